@@ -1,0 +1,227 @@
+//! What can go wrong, in types: every failure of this crate is one [`Error`].
+//!
+//! A message names the thing, the place and, where there is one, the remedy. Context that a
+//! lower room cannot know, such as the path of the file, is wrapped around at the border with
+//! [`Error::at`].
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// The result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can fail.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused a call.
+    Io {
+        /// The call, as a verb phrase: `"read"`, `"sync"`.
+        op: &'static str,
+        /// Where in the file, in bytes, if the call has a place.
+        offset: Option<u64>,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Bytes that this crate or another program wrote have changed, or were cut.
+    Corrupt(Corruption),
+    /// The bytes are not of the kind that was expected at all.
+    NotAStore {
+        /// What was found instead.
+        why: &'static str,
+    },
+    /// A version, codec, filter or feature that this release does not know.
+    Unsupported {
+        /// The thing, for example `"format version"`.
+        what: &'static str,
+        /// What the file asks for.
+        found: u64,
+        /// The newest that this release knows.
+        newest: u64,
+    },
+    /// A size above its ceiling (see [`crate::limits`]).
+    Limit {
+        /// The thing that has the ceiling, for example `"record"`.
+        what: &'static str,
+        /// The size that was asked for.
+        asked: u64,
+        /// The most that is allowed.
+        max: u64,
+    },
+    /// There is no record under this key or ordinal.
+    NotFound {
+        /// The key, as a person would write it.
+        key: Box<str>,
+    },
+    /// There is already a record under this key, or a file at this path.
+    Exists {
+        /// The key or path, as a person would write it.
+        what: Box<str>,
+    },
+    /// An argument or a combination of options that cannot work.
+    Invalid {
+        /// The argument or option.
+        what: &'static str,
+        /// Why it cannot work, and what would.
+        why: Box<str>,
+    },
+    /// Another process or handle is writing to this file.
+    Locked,
+    /// A write to something opened for reading, or that cannot be written at all.
+    ReadOnly,
+    /// An earlier write or sync failed; this handle writes no more.
+    Poisoned,
+    /// Work was stopped on request.
+    Interrupted,
+    /// A record does not decode, or an object does not encode.
+    Codec {
+        /// The codec's name.
+        codec: &'static str,
+        /// What is wrong with the object or the bytes.
+        why: Box<str>,
+    },
+    /// A trajectory file of another program does not parse.
+    Format {
+        /// The format, for example `"XTC"`.
+        format: &'static str,
+        /// Where: `"frame 3"`, `"line 117"`.
+        at: Box<str>,
+        /// What is wrong there.
+        why: Box<str>,
+    },
+    /// Another error, with the path of the file in which it happened.
+    File {
+        /// The file.
+        path: Box<Path>,
+        /// What happened.
+        source: Box<Error>,
+    },
+}
+
+/// What is damaged, where, and how that shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Corruption {
+    /// The part of the file, in the words of `docs/format.md`: `"block"`, `"index leaf"`.
+    pub part: &'static str,
+    /// Where in the file, in bytes from its start.
+    pub offset: u64,
+    /// How the damage shows: `"checksum differs"`.
+    pub why: &'static str,
+}
+
+const _: () = assert!(size_of::<Error>() <= 64, "an error travels in every Result: keep it small");
+
+impl Error {
+    /// Damage of `part` at `offset` of the file.
+    #[must_use]
+    pub const fn corrupt(part: &'static str, offset: u64, why: &'static str) -> Self {
+        Self::Corrupt(Corruption { part, offset, why })
+    }
+
+    /// A call of the operating system that failed.
+    #[must_use]
+    pub fn io(op: &'static str, source: io::Error) -> Self {
+        Self::Io { op, offset: None, source }
+    }
+
+    /// A call of the operating system that failed at `offset` of a file.
+    #[must_use]
+    pub fn io_at(op: &'static str, offset: u64, source: io::Error) -> Self {
+        Self::Io { op, offset: Some(offset), source }
+    }
+
+    /// An argument that cannot work, and why.
+    #[must_use]
+    pub fn invalid(what: &'static str, why: impl Into<Box<str>>) -> Self {
+        Self::Invalid { what, why: why.into() }
+    }
+
+    /// Bytes or an object that `codec` does not accept, and why.
+    #[must_use]
+    pub fn codec(codec: &'static str, why: impl Into<Box<str>>) -> Self {
+        Self::Codec { codec, why: why.into() }
+    }
+
+    /// A file of another program that does not parse at `at`, and why.
+    #[must_use]
+    pub fn format(
+        format: &'static str,
+        at: impl Into<Box<str>>,
+        why: impl Into<Box<str>>,
+    ) -> Self {
+        Self::Format { format, at: at.into(), why: why.into() }
+    }
+
+    /// The same error with the path of the file; keeps the innermost path that is known.
+    #[must_use]
+    pub fn at(self, path: &Path) -> Self {
+        match self {
+            Self::File { .. } => self,
+            other => Self::File { path: path.into(), source: Box::new(other) },
+        }
+    }
+
+    /// The error itself, without the path around it.
+    #[must_use]
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::File { source, .. } => source.root(),
+            other => other,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { op, offset: Some(offset), source } => {
+                write!(f, "cannot {op} at byte {offset}: {source}")
+            }
+            Self::Io { op, offset: None, source } => write!(f, "cannot {op}: {source}"),
+            Self::Corrupt(c) => c.fmt(f),
+            Self::NotAStore { why } => write!(f, "not a store: {why}"),
+            Self::Unsupported { what, found, newest } => write!(
+                f,
+                "{what} {found} is not supported (this release knows up to {newest}); a newer release of vlstore may read it"
+            ),
+            Self::Limit { what, asked, max } => {
+                write!(f, "{what} of {asked} is above the limit of {max}")
+            }
+            Self::NotFound { key } => write!(f, "no record {key}"),
+            Self::Exists { what } => write!(f, "{what} exists already"),
+            Self::Invalid { what, why } => write!(f, "{what}: {why}"),
+            Self::Locked => f.write_str(
+                "another writer has this store open; wait for it to finish, or open for reading, which needs no lock",
+            ),
+            Self::ReadOnly => f.write_str("opened for reading only; open for writing to change it"),
+            Self::Poisoned => f.write_str(
+                "an earlier write failed, so this handle writes no more; everything up to the last commit is safe: open the store again",
+            ),
+            Self::Interrupted => f.write_str("interrupted"),
+            Self::Codec { codec, why } => write!(f, "codec {codec}: {why}"),
+            Self::Format { format, at, why } => write!(f, "{format}, {at}: {why}"),
+            Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Corruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "damaged {} at byte {}: {}; `vlstore verify` lists all damage and `vlstore recover` saves the rest",
+            self.part, self.offset, self.why
+        )
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            Self::File { source, .. } => Some(&**source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Every ceiling in one place: its value and why that number.
+//!
+//! A size that a file claims is compared with its ceiling before anything is allocated, and a
+//! size that a caller asks for before anything is written.
+
+/// Smallest chunk that can be made, in bytes: room for one Blosc2 stream worth its header.
+pub const CHUNK_MIN: u32 = 128;
+/// Largest chunk that this crate makes, in bytes. A chunk is compressed as one piece of work
+/// and held in memory once per worker.
+pub const CHUNK_MAX: u32 = 16 << 20;
+/// Largest chunk that is read in files of others, in bytes.
+pub const CHUNK_MAX_FOREIGN: u32 = 256 << 20;
+/// Smallest block, in bytes, unless the chunk itself is smaller.
+pub const BLOCK_MIN: u32 = 2 << 10;
+/// Largest block that this crate makes, in bytes. `BloscLZ` overflows on streams of more than
+/// 8.4 million bytes; this stays far below.
+pub const BLOCK_MAX: u32 = 1 << 20;
+/// Longest single compressed stream that is given to the C library, in bytes.
+pub const STREAM_MAX: u32 = 8_000_000;
+/// Most blocks in one chunk that this crate makes.
+pub const BLOCKS_PER_CHUNK: u32 = 8192;
+/// Longest record, in bytes.
+pub const RECORD_MAX: u64 = 1 << 30;
+/// Longest key, in bytes, for keys that are strings or bytes.
+pub const KEY_MAX: usize = 65_535;
+/// Longest user document of attributes, in bytes of JSON.
+pub const ATTRIBUTES_MAX: usize = 1 << 20;
+/// Unit in which index segments are checksummed and read, in bytes.
+pub const INDEX_PAGE: usize = 16 << 10;
+/// Most metalayers in a frame header that are read.
+pub const METALAYERS: usize = 16;
+/// Longest metalayer, in bytes.
+pub const METALAYER_MAX: usize = 1 << 20;
+/// Deepest nesting of msgpack values that is followed.
+pub const MSGPACK_DEPTH: usize = 4;
+/// Most chunks in a frame of another program that are listed in memory.
+pub const FOREIGN_CHUNKS: u64 = 1 << 28;
+/// Records above which `saved_lookup` is left out of a seal unless asked for.
+pub const LOOKUP_RECORDS: u64 = 1_000_000;
+/// Largest `saved_lookup` that one Blosc2 buffer can hold, in bytes.
+pub const LOOKUP_MAX: usize = (1 << 31) - (1 << 20);

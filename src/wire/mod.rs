@@ -1,0 +1,17 @@
+//! Bytes and numbers: bounds-checked reading, checksums, aligned memory.
+//!
+//! Knows nothing of files, frames or records, and does no input or output.
+
+mod aligned;
+mod checksum;
+mod cursor;
+
+pub use aligned::AlignedBuf;
+pub use checksum::{checksum, identify};
+pub use cursor::Cursor;
+
+/// A number from a file as an index into memory; `None` if it does not fit this machine.
+#[must_use]
+pub fn to_usize(n: u64) -> Option<usize> {
+    usize::try_from(n).ok()
+}
