@@ -1,0 +1,661 @@
+//! The one door to the C library: compress a block, decompress a block, nothing else.
+//!
+//! Only the context functions on plain buffers are called, with one C thread. Both directions
+//! work on chunks of exactly one block, built or checked in Rust: the C library never sees the
+//! header of a stored chunk, so no size in a file steers it, and never a super-chunk or frame.
+#![expect(
+    unsafe_code,
+    reason = "calls into C; every call says what was proved before it"
+)]
+
+use super::header::{BITSHUFFLE, EXTENDED, Header, Kind, ONE_STREAM, SHUFFLE};
+use super::join;
+use super::layout::ChunkLayout;
+use super::params::{Codec, Filter, Params};
+use super::{special, streams};
+use crate::error::{Error, Result};
+use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX, STREAM_MAX};
+use blosc2_sys as ffi;
+use std::ptr::{self, NonNull};
+use std::sync::Once;
+
+/// Bytes before the streams in a chunk of one block: the header and one block start.
+const ONE_BLOCK: usize = EXTENDED + 4;
+/// Readable bytes behind the input of a decoder: some codecs were caught reading past its end.
+const SLACK: usize = 64;
+/// The C library stores smaller buffers instead of compressing them.
+const C_MIN: usize = 32;
+/// Block sizes for which a decoder keeps the temporaries of the C library.
+const KEPT: usize = 4;
+
+/// An owned context of the C library.
+struct Context(NonNull<ffi::blosc2_context>);
+
+// SAFETY: a context is plain memory that belongs to no thread; with one C thread (checked where
+// it is made) it starts none. `Context` is not `Sync`, so only one thread uses it at a time.
+unsafe impl Send for Context {}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from a create function and is freed only here.
+        unsafe { ffi::blosc2_free_ctx(self.0.as_ptr()) }
+    }
+}
+
+fn no_memory() -> Error {
+    Error::io(
+        "make a Blosc2 context",
+        std::io::ErrorKind::OutOfMemory.into(),
+    )
+}
+
+fn overridden() -> Error {
+    Error::invalid(
+        "environment",
+        "a variable whose name starts with BLOSC_ overrides the parameters of Blosc2; unset BLOSC_CLEVEL, BLOSC_COMPRESSOR, BLOSC_SHUFFLE, BLOSC_DELTA, BLOSC_TYPESIZE, BLOSC_BLOCKSIZE, BLOSC_SPLITMODE and BLOSC_NTHREADS",
+    )
+}
+
+impl Context {
+    /// A context that compresses blocks of `len` bytes with `params`.
+    fn compressing(params: Params, codec: Codec, len: i32, split: bool) -> Result<Self> {
+        ready()?;
+        let cparams = ffi::blosc2_cparams {
+            compcode: codec.id(),
+            compcode_meta: 0,
+            clevel: params.level,
+            use_dict: 0,
+            typesize: params.typesize.into(),
+            nthreads: 1,
+            blocksize: len,
+            splitmode: if split { 1 } else { 2 },
+            schunk: ptr::null_mut(),
+            filters: [0, 0, 0, 0, 0, params.filter.id()],
+            filters_meta: [0; 6],
+            prefilter: None,
+            preparams: ptr::null_mut(),
+            tuner_params: ptr::null_mut(),
+            tuner_id: 0,
+            instr_codec: false,
+            codec_params: ptr::null_mut(),
+            filter_params: [ptr::null_mut(); 6],
+        };
+        // SAFETY: the struct is complete and passed by value; null pointers mean "none".
+        let made = unsafe { ffi::blosc2_create_cctx(cparams) };
+        let context = Self(NonNull::new(made).ok_or_else(overridden)?);
+        let mut got = cparams;
+        // SAFETY: the context is alive, `got` is a whole struct that C may overwrite.
+        unsafe { ffi::blosc2_ctx_get_cparams(context.0.as_ptr(), &raw mut got) };
+        let same = got.compcode == cparams.compcode
+            && got.clevel == cparams.clevel
+            && got.typesize == cparams.typesize
+            && got.nthreads == 1
+            && got.blocksize == cparams.blocksize
+            && got.splitmode == cparams.splitmode
+            && got.filters == cparams.filters;
+        if same { Ok(context) } else { Err(overridden()) }
+    }
+
+    fn decompressing() -> Result<Self> {
+        let dparams = ffi::blosc2_dparams {
+            nthreads: 1,
+            schunk: ptr::null_mut(),
+            postfilter: None,
+            postparams: ptr::null_mut(),
+        };
+        // SAFETY: the struct is complete and passed by value; null pointers mean "none".
+        let made = unsafe { ffi::blosc2_create_dctx(dparams) };
+        let context = Self(NonNull::new(made).ok_or_else(no_memory)?);
+        let mut got = dparams;
+        // SAFETY: the context is alive, `got` is a whole struct that C may overwrite.
+        unsafe { ffi::blosc2_ctx_get_dparams(context.0.as_ptr(), &raw mut got) };
+        // More threads would be started, and they do not survive a fork.
+        if got.nthreads == 1 {
+            Ok(context)
+        } else {
+            Err(overridden())
+        }
+    }
+
+    /// Compresses `src` into `dst`; the length of the chunk, or an error code that is not above 0.
+    fn compress(&mut self, src: &[u8], dst: &mut [u8]) -> i32 {
+        let (Ok(from), Ok(to)) = (i32::try_from(src.len()), i32::try_from(dst.len())) else {
+            return -1;
+        };
+        // SAFETY: both lengths are those of the slices, in bytes (this call counts bytes, not
+        // elements), and the slices cannot overlap. `compressing` made the context for this.
+        unsafe {
+            ffi::blosc2_compress_ctx(
+                self.0.as_ptr(),
+                src.as_ptr().cast(),
+                from,
+                dst.as_mut_ptr().cast(),
+                to,
+            )
+        }
+    }
+
+    /// Decompresses the first `len` bytes of `src`, a chunk of one block that [`Decoder::wrap`]
+    /// built, into `dst`; the decoded length, or an error code below 0.
+    fn decompress(&mut self, src: &[u8], len: usize, dst: &mut [u8]) -> i32 {
+        if src.len() < len.saturating_add(SLACK) {
+            return -1;
+        }
+        let (Ok(from), Ok(to)) = (i32::try_from(len), i32::try_from(dst.len())) else {
+            return -1;
+        };
+        // SAFETY: `len` bytes and 64 more of `src` are readable, `to` bytes of `dst` writable,
+        // and they cannot overlap. `wrap` wrote header and block start itself: a size equal to
+        // `dst`, one block, a codec and a filter of the allow-list (`Header::parse`), no flag
+        // that makes C follow a pointer or a file; `streams::walk` proved that every stream
+        // lies inside and together they decode to exactly the block.
+        unsafe {
+            ffi::blosc2_decompress_ctx(
+                self.0.as_ptr(),
+                src.as_ptr().cast(),
+                from,
+                dst.as_mut_ptr().cast(),
+                to,
+            )
+        }
+    }
+}
+
+/// Lets the C library choose its shuffle routines before two threads can race for it: it keeps
+/// them in globals that it fills at first use without synchronisation.
+fn ready() -> Result<()> {
+    static READY: Once = Once::new();
+    let mut result = Ok(());
+    READY.call_once(|| {
+        result = Context::decompressing().and_then(|context| {
+            let mut decoder = Decoder {
+                contexts: vec![(0, context)],
+                next: 0,
+                scratch: Vec::new(),
+            };
+            let mut header = Header::new(Kind::Streams, 4, 64, 64);
+            header.codec = Some(Codec::Lz4);
+            header.filter = Filter::Shuffle;
+            let mut stream = [7; 68];
+            if let Some(len) = stream.first_chunk_mut() {
+                *len = 64_u32.to_le_bytes();
+            }
+            decoder.block(&header, &stream, &mut [0; 64])
+        });
+    });
+    result
+}
+
+/// Compresses chunks with one set of parameters and one block size.
+///
+/// Owns one C context with one thread and its buffers; reuse it for many chunks. One for each
+/// thread: it is `Send`, and takes `&mut self`.
+pub struct Compressor {
+    params: Params,
+    block_size: u32,
+    /// For full blocks, and for the last block of a chunk or a chunk shorter than a block. Each
+    /// serves one block length: a context that met a shorter block keeps to that length.
+    contexts: [Option<Made>; 2],
+    scratch: Vec<u8>,
+    #[cfg(debug_assertions)]
+    decoder: Decoder,
+}
+
+/// A context for compression, the block length that it was made for, and whether it splits.
+struct Made {
+    context: Context,
+    len: u32,
+    split: bool,
+}
+
+impl std::fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compressor")
+            .field("params", &self.params)
+            .field("block_size", &self.block_size)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Compressor {
+    /// A compressor of blocks of `block_size` bytes, which must be a multiple of the typesize.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for parameters that cannot work (see [`Params::check`]), a block size
+    /// that is no multiple of the typesize, or a `BLOSC_*` environment variable that overrides
+    /// what was asked for; [`Error::Limit`] for a block of more than
+    /// [`crate::limits::STREAM_MAX`] bytes.
+    pub fn new(params: Params, block_size: u32) -> Result<Self> {
+        params.check()?;
+        join::check_sizes(&params, block_size, u32::from(params.typesize))?;
+        if block_size > STREAM_MAX {
+            let (asked, max) = (block_size.into(), STREAM_MAX.into());
+            return Err(Error::Limit {
+                what: "block",
+                asked,
+                max,
+            });
+        }
+        let mut made = Self {
+            params,
+            block_size,
+            contexts: [None, None],
+            scratch: Vec::new(),
+            #[cfg(debug_assertions)]
+            decoder: Decoder::new()?,
+        };
+        if let Some(codec) = params.codec {
+            made.context(codec, block_size, params.splits(block_size))?;
+        }
+        Ok(made)
+    }
+
+    /// What it compresses with.
+    #[must_use]
+    pub const fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Decoded size of its blocks, in bytes.
+    #[must_use]
+    pub const fn block_size(&self) -> u32 {
+        self.block_size
+    }
+
+    /// Compresses `src`, a whole chunk, into `out` (cleared first) as one complete Blosc2 chunk
+    /// with exactly this block size (or the chunk's, if that is smaller), streams in block order
+    /// without gaps.
+    ///
+    /// The chunk is stored if the parameters name no codec or nothing was gained, and a chunk of
+    /// zeros becomes the 32 bytes that say so (see [`super::zeros`] for where those may stand).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if `src` is empty or no multiple of the typesize, [`Error::Limit`] if
+    /// it is longer than [`crate::limits::CHUNK_MAX`] or has more than
+    /// [`crate::limits::BLOCKS_PER_CHUNK`] blocks.
+    pub fn compress(&mut self, src: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        self.compress_bounded(src, CHUNK_MAX, BLOCKS_PER_CHUNK, out)
+    }
+
+    /// As [`Self::compress`] with other ceilings, for the offsets and metalayers of a frame.
+    pub(crate) fn compress_bounded(
+        &mut self,
+        src: &[u8],
+        max_nbytes: u32,
+        max_blocks: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        out.clear();
+        let too_long = || Error::Limit {
+            what: "chunk",
+            asked: src.len() as u64,
+            max: max_nbytes.into(),
+        };
+        let nbytes = u32::try_from(src.len()).map_err(|_| too_long())?;
+        if nbytes > max_nbytes {
+            return Err(too_long());
+        }
+        let mut header = join::begin(&self.params, self.block_size, nbytes, max_blocks)?;
+        if special::is_zero(src) {
+            out.extend(special::zeros_chunk(
+                self.params.typesize,
+                nbytes,
+                header.block_size,
+            ));
+            return Ok(());
+        }
+        let stored = |out: &mut Vec<u8>| {
+            out.resize(EXTENDED, 0);
+            out.extend_from_slice(src);
+            let mut header = Header::new(Kind::Stored, header.typesize, nbytes, header.block_size);
+            join::finish(&mut header, out)
+        };
+        if self.params.codec.is_none() {
+            return stored(out);
+        }
+        out.resize(EXTENDED + 4 * header.blocks() as usize, 0);
+        for (i, block) in (0..).zip(src.chunks(header.block_size as usize)) {
+            join::mark_start(out, i)?;
+            self.block(&header, block, out)?;
+            if out.len() >= EXTENDED + src.len() {
+                out.clear();
+                return stored(out);
+            }
+        }
+        join::finish(&mut header, out)?;
+        #[cfg(debug_assertions)]
+        self.decoder.verify(src, out)?;
+        Ok(())
+    }
+
+    /// Compresses one block and appends its streams to `out`, for [`super::join`].
+    ///
+    /// `src` has the block size, or is shorter and then the last block of a chunk that has
+    /// others. Streams of a block that does not compress hold its filtered bytes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if `src` is empty, longer than a block or no multiple of the typesize,
+    /// or if the parameters name no codec.
+    pub fn compress_block(&mut self, src: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        let len = u32::try_from(src.len()).unwrap_or(u32::MAX);
+        if len > self.block_size || self.params.codec.is_none() {
+            return Err(Error::invalid(
+                "block",
+                format!(
+                    "of {len} bytes does not fit a compressor of {} bytes",
+                    self.block_size
+                ),
+            ));
+        }
+        join::check_sizes(&self.params, self.block_size, len)?;
+        let header = join::begin(&self.params, self.block_size, self.block_size, 1)?;
+        self.block(&header, src, out)
+    }
+
+    /// Appends the streams of `src`, a block of a chunk with this header.
+    fn block(&mut self, header: &Header, src: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        let len = u32::try_from(src.len()).unwrap_or(u32::MAX);
+        let count = header.streams(len);
+        if special::is_zero(src) {
+            out.resize(out.len() + 4 * count as usize, 0);
+            return Ok(());
+        }
+        let Some(codec) = header.codec else {
+            return Ok(());
+        };
+        if src.len() < C_MIN {
+            out.extend(len.to_le_bytes());
+            push_filtered(header.filter, header.typesize.into(), src, out);
+            return Ok(());
+        }
+        // Room for every stream as it is, so that C never falls back to a stored chunk.
+        let room = ONE_BLOCK + 4 * count as usize + src.len() + SLACK;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.resize(room.max(scratch.len()), 0);
+        let split = count > 1;
+        let done = self.context(codec, len, split)?.compress(src, &mut scratch);
+        let appended = check_made(header, src, split, done, &scratch).map(|s| out.extend(s));
+        self.scratch = scratch;
+        appended
+    }
+
+    fn context(&mut self, codec: Codec, len: u32, split: bool) -> Result<&mut Context> {
+        let [full, last] = &mut self.contexts;
+        let slot = if len == self.block_size { full } else { last };
+        if slot
+            .as_ref()
+            .is_none_or(|made| made.len != len || made.split != split)
+        {
+            let c_len = i32::try_from(len).map_err(|_| overridden())?;
+            let context = Context::compressing(self.params, codec, c_len, split)?;
+            *slot = Some(Made {
+                context,
+                len,
+                split,
+            });
+        }
+        slot.as_mut()
+            .map(|made| &mut made.context)
+            .ok_or_else(overridden)
+    }
+}
+
+/// The streams in the chunk of one block that C made, after comparing its header with what was
+/// asked for.
+fn check_made<'a>(
+    header: &Header,
+    src: &[u8],
+    split: bool,
+    done: i32,
+    chunk: &'a [u8],
+) -> Result<&'a [u8]> {
+    let failed = |why: &str| Err(Error::codec("blosc2", format!("while compressing: {why}")));
+    let Ok(done) = usize::try_from(done) else {
+        return failed(&format!("the library answered with error {done}"));
+    };
+    let Some(chunk) = chunk.get(..done) else {
+        return failed("more bytes than there is room for");
+    };
+    let layout = match ChunkLayout::parse(chunk, u32::MAX) {
+        Ok(layout) => layout,
+        Err(e) => return failed(&e.to_string()),
+    };
+    let got = layout.header();
+    let same = got.kind == Kind::Streams
+        && got.codec == header.codec
+        && got.filter == header.filter
+        && got.typesize == header.typesize
+        && got.split == split
+        && got.nbytes as usize == src.len()
+        && got.block_size == got.nbytes
+        && got.cbytes as usize == done
+        && layout.block_range(0).start as usize == ONE_BLOCK;
+    if !same {
+        return failed("the chunk is not what was asked for; unset BLOSC_* in the environment");
+    }
+    let streams = chunk.get(ONE_BLOCK..).unwrap_or_default();
+    let count = got.streams(got.nbytes);
+    if streams::walk(streams, count, got.nbytes / count)?.used != streams.len() {
+        return failed("there are bytes between the streams");
+    }
+    Ok(streams)
+}
+
+/// Appends `src`, fewer than 32 bytes, as the filter would hand it to the codec.
+fn push_filtered(filter: Filter, typesize: usize, src: &[u8], out: &mut Vec<u8>) {
+    let elements = src.len() / typesize.max(1);
+    let byte = |i: usize| src.get(i).copied().unwrap_or(0);
+    match filter {
+        Filter::None => out.extend_from_slice(src),
+        Filter::Shuffle => {
+            for b in 0..typesize {
+                out.extend((0..elements).map(|e| byte(e * typesize + b)));
+            }
+            out.extend(src.iter().skip(elements * typesize));
+        }
+        Filter::BitShuffle => {
+            // Elements in eights; what is left over is copied.
+            let whole = elements / 8 * 8;
+            for b in 0..typesize {
+                for bit in 0..8 {
+                    out.extend((0..whole).step_by(8).map(|first| {
+                        (0..8).fold(0, |acc, e| {
+                            acc | ((byte((first + e) * typesize + b) >> bit) & 1) << e
+                        })
+                    }));
+                }
+            }
+            out.extend(src.iter().skip(whole * typesize));
+        }
+    }
+}
+
+/// Decodes blocks of any chunk.
+///
+/// Owns C contexts with one thread each and a scratch buffer; reuse it for many blocks, then it
+/// allocates nothing as long as no more than four block sizes take turns. One for each thread:
+/// it is `Send`, and takes `&mut self`.
+pub struct Decoder {
+    /// Contexts and the block length for which each holds temporaries.
+    contexts: Vec<(u32, Context)>,
+    /// The context that the next new block length takes over.
+    next: usize,
+    scratch: Vec<u8>,
+}
+
+impl std::fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoder").finish_non_exhaustive()
+    }
+}
+
+impl Decoder {
+    /// A decoder without any memory of its own yet.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the environment variable `BLOSC_NTHREADS` asks for more C threads
+    /// than the one that survives a fork, [`Error::Io`] if there is no memory.
+    pub fn new() -> Result<Self> {
+        ready()?;
+        Ok(Self {
+            contexts: vec![(0, Context::decompressing()?)],
+            next: 0,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Decodes block `i`. `stream` is exactly the bytes `chunk[layout.block_range(i)]`, whose
+    /// checksum the caller has verified if there is one, and `dst` has `layout.block_len(i)`
+    /// bytes.
+    ///
+    /// Every stream length is walked before C sees it; stored blocks and runs of one value never
+    /// reach C. Bytes of `dst` are unspecified after an error.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a block that does not exist or slices of the wrong length,
+    /// [`Error::Corrupt`] for streams that do not decode to exactly this block,
+    /// [`Error::Limit`] for one longer than [`crate::limits::STREAM_MAX`].
+    pub fn decode(
+        &mut self,
+        layout: &ChunkLayout,
+        i: u32,
+        stream: &[u8],
+        dst: &mut [u8],
+    ) -> Result<()> {
+        let range = layout.block_range(i);
+        let fits = dst.len() == layout.block_len(i) as usize
+            && !dst.is_empty()
+            && stream.len() == range.len();
+        if !fits {
+            return Err(Error::invalid(
+                "block",
+                format!(
+                    "{i} of {} has {} bytes, stored in {}; given were {} and {}",
+                    layout.blocks(),
+                    layout.block_len(i),
+                    range.len(),
+                    dst.len(),
+                    stream.len()
+                ),
+            ));
+        }
+        match layout.header().kind {
+            Kind::Stored => dst.copy_from_slice(stream),
+            Kind::Zeros => dst.fill(0),
+            Kind::Value => special::fill(dst, stream),
+            Kind::Nans => special::fill(dst, special::nan(layout.typesize())),
+            Kind::Streams => self.block(layout.header(), stream, dst)?,
+        }
+        Ok(())
+    }
+
+    /// Decodes the streams of one block of a chunk with this header.
+    fn block(&mut self, header: &Header, stream: &[u8], dst: &mut [u8]) -> Result<()> {
+        let len = u32::try_from(dst.len()).unwrap_or(u32::MAX);
+        let count = header.streams(len);
+        let walk = streams::walk(stream, count, len / count)?;
+        if walk.zeros {
+            dst.fill(0);
+            return Ok(());
+        }
+        let stream = stream.get(..walk.used).unwrap_or_default();
+        let wrapped = self.wrap(header, len, count, stream)?;
+        let at = self.context_for(len)?;
+        let scratch = &self.scratch;
+        let done = match self.contexts.get_mut(at) {
+            Some((_, context)) => context.decompress(scratch, wrapped, dst),
+            None => -1,
+        };
+        if usize::try_from(done).is_ok_and(|n| n == dst.len()) {
+            Ok(())
+        } else {
+            Err(Error::corrupt("block", 0, "the codec cannot decode it"))
+        }
+    }
+
+    /// Writes a chunk of one block of `len` decoded bytes into the scratch buffer, with zeros or
+    /// bytes of earlier blocks as slack behind it; answers the length of the chunk.
+    fn wrap(&mut self, header: &Header, len: u32, count: u32, stream: &[u8]) -> Result<usize> {
+        let total = ONE_BLOCK + stream.len();
+        let cbytes = u32::try_from(total)
+            .ok()
+            .filter(|n| i32::try_from(*n).is_ok())
+            .ok_or(Error::corrupt("block", 0, "is too long"))?;
+        let mut head = *header;
+        head.kind = Kind::Streams;
+        head.nbytes = len;
+        head.block_size = len;
+        head.cbytes = cbytes;
+        head.split = count > 1;
+        let head = head.encode();
+        debug_assert_eq!(head.get(2).map(|f| f & (SHUFFLE | BITSHUFFLE)), Some(5));
+        debug_assert_eq!(head.get(2).map(|f| f & ONE_STREAM == 0), Some(count > 1));
+        if self.scratch.len() < total + SLACK {
+            // A power of two, so that blocks of similar size do not each grow it a little.
+            self.scratch.resize((total + SLACK).next_power_of_two(), 0);
+        }
+        let start = 36_u32.to_le_bytes();
+        if let Some((to, rest)) = self.scratch.split_first_chunk_mut::<EXTENDED>()
+            && let Some((to_start, rest)) = rest.split_first_chunk_mut::<4>()
+            && let Some(to_stream) = rest.get_mut(..stream.len())
+        {
+            *to = head;
+            *to_start = start;
+            to_stream.copy_from_slice(stream);
+        }
+        Ok(total)
+    }
+
+    /// The index of a context whose temporaries fit blocks of `len` bytes, or that will make
+    /// them: C allocates them anew whenever the block length differs from the one before.
+    fn context_for(&mut self, len: u32) -> Result<usize> {
+        if let Some(at) = self.contexts.iter().position(|(l, _)| *l == len) {
+            return Ok(at);
+        }
+        if let Some(at) = self.contexts.iter().position(|(l, _)| *l == 0) {
+            self.claim(at, len);
+            return Ok(at);
+        }
+        if self.contexts.len() < KEPT {
+            self.contexts.push((len, Context::decompressing()?));
+            return Ok(self.contexts.len() - 1);
+        }
+        let at = self.next;
+        self.next = (at + 1) % KEPT;
+        self.claim(at, len);
+        Ok(at)
+    }
+
+    fn claim(&mut self, at: usize, len: u32) {
+        if let Some((l, _)) = self.contexts.get_mut(at) {
+            *l = len;
+        }
+    }
+
+    /// Decodes all of `chunk` and compares: debug builds check what they wrote.
+    #[cfg(debug_assertions)]
+    fn verify(&mut self, src: &[u8], chunk: &[u8]) -> Result<()> {
+        let layout = ChunkLayout::parse(chunk, u32::MAX)?;
+        let mut at = 0;
+        let mut block = Vec::new();
+        for i in 0..layout.blocks() {
+            let range = layout.block_range(i);
+            let stream = chunk
+                .get(range.start as usize..range.end as usize)
+                .unwrap_or_default();
+            block.resize(layout.block_len(i) as usize, 0);
+            self.decode(&layout, i, stream, &mut block)?;
+            debug_assert_eq!(
+                src.get(at..at + block.len()),
+                Some(block.as_slice()),
+                "block {i}"
+            );
+            at += block.len();
+        }
+        debug_assert_eq!(at, src.len());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! One Blosc2 chunk: its parameters, its layout, and its blocks to bytes and back.
+//!
+//! Knows the chunk format of Blosc2 and, in `blosc.rs` alone, that the codecs are written in C.
+//! Everything that a chunk claims is checked in Rust before the C library sees a byte of it:
+//! [`ChunkLayout`] allows only what is listed, `streams.rs` walks the stream lengths of a block,
+//! and [`Decoder`] hands over one block at a time, wrapped in a header of its own. Stored chunks
+//! and runs of one value never leave Rust. Must not know what a frame, a file or a record is;
+//! places in its errors are counted from the start of the chunk.
+//!
+//! Source of the format: `README_CHUNK_FORMAT.rst` of C-Blosc2.
+
+mod blosc;
+mod header;
+mod join;
+mod layout;
+mod params;
+mod special;
+mod streams;
+
+pub use blosc::{Compressor, Decoder};
+pub use join::{join, zeros};
+pub use layout::{ChunkLayout, check_block};
+pub use params::{Codec, Filter, Params};

@@ -1,0 +1,239 @@
+//! What to compress with, and which combinations make sense.
+
+use crate::error::{Error, Result};
+
+/// The codecs that are read and written: those that every build of Blosc2 has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// `BloscLZ`: what python-blosc2 writes its offsets with; written only when asked for.
+    BloscLz,
+    /// LZ4: fastest to decode.
+    Lz4,
+    /// LZ4 with a slower, denser encoder; decodes like [`Self::Lz4`].
+    Lz4hc,
+    /// Deflate, as in zlib; written only when asked for.
+    Zlib,
+    /// Zstandard: densest.
+    Zstd,
+}
+
+impl Codec {
+    /// All codecs, in the order of their ids.
+    pub const ALL: [Self; 5] = [
+        Self::BloscLz,
+        Self::Lz4,
+        Self::Lz4hc,
+        Self::Zlib,
+        Self::Zstd,
+    ];
+
+    /// The name that Blosc2 gives it, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BloscLz => "blosclz",
+            Self::Lz4 => "lz4",
+            Self::Lz4hc => "lz4hc",
+            Self::Zlib => "zlib",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// The codec of this name, in lower case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.name() == name)
+    }
+
+    /// The number of the codec in frame headers and chunk headers.
+    #[must_use]
+    pub const fn id(self) -> u8 {
+        match self {
+            Self::BloscLz => 0,
+            Self::Lz4 => 1,
+            Self::Lz4hc => 2,
+            Self::Zlib => 4,
+            Self::Zstd => 5,
+        }
+    }
+
+    /// The codec with this number.
+    #[must_use]
+    pub fn from_id(id: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.id() == id)
+    }
+
+    /// The number of the stream format in the flags of a chunk; LZ4 and LZ4HC share one.
+    pub(super) const fn format(self) -> u8 {
+        match self {
+            Self::BloscLz => 0,
+            Self::Lz4 | Self::Lz4hc => 1,
+            Self::Zlib => 3,
+            Self::Zstd => 4,
+        }
+    }
+}
+
+/// What is done to the bytes of a block before the codec sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Filter {
+    /// Nothing.
+    None,
+    /// First bytes of all elements, then second bytes, and so on.
+    Shuffle,
+    /// First bits of all elements, then second bits, and so on.
+    BitShuffle,
+}
+
+impl Filter {
+    /// The number of the filter in frame headers and chunk headers.
+    #[must_use]
+    pub const fn id(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Shuffle => 1,
+            Self::BitShuffle => 2,
+        }
+    }
+
+    /// The filter with this number.
+    #[must_use]
+    pub const fn from_id(id: u8) -> Option<Self> {
+        match id {
+            0 => Some(Self::None),
+            1 => Some(Self::Shuffle),
+            2 => Some(Self::BitShuffle),
+            _ => None,
+        }
+    }
+
+    /// The name that Blosc2 gives it, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "nofilter",
+            Self::Shuffle => "shuffle",
+            Self::BitShuffle => "bitshuffle",
+        }
+    }
+}
+
+/// How a chunk is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Params {
+    /// The codec; `None` stores the bytes as they are, so that they can be read in place.
+    pub codec: Option<Codec>,
+    /// How hard the codec tries, 1 to 9; not used for stored chunks.
+    pub level: u8,
+    /// The filter; must be [`Filter::None`] for stored chunks.
+    pub filter: Filter,
+    /// Bytes in one element, for the filters; 1 to 255.
+    pub typesize: u8,
+}
+
+impl Params {
+    /// Refuses combinations that cannot work.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the parameter: typesize 0, a level outside 1 to 9, or a filter
+    /// without a codec (Blosc2 leaves stored bytes unfiltered).
+    pub fn check(&self) -> Result<()> {
+        if self.typesize == 0 {
+            return Err(Error::invalid(
+                "typesize",
+                "is 0; use 1 for bytes, 4 for 32-bit and 8 for 64-bit numbers",
+            ));
+        }
+        if self.codec.is_none() && self.filter != Filter::None {
+            return Err(Error::invalid(
+                "filter",
+                format!(
+                    "{} needs a codec: stored chunks hold their bytes as they are",
+                    self.filter.name()
+                ),
+            ));
+        }
+        if self.codec.is_some() && !(1..=9).contains(&self.level) {
+            return Err(Error::invalid(
+                "level",
+                format!(
+                    "{} is outside 1 to 9; to store without compression use no codec",
+                    self.level
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the bytes of each position in an element become a stream of their own.
+    ///
+    /// The rule of C-Blosc2, so that files are as dense as its own: fast codecs gain from it
+    /// behind a shuffle, as long as each stream has something to work with.
+    pub(super) fn splits(self, block_size: u32) -> bool {
+        let fast = match self.codec {
+            Some(Codec::BloscLz | Codec::Lz4) => true,
+            Some(Codec::Zstd) => self.level <= 5,
+            _ => false,
+        };
+        let typesize = u32::from(self.typesize);
+        fast && self.filter == Filter::Shuffle
+            && (1..=16).contains(&typesize)
+            && block_size.is_multiple_of(typesize)
+            && block_size / typesize >= 32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: Params = Params {
+        codec: Some(Codec::Lz4),
+        level: 5,
+        filter: Filter::Shuffle,
+        typesize: 4,
+    };
+
+    #[test]
+    fn names_and_ids_lead_back_to_the_codec() {
+        for c in Codec::ALL {
+            assert_eq!(Codec::from_name(c.name()), Some(c));
+            assert_eq!(Codec::from_id(c.id()), Some(c));
+        }
+        assert_eq!(Codec::from_name("snappy"), None);
+        assert_eq!(Codec::from_id(3), None);
+    }
+
+    #[test]
+    fn combinations_that_cannot_work_are_refused_by_name() {
+        GOOD.check().unwrap();
+        let refused = |p: Params| match p.check() {
+            Err(Error::Invalid { what, .. }) => what,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            refused(Params {
+                typesize: 0,
+                ..GOOD
+            }),
+            "typesize"
+        );
+        assert_eq!(refused(Params { level: 0, ..GOOD }), "level");
+        assert_eq!(refused(Params { level: 10, ..GOOD }), "level");
+        assert_eq!(
+            refused(Params {
+                codec: None,
+                ..GOOD
+            }),
+            "filter"
+        );
+        Params {
+            codec: None,
+            level: 0,
+            filter: Filter::None,
+            typesize: 1,
+        }
+        .check()
+        .unwrap();
+    }
+}
