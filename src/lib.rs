@@ -2,6 +2,7 @@
 
 pub mod codec;
 pub mod error;
+pub mod formats;
 pub mod key;
 pub mod limits;
 pub mod wire;
