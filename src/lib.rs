@@ -3,6 +3,7 @@
 pub mod chunk;
 pub mod codec;
 pub mod error;
+pub mod formats;
 pub mod key;
 pub mod limits;
 pub mod wire;

@@ -1,0 +1,3 @@
+//! Extended XYZ.
+mod stub;
+pub(super) use stub::*;

@@ -1,0 +1,199 @@
+//! Which format a file is in.
+
+use super::reader::{Units, open_file};
+use crate::error::{Error, Result};
+use std::io::Read;
+use std::path::Path;
+
+/// A format of trajectories that this crate reads and writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FormatKind {
+    /// Compressed coordinates of GROMACS.
+    Xtc,
+    /// XYZ with keys in the comment line, as ASE and libAtoms write it; also plain XYZ.
+    ExtXyz,
+}
+
+impl FormatKind {
+    /// Every format, in the order in which they are listed for people.
+    pub const ALL: &'static [Self] = &[Self::Xtc, Self::ExtXyz];
+
+    /// The name by which a person asks for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Xtc => "xtc",
+            Self::ExtXyz => "extxyz",
+        }
+    }
+
+    /// The usual ends of file names, without the dot; the first is the one to give a new file.
+    #[must_use]
+    pub const fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Self::Xtc => &["xtc"],
+            Self::ExtXyz => &["extxyz", "xyz"],
+        }
+    }
+
+    /// What the numbers of such a file mean.
+    #[must_use]
+    pub const fn units(self) -> Units {
+        match self {
+            Self::Xtc => Units {
+                length: "nm",
+                time: "ps",
+                velocity: "nm/ps",
+                energy: "kJ/mol",
+                force: "kJ/mol/nm",
+                mass: "u",
+                charge: "e",
+            },
+            // ASE's unit of time is angstrom * sqrt(u / eV), about 10.18 fs. The convention binds
+            // `momenta`; other programs write `velo` or `time` in units of their own, and no
+            // file says which.
+            Self::ExtXyz => Units {
+                length: "angstrom",
+                time: "angstrom*sqrt(u/eV)",
+                velocity: "sqrt(eV/u)",
+                energy: "eV",
+                force: "eV/angstrom",
+                mass: "u",
+                charge: "e",
+            },
+        }
+    }
+
+    /// The format of this [`name`](Self::name) or extension, in any case.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the names that there are.
+    pub fn from_name(name: &str) -> Result<Self> {
+        Self::by_name(name).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|k| k.name()).collect();
+            Error::invalid(
+                "format",
+                format!("{name:?} is not one of {}", known.join(", ")),
+            )
+        })
+    }
+
+    /// The format that the end of a file's name stands for.
+    #[must_use]
+    pub fn from_path(path: &Path) -> Option<Self> {
+        Self::by_name(path.extension()?.to_str()?)
+    }
+
+    fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|k| {
+            k.name().eq_ignore_ascii_case(name)
+                || k.extensions().iter().any(|e| e.eq_ignore_ascii_case(name))
+        })
+    }
+}
+
+/// The format of the file at `path`: by its first bytes, and by its name where these are
+/// ordinary text.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be read, [`Error::Invalid`] for a folder or a pipe,
+/// [`Error::Format`] for an empty file or one whose bytes are of no format that is read here,
+/// saying what they look like. All bear the path.
+pub fn detect(path: &Path) -> Result<FormatKind> {
+    let look = || {
+        let (file, _) = open_file(path)?;
+        let mut head = Vec::new();
+        file.take(4096)
+            .read_to_end(&mut head)
+            .map_err(|e| Error::io("read", e))?;
+        judge(&head, FormatKind::from_path(path))
+            .map_err(|why| Error::format("trajectory", "byte 0", why))
+    };
+    look().map_err(|e| e.at(path))
+}
+
+fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
+    let first = head.first_chunk::<4>().map(|b| i32::from_be_bytes(*b));
+    if matches!(first, Some(1995 | 2023)) {
+        return Ok(FormatKind::Xtc);
+    }
+    let text = is_text(head);
+    if text && (starts_with_a_count(head) || named == Some(FormatKind::ExtXyz)) {
+        return Ok(FormatKind::ExtXyz);
+    }
+    let what = if text {
+        "it is text, but its first line is not a number of atoms as in XYZ".into()
+    } else if let Some(other) = foreign(head) {
+        format!("it looks like {other}, which is not read here")
+    } else {
+        match (named, first) {
+            (Some(FormatKind::Xtc), Some(n)) => {
+                format!("an XTC file begins with the number 1995 or 2023, this one with {n}")
+            }
+            _ => "its first bytes are those of no format that is read here".into(),
+        }
+    };
+    let known: Vec<_> = FormatKind::ALL.iter().map(|k| k.name()).collect();
+    Err(match named {
+        Some(kind) => format!("the file is named as {}, but {what}", kind.name()),
+        None => format!("{what}; formats are {}", known.join(", ")),
+    })
+}
+
+/// No control characters but those of text. Bytes above 127 may be any encoding.
+fn is_text(head: &[u8]) -> bool {
+    head.iter().all(|b| !matches!(b, 0..=8 | 14..=31 | 127))
+}
+
+fn starts_with_a_count(head: &[u8]) -> bool {
+    let line = head
+        .split(|&b| b == b'\n')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    // A sign or a fraction is a mistake in a count, better told by the reader with its line.
+    !line.is_empty()
+        && line.iter().any(u8::is_ascii_digit)
+        && line
+            .iter()
+            .all(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.'))
+}
+
+/// What bytes that are not ours look like, to say more than "unknown".
+fn foreign(head: &[u8]) -> Option<&'static str> {
+    let begins = |at: usize, what: &[u8]| head.get(at..).is_some_and(|h| h.starts_with(what));
+    let known: [(usize, &[u8], &str); 15] = [
+        (0, &[0, 0, 7, 0xc9], "GROMACS TRR"),
+        (4, b"CORD", "DCD"),
+        (8, b"CORD", "DCD with 64-bit record marks"),
+        (0, b"\x89HDF\r\n\x1a\n", "HDF5 (H5MD, MDTraj or PyTables)"),
+        (0, b"CDF", "NetCDF (Amber)"),
+        (0, b"SQLite format 3\0", "an SQLite database (ASE)"),
+        (16, &[0xde, 0xc0, 0xef, 0xbe], "an LMDB database"),
+        (0, b"- of Ulm", "an ASE .traj file"),
+        (
+            2,
+            b"b2frame\0",
+            "a Blosc2 frame; if it is a store, open it as a store",
+        ),
+        (0, &[0x93, b'N', b'U', b'M', b'P', b'Y'], "a NumPy array"),
+        (0, b"PK\x03\x04", "a ZIP archive"),
+        (0, &[0x1f, 0x8b], "gzip; unpack it first: gzip"),
+        (0, b"BZh", "bzip2; unpack it first: bzip2"),
+        (
+            0,
+            &[0xfd, b'7', b'z', b'X', b'Z'],
+            "xz; unpack it first: xz",
+        ),
+        (
+            0,
+            &[0x28, 0xb5, 0x2f, 0xfd],
+            "Zstandard; unpack it first: Zstandard",
+        ),
+    ];
+    known
+        .iter()
+        .find(|(at, what, _)| begins(*at, what))
+        .map(|(.., name)| *name)
+}

@@ -1,0 +1,24 @@
+//! Trajectories of other programs, in and out.
+//!
+//! Knows what each format's fields mean as fields of [`MdFrame`](crate::codec::MdFrame), and
+//! where its files break. Does not know the store: the caller takes frames from a
+//! [`FrameReader`] and puts them into a store, or the other way round into a [`FrameWriter`].
+//! Numbers pass as they are: nothing is scaled, and nothing is narrowed that the target format
+//! does not force; [`Units`] says what they mean.
+//!
+//! A format is one file or folder here that holds a reader (something that implements
+//! [`FrameReader`]) and an encoder (a frame in, bytes out), and one arm in each `match` over
+//! [`FormatKind`]. Opening, naming the path in errors, writing aside and renaming are shared.
+
+mod elements;
+mod extxyz;
+mod kind;
+mod reader;
+mod source;
+mod staged;
+mod writer;
+mod xtc;
+
+pub use kind::{FormatKind, detect};
+pub use reader::{FrameReader, Units, open, open_as};
+pub use writer::{FrameWriter, WriteOptions, create};

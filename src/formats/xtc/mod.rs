@@ -1,0 +1,279 @@
+//! XTC, the compressed coordinates of GROMACS.
+//!
+//! A file is frames one after the other, all numbers big-endian (XDR, RFC 4506): a magic number,
+//! the number of atoms, the step, the time, the box, the number of atoms again; then the
+//! coordinates, as they are for up to [`RAW_ATOMS`] atoms, else packed: the precision, the
+//! smallest and largest value along each axis, the first index into the table of small sizes,
+//! the number of bytes, and a stream of bits padded to a multiple of 4 bytes. The scheme is
+//! that of `xdr3dfcoord` in the public XDR library of GROMACS. Coordinates are whole numbers
+//! of `1 / precision`; what a reader returns is that whole number as a `f32` times `1 /
+//! precision` as a `f32`, and every known reader agrees to the bit.
+//!
+//! There is no checksum and no index. What can be checked is: sizes against the file, every
+//! coordinate against the stated range, and the stream against its stated length.
+
+mod bits;
+mod decode;
+mod encode;
+mod sizes;
+mod write;
+
+pub(super) use write::XtcEncoder;
+
+use super::kind::FormatKind;
+use super::reader::FrameReader;
+use super::source::Source;
+use crate::codec::{MdFrame, Real};
+use crate::error::{Error, Result};
+use crate::wire::Cursor;
+use decode::{Packed, SLACK};
+use std::io::{Read, Seek};
+
+/// Up to this many atoms, coordinates are stored as they are.
+const RAW_ATOMS: usize = 9;
+/// Magic number of frames whose packed length is a 32-bit number.
+const MAGIC_1995: i32 = 1995;
+/// Magic number of frames whose packed length is a 64-bit number, since GROMACS 2023.
+const MAGIC_2023: i32 = 2023;
+/// Above this many atoms GROMACS writes frames of [`MAGIC_2023`].
+const ATOMS_1995: usize = 298_261_617;
+/// Magic number, atoms, step, time, box, atoms.
+const HEADER: usize = 56;
+
+/// Reads frames from `R`.
+pub(super) struct XtcReader<R> {
+    source: Source<R>,
+    /// Number of the frame that is next.
+    next: u64,
+    /// Packed bytes of a frame, and [`SLACK`] zeros.
+    packed: Vec<u8>,
+    /// Where and how reading ended before the end of the file.
+    failed: Option<Box<str>>,
+}
+
+/// The fixed part of a frame.
+struct Header {
+    wide: bool,
+    atoms: usize,
+    step: i32,
+    time: f32,
+    cell: [f32; 9],
+}
+
+impl<R: Read + Seek> XtcReader<R> {
+    pub(super) const fn new(source: Source<R>) -> Self {
+        Self {
+            source,
+            next: 0,
+            packed: Vec::new(),
+            failed: None,
+        }
+    }
+
+    fn wrong(why: impl Into<Box<str>>) -> Error {
+        Error::format("XTC", "", why)
+    }
+
+    fn short(part: &str) -> Error {
+        Self::wrong(format!(
+            "the file ends inside the {part} of this frame; it was cut short"
+        ))
+    }
+
+    fn header(&mut self) -> Result<Option<Header>> {
+        if self.source.left() == 0 {
+            return Ok(None);
+        }
+        let mut bytes = [0; HEADER];
+        // The magic number first: a tail that is no frame should not be called cut short.
+        let (magic, rest) = bytes.split_at_mut(4);
+        if !self.source.fill(magic)? {
+            return Err(Self::short("header"));
+        }
+        let magic = Cursor::new(magic).i32_be();
+        if !matches!(magic, Some(MAGIC_1995 | MAGIC_2023)) {
+            return Err(Self::wrong(format!(
+                "a frame begins with 1995 or 2023, here stands {}",
+                magic.unwrap_or_default()
+            )));
+        }
+        if !self.source.fill(rest)? {
+            return Err(Self::short("header"));
+        }
+        let mut c = Cursor::new(rest);
+        let mut word = || c.i32_be().unwrap_or_default();
+        let atoms = word();
+        let step = word();
+        let time = real(word());
+        let cell = std::array::from_fn(|_| real(word()));
+        let again = word();
+        let Ok(count) = usize::try_from(atoms) else {
+            return Err(Self::wrong(format!("it claims {atoms} atoms")));
+        };
+        if atoms != again {
+            return Err(Self::wrong(format!(
+                "it claims {atoms} atoms in its header and {again} before the coordinates"
+            )));
+        }
+        Ok(Some(Header {
+            wide: magic == Some(MAGIC_2023),
+            atoms: count,
+            step,
+            time,
+            cell,
+        }))
+    }
+
+    /// What stands between the header and the packed bits, checked against the file.
+    fn prelude(&mut self, header: &Header) -> Result<Packed> {
+        let mut bytes = [0; 40];
+        let part = if header.wide {
+            &mut bytes[..]
+        } else {
+            bytes.split_at_mut(36).0
+        };
+        if !self.source.fill(part)? {
+            return Err(Self::short("coordinates"));
+        }
+        let mut c = Cursor::new(part);
+        let mut word = || c.i32_be().unwrap_or_default();
+        let precision = real(word());
+        let min = [word(), word(), word()];
+        let max = [word(), word(), word()];
+        let small = word();
+        let length = if header.wide {
+            c.i64_be().unwrap_or_default()
+        } else {
+            i64::from(c.i32_be().unwrap_or_default())
+        };
+        let padded = u64::try_from(length)
+            .ok()
+            .and_then(|n| n.checked_next_multiple_of(4));
+        let (Some(padded), Ok(length)) = (padded, usize::try_from(length)) else {
+            return Err(Self::wrong(format!(
+                "it claims {length} bytes of coordinates"
+            )));
+        };
+        if padded > self.source.left() {
+            return Err(Self::short("coordinates"));
+        }
+        Packed::new(precision, min, max, small, length, header.atoms).map_err(Self::wrong)
+    }
+
+    fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
+        let mut positions = match into.positions.take() {
+            Some(Real::F32(v)) => v,
+            _ => Vec::new(),
+        };
+        *into = MdFrame::default();
+        let Some(header) = self.header()? else {
+            return Ok(false);
+        };
+        let mut precision = None;
+        if header.atoms <= RAW_ATOMS {
+            let mut bytes = [0; RAW_ATOMS * 12];
+            let part = bytes.split_at_mut(header.atoms.saturating_mul(12)).0;
+            if !self.source.fill(part)? {
+                return Err(Self::short("coordinates"));
+            }
+            positions.clear();
+            positions.extend(part.as_chunks().0.iter().map(|b| f32::from_be_bytes(*b)));
+        } else {
+            let packed = self.prelude(&header)?;
+            precision = Some(packed.precision());
+            let padded = packed.length().next_multiple_of(4);
+            self.packed.clear();
+            self.packed.resize(padded.saturating_add(SLACK), 0);
+            let bytes = self.packed.split_at_mut(padded).0;
+            if !self.source.fill(bytes)? {
+                return Err(Self::short("coordinates"));
+            }
+            // At most 12 bytes for each 9 bits of the file: `Packed::new` saw to it.
+            positions.resize(header.atoms.saturating_mul(3), 0.0);
+            packed
+                .decode(&self.packed, positions.as_chunks_mut().0)
+                .map_err(Self::wrong)?;
+        }
+        into.nsites = header.atoms;
+        into.positions = Some(Real::F32(positions));
+        into.step = Some(header.step.into());
+        into.time = Some(header.time.into());
+        if header.cell.iter().any(|x| *x != 0.0) {
+            into.cell = Some(header.cell.map(f64::from));
+            into.pbc = Some([true; 3]);
+        }
+        into.precision = precision;
+        Ok(true)
+    }
+
+    fn pass(&mut self) -> Result<bool> {
+        let Some(header) = self.header()? else {
+            return Ok(false);
+        };
+        let length = if header.atoms <= RAW_ATOMS {
+            header.atoms.saturating_mul(12)
+        } else {
+            self.prelude(&header)?.length().next_multiple_of(4)
+        };
+        if !self.source.skip(length as u64)? {
+            return Err(Self::short("coordinates"));
+        }
+        Ok(true)
+    }
+
+    /// Counts frames, names them in errors, and stays at the first error.
+    fn step(&mut self, act: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
+        let at = format!("frame {}", self.next);
+        if let Some(why) = &self.failed {
+            return Err(Error::format("XTC", at, why.clone()));
+        }
+        match act(self) {
+            Ok(more) => {
+                self.next = self.next.saturating_add(u64::from(more));
+                Ok(more)
+            }
+            Err(Error::Format { why, .. }) => {
+                self.failed = Some(why.clone());
+                Err(Error::format("XTC", at, why))
+            }
+            Err(other) => {
+                self.failed = Some(format!("{other}; open the file again").into());
+                Err(other)
+            }
+        }
+    }
+}
+
+const fn real(word: i32) -> f32 {
+    f32::from_bits(word.cast_unsigned())
+}
+
+impl<R: Read + Seek + Send> FrameReader for XtcReader<R> {
+    fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
+        let read = self.step(|me| me.read(into));
+        if !matches!(read, Ok(true)) {
+            *into = MdFrame::default();
+        }
+        read
+    }
+
+    fn skip(&mut self, frames: u64) -> Result<u64> {
+        for done in 0..frames {
+            if !self.step(Self::pass)? {
+                return Ok(done);
+            }
+        }
+        Ok(frames)
+    }
+
+    fn kind(&self) -> FormatKind {
+        FormatKind::Xtc
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (self.source.at(), self.source.total())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! XTC files of others: what we read is what a second reader reads, and they come out again.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use vlstore::codec::{MdFrame, Real};
+use vlstore::formats::{self, FormatKind, FrameReader, WriteOptions};
+use vlstore::{Error, Result};
+
+fn data(under: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/data")
+        .join(under);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("SKIPPED: {under} is not on this machine");
+    None
+}
+
+fn xtc_files() -> Vec<PathBuf> {
+    let mut all =
+        vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ala2-npt-peptide.xtc")];
+    for folder in [
+        "md",
+        "chemfiles/xtc",
+        "mdanalysis",
+        "mdanalysis/coordinates",
+        "mdtraj",
+    ] {
+        let Some(folder) = data(folder) else { continue };
+        let files = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().path());
+        all.extend(files.filter(|p| p.extension().is_some_and(|e| e == "xtc")));
+    }
+    all
+}
+
+fn read(reader: &mut dyn FrameReader) -> (Vec<MdFrame>, Result<()>) {
+    let mut all = Vec::new();
+    let mut f = MdFrame::default();
+    loop {
+        match reader.next_frame(&mut f) {
+            Ok(true) => all.push(f.clone()),
+            Ok(false) => return (all, Ok(())),
+            Err(e) => return (all, Err(e)),
+        }
+    }
+}
+
+#[test]
+fn positions_box_step_and_time_are_those_of_a_second_reader() {
+    for path in xtc_files() {
+        assert_eq!(formats::detect(&path).unwrap(), FormatKind::Xtc);
+        let (ours, end) = read(&mut *formats::open(&path).unwrap());
+        end.unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let theirs = molly::XTCReader::new(Cursor::new(bytes))
+            .read_all_frames()
+            .unwrap();
+        assert_eq!(ours.len(), theirs.len(), "{}", path.display());
+        for (a, b) in ours.iter().zip(&theirs) {
+            let Some(Real::F32(positions)) = &a.positions else {
+                panic!("no float32")
+            };
+            let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(positions), bits(&b.positions), "{}", path.display());
+            assert_eq!(a.cell.unwrap_or_default(), b.boxvec.map(f64::from));
+            assert_eq!(a.pbc, a.cell.map(|_| [true; 3]));
+            assert_eq!(a.step, Some(b.step.cast_signed().into()));
+            assert_eq!(a.time, Some(b.time.into()));
+            match a.precision {
+                Some(p) => assert_eq!(p, b.precision),
+                None => assert!(a.nsites <= 9),
+            }
+        }
+    }
+}
+
+#[test]
+fn export_reads_back_equal() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in xtc_files() {
+        let (frames, _) = read(&mut *formats::open(&path).unwrap());
+        let out = folder.path().join("out.xtc");
+        let mut w = formats::create(&out, FormatKind::Xtc, &WriteOptions::default(), true).unwrap();
+        for f in &frames {
+            w.write(f).unwrap();
+        }
+        w.finish().unwrap();
+        let (again, end) = read(&mut *formats::open(&out).unwrap());
+        end.unwrap();
+        assert!(again == frames, "{}", path.display());
+        let same = std::fs::read(&out).unwrap() == std::fs::read(&path).unwrap();
+        let theirs = molly::XTCReader::open(&out)
+            .unwrap()
+            .read_all_frames()
+            .unwrap();
+        assert_eq!(theirs.len(), frames.len());
+        for (a, b) in theirs.iter().zip(&frames) {
+            assert_eq!(
+                Some(Real::F32(a.positions.clone())),
+                b.positions,
+                "{}",
+                path.display()
+            );
+        }
+        eprintln!(
+            "{}: {}",
+            path.display(),
+            if same { "same bytes" } else { "other bytes" }
+        );
+    }
+}
+
+#[test]
+fn broken_files_give_their_whole_frames_and_then_a_clear_error() {
+    for (name, whole, says) in [
+        (
+            "truncated-mid-frame.xtc",
+            20,
+            "frame 20: the file ends inside",
+        ),
+        (
+            "truncated-in-header.xtc",
+            5,
+            "frame 5: the file ends inside the header",
+        ),
+        (
+            "natoms-changed.xtc",
+            3,
+            "frame 3: it claims 23 atoms in its header and 22",
+        ),
+        ("negative-natoms.xtc", 0, "frame 0: it claims -5 atoms"),
+        ("huge-natoms.xtc", 0, "frame 0: it claims 2147483647 atoms"),
+        (
+            "bad-magic.xtc",
+            0,
+            "frame 0: a frame begins with 1995 or 2023, here stands 1994",
+        ),
+    ] {
+        let Some(path) = data(&format!("broken/{name}")) else {
+            continue;
+        };
+        let (frames, end) = read(&mut *formats::open_as(&path, FormatKind::Xtc).unwrap());
+        let error = end.unwrap_err().to_string();
+        assert_eq!(frames.len(), whole, "{name}: {error}");
+        assert!(error.contains(says) && error.contains(name), "{error}");
+    }
+    if let Some(path) = data("broken/bitflip-payload.xtc") {
+        let (good, _) =
+            read(&mut *formats::open(&data("md/ala2-npt-peptide.xtc").unwrap()).unwrap());
+        let (frames, end) = read(&mut *formats::open(&path).unwrap());
+        assert_eq!(frames[..2], good[..2]);
+        eprintln!("bitflip-payload.xtc: {} frames, {end:?}", frames.len());
+        assert!(end.is_err() || frames[3..] == good[3..]);
+    }
+}
+
+#[test]
+fn what_is_no_trajectory_is_refused_with_a_reason() {
+    for (name, says) in [
+        ("broken/zero-byte.xtc", "empty"),
+        ("broken/text-renamed.xtc", "named as xtc, but it is text"),
+        ("broken/bad-magic.xtc", "1995 or 2023, this one with 1994"),
+        ("broken/truncated.trr", "GROMACS TRR"),
+        ("broken/truncated.dcd", "DCD"),
+        ("broken/truncated.db", "SQLite"),
+        ("broken/truncated-half.vlstore", "Blosc2"),
+        ("mdanalysis/cu.h5md", "HDF5"),
+        ("asedb/fairchem-cattsunami.traj", "ASE .traj"),
+        ("asedb/mptrj-150.aselmdb", "LMDB"),
+        ("mdanalysis/amber/posfor.ncdf", "NetCDF"),
+        ("md", "folder"),
+    ] {
+        let Some(path) = data(name) else { continue };
+        let error = formats::detect(&path).unwrap_err();
+        assert!(matches!(error, Error::File { .. }));
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    if let Some(path) = data("broken/xtc-renamed.vlstore") {
+        assert_eq!(formats::detect(&path).unwrap(), FormatKind::Xtc);
+    }
+}
