@@ -5,10 +5,12 @@
 mod aligned;
 mod checksum;
 mod cursor;
+mod le;
 
 pub use aligned::AlignedBuf;
 pub use checksum::{checksum, identify};
 pub use cursor::Cursor;
+pub use le::{U16, U32, U64};
 
 /// A number from a file as an index into memory; `None` if it does not fit this machine.
 #[must_use]

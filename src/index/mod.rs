@@ -1,0 +1,9 @@
+//! The index as bytes: records by ordinal, keys by hash, chunks by number.
+//!
+//! Turns values into bytes and back and searches in them; does no input or output (`store`
+//! does) and knows neither frames nor compression.
+
+pub mod layout;
+pub mod log;
+pub mod segment;
+pub mod slot;

@@ -1,0 +1,119 @@
+//! The two commit slots: which state of the file is the newest (see `docs/format.md`, «Slot»).
+//!
+//! A slot is bytes until [`Slot::parse`] has compared its checksum; that alone does not make it
+//! usable: `store` also checks what it refers to before it believes it.
+
+use super::layout::SegmentRef;
+use crate::wire::{U32, U64, checksum, identify};
+use bytemuck::{Pod, Zeroable};
+
+/// Bytes of a slot.
+pub const SLOT_LEN: usize = 256;
+/// Start of a slot.
+pub const SLOT_MAGIC: [u8; 8] = *b"VLslot\0\x01";
+
+/// What a seal brought the frame to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable, Default)]
+#[repr(C)]
+pub struct Seal {
+    /// Length of the frame.
+    pub frame_len: U64,
+    /// Bytes of all chunks, decoded.
+    pub nbytes: U64,
+    /// Bytes from the end of the header to the offsets chunk.
+    pub cbytes: U64,
+    /// Checksum of the offsets chunk and the trailer.
+    pub sum: U64,
+    /// The commit that was sealed.
+    pub generation: U64,
+    /// Live records at that commit.
+    pub records: U64,
+    /// Whether `saved_lookup` names all of them: 1 or 0.
+    pub lookup: U64,
+    /// The root of that commit.
+    pub root: SegmentRef,
+}
+
+/// The state of the file at one commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable, Default)]
+#[repr(C)]
+pub struct Slot {
+    /// [`SLOT_MAGIC`].
+    pub magic: [u8; 8],
+    /// The file.
+    pub file: [u8; 16],
+    /// Number of the commit, counted from 1.
+    pub generation: U64,
+    /// First byte of the file that no committed state refers to.
+    pub end: U64,
+    /// The root; all zero if there is none yet.
+    pub root: SegmentRef,
+    /// Where the log starts.
+    pub log: U64,
+    /// Bytes of the log.
+    pub log_len: U64,
+    /// Live records.
+    pub records: U64,
+    /// The newest seal.
+    pub seal: Seal,
+    /// Bytes that earlier seals left behind.
+    pub seal_garbage: U64,
+    /// What the frame header said before the newest seal: length, nbytes, cbytes.
+    pub before: [U64; 3],
+    /// Records that this commit knows, deleted ones included.
+    pub total: U64,
+    /// 0.
+    pub spare: [U64; 4],
+    /// 1 if the writer closed the file after this commit.
+    pub closed: U32,
+    /// 0.
+    pub reserved: U32,
+    /// Checksum of all before, tied to file and generation.
+    pub sum: U64,
+}
+
+const _: () = assert!(size_of::<Slot>() == SLOT_LEN);
+
+impl Slot {
+    /// The slot as bytes, its checksum filled in.
+    #[must_use]
+    pub fn encode(mut self) -> [u8; SLOT_LEN] {
+        self.magic = SLOT_MAGIC;
+        self.sum = U64::new(self.right_sum());
+        bytemuck::cast(self)
+    }
+
+    /// The slot in `bytes`, if its checksum is right and it belongs to `file`.
+    #[must_use]
+    pub fn parse(bytes: &[u8], file: [u8; 16]) -> Option<Self> {
+        let slot: Self = bytemuck::try_pod_read_unaligned(bytes.get(..SLOT_LEN)?).ok()?;
+        let right = slot.magic == SLOT_MAGIC
+            && slot.file == file
+            && slot.sum.get() == slot.right_sum();
+        right.then_some(slot)
+    }
+
+    fn right_sum(&self) -> u64 {
+        let bytes = bytemuck::bytes_of(self);
+        let summed = bytes.get(..SLOT_LEN - 8).unwrap_or_default();
+        checksum(summed) ^ identify(self.file, self.generation.get(), 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_comes_back_and_every_changed_bit_is_noticed() {
+        let slot = Slot { file: [3; 16], generation: U64::new(9), ..Slot::default() };
+        let good = slot.encode();
+        assert_eq!(Slot::parse(&good, [3; 16]).unwrap().generation.get(), 9);
+        assert!(Slot::parse(&good, [4; 16]).is_none());
+        for bit in 0..SLOT_LEN * 8 {
+            let mut bad = good;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(Slot::parse(&bad, [3; 16]).is_none(), "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Many records at once: planned by place, each touched block decoded once, in parallel.
+
+use super::core::{ChunkData, Core};
+use super::record::Record;
+use crate::error::{Error, Result};
+use crate::index::layout::RecordEntry;
+use crate::wire::{AlignedBuf, to_usize};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Bytes below which a second thread costs more than it saves.
+const WORTH_A_THREAD: usize = 128 << 10;
+
+/// Records fetched together: one buffer, and the records in it in the order in which they were
+/// asked for. Keeps that buffer and nothing else alive.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    buffer: Arc<AlignedBuf>,
+    places: Vec<Range<usize>>,
+}
+
+impl Batch {
+    /// Number of records.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The record at position `i` of those that were asked for.
+    #[must_use]
+    pub fn get(&self, i: usize) -> Option<&[u8]> {
+        self.buffer.get(self.places.get(i)?.clone())
+    }
+
+    /// The record at position `i`, to keep: it shares the buffer.
+    #[must_use]
+    pub fn record(&self, i: usize) -> Option<Record> {
+        Record::of(self.buffer.clone(), self.places.get(i)?.clone()).ok()
+    }
+
+    /// The records in the order in which they were asked for.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.places.iter().map(|p| self.buffer.get(p.clone()).unwrap_or_default())
+    }
+
+    /// The whole buffer. Records lie in it in the order of the file, each at a multiple of 8.
+    #[must_use]
+    pub fn buffer(&self) -> &Arc<AlignedBuf> {
+        &self.buffer
+    }
+
+    /// Where each record lies in [`Batch::buffer`], in the order in which they were asked for.
+    #[must_use]
+    pub fn places(&self) -> &[Range<usize>] {
+        &self.places
+    }
+}
+
+/// One record to fetch: its logical bytes and where they go.
+#[derive(Debug, Clone)]
+struct Want {
+    start: u64,
+    end: u64,
+    to: usize,
+}
+
+/// As many threads as asked for; 0 takes the cores of the machine.
+pub(super) fn threads(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    }
+}
+
+impl Core {
+    /// Fetches the records of these entries.
+    pub(super) fn batch(&self, entries: &[RecordEntry]) -> Result<Batch> {
+        let mut order: Vec<(u64, u64, usize)> = Vec::with_capacity(entries.len());
+        for (i, e) in entries.iter().enumerate() {
+            let span = self.span(e)?;
+            order.push((span.start, span.end, i));
+        }
+        order.sort_unstable();
+        let mut places = vec![0..0; entries.len()];
+        let mut wants: Vec<Want> = Vec::with_capacity(entries.len());
+        let mut size = 0_usize;
+        for (start, end, i) in order {
+            let same = wants.last().is_some_and(|w| (w.start, w.end) == (start, end));
+            if !same {
+                size = size.next_multiple_of(8);
+                wants.push(Want { start, end, to: size });
+                let len = to_usize(end - start).unwrap_or(usize::MAX);
+                size = size.checked_add(len).ok_or(Error::Limit {
+                    what: "bytes of a batch",
+                    asked: u64::MAX,
+                    max: usize::MAX as u64,
+                })?;
+            }
+            if let (Some(place), Some(w)) = (places.get_mut(i), wants.last()) {
+                *place = w.to..w.to + to_usize(w.end - w.start).unwrap_or(0);
+            }
+        }
+        let mut buffer = AlignedBuf::zeroed(size);
+        self.gather(&wants, &mut buffer)?;
+        Ok(Batch { buffer: Arc::new(buffer), places })
+    }
+
+    /// Cuts the work where one block ends and another begins, so that no block is decoded
+    /// twice, and fills the parts side by side.
+    fn gather(&self, wants: &[Want], out: &mut [u8]) -> Result<()> {
+        let parts = self.threads.min(out.len() / WORTH_A_THREAD).max(1);
+        if parts == 1 {
+            return self.gather_part(wants, 0, out);
+        }
+        let mut cuts = Vec::new();
+        for p in 1..parts {
+            let mut i = wants.partition_point(|w| w.to < out.len() / parts * p);
+            while i < wants.len() && i > 0 {
+                let before = wants.get(i - 1).map(|w| self.block_of(w.end.saturating_sub(1)));
+                let after = wants.get(i).map(|w| self.block_of(w.start));
+                match (before, after) {
+                    (Some(b), Some(a)) if b? == a? => i += 1,
+                    _ => break,
+                }
+            }
+            cuts.push(i);
+        }
+        cuts.push(wants.len());
+        cuts.dedup();
+        let result = crossbeam::thread::scope(|scope| {
+            let mut running = Vec::new();
+            let mut rest_wants = wants;
+            let mut rest = out;
+            let mut base = 0;
+            let mut taken = 0;
+            for (k, cut) in cuts.iter().enumerate() {
+                let (now, later) = rest_wants.split_at(cut - taken);
+                taken = *cut;
+                rest_wants = later;
+                let end = later.first().map_or(base + rest.len(), |w| w.to);
+                let (bytes, later) = std::mem::take(&mut rest).split_at_mut(end - base);
+                rest = later;
+                if k + 1 == cuts.len() {
+                    // The last part is the caller's own.
+                    self.gather_part(now, base, bytes)?;
+                } else {
+                    running.push(scope.spawn(move |_| self.gather_part(now, base, bytes)));
+                }
+                base = end;
+            }
+            running.into_iter().try_for_each(|r| r.join().unwrap_or_else(|_| Err(ended())))
+        });
+        result.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Chunk and block of a logical byte.
+    fn block_of(&self, at: u64) -> Result<(u64, u64)> {
+        let chunk = at / self.chunk_size;
+        Ok(match self.chunk(chunk)? {
+            ChunkData::Memory(_) => (chunk, 0),
+            ChunkData::File(place) => {
+                (chunk, at % self.chunk_size / u64::from(place.layout.block_size().max(1)))
+            }
+        })
+    }
+
+    fn gather_part(&self, wants: &[Want], base: usize, out: &mut [u8]) -> Result<()> {
+        let mut held: Option<(u64, u32)> = None;
+        let mut scratch = AlignedBuf::default();
+        let mut chunk: Option<(u64, ChunkData<'_>)> = None;
+        let mut wants = wants.iter().peekable();
+        while let Some(want) = wants.next() {
+            let mut at = want.start;
+            while at < want.end {
+                let number = at / self.chunk_size;
+                if chunk.as_ref().is_none_or(|(c, _)| *c != number) {
+                    chunk = Some((number, self.chunk(number)?));
+                }
+                let Some((_, data)) = &chunk else { break };
+                let inside = to_usize(at % self.chunk_size).unwrap_or(usize::MAX);
+                let left = to_usize(want.end - at).unwrap_or(usize::MAX);
+                let to = want.to - base + to_usize(at - want.start).unwrap_or(usize::MAX);
+                let n = match data {
+                    ChunkData::Memory(data) => {
+                        let n = left.min(data.len().saturating_sub(inside));
+                        copy(out, to, data.get(inside..inside + n))?;
+                        n
+                    }
+                    ChunkData::File(place) => {
+                        let bs = place.layout.block_size().max(1) as usize;
+                        let block = u32::try_from(inside / bs).unwrap_or(u32::MAX);
+                        if block >= place.layout.blocks() {
+                            return Err(outside());
+                        }
+                        let len = place.layout.block_len(block) as usize;
+                        let skip = inside % bs;
+                        let n = left.min(len.saturating_sub(skip));
+                        let next_needs_it = left == n
+                            && wants.peek().is_some_and(|w| {
+                                w.start / self.chunk_size == number
+                                    && w.start % self.chunk_size / bs as u64 == u64::from(block)
+                            });
+                        let whole = skip == 0 && n == len && !next_needs_it;
+                        if whole && held != Some((number, block)) {
+                            let out = out.get_mut(to..to + n).ok_or_else(outside)?;
+                            self.decode(place, block, out)?;
+                        } else {
+                            if held != Some((number, block)) {
+                                scratch.resize(len);
+                                held = None;
+                                self.decode(place, block, &mut scratch)?;
+                                held = Some((number, block));
+                            }
+                            copy(out, to, scratch.get(skip..skip + n))?;
+                        }
+                        n
+                    }
+                };
+                if n == 0 {
+                    return Err(outside());
+                }
+                at += n as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes the logical bytes `span`, which begins and ends at block boundaries, into `out`.
+    /// Several threads take whole blocks.
+    pub(super) fn window(&self, span: &Range<u64>, out: &mut [u8]) -> Result<()> {
+        let mut pieces: Vec<(u64, Range<u64>)> = Vec::new();
+        let mut at = span.start;
+        while at < span.end {
+            let end = self.block_end(at)?.min(span.end);
+            pieces.push((at, at..end));
+            at = end;
+        }
+        let parts = self.threads.min(out.len() / WORTH_A_THREAD).max(1);
+        if parts == 1 {
+            return self.read(span.clone(), out);
+        }
+        let each = pieces.len().div_ceil(parts);
+        let result = crossbeam::thread::scope(|scope| {
+            let mut running = Vec::new();
+            let mut rest = out;
+            let mut groups = pieces.chunks(each).peekable();
+            while let Some(group) = groups.next() {
+                let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
+                let part = first.0..last.1.end;
+                let len = to_usize(part.end - part.start).unwrap_or(usize::MAX);
+                let (now, later) =
+                    std::mem::take(&mut rest).split_at_mut_checked(len).ok_or_else(outside)?;
+                rest = later;
+                if groups.peek().is_none() {
+                    self.read(part, now)?;
+                } else {
+                    running.push(scope.spawn(move |_| self.read(part, now)));
+                }
+            }
+            running.into_iter().try_for_each(|r| r.join().unwrap_or_else(|_| Err(ended())))
+        });
+        result.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// The end of the block that holds the logical byte `at`.
+    pub(super) fn block_end(&self, at: u64) -> Result<u64> {
+        let chunk = at / self.chunk_size;
+        let chunk_end = (chunk + 1) * self.chunk_size;
+        Ok(match self.chunk(chunk)? {
+            ChunkData::Memory(_) => chunk_end,
+            ChunkData::File(place) => {
+                let bs = u64::from(place.layout.block_size().max(1));
+                let inside = at % self.chunk_size;
+                (chunk * self.chunk_size + (inside / bs + 1) * bs).min(chunk_end)
+            }
+        })
+    }
+
+    /// The start of the block that holds the logical byte `at`.
+    pub(super) fn block_start(&self, at: u64) -> Result<u64> {
+        let chunk = at / self.chunk_size;
+        Ok(match self.chunk(chunk)? {
+            ChunkData::Memory(_) => chunk * self.chunk_size,
+            ChunkData::File(place) => {
+                let bs = u64::from(place.layout.block_size().max(1));
+                at - at % self.chunk_size % bs
+            }
+        })
+    }
+}
+
+fn copy(out: &mut [u8], to: usize, from: Option<&[u8]>) -> Result<()> {
+    let from = from.ok_or_else(outside)?;
+    out.get_mut(to..to + from.len()).ok_or_else(outside)?.copy_from_slice(from);
+    Ok(())
+}
+
+fn outside() -> Error {
+    Error::corrupt("record entry", 0, "reaches outside its chunk")
+}
+
+fn ended() -> Error {
+    Error::invalid("reading", "a thread ended unexpectedly")
+}

@@ -1,0 +1,107 @@
+//! Decoded blocks, bounded in bytes, so that a loop of `get` over neighbours decodes each once.
+
+use crate::wire::AlignedBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+const WAYS: usize = 4;
+const SETS: usize = 512;
+
+type Block = Arc<AlignedBuf>;
+type Set = [Option<(u64, u32, Block)>; WAYS];
+
+/// A cache of few ways: the newest block of a set comes first, the oldest falls out. A lock
+/// that is held, by another thread or by a parent before a fork, is never waited for: the
+/// block is then decoded again.
+#[derive(Debug)]
+pub(super) struct BlockCache {
+    sets: Box<[Mutex<Set>]>,
+    bytes: AtomicUsize,
+    limit: usize,
+}
+
+impl BlockCache {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            sets: (0..if limit == 0 { 0 } else { SETS }).map(|_| Mutex::default()).collect(),
+            bytes: AtomicUsize::new(0),
+            limit,
+        }
+    }
+
+    fn set(&self, chunk: u64, block: u32) -> Option<&Mutex<Set>> {
+        let h = (chunk.wrapping_mul(8191) ^ u64::from(block)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.sets.get(usize::try_from(h >> 55).unwrap_or(0) % SETS)
+    }
+
+    pub(super) fn get(&self, chunk: u64, block: u32) -> Option<Block> {
+        let mut set = self.set(chunk, block)?.try_lock().ok()?;
+        let i = set.iter().position(|e| matches!(e, Some((c, b, _)) if (*c, *b) == (chunk, block)))?;
+        set.get_mut(..=i)?.rotate_right(1);
+        set.first()?.as_ref().map(|(_, _, block)| block.clone())
+    }
+
+    pub(super) fn insert(&self, chunk: u64, block: u32, data: &Block) {
+        if data.len() > self.limit / 8 {
+            return;
+        }
+        let Some(Ok(mut set)) = self.set(chunk, block).map(Mutex::try_lock) else { return };
+        // While all is over the limit a set gives up two blocks for each that it takes.
+        let mut freed = 0;
+        let full = self.bytes.load(Ordering::Relaxed) + data.len() > self.limit;
+        for old in set.iter_mut().rev().take(if full { 2 } else { 1 }) {
+            freed += old.take().map_or(0, |(_, _, b)| b.len());
+        }
+        if full && freed == 0 {
+            return;
+        }
+        set.rotate_right(1);
+        if let Some(slot) = set.first_mut() {
+            *slot = Some((chunk, block, data.clone()));
+        }
+        if data.len() >= freed {
+            self.bytes.fetch_add(data.len() - freed, Ordering::Relaxed);
+        } else {
+            self.bytes.fetch_sub(freed - data.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets the blocks of one chunk.
+    pub(super) fn forget(&self, chunk: u64, blocks: u32) {
+        for block in 0..blocks {
+            if let Some(Ok(mut set)) = self.set(chunk, block).map(Mutex::try_lock) {
+                for e in set.iter_mut() {
+                    if matches!(e, Some((c, b, _)) if (*c, *b) == (chunk, block)) {
+                        if let Some((_, _, old)) = e.take() {
+                            self.bytes.fetch_sub(old.len(), Ordering::Relaxed);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[cfg(test)]
+    fn held(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_found_again_and_the_limit_holds() {
+        let cache = BlockCache::new(1 << 20);
+        let block = Arc::new(AlignedBuf::zeroed(10_000));
+        for i in 0..5000 {
+            cache.insert(u64::from(i / 10), i % 10, &block);
+            assert!(cache.get(u64::from(i / 10), i % 10).is_some() || cache.held() > 1_000_000);
+            assert!(cache.held() <= (1 << 20) + 10_000, "{}", cache.held());
+        }
+        cache.forget(499, 10);
+        assert!(cache.get(499, 9).is_none());
+        assert!(BlockCache::new(0).get(1, 1).is_none());
+    }
+}

@@ -1,0 +1,311 @@
+//! Commits: the order of writes that makes a record survive (see `docs/format.md`, «Commit»).
+//!
+//! Chunks and index first, then a sync, then one slot, then a sync. Nothing that either slot
+//! refers to is overwritten: log extents are used again only when both slots have moved on.
+
+use super::options::Durability;
+use super::pool::finish;
+use super::root::Root;
+use super::writer::{Logged, Writer};
+use crate::chunk::Compressor;
+use crate::error::{Error, Result};
+use crate::frame::SLOT_OFFSETS;
+use crate::index::layout::{ChunkEntry, Extent, RecordEntry, SegmentRef};
+use crate::index::log::{DeadEntry, LogContent};
+use crate::index::slot::{Seal, Slot};
+use crate::limits::BLOCK_MAX;
+use crate::wire::{U32, U64};
+
+/// First capacity of a log, in bytes; each next one is twice as large, up to the most.
+const LOG_MIN: u64 = 4 << 10;
+const LOG_MAX: u64 = 1 << 20;
+
+/// Compressed pieces of the open chunk: start and length in it, and a Blosc2 chunk.
+type Pieces = Vec<(u32, u32, Vec<u8>)>;
+
+impl Writer {
+    /// Makes everything that was put so far survive, as [`Durability`] says; answers the number
+    /// of the commit. Costs what was added since the last one; nothing if nothing was.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the disk refuses; then this writer is poisoned and the file holds the
+    /// last commit or this one, whole.
+    pub fn commit(&mut self) -> Result<u64> {
+        self.usable()?;
+        self.guard(|w| w.make_commit(false, false))?;
+        Ok(self.generation())
+    }
+
+    /// Whether something was added or changed since the last commit.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        let tail = &self.core.tail;
+        let now = Logged {
+            records: tail.records.len(),
+            keys: tail.keys.len(),
+            chunks: tail.chunks.len(),
+            sums: tail.sums.len(),
+            dead: tail.dead.len(),
+            open: self.open_used(),
+        };
+        let log = &self.logged;
+        self.flushed
+            || self.attributes_changed
+            || !self.core.waiting.is_empty()
+            || (now.records, now.chunks, now.dead, now.open)
+                != (log.records, log.chunks, log.dead, log.open)
+    }
+
+    /// One commit. `closing` says in the slot that the file was left in order; `full` writes a
+    /// root even where a log entry would do.
+    pub(super) fn make_commit(&mut self, closing: bool, full: bool) -> Result<()> {
+        self.drain()?;
+        if !self.is_dirty() && !full && !(closing && self.slot.closed.get() == 0) {
+            self.committed();
+            return Ok(());
+        }
+        let generation = self.slot.generation.get() + 1;
+        let logged = !full && !self.flushed && !self.tail_is_heavy() && {
+            let pieces = self.pieces(self.logged.open)?;
+            self.append_log(generation, &pieces)?
+        };
+        let slot = if logged {
+            Slot { log_len: self.slot.log_len, ..self.slot }
+        } else {
+            self.checkpoint(generation)?
+        };
+        self.publish(Slot { closed: U32::new(u32::from(closing)), ..slot })
+    }
+
+    /// Compresses the bytes of the open chunk from `from` on.
+    fn pieces(&self, from: u32) -> Result<Pieces> {
+        let used = self.open_used();
+        let mut at = from;
+        let mut out = Vec::new();
+        let typesize = usize::from(self.options.typesize);
+        while at < used {
+            let len = (used - at).min(BLOCK_MAX / 2);
+            let bytes = self.core.open.data.get(at as usize..(at + len) as usize);
+            let mut bytes = bytes.unwrap_or_default().to_vec();
+            bytes.resize(bytes.len().next_multiple_of(typesize), 0);
+            let block = u32::try_from(bytes.len()).unwrap_or(BLOCK_MAX);
+            let mut compressor = Compressor::new(self.options.params(), block)?;
+            let mut piece = Vec::new();
+            compressor.compress(&bytes, &mut piece)?;
+            out.push((at, len, piece));
+            at += len;
+        }
+        Ok(out)
+    }
+
+    /// Adds what is new to the log; whether it had room.
+    fn append_log(&mut self, generation: u64, pieces: &Pieces) -> Result<bool> {
+        let tail = &self.core.tail;
+        let from = self.logged;
+        // Places in an entry count from the start of the entry.
+        let records: Vec<RecordEntry> = tail
+            .records
+            .iter()
+            .skip(from.records)
+            .map(|e| RecordEntry { key_at: less(e.key_at, from.keys), ..*e })
+            .collect();
+        let chunks: Vec<ChunkEntry> = tail
+            .chunks
+            .iter()
+            .skip(from.chunks)
+            .map(|e| ChunkEntry { first_sum: less(e.first_sum, from.sums), ..*e })
+            .collect();
+        let sums: Vec<U64> = tail.sums.iter().skip(from.sums).map(|s| U64::new(*s)).collect();
+        let dead: Vec<DeadEntry> = tail
+            .dead
+            .iter()
+            .skip(from.dead)
+            .map(|(hash, record)| DeadEntry { hash: (*hash).into(), record: (*record).into() })
+            .collect();
+        let content = LogContent {
+            generation,
+            first_record: tail.first_record + from.records as u64,
+            first_chunk: tail.first_chunk + from.chunks as u64,
+            cursor: self.core.totals.cursor,
+            open_block: self.core.open.block,
+            records: &records,
+            chunks: &chunks,
+            sums: &sums,
+            dead: &dead,
+            keys: tail.keys.get(from.keys..).unwrap_or_default(),
+            attributes: self.attributes_changed.then_some(&self.attributes),
+            pieces: pieces.iter().map(|(at, len, b)| (*at, *len, b.as_slice())).collect(),
+        };
+        let at = self.slot.log.get() + self.slot.log_len.get();
+        let too_much = || Error::Limit {
+            what: "entries of one commit",
+            asked: 1 << 32,
+            max: u64::from(u32::MAX),
+        };
+        let bytes = content.encode(self.core.io.file(), at).ok_or_else(too_much)?;
+        let len = self.slot.log_len.get() + bytes.len() as u64;
+        if len > self.log_capacity {
+            return Ok(false);
+        }
+        self.core.io.write(at, &bytes)?;
+        self.slot.log_len = len.into();
+        Ok(true)
+    }
+
+    /// Moves the index into leaves and runs, writes a root, and starts a new log with what is
+    /// in the open chunk.
+    fn checkpoint(&mut self, generation: u64) -> Result<Slot> {
+        self.flush_tail()?;
+        let base_fill = self.base.as_ref().map_or(0, |b| b.fill);
+        let pieces = self.pieces(base_fill)?;
+        let need: u64 = 256 + pieces.iter().map(|p| p.2.len() as u64 + 24).sum::<u64>();
+        let old_root = self.slot.root;
+        let (log, capacity) = self.new_log(generation, need);
+        self.slot.log = log.into();
+        self.slot.log_len = U64::new(0);
+        self.log_capacity = capacity;
+        let root = self.write_root(generation)?;
+        self.space.garbage += old_root.len.get();
+        self.logged.open = base_fill;
+        let attributes_changed = std::mem::take(&mut self.attributes_changed);
+        if !pieces.is_empty() && !self.append_log(generation, &pieces)? {
+            return Err(Error::corrupt("log", log, "has no room for the open chunk"));
+        }
+        self.attributes_changed = attributes_changed;
+        Ok(Slot { root, ..self.slot })
+    }
+
+    pub(super) fn write_root(&mut self, generation: u64) -> Result<SegmentRef> {
+        let root = Root {
+            generation,
+            perm: self.core.perm.clone(),
+            records: self.core.tail.end(),
+            chunks: self.core.tail.chunks_end(),
+            totals: self.core.totals,
+            garbage: self.space.garbage,
+            base: self.base.clone(),
+            open_block: self.core.open.block,
+            extents: self.extents.clone(),
+            attributes: self.attributes.clone(),
+        };
+        root.write(&self.core.io, &mut self.space)
+    }
+
+    /// Room for a new log: an extent that neither slot needs any more, else new space.
+    pub(super) fn new_log(&mut self, generation: u64, need: u64) -> (u64, u64) {
+        let most = LOG_MAX.max(2 * self.core.chunk_size);
+        let wanted = (self.log_capacity * 2).clamp(LOG_MIN, most).max(need.next_multiple_of(64));
+        for e in &mut self.extents {
+            if e.retired.get() == 0 {
+                e.retired = generation.into();
+            }
+        }
+        let free = |e: &Extent| e.retired.get() + 2 <= generation;
+        let fit = |e: &Extent| free(e) && e.capacity.get() >= wanted;
+        if let Some(e) = self.extents.iter_mut().find(|e| fit(e)) {
+            e.retired = U64::new(0);
+            return (e.offset.get(), e.capacity.get());
+        }
+        // Extents that have become too small are given up.
+        let garbage = &mut self.space.garbage;
+        self.extents.retain(|e| {
+            let keep = !free(e);
+            *garbage += if keep { 0 } else { e.capacity.get() };
+            keep
+        });
+        let offset = self.space.take(wanted);
+        self.extents.push(Extent {
+            offset: offset.into(),
+            capacity: wanted.into(),
+            retired: U64::new(0),
+        });
+        (offset, wanted)
+    }
+
+    /// Makes `slot` the newest state of the file.
+    pub(super) fn publish(&mut self, slot: Slot) -> Result<()> {
+        let generation = self.slot.generation.get() + 1;
+        let slot = Slot {
+            generation: generation.into(),
+            end: self.space.end.into(),
+            records: self.core.live().into(),
+            total: self.core.ids().into(),
+            ..slot
+        };
+        self.reserve()?;
+        self.sync()?;
+        self.write_slot(&slot)?;
+        self.sync()?;
+        self.slot = slot;
+        let tail = &self.core.tail;
+        self.logged = Logged {
+            records: tail.records.len(),
+            keys: tail.keys.len(),
+            chunks: tail.chunks.len(),
+            sums: tail.sums.len(),
+            dead: tail.dead.len(),
+            open: self.open_used(),
+        };
+        self.attributes_changed = false;
+        self.flushed = false;
+        self.committed();
+        Ok(())
+    }
+
+    /// Makes the file as long as the commit says it is: a log extent that is not filled yet
+    /// may be the last thing in it.
+    fn reserve(&self) -> Result<()> {
+        if self.core.io.len() < self.space.end {
+            self.core.io.write(self.space.end - 1, &[0])?;
+        }
+        Ok(())
+    }
+
+    fn write_slot(&self, slot: &Slot) -> Result<()> {
+        let [even, odd] = SLOT_OFFSETS;
+        let at = if slot.generation.get().is_multiple_of(2) { even } else { odd };
+        self.core.io.write(at, &slot.encode())
+    }
+
+    pub(super) fn sync(&self) -> Result<()> {
+        if self.options.durability == Durability::Sync {
+            self.core.io.backend().sync()?;
+        }
+        Ok(())
+    }
+
+    /// Whether closing now should seal: what earlier seals left behind stays under a tenth of
+    /// the live bytes, else the data has grown by a quarter since the last one.
+    pub(super) fn seal_is_due(&self) -> bool {
+        let seal: &Seal = &self.slot.seal;
+        let live = self.space.end.saturating_sub(self.space.garbage).max(1);
+        let grown = self.slot.end.get().max(self.space.end) - seal.frame_len.get();
+        self.slot.seal_garbage.get() * 10 < live || grown * 4 >= seal.frame_len.get()
+    }
+
+    /// The last partly filled chunk as a seal writes it: zero-filled to its full size.
+    pub(super) fn write_base(&mut self) -> Result<()> {
+        if self.core.open.block == 0 {
+            return Ok(());
+        }
+        let fill = self.open_used();
+        if let Some(old) = &self.base {
+            if old.fill == fill {
+                return Ok(());
+            }
+            let left = u64::from(old.entry.cbytes.get());
+            self.space.garbage += left;
+            self.slot.seal_garbage = U64::new(self.slot.seal_garbage.get() + left);
+        }
+        let open = &self.core.open;
+        let mut compressor = Compressor::new(self.options.params(), open.block)?;
+        let finished = finish(&mut compressor, self.core.io.file(), open.number, &open.data)?;
+        let entry = self.write_chunk(&finished)?;
+        self.base = Some(super::root::Base { entry, sums: finished.sums, fill });
+        Ok(())
+    }
+}
+
+fn less(at: U32, by: usize) -> U32 {
+    U32::new(at.get().saturating_sub(u32::try_from(by).unwrap_or(u32::MAX)))
+}

@@ -1,0 +1,504 @@
+//! What a reader and a writer share: the index as it stands, and the way from a record to its
+//! bytes.
+
+use super::cache::BlockCache;
+use super::io::Io;
+use super::perm::{Perm, leaf_content, leaf_key, leaf_key_is, leaf_sums};
+use super::record::Record;
+use super::tail::Tail;
+use crate::chunk::{ChunkLayout, Decoder};
+use crate::error::{Error, Result};
+use crate::index::layout::{ChunkEntry, KEY_NONE, RecordEntry, key_bytes, key_from_bytes, key_hash};
+use crate::key::Key;
+use crate::limits::CHUNK_MAX_FOREIGN;
+use crate::wire::{AlignedBuf, checksum, identify, to_usize};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::{Arc, OnceLock, RwLock};
+
+/// Chunks whose layout is kept.
+const LAYOUTS_KEPT: usize = 2048;
+
+thread_local! {
+    /// One C context a thread: none is shared, none holds threads, all survive a fork.
+    static DECODER: RefCell<Option<Decoder>> = const { RefCell::new(None) };
+}
+
+/// A chunk in the file: where, how it is cut, and the checksums of its blocks (none in a file
+/// of the original).
+#[derive(Debug)]
+pub(super) struct ChunkPlace {
+    pub(super) chunk: u64,
+    pub(super) offset: u64,
+    pub(super) layout: ChunkLayout,
+    pub(super) sums: Option<Box<[u64]>>,
+}
+
+/// Where the bytes of a chunk are.
+pub(super) enum ChunkData<'a> {
+    Memory(&'a [u8]),
+    File(Arc<ChunkPlace>),
+}
+
+/// The chunk that is being filled.
+#[derive(Debug, Default)]
+pub(super) struct OpenChunk {
+    pub(super) number: u64,
+    /// 0 if no chunk is open.
+    pub(super) block: u32,
+    pub(super) data: AlignedBuf,
+}
+
+/// Running totals of a store.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Totals {
+    pub(super) dead_records: u64,
+    pub(super) dead_bytes: u64,
+    pub(super) record_bytes: u64,
+    /// End of the last record in the logical byte space.
+    pub(super) cursor: u64,
+}
+
+/// The index and the chunks of a store, as a snapshot or as the writer sees them.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) io: Io,
+    pub(super) chunk_size: u64,
+    pub(super) perm: Perm,
+    pub(super) tail: Tail,
+    pub(super) totals: Totals,
+    pub(super) open: OpenChunk,
+    /// Chunks on their way to the file.
+    pub(super) waiting: BTreeMap<u64, Arc<AlignedBuf>>,
+    /// Whether blocks have checksums: not in a file of the original.
+    pub(super) checked: bool,
+    pub(super) cache: BlockCache,
+    pub(super) layouts: RwLock<HashMap<u64, Arc<ChunkPlace>>>,
+    pub(super) dead: OnceLock<Vec<u64>>,
+    pub(super) threads: usize,
+}
+
+/// Checksum identity of a chunk's header and block starts.
+pub(super) const PREFIX: u64 = u64::MAX;
+
+/// A record in the index, with what is needed to find its key.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) id: u64,
+    pub(super) entry: RecordEntry,
+}
+
+impl Core {
+    /// Records ever put.
+    pub(super) fn ids(&self) -> u64 {
+        self.tail.end()
+    }
+
+    /// Live records.
+    pub(super) fn live(&self) -> u64 {
+        self.ids().saturating_sub(self.totals.dead_records)
+    }
+
+    pub(super) fn entry(&self, id: u64) -> Result<RecordEntry> {
+        if let Some(e) = self.tail.record(id) {
+            return Ok(*e);
+        }
+        self.perm.record(&self.io, id)?.map(|f| f.entry).ok_or_else(|| missing(&id))
+    }
+
+    pub(super) fn key_of(&self, id: u64) -> Result<Option<Key>> {
+        let (kind, bytes) = if let Some(e) = self.tail.record(id) {
+            (e.key_kind, self.tail.key(e).unwrap_or_default().to_vec())
+        } else {
+            let found = self.perm.record(&self.io, id)?.ok_or_else(|| missing(&id))?;
+            (found.entry.key_kind, leaf_key(&self.io, found.leaf, &found.entry)?)
+        };
+        if kind == KEY_NONE {
+            return Ok(None);
+        }
+        key_from_bytes(kind, &bytes)
+            .map(Some)
+            .ok_or_else(|| Error::corrupt("record entry", 0, "its key is of no known kind"))
+    }
+
+    /// The record under `key`, if there is one.
+    pub(super) fn find(&self, key: &Key) -> Result<Option<u64>> {
+        let mut scratch = [0; 8];
+        let Some((kind, bytes)) = key_bytes(key, &mut scratch) else { return Ok(None) };
+        self.find_bytes(kind, bytes, key_hash(kind, bytes))
+    }
+
+    pub(super) fn find_bytes(&self, kind: u8, bytes: &[u8], hash: u64) -> Result<Option<u64>> {
+        if let Some(id) = self.tail.find(hash, kind, bytes) {
+            return Ok((!self.tail.kills(id)).then_some(id));
+        }
+        // Whoever replaces or deletes a record writes a tombstone for it into the same run or
+        // a newer one; runs are visited newest first.
+        let mut killed: Vec<u64> = Vec::new();
+        let hit = self.perm.search(&self.io, hash, |entries| {
+            killed.extend(entries.iter().filter(|e| e.is_dead()).map(|e| e.record()));
+            for e in entries.iter().rev().filter(|e| !e.is_dead()) {
+                let id = e.record();
+                let Some(found) = self.perm.record(&self.io, id)? else { continue };
+                if found.entry.key_kind == kind
+                    && leaf_key_is(&self.io, found.leaf, &found.entry, bytes)?
+                {
+                    return Ok(Some(id));
+                }
+            }
+            Ok(None)
+        })?;
+        Ok(hit.filter(|id| !killed.contains(id) && !self.tail.kills(*id)))
+    }
+
+    /// All deleted records, sorted.
+    pub(super) fn dead(&self) -> Result<&[u64]> {
+        if let Some(d) = self.dead.get() {
+            return Ok(d);
+        }
+        let mut all = if self.totals.dead_records == 0 {
+            Vec::new()
+        } else {
+            let mut all = self.perm.dead(&self.io)?;
+            all.extend(self.tail.dead.iter().map(|(_, record)| *record));
+            all
+        };
+        all.sort_unstable();
+        Ok(self.dead.get_or_init(|| all))
+    }
+
+    /// The record at position `ordinal` among the live ones, in the order of insertion.
+    pub(super) fn id_at(&self, ordinal: u64) -> Result<u64> {
+        if ordinal >= self.live() {
+            return Err(Error::NotFound {
+                key: format!("at ordinal {ordinal}: the store has {} records", self.live()).into(),
+            });
+        }
+        if self.totals.dead_records == 0 {
+            return Ok(ordinal);
+        }
+        let dead = self.dead()?;
+        // The k-th deleted record lies before the wanted one if at most `ordinal` live ones
+        // come before it.
+        let before = partition_index(dead, |k, id| id - k as u64 <= ordinal);
+        Ok(ordinal + before as u64)
+    }
+
+    /// The position of a record among the live ones; `None` if it is deleted.
+    pub(super) fn ordinal_of(&self, id: u64) -> Result<Option<u64>> {
+        if self.totals.dead_records == 0 {
+            return Ok(Some(id));
+        }
+        Ok(match self.dead()?.binary_search(&id) {
+            Ok(_) => None,
+            Err(before) => Some(id - before as u64),
+        })
+    }
+
+    /// Start and length of a record, bounded by what the store holds.
+    pub(super) fn span(&self, entry: &RecordEntry) -> Result<Range<u64>> {
+        let start = entry.start.get();
+        let end = start.checked_add(u64::from(entry.len.get()));
+        match end {
+            Some(end) if end <= self.totals.cursor => Ok(start..end),
+            _ => Err(Error::corrupt("record entry", start, "lies outside the data")),
+        }
+    }
+
+    /// The bytes of a record.
+    pub(super) fn record(&self, entry: &RecordEntry) -> Result<Record> {
+        let span = self.span(entry)?;
+        let len = to_usize(span.end - span.start).unwrap_or(usize::MAX);
+        if len == 0 {
+            return Ok(Record::empty());
+        }
+        let chunk = span.start / self.chunk_size;
+        if (span.end - 1) / self.chunk_size == chunk
+            && let ChunkData::File(place) = self.chunk(chunk)?
+        {
+            let at = u32::try_from(span.start % self.chunk_size).unwrap_or(u32::MAX);
+            let end = at as usize + len;
+            let bs = place.layout.block_size().max(1);
+            let block = at / bs;
+            if (end - 1) as u64 / u64::from(bs) == u64::from(block) {
+                let first = (block * bs) as usize;
+                let inside = at as usize - first..end - first;
+                if place.layout.is_stored()
+                    && let Some(r) = self.stored(&place, block, inside.clone())?
+                {
+                    return Ok(r);
+                }
+                let data = self.block(&place, block)?;
+                if inside.start.is_multiple_of(8) {
+                    return Record::of(data, inside);
+                }
+                let bytes = data.get(inside).unwrap_or_default();
+                return Ok(Record::owned(AlignedBuf::copy_of(bytes)));
+            }
+        }
+        // Not before every chunk that it needs is known to exist: a length that a damaged
+        // entry claims is bounded by the data, see `span`.
+        let mut out = AlignedBuf::zeroed(len);
+        self.read(span, &mut out)?;
+        Ok(Record::owned(out))
+    }
+
+    /// A slice of the map for a record in a stored chunk, its block checked where it lies.
+    fn stored(&self, place: &ChunkPlace, block: u32, inside: Range<usize>) -> Result<Option<Record>> {
+        let range = place.layout.block_range(block);
+        let start = place.offset + u64::from(range.start);
+        let end = place.offset + u64::from(range.end);
+        let Some(map) = self.io.mapping(end) else { return Ok(None) };
+        let (Some(start), Some(end)) = (to_usize(start), to_usize(end)) else { return Ok(None) };
+        let Some(bytes) = map.get(start..end) else { return Ok(None) };
+        self.check(place, block, bytes)?;
+        let at = start + inside.start..start + inside.end;
+        if !map.get(at.clone()).is_some_and(|b| b.as_ptr().addr().is_multiple_of(8)) {
+            return Ok(None);
+        }
+        Record::mapped(map, at).map(Some)
+    }
+
+    /// Fills `out` with the logical bytes `span`.
+    pub(super) fn read(&self, span: Range<u64>, out: &mut [u8]) -> Result<()> {
+        let mut at = span.start;
+        let mut out = out;
+        while !out.is_empty() {
+            let chunk = at / self.chunk_size;
+            let inside = to_usize(at % self.chunk_size).unwrap_or(usize::MAX);
+            let room = to_usize(self.chunk_size).unwrap_or(0) - inside;
+            let n = out.len().min(room);
+            let (now, later) = std::mem::take(&mut out).split_at_mut(n);
+            match self.chunk(chunk)? {
+                ChunkData::Memory(data) => {
+                    let from = data.get(inside..inside + n);
+                    now.copy_from_slice(from.ok_or_else(|| missing_chunk(chunk))?);
+                }
+                ChunkData::File(place) => self.read_chunk(&place, inside, now)?,
+            }
+            at += n as u64;
+            out = later;
+        }
+        Ok(())
+    }
+
+    fn read_chunk(&self, place: &ChunkPlace, inside: usize, out: &mut [u8]) -> Result<()> {
+        let bs = place.layout.block_size().max(1) as usize;
+        let mut at = inside;
+        let mut out = out;
+        while !out.is_empty() {
+            let block = u32::try_from(at / bs).unwrap_or(u32::MAX);
+            if block >= place.layout.blocks() {
+                return Err(missing_chunk(place.chunk));
+            }
+            let skip = at - block as usize * bs;
+            let len = place.layout.block_len(block) as usize;
+            let n = out.len().min(len.saturating_sub(skip));
+            if n == 0 {
+                return Err(missing_chunk(place.chunk));
+            }
+            let (now, later) = std::mem::take(&mut out).split_at_mut(n);
+            if n == len {
+                self.decode(place, block, now)?;
+            } else {
+                let data = self.block(place, block)?;
+                now.copy_from_slice(data.get(skip..skip + n).unwrap_or_default());
+            }
+            at += n;
+            out = later;
+        }
+        Ok(())
+    }
+
+    /// A decoded block, from the cache if it is there.
+    pub(super) fn block(&self, place: &ChunkPlace, block: u32) -> Result<Arc<AlignedBuf>> {
+        if let Some(data) = self.cache.get(place.chunk, block) {
+            return Ok(data);
+        }
+        let mut data = AlignedBuf::zeroed(place.layout.block_len(block) as usize);
+        self.decode(place, block, &mut data)?;
+        let data = Arc::new(data);
+        self.cache.insert(place.chunk, block, &data);
+        Ok(data)
+    }
+
+    /// Checks and decodes one block into `out`.
+    pub(super) fn decode(&self, place: &ChunkPlace, block: u32, out: &mut [u8]) -> Result<()> {
+        let range = place.layout.block_range(block);
+        let len = range.end.saturating_sub(range.start) as usize;
+        let offset = place.offset + u64::from(range.start);
+        self.io.bytes(offset, len, |stream| {
+            self.check(place, block, stream)?;
+            with_decoder(|d| d.decode(&place.layout, block, stream, out))
+                .map_err(|e| locate(e, offset))
+        })?
+    }
+
+    fn check(&self, place: &ChunkPlace, block: u32, bytes: &[u8]) -> Result<()> {
+        let Some(sums) = &place.sums else { return Ok(()) };
+        let right = sums.get(block as usize).copied();
+        if right != Some(block_sum(self.io.file(), place.chunk, block, bytes)) {
+            let range = place.layout.block_range(block);
+            let at = place.offset + u64::from(range.start);
+            return Err(Error::corrupt("block", at, "checksum differs"));
+        }
+        Ok(())
+    }
+
+    /// The bytes of chunk `chunk`, or where they are.
+    pub(super) fn chunk(&self, chunk: u64) -> Result<ChunkData<'_>> {
+        if self.open.block != 0 && chunk == self.open.number {
+            return Ok(ChunkData::Memory(&self.open.data));
+        }
+        if let Some(data) = self.waiting.get(&chunk) {
+            return Ok(ChunkData::Memory(data));
+        }
+        if let Ok(known) = self.layouts.try_read()
+            && let Some(place) = known.get(&chunk)
+        {
+            return Ok(ChunkData::File(place.clone()));
+        }
+        let place = Arc::new(self.place(chunk)?);
+        if let Ok(mut known) = self.layouts.try_write() {
+            if known.len() >= LAYOUTS_KEPT {
+                known.clear();
+            }
+            known.insert(chunk, place.clone());
+        }
+        Ok(ChunkData::File(place))
+    }
+
+    /// Looks up where chunk `chunk` lies and how it is cut.
+    pub(super) fn place(&self, chunk: u64) -> Result<ChunkPlace> {
+        let (entry, sums) = if let Some(entry) = self.tail.chunk(chunk) {
+            let sum = |b| self.tail.sum(entry, b).ok_or_else(|| missing_chunk(chunk));
+            let sums: Result<Vec<u64>> =
+                if self.checked { (0..entry.blocks.get()).map(sum).collect() } else { Ok(vec![]) };
+            (*entry, sums?)
+        } else {
+            let found = self.perm.chunk(&self.io, chunk)?.ok_or_else(|| missing_chunk(chunk))?;
+            (found.entry, leaf_sums(&self.io, found.leaf, &found.entry)?)
+        };
+        self.place_of(chunk, &entry, self.checked.then(|| sums.into()))
+    }
+
+    pub(super) fn place_of(
+        &self,
+        chunk: u64,
+        entry: &ChunkEntry,
+        sums: Option<Box<[u64]>>,
+    ) -> Result<ChunkPlace> {
+        let offset = entry.offset.get();
+        let most = u32::try_from(self.chunk_size).unwrap_or(u32::MAX).min(CHUNK_MAX_FOREIGN);
+        let located = |e| locate(e, offset);
+        let prefix = self
+            .io
+            .bytes(offset, ChunkLayout::HEADER_LEN.min(entry.cbytes.get() as usize), |h| {
+                ChunkLayout::prefix_len(h, most)
+            })?
+            .map_err(located)?;
+        if prefix > entry.cbytes.get() as usize {
+            return Err(Error::corrupt("chunk", offset, "is shorter than its block starts"));
+        }
+        let layout = self.io.bytes(offset, prefix, |bytes| {
+            if sums.is_some()
+                && entry.prefix_sum.get() != prefix_sum(self.io.file(), chunk, bytes)
+            {
+                return Err(Error::corrupt("chunk header", offset, "checksum differs"));
+            }
+            ChunkLayout::parse(bytes, most).map_err(located)
+        })??;
+        if layout.cbytes() != entry.cbytes.get()
+            || (sums.is_some() && layout.blocks() != entry.blocks.get())
+            || u64::from(layout.nbytes()) > self.chunk_size
+        {
+            return Err(Error::corrupt("chunk", offset, "disagrees with the index"));
+        }
+        Ok(ChunkPlace { chunk, offset, layout, sums })
+    }
+
+    /// The record under `key`, or an error that names it.
+    pub(super) fn lookup(&self, key: &Key) -> Result<Found> {
+        let id = self.find(key)?.ok_or_else(|| Error::NotFound { key: key.to_string().into() })?;
+        Ok(Found { id, entry: self.entry(id)? })
+    }
+
+    /// Calls `f` with every record ever put, in order, with its key bytes; leaf by leaf.
+    pub(super) fn each_record(
+        &self,
+        mut f: impl FnMut(u64, &RecordEntry, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        for leaf in self.perm.all_leaves(&self.io)? {
+            let content = leaf_content(&self.io, leaf)?;
+            let first = leaf.at.first_record.get();
+            for (i, e) in content.records.iter().enumerate() {
+                let at = e.key_at.get() as usize;
+                let key = content.keys.get(at..at + usize::from(e.key_len.get()));
+                let key = key.ok_or_else(|| {
+                    Error::corrupt("index leaf", leaf.at.segment.offset.get(), "key out of range")
+                })?;
+                f(first + i as u64, e, key)?;
+            }
+        }
+        for (i, e) in self.tail.records.iter().enumerate() {
+            f(self.tail.first_record + i as u64, e, self.tail.key(e).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
+/// Calls `f` with this thread's decoder.
+pub(super) fn with_decoder<R>(f: impl FnOnce(&mut Decoder) -> Result<R>) -> Result<R> {
+    DECODER.with(|cell| {
+        let Ok(mut slot) = cell.try_borrow_mut() else { return f(&mut Decoder::new()?) };
+        if slot.is_none() {
+            *slot = Some(Decoder::new()?);
+        }
+        match slot.as_mut() {
+            Some(d) => f(d),
+            None => f(&mut Decoder::new()?),
+        }
+    })
+}
+
+/// Checksum of a block where it is stored.
+pub(super) fn block_sum(file: [u8; 16], chunk: u64, block: u32, bytes: &[u8]) -> u64 {
+    checksum(bytes) ^ identify(file, chunk, u64::from(block))
+}
+
+/// Checksum of a chunk's header and block starts.
+pub(super) fn prefix_sum(file: [u8; 16], chunk: u64, bytes: &[u8]) -> u64 {
+    checksum(bytes) ^ identify(file, chunk, PREFIX)
+}
+
+fn partition_index(sorted: &[u64], before: impl Fn(usize, u64) -> bool) -> usize {
+    let (mut low, mut high) = (0, sorted.len());
+    while low < high {
+        let mid = low + (high - low) / 2;
+        if sorted.get(mid).is_some_and(|id| before(mid, *id)) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    low
+}
+
+fn locate(e: Error, offset: u64) -> Error {
+    match e {
+        Error::Corrupt(mut c) => {
+            c.offset = c.offset.saturating_add(offset);
+            Error::Corrupt(c)
+        }
+        other => other,
+    }
+}
+
+fn missing(id: &u64) -> Error {
+    Error::NotFound { key: format!("number {id}").into() }
+}
+
+fn missing_chunk(chunk: u64) -> Error {
+    Error::corrupt("chunk table", chunk, "does not name a chunk that records lie in")
+}

@@ -1,0 +1,142 @@
+//! The file under a store: its bytes by map or by read, whichever the backend offers.
+
+use crate::backend::{Backend, Mapping};
+use crate::error::{Error, Result};
+use crate::limits::INDEX_PAGE;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+/// Index pages that are kept when there is no map, in pages.
+const PAGES_KEPT: usize = 512;
+
+type Pages = HashMap<u64, Arc<[u8]>>;
+
+/// A backend with the file's id, an optional map of it and, without one, a small cache of
+/// index pages.
+#[derive(Debug)]
+pub(super) struct Io {
+    backend: Arc<dyn Backend>,
+    file: [u8; 16],
+    len: AtomicU64,
+    map: RwLock<Option<Mapping>>,
+    maps: bool,
+    pages: Mutex<Pages>,
+}
+
+impl Io {
+    pub(super) fn new(backend: Arc<dyn Backend>, file: [u8; 16]) -> Result<Self> {
+        let len = backend.len()?;
+        let map = backend.map(len)?;
+        Ok(Self {
+            file,
+            len: AtomicU64::new(len),
+            maps: map.is_some(),
+            map: RwLock::new(map),
+            backend,
+            pages: Mutex::default(),
+        })
+    }
+
+    pub(super) const fn file(&self) -> [u8; 16] {
+        self.file
+    }
+
+    /// Length of the file when it was last looked at or written.
+    pub(super) fn len(&self) -> u64 {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    pub(super) const fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
+    pub(super) fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
+        self.backend.write_at(offset, data)?;
+        self.len.fetch_max(offset + data.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The map, if it reaches to `end`; the file may have grown since it was made, then it is
+    /// made anew.
+    pub(super) fn mapping(&self, end: u64) -> Option<Mapping> {
+        if !self.maps {
+            return None;
+        }
+        let covers = |map: &Option<Mapping>| map.as_ref().filter(|m| m.len() as u64 >= end).cloned();
+        if let Ok(map) = self.map.read()
+            && let Some(m) = covers(&map)
+        {
+            return Some(m);
+        }
+        let len = self.backend.len().ok().filter(|len| *len >= end)?;
+        let mut map = self.map.write().ok()?;
+        if covers(&map).is_none() {
+            *map = self.backend.map(len).ok()?;
+        }
+        covers(&map)
+    }
+
+    /// Calls `f` with `len` bytes at `offset`: from the map where there is one, else read.
+    pub(super) fn bytes<R>(
+        &self,
+        offset: u64,
+        len: usize,
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R> {
+        let end = offset.checked_add(len as u64).ok_or_else(|| past(offset))?;
+        if self.maps {
+            let start = usize::try_from(offset).map_err(|_| past(offset))?;
+            if let Ok(map) = self.map.read()
+                && let Some(slice) = map.as_ref().and_then(|m| m.get(start..start + len))
+            {
+                return Ok(f(slice));
+            }
+            if let Some(map) = self.mapping(end)
+                && let Some(slice) = map.get(start..start + len)
+            {
+                return Ok(f(slice));
+            }
+        }
+        if end > self.backend.len()? {
+            return Err(past(offset));
+        }
+        let mut buf = vec![0; len];
+        self.backend.read_at(offset, &mut buf)?;
+        Ok(f(&buf))
+    }
+
+    /// Calls `f` with a page of an index segment and whether these bytes have just been read
+    /// from the file, so that an earlier check says nothing of them.
+    pub(super) fn page<R>(
+        &self,
+        offset: u64,
+        len: usize,
+        f: impl FnOnce(&[u8], bool) -> R,
+    ) -> Result<R> {
+        debug_assert!(len <= INDEX_PAGE, "a page is at most a page");
+        if self.maps {
+            return self.bytes(offset, len, |b| f(b, false));
+        }
+        // A lock that a forked parent held is never waited for.
+        if let Ok(pages) = self.pages.try_lock()
+            && let Some(page) = pages.get(&offset).filter(|p| p.len() == len).cloned()
+        {
+            drop(pages);
+            return Ok(f(&page, false));
+        }
+        let page: Arc<[u8]> = self.bytes(offset, len, Arc::from)?;
+        let out = f(&page, true);
+        if let Ok(mut pages) = self.pages.try_lock() {
+            if pages.len() >= PAGES_KEPT {
+                pages.clear();
+            }
+            pages.insert(offset, page);
+        }
+        Ok(out)
+    }
+}
+
+fn past(offset: u64) -> Error {
+    Error::corrupt("file", offset, "ends before this place; it was cut short")
+}

@@ -1,0 +1,346 @@
+//! Making and opening stores: on a file, in memory, over bytes.
+
+use super::config::{CONFIG_AT, Config};
+use super::foreign;
+use super::options::StoreOptions;
+use super::snapshot::Snapshot;
+use super::state::{Opened, State, load, read_config};
+use super::writer::Writer;
+use crate::backend::{
+    Access, Aside, Backend, FileBackend, LockOutcome, MemoryBackend, SliceBackend, WriterLock,
+};
+use crate::error::{Error, Result};
+use crate::frame::{self, SLOT_OFFSETS};
+use crate::index::slot::{Seal, Slot};
+use crate::wire::{U32, U64, checksum};
+use std::any::Any;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+
+type Guard = Option<Box<dyn Any + Send + Sync>>;
+
+/// A store opened for reading: a snapshot, and the way to a newer one.
+///
+/// Takes no lock; any number of processes may read while one writes.
+#[derive(Debug, Clone)]
+pub struct Store {
+    snapshot: Snapshot,
+    options: StoreOptions,
+}
+
+impl Store {
+    /// Opens the store at `path` for reading. Reads a few small pieces of the file however
+    /// many records it has.
+    ///
+    /// # Errors
+    /// [`Error::NotAStore`] for other files, [`Error::Unsupported`] for a newer format,
+    /// [`Error::Corrupt`] if no whole state is left, [`Error::Io`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, &StoreOptions::default())
+    }
+
+    /// As [`Store::open`], with the cache, threads and access of `options`; what the file
+    /// itself keeps (chunk size, codec and the like) is taken from the file.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let open = || {
+            let backend: Arc<dyn Backend> = Arc::new(FileBackend::open_read(path, options.access)?);
+            Self::open_in(backend, options)
+        };
+        open().map_err(|e| e.at(path))
+    }
+
+    /// Opens the store in `backend` for reading.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_in(backend: Arc<dyn Backend>, options: &StoreOptions) -> Result<Self> {
+        let state = load_any(&backend, options)?;
+        Ok(Self { snapshot: Snapshot::new(state), options: options.clone() })
+    }
+
+    /// Opens the store whose file content is `bytes`, without copying it.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Result<Self> {
+        let backend: Arc<dyn Backend> = Arc::new(SliceBackend::new(bytes.into()));
+        Self::open_in(backend, &StoreOptions::default())
+    }
+
+    /// Moves on to the newest commit; whether there was a newer one. Snapshots that were
+    /// cloned before keep what they saw.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn refresh(&mut self) -> Result<bool> {
+        let state = load_any(self.snapshot.backend(), &self.options)?;
+        let newer = state.slot.generation.get() != self.snapshot.generation()
+            || state.core.ids() != self.snapshot.inner().core.ids();
+        if newer {
+            self.snapshot = Snapshot::new(state);
+        }
+        Ok(newer)
+    }
+
+    /// The state that is seen now, to keep.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot.clone()
+    }
+}
+
+impl Deref for Store {
+    type Target = Snapshot;
+    fn deref(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
+
+fn load_any(backend: &Arc<dyn Backend>, options: &StoreOptions) -> Result<State> {
+    match read_config(&**backend)? {
+        Some(config) => {
+            let state = load(backend, &config, options)?;
+            foreign::adopt_if_extended(backend, state)
+        }
+        None => foreign::load_original(backend, options),
+    }
+}
+
+impl Writer {
+    /// Makes a new store at `path`. It appears under its name when it is whole, with no record
+    /// in it.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there is a file already, [`Error::Invalid`] for options that
+    /// cannot work, [`Error::Io`].
+    pub fn create(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
+        Self::create_file(path.as_ref(), options, false)
+    }
+
+    /// As [`Writer::create`]; a file that is there is replaced.
+    ///
+    /// # Errors
+    /// As [`Writer::create`].
+    pub fn replace(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
+        Self::create_file(path.as_ref(), options, true)
+    }
+
+    fn create_file(path: &Path, options: &StoreOptions, overwrite: bool) -> Result<Self> {
+        let make = || {
+            options.check()?;
+            if !overwrite && path.try_exists().unwrap_or(false) {
+                return Err(Error::Exists { what: path.display().to_string().into() });
+            }
+            let aside = Aside::new(path, options.access)?;
+            let file = aside.backend().clone();
+            newborn(&*file, options)?;
+            let guard = lock(&file)?;
+            let backend: Arc<dyn Backend> = file;
+            aside.publish(overwrite)?;
+            open_locked(&backend, options, guard)
+        };
+        make().map_err(|e| e.at(path))
+    }
+
+    /// Opens the store at `path` for adding records. What the file itself keeps (chunk size,
+    /// codec and the like) is taken from the file; the rest from `options`.
+    ///
+    /// A file of the original program is first copied, chunk by chunk without recompressing,
+    /// to a new file that takes its place.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if there is another writer; else as [`Store::open`].
+    pub fn open(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let open = || {
+            let file = Arc::new(FileBackend::open_write(path, options.access)?);
+            let guard = lock(&file)?;
+            let backend: Arc<dyn Backend> = file;
+            if read_config(&*backend)?.is_none() {
+                let state = foreign::load_original(&backend, options)?;
+                let aside = Aside::new(path, options.access)?;
+                let copy = aside.backend().clone();
+                foreign::copy_original(&state, &copy, options)?;
+                let new_guard = lock(&copy)?;
+                aside.publish(true)?;
+                drop(guard);
+                let backend: Arc<dyn Backend> = copy;
+                return open_locked(&backend, options, new_guard);
+            }
+            open_locked(&backend, options, guard)
+        };
+        open().map_err(|e| e.at(path))
+    }
+
+    /// Opens the store at `path` for adding records, or makes a new one there.
+    ///
+    /// # Errors
+    /// As [`Writer::open`] and [`Writer::create`].
+    pub fn open_or_create(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
+        let path = path.as_ref();
+        if path.try_exists().unwrap_or(true) {
+            Self::open(path, options)
+        } else {
+            Self::create(path, options)
+        }
+    }
+
+    /// Makes a new store in memory.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for options that cannot work.
+    pub fn in_memory(options: &StoreOptions) -> Result<Self> {
+        Self::create_in(Arc::new(MemoryBackend::new()), options)
+    }
+
+    /// Makes a new store in an empty `backend`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for options that cannot work, [`Error::Exists`] if the backend is not
+    /// empty.
+    pub fn create_in(backend: Arc<dyn Backend>, options: &StoreOptions) -> Result<Self> {
+        options.check()?;
+        if backend.len()? != 0 {
+            return Err(Error::Exists { what: "something in this backend".into() });
+        }
+        newborn(&*backend, options)?;
+        open_locked(&backend, options, None)
+    }
+
+    /// Opens the store in `backend` for adding records. There is no lock: the caller sees to it
+    /// that there is one writer.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_in(backend: Arc<dyn Backend>, options: &StoreOptions) -> Result<Self> {
+        open_locked(&backend, options, None)
+    }
+
+    /// The state at the last commit, for readers.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Store::open_in(self.backend().clone(), &self.options).map(|s| s.snapshot())
+    }
+
+    /// Commits, and seals if the rule says so; the last call to a writer.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub fn close(mut self) -> Result<()> {
+        self.usable()?;
+        self.guard(|w| {
+            let unsealed = w.is_dirty() || w.slot.seal.generation != w.slot.generation;
+            if unsealed && w.seal_is_due() {
+                w.make_seal(true)
+            } else {
+                w.make_commit(true, false)
+            }
+        })
+    }
+
+    /// Brings the Blosc2 frame up to this moment: commits, and writes the offsets and the table
+    /// of records that other programs read. Costs 8 bytes and more for each record.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub fn seal(&mut self) -> Result<u64> {
+        self.usable()?;
+        self.guard(|w| w.make_seal(false))?;
+        Ok(self.generation())
+    }
+}
+
+fn lock(file: &Arc<FileBackend>) -> Result<Guard> {
+    match WriterLock::acquire(file)? {
+        LockOutcome::Held(guard) => Ok(Some(Box::new(guard))),
+        LockOutcome::Unsupported => Ok(None),
+    }
+}
+
+fn open_locked(backend: &Arc<dyn Backend>, options: &StoreOptions, guard: Guard) -> Result<Writer> {
+    if !backend.writable() {
+        return Err(Error::ReadOnly);
+    }
+    let Some(config) = read_config(&**backend)? else {
+        return Err(Error::NotAStore { why: "it has no configuration of ours" });
+    };
+    let state = load(backend, &config, options)?;
+    let state = foreign::adopt_if_extended(backend, state)?;
+    let mut writer = Writer::from_state(state, guard);
+    writer.guard(Writer::settle)?;
+    Ok(writer)
+}
+
+/// Writes a store without records into an empty backend: an empty sealed frame, and the first
+/// slot.
+fn newborn(backend: &dyn Backend, options: &StoreOptions) -> Result<()> {
+    let config = Config { file: options.file_id.unwrap_or_else(new_id), json: options.to_config() };
+    let params = options.params();
+    let block = if options.block_size == 0 { 32 << 10 } else { options.block_size };
+    let mut bytes = frame::build_header(&params, options.chunk(), block.min(options.chunk()))?;
+    let at = usize::try_from(CONFIG_AT).unwrap_or(0);
+    let encoded = config.encode()?;
+    if let Some(place) = bytes.get_mut(at..at + encoded.len()) {
+        place.copy_from_slice(&encoded);
+    }
+    let header_len = bytes.len();
+    let lookup = super::seal::lookup_bytes(options, std::iter::empty())?;
+    bytes.extend(frame::build_trailer(&[("saved_lookup", &lookup)])?);
+    let frame_len = bytes.len() as u64;
+    let totals = frame::patch_totals(frame_len, 0, 0);
+    frame::apply_totals(&mut bytes, &totals);
+    let seal = Seal {
+        frame_len: frame_len.into(),
+        sum: checksum(bytes.get(header_len..).unwrap_or_default()).into(),
+        generation: U64::new(1),
+        lookup: U64::new(1),
+        ..Seal::default()
+    };
+    let slot = Slot {
+        file: config.file,
+        generation: U64::new(1),
+        end: frame_len.into(),
+        seal,
+        closed: U32::new(1),
+        ..Slot::default()
+    };
+    let at = usize::try_from(SLOT_OFFSETS[1]).unwrap_or(0);
+    let slot = slot.encode();
+    if let Some(place) = bytes.get_mut(at..at + slot.len()) {
+        place.copy_from_slice(&slot);
+    }
+    backend.write_at(0, &bytes)?;
+    backend.sync()
+}
+
+/// A new file's id: 16 bytes that no other file has.
+fn new_id() -> [u8; 16] {
+    // The keys of a RandomState come from the system's source of random numbers.
+    let word = || {
+        let mut h = RandomState::new().build_hasher();
+        h.write_u32(std::process::id());
+        h.finish().to_le_bytes()
+    };
+    bytemuck::cast([word(), word()])
+}
+
+impl Store {
+    /// Whether what was opened is less than what was written, or cannot be checked.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.opened() == Opened::Whole
+    }
+}
+
+/// How a file is accessed when nothing is said.
+pub(super) const fn default_access() -> Access {
+    Access::Auto
+}

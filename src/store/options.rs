@@ -1,0 +1,283 @@
+//! How a store is made and opened: plain builders, checked once when used.
+
+use crate::chunk::{Codec, Filter, Params};
+use crate::error::{Error, Result};
+use crate::limits::{BLOCK_MAX, BLOCK_MIN, BLOCKS_PER_CHUNK, CHUNK_MAX, CHUNK_MIN};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What the store is for: decides block sizes, and by that the point on the curve between file
+/// size and the cost of one random record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// Smallest file; records are read in order or in large windows. Blocks of 256 KiB.
+    Dense,
+    /// A small file that is also read at random. Blocks of about 32 KiB, made to fit records.
+    #[default]
+    Balanced,
+    /// Records are fetched one by one in random order. A large record has a block of its own,
+    /// small ones share blocks of about 8 KiB.
+    Random,
+}
+
+/// Where a record is placed in the logical byte space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Alignment {
+    /// At a multiple of 8, and across a block boundary only if it is longer than a block.
+    #[default]
+    Block,
+    /// Directly behind its predecessor, unless it would cross a chunk boundary (the original's
+    /// `no_cross`).
+    NoCross,
+    /// Directly behind its predecessor (the original's `contiguous`).
+    Contiguous,
+    /// At the start of a chunk (the original's `start`).
+    Start,
+}
+
+/// What a commit waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Durability {
+    /// Commits happen only when asked for and at close, and go to the operating system. A
+    /// killed job loses everything since the last one.
+    None,
+    /// A commit is handed to the operating system: it survives a killed job, and a power cut
+    /// once the system has written it out. Costs about three writes.
+    #[default]
+    Kernel,
+    /// A commit is on the medium when it returns: it survives a power cut. Costs two syncs,
+    /// milliseconds on most disks.
+    Sync,
+}
+
+/// Whether a seal writes the table that the original program reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lookup {
+    /// Up to a million records.
+    #[default]
+    Auto,
+    /// Always, up to what one Blosc2 buffer holds.
+    Always,
+    /// Never: the original refuses the file by name.
+    Never,
+}
+
+/// Everything that can be chosen when a store is made, and what a writer does with it.
+///
+/// ```
+/// use vlstore::{Purpose, StoreOptions};
+/// let options = StoreOptions { purpose: Purpose::Random, ..StoreOptions::default() };
+/// assert!(options.check().is_ok());
+/// ```
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// What the store is for.
+    pub purpose: Purpose,
+    /// Bytes of a chunk, decoded; 0 chooses by purpose (1 MiB, dense 4 MiB).
+    pub chunk_size: u32,
+    /// Bytes of a block, decoded; 0 chooses chunk by chunk from the records.
+    pub block_size: u32,
+    /// Compressor; `None` stores as it is. Zstd unless `purpose` is random, then LZ4.
+    pub codec: Option<Option<Codec>>,
+    /// Effort of the compressor, 1 to 9; 0 chooses 1 (Zstd) or 5 (LZ4).
+    pub level: u8,
+    /// Filter before compression.
+    pub filter: Filter,
+    /// Bytes of one number, for the filter: 4 or 8 for arrays of numbers, 1 for text.
+    pub typesize: u8,
+    /// Placement of records.
+    pub alignment: Alignment,
+    /// Threads that compress behind the writer; 0 takes as many as there are cores.
+    pub threads: usize,
+    /// What commits wait for.
+    pub durability: Durability,
+    /// A `put` commits when this many bytes were added since the last commit.
+    pub commit_bytes: u64,
+    /// A `put` commits when this much time has passed since the last commit.
+    pub commit_interval: Duration,
+    /// Bytes of decoded blocks that are kept for later reads.
+    pub cache_bytes: usize,
+    /// Whether a seal writes `saved_lookup`.
+    pub lookup: Lookup,
+    /// Name and version of the codec of the records.
+    pub record_codec: (String, u32),
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            purpose: Purpose::default(),
+            chunk_size: 0,
+            block_size: 0,
+            codec: None,
+            level: 0,
+            filter: Filter::Shuffle,
+            typesize: 4,
+            alignment: Alignment::default(),
+            threads: 0,
+            durability: Durability::default(),
+            commit_bytes: 8 << 20,
+            commit_interval: Duration::from_secs(5),
+            cache_bytes: 32 << 20,
+            lookup: Lookup::default(),
+            record_codec: ("raw".into(), 1),
+        }
+    }
+}
+
+impl StoreOptions {
+    /// The compression that these options ask for.
+    #[must_use]
+    pub fn params(&self) -> Params {
+        let codec = self.codec.unwrap_or(Some(match self.purpose {
+            Purpose::Dense | Purpose::Balanced => Codec::Zstd,
+            Purpose::Random => Codec::Lz4,
+        }));
+        let level = match (self.level, codec) {
+            (0, Some(Codec::Zstd)) => 1,
+            (0, _) => 5,
+            (level, _) => level,
+        };
+        let filter = if codec.is_none() { Filter::None } else { self.filter };
+        Params { codec, level, filter, typesize: self.typesize }
+    }
+
+    /// Bytes of a chunk.
+    #[must_use]
+    pub fn chunk(&self) -> u32 {
+        match (self.chunk_size, self.purpose) {
+            (0, Purpose::Dense) => 4 << 20,
+            (0, _) => 1 << 20,
+            (n, _) => n,
+        }
+    }
+
+    /// Refuses combinations that cannot work.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the option and what would work.
+    pub fn check(&self) -> Result<()> {
+        let params = self.params();
+        params.check()?;
+        let chunk = self.chunk();
+        let ts = u32::from(params.typesize);
+        if !(CHUNK_MIN..=CHUNK_MAX).contains(&chunk) {
+            return Err(Error::invalid(
+                "chunk size",
+                format!("{chunk} bytes is outside {CHUNK_MIN} to {CHUNK_MAX}"),
+            ));
+        }
+        if !chunk.is_multiple_of(ts) {
+            return Err(Error::invalid(
+                "chunk size",
+                format!("{chunk} bytes is no multiple of the type size {ts}"),
+            ));
+        }
+        let block = self.block_size;
+        if block != 0 {
+            let least = BLOCK_MIN.min(chunk);
+            let most = BLOCK_MAX.min(chunk);
+            if !(least..=most).contains(&block) {
+                return Err(Error::invalid(
+                    "block size",
+                    format!("{block} bytes is outside {least} to {most}"),
+                ));
+            }
+            if !block.is_multiple_of(ts) {
+                return Err(Error::invalid(
+                    "block size",
+                    format!("{block} bytes is no multiple of the type size {ts}"),
+                ));
+            }
+            if chunk.div_ceil(block) > BLOCKS_PER_CHUNK {
+                return Err(Error::invalid(
+                    "block size",
+                    format!("{block} bytes cuts a chunk into more than {BLOCKS_PER_CHUNK} blocks"),
+                ));
+            }
+        }
+        if self.alignment == Alignment::Block && !chunk.is_multiple_of(8) {
+            return Err(Error::invalid(
+                "chunk size",
+                format!("{chunk} bytes is no multiple of 8, which block alignment needs"),
+            ));
+        }
+        if self.record_codec.0.len() > 255 {
+            return Err(Error::invalid("record codec", "its name is longer than 255 bytes"));
+        }
+        Ok(())
+    }
+
+    /// What of the options a file keeps, as JSON.
+    pub(super) fn to_config(&self) -> Value {
+        let params = self.params();
+        json!({
+            "chunk_size": self.chunk(),
+            "block_size": self.block_size,
+            "purpose": self.purpose.name(),
+            "codec": params.codec.map_or("stored", |c| c.name()),
+            "level": params.level,
+            "filter": params.filter.name(),
+            "typesize": params.typesize,
+            "alignment": self.alignment.name(),
+            "record_codec": self.record_codec.0,
+            "record_codec_version": self.record_codec.1,
+            "writer": concat!("vlstore ", env!("CARGO_PKG_VERSION")),
+        })
+    }
+
+    /// The options of an existing file, with what it does not keep taken from `self`.
+    pub(super) fn with_config(&self, config: &Value) -> Result<Self> {
+        let bad = |what| Error::corrupt("configuration", super::config::CONFIG_AT, what);
+        let text = |name: &str| config.get(name).and_then(Value::as_str);
+        let number = |name: &str| config.get(name).and_then(Value::as_u64);
+        let small = |name: &str| number(name).and_then(|n| u8::try_from(n).ok());
+        let size = |name: &str| number(name).and_then(|n| u32::try_from(n).ok());
+        let codec = match text("codec").ok_or_else(|| bad("names no codec"))? {
+            "stored" => None,
+            name => Some(Codec::from_name(name).ok_or_else(|| bad("names an unknown codec"))?),
+        };
+        let out = Self {
+            purpose: text("purpose").and_then(Purpose::from_name).ok_or_else(|| bad("purpose"))?,
+            chunk_size: size("chunk_size").ok_or_else(|| bad("chunk size"))?,
+            block_size: size("block_size").ok_or_else(|| bad("block size"))?,
+            codec: Some(codec),
+            level: small("level").ok_or_else(|| bad("level"))?,
+            filter: text("filter").and_then(Filter::from_name).ok_or_else(|| bad("filter"))?,
+            typesize: small("typesize").ok_or_else(|| bad("type size"))?,
+            alignment: text("alignment")
+                .and_then(Alignment::from_name)
+                .ok_or_else(|| bad("alignment"))?,
+            record_codec: (
+                text("record_codec").ok_or_else(|| bad("record codec"))?.into(),
+                size("record_codec_version").ok_or_else(|| bad("record codec"))?,
+            ),
+            ..self.clone()
+        };
+        out.check()?;
+        Ok(out)
+    }
+}
+
+macro_rules! named {
+    ($ty:ident { $($variant:ident $name:literal),* $(,)? }) => {
+        impl $ty {
+            /// The name on the command line and in a file.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+            /// The variant of that name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+named!(Purpose { Dense "dense", Balanced "balanced", Random "random" });
+named!(Alignment {
+    Block "block", NoCross "no_cross", Contiguous "contiguous", Start "start",
+});
+named!(Durability { None "none", Kernel "kernel", Sync "sync" });
+named!(Lookup { Auto "auto", Always "always", Never "never" });

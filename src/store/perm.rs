@@ -1,0 +1,310 @@
+//! The permanent part of the index: leaves by record and chunk, runs by key, read where they
+//! lie. What one root names, and nothing newer.
+
+use super::io::Io;
+use super::segment::Segment;
+use crate::error::{Error, Result};
+use crate::index::layout::{
+    ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafRef, PAGE_MAGIC, RUN_MAGIC, RecordEntry, RunEntry,
+    RunRef, SegmentHeader, SegmentRef,
+};
+use crate::wire::{U32, U64, to_usize};
+use bytemuck::{Pod, Zeroable};
+use std::sync::{Arc, OnceLock};
+
+/// Leaves in one directory page.
+pub(super) const PAGE_LEAVES: usize = 256;
+
+/// A directory page in the root: the leaves before the ones that the root itself lists.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct PageRef {
+    pub(super) segment: SegmentRef,
+    pub(super) first_record: U64,
+    pub(super) first_chunk: U64,
+}
+
+/// A value that is opened when it is first needed.
+#[derive(Debug, Clone)]
+pub(super) struct Lazy<R, T> {
+    pub(super) at: R,
+    open: Arc<OnceLock<T>>,
+}
+
+impl<R: Copy, T> Lazy<R, T> {
+    pub(super) fn new(at: R) -> Self {
+        Self { at, open: Arc::default() }
+    }
+
+    fn get(&self, make: impl FnOnce(R) -> Result<T>) -> Result<&T> {
+        if let Some(t) = self.open.get() {
+            return Ok(t);
+        }
+        let made = make(self.at)?;
+        Ok(self.open.get_or_init(|| made))
+    }
+}
+
+pub(super) type Leaf = Lazy<LeafRef, Segment>;
+pub(super) type Run = Lazy<RunRef, Segment>;
+type Page = Lazy<PageRef, Vec<Leaf>>;
+
+/// Leaves and runs.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Perm {
+    pub(super) pages: Vec<Page>,
+    pub(super) leaves: Vec<Leaf>,
+    pub(super) runs: Vec<Run>,
+    pub(super) dead_runs: Vec<Run>,
+}
+
+/// Where a record was found: the leaf keeps its key.
+#[derive(Debug)]
+pub(super) struct InLeaf<'a, T> {
+    pub(super) leaf: &'a Leaf,
+    pub(super) entry: T,
+}
+
+impl Perm {
+    /// The leaf for which `first` of it is the last not above `wanted`.
+    fn leaf_for(
+        &self,
+        io: &Io,
+        wanted: u64,
+        first_of_page: impl Fn(&PageRef) -> u64,
+        first_of_leaf: impl Fn(&LeafRef) -> u64,
+    ) -> Result<Option<&Leaf>> {
+        let last_not_above = |leaves: &[Leaf]| {
+            leaves.partition_point(|l| first_of_leaf(&l.at) <= wanted).checked_sub(1)
+        };
+        if let Some(i) = last_not_above(&self.leaves) {
+            return Ok(self.leaves.get(i));
+        }
+        let page = self.pages.partition_point(|p| first_of_page(&p.at) <= wanted).checked_sub(1);
+        let Some(page) = page.and_then(|i| self.pages.get(i)) else { return Ok(None) };
+        let leaves = page_leaves(io, page)?;
+        Ok(last_not_above(leaves).and_then(|i| leaves.get(i)))
+    }
+
+    /// The record `record`.
+    pub(super) fn record(&self, io: &Io, record: u64) -> Result<Option<InLeaf<'_, RecordEntry>>> {
+        let leaf = self.leaf_for(
+            io,
+            record,
+            |p| p.first_record.get(),
+            |l| l.first_record.get(),
+        )?;
+        let Some(leaf) = leaf else { return Ok(None) };
+        let i = record - leaf.at.first_record.get();
+        if i >= u64::from(leaf.at.records.get()) {
+            return Ok(None);
+        }
+        let at = 64 + to_usize(i).unwrap_or(usize::MAX / 64) * size_of::<RecordEntry>();
+        Ok(Some(InLeaf { leaf, entry: segment(io, leaf)?.get(io, at)? }))
+    }
+
+    /// The chunk `chunk`.
+    pub(super) fn chunk(&self, io: &Io, chunk: u64) -> Result<Option<InLeaf<'_, ChunkEntry>>> {
+        // A leaf without chunks has the first chunk of its successor; the last leaf that does
+        // not begin above the wanted chunk is then the one that holds it.
+        let leaf =
+            self.leaf_for(io, chunk, |p| p.first_chunk.get(), |l| l.first_chunk.get())?;
+        let Some(leaf) = leaf else { return Ok(None) };
+        let i = chunk - leaf.at.first_chunk.get();
+        if i < u64::from(leaf.at.chunks.get()) {
+            let at = 64
+                + leaf.at.records.get() as usize * size_of::<RecordEntry>()
+                + to_usize(i).unwrap_or(usize::MAX / 64) * size_of::<ChunkEntry>();
+            return Ok(Some(InLeaf { leaf, entry: segment(io, leaf)?.get(io, at)? }));
+        }
+        Ok(None)
+    }
+
+    /// All leaves in order.
+    pub(super) fn all_leaves(&self, io: &Io) -> Result<Vec<&Leaf>> {
+        let mut out = Vec::new();
+        for page in &self.pages {
+            out.extend(page_leaves(io, page)?);
+        }
+        out.extend(&self.leaves);
+        Ok(out)
+    }
+
+    /// Calls `f` with the entries of every run whose hash agrees with `hash` in its upper 48
+    /// bits, newest run first, until `f` answers.
+    pub(super) fn search<R>(
+        &self,
+        io: &Io,
+        hash: u64,
+        mut f: impl FnMut(&[RunEntry]) -> Result<Option<R>>,
+    ) -> Result<Option<R>> {
+        for run in self.runs.iter().rev() {
+            let entries = run_entries(io, run, hash)?;
+            if !entries.is_empty()
+                && let Some(r) = f(&entries)?
+            {
+                return Ok(Some(r));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All records that the permanent index knows as deleted, sorted.
+    pub(super) fn dead(&self, io: &Io) -> Result<Vec<u64>> {
+        let mut out = Vec::new();
+        for run in &self.dead_runs {
+            let seg = run.get(|at| Segment::open(io, &at.segment, DEAD_MAGIC, "list of deleted records"))?;
+            let count = to_usize(run.at.count.get()).unwrap_or(usize::MAX);
+            out.extend(seg.list::<U64>(io, 64, count)?.into_iter().map(U64::get));
+        }
+        out.sort_unstable();
+        Ok(out)
+    }
+}
+
+/// The key bytes of a record of this leaf.
+pub(super) fn leaf_key(io: &Io, leaf: &Leaf, entry: &RecordEntry) -> Result<Vec<u8>> {
+    let mut out = vec![0; usize::from(entry.key_len.get())];
+    if !out.is_empty() {
+        let at = heap_at(&leaf.at) + entry.key_at.get() as usize;
+        segment(io, leaf)?.read(io, at, &mut out)?;
+    }
+    Ok(out)
+}
+
+/// Whether the key of a record of this leaf is `bytes`, without memory for it.
+pub(super) fn leaf_key_is(io: &Io, leaf: &Leaf, entry: &RecordEntry, bytes: &[u8]) -> Result<bool> {
+    if usize::from(entry.key_len.get()) != bytes.len() {
+        return Ok(false);
+    }
+    let mut buf = [0_u8; 64];
+    if let Some(now) = buf.get_mut(..bytes.len()) {
+        if !bytes.is_empty() {
+            let at = heap_at(&leaf.at) + entry.key_at.get() as usize;
+            segment(io, leaf)?.read(io, at, now)?;
+        }
+        return Ok(now == bytes);
+    }
+    Ok(leaf_key(io, leaf, entry)? == bytes)
+}
+
+/// The block checksums of a chunk of this leaf.
+pub(super) fn leaf_sums(io: &Io, leaf: &Leaf, entry: &ChunkEntry) -> Result<Vec<u64>> {
+    let first = entry.first_sum.get();
+    let blocks = entry.blocks.get();
+    if first.checked_add(blocks).is_none_or(|end| end > leaf.at.sums.get()) {
+        let at = leaf.at.segment.offset.get();
+        return Err(Error::corrupt("chunk entry", at, "block checksums out of range"));
+    }
+    let at = sums_at(&leaf.at) + first as usize * 8;
+    let sums = segment(io, leaf)?.list::<U64>(io, at, blocks as usize)?;
+    Ok(sums.into_iter().map(U64::get).collect())
+}
+
+/// All records, chunks, checksums and keys of a leaf.
+#[derive(Debug)]
+pub(super) struct LeafContent {
+    pub(super) records: Vec<RecordEntry>,
+    pub(super) chunks: Vec<ChunkEntry>,
+    pub(super) sums: Vec<U64>,
+    pub(super) keys: Vec<u8>,
+}
+
+/// Reads a whole leaf.
+pub(super) fn leaf_content(io: &Io, leaf: &Leaf) -> Result<LeafContent> {
+    let seg = segment(io, leaf)?;
+    let at = leaf.at;
+    let records = at.records.get() as usize;
+    let mut keys = vec![0; (at.keys_len.get() as usize).min(seg.len())];
+    seg.read(io, heap_at(&at), &mut keys)?;
+    Ok(LeafContent {
+        records: seg.list(io, 64, records)?,
+        chunks: seg.list(io, 64 + records * size_of::<RecordEntry>(), at.chunks.get() as usize)?,
+        sums: seg.list(io, sums_at(&at), at.sums.get() as usize)?,
+        keys,
+    })
+}
+
+const fn sums_at(at: &LeafRef) -> usize {
+    64 + at.records.get() as usize * size_of::<RecordEntry>()
+        + at.chunks.get() as usize * size_of::<ChunkEntry>()
+}
+
+const fn heap_at(at: &LeafRef) -> usize {
+    sums_at(at) + at.sums.get() as usize * 8
+}
+
+pub(super) fn segment<'a>(io: &Io, leaf: &'a Leaf) -> Result<&'a Segment> {
+    leaf.get(|at| {
+        let seg = Segment::open(io, &at.segment, LEAF_MAGIC, "index leaf")?;
+        let header: SegmentHeader = seg.get(io, 0)?;
+        let end = heap_at(&at) + at.keys_len.get() as usize;
+        if header.first_record != at.first_record
+            || header.first_chunk != at.first_chunk
+            || end.next_multiple_of(8) != seg.len()
+        {
+            return Err(Error::corrupt("index leaf", at.segment.offset.get(), "disagrees with the directory"));
+        }
+        Ok(seg)
+    })
+}
+
+fn page_leaves<'a>(io: &Io, page: &'a Page) -> Result<&'a [Leaf]> {
+    let leaves = page.get(|at| {
+        let seg = Segment::open(io, &at.segment, PAGE_MAGIC, "directory page")?;
+        Ok(seg.list::<LeafRef>(io, 64, PAGE_LEAVES)?.into_iter().map(Lazy::new).collect())
+    })?;
+    Ok(leaves)
+}
+
+/// The open segment of a run of keys.
+pub(super) fn run_segment<'a>(io: &Io, run: &'a Run) -> Result<&'a Segment> {
+    run.get(|at| {
+        let seg = Segment::open(io, &at.segment, RUN_MAGIC, "run of keys")?;
+        let header: SegmentHeader = seg.get(io, 0)?;
+        let count = to_usize(at.count.get()).filter(|n| *n <= seg.len()).unwrap_or(usize::MAX / 64);
+        let bits = header.first_record.get();
+        if header.count != at.count
+            || bits > 32
+            || (radix_at(count) + ((1 << bits) + 1) * 4).next_multiple_of(8) != seg.len()
+        {
+            return Err(Error::corrupt("run of keys", at.segment.offset.get(), "disagrees with the root"));
+        }
+        Ok(seg)
+    })
+}
+
+/// Where the table of first entries by upper bits of the hash starts in a run.
+pub(super) const fn radix_at(count: usize) -> usize {
+    (64 + count * size_of::<RunEntry>()).next_multiple_of(4)
+}
+
+fn run_entries(io: &Io, run: &Run, hash: u64) -> Result<Vec<RunEntry>> {
+    let seg = run_segment(io, run)?;
+    let header: SegmentHeader = seg.get(io, 0)?;
+    let bits = u32::try_from(header.first_record.get()).unwrap_or(0);
+    let slot = if bits == 0 { 0 } else { to_usize(hash >> (64 - bits)).unwrap_or(0) };
+    let count = to_usize(run.at.count.get()).unwrap_or(0);
+    let bounds: [U32; 2] = seg.get(io, radix_at(count) + slot * 4)?;
+    let [first, end] = bounds.map(|b| b.get() as usize);
+    if first > end || end > count {
+        return Err(Error::corrupt("run of keys", run.at.segment.offset.get(), "table out of order"));
+    }
+    let wanted = hash >> 16 << 16;
+    // A bucket holds about 16 entries; read them in small steps so that a bad table cannot
+    // make one lookup read a whole run at once.
+    let mut out = Vec::new();
+    let mut at = first;
+    while at < end {
+        let n = (end - at).min(32);
+        let entries: Vec<RunEntry> = seg.list(io, 64 + at * size_of::<RunEntry>(), n)?;
+        let from = entries.partition_point(|e| e.hash() < wanted);
+        let to = entries.partition_point(|e| e.hash() <= wanted);
+        out.extend_from_slice(entries.get(from..to).unwrap_or_default());
+        if to < entries.len() {
+            break;
+        }
+        at += n;
+    }
+    Ok(out)
+}

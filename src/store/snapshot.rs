@@ -1,0 +1,391 @@
+//! What a reader sees: the state at one commit, for as long as it wants.
+
+use super::batch::Batch;
+use super::core::Core;
+use super::options::StoreOptions;
+use super::record::Record;
+use super::state::{Opened, State};
+use crate::backend::Backend;
+use crate::error::{Error, Result};
+use crate::index::layout::{KEY_NONE, RecordEntry, key_from_bytes};
+use crate::index::slot::Slot;
+use crate::key::Key;
+use crate::wire::{AlignedBuf, to_usize};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Bytes that a scan decodes ahead.
+const WINDOW: u64 = 1 << 20;
+
+/// The state of a store at one commit. Cheap to clone, shared between threads; takes no lock
+/// and sees nothing of what is written later.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) core: Core,
+    pub(super) slot: Slot,
+    pub(super) opened: Opened,
+    pub(super) options: StoreOptions,
+    pub(super) attributes: Vec<u8>,
+    pub(super) garbage: u64,
+}
+
+/// Where a record lies in the logical byte space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// First byte.
+    pub start: u64,
+    /// Behind the last byte.
+    pub end: u64,
+    /// What the codec counted when it was put: the number of sites of a frame.
+    pub sites: u32,
+}
+
+impl Location {
+    /// Length of the record in bytes.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.end - self.start
+    }
+
+    /// Whether the record is empty.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.end == self.start
+    }
+}
+
+impl Snapshot {
+    pub(super) fn new(state: State) -> Self {
+        let State { core, slot, root, options, opened, attributes, .. } = state;
+        let garbage = root.garbage;
+        Self { inner: Arc::new(Inner { core, slot, opened, options, attributes, garbage }) }
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    fn core(&self) -> &Core {
+        &self.inner.core
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.core().live()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of the commit.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.inner.slot.generation.get()
+    }
+
+    /// How much of what was written this state holds.
+    #[must_use]
+    pub fn opened(&self) -> Opened {
+        self.inner.opened
+    }
+
+    /// The options with which the store was made.
+    #[must_use]
+    pub fn options(&self) -> &StoreOptions {
+        &self.inner.options
+    }
+
+    /// The user's attributes, a JSON object.
+    #[must_use]
+    pub fn attributes(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.inner.attributes).unwrap_or_default()
+    }
+
+    /// The backend under the store.
+    #[must_use]
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        self.core().io.backend()
+    }
+
+    /// The record under `key`.
+    ///
+    /// Decodes the blocks in which it lies, at most; a decoded block is kept for later reads,
+    /// see [`StoreOptions::cache_bytes`].
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none, [`Error::Corrupt`] if its bytes or its place in
+    /// the index have changed since they were written.
+    pub fn get(&self, key: impl Into<Key>) -> Result<Record> {
+        let found = self.core().lookup(&key.into())?;
+        self.core().record(&found.entry)
+    }
+
+    /// The record at `ordinal`, counted from 0 in the order of insertion.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub fn get_at(&self, ordinal: u64) -> Result<Record> {
+        self.core().record(&self.entry(ordinal)?)
+    }
+
+    /// Copies the record under `key` into `out` and answers its length.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`]; [`Error::Limit`] if `out` is too small, then it is unchanged.
+    pub fn get_into(&self, key: impl Into<Key>, out: &mut [u8]) -> Result<usize> {
+        let entry = self.core().lookup(&key.into())?.entry;
+        self.read_entry(&entry, out)
+    }
+
+    /// Copies the record at `ordinal` into `out` and answers its length.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get_into`].
+    pub fn get_at_into(&self, ordinal: u64, out: &mut [u8]) -> Result<usize> {
+        self.read_entry(&self.entry(ordinal)?, out)
+    }
+
+    fn read_entry(&self, entry: &RecordEntry, out: &mut [u8]) -> Result<usize> {
+        let span = self.core().span(entry)?;
+        let len = to_usize(span.end - span.start).unwrap_or(usize::MAX);
+        let max = out.len() as u64;
+        let out = out.get_mut(..len).ok_or(Error::Limit {
+            what: "record for a buffer",
+            asked: len as u64,
+            max,
+        })?;
+        self.core().read(span, out)?;
+        Ok(len)
+    }
+
+    /// The records under `keys`, in the order asked for; a key may come more than once. Each
+    /// block in which one of them lies is decoded once, and no other.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`], for the first key that fails.
+    pub fn get_batch<K>(&self, keys: impl IntoIterator<Item = K>) -> Result<Batch>
+    where
+        K: Into<Key>,
+    {
+        let entries = keys
+            .into_iter()
+            .map(|k| Ok(self.core().lookup(&k.into())?.entry))
+            .collect::<Result<Vec<_>>>()?;
+        self.core().batch(&entries)
+    }
+
+    /// The records at these ordinals, as [`Snapshot::get_batch`].
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`], for the first ordinal that fails.
+    pub fn get_batch_at(&self, ordinals: &[u64]) -> Result<Batch> {
+        let entries =
+            ordinals.iter().map(|o| self.entry(*o)).collect::<Result<Vec<_>>>()?;
+        self.core().batch(&entries)
+    }
+
+    /// The ordinal of the record under `key`; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the index is damaged where it had to be read.
+    pub fn find(&self, key: impl Into<Key>) -> Result<Option<u64>> {
+        match self.core().find(&key.into())? {
+            Some(id) => self.core().ordinal_of(id),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether there is a record under `key`.
+    ///
+    /// # Errors
+    /// As [`Snapshot::find`].
+    pub fn contains(&self, key: impl Into<Key>) -> Result<bool> {
+        Ok(self.core().find(&key.into())?.is_some())
+    }
+
+    /// The key of the record at `ordinal`; `None` if it was put without one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] beyond the last record, [`Error::Corrupt`] for a damaged index.
+    pub fn key_at(&self, ordinal: u64) -> Result<Option<Key>> {
+        self.core().key_of(self.core().id_at(ordinal)?)
+    }
+
+    /// Where the record at `ordinal` lies, and how many sites it has; decodes nothing.
+    ///
+    /// # Errors
+    /// As [`Snapshot::key_at`].
+    pub fn location_at(&self, ordinal: u64) -> Result<Location> {
+        self.locate(&self.entry(ordinal)?)
+    }
+
+    /// Where the record under `key` lies; decodes nothing.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub fn location(&self, key: impl Into<Key>) -> Result<Location> {
+        self.locate(&self.core().lookup(&key.into())?.entry)
+    }
+
+    fn locate(&self, entry: &RecordEntry) -> Result<Location> {
+        let span = self.core().span(entry)?;
+        Ok(Location { start: span.start, end: span.end, sites: entry.sites.get() })
+    }
+
+    /// Calls `f` with ordinal, key and place of every record in the order of insertion; reads
+    /// the index leaf by leaf and no record.
+    ///
+    /// # Errors
+    /// What `f` answers; [`Error::Corrupt`] for a damaged index.
+    pub fn for_each(
+        &self,
+        mut f: impl FnMut(u64, Option<Key>, Location) -> Result<()>,
+    ) -> Result<()> {
+        let mut dead = self.core().dead()?.iter().copied().peekable();
+        let mut ordinal = 0;
+        self.core().each_record(|id, entry, key| {
+            if dead.next_if_eq(&id).is_some() {
+                return Ok(());
+            }
+            let key = if entry.key_kind == KEY_NONE {
+                None
+            } else {
+                let key = key_from_bytes(entry.key_kind, key);
+                Some(key.ok_or_else(|| {
+                    Error::corrupt("record entry", id, "its key is of no known kind")
+                })?)
+            };
+            let place = self.locate(entry)?;
+            f(ordinal, key, place)?;
+            ordinal += 1;
+            Ok(())
+        })
+    }
+
+    /// All keys in the order of insertion; records without a key are left out.
+    ///
+    /// # Errors
+    /// As [`Snapshot::for_each`].
+    pub fn keys(&self) -> Result<Vec<Key>> {
+        let mut out = Vec::new();
+        self.for_each(|_, key, _| {
+            out.extend(key);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// The records at the ordinals `range` in order, decoded window by window: each block once,
+    /// nothing copied, memory bounded.
+    #[must_use]
+    pub fn scan(&self, range: Range<u64>) -> Scan {
+        let end = range.end.min(self.len());
+        Scan {
+            snapshot: self.clone(),
+            next: range.start,
+            end,
+            window: Arc::default(),
+            covers: 0..0,
+            entries: Vec::new().into_iter(),
+        }
+    }
+
+    fn entry(&self, ordinal: u64) -> Result<RecordEntry> {
+        self.core().entry(self.core().id_at(ordinal)?)
+    }
+}
+
+/// Records in order; see [`Snapshot::scan`].
+#[derive(Debug)]
+pub struct Scan {
+    snapshot: Snapshot,
+    next: u64,
+    end: u64,
+    window: Arc<AlignedBuf>,
+    covers: Range<u64>,
+    entries: std::vec::IntoIter<RecordEntry>,
+}
+
+impl Scan {
+    fn advance(&mut self) -> Result<Option<Record>> {
+        if self.entries.len() == 0 && !self.refill()? {
+            return Ok(None);
+        }
+        let Some(entry) = self.entries.next() else { return Ok(None) };
+        self.next += 1;
+        let span = self.snapshot.core().span(&entry)?;
+        if span.is_empty() {
+            return Ok(Some(Record::empty()));
+        }
+        if self.covers.start <= span.start && span.end <= self.covers.end {
+            let at = to_usize(span.start - self.covers.start).unwrap_or(usize::MAX);
+            let end = at + to_usize(span.end - span.start).unwrap_or(usize::MAX);
+            if at.is_multiple_of(8) {
+                return Record::of(self.window.clone(), at..end).map(Some);
+            }
+            let bytes = self.window.get(at..end).unwrap_or_default();
+            return Ok(Some(Record::owned(AlignedBuf::copy_of(bytes))));
+        }
+        self.snapshot.core().record(&entry).map(Some)
+    }
+
+    /// Takes the next entries and decodes the blocks that they lie in.
+    fn refill(&mut self) -> Result<bool> {
+        let core = self.snapshot.core();
+        let mut entries = Vec::new();
+        let mut span: Option<Range<u64>> = None;
+        let mut at = self.next;
+        while at < self.end {
+            let entry = core.entry(core.id_at(at)?)?;
+            let place = core.span(&entry)?;
+            let grown = match &span {
+                None => place.clone(),
+                Some(s) => s.start..place.end.max(s.end),
+            };
+            let full = grown.end - grown.start > WINDOW || place.start < grown.start;
+            if full && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry);
+            span = Some(grown);
+            at += 1;
+        }
+        let Some(span) = span else { return Ok(false) };
+        self.entries = entries.into_iter();
+        if !span.is_empty() {
+            let start = core.block_start(span.start)?;
+            let end = core.block_end(span.end - 1)?;
+            let len = to_usize(end - start).unwrap_or(usize::MAX);
+            let mut window = AlignedBuf::zeroed(len);
+            core.window(&(start..end), &mut window)?;
+            self.window = Arc::new(window);
+            self.covers = start..end;
+        }
+        Ok(true)
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.advance() {
+            Ok(r) => r.map(Ok),
+            Err(e) => {
+                // Damage is told once; who wants the rest reads it record by record.
+                self.next = self.end;
+                self.entries = Vec::new().into_iter();
+                Some(Err(e))
+            }
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! From a file to the newest whole state in it.
+
+use super::config::{CONFIG_AT, CONFIG_SPACE, Config};
+use super::core::{Core, OpenChunk};
+use super::io::Io;
+use super::options::StoreOptions;
+use super::root::Root;
+use super::tail::Tail;
+use crate::backend::Backend;
+use crate::chunk::ChunkLayout;
+use crate::error::{Error, Result};
+use crate::frame::SLOT_OFFSETS;
+use crate::index::layout::{key_hash, KEY_NONE};
+use crate::index::log;
+use crate::index::slot::{SLOT_LEN, Slot};
+use crate::wire::{AlignedBuf, U32, U64, to_usize};
+use std::sync::{Arc, OnceLock};
+
+/// How much of what was written an opened store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Opened {
+    /// Everything that was committed.
+    Whole,
+    /// The newest commit could not be read; this is the one before it. `vlstore verify` says
+    /// more.
+    OlderCommit {
+        /// The commit that was opened.
+        generation: u64,
+    },
+    /// Neither commit slot leads to a whole state, or another program wrote over what was not
+    /// sealed: this is the state of the last seal.
+    LastSeal {
+        /// The commit that was opened.
+        generation: u64,
+    },
+    /// Another program added to the sealed file; its chunks and keys are seen too.
+    Extended,
+    /// A file of the original program: its bytes have no checksums.
+    Unchecked,
+}
+
+/// A loaded state.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) core: Core,
+    pub(super) slot: Slot,
+    pub(super) root: Root,
+    pub(super) options: StoreOptions,
+    pub(super) opened: Opened,
+    /// Attributes as of the newest log entry.
+    pub(super) attributes: Vec<u8>,
+    /// Both slots were read; the one that is not in use may be torn.
+    pub(super) newest_seen: u64,
+}
+
+/// The configuration of a file of ours; `None` for files of others.
+pub(super) fn read_config(backend: &dyn Backend) -> Result<Option<Config>> {
+    let len = backend.len()?;
+    if len == 0 {
+        return Err(Error::NotAStore { why: "the file is empty" });
+    }
+    let n = to_usize(len.saturating_sub(CONFIG_AT)).unwrap_or(0).min(CONFIG_SPACE);
+    let mut bytes = vec![0; n];
+    if n > 0 {
+        backend.read_at(CONFIG_AT, &mut bytes)?;
+    }
+    Config::parse(&bytes)
+}
+
+fn read_slots(backend: &dyn Backend, file: [u8; 16]) -> Result<(Vec<Slot>, bool)> {
+    let len = backend.len()?;
+    let mut slots = Vec::new();
+    let mut torn = false;
+    for at in SLOT_OFFSETS {
+        if at + SLOT_LEN as u64 > len {
+            torn = true;
+            continue;
+        }
+        let mut bytes = [0; SLOT_LEN];
+        backend.read_at(at, &mut bytes)?;
+        match Slot::parse(&bytes, file) {
+            Some(slot) => slots.push(slot),
+            None => torn |= bytes != [0; SLOT_LEN],
+        }
+    }
+    slots.sort_by_key(|s| std::cmp::Reverse(s.generation.get()));
+    Ok((slots, torn))
+}
+
+/// Loads the newest whole state of a file of ours.
+pub(super) fn load(
+    backend: &Arc<dyn Backend>,
+    config: &Config,
+    options: &StoreOptions,
+) -> Result<State> {
+    let options = options.with_config(&config.json)?;
+    let mut seen = None;
+    // A writer may publish commits and reuse its log while we read: then the slots have
+    // changed, and the newer state is the one to read.
+    for _ in 0..100 {
+        let (slots, torn) = read_slots(&**backend, config.file)?;
+        let newest = slots.first().map_or(0, |s| s.generation.get());
+        let mut first_error = None;
+        for (i, slot) in slots.iter().enumerate() {
+            match load_slot(backend, slot, &options) {
+                Ok(mut state) => {
+                    state.newest_seen = newest;
+                    // A torn slot beside a whole one is the mark of a crash inside a commit
+                    // that was never published, or of damage to one that was: it is said.
+                    if i > 0 || torn {
+                        state.opened = Opened::OlderCommit { generation: slot.generation.get() };
+                    }
+                    if i > 0 && seen != Some(newest) {
+                        break;
+                    }
+                    return Ok(state);
+                }
+                Err(e) => first_error = first_error.or(Some(e)),
+            }
+        }
+        if seen == Some(newest) {
+            let sealed = slots.iter().find_map(|slot| load_sealed(backend, slot, &options).ok());
+            return sealed.ok_or_else(|| {
+                first_error.unwrap_or_else(|| {
+                    Error::corrupt("commit slots", 4096, "neither of the two can be read")
+                })
+            });
+        }
+        seen = Some(newest);
+    }
+    Err(Error::corrupt("commit slots", 4096, "they change faster than they can be read"))
+}
+
+fn load_sealed(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) -> Result<State> {
+    let seal = slot.seal;
+    let as_sealed = Slot {
+        generation: seal.generation,
+        end: seal.frame_len,
+        root: seal.root,
+        log: U64::new(0),
+        log_len: U64::new(0),
+        records: seal.records,
+        ..*slot
+    };
+    let mut state = load_slot(backend, &as_sealed, options)?;
+    state.opened = Opened::LastSeal { generation: seal.generation.get() };
+    state.newest_seen = slot.generation.get();
+    Ok(state)
+}
+
+fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) -> Result<State> {
+    let io = Io::new(backend.clone(), slot.file)?;
+    if slot.end.get() > io.len() {
+        return Err(Error::corrupt("file", io.len(), "ends before the last commit does; it was cut short"));
+    }
+    let root = Root::read(&io, &slot.root)?;
+    let log_len = to_usize(slot.log_len.get()).unwrap_or(usize::MAX);
+    if slot.log.get().checked_add(slot.log_len.get()).is_none_or(|end| end > io.len()) {
+        return Err(Error::corrupt("log", slot.log.get(), "reaches past the end of the file"));
+    }
+    let bytes: Arc<[u8]> = io.bytes(slot.log.get(), log_len, Arc::from)?;
+    let chunk_size = u64::from(options.chunk());
+    let mut core = Core {
+        io,
+        chunk_size,
+        perm: root.perm.clone(),
+        tail: Tail::after(root.records, root.chunks),
+        totals: root.totals,
+        open: OpenChunk::default(),
+        waiting: std::collections::BTreeMap::new(),
+        checked: true,
+        cache: super::cache::BlockCache::new(options.cache_bytes),
+        layouts: std::sync::RwLock::default(),
+        dead: OnceLock::new(),
+        threads: super::batch::threads(options.threads),
+    };
+    let mut attributes = root.attributes.clone();
+    let mut open_block = root.open_block;
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    let mut generation = root.generation;
+    while at < log_len {
+        let place = slot.log.get() + at as u64;
+        let bad = |why| Error::corrupt("log entry", place, why);
+        let entry = bytes.get(at..).and_then(|b| log::decode(b, slot.file, place));
+        let (entry, len) = entry.ok_or_else(|| bad("checksum differs"))?;
+        if entry.first_record != core.tail.end()
+            || entry.first_chunk != core.tail.chunks_end()
+            || entry.generation < generation
+            || entry.generation > slot.generation.get()
+        {
+            return Err(bad("does not follow the entry before it"));
+        }
+        generation = entry.generation;
+        apply(&mut core, &entry).ok_or_else(|| bad("contradicts itself"))?;
+        if let Some(a) = entry.attributes {
+            attributes = a.to_vec();
+        }
+        open_block = entry.open_block;
+        for (start, len, piece) in &entry.pieces {
+            let from = piece.as_ptr().addr() - bytes.as_ptr().addr();
+            pieces.push((core.tail.chunks_end(), *start, *len, from..from + piece.len()));
+        }
+        at += len;
+    }
+    core.open = open_chunk(&core, &root, open_block, &pieces, &bytes)?;
+    Ok(State {
+        core,
+        slot: *slot,
+        options: options.clone(),
+        opened: Opened::Whole,
+        attributes,
+        root,
+        newest_seen: slot.generation.get(),
+    })
+}
+
+fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
+    let tail = &mut core.tail;
+    for d in entry.dead {
+        tail.kill(d.hash.get(), d.record.get());
+    }
+    for e in entry.records {
+        let at = e.key_at.get() as usize;
+        let key = entry.keys.get(at..at.checked_add(usize::from(e.key_len.get()))?)?;
+        let named = (e.key_kind != KEY_NONE)
+            .then(|| (e.key_kind, key, key_hash(e.key_kind, key)));
+        tail.push(e.start.get(), e.len.get(), e.sites.get(), named).ok()?;
+        core.totals.record_bytes += u64::from(e.len.get());
+    }
+    let sums = u32::try_from(tail.sums.len()).ok()?;
+    for c in entry.chunks {
+        let end = c.first_sum.get().checked_add(c.blocks.get())?;
+        if end as usize > entry.sums.len() {
+            return None;
+        }
+        let mut c = *c;
+        c.first_sum = U32::new(c.first_sum.get().checked_add(sums)?);
+        tail.chunks.push(c);
+    }
+    tail.sums.extend(entry.sums.iter().map(|s| s.get()));
+    core.totals.cursor = entry.cursor;
+    for d in entry.dead {
+        let len = core.entry(d.record.get()).ok()?.len.get();
+        core.totals.dead_records += 1;
+        core.totals.dead_bytes += u64::from(len);
+    }
+    Some(())
+}
+
+type Piece = (u64, u32, u32, std::ops::Range<usize>);
+
+/// Puts the open chunk together from what the last seal wrote and the pieces in the log.
+fn open_chunk(
+    core: &Core,
+    root: &Root,
+    block: u32,
+    pieces: &[Piece],
+    log: &[u8],
+) -> Result<OpenChunk> {
+    let number = core.tail.chunks_end();
+    if block == 0 {
+        return Ok(OpenChunk::default());
+    }
+    let bad = |why| Error::corrupt("open chunk", core.io.len(), why);
+    let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
+    let mut data = AlignedBuf::zeroed(size);
+    let mut filled = 0;
+    if let Some(base) = root.base.as_ref().filter(|_| number == root.chunks) {
+        let place = core.place_of(number, &base.entry, Some(base.sums.clone().into()))?;
+        let mut rest: &mut [u8] = &mut data;
+        for i in 0..place.layout.blocks() {
+            let n = place.layout.block_len(i) as usize;
+            let (now, later) =
+                std::mem::take(&mut rest).split_at_mut_checked(n).ok_or_else(|| bad("length"))?;
+            core.decode(&place, i, now)?;
+            rest = later;
+        }
+        filled = base.fill as usize;
+        if let Some(beyond) = data.get_mut(filled..) {
+            beyond.fill(0);
+        }
+    }
+    for (_, start, len, range) in pieces.iter().filter(|p| p.0 == number) {
+        let (start, len) = (*start as usize, *len as usize);
+        let piece = log.get(range.clone()).ok_or_else(|| bad("place"))?;
+        if start != filled {
+            return Err(bad("its pieces do not follow each other"));
+        }
+        let out = data.get_mut(start..start + len).ok_or_else(|| bad("length"))?;
+        decode_piece(piece, out)?;
+        filled = start + len;
+    }
+    let used = core.totals.cursor.saturating_sub(number * core.chunk_size);
+    if used != filled as u64 {
+        return Err(bad("its pieces do not reach the last record"));
+    }
+    Ok(OpenChunk { number, block, data })
+}
+
+fn decode_piece(piece: &[u8], out: &mut [u8]) -> Result<()> {
+    let bad = || Error::corrupt("piece", 0, "is not the chunk it should be");
+    let most = u32::MAX;
+    // Padded to a multiple of the type size, which is below 256.
+    let padded = out.len() + 255;
+    let header = piece.get(..ChunkLayout::HEADER_LEN).ok_or_else(bad)?;
+    let prefix = ChunkLayout::prefix_len(header, most)?;
+    let layout = ChunkLayout::parse(piece.get(..prefix).ok_or_else(bad)?, most)?;
+    let whole = layout.nbytes() as usize;
+    if whole < out.len() || whole > padded {
+        return Err(bad());
+    }
+    let mut buf = AlignedBuf::zeroed(whole);
+    let mut rest: &mut [u8] = &mut buf;
+    for i in 0..layout.blocks() {
+        let range = layout.block_range(i);
+        let stream = piece.get(range.start as usize..range.end as usize).ok_or_else(bad)?;
+        let n = layout.block_len(i) as usize;
+        let (now, later) = std::mem::take(&mut rest).split_at_mut_checked(n).ok_or_else(bad)?;
+        super::core::with_decoder(|d| d.decode(&layout, i, stream, now))?;
+        rest = later;
+    }
+    out.copy_from_slice(buf.get(..out.len()).ok_or_else(bad)?);
+    Ok(())
+}

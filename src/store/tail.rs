@@ -1,0 +1,135 @@
+//! The newest part of the index, in memory: what has been added since the last leaf.
+
+use crate::error::{Error, Result};
+use crate::index::layout::{ChunkEntry, KEY_NONE, RecordEntry};
+use crate::wire::{U16, U32, U64};
+use hashbrown::HashTable;
+use std::collections::HashSet;
+
+/// Records, chunks and deletions that no leaf holds yet.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    pub(super) first_record: u64,
+    pub(super) first_chunk: u64,
+    pub(super) records: Vec<RecordEntry>,
+    pub(super) keys: Vec<u8>,
+    pub(super) chunks: Vec<ChunkEntry>,
+    pub(super) sums: Vec<u64>,
+    /// Every record deleted or replaced since the last leaf, with the hash of its key.
+    pub(super) dead: Vec<(u64, u64)>,
+    killed: HashSet<u64>,
+    table: HashTable<(u64, u64)>,
+}
+
+impl Tail {
+    /// An empty tail behind `records` records and `chunks` chunks.
+    pub(super) fn after(records: u64, chunks: u64) -> Self {
+        Self { first_record: records, first_chunk: chunks, ..Self::default() }
+    }
+
+    /// Number of records up to and with this tail.
+    pub(super) fn end(&self) -> u64 {
+        self.first_record + self.records.len() as u64
+    }
+
+    /// Number of chunks up to and with this tail.
+    pub(super) fn chunks_end(&self) -> u64 {
+        self.first_chunk + self.chunks.len() as u64
+    }
+
+    /// Bytes that a leaf of this tail would take, about.
+    pub(super) fn weight(&self) -> usize {
+        size_of_val(self.records.as_slice())
+            + self.keys.len()
+            + size_of_val(self.chunks.as_slice())
+            + size_of_val(self.sums.as_slice())
+            + self.dead.len() * 20
+    }
+
+    /// Adds a record; `hash` is that of its key.
+    pub(super) fn push(
+        &mut self,
+        start: u64,
+        len: u32,
+        sites: u32,
+        key: Option<(u8, &[u8], u64)>,
+    ) -> Result<()> {
+        let (kind, bytes, _) = key.unwrap_or((KEY_NONE, &[], 0));
+        let heap_full = || Error::Limit {
+            what: "bytes of keys between two leaves",
+            asked: self.keys.len() as u64 + bytes.len() as u64,
+            max: u64::from(u32::MAX),
+        };
+        let key_at = u32::try_from(self.keys.len()).map_err(|_| heap_full())?;
+        let key_len = u16::try_from(bytes.len()).map_err(|_| heap_full())?;
+        if let Some((_, _, hash)) = key {
+            self.insert_hash(hash, self.end());
+        }
+        self.keys.extend_from_slice(bytes);
+        self.records.push(RecordEntry {
+            start: U64::new(start),
+            len: U32::new(len),
+            sites: U32::new(sites),
+            key_at: U32::new(key_at),
+            key_len: U16::new(key_len),
+            key_kind: kind,
+            reserved: 0,
+        });
+        Ok(())
+    }
+
+    /// Makes the record findable by its key's hash.
+    pub(super) fn insert_hash(&mut self, hash: u64, record: u64) {
+        self.table.insert_unique(hash, (hash, record), |e| e.0);
+    }
+
+    /// The record at `record`, if it is in this tail.
+    pub(super) fn record(&self, record: u64) -> Option<&RecordEntry> {
+        self.records.get(usize::try_from(record.checked_sub(self.first_record)?).ok()?)
+    }
+
+    /// The key bytes of a record of this tail.
+    pub(super) fn key(&self, entry: &RecordEntry) -> Option<&[u8]> {
+        let at = usize::try_from(entry.key_at.get()).ok()?;
+        self.keys.get(at..at.checked_add(usize::from(entry.key_len.get()))?)
+    }
+
+    /// The newest record of this tail with this key, dead or alive.
+    pub(super) fn find(&self, hash: u64, kind: u8, bytes: &[u8]) -> Option<u64> {
+        self.table
+            .iter_hash(hash)
+            .filter(|(h, _)| *h == hash)
+            .map(|(_, record)| *record)
+            .filter(|record| {
+                self.record(*record)
+                    .is_some_and(|e| e.key_kind == kind && self.key(e) == Some(bytes))
+            })
+            .max()
+    }
+
+    /// Notes that `record` is deleted or replaced; `hash` is that of its key.
+    pub(super) fn kill(&mut self, hash: u64, record: u64) {
+        self.dead.push((hash, record));
+        self.killed.insert(record);
+    }
+
+    /// Whether `record` was deleted since the last leaf.
+    pub(super) fn kills(&self, record: u64) -> bool {
+        self.killed.contains(&record)
+    }
+
+    /// Hash and number of every record of this tail that has a key.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.table.iter().copied()
+    }
+
+    /// The chunk `chunk`, if it is in this tail.
+    pub(super) fn chunk(&self, chunk: u64) -> Option<&ChunkEntry> {
+        self.chunks.get(usize::try_from(chunk.checked_sub(self.first_chunk)?).ok()?)
+    }
+
+    /// The checksum of a block of a chunk of this tail.
+    pub(super) fn sum(&self, entry: &ChunkEntry, block: u32) -> Option<u64> {
+        self.sums.get(usize::try_from(entry.first_sum.get().checked_add(block)?).ok()?).copied()
+    }
+}

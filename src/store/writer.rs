@@ -1,0 +1,530 @@
+//! Adding records: placing them, filling chunks, handing chunks to the compression threads.
+
+use super::core::Core;
+use super::flush::{Space, flush};
+use super::options::{Durability, StoreOptions};
+use super::place::{Lengths, block_size, place};
+use super::pool::{Finished, Pool};
+use super::record::Record;
+use super::root::{Base, Root};
+use super::state::Opened;
+use crate::backend::Backend;
+use crate::error::{Error, Result};
+use crate::index::layout::{ChunkEntry, Extent, RECORDS_MAX, key_bytes, key_hash};
+use crate::index::slot::Slot;
+use crate::key::Key;
+use crate::limits::RECORD_MAX;
+use crate::wire::{AlignedBuf, U32, U64};
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+/// Bytes of index in memory above which a leaf is written.
+const LEAF_WEIGHT: usize = 768 << 10;
+
+/// How much of the tail is in the log already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Logged {
+    pub(super) records: usize,
+    pub(super) keys: usize,
+    pub(super) chunks: usize,
+    pub(super) sums: usize,
+    pub(super) dead: usize,
+    /// Bytes of the open chunk.
+    pub(super) open: u32,
+}
+
+/// Adds records to a store. One at a time for a file; what it adds is seen by itself at once
+/// and by others from the next commit.
+///
+/// Dropping a writer commits nothing: what was not committed is gone. [`Writer::close`] commits.
+#[derive(Debug)]
+pub struct Writer {
+    pub(super) core: Core,
+    pub(super) options: StoreOptions,
+    pub(super) pool: Pool,
+    pub(super) slot: Slot,
+    pub(super) space: Space,
+    pub(super) log_capacity: u64,
+    pub(super) extents: Vec<Extent>,
+    pub(super) logged: Logged,
+    pub(super) base: Option<Base>,
+    pub(super) attributes: Vec<u8>,
+    pub(super) attributes_changed: bool,
+    /// Index that was written for this commit but that no slot names yet.
+    pub(super) flushed: bool,
+    pub(super) opened: Opened,
+    poisoned: bool,
+    process: u32,
+    lengths: Lengths,
+    before: Lengths,
+    added: u64,
+    last_commit: Instant,
+    /// Keeps the lock of the file for as long as the writer lives.
+    _lock: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl Writer {
+    pub(super) fn from_state(
+        state: super::state::State,
+        lock: Option<Box<dyn Any + Send + Sync>>,
+    ) -> Self {
+        let super::state::State { core, slot, root, options, opened, attributes, newest_seen } =
+            state;
+        let Root { base, extents, garbage, .. } = root;
+        let threads = super::batch::threads(options.threads);
+        let pool = Pool::new(options.params(), core.io.file(), threads);
+        let logged = Logged {
+            records: core.tail.records.len(),
+            keys: core.tail.keys.len(),
+            chunks: core.tail.chunks.len(),
+            sums: core.tail.sums.len(),
+            dead: core.tail.dead.len(),
+            open: used(&core),
+        };
+        let base = base.filter(|_| core.open.block != 0 && root.chunks == core.open.number);
+        let mut slot = slot;
+        // Commits go on behind the newest number that any slot bears, so that a torn or
+        // unreadable newer one is never taken for the newest again.
+        slot.generation = U64::new(slot.generation.get().max(newest_seen));
+        let log_capacity = extents
+            .iter()
+            .find(|e| e.retired.get() == 0)
+            .map_or(slot.log_len.get(), |e| e.capacity.get());
+        Self {
+            space: Space { end: slot.end.get(), garbage },
+            core,
+            pool,
+            log_capacity,
+            extents,
+            logged,
+            base,
+            attributes,
+            attributes_changed: false,
+            flushed: false,
+            opened,
+            poisoned: false,
+            process: std::process::id(),
+            lengths: Lengths::default(),
+            before: Lengths::default(),
+            added: 0,
+            last_commit: Instant::now(),
+            _lock: lock,
+            slot,
+            options,
+        }
+    }
+
+    /// Puts a record under `key` and answers its ordinal.
+    ///
+    /// `overwrite` says what happens to a record that is already there: it is replaced, or the
+    /// put is refused. A refused put changes nothing. The record is seen by this writer at
+    /// once; it survives from the next commit on. Commits happen by themselves as
+    /// [`StoreOptions::commit_bytes`] and [`StoreOptions::commit_interval`] say.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] without `overwrite`, [`Error::Limit`] for a record or key that is too
+    /// long, [`Error::Io`] if the disk refuses; then the writer is poisoned and the store is as
+    /// of the last commit.
+    pub fn put(&mut self, key: impl Into<Key>, bytes: &[u8], overwrite: bool) -> Result<u64> {
+        self.put_sized(Some(&key.into()), bytes, 0, overwrite)
+    }
+
+    /// Adds a record without a key: it is found by its ordinal alone.
+    ///
+    /// # Errors
+    /// As [`Writer::put`].
+    pub fn push(&mut self, bytes: &[u8]) -> Result<u64> {
+        self.put_sized(None, bytes, 0, false)
+    }
+
+    /// As [`Writer::put`], with the count that the index keeps beside the length (for a frame
+    /// its number of sites).
+    ///
+    /// # Errors
+    /// As [`Writer::put`].
+    pub fn put_sized(
+        &mut self,
+        key: Option<&Key>,
+        bytes: &[u8],
+        sites: u32,
+        overwrite: bool,
+    ) -> Result<u64> {
+        self.usable()?;
+        let len = bytes.len() as u64;
+        if len > RECORD_MAX {
+            return Err(Error::Limit { what: "record", asked: len, max: RECORD_MAX });
+        }
+        if self.core.ids() >= RECORDS_MAX {
+            return Err(Error::Limit { what: "records", asked: RECORDS_MAX + 1, max: RECORDS_MAX });
+        }
+        let mut scratch = [0; 8];
+        let mut named = None;
+        let mut old = None;
+        if let Some(key) = key {
+            key.check()?;
+            let (kind, bytes) = key_bytes(key, &mut scratch)
+                .ok_or_else(|| Error::invalid("key", "is outside the range of keys"))?;
+            let hash = key_hash(kind, bytes);
+            old = self.core.find_bytes(kind, bytes, hash)?.map(|id| (hash, id));
+            if old.is_some() && !overwrite {
+                return Err(Error::Exists { what: format!("record {key}").into() });
+            }
+            named = Some((kind, bytes, hash));
+        }
+        self.guard(|w| w.add(named, bytes, sites, old))?;
+        self.commit_if_due()?;
+        Ok(self.core.live().saturating_sub(1))
+    }
+
+    fn add(
+        &mut self,
+        key: Option<(u8, &[u8], u64)>,
+        bytes: &[u8],
+        sites: u32,
+        old: Option<(u64, u64)>,
+    ) -> Result<()> {
+        let len = bytes.len() as u64;
+        self.lengths.add(len);
+        let empty = self.core.ids() == 0;
+        let core = &self.core;
+        let block = u64::from(core.open.block);
+        let alignment = self.options.alignment;
+        let start = place(alignment, core.totals.cursor, empty, len, core.chunk_size, block);
+        if let Some((hash, id)) = old {
+            self.kill(hash, id)?;
+        }
+        self.fill(start, bytes)?;
+        self.core.totals.cursor = start + len;
+        self.core.totals.record_bytes += len;
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.core.tail.push(start, len, sites, key)?;
+        self.added += u64::from(len) + 64;
+        if self.core.tail.weight() > 8 * LEAF_WEIGHT {
+            // Only without automatic commits: memory stays flat, nothing is published.
+            self.flush_tail()?;
+        }
+        Ok(())
+    }
+
+    /// Copies the record into the chunks from `start` on, closing those that fill.
+    fn fill(&mut self, start: u64, bytes: &[u8]) -> Result<()> {
+        let size = self.core.chunk_size;
+        let mut at = start;
+        let mut rest = bytes;
+        loop {
+            let chunk = at / size;
+            if self.core.open.block != 0 && self.core.open.number < chunk {
+                self.close_chunk()?;
+            }
+            if rest.is_empty() && (!bytes.is_empty() || at.is_multiple_of(size)) {
+                return Ok(());
+            }
+            if self.core.open.block == 0 {
+                self.open_chunk(chunk)?;
+            }
+            let inside = usize::try_from(at % size).unwrap_or(usize::MAX);
+            let out = self.core.open.data.get_mut(inside..).unwrap_or_default();
+            let n = rest.len().min(out.len());
+            let (now, later) = rest.split_at(n);
+            if let Some(out) = out.get_mut(..n) {
+                out.copy_from_slice(now);
+            }
+            rest = later;
+            at += n as u64;
+            if rest.is_empty() && !at.is_multiple_of(size) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn open_chunk(&mut self, number: u64) -> Result<()> {
+        let expected = self.core.tail.chunks_end() + self.core.waiting.len() as u64;
+        if number != expected {
+            return Err(Error::corrupt("chunk table", number, "a chunk would be left out"));
+        }
+        let seen = if self.before.is_empty() { &self.lengths } else { &self.before };
+        let chunk = self.options.chunk();
+        let block = match self.options.block_size {
+            0 => block_size(self.options.purpose, seen, chunk, self.options.typesize),
+            fixed => fixed.min(chunk),
+        };
+        let size = usize::try_from(self.core.chunk_size).unwrap_or(usize::MAX);
+        self.core.open.number = number;
+        self.core.open.block = block;
+        self.core.open.data = AlignedBuf::zeroed(size);
+        self.logged.open = 0;
+        Ok(())
+    }
+
+    /// Hands the open chunk to the compression threads.
+    fn close_chunk(&mut self) -> Result<()> {
+        while self.pool.under_way() >= self.pool.depth() {
+            self.take_one(true)?;
+        }
+        let open = &mut self.core.open;
+        let data = Arc::new(std::mem::take(&mut open.data));
+        self.pool.submit(open.number, open.block, data.clone())?;
+        self.core.waiting.insert(open.number, data);
+        open.block = 0;
+        self.before = std::mem::take(&mut self.lengths);
+        self.logged.open = 0;
+        while self.take_one(false)? {}
+        Ok(())
+    }
+
+    /// Writes the next finished chunk; whether there was one.
+    fn take_one(&mut self, wait: bool) -> Result<bool> {
+        let chunk = self.core.tail.chunks_end();
+        let Some(finished) = self.pool.take(chunk, wait) else { return Ok(false) };
+        let finished = finished?;
+        let entry = self.write_chunk(&finished)?;
+        self.core.tail.chunks.push(ChunkEntry {
+            first_sum: sum_index(self.core.tail.sums.len())?,
+            ..entry
+        });
+        self.core.tail.sums.extend_from_slice(&finished.sums);
+        self.core.waiting.remove(&chunk);
+        self.pool.recycle(finished.bytes);
+        if let Some(base) = self.base.take() {
+            self.space.garbage += u64::from(base.entry.cbytes.get());
+            let left = self.slot.seal_garbage.get() + u64::from(base.entry.cbytes.get());
+            self.slot.seal_garbage = left.into();
+        }
+        Ok(true)
+    }
+
+    pub(super) fn write_chunk(&mut self, finished: &Finished) -> Result<ChunkEntry> {
+        let len = finished.bytes.len();
+        let at = self.space.take(len as u64);
+        self.core.io.write(at, &finished.bytes)?;
+        let small = |n: usize| {
+            u32::try_from(n).map(U32::new).map_err(|_| Error::Limit {
+                what: "compressed chunk",
+                asked: n as u64,
+                max: u64::from(u32::MAX),
+            })
+        };
+        Ok(ChunkEntry {
+            offset: at.into(),
+            prefix_sum: finished.prefix_sum.into(),
+            cbytes: small(len)?,
+            first_sum: U32::new(0),
+            blocks: small(finished.sums.len())?,
+            reserved: U32::new(0),
+        })
+    }
+
+    /// Waits until every closed chunk is in the file.
+    pub(super) fn drain(&mut self) -> Result<()> {
+        while self.pool.under_way() > 0 {
+            self.take_one(true)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the record under `key`. Its bytes stay in the file as dead space until the
+    /// store is compacted.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub fn delete(&mut self, key: impl Into<Key>) -> Result<()> {
+        self.usable()?;
+        let key = key.into();
+        let mut scratch = [0; 8];
+        let hash = key_bytes(&key, &mut scratch).map(|(kind, bytes)| key_hash(kind, bytes));
+        let id = self.core.find(&key)?;
+        let (Some(id), Some(hash)) = (id, hash) else {
+            return Err(Error::NotFound { key: key.to_string().into() });
+        };
+        self.guard(|w| w.kill(hash, id))?;
+        self.commit_if_due()
+    }
+
+    /// Deletes the record at `ordinal`; those behind it move up by one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub fn delete_at(&mut self, ordinal: u64) -> Result<()> {
+        self.usable()?;
+        let id = self.core.id_at(ordinal)?;
+        let key = self.core.key_of(id)?;
+        let mut scratch = [0; 8];
+        let hash = key
+            .as_ref()
+            .and_then(|k| key_bytes(k, &mut scratch))
+            .map_or(0, |(kind, bytes)| key_hash(kind, bytes));
+        self.guard(|w| w.kill(hash, id))?;
+        self.commit_if_due()
+    }
+
+    fn kill(&mut self, hash: u64, id: u64) -> Result<()> {
+        let len = self.core.entry(id)?.len.get();
+        self.core.tail.kill(hash, id);
+        self.core.totals.dead_records += 1;
+        self.core.totals.dead_bytes += u64::from(len);
+        self.core.dead = OnceLock::new();
+        self.added += 64;
+        Ok(())
+    }
+
+    /// Replaces the user's attributes, a JSON object.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is no object, [`Error::Limit`] above 1 MiB.
+    pub fn set_attributes(&mut self, attributes: &serde_json::Value) -> Result<()> {
+        self.usable()?;
+        if !attributes.is_object() {
+            return Err(Error::invalid("attributes", "must be a JSON object: names and values"));
+        }
+        let bytes = attributes.to_string().into_bytes();
+        let max = crate::limits::ATTRIBUTES_MAX;
+        if bytes.len() > max {
+            let asked = bytes.len() as u64;
+            return Err(Error::Limit { what: "attributes", asked, max: max as u64 });
+        }
+        self.attributes_changed |= bytes != self.attributes;
+        self.attributes = bytes;
+        Ok(())
+    }
+
+    /// The user's attributes as they stand.
+    #[must_use]
+    pub fn attributes(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.attributes).unwrap_or_default()
+    }
+
+    /// The record under `key`, committed or not.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none, [`Error::Corrupt`] if its bytes have changed.
+    pub fn get(&self, key: impl Into<Key>) -> Result<Record> {
+        let found = self.core.lookup(&key.into())?;
+        self.core.record(&found.entry)
+    }
+
+    /// The record at `ordinal`, committed or not.
+    ///
+    /// # Errors
+    /// As [`Writer::get`].
+    pub fn get_at(&self, ordinal: u64) -> Result<Record> {
+        self.core.record(&self.core.entry(self.core.id_at(ordinal)?)?)
+    }
+
+    /// Whether there is a record under `key`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the index is damaged where it had to be read.
+    pub fn contains(&self, key: impl Into<Key>) -> Result<bool> {
+        Ok(self.core.find(&key.into())?.is_some())
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.core.live()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How much of what was written the store held when it was opened.
+    #[must_use]
+    pub const fn opened(&self) -> Opened {
+        self.opened
+    }
+
+    /// The number of the last commit.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.slot.generation.get()
+    }
+
+    /// The options in force: those of the file, and those of this writer.
+    #[must_use]
+    pub const fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    /// The backend under the store, for a store in memory to be saved.
+    #[must_use]
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        self.core.io.backend()
+    }
+
+    pub(super) fn usable(&self) -> Result<()> {
+        if self.poisoned {
+            return Err(Error::Poisoned);
+        }
+        if self.process != std::process::id() {
+            return Err(Error::invalid(
+                "writer",
+                "was opened before a fork; only the process that opened it may write",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Runs a step that must not be repeated if it fails half-way.
+    pub(super) fn guard<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let out = step(self);
+        self.poisoned |= out.is_err();
+        out
+    }
+
+    fn commit_if_due(&mut self) -> Result<()> {
+        if self.options.durability == Durability::None {
+            return Ok(());
+        }
+        let due = self.added >= self.options.commit_bytes
+            || self.last_commit.elapsed() >= self.options.commit_interval;
+        if due {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn committed(&mut self) {
+        self.added = 0;
+        self.last_commit = Instant::now();
+    }
+
+    /// Whether the tail has grown enough for a leaf.
+    pub(super) fn tail_is_heavy(&self) -> bool {
+        self.core.tail.weight() >= LEAF_WEIGHT
+    }
+
+    pub(super) fn flush_tail(&mut self) -> Result<()> {
+        let generation = self.slot.generation.get() + 1;
+        let core = &mut self.core;
+        flush(&core.io, &mut self.space, &mut core.perm, &mut core.tail, generation)?;
+        let open = self.logged.open;
+        self.logged = Logged { open, ..Logged::default() };
+        self.flushed = true;
+        Ok(())
+    }
+
+    /// Bytes of the open chunk that are in use.
+    pub(super) fn open_used(&self) -> u32 {
+        used(&self.core)
+    }
+}
+
+fn used(core: &Core) -> u32 {
+    if core.open.block == 0 {
+        return 0;
+    }
+    let start = core.open.number * core.chunk_size;
+    u32::try_from(core.totals.cursor.saturating_sub(start)).unwrap_or(u32::MAX)
+}
+
+fn sum_index(n: usize) -> Result<U32> {
+    u32::try_from(n).map(U32::new).map_err(|_| Error::Limit {
+        what: "blocks between two leaves",
+        asked: n as u64,
+        max: u64::from(u32::MAX),
+    })
+}
