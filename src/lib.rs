@@ -3,6 +3,8 @@
 pub mod chunk;
 pub mod codec;
 pub mod error;
+pub mod frame;
+pub mod index;
 pub mod key;
 pub mod limits;
 pub mod wire;
