@@ -29,6 +29,8 @@ pub const ATTRIBUTES_MAX: usize = 1 << 20;
 pub const INDEX_PAGE: usize = 16 << 10;
 /// Most metalayers in a frame header that are read.
 pub const METALAYERS: usize = 16;
+/// Most variable-length metalayers in a frame trailer that are read: the most that Blosc2 allows.
+pub const VLMETALAYERS: usize = 8192;
 /// Longest metalayer, in bytes.
 pub const METALAYER_MAX: usize = 1 << 20;
 /// Deepest nesting of msgpack values that is followed.

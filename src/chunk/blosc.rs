@@ -3,10 +3,7 @@
 //! Only the context functions on plain buffers are called, with one C thread. Both directions
 //! work on chunks of exactly one block, built or checked in Rust: the C library never sees the
 //! header of a stored chunk, so no size in a file steers it, and never a super-chunk or frame.
-#![expect(
-    unsafe_code,
-    reason = "calls into C; every call says what was proved before it"
-)]
+#![expect(unsafe_code, reason = "calls into C; every call says what was proved before it")]
 
 use super::header::{BITSHUFFLE, EXTENDED, Header, Kind, ONE_STREAM, SHUFFLE};
 use super::join;
@@ -43,10 +40,7 @@ impl Drop for Context {
 }
 
 fn no_memory() -> Error {
-    Error::io(
-        "make a Blosc2 context",
-        std::io::ErrorKind::OutOfMemory.into(),
-    )
+    Error::io("make a Blosc2 context", std::io::ErrorKind::OutOfMemory.into())
 }
 
 fn overridden() -> Error {
@@ -110,11 +104,7 @@ impl Context {
         // SAFETY: the context is alive, `got` is a whole struct that C may overwrite.
         unsafe { ffi::blosc2_ctx_get_dparams(context.0.as_ptr(), &raw mut got) };
         // More threads would be started, and they do not survive a fork.
-        if got.nthreads == 1 {
-            Ok(context)
-        } else {
-            Err(overridden())
-        }
+        if got.nthreads == 1 { Ok(context) } else { Err(overridden()) }
     }
 
     /// Compresses `src` into `dst`; the length of the chunk, or an error code that is not above 0.
@@ -168,11 +158,8 @@ fn ready() -> Result<()> {
     let mut result = Ok(());
     READY.call_once(|| {
         result = Context::decompressing().and_then(|context| {
-            let mut decoder = Decoder {
-                contexts: vec![(0, context)],
-                next: 0,
-                scratch: Vec::new(),
-            };
+            let mut decoder =
+                Decoder { contexts: vec![(0, context)], next: 0, scratch: Vec::new() };
             let mut header = Header::new(Kind::Streams, 4, 64, 64);
             header.codec = Some(Codec::Lz4);
             header.filter = Filter::Shuffle;
@@ -230,11 +217,7 @@ impl Compressor {
         join::check_sizes(&params, block_size, u32::from(params.typesize))?;
         if block_size > STREAM_MAX {
             let (asked, max) = (block_size.into(), STREAM_MAX.into());
-            return Err(Error::Limit {
-                what: "block",
-                asked,
-                max,
-            });
+            return Err(Error::Limit { what: "block", asked, max });
         }
         let mut made = Self {
             params,
@@ -286,22 +269,15 @@ impl Compressor {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         out.clear();
-        let too_long = || Error::Limit {
-            what: "chunk",
-            asked: src.len() as u64,
-            max: max_nbytes.into(),
-        };
+        let too_long =
+            || Error::Limit { what: "chunk", asked: src.len() as u64, max: max_nbytes.into() };
         let nbytes = u32::try_from(src.len()).map_err(|_| too_long())?;
         if nbytes > max_nbytes {
             return Err(too_long());
         }
         let mut header = join::begin(&self.params, self.block_size, nbytes, max_blocks)?;
         if special::is_zero(src) {
-            out.extend(special::zeros_chunk(
-                self.params.typesize,
-                nbytes,
-                header.block_size,
-            ));
+            out.extend(special::zeros_chunk(self.params.typesize, nbytes, header.block_size));
             return Ok(());
         }
         let stored = |out: &mut Vec<u8>| {
@@ -341,10 +317,7 @@ impl Compressor {
         if len > self.block_size || self.params.codec.is_none() {
             return Err(Error::invalid(
                 "block",
-                format!(
-                    "of {len} bytes does not fit a compressor of {} bytes",
-                    self.block_size
-                ),
+                format!("of {len} bytes does not fit a compressor of {} bytes", self.block_size),
             ));
         }
         join::check_sizes(&self.params, self.block_size, len)?;
@@ -382,21 +355,12 @@ impl Compressor {
     fn context(&mut self, codec: Codec, len: u32, split: bool) -> Result<&mut Context> {
         let [full, last] = &mut self.contexts;
         let slot = if len == self.block_size { full } else { last };
-        if slot
-            .as_ref()
-            .is_none_or(|made| made.len != len || made.split != split)
-        {
+        if slot.as_ref().is_none_or(|made| made.len != len || made.split != split) {
             let c_len = i32::try_from(len).map_err(|_| overridden())?;
             let context = Context::compressing(self.params, codec, c_len, split)?;
-            *slot = Some(Made {
-                context,
-                len,
-                split,
-            });
+            *slot = Some(Made { context, len, split });
         }
-        slot.as_mut()
-            .map(|made| &mut made.context)
-            .ok_or_else(overridden)
+        slot.as_mut().map(|made| &mut made.context).ok_or_else(overridden)
     }
 }
 
@@ -497,11 +461,7 @@ impl Decoder {
     /// than the one that survives a fork, [`Error::Io`] if there is no memory.
     pub fn new() -> Result<Self> {
         ready()?;
-        Ok(Self {
-            contexts: vec![(0, Context::decompressing()?)],
-            next: 0,
-            scratch: Vec::new(),
-        })
+        Ok(Self { contexts: vec![(0, Context::decompressing()?)], next: 0, scratch: Vec::new() })
     }
 
     /// Decodes block `i`. `stream` is exactly the bytes `chunk[layout.block_range(i)]`, whose
@@ -640,16 +600,10 @@ impl Decoder {
         let mut block = Vec::new();
         for i in 0..layout.blocks() {
             let range = layout.block_range(i);
-            let stream = chunk
-                .get(range.start as usize..range.end as usize)
-                .unwrap_or_default();
+            let stream = chunk.get(range.start as usize..range.end as usize).unwrap_or_default();
             block.resize(layout.block_len(i) as usize, 0);
             self.decode(&layout, i, stream, &mut block)?;
-            debug_assert_eq!(
-                src.get(at..at + block.len()),
-                Some(block.as_slice()),
-                "block {i}"
-            );
+            debug_assert_eq!(src.get(at..at + block.len()), Some(block.as_slice()), "block {i}");
             at += block.len();
         }
         debug_assert_eq!(at, src.len());

@@ -56,11 +56,7 @@ const fn bad<T>(offset: u64, why: &'static str) -> Result<T> {
 }
 
 const fn refuse<T>(what: &'static str, found: u8, newest: u64) -> Result<T> {
-    Err(Error::Unsupported {
-        what,
-        found: found as u64,
-        newest,
-    })
+    Err(Error::Unsupported { what, found: found as u64, newest })
 }
 
 impl Header {
@@ -92,11 +88,7 @@ impl Header {
         };
         if nbytes > max_nbytes {
             let (asked, max) = (nbytes.into(), max_nbytes.into());
-            return Err(Error::Limit {
-                what: "chunk",
-                asked,
-                max,
-            });
+            return Err(Error::Limit { what: "chunk", asked, max });
         }
         let block_size = match u32::try_from(block_size) {
             Ok(b) if b > 0 && (nbytes == 0 || b <= nbytes) => b,
@@ -107,11 +99,7 @@ impl Header {
             Ok(n) if n as usize >= len => n,
             _ => return bad(12, "the compressed size is shorter than a header"),
         };
-        let stored = if flags & STORED == 0 {
-            Kind::Streams
-        } else {
-            Kind::Stored
-        };
+        let stored = if flags & STORED == 0 { Kind::Streams } else { Kind::Stored };
         let (kind, filter, codec_id) = if extended {
             let Some(tail) = c.array::<16>() else {
                 return bad(16, CUT);
@@ -121,10 +109,7 @@ impl Header {
             (stored, short_filter(flags, version)?, None)
         };
         if kind == Kind::Stored && u64::from(cbytes) != u64::from(nbytes) + len as u64 {
-            return bad(
-                12,
-                "the compressed size of a stored chunk is not header plus data",
-            );
+            return bad(12, "the compressed size of a stored chunk is not header plus data");
         }
         let codec = if kind == Kind::Streams {
             if stream_version != 1 {
@@ -139,18 +124,7 @@ impl Header {
             // The C library would leave the remainder of the block as it found it.
             return bad(8, "the block size is no multiple of the typesize");
         }
-        Ok(Self {
-            version,
-            kind,
-            codec,
-            filter,
-            split,
-            typesize,
-            len,
-            nbytes,
-            cbytes,
-            block_size,
-        })
+        Ok(Self { version, kind, codec, filter, split, typesize, len, nbytes, cbytes, block_size })
     }
 
     /// Blocks in the chunk.
@@ -160,11 +134,7 @@ impl Header {
 
     /// Streams in a block of `len` decoded bytes: the last, short block is never split.
     pub(super) const fn streams(&self, len: u32) -> u32 {
-        if self.split && len == self.block_size {
-            self.typesize as u32
-        } else {
-            1
-        }
+        if self.split && len == self.block_size { self.typesize as u32 } else { 1 }
     }
 
     /// The Blosc2 header that says the same.
@@ -185,24 +155,8 @@ impl Header {
         let [b0, b1, b2, b3] = self.nbytes.to_le_bytes();
         let [s0, s1, s2, s3] = self.block_size.to_le_bytes();
         let [c0, c1, c2, c3] = self.cbytes.to_le_bytes();
-        let head = [
-            self.version,
-            1,
-            flags,
-            self.typesize,
-            b0,
-            b1,
-            b2,
-            b3,
-            s0,
-            s1,
-            s2,
-            s3,
-            c0,
-            c1,
-            c2,
-            c3,
-        ];
+        let head =
+            [self.version, 1, flags, self.typesize, b0, b1, b2, b3, s0, s1, s2, s3, c0, c1, c2, c3];
         let tail = [
             0,
             0,
@@ -252,24 +206,8 @@ fn extended_tail(
     cbytes: u32,
     stored: Kind,
 ) -> Result<(Kind, Filter, Option<u8>)> {
-    let [
-        f0,
-        f1,
-        f2,
-        f3,
-        f4,
-        f5,
-        codec_id,
-        codec_meta,
-        m0,
-        m1,
-        m2,
-        m3,
-        m4,
-        m5,
-        reserved,
-        flags,
-    ] = tail;
+    let [f0, f1, f2, f3, f4, f5, codec_id, codec_meta, m0, m1, m2, m3, m4, m5, reserved, flags] =
+        tail;
     for (bit, what) in [
         (0x01, "chunk with a dictionary"),
         (0x02, "big-endian chunk"),
@@ -301,10 +239,7 @@ fn extended_tail(
             return refuse("chunk of NaN with typesize", typesize, 8);
         }
         if kind == Kind::Value && (cbytes as usize) < EXTENDED + usize::from(typesize) {
-            return bad(
-                12,
-                "the compressed size leaves no room for the repeated value",
-            );
+            return bad(12, "the compressed size leaves no room for the repeated value");
         }
         return Ok((kind, Filter::None, None));
     }
@@ -383,14 +318,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let h = Header::parse(&sample(), 1 << 20).unwrap();
-        assert_eq!(
-            (h.codec, h.filter, h.split),
-            (Some(Codec::Lz4), Filter::Shuffle, true)
-        );
-        assert_eq!(
-            (h.nbytes, h.block_size, h.cbytes, h.blocks()),
-            (4096, 1024, 600, 4)
-        );
+        assert_eq!((h.codec, h.filter, h.split), (Some(Codec::Lz4), Filter::Shuffle, true));
+        assert_eq!((h.nbytes, h.block_size, h.cbytes, h.blocks()), (4096, 1024, 600, 4));
         assert_eq!(h.encode(), sample());
     }
 
@@ -420,21 +349,14 @@ mod tests {
         assert_eq!(what(31, 0x80), "instrumented chunk");
         assert_eq!(what(31, 0x40), "chunk of uninitialised values");
         assert_eq!(what(31, 0x50), "special value");
-        assert_eq!(
-            what(15, 0x80),
-            "the compressed size is shorter than a header"
-        );
+        assert_eq!(what(15, 0x80), "the compressed size is shorter than a header");
     }
 
     #[test]
     fn a_claimed_size_above_the_limit_is_refused_before_use() {
         assert!(matches!(
             Header::parse(&sample(), 4095),
-            Err(Error::Limit {
-                what: "chunk",
-                asked: 4096,
-                max: 4095
-            })
+            Err(Error::Limit { what: "chunk", asked: 4096, max: 4095 })
         ));
         Header::parse(&sample(), 4096).unwrap();
     }

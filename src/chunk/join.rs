@@ -25,10 +25,7 @@ pub fn join<'a>(
 ) -> Result<()> {
     out.clear();
     if params.codec.is_none() {
-        return Err(Error::invalid(
-            "codec",
-            "is missing: blocks of a stored chunk are not joined",
-        ));
+        return Err(Error::invalid("codec", "is missing: blocks of a stored chunk are not joined"));
     }
     let mut header = begin(params, block_size, nbytes, BLOCKS_PER_CHUNK)?;
     let count = header.blocks();
@@ -36,10 +33,7 @@ pub fn join<'a>(
     let mut blocks = blocks.into_iter();
     for i in 0..count {
         let Some(streams) = blocks.next() else {
-            return Err(Error::invalid(
-                "blocks",
-                format!("{i} given where {count} are needed"),
-            ));
+            return Err(Error::invalid("blocks", format!("{i} given where {count} are needed")));
         };
         mark_start(out, i)?;
         if streams.is_empty() {
@@ -49,10 +43,7 @@ pub fn join<'a>(
         }
     }
     if blocks.next().is_some() {
-        return Err(Error::invalid(
-            "blocks",
-            format!("more given than the {count} needed"),
-        ));
+        return Err(Error::invalid("blocks", format!("more given than the {count} needed")));
     }
     finish(&mut header, out)
 }
@@ -121,9 +112,7 @@ pub(super) fn mark_start(out: &mut [u8], i: u32) -> Result<()> {
 
 /// Appends the streams of a block of zeros.
 pub(super) fn push_zero_block(header: &Header, i: u32, out: &mut Vec<u8>) {
-    let left = header
-        .nbytes
-        .saturating_sub(i.saturating_mul(header.block_size));
+    let left = header.nbytes.saturating_sub(i.saturating_mul(header.block_size));
     let streams = header.streams(left.min(header.block_size));
     out.resize(out.len() + 4 * streams as usize, 0);
 }
@@ -139,9 +128,5 @@ pub(super) fn finish(header: &mut Header, out: &mut [u8]) -> Result<()> {
 }
 
 const fn too_long(len: usize) -> Error {
-    Error::Limit {
-        what: "compressed chunk",
-        asked: len as u64,
-        max: i32::MAX as u64,
-    }
+    Error::Limit { what: "compressed chunk", asked: len as u64, max: i32::MAX as u64 }
 }

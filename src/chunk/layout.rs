@@ -48,11 +48,7 @@ impl ChunkLayout {
             "the block starts are cut short",
         ))?;
         if header.kind != Kind::Streams {
-            return Ok(Self {
-                header,
-                starts: Box::default(),
-                sorted: None,
-            });
+            return Ok(Self { header, starts: Box::default(), sorted: None });
         }
         let mut c = Cursor::new(prefix);
         c.take(header.len);
@@ -61,11 +57,7 @@ impl ChunkLayout {
             // A stream has at least the 4 bytes of its length.
             if (start as usize) < len || start > header.cbytes - 4 {
                 let at = (c.position() - 4) as u64;
-                return Err(Error::corrupt(
-                    "chunk",
-                    at,
-                    "a block starts outside the chunk",
-                ));
+                return Err(Error::corrupt("chunk", at, "a block starts outside the chunk"));
             }
             starts.push(start);
         }
@@ -74,11 +66,7 @@ impl ChunkLayout {
             s.sort_unstable();
             s
         });
-        Ok(Self {
-            header,
-            starts: starts.into(),
-            sorted,
-        })
+        Ok(Self { header, starts: starts.into(), sorted })
     }
 
     /// Decoded size, in bytes.
@@ -213,11 +201,7 @@ fn prefix_len(header: &Header) -> Result<usize> {
 pub fn check_block(layout: &ChunkLayout, i: u32, stream: &[u8]) -> Result<()> {
     let range = layout.block_range(i);
     if stream.len() != range.len() {
-        return Err(Error::corrupt(
-            "block",
-            range.start.into(),
-            "has not the length of its range",
-        ));
+        return Err(Error::corrupt("block", range.start.into(), "has not the length of its range"));
     }
     let header = layout.header();
     if header.kind == Kind::Streams {

@@ -19,13 +19,7 @@ pub enum Codec {
 
 impl Codec {
     /// All codecs, in the order of their ids.
-    pub const ALL: [Self; 5] = [
-        Self::BloscLz,
-        Self::Lz4,
-        Self::Lz4hc,
-        Self::Zlib,
-        Self::Zstd,
-    ];
+    pub const ALL: [Self; 5] = [Self::BloscLz, Self::Lz4, Self::Lz4hc, Self::Zlib, Self::Zstd];
 
     /// The name that Blosc2 gives it, in lower case.
     #[must_use]
@@ -187,12 +181,8 @@ impl Params {
 mod tests {
     use super::*;
 
-    const GOOD: Params = Params {
-        codec: Some(Codec::Lz4),
-        level: 5,
-        filter: Filter::Shuffle,
-        typesize: 4,
-    };
+    const GOOD: Params =
+        Params { codec: Some(Codec::Lz4), level: 5, filter: Filter::Shuffle, typesize: 4 };
 
     #[test]
     fn names_and_ids_lead_back_to_the_codec() {
@@ -211,29 +201,10 @@ mod tests {
             Err(Error::Invalid { what, .. }) => what,
             other => panic!("{other:?}"),
         };
-        assert_eq!(
-            refused(Params {
-                typesize: 0,
-                ..GOOD
-            }),
-            "typesize"
-        );
+        assert_eq!(refused(Params { typesize: 0, ..GOOD }), "typesize");
         assert_eq!(refused(Params { level: 0, ..GOOD }), "level");
         assert_eq!(refused(Params { level: 10, ..GOOD }), "level");
-        assert_eq!(
-            refused(Params {
-                codec: None,
-                ..GOOD
-            }),
-            "filter"
-        );
-        Params {
-            codec: None,
-            level: 0,
-            filter: Filter::None,
-            typesize: 1,
-        }
-        .check()
-        .unwrap();
+        assert_eq!(refused(Params { codec: None, ..GOOD }), "filter");
+        Params { codec: None, level: 0, filter: Filter::None, typesize: 1 }.check().unwrap();
     }
 }

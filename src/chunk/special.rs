@@ -5,9 +5,7 @@ use super::header::{EXTENDED, Header, Kind};
 /// Whether all bytes are zero.
 pub(super) fn is_zero(bytes: &[u8]) -> bool {
     // Piecewise without an early exit inside a piece, so that it becomes vector instructions.
-    bytes
-        .chunks(256)
-        .all(|piece| piece.iter().fold(0, |all, b| all | b) == 0)
+    bytes.chunks(256).all(|piece| piece.iter().fold(0, |all, b| all | b) == 0)
 }
 
 /// The chunk of `nbytes` zeros. `nbytes` must be a multiple of `typesize`.
@@ -28,11 +26,7 @@ pub(super) fn fill(dst: &mut [u8], element: &[u8]) {
 
 /// The bytes of a NaN of 4 or 8 bytes, the quiet one that C's `nan("")` gives.
 pub(super) fn nan(typesize: u8) -> &'static [u8] {
-    if typesize == 4 {
-        &[0, 0, 0xc0, 0x7f]
-    } else {
-        &[0, 0, 0, 0, 0, 0, 0xf8, 0x7f]
-    }
+    if typesize == 4 { &[0, 0, 0xc0, 0x7f] } else { &[0, 0, 0, 0, 0, 0, 0xf8, 0x7f] }
 }
 
 #[cfg(test)]

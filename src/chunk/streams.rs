@@ -39,11 +39,7 @@ pub(super) fn walk(bytes: &[u8], streams: u32, each: u32) -> Result<Walk> {
                 }
                 if len > STREAM_MAX {
                     let (asked, max) = (len.into(), STREAM_MAX.into());
-                    return Err(Error::Limit {
-                        what: "stream",
-                        asked,
-                        max,
-                    });
+                    return Err(Error::Limit { what: "stream", asked, max });
                 }
                 if c.take(len as usize).is_none() {
                     return bad(at, "ends past the end of its block");
@@ -61,10 +57,7 @@ pub(super) fn walk(bytes: &[u8], streams: u32, each: u32) -> Result<Walk> {
             }
         }
     }
-    Ok(Walk {
-        used: c.position(),
-        zeros,
-    })
+    Ok(Walk { used: c.position(), zeros })
 }
 
 #[cfg(test)]
@@ -73,23 +66,9 @@ mod tests {
 
     #[test]
     fn good_streams_are_walked_to_their_end() {
-        let bytes = [
-            3, 0, 0, 0, 9, 9, 9, 0, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff, 1, 77,
-        ];
-        assert_eq!(
-            walk(&bytes, 3, 8).unwrap(),
-            Walk {
-                used: 16,
-                zeros: false
-            }
-        );
-        assert_eq!(
-            walk(&[0; 8], 2, 8).unwrap(),
-            Walk {
-                used: 8,
-                zeros: true
-            }
-        );
+        let bytes = [3, 0, 0, 0, 9, 9, 9, 0, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff, 1, 77];
+        assert_eq!(walk(&bytes, 3, 8).unwrap(), Walk { used: 16, zeros: false });
+        assert_eq!(walk(&[0; 8], 2, 8).unwrap(), Walk { used: 8, zeros: true });
     }
 
     #[test]

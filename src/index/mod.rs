@@ -5,5 +5,6 @@
 
 pub mod layout;
 pub mod log;
+pub mod saved_lookup;
 pub mod segment;
 pub mod slot;

@@ -23,9 +23,11 @@ fn decode_all(decoder: &mut Decoder, chunk: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for i in 0..layout.blocks() {
         let range = layout.block_range(i);
-        let stream = chunk
-            .get(range.start as usize..range.end as usize)
-            .ok_or(Error::corrupt("test", 0, "the chunk is cut"))?;
+        let stream = chunk.get(range.start as usize..range.end as usize).ok_or(Error::corrupt(
+            "test",
+            0,
+            "the chunk is cut",
+        ))?;
         check_block(&layout, i, stream)?;
         let at = out.len();
         out.resize(at + layout.block_len(i) as usize, 0xaa);
@@ -40,12 +42,7 @@ fn all_params() -> Vec<Params> {
         for filter in [Filter::None, Filter::Shuffle, Filter::BitShuffle] {
             for typesize in [1, 2, 3, 4, 8, 17] {
                 for level in [1, 5, 9] {
-                    all.push(Params {
-                        codec: Some(codec),
-                        level,
-                        filter,
-                        typesize,
-                    });
+                    all.push(Params { codec: Some(codec), level, filter, typesize });
                 }
             }
         }
@@ -74,14 +71,8 @@ fn every_codec_filter_and_size_comes_back() {
     let mut decoder = Decoder::new().unwrap();
     for (seed, params) in (0..).zip(all_params()) {
         let ts = usize::from(params.typesize);
-        for (block, len) in [
-            (64, 2000),
-            (600, 5001),
-            (1024, 1024),
-            (4096, 1000),
-            (40, 41),
-            (4, 9),
-        ] {
+        for (block, len) in [(64, 2000), (600, 5001), (1024, 1024), (4096, 1000), (40, 41), (4, 9)]
+        {
             let block = u32::try_from(block * ts).unwrap();
             let src = mixed(len * ts, seed);
             let mut c = Compressor::new(params, block).unwrap();
@@ -91,11 +82,7 @@ fn every_codec_filter_and_size_comes_back() {
             assert_eq!(layout.block_size() as usize, src.len().min(block as usize));
             assert_eq!(layout.cbytes() as usize, chunk.len());
             assert!(chunk.len() <= src.len() + 32);
-            assert_eq!(
-                decode_all(&mut decoder, &chunk).unwrap(),
-                src,
-                "{params:?} {block} {len}"
-            );
+            assert_eq!(decode_all(&mut decoder, &chunk).unwrap(), src, "{params:?} {block} {len}");
         }
     }
 }
@@ -117,14 +104,7 @@ fn blocks_compressed_one_by_one_join_to_the_same_chunk() {
             .collect();
         let (mut whole, mut joined) = (Vec::new(), Vec::new());
         c.compress(&src, &mut whole).unwrap();
-        join::join(
-            &params,
-            block,
-            nbytes,
-            parts.iter().map(Vec::as_slice),
-            &mut joined,
-        )
-        .unwrap();
+        join::join(&params, block, nbytes, parts.iter().map(Vec::as_slice), &mut joined).unwrap();
         if ChunkLayout::parse(&whole, 1 << 24).unwrap().is_stored() {
             let got = decode_all(&mut Decoder::new().unwrap(), &joined).unwrap();
             assert_eq!(got, src, "{params:?}");
@@ -136,12 +116,7 @@ fn blocks_compressed_one_by_one_join_to_the_same_chunk() {
 
 #[test]
 fn missing_blocks_of_a_joined_chunk_are_zeros() {
-    let params = Params {
-        codec: Some(Codec::Lz4),
-        level: 5,
-        filter: Filter::Shuffle,
-        typesize: 4,
-    };
+    let params = Params { codec: Some(Codec::Lz4), level: 5, filter: Filter::Shuffle, typesize: 4 };
     let mut c = Compressor::new(params, 1024).unwrap();
     let src = mixed(1024, 1);
     let mut streams = Vec::new();
@@ -157,21 +132,14 @@ fn missing_blocks_of_a_joined_chunk_are_zeros() {
 
 #[test]
 fn zeros_never_reach_the_library_and_noise_is_stored() {
-    let params = Params {
-        codec: Some(Codec::Zstd),
-        level: 1,
-        filter: Filter::Shuffle,
-        typesize: 4,
-    };
+    let params =
+        Params { codec: Some(Codec::Zstd), level: 1, filter: Filter::Shuffle, typesize: 4 };
     let mut c = Compressor::new(params, 512).unwrap();
     let mut out = Vec::new();
     c.compress(&[0; 4000], &mut out).unwrap();
     assert_eq!(out, join::zeros(4, 4000, 512));
     assert!(ChunkLayout::parse(&out, 4000).unwrap().is_special());
-    assert_eq!(
-        decode_all(&mut Decoder::new().unwrap(), &out).unwrap(),
-        [0; 4000]
-    );
+    assert_eq!(decode_all(&mut Decoder::new().unwrap(), &out).unwrap(), [0; 4000]);
     let mut r = Random(1);
     let noise: Vec<u8> = (0..1000).flat_map(|_| r.next().to_le_bytes()).collect();
     c.compress(&noise, &mut out).unwrap();
@@ -181,12 +149,7 @@ fn zeros_never_reach_the_library_and_noise_is_stored() {
 
 #[test]
 fn sizes_that_do_not_fit_are_refused() {
-    let params = Params {
-        codec: Some(Codec::Lz4),
-        level: 1,
-        filter: Filter::None,
-        typesize: 4,
-    };
+    let params = Params { codec: Some(Codec::Lz4), level: 1, filter: Filter::None, typesize: 4 };
     assert!(Compressor::new(params, 0).is_err());
     assert!(Compressor::new(params, 6).is_err());
     assert!(Compressor::new(params, STREAM_MAX + 4).is_err());
@@ -205,11 +168,7 @@ fn sizes_that_do_not_fit_are_refused() {
     assert!(decoder.decode(&layout, 0, &stream, &mut [0; 7]).is_err());
     assert!(decoder.decode(&layout, 0, &stream, &mut [0; 9]).is_err());
     assert!(decoder.decode(&layout, 3, &[], &mut []).is_err());
-    assert!(
-        decoder
-            .decode(&layout, 0, &stream[1..], &mut [0; 8])
-            .is_err()
-    );
+    assert!(decoder.decode(&layout, 0, &stream[1..], &mut [0; 8]).is_err());
 }
 
 /// Decodes into the middle of a larger buffer and looks at its edges: nothing outside the block
@@ -228,12 +187,7 @@ fn decode_guarded(decoder: &mut Decoder, chunk: &[u8]) {
         let done = decoder.decode(&layout, i, stream, &mut buffer[64..64 + len]);
         let walked = check_block(&layout, i, stream);
         assert!(walked.is_ok() || done.is_err());
-        assert!(
-            buffer[..64]
-                .iter()
-                .chain(&buffer[64 + len..])
-                .all(|b| *b == 0xa5)
-        );
+        assert!(buffer[..64].iter().chain(&buffer[64 + len..]).all(|b| *b == 0xa5));
     }
 }
 
@@ -243,15 +197,9 @@ fn flipped_and_random_bytes_never_panic_or_write_outside_the_block() {
     let mut r = Random(42);
     for params in all_params().into_iter().step_by(7) {
         let block = 128 * u32::from(params.typesize);
-        let src = mixed(
-            block as usize * 5 + 4 * usize::from(params.typesize),
-            r.next(),
-        );
+        let src = mixed(block as usize * 5 + 4 * usize::from(params.typesize), r.next());
         let mut chunk = Vec::new();
-        Compressor::new(params, block)
-            .unwrap()
-            .compress(&src, &mut chunk)
-            .unwrap();
+        Compressor::new(params, block).unwrap().compress(&src, &mut chunk).unwrap();
         let prefix = ChunkLayout::prefix_len(&chunk, 1 << 16).unwrap();
         for at in 0..prefix {
             for bit in 0..8 {
@@ -270,11 +218,7 @@ fn flipped_and_random_bytes_never_panic_or_write_outside_the_block() {
             bad.truncate(bad.len().saturating_sub(r.below(3) * r.below(40)));
             decode_guarded(&mut decoder, &bad);
         }
-        assert_eq!(
-            decode_all(&mut decoder, &chunk).unwrap(),
-            src,
-            "the decoder still works"
-        );
+        assert_eq!(decode_all(&mut decoder, &chunk).unwrap(), src, "the decoder still works");
     }
 }
 
@@ -283,18 +227,10 @@ fn damaged_streams_give_errors_or_a_whole_block() {
     let mut decoder = Decoder::new().unwrap();
     let mut r = Random(7);
     for codec in Codec::ALL {
-        let params = Params {
-            codec: Some(codec),
-            level: 5,
-            filter: Filter::Shuffle,
-            typesize: 4,
-        };
+        let params = Params { codec: Some(codec), level: 5, filter: Filter::Shuffle, typesize: 4 };
         let src = mixed(6000, 9);
         let mut chunk = Vec::new();
-        Compressor::new(params, 2000)
-            .unwrap()
-            .compress(&src, &mut chunk)
-            .unwrap();
+        Compressor::new(params, 2000).unwrap().compress(&src, &mut chunk).unwrap();
         for _ in 0..2000 {
             let mut bad = chunk.clone();
             let at = 44 + r.below(bad.len() - 44);
@@ -311,41 +247,25 @@ fn a_run_of_one_value_and_of_nan_is_made_in_rust() {
     header.cbytes = 35;
     let mut chunk = header.encode().to_vec();
     chunk.extend([1, 2, 3]);
-    assert_eq!(
-        decode_all(&mut decoder, &chunk).unwrap(),
-        [1, 2, 3].repeat(1000)
-    );
+    assert_eq!(decode_all(&mut decoder, &chunk).unwrap(), [1, 2, 3].repeat(1000));
     let mut header = Header::new(Kind::Nans, 8, 800, 400);
     header.cbytes = 32;
     let got = decode_all(&mut decoder, &header.encode()).unwrap();
-    assert!(
-        got.chunks(8)
-            .all(|n| f64::from_le_bytes(n.try_into().unwrap()).is_nan())
-    );
+    assert!(got.chunks(8).all(|n| f64::from_le_bytes(n.try_into().unwrap()).is_nan()));
     let mut chunk = join::zeros(4, 800, 400);
     chunk[31] = 0x40;
-    assert!(matches!(
-        ChunkLayout::parse(&chunk, 800),
-        Err(Error::Unsupported { .. })
-    ));
+    assert!(matches!(ChunkLayout::parse(&chunk, 800), Err(Error::Unsupported { .. })));
 }
 
 #[test]
 fn many_block_sizes_take_turns_in_one_decoder() {
-    let params = Params {
-        codec: Some(Codec::Zstd),
-        level: 3,
-        filter: Filter::Shuffle,
-        typesize: 4,
-    };
+    let params =
+        Params { codec: Some(Codec::Zstd), level: 3, filter: Filter::Shuffle, typesize: 4 };
     let mut decoder = Decoder::new().unwrap();
     let src = mixed(8000, 4);
     for block in [64, 128, 256, 512, 1024, 2048, 64, 4096, 128, 8000] {
         let mut chunk = Vec::new();
-        Compressor::new(params, block)
-            .unwrap()
-            .compress(&src, &mut chunk)
-            .unwrap();
+        Compressor::new(params, block).unwrap().compress(&src, &mut chunk).unwrap();
         assert_eq!(decode_all(&mut decoder, &chunk).unwrap(), src);
     }
     assert_eq!(decoder.contexts.len(), KEPT);
