@@ -1,5 +1,6 @@
 //! A compressed store for variable-length records.
 
+pub mod backend;
 pub mod codec;
 pub mod error;
 pub mod key;
