@@ -18,6 +18,8 @@ mod memory;
 mod slice;
 
 #[cfg(any(test, feature = "testing"))]
+pub mod fault;
+#[cfg(any(test, feature = "testing"))]
 pub mod suite;
 
 pub use access::Access;
