@@ -1,0 +1,132 @@
+//! The contract that every backend keeps.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::Mapping;
+use crate::error::{Error, Result};
+
+/// A run of bytes with a length, read and written at offsets.
+///
+/// # Contract
+///
+/// * No call has a position of its own: calls from several threads, and from a process and its
+///   forked children, do not disturb each other. Reads may run while another thread writes;
+///   bytes of a range that nobody is writing come back whole.
+/// * What was written is read back at once, synced or not.
+/// * After [`sync`](Self::sync) returned `Ok`, everything that was written before the call
+///   survives a power cut, the length included. Before that any subset of the 512-byte sectors
+///   of each write may be there, and the length may be an old one.
+/// * After a failed write or sync the caller must not write on: the system may have dropped the
+///   bytes, and a second sync that succeeds proves nothing about them.
+/// * Calls that a signal interrupts are repeated inside.
+///
+/// The functions of `backend::suite` (feature `testing`) check this for any implementation.
+pub trait Backend: Send + Sync + Debug {
+    /// The length in bytes, as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system does not say.
+    fn len(&self) -> Result<u64>;
+
+    /// Whether there is not one byte yet.
+    ///
+    /// # Errors
+    /// As [`len`](Self::len).
+    fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Fills `buf` with the bytes from `offset` on.
+    ///
+    /// After an error the content of `buf` is unspecified and means nothing.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] with part `"file"` and this offset if the file ends before
+    /// `offset + buf.len()`; [`Error::Io`] if the system fails the call.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()>;
+
+    /// Writes all of `data` from `offset` on; a gap between the old end and `offset` reads as
+    /// zeros.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`] if [`writable`](Self::writable) is false; [`Error::Io`] if the system
+    /// fails the call, for example because the disk is full. A part of `data` may then have been
+    /// written.
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<()>;
+
+    /// Makes the file `len` bytes long: cuts what lies behind, or adds zeros.
+    ///
+    /// Nobody may hold a [`Mapping`] of bytes that are cut.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`] or [`Error::Io`], as [`write_at`](Self::write_at).
+    fn set_len(&self, len: u64) -> Result<()>;
+
+    /// Returns when all that was written is on the medium, with what is needed to read it back
+    /// (the length, but not the time of change).
+    ///
+    /// # Errors
+    /// [`Error::Io`]; then nothing written since the last good sync may be relied on.
+    /// [`Error::ReadOnly`] if nothing can have been written.
+    fn sync(&self) -> Result<()>;
+
+    /// A read-only view of the first `len` bytes, or `None` where this backend offers none and
+    /// [`read_at`](Self::read_at) is the way.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] with part `"file"` if there are fewer than `len` bytes; [`Error::Io`]
+    /// if the system refuses to map.
+    fn map(&self, len: u64) -> Result<Option<Mapping>>;
+
+    /// Whether the calls that change something can succeed at all.
+    fn writable(&self) -> bool;
+}
+
+impl<B: Backend + ?Sized> Backend for Arc<B> {
+    fn len(&self) -> Result<u64> {
+        (**self).len()
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        (**self).read_at(offset, buf)
+    }
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<()> {
+        (**self).write_at(offset, data)
+    }
+    fn set_len(&self, len: u64) -> Result<()> {
+        (**self).set_len(len)
+    }
+    fn sync(&self) -> Result<()> {
+        (**self).sync()
+    }
+    fn map(&self, len: u64) -> Result<Option<Mapping>> {
+        (**self).map(len)
+    }
+    fn writable(&self) -> bool {
+        (**self).writable()
+    }
+}
+
+/// The answer to a read or a map of bytes that are not there.
+pub(super) const fn ends_before(offset: u64) -> Error {
+    Error::corrupt(
+        "file",
+        offset,
+        "the file ends before the bytes that are needed from here on",
+    )
+}
+
+/// The end of `len` bytes at `offset`; a write that would end past what any file can hold is
+/// refused before it reaches the system, which would call it by a number.
+pub(super) fn end_of_write(offset: u64, len: usize) -> Result<u64> {
+    const MOST: u64 = i64::MAX.unsigned_abs();
+    u64::try_from(len)
+        .ok()
+        .and_then(|len| offset.checked_add(len))
+        .filter(|end| *end <= MOST)
+        .ok_or(Error::Limit {
+            what: "end of a write",
+            asked: offset,
+            max: MOST,
+        })
+}

@@ -1,0 +1,402 @@
+//! A file of this machine's file systems.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::api::{end_of_write, ends_before};
+use super::{Access, Backend, Mapping};
+use crate::error::{Error, Result};
+
+/// A regular file, open for reading or for both.
+///
+/// Reads and writes name their place (`pread`, `pwrite`), so a handle that a forked child
+/// inherits shares no position with the parent.
+#[derive(Debug)]
+pub struct FileBackend {
+    file: File,
+    path: Mutex<PathBuf>,
+    writable: bool,
+    maps: bool,
+    /// Whether a writer lock was taken through this handle: the system's lock belongs to the
+    /// open file, so it would grant a second one through the same handle.
+    pub(super) locked: Arc<AtomicBool>,
+}
+
+impl FileBackend {
+    /// Creates a file that must not exist yet, open for reading and writing.
+    ///
+    /// Its name survives a power cut only after [`sync_folder_of`](super::sync_folder_of).
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there is something at `path`; [`Error::Io`] with the path.
+    pub fn create_new(path: impl AsRef<Path>, access: Access) -> Result<Self> {
+        let path = path.as_ref();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        Self::open(&mut options, path, access, true, "create the file")
+    }
+
+    /// Opens an existing file for reading.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is not a regular file; [`Error::Io`] with the path.
+    pub fn open_read(path: impl AsRef<Path>, access: Access) -> Result<Self> {
+        let path = path.as_ref();
+        must_be_regular(path)?;
+        Self::open(
+            OpenOptions::new().read(true),
+            path,
+            access,
+            false,
+            "open the file",
+        )
+    }
+
+    /// Opens an existing file for reading and writing; takes no lock (see
+    /// [`WriterLock`](super::WriterLock)) and changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is not a regular file; [`Error::Io`] with the path.
+    pub fn open_write(path: impl AsRef<Path>, access: Access) -> Result<Self> {
+        let path = path.as_ref();
+        must_be_regular(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        Self::open(
+            &mut options,
+            path,
+            access,
+            true,
+            "open the file for writing",
+        )
+    }
+
+    fn open(
+        options: &mut OpenOptions,
+        path: &Path,
+        access: Access,
+        writable: bool,
+        op: &'static str,
+    ) -> Result<Self> {
+        // The name may have become a FIFO since it was looked at; without this flag opening it
+        // would wait for a second program for ever. For files it means nothing.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+        }
+        let file = options.open(path).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => Error::Exists {
+                what: path.display().to_string().into(),
+            },
+            _ => Error::io(op, e).at(path),
+        })?;
+        let kind = file.metadata().map_err(|e| Error::io(op, e).at(path))?;
+        check_regular(&kind).map_err(|e| e.at(path))?;
+        // Kept whole, so that a later change of the working folder does not lead elsewhere.
+        let absolute = std::path::absolute(path).map_err(|e| Error::io(op, e).at(path))?;
+        let maps = access.maps(&file);
+        let locked = Arc::new(AtomicBool::new(false));
+        Ok(Self {
+            file,
+            path: Mutex::new(absolute),
+            writable,
+            maps,
+            locked,
+        })
+    }
+
+    /// The absolute path by which the file was opened or last renamed through this crate.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.path
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Takes note of the file's new name.
+    pub(super) fn renamed_to(&self, path: &Path) {
+        *self.path.lock().unwrap_or_else(PoisonError::into_inner) = path.to_path_buf();
+    }
+
+    /// The open file, for the lock.
+    pub(super) const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Whether the path still leads to the open file, and not to one that took its place, or
+    /// nowhere. Where the system gives files no identity (Windows, which refuses to replace an
+    /// open file), the answer is yes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system does not say.
+    pub fn is_at_its_path(&self) -> Result<bool> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let path = self.path();
+            let ours = self
+                .file
+                .metadata()
+                .map_err(|e| Error::io("look at", e).at(&path))?;
+            match std::fs::metadata(&path) {
+                Ok(there) => Ok(there.dev() == ours.dev() && there.ino() == ours.ino()),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(e) => Err(Error::io("look at", e).at(&path)),
+            }
+        }
+        #[cfg(not(unix))]
+        Ok(true)
+    }
+}
+
+/// Refuses what would block or destroy when it is opened.
+fn must_be_regular(path: &Path) -> Result<()> {
+    let kind = std::fs::metadata(path).map_err(|e| Error::io("open the file", e).at(path))?;
+    check_regular(&kind).map_err(|e| e.at(path))
+}
+
+fn check_regular(found: &Metadata) -> Result<()> {
+    if found.is_file() {
+        return Ok(());
+    }
+    let why = if found.is_dir() {
+        "this is a folder; a store is one regular file"
+    } else {
+        "this is a pipe, socket or device; a store is one regular file, for it is read out of order"
+    };
+    Err(Error::invalid("path", why))
+}
+
+impl Backend for FileBackend {
+    fn len(&self) -> Result<u64> {
+        Ok(self
+            .file
+            .metadata()
+            .map_err(|e| Error::io("read the length", e))?
+            .len())
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        // Past what a file can hold, which the system would call an invalid argument.
+        end_of_write(offset, buf.len()).map_err(|_| ends_before(offset))?;
+        positioned::read_exact_at(&self.file, buf, offset).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => ends_before(offset),
+            _ => Error::io_at("read", offset, e),
+        })
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<()> {
+        if !self.writable {
+            return Err(Error::ReadOnly);
+        }
+        end_of_write(offset, data.len())?;
+        positioned::write_all_at(&self.file, data, offset)
+            .map_err(|e| Error::io_at("write", offset, e))
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        if !self.writable {
+            return Err(Error::ReadOnly);
+        }
+        self.file
+            .set_len(len)
+            .map_err(|e| Error::io_at("set the length", len, e))
+    }
+
+    fn sync(&self) -> Result<()> {
+        if !self.writable {
+            return Err(Error::ReadOnly);
+        }
+        // Never repeated: after a failure the system may forget the pages that it could not
+        // write, and the next call would find nothing left to complain of.
+        self.file.sync_data().map_err(|e| Error::io("sync", e))
+    }
+
+    fn map(&self, len: u64) -> Result<Option<Mapping>> {
+        if self.maps {
+            return Mapping::of_file(&self.file, len).map(Some);
+        }
+        let there = self.len()?;
+        if there < len {
+            Err(ends_before(there))
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn writable(&self) -> bool {
+        self.writable
+    }
+}
+
+/// Reading and writing at a place; both repeat what a signal interrupts and go on after a
+/// short count.
+#[cfg(unix)]
+mod positioned {
+    use std::fs::File;
+    use std::io::Result;
+    use std::os::unix::fs::FileExt;
+
+    pub(super) fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> Result<()> {
+        file.read_exact_at(buf, offset)
+    }
+
+    pub(super) fn write_all_at(file: &File, data: &[u8], offset: u64) -> Result<()> {
+        file.write_all_at(data, offset)
+    }
+}
+
+/// As above. These calls move the handle's position too, which nothing here uses.
+#[cfg(windows)]
+mod positioned {
+    use std::fs::File;
+    use std::io::{ErrorKind, Result};
+    use std::os::windows::fs::FileExt;
+
+    pub(super) fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> Result<()> {
+        let (mut rest, mut offset) = (buf, offset);
+        while !rest.is_empty() {
+            match file.seek_read(rest, offset) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(n) => {
+                    rest = rest.get_mut(n..).unwrap_or_default();
+                    offset = offset.saturating_add(n as u64);
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_all_at(file: &File, data: &[u8], offset: u64) -> Result<()> {
+        let (mut rest, mut offset) = (data, offset);
+        while !rest.is_empty() {
+            match file.seek_write(rest, offset) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    rest = rest.get(n..).unwrap_or_default();
+                    offset = offset.saturating_add(n as u64);
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_created_once_and_never_truncated_by_opening() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let file = FileBackend::create_new(&path, Access::Auto).unwrap();
+        file.write_at(0, b"kept").unwrap();
+        let error = FileBackend::create_new(&path, Access::Auto).unwrap_err();
+        assert!(matches!(error, Error::Exists { .. }), "{error}");
+        assert_eq!(
+            FileBackend::open_write(&path, Access::Auto)
+                .unwrap()
+                .len()
+                .unwrap(),
+            4
+        );
+    }
+
+    #[test]
+    fn a_handle_for_reading_refuses_every_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        std::fs::write(&path, b"0123").unwrap();
+        let file = FileBackend::open_read(&path, Access::Pread).unwrap();
+        assert!(!file.writable());
+        assert!(matches!(file.write_at(0, b"x"), Err(Error::ReadOnly)));
+        assert!(matches!(file.set_len(0), Err(Error::ReadOnly)));
+        assert!(matches!(file.sync(), Err(Error::ReadOnly)));
+        assert_eq!(std::fs::read(&path).unwrap(), b"0123");
+    }
+
+    #[test]
+    fn what_is_not_a_file_is_refused_by_name_and_without_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = FileBackend::open_read(dir.path(), Access::Auto).unwrap_err();
+        assert!(error.to_string().contains("is a folder"), "{error}");
+        assert!(matches!(error.root(), Error::Invalid { .. }));
+        let error = FileBackend::open_write(dir.path(), Access::Auto).unwrap_err();
+        assert!(error.to_string().contains("is a folder"), "{error}");
+        let missing = dir.path().join("missing");
+        let error = FileBackend::open_read(&missing, Access::Auto).unwrap_err();
+        assert!(
+            error.to_string().contains("missing: cannot open the file"),
+            "{error}"
+        );
+        assert!(!missing.exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_pipe_that_nobody_serves_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        for opened in [
+            FileBackend::open_read(&path, Access::Auto),
+            FileBackend::open_write(&path, Access::Auto),
+            FileBackend::open(
+                OpenOptions::new().read(true),
+                &path,
+                Access::Auto,
+                false,
+                "open",
+            ),
+        ] {
+            assert!(opened.unwrap_err().to_string().contains("is a pipe"));
+        }
+    }
+
+    #[test]
+    fn access_decides_whether_there_is_a_map() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        std::fs::write(&path, b"0123").unwrap();
+        let mapped = FileBackend::open_read(&path, Access::Map)
+            .unwrap()
+            .map(4)
+            .unwrap();
+        assert_eq!(&*mapped.unwrap(), b"0123");
+        let read = FileBackend::open_read(&path, Access::Pread).unwrap();
+        assert!(read.map(4).unwrap().is_none());
+        assert!(matches!(read.map(5), Err(Error::Corrupt(c)) if c.offset == 4));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_handle_knows_when_another_file_took_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        std::fs::write(&path, b"old").unwrap();
+        let file = FileBackend::open_write(&path, Access::Auto).unwrap();
+        assert!(file.is_at_its_path().unwrap());
+        std::fs::write(dir.path().join("new"), b"new").unwrap();
+        std::fs::rename(dir.path().join("new"), &path).unwrap();
+        assert!(!file.is_at_its_path().unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!file.is_at_its_path().unwrap());
+    }
+}

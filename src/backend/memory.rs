@@ -1,0 +1,161 @@
+//! A store that lives in memory and grows.
+
+use std::fmt;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::api::{end_of_write, ends_before};
+use super::{Backend, Mapping};
+use crate::error::{Error, Result};
+use crate::wire::to_usize;
+
+/// Bytes in memory that grow as they are written.
+///
+/// Offers no map, because the bytes move when they grow; a finished store in memory is read
+/// without a copy through a [`SliceBackend`](super::SliceBackend) over
+/// [`into_bytes`](Self::into_bytes).
+#[derive(Default)]
+pub struct MemoryBackend {
+    bytes: RwLock<Vec<u8>>,
+}
+
+impl MemoryBackend {
+    /// No bytes yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes over `bytes` as the content; copies nothing.
+    #[must_use]
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes: RwLock::new(bytes),
+        }
+    }
+
+    /// A copy of the content.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.read().clone()
+    }
+
+    /// The content itself; copies nothing.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // A panic of another thread cannot leave the bytes half changed: every change below is a
+    // resize or a copy of plain bytes, so a poisoned lock is used as it is.
+    fn read(&self) -> RwLockReadGuard<'_, Vec<u8>> {
+        self.bytes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Vec<u8>> {
+        self.bytes.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lengthens `bytes` with zeros, or says that there is no memory instead of ending the process.
+fn grow(bytes: &mut Vec<u8>, len: u64) -> Result<()> {
+    let out_of_memory = || {
+        Error::io(
+            "grow a store in memory",
+            std::io::ErrorKind::OutOfMemory.into(),
+        )
+    };
+    let len = to_usize(len).ok_or_else(out_of_memory)?;
+    let more = len.saturating_sub(bytes.len());
+    bytes.try_reserve(more).map_err(|_| out_of_memory())?;
+    bytes.resize(len, 0);
+    Ok(())
+}
+
+impl Backend for MemoryBackend {
+    fn len(&self) -> Result<u64> {
+        Ok(self.read().len() as u64)
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        let bytes = self.read();
+        let found = to_usize(offset)
+            .and_then(|start| bytes.get(start..start.checked_add(buf.len())?))
+            .ok_or(ends_before(offset))?;
+        buf.copy_from_slice(found);
+        Ok(())
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<()> {
+        let end = end_of_write(offset, data.len())?;
+        if data.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = self.write();
+        if end > bytes.len() as u64 {
+            grow(&mut bytes, end)?;
+        }
+        let range = to_usize(offset)
+            .zip(to_usize(end))
+            .map(|(start, end)| start..end);
+        let place = range
+            .and_then(|range| bytes.get_mut(range))
+            .ok_or(ends_before(offset))?;
+        place.copy_from_slice(data);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        grow(&mut self.write(), len)
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn map(&self, len: u64) -> Result<Option<Mapping>> {
+        let there = self.len()?;
+        if there < len {
+            Err(ends_before(there))
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn writable(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for MemoryBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryBackend")
+            .field("len", &self.read().len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_that_no_memory_can_hold_is_an_error_and_changes_nothing() {
+        let memory = MemoryBackend::from_bytes(vec![7; 3]);
+        assert!(matches!(
+            memory.set_len(u64::MAX >> 1),
+            Err(Error::Io { .. })
+        ));
+        assert!(matches!(
+            memory.write_at(1 << 62, b"x"),
+            Err(Error::Io { .. })
+        ));
+        assert!(matches!(
+            memory.write_at(u64::MAX, b"x"),
+            Err(Error::Limit { .. })
+        ));
+        assert_eq!(memory.to_bytes(), [7; 3]);
+        assert_eq!(memory.into_bytes(), [7; 3]);
+    }
+}

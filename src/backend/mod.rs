@@ -1,0 +1,32 @@
+//! Bytes at offsets: where the bytes of a store lie.
+//!
+//! Knows files, maps, memory, locks and how a new file takes the place of an old one. Must not
+//! know what the bytes mean: no frame, chunk, index or record is named here, and nothing is
+//! parsed. Only the `store` room asks a backend for bytes.
+//!
+//! One narrow trait, [`Backend`], is all that the rooms above see, so that the recording and
+//! failing backends of the tests can stand in for a disk that loses power or fills up. A
+//! backend written elsewhere runs the contract tests of [`suite`] (feature `testing`).
+
+mod access;
+mod api;
+mod aside;
+mod file;
+mod lock;
+mod map;
+mod memory;
+mod slice;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod fault;
+#[cfg(any(test, feature = "testing"))]
+pub mod suite;
+
+pub use access::Access;
+pub use api::Backend;
+pub use aside::{Aside, sync_folder_of};
+pub use file::FileBackend;
+pub use lock::{LockOutcome, WriterLock};
+pub use map::Mapping;
+pub use memory::MemoryBackend;
+pub use slice::SliceBackend;
