@@ -14,6 +14,7 @@ mod flat_f32;
 mod generated;
 mod json;
 mod md_frame;
+mod narrow;
 mod raw;
 mod registry;
 mod slices;

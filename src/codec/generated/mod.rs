@@ -1,8 +1,8 @@
 //! Accessors that `flatc` made from `schemas/`; never edited, see `schemas/README.md`.
 //!
 //! Nothing of it is public: its safe functions trust that a verifier ran over the bytes, and its
-//! `_tab` fields can be read as another table. Only `md_frame/read.rs` uses it, and only after
-//! verification.
+//! `_tab` fields can be read as another table. Only `md_frame` uses it: its accessors in `read`,
+//! after verification, its field numbers in `write`.
 
 #[rustfmt::skip]
 #[allow(

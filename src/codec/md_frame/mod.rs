@@ -12,3 +12,6 @@ pub use codec::MdFrameCodec;
 pub use read::MdFrameView;
 
 const NAME: &str = "md-frame";
+
+#[cfg(test)]
+mod tests;
