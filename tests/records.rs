@@ -213,6 +213,35 @@ fn no_truncation_and_no_flipped_bit_does_harm() {
 }
 
 #[test]
+fn no_word_that_lies_does_harm() {
+    let bytes = encoded(&full()).to_vec();
+    let len = u32::try_from(bytes.len()).unwrap();
+    let lies = [
+        0,
+        1,
+        4,
+        8,
+        len - 4,
+        len,
+        len + 1,
+        1 << 30,
+        (1 << 31) - 1,
+        1 << 31,
+        u32::MAX - 3,
+    ];
+    for at in (0..bytes.len() - 4).step_by(2) {
+        for lie in lies {
+            let mut bytes = bytes.clone();
+            bytes[at..at + 4].copy_from_slice(&lie.to_le_bytes());
+            look(&bytes);
+            let far = u32::try_from(at).unwrap().wrapping_add(lie);
+            bytes[at..at + 4].copy_from_slice(&far.wrapping_neg().to_le_bytes());
+            look(&bytes);
+        }
+    }
+}
+
+#[test]
 fn a_frame_at_an_odd_address_is_refused_with_the_remedy_and_decodes_once_moved() {
     let record = encoded(&full());
     let mut space = AlignedBuf::zeroed(record.len() + 8);

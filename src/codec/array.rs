@@ -190,14 +190,6 @@ impl Codec for ArrayCodec {
     type Input<'a> = ArrayView<'a>;
     type View<'a> = ArrayView<'a>;
 
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn version(&self) -> u32 {
-        VERSION.into()
-    }
-
     fn encode(&self, item: &ArrayView<'_>, out: &mut Vec<u8>) -> Result<Encoded> {
         let len = 8 + 8 * item.shape.len() + item.data.len();
         bounded(len as u64)?;

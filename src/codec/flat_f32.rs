@@ -17,14 +17,6 @@ impl Codec for FlatF32Codec {
     type Input<'a> = [f32];
     type View<'a> = &'a [f32];
 
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn version(&self) -> u32 {
-        1
-    }
-
     fn encode(&self, item: &[f32], out: &mut Vec<u8>) -> Result<Encoded> {
         let bytes = bytes_of(NAME, item)?;
         bounded(bytes.len() as u64)?;

@@ -1,7 +1,7 @@
 //! One JSON value written piece by piece, so that memory does not grow with the record.
 
 use crate::{Error, Result};
-use std::fmt::Display;
+use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 
 /// A JSON value being written. Knows where commas go; trusts the caller to nest correctly.
@@ -127,12 +127,18 @@ impl<'w> Json<'w> {
         self.value(text)
     }
 
-    /// One text of pieces that need no escape.
-    pub(super) fn pieces(&mut self, pieces: impl Iterator<Item = impl Display>) -> Result<()> {
+    /// One text: bytes in hexadecimal digits.
+    fn hex(&mut self, bytes: &[u8]) -> Result<()> {
         self.next()?;
         self.put("\"")?;
-        for piece in pieces {
-            write!(self.out, "{piece}").map_err(failed)?;
+        let mut digits = String::with_capacity(1024);
+        for part in bytes.chunks(512) {
+            digits.clear();
+            for byte in part {
+                // Writing to a String cannot fail.
+                let _ = write!(digits, "{byte:02x}");
+            }
+            self.put(&digits)?;
         }
         self.put("\"")
     }
@@ -150,4 +156,20 @@ impl<'w> Json<'w> {
         }
         self.close(']')
     }
+}
+
+/// Bytes of a record whose meaning is not known: as text if they are UTF-8, else in digits.
+pub(super) fn write_bytes(codec: &str, bytes: &[u8], out: &mut dyn Write) -> Result<()> {
+    let mut json = Json::new(out);
+    json.open('{')?;
+    json.key("codec")?.text(codec)?;
+    json.key("bytes")?.value(bytes.len())?;
+    if let Ok(text) = str::from_utf8(bytes) {
+        json.key("encoding")?.text("utf-8")?;
+        json.key("data")?.text(text)?;
+    } else {
+        json.key("encoding")?.text("hex")?;
+        json.key("data")?.hex(bytes)?;
+    }
+    json.close('}')
 }

@@ -6,6 +6,29 @@
 //! [`AnyCodec`] is what a program can do that knows a codec by name only ([`by_name`]). The
 //! bytes of every record are specified in `docs/records.md`. What `flatc` generated stays
 //! behind `generated`, private.
+//!
+//! ```
+//! use vlstore::codec::{Codec, MdFrame, MdFrameCodec, Real, RealView, by_name};
+//! use vlstore::wire::AlignedBuf;
+//!
+//! let frame = MdFrame {
+//!     nsites: 1,
+//!     positions: Some(Real::F32(vec![0.1, 0.2, 0.3])),
+//!     step: Some(500),
+//!     ..MdFrame::default()
+//! };
+//! let mut out = Vec::new();
+//! MdFrameCodec.encode(&frame, &mut out)?;
+//!
+//! // A store hands out records at multiples of 8; here a copy does.
+//! let record = AlignedBuf::copy_of(&out);
+//! let view = MdFrameCodec.decode(&record)?;
+//! assert_eq!(view.positions(), Some(RealView::F32(&[0.1, 0.2, 0.3])));
+//!
+//! // Whoever knows the name only can still show it.
+//! assert!(by_name("md-frame")?.describe(&record)?.contains("\"step\":500"));
+//! # Ok::<(), vlstore::Error>(())
+//! ```
 
 mod array;
 mod borrowed;

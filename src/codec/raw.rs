@@ -1,11 +1,8 @@
 //! Bytes as they are.
 
-use super::json::Json;
 use super::slices::bounded;
 use super::{AnyCodec, Codec, Encoded};
 use crate::Result;
-use std::fmt::Write as _;
-use std::io;
 
 /// Records that are whatever bytes the caller gave.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,14 +13,6 @@ const NAME: &str = "raw";
 impl Codec for RawCodec {
     type Input<'a> = [u8];
     type View<'a> = &'a [u8];
-
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn version(&self) -> u32 {
-        1
-    }
 
     fn encode(&self, item: &[u8], out: &mut Vec<u8>) -> Result<Encoded> {
         bounded(item.len() as u64)?;
@@ -47,28 +36,6 @@ impl AnyCodec for RawCodec {
 
     fn sites(&self, _bytes: &[u8]) -> Result<u32> {
         Ok(0)
-    }
-
-    fn write_json(&self, bytes: &[u8], out: &mut dyn io::Write) -> Result<()> {
-        let mut json = Json::new(out);
-        json.open('{')?;
-        json.key("codec")?.text(NAME)?;
-        json.key("bytes")?.value(bytes.len())?;
-        if let Ok(text) = str::from_utf8(bytes) {
-            json.key("encoding")?.text("utf-8")?;
-            json.key("data")?.text(text)?;
-        } else {
-            json.key("encoding")?.text("hex")?;
-            json.key("data")?.pieces(bytes.chunks(512).map(|part| {
-                part.iter()
-                    .fold(String::with_capacity(1024), |mut hex, byte| {
-                        // Writing to a String cannot fail.
-                        let _ = write!(hex, "{byte:02x}");
-                        hex
-                    })
-            }))?;
-        }
-        json.close('}')
     }
 }
 

@@ -58,6 +58,18 @@ mod tests {
     }
 
     #[test]
+    fn every_codec_shows_its_empty_or_refuses_it() {
+        for codec in CODECS {
+            assert_eq!(
+                codec.sites(&[]).is_ok(),
+                codec.describe(&[]).is_ok(),
+                "{}",
+                codec.name()
+            );
+        }
+    }
+
+    #[test]
     fn a_newer_version_is_refused_by_number() {
         assert!(by_name_and_version("md-frame", 1).is_ok());
         for version in [0, 2] {

@@ -109,6 +109,15 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_bounded() {
+        assert!(bounded(limits::RECORD_MAX).is_ok());
+        assert!(matches!(
+            bounded(limits::RECORD_MAX + 1),
+            Err(Error::Limit { .. })
+        ));
+    }
+
+    #[test]
     fn a_truth_value_of_two_is_refused() {
         assert_eq!(truths_in("raw", "x", &[1, 0]).unwrap(), [true, false]);
         assert!(truths_in("raw", "x", &[1, 2]).is_err());

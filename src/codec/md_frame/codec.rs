@@ -39,14 +39,6 @@ impl Codec for MdFrameCodec {
     type Input<'a> = MdFrame;
     type View<'a> = MdFrameView<'a>;
 
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn version(&self) -> u32 {
-        1
-    }
-
     fn encode(&self, item: &MdFrame, out: &mut Vec<u8>) -> Result<Encoded> {
         self.encode_ref(&item.view(), out)
     }
