@@ -41,3 +41,7 @@ pub const FOREIGN_CHUNKS: u64 = 1 << 28;
 pub const LOOKUP_RECORDS: u64 = 1_000_000;
 /// Largest `saved_lookup` that one Blosc2 buffer can hold, in bytes.
 pub const LOOKUP_MAX: usize = (1 << 31) - (1 << 20);
+/// Most axes of an array record. `NumPy` allows 64, but a view keeps its shape by value.
+pub const ARRAY_AXES: usize = 16;
+/// Most extra properties of one trajectory frame, of its atoms and its own together.
+pub const PROPERTIES_MAX: usize = 256;

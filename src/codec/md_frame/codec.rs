@@ -1,0 +1,179 @@
+//! The codec `md-frame`.
+
+use super::NAME;
+use super::check::check;
+use super::read::MdFrameView;
+use super::write::append;
+use crate::codec::json::{Item, Json};
+use crate::codec::{
+    AnyCodec, Codec, Encoded, MdFrame, MdFrameRef, PropertyView, RealView, ValuesView, aligned,
+};
+use crate::wire::AlignedBuf;
+use crate::{Error, Result};
+use std::io;
+
+/// Records that are one frame of a trajectory each.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MdFrameCodec;
+
+impl MdFrameCodec {
+    /// Appends the record for a frame whose arrays lie anywhere in memory, so that they need
+    /// not be gathered in an [`MdFrame`] first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Codec::encode`].
+    pub fn encode_ref(&self, frame: &MdFrameRef<'_>, out: &mut Vec<u8>) -> Result<Encoded> {
+        check(frame)?;
+        let sites = u32::try_from(frame.nsites).map_err(|_| too_many())?;
+        append(frame, out)?;
+        Ok(Encoded { sites })
+    }
+}
+
+fn too_many() -> Error {
+    Error::codec(NAME, "more than 2^31 - 1 sites")
+}
+
+impl Codec for MdFrameCodec {
+    type Input<'a> = MdFrame;
+    type View<'a> = MdFrameView<'a>;
+
+    fn encode(&self, item: &MdFrame, out: &mut Vec<u8>) -> Result<Encoded> {
+        self.encode_ref(&item.view(), out)
+    }
+
+    fn decode<'a>(&self, bytes: &'a [u8]) -> Result<MdFrameView<'a>> {
+        MdFrameView::new(bytes)
+    }
+}
+
+impl AnyCodec for MdFrameCodec {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn sites(&self, bytes: &[u8]) -> Result<u32> {
+        let mut space = AlignedBuf::default();
+        let view = MdFrameView::new(aligned(bytes, &mut space))?;
+        u32::try_from(view.nsites()).map_err(|_| too_many())
+    }
+
+    fn write_json(&self, bytes: &[u8], out: &mut dyn io::Write) -> Result<()> {
+        let mut space = AlignedBuf::default();
+        let view = MdFrameView::new(aligned(bytes, &mut space))?;
+        let f = view.fields();
+        let mut json = Json::new(out);
+        json.open('{')?;
+        json.key("codec")?.text(NAME)?;
+        if let Some(name) = f.name {
+            json.key("name")?.text(name)?;
+        }
+        json.key("nsites")?.value(f.nsites)?;
+        scalar(&mut json, "step", f.step)?;
+        scalar(&mut json, "time", f.time)?;
+        scalar(&mut json, "energy", f.energy)?;
+        scalar(&mut json, "precision", f.precision)?;
+        if let Some(cell) = &f.cell {
+            json.key("cell")?.list(cell)?;
+        }
+        if let Some(pbc) = &f.pbc {
+            json.key("pbc")?.list(pbc)?;
+        }
+        if let Some(stress) = &f.stress {
+            json.key("stress")?.list(stress)?;
+        }
+        let per_site = [f.nsites];
+        let three = [f.nsites, 3];
+        if let Some(types) = f.types {
+            array(&mut json, "types", &per_site, ValuesView::I32(types))?;
+        }
+        real(&mut json, "masses", &per_site, f.masses)?;
+        real(&mut json, "charges", &per_site, f.charges)?;
+        real(&mut json, "positions", &three, f.positions)?;
+        real(&mut json, "velocities", &three, f.velocities)?;
+        real(&mut json, "forces", &three, f.forces)?;
+        properties(
+            &mut json,
+            "atom_properties",
+            &f.atom_properties,
+            Some(f.nsites),
+        )?;
+        properties(&mut json, "frame_properties", &f.frame_properties, None)?;
+        json.close('}')
+    }
+}
+
+fn scalar(json: &mut Json<'_>, key: &str, value: Option<impl Item>) -> Result<()> {
+    value.map_or(Ok(()), |value| json.key(key)?.value(value))
+}
+
+fn real(
+    json: &mut Json<'_>,
+    key: &str,
+    shape: &[usize],
+    values: Option<RealView<'_>>,
+) -> Result<()> {
+    values.map_or(Ok(()), |values| {
+        array(json, key, shape, ValuesView::Real(values))
+    })
+}
+
+fn array(json: &mut Json<'_>, key: &str, shape: &[usize], values: ValuesView<'_>) -> Result<()> {
+    json.key(key)?.open('{')?;
+    body(json, shape.iter().copied(), values)?;
+    json.close('}')
+}
+
+/// Type, shape and values of an array whose object is open.
+fn body(
+    json: &mut Json<'_>,
+    shape: impl Iterator<Item = usize>,
+    values: ValuesView<'_>,
+) -> Result<()> {
+    json.key("dtype")?.text(match values {
+        ValuesView::I32(_) => "int32",
+        ValuesView::I64(_) => "int64",
+        ValuesView::Real(RealView::F32(_)) => "float32",
+        ValuesView::Real(RealView::F64(_)) => "float64",
+        ValuesView::Str(_) => "str",
+        ValuesView::Bool(_) => "bool",
+    })?;
+    json.key("shape")?.items(shape)?;
+    let json = json.key("data")?;
+    match values {
+        ValuesView::I32(v) => json.list(v),
+        ValuesView::I64(v) => json.list(v),
+        ValuesView::Real(RealView::F32(v)) => json.list(v),
+        ValuesView::Real(RealView::F64(v)) => json.list(v),
+        ValuesView::Str(v) => json.items(v.iter()),
+        ValuesView::Bool(v) => json.list(v),
+    }
+}
+
+fn properties(
+    json: &mut Json<'_>,
+    key: &str,
+    list: &[PropertyView<'_>],
+    nsites: Option<usize>,
+) -> Result<()> {
+    if list.is_empty() {
+        return Ok(());
+    }
+    json.key(key)?.open('[')?;
+    for property in list {
+        json.open('{')?;
+        json.key("name")?.text(property.name)?;
+        let axes = property
+            .shape
+            .iter()
+            .map(|&n| usize::try_from(n).unwrap_or(usize::MAX));
+        body(json, nsites.into_iter().chain(axes), property.values)?;
+        json.close('}')?;
+    }
+    json.close(']')
+}

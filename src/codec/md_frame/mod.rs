@@ -1,0 +1,17 @@
+//! Frames of a trajectory: the schema `schemas/md_frame.fbs`, a superset of the original's.
+//!
+//! `write` lays a frame out, `read` verifies a record and views it, `check` holds the rules that
+//! both obey, `codec` joins them.
+
+mod check;
+mod codec;
+mod read;
+mod write;
+
+pub use codec::MdFrameCodec;
+pub use read::MdFrameView;
+
+const NAME: &str = "md-frame";
+
+#[cfg(test)]
+mod tests;

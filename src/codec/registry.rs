@@ -1,0 +1,80 @@
+//! Codecs by name, so that a program can decode a store whose types it does not know.
+
+use super::{AnyCodec, ArrayCodec, FlatF32Codec, MdFrameCodec, RawCodec};
+use crate::{Error, Result};
+
+/// Every codec of this release.
+pub static CODECS: [&dyn AnyCodec; 4] = [&RawCodec, &ArrayCodec, &FlatF32Codec, &MdFrameCodec];
+
+/// The codec that a store or a person names: `raw`, `array`, `flat-f32` or `md-frame`.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] with the known names if there is none of this name.
+pub fn by_name(name: &str) -> Result<&'static dyn AnyCodec> {
+    CODECS
+        .into_iter()
+        .find(|c| c.name() == name)
+        .ok_or_else(|| {
+            let known = CODECS.map(AnyCodec::name).join(", ");
+            Error::invalid(
+                "codec",
+                format!("there is none named {name:?}; this release knows {known}"),
+            )
+        })
+}
+
+/// The codec of this name, if it reads records of `version`.
+///
+/// # Errors
+///
+/// As [`by_name`], and [`Error::Unsupported`] if the records are newer than this release.
+pub fn by_name_and_version(name: &str, version: u32) -> Result<&'static dyn AnyCodec> {
+    let codec = by_name(name)?;
+    if (1..=codec.version()).contains(&version) {
+        return Ok(codec);
+    }
+    Err(Error::Unsupported {
+        what: "codec version",
+        found: version.into(),
+        newest: codec.version().into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_codec_is_found_by_its_name_and_no_other() {
+        for name in ["raw", "array", "flat-f32", "md-frame"] {
+            assert_eq!(by_name(name).unwrap().name(), name);
+        }
+        let error = by_name("pickle").err().unwrap().to_string();
+        assert!(
+            error.contains("\"pickle\"") && error.contains("flat-f32"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn every_codec_shows_its_empty_or_refuses_it() {
+        for codec in CODECS {
+            assert_eq!(
+                codec.sites(&[]).is_ok(),
+                codec.describe(&[]).is_ok(),
+                "{}",
+                codec.name()
+            );
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_by_number() {
+        assert!(by_name_and_version("md-frame", 1).is_ok());
+        for version in [0, 2] {
+            let error = by_name_and_version("md-frame", version).err().unwrap();
+            assert!(matches!(error, Error::Unsupported { newest: 1, .. }));
+        }
+    }
+}

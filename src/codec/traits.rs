@@ -1,0 +1,91 @@
+//! The contract of a codec, and what every codec can do without knowing its types.
+
+use super::json::write_bytes;
+use crate::Result;
+use std::io;
+
+/// What the index keeps of a record beside its place and length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Encoded {
+    /// Number of sites of a trajectory frame, or whatever size a batch should be capped by:
+    /// entries along an array's first axis; 0 if there is no such thing.
+    pub sites: u32,
+}
+
+/// What can be done with a record when its codec is known by name only.
+///
+/// Other than [`Codec::decode`], this accepts bytes at any address: it copies if it must.
+pub trait AnyCodec: Send + Sync {
+    /// The name that a store keeps and [`by_name`](super::by_name) knows.
+    fn name(&self) -> &'static str;
+
+    /// The newest version of the record layout; this is written, and all up to it are read.
+    fn version(&self) -> u32;
+
+    /// Checks the record and counts its sites, as [`Encoded::sites`] did when it was written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record.
+    fn sites(&self, bytes: &[u8]) -> Result<u32>;
+
+    /// Writes the record as one JSON object on one line, without a line end; unless a codec
+    /// knows better, that shows the bytes as they are.
+    ///
+    /// Numbers keep every digit; NaN and the infinities become the strings `"NaN"`,
+    /// `"Infinity"` and `"-Infinity"`. The text is never whole in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record (nothing is
+    /// written then), [`Error::Io`](crate::Error::Io) if `out` fails.
+    fn write_json(&self, bytes: &[u8], out: &mut dyn io::Write) -> Result<()> {
+        self.sites(bytes)?;
+        write_bytes(self.name(), bytes, out)
+    }
+
+    /// The text that [`write_json`](Self::write_json) writes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record.
+    fn describe(&self, bytes: &[u8]) -> Result<String> {
+        let mut text = Vec::new();
+        self.write_json(bytes, &mut text)?;
+        String::from_utf8(text).map_err(|_| crate::Error::codec(self.name(), "JSON is not UTF-8"))
+    }
+}
+
+/// A named, versioned translation between an object and record bytes.
+///
+/// A codec has no state that one record leaves to the next, so one value serves all threads.
+pub trait Codec: AnyCodec {
+    /// What is encoded. It may borrow, so that nothing has to be copied together first.
+    type Input<'a>: ?Sized;
+    /// What decoding gives: a view that borrows from the record.
+    type View<'a>;
+
+    /// Appends the record for `item` to `out`; what `out` held before stays.
+    ///
+    /// Arrays in the record are aligned relative to its first byte, so the record should be
+    /// stored at a multiple of 8.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Codec`](crate::Error::Codec) if the parts of `item` contradict each other,
+    /// [`Error::Limit`](crate::Error::Limit) if the record would be too long. `out` is then as
+    /// it was.
+    fn encode(&self, item: &Self::Input<'_>, out: &mut Vec<u8>) -> Result<Encoded>;
+
+    /// Views the object in the bytes of one record, without a copy.
+    ///
+    /// `bytes` are checked once, here, whatever they are; a view never fails later. They must
+    /// start at a multiple of 8 in memory if the record holds wide numbers; records of a store
+    /// do, and [`aligned`](super::aligned) moves others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record, contradict
+    /// themselves, or are not aligned in memory.
+    fn decode<'a>(&self, bytes: &'a [u8]) -> Result<Self::View<'a>>;
+}
