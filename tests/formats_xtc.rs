@@ -7,9 +7,7 @@ use vlstore::formats::{self, FormatKind, FrameReader, WriteOptions};
 use vlstore::{Error, Result};
 
 fn data(under: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/data")
-        .join(under);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(under);
     if path.exists() {
         return Some(path);
     }
@@ -20,17 +18,9 @@ fn data(under: &str) -> Option<PathBuf> {
 fn xtc_files() -> Vec<PathBuf> {
     let mut all =
         vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ala2-npt-peptide.xtc")];
-    for folder in [
-        "md",
-        "chemfiles/xtc",
-        "mdanalysis",
-        "mdanalysis/coordinates",
-        "mdtraj",
-    ] {
+    for folder in ["md", "chemfiles/xtc", "mdanalysis", "mdanalysis/coordinates", "mdtraj"] {
         let Some(folder) = data(folder) else { continue };
-        let files = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|e| e.unwrap().path());
+        let files = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
         all.extend(files.filter(|p| p.extension().is_some_and(|e| e == "xtc")));
     }
     all
@@ -55,14 +45,10 @@ fn positions_box_step_and_time_are_those_of_a_second_reader() {
         let (ours, end) = read(&mut *formats::open(&path).unwrap());
         end.unwrap();
         let bytes = std::fs::read(&path).unwrap();
-        let theirs = molly::XTCReader::new(Cursor::new(bytes))
-            .read_all_frames()
-            .unwrap();
+        let theirs = molly::XTCReader::new(Cursor::new(bytes)).read_all_frames().unwrap();
         assert_eq!(ours.len(), theirs.len(), "{}", path.display());
         for (a, b) in ours.iter().zip(&theirs) {
-            let Some(Real::F32(positions)) = &a.positions else {
-                panic!("no float32")
-            };
+            let Some(Real::F32(positions)) = &a.positions else { panic!("no float32") };
             let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(positions), bits(&b.positions), "{}", path.display());
             assert_eq!(a.cell.unwrap_or_default(), b.boxvec.map(f64::from));
@@ -92,52 +78,24 @@ fn export_reads_back_equal() {
         end.unwrap();
         assert!(again == frames, "{}", path.display());
         let same = std::fs::read(&out).unwrap() == std::fs::read(&path).unwrap();
-        let theirs = molly::XTCReader::open(&out)
-            .unwrap()
-            .read_all_frames()
-            .unwrap();
+        let theirs = molly::XTCReader::open(&out).unwrap().read_all_frames().unwrap();
         assert_eq!(theirs.len(), frames.len());
         for (a, b) in theirs.iter().zip(&frames) {
-            assert_eq!(
-                Some(Real::F32(a.positions.clone())),
-                b.positions,
-                "{}",
-                path.display()
-            );
+            assert_eq!(Some(Real::F32(a.positions.clone())), b.positions, "{}", path.display());
         }
-        eprintln!(
-            "{}: {}",
-            path.display(),
-            if same { "same bytes" } else { "other bytes" }
-        );
+        eprintln!("{}: {}", path.display(), if same { "same bytes" } else { "other bytes" });
     }
 }
 
 #[test]
 fn broken_files_give_their_whole_frames_and_then_a_clear_error() {
     for (name, whole, says) in [
-        (
-            "truncated-mid-frame.xtc",
-            20,
-            "frame 20: the file ends inside",
-        ),
-        (
-            "truncated-in-header.xtc",
-            5,
-            "frame 5: the file ends inside the header",
-        ),
-        (
-            "natoms-changed.xtc",
-            3,
-            "frame 3: it claims 23 atoms in its header and 22",
-        ),
+        ("truncated-mid-frame.xtc", 20, "frame 20: the file ends inside"),
+        ("truncated-in-header.xtc", 5, "frame 5: the file ends inside the header"),
+        ("natoms-changed.xtc", 3, "frame 3: it claims 23 atoms in its header and 22"),
         ("negative-natoms.xtc", 0, "frame 0: it claims -5 atoms"),
         ("huge-natoms.xtc", 0, "frame 0: it claims 2147483647 atoms"),
-        (
-            "bad-magic.xtc",
-            0,
-            "frame 0: a frame begins with 1995 or 2023, here stands 1994",
-        ),
+        ("bad-magic.xtc", 0, "frame 0: a frame begins with 1995 or 2023, here stands 1994"),
     ] {
         let Some(path) = data(&format!("broken/{name}")) else {
             continue;

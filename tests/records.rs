@@ -30,11 +30,7 @@ fn same(a: &MdFrame, b: &MdFrame) -> bool {
 }
 
 fn property(name: &str, shape: &[u32], values: Values) -> Property {
-    Property {
-        name: name.into(),
-        shape: shape.into(),
-        values,
-    }
+    Property { name: name.into(), shape: shape.into(), values }
 }
 
 /// Every field, every kind of property, few sites.
@@ -44,14 +40,7 @@ fn full() -> MdFrame {
         nsites: 2,
         types: Some(vec![8, -1]),
         masses: Some(Real::F32(vec![15.999, 1.008])),
-        positions: Some(Real::F64(vec![
-            0.1,
-            0.2,
-            0.3,
-            f64::MIN_POSITIVE,
-            -0.0,
-            1e300,
-        ])),
+        positions: Some(Real::F64(vec![0.1, 0.2, 0.3, f64::MIN_POSITIVE, -0.0, 1e300])),
         velocities: Some(Real::F32(vec![1.0; 6])),
         forces: Some(Real::F64(vec![-1.5; 6])),
         charges: Some(Real::F64(vec![-0.8, 0.4])),
@@ -63,11 +52,7 @@ fn full() -> MdFrame {
         stress: Some([f64::NAN; 9]),
         precision: Some(1000.0),
         atom_properties: vec![
-            property(
-                "residue",
-                &[],
-                Values::Str(vec!["HOH".into(), String::new()]),
-            ),
+            property("residue", &[], Values::Str(vec!["HOH".into(), String::new()])),
             property("tag", &[], Values::I32(vec![1, 2])),
             property("dipole", &[3], Values::Real(Real::F32(vec![0.5; 6]))),
             property("fixed", &[], Values::Bool(vec![true, false])),
@@ -105,10 +90,7 @@ fn an_empty_frame_is_a_frame() {
         positions: Some(Real::F64(vec![])),
         ..MdFrame::default()
     };
-    assert_eq!(
-        MdFrameCodec.decode(&encoded(&frame)).unwrap().to_owned(),
-        frame
-    );
+    assert_eq!(MdFrameCodec.decode(&encoded(&frame)).unwrap().to_owned(), frame);
 }
 
 #[test]
@@ -121,10 +103,7 @@ fn a_record_is_shown_as_json_with_every_digit() {
     assert_eq!(json["positions"]["shape"], serde_json::json!([2, 3]));
     assert_eq!(json["positions"]["data"][3], f64::MIN_POSITIVE);
     assert_eq!(json["stress"][0], "NaN");
-    assert_eq!(
-        json["atom_properties"][2]["shape"],
-        serde_json::json!([2, 3])
-    );
+    assert_eq!(json["atom_properties"][2]["shape"], serde_json::json!([2, 3]));
     assert_eq!(json["frame_properties"][2]["data"][0], i64::MAX);
     assert_eq!(json.get("velocities64"), None);
 }
@@ -155,10 +134,7 @@ fn records_of_the_original_are_read_unchanged() {
         assert_eq!(digest(view.masses()), masses);
         assert_eq!(digest(view.positions()), positions);
         assert_eq!(digest(view.forces()), forces);
-        assert_eq!(
-            (view.velocities(), view.step(), view.pbc()),
-            (None, None, None)
-        );
+        assert_eq!((view.velocities(), view.step(), view.pbc()), (None, None, None));
         // Stored again, the same arrays are there.
         let again = encoded(&view.to_owned());
         assert_eq!(MdFrameCodec.decode(&again).unwrap(), view);
@@ -166,14 +142,9 @@ fn records_of_the_original_are_read_unchanged() {
 }
 
 fn digest(values: Option<RealView<'_>>) -> String {
-    let Some(RealView::F32(values)) = values else {
-        panic!("the original has float32 only")
-    };
+    let Some(RealView::F32(values)) = values else { panic!("the original has float32 only") };
     let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    sha2::Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Decodes at an address that is a multiple of 8 and looks at everything that there is.
@@ -216,19 +187,7 @@ fn no_truncation_and_no_flipped_bit_does_harm() {
 fn no_word_that_lies_does_harm() {
     let bytes = encoded(&full()).to_vec();
     let len = u32::try_from(bytes.len()).unwrap();
-    let lies = [
-        0,
-        1,
-        4,
-        8,
-        len - 4,
-        len,
-        len + 1,
-        1 << 30,
-        (1 << 31) - 1,
-        1 << 31,
-        u32::MAX - 3,
-    ];
+    let lies = [0, 1, 4, 8, len - 4, len, len + 1, 1 << 30, (1 << 31) - 1, 1 << 31, u32::MAX - 3];
     for at in (0..bytes.len() - 4).step_by(2) {
         for lie in lies {
             let mut bytes = bytes.clone();
@@ -251,12 +210,7 @@ fn a_frame_at_an_odd_address_is_refused_with_the_remedy_and_decodes_once_moved()
         let why = MdFrameView::new(at).unwrap_err().to_string();
         assert!(why.contains("codec::aligned"), "{why}");
         let mut moved = AlignedBuf::default();
-        assert!(same(
-            &MdFrameView::new(aligned(at, &mut moved))
-                .unwrap()
-                .to_owned(),
-            &full()
-        ));
+        assert!(same(&MdFrameView::new(aligned(at, &mut moved)).unwrap().to_owned(), &full()));
         assert_eq!(MdFrameCodec.sites(at).unwrap(), 2);
     }
 }
@@ -264,60 +218,15 @@ fn a_frame_at_an_odd_address_is_refused_with_the_remedy_and_decodes_once_moved()
 #[test]
 fn contradicting_lengths_are_refused_on_write_and_leave_no_trace() {
     let six = || Some(Real::F64(vec![0.0; 6]));
-    let base = || MdFrame {
-        nsites: 3,
-        ..MdFrame::default()
-    };
+    let base = || MdFrame { nsites: 3, ..MdFrame::default() };
     let cases = [
-        (
-            "types",
-            MdFrame {
-                types: Some(vec![1; 2]),
-                ..base()
-            },
-        ),
-        (
-            "masses",
-            MdFrame {
-                masses: six(),
-                ..base()
-            },
-        ),
-        (
-            "charges",
-            MdFrame {
-                charges: six(),
-                ..base()
-            },
-        ),
-        (
-            "positions",
-            MdFrame {
-                positions: six(),
-                ..base()
-            },
-        ),
-        (
-            "velocities",
-            MdFrame {
-                velocities: six(),
-                ..base()
-            },
-        ),
-        (
-            "forces",
-            MdFrame {
-                forces: six(),
-                ..base()
-            },
-        ),
-        (
-            "precision",
-            MdFrame {
-                precision: Some(0.0),
-                ..base()
-            },
-        ),
+        ("types", MdFrame { types: Some(vec![1; 2]), ..base() }),
+        ("masses", MdFrame { masses: six(), ..base() }),
+        ("charges", MdFrame { charges: six(), ..base() }),
+        ("positions", MdFrame { positions: six(), ..base() }),
+        ("velocities", MdFrame { velocities: six(), ..base() }),
+        ("forces", MdFrame { forces: six(), ..base() }),
+        ("precision", MdFrame { precision: Some(0.0), ..base() }),
         (
             "\"p\"",
             MdFrame {
@@ -336,20 +245,11 @@ fn contradicting_lengths_are_refused_on_write_and_leave_no_trace() {
     for (name, frame) in cases {
         let mut out = vec![1, 2, 3];
         let why = MdFrameCodec.encode(&frame, &mut out).unwrap_err();
-        assert!(
-            matches!(why, Error::Codec { .. }) && why.to_string().contains(name),
-            "{why}"
-        );
+        assert!(matches!(why, Error::Codec { .. }) && why.to_string().contains(name), "{why}");
         assert_eq!(out, [1, 2, 3]);
     }
-    let many = MdFrame {
-        nsites: 1 << 31,
-        ..MdFrame::default()
-    };
-    assert!(matches!(
-        MdFrameCodec.encode(&many, &mut Vec::new()),
-        Err(Error::Limit { .. })
-    ));
+    let many = MdFrame { nsites: 1 << 31, ..MdFrame::default() };
+    assert!(matches!(MdFrameCodec.encode(&many, &mut Vec::new()), Err(Error::Limit { .. })));
 }
 
 #[test]
@@ -390,10 +290,8 @@ fn properties(times: usize) -> impl Strategy<Value = Vec<Property>> {
         (any::<String>(), Just(shape), values(len))
     });
     vec(one, 0..4).prop_map(|list| {
-        let mut list: Vec<_> = list
-            .into_iter()
-            .map(|(name, shape, v)| property(&name, &shape, v))
-            .collect();
+        let mut list: Vec<_> =
+            list.into_iter().map(|(name, shape, v)| property(&name, &shape, v)).collect();
         list.sort_by(|a, b| a.name.cmp(&b.name));
         list.dedup_by(|a, b| a.name == b.name);
         list

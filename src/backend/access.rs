@@ -78,9 +78,7 @@ fn is_local(file: &File) -> bool {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_kind<T: TryInto<i128>>(found: T, kind: u32) -> bool {
-    found
-        .try_into()
-        .is_ok_and(|found| found & 0xffff_ffff == i128::from(kind))
+    found.try_into().is_ok_and(|found| found & 0xffff_ffff == i128::from(kind))
 }
 
 #[cfg(target_vendor = "apple")]

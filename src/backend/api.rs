@@ -109,11 +109,7 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
 /// The answer to a read or a map of bytes that are not there.
 pub(super) const fn ends_before(offset: u64) -> Error {
-    Error::corrupt(
-        "file",
-        offset,
-        "the file ends before the bytes that are needed from here on",
-    )
+    Error::corrupt("file", offset, "the file ends before the bytes that are needed from here on")
 }
 
 /// The end of `len` bytes at `offset`; a write that would end past what any file can hold is
@@ -124,9 +120,5 @@ pub(super) fn end_of_write(offset: u64, len: usize) -> Result<u64> {
         .ok()
         .and_then(|len| offset.checked_add(len))
         .filter(|end| *end <= MOST)
-        .ok_or(Error::Limit {
-            what: "end of a write",
-            asked: offset,
-            max: MOST,
-        })
+        .ok_or(Error::Limit { what: "end of a write", asked: offset, max: MOST })
 }

@@ -44,21 +44,14 @@ impl Aside {
         };
         let there = match fs::metadata(&place) {
             Ok(found) if found.is_dir() => {
-                return Err(
-                    Error::invalid("path", "this is a folder; name a file in it").at(asked),
-                );
+                return Err(Error::invalid("path", "this is a folder; name a file in it").at(asked));
             }
             Ok(found) => Some(found),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return Err(failed(e)),
         };
         let (backend, temporary) = create_beside(&place, access)?;
-        let aside = Self {
-            backend: Arc::new(backend),
-            temporary,
-            place,
-            published: false,
-        };
+        let aside = Self { backend: Arc::new(backend), temporary, place, published: false };
         if let Some(there) = there {
             // Before the first byte is written: a private file must not be copied to a public
             // one, not even for the time of the copy.
@@ -97,9 +90,9 @@ impl Aside {
             rename_to_free(&self.temporary, &self.place)
         };
         named.map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => Error::Exists {
-                what: self.place.display().to_string().into(),
-            },
+            io::ErrorKind::AlreadyExists => {
+                Error::Exists { what: self.place.display().to_string().into() }
+            }
             _ => Error::io("rename the new file to its place", e).at(&self.place),
         })?;
         self.published = true;
@@ -188,12 +181,7 @@ fn link_to_free(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn claim_and_rename(from: &Path, to: &Path) -> io::Result<()> {
-    drop(
-        fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(to)?,
-    );
+    drop(fs::OpenOptions::new().write(true).create_new(true).open(to)?);
     fs::rename(from, to).inspect_err(|_| {
         let _ = fs::remove_file(to);
     })
@@ -287,10 +275,7 @@ mod tests {
             let (from, to) = (dir.path().join("from"), dir.path().join("to"));
             fs::write(&from, b"new").unwrap();
             fs::write(&to, b"old").unwrap();
-            assert_eq!(
-                way(&from, &to).unwrap_err().kind(),
-                io::ErrorKind::AlreadyExists
-            );
+            assert_eq!(way(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
             assert_eq!(fs::read(&to).unwrap(), b"old");
             fs::remove_file(&to).unwrap();
             way(&from, &to).unwrap();
@@ -314,10 +299,7 @@ mod tests {
         aside.publish(true).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&place).unwrap(), b"new");
-        assert_eq!(
-            fs::metadata(&place).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
@@ -325,10 +307,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let error = Aside::new(dir.path().join("missing/store"), Access::Auto).unwrap_err();
         let text = error.to_string();
-        assert!(
-            text.contains("missing: cannot create a file in this folder"),
-            "{text}"
-        );
+        assert!(text.contains("missing: cannot create a file in this folder"), "{text}");
         assert!(!text.contains("partial"), "{text}");
         let error = Aside::new(dir.path(), Access::Auto).unwrap_err();
         assert!(error.to_string().contains("is a folder"), "{error}");
@@ -345,10 +324,7 @@ mod tests {
             return;
         }
         let error = Aside::new(dir.path().join("store"), Access::Auto).unwrap_err();
-        assert!(
-            error.to_string().contains("create a file in this folder"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("create a file in this folder"), "{error}");
     }
 
     #[test]

@@ -46,13 +46,7 @@ impl FileBackend {
     pub fn open_read(path: impl AsRef<Path>, access: Access) -> Result<Self> {
         let path = path.as_ref();
         must_be_regular(path)?;
-        Self::open(
-            OpenOptions::new().read(true),
-            path,
-            access,
-            false,
-            "open the file",
-        )
+        Self::open(OpenOptions::new().read(true), path, access, false, "open the file")
     }
 
     /// Opens an existing file for reading and writing; takes no lock (see
@@ -65,13 +59,7 @@ impl FileBackend {
         must_be_regular(path)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true);
-        Self::open(
-            &mut options,
-            path,
-            access,
-            true,
-            "open the file for writing",
-        )
+        Self::open(&mut options, path, access, true, "open the file for writing")
     }
 
     fn open(
@@ -89,9 +77,9 @@ impl FileBackend {
             options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
         }
         let file = options.open(path).map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => Error::Exists {
-                what: path.display().to_string().into(),
-            },
+            io::ErrorKind::AlreadyExists => {
+                Error::Exists { what: path.display().to_string().into() }
+            }
             _ => Error::io(op, e).at(path),
         })?;
         let kind = file.metadata().map_err(|e| Error::io(op, e).at(path))?;
@@ -100,22 +88,13 @@ impl FileBackend {
         let absolute = std::path::absolute(path).map_err(|e| Error::io(op, e).at(path))?;
         let maps = access.maps(&file);
         let locked = Arc::new(AtomicBool::new(false));
-        Ok(Self {
-            file,
-            path: Mutex::new(absolute),
-            writable,
-            maps,
-            locked,
-        })
+        Ok(Self { file, path: Mutex::new(absolute), writable, maps, locked })
     }
 
     /// The absolute path by which the file was opened or last renamed through this crate.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        self.path
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.path.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes note of the file's new name.
@@ -139,10 +118,7 @@ impl FileBackend {
         {
             use std::os::unix::fs::MetadataExt;
             let path = self.path();
-            let ours = self
-                .file
-                .metadata()
-                .map_err(|e| Error::io("look at", e).at(&path))?;
+            let ours = self.file.metadata().map_err(|e| Error::io("look at", e).at(&path))?;
             match std::fs::metadata(&path) {
                 Ok(there) => Ok(there.dev() == ours.dev() && there.ino() == ours.ino()),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -174,11 +150,7 @@ fn check_regular(found: &Metadata) -> Result<()> {
 
 impl Backend for FileBackend {
     fn len(&self) -> Result<u64> {
-        Ok(self
-            .file
-            .metadata()
-            .map_err(|e| Error::io("read the length", e))?
-            .len())
+        Ok(self.file.metadata().map_err(|e| Error::io("read the length", e))?.len())
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
@@ -203,9 +175,7 @@ impl Backend for FileBackend {
         if !self.writable {
             return Err(Error::ReadOnly);
         }
-        self.file
-            .set_len(len)
-            .map_err(|e| Error::io_at("set the length", len, e))
+        self.file.set_len(len).map_err(|e| Error::io_at("set the length", len, e))
     }
 
     fn sync(&self) -> Result<()> {
@@ -222,11 +192,7 @@ impl Backend for FileBackend {
             return Mapping::of_file(&self.file, len).map(Some);
         }
         let there = self.len()?;
-        if there < len {
-            Err(ends_before(there))
-        } else {
-            Ok(None)
-        }
+        if there < len { Err(ends_before(there)) } else { Ok(None) }
     }
 
     fn writable(&self) -> bool {
@@ -303,13 +269,7 @@ mod tests {
         file.write_at(0, b"kept").unwrap();
         let error = FileBackend::create_new(&path, Access::Auto).unwrap_err();
         assert!(matches!(error, Error::Exists { .. }), "{error}");
-        assert_eq!(
-            FileBackend::open_write(&path, Access::Auto)
-                .unwrap()
-                .len()
-                .unwrap(),
-            4
-        );
+        assert_eq!(FileBackend::open_write(&path, Access::Auto).unwrap().len().unwrap(), 4);
     }
 
     #[test]
@@ -335,10 +295,7 @@ mod tests {
         assert!(error.to_string().contains("is a folder"), "{error}");
         let missing = dir.path().join("missing");
         let error = FileBackend::open_read(&missing, Access::Auto).unwrap_err();
-        assert!(
-            error.to_string().contains("missing: cannot open the file"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("missing: cannot open the file"), "{error}");
         assert!(!missing.exists());
     }
 
@@ -358,13 +315,7 @@ mod tests {
         for opened in [
             FileBackend::open_read(&path, Access::Auto),
             FileBackend::open_write(&path, Access::Auto),
-            FileBackend::open(
-                OpenOptions::new().read(true),
-                &path,
-                Access::Auto,
-                false,
-                "open",
-            ),
+            FileBackend::open(OpenOptions::new().read(true), &path, Access::Auto, false, "open"),
         ] {
             assert!(opened.unwrap_err().to_string().contains("is a pipe"));
         }
@@ -375,10 +326,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
         std::fs::write(&path, b"0123").unwrap();
-        let mapped = FileBackend::open_read(&path, Access::Map)
-            .unwrap()
-            .map(4)
-            .unwrap();
+        let mapped = FileBackend::open_read(&path, Access::Map).unwrap().map(4).unwrap();
         assert_eq!(&*mapped.unwrap(), b"0123");
         let read = FileBackend::open_read(&path, Access::Pread).unwrap();
         assert!(read.map(4).unwrap().is_none());

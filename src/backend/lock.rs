@@ -76,11 +76,7 @@ impl WriterLock {
             return Err(Error::invalid("store file", why).at(&backend.path()));
         }
         let flag = Arc::clone(&backend.locked);
-        Ok(LockOutcome::Held(Self {
-            file,
-            flag,
-            process: std::process::id(),
-        }))
+        Ok(LockOutcome::Held(Self { file, flag, process: std::process::id() }))
     }
 }
 
@@ -135,10 +131,7 @@ mod tests {
         let lock = held(&second);
         assert!(matches!(WriterLock::acquire(&first), Err(Error::Locked)));
         drop(second);
-        assert!(
-            matches!(WriterLock::acquire(&first), Err(Error::Locked)),
-            "the guard holds"
-        );
+        assert!(matches!(WriterLock::acquire(&first), Err(Error::Locked)), "the guard holds");
         drop(lock);
         drop(held(&first));
     }

@@ -7,10 +7,7 @@
 //! after their checksum matched must not reach foreign code, so they are copied out before.
 //! Where this cannot be accepted, open with [`Access::Pread`](super::Access::Pread).
 
-#![expect(
-    unsafe_code,
-    reason = "mapping a file; docs/safety.md, section backend"
-)]
+#![expect(unsafe_code, reason = "mapping a file; docs/safety.md, section backend")]
 
 use std::fmt;
 use std::fs::File;
@@ -39,10 +36,7 @@ enum Bytes {
 impl Mapping {
     /// The first `len` bytes of `file`, which has at least as many.
     pub(super) fn of_file(file: &File, len: u64) -> Result<Self> {
-        let there = file
-            .metadata()
-            .map_err(|e| Error::io("read the length", e))?
-            .len();
+        let there = file.metadata().map_err(|e| Error::io("read the length", e))?.len();
         if there < len {
             return Err(ends_before(there));
         }
@@ -60,29 +54,20 @@ impl Mapping {
         // or changes the mapped range later is the duty stated at the top of this file.
         let map = unsafe { MmapOptions::new().len(len).map(file) }
             .map_err(|e| Error::io("map the file", e))?;
-        Ok(Self {
-            bytes: Bytes::File(Arc::new(map)),
-            len,
-        })
+        Ok(Self { bytes: Bytes::File(Arc::new(map)), len })
     }
 
     /// All bytes of `owner`, kept alive by the view. If `as_ref` ever gives fewer bytes, the
     /// view is empty: the owner's mistake cannot become an access out of bounds.
     pub(super) fn from_owner(owner: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
         let len = (*owner).as_ref().len();
-        Self {
-            bytes: Bytes::Owned(owner),
-            len,
-        }
+        Self { bytes: Bytes::Owned(owner), len }
     }
 
     /// The same bytes, but only the first `len` of them, if there are as many.
     pub(super) fn shortened(&self, len: u64) -> Option<Self> {
         let len = usize::try_from(len).ok().filter(|len| *len <= self.len)?;
-        Some(Self {
-            bytes: self.bytes.clone(),
-            len,
-        })
+        Some(Self { bytes: self.bytes.clone(), len })
     }
 
     /// Whether reading these bytes can fault because another program cut a file.
@@ -111,10 +96,7 @@ impl AsRef<[u8]> for Mapping {
 
 impl fmt::Debug for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mapping")
-            .field("len", &self.len)
-            .field("file", &self.is_file())
-            .finish()
+        f.debug_struct("Mapping").field("len", &self.len).field("file", &self.is_file()).finish()
     }
 }
 

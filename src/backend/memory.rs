@@ -28,9 +28,7 @@ impl MemoryBackend {
     /// Takes over `bytes` as the content; copies nothing.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes: RwLock::new(bytes),
-        }
+        Self { bytes: RwLock::new(bytes) }
     }
 
     /// A copy of the content.
@@ -42,9 +40,7 @@ impl MemoryBackend {
     /// The content itself; copies nothing.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.bytes.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     // A panic of another thread cannot leave the bytes half changed: every change below is a
@@ -60,12 +56,8 @@ impl MemoryBackend {
 
 /// Lengthens `bytes` with zeros, or says that there is no memory instead of ending the process.
 fn grow(bytes: &mut Vec<u8>, len: u64) -> Result<()> {
-    let out_of_memory = || {
-        Error::io(
-            "grow a store in memory",
-            std::io::ErrorKind::OutOfMemory.into(),
-        )
-    };
+    let out_of_memory =
+        || Error::io("grow a store in memory", std::io::ErrorKind::OutOfMemory.into());
     let len = to_usize(len).ok_or_else(out_of_memory)?;
     let more = len.saturating_sub(bytes.len());
     bytes.try_reserve(more).map_err(|_| out_of_memory())?;
@@ -96,12 +88,8 @@ impl Backend for MemoryBackend {
         if end > bytes.len() as u64 {
             grow(&mut bytes, end)?;
         }
-        let range = to_usize(offset)
-            .zip(to_usize(end))
-            .map(|(start, end)| start..end);
-        let place = range
-            .and_then(|range| bytes.get_mut(range))
-            .ok_or(ends_before(offset))?;
+        let range = to_usize(offset).zip(to_usize(end)).map(|(start, end)| start..end);
+        let place = range.and_then(|range| bytes.get_mut(range)).ok_or(ends_before(offset))?;
         place.copy_from_slice(data);
         Ok(())
     }
@@ -116,11 +104,7 @@ impl Backend for MemoryBackend {
 
     fn map(&self, len: u64) -> Result<Option<Mapping>> {
         let there = self.len()?;
-        if there < len {
-            Err(ends_before(there))
-        } else {
-            Ok(None)
-        }
+        if there < len { Err(ends_before(there)) } else { Ok(None) }
     }
 
     fn writable(&self) -> bool {
@@ -130,9 +114,7 @@ impl Backend for MemoryBackend {
 
 impl fmt::Debug for MemoryBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryBackend")
-            .field("len", &self.read().len())
-            .finish()
+        f.debug_struct("MemoryBackend").field("len", &self.read().len()).finish()
     }
 }
 
@@ -143,18 +125,9 @@ mod tests {
     #[test]
     fn a_length_that_no_memory_can_hold_is_an_error_and_changes_nothing() {
         let memory = MemoryBackend::from_bytes(vec![7; 3]);
-        assert!(matches!(
-            memory.set_len(u64::MAX >> 1),
-            Err(Error::Io { .. })
-        ));
-        assert!(matches!(
-            memory.write_at(1 << 62, b"x"),
-            Err(Error::Io { .. })
-        ));
-        assert!(matches!(
-            memory.write_at(u64::MAX, b"x"),
-            Err(Error::Limit { .. })
-        ));
+        assert!(matches!(memory.set_len(u64::MAX >> 1), Err(Error::Io { .. })));
+        assert!(matches!(memory.write_at(1 << 62, b"x"), Err(Error::Io { .. })));
+        assert!(matches!(memory.write_at(u64::MAX, b"x"), Err(Error::Limit { .. })));
         assert_eq!(memory.to_bytes(), [7; 3]);
         assert_eq!(memory.into_bytes(), [7; 3]);
     }

@@ -30,9 +30,7 @@ impl SliceBackend {
     /// The owner must give the same bytes whenever it is asked.
     #[must_use]
     pub fn from_owner(owner: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
-        Self {
-            all: Mapping::from_owner(Arc::new(owner)),
-        }
+        Self { all: Mapping::from_owner(Arc::new(owner)) }
     }
 }
 
@@ -62,10 +60,7 @@ impl Backend for SliceBackend {
     }
 
     fn map(&self, len: u64) -> Result<Option<Mapping>> {
-        self.all
-            .shortened(len)
-            .map(Some)
-            .ok_or_else(|| ends_before(self.all.len() as u64))
+        self.all.shortened(len).map(Some).ok_or_else(|| ends_before(self.all.len() as u64))
     }
 
     fn writable(&self) -> bool {
@@ -75,9 +70,7 @@ impl Backend for SliceBackend {
 
 impl fmt::Debug for SliceBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SliceBackend")
-            .field("len", &self.all.len())
-            .finish()
+        f.debug_struct("SliceBackend").field("len", &self.all.len()).finish()
     }
 }
 
@@ -89,10 +82,7 @@ mod tests {
     #[test]
     fn a_map_of_a_slice_is_the_slice_itself() {
         let bytes: Arc<[u8]> = Arc::from(&b"abcdef"[..]);
-        let map = SliceBackend::new(Arc::clone(&bytes))
-            .map(3)
-            .unwrap()
-            .unwrap();
+        let map = SliceBackend::new(Arc::clone(&bytes)).map(3).unwrap().unwrap();
         assert_eq!(&*map, b"abc");
         assert_eq!(map.as_ptr(), bytes.as_ptr());
         assert!(!map.is_file());
@@ -103,11 +93,7 @@ mod tests {
         struct Fickle(AtomicBool);
         impl AsRef<[u8]> for Fickle {
             fn as_ref(&self) -> &[u8] {
-                if self.0.swap(true, Ordering::Relaxed) {
-                    b"x"
-                } else {
-                    b"abcdef"
-                }
+                if self.0.swap(true, Ordering::Relaxed) { b"x" } else { b"abcdef" }
             }
         }
         let slice = SliceBackend::from_owner(Fickle(AtomicBool::new(false)));

@@ -20,10 +20,7 @@ use crate::error::{Error, Result};
 /// # Panics
 /// With the sentence of the contract that is broken.
 pub fn writable<B: Backend>(empty: impl Fn() -> Result<B>) -> Result<()> {
-    assert!(
-        empty()?.writable(),
-        "a backend that can be written to says so"
-    );
+    assert!(empty()?.writable(), "a backend that can be written to says so");
     what_is_written_is_read_back(&empty()?)?;
     a_gap_reads_as_zeros(&empty()?)?;
     set_len_cuts_and_extends(&empty()?)?;
@@ -44,19 +41,9 @@ pub fn writable<B: Backend>(empty: impl Fn() -> Result<B>) -> Result<()> {
 pub fn read_only<B: Backend>(backend: &B, content: &[u8]) -> Result<()> {
     let len = content.len() as u64;
     assert_eq!(backend.len()?, len, "the length is that of the content");
-    assert!(
-        !backend.writable(),
-        "a backend that cannot be written to says so"
-    );
-    for refused in [
-        backend.write_at(0, b"x"),
-        backend.set_len(0),
-        backend.sync(),
-    ] {
-        assert!(
-            matches!(refused, Err(Error::ReadOnly)),
-            "a change is refused as ReadOnly"
-        );
+    assert!(!backend.writable(), "a backend that cannot be written to says so");
+    for refused in [backend.write_at(0, b"x"), backend.set_len(0), backend.sync()] {
+        assert!(matches!(refused, Err(Error::ReadOnly)), "a change is refused as ReadOnly");
     }
     for start in [0, len / 3, len] {
         same(backend, start, tail(content, start))?;
@@ -68,28 +55,17 @@ pub fn read_only<B: Backend>(backend: &B, content: &[u8]) -> Result<()> {
 
 /// Bytes that differ from place to place, with a period that is no power of two.
 fn pattern(len: usize, seed: u8) -> Vec<u8> {
-    (0..=250_u8)
-        .cycle()
-        .map(|b| b.wrapping_mul(7).wrapping_add(seed))
-        .take(len)
-        .collect()
+    (0..=250_u8).cycle().map(|b| b.wrapping_mul(7).wrapping_add(seed)).take(len).collect()
 }
 
 fn tail(content: &[u8], start: u64) -> &[u8] {
-    usize::try_from(start)
-        .ok()
-        .and_then(|start| content.get(start..))
-        .unwrap_or_default()
+    usize::try_from(start).ok().and_then(|start| content.get(start..)).unwrap_or_default()
 }
 
 fn same(backend: &impl Backend, offset: u64, expected: &[u8]) -> Result<()> {
     let mut found = vec![0xa5; expected.len()];
     backend.read_at(offset, &mut found)?;
-    assert!(
-        found == expected,
-        "{} bytes at {offset} come back as they are",
-        expected.len()
-    );
+    assert!(found == expected, "{} bytes at {offset} come back as they are", expected.len());
     Ok(())
 }
 
@@ -115,11 +91,7 @@ fn what_is_written_is_read_back(backend: &impl Backend) -> Result<()> {
 fn a_gap_reads_as_zeros(backend: &impl Backend) -> Result<()> {
     backend.write_at(3, b"abc")?;
     backend.write_at(100_000, b"end")?;
-    assert_eq!(
-        backend.len()?,
-        100_003,
-        "the file ends where the last write ends"
-    );
+    assert_eq!(backend.len()?, 100_003, "the file ends where the last write ends");
     same(backend, 0, b"\0\0\0abc\0")?;
     same(backend, 6, &vec![0; 99_994])?;
     same(backend, 99_999, b"\0end")
@@ -130,11 +102,7 @@ fn set_len_cuts_and_extends(backend: &impl Backend) -> Result<()> {
     backend.set_len(5_001)?;
     assert_eq!(backend.len()?, 5_001, "the length is what was set");
     backend.set_len(9_000)?;
-    same(
-        backend,
-        0,
-        pattern(9_000, 1).get(..5_001).unwrap_or_default(),
-    )?;
+    same(backend, 0, pattern(9_000, 1).get(..5_001).unwrap_or_default())?;
     same(backend, 5_001, &[0; 3_999])?;
     backend.set_len(0)?;
     assert!(backend.is_empty()?, "a backend can be emptied");
@@ -151,35 +119,17 @@ fn fails_past_the_end(backend: &impl Backend) -> Result<()> {
     let len = backend.len()?;
     same(backend, len, &[])?;
     let ends = |result: &Result<()>| matches!(result, Err(Error::Corrupt(c)) if c.part == "file");
-    for offset in [
-        len.saturating_sub(1),
-        len,
-        len + 1,
-        1 << 40,
-        1 << 63,
-        u64::MAX - 1,
-        u64::MAX,
-    ] {
+    for offset in [len.saturating_sub(1), len, len + 1, 1 << 40, 1 << 63, u64::MAX - 1, u64::MAX] {
         let refused = backend.read_at(offset, &mut [0; 2]);
-        assert!(
-            ends(&refused),
-            "a read past the end is Corrupt, of the file: {refused:?}"
-        );
+        assert!(ends(&refused), "a read past the end is Corrupt, of the file: {refused:?}");
         let place = refused.err().map(|error| match error {
             Error::Corrupt(c) => c.offset,
             _ => 0,
         });
-        assert_eq!(
-            place,
-            Some(offset),
-            "the error names the offset of the read"
-        );
+        assert_eq!(place, Some(offset), "the error names the offset of the read");
     }
     for too_long in [len + 1, 1 << 40, u64::MAX] {
-        assert!(
-            ends(&backend.map(too_long).map(drop)),
-            "no map is longer than the file"
-        );
+        assert!(ends(&backend.map(too_long).map(drop)), "no map is longer than the file");
     }
     Ok(())
 }
@@ -188,10 +138,7 @@ fn writes_past_every_end_are_refused(backend: &impl Backend) -> Result<()> {
     backend.write_at(0, b"kept")?;
     for offset in [u64::MAX, u64::MAX - 1, 1 << 63] {
         let refused = backend.write_at(offset, b"abc");
-        assert!(
-            matches!(refused, Err(Error::Limit { .. })),
-            "no file is that long: {refused:?}"
-        );
+        assert!(matches!(refused, Err(Error::Limit { .. })), "no file is that long: {refused:?}");
     }
     assert_eq!(backend.len()?, 4, "a refused write changes nothing");
     same(backend, 0, b"kept")
@@ -206,10 +153,7 @@ fn a_map_shows_what_read_at_shows(backend: &impl Backend) -> Result<()> {
     };
     backend.write_at(20_000, &pattern(20_000, 5))?;
     map_agrees(backend)?;
-    assert!(
-        *early == *pattern(20_000, 4),
-        "a map keeps its length while the file grows"
-    );
+    assert!(*early == *pattern(20_000, 4), "a map keeps its length while the file grows");
     Ok(())
 }
 
@@ -285,21 +229,14 @@ mod tests {
             })
             .unwrap();
             std::fs::write(&path, pattern(70_001, 3)).unwrap();
-            read_only(
-                &FileBackend::open_read(&path, access).unwrap(),
-                &pattern(70_001, 3),
-            )
-            .unwrap();
+            read_only(&FileBackend::open_read(&path, access).unwrap(), &pattern(70_001, 3))
+                .unwrap();
         }
     }
 
     #[test]
     fn slices_keep_the_contract() {
-        read_only(
-            &SliceBackend::new(Arc::from(pattern(5_000, 1))),
-            &pattern(5_000, 1),
-        )
-        .unwrap();
+        read_only(&SliceBackend::new(Arc::from(pattern(5_000, 1))), &pattern(5_000, 1)).unwrap();
         read_only(&SliceBackend::from_owner(Vec::new()), &[]).unwrap();
     }
 

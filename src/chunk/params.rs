@@ -110,6 +110,17 @@ impl Filter {
             Self::BitShuffle => "bitshuffle",
         }
     }
+
+    /// The filter of that name; `none` is understood too.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "none" | "nofilter" => Some(Self::None),
+            "shuffle" => Some(Self::Shuffle),
+            "bitshuffle" => Some(Self::BitShuffle),
+            _ => None,
+        }
+    }
 }
 
 /// How a chunk is compressed.

@@ -32,10 +32,7 @@ impl Shape {
     ///
     /// [`Error::Limit`] above [`limits::ARRAY_AXES`] axes or 2^32 - 1 entries along one.
     pub fn new(axes: &[u64]) -> Result<Self> {
-        let mut out = Self {
-            len: axes.len(),
-            ..Self::default()
-        };
+        let mut out = Self { len: axes.len(), ..Self::default() };
         let Some(own) = out.axes.get_mut(..axes.len()) else {
             return Err(Error::Limit {
                 what: "number of array axes",
@@ -46,11 +43,7 @@ impl Shape {
         own.copy_from_slice(axes);
         match axes.iter().find(|&&n| n > u32::MAX.into()) {
             None => Ok(out),
-            Some(&asked) => Err(Error::Limit {
-                what: "array axis",
-                asked,
-                max: u32::MAX.into(),
-            }),
+            Some(&asked) => Err(Error::Limit { what: "array axis", asked, max: u32::MAX.into() }),
         }
     }
 
@@ -66,10 +59,7 @@ impl Shape {
 
     /// Entries along the first axis, 0 for a single value: what the index keeps.
     fn first(&self) -> u32 {
-        self.iter()
-            .next()
-            .and_then(|&n| u32::try_from(n).ok())
-            .unwrap_or(0)
+        self.iter().next().and_then(|&n| u32::try_from(n).ok()).unwrap_or(0)
     }
 }
 
@@ -103,9 +93,7 @@ impl<'a> ArrayView<'a> {
     /// shape that cannot be stored.
     pub fn new(dtype: DType, shape: &[u64], data: &'a [u8]) -> Result<Self> {
         let shape = Shape::new(shape)?;
-        let expected = shape
-            .count()
-            .and_then(|n| n.checked_mul(dtype.size() as u64));
+        let expected = shape.count().and_then(|n| n.checked_mul(dtype.size() as u64));
         if expected != Some(data.len() as u64) {
             return Err(Error::codec(
                 NAME,
@@ -160,11 +148,7 @@ impl<'a> ArrayView<'a> {
         if !T::views(self.dtype) {
             return Err(Error::codec(
                 NAME,
-                format!(
-                    "the values are {}, not {}",
-                    self.dtype.name(),
-                    T::DTYPE.name()
-                ),
+                format!("the values are {}, not {}", self.dtype.name(), T::DTYPE.name()),
             ));
         }
         numbers_in(NAME, "the array", self.data)
@@ -201,9 +185,7 @@ impl Codec for ArrayCodec {
             out.extend_from_slice(&axis.to_le_bytes());
         }
         out.extend_from_slice(item.data);
-        Ok(Encoded {
-            sites: item.shape.first(),
-        })
+        Ok(Encoded { sites: item.shape.first() })
     }
 
     fn decode<'a>(&self, bytes: &'a [u8]) -> Result<ArrayView<'a>> {
@@ -235,11 +217,7 @@ impl Codec for ArrayCodec {
         for axis in shape.iter_mut() {
             *axis = from.u64_le().ok_or_else(|| bad("its shape is cut off"))?;
         }
-        ArrayView::new(
-            dtype,
-            shape,
-            from.take(from.remaining()).unwrap_or_default(),
-        )
+        ArrayView::new(dtype, shape, from.take(from.remaining()).unwrap_or_default())
     }
 }
 
@@ -316,9 +294,7 @@ mod tests {
     fn the_layout_is_as_documented() {
         let bytes = encoded(&ArrayView::of(&[1, 2], &[1i16, -2]).unwrap());
         let mut expected = vec![0xa7, 1, 3, 2, 0, 0, 0, 0];
-        expected.extend([
-            1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0xfe, 0xff,
-        ]);
+        expected.extend([1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0xfe, 0xff]);
         assert_eq!(*bytes, *expected);
     }
 
@@ -327,10 +303,7 @@ mod tests {
         let bytes = encoded(&ArrayView::of(&[2, 1], &[[1.5f64, -1.0], [0.0, 2.0]]).unwrap());
         let view = ArrayCodec.decode(&bytes).unwrap();
         assert_eq!((view.dtype(), view.shape()), (DType::C128, &[2, 1][..]));
-        assert_eq!(
-            view.as_slice::<[f64; 2]>().unwrap(),
-            [[1.5, -1.0], [0.0, 2.0]]
-        );
+        assert_eq!(view.as_slice::<[f64; 2]>().unwrap(), [[1.5, -1.0], [0.0, 2.0]]);
         let why = view.as_slice::<f64>().unwrap_err().to_string();
         assert!(why.contains("complex128, not float64"), "{why}");
         assert!(view.as_bools().is_err());
@@ -340,14 +313,7 @@ mod tests {
     #[test]
     fn a_scalar_and_an_empty_array_are_arrays_too() {
         let scalar = encoded(&ArrayView::of(&[], &[7u8]).unwrap());
-        assert_eq!(
-            ArrayCodec
-                .decode(&scalar)
-                .unwrap()
-                .as_slice::<u8>()
-                .unwrap(),
-            [7]
-        );
+        assert_eq!(ArrayCodec.decode(&scalar).unwrap().as_slice::<u8>().unwrap(), [7]);
         assert_eq!(ArrayCodec.sites(&scalar).unwrap(), 0);
         let huge = u64::from(u32::MAX);
         let empty = encoded(&ArrayView::of::<f64>(&[huge, huge, huge, 0], &[]).unwrap());
@@ -358,14 +324,8 @@ mod tests {
     fn shapes_that_contradict_the_data_are_refused() {
         assert!(ArrayView::of(&[3], &[1u8, 2]).is_err());
         assert!(ArrayView::of(&[u32::MAX.into(); 3], &[1u8, 2]).is_err());
-        assert!(matches!(
-            ArrayView::of::<u8>(&[0, 1 << 32], &[]),
-            Err(Error::Limit { .. })
-        ));
-        assert!(matches!(
-            ArrayView::of::<u8>(&[1; 17], &[0]),
-            Err(Error::Limit { .. })
-        ));
+        assert!(matches!(ArrayView::of::<u8>(&[0, 1 << 32], &[]), Err(Error::Limit { .. })));
+        assert!(matches!(ArrayView::of::<u8>(&[1; 17], &[0]), Err(Error::Limit { .. })));
         assert!(ArrayView::of(&[1; 16], &[0u8]).is_ok());
         assert!(ArrayView::new(DType::Bool, &[1], &[2]).is_err());
         let mut trailing = encoded(&ArrayView::of(&[1], &[1u8]).unwrap()).to_vec();
@@ -388,12 +348,7 @@ mod tests {
 
     #[test]
     fn half_precision_has_its_ieee_values() {
-        let cases = [
-            (0x3c00, 1.0),
-            (0xc000, -2.0),
-            (0x7bff, 65504.0),
-            (0x0001, 2f32.powi(-24)),
-        ];
+        let cases = [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65504.0), (0x0001, 2f32.powi(-24))];
         for (bits, value) in cases {
             assert!((half(bits) - value).abs() == 0.0, "{bits:x}");
         }

@@ -185,11 +185,7 @@ impl PropertyView<'_> {
 
 impl<'a> From<&'a Property> for PropertyView<'a> {
     fn from(property: &'a Property) -> Self {
-        Self {
-            name: &property.name,
-            shape: &property.shape,
-            values: (&property.values).into(),
-        }
+        Self { name: &property.name, shape: &property.shape, values: (&property.values).into() }
     }
 }
 
@@ -270,16 +266,8 @@ impl MdFrame {
             energy: self.energy,
             stress: self.stress,
             precision: self.precision,
-            atom_properties: self
-                .atom_properties
-                .iter()
-                .map(PropertyView::from)
-                .collect(),
-            frame_properties: self
-                .frame_properties
-                .iter()
-                .map(PropertyView::from)
-                .collect(),
+            atom_properties: self.atom_properties.iter().map(PropertyView::from).collect(),
+            frame_properties: self.frame_properties.iter().map(PropertyView::from).collect(),
         }
     }
 }
@@ -304,16 +292,8 @@ impl MdFrameRef<'_> {
             energy: self.energy,
             stress: self.stress,
             precision: self.precision,
-            atom_properties: self
-                .atom_properties
-                .iter()
-                .map(PropertyView::to_owned)
-                .collect(),
-            frame_properties: self
-                .frame_properties
-                .iter()
-                .map(PropertyView::to_owned)
-                .collect(),
+            atom_properties: self.atom_properties.iter().map(PropertyView::to_owned).collect(),
+            frame_properties: self.frame_properties.iter().map(PropertyView::to_owned).collect(),
         }
     }
 }

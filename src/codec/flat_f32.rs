@@ -73,21 +73,13 @@ mod tests {
         let mut space = AlignedBuf::default();
         let view = FlatF32Codec.decode(aligned(&out[1..], &mut space)).unwrap();
         assert_eq!(view, [1.0, -2.5]);
-        assert!(
-            FlatF32Codec
-                .sites(&out)
-                .unwrap_err()
-                .to_string()
-                .contains("multiple of 4")
-        );
+        assert!(FlatF32Codec.sites(&out).unwrap_err().to_string().contains("multiple of 4"));
     }
 
     #[test]
     fn numbers_without_a_json_form_become_words() {
         let mut out = Vec::new();
-        FlatF32Codec
-            .encode(&[0.1, f32::NAN, f32::NEG_INFINITY, 1e30], &mut out)
-            .unwrap();
+        FlatF32Codec.encode(&[0.1, f32::NAN, f32::NEG_INFINITY, 1e30], &mut out).unwrap();
         assert_eq!(
             FlatF32Codec.describe(&out).unwrap(),
             r#"{"codec":"flat-f32","dtype":"float32","shape":[4],"data":[0.1,"NaN","-Infinity",1e30]}"#

@@ -69,11 +69,7 @@ fn failed(source: io::Error) -> Error {
 
 impl<'w> Json<'w> {
     pub(super) fn new(out: &'w mut dyn Write) -> Self {
-        Self {
-            out: BufWriter::new(out),
-            comma: false,
-            depth: 0,
-        }
+        Self { out: BufWriter::new(out), comma: false, depth: 0 }
     }
 
     fn put(&mut self, text: &str) -> Result<()> {
@@ -81,11 +77,7 @@ impl<'w> Json<'w> {
     }
 
     fn next(&mut self) -> Result<()> {
-        if std::mem::replace(&mut self.comma, true) {
-            self.put(",")
-        } else {
-            Ok(())
-        }
+        if std::mem::replace(&mut self.comma, true) { self.put(",") } else { Ok(()) }
     }
 
     /// Opens an object or a list, by its bracket.
@@ -101,11 +93,7 @@ impl<'w> Json<'w> {
         self.comma = true;
         self.depth = self.depth.saturating_sub(1);
         self.put(bracket.encode_utf8(&mut [0; 4]))?;
-        if self.depth == 0 {
-            self.out.flush().map_err(failed)
-        } else {
-            Ok(())
-        }
+        if self.depth == 0 { self.out.flush().map_err(failed) } else { Ok(()) }
     }
 
     /// The name of the value that follows.

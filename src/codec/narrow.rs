@@ -21,11 +21,7 @@ impl MdFrame {
         for (name, array) in arrays {
             array.as_mut().map_or(Ok(()), |real| narrow(name, real))?;
         }
-        for property in self
-            .atom_properties
-            .iter_mut()
-            .chain(&mut self.frame_properties)
-        {
+        for property in self.atom_properties.iter_mut().chain(&mut self.frame_properties) {
             if let Values::Real(real) = &mut property.values {
                 narrow(&property.name, real)?;
             }
@@ -46,10 +42,7 @@ fn narrow(name: &str, real: &mut Real) -> Result<()> {
     Ok(())
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "rounding to float32 is what was asked for"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to float32 is what was asked for")]
 fn round(value: f64) -> Option<f32> {
     let rounded = value as f32;
     (rounded.is_finite() || !value.is_finite()).then_some(rounded)
@@ -77,26 +70,14 @@ mod tests {
         };
         let narrow = frame.clone().narrowed().unwrap();
         assert_eq!(narrow.masses, Some(Real::F32(vec![1.1])));
-        assert_eq!(
-            narrow.forces,
-            Some(Real::F32(vec![f32::INFINITY, 0.0, 0.0]))
-        );
-        assert_eq!(
-            narrow.frame_properties[0].values,
-            Values::Real(Real::F32(vec![2.2]))
-        );
-        assert_eq!(
-            (narrow.charges, narrow.energy),
-            (frame.charges, frame.energy)
-        );
+        assert_eq!(narrow.forces, Some(Real::F32(vec![f32::INFINITY, 0.0, 0.0])));
+        assert_eq!(narrow.frame_properties[0].values, Values::Real(Real::F32(vec![2.2])));
+        assert_eq!((narrow.charges, narrow.energy), (frame.charges, frame.energy));
     }
 
     #[test]
     fn a_value_beyond_float32_is_refused_by_the_name_of_its_array() {
-        let frame = MdFrame {
-            masses: Some(Real::F64(vec![1e39])),
-            ..MdFrame::default()
-        };
+        let frame = MdFrame { masses: Some(Real::F64(vec![1e39])), ..MdFrame::default() };
         assert!(frame.narrowed().unwrap_err().to_string().contains("masses"));
     }
 }

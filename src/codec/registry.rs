@@ -12,16 +12,10 @@ pub static CODECS: [&dyn AnyCodec; 4] = [&RawCodec, &ArrayCodec, &FlatF32Codec, 
 ///
 /// [`Error::Invalid`] with the known names if there is none of this name.
 pub fn by_name(name: &str) -> Result<&'static dyn AnyCodec> {
-    CODECS
-        .into_iter()
-        .find(|c| c.name() == name)
-        .ok_or_else(|| {
-            let known = CODECS.map(AnyCodec::name).join(", ");
-            Error::invalid(
-                "codec",
-                format!("there is none named {name:?}; this release knows {known}"),
-            )
-        })
+    CODECS.into_iter().find(|c| c.name() == name).ok_or_else(|| {
+        let known = CODECS.map(AnyCodec::name).join(", ");
+        Error::invalid("codec", format!("there is none named {name:?}; this release knows {known}"))
+    })
 }
 
 /// The codec of this name, if it reads records of `version`.
@@ -51,21 +45,13 @@ mod tests {
             assert_eq!(by_name(name).unwrap().name(), name);
         }
         let error = by_name("pickle").err().unwrap().to_string();
-        assert!(
-            error.contains("\"pickle\"") && error.contains("flat-f32"),
-            "{error}"
-        );
+        assert!(error.contains("\"pickle\"") && error.contains("flat-f32"), "{error}");
     }
 
     #[test]
     fn every_codec_shows_its_empty_or_refuses_it() {
         for codec in CODECS {
-            assert_eq!(
-                codec.sites(&[]).is_ok(),
-                codec.describe(&[]).is_ok(),
-                "{}",
-                codec.name()
-            );
+            assert_eq!(codec.sites(&[]).is_ok(), codec.describe(&[]).is_ok(), "{}", codec.name());
         }
     }
 

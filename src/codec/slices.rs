@@ -32,12 +32,8 @@ pub(super) fn truths_in<'a>(
     what: &str,
     bytes: &'a [u8],
 ) -> Result<&'a [bool]> {
-    bytemuck::checked::try_cast_slice(bytes).map_err(|_| {
-        Error::codec(
-            codec,
-            format!("{what} has a truth value that is not 0 or 1"),
-        )
-    })
+    bytemuck::checked::try_cast_slice(bytes)
+        .map_err(|_| Error::codec(codec, format!("{what} has a truth value that is not 0 or 1")))
 }
 
 fn refused(codec: &'static str, what: &str, size: usize, why: bytemuck::PodCastError) -> Error {
@@ -58,10 +54,7 @@ fn host(codec: &'static str) -> Result<()> {
     if cfg!(target_endian = "little") {
         return Ok(());
     }
-    Err(Error::codec(
-        codec,
-        "records are little-endian, and this machine is not",
-    ))
+    Err(Error::codec(codec, "records are little-endian, and this machine is not"))
 }
 
 /// `bytes` at a multiple of 8 in memory: as they are if they lie so, else copied to `space`.
@@ -77,11 +70,7 @@ pub fn aligned<'a>(bytes: &'a [u8], space: &'a mut AlignedBuf) -> &'a [u8] {
 /// Refuses a record that would be longer than [`limits::RECORD_MAX`].
 pub(super) fn bounded(len: u64) -> Result<()> {
     if len > limits::RECORD_MAX {
-        return Err(Error::Limit {
-            what: "record",
-            asked: len,
-            max: limits::RECORD_MAX,
-        });
+        return Err(Error::Limit { what: "record", asked: len, max: limits::RECORD_MAX });
     }
     Ok(())
 }
@@ -95,13 +84,8 @@ mod tests {
         let space = AlignedBuf::copy_of(&[0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0x40]);
         let odd = &space[4..];
         assert_eq!(numbers_in::<f32>("raw", "x", odd).unwrap(), [1.0, 2.0]);
-        let why = numbers_in::<f64>("raw", "`x`", odd)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            why.contains("`x`") && why.contains("codec::aligned"),
-            "{why}"
-        );
+        let why = numbers_in::<f64>("raw", "`x`", odd).unwrap_err().to_string();
+        assert!(why.contains("`x`") && why.contains("codec::aligned"), "{why}");
         let mut copy = AlignedBuf::default();
         assert!(numbers_in::<f64>("raw", "x", aligned(odd, &mut copy)).is_ok());
         assert!(numbers_in::<f32>("raw", "x", &odd[..7]).is_err());
@@ -111,10 +95,7 @@ mod tests {
     #[test]
     fn a_record_is_bounded() {
         assert!(bounded(limits::RECORD_MAX).is_ok());
-        assert!(matches!(
-            bounded(limits::RECORD_MAX + 1),
-            Err(Error::Limit { .. })
-        ));
+        assert!(matches!(bounded(limits::RECORD_MAX + 1), Err(Error::Limit { .. })));
     }
 
     #[test]

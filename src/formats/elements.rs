@@ -29,19 +29,9 @@ mod tests {
 
     #[test]
     fn numbers_and_symbols_belong_together() {
-        for (name, n) in [
-            ("X", 0),
-            ("H", 1),
-            ("Fe", 26),
-            ("I", 53),
-            ("Hg", 80),
-            ("Og", 118),
-        ] {
+        for (name, n) in [("X", 0), ("H", 1), ("Fe", 26), ("I", 53), ("Hg", 80), ("Og", 118)] {
             assert_eq!((symbol(n), number(name.as_bytes())), (Some(name), Some(n)));
         }
-        assert_eq!(
-            (symbol(119), symbol(-1), number(b"FE"), number(b"")),
-            (None, None, None, None)
-        );
+        assert_eq!((symbol(119), symbol(-1), number(b"FE"), number(b"")), (None, None, None, None));
     }
 }

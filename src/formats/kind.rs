@@ -72,10 +72,7 @@ impl FormatKind {
     pub fn from_name(name: &str) -> Result<Self> {
         Self::by_name(name).ok_or_else(|| {
             let known: Vec<_> = Self::ALL.iter().map(|k| k.name()).collect();
-            Error::invalid(
-                "format",
-                format!("{name:?} is not one of {}", known.join(", ")),
-            )
+            Error::invalid("format", format!("{name:?} is not one of {}", known.join(", ")))
         })
     }
 
@@ -104,9 +101,7 @@ pub fn detect(path: &Path) -> Result<FormatKind> {
     let look = || {
         let (file, _) = open_file(path)?;
         let mut head = Vec::new();
-        file.take(4096)
-            .read_to_end(&mut head)
-            .map_err(|e| Error::io("read", e))?;
+        file.take(4096).read_to_end(&mut head).map_err(|e| Error::io("read", e))?;
         judge(&head, FormatKind::from_path(path))
             .map_err(|why| Error::format("trajectory", "byte 0", why))
     };
@@ -147,17 +142,11 @@ fn is_text(head: &[u8]) -> bool {
 }
 
 fn starts_with_a_count(head: &[u8]) -> bool {
-    let line = head
-        .split(|&b| b == b'\n')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
+    let line = head.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii();
     // A sign or a fraction is a mistake in a count, better told by the reader with its line.
     !line.is_empty()
         && line.iter().any(u8::is_ascii_digit)
-        && line
-            .iter()
-            .all(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.'))
+        && line.iter().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.'))
 }
 
 /// What bytes that are not ours look like, to say more than "unknown".
@@ -172,28 +161,13 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         (0, b"SQLite format 3\0", "an SQLite database (ASE)"),
         (16, &[0xde, 0xc0, 0xef, 0xbe], "an LMDB database"),
         (0, b"- of Ulm", "an ASE .traj file"),
-        (
-            2,
-            b"b2frame\0",
-            "a Blosc2 frame; if it is a store, open it as a store",
-        ),
+        (2, b"b2frame\0", "a Blosc2 frame; if it is a store, open it as a store"),
         (0, &[0x93, b'N', b'U', b'M', b'P', b'Y'], "a NumPy array"),
         (0, b"PK\x03\x04", "a ZIP archive"),
         (0, &[0x1f, 0x8b], "gzip; unpack it first: gzip"),
         (0, b"BZh", "bzip2; unpack it first: bzip2"),
-        (
-            0,
-            &[0xfd, b'7', b'z', b'X', b'Z'],
-            "xz; unpack it first: xz",
-        ),
-        (
-            0,
-            &[0x28, 0xb5, 0x2f, 0xfd],
-            "Zstandard; unpack it first: Zstandard",
-        ),
+        (0, &[0xfd, b'7', b'z', b'X', b'Z'], "xz; unpack it first: xz"),
+        (0, &[0x28, 0xb5, 0x2f, 0xfd], "Zstandard; unpack it first: Zstandard"),
     ];
-    known
-        .iter()
-        .find(|(at, what, _)| begins(*at, what))
-        .map(|(.., name)| *name)
+    known.iter().find(|(at, what, _)| begins(*at, what)).map(|(.., name)| *name)
 }

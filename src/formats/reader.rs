@@ -94,19 +94,14 @@ pub fn open(path: &Path) -> Result<Box<dyn FrameReader>> {
 /// [`Error::Io`] if the file cannot be opened, [`Error::Invalid`] if it is a folder or a pipe
 /// and [`Error::Format`] if it is empty, all with the path. Damage shows when a frame is read.
 pub fn open_as(path: &Path, kind: FormatKind) -> Result<Box<dyn FrameReader>> {
-    let inner = open_file(path)
-        .map_err(|e| e.at(path))
-        .map(|(file, total)| {
-            let source = Source::file(file, total);
-            match kind {
-                FormatKind::Xtc => Box::new(XtcReader::new(source)) as Box<dyn FrameReader>,
-                FormatKind::ExtXyz => Box::new(ExtXyzReader::new(source)),
-            }
-        })?;
-    Ok(Box::new(AtPath {
-        inner,
-        path: path.into(),
-    }))
+    let inner = open_file(path).map_err(|e| e.at(path)).map(|(file, total)| {
+        let source = Source::file(file, total);
+        match kind {
+            FormatKind::Xtc => Box::new(XtcReader::new(source)) as Box<dyn FrameReader>,
+            FormatKind::ExtXyz => Box::new(ExtXyzReader::new(source)),
+        }
+    })?;
+    Ok(Box::new(AtPath { inner, path: path.into() }))
 }
 
 /// Opens a regular file with something in it, and tells its length.
@@ -114,10 +109,7 @@ pub(super) fn open_file(path: &Path) -> Result<(File, u64)> {
     // Asked before opening: opening a pipe waits for someone to write to it.
     let about = std::fs::metadata(path).map_err(|e| Error::io("open", e))?;
     if about.is_dir() {
-        return Err(Error::invalid(
-            "trajectory",
-            "this is a folder; name a file in it",
-        ));
+        return Err(Error::invalid("trajectory", "this is a folder; name a file in it"));
     }
     if !about.is_file() {
         return Err(Error::invalid(

@@ -23,11 +23,7 @@ impl Source<File> {
 
 impl<R: Read + Seek> Source<R> {
     pub(super) fn new(inner: R, total: u64) -> Self {
-        Self {
-            inner: BufReader::with_capacity(BUFFER, inner),
-            at: 0,
-            total,
-        }
+        Self { inner: BufReader::with_capacity(BUFFER, inner), at: 0, total }
     }
 
     /// Bytes from the start.
@@ -69,9 +65,7 @@ impl<R: Read + Seek> Source<R> {
         if n > self.left() {
             return Ok(false);
         }
-        self.inner
-            .seek_relative(step)
-            .map_err(|e| Error::io_at("seek", self.at, e))?;
+        self.inner.seek_relative(step).map_err(|e| Error::io_at("seek", self.at, e))?;
         self.at = self.at.saturating_add(n);
         Ok(true)
     }

@@ -22,10 +22,7 @@ impl Staged {
             return Err(Error::invalid("file to write", "the path names no file"));
         };
         if target.is_dir() {
-            return Err(Error::invalid(
-                "file to write",
-                "this is a folder; name a file in it",
-            ));
+            return Err(Error::invalid("file to write", "this is a folder; name a file in it"));
         }
         if !overwrite && fs::symlink_metadata(target).is_ok() {
             return Err(exists(target));
@@ -49,10 +46,7 @@ impl Staged {
                 Err(e) => return Err(Error::io("create", e)),
             }
         }
-        Err(Error::invalid(
-            "file to write",
-            "too many unfinished files of this name lie beside it",
-        ))
+        Err(Error::invalid("file to write", "too many unfinished files of this name lie beside it"))
     }
 
     /// Makes the bytes durable and gives the file its name.
@@ -82,9 +76,7 @@ impl Staged {
 }
 
 fn exists(path: &Path) -> Error {
-    Error::Exists {
-        what: path.display().to_string().into(),
-    }
+    Error::Exists { what: path.display().to_string().into() }
 }
 
 /// Makes the new name durable. Where folders cannot be opened (Windows) there is nothing to do.

@@ -82,9 +82,7 @@ pub fn create(
             poisoned: false,
         })
     };
-    start()
-        .map(|w| Box::new(w) as Box<dyn FrameWriter>)
-        .map_err(|e: Error| e.at(path))
+    start().map(|w| Box::new(w) as Box<dyn FrameWriter>).map_err(|e: Error| e.at(path))
 }
 
 /// A format: a frame in, bytes out.
@@ -143,11 +141,7 @@ impl FileWriter {
             return Err(e);
         }
         self.left_out.extend(self.encoder.left_out(frame).0);
-        if self.waiting.len() >= BATCH {
-            self.push()
-        } else {
-            Ok(())
-        }
+        if self.waiting.len() >= BATCH { self.push() } else { Ok(()) }
     }
 }
 
@@ -162,12 +156,7 @@ impl FrameWriter for FileWriter {
 
     fn finish(mut self: Box<Self>) -> Result<()> {
         let path = self.path.clone();
-        let end = if self.poisoned {
-            Err(Error::Poisoned)
-        } else {
-            self.push()
-        };
-        end.and_then(|()| self.file.publish())
-            .map_err(|e| e.at(&path))
+        let end = if self.poisoned { Err(Error::Poisoned) } else { self.push() };
+        end.and_then(|()| self.file.publish()).map_err(|e| e.at(&path))
     }
 }

@@ -356,10 +356,8 @@ mod tests {
     fn kinds_of_keys_never_collide() {
         let mut a = [0; 8];
         let mut b = [0; 8];
-        for (x, y) in [
-            (Key::from("1"), Key::from(&b"1"[..])),
-            (Key::from(-1), Key::from(u64::MAX)),
-        ] {
+        for (x, y) in [(Key::from("1"), Key::from(&b"1"[..])), (Key::from(-1), Key::from(u64::MAX))]
+        {
             let x = key_bytes(&x, &mut a).map(|(k, b)| (k, b.to_vec()));
             let y = key_bytes(&y, &mut b).map(|(k, b)| (k, b.to_vec()));
             assert_ne!(x, y);

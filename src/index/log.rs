@@ -185,7 +185,10 @@ mod tests {
         let bytes = sample();
         let (e, len) = decode(&bytes, [1; 16], 640).unwrap();
         assert_eq!((len, e.generation, e.first_record, e.cursor), (bytes.len(), 5, 7, 99));
-        assert_eq!((e.records.len(), e.chunks.len(), e.sums, e.keys), (2, 1, &[U64::new(3)][..], &b"abc"[..]));
+        assert_eq!(
+            (e.records.len(), e.chunks.len(), e.sums, e.keys),
+            (2, 1, &[U64::new(3)][..], &b"abc"[..])
+        );
         assert_eq!(e.attributes, Some(&b""[..]));
         assert_eq!(e.pieces, vec![(0, 10, &b"piece one"[..]), (10, 4, &b"p2"[..])]);
     }

@@ -87,9 +87,8 @@ impl Slot {
     #[must_use]
     pub fn parse(bytes: &[u8], file: [u8; 16]) -> Option<Self> {
         let slot: Self = bytemuck::try_pod_read_unaligned(bytes.get(..SLOT_LEN)?).ok()?;
-        let right = slot.magic == SLOT_MAGIC
-            && slot.file == file
-            && slot.sum.get() == slot.right_sum();
+        let right =
+            slot.magic == SLOT_MAGIC && slot.file == file && slot.sum.get() == slot.right_sum();
         right.then_some(slot)
     }
 

@@ -122,12 +122,11 @@ impl Core {
         for p in 1..parts {
             let mut i = wants.partition_point(|w| w.to < out.len() / parts * p);
             while i < wants.len() && i > 0 {
-                let before = wants.get(i - 1).map(|w| self.block_of(w.end.saturating_sub(1)));
-                let after = wants.get(i).map(|w| self.block_of(w.start));
-                match (before, after) {
-                    (Some(b), Some(a)) if b? == a? => i += 1,
-                    _ => break,
+                let (Some(before), Some(after)) = (wants.get(i - 1), wants.get(i)) else { break };
+                if self.block_of(before.end.saturating_sub(1))? != self.block_of(after.start)? {
+                    break;
                 }
+                i += 1;
             }
             cuts.push(i);
         }

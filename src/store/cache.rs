@@ -36,7 +36,8 @@ impl BlockCache {
 
     pub(super) fn get(&self, chunk: u64, block: u32) -> Option<Block> {
         let mut set = self.set(chunk, block)?.try_lock().ok()?;
-        let i = set.iter().position(|e| matches!(e, Some((c, b, _)) if (*c, *b) == (chunk, block)))?;
+        let i =
+            set.iter().position(|e| matches!(e, Some((c, b, _)) if (*c, *b) == (chunk, block)))?;
         set.get_mut(..=i)?.rotate_right(1);
         set.first()?.as_ref().map(|(_, _, block)| block.clone())
     }

@@ -67,8 +67,7 @@ impl Config {
     /// [`Error::Unsupported`] for a newer version, [`Error::Corrupt`] for a damaged one.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>> {
         let bad = |why| Error::corrupt("configuration", CONFIG_AT, why);
-        let Some(Ok(header)) =
-            bytes.get(..HEADER).map(bytemuck::try_pod_read_unaligned::<Header>)
+        let Some(Ok(header)) = bytes.get(..HEADER).map(bytemuck::try_pod_read_unaligned::<Header>)
         else {
             return Ok(None);
         };

@@ -8,7 +8,9 @@ use super::record::Record;
 use super::tail::Tail;
 use crate::chunk::{ChunkLayout, Decoder};
 use crate::error::{Error, Result};
-use crate::index::layout::{ChunkEntry, KEY_NONE, RecordEntry, key_bytes, key_from_bytes, key_hash};
+use crate::index::layout::{
+    ChunkEntry, KEY_NONE, RecordEntry, key_bytes, key_from_bytes, key_hash,
+};
 use crate::key::Key;
 use crate::limits::CHUNK_MAX_FOREIGN;
 use crate::wire::{AlignedBuf, checksum, identify, to_usize};
@@ -245,7 +247,12 @@ impl Core {
     }
 
     /// A slice of the map for a record in a stored chunk, its block checked where it lies.
-    fn stored(&self, place: &ChunkPlace, block: u32, inside: Range<usize>) -> Result<Option<Record>> {
+    fn stored(
+        &self,
+        place: &ChunkPlace,
+        block: u32,
+        inside: Range<usize>,
+    ) -> Result<Option<Record>> {
         let range = place.layout.block_range(block);
         let start = place.offset + u64::from(range.start);
         let end = place.offset + u64::from(range.end);
@@ -402,8 +409,7 @@ impl Core {
             return Err(Error::corrupt("chunk", offset, "is shorter than its block starts"));
         }
         let layout = self.io.bytes(offset, prefix, |bytes| {
-            if sums.is_some()
-                && entry.prefix_sum.get() != prefix_sum(self.io.file(), chunk, bytes)
+            if sums.is_some() && entry.prefix_sum.get() != prefix_sum(self.io.file(), chunk, bytes)
             {
                 return Err(Error::corrupt("chunk header", offset, "checksum differs"));
             }

@@ -98,7 +98,10 @@ pub(super) fn flush(
     let mut entries: Vec<RunEntry> =
         tail.hashes().map(|(hash, record)| RunEntry::new(hash, record, false)).collect();
     entries.extend(
-        tail.dead.iter().filter(|d| d.0 != 0).map(|(hash, record)| RunEntry::new(*hash, *record, true)),
+        tail.dead
+            .iter()
+            .filter(|d| d.0 != 0)
+            .map(|(hash, record)| RunEntry::new(*hash, *record, true)),
     );
     if !entries.is_empty() {
         entries.sort_unstable_by_key(RunEntry::order);
@@ -305,7 +308,9 @@ impl<'a> RunWriter<'a> {
         let radix = std::mem::take(&mut self.radix);
         self.bytes(&radix)?;
         let body = (self.written + self.page.len() as u64).next_multiple_of(8);
-        self.bytes(vec![0; to_usize(body - self.written).unwrap_or(0) - self.page.len()].as_slice())?;
+        self.bytes(
+            vec![0; to_usize(body - self.written).unwrap_or(0) - self.page.len()].as_slice(),
+        )?;
         if !self.page.is_empty() {
             self.flush()?;
         }

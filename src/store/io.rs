@@ -63,7 +63,8 @@ impl Io {
         if !self.maps {
             return None;
         }
-        let covers = |map: &Option<Mapping>| map.as_ref().filter(|m| m.len() as u64 >= end).cloned();
+        let covers =
+            |map: &Option<Mapping>| map.as_ref().filter(|m| m.len() as u64 >= end).cloned();
         if let Ok(map) = self.map.read()
             && let Some(m) = covers(&map)
         {
@@ -125,7 +126,7 @@ impl Io {
             drop(pages);
             return Ok(f(&page, false));
         }
-        let page: Arc<[u8]> = self.bytes(offset, len, Arc::from)?;
+        let page: Arc<[u8]> = self.bytes(offset, len, |b| Arc::from(b))?;
         let out = f(&page, true);
         if let Ok(mut pages) = self.pages.try_lock() {
             if pages.len() >= PAGES_KEPT {

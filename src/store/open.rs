@@ -7,12 +7,13 @@ use super::snapshot::Snapshot;
 use super::state::{Opened, State, load, read_config};
 use super::writer::Writer;
 use crate::backend::{
-    Access, Aside, Backend, FileBackend, LockOutcome, MemoryBackend, SliceBackend, WriterLock,
+    Aside, Backend, FileBackend, LockOutcome, MemoryBackend, SliceBackend, WriterLock,
 };
 use crate::error::{Error, Result};
-use crate::frame::{self, SLOT_OFFSETS};
+use crate::frame::{self, SLOT_OFFSETS, TOTALS_OFFSET};
+use crate::index::saved_lookup;
 use crate::index::slot::{Seal, Slot};
-use crate::wire::{U32, U64, checksum};
+use crate::wire::{U32, U64, checksum, identify};
 use std::any::Any;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Deref;
@@ -238,11 +239,7 @@ impl Writer {
         self.usable()?;
         self.guard(|w| {
             let unsealed = w.is_dirty() || w.slot.seal.generation != w.slot.generation;
-            if unsealed && w.seal_is_due() {
-                w.make_seal(true)
-            } else {
-                w.make_commit(true, false)
-            }
+            if unsealed && w.seal_is_due() { w.make_seal(true) } else { w.make_commit(true, false) }
         })
     }
 
@@ -292,14 +289,19 @@ fn newborn(backend: &dyn Backend, options: &StoreOptions) -> Result<()> {
         place.copy_from_slice(&encoded);
     }
     let header_len = bytes.len();
-    let lookup = super::seal::lookup_bytes(options, std::iter::empty())?;
-    bytes.extend(frame::build_trailer(&[("saved_lookup", &lookup)])?);
+    let lookup = super::seal::lookup_chunk(&[])?;
+    bytes.extend(frame::build_trailer(&[(saved_lookup::NAME, &lookup)])?);
     let frame_len = bytes.len() as u64;
-    let totals = frame::patch_totals(frame_len, 0, 0);
-    frame::apply_totals(&mut bytes, &totals);
+    let totals = frame::patch_totals(&bytes, frame_len, 0, 0)?;
+    let at = usize::try_from(TOTALS_OFFSET).unwrap_or(0);
+    if let Some(place) = bytes.get_mut(at..at + totals.len()) {
+        place.copy_from_slice(&totals);
+    }
     let seal = Seal {
         frame_len: frame_len.into(),
-        sum: checksum(bytes.get(header_len..).unwrap_or_default()).into(),
+        sum: (checksum(bytes.get(header_len..).unwrap_or_default())
+            ^ identify(config.file, 0, frame_len))
+        .into(),
         generation: U64::new(1),
         lookup: U64::new(1),
         ..Seal::default()
@@ -338,9 +340,4 @@ impl Store {
     pub fn is_whole(&self) -> bool {
         self.opened() == Opened::Whole
     }
-}
-
-/// How a file is accessed when nothing is said.
-pub(super) const fn default_access() -> Access {
-    Access::Auto
 }

@@ -1,5 +1,6 @@
 //! How a store is made and opened: plain builders, checked once when used.
 
+use crate::backend::Access;
 use crate::chunk::{Codec, Filter, Params};
 use crate::error::{Error, Result};
 use crate::limits::{BLOCK_MAX, BLOCK_MIN, BLOCKS_PER_CHUNK, CHUNK_MAX, CHUNK_MIN};
@@ -99,6 +100,11 @@ pub struct StoreOptions {
     pub cache_bytes: usize,
     /// Whether a seal writes `saved_lookup`.
     pub lookup: Lookup,
+    /// How the file is read: mapped or by calls.
+    pub access: Access,
+    /// Id of a new file; `None` draws one. Given only where the same input is to make the same
+    /// bytes: two files with one id are taken for one.
+    pub file_id: Option<[u8; 16]>,
     /// Name and version of the codec of the records.
     pub record_codec: (String, u32),
 }
@@ -120,6 +126,8 @@ impl Default for StoreOptions {
             commit_interval: Duration::from_secs(5),
             cache_bytes: 32 << 20,
             lookup: Lookup::default(),
+            access: Access::Auto,
+            file_id: None,
             record_codec: ("raw".into(), 1),
         }
     }

@@ -25,10 +25,16 @@ pub(super) struct PageRef {
 }
 
 /// A value that is opened when it is first needed.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Lazy<R, T> {
     pub(super) at: R,
     open: Arc<OnceLock<T>>,
+}
+
+impl<R: Copy, T> Clone for Lazy<R, T> {
+    fn clone(&self) -> Self {
+        Self { at: self.at, open: self.open.clone() }
+    }
 }
 
 impl<R: Copy, T> Lazy<R, T> {
@@ -88,12 +94,7 @@ impl Perm {
 
     /// The record `record`.
     pub(super) fn record(&self, io: &Io, record: u64) -> Result<Option<InLeaf<'_, RecordEntry>>> {
-        let leaf = self.leaf_for(
-            io,
-            record,
-            |p| p.first_record.get(),
-            |l| l.first_record.get(),
-        )?;
+        let leaf = self.leaf_for(io, record, |p| p.first_record.get(), |l| l.first_record.get())?;
         let Some(leaf) = leaf else { return Ok(None) };
         let i = record - leaf.at.first_record.get();
         if i >= u64::from(leaf.at.records.get()) {
@@ -107,8 +108,7 @@ impl Perm {
     pub(super) fn chunk(&self, io: &Io, chunk: u64) -> Result<Option<InLeaf<'_, ChunkEntry>>> {
         // A leaf without chunks has the first chunk of its successor; the last leaf that does
         // not begin above the wanted chunk is then the one that holds it.
-        let leaf =
-            self.leaf_for(io, chunk, |p| p.first_chunk.get(), |l| l.first_chunk.get())?;
+        let leaf = self.leaf_for(io, chunk, |p| p.first_chunk.get(), |l| l.first_chunk.get())?;
         let Some(leaf) = leaf else { return Ok(None) };
         let i = chunk - leaf.at.first_chunk.get();
         if i < u64::from(leaf.at.chunks.get()) {
@@ -153,7 +153,8 @@ impl Perm {
     pub(super) fn dead(&self, io: &Io) -> Result<Vec<u64>> {
         let mut out = Vec::new();
         for run in &self.dead_runs {
-            let seg = run.get(|at| Segment::open(io, &at.segment, DEAD_MAGIC, "list of deleted records"))?;
+            let seg = run
+                .get(|at| Segment::open(io, &at.segment, DEAD_MAGIC, "list of deleted records"))?;
             let count = to_usize(run.at.count.get()).unwrap_or(usize::MAX);
             out.extend(seg.list::<U64>(io, 64, count)?.into_iter().map(U64::get));
         }
@@ -243,7 +244,11 @@ pub(super) fn segment<'a>(io: &Io, leaf: &'a Leaf) -> Result<&'a Segment> {
             || header.first_chunk != at.first_chunk
             || end.next_multiple_of(8) != seg.len()
         {
-            return Err(Error::corrupt("index leaf", at.segment.offset.get(), "disagrees with the directory"));
+            return Err(Error::corrupt(
+                "index leaf",
+                at.segment.offset.get(),
+                "disagrees with the directory",
+            ));
         }
         Ok(seg)
     })
@@ -268,7 +273,11 @@ pub(super) fn run_segment<'a>(io: &Io, run: &'a Run) -> Result<&'a Segment> {
             || bits > 32
             || (radix_at(count) + ((1 << bits) + 1) * 4).next_multiple_of(8) != seg.len()
         {
-            return Err(Error::corrupt("run of keys", at.segment.offset.get(), "disagrees with the root"));
+            return Err(Error::corrupt(
+                "run of keys",
+                at.segment.offset.get(),
+                "disagrees with the root",
+            ));
         }
         Ok(seg)
     })
@@ -288,7 +297,11 @@ fn run_entries(io: &Io, run: &Run, hash: u64) -> Result<Vec<RunEntry>> {
     let bounds: [U32; 2] = seg.get(io, radix_at(count) + slot * 4)?;
     let [first, end] = bounds.map(|b| b.get() as usize);
     if first > end || end > count {
-        return Err(Error::corrupt("run of keys", run.at.segment.offset.get(), "table out of order"));
+        return Err(Error::corrupt(
+            "run of keys",
+            run.at.segment.offset.get(),
+            "table out of order",
+        ));
     }
     let wanted = hash >> 16 << 16;
     // A bucket holds about 16 entries; read them in small steps so that a bad table cannot

@@ -1,26 +1,39 @@
 //! Sealing: bringing the Blosc2 frame up to a commit, for other programs (see
 //! `docs/format.md`, «Seal»).
 
-use super::options::{Lookup, StoreOptions};
+use super::options::Lookup;
 use super::perm::leaf_content;
 use super::writer::Writer;
 use crate::backend::Backend;
+use crate::chunk::{Compressor, Filter, Params};
 use crate::error::{Error, Result};
-use crate::frame;
+use crate::frame::{self, HEADER_LEN, TOTALS_OFFSET};
 use crate::index::layout::{KEY_NONE, key_from_bytes};
 use crate::index::saved_lookup;
 use crate::index::slot::{Seal, Slot};
 use crate::key::Key;
-use crate::limits::LOOKUP_RECORDS;
+use crate::limits::{BLOCK_MAX, LOOKUP_MAX, LOOKUP_RECORDS};
 use crate::wire::{U32, U64, checksum, identify};
 
-/// The content of `saved_lookup` for these records.
-pub(super) fn lookup_bytes(
-    options: &StoreOptions,
-    records: impl Iterator<Item = (Key, u64, u64)>,
-) -> Result<Vec<u8>> {
-    let _ = options;
-    saved_lookup::encode(records)
+/// Length of the frame header as it counts in places.
+const HEADER: u64 = HEADER_LEN as u64;
+
+/// The metalayer `saved_lookup` that names these records: a Blosc2 chunk with the table.
+pub(super) fn lookup_chunk(records: &[(Key, u64, u64)]) -> Result<Vec<u8>> {
+    let entries = records.iter().map(|(key, start, end)| (key, *start, *end));
+    let table = saved_lookup::encode(records.len(), entries)?;
+    let params = Params {
+        codec: Some(crate::chunk::Codec::Zstd),
+        level: 1,
+        filter: Filter::None,
+        typesize: 1,
+    };
+    let mut out = Vec::new();
+    let len = u32::try_from(table.len()).unwrap_or(u32::MAX);
+    let most = u32::try_from(LOOKUP_MAX).unwrap_or(u32::MAX);
+    let mut compressor = Compressor::new(params, len.min(BLOCK_MAX))?;
+    compressor.compress_bounded(&table, most, most / BLOCK_MAX + 1, &mut out)?;
+    Ok(out)
 }
 
 impl Writer {
@@ -32,6 +45,10 @@ impl Writer {
         }
         let generation = self.slot.generation.get() + 1;
         let before = self.slot.seal;
+        if self.core.ids() > 0 && self.core.tail.chunks_end() == 0 && self.core.open.block == 0 {
+            // Only empty records so far: they too need a frame whose trailer can move.
+            self.open_chunk(0)?;
+        }
         self.write_base()?;
         self.flush_tail()?;
         // What the log held is in the root and the base chunk now.
@@ -51,13 +68,15 @@ impl Writer {
             frame_len: frame.frame_len.into(),
             nbytes: frame.nbytes.into(),
             cbytes: frame.cbytes.into(),
-            sum: (frame.sum ^ identify(file, generation, frame.frame_len)).into(),
+            sum: (frame.sum ^ identify(file, 0, frame.frame_len)).into(),
             generation: generation.into(),
             records: self.core.live().into(),
             lookup: u64::from(lookup).into(),
             root,
         };
-        let left = before.frame_len.get().saturating_sub(frame::HEADER_LEN_U64 + before.cbytes.get());
+        let moved = frame.frame_len != before.frame_len.get();
+        let left = before.frame_len.get().saturating_sub(HEADER + before.cbytes.get());
+        let left = if moved { left } else { 0 };
         self.space.garbage += left;
         let slot = Slot {
             root,
@@ -75,53 +94,57 @@ impl Writer {
 
     /// Writes the fields of the frame header that the newest seal names.
     pub(super) fn write_header(&self) -> Result<()> {
-        let seal = &self.slot.seal;
-        let signed = |n: u64| {
-            i64::try_from(n).map_err(|_| Error::Limit {
-                what: "bytes of a frame",
-                asked: n,
-                max: i64::MAX.cast_unsigned(),
-            })
-        };
-        let totals = frame::patch_totals(
-            seal.frame_len.get(),
-            signed(seal.nbytes.get())?,
-            signed(seal.cbytes.get())?,
-        );
-        self.core.io.write(frame::TOTALS_AT, &totals)?;
+        let (_, right) = self.totals()?;
+        self.core.io.write(TOTALS_OFFSET, &right)?;
         self.sync()
     }
 
-    /// Writes offsets chunk and trailer past everything.
+    /// The changeable fields of the frame header, as they are and as the newest seal wants them.
+    fn totals(&self) -> Result<([u8; 31], [u8; 31])> {
+        let seal = &self.slot.seal;
+        let mut head = [0; 47];
+        self.core.io.backend().read_at(0, &mut head)?;
+        let right =
+            frame::patch_totals(&head, seal.frame_len.get(), seal.nbytes.get(), seal.cbytes.get())?;
+        let now = head.last_chunk().copied().unwrap_or([0; 31]);
+        Ok((now, right))
+    }
+
+    /// Writes offsets chunk and trailer past everything. A frame without chunks keeps the
+    /// trailer with which it was born: its place is fixed, right behind the header.
     fn frame_end(&mut self) -> Result<FrameEnd> {
+        if self.core.tail.chunks_end() == 0 && self.base.is_none() {
+            let seal = &self.slot.seal;
+            return Ok(FrameEnd {
+                frame_len: seal.frame_len.get(),
+                nbytes: 0,
+                cbytes: 0,
+                sum: seal.sum.get() ^ identify(self.core.io.file(), 0, seal.frame_len.get()),
+                lookup: true,
+            });
+        }
         let mut offsets = Vec::new();
         for leaf in self.core.perm.all_leaves(&self.core.io)? {
             if leaf.at.chunks.get() > 0 {
                 let content = leaf_content(&self.core.io, leaf)?;
-                offsets.extend(content.chunks.iter().map(|c| c.offset.get()));
+                offsets
+                    .extend(content.chunks.iter().map(|c| c.offset.get().saturating_sub(HEADER)));
             }
         }
-        offsets.extend(self.base.iter().map(|b| b.entry.offset.get()));
+        offsets.extend(self.base.iter().map(|b| b.entry.offset.get().saturating_sub(HEADER)));
         let (lookup, content) = self.lookup()?;
         let mut metalayers: Vec<(&str, &[u8])> = Vec::new();
         if lookup {
-            metalayers.push(("saved_lookup", &content));
+            metalayers.push((saved_lookup::NAME, &content));
         }
-        let mut bytes =
-            if offsets.is_empty() { Vec::new() } else { frame::encode_offsets(&offsets)? };
+        let mut bytes = frame::encode_offsets(&offsets)?;
         bytes.extend(frame::build_trailer(&metalayers)?);
-        let at = if offsets.is_empty() {
-            // A frame without chunks has its trailer right behind the header; that place is
-            // taken as soon as something was written, and then still holds the first one.
-            self.space.take(bytes.len() as u64)
-        } else {
-            self.space.take(bytes.len() as u64)
-        };
+        let at = self.space.take(bytes.len() as u64);
         self.core.io.write(at, &bytes)?;
         Ok(FrameEnd {
             frame_len: self.space.end,
             nbytes: offsets.len() as u64 * self.core.chunk_size,
-            cbytes: at - frame::HEADER_LEN_U64,
+            cbytes: at - HEADER,
             sum: checksum(&bytes),
             lookup,
         })
@@ -157,7 +180,7 @@ impl Writer {
         if nameless {
             return Ok((false, Vec::new()));
         }
-        match lookup_bytes(&self.options, records.into_iter()) {
+        match lookup_chunk(&records) {
             Ok(content) => Ok((true, content)),
             Err(Error::Limit { .. }) if self.options.lookup == Lookup::Auto => {
                 Ok((false, Vec::new()))
@@ -170,14 +193,7 @@ impl Writer {
     /// header was not written, and seals what was left unsealed.
     pub(super) fn settle(&mut self) -> Result<()> {
         let seal = self.slot.seal;
-        let backend = self.core.io.backend();
-        let mut now = [0; 31];
-        backend.read_at(frame::TOTALS_AT, &mut now)?;
-        let right = frame::patch_totals(
-            seal.frame_len.get(),
-            seal.nbytes.get().cast_signed(),
-            seal.cbytes.get().cast_signed(),
-        );
+        let (now, right) = self.totals()?;
         if now != right && self.seal_is_intact()? {
             self.write_header()?;
         }
@@ -196,15 +212,14 @@ impl Writer {
 
 /// Whether offsets chunk and trailer of a seal are as they were written.
 pub(super) fn seal_is_intact(backend: &dyn Backend, file: [u8; 16], seal: &Seal) -> Result<bool> {
-    let at = frame::HEADER_LEN_U64 + seal.cbytes.get();
+    let at = HEADER + seal.cbytes.get();
     let end = seal.frame_len.get();
     if end > backend.len()? || at > end {
         return Ok(false);
     }
     let mut bytes = vec![0; usize::try_from(end - at).unwrap_or(0)];
     backend.read_at(at, &mut bytes)?;
-    let generation = seal.generation.get();
-    Ok(checksum(&bytes) ^ identify(file, generation, end) == seal.sum.get())
+    Ok(checksum(&bytes) ^ identify(file, 0, end) == seal.sum.get())
 }
 
 struct FrameEnd {

@@ -61,7 +61,11 @@ impl Segment {
     }
 
     /// One plain structure at byte `at` of the body.
-    pub(super) fn get<T: AnyBitPattern + bytemuck::NoUninit>(&self, io: &Io, at: usize) -> Result<T> {
+    pub(super) fn get<T: AnyBitPattern + bytemuck::NoUninit>(
+        &self,
+        io: &Io,
+        at: usize,
+    ) -> Result<T> {
         let mut out = <T as Zeroable>::zeroed();
         self.read(io, at, bytemuck::bytes_of_mut(&mut out))?;
         Ok(out)
@@ -76,7 +80,11 @@ impl Segment {
     ) -> Result<Vec<T>> {
         let bytes = count.checked_mul(size_of::<T>()).filter(|n| *n <= self.body);
         if bytes.is_none() {
-            return Err(Error::corrupt(self.part, self.offset, "a list is longer than its segment"));
+            return Err(Error::corrupt(
+                self.part,
+                self.offset,
+                "a list is longer than its segment",
+            ));
         }
         let mut out = vec![<T as Zeroable>::zeroed(); count];
         self.read(io, at, bytemuck::cast_slice_mut(&mut out))?;

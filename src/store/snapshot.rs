@@ -188,8 +188,7 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::get`], for the first ordinal that fails.
     pub fn get_batch_at(&self, ordinals: &[u64]) -> Result<Batch> {
-        let entries =
-            ordinals.iter().map(|o| self.entry(*o)).collect::<Result<Vec<_>>>()?;
+        let entries = ordinals.iter().map(|o| self.entry(*o)).collect::<Result<Vec<_>>>()?;
         self.core().batch(&entries)
     }
 

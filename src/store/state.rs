@@ -10,7 +10,7 @@ use crate::backend::Backend;
 use crate::chunk::ChunkLayout;
 use crate::error::{Error, Result};
 use crate::frame::SLOT_OFFSETS;
-use crate::index::layout::{key_hash, KEY_NONE};
+use crate::index::layout::{KEY_NONE, key_hash};
 use crate::index::log;
 use crate::index::slot::{SLOT_LEN, Slot};
 use crate::wire::{AlignedBuf, U32, U64, to_usize};
@@ -152,14 +152,18 @@ fn load_sealed(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) 
 fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) -> Result<State> {
     let io = Io::new(backend.clone(), slot.file)?;
     if slot.end.get() > io.len() {
-        return Err(Error::corrupt("file", io.len(), "ends before the last commit does; it was cut short"));
+        return Err(Error::corrupt(
+            "file",
+            io.len(),
+            "ends before the last commit does; it was cut short",
+        ));
     }
     let root = Root::read(&io, &slot.root)?;
     let log_len = to_usize(slot.log_len.get()).unwrap_or(usize::MAX);
     if slot.log.get().checked_add(slot.log_len.get()).is_none_or(|end| end > io.len()) {
         return Err(Error::corrupt("log", slot.log.get(), "reaches past the end of the file"));
     }
-    let bytes: Arc<[u8]> = io.bytes(slot.log.get(), log_len, Arc::from)?;
+    let bytes: Arc<[u8]> = io.bytes(slot.log.get(), log_len, |b| Arc::from(b))?;
     let chunk_size = u64::from(options.chunk());
     let mut core = Core {
         io,
@@ -224,8 +228,7 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
     for e in entry.records {
         let at = e.key_at.get() as usize;
         let key = entry.keys.get(at..at.checked_add(usize::from(e.key_len.get()))?)?;
-        let named = (e.key_kind != KEY_NONE)
-            .then(|| (e.key_kind, key, key_hash(e.key_kind, key)));
+        let named = (e.key_kind != KEY_NONE).then(|| (e.key_kind, key, key_hash(e.key_kind, key)));
         tail.push(e.start.get(), e.len.get(), e.sites.get(), named).ok()?;
         core.totals.record_bytes += u64::from(e.len.get());
     }

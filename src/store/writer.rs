@@ -238,7 +238,7 @@ impl Writer {
         }
     }
 
-    fn open_chunk(&mut self, number: u64) -> Result<()> {
+    pub(super) fn open_chunk(&mut self, number: u64) -> Result<()> {
         let expected = self.core.tail.chunks_end() + self.core.waiting.len() as u64;
         if number != expected {
             return Err(Error::corrupt("chunk table", number, "a chunk would be left out"));
@@ -279,10 +279,10 @@ impl Writer {
         let Some(finished) = self.pool.take(chunk, wait) else { return Ok(false) };
         let finished = finished?;
         let entry = self.write_chunk(&finished)?;
-        self.core.tail.chunks.push(ChunkEntry {
-            first_sum: sum_index(self.core.tail.sums.len())?,
-            ..entry
-        });
+        self.core
+            .tail
+            .chunks
+            .push(ChunkEntry { first_sum: sum_index(self.core.tail.sums.len())?, ..entry });
         self.core.tail.sums.extend_from_slice(&finished.sums);
         self.core.waiting.remove(&chunk);
         self.pool.recycle(finished.bytes);

@@ -31,13 +31,8 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Medium,
-        Self::NoSpace,
-        Self::ShortWrite,
-        Self::ShortRead,
-        Self::Sync,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Medium, Self::NoSpace, Self::ShortWrite, Self::ShortRead, Self::Sync];
 }
 
 /// A backend in memory that fails one call, or all from that one on.
@@ -72,20 +67,8 @@ impl FailingBackend {
         let live = MemoryBackend::from_bytes(bytes.clone());
         let durable = MemoryBackend::from_bytes(bytes);
         let rng = Seeded::new(seed);
-        let state = State {
-            durable,
-            dirty: BTreeSet::new(),
-            calls: 0,
-            fired: false,
-            rng,
-        };
-        Self {
-            fault,
-            call,
-            for_ever,
-            live,
-            state: Mutex::new(state),
-        }
+        let state = State { durable, dirty: BTreeSet::new(), calls: 0, fired: false, rng };
+        Self { fault, call, for_ever, live, state: Mutex::new(state) }
     }
 
     /// Whether a call has failed.
@@ -130,19 +113,14 @@ impl FailingBackend {
 
     /// The error of a write or change of length.
     fn refusal(&self) -> io::Error {
-        if self.fault == Fault::Medium {
-            medium()
-        } else {
-            no_space()
-        }
+        if self.fault == Fault::Medium { medium() } else { no_space() }
     }
 }
 
 impl State {
     fn touch(&mut self, start: u64, end: u64) {
         if start < end {
-            self.dirty
-                .extend(start / PAGE as u64..=(end - 1) / PAGE as u64);
+            self.dirty.extend(start / PAGE as u64..=(end - 1) / PAGE as u64);
         }
     }
 }
@@ -200,19 +178,13 @@ impl Backend for FailingBackend {
             (true, Fault::ShortWrite) => state.rng.below(data.len() as u64 + 1),
             (true, _) => 0,
         };
-        let data = to_usize(landed)
-            .and_then(|landed| data.get(..landed))
-            .unwrap_or(data);
+        let data = to_usize(landed).and_then(|landed| data.get(..landed)).unwrap_or(data);
         let old_end = self.live.len()?;
         self.live.write_at(offset, data)?;
         if !data.is_empty() {
             state.touch(offset.min(old_end), offset.saturating_add(landed));
         }
-        if fails {
-            Err(Error::io_at("write", offset, self.refusal()))
-        } else {
-            Ok(())
-        }
+        if fails { Err(Error::io_at("write", offset, self.refusal())) } else { Ok(()) }
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
@@ -243,11 +215,7 @@ impl Backend for FailingBackend {
                 copy_page(&state.durable, &self.live, page)?;
             }
         }
-        if fails {
-            Err(Error::io("sync", medium()))
-        } else {
-            Ok(())
-        }
+        if fails { Err(Error::io("sync", medium())) } else { Ok(()) }
     }
 
     fn map(&self, len: u64) -> Result<Option<Mapping>> {
@@ -302,15 +270,11 @@ mod tests {
 
     #[test]
     fn errors_are_those_of_the_system() {
-        let full = failing(Fault::NoSpace, 0, false, 0)
-            .write_at(0, b"x")
-            .unwrap_err();
+        let full = failing(Fault::NoSpace, 0, false, 0).write_at(0, b"x").unwrap_err();
         assert!(
             matches!(&full, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
         );
-        let cut = failing(Fault::ShortRead, 0, false, 0)
-            .read_at(7, &mut [0])
-            .unwrap_err();
+        let cut = failing(Fault::ShortRead, 0, false, 0).read_at(7, &mut [0]).unwrap_err();
         assert!(matches!(cut, Error::Corrupt(c) if c.part == "file" && c.offset == 7));
     }
 

@@ -50,11 +50,7 @@ impl RecordingBackend {
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         let memory = MemoryBackend::from_bytes(bytes.clone());
-        Self {
-            start: bytes,
-            memory,
-            log: Mutex::default(),
-        }
+        Self { start: bytes, memory, log: Mutex::default() }
     }
 
     /// How many calls were logged.
@@ -88,15 +84,10 @@ impl RecordingBackend {
         let at_op = at_op.min(log.len());
         let (begun, _) = log.split_at((at_op + 1).min(log.len()));
         let (before, _) = log.split_at(at_op);
-        let synced = before
-            .iter()
-            .rposition(|op| *op == Op::Sync)
-            .map_or(0, |last| last + 1);
+        let synced = before.iter().rposition(|op| *op == Op::Sync).map_or(0, |last| last + 1);
         let (durable, _) = before.split_at(synced);
         let mut image = self.start.clone();
-        durable
-            .iter()
-            .for_each(|op| apply(&mut image, op, usize::MAX));
+        durable.iter().for_each(|op| apply(&mut image, op, usize::MAX));
 
         let mut rng = Seeded::new(seed);
         let [none, few, half, most, all] = [0, 1, 4, 7, 8];
@@ -137,9 +128,7 @@ impl RecordingBackend {
     pub fn kill_image(&self, at_op: usize, part: usize) -> Vec<u8> {
         let log = self.log();
         let mut image = self.start.clone();
-        log.iter()
-            .take(at_op)
-            .for_each(|op| apply(&mut image, op, usize::MAX));
+        log.iter().take(at_op).for_each(|op| apply(&mut image, op, usize::MAX));
         if let Some(write @ Op::Write { .. }) = log.get(at_op) {
             apply(&mut image, write, part);
         }
@@ -180,9 +169,7 @@ fn put(image: &mut Vec<u8>, place: usize, data: &[u8]) {
 fn sectors(place: usize, data: &[u8]) -> impl Iterator<Item = &[u8]> {
     let first = (SECTOR - place % SECTOR).min(data.len());
     let (head, rest) = data.split_at(first);
-    std::iter::once(head)
-        .chain(rest.chunks(SECTOR))
-        .filter(|piece| !piece.is_empty())
+    std::iter::once(head).chain(rest.chunks(SECTOR)).filter(|piece| !piece.is_empty())
 }
 
 fn pick_length(rng: &mut Seeded, lengths: &[usize]) -> usize {
@@ -193,10 +180,7 @@ fn pick_length(rng: &mut Seeded, lengths: &[usize]) -> usize {
     match rng.below(4) {
         0 => old,
         1 => new,
-        2 => lengths
-            .get(at(rng.below(lengths.len() as u64)))
-            .copied()
-            .unwrap_or(new),
+        2 => lengths.get(at(rng.below(lengths.len() as u64))).copied().unwrap_or(new),
         _ => {
             let between = least + at(rng.below((most - least) as u64 + 1));
             (between - between % SECTOR).max(least)
@@ -218,10 +202,7 @@ impl Backend for RecordingBackend {
         let mut log = self.log();
         self.memory.write_at(offset, data)?;
         if !data.is_empty() {
-            log.push(Op::Write {
-                offset,
-                data: data.to_vec(),
-            });
+            log.push(Op::Write { offset, data: data.to_vec() });
         }
         Ok(())
     }
@@ -274,10 +255,7 @@ mod tests {
             let image = backend.crash_image(4, seed);
             assert!((1000..=3700).contains(&image.len()));
             assert!(image[100..700].iter().all(|b| *b == 1));
-            assert!(
-                image[..100].iter().all(|b| *b == image[0]),
-                "a sector is whole or not there"
-            );
+            assert!(image[..100].iter().all(|b| *b == image[0]), "a sector is whole or not there");
             assert!(image[700..1000].iter().all(|b| [1, 2].contains(b)));
             assert!(image[1000..].iter().all(|b| [0, 2].contains(b)));
             assert_eq!(image, backend.crash_image(4, seed));
@@ -289,34 +267,18 @@ mod tests {
         let backend = recorded();
         let images: HashSet<_> = (0..4000).map(|seed| backend.crash_image(4, seed)).collect();
         let lengths: HashSet<_> = images.iter().map(Vec::len).collect();
-        assert_eq!(
-            lengths,
-            HashSet::from([1000, 1024, 1536, 2048, 2560, 3072, 3584, 3700])
-        );
+        assert_eq!(lengths, HashSet::from([1000, 1024, 1536, 2048, 2560, 3072, 3584, 3700]));
         assert!(images.contains(&backend.to_bytes()), "everything made it");
         assert!(images.contains(&vec![1; 1000]), "nothing made it");
-        assert!(
-            images.iter().any(|i| i[0] == 3 && i[700] == 1),
-            "the last write alone"
-        );
-        assert!(
-            images
-                .iter()
-                .any(|i| i.len() == 3700 && i[1536] == 0 && i[3699] == 2),
-            "a hole"
-        );
+        assert!(images.iter().any(|i| i[0] == 3 && i[700] == 1), "the last write alone");
+        assert!(images.iter().any(|i| i.len() == 3700 && i[1536] == 0 && i[3699] == 2), "a hole");
     }
 
     #[test]
     fn a_cut_during_a_call_may_leave_all_of_it_but_nothing_later() {
         let backend = recorded();
         for seed in 0..500 {
-            assert!(
-                backend
-                    .crash_image(0, seed)
-                    .iter()
-                    .all(|b| [0, 1].contains(b))
-            );
+            assert!(backend.crash_image(0, seed).iter().all(|b| [0, 1].contains(b)));
             assert!(!backend.crash_image(2, seed).contains(&3));
             // The sync is under way: it promises nothing yet.
             assert!(backend.crash_image(1, seed).len() <= 1000);

@@ -8,11 +8,7 @@ use crate::{Error, Result, limits};
 pub(super) fn check(frame: &MdFrameRef<'_>) -> Result<()> {
     let n = frame.nsites;
     if i32::try_from(n).is_err() {
-        return Err(Error::Limit {
-            what: "number of sites",
-            asked: n as u64,
-            max: (1 << 31) - 1,
-        });
+        return Err(Error::Limit { what: "number of sites", asked: n as u64, max: (1 << 31) - 1 });
     }
     // The product fits: n is below 2^31, and usize has 64 bits or the memory ended before.
     let per_site = [
@@ -43,10 +39,7 @@ pub(super) fn check(frame: &MdFrameRef<'_>) -> Result<()> {
             format!("precision is {precision:?}, but must be positive and finite"),
         ));
     }
-    let properties = frame
-        .atom_properties
-        .len()
-        .saturating_add(frame.frame_properties.len());
+    let properties = frame.atom_properties.len().saturating_add(frame.frame_properties.len());
     if properties > limits::PROPERTIES_MAX {
         return Err(Error::Limit {
             what: "number of extra properties",
@@ -62,10 +55,7 @@ fn check_properties(scope: &str, properties: &[PropertyView<'_>], times: usize) 
     for (i, property) in properties.iter().enumerate() {
         let name = property.name;
         if properties.iter().take(i).any(|other| other.name == name) {
-            return Err(Error::codec(
-                NAME,
-                format!("two {scope} properties are named {name:?}"),
-            ));
+            return Err(Error::codec(NAME, format!("two {scope} properties are named {name:?}")));
         }
         let shape = property.shape;
         if shape.len() > limits::ARRAY_AXES {
@@ -78,9 +68,7 @@ fn check_properties(scope: &str, properties: &[PropertyView<'_>], times: usize) 
         let expected = if times == 0 || shape.contains(&0) {
             Some(0)
         } else {
-            shape
-                .iter()
-                .try_fold(times, |n, &axis| n.checked_mul(usize::try_from(axis).ok()?))
+            shape.iter().try_fold(times, |n, &axis| n.checked_mul(usize::try_from(axis).ok()?))
         };
         let len = property.values.len();
         if expected != Some(len) {

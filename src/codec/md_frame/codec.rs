@@ -97,12 +97,7 @@ impl AnyCodec for MdFrameCodec {
         real(&mut json, "positions", &three, f.positions)?;
         real(&mut json, "velocities", &three, f.velocities)?;
         real(&mut json, "forces", &three, f.forces)?;
-        properties(
-            &mut json,
-            "atom_properties",
-            &f.atom_properties,
-            Some(f.nsites),
-        )?;
+        properties(&mut json, "atom_properties", &f.atom_properties, Some(f.nsites))?;
         properties(&mut json, "frame_properties", &f.frame_properties, None)?;
         json.close('}')
     }
@@ -118,9 +113,7 @@ fn real(
     shape: &[usize],
     values: Option<RealView<'_>>,
 ) -> Result<()> {
-    values.map_or(Ok(()), |values| {
-        array(json, key, shape, ValuesView::Real(values))
-    })
+    values.map_or(Ok(()), |values| array(json, key, shape, ValuesView::Real(values)))
 }
 
 fn array(json: &mut Json<'_>, key: &str, shape: &[usize], values: ValuesView<'_>) -> Result<()> {
@@ -168,10 +161,7 @@ fn properties(
     for property in list {
         json.open('{')?;
         json.key("name")?.text(property.name)?;
-        let axes = property
-            .shape
-            .iter()
-            .map(|&n| usize::try_from(n).unwrap_or(usize::MAX));
+        let axes = property.shape.iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX));
         body(json, nsites.into_iter().chain(axes), property.values)?;
         json.close('}')?;
     }

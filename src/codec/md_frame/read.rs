@@ -38,12 +38,7 @@ impl<'a> MdFrameView<'a> {
         };
         let wire = root_with_opts::<Wire<'a>>(&options, bytes).map_err(|why| {
             let why = why.to_string();
-            let why = why
-                .trim()
-                .lines()
-                .map(str::trim)
-                .collect::<Vec<_>>()
-                .join("; ");
+            let why = why.trim().lines().map(str::trim).collect::<Vec<_>>().join("; ");
             bad(format!("the record is no frame: {why}"))
         })?;
         let frame = plain(wire)?;
@@ -230,10 +225,7 @@ fn real<'a>(
 fn properties<'a>(
     list: Option<Vector<'a, ForwardsUOffset<WireProperty<'a>>>>,
 ) -> Result<Vec<PropertyView<'a>>> {
-    list.into_iter()
-        .flat_map(|list| list.iter())
-        .map(property)
-        .collect()
+    list.into_iter().flat_map(|list| list.iter()).map(property).collect()
 }
 
 fn property(wire: WireProperty<'_>) -> Result<PropertyView<'_>> {
@@ -247,9 +239,7 @@ fn property(wire: WireProperty<'_>) -> Result<PropertyView<'_>> {
         wire.truths().is_some(),
     ];
     if kinds.into_iter().filter(|&present| present).count() != 1 {
-        return Err(bad(format!(
-            "property {name:?} does not have values of one kind"
-        )));
+        return Err(bad(format!("property {name:?} does not have values of one kind")));
     }
     let values = if let Some(v) = wire.ints() {
         ValuesView::I32(slice(name, v)?)
@@ -264,9 +254,5 @@ fn property(wire: WireProperty<'_>) -> Result<PropertyView<'_>> {
         ValuesView::Real(values.ok_or_else(|| bad(format!("property {name:?} has no values")))?)
     };
     let shape = wire.shape().map_or(Ok(&[][..]), |v| slice("shape", v))?;
-    Ok(PropertyView {
-        name,
-        shape,
-        values,
-    })
+    Ok(PropertyView { name, shape, values })
 }

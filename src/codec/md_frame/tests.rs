@@ -12,10 +12,7 @@ type Builder = FlatBufferBuilder<'static>;
 /// The record that the builder makes of the fields that `fill` sets, in a frame of two sites.
 fn built(fill: impl FnOnce(&mut Builder, &mut MdFrameArgs<'static>)) -> AlignedBuf {
     let mut builder = Builder::new();
-    let mut args = MdFrameArgs {
-        nsites: 2,
-        ..MdFrameArgs::default()
-    };
+    let mut args = MdFrameArgs { nsites: 2, ..MdFrameArgs::default() };
     fill(&mut builder, &mut args);
     let root = Wire::create(&mut builder, &args);
     builder.finish(root, None);
@@ -31,14 +28,7 @@ fn why(record: &[u8]) -> String {
 fn property(b: &mut Builder, name: &str, values: usize) -> WIPOffset<md::Property<'static>> {
     let name = Some(b.create_string(name));
     let ints = Some(b.create_vector(&vec![1i32; values]));
-    md::Property::create(
-        b,
-        &PropertyArgs {
-            name,
-            ints,
-            ..PropertyArgs::default()
-        },
-    )
+    md::Property::create(b, &PropertyArgs { name, ints, ..PropertyArgs::default() })
 }
 
 #[test]
@@ -72,14 +62,10 @@ fn values_lie_at_multiples_of_their_size_from_the_start_of_the_record() {
         });
         // What was in the buffer before must not shift the arrays.
         let mut out = vec![0; 3];
-        MdFrameCodec
-            .encode_ref(MdFrameView::new(&record).unwrap().fields(), &mut out)
-            .unwrap();
+        MdFrameCodec.encode_ref(MdFrameView::new(&record).unwrap().fields(), &mut out).unwrap();
         let record = AlignedBuf::copy_of(&out[3..]);
         let view = MdFrameView::new(&record).unwrap();
-        let Some(RealView::F64(masses)) = view.masses() else {
-            panic!("masses were narrowed")
-        };
+        let Some(RealView::F64(masses)) = view.masses() else { panic!("masses were narrowed") };
         assert_eq!((masses.as_ptr().addr() - record.as_ptr().addr()) % 8, 0);
         let types = view.types().unwrap();
         assert_eq!((types.as_ptr().addr() - record.as_ptr().addr()) % 4, 0);
@@ -135,13 +121,7 @@ fn values_that_mean_nothing_are_refused() {
 fn a_property_has_one_kind_of_values_and_a_name_of_its_own() {
     let none = built(|b, args| {
         let name = Some(b.create_string("a"));
-        let list = [md::Property::create(
-            b,
-            &PropertyArgs {
-                name,
-                ..PropertyArgs::default()
-            },
-        )];
+        let list = [md::Property::create(b, &PropertyArgs { name, ..PropertyArgs::default() })];
         args.frame_properties = Some(b.create_vector(&list));
     });
     assert!(why(&none).contains("one kind"));
@@ -149,12 +129,7 @@ fn a_property_has_one_kind_of_values_and_a_name_of_its_own() {
         let name = Some(b.create_string("a"));
         let ints = Some(b.create_vector(&[1i32]));
         let truths = Some(b.create_vector(&[1u8]));
-        let both = PropertyArgs {
-            name,
-            ints,
-            truths,
-            ..PropertyArgs::default()
-        };
+        let both = PropertyArgs { name, ints, truths, ..PropertyArgs::default() };
         let list = [md::Property::create(b, &both)];
         args.frame_properties = Some(b.create_vector(&list));
     });
@@ -162,11 +137,7 @@ fn a_property_has_one_kind_of_values_and_a_name_of_its_own() {
     let truth = built(|b, args| {
         let name = Some(b.create_string("a"));
         let truths = Some(b.create_vector(&[2u8]));
-        let args_of = PropertyArgs {
-            name,
-            truths,
-            ..PropertyArgs::default()
-        };
+        let args_of = PropertyArgs { name, truths, ..PropertyArgs::default() };
         let list = [md::Property::create(b, &args_of)];
         args.frame_properties = Some(b.create_vector(&list));
     });
@@ -187,31 +158,13 @@ fn properties_are_bounded_in_number() {
         })
     };
     let at = with(limits::PROPERTIES_MAX);
-    assert_eq!(
-        MdFrameView::new(&at).unwrap().frame_properties().len(),
-        limits::PROPERTIES_MAX
-    );
+    assert_eq!(MdFrameView::new(&at).unwrap().frame_properties().len(), limits::PROPERTIES_MAX);
     let past = MdFrameView::new(&with(limits::PROPERTIES_MAX + 1)).unwrap_err();
-    assert!(
-        matches!(
-            past,
-            Error::Limit {
-                asked: 257,
-                max: 256,
-                ..
-            }
-        ),
-        "{past}"
-    );
+    assert!(matches!(past, Error::Limit { asked: 257, max: 256, .. }), "{past}");
     let mut frame: MdFrame = MdFrameView::new(&at).unwrap().to_owned();
     let mut out = vec![9];
-    frame
-        .atom_properties
-        .push(frame.frame_properties[0].clone());
-    assert!(matches!(
-        MdFrameCodec.encode(&frame, &mut out),
-        Err(Error::Limit { .. })
-    ));
+    frame.atom_properties.push(frame.frame_properties[0].clone());
+    assert!(matches!(MdFrameCodec.encode(&frame, &mut out), Err(Error::Limit { .. })));
     assert_eq!(out, [9]);
 }
 
@@ -226,11 +179,7 @@ fn parts_that_are_shared_a_thousandfold_are_refused_before_they_cost_anything() 
         let text = b.create_string(&"a".repeat(100_000));
         let texts = Some(b.create_vector(&vec![text; 100_000]));
         let name = Some(b.create_string("a"));
-        let bomb = PropertyArgs {
-            name,
-            texts,
-            ..PropertyArgs::default()
-        };
+        let bomb = PropertyArgs { name, texts, ..PropertyArgs::default() };
         let list = [md::Property::create(b, &bomb)];
         args.atom_properties = Some(b.create_vector(&list));
     });

@@ -46,43 +46,22 @@ fn room(frame: &MdFrameRef<'_>) -> usize {
         ValuesView::I64(v) => size_of_val(v),
         ValuesView::Real(v) => real(Some(v)),
         // Offset, length, text, zero byte and padding.
-        ValuesView::Str(v) => v
-            .iter()
-            .fold(0usize, |n, text| n.saturating_add(text.len() + 12)),
+        ValuesView::Str(v) => v.iter().fold(0usize, |n, text| n.saturating_add(text.len() + 12)),
         ValuesView::Bool(v) => v.len(),
     };
-    let properties = frame
-        .atom_properties
-        .iter()
-        .chain(&frame.frame_properties)
-        .map(|p| {
-            [
-                FIXED_PROPERTY,
-                p.name.len(),
-                size_of_val(p.shape),
-                values(&p.values),
-            ]
+    let properties = frame.atom_properties.iter().chain(&frame.frame_properties).map(|p| {
+        [FIXED_PROPERTY, p.name.len(), size_of_val(p.shape), values(&p.values)]
             .into_iter()
             .fold(0, usize::saturating_add)
-        });
-    [
-        FIXED,
-        frame.name.map_or(0, str::len),
-        frame.types.map_or(0, size_of_val),
-    ]
-    .into_iter()
-    .chain(
-        [
-            frame.masses,
-            frame.positions,
-            frame.velocities,
-            frame.forces,
-            frame.charges,
-        ]
-        .map(real),
-    )
-    .chain(properties)
-    .fold(0, usize::saturating_add)
+    });
+    [FIXED, frame.name.map_or(0, str::len), frame.types.map_or(0, size_of_val)]
+        .into_iter()
+        .chain(
+            [frame.masses, frame.positions, frame.velocities, frame.forces, frame.charges]
+                .map(real),
+        )
+        .chain(properties)
+        .fold(0, usize::saturating_add)
 }
 
 /// A present field of a table: its place in the vtable and what it holds.
@@ -100,11 +79,7 @@ enum Content<'a> {
     I64(i64),
     F64(f64),
     Matrix([f64; 9]),
-    Vector {
-        len: usize,
-        align: usize,
-        bytes: &'a [u8],
-    },
+    Vector { len: usize, align: usize, bytes: &'a [u8] },
     Text(&'a str),
     Texts(TextView<'a>),
     Properties(&'a [PropertyView<'a>]),
@@ -127,26 +102,14 @@ struct Fields<'a>(Vec<Field<'a>>);
 impl<'a> Fields<'a> {
     fn put<T>(&mut self, slot: VOffsetT, value: Option<T>, content: fn(T) -> Content<'a>) {
         if let Some(value) = value {
-            self.0.push(Field {
-                slot,
-                content: content(value),
-                at: 0,
-            });
+            self.0.push(Field { slot, content: content(value), at: 0 });
         }
     }
 
     fn vector<T: bytemuck::NoUninit>(&mut self, slot: VOffsetT, values: &'a [T]) -> Result<()> {
         let bytes = bytes_of(NAME, values)?;
-        let content = Content::Vector {
-            len: values.len(),
-            align: align_of::<T>(),
-            bytes,
-        };
-        self.0.push(Field {
-            slot,
-            content,
-            at: 0,
-        });
+        let content = Content::Vector { len: values.len(), align: align_of::<T>(), bytes };
+        self.0.push(Field { slot, content, at: 0 });
         Ok(())
     }
 
@@ -186,10 +149,7 @@ impl Record<'_> {
         f.real([Wire::VT_MASSES, Wire::VT_MASSES64], frame.masses)?;
         f.real([Wire::VT_CHARGES, Wire::VT_CHARGES64], frame.charges)?;
         f.real([Wire::VT_POSITIONS, Wire::VT_POSITIONS64], frame.positions)?;
-        f.real(
-            [Wire::VT_VELOCITIES, Wire::VT_VELOCITIES64],
-            frame.velocities,
-        )?;
+        f.real([Wire::VT_VELOCITIES, Wire::VT_VELOCITIES64], frame.velocities)?;
         f.real([Wire::VT_FORCES, Wire::VT_FORCES64], frame.forces)?;
         let some = |p: &'_ [PropertyView<'_>]| !p.is_empty();
         let atom = some(&frame.atom_properties).then_some(&*frame.atom_properties);
@@ -223,11 +183,7 @@ impl Record<'_> {
 
     /// Writes vtable and table, then what the table's fields lead to; answers where the table is.
     fn table(&mut self, fields: &mut [Field<'_>]) -> Result<usize> {
-        let last = fields
-            .iter()
-            .map(|f| usize::from(f.slot))
-            .max()
-            .unwrap_or(2);
+        let last = fields.iter().map(|f| usize::from(f.slot)).max().unwrap_or(2);
         let vtable_len = last + 2;
         self.pad(vtable_len, 8);
         let vtable = self.at();
@@ -330,10 +286,7 @@ impl Record<'_> {
 
     fn patch(&mut self, at: usize, bytes: &[u8]) -> Result<()> {
         let at = self.start + at;
-        self.out
-            .get_mut(at..at + bytes.len())
-            .ok_or_else(too_long)?
-            .copy_from_slice(bytes);
+        self.out.get_mut(at..at + bytes.len()).ok_or_else(too_long)?.copy_from_slice(bytes);
         Ok(())
     }
 

@@ -66,8 +66,7 @@ impl BitWriter {
         self.count += n;
         while self.count >= 8 {
             self.count -= 8;
-            self.bytes
-                .push((self.waiting >> self.count).to_le_bytes()[0]);
+            self.bytes.push((self.waiting >> self.count).to_le_bytes()[0]);
         }
         self.waiting &= (1 << self.count) - 1;
     }

@@ -50,12 +50,9 @@ impl Packed {
                 .filter(|s| (1..=i32::MAX.unsigned_abs()).contains(s))
                 .ok_or_else(|| format!("its coordinates are said to go from {min} to {max}"))?;
         }
-        let small = usize::try_from(small)
-            .ok()
-            .filter(|s| (FIRST..=LAST).contains(s))
-            .ok_or_else(|| {
-                format!("its first small size is number {small}; there are {FIRST} to {LAST}")
-            })?;
+        let small = usize::try_from(small).ok().filter(|s| (FIRST..=LAST).contains(s)).ok_or_else(
+            || format!("its first small size is number {small}; there are {FIRST} to {LAST}"),
+        )?;
         let whole = if span.iter().any(|s| *s > PACKED_MAX) {
             Whole::Apart(span.map(|s| 32 - s.leading_zeros()))
         } else {
@@ -72,14 +69,7 @@ impl Packed {
         if atoms as u64 > most {
             return Err(format!("it claims {atoms} atoms in {length} bytes").into());
         }
-        Ok(Self {
-            precision,
-            min,
-            span,
-            whole,
-            small,
-            length,
-        })
+        Ok(Self { precision, min, span, whole, small, length })
     }
 
     pub(super) const fn precision(&self) -> f32 {
@@ -154,11 +144,7 @@ impl Packed {
                 }
             }
             if change != 1 {
-                index = if change == 0 {
-                    index.wrapping_sub(1)
-                } else {
-                    index + 1
-                };
+                index = if change == 0 { index.wrapping_sub(1) } else { index + 1 };
                 small = Triple::small(index)
                     .ok_or("its small sizes leave the table; the frame is damaged")?;
                 half = size(index) / 2;
@@ -171,11 +157,7 @@ impl Packed {
     fn inside(&self, at: [u32; 3]) -> Result<(), &'static str> {
         let [x, y, z] = at;
         let [sx, sy, sz] = self.span;
-        if x < sx && y < sy && z < sz {
-            Ok(())
-        } else {
-            Err(RANGE)
-        }
+        if x < sx && y < sy && z < sz { Ok(()) } else { Err(RANGE) }
     }
 
     #[inline]

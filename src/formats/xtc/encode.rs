@@ -34,38 +34,21 @@ pub(super) fn encode(atoms: &[[i32; 3]]) -> Option<Bits> {
     // Offsets from the smallest value: below 2^31, so differences fit an i32.
     let offsets: Vec<[i32; 3]> = atoms.iter().map(|at| sub(*at, min)).collect();
     let nearest = offsets.windows(2).map(|w| match w {
-        [a, b] => sub(*b, *a)
-            .iter()
-            .map(|d| u64::from(d.unsigned_abs()))
-            .sum(),
+        [a, b] => sub(*b, *a).iter().map(|d| u64::from(d.unsigned_abs())).sum(),
         _ => u64::MAX,
     });
-    let nearest = nearest
-        .min()
-        .unwrap_or(u64::MAX)
-        .min(i32::MAX.unsigned_abs().into());
-    let start = (FIRST..LAST)
-        .find(|i| u64::from(size(*i)) >= nearest)
-        .unwrap_or(LAST);
+    let nearest = nearest.min().unwrap_or(u64::MAX).min(i32::MAX.unsigned_abs().into());
+    let start = (FIRST..LAST).find(|i| u64::from(size(*i)) >= nearest).unwrap_or(LAST);
     let mut packer = Packer::new(start, span);
     let mut rest = offsets;
     packer.pack(&mut rest);
-    Some(Bits {
-        min,
-        max,
-        small: i32::try_from(start).ok()?,
-        bytes: packer.bits.finish(),
-    })
+    Some(Bits { min, max, small: i32::try_from(start).ok()?, bytes: packer.bits.finish() })
 }
 
 /// Cannot overflow for offsets, which lie within 31 bits; wraps for `min` on the way there.
 fn sub(a: [i32; 3], b: [i32; 3]) -> [i32; 3] {
     let ([ax, ay, az], [bx, by, bz]) = (a, b);
-    [
-        ax.wrapping_sub(bx),
-        ay.wrapping_sub(by),
-        az.wrapping_sub(bz),
-    ]
+    [ax.wrapping_sub(bx), ay.wrapping_sub(by), az.wrapping_sub(bz)]
 }
 
 /// Whether `a` and `b` differ by less than `by` along each axis.
@@ -89,10 +72,7 @@ impl Packer {
         let highest = LAST.min(start + 8);
         Self {
             bits: BitWriter::default(),
-            together: span
-                .iter()
-                .all(|s| *s <= PACKED_MAX)
-                .then(|| Triple::of(span)),
+            together: span.iter().all(|s| *s <= PACKED_MAX).then(|| Triple::of(span)),
             widths: span.map(|s| 32 - s.leading_zeros()),
             index: start,
             lowest: highest - 8,
@@ -152,8 +132,7 @@ impl Packer {
                 self.bits.high_first(1, 1);
                 // At most 3 * 8 + 2, in 5 bits.
                 let both = 3 * run + usize::from(change == 0) + 2 * usize::from(change == 1);
-                self.bits
-                    .high_first(u32::try_from(both).unwrap_or_default(), 5);
+                self.bits.high_first(u32::try_from(both).unwrap_or_default(), 5);
             } else {
                 self.bits.high_first(0, 1);
             }
@@ -168,10 +147,7 @@ impl Packer {
                 _ => {}
             }
             before = Some(last);
-            rest = tail
-                .split_at_mut_checked(run)
-                .map(|(_, after)| after)
-                .unwrap_or_default();
+            rest = tail.split_at_mut_checked(run).map(|(_, after)| after).unwrap_or_default();
         }
     }
 

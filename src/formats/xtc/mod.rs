@@ -62,12 +62,7 @@ struct Header {
 
 impl<R: Read + Seek> XtcReader<R> {
     pub(super) const fn new(source: Source<R>) -> Self {
-        Self {
-            source,
-            next: 0,
-            packed: Vec::new(),
-            failed: None,
-        }
+        Self { source, next: 0, packed: Vec::new(), failed: None }
     }
 
     fn wrong(why: impl Into<Box<str>>) -> Error {
@@ -75,9 +70,7 @@ impl<R: Read + Seek> XtcReader<R> {
     }
 
     fn short(part: &str) -> Error {
-        Self::wrong(format!(
-            "the file ends inside the {part} of this frame; it was cut short"
-        ))
+        Self::wrong(format!("the file ends inside the {part} of this frame; it was cut short"))
     }
 
     fn header(&mut self) -> Result<Option<Header>> {
@@ -115,23 +108,13 @@ impl<R: Read + Seek> XtcReader<R> {
                 "it claims {atoms} atoms in its header and {again} before the coordinates"
             )));
         }
-        Ok(Some(Header {
-            wide: magic == Some(MAGIC_2023),
-            atoms: count,
-            step,
-            time,
-            cell,
-        }))
+        Ok(Some(Header { wide: magic == Some(MAGIC_2023), atoms: count, step, time, cell }))
     }
 
     /// What stands between the header and the packed bits, checked against the file.
     fn prelude(&mut self, header: &Header) -> Result<Packed> {
         let mut bytes = [0; 40];
-        let part = if header.wide {
-            &mut bytes[..]
-        } else {
-            bytes.split_at_mut(36).0
-        };
+        let part = if header.wide { &mut bytes[..] } else { bytes.split_at_mut(36).0 };
         if !self.source.fill(part)? {
             return Err(Self::short("coordinates"));
         }
@@ -146,13 +129,9 @@ impl<R: Read + Seek> XtcReader<R> {
         } else {
             i64::from(c.i32_be().unwrap_or_default())
         };
-        let padded = u64::try_from(length)
-            .ok()
-            .and_then(|n| n.checked_next_multiple_of(4));
+        let padded = u64::try_from(length).ok().and_then(|n| n.checked_next_multiple_of(4));
         let (Some(padded), Ok(length)) = (padded, usize::try_from(length)) else {
-            return Err(Self::wrong(format!(
-                "it claims {length} bytes of coordinates"
-            )));
+            return Err(Self::wrong(format!("it claims {length} bytes of coordinates")));
         };
         if padded > self.source.left() {
             return Err(Self::short("coordinates"));
@@ -190,9 +169,7 @@ impl<R: Read + Seek> XtcReader<R> {
             }
             // At most 12 bytes for each 9 bits of the file: `Packed::new` saw to it.
             positions.resize(header.atoms.saturating_mul(3), 0.0);
-            packed
-                .decode(&self.packed, positions.as_chunks_mut().0)
-                .map_err(Self::wrong)?;
+            packed.decode(&self.packed, positions.as_chunks_mut().0).map_err(Self::wrong)?;
         }
         into.nsites = header.atoms;
         into.positions = Some(Real::F32(positions));

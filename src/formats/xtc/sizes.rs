@@ -58,11 +58,7 @@ static SMALL: [Triple; 73] = {
 impl Triple {
     const fn new(bits: u32, sizes: [u32; 3]) -> Self {
         let [_, b, c] = sizes;
-        Self {
-            bits,
-            sizes,
-            inverse: [u64::MAX / b as u64, u64::MAX / c as u64],
-        }
+        Self { bits, sizes, inverse: [u64::MAX / b as u64, u64::MAX / c as u64] }
     }
 
     /// Numbers below `sizes`, which are not zero and at most [`PACKED_MAX`].
@@ -116,10 +112,7 @@ impl Triple {
 /// less than 1 + 1 / by, so the product falls short by less than one quotient.
 #[inline]
 fn divide(n: u64, by: u32, inverse: u64) -> (u64, u32) {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the upper half of a product of two u64"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half of a product of two u64")]
     let mut q = ((u128::from(n) * u128::from(inverse)) >> 64) as u64;
     let mut rest = n.wrapping_sub(q.wrapping_mul(by.into()));
     if rest >= u64::from(by) {

@@ -70,10 +70,7 @@ fn a_cut_at_any_byte_gives_whole_frames_then_an_error_that_stays() {
             assert!(!r.next_frame(&mut f).unwrap());
         } else {
             let first = r.next_frame(&mut f).unwrap_err().to_string();
-            assert!(
-                first.starts_with(&format!("XTC, frame {whole}: ")),
-                "{first}"
-            );
+            assert!(first.starts_with(&format!("XTC, frame {whole}: ")), "{first}");
             assert_eq!(r.next_frame(&mut f).unwrap_err().to_string(), first);
             assert_eq!(f, MdFrame::default());
         }
@@ -89,33 +86,19 @@ fn no_flipped_bit_of_two_frames_costs_more_than_an_error() {
         let mut bytes = two.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         let (read, end) = frames(&bytes);
-        assert!(
-            read.len() <= 2
-                && read
-                    .iter()
-                    .all(|f| f.positions.as_ref().unwrap().len() == 66)
-        );
+        assert!(read.len() <= 2 && read.iter().all(|f| f.positions.as_ref().unwrap().len() == 66));
         assert!(end.is_some() || read.len() == 2);
         seen += usize::from(end.is_some());
         // Skipping sees the headers only, and must be as safe.
         let _ = reader(&bytes).skip(10);
     }
     // What is not seen changes a box, a time or a coordinate within its range.
-    assert!(
-        seen * 3 > two.len() * 8,
-        "{seen} of {} flips were seen",
-        two.len() * 8
-    );
+    assert!(seen * 3 > two.len() * 8, "{seen} of {} flips were seen", two.len() * 8);
 }
 
 fn frame(atoms: usize, positions: Real, precision: Option<f32>) -> MdFrame {
     let positions = Some(positions);
-    MdFrame {
-        nsites: atoms,
-        positions,
-        precision,
-        ..MdFrame::default()
-    }
+    MdFrame { nsites: atoms, positions, precision, ..MdFrame::default() }
 }
 
 fn encoded(f: &MdFrame) -> Result<Vec<u8>> {
@@ -156,11 +139,7 @@ fn claimed_sizes_are_refused_before_they_cost_memory() {
 
 #[test]
 fn frames_of_the_wide_kind_are_read_like_others() {
-    let f = frame(
-        12,
-        Real::F32((0_u8..36).map(f32::from).collect()),
-        Some(100.0),
-    );
+    let f = frame(12, Real::F32((0_u8..36).map(f32::from).collect()), Some(100.0));
     let mut bytes = encoded(&f).unwrap();
     bytes[..4].copy_from_slice(&2023_i32.to_be_bytes());
     bytes.splice(88..88, [0; 4]);
@@ -177,32 +156,11 @@ fn what_xtc_cannot_hold_is_refused_with_a_reason() {
     nan[29] = f32::NAN;
     for (bad, what) in [
         (frame(10, Real::F32(nan), Some(1000.0)), "of atom 9"),
-        (
-            frame(10, Real::F32(vec![3e6; 30]), Some(1000.0)),
-            "does not fit 31 bits",
-        ),
-        (
-            frame(10, Real::F32(vec![0.5; 30]), None),
-            "to what precision",
-        ),
-        (
-            frame(10, Real::F32(vec![0.5; 29]), Some(1.0)),
-            "29 numbers for 10 positions",
-        ),
-        (
-            MdFrame {
-                step: Some(1 << 31),
-                ..good.clone()
-            },
-            "step 2147483648",
-        ),
-        (
-            MdFrame {
-                positions: None,
-                ..good
-            },
-            "no positions",
-        ),
+        (frame(10, Real::F32(vec![3e6; 30]), Some(1000.0)), "does not fit 31 bits"),
+        (frame(10, Real::F32(vec![0.5; 30]), None), "to what precision"),
+        (frame(10, Real::F32(vec![0.5; 29]), Some(1.0)), "29 numbers for 10 positions"),
+        (MdFrame { step: Some(1 << 31), ..good.clone() }, "step 2147483648"),
+        (MdFrame { positions: None, ..good }, "no positions"),
     ] {
         let error = encoded(&bad).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");

@@ -35,10 +35,7 @@ impl FrameEncoder for XtcEncoder {
             .ok_or_else(|| cannot("it has no positions, and XTC holds little else"))?;
         let atoms = frame.nsites;
         if atoms.checked_mul(3) != Some(positions.len()) {
-            return Err(cannot(format!(
-                "{} numbers for {atoms} positions",
-                positions.len()
-            )));
+            return Err(cannot(format!("{} numbers for {atoms} positions", positions.len())));
         }
         let count = i32::try_from(atoms).map_err(|_| Error::Limit {
             what: "number of atoms",
@@ -86,12 +83,7 @@ impl FrameEncoder for XtcEncoder {
             cannot("its positions span more than 2^31 units of the precision; lower the precision")
         })?;
         head.extend(precision.to_be_bytes());
-        for word in packed
-            .min
-            .into_iter()
-            .chain(packed.max)
-            .chain([packed.small])
-        {
+        for word in packed.min.into_iter().chain(packed.max).chain([packed.small]) {
             head.extend(word.to_be_bytes());
         }
         if wide {
@@ -118,19 +110,13 @@ impl FrameEncoder for XtcEncoder {
         out.note("charges", frame.charges.is_some());
         out.note("energy", frame.energy.is_some());
         out.note("stress", frame.stress.is_some());
-        out.note(
-            "pbc",
-            frame.pbc.is_some_and(|p| p != [frame.cell.is_some(); 3]),
-        );
+        out.note("pbc", frame.pbc.is_some_and(|p| p != [frame.cell.is_some(); 3]));
         out.properties(frame);
         out
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "XTC holds 32 bits; stated in docs/formats.md"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "XTC holds 32 bits; stated in docs/formats.md")]
 const fn narrow(x: f64) -> f32 {
     x as f32
 }
@@ -156,10 +142,7 @@ fn to_whole<T>(values: &[T], precision: f32, wide: impl Fn(&T) -> f64) -> Result
 }
 
 /// The whole number for one coordinate; `None` if it is no number or too large.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "compared with the bounds before"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "compared with the bounds before")]
 #[expect(clippy::cast_precision_loss, reason = "as readers do")]
 fn one(x: f64, precision: f32, inverse: f32) -> Option<i32> {
     const BOUND: f64 = 2_147_483_645.0;
@@ -176,11 +159,5 @@ fn one(x: f64, precision: f32, inverse: f32) -> Option<i32> {
     let back = |n: i32| n as f32 * inverse == narrow(x);
     let other = (x / f64::from(inverse)).round() as i32;
     let around = |n: i32| [0, 1, -1, 128, -128].map(|d| n.saturating_add(d));
-    Some(
-        around(near)
-            .into_iter()
-            .chain(around(other))
-            .find(|n| back(*n))
-            .unwrap_or(near),
-    )
+    Some(around(near).into_iter().chain(around(other)).find(|n| back(*n)).unwrap_or(near))
 }

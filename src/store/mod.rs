@@ -1,0 +1,35 @@
+//! Records by key in one file: placing, batching, committing, sealing.
+//!
+//! Joins `backend`, `chunk`, `frame` and `index`, which do not know each other. Knows nothing
+//! of what a record means.
+
+mod batch;
+mod cache;
+mod commit;
+mod config;
+mod core;
+mod flush;
+mod foreign;
+mod io;
+mod open;
+mod options;
+mod perm;
+mod place;
+mod pool;
+mod record;
+mod root;
+mod seal;
+mod segment;
+mod snapshot;
+mod state;
+mod tail;
+mod writer;
+
+pub use batch::Batch;
+pub use config::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
+pub use open::Store;
+pub use options::{Alignment, Durability, Lookup, Purpose, StoreOptions};
+pub use record::Record;
+pub use snapshot::{Location, Scan, Snapshot};
+pub use state::Opened;
+pub use writer::Writer;

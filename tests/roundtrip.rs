@@ -1,0 +1,109 @@
+//! What is put comes back, in every mode and after every kind of reopening.
+
+use vlstore::{Alignment, Durability, Key, Purpose, Store, StoreOptions, Writer};
+
+fn record(i: u64) -> Vec<u8> {
+    let len = [0, 1, 7, 100, 1900, 12_000, 70_000][(i % 7) as usize] + (i % 5) as usize;
+    let len = if i.is_multiple_of(7) { 0 } else { len };
+    (0..len).map(|b| ((b as u64).wrapping_mul(i + 3) >> 3) as u8).collect()
+}
+
+fn check(store: &Store, n: u64) {
+    assert_eq!(store.len(), n);
+    for i in 0..n {
+        assert_eq!(*store.get(format!("k{i}")).unwrap(), record(i)[..], "record {i}");
+        assert_eq!(*store.get_at(i).unwrap(), record(i)[..], "ordinal {i}");
+        assert_eq!(store.find(format!("k{i}")).unwrap(), Some(i));
+    }
+    let asked: Vec<u64> = (0..n).map(|i| (i * 7919) % n).chain([0, 0]).collect();
+    let batch = store.get_batch_at(&asked).unwrap();
+    for (i, bytes) in asked.iter().zip(batch.iter()) {
+        assert_eq!(bytes, record(*i));
+    }
+    for (i, r) in store.scan(0..n).enumerate() {
+        assert_eq!(*r.unwrap(), record(i as u64)[..]);
+    }
+}
+
+#[test]
+fn every_alignment_purpose_and_chunk_size_gives_back_what_was_put() {
+    let dir = tempfile::tempdir().unwrap();
+    for (k, alignment) in
+        [Alignment::Block, Alignment::NoCross, Alignment::Contiguous, Alignment::Start]
+            .into_iter()
+            .enumerate()
+    {
+        for purpose in [Purpose::Dense, Purpose::Balanced, Purpose::Random] {
+            for chunk_size in [1000, 65_536, 0] {
+                let options =
+                    StoreOptions { alignment, purpose, chunk_size, ..StoreOptions::default() };
+                let path = dir.path().join(format!("{k}{}{chunk_size}", purpose.name()));
+                let mut w = Writer::create(&path, &options).unwrap();
+                for i in 0..300 {
+                    w.put(format!("k{i}"), &record(i), false).unwrap();
+                    if i % 17 == 0 {
+                        assert_eq!(*w.get(format!("k{i}")).unwrap(), record(i)[..]);
+                        w.commit().unwrap();
+                    }
+                    if i % 101 == 100 {
+                        check(&Store::open(&path).unwrap(), i / 17 * 17 + 1);
+                    }
+                }
+                w.close().unwrap();
+                check(&Store::open(&path).unwrap(), 300);
+                let mut w = Writer::open(&path, &options).unwrap();
+                for i in 300..400 {
+                    w.put(format!("k{i}"), &record(i), false).unwrap();
+                    assert_eq!(*w.get(format!("k{}", i - 100)).unwrap(), record(i - 100)[..]);
+                }
+                w.commit().unwrap();
+                drop(w);
+                check(&Store::open(&path).unwrap(), 400);
+                let mut w = Writer::open(&path, &options).unwrap();
+                w.put("k400", &record(400), false).unwrap();
+                w.seal().unwrap();
+                check(&Store::open(&path).unwrap(), 401);
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_of_all_kinds_live_together_and_are_replaced_and_deleted() {
+    let mut w = Writer::in_memory(&StoreOptions {
+        durability: Durability::None,
+        ..StoreOptions::default()
+    })
+    .unwrap();
+    let keys: Vec<Key> = vec![
+        "1".into(),
+        1.into(),
+        Key::from(&b"1"[..]),
+        (-1).into(),
+        u64::MAX.into(),
+        "".into(),
+        "名".into(),
+    ];
+    for (i, k) in keys.iter().enumerate() {
+        w.put(k, &[i as u8; 9], false).unwrap();
+        w.commit().unwrap();
+    }
+    w.push(b"nameless").unwrap();
+    let s = w.snapshot().unwrap();
+    assert_eq!(s.keys().unwrap(), keys);
+    for round in 0..50_u8 {
+        w.put("1", &[round; 3], true).unwrap();
+        w.commit().unwrap();
+    }
+    w.delete(1).unwrap();
+    assert!(w.put(u64::MAX, b"", false).is_err());
+    w.commit().unwrap();
+    let s = w.snapshot().unwrap();
+    assert_eq!(s.get("1").unwrap(), [49; 3]);
+    assert!(s.get(1).is_err());
+    assert_eq!(s.len(), 7);
+    assert_eq!(s.get_at(5).unwrap(), *b"nameless");
+    assert_eq!(s.get_at(6).unwrap(), [49; 3]);
+    assert_eq!(s.key_at(5).unwrap(), None);
+    assert_eq!(s.keys().unwrap().last(), Some(&"1".into()));
+}
