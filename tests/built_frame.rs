@@ -1,6 +1,14 @@
 //! A frame put together from the pieces of `chunk` and `frame`, read back piece by piece.
 //!
 //! The file stays in the target folder, so that another program can be pointed at it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may panic and print"
+)]
 
 use vlstore::Key;
 use vlstore::chunk::{ChunkLayout, Codec, Compressor, Decoder, Filter, Params, join};
@@ -17,7 +25,9 @@ const PARAMS: Params =
 /// Numbers that compress, with a different slope in each chunk.
 fn data(chunk: u32) -> Vec<u8> {
     (0..CHUNK / 4)
-        .flat_map(|i| (i.wrapping_mul(chunk + 3) / 7 + (i.wrapping_mul(2_654_435_761) >> 28)).to_le_bytes())
+        .flat_map(|i| {
+            (i.wrapping_mul(chunk + 3) / 7 + (i.wrapping_mul(2_654_435_761) >> 28)).to_le_bytes()
+        })
         .collect()
 }
 
