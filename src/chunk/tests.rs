@@ -274,3 +274,39 @@ fn many_block_sizes_take_turns_in_one_decoder() {
         assert_eq!(decode_all(&mut decoder, &chunk).unwrap(), src);
     }
 }
+
+#[test]
+fn chunks_of_the_older_16_byte_header_are_read() {
+    let bytes = |hex: &str| -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
+    };
+    let want: Vec<u8> = (0..60_u32).flat_map(|i| (1000 + 3 * i).to_le_bytes()).collect();
+    let mut decoder = Decoder::new().unwrap();
+    let plane: String = (0..60_u32).map(|i| format!("{:02x}", (1000 + 3 * i) & 0xff)).collect();
+    // python-blosc2 4.14 with BLOSC_BLOSC1_COMPAT set: LZ4, shuffled, four streams.
+    let head = "05012104f0000000f000000085000000140000003c000000";
+    let tail = "0f000000130301001f0401001b5004040404040b0000001f000100235000000000000b0000001f0001\
+                0023500000000000";
+    let chunk = bytes(&format!("{head}{plane}{tail}"));
+    assert_eq!(decode_all(&mut decoder, &chunk).unwrap(), want);
+    // python-blosc 1.11: LZ4, shuffled, one stream.
+    let head = "02013104f0000000f0000000710000001400000059000000ff3a";
+    let tail = "0303030303030303040404040405001c1f0001005f500000000000";
+    let chunk = bytes(&format!("{head}{plane}{tail}"));
+    assert_eq!(decode_all(&mut decoder, &chunk).unwrap(), want);
+    for bit in 0..8 * 24 {
+        let mut bad = chunk.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        decode_guarded(&mut decoder, &bad);
+    }
+    // The same program, bits shuffled but stored: nothing was filtered.
+    let mut chunk = bytes("02013604f0000000f000000000010000");
+    chunk.extend(&want);
+    assert_eq!(decode_all(&mut decoder, &chunk).unwrap(), want);
+    // Not stored: Blosc 1 shuffled the bits of some sizes only.
+    chunk[2] = 0x34;
+    assert!(matches!(
+        ChunkLayout::parse(&chunk, 1000),
+        Err(Error::Unsupported { what: "bit shuffle of chunk version", .. })
+    ));
+}
