@@ -5,7 +5,7 @@
 use std::process::Command;
 use vlstore::chunk::{Codec, Compressor, Decoder, Filter, Params};
 
-/// What the child process does: 0 if both directions work, 10 and 20 if one or both are refused.
+/// What the child process does: 0 if both directions work, 10 more if writing and 20 more if reading is refused.
 fn try_both() -> i32 {
     let params =
         Params { codec: Some(Codec::Zstd), level: 5, filter: Filter::Shuffle, typesize: 4 };
@@ -40,7 +40,7 @@ fn a_variable_that_overrides_parameters_is_refused() {
     ] {
         assert_eq!(child(Some((name, value))), 10, "{name}={value}");
     }
-    // Reading starts no threads either, and writing checks what it wrote in debug builds.
+    // Neither direction may start threads of C: they do not survive a fork.
     assert_eq!(child(Some(("BLOSC_NTHREADS", "4"))), 30);
     assert_eq!(child(Some(("BLOSC_CLEVEL", "5"))), 0, "what was asked for anyway is harmless");
 }
