@@ -59,7 +59,7 @@ impl WriterLock {
     fn acquire_flagged(backend: &FileBackend) -> Result<LockOutcome> {
         let failed = |e| Error::io("lock the file", e).at(&backend.path());
         let file = backend.file().try_clone().map_err(failed)?;
-        match file.try_lock() {
+        match system::try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Locked),
             Err(TryLockError::Error(e)) if keeps_no_locks(&e) => {
@@ -70,7 +70,7 @@ impl WriterLock {
         // Between opening and locking, the last writer may have put a new file in the place of
         // this one and gone. Seen only now, under the lock, it cannot change any more.
         if !backend.is_at_its_path()? {
-            file.unlock().map_err(failed)?;
+            system::unlock(&file).map_err(failed)?;
             let why =
                 "another file took the place of this one while it was being opened; open it again";
             return Err(Error::invalid("store file", why).at(&backend.path()));
@@ -90,9 +90,37 @@ impl Drop for WriterLock {
         // lock belongs to: unlocking there would take the lock from the parent.
         if self.process == std::process::id() {
             // Closing the file gives the lock back too, so there is nothing to do on failure.
-            let _ = self.file.unlock();
+            let _ = system::unlock(&self.file);
             self.flag.store(false, Ordering::Release);
         }
+    }
+}
+
+#[cfg(not(windows))]
+mod system {
+    use std::fs::{File, TryLockError};
+
+    pub(super) fn try_lock(file: &File) -> Result<(), TryLockError> {
+        file.try_lock()
+    }
+
+    pub(super) fn unlock(file: &File) -> std::io::Result<()> {
+        file.unlock()
+    }
+}
+
+/// Locks of Windows keep readers out, too. There the handle itself, once open for writing,
+/// excludes every other that could write.
+#[cfg(windows)]
+mod system {
+    use std::fs::{File, TryLockError};
+
+    pub(super) fn try_lock(_: &File) -> Result<(), TryLockError> {
+        Ok(())
+    }
+
+    pub(super) fn unlock(_: &File) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
