@@ -110,10 +110,7 @@ pub struct Corruption {
     pub why: &'static str,
 }
 
-const _: () = assert!(
-    size_of::<Error>() <= 64,
-    "an error travels in every Result: keep it small"
-);
+const _: () = assert!(size_of::<Error>() <= 64, "an error travels in every Result: keep it small");
 
 impl Error {
     /// Damage of `part` at `offset` of the file.
@@ -125,49 +122,35 @@ impl Error {
     /// A call of the operating system that failed.
     #[must_use]
     pub fn io(op: &'static str, source: io::Error) -> Self {
-        Self::Io {
-            op,
-            offset: None,
-            source,
-        }
+        Self::Io { op, offset: None, source }
     }
 
     /// A call of the operating system that failed at `offset` of a file.
     #[must_use]
     pub fn io_at(op: &'static str, offset: u64, source: io::Error) -> Self {
-        Self::Io {
-            op,
-            offset: Some(offset),
-            source,
-        }
+        Self::Io { op, offset: Some(offset), source }
     }
 
     /// An argument that cannot work, and why.
     #[must_use]
     pub fn invalid(what: &'static str, why: impl Into<Box<str>>) -> Self {
-        Self::Invalid {
-            what,
-            why: why.into(),
-        }
+        Self::Invalid { what, why: why.into() }
     }
 
     /// Bytes or an object that `codec` does not accept, and why.
     #[must_use]
     pub fn codec(codec: &'static str, why: impl Into<Box<str>>) -> Self {
-        Self::Codec {
-            codec,
-            why: why.into(),
-        }
+        Self::Codec { codec, why: why.into() }
     }
 
     /// A file of another program that does not parse at `at`, and why.
     #[must_use]
-    pub fn format(format: &'static str, at: impl Into<Box<str>>, why: impl Into<Box<str>>) -> Self {
-        Self::Format {
-            format,
-            at: at.into(),
-            why: why.into(),
-        }
+    pub fn format(
+        format: &'static str,
+        at: impl Into<Box<str>>,
+        why: impl Into<Box<str>>,
+    ) -> Self {
+        Self::Format { format, at: at.into(), why: why.into() }
     }
 
     /// The same error with the path of the file; keeps the innermost path that is known.
@@ -175,10 +158,7 @@ impl Error {
     pub fn at(self, path: &Path) -> Self {
         match self {
             Self::File { .. } => self,
-            other => Self::File {
-                path: path.into(),
-                source: Box::new(other),
-            },
+            other => Self::File { path: path.into(), source: Box::new(other) },
         }
     }
 

@@ -40,11 +40,7 @@ impl Key {
             Self::Int(_) => return Ok(()),
         };
         if len > KEY_MAX {
-            return Err(Error::Limit {
-                what: "key",
-                asked: len as u64,
-                max: KEY_MAX as u64,
-            });
+            return Err(Error::Limit { what: "key", asked: len as u64, max: KEY_MAX as u64 });
         }
         Ok(())
     }

@@ -9,16 +9,10 @@ use std::ops::{Deref, DerefMut};
 struct Line([u8; 64]);
 
 // SAFETY: 64 bytes without padding: the alignment equals the size.
-#[expect(
-    unsafe_code,
-    reason = "derive(Pod) rejects align(64); the layout is checked below"
-)]
+#[expect(unsafe_code, reason = "derive(Pod) rejects align(64); the layout is checked below")]
 unsafe impl Zeroable for Line {}
 // SAFETY: 64 bytes without padding: the alignment equals the size, every bit pattern is valid.
-#[expect(
-    unsafe_code,
-    reason = "derive(Pod) rejects align(64); the layout is checked below"
-)]
+#[expect(unsafe_code, reason = "derive(Pod) rejects align(64); the layout is checked below")]
 unsafe impl Pod for Line {}
 const _: () = assert!(size_of::<Line>() == 64 && align_of::<Line>() == 64);
 
@@ -34,10 +28,7 @@ impl AlignedBuf {
     /// A buffer of `len` zero bytes.
     #[must_use]
     pub fn zeroed(len: usize) -> Self {
-        Self {
-            lines: vec![Line([0; 64]); len.div_ceil(64)],
-            len,
-        }
+        Self { lines: vec![Line([0; 64]); len.div_ceil(64)], len }
     }
 
     /// A buffer with a copy of `bytes`.
@@ -67,25 +58,19 @@ impl AlignedBuf {
 impl Deref for AlignedBuf {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.lines)
-            .get(..self.len)
-            .unwrap_or_default()
+        bytemuck::cast_slice(&self.lines).get(..self.len).unwrap_or_default()
     }
 }
 
 impl DerefMut for AlignedBuf {
     fn deref_mut(&mut self) -> &mut [u8] {
-        bytemuck::cast_slice_mut(&mut self.lines)
-            .get_mut(..self.len)
-            .unwrap_or_default()
+        bytemuck::cast_slice_mut(&mut self.lines).get_mut(..self.len).unwrap_or_default()
     }
 }
 
 impl fmt::Debug for AlignedBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AlignedBuf")
-            .field("len", &self.len)
-            .finish()
+        f.debug_struct("AlignedBuf").field("len", &self.len).finish()
     }
 }
 

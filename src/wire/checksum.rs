@@ -18,9 +18,7 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 #[must_use]
 pub fn identify(file: [u8; 16], a: u64, b: u64) -> u64 {
     let [lo, hi] = bytemuck::cast::<[u8; 16], [u64; 2]>(file).map(u64::from_le);
-    [lo, hi, a, b]
-        .into_iter()
-        .fold(0x9e37_79b9_7f4a_7c15, |h, word| mix(h ^ word))
+    [lo, hi, a, b].into_iter().fold(0x9e37_79b9_7f4a_7c15, |h, word| mix(h ^ word))
 }
 
 const fn mix(x: u64) -> u64 {

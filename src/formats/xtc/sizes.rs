@@ -126,7 +126,6 @@ fn divide(n: u64, by: u32, inverse: u64) -> (u64, u32) {
         q = q.wrapping_add(1);
         rest = rest.wrapping_sub(by.into());
     }
-    #[expect(clippy::cast_possible_truncation, reason = "a remainder is below `by`")]
     (q, rest as u32)
 }
 
