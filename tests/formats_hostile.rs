@@ -3,6 +3,11 @@
 //!
 //! One test only: the ceiling is for the whole process.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something does not work"
+)]
+
 use cap::Cap;
 use std::alloc::System;
 use std::path::Path;

@@ -1,5 +1,10 @@
 //! XTC files of others: what we read is what a second reader reads, and they come out again.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something does not work"
+)]
+
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use vlstore::codec::{MdFrame, Real};

@@ -256,7 +256,7 @@ mod any {
                 bytes.extend(word.to_be_bytes());
             }
             bytes.extend(1000_f32.to_be_bytes());
-            for word in [-9, -9, -9, 9, 9, 9, small, tail.len() as i32] {
+            for word in [-9, -9, -9, 9, 9, 9, small, i32::try_from(tail.len()).unwrap()] {
                 bytes.extend(word.to_be_bytes());
             }
             bytes.extend(&tail);
