@@ -90,6 +90,13 @@ pub enum Error {
         /// What is wrong there.
         why: Box<str>,
     },
+    /// Another error, with the record at which it happened.
+    Record {
+        /// The key or ordinal, as a person would write it.
+        key: Box<str>,
+        /// What happened.
+        source: Box<Error>,
+    },
     /// Another error, with the path of the file in which it happened.
     File {
         /// The file.
@@ -158,11 +165,23 @@ impl Error {
         }
     }
 
-    /// The error itself, without the path around it.
+    /// The same error with the record at which it happened, if it is damage: other errors say
+    /// themselves what they are about.
+    #[must_use]
+    pub fn of_record(self, key: &dyn fmt::Display) -> Self {
+        match self {
+            Self::Corrupt(_) | Self::Unsupported { .. } | Self::Limit { .. } => {
+                Self::Record { key: key.to_string().into(), source: Box::new(self) }
+            }
+            other => other,
+        }
+    }
+
+    /// The error itself, without the path or record around it.
     #[must_use]
     pub fn root(&self) -> &Self {
         match self {
-            Self::File { source, .. } => source.root(),
+            Self::File { source, .. } | Self::Record { source, .. } => source.root(),
             other => other,
         }
     }
@@ -197,6 +216,7 @@ impl fmt::Display for Error {
             Self::Interrupted => f.write_str("interrupted"),
             Self::Codec { codec, why } => write!(f, "codec {codec}: {why}"),
             Self::Format { format, at, why } => write!(f, "{format}, {at}: {why}"),
+            Self::Record { key, source } => write!(f, "record {key}: {source}"),
             Self::File { path, source } => write!(f, "{}: {source}", path.display()),
         }
     }
@@ -216,7 +236,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
-            Self::File { source, .. } => Some(&**source),
+            Self::File { source, .. } | Self::Record { source, .. } => Some(&**source),
             _ => None,
         }
     }

@@ -73,23 +73,17 @@ pub(super) struct Core {
     pub(super) open: OpenChunk,
     /// Chunks on their way to the file.
     pub(super) waiting: BTreeMap<u64, Arc<AlignedBuf>>,
-    /// Whether blocks have checksums: not in a file of the original.
-    pub(super) checked: bool,
     pub(super) cache: BlockCache,
     pub(super) layouts: RwLock<HashMap<u64, Arc<ChunkPlace>>>,
     pub(super) dead: OnceLock<Vec<u64>>,
     pub(super) threads: usize,
 }
 
+/// Mark of a chunk of another program, in memory only: it has no checksums.
+pub(super) const UNCHECKED: u32 = 1;
+
 /// Checksum identity of a chunk's header and block starts.
 pub(super) const PREFIX: u64 = u64::MAX;
-
-/// A record in the index, with what is needed to find its key.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) id: u64,
-    pub(super) entry: RecordEntry,
-}
 
 impl Core {
     /// Records ever put.
@@ -379,15 +373,16 @@ impl Core {
     /// Looks up where chunk `chunk` lies and how it is cut.
     pub(super) fn place(&self, chunk: u64) -> Result<ChunkPlace> {
         let (entry, sums) = if let Some(entry) = self.tail.chunk(chunk) {
+            if entry.reserved.get() == UNCHECKED {
+                return self.place_of(chunk, entry, None);
+            }
             let sum = |b| self.tail.sum(entry, b).ok_or_else(|| missing_chunk(chunk));
-            let sums: Result<Vec<u64>> =
-                if self.checked { (0..entry.blocks.get()).map(sum).collect() } else { Ok(vec![]) };
-            (*entry, sums?)
+            (*entry, (0..entry.blocks.get()).map(sum).collect::<Result<Vec<u64>>>()?)
         } else {
             let found = self.perm.chunk(&self.io, chunk)?.ok_or_else(|| missing_chunk(chunk))?;
             (found.entry, leaf_sums(&self.io, found.leaf, &found.entry)?)
         };
-        self.place_of(chunk, &entry, self.checked.then(|| sums.into()))
+        self.place_of(chunk, &entry, Some(sums.into()))
     }
 
     pub(super) fn place_of(
@@ -425,9 +420,9 @@ impl Core {
     }
 
     /// The record under `key`, or an error that names it.
-    pub(super) fn lookup(&self, key: &Key) -> Result<Found> {
+    pub(super) fn lookup(&self, key: &Key) -> Result<RecordEntry> {
         let id = self.find(key)?.ok_or_else(|| Error::NotFound { key: key.to_string().into() })?;
-        Ok(Found { id, entry: self.entry(id)? })
+        self.entry(id)
     }
 
     /// Calls `f` with every record ever put, in order, with its key bytes; leaf by leaf.

@@ -125,8 +125,9 @@ impl Snapshot {
     /// [`Error::NotFound`] if there is none, [`Error::Corrupt`] if its bytes or its place in
     /// the index have changed since they were written.
     pub fn get(&self, key: impl Into<Key>) -> Result<Record> {
-        let found = self.core().lookup(&key.into())?;
-        self.core().record(&found.entry)
+        let key = key.into();
+        let entry = self.core().lookup(&key)?;
+        self.core().record(&entry).map_err(|e| e.of_record(&key))
     }
 
     /// The record at `ordinal`, counted from 0 in the order of insertion.
@@ -134,7 +135,8 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::get`].
     pub fn get_at(&self, ordinal: u64) -> Result<Record> {
-        self.core().record(&self.entry(ordinal)?)
+        let entry = self.entry(ordinal)?;
+        self.core().record(&entry).map_err(|e| e.of_record(&format_args!("at {ordinal}")))
     }
 
     /// Copies the record under `key` into `out` and answers its length.
@@ -142,8 +144,9 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::get`]; [`Error::Limit`] if `out` is too small, then it is unchanged.
     pub fn get_into(&self, key: impl Into<Key>, out: &mut [u8]) -> Result<usize> {
-        let entry = self.core().lookup(&key.into())?.entry;
-        self.read_entry(&entry, out)
+        let key = key.into();
+        let entry = self.core().lookup(&key)?;
+        self.read_entry(&entry, out).map_err(|e| e.of_record(&key))
     }
 
     /// Copies the record at `ordinal` into `out` and answers its length.
@@ -176,10 +179,8 @@ impl Snapshot {
     where
         K: Into<Key>,
     {
-        let entries = keys
-            .into_iter()
-            .map(|k| Ok(self.core().lookup(&k.into())?.entry))
-            .collect::<Result<Vec<_>>>()?;
+        let entries =
+            keys.into_iter().map(|k| self.core().lookup(&k.into())).collect::<Result<Vec<_>>>()?;
         self.core().batch(&entries)
     }
 
@@ -232,7 +233,7 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::get`].
     pub fn location(&self, key: impl Into<Key>) -> Result<Location> {
-        self.locate(&self.core().lookup(&key.into())?.entry)
+        self.locate(&self.core().lookup(&key.into())?)
     }
 
     fn locate(&self, entry: &RecordEntry) -> Result<Location> {

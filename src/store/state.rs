@@ -173,7 +173,6 @@ fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) ->
         totals: root.totals,
         open: OpenChunk::default(),
         waiting: std::collections::BTreeMap::new(),
-        checked: true,
         cache: super::cache::BlockCache::new(options.cache_bytes),
         layouts: std::sync::RwLock::default(),
         dead: OnceLock::new(),

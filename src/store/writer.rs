@@ -399,8 +399,9 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`] if there is none, [`Error::Corrupt`] if its bytes have changed.
     pub fn get(&self, key: impl Into<Key>) -> Result<Record> {
-        let found = self.core.lookup(&key.into())?;
-        self.core.record(&found.entry)
+        let key = key.into();
+        let entry = self.core.lookup(&key)?;
+        self.core.record(&entry).map_err(|e| e.of_record(&key))
     }
 
     /// The record at `ordinal`, committed or not.
