@@ -58,11 +58,7 @@ fn truth(word: &str) -> Option<bool> {
     let is = |long: &str, short: &str| {
         word.eq_ignore_ascii_case(long) || word.eq_ignore_ascii_case(short)
     };
-    if is("true", "t") {
-        Some(true)
-    } else {
-        is("false", "f").then_some(false)
-    }
+    if is("true", "t") { Some(true) } else { is("false", "f").then_some(false) }
 }
 
 /// Species as atomic numbers, as long as all of them are symbols of elements.
@@ -95,11 +91,7 @@ impl Species {
 }
 
 fn symbols(numbers: &[i32]) -> Vec<String> {
-    numbers
-        .iter()
-        .filter_map(|n| elements::symbol(*n))
-        .map(String::from)
-        .collect()
+    numbers.iter().filter_map(|n| elements::symbol(*n)).map(String::from).collect()
 }
 
 /// Atomic numbers of species that are all symbols, or all atomic numbers themselves.
@@ -132,11 +124,10 @@ pub(super) fn atom(
         }
     }
     match words.next() {
-        Some(word) => Err(format!(
-            "`{}` follows after the last column that Properties names",
-            shorten(word)
-        )
-        .into()),
+        Some(word) => {
+            Err(format!("`{}` follows after the last column that Properties names", shorten(word))
+                .into())
+        }
         None => Ok(()),
     }
 }

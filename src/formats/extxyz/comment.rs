@@ -13,19 +13,13 @@ pub(super) struct Typed {
 
 impl Typed {
     pub(super) fn text(text: impl Into<String>) -> Self {
-        Self {
-            shape: Vec::new(),
-            values: Values::Str(vec![text.into()]),
-        }
+        Self { shape: Vec::new(), values: Values::Str(vec![text.into()]) }
     }
 
     /// A flat list: a scalar if it has one value.
     fn list(values: Values) -> Option<Self> {
         let n = u32::try_from(values.len()).ok()?;
-        Some(Self {
-            shape: if n == 1 { Vec::new() } else { vec![n] },
-            values,
-        })
+        Some(Self { shape: if n == 1 { Vec::new() } else { vec![n] }, values })
     }
 }
 
@@ -50,9 +44,7 @@ pub(super) fn pairs(line: &str) -> Result<Vec<Pair>, Box<str>> {
                 while chars.next_if(|c| c.is_whitespace()).is_some() {}
                 let value = word(&mut chars, true)?;
                 match out.last_mut() {
-                    Some(Pair {
-                        value: slot @ None, ..
-                    }) => *slot = Some(value),
+                    Some(Pair { value: slot @ None, .. }) => *slot = Some(value),
                     _ => return Err("an `=` without a key before it".into()),
                 }
             }
@@ -115,35 +107,26 @@ fn too_long(word: &str) -> bool {
 
 /// Gives the text of a value its type.
 pub(super) fn typed(text: &str) -> Typed {
-    let words = || {
-        text.split(|c: char| c.is_whitespace() || c == ',')
-            .filter(|word| !word.is_empty())
-    };
+    let words =
+        || text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
     if words().next().is_none() {
         return Typed::text(text);
     }
     let numbers = || {
-        if let Some(v) = words()
-            .map(|w| w.parse().ok())
-            .collect::<Option<Vec<i64>>>()
-        {
+        if let Some(v) = words().map(|w| w.parse().ok()).collect::<Option<Vec<i64>>>() {
             return Some(Values::I64(v));
         }
         if words().any(too_long) {
             return None;
         }
-        let v = words()
-            .map(|w| w.parse().ok())
-            .collect::<Option<Vec<f64>>>()?;
+        let v = words().map(|w| w.parse().ok()).collect::<Option<Vec<f64>>>()?;
         Some(Values::Real(Real::F64(v)))
     };
     let truths = || Some(Values::Bool(words().map(truth).collect::<Option<_>>()?));
     if let Some(list) = numbers().or_else(truths).and_then(Typed::list) {
         return list;
     }
-    text.strip_prefix("_JSON ")
-        .and_then(json::parse)
-        .unwrap_or_else(|| Typed::text(text))
+    text.strip_prefix("_JSON ").and_then(json::parse).unwrap_or_else(|| Typed::text(text))
 }
 
 /// Appends ` key=value`.
@@ -183,11 +166,7 @@ pub(super) fn text(shape: &[u32], values: &Values) -> String {
             && text == text.trim()
             && !text.chars().any(char::is_control)
             && (text.starts_with("_JSON ") || typed(text) == Typed::text(text));
-        return if plain {
-            text.into()
-        } else {
-            format!("_JSON {}", json::string(text))
-        };
+        return if plain { text.into() } else { format!("_JSON {}", json::string(text)) };
     }
     // One value in a list, lists of lists, and lists of text have no other notation.
     let flat =
@@ -216,9 +195,7 @@ pub(super) fn item(out: &mut String, values: &Values, i: usize) {
             Ok(())
         }
         Values::Str(v) => v.get(i).map_or(Ok(()), |x| write!(out, "{x}")),
-        Values::Bool(v) => v
-            .get(i)
-            .map_or(Ok(()), |x| out.write_str(if *x { "T" } else { "F" })),
+        Values::Bool(v) => v.get(i).map_or(Ok(()), |x| out.write_str(if *x { "T" } else { "F" })),
     };
 }
 

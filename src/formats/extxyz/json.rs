@@ -118,12 +118,7 @@ impl Lists {
                 Word::Text(_) => None,
             })
         };
-        let whole = || {
-            bare()
-                .map(|b| b?.parse().ok())
-                .collect::<Option<_>>()
-                .map(Values::I64)
-        };
+        let whole = || bare().map(|b| b?.parse().ok()).collect::<Option<_>>().map(Values::I64);
         let real = || {
             let v = bare().map(|b| b?.parse().ok()).collect::<Option<_>>()?;
             Some(Values::Real(Real::F64(v)))
@@ -141,9 +136,7 @@ impl Lists {
                 Word::Text(t) => Some(t.clone()),
                 Word::Bare(_) => None,
             };
-            Some(Values::Str(
-                self.words.iter().map(one).collect::<Option<_>>()?,
-            ))
+            Some(Values::Str(self.words.iter().map(one).collect::<Option<_>>()?))
         };
         let values = whole().or_else(real).or_else(truth).or_else(text)?;
         Some(Typed { shape, values })
@@ -168,11 +161,7 @@ fn nest(out: &mut String, shape: &[u32], values: &Values, next: &mut usize) {
         match values {
             Values::Str(v) => out.push_str(&string(v.get(*next).map_or("", |t| t))),
             Values::Bool(v) => {
-                out.push_str(if v.get(*next) == Some(&true) {
-                    "true"
-                } else {
-                    "false"
-                });
+                out.push_str(if v.get(*next) == Some(&true) { "true" } else { "false" });
             }
             other => {
                 let at = out.len();
@@ -205,21 +194,12 @@ mod tests {
     #[test]
     fn lists_of_one_type_and_equal_lengths_have_a_shape() {
         let t = parse("[[1, 2], [3, 4], [5, 6]]").unwrap();
-        assert_eq!(
-            (t.shape, t.values),
-            (vec![3, 2], Values::I64(vec![1, 2, 3, 4, 5, 6]))
-        );
+        assert_eq!((t.shape, t.values), (vec![3, 2], Values::I64(vec![1, 2, 3, 4, 5, 6])));
         let t = parse("[1, -Infinity, 2.5]").unwrap();
-        assert_eq!(
-            t.values,
-            Values::Real(Real::F64(vec![1.0, f64::NEG_INFINITY, 2.5]))
-        );
+        assert_eq!(t.values, Values::Real(Real::F64(vec![1.0, f64::NEG_INFINITY, 2.5])));
         assert_eq!(parse("[true]").unwrap().values, Values::Bool(vec![true]));
         let t = parse(r#"["a", "]\","]"#).unwrap();
-        assert_eq!(
-            (t.shape, t.values),
-            (vec![2], Values::Str(vec!["a".into(), "]\",".into()]))
-        );
+        assert_eq!((t.shape, t.values), (vec![2], Values::Str(vec!["a".into(), "]\",".into()])));
         assert_eq!(parse("\"5\"").unwrap(), Typed::text("5"));
     }
 

@@ -107,11 +107,7 @@ pub(super) fn plain() -> Vec<ColumnSpec> {
 /// The column that the writer makes of a field.
 pub(super) fn standard(role: Role) -> ColumnSpec {
     let name = role.names().first().copied().unwrap_or_default().into();
-    ColumnSpec {
-        name,
-        letter: role.letter(),
-        width: role.width(),
-    }
+    ColumnSpec { name, letter: role.letter(), width: role.width() }
 }
 
 /// Reads the value of `Properties`.
@@ -151,19 +147,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<ColumnSpec>, Box<str>> {
         if !seen.insert(name) {
             return Err(format!("column `{}` is named twice", shorten(name)).into());
         }
-        out.push(ColumnSpec {
-            name: name.into(),
-            letter,
-            width,
-        });
+        out.push(ColumnSpec { name: name.into(), letter, width });
     }
     Ok(out)
 }
 
 /// The value of `Properties` for these columns.
 pub(super) fn text(columns: &[ColumnSpec]) -> String {
-    let triples = columns
-        .iter()
-        .map(|c| format!("{}:{}:{}", c.name, c.letter.letter(), c.width));
+    let triples = columns.iter().map(|c| format!("{}:{}:{}", c.name, c.letter.letter(), c.width));
     triples.collect::<Vec<_>>().join(":")
 }

@@ -27,13 +27,7 @@ type Why = Box<str>;
 
 impl<R: Read + Seek> ExtXyzReader<R> {
     pub(in crate::formats) const fn new(source: Source<R>) -> Self {
-        Self {
-            source,
-            line: Vec::new(),
-            number: 0,
-            frame: 0,
-            failed: None,
-        }
+        Self { source, line: Vec::new(), number: 0, frame: 0, failed: None }
     }
 
     fn wrong(&self, why: impl Into<Why>) -> Error {
@@ -92,9 +86,7 @@ impl<R: Read + Seek> ExtXyzReader<R> {
         if !self.advance()? {
             return Err(self.wrong("the file ends before the line of keys"));
         }
-        let keys = self
-            .text()
-            .and_then(|line| keys(line, into).map_err(|why| self.wrong(why)))?;
+        let keys = self.text().and_then(|line| keys(line, into).map_err(|why| self.wrong(why)))?;
         let named = keys.is_some();
         let mut specs = keys.unwrap_or_else(layout::plain);
         let mut first = true;
@@ -148,8 +140,7 @@ fn keys(line: &str, into: &mut MdFrame) -> Result<Option<Vec<ColumnSpec>>, Why> 
         Err(_) => line.contains("Properties") || line.contains("Lattice"),
     };
     if !keyed {
-        into.frame_properties
-            .push(property("comment", Typed::text(line)));
+        into.frame_properties.push(property("comment", Typed::text(line)));
         return Ok(None);
     }
     let mut columns = None;
@@ -160,7 +151,7 @@ fn keys(line: &str, into: &mut MdFrame) -> Result<Option<Vec<ColumnSpec>>, Why> 
             Some(same) if same == value => continue,
             Some(_) => {
                 return Err(
-                    format!("key `{}` stands twice with two values", shorten(&pair.key)).into(),
+                    format!("key `{}` stands twice with two values", shorten(&pair.key)).into()
                 );
             }
             None => {}
@@ -178,11 +169,7 @@ fn keys(line: &str, into: &mut MdFrame) -> Result<Option<Vec<ColumnSpec>>, Why> 
 }
 
 fn property(name: &str, value: Typed) -> Property {
-    Property {
-        name: name.into(),
-        shape: value.shape,
-        values: value.values,
-    }
+    Property { name: name.into(), shape: value.shape, values: value.values }
 }
 
 /// Puts one value where it belongs.
@@ -204,13 +191,7 @@ fn key(name: &str, value: Typed, into: &mut MdFrame) -> Result<(), Why> {
         ("virial", Some(v)) if v.len() == 9 && value.shape.len() == 1 => {
             let v: [f64; 9] = v.try_into().map_err(|_| "virial is not nine numbers")?;
             let values = Values::Real(Real::F64(transpose(v).into()));
-            into.frame_properties.push(property(
-                name,
-                Typed {
-                    shape: vec![3, 3],
-                    values,
-                },
-            ));
+            into.frame_properties.push(property(name, Typed { shape: vec![3, 3], values }));
         }
         _ => match (name, &value.values) {
             ("step", Values::I64(v)) if scalar => into.step = v.first().copied(),
@@ -225,10 +206,7 @@ fn reals(values: &Values) -> Option<Vec<f64>> {
     match values {
         Values::Real(Real::F64(v)) => Some(v.clone()),
         // Up to 2^53 a whole number is the same as a real one; beyond, it stays what it is.
-        Values::I64(v) => v
-            .iter()
-            .map(|n| i32::try_from(*n).ok().map(f64::from))
-            .collect(),
+        Values::I64(v) => v.iter().map(|n| i32::try_from(*n).ok().map(f64::from)).collect(),
         _ => None,
     }
 }
@@ -236,10 +214,9 @@ fn reals(values: &Values) -> Option<Vec<f64>> {
 fn periodic(values: &Values) -> Option<[bool; 3]> {
     let bits = match values {
         Values::Bool(v) => v.clone(),
-        Values::I64(v) => v
-            .iter()
-            .map(|n| (0..=1).contains(n).then_some(*n == 1))
-            .collect::<Option<_>>()?,
+        Values::I64(v) => {
+            v.iter().map(|n| (0..=1).contains(n).then_some(*n == 1)).collect::<Option<_>>()?
+        }
         _ => return None,
     };
     match *bits {
@@ -258,21 +235,14 @@ pub(super) const fn transpose(m: [f64; 9]) -> [f64; 9] {
 /// Names what follows the positions in a plain file: as text until all values are known.
 fn further(line: &str, specs: &mut Vec<ColumnSpec>) {
     for n in 5..=line.split_ascii_whitespace().count() {
-        specs.push(ColumnSpec {
-            name: format!("column{n}"),
-            letter: Letter::Str,
-            width: 1,
-        });
+        specs.push(ColumnSpec { name: format!("column{n}"), letter: Letter::Str, width: 1 });
     }
 }
 
 fn prepare(specs: &[ColumnSpec], atoms: usize, mut room: usize, old: &mut MdFrame) -> Vec<Column> {
     let find = |role: Role| role.find(specs);
-    let (species, positions, forces) = (
-        find(Role::Species),
-        find(Role::Positions),
-        find(Role::Forces),
-    );
+    let (species, positions, forces) =
+        (find(Role::Species), find(Role::Positions), find(Role::Forces));
     let mut reuse = |at: usize| {
         let field = match Some(at) {
             at if at == positions => &mut old.positions,
@@ -306,19 +276,13 @@ fn fill(
     let mut species = None;
     let mut numbers: Option<Vec<i32>> = None;
     for (at, (spec, column)) in specs.iter().zip(gathered).enumerate() {
-        let role = roles
-            .iter()
-            .find(|(found, _)| *found == Some(at))
-            .map(|(_, role)| *role);
+        let role = roles.iter().find(|(found, _)| *found == Some(at)).map(|(_, role)| *role);
         match (role, column) {
             (Some(Role::Species), Column::Species(s)) => {
                 species = Some((into.atom_properties.len(), s))
             }
             (Some(Role::Number), Column::Int(v)) => {
-                let narrow = v
-                    .iter()
-                    .map(|n| i32::try_from(*n).ok())
-                    .collect::<Option<_>>();
+                let narrow = v.iter().map(|n| i32::try_from(*n).ok()).collect::<Option<_>>();
                 numbers = Some(narrow.ok_or("a number in column `Z` does not fit 32 bits")?);
             }
             (Some(role), Column::Real(v)) => {
@@ -335,22 +299,11 @@ fn fill(
                 let mut values = column.values();
                 if !named && let Values::Str(v) = &values {
                     // A further column of a plain file: numbers if all of it is.
-                    let all = v
-                        .iter()
-                        .map(|w| w.parse().ok())
-                        .collect::<Option<Vec<f64>>>();
+                    let all = v.iter().map(|w| w.parse().ok()).collect::<Option<Vec<f64>>>();
                     values = all.map_or(values, |v| Values::Real(Real::F64(v)));
                 }
-                let shape = if spec.width == 1 {
-                    Vec::new()
-                } else {
-                    vec![spec.width]
-                };
-                into.atom_properties.push(Property {
-                    name: spec.name.clone(),
-                    shape,
-                    values,
-                });
+                let shape = if spec.width == 1 { Vec::new() } else { vec![spec.width] };
+                into.atom_properties.push(Property { name: spec.name.clone(), shape, values });
             }
         }
     }
@@ -374,14 +327,8 @@ fn settle_types(into: &mut MdFrame, species: Option<(usize, Species)>, numbers: 
             into.types = numbers.or_else(|| numbers_of(&strings));
             let values = Values::Str(strings);
             let at = at.min(into.atom_properties.len());
-            into.atom_properties.insert(
-                at,
-                Property {
-                    name: "species".into(),
-                    shape: Vec::new(),
-                    values,
-                },
-            );
+            into.atom_properties
+                .insert(at, Property { name: "species".into(), shape: Vec::new(), values });
         }
         None => into.types = numbers,
     }

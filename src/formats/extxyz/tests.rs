@@ -51,25 +51,13 @@ H 1 2 3 4 5 6 -8 F T b
 fn every_key_and_column_has_its_place() {
     let f = one(MIXED);
     assert_eq!((f.nsites, f.types.as_deref()), (2, Some(&[8, 1][..])));
-    assert_eq!(
-        f.positions,
-        Some(Real::F64(vec![0.1, -2e-3, 3.0, 1.0, 2.0, 3.0]))
-    );
-    assert_eq!(
-        f.forces,
-        Some(Real::F64(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
-    );
+    assert_eq!(f.positions, Some(Real::F64(vec![0.1, -2e-3, 3.0, 1.0, 2.0, 3.0])));
+    assert_eq!(f.forces, Some(Real::F64(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])));
     assert_eq!(f.cell, Some([4.0, 0.0, 0.0, 1.0, 5.0, 0.0, 0.0, 0.0, 6.0]));
-    assert_eq!(
-        (f.pbc, f.step, f.time),
-        (Some([true, false, true]), Some(12), Some(0.5))
-    );
+    assert_eq!((f.pbc, f.step, f.time), (Some([true, false, true]), Some(12), Some(0.5)));
     assert_eq!((f.energy, f.name.as_deref()), (Some(-3.25), Some("water")));
     // In the file a matrix stands column by column.
-    assert_eq!(
-        f.stress,
-        Some([1.0, 4.0, 7.0, 2.0, 5.0, 8.0, 3.0, 6.0, 9.0])
-    );
+    assert_eq!(f.stress, Some([1.0, 4.0, 7.0, 2.0, 5.0, 8.0, 3.0, 6.0, 9.0]));
     let virial = vec![9.0, 6.0, 3.0, 8.0, 5.0, 2.0, 7.0, 4.0, 1.0];
     let empty: &[u32] = &[];
     let text = |t: &str| Values::Str(vec![t.into()]);
@@ -90,9 +78,7 @@ fn every_key_and_column_has_its_place() {
     ] {
         assert_eq!(extra(&f, name), (shape, &values), "{name}");
     }
-    let Values::Real(Real::F64(table)) = extra(&f, "table").1 else {
-        panic!("no numbers")
-    };
+    let Values::Real(Real::F64(table)) = extra(&f, "table").1 else { panic!("no numbers") };
     assert!(table[1].is_nan() && extra(&f, "table").0 == [2, 2]);
     // The columns come out under their own names and in their own order.
     let out = String::from_utf8(written(std::slice::from_ref(&f))).unwrap();
@@ -104,58 +90,30 @@ fn every_key_and_column_has_its_place() {
 fn species_stay_as_text_where_numbers_do_not_tell_all() {
     let f = one("2\nProperties=species:S:1:pos:R:3\nFe 0 0 0\nC_alpha 1 1 1\n");
     assert_eq!(f.types, None);
-    assert_eq!(
-        extra(&f, "species").1,
-        &Values::Str(vec!["Fe".into(), "C_alpha".into()])
-    );
+    assert_eq!(extra(&f, "species").1, &Values::Str(vec!["Fe".into(), "C_alpha".into()]));
     let g = one("1\nProperties=species:S:1:Z:I:1:pos:R:3\nD 1 0 0 0\n");
     assert_eq!(g.types, Some(vec![1]));
     let h = one("1\nProperties=Z:I:1:species:S:1:pos:R:3\n8 O 0 0 0\n");
-    assert_eq!(
-        (h.types.clone(), h.atom_properties.len()),
-        (Some(vec![8]), 0)
-    );
+    assert_eq!((h.types.clone(), h.atom_properties.len()), (Some(vec![8]), 0));
     let i = one("1\nProperties=pos:R:3\n0 0 0\n");
     let j = one("1\n\n6 0 0 0\n");
     assert_eq!(j.types, Some(vec![6]));
-    let k = MdFrame {
-        types: Some(vec![1000, -4]),
-        nsites: 2,
-        ..MdFrame::default()
-    };
+    let k = MdFrame { types: Some(vec![1000, -4]), nsites: 2, ..MdFrame::default() };
     for f in [f, g, h, i, j] {
-        assert_eq!(
-            one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()),
-            f
-        );
+        assert_eq!(one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()), f);
     }
-    assert_eq!(
-        one(&String::from_utf8(written(&[k])).unwrap()).types,
-        Some(vec![1000, -4])
-    );
+    assert_eq!(one(&String::from_utf8(written(&[k])).unwrap()).types, Some(vec![1000, -4]));
 }
 
 #[test]
 fn a_plain_file_keeps_its_title_and_its_further_columns() {
     let f =
         one("  2 \r\nA title = of 2 words, \"x\r\n C 1 2 3 0.5 q\r\n\tH\t4 5 6 1 r\r\n\r\n  \r\n");
-    assert_eq!(
-        extra(&f, "comment").1,
-        &Values::Str(vec!["A title = of 2 words, \"x".into()])
-    );
-    assert_eq!(
-        extra(&f, "column5").1,
-        &Values::Real(Real::F64(vec![0.5, 1.0]))
-    );
-    assert_eq!(
-        extra(&f, "column6").1,
-        &Values::Str(vec!["q".into(), "r".into()])
-    );
+    assert_eq!(extra(&f, "comment").1, &Values::Str(vec!["A title = of 2 words, \"x".into()]));
+    assert_eq!(extra(&f, "column5").1, &Values::Real(Real::F64(vec![0.5, 1.0])));
+    assert_eq!(extra(&f, "column6").1, &Values::Str(vec!["q".into(), "r".into()]));
     assert_eq!(f.cell, None);
-    assert_eq!(
-        one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()),
-        f
-    );
+    assert_eq!(one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()), f);
     let g = one("0\nenergy=1.5\n");
     assert_eq!((g.nsites, g.energy), (0, Some(1.5)));
 }
@@ -164,79 +122,37 @@ fn a_plain_file_keeps_its_title_and_its_further_columns() {
 fn errors_name_the_line_and_what_was_expected() {
     for (text, says) in [
         ("-5\n\n", "line 1 (frame 0): a frame cannot have -5 atoms"),
-        (
-            "99999999999999999999\n\n",
-            "line 1 (frame 0): 99999999999999999999 atoms do not fit",
-        ),
-        (
-            "1000000\n\nH 0 0 0\n",
-            "line 1 (frame 0): 1000000 atoms do not fit in the 9 bytes",
-        ),
+        ("99999999999999999999\n\n", "line 1 (frame 0): 99999999999999999999 atoms do not fit"),
+        ("1000000\n\nH 0 0 0\n", "line 1 (frame 0): 1000000 atoms do not fit in the 9 bytes"),
         ("x\n", "line 1 (frame 0): `x` is not a number of atoms"),
         ("1.5\n", "`1.5` is not a number of atoms"),
-        (
-            "2\n\nH 0 0 0\nH 0 0\n",
-            "line 4 (frame 0): the line ends before column `pos`",
-        ),
-        (
-            "2\n\nH 0 0 0\nH 0 0 0 1\n",
-            "line 4 (frame 0): `1` follows after the last column",
-        ),
-        (
-            "3\n\nH 0 0 0\nH 0 0 0\n",
-            "line 4 (frame 0): the file ends here, after 2 of 3 atoms",
-        ),
+        ("2\n\nH 0 0 0\nH 0 0\n", "line 4 (frame 0): the line ends before column `pos`"),
+        ("2\n\nH 0 0 0\nH 0 0 0 1\n", "line 4 (frame 0): `1` follows after the last column"),
+        ("3\n\nH 0 0 0\nH 0 0 0\n", "line 4 (frame 0): the file ends here, after 2 of 3 atoms"),
         (
             "1\n\nH 0 0 0\n1\n\nH 0 1.2.3 0",
             "line 6 (frame 1): `1.2.3` in column `pos` is not a number",
         ),
-        (
-            "1\nProperties=a:I:1\n1.0\n",
-            "`1.0` in column `a` is not a whole number",
-        ),
-        (
-            "1\nProperties=a:L:1\nyes\n",
-            "`yes` in column `a` is not T or F",
-        ),
-        (
-            "1\nProperties=a:R\n1\n",
-            "line 2 (frame 0): Properties ends after `a`",
-        ),
+        ("1\nProperties=a:I:1\n1.0\n", "`1.0` in column `a` is not a whole number"),
+        ("1\nProperties=a:L:1\nyes\n", "`yes` in column `a` is not T or F"),
+        ("1\nProperties=a:R\n1\n", "line 2 (frame 0): Properties ends after `a`"),
         ("1\nProperties=a:F:1\n1\n", "has type `F`"),
         ("1\nProperties=a:R:0\n1\n", "has width `0`"),
         ("1\nProperties=a:R:x\n1\n", "has width `x`"),
-        (
-            "1\nProperties=a:R:4000000000\n1\n",
-            "the line ends before column `a`",
-        ),
+        ("1\nProperties=a:R:4000000000\n1\n", "the line ends before column `a`"),
         ("1\nProperties=a:R:1:a:R:1\n1 2\n", "`a` is named twice"),
-        (
-            "1\nLattice=\"1 2 3\"\nH 0 0 0\n",
-            "Lattice is not nine numbers",
-        ),
+        ("1\nLattice=\"1 2 3\"\nH 0 0 0\n", "Lattice is not nine numbers"),
         ("1\nLattice=\"1 2 3\nH 0 0 0\n", "`\"` is missing"),
         ("1\npbc=maybe\nH 0 0 0\n", "pbc is not three"),
         ("1\na=1 a=2\nH 0 0 0\n", "`a` stands twice"),
         ("1\nProperties=Z:I:1\n4000000000\n", "does not fit 32 bits"),
-        (
-            "1\n",
-            "line 1 (frame 0): the file ends before the line of keys",
-        ),
+        ("1\n", "line 1 (frame 0): the file ends before the line of keys"),
     ] {
-        let error = frames(text.as_bytes())
-            .1
-            .map(|e| e.to_string())
-            .unwrap_or_default();
-        assert!(
-            error.contains(says),
-            "{text:?} gives {error:?}, not {says:?}"
-        );
+        let error = frames(text.as_bytes()).1.map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains(says), "{text:?} gives {error:?}, not {says:?}");
     }
     let error = frames(b"1\n\xff\nH 0 0 0\n").1.unwrap().to_string();
-    assert!(
-        error.contains("line 2 (frame 0): this line is not UTF-8"),
-        "{error}"
-    );
+    assert!(error.contains("line 2 (frame 0): this line is not UTF-8"), "{error}");
 }
 
 #[test]
@@ -251,51 +167,19 @@ fn an_error_stays_and_leaves_no_part_of_a_frame() {
 
 #[test]
 fn what_text_cannot_hold_is_refused_with_a_reason() {
-    let p = |name: &str, values| Property {
-        name: name.into(),
-        shape: Vec::new(),
-        values,
-    };
-    let base = MdFrame {
-        nsites: 1,
-        types: Some(vec![1]),
-        energy: Some(1.0),
-        ..MdFrame::default()
-    };
+    let p = |name: &str, values| Property { name: name.into(), shape: Vec::new(), values };
+    let base = MdFrame { nsites: 1, types: Some(vec![1]), energy: Some(1.0), ..MdFrame::default() };
     for (atom, frame, says) in [
-        (
-            Some(p("a b", Values::I64(vec![1]))),
-            None,
-            "name of a column",
-        ),
-        (
-            Some(p("a", Values::I64(vec![1, 2]))),
-            None,
-            "2 values of a for 1 atoms",
-        ),
-        (
-            Some(p("a", Values::Str(vec!["b c".into()]))),
-            None,
-            "white space",
-        ),
-        (
-            None,
-            Some(p("energy", Values::I64(vec![1]))),
-            "cannot be a key",
-        ),
-        (
-            None,
-            Some(p("a", Values::I64(vec![1, 2]))),
-            "2 values of a for shape []",
-        ),
+        (Some(p("a b", Values::I64(vec![1]))), None, "name of a column"),
+        (Some(p("a", Values::I64(vec![1, 2]))), None, "2 values of a for 1 atoms"),
+        (Some(p("a", Values::Str(vec!["b c".into()]))), None, "white space"),
+        (None, Some(p("energy", Values::I64(vec![1]))), "cannot be a key"),
+        (None, Some(p("a", Values::I64(vec![1, 2]))), "2 values of a for shape []"),
     ] {
         let mut f = base.clone();
         f.atom_properties.extend(atom);
         f.frame_properties.extend(frame);
-        let error = ExtXyzEncoder::default()
-            .encode(&f, &mut Vec::new())
-            .unwrap_err()
-            .to_string();
+        let error = ExtXyzEncoder::default().encode(&f, &mut Vec::new()).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }
 }
@@ -312,10 +196,7 @@ fn a_cut_at_any_byte_and_any_flipped_bit_are_safe() {
             "{cut}: {end:?}"
         );
         assert_eq!(format!("{read:?}"), format!("{:?}", &whole[..read.len()]));
-        assert_eq!(
-            end.is_none(),
-            [0, MIXED.len() - 1, MIXED.len(), text.len() - 1].contains(&cut)
-        );
+        assert_eq!(end.is_none(), [0, MIXED.len() - 1, MIXED.len(), text.len() - 1].contains(&cut));
     }
     for bit in 0..MIXED.len() * 8 {
         let mut bytes = MIXED.as_bytes().to_vec();
@@ -347,28 +228,17 @@ mod any {
                 (
                     Just(name),
                     Just(shape),
-                    values(
-                        n,
-                        "\\PC*|[\\x00-\\x7f]{0,8}|[0-9.eE+-]{1,4}|[TF \\\\\",]{0,4}",
-                    ),
+                    values(n, "\\PC*|[\\x00-\\x7f]{0,8}|[0-9.eE+-]{1,4}|[TF \\\\\",]{0,4}"),
                 )
             })
-            .prop_map(|(name, shape, values)| Property {
-                name,
-                shape,
-                values,
-            })
+            .prop_map(|(name, shape, values)| Property { name, shape, values })
             .boxed()
     }
 
     fn atom_property(n: usize) -> BoxedStrategy<Property> {
         ("[a-zA-Z_]{1,6}9", 1_u32..4)
             .prop_flat_map(move |(name, w)| {
-                (
-                    Just(name),
-                    Just(w),
-                    values(n * w as usize, "[^\\s\\pC]{1,5}"),
-                )
+                (Just(name), Just(w), values(n * w as usize, "[^\\s\\pC]{1,5}"))
             })
             .prop_map(|(name, w, values)| Property {
                 name,
@@ -401,27 +271,25 @@ mod any {
                     prop::collection::vec(frame_property(), 0..4),
                 )
             })
-            .prop_map(
-                |(types, reals, numbers, cell, name, of_atoms, of_frame)| MdFrame {
-                    name,
-                    nsites: types.len(),
-                    types: Some(types),
-                    positions: reals.0,
-                    velocities: reals.1,
-                    forces: reals.2,
-                    masses: reals.3,
-                    charges: reals.4,
-                    step: numbers.0,
-                    time: numbers.1,
-                    energy: numbers.2,
-                    cell: cell.0,
-                    stress: cell.1,
-                    pbc: Some(cell.2),
-                    precision: None,
-                    atom_properties: unique(of_atoms),
-                    frame_properties: unique(of_frame),
-                },
-            )
+            .prop_map(|(types, reals, numbers, cell, name, of_atoms, of_frame)| MdFrame {
+                name,
+                nsites: types.len(),
+                types: Some(types),
+                positions: reals.0,
+                velocities: reals.1,
+                forces: reals.2,
+                masses: reals.3,
+                charges: reals.4,
+                step: numbers.0,
+                time: numbers.1,
+                energy: numbers.2,
+                cell: cell.0,
+                stress: cell.1,
+                pbc: Some(cell.2),
+                precision: None,
+                atom_properties: unique(of_atoms),
+                frame_properties: unique(of_frame),
+            })
             .boxed()
     }
 

@@ -66,16 +66,8 @@ fn derive(frame: &MdFrame) -> Vec<(ColumnSpec, From<'_>)> {
         }
     }
     for p in &frame.atom_properties {
-        let width = p
-            .shape
-            .iter()
-            .try_fold(1_u32, |w, n| w.checked_mul(*n))
-            .unwrap_or_default();
-        let spec = ColumnSpec {
-            name: p.name.clone(),
-            letter: letter(&p.values),
-            width,
-        };
+        let width = p.shape.iter().try_fold(1_u32, |w, n| w.checked_mul(*n)).unwrap_or_default();
+        let spec = ColumnSpec { name: p.name.clone(), letter: letter(&p.values), width };
         let at = if p.name == "species" { 0 } else { out.len() };
         out.insert(at, (spec, From::Property(p)));
     }
@@ -98,10 +90,7 @@ fn follow<'a>(
     let mut out = Vec::new();
     for spec in asked {
         let same = |d: &ColumnSpec| {
-            *d == spec
-                || Role::ALL
-                    .iter()
-                    .any(|role| *d == standard(*role) && role.fits(&spec))
+            *d == spec || Role::ALL.iter().any(|role| *d == standard(*role) && role.fits(&spec))
         };
         let exact = derived.iter().position(|(d, _)| *d == spec);
         let at = exact.or_else(|| derived.iter().position(|(d, _)| same(d)));
@@ -122,27 +111,19 @@ fn follow<'a>(
         From::Symbols(Some(_)) => numbered,
         _ => false,
     };
-    let all = derived
-        .iter()
-        .zip(used)
-        .all(|((_, from), used)| used || needless(from));
+    let all = derived.iter().zip(used).all(|((_, from), used)| used || needless(from));
     all.then_some(out)
 }
 
 impl FrameEncoder for ExtXyzEncoder {
     fn encode(&mut self, frame: &MdFrame, out: &mut Vec<u8>) -> Result<()> {
         let derived = derive(frame);
-        let asked = frame
-            .frame_properties
-            .iter()
-            .find(|p| p.name == "Properties");
+        let asked = frame.frame_properties.iter().find(|p| p.name == "Properties");
         let asked = asked.and_then(|p| match &p.values {
             Values::Str(v) => layout::parse(v.first()?).ok(),
             _ => None,
         });
-        let columns = asked
-            .and_then(|a| follow(a, &derived, frame))
-            .unwrap_or(derived);
+        let columns = asked.and_then(|a| follow(a, &derived, frame)).unwrap_or(derived);
         for (spec, from) in &columns {
             check(spec, *from, frame.nsites)?;
         }
@@ -187,15 +168,9 @@ fn check(spec: &ColumnSpec, from: From<'_>, atoms: usize) -> Result<()> {
         From::Property(p) => p.values.len(),
     };
     if spec.width == 0 || atoms.checked_mul(spec.width as usize) != Some(length) {
-        return Err(cannot(format!(
-            "{length} values of {name} for {atoms} atoms"
-        )));
+        return Err(cannot(format!("{length} values of {name} for {atoms} atoms")));
     }
-    if let From::Property(Property {
-        values: Values::Str(v),
-        ..
-    }) = from
-    {
+    if let From::Property(Property { values: Values::Str(v), .. }) = from {
         let bad = v
             .iter()
             .find(|s| s.is_empty() || s.contains(|c: char| c.is_whitespace() || c.is_control()));
@@ -247,27 +222,12 @@ fn keys(frame: &MdFrame, specs: &[ColumnSpec]) -> Result<String> {
     one("time", frame.time.map(|x| numbers(&[x])));
     one("energy", frame.energy.map(|x| numbers(&[x])));
     one("stress", frame.stress.map(|s| numbers(&transpose(s))));
-    one(
-        "pbc",
-        frame
-            .pbc
-            .map(|p| p.map(|b| if b { "T" } else { "F" }).join(" ")),
-    );
-    for p in frame
-        .frame_properties
-        .iter()
-        .filter(|p| p.name != "Properties")
-    {
+    one("pbc", frame.pbc.map(|p| p.map(|b| if b { "T" } else { "F" }).join(" ")));
+    for p in frame.frame_properties.iter().filter(|p| p.name != "Properties") {
         if p.name.is_empty() || p.name.contains(char::is_control) || !taken.insert(&p.name) {
-            return Err(cannot(format!(
-                "{:?} cannot be a key here; rename the property",
-                p.name
-            )));
+            return Err(cannot(format!("{:?} cannot be a key here; rename the property", p.name)));
         }
-        let length = p
-            .shape
-            .iter()
-            .try_fold(1_usize, |n, k| n.checked_mul(*k as usize));
+        let length = p.shape.iter().try_fold(1_usize, |n, k| n.checked_mul(*k as usize));
         if length != Some(p.values.len()) {
             return Err(cannot(format!(
                 "{} values of {} for shape {:?}",
@@ -286,11 +246,7 @@ fn keys(frame: &MdFrame, specs: &[ColumnSpec]) -> Result<String> {
 }
 
 fn numbers(values: &[f64]) -> String {
-    values
-        .iter()
-        .map(|x| format!("{x:?}"))
-        .collect::<Vec<_>>()
-        .join(" ")
+    values.iter().map(|x| format!("{x:?}")).collect::<Vec<_>>().join(" ")
 }
 
 /// A virial, which like the stress is written column by column.
