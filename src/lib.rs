@@ -17,6 +17,6 @@ pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result};
 pub use key::Key;
 pub use store::{
-    Alignment, Batch, Durability, Info, Location, Lookup, Opened, Purpose, Record, Scan, Snapshot,
-    Store, StoreOptions, Writer,
+    Alignment, Batch, Damage, Durability, Info, Location, Lookup, Opened, Purpose, Record, Scan,
+    Snapshot, Store, StoreOptions, Verified, Writer,
 };

@@ -10,6 +10,7 @@
 //! Source of the format: `README_CHUNK_FORMAT.rst` of C-Blosc2.
 
 mod blosc;
+mod compress;
 mod header;
 mod join;
 mod layout;
@@ -17,7 +18,11 @@ mod params;
 mod special;
 mod streams;
 
-pub use blosc::{Compressor, Decoder};
+pub use blosc::Decoder;
+pub use compress::Compressor;
 pub use join::{join, zeros};
 pub use layout::{ChunkLayout, check_block};
 pub use params::{Codec, Filter, Params};
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@ mod segment;
 mod snapshot;
 mod state;
 mod tail;
+mod verify;
 mod writer;
 
 pub use batch::Batch;
@@ -34,4 +35,5 @@ pub use options::{Alignment, Durability, Lookup, Purpose, StoreOptions};
 pub use record::Record;
 pub use snapshot::{Location, Scan, Snapshot};
 pub use state::Opened;
+pub use verify::{Damage, Verified};
 pub use writer::Writer;

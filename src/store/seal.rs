@@ -5,10 +5,10 @@ use super::options::Lookup;
 use super::perm::leaf_content;
 use super::writer::Writer;
 use crate::backend::Backend;
-use crate::chunk::{Compressor, Filter, Params};
+use crate::chunk::{ChunkLayout, Compressor, Filter, Params};
 use crate::error::{Error, Result};
 use crate::frame::{self, HEADER_LEN, TOTALS_OFFSET};
-use crate::index::layout::{KEY_NONE, key_from_bytes};
+use crate::index::layout::{ChunkEntry, KEY_NONE, key_from_bytes};
 use crate::index::saved_lookup;
 use crate::index::slot::{Seal, Slot};
 use crate::key::Key;
@@ -127,11 +127,10 @@ impl Writer {
         for leaf in self.core.perm.all_leaves(&self.core.io)? {
             if leaf.at.chunks.get() > 0 {
                 let content = leaf_content(&self.core.io, leaf)?;
-                offsets
-                    .extend(content.chunks.iter().map(|c| c.offset.get().saturating_sub(HEADER)));
+                offsets.extend(content.chunks.iter().map(offset_for_others));
             }
         }
-        offsets.extend(self.base.iter().map(|b| b.entry.offset.get().saturating_sub(HEADER)));
+        offsets.extend(self.base.iter().map(|b| offset_for_others(&b.entry)));
         let (lookup, content) = self.lookup()?;
         let mut metalayers: Vec<(&str, &[u8])> = Vec::new();
         if lookup {
@@ -194,6 +193,10 @@ impl Writer {
     pub(super) fn settle(&mut self) -> Result<()> {
         let seal = self.slot.seal;
         let (now, right) = self.totals()?;
+        if self.opened == super::state::Opened::Extended {
+            self.check_adopted()?;
+            return self.make_seal(false);
+        }
         if now != right && self.seal_is_intact()? {
             self.write_header()?;
         }
@@ -207,6 +210,16 @@ impl Writer {
     /// Whether offsets chunk and trailer of the newest seal are as we wrote them.
     fn seal_is_intact(&self) -> Result<bool> {
         seal_is_intact(&**self.core.io.backend(), self.core.io.file(), &self.slot.seal)
+    }
+}
+
+/// What the offsets chunk says of a chunk. Python-blosc2 does not read a chunk of zeros from a
+/// file; it wants it named in the offsets instead. Only such a chunk is as short as a header.
+fn offset_for_others(entry: &ChunkEntry) -> u64 {
+    if entry.cbytes.get() as usize == ChunkLayout::HEADER_LEN {
+        frame::ChunkPlace::Zeros.to_raw()
+    } else {
+        entry.offset.get().saturating_sub(HEADER)
     }
 }
 

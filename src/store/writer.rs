@@ -4,11 +4,12 @@ use super::core::Core;
 use super::flush::{Space, flush};
 use super::options::{Durability, StoreOptions};
 use super::place::{Lengths, block_size, place};
-use super::pool::{Finished, Pool};
+use super::pool::{Finished, Pool, finish};
 use super::record::Record;
 use super::root::{Base, Root};
 use super::state::Opened;
 use crate::backend::Backend;
+use crate::chunk::Compressor;
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, Extent, RECORDS_MAX, key_bytes, key_hash};
 use crate::index::slot::Slot;
@@ -271,6 +272,16 @@ impl Writer {
         self.logged.open = 0;
         while self.take_one(false)? {}
         Ok(())
+    }
+
+    /// Compresses a chunk that is known from memory alone.
+    pub(super) fn compress_waiting(&mut self, chunk: u64) -> Result<Finished> {
+        let missing = || Error::corrupt("chunk table", chunk, "names a chunk that is not there");
+        let data = self.core.waiting.get(&chunk).ok_or_else(missing)?;
+        let typesize = u32::from(self.options.typesize);
+        let block = self.options.chunk().min((32 << 10) / typesize * typesize);
+        let mut compressor = Compressor::new(self.options.params(), block)?;
+        finish(&mut compressor, self.core.io.file(), chunk, data)
     }
 
     /// Writes the next finished chunk; whether there was one.
