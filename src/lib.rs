@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod chunk;
 pub mod codec;
+pub mod depot;
 pub mod error;
 pub mod formats;
 pub mod frame;
@@ -12,9 +13,10 @@ pub mod limits;
 pub mod store;
 pub mod wire;
 
+pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result};
 pub use key::Key;
 pub use store::{
-    Alignment, Batch, Damage, Durability, Location, Lookup, Opened, Purpose, Record, Scan,
+    Alignment, Batch, Damage, Durability, Info, Location, Lookup, Opened, Purpose, Record, Scan,
     Snapshot, Store, StoreOptions, Verified, Writer,
 };
