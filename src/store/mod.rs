@@ -17,6 +17,7 @@ mod options;
 mod perm;
 mod place;
 mod pool;
+mod reads;
 mod record;
 mod root;
 mod seal;
