@@ -1,0 +1,120 @@
+//! `store.at`: the records by their ordinals.
+
+use crate::buffer::{BytesMut, Record};
+use crate::codec::{Typed, part};
+use crate::iter::{Iter, What};
+use crate::key::to_python;
+use crate::ordinals::{many, one};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PySlice};
+
+/// The records of a store in the order of insertion: ``store.at``.
+///
+/// ``at[i]`` gives a value (negative ordinals count from the end), ``at[10:20]`` and ``at[[3, 1,
+/// 4]]`` a list of values, fetched together. Raises
+/// :class:`~vlstore.errors.OrdinalError` beyond the last record.
+#[pyclass(frozen, sequence, module = "vlstore", name = "Ordinals")]
+pub(crate) struct At {
+    typed: Typed,
+}
+
+impl At {
+    pub(crate) const fn new(typed: Typed) -> Self {
+        Self { typed }
+    }
+
+    fn fetch(&self, py: Python<'_>, ordinals: &[i64]) -> PyResult<vlstore::Batch> {
+        let handle = &self.typed.handle;
+        Ok(handle.read(py, |v| Ok(v.get_batch_at(&v.ordinals(ordinals)?)?))?)
+    }
+}
+
+#[pymethods]
+impl At {
+    /// Number of records.
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(usize::try_from(self.typed.handle.read(py, |v| Ok(v.len()))?)?)
+    }
+
+    fn __getitem__(&self, py: Python<'_>, which: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        if let Ok(slice) = which.cast::<PySlice>() {
+            let len = isize::try_from(self.__len__(py)?)?;
+            let span = slice.indices(len)?;
+            let ordinals = (0..span.slicelength)
+                .map(|i| i64::try_from(span.start + isize::try_from(i)? * span.step))
+                .collect::<Result<Vec<_>, _>>()?;
+            let values = self.typed.decode_all(py, &self.fetch(py, &ordinals)?)?;
+            return Ok(PyList::new(py, values)?.into_any().unbind());
+        }
+        if which.try_iter().is_ok() && !which.hasattr("__index__")? || which.len().is_ok() {
+            return Ok(PyList::new(py, self.batch(py, which)?)?.into_any().unbind());
+        }
+        let ordinal = one(which)?;
+        let record = self.typed.handle.read(py, |v| Ok(v.get_at(v.ordinal(ordinal)?)?))?;
+        self.typed.decode(py, record)
+    }
+
+    fn __iter__(&self, py: Python<'_>) -> PyResult<Iter> {
+        Ok(Iter::new(py, &self.typed, What::All)?)
+    }
+
+    /// The values at ``ordinals``, in the order asked for: an array, a list or another iterable
+    /// of whole numbers.
+    fn batch(&self, py: Python<'_>, ordinals: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
+        self.typed.decode_all(py, &self.fetch(py, &many(ordinals)?)?)
+    }
+
+    /// The bytes at ``ordinals`` without a copy, as :class:`Record` objects that share one
+    /// buffer.
+    fn view_batch(&self, py: Python<'_>, ordinals: &Bound<'_, PyAny>) -> PyResult<Vec<Record>> {
+        let batch = self.fetch(py, &many(ordinals)?)?;
+        (0..batch.len()).map(|i| part(py, &batch, i).map(Record::stored)).collect()
+    }
+
+    /// The bytes at ``ordinal`` where they lie; see :meth:`Store.view`.
+    fn view(&self, py: Python<'_>, ordinal: &Bound<'_, PyAny>) -> PyResult<Record> {
+        let ordinal = one(ordinal)?;
+        Ok(Record::stored(self.typed.handle.read(py, |v| Ok(v.get_at(v.ordinal(ordinal)?)?))?))
+    }
+
+    /// Copies the bytes at ``ordinal`` into ``buffer``; see :meth:`Store.get_into`.
+    fn get_into(
+        &self,
+        py: Python<'_>,
+        ordinal: &Bound<'_, PyAny>,
+        buffer: &Bound<'_, PyAny>,
+    ) -> PyResult<usize> {
+        let ordinal = one(ordinal)?;
+        let mut out = BytesMut::get(buffer)?;
+        let handle = &self.typed.handle;
+        Ok(handle.read(py, |v| Ok(v.get_at_into(v.ordinal(ordinal)?, out.as_mut_slice())?))?)
+    }
+
+    /// The key of the record at ``ordinal``; ``None`` if it was put without one.
+    fn key(&self, py: Python<'_>, ordinal: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let ordinal = one(ordinal)?;
+        let key = self.typed.handle.read(py, |v| Ok(v.key_at(v.ordinal(ordinal)?)?))?;
+        to_python(py, key.as_ref())
+    }
+
+    /// Where the record at ``ordinal`` lies: ``(start, end, sites)``; see
+    /// :meth:`Store.location`.
+    fn location(&self, py: Python<'_>, ordinal: &Bound<'_, PyAny>) -> PyResult<(u64, u64, u32)> {
+        let ordinal = one(ordinal)?;
+        let handle = &self.typed.handle;
+        let place = handle.read(py, |v| Ok(v.location_at(v.ordinal(ordinal)?)?))?;
+        Ok((place.start, place.end, place.sites))
+    }
+
+    fn __delitem__(&self, py: Python<'_>, ordinal: &Bound<'_, PyAny>) -> PyResult<()> {
+        let ordinal = one(ordinal)?;
+        Ok(self.typed.handle.write(py, |w| {
+            let ordinal = crate::handle::View::Writer(w).ordinal(ordinal)?;
+            Ok(w.delete_at(ordinal)?)
+        })?)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("<vlstore.Ordinals of {} records>", self.__len__(py)?))
+    }
+}
