@@ -2,11 +2,15 @@
 
 use crate::buffer::{BytesMut, Record};
 use crate::codec::{Typed, part};
+use crate::error::Outcome;
+use crate::flat::flat;
 use crate::iter::{Iter, What};
 use crate::key::to_python;
+use crate::numpy::fresh;
 use crate::ordinals::{many, one};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PySlice};
+use pyo3::types::{PyDict, PyList, PySlice};
+use vlstore::codec::DType;
 
 /// The records of a store in the order of insertion: ``store.at``.
 ///
@@ -62,6 +66,43 @@ impl At {
     /// of whole numbers.
     fn batch(&self, py: Python<'_>, ordinals: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
         self.typed.decode_all(py, &self.fetch(py, &many(ordinals)?)?)
+    }
+
+    /// The frames at ``ordinals`` as flat arrays; see :meth:`Store.get_arrays`.
+    #[pyo3(signature = (ordinals, fields=None))]
+    fn arrays<'py>(
+        &self,
+        py: Python<'py>,
+        ordinals: &Bound<'py, PyAny>,
+        fields: Option<Vec<String>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        self.typed.of_frames(py)?;
+        flat(py, &self.fetch(py, &many(ordinals)?)?, fields.as_deref())
+    }
+
+    /// Number of sites of each record, (k,), int64; reads the index and decodes nothing. All
+    /// records without ``ordinals``.
+    #[pyo3(signature = (ordinals=None))]
+    fn sites<'py>(
+        &self,
+        py: Python<'py>,
+        ordinals: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let asked = ordinals.map(many).transpose()?;
+        let sites = self.typed.handle.read(py, |v| {
+            let all = match asked {
+                Some(asked) => v.ordinals(&asked)?,
+                None => (0..v.len()).collect(),
+            };
+            let sites = all.into_iter().map(|o| Ok(v.location_at(o)?.sites));
+            sites.collect::<Outcome<Vec<_>>>()
+        })?;
+        let (array, mut memory) = fresh(py, DType::I64, &[sites.len()])?;
+        let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
+        for (place, n) in places.iter_mut().zip(sites) {
+            *place = i64::from(n).to_ne_bytes();
+        }
+        Ok(array)
     }
 
     /// The bytes at ``ordinals`` without a copy, as :class:`Record` objects that share one

@@ -38,6 +38,14 @@ impl Record {
         Self { bytes: Memory::Stored(record) }
     }
 
+    /// The same memory once more; `None` for one that was encoded here.
+    pub(crate) fn share(&self) -> Option<Self> {
+        match &self.bytes {
+            Memory::Stored(record) => Some(Self::stored(record.clone())),
+            Memory::Made(_) => None,
+        }
+    }
+
     /// A record that was encoded here.
     pub(crate) fn made(bytes: &[u8]) -> Self {
         Self { bytes: Memory::Made(AlignedBuf::copy_of(bytes)) }

@@ -1,7 +1,9 @@
 //! Typed records: which codec a store uses, and Python objects to records and back.
 
+use crate::arrays;
 use crate::buffer::{Bytes, Record};
 use crate::error::{Outcome, from_error, invalid, raise, wrong_type};
+use crate::frame::MdFrame;
 use crate::handle::Handle;
 use crate::key::described;
 use pyo3::prelude::*;
@@ -19,6 +21,12 @@ pub(crate) struct Typed {
 /// How Python objects become records.
 pub(crate) enum RecordCodec {
     Raw,
+    /// Frames of a trajectory.
+    MdFrame,
+    /// NumPy arrays of any type and shape.
+    Array,
+    /// float32 values without their shape.
+    FlatF32,
     Python(PythonCodec),
 }
 
@@ -36,6 +44,8 @@ pub(crate) struct PythonCodec {
 /// The bytes of a record that is to be stored, wherever they lie.
 pub(crate) enum Encoded {
     Given(Bytes),
+    Made(Vec<u8>),
+    Frame(Py<Record>),
 }
 
 impl Deref for Encoded {
@@ -43,6 +53,8 @@ impl Deref for Encoded {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Given(bytes) => bytes,
+            Self::Made(bytes) => bytes,
+            Self::Frame(record) => record.get(),
         }
     }
 }
@@ -60,6 +72,9 @@ impl RecordCodec {
     pub(crate) fn named(py: Python<'_>, name: &str) -> PyResult<Self> {
         match vlstore::codec::by_name(name).map_err(|e| from_error(py, &e))?.name() {
             "raw" => Ok(Self::Raw),
+            "md-frame" => Ok(Self::MdFrame),
+            "array" => Ok(Self::Array),
+            "flat-f32" => Ok(Self::FlatF32),
             other => Err(invalid(py, &format!("codec {other} is not offered here"))),
         }
     }
@@ -67,6 +82,9 @@ impl RecordCodec {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Raw => "raw",
+            Self::MdFrame => "md-frame",
+            Self::Array => "array",
+            Self::FlatF32 => "flat-f32",
             Self::Python(codec) => &codec.name,
         }
     }
@@ -90,6 +108,9 @@ impl RecordCodec {
         let py = value.py();
         match self {
             Self::Raw => Ok((Encoded::Given(Bytes::get(value, "a value")?), 0)),
+            Self::MdFrame => frame(value),
+            Self::Array => arrays::encode(value),
+            Self::FlatF32 => arrays::encode_flat(value),
             Self::Python(codec) => {
                 let bytes = codec.encode.bind(py).call1((value,))?;
                 let what = format!("what codec {} encodes to", codec.name);
@@ -105,12 +126,33 @@ impl RecordCodec {
     fn decode(&self, py: Python<'_>, record: vlstore::Record) -> PyResult<Py<PyAny>> {
         match self {
             Self::Raw => Ok(PyBytes::new(py, &record).into_any().unbind()),
+            Self::MdFrame => {
+                Ok(Bound::new(py, MdFrame::over(py, Record::stored(record))?)?.into_any().unbind())
+            }
+            Self::Array => arrays::decode(py, record),
+            Self::FlatF32 => arrays::decode_flat(py, record),
             Self::Python(codec) => {
                 let record = Bound::new(py, Record::stored(record))?;
                 Ok(codec.decode.bind(py).call1((record,))?.unbind())
             }
         }
     }
+}
+
+/// The record of a frame: it is encoded already. Bytes are taken if they hold a frame.
+fn frame(value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
+    let py = value.py();
+    if let Ok(frame) = value.cast::<MdFrame>() {
+        let frame = frame.get();
+        let sites = u32::try_from(frame.nsites()).unwrap_or(u32::MAX);
+        return Ok((Encoded::Frame(frame.record().clone_ref(py)), sites));
+    }
+    if value.is_instance_of::<PyBytes>() || value.is_instance_of::<Record>() {
+        let bytes = Bytes::get(value, "a frame")?;
+        let sites = crate::frame::sites(py, &bytes)?;
+        return Ok((Encoded::Given(bytes), sites));
+    }
+    Err(wrong_type(py, &described("a value of an md-frame depot is an MdFrame", value)?))
 }
 
 impl PythonCodec {
@@ -183,6 +225,15 @@ impl Typed {
                 _ => self.decode(py, part(py, batch, i)?),
             })
             .collect()
+    }
+
+    /// Refuses what only frames have.
+    pub(crate) fn of_frames(&self, py: Python<'_>) -> PyResult<()> {
+        if matches!(self.codec.as_deref(), Some(RecordCodec::MdFrame)) {
+            return Ok(());
+        }
+        let why = "flat arrays are made of frames: open the store with records=\"md-frame\"";
+        Err(wrong_type(py, why))
     }
 
     /// Refuses a codec that is not the one of the store's records.

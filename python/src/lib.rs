@@ -5,16 +5,22 @@
 
 use pyo3::prelude::*;
 
+mod arrays;
 mod at;
 mod buffer;
 mod codec;
 mod error;
+mod flat;
+mod frame;
 mod handle;
+mod ingest;
 mod iter;
 mod key;
+mod numpy;
 mod open;
 mod options;
 mod ordinals;
+mod parts;
 mod report;
 mod store;
 mod writer;
@@ -27,6 +33,8 @@ mod _core {
     use super::at::At;
     #[pymodule_export]
     use super::buffer::Record;
+    #[pymodule_export]
+    use super::frame::MdFrame;
     #[pymodule_export]
     use super::iter::Iter;
     #[pymodule_export]

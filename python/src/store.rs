@@ -4,6 +4,7 @@ use crate::at::At;
 use crate::buffer::{BytesMut, Record};
 use crate::codec::{RecordCodec, Typed, part};
 use crate::error::{Failure, wrong_type};
+use crate::flat::flat;
 use crate::handle::{Handle, Place};
 use crate::iter::{Iter, What};
 use crate::key::{described, key};
@@ -164,6 +165,30 @@ impl Store {
         let keys = self::keys(keys)?;
         let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
         (0..batch.len()).map(|i| part(py, &batch, i).map(Record::stored)).collect()
+    }
+
+    /// Frames under ``keys`` as flat arrays, as a dict; only for a depot of ``"md-frame"``.
+    ///
+    /// With ``k`` frames of ``s`` sites in all: ``positions``, ``velocities``, ``forces``
+    /// ``(s, 3)``; ``types``, ``masses``, ``charges`` ``(s,)``; ``cell``, ``stress`` ``(k, 3, 3)``;
+    /// ``pbc`` ``(k, 3)``; ``energy``, ``time``, ``step`` ``(k,)``; ``ptr`` ``(k + 1,)``, where the
+    /// sites of each frame begin; ``batch`` ``(s,)``, the frame of each site. The arrays belong
+    /// to the caller and are writable; they are filled without a loop in Python.
+    ///
+    /// ``fields`` names what is wanted, extra properties too; each frame must have it. Without
+    /// it, every field above that all of the frames have is there. An array is float64 if it is
+    /// in one of the frames.
+    #[pyo3(signature = (keys, fields=None))]
+    fn get_arrays<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        fields: Option<Vec<String>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        self.typed.of_frames(py)?;
+        let keys = self::keys(keys)?;
+        let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
+        flat(py, &batch, fields.as_deref())
     }
 
     /// The ordinal of the record under ``key``; ``None`` if there is none.

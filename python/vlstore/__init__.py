@@ -11,12 +11,13 @@ b'world'
 """
 
 from vlstore import errors
-from vlstore._core import Depot, Ordinals, Record, Store, Verified, __version__
+from vlstore._core import Depot, MdFrame, Ordinals, Record, Store, Verified, __version__
 from vlstore._open import from_bytes, memory, open  # noqa: A004
 from vlstore.errors import *  # noqa: F403
 
 __all__ = [
     "Depot",
+    "MdFrame",
     "Ordinals",
     "Record",
     "Store",
