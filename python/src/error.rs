@@ -112,7 +112,9 @@ pub(crate) fn from_error(py: Python<'_>, error: &Error) -> PyErr {
         Error::Format { .. } => "FormatError",
         _ => "Error",
     };
-    let raised = raise(py, class, &error.to_string());
+    // A path that exists already is in the message itself.
+    let message = if class == "StoreExistsError" { root.to_string() } else { error.to_string() };
+    let raised = raise(py, class, &message);
     match annotate(py, &raised, error) {
         Ok(()) => raised,
         Err(other) => other,

@@ -69,6 +69,7 @@ both! {
     fn key_at(ordinal: u64) -> Result<Option<Key>>;
     fn location(key: Key) -> Result<Location>;
     fn location_at(ordinal: u64) -> Result<Location>;
+    fn opened() -> vlstore::Opened;
     fn attributes() -> serde_json::Value;
     fn options() -> &StoreOptions;
 }

@@ -6,14 +6,16 @@ use crate::error::{Failure, Outcome, from_error, invalid, wrong_type};
 use crate::handle::{Handle, Place};
 use crate::key::described;
 use crate::options::from_dict;
+use crate::report;
 use crate::store::{Depot, Store};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use vlstore::backend::MemoryBackend;
-use vlstore::{StoreOptions, Writer};
+use vlstore::{Opened, StoreOptions, Writer};
 
 /// What the caller says about the records.
 enum Records {
@@ -42,6 +44,7 @@ impl Records {
 
     fn over<'py>(self, py: Python<'py>, handle: Handle) -> PyResult<Bound<'py, PyAny>> {
         let handle = Arc::new(handle);
+        warn(py, &handle)?;
         let codec = match self {
             Self::Bytes => None,
             Self::Codec(codec) => Some(codec),
@@ -57,6 +60,25 @@ impl Records {
             Ok(Bound::new(py, Store { typed })?.into_any())
         }
     }
+}
+
+/// Says it if less was opened than was written.
+fn warn(py: Python<'_>, handle: &Handle) -> PyResult<()> {
+    let found = handle.read(py, |v| Ok(v.opened()))?;
+    if !matches!(found, Opened::OlderCommit { .. } | Opened::LastSeal { .. }) {
+        return Ok(());
+    }
+    let place = match &handle.place {
+        Place::File(path) => path.display().to_string(),
+        Place::Memory => "the store".into(),
+    };
+    let text = format!(
+        "{place}: the newest commit cannot be read; opened is the {}. What came after it is \
+         missing: `vlstore verify` says more",
+        report::opened(found)
+    );
+    let class = py.import("vlstore.errors")?.getattr("RecoveredWarning")?;
+    PyErr::warn(py, &class, &CString::new(text)?, 2)
 }
 
 /// Opens the store at `path`.

@@ -60,7 +60,7 @@ impl Verified {
 }
 
 /// How much of what was written an opened store holds, in words.
-fn opened(opened: Opened) -> String {
+pub(crate) fn opened(opened: Opened) -> String {
     match opened {
         Opened::Whole => "whole".into(),
         Opened::OlderCommit { generation } => format!("older commit {generation}"),

@@ -281,6 +281,14 @@ impl Store {
         Ok(self.handle().read(py, |v| Ok(v.generation()))?)
     }
 
+    /// How much of what was written the store held when it was opened: ``"whole"``, ``"older
+    /// commit 7"``, ``"last seal, commit 3"``, ``"extended by another program"``, or ``"without
+    /// checksums"`` for a file of the original program.
+    #[getter]
+    fn opened(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(report::opened(self.handle().read(py, |v| Ok(v.opened()))?))
+    }
+
     /// The codec of a :class:`Depot` as it was given; ``None`` for a plain store.
     #[getter]
     pub(crate) fn codec(&self, py: Python<'_>) -> Option<Py<PyAny>> {

@@ -52,6 +52,13 @@ class Items(ItemsView):
         return f"<items of {self._mapping!r}>"
 
 
+def _whole(digits):
+    number = int(digits)
+    if not -(2**63) <= number < 2**64:
+        raise InvalidError(f"attributes: {digits} is outside of -2^63 to 2^64-1")
+    return number
+
+
 class Attributes(MutableMapping):
     """The user's attributes of a store: names and JSON values.
 
@@ -80,7 +87,7 @@ class Attributes(MutableMapping):
             text = json.dumps(attributes, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise InvalidError(f"attributes: JSON cannot hold this: {error}") from None
-        if json.loads(text) != attributes:
+        if json.loads(text, parse_int=_whole) != attributes:
             raise InvalidError(
                 "attributes: JSON would change this: use lists instead of tuples and text as keys"
             )

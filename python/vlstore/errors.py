@@ -35,6 +35,7 @@ __all__ = [
     "PoisonedError",
     "ReadOnlyError",
     "RecordExistsError",
+    "RecoveredWarning",
     "StoreExistsError",
     "SystemCallError",
     "UnsupportedError",
@@ -139,3 +140,10 @@ class FormatError(Error, ValueError):
 
 class PickleError(Error, pickle.PicklingError):
     """A store cannot travel to another process as it is."""
+
+
+class RecoveredWarning(UserWarning):
+    """What was opened is less than what was written: the newest commit could not be read.
+
+    ``store.opened`` says what was opened instead; ``vlstore verify`` says more.
+    """
