@@ -2,7 +2,7 @@
 
 use crate::buffer::{BytesMut, Record};
 use crate::codec::{Typed, part};
-use crate::error::Outcome;
+use crate::error::{Outcome, wrong_type};
 use crate::flat::flat;
 use crate::iter::{Iter, What};
 use crate::key::to_python;
@@ -145,6 +145,17 @@ impl At {
         let handle = &self.typed.handle;
         let place = handle.read(py, |v| Ok(v.location_at(v.ordinal(ordinal)?)?))?;
         Ok((place.start, place.end, place.sites))
+    }
+
+    /// Refused: a record keeps its place, and a changed one gets a new one.
+    fn __setitem__(
+        &self,
+        py: Python<'_>,
+        _ordinal: &Bound<'_, PyAny>,
+        _value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let why = "a record is put under a key or pushed, not at an ordinal";
+        Err(wrong_type(py, why))
     }
 
     fn __delitem__(&self, py: Python<'_>, ordinal: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -112,6 +112,11 @@ def test_an_ordinal_that_is_no_whole_number_is_refused(store, which):
         store.at[which]
 
 
+def test_a_record_cannot_be_put_at_an_ordinal(store):
+    with pytest.raises(TypeError, match="under a key or pushed"):
+        store.at[0] = b"2"
+
+
 def test_a_closed_store_says_so(path):
     store = vlstore.open(path, "w")
     at, attrs, keys = store.at, store.attrs, store.keys()

@@ -113,10 +113,9 @@ def test_what_a_data_set_cannot_be_made_of_is_named(depot):
         Dataset(depot, flat=True, transform=centred)
     with pytest.raises(vlstore.InvalidError, match="in memory"):
         Dataset(vlstore.memory())
+    one = {"positions": torch.zeros(1, 3)}
     with pytest.raises(vlstore.InvalidError, match="differ in their fields: energy"):
-        collate([{"positions": torch.zeros(1, 3)}, {"energy": torch.zeros(())}] [:1] + [
-            {"positions": torch.zeros(1, 3), "energy": torch.zeros(())}
-        ])
+        collate([one, {**one, "energy": torch.zeros(())}])
     with pytest.raises(vlstore.InvalidError, match='has no field of numbers "forces"'):
         Dataset(depot, fields=["forces"])[0]
 

@@ -27,5 +27,5 @@ __all__ = [
     "from_bytes",
     "memory",
     "open",
-    *errors.__all__,
 ]
+__all__ += errors.__all__
