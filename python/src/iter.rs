@@ -121,6 +121,7 @@ impl State {
 
 #[pymethods]
 impl Iter {
+    #[expect(clippy::self_named_constructors, reason = "the name is that of Python's protocol")]
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
     }

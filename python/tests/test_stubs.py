@@ -1,7 +1,10 @@
 """The stub of the compiled module says what the module has, no more and no less."""
 
 import ast
+import importlib.util
 import inspect
+import subprocess
+import sys
 from importlib import resources
 
 import pytest
@@ -97,3 +100,14 @@ def test_everything_public_is_documented(name):
     for method in members(stub()[name]):
         if not method.startswith("_"):
             assert getattr(real, method).__doc__, method
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("mypy"), reason="mypy is not installed")
+def test_mypy_finds_nothing_that_differs(tmp_path):
+    # Before Python 3.12 a buffer is not seen as a method.
+    allowed = tmp_path / "allowed"
+    allowed.write_text(r"vlstore\._core\.(Record\.__buffer__|__all__)" + "\n")
+    command = [sys.executable, "-m", "mypy.stubtest", "vlstore._core", "--allowlist", allowed,
+               "--ignore-unused-allowlist"]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
