@@ -77,6 +77,7 @@ pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result};
 pub use key::Key;
 pub use store::{
-    Alignment, Batch, CompactOptions, Compacted, Damage, Durability, Info, Location, Lookup, Opened,
-    Purpose, Record, Scan, Snapshot, Store, StoreOptions, Verified, Writer, compact, compact_into,
+    Alignment, Batch, CompactOptions, Compacted, Damage, Durability, Found, Info, Location, Lookup,
+    Means, Opened, Purpose, Record, RecoverOptions, Recovered, Scan, Snapshot, Store, StoreOptions,
+    Verified, Writer, compact, compact_into, recover, recover_into,
 };

@@ -284,7 +284,12 @@ impl Core {
         Ok(())
     }
 
-    fn read_chunk(&self, place: &ChunkPlace, inside: usize, out: &mut [u8]) -> Result<()> {
+    pub(super) fn read_chunk(
+        &self,
+        place: &ChunkPlace,
+        inside: usize,
+        out: &mut [u8],
+    ) -> Result<()> {
         let bs = place.layout.block_size().max(1) as usize;
         let mut at = inside;
         let mut out = out;

@@ -31,10 +31,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, RwLock};
 
 /// A frame as other programs see it.
-struct Frame {
+pub(super) struct Frame {
     header: FrameHeader,
-    places: Vec<ChunkPlace>,
-    lookup: Option<Vec<(Key, u64, u64)>>,
+    pub(super) places: Vec<ChunkPlace>,
+    pub(super) lookup: Option<Vec<(Key, u64, u64)>>,
 }
 
 fn read(backend: &dyn Backend, offset: u64, len: u64, part: &'static str) -> Result<Vec<u8>> {
@@ -51,7 +51,7 @@ fn read(backend: &dyn Backend, offset: u64, len: u64, part: &'static str) -> Res
     Ok(out)
 }
 
-fn read_header(backend: &dyn Backend) -> Result<(FrameHeader, Vec<u8>)> {
+pub(super) fn read_header(backend: &dyn Backend) -> Result<(FrameHeader, Vec<u8>)> {
     let len = backend.len()?;
     let first = read(backend, 0, len.min(FrameHeader::MIN_LEN as u64), "frame header")?;
     let n = FrameHeader::prefix_len(&first)? as u64;
@@ -62,7 +62,7 @@ fn read_header(backend: &dyn Backend) -> Result<(FrameHeader, Vec<u8>)> {
     Ok((FrameHeader::parse(&bytes)?, bytes))
 }
 
-fn read_frame(backend: &dyn Backend, header: FrameHeader) -> Result<Frame> {
+pub(super) fn read_frame(backend: &dyn Backend, header: FrameHeader) -> Result<Frame> {
     if header.frame_len > backend.len()? {
         let at = backend.len()?;
         return Err(Error::corrupt("file", at, "ends before its frame does; it was cut short"));

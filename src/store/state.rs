@@ -315,7 +315,7 @@ fn open_chunk(
     Ok(OpenChunk { number, block, data })
 }
 
-fn decode_piece(piece: &[u8], out: &mut [u8]) -> Result<()> {
+pub(super) fn decode_piece(piece: &[u8], out: &mut [u8]) -> Result<()> {
     let bad = || Error::corrupt("piece", 0, "is not the chunk it should be");
     let most = u32::MAX;
     // Padded to a multiple of the type size, which is below 256.

@@ -67,7 +67,7 @@ impl Verified {
 }
 
 impl Damage {
-    fn of(error: &Error) -> Self {
+    pub(super) fn of(error: &Error) -> Self {
         let (part, offset, why): (Box<str>, _, Box<str>) = match error.root() {
             Error::Corrupt(c) => (c.part.into(), Some(c.offset), c.why.into()),
             other => ("store".into(), None, other.to_string().into()),
@@ -77,7 +77,7 @@ impl Damage {
 }
 
 /// Whether an error says that bytes are damaged, and not that the system failed.
-fn is_damage(e: &Error) -> bool {
+pub(super) fn is_damage(e: &Error) -> bool {
     !matches!(e.root(), Error::Io { .. } | Error::Interrupted)
 }
 
