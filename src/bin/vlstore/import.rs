@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// The store to make, or with --append to add to
     store: PathBuf,
 
-    /// Add to a store that is there; frames up to its last step are skipped
+    /// Add to the store if it is there; frames up to its last step are skipped
     #[arg(long, conflicts_with = "overwrite")]
     append: bool,
     /// Replace a store that is there
