@@ -54,7 +54,7 @@ fn arguments_that_cannot_be_understood_end_with_status_2_and_name_what_would_wor
         ("", "Usage"),
         ("fetch x", "unrecognized subcommand"),
         ("get x", "required"),
-        ("import --codec rar a b", "zstd, lz4"),
+        ("import --codec rar a b", "lz4hc, zlib, zstd or none"),
         ("import --purpose fast a b", "dense, balanced or random"),
         ("import --level 12 a b", "1..=9"),
         ("import --block-size 3furlongs a b", "KiB"),

@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test ends where something is not as it should be"
@@ -47,7 +48,7 @@ impl Folder {
     /// What the program writes, if all goes well.
     fn ok(&self, args: &str) -> String {
         let output = self.run(args).success();
-        String::from_utf8(output.get_output().stdout.clone()).unwrap()
+        String::from_utf8_lossy(&output.get_output().stdout).into_owned()
     }
 
     fn json(&self, args: &str) -> serde_json::Value {

@@ -322,17 +322,27 @@ fn verify_finds_nothing_in_a_whole_store_and_names_damage_by_record_and_place() 
     folder.ok("import -q --chunk-size 64KiB run.xtc chunks.vls");
     let found = folder.json("verify --json chunks.vls");
     assert_eq!((&found["whole"], &found["records"]), (&json!(true), &json!(FRAMES)));
-    let mut bytes = fs::read(folder.path("chunks.vls")).unwrap();
-    // Some way into the first chunk of data.
-    bytes[12_288 + 2000] ^= 0x10;
-    fs::write(folder.path("chunks.vls"), &bytes).unwrap();
+    // One bit after the other, until it is one of a record: files have parts that are dead.
+    let whole = fs::read(folder.path("chunks.vls")).unwrap();
+    let hit = (15_000..whole.len()).step_by(7919).find_map(|at| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(folder.path("chunks.vls"), &bytes).unwrap();
+        let assert = folder.run("verify --json chunks.vls");
+        let found: serde_json::Value =
+            serde_json::from_slice(&assert.get_output().stdout).unwrap_or_default();
+        let damages = found["damages"].as_array().cloned().unwrap_or_default();
+        let record = damages.into_iter().find(|d| d["ordinal"].is_u64())?;
+        assert.code(3);
+        Some((at, found, record))
+    });
+    let (at, found, damage) = hit.expect("no bit that belongs to a record");
     let assert = folder.run("verify chunks.vls").code(3);
     let text = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
-    assert!(text.contains("record ") && text.contains("at byte 1"), "{text}");
-    let assert = folder.run("verify --json chunks.vls").code(3);
-    let found: serde_json::Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
-    let damage = &found["damages"][0];
+    assert!(text.contains("record ") && text.contains("at byte "), "{text}");
     assert!(damage["part"].is_string() && found["whole"] == json!(false), "{found}");
+    let offset = usize::try_from(damage["offset"].as_u64().unwrap()).unwrap();
+    assert!(offset <= at && at < offset + 100_000, "{at}: {found}");
     // A record in the damaged block cannot be had, with the status for damage; others can.
     let ordinal = damage["ordinal"].as_u64().unwrap();
     let said = folder.fails(3, &format!("get --at {ordinal} chunks.vls"));

@@ -1,6 +1,7 @@
 //! `vlstore export`: records back to a trajectory file.
 
 use crate::interrupt::Interrupt;
+use crate::open::open;
 use crate::output::{Out, complain, plural};
 use crate::progress::Progress;
 use crate::ranges::{self, Slice};
@@ -62,7 +63,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         Error::invalid("format", "the name of the file tells none; say --to xtc or --to extxyz")
             .at(&args.output)
     })?;
-    let depot = Depot::open(&args.store, MdFrameCodec)?;
+    let snapshot = open(&args.store)?.snapshot();
+    let depot = Depot::new(snapshot, MdFrameCodec).map_err(|e| e.at(&args.store))?;
     let attributes = depot.snapshot().attributes();
     let (conversion, stated) =
         Conversion::new(&attributes, &kind.units()).map_err(|e| e.at(&args.store))?;
@@ -79,7 +81,6 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let total = chosen.len() as u64;
     let mut progress = Progress::new(total, "frames", args.quiet);
     let mut signal = None;
-    // A whole store is scanned, each block decoded once; a selection is fetched in batches.
     let chosen: Vec<u64> = chosen.collect();
     let mut done = 0;
     for part in chosen.chunks(256) {
