@@ -1,13 +1,7 @@
 //! The command line on real data: every verb, every example of its help, every way to be asked
 //! for the impossible, and writers that are stopped while they write.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test ends where something is not as it should be"
-)]
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod bad_input;
 mod help;

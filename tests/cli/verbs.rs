@@ -237,6 +237,31 @@ fn an_append_goes_on_where_the_store_ends_or_where_it_is_told_to() {
 }
 
 #[test]
+fn layout_that_an_existing_store_does_not_have_is_said_to_change_nothing() {
+    let folder = Folder::new();
+    folder
+        .run("import --append --purpose random --level 1 run.xtc frames.vls")
+        .success()
+        .stderr("note: a store keeps what it was made with; --purpose changes nothing here\n");
+}
+
+#[test]
+fn a_file_of_the_original_program_is_extended() {
+    let Some(path) = shared("vlstore/readme-30x200-nocross.vlstore") else { return };
+    let folder = Folder::new();
+    fs::copy(&path, folder.path("old.vls")).unwrap();
+    let said = folder.run("import --append --keep-all run.xtc old.vls").code(1);
+    said.stderr(predicate::str::contains("--same-units"));
+    assert_eq!(fs::read(folder.path("old.vls")).unwrap(), fs::read(&path).unwrap());
+    folder.ok("import -q --append --keep-all --same-units --name-prefix new- run.xtc old.vls");
+    let info = folder.json("info --json old.vls");
+    assert_eq!((&info["opened"], &info["records"]), (&json!("whole"), &json!(30 + FRAMES)));
+    assert_eq!(info["codec"], "md-frame");
+    assert_eq!(folder.json("get --as json --at 0 old.vls")["nsites"], 200);
+    assert_eq!(folder.json("get --as json --at -1 old.vls")["step"], 50_000);
+}
+
+#[test]
 fn several_inputs_are_one_row_of_frames() {
     let folder = Folder::new();
     folder.ok("export -q --frames :300 frames.vls a.xtc");

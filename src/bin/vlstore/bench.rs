@@ -183,15 +183,12 @@ impl Bench<'_> {
         let mut parts = order.chunks(1000).cycle();
         self.repeat("at random".into(), || {
             let part = parts.next().unwrap_or_default();
-            let mut records = Vec::with_capacity(part.len());
-            let start = Instant::now();
+            let (mut bytes, mut time) = (0, Duration::ZERO);
             for ordinal in part {
-                records.push(self.store.get_at(*ordinal)?);
-            }
-            let time = start.elapsed();
-            let mut bytes = 0;
-            for (ordinal, record) in part.iter().zip(&records) {
-                self.check(*ordinal, record)?;
+                let start = Instant::now();
+                let record = self.store.get_at(*ordinal)?;
+                time += start.elapsed();
+                self.check(*ordinal, &record)?;
                 bytes += record.len() as u64;
             }
             Ok((part.len() as u64, bytes, time))
