@@ -2,6 +2,8 @@
 
 mod measure;
 
+pub(crate) use measure::shuffled;
+
 use crate::output::{Out, human, plural};
 use crate::{Exit, Outcome};
 use std::fs;
@@ -208,7 +210,7 @@ fn compare(out: &mut Out, store: &Path, frames: &[MdFrame]) -> Result<()> {
         let why = format!("it holds {} frames, the source {}", depot.len(), frames.len());
         return Err(Error::invalid("store", why).at(store));
     }
-    let order = measure::shuffled(depot.len());
+    let order = shuffled(depot.len());
     let right = |ordinal: u64| usize::try_from(ordinal).ok().and_then(|i| frames.get(i));
     for ordinal in &order {
         let item = depot.get(*ordinal)?;

@@ -12,6 +12,7 @@ mod info;
 mod interrupt;
 mod keys;
 mod ls;
+mod open;
 mod output;
 mod progress;
 mod put;
