@@ -43,6 +43,8 @@ struct Running {
     tasks: Sender<Task>,
     results: Receiver<(u64, Result<Finished>)>,
     workers: Vec<JoinHandle<()>>,
+    /// The process in which the workers run; a forked child has this but not them.
+    process: u32,
 }
 
 impl Pool {
@@ -108,7 +110,11 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        if let Some(Running { tasks, results, workers }) = self.running.take() {
+        if self.running.as_ref().is_some_and(|r| r.process != std::process::id()) {
+            // The threads stayed with the parent, and so did whoever holds the channels' locks.
+            std::mem::forget(self.running.take());
+        }
+        if let Some(Running { tasks, results, workers, .. }) = self.running.take() {
             drop(tasks);
             drop(results);
             for w in workers {
@@ -131,7 +137,7 @@ fn start(params: Params, file: [u8; 16], threads: usize) -> Result<Running> {
                 .map_err(|e| Error::io("start a compression thread", e))
         })
         .collect::<Result<_>>()?;
-    Ok(Running { tasks, results, workers })
+    Ok(Running { tasks, results, workers, process: std::process::id() })
 }
 
 fn work(
