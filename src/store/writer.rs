@@ -86,8 +86,13 @@ impl Writer {
         let base = base.filter(|_| core.open.block != 0 && root.chunks == core.open.number);
         let mut slot = slot;
         // Commits go on behind the newest number that any slot bears, so that a torn or
-        // unreadable newer one is never taken for the newest again.
-        slot.generation = U64::new(slot.generation.get().max(newest_seen));
+        // unreadable newer one is never taken for the newest again; and the next one goes to
+        // the other slot than that of the state which was opened, or a crash inside its write
+        // would leave neither.
+        let opened_at = slot.generation.get();
+        let newest = opened_at.max(newest_seen);
+        let skip = u64::from(newest % 2 != opened_at % 2);
+        slot.generation = U64::new(newest + skip);
         let log_capacity = extents
             .iter()
             .find(|e| e.retired.get() == 0)
