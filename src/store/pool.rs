@@ -14,6 +14,8 @@ struct Task {
     chunk: u64,
     block: u32,
     data: Arc<AlignedBuf>,
+    /// Memory for the result.
+    space: Vec<u8>,
 }
 
 /// A compressed chunk with its checksums.
@@ -36,6 +38,7 @@ pub(super) struct Pool {
     under_way: usize,
     done: BTreeMap<u64, Result<Finished>>,
     spare: Vec<Vec<u8>>,
+    process: u32,
 }
 
 #[derive(Debug)]
@@ -43,8 +46,6 @@ struct Running {
     tasks: Sender<Task>,
     results: Receiver<(u64, Result<Finished>)>,
     workers: Vec<JoinHandle<()>>,
-    /// The process in which the workers run; a forked child has this but not them.
-    process: u32,
 }
 
 impl Pool {
@@ -57,6 +58,7 @@ impl Pool {
             under_way: 0,
             done: BTreeMap::new(),
             spare: Vec::new(),
+            process: std::process::id(),
         }
     }
 
@@ -77,7 +79,7 @@ impl Pool {
         };
         running
             .tasks
-            .send(Task { chunk, block, data })
+            .send(Task { chunk, block, data, space: self.spare.pop().unwrap_or_default() })
             .map_err(|_| Error::invalid("compression", "its threads have ended"))?;
         self.under_way += 1;
         Ok(())
@@ -102,7 +104,7 @@ impl Pool {
 
     /// Takes back the memory of a finished chunk.
     pub(super) fn recycle(&mut self, bytes: Vec<u8>) {
-        if self.spare.len() < 2 {
+        if self.spare.len() <= self.depth() {
             self.spare.push(bytes);
         }
     }
@@ -110,11 +112,14 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        if self.running.as_ref().is_some_and(|r| r.process != std::process::id()) {
-            // The threads stayed with the parent, and so did whoever holds the channels' locks.
-            std::mem::forget(self.running.take());
+        let Some(running) = self.running.take() else { return };
+        if self.process != std::process::id() {
+            // A forked child has no such threads, and their locks may be held for ever.
+            std::mem::forget(running);
+            return;
         }
-        if let Some(Running { tasks, results, workers, .. }) = self.running.take() {
+        let Running { tasks, results, workers } = running;
+        {
             drop(tasks);
             drop(results);
             for w in workers {
@@ -137,7 +142,7 @@ fn start(params: Params, file: [u8; 16], threads: usize) -> Result<Running> {
                 .map_err(|e| Error::io("start a compression thread", e))
         })
         .collect::<Result<_>>()?;
-    Ok(Running { tasks, results, workers, process: std::process::id() })
+    Ok(Running { tasks, results, workers })
 }
 
 fn work(
@@ -158,7 +163,7 @@ fn work(
             };
         }
         let Some((_, compressor)) = &mut made else { continue };
-        let result = finish(compressor, file, task.chunk, &task.data);
+        let result = finish(compressor, file, task.chunk, &task.data, task.space);
         drop(task.data);
         if finished.send((task.chunk, result)).is_err() {
             return;
@@ -172,8 +177,9 @@ pub(super) fn finish(
     file: [u8; 16],
     chunk: u64,
     data: &[u8],
+    space: Vec<u8>,
 ) -> Result<Finished> {
-    let mut bytes = Vec::new();
+    let mut bytes = space;
     compressor.compress(data, &mut bytes)?;
     let (prefix_sum, sums) = sums(file, chunk, &bytes)?;
     Ok(Finished { bytes, prefix_sum, sums })
