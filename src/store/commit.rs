@@ -20,6 +20,9 @@ use crate::wire::{U32, U64};
 /// chunk, or a 32nd of the file if that is more, but no more than [`LOG_MAX`].
 const LOG_MIN: u64 = 4 << 10;
 const LOG_MAX: u64 = 8 << 20;
+/// A commit of so much leaves the log as small as it is: what does not fit goes into leaves at
+/// once, and a larger log would gain nothing.
+const BULK: u64 = 2 << 20;
 
 /// Compressed pieces of the open chunk: start and length in it, and a Blosc2 chunk.
 type Pieces = Vec<(u32, u32, Vec<u8>)>;
@@ -199,7 +202,8 @@ impl Writer {
     /// Room for a new log: an extent that neither slot needs any more, else new space.
     pub(super) fn new_log(&mut self, generation: u64, need: u64) -> (u64, u64) {
         let most = (self.space.end / 32).min(LOG_MAX).max(self.core.chunk_size).max(LOG_MIN);
-        let wanted = (self.log_capacity * 4).clamp(LOG_MIN, most).max(need.next_multiple_of(64));
+        let grown = self.log_capacity * if self.is_bulk(BULK) { 1 } else { 4 };
+        let wanted = grown.clamp(LOG_MIN, most).max(need.next_multiple_of(64));
         for e in &mut self.extents {
             if e.retired.get() == 0 {
                 e.retired = generation.into();

@@ -536,6 +536,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether more than `bytes` were added since the last commit.
+    pub(super) const fn is_bulk(&self, bytes: u64) -> bool {
+        self.added >= bytes
+    }
+
     pub(super) fn committed(&mut self) {
         self.added = 0;
         self.last_commit = Instant::now();
