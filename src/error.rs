@@ -152,11 +152,7 @@ impl Error {
 
     /// A file of another program that does not parse at `at`, and why.
     #[must_use]
-    pub fn format(
-        format: &'static str,
-        at: impl Into<Box<str>>,
-        why: impl Into<Box<str>>,
-    ) -> Self {
+    pub fn format(format: &'static str, at: impl Into<Box<str>>, why: impl Into<Box<str>>) -> Self {
         Self::Format { format, at: at.into(), why: why.into() }
     }
 

@@ -15,6 +15,6 @@ pub mod wire;
 pub use error::{Corruption, Error, Result};
 pub use key::Key;
 pub use store::{
-    Alignment, Batch, Durability, Location, Lookup, Opened, Purpose, Record, Scan, Snapshot, Store,
-    StoreOptions, Writer,
+    Alignment, Batch, Damage, Durability, Location, Lookup, Opened, Purpose, Record, Scan,
+    Snapshot, Store, StoreOptions, Verified, Writer,
 };

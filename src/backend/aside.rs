@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(unix)]
 use super::access::is_unsupported;
 use super::{Access, Backend, FileBackend};
 use crate::error::{Error, Result};

@@ -53,7 +53,8 @@ impl FileBackend {
     /// [`WriterLock`](super::WriterLock)) and changes nothing.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what is not a regular file; [`Error::Io`] with the path.
+    /// [`Error::Invalid`] for what is not a regular file; [`Error::Io`] with the path; on
+    /// Windows [`Error::Locked`] already here if another handle can write.
     pub fn open_write(path: impl AsRef<Path>, access: Access) -> Result<Self> {
         let path = path.as_ref();
         must_be_regular(path)?;
@@ -76,10 +77,20 @@ impl FileBackend {
             use std::os::unix::fs::OpenOptionsExt;
             options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
         }
+        // A lock of this system would keep readers out, so the second handle that could write
+        // is refused when it opens.
+        #[cfg(windows)]
+        if writable {
+            use std::os::windows::fs::OpenOptionsExt;
+            const SHARE_READ: u32 = 1;
+            const SHARE_DELETE: u32 = 4;
+            options.share_mode(SHARE_READ | SHARE_DELETE);
+        }
         let file = options.open(path).map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => {
                 Error::Exists { what: path.display().to_string().into() }
             }
+            _ if is_held_by_another(&e) => Error::Locked.at(path),
             _ => Error::io(op, e).at(path),
         })?;
         let kind = file.metadata().map_err(|e| Error::io(op, e).at(path))?;
@@ -128,6 +139,12 @@ impl FileBackend {
         #[cfg(not(unix))]
         Ok(true)
     }
+}
+
+/// Whether another handle that writes keeps this one from opening (Windows alone).
+fn is_held_by_another(error: &io::Error) -> bool {
+    const ERROR_SHARING_VIOLATION: i32 = 32;
+    cfg!(windows) && error.raw_os_error() == Some(ERROR_SHARING_VIOLATION)
 }
 
 /// Refuses what would block or destroy when it is opened.

@@ -14,7 +14,9 @@ use crate::error::{Error, Result};
 ///
 /// An advisory lock of the system on the store file itself, so there is no lock file to be left
 /// behind. It belongs to the open file: a second handle is refused, in this process too.
-/// Readers take no lock.
+/// Readers take no lock. A file that is built aside is locked before it is published, so that
+/// no other writer can come between. Children that were forked while the lock was held share
+/// the open file: if the holder ends without dropping the guard, the lock lasts until they end.
 #[derive(Debug)]
 pub struct WriterLock {
     file: File,
@@ -59,7 +61,7 @@ impl WriterLock {
     fn acquire_flagged(backend: &FileBackend) -> Result<LockOutcome> {
         let failed = |e| Error::io("lock the file", e).at(&backend.path());
         let file = backend.file().try_clone().map_err(failed)?;
-        match file.try_lock() {
+        match system::try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Locked),
             Err(TryLockError::Error(e)) if keeps_no_locks(&e) => {
@@ -69,8 +71,10 @@ impl WriterLock {
         }
         // Between opening and locking, the last writer may have put a new file in the place of
         // this one and gone. Seen only now, under the lock, it cannot change any more.
-        if !backend.is_at_its_path()? {
-            file.unlock().map_err(failed)?;
+        let there = backend.is_at_its_path();
+        if !matches!(there, Ok(true)) {
+            system::unlock(&file).map_err(failed)?;
+            there?;
             let why =
                 "another file took the place of this one while it was being opened; open it again";
             return Err(Error::invalid("store file", why).at(&backend.path()));
@@ -86,9 +90,37 @@ impl Drop for WriterLock {
         // lock belongs to: unlocking there would take the lock from the parent.
         if self.process == std::process::id() {
             // Closing the file gives the lock back too, so there is nothing to do on failure.
-            let _ = self.file.unlock();
+            let _ = system::unlock(&self.file);
             self.flag.store(false, Ordering::Release);
         }
+    }
+}
+
+#[cfg(not(windows))]
+mod system {
+    use std::fs::{File, TryLockError};
+
+    pub(super) fn try_lock(file: &File) -> Result<(), TryLockError> {
+        file.try_lock()
+    }
+
+    pub(super) fn unlock(file: &File) -> std::io::Result<()> {
+        file.unlock()
+    }
+}
+
+/// Locks of Windows keep readers out, too. There the handle itself, once open for writing,
+/// excludes every other that could write.
+#[cfg(windows)]
+mod system {
+    use std::fs::{File, TryLockError};
+
+    pub(super) fn try_lock(_: &File) -> Result<(), TryLockError> {
+        Ok(())
+    }
+
+    pub(super) fn unlock(_: &File) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -163,6 +195,19 @@ mod tests {
         let error = WriterLock::acquire(&late).unwrap_err();
         assert!(error.to_string().contains("open it again"), "{error}");
         drop(held(&open(&path)));
+    }
+
+    #[test]
+    fn a_lock_on_a_file_built_aside_holds_under_its_new_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("store");
+        let aside = crate::backend::Aside::new(&place, Access::Auto).unwrap();
+        let backend = Arc::clone(aside.backend());
+        let lock = held(&backend);
+        aside.publish(false).unwrap();
+        assert!(matches!(WriterLock::acquire(&open(&place)), Err(Error::Locked)));
+        drop(lock);
+        drop(held(&open(&place)));
     }
 
     #[cfg(unix)]

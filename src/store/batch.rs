@@ -212,7 +212,6 @@ impl Core {
                         } else {
                             if held != Some((number, block)) {
                                 scratch.resize(len);
-                                held = None;
                                 self.decode(place, block, &mut scratch)?;
                                 held = Some((number, block));
                             }

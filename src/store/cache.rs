@@ -67,21 +67,6 @@ impl BlockCache {
         }
     }
 
-    /// Forgets the blocks of one chunk.
-    pub(super) fn forget(&self, chunk: u64, blocks: u32) {
-        for block in 0..blocks {
-            if let Some(Ok(mut set)) = self.set(chunk, block).map(Mutex::try_lock) {
-                for e in set.iter_mut() {
-                    if matches!(e, Some((c, b, _)) if (*c, *b) == (chunk, block)) {
-                        if let Some((_, _, old)) = e.take() {
-                            self.bytes.fetch_sub(old.len(), Ordering::Relaxed);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
     #[cfg(test)]
     fn held(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
@@ -101,8 +86,6 @@ mod tests {
             assert!(cache.get(u64::from(i / 10), i % 10).is_some() || cache.held() > 1_000_000);
             assert!(cache.held() <= (1 << 20) + 10_000, "{}", cache.held());
         }
-        cache.forget(499, 10);
-        assert!(cache.get(499, 9).is_none());
         assert!(BlockCache::new(0).get(1, 1).is_none());
     }
 }

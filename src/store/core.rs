@@ -428,11 +428,27 @@ impl Core {
     /// Calls `f` with every record ever put, in order, with its key bytes; leaf by leaf.
     pub(super) fn each_record(
         &self,
+        f: impl FnMut(u64, &RecordEntry, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        self.each_record_or(f, |_, _, e| Err(e))
+    }
+
+    /// As [`Core::each_record`]; `lost` is told of a leaf that cannot be read: its first
+    /// record, their number, and why. If it accepts that, the others follow.
+    pub(super) fn each_record_or(
+        &self,
         mut f: impl FnMut(u64, &RecordEntry, &[u8]) -> Result<()>,
+        mut lost: impl FnMut(u64, u64, Error) -> Result<()>,
     ) -> Result<()> {
         for leaf in self.perm.all_leaves(&self.io)? {
-            let content = leaf_content(&self.io, leaf)?;
             let first = leaf.at.first_record.get();
+            let content = match leaf_content(&self.io, leaf) {
+                Ok(content) => content,
+                Err(e) => {
+                    lost(first, u64::from(leaf.at.records.get()), e)?;
+                    continue;
+                }
+            };
             for (i, e) in content.records.iter().enumerate() {
                 let at = e.key_at.get() as usize;
                 let key = content.keys.get(at..at + usize::from(e.key_len.get()));

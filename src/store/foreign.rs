@@ -40,7 +40,11 @@ struct Frame {
 fn read(backend: &dyn Backend, offset: u64, len: u64, part: &'static str) -> Result<Vec<u8>> {
     let end = offset.checked_add(len).filter(|end| backend.len().is_ok_and(|l| *end <= l));
     if end.is_none() {
-        return Err(Error::corrupt(part, offset, "reaches past the end of the file; it was cut short"));
+        return Err(Error::corrupt(
+            part,
+            offset,
+            "reaches past the end of the file; it was cut short",
+        ));
     }
     let mut out = vec![0; to_usize(len).unwrap_or(0)];
     backend.read_at(offset, &mut out)?;
@@ -84,10 +88,17 @@ fn read_frame(backend: &dyn Backend, header: FrameHeader) -> Result<Frame> {
     let places = if header.nbytes == 0 {
         Vec::new()
     } else {
-        let offsets = read(backend, header.offsets_at(), at - header.offsets_at(), "chunk offsets")?;
+        let offsets =
+            read(backend, header.offsets_at(), at - header.offsets_at(), "chunk offsets")?;
         decode_offsets(&offsets, &header)?
     };
     Ok(Frame { header, places, lookup })
+}
+
+/// Whether another program can read the frame: header, offsets and trailer.
+pub(super) fn frame_is_readable(backend: &dyn Backend) -> Result<()> {
+    let (header, _) = read_header(backend)?;
+    read_frame(backend, header).map(drop)
 }
 
 /// Decodes a whole chunk that is given whole.
@@ -145,9 +156,11 @@ fn add_chunks(core: &mut Core, backend: &dyn Backend, frame: &Frame, skip: usize
                 let data = slot.get_or_insert_with(|| {
                     let mut data = AlignedBuf::zeroed(size);
                     if nan && frame.header.typesize == 8 {
-                        data.chunks_exact_mut(8).for_each(|b| b.copy_from_slice(&f64::NAN.to_le_bytes()));
+                        data.chunks_exact_mut(8)
+                            .for_each(|b| b.copy_from_slice(&f64::NAN.to_le_bytes()));
                     } else if nan {
-                        data.chunks_exact_mut(4).for_each(|b| b.copy_from_slice(&f32::NAN.to_le_bytes()));
+                        data.chunks_exact_mut(4)
+                            .for_each(|b| b.copy_from_slice(&f32::NAN.to_le_bytes()));
                     }
                     Arc::new(data)
                 });
@@ -179,10 +192,7 @@ fn add_record(core: &mut Core, key: &Key, start: u64, end: u64) -> Result<()> {
 }
 
 /// Opens a file of the original program as it is.
-pub(super) fn load_original(
-    backend: &Arc<dyn Backend>,
-    options: &StoreOptions,
-) -> Result<State> {
+pub(super) fn load_original(backend: &Arc<dyn Backend>, options: &StoreOptions) -> Result<State> {
     let (header, bytes) = read_header(&**backend)?;
     let magic = header.metalayer("magic").and_then(|r| bytes.get(r));
     match magic {
@@ -260,7 +270,8 @@ pub(super) fn copy_original(
     copy: &Arc<FileBackend>,
     options: &StoreOptions,
 ) -> Result<()> {
-    let mut wanted = StoreOptions { record_codec: options.record_codec.clone(), ..state.options.clone() };
+    let mut wanted =
+        StoreOptions { record_codec: options.record_codec.clone(), ..state.options.clone() };
     wanted.file_id = options.file_id;
     if wanted.chunk_size > CHUNK_MAX {
         return Err(Error::Limit {
@@ -274,8 +285,14 @@ pub(super) fn copy_original(
     let core = &state.core;
     let file = writer.core.io.file();
     let chunks = core.tail.chunks_end();
-    let used: u64 = core.tail.records.iter().map(|e| e.start.get() + u64::from(e.len.get())).max().unwrap_or(0);
-    for number in 0..chunks {
+    let used: u64 =
+        core.tail.records.iter().map(|e| e.start.get() + u64::from(e.len.get())).max().unwrap_or(0);
+    // A half-filled last chunk becomes the open chunk: it is gone on with.
+    let open = used
+        .checked_sub(1)
+        .map(|last| last / core.chunk_size)
+        .filter(|open| open + 1 == chunks && !used.is_multiple_of(core.chunk_size));
+    for number in (0..chunks).filter(|n| Some(*n) != open) {
         let bytes = if core.waiting.contains_key(&number) {
             let size = u32::try_from(core.chunk_size).unwrap_or(u32::MAX);
             let data = core.waiting.get(&number).map(|d| d.as_slice_of_zeros());
@@ -304,8 +321,20 @@ pub(super) fn copy_original(
         let (prefix_sum, sums) = sums(file, number, &bytes)?;
         writer.adopt_chunk(&Finished { bytes, prefix_sum, sums })?;
     }
-    // New records go behind the last old one, in a chunk of their own.
     writer.core.totals.cursor = if used == 0 { 0 } else { chunks * core.chunk_size };
+    if let Some(number) = open {
+        let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
+        let mut data = AlignedBuf::zeroed(size);
+        core.read(number * core.chunk_size..(number + 1) * core.chunk_size, &mut data)?;
+        let inside = to_usize(used % core.chunk_size).unwrap_or(size);
+        if let Some(unused) = data.get_mut(inside..) {
+            unused.fill(0);
+        }
+        let typesize = u32::from(wanted.typesize);
+        let block = wanted.chunk_size.min((32 << 10) / typesize * typesize);
+        writer.core.open = OpenChunk { number, block, data };
+        writer.core.totals.cursor = used;
+    }
     let mut error = None;
     core.each_record(|id, e, key| {
         if !core.tail.kills(id) {
@@ -336,8 +365,7 @@ pub(super) fn adopt_if_extended(backend: &Arc<dyn Backend>, mut state: State) ->
     if now == [seal.frame_len.get(), seal.nbytes.get(), seal.cbytes.get()] {
         return Ok(state);
     }
-    if header.header_len != HEADER_LEN as u64
-        || seal_is_intact(&**backend, state.slot.file, &seal)?
+    if header.header_len != HEADER_LEN as u64 || seal_is_intact(&**backend, state.slot.file, &seal)?
     {
         // A seal whose last write is missing; the next writer repeats it.
         return Ok(state);

@@ -23,6 +23,7 @@ mod segment;
 mod snapshot;
 mod state;
 mod tail;
+mod verify;
 mod writer;
 
 pub use batch::Batch;
@@ -32,4 +33,5 @@ pub use options::{Alignment, Durability, Lookup, Purpose, StoreOptions};
 pub use record::Record;
 pub use snapshot::{Location, Scan, Snapshot};
 pub use state::Opened;
+pub use verify::{Damage, Verified};
 pub use writer::Writer;

@@ -127,8 +127,7 @@ impl Writer {
         for leaf in self.core.perm.all_leaves(&self.core.io)? {
             if leaf.at.chunks.get() > 0 {
                 let content = leaf_content(&self.core.io, leaf)?;
-                offsets
-                    .extend(content.chunks.iter().map(|c| c.offset.get().saturating_sub(HEADER)));
+                offsets.extend(content.chunks.iter().map(offset_for_others));
             }
         }
         offsets.extend(self.base.iter().map(|b| offset_for_others(&b.entry)));

@@ -132,7 +132,11 @@ pub(super) fn load(
     Err(Error::corrupt("commit slots", 4096, "they change faster than they can be read"))
 }
 
-pub(super) fn load_sealed(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) -> Result<State> {
+pub(super) fn load_sealed(
+    backend: &Arc<dyn Backend>,
+    slot: &Slot,
+    options: &StoreOptions,
+) -> Result<State> {
     let seal = slot.seal;
     let as_sealed = Slot {
         generation: seal.generation,
@@ -209,7 +213,11 @@ fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) ->
     }
     let held = core.tail.chunks_end() + u64::from(open_block != 0);
     if held.checked_mul(chunk_size).is_none_or(|end| core.totals.cursor > end) {
-        return Err(Error::corrupt("root", slot.root.offset.get(), "its records end behind its chunks"));
+        return Err(Error::corrupt(
+            "root",
+            slot.root.offset.get(),
+            "its records end behind its chunks",
+        ));
     }
     core.open = open_chunk(&core, &root, open_block, &pieces, &bytes)?;
     Ok(State {

@@ -278,7 +278,8 @@ impl Writer {
     pub(super) fn compress_waiting(&mut self, chunk: u64) -> Result<Finished> {
         let missing = || Error::corrupt("chunk table", chunk, "names a chunk that is not there");
         let data = self.core.waiting.get(&chunk).ok_or_else(missing)?;
-        let block = self.options.chunk().min(32 << 10);
+        let typesize = u32::from(self.options.typesize);
+        let block = self.options.chunk().min((32 << 10) / typesize * typesize);
         let mut compressor = Compressor::new(self.options.params(), block)?;
         finish(&mut compressor, self.core.io.file(), chunk, data)
     }

@@ -1,3 +1,26 @@
-//! Extended XYZ.
-mod stub;
-pub(super) use stub::*;
+//! Extended XYZ, and plain XYZ.
+//!
+//! The convention of libAtoms and ASE, as the documentation of ASE's `ase.io.extxyz` states it:
+//! a line with the number of atoms, a line of `key=value` pairs, a line for each atom. The key
+//! `Properties` names the columns, as triples of name, letter (`R` real, `I` integer, `S`
+//! string, `L` logical) and width. Values get their type from their text. Nine numbers for
+//! `Lattice`, `stress` or `virial` are a matrix written column by column, so that those of
+//! `Lattice` are the three cell vectors one after the other.
+//!
+//! Nothing is dropped: what has a field of its own in an `MdFrame` goes there, everything else
+//! becomes a property under its own name. Where the columns of a file are not those that the
+//! writer would choose, the value of `Properties` is kept as a frame property, and the writer
+//! follows it, so a column `force` stays `force`.
+
+mod columns;
+mod comment;
+mod json;
+mod layout;
+mod read;
+mod write;
+
+pub(super) use read::ExtXyzReader;
+pub(super) use write::ExtXyzEncoder;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,312 @@
+use super::*;
+use crate::codec::{MdFrame, Property, Real, Values};
+use crate::error::Error;
+use crate::formats::reader::FrameReader;
+use crate::formats::source::Source;
+use crate::formats::writer::FrameEncoder;
+use std::io::Cursor;
+
+fn reader(text: &[u8]) -> ExtXyzReader<Cursor<&[u8]>> {
+    ExtXyzReader::new(Source::new(Cursor::new(text), text.len() as u64))
+}
+
+fn frames(text: &[u8]) -> (Vec<MdFrame>, Option<Error>) {
+    let (mut all, mut r, mut f) = (Vec::new(), reader(text), MdFrame::default());
+    loop {
+        match r.next_frame(&mut f) {
+            Ok(true) => all.push(f.clone()),
+            Ok(false) => return (all, None),
+            Err(e) => return (all, Some(e)),
+        }
+    }
+}
+
+fn one(text: &str) -> MdFrame {
+    let (mut all, end) = frames(text.as_bytes());
+    assert!(end.is_none() && all.len() == 1, "{end:?}");
+    all.remove(0)
+}
+
+fn written(frames: &[MdFrame]) -> Vec<u8> {
+    let (mut e, mut out) = (ExtXyzEncoder::default(), Vec::new());
+    for f in frames {
+        e.encode(f, &mut out).unwrap();
+    }
+    out
+}
+
+fn extra<'a>(f: &'a MdFrame, name: &str) -> (&'a [u32], &'a Values) {
+    let all = f.frame_properties.iter().chain(&f.atom_properties);
+    let p = all.into_iter().find(|p| p.name == name).unwrap();
+    (&p.shape, &p.values)
+}
+
+const MIXED: &str = r#"2
+Lattice="4 0 0 1 5 0 0 0 6" Properties=species:S:1:pos:R:3:force:R:3:tag:I:1:fixed:L:2:label:S:1 energy=-3.25 stress="1 2 3 4 5 6 7 8 9" virial={9 8 7 6 5 4 3 2 1} pbc="T F T" step=12 time=0.5 note="a \"b\" c" cutoff = 4.5 flags=[T,F] have_it ids="1 2 3" big=123456789012345678901 REF_energy=nan table="_JSON [[1.5, NaN], [3, 4]]" obj="_JSON {\"a\": 1}" five="_JSON \"5\"" empty="" name=water
+O 0.1 -2e-3 3 1 2 3 7 T F a
+H 1 2 3 4 5 6 -8 F T b
+"#;
+
+#[test]
+fn every_key_and_column_has_its_place() {
+    let f = one(MIXED);
+    assert_eq!((f.nsites, f.types.as_deref()), (2, Some(&[8, 1][..])));
+    assert_eq!(f.positions, Some(Real::F64(vec![0.1, -2e-3, 3.0, 1.0, 2.0, 3.0])));
+    assert_eq!(f.forces, Some(Real::F64(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])));
+    assert_eq!(f.cell, Some([4.0, 0.0, 0.0, 1.0, 5.0, 0.0, 0.0, 0.0, 6.0]));
+    assert_eq!((f.pbc, f.step, f.time), (Some([true, false, true]), Some(12), Some(0.5)));
+    assert_eq!((f.energy, f.name.as_deref()), (Some(-3.25), Some("water")));
+    // In the file a matrix stands column by column.
+    assert_eq!(f.stress, Some([1.0, 4.0, 7.0, 2.0, 5.0, 8.0, 3.0, 6.0, 9.0]));
+    let virial = vec![9.0, 6.0, 3.0, 8.0, 5.0, 2.0, 7.0, 4.0, 1.0];
+    let empty: &[u32] = &[];
+    let text = |t: &str| Values::Str(vec![t.into()]);
+    for (name, shape, values) in [
+        ("virial", &[3, 3][..], Values::Real(Real::F64(virial))),
+        ("note", empty, text("a \"b\" c")),
+        ("cutoff", empty, Values::Real(Real::F64(vec![4.5]))),
+        ("flags", &[2], Values::Bool(vec![true, false])),
+        ("have_it", empty, Values::Bool(vec![true])),
+        ("ids", &[3], Values::I64(vec![1, 2, 3])),
+        ("big", empty, text("123456789012345678901")),
+        ("obj", empty, text("_JSON {\"a\": 1}")),
+        ("five", empty, text("5")),
+        ("empty", empty, text("")),
+        ("tag", empty, Values::I64(vec![7, -8])),
+        ("fixed", &[2], Values::Bool(vec![true, false, false, true])),
+        ("label", empty, Values::Str(vec!["a".into(), "b".into()])),
+    ] {
+        assert_eq!(extra(&f, name), (shape, &values), "{name}");
+    }
+    let Values::Real(Real::F64(table)) = extra(&f, "table").1 else { panic!("no numbers") };
+    assert!(table[1].is_nan() && extra(&f, "table").0 == [2, 2]);
+    // The columns come out under their own names and in their own order.
+    let out = String::from_utf8(written(std::slice::from_ref(&f))).unwrap();
+    assert!(out.contains(" Properties=species:S:1:pos:R:3:force:R:3:tag:I:1:fixed:L:2:label:S:1 "));
+    assert_eq!(format!("{:?}", one(&out)), format!("{f:?}"));
+}
+
+#[test]
+fn species_stay_as_text_where_numbers_do_not_tell_all() {
+    let f = one("2\nProperties=species:S:1:pos:R:3\nFe 0 0 0\nC_alpha 1 1 1\n");
+    assert_eq!(f.types, None);
+    assert_eq!(extra(&f, "species").1, &Values::Str(vec!["Fe".into(), "C_alpha".into()]));
+    let g = one("1\nProperties=species:S:1:Z:I:1:pos:R:3\nD 1 0 0 0\n");
+    assert_eq!(g.types, Some(vec![1]));
+    let h = one("1\nProperties=Z:I:1:species:S:1:pos:R:3\n8 O 0 0 0\n");
+    assert_eq!((h.types.clone(), h.atom_properties.len()), (Some(vec![8]), 0));
+    let i = one("1\nProperties=pos:R:3\n0 0 0\n");
+    let j = one("1\n\n6 0 0 0\n");
+    assert_eq!(j.types, Some(vec![6]));
+    let k = MdFrame { types: Some(vec![1000, -4]), nsites: 2, ..MdFrame::default() };
+    for f in [f, g, h, i, j] {
+        assert_eq!(one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()), f);
+    }
+    assert_eq!(one(&String::from_utf8(written(&[k])).unwrap()).types, Some(vec![1000, -4]));
+}
+
+#[test]
+fn a_plain_file_keeps_its_title_and_its_further_columns() {
+    let f =
+        one("  2 \r\nA title = of 2 words, \"x\r\n C 1 2 3 0.5 q\r\n\tH\t4 5 6 1 r\r\n\r\n  \r\n");
+    assert_eq!(extra(&f, "comment").1, &Values::Str(vec!["A title = of 2 words, \"x".into()]));
+    assert_eq!(extra(&f, "column5").1, &Values::Real(Real::F64(vec![0.5, 1.0])));
+    assert_eq!(extra(&f, "column6").1, &Values::Str(vec!["q".into(), "r".into()]));
+    assert_eq!(f.cell, None);
+    assert_eq!(one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()), f);
+    let g = one("0\nenergy=1.5\n");
+    assert_eq!((g.nsites, g.energy), (0, Some(1.5)));
+}
+
+#[test]
+fn errors_name_the_line_and_what_was_expected() {
+    for (text, says) in [
+        ("-5\n\n", "line 1 (frame 0): a frame cannot have -5 atoms"),
+        ("99999999999999999999\n\n", "line 1 (frame 0): 99999999999999999999 atoms do not fit"),
+        ("1000000\n\nH 0 0 0\n", "line 1 (frame 0): 1000000 atoms do not fit in the 9 bytes"),
+        ("x\n", "line 1 (frame 0): `x` is not a number of atoms"),
+        ("1.5\n", "`1.5` is not a number of atoms"),
+        ("2\n\nH 0 0 0\nH 0 0\n", "line 4 (frame 0): the line ends before column `pos`"),
+        ("2\n\nH 0 0 0\nH 0 0 0 1\n", "line 4 (frame 0): `1` follows after the last column"),
+        ("3\n\nH 0 0 0\nH 0 0 0\n", "line 4 (frame 0): the file ends here, after 2 of 3 atoms"),
+        (
+            "1\n\nH 0 0 0\n1\n\nH 0 1.2.3 0",
+            "line 6 (frame 1): `1.2.3` in column `pos` is not a number",
+        ),
+        ("1\nProperties=a:I:1\n1.0\n", "`1.0` in column `a` is not a whole number"),
+        ("1\nProperties=a:L:1\nyes\n", "`yes` in column `a` is not T or F"),
+        ("1\nProperties=a:R\n1\n", "line 2 (frame 0): Properties ends after `a`"),
+        ("1\nProperties=a:F:1\n1\n", "has type `F`"),
+        ("1\nProperties=a:R:0\n1\n", "has width `0`"),
+        ("1\nProperties=a:R:x\n1\n", "has width `x`"),
+        ("1\nProperties=a:R:4000000000\n1\n", "the line ends before column `a`"),
+        ("1\nProperties=a:R:1:a:R:1\n1 2\n", "`a` is named twice"),
+        ("1\nLattice=\"1 2 3\"\nH 0 0 0\n", "Lattice is not nine numbers"),
+        ("1\nLattice=\"1 2 3\nH 0 0 0\n", "`\"` is missing"),
+        ("1\npbc=maybe\nH 0 0 0\n", "pbc is not three"),
+        ("1\na=1 a=2\nH 0 0 0\n", "`a` stands twice"),
+        ("1\nProperties=Z:I:1\n4000000000\n", "does not fit 32 bits"),
+        ("1\n", "line 1 (frame 0): the file ends before the line of keys"),
+    ] {
+        let error = frames(text.as_bytes()).1.map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains(says), "{text:?} gives {error:?}, not {says:?}");
+    }
+    let error = frames(b"1\n\xff\nH 0 0 0\n").1.unwrap().to_string();
+    assert!(error.contains("line 2 (frame 0): this line is not UTF-8"), "{error}");
+}
+
+#[test]
+fn an_error_stays_and_leaves_no_part_of_a_frame() {
+    let mut r = reader(b"1\n\nH 0 0 0\n2\n\nH 0 0 0\n");
+    let mut f = MdFrame::default();
+    assert!(r.next_frame(&mut f).unwrap());
+    let first = r.next_frame(&mut f).unwrap_err().to_string();
+    assert_eq!(f, MdFrame::default());
+    assert_eq!(r.next_frame(&mut f).unwrap_err().to_string(), first);
+}
+
+#[test]
+fn what_text_cannot_hold_is_refused_with_a_reason() {
+    let p = |name: &str, values| Property { name: name.into(), shape: Vec::new(), values };
+    let base = MdFrame { nsites: 1, types: Some(vec![1]), energy: Some(1.0), ..MdFrame::default() };
+    for (atom, frame, says) in [
+        (Some(p("a b", Values::I64(vec![1]))), None, "name of a column"),
+        (Some(p("a", Values::I64(vec![1, 2]))), None, "2 values of a for 1 atoms"),
+        (Some(p("a", Values::Str(vec!["b c".into()]))), None, "white space"),
+        (None, Some(p("energy", Values::I64(vec![1]))), "cannot be a key"),
+        (None, Some(p("a", Values::I64(vec![1, 2]))), "2 values of a for shape []"),
+    ] {
+        let mut f = base.clone();
+        f.atom_properties.extend(atom);
+        f.frame_properties.extend(frame);
+        let error = ExtXyzEncoder::default().encode(&f, &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn a_cut_at_any_byte_and_any_flipped_bit_are_safe() {
+    let text = [MIXED, MIXED].concat();
+    let whole = frames(text.as_bytes()).0;
+    for cut in 0..text.len() {
+        let (read, end) = frames(&text.as_bytes()[..cut]);
+        assert_eq!(
+            read.len(),
+            cut / MIXED.len() + usize::from(cut % MIXED.len() >= MIXED.len() - 1),
+            "{cut}: {end:?}"
+        );
+        assert_eq!(format!("{read:?}"), format!("{:?}", &whole[..read.len()]));
+        assert_eq!(end.is_none(), [0, MIXED.len() - 1, MIXED.len(), text.len() - 1].contains(&cut));
+    }
+    for bit in 0..MIXED.len() * 8 {
+        let mut bytes = MIXED.as_bytes().to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let (read, end) = frames(&bytes);
+        assert!(end.is_some() || !read.is_empty());
+    }
+}
+
+mod any {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn values(n: usize, words: &'static str) -> BoxedStrategy<Values> {
+        prop_oneof![
+            prop::collection::vec(any::<i64>(), n).prop_map(Values::I64),
+            prop::collection::vec(any::<f64>(), n).prop_map(|v| Values::Real(Real::F64(v))),
+            prop::collection::vec(any::<bool>(), n).prop_map(Values::Bool),
+            prop::collection::vec(words, n).prop_map(Values::Str),
+        ]
+        .boxed()
+    }
+
+    fn frame_property() -> BoxedStrategy<Property> {
+        let shape = prop::collection::vec(1_u32..4, 0..4);
+        ("[a-zA-Z_ =\"\\\\é]{1,6}9", shape)
+            .prop_flat_map(|(name, shape)| {
+                let n = shape.iter().product::<u32>() as usize;
+                (
+                    Just(name),
+                    Just(shape),
+                    values(n, "\\PC*|[\\x00-\\x7f]{0,8}|[0-9.eE+-]{1,4}|[TF \\\\\",]{0,4}"),
+                )
+            })
+            .prop_map(|(name, shape, values)| Property { name, shape, values })
+            .boxed()
+    }
+
+    fn atom_property(n: usize) -> BoxedStrategy<Property> {
+        ("[a-zA-Z_]{1,6}9", 1_u32..4)
+            .prop_flat_map(move |(name, w)| {
+                (Just(name), Just(w), values(n * w as usize, "[^\\s\\pC]{1,5}"))
+            })
+            .prop_map(|(name, w, values)| Property {
+                name,
+                shape: if w > 1 { vec![w] } else { vec![] },
+                values,
+            })
+            .boxed()
+    }
+
+    fn real(n: usize) -> BoxedStrategy<Option<Real>> {
+        prop::option::of(prop::collection::vec(any::<f64>(), n).prop_map(Real::F64)).boxed()
+    }
+
+    fn unique(mut all: Vec<Property>) -> Vec<Property> {
+        let mut seen = std::collections::BTreeSet::new();
+        all.retain(|p| seen.insert(p.name.clone()));
+        all
+    }
+
+    fn frame() -> BoxedStrategy<MdFrame> {
+        (0_usize..6)
+            .prop_flat_map(|n| {
+                (
+                    prop::collection::vec(0_i32..119, n),
+                    (real(3 * n), real(3 * n), real(3 * n), real(n), real(n)),
+                    any::<(Option<i64>, Option<f64>, Option<f64>)>(),
+                    any::<(Option<[f64; 9]>, Option<[f64; 9]>, [bool; 3])>(),
+                    prop::option::of("\\PC*"),
+                    prop::collection::vec(atom_property(n), 0..3),
+                    prop::collection::vec(frame_property(), 0..4),
+                )
+            })
+            .prop_map(|(types, reals, numbers, cell, name, of_atoms, of_frame)| MdFrame {
+                name,
+                nsites: types.len(),
+                types: Some(types),
+                positions: reals.0,
+                velocities: reals.1,
+                forces: reals.2,
+                masses: reals.3,
+                charges: reals.4,
+                step: numbers.0,
+                time: numbers.1,
+                energy: numbers.2,
+                cell: cell.0,
+                stress: cell.1,
+                pbc: Some(cell.2),
+                precision: None,
+                atom_properties: unique(of_atoms),
+                frame_properties: unique(of_frame),
+            })
+            .boxed()
+    }
+
+    proptest! {
+        #[test]
+        fn frames_that_are_written_are_read_back_equal(all in prop::collection::vec(frame(), 1..4)) {
+            let text = written(&all);
+            let (read, end) = frames(&text);
+            prop_assert!(end.is_none(), "{:?} in {}", end, String::from_utf8_lossy(&text));
+            prop_assert_eq!(format!("{:?}", read), format!("{all:?}"));
+        }
+
+        #[test]
+        fn any_text_is_safe(text in "(\\PC|[0-9\n \"=T{\\[\\\\]){0,200}", bytes: Vec<u8>) {
+            let _ = frames(text.as_bytes());
+            let _ = frames(&bytes);
+            let _ = frames(&[&b"1\n"[..], &bytes, b"\nH 0 0 0\n"].concat());
+        }
+    }
+}

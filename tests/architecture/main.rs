@@ -1,0 +1,241 @@
+//! The rooms of `src/` and who may enter which, read from the sources.
+//!
+//! Dependencies point one way; see the table below. A new room is entered in the table, an
+//! exception in the list, with its reason: so the plan changes where everybody sees it.
+//! Test modules may join what they like.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: it fails by panicking")]
+
+mod source;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use source::Source;
+
+/// What every room may use.
+const FLOOR: [&str; 4] = ["error", "limits", "wire", "key"];
+
+/// Each room and the others that it may use beside the floor. `backend`, `chunk`, `frame` and
+/// `index` stand side by side and only `store` joins them; `codec` does not know the store.
+const ROOMS: [(&str, &[&str]); 17] = [
+    ("error", &[]),
+    ("limits", &[]),
+    ("wire", &[]),
+    ("key", &[]),
+    ("backend", &[]),
+    ("chunk", &[]),
+    ("frame", &[]),
+    ("index", &[]),
+    ("codec", &[]),
+    ("store", BELOW_STORE),
+    ("depot", BELOW_DEPOT),
+    ("formats", BELOW_FORMATS),
+    ("cache", BELOW_FORMATS),
+    ("dataset", BELOW_DATASET),
+    ("loader", BELOW_LOADER),
+    ("demo", BELOW_FACES),
+    ("cookbook", BELOW_FACES),
+];
+const BELOW_STORE: &[&str] = &["backend", "chunk", "frame", "index"];
+const BELOW_DEPOT: &[&str] = &["backend", "chunk", "frame", "index", "codec", "store"];
+const BELOW_FORMATS: &[&str] = &["backend", "chunk", "frame", "index", "codec", "store", "depot"];
+const BELOW_DATASET: &[&str] =
+    &["backend", "chunk", "frame", "index", "codec", "store", "depot", "formats", "cache"];
+const BELOW_LOADER: &[&str] = &[
+    "backend", "chunk", "frame", "index", "codec", "store", "depot", "formats", "cache", "dataset",
+];
+const BELOW_FACES: &[&str] = &[
+    "backend", "chunk", "frame", "index", "codec", "store", "depot", "formats", "cache", "dataset",
+    "loader",
+];
+
+/// An import against the arrows that is right all the same.
+struct Exception {
+    /// The files that may: a beginning of their path.
+    files: &'static str,
+    /// What they may name: a beginning of the path behind `crate::`.
+    path: &'static str,
+    reason: &'static str,
+}
+
+const EXCEPTIONS: [Exception; 2] = [
+    Exception {
+        files: "src/frame/",
+        path: "chunk",
+        reason: "the offsets and the trailer's content of a frame are Blosc2 chunks themselves",
+    },
+    Exception {
+        files: "src/index/saved_lookup.rs",
+        path: "frame::msgpack",
+        reason: "the table of the original program is msgpack, as all metadata of a frame",
+    },
+];
+
+/// The only files that may contain `unsafe`; each has its rows in `docs/safety.md`.
+const UNSAFE: [&str; 5] = [
+    "src/backend/map.rs",
+    "src/chunk/blosc.rs",
+    "src/codec/generated/",
+    "src/wire/aligned.rs",
+    "python/src/buffer.rs",
+];
+
+const LONG: usize = 500;
+
+#[test]
+fn imports_follow_the_arrows() {
+    let sources = all();
+    let exported = source::exports(&sources);
+    let mut wrong = Vec::new();
+    let mut used = [false; EXCEPTIONS.len()];
+    for file in &sources {
+        wrong.extend(against_the_arrows(file, &exported, &mut used));
+    }
+    for (exception, _) in EXCEPTIONS.iter().zip(used).filter(|(_, used)| !used) {
+        println!("nobody uses the exception {} -> {}", exception.files, exception.path);
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn only_one_file_names_the_c_library() {
+    none(
+        |file| file.path != "src/chunk/blosc.rs",
+        |name| name == "blosc2" || name.starts_with("blosc2_") || name.starts_with("blosc1_"),
+    );
+}
+
+#[test]
+fn only_the_codec_room_names_generated_code() {
+    none(
+        |file| !file.path.starts_with("src/codec/"),
+        |name| name == "generated" || name == "flatbuffers",
+    );
+}
+
+#[test]
+fn unsafe_code_stays_in_its_rooms() {
+    none(|file| !UNSAFE.iter().any(|room| file.path.starts_with(room)), |name| name == "unsafe");
+}
+
+#[test]
+fn every_room_with_unsafe_code_is_in_the_table_of_docs_safety() {
+    let table = fs::read_to_string(root().join("docs/safety.md")).unwrap();
+    let missing: Vec<_> = all()
+        .into_iter()
+        .filter(|file| file.names().any(|(_, name)| name == "unsafe"))
+        .map(|file| file.path)
+        .filter(|path| {
+            let folder = UNSAFE.iter().find(|room| room.ends_with('/') && path.starts_with(*room));
+            !table.contains(folder.copied().unwrap_or(path))
+        })
+        .collect();
+    assert!(missing.is_empty(), "docs/safety.md says nothing of {missing:?}");
+}
+
+/// Reported, not refused: a long file with one idea may stay.
+#[test]
+fn long_files_are_reported() {
+    for file in all().iter().filter(|file| !file.path.contains("/generated/")) {
+        if file.lines > LONG {
+            println!("{} has {} lines: one idea, or two?", file.path, file.lines);
+        }
+    }
+}
+
+#[test]
+fn an_import_against_the_arrows_is_found_however_it_is_written() {
+    let exported = BTreeMap::from([("Store".to_string(), "store".to_string())]);
+    let check = |path: &str, text: &str| {
+        let file = Source::parse(path.to_string(), text);
+        against_the_arrows(&file, &exported, &mut [false; EXCEPTIONS.len()])
+    };
+    for text in [
+        "use crate::store::Store;",
+        "use crate::{error::Error, store::{Store, Writer}};",
+        "use crate::Store;",
+        "use super::super::store;",
+        "fn f() { let x = crate::store::open::<u8>(); }",
+        "use crate::unheard_of::Thing;",
+        "#[cfg(any(test, feature = \"testing\"))] use crate::store;",
+        "const QUOTE: char = '\"'; use crate::store; const OTHER: char = '\"';",
+    ] {
+        assert!(!check("src/index/build.rs", text).is_empty(), "{text}");
+    }
+    for text in [
+        "use crate::error::{Error, Result}; use super::layout; use crate::index::layout;",
+        "// use crate::store;\n/* use crate::store; /* */ crate::store */",
+        "const TEXT: &str = \"crate::store\"; const RAW: &str = r#\"crate::store\"#;",
+        "pub(super) fn f<'a>(x: &'a u8) -> &'a u8 { x }",
+        "#[cfg(test)] mod tests { use crate::store::Store; fn f() { if true {} } }",
+        "#[cfg(test)] #[path = \"x.rs\"] mod tests; fn f() {}",
+    ] {
+        assert_eq!(check("src/index/build.rs", text), [""; 0], "{text}");
+    }
+    assert!(check("src/store/open.rs", "use crate::index::Index; use super::Store;").is_empty());
+    assert!(check("src/frame/offsets.rs", "use crate::chunk::Header;").is_empty());
+    assert_eq!(check("src/frame.rs", "use super::store;").len(), 1);
+    assert_eq!(check("src/index/saved_lookup.rs", "use crate::frame::Header;").len(), 1);
+    assert!(check("src/index/saved_lookup.rs", "use crate::frame::{msgpack::Value};").is_empty());
+    assert_eq!(check("src/attic/mod.rs", "").len(), 1, "a room that the table does not know");
+    assert!(check("src/bin/vlstore/main.rs", "use crate::store;").is_empty());
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file of the library, the command line and the Python face.
+fn all() -> Vec<Source> {
+    let sources = source::under(root(), &["src", "python/src"]);
+    assert!(sources.iter().any(|file| file.path == "src/lib.rs"), "the sources are found");
+    sources
+}
+
+fn against_the_arrows(
+    file: &Source,
+    exported: &BTreeMap<String, String>,
+    used: &mut [bool; EXCEPTIONS.len()],
+) -> Vec<String> {
+    let Some(room) = file.room() else {
+        return Vec::new();
+    };
+    let Some((_, below)) = ROOMS.iter().find(|(name, _)| *name == room) else {
+        return vec![format!("{}: `{room}` is not in the table of rooms", file.path)];
+    };
+    let mut wrong = Vec::new();
+    for (line, mut path) in file.imports() {
+        if let Some(home) = exported.get(&path[0]) {
+            path.insert(0, home.clone());
+        }
+        let target = path[0].as_str();
+        if target == room || FLOOR.contains(&target) || below.contains(&target) {
+            continue;
+        }
+        let path = path.join("::");
+        let excused = EXCEPTIONS.iter().position(|exception| {
+            let rest = path.strip_prefix(exception.path);
+            assert!(exception.reason.len() > 20, "an exception says why");
+            file.path.starts_with(exception.files)
+                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        });
+        match excused {
+            Some(n) => used[n] = true,
+            None => wrong.push(format!("{}:{line}: `{room}` may not use `{path}`", file.path)),
+        }
+    }
+    wrong
+}
+
+/// Fails with every place in the `watched` files where a name is `forbidden`.
+fn none(watched: impl Fn(&Source) -> bool, forbidden: impl Fn(&str) -> bool) {
+    let mut wrong = Vec::new();
+    for file in all().iter().filter(|file| watched(file)) {
+        for (line, name) in file.names().filter(|(_, name)| forbidden(name)) {
+            wrong.push(format!("{}:{line}: `{name}` does not belong here", file.path));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
