@@ -1,5 +1,7 @@
 //! Extended XYZ files of others: everything in them is read, and comes out again.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something does not work")]
+
 use std::path::{Path, PathBuf};
 use vlstore::Result;
 use vlstore::codec::{MdFrame, Real, Values};
@@ -115,4 +117,47 @@ fn broken_files_give_their_whole_frames_and_then_an_error_with_the_line() {
     if let Some(path) = data("broken/text-renamed.xtc") {
         assert!(read(&path).1.unwrap_err().to_string().contains("is not a number of atoms"));
     }
+}
+
+#[test]
+fn the_file_in_the_repository_reads_as_ase_reads_it() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/small.extxyz");
+    let (all, end) = read(&path);
+    end.unwrap();
+    let types: Vec<_> = all.iter().map(|f| f.types.clone().unwrap()).collect();
+    assert_eq!(types, [vec![8, 1, 1], vec![18], vec![6, 8]]);
+    let f = &all[0];
+    assert_eq!(
+        (f.energy, f.step, f.time, f.name.as_deref()),
+        (Some(-14.2), Some(0), Some(0.0), Some("water"))
+    );
+    assert_eq!(f.stress, Some([0.01, 0.002, 0.0, 0.002, 0.03, 0.0, 0.0, 0.0, 0.02]));
+    assert_eq!(f.cell.unwrap()[3], 0.5);
+    let names: Vec<_> =
+        f.atom_properties.iter().chain(&f.frame_properties).map(|p| &*p.name).collect();
+    assert_eq!(names, ["tag", "fixed", "config_type", "cutoff", "origin", "counts"]);
+    assert_eq!(all[1].positions, Some(Real::F64(vec![1e-5, -2.5, 3.0])));
+    assert_eq!((all[1].forces.is_none(), all[1].pbc), (true, Some([false; 3])));
+    assert_eq!(all[2].frame_properties[0].values, Values::Str(vec!["A plain title".into()]));
+}
+
+#[test]
+fn float32_is_written_in_the_digits_that_a_float32_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.xyz");
+    let xs = [0.1_f32, 2.2110002, -1e-7];
+    let f = MdFrame {
+        nsites: 1,
+        positions: Some(Real::F32(xs.into())),
+        precision: Some(1000.0),
+        ..MdFrame::default()
+    };
+    let kind = FormatKind::from_path(&out).unwrap();
+    let mut w = formats::create(&out, kind, &WriteOptions::default(), false).unwrap();
+    w.write(&f).unwrap();
+    assert_eq!(w.left_out(), ["precision"]);
+    w.finish().unwrap();
+    assert!(std::fs::read_to_string(&out).unwrap().ends_with("\nX 0.1 2.2110002 -1e-7\n"));
+    let Some(Real::F64(back)) = &read(&out).0[0].positions else { panic!("no float64") };
+    assert!(back.iter().zip(xs).all(|(a, b)| a.to_string().parse::<f32>().unwrap() == b));
 }

@@ -1,5 +1,7 @@
 //! XTC files of others: what we read is what a second reader reads, and they come out again.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something does not work")]
+
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use vlstore::codec::{MdFrame, Real};
@@ -139,4 +141,57 @@ fn what_is_no_trajectory_is_refused_with_a_reason() {
     if let Some(path) = data("broken/xtc-renamed.vlstore") {
         assert_eq!(formats::detect(&path).unwrap(), FormatKind::Xtc);
     }
+}
+
+/// What libmdaxdr of MDAnalysis 2.11 reads from the file, as the sum over all coordinates of
+/// their bits times their place, counted from 1, modulo 2^64.
+const PEPTIDE_BITS: u64 = 0x204f_b5b2_3dbd_dfc3;
+
+#[test]
+fn the_file_in_the_repository_reads_as_the_library_of_mdanalysis_reads_it() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ala2-npt-peptide.xtc");
+    let (frames, end) = read(&mut *formats::open(&path).unwrap());
+    end.unwrap();
+    let mut sum = 0_u64;
+    let mut place = 0_u64;
+    for f in &frames {
+        let Some(Real::F32(v)) = &f.positions else { panic!("no float32") };
+        for x in v {
+            place += 1;
+            sum = sum.wrapping_add(place.wrapping_mul(x.to_bits().into()));
+        }
+    }
+    assert_eq!((frames.len(), place, sum), (1001, 66066, PEPTIDE_BITS));
+    let last = frames.last().unwrap();
+    assert_eq!((last.step, last.time), (Some(50_000), Some(100.0)));
+    let (a, b, c) = (2.668_855_f32, 1.334_427_5_f32, 1.887_170_7_f32);
+    let cell = [a, 0.0, 0.0, 0.0, a, 0.0, b, b, c].map(f64::from);
+    assert_eq!((last.cell, last.precision), (Some(cell), Some(1000.0)));
+}
+
+#[test]
+fn a_frame_that_does_not_fit_leaves_the_writer_usable() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.xtc");
+    let options = WriteOptions::default().with_precision(100.0);
+    let mut w = formats::create(&out, FormatKind::Xtc, &options, false).unwrap();
+    let mut f = MdFrame {
+        nsites: 10,
+        positions: Some(Real::F64(vec![0.126; 30])),
+        energy: Some(1.0),
+        ..MdFrame::default()
+    };
+    w.write(&f).unwrap();
+    f.step = Some(i64::MAX);
+    let error = w.write(&f).unwrap_err().to_string();
+    assert!(error.contains("out.xtc") && error.contains("step"), "{error}");
+    assert_eq!(w.left_out(), ["energy"]);
+    assert!(!out.exists());
+    w.finish().unwrap();
+    let (frames, end) = read(&mut *formats::open(&out).unwrap());
+    end.unwrap();
+    assert_eq!(frames.len(), 1);
+    assert_eq!(frames[0].positions, Some(Real::F32(vec![13.0 * (1.0 / 100.0); 30])));
+    let again = formats::create(&out, FormatKind::Xtc, &options, false);
+    assert!(matches!(again.map(|_| ()).unwrap_err().root(), Error::Exists { .. }));
 }

@@ -57,7 +57,8 @@ impl Staged {
         } else {
             // A link is refused where a rename would replace what came meanwhile.
             match fs::hard_link(&self.aside, &self.target) {
-                Ok(()) => fs::remove_file(&self.aside).map_err(|e| Error::io("remove", e))?,
+                // The second name is only in the way.
+                Ok(()) => drop(fs::remove_file(&self.aside)),
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                     return Err(exists(&self.target));
                 }
@@ -106,5 +107,54 @@ impl Drop for Staged {
             // Nothing hangs on it: a file that stays has a name that says it is unfinished.
             let _ = fs::remove_file(&self.aside);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let all = fs::read_dir(folder).unwrap();
+        all.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.xtc");
+        let mut s = Staged::create(&target, false).unwrap();
+        s.write_all(b"half").unwrap();
+        assert!(!target.exists() && names(folder.path()).len() == 1);
+        drop(s);
+        assert!(names(folder.path()).is_empty());
+        let mut s = Staged::create(&target, false).unwrap();
+        s.write_all(b"whole").unwrap();
+        s.publish().unwrap();
+        assert_eq!(
+            (names(folder.path()), fs::read(&target).unwrap()),
+            (vec!["a.xtc".into()], b"whole".into())
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_there_stays_unless_asked_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.xtc");
+        // One that comes while ours is written is kept, too.
+        let late = Staged::create(&target, false).unwrap();
+        fs::write(&target, b"old").unwrap();
+        assert!(matches!(late.publish(), Err(Error::Exists { .. })));
+        assert!(matches!(Staged::create(&target, false), Err(Error::Exists { .. })));
+        let mut s = Staged::create(&target, true).unwrap();
+        s.write_all(b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        s.publish().unwrap();
+        assert_eq!(
+            (names(folder.path()), fs::read(&target).unwrap()),
+            (vec!["a.xtc".into()], b"new".into())
+        );
+        assert!(Staged::create(folder.path(), true).is_err());
+        assert!(Staged::create(&folder.path().join("no/a.xtc"), true).is_err());
     }
 }

@@ -299,7 +299,8 @@ impl Writer {
         }
         let open = &self.core.open;
         let mut compressor = Compressor::new(self.options.params(), open.block)?;
-        let finished = finish(&mut compressor, self.core.io.file(), open.number, &open.data)?;
+        let file = self.core.io.file();
+        let finished = finish(&mut compressor, file, open.number, &open.data, Vec::new())?;
         let entry = self.write_chunk(&finished)?;
         self.base = Some(super::root::Base { entry, sums: finished.sums, fill });
         Ok(())

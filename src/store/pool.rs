@@ -14,6 +14,8 @@ struct Task {
     chunk: u64,
     block: u32,
     data: Arc<AlignedBuf>,
+    /// Memory for the result.
+    space: Vec<u8>,
 }
 
 /// A compressed chunk with its checksums.
@@ -36,6 +38,7 @@ pub(super) struct Pool {
     under_way: usize,
     done: BTreeMap<u64, Result<Finished>>,
     spare: Vec<Vec<u8>>,
+    process: u32,
 }
 
 #[derive(Debug)]
@@ -55,6 +58,7 @@ impl Pool {
             under_way: 0,
             done: BTreeMap::new(),
             spare: Vec::new(),
+            process: std::process::id(),
         }
     }
 
@@ -75,7 +79,7 @@ impl Pool {
         };
         running
             .tasks
-            .send(Task { chunk, block, data })
+            .send(Task { chunk, block, data, space: self.spare.pop().unwrap_or_default() })
             .map_err(|_| Error::invalid("compression", "its threads have ended"))?;
         self.under_way += 1;
         Ok(())
@@ -100,7 +104,7 @@ impl Pool {
 
     /// Takes back the memory of a finished chunk.
     pub(super) fn recycle(&mut self, bytes: Vec<u8>) {
-        if self.spare.len() < 2 {
+        if self.spare.len() <= self.depth() {
             self.spare.push(bytes);
         }
     }
@@ -108,7 +112,14 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        if let Some(Running { tasks, results, workers }) = self.running.take() {
+        let Some(running) = self.running.take() else { return };
+        if self.process != std::process::id() {
+            // A forked child has no such threads, and their locks may be held for ever.
+            std::mem::forget(running);
+            return;
+        }
+        let Running { tasks, results, workers } = running;
+        {
             drop(tasks);
             drop(results);
             for w in workers {
@@ -152,7 +163,7 @@ fn work(
             };
         }
         let Some((_, compressor)) = &mut made else { continue };
-        let result = finish(compressor, file, task.chunk, &task.data);
+        let result = finish(compressor, file, task.chunk, &task.data, task.space);
         drop(task.data);
         if finished.send((task.chunk, result)).is_err() {
             return;
@@ -166,8 +177,9 @@ pub(super) fn finish(
     file: [u8; 16],
     chunk: u64,
     data: &[u8],
+    space: Vec<u8>,
 ) -> Result<Finished> {
-    let mut bytes = Vec::new();
+    let mut bytes = space;
     compressor.compress(data, &mut bytes)?;
     let (prefix_sum, sums) = sums(file, chunk, &bytes)?;
     Ok(Finished { bytes, prefix_sum, sums })

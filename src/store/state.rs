@@ -72,16 +72,18 @@ fn read_slots(backend: &dyn Backend, file: [u8; 16]) -> Result<(Vec<Slot>, bool)
     let len = backend.len()?;
     let mut slots = Vec::new();
     let mut torn = false;
-    for at in SLOT_OFFSETS {
+    for (parity, at) in (0..).zip(SLOT_OFFSETS) {
         if at + SLOT_LEN as u64 > len {
             torn = true;
             continue;
         }
         let mut bytes = [0; SLOT_LEN];
         backend.read_at(at, &mut bytes)?;
-        match Slot::parse(&bytes, file) {
+        // Both slots are written when the file is made, so one that is all zero is damaged too;
+        // and a slot in the place of the other is a copy that went astray.
+        match Slot::parse(&bytes, file).filter(|s| s.generation.get() % 2 == parity) {
             Some(slot) => slots.push(slot),
-            None => torn |= bytes != [0; SLOT_LEN],
+            None => torn = true,
         }
     }
     slots.sort_by_key(|s| std::cmp::Reverse(s.generation.get()));

@@ -85,15 +85,25 @@ impl Writer {
         };
         let base = base.filter(|_| core.open.block != 0 && root.chunks == core.open.number);
         let mut slot = slot;
-        // Commits go on behind the newest number that any slot bears, so that a torn or
-        // unreadable newer one is never taken for the newest again.
-        slot.generation = U64::new(slot.generation.get().max(newest_seen));
+        let mut end = slot.end.get();
+        if matches!(opened, Opened::OlderCommit { .. } | Opened::LastSeal { .. }) {
+            // What lies behind may be all that is left of a damaged commit.
+            end = end.max(core.io.len());
+        }
+        // The next commit must be newer than any slot that still parses, and must go into the
+        // slot that does not lead to this state.
+        let here = slot.generation.get();
+        if newest_seen > here {
+            let next = newest_seen + 1;
+            let next = if next % 2 == here % 2 { next + 1 } else { next };
+            slot.generation = U64::new(next - 1);
+        }
         let log_capacity = extents
             .iter()
             .find(|e| e.retired.get() == 0)
             .map_or(slot.log_len.get(), |e| e.capacity.get());
         Self {
-            space: Space { end: slot.end.get(), garbage },
+            space: Space { end, garbage },
             core,
             pool,
             log_capacity,
@@ -261,7 +271,7 @@ impl Writer {
     /// Hands the open chunk to the compression threads.
     fn close_chunk(&mut self) -> Result<()> {
         while self.pool.under_way() >= self.pool.depth() {
-            self.take_one(true)?;
+            self.wait_for_one()?;
         }
         let open = &mut self.core.open;
         let data = Arc::new(std::mem::take(&mut open.data));
@@ -281,7 +291,7 @@ impl Writer {
         let typesize = u32::from(self.options.typesize);
         let block = self.options.chunk().min((32 << 10) / typesize * typesize);
         let mut compressor = Compressor::new(self.options.params(), block)?;
-        finish(&mut compressor, self.core.io.file(), chunk, data)
+        finish(&mut compressor, self.core.io.file(), chunk, data, Vec::new())
     }
 
     /// Writes the next finished chunk; whether there was one.
@@ -329,9 +339,16 @@ impl Writer {
     /// Waits until every closed chunk is in the file.
     pub(super) fn drain(&mut self) -> Result<()> {
         while self.pool.under_way() > 0 {
-            self.take_one(true)?;
+            self.wait_for_one()?;
         }
         Ok(())
+    }
+
+    fn wait_for_one(&mut self) -> Result<()> {
+        if self.take_one(true)? {
+            return Ok(());
+        }
+        Err(Error::invalid("compression", "a thread ended without an answer"))
     }
 
     /// Deletes the record under `key`. Its bytes stay in the file as dead space until the

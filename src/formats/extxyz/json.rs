@@ -7,7 +7,7 @@ use super::comment::{Typed, item};
 use crate::codec::{Real, Values};
 
 /// Deepest nesting that is followed.
-const DEPTH: usize = 8;
+pub(super) const DEPTH: usize = 8;
 
 /// The value, if it is text or lists of one type; objects, `null` and the rest have no type here.
 pub(super) fn parse(text: &str) -> Option<Typed> {

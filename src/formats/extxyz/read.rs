@@ -93,9 +93,7 @@ impl<R: Read + Seek> ExtXyzReader<R> {
         let mut gathered = Vec::new();
         for done in 0..atoms {
             if !self.advance()? {
-                return Err(
-                    self.wrong(format!("the file ends here, after {done} of {atoms} atoms"))
-                );
+                return Err(self.cut(done, atoms));
             }
             if first {
                 if !named {
@@ -112,6 +110,43 @@ impl<R: Read + Seek> ExtXyzReader<R> {
         }
         fill(into, &specs, gathered, named).map_err(|why| self.wrong(why))?;
         Ok(true)
+    }
+
+    /// Passes over a frame: the lines are counted, not read.
+    fn pass(&mut self) -> Result<bool> {
+        let Some(atoms) = self.count()? else {
+            return Ok(false);
+        };
+        for done in 0..=atoms {
+            if !self.advance()? {
+                return Err(match done.checked_sub(1) {
+                    None => self.wrong("the file ends before the line of keys"),
+                    Some(done) => self.cut(done, atoms),
+                });
+            }
+        }
+        Ok(true)
+    }
+
+    fn cut(&self, done: usize, atoms: usize) -> Error {
+        self.wrong(format!("the file ends here, after {done} of {atoms} atoms"))
+    }
+
+    /// Counts frames, and stays at the first error.
+    fn step(&mut self, act: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
+        if let Some((at, why)) = &self.failed {
+            return Err(Error::format("extended XYZ", at.clone(), why.clone()));
+        }
+        let result = act(self);
+        match &result {
+            Ok(more) => self.frame = self.frame.saturating_add(u64::from(*more)),
+            Err(Error::Format { at, why, .. }) => self.failed = Some((at.clone(), why.clone())),
+            Err(other) => {
+                let at = format!("line {}", self.number).into();
+                self.failed = Some((at, format!("{other}; open the file again").into()));
+            }
+        }
+        result
     }
 
     /// The most values that can still come, this line included: each takes a character and a
@@ -336,26 +371,20 @@ fn settle_types(into: &mut MdFrame, species: Option<(usize, Species)>, numbers: 
 
 impl<R: Read + Seek + Send> FrameReader for ExtXyzReader<R> {
     fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
-        let result = match &self.failed {
-            Some((at, why)) => Err(Error::format("extended XYZ", at.clone(), why.clone())),
-            None => self.read(into),
-        };
-        match &result {
-            Ok(true) => self.frame = self.frame.saturating_add(1),
-            Ok(false) => *into = MdFrame::default(),
-            Err(e) => {
-                *into = MdFrame::default();
-                let (at, why) = match e {
-                    Error::Format { at, why, .. } => (at.clone(), why.clone()),
-                    other => (
-                        format!("line {}", self.number).into(),
-                        format!("{other}; open the file again").into(),
-                    ),
-                };
-                self.failed = Some((at, why));
-            }
+        let result = self.step(|me| me.read(into));
+        if !matches!(result, Ok(true)) {
+            *into = MdFrame::default();
         }
         result
+    }
+
+    fn skip(&mut self, frames: u64) -> Result<u64> {
+        for done in 0..frames {
+            if !self.step(Self::pass)? {
+                return Ok(done);
+            }
+        }
+        Ok(frames)
     }
 
     fn kind(&self) -> FormatKind {

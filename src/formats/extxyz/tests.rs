@@ -166,10 +166,29 @@ fn an_error_stays_and_leaves_no_part_of_a_frame() {
 }
 
 #[test]
+fn skipping_lands_on_the_same_frame_as_reading() {
+    let text = [MIXED, "\n1\n\nHe 0 0 0\n", MIXED, "9\n\nH 0 0 0"].concat();
+    let mut r = reader(text.as_bytes());
+    assert_eq!(r.skip(1).unwrap(), 1);
+    let mut f = MdFrame::default();
+    assert!(r.next_frame(&mut f).unwrap());
+    assert_eq!(f.types, Some(vec![2]));
+    assert!(r.skip(2).unwrap_err().to_string().contains("line 13 (frame 3): 9 atoms do not fit"));
+    assert!(r.next_frame(&mut f).is_err());
+    assert_eq!(reader(MIXED.as_bytes()).skip(7).unwrap(), 1);
+    assert!(reader(b"3\n\nH 0 0 0\nH 0 0 0\n").skip(1).unwrap_err().to_string().contains("2 of 3"));
+}
+
+#[test]
 fn what_text_cannot_hold_is_refused_with_a_reason() {
     let p = |name: &str, values| Property { name: name.into(), shape: Vec::new(), values };
     let base = MdFrame { nsites: 1, types: Some(vec![1]), energy: Some(1.0), ..MdFrame::default() };
+    let shaped = |shape: &[u32]| Property { shape: shape.into(), ..p("a", Values::I64(vec![])) };
+    let empty = MdFrame { nsites: usize::MAX, ..MdFrame::default() };
+    assert!(ExtXyzEncoder::default().encode(&empty, &mut Vec::new()).is_err());
     for (atom, frame, says) in [
+        (None, Some(shaped(&[u32::MAX, 0])), "cannot be written"),
+        (None, Some(shaped(&[0; 9])), "cannot be written"),
         (Some(p("a b", Values::I64(vec![1]))), None, "name of a column"),
         (Some(p("a", Values::I64(vec![1, 2]))), None, "2 values of a for 1 atoms"),
         (Some(p("a", Values::Str(vec!["b c".into()]))), None, "white space"),

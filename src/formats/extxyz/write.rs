@@ -2,6 +2,7 @@
 
 use super::columns::numbers_of;
 use super::comment::{self, item, put, real};
+use super::json;
 use super::layout::{self, ColumnSpec, Letter, Role, standard};
 use super::read::transpose;
 use crate::codec::{MdFrame, Property, Real, Values};
@@ -46,7 +47,8 @@ fn derive(frame: &MdFrame) -> Vec<(ColumnSpec, From<'_>)> {
     let own = frame.atom_properties.iter().find(|p| p.name == "species");
     let told = match own.map(|p| &p.values) {
         Some(Values::Str(species)) => numbers_of(species).as_deref() == types || types.is_none(),
-        _ => types.is_none_or(|t| t.iter().all(|n| elements::symbol(*n).is_some())),
+        Some(_) => types.is_none(),
+        None => types.is_none_or(|t| t.iter().all(|n| elements::symbol(*n).is_some())),
     };
     if own.is_none() && (told || types.is_none()) {
         out.push((standard(Role::Species), From::Symbols(types)));
@@ -126,6 +128,10 @@ impl FrameEncoder for ExtXyzEncoder {
         let columns = asked.and_then(|a| follow(a, &derived, frame)).unwrap_or(derived);
         for (spec, from) in &columns {
             check(spec, *from, frame.nsites)?;
+        }
+        // Then nothing but the claim says how many lines to write.
+        if frame.nsites > 0 && columns.iter().all(|(_, from)| matches!(from, From::Symbols(None))) {
+            return Err(cannot("it has sites, but no positions, types or other values of them"));
         }
         self.text.clear();
         self.text.push_str(&frame.nsites.to_string());
@@ -226,6 +232,11 @@ fn keys(frame: &MdFrame, specs: &[ColumnSpec]) -> Result<String> {
     for p in frame.frame_properties.iter().filter(|p| p.name != "Properties") {
         if p.name.is_empty() || p.name.contains(char::is_control) || !taken.insert(&p.name) {
             return Err(cannot(format!("{:?} cannot be a key here; rename the property", p.name)));
+        }
+        // Lists of nothing, and lists in lists in lists, as nobody means them.
+        let nested = p.shape.iter().fold(1_u64, |n, k| n.saturating_mul(u64::from(*k).max(1)));
+        if p.shape.len() > json::DEPTH || nested > (p.values.len() as u64).max(1 << 16) {
+            return Err(cannot(format!("shape {:?} of {} cannot be written", p.shape, p.name)));
         }
         let length = p.shape.iter().try_fold(1_usize, |n, k| n.checked_mul(*k as usize));
         if length != Some(p.values.len()) {

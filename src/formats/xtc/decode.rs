@@ -25,6 +25,10 @@ enum Whole {
     Apart([u32; 3]),
 }
 
+/// Atoms farther apart than the largest size make the widespread writers go one past the table.
+/// No difference can be stored there, and none needs to be.
+const PAST: usize = LAST + 1;
+
 const SHORT: &str = "its packed coordinates end too early; the frame is damaged";
 const RANGE: &str = "a coordinate lies outside the range that the frame states; it is damaged";
 
@@ -50,8 +54,8 @@ impl Packed {
                 .filter(|s| (1..=i32::MAX.unsigned_abs()).contains(s))
                 .ok_or_else(|| format!("its coordinates are said to go from {min} to {max}"))?;
         }
-        let small = usize::try_from(small).ok().filter(|s| (FIRST..=LAST).contains(s)).ok_or_else(
-            || format!("its first small size is number {small}; there are {FIRST} to {LAST}"),
+        let small = usize::try_from(small).ok().filter(|s| (FIRST..=PAST).contains(s)).ok_or_else(
+            || format!("its first small size is number {small}; there are {FIRST} to {PAST}"),
         )?;
         let whole = if span.iter().any(|s| *s > PACKED_MAX) {
             Whole::Apart(span.map(|s| 32 - s.leading_zeros()))
@@ -113,9 +117,10 @@ impl Packed {
         whole: impl Fn(&mut BitReader<'b>) -> Option<[u32; 3]>,
     ) -> Result<(), &'static str> {
         const RUN: &str = "a run of atoms goes past the last one; the frame is damaged";
+        const TABLE: &str = "its small sizes leave the table; the frame is damaged";
         let inverse = 1.0 / self.precision;
         let mut index = self.small;
-        let mut small = Triple::small(index).ok_or(SHORT)?;
+        let mut small = Triple::small(index);
         let mut half = size(index) / 2;
         let mut run = 0;
         let mut slots = out.iter_mut();
@@ -133,6 +138,7 @@ impl Packed {
             if run == 0 {
                 self.place(slot, first, inverse);
             } else {
+                let small = small.ok_or(TABLE)?;
                 // The first two atoms are stored in exchanged order: good for water, whose
                 // oxygen is close to both hydrogens.
                 let mut last = self.near(first, small.read(bits).ok_or(SHORT)?, half)?;
@@ -145,8 +151,10 @@ impl Packed {
             }
             if change != 1 {
                 index = if change == 0 { index.wrapping_sub(1) } else { index + 1 };
-                small = Triple::small(index)
-                    .ok_or("its small sizes leave the table; the frame is damaged")?;
+                if !(FIRST..=PAST).contains(&index) {
+                    return Err(TABLE);
+                }
+                small = Triple::small(index);
                 half = size(index) / 2;
             }
         }

@@ -112,7 +112,6 @@ impl Triple {
 /// less than 1 + 1 / by, so the product falls short by less than one quotient.
 #[inline]
 fn divide(n: u64, by: u32, inverse: u64) -> (u64, u32) {
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half of a product of two u64")]
     let mut q = ((u128::from(n) * u128::from(inverse)) >> 64) as u64;
     let mut rest = n.wrapping_sub(q.wrapping_mul(by.into()));
     if rest >= u64::from(by) {
@@ -120,7 +119,8 @@ fn divide(n: u64, by: u32, inverse: u64) -> (u64, u32) {
         rest = rest.wrapping_sub(by.into());
     }
     #[expect(clippy::cast_possible_truncation, reason = "a remainder is below `by`")]
-    (q, rest as u32)
+    let rest = rest as u32;
+    (q, rest)
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ fn claimed_sizes_are_refused_before_they_cost_memory() {
         (&[60], i32::MAX, "go from"),
         (&[72], i32::MIN, "go from"),
         (&[84], 8, "small size is number 8"),
-        (&[84], 73, "small size is number 73"),
+        (&[84], 74, "small size is number 74"),
         (&[84], -1, "small size is number -1"),
         (&[88], -1, "claims -1 bytes"),
         (&[88], i32::MAX, "cut short"),
@@ -147,6 +147,20 @@ fn frames_of_the_wide_kind_are_read_like_others() {
     assert!(end.is_none(), "{end:?}");
     assert_eq!(read[0].positions, f.positions);
     assert_eq!(reader(&bytes).skip(9).unwrap(), 1);
+}
+
+/// The widespread C library begins one past the end of its table when all atoms are farther
+/// apart than the largest size; we refused its files.
+#[test]
+fn atoms_farther_apart_than_the_largest_size_are_read() {
+    let far = (0_u8..10).flat_map(|i| [f32::from(i) * 20_000.0, 0.0, 0.0]);
+    let f = frame(10, Real::F32(far.collect()), Some(1000.0));
+    let mut bytes = encoded(&f).unwrap();
+    assert_eq!(bytes[84..88], 72_i32.to_be_bytes());
+    bytes[84..88].copy_from_slice(&73_i32.to_be_bytes());
+    let (read, end) = frames(&bytes);
+    assert!(end.is_none(), "{end:?}");
+    assert_eq!(read[0].positions, f.positions);
 }
 
 #[test]
@@ -214,7 +228,7 @@ mod any {
                 bytes.extend(word.to_be_bytes());
             }
             bytes.extend(1000_f32.to_be_bytes());
-            for word in [-9, -9, -9, 9, 9, 9, small, tail.len() as i32] {
+            for word in [-9, -9, -9, 9, 9, 9, small, i32::try_from(tail.len()).unwrap()] {
                 bytes.extend(word.to_be_bytes());
             }
             bytes.extend(&tail);

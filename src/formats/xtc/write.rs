@@ -147,8 +147,7 @@ fn to_whole<T>(values: &[T], precision: f32, wide: impl Fn(&T) -> f64) -> Result
 fn one(x: f64, precision: f32, inverse: f32) -> Option<i32> {
     const BOUND: f64 = 2_147_483_645.0;
     let scaled = (x * f64::from(precision)).round();
-    // False for what is not a number, too.
-    if !(scaled.abs() < BOUND) {
+    if scaled.is_nan() || scaled.abs() >= BOUND {
         return None;
     }
     let near = scaled as i32;

@@ -1,0 +1,77 @@
+//! Damaged trajectories under an allocator with a ceiling: an error or whole frames, and never
+//! more memory than the bytes of the file can account for.
+//!
+//! One test only: the ceiling is for the whole process.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something does not work")]
+
+use cap::Cap;
+use std::alloc::System;
+use std::path::Path;
+use vlstore::codec::{MdFrame, Real};
+use vlstore::formats::{self, FormatKind};
+
+#[global_allocator]
+static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
+
+/// Buffers of the reader, and what the test itself needs.
+const BASE: usize = 1 << 20;
+/// A species of one letter and its space become a `String`: 24 bytes and what it points to.
+const PER_BYTE: usize = 64;
+
+fn drain(path: &Path, kind: FormatKind, bytes: &[u8]) -> (usize, bool) {
+    std::fs::write(path, bytes).unwrap();
+    MEMORY.set_limit(MEMORY.allocated() + BASE + PER_BYTE * bytes.len()).unwrap();
+    let mut whole = 0;
+    let mut failed = bytes.is_empty();
+    if let Ok(mut reader) = formats::open_as(path, kind) {
+        let mut f = MdFrame::default();
+        loop {
+            match reader.next_frame(&mut f) {
+                Ok(true) => whole += 1,
+                Ok(false) => break,
+                Err(_) => {
+                    failed = true;
+                    break;
+                }
+            }
+            assert_eq!(f.positions.as_ref().map_or(0, Real::len) % 3, 0);
+            assert!(whole <= bytes.len(), "frames out of nothing");
+        }
+    }
+    let _ = formats::detect(path);
+    let _ = formats::open_as(path, kind).and_then(|mut r| r.skip(u64::MAX));
+    MEMORY.set_limit(usize::MAX).unwrap();
+    (whole, failed)
+}
+
+#[test]
+fn damaged_files_cost_no_more_than_their_bytes_can_account_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let xtc = std::fs::read(here.join("ala2-npt-peptide.xtc")).unwrap();
+    let xyz = std::fs::read(here.join("small.extxyz")).unwrap();
+    for (kind, bytes) in [(FormatKind::Xtc, &xtc[..528]), (FormatKind::ExtXyz, &xyz)] {
+        let path = folder.path().join("file");
+        let (all, _) = drain(&path, kind, bytes);
+        assert!(all >= 3, "{all}");
+        for cut in 0..bytes.len() {
+            let (whole, failed) = drain(&path, kind, &bytes[..cut]);
+            assert!(whole <= all && (failed || whole > 0));
+        }
+        // Every bit is the business of the unit tests, without the ceiling.
+        for bit in (0..bytes.len() * 8).step_by(7) {
+            let mut bad = bytes.to_vec();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            drain(&path, kind, &bad);
+        }
+        // Numbers as large as they go, at every place.
+        for at in (0..bytes.len().saturating_sub(4)).step_by(2) {
+            for word in [[0xff; 4], [0x7f, 0xff, 0xff, 0xff], [0; 4], *b"9999", *b" 9e9"] {
+                let mut bad = bytes.to_vec();
+                bad[at..at + 4].copy_from_slice(&word);
+                drain(&path, kind, &bad);
+            }
+        }
+    }
+}
