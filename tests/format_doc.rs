@@ -283,9 +283,11 @@ fn a_new_file_has_its_header_where_the_page_says() {
     assert_eq!(metalayers.place("even_slot").start, at(frame::SLOT_OFFSETS[0]));
     assert_eq!(metalayers.place("odd_slot").start, at(frame::SLOT_OFFSETS[1]));
     assert_eq!(metalayers.place("even_slot").len(), frame::SLOT_LEN);
-    // The newborn's generation is 1: odd.
-    assert_eq!(&file[8192..8200], SLOT_MAGIC);
-    assert_eq!(&file[4096..4352], [0; 256]);
+    for (generation, place) in (0..).zip(frame::SLOT_OFFSETS) {
+        let slot = Slot::parse(&file[at(place)..], [9; 16]).unwrap();
+        assert_eq!(slot.generation.get(), generation);
+        assert!(file[at(place) + SLOT_LEN..at(place) + frame::SLOT_LEN].iter().all(|b| *b == 0));
+    }
 
     let totals = frame::patch_totals(&file, 1, 2, 3).unwrap();
     let mut patched = file.clone();

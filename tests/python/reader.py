@@ -156,13 +156,13 @@ class Reader:
         check(version <= 1, f"format version {version}, newest known is 1")
         text = data[1064 : 1064 + length]
         check(xxh3(data[1024:1056] + text) == total, "configuration")
-        self.config, slots, self.older, failure = json.loads(text), [], False, Damaged("no whole slot")
-        for slot in (data[4096:4352], data[8192:8448]):
+        self.config, slots, failure = json.loads(text), [], Damaged("no whole slot")
+        for parity, slot in enumerate((data[4096:4352], data[8192:8448])):
             generation, total = struct.unpack("<24xQ216xQ", slot)
-            if slot[:24] == b"VLslot\0\1" + file and xxh3(slot[:248]) ^ identify(file, generation, 0) == total:
+            right = xxh3(slot[:248]) ^ identify(file, generation, 0) == total
+            if right and slot[:24] == b"VLslot\0\1" + file and generation % 2 == parity:
                 slots.append((generation, slot))
-            else:
-                self.older |= any(slot)
+        self.older = len(slots) < 2
         slots.sort(reverse=True)
         for sealed, (_, slot) in [(False, s) for s in slots] + [(True, s) for s in slots]:
             try:
