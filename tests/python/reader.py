@@ -16,13 +16,9 @@ from xxhash import xxh3_64_intdigest as xxh3
 MASK = (1 << 64) - 1
 
 
-class Damaged(Exception):
-    """What was read is not what was written."""
-
-
 def check(right, what):
     if not right:
-        raise Damaged(what)
+        raise ValueError(f"damaged: {what}")
 
 
 def identify(file, a, b):
@@ -64,29 +60,29 @@ class State:
             self.generation, end, root, log_len = seal[4], seal[0], seal[7:], 0
         check(max(end, log + log_len) <= len(data), "the file is shorter than the state")
         self.records, chunks, self.dead, self.runs = [], [], set(), []
-        self.cursor = open_block = filled = generation = old_chunks = 0
-        self.attributes, pieces, base = {}, [], None
+        self.cursor = open_block = filled = generation = old_chunks = fill = 0
+        self.attributes, pieces = {}, []
         if any(root):
             c = self.segment(*root, b"VLroot\0\1")
             generation = struct.unpack_from("<Q", c.data, 24)[0]
             _, old_chunks, _, _, self.cursor, _, _, fill, sums = c.one("7Q2I")
-            entry, counts, leaves = c.one("QQIII4x"), c.one("8I"), []
-            open_block, base = counts[6], (entry, c.list("Q", sums), fill)
-            for page in c.list("3Q16x", counts[0]):
-                leaves += self.segment(*page, b"VLpage\0\1").list("5Q4I", 256)
-            for *place, _, _, records, n_chunks, sums, keys in leaves + c.list("5Q4I", counts[1]):
+            entry, counts = c.one("QQIII4x"), c.one("8I")
+            open_block, base = counts[6], (entry, c.list("Q", sums))
+            pages = [self.segment(*page, b"VLpage\0\1") for page in c.list("3Q16x", counts[0])]
+            leaves = [leaf for page in pages for leaf in page.list("5Q4I", 256)]
+            for *place, _, _, records, n_chunks, sums, _ in leaves + c.list("5Q4I", counts[1]):
                 self.add(self.segment(*place, b"VLleaf\0\1"), chunks, records, n_chunks, sums)
             self.runs = [(self.segment(*r[:3], b"VLrun\0\0\1").data, r[3]) for r in c.list("4Q", counts[2])]
             for *place, count in c.list("4Q", counts[3]):
                 self.dead.update(n for (n,) in self.segment(*place, b"VLdead\0\1").list("Q", count))
-            c.bytes(24 * counts[4])
+            c.list("3Q", counts[4])  # Log extents: for the writer.
             self.attributes = json.loads(c.bytes(counts[5]))
         at, self.logged = log, len(self.records)
         while at < log + log_len:
             magic, total, length, now, *first, self.cursor = struct.unpack_from("<8s6Q", data, at)
             body = data[at : min(at + length, log + log_len)]
             right = xxh3(body[16:]) ^ identify(file, now, at) == total
-            check(right and magic == b"VLlog\0\0\1" and len(body) == length, "log entry")
+            check(right and magic == b"VLlog\0\0\1" and len(body) == length > 87, "log entry")
             follows = first == [len(self.records), len(chunks)]
             check(follows and generation <= now <= self.generation, "order of the log")
             c, generation = Cursor(body, 56), now
@@ -101,20 +97,20 @@ class State:
                 pieces.append((len(chunks), start, size, c.bytes(stored)))
             at += length
         open_chunk, number = bytearray(self.size), len(chunks)
-        if open_block and base and base[0][2] and number == old_chunks:
-            open_chunk[: base[2]], filled = self.chunk(number, *base[:2])[: base[2]], base[2]
+        if open_block and fill and number == old_chunks:
+            open_chunk[:fill], filled = self.chunk(number, *base)[:fill], fill
         for _, start, size, piece in (p for p in pieces if p[0] == number):
             check(start == filled, "order of the pieces")
             filled += size
             open_chunk[start:filled] = blosc2.decompress2(piece)[:size]
         check(not open_block or filled == self.cursor - number * self.size, "open chunk")
+        check(self.cursor <= (number + bool(open_block)) * self.size, "end of the records")
         self.chunks = [self.chunk(n, *c) for n, c in enumerate(chunks)] + [bytes(open_chunk)]
         check(len(self.records) - len(self.dead) == (seal[5] if sealed else live), "number of records")
 
     def segment(self, offset, length, total, magic):
         body = length - 8 * -(-length // 16392)
-        c = Cursor(self.data, offset)
-        data, table = c.bytes(body), c.bytes(length - body)
+        data, table = Cursor(self.data, offset).bytes(length)[:body], self.data[offset + body : offset + length]
         check(xxh3(table) ^ identify(self.file, offset, length) == total, "page checksums")
         for i, (page,) in enumerate(struct.iter_unpack("<Q", table)):
             check(xxh3(data[16384 * i : 16384 * (i + 1)]) == page, "index page")
@@ -134,13 +130,13 @@ class State:
         offset, prefix_sum, cbytes, first, blocks = entry
         chunk = Cursor(self.data, offset).bytes(cbytes)
         nbytes, block, claimed = struct.unpack_from("<3i", chunk, 4)
-        count, stored, special = -(-nbytes // block), chunk[2] & 2, chunk[31] >> 4 & 7
-        listed = 0 if stored or special else count
+        count, stored = -(-nbytes // block), chunk[2] & 2
+        listed = 0 if stored or chunk[31] >> 4 & 7 else count
         starts = struct.unpack_from(f"<{listed}I", chunk, 32)
         starts = starts or [32 + i * block if stored else 32 for i in range(count)]
         prefix = xxh3(chunk[: 32 + 4 * listed]) ^ identify(self.file, number, MASK)
-        check(prefix == prefix_sum, "chunk header")
-        check((claimed, count) == (cbytes, blocks) and nbytes <= self.size, "chunk")
+        right = (prefix, claimed, count) == (prefix_sum, cbytes, blocks)
+        check(right and nbytes <= self.size, "chunk header")
         for i, start in enumerate(starts):
             data = chunk[start : min((s for s in starts if s > start), default=cbytes)]
             check(xxh3(data) ^ identify(self.file, number, i) == sums[first + i][0], "block")
@@ -156,7 +152,7 @@ class Reader:
         check(version <= 1, f"format version {version}, newest known is 1")
         text = data[1064 : 1064 + length]
         check(xxh3(data[1024:1056] + text) == total, "configuration")
-        self.config, slots, failure = json.loads(text), [], Damaged("no whole slot")
+        self.config, slots, failure = json.loads(text), [], ValueError("no whole slot")
         for parity, slot in enumerate((data[4096:4352], data[8192:8448])):
             generation, total = struct.unpack("<24xQ216xQ", slot)
             right = xxh3(slot[:248]) ^ identify(file, generation, 0) == total
@@ -168,7 +164,7 @@ class Reader:
             try:
                 self.state = State(data, file, self.config["chunk_size"], slot, sealed)
                 return
-            except (Damaged, struct.error, RuntimeError, ValueError, IndexError) as e:
+            except (struct.error, RuntimeError, ValueError, IndexError) as e:
                 self.older, failure = True, e
         raise failure
 
@@ -192,14 +188,12 @@ class Reader:
         """The bytes under `key`, or None; found through the runs, not by trying all records."""
         kind = 1 if isinstance(key, str) else 4 if isinstance(key, bytes) else 2 + (key >> 63 == 1)
         raw = key.encode() if kind == 1 else key if kind == 4 else (key & MASK).to_bytes(8, "little")
-        digest, records, same = xxh3(raw, seed=kind), self.state.records, (kind, raw)
-        logged = range(len(records) - 1, self.state.logged - 1, -1)
-        found = next((n for n in logged if records[n][2:] == same), None)
+        candidates, digest = [*range(len(self.state.records) - 1, self.state.logged - 1, -1)], xxh3(raw, seed=kind)
         for run, count in reversed(self.state.runs):
-            bits = struct.unpack_from("<Q", run, 40)[0]
-            first, end = struct.unpack_from("<2I", run, 64 + 12 * count + 4 * (digest >> 64 - bits))
+            slot = 64 + 12 * count + 4 * (digest >> 64 - struct.unpack_from("<Q", run, 40)[0])
+            first, end = struct.unpack_from("<2I", run, slot)
             for high, low, top, bottom in reversed(Cursor(run, 64 + 12 * first).list("IHHI", end - first)):
-                number = (top & 0x7FFF) << 32 | bottom
-                if found is None and high << 16 | low == digest >> 16 and not top >> 15:
-                    found = number if records[number][2:] == same else None
+                if high << 16 | low == digest >> 16 and not top >> 15:
+                    candidates.append((top & 0x7FFF) << 32 | bottom)
+        found = next((n for n in candidates if self.state.records[n][2:] == (kind, raw)), None)
         return None if found is None or found in self.state.dead else self.bytes_of(found)
