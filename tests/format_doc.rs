@@ -356,7 +356,7 @@ fn a_run_entry_is_packed_as_the_page_says() {
 
 #[test]
 fn a_directory_page_is_listed_as_the_page_says() {
-    // 768 leaves: 512 of them in two directory pages.
+    // 192 leaves: 128 of them in two directory pages.
     let options = StoreOptions {
         chunk_size: 4096,
         commit_bytes: u64::MAX,
@@ -364,7 +364,7 @@ fn a_directory_page_is_listed_as_the_page_says() {
         ..StoreOptions::default()
     };
     let file = written(&options, |w| {
-        for i in 0..768_u64 {
+        for i in 0..192_u64 {
             w.put(i, b"x", false).unwrap();
             w.seal().unwrap();
         }
@@ -372,20 +372,20 @@ fn a_directory_page_is_listed_as_the_page_says() {
     let slot = newest_slot(&file);
     let root = &file[at(slot.root.offset.get())..];
     let totals: RootTotals = bytemuck::pod_read_unaligned(&root[64..192]);
-    assert_eq!((totals.pages.get(), totals.leaves.get()), (2, 256));
+    assert_eq!((totals.pages.get(), totals.leaves.get()), (2, 64));
     let table = &tables()["PageRef"];
     let pages = 192 + 8 * totals.base_sums.get() as usize;
     let second = &root[pages + table.len..pages + 2 * table.len];
     let segment: SegmentRef = bytemuck::pod_read_unaligned(&second[table.place("segment")]);
-    assert_eq!(second[table.place("first_record")], 256_u64.to_le_bytes());
+    assert_eq!(second[table.place("first_record")], 64_u64.to_le_bytes());
     let page = &file[at(segment.offset.get())..][..at(segment.len.get())];
     let head: SegmentHeader = bytemuck::pod_read_unaligned(&page[..64]);
-    assert_eq!((head.magic, head.count.get(), head.first_record.get()), (PAGE_MAGIC, 256, 256));
+    assert_eq!((head.magic, head.count.get(), head.first_record.get()), (PAGE_MAGIC, 64, 64));
     assert_eq!(second[table.place("first_chunk")], head.first_chunk.get().to_le_bytes());
     // And the leaves of the root follow the pages at once.
     let leaf: LeafRef =
         bytemuck::pod_read_unaligned(&root[pages + 2 * table.len..][..size_of::<LeafRef>()]);
-    assert_eq!(leaf.first_record.get(), 512);
+    assert_eq!(leaf.first_record.get(), 128);
     assert_eq!(file[at(leaf.segment.offset.get())..][..8], LEAF_MAGIC);
 }
 

@@ -69,7 +69,7 @@ class State:
             entry, counts = c.one("QQIII4x"), c.one("8I")
             open_block, base = counts[6], (entry, c.list("Q", sums))
             pages = [self.segment(*page, b"VLpage\0\1") for page in c.list("3Q16x", counts[0])]
-            leaves = [leaf for page in pages for leaf in page.list("5Q4I", 256)]
+            leaves = [leaf for page in pages for leaf in page.list("5Q4I", 64)]
             for *place, _, _, records, n_chunks, sums, _ in leaves + c.list("5Q4I", counts[1]):
                 self.add(self.segment(*place, b"VLleaf\0\1"), chunks, records, n_chunks, sums)
             self.runs = [(self.segment(*r[:3], b"VLrun\0\0\1").data, r[3]) for r in c.list("4Q", counts[2])]
