@@ -68,6 +68,7 @@ fn main() {
     for (n, len) in cases {
         let path = dir.path().join("scale");
         print!("| {n} | {len} ");
+        flush();
         run("write", n, len, &path);
         run("read", n, len, &path);
         println!("|");
