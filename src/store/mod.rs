@@ -10,6 +10,7 @@ mod config;
 mod core;
 mod flush;
 mod foreign;
+mod info;
 mod io;
 mod open;
 mod options;
@@ -29,6 +30,7 @@ mod writer;
 
 pub use batch::Batch;
 pub use config::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
+pub use info::Info;
 pub use open::Store;
 pub use options::{Alignment, Durability, Lookup, Purpose, StoreOptions};
 pub use record::Record;

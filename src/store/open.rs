@@ -302,22 +302,25 @@ fn newborn(backend: &dyn Backend, options: &StoreOptions) -> Result<()> {
         sum: (checksum(bytes.get(header_len..).unwrap_or_default())
             ^ identify(config.file, 0, frame_len))
         .into(),
-        generation: U64::new(1),
         lookup: U64::new(1),
         ..Seal::default()
     };
-    let slot = Slot {
-        file: config.file,
-        generation: U64::new(1),
-        end: frame_len.into(),
-        seal,
-        closed: U32::new(1),
-        ..Slot::default()
-    };
-    let at = usize::try_from(SLOT_OFFSETS[1]).unwrap_or(0);
-    let slot = slot.encode();
-    if let Some(place) = bytes.get_mut(at..at + slot.len()) {
-        place.copy_from_slice(&slot);
+    // Both slots are there from the start: one that is not whole was once, and is missed.
+    for (generation, at) in (0..).zip(SLOT_OFFSETS) {
+        let generation = U64::new(generation);
+        let slot = Slot {
+            file: config.file,
+            generation,
+            end: frame_len.into(),
+            seal: Seal { generation, ..seal },
+            closed: U32::new(1),
+            ..Slot::default()
+        };
+        let at = usize::try_from(at).unwrap_or(0);
+        let slot = slot.encode();
+        if let Some(place) = bytes.get_mut(at..at + slot.len()) {
+            place.copy_from_slice(&slot);
+        }
     }
     backend.write_at(0, &bytes)?;
     backend.sync()

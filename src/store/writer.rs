@@ -203,7 +203,8 @@ impl Writer {
     ) -> Result<()> {
         let len = bytes.len() as u64;
         self.lengths.add(len);
-        let empty = self.core.ids() == 0;
+        // Without records there may be chunks of another program before the first one.
+        let empty = self.core.totals.cursor == 0;
         let core = &self.core;
         let block = u64::from(core.open.block);
         let alignment = self.options.alignment;

@@ -1,2 +1,119 @@
-//! The command line.
-fn main() {}
+//! The command line: arguments and dispatch; one file for each verb.
+//!
+//! Knows how a person asks and how the answer is shown. What is true of stores and
+//! trajectories is in the library; nothing here reads or writes a byte of a file by itself.
+
+mod bench;
+mod demo;
+mod export;
+mod get;
+mod import;
+mod info;
+mod interrupt;
+mod keys;
+mod ls;
+mod open;
+mod output;
+mod progress;
+mod put;
+mod ranges;
+mod rm;
+mod seal;
+mod sizes;
+mod units;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use std::io;
+use std::process::ExitCode;
+use vlstore::Error;
+
+/// What a verb ends with, if it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// All was done.
+    Done,
+    /// Damage was found.
+    Damage,
+    /// A signal asked to stop; what was done so far is committed.
+    Signal(u8),
+}
+
+type Outcome = vlstore::Result<Exit>;
+
+const HELP: &str = "\
+Exit status:
+    0  done
+    1  failed; the message says what, where and what to do
+    2  the arguments cannot be understood
+    3  damage was found, or stood in the way
+    4  there is no such record
+  130  interrupted by Ctrl-C (143: by a request to end); what was done is committed
+
+Keys: a whole number names a record with a whole-number key, such as a frame; other text names
+one with a text key. str:7 is the text 7, int:7 the number, hex:00ff bytes.
+
+`vlstore VERB --help` shows examples.";
+
+/// A compressed store for variable-length records: trajectories and other data in one small
+/// file, safe against a killed job, readable while it grows
+#[derive(Debug, Parser)]
+#[command(name = "vlstore", version, after_help = HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Import(import::Args),
+    Export(export::Args),
+    Info(info::Args),
+    Ls(ls::Args),
+    Get(get::Args),
+    Put(put::Args),
+    Rm(rm::Args),
+    Verify(verify::Args),
+    Seal(seal::Args),
+    Bench(bench::Args),
+    Demo(demo::Args),
+}
+
+fn main() -> ExitCode {
+    let verb = Cli::parse().verb;
+    let (outcome, hint): (Outcome, fn(&Error) -> Option<&'static str>) = match verb {
+        Verb::Import(args) => (import::run(&args), import::hint),
+        Verb::Export(args) => (export::run(&args), export::hint),
+        Verb::Info(args) => (info::run(&args), |_| None),
+        Verb::Ls(args) => (ls::run(&args), |_| None),
+        Verb::Get(args) => (get::run(&args), get::hint),
+        Verb::Put(args) => (put::run(&args), put::hint),
+        Verb::Rm(args) => (rm::run(&args), |_| None),
+        Verb::Verify(args) => (verify::run(&args), |_| None),
+        Verb::Seal(args) => (seal::run(&args), |_| None),
+        Verb::Bench(args) => (bench::run(&args), |_| None),
+        Verb::Demo(args) => (demo::run(&args), |_| None),
+    };
+    match outcome {
+        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::Damage) => ExitCode::from(3),
+        Ok(Exit::Signal(signal)) => ExitCode::from(128_u8.saturating_add(signal)),
+        Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&format!("error: {error}"));
+            if let Some(hint) = hint(error.root()) {
+                output::complain(&format!("hint: {hint}"));
+            }
+            ExitCode::from(match error.root() {
+                Error::Corrupt(_) => 3,
+                Error::NotFound { .. } => 4,
+                _ => 1,
+            })
+        }
+    }
+}
+
+/// Whether whoever read the output has gone, as `head` does: nothing to complain about.
+fn nobody_reads(error: &Error) -> bool {
+    matches!(error.root(), Error::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,255 @@
+//! Reading: one record, many, or all in order, as views that borrow.
+
+use crate::codec::{AnyCodec, Codec};
+use crate::error::{Error, Result};
+use crate::key::Key;
+use crate::store::{Batch, Location, Opened, Record, Scan, Snapshot, Store, StoreOptions};
+use std::ops::Range;
+use std::path::Path;
+
+/// Typed reading of the state of a store at one commit.
+///
+/// As cheap to clone as its [`Snapshot`], and shared between threads.
+#[derive(Debug, Clone)]
+pub struct Depot<C> {
+    snapshot: Snapshot,
+    codec: C,
+}
+
+/// Refuses a store whose records are of another codec than `codec`, or of a newer version.
+pub(super) fn check_codec(
+    codec: &dyn AnyCodec,
+    options: &StoreOptions,
+    opened: Opened,
+) -> Result<()> {
+    if opened == Opened::Unchecked {
+        return Ok(());
+    }
+    let (name, version) = &options.record_codec;
+    if name != codec.name() {
+        return Err(Error::invalid(
+            "codec",
+            format!(
+                "the records of this store are {name} (version {version}), not {}; open it with \
+                 the codec {name}",
+                codec.name()
+            ),
+        ));
+    }
+    if !(1..=codec.version()).contains(version) {
+        return Err(Error::Unsupported {
+            what: "codec version",
+            found: u64::from(*version),
+            newest: u64::from(codec.version()),
+        });
+    }
+    Ok(())
+}
+
+impl<C: Codec + Clone> Depot<C> {
+    /// Opens the store at `path` for reading.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; [`Error::Invalid`] if its records are of another codec.
+    pub fn open(path: impl AsRef<Path>, codec: C) -> Result<Self> {
+        let path = path.as_ref();
+        Self::new(Store::open(path)?.snapshot(), codec).map_err(|e| e.at(path))
+    }
+
+    /// Typed reading of `snapshot`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names both codecs if the records are of another one,
+    /// [`Error::Unsupported`] if they are of a newer version. A file of the original program
+    /// bears no name of a codec and is taken as it is asked for.
+    pub fn new(snapshot: Snapshot, codec: C) -> Result<Self> {
+        check_codec(&codec, snapshot.options(), snapshot.opened())?;
+        Ok(Self { snapshot, codec })
+    }
+
+    /// The records as bytes.
+    #[must_use]
+    pub const fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The codec.
+    #[must_use]
+    pub const fn codec(&self) -> &C {
+        &self.codec
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.snapshot.len()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.snapshot.is_empty()
+    }
+
+    /// The record under `key`.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub fn get(&self, key: impl Into<Key>) -> Result<Item<C>> {
+        self.snapshot.get(key).map(|record| self.item(record))
+    }
+
+    /// The record at `ordinal`, counted from 0 in the order of insertion.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get_at`].
+    pub fn get_at(&self, ordinal: u64) -> Result<Item<C>> {
+        self.snapshot.get_at(ordinal).map(|record| self.item(record))
+    }
+
+    /// The records under `keys`, in the order asked for; a key may come more than once. Each
+    /// block that they touch is decoded once.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get_batch`].
+    pub fn get_batch<K>(&self, keys: impl IntoIterator<Item = K>) -> Result<Items<C>>
+    where
+        K: Into<Key>,
+    {
+        let batch = self.snapshot.get_batch(keys)?;
+        Ok(Items { batch, codec: self.codec.clone() })
+    }
+
+    /// The records at these ordinals, in the order asked for.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get_batch_at`].
+    pub fn get_batch_at(&self, ordinals: &[u64]) -> Result<Items<C>> {
+        let batch = self.snapshot.get_batch_at(ordinals)?;
+        Ok(Items { batch, codec: self.codec.clone() })
+    }
+
+    /// What the codec counted in the record at `ordinal` when it was put (for a frame its
+    /// sites); decodes nothing.
+    ///
+    /// # Errors
+    /// As [`Snapshot::location_at`].
+    pub fn sites_at(&self, ordinal: u64) -> Result<u32> {
+        self.location_at(ordinal).map(|at| at.sites)
+    }
+
+    /// Place, length and sites of the record at `ordinal`; decodes nothing.
+    ///
+    /// # Errors
+    /// As [`Snapshot::location_at`].
+    pub fn location_at(&self, ordinal: u64) -> Result<Location> {
+        self.snapshot.location_at(ordinal)
+    }
+
+    /// All records in order, each block decoded once.
+    #[must_use]
+    pub fn iter(&self) -> Iter<C> {
+        self.range(0..self.len())
+    }
+
+    /// The records at the ordinals `range` in order, each block decoded once.
+    #[must_use]
+    pub fn range(&self, range: Range<u64>) -> Iter<C> {
+        Iter { scan: self.snapshot.scan(range), codec: self.codec.clone() }
+    }
+
+    fn item(&self, record: Record) -> Item<C> {
+        Item { record, codec: self.codec.clone() }
+    }
+}
+
+impl<C: Codec + Clone> IntoIterator for &Depot<C> {
+    type Item = Result<Item<C>>;
+    type IntoIter = Iter<C>;
+    fn into_iter(self) -> Iter<C> {
+        self.iter()
+    }
+}
+
+/// One record, owned, and the codec that views it. Outlives the store.
+#[derive(Debug, Clone)]
+pub struct Item<C> {
+    record: Record,
+    codec: C,
+}
+
+impl<C: Codec> Item<C> {
+    /// Views the object in the record, without a copy. The bytes are verified by each call:
+    /// take the view once and keep it.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] if the bytes are no such record.
+    pub fn view(&self) -> Result<C::View<'_>> {
+        self.codec.decode(&self.record)
+    }
+
+    /// The bytes of the record.
+    #[must_use]
+    pub const fn record(&self) -> &Record {
+        &self.record
+    }
+}
+
+/// Records that were fetched together, in the order in which they were asked for.
+#[derive(Debug, Clone)]
+pub struct Items<C> {
+    batch: Batch,
+    codec: C,
+}
+
+impl<C: Codec> Items<C> {
+    /// Number of records.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// Views the record at position `i` of those that were asked for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] beyond the last one, [`Error::Codec`] if the bytes are no such
+    /// record.
+    pub fn view(&self, i: usize) -> Result<C::View<'_>> {
+        let bytes = self.batch.get(i).ok_or_else(|| Error::NotFound {
+            key: format!("at position {i} of a batch of {}", self.len()).into(),
+        })?;
+        self.codec.decode(bytes)
+    }
+
+    /// Views of all, in the order in which they were asked for.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Result<C::View<'_>>> {
+        self.batch.iter().map(|bytes| self.codec.decode(bytes))
+    }
+
+    /// The records as bytes.
+    #[must_use]
+    pub const fn batch(&self) -> &Batch {
+        &self.batch
+    }
+}
+
+/// Records in order; see [`Depot::iter`].
+#[derive(Debug)]
+pub struct Iter<C> {
+    scan: Scan,
+    codec: C,
+}
+
+impl<C: Codec + Clone> Iterator for Iter<C> {
+    type Item = Result<Item<C>>;
+    fn next(&mut self) -> Option<Self::Item> {
+        let record = self.scan.next()?;
+        Some(record.map(|record| Item { record, codec: self.codec.clone() }))
+    }
+}

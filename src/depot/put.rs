@@ -1,0 +1,245 @@
+//! Writing: an object in, a record with the count that the index keeps.
+
+use super::get::{Depot, check_codec};
+use super::resume::After;
+use crate::codec::Codec;
+use crate::error::Result;
+use crate::key::Key;
+use crate::store::{Snapshot, StoreOptions, Writer};
+use std::path::Path;
+
+/// Adds typed records to a store.
+///
+/// Commits as the [`Writer`] under it does. Dropping it commits nothing;
+/// [`close`](Self::close) does.
+#[derive(Debug)]
+pub struct DepotWriter<C> {
+    pub(super) writer: Writer,
+    pub(super) codec: C,
+    /// The record under construction; its memory is used again.
+    pub(super) space: Vec<u8>,
+    /// What [`continue_from`](Self::continue_from) asked for.
+    pub(super) after: After,
+}
+
+impl<C: Codec> DepotWriter<C> {
+    /// Makes a new store at `path` whose records are of `codec`, whatever
+    /// [`StoreOptions::record_codec`] says.
+    ///
+    /// # Errors
+    /// As [`Writer::create`].
+    pub fn create(path: impl AsRef<Path>, codec: C, options: &StoreOptions) -> Result<Self> {
+        let writer = Writer::create(path, &named(&codec, options))?;
+        Self::over(writer, codec)
+    }
+
+    /// As [`create`](Self::create); a file that is there is replaced.
+    ///
+    /// # Errors
+    /// As [`Writer::replace`].
+    pub fn replace(path: impl AsRef<Path>, codec: C, options: &StoreOptions) -> Result<Self> {
+        let writer = Writer::replace(path, &named(&codec, options))?;
+        Self::over(writer, codec)
+    }
+
+    /// Opens the store at `path` for adding records.
+    ///
+    /// # Errors
+    /// As [`Writer::open`]; [`Error::Invalid`](crate::Error::Invalid) if its records are of
+    /// another codec.
+    pub fn open(path: impl AsRef<Path>, codec: C, options: &StoreOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let writer = Writer::open(path, &named(&codec, options))?;
+        Self::over(writer, codec).map_err(|e| e.at(path))
+    }
+
+    /// Opens the store at `path`, or makes a new one there.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`create`](Self::create).
+    pub fn open_or_create(
+        path: impl AsRef<Path>,
+        codec: C,
+        options: &StoreOptions,
+    ) -> Result<Self> {
+        let path = path.as_ref();
+        let writer = Writer::open_or_create(path, &named(&codec, options))?;
+        Self::over(writer, codec).map_err(|e| e.at(path))
+    }
+
+    /// Makes a new store in memory.
+    ///
+    /// # Errors
+    /// As [`Writer::in_memory`].
+    pub fn in_memory(codec: C, options: &StoreOptions) -> Result<Self> {
+        let writer = Writer::in_memory(&named(&codec, options))?;
+        Self::over(writer, codec)
+    }
+
+    /// Typed writing over a writer that is open already.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) that names both codecs if the records of the
+    /// store are of another one, [`Error::Unsupported`](crate::Error::Unsupported) if they are
+    /// of a newer version.
+    pub fn over(writer: Writer, codec: C) -> Result<Self> {
+        check_codec(&codec, writer.options(), writer.opened())?;
+        Ok(Self { writer, codec, space: Vec::new(), after: After::default() })
+    }
+
+    /// Puts `item` under `key` and answers its ordinal; see [`Writer::put`].
+    ///
+    /// # Errors
+    /// As [`Writer::put`]; [`Error::Codec`](crate::Error::Codec) if the parts of `item`
+    /// contradict each other. A refused put changes nothing.
+    pub fn put(
+        &mut self,
+        key: impl Into<Key>,
+        item: &C::Input<'_>,
+        overwrite: bool,
+    ) -> Result<u64> {
+        self.add(Some(&key.into()), item, overwrite)
+    }
+
+    /// Adds `item` without a key: it is found by its ordinal alone.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn push(&mut self, item: &C::Input<'_>) -> Result<u64> {
+        self.add(None, item, false)
+    }
+
+    pub(super) fn add(
+        &mut self,
+        key: Option<&Key>,
+        item: &C::Input<'_>,
+        overwrite: bool,
+    ) -> Result<u64> {
+        self.space.clear();
+        let encoded = self.codec.encode(item, &mut self.space)?;
+        self.writer.put_sized(key, &self.space, encoded.sites, overwrite)
+    }
+
+    /// Makes everything that was put so far survive; see [`Writer::commit`].
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub fn commit(&mut self) -> Result<u64> {
+        self.writer.commit()
+    }
+
+    /// Brings the Blosc2 frame up to this moment; see [`Writer::seal`].
+    ///
+    /// # Errors
+    /// As [`Writer::seal`].
+    pub fn seal(&mut self) -> Result<u64> {
+        self.writer.seal()
+    }
+
+    /// Commits and ends; see [`Writer::close`].
+    ///
+    /// # Errors
+    /// As [`Writer::close`].
+    pub fn close(self) -> Result<()> {
+        self.writer.close()
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.writer.len()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.writer.is_empty()
+    }
+
+    /// The codec.
+    #[must_use]
+    pub const fn codec(&self) -> &C {
+        &self.codec
+    }
+
+    /// The writer of bytes under this one: for attributes, deleting, options.
+    #[must_use]
+    pub const fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// As [`writer`](Self::writer), to change something. Records that are put through it must
+    /// be of this codec.
+    pub const fn writer_mut(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
+    /// The state at the last commit, for readers.
+    ///
+    /// # Errors
+    /// As [`Writer::snapshot`].
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        self.writer.snapshot()
+    }
+}
+
+impl<C: Codec + Clone> DepotWriter<C> {
+    /// Typed reading of the state at the last commit.
+    ///
+    /// # Errors
+    /// As [`Writer::snapshot`].
+    pub fn depot(&self) -> Result<Depot<C>> {
+        Depot::new(self.snapshot()?, self.codec.clone())
+    }
+}
+
+fn named<C: Codec>(codec: &C, options: &StoreOptions) -> StoreOptions {
+    StoreOptions { record_codec: (codec.name().into(), codec.version()), ..options.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{FlatF32Codec, MdFrame, MdFrameCodec, RawCodec};
+
+    #[test]
+    fn another_codec_is_refused_naming_both() {
+        let mut w = DepotWriter::in_memory(RawCodec, &StoreOptions::default()).unwrap();
+        w.push(b"abc").unwrap();
+        w.commit().unwrap();
+        let why = Depot::new(w.snapshot().unwrap(), MdFrameCodec).unwrap_err().to_string();
+        assert!(why.contains("are raw (version 1), not md-frame"), "{why}");
+        let why = DepotWriter::over(w.writer, FlatF32Codec).unwrap_err().to_string();
+        assert!(why.contains("raw") && why.contains("flat-f32"), "{why}");
+    }
+
+    #[test]
+    fn an_item_that_contradicts_itself_changes_nothing() {
+        let mut w = DepotWriter::in_memory(MdFrameCodec, &StoreOptions::default()).unwrap();
+        let wrong = MdFrame { nsites: 2, types: Some(vec![1]), ..MdFrame::default() };
+        assert!(w.put("x", &wrong, false).is_err());
+        assert!(w.is_empty() && !w.writer().is_dirty());
+    }
+
+    #[test]
+    fn items_come_back_one_by_one_in_batches_and_in_order() {
+        let mut w = DepotWriter::in_memory(RawCodec, &StoreOptions::default()).unwrap();
+        let data: Vec<Vec<u8>> = (0..100_u8).map(|i| vec![i; usize::from(i)]).collect();
+        for (i, bytes) in data.iter().enumerate() {
+            w.put(i as u64, bytes, false).unwrap();
+        }
+        w.commit().unwrap();
+        let depot = w.depot().unwrap();
+        assert_eq!(depot.get(7).unwrap().view().unwrap(), data[7]);
+        assert_eq!(depot.get_at(8).unwrap().record()[..], data[8][..]);
+        let items = depot.get_batch([3, 90, 3]).unwrap();
+        let views: Vec<&[u8]> = items.iter().map(|v| v.unwrap()).collect();
+        assert_eq!(views, [&data[3][..], &data[90], &data[3]]);
+        assert!(items.view(3).is_err());
+        for (item, right) in (&depot).into_iter().zip(&data) {
+            assert_eq!(item.unwrap().view().unwrap(), right);
+        }
+        assert_eq!(depot.range(10..20).count(), 10);
+        assert_eq!(depot.sites_at(5).unwrap(), 0);
+    }
+}
