@@ -10,8 +10,8 @@
 use std::fs;
 use std::path::Path;
 use vlstore::{
-    CompactOptions, Durability, Error, Key, Purpose, Snapshot, Store, StoreOptions, Writer, compact,
-    compact_into,
+    CompactOptions, Durability, Error, Key, Purpose, Snapshot, Store, StoreOptions, Writer,
+    compact, compact_into,
 };
 
 fn options() -> StoreOptions {
