@@ -77,7 +77,14 @@ pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result};
 pub use key::Key;
 pub use store::{
-    Alignment, Batch, CompactOptions, Compacted, Damage, Durability, Found, Info, Location, Lookup,
-    Means, Opened, Purpose, Record, RecoverOptions, Recovered, Scan, Snapshot, Store, StoreOptions,
-    Verified, Writer, compact, compact_into, recover, recover_into,
+    Alignment, Batch, ChunkClass, Clash, CompactOptions, Compacted, Copied, CopyOptions, Damage,
+    Durability, Found, Info, Location, Lookup, Means, MergeOptions, Merged, Opened, Purpose,
+    RatioClass, Record, RecoverOptions, Recovered, Scan, Select, SizeClass, Snapshot, SplitBy,
+    SplitOptions, Stat, Store, StoreOptions, Verified, Writer, compact, compact_into, copy,
+    copy_into, merge, recover, recover_into, split,
 };
+
+/// The examples of the README, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

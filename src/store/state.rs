@@ -15,6 +15,10 @@ use crate::index::log;
 use crate::index::slot::{SLOT_LEN, Slot};
 use crate::wire::{AlignedBuf, U32, U64, to_usize};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Longer than it takes to write a slot.
+const WRITE_OF_A_SLOT: Duration = Duration::from_millis(1);
 
 /// How much of what was written an opened store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,15 +112,20 @@ pub(super) fn load(
             match load_slot(backend, slot, &options) {
                 Ok(mut state) => {
                     state.newest_seen = newest;
-                    // A torn slot beside a whole one is the mark of a crash inside a commit
-                    // that was never published, or of damage to one that was: it is said.
-                    if i > 0 || torn {
+                    if i == 0 && !torn {
+                        return Ok(state);
+                    }
+                    // A torn slot beside a whole one is being written at this moment, or is
+                    // the mark of a crash inside a commit that was never published, or of
+                    // damage to one that was: what stays so is said.
+                    if seen == Some(newest) {
                         state.opened = Opened::OlderCommit { generation: slot.generation.get() };
+                        return Ok(state);
                     }
-                    if i > 0 && seen != Some(newest) {
-                        break;
+                    if torn {
+                        std::thread::sleep(WRITE_OF_A_SLOT);
                     }
-                    return Ok(state);
+                    break;
                 }
                 Err(e) => first_error = first_error.or(Some(e)),
             }
