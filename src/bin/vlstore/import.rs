@@ -114,13 +114,13 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Compressor(Option<chunk::Codec>);
+pub(crate) struct Compressor(pub(crate) Option<chunk::Codec>);
 
-fn named<T>(found: Option<T>, known: &str) -> Result<T, String> {
+pub(crate) fn named<T>(found: Option<T>, known: &str) -> Result<T, String> {
     found.ok_or_else(|| format!("it is one of {known}"))
 }
 
-fn codec(name: &str) -> Result<Compressor, String> {
+pub(crate) fn codec(name: &str) -> Result<Compressor, String> {
     if name == "none" || name == "stored" {
         return Ok(Compressor(None));
     }

@@ -4,24 +4,34 @@
 //! trajectories is in the library; nothing here reads or writes a byte of a file by itself.
 
 mod bench;
+mod compact;
+mod copy;
 mod demo;
 mod export;
+mod follow;
 mod get;
 mod import;
 mod info;
 mod interrupt;
 mod keys;
+mod layout;
 mod ls;
+mod merge;
 mod open;
 mod output;
 mod progress;
 mod put;
 mod ranges;
+mod recover;
 mod rm;
 mod seal;
+mod shell;
 mod sizes;
+mod split;
+mod stat;
 mod units;
 mod verify;
+mod work;
 
 use clap::{Parser, Subcommand};
 use std::io;
@@ -75,8 +85,17 @@ enum Verb {
     Rm(rm::Args),
     Verify(verify::Args),
     Seal(seal::Args),
+    Stat(stat::Args),
+    Follow(follow::Args),
+    Compact(compact::Args),
+    Recover(recover::Args),
+    Copy(copy::Args),
+    Merge(merge::Args),
+    Split(split::Args),
     Bench(bench::Args),
     Demo(demo::Args),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 fn main() -> ExitCode {
@@ -91,8 +110,17 @@ fn main() -> ExitCode {
         Verb::Rm(args) => (rm::run(&args), |_| None),
         Verb::Verify(args) => (verify::run(&args), |_| None),
         Verb::Seal(args) => (seal::run(&args), |_| None),
+        Verb::Stat(args) => (stat::run(&args), |_| None),
+        Verb::Follow(args) => (follow::run(&args), |_| None),
+        Verb::Compact(args) => (compact::run(&args), compact::hint),
+        Verb::Recover(args) => (recover::run(&args), recover::hint),
+        Verb::Copy(args) => (copy::run(&args), copy::hint),
+        Verb::Merge(args) => (merge::run(&args), merge::hint),
+        Verb::Split(args) => (split::run(&args), split::hint),
         Verb::Bench(args) => (bench::run(&args), |_| None),
         Verb::Demo(args) => (demo::run(&args), |_| None),
+        Verb::Completions(args) => (shell::completions(&args), |_| None),
+        Verb::Man(args) => (shell::man(&args), |_| None),
     };
     match outcome {
         Ok(Exit::Done) => ExitCode::SUCCESS,
