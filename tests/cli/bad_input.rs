@@ -40,7 +40,10 @@ fn a_trajectory_that_is_cut_short_gives_its_whole_frames_and_then_the_error() {
     let said = folder.fails_with_note(1, "import cut.xtc new.vls");
     assert!(said.contains("cut.xtc") && said.contains("cut short"), "{said}");
     let stored = folder.json("info --json new.vls")["records"].as_u64().unwrap();
-    assert!(stored > 500 && said.contains(&format!("{stored} frames before the error")), "{said}");
+    assert!(
+        stored > 500 && said.contains(&format!("stored {stored} frames, up to the error")),
+        "{said}"
+    );
     // With the whole file it goes on where the cut was.
     folder.ok("import -q --append run.xtc new.vls");
     folder.ok("export -q new.vls back.xtc");
@@ -151,11 +154,36 @@ fn a_held_lock_keeps_writers_out_and_readers_in() {
     folder.ok("seal frames.vls");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_an_error_and_what_was_committed_stays() {
+    let folder = Folder::new();
+    // A file may not grow past 300 blocks of 512 bytes: to the program, a disk that is full.
+    let script = "trap '' XFSZ; ulimit -f 300; \
+                  exec \"$0\" import --commit-every 20frames run.xtc new.vls";
+    let assert = Command::new("sh")
+        .args(["-c", script, PROGRAM])
+        .current_dir(folder.0.path())
+        .assert()
+        .code(1);
+    let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(said.contains("error: new.vls: cannot write"), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    let stored = folder.json("info --json new.vls")["records"].as_u64().unwrap();
+    assert!(stored >= 20 && stored.is_multiple_of(20), "{stored}");
+    folder.ok("verify new.vls");
+    folder.ok("import -q --append run.xtc new.vls");
+    folder.ok("export -q new.vls back.xtc");
+    let (back, source) = (folder.path("back.xtc"), folder.path("run.xtc"));
+    assert_eq!(fs::read(back).unwrap(), fs::read(source).unwrap());
+}
+
 #[test]
 fn what_is_there_is_not_replaced_unless_asked_for() {
     let folder = Folder::new();
     let before = fs::read(folder.path("frames.vls")).unwrap();
     let said = folder.fails(1, "import run.xtc frames.vls");
+    assert!(said.starts_with("error: frames.vls exists already\n"), "{said}");
     assert!(said.contains("--append") && said.contains("--overwrite"), "{said}");
     folder.ok("export -q --frames :10 frames.vls ten.xtc");
     assert!(folder.fails(1, "export frames.vls ten.xtc").contains("--overwrite"));

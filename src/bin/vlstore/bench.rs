@@ -231,7 +231,7 @@ fn show(args: &Args, store: &Snapshot, figures: &[Figure]) -> Result<()> {
             })
             .collect();
         out.line(json!({
-            "file": args.file, "records": info.records, "bytes": info.file_bytes,
+            "file": args.file.display().to_string(), "records": info.records, "bytes": info.file_bytes,
             "raw_bytes": info.raw_bytes, "figures": rows,
         }))?;
         return out.end();

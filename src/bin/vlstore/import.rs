@@ -333,10 +333,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let closed = writer.close().map_err(|e| e.at(&args.store));
     if let Err(error) = passed {
         if closed.is_ok() {
-            let so_far = plural(tally.taken, "frame");
             complain(&format!(
-                "{}: the {so_far} before the error are stored",
-                args.store.display()
+                "{}: stored {}, up to the error",
+                args.store.display(),
+                plural(tally.taken, "frame")
             ));
         }
         return Err(error.at(&args.store));
