@@ -91,6 +91,13 @@ impl Core {
         let mut wants: Vec<Want> = Vec::with_capacity(entries.len());
         let mut size = 0_usize;
         for (start, end, i) in order {
+            if start == end {
+                // Touches no block, and may lie behind the last chunk.
+                if let Some(place) = places.get_mut(i) {
+                    *place = size / 8 * 8..size / 8 * 8;
+                }
+                continue;
+            }
             let same = wants.last().is_some_and(|w| (w.start, w.end) == (start, end));
             if !same {
                 size = size.next_multiple_of(8);

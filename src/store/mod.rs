@@ -6,6 +6,7 @@
 mod batch;
 mod cache;
 mod commit;
+mod compact;
 mod config;
 mod core;
 mod flush;
@@ -25,10 +26,12 @@ mod segment;
 mod snapshot;
 mod state;
 mod tail;
+mod transfer;
 mod verify;
 mod writer;
 
 pub use batch::Batch;
+pub use compact::{CompactOptions, Compacted, compact, compact_into};
 pub use config::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
 pub use info::Info;
 pub use open::Store;

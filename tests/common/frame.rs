@@ -77,3 +77,19 @@ pub fn read(image: &[u8]) -> Result<Frame> {
     }
     Ok(Frame { bytes, records })
 }
+
+/// Bytes of all chunks of the frame at the start of `image`, as they are stored.
+pub fn chunk_bytes(image: &[u8]) -> Result<u64> {
+    let header = FrameHeader::parse(image)?;
+    let whole = part(image, 0, header.frame_len)?;
+    let mut sum = 0;
+    for place in
+        frame::decode_offsets(part(whole, header.offsets_at(), header.frame_len)?, &header)?
+    {
+        if let ChunkPlace::At(offset) = place {
+            let chunk = part(whole, header.header_len + offset, header.frame_len)?;
+            sum += u64::from(ChunkLayout::parse(chunk, header.chunk_size)?.cbytes());
+        }
+    }
+    Ok(sum)
+}

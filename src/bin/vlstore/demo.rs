@@ -14,9 +14,9 @@ use vlstore::codec::{MdFrame, MdFrameCodec};
 use vlstore::formats;
 use vlstore::{Depot, Error, Opened, Result, Store};
 
-/// Alanine dipeptide in water, the peptide alone: 22 atoms, 1001 frames, 100 ps.
-const CARRIED: &[u8] = include_bytes!("../../../tests/data/ala2-npt-peptide.xtc");
-const CARRIED_NAME: &str = "ala2-npt-peptide.xtc";
+/// Alanine dipeptide in water: 1324 atoms, 160 frames, 16 ps.
+const CARRIED: &[u8] = include_bytes!("../../../tests/data/ala2-npt-160.xtc");
+const CARRIED_NAME: &str = "ala2-npt-160.xtc";
 /// Longest that a child may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
