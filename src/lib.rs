@@ -77,6 +77,12 @@ pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result};
 pub use key::Key;
 pub use store::{
-    Alignment, Batch, Damage, Durability, Info, Location, Lookup, Opened, Purpose, Record, Scan,
-    Snapshot, Store, StoreOptions, Verified, Writer,
+    Alignment, Batch, CompactOptions, Compacted, Damage, Durability, Info, Location, Lookup,
+    Opened, Purpose, Record, Scan, Snapshot, Store, StoreOptions, Verified, Writer, compact,
+    compact_into,
 };
+
+/// The examples of the README, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

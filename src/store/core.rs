@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock, RwLock};
 
 /// Chunks whose layout is kept.
-const LAYOUTS_KEPT: usize = 2048;
+const LAYOUTS_KEPT: usize = 8192;
 
 thread_local! {
     /// One C context a thread: none is shared, none holds threads, all survive a fork.

@@ -403,7 +403,8 @@ pub(super) fn adopt_if_extended(backend: &Arc<dyn Backend>, mut state: State) ->
         }
     }
     state.slot.end = U64::new(state.slot.end.get().max(frame.header.frame_len));
-    if !overwritten {
+    // Less than was committed is said before more than that.
+    if state.opened == Opened::Whole {
         state.opened = Opened::Extended;
     }
     Ok(state)

@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 use std::sync::{Arc, OnceLock};
 
 /// Leaves in one directory page.
-pub(super) const PAGE_LEAVES: usize = 256;
+pub(super) const PAGE_LEAVES: usize = 64;
 
 /// A directory page in the root: the leaves before the ones that the root itself lists.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]

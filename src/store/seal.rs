@@ -193,11 +193,10 @@ impl Writer {
     pub(super) fn settle(&mut self) -> Result<()> {
         let seal = self.slot.seal;
         let (now, right) = self.totals()?;
-        if self.opened == super::state::Opened::Extended {
-            self.check_adopted()?;
-            return self.make_seal(false);
-        }
-        if now != right && self.seal_is_intact()? {
+        if now != right {
+            if !self.seal_is_intact()? {
+                return self.settle_after_others();
+            }
             self.write_header()?;
         }
         let crashed = self.slot.closed.get() == 0;
@@ -205,6 +204,19 @@ impl Writer {
             self.make_seal(false)?;
         }
         Ok(())
+    }
+
+    /// Takes in what another program wrote, and seals at once: what came from it is in no commit
+    /// yet, and until the header names a seal of ours again, every commit would be taken for one
+    /// that was written over.
+    fn settle_after_others(&mut self) -> Result<()> {
+        self.check_adopted()?;
+        if self.core.tail.chunks_end() == 0 && self.core.open.block == 0 {
+            // The trailer of a frame without chunks cannot move; the other program's stands there.
+            self.open_chunk(0)?;
+        }
+        self.flushed = true;
+        self.make_seal(false)
     }
 
     /// Whether offsets chunk and trailer of the newest seal are as we wrote them.

@@ -1,6 +1,7 @@
 //! `vlstore export`: records back to a trajectory file.
 
 use crate::interrupt::Interrupt;
+use crate::open::open;
 use crate::output::{Out, complain, plural};
 use crate::progress::Progress;
 use crate::ranges::{self, Slice};
@@ -10,6 +11,11 @@ use std::path::PathBuf;
 use vlstore::codec::MdFrameCodec;
 use vlstore::formats::{self, FormatKind, WriteOptions};
 use vlstore::{Depot, Error, Result};
+
+/// Frames that are fetched together, at most.
+const PART_RECORDS: usize = 256;
+/// Bytes from which on no further frame is fetched together with others.
+const PART_BYTES: u64 = 16 << 20;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,7 +68,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         Error::invalid("format", "the name of the file tells none; say --to xtc or --to extxyz")
             .at(&args.output)
     })?;
-    let depot = Depot::open(&args.store, MdFrameCodec)?;
+    let snapshot = open(&args.store)?.snapshot();
+    let depot = Depot::new(snapshot, MdFrameCodec).map_err(|e| e.at(&args.store))?;
     let attributes = depot.snapshot().attributes();
     let (conversion, stated) =
         Conversion::new(&attributes, &kind.units()).map_err(|e| e.at(&args.store))?;
@@ -75,16 +82,17 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let mut writer = formats::create(&args.output, kind, &options, args.overwrite)?;
     let interrupt = Interrupt::watch()?;
-    let chosen = args.frames.unwrap_or(Slice::ALL).of(depot.len());
-    let total = chosen.len() as u64;
-    let mut progress = Progress::new(total, "frames", args.quiet);
+    let mut chosen = args.frames.unwrap_or(Slice::ALL).of(depot.len());
+    let mut progress = Progress::new(chosen.len() as u64, "frames", args.quiet);
     let mut signal = None;
-    // A whole store is scanned, each block decoded once; a selection is fetched in batches.
-    let chosen: Vec<u64> = chosen.collect();
     let mut done = 0;
-    for part in chosen.chunks(256) {
-        let items = depot.get_batch_at(part).map_err(|e| e.at(&args.store))?;
-        for (view, ordinal) in items.iter().zip(part) {
+    while signal.is_none() {
+        let part = next_part(&depot, &mut chosen).map_err(|e| e.at(&args.store))?;
+        if part.is_empty() {
+            break;
+        }
+        let items = depot.get_batch_at(&part).map_err(|e| e.at(&args.store))?;
+        for (view, ordinal) in items.iter().zip(&part) {
             let name = |e: Error| in_record(e, *ordinal).at(&args.store);
             let mut frame = view.map_err(name)?.fields().to_owned();
             if let Some(conversion) = &conversion {
@@ -95,9 +103,6 @@ pub(crate) fn run(args: &Args) -> Outcome {
             progress.at(done, done);
         }
         signal = interrupt.signal();
-        if signal.is_some() {
-            break;
-        }
     }
     progress.end();
     if let Some(signal) = signal {
@@ -108,6 +113,20 @@ pub(crate) fn run(args: &Args) -> Outcome {
     writer.finish()?;
     report(args, done, kind, &left_out)?;
     Ok(Exit::Done)
+}
+
+/// The next ordinals to fetch together: few enough for memory.
+fn next_part(
+    depot: &Depot<MdFrameCodec>,
+    chosen: &mut impl Iterator<Item = u64>,
+) -> Result<Vec<u64>> {
+    let (mut part, mut bytes) = (Vec::new(), 0);
+    while part.len() < PART_RECORDS && bytes < PART_BYTES {
+        let Some(ordinal) = chosen.next() else { break };
+        bytes += depot.location_at(ordinal)?.len();
+        part.push(ordinal);
+    }
+    Ok(part)
 }
 
 fn report(args: &Args, frames: u64, kind: FormatKind, left_out: &[String]) -> Result<()> {

@@ -1,11 +1,12 @@
 //! `vlstore get`: one record.
 
+use crate::open::open;
 use crate::output::{Out, complain};
 use crate::{Exit, Outcome, keys};
 use std::path::{Path, PathBuf};
 use vlstore::backend::{Access, Aside, Backend};
 use vlstore::codec::{AnyCodec, by_name, by_name_and_version};
-use vlstore::{Error, Key, Opened, Record, Result, Snapshot, Store};
+use vlstore::{Error, Key, Opened, Record, Result, Snapshot};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,7 +63,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let store = Store::open(&args.store)?;
+    let store = open(&args.store)?;
     let fetch = || -> Result<()> {
         let record = record(args, &store)?;
         match &args.output {

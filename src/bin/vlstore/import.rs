@@ -13,7 +13,7 @@ use vlstore::codec::{MdFrame, MdFrameCodec};
 use vlstore::depot::{Continue, Continued, StartAt};
 use vlstore::formats::{self, FormatKind, FrameReader};
 use vlstore::{
-    Alignment, DepotWriter, Durability, Error, Key, Purpose, Result, Store, StoreOptions,
+    Alignment, Depot, DepotWriter, Durability, Error, Key, Purpose, Result, Store, StoreOptions,
 };
 
 const EXAMPLES: &str = "\
@@ -39,10 +39,10 @@ pub(crate) struct Args {
     /// Trajectories: XTC or extended XYZ, told by their content, then by their name
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
-    /// The store to make, or with --append to add to
+    /// The store to make or, with --append, to add to
     store: PathBuf,
 
-    /// Add to a store that is there; frames up to its last step are skipped
+    /// Add to the store if it is there; frames up to its last step are skipped
     #[arg(long, conflicts_with = "overwrite")]
     append: bool,
     /// Replace a store that is there
@@ -289,9 +289,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut number = source.skip(args.from_frame.unwrap_or(0))?;
     let mut more = source.next_frame(&mut frame)?;
 
+    let interrupt = Interrupt::watch()?;
     let (mut writer, continued) = open_store(args, &options, &source)?;
     let mut next = continued.map_or(0, |c| c.next_frame);
-    let interrupt = Interrupt::watch()?;
     let mut progress = Progress::new(source.total, "frames", args.quiet);
     let mut tally = Tally::default();
     let commit_frames = args.commit_frames();
@@ -333,10 +333,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let closed = writer.close().map_err(|e| e.at(&args.store));
     if let Err(error) = passed {
         if closed.is_ok() {
-            let so_far = plural(tally.taken, "frame");
             complain(&format!(
-                "{}: the {so_far} before the error are stored",
-                args.store.display()
+                "{}: stored {}, up to the error",
+                args.store.display(),
+                plural(tally.taken, "frame")
             ));
         }
         return Err(error.at(&args.store));
@@ -367,7 +367,10 @@ fn open_store(
         }
     }
     let mut writer = if args.append && there {
-        DepotWriter::open(path, MdFrameCodec, options)?
+        may_append(args, path, source)?;
+        let writer = DepotWriter::open(path, MdFrameCodec, options)?;
+        say_what_stays(args, options, writer.writer().options());
+        writer
     } else if args.overwrite {
         may_replace(path)?;
         DepotWriter::replace(path, MdFrameCodec, options)?
@@ -384,6 +387,37 @@ fn open_store(
     };
     let continued = prepare(&mut writer).map_err(|e| e.at(path))?;
     Ok((writer, continued))
+}
+
+/// Refuses before anything is changed: opening a file of the original program for writing turns
+/// it into one of ours.
+fn may_append(args: &Args, path: &Path, source: &Source<'_>) -> Result<()> {
+    let look = || {
+        let depot = Depot::new(Store::open(path)?.snapshot(), MdFrameCodec)?;
+        let known = depot.is_empty() || args.same_units;
+        units::state(&depot.snapshot().attributes(), &source.kind().units(), known).map(drop)
+    };
+    look().map_err(|e| e.at(path))
+}
+
+/// A store keeps the layout that it was made with: says so where another was asked for.
+fn say_what_stays(args: &Args, asked: &StoreOptions, has: &StoreOptions) {
+    let (new, old) = (asked.params(), has.params());
+    let stays = [
+        ("--purpose", args.purpose.is_some() && asked.purpose != has.purpose),
+        ("--codec", args.codec.is_some() && new.codec != old.codec),
+        ("--level", args.level.is_some() && new.level != old.level),
+        ("--chunk-size", args.chunk_size.is_some() && asked.chunk_size != has.chunk_size),
+        ("--block-size", args.block_size.is_some() && asked.block_size != has.block_size),
+        ("--alignment", args.alignment.is_some() && asked.alignment != has.alignment),
+    ];
+    let names: Vec<&str> = stays.iter().filter(|(_, other)| *other).map(|(n, _)| *n).collect();
+    if !names.is_empty() && !args.quiet {
+        complain(&format!(
+            "note: a store keeps what it was made with; {} changes nothing here",
+            names.join(", ")
+        ));
+    }
 }
 
 /// Settles where frames go on, and under which number.

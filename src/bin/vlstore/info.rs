@@ -1,10 +1,11 @@
 //! `vlstore info`: what is in a store.
 
+use crate::open::open;
 use crate::output::{Out, grouped, human};
 use crate::{Exit, Outcome};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use vlstore::{Info, Opened, Result, Snapshot, Store};
+use vlstore::{Info, Opened, Result, Snapshot};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +24,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let store = Store::open(&args.store)?;
+    let store = open(&args.store)?;
     let info = store.info().map_err(|e| e.at(&args.store))?;
     let mut out = Out::new();
     if args.json {

@@ -1,11 +1,12 @@
 //! `vlstore ls`: the records of a store.
 
+use crate::open::open;
 use crate::output::{Out, key_json};
 use crate::ranges::{self, Slice};
 use crate::{Exit, Outcome, keys};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::{Result, Store};
+use vlstore::Result;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let store = Store::open(&args.store)?;
+    let store = open(&args.store)?;
     let mut out = Out::new();
     if !args.json {
         out.line(format!("{:>10} {:>10} {:>8}  {}", "ordinal", "bytes", "sites", "key"))?;

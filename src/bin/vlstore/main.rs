@@ -12,6 +12,7 @@ mod info;
 mod interrupt;
 mod keys;
 mod ls;
+mod open;
 mod output;
 mod progress;
 mod put;
@@ -99,7 +100,7 @@ fn main() -> ExitCode {
         Ok(Exit::Signal(signal)) => ExitCode::from(128_u8.saturating_add(signal)),
         Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::complain(&format!("error: {error}"));
+            output::complain(&format!("error: {}", said(&error)));
             if let Some(hint) = hint(error.root()) {
                 output::complain(&format!("hint: {hint}"));
             }
@@ -109,6 +110,16 @@ fn main() -> ExitCode {
                 _ => 1,
             })
         }
+    }
+}
+
+/// The message; a path that is there already is named once.
+fn said(error: &Error) -> String {
+    match error {
+        Error::File { path, source } if matches!(&**source, Error::Exists { what } if **what == *path.to_string_lossy()) => {
+            source.to_string()
+        }
+        other => other.to_string(),
     }
 }
 

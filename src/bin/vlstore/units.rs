@@ -33,7 +33,7 @@ pub(crate) fn state(attributes: &Value, units: &Units, empty: bool) -> Result<Op
                     return Err(Error::invalid(
                         "units",
                         format!(
-                            "the store holds {name} in {}, this file in {unit}; units are not \
+                            "the store holds {name} in {}, the input in {unit}; units are not \
                              mixed in one store: import into another one",
                             there.unwrap_or_default()
                         ),
@@ -51,8 +51,8 @@ pub(crate) fn state(attributes: &Value, units: &Units, empty: bool) -> Result<Op
         None => Err(Error::invalid(
             "units",
             format!(
-                "the store does not say what its numbers mean; if they are in the units of this \
-                 file ({}, {}, {}), say --same-units",
+                "the store does not say what its numbers mean; if they are in the units of the \
+                 input ({}, {}, {}), say --same-units",
                 units.length, units.time, units.energy
             ),
         )),
