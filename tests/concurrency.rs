@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use vlstore::backend::fault::Seeded;
-use vlstore::backend::{Access, Backend, FileBackend, Mapping, MemoryBackend};
+use vlstore::backend::{Access, Backend, Mapping, MemoryBackend};
 use vlstore::chunk::Codec;
 use vlstore::frame::SLOT_OFFSETS;
 use vlstore::{Durability, Error, Key, Opened, Result, Store, StoreOptions, Writer};

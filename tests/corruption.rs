@@ -7,6 +7,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::print_stdout,
     reason = "a test that fails says where"
 )]
 
@@ -18,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use vlstore::backend::fault::{RecordingBackend, SECTOR, Seeded};
-use vlstore::backend::{Backend, SliceBackend};
+use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
 use vlstore::chunk::Codec;
 use vlstore::{Alignment, Durability, Key, Opened, Store, StoreOptions, Writer};
 
@@ -61,7 +62,13 @@ impl Subject {
         match compare(&store, model, seed)? {
             Ok(()) if older => Ok(Verdict::Older),
             Ok(()) => Ok(Verdict::Right),
-            Err(_) => Ok(Verdict::Error),
+            Err(e) => {
+                let verified = store.verify(|_, _| Ok(())).map_err(|e| format!("verify: {e}"))?;
+                if verified.is_whole() {
+                    return Err(format!("verify found nothing, but: {e}"));
+                }
+                Ok(Verdict::Error)
+            }
         }
     }
 
@@ -72,6 +79,38 @@ impl Subject {
             Ok(Err(why)) => panic!("{}, {what}: {why}", self.name),
             Err(_) => panic!("{}, {what}: panicked", self.name),
         }
+    }
+}
+
+impl Subject {
+    /// Lets a writer go on with a damaged file: it refuses, or fails with an error, or what it
+    /// commits is there beside what it found.
+    fn write_on(&self, image: Vec<u8>, what: &str) -> bool {
+        let Ok(store) = Store::from_bytes(image.clone()) else { return false };
+        let found = self.states.iter().find(|s| s.0 == store.generation());
+        let mut model = found.map(|s| s.1.clone()).unwrap_or_default();
+        let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::from_bytes(image));
+        let Ok(mut w) = Writer::open_in(backend.clone(), &self.options) else { return false };
+        assert_eq!(w.len(), model.records.len() as u64, "{}, {what}", self.name);
+        for i in 0..3_u64 {
+            let rec = Rec { key: Some(Key::from(1000 + i)), bytes: b"new"[..].into(), sites: 1 };
+            // A put looks for the key, and may find the index damaged there.
+            if w.put_sized(rec.key.as_ref(), &rec.bytes, 1, false).is_err() || w.commit().is_err() {
+                return false;
+            }
+            model.put(rec);
+        }
+        let generation = w.generation();
+        let closed = w.close();
+        let store = match Store::open_in(backend, &self.options) {
+            Ok(store) => store,
+            Err(e) => panic!("{}, {what}: cannot be opened after a commit: {e}", self.name),
+        };
+        assert!(store.generation() >= generation, "{}, {what}", self.name);
+        if let Err(why) = compare(&store, &model, 1) {
+            panic!("{}, {what}, after a commit: {why}", self.name);
+        }
+        closed.is_ok()
     }
 }
 
@@ -209,6 +248,28 @@ fn no_damage_gives_wrong_bytes_or_silently_fewer() {
         println!("{}: refused, error, older, right: flips {flips:?}, cuts {cuts:?}", subject.name);
         sectors(subject);
         bursts(subject);
+    }
+}
+
+#[test]
+fn a_writer_that_goes_on_with_a_damaged_file_refuses_or_commits_for_good() {
+    for subject in &subjects()[..2] {
+        let good = std::sync::atomic::AtomicU64::new(0);
+        let n = subject.image.len() as u64;
+        each(n / 3, |k| {
+            let bit = k * 24 + k % 24;
+            let mut image = subject.image.clone();
+            image[bit as usize / 8] ^= 1 << (bit % 8);
+            let what = format!("bit {} of byte {}", bit % 8, bit / 8);
+            let on = catch_unwind(AssertUnwindSafe(|| subject.write_on(image, &what)));
+            match on {
+                Ok(true) => drop(good.fetch_add(1, std::sync::atomic::Ordering::Relaxed)),
+                Ok(false) => {}
+                Err(e) => std::panic::resume_unwind(e),
+            }
+            Verdict::Right
+        });
+        println!("{}: {good:?} of {} went on", subject.name, n / 3);
     }
 }
 

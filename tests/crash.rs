@@ -16,7 +16,6 @@ mod frame;
 use common::{Model, Rec, check, content, scaled};
 use std::sync::Arc;
 use std::time::Duration;
-use vlstore::backend::Backend;
 use vlstore::backend::fault::{RecordingBackend, Seeded};
 use vlstore::chunk::{Codec, Filter};
 use vlstore::{Alignment, Durability, Key, Opened, Store, StoreOptions, Writer};
@@ -37,7 +36,6 @@ struct Event {
     end: usize,
     generation: u64,
     model: Model,
-    sealed: bool,
 }
 
 fn options(rng: &mut Seeded, durability: Durability) -> StoreOptions {
@@ -88,7 +86,7 @@ impl Work {
         generation: u64,
         model: Model,
     ) -> Self {
-        let first = Event { begin: 0, end: 0, generation, model: model.clone(), sealed: false };
+        let first = Event { begin: 0, end: 0, generation, model: model.clone() };
         Self {
             backend,
             options: options.clone(),
@@ -101,7 +99,7 @@ impl Work {
     }
 
     /// Runs `call`, which may commit, and notes what it made.
-    fn commits(&mut self, sealed: bool, call: impl FnOnce(&mut Self)) {
+    fn commits(&mut self, call: impl FnOnce(&mut Self)) {
         let begin = self.backend.ops();
         call(self);
         let generation = match &self.writer {
@@ -110,13 +108,13 @@ impl Work {
         };
         let end = self.backend.ops();
         let model = self.done.clone();
-        self.events.push(Event { begin, end, generation, model, sealed });
+        self.events.push(Event { begin, end, generation, model });
     }
 
     fn writer(&mut self) -> &mut Writer {
         if self.writer.is_none() {
             // Opening after a crash may seal.
-            self.commits(true, |w| {
+            self.commits(|w| {
                 w.writer = Some(Writer::open_in(w.backend.clone(), &w.options).unwrap());
             });
         }
@@ -144,13 +142,13 @@ impl Work {
             }
             25..28 => {
                 self.done = self.now.clone();
-                self.commits(true, |w| {
+                self.commits(|w| {
                     w.writer().seal().unwrap();
                 });
             }
             28 => {
                 self.done = self.now.clone();
-                self.commits(true, |w| w.writer.take().unwrap().close().unwrap());
+                self.commits(|w| w.writer.take().unwrap().close().unwrap());
             }
             29 => {
                 self.writer = None;
@@ -158,7 +156,7 @@ impl Work {
             }
             _ => {
                 self.done = self.now.clone();
-                self.commits(false, |w| {
+                self.commits(|w| {
                     w.writer().commit().unwrap();
                 });
             }

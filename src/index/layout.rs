@@ -332,10 +332,11 @@ pub fn key_from_bytes(kind: u8, bytes: &[u8]) -> Option<Key> {
     }
 }
 
-/// The hash by which a key is found: XXH3 of its bytes with its kind as the seed.
+/// The hash by which a key is found: XXH3 of its bytes with its kind as the seed; 1 instead of
+/// 0, which stands for no key.
 #[must_use]
 pub fn key_hash(kind: u8, bytes: &[u8]) -> u64 {
-    xxhash_rust::xxh3::xxh3_64_with_seed(bytes, u64::from(kind))
+    xxhash_rust::xxh3::xxh3_64_with_seed(bytes, u64::from(kind)).max(1)
 }
 
 #[cfg(test)]

@@ -195,7 +195,7 @@ impl Core {
                 let n = match data {
                     ChunkData::Memory(data) => {
                         let n = left.min(data.len().saturating_sub(inside));
-                        copy(out, to, data.get(inside..inside + n))?;
+                        copy(out, to, Some(data.get(inside..inside + n)?))?;
                         n
                     }
                     ChunkData::File(place) => {

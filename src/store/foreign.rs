@@ -321,7 +321,7 @@ pub(super) fn copy_original(
         let (prefix_sum, sums) = sums(file, number, &bytes)?;
         writer.adopt_chunk(&Finished { bytes, prefix_sum, sums })?;
     }
-    writer.core.totals.cursor = if used == 0 { 0 } else { chunks * core.chunk_size };
+    writer.core.totals.cursor = chunks * core.chunk_size;
     if let Some(number) = open {
         let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
         let mut data = AlignedBuf::zeroed(size);
@@ -332,7 +332,7 @@ pub(super) fn copy_original(
         }
         let typesize = u32::from(wanted.typesize);
         let block = wanted.chunk_size.min((32 << 10) / typesize * typesize);
-        writer.core.open = OpenChunk { number, block, data };
+        writer.core.open = OpenChunk { number, block, data, lost: Vec::new() };
         writer.core.totals.cursor = used;
     }
     let mut error = None;

@@ -1,6 +1,7 @@
 //! Sealing: bringing the Blosc2 frame up to a commit, for other programs (see
 //! `docs/format.md`, «Seal»).
 
+use super::core::OpenChunk;
 use super::options::Lookup;
 use super::perm::leaf_content;
 use super::writer::Writer;
@@ -40,7 +41,7 @@ impl Writer {
     pub(super) fn make_seal(&mut self, closing: bool) -> Result<()> {
         self.drain()?;
         let sealed = self.slot.seal.generation == self.slot.generation;
-        if sealed && !self.is_dirty() {
+        if sealed && !self.is_dirty() && self.seal_is_intact()? {
             return self.make_commit(closing, false);
         }
         let generation = self.slot.generation.get() + 1;
@@ -192,6 +193,7 @@ impl Writer {
     /// header was not written, and seals what was left unsealed.
     pub(super) fn settle(&mut self) -> Result<()> {
         let seal = self.slot.seal;
+        self.close_damaged()?;
         let (now, right) = self.totals()?;
         if now != right {
             if !self.seal_is_intact()? {
@@ -203,6 +205,23 @@ impl Writer {
         if crashed && seal.generation != self.slot.generation && self.seal_is_due() {
             self.make_seal(false)?;
         }
+        Ok(())
+    }
+
+    /// Leaves an open chunk that could not be read whole as the last seal wrote it, so that what
+    /// is lost of it stays known as lost, and goes on behind it.
+    fn close_damaged(&mut self) -> Result<()> {
+        let Some(lost) = self.core.open.lost.first() else { return Ok(()) };
+        let damage = lost.damage;
+        let used = self.open_used();
+        let Some(base) = self.base.take_if(|b| b.fill == used) else {
+            return Err(Error::Corrupt(damage));
+        };
+        let first_sum = U32::new(u32::try_from(self.core.tail.sums.len()).unwrap_or(u32::MAX));
+        self.core.tail.chunks.push(ChunkEntry { first_sum, ..base.entry });
+        self.core.tail.sums.extend_from_slice(&base.sums);
+        self.core.open = OpenChunk::default();
+        self.core.totals.cursor = self.core.tail.chunks_end() * self.core.chunk_size;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use super::batch::Batch;
 use super::core::Core;
 use super::options::StoreOptions;
 use super::record::Record;
+use super::root::Base;
 use super::scan::Scan;
 use super::state::{Opened, State};
 use crate::backend::Backend;
@@ -29,6 +30,8 @@ pub(super) struct Inner {
     pub(super) opened: Opened,
     pub(super) options: StoreOptions,
     pub(super) attributes: Vec<u8>,
+    /// The open chunk as the last seal wrote it.
+    pub(super) base: Option<Base>,
     pub(super) garbage: u64,
 }
 
@@ -60,8 +63,9 @@ impl Location {
 impl Snapshot {
     pub(super) fn new(state: State) -> Self {
         let State { core, slot, root, options, opened, attributes, .. } = state;
-        let garbage = root.garbage;
-        Self { inner: Arc::new(Inner { core, slot, opened, options, attributes, garbage }) }
+        let (garbage, base) = (root.garbage, root.base);
+        let inner = Inner { core, slot, opened, options, attributes, base, garbage };
+        Self { inner: Arc::new(inner) }
     }
 
     pub(super) fn inner(&self) -> &Inner {

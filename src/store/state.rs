@@ -1,7 +1,7 @@
 //! From a file to the newest whole state in it.
 
 use super::config::{CONFIG_AT, CONFIG_SPACE, Config};
-use super::core::{Core, OpenChunk};
+use super::core::{Core, Lost, OpenChunk};
 use super::io::Io;
 use super::options::StoreOptions;
 use super::root::Root;
@@ -292,6 +292,7 @@ fn open_chunk(
     let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
     let mut data = AlignedBuf::zeroed(size);
     let mut filled = 0;
+    let mut lost = Vec::new();
     if let Some(base) = root.base.as_ref().filter(|_| number == root.chunks) {
         let place = core.place_of(number, &base.entry, Some(base.sums.clone().into()))?;
         let mut rest: &mut [u8] = &mut data;
@@ -299,7 +300,15 @@ fn open_chunk(
             let n = place.layout.block_len(i) as usize;
             let (now, later) =
                 std::mem::take(&mut rest).split_at_mut_checked(n).ok_or_else(|| bad("length"))?;
-            core.decode(&place, i, now)?;
+            match core.decode(&place, i, now) {
+                Ok(()) => {}
+                // A damaged block costs its own records, as in any chunk.
+                Err(Error::Corrupt(damage)) => {
+                    let start = (i * place.layout.block_size()) as usize;
+                    lost.push(Lost { range: start..start + n, damage });
+                }
+                Err(e) => return Err(e),
+            }
             rest = later;
         }
         filled = base.fill as usize;
@@ -321,7 +330,7 @@ fn open_chunk(
     if used != filled as u64 {
         return Err(bad("its pieces do not reach the last record"));
     }
-    Ok(OpenChunk { number, block, data })
+    Ok(OpenChunk { number, block, data, lost })
 }
 
 pub(super) fn decode_piece(piece: &[u8], out: &mut [u8]) -> Result<()> {

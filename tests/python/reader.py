@@ -188,7 +188,7 @@ class Reader:
         """The bytes under `key`, or None; found through the runs, not by trying all records."""
         kind = 1 if isinstance(key, str) else 4 if isinstance(key, bytes) else 2 + (key >> 63 == 1)
         raw = key.encode() if kind == 1 else key if kind == 4 else (key & MASK).to_bytes(8, "little")
-        candidates, digest = [*range(len(self.state.records) - 1, self.state.logged - 1, -1)], xxh3(raw, seed=kind)
+        candidates, digest = [*range(len(self.state.records) - 1, self.state.logged - 1, -1)], xxh3(raw, seed=kind) or 1
         for run, count in reversed(self.state.runs):
             slot = 64 + 12 * count + 4 * (digest >> 64 - struct.unpack_from("<Q", run, 40)[0])
             first, end = struct.unpack_from("<2I", run, slot)

@@ -3,7 +3,10 @@
 import hashlib
 import importlib.util
 import json
+import os
 import random
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -70,3 +73,19 @@ def test_a_changed_bit_is_an_error_or_changes_nothing_or_shows_the_commit_before
         except ValueError:
             continue
         assert store.older or list(store) == right
+
+
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo drives the engine")
+def test_a_store_with_directory_pages_is_read(tmp_path):
+    steps = [["create", {"codec": "lz4"}]]
+    for i in range(200):
+        steps += [["put", i, i, 1], ["seal"]]
+    (tmp_path / "todo.json").write_text(json.dumps([{"file": "x.vlstore", "do": [*steps, ["close"]]}]))
+    command = ["cargo", "test", "--quiet", "--features", "testing", "--test", "foreign_probe"]
+    env = os.environ | {"VLSTORE_PROBE": str(tmp_path)}
+    subprocess.run(command, cwd=HERE.parents[1], env=env, capture_output=True, check=True)
+    data = (tmp_path / "x.vlstore").read_bytes()
+    assert b"VLpage" in data
+    store = reader.Reader(data)
+    assert [(key, len(content)) for _, key, content in store] == [(i, i) for i in range(200)]
+    assert store.get(150) == bytes(2 * i % 251 for i in range(150))
