@@ -210,7 +210,10 @@ impl Writer {
             }
         }
         let free = |e: &Extent| e.retired.get() + 2 <= generation;
-        let fit = |e: &Extent| free(e) && e.capacity.get() >= wanted;
+        // What is wanted creeps up with the file; a little less than that is no reason to leave
+        // an extent behind each time.
+        let least = need.max(wanted / 2);
+        let fit = |e: &Extent| free(e) && e.capacity.get() >= least;
         if let Some(e) = self.extents.iter_mut().find(|e| fit(e)) {
             e.retired = U64::new(0);
             return (e.offset.get(), e.capacity.get());
