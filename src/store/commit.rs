@@ -64,7 +64,8 @@ impl Writer {
     /// root even where a log entry would do.
     pub(super) fn make_commit(&mut self, closing: bool, full: bool) -> Result<()> {
         self.drain()?;
-        if !self.is_dirty() && !full && !(closing && self.slot.closed.get() == 0) {
+        let to_close = closing && self.slot.closed.get() == 0;
+        if !self.is_dirty() && !full && !to_close {
             self.committed();
             return Ok(());
         }

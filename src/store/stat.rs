@@ -118,7 +118,9 @@ impl Snapshot {
     ) -> Result<()> {
         let core = &self.inner().core;
         let total = core.tail.chunks_end();
-        let mut kinds: BTreeMap<(Box<str>, Box<str>, u32), (u64, u64, u64)> = BTreeMap::new();
+        // Codec, filter and block size; and of those chunks number, raw and stored bytes.
+        type Kind = (Box<str>, Box<str>, u32);
+        let mut kinds: BTreeMap<Kind, (u64, u64, u64)> = BTreeMap::new();
         let mut ratios: BTreeMap<i32, u64> = BTreeMap::new();
         for number in 0..total {
             progress(number, total)?;
