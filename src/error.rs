@@ -72,6 +72,8 @@ pub enum Error {
     ReadOnly,
     /// An earlier write or sync failed; this handle writes no more.
     Poisoned,
+    /// Another file has taken the place of the one that is open, as `compact` does.
+    Replaced,
     /// Work was stopped on request.
     Interrupted,
     /// A record does not decode, or an object does not encode.
@@ -212,6 +214,9 @@ impl fmt::Display for Error {
             Self::ReadOnly => f.write_str("opened for reading only; open for writing to change it"),
             Self::Poisoned => f.write_str(
                 "an earlier write failed, so this handle writes no more; everything up to the last commit is safe: open the store again",
+            ),
+            Self::Replaced => f.write_str(
+                "another file has taken the place of this one, which stays as it is; open the path again to see it",
             ),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Codec { codec, why } => write!(f, "codec {codec}: {why}"),

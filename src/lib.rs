@@ -1,4 +1,64 @@
 //! A compressed store for variable-length records.
+//!
+//! Records of any length are packed into chunks, compressed with Blosc2 and found again by key
+//! or by their place in the order of insertion. One file is two things at once: an append-only
+//! log with atomic commits, and at every moment a valid Blosc2 frame that python-blosc2 opens.
+//!
+//! # What happens when the job is killed
+//!
+//! A writer commits by itself after every 8 MiB of records or 5 seconds, whichever comes first,
+//! looked at on each `put`, and when it is closed. **A killed job loses at most what it put
+//! since then**; everything before is whole, readable at once, and the next writer goes on in
+//! the same file. [`StoreOptions`] changes both figures; [`Writer::commit`] commits now. By
+//! default a commit is handed to the operating system, which survives a killed process; with
+//! [`Durability::Sync`] it is on the medium when it returns, which survives a power cut and
+//! costs two syncs.
+//!
+//! # A trajectory, stored and read
+//!
+//! ```
+//! use vlstore::codec::{MdFrame, MdFrameCodec, Real, RealView};
+//! use vlstore::{Depot, DepotWriter, StoreOptions};
+//!
+//! # fn main() -> vlstore::Result<()> {
+//! # let dir = tempfile::tempdir().unwrap();
+//! let path = dir.path().join("water.vlstore");
+//!
+//! // Frame by frame, as a simulation makes them.
+//! let mut writer = DepotWriter::create(&path, MdFrameCodec, &StoreOptions::default())?;
+//! for step in 0..100 {
+//!     let frame = MdFrame {
+//!         nsites: 3,
+//!         step: Some(step),
+//!         positions: Some(Real::F32((0..9).map(|i| i as f32 + 0.001 * step as f32).collect())),
+//!         ..MdFrame::default()
+//!     };
+//!     writer.put(step, &frame, false)?;
+//! }
+//! writer.close()?;
+//!
+//! // Any frame, or many at once; the arrays are views of the record, nothing is copied.
+//! let depot = Depot::open(&path, MdFrameCodec)?;
+//! let item = depot.get(42)?;
+//! let frame = item.view()?;
+//! assert_eq!(frame.step(), Some(42));
+//! let Some(RealView::F32(positions)) = frame.positions() else { panic!("no positions") };
+//! assert_eq!(positions.len(), 9);
+//!
+//! let batch = depot.get_batch_at(&[7, 93, 7])?;
+//! assert_eq!(batch.view(1)?.step(), Some(93));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to go from here
+//!
+//! * [`Writer`] adds records of bytes, [`Store`] and [`Snapshot`] read them; [`DepotWriter`] and
+//!   [`Depot`] do the same for objects, by a [`codec`].
+//! * [`formats`] reads and writes trajectories of other programs.
+//! * [`backend`] is what a store needs of a file; memory and byte slices do as well.
+//! * `docs/format.md` specifies every byte of the file, `docs/records.md` those of the records,
+//!   `docs/design.md` says why it is as it is, `docs/benchmarks.md` what it reaches.
 
 pub mod backend;
 pub mod chunk;
@@ -17,6 +77,14 @@ pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result};
 pub use key::Key;
 pub use store::{
-    Alignment, Batch, Damage, Durability, Info, Location, Lookup, Opened, Purpose, Record, Scan,
-    Snapshot, Store, StoreOptions, Verified, Writer,
+    Alignment, Batch, ChunkClass, Clash, CompactOptions, Compacted, Copied, CopyOptions, Damage,
+    Durability, Found, Info, Location, Lookup, Means, MergeOptions, Merged, Opened, Purpose,
+    RatioClass, Record, RecoverOptions, Recovered, Scan, Select, SizeClass, Snapshot, SplitBy,
+    SplitOptions, Stat, Store, StoreOptions, Verified, Writer, compact, compact_into, copy,
+    copy_into, merge, recover, recover_into, split,
 };
+
+/// The examples of the README, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

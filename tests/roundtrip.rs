@@ -1,5 +1,12 @@
 //! What is put comes back, in every mode and after every kind of reopening.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that meets the unexpected is to fail there"
+)]
+
 use vlstore::{Alignment, Durability, Key, Purpose, Store, StoreOptions, Writer};
 
 fn record(i: u64) -> Vec<u8> {
@@ -106,4 +113,57 @@ fn keys_of_all_kinds_live_together_and_are_replaced_and_deleted() {
     assert_eq!(s.get_at(6).unwrap(), [49; 3]);
     assert_eq!(s.key_at(5).unwrap(), None);
     assert_eq!(s.keys().unwrap().last(), Some(&"1".into()));
+}
+
+/// A flipped bit in the half-filled last chunk of a sealed store once cost every record of the
+/// commit; it costs those of its block.
+#[test]
+fn damage_in_the_half_filled_last_chunk_costs_its_block_alone() {
+    let options = StoreOptions {
+        block_size: 4096,
+        purpose: Purpose::Random,
+        durability: Durability::None,
+        ..StoreOptions::default()
+    };
+    let memory = std::sync::Arc::new(vlstore::backend::MemoryBackend::new());
+    let mut w = Writer::create_in(memory.clone(), &options).unwrap();
+    let bytes = |i: u64| -> Vec<u8> {
+        (0..1000_u64).map(|k| (k.wrapping_mul(i + 7).wrapping_mul(k) >> 5) as u8).collect()
+    };
+    for i in 0..40 {
+        w.put(i, &bytes(i), false).unwrap();
+    }
+    w.close().unwrap();
+    let mut file = memory.to_bytes();
+    // The first bytes behind the header's end and the first trailer are the leaf or the chunk;
+    // flip one in the middle of the compressed chunk, found by its length.
+    let whole = Store::from_bytes(file.clone()).unwrap();
+    assert!(whole.verify(|_, _| Ok(())).unwrap().blocks > 0);
+    let flipped = (12_400..file.len())
+        .step_by(64)
+        .find(|at| {
+            let mut bad = file.clone();
+            bad[*at] ^= 1;
+            Store::from_bytes(bad)
+                .is_ok_and(|s| s.is_whole() && (0..40_u64).any(|i| s.get(i).is_err()))
+        })
+        .unwrap();
+    file[flipped] ^= 1;
+    let s = Store::from_bytes(file.clone()).unwrap();
+    let lost: Vec<u64> = (0..40).filter(|i| s.get(*i).is_err()).collect();
+    assert!((1..=5).contains(&lost.len()), "{lost:?}");
+    for i in (0..40).filter(|i| !lost.contains(i)) {
+        assert_eq!(*s.get(i).unwrap(), bytes(i)[..]);
+    }
+    let report = s.verify(|_, _| Ok(())).unwrap();
+    let named: Vec<u64> = report.damages.iter().filter_map(|d| d.ordinal).collect();
+    assert_eq!(named, lost);
+    // A writer goes on behind it, and what is lost stays known as lost.
+    let memory = std::sync::Arc::new(vlstore::backend::MemoryBackend::from_bytes(file));
+    let mut w = Writer::open_in(memory.clone(), &options).unwrap();
+    w.put("more", &bytes(99), false).unwrap();
+    w.close().unwrap();
+    let s = Store::from_bytes(memory.to_bytes()).unwrap();
+    assert_eq!((0..40).filter(|i| s.get(*i).is_err()).collect::<Vec<u64>>(), lost);
+    assert_eq!(*s.get("more").unwrap(), bytes(99)[..]);
 }

@@ -27,6 +27,9 @@ pub enum Continue {
     DropNewer,
     /// The stored ones win: new frames up to the last stored one are ignored.
     SkipOlder,
+    /// Both stay, nothing is compared: stored frames are kept, and every new one from the start
+    /// on is taken.
+    KeepAll,
 }
 
 /// What [`DepotWriter::continue_from`] found and did.
@@ -72,7 +75,7 @@ impl DepotWriter<MdFrameCodec> {
         }
         let stored = self.len();
         let kept = match how {
-            Continue::SkipOlder => stored,
+            Continue::SkipOlder | Continue::KeepAll => stored,
             Continue::DropNewer => self.first_at_or_past(start)?,
         };
         let snapshot = self.snapshot()?;
@@ -99,13 +102,13 @@ impl DepotWriter<MdFrameCodec> {
             (StartAt::Step(first), Continue::SkipOlder) => {
                 After { first_step: Some(first), step: last_step, frame: None }
             }
-            (StartAt::Step(first), Continue::DropNewer) => {
+            (StartAt::Step(first), Continue::DropNewer | Continue::KeepAll) => {
                 After { first_step: Some(first), ..After::default() }
             }
             (StartAt::Frame(first), Continue::SkipOlder) => {
                 After { frame: Some(first.max(next_frame)), ..After::default() }
             }
-            (StartAt::Frame(first), Continue::DropNewer) => {
+            (StartAt::Frame(first), Continue::DropNewer | Continue::KeepAll) => {
                 After { frame: Some(first), ..After::default() }
             }
         };
@@ -258,6 +261,15 @@ mod tests {
         assert_eq!((at.dropped, at.next_frame), (2, 8));
         assert_eq!(put_from(&mut w, 8, &[5; 12]), 4);
         assert_eq!(steps(&mut w).len(), 12);
+    }
+
+    #[test]
+    fn all_frames_are_kept_where_that_is_asked_for() {
+        let mut w = ten();
+        let at = w.continue_from(StartAt::Frame(1), Continue::KeepAll).unwrap();
+        assert_eq!((at.dropped, at.kept, at.next_frame), (0, 10, 10));
+        assert_eq!(put_from(&mut w, 10, &[0, 0, 50]), 2);
+        assert_eq!(steps(&mut w)[9..], [90, 0, 50]);
     }
 
     #[test]

@@ -30,9 +30,9 @@ pub struct SegmentHeader {
     pub generation: U64,
     /// Length of the segment, page checksums included.
     pub len: U64,
-    /// First record (leaf), first entry (directory page), else 0.
+    /// First record (leaf, directory page), bits of the radix table (run), else 0.
     pub first_record: U64,
-    /// First chunk (leaf), else 0.
+    /// First chunk (leaf, directory page), else 0.
     pub first_chunk: U64,
     /// Number of main entries.
     pub count: U64,
@@ -62,7 +62,7 @@ pub struct RecordEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable, Default)]
 #[repr(C)]
 pub struct ChunkEntry {
-    /// First byte in the file, a multiple of 64.
+    /// First byte in the file, a multiple of 64 unless another program wrote the chunk.
     pub offset: U64,
     /// Checksum of the chunk's header and block starts, tied to its place.
     pub prefix_sum: U64,
@@ -228,13 +228,13 @@ pub struct RootTotals {
     pub reserved: U32,
 }
 
-/// What follows the magic, file and generation of a log entry.
+/// The first bytes of a log entry.
 #[derive(Debug, Clone, Copy, Pod, Zeroable, Default)]
 #[repr(C)]
 pub struct LogHeader {
     /// [`LOG_MAGIC`].
     pub magic: [u8; 8],
-    /// Checksum of the rest of the entry, tied to file, generation and place.
+    /// Checksum of the entry from byte 16 on, tied to file, generation and place.
     pub sum: U64,
     /// Length of the entry in bytes, a multiple of 8.
     pub len: U64,
@@ -272,7 +272,7 @@ pub struct PieceEntry {
     pub start: U32,
     /// Length in bytes, decoded.
     pub len: U32,
-    /// Length in the log: a whole Blosc2 chunk, padded to 8.
+    /// Length of the Blosc2 chunk that holds it, without the padding to 8 behind it.
     pub stored: U32,
     /// 0.
     pub reserved: U32,
@@ -332,10 +332,11 @@ pub fn key_from_bytes(kind: u8, bytes: &[u8]) -> Option<Key> {
     }
 }
 
-/// The hash by which a key is found: XXH3 of its bytes with its kind as the seed.
+/// The hash by which a key is found: XXH3 of its bytes with its kind as the seed; 1 instead of
+/// 0, which stands for no key.
 #[must_use]
 pub fn key_hash(kind: u8, bytes: &[u8]) -> u64 {
-    xxhash_rust::xxh3::xxh3_64_with_seed(bytes, u64::from(kind))
+    xxhash_rust::xxh3::xxh3_64_with_seed(bytes, u64::from(kind)).max(1)
 }
 
 #[cfg(test)]

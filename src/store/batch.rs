@@ -91,6 +91,13 @@ impl Core {
         let mut wants: Vec<Want> = Vec::with_capacity(entries.len());
         let mut size = 0_usize;
         for (start, end, i) in order {
+            if start == end {
+                // Touches no block, and may lie behind the last chunk.
+                if let Some(place) = places.get_mut(i) {
+                    *place = size / 8 * 8..size / 8 * 8;
+                }
+                continue;
+            }
             let same = wants.last().is_some_and(|w| (w.start, w.end) == (start, end));
             if !same {
                 size = size.next_multiple_of(8);
@@ -188,7 +195,7 @@ impl Core {
                 let n = match data {
                     ChunkData::Memory(data) => {
                         let n = left.min(data.len().saturating_sub(inside));
-                        copy(out, to, data.get(inside..inside + n))?;
+                        copy(out, to, Some(data.get(inside..inside + n)?))?;
                         n
                     }
                     ChunkData::File(place) => {
@@ -229,43 +236,6 @@ impl Core {
         Ok(())
     }
 
-    /// Decodes the logical bytes `span`, which begins and ends at block boundaries, into `out`.
-    /// Several threads take whole blocks.
-    pub(super) fn window(&self, span: &Range<u64>, out: &mut [u8]) -> Result<()> {
-        let mut pieces: Vec<(u64, Range<u64>)> = Vec::new();
-        let mut at = span.start;
-        while at < span.end {
-            let end = self.block_end(at)?.min(span.end);
-            pieces.push((at, at..end));
-            at = end;
-        }
-        let parts = self.threads.min(out.len() / WORTH_A_THREAD).max(1);
-        if parts == 1 {
-            return self.read(span.clone(), out);
-        }
-        let each = pieces.len().div_ceil(parts);
-        let result = crossbeam::thread::scope(|scope| {
-            let mut running = Vec::new();
-            let mut rest = out;
-            let mut groups = pieces.chunks(each).peekable();
-            while let Some(group) = groups.next() {
-                let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
-                let part = first.0..last.1.end;
-                let len = to_usize(part.end - part.start).unwrap_or(usize::MAX);
-                let (now, later) =
-                    std::mem::take(&mut rest).split_at_mut_checked(len).ok_or_else(outside)?;
-                rest = later;
-                if groups.peek().is_none() {
-                    self.read(part, now)?;
-                } else {
-                    running.push(scope.spawn(move |_| self.read(part, now)));
-                }
-            }
-            running.into_iter().try_for_each(|r| r.join().unwrap_or_else(|_| Err(ended())))
-        });
-        result.unwrap_or_else(|_| Err(ended()))
-    }
-
     /// The end of the block that holds the logical byte `at`.
     pub(super) fn block_end(&self, at: u64) -> Result<u64> {
         let chunk = at / self.chunk_size;
@@ -303,6 +273,6 @@ fn outside() -> Error {
     Error::corrupt("record entry", 0, "reaches outside its chunk")
 }
 
-fn ended() -> Error {
+pub(super) fn ended() -> Error {
     Error::invalid("reading", "a thread ended unexpectedly")
 }

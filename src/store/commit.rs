@@ -16,9 +16,13 @@ use crate::index::slot::{Seal, Slot};
 use crate::limits::BLOCK_MAX;
 use crate::wire::{U32, U64};
 
-/// First capacity of a log, in bytes; each next one is twice as large, up to the most.
+/// First capacity of a log, in bytes; each next one is four times as large, up to the most: one
+/// chunk, or a 32nd of the file if that is more, but no more than [`LOG_MAX`].
 const LOG_MIN: u64 = 4 << 10;
-const LOG_MAX: u64 = 1 << 20;
+const LOG_MAX: u64 = 8 << 20;
+/// A commit of so much leaves the log as small as it is: what does not fit goes into leaves at
+/// once, and a larger log would gain nothing.
+const BULK: u64 = 2 << 20;
 
 /// Compressed pieces of the open chunk: start and length in it, and a Blosc2 chunk.
 type Pieces = Vec<(u32, u32, Vec<u8>)>;
@@ -60,12 +64,17 @@ impl Writer {
     /// root even where a log entry would do.
     pub(super) fn make_commit(&mut self, closing: bool, full: bool) -> Result<()> {
         self.drain()?;
-        if !self.is_dirty() && !full && !(closing && self.slot.closed.get() == 0) {
+        let to_close = closing && self.slot.closed.get() == 0;
+        if !self.is_dirty() && !full && !to_close {
             self.committed();
             return Ok(());
         }
         let generation = self.slot.generation.get() + 1;
-        let logged = !full && !self.flushed && !self.tail_is_heavy() && {
+        // Where a chunk was closed, little of the open one has to be saved again: the best
+        // moment to start the log anew.
+        let closed = self.core.tail.chunks.len() > self.logged.chunks;
+        let stale = closed && 2 * self.slot.log_len.get() > self.log_capacity;
+        let logged = !full && !stale && !self.flushed && !self.tail_is_heavy() && {
             let pieces = self.pieces(self.logged.open)?;
             self.append_log(generation, &pieces)?
         };
@@ -193,15 +202,19 @@ impl Writer {
 
     /// Room for a new log: an extent that neither slot needs any more, else new space.
     pub(super) fn new_log(&mut self, generation: u64, need: u64) -> (u64, u64) {
-        let most = LOG_MAX.max(2 * self.core.chunk_size);
-        let wanted = (self.log_capacity * 2).clamp(LOG_MIN, most).max(need.next_multiple_of(64));
+        let most = (self.space.end / 32).min(LOG_MAX).max(self.core.chunk_size).max(LOG_MIN);
+        let grown = self.log_capacity * if self.is_bulk(BULK) { 1 } else { 4 };
+        let wanted = grown.clamp(LOG_MIN, most).max(need.next_multiple_of(64));
         for e in &mut self.extents {
             if e.retired.get() == 0 {
                 e.retired = generation.into();
             }
         }
         let free = |e: &Extent| e.retired.get() + 2 <= generation;
-        let fit = |e: &Extent| free(e) && e.capacity.get() >= wanted;
+        // What is wanted creeps up with the file; a little less than that is no reason to leave
+        // an extent behind each time.
+        let least = need.max(wanted / 2);
+        let fit = |e: &Extent| free(e) && e.capacity.get() >= least;
         if let Some(e) = self.extents.iter_mut().find(|e| fit(e)) {
             e.retired = U64::new(0);
             return (e.offset.get(), e.capacity.get());

@@ -7,7 +7,7 @@ use super::perm::{Perm, leaf_content, leaf_key, leaf_key_is, leaf_sums};
 use super::record::Record;
 use super::tail::Tail;
 use crate::chunk::{ChunkLayout, Decoder};
-use crate::error::{Error, Result};
+use crate::error::{Corruption, Error, Result};
 use crate::index::layout::{
     ChunkEntry, KEY_NONE, RecordEntry, key_bytes, key_from_bytes, key_hash,
 };
@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock, RwLock};
 
 /// Chunks whose layout is kept.
-const LAYOUTS_KEPT: usize = 2048;
+const LAYOUTS_KEPT: usize = 8192;
 
 thread_local! {
     /// One C context a thread: none is shared, none holds threads, all survive a fork.
@@ -39,8 +39,38 @@ pub(super) struct ChunkPlace {
 
 /// Where the bytes of a chunk are.
 pub(super) enum ChunkData<'a> {
-    Memory(&'a [u8]),
+    Memory(InMemory<'a>),
     File(Arc<ChunkPlace>),
+}
+
+/// A chunk in memory, and the parts of it that could not be read into it.
+#[derive(Clone, Copy)]
+pub(super) struct InMemory<'a> {
+    data: &'a [u8],
+    lost: &'a [Lost],
+}
+
+impl InMemory<'_> {
+    pub(super) const fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// The bytes `range`.
+    pub(super) fn get(&self, range: Range<usize>) -> Result<&[u8]> {
+        let hit = self.lost.iter().find(|l| l.range.start < range.end && range.start < l.range.end);
+        if let Some(lost) = hit {
+            return Err(Error::Corrupt(lost.damage));
+        }
+        let outside = || Error::corrupt("record entry", 0, "reaches outside its chunk");
+        self.data.get(range).ok_or_else(outside)
+    }
+}
+
+/// A part of the open chunk that is damaged in the file.
+#[derive(Debug, Clone)]
+pub(super) struct Lost {
+    pub(super) range: Range<usize>,
+    pub(super) damage: Corruption,
 }
 
 /// The chunk that is being filled.
@@ -50,6 +80,8 @@ pub(super) struct OpenChunk {
     /// 0 if no chunk is open.
     pub(super) block: u32,
     pub(super) data: AlignedBuf,
+    /// What of it could not be read when the store was opened.
+    pub(super) lost: Vec<Lost>,
 }
 
 /// Running totals of a store.
@@ -273,8 +305,7 @@ impl Core {
             let (now, later) = std::mem::take(&mut out).split_at_mut(n);
             match self.chunk(chunk)? {
                 ChunkData::Memory(data) => {
-                    let from = data.get(inside..inside + n);
-                    now.copy_from_slice(from.ok_or_else(|| missing_chunk(chunk))?);
+                    now.copy_from_slice(data.get(inside..inside + n)?);
                 }
                 ChunkData::File(place) => self.read_chunk(&place, inside, now)?,
             }
@@ -284,7 +315,12 @@ impl Core {
         Ok(())
     }
 
-    fn read_chunk(&self, place: &ChunkPlace, inside: usize, out: &mut [u8]) -> Result<()> {
+    pub(super) fn read_chunk(
+        &self,
+        place: &ChunkPlace,
+        inside: usize,
+        out: &mut [u8],
+    ) -> Result<()> {
         let bs = place.layout.block_size().max(1) as usize;
         let mut at = inside;
         let mut out = out;
@@ -350,10 +386,13 @@ impl Core {
     /// The bytes of chunk `chunk`, or where they are.
     pub(super) fn chunk(&self, chunk: u64) -> Result<ChunkData<'_>> {
         if self.open.block != 0 && chunk == self.open.number {
-            return Ok(ChunkData::Memory(&self.open.data));
+            return Ok(ChunkData::Memory(InMemory {
+                data: &self.open.data,
+                lost: &self.open.lost,
+            }));
         }
         if let Some(data) = self.waiting.get(&chunk) {
-            return Ok(ChunkData::Memory(data));
+            return Ok(ChunkData::Memory(InMemory { data, lost: &[] }));
         }
         if let Ok(known) = self.layouts.try_read()
             && let Some(place) = known.get(&chunk)

@@ -31,10 +31,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, RwLock};
 
 /// A frame as other programs see it.
-struct Frame {
+pub(super) struct Frame {
     header: FrameHeader,
-    places: Vec<ChunkPlace>,
-    lookup: Option<Vec<(Key, u64, u64)>>,
+    pub(super) places: Vec<ChunkPlace>,
+    pub(super) lookup: Option<Vec<(Key, u64, u64)>>,
 }
 
 fn read(backend: &dyn Backend, offset: u64, len: u64, part: &'static str) -> Result<Vec<u8>> {
@@ -51,7 +51,7 @@ fn read(backend: &dyn Backend, offset: u64, len: u64, part: &'static str) -> Res
     Ok(out)
 }
 
-fn read_header(backend: &dyn Backend) -> Result<(FrameHeader, Vec<u8>)> {
+pub(super) fn read_header(backend: &dyn Backend) -> Result<(FrameHeader, Vec<u8>)> {
     let len = backend.len()?;
     let first = read(backend, 0, len.min(FrameHeader::MIN_LEN as u64), "frame header")?;
     let n = FrameHeader::prefix_len(&first)? as u64;
@@ -62,7 +62,7 @@ fn read_header(backend: &dyn Backend) -> Result<(FrameHeader, Vec<u8>)> {
     Ok((FrameHeader::parse(&bytes)?, bytes))
 }
 
-fn read_frame(backend: &dyn Backend, header: FrameHeader) -> Result<Frame> {
+pub(super) fn read_frame(backend: &dyn Backend, header: FrameHeader) -> Result<Frame> {
     if header.frame_len > backend.len()? {
         let at = backend.len()?;
         return Err(Error::corrupt("file", at, "ends before its frame does; it was cut short"));
@@ -321,7 +321,7 @@ pub(super) fn copy_original(
         let (prefix_sum, sums) = sums(file, number, &bytes)?;
         writer.adopt_chunk(&Finished { bytes, prefix_sum, sums })?;
     }
-    writer.core.totals.cursor = if used == 0 { 0 } else { chunks * core.chunk_size };
+    writer.core.totals.cursor = chunks * core.chunk_size;
     if let Some(number) = open {
         let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
         let mut data = AlignedBuf::zeroed(size);
@@ -332,7 +332,7 @@ pub(super) fn copy_original(
         }
         let typesize = u32::from(wanted.typesize);
         let block = wanted.chunk_size.min((32 << 10) / typesize * typesize);
-        writer.core.open = OpenChunk { number, block, data };
+        writer.core.open = OpenChunk { number, block, data, lost: Vec::new() };
         writer.core.totals.cursor = used;
     }
     let mut error = None;
@@ -403,7 +403,8 @@ pub(super) fn adopt_if_extended(backend: &Arc<dyn Backend>, mut state: State) ->
         }
     }
     state.slot.end = U64::new(state.slot.end.get().max(frame.header.frame_len));
-    if !overwritten {
+    // Less than was committed is said before more than that.
+    if state.opened == Opened::Whole {
         state.opened = Opened::Extended;
     }
     Ok(state)

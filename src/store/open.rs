@@ -29,6 +29,8 @@ type Guard = Option<Box<dyn Any + Send + Sync>>;
 pub struct Store {
     snapshot: Snapshot,
     options: StoreOptions,
+    /// The open file, if it was opened by its path: another one may take that.
+    file: Option<Arc<FileBackend>>,
 }
 
 impl Store {
@@ -49,9 +51,10 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_with(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
         let path = path.as_ref();
-        let open = || {
-            let backend: Arc<dyn Backend> = Arc::new(FileBackend::open_read(path, options.access)?);
-            Self::open_in(backend, options)
+        let open = || -> Result<Self> {
+            let file = Arc::new(FileBackend::open_read(path, options.access)?);
+            let store = Self::open_in(file.clone(), options)?;
+            Ok(Self { file: Some(file), ..store })
         };
         open().map_err(|e| e.at(path))
     }
@@ -62,7 +65,7 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_in(backend: Arc<dyn Backend>, options: &StoreOptions) -> Result<Self> {
         let state = load_any(&backend, options)?;
-        Ok(Self { snapshot: Snapshot::new(state), options: options.clone() })
+        Ok(Self { snapshot: Snapshot::new(state), options: options.clone(), file: None })
     }
 
     /// Opens the store whose file content is `bytes`, without copying it.
@@ -78,13 +81,19 @@ impl Store {
     /// cloned before keep what they saw.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// [`Error::Replaced`] if there is no newer commit here and the path leads to another file
+    /// by now, as after [`compact`](super::compact()), or to none: this store stays as it is,
+    /// and opening the path again shows the other. Else as [`Store::open`].
     pub fn refresh(&mut self) -> Result<bool> {
         let state = load_any(self.snapshot.backend(), &self.options)?;
         let newer = state.slot.generation.get() != self.snapshot.generation()
             || state.core.ids() != self.snapshot.inner().core.ids();
         if newer {
             self.snapshot = Snapshot::new(state);
+        } else if let Some(file) = &self.file
+            && !file.is_at_its_path()?
+        {
+            return Err(Error::Replaced.at(&file.path()));
         }
         Ok(newer)
     }
@@ -302,22 +311,25 @@ fn newborn(backend: &dyn Backend, options: &StoreOptions) -> Result<()> {
         sum: (checksum(bytes.get(header_len..).unwrap_or_default())
             ^ identify(config.file, 0, frame_len))
         .into(),
-        generation: U64::new(1),
         lookup: U64::new(1),
         ..Seal::default()
     };
-    let slot = Slot {
-        file: config.file,
-        generation: U64::new(1),
-        end: frame_len.into(),
-        seal,
-        closed: U32::new(1),
-        ..Slot::default()
-    };
-    let at = usize::try_from(SLOT_OFFSETS[1]).unwrap_or(0);
-    let slot = slot.encode();
-    if let Some(place) = bytes.get_mut(at..at + slot.len()) {
-        place.copy_from_slice(&slot);
+    // Both slots are there from the start: one that is not whole was once, and is missed.
+    for (generation, at) in (0..).zip(SLOT_OFFSETS) {
+        let generation = U64::new(generation);
+        let slot = Slot {
+            file: config.file,
+            generation,
+            end: frame_len.into(),
+            seal: Seal { generation, ..seal },
+            closed: U32::new(1),
+            ..Slot::default()
+        };
+        let at = usize::try_from(at).unwrap_or(0);
+        let slot = slot.encode();
+        if let Some(place) = bytes.get_mut(at..at + slot.len()) {
+            place.copy_from_slice(&slot);
+        }
     }
     backend.write_at(0, &bytes)?;
     backend.sync()

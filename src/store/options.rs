@@ -74,7 +74,7 @@ pub enum Lookup {
 pub struct StoreOptions {
     /// What the store is for.
     pub purpose: Purpose,
-    /// Bytes of a chunk, decoded; 0 chooses by purpose (1 MiB, dense 4 MiB).
+    /// Bytes of a chunk, decoded; 0 chooses by purpose (512 KiB, dense 2 MiB).
     pub chunk_size: u32,
     /// Bytes of a block, decoded; 0 chooses chunk by chunk from the records.
     pub block_size: u32,
@@ -154,8 +154,8 @@ impl StoreOptions {
     #[must_use]
     pub fn chunk(&self) -> u32 {
         match (self.chunk_size, self.purpose) {
-            (0, Purpose::Dense) => 4 << 20,
-            (0, _) => 1 << 20,
+            (0, Purpose::Dense) => 2 << 20,
+            (0, _) => 512 << 10,
             (n, _) => n,
         }
     }

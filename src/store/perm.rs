@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 use std::sync::{Arc, OnceLock};
 
 /// Leaves in one directory page.
-pub(super) const PAGE_LEAVES: usize = 256;
+pub(super) const PAGE_LEAVES: usize = 64;
 
 /// A directory page in the root: the leaves before the ones that the root itself lists.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
@@ -202,16 +202,15 @@ pub(super) fn leaf_sums(io: &Io, leaf: &Leaf, entry: &ChunkEntry) -> Result<Vec<
     Ok(sums.into_iter().map(U64::get).collect())
 }
 
-/// All records, chunks, checksums and keys of a leaf.
+/// All records, chunks and keys of a leaf.
 #[derive(Debug)]
 pub(super) struct LeafContent {
     pub(super) records: Vec<RecordEntry>,
     pub(super) chunks: Vec<ChunkEntry>,
-    pub(super) sums: Vec<U64>,
     pub(super) keys: Vec<u8>,
 }
 
-/// Reads a whole leaf.
+/// Reads a leaf, but for its block checksums.
 pub(super) fn leaf_content(io: &Io, leaf: &Leaf) -> Result<LeafContent> {
     let seg = segment(io, leaf)?;
     let at = leaf.at;
@@ -221,7 +220,6 @@ pub(super) fn leaf_content(io: &Io, leaf: &Leaf) -> Result<LeafContent> {
     Ok(LeafContent {
         records: seg.list(io, 64, records)?,
         chunks: seg.list(io, 64 + records * size_of::<RecordEntry>(), at.chunks.get() as usize)?,
-        sums: seg.list(io, sums_at(&at), at.sums.get() as usize)?,
         keys,
     })
 }

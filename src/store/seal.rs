@@ -1,6 +1,7 @@
 //! Sealing: bringing the Blosc2 frame up to a commit, for other programs (see
 //! `docs/format.md`, «Seal»).
 
+use super::core::OpenChunk;
 use super::options::Lookup;
 use super::perm::leaf_content;
 use super::writer::Writer;
@@ -40,7 +41,7 @@ impl Writer {
     pub(super) fn make_seal(&mut self, closing: bool) -> Result<()> {
         self.drain()?;
         let sealed = self.slot.seal.generation == self.slot.generation;
-        if sealed && !self.is_dirty() {
+        if sealed && !self.is_dirty() && self.seal_is_intact()? {
             return self.make_commit(closing, false);
         }
         let generation = self.slot.generation.get() + 1;
@@ -192,12 +193,12 @@ impl Writer {
     /// header was not written, and seals what was left unsealed.
     pub(super) fn settle(&mut self) -> Result<()> {
         let seal = self.slot.seal;
+        self.close_damaged()?;
         let (now, right) = self.totals()?;
-        if self.opened == super::state::Opened::Extended {
-            self.check_adopted()?;
-            return self.make_seal(false);
-        }
-        if now != right && self.seal_is_intact()? {
+        if now != right {
+            if !self.seal_is_intact()? {
+                return self.settle_after_others();
+            }
             self.write_header()?;
         }
         let crashed = self.slot.closed.get() == 0;
@@ -205,6 +206,36 @@ impl Writer {
             self.make_seal(false)?;
         }
         Ok(())
+    }
+
+    /// Leaves an open chunk that could not be read whole as the last seal wrote it, so that what
+    /// is lost of it stays known as lost, and goes on behind it.
+    fn close_damaged(&mut self) -> Result<()> {
+        let Some(lost) = self.core.open.lost.first() else { return Ok(()) };
+        let damage = lost.damage;
+        let used = self.open_used();
+        let Some(base) = self.base.take_if(|b| b.fill == used) else {
+            return Err(Error::Corrupt(damage));
+        };
+        let first_sum = U32::new(u32::try_from(self.core.tail.sums.len()).unwrap_or(u32::MAX));
+        self.core.tail.chunks.push(ChunkEntry { first_sum, ..base.entry });
+        self.core.tail.sums.extend_from_slice(&base.sums);
+        self.core.open = OpenChunk::default();
+        self.core.totals.cursor = self.core.tail.chunks_end() * self.core.chunk_size;
+        Ok(())
+    }
+
+    /// Takes in what another program wrote, and seals at once: what came from it is in no commit
+    /// yet, and until the header names a seal of ours again, every commit would be taken for one
+    /// that was written over.
+    fn settle_after_others(&mut self) -> Result<()> {
+        self.check_adopted()?;
+        if self.core.tail.chunks_end() == 0 && self.core.open.block == 0 {
+            // The trailer of a frame without chunks cannot move; the other program's stands there.
+            self.open_chunk(0)?;
+        }
+        self.flushed = true;
+        self.make_seal(false)
     }
 
     /// Whether offsets chunk and trailer of the newest seal are as we wrote them.

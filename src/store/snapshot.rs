@@ -4,18 +4,17 @@ use super::batch::Batch;
 use super::core::Core;
 use super::options::StoreOptions;
 use super::record::Record;
+use super::root::Base;
+use super::scan::Scan;
 use super::state::{Opened, State};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_NONE, RecordEntry, key_from_bytes};
 use crate::index::slot::Slot;
 use crate::key::Key;
-use crate::wire::{AlignedBuf, to_usize};
+use crate::wire::to_usize;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Bytes that a scan decodes ahead.
-const WINDOW: u64 = 1 << 20;
 
 /// The state of a store at one commit. Cheap to clone, shared between threads; takes no lock
 /// and sees nothing of what is written later.
@@ -31,6 +30,8 @@ pub(super) struct Inner {
     pub(super) opened: Opened,
     pub(super) options: StoreOptions,
     pub(super) attributes: Vec<u8>,
+    /// The open chunk as the last seal wrote it.
+    pub(super) base: Option<Base>,
     pub(super) garbage: u64,
 }
 
@@ -62,8 +63,9 @@ impl Location {
 impl Snapshot {
     pub(super) fn new(state: State) -> Self {
         let State { core, slot, root, options, opened, attributes, .. } = state;
-        let garbage = root.garbage;
-        Self { inner: Arc::new(Inner { core, slot, opened, options, attributes, garbage }) }
+        let (garbage, base) = (root.garbage, root.base);
+        let inner = Inner { core, slot, opened, options, attributes, base, garbage };
+        Self { inner: Arc::new(inner) }
     }
 
     pub(super) fn inner(&self) -> &Inner {
@@ -288,104 +290,10 @@ impl Snapshot {
     /// nothing copied, memory bounded.
     #[must_use]
     pub fn scan(&self, range: Range<u64>) -> Scan {
-        let end = range.end.min(self.len());
-        Scan {
-            snapshot: self.clone(),
-            next: range.start,
-            end,
-            window: Arc::default(),
-            covers: 0..0,
-            entries: Vec::new().into_iter(),
-        }
+        Scan::new(self.clone(), range)
     }
 
     fn entry(&self, ordinal: u64) -> Result<RecordEntry> {
         self.core().entry(self.core().id_at(ordinal)?)
-    }
-}
-
-/// Records in order; see [`Snapshot::scan`].
-#[derive(Debug)]
-pub struct Scan {
-    snapshot: Snapshot,
-    next: u64,
-    end: u64,
-    window: Arc<AlignedBuf>,
-    covers: Range<u64>,
-    entries: std::vec::IntoIter<RecordEntry>,
-}
-
-impl Scan {
-    fn advance(&mut self) -> Result<Option<Record>> {
-        if self.entries.len() == 0 && !self.refill()? {
-            return Ok(None);
-        }
-        let Some(entry) = self.entries.next() else { return Ok(None) };
-        self.next += 1;
-        let span = self.snapshot.core().span(&entry)?;
-        if span.is_empty() {
-            return Ok(Some(Record::empty()));
-        }
-        if self.covers.start <= span.start && span.end <= self.covers.end {
-            let at = to_usize(span.start - self.covers.start).unwrap_or(usize::MAX);
-            let end = at + to_usize(span.end - span.start).unwrap_or(usize::MAX);
-            if at.is_multiple_of(8) {
-                return Record::of(self.window.clone(), at..end).map(Some);
-            }
-            let bytes = self.window.get(at..end).unwrap_or_default();
-            return Ok(Some(Record::owned(AlignedBuf::copy_of(bytes))));
-        }
-        self.snapshot.core().record(&entry).map(Some)
-    }
-
-    /// Takes the next entries and decodes the blocks that they lie in.
-    fn refill(&mut self) -> Result<bool> {
-        let core = self.snapshot.core();
-        let mut entries = Vec::new();
-        let mut span: Option<Range<u64>> = None;
-        let mut at = self.next;
-        while at < self.end {
-            let entry = core.entry(core.id_at(at)?)?;
-            let place = core.span(&entry)?;
-            let grown = match &span {
-                None => place.clone(),
-                Some(s) => s.start..place.end.max(s.end),
-            };
-            let full = grown.end - grown.start > WINDOW || place.start < grown.start;
-            if full && !entries.is_empty() {
-                break;
-            }
-            entries.push(entry);
-            span = Some(grown);
-            at += 1;
-        }
-        let Some(span) = span else { return Ok(false) };
-        self.entries = entries.into_iter();
-        if !span.is_empty() {
-            let start = core.block_start(span.start)?;
-            let end = core.block_end(span.end - 1)?;
-            let len = to_usize(end - start).unwrap_or(usize::MAX);
-            let mut window = AlignedBuf::zeroed(len);
-            core.window(&(start..end), &mut window)?;
-            self.window = Arc::new(window);
-            self.covers = start..end;
-        }
-        Ok(true)
-    }
-}
-
-impl Iterator for Scan {
-    type Item = Result<Record>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self.advance() {
-            Ok(r) => r.map(Ok),
-            Err(e) => {
-                // Damage is told once; who wants the rest reads it record by record.
-                self.next = self.end;
-                self.entries = Vec::new().into_iter();
-                Some(Err(e))
-            }
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! From a file to the newest whole state in it.
 
 use super::config::{CONFIG_AT, CONFIG_SPACE, Config};
-use super::core::{Core, OpenChunk};
+use super::core::{Core, Lost, OpenChunk};
 use super::io::Io;
 use super::options::StoreOptions;
 use super::root::Root;
@@ -15,6 +15,10 @@ use crate::index::log;
 use crate::index::slot::{SLOT_LEN, Slot};
 use crate::wire::{AlignedBuf, U32, U64, to_usize};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Longer than it takes to write a slot.
+const WRITE_OF_A_SLOT: Duration = Duration::from_millis(1);
 
 /// How much of what was written an opened store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,16 +76,18 @@ fn read_slots(backend: &dyn Backend, file: [u8; 16]) -> Result<(Vec<Slot>, bool)
     let len = backend.len()?;
     let mut slots = Vec::new();
     let mut torn = false;
-    for at in SLOT_OFFSETS {
+    for (parity, at) in (0..).zip(SLOT_OFFSETS) {
         if at + SLOT_LEN as u64 > len {
             torn = true;
             continue;
         }
         let mut bytes = [0; SLOT_LEN];
         backend.read_at(at, &mut bytes)?;
-        match Slot::parse(&bytes, file) {
+        // Both slots are written when the file is made, so one that is all zero is damaged too;
+        // and a slot in the place of the other is a copy that went astray.
+        match Slot::parse(&bytes, file).filter(|s| s.generation.get() % 2 == parity) {
             Some(slot) => slots.push(slot),
-            None => torn |= bytes != [0; SLOT_LEN],
+            None => torn = true,
         }
     }
     slots.sort_by_key(|s| std::cmp::Reverse(s.generation.get()));
@@ -106,15 +112,20 @@ pub(super) fn load(
             match load_slot(backend, slot, &options) {
                 Ok(mut state) => {
                     state.newest_seen = newest;
-                    // A torn slot beside a whole one is the mark of a crash inside a commit
-                    // that was never published, or of damage to one that was: it is said.
-                    if i > 0 || torn {
+                    if i == 0 && !torn {
+                        return Ok(state);
+                    }
+                    // A torn slot beside a whole one is being written at this moment, or is
+                    // the mark of a crash inside a commit that was never published, or of
+                    // damage to one that was: what stays so is said.
+                    if seen == Some(newest) {
                         state.opened = Opened::OlderCommit { generation: slot.generation.get() };
+                        return Ok(state);
                     }
-                    if i > 0 && seen != Some(newest) {
-                        break;
+                    if torn {
+                        std::thread::sleep(WRITE_OF_A_SLOT);
                     }
-                    return Ok(state);
+                    break;
                 }
                 Err(e) => first_error = first_error.or(Some(e)),
             }
@@ -281,6 +292,7 @@ fn open_chunk(
     let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
     let mut data = AlignedBuf::zeroed(size);
     let mut filled = 0;
+    let mut lost = Vec::new();
     if let Some(base) = root.base.as_ref().filter(|_| number == root.chunks) {
         let place = core.place_of(number, &base.entry, Some(base.sums.clone().into()))?;
         let mut rest: &mut [u8] = &mut data;
@@ -288,7 +300,15 @@ fn open_chunk(
             let n = place.layout.block_len(i) as usize;
             let (now, later) =
                 std::mem::take(&mut rest).split_at_mut_checked(n).ok_or_else(|| bad("length"))?;
-            core.decode(&place, i, now)?;
+            match core.decode(&place, i, now) {
+                Ok(()) => {}
+                // A damaged block costs its own records, as in any chunk.
+                Err(Error::Corrupt(damage)) => {
+                    let start = (i * place.layout.block_size()) as usize;
+                    lost.push(Lost { range: start..start + n, damage });
+                }
+                Err(e) => return Err(e),
+            }
             rest = later;
         }
         filled = base.fill as usize;
@@ -310,10 +330,10 @@ fn open_chunk(
     if used != filled as u64 {
         return Err(bad("its pieces do not reach the last record"));
     }
-    Ok(OpenChunk { number, block, data })
+    Ok(OpenChunk { number, block, data, lost })
 }
 
-fn decode_piece(piece: &[u8], out: &mut [u8]) -> Result<()> {
+pub(super) fn decode_piece(piece: &[u8], out: &mut [u8]) -> Result<()> {
     let bad = || Error::corrupt("piece", 0, "is not the chunk it should be");
     let most = u32::MAX;
     // Padded to a multiple of the type size, which is below 256.

@@ -3,12 +3,14 @@
 use super::core::{ChunkData, Core};
 use super::foreign::frame_is_readable;
 use super::perm::run_segment;
+use super::root::Base;
 use super::snapshot::Snapshot;
 use super::state::Opened;
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_NONE, RunEntry, key_from_bytes, key_hash};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// One damage, and the record that it costs, if it costs one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +69,7 @@ impl Verified {
 }
 
 impl Damage {
-    fn of(error: &Error) -> Self {
+    pub(super) fn of(error: &Error) -> Self {
         let (part, offset, why): (Box<str>, _, Box<str>) = match error.root() {
             Error::Corrupt(c) => (c.part.into(), Some(c.offset), c.why.into()),
             other => ("store".into(), None, other.to_string().into()),
@@ -77,7 +79,7 @@ impl Damage {
 }
 
 /// Whether an error says that bytes are damaged, and not that the system failed.
-fn is_damage(e: &Error) -> bool {
+pub(super) fn is_damage(e: &Error) -> bool {
     !matches!(e.root(), Error::Io { .. } | Error::Interrupted)
 }
 
@@ -103,7 +105,8 @@ impl Snapshot {
                     .into(),
             });
         }
-        let bad = check_chunks(core, &mut out, &mut progress)?;
+        let base = self.inner().base.as_ref();
+        let bad = check_chunks(core, base, &mut out, &mut progress)?;
         check_index(core, &mut out)?;
         self.check_records(core, &bad, &mut out)?;
         out.frame = frame_is_readable(&**core.io.backend()).err().map(|e| e.to_string().into());
@@ -202,16 +205,24 @@ impl BadBlocks {
 
 fn check_chunks(
     core: &Core,
+    base: Option<&Base>,
     out: &mut Verified,
     progress: &mut impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<BadBlocks> {
     let mut bad = BadBlocks::default();
     let chunks = core.tail.chunks_end();
+    let chunks = chunks + u64::from(base.is_some());
     let total = chunks * core.chunk_size;
     let mut block = crate::wire::AlignedBuf::default();
     for number in 0..chunks {
         let start = number * core.chunk_size;
-        let place = match core.chunk(number) {
+        let found = match base.filter(|_| number + 1 == chunks) {
+            Some(base) => core
+                .place_of(number, &base.entry, Some(base.sums.clone().into()))
+                .map(|place| ChunkData::File(Arc::new(place))),
+            None => core.chunk(number),
+        };
+        let place = match found {
             Ok(ChunkData::File(place)) => place,
             Ok(ChunkData::Memory(_)) => continue,
             Err(e) if is_damage(&e) => {

@@ -60,6 +60,10 @@ pub struct Writer {
     lengths: Lengths,
     before: Lengths,
     added: u64,
+    /// A chunk was closed since the last look at whether a commit is due.
+    chunk_closed: bool,
+    /// Memory of chunks that are in the file, for the next ones.
+    spare: Vec<AlignedBuf>,
     last_commit: Instant,
     /// Keeps the lock of the file for as long as the writer lives.
     _lock: Option<Box<dyn Any + Send + Sync>>,
@@ -119,6 +123,8 @@ impl Writer {
             lengths: Lengths::default(),
             before: Lengths::default(),
             added: 0,
+            chunk_closed: false,
+            spare: Vec::new(),
             last_commit: Instant::now(),
             _lock: lock,
             slot,
@@ -197,7 +203,8 @@ impl Writer {
     ) -> Result<()> {
         let len = bytes.len() as u64;
         self.lengths.add(len);
-        let empty = self.core.ids() == 0;
+        // Without records there may be chunks of another program before the first one.
+        let empty = self.core.totals.cursor == 0;
         let core = &self.core;
         let block = u64::from(core.open.block);
         let alignment = self.options.alignment;
@@ -263,7 +270,13 @@ impl Writer {
         let size = usize::try_from(self.core.chunk_size).unwrap_or(usize::MAX);
         self.core.open.number = number;
         self.core.open.block = block;
-        self.core.open.data = AlignedBuf::zeroed(size);
+        self.core.open.data = match self.spare.pop().filter(|b| b.len() == size) {
+            Some(mut used) => {
+                used.fill(0);
+                used
+            }
+            None => AlignedBuf::zeroed(size),
+        };
         self.logged.open = 0;
         Ok(())
     }
@@ -278,6 +291,7 @@ impl Writer {
         self.pool.submit(open.number, open.block, data.clone())?;
         self.core.waiting.insert(open.number, data);
         open.block = 0;
+        self.chunk_closed = true;
         self.before = std::mem::take(&mut self.lengths);
         self.logged.open = 0;
         while self.take_one(false)? {}
@@ -305,7 +319,10 @@ impl Writer {
             .chunks
             .push(ChunkEntry { first_sum: sum_index(self.core.tail.sums.len())?, ..entry });
         self.core.tail.sums.extend_from_slice(&finished.sums);
-        self.core.waiting.remove(&chunk);
+        let memory = self.core.waiting.remove(&chunk).and_then(Arc::into_inner);
+        if self.spare.len() < self.pool.depth() {
+            self.spare.extend(memory);
+        }
         self.pool.recycle(finished.bytes);
         if let Some(base) = self.base.take() {
             self.space.garbage += u64::from(base.entry.cbytes.get());
@@ -508,12 +525,21 @@ impl Writer {
         if self.options.durability == Durability::None {
             return Ok(());
         }
-        let due = self.added >= self.options.commit_bytes
+        // Where a chunk has just been closed hardly anything of the open one has to be saved
+        // in the log; so a commit that would become due within the next chunk happens here.
+        let closed = std::mem::take(&mut self.chunk_closed);
+        let bytes = self.added + if closed { self.core.chunk_size } else { 0 };
+        let due = bytes >= self.options.commit_bytes
             || self.last_commit.elapsed() >= self.options.commit_interval;
         if due {
             self.commit()?;
         }
         Ok(())
+    }
+
+    /// Whether more than `bytes` were added since the last commit.
+    pub(super) const fn is_bulk(&self, bytes: u64) -> bool {
+        self.added >= bytes
     }
 
     pub(super) fn committed(&mut self) {

@@ -116,6 +116,14 @@ fn only_the_codec_room_names_generated_code() {
 }
 
 #[test]
+fn only_the_command_line_names_what_a_command_line_needs() {
+    none(
+        |file| !file.path.starts_with("src/bin/"),
+        |name| ["clap", "indicatif", "signal_hook"].contains(&name),
+    );
+}
+
+#[test]
 fn unsafe_code_stays_in_its_rooms() {
     none(|file| !UNSAFE.iter().any(|room| file.path.starts_with(room)), |name| name == "unsafe");
 }

@@ -1,2 +1,157 @@
-//! The command line.
-fn main() {}
+//! The command line: arguments and dispatch; one file for each verb.
+//!
+//! Knows how a person asks and how the answer is shown. What is true of stores and
+//! trajectories is in the library; nothing here reads or writes a byte of a file by itself.
+
+mod bench;
+mod compact;
+mod copy;
+mod demo;
+mod export;
+mod follow;
+mod get;
+mod import;
+mod info;
+mod interrupt;
+mod keys;
+mod layout;
+mod ls;
+mod merge;
+mod open;
+mod output;
+mod progress;
+mod put;
+mod ranges;
+mod recover;
+mod rm;
+mod seal;
+mod shell;
+mod sizes;
+mod split;
+mod stat;
+mod units;
+mod verify;
+mod work;
+
+use clap::{Parser, Subcommand};
+use std::io;
+use std::process::ExitCode;
+use vlstore::Error;
+
+/// What a verb ends with, if it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// All was done.
+    Done,
+    /// Damage was found.
+    Damage,
+    /// A signal asked to stop; what was done so far is committed.
+    Signal(u8),
+}
+
+type Outcome = vlstore::Result<Exit>;
+
+const HELP: &str = "\
+Exit status:
+    0  done
+    1  failed; the message says what, where and what to do
+    2  the arguments cannot be understood
+    3  damage was found, or stood in the way
+    4  there is no such record
+  130  interrupted by Ctrl-C (143: by a request to end); what was done is committed
+
+Keys: a whole number names a record with a whole-number key, such as a frame; other text names
+one with a text key. str:7 is the text 7, int:7 the number, hex:00ff bytes.
+
+`vlstore VERB --help` shows examples.";
+
+/// A compressed store for variable-length records: trajectories and other data in one small
+/// file, safe against a killed job, readable while it grows
+#[derive(Debug, Parser)]
+#[command(name = "vlstore", version, after_help = HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Import(import::Args),
+    Export(export::Args),
+    Info(info::Args),
+    Ls(ls::Args),
+    Get(get::Args),
+    Put(put::Args),
+    Rm(rm::Args),
+    Verify(verify::Args),
+    Seal(seal::Args),
+    Stat(stat::Args),
+    Follow(follow::Args),
+    Compact(compact::Args),
+    Recover(recover::Args),
+    Copy(copy::Args),
+    Merge(merge::Args),
+    Split(split::Args),
+    Bench(bench::Args),
+    Demo(demo::Args),
+    Completions(shell::Completions),
+    Man(shell::Man),
+}
+
+fn main() -> ExitCode {
+    let verb = Cli::parse().verb;
+    let (outcome, hint): (Outcome, fn(&Error) -> Option<&'static str>) = match verb {
+        Verb::Import(args) => (import::run(&args), import::hint),
+        Verb::Export(args) => (export::run(&args), export::hint),
+        Verb::Info(args) => (info::run(&args), |_| None),
+        Verb::Ls(args) => (ls::run(&args), |_| None),
+        Verb::Get(args) => (get::run(&args), get::hint),
+        Verb::Put(args) => (put::run(&args), put::hint),
+        Verb::Rm(args) => (rm::run(&args), |_| None),
+        Verb::Verify(args) => (verify::run(&args), |_| None),
+        Verb::Seal(args) => (seal::run(&args), |_| None),
+        Verb::Stat(args) => (stat::run(&args), |_| None),
+        Verb::Follow(args) => (follow::run(&args), |_| None),
+        Verb::Compact(args) => (compact::run(&args), compact::hint),
+        Verb::Recover(args) => (recover::run(&args), recover::hint),
+        Verb::Copy(args) => (copy::run(&args), copy::hint),
+        Verb::Merge(args) => (merge::run(&args), merge::hint),
+        Verb::Split(args) => (split::run(&args), split::hint),
+        Verb::Bench(args) => (bench::run(&args), |_| None),
+        Verb::Demo(args) => (demo::run(&args), |_| None),
+        Verb::Completions(args) => (shell::completions(&args), |_| None),
+        Verb::Man(args) => (shell::man(&args), |_| None),
+    };
+    match outcome {
+        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::Damage) => ExitCode::from(3),
+        Ok(Exit::Signal(signal)) => ExitCode::from(128_u8.saturating_add(signal)),
+        Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&format!("error: {}", said(&error)));
+            if let Some(hint) = hint(error.root()) {
+                output::complain(&format!("hint: {hint}"));
+            }
+            ExitCode::from(match error.root() {
+                Error::Corrupt(_) => 3,
+                Error::NotFound { .. } => 4,
+                _ => 1,
+            })
+        }
+    }
+}
+
+/// The message; a path that is there already is named once.
+fn said(error: &Error) -> String {
+    match error {
+        Error::File { path, source } if matches!(&**source, Error::Exists { what } if **what == *path.to_string_lossy()) => {
+            source.to_string()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Whether whoever read the output has gone, as `head` does: nothing to complain about.
+fn nobody_reads(error: &Error) -> bool {
+    matches!(error.root(), Error::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+}

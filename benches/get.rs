@@ -1,0 +1,67 @@
+//! One record at random: 10 000 real frames of 64 atoms (random, 8 KiB blocks) and 1 001 of
+//! 1 324 atoms (balanced), by ordinal and by key, cache off and on, and without compression.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    reason = "a bench may panic; criterion makes undocumented functions"
+)]
+
+mod support;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use std::hint::black_box;
+use support::data::{self, Random};
+use vlstore::chunk::Codec;
+use vlstore::{Purpose, Store, StoreOptions, Writer};
+
+fn get(c: &mut Criterion) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("get");
+    let sets = [
+        (data::small(10_000), Purpose::Random, "64 atoms, random"),
+        (data::frames(1001), Purpose::Balanced, "1324 atoms, balanced"),
+    ];
+    for (set, purpose, label) in &sets {
+        println!("get: {}", set.what);
+        let mut group = c.benchmark_group(format!("get/{label}"));
+        group.throughput(Throughput::Elements(1));
+        for codec in [Some(Codec::Zstd), Some(Codec::Lz4), None] {
+            let options = StoreOptions {
+                purpose: *purpose,
+                codec: Some(codec),
+                cache_bytes: 0,
+                ..StoreOptions::default()
+            };
+            let name = codec.map_or("stored", Codec::name);
+            let mut w = Writer::replace(&path, &options).unwrap();
+            for (i, r) in set.records.iter().enumerate() {
+                w.put(i as u64, r, false).unwrap();
+            }
+            w.close().unwrap();
+            let n = set.records.len() as u64;
+            let store = Store::open_with(&path, &options).unwrap();
+            for i in Random(1).list(100, n) {
+                assert_eq!(*store.get(i).unwrap(), set.records[i as usize][..]);
+            }
+            let mut random = Random(2);
+            group.bench_function(BenchmarkId::new("ordinal", name), |b| {
+                b.iter(|| black_box(store.get_at(random.below(n)).unwrap()));
+            });
+            group.bench_function(BenchmarkId::new("key", name), |b| {
+                b.iter(|| black_box(store.get(random.below(n)).unwrap()));
+            });
+            let cached = StoreOptions { cache_bytes: 32 << 20, ..options };
+            let cached = Store::open_with(&path, &cached).unwrap();
+            group.bench_function(BenchmarkId::new("ordinal, cache 32 MiB", name), |b| {
+                b.iter(|| black_box(cached.get_at(random.below(n)).unwrap()));
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, get);
+criterion_main!(benches);

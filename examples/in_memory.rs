@@ -1,0 +1,39 @@
+//! Keeps compressed buffers in memory, saves them to a file and loads them again.
+//!
+//!     cargo run --release --example in_memory
+
+#![allow(clippy::print_stdout, reason = "a program that shows its results")]
+
+use std::sync::Arc;
+use vlstore::backend::{Access, Backend, FileBackend, MemoryBackend};
+use vlstore::{Error, Result, Store, StoreOptions, Writer};
+
+fn main() -> Result<()> {
+    let memory = Arc::new(MemoryBackend::new());
+    let options = StoreOptions { typesize: 8, ..StoreOptions::default() };
+    let mut writer = Writer::create_in(memory.clone(), &options)?;
+
+    let mut raw = 0;
+    for month in 1..=12_i64 {
+        let series: Vec<u8> =
+            (0..100_000_i64).flat_map(|i| (i / 7 * month).to_le_bytes()).collect();
+        raw += series.len();
+        writer.put(format!("month {month}"), &series, false)?;
+    }
+    writer.set_attributes(&serde_json::json!({ "year": 2024, "unit": "kWh" }))?;
+    // Read back at once, committed or not.
+    assert_eq!(writer.get("month 3")?.len(), 800_000);
+    writer.seal()?;
+    println!("{raw} bytes in {} bytes of memory", memory.len()?);
+
+    // The bytes of the store are the file: save them, or send them somewhere.
+    let bytes = memory.to_bytes();
+    let path = std::env::temp_dir().join(format!("buffers-{}.vlstore", std::process::id()));
+    std::fs::write(&path, &bytes).map_err(|e| Error::io("save the store", e))?;
+    let file = Arc::new(FileBackend::open_read(&path, Access::Auto)?);
+    let from_file = Store::open_in(file, &StoreOptions::default())?;
+    let from_bytes = Store::from_bytes(bytes)?;
+    assert_eq!(*from_file.get("month 12")?, *from_bytes.get("month 12")?);
+    println!("{:?} with attributes {}", from_bytes.keys()?, from_bytes.attributes());
+    std::fs::remove_file(&path).map_err(|e| Error::io("remove the example's file", e))
+}

@@ -1,0 +1,77 @@
+//! `vlstore compact`: dead space given back.
+
+use crate::output::{Out, human, plural};
+use crate::work::Work;
+use crate::{Exit, Outcome};
+use serde_json::json;
+use std::path::PathBuf;
+use vlstore::{CompactOptions, Error, compact};
+
+const EXAMPLES: &str = "\
+Examples:
+  $ vlstore compact frames.vls
+  $ vlstore compact --json frames.vls
+
+The new file is built beside the old one, checked, and takes its place in one step: there must be
+room for both. Readers keep what they have open. After Ctrl-C or an error nothing has changed.";
+
+/// Rewrite a store without deleted records and without what commits left behind
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The store
+    store: PathBuf,
+    /// Compact as of an older commit if the newest cannot be read; that one is lost then
+    #[arg(long)]
+    accept_older: bool,
+    /// Do not read the new file back before it takes the place of the old one
+    #[arg(long)]
+    no_verify: bool,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn hint(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Corrupt(_) => Some("`vlstore recover` writes a new store with all that is left"),
+        Error::Invalid { what: "store", .. } => {
+            Some("--accept-older compacts what opens, and gives the newest commit up")
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let options = CompactOptions {
+        verify: !args.no_verify,
+        accept_older: args.accept_older,
+        ..CompactOptions::default()
+    };
+    let mut work = Work::begin("bytes", args.json)?;
+    let done = compact(&args.store, &options, |at, of| work.step(at, of));
+    if let Some(signal) = work.end() {
+        return Ok(Exit::Signal(signal));
+    }
+    let done = done?;
+    let mut out = Out::new();
+    if args.json {
+        out.line(json!({
+            "records": done.records, "record_bytes": done.record_bytes,
+            "dead_records": done.dead_records, "dead_bytes": done.dead_bytes,
+            "bytes_before": done.bytes_before, "bytes_after": done.bytes_after,
+        }))?;
+    } else {
+        out.line(format!(
+            "{}: {}, {} before, {} now; {} dead, {}, given back",
+            args.store.display(),
+            plural(done.records, "record"),
+            human(done.bytes_before),
+            human(done.bytes_after),
+            plural(done.dead_records, "record"),
+            human(done.dead_bytes)
+        ))?;
+    }
+    out.end()?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,37 @@
+//! Ctrl-C and requests to end: noticed between two records, so that what is begun is finished.
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use vlstore::{Error, Result};
+
+/// Whether a signal came. A second Ctrl-C ends the process at once.
+#[derive(Debug, Clone)]
+pub(crate) struct Interrupt(Arc<AtomicUsize>);
+
+impl Interrupt {
+    /// Watches from now on.
+    pub(crate) fn watch() -> Result<Self> {
+        let came = Arc::new(AtomicUsize::new(0));
+        let failed = |e| Error::io("watch for Ctrl-C", e);
+        for signal in [SIGINT, SIGTERM] {
+            let number = usize::try_from(signal).unwrap_or(0);
+            // In this order: the first signal finds its own flag down, the second one up.
+            let again = Arc::new(AtomicBool::new(false));
+            flag::register_conditional_shutdown(signal, 128 + signal, again.clone())
+                .map_err(failed)?;
+            flag::register(signal, again).map_err(failed)?;
+            flag::register_usize(signal, came.clone(), number).map_err(failed)?;
+        }
+        Ok(Self(came))
+    }
+
+    /// The signal that came, if one did.
+    pub(crate) fn signal(&self) -> Option<u8> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            n => Some(u8::try_from(n).unwrap_or(2)),
+        }
+    }
+}

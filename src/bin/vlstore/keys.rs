@@ -1,0 +1,82 @@
+//! Keys as a person writes them.
+
+use std::fmt::Write as _;
+use vlstore::Key;
+
+/// `7` is the number, `str:7` the text, `hex:00ff` bytes, all else text.
+pub(crate) fn parse(text: &str) -> Result<Key, String> {
+    let key = if let Some(rest) = text.strip_prefix("str:") {
+        Key::from(rest)
+    } else if let Some(rest) = text.strip_prefix("int:") {
+        let n = rest.parse().map_err(|_| format!("{rest:?} is not a whole number"))?;
+        Key::Int(n)
+    } else if let Some(rest) = text.strip_prefix("hex:") {
+        Key::from(unhex(rest).ok_or("hex: wants pairs of hexadecimal digits, as in hex:00ff")?)
+    } else if let Ok(n) = text.parse() {
+        Key::Int(n)
+    } else {
+        Key::from(text)
+    };
+    key.check().map_err(|e| e.to_string())?;
+    Ok(key)
+}
+
+/// A key as [`parse`] reads it back.
+pub(crate) fn show(key: &Key) -> String {
+    match key {
+        Key::Int(i) => i.to_string(),
+        Key::Bytes(b) => format!("hex:{}", hex(b)),
+        Key::Str(s) => {
+            let plain = parse(s).is_ok_and(|k| k == *key) && !s.is_empty();
+            if plain { s.to_string() } else { format!("str:{s}") }
+        }
+    }
+}
+
+/// Hexadecimal digits of bytes.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{b:02x}");
+        out
+    })
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_shown_is_read_back_as_the_same() {
+        for key in [
+            Key::from("frame-7"),
+            Key::from("7"),
+            Key::from("-7"),
+            Key::from(""),
+            Key::from("str:x"),
+            Key::from("hex:00"),
+            Key::from(7),
+            Key::from(u64::MAX),
+            Key::from(i64::MIN),
+            Key::from(&b"\x00\xff"[..]),
+        ] {
+            assert_eq!(parse(&show(&key)).unwrap(), key, "{}", show(&key));
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        for bad in ["int:x", "hex:0", "hex:zz", "18446744073709551616"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}

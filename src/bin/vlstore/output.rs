@@ -1,0 +1,109 @@
+//! Writing to standard output and error.
+
+use serde_json::{Value, json};
+use std::io::{self, BufWriter, StdoutLock, Write};
+use vlstore::{Error, Key, Result};
+
+/// Standard output, buffered; flushed by [`Out::end`].
+pub(crate) struct Out(BufWriter<StdoutLock<'static>>);
+
+impl Out {
+    pub(crate) fn new() -> Self {
+        Self(BufWriter::with_capacity(64 << 10, io::stdout().lock()))
+    }
+
+    pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> Result<()> {
+        writeln!(self.0, "{text}").map_err(failed)
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.write_all(bytes).map_err(failed)
+    }
+
+    /// The stream itself, for whoever writes piece by piece.
+    pub(crate) fn stream(&mut self) -> &mut dyn Write {
+        &mut self.0
+    }
+
+    /// What was written so far reaches the reader.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.0.flush().map_err(failed)
+    }
+
+    pub(crate) fn end(mut self) -> Result<()> {
+        self.flush()
+    }
+}
+
+fn failed(source: io::Error) -> Error {
+    Error::io("write to standard output", source)
+}
+
+/// A line on standard error; nothing can be done if that is closed.
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A key as JSON: text, a number, or an object with hexadecimal digits.
+pub(crate) fn key_json(key: Option<&Key>) -> Value {
+    match key {
+        None => Value::Null,
+        Some(Key::Str(s)) => json!(s),
+        Some(Key::Int(i)) => {
+            i64::try_from(*i).map_or_else(|_| json!(u64::try_from(*i).ok()), |i| json!(i))
+        }
+        Some(Key::Bytes(b)) => json!({ "hex": crate::keys::hex(b) }),
+    }
+}
+
+/// Bytes in the largest decimal unit, for people: `4.60 MB`.
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+pub(crate) fn human(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if value < 999.5 {
+            break;
+        }
+        value /= 1000.0;
+        unit = larger;
+    }
+    match (unit, value) {
+        ("B", _) => format!("{bytes} B"),
+        (_, v) if v < 9.995 => format!("{v:.2} {unit}"),
+        (_, v) if v < 99.95 => format!("{v:.1} {unit}"),
+        (_, v) => format!("{v:.0} {unit}"),
+    }
+}
+
+/// A count with its digits in groups of three: `1 324 000`.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 frame`, `2 frames`.
+pub(crate) fn plural(n: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_counts_are_short() {
+        let sizes = [0, 999, 1000, 999_500, 4_596_084, 12_345_678_901];
+        let shown = ["0 B", "999 B", "1.00 kB", "1.00 MB", "4.60 MB", "12.3 GB"];
+        assert_eq!(sizes.map(human), shown);
+        assert_eq!([7, 1324, 1_000_000].map(grouped), ["7", "1 324", "1 000 000"]);
+        assert_eq!((plural(1, "frame"), plural(0, "frame")), ("1 frame".into(), "0 frames".into()));
+    }
+}

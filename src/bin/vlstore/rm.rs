@@ -1,0 +1,46 @@
+//! `vlstore rm`: records away.
+
+use crate::{Exit, Outcome, keys};
+use std::path::PathBuf;
+use vlstore::{Error, Key, Result, StoreOptions, Writer};
+
+const EXAMPLES: &str = "\
+Examples:
+  $ vlstore rm frames.vls 7
+  $ vlstore rm frames.vls 8 9 10
+
+The bytes stay in the file as dead space, which `vlstore info` counts.";
+
+/// Delete records; all of them, or none if one is missing
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The store
+    store: PathBuf,
+    /// Keys of the records; see `vlstore --help`
+    #[arg(required = true, value_parser = keys::parse, allow_negative_numbers = true)]
+    keys: Vec<Key>,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    // No commit by itself half-way.
+    let options = StoreOptions {
+        commit_bytes: u64::MAX,
+        commit_interval: std::time::Duration::MAX,
+        ..StoreOptions::default()
+    };
+    let remove = || -> Result<()> {
+        let mut writer = Writer::open(&args.store, &options)?;
+        for key in &args.keys {
+            if !writer.contains(key)? {
+                return Err(Error::NotFound { key: key.to_string().into() });
+            }
+        }
+        for key in &args.keys {
+            writer.delete(key)?;
+        }
+        writer.close()
+    };
+    remove().map_err(|e| e.at(&args.store))?;
+    Ok(Exit::Done)
+}

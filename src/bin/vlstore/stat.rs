@@ -1,0 +1,126 @@
+//! `vlstore stat`: how a store is made up, with a picture.
+
+use crate::output::{Out, grouped, human, plural};
+use crate::work::Work;
+use crate::{Exit, Outcome};
+use serde_json::json;
+use std::path::PathBuf;
+use vlstore::{Result, Stat, Store};
+
+const EXAMPLES: &str = "\
+Examples:
+  $ vlstore stat frames.vls
+  $ vlstore stat --json frames.vls";
+
+/// Show sizes of records, ratios, blocks and compressors of chunks
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The store
+    store: PathBuf,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Longest bar of the picture, in characters.
+const WIDTH: u64 = 40;
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let store = Store::open(&args.store)?;
+    let mut work = Work::begin("chunks", args.json)?;
+    let stat = store.stat(|at, of| work.step(at, of));
+    if let Some(signal) = work.end() {
+        return Ok(Exit::Signal(signal));
+    }
+    let stat = stat.map_err(|e| e.at(&args.store))?;
+    let mut out = Out::new();
+    if args.json {
+        out.line(as_json(&stat))?;
+    } else {
+        picture(&mut out, &stat)?;
+    }
+    out.end()?;
+    Ok(Exit::Done)
+}
+
+fn as_json(stat: &Stat) -> serde_json::Value {
+    let sizes: Vec<_> = stat
+        .sizes
+        .iter()
+        .map(|s| json!({"from": s.from, "to": s.to, "records": s.records, "bytes": s.bytes}))
+        .collect();
+    let kinds: Vec<_> = stat
+        .kinds
+        .iter()
+        .map(|k| {
+            json!({
+                "codec": k.codec, "filter": k.filter, "block_size": k.block_size,
+                "chunks": k.chunks, "raw_bytes": k.raw_bytes, "file_bytes": k.file_bytes,
+            })
+        })
+        .collect();
+    let ratios: Vec<_> = stat
+        .ratios
+        .iter()
+        .map(|r| json!({"from": r.from, "to": r.to, "chunks": r.chunks}))
+        .collect();
+    json!({
+        "sizes": sizes, "shortest": stat.shortest, "longest": stat.longest,
+        "chunks": stat.chunks, "kinds": kinds, "ratios": ratios, "unreadable": stat.unreadable,
+    })
+}
+
+fn bar(n: u64, most: u64) -> String {
+    // What is there at all shows.
+    let len = if n == 0 { 0 } else { (n * WIDTH / most.max(1)).max(1) };
+    "#".repeat(usize::try_from(len).unwrap_or(0))
+}
+
+fn picture(out: &mut Out, stat: &Stat) -> Result<()> {
+    let records = stat.sizes.iter().map(|s| s.records).sum();
+    out.line(format!(
+        "{}, from {} to {}",
+        plural(records, "record"),
+        human(stat.shortest),
+        human(stat.longest)
+    ))?;
+    let most = stat.sizes.iter().map(|s| s.records).max().unwrap_or(0);
+    for s in &stat.sizes {
+        let (from, to) = (human(s.from), human(s.to));
+        out.line(format!(
+            "{from:>9} to {to:<9}{:>12}  {}",
+            grouped(s.records),
+            bar(s.records, most)
+        ))?;
+    }
+    out.line(plural(stat.chunks, "chunk"))?;
+    for k in &stat.kinds {
+        out.line(format!(
+            "  {} {}, blocks of {}: {}, {} as {}",
+            k.codec,
+            k.filter,
+            human(k.block_size.into()),
+            plural(k.chunks, "chunk"),
+            human(k.raw_bytes),
+            human(k.file_bytes)
+        ))?;
+    }
+    let most = stat.ratios.iter().map(|r| r.chunks).max().unwrap_or(0);
+    for r in &stat.ratios {
+        out.line(format!(
+            "{:>8.2}x to {:<8.2}x{:>12}  {}",
+            r.from,
+            r.to,
+            grouped(r.chunks),
+            bar(r.chunks, most)
+        ))?;
+    }
+    if stat.unreadable > 0 {
+        out.line(format!(
+            "{} cannot be read; `vlstore verify` says more",
+            plural(stat.unreadable, "chunk")
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Units of a store: stated in its attributes, never mixed, converted at export.
+
+use serde_json::{Map, Value, json};
+use vlstore::codec::{MdFrame, Real};
+use vlstore::formats::Units;
+use vlstore::{Error, Result};
+
+/// Where in the attributes they stand.
+const NAME: &str = "units";
+
+fn fields(units: &Units) -> [(&'static str, &'static str); 7] {
+    [
+        ("length", units.length),
+        ("time", units.time),
+        ("velocity", units.velocity),
+        ("energy", units.energy),
+        ("force", units.force),
+        ("mass", units.mass),
+        ("charge", units.charge),
+    ]
+}
+
+/// The attributes with these units in them; `None` if they state the same already.
+///
+/// `empty`: the store has no record yet, or its user says what its numbers mean.
+pub(crate) fn state(attributes: &Value, units: &Units, empty: bool) -> Result<Option<Value>> {
+    let mut all = attributes.as_object().cloned().unwrap_or_default();
+    match all.get(NAME).and_then(Value::as_object) {
+        Some(stated) => {
+            for (name, unit) in fields(units) {
+                let there = stated.get(name).and_then(Value::as_str);
+                if there.is_some_and(|there| there != unit) {
+                    return Err(Error::invalid(
+                        "units",
+                        format!(
+                            "the store holds {name} in {}, the input in {unit}; units are not \
+                             mixed in one store: import into another one",
+                            there.unwrap_or_default()
+                        ),
+                    ));
+                }
+            }
+            Ok(None)
+        }
+        None if empty => {
+            let stated: Map<String, Value> =
+                fields(units).iter().map(|(k, v)| ((*k).into(), json!(v))).collect();
+            all.insert(NAME.into(), stated.into());
+            Ok(Some(all.into()))
+        }
+        None => Err(Error::invalid(
+            "units",
+            format!(
+                "the store does not say what its numbers mean; if they are in the units of the \
+                 input ({}, {}, {}), say --same-units",
+                units.length, units.time, units.energy
+            ),
+        )),
+    }
+}
+
+/// In units of the SI or multiples of e and u: lengths in nm, times in ps, energies in kJ/mol,
+/// masses in u. 1 eV is 96.48533212331 kJ/mol (CODATA 2018); u nm²/ps² is 1 kJ/mol.
+fn size(unit: &str) -> Option<f64> {
+    const EV: f64 = 96.485_332_123_310_02;
+    Some(match unit {
+        "nm" | "ps" | "nm/ps" | "kJ/mol" | "kJ/mol/nm" | "u" | "e" => 1.0,
+        "angstrom" => 0.1,
+        "eV" => EV,
+        "eV/angstrom" => EV * 10.0,
+        // sqrt(u / eV) is 1 / sqrt(EV) ps/nm.
+        "angstrom*sqrt(u/eV)" => 0.1 / EV.sqrt(),
+        "sqrt(eV/u)" => EV.sqrt(),
+        _ => return None,
+    })
+}
+
+/// Factors from the units of a store to those of a file.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Conversion {
+    length: f64,
+    time: f64,
+    velocity: f64,
+    energy: f64,
+    force: f64,
+}
+
+impl Conversion {
+    /// From what the attributes state to `to`; `None` if nothing changes. A store that states
+    /// nothing is taken as it is, which the second part of the answer says.
+    pub(crate) fn new(attributes: &Value, to: &Units) -> Result<(Option<Self>, bool)> {
+        let Some(stated) = attributes.get(NAME).and_then(Value::as_object) else {
+            return Ok((None, false));
+        };
+        let factor = |name: &str, to: &str| -> Result<f64> {
+            let from = stated.get(name).and_then(Value::as_str).unwrap_or(to);
+            if from == to {
+                return Ok(1.0);
+            }
+            match (size(from), size(to)) {
+                (Some(a), Some(b)) => Ok(a / b),
+                _ => Err(Error::invalid(
+                    "units",
+                    format!("the store holds {name} in {from:?}, which cannot be turned to {to}"),
+                )),
+            }
+        };
+        let all = Self {
+            length: factor("length", to.length)?,
+            time: factor("time", to.time)?,
+            velocity: factor("velocity", to.velocity)?,
+            energy: factor("energy", to.energy)?,
+            force: factor("force", to.force)?,
+        };
+        let same = Self { length: 1.0, time: 1.0, velocity: 1.0, energy: 1.0, force: 1.0 };
+        Ok(((all != same).then_some(all), true))
+    }
+
+    /// Converts every field that has a unit; extra properties have none that is known.
+    pub(crate) fn apply(&self, frame: &mut MdFrame) {
+        scale(&mut frame.positions, self.length);
+        scale(&mut frame.velocities, self.velocity);
+        scale(&mut frame.forces, self.force);
+        frame.time = frame.time.map(|t| t * self.time);
+        frame.energy = frame.energy.map(|e| e * self.energy);
+        frame.cell = frame.cell.map(|c| c.map(|x| x * self.length));
+        frame.stress = frame.stress.map(|s| s.map(|x| x * self.energy / self.length.powi(3)));
+        frame.precision = frame.precision.map(|p| round(f64::from(p) / self.length));
+    }
+}
+
+fn scale(values: &mut Option<Real>, factor: f64) {
+    #[expect(clippy::float_cmp, reason = "exactly 1 is what equal units give")]
+    if factor == 1.0 {
+        return;
+    }
+    match values {
+        Some(Real::F32(v)) => v.iter_mut().for_each(|x| *x = round(f64::from(*x) * factor)),
+        Some(Real::F64(v)) => v.iter_mut().for_each(|x| *x *= factor),
+        None => {}
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the width of the source is kept")]
+const fn round(x: f64) -> f32 {
+    x as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vlstore::formats::FormatKind;
+
+    #[test]
+    fn units_are_stated_once_and_then_compared() {
+        let xtc = FormatKind::Xtc.units();
+        let stated = state(&json!({"a": 1}), &xtc, true).unwrap().unwrap();
+        assert_eq!(stated["a"], 1);
+        assert_eq!(stated["units"]["length"], "nm");
+        assert!(state(&stated, &xtc, false).unwrap().is_none());
+        let why = state(&stated, &FormatKind::ExtXyz.units(), true).unwrap_err().to_string();
+        assert!(why.contains("length in nm") && why.contains("angstrom"), "{why}");
+        let why = state(&json!({}), &xtc, false).unwrap_err().to_string();
+        assert!(why.contains("--same-units"), "{why}");
+    }
+
+    #[test]
+    fn every_unit_of_every_format_can_be_converted_and_back() {
+        for from in FormatKind::ALL {
+            let stated = state(&json!({}), &from.units(), true).unwrap().unwrap();
+            assert_eq!(Conversion::new(&stated, &from.units()).unwrap(), (None, true));
+            for to in FormatKind::ALL {
+                assert!(Conversion::new(&stated, &to.units()).is_ok());
+            }
+        }
+        let stated = state(&json!({}), &FormatKind::Xtc.units(), true).unwrap().unwrap();
+        let (c, _) = Conversion::new(&stated, &FormatKind::ExtXyz.units()).unwrap();
+        let mut frame = MdFrame {
+            nsites: 1,
+            positions: Some(Real::F32(vec![0.123, -4.5, 1.0])),
+            velocities: Some(Real::F64(vec![1.0, 0.0, 0.0])),
+            cell: Some([2.0; 9]),
+            time: Some(1.0),
+            energy: Some(96.485_332_123_310_02),
+            precision: Some(1000.0),
+            ..MdFrame::default()
+        };
+        c.unwrap().apply(&mut frame);
+        assert_eq!(frame.positions, Some(Real::F32(vec![1.23, -45.0, 10.0])));
+        assert_eq!((frame.cell, frame.precision), (Some([20.0; 9]), Some(100.0)));
+        assert!((frame.energy.unwrap() - 1.0).abs() < 1e-12);
+        // 1 ps is 98.227 of ASE's units of time, and 1 nm/ps 0.10181 of its units of velocity.
+        // ASE's default constants are older (CODATA 2014) and differ by 3 in 10^9.
+        assert!((frame.time.unwrap() / 98.226_947_884_640_62 - 1.0).abs() < 1e-8);
+        let Some(Real::F64(v)) = frame.velocities else { unreachable!() };
+        assert!((v[0] / 0.101_805_057_107_747_43 - 1.0).abs() < 1e-8);
+    }
+}

@@ -1,0 +1,180 @@
+//! Copying into a new store: other options, a selection, a newer version of the format.
+
+use super::compact::refuse_older;
+use super::open::Store;
+use super::options::{Durability, StoreOptions};
+use super::select::Select;
+use super::snapshot::Snapshot;
+use super::transfer::stream;
+use super::writer::Writer;
+use crate::backend::{Aside, Backend};
+use crate::error::{Error, Result};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How [`copy`] goes about it.
+#[derive(Debug, Clone, Default)]
+pub struct CopyOptions {
+    /// Which records.
+    pub select: Select,
+    /// What the new store is made with; `None` makes it as the old one is. The record codec is
+    /// always that of the source: its records are copied byte for byte. Start from
+    /// [`Snapshot::options`] of the source to change a few.
+    pub store: Option<StoreOptions>,
+    /// Whether a file that is there is replaced.
+    pub overwrite: bool,
+    /// Whether a source whose newest commit cannot be read is copied as of an older one.
+    pub accept_older: bool,
+}
+
+/// What was written to one new store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Copied {
+    /// Records.
+    pub records: u64,
+    /// Their bytes, decoded.
+    pub record_bytes: u64,
+    /// Length of the new file in bytes.
+    pub file_bytes: u64,
+}
+
+/// Copies records of the store at `from` to a new store at `to`: with other options, or only a
+/// selection, or to bring a file of an older version or of the original program to the newest
+/// version. Order, sites and attributes stay. Records stream in bounded memory.
+///
+/// The new file appears under its name when it is whole; `from` is only read. `progress` is told
+/// the bytes done and to do; its error ends the work, and no file appears.
+///
+/// # Errors
+/// [`Error::Exists`] if there is a file at `to`, [`Error::NotFound`] for a key of the selection
+/// that is not there, [`Error::Invalid`] for options that cannot work or if the newest commit of
+/// the source cannot be read; [`Error::Corrupt`] with the record for damage; [`Error::Io`].
+pub fn copy(
+    from: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    options: &CopyOptions,
+    mut progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Copied> {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    let open = options.store.clone().unwrap_or_default();
+    let source = open_source(from, &open, options.accept_older)?;
+    let new = options.store.clone().unwrap_or_else(|| source.options().clone());
+    let mut target = Target::new(to, &source, &new, options.overwrite)?;
+    copy_into(&source, &mut target.writer, &options.select, &mut progress)
+        .map_err(|e| e.at(from))?;
+    target.finish()?.publish()
+}
+
+/// Copies the chosen records of `snapshot`, and its attributes, into `writer`; commits nothing.
+///
+/// # Errors
+/// As [`copy`]; [`Error::Exists`] if `writer` has a record under one of the keys already.
+pub fn copy_into(
+    snapshot: &Snapshot,
+    writer: &mut Writer,
+    select: &Select,
+    mut progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Copied> {
+    let chosen = select.check(snapshot)?;
+    let totals = snapshot.inner().core.totals;
+    let total = totals.record_bytes.saturating_sub(totals.dead_bytes);
+    let mut seen = 0;
+    let mut out = Copied::default();
+    let done = std::cell::Cell::new(0);
+    stream(
+        snapshot,
+        |ordinal, key, len| {
+            seen += len;
+            done.set(seen);
+            if ordinal.is_multiple_of(4096) {
+                progress(seen.min(total), total)?;
+            }
+            Ok(chosen.takes(ordinal, key))
+        },
+        |item| {
+            writer.put_sized(item.key, item.bytes, item.sites, false)?;
+            out.records += 1;
+            out.record_bytes += item.bytes.len() as u64;
+            Ok(())
+        },
+    )?;
+    progress(total, total)?;
+    let attributes = snapshot.attributes();
+    if attributes.is_object() {
+        writer.set_attributes(&attributes)?;
+    }
+    Ok(out)
+}
+
+/// Opens a store that is only read from, as it must be for a copy to be one.
+pub(super) fn open_source(
+    path: &Path,
+    options: &StoreOptions,
+    accept_older: bool,
+) -> Result<Snapshot> {
+    let source = Store::open_with(path, options)?.snapshot();
+    refuse_older(&source, accept_older).map_err(|e| e.at(path))?;
+    Ok(source)
+}
+
+/// A new store beside the place where it is to appear.
+pub(super) struct Target {
+    aside: Aside,
+    pub(super) writer: Writer,
+    overwrite: bool,
+}
+
+/// A new store that is written and waits for its name.
+pub(super) struct Ready {
+    aside: Aside,
+    copied: Copied,
+    overwrite: bool,
+}
+
+impl Target {
+    /// One with `options`, for records of the codec of `source`.
+    pub(super) fn new(
+        to: &Path,
+        source: &Snapshot,
+        options: &StoreOptions,
+        overwrite: bool,
+    ) -> Result<Self> {
+        if !overwrite && to.try_exists().unwrap_or(false) {
+            return Err(Error::Exists { what: to.display().to_string().into() });
+        }
+        let new = StoreOptions {
+            record_codec: source.options().record_codec.clone(),
+            file_id: None,
+            // One commit at the end; publishing syncs the file.
+            durability: Durability::None,
+            ..options.clone()
+        };
+        let aside = Aside::new(to, options.access)?;
+        let backend: Arc<dyn Backend> = aside.backend().clone();
+        let writer = Writer::create_in(backend, &new).map_err(|e| e.at(to))?;
+        Ok(Self { aside, writer, overwrite })
+    }
+
+    /// Commits and seals.
+    pub(super) fn finish(self) -> Result<Ready> {
+        let Self { aside, writer, overwrite } = self;
+        let place = aside.place().to_path_buf();
+        let records = writer.len();
+        let totals = writer.core.totals;
+        let backend = writer.backend().clone();
+        writer.close().map_err(|e| e.at(&place))?;
+        let copied = Copied {
+            records,
+            record_bytes: totals.record_bytes.saturating_sub(totals.dead_bytes),
+            file_bytes: backend.len()?,
+        };
+        Ok(Ready { aside, copied, overwrite })
+    }
+}
+
+impl Ready {
+    pub(super) fn publish(self) -> Result<Copied> {
+        self.aside.publish(self.overwrite)?;
+        Ok(self.copied)
+    }
+}

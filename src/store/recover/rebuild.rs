@@ -1,0 +1,339 @@
+//! From what a search found to something records can be read from: the newest root, the leaves
+//! and log entries behind it, or all of them where there is no root.
+
+use super::super::cache::BlockCache;
+use super::super::core::{Core, OpenChunk};
+use super::super::io::Io;
+use super::super::options::StoreOptions;
+use super::super::perm::{Lazy, Leaf, Perm};
+use super::super::root::Root;
+use super::super::tail::Tail;
+use super::super::verify::is_damage;
+use super::report::{Means, Recovered};
+use super::salvage::{Part, Piece, Row, Salvage};
+use super::scan::{FoundSegment, Scanned};
+use super::sealed::Sealed;
+use crate::backend::Backend;
+use crate::error::{Error, Result};
+use crate::index::layout::{
+    ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafRef, ROOT_MAGIC, RecordEntry, RunRef,
+};
+use crate::index::log;
+use crate::index::segment::body_len;
+use crate::index::slot::Slot;
+use crate::wire::{U32, to_usize};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock, RwLock};
+
+/// The reference to a leaf from the leaf itself: how many chunks, checksums and key bytes it
+/// has follows from its length, for which there is one answer at most.
+pub(super) fn leaf_ref(io: &Io, found: &FoundSegment) -> Option<LeafRef> {
+    let body = to_usize(body_len(found.at.len.get())?)?;
+    let bytes = io.bytes(found.at.offset.get(), body, <[u8]>::to_vec).ok()?;
+    let records = to_usize(found.head.count.get())?;
+    let list = bytes.get(64..64_usize.checked_add(records.checked_mul(size_of::<RecordEntry>())?)?);
+    let records_list: &[RecordEntry] = bytemuck::try_cast_slice(list?).ok()?;
+    let keys = records_list
+        .iter()
+        .map(|e| e.key_at.get() as usize + usize::from(e.key_len.get()))
+        .max()
+        .unwrap_or(0);
+    let mut at = 64 + records * size_of::<RecordEntry>();
+    let (mut chunks, mut sums) = (0_u32, 0_u32);
+    loop {
+        let whole = at.checked_add(sums as usize * 8)?.checked_add(keys)?.next_multiple_of(8);
+        if whole == body {
+            return Some(LeafRef {
+                segment: found.at,
+                first_record: found.head.first_record,
+                first_chunk: found.head.first_chunk,
+                records: U32::new(u32::try_from(records).ok()?),
+                chunks: U32::new(chunks),
+                sums: U32::new(sums),
+                keys_len: U32::new(u32::try_from(keys).ok()?),
+            });
+        }
+        let entry = bytes.get(at..at + size_of::<ChunkEntry>()).filter(|_| whole < body)?;
+        let entry: ChunkEntry = bytemuck::try_pod_read_unaligned(entry).ok()?;
+        if entry.first_sum.get() != sums {
+            return None;
+        }
+        sums = sums.checked_add(entry.blocks.get())?;
+        chunks += 1;
+        at += size_of::<ChunkEntry>();
+    }
+}
+
+/// The leaves of an index in rows; pages of the directory that cannot be read are rows too.
+pub(super) fn rows_of(io: &Io, perm: &Perm) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let row = |leaf: &Leaf| Row {
+        first: leaf.at.first_record.get(),
+        count: u64::from(leaf.at.records.get()),
+        part: Part::Leaf(leaf.clone()),
+    };
+    for (i, page) in perm.pages.iter().enumerate() {
+        let alone = Perm { pages: vec![page.clone()], ..Perm::default() };
+        match alone.all_leaves(io) {
+            Ok(leaves) => rows.extend(leaves.into_iter().map(row)),
+            Err(e) if is_damage(&e) => {
+                let first = page.at.first_record.get();
+                let next = perm.pages.get(i + 1).map(|p| p.at.first_record.get());
+                let next = next.or(perm.leaves.first().map(|l| l.at.first_record.get()));
+                let count = next.unwrap_or(first).saturating_sub(first);
+                rows.push(Row { first, count, part: Part::Lost(e) });
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    rows.extend(perm.leaves.iter().map(row));
+    Ok(rows)
+}
+
+/// Deleted records by the lists of `perm`; whether all lists could be read.
+pub(super) fn dead_of(io: &Io, perm: &Perm) -> Result<(Vec<u64>, Option<Error>)> {
+    let mut dead = Vec::new();
+    let mut bad = None;
+    for run in &perm.dead_runs {
+        let alone = Perm { dead_runs: vec![run.clone()], ..Perm::default() };
+        match alone.dead(io) {
+            Ok(list) => dead.extend(list),
+            Err(e) if is_damage(&e) => bad = Some(e),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok((dead, bad))
+}
+
+/// A core that reads chunks by the index `perm` alone.
+fn core_of(io: Io, perm: Perm, options: &StoreOptions, records: u64, chunks: u64) -> Core {
+    Core {
+        io,
+        chunk_size: u64::from(options.chunk()),
+        perm,
+        tail: Tail::after(records, chunks),
+        totals: super::super::core::Totals::default(),
+        open: OpenChunk::default(),
+        waiting: BTreeMap::new(),
+        cache: BlockCache::new(options.cache_bytes),
+        layouts: RwLock::default(),
+        dead: OnceLock::new(),
+        threads: 1,
+    }
+}
+
+/// The best root: one that is newer than every slot, else that of a slot, else the newest.
+fn best_root(io: &Io, scanned: &Scanned, slots: &[Slot]) -> Option<Root> {
+    let newest = slots.first().map_or(0, |s| s.generation.get());
+    let mut roots: Vec<_> = scanned.of(ROOT_MAGIC).collect();
+    roots.sort_by_key(|r| std::cmp::Reverse((r.head.generation.get(), r.at.offset.get())));
+    let newer = roots.iter().filter(|r| r.head.generation.get() > newest).map(|r| r.at);
+    let named = slots.iter().map(|s| s.root).filter(|r| r.len.get() != 0);
+    let older = roots.iter().map(|r| r.at);
+    // A young store has no root at all; then the log alone tells of everything.
+    newer.chain(named).chain(older).find_map(|at| Root::read(io, &at).ok())
+}
+
+/// What a search gives, joined.
+pub(super) fn rebuild(
+    backend: &Arc<dyn Backend>,
+    file: [u8; 16],
+    scanned: &Scanned,
+    slots: &[Slot],
+    options: &StoreOptions,
+    out: &mut Recovered,
+) -> Result<Salvage> {
+    let io = Io::new(backend.clone(), file)?;
+    let root = best_root(&io, scanned, slots);
+    let means = root.as_ref().map_or(Means::Segments, |r| Means::Root { generation: r.generation });
+    let bound = root.is_some();
+    let root = root.unwrap_or_else(|| Root { attributes: b"{}".to_vec(), ..Root::default() });
+    let mut rows = rows_of(&io, &root.perm)?;
+    let mut perm = root.perm.clone();
+    let mut end = root.records;
+    let mut chunk_end = root.chunks;
+    let fresh = |generation: u64| !bound || generation > root.generation;
+
+    // Leaves behind the root, or all: in the order of their records, the newest of those that
+    // claim the same ones; and those that a page of the directory named that is lost.
+    let mut leaves: Vec<_> = scanned
+        .of(LEAF_MAGIC)
+        .filter_map(|s| leaf_ref(&io, s).map(|leaf| (leaf, s.head.generation.get())))
+        .collect();
+    leaves.sort_by_key(|(l, generation)| {
+        (l.first_record.get(), std::cmp::Reverse((*generation, l.segment.offset.get())))
+    });
+    for (leaf, generation) in &leaves {
+        let (first, count) = (leaf.first_record.get(), u64::from(leaf.records.get()));
+        let behind = first >= end && leaf.first_chunk.get() >= chunk_end && fresh(*generation);
+        if behind {
+            end = first.saturating_add(count);
+            chunk_end = leaf.first_chunk.get().saturating_add(u64::from(leaf.chunks.get()));
+        } else if !fill_page(&mut rows, first, count) {
+            continue;
+        }
+        let leaf = Lazy::new(*leaf);
+        perm.leaves.push(leaf.clone());
+        rows.push(Row { first, count, part: Part::Leaf(leaf) });
+    }
+    perm.leaves.sort_by_key(|l| (l.at.first_record.get(), l.at.first_chunk.get()));
+    if perm.pages.iter().any(|p| {
+        let alone = Perm { pages: vec![p.clone()], ..Perm::default() };
+        alone.all_leaves(&io).is_err()
+    }) {
+        // Found leaves stand in for the pages; the lookup by page would not reach them.
+        let whole = rows.iter().filter_map(|r| match &r.part {
+            Part::Leaf(leaf) => Some(leaf.clone()),
+            _ => None,
+        });
+        perm.leaves = whole.collect();
+        perm.leaves.sort_by_key(|l| (l.at.first_record.get(), l.at.first_chunk.get()));
+        perm.pages.clear();
+    }
+
+    let (mut dead, bad) = dead_of(&io, &root.perm)?;
+    if let Some(e) = &bad {
+        out.note(format!("a list of deleted records cannot be read ({e}): some may be back"));
+    }
+    for list in scanned.of(DEAD_MAGIC).filter(|s| bad.is_some() || fresh(s.head.generation.get())) {
+        let run = Lazy::new(RunRef { segment: list.at, count: list.head.count });
+        dead.extend(dead_of(&io, &Perm { dead_runs: vec![run], ..Perm::default() })?.0);
+    }
+
+    let base = root.base.clone().map(|b| (root.chunks, b));
+    let current: Vec<_> = root.extents.iter().filter(|e| e.retired.get() == 0).collect();
+    let mut salvage = Salvage {
+        core: core_of(io, perm, options, end, chunk_end),
+        rows,
+        chunks: BTreeMap::new(),
+        pieces: BTreeMap::new(),
+        base,
+        dead,
+        certain: false,
+        sealed: Sealed::read(&**backend, slots.first().map(|s| &s.seal), options.chunk()),
+        attributes: root.attributes.clone(),
+        means,
+        runs_reach: if bound { root.records } else { 0 },
+        expected: slots.first().map(|s| s.total.get()),
+        places: RefCell::default(),
+        used: RefCell::new(BTreeSet::new()),
+    };
+    let mut entries: Vec<_> = scanned
+        .entries
+        .iter()
+        .filter(|e| {
+            let here = current.iter().any(|x| {
+                let at = x.offset.get();
+                (at..at.saturating_add(x.capacity.get())).contains(&e.offset)
+            });
+            fresh(e.generation) || (here && e.generation >= root.generation)
+        })
+        .collect();
+    entries.sort_by_key(|e| (e.generation, e.offset));
+    let mut newest = root.generation;
+    for found in entries {
+        let Some((entry, _)) = log::decode(&found.bytes, file, found.offset) else { continue };
+        newest = newest.max(entry.generation);
+        add_entry(&mut salvage, &entry, &mut end, chunk_end);
+    }
+    salvage.rows.sort_by_key(|r| r.first);
+    salvage.dead.sort_unstable();
+    salvage.dead.dedup();
+    let newest_slot = slots.first().map(|s| s.generation.get());
+    if newest_slot != Some(newest) || !bound {
+        out.note(format!(
+            "the records were found by searching the file, up to commit {newest}: what was deleted or replaced after that may be back"
+        ));
+    }
+    Ok(salvage)
+}
+
+/// Takes the place of a row whose page of the directory is lost.
+fn fill_page(rows: &mut Vec<Row>, first: u64, count: u64) -> bool {
+    let end = first.saturating_add(count);
+    let inside =
+        |r: &Row| matches!(r.part, Part::Lost(_)) && r.first <= first && end <= r.first + r.count;
+    let Some(at) = rows.iter().position(inside) else { return false };
+    let Some(Row { first: old, count: n, part: Part::Lost(e) }) =
+        (at < rows.len()).then(|| rows.remove(at))
+    else {
+        return false;
+    };
+    let why = || match e.root() {
+        Error::Corrupt(c) => Error::Corrupt(*c),
+        _ => Error::corrupt("directory page", 0, "cannot be read"),
+    };
+    if old < first {
+        rows.push(Row { first: old, count: first - old, part: Part::Lost(why()) });
+    }
+    if end < old + n {
+        rows.push(Row { first: end, count: old + n - end, part: Part::Lost(why()) });
+    }
+    true
+}
+
+/// Adds what a log entry tells and no leaf does.
+fn add_entry(out: &mut Salvage, entry: &log::LogContent<'_>, end: &mut u64, chunk_end: u64) {
+    out.dead.extend(entry.dead.iter().map(|d| d.record.get()));
+    if let Some(a) = entry.attributes {
+        out.attributes = a.to_vec();
+    }
+    for (number, chunk) in (entry.first_chunk..).zip(entry.chunks) {
+        let first = chunk.first_sum.get() as usize;
+        let sums = first
+            .checked_add(chunk.blocks.get() as usize)
+            .and_then(|last| entry.sums.get(first..last));
+        if let Some(sums) = sums.filter(|_| number >= chunk_end) {
+            out.chunks.insert(number, (*chunk, sums.iter().map(|s| s.get()).collect()));
+        }
+    }
+    let open = entry.first_chunk.saturating_add(entry.chunks.len() as u64);
+    for (start, len, bytes) in &entry.pieces {
+        // No chunk is larger; a length made to abuse is not taken at its word.
+        if u64::from(*start) + u64::from(*len) <= out.core.chunk_size {
+            let piece = Piece { start: *start, len: *len, bytes: bytes.to_vec() };
+            out.pieces.entry(open).or_default().push(piece);
+        }
+    }
+    if !entry.records.is_empty() && entry.first_record >= *end {
+        let count = entry.records.len() as u64;
+        *end = entry.first_record.saturating_add(count);
+        out.rows.push(Row {
+            first: entry.first_record,
+            count,
+            part: Part::Log(entry.records.to_vec(), entry.keys.to_vec()),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Durability, Writer};
+
+    #[test]
+    fn a_leaf_tells_how_much_of_everything_is_in_it() {
+        let options = StoreOptions {
+            chunk_size: 8192,
+            block_size: 2048,
+            durability: Durability::None,
+            ..StoreOptions::default()
+        };
+        let mut w = Writer::in_memory(&options).unwrap();
+        for i in 0..500_u64 {
+            w.put(format!("key number {i}"), &[7; 100], false).unwrap();
+        }
+        w.seal().unwrap();
+        let root = &w.slot.root;
+        let io = Io::new(w.backend().clone(), w.core.io.file()).unwrap();
+        let root = Root::read(&io, root).unwrap();
+        let scanned =
+            super::super::scan::scan(&**w.backend(), io.file(), &mut |_, _| Ok(())).unwrap();
+        let found: Vec<_> = scanned.of(LEAF_MAGIC).map(|s| leaf_ref(&io, s).unwrap()).collect();
+        let right: Vec<_> = root.perm.leaves.iter().map(|l| l.at).collect();
+        assert_eq!(found, right);
+        assert!(right.iter().any(|l| l.chunks != U32::new(0)));
+        assert_eq!(root.records, 500);
+    }
+}

@@ -1,0 +1,395 @@
+//! Reading what is left: records in order from whatever index there is, their bytes from
+//! wherever they are still whole.
+
+use super::super::core::{ChunkData, ChunkPlace, Core, with_decoder};
+use super::super::perm::{Leaf, leaf_content, leaf_key, leaf_sums, segment};
+use super::super::root::Base;
+use super::super::state::decode_piece;
+use super::super::verify::is_damage;
+use super::report::Means;
+use super::sealed::Sealed;
+use crate::chunk::ChunkLayout;
+use crate::error::{Error, Result};
+use crate::index::layout::{ChunkEntry, RecordEntry, key_bytes, key_hash};
+use crate::key::Key;
+use crate::limits::CHUNK_MAX_FOREIGN;
+use crate::wire::{AlignedBuf, to_usize};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A piece of a chunk that was still open when a commit wrote it to the log.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) start: u32,
+    pub(super) len: u32,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Records in a row whose index is at one place.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// A leaf.
+    Leaf(Leaf),
+    /// What the newest state keeps in memory.
+    Tail,
+    /// A log entry: the entries of its records, and their keys.
+    Log(Vec<RecordEntry>, Vec<u8>),
+    /// An index that cannot be read, and why.
+    Lost(Error),
+}
+
+/// One part: first record, number of records.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) first: u64,
+    pub(super) count: u64,
+    pub(super) part: Part,
+}
+
+/// Everything from which records can be read.
+#[derive(Debug)]
+pub(super) struct Salvage {
+    pub(super) core: Core,
+    pub(super) rows: Vec<Row>,
+    /// Chunks that only log entries name, with their block checksums.
+    pub(super) chunks: BTreeMap<u64, (ChunkEntry, Box<[u64]>)>,
+    pub(super) pieces: BTreeMap<u64, Vec<Piece>>,
+    /// The last chunk as the last seal wrote it.
+    pub(super) base: Option<(u64, Base)>,
+    /// Deleted records, sorted.
+    pub(super) dead: Vec<u64>,
+    /// Whether `dead` is known to be all of them.
+    pub(super) certain: bool,
+    pub(super) sealed: Sealed,
+    pub(super) attributes: Vec<u8>,
+    pub(super) means: Means,
+    /// Records below which the runs know every key.
+    pub(super) runs_reach: u64,
+    /// Records that the newest slot counts, if there is one.
+    pub(super) expected: Option<u64>,
+    pub(super) places: RefCell<BTreeMap<u64, Arc<ChunkPlace>>>,
+    /// Chunks in which a known record lies.
+    pub(super) used: RefCell<BTreeSet<u64>>,
+}
+
+/// What an index says of one record.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: u64,
+    pub(super) entry: RecordEntry,
+    pub(super) key: Vec<u8>,
+}
+
+impl Salvage {
+    /// Calls `f` with what the index says of each record of a row, and `lost` with ranges of
+    /// records of which it no longer says anything.
+    pub(super) fn each(
+        &self,
+        row: &Row,
+        mut f: impl FnMut(Entry) -> Result<()>,
+        mut lost: impl FnMut(Range<u64>, &Error) -> Result<()>,
+    ) -> Result<()> {
+        let (first, end) = (row.first, row.first.saturating_add(row.count));
+        let heap = |keys: &[u8], e: &RecordEntry| {
+            let at = e.key_at.get() as usize;
+            keys.get(at..at + usize::from(e.key_len.get())).map(<[u8]>::to_vec)
+        };
+        match &row.part {
+            Part::Lost(e) => lost(first..end, e),
+            Part::Tail => {
+                let tail = &self.core.tail;
+                for (id, entry) in (tail.first_record..).zip(&tail.records) {
+                    let key = tail.key(entry).unwrap_or_default().to_vec();
+                    f(Entry { id, entry: *entry, key })?;
+                }
+                Ok(())
+            }
+            Part::Log(records, keys) => {
+                for (id, entry) in (first..).zip(records) {
+                    match heap(keys, entry) {
+                        Some(key) => f(Entry { id, entry: *entry, key })?,
+                        None => lost(id..id + 1, &Error::corrupt("log entry", 0, "key"))?,
+                    }
+                }
+                Ok(())
+            }
+            Part::Leaf(leaf) => match leaf_content(&self.core.io, leaf) {
+                Ok(content) => {
+                    for (id, entry) in (first..).zip(&content.records) {
+                        let at = leaf.at.segment.offset.get();
+                        match heap(&content.keys, entry) {
+                            Some(key) => f(Entry { id, entry: *entry, key })?,
+                            None => lost(
+                                id..id + 1,
+                                &Error::corrupt("index leaf", at, "key out of range"),
+                            )?,
+                        }
+                    }
+                    Ok(())
+                }
+                Err(e) if is_damage(&e) => self.leaf_by_record(row, leaf, f, lost),
+                Err(e) => Err(e),
+            },
+        }
+    }
+
+    /// A leaf of which some pages are damaged: those that are whole still tell of their records.
+    fn leaf_by_record(
+        &self,
+        row: &Row,
+        leaf: &Leaf,
+        mut f: impl FnMut(Entry) -> Result<()>,
+        mut lost: impl FnMut(Range<u64>, &Error) -> Result<()>,
+    ) -> Result<()> {
+        let io = &self.core.io;
+        let end = row.first.saturating_add(row.count);
+        let seg = match segment(io, leaf) {
+            Ok(seg) => seg,
+            Err(e) if is_damage(&e) => return lost(row.first..end, &e),
+            Err(e) => return Err(e),
+        };
+        let mut hole: Option<(Range<u64>, Error)> = None;
+        for (i, id) in (row.first..end).enumerate() {
+            let entry = seg
+                .get::<RecordEntry>(io, 64 + i.saturating_mul(size_of::<RecordEntry>()))
+                .and_then(|entry| Ok(Entry { id, entry, key: leaf_key(io, leaf, &entry)? }));
+            match (entry, &mut hole) {
+                (Ok(entry), _) => {
+                    if let Some((range, e)) = hole.take() {
+                        lost(range, &e)?;
+                    }
+                    f(entry)?;
+                }
+                (Err(e), _) if !is_damage(&e) => return Err(e),
+                (Err(_), Some((range, _))) => range.end = id + 1,
+                (Err(e), None) => hole = Some((id..id + 1, e)),
+            }
+        }
+        hole.map_or(Ok(()), |(range, e)| lost(range, &e))
+    }
+
+    /// The first logical byte of the first record that is known in the rows from `i` on.
+    pub(super) fn next_start(&self, i: usize) -> Result<u64> {
+        for row in self.rows.iter().skip(i) {
+            let start = RefCell::new(None);
+            self.each(
+                row,
+                |e| {
+                    start.borrow_mut().get_or_insert(e.entry.start.get());
+                    Ok(())
+                },
+                |_, _| Ok(()),
+            )?;
+            if let Some(start) = start.into_inner() {
+                return Ok(start);
+            }
+        }
+        Ok(u64::MAX)
+    }
+
+    pub(super) fn is_dead(&self, id: u64) -> bool {
+        self.dead.binary_search(&id).is_ok()
+    }
+
+    /// Whether the runs still lead from `key` to a live record among `ids`; `None` if they
+    /// cannot say.
+    pub(super) fn runs_know(&self, key: &Key, ids: &Range<u64>) -> Option<bool> {
+        let mut scratch = [0; 8];
+        let (kind, bytes) = key_bytes(key, &mut scratch)?;
+        let hash = key_hash(kind, bytes);
+        if self.core.perm.runs.is_empty() || ids.end > self.runs_reach {
+            return None;
+        }
+        let (mut live, mut dead) = (Vec::new(), Vec::new());
+        self.core
+            .perm
+            .search(&self.core.io, hash, |entries| {
+                for e in entries {
+                    if e.is_dead() { &mut dead } else { &mut live }.push(e.record());
+                }
+                Ok(None::<()>)
+            })
+            .ok()?;
+        let here = |id: &u64| ids.contains(id) && !dead.contains(id) && !self.is_dead(*id);
+        Some(live.iter().any(here))
+    }
+
+    /// Notes the chunks that a record lies in as known to the index.
+    pub(super) fn mark(&self, start: u64, end: u64) {
+        if start < end {
+            let size = self.core.chunk_size.max(1);
+            // No file holds more chunks than these; a length made to abuse ends here.
+            let last = ((end - 1) / size).min(start / size + (1 << 24));
+            self.used.borrow_mut().extend(start / size..=last);
+        }
+    }
+
+    /// The bytes from `start` to `end`, and whether some of them had no checksum.
+    pub(super) fn read(&self, start: u64, end: u64) -> Result<(AlignedBuf, bool)> {
+        let size = self.core.chunk_size.max(1);
+        let Some(len) = end.checked_sub(start).and_then(to_usize) else {
+            return Err(Error::corrupt("record entry", start, "ends before it starts"));
+        };
+        let mut unchecked = false;
+        let mut out = AlignedBuf::default();
+        let mut at = start;
+        // Grows chunk by chunk: a length that lies takes no more than there is.
+        while out.len() < len {
+            let inside = to_usize(at % size).unwrap_or(0);
+            let n = (len - out.len()).min(to_usize(size).unwrap_or(1) - inside);
+            let from = out.len();
+            let mut piece = vec![0; n];
+            unchecked |= self.fill(at / size, inside, &mut piece)?;
+            out.resize(from + n);
+            if let Some(to) = out.get_mut(from..) {
+                to.copy_from_slice(&piece);
+            }
+            at += n as u64;
+        }
+        Ok((out, unchecked))
+    }
+
+    /// Fills `out` from byte `inside` of a chunk, by the best way that works; whether it was
+    /// one without checksums.
+    fn fill(&self, chunk: u64, inside: usize, out: &mut [u8]) -> Result<bool> {
+        let error = match self.by_index(chunk, inside, out) {
+            Err(e) if is_damage(&e) => e,
+            other => return other,
+        };
+        if let Some((number, base)) = &self.base
+            && *number == chunk
+            && inside + out.len() <= base.fill as usize
+            && let Ok(place) =
+                self.core.place_of(chunk, &base.entry, Some(base.sums.clone().into()))
+            && self.core.read_chunk(&place, inside, out).is_ok()
+        {
+            return Ok(false);
+        }
+        if self.by_pieces(chunk, inside, out) {
+            return Ok(false);
+        }
+        // Where the index knows a checksum that differs, bytes without one are no better.
+        let end = (chunk * self.core.chunk_size).saturating_add((inside + out.len()) as u64);
+        if !self.is_listed(chunk)
+            && let Some(place) = self.sealed.place(chunk, end)
+            && self.by_offset(chunk, place, inside, out).is_ok()
+        {
+            return Ok(true);
+        }
+        Err(error)
+    }
+
+    fn by_index(&self, chunk: u64, inside: usize, out: &mut [u8]) -> Result<bool> {
+        let place = match self.core.chunk(chunk) {
+            Ok(ChunkData::File(place)) => place,
+            Ok(ChunkData::Memory(data)) => {
+                out.copy_from_slice(data.get(inside..inside + out.len())?);
+                return Ok(false);
+            }
+            Err(e) => match self.chunks.get(&chunk) {
+                Some(_) if self.places.borrow().contains_key(&chunk) => {
+                    self.places.borrow().get(&chunk).cloned().ok_or(e)?
+                }
+                Some((entry, sums)) => {
+                    let place = self.core.place_of(chunk, entry, Some(sums.clone()))?;
+                    let place = Arc::new(place);
+                    self.places.borrow_mut().insert(chunk, place.clone());
+                    place
+                }
+                None => return Err(e),
+            },
+        };
+        self.core.read_chunk(&place, inside, out)?;
+        Ok(place.sums.is_none())
+    }
+
+    fn by_pieces(&self, chunk: u64, inside: usize, out: &mut [u8]) -> bool {
+        let Some(pieces) = self.pieces.get(&chunk) else { return false };
+        let end = inside + out.len();
+        let mut at = inside;
+        while at < end {
+            // The newest piece that holds this byte.
+            let holds =
+                |p: &&Piece| (p.start as usize) <= at && at < p.start as usize + p.len as usize;
+            let Some(piece) = pieces.iter().rev().find(holds) else { return false };
+            let mut data = vec![0; piece.len as usize];
+            if decode_piece(&piece.bytes, &mut data).is_err() {
+                return false;
+            }
+            let from = at - piece.start as usize;
+            let n = (data.len() - from).min(end - at);
+            let (Some(to), Some(from)) =
+                (out.get_mut(at - inside..at - inside + n), data.get(from..from + n))
+            else {
+                return false;
+            };
+            to.copy_from_slice(from);
+            at += n;
+        }
+        true
+    }
+
+    /// Whether an index entry of the chunk can be read.
+    fn is_listed(&self, chunk: u64) -> bool {
+        self.chunks.contains_key(&chunk)
+            || self.base.as_ref().is_some_and(|(number, _)| *number == chunk)
+            || self.core.tail.chunk(chunk).is_some()
+            || self
+                .core
+                .perm
+                .chunk(&self.core.io, chunk)
+                .and_then(|f| f.map(|f| leaf_sums(&self.core.io, f.leaf, &f.entry)).transpose())
+                .is_ok_and(|sums| sums.is_some())
+    }
+
+    fn by_offset(
+        &self,
+        chunk: u64,
+        place: Option<u64>,
+        inside: usize,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let Some(offset) = place else {
+            out.fill(0);
+            return Ok(());
+        };
+        let place = self.place_at(chunk, offset)?;
+        self.core.read_chunk(&place, inside, out)
+    }
+
+    /// The chunk at `offset` of the file, of which no index says anything.
+    pub(super) fn place_at(&self, chunk: u64, offset: u64) -> Result<ChunkPlace> {
+        let most = u32::try_from(self.core.chunk_size).unwrap_or(u32::MAX).min(CHUNK_MAX_FOREIGN);
+        let io = &self.core.io;
+        let prefix =
+            io.bytes(offset, ChunkLayout::HEADER_LEN, |h| ChunkLayout::prefix_len(h, most))??;
+        let layout = io.bytes(offset, prefix, |bytes| ChunkLayout::parse(bytes, most))??;
+        // Decoded here once, whole: a place that only looks like a chunk is told by that.
+        let mut block = Vec::new();
+        for i in 0..layout.blocks() {
+            let range = layout.block_range(i);
+            block.resize(layout.block_len(i) as usize, 0);
+            let at = offset.saturating_add(u64::from(range.start));
+            let len = range.end.saturating_sub(range.start) as usize;
+            io.bytes(at, len, |stream| {
+                with_decoder(|d| d.decode(&layout, i, stream, &mut block))
+            })??;
+        }
+        Ok(ChunkPlace { chunk, offset, layout, sums: None })
+    }
+
+    /// Number of the last chunk that anything tells of, and one.
+    pub(super) fn chunks_end(&self) -> Result<u64> {
+        let mut end = self.sealed.chunks().max(self.core.tail.chunks_end());
+        end = end.max(self.chunks.keys().next_back().map_or(0, |n| n + 1));
+        for row in &self.rows {
+            if let Part::Leaf(leaf) = &row.part {
+                let last = leaf.at.first_chunk.get() + u64::from(leaf.at.chunks.get());
+                end = end.max(last);
+            }
+        }
+        Ok(end)
+    }
+}

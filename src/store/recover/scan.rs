@@ -1,0 +1,217 @@
+//! Searching a file for what describes itself: index segments at multiples of 64, log entries
+//! at multiples of 8, slots at their places.
+
+use crate::backend::Backend;
+use crate::error::Result;
+use crate::frame::SLOT_OFFSETS;
+use crate::index::layout::{
+    DEAD_MAGIC, LEAF_MAGIC, LOG_MAGIC, LogHeader, PAGE_MAGIC, ROOT_MAGIC, RUN_MAGIC, SegmentHeader,
+    SegmentRef,
+};
+use crate::index::log;
+use crate::index::segment::{body_len, table_sum};
+use crate::index::slot::{SLOT_LEN, Slot};
+use crate::limits::INDEX_PAGE;
+use crate::wire::{U64, checksum, to_usize};
+use std::collections::HashMap;
+
+/// Bytes that are searched at a time.
+const WINDOW: usize = 1 << 20;
+
+/// A segment whose pages are all whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FoundSegment {
+    pub(super) at: SegmentRef,
+    pub(super) head: SegmentHeader,
+}
+
+/// A log entry that is whole, with its bytes.
+#[derive(Debug)]
+pub(super) struct FoundEntry {
+    pub(super) offset: u64,
+    pub(super) generation: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Everything of one file that describes itself.
+#[derive(Debug, Default)]
+pub(super) struct Scanned {
+    pub(super) segments: Vec<FoundSegment>,
+    pub(super) entries: Vec<FoundEntry>,
+}
+
+impl Scanned {
+    pub(super) fn of(&self, magic: [u8; 8]) -> impl Iterator<Item = &FoundSegment> {
+        self.segments.iter().filter(move |s| s.head.magic == magic)
+    }
+}
+
+/// The slots that are whole, newest first; each names its file itself.
+pub(super) fn slots(backend: &dyn Backend, file: Option<[u8; 16]>) -> Result<Vec<Slot>> {
+    let len = backend.len()?;
+    let mut out = Vec::new();
+    for at in SLOT_OFFSETS {
+        if at + SLOT_LEN as u64 > len {
+            continue;
+        }
+        let mut bytes = [0; SLOT_LEN];
+        backend.read_at(at, &mut bytes)?;
+        let own = bytes.get(8..24).and_then(|id| <[u8; 16]>::try_from(id).ok());
+        if let Some(id) = file.or(own)
+            && let Some(slot) = Slot::parse(&bytes, id)
+        {
+            out.push(slot);
+        }
+    }
+    out.sort_by_key(|s| std::cmp::Reverse(s.generation.get()));
+    Ok(out)
+}
+
+/// The file id that most segments bear.
+pub(super) fn file_id(
+    backend: &dyn Backend,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<Option<[u8; 16]>> {
+    let mut votes: HashMap<[u8; 16], u64> = HashMap::new();
+    search(backend, progress, |offset, magic, budget| {
+        if magic == LOG_MAGIC {
+            return Ok(None);
+        }
+        let found = segment(backend, offset, None, budget)?;
+        Ok(found.map(|s| {
+            *votes.entry(s.head.file).or_default() += 1;
+            s.at.len.get()
+        }))
+    })?;
+    Ok(votes.into_iter().max_by_key(|(id, n)| (*n, *id)).map(|(id, _)| id))
+}
+
+/// Finds all segments and log entries of the file `file`.
+pub(super) fn scan(
+    backend: &dyn Backend,
+    file: [u8; 16],
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<Scanned> {
+    let mut out = Scanned::default();
+    search(backend, progress, |offset, magic, budget| {
+        if magic == LOG_MAGIC {
+            let found = entry(backend, offset, file, budget)?;
+            return Ok(found.map(|e| {
+                let len = e.bytes.len() as u64;
+                out.entries.push(e);
+                len
+            }));
+        }
+        let found = segment(backend, offset, Some(file), budget)?;
+        Ok(found.map(|s| {
+            out.segments.push(s);
+            s.at.len.get()
+        }))
+    })?;
+    Ok(out)
+}
+
+const SEGMENTS: [[u8; 8]; 5] = [LEAF_MAGIC, RUN_MAGIC, DEAD_MAGIC, PAGE_MAGIC, ROOT_MAGIC];
+
+/// Calls `found` at every magic; it answers the length of what is whole there, which is then
+/// passed over.
+fn search(
+    backend: &dyn Backend,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    mut found: impl FnMut(u64, [u8; 8], &mut u64) -> Result<Option<u64>>,
+) -> Result<()> {
+    let len = backend.len()?;
+    // What looks like a segment and is none may be read again and again; a file made to abuse
+    // that ends the search for further ones, not the recovery.
+    let mut budget = len.saturating_mul(8).saturating_add(64 << 20);
+    let mut buf = vec![0; WINDOW];
+    let mut at = 0;
+    let mut free_from = 0;
+    while at < len {
+        progress(at, len)?;
+        let n = to_usize(len - at).unwrap_or(WINDOW).min(WINDOW);
+        let Some(window) = buf.get_mut(..n) else { break };
+        backend.read_at(at, window)?;
+        for (i, word) in window.as_chunks::<8>().0.iter().enumerate() {
+            let offset = at + 8 * i as u64;
+            if word[0] != b'V' || word[1] != b'L' || offset < free_from {
+                continue;
+            }
+            let known =
+                *word == LOG_MAGIC || (offset.is_multiple_of(64) && SEGMENTS.contains(word));
+            if known && let Some(len) = found(offset, *word, &mut budget)? {
+                free_from = offset.saturating_add(len);
+            }
+        }
+        at += WINDOW as u64;
+    }
+    progress(len, len)
+}
+
+fn segment(
+    backend: &dyn Backend,
+    offset: u64,
+    file: Option<[u8; 16]>,
+    budget: &mut u64,
+) -> Result<Option<FoundSegment>> {
+    let end = backend.len()?;
+    let mut head = [0; size_of::<SegmentHeader>()];
+    if offset + head.len() as u64 > end {
+        return Ok(None);
+    }
+    backend.read_at(offset, &mut head)?;
+    let head: SegmentHeader = bytemuck::cast(head);
+    let len = head.len.get();
+    let body = body_len(len).filter(|body| *body >= 64);
+    let (Some(body), true) = (body, offset.checked_add(len).is_some_and(|e| e <= end)) else {
+        return Ok(None);
+    };
+    if file.is_some_and(|id| id != head.file) || *budget < len {
+        return Ok(None);
+    }
+    let mut table = vec![0; to_usize(len - body).unwrap_or(0)];
+    backend.read_at(offset + body, &mut table)?;
+    let mut page = vec![0; INDEX_PAGE];
+    let mut at = 0;
+    for right in table.as_chunks::<8>().0 {
+        let n = to_usize(body - at).unwrap_or(INDEX_PAGE).min(INDEX_PAGE);
+        let Some(page) = page.get_mut(..n) else { return Ok(None) };
+        backend.read_at(offset + at, page)?;
+        *budget = budget.saturating_sub(n as u64);
+        if checksum(page).to_le_bytes() != *right {
+            return Ok(None);
+        }
+        at += n as u64;
+    }
+    let sum = table_sum(head.file, offset, len, &table);
+    let at = SegmentRef { offset: U64::new(offset), len: U64::new(len), sum: U64::new(sum) };
+    Ok(Some(FoundSegment { at, head }))
+}
+
+fn entry(
+    backend: &dyn Backend,
+    offset: u64,
+    file: [u8; 16],
+    budget: &mut u64,
+) -> Result<Option<FoundEntry>> {
+    let end = backend.len()?;
+    let mut head = [0; size_of::<LogHeader>()];
+    if offset + head.len() as u64 > end {
+        return Ok(None);
+    }
+    backend.read_at(offset, &mut head)?;
+    let head: LogHeader = bytemuck::pod_read_unaligned(&head);
+    let len = head.len.get();
+    let fits = offset.checked_add(len).is_some_and(|e| e <= end);
+    let Some(n) = to_usize(len).filter(|n| fits && *n >= size_of::<LogHeader>()) else {
+        return Ok(None);
+    };
+    if *budget < len {
+        return Ok(None);
+    }
+    *budget -= len;
+    let mut bytes = vec![0; n];
+    backend.read_at(offset, &mut bytes)?;
+    let whole = log::decode(&bytes, file, offset).is_some_and(|(_, n)| n as u64 == len);
+    Ok(whole.then_some(FoundEntry { offset, generation: head.generation.get(), bytes }))
+}

@@ -1,0 +1,75 @@
+//! Every verb explains itself, and every example in its help works as it stands.
+
+use super::{Folder, PROGRAM};
+use assert_cmd::Command;
+
+const VERBS: [&str; 11] =
+    ["import", "export", "info", "ls", "get", "put", "rm", "verify", "seal", "bench", "demo"];
+
+fn help(verb: &str) -> String {
+    let output = Command::new(PROGRAM).args([verb, "--help"]).assert().success();
+    String::from_utf8(output.get_output().stdout.clone()).unwrap()
+}
+
+#[test]
+fn the_front_page_lists_every_verb_and_every_exit_status() {
+    let output = Command::new(PROGRAM).arg("--help").assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    for verb in VERBS {
+        assert!(text.lines().any(|l| l.trim_start().starts_with(verb)), "{verb}");
+    }
+    for status in ["  0  ", "  1  ", "  2  ", "  3  ", "  4  ", "130  "] {
+        assert!(text.contains(status), "{status}");
+    }
+}
+
+#[test]
+fn every_example_of_every_verb_works_in_a_folder_with_a_trajectory_and_its_store() {
+    let bin = std::path::Path::new(PROGRAM).parent().unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    for verb in VERBS {
+        let text = help(verb);
+        let examples: Vec<&str> =
+            text.lines().filter_map(|l| l.trim_start().strip_prefix("$ ")).collect();
+        assert!(!examples.is_empty(), "{verb} shows no example");
+        assert!(examples.iter().all(|e| e.contains(&format!("vlstore {verb}"))), "{verb}");
+        if cfg!(not(unix)) {
+            continue;
+        }
+        for example in examples {
+            let folder = Folder::new();
+            Command::new("sh")
+                .args(["-ec", example])
+                .env("PATH", &path)
+                .current_dir(folder.0.path())
+                .assert()
+                .success();
+        }
+    }
+}
+
+#[test]
+fn arguments_that_cannot_be_understood_end_with_status_2_and_name_what_would_work() {
+    for (args, says) in [
+        ("", "Usage"),
+        ("fetch x", "unrecognized subcommand"),
+        ("get x", "required"),
+        ("import --codec rar a b", "lz4hc, zlib, zstd or none"),
+        ("import --purpose fast a b", "dense, balanced or random"),
+        ("import --level 12 a b", "1..=9"),
+        ("import --block-size 3furlongs a b", "KiB"),
+        ("import --commit-every 0 a b", "1 or more"),
+        ("import --drop-newer a b", "--append"),
+        ("import --append --overwrite a b", "cannot be used with"),
+        ("ls --range 1:2:0 a", "step 0"),
+        ("get a int:x", "whole number"),
+        ("get a hex:abc", "hexadecimal"),
+        ("export --to dcd a b", "xtc, extxyz"),
+        ("put --codec pickle a b", "md-frame"),
+    ] {
+        let args = args.split(' ').filter(|a| !a.is_empty());
+        let assert = Command::new(PROGRAM).args(args).assert().code(2);
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(said.contains(says), "{says}: {said}");
+    }
+}

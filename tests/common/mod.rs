@@ -1,0 +1,154 @@
+//! What the tests of promises share: records that a seed decides, a model of a store, and the
+//! comparison of the two.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "shared by several test programs, none of which uses all of it"
+)]
+
+use std::sync::Arc;
+use vlstore::backend::fault::Seeded;
+use vlstore::{Key, Snapshot};
+
+/// How many times the usual figures a campaign wants: `VLSTORE_TEST_SCALE`, 1 if not set.
+/// Fractions are understood, for a quick look.
+pub fn scaled(figure: u64) -> u64 {
+    let scale = std::env::var("VLSTORE_TEST_SCALE").ok().and_then(|s| s.parse::<f64>().ok());
+    ((figure as f64 * scale.unwrap_or(1.0)) as u64).max(1)
+}
+
+/// `len` bytes that `seed` decides: noise, a smooth ramp of floats, one repeated byte or zeros.
+pub fn content(seed: u64, len: usize) -> Vec<u8> {
+    let mut rng = Seeded::new(seed);
+    match seed % 4 {
+        0 => (0..len).map(|_| rng.next() as u8).collect(),
+        1 => {
+            let start = rng.below(1000) as f32;
+            let all = (0..len / 4 + 1).flat_map(|i| (start + i as f32 * 0.01).to_le_bytes());
+            all.take(len).collect()
+        }
+        2 => vec![rng.next() as u8; len],
+        _ => (0..len)
+            .map(|i| ((i as u64).wrapping_mul(seed | 1) >> 5) as u8 ^ (seed as u8))
+            .collect(),
+    }
+}
+
+/// A record as it should be.
+#[derive(Debug, Clone)]
+pub struct Rec {
+    pub key: Option<Key>,
+    pub bytes: Arc<[u8]>,
+    pub sites: u32,
+}
+
+/// A store as it should be: its live records in the order of insertion, and a number that the
+/// attributes bear.
+#[derive(Debug, Clone, Default)]
+pub struct Model {
+    pub records: Vec<Rec>,
+    pub mark: Option<u64>,
+}
+
+impl Model {
+    pub fn find(&self, key: &Key) -> Option<usize> {
+        self.records.iter().position(|r| r.key.as_ref() == Some(key))
+    }
+
+    /// Puts a record as the store does: what had the key before is gone, the new one is last.
+    pub fn put(&mut self, rec: Rec) {
+        if let Some(key) = &rec.key {
+            self.records.retain(|r| r.key.as_ref() != Some(key));
+        }
+        self.records.push(rec);
+    }
+
+    pub fn attributes(&self) -> serde_json::Value {
+        self.mark.map_or_else(|| serde_json::json!({}), |m| serde_json::json!({ "mark": m }))
+    }
+}
+
+macro_rules! ensure {
+    ($cond:expr, $($why:tt)*) => {
+        if !$cond { return Err(format!($($why)*)); }
+    };
+}
+
+/// Compares everything that a snapshot says with the model. An error of the store is an answer
+/// of its own, told apart from wrong bytes by the `Err` inside.
+pub fn compare(
+    snapshot: &Snapshot,
+    model: &Model,
+    seed: u64,
+) -> Result<vlstore::Result<()>, String> {
+    macro_rules! ask {
+        ($call:expr) => {
+            match $call {
+                Ok(v) => v,
+                Err(e) => return Ok(Err(e)),
+            }
+        };
+    }
+    let n = model.records.len();
+    ensure!(snapshot.len() == n as u64, "{} records, not {n}", snapshot.len());
+    ensure!(snapshot.attributes() == model.attributes(), "attributes {}", snapshot.attributes());
+    let mut at = 0;
+    let mut wrong = None;
+    ask!(snapshot.for_each(|ordinal, key, place| {
+        let expected = model.records.get(at);
+        let same = expected.is_some_and(|r| {
+            ordinal == at as u64
+                && r.key == key
+                && r.bytes.len() as u64 == place.len()
+                && r.sites == place.sites
+        });
+        if !same && wrong.is_none() {
+            wrong = Some(format!("record {at} is {ordinal} {key:?} {place:?}, not {expected:?}"));
+        }
+        at += 1;
+        Ok(())
+    }));
+    ensure!(wrong.is_none(), "{}", wrong.unwrap_or_default());
+    ensure!(at == n, "{at} records were listed, not {n}");
+    let mut seen = 0;
+    for (i, found) in snapshot.scan(0..n as u64).enumerate() {
+        ensure!(*ask!(found) == *model.records[i].bytes, "record {i} of the scan");
+        seen += 1;
+    }
+    ensure!(seen == n, "the scan ended at {seen} of {n}");
+    let mut rng = Seeded::new(seed);
+    let asked: Vec<u64> = (0..n + n / 3).map(|_| rng.below(n as u64)).collect();
+    let batch = ask!(snapshot.get_batch_at(&asked));
+    ensure!(batch.len() == asked.len(), "a batch of {}", batch.len());
+    for (i, found) in asked.iter().zip(batch.iter()) {
+        ensure!(*found == *model.records[*i as usize].bytes, "record {i} of a batch");
+    }
+    for (i, r) in model.records.iter().enumerate() {
+        let i = i as u64;
+        ensure!(*ask!(snapshot.get_at(i)) == *r.bytes, "record {i} by ordinal");
+        ensure!(ask!(snapshot.key_at(i)) == r.key, "key of {i}");
+        if let Some(key) = &r.key {
+            ensure!(ask!(snapshot.find(key)) == Some(i), "{key} is not at {i}");
+            let mut out = vec![0; r.bytes.len()];
+            let len = ask!(snapshot.get_into(key, &mut out));
+            ensure!(len == out.len() && *out == *r.bytes, "record {key}");
+        }
+    }
+    for absent in [Key::from("absent"), Key::from(-77), Key::from(&b"k1"[..])] {
+        ensure!(ask!(snapshot.find(&absent)).is_none(), "{absent} is there");
+    }
+    ensure!(snapshot.get_at(n as u64).is_err(), "a record beyond the last");
+    Ok(Ok(()))
+}
+
+/// As [`compare`], where no error is expected.
+pub fn check(snapshot: &Snapshot, model: &Model, seed: u64) -> Result<(), String> {
+    compare(snapshot, model, seed)?.map_err(|e| e.to_string())
+}

@@ -1,0 +1,422 @@
+//! One writer and many readers in threads and processes (promise P5), a second writer, and what
+//! a fork leaves of an open store.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that fails says where"
+)]
+
+mod common;
+
+use common::{Model, Rec, check, content, scaled};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use vlstore::backend::fault::Seeded;
+use vlstore::backend::{Access, Backend, Mapping, MemoryBackend};
+use vlstore::chunk::Codec;
+use vlstore::frame::SLOT_OFFSETS;
+use vlstore::{Durability, Error, Key, Opened, Result, Store, StoreOptions, Writer};
+
+/// Commits under the eyes of readers, for each way to keep the bytes.
+const COMMITS: u64 = 1500;
+const READERS: u64 = 4;
+/// The name by which a reading process knows that it is one, and what its file is.
+const READER: &str = "VLSTORE_TEST_READER";
+
+fn options() -> StoreOptions {
+    StoreOptions {
+        chunk_size: 16_384,
+        codec: Some(Some(Codec::Lz4)),
+        durability: Durability::Kernel,
+        commit_bytes: u64::MAX,
+        commit_interval: Duration::from_secs(1_000_000),
+        threads: 2,
+        ..StoreOptions::default()
+    }
+}
+
+fn record(i: u64) -> Vec<u8> {
+    content(i, [0, 30, 200, 700, 4000][(i % 5) as usize])
+}
+
+/// Follows a growing store until it holds `until` records; everything seen must be whole.
+fn follow(mut store: Store, until: u64, seed: u64) -> u64 {
+    let mut rng = Seeded::new(seed);
+    let mut refreshed = 0;
+    let mut kept = Vec::new();
+    loop {
+        let n = store.len();
+        // Commit g holds g - 1 records and nothing was sealed, so they tell each other.
+        assert_eq!(store.opened(), Opened::Whole);
+        assert_eq!(store.attributes()["records"].as_u64().unwrap_or(0), n);
+        for _ in 0..4 {
+            let i = if rng.chance(4) { n.saturating_sub(1) } else { rng.below(n) };
+            if i < n {
+                assert_eq!(*store.get_at(i).unwrap(), record(i)[..], "record {i} of {n}");
+                assert_eq!(store.find(i).unwrap(), Some(i));
+            }
+        }
+        assert!(!store.contains(n).unwrap(), "a record that is not there yet");
+        if refreshed % 100 == 0 {
+            kept.push(store.snapshot());
+        }
+        if n >= until {
+            break;
+        }
+        let before = (store.generation(), n);
+        let newer = store.refresh().unwrap();
+        refreshed += u64::from(newer);
+        assert!(store.generation() >= before.0 && store.len() >= before.1, "went back");
+    }
+    for old in &kept {
+        let n = old.len();
+        for (i, r) in old.scan(0..n).enumerate() {
+            assert_eq!(*r.unwrap(), record(i as u64)[..], "record {i} of an old snapshot");
+        }
+        assert!(!old.contains(n).unwrap());
+    }
+    refreshed
+}
+
+/// Writes `commits` commits of one or more records, with a seal now and then.
+fn write(w: &mut Writer, commits: u64) {
+    for c in 0..commits {
+        for _ in 0..=c % 3 {
+            let i = w.len();
+            w.put(i, &record(i), false).unwrap();
+        }
+        w.set_attributes(&serde_json::json!({ "records": w.len() })).unwrap();
+        if c % 200 == 150 {
+            w.seal().unwrap()
+        } else {
+            w.commit().unwrap()
+        };
+    }
+}
+
+fn records(commits: u64) -> u64 {
+    (0..commits).map(|c| c % 3 + 1).sum()
+}
+
+#[test]
+fn threads_that_read_a_store_in_memory_see_whole_commits_that_never_go_back() {
+    let commits = scaled(COMMITS);
+    let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+    let mut w = Writer::create_in(backend.clone(), &options()).unwrap();
+    std::thread::scope(|scope| {
+        for seed in 0..READERS {
+            let store = Store::open_in(backend.clone(), &options()).unwrap();
+            scope.spawn(move || follow(store, records(commits), seed));
+        }
+        write(&mut w, commits);
+    });
+}
+
+/// The body of a reading process; does nothing in the test run itself.
+#[test]
+fn reading_process() {
+    let Ok(what) = std::env::var(READER) else { return };
+    let (until, path) = what.split_once(' ').unwrap();
+    let until: u64 = until.parse().unwrap();
+    let access = if until.is_multiple_of(2) { Access::Map } else { Access::Pread };
+    let store = Store::open_with(path, &StoreOptions { access, ..options() }).unwrap();
+    println!("refreshed {} times", follow(store, until, std::process::id().into()));
+}
+
+#[test]
+fn processes_and_threads_that_read_a_file_see_whole_commits_that_never_go_back() {
+    let commits = scaled(COMMITS);
+    let until = records(commits);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let mut w = Writer::create(&path, &options()).unwrap();
+    let children: Vec<_> = (0..READERS)
+        .map(|_| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["reading_process", "--exact", "--test-threads=1"])
+                .env(READER, format!("{until} {}", path.display()))
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for (seed, access) in [(1, Access::Map), (2, Access::Pread)] {
+            let store = Store::open_with(&path, &StoreOptions { access, ..options() }).unwrap();
+            scope.spawn(move || follow(store, until, seed));
+        }
+        write(&mut w, commits);
+    });
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_second_writer_is_refused_at_once_and_the_lock_ends_with_its_holder() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let mut w = Writer::create(&path, &options()).unwrap();
+    w.put("a", b"b", false).unwrap();
+    w.commit().unwrap();
+    let start = std::time::Instant::now();
+    for _ in 0..3 {
+        let refused = Writer::open(&path, &options()).unwrap_err();
+        assert!(matches!(refused.root(), Error::Locked), "{refused}");
+        assert!(refused.to_string().contains(&path.display().to_string()), "{refused}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(2), "it waited");
+    // Readers come and go beside the lock and do not take it away.
+    drop(Store::open(&path).unwrap());
+    assert!(Writer::open(&path, &options()).is_err());
+    w.put("c", b"d", false).unwrap();
+    w.close().unwrap();
+    let w = Writer::open(&path, &options()).unwrap();
+    assert_eq!(w.len(), 2);
+}
+
+/// Accident: a reader that met a slot while it was being written took it for damage, and said
+/// that it had opened an older commit when nothing was wrong.
+#[test]
+fn a_slot_that_is_being_written_is_not_taken_for_damage() {
+    #[derive(Debug)]
+    struct Busy {
+        inner: Arc<MemoryBackend>,
+        torn: AtomicU64,
+    }
+    impl Backend for Busy {
+        fn len(&self) -> Result<u64> {
+            self.inner.len()
+        }
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+            self.inner.read_at(offset, buf)?;
+            let now = SLOT_OFFSETS.contains(&offset)
+                && self
+                    .torn
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+                    .is_ok();
+            if now {
+                buf[100..].fill(0x55);
+            }
+            Ok(())
+        }
+        fn write_at(&self, offset: u64, data: &[u8]) -> Result<()> {
+            self.inner.write_at(offset, data)
+        }
+        fn set_len(&self, len: u64) -> Result<()> {
+            self.inner.set_len(len)
+        }
+        fn sync(&self) -> Result<()> {
+            self.inner.sync()
+        }
+        fn map(&self, _len: u64) -> Result<Option<Mapping>> {
+            Ok(None)
+        }
+        fn writable(&self) -> bool {
+            true
+        }
+    }
+    let inner = Arc::new(MemoryBackend::new());
+    let mut w = Writer::create_in(inner.clone(), &options()).unwrap();
+    write(&mut w, 7);
+    for torn in 0..3 {
+        let busy = Arc::new(Busy { inner: inner.clone(), torn: AtomicU64::new(torn) });
+        let store = Store::open_in(busy, &options()).unwrap();
+        assert_eq!(store.opened(), Opened::Whole, "{torn} torn reads");
+        assert_eq!(store.generation(), w.generation());
+    }
+}
+
+/// Accident: after the newest commit could not be read, the next writer wrote its slot over
+/// that of the commit that it had opened; a crash inside that write left no slot at all.
+#[test]
+fn the_slot_of_the_commit_that_was_opened_is_not_the_next_to_be_written() {
+    use vlstore::backend::fault::{Op, RecordingBackend};
+    let born = Arc::new(RecordingBackend::new());
+    let mut w = Writer::create_in(born.clone(), &options()).unwrap();
+    let mut model = Model::default();
+    for i in 0..3_u64 {
+        let rec = Rec { key: Some(Key::from(i)), bytes: record(i + 1).into(), sites: 0 };
+        w.put(i, &rec.bytes, false).unwrap();
+        if i < 2 {
+            model.put(rec);
+        }
+        w.commit().unwrap();
+    }
+    // The power went before the system had written out what the last commit added.
+    let mut image = born.to_bytes();
+    let ops = born.to_ops();
+    let last = ops.iter().rev().filter_map(|op| match op {
+        Op::Write { offset, data } if !SLOT_OFFSETS.contains(offset) => Some((*offset, data)),
+        _ => None,
+    });
+    let (offset, data) = last.into_iter().find(|(_, data)| data.len() > 1).unwrap();
+    let at = usize::try_from(offset).unwrap();
+    image[at..at + data.len()].fill(0);
+    let store = Store::from_bytes(image.clone()).unwrap();
+    assert!(matches!(store.opened(), Opened::OlderCommit { .. }));
+    check(&store, &model, 1).unwrap();
+
+    let backend = Arc::new(RecordingBackend::from_bytes(image));
+    let mut w = Writer::open_in(backend.clone(), &options()).unwrap();
+    assert!(matches!(w.opened(), Opened::OlderCommit { .. }));
+    w.put("new", b"record", false).unwrap();
+    w.commit().unwrap();
+    w.put("newer", b"record", false).unwrap();
+    w.commit().unwrap();
+    drop(w);
+    let mut went_on = model.clone();
+    for key in ["new", "newer"] {
+        let bytes: Arc<[u8]> = b"record"[..].into();
+        went_on.put(Rec { key: Some(key.into()), bytes, sites: 0 });
+    }
+    for op in 0..=backend.ops() {
+        for part in [0, 100] {
+            let store = Store::from_bytes(backend.kill_image(op, part)).unwrap();
+            let mut now = went_on.clone();
+            let n = usize::try_from(store.len()).unwrap();
+            assert!(n >= 2, "killed in call {op} after {part}: {:?}", store.opened());
+            now.records.truncate(n);
+            check(&store, &now, 2).unwrap();
+        }
+    }
+}
+
+#[cfg(unix)]
+mod fork {
+    #![allow(unsafe_code, reason = "fork(2) is what is tested here")]
+
+    use super::*;
+
+    /// Runs `child` in a forked process and says how that ended; ends it after 20 seconds.
+    fn in_fork(child: impl FnOnce() -> bool) -> std::result::Result<(), String> {
+        // SAFETY: the child runs on a copy of this thread alone and leaves by _exit. What it
+        // calls takes no lock that another thread of the parent may hold: this test is run in a
+        // process of its own, which has no other threads at this moment that touch the store.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let good = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+            let code = match good {
+                Ok(true) => 0,
+                Ok(false) => 1,
+                Err(_) => 2,
+            };
+            // SAFETY: ends the process at once, as a forked child of a test program should.
+            unsafe { libc::_exit(code) }
+        }
+        assert!(pid > 0, "fork failed");
+        for _ in 0..2000 {
+            let mut status = 0;
+            // SAFETY: `status` lives through the call, and the child is ours and not yet waited
+            // for.
+            let ended = unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) };
+            if ended == pid {
+                return if status == 0 { Ok(()) } else { Err(format!("status {status}")) };
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // SAFETY: a plain call on our own child, which was not waited for.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+        let mut status = 0;
+        // SAFETY: as above.
+        unsafe { libc::waitpid(pid, &raw mut status, 0) };
+        Err("hung".into())
+    }
+
+    fn right(store: &Store, n: u64) -> bool {
+        let mut rng = Seeded::new(n);
+        let asked: Vec<u64> = (0..2 * n).map(|_| rng.below(n)).collect();
+        let batch = store.get_batch_at(&asked).unwrap();
+        asked.iter().zip(batch.iter()).all(|(i, b)| *b == *record(*i))
+            && (0..n).all(|i| *store.get_at(i).unwrap() == record(i)[..])
+            && store.scan(0..n).enumerate().all(|(i, r)| *r.unwrap() == record(i as u64)[..])
+    }
+
+    #[test]
+    fn an_open_store_works_on_in_a_forked_child() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        // Cached blocks, open contexts, threads that have come and gone, in all ways to read.
+        for (access, cache_bytes) in
+            [(Access::Map, 1 << 20), (Access::Pread, 1 << 20), (Access::Pread, 0)]
+        {
+            drop(std::fs::remove_file(&path));
+            let options = StoreOptions { access, cache_bytes, threads: 3, ..options() };
+            let mut w = Writer::create(&path, &options).unwrap();
+            let n = 600;
+            for i in 0..n {
+                w.put(i, &record(i), false).unwrap();
+            }
+            w.commit().unwrap();
+            let mut store = Store::open_with(&path, &options).unwrap();
+            assert!(right(&store, n));
+            let end = in_fork(|| right(&store, n) && Store::open(&path).is_ok());
+            assert_eq!(end, Ok(()), "{access:?} {cache_bytes}");
+            // The writer belongs to its process: refused in the child, and the lock stays held.
+            let end = in_fork(|| {
+                let refused = matches!(w.put("x", b"y", true), Err(Error::Invalid { .. }))
+                    && w.commit().is_err()
+                    && w.seal().is_err()
+                    && Writer::open(&path, &options).is_err();
+                drop(w);
+                refused
+            });
+            assert_eq!(end, Ok(()), "{access:?} {cache_bytes}");
+            assert!(right(&store, n));
+            assert!(!store.refresh().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_child_that_drops_the_writer_leaves_the_lock_with_the_parent() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let w = Writer::create(&path, &options()).unwrap();
+        let mut held = Some(w);
+        assert_eq!(in_fork(|| held.take().is_some()), Ok(()));
+        let refused = Writer::open(&path, &options()).unwrap_err();
+        assert!(matches!(refused.root(), Error::Locked), "{refused}");
+        let mut w = held.take().unwrap();
+        w.put("still", b"mine", false).unwrap();
+        w.close().unwrap();
+        assert_eq!(*Store::open(&path).unwrap().get("still").unwrap(), *b"mine");
+    }
+
+    #[test]
+    fn a_fork_beside_busy_threads_never_hangs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let options = StoreOptions { access: Access::Map, ..options() };
+        let mut w = Writer::create(&path, &options).unwrap();
+        let n = 300;
+        for i in 0..n {
+            w.put(i, &record(i), false).unwrap();
+        }
+        w.commit().unwrap();
+        let store = Store::open_with(&path, &options).unwrap();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for seed in 0..2 {
+                let (store, stop) = (store.clone(), &stop);
+                scope.spawn(move || {
+                    let mut rng = Seeded::new(seed);
+                    while !stop.load(Ordering::Relaxed) {
+                        assert!(store.get_at(rng.below(n)).is_ok());
+                    }
+                });
+            }
+            for round in 0..scaled(60) {
+                let end = in_fork(|| (0..n).all(|i| *store.get_at(i).unwrap() == record(i)[..]));
+                if end != Ok(()) {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                assert_eq!(end, Ok(()), "round {round}");
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+}

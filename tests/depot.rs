@@ -1,0 +1,87 @@
+//! Typed records on files: the codec that a store names, and files that name none.
+
+use std::path::Path;
+use vlstore::codec::{FlatF32Codec, MdFrame, MdFrameCodec, RawCodec, Real, RealView};
+use vlstore::depot::{Continue, StartAt};
+use vlstore::{Depot, DepotWriter, Error, Store, StoreOptions};
+
+fn frame(step: i64) -> MdFrame {
+    let positions = Some(Real::F32(vec![0.5; 9]));
+    MdFrame { nsites: 3, positions, step: Some(step), ..MdFrame::default() }
+}
+
+#[test]
+fn a_store_keeps_the_name_of_its_codec_and_is_refused_to_another_naming_both_and_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("frames.vls");
+    let options = StoreOptions::default();
+    let mut w = DepotWriter::create(&path, MdFrameCodec, &options).unwrap();
+    w.put(0, &frame(0), false).unwrap();
+    w.close().unwrap();
+    assert_eq!(Store::open(&path).unwrap().options().record_codec, ("md-frame".into(), 1));
+    for error in [
+        Depot::open(&path, RawCodec).unwrap_err(),
+        DepotWriter::open(&path, RawCodec, &options).unwrap_err(),
+        DepotWriter::open_or_create(&path, RawCodec, &options).unwrap_err(),
+    ] {
+        let said = error.to_string();
+        assert!(matches!(error.root(), Error::Invalid { what: "codec", .. }), "{said}");
+        for part in ["frames.vls", "md-frame", "raw"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+    // The refusal gave the lock back and changed nothing.
+    let depot = Depot::open(&path, MdFrameCodec).unwrap();
+    assert_eq!((depot.len(), depot.sites_at(0).unwrap()), (1, 3));
+    let item = depot.get(0).unwrap();
+    assert_eq!(item.view().unwrap().positions(), Some(RealView::F32(&[0.5; 9])));
+    DepotWriter::open(&path, MdFrameCodec, &options).unwrap().close().unwrap();
+}
+
+#[test]
+fn a_file_of_the_original_names_no_codec_and_opens_with_any() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/vlstore");
+    let path = data.join("readme-30x200-nocross.vlstore");
+    if !path.exists() {
+        eprintln!("skipped: there is no {}", path.display());
+        return;
+    }
+    let frames = Depot::open(&path, MdFrameCodec).unwrap();
+    for item in &frames {
+        assert_eq!(item.unwrap().view().unwrap().nsites(), 200);
+    }
+    let raw = Depot::open(&path, RawCodec).unwrap();
+    assert_eq!(raw.len(), frames.len());
+    let batch = raw.get_batch_at(&[3, 1]).unwrap();
+    assert_eq!(batch.view(0).unwrap(), &frames.get_at(3).unwrap().record()[..]);
+    assert!(Depot::open(&path, FlatF32Codec).is_ok());
+}
+
+#[test]
+fn a_job_that_was_killed_goes_on_from_its_checkpoint_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run.vls");
+    let options = StoreOptions::default();
+    let mut w = DepotWriter::create(&path, MdFrameCodec, &options).unwrap();
+    for n in 0..100 {
+        w.put(n, &frame(n * 5), false).unwrap();
+    }
+    w.commit().unwrap();
+    // What is not committed is gone with its writer.
+    w.put(100, &frame(500), false).unwrap();
+    drop(w);
+
+    // The checkpoint was written at step 300.
+    let mut w = DepotWriter::open(&path, MdFrameCodec, &options).unwrap();
+    let at = w.continue_from(StartAt::Step(301), Continue::DropNewer).unwrap();
+    assert_eq!((at.kept, at.dropped, at.last_step, at.next_frame), (61, 39, Some(300), 61));
+    for n in 61..120 {
+        w.put_frame(n, n, &frame(i64::try_from(n).unwrap() * 5)).unwrap().unwrap();
+    }
+    w.close().unwrap();
+    let depot = Depot::open(&path, MdFrameCodec).unwrap();
+    let steps: Vec<_> = depot.iter().map(|f| f.unwrap().view().unwrap().step()).collect();
+    assert_eq!(steps, (0..120).map(|n| Some(n * 5)).collect::<Vec<_>>());
+    assert_eq!(depot.get(119).unwrap().view().unwrap().step(), Some(595));
+    assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_whole());
+}

@@ -1,0 +1,417 @@
+//! The tables of `docs/format.md` and the code say the same: every offset, size, magic and limit.
+//!
+//! A table stands under a heading such as «### `Slot`, 256 bytes» and has the columns offset,
+//! size, field and meaning. Whoever changes a layout changes the page, or this fails.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+use std::collections::BTreeMap;
+use std::mem::offset_of;
+use vlstore::backend::Backend;
+use vlstore::chunk::{Codec, Compressor, Filter, Params};
+use vlstore::frame::{self, FrameHeader};
+use vlstore::index::layout::{self, *};
+use vlstore::index::log::DeadEntry;
+use vlstore::index::slot::{SLOT_LEN, SLOT_MAGIC, Seal, Slot};
+use vlstore::store::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
+use vlstore::wire::{U32, checksum, identify};
+use vlstore::{StoreOptions, Writer, limits};
+
+const PAGE: &str = include_str!("../docs/format.md");
+
+/// A row of a layout table: field, offset and size.
+type Row = (String, usize, usize);
+
+struct Table {
+    len: usize,
+    rows: Vec<Row>,
+}
+
+impl Table {
+    /// Offset and size of `field`.
+    fn place(&self, field: &str) -> std::ops::Range<usize> {
+        let (_, at, size) = self.rows.iter().find(|r| r.0 == field).expect(field);
+        *at..at + size
+    }
+}
+
+fn cells(line: &str) -> Vec<&str> {
+    line.trim_matches('|').split(" | ").map(str::trim).collect()
+}
+
+/// The lines of the table under the heading that starts with `heading`, without its two first.
+fn table_lines(heading: &str) -> Vec<Vec<&'static str>> {
+    let mut lines = PAGE.lines().skip_while(|l| !l.starts_with(heading));
+    lines.next().unwrap_or_else(|| panic!("the page has no heading «{heading}»"));
+    lines
+        .skip_while(|l| !l.starts_with('|'))
+        .take_while(|l| l.starts_with('|'))
+        .skip(2)
+        .map(cells)
+        .collect()
+}
+
+/// All layout tables of the page by name.
+fn tables() -> BTreeMap<&'static str, Table> {
+    let headings = PAGE.lines().filter_map(|l| {
+        let (name, len) = l.strip_prefix("### `")?.strip_suffix(" bytes")?.split_once("`, ")?;
+        Some((name, len.parse().unwrap()))
+    });
+    headings
+        .map(|(name, len)| {
+            let rows = table_lines(&format!("### `{name}`"))
+                .iter()
+                .map(|c| (c[2].to_owned(), c[0].parse().unwrap(), c[1].parse().unwrap()))
+                .collect();
+            (name, Table { len, rows })
+        })
+        .collect()
+}
+
+/// Name, value and meaning of every row under a heading.
+fn named(heading: &str) -> BTreeMap<&'static str, &'static str> {
+    table_lines(heading).iter().map(|c| (c[0], c[1])).collect()
+}
+
+const fn field_size<T, F>(_: fn(&T) -> &F) -> usize {
+    size_of::<F>()
+}
+
+macro_rules! layouts {
+    ($($ty:ident { $($field:ident),* $(,)? })*) => {
+        vec![$((stringify!($ty), size_of::<$ty>(), vec![$((
+            stringify!($field).to_owned(),
+            offset_of!($ty, $field),
+            field_size::<$ty, _>(|s| &s.$field),
+        )),*])),*]
+    };
+}
+
+fn layouts() -> Vec<(&'static str, usize, Vec<Row>)> {
+    layouts! {
+        SegmentHeader { magic, file, generation, len, first_record, first_chunk, count }
+        RecordEntry { start, len, sites, key_at, key_len, key_kind, reserved }
+        ChunkEntry { offset, prefix_sum, cbytes, first_sum, blocks, reserved }
+        SegmentRef { offset, len, sum }
+        LeafRef { segment, first_record, first_chunk, records, chunks, sums, keys_len }
+        RunRef { segment, count }
+        Extent { offset, capacity, retired }
+        RootTotals {
+            records, chunks, dead_records, dead_bytes, cursor, record_bytes, garbage, base_fill,
+            base_sums, base, pages, leaves, runs, dead_runs, extents, attributes, open_block,
+            reserved,
+        }
+        LogHeader {
+            magic, sum, len, generation, first_record, first_chunk, cursor, records, chunks, sums,
+            dead, pieces, keys_len, attributes, open_block,
+        }
+        DeadEntry { hash, record }
+        PieceEntry { start, len, stored, reserved }
+        Seal { frame_len, nbytes, cbytes, sum, generation, records, lookup, root }
+        Slot {
+            magic, file, generation, end, root, log, log_len, records, seal, seal_garbage, before,
+            total, spare, closed, reserved, sum,
+        }
+    }
+}
+
+fn written(options: &StoreOptions, fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut writer = Writer::in_memory(options).unwrap();
+    fill(&mut writer);
+    let backend: std::sync::Arc<dyn Backend> = writer.backend().clone();
+    writer.close().unwrap();
+    let mut out = vec![0; usize::try_from(backend.len().unwrap()).unwrap()];
+    backend.read_at(0, &mut out).unwrap();
+    out
+}
+
+fn at(n: u64) -> usize {
+    usize::try_from(n).unwrap()
+}
+
+fn newest_slot(file: &[u8]) -> Slot {
+    let id = file[at(CONFIG_AT) + 16..at(CONFIG_AT) + 32].try_into().unwrap();
+    let slots = frame::SLOT_OFFSETS.map(|o| Slot::parse(&file[at(o)..], id));
+    slots.into_iter().flatten().max_by_key(|s| s.generation.get()).unwrap()
+}
+
+#[test]
+fn every_structure_has_its_table_and_every_table_its_structure() {
+    let tables = tables();
+    let mut known: Vec<&str> = vec![
+        "FrameHeader",
+        "FrameMetalayers",
+        "ConfigHeader",
+        "ChunkHeader",
+        "RunEntry",
+        "PageRef",
+    ];
+    for (name, len, rows) in layouts() {
+        let table = tables.get(name).unwrap_or_else(|| panic!("the page has no table of {name}"));
+        assert_eq!(table.len, len, "size of {name}");
+        assert_eq!(table.rows, rows, "fields of {name}");
+        known.push(name);
+    }
+    for name in tables.keys() {
+        assert!(known.contains(name), "no test knows the table of {name}");
+    }
+    assert_eq!(tables["Slot"].len, SLOT_LEN);
+}
+
+#[test]
+fn tables_have_neither_holes_nor_overlaps() {
+    for (name, table) in tables() {
+        let mut next = if name == "FrameMetalayers" { 87 } else { 0 };
+        let end = next + table.len;
+        for (field, at, size) in table.rows {
+            assert_eq!(at, next, "{name}.{field}");
+            next += size;
+        }
+        assert_eq!(next, end, "length of {name}");
+    }
+}
+
+#[test]
+fn magics_limits_and_kinds_of_keys_are_those_of_the_code() {
+    let magics = named("### Magics");
+    for (name, bytes) in [
+        ("MAGIC", &frame::MAGIC[..]),
+        ("CONFIG_MAGIC", &CONFIG_MAGIC),
+        ("SLOT_MAGIC", &SLOT_MAGIC),
+        ("LEAF_MAGIC", &LEAF_MAGIC),
+        ("RUN_MAGIC", &RUN_MAGIC),
+        ("DEAD_MAGIC", &DEAD_MAGIC),
+        ("PAGE_MAGIC", &PAGE_MAGIC),
+        ("ROOT_MAGIC", &ROOT_MAGIC),
+        ("LOG_MAGIC", &LOG_MAGIC),
+    ] {
+        let hex: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(magics.get(name), Some(&&*format!("`{}`", hex.join(" "))), "{name}");
+    }
+    assert_eq!(magics.len(), 9);
+
+    let stated = named("## Limits");
+    let real = [
+        ("CHUNK_MIN", u64::from(limits::CHUNK_MIN)),
+        ("CHUNK_MAX", limits::CHUNK_MAX.into()),
+        ("CHUNK_MAX_FOREIGN", limits::CHUNK_MAX_FOREIGN.into()),
+        ("BLOCK_MIN", limits::BLOCK_MIN.into()),
+        ("BLOCK_MAX", limits::BLOCK_MAX.into()),
+        ("STREAM_MAX", limits::STREAM_MAX.into()),
+        ("BLOCKS_PER_CHUNK", limits::BLOCKS_PER_CHUNK.into()),
+        ("RECORD_MAX", limits::RECORD_MAX),
+        ("RECORDS_MAX", layout::RECORDS_MAX),
+        ("KEY_MAX", limits::KEY_MAX as u64),
+        ("ATTRIBUTES_MAX", limits::ATTRIBUTES_MAX as u64),
+        ("INDEX_PAGE", limits::INDEX_PAGE as u64),
+        ("LOOKUP_RECORDS", limits::LOOKUP_RECORDS),
+        ("LOOKUP_MAX", limits::LOOKUP_MAX as u64),
+        ("HEADER_LEN", frame::HEADER_LEN as u64),
+        ("CONFIG_AT", CONFIG_AT),
+        ("CONFIG_SPACE", CONFIG_SPACE as u64),
+        ("TOTALS_OFFSET", frame::TOTALS_OFFSET),
+        ("FORMAT_VERSION", FORMAT_VERSION.into()),
+    ];
+    for (name, value) in real {
+        assert_eq!(stated.get(name), Some(&&*value.to_string()), "{name}");
+    }
+    assert_eq!(stated.len(), real.len());
+
+    let kinds = named("### Key kinds");
+    for (name, value) in [
+        ("KEY_NONE", KEY_NONE),
+        ("KEY_STR", KEY_STR),
+        ("KEY_I64", KEY_I64),
+        ("KEY_U64", KEY_U64),
+        ("KEY_BYTES", KEY_BYTES),
+    ] {
+        assert_eq!(kinds.get(name), Some(&&*value.to_string()), "{name}");
+    }
+    assert_eq!(kinds.len(), 5);
+}
+
+#[test]
+fn the_worked_checksums_are_right() {
+    let file: [u8; 16] = std::array::from_fn(|i| u8::try_from(i).unwrap());
+    assert!(PAGE.contains(&format!("`0x{:016x}`", identify(file, 3, 4))));
+    assert!(PAGE.contains(&format!("`0x{:016x}`", checksum(b""))));
+}
+
+#[test]
+fn a_new_file_has_its_header_where_the_page_says() {
+    let options = StoreOptions {
+        file_id: Some([9; 16]),
+        chunk_size: 8192,
+        codec: Some(Some(Codec::Zstd)),
+        level: 3,
+        ..StoreOptions::default()
+    };
+    let file = written(&options, |_| {});
+    let tables = tables();
+    let field = |name: &str| &file[tables["FrameHeader"].place(name)];
+    let number = |name: &str| field(name)[1..].iter().fold(0_u64, |n, b| n << 8 | u64::from(*b));
+    assert_eq!(field("start"), [0x9e, 0xa8]);
+    assert_eq!(field("magic"), b"b2frame\0");
+    assert_eq!(number("header_len"), frame::HEADER_LEN as u64);
+    assert_eq!(number("frame_len"), file.len() as u64);
+    assert_eq!(
+        (field("version"), field("frame_type"), field("split")),
+        (&[0x12][..], &[0][..], &[0][..])
+    );
+    assert_eq!(field("codec"), [Codec::Zstd.id() | 3 << 4]);
+    assert_eq!((number("nbytes"), number("cbytes"), number("typesize")), (0, 0, 4));
+    assert_eq!(number("chunk_size"), 8192);
+    assert_eq!((number("compress_threads"), number("decompress_threads")), (1, 1));
+    assert_eq!((field("has_vlmetalayers"), field("filters_kind")), (&[0xc3][..], &[0xd8, 6][..]));
+    assert_eq!(field("filters"), [0, 0, 0, 0, 0, 1]);
+    assert_eq!((field("codec_id"), field("rest")), (&[Codec::Zstd.id()][..], &[0; 9][..]));
+
+    let header = FrameHeader::parse(&file).unwrap();
+    let metalayers = &tables["FrameMetalayers"];
+    assert_eq!(header.metalayer("magic"), Some(metalayers.place("magic")));
+    assert_eq!(header.metalayer("vlstore"), Some(149..frame::HEADER_LEN));
+    assert_eq!(&file[metalayers.place("vlstore")], [0xc6, 0, 0, 0x2f, 0x66]);
+    assert_eq!(&file[metalayers.place("vlstore_head")], [0xc6, 0, 0, 0x2f, 0x6b]);
+    assert_eq!(&file[metalayers.place("magic_head")], [0xc6, 0, 0, 0, 18]);
+    assert!(file[metalayers.place("gap")].iter().all(|b| *b == 0));
+    assert_eq!(metalayers.place("config").start, at(CONFIG_AT));
+    assert_eq!(metalayers.place("even_slot").start, at(frame::SLOT_OFFSETS[0]));
+    assert_eq!(metalayers.place("odd_slot").start, at(frame::SLOT_OFFSETS[1]));
+    assert_eq!(metalayers.place("even_slot").len(), frame::SLOT_LEN);
+    for (generation, place) in (0..).zip(frame::SLOT_OFFSETS) {
+        let slot = Slot::parse(&file[at(place)..], [9; 16]).unwrap();
+        assert_eq!(slot.generation.get(), generation);
+        assert!(file[at(place) + SLOT_LEN..at(place) + frame::SLOT_LEN].iter().all(|b| *b == 0));
+    }
+
+    let totals = frame::patch_totals(&file, 1, 2, 3).unwrap();
+    let mut patched = file.clone();
+    patched[at(frame::TOTALS_OFFSET)..][..totals.len()].copy_from_slice(&totals);
+    for (name, value) in [("frame_len", 1), ("nbytes", 2), ("cbytes", 3)] {
+        assert_eq!(patched[tables["FrameHeader"].place(name).end - 1], value, "{name}");
+    }
+
+    let config = &file[at(CONFIG_AT)..at(CONFIG_AT) + CONFIG_SPACE];
+    let table = &tables["ConfigHeader"];
+    let field = |name: &str| &config[table.place(name)];
+    assert_eq!(field("magic"), CONFIG_MAGIC);
+    assert_eq!(field("version"), FORMAT_VERSION.to_le_bytes());
+    assert_eq!(field("file"), [9; 16]);
+    let len = u32::from_le_bytes(field("len").try_into().unwrap()) as usize;
+    let json = &config[table.len..table.len + len];
+    let summed = [&config[..table.place("sum").start], json].concat();
+    assert_eq!(field("sum"), checksum(&summed).to_le_bytes());
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(json).unwrap();
+    let listed: Vec<String> =
+        table_lines("### `ConfigHeader`").iter().map(|c| c[2].to_owned()).collect();
+    assert_eq!(listed.len(), 5);
+    let section = &PAGE[PAGE.find("\n## Configuration").unwrap()..PAGE.find("\n## Slots").unwrap()];
+    for name in members.keys() {
+        assert!(section.contains(&format!("| `{name}` |")), "the page does not list {name}");
+    }
+    let rows = section.lines().filter(|l| l.starts_with("| `")).count();
+    assert_eq!(rows, members.len(), "the page lists members that the file does not have");
+}
+
+#[test]
+fn a_chunk_has_its_header_where_the_page_says() {
+    let params =
+        Params { codec: Some(Codec::Lz4hc), level: 5, filter: Filter::Shuffle, typesize: 4 };
+    let src: Vec<u8> = (0..10_000_u32).flat_map(u32::to_le_bytes).collect();
+    let mut chunk = Vec::new();
+    Compressor::new(params, 4096).unwrap().compress(&src, &mut chunk).unwrap();
+    let tables = tables();
+    let field = |name: &str| &chunk[tables["ChunkHeader"].place(name)];
+    assert_eq!((field("version"), field("codec_version")), (&[5][..], &[1][..]));
+    // LZ4HC is not split, its stream format is that of LZ4.
+    assert_eq!((field("flags"), field("typesize")), (&[0b0011_0101][..], &[4][..]));
+    assert_eq!(field("nbytes"), 40_000_u32.to_le_bytes());
+    assert_eq!(field("block_size"), 4096_u32.to_le_bytes());
+    assert_eq!(field("cbytes"), u32::try_from(chunk.len()).unwrap().to_le_bytes());
+    assert_eq!((field("filters"), field("codec")), (&[0, 0, 0, 0, 0, 1][..], &[2][..]));
+    assert_eq!((field("codec_meta"), field("filters_meta")), (&[0][..], &[0; 6][..]));
+    assert_eq!((field("reserved"), field("blosc2_flags")), (&[0][..], &[0][..]));
+    // Ten blocks, the first right behind the block starts.
+    assert_eq!(chunk[32..36], (32_u32 + 4 * 10).to_le_bytes());
+    let zeros = vlstore::chunk::zeros(4, 4096, 1024);
+    assert_eq!(zeros[tables["ChunkHeader"].place("blosc2_flags")], [1 << 4]);
+}
+
+#[test]
+fn a_run_entry_is_packed_as_the_page_says() {
+    let table = &tables()["RunEntry"];
+    let entry = RunEntry::new(0x0123_4567_89ab_cdef, 0x5678_9abc_def0, true);
+    let bytes = bytemuck::bytes_of(&entry);
+    assert_eq!(table.len, bytes.len());
+    assert_eq!(bytes[table.place("hash_hi")], 0x0123_4567_u32.to_le_bytes());
+    assert_eq!(bytes[table.place("hash_lo")], 0x89ab_u16.to_le_bytes());
+    assert_eq!(bytes[table.place("ordinal_hi")], (0x5678_u16 | 1 << 15).to_le_bytes());
+    assert_eq!(bytes[table.place("ordinal_lo")], 0x9abc_def0_u32.to_le_bytes());
+}
+
+#[test]
+fn a_directory_page_is_listed_as_the_page_says() {
+    // 192 leaves: 128 of them in two directory pages.
+    let options = StoreOptions {
+        chunk_size: 4096,
+        commit_bytes: u64::MAX,
+        lookup: vlstore::Lookup::Never,
+        ..StoreOptions::default()
+    };
+    let file = written(&options, |w| {
+        for i in 0..192_u64 {
+            w.put(i, b"x", false).unwrap();
+            w.seal().unwrap();
+        }
+    });
+    let slot = newest_slot(&file);
+    let root = &file[at(slot.root.offset.get())..];
+    let totals: RootTotals = bytemuck::pod_read_unaligned(&root[64..192]);
+    assert_eq!((totals.pages.get(), totals.leaves.get()), (2, 64));
+    let table = &tables()["PageRef"];
+    let pages = 192 + 8 * totals.base_sums.get() as usize;
+    let second = &root[pages + table.len..pages + 2 * table.len];
+    let segment: SegmentRef = bytemuck::pod_read_unaligned(&second[table.place("segment")]);
+    assert_eq!(second[table.place("first_record")], 64_u64.to_le_bytes());
+    let page = &file[at(segment.offset.get())..][..at(segment.len.get())];
+    let head: SegmentHeader = bytemuck::pod_read_unaligned(&page[..64]);
+    assert_eq!((head.magic, head.count.get(), head.first_record.get()), (PAGE_MAGIC, 64, 64));
+    assert_eq!(second[table.place("first_chunk")], head.first_chunk.get().to_le_bytes());
+    // And the leaves of the root follow the pages at once.
+    let leaf: LeafRef =
+        bytemuck::pod_read_unaligned(&root[pages + 2 * table.len..][..size_of::<LeafRef>()]);
+    assert_eq!(leaf.first_record.get(), 128);
+    assert_eq!(file[at(leaf.segment.offset.get())..][..8], LEAF_MAGIC);
+}
+
+#[test]
+fn a_run_ends_with_its_radix_table() {
+    let options = StoreOptions { commit_bytes: u64::MAX, ..StoreOptions::default() };
+    let file = written(&options, |w| {
+        for i in 0..1000_u64 {
+            w.put(i, b"", false).unwrap();
+        }
+    });
+    let root = &file[at(newest_slot(&file).root.offset.get())..];
+    let totals: RootTotals = bytemuck::pod_read_unaligned(&root[64..192]);
+    let runs = 192
+        + 8 * totals.base_sums.get() as usize
+        + size_of::<LeafRef>() * totals.leaves.get() as usize;
+    let run: RunRef = bytemuck::pod_read_unaligned(&root[runs..runs + size_of::<RunRef>()]);
+    assert_eq!(run.count.get(), 1000);
+    let bytes = &file[at(run.segment.offset.get())..];
+    let head: SegmentHeader = bytemuck::pod_read_unaligned(&bytes[..64]);
+    let bits = u32::try_from(head.first_record.get()).unwrap();
+    assert!(bits > 0 && bits <= 32);
+    let entries: &[RunEntry] = bytemuck::cast_slice(&bytes[64..64 + 12_000]);
+    let table: &[U32] = bytemuck::cast_slice(&bytes[64 + 12_000..][..((1 << bits) + 1) * 4]);
+    for (t, first) in table.iter().enumerate() {
+        let want = entries.partition_point(|e| e.hash() >> (64 - bits) < t as u64);
+        assert_eq!(first.get() as usize, want, "entry {t}");
+    }
+}

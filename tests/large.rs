@@ -1,0 +1,171 @@
+//! Stores large enough for what small ones never reach: directory pages, merged runs over
+//! several levels, leaves written between commits, batches that are cut for several threads.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that fails says where"
+)]
+
+mod common;
+
+use common::{Model, Rec, check, content};
+use std::sync::Arc;
+use std::time::Duration;
+use vlstore::backend::fault::Seeded;
+use vlstore::backend::{Backend, MemoryBackend};
+use vlstore::chunk::Codec;
+use vlstore::{Alignment, Durability, Key, Opened, Store, StoreOptions, Writer};
+
+fn options() -> StoreOptions {
+    StoreOptions {
+        chunk_size: 65_536,
+        codec: Some(Some(Codec::Lz4)),
+        durability: Durability::Kernel,
+        commit_bytes: u64::MAX,
+        commit_interval: Duration::from_secs(1_000_000),
+        threads: 2,
+        ..StoreOptions::default()
+    }
+}
+
+fn memory() -> Arc<dyn Backend> {
+    Arc::new(MemoryBackend::new())
+}
+
+/// Accident: an empty record behind the last full chunk lies where no chunk is, and a batch
+/// that was cut for two threads looked for the chunk.
+#[test]
+fn an_empty_record_behind_the_last_chunk_is_fetched_with_many_others() {
+    for alignment in [Alignment::Contiguous, Alignment::NoCross, Alignment::Start, Alignment::Block]
+    {
+        let backend = memory();
+        // One block a chunk, so that the cut moves to the end of it.
+        let size = 1 << 20;
+        let options = StoreOptions { alignment, chunk_size: size, block_size: size, ..options() };
+        let mut w = Writer::create_in(backend.clone(), &options).unwrap();
+        let mut model = Model::default();
+        for i in 0..64_u64 {
+            // The last ends where a chunk does.
+            for len in [16_384, 0] {
+                let bytes: Arc<[u8]> = content(i, len).into();
+                w.push(&bytes).unwrap();
+                model.put(Rec { key: None, bytes, sites: 0 });
+            }
+        }
+        for _ in 0..40 {
+            w.push(b"").unwrap();
+            model.put(Rec { key: None, bytes: Arc::default(), sites: 0 });
+        }
+        w.commit().unwrap();
+        let store = Store::open_in(backend, &options).unwrap();
+        check(&store, &model, 1).unwrap();
+        let n = store.len();
+        for asked in [(0..n).collect::<Vec<_>>(), (0..n).rev().collect(), vec![n - 1; 5]] {
+            let batch = store.get_batch_at(&asked).unwrap();
+            for (i, found) in asked.iter().zip(batch.iter()) {
+                assert_eq!(*found, *model.records[*i as usize].bytes, "{alignment:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_thousand_seals_fill_directory_pages_and_every_record_is_found_through_them() {
+    let backend = memory();
+    let mut w = Writer::create_in(backend.clone(), &options()).unwrap();
+    let mut model = Model::default();
+    let mut rng = Seeded::new(5);
+    let mut kept = Vec::new();
+    for i in 0..1300_u64 {
+        let key = if i % 7 == 0 { None } else { Some(Key::from(rng.below(400))) };
+        let bytes: Arc<[u8]> = content(i, rng.below(60) as usize).into();
+        let rec = Rec { key, bytes, sites: 0 };
+        w.put_sized(rec.key.as_ref(), &rec.bytes, 0, true).unwrap();
+        model.put(rec);
+        if i % 11 == 0 && model.records.len() > 20 {
+            let at = rng.below(20);
+            w.delete_at(at).unwrap();
+            model.records.remove(at as usize);
+        }
+        w.seal().unwrap();
+        if i % 250 == 100 {
+            kept.push((w.snapshot().unwrap(), model.clone()));
+        }
+        if i % 400 == 300 {
+            drop(w);
+            w = Writer::open_in(backend.clone(), &options()).unwrap();
+        }
+    }
+    let store = Store::open_in(backend, &options()).unwrap();
+    check(&store, &model, 1).unwrap();
+    for (snapshot, model) in &kept {
+        check(snapshot, model, 2).unwrap();
+    }
+}
+
+#[test]
+fn two_hundred_thousand_records_without_a_commit_go_to_leaves_that_nobody_sees_until_then() {
+    let backend = memory();
+    let options = StoreOptions { durability: Durability::None, ..options() };
+    let mut w = Writer::create_in(backend.clone(), &options).unwrap();
+    w.put("first", b"one", false).unwrap();
+    w.commit().unwrap();
+    let n = 250_000_u64;
+    let bytes = |i: u64| i.to_le_bytes();
+    for i in 0..n {
+        w.put(format!("record {i}"), &bytes(i), false).unwrap();
+        if i % 3 == 2 {
+            // Replaces one of long ago, which may be in any run.
+            let at = i / 2;
+            w.put(format!("record {at}"), &bytes(i + n), true).unwrap();
+        }
+    }
+    assert_eq!(Store::open_in(backend.clone(), &options).unwrap().len(), 1);
+    // What was not committed is gone, and its place is used again.
+    drop(w);
+    let mut w = Writer::open_in(backend.clone(), &options).unwrap();
+    assert_eq!((w.opened(), w.len()), (Opened::Whole, 1));
+    let mut newest = std::collections::HashMap::new();
+    for i in 0..n {
+        w.put(format!("record {i}"), &bytes(i), false).unwrap();
+        newest.insert(i, i);
+        if i % 3 == 2 {
+            w.put(format!("record {}", i / 2), &bytes(i + n), true).unwrap();
+            newest.insert(i / 2, i + n);
+        }
+        if i % 9 == 8 {
+            w.delete(format!("record {}", i / 3)).unwrap_or_default();
+            newest.remove(&(i / 3));
+        }
+        if i % 60_000 == 59_999 {
+            w.commit().unwrap();
+        }
+    }
+    for step in 0..2 {
+        let expected = newest.len() as u64 + 1;
+        if step == 0 {
+            assert_eq!(w.len(), expected);
+            for i in (0..n).step_by(37) {
+                let found = w.get(format!("record {i}")).ok().map(|r| r.to_vec());
+                assert_eq!(found, newest.get(&i).map(|v| bytes(*v).to_vec()), "record {i}");
+            }
+            w.commit().unwrap();
+        }
+        let store = Store::open_in(backend.clone(), &options).unwrap();
+        assert_eq!(store.len(), expected);
+        for i in (step..n).step_by(11) {
+            let key = format!("record {i}");
+            match newest.get(&i) {
+                Some(v) => {
+                    assert_eq!(*store.get(key.as_str()).unwrap(), bytes(*v), "{key}");
+                    let at = store.find(key.as_str()).unwrap().unwrap();
+                    assert_eq!(store.key_at(at).unwrap(), Some(Key::from(key)));
+                }
+                None => assert!(!store.contains(key).unwrap()),
+            }
+        }
+        assert_eq!(store.keys().unwrap().len() as u64, expected);
+    }
+}

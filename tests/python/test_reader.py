@@ -1,0 +1,91 @@
+"""The reader of the format page reads what the Rust engine wrote, and notices every change."""
+
+import hashlib
+import importlib.util
+import json
+import os
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+GOLDEN = HERE.parent / "golden"
+spec = importlib.util.spec_from_file_location("format_reader", HERE / "reader.py")
+reader = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(reader)
+
+MANIFEST = json.loads((GOLDEN / "MANIFEST.json").read_text())
+
+
+def key_of(entry):
+    match entry["key"]:
+        case None:
+            return None
+        case {"str": text}:
+            return text
+        case {"int": digits}:
+            return int(digits)
+        case {"bytes": digits}:
+            return bytes.fromhex(digits)
+
+
+@pytest.mark.parametrize("entry", MANIFEST, ids=lambda e: e["file"])
+def test_a_golden_file_gives_the_records_of_the_manifest(entry):
+    data = (GOLDEN / entry["file"]).read_bytes()
+    assert hashlib.sha256(data).hexdigest() == entry["sha256"]
+    store = reader.Reader(data)
+    assert store.state.generation == entry["generation"]
+    assert store.state.attributes == entry["attributes"]
+    assert not store.older
+    records = list(store)
+    assert [r[0] for r in records] == list(range(len(entry["records"])))
+    for (_, key, content), wanted in zip(records, entry["records"], strict=True):
+        assert key == key_of(wanted) and type(key) is type(key_of(wanted))
+        assert len(content) == wanted["len"]
+        assert hashlib.sha256(content).hexdigest() == wanted["sha256"]
+        if key is not None:
+            assert store.get(key) == content
+    for absent in ("absent", -77, 1 << 63 | 5, b"absent"):
+        assert store.get(absent) is None
+
+
+def test_deleted_keys_are_not_found():
+    store = reader.Reader((GOLDEN / "overwritten-and-deleted.vlstore").read_bytes())
+    assert store.get(1) == b"back again"
+    assert store.get(4) is None
+    assert reader.Reader((GOLDEN / "all-deleted.vlstore").read_bytes()).get("a") is None
+
+
+@pytest.mark.parametrize("name", ["log-behind-a-seal", "checkpoints", "lz4-t4-spanning"])
+def test_a_changed_bit_is_an_error_or_changes_nothing_or_shows_the_commit_before(name):
+    data = (GOLDEN / f"{name}.vlstore").read_bytes()
+    right = list(reader.Reader(data))
+    rng = random.Random(name)
+    used = [i for i in range(len(data)) if data[i] or i >= 12288]
+    for _ in range(400):
+        bad = bytearray(data)
+        bad[rng.choice(used)] ^= 1 << rng.randrange(8)
+        try:
+            store = reader.Reader(bytes(bad))
+        except ValueError:
+            continue
+        assert store.older or list(store) == right
+
+
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo drives the engine")
+def test_a_store_with_directory_pages_is_read(tmp_path):
+    steps = [["create", {"codec": "lz4"}]]
+    for i in range(200):
+        steps += [["put", i, i, 1], ["seal"]]
+    (tmp_path / "todo.json").write_text(json.dumps([{"file": "x.vlstore", "do": [*steps, ["close"]]}]))
+    command = ["cargo", "test", "--quiet", "--features", "testing", "--test", "foreign_probe"]
+    env = os.environ | {"VLSTORE_PROBE": str(tmp_path)}
+    subprocess.run(command, cwd=HERE.parents[1], env=env, capture_output=True, check=True)
+    data = (tmp_path / "x.vlstore").read_bytes()
+    assert b"VLpage" in data
+    store = reader.Reader(data)
+    assert [(key, len(content)) for _, key, content in store] == [(i, i) for i in range(200)]
+    assert store.get(150) == bytes(2 * i % 251 for i in range(150))
