@@ -44,3 +44,16 @@ def test_how_long_importing_takes_is_printed():
         for _ in range(3)
     )
     print(f"importing vlstore took {1000 * took:.1f} ms")
+
+
+def test_the_command_line_comes_with_the_package(tmp_path):
+    with vlstore.open(tmp_path / "a.vls", "w") as store:
+        store["a"] = b"1"
+    for command in ([sys.executable, "-m", "vlstore"], [Path(sys.executable).parent / "vlstore"]):
+        shown = subprocess.run(
+            [*command, "info", tmp_path / "a.vls"], capture_output=True, text=True, check=True
+        )
+        assert "records" in shown.stdout
+        failed = subprocess.run([*command, "info", tmp_path / "b.vls"], capture_output=True, check=False)
+        assert failed.returncode == 1 and b"b.vls" in failed.stderr
+        assert subprocess.run([*command, "no-verb"], capture_output=True, check=False).returncode == 2
