@@ -285,10 +285,7 @@ impl Salvage {
         let place = match self.core.chunk(chunk) {
             Ok(ChunkData::File(place)) => place,
             Ok(ChunkData::Memory(data)) => {
-                let from = data.get(inside..inside + out.len());
-                out.copy_from_slice(
-                    from.ok_or_else(|| Error::corrupt("chunk", chunk, "is too short"))?,
-                );
+                out.copy_from_slice(data.get(inside..inside + out.len())?);
                 return Ok(false);
             }
             Err(e) => match self.chunks.get(&chunk) {
