@@ -32,7 +32,7 @@ use salvage::{Entry, Part, Row, Salvage};
 use scan::Scanned;
 use sealed::Sealed;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -283,7 +283,7 @@ fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
         attributes,
         means: Means::Commit { generation: slot.generation.get() },
         places: RefCell::default(),
-        used: RefCell::new(BTreeSet::new()),
+        used: RefCell::default(),
     })
 }
 
@@ -483,12 +483,11 @@ impl Rescue {
             return Ok(());
         }
         let size = s.core.chunk_size;
-        for number in 0..s.chunks_end()? {
-            if s.used.borrow().contains(&number) {
+        for number in s.unused()? {
+            let Some(start) = number.checked_mul(size) else { continue };
+            let Ok((bytes, unchecked)) = s.read(start, start.saturating_add(size)) else {
                 continue;
-            }
-            let start = number * size;
-            let Ok((bytes, unchecked)) = s.read(start, start + size) else { continue };
+            };
             if bytes.iter().all(|b| *b == 0) {
                 continue;
             }

@@ -23,7 +23,7 @@ use crate::index::segment::body_len;
 use crate::index::slot::Slot;
 use crate::wire::{U32, to_usize};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, RwLock};
 
 /// The reference to a leaf from the leaf itself: how many chunks, checksums and key bytes it
@@ -217,7 +217,7 @@ pub(super) fn rebuild(
         runs_reach: if bound { root.records } else { 0 },
         expected: slots.first().map(|s| s.total.get()),
         places: RefCell::default(),
-        used: RefCell::new(BTreeSet::new()),
+        used: RefCell::default(),
     };
     let mut entries: Vec<_> = scanned
         .entries
