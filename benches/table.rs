@@ -214,7 +214,8 @@ impl Bench {
         let params = opts.params();
         let sizes: Vec<u32> = chunks.list.iter().map(|c| c.layout.block_size()).collect();
         let work: Vec<(&[u8], u32)> = whole.chunks(chunks.chunk_size).zip(sizes).collect();
-        let mut threads: Vec<(Option<(u32, Context)>, Vec<u8>, usize)> =
+        type Thread = (Option<(u32, Context)>, Vec<u8>, usize);
+        let mut threads: Vec<Thread> =
             (0..self.threads).map(|_| (None, vec![0; chunks.chunk_size + 4096], 0)).collect();
         let path = self.dir.join("append");
         let mut close = Vec::new();

@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release --example batched_reads
 
+#![allow(clippy::print_stdout, reason = "a program that shows its results")]
+
 use std::time::Instant;
 use vlstore::{Purpose, Result, StoreOptions, Writer};
 

@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release --example in_memory
 
+#![allow(clippy::print_stdout, reason = "a program that shows its results")]
+
 use std::sync::Arc;
 use vlstore::backend::{Access, Backend, FileBackend, MemoryBackend};
 use vlstore::{Error, Result, Store, StoreOptions, Writer};

@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release --example own_codec
 
+#![allow(clippy::print_stdout, reason = "a program that shows its results")]
+
 use vlstore::codec::{AnyCodec, Codec, Encoded};
 use vlstore::{Depot, DepotWriter, Error, Result, StoreOptions};
 

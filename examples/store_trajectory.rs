@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release --example store_trajectory [FILE.xtc]
 
+#![allow(clippy::print_stdout, reason = "a program that shows its results")]
+
 use std::path::PathBuf;
 use vlstore::codec::{MdFrame, MdFrameCodec};
 use vlstore::{Depot, DepotWriter, Result, StoreOptions, formats};

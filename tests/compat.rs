@@ -1,5 +1,12 @@
 //! Files of the original program open in place with every record right, and go on as ours.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that meets the unexpected is to fail there"
+)]
+
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use vlstore::{Key, Opened, Store, StoreOptions, Writer};

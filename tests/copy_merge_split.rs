@@ -2,11 +2,7 @@
 //! or not at all. Also what happens in odd places: a file that is replaced under its reader,
 //! media that cannot be written, names that are no text.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test ends where something is not as it should be"
-)]
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 use serde_json::json;
 use std::fs;
@@ -373,10 +369,6 @@ fn a_file_and_a_folder_that_cannot_be_written_are_read_and_refused_to_writers() 
     let locked = |yes: bool| {
         for path in [&a, &folder] {
             let mut mode = fs::metadata(path).unwrap().permissions();
-            #[expect(
-                clippy::permissions_set_readonly_false,
-                reason = "a folder of the test alone"
-            )]
             mode.set_readonly(yes);
             if !yes {
                 #[cfg(unix)]

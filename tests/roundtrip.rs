@@ -1,5 +1,12 @@
 //! What is put comes back, in every mode and after every kind of reopening.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that meets the unexpected is to fail there"
+)]
+
 use vlstore::{Alignment, Durability, Key, Purpose, Store, StoreOptions, Writer};
 
 fn record(i: u64) -> Vec<u8> {

@@ -144,8 +144,12 @@ impl Chunks {
         let list = decode_offsets(offsets, &header)
             .unwrap()
             .into_iter()
-            .map(|place| {
-                let ChunkPlace::At(at) = place else { panic!("a chunk of zeros") };
+            .filter_map(|place| match place {
+                ChunkPlace::At(at) => Some(at),
+                // Nothing of the data is all zero, and such a chunk costs nothing to decode.
+                ChunkPlace::Zeros | ChunkPlace::Nans => None,
+            })
+            .map(|at| {
                 let at = (header.header_len + at) as usize;
                 let layout = ChunkLayout::parse(&file[at..], u32::MAX).unwrap();
                 Chunk { at, layout }

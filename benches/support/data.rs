@@ -155,7 +155,9 @@ pub(crate) fn small(n: usize) -> Data {
             encode(&MdFrame {
                 nsites: SMALL,
                 // Water, as nearly all of the source is: oxygen and two hydrogens.
-                types: Some((0..SMALL).map(|a| if (first + a) % 3 == 0 { 8 } else { 1 }).collect()),
+                types: Some(
+                    (0..SMALL).map(|a| if (first + a).is_multiple_of(3) { 8 } else { 1 }).collect(),
+                ),
                 positions: part(x),
                 forces: part(f),
                 energy: Some(f64::from(x[3 * first]) - 4000.0),

@@ -64,7 +64,8 @@ impl Writer {
     /// root even where a log entry would do.
     pub(super) fn make_commit(&mut self, closing: bool, full: bool) -> Result<()> {
         self.drain()?;
-        if !self.is_dirty() && !full && !(closing && self.slot.closed.get() == 0) {
+        let to_close = closing && self.slot.closed.get() == 0;
+        if !self.is_dirty() && !full && !to_close {
             self.committed();
             return Ok(());
         }
@@ -210,7 +211,10 @@ impl Writer {
             }
         }
         let free = |e: &Extent| e.retired.get() + 2 <= generation;
-        let fit = |e: &Extent| free(e) && e.capacity.get() >= wanted;
+        // What is wanted creeps up with the file; a little less than that is no reason to leave
+        // an extent behind each time.
+        let least = need.max(wanted / 2);
+        let fit = |e: &Extent| free(e) && e.capacity.get() >= least;
         if let Some(e) = self.extents.iter_mut().find(|e| fit(e)) {
             e.retired = U64::new(0);
             return (e.offset.get(), e.capacity.get());

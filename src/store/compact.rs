@@ -105,7 +105,7 @@ fn compact_file(
     let target: Arc<dyn Backend> = aside.backend().clone();
     let new = StoreOptions { file_id: None, ..snapshot.options().clone() };
     let mut writer = Writer::create_in(target.clone(), &new)?;
-    let copied = compact_into(&snapshot, &mut writer, |at, of| progress(at, of))?;
+    let copied = compact_into(&snapshot, &mut writer, &mut *progress)?;
     writer.close()?;
     check(&snapshot, &copied, target.clone(), &open, options.verify)?;
     let done = Compacted { bytes_before, bytes_after: target.len()?, ..copied };

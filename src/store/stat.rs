@@ -124,7 +124,9 @@ impl Snapshot {
             let start = core.open.number.saturating_mul(core.chunk_size);
             out.open_bytes = core.totals.cursor.saturating_sub(start);
         }
-        let mut kinds: BTreeMap<(Box<str>, Box<str>, u32), (u64, u64, u64)> = BTreeMap::new();
+        // Codec, filter and block size; and of those chunks number, raw and stored bytes.
+        type Kind = (Box<str>, Box<str>, u32);
+        let mut kinds: BTreeMap<Kind, (u64, u64, u64)> = BTreeMap::new();
         let mut ratios: BTreeMap<i32, u64> = BTreeMap::new();
         for number in 0..total {
             progress(number, total)?;

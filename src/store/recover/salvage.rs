@@ -233,8 +233,8 @@ impl Salvage {
 
     /// The chunks that can be read and in which no known record lies, in order.
     pub(super) fn unused(&self) -> Result<Vec<u64>> {
-        let mut known: Vec<Range<u64>> = vec![0..self.sealed.chunks()];
-        known.push(self.core.tail.first_chunk..self.core.tail.chunks_end());
+        let tail = self.core.tail.first_chunk..self.core.tail.chunks_end();
+        let mut known = Vec::from([0..self.sealed.chunks(), tail]);
         known.extend(self.chunks.keys().map(|n| *n..n.saturating_add(1)));
         known.extend(self.base.iter().map(|(n, _)| *n..n.saturating_add(1)));
         for row in &self.rows {
