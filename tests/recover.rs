@@ -477,6 +477,30 @@ fn what_never_was_a_store_is_refused() {
     }
 }
 
+#[test]
+fn files_of_the_original_come_back_whole_or_chunk_by_chunk_if_their_end_is_cut_off() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/vlstore");
+    let path = std::path::Path::new(path).join("ala2-npt-40x1324-contiguous.vlstore");
+    let Ok(good) = fs::read(path) else {
+        eprintln!("skipped: the files of the original are not on this machine");
+        return;
+    };
+    let (report, new) = run(&good);
+    let old = Store::from_bytes(good.clone()).unwrap();
+    assert_eq!(listed(&new), listed(&old));
+    assert!(report.found.iter().all(|f| f.unchecked == f.records));
+    let cut = &good[..good.len() * 3 / 4];
+    let (report, new) = run(cut);
+    assert!(report.chunks_without_index > 0 && new.is_empty(), "{report:?}");
+    assert!(report.notes.iter().any(|n| n.contains("index is lost")), "{report:?}");
+    let wanted = RecoverOptions { chunks: true, ..RecoverOptions::default() };
+    let (report, new) = run_with(cut, &wanted).unwrap();
+    assert_eq!(new.len(), report.chunks_without_index);
+    // The first record begins the first chunk.
+    let first = old.get_at(0).unwrap();
+    assert!(new.get("chunk-0").unwrap().starts_with(&first));
+}
+
 /// One step of a store's life.
 #[derive(Debug, Clone)]
 enum Step {

@@ -123,6 +123,31 @@ fn core_of(io: Io, perm: Perm, options: &StoreOptions, records: u64, chunks: u64
     }
 }
 
+/// What can be read of chunks whose places are all that is known.
+pub(super) fn without_index(
+    backend: &Arc<dyn Backend>,
+    sealed: Sealed,
+    options: &StoreOptions,
+) -> Result<Salvage> {
+    let io = Io::new(backend.clone(), [0; 16])?;
+    Ok(Salvage {
+        core: core_of(io, Perm::default(), options, 0, 0),
+        rows: Vec::new(),
+        chunks: BTreeMap::new(),
+        pieces: BTreeMap::new(),
+        base: None,
+        dead: Vec::new(),
+        certain: false,
+        sealed,
+        attributes: b"{}".to_vec(),
+        means: Means::Chunks,
+        runs_reach: 0,
+        expected: None,
+        places: RefCell::default(),
+        used: RefCell::default(),
+    })
+}
+
 /// The best root: one that is newer than every slot, else that of a slot, else the newest.
 fn best_root(io: &Io, scanned: &Scanned, slots: &[Slot]) -> Option<Root> {
     let newest = slots.first().map_or(0, |s| s.generation.get());
