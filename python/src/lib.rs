@@ -5,14 +5,53 @@
 
 use pyo3::prelude::*;
 
+mod arrays;
+mod at;
+mod buffer;
+mod codec;
+mod error;
+mod flat;
+mod frame;
+mod handle;
+mod ingest;
+mod iter;
+mod key;
+mod numpy;
+mod open;
+mod options;
+mod ordinals;
+mod parts;
+mod report;
+mod store;
+mod writer;
+
 /// The compiled half of `vlstore`; import `vlstore` instead.
 // The interpreter's lock is asked for until the unsafe code is reviewed for running without.
 #[pymodule(gil_used = true)]
 mod _core {
+    #[pymodule_export]
+    use super::at::At;
+    #[pymodule_export]
+    use super::buffer::Record;
+    #[pymodule_export]
+    use super::frame::MdFrame;
+    #[pymodule_export]
+    use super::iter::Iter;
+    #[pymodule_export]
+    use super::open::{from_bytes, memory, open};
+    #[pymodule_export]
+    use super::report::Verified;
+    #[pymodule_export]
+    use super::store::{Depot, Store};
+    #[pymodule_export]
+    use super::writer::_reopen;
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
+    use pyo3::PyTypeInfo;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        super::writer::register(py, &Store::type_object(py))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

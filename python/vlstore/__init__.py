@@ -2,8 +2,30 @@
 
 The file of a store is at every moment a valid Blosc2 frame and an append-only log with
 atomic commits.
+
+>>> import vlstore
+>>> with vlstore.open("greetings.vls", "w") as store:
+...     store["hello"] = b"world"
+>>> vlstore.open("greetings.vls")["hello"]
+b'world'
 """
 
-from vlstore._core import __version__
+from vlstore import errors
+from vlstore._core import Depot, MdFrame, Ordinals, Record, Store, Verified, __version__
+from vlstore._open import from_bytes, memory, open  # noqa: A004
+from vlstore.errors import *  # noqa: F403
 
-__all__ = ["__version__"]
+__all__ = [
+    "Depot",
+    "MdFrame",
+    "Ordinals",
+    "Record",
+    "Store",
+    "Verified",
+    "__version__",
+    "errors",
+    "from_bytes",
+    "memory",
+    "open",
+]
+__all__ += errors.__all__

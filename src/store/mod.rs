@@ -20,6 +20,7 @@ mod options;
 mod perm;
 mod place;
 mod pool;
+mod reads;
 mod record;
 mod recover;
 mod root;

@@ -1,0 +1,226 @@
+//! Memory shared with Python: the one file of this face with unsafe code.
+//!
+//! Three directions: [`Record`] serves memory of the crate to Python, [`Bytes`] and
+//! [`BytesMut`] let the crate read and fill memory of Python while the interpreter is detached. `docs/safety.md` lists each use.
+
+#![expect(unsafe_code, reason = "the buffer protocol is a contract between C programs")]
+
+use crate::error::{invalid, wrong_type};
+use crate::key::described;
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::PyBufferError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use std::ffi::c_int;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use vlstore::wire::AlignedBuf;
+
+/// The bytes of a record where they lie, read-only.
+///
+/// Supports the buffer protocol: ``bytes(record)``, ``memoryview(record)`` and
+/// ``numpy.frombuffer(record, dtype)`` work, the latter two without a copy. It stays valid when
+/// the store is closed, changed or deleted. It keeps alive the memory that it lies in: a decoded
+/// block, its batch, or the mapped file.
+#[pyclass(frozen, module = "vlstore", name = "Record")]
+pub(crate) struct Record {
+    bytes: Memory,
+}
+
+enum Memory {
+    Stored(vlstore::Record),
+    Made(AlignedBuf),
+}
+
+impl Record {
+    pub(crate) fn stored(record: vlstore::Record) -> Self {
+        Self { bytes: Memory::Stored(record) }
+    }
+
+    /// The same memory once more; `None` for one that was encoded here.
+    pub(crate) fn share(&self) -> Option<Self> {
+        match &self.bytes {
+            Memory::Stored(record) => Some(Self::stored(record.clone())),
+            Memory::Made(_) => None,
+        }
+    }
+
+    /// A record that was encoded here.
+    pub(crate) fn made(bytes: &[u8]) -> Self {
+        Self { bytes: Memory::Made(AlignedBuf::copy_of(bytes)) }
+    }
+}
+
+impl Deref for Record {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match &self.bytes {
+            Memory::Stored(record) => record,
+            Memory::Made(bytes) => bytes,
+        }
+    }
+}
+
+#[pymethods]
+impl Record {
+    /// Number of bytes.
+    fn __len__(&self) -> usize {
+        self.len()
+    }
+
+    fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self)
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        if let Ok(other) = other.cast::<Self>() {
+            return **self == **other.get();
+        }
+        Bytes::get(other, "the other").is_ok_and(|other| **self == *other)
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        PyBytes::new(py, self).hash()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<vlstore.Record of {} bytes>", self.len())
+    }
+
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        let rebuild = py.get_type::<Self>().getattr("from_bytes")?;
+        Ok((rebuild, (PyBytes::new(py, self),)))
+    }
+
+    /// A record that holds a copy of ``data``.
+    #[staticmethod]
+    fn from_bytes(data: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self::made(&Bytes::get(data, "the data")?))
+    }
+
+    /// Bytes of memory that the record keeps alive; 0 if it lies in the mapped file.
+    #[getter]
+    fn held(&self) -> usize {
+        match &self.bytes {
+            Memory::Stored(record) => record.held(),
+            Memory::Made(bytes) => bytes.len(),
+        }
+    }
+
+    unsafe fn __getbuffer__(
+        slf: &Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        if view.is_null() {
+            return Err(PyBufferError::new_err("no place for the view"));
+        }
+        let bytes: &[u8] = slf.get();
+        let len = isize::try_from(bytes.len())
+            .map_err(|_| PyBufferError::new_err("the record is too long for a buffer"))?;
+        let at = bytes.as_ptr().cast_mut().cast();
+        // SAFETY: `view` is the caller's and not null. The bytes are at a fixed address for as
+        // long as the object lives (the class is frozen and never replaces its memory), and the
+        // call makes the view hold a reference to the object. It refuses a writable request,
+        // so nothing is written through the pointer.
+        let code = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), at, len, 1, flags) };
+        if code == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+    }
+}
+
+/// Memory of a Python object, contiguous in C order, to be read while the interpreter runs on.
+///
+/// Python code that changes the object meanwhile makes the values that are read indefinite, as
+/// with every extension that lets the interpreter go; the documentation of the calls says so.
+pub(crate) struct Bytes {
+    slice: NonNull<[u8]>,
+    _buffer: PyUntypedBuffer,
+}
+
+// SAFETY: what is shared is a slice of bytes behind an exported buffer, which the exporter may
+// neither move nor free before the buffer is released; releasing attaches by itself.
+unsafe impl Send for Bytes {}
+// SAFETY: as above; only reading is offered.
+unsafe impl Sync for Bytes {}
+
+impl Bytes {
+    /// The memory of `any`, which `what` names in an error: a buffer of any numbers, without
+    /// gaps.
+    pub(crate) fn get(any: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
+        let Ok(buffer) = PyUntypedBuffer::get(any) else {
+            let mut why =
+                described(&format!("{what} is bytes or another object with a buffer"), any)?;
+            if any.is_instance_of::<PyString>() {
+                why.push_str("; encode text first: value.encode()");
+            }
+            return Err(wrong_type(any.py(), &why));
+        };
+        let slice = contiguous(any.py(), &buffer, what)?;
+        Ok(Self { slice, _buffer: buffer })
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: pointer and length come from the buffer that `self` holds, checked for
+        // contiguity; the protocol keeps the memory in place until it is released.
+        unsafe { self.slice.as_ref() }
+    }
+}
+
+/// Memory of a Python object, contiguous in C order, to be filled.
+pub(crate) struct BytesMut {
+    slice: NonNull<[u8]>,
+    _buffer: PyUntypedBuffer,
+}
+
+// SAFETY: as for `Bytes`; the slice is reached through `&mut self` alone.
+unsafe impl Send for BytesMut {}
+
+impl BytesMut {
+    /// The memory of `any`, which must be writable, without gaps.
+    pub(crate) fn get(any: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = any.py();
+        let Ok(buffer) = PyUntypedBuffer::get(any) else {
+            let wanted = "the buffer is a bytearray or another object with writable memory";
+            return Err(wrong_type(py, &described(wanted, any)?));
+        };
+        if buffer.readonly() {
+            let why = "the buffer is read-only: give a bytearray or a writable array";
+            return Err(wrong_type(py, why));
+        }
+        let slice = contiguous(py, &buffer, "the buffer")?;
+        Ok(Self { slice, _buffer: buffer })
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: as for `Bytes`, and the exporter granted a writable buffer. Python code that
+        // reads the object meanwhile sees indefinite values, no invalid memory.
+        unsafe { self.slice.as_mut() }
+    }
+}
+
+fn contiguous(py: Python<'_>, buffer: &PyUntypedBuffer, what: &str) -> PyResult<NonNull<[u8]>> {
+    // An array of Python objects has pointers for values, which mean nothing elsewhere.
+    if buffer.format().to_bytes().contains(&b'O') {
+        return Err(wrong_type(
+            py,
+            &format!("{what} is an array of Python objects, not of numbers"),
+        ));
+    }
+    if buffer.len_bytes() == 0 {
+        return Ok(NonNull::from(&mut []));
+    }
+    if !buffer.is_c_contiguous() {
+        let why = format!("{what} is not contiguous: copy it first (numpy.ascontiguousarray)");
+        return Err(invalid(py, &why));
+    }
+    let at = NonNull::new(buffer.buf_ptr().cast::<u8>())
+        .ok_or_else(|| invalid(py, &format!("{what} has no memory")))?;
+    Ok(NonNull::slice_from_raw_parts(at, buffer.len_bytes()))
+}

@@ -1,0 +1,455 @@
+//! `vlstore.MdFrame`: one frame of a trajectory over the bytes of its record.
+
+use crate::buffer::{Bytes, Record};
+use crate::error::{from_error, invalid};
+use crate::numpy::{small, tuple, view};
+use crate::parts::Parts;
+use crate::report::table;
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use vlstore::codec::{
+    Codec, DType, MdFrameCodec, MdFrameView, PropertyView, RealView, ValuesView, aligned,
+};
+use vlstore::wire::AlignedBuf;
+
+/// One frame of a trajectory: arrays by site, and what belongs to the frame as a whole.
+///
+/// Every field but the number of sites may be absent and is then ``None``. With ``n`` sites:
+///
+/// ============== ========== ================= ===========================================
+/// field          shape      dtype             meaning
+/// ============== ========== ================= ===========================================
+/// positions      (n, 3)     float32, float64  length
+/// velocities     (n, 3)     float32, float64  length / time
+/// forces         (n, 3)     float32, float64  energy / length
+/// types          (n,)       int32             type of each site, e.g. the atomic number
+/// masses         (n,)       float32, float64  mass
+/// charges        (n,)       float32, float64  charge
+/// cell           (3, 3)     float64           the three cell vectors as rows, length
+/// pbc            3          bool              whether the cell repeats along each of them
+/// energy                    float             potential energy
+/// stress         (3, 3)     float64           stress tensor
+/// step                      int               simulation step
+/// time                      float             simulation time
+/// precision                 float             positions are multiples of 1 / precision
+/// name                      str               name of the frame or molecule
+/// ============== ========== ================= ===========================================
+///
+/// Units are not part of a frame: the attributes of the store state them. Extra properties are
+/// dicts of arrays, ``atom_properties`` with ``n`` entries each and ``frame_properties``.
+///
+/// float32 and float64 are kept; nothing is narrowed. Arrays that are not contiguous or have
+/// another byte order are converted, whole numbers become float64 where that is exact; anything
+/// else is refused by name. ``cell`` may be three lengths.
+///
+/// The arrays of a frame are read-only views of its record; they stay valid when the frame or
+/// the store is gone::
+///
+///     >>> import vlstore
+///     >>> frame = vlstore.MdFrame([[0, 0, 0], [0, 0, 0.1]], types=[8, 1], energy=-76.4)
+///     >>> frame
+///     <vlstore.MdFrame of 2 sites: types, positions, energy>
+///     >>> frame.positions[1]
+///     array([0. , 0. , 0.1])
+///
+/// Raises :class:`~vlstore.errors.WrongTypeError` and :class:`~vlstore.errors.InvalidError` for
+/// values that do not fit, :class:`~vlstore.errors.CodecError` for fields that contradict each
+/// other.
+#[pyclass(frozen, weakref, module = "vlstore", name = "MdFrame")]
+pub(crate) struct MdFrame {
+    record: Py<Record>,
+    nsites: usize,
+    name: Option<Box<str>>,
+    types: Option<usize>,
+    masses: Option<Array>,
+    charges: Option<Array>,
+    positions: Option<Array>,
+    velocities: Option<Array>,
+    forces: Option<Array>,
+    step: Option<i64>,
+    time: Option<f64>,
+    cell: Option<[f64; 9]>,
+    pbc: Option<[bool; 3]>,
+    energy: Option<f64>,
+    stress: Option<[f64; 9]>,
+    precision: Option<f32>,
+}
+
+/// Where an array of real numbers begins in the record.
+#[derive(Clone, Copy)]
+struct Array {
+    at: usize,
+    kind: DType,
+}
+
+/// Where `part`, a slice of `all`, begins in it. Empty slices may lie anywhere.
+fn offset<T>(all: &[u8], part: &[T]) -> usize {
+    if part.is_empty() {
+        return 0;
+    }
+    part.as_ptr().addr().saturating_sub(all.as_ptr().addr())
+}
+
+fn array(all: &[u8], values: Option<RealView<'_>>) -> Option<Array> {
+    values.map(|values| match values {
+        RealView::F32(v) => Array { at: offset(all, v), kind: DType::F32 },
+        RealView::F64(v) => Array { at: offset(all, v), kind: DType::F64 },
+    })
+}
+
+impl MdFrame {
+    /// The frame in a record, which is verified.
+    pub(crate) fn over(py: Python<'_>, record: Record) -> PyResult<Self> {
+        let record = Bound::new(py, record)?;
+        let all: &[u8] = record.get();
+        let view = MdFrameView::new(all).map_err(|e| from_error(py, &e))?;
+        Ok(Self {
+            nsites: view.nsites(),
+            name: view.name().map(Into::into),
+            types: view.types().map(|v| offset(all, v)),
+            masses: array(all, view.masses()),
+            charges: array(all, view.charges()),
+            positions: array(all, view.positions()),
+            velocities: array(all, view.velocities()),
+            forces: array(all, view.forces()),
+            step: view.step(),
+            time: view.time(),
+            cell: view.cell(),
+            pbc: view.pbc(),
+            energy: view.energy(),
+            stress: view.stress(),
+            precision: view.precision(),
+            record: record.clone().unbind(),
+        })
+    }
+
+    /// The bytes of the frame.
+    pub(crate) fn record(&self) -> &Py<Record> {
+        &self.record
+    }
+
+    pub(crate) const fn nsites(&self) -> usize {
+        self.nsites
+    }
+
+    fn real<'py>(
+        &self,
+        py: Python<'py>,
+        array: Option<Array>,
+        width: usize,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(Array { at, kind }) = array else { return Ok(None) };
+        let shape = [self.nsites, width];
+        let shape = if width == 1 { shape.get(..1).unwrap_or_default() } else { &shape[..] };
+        view(self.record.bind(py), kind, shape, at).map(Some)
+    }
+
+    /// Names of the fields that are there.
+    fn present(&self) -> Vec<&'static str> {
+        [
+            ("types", self.types.is_some()),
+            ("masses", self.masses.is_some()),
+            ("charges", self.charges.is_some()),
+            ("positions", self.positions.is_some()),
+            ("velocities", self.velocities.is_some()),
+            ("forces", self.forces.is_some()),
+            ("cell", self.cell.is_some()),
+            ("pbc", self.pbc.is_some()),
+            ("energy", self.energy.is_some()),
+            ("stress", self.stress.is_some()),
+            ("step", self.step.is_some()),
+            ("time", self.time.is_some()),
+            ("precision", self.precision.is_some()),
+            ("name", self.name.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, there)| there.then_some(name))
+        .collect()
+    }
+
+    fn properties<'py>(&self, py: Python<'py>, of_atoms: bool) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        let record = self.record.bind(py);
+        let view = MdFrameView::new(record.get()).map_err(|e| from_error(py, &e))?;
+        let list = if of_atoms { view.atom_properties() } else { view.frame_properties() };
+        for property in list {
+            let lead = of_atoms.then_some(self.nsites);
+            dict.set_item(property.name, property_value(record, property, lead)?)?;
+        }
+        Ok(dict)
+    }
+}
+
+fn property_value<'py>(
+    record: &Bound<'py, Record>,
+    property: &PropertyView<'_>,
+    lead: Option<usize>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = record.py();
+    let all: &[u8] = record.get();
+    let (kind, at) = match property.values {
+        ValuesView::I32(v) => (DType::I32, offset(all, v)),
+        ValuesView::I64(v) => (DType::I64, offset(all, v)),
+        ValuesView::Bool(v) => (DType::Bool, offset(all, v)),
+        ValuesView::Real(RealView::F32(v)) => (DType::F32, offset(all, v)),
+        ValuesView::Real(RealView::F64(v)) => (DType::F64, offset(all, v)),
+        ValuesView::Str(texts) => {
+            if lead.is_none() && property.shape.is_empty() {
+                return texts.get(0).unwrap_or_default().into_bound_py_any(py);
+            }
+            return Ok(PyList::new(py, texts.iter())?.into_any());
+        }
+    };
+    let shape: Vec<usize> = lead
+        .into_iter()
+        .chain(property.shape.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX)))
+        .collect();
+    let array = view(record, kind, &shape, at)?;
+    if shape.is_empty() { array.call_method0("item") } else { Ok(array) }
+}
+
+#[pymethods]
+impl MdFrame {
+    #[new]
+    #[pyo3(signature = (
+        positions=None, *, types=None, masses=None, charges=None, velocities=None, forces=None,
+        cell=None, pbc=None, energy=None, stress=None, step=None, time=None, precision=None,
+        name=None, nsites=None, atom_properties=None, frame_properties=None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "one for each field, by name")]
+    fn new(
+        py: Python<'_>,
+        positions: Option<Bound<'_, PyAny>>,
+        types: Option<Bound<'_, PyAny>>,
+        masses: Option<Bound<'_, PyAny>>,
+        charges: Option<Bound<'_, PyAny>>,
+        velocities: Option<Bound<'_, PyAny>>,
+        forces: Option<Bound<'_, PyAny>>,
+        cell: Option<Bound<'_, PyAny>>,
+        pbc: Option<Bound<'_, PyAny>>,
+        energy: Option<Bound<'_, PyAny>>,
+        stress: Option<Bound<'_, PyAny>>,
+        step: Option<Bound<'_, PyAny>>,
+        time: Option<Bound<'_, PyAny>>,
+        precision: Option<Bound<'_, PyAny>>,
+        name: Option<Bound<'_, PyAny>>,
+        nsites: Option<Bound<'_, PyAny>>,
+        atom_properties: Option<Bound<'_, PyAny>>,
+        frame_properties: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let mut parts = Parts::default();
+        parts.sites("positions", positions.as_ref(), 3)?;
+        parts.sites("velocities", velocities.as_ref(), 3)?;
+        parts.sites("forces", forces.as_ref(), 3)?;
+        parts.sites("types", types.as_ref(), 1)?;
+        parts.sites("masses", masses.as_ref(), 1)?;
+        parts.sites("charges", charges.as_ref(), 1)?;
+        parts.whole(cell.as_ref(), stress.as_ref(), pbc.as_ref())?;
+        parts.numbers(energy.as_ref(), time.as_ref(), step.as_ref(), precision.as_ref())?;
+        parts.named(name.as_ref(), nsites.as_ref())?;
+        parts.atom_properties(atom_properties.as_ref())?;
+        parts.frame_properties(frame_properties.as_ref())?;
+        let bytes = py.detach(|| parts.encode()).map_err(|e| from_error(py, &e))?;
+        Self::over(py, Record::made(&bytes))
+    }
+
+    /// The frame in the bytes of a record; they are copied unless they are a :class:`Record`.
+    ///
+    /// Raises :class:`~vlstore.errors.CodecError` if they are no frame.
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(record) = data.cast::<Record>()
+            && let Some(shared) = record.get().share()
+        {
+            return Self::over(py, shared);
+        }
+        Self::over(py, Record::made(&Bytes::get(data, "data")?))
+    }
+
+    /// Number of sites (atoms or beads).
+    #[getter(nsites)]
+    fn py_nsites(&self) -> usize {
+        self.nsites
+    }
+
+    /// Name of the frame or of its molecule.
+    #[getter]
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Type of each site, for example the atomic number: (n,), int32.
+    #[getter]
+    fn types<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.real(py, self.types.map(|at| Array { at, kind: DType::I32 }), 1)
+    }
+
+    /// Mass of each site: (n,).
+    #[getter]
+    fn masses<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.real(py, self.masses, 1)
+    }
+
+    /// Charge of each site: (n,).
+    #[getter]
+    fn charges<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.real(py, self.charges, 1)
+    }
+
+    /// Positions: (n, 3).
+    #[getter]
+    fn positions<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.real(py, self.positions, 3)
+    }
+
+    /// Velocities: (n, 3).
+    #[getter]
+    fn velocities<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.real(py, self.velocities, 3)
+    }
+
+    /// Forces: (n, 3).
+    #[getter]
+    fn forces<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.real(py, self.forces, 3)
+    }
+
+    /// Simulation step.
+    #[getter]
+    fn step(&self) -> Option<i64> {
+        self.step
+    }
+
+    /// Simulation time.
+    #[getter]
+    fn time(&self) -> Option<f64> {
+        self.time
+    }
+
+    /// The three cell vectors as rows: (3, 3), float64.
+    #[getter]
+    fn cell<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.cell.map(|v| small(py, DType::F64, &[3, 3], &v)).transpose()
+    }
+
+    /// Whether the cell repeats along each of its vectors.
+    #[getter]
+    fn pbc<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        self.pbc.map(|v| PyTuple::new(py, v)).transpose()
+    }
+
+    /// Potential energy.
+    #[getter]
+    fn energy(&self) -> Option<f64> {
+        self.energy
+    }
+
+    /// Stress tensor: (3, 3), float64.
+    #[getter]
+    fn stress<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.stress.map(|v| small(py, DType::F64, &[3, 3], &v)).transpose()
+    }
+
+    /// The source had its positions at multiples of 1 / precision.
+    #[getter]
+    fn precision(&self) -> Option<f32> {
+        self.precision
+    }
+
+    /// Extra properties of each site, by name: arrays with ``n`` entries, lists for texts.
+    #[getter]
+    fn atom_properties<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.properties(py, true)
+    }
+
+    /// Extra properties of the frame, by name: arrays, numbers or texts.
+    #[getter]
+    fn frame_properties<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.properties(py, false)
+    }
+
+    /// The bytes of the frame as they are stored.
+    #[getter(record)]
+    fn py_record(&self, py: Python<'_>) -> Py<Record> {
+        self.record.clone_ref(py)
+    }
+
+    /// The fields that are there, by the names of the arguments of :class:`MdFrame`.
+    fn to_dict<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(slf.py());
+        let this = slf.get();
+        for name in this.present() {
+            dict.set_item(name, slf.getattr(name)?)?;
+        }
+        dict.set_item("nsites", this.nsites)?;
+        for (name, of_atoms) in [("atom_properties", true), ("frame_properties", false)] {
+            let properties = this.properties(slf.py(), of_atoms)?;
+            if !properties.is_empty() {
+                dict.set_item(name, properties)?;
+            }
+        }
+        Ok(dict)
+    }
+
+    /// A frame with some fields changed; ``None`` removes one.
+    #[pyo3(signature = (**changes))]
+    fn replace<'py>(
+        slf: &Bound<'py, Self>,
+        changes: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let dict = Self::to_dict(slf)?;
+        if let Some(changes) = changes {
+            dict.update(changes.as_mapping())?;
+        }
+        slf.get_type().call((), Some(&dict))
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.cast::<Self>().is_ok_and(|other| **self.record.get() == **other.get().record.get())
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        self.record.bind(py).hash()
+    }
+
+    fn __len__(&self) -> usize {
+        self.nsites
+    }
+
+    fn __repr__(&self) -> String {
+        let site = if self.nsites == 1 { "site" } else { "sites" };
+        let fields = self.present().join(", ");
+        let fields = if fields.is_empty() { "no field".to_owned() } else { fields };
+        format!("<vlstore.MdFrame of {} {site}: {fields}>", self.nsites)
+    }
+
+    fn _repr_html_(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let this = slf.get();
+        let mut rows = Vec::new();
+        for name in this.present() {
+            let value = slf.getattr(name)?;
+            let text = match value.getattr_opt("shape")? {
+                Some(shape) => {
+                    let shape: Vec<usize> = shape.extract()?;
+                    format!("{} {}", value.getattr("dtype")?, tuple(&shape))
+                }
+                None => value.str()?.to_string_lossy().into_owned(),
+            };
+            rows.push((name, text));
+        }
+        Ok(table(&format!("vlstore.MdFrame of {} sites", this.nsites), &rows))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Py<Record>,))> {
+        let rebuild = slf.get_type().getattr("from_bytes")?;
+        Ok((rebuild, (slf.get().record.clone_ref(slf.py()),)))
+    }
+}
+
+/// The bytes of a record that holds no frame are refused before they are stored.
+pub(crate) fn sites(py: Python<'_>, bytes: &[u8]) -> PyResult<u32> {
+    let mut space = AlignedBuf::default();
+    let view = MdFrameCodec.decode(aligned(bytes, &mut space)).map_err(|e| from_error(py, &e))?;
+    u32::try_from(view.nsites()).map_err(|_| invalid(py, "more sites than a record can have"))
+}

@@ -1,0 +1,277 @@
+//! One open store behind any number of Python objects and threads.
+//!
+//! A lock that is taken with the interpreter detached is given back before it is attached again,
+//! so that two threads never wait for each other; that of a reader is taken attached and for a
+//! moment only, so that no child of a fork can inherit it taken.
+
+use crate::error::{Failure, Outcome};
+use pyo3::prelude::*;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+use vlstore::{
+    Batch, Error, Info, Key, Location, Record, Result, Snapshot, Store, StoreOptions, Writer,
+};
+
+/// Where a store lies.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    File(PathBuf),
+    Memory,
+}
+
+/// An open store.
+pub(crate) struct Handle {
+    inner: Inner,
+    pub(crate) place: Place,
+    pub(crate) mode: &'static str,
+    /// The options it was opened with.
+    pub(crate) options: StoreOptions,
+    process: u32,
+    /// Changes made through this handle, so that an iteration notices them.
+    writes: AtomicU64,
+}
+
+enum Inner {
+    Reader(Mutex<Option<Store>>),
+    Writer(Box<RwLock<Option<Writer>>>),
+}
+
+/// What can be read, whichever way the store is open.
+pub(crate) enum View<'a> {
+    Reader(&'a Snapshot),
+    Writer(&'a Writer),
+}
+
+macro_rules! both {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {
+        impl View<'_> {
+            $($(#[$doc])* pub(crate) fn $name(&self, $($arg: $ty),*) -> $out {
+                match self {
+                    Self::Reader(s) => s.$name($($arg),*),
+                    Self::Writer(w) => w.$name($($arg),*),
+                }
+            })*
+        }
+    };
+}
+both! {
+    fn len() -> u64;
+    fn generation() -> u64;
+    fn get(key: Key) -> Result<Record>;
+    fn get_at(ordinal: u64) -> Result<Record>;
+    fn get_into(key: Key, out: &mut [u8]) -> Result<usize>;
+    fn get_at_into(ordinal: u64, out: &mut [u8]) -> Result<usize>;
+    fn get_batch(keys: Vec<Key>) -> Result<Batch>;
+    fn get_batch_at(ordinals: &[u64]) -> Result<Batch>;
+    fn find(key: Key) -> Result<Option<u64>>;
+    fn contains(key: Key) -> Result<bool>;
+    fn key_at(ordinal: u64) -> Result<Option<Key>>;
+    fn location(key: Key) -> Result<Location>;
+    fn location_at(ordinal: u64) -> Result<Location>;
+    fn opened() -> vlstore::Opened;
+    fn attributes() -> serde_json::Value;
+    fn options() -> &StoreOptions;
+}
+
+impl View<'_> {
+    /// The state of the last commit.
+    pub(crate) fn committed(&self) -> Result<Snapshot> {
+        match self {
+            Self::Reader(s) => Ok((*s).clone()),
+            Self::Writer(w) => w.snapshot(),
+        }
+    }
+
+    pub(crate) fn info(&self) -> Result<Info> {
+        self.committed()?.info()
+    }
+
+    pub(crate) fn is_dirty(&self) -> bool {
+        match self {
+            Self::Reader(_) => false,
+            Self::Writer(w) => w.is_dirty(),
+        }
+    }
+
+    /// An ordinal as Python counts: negative ones from the end.
+    pub(crate) fn ordinal(&self, asked: i64) -> Outcome<u64> {
+        let len = self.len();
+        let found = if asked < 0 {
+            len.checked_sub(asked.unsigned_abs())
+        } else {
+            Some(asked.unsigned_abs()).filter(|o| *o < len)
+        };
+        found.ok_or(Failure::Ordinal { asked, len })
+    }
+
+    pub(crate) fn ordinals(&self, asked: &[i64]) -> Outcome<Vec<u64>> {
+        asked.iter().map(|o| self.ordinal(*o)).collect()
+    }
+}
+
+impl Handle {
+    pub(crate) fn reader(store: Store, place: Place, options: StoreOptions) -> Self {
+        let inner = Inner::Reader(Mutex::new(Some(store)));
+        Self {
+            inner,
+            place,
+            mode: "r",
+            options,
+            process: std::process::id(),
+            writes: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn writer(
+        writer: Writer,
+        place: Place,
+        mode: &'static str,
+        options: StoreOptions,
+    ) -> Self {
+        let inner = Inner::Writer(Box::new(RwLock::new(Some(writer))));
+        Self { inner, place, mode, options, process: std::process::id(), writes: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn is_writer(&self) -> bool {
+        matches!(self.inner, Inner::Writer(_))
+    }
+
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the lock of a writer may be touched: in the child of a fork it may be held by a
+    /// thread that is not there.
+    fn here(&self) -> Outcome<()> {
+        if std::process::id() == self.process { Ok(()) } else { Err(Failure::Forked) }
+    }
+
+    /// Reads with the interpreter detached.
+    pub(crate) fn read<T: Send>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(View<'_>) -> Outcome<T> + Send,
+    ) -> Outcome<T> {
+        match &self.inner {
+            Inner::Reader(store) => {
+                let snapshot = {
+                    let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+                    store.as_ref().map(Store::snapshot).ok_or(Failure::Closed)?
+                };
+                py.detach(move || f(View::Reader(&snapshot)))
+            }
+            Inner::Writer(writer) => {
+                self.here()?;
+                py.detach(|| {
+                    let writer = writer.read().map_err(|_| Error::Poisoned)?;
+                    f(View::Writer(writer.as_ref().ok_or(Failure::Closed)?))
+                })
+            }
+        }
+    }
+
+    /// Writes with the interpreter detached.
+    pub(crate) fn write<T: Send>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut Writer) -> Outcome<T> + Send,
+    ) -> Outcome<T> {
+        match &self.inner {
+            Inner::Reader(store) => {
+                let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+                Err(if store.is_some() { Error::ReadOnly.into() } else { Failure::Closed })
+            }
+            Inner::Writer(writer) => {
+                self.here()?;
+                py.detach(|| {
+                    let mut writer = writer.write().map_err(|_| Error::Poisoned)?;
+                    self.writes.fetch_add(1, Ordering::Relaxed);
+                    f(writer.as_mut().ok_or(Failure::Closed)?)
+                })
+            }
+        }
+    }
+
+    /// Closes: a writer commits, or gives up what is not committed.
+    pub(crate) fn close(&self, py: Python<'_>, commit: bool) -> Outcome<()> {
+        match &self.inner {
+            Inner::Reader(store) => {
+                drop(store.lock().unwrap_or_else(PoisonError::into_inner).take());
+                Ok(())
+            }
+            Inner::Writer(_) if self.here().is_err() => Ok(()),
+            Inner::Writer(writer) => py.detach(|| {
+                let mut slot = writer.write().unwrap_or_else(PoisonError::into_inner);
+                match slot.take() {
+                    Some(writer) if commit => Ok(writer.close()?),
+                    _ => Ok(()),
+                }
+            }),
+        }
+    }
+
+    pub(crate) fn is_closed(&self, py: Python<'_>) -> bool {
+        match &self.inner {
+            Inner::Reader(store) => store.lock().unwrap_or_else(PoisonError::into_inner).is_none(),
+            Inner::Writer(_) if self.here().is_err() => false,
+            Inner::Writer(writer) => {
+                py.detach(|| writer.read().unwrap_or_else(PoisonError::into_inner).is_none())
+            }
+        }
+    }
+
+    /// Moves a reader on to the newest commit; whether there was a newer one.
+    pub(crate) fn refresh(&self, py: Python<'_>) -> Outcome<bool> {
+        let Inner::Reader(slot) = &self.inner else { return Ok(false) };
+        let lock = || slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut store = lock().clone().ok_or(Failure::Closed)?;
+        let (newer, store) = py.detach(move || store.refresh().map(|newer| (newer, store)))?;
+        if newer {
+            // Two threads may refresh at once: the newer state stays.
+            let mut slot = lock();
+            let current = slot.as_ref().ok_or(Failure::Closed)?.generation();
+            if store.generation() >= current {
+                *slot = Some(store);
+            }
+        }
+        Ok(newer)
+    }
+
+    /// Records that would be lost if the handle were dropped now.
+    pub(crate) fn is_dirty(&self) -> bool {
+        match &self.inner {
+            Inner::Reader(_) => false,
+            Inner::Writer(_) if self.here().is_err() => false,
+            Inner::Writer(writer) => {
+                writer.try_read().is_ok_and(|w| w.as_ref().is_some_and(Writer::is_dirty))
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if !self.is_dirty() {
+            return;
+        }
+        let what = match &self.place {
+            Place::File(path) => path.display().to_string(),
+            // What is in memory is gone either way.
+            Place::Memory => return,
+        };
+        let text = format!(
+            "a store was dropped before what was put into it was committed: {what}; use `with`, \
+             or call close()"
+        );
+        // At the end of the interpreter there is nobody left to tell.
+        let _ = Python::try_attach(|py| {
+            let category = py.get_type::<pyo3::exceptions::PyRuntimeWarning>();
+            if let Ok(text) = std::ffi::CString::new(text)
+                && let Err(error) = PyErr::warn(py, &category, &text, 1)
+            {
+                error.write_unraisable(py, None);
+            }
+        });
+    }
+}

@@ -1,0 +1,175 @@
+//! Opening stores: on a file, in memory, over bytes.
+
+use crate::buffer::Bytes;
+use crate::codec::{RecordCodec, Typed};
+use crate::error::{Failure, Outcome, from_error, invalid, wrong_type};
+use crate::handle::{Handle, Place};
+use crate::key::described;
+use crate::options::from_dict;
+use crate::report;
+use crate::store::{Depot, Store};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use std::ffi::CString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use vlstore::backend::MemoryBackend;
+use vlstore::{Opened, StoreOptions, Writer};
+
+/// What the caller says about the records.
+enum Records {
+    /// Nothing: values are bytes.
+    Bytes,
+    /// Whatever the file names.
+    Auto,
+    Codec(RecordCodec),
+}
+
+impl Records {
+    fn new(given: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        match given {
+            None => Ok(Self::Bytes),
+            Some(any) if any.cast::<PyString>().is_ok_and(|s| s == "auto") => Ok(Self::Auto),
+            Some(any) => RecordCodec::new(any).map(Self::Codec),
+        }
+    }
+
+    /// What a store that is made keeps about its records.
+    fn name(&self, options: &mut StoreOptions) {
+        if let Self::Codec(codec) = self {
+            options.record_codec = (codec.name().to_owned(), codec.version());
+        }
+    }
+
+    fn over<'py>(self, py: Python<'py>, handle: Handle) -> PyResult<Bound<'py, PyAny>> {
+        let handle = Arc::new(handle);
+        warn(py, &handle)?;
+        let codec = match self {
+            Self::Bytes => None,
+            Self::Codec(codec) => Some(codec),
+            Self::Auto => {
+                let name = handle.read(py, |v| Ok(v.options().record_codec.0.clone()))?;
+                Some(RecordCodec::named(py, &name)?)
+            }
+        };
+        let typed = Typed { handle, codec: codec.map(Arc::new) };
+        if typed.codec.is_some() {
+            Ok(Bound::new(py, Depot::over(py, typed)?)?.into_any())
+        } else {
+            Ok(Bound::new(py, Store { typed })?.into_any())
+        }
+    }
+}
+
+/// Says it if less was opened than was written.
+fn warn(py: Python<'_>, handle: &Handle) -> PyResult<()> {
+    let found = handle.read(py, |v| Ok(v.opened()))?;
+    if !matches!(found, Opened::OlderCommit { .. } | Opened::LastSeal { .. }) {
+        return Ok(());
+    }
+    let place = match &handle.place {
+        Place::File(path) => path.display().to_string(),
+        Place::Memory => "the store".into(),
+    };
+    let text = format!(
+        "{place}: the newest commit cannot be read; opened is the {}. What came after it is \
+         missing: `vlstore verify` says more",
+        report::opened(found)
+    );
+    let class = py.import("vlstore.errors")?.getattr("RecoveredWarning")?;
+    PyErr::warn(py, &class, &CString::new(text)?, 2)
+}
+
+/// Opens the store at `path`.
+#[pyfunction(name = "_open")]
+#[pyo3(signature = (path, mode, records, options))]
+pub(crate) fn open<'py>(
+    path: &Bound<'py, PyAny>,
+    mode: &str,
+    records: Option<&Bound<'py, PyAny>>,
+    options: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = path.py();
+    let writing = match mode {
+        "r" => false,
+        "a" | "w" | "x" => true,
+        _ => {
+            let why = format!(
+                "mode: {mode:?} is none of \"r\" (read), \"a\" (add, and make if missing), \
+                 \"w\" (make anew), \"x\" (make, must not exist)"
+            );
+            return Err(invalid(py, &why));
+        }
+    };
+    let file: PathBuf = path.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyTypeError>(py) {
+            described("path is a str or an os.PathLike", path)
+                .map_or_else(|e| e, |why| wrong_type(py, &why))
+        } else {
+            error
+        }
+    })?;
+    let mut options = from_dict(options, writing)?;
+    let records = Records::new(records)?;
+    records.name(&mut options);
+    let place = Place::File(file.clone());
+    let handle = py.detach(|| -> Outcome<Handle> {
+        let writer = match mode {
+            "r" => {
+                let store = vlstore::Store::open_with(&file, &options)?;
+                return Ok(Handle::reader(store, place, options));
+            }
+            "a" => Writer::open_or_create(&file, &options)?,
+            "w" => Writer::replace(&file, &options)?,
+            _ => Writer::create(&file, &options)?,
+        };
+        Ok(Handle::writer(writer, place, "a", options))
+    })?;
+    records.over(py, handle)
+}
+
+/// Makes a store in memory.
+#[pyfunction(name = "_memory")]
+#[pyo3(signature = (records, options))]
+pub(crate) fn memory<'py>(
+    py: Python<'py>,
+    records: Option<&Bound<'py, PyAny>>,
+    options: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut options = from_dict(options, true)?;
+    let records = Records::new(records)?;
+    records.name(&mut options);
+    let writer = Writer::in_memory(&options).map_err(|e| from_error(py, &e))?;
+    records.over(py, Handle::writer(writer, Place::Memory, "a", options))
+}
+
+/// Opens the store whose content is `data`.
+#[pyfunction(name = "_from_bytes")]
+#[pyo3(signature = (data, mode, records, options))]
+pub(crate) fn from_bytes<'py>(
+    data: &Bound<'py, PyAny>,
+    mode: &str,
+    records: Option<&Bound<'py, PyAny>>,
+    options: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = data.py();
+    if !matches!(mode, "r" | "a") {
+        let why = format!("mode: {mode:?} is neither \"r\" (read) nor \"a\" (add)");
+        return Err(invalid(py, &why));
+    }
+    let options = from_dict(options, false)?;
+    let records = Records::new(records)?;
+    let bytes = Bytes::get(data, "data")?;
+    let handle = py.detach(|| -> Outcome<Handle> {
+        if mode == "r" {
+            let backend = Arc::new(vlstore::backend::SliceBackend::new(Arc::from(&*bytes)));
+            let store = vlstore::Store::open_in(backend, &options)?;
+            return Ok(Handle::reader(store, Place::Memory, options));
+        }
+        let backend = Arc::new(MemoryBackend::from_bytes(bytes.to_vec()));
+        let writer = Writer::open_in(backend, &options).map_err(Failure::from)?;
+        Ok(Handle::writer(writer, Place::Memory, "a", options))
+    })?;
+    records.over(py, handle)
+}

@@ -1,0 +1,360 @@
+//! `vlstore.Store`: a mapping from keys to records.
+
+use crate::at::At;
+use crate::buffer::{BytesMut, Record};
+use crate::codec::{RecordCodec, Typed, part};
+use crate::error::{Failure, wrong_type};
+use crate::flat::flat;
+use crate::handle::{Handle, Place};
+use crate::iter::{Iter, What};
+use crate::key::{described, key};
+use crate::{options, report};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use std::sync::Arc;
+use vlstore::Key;
+
+/// Records by key in one file, or in memory: a mapping.
+///
+/// Made by :func:`vlstore.open`, :func:`vlstore.memory` and :func:`vlstore.from_bytes`. Values
+/// are ``bytes``; a :class:`Depot` has typed ones. Keys are ``str``, ``int`` (-2**63 to
+/// 2**64-1) and ``bytes``; ``1``, ``"1"`` and ``b"1"`` are three keys. A record can also be
+/// without a key (:meth:`push`); all are found by their ordinals in :attr:`at`, in the order of
+/// insertion, and ``len`` counts all of them.
+///
+/// All methods may be called from several threads.
+#[pyclass(frozen, subclass, mapping, weakref, module = "vlstore", name = "Store")]
+pub(crate) struct Store {
+    pub(crate) typed: Typed,
+}
+
+/// A store whose records are typed: ``depot[key]`` gives an object, not bytes.
+///
+/// ``Depot(store, codec)`` is a second view of an open store; closing one closes both. ``codec``
+/// is a name (``"md-frame"``, ``"array"``, ``"flat-f32"``, ``"raw"``), a pair ``(encode,
+/// decode)`` of functions, or an object with these two methods. ``encode`` takes an object and
+/// gives bytes, ``decode`` takes a :class:`Record` and gives the object. An object may also have
+/// a ``name`` and a ``version``, which a new store keeps, and a method ``sites`` that counts what
+/// batches are capped by.
+///
+/// Raises :class:`~vlstore.errors.CodecError` if the store names another codec.
+#[pyclass(frozen, extends = Store, module = "vlstore", name = "Depot")]
+pub(crate) struct Depot;
+
+#[pymethods]
+impl Depot {
+    #[new]
+    #[pyo3(signature = (store, codec))]
+    fn new(
+        store: &Bound<'_, Store>,
+        codec: &Bound<'_, PyAny>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let codec = Some(Arc::new(RecordCodec::new(codec)?));
+        Self::over(store.py(), Typed { handle: store.get().typed.handle.clone(), codec })
+    }
+}
+
+impl Depot {
+    pub(crate) fn over(py: Python<'_>, typed: Typed) -> PyResult<PyClassInitializer<Self>> {
+        typed.check(py)?;
+        Ok(PyClassInitializer::from(Store { typed }).add_subclass(Self))
+    }
+}
+
+impl Store {
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.typed.handle
+    }
+}
+
+/// All keys of an iterable; text and bytes are keys, not iterables of them.
+pub(crate) fn keys(any: &Bound<'_, PyAny>) -> PyResult<Vec<Key>> {
+    let py = any.py();
+    if any.is_instance_of::<PyString>() || any.is_instance_of::<pyo3::types::PyBytes>() {
+        return Err(wrong_type(py, &described("keys are an iterable of keys", any)?));
+    }
+    let Ok(items) = any.try_iter() else {
+        return Err(wrong_type(py, &described("keys are an iterable of keys", any)?));
+    };
+    items.map(|item| key(&item?)).collect()
+}
+
+#[pymethods]
+impl Store {
+    /// Number of records, with a key or without.
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        let len = self.handle().read(py, |v| Ok(v.len()))?;
+        Ok(usize::try_from(len)?)
+    }
+
+    /// A store is true, also an empty one.
+    fn __bool__(&self) -> bool {
+        true
+    }
+
+    fn __contains__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let key = crate::key::key(key)?;
+        Ok(self.handle().read(py, |v| Ok(v.contains(key)?))?)
+    }
+
+    fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let key = crate::key::key(key)?;
+        let record = self.handle().read(py, |v| Ok(v.get(key)?))?;
+        self.typed.decode(py, record)
+    }
+
+    fn __iter__(&self, py: Python<'_>) -> PyResult<Iter> {
+        Ok(Iter::new(py, &self.typed, What::Keys)?)
+    }
+
+    /// The value under ``key``, or ``default`` if there is none.
+    #[pyo3(signature = (key, default=None))]
+    fn get(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        default: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let key = crate::key::key(key)?;
+        let found = self.handle().read(py, |v| match v.get(key) {
+            Ok(record) => Ok(Some(record)),
+            Err(error) if matches!(error.root(), vlstore::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        })?;
+        match found {
+            Some(record) => self.typed.decode(py, record),
+            None => Ok(default.unwrap_or_else(|| py.None())),
+        }
+    }
+
+    /// The bytes under ``key`` where they lie, without a copy: a read-only buffer that stays
+    /// valid whatever happens to the store.
+    fn view(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Record> {
+        let key = crate::key::key(key)?;
+        Ok(Record::stored(self.handle().read(py, |v| Ok(v.get(key)?))?))
+    }
+
+    /// Copies the bytes under ``key`` into ``buffer`` and returns their number.
+    ///
+    /// ``buffer`` is a ``bytearray``, a writable ``memoryview`` or array, contiguous. Raises
+    /// :class:`~vlstore.errors.LimitError` if it is too small; then it is unchanged.
+    fn get_into(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        buffer: &Bound<'_, PyAny>,
+    ) -> PyResult<usize> {
+        let key = crate::key::key(key)?;
+        let mut out = BytesMut::get(buffer)?;
+        Ok(self.handle().read(py, |v| Ok(v.get_into(key, out.as_mut_slice())?))?)
+    }
+
+    /// The values under ``keys``, in the order asked for; a key may come more than once.
+    ///
+    /// Each block in which one of them lies is decoded once, on all cores that the store was
+    /// given; far faster than one after the other.
+    fn get_batch(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
+        let keys = self::keys(keys)?;
+        let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
+        self.typed.decode_all(py, &batch)
+    }
+
+    /// The bytes under ``keys`` without a copy, as :class:`Record` objects that share one
+    /// buffer.
+    fn view_batch(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<Vec<Record>> {
+        let keys = self::keys(keys)?;
+        let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
+        (0..batch.len()).map(|i| part(py, &batch, i).map(Record::stored)).collect()
+    }
+
+    /// Frames under ``keys`` as flat arrays, as a dict; only for a depot of ``"md-frame"``.
+    ///
+    /// With ``k`` frames of ``s`` sites in all: ``positions``, ``velocities``, ``forces``
+    /// ``(s, 3)``; ``types``, ``masses``, ``charges`` ``(s,)``; ``cell``, ``stress`` ``(k, 3, 3)``;
+    /// ``pbc`` ``(k, 3)``; ``energy``, ``time``, ``step`` ``(k,)``; ``ptr`` ``(k + 1,)``, where the
+    /// sites of each frame begin; ``batch`` ``(s,)``, the frame of each site. The arrays belong
+    /// to the caller and are writable; they are filled without a loop in Python.
+    ///
+    /// ``fields`` names what is wanted, extra properties too; each frame must have it. Without
+    /// it, every field above that all of the frames have is there. An array is float64 if it is
+    /// in one of the frames.
+    #[pyo3(signature = (keys, fields=None))]
+    fn get_arrays<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        fields: Option<Vec<String>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        self.typed.of_frames(py)?;
+        let keys = self::keys(keys)?;
+        let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
+        flat(py, &batch, fields.as_deref())
+    }
+
+    /// The ordinal of the record under ``key``; ``None`` if there is none.
+    fn find(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
+        let key = crate::key::key(key)?;
+        Ok(self.handle().read(py, |v| Ok(v.find(key)?))?)
+    }
+
+    /// Where the record under ``key`` lies: ``(start, end, sites)``, the first two in bytes of
+    /// the logical byte space. Decodes nothing.
+    fn location(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<(u64, u64, u32)> {
+        let key = crate::key::key(key)?;
+        let place = self.handle().read(py, |v| Ok(v.location(key)?))?;
+        Ok((place.start, place.end, place.sites))
+    }
+
+    /// The keys, in the order of insertion, as a view like that of a dict.
+    fn keys(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        dict_view(slf, "Keys")
+    }
+
+    /// The values of the records that have a key, as a view like that of a dict.
+    fn values(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        dict_view(slf, "Values")
+    }
+
+    /// The pairs of key and value, as a view like that of a dict.
+    fn items(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        dict_view(slf, "Items")
+    }
+
+    fn _iter_values(&self, py: Python<'_>) -> PyResult<Iter> {
+        Ok(Iter::new(py, &self.typed, What::Values)?)
+    }
+
+    fn _iter_items(&self, py: Python<'_>) -> PyResult<Iter> {
+        Ok(Iter::new(py, &self.typed, What::Items)?)
+    }
+
+    /// The records by their ordinals, 0 to ``len(store) - 1``: ``store.at[i]``,
+    /// ``store.at[-1]``, ``store.at[10:20]``, ``for value in store.at``.
+    #[getter]
+    fn at(&self) -> At {
+        At::new(self.typed.clone())
+    }
+
+    /// What the user wrote about the store: a dict of names and JSON values, kept in the file.
+    ///
+    /// Changes are seen at once and saved by the next commit.
+    #[getter]
+    fn attrs(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let class = slf.py().import("vlstore._views")?.getattr("Attributes")?;
+        Ok(class.call1((slf,))?.unbind())
+    }
+
+    fn _attributes(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(self.handle().read(py, |v| Ok(v.attributes().to_string()))?)
+    }
+
+    fn _set_attributes(&self, py: Python<'_>, text: &str) -> PyResult<()> {
+        let attributes: serde_json::Value = serde_json::from_str(text)
+            .map_err(|e| crate::error::invalid(py, &format!("attributes: {e}")))?;
+        Ok(self.handle().write(py, |w| Ok(w.set_attributes(&attributes)?))?)
+    }
+
+    /// The path of the file as it was given; ``None`` for a store in memory.
+    #[getter]
+    fn path(&self) -> Option<std::path::PathBuf> {
+        match &self.handle().place {
+            Place::File(path) => Some(path.clone()),
+            Place::Memory => None,
+        }
+    }
+
+    /// ``"r"`` if the store is open for reading, ``"a"`` if for writing, too.
+    #[getter]
+    fn mode(&self) -> &'static str {
+        self.handle().mode
+    }
+
+    /// Whether the store was closed.
+    #[getter]
+    fn closed(&self, py: Python<'_>) -> bool {
+        self.handle().is_closed(py)
+    }
+
+    /// The number of the commit that is seen; for a writer that of its last commit.
+    #[getter]
+    pub(crate) fn generation(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.handle().read(py, |v| Ok(v.generation()))?)
+    }
+
+    /// How much of what was written the store held when it was opened: ``"whole"``, ``"older
+    /// commit 7"``, ``"last seal, commit 3"``, ``"extended by another program"``, or ``"without
+    /// checksums"`` for a file of the original program.
+    #[getter]
+    fn opened(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(report::opened(self.handle().read(py, |v| Ok(v.opened()))?))
+    }
+
+    /// The codec of a :class:`Depot` as it was given; ``None`` for a plain store.
+    #[getter]
+    pub(crate) fn codec(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.typed.codec.as_ref().map(|codec| codec.given(py))
+    }
+
+    /// What the file keeps of the options it was made with.
+    #[getter]
+    fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let kept = self.handle().read(py, |v| Ok(v.options().clone()))?;
+        options::kept(py, &kept)
+    }
+
+    /// Counts and sizes, as a dict: ``records``, ``raw_bytes`` (decoded), ``file_bytes``,
+    /// ``ratio``, ``generation``, ``sealed_records``, ``opened`` and more. What a writer has not
+    /// committed is not in it.
+    fn stat<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let info = self.handle().read(py, |v| Ok(v.info()?))?;
+        report::stat(py, &info)
+    }
+
+    /// Checks every byte of the last commit: index, blocks, the place of every record. Reads the
+    /// whole file. Damage is in the answer, not raised.
+    fn verify(&self, py: Python<'_>) -> PyResult<report::Verified> {
+        let snapshot = self.handle().read(py, |v| Ok(v.committed()?))?;
+        let mut raised = None;
+        let found = py.detach(|| {
+            snapshot.verify(|_, _| {
+                Python::attach(|py| py.check_signals()).map_err(|error| {
+                    raised = Some(error);
+                    vlstore::Error::Interrupted
+                })
+            })
+        });
+        match (raised, found) {
+            (Some(error), _) => Err(error),
+            (None, found) => Ok(report::Verified::new(found.map_err(Failure::from)?)),
+        }
+    }
+
+    /// The content of the file as of now, as bytes. A writer commits and seals first.
+    ///
+    /// :func:`vlstore.from_bytes` opens it, and so does any program if it is written to a file.
+    pub(crate) fn to_bytes<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Bound<'py, pyo3::types::PyBytes>> {
+        if self.handle().is_writer() {
+            self.handle().write(py, |w| Ok(w.seal()?))?;
+        }
+        let backend = self.handle().read(py, |v| Ok(v.committed()?.backend().clone()))?;
+        let len = usize::try_from(backend.len().map_err(Failure::from)?)?;
+        pyo3::types::PyBytes::new_with(py, len, |out| {
+            py.detach(|| backend.read_at(0, out)).map_err(|e| Failure::from(e).into())
+        })
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        report::repr(slf)
+    }
+
+    fn _repr_html_(slf: &Bound<'_, Self>) -> PyResult<String> {
+        report::html(slf)
+    }
+}
+
+fn dict_view(store: &Bound<'_, Store>, class: &str) -> PyResult<Py<PyAny>> {
+    Ok(store.py().import("vlstore._views")?.getattr(class)?.call1((store,))?.unbind())
+}

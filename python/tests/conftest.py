@@ -1,0 +1,48 @@
+"""What the tests share: a folder of their own, and real molecules."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+import vlstore
+
+DATA = pathlib.Path(__file__).parents[2] / ".." / "shared" / "data"
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where a test makes its store."""
+    return tmp_path / "test.vls"
+
+
+@pytest.fixture(scope="session")
+def molecules():
+    """Frames of different sizes from an extended XYZ file; made up where there is none."""
+    ase_io = pytest.importorskip("ase.io")
+    files = sorted((DATA / "extxyz").glob("*.extxyz")) + sorted((DATA / "extxyz").glob("*.xyz"))
+    frames = []
+    for file in files:
+        try:
+            images = ase_io.read(file, index=":60")
+        except Exception:  # noqa: BLE001, S112 - other tests read files that are broken
+            continue
+        frames += [
+            vlstore.MdFrame(
+                image.positions, types=image.numbers, cell=image.cell.array, pbc=image.pbc,
+                energy=float(i),
+            )
+            for i, image in enumerate(images)
+            if len(image)
+        ]
+    if not frames:
+        print("no data in ../shared/data/extxyz: the molecules are made up")
+        random = np.random.default_rng(1)
+        frames = [
+            vlstore.MdFrame(
+                random.normal(size=(n, 3)), types=random.integers(1, 9, n), energy=float(n),
+                cell=np.eye(3), pbc=True,
+            )
+            for n in random.integers(1, 40, 200)
+        ]
+    return frames

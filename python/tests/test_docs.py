@@ -1,0 +1,73 @@
+"""What the documentation shows is what happens: docstrings, and the guide."""
+
+import doctest
+import importlib
+import pathlib
+
+import pytest
+
+import vlstore
+
+GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "guide.md"
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+class Finder(doctest.DocTestFinder):
+    """Looks into the compiled classes too."""
+
+    def _from_module(self, module, object):
+        return getattr(object, "__module__", None) in ("vlstore", module.__name__) or (
+            super()._from_module(module, object)
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["vlstore", "vlstore.errors", "vlstore._open", "vlstore._views", "vlstore._core"]
+)
+def test_the_examples_in_docstrings_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(name)
+    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    ran = 0
+    for test in Finder().find(module, name):
+        runner.run(test)
+        ran += len(test.examples)
+    assert runner.summarize(verbose=False).failed == 0
+    assert ran or name == "vlstore._views"
+
+
+def blocks():
+    """The parts of the guide: the headline, and the Python code under it."""
+    found, headline, code = [], "", None
+    for line in GUIDE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#") and code is None:
+            headline = line.lstrip("# ")
+        elif line.startswith("```"):
+            if code is not None:
+                found.append((headline, "\n".join(code)))
+            code = [] if line == "```python" else None
+        elif code is not None:
+            code.append(line)
+    return found
+
+
+def test_the_guide_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scope = {"__name__": "guide"}
+    ran = 0
+    for headline, code in blocks():
+        if "torch" in code and not has("torch"):
+            print(f"{headline}: left out, PyTorch is not installed")
+            continue
+        exec(compile(code, f"guide.md, {headline}", "exec"), scope)  # noqa: S102
+        ran += 1
+    assert ran >= 8
+
+
+def has(name):
+    return importlib.util.find_spec(name) is not None
+
+
+def test_every_public_name_is_documented():
+    for name in vlstore.__all__:
+        assert name == "__version__" or getattr(vlstore, name).__doc__, name

@@ -1,0 +1,149 @@
+"""A store goes to other processes: by fork, spawn and forkserver, read before or not."""
+
+import multiprocessing
+import os
+import pickle
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import vlstore
+
+METHODS = [m for m in ("fork", "spawn", "forkserver") if m in multiprocessing.get_all_start_methods()]
+
+
+def read(store, ordinals, answers):
+    """What a worker does: single records, a batch, a view; then says what it saw."""
+    total = sum(float(store.at[int(i)].positions.sum()) for i in ordinals[:5])
+    arrays = store.at.arrays(ordinals)
+    answers.put((total, float(arrays["positions"].sum()), len(store), store.generation))
+
+
+@pytest.fixture
+def frames(path):
+    random = np.random.default_rng(0)
+    with vlstore.open(path, "w", records="md-frame", chunk_size=65536) as depot:
+        depot.put_frames(random.normal(size=(500, 30, 3)), types=range(30), keys=range(500))
+    return vlstore.open(path, records="auto", threads=2)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_workers_read_what_the_parent_reads(frames, method):
+    # The parent reads first, on two threads: what it leaves behind must not hang the children.
+    ordinals = np.random.default_rng(1).integers(0, 500, 256)
+    expected = (
+        sum(float(frames.at[int(i)].positions.sum()) for i in ordinals[:5]),
+        float(frames.at.arrays(ordinals)["positions"].sum()),
+        500,
+        frames.generation,
+    )
+    context = multiprocessing.get_context(method)
+    answers = context.Queue()
+    workers = [context.Process(target=read, args=(frames, ordinals, answers)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    found = [answers.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    assert found == [expected] * 3
+    assert frames.at[0] == frames[0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_pool_maps_over_a_store(frames, method):
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        found = pool.map(frames.__getitem__, range(8))
+    assert found == [frames[i] for i in range(8)]
+
+
+def test_a_pickled_store_sees_at_least_what_it_was_pickled_with(path):
+    with vlstore.open(path, "w") as store:
+        store["a"] = b"1"
+        store.commit()
+        sent = pickle.dumps(store)
+        store["b"] = b"2"
+        store.commit()
+        received = pickle.loads(sent)
+        assert received.mode == "r" and dict(received) == {"a": b"1", "b": b"2"}
+    vlstore.open(path, "w").close()
+    with pytest.raises(vlstore.InvalidError, match="was replaced"):
+        pickle.loads(sent)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        pickle.loads(sent)
+
+
+def test_a_relative_path_travels_to_another_folder(path, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with vlstore.open("test.vls", "w") as store:
+        store["a"] = b"1"
+    sent = pickle.dumps(vlstore.open("test.vls"))
+    monkeypatch.chdir("/")
+    assert pickle.loads(sent)["a"] == b"1"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_writer_is_refused_in_a_forked_child_and_works_on_in_the_parent(path):
+    store = vlstore.open(path, "w", chunk_size=4096)
+    store.put_many((i, bytes(1000)) for i in range(100))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            store["x"] = b""
+        except vlstore.InvalidError as error:
+            code = 0 if "before a fork" in str(error) else 2
+        try:
+            store.close()
+            del store
+        except BaseException:  # noqa: BLE001
+            code = 3
+        os._exit(code)
+    assert wait(child) == 0
+    store["y"] = b"1"
+    store.close()
+    assert len(vlstore.open(path)) == 101 and vlstore.open(path).verify()
+
+
+def wait(child, seconds=60):
+    """The exit code of a child; one that hangs is killed."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return "hung"
+
+
+def follow(path, answers):
+    store = vlstore.open(path)
+    seen, generation = 0, 0
+    while seen < 200:
+        store.refresh()
+        assert store.generation >= generation and len(store) >= seen
+        seen, generation = len(store), store.generation
+        for i in range(max(0, seen - 3), seen):
+            assert store[i] == b"%d" % i * 100
+    answers.put(seen)
+
+
+def test_readers_in_other_processes_follow_a_writer(path):
+    context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+    with vlstore.open(path, "w") as store:
+        store.commit()
+        answers = context.Queue()
+        readers = [context.Process(target=follow, args=(path, answers)) for _ in range(2)]
+        for reader in readers:
+            reader.start()
+        for i in range(200):
+            store[i] = b"%d" % i * 100
+            store.commit()
+        assert [answers.get(timeout=120) for _ in readers] == [200, 200]
+        for reader in readers:
+            reader.join(60)

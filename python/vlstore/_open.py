@@ -1,0 +1,126 @@
+"""Opening stores; the arguments of the compiled functions by name."""
+
+from vlstore import _core
+
+
+def open(  # noqa: A001 - the verb of the builtin, for stores
+    path,
+    mode="r",
+    *,
+    records=None,
+    purpose=None,
+    codec=None,
+    level=None,
+    filter=None,  # noqa: A002
+    typesize=None,
+    chunk_size=None,
+    block_size=None,
+    alignment=None,
+    lookup=None,
+    threads=None,
+    durability=None,
+    commit_bytes=None,
+    commit_interval=None,
+    cache_bytes=None,
+    access=None,
+):
+    """Open the store at ``path``.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+    mode : {"r", "a", "w", "x"}
+        Read; add (the store is made if there is none); make anew (what is there is replaced);
+        make (it must not be there). One process can write at a time, any number can read
+        meanwhile.
+    records : str, codec or None
+        ``None`` gives a :class:`Store`, whose values are bytes. The name of a codec
+        (``"md-frame"``, ``"array"``, ``"flat-f32"``, ``"raw"``), a codec written in Python
+        (see :class:`Depot`), or ``"auto"`` for the one that the file names, gives a
+        :class:`Depot`. A new store keeps the name.
+    purpose : {"balanced", "dense", "random"}
+        What a new store is for. ``dense`` makes the smallest file, ``random`` serves single
+        records in random order fastest.
+    codec : {"zstd", "lz4", "lz4hc", "zlib", "blosclz", "stored"}
+        Compressor of a new store; by default ``zstd``, for ``random`` ``lz4``.
+    level : int
+        Its effort, 1 to 9.
+    filter : {"shuffle", "bitshuffle", "none"}
+        What comes before compression.
+    typesize : int
+        Bytes of one number, for the filter: 4 (default) or 8 for numbers, 1 for text.
+    chunk_size, block_size : int
+        Bytes, decoded; by default chosen by purpose, and the block size from the records.
+    alignment : {"block", "no_cross", "contiguous", "start"}
+        Where records are placed.
+    lookup : {"auto", "always", "never"}
+        Whether a seal writes the table that the original program reads.
+    threads : int
+        Threads that compress and that decode batches; by default one per core.
+    durability : {"kernel", "sync", "none"}
+        What a commit waits for: that the system has it (survives a killed job), that the disk
+        has it (survives a power cut), or that somebody asks for one.
+    commit_bytes, commit_interval : int, float
+        A put commits when so many bytes (default 8 MiB) or seconds (default 5) have passed
+        since the last commit.
+    cache_bytes : int
+        Memory for decoded blocks, default 32 MiB.
+    access : {"auto", "map", "pread"}
+        Whether the file is mapped. ``auto`` maps on local file systems.
+
+    Raises
+    ------
+    MissingFileError, PermissionDeniedError, StoreExistsError, LockedError, NotAStoreError,
+    CorruptError, UnsupportedError, InvalidError, WrongTypeError
+        See :mod:`vlstore.errors`.
+
+    Examples
+    --------
+    >>> import vlstore
+    >>> with vlstore.open("results.vls", "w") as store:
+    ...     store["first"] = b"some bytes"
+    ...     store[2] = b"keys may be numbers"
+    >>> with vlstore.open("results.vls") as store:
+    ...     store["first"], len(store), list(store)
+    (b'some bytes', 2, ['first', 2])
+    """
+    options = {
+        "purpose": purpose,
+        "codec": codec,
+        "level": level,
+        "filter": filter,
+        "typesize": typesize,
+        "chunk_size": chunk_size,
+        "block_size": block_size,
+        "alignment": alignment,
+        "lookup": lookup,
+        "threads": threads,
+        "durability": durability,
+        "commit_bytes": commit_bytes,
+        "commit_interval": commit_interval,
+        "cache_bytes": cache_bytes,
+        "access": access,
+    }
+    return _core._open(path, mode, records, options)
+
+
+def memory(*, records=None, **options):
+    """Make a store in memory, with the options of :func:`open`.
+
+    >>> import vlstore
+    >>> store = vlstore.memory(codec="lz4")
+    >>> store["a"] = b"bytes"
+    >>> vlstore.from_bytes(store.to_bytes())["a"]
+    b'bytes'
+    """
+    return _core._memory(records, options)
+
+
+def from_bytes(data, mode="r", *, records=None, **options):
+    """Open the store whose file content is ``data``, a copy of which is kept.
+
+    ``mode`` is ``"r"``, or ``"a"`` to add to the copy; ``records`` and the options of the
+    handle (``threads``, ``cache_bytes``) are those of :func:`open`.
+    """
+    return _core._from_bytes(data, mode, records, options)

@@ -1,0 +1,149 @@
+"""What can go wrong: one base class, and a subclass for each kind.
+
+Every error of this package is an :class:`Error`, and also the builtin that fits it, so that
+code that knows nothing of this package catches it by that::
+
+    >>> import vlstore
+    >>> store = vlstore.memory()
+    >>> try:
+    ...     store["missing"]
+    ... except KeyError as error:
+    ...     print(type(error).__name__, "-", error)
+    NotFoundError - no record "missing"
+
+A message names the thing, the place and, where there is one, the remedy.
+"""
+
+import pickle
+
+__all__ = [
+    "ClosedError",
+    "CodecError",
+    "CorruptError",
+    "Error",
+    "ExistsError",
+    "FormatError",
+    "InvalidError",
+    "LimitError",
+    "LockedError",
+    "MissingFileError",
+    "NotAStoreError",
+    "NotFoundError",
+    "OrdinalError",
+    "PermissionDeniedError",
+    "PickleError",
+    "PoisonedError",
+    "ReadOnlyError",
+    "RecordExistsError",
+    "RecoveredWarning",
+    "StoreExistsError",
+    "SystemCallError",
+    "UnsupportedError",
+    "WrongTypeError",
+]
+
+
+class Error(Exception):
+    """Everything that this package raises."""
+
+    # Not that of KeyError, which puts the message into quotes, nor that of OSError.
+    __str__ = Exception.__str__
+
+
+class NotFoundError(Error, KeyError):
+    """There is no record under this key."""
+
+
+class OrdinalError(NotFoundError, IndexError):
+    """There is no record at this ordinal."""
+
+
+class ExistsError(Error):
+    """Something is there already."""
+
+
+class RecordExistsError(ExistsError, KeyError):
+    """There is a record under this key already, and it was not to be overwritten."""
+
+
+class StoreExistsError(ExistsError, FileExistsError):
+    """There is a file at this path already."""
+
+
+class SystemCallError(Error, OSError):
+    """The operating system refused a call; ``errno`` says why, ``filename`` where."""
+
+
+class MissingFileError(SystemCallError, FileNotFoundError):
+    """There is no file at this path."""
+
+
+class PermissionDeniedError(SystemCallError, PermissionError):
+    """The operating system does not allow it."""
+
+
+class CorruptError(Error, OSError):
+    """Bytes that were written have changed, or were cut.
+
+    ``part`` names the damaged part of the file, ``offset`` its place in bytes (``None`` if it
+    has none), ``why`` says how the damage shows.
+    """
+
+    part: str = ""
+    offset: int | None = None
+    why: str = ""
+
+
+class NotAStoreError(Error, ValueError):
+    """The bytes are not of a store at all."""
+
+
+class UnsupportedError(Error, NotImplementedError):
+    """A version, codec or feature that this release does not know."""
+
+
+class LimitError(Error, ValueError):
+    """A size above its ceiling, or a record that is larger than the buffer given for it."""
+
+
+class InvalidError(Error, ValueError):
+    """An argument, or a combination of options, that cannot work."""
+
+
+class WrongTypeError(Error, TypeError):
+    """An argument of a type that does not fit: a key that is a float, a value that is text."""
+
+
+class LockedError(Error, BlockingIOError):
+    """Another process or handle is writing to this file."""
+
+
+class ReadOnlyError(Error, PermissionError):
+    """A write to something that was opened for reading."""
+
+
+class PoisonedError(Error, OSError):
+    """An earlier write failed; this handle writes no more. Open the store again."""
+
+
+class ClosedError(Error, ValueError):
+    """The store was closed."""
+
+
+class CodecError(Error, ValueError):
+    """A record does not decode, or an object does not encode."""
+
+
+class FormatError(Error, ValueError):
+    """A trajectory file of another program does not parse."""
+
+
+class PickleError(Error, pickle.PicklingError):
+    """A store cannot travel to another process as it is."""
+
+
+class RecoveredWarning(UserWarning):
+    """What was opened is less than what was written: the newest commit could not be read.
+
+    ``store.opened`` says what was opened instead; ``vlstore verify`` says more.
+    """
