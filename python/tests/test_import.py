@@ -33,3 +33,14 @@ def test_importing_needs_nothing_but_numpy():
     assert not {"torch", "ase", "MDAnalysis", "blosc2"} & set(loaded)
     required = [r for r in metadata.requires("vlstore") or [] if "extra ==" not in r]
     assert [r.partition(">")[0].strip() for r in required] == ["numpy"]
+
+
+def test_how_long_importing_takes_is_printed():
+    program = "import time; t = time.perf_counter(); import vlstore; print(time.perf_counter() - t)"
+    took = min(
+        float(subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout)
+        for _ in range(3)
+    )
+    print(f"importing vlstore took {1000 * took:.1f} ms")
