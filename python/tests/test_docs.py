@@ -8,7 +8,8 @@ import pytest
 
 import vlstore
 
-GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "guide.md"
+ROOT = pathlib.Path(__file__).parents[2]
+GUIDE = ROOT / "docs" / "guide.md"
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -36,10 +37,10 @@ def test_the_examples_in_docstrings_run(name, tmp_path, monkeypatch):
     assert ran or name == "vlstore._views"
 
 
-def blocks():
-    """The parts of the guide: the headline, and the Python code under it."""
+def blocks(page=GUIDE):
+    """The parts of a page: the headline, and the Python code under it."""
     found, headline, code = [], "", None
-    for line in GUIDE.read_text(encoding="utf-8").splitlines():
+    for line in page.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and code is None:
             headline = line.lstrip("# ")
         elif line.startswith("```"):
@@ -62,6 +63,14 @@ def test_the_guide_runs_from_top_to_bottom(tmp_path, monkeypatch):
         exec(compile(code, f"guide.md, {headline}", "exec"), scope)  # noqa: S102
         ran += 1
     assert ran >= 8
+
+
+def test_the_example_of_the_readme_runs_as_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = [code for _, code in blocks(ROOT / "README.md")]
+    assert code
+    for part in code:
+        exec(compile(part, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
 
 
 def has(name):
