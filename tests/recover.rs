@@ -6,6 +6,8 @@
     reason = "a test ends where something is not as it should be"
 )]
 
+use proptest::collection::vec;
+use proptest::prelude::*;
 use std::fs;
 use std::sync::Arc;
 use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
@@ -472,5 +474,124 @@ fn what_never_was_a_store_is_refused() {
         let error = run_with(&bytes, &RecoverOptions::default()).unwrap_err();
         let kind = error.root();
         assert!(matches!(kind, Error::NotAStore { .. } | Error::Corrupt(_)), "{error}");
+    }
+}
+
+#[test]
+fn files_of_the_original_come_back_whole_or_chunk_by_chunk_if_their_end_is_cut_off() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/vlstore");
+    let path = std::path::Path::new(path).join("ala2-npt-40x1324-contiguous.vlstore");
+    let Ok(good) = fs::read(path) else {
+        eprintln!("skipped: the files of the original are not on this machine");
+        return;
+    };
+    let (report, new) = run(&good);
+    let old = Store::from_bytes(good.clone()).unwrap();
+    assert_eq!(listed(&new), listed(&old));
+    assert!(report.found.iter().all(|f| f.unchecked == f.records));
+    let cut = &good[..good.len() * 3 / 4];
+    let (report, new) = run(cut);
+    assert!(report.chunks_without_index > 0 && new.is_empty(), "{report:?}");
+    assert!(report.notes.iter().any(|n| n.contains("index is lost")), "{report:?}");
+    let wanted = RecoverOptions { chunks: true, ..RecoverOptions::default() };
+    let (report, new) = run_with(cut, &wanted).unwrap();
+    assert_eq!(new.len(), report.chunks_without_index);
+    // The first record begins the first chunk.
+    let first = old.get_at(0).unwrap();
+    assert!(new.get("chunk-0").unwrap().starts_with(&first));
+}
+
+/// One step of a store's life.
+#[derive(Debug, Clone)]
+enum Step {
+    Put(Option<u8>, u16),
+    Delete(u8),
+    DeleteAt(u8),
+    Commit,
+    Seal,
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (any::<Option<u8>>(), 0..4000_u16).prop_map(|(k, n)| Step::Put(k, n)),
+        2 => any::<u8>().prop_map(Step::Delete),
+        1 => any::<u8>().prop_map(Step::DeleteAt),
+        3 => Just(Step::Commit),
+        1 => Just(Step::Seal),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// Lives through `steps` and commits; the bytes of record n are decided by n.
+fn lived(steps: &[Step]) -> Vec<u8> {
+    let mut w = Writer::in_memory(&options()).unwrap();
+    for (n, step) in (0_u32..).zip(steps) {
+        match step {
+            Step::Put(key, len) => {
+                let mut bytes: Vec<u8> = n.to_le_bytes().repeat(usize::from(*len) / 4 + 1);
+                bytes.truncate(usize::from(*len).max(4));
+                w.put_sized(key.map(Key::from).as_ref(), &bytes, n, true).unwrap();
+            }
+            Step::Delete(key) => drop(w.delete(*key)),
+            Step::DeleteAt(at) => drop(w.delete_at(u64::from(*at))),
+            Step::Commit => drop(w.commit().unwrap()),
+            Step::Seal => drop(w.seal().unwrap()),
+            Step::Reopen => {
+                w.commit().unwrap();
+                w = Writer::open_in(w.backend().clone(), &options()).unwrap();
+            }
+        }
+    }
+    w.commit().unwrap();
+    image(&w)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_a_store_lived_through_it_is_recovered_as_it_is(steps in vec(step(), 1..120)) {
+        let mut image = lived(&steps);
+        let right = live(&image);
+        let (report, new) = run(&image);
+        prop_assert!(report.is_complete(), "{:?}", report);
+        prop_assert!(listed(&new) == right);
+        // Nor do the slots have to be there.
+        SLOTS.iter().for_each(|at| image[*at..*at + 256].fill(0));
+        let (report, new) = run(&image);
+        prop_assert!(listed(&new) == right, "{:?}", report);
+        prop_assert_eq!(report.lost, 0);
+    }
+
+    #[test]
+    fn no_damage_makes_a_record_that_never_was(
+        steps in vec(step(), 1..120),
+        damage in vec((any::<prop::sample::Index>(), 1..200_usize, any::<u8>()), 1..12),
+        cut in any::<Option<prop::sample::Index>>(),
+    ) {
+        let mut image = lived(&steps);
+        for (at, len, value) in damage {
+            let at = at.index(image.len());
+            let end = (at + len).min(image.len());
+            image[at..end].fill(value);
+        }
+        if let Some(cut) = cut {
+            image.truncate(cut.index(image.len()).max(1));
+        }
+        let options = RecoverOptions::default();
+        // Refused only if there is nothing to recover from.
+        if let Ok((report, new)) = run_with(&image, &options) {
+            let unchecked: u64 = report.found.iter().map(|f| f.unchecked).sum();
+            let mut wrong = 0;
+            for (_, sites, bytes) in listed(&new) {
+                let n: [u8; 4] = bytes[..4].try_into().unwrap();
+                let whole = bytes.chunks(4).all(|c| n.starts_with(c));
+                let known = (u32::from_le_bytes(n) as usize) < steps.len();
+                let told = sites == 0 || sites == u32::from_le_bytes(n);
+                wrong += u64::from(!(whole && known && told));
+            }
+            prop_assert!(wrong <= unchecked, "{} wrong: {:?}", wrong, report);
+        }
     }
 }

@@ -107,6 +107,7 @@ pub(crate) fn from_error(py: Python<'_>, error: &Error) -> PyErr {
         Error::Locked => "LockedError",
         Error::ReadOnly => "ReadOnlyError",
         Error::Poisoned => "PoisonedError",
+        Error::Replaced => "ReplacedError",
         Error::Interrupted => return PyKeyboardInterrupt::new_err(()),
         Error::Codec { .. } => "CodecError",
         Error::Format { .. } => "FormatError",

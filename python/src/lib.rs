@@ -9,6 +9,7 @@ mod arrays;
 mod at;
 mod buffer;
 mod codec;
+mod command;
 mod error;
 mod flat;
 mod frame;
@@ -34,6 +35,8 @@ mod _core {
     use super::at::At;
     #[pymodule_export]
     use super::buffer::Record;
+    #[pymodule_export]
+    use super::command::_command;
     #[pymodule_export]
     use super::frame::MdFrame;
     #[pymodule_export]

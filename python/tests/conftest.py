@@ -1,11 +1,15 @@
 """What the tests share: a folder of their own, and real molecules."""
 
 import pathlib
+import sys
 
 import numpy as np
 import pytest
 
 import vlstore
+
+# Processes that are spawned take over this path, and find what they are to do.
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 DATA = pathlib.Path(__file__).parents[2] / ".." / "shared" / "data"
 

@@ -8,7 +8,8 @@ import pytest
 
 import vlstore
 
-DOCS = pathlib.Path(__file__).parents[2] / "docs"
+ROOT = pathlib.Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 # Pages whose code runs, and how many parts it has at least.
 PAGES = {"guide.md": 8, "from-the-original.md": 1}
 MODULES = [
@@ -54,7 +55,7 @@ def test_the_examples_in_docstrings_run(name, tmp_path, monkeypatch):
 def blocks(page):
     """The parts of a page: the headline, and the Python code under it."""
     found, headline, code = [], "", None
-    for line in (DOCS / page).read_text(encoding="utf-8").splitlines():
+    for line in page.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and code is None:
             headline = line.lstrip("# ")
         elif line.startswith("```"):
@@ -71,13 +72,21 @@ def test_a_page_runs_from_top_to_bottom(page, least, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scope = {"__name__": "page"}
     ran = 0
-    for headline, code in blocks(page):
+    for headline, code in blocks(DOCS / page):
         if "torch" in code and not has("torch"):
             print(f"{headline}: left out, PyTorch is not installed")
             continue
         exec(compile(code, f"{page}, {headline}", "exec"), scope)  # noqa: S102
         ran += 1
     assert ran >= least
+
+
+def test_the_example_of_the_readme_runs_as_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = [code for _, code in blocks(ROOT / "README.md")]
+    assert code
+    for part in code:
+        exec(compile(part, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
 
 
 def has(name):

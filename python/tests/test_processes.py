@@ -10,15 +10,9 @@ import numpy as np
 import pytest
 
 import vlstore
+from vlstore_workers import follow, read
 
 METHODS = [m for m in ("fork", "spawn", "forkserver") if m in multiprocessing.get_all_start_methods()]
-
-
-def read(store, ordinals, answers):
-    """What a worker does: single records, a batch, a view; then says what it saw."""
-    total = sum(float(store.at[int(i)].positions.sum()) for i in ordinals[:5])
-    arrays = store.at.arrays(ordinals)
-    answers.put((total, float(arrays["positions"].sum()), len(store), store.generation))
 
 
 @pytest.fixture
@@ -119,18 +113,6 @@ def wait(child, seconds=60):
     os.kill(child, 9)
     os.waitpid(child, 0)
     return "hung"
-
-
-def follow(path, answers):
-    store = vlstore.open(path)
-    seen, generation = 0, 0
-    while seen < 200:
-        store.refresh()
-        assert store.generation >= generation and len(store) >= seen
-        seen, generation = len(store), store.generation
-        for i in range(max(0, seen - 3), seen):
-            assert store[i] == b"%d" % i * 100
-    answers.put(seen)
 
 
 def test_readers_in_other_processes_follow_a_writer(path):

@@ -218,16 +218,19 @@ def test_damage_is_raised_for_the_record_and_listed_by_verify(path):
 
 
 def test_a_commit_that_cannot_be_read_is_said(path):
-    with vlstore.open(path, "w", codec="stored") as store:
-        store["a"] = b"A" * 3000
+    with vlstore.open(path, "w") as store:
+        store["a"] = b"1"
         store.commit()
-        store["b"] = b"B" * 3000
-    data = bytearray(path.read_bytes())
-    data[data.index(b"B" * 100)] ^= 1
+        store["b"] = b"2"
+        store.commit()
+        generation = store.generation
+        data = bytearray(path.read_bytes())
+    # The two commit slots take turns; damage that of the last commit.
+    data[4096 + 40 if generation % 2 == 0 else 8192 + 40] ^= 1
     path.write_bytes(data)
     with pytest.warns(vlstore.RecoveredWarning, match="newest commit cannot be read"):
         store = vlstore.open(path)
-    assert list(store) == ["a"] and store.opened.startswith("older commit")
+    assert store.opened.startswith("older commit") and len(store) < 2
 
 
 def test_a_changed_store_ends_an_iteration():

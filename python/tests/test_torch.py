@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip insta
 from torch.utils.data import DataLoader  # noqa: E402
 
 from vlstore.torch import Dataset, collate  # noqa: E402
+from vlstore_workers import centred  # noqa: E402
 
 FIELDS = ["positions", "types", "cell", "pbc", "energy"]
 
@@ -24,12 +25,6 @@ def depot(path, molecules):
     with vlstore.open(path, "w", records="md-frame", purpose="random") as depot:
         depot.put_many(enumerate(molecules))
     return vlstore.open(path, records="auto")
-
-
-def centred(sample):
-    sample["positions"] = sample["positions"] - sample["positions"].mean(0)
-    sample["count"] = len(sample["types"])
-    return sample
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,29 +1,38 @@
 """Opening stores; the arguments of the compiled functions by name."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from vlstore import _core
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from typing_extensions import Buffer
 
 
 def open(  # noqa: A001 - the verb of the builtin, for stores
-    path,
-    mode="r",
+    path: str | PathLike[str],
+    mode: str = "r",
     *,
-    records=None,
-    purpose=None,
-    codec=None,
-    level=None,
-    filter=None,  # noqa: A002
-    typesize=None,
-    chunk_size=None,
-    block_size=None,
-    alignment=None,
-    lookup=None,
-    threads=None,
-    durability=None,
-    commit_bytes=None,
-    commit_interval=None,
-    cache_bytes=None,
-    access=None,
-):
+    records: Any = None,
+    purpose: str | None = None,
+    codec: str | None = None,
+    level: int | None = None,
+    filter: str | None = None,  # noqa: A002
+    typesize: int | None = None,
+    chunk_size: int | None = None,
+    block_size: int | None = None,
+    alignment: str | None = None,
+    lookup: str | None = None,
+    threads: int | None = None,
+    durability: str | None = None,
+    commit_bytes: int | None = None,
+    commit_interval: float | None = None,
+    cache_bytes: int | None = None,
+    access: str | None = None,
+) -> _core.Store:
     """Open the store at ``path``.
 
     Parameters
@@ -105,7 +114,7 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     return _core._open(path, mode, records, options)
 
 
-def memory(*, records=None, **options):
+def memory(*, records: Any = None, **options: Any) -> _core.Store:
     """Make a store in memory, with the options of :func:`open`.
 
     >>> import vlstore
@@ -117,7 +126,9 @@ def memory(*, records=None, **options):
     return _core._memory(records, options)
 
 
-def from_bytes(data, mode="r", *, records=None, **options):
+def from_bytes(
+    data: Buffer, mode: str = "r", *, records: Any = None, **options: Any
+) -> _core.Store:
     """Open the store whose file content is ``data``, a copy of which is kept.
 
     ``mode`` is ``"r"``, or ``"a"`` to add to the copy; ``records`` and the options of the

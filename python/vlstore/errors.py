@@ -36,6 +36,7 @@ __all__ = [
     "ReadOnlyError",
     "RecordExistsError",
     "RecoveredWarning",
+    "ReplacedError",
     "StoreExistsError",
     "SystemCallError",
     "UnsupportedError",
@@ -124,6 +125,10 @@ class ReadOnlyError(Error, PermissionError):
 
 class PoisonedError(Error, OSError):
     """An earlier write failed; this handle writes no more. Open the store again."""
+
+
+class ReplacedError(Error, OSError):
+    """Another file has taken the place of the one that is open. Open the store again."""
 
 
 class ClosedError(Error, ValueError):

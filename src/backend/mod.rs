@@ -6,7 +6,7 @@
 //!
 //! One narrow trait, [`Backend`], is all that the rooms above see, so that the recording and
 //! failing backends of the tests can stand in for a disk that loses power or fills up. A
-//! backend written elsewhere runs the contract tests of [`suite`] (feature `testing`).
+//! backend written elsewhere runs the contract tests of `suite` (feature `testing`).
 
 mod access;
 mod api;

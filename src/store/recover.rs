@@ -24,15 +24,16 @@ use super::writer::Writer;
 use crate::backend::{Aside, Backend, FileBackend};
 use crate::chunk::ChunkLayout;
 use crate::error::{Error, Result};
+use crate::frame::MAGIC;
 use crate::index::slot::Slot;
 use crate::key::Key;
-use crate::limits::CHUNK_MAX;
-use rebuild::{dead_of, rebuild, rows_of};
+use crate::limits::{CHUNK_MAX, CHUNK_MAX_FOREIGN};
+use rebuild::{dead_of, rebuild, rows_of, without_index};
 use salvage::{Entry, Part, Row, Salvage};
 use scan::Scanned;
 use sealed::Sealed;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -283,7 +284,7 @@ fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
         attributes,
         means: Means::Commit { generation: slot.generation.get() },
         places: RefCell::default(),
-        used: RefCell::new(BTreeSet::new()),
+        used: RefCell::default(),
     })
 }
 
@@ -293,11 +294,38 @@ fn open_foreign(
     options: &RecoverOptions,
     out: &mut Recovered,
 ) -> Result<(Salvage, StoreOptions)> {
-    let state = foreign::load_original(backend, &options.store)?;
+    let state = match foreign::load_original(backend, &options.store) {
+        Ok(state) => state,
+        Err(e) if is_damage(&e) => return open_cut(backend, options, e, out),
+        Err(e) => return Err(e),
+    };
     let mut found = state.options.clone();
     found.chunk_size = found.chunk_size.min(CHUNK_MAX);
     out.note("a file of the original program: its bytes have no checksums");
     Ok((of_state(state, out)?, found))
+}
+
+/// A frame of another program whose end, with the index, is lost: its chunks are what is left.
+fn open_cut(
+    backend: &Arc<dyn Backend>,
+    options: &RecoverOptions,
+    why: Error,
+    out: &mut Recovered,
+) -> Result<(Salvage, StoreOptions)> {
+    let Ok((header, bytes)) = foreign::read_header(&**backend) else { return Err(why) };
+    // Only of files of the original: a frame of somebody else is no store.
+    let ours = header
+        .metalayer("magic")
+        .and_then(|r| bytes.get(r))
+        .is_some_and(|m| m.len() == MAGIC.len() + 2 && m.ends_with(&MAGIC));
+    if !ours || header.chunk_size == 0 || header.chunk_size > CHUNK_MAX_FOREIGN {
+        return Err(why);
+    }
+    let sealed = Sealed::walk(&**backend, header.header_len, header.chunk_size)?;
+    out.note(format!("a file of the original program, and its index is lost: {why}"));
+    let read = StoreOptions { chunk_size: header.chunk_size, ..options.store.clone() };
+    let salvage = without_index(backend, sealed, &read)?;
+    Ok((salvage, StoreOptions { chunk_size: 0, block_size: 0, ..options.store.clone() }))
 }
 
 /// The new store as it grows.
@@ -483,12 +511,11 @@ impl Rescue {
             return Ok(());
         }
         let size = s.core.chunk_size;
-        for number in 0..s.chunks_end()? {
-            if s.used.borrow().contains(&number) {
+        for number in s.unused()? {
+            let Some(start) = number.checked_mul(size) else { continue };
+            let Ok((bytes, unchecked)) = s.read(start, start.saturating_add(size)) else {
                 continue;
-            }
-            let start = number * size;
-            let Ok((bytes, unchecked)) = s.read(start, start + size) else { continue };
+            };
             if bytes.iter().all(|b| *b == 0) {
                 continue;
             }

@@ -57,9 +57,11 @@ pub struct Stat {
     pub shortest: u64,
     /// See `shortest`.
     pub longest: u64,
-    /// Number of chunks in the file.
+    /// Number of chunks in the file that are full.
     pub chunks: u64,
-    /// Chunks by compressor, filter and block size.
+    /// Bytes, decoded, in the last chunk, which still has room.
+    pub open_bytes: u64,
+    /// Full chunks by compressor, filter and block size.
     pub kinds: Vec<ChunkClass>,
     /// Chunks by how much they shrank, in steps of the square root of two.
     pub ratios: Vec<RatioClass>,
@@ -118,6 +120,10 @@ impl Snapshot {
     ) -> Result<()> {
         let core = &self.inner().core;
         let total = core.tail.chunks_end();
+        if core.open.block != 0 {
+            let start = core.open.number.saturating_mul(core.chunk_size);
+            out.open_bytes = core.totals.cursor.saturating_sub(start);
+        }
         // Codec, filter and block size; and of those chunks number, raw and stored bytes.
         type Kind = (Box<str>, Box<str>, u32);
         let mut kinds: BTreeMap<Kind, (u64, u64, u64)> = BTreeMap::new();

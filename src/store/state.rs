@@ -302,8 +302,9 @@ fn open_chunk(
                 std::mem::take(&mut rest).split_at_mut_checked(n).ok_or_else(|| bad("length"))?;
             match core.decode(&place, i, now) {
                 Ok(()) => {}
-                // A damaged block costs its own records, as in any chunk.
-                Err(Error::Corrupt(damage)) => {
+                // A damaged block costs its own records, as in any chunk. A read that gave too
+                // little is a failure of the system and may work the next time.
+                Err(Error::Corrupt(damage)) if damage.part != "file" => {
                     let start = (i * place.layout.block_size()) as usize;
                     lost.push(Lost { range: start..start + n, damage });
                 }

@@ -119,7 +119,7 @@ fn only_the_codec_room_names_generated_code() {
 fn only_the_command_line_names_what_a_command_line_needs() {
     none(
         |file| !file.path.starts_with("src/bin/"),
-        |name| ["clap", "indicatif", "signal_hook"].contains(&name),
+        |name| ["clap", "clap_complete", "clap_mangen", "indicatif", "signal_hook"].contains(&name),
     );
 }
 

@@ -3,8 +3,28 @@
 use super::{Folder, PROGRAM};
 use assert_cmd::Command;
 
-const VERBS: [&str; 11] =
-    ["import", "export", "info", "ls", "get", "put", "rm", "verify", "seal", "bench", "demo"];
+const VERBS: [&str; 20] = [
+    "import",
+    "export",
+    "info",
+    "ls",
+    "get",
+    "put",
+    "rm",
+    "verify",
+    "seal",
+    "stat",
+    "follow",
+    "compact",
+    "recover",
+    "copy",
+    "merge",
+    "split",
+    "bench",
+    "demo",
+    "completions",
+    "man",
+];
 
 fn help(verb: &str) -> String {
     let output = Command::new(PROGRAM).args([verb, "--help"]).assert().success();

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod help;
+mod keep;
 #[cfg(unix)]
 mod signals;
 mod verbs;

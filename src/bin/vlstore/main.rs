@@ -34,6 +34,7 @@ mod verify;
 mod work;
 
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 use vlstore::Error;
@@ -98,8 +99,22 @@ enum Verb {
     Man(shell::Man),
 }
 
+#[allow(dead_code, reason = "where this is built as a library, `run` is the way in")]
 fn main() -> ExitCode {
-    let verb = Cli::parse().verb;
+    ExitCode::from(run(std::env::args_os()))
+}
+
+/// Does what `args` ask for, the first of which is the name of the program, and answers the exit
+/// status. The Python package, which brings this command too, calls it as well.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let verb = match Cli::try_parse_from(args) {
+        Ok(cli) => cli.verb,
+        Err(asked) => {
+            // Help, or a refusal; where it cannot be shown, nobody reads it.
+            let _ = asked.print();
+            return u8::try_from(asked.exit_code()).unwrap_or(2);
+        }
+    };
     let (outcome, hint): (Outcome, fn(&Error) -> Option<&'static str>) = match verb {
         Verb::Import(args) => (import::run(&args), import::hint),
         Verb::Export(args) => (export::run(&args), export::hint),
@@ -123,20 +138,20 @@ fn main() -> ExitCode {
         Verb::Man(args) => (shell::man(&args), |_| None),
     };
     match outcome {
-        Ok(Exit::Done) => ExitCode::SUCCESS,
-        Ok(Exit::Damage) => ExitCode::from(3),
-        Ok(Exit::Signal(signal)) => ExitCode::from(128_u8.saturating_add(signal)),
-        Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
+        Ok(Exit::Done) => 0,
+        Ok(Exit::Damage) => 3,
+        Ok(Exit::Signal(signal)) => 128_u8.saturating_add(signal),
+        Err(error) if nobody_reads(&error) => 0,
         Err(error) => {
             output::complain(&format!("error: {}", said(&error)));
             if let Some(hint) = hint(error.root()) {
                 output::complain(&format!("hint: {hint}"));
             }
-            ExitCode::from(match error.root() {
+            match error.root() {
                 Error::Corrupt(_) => 3,
                 Error::NotFound { .. } => 4,
                 _ => 1,
-            })
+            }
         }
     }
 }

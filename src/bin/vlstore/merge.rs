@@ -10,8 +10,8 @@ use vlstore::{Clash, Error, MergeOptions, Store, merge};
 
 const EXAMPLES: &str = "\
 Examples:
-  $ vlstore merge --clash prefix frames.vls frames2.vls merged.vls
-  $ vlstore merge --clash keep-last frames.vls frames2.vls merged.vls
+  $ vlstore merge --clash prefix --names run1,run2 frames.vls frames.vls merged.vls
+  $ vlstore merge --clash keep-first frames.vls frames.vls merged.vls
 
 Records follow each other source by source. Stores with other units or another record codec are
 refused, and so are equal keys unless --clash says what to do.";

@@ -10,7 +10,7 @@ use vlstore::{Error, Key, SplitBy, SplitOptions, Store, split};
 
 const EXAMPLES: &str = "\
 Examples:
-  $ vlstore split --records 2 frames.vls part.vls
+  $ vlstore split --records 500 frames.vls part.vls
   $ vlstore split --at 3 --at 4 frames.vls part.vls
 
 The parts are named part-000.vls, part-001.vls and so on. They appear when all are whole.";

@@ -67,7 +67,7 @@ fn as_json(stat: &Stat) -> serde_json::Value {
         .collect();
     json!({
         "sizes": sizes, "shortest": stat.shortest, "longest": stat.longest,
-        "chunks": stat.chunks, "kinds": kinds, "ratios": ratios, "unreadable": stat.unreadable,
+        "chunks": stat.chunks, "open_bytes": stat.open_bytes, "kinds": kinds, "ratios": ratios, "unreadable": stat.unreadable,
     })
 }
 
@@ -94,7 +94,11 @@ fn picture(out: &mut Out, stat: &Stat) -> Result<()> {
             bar(s.records, most)
         ))?;
     }
-    out.line(plural(stat.chunks, "chunk"))?;
+    let open = match stat.open_bytes {
+        0 => String::new(),
+        n => format!(", and {} in one that has room yet", human(n)),
+    };
+    out.line(format!("{}{open}", plural(stat.chunks, "full chunk")))?;
     for k in &stat.kinds {
         out.line(format!(
             "  {} {}, blocks of {}: {}, {} as {}",

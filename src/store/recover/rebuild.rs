@@ -23,7 +23,7 @@ use crate::index::segment::body_len;
 use crate::index::slot::Slot;
 use crate::wire::{U32, to_usize};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, RwLock};
 
 /// The reference to a leaf from the leaf itself: how many chunks, checksums and key bytes it
@@ -123,6 +123,31 @@ fn core_of(io: Io, perm: Perm, options: &StoreOptions, records: u64, chunks: u64
     }
 }
 
+/// What can be read of chunks whose places are all that is known.
+pub(super) fn without_index(
+    backend: &Arc<dyn Backend>,
+    sealed: Sealed,
+    options: &StoreOptions,
+) -> Result<Salvage> {
+    let io = Io::new(backend.clone(), [0; 16])?;
+    Ok(Salvage {
+        core: core_of(io, Perm::default(), options, 0, 0),
+        rows: Vec::new(),
+        chunks: BTreeMap::new(),
+        pieces: BTreeMap::new(),
+        base: None,
+        dead: Vec::new(),
+        certain: false,
+        sealed,
+        attributes: b"{}".to_vec(),
+        means: Means::Chunks,
+        runs_reach: 0,
+        expected: None,
+        places: RefCell::default(),
+        used: RefCell::default(),
+    })
+}
+
 /// The best root: one that is newer than every slot, else that of a slot, else the newest.
 fn best_root(io: &Io, scanned: &Scanned, slots: &[Slot]) -> Option<Root> {
     let newest = slots.first().map_or(0, |s| s.generation.get());
@@ -217,7 +242,7 @@ pub(super) fn rebuild(
         runs_reach: if bound { root.records } else { 0 },
         expected: slots.first().map(|s| s.total.get()),
         places: RefCell::default(),
-        used: RefCell::new(BTreeSet::new()),
+        used: RefCell::default(),
     };
     let mut entries: Vec<_> = scanned
         .entries

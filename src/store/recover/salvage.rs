@@ -12,10 +12,10 @@ use crate::chunk::ChunkLayout;
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, RecordEntry, key_bytes, key_hash};
 use crate::key::Key;
-use crate::limits::CHUNK_MAX_FOREIGN;
+use crate::limits::{CHUNK_MAX_FOREIGN, RECORD_MAX};
 use crate::wire::{AlignedBuf, to_usize};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -70,8 +70,8 @@ pub(super) struct Salvage {
     /// Records that the newest slot counts, if there is one.
     pub(super) expected: Option<u64>,
     pub(super) places: RefCell<BTreeMap<u64, Arc<ChunkPlace>>>,
-    /// Chunks in which a known record lies.
-    pub(super) used: RefCell<BTreeSet<u64>>,
+    /// First and last chunk of those in which known records lie.
+    pub(super) used: RefCell<Vec<(u64, u64)>>,
 }
 
 /// What an index says of one record.
@@ -220,10 +220,49 @@ impl Salvage {
     pub(super) fn mark(&self, start: u64, end: u64) {
         if start < end {
             let size = self.core.chunk_size.max(1);
-            // No file holds more chunks than these; a length made to abuse ends here.
-            let last = ((end - 1) / size).min(start / size + (1 << 24));
-            self.used.borrow_mut().extend(start / size..=last);
+            let (first, last) = (start / size, (end - 1) / size);
+            let mut used = self.used.borrow_mut();
+            match used.last_mut() {
+                Some(range) if range.0 <= first && first <= range.1.saturating_add(1) => {
+                    range.1 = range.1.max(last);
+                }
+                _ => used.push((first, last)),
+            }
         }
+    }
+
+    /// The chunks that can be read and in which no known record lies, in order.
+    pub(super) fn unused(&self) -> Result<Vec<u64>> {
+        let tail = self.core.tail.first_chunk..self.core.tail.chunks_end();
+        let mut known = Vec::from([0..self.sealed.chunks(), tail]);
+        known.extend(self.chunks.keys().map(|n| *n..n.saturating_add(1)));
+        known.extend(self.base.iter().map(|(n, _)| *n..n.saturating_add(1)));
+        for row in &self.rows {
+            // What a reference claims counts only if the leaf itself is as long.
+            if let Part::Leaf(leaf) = &row.part
+                && segment(&self.core.io, leaf).is_ok()
+            {
+                let first = leaf.at.first_chunk.get();
+                known.push(first..first.saturating_add(u64::from(leaf.at.chunks.get())));
+            }
+        }
+        known.sort_by_key(|r| (r.start, r.end));
+        let mut used = self.used.borrow().clone();
+        used.sort_unstable();
+        let mut out = Vec::new();
+        let (mut next, mut at) = (0, 0);
+        for range in known {
+            for chunk in range.start.max(next)..range.end {
+                while used.get(at).is_some_and(|(_, last)| *last < chunk) {
+                    at += 1;
+                }
+                if used.get(at).is_none_or(|(first, _)| chunk < *first) {
+                    out.push(chunk);
+                }
+                next = chunk + 1;
+            }
+        }
+        Ok(out)
     }
 
     /// The bytes from `start` to `end`, and whether some of them had no checksum.
@@ -232,6 +271,9 @@ impl Salvage {
         let Some(len) = end.checked_sub(start).and_then(to_usize) else {
             return Err(Error::corrupt("record entry", start, "ends before it starts"));
         };
+        if len as u64 > RECORD_MAX {
+            return Err(Error::Limit { what: "record", asked: len as u64, max: RECORD_MAX });
+        }
         let mut unchecked = false;
         let mut out = AlignedBuf::default();
         let mut at = start;
@@ -378,18 +420,5 @@ impl Salvage {
             })??;
         }
         Ok(ChunkPlace { chunk, offset, layout, sums: None })
-    }
-
-    /// Number of the last chunk that anything tells of, and one.
-    pub(super) fn chunks_end(&self) -> Result<u64> {
-        let mut end = self.sealed.chunks().max(self.core.tail.chunks_end());
-        end = end.max(self.chunks.keys().next_back().map_or(0, |n| n + 1));
-        for row in &self.rows {
-            if let Part::Leaf(leaf) = &row.part {
-                let last = leaf.at.first_chunk.get() + u64::from(leaf.at.chunks.get());
-                end = end.max(last);
-            }
-        }
-        Ok(end)
     }
 }

@@ -3,6 +3,7 @@
 
 use super::super::foreign::{Frame, read_frame, read_header};
 use crate::backend::Backend;
+use crate::chunk::ChunkLayout;
 use crate::error::Result;
 use crate::frame::{ChunkPlace, FrameHeader, HEADER_LEN};
 use crate::index::slot::Seal;
@@ -59,6 +60,32 @@ impl Sealed {
         records.sort_by_key(|r| (r.1, r.2));
         let end = records.iter().map(|r| r.2).max().unwrap_or(0);
         Self { places, records, end }
+    }
+
+    /// The chunks of a frame whose end is lost, found one behind the other from `at` on, as
+    /// other programs write them; none of them half.
+    pub(super) fn walk(backend: &dyn Backend, at: u64, chunk_size: u32) -> Result<Self> {
+        let len = backend.len()?;
+        let mut at = at;
+        let mut places = Vec::new();
+        let mut head = vec![0; ChunkLayout::HEADER_LEN];
+        while at.saturating_add(head.len() as u64) <= len {
+            backend.read_at(at, &mut head)?;
+            let Ok(n) = ChunkLayout::prefix_len(&head, chunk_size) else { break };
+            if at.saturating_add(n as u64) > len {
+                break;
+            }
+            let mut prefix = vec![0; n];
+            backend.read_at(at, &mut prefix)?;
+            let Ok(layout) = ChunkLayout::parse(&prefix, chunk_size) else { break };
+            let next = at.saturating_add(u64::from(layout.cbytes()));
+            if layout.nbytes() != chunk_size || next > len || next <= at {
+                break;
+            }
+            places.push(Some(at));
+            at = next;
+        }
+        Ok(Self { places, records: Vec::new(), end: u64::MAX })
     }
 
     /// Where chunk `chunk` lies, if its bytes up to logical byte `end` were there at the seal.

@@ -1,0 +1,12 @@
+//! The command `vlstore`, for a package that is installed without Rust.
+
+use pyo3::prelude::*;
+use std::ffi::OsString;
+
+/// Does what the command line `args` asks for, the first of which is the name of the program, and
+/// returns the exit status.
+#[pyfunction]
+#[pyo3(signature = (args))]
+pub(crate) fn _command(py: Python<'_>, args: Vec<OsString>) -> u8 {
+    py.detach(|| vlstore_cli::run(args))
+}

@@ -1,0 +1,121 @@
+//! The verbs that keep a store in order: what they say, what they leave, how they end.
+
+use super::{FRAMES, Folder, PROGRAM};
+use std::fs;
+
+#[test]
+fn compact_gives_dead_space_back_and_says_how_much() {
+    let folder = Folder::new();
+    folder.ok("rm frames.vls 1 2 3");
+    let done = folder.json("compact --json frames.vls");
+    assert_eq!((done["records"].as_u64(), done["dead_records"].as_u64()), (Some(998), Some(3)));
+    assert!(done["bytes_after"].as_u64() < done["bytes_before"].as_u64());
+    let info = folder.json("info --json frames.vls");
+    assert_eq!((info["dead_bytes"].as_u64(), info["records"].as_u64()), (Some(0), Some(998)));
+    assert!(folder.ok("compact frames.vls").contains("998 records"));
+    folder.ok("verify frames.vls");
+    assert!(folder.made().is_empty());
+}
+
+#[test]
+fn recover_ends_with_status_3_if_something_is_lost_and_names_it() {
+    let folder = Folder::new();
+    let whole = folder.ok("recover frames.vls same.vls");
+    assert!(whole.contains("0 records lost"), "{whole}");
+    assert!(folder.fails(1, "recover frames.vls same.vls").contains("--overwrite"));
+    let mut bytes = fs::read(folder.path("frames.vls")).unwrap();
+    let middle = bytes.len() / 2;
+    if let Some(byte) = bytes.get_mut(middle) {
+        *byte ^= 1;
+    }
+    fs::write(folder.path("bad.vls"), &bytes).unwrap();
+    let run = folder.run("recover --json bad.vls saved.vls").code(3);
+    let report: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+    let lost = report["lost"].as_u64().unwrap();
+    assert!(lost > 0 && lost < 200);
+    assert_eq!(report["records"].as_u64().unwrap() + lost, FRAMES as u64);
+    let named = report["losses"].as_array().unwrap().iter().filter(|l| !l["record"].is_null());
+    assert_eq!(named.count() as u64, lost);
+    folder.ok("verify saved.vls");
+    let text = folder.run("recover --overwrite bad.vls saved.vls").code(3);
+    let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
+    assert!(text.contains("lost: record ") && text.contains(" at byte "), "{text}");
+    assert_eq!(fs::read(folder.path("bad.vls")).unwrap(), bytes);
+}
+
+#[test]
+fn copies_splits_and_merges_hold_the_frames_that_were_asked_for() {
+    let folder = Folder::new();
+    let of =
+        |store: &str| folder.json(&format!("info --json {store}"))["records"].as_u64().unwrap();
+    folder.ok("copy --range ::10 --codec lz4 frames.vls tenth.vls");
+    assert_eq!(of("tenth.vls"), 101);
+    assert_eq!(folder.json("info --json tenth.vls")["compressor"], "lz4");
+    folder.ok("copy --match 99? frames.vls nines.vls");
+    assert_eq!(of("nines.vls"), 10);
+    folder.ok("copy --keys 5 7 --overwrite -- frames.vls nines.vls");
+    assert_eq!(of("nines.vls"), 2);
+    assert!(folder.fails(4, "copy --overwrite --keys=5000 frames.vls nines.vls").contains("5000"));
+    assert!(folder.fails(1, "copy --range ::-1 frames.vls x.vls").contains("above 0"));
+    folder.ok("split --records 400 frames.vls part.vls");
+    assert_eq!(["part-000.vls", "part-001.vls", "part-002.vls"].map(of), [400, 400, 201]);
+    folder.ok("merge part-000.vls part-001.vls part-002.vls whole.vls");
+    folder.ok("export --quiet whole.vls whole.xtc");
+    assert_eq!(
+        fs::read(folder.path("whole.xtc")).unwrap(),
+        fs::read(folder.path("run.xtc")).unwrap()
+    );
+    let said = folder.fails(1, "merge frames.vls tenth.vls both.vls");
+    assert!(said.contains("record 0 of tenth.vls in frames.vls") && said.contains("--clash"));
+    assert!(!folder.path("both.vls").exists());
+}
+
+#[test]
+fn stat_shows_a_picture_and_the_same_as_json() {
+    let folder = Folder::new();
+    let picture = folder.ok("stat frames.vls");
+    assert!(picture.contains("1 001 records") && picture.contains("####"), "{picture}");
+    let stat = folder.json("stat --json frames.vls");
+    let counted: u64 =
+        stat["sizes"].as_array().unwrap().iter().map(|s| s["records"].as_u64().unwrap()).sum();
+    assert_eq!(counted, FRAMES as u64);
+}
+
+#[test]
+fn follow_tells_of_the_state_and_ends_when_asked_to() {
+    let folder = Folder::new();
+    let line = folder.json("follow --json --until-closed frames.vls");
+    assert_eq!((line["records"].as_u64(), line["last_key"].as_u64()), (Some(1001), Some(1000)));
+    assert_eq!(line["closed"], true);
+    // A second line comes with the next commit.
+    let child = std::process::Command::new(PROGRAM)
+        .args(["follow", "--count", "3", "--interval", "50ms", "--json", "frames.vls"])
+        .current_dir(folder.0.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    folder.ok("rm frames.vls 3");
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    // Another file in its place is followed.
+    folder.ok("compact frames.vls");
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let records: Vec<_> = lines.iter().map(|l| l["records"].as_u64().unwrap()).collect();
+    assert!(output.status.success());
+    assert_eq!((lines.len(), records.first(), records.last()), (3, Some(&1001), Some(&1000)));
+}
+
+#[test]
+fn shells_and_man_get_their_files() {
+    let folder = Folder::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(folder.ok(&format!("completions {shell}")).contains("recover"), "{shell}");
+    }
+    folder.ok("man .");
+    let page = fs::read_to_string(folder.path("vlstore-recover.1")).unwrap();
+    assert!(page.contains("damaged"));
+    assert!(folder.fails(1, "man missing").contains("missing"));
+}
