@@ -205,6 +205,36 @@ impl BytesMut {
     }
 }
 
+/// Bytes below which a new `bytes` is simply zeroed.
+const LARGE: usize = 1 << 20;
+
+/// A new `bytes` of `len` zeros, into which `fill` writes before anybody sees it.
+///
+/// The memory of a large one is asked for zeroed, so that pages which `fill` leaves alone are
+/// never touched.
+pub(crate) fn fresh_bytes<'py>(
+    py: Python<'py>,
+    len: usize,
+    fill: impl FnOnce(&mut [u8]),
+) -> PyResult<Bound<'py, PyBytes>> {
+    // Those of 0 and 1 bytes are shared by all of Python, and never made here.
+    if len < LARGE {
+        return PyBytes::new_with(py, len, |out| {
+            fill(out);
+            Ok(())
+        });
+    }
+    let bytes = py.get_type::<PyBytes>().call1((len,))?.cast_into::<PyBytes>()?;
+    // SAFETY: the object was made by the call above, is of the very class `bytes` and longer
+    // than those that Python shares, so nobody else has a reference to it.
+    let at = unsafe { ffi::PyBytes_AsString(bytes.as_ptr()) };
+    // SAFETY: a `bytes` of `len` has `len` bytes in one piece, here zeroed, at an address that
+    // stays; they are lent to `fill` alone, which ends before the object is given away.
+    let out = unsafe { std::slice::from_raw_parts_mut(at.cast::<u8>(), len) };
+    fill(out);
+    Ok(bytes)
+}
+
 fn contiguous(py: Python<'_>, buffer: &PyUntypedBuffer, what: &str) -> PyResult<NonNull<[u8]>> {
     // An array of Python objects has pointers for values, which mean nothing elsewhere.
     if buffer.format().to_bytes().contains(&b'O') {

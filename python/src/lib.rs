@@ -21,6 +21,7 @@ mod numpy;
 mod open;
 mod options;
 mod ordinals;
+mod original;
 mod parts;
 mod report;
 mod store;
@@ -42,6 +43,8 @@ mod _core {
     use super::iter::Iter;
     #[pymodule_export]
     use super::open::{from_bytes, memory, open};
+    #[pymodule_export]
+    use super::original::byte_hash;
     #[pymodule_export]
     use super::report::Verified;
     #[pymodule_export]

@@ -29,3 +29,12 @@ __all__ = [
     "open",
 ]
 __all__ += errors.__all__
+
+
+def __getattr__(name):
+    # The original program has this name here. Its face is imported by those who use it.
+    if name == "SChunkStore":
+        from vlstore.store import SChunkStore  # noqa: PLC0415
+
+        return SChunkStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,139 @@
+//! What the face of the original program needs beyond the modern one: many records in one
+//! buffer, all places at once, and its hash.
+
+use crate::buffer::{Bytes, BytesMut, fresh_bytes};
+use crate::error::from_error;
+use crate::key::to_python;
+use crate::store::{Store, keys};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PySlice};
+use std::ops::Range;
+use vlstore::{Batch, Error, Location};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+/// The XXH3 hash of 128 bits of a buffer, as 32 hexadecimal digits.
+#[pyfunction]
+#[pyo3(name = "_byte_hash", signature = (content, seed))]
+pub(crate) fn byte_hash(py: Python<'_>, content: &Bound<'_, PyAny>, seed: u64) -> PyResult<String> {
+    let bytes = Bytes::get(content, "the content")?;
+    Ok(py.detach(|| format!("{:032x}", xxh3_128_with_seed(&bytes, seed))))
+}
+
+/// The bytes of the logical byte space from the first record to the end of the last.
+fn span(places: &[Location]) -> Range<u64> {
+    let start = places.iter().map(|p| p.start).min().unwrap_or(0);
+    let end = places.iter().map(|p| p.end).max().unwrap_or(0);
+    start..end
+}
+
+/// Where each record goes in the common buffer: as they lie in the store, gaps included.
+fn spread(places: &[Location]) -> PyResult<(Vec<Range<usize>>, usize)> {
+    let whole = span(places);
+    let at = |offset: u64| usize::try_from(offset.saturating_sub(whole.start));
+    let slices = places.iter().map(|p| Ok(at(p.start)?..at(p.end)?)).collect::<PyResult<_>>()?;
+    Ok((slices, at(whole.end)?))
+}
+
+fn fill(out: &mut [u8], batch: &Batch, slices: &[Range<usize>], packed: bool) {
+    if packed {
+        if let Some(out) = out.get_mut(..batch.buffer().len()) {
+            out.copy_from_slice(batch.buffer());
+        }
+        return;
+    }
+    for (record, place) in batch.iter().zip(slices) {
+        // Both lengths come from one entry of the index.
+        if let Some(out) = out.get_mut(place.clone()).filter(|out| out.len() == record.len()) {
+            out.copy_from_slice(record);
+        }
+    }
+}
+
+#[pymethods]
+impl Store {
+    /// Keys and places of all records with a key: ``(key, start, end)``, in the order of
+    /// insertion.
+    fn _places<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let found = self.handle().read(py, |v| {
+            let mut found = Vec::new();
+            for ordinal in 0..v.len() {
+                if let Some(key) = v.key_at(ordinal)? {
+                    found.push((key, v.location_at(ordinal)?));
+                }
+            }
+            Ok(found)
+        })?;
+        let list = PyList::empty(py);
+        for (key, place) in found {
+            list.append((to_python(py, Some(&key))?, place.start, place.end))?;
+        }
+        Ok(list)
+    }
+
+    /// Bytes from the first record under ``keys`` to the end of the last.
+    fn _span(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let keys = self::keys(keys)?;
+        let places = self.handle().read(py, |v| {
+            keys.into_iter().map(|key| Ok(v.location(key)?)).collect::<Result<Vec<_>, _>>()
+        })?;
+        let span = span(&places);
+        Ok(span.end - span.start)
+    }
+
+    /// Fetches the records under ``keys`` into one buffer: ``(buffer, slices)``.
+    ///
+    /// ``make`` is called with the size that is needed and gives the buffer, or is ``None`` for
+    /// ``bytes``. The records lie in it as they do in the store, gaps included, or, if
+    /// ``packed``, one after the other at multiples of 8. Blocks in gaps are not decoded.
+    #[pyo3(signature = (keys, make, packed))]
+    fn _fused<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        make: Option<&Bound<'py, PyAny>>,
+        packed: bool,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyList>)> {
+        let keys = self::keys(keys)?;
+        let (places, batch) = self.handle().read(py, |v| {
+            let places = if packed {
+                Vec::new()
+            } else {
+                let one = |key: &vlstore::Key| Ok(v.location(key.clone())?);
+                keys.iter().map(one).collect::<Result<Vec<_>, crate::error::Failure>>()?
+            };
+            Ok((places, v.get_batch(keys)?))
+        })?;
+        let (slices, size) = if packed {
+            (batch.places().to_vec(), batch.buffer().len())
+        } else {
+            spread(&places)?
+        };
+        let out = match make {
+            None => fresh_bytes(py, size, |out| {
+                py.detach(|| fill(out, &batch, &slices, packed));
+            })?
+            .into_any(),
+            Some(make) => {
+                let out = make.call1((size,))?;
+                let mut memory = BytesMut::get(&out)?;
+                let room = memory.as_mut_slice().len();
+                if room < size {
+                    let error = Error::Limit {
+                        what: "the records in the buffer given for them",
+                        asked: size as u64,
+                        max: room as u64,
+                    };
+                    return Err(from_error(py, &error));
+                }
+                py.detach(|| fill(memory.as_mut_slice(), &batch, &slices, packed));
+                out
+            }
+        };
+        let slice = py.get_type::<PySlice>();
+        let list = PyList::empty(py);
+        for place in slices {
+            list.append(slice.call1((place.start, place.end))?)?;
+        }
+        Ok((out, list))
+    }
+}

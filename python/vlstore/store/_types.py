@@ -1,0 +1,56 @@
+"""Types of what goes in and comes out."""
+
+from typing import Any, TypeAlias
+
+from vlstore.errors import InvalidError, ReadOnlyError, RecordExistsError, WrongTypeError
+
+TYPE_KEY: TypeAlias = int | str | bytes
+# Any object with a buffer: bytes, bytearray, memoryview, an array.
+TYPE_INPUTDATA: TypeAlias = Any
+TYPE_OUT: TypeAlias = Any
+TYPE_RETURNDATA: TypeAlias = Any
+
+
+class EntryExistsError(RecordExistsError, ValueError):
+    """There is a record under this key already; the original program raised ``ValueError``."""
+
+
+class ReadOnlyStoreError(ReadOnlyError, ValueError):
+    """What is written to cannot be; the original program raised ``ValueError``."""
+
+
+def bytewise_memoryview(data: Any) -> memoryview:
+    """The memory of ``data`` as a ``memoryview`` of bytes, without a copy.
+
+    Raises :class:`~vlstore.errors.WrongTypeError` if it has no buffer,
+    :class:`~vlstore.errors.InvalidError` if the buffer has gaps.
+    """
+    try:
+        view = memoryview(data)
+    except TypeError:
+        kind = type(data).__name__
+        raise WrongTypeError(
+            f"data is bytes or another object with a buffer, not {kind}"
+        ) from None
+    if view.nbytes == 0:
+        return memoryview(b"")
+    if not view.c_contiguous:
+        raise InvalidError("the data is not contiguous: copy it first (numpy.ascontiguousarray)")
+    return view.cast("B")
+
+
+def writable_memoryview(out: Any) -> memoryview:
+    """As :func:`bytewise_memoryview`, for memory that is to be filled."""
+    if memoryview_is_readonly(out):
+        raise WrongTypeError("the buffer is read-only: give a bytearray or a writable array")
+    return bytewise_memoryview(out)
+
+
+def memoryview_is_readonly(out: Any) -> bool:
+    try:
+        return memoryview(out).readonly
+    except TypeError:
+        kind = type(out).__name__
+        raise WrongTypeError(
+            f"the buffer is a bytearray or another object with writable memory, not {kind}"
+        ) from None
