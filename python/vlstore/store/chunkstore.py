@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, overload
 
 import vlstore
-from vlstore.errors import InvalidError, MissingFileError, WrongTypeError
+from vlstore.errors import InvalidError, MissingFileError, NotAStoreError, WrongTypeError
 from vlstore.store._types import TYPE_INPUTDATA, TYPE_KEY, TYPE_OUT, bytewise_memoryview
 from vlstore.store.locations import (
     DEFAULT_CHUNK_SIZE,
@@ -202,14 +202,26 @@ class SChunkStore:
 
     @classmethod
     def from_bytes(cls, data: Any) -> SChunkStore:
-        """Open the store whose file content is ``data``, to read and to add to a copy of it.
+        """Open a store whose file content is ``data``, to read and to add to; a copy is made.
+
+        A frame of the original program, or of python-blosc2, is understood, too.
 
         >>> store = SChunkStore()
         >>> store["a"] = b"bytes"
         >>> SChunkStore.from_bytes(store.to_bytes())["a"]
         b'bytes'
         """
-        return cls(vlstore.from_bytes(data, "a"))
+        try:
+            return cls(vlstore.from_bytes(data, "a"))
+        except NotAStoreError:
+            # A frame of another program is read, and becomes a store of ours.
+            found = vlstore.from_bytes(data)
+        options = found.options
+        size = min(max(options["chunk_size"], 1 << 10), 16 << 20)
+        typesize = options["typesize"] if size % options["typesize"] == 0 else 1
+        copy = cls(alignment=options["alignment"], chunksize=size, cparams={"typesize": typesize})
+        copy.backing.put_many(found.items())
+        return copy
 
     def to_bytes(self) -> bytes:
         """The content of the store as that of a file, with everything that was put."""

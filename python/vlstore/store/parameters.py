@@ -32,6 +32,8 @@ def creation_options(given: Mapping[str, Any], alignment: str) -> dict[str, Any]
             listed = ", ".join(_KNOWN)
             raise WrongTypeError(f"there is no option {name!r}; the options are {listed}")
     chunk_size = whole("chunksize", given.get("chunksize", DEFAULT_CHUNK_SIZE))
+    if chunk_size == 0:
+        raise InvalidError("chunksize: is 0")
     options: dict[str, Any] = {
         "chunk_size": chunk_size,
         "alignment": alignment,
