@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a program that shows its results")]
 
 use std::sync::Arc;
-use vlstore::backend::{Access, Backend, FileBackend, MemoryBackend};
+use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::{Error, Result, Store, StoreOptions, Writer};
 
 fn main() -> Result<()> {
@@ -27,13 +27,15 @@ fn main() -> Result<()> {
     println!("{raw} bytes in {} bytes of memory", memory.len()?);
 
     // The bytes of the store are the file: save them, or send them somewhere.
-    let bytes = memory.to_bytes();
     let path = std::env::temp_dir().join(format!("buffers-{}.vlstore", std::process::id()));
-    std::fs::write(&path, &bytes).map_err(|e| Error::io("save the store", e))?;
-    let file = Arc::new(FileBackend::open_read(&path, Access::Auto)?);
-    let from_file = Store::open_in(file, &StoreOptions::default())?;
-    let from_bytes = Store::from_bytes(bytes)?;
-    assert_eq!(*from_file.get("month 12")?, *from_bytes.get("month 12")?);
+    memory.save(&path, false)?;
+    let from_bytes = Store::from_bytes(memory.to_bytes())?;
+    assert_eq!(*Store::open(&path)?.get("month 12")?, *from_bytes.get("month 12")?);
+
+    // From the file into memory again, and on.
+    let loaded = Arc::new(MemoryBackend::load(&path)?);
+    let mut writer = Writer::open_in(loaded, &options)?;
+    writer.put("month 13", b"there is none", false)?;
     println!("{:?} with attributes {}", from_bytes.keys()?, from_bytes.attributes());
     std::fs::remove_file(&path).map_err(|e| Error::io("remove the example's file", e))
 }

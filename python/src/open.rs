@@ -8,7 +8,7 @@ use crate::key::described;
 use crate::options::from_dict;
 use crate::report;
 use crate::store::{Depot, Store};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeWarning, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use std::ffi::CString;
@@ -114,18 +114,27 @@ pub(crate) fn open<'py>(
     let records = Records::new(records)?;
     records.name(&mut options);
     let place = Place::File(file.clone());
-    let handle = py.detach(|| -> Outcome<Handle> {
+    let (handle, alone) = py.detach(|| -> Outcome<(Handle, bool)> {
         let writer = match mode {
             "r" => {
                 let store = vlstore::Store::open_with(&file, &options)?;
-                return Ok(Handle::reader(store, place, options));
+                return Ok((Handle::reader(store, place, options), true));
             }
             "a" => Writer::open_or_create(&file, &options)?,
             "w" => Writer::replace(&file, &options)?,
             _ => Writer::create(&file, &options)?,
         };
-        Ok(Handle::writer(writer, place, "a", options))
+        let alone = writer.is_locked();
+        Ok((Handle::writer(writer, place, "a", options), alone))
     })?;
+    if !alone {
+        let text = format!(
+            "{}: this file system keeps no locks; see to it that nothing else writes to the store",
+            path.str()?
+        );
+        let class = py.get_type::<PyRuntimeWarning>();
+        PyErr::warn(py, &class, &CString::new(text)?, 2)?;
+    }
     records.over(py, handle)
 }
 

@@ -119,11 +119,8 @@ impl Store {
             };
             Ok((places, v.get_batch(keys)?))
         })?;
-        let (slices, size) = if packed {
-            (batch.places().to_vec(), batch.buffer().len())
-        } else {
-            spread(&places)?
-        };
+        let (slices, size) =
+            if packed { (batch.places().to_vec(), batch.buffer().len()) } else { spread(&places)? };
         let out = match make {
             None => fresh_bytes(py, size, |out| {
                 py.detach(|| fill(out, &batch, &slices, packed));

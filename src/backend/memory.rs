@@ -1,10 +1,11 @@
 //! A store that lives in memory and grows.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::api::{end_of_write, ends_before};
-use super::{Backend, Mapping};
+use super::{Access, Aside, Backend, Mapping};
 use crate::error::{Error, Result};
 use crate::wire::to_usize;
 
@@ -41,6 +42,28 @@ impl MemoryBackend {
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the content to a new file at `path`, which appears when it is whole; a file that
+    /// is there is replaced only with `overwrite`.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there is a file and `overwrite` is false; [`Error::Io`].
+    pub fn save(&self, path: impl AsRef<Path>, overwrite: bool) -> Result<()> {
+        let aside = Aside::new(path.as_ref(), Access::Pread)?;
+        aside.backend().write_at(0, &self.read())?;
+        aside.publish(overwrite)
+    }
+
+    /// The content of the file at `path`, in memory: what is written later changes the memory
+    /// alone.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|e| Error::io("read", e).at(path))?;
+        Ok(Self::from_bytes(bytes))
     }
 
     // A panic of another thread cannot leave the bytes half changed: every change below is a

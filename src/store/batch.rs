@@ -70,6 +70,16 @@ struct Want {
     to: usize,
 }
 
+/// The chunks of a batch, by number.
+struct Chunks<'a>(Vec<(u64, ChunkData<'a>)>);
+
+impl Chunks<'_> {
+    fn get(&self, number: u64) -> Option<&ChunkData<'_>> {
+        let at = self.0.binary_search_by_key(&number, |(n, _)| *n).ok()?;
+        self.0.get(at).map(|(_, data)| data)
+    }
+}
+
 /// As many threads as asked for; 0 takes the cores of the machine.
 pub(super) fn threads(asked: usize) -> usize {
     match asked {
@@ -121,16 +131,19 @@ impl Core {
     /// Cuts the work where one block ends and another begins, so that no block is decoded
     /// twice, and fills the parts side by side.
     fn gather(&self, wants: &[Want], out: &mut [u8]) -> Result<()> {
+        let chunks = self.chunks_of(wants)?;
+        let chunks = &chunks;
         let parts = self.threads.min(out.len() / WORTH_A_THREAD).max(1);
         if parts == 1 {
-            return self.gather_part(wants, 0, out);
+            return self.gather_part(wants, chunks, 0, out);
         }
         let mut cuts = Vec::new();
         for p in 1..parts {
             let mut i = wants.partition_point(|w| w.to < out.len() / parts * p);
             while i < wants.len() && i > 0 {
                 let (Some(before), Some(after)) = (wants.get(i - 1), wants.get(i)) else { break };
-                if self.block_of(before.end.saturating_sub(1))? != self.block_of(after.start)? {
+                let last = before.end.saturating_sub(1);
+                if self.block_of(chunks, last) != self.block_of(chunks, after.start) {
                     break;
                 }
                 i += 1;
@@ -154,9 +167,10 @@ impl Core {
                 rest = later;
                 if k + 1 == cuts.len() {
                     // The last part is the caller's own.
-                    self.gather_part(now, base, bytes)?;
+                    self.gather_part(now, chunks, base, bytes)?;
                 } else {
-                    running.push(scope.spawn(move |_| self.gather_part(now, base, bytes)));
+                    let part = move |_: &_| self.gather_part(now, chunks, base, bytes);
+                    running.push(scope.spawn(part));
                 }
                 base = end;
             }
@@ -166,29 +180,45 @@ impl Core {
     }
 
     /// Chunk and block of a logical byte.
-    fn block_of(&self, at: u64) -> Result<(u64, u64)> {
+    fn block_of(&self, chunks: &Chunks<'_>, at: u64) -> (u64, u64) {
         let chunk = at / self.chunk_size;
-        Ok(match self.chunk(chunk)? {
-            ChunkData::Memory(_) => (chunk, 0),
-            ChunkData::File(place) => {
+        match chunks.get(chunk) {
+            Some(ChunkData::File(place)) => {
                 (chunk, at % self.chunk_size / u64::from(place.layout.block_size().max(1)))
             }
-        })
+            _ => (chunk, 0),
+        }
     }
 
-    fn gather_part(&self, wants: &[Want], base: usize, out: &mut [u8]) -> Result<()> {
+    /// Looks up the chunks of all records, each once, before threads share them.
+    fn chunks_of(&self, wants: &[Want]) -> Result<Chunks<'_>> {
+        let mut chunks = Vec::new();
+        let mut next = 0;
+        for want in wants.iter().filter(|w| w.start < w.end) {
+            let first = (want.start / self.chunk_size).max(next);
+            for number in first..=(want.end - 1) / self.chunk_size {
+                chunks.push((number, self.chunk(number)?));
+                next = number + 1;
+            }
+        }
+        Ok(Chunks(chunks))
+    }
+
+    fn gather_part(
+        &self,
+        wants: &[Want],
+        chunks: &Chunks<'_>,
+        base: usize,
+        out: &mut [u8],
+    ) -> Result<()> {
         let mut held: Option<(u64, u32)> = None;
         let mut scratch = AlignedBuf::default();
-        let mut chunk: Option<(u64, ChunkData<'_>)> = None;
         let mut wants = wants.iter().peekable();
         while let Some(want) = wants.next() {
             let mut at = want.start;
             while at < want.end {
                 let number = at / self.chunk_size;
-                if chunk.as_ref().is_none_or(|(c, _)| *c != number) {
-                    chunk = Some((number, self.chunk(number)?));
-                }
-                let Some((_, data)) = &chunk else { break };
+                let data = chunks.get(number).ok_or_else(outside)?;
                 let inside = to_usize(at % self.chunk_size).unwrap_or(usize::MAX);
                 let left = to_usize(want.end - at).unwrap_or(usize::MAX);
                 let to = want.to - base + to_usize(at - want.start).unwrap_or(usize::MAX);

@@ -66,7 +66,7 @@ pub struct Writer {
     spare: Vec<AlignedBuf>,
     last_commit: Instant,
     /// Keeps the lock of the file for as long as the writer lives.
-    _lock: Option<Box<dyn Any + Send + Sync>>,
+    lock: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Writer {
@@ -126,7 +126,7 @@ impl Writer {
             chunk_closed: false,
             spare: Vec::new(),
             last_commit: Instant::now(),
-            _lock: lock,
+            lock,
             slot,
             options,
         }
@@ -475,6 +475,13 @@ impl Writer {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether other writers are kept out. Not on a file system without locks, nor over a
+    /// backend of the caller's: then it is up to the caller that there is one writer.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_some()
     }
 
     /// How much of what was written the store held when it was opened.

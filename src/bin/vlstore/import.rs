@@ -377,6 +377,7 @@ fn open_store(
     } else {
         DepotWriter::create(path, MdFrameCodec, options)?
     };
+    crate::output::warn_without_lock(path, writer.writer().is_locked());
     let prepare = |writer: &mut DepotWriter<MdFrameCodec>| {
         let known = writer.is_empty() || args.same_units;
         let attributes = writer.writer().attributes();

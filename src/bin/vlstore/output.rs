@@ -35,6 +35,18 @@ impl Out {
     }
 }
 
+/// Says on standard error that nothing keeps a second writer out, where that is so.
+pub(crate) fn warn_without_lock(store: &std::path::Path, locked: bool) {
+    if !locked {
+        // A closed standard error is no reason to stop.
+        let _ = writeln!(
+            io::stderr(),
+            "warning: {}: this file system keeps no locks; see to it that nothing else writes to the store",
+            store.display()
+        );
+    }
+}
+
 fn failed(source: io::Error) -> Error {
     Error::io("write to standard output", source)
 }

@@ -51,6 +51,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let record_codec = (new.name().into(), new.version());
     let options = StoreOptions { record_codec, ..StoreOptions::default() };
     let mut writer = Writer::open_or_create(&args.store, &options)?;
+    crate::output::warn_without_lock(&args.store, writer.is_locked());
     let put = |writer: &mut Writer| -> Result<()> {
         let (name, version) = &writer.options().record_codec;
         // The codec checks the record and counts its sites; one that is not known here cannot.

@@ -31,6 +31,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     };
     let remove = || -> Result<()> {
         let mut writer = Writer::open(&args.store, &options)?;
+        crate::output::warn_without_lock(&args.store, writer.is_locked());
         for key in &args.keys {
             if !writer.contains(key)? {
                 return Err(Error::NotFound { key: key.to_string().into() });

@@ -21,6 +21,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let mut writer = Writer::open(&args.store, &StoreOptions::default())?;
+    crate::output::warn_without_lock(&args.store, writer.is_locked());
     writer.seal().map_err(|e| e.at(&args.store))?;
     writer.close().map_err(|e| e.at(&args.store))?;
     Ok(Exit::Done)
