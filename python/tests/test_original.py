@@ -259,7 +259,7 @@ def test_a_recycled_buffer_is_used_again():
 
 def test_a_depot_takes_what_can_be_a_store(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for backing in (None, "a.vls", tmp_path / "b.vls", SChunkStore()):
+    for backing in (None, "a.vls", tmp_path / "b.vls", SChunkStore(), vlstore.memory()):
         with Depot(codec=TEXT, backing=backing) as depot:
             depot.put("a", "words")
             depot["b"] = "more"

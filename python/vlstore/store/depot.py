@@ -6,6 +6,7 @@ from collections.abc import Iterable, KeysView
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
+import vlstore
 from vlstore.errors import InvalidError, WrongTypeError
 from vlstore.store._types import TYPE_KEY, TYPE_OUT, writable_memoryview
 from vlstore.store.chunkstore import SChunkStore
@@ -24,7 +25,7 @@ class Depot(Generic[T]):
     ----------
     codec : Codec
         An object with ``pack`` and ``unpack``; see :class:`vlstore.serialize.Codec`.
-    backing : SChunkStore, str, os.PathLike or None
+    backing : SChunkStore, str, os.PathLike, vlstore.Store or None
         Where the bytes go. A path makes a :class:`SChunkStore` there or opens it, ``None`` makes
         one in memory.
     initial_buffer_size : int
@@ -48,7 +49,7 @@ class Depot(Generic[T]):
     def __init__(
         self,
         codec: Codec[T],
-        backing: SChunkStore | str | PathLike[str] | None = None,
+        backing: SChunkStore | str | PathLike[str] | vlstore.Store | None = None,
         initial_buffer_size: int = 0,
         recycle_buffer: bool = False,
     ) -> None:
@@ -58,7 +59,7 @@ class Depot(Generic[T]):
             )
         if initial_buffer_size < 0:
             raise InvalidError(f"initial_buffer_size: {initial_buffer_size} is negative")
-        if backing is None or isinstance(backing, (str, PathLike)):
+        if backing is None or isinstance(backing, (str, PathLike, vlstore.Store)):
             backing = SChunkStore(location=backing)
         self.backing = backing
         self.codec = codec

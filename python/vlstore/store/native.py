@@ -68,7 +68,8 @@ class Native:
         """The store as it is open at the moment."""
         with self._lock:
             if self._store is None:
-                self._store = vlstore.open(self._path)
+                # Only what has a path is ever let go of.
+                self._store = vlstore.open(self._path or "")
             return self._store
 
     def _writer(self) -> vlstore.Store:
