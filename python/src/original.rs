@@ -2,12 +2,15 @@
 //! buffer, all places at once, and its hash.
 
 use crate::buffer::{Bytes, BytesMut, fresh_bytes};
+use crate::codec::Typed;
 use crate::error::from_error;
+use crate::handle::Handle;
 use crate::key::to_python;
 use crate::store::{Store, keys};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice};
 use std::ops::Range;
+use std::sync::Arc;
 use vlstore::{Batch, Error, Location};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -68,6 +71,19 @@ impl Store {
             list.append((to_python(py, Some(&key))?, place.start, place.end))?;
         }
         Ok(list)
+    }
+
+    /// A second handle, for reading, on the last commit in the same memory. A child of a fork
+    /// can use it, which a writer refuses.
+    fn _reader<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Self>> {
+        let this = self.handle();
+        let backend = this.read(py, |v| Ok(v.committed()?.backend().clone()))?;
+        let options = this.options.clone();
+        let store = py
+            .detach(|| vlstore::Store::open_in(backend, &options))
+            .map_err(|error| from_error(py, &error))?;
+        let handle = Arc::new(Handle::reader(store, this.place.clone(), options));
+        Bound::new(py, Self { typed: Typed { handle, codec: self.typed.codec.clone() } })
     }
 
     /// Bytes from the first record under ``keys`` to the end of the last.

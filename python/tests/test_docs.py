@@ -9,7 +9,24 @@ import pytest
 import vlstore
 
 ROOT = pathlib.Path(__file__).parents[2]
-GUIDE = ROOT / "docs" / "guide.md"
+DOCS = ROOT / "docs"
+# Pages whose code runs, and how many parts it has at least.
+PAGES = {"guide.md": 8, "from-the-original.md": 1}
+MODULES = [
+    "vlstore",
+    "vlstore.errors",
+    "vlstore._open",
+    "vlstore._views",
+    "vlstore._core",
+    "vlstore.hash",
+    "vlstore.loader.blockshuffle",
+    "vlstore.serialize",
+    "vlstore.serialize.codec",
+    "vlstore.store",
+    "vlstore.store.chunkstore",
+    "vlstore.store.depot",
+    "vlstore.store.locations",
+]
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -22,9 +39,7 @@ class Finder(doctest.DocTestFinder):
         )
 
 
-@pytest.mark.parametrize(
-    "name", ["vlstore", "vlstore.errors", "vlstore._open", "vlstore._views", "vlstore._core"]
-)
+@pytest.mark.parametrize("name", MODULES)
 def test_the_examples_in_docstrings_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
@@ -37,7 +52,7 @@ def test_the_examples_in_docstrings_run(name, tmp_path, monkeypatch):
     assert ran or name == "vlstore._views"
 
 
-def blocks(page=GUIDE):
+def blocks(page):
     """The parts of a page: the headline, and the Python code under it."""
     found, headline, code = [], "", None
     for line in page.read_text(encoding="utf-8").splitlines():
@@ -52,22 +67,31 @@ def blocks(page=GUIDE):
     return found
 
 
-def test_the_guide_runs_from_top_to_bottom(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("page", "least"), PAGES.items())
+def test_a_page_runs_from_top_to_bottom(page, least, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    scope = {"__name__": "guide"}
+    scope = {"__name__": "page"}
     ran = 0
-    for headline, code in blocks():
+    for headline, code in blocks(DOCS / page):
         if "torch" in code and not has("torch"):
             print(f"{headline}: left out, PyTorch is not installed")
             continue
-        exec(compile(code, f"guide.md, {headline}", "exec"), scope)  # noqa: S102
+        exec(compile(code, f"{page}, {headline}", "exec"), scope)  # noqa: S102
         ran += 1
-    assert ran >= 8
+    assert ran >= least
 
 
 def test_the_example_of_the_readme_runs_as_printed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = [code for _, code in blocks(ROOT / "README.md")]
+    assert code
+    for part in code:
+        exec(compile(part, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
+
+
+def test_the_example_of_the_readme_runs_as_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = [code for _, code in blocks(DOCS.parent / "README.md")]
     assert code
     for part in code:
         exec(compile(part, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102

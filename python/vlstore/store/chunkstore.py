@@ -57,7 +57,7 @@ def _create_default_schunk(
     if cparams is None:
         cparams = {**blosc2.cparams_dflts, "typesize": 1, "codec": blosc2.Codec.ZSTD, "clevel": 1}
     typesize = as_dict("cparams", cparams).get("typesize", 1)
-    if whole("chunksize", chunksize) < 1 or chunksize % whole("typesize", typesize):
+    if whole("chunksize", chunksize) < 1 or chunksize % max(whole("typesize", typesize), 1):
         raise InvalidError(f"chunksize: {chunksize} is no multiple of the type size {typesize}")
     arguments: dict[str, Any] = {
         "chunksize": chunksize,

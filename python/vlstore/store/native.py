@@ -33,6 +33,8 @@ class Native:
     def __init__(self, store: vlstore.Store | None, path: Path | None = None) -> None:
         self._store = store
         self._path = path
+        # The writer of a store in memory, while it is only read.
+        self._resting: vlstore.Store | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -73,22 +75,26 @@ class Native:
         store = self.store
         if store.mode != "r":
             return store
-        if self._path is None:
-            raise ReadOnlyStoreError("the store was opened for reading")
         with self._lock:
-            if self._store is store:
+            if self._store is not store:
+                return self._store or store
+            if self._resting is not None:
+                self._store, self._resting = self._resting, None
+            elif self._path is None:
+                raise ReadOnlyStoreError("the store was opened for reading")
+            else:
                 try:
                     self._store = vlstore.open(self._path, "a", lookup="always")
                 except PermissionError as error:
                     raise ReadOnlyStoreError(f"the store cannot be written to: {error}") from error
-            return self._store or store
+            return self._store
 
     @property
     def read_only(self) -> bool:
         """Whether a put would be refused."""
         if self._path is not None:
             return not os.access(self._path, os.W_OK)
-        return self.store.mode == "r"
+        return self._resting is None and self.store.mode == "r"
 
     @property
     def chunksize(self) -> int:
@@ -175,3 +181,6 @@ class Native:
             if self._path is not None:
                 store.close()
                 self._store = None
+            elif not store.closed and store.path is None:
+                # A child of a fork reads what was closed, from memory too.
+                self._store, self._resting = store._reader(), store

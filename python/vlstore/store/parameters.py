@@ -60,6 +60,8 @@ def _compression(cparams: Mapping[str, Any], chunk_size: int) -> dict[str, Any]:
     # What python-blosc2 takes where nothing is said.
     typesize = cparams.get("typesize", 8 if chunk_size % 8 == 0 else 1)
     options["typesize"] = whole("cparams: typesize", typesize)
+    if options["typesize"] == 0:
+        raise InvalidError("cparams: typesize: is 0; 1 is for bytes, 4 and 8 for numbers")
     level = whole("cparams: clevel", cparams.get("clevel", 1))
     if level == 0:
         options["codec"] = "stored"
