@@ -35,6 +35,7 @@ from vlstore.store import (
     SChunkStore,
     _create_default_schunk,
 )
+from vlstore_workers import read_fifty
 
 DATA = pathlib.Path(__file__).parents[2] / ".." / "shared" / "data" / "vlstore"
 ALIGNMENTS = [NOCROSS_ALIGNMENT, CONTIGUOUS_ALIGNMENT, START_ALIGNMENT]
@@ -570,10 +571,6 @@ def test_groups_are_the_chunks():
             BlockShuffleBatch(**({"read_size": 1, "batch_size": 1, "backing": depot} | wrong))
 
 
-def read_there(store, queue):
-    queue.put([store[i] for i in range(50)])
-
-
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_a_store_works_in_another_process(tmp_path, method, in_memory):
@@ -584,7 +581,7 @@ def test_a_store_works_in_another_process(tmp_path, method, in_memory):
     assert store[7] == bytes([7]) * 1000
     context = multiprocessing.get_context(method)
     queue = context.Queue()
-    process = context.Process(target=read_there, args=(store, queue))
+    process = context.Process(target=read_fifty, args=(store, queue))
     process.start()
     assert queue.get(timeout=60) == [bytes([i]) * 1000 for i in range(50)]
     process.join(60)

@@ -26,3 +26,7 @@ def centred(sample):
     sample["positions"] = sample["positions"] - sample["positions"].mean(0)
     sample["count"] = len(sample["types"])
     return sample
+
+
+def read_fifty(store, answers):
+    answers.put([store[i] for i in range(50)])
