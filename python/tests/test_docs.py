@@ -89,14 +89,6 @@ def test_the_example_of_the_readme_runs_as_printed(tmp_path, monkeypatch):
         exec(compile(part, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
 
 
-def test_the_example_of_the_readme_runs_as_printed(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    code = [code for _, code in blocks(DOCS.parent / "README.md")]
-    assert code
-    for part in code:
-        exec(compile(part, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
-
-
 def has(name):
     return importlib.util.find_spec(name) is not None
 

@@ -37,6 +37,9 @@ from vlstore.store import (
 )
 from vlstore_workers import read_fifty
 
+# Many tests end without closing their store.
+pytestmark = pytest.mark.filterwarnings("ignore:a store was dropped:RuntimeWarning")
+
 DATA = pathlib.Path(__file__).parents[2] / ".." / "shared" / "data" / "vlstore"
 ALIGNMENTS = [NOCROSS_ALIGNMENT, CONTIGUOUS_ALIGNMENT, START_ALIGNMENT]
 TEXT = Codec(pack=str.encode, unpack=lambda data: bytes(data).decode())

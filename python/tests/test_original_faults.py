@@ -18,6 +18,9 @@ from vlstore.loader import BlockShuffleBatch
 from vlstore.serialize import BackedAtomicData, flatfloatndarray_codec
 from vlstore.store import Depot, SChunkStore, _create_default_schunk
 
+# Many tests end without closing their store.
+pytestmark = pytest.mark.filterwarnings("ignore:a store was dropped:RuntimeWarning")
+
 HAS_BLOSC2 = importlib.util.find_spec("blosc2") is not None
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "from-the-original.md"
 
