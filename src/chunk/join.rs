@@ -58,6 +58,13 @@ pub fn zeros(typesize: u8, nbytes: u32, block_size: u32) -> [u8; 32] {
     special::zeros_chunk(typesize, nbytes, block_size.min(nbytes).max(1))
 }
 
+/// The chunk of `nbytes` bytes of numbers that are all NaN, 32 bytes long; to be read as what
+/// `frame::ChunkPlace::Nans` stands for. `typesize` must be 4 or 8, and `nbytes` a multiple.
+#[must_use]
+pub fn nans(typesize: u8, nbytes: u32, block_size: u32) -> [u8; 32] {
+    special::nans_chunk(typesize, nbytes, block_size.min(nbytes).max(1))
+}
+
 /// The header of a chunk of streams, with everything but its compressed size.
 pub(super) fn begin(
     params: &Params,

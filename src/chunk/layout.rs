@@ -141,6 +141,18 @@ impl ChunkLayout {
         }
     }
 
+    /// The same chunk; if it is a run of one value, then in blocks of at most 64 KiB, whatever
+    /// its header says: nothing of it needs to be decoded but what is asked for.
+    #[must_use]
+    pub fn in_small_blocks(mut self) -> Self {
+        const MOST: u32 = 64 << 10;
+        if self.is_special() && self.header.block_size > MOST {
+            let typesize = u32::from(self.header.typesize);
+            self.header.block_size = MOST / typesize * typesize;
+        }
+        self
+    }
+
     /// Whether the bytes of a block are the decoded bytes, so that they can be used in place.
     #[must_use]
     pub fn is_stored(&self) -> bool {

@@ -20,7 +20,7 @@ mod streams;
 
 pub use blosc::Decoder;
 pub use compress::Compressor;
-pub use join::{join, zeros};
+pub use join::{join, nans, zeros};
 pub use layout::{ChunkLayout, check_block};
 pub use params::{Codec, Filter, Params};
 

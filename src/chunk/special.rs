@@ -15,6 +15,13 @@ pub(super) fn zeros_chunk(typesize: u8, nbytes: u32, block_size: u32) -> [u8; EX
     header.encode()
 }
 
+/// The chunk of `nbytes` bytes of NaN. `nbytes` must be a multiple of `typesize`.
+pub(super) fn nans_chunk(typesize: u8, nbytes: u32, block_size: u32) -> [u8; EXTENDED] {
+    let mut header = Header::new(Kind::Nans, typesize, nbytes, block_size);
+    header.cbytes = 32;
+    header.encode()
+}
+
 /// Fills `dst`, whose length is a multiple of `element.len()`, with copies of `element`.
 pub(super) fn fill(dst: &mut [u8], element: &[u8]) {
     for piece in dst.chunks_mut(element.len().max(1)) {

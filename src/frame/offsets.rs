@@ -9,8 +9,9 @@ use crate::limits::BLOCKS_PER_CHUNK;
 const BUFFER_MAX: u32 = i32::MAX as u32 - 32;
 /// Usual block of an offsets chunk, in bytes: what a reader decodes to find one chunk.
 const BLOCK: u32 = 64 << 10;
-/// Places that may be listed whatever the length of the file: 64 MiB of them.
-const FREE_PLACES: u64 = 1 << 22;
+/// Places that may be listed whatever the length of the file: some 16 MiB of what a store keeps
+/// of each.
+const FREE_PLACES: u64 = 1 << 18;
 /// Fewest bytes of a chunk that is there.
 const CHUNK_BYTES: u64 = 16;
 
@@ -93,7 +94,7 @@ pub fn encode_offsets(offsets: &[u64]) -> Result<Vec<u8>> {
 /// # Errors
 /// [`Error::Corrupt`] if it does not decode, has not one offset for each chunk, or an offset
 /// leaves the part of the frame before it; [`Error::Unsupported`] for uninitialised chunks;
-/// [`Error::Limit`] if a short file claims more chunks than could be in it and 4 million besides.
+/// [`Error::Limit`] if a short file claims more chunks than could be in it and 262 144 besides.
 pub fn decode_offsets(bytes: &[u8], header: &FrameHeader) -> Result<Vec<ChunkPlace>> {
     let count = header.chunks();
     let mut places = Vec::new();

@@ -123,16 +123,16 @@ impl Core {
                 *place = w.to..w.to + to_usize(w.end - w.start).unwrap_or(0);
             }
         }
+        // What a damaged index claims is not allocated before its chunks are known to be there.
+        let chunks = self.chunks_of(&wants)?;
         let mut buffer = AlignedBuf::zeroed(size);
-        self.gather(&wants, &mut buffer)?;
+        self.gather(&wants, &chunks, &mut buffer)?;
         Ok(Batch { buffer: Arc::new(buffer), places })
     }
 
     /// Cuts the work where one block ends and another begins, so that no block is decoded
     /// twice, and fills the parts side by side.
-    fn gather(&self, wants: &[Want], out: &mut [u8]) -> Result<()> {
-        let chunks = self.chunks_of(wants)?;
-        let chunks = &chunks;
+    fn gather(&self, wants: &[Want], chunks: &Chunks<'_>, out: &mut [u8]) -> Result<()> {
         let parts = self.threads.min(out.len() / WORTH_A_THREAD).max(1);
         if parts == 1 {
             return self.gather_part(wants, chunks, 0, out);

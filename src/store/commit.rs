@@ -292,8 +292,9 @@ impl Writer {
     pub(super) fn seal_is_due(&self) -> bool {
         let seal: &Seal = &self.slot.seal;
         let live = self.space.end.saturating_sub(self.space.garbage).max(1);
-        let grown = self.slot.end.get().max(self.space.end) - seal.frame_len.get();
-        self.slot.seal_garbage.get() * 10 < live || grown * 4 >= seal.frame_len.get()
+        let end = self.slot.end.get().max(self.space.end);
+        let grown = end.saturating_sub(seal.frame_len.get());
+        self.slot.seal_garbage.get() * 10 < live || grown.saturating_mul(4) >= seal.frame_len.get()
     }
 
     /// The last partly filled chunk as a seal writes it: zero-filled to its full size.

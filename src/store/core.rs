@@ -2,6 +2,7 @@
 //! bytes.
 
 use super::cache::BlockCache;
+use super::foreign::special_layout;
 use super::io::Io;
 use super::perm::{Perm, leaf_content, leaf_key, leaf_key_is, leaf_sums};
 use super::record::Record;
@@ -12,7 +13,7 @@ use crate::index::layout::{
     ChunkEntry, KEY_NONE, RecordEntry, key_bytes, key_from_bytes, key_hash,
 };
 use crate::key::Key;
-use crate::limits::CHUNK_MAX_FOREIGN;
+use crate::limits::{CHUNK_MAX_FOREIGN, RECORD_MAX};
 use crate::wire::{AlignedBuf, checksum, identify, to_usize};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -113,6 +114,12 @@ pub(super) struct Core {
 
 /// Mark of a chunk of another program, in memory only: it has no checksums.
 pub(super) const UNCHECKED: u32 = 1;
+/// The same for one that lies nowhere: only the offsets of the frame say that it is all zeros.
+pub(super) const UNCHECKED_ZEROS: u32 = 2;
+/// The same for NaN in numbers of 4 bytes.
+pub(super) const UNCHECKED_NANS_4: u32 = 3;
+/// The same for NaN in numbers of 8 bytes.
+pub(super) const UNCHECKED_NANS_8: u32 = 4;
 
 /// Checksum identity of a chunk's header and block starts.
 pub(super) const PREFIX: u64 = u64::MAX;
@@ -193,6 +200,14 @@ impl Core {
             all
         };
         all.sort_unstable();
+        // What counts with these numbers relies on it: each is one of the records, named once.
+        let right = all.len() as u64 == self.totals.dead_records
+            && all.last().is_none_or(|id| *id < self.ids())
+            && all.is_sorted_by(|a, b| a < b);
+        if !right {
+            let why = "does not name each deleted record once";
+            return Err(Error::corrupt("list of deleted records", 0, why));
+        }
         Ok(self.dead.get_or_init(|| all))
     }
 
@@ -227,8 +242,12 @@ impl Core {
     /// Start and length of a record, bounded by what the store holds.
     pub(super) fn span(&self, entry: &RecordEntry) -> Result<Range<u64>> {
         let start = entry.start.get();
-        let end = start.checked_add(u64::from(entry.len.get()));
+        let len = u64::from(entry.len.get());
+        let end = start.checked_add(len);
         match end {
+            Some(end) if end <= self.totals.cursor && len > RECORD_MAX => {
+                Err(Error::Limit { what: "record", asked: len, max: RECORD_MAX })
+            }
             Some(end) if end <= self.totals.cursor => Ok(start..end),
             _ => Err(Error::corrupt("record entry", start, "lies outside the data")),
         }
@@ -265,8 +284,7 @@ impl Core {
                 return Ok(Record::owned(AlignedBuf::copy_of(bytes)));
             }
         }
-        // Not before every chunk that it needs is known to exist: a length that a damaged
-        // entry claims is bounded by the data, see `span`.
+        self.exists(&span)?;
         let mut out = AlignedBuf::zeroed(len);
         self.read(span, &mut out)?;
         Ok(Record::owned(out))
@@ -291,6 +309,16 @@ impl Core {
             return Ok(None);
         }
         Record::mapped(map, at).map(Some)
+    }
+
+    /// Whether every chunk of `span` is there: what a damaged index claims is not allocated
+    /// before.
+    pub(super) fn exists(&self, span: &Range<u64>) -> Result<()> {
+        if span.is_empty() {
+            return Ok(());
+        }
+        let mut chunks = span.start / self.chunk_size..=(span.end - 1) / self.chunk_size;
+        chunks.try_for_each(|chunk| self.chunk(chunk).map(drop))
     }
 
     /// Fills `out` with the logical bytes `span`.
@@ -412,8 +440,13 @@ impl Core {
     /// Looks up where chunk `chunk` lies and how it is cut.
     pub(super) fn place(&self, chunk: u64) -> Result<ChunkPlace> {
         let (entry, sums) = if let Some(entry) = self.tail.chunk(chunk) {
-            if entry.reserved.get() == UNCHECKED {
-                return self.place_of(chunk, entry, None);
+            match entry.reserved.get() {
+                0 => {}
+                UNCHECKED => return self.place_of(chunk, entry, None),
+                kind => {
+                    let layout = special_layout(kind, self.chunk_size)?;
+                    return Ok(ChunkPlace { chunk, offset: 0, layout, sums: None });
+                }
             }
             let sum = |b| self.tail.sum(entry, b).ok_or_else(|| missing_chunk(chunk));
             (*entry, (0..entry.blocks.get()).map(sum).collect::<Result<Vec<u64>>>()?)
@@ -455,6 +488,8 @@ impl Core {
         {
             return Err(Error::corrupt("chunk", offset, "disagrees with the index"));
         }
+        // Where no checksum depends on them, the blocks of a run of one value may be smaller.
+        let layout = if sums.is_none() { layout.in_small_blocks() } else { layout };
         Ok(ChunkPlace { chunk, offset, layout, sums })
     }
 

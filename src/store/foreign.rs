@@ -5,7 +5,10 @@
 
 use super::batch::threads;
 use super::cache::BlockCache;
-use super::core::{Core, OpenChunk, Totals, UNCHECKED, with_decoder};
+use super::core::{
+    Core, OpenChunk, Totals, UNCHECKED, UNCHECKED_NANS_4, UNCHECKED_NANS_8, UNCHECKED_ZEROS,
+    with_decoder,
+};
 use super::io::Io;
 use super::options::{Alignment, StoreOptions};
 use super::pool::{Finished, sums};
@@ -15,7 +18,7 @@ use super::state::{Opened, State, load_sealed};
 use super::tail::Tail;
 use super::writer::Writer;
 use crate::backend::{Backend, FileBackend};
-use crate::chunk::{ChunkLayout, zeros};
+use crate::chunk::{ChunkLayout, nans, zeros};
 use crate::error::{Error, Result};
 use crate::frame::{
     ChunkPlace, FrameHeader, HEADER_LEN, MAGIC, TRAILER_MIN, decode_offsets, parse_trailer,
@@ -108,8 +111,9 @@ fn decode_chunk(chunk: &[u8], most: u32) -> Result<Vec<u8>> {
     let prefix = ChunkLayout::prefix_len(head, most)?;
     let layout = ChunkLayout::parse(chunk.get(..prefix).ok_or_else(bad)?, most)?;
     // A short chunk may stand for many equal bytes, but not for more than compression gives.
+    // Tables of records shrink to a tenth; each of their entries costs ten times its bytes.
     let claimed = layout.nbytes() as usize;
-    if claimed > (64 << 20) + chunk.len().saturating_mul(1024) {
+    if claimed > (4 << 20) + chunk.len().saturating_mul(64) {
         return Err(Error::corrupt("chunk", 0, "claims more than it can hold"));
     }
     let mut out = vec![0; claimed];
@@ -143,34 +147,39 @@ fn unchecked(backend: &dyn Backend, offset: u64) -> Result<ChunkEntry> {
 
 /// Adds the chunks of a frame, from number `skip` on, to the tail of `core`.
 fn add_chunks(core: &mut Core, backend: &dyn Backend, frame: &Frame, skip: usize) -> Result<()> {
-    let size = to_usize(core.chunk_size).unwrap_or(0);
-    let mut special: [Option<Arc<AlignedBuf>>; 2] = [None, None];
+    core.tail.chunks.reserve_exact(frame.places.len().saturating_sub(skip));
     for place in frame.places.iter().skip(skip) {
-        let number = core.tail.chunks_end();
         let entry = match place {
             ChunkPlace::At(offset) => unchecked(backend, frame.header.header_len + offset)?,
-            ChunkPlace::Zeros | ChunkPlace::Nans => {
-                let nan = *place == ChunkPlace::Nans;
-                let [zero, other] = &mut special;
-                let slot = if nan { other } else { zero };
-                let data = slot.get_or_insert_with(|| {
-                    let mut data = AlignedBuf::zeroed(size);
-                    if nan && frame.header.typesize == 8 {
-                        data.chunks_exact_mut(8)
-                            .for_each(|b| b.copy_from_slice(&f64::NAN.to_le_bytes()));
-                    } else if nan {
-                        data.chunks_exact_mut(4)
-                            .for_each(|b| b.copy_from_slice(&f32::NAN.to_le_bytes()));
-                    }
-                    Arc::new(data)
-                });
-                core.waiting.insert(number, data.clone());
-                ChunkEntry { reserved: U32::new(UNCHECKED), ..bytemuck::Zeroable::zeroed() }
-            }
+            ChunkPlace::Zeros => special(UNCHECKED_ZEROS),
+            // Numbers of 8 bytes if the frame says so, else of 4, as python-blosc2 makes them.
+            ChunkPlace::Nans if frame.header.typesize == 8 => special(UNCHECKED_NANS_8),
+            ChunkPlace::Nans => special(UNCHECKED_NANS_4),
         };
+        if entry.cbytes.get() == 0 {
+            special_layout(entry.reserved.get(), core.chunk_size)?;
+        }
         core.tail.chunks.push(entry);
     }
     Ok(())
+}
+
+/// The index entry of a chunk that only the offsets name; it lies nowhere.
+fn special(kind: u32) -> ChunkEntry {
+    ChunkEntry { reserved: U32::new(kind), ..bytemuck::Zeroable::zeroed() }
+}
+
+/// The layout of a chunk that only the offsets name. Its blocks are as small as they can be
+/// without becoming many: nothing of it is kept but what is asked for.
+pub(super) fn special_layout(kind: u32, chunk_size: u64) -> Result<ChunkLayout> {
+    const BLOCK: u32 = 64 << 10;
+    let size = u32::try_from(chunk_size).unwrap_or(u32::MAX);
+    let bytes = match kind {
+        UNCHECKED_NANS_8 => nans(8, size, BLOCK),
+        UNCHECKED_NANS_4 => nans(4, size, BLOCK),
+        _ => zeros(1, size, BLOCK),
+    };
+    ChunkLayout::parse(&bytes, size)
 }
 
 fn add_record(core: &mut Core, key: &Key, start: u64, end: u64) -> Result<()> {
@@ -293,21 +302,19 @@ pub(super) fn copy_original(
         .map(|last| last / core.chunk_size)
         .filter(|open| open + 1 == chunks && !used.is_multiple_of(core.chunk_size));
     for number in (0..chunks).filter(|n| Some(*n) != open) {
-        let bytes = if core.waiting.contains_key(&number) {
-            let size = u32::try_from(core.chunk_size).unwrap_or(u32::MAX);
-            let data = core.waiting.get(&number).map(|d| d.as_slice_of_zeros());
-            match data {
-                Some(true) => zeros(wanted.typesize, size, size.min(32 << 10)).to_vec(),
-                _ => {
-                    return Err(Error::Unsupported {
-                        what: "chunk of NaN in a file to be extended",
-                        found: number,
-                        newest: 0,
-                    });
-                }
+        let place = core.place(number)?;
+        let named = core.tail.chunk(number).filter(|e| e.cbytes.get() == 0);
+        let bytes = if let Some(entry) = named {
+            if entry.reserved.get() != UNCHECKED_ZEROS {
+                return Err(Error::Unsupported {
+                    what: "chunk of NaN in a file to be extended",
+                    found: number,
+                    newest: 0,
+                });
             }
+            let size = u32::try_from(core.chunk_size).unwrap_or(u32::MAX);
+            zeros(wanted.typesize, size, size.min(32 << 10)).to_vec()
         } else {
-            let place = core.place(number)?;
             let mut block = Vec::new();
             for i in 0..place.layout.blocks() {
                 block.resize(place.layout.block_len(i) as usize, 0);
@@ -348,12 +355,6 @@ pub(super) fn copy_original(
     })?;
     writer.seal()?;
     Ok(())
-}
-
-impl AlignedBuf {
-    fn as_slice_of_zeros(&self) -> bool {
-        self.iter().all(|b| *b == 0)
-    }
 }
 
 /// A state that also sees what another program added to the sealed file. If it wrote over
@@ -426,10 +427,14 @@ impl Writer {
         for i in 0..self.core.tail.chunks.len() {
             let number = first + i as u64;
             let Some(entry) = self.core.tail.chunks.get(i).copied() else { continue };
-            if entry.reserved.get() != UNCHECKED {
+            if entry.reserved.get() == 0 {
                 continue;
             }
             let finished = if entry.cbytes.get() == 0 {
+                let size = to_usize(self.core.chunk_size).unwrap_or(usize::MAX);
+                let mut data = AlignedBuf::zeroed(size);
+                self.core.read_chunk(&self.core.place(number)?, 0, &mut data)?;
+                self.core.waiting.insert(number, Arc::new(data));
                 self.compress_waiting(number)?
             } else {
                 let place = self.core.place(number)?;

@@ -247,7 +247,7 @@ impl StoreOptions {
         };
         let out = Self {
             purpose: text("purpose").and_then(Purpose::from_name).ok_or_else(|| bad("purpose"))?,
-            chunk_size: size("chunk_size").ok_or_else(|| bad("chunk size"))?,
+            chunk_size: size("chunk_size").filter(|n| *n > 0).ok_or_else(|| bad("chunk size"))?,
             block_size: size("block_size").ok_or_else(|| bad("block size"))?,
             codec: Some(codec),
             level: small("level").ok_or_else(|| bad("level"))?,

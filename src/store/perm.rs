@@ -2,6 +2,7 @@
 //! lie. What one root names, and nothing newer.
 
 use super::io::Io;
+use super::root::leaves_end;
 use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::index::layout::{
@@ -255,7 +256,17 @@ pub(super) fn segment<'a>(io: &Io, leaf: &'a Leaf) -> Result<&'a Segment> {
 fn page_leaves<'a>(io: &Io, page: &'a Page) -> Result<&'a [Leaf]> {
     let leaves = page.get(|at| {
         let seg = Segment::open(io, &at.segment, PAGE_MAGIC, "directory page")?;
-        Ok(seg.list::<LeafRef>(io, 64, PAGE_LEAVES)?.into_iter().map(Lazy::new).collect())
+        let leaves = seg.list::<LeafRef>(io, 64, PAGE_LEAVES)?;
+        let first = (at.first_record.get(), at.first_chunk.get());
+        if leaves_end(leaves.iter(), first, io.len()).is_none() {
+            let at = at.segment.offset.get();
+            return Err(Error::corrupt(
+                "directory page",
+                at,
+                "its leaves do not follow each other",
+            ));
+        }
+        Ok(leaves.into_iter().map(Lazy::new).collect())
     })?;
     Ok(leaves)
 }

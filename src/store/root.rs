@@ -7,8 +7,10 @@ use super::perm::{Lazy, PageRef, Perm};
 use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::index::layout::{
-    ChunkEntry, Extent, LeafRef, ROOT_MAGIC, RootTotals, RunRef, SegmentHeader, SegmentRef,
+    ChunkEntry, Extent, LeafRef, ROOT_MAGIC, RecordEntry, RootTotals, RunRef, SegmentHeader,
+    SegmentRef,
 };
+use crate::index::segment::body_len;
 use crate::limits::ATTRIBUTES_MAX;
 use crate::wire::{U32, U64};
 use bytemuck::Zeroable;
@@ -99,11 +101,11 @@ impl Root {
         }
         let attributes = list.next::<u8>(t.attributes)?;
         let base = (t.base.cbytes.get() != 0).then(|| Base {
-            entry: t.base,
+            entry: ChunkEntry { reserved: U32::new(0), ..t.base },
             sums,
             fill: t.base_fill.get(),
         });
-        Ok(Self {
+        let root = Self {
             generation: head.generation.get(),
             perm,
             records: t.records.get(),
@@ -114,13 +116,85 @@ impl Root {
                 record_bytes: t.record_bytes.get(),
                 cursor: t.cursor.get(),
             },
-            garbage: t.garbage.get(),
+            garbage: t.garbage.get().min(io.len()),
             base,
             open_block: t.open_block.get(),
             extents,
             attributes,
-        })
+        };
+        root.check(io.len()).map_err(|why| Error::corrupt("root", at.offset.get(), why))?;
+        Ok(root)
     }
+
+    /// Whether the numbers agree with each other and with a file of `len` bytes, so that no
+    /// loop over what they count goes on for longer than the file accounts for.
+    fn check(&self, len: u64) -> Result<(), &'static str> {
+        let t = &self.totals;
+        // An entry of the index for each: no file is shorter than those.
+        let room = u128::from(self.records) * size_of::<RecordEntry>() as u128
+            + u128::from(self.chunks) * size_of::<ChunkEntry>() as u128;
+        if room > u128::from(len) {
+            return Err("claims more records or chunks than the file has room for");
+        }
+        if t.dead_records > self.records || t.dead_bytes > t.record_bytes {
+            return Err("claims more deleted records than there are");
+        }
+        // Far beyond what so many records can be long, so that sums of it never overflow.
+        if t.record_bytes >> 32 > self.records {
+            return Err("claims longer records than there can be");
+        }
+        let mut next = (0, 0);
+        for page in &self.perm.pages {
+            let first = (page.at.first_record.get(), page.at.first_chunk.get());
+            if first.0 < next.0 || first.1 < next.1 {
+                return Err("its directory pages do not follow each other");
+            }
+            next = first;
+        }
+        let first = self.perm.leaves.first().map_or((self.records, self.chunks), |leaf| {
+            (leaf.at.first_record.get(), leaf.at.first_chunk.get())
+        });
+        let follows = if self.perm.pages.is_empty() { first == (0, 0) } else { first >= next };
+        let leaves = self.perm.leaves.iter().map(|leaf| &leaf.at);
+        if !follows || leaves_end(leaves, first, len) != Some((self.records, self.chunks)) {
+            return Err("its leaves do not hold its records and chunks");
+        }
+        Ok(())
+    }
+}
+
+/// The record and the chunk behind these leaves, of which the first starts at `first`; `None` if
+/// one does not follow the one before it, or cannot be in a file of `len` bytes with the others.
+pub(super) fn leaves_end<'a>(
+    leaves: impl Iterator<Item = &'a LeafRef>,
+    first: (u64, u64),
+    len: u64,
+) -> Option<(u64, u64)> {
+    let mut next = first;
+    let mut room = len;
+    for leaf in leaves {
+        if (leaf.first_record.get(), leaf.first_chunk.get()) != next {
+            return None;
+        }
+        let segment = &leaf.segment;
+        segment.offset.get().checked_add(segment.len.get()).filter(|end| *end <= len)?;
+        // Nothing lies over anything else.
+        room = room.checked_sub(segment.len.get())?;
+        if leaf_body(leaf) != body_len(segment.len.get()) {
+            return None;
+        }
+        next.0 = next.0.checked_add(u64::from(leaf.records.get()))?;
+        next.1 = next.1.checked_add(u64::from(leaf.chunks.get()))?;
+    }
+    Some(next)
+}
+
+/// Length of the body of a leaf with these counts.
+fn leaf_body(leaf: &LeafRef) -> Option<u64> {
+    let entries = u64::from(leaf.records.get()) * size_of::<RecordEntry>() as u64
+        + u64::from(leaf.chunks.get()) * size_of::<ChunkEntry>() as u64
+        + u64::from(leaf.sums.get()) * 8;
+    (64 + entries + u64::from(leaf.keys_len.get())).checked_next_multiple_of(8)
 }
 
 struct Reader<'a> {

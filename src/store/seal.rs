@@ -256,11 +256,9 @@ fn offset_for_others(entry: &ChunkEntry) -> u64 {
 
 /// Whether offsets chunk and trailer of a seal are as they were written.
 pub(super) fn seal_is_intact(backend: &dyn Backend, file: [u8; 16], seal: &Seal) -> Result<bool> {
-    let at = HEADER + seal.cbytes.get();
     let end = seal.frame_len.get();
-    if end > backend.len()? || at > end {
-        return Ok(false);
-    }
+    let at = HEADER.checked_add(seal.cbytes.get()).filter(|at| *at <= end);
+    let (Some(at), true) = (at, end <= backend.len()?) else { return Ok(false) };
     let mut bytes = vec![0; usize::try_from(end - at).unwrap_or(0)];
     backend.read_at(at, &mut bytes)?;
     Ok(checksum(&bytes) ^ identify(file, 0, end) == seal.sum.get())

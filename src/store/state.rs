@@ -9,16 +9,20 @@ use super::tail::Tail;
 use crate::backend::Backend;
 use crate::chunk::ChunkLayout;
 use crate::error::{Error, Result};
-use crate::frame::SLOT_OFFSETS;
+use crate::frame::{HEADER_LEN, SLOT_OFFSETS};
 use crate::index::layout::{KEY_NONE, key_hash};
 use crate::index::log;
 use crate::index::slot::{SLOT_LEN, Slot};
+use crate::limits::ATTRIBUTES_MAX;
 use crate::wire::{AlignedBuf, U32, U64, to_usize};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Longer than it takes to write a slot.
 const WRITE_OF_A_SLOT: Duration = Duration::from_millis(1);
+
+/// Above what any number of commits reaches: the numbers behind it are left for adding to it.
+const GENERATION_MAX: u64 = 1 << 62;
 
 /// How much of what was written an opened store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +89,11 @@ fn read_slots(backend: &dyn Backend, file: [u8; 16]) -> Result<(Vec<Slot>, bool)
         backend.read_at(at, &mut bytes)?;
         // Both slots are written when the file is made, so one that is all zero is damaged too;
         // and a slot in the place of the other is a copy that went astray.
-        match Slot::parse(&bytes, file).filter(|s| s.generation.get() % 2 == parity) {
+        let right = |s: &Slot| {
+            let generation = s.generation.get();
+            generation % 2 == parity && generation <= GENERATION_MAX
+        };
+        match Slot::parse(&bytes, file).filter(right) {
             Some(slot) => slots.push(slot),
             None => torn = true,
         }
@@ -109,7 +117,7 @@ pub(super) fn load(
         let newest = slots.first().map_or(0, |s| s.generation.get());
         let mut first_error = None;
         for (i, slot) in slots.iter().enumerate() {
-            match load_slot(backend, slot, &options) {
+            match load_slot(backend, slot, &options).and_then(counted) {
                 Ok(mut state) => {
                     state.newest_seen = newest;
                     if i == 0 && !torn {
@@ -164,6 +172,17 @@ pub(super) fn load_sealed(
     Ok(state)
 }
 
+/// The state, if it has as many records as its slot says.
+fn counted(state: State) -> Result<State> {
+    let (slot, core) = (&state.slot, &state.core);
+    if (slot.total.get(), slot.records.get()) == (core.ids(), core.live()) {
+        return Ok(state);
+    }
+    let [even, odd] = SLOT_OFFSETS;
+    let at = if slot.generation.get() % 2 == 0 { even } else { odd };
+    Err(Error::corrupt("commit slot", at, "counts other records than its root and log"))
+}
+
 fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) -> Result<State> {
     let io = Io::new(backend.clone(), slot.file)?;
     if slot.end.get() > io.len() {
@@ -177,6 +196,11 @@ fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) ->
     let log_len = to_usize(slot.log_len.get()).unwrap_or(usize::MAX);
     if slot.log.get().checked_add(slot.log_len.get()).is_none_or(|end| end > io.len()) {
         return Err(Error::corrupt("log", slot.log.get(), "reaches past the end of the file"));
+    }
+    let used =
+        (slot.root.offset.get() + slot.root.len.get()).max(slot.log.get() + slot.log_len.get());
+    if slot.end.get() < used.max(HEADER_LEN as u64) {
+        return Err(Error::corrupt("commit slot", slot.end.get(), "ends before what it refers to"));
     }
     let bytes: Arc<[u8]> = io.bytes(slot.log.get(), log_len, |b| Arc::from(b))?;
     let chunk_size = u64::from(options.chunk());
@@ -223,6 +247,10 @@ fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) ->
         at += len;
     }
     let held = core.tail.chunks_end() + u64::from(open_block != 0);
+    if u64::from(open_block) > chunk_size {
+        let why = "its block size is above its chunk size";
+        return Err(Error::corrupt("open chunk", slot.root.offset.get(), why));
+    }
     if held.checked_mul(chunk_size).is_none_or(|end| core.totals.cursor > end) {
         return Err(Error::corrupt(
             "root",
@@ -245,7 +273,13 @@ fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) ->
 fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
     let tail = &mut core.tail;
     for d in entry.dead {
+        if tail.kills(d.record.get()) {
+            return None;
+        }
         tail.kill(d.hash.get(), d.record.get());
+    }
+    if entry.attributes.is_some_and(|a| a.len() > ATTRIBUTES_MAX) {
+        return None;
     }
     for e in entry.records {
         let at = e.key_at.get() as usize;
@@ -262,12 +296,15 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
         }
         let mut c = *c;
         c.first_sum = U32::new(c.first_sum.get().checked_add(sums)?);
+        // In memory it says that there are no checksums; a file has no say in that.
+        c.reserved = U32::new(0);
         tail.chunks.push(c);
     }
     tail.sums.extend(entry.sums.iter().map(|s| s.get()));
     core.totals.cursor = entry.cursor;
     for d in entry.dead {
         let len = core.entry(d.record.get()).ok()?.len.get();
+        // Bounded when the root was read, and entries are in memory: these do not overflow.
         core.totals.dead_records += 1;
         core.totals.dead_bytes += u64::from(len);
     }

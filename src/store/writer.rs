@@ -11,6 +11,7 @@ use super::state::Opened;
 use crate::backend::Backend;
 use crate::chunk::Compressor;
 use crate::error::{Error, Result};
+use crate::frame::HEADER_LEN;
 use crate::index::layout::{ChunkEntry, Extent, RECORDS_MAX, key_bytes, key_hash};
 use crate::index::slot::Slot;
 use crate::key::Key;
@@ -69,6 +70,19 @@ pub struct Writer {
     lock: Option<Box<dyn Any + Send + Sync>>,
 }
 
+/// Leaves out log extents that cannot be of this file: a writer would write over something else.
+fn usable(extents: &mut Vec<Extent>, slot: &Slot) {
+    extents.sort_by_key(|e| e.offset.get());
+    let mut free_from = HEADER_LEN as u64;
+    extents.retain(|e| {
+        let end = e.offset.get().checked_add(e.capacity.get());
+        let Some(end) = end.filter(|end| *end <= slot.end.get()) else { return false };
+        let good = e.offset.get() >= free_from && e.retired.get() <= slot.generation.get();
+        free_from = free_from.max(end);
+        good
+    });
+}
+
 impl Writer {
     pub(super) fn from_state(
         state: super::state::State,
@@ -76,7 +90,8 @@ impl Writer {
     ) -> Self {
         let super::state::State { core, slot, root, options, opened, attributes, newest_seen } =
             state;
-        let Root { base, extents, garbage, .. } = root;
+        let Root { base, mut extents, garbage, .. } = root;
+        usable(&mut extents, &slot);
         let threads = super::batch::threads(options.threads);
         let pool = Pool::new(options.params(), core.io.file(), threads);
         let logged = Logged {
@@ -89,6 +104,7 @@ impl Writer {
         };
         let base = base.filter(|_| core.open.block != 0 && root.chunks == core.open.number);
         let mut slot = slot;
+        slot.seal_garbage = U64::new(slot.seal_garbage.get().min(core.io.len()));
         let mut end = slot.end.get();
         if matches!(opened, Opened::OlderCommit { .. } | Opened::LastSeal { .. }) {
             // What lies behind may be all that is left of a damaged commit.

@@ -143,6 +143,34 @@ fn every_room_with_unsafe_code_is_in_the_table_of_docs_safety() {
     assert!(missing.is_empty(), "docs/safety.md says nothing of {missing:?}");
 }
 
+#[test]
+fn the_table_of_docs_safety_counts_every_unsafe_and_names_every_foreign_function() {
+    let page = fs::read_to_string(root().join("docs/safety.md")).unwrap();
+    let table = page.split("| file | `unsafe` |").nth(1).unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let listed: BTreeMap<String, usize> = rows
+        .map(|row| {
+            let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+            (cells[0].trim_matches('`').to_string(), cells[1].parse().unwrap())
+        })
+        .collect();
+    let mut found = BTreeMap::new();
+    for file in all() {
+        let count = file.names().filter(|(_, name)| *name == "unsafe").count();
+        if count > 0 {
+            found.insert(file.path.clone(), count);
+        }
+        let text = fs::read_to_string(root().join(&file.path)).unwrap();
+        for call in text.split("ffi::").skip(1) {
+            let name: String =
+                call.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let called = call[name.len()..].starts_with('(');
+            assert!(!called || page.contains(&format!("`{name}`")), "{name} in {}", file.path);
+        }
+    }
+    assert_eq!(listed, found, "docs/safety.md (left) and the sources (right)");
+}
+
 /// Reported, not refused: a long file with one idea may stay.
 #[test]
 fn long_files_are_reported() {

@@ -5,8 +5,8 @@ use crate::backend::Backend;
 use crate::error::Result;
 use crate::frame::SLOT_OFFSETS;
 use crate::index::layout::{
-    DEAD_MAGIC, LEAF_MAGIC, LOG_MAGIC, LogHeader, PAGE_MAGIC, ROOT_MAGIC, RUN_MAGIC, SegmentHeader,
-    SegmentRef,
+    DEAD_MAGIC, LEAF_MAGIC, LOG_MAGIC, LogHeader, PAGE_MAGIC, RECORDS_MAX, ROOT_MAGIC, RUN_MAGIC,
+    SegmentHeader, SegmentRef,
 };
 use crate::index::log;
 use crate::index::segment::{body_len, table_sum};
@@ -166,6 +166,9 @@ fn segment(
     let (Some(body), true) = (body, offset.checked_add(len).is_some_and(|e| e <= end)) else {
         return Ok(None);
     };
+    if head.first_record.get().max(head.first_chunk.get()) > RECORDS_MAX {
+        return Ok(None);
+    }
     if file.is_some_and(|id| id != head.file) || *budget < len {
         return Ok(None);
     }
@@ -202,7 +205,9 @@ fn entry(
     backend.read_at(offset, &mut head)?;
     let head: LogHeader = bytemuck::pod_read_unaligned(&head);
     let len = head.len.get();
-    let fits = offset.checked_add(len).is_some_and(|e| e <= end);
+    // Numbers that no store reaches are not counted on from.
+    let fits = offset.checked_add(len).is_some_and(|e| e <= end)
+        && head.first_record.get().max(head.first_chunk.get()) <= RECORDS_MAX;
     let Some(n) = to_usize(len).filter(|n| fits && *n >= size_of::<LogHeader>()) else {
         return Ok(None);
     };

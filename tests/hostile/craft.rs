@@ -1,0 +1,581 @@
+//! Stores taken apart, changed and put together again with every checksum right.
+//!
+//! What a changed part needs is written anew behind the end of the file, so that everything else
+//! stays where it is; both slots then lead to it, and so does the root of the last seal. There is
+//! no older state to fall back to: a reader meets the attack or nothing.
+
+use bytemuck::{Pod, bytes_of, cast_slice, pod_read_unaligned};
+use std::sync::Arc;
+use std::time::Duration;
+use vlstore::backend::MemoryBackend;
+use vlstore::chunk::{ChunkLayout, Codec, Compressor, Filter, Params};
+use vlstore::frame::SLOT_OFFSETS;
+use vlstore::index::layout::{
+    ChunkEntry, Extent, LeafRef, PieceEntry, RecordEntry, RootTotals, RunEntry, RunRef,
+    SegmentHeader, SegmentRef,
+};
+use vlstore::index::log::{self, DeadEntry, LogContent};
+use vlstore::index::segment::{body_len, finish, whole_len};
+use vlstore::index::slot::{SLOT_LEN, Slot};
+use vlstore::store::{CONFIG_AT, CONFIG_SPACE};
+use vlstore::wire::{U32, U64, checksum, identify};
+use vlstore::{Alignment, Durability, StoreOptions, Writer};
+
+/// Decoded bytes of a chunk of the stores here.
+pub const CHUNK: u32 = 4096;
+/// Decoded bytes of a block.
+pub const BLOCK: u32 = 2048;
+/// The id of their file.
+pub const FILE: [u8; 16] = [7; 16];
+
+pub fn options() -> StoreOptions {
+    StoreOptions {
+        chunk_size: CHUNK,
+        block_size: BLOCK,
+        codec: Some(Some(Codec::Lz4)),
+        alignment: Alignment::Contiguous,
+        threads: 1,
+        durability: Durability::None,
+        commit_bytes: u64::MAX,
+        commit_interval: Duration::from_secs(1_000_000),
+        cache_bytes: 4096,
+        file_id: Some(FILE),
+        ..StoreOptions::default()
+    }
+}
+
+/// Bytes of record `i`: slow ramps that compress.
+fn record(i: u64) -> Vec<u8> {
+    (0..100 + 37 * (i as u32 % 11)).flat_map(|n| (n / 3 + i as u32).to_le_bytes()).collect()
+}
+
+fn grow(w: &mut Writer, ids: std::ops::Range<u64>) {
+    for i in ids {
+        match i % 4 {
+            0 => w.put(format!("key {i}"), &record(i), false).unwrap(),
+            1 => w.put(i, &record(i), false).unwrap(),
+            2 => w.put(&i.to_be_bytes()[..], &record(i), false).unwrap(),
+            _ => w.push(&record(i)).unwrap(),
+        };
+    }
+}
+
+/// A store as any writer leaves it: two leaves, two runs, a list of deleted records, a base.
+pub fn sealed() -> Image {
+    build(|_| ())
+}
+
+/// The same, and three commits in a log behind the seal.
+pub fn logged() -> Image {
+    build(|w| {
+        for n in 0..3 {
+            grow(w, 40 + 3 * n..43 + 3 * n);
+            w.delete(format!("key {}", 8 * n + 8).as_str()).unwrap();
+            if n == 1 {
+                w.set_attributes(&serde_json::json!({ "n": n })).unwrap();
+            }
+            w.commit().unwrap();
+        }
+    })
+}
+
+fn build(more: impl FnOnce(&mut Writer)) -> Image {
+    let backend = Arc::new(MemoryBackend::new());
+    let mut w = Writer::create_in(backend.clone(), &options()).unwrap();
+    grow(&mut w, 0..20);
+    w.seal().unwrap();
+    grow(&mut w, 20..40);
+    w.delete("key 4").unwrap();
+    w.delete_at(0).unwrap();
+    w.delete(21_u64).unwrap();
+    w.set_attributes(&serde_json::json!({ "of": "the test" })).unwrap();
+    w.seal().unwrap();
+    more(&mut w);
+    drop(w);
+    Image { bytes: backend.to_bytes() }
+}
+
+/// The bytes of a store, to be changed.
+pub struct Image {
+    pub bytes: Vec<u8>,
+}
+
+fn take<T: Pod>(bytes: &[u8], at: &mut usize, count: u32) -> Vec<T> {
+    let len = count as usize * size_of::<T>();
+    *at += len;
+    bytes[*at - len..*at].chunks_exact(size_of::<T>()).map(pod_read_unaligned).collect()
+}
+
+impl Image {
+    /// The newest slot.
+    pub fn slot(&self) -> Slot {
+        let slots = SLOT_OFFSETS.map(|at| Slot::parse(&self.bytes[at as usize..], FILE).unwrap());
+        slots.into_iter().max_by_key(|s| s.generation.get()).unwrap()
+    }
+
+    /// Writes this slot to both places, the one of the older commit one generation behind.
+    pub fn set_slot(&mut self, slot: Slot) {
+        let newest = slot.generation.get();
+        for generation in [newest, newest.wrapping_sub(1)] {
+            let at = SLOT_OFFSETS[(generation % 2) as usize] as usize;
+            let slot = Slot { generation: U64::new(generation), ..slot };
+            self.bytes[at..at + SLOT_LEN].copy_from_slice(&slot.encode());
+        }
+    }
+
+    pub fn edit_slot(mut self, f: impl FnOnce(&mut Slot)) -> Self {
+        let mut slot = self.slot();
+        f(&mut slot);
+        self.set_slot(slot);
+        self
+    }
+
+    /// Adds bytes behind the end at a multiple of 64; their place.
+    pub fn append(&mut self, bytes: &[u8]) -> u64 {
+        let at = self.bytes.len().next_multiple_of(64);
+        self.bytes.resize(at, 0);
+        self.bytes.extend_from_slice(bytes);
+        let mut slot = self.slot();
+        slot.end = U64::new(self.bytes.len() as u64);
+        self.set_slot(slot);
+        at as u64
+    }
+
+    pub fn body(&self, at: &SegmentRef) -> Vec<u8> {
+        let from = at.offset.get() as usize;
+        self.bytes[from..from + body_len(at.len.get()).unwrap() as usize].to_vec()
+    }
+
+    /// Adds a segment with this body; its header gets the right length.
+    pub fn add_segment(&mut self, mut body: Vec<u8>) -> SegmentRef {
+        body.resize(body.len().next_multiple_of(8), 0);
+        let len = whole_len(body.len() as u64);
+        body[32..40].copy_from_slice(&len.to_le_bytes());
+        let offset = self.bytes.len().next_multiple_of(64) as u64;
+        let at = finish(&mut body, FILE, offset);
+        assert_eq!(self.append(&body), offset);
+        at
+    }
+
+    pub fn root(&self) -> Root {
+        Root::decode(&self.body(&self.slot().root))
+    }
+
+    pub fn set_root(&mut self, root: &Root) {
+        let at = self.add_segment(root.encode());
+        self.lead_to(at);
+    }
+
+    /// Lets both slots and their seal lead to this root.
+    pub fn lead_to(&mut self, at: SegmentRef) {
+        let mut slot = self.slot();
+        slot.root = at;
+        slot.seal.root = at;
+        self.set_slot(slot);
+    }
+
+    pub fn edit_root(mut self, f: impl FnOnce(&mut Root)) -> Self {
+        let mut root = self.root();
+        f(&mut root);
+        self.set_root(&root);
+        self
+    }
+
+    pub fn edit_leaf(mut self, n: usize, f: impl FnOnce(&mut Leaf)) -> Self {
+        let mut root = self.root();
+        let mut leaf = Leaf::decode(&self.body(&root.leaves[n].segment), &root.leaves[n]);
+        f(&mut leaf);
+        let segment = self.add_segment(leaf.encode());
+        root.leaves[n] = LeafRef { segment, ..leaf.at() };
+        self.set_root(&root);
+        self
+    }
+
+    pub fn edit_run(mut self, f: impl FnOnce(&mut Run)) -> Self {
+        let mut root = self.root();
+        let last = root.runs.len() - 1;
+        let mut run = Run::decode(&self.body(&root.runs[last].segment));
+        f(&mut run);
+        let segment = self.add_segment(run.encode());
+        root.runs[last] = RunRef { segment, count: run.header.count };
+        self.set_root(&root);
+        self
+    }
+
+    pub fn edit_dead(mut self, f: impl FnOnce(&mut Vec<u64>)) -> Self {
+        let mut root = self.root();
+        let body = self.body(&root.dead_runs[0].segment);
+        let mut at = 64;
+        let mut list: Vec<u64> = take::<U64>(&body, &mut at, root.dead_runs[0].count.get() as u32)
+            .into_iter()
+            .map(U64::get)
+            .collect();
+        f(&mut list);
+        let mut header: SegmentHeader = pod_read_unaligned(&body[..64]);
+        header.count = U64::new(list.len() as u64);
+        let mut body = bytes_of(&header).to_vec();
+        list.iter().for_each(|id| body.extend(id.to_le_bytes()));
+        let segment = self.add_segment(body);
+        root.dead_runs[0] = RunRef { segment, count: header.count };
+        self.set_root(&root);
+        self
+    }
+
+    /// Changes the entries of the log; there is no seal to fall back to.
+    pub fn edit_log(self, f: impl FnOnce(&mut Vec<Entry>)) -> Self {
+        self.edit_log_bytes(f, |_, _| ())
+    }
+
+    /// As [`Image::edit_log`], then the bytes of the last entry, whose checksum follows.
+    pub fn edit_log_bytes(
+        mut self,
+        f: impl FnOnce(&mut Vec<Entry>),
+        raw: impl FnOnce(&mut Vec<u8>, u64),
+    ) -> Self {
+        let slot = self.slot();
+        let mut entries = Vec::new();
+        let mut at = slot.log.get();
+        while at < slot.log.get() + slot.log_len.get() {
+            let (entry, len) = log::decode(&self.bytes[at as usize..], FILE, at).unwrap();
+            entries.push(Entry::of(&entry));
+            at += len as u64;
+        }
+        f(&mut entries);
+        let start = self.bytes.len().next_multiple_of(64) as u64;
+        let mut all: Vec<u8> = Vec::new();
+        let mut last = 0;
+        for e in &entries {
+            last = all.len();
+            all.extend(e.encode(start + last as u64));
+        }
+        let mut entry = all.split_off(last);
+        raw(&mut entry, start + last as u64);
+        let place = identify(FILE, u64_at(&entry, 24), start + last as u64);
+        let sum = checksum(&entry[16..]) ^ place;
+        entry[8..16].copy_from_slice(&sum.to_le_bytes());
+        all.extend(entry);
+        self.append(&all);
+        self.edit_slot(|s| {
+            s.log = U64::new(start);
+            s.log_len = U64::new(all.len() as u64);
+        })
+        .without_seal()
+    }
+
+    /// Takes the way back to the last seal away.
+    pub fn without_seal(self) -> Self {
+        self.edit_slot(|s| s.seal.root.len = U64::new(3))
+    }
+
+    /// Puts `chunk` in the place of the first chunk of the last leaf, its checksums right as far
+    /// as it has blocks at all.
+    pub fn with_chunk(mut self, chunk: &[u8]) -> Self {
+        let number = self.root().leaves.last().unwrap().first_chunk.get();
+        let offset = self.append(chunk);
+        let most = u32::MAX;
+        let prefix = ChunkLayout::prefix_len(chunk, most).unwrap_or(32).min(chunk.len());
+        let sum = |bytes: &[u8], part| checksum(bytes) ^ identify(FILE, number, part);
+        let prefix_sum = U64::new(sum(&chunk[..prefix], u64::MAX));
+        let layout = ChunkLayout::parse(chunk, most).ok();
+        let sums: Vec<U64> = (0..layout.as_ref().map_or(0, |l| l.blocks().min(100_000)))
+            .map(|i| {
+                let range = layout.as_ref().unwrap().block_range(i);
+                let bytes = chunk.get(range.start as usize..range.end as usize);
+                U64::new(sum(bytes.unwrap_or_default(), u64::from(i)))
+            })
+            .collect();
+        let last = self.root().leaves.len() - 1;
+        self.edit_leaf(last, |leaf| {
+            let entry = &mut leaf.chunks[0];
+            entry.offset = U64::new(offset);
+            entry.prefix_sum = prefix_sum;
+            entry.cbytes = U32::new(u32_at(chunk, 12));
+            entry.first_sum = U32::new(leaf.sums.len() as u32);
+            entry.blocks = U32::new(sums.len() as u32);
+            leaf.sums.extend(sums);
+        })
+    }
+
+    /// Replaces the JSON of the configuration.
+    pub fn with_config(self, json: &[u8]) -> Self {
+        self.edit_config(|head| {
+            head.truncate(40);
+            head.extend_from_slice(json);
+            head[12..16].copy_from_slice(&(json.len() as u32).to_le_bytes());
+        })
+    }
+
+    /// Changes header and JSON of the configuration, whose checksum follows.
+    pub fn edit_config(mut self, f: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let at = CONFIG_AT as usize;
+        let len = 40 + u32_at(&self.bytes, at + 12) as usize;
+        let mut config = self.bytes[at..at + len].to_vec();
+        f(&mut config);
+        let mut summed = config[..32].to_vec();
+        summed.extend_from_slice(&config[40..]);
+        config[32..40].copy_from_slice(&checksum(&summed).to_le_bytes());
+        config.resize(CONFIG_SPACE.max(config.len()), 0);
+        self.bytes[at..at + CONFIG_SPACE].copy_from_slice(&config[..CONFIG_SPACE]);
+        self
+    }
+
+    /// The configuration as JSON with one member changed.
+    pub fn with_member(self, name: &str, value: serde_json::Value) -> Self {
+        let at = CONFIG_AT as usize;
+        let len = u32_at(&self.bytes, at + 12) as usize;
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&self.bytes[at + 40..at + 40 + len]).unwrap();
+        json[name] = value;
+        self.with_config(json.to_string().as_bytes())
+    }
+}
+
+pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
+}
+
+/// A directory page as the root names it.
+#[derive(Clone, Copy, Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct PageRef {
+    pub segment: SegmentRef,
+    pub first_record: U64,
+    pub first_chunk: U64,
+}
+
+/// A root, taken apart.
+pub struct Root {
+    pub header: SegmentHeader,
+    pub totals: RootTotals,
+    pub base_sums: Vec<U64>,
+    pub pages: Vec<PageRef>,
+    pub leaves: Vec<LeafRef>,
+    pub runs: Vec<RunRef>,
+    pub dead_runs: Vec<RunRef>,
+    pub extents: Vec<Extent>,
+    pub attributes: Vec<u8>,
+    /// Whether the counts are left as they are.
+    pub counts_lie: bool,
+}
+
+impl Root {
+    fn decode(body: &[u8]) -> Self {
+        let totals: RootTotals = pod_read_unaligned(&body[64..192]);
+        let at = &mut 192;
+        Self {
+            header: pod_read_unaligned(&body[..64]),
+            totals,
+            base_sums: take(body, at, totals.base_sums.get()),
+            pages: take(body, at, totals.pages.get()),
+            leaves: take(body, at, totals.leaves.get()),
+            runs: take(body, at, totals.runs.get()),
+            dead_runs: take(body, at, totals.dead_runs.get()),
+            extents: take(body, at, totals.extents.get()),
+            attributes: take(body, at, totals.attributes.get()),
+            counts_lie: false,
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let count = |n: usize| U32::new(n as u32);
+        let mut totals = self.totals;
+        if !self.counts_lie {
+            totals.base_sums = count(self.base_sums.len());
+            totals.pages = count(self.pages.len());
+            totals.leaves = count(self.leaves.len());
+            totals.runs = count(self.runs.len());
+            totals.dead_runs = count(self.dead_runs.len());
+            totals.extents = count(self.extents.len());
+            totals.attributes = count(self.attributes.len());
+        }
+        let mut out = bytes_of(&self.header).to_vec();
+        out.extend(bytes_of(&totals));
+        out.extend::<&[u8]>(cast_slice(&self.base_sums));
+        out.extend::<&[u8]>(cast_slice(&self.pages));
+        out.extend::<&[u8]>(cast_slice(&self.leaves));
+        out.extend::<&[u8]>(cast_slice(&self.runs));
+        out.extend::<&[u8]>(cast_slice(&self.dead_runs));
+        out.extend::<&[u8]>(cast_slice(&self.extents));
+        out.extend(&self.attributes);
+        out
+    }
+}
+
+/// A leaf, taken apart.
+pub struct Leaf {
+    pub header: SegmentHeader,
+    pub records: Vec<RecordEntry>,
+    pub chunks: Vec<ChunkEntry>,
+    pub sums: Vec<U64>,
+    pub keys: Vec<u8>,
+}
+
+impl Leaf {
+    fn decode(body: &[u8], leaf: &LeafRef) -> Self {
+        let at = &mut 64;
+        Self {
+            header: pod_read_unaligned(&body[..64]),
+            records: take(body, at, leaf.records.get()),
+            chunks: take(body, at, leaf.chunks.get()),
+            sums: take(body, at, leaf.sums.get()),
+            keys: take(body, at, leaf.keys_len.get()),
+        }
+    }
+
+    fn at(&self) -> LeafRef {
+        let count = |n: usize| U32::new(n as u32);
+        LeafRef {
+            first_record: self.header.first_record,
+            first_chunk: self.header.first_chunk,
+            records: count(self.records.len()),
+            chunks: count(self.chunks.len()),
+            sums: count(self.sums.len()),
+            keys_len: count(self.keys.len()),
+            ..LeafRef::default()
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = bytes_of(&self.header).to_vec();
+        out.extend::<&[u8]>(cast_slice(&self.records));
+        out.extend::<&[u8]>(cast_slice(&self.chunks));
+        out.extend::<&[u8]>(cast_slice(&self.sums));
+        out.extend(&self.keys);
+        out
+    }
+}
+
+/// A run, taken apart.
+pub struct Run {
+    pub header: SegmentHeader,
+    pub entries: Vec<RunEntry>,
+    pub radix: Vec<U32>,
+}
+
+impl Run {
+    fn decode(body: &[u8]) -> Self {
+        let header: SegmentHeader = pod_read_unaligned(&body[..64]);
+        let at = &mut 64;
+        let entries = take(body, at, header.count.get() as u32);
+        *at = at.next_multiple_of(4);
+        let radix = take(body, at, (1 << header.first_record.get()) + 1);
+        Self { header, entries, radix }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = bytes_of(&self.header).to_vec();
+        out.extend::<&[u8]>(cast_slice(&self.entries));
+        out.resize(out.len().next_multiple_of(4), 0);
+        out.extend::<&[u8]>(cast_slice(&self.radix));
+        out
+    }
+}
+
+/// A log entry, taken apart.
+#[derive(Clone)]
+pub struct Entry {
+    pub generation: u64,
+    pub first_record: u64,
+    pub first_chunk: u64,
+    pub cursor: u64,
+    pub open_block: u32,
+    pub records: Vec<RecordEntry>,
+    pub chunks: Vec<ChunkEntry>,
+    pub sums: Vec<U64>,
+    pub dead: Vec<DeadEntry>,
+    pub keys: Vec<u8>,
+    pub attributes: Option<Vec<u8>>,
+    pub pieces: Vec<(u32, u32, Vec<u8>)>,
+}
+
+impl Entry {
+    fn of(e: &LogContent<'_>) -> Self {
+        Self {
+            generation: e.generation,
+            first_record: e.first_record,
+            first_chunk: e.first_chunk,
+            cursor: e.cursor,
+            open_block: e.open_block,
+            records: e.records.to_vec(),
+            chunks: e.chunks.to_vec(),
+            sums: e.sums.to_vec(),
+            dead: e.dead.to_vec(),
+            keys: e.keys.to_vec(),
+            attributes: e.attributes.map(<[u8]>::to_vec),
+            pieces: e.pieces.iter().map(|p| (p.0, p.1, p.2.to_vec())).collect(),
+        }
+    }
+
+    /// Bytes of this entry in front of its pieces' table.
+    pub fn pieces_at(&self) -> usize {
+        88 + 24 * self.records.len()
+            + 32 * self.chunks.len()
+            + 8 * self.sums.len()
+            + size_of::<DeadEntry>() * self.dead.len()
+    }
+
+    fn encode(&self, offset: u64) -> Vec<u8> {
+        assert_eq!(size_of::<PieceEntry>(), 16);
+        LogContent {
+            generation: self.generation,
+            first_record: self.first_record,
+            first_chunk: self.first_chunk,
+            cursor: self.cursor,
+            open_block: self.open_block,
+            records: &self.records,
+            chunks: &self.chunks,
+            sums: &self.sums,
+            dead: &self.dead,
+            keys: &self.keys,
+            attributes: self.attributes.as_deref(),
+            pieces: self.pieces.iter().map(|p| (p.0, p.1, &p.2[..])).collect(),
+        }
+        .encode(FILE, offset)
+        .unwrap()
+    }
+}
+
+/// A chunk as this crate makes it.
+pub fn compressed(codec: Option<Codec>, filter: Filter, typesize: u8, bytes: &[u8]) -> Vec<u8> {
+    let level = if codec.is_some() { 5 } else { 0 };
+    let block = BLOCK.min(bytes.len() as u32) / u32::from(typesize) * u32::from(typesize);
+    let mut out = Vec::new();
+    let params = Params { codec, level, filter, typesize };
+    Compressor::new(params, block).unwrap().compress(bytes, &mut out).unwrap();
+    out
+}
+
+/// A 32-byte chunk header for `nbytes` decoded bytes in `cbytes`.
+pub fn header(flags: u8, typesize: u8, nbytes: u32, block: u32, cbytes: u32) -> Vec<u8> {
+    let mut out = vec![5, 1, flags, typesize];
+    out.extend(nbytes.to_le_bytes());
+    out.extend(block.to_le_bytes());
+    out.extend(cbytes.to_le_bytes());
+    out.resize(32, 0);
+    out
+}
+
+/// A chunk of one block per element of `streams`, each the bytes of one block as they lie in the
+/// file.
+pub fn of_streams(flags: u8, codec: u8, filter: u8, typesize: u8, blocks: &[Vec<u8>]) -> Vec<u8> {
+    let mut at = 32 + 4 * blocks.len() as u32;
+    let total = at + blocks.iter().map(|b| b.len() as u32).sum::<u32>();
+    let mut out = header(flags, typesize, CHUNK, CHUNK / blocks.len() as u32, total);
+    out[21] = filter;
+    out[22] = codec;
+    for b in blocks {
+        out.extend(at.to_le_bytes());
+        at += b.len() as u32;
+    }
+    blocks.iter().for_each(|b| out.extend(b));
+    out
+}
+
+/// A stream: its length, and its bytes.
+pub fn stream(len: i32, bytes: &[u8]) -> Vec<u8> {
+    [&len.to_le_bytes(), bytes].concat()
+}

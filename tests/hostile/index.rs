@@ -1,0 +1,226 @@
+//! Roots, directory pages, leaves, runs and lists of deleted records that lie.
+
+use super::Expect::{Error, Refused, Right};
+use super::attacks;
+use super::craft::{CHUNK, PageRef, logged, sealed};
+use vlstore::index::layout::{Extent, LeafRef, RECORDS_MAX, RunEntry, SegmentRef, key_hash};
+use vlstore::wire::{U16, U32, U64};
+
+const FAR: u64 = u64::MAX - 7;
+
+fn page(segment: SegmentRef) -> PageRef {
+    PageRef { segment, first_record: U64::new(0), first_chunk: U64::new(0) }
+}
+
+/// A root that lists none of its leaves itself: the first lookup goes to its page.
+fn behind_a_page(make: impl FnOnce(&mut super::craft::Image) -> SegmentRef) -> Vec<u8> {
+    let mut image = sealed();
+    let segment = make(&mut image);
+    image
+        .edit_root(|r| {
+            r.pages = vec![page(segment)];
+            r.leaves.remove(0);
+        })
+        .bytes
+}
+
+/// A directory page of 64 leaves, `leaf` in all its places.
+fn page_of(image: &mut super::craft::Image, leaf: LeafRef) -> SegmentRef {
+    let mut body = b"VLpage\0\x01".to_vec();
+    body.extend([7; 16]);
+    body.resize(64, 0);
+    (0..64).for_each(|_| body.extend(bytemuck::bytes_of(&leaf)));
+    image.add_segment(body)
+}
+
+attacks! {
+    a_root_that_is_its_own_directory_page: Error("directory page") =>
+        behind_a_page(|image| image.slot().root);
+    a_directory_page_that_leads_to_itself: Error("directory page") => behind_a_page(|image| {
+        let mut leaf = image.root().leaves[0];
+        let first = page_of(image, leaf);
+        // Not the same page, for a checksum cannot hold itself, but one of its kind.
+        leaf.segment = first;
+        page_of(image, leaf)
+    });
+    a_directory_page_of_one_leaf_64_times: Error("directory page") => behind_a_page(|image| {
+        let leaf = image.root().leaves[0];
+        page_of(image, leaf)
+    });
+    a_directory_page_shorter_than_its_leaves: Error("directory page") => behind_a_page(|image| {
+        let mut body = b"VLpage\0\x01".to_vec();
+        body.extend([7; 16]);
+        body.resize(128, 0);
+        image.add_segment(body)
+    });
+    a_leaf_that_is_the_root: Refused("root at byte") => {
+        let image = sealed();
+        let root = image.slot().root;
+        image.edit_root(|r| r.leaves[1].segment = root).bytes
+    };
+    a_leaf_beyond_2_to_the_63: Refused("root at byte") =>
+        sealed().edit_root(|r| r.leaves[1].segment.offset = U64::new(FAR)).bytes;
+    the_same_leaf_twice: Refused("root at byte") => sealed().edit_root(|r| r.leaves[1] = r.leaves[0]).bytes;
+    leaves_in_the_wrong_order: Refused("root at byte") => sealed().edit_root(|r| r.leaves.swap(0, 1)).bytes;
+    a_leaf_is_missing: Refused("root at byte") => sealed().edit_root(|r| r.leaves.truncate(1)).bytes;
+    a_leaf_that_starts_at_the_last_record_there_can_be: Refused("root at byte") =>
+        sealed().edit_root(|r| r.leaves[1].first_record = U64::new(FAR)).bytes;
+    a_leaf_of_four_billion_records: Refused("root at byte") => sealed().edit_root(|r| {
+        r.leaves[1].records = U32::new(u32::MAX);
+        r.totals.records = U64::new(r.leaves[1].first_record.get() + u64::from(u32::MAX));
+    }).bytes;
+    four_billion_leaves: Refused("a list is longer than its segment") =>
+        sealed().edit_root(|r| { r.counts_lie = true; r.totals.leaves = U32::new(u32::MAX); }).bytes;
+    four_billion_pages: Refused("a list is longer than its segment") =>
+        sealed().edit_root(|r| { r.counts_lie = true; r.totals.pages = U32::new(u32::MAX); }).bytes;
+    four_billion_runs: Refused("a list is longer than its segment") =>
+        sealed().edit_root(|r| { r.counts_lie = true; r.totals.runs = U32::new(u32::MAX); }).bytes;
+    four_billion_block_checksums: Refused("a list is longer than its segment") =>
+        sealed().edit_root(|r| { r.counts_lie = true; r.totals.base_sums = U32::new(u32::MAX); }).bytes;
+    four_billion_extents: Refused("a list is longer than its segment") =>
+        sealed().edit_root(|r| { r.counts_lie = true; r.totals.extents = U32::new(u32::MAX); }).bytes;
+    attributes_of_four_gigabytes: Refused("attributes above their limit") =>
+        sealed().edit_root(|r| { r.counts_lie = true; r.totals.attributes = U32::new(u32::MAX); }).bytes;
+    attributes_one_byte_above_their_limit: Refused("attributes above their limit") =>
+        sealed().edit_root(|r| r.attributes = vec![b' '; (1 << 20) + 1]).bytes;
+    attributes_of_a_million_brackets: Right => sealed().edit_root(|r| r.attributes = vec![b'['; 1 << 20]).bytes;
+    attributes_of_half_a_million_numbers: Right => sealed().edit_root(|r| {
+        r.attributes = [b"[", &b"0,".repeat((1 << 19) - 2)[..], b"0]"].concat();
+    }).bytes;
+    attributes_that_are_no_json: Right => sealed().edit_root(|r| r.attributes = vec![0xff; 100]).bytes;
+    more_records_than_the_file_has_room_for: Refused("claims more records or chunks than the file has room for") =>
+        sealed().edit_root(|r| r.totals.records = U64::new(1 << 46)).bytes;
+    more_records_than_numbers_go: Refused("claims more records or chunks") =>
+        logged().without_seal().edit_root(|r| r.totals.records = U64::new(u64::MAX)).bytes;
+    more_chunks_than_the_file_has_room_for: Refused("claims more records or chunks") =>
+        sealed().edit_root(|r| { r.totals.chunks = U64::new(1 << 50); }).bytes;
+    more_chunks_than_numbers_go: Refused("claims more records or chunks") =>
+        logged().edit_root(|r| r.totals.chunks = U64::new(u64::MAX)).bytes;
+    records_that_end_behind_their_chunks: Refused("its records end behind its chunks") =>
+        sealed().edit_root(|r| r.totals.cursor = U64::new(u64::MAX)).bytes;
+    more_deleted_records_than_records: Refused("root at byte") =>
+        sealed().edit_root(|r| r.totals.dead_records = U64::new(u64::MAX)).bytes;
+    more_deleted_bytes_than_bytes: Refused("root at byte") =>
+        logged().edit_root(|r| r.totals.dead_bytes = U64::new(u64::MAX)).bytes;
+    more_bytes_of_records_than_numbers_go: Refused("root at byte") =>
+        logged().edit_root(|r| r.totals.record_bytes = U64::new(u64::MAX)).bytes;
+    more_garbage_than_file: Right => sealed().edit_root(|r| r.totals.garbage = U64::new(u64::MAX)).bytes;
+    a_log_extent_beyond_2_to_the_63: Right => sealed().edit_root(|r| r.extents = vec![
+        Extent { offset: U64::new(FAR), capacity: U64::new(FAR), retired: U64::new(1) },
+    ]).bytes;
+    log_extents_that_overlap_each_other_and_the_data: Right => sealed().edit_root(|r| r.extents = vec![
+        Extent { offset: U64::new(12_288), capacity: U64::new(1 << 20), retired: U64::new(1) },
+        Extent { offset: U64::new(12_352), capacity: U64::new(1 << 20), retired: U64::new(1) },
+    ]).bytes;
+    a_log_extent_that_lies_over_the_header: Right => sealed().edit_root(|r| r.extents = vec![
+        Extent { offset: U64::new(0), capacity: U64::new(1 << 20), retired: U64::new(1) },
+    ]).bytes;
+    a_base_chunk_that_is_filled_beyond_its_end: Refused("do not reach the last record") =>
+        sealed().edit_root(|r| r.totals.base_fill = U32::new(u32::MAX)).bytes;
+    a_base_chunk_with_a_block_of_four_gigabytes: Refused("its block size is above its chunk size") =>
+        sealed().edit_root(|r| r.totals.open_block = U32::new(u32::MAX)).bytes;
+    a_base_chunk_beyond_2_to_the_63: Refused("file at byte") =>
+        sealed().edit_root(|r| r.totals.base.offset = U64::new(FAR)).bytes;
+    a_base_chunk_that_is_the_header_of_the_file: Refused("chunk") =>
+        sealed().edit_root(|r| r.totals.base.offset = U64::new(0)).bytes;
+
+    a_record_outside_the_data: Error("lies outside the data") =>
+        sealed().edit_leaf(1, |l| l.records[3].start = U64::new(1 << 40)).bytes;
+    a_record_that_wraps_around: Error("lies outside the data") =>
+        sealed().edit_leaf(1, |l| l.records[3].start = U64::new(FAR)).bytes;
+    a_record_of_four_gigabytes: Error("lies outside the data") =>
+        sealed().edit_leaf(1, |l| l.records[3].len = U32::new(u32::MAX)).bytes;
+    a_record_of_two_gigabytes_in_chunks_that_are_not_there: Refused("root at byte") => sealed()
+        .edit_root(|r| {
+            let chunks = r.totals.chunks.get() + 300;
+            r.totals.chunks = U64::new(chunks);
+            r.totals.cursor = U64::new(chunks * u64::from(CHUNK));
+        })
+        .edit_leaf(1, |l| l.records[3].len = U32::new(i32::MAX as u32)).bytes;
+    records_that_overlap: Right => sealed().edit_leaf(1, |l| {
+        let first = l.records[0];
+        l.records[3].start = first.start;
+        l.records[3].len = first.len;
+    }).bytes;
+    a_key_behind_the_end_of_its_leaf: Error("key out of range") =>
+        sealed().edit_leaf(1, |l| l.records[4].key_at = U32::new(u32::MAX)).bytes;
+    a_key_longer_than_its_leaf: Error("key out of range") =>
+        sealed().edit_leaf(1, |l| l.records[4].key_len = U16::new(u16::MAX)).bytes;
+    a_key_that_is_not_utf_8: Error("its key is of no known kind") => sealed().edit_leaf(1, |l| {
+        let at = l.records[4].key_at.get() as usize;
+        l.keys[at] = 0xff;
+    }).bytes;
+    a_key_of_an_unknown_kind: Error("its key is of no known kind") =>
+        sealed().edit_leaf(1, |l| l.records[4].key_kind = 200).bytes;
+    a_number_of_three_bytes_as_a_key: Error("its key is of no known kind") =>
+        sealed().edit_leaf(1, |l| l.records[5].key_len = U16::new(3)).bytes;
+    keys_in_the_heap_of_another_record: Error("does not lead from the key to the record") =>
+        sealed().edit_leaf(1, |l| l.records[8].key_at = l.records[4].key_at).bytes;
+    a_leaf_that_says_it_is_another: Error("disagrees with the directory") => {
+        let mut image = sealed();
+        let mut root = image.root();
+        let mut body = image.body(&root.leaves[1].segment);
+        body[40..48].copy_from_slice(&3_u64.to_le_bytes());
+        root.leaves[1].segment = image.add_segment(body);
+        image.set_root(&root);
+        image.bytes
+    };
+    a_chunk_beyond_2_to_the_63: Error("ends before this place") =>
+        sealed().edit_leaf(1, |l| l.chunks[0].offset = U64::new(FAR)).bytes;
+    a_chunk_that_is_the_header_of_the_file: Error("chunk") =>
+        sealed().edit_leaf(1, |l| l.chunks[0].offset = U64::new(0)).bytes;
+    a_chunk_in_the_place_of_another: Error("checksum differs") =>
+        sealed().edit_leaf(1, |l| l.chunks[0].offset = l.chunks[1].offset).bytes;
+    a_chunk_with_the_checksums_of_four_billion_blocks: Error("block checksums out of range") =>
+        sealed().edit_leaf(1, |l| l.chunks[0].blocks = U32::new(u32::MAX)).bytes;
+    a_chunk_with_checksums_behind_the_leaf: Error("block checksums out of range") =>
+        sealed().edit_leaf(1, |l| l.chunks[0].first_sum = U32::new(u32::MAX)).bytes;
+    a_chunk_with_fewer_blocks_in_the_index: Error("disagrees with the index") =>
+        sealed().edit_leaf(1, |l| l.chunks[0].blocks = U32::new(1)).bytes;
+    a_chunk_with_another_length_in_the_index: Error("disagrees with the index") =>
+        sealed().edit_leaf(1, |l| l.chunks[0].cbytes = U32::new(l.chunks[0].cbytes.get() + 8)).bytes;
+
+    a_run_that_is_not_sorted: Error("is out of order") => sealed().edit_run(|r| r.entries.reverse()).bytes;
+    a_run_whose_table_goes_backwards: Error("table out of order") => sealed().edit_run(|r| {
+        r.radix.reverse();
+    }).bytes;
+    a_run_whose_table_points_behind_its_entries: Error("table out of order") =>
+        sealed().edit_run(|r| r.radix.fill(U32::new(u32::MAX))).bytes;
+    a_run_with_a_table_of_2_to_the_32_entries: Error("disagrees with the root") =>
+        sealed().edit_run(|r| r.header.first_record = U64::new(32)).bytes;
+    a_run_with_a_table_of_2_to_the_64_entries: Error("disagrees with the root") =>
+        sealed().edit_run(|r| r.header.first_record = U64::new(64)).bytes;
+    a_run_of_more_entries_than_numbers_go: Error("disagrees with the root") => sealed()
+        .edit_run(|r| r.header.count = U64::new(FAR)).bytes;
+    a_run_of_records_that_are_not_there: Error("does not lead from the key to the record") =>
+        sealed().edit_run(|r| for e in &mut r.entries {
+            *e = RunEntry::new(e.hash(), RECORDS_MAX, false);
+        }).bytes;
+    a_run_of_tombstones: Error("does not lead from the key to the record") =>
+        sealed().edit_run(|r| for e in &mut r.entries {
+            *e = RunEntry::new(e.hash(), e.record(), true);
+        }).bytes;
+    a_run_full_of_one_hash: Error("does not lead from the key to the record") => sealed().edit_run(|r| {
+        let hash = key_hash(1, b"key 24") >> 16 << 16;
+        r.entries = (0..50_000).map(|i| RunEntry::new(hash, i % 40, false)).collect();
+        r.entries.sort_by_key(RunEntry::order);
+        r.header.count = U64::new(r.entries.len() as u64);
+        r.header.first_record = U64::new(0);
+        r.radix = vec![U32::new(0), U32::new(50_000)];
+    }).bytes;
+    a_run_that_is_a_leaf: Error("is not of the expected kind") => {
+        let image = sealed();
+        let leaf = image.root().leaves[0].segment;
+        image.edit_root(|r| r.runs[0].segment = leaf).bytes
+    };
+
+    a_record_that_was_deleted_twice: Error("list of deleted records") =>
+        sealed().edit_dead(|d| d.fill(0)).bytes;
+    deleted_records_out_of_order: Right => sealed().edit_dead(|d| d.reverse()).bytes;
+    a_deleted_record_that_never_was: Error("list of deleted records") =>
+        sealed().edit_dead(|d| *d.last_mut().unwrap() = FAR).bytes;
+    more_deleted_records_in_the_list_than_in_the_root: Error("list of deleted records") =>
+        sealed().edit_dead(|d| { d.clear(); d.extend(1..39); }).bytes;
+    a_list_of_deleted_records_as_long_as_numbers_go: Error("a list is longer than its segment") =>
+        sealed().edit_root(|r| r.dead_runs[0].count = U64::new(FAR)).bytes;
+}
