@@ -9,14 +9,14 @@ pub(super) fn is_zero(bytes: &[u8]) -> bool {
 }
 
 /// The chunk of `nbytes` zeros. `nbytes` must be a multiple of `typesize`.
-pub(super) fn zeros_chunk(typesize: u8, nbytes: u32, block_size: u32) -> [u8; EXTENDED] {
+pub(crate) fn zeros_chunk(typesize: u8, nbytes: u32, block_size: u32) -> [u8; EXTENDED] {
     let mut header = Header::new(Kind::Zeros, typesize, nbytes, block_size);
     header.cbytes = 32;
     header.encode()
 }
 
-/// The chunk of `nbytes` bytes of NaN. `nbytes` must be a multiple of `typesize`.
-pub(super) fn nans_chunk(typesize: u8, nbytes: u32, block_size: u32) -> [u8; EXTENDED] {
+/// The chunk of `nbytes` bytes of NaN. `typesize` must be 4 or 8, `nbytes` a multiple of it.
+pub(crate) fn nans_chunk(typesize: u8, nbytes: u32, block_size: u32) -> [u8; EXTENDED] {
     let mut header = Header::new(Kind::Nans, typesize, nbytes, block_size);
     header.cbytes = 32;
     header.encode()

@@ -18,7 +18,7 @@ use super::state::{Opened, State, load_sealed};
 use super::tail::Tail;
 use super::writer::Writer;
 use crate::backend::{Backend, FileBackend};
-use crate::chunk::{ChunkLayout, nans, zeros};
+use crate::chunk::{ChunkLayout, nans_chunk, zeros_chunk};
 use crate::error::{Error, Result};
 use crate::frame::{
     ChunkPlace, FrameHeader, HEADER_LEN, MAGIC, TRAILER_MIN, decode_offsets, parse_trailer,
@@ -172,12 +172,12 @@ fn special(kind: u32) -> ChunkEntry {
 /// The layout of a chunk that only the offsets name. Its blocks are as small as they can be
 /// without becoming many: nothing of it is kept but what is asked for.
 pub(super) fn special_layout(kind: u32, chunk_size: u64) -> Result<ChunkLayout> {
-    const BLOCK: u32 = 64 << 10;
     let size = u32::try_from(chunk_size).unwrap_or(u32::MAX);
+    let block = size.clamp(1, 64 << 10);
     let bytes = match kind {
-        UNCHECKED_NANS_8 => nans(8, size, BLOCK),
-        UNCHECKED_NANS_4 => nans(4, size, BLOCK),
-        _ => zeros(1, size, BLOCK),
+        UNCHECKED_NANS_8 => nans_chunk(8, size, block),
+        UNCHECKED_NANS_4 => nans_chunk(4, size, block),
+        _ => zeros_chunk(1, size, block),
     };
     ChunkLayout::parse(&bytes, size)
 }
@@ -313,7 +313,7 @@ pub(super) fn copy_original(
                 });
             }
             let size = u32::try_from(core.chunk_size).unwrap_or(u32::MAX);
-            zeros(wanted.typesize, size, size.min(32 << 10)).to_vec()
+            zeros_chunk(wanted.typesize, size, size.min(32 << 10)).to_vec()
         } else {
             let mut block = Vec::new();
             for i in 0..place.layout.blocks() {

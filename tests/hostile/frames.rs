@@ -5,7 +5,7 @@ use super::Expect::{Error, Refused, Right};
 use super::attacks;
 use super::craft::{compressed, header};
 use vlstore::Key;
-use vlstore::chunk::{Codec, Filter, Params, zeros};
+use vlstore::chunk::{Codec, Filter, Params};
 use vlstore::frame::{
     ChunkPlace, HEADER_LEN, build_header, build_trailer, encode_offsets, patch_totals,
 };
@@ -190,8 +190,10 @@ attacks! {
     };
     a_chunk_of_the_original_of_256_megabytes_in_32_bytes: Right => {
         let size = 256 << 20;
+        let mut zeros = header(5, 4, size, size, 32);
+        zeros[31] = 1 << 4;
         Original {
-            chunks: vec![Some(zeros(4, size, size).to_vec())],
+            chunks: vec![Some(zeros)],
             chunk_size: size,
             ..Original::default()
         }.build()
