@@ -1,0 +1,26 @@
+//! Any bytes as a chunk: refused, or every block decodes or fails without a byte outside of it.
+#![no_main]
+use libfuzzer_sys::fuzz_target;
+use vlstore::chunk::{ChunkLayout, Decoder, check_block};
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(layout) = ChunkLayout::parse(data, 1 << 20) else { return };
+    let mut decoder = Decoder::new().unwrap();
+    for i in 0..layout.blocks().min(16) {
+        let range = layout.block_range(i);
+        let Some(stream) = data.get(range.start as usize..range.end as usize) else { continue };
+        let len = layout.block_len(i) as usize;
+        let walked = check_block(&layout, i, stream).is_ok();
+        let [first, second] = [0xa5, 0x5a].map(|guard| {
+            let mut out = vec![guard; len + 64];
+            let done = decoder.decode(&layout, i, stream, &mut out[32..32 + len]).is_ok();
+            assert!(walked || !done);
+            assert!(out[..32].iter().chain(&out[32 + len..]).all(|b| *b == guard));
+            done.then_some(out)
+        });
+        match (first, second) {
+            (Some(a), Some(b)) => assert!(a[32..32 + len] == b[32..32 + len], "bytes left as they were"),
+            (a, b) => assert!(a.is_none() && b.is_none()),
+        }
+    }
+});

@@ -1,0 +1,76 @@
+//! What the fuzz targets share: a store to start from, checksums that follow changed bytes, and
+//! a model of a store.
+
+pub mod reseal;
+pub mod world;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use vlstore::backend::{Backend, SliceBackend};
+use vlstore::chunk::Codec;
+use vlstore::{Alignment, Durability, Store, StoreOptions, Writer};
+
+/// The id of every store here.
+pub const FILE: [u8; 16] = [7; 16];
+
+/// Options with small chunks, one thread and no commit by itself.
+pub fn options(stored: bool) -> StoreOptions {
+    StoreOptions {
+        chunk_size: 2048,
+        block_size: 512,
+        codec: Some((!stored).then_some(Codec::Lz4)),
+        alignment: Alignment::Contiguous,
+        threads: 1,
+        durability: Durability::Sync,
+        commit_bytes: u64::MAX,
+        commit_interval: Duration::from_secs(1_000_000),
+        cache_bytes: 4096,
+        file_id: Some(FILE),
+        ..StoreOptions::default()
+    }
+}
+
+/// A small store with leaves, runs, deleted records and commits in the log.
+pub fn base() -> &'static [u8] {
+    static BASE: OnceLock<Vec<u8>> = OnceLock::new();
+    BASE.get_or_init(|| {
+        let backend = Arc::new(vlstore::backend::MemoryBackend::new());
+        let mut w = Writer::create_in(backend.clone(), &options(false)).unwrap();
+        for i in 0..24_u64 {
+            let bytes: Vec<u8> = (0..40 + 30 * (i % 9)).map(|n| (n / 3 + i) as u8).collect();
+            match i % 3 {
+                0 => w.put(i, &bytes, false).unwrap(),
+                1 => w.put(format!("k{i}"), &bytes, false).unwrap(),
+                _ => w.push(&bytes).unwrap(),
+            };
+            if i == 7 || i == 15 {
+                w.delete_at(i / 5).unwrap();
+                w.seal().unwrap();
+            }
+            if i > 18 {
+                w.commit().unwrap();
+            }
+        }
+        drop(w);
+        backend.to_bytes()
+    })
+}
+
+/// Reads everything there is to read, whatever comes of it.
+pub fn read_all(image: Vec<u8>) {
+    let backend: Arc<dyn Backend> = Arc::new(SliceBackend::from_owner(image));
+    let Ok(store) = Store::open_in(backend, &options(false)) else { return };
+    let n = store.len();
+    for i in 0..n.min(40) {
+        let _ = store.get_at(i);
+        if let Ok(Some(key)) = store.key_at(i) {
+            let _ = store.get(key);
+        }
+    }
+    let some: Vec<u64> = (0..n.min(20)).rev().collect();
+    let _ = store.get_batch_at(&some);
+    let _ = store.for_each(|_, _, _| Ok(()));
+    let _ = store.scan(0..n).take(100).find(Result::is_err);
+    let _ = store.verify(|_, _| Ok(()));
+    let _ = store.stat(|_, _| Ok(()));
+}
