@@ -13,11 +13,11 @@ use vlstore::{Alignment, Durability, Store, StoreOptions, Writer};
 /// The id of every store here.
 pub const FILE: [u8; 16] = [7; 16];
 
-/// Options with small chunks, one thread and no commit by itself.
+/// Options with the smallest blocks, one thread and no commit by itself.
 pub fn options(stored: bool) -> StoreOptions {
     StoreOptions {
-        chunk_size: 2048,
-        block_size: 512,
+        chunk_size: 4096,
+        block_size: 2048,
         codec: Some((!stored).then_some(Codec::Lz4)),
         alignment: Alignment::Contiguous,
         threads: 1,

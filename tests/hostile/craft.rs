@@ -454,6 +454,8 @@ pub struct Run {
     pub header: SegmentHeader,
     pub entries: Vec<RunEntry>,
     pub radix: Vec<U32>,
+    /// Bytes of a filter; the runs here are too short to have one.
+    pub filter: Vec<u8>,
 }
 
 impl Run {
@@ -463,7 +465,8 @@ impl Run {
         let entries = take(body, at, header.count.get() as u32);
         *at = at.next_multiple_of(4);
         let radix = take(body, at, (1 << header.first_record.get()) + 1);
-        Self { header, entries, radix }
+        assert_eq!(header.first_chunk.get(), 0, "no filter");
+        Self { header, entries, radix, filter: Vec::new() }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -471,6 +474,10 @@ impl Run {
         out.extend::<&[u8]>(cast_slice(&self.entries));
         out.resize(out.len().next_multiple_of(4), 0);
         out.extend::<&[u8]>(cast_slice(&self.radix));
+        if !self.filter.is_empty() {
+            out.resize(out.len().next_multiple_of(64), 0);
+            out.extend(&self.filter);
+        }
         out
     }
 }

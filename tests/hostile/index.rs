@@ -208,6 +208,20 @@ attacks! {
         r.header.first_record = U64::new(0);
         r.radix = vec![U32::new(0), U32::new(50_000)];
     }).bytes;
+    a_filter_that_is_not_there: Error("disagrees with the root") =>
+        sealed().edit_run(|r| r.header.first_chunk = U64::new(1)).bytes;
+    a_filter_as_long_as_numbers_go: Error("disagrees with the root") =>
+        sealed().edit_run(|r| r.header.first_chunk = U64::new(FAR)).bytes;
+    a_filter_of_2_to_the_58_blocks: Error("disagrees with the root") =>
+        sealed().edit_run(|r| r.header.first_chunk = U64::new(1 << 58)).bytes;
+    a_filter_that_hides_every_key: Error("run of keys") => sealed().edit_run(|r| {
+        r.header.first_chunk = U64::new(2);
+        r.filter = vec![0; 128];
+    }).bytes;
+    a_filter_that_lets_every_key_pass: Error("its filter does not fit its entries") => sealed().edit_run(|r| {
+        r.header.first_chunk = U64::new(2);
+        r.filter = vec![0xff; 128];
+    }).bytes;
     a_run_that_is_a_leaf: Error("is not of the expected kind") => {
         let image = sealed();
         let leaf = image.root().leaves[0].segment;
