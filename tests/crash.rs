@@ -124,7 +124,17 @@ impl Work {
     fn step(&mut self, rng: &mut Seeded) {
         self.writer();
         match rng.below(40) {
-            0..20 => {
+            0..4 => {
+                // What others refer to, in the same commit as the first that does, or before.
+                let bytes = content(rng.below(20), 200);
+                let digest = self.writer().share(&bytes).unwrap();
+                self.now.share(&bytes);
+                let rec = Rec { bytes: digest.as_bytes()[..].into(), ..rec(rng) };
+                let w = self.writer();
+                w.put_sized(rec.key.as_ref(), &rec.bytes, rec.sites, true).unwrap();
+                self.now.put(rec);
+            }
+            4..20 => {
                 let rec = rec(rng);
                 let w = self.writer();
                 w.put_sized(rec.key.as_ref(), &rec.bytes, rec.sites, true).unwrap();

@@ -184,10 +184,11 @@ class Reader:
             key = (None, raw.decode(errors="replace"), whole, whole, raw)[kind]
             yield ordinal, key, self.bytes_of(number)
 
-    def get(self, key):
-        """The bytes under `key`, or None; found through the runs, not by trying all records."""
-        kind = 1 if isinstance(key, str) else 4 if isinstance(key, bytes) else 2 + (key >> 63 == 1)
-        raw = key.encode() if kind == 1 else key if kind == 4 else (key & MASK).to_bytes(8, "little")
+    def get(self, key, shared=False):
+        """The bytes under `key`, or None; found through the runs, not by trying all records. With
+        `shared`, those whose digest `key` is."""
+        kind = 5 if shared else 1 if isinstance(key, str) else 4 if isinstance(key, bytes) else 2 + (key >> 63 == 1)
+        raw = key.encode() if kind == 1 else key if kind >= 4 else (key & MASK).to_bytes(8, "little")
         candidates, digest = [*range(len(self.state.records) - 1, self.state.logged - 1, -1)], xxh3(raw, seed=kind) or 1
         for run, count in reversed(self.state.runs):
             slot = 64 + 12 * count + 4 * (digest >> 64 - struct.unpack_from("<Q", run, 40)[0])
@@ -196,4 +197,5 @@ class Reader:
                 if high << 16 | low == digest >> 16 and not top >> 15:
                     candidates.append((top & 0x7FFF) << 32 | bottom)
         found = next((n for n in candidates if self.state.records[n][2:] == (kind, raw)), None)
-        return None if found is None or found in self.state.dead else self.bytes_of(found)
+        dead = not shared and found in self.state.dead
+        return None if found is None or dead else self.bytes_of(found)

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from xxhash import xxh3_128_digest
 
 HERE = Path(__file__).parent
 GOLDEN = HERE.parent / "golden"
@@ -48,6 +49,12 @@ def test_a_golden_file_gives_the_records_of_the_manifest(entry):
         assert hashlib.sha256(content).hexdigest() == wanted["sha256"]
         if key is not None:
             assert store.get(key) == content
+    for wanted in entry.get("shared", ()):
+        digest = bytes.fromhex(wanted["digest"])
+        content = store.get(digest, shared=True)
+        assert len(content) == wanted["len"] and xxh3_128_digest(content) == digest
+        assert store.get(digest) is None
+    assert store.get(bytes(16), shared=True) is None
     for absent in ("absent", -77, 1 << 63 | 5, b"absent"):
         assert store.get(absent) is None
 

@@ -2,13 +2,14 @@
 
 use super::NAME;
 use super::check::check;
-use super::read::MdFrameView;
+use super::read::{MdFrameView, topology_of};
 use super::write::append;
 use crate::codec::json::{Item, Json};
 use crate::codec::{
-    AnyCodec, Codec, Encoded, MdFrame, MdFrameRef, PropertyView, RealView, ValuesView, aligned,
+    AnyCodec, Codec, Encoded, MdFrame, MdFrameRef, PropertyView, RealView, TopologyView,
+    ValuesView, aligned,
 };
-use crate::wire::AlignedBuf;
+use crate::wire::{AlignedBuf, Digest};
 use crate::{Error, Result};
 use std::io;
 
@@ -17,6 +18,13 @@ use std::io;
 pub struct MdFrameCodec;
 
 impl MdFrameCodec {
+    /// The topology that the frame in the record `bytes` refers to. At any address, and cheaper
+    /// than a view: no number is looked at.
+    #[must_use]
+    pub fn topology_of(bytes: &[u8]) -> Option<Digest> {
+        topology_of(bytes)
+    }
+
     /// Appends the record for a frame whose arrays lie anywhere in memory, so that they need
     /// not be gathered in an [`MdFrame`] first.
     ///
@@ -63,6 +71,17 @@ impl AnyCodec for MdFrameCodec {
         u32::try_from(view.nsites()).map_err(|_| too_many())
     }
 
+    fn reference(&self, bytes: &[u8]) -> Option<Digest> {
+        topology_of(bytes)
+    }
+
+    fn check_reference(&self, bytes: &[u8], shared: &[u8]) -> Result<()> {
+        let (mut a, mut b) = (AlignedBuf::default(), AlignedBuf::default());
+        let topology = TopologyView::new(aligned(shared, &mut b))?;
+        let frame = MdFrameView::new(aligned(bytes, &mut a))?;
+        frame.fields().joined(topology.fields()).map(drop)
+    }
+
     fn write_json(&self, bytes: &[u8], out: &mut dyn io::Write) -> Result<()> {
         let mut space = AlignedBuf::default();
         let view = MdFrameView::new(aligned(bytes, &mut space))?;
@@ -86,6 +105,9 @@ impl AnyCodec for MdFrameCodec {
         }
         if let Some(stress) = &f.stress {
             json.key("stress")?.list(stress)?;
+        }
+        if let Some(topology) = f.topology {
+            json.key("topology")?.text(&topology.to_string())?;
         }
         let per_site = [f.nsites];
         let three = [f.nsites, 3];
