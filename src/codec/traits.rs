@@ -62,6 +62,17 @@ pub trait AnyCodec: Send + Sync {
         write_bytes(self.name(), bytes, out)
     }
 
+    /// As [`write_json`](Self::write_json), with what the record has from the shared record that
+    /// it refers to.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_json`](Self::write_json), and as [`check_reference`](Self::check_reference).
+    fn write_json_with(&self, bytes: &[u8], shared: &[u8], out: &mut dyn io::Write) -> Result<()> {
+        self.check_reference(bytes, shared)?;
+        self.write_json(bytes, out)
+    }
+
     /// The text that [`write_json`](Self::write_json) writes.
     ///
     /// # Errors

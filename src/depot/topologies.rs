@@ -14,6 +14,9 @@ use std::sync::{Arc, RwLock};
 /// Topologies that are kept in memory, at most, and the sites that they may have together.
 const KEPT: usize = 4096;
 const KEPT_SITES: usize = 8 << 20;
+/// Shortest record of a topology that is worth one, in bytes: below it the types of a small
+/// molecule, which compress well, cost less in each frame than another record does.
+const LEAST: usize = 320;
 /// Digests of topologies that a writer remembers to have seen, at most.
 const SEEN: usize = 1 << 16;
 
@@ -28,8 +31,9 @@ pub enum Sharing {
     #[default]
     Never,
     /// From the second frame on that has the same; from the first on if
-    /// [`DepotWriter::foresee`] tells of the second. In a set in which no two frames have the
-    /// same nothing is lifted, since a topology of one frame costs more than it saves.
+    /// [`DepotWriter::foresee`] tells of the second. Where no two frames have the same, or where
+    /// it is little (the types alone of less than some 50 sites), nothing is lifted, since a
+    /// topology would cost more than it saves.
     Repeated,
     /// From every frame.
     Always,
@@ -44,6 +48,24 @@ pub(super) struct Lifting {
     /// Those that the next frame but one could have.
     foreseen: [Option<Digest>; 2],
     space: Vec<u8>,
+}
+
+impl Sharing {
+    /// The name on the command line and in Python.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Repeated => "repeated",
+            Self::Always => "always",
+        }
+    }
+
+    /// The variant of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Never, Self::Repeated, Self::Always].into_iter().find(|s| s.name() == name)
+    }
 }
 
 impl Lifting {
@@ -73,6 +95,9 @@ impl Lifting {
                 return Ok(Some((topology, digest)));
             }
             let (digest, sites) = self.encode(&topology)?;
+            if self.how == Sharing::Repeated && self.space.len() < LEAST {
+                return Ok(None);
+            }
             if self.seen.len() >= SEEN {
                 self.seen.clear();
             }
@@ -310,7 +335,7 @@ mod tests {
 
     #[test]
     fn what_repeats_is_stored_once_and_every_frame_comes_back_equal() {
-        let (water, ice) = ([8, 1, 1], [8, 1]);
+        let (water, ice) = ([8; 100], [1; 90]);
         let all: Vec<MdFrame> =
             (0..6).map(|i| frame(i, if i % 2 == 0 { &water } else { &ice }, 1)).collect();
         for (how, foresee, shared, lifted) in [
@@ -324,13 +349,15 @@ mod tests {
         }
         let all: Vec<MdFrame> = (0..3).map(|i| frame(i, &water, 1)).collect();
         assert_eq!(put(&mut writer(Sharing::Repeated), &all, true), [true; 3]);
-        let alone: Vec<MdFrame> = (1..9).map(|i| frame(0, &vec![1; i], 1)).collect();
+        let small: Vec<MdFrame> = (0..3).map(|i| frame(i, &[8, 1, 1], 1)).collect();
+        assert_eq!(put(&mut writer(Sharing::Repeated), &small, true), [false; 3]);
+        let alone: Vec<MdFrame> = (1..9).map(|i| frame(0, &vec![1; 60 + i], 1)).collect();
         assert_eq!(put(&mut writer(Sharing::Repeated), &alone, true), [false; 8]);
     }
 
     #[test]
     fn a_property_that_changes_does_not_keep_the_types_from_being_shared() {
-        let all: Vec<MdFrame> = (0..5).map(|i| frame(i, &[1, 2], i as i32)).collect();
+        let all: Vec<MdFrame> = (0..5).map(|i| frame(i, &[2; 80], i as i32)).collect();
         let mut w = writer(Sharing::Repeated);
         assert_eq!(put(&mut w, &all, true), [true; 5]);
         let depot = w.depot().unwrap();
@@ -339,14 +366,14 @@ mod tests {
         let topology = depot.topology(&list[0]).unwrap();
         assert_eq!(
             (topology.types.as_deref(), topology.atom_properties.len()),
-            (Some(&[1, 2][..]), 0)
+            (Some(&[2; 80][..]), 0)
         );
         assert!(Arc::ptr_eq(&topology, &depot.topology(&list[0]).unwrap()), "it is kept");
     }
 
     #[test]
     fn the_next_writer_goes_on_with_the_topologies_of_the_store() {
-        let all: Vec<MdFrame> = (0..2).map(|i| frame(i, &[1, 2], 0)).collect();
+        let all: Vec<MdFrame> = (0..2).map(|i| frame(i, &[1; 99], 0)).collect();
         let mut w = writer(Sharing::Repeated);
         put(&mut w, &all, true);
         let mut w = DepotWriter::over(w.writer, MdFrameCodec).unwrap();
