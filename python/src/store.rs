@@ -8,6 +8,7 @@ use crate::flat::flat;
 use crate::handle::{Handle, Place};
 use crate::iter::{Iter, What};
 use crate::key::{described, key};
+use crate::topology::Topology;
 use crate::{options, report};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -188,7 +189,7 @@ impl Store {
         self.typed.of_frames(py)?;
         let keys = self::keys(keys)?;
         let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
-        flat(py, &batch, fields.as_deref())
+        flat(py, self.handle(), &batch, fields.as_deref())
     }
 
     /// The ordinal of the record under ``key``; ``None`` if there is none.
@@ -308,6 +309,14 @@ impl Store {
     fn stat<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let info = self.handle().read(py, |v| Ok(v.info()?))?;
         report::stat(py, &info)
+    }
+
+    /// The topologies that frames of the store share, in the order in which they were put; only
+    /// for a depot of ``"md-frame"``. What a writer has not committed is not in it.
+    fn topologies(&self, py: Python<'_>) -> PyResult<Vec<Py<Topology>>> {
+        self.typed.of_frames(py)?;
+        let list = self.handle().read(py, |v| Ok(v.committed()?.list_shared()?))?;
+        list.iter().map(|(digest, _)| self.handle().topology(py, digest)).collect()
     }
 
     /// Checks every byte of the last commit: index, blocks, the place of every record. Reads the

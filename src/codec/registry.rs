@@ -23,6 +23,7 @@ pub fn by_name(name: &str) -> Result<&'static dyn AnyCodec> {
 /// refers to, if it refers to one. `None` for a codec whose records may refer to some in a way
 /// that is not known here, as the bytes of `raw` may.
 #[must_use]
+#[expect(clippy::type_complexity, reason = "what `Refers` is, which the store names")]
 pub fn refers(name: &str) -> Option<fn(&[u8]) -> Option<Digest>> {
     (name == MdFrameCodec.name()).then_some(MdFrameCodec::topology_of)
 }

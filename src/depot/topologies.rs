@@ -314,8 +314,9 @@ mod tests {
 
     /// Puts all, and says which refer to a topology.
     fn put(w: &mut DepotWriter<MdFrameCodec>, all: &[MdFrame], foresee: bool) -> Vec<bool> {
-        for (n, f) in (0..).zip(all) {
-            if foresee && let Some(after) = all.get(n as usize + 1) {
+        for (i, f) in all.iter().enumerate() {
+            let n = i as u64;
+            if foresee && let Some(after) = all.get(i + 1) {
                 w.foresee(after).unwrap();
             }
             w.put_frame(n, n, f).unwrap();
@@ -357,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_property_that_changes_does_not_keep_the_types_from_being_shared() {
-        let all: Vec<MdFrame> = (0..5).map(|i| frame(i, &[2; 80], i as i32)).collect();
+        let all: Vec<MdFrame> = (0..5).map(|i| frame(i.into(), &[2; 80], i)).collect();
         let mut w = writer(Sharing::Repeated);
         assert_eq!(put(&mut w, &all, true), [true; 5]);
         let depot = w.depot().unwrap();

@@ -40,6 +40,12 @@ impl<'a> MdFrameView<'a> {
         &self.frame
     }
 
+    /// The fields as plain slices, taken out.
+    #[must_use]
+    pub fn into_fields(self) -> MdFrameRef<'a> {
+        self.frame
+    }
+
     /// Number of sites.
     #[must_use]
     pub fn nsites(&self) -> usize {
