@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import vlstore
-from vlstore.errors import CodecError, CorruptionError, InvalidError, WrongTypeError
+from vlstore.errors import CodecError, CorruptError, InvalidError, WrongTypeError
 
 
 def water(**more):
@@ -104,10 +104,10 @@ def test_a_frame_with_a_topology_travels_and_is_changed_with_it(path):
     with pytest.raises(CodecError, match="refers to"):
         vlstore.MdFrame.from_bytes(frame.record, vlstore.Topology(nsites=3))
     # Into another store it brings its topology; without one it is refused.
-    with vlstore.memory("md-frame") as other:
+    with vlstore.memory(records="md-frame") as other:
         other[1] = frame
         assert other.at[0].types.tolist() == [8, 1, 1]
-    with vlstore.memory("md-frame") as other:
+    with vlstore.memory(records="md-frame") as other:
         with pytest.raises(InvalidError, match=topology.digest):
             other[1] = alone
         with pytest.raises(InvalidError, match=topology.digest):
@@ -125,7 +125,7 @@ def test_sites_must_agree():
 
 def test_flat_arrays_have_what_frames_share():
     small, large = water(), vlstore.Topology(types=[6] * 5, masses=[12.0] * 5)
-    with vlstore.memory("md-frame") as depot:
+    with vlstore.memory(records="md-frame") as depot:
         assert depot.put_frames(np.zeros((4, 3, 3), "f4"), topology=small) == 4
         depot.push(vlstore.MdFrame(np.zeros((5, 3), "f4"), topology=large))
         depot.push(vlstore.MdFrame(np.zeros((1, 3), "f4"), types=[3], masses=[7.0]))
@@ -142,7 +142,7 @@ def test_flat_arrays_have_what_frames_share():
 def test_a_damaged_topology_is_an_error_that_names_it(path):
     n = 3000
     topology = vlstore.Topology(types=np.arange(n), masses=np.arange(n) / 7)
-    options = {"codec": "none", "chunk_size": 1 << 16}
+    options = {"codec": "stored", "chunk_size": 1 << 16}
     with vlstore.open(path, "w", records="md-frame", **options) as depot:
         for i in range(3):
             depot[i] = vlstore.MdFrame(np.full((n, 3), i, "f4"), topology=topology)
@@ -152,7 +152,7 @@ def test_a_damaged_topology_is_an_error_that_names_it(path):
     data[at] ^= 1
     path.write_bytes(data)
     depot = vlstore.open(path, records="md-frame")
-    with pytest.raises(CorruptionError, match=f"topology {topology.digest}"):
+    with pytest.raises(CorruptError, match=f"topology {topology.digest}"):
         depot[0]
     assert depot["bare"].nsites == n
     # What the frame has itself can still be read.
