@@ -101,6 +101,7 @@ fn check(path: &Path, molecules: &[Topology]) -> Vec<Digest> {
         assert_eq!(whole.positions, frame(n, view.nsites(), None).positions);
     }
     assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_whole());
+    assert!(depot.snapshot().verify_references(refers, quiet).unwrap().is_empty());
     all
 }
 
@@ -267,6 +268,10 @@ fn a_frame_whose_topology_is_gone_is_not_copied_silently() {
     let item = depot.get("x").unwrap();
     let why = depot.whole(&item.view().unwrap()).unwrap_err().to_string();
     assert!(why.contains(&format!("topology {lost}")), "{why}");
+    assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_whole());
+    let found = depot.snapshot().verify_references(refers, quiet).unwrap();
+    assert_eq!((found.len(), found[0].record.as_deref()), (1, Some("\"x\"")));
+    assert!(found[0].why.contains(&lost.to_string()));
     let wanted = CopyOptions { refers: Some(refers), ..CopyOptions::default() };
     let why = copy(&path, dir.path("b"), &wanted, quiet).unwrap_err().to_string();
     assert!(why.contains("\"x\"") && why.contains(&lost.to_string()), "{why}");

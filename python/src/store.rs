@@ -324,13 +324,17 @@ impl Store {
     fn verify(&self, py: Python<'_>) -> PyResult<report::Verified> {
         let snapshot = self.handle().read(py, |v| Ok(v.committed()?))?;
         let mut raised = None;
-        let found = py.detach(|| {
-            snapshot.verify(|_, _| {
+        let found: vlstore::Result<_> = py.detach(|| {
+            let mut signals = |_, _| {
                 Python::attach(|py| py.check_signals()).map_err(|error| {
                     raised = Some(error);
                     vlstore::Error::Interrupted
                 })
-            })
+            };
+            let mut found = snapshot.verify(&mut signals)?;
+            let refers = vlstore::codec::refers;
+            found.damages.extend(snapshot.verify_references(refers, &mut signals)?);
+            Ok(found)
         });
         match (raised, found) {
             (Some(error), _) => Err(error),

@@ -9,7 +9,7 @@
 use super::core::Core;
 use super::record::Record;
 use super::snapshot::{Location, Snapshot};
-use super::verify::is_damage;
+use super::verify::{Damage, is_damage};
 use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_SHARED, RECORDS_MAX, key_hash};
@@ -101,6 +101,55 @@ impl Snapshot {
     /// As [`Snapshot::for_each`].
     pub fn list_shared(&self) -> Result<Vec<(Digest, Location)>> {
         self.inner().core.list_shared()
+    }
+}
+
+impl Snapshot {
+    /// Checks that every shared record to which a record refers is there; answers a damage for
+    /// each record for which it is not. Reads all records; those that cannot be read are passed
+    /// over, [`Snapshot::verify`] names them. Nothing is read for a codec of which `refers` knows
+    /// nothing.
+    ///
+    /// `progress` is told the records done and to do; its error ends the check.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Corrupt`] for a damaged index, and what `progress` answers.
+    pub fn verify_references(
+        &self,
+        refers: Refers,
+        mut progress: impl FnMut(u64, u64) -> Result<()>,
+    ) -> Result<Vec<Damage>> {
+        let mut out = Vec::new();
+        let Some(reference) = refers(&self.options().record_codec.0) else { return Ok(out) };
+        let core = &self.inner().core;
+        let mut there: HashSet<Digest> = HashSet::new();
+        for ordinal in 0..self.len() {
+            if ordinal.is_multiple_of(1024) {
+                progress(ordinal, self.len())?;
+            }
+            let record = match core.id_at(ordinal).and_then(|id| core.record(&core.entry(id)?)) {
+                Ok(record) => record,
+                Err(e) if is_damage(&e) => continue,
+                Err(e) => return Err(e),
+            };
+            let Some(digest) = reference(&record) else { continue };
+            if there.contains(&digest) || core.find_shared(&digest)?.is_some() {
+                there.insert(digest);
+                continue;
+            }
+            let key = core.key_of(core.id_at(ordinal)?)?;
+            let name = key.map_or_else(|| format!("at {ordinal}"), |key| key.to_string());
+            let why = format!("{digest}, to which the record refers, is gone");
+            out.push(Damage {
+                record: Some(name.into()),
+                ordinal: Some(ordinal),
+                part: "shared record".into(),
+                offset: None,
+                why: why.into(),
+            });
+        }
+        progress(self.len(), self.len())?;
+        Ok(out)
     }
 }
 
