@@ -9,7 +9,7 @@ mod digest;
 mod le;
 
 pub use aligned::AlignedBuf;
-pub use checksum::{checksum, identify};
+pub use checksum::{checksum, identify, mix};
 pub use cursor::Cursor;
 pub use digest::Digest;
 pub use le::{U16, U32, U64};
