@@ -51,7 +51,7 @@ fn what_frames_share_is_stored_once_shown_with_each_and_dropped_with_the_last() 
     folder.ok("verify repeated.vls");
     folder.ok("copy --range 5: always.vls last.vls");
     assert_eq!(folder.json("info --json last.vls")["shared"], 1);
-    folder.ok("merge --clash first repeated.vls always.vls both.vls");
+    folder.ok("merge --clash keep-first repeated.vls always.vls both.vls");
     assert_eq!(folder.json("info --json both.vls")["shared"], 1);
     for n in 0..5 {
         folder.ok(&format!("rm repeated.vls {n}"));
