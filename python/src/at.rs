@@ -77,7 +77,7 @@ impl At {
         fields: Option<Vec<String>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         self.typed.of_frames(py)?;
-        flat(py, &self.fetch(py, &many(ordinals)?)?, fields.as_deref())
+        flat(py, &self.typed.handle, &self.fetch(py, &many(ordinals)?)?, fields.as_deref())
     }
 
     /// Number of sites of each record, (k,), int64; reads the index and decodes nothing. All
