@@ -163,8 +163,7 @@ fn stacks(records: &[Vec<u8>]) -> Stacks {
         let mut space = vlstore::wire::AlignedBuf::default();
         let bytes = vlstore::codec::aligned(record, &mut space);
         let view = MdFrameCodec.decode(bytes).unwrap();
-        for (values, all) in
-            [(view.positions(), &mut s.positions), (view.forces(), &mut s.forces)]
+        for (values, all) in [(view.positions(), &mut s.positions), (view.forces(), &mut s.forces)]
         {
             if let Some(RealView::F32(v)) = values {
                 all.extend(v);

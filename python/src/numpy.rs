@@ -6,6 +6,7 @@
 use crate::buffer::{Bytes, BytesMut, Record};
 use crate::error::{invalid, wrong_type};
 use crate::key::described;
+use crate::ndarray::{Items, over_bytes, over_record};
 use bytemuck::{AnyBitPattern, NoUninit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -13,7 +14,6 @@ use pyo3::types::{PyBytes, PyTuple};
 use vlstore::codec::DType;
 
 struct Numpy {
-    ndarray: Py<PyAny>,
     asarray: Py<PyAny>,
     contiguous: Py<PyAny>,
     zeros: Py<PyAny>,
@@ -28,7 +28,6 @@ fn numpy(py: Python<'_>) -> PyResult<&Numpy> {
         let dtype =
             |d: &DType| module.getattr("dtype")?.call1((d.name(),)).map(|o| (*d, o.unbind()));
         Ok(Numpy {
-            ndarray: get("ndarray")?,
             asarray: get("asarray")?,
             contiguous: get("ascontiguousarray")?,
             zeros: get("zeros")?,
@@ -45,6 +44,10 @@ pub(crate) fn dtype(py: Python<'_>, dtype: DType) -> PyResult<Bound<'_, PyAny>> 
         .ok_or_else(|| invalid(py, &format!("NumPy has no {}", dtype.name())))
 }
 
+fn items(py: Python<'_>, kind: DType) -> PyResult<Items<'_>> {
+    Ok(Items { dtype: dtype(py, kind)?, size: kind.size() })
+}
+
 /// An array over a part of a record: read-only, without a copy, keeps the record alive.
 pub(crate) fn view<'py>(
     record: &Bound<'py, Record>,
@@ -52,9 +55,7 @@ pub(crate) fn view<'py>(
     shape: &[usize],
     at: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let py = record.py();
-    let shape = PyTuple::new(py, shape)?;
-    numpy(py)?.ndarray.bind(py).call1((shape, dtype(py, kind)?, record, at))
+    over_record(record, items(record.py(), kind)?, shape, at)
 }
 
 /// A small array with a copy of `values`, read-only.
@@ -65,8 +66,7 @@ pub(crate) fn small<'py, T: NoUninit>(
     values: &[T],
 ) -> PyResult<Bound<'py, PyAny>> {
     let bytes = PyBytes::new(py, bytemuck::cast_slice(values));
-    let shape = PyTuple::new(py, shape)?;
-    numpy(py)?.ndarray.bind(py).call1((shape, dtype(py, kind)?, bytes))
+    over_bytes(&bytes, items(py, kind)?, shape)
 }
 
 /// A new array that nobody else has, and its memory, to be filled.
