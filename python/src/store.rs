@@ -4,7 +4,7 @@ use crate::at::At;
 use crate::buffer::{BytesMut, Record};
 use crate::codec::{RecordCodec, Typed, part};
 use crate::error::{Failure, wrong_type};
-use crate::flat::flat;
+use crate::flat::{Asked, flat};
 use crate::handle::{Handle, Place};
 use crate::iter::{Iter, What};
 use crate::key::{described, key};
@@ -186,9 +186,7 @@ impl Store {
         fields: Option<Vec<String>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         self.typed.of_frames(py)?;
-        let keys = self::keys(keys)?;
-        let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
-        flat(py, &batch, fields.as_deref())
+        flat(py, self.handle(), Asked::Keys(self::keys(keys)?), fields.as_deref())
     }
 
     /// The ordinal of the record under ``key``; ``None`` if there is none.
