@@ -1,7 +1,7 @@
 //! The Rust side of `benches/face.py`, which measures what a call from Python costs more.
 //!
 //! A process that answers one line for each that it reads, so that the rounds of both sides
-//! alternate. `prepare DIR` makes the stores; `get FILE`, `view FILE`, `batch FILE`, `put FILE`
+//! alternate. `prepare DIR` makes the stores; `get FILE`, `batch FILE`, `frames FILE`, `put FILE`
 //! and `ingest FILE` answer the seconds that one round of calls took.
 #![allow(
     clippy::unwrap_used,
@@ -63,9 +63,15 @@ fn options(codec: Option<Codec>) -> StoreOptions {
 
 impl Bench {
     fn prepare(&mut self, dir: &Path) {
-        for (name, codec) in [("lz4", Some(Codec::Lz4)), ("stored", None)] {
+        // In the last, each record has a block of its own.
+        for (name, codec, block_size) in [
+            ("lz4", Some(Codec::Lz4), 0),
+            ("stored", None, 0),
+            ("stored, 2 KiB blocks", None, 2048),
+        ] {
             let path = dir.join(format!("{name}.vls"));
-            let mut writer = Writer::replace(&path, &options(codec)).unwrap();
+            let options = StoreOptions { block_size, ..options(codec) };
+            let mut writer = Writer::replace(&path, &options).unwrap();
             for record in &self.records {
                 writer.put_sized(None, record, data::SMALL as u32, false).unwrap();
             }
@@ -103,6 +109,20 @@ impl Bench {
         seconds(|| {
             for part in ordinals.chunks_exact(BATCH).take(BATCHES) {
                 black_box(snapshot.get_batch_at(part).unwrap());
+            }
+        })
+    }
+
+    /// The same as frames: each verified, with its arrays.
+    fn frames(&mut self, path: &str) -> f64 {
+        let ordinals = self.ordinals.clone();
+        let depot = self.depot(path);
+        seconds(|| {
+            for part in ordinals.chunks_exact(BATCH).take(BATCHES) {
+                for view in depot.get_batch_at(part).unwrap().iter() {
+                    let v = view.unwrap();
+                    black_box((v.positions(), v.forces(), v.types(), v.cell(), v.energy()));
+                }
             }
         })
     }
@@ -199,6 +219,7 @@ fn main() {
             }
             "get" => bench.get(path).to_string(),
             "batch" => bench.batch(path).to_string(),
+            "frames" => bench.frames(path).to_string(),
             "put" => bench.put(path).to_string(),
             "ingest" => bench.ingest(path).to_string(),
             other => panic!("unknown: {other}"),

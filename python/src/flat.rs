@@ -309,7 +309,8 @@ fn direct(
                     column.name.find(frame.fields()).is_some_and(|found| {
                         found.piece.kind() == column.kind
                             && found.by_site == column.by_site
-                            && found.tail == column.tail
+                            // The shape of what every frame has by itself is fixed.
+                            && (column.name.number.is_some() || found.tail == column.tail)
                             && found.piece.put(column.kind, place) == Some(place.len())
                     })
                 })

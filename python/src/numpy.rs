@@ -14,6 +14,7 @@ use pyo3::types::{PyBytes, PyTuple};
 use vlstore::codec::DType;
 
 struct Numpy {
+    ndarray: Py<PyAny>,
     asarray: Py<PyAny>,
     contiguous: Py<PyAny>,
     zeros: Py<PyAny>,
@@ -28,6 +29,7 @@ fn numpy(py: Python<'_>) -> PyResult<&Numpy> {
         let dtype =
             |d: &DType| module.getattr("dtype")?.call1((d.name(),)).map(|o| (*d, o.unbind()));
         Ok(Numpy {
+            ndarray: get("ndarray")?,
             asarray: get("asarray")?,
             contiguous: get("ascontiguousarray")?,
             zeros: get("zeros")?,
@@ -69,14 +71,23 @@ pub(crate) fn small<'py, T: NoUninit>(
     over_bytes(&bytes, items(py, kind)?, shape)
 }
 
+/// Where new arrays begin in memory: at a multiple of what XLA, under JAX, takes without a copy.
+const ALIGNED: usize = 64;
+
 /// A new array that nobody else has, and its memory, to be filled.
 pub(crate) fn fresh(
     py: Python<'_>,
     kind: DType,
     shape: &[usize],
 ) -> PyResult<(Py<PyAny>, BytesMut)> {
+    let np = numpy(py)?;
+    let len = shape.iter().fold(kind.size(), |n, axis| n.saturating_mul(*axis));
+    let space = len.saturating_add(ALIGNED - 1);
+    let space = np.zeros.bind(py).call1((space, dtype(py, DType::U8)?))?;
+    let at = BytesMut::get(&space)?.as_mut_slice().as_ptr().addr();
+    let at = at.next_multiple_of(ALIGNED) - at;
     let shape = PyTuple::new(py, shape)?;
-    let array = numpy(py)?.zeros.bind(py).call1((shape, dtype(py, kind)?))?;
+    let array = np.ndarray.bind(py).call1((shape, dtype(py, kind)?, space, at))?;
     let memory = BytesMut::get(&array)?;
     Ok((array.unbind(), memory))
 }

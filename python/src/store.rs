@@ -32,7 +32,8 @@ pub(crate) struct Store {
 ///
 /// ``Depot(store, codec)`` is a second view of an open store; closing one closes both. ``codec``
 /// is a name (``"md-frame"``, ``"array"``, ``"flat-f32"``, ``"raw"``), a pair ``(encode,
-/// decode)`` of functions, or an object with these two methods. ``encode`` takes an object and
+/// decode)`` of functions, or an object with these two methods (or its class, which is called
+/// without arguments). ``encode`` takes an object and
 /// gives bytes, ``decode`` takes a :class:`Record` and gives the object. An object may also have
 /// a ``name`` and a ``version``, which a new store keeps, and a method ``sites`` that counts what
 /// batches are capped by.
