@@ -63,7 +63,7 @@ impl Api {
         let table = table.cast::<*mut c_void>();
         // SAFETY: NumPy's capsule points to its table, which is static and has more than 282
         // entries in every version from 1.7 on.
-        let entry = |at: usize| unsafe { *table.add(at) };
+        let entry = |at: usize| unsafe { *table.wrapping_add(at) };
         let unknown = || raise(py, "UnsupportedError", "this NumPy has another C interface");
         if entry(ARRAY_TYPE) != class.as_ptr().cast() {
             return Err(unknown());
