@@ -4,11 +4,17 @@ use crate::buffer::BytesMut;
 use crate::error::{Failure, Outcome};
 use crate::handle::{Handle, View};
 use crate::numpy::fresh;
+use crate::topology::Topology;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use vlstore::codec::{DType, MdFrameRef, MdFrameView, PropertyView, RealView, ValuesView};
+use vlstore::codec::{
+    DType, MdFrameCodec, MdFrameRef, MdFrameView, PropertyView, RealView, TopologyView, ValuesView,
+};
+use vlstore::wire::Digest;
 use vlstore::{Batch, Error, Key, Snapshot, Visit};
 
 /// The fields that a frame has by itself, in the order in which a batch shows them.
@@ -181,7 +187,7 @@ fn refused(frame: usize, name: &str, why: &str) -> Failure {
 
 /// How the frames give one array; `None` if a field that nobody asked for is not in all.
 fn column<'n>(
-    frames: &[MdFrameView<'_>],
+    frames: &[MdFrameRef<'_>],
     name: &'n str,
     asked: bool,
 ) -> Outcome<Option<Column<'n>>> {
@@ -189,7 +195,7 @@ fn column<'n>(
     let name = Name::new(text);
     let mut column: Option<Column<'n>> = None;
     for (i, frame) in frames.iter().enumerate() {
-        let Some(found) = name.find(frame.fields()) else {
+        let Some(found) = name.find(frame) else {
             return if asked { Err(refused(i, text, "has no field of numbers")) } else { Ok(None) };
         };
         let kind = found.piece.kind();
@@ -214,7 +220,7 @@ fn column<'n>(
 
 /// The arrays that these frames give.
 fn columns<'n>(
-    frames: &[MdFrameView<'_>],
+    frames: &[MdFrameRef<'_>],
     fields: Option<&'n [String]>,
 ) -> Outcome<Vec<Column<'n>>> {
     let all: Vec<Option<Column<'n>>> = match fields {
@@ -246,7 +252,19 @@ pub(crate) fn flat<'py>(
     })?;
     let arrays = match arrays {
         Either::Arrays(arrays) => arrays,
-        Either::Batch(batch) => py.detach(|| general(&batch, fields))?,
+        Either::Batch(batch) => {
+            let mut shared: HashMap<Digest, Py<Topology>> = HashMap::new();
+            for digest in batch.iter().filter_map(MdFrameCodec::topology_of) {
+                if let Entry::Vacant(place) = shared.entry(digest) {
+                    place.insert(handle.topology(py, &digest)?);
+                }
+            }
+            let views = shared
+                .iter()
+                .map(|(digest, topology)| Ok((*digest, topology.get().fields(py)?)))
+                .collect::<PyResult<HashMap<_, _>>>()?;
+            py.detach(|| general(&views, &batch, fields))?
+        }
     };
     let dict = PyDict::new(py);
     for (name, array) in arrays {
@@ -295,7 +313,8 @@ fn direct(
 ) -> Outcome<Option<Arrays>> {
     let visit = asked.visit(snapshot)?;
     let Some(first) = visit.first()? else { return Ok(None) };
-    let Ok(columns) = columns(&[MdFrameView::new(&first)?], fields) else { return Ok(None) };
+    let first = MdFrameView::new(&first)?.into_fields();
+    let Ok(columns) = columns(&[first], fields) else { return Ok(None) };
     let sizes: Vec<usize> = visit.sites().map(|n| n as usize).collect();
     let mut made = Made::new(&columns, &sizes)?;
     let rows = made.rows(&columns, &sizes);
@@ -304,7 +323,9 @@ fn direct(
         let frame = MdFrameView::new(bytes)?;
         let row = rows.get(i).and_then(|row| row.lock().ok());
         let alike = row.is_some_and(|mut row| {
-            sizes.get(i) == Some(&frame.nsites())
+            // What a frame has from its topology is not in its bytes.
+            frame.topology().is_none()
+                && sizes.get(i) == Some(&frame.nsites())
                 && columns.iter().zip(row.iter_mut()).all(|(column, place)| {
                     column.name.find(frame.fields()).is_some_and(|found| {
                         found.piece.kind() == column.kind
@@ -389,15 +410,26 @@ fn whole(len: usize, numbers: impl Iterator<Item = i64>) -> PyResult<Py<PyAny>> 
 }
 
 /// The arrays of any frames.
-fn general(batch: &Batch, fields: Option<&[String]>) -> Outcome<Arrays> {
-    let frames = batch.iter().map(MdFrameView::new).collect::<vlstore::Result<Vec<_>>>()?;
+fn general(
+    shared: &HashMap<Digest, TopologyView<'_>>,
+    batch: &Batch,
+    fields: Option<&[String]>,
+) -> Outcome<Arrays> {
+    let whole = |bytes| {
+        let frame = MdFrameView::new(bytes)?;
+        match frame.topology().and_then(|digest| shared.get(&digest)) {
+            Some(topology) => frame.fields().joined(topology.fields()),
+            None => Ok(frame.into_fields()),
+        }
+    };
+    let frames = batch.iter().map(whole).collect::<vlstore::Result<Vec<_>>>()?;
     let columns = columns(&frames, fields)?;
-    let sizes: Vec<usize> = frames.iter().map(MdFrameView::nsites).collect();
+    let sizes: Vec<usize> = frames.iter().map(|f| f.nsites).collect();
     let mut made = Made::new(&columns, &sizes)?;
     for (frame, row) in frames.iter().zip(made.rows(&columns, &sizes)) {
         let mut row = row.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (column, place) in columns.iter().zip(&mut row) {
-            let found = column.name.find(frame.fields());
+            let found = column.name.find(frame);
             if found.and_then(|f| f.piece.put(column.kind, place)) != Some(place.len()) {
                 return Err(Error::invalid("batch", "its frames changed while it was read").into());
             }

@@ -41,6 +41,7 @@ mod narrow;
 mod raw;
 mod registry;
 mod slices;
+mod topology;
 mod traits;
 mod values;
 
@@ -50,7 +51,8 @@ pub use dtype::{DType, Element};
 pub use flat_f32::FlatF32Codec;
 pub use md_frame::{MdFrameCodec, MdFrameView};
 pub use raw::RawCodec;
-pub use registry::{CODECS, by_name, by_name_and_version};
+pub use registry::{CODECS, by_name, by_name_and_version, refers};
 pub use slices::aligned;
+pub use topology::{Topology, TopologyRef, TopologyView};
 pub use traits::{AnyCodec, Codec, Encoded};
 pub use values::{MdFrame, Property, Real, Values};

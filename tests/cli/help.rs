@@ -3,7 +3,7 @@
 use super::{Folder, PROGRAM};
 use assert_cmd::Command;
 
-const VERBS: [&str; 20] = [
+const VERBS: [&str; 21] = [
     "import",
     "export",
     "info",
@@ -14,6 +14,7 @@ const VERBS: [&str; 20] = [
     "verify",
     "seal",
     "stat",
+    "topology",
     "follow",
     "compact",
     "recover",

@@ -8,10 +8,14 @@ mod codec;
 mod read;
 mod write;
 
+pub(super) use check::check_properties;
 pub use codec::MdFrameCodec;
+pub(super) use codec::{array, properties_json, real_json};
 pub use read::MdFrameView;
+pub(super) use read::{bad, properties, real, root, slice};
+pub(super) use write::{Content, Fields, Record, real_len, values_len};
 
-const NAME: &str = "md-frame";
+pub(super) const NAME: &str = "md-frame";
 
 #[cfg(test)]
 mod tests;
