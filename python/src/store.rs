@@ -4,7 +4,7 @@ use crate::at::At;
 use crate::buffer::{BytesMut, Record};
 use crate::codec::{RecordCodec, Typed, part};
 use crate::error::{Failure, wrong_type};
-use crate::flat::flat;
+use crate::flat::{Asked, flat};
 use crate::handle::{Handle, Place};
 use crate::iter::{Iter, What};
 use crate::key::{described, key};
@@ -33,7 +33,8 @@ pub(crate) struct Store {
 ///
 /// ``Depot(store, codec)`` is a second view of an open store; closing one closes both. ``codec``
 /// is a name (``"md-frame"``, ``"array"``, ``"flat-f32"``, ``"raw"``), a pair ``(encode,
-/// decode)`` of functions, or an object with these two methods. ``encode`` takes an object and
+/// decode)`` of functions, or an object with these two methods (or its class, which is called
+/// without arguments). ``encode`` takes an object and
 /// gives bytes, ``decode`` takes a :class:`Record` and gives the object. An object may also have
 /// a ``name`` and a ``version``, which a new store keeps, and a method ``sites`` that counts what
 /// batches are capped by.
@@ -187,9 +188,7 @@ impl Store {
         fields: Option<Vec<String>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         self.typed.of_frames(py)?;
-        let keys = self::keys(keys)?;
-        let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
-        flat(py, self.handle(), &batch, fields.as_deref())
+        flat(py, self.handle(), Asked::Keys(self::keys(keys)?), fields.as_deref())
     }
 
     /// The ordinal of the record under ``key``; ``None`` if there is none.

@@ -37,6 +37,7 @@ mod state;
 mod tail;
 mod transfer;
 mod verify;
+mod visit;
 mod writer;
 
 pub use batch::Batch;
@@ -57,4 +58,5 @@ pub use split::{SPLIT_MAX, SplitBy, SplitOptions, split};
 pub use stat::{ChunkClass, RatioClass, SizeClass, Stat};
 pub use state::Opened;
 pub use verify::{Damage, Verified};
+pub use visit::Visit;
 pub use writer::Writer;
