@@ -348,7 +348,12 @@ mod tests {
 
     #[test]
     fn half_precision_has_its_ieee_values() {
-        let cases = [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65504.0), (0x0001, 2f32.powi(-24))];
+        let cases = [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, f32::from_bits(0x3380_0000)),
+        ];
         for (bits, value) in cases {
             assert!((half(bits) - value).abs() == 0.0, "{bits:x}");
         }
