@@ -293,7 +293,10 @@ impl Writer {
         let seen = if self.before.is_empty() { &self.lengths } else { &self.before };
         let chunk = self.options.chunk();
         let block = match self.options.block_size {
-            0 => block_size(self.options.purpose, seen, chunk, self.options.typesize),
+            0 => {
+                let stored = self.options.params().codec.is_none();
+                block_size(self.options.purpose, stored, seen, chunk, self.options.typesize)
+            }
             fixed => fixed.min(chunk),
         };
         let size = usize::try_from(self.core.chunk_size).unwrap_or(usize::MAX);
