@@ -131,6 +131,7 @@ impl Writer {
             .skip(from.dead)
             .map(|(hash, record)| DeadEntry { hash: (*hash).into(), record: (*record).into() })
             .collect();
+        let rows: Vec<U64> = tail.rows_from(from.records).iter().map(|w| U64::new(*w)).collect();
         let content = LogContent {
             generation,
             first_record: tail.first_record + from.records as u64,
@@ -144,6 +145,7 @@ impl Writer {
             keys: tail.keys.get(from.keys..).unwrap_or_default(),
             attributes: self.attributes_changed.then_some(&self.attributes),
             pieces: pieces.iter().map(|(at, len, b)| (*at, *len, b.as_slice())).collect(),
+            rows: &rows,
         };
         let at = self.slot.log.get() + self.slot.log_len.get();
         let too_much = || Error::Limit {

@@ -4,7 +4,7 @@ use super::open::Store;
 use super::options::{Durability, Lookup, StoreOptions};
 use super::snapshot::Snapshot;
 use super::state::Opened;
-use super::transfer::stream;
+use super::transfer::{Carrier, stream};
 use super::writer::Writer;
 use crate::backend::{Access, Aside, Backend, FileBackend, WriterLock};
 use crate::error::{Error, Result};
@@ -134,11 +134,12 @@ pub fn compact_into(
         ..Compacted::default()
     };
     progress(0, total)?;
+    let mut carrier = Carrier::new(snapshot, writer);
     stream(
         snapshot,
         |_, _, _| Ok(true),
         |item| {
-            writer.put_sized(item.key, item.bytes, item.sites, false)?;
+            carrier.put(writer, item.key, &item)?;
             out.records += 1;
             out.record_bytes += item.bytes.len() as u64;
             progress(out.record_bytes, total)

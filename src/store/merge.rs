@@ -3,7 +3,7 @@
 use super::copy::{Copied, Target, open_source};
 use super::options::StoreOptions;
 use super::snapshot::Snapshot;
-use super::transfer::stream;
+use super::transfer::{Carrier, stream};
 use crate::error::{Error, Result};
 use crate::key::Key;
 use serde_json::{Map, Value};
@@ -100,6 +100,7 @@ pub fn merge<P: AsRef<Path>>(
         };
         let writer = &mut target.writer;
         let mut left_out = 0;
+        let mut carrier = Carrier::new(source, writer);
         stream(
             source,
             |_, key, _| {
@@ -117,7 +118,7 @@ pub fn merge<P: AsRef<Path>>(
                     (Some(name), Some(key)) => Some(prefixed(name, key)),
                     (_, key) => key.cloned(),
                 };
-                writer.put_sized(named.as_ref(), item.bytes, item.sites, false)?;
+                carrier.put(writer, named.as_ref(), &item)?;
                 done += item.bytes.len() as u64;
                 progress(done.min(total), total)
             },

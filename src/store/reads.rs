@@ -2,12 +2,14 @@
 
 use super::batch::Batch;
 use super::core::Core;
+use super::rows::ColumnData;
 use super::snapshot::Location;
 use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::index::layout::RecordEntry;
 use crate::key::Key;
 use crate::wire::to_usize;
+use std::ops::Range;
 
 impl Writer {
     /// Copies the record under `key`, committed or not, into `out` and answers its length.
@@ -71,6 +73,15 @@ impl Writer {
     /// [`Error::NotFound`] beyond the last record, [`Error::Corrupt`] for a damaged index.
     pub fn key_at(&self, ordinal: u64) -> Result<Option<Key>> {
         self.core.key_of(self.core.id_at(ordinal)?)
+    }
+
+    /// The column `name` of the records at the ordinals `range`, committed or not; see
+    /// [`Snapshot::column`](super::Snapshot::column).
+    ///
+    /// # Errors
+    /// As [`Snapshot::column`](super::Snapshot::column).
+    pub fn column(&self, name: &str, range: Range<u64>) -> Result<ColumnData> {
+        self.core.column(self.options.columns(), name, range)
     }
 
     /// Where the record at `ordinal` lies or will lie, and how many sites it has.

@@ -5,9 +5,11 @@ use super::core::Core;
 use super::options::StoreOptions;
 use super::record::Record;
 use super::root::Base;
+use super::rows::ColumnData;
 use super::scan::Scan;
 use super::state::{Opened, State};
 use crate::backend::Backend;
+use crate::column::Column;
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_NONE, RecordEntry, key_from_bytes};
 use crate::index::slot::Slot;
@@ -63,7 +65,9 @@ impl Location {
 impl Snapshot {
     pub(super) fn new(state: State) -> Self {
         let State { core, slot, root, options, opened, attributes, .. } = state;
-        let (garbage, base) = (root.garbage, root.base);
+        let garbage = root.garbage;
+        // Once the log finishes that chunk, what the seal wrote of it is no part of the state.
+        let base = root.base.filter(|_| root.chunks == core.tail.chunks_end());
         let inner = Inner { core, slot, opened, options, attributes, base, garbage };
         Self { inner: Arc::new(inner) }
     }
@@ -291,6 +295,22 @@ impl Snapshot {
     #[must_use]
     pub fn scan(&self, range: Range<u64>) -> Scan {
         Scan::new(self.clone(), range)
+    }
+
+    /// The columns that this store keeps beside `sites` and `bytes`, which every store has.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        self.inner.options.columns()
+    }
+
+    /// The column `name` of the records at the ordinals `range` (as far as there are records):
+    /// one of [`Snapshot::columns`], or `sites` or `bytes`. Reads the index and no record.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the store has no such column, [`Error::Corrupt`] for a damaged
+    /// index.
+    pub fn column(&self, name: &str, range: Range<u64>) -> Result<ColumnData> {
+        self.core().column(self.columns(), name, range)
     }
 
     fn entry(&self, ordinal: u64) -> Result<RecordEntry> {

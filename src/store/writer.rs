@@ -7,9 +7,11 @@ use super::place::{Lengths, block_size, place};
 use super::pool::{Finished, Pool, finish};
 use super::record::Record;
 use super::root::{Base, Root};
+use super::rows::Maker;
 use super::state::Opened;
 use crate::backend::Backend;
 use crate::chunk::Compressor;
+use crate::column::Row;
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, Extent, RECORDS_MAX, key_bytes, key_hash};
 use crate::index::slot::Slot;
@@ -64,6 +66,8 @@ pub struct Writer {
     chunk_closed: bool,
     /// Memory of chunks that are in the file, for the next ones.
     spare: Vec<AlignedBuf>,
+    /// Makes the rows of records that come without one.
+    maker: Option<Maker>,
     last_commit: Instant,
     /// Keeps the lock of the file for as long as the writer lives.
     lock: Option<Box<dyn Any + Send + Sync>>,
@@ -125,6 +129,7 @@ impl Writer {
             added: 0,
             chunk_closed: false,
             spare: Vec::new(),
+            maker: Maker::new(&options),
             last_commit: Instant::now(),
             lock,
             slot,
@@ -167,6 +172,40 @@ impl Writer {
         sites: u32,
         overwrite: bool,
     ) -> Result<u64> {
+        self.put_carried(key, bytes, sites, None, overwrite)
+    }
+
+    /// As [`Writer::put_sized`], with the numbers that the store keeps of the record beside its
+    /// bytes (see [`StoreOptions::columns`]).
+    ///
+    /// Without them they follow from the bytes, where [`StoreOptions::rows`] says how; else the
+    /// record has none.
+    ///
+    /// # Errors
+    /// As [`Writer::put`]; [`Error::Invalid`] if `row` is not of the columns of this store.
+    pub fn put_row(
+        &mut self,
+        key: Option<&Key>,
+        bytes: &[u8],
+        sites: u32,
+        row: &Row<'_>,
+        overwrite: bool,
+    ) -> Result<u64> {
+        if row.columns() != self.options.columns() {
+            return Err(Error::invalid("row", "is not of the columns of this store"));
+        }
+        self.put_carried(key, bytes, sites, Some(row.words()), overwrite)
+    }
+
+    /// As [`Writer::put_sized`], with a row of this store if there is one.
+    pub(super) fn put_carried(
+        &mut self,
+        key: Option<&Key>,
+        bytes: &[u8],
+        sites: u32,
+        row: Option<&[u64]>,
+        overwrite: bool,
+    ) -> Result<u64> {
         self.usable()?;
         let len = bytes.len() as u64;
         if len > RECORD_MAX {
@@ -189,7 +228,11 @@ impl Writer {
             }
             named = Some((kind, bytes, hash));
         }
-        self.guard(|w| w.add(named, bytes, sites, old))?;
+        let mut maker = self.maker.take();
+        let row = row.or_else(|| maker.as_mut().and_then(|m| m.row(bytes)));
+        let added = self.guard(|w| w.add(named, bytes, sites, row, old));
+        self.maker = maker;
+        added?;
         self.commit_if_due()?;
         Ok(self.core.live().saturating_sub(1))
     }
@@ -199,6 +242,7 @@ impl Writer {
         key: Option<(u8, &[u8], u64)>,
         bytes: &[u8],
         sites: u32,
+        row: Option<&[u64]>,
         old: Option<(u64, u64)>,
     ) -> Result<()> {
         let len = bytes.len() as u64;
@@ -216,8 +260,8 @@ impl Writer {
         self.core.totals.cursor = start + len;
         self.core.totals.record_bytes += len;
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.core.tail.push(start, len, sites, key)?;
-        self.added += u64::from(len) + 64;
+        self.core.tail.push(start, len, sites, key, row)?;
+        self.added += u64::from(len) + 64 + 8 * self.core.tail.row_words() as u64;
         if self.core.tail.weight() > 8 * LEAF_WEIGHT {
             // Only without automatic commits: memory stays flat, nothing is published.
             self.flush_tail()?;
@@ -561,8 +605,9 @@ impl Writer {
 
     pub(super) fn flush_tail(&mut self) -> Result<()> {
         let generation = self.slot.generation.get() + 1;
+        let params = self.options.row_params();
         let core = &mut self.core;
-        flush(&core.io, &mut self.space, &mut core.perm, &mut core.tail, generation)?;
+        flush(&core.io, &mut self.space, &mut core.perm, &mut core.tail, generation, params)?;
         let open = self.logged.open;
         self.logged = Logged { open, ..Logged::default() };
         self.flushed = true;
