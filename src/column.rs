@@ -281,6 +281,15 @@ impl ColumnValues {
         }
     }
 
+    /// The bits of the values.
+    #[must_use]
+    pub fn into_words(self) -> Vec<u64> {
+        match self {
+            Self::I64(v) => v.into_iter().map(i64::cast_unsigned).collect(),
+            Self::F64(v) => v.into_iter().map(f64::to_bits).collect(),
+        }
+    }
+
     /// Values from their bits.
     #[must_use]
     pub fn from_words(kind: ColumnKind, words: Vec<u64>) -> Self {

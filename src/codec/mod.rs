@@ -48,7 +48,7 @@ pub use array::{ArrayCodec, ArrayView, Shape};
 pub use borrowed::{MdFrameRef, PropertyView, RealView, TextView, ValuesView};
 pub use dtype::{DType, Element};
 pub use flat_f32::FlatF32Codec;
-pub use md_frame::{MdFrameCodec, MdFrameView};
+pub use md_frame::{Field, Fields, FramePart, HEAD, MdFrameCodec, MdFrameView};
 pub use raw::RawCodec;
 pub use registry::{CODECS, by_name, by_name_and_version};
 pub use slices::aligned;

@@ -2,6 +2,7 @@
 
 use super::json::write_bytes;
 use crate::Result;
+use crate::column::RowMaker;
 use std::io;
 
 /// What the index keeps of a record beside its place and length.
@@ -28,6 +29,12 @@ pub trait AnyCodec: Send + Sync {
     ///
     /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record.
     fn sites(&self, bytes: &[u8]) -> Result<u32>;
+
+    /// What a store keeps of every record beside its bytes, and how that follows from them;
+    /// nothing unless a codec knows better.
+    fn rows(&self) -> Option<RowMaker> {
+        None
+    }
 
     /// Writes the record as one JSON object on one line, without a line end; unless a codec
     /// knows better, that shows the bytes as they are.

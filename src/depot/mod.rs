@@ -32,10 +32,14 @@
 //! # Ok::<(), vlstore::Error>(())
 //! ```
 
+mod columns;
+mod fields;
 mod get;
 mod put;
 mod resume;
 
+pub use columns::Columns;
+pub use fields::Frames;
 pub use get::{Depot, Item, Items, Iter};
 pub use put::DepotWriter;
 pub use resume::{Continue, Continued, StartAt};

@@ -22,6 +22,8 @@ const BLOCK: u32 = 32 << 10;
 pub struct ColumnData {
     /// The column.
     pub column: Column,
+    /// Ordinal of the first record.
+    pub first: u64,
     /// Its numbers, record by record, [`Column::count`] of each.
     pub values: ColumnValues,
     /// Ordinals of the records that were put without a row, ascending: in `values` they have
@@ -283,7 +285,8 @@ impl Core {
             self.take(&source, ids, &mut taken)?;
         }
         let values = ColumnValues::from_words(column.kind, taken.words);
-        Ok(ColumnData { column: column.clone(), values, unknown: taken.unknown })
+        let (column, unknown) = (column.clone(), taken.unknown);
+        Ok(ColumnData { column, first: ordinals.start, values, unknown })
     }
 
     fn take(&self, source: &Source, ids: Range<u64>, out: &mut Taken) -> Result<()> {

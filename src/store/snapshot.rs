@@ -199,6 +199,29 @@ impl Snapshot {
         self.core().batch(&entries)
     }
 
+    /// Number of blocks in the file that reading the record at `ordinal` decodes; 0 if it is
+    /// empty or lies in memory.
+    ///
+    /// # Errors
+    /// As [`Snapshot::location_at`].
+    pub fn blocks_at(&self, ordinal: u64) -> Result<u64> {
+        self.core().blocks(&self.entry(ordinal)?)
+    }
+
+    /// Parts of the records at these ordinals, in the order asked for, as [`Snapshot::get_batch_at`]:
+    /// only the blocks in which they lie are decoded. A range counts from the start of its
+    /// record.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get_batch_at`]; [`Error::Limit`] for a range that ends behind its record.
+    pub fn get_parts_at(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch> {
+        let spans = parts
+            .iter()
+            .map(|(ordinal, range)| self.core().part(&self.entry(*ordinal)?, range))
+            .collect::<Result<Vec<_>>>()?;
+        self.core().batch_spans(&spans)
+    }
+
     /// The ordinal of the record under `key`; `None` if there is none.
     ///
     /// # Errors

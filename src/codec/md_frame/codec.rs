@@ -2,12 +2,14 @@
 
 use super::NAME;
 use super::check::check;
+use super::part::ROWS;
 use super::read::MdFrameView;
 use super::write::append;
 use crate::codec::json::{Item, Json};
 use crate::codec::{
     AnyCodec, Codec, Encoded, MdFrame, MdFrameRef, PropertyView, RealView, ValuesView, aligned,
 };
+use crate::column::RowMaker;
 use crate::wire::AlignedBuf;
 use crate::{Error, Result};
 use std::io;
@@ -55,6 +57,10 @@ impl AnyCodec for MdFrameCodec {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn rows(&self) -> Option<RowMaker> {
+        Some(ROWS)
     }
 
     fn sites(&self, bytes: &[u8]) -> Result<u32> {
