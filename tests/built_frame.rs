@@ -11,7 +11,7 @@
 )]
 
 use vlstore::Key;
-use vlstore::chunk::{ChunkLayout, Codec, Compressor, Decoder, Filter, Params, join};
+use vlstore::chunk::{ChunkLayout, Codec, Compressor, Decoder, Filter, Params};
 use vlstore::frame::{
     ChunkPlace, FrameHeader, build_header, build_trailer, decode_offsets, encode_offsets,
     parse_trailer, patch_totals, trailer_len,
@@ -56,21 +56,10 @@ fn chunks() -> Vec<(Option<Vec<u8>>, Vec<u8>)> {
     let stored = Params { codec: None, filter: Filter::None, level: 0, typesize: 4 };
     all.push((Some(compressed(stored, 8192, &data(50))), data(50)));
     all.push((None, vec![0; CHUNK as usize]));
-    // Half a chunk, committed block by block; the rest is zeros.
+    // Half a chunk; the rest is zeros.
     let mut src = data(60);
     src[20_000..].fill(0);
-    let mut compressor = Compressor::new(PARAMS, 4096).unwrap();
-    let mut blocks = Vec::new();
-    for block in src[..20_480].chunks(4096) {
-        let mut streams = Vec::new();
-        compressor.compress_block(block, &mut streams).unwrap();
-        blocks.push(streams);
-    }
-    let mut chunk = Vec::new();
-    let all_blocks =
-        blocks.iter().map(Vec::as_slice).chain(std::iter::repeat_n(&[][..], 16 - blocks.len()));
-    join(&PARAMS, 4096, CHUNK, all_blocks, &mut chunk).unwrap();
-    all.push((Some(chunk), src));
+    all.push((Some(compressed(PARAMS, 4096, &src)), src));
     all
 }
 

@@ -40,15 +40,22 @@ struct Event {
 
 fn options(rng: &mut Seeded, durability: Durability) -> StoreOptions {
     let pick = |rng: &mut Seeded, n| rng.below(n) as usize;
+    let chunk_size = [128, 1000, 4096, 16_384, 65_536][pick(rng, 5)];
+    // Every other store commits by itself too, some of them when hardly anything was added.
+    let commit_bytes = match pick(rng, 4) {
+        0 => u64::from(chunk_size) * 4,
+        1 => 4000,
+        _ => u64::MAX,
+    };
     StoreOptions {
-        chunk_size: [128, 1000, 4096, 16_384, 65_536][pick(rng, 5)],
+        chunk_size,
         codec: Some([None, Some(Codec::Lz4), Some(Codec::Zstd)][pick(rng, 3)]),
         filter: [Filter::None, Filter::Shuffle][pick(rng, 2)],
         alignment: [Alignment::Block, Alignment::NoCross, Alignment::Contiguous, Alignment::Start]
             [pick(rng, 4)],
         threads: 1,
         durability,
-        commit_bytes: u64::MAX,
+        commit_bytes,
         commit_interval: Duration::from_secs(1_000_000),
         cache_bytes: 0,
         rows: (rng.below(2) == 0).then(common::rows),
@@ -112,6 +119,24 @@ impl Work {
         self.events.push(Event { begin, end, generation, model });
     }
 
+    /// Runs a change, after which the store may have committed by itself: everything, or all
+    /// but the newest records.
+    fn may_commit(&mut self, change: impl FnOnce(&mut Writer)) {
+        let begin = self.backend.ops();
+        let now = self.now.clone();
+        let w = self.writer();
+        let before = w.generation();
+        change(w);
+        let (generation, committed) = (w.generation(), w.committed_len() as usize);
+        if generation != before {
+            assert_eq!(generation, before + 1);
+            self.done = now;
+            self.done.records.truncate(committed);
+            let (end, model) = (self.backend.ops(), self.done.clone());
+            self.events.push(Event { begin, end, generation, model });
+        }
+    }
+
     fn writer(&mut self) -> &mut Writer {
         if self.writer.is_none() {
             // Opening after a crash may seal.
@@ -127,14 +152,15 @@ impl Work {
         match rng.below(40) {
             0..20 => {
                 let rec = rec(rng);
-                let w = self.writer();
-                w.put_sized(rec.key.as_ref(), &rec.bytes, rec.sites, true).unwrap();
-                self.now.put(rec);
+                self.now.put(rec.clone());
+                self.may_commit(|w| {
+                    w.put_sized(rec.key.as_ref(), &rec.bytes, rec.sites, true).unwrap();
+                });
             }
             20..24 if !self.now.records.is_empty() => {
                 let at = rng.below(self.now.records.len() as u64);
-                self.writer().delete_at(at).unwrap();
                 self.now.records.remove(at as usize);
+                self.may_commit(|w| w.delete_at(at).unwrap());
             }
             24 => {
                 self.now.mark = Some(rng.below(1000));

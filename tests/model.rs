@@ -113,7 +113,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                 threads,
                 durability: if on_file { durability.min(Durability::Kernel) } else { durability },
                 // Every put, often, or only when asked.
-                commit_bytes: [1, 3000, u64::MAX][commits as usize],
+                commit_bytes: [1, 20_000, u64::MAX][commits as usize],
                 commit_interval: Duration::from_secs(1_000_000),
                 cache_bytes: if blocks { 0 } else { 1 << 20 },
                 rows: (typesize != 1).then(common::rows),
@@ -198,10 +198,13 @@ impl Case {
         self.writer.as_mut().unwrap()
     }
 
-    /// Did the last call commit by itself?
-    fn settle(&mut self) {
-        if !self.writer().is_dirty() {
+    /// Did the last call commit by itself? `before` is the commit before it.
+    fn settle(&mut self, before: u64) {
+        let (now, committed) = (self.writer().generation(), self.writer().committed_len());
+        if now != before {
             self.done = self.now.clone();
+            // All, or all but the newest records.
+            self.done.records.truncate(usize::try_from(committed).unwrap());
         }
     }
 
@@ -209,6 +212,7 @@ impl Case {
         let sites = seed as u32 % 100;
         let bytes: Arc<[u8]> = content(seed, len as usize).into();
         let exists = key.as_ref().is_some_and(|k| self.now.find(k).is_some());
+        let before = self.writer().generation();
         let out = self.writer().put_sized(key.as_ref(), &bytes, sites, overwrite);
         if exists && !overwrite {
             assert!(matches!(out, Err(Error::Exists { .. })), "{out:?}");
@@ -216,7 +220,7 @@ impl Case {
         }
         self.now.put(Rec { key, bytes, sites });
         assert_eq!(out.unwrap(), self.now.records.len() as u64 - 1);
-        self.settle();
+        self.settle(before);
     }
 
     fn step(&mut self, step: &Step) {
@@ -232,6 +236,7 @@ impl Case {
             Step::Delete { key: k } => {
                 let key = key(k);
                 let found = self.now.find(&key);
+                let before = self.writer().generation();
                 let out = self.writer().delete(&key);
                 match found {
                     Some(at) => {
@@ -240,15 +245,16 @@ impl Case {
                     }
                     None => assert!(matches!(out, Err(Error::NotFound { .. })), "{out:?}"),
                 }
-                self.settle();
+                self.settle(before);
             }
             Step::DeleteAt { at } => {
                 let n = self.now.records.len();
                 if n > 0 {
                     let at = usize::from(at) % n;
+                    let before = self.writer().generation();
                     self.writer().delete_at(at as u64).unwrap();
                     self.now.records.remove(at);
-                    self.settle();
+                    self.settle(before);
                 } else {
                     assert!(self.writer().delete_at(0).is_err());
                 }
@@ -257,7 +263,6 @@ impl Case {
                 self.now.mark = Some(mark);
                 let attributes = self.now.attributes();
                 self.writer().set_attributes(&attributes).unwrap();
-                self.settle();
             }
             Step::Commit => {
                 let before = self.writer().generation();

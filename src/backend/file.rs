@@ -3,9 +3,10 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::ahead::Ahead;
 use super::api::{end_of_write, ends_before};
 use super::{Access, Backend, Mapping};
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ pub struct FileBackend {
     /// Whether a writer lock was taken through this handle: the system's lock belongs to the
     /// open file, so it would grant a second one through the same handle.
     pub(super) locked: Arc<AtomicBool>,
+    pub(super) ahead: Arc<Ahead>,
 }
 
 impl FileBackend {
@@ -99,7 +101,7 @@ impl FileBackend {
         let absolute = std::path::absolute(path).map_err(|e| Error::io(op, e).at(path))?;
         let maps = access.maps(&file);
         let locked = Arc::new(AtomicBool::new(false));
-        Ok(Self { file, path: Mutex::new(absolute), writable, maps, locked })
+        Ok(Self { file, path: Mutex::new(absolute), writable, maps, locked, ahead: Arc::default() })
     }
 
     /// The absolute path by which the file was opened or last renamed through this crate.
@@ -183,7 +185,10 @@ impl Backend for FileBackend {
         if !self.writable {
             return Err(Error::ReadOnly);
         }
-        end_of_write(offset, data.len())?;
+        let end = end_of_write(offset, data.len())?;
+        if self.locked.load(Ordering::Relaxed) {
+            self.ahead.prepare(&self.file, offset, end);
+        }
         positioned::write_all_at(&self.file, data, offset)
             .map_err(|e| Error::io_at("write", offset, e))
     }

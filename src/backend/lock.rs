@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::access::is_unsupported;
+use super::ahead::Ahead;
 use super::{Backend, FileBackend};
 use crate::error::{Error, Result};
 
@@ -21,6 +22,7 @@ use crate::error::{Error, Result};
 pub struct WriterLock {
     file: File,
     flag: Arc<AtomicBool>,
+    ahead: Arc<Ahead>,
     process: u32,
 }
 
@@ -80,7 +82,8 @@ impl WriterLock {
             return Err(Error::invalid("store file", why).at(&backend.path()));
         }
         let flag = Arc::clone(&backend.locked);
-        Ok(LockOutcome::Held(Self { file, flag, process: std::process::id() }))
+        let ahead = Arc::clone(&backend.ahead);
+        Ok(LockOutcome::Held(Self { file, flag, ahead, process: std::process::id() }))
     }
 }
 
@@ -89,6 +92,7 @@ impl Drop for WriterLock {
         // A forked child that cleans up has a copy of this guard, and of the open file that the
         // lock belongs to: unlocking there would take the lock from the parent.
         if self.process == std::process::id() {
+            self.ahead.give_back(&self.file);
             // Closing the file gives the lock back too, so there is nothing to do on failure.
             let _ = system::unlock(&self.file);
             self.flag.store(false, Ordering::Release);

@@ -9,6 +9,7 @@
 //! backend written elsewhere runs the contract tests of `suite` (feature `testing`).
 
 mod access;
+mod ahead;
 mod api;
 mod aside;
 mod file;

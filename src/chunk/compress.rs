@@ -6,7 +6,7 @@ use super::blosc::{Context, ONE_BLOCK, SLACK, overridden};
 use super::header::{EXTENDED, Header, Kind};
 use super::layout::ChunkLayout;
 use super::params::{Codec, Filter, Params};
-use super::{join, special, streams};
+use super::{assemble, special, streams};
 use crate::error::{Error, Result};
 use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX, STREAM_MAX};
 
@@ -23,7 +23,6 @@ pub struct Compressor {
     /// For full blocks, and for the last block of a chunk or a chunk shorter than a block. Each
     /// serves one block length: a context that met a shorter block keeps to that length.
     contexts: [Option<Made>; 2],
-    scratch: Vec<u8>,
     #[cfg(debug_assertions)]
     decoder: Decoder,
 }
@@ -54,7 +53,7 @@ impl Compressor {
     /// [`crate::limits::STREAM_MAX`] bytes.
     pub fn new(params: Params, block_size: u32) -> Result<Self> {
         params.check()?;
-        join::check_sizes(&params, block_size, u32::from(params.typesize))?;
+        assemble::check_sizes(&params, block_size, u32::from(params.typesize))?;
         if block_size > STREAM_MAX {
             let (asked, max) = (block_size.into(), STREAM_MAX.into());
             return Err(Error::Limit { what: "block", asked, max });
@@ -63,7 +62,6 @@ impl Compressor {
             params,
             block_size,
             contexts: [None, None],
-            scratch: Vec::new(),
             #[cfg(debug_assertions)]
             decoder: Decoder::new()?,
         };
@@ -85,12 +83,14 @@ impl Compressor {
         self.block_size
     }
 
-    /// Compresses `src`, a whole chunk, into `out` (cleared first) as one complete Blosc2 chunk
-    /// with exactly this block size (or the chunk's, if that is smaller), streams in block order
-    /// without gaps.
+    /// Compresses `src`, a whole chunk, into `out` (what it held is lost) as one complete Blosc2
+    /// chunk with exactly this block size (or the chunk's, if that is smaller), streams in block
+    /// order without gaps. Memory of `out` is used again.
     ///
-    /// The chunk is stored if the parameters name no codec or nothing was gained, and a chunk of
-    /// zeros becomes the 32 bytes that say so (see [`super::zeros`] for where those may stand).
+    /// The chunk is stored if the parameters name no codec or nothing was gained. A chunk of
+    /// zeros becomes the 32 bytes that say so; in a frame these must not be written, C-Blosc2
+    /// refuses to read them from a file: name the chunk in the offsets instead (see
+    /// `frame::ChunkPlace::Zeros`).
     ///
     /// # Errors
     /// [`Error::Invalid`] if `src` is empty or no multiple of the typesize, [`Error::Limit`] if
@@ -108,88 +108,82 @@ impl Compressor {
         max_blocks: u32,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        out.clear();
         let too_long =
             || Error::Limit { what: "chunk", asked: src.len() as u64, max: max_nbytes.into() };
         let nbytes = u32::try_from(src.len()).map_err(|_| too_long())?;
         if nbytes > max_nbytes {
             return Err(too_long());
         }
-        let mut header = join::begin(&self.params, self.block_size, nbytes, max_blocks)?;
+        let mut header = assemble::begin(&self.params, self.block_size, nbytes, max_blocks)?;
         if special::is_zero(src) {
+            out.clear();
             out.extend(special::zeros_chunk(self.params.typesize, nbytes, header.block_size));
             return Ok(());
         }
         let stored = |out: &mut Vec<u8>| {
+            out.clear();
             out.resize(EXTENDED, 0);
             out.extend_from_slice(src);
             let mut header = Header::new(Kind::Stored, header.typesize, nbytes, header.block_size);
-            join::finish(&mut header, out)
+            assemble::finish(&mut header, out)
         };
         if self.params.codec.is_none() {
             return stored(out);
         }
-        out.resize(EXTENDED + 4 * header.blocks() as usize, 0);
+        // Every block is compressed into its place. No more is ever used than a stored chunk
+        // takes and one block beyond.
+        let starts = EXTENDED + 4 * header.blocks() as usize;
+        out.resize(starts + src.len() + room(&header, header.block_size), 0);
+        let mut at = starts;
         for (i, block) in (0..).zip(src.chunks(header.block_size as usize)) {
-            join::mark_start(out, i)?;
-            self.block(&header, block, out)?;
-            if out.len() >= EXTENDED + src.len() {
-                out.clear();
+            assemble::mark_start(out, i, at)?;
+            at += self.block(&header, block, out, at)?;
+            if at >= EXTENDED + src.len() {
                 return stored(out);
             }
         }
-        join::finish(&mut header, out)?;
+        out.truncate(at);
+        assemble::finish(&mut header, out)?;
         #[cfg(debug_assertions)]
         self.decoder.verify(src, out)?;
         Ok(())
     }
 
-    /// Compresses one block and appends its streams to `out`, for [`super::join`].
-    ///
-    /// `src` has the block size, or is shorter and then the last block of a chunk that has
-    /// others. Streams of a block that does not compress hold its filtered bytes.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if `src` is empty, longer than a block or no multiple of the typesize,
-    /// or if the parameters name no codec.
-    pub fn compress_block(&mut self, src: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        let len = u32::try_from(src.len()).unwrap_or(u32::MAX);
-        if len > self.block_size || self.params.codec.is_none() {
-            return Err(Error::invalid(
-                "block",
-                format!("of {len} bytes does not fit a compressor of {} bytes", self.block_size),
-            ));
-        }
-        join::check_sizes(&self.params, self.block_size, len)?;
-        let header = join::begin(&self.params, self.block_size, self.block_size, 1)?;
-        self.block(&header, src, out)
-    }
-
-    /// Appends the streams of `src`, a block of a chunk with this header.
-    fn block(&mut self, header: &Header, src: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    /// Writes the streams of `src`, a block of a chunk with this header, into `out` from `at`
+    /// on; their length.
+    fn block(&mut self, header: &Header, src: &[u8], out: &mut [u8], at: usize) -> Result<usize> {
         let len = u32::try_from(src.len()).unwrap_or(u32::MAX);
         let count = header.streams(len);
-        if special::is_zero(src) {
-            out.resize(out.len() + 4 * count as usize, 0);
-            return Ok(());
-        }
         let Some(codec) = header.codec else {
-            return Ok(());
+            return Ok(0);
         };
-        if src.len() < C_MIN {
-            out.extend(len.to_le_bytes());
-            push_filtered(header.filter, header.typesize.into(), src, out);
-            return Ok(());
+        let small = || Error::codec("blosc2", "while compressing: no room left");
+        if special::is_zero(src) {
+            let streams = out.get_mut(at..at + 4 * count as usize).ok_or_else(small)?;
+            streams.fill(0);
+            return Ok(streams.len());
         }
-        // Room for every stream as it is, so that C never falls back to a stored chunk.
-        let room = ONE_BLOCK + 4 * count as usize + src.len() + SLACK;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.resize(room.max(scratch.len()), 0);
+        if src.len() < C_MIN {
+            let mut stream = len.to_le_bytes().to_vec();
+            push_filtered(header.filter, header.typesize.into(), src, &mut stream);
+            let to = out.get_mut(at..at + stream.len()).ok_or_else(small)?;
+            to.copy_from_slice(&stream);
+            return Ok(stream.len());
+        }
+        // C makes a chunk of one block, whose header and block start come to lie over bytes
+        // that are there already, and are put back.
+        let chunk = at.checked_sub(ONE_BLOCK).ok_or_else(small)?;
+        let to = out.get_mut(chunk..at + room(header, len)).ok_or_else(small)?;
+        let mut before = [0; ONE_BLOCK];
+        let head = to.get(..ONE_BLOCK).ok_or_else(small)?;
+        before.copy_from_slice(head);
         let split = count > 1;
-        let done = self.context(codec, len, split)?.compress(src, &mut scratch);
-        let appended = check_made(header, src, split, done, &scratch).map(|s| out.extend(s));
-        self.scratch = scratch;
-        appended
+        let done = self.context(codec, len, split)?.compress(src, to);
+        let made = check_made(header, src, split, done, to);
+        if let Some(head) = to.get_mut(..ONE_BLOCK) {
+            head.copy_from_slice(&before);
+        }
+        made
     }
 
     fn context(&mut self, codec: Codec, len: u32, split: bool) -> Result<&mut Context> {
@@ -204,15 +198,15 @@ impl Compressor {
     }
 }
 
-/// The streams in the chunk of one block that C made, after comparing its header with what was
-/// asked for.
-fn check_made<'a>(
-    header: &Header,
-    src: &[u8],
-    split: bool,
-    done: i32,
-    chunk: &'a [u8],
-) -> Result<&'a [u8]> {
+/// Room for every stream of a block of `len` bytes as it is, so that C never falls back to a
+/// stored chunk.
+fn room(header: &Header, len: u32) -> usize {
+    4 * header.streams(len) as usize + len as usize + SLACK
+}
+
+/// The length of the streams in the chunk of one block that C made, after comparing its header
+/// with what was asked for.
+fn check_made(header: &Header, src: &[u8], split: bool, done: i32, chunk: &[u8]) -> Result<usize> {
     let failed = |why: &str| Err(Error::codec("blosc2", format!("while compressing: {why}")));
     let Ok(done) = usize::try_from(done) else {
         return failed(&format!("the library answered with error {done}"));
@@ -242,7 +236,7 @@ fn check_made<'a>(
     if streams::walk(streams, count, got.nbytes / count)?.used != streams.len() {
         return failed("there are bytes between the streams");
     }
-    Ok(streams)
+    Ok(streams.len())
 }
 
 /// Appends `src`, fewer than 32 bytes, as the filter would hand it to the codec.

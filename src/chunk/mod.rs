@@ -9,10 +9,10 @@
 //!
 //! Source of the format: `README_CHUNK_FORMAT.rst` of C-Blosc2.
 
+mod assemble;
 mod blosc;
 mod compress;
 mod header;
-mod join;
 mod layout;
 mod params;
 mod special;
@@ -20,9 +20,9 @@ mod streams;
 
 pub use blosc::Decoder;
 pub use compress::Compressor;
-pub use join::{join, zeros};
 pub use layout::{ChunkLayout, check_block};
 pub use params::{Codec, Filter, Params};
+pub(crate) use special::zeros_chunk;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ pub(super) fn is_zero(bytes: &[u8]) -> bool {
 }
 
 /// The chunk of `nbytes` zeros. `nbytes` must be a multiple of `typesize`.
-pub(super) fn zeros_chunk(typesize: u8, nbytes: u32, block_size: u32) -> [u8; EXTENDED] {
+pub(crate) fn zeros_chunk(typesize: u8, nbytes: u32, block_size: u32) -> [u8; EXTENDED] {
     let mut header = Header::new(Kind::Zeros, typesize, nbytes, block_size);
     header.cbytes = 32;
     header.encode()

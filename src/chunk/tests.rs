@@ -1,6 +1,7 @@
 //! Round trips over every parameter, and hostile bytes.
 
 use super::header::{Header, Kind};
+use super::special;
 use super::*;
 use crate::error::{Error, Result};
 use crate::limits::STREAM_MAX;
@@ -90,56 +91,13 @@ fn every_codec_filter_and_size_comes_back() {
 }
 
 #[test]
-fn blocks_compressed_one_by_one_join_to_the_same_chunk() {
-    for params in all_params() {
-        let block = 96 * u32::from(params.typesize);
-        let src = mixed(block as usize * 7 + 5 * usize::from(params.typesize), 3);
-        let nbytes = u32::try_from(src.len()).unwrap();
-        let mut c = Compressor::new(params, block).unwrap();
-        let parts: Vec<Vec<u8>> = src
-            .chunks(block as usize)
-            .map(|b| {
-                let mut out = Vec::new();
-                c.compress_block(b, &mut out).unwrap();
-                out
-            })
-            .collect();
-        let (mut whole, mut joined) = (Vec::new(), Vec::new());
-        c.compress(&src, &mut whole).unwrap();
-        join(&params, block, nbytes, parts.iter().map(Vec::as_slice), &mut joined).unwrap();
-        if ChunkLayout::parse(&whole, 1 << 24).unwrap().is_stored() {
-            let got = decode_all(&mut Decoder::new().unwrap(), &joined).unwrap();
-            assert_eq!(got, src, "{params:?}");
-        } else {
-            assert_eq!(whole, joined, "{params:?}");
-        }
-    }
-}
-
-#[test]
-fn missing_blocks_of_a_joined_chunk_are_zeros() {
-    let params = Params { codec: Some(Codec::Lz4), level: 5, filter: Filter::Shuffle, typesize: 4 };
-    let mut c = Compressor::new(params, 1024).unwrap();
-    let src = mixed(1024, 1);
-    let mut streams = Vec::new();
-    c.compress_block(&src, &mut streams).unwrap();
-    let mut chunk = Vec::new();
-    join(&params, 1024, 2500, [&streams[..], &[], &[]], &mut chunk).unwrap();
-    let got = decode_all(&mut Decoder::new().unwrap(), &chunk).unwrap();
-    assert_eq!(got[..1024], src);
-    assert_eq!(got[1024..], [0; 1476]);
-    assert!(join(&params, 1024, 2500, [&streams[..]], &mut chunk).is_err());
-    assert!(join(&params, 1024, 1024, [&streams[..], &[]], &mut chunk).is_err());
-}
-
-#[test]
 fn zeros_never_reach_the_library_and_noise_is_stored() {
     let params =
         Params { codec: Some(Codec::Zstd), level: 1, filter: Filter::Shuffle, typesize: 4 };
     let mut c = Compressor::new(params, 512).unwrap();
     let mut out = Vec::new();
     c.compress(&[0; 4000], &mut out).unwrap();
-    assert_eq!(out, zeros(4, 4000, 512));
+    assert_eq!(out, special::zeros_chunk(4, 4000, 512));
     assert!(ChunkLayout::parse(&out, 4000).unwrap().is_special());
     assert_eq!(decode_all(&mut Decoder::new().unwrap(), &out).unwrap(), [0; 4000]);
     let mut r = Random(1);
@@ -161,7 +119,6 @@ fn sizes_that_do_not_fit_are_refused() {
     assert!(c.compress(&[1; 7], &mut out).is_err());
     assert!(c.compress(&[1; 8 * 8193], &mut out).is_err());
     c.compress(&[1; 8 * 8192], &mut out).unwrap();
-    assert!(c.compress_block(&[1; 12], &mut out).is_err());
     let mut decoder = Decoder::new().unwrap();
     c.compress(&[1; 20], &mut out).unwrap();
     let layout = ChunkLayout::parse(&out, 100).unwrap();
@@ -257,7 +214,7 @@ fn a_run_of_one_value_and_of_nan_is_made_in_rust() {
     header.cbytes = 32;
     let got = decode_all(&mut decoder, &header.encode()).unwrap();
     assert!(got.chunks(8).all(|n| f64::from_le_bytes(n.try_into().unwrap()).is_nan()));
-    let mut chunk = zeros(4, 800, 400);
+    let mut chunk = special::zeros_chunk(4, 800, 400);
     chunk[31] = 0x40;
     assert!(matches!(ChunkLayout::parse(&chunk, 800), Err(Error::Unsupported { .. })));
 }

@@ -180,7 +180,12 @@ mod tests {
 
     #[test]
     fn a_short_file_cannot_claim_more_chunks_than_memory_allows() {
-        let zeros = crate::chunk::zeros(8, 8 << 23, 1 << 16);
+        let mut zeros = Vec::new();
+        let params = Params { codec: None, level: 0, filter: Filter::None, typesize: 8 };
+        Compressor::new(params, 1 << 16)
+            .unwrap()
+            .compress_bounded(&vec![0; 8 << 23], 8 << 23, u32::MAX, &mut zeros)
+            .unwrap();
         let h = header(1 << 23, 1000);
         assert!(matches!(decode_offsets(&zeros, &h), Err(Error::Limit { .. })));
     }

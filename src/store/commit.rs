@@ -20,9 +20,11 @@ use crate::wire::{U32, U64};
 /// chunk, or a 32nd of the file if that is more, but no more than [`LOG_MAX`].
 const LOG_MIN: u64 = 4 << 10;
 const LOG_MAX: u64 = 8 << 20;
-/// A commit of so much leaves the log as small as it is: what does not fit goes into leaves at
-/// once, and a larger log would gain nothing.
+/// Commits of so much are few, and what does not fit goes into leaves at once: for them the log
+/// takes no more than this part of the file, but enough for the records of one such commit.
 const BULK: u64 = 2 << 20;
+const BULK_SHARE: u64 = 512;
+const BULK_LOG: u64 = 32 << 10;
 
 /// Compressed pieces of the open chunk: start and length in it, and a Blosc2 chunk.
 type Pieces = Vec<(u32, u32, Vec<u8>)>;
@@ -43,15 +45,7 @@ impl Writer {
     /// Whether something was added or changed since the last commit.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        let tail = &self.core.tail;
-        let now = Logged {
-            records: tail.records.len(),
-            keys: tail.keys.len(),
-            chunks: tail.chunks.len(),
-            sums: tail.sums.len(),
-            dead: tail.dead.len(),
-            open: self.open_used(),
-        };
+        let now = self.everything();
         let log = &self.logged;
         self.flushed
             || self.attributes_changed
@@ -76,14 +70,20 @@ impl Writer {
         let stale = closed && 2 * self.slot.log_len.get() > self.log_capacity;
         let logged = !full && !stale && !self.flushed && !self.tail_is_heavy() && {
             let pieces = self.pieces(self.logged.open)?;
-            self.append_log(generation, &pieces)?
+            self.append_log(generation, self.everything(), self.core.open.block, &pieces)?
         };
         let slot = if logged {
             Slot { log_len: self.slot.log_len, ..self.slot }
         } else {
             self.checkpoint(generation)?
         };
-        self.publish(Slot { closed: U32::new(u32::from(closing)), ..slot })
+        let slot = Slot { closed: U32::new(u32::from(closing)), ..slot };
+        self.publish(slot, self.everything(), 0)
+    }
+
+    /// All that was put so far.
+    pub(super) fn everything(&self) -> Logged {
+        Logged::all_of(&self.core)
     }
 
     /// Compresses the bytes of the open chunk from `from` on.
@@ -107,42 +107,58 @@ impl Writer {
         Ok(out)
     }
 
-    /// Adds what is new to the log; whether it had room.
-    fn append_log(&mut self, generation: u64, pieces: &Pieces) -> Result<bool> {
+    /// Adds what is new up to `end` to the log; whether it had room.
+    pub(super) fn append_log(
+        &mut self,
+        generation: u64,
+        end: Logged,
+        open_block: u32,
+        pieces: &Pieces,
+    ) -> Result<bool> {
         let tail = &self.core.tail;
         let from = self.logged;
         // Places in an entry count from the start of the entry.
         let records: Vec<RecordEntry> = tail
             .records
+            .get(from.records..end.records)
+            .unwrap_or_default()
             .iter()
-            .skip(from.records)
             .map(|e| RecordEntry { key_at: less(e.key_at, from.keys), ..*e })
             .collect();
         let chunks: Vec<ChunkEntry> = tail
             .chunks
+            .get(from.chunks..end.chunks)
+            .unwrap_or_default()
             .iter()
-            .skip(from.chunks)
             .map(|e| ChunkEntry { first_sum: less(e.first_sum, from.sums), ..*e })
             .collect();
-        let sums: Vec<U64> = tail.sums.iter().skip(from.sums).map(|s| U64::new(*s)).collect();
+        let sums: Vec<U64> = tail
+            .sums
+            .get(from.sums..end.sums)
+            .unwrap_or_default()
+            .iter()
+            .map(|s| U64::new(*s))
+            .collect();
         let dead: Vec<DeadEntry> = tail
             .dead
+            .get(from.dead..end.dead)
+            .unwrap_or_default()
             .iter()
-            .skip(from.dead)
             .map(|(hash, record)| DeadEntry { hash: (*hash).into(), record: (*record).into() })
             .collect();
-        let rows: Vec<U64> = tail.rows_from(from.records).iter().map(|w| U64::new(*w)).collect();
+        let rows: Vec<U64> =
+            tail.rows_of(from.records..end.records).iter().map(|w| U64::new(*w)).collect();
         let content = LogContent {
             generation,
             first_record: tail.first_record + from.records as u64,
             first_chunk: tail.first_chunk + from.chunks as u64,
-            cursor: self.core.totals.cursor,
-            open_block: self.core.open.block,
+            cursor: end.cursor,
+            open_block,
             records: &records,
             chunks: &chunks,
             sums: &sums,
             dead: &dead,
-            keys: tail.keys.get(from.keys..).unwrap_or_default(),
+            keys: tail.keys.get(from.keys..end.keys).unwrap_or_default(),
             attributes: self.attributes_changed.then_some(&self.attributes),
             pieces: pieces.iter().map(|(at, len, b)| (*at, *len, b.as_slice())).collect(),
             rows: &rows,
@@ -179,7 +195,8 @@ impl Writer {
         self.space.garbage += old_root.len.get();
         self.logged.open = base_fill;
         let attributes_changed = std::mem::take(&mut self.attributes_changed);
-        if !pieces.is_empty() && !self.append_log(generation, &pieces)? {
+        let (end, block) = (self.everything(), self.core.open.block);
+        if !pieces.is_empty() && !self.append_log(generation, end, block, &pieces)? {
             return Err(Error::corrupt("log", log, "has no room for the open chunk"));
         }
         self.attributes_changed = attributes_changed;
@@ -205,8 +222,10 @@ impl Writer {
     /// Room for a new log: an extent that neither slot needs any more, else new space.
     pub(super) fn new_log(&mut self, generation: u64, need: u64) -> (u64, u64) {
         let most = (self.space.end / 32).min(LOG_MAX).max(self.core.chunk_size).max(LOG_MIN);
-        let grown = self.log_capacity * if self.is_bulk(BULK) { 1 } else { 4 };
-        let wanted = grown.clamp(LOG_MIN, most).max(need.next_multiple_of(64));
+        let bulk = (self.space.end / BULK_SHARE).max(BULK_LOG);
+        let most = if self.added < BULK { most } else { most.min(bulk) };
+        let least = if self.added < BULK { LOG_MIN } else { BULK_LOG };
+        let wanted = (4 * self.log_capacity).min(most).max(least).max(need.next_multiple_of(64));
         for e in &mut self.extents {
             if e.retired.get() == 0 {
                 e.retired = generation.into();
@@ -237,14 +256,15 @@ impl Writer {
         (offset, wanted)
     }
 
-    /// Makes `slot` the newest state of the file.
-    pub(super) fn publish(&mut self, slot: Slot) -> Result<()> {
+    /// Makes `slot` the newest state of the file: what was put up to `end`, which is all but
+    /// the last `behind` records.
+    pub(super) fn publish(&mut self, slot: Slot, end: Logged, behind: u64) -> Result<()> {
         let generation = self.slot.generation.get() + 1;
         let slot = Slot {
             generation: generation.into(),
             end: self.space.end.into(),
-            records: self.core.live().into(),
-            total: self.core.ids().into(),
+            records: (self.core.live() - behind).into(),
+            total: (self.core.ids() - behind).into(),
             ..slot
         };
         self.reserve()?;
@@ -252,18 +272,14 @@ impl Writer {
         self.write_slot(&slot)?;
         self.sync()?;
         self.slot = slot;
-        let tail = &self.core.tail;
-        self.logged = Logged {
-            records: tail.records.len(),
-            keys: tail.keys.len(),
-            chunks: tail.chunks.len(),
-            sums: tail.sums.len(),
-            dead: tail.dead.len(),
-            open: self.open_used(),
-        };
+        self.logged = end;
         self.attributes_changed = false;
         self.flushed = false;
-        self.committed();
+        if behind == 0 {
+            self.committed();
+        } else {
+            self.added = self.bytes_from(end.records);
+        }
         Ok(())
     }
 
@@ -312,6 +328,7 @@ impl Writer {
             self.space.garbage += left;
             self.slot.seal_garbage = U64::new(self.slot.seal_garbage.get() + left);
         }
+        self.clear_to(self.core.open.data.len());
         let open = &self.core.open;
         let mut compressor = Compressor::new(self.options.params(), open.block)?;
         let file = self.core.io.file();

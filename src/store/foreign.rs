@@ -15,7 +15,7 @@ use super::state::{Opened, State, load_sealed};
 use super::tail::Tail;
 use super::writer::Writer;
 use crate::backend::{Backend, FileBackend};
-use crate::chunk::{ChunkLayout, zeros};
+use crate::chunk::{ChunkLayout, zeros_chunk};
 use crate::error::{Error, Result};
 use crate::frame::{
     ChunkPlace, FrameHeader, HEADER_LEN, MAGIC, TRAILER_MIN, decode_offsets, parse_trailer,
@@ -300,7 +300,7 @@ pub(super) fn copy_original(
             let size = u32::try_from(core.chunk_size).unwrap_or(u32::MAX);
             let data = core.waiting.get(&number).map(|d| d.as_slice_of_zeros());
             match data {
-                Some(true) => zeros(wanted.typesize, size, size.min(32 << 10)).to_vec(),
+                Some(true) => zeros_chunk(wanted.typesize, size, size.min(32 << 10)).to_vec(),
                 _ => {
                     return Err(Error::Unsupported {
                         what: "chunk of NaN in a file to be extended",

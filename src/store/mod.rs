@@ -20,6 +20,7 @@ mod options;
 mod perm;
 mod place;
 mod pool;
+mod prefix;
 mod reads;
 mod record;
 mod recover;

@@ -35,7 +35,7 @@ pub struct ColumnData {
 /// that holds the first number of every record, then the second, and so on; nothing if no
 /// record was put with a row.
 pub(super) fn encode_rows(tail: &Tail, params: Params, body: &mut Vec<u8>) -> Result<()> {
-    let rows = tail.rows_from(0);
+    let rows = tail.rows_of(0..tail.records.len());
     if rows.is_empty() {
         return Ok(());
     }

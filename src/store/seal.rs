@@ -89,7 +89,7 @@ impl Writer {
             closed: U32::new(u32::from(closing)),
             ..self.slot
         };
-        self.publish(slot)?;
+        self.publish(slot, self.everything(), 0)?;
         self.write_header()
     }
 

@@ -5,6 +5,7 @@ use crate::index::layout::{ChunkEntry, KEY_NONE, RecordEntry};
 use crate::wire::{U16, U32, U64};
 use hashbrown::HashTable;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Records, chunks and deletions that no leaf holds yet.
@@ -54,12 +55,14 @@ impl Tail {
         self.rows.get(at..at.checked_add(self.row_words())?)
     }
 
-    /// The rows of the records from position `from` on; none if none was put with one.
-    pub(super) fn rows_from(&self, from: usize) -> &[u64] {
-        if self.records.iter().skip(from).all(|e| e.row == 0) {
+    /// The rows of the records at these positions; none if none was put with one.
+    pub(super) fn rows_of(&self, positions: Range<usize>) -> &[u64] {
+        let records = self.records.get(positions.clone()).unwrap_or_default();
+        if records.iter().all(|e| e.row == 0) {
             return &[];
         }
-        self.rows.get(from.saturating_mul(self.row_words())..).unwrap_or_default()
+        let at = |n: usize| n.saturating_mul(self.row_words());
+        self.rows.get(at(positions.start)..at(positions.end)).unwrap_or_default()
     }
 
     /// Number of records up to and with this tail.

@@ -35,6 +35,24 @@ pub(super) struct Logged {
     pub(super) dead: usize,
     /// Bytes of the open chunk.
     pub(super) open: u32,
+    /// Where the next record may start in the logical byte space.
+    pub(super) cursor: u64,
+}
+
+impl Logged {
+    /// As if all of it was logged.
+    pub(super) fn all_of(core: &Core) -> Self {
+        let tail = &core.tail;
+        Self {
+            records: tail.records.len(),
+            keys: tail.keys.len(),
+            chunks: tail.chunks.len(),
+            sums: tail.sums.len(),
+            dead: tail.dead.len(),
+            open: used(core),
+            cursor: core.totals.cursor,
+        }
+    }
 }
 
 /// Adds records to a store. One at a time for a file; what it adds is seen by itself at once
@@ -61,9 +79,12 @@ pub struct Writer {
     process: u32,
     lengths: Lengths,
     before: Lengths,
-    added: u64,
+    /// Bytes that no commit holds yet, with 64 for each record.
+    pub(super) added: u64,
     /// A chunk was closed since the last look at whether a commit is due.
     chunk_closed: bool,
+    /// From where on the memory of the open chunk holds bytes of an earlier one.
+    stale: Option<usize>,
     /// Memory of chunks that are in the file, for the next ones.
     spare: Vec<AlignedBuf>,
     /// Makes the rows of records that come without one.
@@ -83,14 +104,7 @@ impl Writer {
         let Root { base, extents, garbage, .. } = root;
         let threads = super::batch::threads(options.threads);
         let pool = Pool::new(options.params(), core.io.file(), threads);
-        let logged = Logged {
-            records: core.tail.records.len(),
-            keys: core.tail.keys.len(),
-            chunks: core.tail.chunks.len(),
-            sums: core.tail.sums.len(),
-            dead: core.tail.dead.len(),
-            open: used(&core),
-        };
+        let logged = Logged::all_of(&core);
         let base = base.filter(|_| core.open.block != 0 && root.chunks == core.open.number);
         let mut slot = slot;
         let mut end = slot.end.get();
@@ -128,6 +142,7 @@ impl Writer {
             before: Lengths::default(),
             added: 0,
             chunk_closed: false,
+            stale: None,
             spare: Vec::new(),
             maker: Maker::new(&options),
             last_commit: Instant::now(),
@@ -261,7 +276,7 @@ impl Writer {
         self.core.totals.record_bytes += len;
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         self.core.tail.push(start, len, sites, key, row)?;
-        self.added += u64::from(len) + 64 + 8 * self.core.tail.row_words() as u64;
+        self.added += u64::from(len) + 64;
         if self.core.tail.weight() > 8 * LEAF_WEIGHT {
             // Only without automatic commits: memory stays flat, nothing is published.
             self.flush_tail()?;
@@ -286,17 +301,31 @@ impl Writer {
                 self.open_chunk(chunk)?;
             }
             let inside = usize::try_from(at % size).unwrap_or(usize::MAX);
+            self.clear_to(inside);
             let out = self.core.open.data.get_mut(inside..).unwrap_or_default();
             let n = rest.len().min(out.len());
             let (now, later) = rest.split_at(n);
             if let Some(out) = out.get_mut(..n) {
                 out.copy_from_slice(now);
             }
+            if let Some(stale) = &mut self.stale {
+                *stale = inside + n;
+            }
             rest = later;
             at += n as u64;
             if rest.is_empty() && !at.is_multiple_of(size) {
                 return Ok(());
             }
+        }
+    }
+
+    /// Zeroes what earlier use left in the open chunk before `end`.
+    pub(super) fn clear_to(&mut self, end: usize) {
+        if let Some(stale) = &mut self.stale
+            && let Some(left) = self.core.open.data.get_mut(*stale..end)
+        {
+            left.fill(0);
+            *stale = end;
         }
     }
 
@@ -314,13 +343,10 @@ impl Writer {
         let size = usize::try_from(self.core.chunk_size).unwrap_or(usize::MAX);
         self.core.open.number = number;
         self.core.open.block = block;
-        self.core.open.data = match self.spare.pop().filter(|b| b.len() == size) {
-            Some(mut used) => {
-                used.fill(0);
-                used
-            }
-            None => AlignedBuf::zeroed(size),
-        };
+        let spare = self.spare.pop().filter(|b| b.len() == size);
+        // Memory that was used before still holds the bytes of its chunk.
+        self.stale = spare.is_some().then_some(0);
+        self.core.open.data = spare.unwrap_or_else(|| AlignedBuf::zeroed(size));
         self.logged.open = 0;
         Ok(())
     }
@@ -330,6 +356,7 @@ impl Writer {
         while self.pool.under_way() >= self.pool.depth() {
             self.wait_for_one()?;
         }
+        self.clear_to(self.core.open.data.len());
         let open = &mut self.core.open;
         let data = Arc::new(std::mem::take(&mut open.data));
         self.pool.submit(open.number, open.block, data.clone())?;
@@ -405,7 +432,7 @@ impl Writer {
         Ok(())
     }
 
-    fn wait_for_one(&mut self) -> Result<()> {
+    pub(super) fn wait_for_one(&mut self) -> Result<()> {
         if self.take_one(true)? {
             return Ok(());
         }
@@ -515,6 +542,15 @@ impl Writer {
         self.core.live()
     }
 
+    /// Number of records that the last commit holds: what is left if the process is killed now.
+    ///
+    /// Commits that happen by themselves need not hold the newest records, so that they need
+    /// not wait until these are compressed; [`Writer::commit`] always does.
+    #[must_use]
+    pub const fn committed_len(&self) -> u64 {
+        self.slot.records.get()
+    }
+
     /// Whether there is no record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -576,21 +612,18 @@ impl Writer {
         if self.options.durability == Durability::None {
             return Ok(());
         }
+        if self.last_commit.elapsed() >= self.options.commit_interval {
+            return self.commit().map(drop);
+        }
         // Where a chunk has just been closed hardly anything of the open one has to be saved
         // in the log; so a commit that would become due within the next chunk happens here.
         let closed = std::mem::take(&mut self.chunk_closed);
         let bytes = self.added + if closed { self.core.chunk_size } else { 0 };
-        let due = bytes >= self.options.commit_bytes
-            || self.last_commit.elapsed() >= self.options.commit_interval;
-        if due {
-            self.commit()?;
+        let most = self.options.commit_bytes;
+        if bytes < most || (closed && self.guard(|w| w.commit_prefix(most / 2))?) {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Whether more than `bytes` were added since the last commit.
-    pub(super) const fn is_bulk(&self, bytes: u64) -> bool {
-        self.added >= bytes
+        self.commit().map(drop)
     }
 
     pub(super) fn committed(&mut self) {
@@ -608,8 +641,8 @@ impl Writer {
         let params = self.options.row_params();
         let core = &mut self.core;
         flush(&core.io, &mut self.space, &mut core.perm, &mut core.tail, generation, params)?;
-        let open = self.logged.open;
-        self.logged = Logged { open, ..Logged::default() };
+        let Logged { open, cursor, .. } = self.logged;
+        self.logged = Logged { open, cursor, ..Logged::default() };
         self.flushed = true;
         Ok(())
     }

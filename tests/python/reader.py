@@ -59,18 +59,16 @@ class State:
         if sealed:
             self.generation, end, root, log_len = seal[4], seal[0], seal[7:], 0
         check(max(end, log + log_len) <= len(data), "the file is shorter than the state")
-        self.records, chunks, self.dead, self.runs = [], [], set(), []
+        self.records, chunks, self.dead, self.runs, self.attributes, pieces = [], [], set(), [], {}, []
         self.cursor = open_block = filled = generation = old_chunks = fill = 0
-        self.attributes, pieces = {}, []
         if any(root):
             c = self.segment(*root, b"VLroot\0\1")
             generation = struct.unpack_from("<Q", c.data, 24)[0]
             _, old_chunks, _, _, self.cursor, _, _, fill, sums = c.one("7Q2I")
             entry, counts = c.one("QQIII4x"), c.one("8I")
             open_block, base = counts[6], (entry, c.list("Q", sums))
-            pages = [self.segment(*page, b"VLpage\0\1") for page in c.list("3Q16x", counts[0])]
-            leaves = [leaf for page in pages for leaf in page.list("5Q4I", 64)]
-            for *place, _, _, records, n_chunks, sums, _ in leaves + c.list("5Q4I", counts[1]):
+            pages = [self.segment(*page, b"VLpage\0\1").list("5Q4I", 64) for page in c.list("3Q16x", counts[0])]
+            for *place, _, _, records, n_chunks, sums, _ in sum(pages, []) + c.list("5Q4I", counts[1]):
                 self.add(self.segment(*place, b"VLleaf\0\1"), chunks, records, n_chunks, sums)
             self.runs = [(self.segment(*r[:3], b"VLrun\0\0\1").data, r[3]) for r in c.list("4Q", counts[2])]
             for *place, count in c.list("4Q", counts[3]):
@@ -83,11 +81,11 @@ class State:
             body = data[at : min(at + length, log + log_len)]
             right = xxh3(body[16:]) ^ identify(file, now, at) == total
             check(right and magic == b"VLlog\0\0\1" and len(body) == length > 87, "log entry")
-            follows = first == [len(self.records), len(chunks)]
-            check(follows and generation <= now <= self.generation, "order of the log")
+            check(first == [len(self.records), len(chunks)], "order of the log")
+            check(generation <= now <= self.generation, "generations of the log")
             c, generation = Cursor(body, 56), now
-            records, n_chunks, sums, n_dead, n_pieces, keys, attributes, open_block = c.one("8I")
-            dead, table = self.add(c, chunks, records, n_chunks, sums, n_dead, n_pieces)
+            *counts, keys, attributes, open_block = c.one("8I")
+            dead, table = self.add(c, chunks, *counts)
             c.bytes(keys)
             self.dead.update(record for _, record in dead)
             if attributes:
@@ -185,15 +183,5 @@ class Reader:
             yield ordinal, key, self.bytes_of(number)
 
     def get(self, key):
-        """The bytes under `key`, or None; found through the runs, not by trying all records."""
-        kind = 1 if isinstance(key, str) else 4 if isinstance(key, bytes) else 2 + (key >> 63 == 1)
-        raw = key.encode() if kind == 1 else key if kind == 4 else (key & MASK).to_bytes(8, "little")
-        candidates, digest = [*range(len(self.state.records) - 1, self.state.logged - 1, -1)], xxh3(raw, seed=kind) or 1
-        for run, count in reversed(self.state.runs):
-            slot = 64 + 12 * count + 4 * (digest >> 64 - struct.unpack_from("<Q", run, 40)[0])
-            first, end = struct.unpack_from("<2I", run, slot)
-            for high, low, top, bottom in reversed(Cursor(run, 64 + 12 * first).list("IHHI", end - first)):
-                if high << 16 | low == digest >> 16 and not top >> 15:
-                    candidates.append((top & 0x7FFF) << 32 | bottom)
-        found = next((n for n in candidates if self.state.records[n][2:] == (kind, raw)), None)
-        return None if found is None or found in self.state.dead else self.bytes_of(found)
+        """The bytes under `key`, or None."""
+        return next((data for _, k, data in self if type(k) is type(key) and k == key), None)

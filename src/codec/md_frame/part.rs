@@ -207,10 +207,10 @@ impl FramePart {
             out.energy = given!(table.number(Wire::VT_ENERGY));
         }
         if fields.has(Field::Cell) {
-            out.cell = given!(table.number::<[u64; 9]>(Wire::VT_CELL)).map(matrix);
+            out.cell = given!(table.number::<[[u8; 8]; 9]>(Wire::VT_CELL)).map(matrix);
         }
         if fields.has(Field::Stress) {
-            out.stress = given!(table.number::<[u64; 9]>(Wire::VT_STRESS)).map(matrix);
+            out.stress = given!(table.number::<[[u8; 8]; 9]>(Wire::VT_STRESS)).map(matrix);
         }
         if fields.has(Field::Pbc) {
             out.pbc = match given!(table.number::<u8>(Wire::VT_PBC)) {
@@ -300,8 +300,8 @@ fn numbers<T, const N: usize>(bytes: &[u8], each: impl Fn(&[u8; N]) -> T) -> Opt
     rest.is_empty().then(|| values.iter().map(each).collect())
 }
 
-fn matrix(words: [u64; 9]) -> [f64; 9] {
-    words.map(|w| f64::from_bits(u64::from_le(w)))
+fn matrix(words: [[u8; 8]; 9]) -> [f64; 9] {
+    words.map(f64::from_le_bytes)
 }
 
 fn bad(why: impl Into<Box<str>>) -> Error {
@@ -332,7 +332,7 @@ impl<'a> Table<'a> {
         let vtable = i64::from(root) - i64::from(back.cast_signed());
         out.vtable = usize::try_from(vtable).map_err(|_| outside())?;
         let Some(vtable_len) = out.half(out.vtable)? else { return Ok(None) };
-        if vtable_len < 4 || !vtable_len.is_multiple_of(2) || !out.vtable.is_multiple_of(2) {
+        if !vtable_len.is_multiple_of(2) || !out.vtable.is_multiple_of(2) {
             return Err(bad("the record is no frame: its vtable is damaged"));
         }
         out.vtable_len = usize::from(vtable_len);
@@ -429,7 +429,7 @@ numbers! {
     i32: n => Self::from_le(n);
     i64: n => Self::from_le(n);
     f64: n => Self::from_bits(u64::from_le(n.to_bits()));
-    [u64; 9]: n => n;
+    [[u8; 8]; 9]: n => n;
 }
 
 /// What a store keeps of every frame beside its record.

@@ -1,0 +1,23 @@
+"""Finds a record by its key through the runs, as docs/format.md describes it; for `reader.py`."""
+
+import struct
+
+from xxhash import xxh3_64_intdigest as xxh3
+
+
+def find(state, key):
+    """The number of the record under `key`, or None."""
+    kind = 1 if isinstance(key, str) else 4 if isinstance(key, bytes) else 2 + (key >> 63 == 1)
+    raw = key.encode() if kind == 1 else key if kind == 4 else (key & (1 << 64) - 1).to_bytes(8, "little")
+    digest = xxh3(raw, seed=kind) or 1
+    # First the records of the log, the newest first; then the runs, the newest first.
+    candidates = list(range(len(state.records) - 1, state.logged - 1, -1))
+    for run, count in reversed(state.runs):
+        slot = 64 + 12 * count + 4 * (digest >> 64 - struct.unpack_from("<Q", run, 40)[0])
+        first, end = struct.unpack_from("<2I", run, slot)
+        entries = struct.iter_unpack("<IHHI", run[64 + 12 * first : 64 + 12 * end])
+        for high, low, top, bottom in reversed(list(entries)):
+            if high << 16 | low == digest >> 16 and not top >> 15:
+                candidates.append((top & 0x7FFF) << 32 | bottom)
+    found = next((n for n in candidates if state.records[n][2:] == (kind, raw)), None)
+    return None if found in state.dead else found
