@@ -11,7 +11,7 @@ use vlstore::codec::{
     Codec, Field, Fields, FramePart, HEAD, MdFrame, MdFrameCodec, MdFrameView, Property, Real,
     Values,
 };
-use vlstore::depot::{Columns, Frames};
+use vlstore::depot::{Columns, Frames, STATISTICS, Statistics};
 use vlstore::wire::AlignedBuf;
 use vlstore::{ColumnValues, Depot, DepotWriter, Store, StoreOptions, formats};
 
@@ -317,4 +317,81 @@ fn columns_of_a_real_trajectory_and_of_a_file_of_the_original() {
     assert_eq!(depot.column("time").unwrap().values.len(), 40);
     let fields = Fields::of(&[Field::Positions]);
     assert_eq!(depot.get_fields_at(3, fields).unwrap().positions, view.positions);
+}
+
+#[test]
+fn statistics_are_those_of_the_frames_and_know_when_they_no_longer_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("frames.vls");
+    let options =
+        StoreOptions { block_size: 2048, chunk_size: 16 << 10, ..StoreOptions::default() };
+    let all: Vec<MdFrame> = (0..50).map(|n| frame(n, [0, 3, 700][n % 3])).collect();
+    let mut w = DepotWriter::create(&path, MdFrameCodec, &options).unwrap();
+    w.writer_mut().set_attributes(&serde_json::json!({"title": "many"})).unwrap();
+    for (n, f) in all.iter().enumerate() {
+        w.put(n as u64, f, false).unwrap();
+    }
+    let kept = w.keep_statistics(|_, _| Ok(())).unwrap();
+    let generation = w.writer().generation();
+    assert_eq!(w.keep_statistics(|_, _| Ok(())).unwrap(), kept);
+    assert_eq!(w.writer().generation(), generation, "nothing to do, nothing committed");
+    w.close().unwrap();
+
+    let per_site: Vec<f64> = all
+        .iter()
+        .filter(|f| f.nsites > 0)
+        .filter_map(|f| Some(f.energy? / f.nsites as f64))
+        .collect();
+    let mean = per_site.iter().sum::<f64>() / per_site.len() as f64;
+    let var = per_site.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / per_site.len() as f64;
+    let forces: Vec<f64> = all
+        .iter()
+        .flat_map(|f| match f.forces.as_ref().unwrap() {
+            Real::F32(v) => v.iter().map(|x| f64::from(*x)).collect::<Vec<_>>(),
+            Real::F64(v) => v.clone(),
+        })
+        .collect();
+    let rms = (forces.iter().map(|f| f * f).sum::<f64>() / forces.len() as f64).sqrt();
+    let near =
+        |a: Option<f64>, b: f64| assert!((a.unwrap() - b).abs() <= 1e-12 * b.abs(), "{a:?} {b}");
+    let store = Store::open(&path).unwrap();
+    let depot = Depot::new(store.snapshot(), MdFrameCodec).unwrap();
+    let found = depot.statistics(|_, _| unreachable!("they are kept")).unwrap();
+    assert_eq!(found, kept);
+    assert_eq!(found, Statistics::compute(&store, |_, _| Ok(())).unwrap());
+    assert_eq!((found.frames, found.sites_range), (50, [0, 700]));
+    assert_eq!(found.energies, all.iter().filter(|f| f.energy.is_some()).count() as u64);
+    assert_eq!(found.force_components, forces.len() as u64);
+    near(found.energy_per_site_mean, mean);
+    near(found.energy_per_site_std, var.sqrt());
+    near(found.force_rms, rms);
+    let ones = all.iter().flat_map(|f| f.types.clone().unwrap()).filter(|t| *t == 1).count();
+    assert_eq!(found.types[&1], ones as u64);
+    assert_eq!(store.attributes()["title"], "many");
+
+    // A record more, and one less: the counts of records differ from then on.
+    let mut w = DepotWriter::open(&path, MdFrameCodec, &options).unwrap();
+    w.put(50, &frame(1, 3), false).unwrap();
+    w.writer_mut().delete(1).unwrap();
+    w.commit().unwrap();
+    let s = w.snapshot().unwrap();
+    assert_eq!(
+        Statistics::kept(&s).map(|k| (k.current, k.statistics)),
+        Some((false, kept.clone()))
+    );
+    assert_ne!(Statistics::of(&s, |_, _| Ok(())).unwrap(), kept);
+    w.close().unwrap();
+
+    // Another file with the same attributes and as many records keeps statistics of others.
+    let mut other = DepotWriter::in_memory(MdFrameCodec, &options).unwrap();
+    other.writer_mut().set_attributes(&store.attributes()).unwrap();
+    for n in 0..50 {
+        other.push(&frame(n, 1)).unwrap();
+    }
+    other.commit().unwrap();
+    let s = other.snapshot().unwrap();
+    assert!(s.attributes().get(STATISTICS).is_some() && !Statistics::kept(&s).unwrap().current);
+    let none = DepotWriter::in_memory(MdFrameCodec, &options).unwrap().snapshot().unwrap();
+    let empty = Statistics::compute(&none, |_, _| Ok(())).unwrap();
+    assert_eq!(Statistics::from_json(&empty.to_json()), Some(empty));
 }

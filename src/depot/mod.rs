@@ -37,9 +37,11 @@ mod fields;
 mod get;
 mod put;
 mod resume;
+mod statistics;
 
 pub use columns::Columns;
 pub use fields::Frames;
 pub use get::{Depot, Item, Items, Iter};
 pub use put::DepotWriter;
 pub use resume::{Continue, Continued, StartAt};
+pub use statistics::{KeptStatistics, STATISTICS, Statistics};

@@ -92,6 +92,19 @@ impl Snapshot {
         self.len() == 0
     }
 
+    /// Number of records ever put, deleted and replaced ones included.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.core().ids()
+    }
+
+    /// The id of the file, 32 hexadecimal digits: that of no other, copies byte by byte apart.
+    /// All zeros for a file of the original program.
+    #[must_use]
+    pub fn file_id(&self) -> String {
+        self.core().io.file().iter().map(|b| format!("{b:02x}")).collect()
+    }
+
     /// The number of the commit.
     #[must_use]
     pub fn generation(&self) -> u64 {
