@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 use std::ops::Deref;
 use std::sync::Arc;
+use vlstore::codec::AnyCodec as _;
 
 /// A store and the codec of its records, if it has one.
 #[derive(Clone)]
@@ -93,6 +94,14 @@ impl RecordCodec {
         match self {
             Self::Python(codec) => codec.version,
             _ => 1,
+        }
+    }
+
+    /// What a store keeps of every record beside its bytes.
+    pub(crate) fn rows(&self) -> Option<vlstore::RowMaker> {
+        match self {
+            Self::MdFrame => vlstore::codec::MdFrameCodec.rows(),
+            _ => None,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::numpy::fresh;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use vlstore::codec::{DType, MdFrameRef, MdFrameView, PropertyView, RealView, ValuesView};
+use vlstore::wire::AlignedBuf;
 use vlstore::{Batch, Error};
 
 /// The fields that a frame has by itself, in the order in which a batch shows them.
@@ -185,14 +186,37 @@ pub(crate) fn flat<'py>(
     Ok(dict)
 }
 
+/// The arrays of frames in records of their own.
+pub(crate) fn flat_of<'py>(
+    py: Python<'py>,
+    records: &[AlignedBuf],
+    fields: Option<&[String]>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let arrays = py.detach(|| -> Outcome<_> {
+        let frames = records.iter().map(|r| MdFrameView::new(r));
+        arrays_of(&frames.collect::<vlstore::Result<Vec<_>>>()?, fields)
+    })?;
+    let dict = PyDict::new(py);
+    for (name, array) in arrays {
+        dict.set_item(name, array)?;
+    }
+    Ok(dict)
+}
+
 fn arrays(batch: &Batch, fields: Option<&[String]>) -> Outcome<Vec<(String, Py<PyAny>)>> {
-    let frames = batch.iter().map(MdFrameView::new).collect::<vlstore::Result<Vec<_>>>()?;
+    arrays_of(&batch.iter().map(MdFrameView::new).collect::<vlstore::Result<Vec<_>>>()?, fields)
+}
+
+fn arrays_of(
+    frames: &[MdFrameView<'_>],
+    fields: Option<&[String]>,
+) -> Outcome<Vec<(String, Py<PyAny>)>> {
     let columns = match fields {
         Some(names) => {
-            names.iter().map(|name| column(&frames, name, true)).collect::<Outcome<Vec<_>>>()?
+            names.iter().map(|name| column(frames, name, true)).collect::<Outcome<Vec<_>>>()?
         }
         None => {
-            FIELDS.iter().map(|name| column(&frames, name, false)).collect::<Outcome<Vec<_>>>()?
+            FIELDS.iter().map(|name| column(frames, name, false)).collect::<Outcome<Vec<_>>>()?
         }
     };
     let sites: usize = frames.iter().map(MdFrameView::nsites).sum();
@@ -203,7 +227,7 @@ fn arrays(batch: &Batch, fields: Option<&[String]>) -> Outcome<Vec<(String, Py<P
         let shape: Vec<usize> = std::iter::once(rows).chain(tail).collect();
         let (array, mut memory) = Python::attach(|py| fresh(py, column.kind, &shape))?;
         let mut rest = memory.as_mut_slice();
-        for frame in &frames {
+        for frame in frames {
             let found = find(frame.fields(), column.name);
             let done = found
                 .and_then(|found| found.piece.put(column.kind, rest))
@@ -227,7 +251,7 @@ fn arrays(batch: &Batch, fields: Option<&[String]>) -> Outcome<Vec<(String, Py<P
     out.push(("ptr".to_owned(), ptr));
     let (of, mut memory) = Python::attach(|py| fresh(py, DType::I64, &[sites]))?;
     let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
-    let numbers = (0_i64..).zip(&frames).flat_map(|(i, f)| std::iter::repeat_n(i, f.nsites()));
+    let numbers = (0_i64..).zip(frames).flat_map(|(i, f)| std::iter::repeat_n(i, f.nsites()));
     for (place, number) in places.iter_mut().zip(numbers) {
         *place = number.to_ne_bytes();
     }
