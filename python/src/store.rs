@@ -130,9 +130,9 @@ impl Store {
                 None => Ok(None),
             })?;
             return match found {
-                Some(bytes) => {
-                    Ok(Bound::new(py, MdFrame::over(py, Record::made(&bytes))?)?.into_any().unbind())
-                }
+                Some(bytes) => Ok(Bound::new(py, MdFrame::over(py, Record::made(&bytes))?)?
+                    .into_any()
+                    .unbind()),
                 None => Ok(default.unwrap_or_else(|| py.None())),
             };
         }
