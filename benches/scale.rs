@@ -18,7 +18,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 use support::data::Random;
-use support::measure::{peak_memory, seconds, wanted};
+use support::measure::{own_memory, peak_memory, seconds, wanted};
 use vlstore::{Store, StoreOptions, Writer};
 
 /// Bytes of a record: numbers that change slowly, so that they compress as coordinates do.
@@ -56,7 +56,7 @@ fn main() {
         cases.push((10_000_000, 100));
     }
     println!(
-        "| records | bytes | append, k rec/s: first, last tenth | peak memory writing, MiB | close, s | file, MiB | index, B/record | open + first by ordinal, ms | by key, ms | memory, MiB | random get by ordinal, by key, us |"
+        "| records | bytes | append, k rec/s: first, last tenth | memory writing, MiB: first tenth, most | close, s | file, MiB | index, B/record | open + first by ordinal, ms | by key, ms | memory with pages of the map, without, MiB | random get by ordinal, by key, us |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let me = std::env::current_exe().unwrap();
@@ -87,31 +87,36 @@ fn write(path: &Path, n: u64, len: usize) {
     let mut bytes = Vec::new();
     let tenth = n / 10;
     let mut times = [0.0; 10];
+    let mut memory = [0; 10];
     for (part, time) in times.iter_mut().enumerate() {
         *time = seconds(|| {
             for i in part as u64 * tenth..(part as u64 + 1) * tenth {
                 record(i, len, &mut bytes);
                 w.put(i, &bytes, false).unwrap();
+                if i % 4096 == 0 {
+                    memory[part] = memory[part].max(own_memory());
+                }
             }
         });
     }
     let close = seconds(|| w.close().unwrap());
     let rate = |t: f64| tenth as f64 / t / 1e3;
     print!("| {:.0}, {:.0} ", rate(times[0]), rate(times[9]));
-    print!("| {:.0} | {close:.2} ", mib(peak_memory()));
+    let most = memory.into_iter().max().unwrap_or(0);
+    print!("| {:.0}, {:.0} | {close:.2} ", mib(memory[0]), mib(most));
     flush();
 }
 
 fn read(path: &Path, n: u64, len: usize) {
     let size = std::fs::metadata(path).unwrap().len();
-    let before = peak_memory();
+    let (before, own_before) = (peak_memory(), own_memory());
     let mut bytes = Vec::new();
     record(n / 2, len, &mut bytes);
     let open =
         || Store::open_with(path, &StoreOptions { cache_bytes: 0, ..StoreOptions::default() });
     let ordinal = seconds(|| assert_eq!(*open().unwrap().get_at(n / 2).unwrap(), bytes[..]));
     let key = seconds(|| assert_eq!(*open().unwrap().get(n / 2).unwrap(), bytes[..]));
-    let memory = peak_memory() - before;
+    let (memory, own) = (peak_memory() - before, own_memory() - own_before);
     let store = open().unwrap();
     let asked = Random(9).list(20_000.min(n as usize), n);
     let each = |s: f64| s / asked.len() as f64 * 1e6;
@@ -123,7 +128,7 @@ fn read(path: &Path, n: u64, len: usize) {
     let chunks = support::blosc::Chunks::of(std::fs::read(path).unwrap()).cbytes() as u64;
     let index = (size - chunks) as f64 / n as f64;
     print!("| {:.1} | {index:.1} ", mib(size));
-    print!("| {:.2} | {:.2} | {:.1} ", ordinal * 1e3, key * 1e3, mib(memory));
+    print!("| {:.2} | {:.2} | {:.1}, {:.1} ", ordinal * 1e3, key * 1e3, mib(memory), mib(own));
     print!("| {get:.2}, {by_key:.2} ");
     flush();
 }

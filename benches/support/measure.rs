@@ -59,8 +59,19 @@ pub(crate) fn setting(name: &str, default: usize) -> usize {
 
 /// Peak resident memory of this process so far, in bytes; 0 where the system does not tell.
 pub(crate) fn peak_memory() -> u64 {
+    status("VmHWM:")
+}
+
+/// Memory of this process now, in bytes, without the pages of files that it maps; 0 where the
+/// system does not tell.
+#[allow(dead_code, reason = "not every bench asks")]
+pub(crate) fn own_memory() -> u64 {
+    status("RssAnon:")
+}
+
+fn status(what: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with(what)).unwrap_or_default();
     let kib = line.split_ascii_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
 }

@@ -32,7 +32,7 @@ pub struct SegmentHeader {
     pub len: U64,
     /// First record (leaf, directory page), bits of the radix table (run), else 0.
     pub first_record: U64,
-    /// First chunk (leaf, directory page), else 0.
+    /// First chunk (leaf, directory page), blocks of the filter (run), else 0.
     pub first_chunk: U64,
     /// Number of main entries.
     pub count: U64,

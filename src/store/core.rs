@@ -164,18 +164,16 @@ impl Core {
         // Whoever replaces or deletes a record writes a tombstone for it into the same run or
         // a newer one; runs are visited newest first.
         let mut killed: Vec<u64> = Vec::new();
-        let hit = self.perm.search(&self.io, hash, |entries| {
-            killed.extend(entries.iter().filter(|e| e.is_dead()).map(|e| e.record()));
-            for e in entries.iter().rev().filter(|e| !e.is_dead()) {
-                let id = e.record();
-                let Some(found) = self.perm.record(&self.io, id)? else { continue };
-                if found.entry.key_kind == kind
-                    && leaf_key_is(&self.io, found.leaf, &found.entry, bytes)?
-                {
-                    return Ok(Some(id));
-                }
+        let hit = self.perm.search(&self.io, hash, |entry| {
+            let id = entry.record();
+            if entry.is_dead() {
+                killed.push(id);
+                return Ok(None);
             }
-            Ok(None)
+            let Some(found) = self.perm.record(&self.io, id)? else { return Ok(None) };
+            let same = found.entry.key_kind == kind
+                && leaf_key_is(&self.io, found.leaf, &found.entry, bytes)?;
+            Ok(same.then_some(id))
         })?;
         Ok(hit.filter(|id| !killed.contains(id) && !self.tail.kills(*id)))
     }

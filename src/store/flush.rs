@@ -1,11 +1,12 @@
 //! Writing the index: leaves, runs and roots from what the writer holds in memory.
 
 use super::io::Io;
-use super::perm::{Lazy, PAGE_LEAVES, PageRef, Perm, Run, run_segment};
+use super::perm::{DeadRun, Lazy, PAGE_LEAVES, PageRef, Perm, Run, run_segment};
 use super::rows::encode_rows;
 use super::tail::Tail;
 use crate::chunk::Params;
 use crate::error::{Error, Result};
+use crate::index::filter::{self, Filter};
 use crate::index::layout::{
     DEAD_MAGIC, LEAF_MAGIC, LeafRef, PAGE_MAGIC, RUN_MAGIC, RunEntry, RunRef, SegmentHeader,
     SegmentRef,
@@ -150,7 +151,7 @@ const fn level(count: u64) -> u32 {
 
 /// How many runs at the end are to be merged: those of the last one's level or below, if they
 /// are [`FAN`] or more.
-fn to_merge(runs: &[Run]) -> Option<usize> {
+fn to_merge<T>(runs: &[Lazy<RunRef, T>]) -> Option<usize> {
     let last = level(runs.last()?.at.count.get());
     let n = runs.iter().rev().take_while(|r| level(r.at.count.get()) <= last).count();
     (n >= FAN).then_some(n)
@@ -207,7 +208,7 @@ impl<'a> Source<'a> {
             let n = left.min(4096);
             let at = to_usize(64 + self.at * size_of::<RunEntry>() as u64).unwrap_or(usize::MAX);
             let entries: Vec<RunEntry> =
-                run_segment(io, self.run)?.list(io, at, to_usize(n).unwrap_or(0))?;
+                run_segment(io, self.run)?.segment.list(io, at, to_usize(n).unwrap_or(0))?;
             self.at += n;
             self.buffer = entries.into_iter();
             self.head = self.buffer.next();
@@ -241,11 +242,12 @@ struct RunWriter<'a> {
     count: u32,
     radix: Vec<u8>,
     slots: u64,
+    filter: Filter,
 }
 
 impl<'a> RunWriter<'a> {
     fn new(io: &'a Io, space: Space, generation: u64, expected: usize) -> Self {
-        let bits = (expected as u64 / 16).max(1).ilog2().min(28);
+        let bits = (expected as u64 / 8).max(1).ilog2().min(28);
         Self {
             io,
             at: space.end.next_multiple_of(64),
@@ -258,6 +260,7 @@ impl<'a> RunWriter<'a> {
             count: 0,
             radix: Vec::new(),
             slots: 0,
+            filter: Filter::new(expected as u64),
         }
     }
 
@@ -269,6 +272,7 @@ impl<'a> RunWriter<'a> {
             asked: 1 << 32,
             max: u64::from(u32::MAX),
         })?;
+        self.filter.insert(e.hash());
         self.bytes(bytemuck::bytes_of(e))
     }
 
@@ -311,16 +315,20 @@ impl<'a> RunWriter<'a> {
         self.fill_radix((1_u64 << self.bits) + 1);
         let radix = std::mem::take(&mut self.radix);
         self.bytes(&radix)?;
-        let body = (self.written + self.page.len() as u64).next_multiple_of(8);
-        self.bytes(
-            vec![0; to_usize(body - self.written).unwrap_or(0) - self.page.len()].as_slice(),
-        )?;
+        let filter = std::mem::replace(&mut self.filter, Filter::new(0));
+        let aligned = if filter.blocks() == 0 { 8 } else { filter::BLOCK as u64 };
+        let end = self.written + self.page.len() as u64;
+        let gap = to_usize(end.next_multiple_of(aligned) - end).unwrap_or(0);
+        self.bytes([0; filter::BLOCK].get(..gap).unwrap_or_default())?;
+        self.bytes(filter.bytes())?;
+        let body = self.written + self.page.len() as u64;
         if !self.page.is_empty() {
             self.flush()?;
         }
         self.head.file = self.io.file();
         self.head.count = u64::from(self.count).into();
         self.head.first_record = u64::from(self.bits).into();
+        self.head.first_chunk = filter.blocks().into();
         self.head.len = whole_len(body).into();
         let mut first = self.first.take().unwrap_or_default();
         if let Some(head) = first.get_mut(..64) {
@@ -344,7 +352,7 @@ impl<'a> RunWriter<'a> {
     }
 }
 
-fn write_dead(io: &Io, space: &mut Space, dead: &[U64], generation: u64) -> Result<Run> {
+fn write_dead(io: &Io, space: &mut Space, dead: &[U64], generation: u64) -> Result<DeadRun> {
     let head = header(DEAD_MAGIC, generation, dead.len());
     let segment = write_segment(io, space, head, bytemuck::cast_slice(dead))?;
     Ok(Lazy::new(RunRef { segment, count: U64::new(dead.len() as u64) }))

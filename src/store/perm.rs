@@ -5,6 +5,7 @@ use super::io::Io;
 use super::rows::rows_close;
 use super::segment::Segment;
 use crate::error::{Error, Result};
+use crate::index::filter;
 use crate::index::layout::{
     ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafRef, PAGE_MAGIC, RUN_MAGIC, RecordEntry, RunEntry,
     RunRef, SegmentHeader, SegmentRef,
@@ -53,8 +54,19 @@ impl<R: Copy, T> Lazy<R, T> {
 }
 
 pub(super) type Leaf = Lazy<LeafRef, Segment>;
-pub(super) type Run = Lazy<RunRef, Segment>;
+pub(super) type Run = Lazy<RunRef, OpenRun>;
+pub(super) type DeadRun = Lazy<RunRef, Segment>;
 type Page = Lazy<PageRef, Vec<Leaf>>;
+
+/// An open run: sorted entries, found through a table of the first ones by upper bits.
+#[derive(Debug)]
+pub(super) struct OpenRun {
+    pub(super) segment: Segment,
+    count: usize,
+    bits: u32,
+    filter_at: usize,
+    filter_blocks: u64,
+}
 
 /// Leaves and runs.
 #[derive(Debug, Default, Clone)]
@@ -62,7 +74,7 @@ pub(super) struct Perm {
     pub(super) pages: Vec<Page>,
     pub(super) leaves: Vec<Leaf>,
     pub(super) runs: Vec<Run>,
-    pub(super) dead_runs: Vec<Run>,
+    pub(super) dead_runs: Vec<DeadRun>,
 }
 
 /// Where a record was found: the leaf keeps its key.
@@ -137,18 +149,15 @@ impl Perm {
     }
 
     /// Calls `f` with the entries of every run whose hash agrees with `hash` in its upper 48
-    /// bits, newest run first, until `f` answers.
+    /// bits, newest run first and the greatest record first, until `f` answers.
     pub(super) fn search<R>(
         &self,
         io: &Io,
         hash: u64,
-        mut f: impl FnMut(&[RunEntry]) -> Result<Option<R>>,
+        mut f: impl FnMut(RunEntry) -> Result<Option<R>>,
     ) -> Result<Option<R>> {
         for run in self.runs.iter().rev() {
-            let entries = run_entries(io, run, hash)?;
-            if !entries.is_empty()
-                && let Some(r) = f(&entries)?
-            {
+            if let Some(r) = run_segment(io, run)?.search(io, hash, &mut f)? {
                 return Ok(Some(r));
             }
         }
@@ -272,24 +281,29 @@ fn page_leaves<'a>(io: &Io, page: &'a Page) -> Result<&'a [Leaf]> {
     Ok(leaves)
 }
 
-/// The open segment of a run of keys.
-pub(super) fn run_segment<'a>(io: &Io, run: &'a Run) -> Result<&'a Segment> {
+/// The open run.
+pub(super) fn run_segment<'a>(io: &Io, run: &'a Run) -> Result<&'a OpenRun> {
     run.get(|at| {
-        let seg = Segment::open(io, &at.segment, RUN_MAGIC, "run of keys")?;
-        let header: SegmentHeader = seg.get(io, 0)?;
-        let count = to_usize(at.count.get()).filter(|n| *n <= seg.len()).unwrap_or(usize::MAX / 64);
-        let bits = header.first_record.get();
-        if header.count != at.count
-            || bits > 32
-            || (radix_at(count) + ((1 << bits) + 1) * 4).next_multiple_of(8) != seg.len()
-        {
-            return Err(Error::corrupt(
-                "run of keys",
-                at.segment.offset.get(),
-                "disagrees with the root",
-            ));
+        let segment = Segment::open(io, &at.segment, RUN_MAGIC, "run of keys")?;
+        let header: SegmentHeader = segment.get(io, 0)?;
+        let bad = || {
+            let place = at.segment.offset.get();
+            Error::corrupt("run of keys", place, "disagrees with the root")
+        };
+        let fits = |n: &usize| *n <= segment.len();
+        let count = to_usize(at.count.get()).filter(fits).ok_or_else(bad)?;
+        let bits = u32::try_from(header.first_record.get()).ok().filter(|b| *b <= 32);
+        let bits = bits.ok_or_else(bad)?;
+        let filter_blocks = header.first_chunk.get();
+        let end = radix_at(count) + ((1 << bits) + 1) * 4;
+        let filter_at = end.next_multiple_of(if filter_blocks == 0 { 8 } else { filter::BLOCK });
+        let filter_len =
+            to_usize(filter_blocks).filter(fits).ok_or_else(bad)?.checked_mul(filter::BLOCK);
+        let end = filter_len.and_then(|len| filter_at.checked_add(len));
+        if header.count != at.count || end != Some(segment.len()) {
+            return Err(bad());
         }
-        Ok(seg)
+        Ok(OpenRun { segment, count, bits, filter_at, filter_blocks })
     })
 }
 
@@ -298,36 +312,56 @@ pub(super) const fn radix_at(count: usize) -> usize {
     (64 + count * size_of::<RunEntry>()).next_multiple_of(4)
 }
 
-fn run_entries(io: &Io, run: &Run, hash: u64) -> Result<Vec<RunEntry>> {
-    let seg = run_segment(io, run)?;
-    let header: SegmentHeader = seg.get(io, 0)?;
-    let bits = u32::try_from(header.first_record.get()).unwrap_or(0);
-    let slot = if bits == 0 { 0 } else { to_usize(hash >> (64 - bits)).unwrap_or(0) };
-    let count = to_usize(run.at.count.get()).unwrap_or(0);
-    let bounds: [U32; 2] = seg.get(io, radix_at(count) + slot * 4)?;
-    let [first, end] = bounds.map(|b| b.get() as usize);
-    if first > end || end > count {
-        return Err(Error::corrupt(
-            "run of keys",
-            run.at.segment.offset.get(),
-            "table out of order",
-        ));
+/// Entries that are read at once: a bucket holds about 8.
+const BUCKET: usize = 16;
+
+impl OpenRun {
+    /// Where its filter starts, and the number of its blocks.
+    pub(super) const fn filter(&self) -> (usize, u64) {
+        (self.filter_at, self.filter_blocks)
     }
-    let wanted = hash >> 16 << 16;
-    // A bucket holds about 16 entries; read them in small steps so that a bad table cannot
-    // make one lookup read a whole run at once.
-    let mut out = Vec::new();
-    let mut at = first;
-    while at < end {
-        let n = (end - at).min(32);
-        let entries: Vec<RunEntry> = seg.list(io, 64 + at * size_of::<RunEntry>(), n)?;
-        let from = entries.partition_point(|e| e.hash() < wanted);
-        let to = entries.partition_point(|e| e.hash() <= wanted);
-        out.extend_from_slice(entries.get(from..to).unwrap_or_default());
-        if to < entries.len() {
-            break;
+
+    fn search<R>(
+        &self,
+        io: &Io,
+        hash: u64,
+        f: &mut impl FnMut(RunEntry) -> Result<Option<R>>,
+    ) -> Result<Option<R>> {
+        if self.filter_blocks > 0 {
+            let block = to_usize(filter::block_of(hash, self.filter_blocks)).unwrap_or(0);
+            let block = self.segment.get(io, self.filter_at + block * filter::BLOCK)?;
+            if !filter::may_hold(&block, hash) {
+                return Ok(None);
+            }
         }
-        at += n;
+        let slot = match self.bits {
+            0 => 0,
+            bits => to_usize(hash >> (64 - bits)).unwrap_or(0),
+        };
+        let bounds: [U32; 2] = self.segment.get(io, radix_at(self.count) + slot * 4)?;
+        let [first, mut end] = bounds.map(|b| b.get() as usize);
+        if first > end || end > self.count {
+            return Err(self.segment.corrupt("table out of order"));
+        }
+        let wanted = hash >> 16 << 16;
+        let mut entries = [RunEntry::new(0, 0, false); BUCKET];
+        // From the end, in small steps, so that a bad table cannot make one lookup take the
+        // memory of a whole run.
+        while first < end {
+            let n = (end - first).min(BUCKET);
+            let now = entries.get_mut(..n).unwrap_or_default();
+            end -= n;
+            let at = 64 + end * size_of::<RunEntry>();
+            self.segment.read(io, at, bytemuck::cast_slice_mut(now))?;
+            for entry in now.iter().rev().filter(|e| e.hash() == wanted) {
+                if let Some(r) = f(*entry)? {
+                    return Ok(Some(r));
+                }
+            }
+            if now.first().is_some_and(|e| e.hash() < wanted) {
+                break;
+            }
+        }
+        Ok(None)
     }
-    Ok(out)
 }

@@ -60,6 +60,11 @@ impl Segment {
         self.body
     }
 
+    /// The error for damage that is found in what this segment says.
+    pub(super) const fn corrupt(&self, why: &'static str) -> Error {
+        Error::corrupt(self.part, self.offset, why)
+    }
+
     /// One plain structure at byte `at` of the body.
     pub(super) fn get<T: AnyBitPattern + bytemuck::NoUninit>(
         &self,

@@ -8,6 +8,7 @@ use super::rows::leaf_rows;
 use super::snapshot::Snapshot;
 use super::state::Opened;
 use crate::error::{Error, Result};
+use crate::index::filter::Filter;
 use crate::index::layout::{KEY_NONE, RunEntry, key_from_bytes, key_hash};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -275,7 +276,8 @@ fn check_index(core: &Core, out: &mut Verified) -> Result<()> {
         }
     }
     for run in &core.perm.runs {
-        note(run_segment(&core.io, run).and_then(|seg| {
+        note(run_segment(&core.io, run).and_then(|open| {
+            let seg = &open.segment;
             let mut buf = vec![0; crate::limits::INDEX_PAGE];
             let mut at = 0;
             while at < seg.len() {
@@ -285,6 +287,8 @@ fn check_index(core: &Core, out: &mut Verified) -> Result<()> {
             }
             let count = usize::try_from(run.at.count.get()).unwrap_or(0);
             let mut last: Option<RunEntry> = None;
+            let (filter_at, blocks) = open.filter();
+            let mut filter = Filter::of_blocks(blocks);
             let mut done = 0;
             while done < count {
                 let n = (count - done).min(4096);
@@ -295,9 +299,18 @@ fn check_index(core: &Core, out: &mut Verified) -> Result<()> {
                         let at = run.at.segment.offset.get();
                         return Err(Error::corrupt("run of keys", at, "is out of order"));
                     }
+                    filter.insert(e.hash());
                     last = Some(e);
                 }
                 done += n;
+            }
+            // A bit that is missing there would hide a record.
+            for (i, ours) in filter.bytes().chunks(buf.len()).enumerate() {
+                let theirs = buf.get_mut(..ours.len()).unwrap_or_default();
+                seg.read(&core.io, filter_at + i * crate::limits::INDEX_PAGE, theirs)?;
+                if theirs != ours {
+                    return Err(seg.corrupt("its filter does not fit its entries"));
+                }
             }
             Ok(())
         }))?;

@@ -21,7 +21,9 @@ pub fn identify(file: [u8; 16], a: u64, b: u64) -> u64 {
     [lo, hi, a, b].into_iter().fold(0x9e37_79b9_7f4a_7c15, |h, word| mix(h ^ word))
 }
 
-const fn mix(x: u64) -> u64 {
+/// The finaliser of `SplitMix64`: every bit of the result depends on every bit of `x`.
+#[must_use]
+pub const fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -8,7 +8,7 @@ mod cursor;
 mod le;
 
 pub use aligned::AlignedBuf;
-pub use checksum::{checksum, identify};
+pub use checksum::{checksum, identify, mix};
 pub use cursor::Cursor;
 pub use le::{U16, U32, U64};
 

@@ -4,15 +4,35 @@ import struct
 
 from xxhash import xxh3_64_intdigest as xxh3
 
+MASK = (1 << 64) - 1
+
+
+def mix(x):
+    x = x + 0x9E3779B97F4A7C15 & MASK
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & MASK
+    x = (x ^ x >> 27) * 0x94D049BB133111EB & MASK
+    return x ^ x >> 31
+
+
+def may_hold(run, count, digest):
+    """What the filter of a run says of a key; the run may do without it."""
+    bits, blocks = struct.unpack_from("<2Q", run, 40)
+    x = mix(digest >> 16)
+    at = -(-(64 + 12 * count + 4 * ((1 << bits) + 1)) // 64) * 64 + 64 * ((x >> 32) * blocks >> 32)
+    places = [mix(x) >> 9 * i & 511 for i in range(6)]
+    return not blocks or all(run[at + b // 8] >> b % 8 & 1 for b in places)
+
 
 def find(state, key):
     """The number of the record under `key`, or None."""
     kind = 1 if isinstance(key, str) else 4 if isinstance(key, bytes) else 2 + (key >> 63 == 1)
-    raw = key.encode() if kind == 1 else key if kind == 4 else (key & (1 << 64) - 1).to_bytes(8, "little")
+    raw = key.encode() if kind == 1 else key if kind == 4 else (key & MASK).to_bytes(8, "little")
     digest = xxh3(raw, seed=kind) or 1
     # First the records of the log, the newest first; then the runs, the newest first.
     candidates = list(range(len(state.records) - 1, state.logged - 1, -1))
     for run, count in reversed(state.runs):
+        if not may_hold(run, count, digest):
+            continue
         slot = 64 + 12 * count + 4 * (digest >> 64 - struct.unpack_from("<Q", run, 40)[0])
         first, end = struct.unpack_from("<2I", run, slot)
         entries = struct.iter_unpack("<IHHI", run[64 + 12 * first : 64 + 12 * end])

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -101,16 +102,33 @@ def test_a_changed_bit_is_an_error_or_changes_nothing_or_shows_the_commit_before
         assert store.older or list(store) == right
 
 
+def engine(folder, steps):
+    """The file that the Rust engine makes by these steps."""
+    (folder / "todo.json").write_text(json.dumps([{"file": "x.vlstore", "do": steps}]))
+    command = ["cargo", "test", "--quiet", "--features", "testing", "--test", "foreign_probe"]
+    env = os.environ | {"VLSTORE_PROBE": str(folder)}
+    subprocess.run(command, cwd=HERE.parents[1], env=env, capture_output=True, check=True)
+    return (folder / "x.vlstore").read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo drives the engine")
+def test_a_run_with_a_filter_is_read(tmp_path):
+    steps = [["create", {"codec": "lz4"}], *(["put", i, i % 9, 1] for i in range(3000)), ["seal"]]
+    store = reader.Reader(engine(tmp_path, [*steps, ["close"]]))
+    assert any(struct.unpack_from("<Q", run, 48)[0] for run, _ in store.state.runs)
+    assert [lookup.find(store.state, i) for i in range(3000)] == list(range(3000))
+    assert all(lookup.find(store.state, i) is None for i in range(3000, 3300))
+    run, count = store.state.runs[0]
+    keys = [lookup.xxh3(i.to_bytes(8, "little"), seed=2) for i in range(3000, 6000)]
+    assert sum(lookup.may_hold(run, count, digest) for digest in keys) < 300
+
+
 @pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo drives the engine")
 def test_a_store_with_directory_pages_is_read(tmp_path):
     steps = [["create", {"codec": "lz4"}]]
     for i in range(200):
         steps += [["put", i, i, 1], ["seal"]]
-    (tmp_path / "todo.json").write_text(json.dumps([{"file": "x.vlstore", "do": [*steps, ["close"]]}]))
-    command = ["cargo", "test", "--quiet", "--features", "testing", "--test", "foreign_probe"]
-    env = os.environ | {"VLSTORE_PROBE": str(tmp_path)}
-    subprocess.run(command, cwd=HERE.parents[1], env=env, capture_output=True, check=True)
-    data = (tmp_path / "x.vlstore").read_bytes()
+    data = engine(tmp_path, [*steps, ["close"]])
     assert b"VLpage" in data
     store = reader.Reader(data)
     assert [(key, len(content)) for _, key, content in store] == [(i, i) for i in range(200)]

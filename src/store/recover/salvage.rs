@@ -230,10 +230,8 @@ impl Salvage {
         let (mut live, mut dead) = (Vec::new(), Vec::new());
         self.core
             .perm
-            .search(&self.core.io, hash, |entries| {
-                for e in entries {
-                    if e.is_dead() { &mut dead } else { &mut live }.push(e.record());
-                }
+            .search(&self.core.io, hash, |e| {
+                if e.is_dead() { &mut dead } else { &mut live }.push(e.record());
                 Ok(None::<()>)
             })
             .ok()?;
