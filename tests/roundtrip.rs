@@ -7,7 +7,10 @@
     reason = "a test that meets the unexpected is to fail there"
 )]
 
-use vlstore::{Alignment, Durability, Key, Purpose, Store, StoreOptions, Writer};
+use std::sync::Arc;
+use vlstore::backend::MemoryBackend;
+use vlstore::chunk::Filter;
+use vlstore::{Alignment, Durability, Error, Key, Purpose, Store, StoreOptions, Writer};
 
 fn record(i: u64) -> Vec<u8> {
     let len = [0, 1, 7, 100, 1900, 12_000, 70_000][(i % 7) as usize] + (i % 5) as usize;
@@ -166,4 +169,44 @@ fn damage_in_the_half_filled_last_chunk_costs_its_block_alone() {
     let s = Store::from_bytes(memory.to_bytes()).unwrap();
     assert_eq!((0..40).filter(|i| s.get(*i).is_err()).collect::<Vec<u64>>(), lost);
     assert_eq!(*s.get("more").unwrap(), bytes(99)[..]);
+}
+
+#[test]
+fn a_scan_goes_on_behind_a_damaged_block() {
+    let options = StoreOptions {
+        codec: Some(None),
+        filter: Filter::None,
+        block_size: 4096,
+        chunk_size: 65_536,
+        ..StoreOptions::default()
+    };
+    let record = |i: u64| -> Vec<u8> { (0..1000).map(|b| (b ^ (i * 7)) as u8).collect() };
+    let mut w = Writer::in_memory(&options).unwrap();
+    for i in 0..5000_u64 {
+        w.push(&[&i.to_le_bytes()[..], &record(i)].concat()).unwrap();
+    }
+    let backend = w.backend().clone();
+    w.close().unwrap();
+    let mut bytes = vec![0; backend.len().unwrap() as usize];
+    backend.read_at(0, &mut bytes).unwrap();
+    let marks = [3_u64, 2500, 4000].map(|i| [&i.to_le_bytes()[..], &record(i)].concat());
+    for mark in &marks {
+        let at = bytes.windows(mark.len()).position(|w| w == mark).unwrap();
+        bytes[at + 500] ^= 1;
+    }
+    for threads in [1, 2] {
+        let options = StoreOptions { threads, ..StoreOptions::default() };
+        let store =
+            Store::open_in(Arc::new(MemoryBackend::from_bytes(bytes.clone())), &options).unwrap();
+        let all: Vec<_> = store.scan(0..5000).collect();
+        assert_eq!(all.len(), 5000);
+        let bad = all.iter().filter(|r| r.is_err()).count();
+        assert!((3..=15).contains(&bad), "{bad} records are lost to three blocks");
+        for (i, found) in (0..).zip(&all) {
+            match found {
+                Ok(found) => assert_eq!(found[8..], record(i)),
+                Err(e) => assert!(matches!(e, Error::Corrupt(_)), "{i}: {e}"),
+            }
+        }
+    }
 }

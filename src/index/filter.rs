@@ -23,28 +23,43 @@ pub const fn blocks(entries: u64) -> u64 {
     if entries < LEAST { 0 } else { entries.div_ceil(ENTRIES) }
 }
 
-/// The block, of `blocks`, in which a key with this hash is noted. Of the hash only the upper 48
-/// bits count, which is all that an entry keeps.
-#[must_use]
-pub const fn block_of(hash: u64, blocks: u64) -> u64 {
-    // The upper half of the mixed hash as a fraction of the number of blocks.
-    ((mix(hash >> 16) >> 32) * blocks) >> 32
+/// A key as filters see it. Of its hash only the upper 48 bits count, which is all that an entry
+/// of a run keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct Probe {
+    place: u64,
+    bits: u64,
 }
 
-/// The places of its six bits in that block.
-fn bits(hash: u64) -> impl Iterator<Item = (usize, u8)> {
-    let mixed = mix(mix(hash >> 16));
-    (0..BITS).map(move |i| {
-        let [low, high, ..] = (mixed >> (9 * i) & 511).to_le_bytes();
-        let bit = usize::from(low) | usize::from(high) << 8;
-        (bit / 8, 1 << (low % 8))
-    })
-}
+impl Probe {
+    /// The probe for keys with this hash.
+    #[must_use]
+    pub const fn new(hash: u64) -> Self {
+        let place = mix(hash >> 16);
+        Self { place, bits: mix(place) }
+    }
 
-/// Whether a key with this hash may be among those noted in its block.
-#[must_use]
-pub fn may_hold(block: &[u8; BLOCK], hash: u64) -> bool {
-    bits(hash).all(|(byte, bit)| block.get(byte).is_some_and(|b| b & bit != 0))
+    /// The block, of `blocks`, in which such a key is noted.
+    #[must_use]
+    pub const fn block(self, blocks: u64) -> u64 {
+        // The upper half of the mixed hash as a fraction of the number of blocks.
+        ((self.place >> 32) * blocks) >> 32
+    }
+
+    /// Whether such a key may be among those noted in its block.
+    #[must_use]
+    pub fn may_be_in(self, block: &[u8; BLOCK]) -> bool {
+        self.bits().all(|(byte, bit)| block.get(byte).is_some_and(|b| b & bit != 0))
+    }
+
+    /// The places of its bits in the block: a byte, and a bit of it.
+    fn bits(self) -> impl Iterator<Item = (usize, u8)> {
+        (0..BITS).map(move |i| {
+            let [low, high, ..] = (self.bits >> (9 * i) & 511).to_le_bytes();
+            let bit = usize::from(low) | usize::from(high) << 8;
+            (bit / 8, 1 << (low % 8))
+        })
+    }
 }
 
 /// A filter that is being made.
@@ -76,10 +91,11 @@ impl Filter {
 
     /// Notes a key with this hash.
     pub fn insert(&mut self, hash: u64) {
-        let at = usize::try_from(block_of(hash, self.blocks)).unwrap_or(usize::MAX);
+        let probe = Probe::new(hash);
+        let at = usize::try_from(probe.block(self.blocks)).unwrap_or(usize::MAX);
         let start = at.saturating_mul(BLOCK);
         if let Some(block) = self.bytes.get_mut(start..start.saturating_add(BLOCK)) {
-            for (byte, bit) in bits(hash) {
+            for (byte, bit) in probe.bits() {
                 if let Some(b) = block.get_mut(byte) {
                     *b |= bit;
                 }
@@ -100,8 +116,9 @@ mod tests {
     use crate::index::layout::key_hash;
 
     fn holds(filter: &Filter, hash: u64) -> bool {
-        let at = usize::try_from(block_of(hash, filter.blocks())).unwrap() * BLOCK;
-        may_hold(filter.bytes()[at..at + BLOCK].try_into().unwrap(), hash)
+        let probe = Probe::new(hash);
+        let at = usize::try_from(probe.block(filter.blocks())).unwrap() * BLOCK;
+        probe.may_be_in(filter.bytes()[at..at + BLOCK].try_into().unwrap())
     }
 
     #[test]

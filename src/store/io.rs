@@ -78,6 +78,15 @@ impl Io {
         covers(&map)
     }
 
+    /// Calls `f` with the map as it is, which may not reach to the end of the file; `None`
+    /// without one.
+    pub(super) fn mapped<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        if !self.maps {
+            return None;
+        }
+        self.map.read().ok()?.as_deref().map(f)
+    }
+
     /// Calls `f` with `len` bytes at `offset`: from the map where there is one, else read.
     pub(super) fn bytes<R>(
         &self,

@@ -5,7 +5,7 @@ use super::io::Io;
 use super::rows::rows_close;
 use super::segment::Segment;
 use crate::error::{Error, Result};
-use crate::index::filter;
+use crate::index::filter::{self, Probe};
 use crate::index::layout::{
     ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafRef, PAGE_MAGIC, RUN_MAGIC, RecordEntry, RunEntry,
     RunRef, SegmentHeader, SegmentRef,
@@ -156,12 +156,35 @@ impl Perm {
         hash: u64,
         mut f: impl FnMut(RunEntry) -> Result<Option<R>>,
     ) -> Result<Option<R>> {
-        for run in self.runs.iter().rev() {
+        let absent = self.absent(io, Probe::new(hash));
+        for (i, run) in self.runs.iter().rev().enumerate() {
+            if i < 64 && absent >> i & 1 == 1 {
+                continue;
+            }
             if let Some(r) = run_segment(io, run)?.search(io, hash, &mut f)? {
                 return Ok(Some(r));
             }
         }
         Ok(None)
+    }
+
+    /// The runs, bit by bit from the newest on, whose filters say that they do not hold a key.
+    /// Asks those alone that are mapped, and checked where they are looked at, so that nothing
+    /// stands between the looks: the processor then waits for all of them at once.
+    fn absent(&self, io: &Io, probe: Probe) -> u64 {
+        io.mapped(|map| {
+            let mut absent = 0;
+            for (i, run) in self.runs.iter().rev().take(64).enumerate() {
+                let says_no = run.open.get().is_some_and(|run| {
+                    run.filter_block(probe)
+                        .and_then(|at| run.segment.checked(map, at))
+                        .is_some_and(|block| !probe.may_be_in(block))
+                });
+                absent |= u64::from(says_no) << i;
+            }
+            absent
+        })
+        .unwrap_or(0)
     }
 
     /// All records that the permanent index knows as deleted, sorted.
@@ -321,18 +344,23 @@ impl OpenRun {
         (self.filter_at, self.filter_blocks)
     }
 
+    /// Where the block of the filter is that a key is noted in; `None` without a filter.
+    fn filter_block(&self, probe: Probe) -> Option<usize> {
+        let block = to_usize(probe.block(self.filter_blocks))?;
+        (self.filter_blocks > 0).then(|| self.filter_at + block * filter::BLOCK)
+    }
+
     fn search<R>(
         &self,
         io: &Io,
         hash: u64,
         f: &mut impl FnMut(RunEntry) -> Result<Option<R>>,
     ) -> Result<Option<R>> {
-        if self.filter_blocks > 0 {
-            let block = to_usize(filter::block_of(hash, self.filter_blocks)).unwrap_or(0);
-            let block = self.segment.get(io, self.filter_at + block * filter::BLOCK)?;
-            if !filter::may_hold(&block, hash) {
-                return Ok(None);
-            }
+        let probe = Probe::new(hash);
+        if let Some(at) = self.filter_block(probe)
+            && !probe.may_be_in(&self.segment.get(io, at)?)
+        {
+            return Ok(None);
         }
         let slot = match self.bits {
             0 => 0,

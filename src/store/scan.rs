@@ -92,7 +92,8 @@ impl Scan {
         &self.snapshot.inner().core
     }
 
-    fn advance(&mut self) -> Result<Option<Record>> {
+    /// The next record, or why it cannot be read; an error of its own ends the scan.
+    fn advance(&mut self) -> Result<Option<Result<Record>>> {
         let entry = loop {
             if let Some(entry) = self.entries.next() {
                 break entry;
@@ -101,20 +102,24 @@ impl Scan {
                 return Ok(None);
             }
         };
-        let span = self.core().span(&entry)?;
+        Ok(Some(self.record(&entry)))
+    }
+
+    fn record(&self, entry: &RecordEntry) -> Result<Record> {
+        let span = self.core().span(entry)?;
         if span.is_empty() {
-            return Ok(Some(Record::empty()));
+            return Ok(Record::empty());
         }
         if self.covers.start <= span.start && span.end <= self.covers.end {
             let at = to_usize(span.start - self.covers.start).unwrap_or(usize::MAX);
             let end = at + to_usize(span.end - span.start).unwrap_or(usize::MAX);
             if at.is_multiple_of(8) {
-                return Record::of(self.window.clone(), at..end).map(Some);
+                return Record::of(self.window.clone(), at..end);
             }
             let bytes = self.window.get(at..end).unwrap_or_default();
-            return Ok(Some(Record::owned(AlignedBuf::copy_of(bytes))));
+            return Ok(Record::owned(AlignedBuf::copy_of(bytes)));
         }
-        self.core().record(&entry).map(Some)
+        self.core().record(entry)
     }
 
     /// Takes the next window; whether there was one.
@@ -138,7 +143,8 @@ impl Scan {
             out.resize(to_usize(plan.bytes()).unwrap_or(usize::MAX));
             let task = Task { number: plan.number, covers: plan.covers.clone(), out };
             if depth == 1 {
-                self.take(plan, decode(&self.snapshot, task).1?);
+                let out = decode(&self.snapshot, task).1;
+                self.take(plan, out)?;
                 return Ok(true);
             }
             self.ahead.push_back(plan);
@@ -152,17 +158,22 @@ impl Scan {
         }
         let Some(plan) = self.ahead.pop_front() else { return Ok(false) };
         let out = match &mut self.workers {
-            Some(workers) => workers.wait(plan.number, &self.snapshot)?,
+            Some(workers) => workers.wait(plan.number, &self.snapshot),
             None => return Err(ended()),
         };
-        self.take(plan, out);
+        self.take(plan, out)?;
         Ok(true)
     }
 
-    fn take(&mut self, plan: Plan, out: AlignedBuf) {
-        self.window = Arc::new(out);
-        self.covers = plan.covers;
+    fn take(&mut self, plan: Plan, out: Decoded) -> Result<()> {
+        (self.window, self.covers) = match out {
+            Ok(out) => (Arc::new(out), plan.covers),
+            // A damaged block costs its own records: those of this window are read one by one.
+            Err(Error::Corrupt(_)) => (Arc::default(), 0..0),
+            Err(e) => return Err(e),
+        };
         self.entries = plan.entries.into_iter();
+        Ok(())
     }
 
     /// The next records whose blocks make a window: all that start before the end of the block
@@ -209,9 +220,8 @@ impl Iterator for Scan {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.advance() {
-            Ok(r) => r.map(Ok),
+            Ok(r) => r,
             Err(e) => {
-                // Damage is told once; who wants the rest reads it record by record.
                 self.planned = self.end;
                 self.ahead.clear();
                 self.entries = Vec::new().into_iter();

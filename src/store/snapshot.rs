@@ -327,7 +327,8 @@ impl Snapshot {
     }
 
     /// The records at the ordinals `range` in order, decoded window by window: each block once,
-    /// nothing copied, memory bounded.
+    /// nothing copied, memory bounded. A damaged block costs its own records: their places in the
+    /// sequence hold the error, and it goes on. Any other error is the last item.
     #[must_use]
     pub fn scan(&self, range: Range<u64>) -> Scan {
         Scan::new(self.clone(), range)
