@@ -122,7 +122,7 @@ enum Verdict {
     Right,
 }
 
-/// About 32 KiB: several commits, seals, deletions, attributes; stored and compressed chunks.
+/// About 32 KiB: several commits, seals, deletions, shared records, attributes; stored and compressed chunks.
 fn subject(name: &'static str, codec: Option<Codec>, sealed: bool) -> Subject {
     let options = StoreOptions {
         chunk_size: 4096,
@@ -148,6 +148,11 @@ fn subject(name: &'static str, codec: Option<Codec>, sealed: bool) -> Subject {
         let rec = Rec { key, bytes, sites: i as u32 };
         w.put_sized(rec.key.as_ref(), &rec.bytes, rec.sites, true).unwrap();
         model.put(rec);
+        if i % 7 == 2 {
+            let bytes = content(i + 90, 150);
+            w.share(&bytes).unwrap();
+            model.share(&bytes);
+        }
         if i % 5 == 4 {
             w.delete_at(1).unwrap();
             model.records.remove(1);

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use vlstore::backend::fault::{RecordingBackend, Seeded};
 use vlstore::chunk::{Codec, Filter};
+use vlstore::wire::Digest;
 use vlstore::{Alignment, Durability, Key, Opened, Store, StoreOptions, Writer};
 
 /// Seeded pieces of work whose calls are recorded.
@@ -150,7 +151,19 @@ impl Work {
     fn step(&mut self, rng: &mut Seeded) {
         self.writer();
         match rng.below(40) {
-            0..20 => {
+            0..4 => {
+                // What others refer to, in the same commit as the first that does, or before.
+                let bytes = content(rng.below(20), 200);
+                let digest = Digest::of(&bytes);
+                let rec = Rec { bytes: digest.as_bytes()[..].into(), ..rec(rng) };
+                self.now.share(&bytes);
+                self.now.put(rec.clone());
+                self.may_commit(|w| {
+                    assert_eq!(w.share(&bytes).unwrap(), digest);
+                    w.put_sized(rec.key.as_ref(), &rec.bytes, rec.sites, true).unwrap();
+                });
+            }
+            4..20 => {
                 let rec = rec(rng);
                 self.now.put(rec.clone());
                 self.may_commit(|w| {

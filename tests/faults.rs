@@ -63,7 +63,7 @@ fn run(backend: &Arc<FailingBackend>, options: &StoreOptions, seed: u64) -> Run 
         };
         let mut step = |w: &mut Writer| -> Result<bool> {
             match rng.below(20) {
-                0..11 => {
+                0..9 => {
                     let len = rng.below(900) as usize;
                     let rec = Rec {
                         key: Some(Key::from(rng.below(25))),
@@ -72,6 +72,11 @@ fn run(backend: &Arc<FailingBackend>, options: &StoreOptions, seed: u64) -> Run 
                     };
                     w.put_sized(rec.key.as_ref(), &rec.bytes, rec.sites, true)?;
                     now.put(rec);
+                }
+                9..11 => {
+                    let bytes = content(rng.below(9), 120);
+                    w.share(&bytes)?;
+                    now.share(&bytes);
                 }
                 11 if !now.records.is_empty() => {
                     w.delete_at(0)?;

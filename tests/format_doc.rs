@@ -104,7 +104,7 @@ fn layouts() -> Vec<(&'static str, usize, Vec<Row>)> {
         RootTotals {
             records, chunks, dead_records, dead_bytes, cursor, record_bytes, garbage, base_fill,
             base_sums, base, pages, leaves, runs, dead_runs, extents, attributes, open_block,
-            reserved,
+            shared,
         }
         LogHeader {
             magic, sum, len, generation, first_record, first_chunk, cursor, records, chunks, sums,
@@ -231,10 +231,11 @@ fn magics_limits_and_kinds_of_keys_are_those_of_the_code() {
         ("KEY_I64", KEY_I64),
         ("KEY_U64", KEY_U64),
         ("KEY_BYTES", KEY_BYTES),
+        ("KEY_SHARED", KEY_SHARED),
     ] {
         assert_eq!(kinds.get(name), Some(&&*value.to_string()), "{name}");
     }
-    assert_eq!(kinds.len(), 5);
+    assert_eq!(kinds.len(), 6);
 }
 
 #[test]

@@ -266,6 +266,22 @@ fn special(all: &mut Vec<(String, Vec<u8>)>) {
         m.writer.delete_at(3).unwrap();
         m.closed()
     });
+    add("shared", &plain, &|mut m| {
+        // Through a log entry, a leaf and runs that are merged; among deleted records.
+        for round in 0..10_u64 {
+            let digest = m.writer.share(&smooth(round / 2, 200)).unwrap();
+            m.put(round, digest.as_bytes());
+            if round % 3 == 2 {
+                m.writer.delete(round - 1).unwrap();
+            }
+            if round < 9 {
+                m.seal();
+            } else {
+                m.commit();
+            }
+        }
+        m.killed()
+    });
     add("empty-records", &plain, &|mut m| {
         m.put("first", b"");
         m.put("second", b"");
@@ -364,6 +380,15 @@ fn describe(name: &str, bytes: &[u8]) -> Value {
             (c.name.to_string(), sha(&bits).into())
         })
         .collect();
+    let shared: Vec<Value> = store
+        .list_shared()
+        .unwrap()
+        .iter()
+        .map(|(digest, at)| {
+            assert_eq!(store.shared(digest).unwrap().len() as u64, at.len(), "{name}");
+            json!({"digest": digest.to_string(), "len": at.len()})
+        })
+        .collect();
     let mut out = json!({
         "file": format!("{name}.vlstore"),
         "sha256": sha(bytes),
@@ -374,6 +399,9 @@ fn describe(name: &str, bytes: &[u8]) -> Value {
     });
     if !columns.is_empty() {
         out["columns"] = columns.into();
+    }
+    if !shared.is_empty() {
+        out["shared"] = Value::Array(shared);
     }
     out
 }

@@ -31,6 +31,7 @@ const MOST: usize = 400 << 10;
 enum Step {
     Put { key: u8, seed: u64, len: u32, overwrite: bool },
     Push { seed: u64, len: u32 },
+    Share { seed: u64, len: u32 },
     Delete { key: u8 },
     DeleteAt { at: u16 },
     Mark(u64),
@@ -53,7 +54,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         14 => (0..24_u8, any::<u64>(), len.clone(), any::<bool>())
             .prop_map(|(key, seed, len, overwrite)| Step::Put { key, seed, len, overwrite }),
-        8 => (any::<u64>(), len).prop_map(|(seed, len)| Step::Push { seed, len }),
+        8 => (any::<u64>(), len.clone()).prop_map(|(seed, len)| Step::Push { seed, len }),
+        3 => (0..12_u64, len).prop_map(|(seed, len)| Step::Share { seed, len: len % 700 }),
         4 => (0..24_u8).prop_map(|key| Step::Delete { key }),
         3 => any::<u16>().prop_map(|at| Step::DeleteAt { at }),
         1 => (0..9_u64).prop_map(Step::Mark),
@@ -233,6 +235,14 @@ impl Case {
                 self.add(Some(key(k)), seed, len, overwrite);
             }
             Step::Push { seed, len } => self.add(None, seed, len, false),
+            Step::Share { seed, len } => {
+                // One content again and again, and a record that refers to it.
+                let bytes = content(seed, if seed < 8 { 300 } else { len as usize });
+                let digest = self.writer().share(&bytes).unwrap();
+                self.now.share(&bytes);
+                assert_eq!(*self.writer().shared(&digest).unwrap(), *bytes);
+                self.add(None, seed, 30, false);
+            }
             Step::Delete { key: k } => {
                 let key = key(k);
                 let found = self.now.find(&key);

@@ -15,7 +15,7 @@ use vlstore::Error;
 use vlstore::codec::{
     AnyCodec, Codec, MdFrame, MdFrameCodec, MdFrameView, Property, Real, RealView, Values, aligned,
 };
-use vlstore::wire::AlignedBuf;
+use vlstore::wire::{AlignedBuf, Digest};
 
 fn encoded(frame: &MdFrame) -> AlignedBuf {
     let mut out = Vec::new();
@@ -63,6 +63,7 @@ fn full() -> MdFrame {
             property("serial", &[], Values::I64(vec![i64::MAX])),
             property("none", &[0], Values::Bool(vec![])),
         ],
+        topology: Some(Digest::of(b"water")),
     }
 }
 
@@ -340,6 +341,7 @@ fn frame() -> impl Strategy<Value = MdFrame> {
                     precision,
                     atom_properties,
                     frame_properties,
+                    topology: precision.map(|p| Digest::of(&p.to_le_bytes())),
                 }
             },
         )

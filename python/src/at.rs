@@ -83,7 +83,7 @@ impl At {
         if let Some(records) = slim {
             return flat_of(py, &records, fields.as_deref());
         }
-        flat(py, &self.fetch(py, &many(ordinals)?)?, fields.as_deref())
+        flat(py, &self.typed.handle, &self.fetch(py, &many(ordinals)?)?, fields.as_deref())
     }
 
     /// Number of sites of each record, (k,), int64; reads the index and decodes nothing. All

@@ -6,11 +6,14 @@ use crate::error::{Outcome, from_error, invalid, raise, wrong_type};
 use crate::frame::MdFrame;
 use crate::handle::Handle;
 use crate::key::described;
+use crate::topology::Topology;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 use std::ops::Deref;
 use std::sync::Arc;
 use vlstore::codec::AnyCodec as _;
+use vlstore::codec::MdFrameCodec;
+use vlstore::wire::Digest;
 
 /// A store and the codec of its records, if it has one.
 #[derive(Clone)]
@@ -47,6 +50,43 @@ pub(crate) enum Encoded {
     Given(Bytes),
     Made(Vec<u8>),
     Frame(Py<Record>),
+    /// A frame that refers to a topology, which is stored before it if it is known.
+    Refers(Box<Self>, Digest, Option<Py<Topology>>),
+}
+
+impl Encoded {
+    /// Stores what the record refers to, or refuses a record that refers to what is not there.
+    pub(crate) fn prepare(&self, writer: &mut vlstore::Writer, handle: &Handle) -> Outcome<()> {
+        let Self::Refers(_, digest, topology) = self else { return Ok(()) };
+        if handle.has_shared(digest) {
+            return Ok(());
+        }
+        match topology {
+            Some(topology) => return bring(topology.get(), writer, handle),
+            None if writer.contains_shared(digest)? => {}
+            None => {
+                let why = format!("{digest} is not in the store, and the frame does not bring it");
+                return Err(vlstore::Error::invalid("topology", why).into());
+            }
+        }
+        handle.note_shared(digest);
+        Ok(())
+    }
+}
+
+/// Stores a topology, unless the writer is known to have it.
+pub(crate) fn bring(
+    topology: &Topology,
+    writer: &mut vlstore::Writer,
+    handle: &Handle,
+) -> Outcome<()> {
+    let digest = topology.digest();
+    if !handle.has_shared(digest) {
+        let sites = u32::try_from(topology.nsites()).unwrap_or(u32::MAX);
+        writer.share_sized(topology.record().get(), sites)?;
+        handle.note_shared(digest);
+    }
+    Ok(())
 }
 
 impl Deref for Encoded {
@@ -56,6 +96,7 @@ impl Deref for Encoded {
             Self::Given(bytes) => bytes,
             Self::Made(bytes) => bytes,
             Self::Frame(record) => record.get(),
+            Self::Refers(encoded, ..) => encoded,
         }
     }
 }
@@ -132,11 +173,18 @@ impl RecordCodec {
         }
     }
 
-    fn decode(&self, py: Python<'_>, record: vlstore::Record) -> PyResult<Py<PyAny>> {
+    fn decode(
+        &self,
+        py: Python<'_>,
+        handle: &Handle,
+        record: vlstore::Record,
+    ) -> PyResult<Py<PyAny>> {
         match self {
             Self::Raw => Ok(PyBytes::new(py, &record).into_any().unbind()),
             Self::MdFrame => {
-                Ok(Bound::new(py, MdFrame::over(py, Record::stored(record))?)?.into_any().unbind())
+                let find = |digest: &Digest| handle.topology(py, digest).map(Some);
+                let frame = MdFrame::over(py, Record::stored(record), find)?;
+                Ok(Bound::new(py, frame)?.into_any().unbind())
             }
             Self::Array => arrays::decode(py, record),
             Self::FlatF32 => arrays::decode_flat(py, record),
@@ -154,12 +202,23 @@ fn frame(value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
     if let Ok(frame) = value.cast::<MdFrame>() {
         let frame = frame.get();
         let sites = u32::try_from(frame.nsites()).unwrap_or(u32::MAX);
-        return Ok((Encoded::Frame(frame.record().clone_ref(py)), sites));
+        let encoded = Encoded::Frame(frame.record().clone_ref(py));
+        return Ok(match frame.refers(py) {
+            Some((digest, topology)) => {
+                (Encoded::Refers(Box::new(encoded), digest, topology), sites)
+            }
+            None => (encoded, sites),
+        });
     }
     if value.is_instance_of::<PyBytes>() || value.is_instance_of::<Record>() {
         let bytes = Bytes::get(value, "a frame")?;
         let sites = crate::frame::sites(py, &bytes)?;
-        return Ok((Encoded::Given(bytes), sites));
+        let refers = MdFrameCodec::topology_of(&bytes);
+        let encoded = Encoded::Given(bytes);
+        return Ok(match refers {
+            Some(digest) => (Encoded::Refers(Box::new(encoded), digest, None), sites),
+            None => (encoded, sites),
+        });
     }
     Err(wrong_type(py, &described("a value of an md-frame depot is an MdFrame", value)?))
 }
@@ -217,7 +276,7 @@ impl Typed {
     /// The value of a record.
     pub(crate) fn decode(&self, py: Python<'_>, record: vlstore::Record) -> PyResult<Py<PyAny>> {
         match &self.codec {
-            Some(codec) => codec.decode(py, record),
+            Some(codec) => codec.decode(py, &self.handle, record),
             None => Ok(PyBytes::new(py, &record).into_any().unbind()),
         }
     }

@@ -1,11 +1,17 @@
 //! Many frames as flat arrays: what a model is fed with.
 
 use crate::error::{Failure, Outcome};
+use crate::handle::Handle;
 use crate::numpy::fresh;
+use crate::topology::Topology;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use vlstore::codec::{DType, MdFrameRef, MdFrameView, PropertyView, RealView, ValuesView};
-use vlstore::wire::AlignedBuf;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use vlstore::codec::{
+    DType, MdFrameCodec, MdFrameRef, MdFrameView, PropertyView, RealView, TopologyView, ValuesView,
+};
+use vlstore::wire::{AlignedBuf, Digest};
 use vlstore::{Batch, Error};
 
 /// The fields that a frame has by itself, in the order in which a batch shows them.
@@ -143,13 +149,13 @@ fn refused(frame: usize, name: &str, why: &str) -> Failure {
 
 /// How the frames give one array; `None` if a field that nobody asked for is not in all.
 fn column<'n>(
-    frames: &[MdFrameView<'_>],
+    frames: &[MdFrameRef<'_>],
     name: &'n str,
     asked: bool,
 ) -> Outcome<Option<Column<'n>>> {
     let mut column: Option<Column<'n>> = None;
     for (i, frame) in frames.iter().enumerate() {
-        let Some(found) = find(frame.fields(), name) else {
+        let Some(found) = find(frame, name) else {
             return if asked { Err(refused(i, name, "has no field of numbers")) } else { Ok(None) };
         };
         let kind = found.piece.kind();
@@ -175,15 +181,41 @@ fn column<'n>(
 /// The arrays of a batch of frames, filled with the interpreter detached.
 pub(crate) fn flat<'py>(
     py: Python<'py>,
+    handle: &Handle,
     batch: &Batch,
     fields: Option<&[String]>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let arrays = py.detach(|| arrays(batch, fields))?;
+    let mut shared: HashMap<Digest, Py<Topology>> = HashMap::new();
+    for digest in batch.iter().filter_map(MdFrameCodec::topology_of) {
+        if let Entry::Vacant(place) = shared.entry(digest) {
+            place.insert(handle.topology(py, &digest)?);
+        }
+    }
+    let views = shared
+        .iter()
+        .map(|(digest, topology)| Ok((*digest, topology.get().fields(py)?)))
+        .collect::<PyResult<HashMap<_, _>>>()?;
+    let arrays = py.detach(|| arrays(&views, batch, fields))?;
     let dict = PyDict::new(py);
     for (name, array) in arrays {
         dict.set_item(name, array)?;
     }
     Ok(dict)
+}
+
+fn arrays(
+    shared: &HashMap<Digest, TopologyView<'_>>,
+    batch: &Batch,
+    fields: Option<&[String]>,
+) -> Outcome<Vec<(String, Py<PyAny>)>> {
+    let whole = |bytes| {
+        let frame = MdFrameView::new(bytes)?;
+        match frame.topology().and_then(|digest| shared.get(&digest)) {
+            Some(topology) => frame.fields().joined(topology.fields()),
+            None => Ok(frame.into_fields()),
+        }
+    };
+    arrays_of(&batch.iter().map(whole).collect::<vlstore::Result<Vec<_>>>()?, fields)
 }
 
 /// The arrays of frames in records of their own.
@@ -193,7 +225,7 @@ pub(crate) fn flat_of<'py>(
     fields: Option<&[String]>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let arrays = py.detach(|| -> Outcome<_> {
-        let frames = records.iter().map(|r| MdFrameView::new(r));
+        let frames = records.iter().map(|r| MdFrameView::new(r).map(MdFrameView::into_fields));
         arrays_of(&frames.collect::<vlstore::Result<Vec<_>>>()?, fields)
     })?;
     let dict = PyDict::new(py);
@@ -203,12 +235,8 @@ pub(crate) fn flat_of<'py>(
     Ok(dict)
 }
 
-fn arrays(batch: &Batch, fields: Option<&[String]>) -> Outcome<Vec<(String, Py<PyAny>)>> {
-    arrays_of(&batch.iter().map(MdFrameView::new).collect::<vlstore::Result<Vec<_>>>()?, fields)
-}
-
 fn arrays_of(
-    frames: &[MdFrameView<'_>],
+    frames: &[MdFrameRef<'_>],
     fields: Option<&[String]>,
 ) -> Outcome<Vec<(String, Py<PyAny>)>> {
     let columns = match fields {
@@ -219,7 +247,7 @@ fn arrays_of(
             FIELDS.iter().map(|name| column(frames, name, false)).collect::<Outcome<Vec<_>>>()?
         }
     };
-    let sites: usize = frames.iter().map(MdFrameView::nsites).sum();
+    let sites: usize = frames.iter().map(|f| f.nsites).sum();
     let mut out = Vec::new();
     for column in columns.into_iter().flatten() {
         let rows = if column.by_site { sites } else { frames.len() };
@@ -228,7 +256,7 @@ fn arrays_of(
         let (array, mut memory) = Python::attach(|py| fresh(py, column.kind, &shape))?;
         let mut rest = memory.as_mut_slice();
         for frame in frames {
-            let found = find(frame.fields(), column.name);
+            let found = find(frame, column.name);
             let done = found
                 .and_then(|found| found.piece.put(column.kind, rest))
                 .and_then(|n| std::mem::take(&mut rest).split_at_mut_checked(n));
@@ -242,7 +270,7 @@ fn arrays_of(
     let (ptr, mut memory) = Python::attach(|py| fresh(py, DType::I64, &[frames.len() + 1]))?;
     let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
     let ends = frames.iter().scan(0_i64, |end, frame| {
-        *end += i64::try_from(frame.nsites()).unwrap_or(i64::MAX);
+        *end += i64::try_from(frame.nsites).unwrap_or(i64::MAX);
         Some(*end)
     });
     for (place, end) in places.iter_mut().zip(std::iter::once(0).chain(ends)) {
@@ -251,7 +279,7 @@ fn arrays_of(
     out.push(("ptr".to_owned(), ptr));
     let (of, mut memory) = Python::attach(|py| fresh(py, DType::I64, &[sites]))?;
     let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
-    let numbers = (0_i64..).zip(frames).flat_map(|(i, f)| std::iter::repeat_n(i, f.nsites()));
+    let numbers = (0_i64..).zip(frames).flat_map(|(i, f)| std::iter::repeat_n(i, f.nsites));
     for (place, number) in places.iter_mut().zip(numbers) {
         *place = number.to_ne_bytes();
     }

@@ -1,17 +1,18 @@
 //! `vlstore.MdFrame`: one frame of a trajectory over the bytes of its record.
 
 use crate::buffer::{Bytes, Record};
-use crate::error::{from_error, invalid};
+use crate::error::{from_error, invalid, raise};
 use crate::numpy::{small, tuple, view};
 use crate::parts::Parts;
 use crate::report::table;
+use crate::topology::Topology;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use vlstore::codec::{
     Codec, DType, MdFrameCodec, MdFrameView, PropertyView, RealView, ValuesView, aligned,
 };
-use vlstore::wire::AlignedBuf;
+use vlstore::wire::{AlignedBuf, Digest};
 
 /// One frame of a trajectory: arrays by site, and what belongs to the frame as a whole.
 ///
@@ -34,6 +35,7 @@ use vlstore::wire::AlignedBuf;
 /// time                      float             simulation time
 /// precision                 float             positions are multiples of 1 / precision
 /// name                      str               name of the frame or molecule
+/// topology                  Topology          what it shares with other frames
 /// ============== ========== ================= ===========================================
 ///
 /// Units are not part of a frame: the attributes of the store state them. Extra properties are
@@ -74,24 +76,27 @@ pub(crate) struct MdFrame {
     energy: Option<f64>,
     stress: Option<[f64; 9]>,
     precision: Option<f32>,
+    digest: Option<Digest>,
+    topology: Option<Py<Topology>>,
 }
 
 /// Where an array of real numbers begins in the record.
 #[derive(Clone, Copy)]
-struct Array {
-    at: usize,
-    kind: DType,
+pub(crate) struct Array {
+    pub(crate) at: usize,
+    pub(crate) kind: DType,
 }
 
 /// Where `part`, a slice of `all`, begins in it. Empty slices may lie anywhere.
-fn offset<T>(all: &[u8], part: &[T]) -> usize {
+pub(crate) fn offset<T>(all: &[u8], part: &[T]) -> usize {
     if part.is_empty() {
         return 0;
     }
     part.as_ptr().addr().saturating_sub(all.as_ptr().addr())
 }
 
-fn array(all: &[u8], values: Option<RealView<'_>>) -> Option<Array> {
+/// Where real numbers begin in the record, and in which width they are.
+pub(crate) fn array(all: &[u8], values: Option<RealView<'_>>) -> Option<Array> {
     values.map(|values| match values {
         RealView::F32(v) => Array { at: offset(all, v), kind: DType::F32 },
         RealView::F64(v) => Array { at: offset(all, v), kind: DType::F64 },
@@ -99,12 +104,23 @@ fn array(all: &[u8], values: Option<RealView<'_>>) -> Option<Array> {
 }
 
 impl MdFrame {
-    /// The frame in a record, which is verified.
-    pub(crate) fn over(py: Python<'_>, record: Record) -> PyResult<Self> {
+    /// The frame in a record, which is verified; `find` finds its topology if it has one.
+    pub(crate) fn over(
+        py: Python<'_>,
+        record: Record,
+        find: impl FnOnce(&Digest) -> PyResult<Option<Py<Topology>>>,
+    ) -> PyResult<Self> {
         let record = Bound::new(py, record)?;
         let all: &[u8] = record.get();
         let view = MdFrameView::new(all).map_err(|e| from_error(py, &e))?;
+        let digest = view.topology();
+        let topology = digest.as_ref().map(find).transpose()?.flatten();
+        if let Some(topology) = &topology {
+            fits(py, &view, topology.get())?;
+        }
         Ok(Self {
+            digest,
+            topology,
             nsites: view.nsites(),
             name: view.name().map(Into::into),
             types: view.types().map(|v| offset(all, v)),
@@ -122,6 +138,28 @@ impl MdFrame {
             precision: view.precision(),
             record: record.clone().unbind(),
         })
+    }
+
+    /// What the frame refers to: its digest, and the topology if it is known.
+    pub(crate) fn refers(&self, py: Python<'_>) -> Option<(Digest, Option<Py<Topology>>)> {
+        Some((self.digest?, self.topology.as_ref().map(|t| t.clone_ref(py))))
+    }
+
+    /// An array of its own with one number for each site, or that of its topology.
+    fn own_or<'py>(
+        &self,
+        py: Python<'py>,
+        own: Option<Array>,
+        shared: impl FnOnce(&Topology) -> Option<Array>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match (&own, &self.topology) {
+            (None, Some(topology)) => topology.get().by_site(py, shared(topology.get())),
+            _ => self.real(py, own, 1),
+        }
+    }
+
+    fn own_types(&self) -> Option<Array> {
+        self.types.map(|at| Array { at, kind: DType::I32 })
     }
 
     /// The bytes of the frame.
@@ -145,8 +183,23 @@ impl MdFrame {
         view(self.record.bind(py), kind, shape, at).map(Some)
     }
 
-    /// Names of the fields that are there.
+    /// Names of the fields that are there, those of the topology included.
     fn present(&self) -> Vec<&'static str> {
+        let shared = self.topology.as_ref().map(|t| t.get());
+        let names = self.own();
+        let of_topology = shared.into_iter().flat_map(|t| {
+            let there = [t.types.is_some(), t.masses.is_some(), t.charges.is_some(), true];
+            ["types", "masses", "charges", "topology"].into_iter().zip(there)
+        });
+        let mut out: Vec<_> = of_topology
+            .filter_map(|(name, there)| (there && !names.contains(&name)).then_some(name))
+            .collect();
+        out.extend(names);
+        out
+    }
+
+    /// Names of the fields that the frame has itself.
+    fn own(&self) -> Vec<&'static str> {
         [
             ("types", self.types.is_some()),
             ("masses", self.masses.is_some()),
@@ -181,7 +234,18 @@ impl MdFrame {
     }
 }
 
-fn property_value<'py>(
+/// Refuses a topology of another number of sites.
+fn fits(py: Python<'_>, frame: &MdFrameView<'_>, topology: &Topology) -> PyResult<()> {
+    let (a, b) = (frame.nsites(), topology.nsites());
+    if a == b {
+        return Ok(());
+    }
+    let why = format!("the frame has {a} sites, its topology {} {b}", topology.digest());
+    Err(raise(py, "CodecError", &why))
+}
+
+/// The value of an extra property; `lead` is the number of sites if it is one of the atoms.
+pub(crate) fn property_value<'py>(
     record: &Bound<'py, Record>,
     property: &PropertyView<'_>,
     lead: Option<usize>,
@@ -215,7 +279,7 @@ impl MdFrame {
     #[pyo3(signature = (
         positions=None, *, types=None, masses=None, charges=None, velocities=None, forces=None,
         cell=None, pbc=None, energy=None, stress=None, step=None, time=None, precision=None,
-        name=None, nsites=None, atom_properties=None, frame_properties=None
+        name=None, nsites=None, atom_properties=None, frame_properties=None, topology=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "one for each field, by name")]
     fn new(
@@ -237,6 +301,7 @@ impl MdFrame {
         nsites: Option<Bound<'_, PyAny>>,
         atom_properties: Option<Bound<'_, PyAny>>,
         frame_properties: Option<Bound<'_, PyAny>>,
+        topology: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let mut parts = Parts::default();
         parts.sites("positions", positions.as_ref(), 3)?;
@@ -247,24 +312,39 @@ impl MdFrame {
         parts.sites("charges", charges.as_ref(), 1)?;
         parts.whole(cell.as_ref(), stress.as_ref(), pbc.as_ref())?;
         parts.numbers(energy.as_ref(), time.as_ref(), step.as_ref(), precision.as_ref())?;
+        parts.topology(topology.as_ref())?;
         parts.named(name.as_ref(), nsites.as_ref())?;
         parts.atom_properties(atom_properties.as_ref())?;
         parts.frame_properties(frame_properties.as_ref())?;
         let bytes = py.detach(|| parts.encode()).map_err(|e| from_error(py, &e))?;
-        Self::over(py, Record::made(&bytes))
+        let topology = topology.and_then(|t| t.cast_into::<Topology>().ok()).map(Bound::unbind);
+        Self::over(py, Record::made(&bytes), |_| Ok(topology))
     }
 
     /// The frame in the bytes of a record; they are copied unless they are a :class:`Record`.
     ///
-    /// Raises :class:`~vlstore.errors.CodecError` if they are no frame.
+    /// A frame that refers to a topology knows only its digest then, unless it is given.
+    ///
+    /// Raises :class:`~vlstore.errors.CodecError` if they are no frame, or if it refers to
+    /// another topology.
     #[staticmethod]
-    fn from_bytes(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Self> {
+    #[pyo3(signature = (data, topology=None))]
+    fn from_bytes(
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        topology: Option<Bound<'_, Topology>>,
+    ) -> PyResult<Self> {
+        let find = |digest: &Digest| match topology {
+            Some(t) if t.get().digest() == digest => Ok(Some(t.unbind())),
+            Some(_) => Err(raise(py, "CodecError", &format!("the frame refers to {digest}"))),
+            None => Ok(None),
+        };
         if let Ok(record) = data.cast::<Record>()
             && let Some(shared) = record.get().share()
         {
-            return Self::over(py, shared);
+            return Self::over(py, shared, find);
         }
-        Self::over(py, Record::made(&Bytes::get(data, "data")?))
+        Self::over(py, Record::made(&Bytes::get(data, "data")?), find)
     }
 
     /// Number of sites (atoms or beads).
@@ -282,19 +362,19 @@ impl MdFrame {
     /// Type of each site, for example the atomic number: (n,), int32.
     #[getter]
     fn types<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.real(py, self.types.map(|at| Array { at, kind: DType::I32 }), 1)
+        self.own_or(py, self.own_types(), |t| t.types)
     }
 
     /// Mass of each site: (n,).
     #[getter]
     fn masses<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.real(py, self.masses, 1)
+        self.own_or(py, self.masses, |t| t.masses)
     }
 
     /// Charge of each site: (n,).
     #[getter]
     fn charges<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.real(py, self.charges, 1)
+        self.own_or(py, self.charges, |t| t.charges)
     }
 
     /// Positions: (n, 3).
@@ -357,10 +437,28 @@ impl MdFrame {
         self.precision
     }
 
+    /// What it shares with other frames: ``types``, ``masses``, ``charges`` and properties that
+    /// it does not have itself are those of its topology. ``None`` if it refers to none, or if it
+    /// was made of bytes alone.
+    #[getter]
+    fn topology(&self, py: Python<'_>) -> Option<Py<Topology>> {
+        self.topology.as_ref().map(|t| t.clone_ref(py))
+    }
+
+    /// The digest of its topology, known or not; ``None`` if it refers to none.
+    #[getter]
+    fn topology_digest(&self) -> Option<String> {
+        self.digest.map(|digest| digest.to_string())
+    }
+
     /// Extra properties of each site, by name: arrays with ``n`` entries, lists for texts.
     #[getter]
     fn atom_properties<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        self.properties(py, true)
+        let dict = self.properties(py, true)?;
+        if let Some(topology) = &self.topology {
+            topology.get().add_properties(&dict)?;
+        }
+        Ok(dict)
     }
 
     /// Extra properties of the frame, by name: arrays, numbers or texts.
@@ -375,12 +473,16 @@ impl MdFrame {
         self.record.clone_ref(py)
     }
 
-    /// The fields that are there, by the names of the arguments of :class:`MdFrame`.
+    /// The fields that are there, by the names of the arguments of :class:`MdFrame`. What the
+    /// frame has from its topology is under ``topology``.
     fn to_dict<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(slf.py());
         let this = slf.get();
-        for name in this.present() {
+        for name in this.own() {
             dict.set_item(name, slf.getattr(name)?)?;
+        }
+        if let Some(topology) = &this.topology {
+            dict.set_item("topology", topology)?;
         }
         dict.set_item("nsites", this.nsites)?;
         for (name, of_atoms) in [("atom_properties", true), ("frame_properties", false)] {
@@ -441,9 +543,13 @@ impl MdFrame {
         Ok(table(&format!("vlstore.MdFrame of {} sites", this.nsites), &rows))
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Py<Record>,))> {
+    #[expect(clippy::type_complexity, reason = "what the protocol wants")]
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Py<Record>, Option<Py<Topology>>))> {
         let rebuild = slf.get_type().getattr("from_bytes")?;
-        Ok((rebuild, (slf.get().record.clone_ref(slf.py()),)))
+        let (this, py) = (slf.get(), slf.py());
+        Ok((rebuild, (this.record.clone_ref(py), this.topology.as_ref().map(|t| t.clone_ref(py)))))
     }
 }
 

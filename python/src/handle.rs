@@ -5,13 +5,19 @@
 //! moment only, so that no child of a fork can inherit it taken.
 
 use crate::error::{Failure, Outcome};
+use crate::topology::Topology;
 use pyo3::prelude::*;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
+use vlstore::wire::Digest;
 use vlstore::{
     Batch, Error, Info, Key, Location, Record, Result, Snapshot, Store, StoreOptions, Writer,
 };
+
+/// Topologies that are kept, at most.
+const KEPT: usize = 1024;
 
 /// Where a store lies.
 #[derive(Debug, Clone)]
@@ -30,6 +36,14 @@ pub(crate) struct Handle {
     process: u32,
     /// Changes made through this handle, so that an iteration notices them.
     writes: AtomicU64,
+    topologies: Topologies,
+}
+
+/// Topologies that were read, and digests of those that a writer is known to have.
+#[derive(Default)]
+struct Topologies {
+    read: Mutex<HashMap<Digest, Py<Topology>>>,
+    there: Mutex<HashSet<Digest>>,
 }
 
 enum Inner {
@@ -72,6 +86,7 @@ both! {
     fn opened() -> vlstore::Opened;
     fn attributes() -> serde_json::Value;
     fn options() -> &StoreOptions;
+    fn shared(digest: &Digest) -> Result<Record>;
 }
 
 impl View<'_> {
@@ -120,6 +135,7 @@ impl Handle {
             options,
             process: std::process::id(),
             writes: AtomicU64::new(0),
+            topologies: Topologies::default(),
         }
     }
 
@@ -130,7 +146,15 @@ impl Handle {
         options: StoreOptions,
     ) -> Self {
         let inner = Inner::Writer(Box::new(RwLock::new(Some(writer))));
-        Self { inner, place, mode, options, process: std::process::id(), writes: AtomicU64::new(0) }
+        Self {
+            inner,
+            place,
+            mode,
+            options,
+            process: std::process::id(),
+            writes: AtomicU64::new(0),
+            topologies: Topologies::default(),
+        }
     }
 
     pub(crate) fn is_writer(&self) -> bool {
@@ -169,6 +193,43 @@ impl Handle {
                 })
             }
         }
+    }
+
+    /// The topology with this digest, read once.
+    pub(crate) fn topology(&self, py: Python<'_>, digest: &Digest) -> PyResult<Py<Topology>> {
+        let known = || self.topologies.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topology) = known().get(digest) {
+            return Ok(topology.clone_ref(py));
+        }
+        let name = format!("topology {digest}");
+        let record = self.read(py, |view| {
+            Ok(view.shared(digest).map_err(|e| match e {
+                Error::NotFound { .. } => Error::NotFound { key: name.as_str().into() },
+                Error::Record { source, .. } => source.of_record(&name),
+                other => other,
+            })?)
+        })?;
+        let topology = Py::new(py, Topology::over(py, crate::buffer::Record::stored(record))?)?;
+        let mut known = known();
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert(*digest, topology.clone_ref(py));
+        Ok(topology)
+    }
+
+    /// Whether a shared record is known to be in the writer.
+    pub(crate) fn has_shared(&self, digest: &Digest) -> bool {
+        self.topologies.there.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+    }
+
+    /// Notes that a shared record is in the writer, where it stays.
+    pub(crate) fn note_shared(&self, digest: &Digest) {
+        let mut there = self.topologies.there.lock().unwrap_or_else(PoisonError::into_inner);
+        if there.len() >= KEPT {
+            there.clear();
+        }
+        there.insert(*digest);
     }
 
     /// Writes with the interpreter detached.

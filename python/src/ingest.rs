@@ -1,14 +1,16 @@
 //! Stacked arrays into frames, without a loop in Python.
 
-use crate::codec::RecordCodec;
+use crate::codec::{RecordCodec, bring};
 use crate::error::{invalid, wrong_type};
 use crate::numpy::{Input, Want, tuple};
 use crate::parts::reals;
 use crate::store::{Store, keys};
+use crate::topology::Topology;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString};
 use std::ops::Range;
 use vlstore::codec::{MdFrameCodec, MdFrameRef, RealView};
+use vlstore::wire::Digest;
 use vlstore::{Error, Key};
 
 /// Frames that are put before signals are looked at.
@@ -30,6 +32,7 @@ struct Stacks {
     ptr: Option<Vec<usize>>,
     list: Vec<(&'static str, Stack)>,
     name: Option<String>,
+    topology: Option<(Digest, usize)>,
 }
 
 impl Stacks {
@@ -189,7 +192,10 @@ impl Stacks {
                 (Some(start), Some(end)) => end - start,
                 _ => 0,
             },
-            None => self.sites.map_or(0, |(n, _)| n),
+            None => match (self.sites, self.topology) {
+                (Some((n, _)), _) | (None, Some((_, n))) => n,
+                (None, None) => 0,
+            },
         };
         let types = self
             .stack("types")
@@ -214,6 +220,7 @@ impl Stacks {
             pbc,
             energy: self.doubles::<1>("energy", i).map(|[v]| v),
             stress: self.doubles("stress", i),
+            topology: self.topology.map(|(digest, _)| digest),
             ..MdFrameRef::default()
         }
     }
@@ -232,13 +239,15 @@ impl Store {
     /// 3)``, ``types`` ``(all sites,)``, and ``ptr``, ``(f + 1,)``, says where the sites of each
     /// frame begin.
     ///
+    /// ``topology`` is what all of them refer to.
+    ///
     /// ``keys`` has a key for each frame; without it the frames have ordinals only. Returns the
     /// number of frames. The arrays must not be changed meanwhile. Not all or nothing: an error
     /// leaves the frames before it.
     #[pyo3(signature = (
         positions=None, *, keys=None, ptr=None, types=None, masses=None, charges=None,
         velocities=None, forces=None, cell=None, pbc=None, energy=None, stress=None, step=None,
-        time=None, name=None, overwrite=true
+        time=None, name=None, topology=None, overwrite=true
     ))]
     #[expect(clippy::too_many_arguments, reason = "one for each field, by name")]
     fn put_frames(
@@ -259,6 +268,7 @@ impl Store {
         step: Option<&Bound<'_, PyAny>>,
         time: Option<&Bound<'_, PyAny>>,
         name: Option<&Bound<'_, PyString>>,
+        topology: Option<&Bound<'_, Topology>>,
         overwrite: bool,
     ) -> PyResult<usize> {
         if !matches!(self.typed.codec.as_deref(), Some(RecordCodec::MdFrame)) {
@@ -285,6 +295,8 @@ impl Store {
         let pbc = all.as_ref().map(|all| all.as_any()).or(pbc);
         stacks.by_frame("pbc", pbc, Want::Bool, &[3])?;
         stacks.name = name.map(|name| name.to_str().map(ToOwned::to_owned)).transpose()?;
+        let topology = topology.map(Bound::get);
+        stacks.topology = topology.map(|t| (*t.digest(), t.nsites()));
         let Some((frames, first)) = stacks.frames else {
             let why = "no array has an entry for each frame: positions is (frames, sites, 3)";
             return Err(invalid(py, why));
@@ -293,6 +305,9 @@ impl Store {
         if let Some(keys) = keys.as_ref().filter(|keys| keys.len() != frames) {
             let why = format!("there are {} keys, but {first} has {frames} frames", keys.len());
             return Err(invalid(py, &why));
+        }
+        if let Some(topology) = topology {
+            self.handle().write(py, |w| bring(topology, w, self.handle()))?;
         }
         self.put_stacks(py, &stacks, frames, keys.as_deref(), overwrite)?;
         Ok(frames)
@@ -317,6 +332,9 @@ impl Store {
                 for i in turn {
                     record.clear();
                     let frame = stacks.frame(i);
+                    if let Some((_, n)) = stacks.topology.filter(|(_, n)| *n != frame.nsites) {
+                        return Err(misfit(i, frame.nsites, n).into());
+                    }
                     let found = MdFrameCodec.encode_ref(&frame, &mut record)?;
                     let key = match keys {
                         Some(keys) => Some(keys.get(i).ok_or_else(|| missing(i))?),
@@ -330,6 +348,11 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn misfit(i: usize, frame: usize, topology: usize) -> Error {
+    let why = format!("it has {topology} sites, but frame {i} has {frame}");
+    Error::invalid("topology", why)
 }
 
 fn missing(i: usize) -> Error {

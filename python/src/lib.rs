@@ -26,6 +26,7 @@ mod original;
 mod parts;
 mod report;
 mod store;
+mod topology;
 mod writer;
 
 /// The compiled half of `vlstore`; import `vlstore` instead.
@@ -50,6 +51,8 @@ mod _core {
     use super::report::Verified;
     #[pymodule_export]
     use super::store::{Depot, Store};
+    #[pymodule_export]
+    use super::topology::Topology;
     #[pymodule_export]
     use super::writer::_reopen;
     use super::{Bound, PyModule, PyModuleMethods, PyResult};

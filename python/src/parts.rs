@@ -3,11 +3,13 @@
 use crate::error::{invalid, wrong_type};
 use crate::key::described;
 use crate::numpy::{Input, Want, real, whole};
+use crate::topology::Topology;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 use vlstore::codec::{
     DType, MdFrameCodec, MdFrameRef, PropertyView, RealView, TextView, ValuesView,
 };
+use vlstore::wire::Digest;
 
 /// Owned or borrowed fields; [`Parts::encode`] makes a record of them.
 #[derive(Default)]
@@ -25,7 +27,11 @@ pub(crate) struct Parts {
     precision: Option<f32>,
     atoms: Vec<Property>,
     whole: Vec<Property>,
+    topology: Option<Digest>,
 }
+
+/// Extra properties of the atoms of a topology.
+pub(crate) struct Properties(Vec<Property>);
 
 struct Property {
     name: String,
@@ -135,6 +141,18 @@ impl Parts {
         Ok(())
     }
 
+    /// What the frame refers to: it has as many sites.
+    pub(crate) fn topology(&mut self, given: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let Some(given) = given else { return Ok(()) };
+        let Ok(topology) = given.cast::<Topology>() else {
+            let why = described("topology is a vlstore.Topology", given)?;
+            return Err(wrong_type(given.py(), &why));
+        };
+        self.count(given.py(), topology.get().nsites(), "topology")?;
+        self.topology = Some(*topology.get().digest());
+        Ok(())
+    }
+
     pub(crate) fn atom_properties(&mut self, given: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let Some(given) = given else { return Ok(()) };
         for (name, value) in dict(given, "atom_properties")?.iter() {
@@ -194,10 +212,35 @@ impl Parts {
             precision: self.precision,
             atom_properties: self.atoms.iter().zip(atoms).map(|(p, t)| p.view(t)).collect(),
             frame_properties: self.whole.iter().zip(whole).map(|(p, t)| p.view(t)).collect(),
+            topology: self.topology,
         };
         let mut out = Vec::new();
         MdFrameCodec.encode_ref(&frame, &mut out)?;
         Ok(out)
+    }
+}
+
+impl Properties {
+    pub(crate) fn of_atoms(given: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let mut parts = Parts::default();
+        parts.atom_properties(given)?;
+        Ok(Self(parts.atoms))
+    }
+
+    /// Entries of the first of them.
+    pub(crate) fn sites(&self) -> Option<usize> {
+        self.0.first().map(|property| match &property.values {
+            Held::Texts(texts) => texts.len(),
+            Held::Numbers(input) => input.shape.first().copied().unwrap_or(0),
+        })
+    }
+
+    pub(crate) fn texts(&self) -> Vec<Vec<&str>> {
+        self.0.iter().map(Property::texts).collect()
+    }
+
+    pub(crate) fn views<'a>(&'a self, texts: &'a [Vec<&'a str>]) -> Vec<PropertyView<'a>> {
+        self.0.iter().zip(texts).map(|(property, texts)| property.view(texts)).collect()
     }
 }
 
@@ -230,7 +273,7 @@ fn dict<'a, 'py>(any: &'a Bound<'py, PyAny>, what: &str) -> PyResult<&'a Bound<'
     }
 }
 
-fn text(any: &Bound<'_, PyAny>, what: &str) -> PyResult<String> {
+pub(crate) fn text(any: &Bound<'_, PyAny>, what: &str) -> PyResult<String> {
     match any.cast::<PyString>() {
         Ok(text) => text.to_str().map(ToOwned::to_owned).map_err(|_| {
             invalid(any.py(), &format!("{what} must be valid Unicode: it has a lone surrogate"))

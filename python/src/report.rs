@@ -75,6 +75,7 @@ pub(crate) fn stat<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, PyD
     let dict = PyDict::new(py);
     dict.set_item("records", info.records)?;
     dict.set_item("dead_records", info.dead_records)?;
+    dict.set_item("shared", info.shared)?;
     dict.set_item("raw_bytes", info.raw_bytes)?;
     dict.set_item("dead_bytes", info.dead_bytes)?;
     dict.set_item("file_bytes", info.file_bytes)?;

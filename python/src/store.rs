@@ -9,6 +9,7 @@ use crate::frame::MdFrame;
 use crate::handle::{Handle, Place};
 use crate::iter::{Iter, What};
 use crate::key::{described, key};
+use crate::topology::Topology;
 use crate::{options, report};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -130,9 +131,11 @@ impl Store {
                 None => Ok(None),
             })?;
             return match found {
-                Some(bytes) => Ok(Bound::new(py, MdFrame::over(py, Record::made(&bytes))?)?
-                    .into_any()
-                    .unbind()),
+                Some(bytes) => {
+                    Ok(Bound::new(py, MdFrame::over(py, Record::made(&bytes), |_| Ok(None))?)?
+                        .into_any()
+                        .unbind())
+                }
                 None => Ok(default.unwrap_or_else(|| py.None())),
             };
         }
@@ -224,7 +227,7 @@ impl Store {
             return flat_of(py, &records, fields.as_deref());
         }
         let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
-        flat(py, &batch, fields.as_deref())
+        flat(py, self.handle(), &batch, fields.as_deref())
     }
 
     /// A number of every record, in the order of insertion, without decoding the records: an
@@ -388,18 +391,30 @@ impl Store {
         report::stat(py, &info)
     }
 
+    /// The topologies that frames of the store share, in the order in which they were put; only
+    /// for a depot of ``"md-frame"``. What a writer has not committed is not in it.
+    fn topologies(&self, py: Python<'_>) -> PyResult<Vec<Py<Topology>>> {
+        self.typed.of_frames(py)?;
+        let list = self.handle().read(py, |v| Ok(v.committed()?.list_shared()?))?;
+        list.iter().map(|(digest, _)| self.handle().topology(py, digest)).collect()
+    }
+
     /// Checks every byte of the last commit: index, blocks, the place of every record. Reads the
     /// whole file. Damage is in the answer, not raised.
     fn verify(&self, py: Python<'_>) -> PyResult<report::Verified> {
         let snapshot = self.handle().read(py, |v| Ok(v.committed()?))?;
         let mut raised = None;
-        let found = py.detach(|| {
-            snapshot.verify(|_, _| {
+        let found: vlstore::Result<_> = py.detach(|| {
+            let mut signals = |_, _| {
                 Python::attach(|py| py.check_signals()).map_err(|error| {
                     raised = Some(error);
                     vlstore::Error::Interrupted
                 })
-            })
+            };
+            let mut found = snapshot.verify(&mut signals)?;
+            let refers = vlstore::codec::refers;
+            found.damages.extend(snapshot.verify_references(refers, &mut signals)?);
+            Ok(found)
         });
         match (raised, found) {
             (Some(error), _) => Err(error),

@@ -52,13 +52,19 @@ impl Store {
     ) -> PyResult<u64> {
         let key = crate::key::key(key)?;
         let (bytes, sites) = self.typed.encode(value)?;
-        Ok(self.handle().write(py, |w| Ok(w.put_sized(Some(&key), &bytes, sites, overwrite)?))?)
+        Ok(self.handle().write(py, |w| {
+            bytes.prepare(w, self.handle())?;
+            Ok(w.put_sized(Some(&key), &bytes, sites, overwrite)?)
+        })?)
     }
 
     /// Adds a record without a key and returns its ordinal.
     fn push(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<u64> {
         let (bytes, sites) = self.typed.encode(value)?;
-        Ok(self.handle().write(py, |w| Ok(w.put_sized(None, &bytes, sites, false)?))?)
+        Ok(self.handle().write(py, |w| {
+            bytes.prepare(w, self.handle())?;
+            Ok(w.put_sized(None, &bytes, sites, false)?)
+        })?)
     }
 
     /// Puts many records: a mapping, or an iterable of pairs of key and value, which may be a
@@ -214,6 +220,7 @@ fn flush(
     let puts = std::mem::take(gathered);
     Ok(handle.write(py, |w| {
         for (key, bytes, sites) in &puts {
+            bytes.prepare(w, handle)?;
             w.put_sized(key.as_ref(), bytes, *sites, overwrite)?;
         }
         Ok(puts.len() as u64)

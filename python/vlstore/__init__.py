@@ -11,7 +11,16 @@ b'world'
 """
 
 from vlstore import errors
-from vlstore._core import Depot, MdFrame, Ordinals, Record, Store, Verified, __version__
+from vlstore._core import (
+    Depot,
+    MdFrame,
+    Ordinals,
+    Record,
+    Store,
+    Topology,
+    Verified,
+    __version__,
+)
 from vlstore._open import from_bytes, memory, open  # noqa: A004
 from vlstore.errors import *  # noqa: F403
 
@@ -21,6 +30,7 @@ __all__ = [
     "Ordinals",
     "Record",
     "Store",
+    "Topology",
     "Verified",
     "__version__",
     "errors",

@@ -1,6 +1,7 @@
 //! One frame of a trajectory as borrowed arrays: what is encoded, and what decoding gives.
 
 use super::values::{MdFrame, Property, Real, Values};
+use crate::wire::Digest;
 use flatbuffers::{ForwardsUOffset, Vector};
 use std::fmt;
 
@@ -90,6 +91,9 @@ pub struct MdFrameRef<'a> {
     pub atom_properties: Vec<PropertyView<'a>>,
     /// Extra properties of the frame.
     pub frame_properties: Vec<PropertyView<'a>>,
+    /// The digest of its [`Topology`](super::Topology): what the frame does not state itself
+    /// it has from there.
+    pub topology: Option<Digest>,
 }
 
 impl RealView<'_> {
@@ -165,7 +169,7 @@ impl<'a> From<&'a Values> for ValuesView<'a> {
             Values::I32(v) => Self::I32(v),
             Values::I64(v) => Self::I64(v),
             Values::Real(v) => Self::Real(v.into()),
-            Values::Str(v) => Self::Str(TextView(Texts::Owned(v))),
+            Values::Str(v) => Self::Str(TextView::of(v)),
             Values::Bool(v) => Self::Bool(v),
         }
     }
@@ -194,6 +198,12 @@ impl<'a> TextView<'a> {
     #[must_use]
     pub fn new(texts: &'a [&'a str]) -> Self {
         Self(Texts::Slices(texts))
+    }
+
+    /// Owned texts of the caller.
+    #[must_use]
+    pub const fn of(texts: &'a [String]) -> Self {
+        Self(Texts::Owned(texts))
     }
 
     /// Texts in a record that was verified.
@@ -268,6 +278,7 @@ impl MdFrame {
             precision: self.precision,
             atom_properties: self.atom_properties.iter().map(PropertyView::from).collect(),
             frame_properties: self.frame_properties.iter().map(PropertyView::from).collect(),
+            topology: self.topology,
         }
     }
 }
@@ -294,6 +305,7 @@ impl MdFrameRef<'_> {
             precision: self.precision,
             atom_properties: self.atom_properties.iter().map(PropertyView::to_owned).collect(),
             frame_properties: self.frame_properties.iter().map(PropertyView::to_owned).collect(),
+            topology: self.topology,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Codecs by name, so that a program can decode a store whose types it does not know.
 
 use super::{AnyCodec, ArrayCodec, FlatF32Codec, MdFrameCodec, RawCodec};
+use crate::wire::Digest;
 use crate::{Error, Result};
 
 /// Every codec of this release.
@@ -16,6 +17,15 @@ pub fn by_name(name: &str) -> Result<&'static dyn AnyCodec> {
         let known = CODECS.map(AnyCodec::name).join(", ");
         Error::invalid("codec", format!("there is none named {name:?}; this release knows {known}"))
     })
+}
+
+/// How records of the codec of this name refer to shared ones: the shared record that a record
+/// refers to, if it refers to one. `None` for a codec whose records may refer to some in a way
+/// that is not known here, as the bytes of `raw` may.
+#[must_use]
+#[expect(clippy::type_complexity, reason = "what `Refers` is, which the store names")]
+pub fn refers(name: &str) -> Option<fn(&[u8]) -> Option<Digest>> {
+    (name == MdFrameCodec.name()).then_some(MdFrameCodec::topology_of)
 }
 
 /// The codec of this name, if it reads records of `version`.

@@ -3,6 +3,7 @@
 use super::json::write_bytes;
 use crate::Result;
 use crate::column::RowMaker;
+use crate::wire::Digest;
 use std::io;
 
 /// What the index keeps of a record beside its place and length.
@@ -36,6 +37,23 @@ pub trait AnyCodec: Send + Sync {
         None
     }
 
+    /// The shared record that this record refers to, if it refers to one: a frame to its
+    /// topology.
+    fn reference(&self, bytes: &[u8]) -> Option<Digest> {
+        let _ = bytes;
+        None
+    }
+
+    /// Refuses a record that does not fit the shared record that it refers to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Codec`](crate::Error::Codec) with what contradicts.
+    fn check_reference(&self, bytes: &[u8], shared: &[u8]) -> Result<()> {
+        let _ = (bytes, shared);
+        Ok(())
+    }
+
     /// Writes the record as one JSON object on one line, without a line end; unless a codec
     /// knows better, that shows the bytes as they are.
     ///
@@ -49,6 +67,17 @@ pub trait AnyCodec: Send + Sync {
     fn write_json(&self, bytes: &[u8], out: &mut dyn io::Write) -> Result<()> {
         self.sites(bytes)?;
         write_bytes(self.name(), bytes, out)
+    }
+
+    /// As [`write_json`](Self::write_json), with what the record has from the shared record that
+    /// it refers to.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_json`](Self::write_json), and as [`check_reference`](Self::check_reference).
+    fn write_json_with(&self, bytes: &[u8], shared: &[u8], out: &mut dyn io::Write) -> Result<()> {
+        self.check_reference(bytes, shared)?;
+        self.write_json(bytes, out)
     }
 
     /// The text that [`write_json`](Self::write_json) writes.

@@ -1,5 +1,7 @@
 //! One frame of a trajectory as plain owned arrays: what formats fill and the codec stores.
 
+use crate::wire::Digest;
+
 /// Floating-point values in the width in which they came; nothing is narrowed unasked.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Real {
@@ -78,6 +80,9 @@ pub struct MdFrame {
     pub atom_properties: Vec<Property>,
     /// Extra properties of the frame.
     pub frame_properties: Vec<Property>,
+    /// The digest of its [`Topology`](super::Topology): what the frame does not state itself
+    /// it has from there.
+    pub topology: Option<Digest>,
 }
 
 impl Real {

@@ -1,10 +1,13 @@
 //! Reading chosen fields of frames: of a large record only the blocks in which they lie.
 
 use super::get::Depot;
-use crate::codec::{Fields, FramePart, HEAD, MdFrame, MdFrameCodec, MdFrameView};
+use crate::codec::{
+    Field, Fields, FramePart, HEAD, MdFrame, MdFrameCodec, MdFrameView, TopologyView,
+};
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::store::{Batch, Snapshot, Writer};
+use crate::store::{Batch, Record, Snapshot, Writer};
+use crate::wire::Digest;
 use std::ops::Range;
 
 /// Blocks of a record from which on it is read in parts. Below it one pass over the whole record
@@ -31,6 +34,12 @@ pub trait Frames {
     /// # Errors
     /// As there.
     fn spread(&self, ordinal: u64) -> Result<(u64, u64)>;
+
+    /// See [`Snapshot::shared`]: the record of a topology.
+    ///
+    /// # Errors
+    /// As there.
+    fn topology(&self, digest: &Digest) -> Result<Record>;
 
     /// The frames at these ordinals with `fields` and nothing else, in the order asked for.
     ///
@@ -59,8 +68,16 @@ pub trait Frames {
         let batch = self.whole(&rest.iter().map(|r| r.1).collect::<Vec<_>>())?;
         for ((place, _), bytes) in rest.iter().zip(batch.iter()) {
             let view = MdFrameView::new(bytes)?;
+            let found = match view.topology() {
+                None => fields.only(view.fields()).to_owned(),
+                Some(digest) => {
+                    let shared = self.topology(&digest)?;
+                    let topology = TopologyView::new(&shared)?;
+                    fields.only(&view.fields().joined(topology.fields())?).to_owned()
+                }
+            };
             if let Some(out) = out.get_mut(*place) {
-                *out = Some(fields.only(view.fields()).to_owned());
+                *out = Some(found);
             }
         }
         Ok(out.into_iter().flatten().collect())
@@ -96,6 +113,14 @@ pub trait Frames {
         let arrays = self.parts(&wanted)?;
         for (place, part, range) in under_way {
             let frame = part.finish(range.filter_map(|i| arrays.get(i)))?;
+            // What is missing may stand in a topology, which the whole record names.
+            let lacks = |field, there: bool| fields.has(field) && !there;
+            if lacks(Field::Types, frame.types.is_some())
+                || lacks(Field::Masses, frame.masses.is_some())
+                || lacks(Field::Charges, frame.charges.is_some())
+            {
+                continue;
+            }
             if let Some(out) = out.get_mut(place) {
                 *out = Some(frame);
             }
@@ -113,6 +138,10 @@ macro_rules! frames {
 
             fn parts(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch> {
                 self.get_parts_at(parts)
+            }
+
+            fn topology(&self, digest: &Digest) -> Result<Record> {
+                self.shared(digest)
             }
 
             fn spread(&self, ordinal: u64) -> Result<(u64, u64)> {

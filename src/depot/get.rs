@@ -1,11 +1,13 @@
 //! Reading: one record, many, or all in order, as views that borrow.
 
+use super::topologies::Topologies;
 use crate::codec::{AnyCodec, Codec};
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::store::{Batch, Location, Opened, Record, Scan, Snapshot, Store, StoreOptions};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Typed reading of the state of a store at one commit.
 ///
@@ -14,6 +16,8 @@ use std::path::Path;
 pub struct Depot<C> {
     snapshot: Snapshot,
     codec: C,
+    /// Topologies of frames that were read; of no use to other codecs.
+    pub(super) topologies: Arc<Topologies>,
 }
 
 /// Refuses a store whose records are of another codec than `codec`, or of a newer version.
@@ -64,7 +68,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// bears no name of a codec and is taken as it is asked for.
     pub fn new(snapshot: Snapshot, codec: C) -> Result<Self> {
         check_codec(&codec, snapshot.options(), snapshot.opened())?;
-        Ok(Self { snapshot, codec })
+        Ok(Self { snapshot, codec, topologies: Arc::default() })
     }
 
     /// The records as bytes.

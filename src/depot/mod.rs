@@ -6,7 +6,7 @@
 //! with another one is refused, naming both. A file of the original program names no codec and
 //! opens with any: whoever opens it knows what is in it. Knows nothing of trajectory *files*:
 //! `formats` reads those, and what stands here about frames is only how a job goes on
-//! ([`Continue`]).
+//! ([`Continue`]) and what frames share ([`Sharing`]).
 //!
 //! ```
 //! use vlstore::codec::{MdFrame, MdFrameCodec, Real, RealView};
@@ -38,6 +38,7 @@ mod get;
 mod put;
 mod resume;
 mod statistics;
+mod topologies;
 
 pub use columns::Columns;
 pub use fields::Frames;
@@ -45,3 +46,4 @@ pub use get::{Depot, Item, Items, Iter};
 pub use put::DepotWriter;
 pub use resume::{Continue, Continued, StartAt};
 pub use statistics::{KeptStatistics, STATISTICS, Statistics};
+pub use topologies::{Sharing, Topologies};

@@ -2,10 +2,12 @@
 
 use super::get::{Depot, check_codec};
 use super::resume::After;
-use crate::codec::Codec;
-use crate::error::Result;
+use super::topologies::Lifting;
+use crate::codec::{Codec, Encoded};
+use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::store::{Snapshot, StoreOptions, Writer};
+use crate::wire::Digest;
 use std::path::Path;
 
 /// Adds typed records to a store.
@@ -20,6 +22,10 @@ pub struct DepotWriter<C> {
     pub(super) space: Vec<u8>,
     /// What [`continue_from`](Self::continue_from) asked for.
     pub(super) after: After,
+    /// What [`share_topologies`](Self::share_topologies) asked for.
+    pub(super) lifting: Lifting,
+    /// A shared record that was found to be there, and the sites of records that fit it.
+    fits: Option<(Digest, u32)>,
 }
 
 impl<C: Codec> DepotWriter<C> {
@@ -84,7 +90,14 @@ impl<C: Codec> DepotWriter<C> {
     /// of a newer version.
     pub fn over(writer: Writer, codec: C) -> Result<Self> {
         check_codec(&codec, writer.options(), writer.opened())?;
-        Ok(Self { writer, codec, space: Vec::new(), after: After::default() })
+        Ok(Self {
+            writer,
+            codec,
+            space: Vec::new(),
+            after: After::default(),
+            lifting: Lifting::default(),
+            fits: None,
+        })
     }
 
     /// Puts `item` under `key` and answers its ordinal; see [`Writer::put`].
@@ -117,6 +130,30 @@ impl<C: Codec> DepotWriter<C> {
     ) -> Result<u64> {
         self.space.clear();
         let encoded = self.codec.encode(item, &mut self.space)?;
+        self.put_encoded(key, encoded, overwrite)
+    }
+
+    /// Puts the record under construction, if what it refers to is there and fits.
+    pub(super) fn put_encoded(
+        &mut self,
+        key: Option<&Key>,
+        encoded: Encoded,
+        overwrite: bool,
+    ) -> Result<u64> {
+        if let Some(digest) = self.codec.reference(&self.space)
+            && self.fits != Some((digest, encoded.sites))
+        {
+            let shared = self.writer.shared(&digest).map_err(|e| match e {
+                Error::NotFound { .. } => {
+                    let why =
+                        format!("{digest} is not in the store; share it before what refers to it");
+                    Error::invalid("topology", why)
+                }
+                other => other,
+            })?;
+            self.codec.check_reference(&self.space, &shared)?;
+            self.fits = Some((digest, encoded.sites));
+        }
         self.writer.put_sized(key, &self.space, encoded.sites, overwrite)
     }
 

@@ -118,7 +118,8 @@ impl DepotWriter<MdFrameCodec> {
     /// Puts a frame under `key`, or ignores it as [`continue_from`](Self::continue_from) asked;
     /// then the answer is `None`, else its ordinal. `number` is the number of the frame in its
     /// trajectory, counted from 0, by which it is compared where frames are not compared by
-    /// step; it is also the usual key.
+    /// step; it is also the usual key. What frames have in common is stored as
+    /// [`share_topologies`](Self::share_topologies) says.
     ///
     /// # Errors
     /// As [`put`](Self::put); [`Error::Invalid`] if steps are compared and `frame` bears none.
@@ -131,7 +132,7 @@ impl DepotWriter<MdFrameCodec> {
         if self.ignores(number, frame.step)? {
             return Ok(None);
         }
-        let ordinal = self.add(Some(&key.into()), frame, false)?;
+        let ordinal = self.add_frame(&key.into(), frame)?;
         if self.after.step.is_some() {
             self.after.step = frame.step;
         }

@@ -224,8 +224,8 @@ pub struct RootTotals {
     pub attributes: U32,
     /// Block size of the open chunk in bytes, 0 if none is open.
     pub open_block: U32,
-    /// 0.
-    pub reserved: U32,
+    /// How many of `dead_records` are shared records.
+    pub shared: U32,
 }
 
 /// The first bytes of a log entry.
@@ -301,6 +301,10 @@ pub const KEY_I64: u8 = 2;
 pub const KEY_U64: u8 = 3;
 /// Bytes.
 pub const KEY_BYTES: u8 = 4;
+/// The 16 bytes of the [`Digest`](crate::wire::Digest) of the record's own bytes: a shared
+/// record. It stands in the lists of deleted records, so that it has no ordinal, and is found
+/// all the same.
+pub const KEY_SHARED: u8 = 5;
 
 /// The kind of a key and the bytes that stand for it in a key heap; `None` for a number that
 /// cannot be a key.

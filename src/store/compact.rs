@@ -2,6 +2,7 @@
 
 use super::open::Store;
 use super::options::{Durability, Lookup, StoreOptions};
+use super::shared::{Carry, Refers};
 use super::snapshot::Snapshot;
 use super::state::Opened;
 use super::transfer::{Carrier, stream};
@@ -27,6 +28,9 @@ pub struct CompactOptions {
     /// Whether a store whose newest commit cannot be read may be compacted: that commit is then
     /// lost for good. Without, such a store is refused.
     pub accept_older: bool,
+    /// How records refer to shared ones (`Some(codec::refers)`): those to which none refers are
+    /// dropped. `None` keeps all.
+    pub refers: Option<Refers>,
 }
 
 impl Default for CompactOptions {
@@ -37,6 +41,7 @@ impl Default for CompactOptions {
             lookup: Lookup::Auto,
             verify: true,
             accept_older: false,
+            refers: None,
         }
     }
 }
@@ -52,6 +57,10 @@ pub struct Compacted {
     pub dead_records: u64,
     /// Their bytes, decoded.
     pub dead_bytes: u64,
+    /// Shared records in the new file.
+    pub shared: u64,
+    /// Shared records to which no record referred any more, and that are gone now.
+    pub dead_shared: u64,
     /// Length of the old file in bytes.
     pub bytes_before: u64,
     /// Length of the new file in bytes.
@@ -105,7 +114,7 @@ fn compact_file(
     let target: Arc<dyn Backend> = aside.backend().clone();
     let new = StoreOptions { file_id: None, ..snapshot.options().clone() };
     let mut writer = Writer::create_in(target.clone(), &new)?;
-    let copied = compact_into(&snapshot, &mut writer, &mut *progress)?;
+    let copied = rewrite(&snapshot, &mut writer, options.refers, &mut *progress)?;
     writer.close()?;
     check(&snapshot, &copied, target.clone(), &open, options.verify)?;
     let done = Compacted { bytes_before, bytes_after: target.len()?, ..copied };
@@ -115,8 +124,8 @@ fn compact_file(
     Ok(done)
 }
 
-/// Writes all records of `snapshot`, its attributes too, into `writer`, and commits nothing: for
-/// stores that are not files. The lengths in the answer are 0 before and that of the new backend
+/// Writes all records of `snapshot`, shared ones and its attributes too, into `writer`, and
+/// commits nothing: for stores that are not files. The lengths in the answer are 0 before and that of the new backend
 /// after.
 ///
 /// # Errors
@@ -126,29 +135,43 @@ pub fn compact_into(
     writer: &mut Writer,
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Compacted> {
+    rewrite(snapshot, writer, None, &mut progress)
+}
+
+fn rewrite(
+    snapshot: &Snapshot,
+    writer: &mut Writer,
+    refers: Option<Refers>,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<Compacted> {
     let totals = snapshot.inner().core.totals;
     let total = totals.record_bytes.saturating_sub(totals.dead_bytes);
     let mut out = Compacted {
-        dead_records: totals.dead_records,
+        dead_records: totals.dead_records.saturating_sub(totals.shared),
         dead_bytes: totals.dead_bytes,
         ..Compacted::default()
     };
     progress(0, total)?;
     let mut carrier = Carrier::new(snapshot, writer);
+    let mut carry = Carry::new(snapshot, refers, writer)?;
     stream(
         snapshot,
         |_, _, _| Ok(true),
         |item| {
+            carry.before(item.key, item.bytes, writer)?;
             carrier.put(writer, item.key, &item)?;
             out.records += 1;
             out.record_bytes += item.bytes.len() as u64;
-            progress(out.record_bytes, total)
+            progress(out.record_bytes.min(total), total)
         },
     )?;
     let attributes = snapshot.attributes();
     if attributes.is_object() {
         writer.set_attributes(&attributes)?;
     }
+    let before = snapshot.list_shared()?.len() as u64;
+    out.shared = writer.core.totals.shared;
+    out.dead_shared = before.saturating_sub(out.shared);
     out.bytes_after = writer.backend().len()?;
     Ok(out)
 }
@@ -180,8 +203,9 @@ fn check(
     let totals = new.inner().core.totals;
     let right = new.len() == old.len()
         && copied.records == old.len()
-        && totals.dead_records == 0
-        && totals.record_bytes == copied.record_bytes
+        && totals.dead_records == copied.shared
+        && totals.shared == copied.shared
+        && totals.record_bytes == copied.record_bytes + new.inner().core.shared_bytes()?
         && new.attributes() == old.attributes();
     if !right {
         return Err(Error::corrupt("new file", 0, "does not hold what was written to it"));

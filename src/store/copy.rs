@@ -4,6 +4,7 @@ use super::compact::refuse_older;
 use super::open::Store;
 use super::options::{Durability, StoreOptions};
 use super::select::Select;
+use super::shared::{Carry, Refers};
 use super::snapshot::Snapshot;
 use super::transfer::{Carrier, stream};
 use super::writer::Writer;
@@ -25,6 +26,9 @@ pub struct CopyOptions {
     pub overwrite: bool,
     /// Whether a source whose newest commit cannot be read is copied as of an older one.
     pub accept_older: bool,
+    /// How records refer to shared ones (`Some(codec::refers)`): only those are copied that a
+    /// chosen record refers to. `None` copies all.
+    pub refers: Option<Refers>,
 }
 
 /// What was written to one new store.
@@ -32,6 +36,8 @@ pub struct CopyOptions {
 pub struct Copied {
     /// Records.
     pub records: u64,
+    /// Shared records, to which others refer.
+    pub shared: u64,
     /// Their bytes, decoded.
     pub record_bytes: u64,
     /// Length of the new file in bytes.
@@ -60,12 +66,14 @@ pub fn copy(
     let source = open_source(from, &open, options.accept_older)?;
     let new = options.store.clone().unwrap_or_else(|| source.options().clone());
     let mut target = Target::new(to, &source, &new, options.overwrite)?;
-    copy_into(&source, &mut target.writer, &options.select, &mut progress)
+    let writer = &mut target.writer;
+    copy_some(&source, writer, &options.select, options.refers, &mut progress)
         .map_err(|e| e.at(from))?;
     target.finish()?.publish()
 }
 
-/// Copies the chosen records of `snapshot`, and its attributes, into `writer`; commits nothing.
+/// Copies the chosen records of `snapshot`, all shared ones and its attributes into `writer`;
+/// commits nothing.
 ///
 /// # Errors
 /// As [`copy`]; [`Error::Exists`] if `writer` has a record under one of the keys already.
@@ -75,11 +83,22 @@ pub fn copy_into(
     select: &Select,
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Copied> {
+    copy_some(snapshot, writer, select, None, &mut progress)
+}
+
+fn copy_some(
+    snapshot: &Snapshot,
+    writer: &mut Writer,
+    select: &Select,
+    refers: Option<Refers>,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<Copied> {
     let chosen = select.check(snapshot)?;
     let totals = snapshot.inner().core.totals;
     let total = totals.record_bytes.saturating_sub(totals.dead_bytes);
     let mut seen = 0;
     let mut out = Copied::default();
+    let mut carry = Carry::new(snapshot, refers, writer)?;
     let done = std::cell::Cell::new(0);
     let mut carrier = Carrier::new(snapshot, writer);
     stream(
@@ -93,6 +112,7 @@ pub fn copy_into(
             Ok(chosen.takes(ordinal, key))
         },
         |item| {
+            carry.before(item.key, item.bytes, writer)?;
             carrier.put(writer, item.key, &item)?;
             out.records += 1;
             out.record_bytes += item.bytes.len() as u64;
@@ -100,6 +120,7 @@ pub fn copy_into(
         },
     )?;
     progress(total, total)?;
+    out.shared = writer.core.totals.shared;
     let attributes = snapshot.attributes();
     if attributes.is_object() {
         writer.set_attributes(&attributes)?;
@@ -165,11 +186,13 @@ impl Target {
         let place = aside.place().to_path_buf();
         let records = writer.len();
         let totals = writer.core.totals;
+        let shared_bytes = writer.core.shared_bytes()?;
         let backend = writer.backend().clone();
         writer.close().map_err(|e| e.at(&place))?;
         let copied = Copied {
             records,
-            record_bytes: totals.record_bytes.saturating_sub(totals.dead_bytes),
+            shared: totals.shared,
+            record_bytes: totals.record_bytes.saturating_sub(totals.dead_bytes + shared_bytes),
             file_bytes: backend.len()?,
         };
         Ok(Ready { aside, copied, overwrite })

@@ -9,7 +9,7 @@ use super::tail::Tail;
 use crate::chunk::{ChunkLayout, Decoder};
 use crate::error::{Corruption, Error, Result};
 use crate::index::layout::{
-    ChunkEntry, KEY_NONE, RecordEntry, key_bytes, key_from_bytes, key_hash,
+    ChunkEntry, KEY_NONE, KEY_SHARED, RecordEntry, key_bytes, key_from_bytes, key_hash,
 };
 use crate::key::Key;
 use crate::limits::CHUNK_MAX_FOREIGN;
@@ -87,8 +87,12 @@ pub(super) struct OpenChunk {
 /// Running totals of a store.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Totals {
+    /// Records without an ordinal: deleted, replaced and shared ones.
     pub(super) dead_records: u64,
+    /// Bytes of the deleted and replaced ones.
     pub(super) dead_bytes: u64,
+    /// How many of `dead_records` are shared.
+    pub(super) shared: u64,
     pub(super) record_bytes: u64,
     /// End of the last record in the logical byte space.
     pub(super) cursor: u64,
@@ -158,8 +162,10 @@ impl Core {
     }
 
     pub(super) fn find_bytes(&self, kind: u8, bytes: &[u8], hash: u64) -> Result<Option<u64>> {
+        // A shared record stands among the deleted ones, which keeps it out of the count.
+        let shared = kind == KEY_SHARED;
         if let Some(id) = self.tail.find(hash, kind, bytes) {
-            return Ok((!self.tail.kills(id)).then_some(id));
+            return Ok((shared || !self.tail.kills(id)).then_some(id));
         }
         // Whoever replaces or deletes a record writes a tombstone for it into the same run or
         // a newer one; runs are visited newest first.
@@ -175,10 +181,10 @@ impl Core {
                 && leaf_key_is(&self.io, found.leaf, &found.entry, bytes)?;
             Ok(same.then_some(id))
         })?;
-        Ok(hit.filter(|id| !killed.contains(id) && !self.tail.kills(*id)))
+        Ok(hit.filter(|id| shared || (!killed.contains(id) && !self.tail.kills(*id))))
     }
 
-    /// All deleted records, sorted.
+    /// All records without an ordinal, the deleted and the shared ones, sorted.
     pub(super) fn dead(&self) -> Result<&[u64]> {
         if let Some(d) = self.dead.get() {
             return Ok(d);

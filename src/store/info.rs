@@ -13,7 +13,10 @@ pub struct Info {
     pub records: u64,
     /// Records that were deleted or replaced and still take space.
     pub dead_records: u64,
-    /// Bytes of the live records, decoded.
+    /// Shared records: what others refer to by its content, as frames do to a topology. They
+    /// have no ordinal and count neither as live nor as dead.
+    pub shared: u64,
+    /// Bytes of the live and the shared records, decoded.
     pub raw_bytes: u64,
     /// Bytes of the records that were deleted or replaced, decoded.
     pub dead_bytes: u64,
@@ -70,7 +73,8 @@ impl Snapshot {
         let foreign = !checked;
         Ok(Info {
             records,
-            dead_records: totals.dead_records,
+            dead_records: totals.dead_records.saturating_sub(totals.shared),
+            shared: totals.shared,
             raw_bytes: totals.record_bytes.saturating_sub(totals.dead_bytes),
             dead_bytes: totals.dead_bytes,
             file_bytes: self.backend().len()?,

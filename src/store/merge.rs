@@ -2,6 +2,7 @@
 
 use super::copy::{Copied, Target, open_source};
 use super::options::StoreOptions;
+use super::shared::{Carry, Refers};
 use super::snapshot::Snapshot;
 use super::transfer::{Carrier, stream};
 use crate::error::{Error, Result};
@@ -38,6 +39,9 @@ pub struct MergeOptions {
     pub overwrite: bool,
     /// Whether a source whose newest commit cannot be read is taken as of an older one.
     pub accept_older: bool,
+    /// How records refer to shared ones (`Some(codec::refers)`): only those are taken that a
+    /// taken record refers to. `None` takes all. Either way each content is stored once.
+    pub refers: Option<Refers>,
 }
 
 /// What [`merge`] did.
@@ -99,6 +103,7 @@ pub fn merge<P: AsRef<Path>>(
             _ => None,
         };
         let writer = &mut target.writer;
+        let mut carry = Carry::new(source, options.refers, writer).map_err(|e| e.at(path))?;
         let mut left_out = 0;
         let mut carrier = Carrier::new(source, writer);
         stream(
@@ -118,6 +123,7 @@ pub fn merge<P: AsRef<Path>>(
                     (Some(name), Some(key)) => Some(prefixed(name, key)),
                     (_, key) => key.cloned(),
                 };
+                carry.before(item.key, item.bytes, writer)?;
                 carrier.put(writer, named.as_ref(), &item)?;
                 done += item.bytes.len() as u64;
                 progress(done.min(total), total)

@@ -30,6 +30,7 @@ mod scan;
 mod seal;
 mod segment;
 mod select;
+mod shared;
 mod snapshot;
 mod split;
 mod stat;
@@ -52,6 +53,7 @@ pub use recover::{Found, Means, RecoverOptions, Recovered, recover, recover_into
 pub use rows::ColumnData;
 pub use scan::Scan;
 pub use select::Select;
+pub use shared::{Reference, Refers};
 pub use snapshot::{Location, Snapshot};
 pub use split::{SPLIT_MAX, SplitBy, SplitOptions, split};
 pub use stat::{ChunkClass, RatioClass, SizeClass, Stat};

@@ -17,6 +17,7 @@ use super::config::{CONFIG_AT, CONFIG_SPACE, Config};
 use super::foreign::{self, adopt_if_extended};
 use super::io::Io;
 use super::options::{Durability, StoreOptions};
+use super::shared::other_content;
 use super::state::{Opened, State, load, read_config};
 use super::transfer::key_of;
 use super::verify::is_damage;
@@ -25,9 +26,11 @@ use crate::backend::{Aside, Backend, FileBackend};
 use crate::chunk::ChunkLayout;
 use crate::error::{Error, Result};
 use crate::frame::MAGIC;
+use crate::index::layout::KEY_SHARED;
 use crate::index::slot::Slot;
 use crate::key::Key;
 use crate::limits::{CHUNK_MAX, CHUNK_MAX_FOREIGN};
+use crate::wire::Digest;
 use rebuild::{dead_of, rebuild, rows_of, without_index};
 use salvage::{Entry, Part, Row, Salvage};
 use scan::Scanned;
@@ -112,8 +115,10 @@ pub fn recover_into(
         ordinal: Cell::new(0),
         place_end: 0,
         holes: false,
+        lost_shared: Vec::new(),
     };
     rescue.records(&salvage, &mut progress)?;
+    rescue.tell_lost_shared()?;
     rescue.chunks(&salvage, options.chunks)?;
     if let Ok(attributes) = serde_json::from_slice::<serde_json::Value>(&salvage.attributes)
         && attributes.is_object()
@@ -122,6 +127,7 @@ pub fn recover_into(
     }
     let mut out = rescue.out.into_inner();
     out.records = rescue.writer.len();
+    out.shared = rescue.writer.core.totals.shared;
     rescue.writer.close()?;
     Ok(out)
 }
@@ -337,6 +343,7 @@ struct Rescue {
     /// Logical end of the last record that was seen.
     place_end: u64,
     holes: bool,
+    lost_shared: Vec<(Option<Digest>, String, Error)>,
 }
 
 impl Rescue {
@@ -396,6 +403,9 @@ impl Rescue {
         let end = start.saturating_add(len);
         s.mark(start, end);
         self.place_end = self.place_end.max(end);
+        if e.entry.key_kind == KEY_SHARED {
+            return self.shared(s, e);
+        }
         if s.is_dead(e.id) {
             return Ok(());
         }
@@ -446,6 +456,25 @@ impl Rescue {
         out.add(means, len, unchecked);
         out.bytes += len;
         self.ordinal.set(self.ordinal.get() + 1);
+        Ok(())
+    }
+
+    /// A shared record: kept whether or not a record that is left refers to it.
+    fn shared(&mut self, s: &Salvage, e: &Entry) -> Result<()> {
+        let (start, len) = (e.entry.start.get(), u64::from(e.entry.len.get()));
+        let digest = Digest::from_bytes(&e.key);
+        let error = match s.read(start, start.saturating_add(len)) {
+            Ok((bytes, _)) if digest == Some(Digest::of(&bytes)) => {
+                self.writer.share_sized(&bytes, e.entry.sites.get())?;
+                return Ok(());
+            }
+            Ok(_) => other_content(start),
+            Err(error) if is_damage(&error) => error,
+            Err(error) => return Err(error),
+        };
+        // It may have been put again when it was found to be damaged.
+        let name = digest.map_or("shared".into(), |d| format!("shared {d}"));
+        self.lost_shared.push((digest, name, error));
         Ok(())
     }
 
@@ -507,6 +536,19 @@ impl Rescue {
         if left > 0 {
             self.out.get_mut().lose_range(first, left, why);
             self.ordinal.set(self.ordinal.get() + left);
+        }
+        Ok(())
+    }
+
+    /// Reports the shared records of which no copy could be read.
+    fn tell_lost_shared(&mut self) -> Result<()> {
+        for (digest, name, error) in std::mem::take(&mut self.lost_shared) {
+            if let Some(digest) = &digest
+                && self.writer.contains_shared(digest)?
+            {
+                continue;
+            }
+            self.out.get_mut().lose(name, None, &error);
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ impl Root {
             extents: count(self.extents.len()),
             attributes: count(self.attributes.len()),
             open_block: self.open_block.into(),
-            reserved: U32::new(0),
+            shared: count(usize::try_from(self.totals.shared).unwrap_or(usize::MAX)),
         };
         let mut rest = bytemuck::bytes_of(&totals).to_vec();
         rest.extend(base.into_iter().flat_map(|b| &b.sums).flat_map(|s| s.to_le_bytes()));
@@ -111,6 +111,7 @@ impl Root {
             totals: Totals {
                 dead_records: t.dead_records.get(),
                 dead_bytes: t.dead_bytes.get(),
+                shared: t.shared.get().into(),
                 record_bytes: t.record_bytes.get(),
                 cursor: t.cursor.get(),
             },

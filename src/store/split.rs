@@ -2,6 +2,7 @@
 
 use super::copy::{Copied, Ready, Target, open_source};
 use super::options::StoreOptions;
+use super::shared::{Carry, Refers};
 use super::snapshot::Snapshot;
 use super::transfer::{Carrier, stream};
 use crate::error::{Error, Result};
@@ -34,6 +35,9 @@ pub struct SplitOptions {
     pub overwrite: bool,
     /// Whether a source whose newest commit cannot be read is split as of an older one.
     pub accept_older: bool,
+    /// How records refer to shared ones (`Some(codec::refers)`): each new store gets those that
+    /// its records refer to. `None` gives all to each.
+    pub refers: Option<Refers>,
 }
 
 /// Writes the records of the store at `from` to several new stores, in order: `name-000.ext`,
@@ -67,14 +71,16 @@ pub fn split(
     let totals = source.inner().core.totals;
     let total = totals.record_bytes.saturating_sub(totals.dead_bytes);
     let attributes = source.attributes();
-    let start = |i: usize| -> Result<Option<Target>> {
+    let start = |i: usize| -> Result<Option<(Target, Carry<'_>)>> {
         let Some(name) = names.get(i) else { return Ok(None) };
         let mut target = Target::new(name, &source, &new, options.overwrite)?;
         if attributes.is_object() {
             target.writer.set_attributes(&attributes)?;
         }
-        Ok(Some(target))
+        let carry = Carry::new(&source, options.refers, &mut target.writer)?;
+        Ok(Some((target, carry)))
     };
+    let finish = |part: (Target, Carry<'_>)| part.0.finish();
     let mut ready: Vec<Ready> = Vec::new();
     let mut now = start(0)?;
     let (mut ordinal, mut done) = (0, 0);
@@ -83,11 +89,12 @@ pub fn split(
         |_, _, _| Ok(true),
         |item| {
             if ends.get(ready.len()).is_some_and(|end| *end == ordinal) {
-                ready.extend(now.take().map(Target::finish).transpose()?);
+                ready.extend(now.take().map(finish).transpose()?);
                 now = start(ready.len())?;
             }
             ordinal += 1;
-            if let Some(target) = &mut now {
+            if let Some((target, carry)) = &mut now {
+                carry.before(item.key, item.bytes, &mut target.writer)?;
                 Carrier::new(&source, &target.writer).put(&mut target.writer, item.key, &item)?;
             }
             done += item.bytes.len() as u64;
@@ -95,7 +102,7 @@ pub fn split(
         },
     )
     .map_err(|e| e.at(from))?;
-    ready.extend(now.take().map(Target::finish).transpose()?);
+    ready.extend(now.take().map(finish).transpose()?);
     let published = ready.into_iter().map(Ready::publish).collect::<Result<Vec<_>>>()?;
     Ok(names.into_iter().zip(published).collect())
 }

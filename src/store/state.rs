@@ -11,7 +11,7 @@ use crate::chunk::ChunkLayout;
 use crate::column::Column;
 use crate::error::{Error, Result};
 use crate::frame::SLOT_OFFSETS;
-use crate::index::layout::{KEY_NONE, key_hash};
+use crate::index::layout::{KEY_NONE, KEY_SHARED, key_hash};
 use crate::index::log;
 use crate::index::slot::{SLOT_LEN, Slot};
 use crate::wire::{AlignedBuf, U32, U64, to_usize};
@@ -282,9 +282,13 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
     tail.sums.extend(entry.sums.iter().map(|s| s.get()));
     core.totals.cursor = entry.cursor;
     for d in entry.dead {
-        let len = core.entry(d.record.get()).ok()?.len.get();
+        let dead = core.entry(d.record.get()).ok()?;
         core.totals.dead_records += 1;
-        core.totals.dead_bytes += u64::from(len);
+        if dead.key_kind == KEY_SHARED {
+            core.totals.shared += 1;
+        } else {
+            core.totals.dead_bytes += u64::from(dead.len.get());
+        }
     }
     Some(())
 }

@@ -5,11 +5,13 @@ use super::foreign::frame_is_readable;
 use super::perm::{run_segment, segment};
 use super::root::Base;
 use super::rows::leaf_rows;
+use super::shared::other_content;
 use super::snapshot::Snapshot;
 use super::state::Opened;
 use crate::error::{Error, Result};
 use crate::index::filter::Filter;
-use crate::index::layout::{KEY_NONE, RunEntry, key_from_bytes, key_hash};
+use crate::index::layout::{KEY_NONE, KEY_SHARED, RecordEntry, RunEntry, key_from_bytes, key_hash};
+use crate::wire::Digest;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -49,6 +51,8 @@ impl fmt::Display for Damage {
 pub struct Verified {
     /// Live records whose place and bytes were checked.
     pub records: u64,
+    /// Shared records that were checked.
+    pub shared: u64,
     /// Blocks that were decoded.
     pub blocks: u64,
     /// Bytes that they hold, decoded.
@@ -127,11 +131,16 @@ impl Snapshot {
         let mut dead = dead.into_iter().peekable();
         let next = std::cell::Cell::new(0_u64);
         let mut found: Vec<Damage> = Vec::new();
-        let mut records = 0;
+        let (mut records, mut shared) = (0, 0);
         let listed = core.each_record_or(
             |id, entry, key| {
                 while dead.next_if(|d| *d < id).is_some() {}
-                if dead.next_if_eq(&id).is_some() {
+                let is_dead = dead.next_if_eq(&id).is_some();
+                if entry.key_kind == KEY_SHARED {
+                    shared += 1;
+                    found.extend(check_shared(core, bad, entry, key, is_dead)?);
+                }
+                if is_dead {
                     return Ok(());
                 }
                 let ordinal = next.get();
@@ -182,9 +191,47 @@ impl Snapshot {
         );
         listed?;
         out.records += records;
+        out.shared += shared;
         out.damages.extend(found);
         Ok(())
     }
+}
+
+/// Checks one shared record: that it is out of the count, found, and what its key says.
+fn check_shared(
+    core: &Core,
+    bad: &BadBlocks,
+    entry: &RecordEntry,
+    key: &[u8],
+    is_dead: bool,
+) -> Result<Option<Damage>> {
+    let digest = Digest::from_bytes(key);
+    let check = || {
+        let digest = digest.ok_or_else(|| other_content(entry.start.get()))?;
+        let span = core.span(entry)?;
+        if let Some(damage) = bad.inside(core, span) {
+            return Ok(Some(damage));
+        }
+        if Digest::of(&core.record(entry)?) != digest {
+            return Err(other_content(entry.start.get()));
+        }
+        if !is_dead {
+            let why = "is counted among the records";
+            return Err(Error::corrupt("shared record", entry.start.get(), why));
+        }
+        if core.find_shared(&digest)?.is_none() {
+            let why = "no run of keys leads to it";
+            return Err(Error::corrupt("shared record", entry.start.get(), why));
+        }
+        Ok(None)
+    };
+    let name = digest.map_or("shared".into(), |d| format!("shared {d}"));
+    let damage = match check() {
+        Ok(damage) => damage,
+        Err(e) if is_damage(&e) => Some(Damage::of(&e)),
+        Err(e) => return Err(e),
+    };
+    Ok(damage.map(|d| Damage { record: Some(name.into()), ..d }))
 }
 
 /// Damaged blocks: by chunk, the logical bytes that they hold, and what is wrong.

@@ -252,7 +252,7 @@ impl Writer {
         Ok(self.core.live().saturating_sub(1))
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         key: Option<(u8, &[u8], u64)>,
         bytes: &[u8],

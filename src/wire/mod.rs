@@ -5,11 +5,13 @@
 mod aligned;
 mod checksum;
 mod cursor;
+mod digest;
 mod le;
 
 pub use aligned::AlignedBuf;
 pub use checksum::{checksum, identify, mix};
 pub use cursor::Cursor;
+pub use digest::Digest;
 pub use le::{U16, U32, U64};
 
 /// A number from a file as an index into memory; `None` if it does not fit this machine.

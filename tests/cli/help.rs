@@ -15,6 +15,7 @@ const VERBS: [&str; 21] = [
     "verify",
     "seal",
     "stat",
+    "topology",
     "follow",
     "compact",
     "recover",

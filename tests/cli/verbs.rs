@@ -15,6 +15,53 @@ fn a_trajectory_comes_back_byte_for_byte() {
 }
 
 #[test]
+fn what_frames_share_is_stored_once_shown_with_each_and_dropped_with_the_last() {
+    let folder = Folder::new();
+    let line =
+        |step: usize, i: usize| format!("{} {step}.5 {i} 0.25 label{i}\n", ["C", "H", "O"][i % 3]);
+    let text: String = (0..6)
+        .map(|step| {
+            let sites = if step < 5 { 40 } else { 30 };
+            let atoms: String = (0..sites).map(|i| line(step, i)).collect();
+            format!("{sites}\nProperties=species:S:1:pos:R:3:label:S:1 step={step}\n{atoms}")
+        })
+        .collect();
+    fs::write(folder.path("a.extxyz"), text).unwrap();
+    for when in ["repeated", "never", "always"] {
+        folder.ok(&format!("import --quiet --topologies {when} a.extxyz {when}.vls"));
+        folder.ok(&format!("export --quiet {when}.vls {when}.extxyz"));
+        let [one, all] = [when, "repeated"].map(|w| folder.path(&format!("{w}.extxyz")));
+        assert_eq!(fs::read(one).unwrap(), fs::read(all).unwrap(), "{when}");
+    }
+    for (when, shared) in [("never", 0), ("repeated", 1), ("always", 2)] {
+        assert_eq!(folder.json(&format!("info --json {when}.vls"))["shared"], shared);
+        assert_eq!(folder.ok(&format!("topology {when}.vls")).lines().count(), shared + 1);
+    }
+    assert!(folder.ok("info repeated.vls").contains("topologies  1, to which records refer"));
+    let line = folder.json("topology --json repeated.vls");
+    let digest = line["digest"].as_str().unwrap();
+    let frame = folder.json("get --as json repeated.vls 3");
+    assert_eq!((&frame["topology"], &frame["types"]["data"][2]), (&json!(digest), &json!(8)));
+    assert_eq!(frame["atom_properties"][0]["data"][7], "label7");
+    let whole = folder.json("get --as json never.vls 3");
+    assert_eq!((&whole["types"], &whole["topology"]), (&frame["types"], &json!(null)));
+    let shown = folder.json(&format!("topology repeated.vls {}", &digest[..6]));
+    assert_eq!((&shown["types"], &shown["nsites"]), (&frame["types"], &json!(40)));
+    folder.fails(4, "topology repeated.vls x");
+    folder.ok("verify repeated.vls");
+    folder.ok("copy --range 5: always.vls last.vls");
+    assert_eq!(folder.json("info --json last.vls")["shared"], 1);
+    folder.ok("merge --clash keep-first repeated.vls always.vls both.vls");
+    assert_eq!(folder.json("info --json both.vls")["shared"], 1);
+    for n in 0..5 {
+        folder.ok(&format!("rm repeated.vls {n}"));
+    }
+    folder.ok("compact repeated.vls");
+    assert_eq!(folder.json("info --json repeated.vls")["shared"], 0);
+    assert_eq!(folder.json("get --as json repeated.vls 5")["types"]["data"][0], 6);
+}
+
+#[test]
 fn positions_are_those_that_another_reader_of_xtc_finds() {
     let folder = Folder::new();
     let mut reader = molly::XTCReader::open(carried()).unwrap();

@@ -15,6 +15,7 @@
 
 use std::sync::Arc;
 use vlstore::backend::fault::Seeded;
+use vlstore::wire::Digest;
 use vlstore::{Column, ColumnKind, Key, RowMaker, Snapshot};
 
 /// How many times the usual figures a campaign wants: `VLSTORE_TEST_SCALE`, 1 if not set.
@@ -54,6 +55,8 @@ pub struct Rec {
 #[derive(Debug, Clone, Default)]
 pub struct Model {
     pub records: Vec<Rec>,
+    /// Contents that are shared, in the order in which they were put.
+    pub shared: Vec<(Digest, Arc<[u8]>)>,
     pub mark: Option<u64>,
 }
 
@@ -68,6 +71,14 @@ impl Model {
             self.records.retain(|r| r.key.as_ref() != Some(key));
         }
         self.records.push(rec);
+    }
+
+    /// Shares a content as the store does: once.
+    pub fn share(&mut self, bytes: &[u8]) {
+        let digest = Digest::of(bytes);
+        if self.shared.iter().all(|s| s.0 != digest) {
+            self.shared.push((digest, bytes.into()));
+        }
     }
 
     pub fn attributes(&self) -> serde_json::Value {
@@ -139,6 +150,13 @@ pub fn compare(
     let n = model.records.len();
     ensure!(snapshot.len() == n as u64, "{} records, not {n}", snapshot.len());
     ensure!(snapshot.attributes() == model.attributes(), "attributes {}", snapshot.attributes());
+    let listed = ask!(snapshot.list_shared());
+    let wanted = model.shared.iter().map(|s| s.0);
+    ensure!(listed.iter().map(|l| l.0).eq(wanted), "shared records {listed:?}");
+    ensure!(ask!(snapshot.info()).shared == listed.len() as u64, "number of shared records");
+    for (digest, bytes) in &model.shared {
+        ensure!(*ask!(snapshot.shared(digest)) == **bytes, "shared {digest}");
+    }
     let mut at = 0;
     let mut wrong = None;
     ask!(snapshot.for_each(|ordinal, key, place| {

@@ -23,10 +23,10 @@ def may_hold(run, count, digest):
     return not blocks or all(run[at + b // 8] >> b % 8 & 1 for b in places)
 
 
-def find(state, key):
-    """The number of the record under `key`, or None."""
-    kind = 1 if isinstance(key, str) else 4 if isinstance(key, bytes) else 2 + (key >> 63 == 1)
-    raw = key.encode() if kind == 1 else key if kind == 4 else (key & MASK).to_bytes(8, "little")
+def find(state, key, shared=False):
+    """The number of the record under `key`, or None; of the shared one whose digest `key` is."""
+    kind = 5 if shared else 1 if isinstance(key, str) else 4 if isinstance(key, bytes) else 2 + (key >> 63 == 1)
+    raw = key.encode() if kind == 1 else key if kind >= 4 else (key & MASK).to_bytes(8, "little")
     digest = xxh3(raw, seed=kind) or 1
     # First the records of the log, the newest first; then the runs, the newest first.
     candidates = list(range(len(state.records) - 1, state.logged - 1, -1))
@@ -40,4 +40,4 @@ def find(state, key):
             if high << 16 | low == digest >> 16 and not top >> 15:
                 candidates.append((top & 0x7FFF) << 32 | bottom)
     found = next((n for n in candidates if state.records[n][2:] == (kind, raw)), None)
-    return None if found in state.dead else found
+    return None if found in state.dead and not shared else found

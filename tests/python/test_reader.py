@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from xxhash import xxh3_128_digest
 
 HERE = Path(__file__).parent
 GOLDEN = HERE.parent / "golden"
@@ -74,6 +75,12 @@ def test_a_golden_file_gives_the_records_of_the_manifest(entry):
         assert hashlib.sha256(content).hexdigest() == wanted["sha256"]
         if key is not None:
             assert store.get(key) == found(store, key) == content
+    for wanted in entry.get("shared", ()):
+        digest = bytes.fromhex(wanted["digest"])
+        content = store.bytes_of(lookup.find(store.state, digest, shared=True))
+        assert len(content) == wanted["len"] and xxh3_128_digest(content) == digest
+        assert store.get(digest) is found(store, digest) is None
+    assert lookup.find(store.state, bytes(16), shared=True) is None
     for absent in ("absent", -77, 1 << 63 | 5, b"absent"):
         assert store.get(absent) is found(store, absent) is None
 

@@ -60,25 +60,31 @@ class BackedAtomicData:
     @property
     def masses(self) -> np.ndarray:
         """Masses, ``(n_sites,)``, float32."""
-        return _present(self.fb.masses, "masses")
+        return _present(self.fb, "masses")
 
     @property
     def atom_types(self) -> np.ndarray:
         """Types of the sites, ``(n_sites,)``, int32."""
-        return _present(self.fb.types, "types")
+        return _present(self.fb, "types")
 
     @property
     def pos(self) -> np.ndarray:
         """Positions, ``(n_sites, 3)``, float32."""
-        return _present(self.fb.positions, "positions")
+        return _present(self.fb, "positions")
 
     @property
     def forces(self) -> np.ndarray:
         """Forces, ``(n_sites, 3)``, float32."""
-        return _present(self.fb.forces, "forces")
+        return _present(self.fb, "forces")
 
 
-def _present(array: np.ndarray | None, what: str) -> np.ndarray:
+def _present(frame: MdFrame, what: str) -> np.ndarray:
+    array = getattr(frame, what)
+    if array is None and frame.topology_digest and frame.topology is None:
+        raise InvalidError(
+            f"the {what} of the frame are in a topology, which vlstore.open finds: open the store "
+            'with records="md-frame"'
+        )
     if array is None:
         raise InvalidError(f"the frame has no {what}")
     return array

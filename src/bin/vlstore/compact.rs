@@ -5,7 +5,7 @@ use crate::work::Work;
 use crate::{Exit, Outcome};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::{CompactOptions, Error, compact};
+use vlstore::{CompactOptions, Error, codec, compact};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,6 +46,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let options = CompactOptions {
         verify: !args.no_verify,
         accept_older: args.accept_older,
+        refers: Some(codec::refers),
         ..CompactOptions::default()
     };
     let mut work = Work::begin("bytes", args.json)?;

@@ -6,7 +6,7 @@ use crate::work::Work;
 use crate::{Exit, Outcome, keys, ranges};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::{CopyOptions, Error, Key, Result, Select, Store, copy};
+use vlstore::{CopyOptions, Error, Key, Result, Select, Store, codec, copy};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,6 +56,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         store: Some(args.layout.of(source.options())),
         overwrite: args.overwrite,
         accept_older: false,
+        refers: Some(codec::refers),
     };
     let mut work = Work::begin("bytes", args.json)?;
     let done = copy(&args.store, &args.new, &options, |at, of| work.step(at, of));

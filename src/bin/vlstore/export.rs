@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         let items = depot.get_batch_at(&part).map_err(|e| e.at(&args.store))?;
         for (view, ordinal) in items.iter().zip(&part) {
             let name = |e: Error| in_record(e, *ordinal).at(&args.store);
-            let mut frame = view.map_err(name)?.fields().to_owned();
+            let mut frame = view.and_then(|view| depot.whole(&view)).map_err(name)?;
             if let Some(conversion) = &conversion {
                 conversion.apply(&mut frame);
             }
@@ -147,6 +147,9 @@ fn in_record(error: Error, ordinal: u64) -> Error {
     match error {
         Error::Codec { codec, why } => {
             Error::codec(codec, format!("record at ordinal {ordinal}: {why}"))
+        }
+        Error::Record { key, source } => {
+            Error::Record { key: format!("at ordinal {ordinal}, {key}").into(), source }
         }
         other => other,
     }

@@ -3,6 +3,7 @@
 use crate::open::open;
 use crate::output::{Out, complain};
 use crate::{Exit, Outcome, keys};
+use std::io;
 use std::path::{Path, PathBuf};
 use vlstore::backend::{Access, Aside, Backend};
 use vlstore::codec::{AnyCodec, Codec, Fields, MdFrameCodec, by_name, by_name_and_version};
@@ -77,7 +78,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
                 match args.form {
                     Form::Bytes => out.bytes(record)?,
                     Form::Json => {
-                        decoder(args.codec, &store)?.write_json(record, out.stream())?;
+                        show(args, &store, record, out.stream())?;
                         out.line("")?;
                     }
                 }
@@ -147,11 +148,24 @@ pub(crate) fn decoder(
     by_name_and_version(name, *version)
 }
 
+/// Writes the record as JSON: a frame with what it has from its topology.
+fn show(args: &Args, store: &Snapshot, record: &[u8], out: &mut dyn io::Write) -> Result<()> {
+    let decoder = decoder(args.codec, store)?;
+    match decoder.reference(record) {
+        Some(digest) => {
+            let shared = store.shared(&digest).map_err(|e| e.of_record(&digest))?;
+            decoder.write_json_with(record, &shared, out)
+        }
+        None => decoder.write_json(record, out),
+    }
+}
+
 fn text_or_bytes(args: &Args, store: &Snapshot, record: &[u8]) -> Result<Vec<u8>> {
     match args.form {
         Form::Bytes => Ok(record.to_vec()),
         Form::Json => {
-            let mut text = decoder(args.codec, store)?.describe(record)?.into_bytes();
+            let mut text = Vec::new();
+            show(args, store, record, &mut text)?;
             text.push(b'\n');
             Ok(text)
         }

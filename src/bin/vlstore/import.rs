@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use vlstore::backend::{Access, FileBackend, WriterLock};
 use vlstore::chunk;
 use vlstore::codec::{MdFrame, MdFrameCodec};
-use vlstore::depot::{Continue, Continued, StartAt};
+use vlstore::depot::{Continue, Continued, Sharing, StartAt};
 use vlstore::formats::{self, FormatKind, FrameReader};
 use vlstore::{
     Alignment, Depot, DepotWriter, Durability, Error, Key, Purpose, Result, Store, StoreOptions,
@@ -70,6 +70,12 @@ pub(crate) struct Args {
     /// Store float64 arrays as float32; nothing is narrowed unasked
     #[arg(long)]
     float32: bool,
+    /// Store what frames have in common (types, masses, labels) once, as a topology to which they
+    /// refer: never, repeated (from the second frame that has the same) or always
+    #[arg(long, value_name = "WHEN", default_value = "repeated", value_parser = |s: &str| {
+        named(Sharing::from_name(s), "never, repeated or always")
+    })]
+    topologies: Sharing,
     /// Name frames by this text and their number instead of the number alone
     #[arg(long, value_name = "TEXT")]
     name_prefix: Option<String>,
@@ -285,13 +291,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let begun = Instant::now();
     let mut source = Source::open(args)?;
     // A file whose first frame is damaged leaves no empty store behind.
-    let mut frame = MdFrame::default();
+    let (mut frame, mut after) = (MdFrame::default(), MdFrame::default());
     let mut number = source.skip(args.from_frame.unwrap_or(0))?;
-    let mut more = source.next_frame(&mut frame)?;
+    let mut more = narrowed_next(&mut source, &mut frame, args.float32)?;
 
     let interrupt = Interrupt::watch()?;
     let (mut writer, continued) = open_store(args, &options, &source)?;
     let mut next = continued.map_or(0, |c| c.next_frame);
+    writer.share_topologies(args.topologies);
     let mut progress = Progress::new(source.total, "frames", args.quiet);
     let mut tally = Tally::default();
     let commit_frames = args.commit_frames();
@@ -306,8 +313,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
             if args.pace > 0 {
                 std::thread::sleep(Duration::from_micros(args.pace));
             }
-            if args.float32 {
-                frame = std::mem::take(&mut frame).narrowed()?;
+            // Read before this one is put, so that it is known what the two have in common; if it
+            // cannot be read, this one is kept all the same.
+            let next_frame = narrowed_next(&mut source, &mut after, args.float32);
+            if let Ok(true) = next_frame {
+                writer.foresee(&after)?;
             }
             if writer.put_frame(number, args.key(next), &frame)?.is_some() {
                 tally.taken += 1;
@@ -322,7 +332,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
             }
             number += 1;
             progress.at(source.at(), tally.taken);
-            more = source.next_frame(&mut frame)?;
+            more = next_frame?;
+            std::mem::swap(&mut frame, &mut after);
         }
         Ok(())
     };
@@ -352,6 +363,15 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     report(args, &source, &tally, continued, begun)?;
     Ok(Exit::Done)
+}
+
+/// The next frame as it is to be stored; whether there was one.
+fn narrowed_next(source: &mut Source<'_>, frame: &mut MdFrame, narrow: bool) -> Result<bool> {
+    let more = source.next_frame(frame)?;
+    if more && narrow {
+        *frame = std::mem::take(frame).narrowed()?;
+    }
+    Ok(more)
 }
 
 fn open_store(

@@ -73,6 +73,7 @@ fn as_json(store: &Snapshot, info: &Info) -> Value {
         "sealed": info.sealed,
         "sealed_records": info.sealed_records,
         "lookup": info.lookup,
+        "shared": info.shared,
         "dead_records": info.dead_records,
         "dead_bytes": info.dead_bytes,
         "garbage_bytes": info.garbage,
@@ -88,6 +89,11 @@ fn people(out: &mut Out, args: &Args, store: &Snapshot, info: &Info) -> Result<(
     let params = info.options.params();
     row("store", args.store.display().to_string())?;
     row("records", grouped(info.records))?;
+    if info.shared > 0 {
+        let frames = info.options.record_codec.0 == "md-frame";
+        let name = if frames { "topologies" } else { "shared" };
+        row(name, format!("{}, to which records refer", grouped(info.shared)))?;
+    }
     row(
         "size",
         format!(

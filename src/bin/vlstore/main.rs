@@ -30,6 +30,7 @@ mod shell;
 mod sizes;
 mod split;
 mod stat;
+mod topology;
 mod units;
 mod verify;
 mod work;
@@ -89,6 +90,7 @@ enum Verb {
     Verify(verify::Args),
     Seal(seal::Args),
     Stat(stat::Args),
+    Topology(topology::Args),
     Follow(follow::Args),
     Compact(compact::Args),
     Recover(recover::Args),
@@ -129,6 +131,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Verify(args) => (verify::run(&args), |_| None),
         Verb::Seal(args) => (seal::run(&args), |_| None),
         Verb::Stat(args) => (stat::run(&args), |_| None),
+        Verb::Topology(args) => (topology::run(&args), |_| None),
         Verb::Follow(args) => (follow::run(&args), |_| None),
         Verb::Compact(args) => (compact::run(&args), compact::hint),
         Verb::Recover(args) => (recover::run(&args), recover::hint),

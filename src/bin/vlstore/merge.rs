@@ -6,7 +6,7 @@ use crate::work::Work;
 use crate::{Exit, Outcome};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::{Clash, Error, MergeOptions, Store, merge};
+use vlstore::{Clash, Error, MergeOptions, Store, codec, merge};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,6 +80,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         store: Some(args.layout.of(first.options())),
         overwrite: args.overwrite,
         accept_older: false,
+        refers: Some(codec::refers),
     };
     let mut work = Work::begin("bytes", args.json)?;
     let done = merge(&args.stores, &args.new, &options, |at, of| work.step(at, of));

@@ -6,7 +6,7 @@ use crate::work::Work;
 use crate::{Exit, Outcome, keys, sizes};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::{Error, Key, SplitBy, SplitOptions, Store, split};
+use vlstore::{Error, Key, SplitBy, SplitOptions, Store, codec, split};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,6 +58,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         store: Some(args.layout.of(source.options())),
         overwrite: args.overwrite,
         accept_older: false,
+        refers: Some(codec::refers),
     };
     let mut work = Work::begin("bytes", args.json)?;
     let done = split(&args.store, &args.new, &by, &options, |at, of| work.step(at, of));

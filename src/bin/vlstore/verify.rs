@@ -7,7 +7,7 @@ use crate::progress::Progress;
 use crate::{Exit, Outcome};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::{Error, Result};
+use vlstore::{Error, Result, codec};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,6 +39,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
         signal = interrupt.signal();
         if signal.is_some() { Err(Error::Interrupted) } else { Ok(()) }
     });
+    let checked = checked.and_then(|mut found| {
+        found.damages.extend(store.verify_references(codec::refers, |_, _| {
+            signal = interrupt.signal();
+            if signal.is_some() { Err(Error::Interrupted) } else { Ok(()) }
+        })?);
+        Ok(found)
+    });
     progress.end();
     if let Some(signal) = signal {
         return Ok(Exit::Signal(signal));
@@ -57,7 +64,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
             })
             .collect();
         out.line(json!({
-            "whole": found.is_whole(), "records": found.records, "blocks": found.blocks,
+            "whole": found.is_whole(), "records": found.records, "shared": found.shared,
+            "blocks": found.blocks,
             "bytes": found.bytes, "unchecked": found.unchecked, "frame": found.frame,
             "damages": damages,
         }))?;

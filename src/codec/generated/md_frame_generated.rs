@@ -357,6 +357,7 @@ impl<'a> MdFrame<'a> {
   pub const VT_CHARGES64: ::flatbuffers::VOffsetT = 44;
   pub const VT_ATOM_PROPERTIES: ::flatbuffers::VOffsetT = 46;
   pub const VT_FRAME_PROPERTIES: ::flatbuffers::VOffsetT = 48;
+  pub const VT_TOPOLOGY: ::flatbuffers::VOffsetT = 50;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -371,6 +372,7 @@ impl<'a> MdFrame<'a> {
     if let Some(x) = args.energy { builder.add_energy(x); }
     if let Some(x) = args.time { builder.add_time(x); }
     if let Some(x) = args.step { builder.add_step(x); }
+    if let Some(x) = args.topology { builder.add_topology(x); }
     if let Some(x) = args.frame_properties { builder.add_frame_properties(x); }
     if let Some(x) = args.atom_properties { builder.add_atom_properties(x); }
     if let Some(x) = args.charges64 { builder.add_charges64(x); }
@@ -583,6 +585,15 @@ impl<'a> MdFrame<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Property>>>>(MdFrame::VT_FRAME_PROPERTIES, None)}
   }
+  /// The topology of the frame: the 16 bytes of the digest of the record of a Topology. What
+  /// the frame does not state itself it has from there. Since 1.
+  #[inline]
+  pub fn topology(&self) -> Option<::flatbuffers::Vector<'a, u8>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u8>>>(MdFrame::VT_TOPOLOGY, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for MdFrame<'_> {
@@ -614,6 +625,7 @@ impl ::flatbuffers::Verifiable for MdFrame<'_> {
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, f64>>>("charges64", Self::VT_CHARGES64, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Property>>>>("atom_properties", Self::VT_ATOM_PROPERTIES, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Property>>>>("frame_properties", Self::VT_FRAME_PROPERTIES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u8>>>("topology", Self::VT_TOPOLOGY, false)?
      .finish();
     Ok(())
   }
@@ -642,6 +654,7 @@ pub struct MdFrameArgs<'a> {
     pub charges64: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, f64>>>,
     pub atom_properties: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Property<'a>>>>>,
     pub frame_properties: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Property<'a>>>>>,
+    pub topology: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u8>>>,
 }
 impl<'a> Default for MdFrameArgs<'a> {
   #[inline]
@@ -670,6 +683,7 @@ impl<'a> Default for MdFrameArgs<'a> {
       charges64: None,
       atom_properties: None,
       frame_properties: None,
+      topology: None,
     }
   }
 }
@@ -772,6 +786,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> MdFrameBuilder<'a, 'b, A> {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(MdFrame::VT_FRAME_PROPERTIES, frame_properties);
   }
   #[inline]
+  pub fn add_topology(&mut self, topology: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u8>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(MdFrame::VT_TOPOLOGY, topology);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> MdFrameBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     MdFrameBuilder {
@@ -812,6 +830,378 @@ impl ::core::fmt::Debug for MdFrame<'_> {
       ds.field("charges64", &self.charges64());
       ds.field("atom_properties", &self.atom_properties());
       ds.field("frame_properties", &self.frame_properties());
+      ds.field("topology", &self.topology());
+      ds.finish()
+  }
+}
+pub enum TopologyOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+/// What all frames of a molecule or system share: a record of its own, to which frames refer by
+/// its digest. "n" is nsites, "r" the number of residues, "b" the number of bonds.
+pub struct Topology<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for Topology<'a> {
+  type Inner = Topology<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> Topology<'a> {
+  pub const VT_NAME: ::flatbuffers::VOffsetT = 4;
+  pub const VT_NSITES: ::flatbuffers::VOffsetT = 6;
+  pub const VT_TYPES: ::flatbuffers::VOffsetT = 8;
+  pub const VT_MASSES: ::flatbuffers::VOffsetT = 10;
+  pub const VT_MASSES64: ::flatbuffers::VOffsetT = 12;
+  pub const VT_CHARGES: ::flatbuffers::VOffsetT = 14;
+  pub const VT_CHARGES64: ::flatbuffers::VOffsetT = 16;
+  pub const VT_NAMES: ::flatbuffers::VOffsetT = 18;
+  pub const VT_RESIDUES: ::flatbuffers::VOffsetT = 20;
+  pub const VT_RESIDUE_NAMES: ::flatbuffers::VOffsetT = 22;
+  pub const VT_RESIDUE_IDS: ::flatbuffers::VOffsetT = 24;
+  pub const VT_SEGMENTS: ::flatbuffers::VOffsetT = 26;
+  pub const VT_SEGMENT_NAMES: ::flatbuffers::VOffsetT = 28;
+  pub const VT_BONDS: ::flatbuffers::VOffsetT = 30;
+  pub const VT_BOND_ORDERS: ::flatbuffers::VOffsetT = 32;
+  pub const VT_ATOM_PROPERTIES: ::flatbuffers::VOffsetT = 34;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    Topology { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args TopologyArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<Topology<'bldr>> {
+    let mut builder = TopologyBuilder::new(_fbb);
+    if let Some(x) = args.atom_properties { builder.add_atom_properties(x); }
+    if let Some(x) = args.bond_orders { builder.add_bond_orders(x); }
+    if let Some(x) = args.bonds { builder.add_bonds(x); }
+    if let Some(x) = args.segment_names { builder.add_segment_names(x); }
+    if let Some(x) = args.segments { builder.add_segments(x); }
+    if let Some(x) = args.residue_ids { builder.add_residue_ids(x); }
+    if let Some(x) = args.residue_names { builder.add_residue_names(x); }
+    if let Some(x) = args.residues { builder.add_residues(x); }
+    if let Some(x) = args.names { builder.add_names(x); }
+    if let Some(x) = args.charges64 { builder.add_charges64(x); }
+    if let Some(x) = args.charges { builder.add_charges(x); }
+    if let Some(x) = args.masses64 { builder.add_masses64(x); }
+    if let Some(x) = args.masses { builder.add_masses(x); }
+    if let Some(x) = args.types { builder.add_types(x); }
+    builder.add_nsites(args.nsites);
+    if let Some(x) = args.name { builder.add_name(x); }
+    builder.finish()
+  }
+
+
+  /// Name of the molecule or system. Since 1.
+  #[inline]
+  pub fn name(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(Topology::VT_NAME, None)}
+  }
+  /// Number of sites: atoms or beads. Since 1.
+  #[inline]
+  pub fn nsites(&self) -> i32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<i32>(Topology::VT_NSITES, Some(0)).unwrap()}
+  }
+  /// Type of each site, for example the atomic number; n values. Since 1.
+  #[inline]
+  pub fn types(&self) -> Option<::flatbuffers::Vector<'a, i32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, i32>>>(Topology::VT_TYPES, None)}
+  }
+  /// Mass of each site (mass); n values. Since 1.
+  #[inline]
+  pub fn masses(&self) -> Option<::flatbuffers::Vector<'a, f32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, f32>>>(Topology::VT_MASSES, None)}
+  }
+  /// As masses, in 64 bits. Since 1.
+  #[inline]
+  pub fn masses64(&self) -> Option<::flatbuffers::Vector<'a, f64>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, f64>>>(Topology::VT_MASSES64, None)}
+  }
+  /// Charge of each site (charge); n values. Since 1.
+  #[inline]
+  pub fn charges(&self) -> Option<::flatbuffers::Vector<'a, f32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, f32>>>(Topology::VT_CHARGES, None)}
+  }
+  /// As charges, in 64 bits. Since 1.
+  #[inline]
+  pub fn charges64(&self) -> Option<::flatbuffers::Vector<'a, f64>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, f64>>>(Topology::VT_CHARGES64, None)}
+  }
+  /// Name of each site; n texts. Since 1.
+  #[inline]
+  pub fn names(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>(Topology::VT_NAMES, None)}
+  }
+  /// Residue of each site, counted from 0; n values below r. Since 1.
+  #[inline]
+  pub fn residues(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(Topology::VT_RESIDUES, None)}
+  }
+  /// Name of each residue; r texts. Since 1.
+  #[inline]
+  pub fn residue_names(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>(Topology::VT_RESIDUE_NAMES, None)}
+  }
+  /// Number by which the source called each residue; r values. Since 1.
+  #[inline]
+  pub fn residue_ids(&self) -> Option<::flatbuffers::Vector<'a, i32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, i32>>>(Topology::VT_RESIDUE_IDS, None)}
+  }
+  /// Segment or chain of each residue, counted from 0; r values below the number of names.
+  /// Since 1.
+  #[inline]
+  pub fn segments(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(Topology::VT_SEGMENTS, None)}
+  }
+  /// Name of each segment or chain. Since 1.
+  #[inline]
+  pub fn segment_names(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>(Topology::VT_SEGMENT_NAMES, None)}
+  }
+  /// Bonds: the two sites of each, counted from 0 and not the same; 2 b values below n. Since 1.
+  #[inline]
+  pub fn bonds(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(Topology::VT_BONDS, None)}
+  }
+  /// Order of each bond: 1, 2, 3, 1.5 for aromatic ones, 0 where it is not known; b values.
+  /// Since 1.
+  #[inline]
+  pub fn bond_orders(&self) -> Option<::flatbuffers::Vector<'a, f32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, f32>>>(Topology::VT_BOND_ORDERS, None)}
+  }
+  /// Extra properties of each atom, as in MdFrame. Since 1.
+  #[inline]
+  pub fn atom_properties(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Property<'a>>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Property>>>>(Topology::VT_ATOM_PROPERTIES, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for Topology<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("name", Self::VT_NAME, false)?
+     .visit_field::<i32>("nsites", Self::VT_NSITES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, i32>>>("types", Self::VT_TYPES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, f32>>>("masses", Self::VT_MASSES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, f64>>>("masses64", Self::VT_MASSES64, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, f32>>>("charges", Self::VT_CHARGES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, f64>>>("charges64", Self::VT_CHARGES64, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("names", Self::VT_NAMES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("residues", Self::VT_RESIDUES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("residue_names", Self::VT_RESIDUE_NAMES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, i32>>>("residue_ids", Self::VT_RESIDUE_IDS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("segments", Self::VT_SEGMENTS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("segment_names", Self::VT_SEGMENT_NAMES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("bonds", Self::VT_BONDS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, f32>>>("bond_orders", Self::VT_BOND_ORDERS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Property>>>>("atom_properties", Self::VT_ATOM_PROPERTIES, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct TopologyArgs<'a> {
+    pub name: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub nsites: i32,
+    pub types: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, i32>>>,
+    pub masses: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, f32>>>,
+    pub masses64: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, f64>>>,
+    pub charges: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, f32>>>,
+    pub charges64: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, f64>>>,
+    pub names: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
+    pub residues: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
+    pub residue_names: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
+    pub residue_ids: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, i32>>>,
+    pub segments: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
+    pub segment_names: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
+    pub bonds: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
+    pub bond_orders: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, f32>>>,
+    pub atom_properties: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Property<'a>>>>>,
+}
+impl<'a> Default for TopologyArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    TopologyArgs {
+      name: None,
+      nsites: 0,
+      types: None,
+      masses: None,
+      masses64: None,
+      charges: None,
+      charges64: None,
+      names: None,
+      residues: None,
+      residue_names: None,
+      residue_ids: None,
+      segments: None,
+      segment_names: None,
+      bonds: None,
+      bond_orders: None,
+      atom_properties: None,
+    }
+  }
+}
+
+pub struct TopologyBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> TopologyBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_name(&mut self, name: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_NAME, name);
+  }
+  #[inline]
+  pub fn add_nsites(&mut self, nsites: i32) {
+    self.fbb_.push_slot::<i32>(Topology::VT_NSITES, nsites, 0);
+  }
+  #[inline]
+  pub fn add_types(&mut self, types: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , i32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_TYPES, types);
+  }
+  #[inline]
+  pub fn add_masses(&mut self, masses: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , f32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_MASSES, masses);
+  }
+  #[inline]
+  pub fn add_masses64(&mut self, masses64: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , f64>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_MASSES64, masses64);
+  }
+  #[inline]
+  pub fn add_charges(&mut self, charges: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , f32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_CHARGES, charges);
+  }
+  #[inline]
+  pub fn add_charges64(&mut self, charges64: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , f64>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_CHARGES64, charges64);
+  }
+  #[inline]
+  pub fn add_names(&mut self, names: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<&'b  str>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_NAMES, names);
+  }
+  #[inline]
+  pub fn add_residues(&mut self, residues: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_RESIDUES, residues);
+  }
+  #[inline]
+  pub fn add_residue_names(&mut self, residue_names: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<&'b  str>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_RESIDUE_NAMES, residue_names);
+  }
+  #[inline]
+  pub fn add_residue_ids(&mut self, residue_ids: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , i32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_RESIDUE_IDS, residue_ids);
+  }
+  #[inline]
+  pub fn add_segments(&mut self, segments: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_SEGMENTS, segments);
+  }
+  #[inline]
+  pub fn add_segment_names(&mut self, segment_names: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<&'b  str>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_SEGMENT_NAMES, segment_names);
+  }
+  #[inline]
+  pub fn add_bonds(&mut self, bonds: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_BONDS, bonds);
+  }
+  #[inline]
+  pub fn add_bond_orders(&mut self, bond_orders: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , f32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_BOND_ORDERS, bond_orders);
+  }
+  #[inline]
+  pub fn add_atom_properties(&mut self, atom_properties: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<Property<'b >>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Topology::VT_ATOM_PROPERTIES, atom_properties);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> TopologyBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    TopologyBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<Topology<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for Topology<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("Topology");
+      ds.field("name", &self.name());
+      ds.field("nsites", &self.nsites());
+      ds.field("types", &self.types());
+      ds.field("masses", &self.masses());
+      ds.field("masses64", &self.masses64());
+      ds.field("charges", &self.charges());
+      ds.field("charges64", &self.charges64());
+      ds.field("names", &self.names());
+      ds.field("residues", &self.residues());
+      ds.field("residue_names", &self.residue_names());
+      ds.field("residue_ids", &self.residue_ids());
+      ds.field("segments", &self.segments());
+      ds.field("segment_names", &self.segment_names());
+      ds.field("bonds", &self.bonds());
+      ds.field("bond_orders", &self.bond_orders());
+      ds.field("atom_properties", &self.atom_properties());
       ds.finish()
   }
 }

@@ -51,7 +51,13 @@ pub(super) fn check(frame: &MdFrameRef<'_>) -> Result<()> {
     check_properties("frame", &frame.frame_properties, 1)
 }
 
-fn check_properties(scope: &str, properties: &[PropertyView<'_>], times: usize) -> Result<()> {
+/// Refuses properties of which there are `times` values each that contradict themselves or
+/// each other.
+pub(in crate::codec) fn check_properties(
+    scope: &str,
+    properties: &[PropertyView<'_>],
+    times: usize,
+) -> Result<()> {
     for (i, property) in properties.iter().enumerate() {
         let name = property.name;
         if properties.iter().take(i).any(|other| other.name == name) {

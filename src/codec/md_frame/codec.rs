@@ -3,14 +3,15 @@
 use super::NAME;
 use super::check::check;
 use super::part::ROWS;
-use super::read::MdFrameView;
+use super::read::{MdFrameView, topology_of};
 use super::write::append;
 use crate::codec::json::{Item, Json};
 use crate::codec::{
-    AnyCodec, Codec, Encoded, MdFrame, MdFrameRef, PropertyView, RealView, ValuesView, aligned,
+    AnyCodec, Codec, Encoded, MdFrame, MdFrameRef, PropertyView, RealView, TopologyView,
+    ValuesView, aligned,
 };
 use crate::column::RowMaker;
-use crate::wire::AlignedBuf;
+use crate::wire::{AlignedBuf, Digest};
 use crate::{Error, Result};
 use std::io;
 
@@ -19,6 +20,13 @@ use std::io;
 pub struct MdFrameCodec;
 
 impl MdFrameCodec {
+    /// The topology that the frame in the record `bytes` refers to. At any address, and cheaper
+    /// than a view: no number is looked at.
+    #[must_use]
+    pub fn topology_of(bytes: &[u8]) -> Option<Digest> {
+        topology_of(bytes)
+    }
+
     /// Appends the record for a frame whose arrays lie anywhere in memory, so that they need
     /// not be gathered in an [`MdFrame`] first.
     ///
@@ -69,51 +77,77 @@ impl AnyCodec for MdFrameCodec {
         u32::try_from(view.nsites()).map_err(|_| too_many())
     }
 
+    fn reference(&self, bytes: &[u8]) -> Option<Digest> {
+        topology_of(bytes)
+    }
+
+    fn check_reference(&self, bytes: &[u8], shared: &[u8]) -> Result<()> {
+        let (mut a, mut b) = (AlignedBuf::default(), AlignedBuf::default());
+        let topology = TopologyView::new(aligned(shared, &mut b))?;
+        let frame = MdFrameView::new(aligned(bytes, &mut a))?;
+        frame.fields().joined(topology.fields()).map(drop)
+    }
+
     fn write_json(&self, bytes: &[u8], out: &mut dyn io::Write) -> Result<()> {
         let mut space = AlignedBuf::default();
         let view = MdFrameView::new(aligned(bytes, &mut space))?;
-        let f = view.fields();
-        let mut json = Json::new(out);
-        json.open('{')?;
-        json.key("codec")?.text(NAME)?;
-        if let Some(name) = f.name {
-            json.key("name")?.text(name)?;
-        }
-        json.key("nsites")?.value(f.nsites)?;
-        scalar(&mut json, "step", f.step)?;
-        scalar(&mut json, "time", f.time)?;
-        scalar(&mut json, "energy", f.energy)?;
-        scalar(&mut json, "precision", f.precision)?;
-        if let Some(cell) = &f.cell {
-            json.key("cell")?.list(cell)?;
-        }
-        if let Some(pbc) = &f.pbc {
-            json.key("pbc")?.list(pbc)?;
-        }
-        if let Some(stress) = &f.stress {
-            json.key("stress")?.list(stress)?;
-        }
-        let per_site = [f.nsites];
-        let three = [f.nsites, 3];
-        if let Some(types) = f.types {
-            array(&mut json, "types", &per_site, ValuesView::I32(types))?;
-        }
-        real(&mut json, "masses", &per_site, f.masses)?;
-        real(&mut json, "charges", &per_site, f.charges)?;
-        real(&mut json, "positions", &three, f.positions)?;
-        real(&mut json, "velocities", &three, f.velocities)?;
-        real(&mut json, "forces", &three, f.forces)?;
-        properties(&mut json, "atom_properties", &f.atom_properties, Some(f.nsites))?;
-        properties(&mut json, "frame_properties", &f.frame_properties, None)?;
-        json.close('}')
+        show(view.fields(), view.topology(), out)
     }
+
+    fn write_json_with(&self, bytes: &[u8], shared: &[u8], out: &mut dyn io::Write) -> Result<()> {
+        let (mut a, mut b) = (AlignedBuf::default(), AlignedBuf::default());
+        let topology = TopologyView::new(aligned(shared, &mut b))?;
+        let view = MdFrameView::new(aligned(bytes, &mut a))?;
+        show(&view.fields().joined(topology.fields())?, view.topology(), out)
+    }
+}
+
+/// Writes a frame as JSON; `topology` names what it refers to or was joined with.
+fn show(f: &MdFrameRef<'_>, topology: Option<Digest>, out: &mut dyn io::Write) -> Result<()> {
+    let mut json = Json::new(out);
+    json.open('{')?;
+    json.key("codec")?.text(NAME)?;
+    if let Some(name) = f.name {
+        json.key("name")?.text(name)?;
+    }
+    json.key("nsites")?.value(f.nsites)?;
+    scalar(&mut json, "step", f.step)?;
+    scalar(&mut json, "time", f.time)?;
+    scalar(&mut json, "energy", f.energy)?;
+    scalar(&mut json, "precision", f.precision)?;
+    if let Some(cell) = &f.cell {
+        json.key("cell")?.list(cell)?;
+    }
+    if let Some(pbc) = &f.pbc {
+        json.key("pbc")?.list(pbc)?;
+    }
+    if let Some(stress) = &f.stress {
+        json.key("stress")?.list(stress)?;
+    }
+    if let Some(topology) = topology {
+        json.key("topology")?.text(&topology.to_string())?;
+    }
+    let per_site = [f.nsites];
+    let three = [f.nsites, 3];
+    if let Some(types) = f.types {
+        array(&mut json, "types", &per_site, ValuesView::I32(types))?;
+    }
+    real_json(&mut json, "masses", &per_site, f.masses)?;
+    real_json(&mut json, "charges", &per_site, f.charges)?;
+    real_json(&mut json, "positions", &three, f.positions)?;
+    real_json(&mut json, "velocities", &three, f.velocities)?;
+    real_json(&mut json, "forces", &three, f.forces)?;
+    properties_json(&mut json, "atom_properties", &f.atom_properties, Some(f.nsites))?;
+    properties_json(&mut json, "frame_properties", &f.frame_properties, None)?;
+    json.close('}')
 }
 
 fn scalar(json: &mut Json<'_>, key: &str, value: Option<impl Item>) -> Result<()> {
     value.map_or(Ok(()), |value| json.key(key)?.value(value))
 }
 
-fn real(
+/// One array of floating-point numbers as JSON, if there is one.
+pub(in crate::codec) fn real_json(
     json: &mut Json<'_>,
     key: &str,
     shape: &[usize],
@@ -122,7 +156,13 @@ fn real(
     values.map_or(Ok(()), |values| array(json, key, shape, ValuesView::Real(values)))
 }
 
-fn array(json: &mut Json<'_>, key: &str, shape: &[usize], values: ValuesView<'_>) -> Result<()> {
+/// One array as JSON: type, shape and values.
+pub(in crate::codec) fn array(
+    json: &mut Json<'_>,
+    key: &str,
+    shape: &[usize],
+    values: ValuesView<'_>,
+) -> Result<()> {
     json.key(key)?.open('{')?;
     body(json, shape.iter().copied(), values)?;
     json.close('}')
@@ -154,7 +194,8 @@ fn body(
     }
 }
 
-fn properties(
+/// Extra properties as JSON.
+pub(in crate::codec) fn properties_json(
     json: &mut Json<'_>,
     key: &str,
     list: &[PropertyView<'_>],

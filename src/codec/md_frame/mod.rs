@@ -9,11 +9,15 @@ mod part;
 mod read;
 mod write;
 
+pub(super) use check::check_properties;
 pub use codec::MdFrameCodec;
-pub use part::{Field, Fields, FramePart, HEAD};
+pub(super) use codec::{array, properties_json, real_json};
+pub use part::{Field, Fields as FrameFields, FramePart, HEAD};
 pub use read::MdFrameView;
+pub(super) use read::{bad, properties, real, root, slice};
+pub(super) use write::{Content, Fields, Record, real_len, values_len};
 
-const NAME: &str = "md-frame";
+pub(super) const NAME: &str = "md-frame";
 
 #[cfg(test)]
 mod tests;

@@ -5,9 +5,10 @@ use super::check::check;
 use crate::codec::generated::md::{Matrix, MdFrame as Wire, Property as WireProperty};
 use crate::codec::slices::{bounded, numbers_in, truths_in};
 use crate::codec::{MdFrame, MdFrameRef, PropertyView, RealView, TextView, ValuesView};
+use crate::wire::Digest;
 use crate::{Error, Result, limits};
 use bytemuck::AnyBitPattern;
-use flatbuffers::{ForwardsUOffset, Vector, VerifierOptions, root_with_opts};
+use flatbuffers::{Follow, ForwardsUOffset, Vector, Verifiable, VerifierOptions, root_with_opts};
 
 /// A frame in the bytes of a record: whole, consistent and borrowed.
 ///
@@ -27,20 +28,7 @@ impl<'a> MdFrameView<'a> {
     /// [`Error::Codec`] if the bytes are no frame, if lengths in it contradict each other, or
     /// if its arrays are not aligned in memory ([`aligned`](crate::codec::aligned) moves it).
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
-        bounded(bytes.len() as u64)?;
-        // A tree of tables that share parts may look larger than its bytes, but not without
-        // end; legitimate writers share vtables and equal strings.
-        let options = VerifierOptions {
-            max_depth: 8,
-            max_tables: 64 + limits::PROPERTIES_MAX,
-            max_apparent_size: bytes.len().saturating_mul(4).saturating_add(1024),
-            ignore_missing_null_terminator: false,
-        };
-        let wire = root_with_opts::<Wire<'a>>(&options, bytes).map_err(|why| {
-            let why = why.to_string();
-            let why = why.trim().lines().map(str::trim).collect::<Vec<_>>().join("; ");
-            bad(format!("the record is no frame: {why}"))
-        })?;
+        let wire = root::<Wire<'a>>("frame", bytes)?;
         let frame = plain(wire)?;
         check(&frame)?;
         Ok(Self { frame })
@@ -50,6 +38,12 @@ impl<'a> MdFrameView<'a> {
     #[must_use]
     pub fn fields(&self) -> &MdFrameRef<'a> {
         &self.frame
+    }
+
+    /// The fields as plain slices, taken out.
+    #[must_use]
+    pub fn into_fields(self) -> MdFrameRef<'a> {
+        self.frame
     }
 
     /// Number of sites.
@@ -154,6 +148,12 @@ impl<'a> MdFrameView<'a> {
         &self.frame.frame_properties
     }
 
+    /// The digest of the topology that the frame refers to.
+    #[must_use]
+    pub fn topology(&self) -> Option<Digest> {
+        self.frame.topology
+    }
+
     /// The frame, owned.
     #[must_use]
     pub fn to_owned(&self) -> MdFrame {
@@ -161,8 +161,35 @@ impl<'a> MdFrameView<'a> {
     }
 }
 
-fn bad(why: impl Into<Box<str>>) -> Error {
+pub(in crate::codec) fn bad(why: impl Into<Box<str>>) -> Error {
     Error::codec(NAME, why)
+}
+
+/// The root table of a record, verified; `what` says what the record should be.
+pub(in crate::codec) fn root<'a, T>(what: &str, bytes: &'a [u8]) -> Result<T::Inner>
+where
+    T: Follow<'a> + Verifiable + 'a,
+{
+    bounded(bytes.len() as u64)?;
+    // A tree of tables that share parts may look larger than its bytes, but not without end;
+    // legitimate writers share vtables and equal strings.
+    let options = VerifierOptions {
+        max_depth: 8,
+        max_tables: 64 + limits::PROPERTIES_MAX,
+        max_apparent_size: bytes.len().saturating_mul(4).saturating_add(1024),
+        ignore_missing_null_terminator: false,
+    };
+    root_with_opts::<T>(&options, bytes).map_err(|why| {
+        let why = why.to_string();
+        let why = why.trim().lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        bad(format!("the record is no {what}: {why}"))
+    })
+}
+
+/// The topology that the frame in these bytes refers to; `None` also if they are no frame.
+pub(super) fn topology_of(bytes: &[u8]) -> Option<Digest> {
+    let wire = root::<Wire<'_>>("frame", bytes).ok()?;
+    Digest::from_bytes(wire.topology()?.bytes())
 }
 
 /// The fields of a verified table as slices.
@@ -198,18 +225,28 @@ fn plain(wire: Wire<'_>) -> Result<MdFrameRef<'_>> {
         precision: wire.precision(),
         atom_properties: properties(wire.atom_properties())?,
         frame_properties: properties(wire.frame_properties())?,
+        topology: wire.topology().map(digest).transpose()?,
     })
+}
+
+fn digest(bytes: Vector<'_, u8>) -> Result<Digest> {
+    let bytes = bytes.bytes();
+    Digest::from_bytes(bytes)
+        .ok_or_else(|| bad(format!("the topology is named by {} bytes, not 16", bytes.len())))
 }
 
 fn matrix(m: &Matrix) -> [f64; 9] {
     m.v().into()
 }
 
-fn slice<'a, T: AnyBitPattern>(what: &str, values: Vector<'a, T>) -> Result<&'a [T]> {
+pub(in crate::codec) fn slice<'a, T: AnyBitPattern>(
+    what: &str,
+    values: Vector<'a, T>,
+) -> Result<&'a [T]> {
     numbers_in(NAME, what, values.bytes())
 }
 
-fn real<'a>(
+pub(in crate::codec) fn real<'a>(
     what: &str,
     narrow: Option<Vector<'a, f32>>,
     wide: Option<Vector<'a, f64>>,
@@ -222,7 +259,7 @@ fn real<'a>(
     }
 }
 
-fn properties<'a>(
+pub(in crate::codec) fn properties<'a>(
     list: Option<Vector<'a, ForwardsUOffset<WireProperty<'a>>>>,
 ) -> Result<Vec<PropertyView<'a>>> {
     list.into_iter().flat_map(|list| list.iter()).map(property).collect()

@@ -24,33 +24,14 @@ const FIXED_PROPERTY: usize = 128;
 pub(super) fn append(frame: &MdFrameRef<'_>, out: &mut Vec<u8>) -> Result<()> {
     let room = room(frame);
     bounded(room as u64)?;
-    let start = out.len();
     out.reserve(room);
-    let mut record = Record { out, start };
-    let written = record.frame(frame);
-    if written.is_err() {
-        out.truncate(start);
-    }
-    written
+    Record::behind(out).frame(frame)
 }
 
 /// What the record needs at most.
 fn room(frame: &MdFrameRef<'_>) -> usize {
-    let real = |v: Option<RealView<'_>>| match v {
-        None => 0,
-        Some(RealView::F32(v)) => size_of_val(v),
-        Some(RealView::F64(v)) => size_of_val(v),
-    };
-    let values = |v: &ValuesView<'_>| match *v {
-        ValuesView::I32(v) => size_of_val(v),
-        ValuesView::I64(v) => size_of_val(v),
-        ValuesView::Real(v) => real(Some(v)),
-        // Offset, length, text, zero byte and padding.
-        ValuesView::Str(v) => v.iter().fold(0usize, |n, text| n.saturating_add(text.len() + 12)),
-        ValuesView::Bool(v) => v.len(),
-    };
     let properties = frame.atom_properties.iter().chain(&frame.frame_properties).map(|p| {
-        [FIXED_PROPERTY, p.name.len(), size_of_val(p.shape), values(&p.values)]
+        [FIXED_PROPERTY, p.name.len(), size_of_val(p.shape), values_len(&p.values)]
             .into_iter()
             .fold(0, usize::saturating_add)
     });
@@ -58,21 +39,42 @@ fn room(frame: &MdFrameRef<'_>) -> usize {
         .into_iter()
         .chain(
             [frame.masses, frame.positions, frame.velocities, frame.forces, frame.charges]
-                .map(real),
+                .map(real_len),
         )
         .chain(properties)
         .fold(0, usize::saturating_add)
 }
 
+/// Bytes of such values.
+pub(in crate::codec) fn real_len(v: Option<RealView<'_>>) -> usize {
+    match v {
+        None => 0,
+        Some(RealView::F32(v)) => size_of_val(v),
+        Some(RealView::F64(v)) => size_of_val(v),
+    }
+}
+
+/// Bytes of such values in a record.
+pub(in crate::codec) fn values_len(v: &ValuesView<'_>) -> usize {
+    match *v {
+        ValuesView::I32(v) => size_of_val(v),
+        ValuesView::I64(v) => size_of_val(v),
+        ValuesView::Real(v) => real_len(Some(v)),
+        // Offset, length, text, zero byte and padding.
+        ValuesView::Str(v) => v.iter().fold(0usize, |n, text| n.saturating_add(text.len() + 12)),
+        ValuesView::Bool(v) => v.len(),
+    }
+}
+
 /// A present field of a table: its place in the vtable and what it holds.
-struct Field<'a> {
+pub(in crate::codec) struct Field<'a> {
     slot: VOffsetT,
     content: Content<'a>,
     /// Where in the record the table keeps the field; known once the table is written.
     at: usize,
 }
 
-enum Content<'a> {
+pub(in crate::codec) enum Content<'a> {
     U8(u8),
     I32(i32),
     F32(f32),
@@ -97,23 +99,40 @@ impl Content<'_> {
 }
 
 /// The present fields of one table.
-struct Fields<'a>(Vec<Field<'a>>);
+pub(in crate::codec) struct Fields<'a>(Vec<Field<'a>>);
 
 impl<'a> Fields<'a> {
-    fn put<T>(&mut self, slot: VOffsetT, value: Option<T>, content: fn(T) -> Content<'a>) {
+    pub(in crate::codec) fn new() -> Self {
+        Self(Vec::with_capacity(24))
+    }
+
+    pub(in crate::codec) fn put<T>(
+        &mut self,
+        slot: VOffsetT,
+        value: Option<T>,
+        content: fn(T) -> Content<'a>,
+    ) {
         if let Some(value) = value {
             self.0.push(Field { slot, content: content(value), at: 0 });
         }
     }
 
-    fn vector<T: bytemuck::NoUninit>(&mut self, slot: VOffsetT, values: &'a [T]) -> Result<()> {
+    pub(in crate::codec) fn vector<T: bytemuck::NoUninit>(
+        &mut self,
+        slot: VOffsetT,
+        values: &'a [T],
+    ) -> Result<()> {
         let bytes = bytes_of(NAME, values)?;
         let content = Content::Vector { len: values.len(), align: align_of::<T>(), bytes };
         self.0.push(Field { slot, content, at: 0 });
         Ok(())
     }
 
-    fn real(&mut self, slots: [VOffsetT; 2], values: Option<RealView<'a>>) -> Result<()> {
+    pub(in crate::codec) fn real(
+        &mut self,
+        slots: [VOffsetT; 2],
+        values: Option<RealView<'a>>,
+    ) -> Result<()> {
         let [narrow, wide] = slots;
         match values {
             None => Ok(()),
@@ -123,17 +142,33 @@ impl<'a> Fields<'a> {
     }
 }
 
-struct Record<'o> {
+pub(in crate::codec) struct Record<'o> {
     out: &'o mut Vec<u8>,
     start: usize,
 }
 
-impl Record<'_> {
+impl<'o> Record<'o> {
+    /// A record behind what `out` holds.
+    pub(in crate::codec) fn behind(out: &'o mut Vec<u8>) -> Self {
+        let start = out.len();
+        Self { out, start }
+    }
+
+    /// Writes the root offset and the table that it leads to, or nothing.
+    pub(in crate::codec) fn root(&mut self, mut fields: Fields<'_>) -> Result<()> {
+        self.extend(&[0; 4]);
+        let written = self.table(&mut fields.0).and_then(|table| self.lead(0, table));
+        if written.is_err() {
+            self.out.truncate(self.start);
+        }
+        written
+    }
+
     fn frame(&mut self, frame: &MdFrameRef<'_>) -> Result<()> {
         let nsites = i32::try_from(frame.nsites)
             .map_err(|_| Error::codec(NAME, "more than 2^31 - 1 sites"))?;
         let bits = |[a, b, c]: [bool; 3]| u8::from(a) | u8::from(b) << 1 | u8::from(c) << 2;
-        let mut f = Fields(Vec::with_capacity(24));
+        let mut f = Fields::new();
         f.put(Wire::VT_NAME, frame.name, Content::Text);
         f.put(Wire::VT_NSITES, Some(nsites), Content::I32);
         f.put(Wire::VT_STEP, frame.step, Content::I64);
@@ -157,10 +192,10 @@ impl Record<'_> {
         let whole = some(&frame.frame_properties).then_some(&*frame.frame_properties);
         f.put(Wire::VT_FRAME_PROPERTIES, whole, Content::Properties);
 
-        // The root offset, which leads to the table.
-        self.extend(&[0; 4]);
-        let table = self.table(&mut f.0)?;
-        self.lead(0, table)
+        if let Some(topology) = &frame.topology {
+            f.vector(Wire::VT_TOPOLOGY, topology.as_bytes())?;
+        }
+        self.root(f)
     }
 
     fn property(&mut self, property: &PropertyView<'_>) -> Result<usize> {

@@ -308,6 +308,7 @@ mod any {
                 precision: None,
                 atom_properties: unique(of_atoms),
                 frame_properties: unique(of_frame),
+                topology: None,
             })
             .boxed()
     }

@@ -155,6 +155,7 @@ impl FrameEncoder for ExtXyzEncoder {
     fn left_out(&self, frame: &MdFrame) -> LeftOut {
         let mut out = LeftOut::default();
         out.note("precision", frame.precision.is_some());
+        out.note("topology", frame.topology.is_some());
         out
     }
 }

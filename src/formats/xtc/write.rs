@@ -111,6 +111,7 @@ impl FrameEncoder for XtcEncoder {
         out.note("energy", frame.energy.is_some());
         out.note("stress", frame.stress.is_some());
         out.note("pbc", frame.pbc.is_some_and(|p| p != [frame.cell.is_some(); 3]));
+        out.note("topology", frame.topology.is_some());
         out.properties(frame);
         out
     }

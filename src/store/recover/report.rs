@@ -59,6 +59,8 @@ pub struct Found {
 pub struct Recovered {
     /// Records in the new store.
     pub records: u64,
+    /// Shared records in the new store, to which others refer.
+    pub shared: u64,
     /// Their bytes, decoded.
     pub bytes: u64,
     /// How they were found.
