@@ -82,7 +82,7 @@ pub use store::{
     Alignment, Batch, ChunkClass, Clash, ColumnData, CompactOptions, Compacted, Copied,
     CopyOptions, Damage, Durability, Found, Info, Location, Lookup, Means, MergeOptions, Merged,
     Opened, Purpose, RatioClass, Record, RecoverOptions, Recovered, Scan, Select, SizeClass,
-    Snapshot, SplitBy, SplitOptions, Stat, Store, StoreOptions, Verified, Writer, compact,
+    Snapshot, SplitBy, SplitOptions, Stat, Store, StoreOptions, Verified, Visit, Writer, compact,
     compact_into, copy, copy_into, merge, recover, recover_into, split,
 };
 

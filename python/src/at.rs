@@ -3,13 +3,13 @@
 use crate::buffer::{BytesMut, Record};
 use crate::codec::{Typed, part};
 use crate::error::{Outcome, wrong_type};
-use crate::flat::{flat, flat_of};
+use crate::flat::{Asked, flat, flat_of};
 use crate::iter::{Iter, What};
 use crate::key::to_python;
 use crate::numpy::fresh;
 use crate::ordinals::{many, one};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PySlice};
+use pyo3::types::{PyDict, PyInt, PyList, PySlice};
 use vlstore::codec::DType;
 
 /// The records of a store in the order of insertion: ``store.at``.
@@ -27,6 +27,12 @@ impl At {
         Self { typed }
     }
 
+    fn single(&self, py: Python<'_>, which: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let ordinal = one(which)?;
+        let record = self.typed.handle.read(py, |v| Ok(v.get_at(v.ordinal(ordinal)?)?))?;
+        self.typed.decode(py, record)
+    }
+
     fn fetch(&self, py: Python<'_>, ordinals: &[i64]) -> PyResult<vlstore::Batch> {
         let handle = &self.typed.handle;
         Ok(handle.read(py, |v| Ok(v.get_batch_at(&v.ordinals(ordinals)?)?))?)
@@ -41,6 +47,11 @@ impl At {
     }
 
     fn __getitem__(&self, py: Python<'_>, which: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        // The plain case first: to find out that a number cannot be gone through costs as much
+        // as to read its record.
+        if which.is_exact_instance_of::<PyInt>() {
+            return self.single(py, which);
+        }
         if let Ok(slice) = which.cast::<PySlice>() {
             let len = isize::try_from(self.__len__(py)?)?;
             let span = slice.indices(len)?;
@@ -53,9 +64,7 @@ impl At {
         if which.try_iter().is_ok() && !which.hasattr("__index__")? || which.len().is_ok() {
             return Ok(PyList::new(py, self.batch(py, which)?)?.into_any().unbind());
         }
-        let ordinal = one(which)?;
-        let record = self.typed.handle.read(py, |v| Ok(v.get_at(v.ordinal(ordinal)?)?))?;
-        self.typed.decode(py, record)
+        self.single(py, which)
     }
 
     fn __iter__(&self, py: Python<'_>) -> PyResult<Iter> {
@@ -83,7 +92,7 @@ impl At {
         if let Some(records) = slim {
             return flat_of(py, &records, fields.as_deref());
         }
-        flat(py, &self.typed.handle, &self.fetch(py, &many(ordinals)?)?, fields.as_deref())
+        flat(py, &self.typed.handle, Asked::Ordinals(asked), fields.as_deref())
     }
 
     /// Number of sites of each record, (k,), int64; reads the index and decodes nothing. All

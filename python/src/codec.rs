@@ -8,7 +8,7 @@ use crate::handle::Handle;
 use crate::key::described;
 use crate::topology::Topology;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 use std::ops::Deref;
 use std::sync::Arc;
 use vlstore::codec::AnyCodec as _;
@@ -226,8 +226,11 @@ fn frame(value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
 impl PythonCodec {
     fn new(given: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = given.py();
-        let wanted = "a codec is the name of one, an object with encode and decode, or a pair of \
-                      such functions";
+        // A class stands for the object that it makes.
+        let made = given.cast::<PyType>().ok().map(|class| class.call0()).transpose()?;
+        let given = made.as_ref().unwrap_or(given);
+        let wanted = "a codec is the name of one, an object with encode and decode, a class that \
+                      makes such an object, or a pair of such functions";
         let refuse = || described(wanted, given).map(|why| wrong_type(py, &why));
         let (encode, decode) = if let Ok(pair) = given.cast::<PyTuple>() {
             match pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() {

@@ -1,18 +1,21 @@
 //! Many frames as flat arrays: what a model is fed with.
 
+use crate::buffer::BytesMut;
 use crate::error::{Failure, Outcome};
-use crate::handle::Handle;
+use crate::handle::{Handle, View};
 use crate::numpy::fresh;
 use crate::topology::Topology;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use vlstore::codec::{
     DType, MdFrameCodec, MdFrameRef, MdFrameView, PropertyView, RealView, TopologyView, ValuesView,
 };
 use vlstore::wire::{AlignedBuf, Digest};
-use vlstore::{Batch, Error};
+use vlstore::{Batch, Error, Key, Snapshot, Visit};
 
 /// The fields that a frame has by itself, in the order in which a batch shows them.
 pub(crate) const FIELDS: [&str; 12] = [
@@ -101,25 +104,47 @@ fn real(view: RealView<'_>) -> Piece<'_> {
     }
 }
 
-fn find<'a>(frame: &MdFrameRef<'a>, name: &str) -> Option<Found<'a>> {
+/// A field of [`FIELDS`] by its number there, so that no name is compared for each frame.
+fn field<'a>(frame: &MdFrameRef<'a>, number: usize) -> Option<Found<'a>> {
     let site =
         |v: Option<RealView<'a>>, tail| v.map(|v| Found { piece: real(v), tail, by_site: true });
     let whole = |piece, tail| Found { piece, tail, by_site: false };
-    match name {
-        "positions" => site(frame.positions, THREE),
-        "velocities" => site(frame.velocities, THREE),
-        "forces" => site(frame.forces, THREE),
-        "masses" => site(frame.masses, &[]),
-        "charges" => site(frame.charges, &[]),
-        "types" => frame.types.map(|v| Found { piece: Piece::I32(v), tail: &[], by_site: true }),
-        "cell" => frame.cell.map(|v| whole(Piece::Nine(v), NINE)),
-        "stress" => frame.stress.map(|v| whole(Piece::Nine(v), NINE)),
-        "pbc" => frame.pbc.map(|v| whole(Piece::Three(v), THREE)),
-        "energy" => frame.energy.map(|v| whole(Piece::Real(v), &[])),
-        "time" => frame.time.map(|v| whole(Piece::Real(v), &[])),
-        "step" => frame.step.map(|v| whole(Piece::Whole(v), &[])),
-        extra => property(&frame.atom_properties, extra, true)
-            .or_else(|| property(&frame.frame_properties, extra, false)),
+    match number {
+        0 => site(frame.positions, THREE),
+        1 => site(frame.velocities, THREE),
+        2 => site(frame.forces, THREE),
+        3 => frame.types.map(|v| Found { piece: Piece::I32(v), tail: &[], by_site: true }),
+        4 => site(frame.masses, &[]),
+        5 => site(frame.charges, &[]),
+        6 => frame.cell.map(|v| whole(Piece::Nine(v), NINE)),
+        7 => frame.pbc.map(|v| whole(Piece::Three(v), THREE)),
+        8 => frame.energy.map(|v| whole(Piece::Real(v), &[])),
+        9 => frame.stress.map(|v| whole(Piece::Nine(v), NINE)),
+        10 => frame.step.map(|v| whole(Piece::Whole(v), &[])),
+        11 => frame.time.map(|v| whole(Piece::Real(v), &[])),
+        _ => None,
+    }
+}
+
+/// What a batch takes from each of its frames.
+#[derive(Clone, Copy)]
+struct Name<'n> {
+    text: &'n str,
+    /// Its number in [`FIELDS`]; else it is an extra property.
+    number: Option<usize>,
+}
+
+impl<'n> Name<'n> {
+    fn new(text: &'n str) -> Self {
+        Self { text, number: FIELDS.iter().position(|known| *known == text) }
+    }
+
+    fn find<'a>(&self, frame: &MdFrameRef<'a>) -> Option<Found<'a>> {
+        match self.number {
+            Some(number) => field(frame, number),
+            None => property(&frame.atom_properties, self.text, true)
+                .or_else(|| property(&frame.frame_properties, self.text, false)),
+        }
     }
 }
 
@@ -137,10 +162,23 @@ fn property<'a>(list: &[PropertyView<'a>], name: &str, by_site: bool) -> Option<
 
 /// One array of the answer.
 struct Column<'n> {
-    name: &'n str,
+    name: Name<'n>,
     kind: DType,
     by_site: bool,
     tail: Vec<u32>,
+}
+
+impl Column<'_> {
+    /// Shape of an array of `rows` rows.
+    fn shape(&self, rows: usize) -> Vec<usize> {
+        let tail = self.tail.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX));
+        std::iter::once(rows).chain(tail).collect()
+    }
+
+    /// Bytes of a row.
+    fn width(&self) -> usize {
+        self.shape(1).iter().fold(self.kind.size(), |n, axis| n.saturating_mul(*axis))
+    }
 }
 
 fn refused(frame: usize, name: &str, why: &str) -> Failure {
@@ -153,10 +191,12 @@ fn column<'n>(
     name: &'n str,
     asked: bool,
 ) -> Outcome<Option<Column<'n>>> {
+    let text = name;
+    let name = Name::new(text);
     let mut column: Option<Column<'n>> = None;
     for (i, frame) in frames.iter().enumerate() {
-        let Some(found) = find(frame, name) else {
-            return if asked { Err(refused(i, name, "has no field of numbers")) } else { Ok(None) };
+        let Some(found) = name.find(frame) else {
+            return if asked { Err(refused(i, text, "has no field of numbers")) } else { Ok(None) };
         };
         let kind = found.piece.kind();
         match &mut column {
@@ -165,37 +205,67 @@ fn column<'n>(
                 column = Some(Column { name, kind, by_site, tail });
             }
             Some(c) if c.by_site != found.by_site || c.tail != found.tail => {
-                return Err(refused(i, name, "has another shape than the first for"));
+                return Err(refused(i, text, "has another shape than the first for"));
             }
             Some(c) => match (c.kind, kind) {
                 (a, b) if a == b => {}
                 (DType::F32, DType::F64) | (DType::F64, DType::F32) => c.kind = DType::F64,
                 (DType::I32, DType::I64) | (DType::I64, DType::I32) => c.kind = DType::I64,
-                _ => return Err(refused(i, name, "has another type than the first for")),
+                _ => return Err(refused(i, text, "has another type than the first for")),
             },
         }
     }
     Ok(column)
 }
 
-/// The arrays of a batch of frames, filled with the interpreter detached.
+/// The arrays that these frames give.
+fn columns<'n>(
+    frames: &[MdFrameRef<'_>],
+    fields: Option<&'n [String]>,
+) -> Outcome<Vec<Column<'n>>> {
+    let all: Vec<Option<Column<'n>>> = match fields {
+        Some(names) => names.iter().map(|n| column(frames, n, true)).collect::<Outcome<_>>()?,
+        None => FIELDS.iter().map(|n| column(frames, n, false)).collect::<Outcome<_>>()?,
+    };
+    Ok(all.into_iter().flatten().collect())
+}
+
+type Arrays = Vec<(String, Py<PyAny>)>;
+
+/// The arrays of the frames that `asked` names, filled with the interpreter detached.
 pub(crate) fn flat<'py>(
     py: Python<'py>,
     handle: &Handle,
-    batch: &Batch,
+    asked: Asked,
     fields: Option<&[String]>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let mut shared: HashMap<Digest, Py<Topology>> = HashMap::new();
-    for digest in batch.iter().filter_map(MdFrameCodec::topology_of) {
-        if let Entry::Vacant(place) = shared.entry(digest) {
-            place.insert(handle.topology(py, &digest)?);
+    let arrays = handle.read(py, |view| {
+        // A reader goes through a state of its own and holds no lock while it makes arrays.
+        let direct = match &view {
+            View::Reader(snapshot) => direct(snapshot, &asked, fields)?,
+            View::Writer(_) => None,
+        };
+        match direct {
+            Some(arrays) => Ok(Either::Arrays(arrays)),
+            None => Ok(Either::Batch(asked.batch(&view)?)),
         }
-    }
-    let views = shared
-        .iter()
-        .map(|(digest, topology)| Ok((*digest, topology.get().fields(py)?)))
-        .collect::<PyResult<HashMap<_, _>>>()?;
-    let arrays = py.detach(|| arrays(&views, batch, fields))?;
+    })?;
+    let arrays = match arrays {
+        Either::Arrays(arrays) => arrays,
+        Either::Batch(batch) => {
+            let mut shared: HashMap<Digest, Py<Topology>> = HashMap::new();
+            for digest in batch.iter().filter_map(MdFrameCodec::topology_of) {
+                if let Entry::Vacant(place) = shared.entry(digest) {
+                    place.insert(handle.topology(py, &digest)?);
+                }
+            }
+            let views = shared
+                .iter()
+                .map(|(digest, topology)| Ok((*digest, topology.get().fields(py)?)))
+                .collect::<PyResult<HashMap<_, _>>>()?;
+            py.detach(|| general(&views, &batch, fields))?
+        }
+    };
     let dict = PyDict::new(py);
     for (name, array) in arrays {
         dict.set_item(name, array)?;
@@ -203,11 +273,148 @@ pub(crate) fn flat<'py>(
     Ok(dict)
 }
 
-fn arrays(
+enum Either {
+    Arrays(Arrays),
+    Batch(Batch),
+}
+
+/// Which frames are wanted.
+pub(crate) enum Asked {
+    Keys(Vec<Key>),
+    /// As Python counts.
+    Ordinals(Vec<i64>),
+}
+
+impl Asked {
+    fn batch(self, view: &View<'_>) -> Outcome<Batch> {
+        Ok(match self {
+            Self::Keys(keys) => view.get_batch(keys)?,
+            Self::Ordinals(ordinals) => view.get_batch_at(&view.ordinals(&ordinals)?)?,
+        })
+    }
+
+    fn visit<'a>(&self, snapshot: &'a Snapshot) -> Outcome<Visit<'a>> {
+        Ok(match self {
+            Self::Keys(keys) => snapshot.visit(keys.iter().cloned())?,
+            Self::Ordinals(ordinals) => {
+                snapshot.visit_at(&View::Reader(snapshot).ordinals(ordinals)?)?
+            }
+        })
+    }
+}
+
+/// The arrays of frames that are all made alike, as those of a trajectory are: each is copied
+/// from the block that it was decoded in to its places, with no buffer between. `None` if the
+/// frames turn out to differ in more than their sizes.
+fn direct(
+    snapshot: &Snapshot,
+    asked: &Asked,
+    fields: Option<&[String]>,
+) -> Outcome<Option<Arrays>> {
+    let visit = asked.visit(snapshot)?;
+    let Some(first) = visit.first()? else { return Ok(None) };
+    let first = MdFrameView::new(&first)?.into_fields();
+    let Ok(columns) = columns(&[first], fields) else { return Ok(None) };
+    let sizes: Vec<usize> = visit.sites().map(|n| n as usize).collect();
+    let mut made = Made::new(&columns, &sizes)?;
+    let rows = made.rows(&columns, &sizes);
+    let differs = AtomicBool::new(false);
+    let done = visit.each(|i, bytes| {
+        let frame = MdFrameView::new(bytes)?;
+        let row = rows.get(i).and_then(|row| row.lock().ok());
+        let alike = row.is_some_and(|mut row| {
+            // What a frame has from its topology is not in its bytes.
+            frame.topology().is_none()
+                && sizes.get(i) == Some(&frame.nsites())
+                && columns.iter().zip(row.iter_mut()).all(|(column, place)| {
+                    column.name.find(frame.fields()).is_some_and(|found| {
+                        found.piece.kind() == column.kind
+                            && found.by_site == column.by_site
+                            // The shape of what every frame has by itself is fixed.
+                            && (column.name.number.is_some() || found.tail == column.tail)
+                            && found.piece.put(column.kind, place) == Some(place.len())
+                    })
+                })
+        });
+        if alike {
+            return Ok(());
+        }
+        differs.store(true, Ordering::Relaxed);
+        Err(Error::invalid("batch", "its frames differ"))
+    });
+    drop(rows);
+    if differs.into_inner() {
+        return Ok(None);
+    }
+    done?;
+    made.finish(&columns, &sizes).map(Some)
+}
+
+/// Arrays under construction.
+struct Made {
+    arrays: Vec<(Py<PyAny>, BytesMut)>,
+}
+
+impl Made {
+    fn new(columns: &[Column<'_>], sizes: &[usize]) -> PyResult<Self> {
+        let sites = sizes.iter().sum();
+        Python::attach(|py| {
+            let each = columns.iter().map(|column| {
+                let rows = if column.by_site { sites } else { sizes.len() };
+                fresh(py, column.kind, &column.shape(rows))
+            });
+            Ok(Self { arrays: each.collect::<PyResult<_>>()? })
+        })
+    }
+
+    /// For each frame its part of each array.
+    fn rows(&mut self, columns: &[Column<'_>], sizes: &[usize]) -> Vec<Mutex<Vec<&mut [u8]>>> {
+        let mut rows: Vec<Vec<&mut [u8]>> =
+            sizes.iter().map(|_| Vec::with_capacity(columns.len())).collect();
+        for (column, (_, memory)) in columns.iter().zip(&mut self.arrays) {
+            let width = column.width();
+            let mut rest = memory.as_mut_slice();
+            for (row, sites) in rows.iter_mut().zip(sizes) {
+                let len = if column.by_site { sites.saturating_mul(width) } else { width };
+                let (now, later) = rest.split_at_mut(len.min(rest.len()));
+                row.push(now);
+                rest = later;
+            }
+        }
+        rows.into_iter().map(Mutex::new).collect()
+    }
+
+    /// The arrays with their names, and those that say which sites belong to which frame.
+    fn finish(self, columns: &[Column<'_>], sizes: &[usize]) -> Outcome<Arrays> {
+        let names = columns.iter().map(|column| column.name.text.to_owned());
+        let mut out: Arrays = names.zip(self.arrays.into_iter().map(|(array, _)| array)).collect();
+        let ends = sizes.iter().scan(0_i64, |end, n| {
+            *end += i64::try_from(*n).unwrap_or(i64::MAX);
+            Some(*end)
+        });
+        out.push(("ptr".to_owned(), whole(sizes.len() + 1, std::iter::once(0).chain(ends))?));
+        let of = (0_i64..).zip(sizes).flat_map(|(i, n)| std::iter::repeat_n(i, *n));
+        out.push(("batch".to_owned(), whole(sizes.iter().sum(), of)?));
+        Ok(out)
+    }
+}
+
+/// An array of `len` whole numbers.
+fn whole(len: usize, numbers: impl Iterator<Item = i64>) -> PyResult<Py<PyAny>> {
+    let (array, mut memory) = Python::attach(|py| fresh(py, DType::I64, &[len]))?;
+    let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
+    for (place, number) in places.iter_mut().zip(numbers) {
+        *place = number.to_ne_bytes();
+    }
+    Ok(array)
+}
+
+/// The arrays of any frames.
+fn general(
     shared: &HashMap<Digest, TopologyView<'_>>,
     batch: &Batch,
     fields: Option<&[String]>,
-) -> Outcome<Vec<(String, Py<PyAny>)>> {
+) -> Outcome<Arrays> {
     let whole = |bytes| {
         let frame = MdFrameView::new(bytes)?;
         match frame.topology().and_then(|digest| shared.get(&digest)) {
@@ -215,7 +422,7 @@ fn arrays(
             None => Ok(frame.into_fields()),
         }
     };
-    arrays_of(&batch.iter().map(whole).collect::<vlstore::Result<Vec<_>>>()?, fields)
+    filled(&batch.iter().map(whole).collect::<vlstore::Result<Vec<_>>>()?, fields)
 }
 
 /// The arrays of frames in records of their own.
@@ -226,7 +433,7 @@ pub(crate) fn flat_of<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let arrays = py.detach(|| -> Outcome<_> {
         let frames = records.iter().map(|r| MdFrameView::new(r).map(MdFrameView::into_fields));
-        arrays_of(&frames.collect::<vlstore::Result<Vec<_>>>()?, fields)
+        filled(&frames.collect::<vlstore::Result<Vec<_>>>()?, fields)
     })?;
     let dict = PyDict::new(py);
     for (name, array) in arrays {
@@ -235,54 +442,18 @@ pub(crate) fn flat_of<'py>(
     Ok(dict)
 }
 
-fn arrays_of(
-    frames: &[MdFrameRef<'_>],
-    fields: Option<&[String]>,
-) -> Outcome<Vec<(String, Py<PyAny>)>> {
-    let columns = match fields {
-        Some(names) => {
-            names.iter().map(|name| column(frames, name, true)).collect::<Outcome<Vec<_>>>()?
-        }
-        None => {
-            FIELDS.iter().map(|name| column(frames, name, false)).collect::<Outcome<Vec<_>>>()?
-        }
-    };
-    let sites: usize = frames.iter().map(|f| f.nsites).sum();
-    let mut out = Vec::new();
-    for column in columns.into_iter().flatten() {
-        let rows = if column.by_site { sites } else { frames.len() };
-        let tail = column.tail.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX));
-        let shape: Vec<usize> = std::iter::once(rows).chain(tail).collect();
-        let (array, mut memory) = Python::attach(|py| fresh(py, column.kind, &shape))?;
-        let mut rest = memory.as_mut_slice();
-        for frame in frames {
-            let found = find(frame, column.name);
-            let done = found
-                .and_then(|found| found.piece.put(column.kind, rest))
-                .and_then(|n| std::mem::take(&mut rest).split_at_mut_checked(n));
-            let Some((_, later)) = done else {
+fn filled(frames: &[MdFrameRef<'_>], fields: Option<&[String]>) -> Outcome<Arrays> {
+    let columns = columns(frames, fields)?;
+    let sizes: Vec<usize> = frames.iter().map(|f| f.nsites).collect();
+    let mut made = Made::new(&columns, &sizes)?;
+    for (frame, row) in frames.iter().zip(made.rows(&columns, &sizes)) {
+        let mut row = row.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (column, place) in columns.iter().zip(&mut row) {
+            let found = column.name.find(frame);
+            if found.and_then(|f| f.piece.put(column.kind, place)) != Some(place.len()) {
                 return Err(Error::invalid("batch", "its frames changed while it was read").into());
-            };
-            rest = later;
+            }
         }
-        out.push((column.name.to_owned(), array));
     }
-    let (ptr, mut memory) = Python::attach(|py| fresh(py, DType::I64, &[frames.len() + 1]))?;
-    let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
-    let ends = frames.iter().scan(0_i64, |end, frame| {
-        *end += i64::try_from(frame.nsites).unwrap_or(i64::MAX);
-        Some(*end)
-    });
-    for (place, end) in places.iter_mut().zip(std::iter::once(0).chain(ends)) {
-        *place = end.to_ne_bytes();
-    }
-    out.push(("ptr".to_owned(), ptr));
-    let (of, mut memory) = Python::attach(|py| fresh(py, DType::I64, &[sites]))?;
-    let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
-    let numbers = (0_i64..).zip(frames).flat_map(|(i, f)| std::iter::repeat_n(i, f.nsites));
-    for (place, number) in places.iter_mut().zip(numbers) {
-        *place = number.to_ne_bytes();
-    }
-    out.push(("batch".to_owned(), of));
-    Ok(out)
+    made.finish(&columns, &sizes)
 }

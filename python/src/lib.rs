@@ -18,6 +18,7 @@ mod handle;
 mod ingest;
 mod iter;
 mod key;
+mod ndarray;
 mod numpy;
 mod open;
 mod options;

@@ -6,6 +6,7 @@
 use crate::buffer::{Bytes, BytesMut, Record};
 use crate::error::{invalid, wrong_type};
 use crate::key::described;
+use crate::ndarray::{Items, over_bytes, over_record};
 use bytemuck::{AnyBitPattern, NoUninit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -45,6 +46,10 @@ pub(crate) fn dtype(py: Python<'_>, dtype: DType) -> PyResult<Bound<'_, PyAny>> 
         .ok_or_else(|| invalid(py, &format!("NumPy has no {}", dtype.name())))
 }
 
+fn items(py: Python<'_>, kind: DType) -> PyResult<Items<'_>> {
+    Ok(Items { dtype: dtype(py, kind)?, size: kind.size() })
+}
+
 /// An array over a part of a record: read-only, without a copy, keeps the record alive.
 pub(crate) fn view<'py>(
     record: &Bound<'py, Record>,
@@ -52,9 +57,7 @@ pub(crate) fn view<'py>(
     shape: &[usize],
     at: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let py = record.py();
-    let shape = PyTuple::new(py, shape)?;
-    numpy(py)?.ndarray.bind(py).call1((shape, dtype(py, kind)?, record, at))
+    over_record(record, items(record.py(), kind)?, shape, at)
 }
 
 /// A small array with a copy of `values`, read-only.
@@ -65,9 +68,11 @@ pub(crate) fn small<'py, T: NoUninit>(
     values: &[T],
 ) -> PyResult<Bound<'py, PyAny>> {
     let bytes = PyBytes::new(py, bytemuck::cast_slice(values));
-    let shape = PyTuple::new(py, shape)?;
-    numpy(py)?.ndarray.bind(py).call1((shape, dtype(py, kind)?, bytes))
+    over_bytes(&bytes, items(py, kind)?, shape)
 }
+
+/// Where new arrays begin in memory: at a multiple of what XLA, under JAX, takes without a copy.
+const ALIGNED: usize = 64;
 
 /// A new array that nobody else has, and its memory, to be filled.
 pub(crate) fn fresh(
@@ -75,8 +80,14 @@ pub(crate) fn fresh(
     kind: DType,
     shape: &[usize],
 ) -> PyResult<(Py<PyAny>, BytesMut)> {
+    let np = numpy(py)?;
+    let len = shape.iter().fold(kind.size(), |n, axis| n.saturating_mul(*axis));
+    let space = len.saturating_add(ALIGNED - 1);
+    let space = np.zeros.bind(py).call1((space, dtype(py, DType::U8)?))?;
+    let at = BytesMut::get(&space)?.as_mut_slice().as_ptr().addr();
+    let at = at.next_multiple_of(ALIGNED) - at;
     let shape = PyTuple::new(py, shape)?;
-    let array = numpy(py)?.zeros.bind(py).call1((shape, dtype(py, kind)?))?;
+    let array = np.ndarray.bind(py).call1((shape, dtype(py, kind)?, space, at))?;
     let memory = BytesMut::get(&array)?;
     Ok((array.unbind(), memory))
 }

@@ -4,14 +4,17 @@ use crate::buffer::Bytes;
 use crate::error::wrong_type;
 use crate::key::described;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict};
+use pyo3::types::{PyBool, PyDict, PyInt};
 
 /// One ordinal; negative ones count from the end.
 pub(crate) fn one(any: &Bound<'_, PyAny>) -> PyResult<i64> {
+    if any.is_exact_instance_of::<PyInt>() {
+        // Nothing lies beyond 2^63: the answer is the same, no such record.
+        return Ok(any.extract::<i64>().unwrap_or(i64::MAX));
+    }
     if !any.is_instance_of::<PyBool>()
         && let Ok(index) = any.call_method0("__index__")
     {
-        // Nothing lies beyond 2^63: the answer is the same, no such record.
         return Ok(index.extract::<i64>().unwrap_or(i64::MAX));
     }
     Err(wrong_type(any.py(), &described("an ordinal is a whole number", any)?))

@@ -4,7 +4,7 @@ use crate::at::At;
 use crate::buffer::{BytesMut, Record};
 use crate::codec::{RecordCodec, Typed, part};
 use crate::error::{Failure, Outcome, wrong_type};
-use crate::flat::{flat, flat_of};
+use crate::flat::{Asked, flat, flat_of};
 use crate::frame::MdFrame;
 use crate::handle::{Handle, Place};
 use crate::iter::{Iter, What};
@@ -34,7 +34,8 @@ pub(crate) struct Store {
 ///
 /// ``Depot(store, codec)`` is a second view of an open store; closing one closes both. ``codec``
 /// is a name (``"md-frame"``, ``"array"``, ``"flat-f32"``, ``"raw"``), a pair ``(encode,
-/// decode)`` of functions, or an object with these two methods. ``encode`` takes an object and
+/// decode)`` of functions, or an object with these two methods (or its class, which is called
+/// without arguments). ``encode`` takes an object and
 /// gives bytes, ``decode`` takes a :class:`Record` and gives the object. An object may also have
 /// a ``name`` and a ``version``, which a new store keeps, and a method ``sites`` that counts what
 /// batches are capped by.
@@ -226,8 +227,7 @@ impl Store {
         if let Some(records) = slim {
             return flat_of(py, &records, fields.as_deref());
         }
-        let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
-        flat(py, self.handle(), &batch, fields.as_deref())
+        flat(py, self.handle(), Asked::Keys(keys), fields.as_deref())
     }
 
     /// A number of every record, in the order of insertion, without decoding the records: an

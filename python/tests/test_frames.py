@@ -2,6 +2,9 @@
 
 import gc
 import pickle
+import subprocess
+import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -88,6 +91,8 @@ def test_arrays_are_views_without_a_copy_that_keep_what_they_need(path):
     assert positions.sum() == kept.sum() == 150
     with pytest.raises(ValueError, match="read-only"):
         kept[0] = 1
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        kept.flags.writeable = True
 
 
 def test_harmless_arrays_are_converted():
@@ -324,6 +329,7 @@ def test_a_codec_in_python_is_kept_by_name_and_travels(path):
     assert pickle.loads(pickle.dumps(depot))["a"] == ["some", "words"]
     plain = vlstore.open(path)
     assert plain["a"] == b"some words" and vlstore.Depot(plain, Words())["a"] == ["some", "words"]
+    assert vlstore.open(path, records=Words)["a"] == ["some", "words"]
     older = Words()
     older.version = 2
     for wrong, why in (("md-frame", "words"), (older, "version 3 of codec words"), ("auto", "words")):
@@ -367,3 +373,23 @@ def test_batches_speak_dlpack():
     again[0] = 7
     assert arrays["positions"][0, 0] == 7
     assert np.from_dlpack(depot.at[0].positions).sum() == 15
+
+
+JAX = """
+import jax, numpy as np, vlstore
+depot = vlstore.memory(records="md-frame")
+depot.put_frames(np.ones((400, 50, 3), "f4"))
+arrays = depot.at.arrays(range(400))
+taken = jax.dlpack.from_dlpack(arrays["positions"])
+assert taken.unsafe_buffer_pointer() == arrays["positions"].ctypes.data
+assert float(taken.sum()) == 400 * 50 * 3
+# A single frame is read-only, which DLPack as JAX speaks it cannot say: it is copied.
+assert float(jax.numpy.asarray(depot.at[0].positions).sum()) == 150
+"""
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed: pip install jax")
+def test_jax_takes_a_batch_without_a_copy():
+    # In a process of its own: JAX starts threads, and other tests fork.
+    done = subprocess.run([sys.executable, "-c", JAX], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,9 +1,13 @@
 """The installed package is whole: it imports, and brings what it needs with it."""
 
+import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata, resources
 from pathlib import Path
+
+import pytest
 
 import vlstore
 
@@ -32,18 +36,34 @@ def test_importing_needs_nothing_but_numpy():
     ).stdout.split()
     assert not {"torch", "ase", "MDAnalysis", "blosc2"} & set(loaded)
     required = [r for r in metadata.requires("vlstore") or [] if "extra ==" not in r]
-    assert [r.partition(">")[0].strip() for r in required] == ["numpy"]
+    assert [re.match(r"[\w-]+", r)[0] for r in required] == ["numpy"]
 
 
-def test_how_long_importing_takes_is_printed():
+def test_importing_takes_less_than_a_tenth_of_a_second():
     program = "import time; t = time.perf_counter(); import vlstore; print(time.perf_counter() - t)"
-    took = min(
-        float(subprocess.run(
+    took = []
+    # The best of a few: what else the machine does is not what is asked.
+    while len(took) < 20 and min(took, default=1) >= 0.1:
+        shown = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=True
-        ).stdout)
-        for _ in range(3)
-    )
-    print(f"importing vlstore took {1000 * took:.1f} ms")
+        )
+        took.append(float(shown.stdout))
+    assert min(took) < 0.1, took
+
+
+def test_the_wheel_is_for_every_python_from_3_11_on():
+    wheel = metadata.distribution("vlstore").read_text("WHEEL")
+    assert [t for t in wheel.splitlines() if t.startswith("Tag: ")][0].startswith("Tag: cp311-abi3-")
+
+
+@pytest.mark.skipif(shutil.which("ldd") is None, reason="there is no ldd here")
+def test_the_extension_needs_libraries_of_the_system_alone():
+    shown = subprocess.run(
+        ["ldd", vlstore._core.__file__], capture_output=True, text=True, check=True
+    ).stdout
+    names = {line.split()[0].rpartition("/")[2].partition(".")[0] for line in shown.splitlines()}
+    known = {"linux-vdso", "linux-gate", "ld-linux-x86-64", "ld-linux-aarch64"}
+    assert names <= known | {"libc", "libm", "libgcc_s", "libpthread", "libdl", "librt"}, names
 
 
 def test_the_command_line_comes_with_the_package(tmp_path):

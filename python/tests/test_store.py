@@ -233,6 +233,35 @@ def test_a_commit_that_cannot_be_read_is_said(path):
     assert store.opened.startswith("older commit") and len(store) < 2
 
 
+def test_a_seal_stays_one_when_the_store_is_closed(path):
+    with vlstore.open(path, "w") as store:
+        store["a"] = b"1" * 1000
+        store.seal()
+        assert store.stat()["sealed"] and store.stat()["sealed_records"] == 1
+    for _ in range(2):
+        assert vlstore.open(path).stat()["sealed"]
+        vlstore.open(path, "a").close()
+    with vlstore.open(path, "a") as store:
+        store["b"] = b"2"
+        store.commit()
+        assert not store.stat()["sealed"] and store.stat()["sealed_records"] == 1
+
+
+def test_what_another_program_adds_to_a_sealed_file_costs_nothing(path):
+    blosc2 = pytest.importorskip("blosc2")
+    # It took the mark of closing for a commit that the other program had overwritten.
+    with vlstore.open(path, "w", chunk_size=4096) as store:
+        store.put_many((i, b"%d" % i * 50) for i in range(100))
+        store.seal()
+    other = blosc2.open(str(path), mode="a")
+    other.append_data(bytes(4096))
+    del other
+    store = vlstore.open(path)
+    assert store.opened == "extended by another program"
+    assert [store[i] for i in range(100)] == [b"%d" % i * 50 for i in range(100)]
+    assert store.verify()
+
+
 def test_a_changed_store_ends_an_iteration():
     store = vlstore.memory()
     store.put_many((i, b"") for i in range(10))

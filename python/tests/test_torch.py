@@ -1,6 +1,8 @@
 """A store as a PyTorch data set, through a real DataLoader.
 
-PyTorch is large, so the tools of the tests do not bring it; `pip install torch` does.
+The tools of the tests do not bring PyTorch: its ordinary wheel for Linux is half a gigabyte and
+does not import without the CUDA packages that it asks for, which are several more. With
+`pip install torch` in the environment of the tests these run.
 """
 
 import pickle

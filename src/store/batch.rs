@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes below which a second thread costs more than it saves.
-const WORTH_A_THREAD: usize = 128 << 10;
+pub(super) const WORTH_A_THREAD: usize = 128 << 10;
 
 /// Records fetched together: one buffer, and the records in it in the order in which they were
 /// asked for. Keeps that buffer and nothing else alive.

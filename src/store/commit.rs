@@ -64,6 +64,14 @@ impl Writer {
             return Ok(());
         }
         let generation = self.slot.generation.get() + 1;
+        let sealed = self.slot.seal.generation == self.slot.generation;
+        if to_close && sealed && !self.is_dirty() && !full {
+            // The mark alone: what is sealed stays so, and nothing of ours comes to lie behind
+            // the frame, where another program may add.
+            let seal = Seal { generation: generation.into(), ..self.slot.seal };
+            let slot = Slot { closed: U32::new(1), seal, ..self.slot };
+            return self.publish(slot, self.everything(), 0);
+        }
         // Where a chunk was closed, little of the open one has to be saved again: the best
         // moment to start the log anew.
         let closed = self.core.tail.chunks.len() > self.logged.chunks;

@@ -297,6 +297,21 @@ impl Core {
         Record::mapped(map, at).map(Some)
     }
 
+    /// Calls `f` with a block of a stored chunk, checked where it lies.
+    pub(super) fn stored_block(
+        &self,
+        place: &ChunkPlace,
+        block: u32,
+        f: impl FnOnce(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let range = place.layout.block_range(block);
+        let len = range.end.saturating_sub(range.start) as usize;
+        self.io.bytes(place.offset + u64::from(range.start), len, |bytes| {
+            self.check(place, block, bytes)?;
+            f(bytes)
+        })?
+    }
+
     /// Fills `out` with the logical bytes `span`.
     pub(super) fn read(&self, span: Range<u64>, out: &mut [u8]) -> Result<()> {
         let mut at = span.start;

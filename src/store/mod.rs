@@ -38,6 +38,7 @@ mod state;
 mod tail;
 mod transfer;
 mod verify;
+mod visit;
 mod writer;
 
 pub use batch::Batch;
@@ -59,4 +60,5 @@ pub use split::{SPLIT_MAX, SplitBy, SplitOptions, split};
 pub use stat::{ChunkClass, RatioClass, SizeClass, Stat};
 pub use state::Opened;
 pub use verify::{Damage, Verified};
+pub use visit::Visit;
 pub use writer::Writer;
