@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::print_stdout,
     reason = "a bench may panic, and prints"
 )]

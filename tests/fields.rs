@@ -1,5 +1,7 @@
 //! Columns and chosen fields of frames: the same as of whole frames, and cheaper.
 #![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stderr,
@@ -46,10 +48,10 @@ fn frame(n: usize, sites: usize) -> MdFrame {
         forces: Some(real(4)),
         step: (n % 7 != 3).then_some(n as i64 * 10),
         time: Some(n as f64 / 2.0),
-        cell: (n % 2 == 0).then_some([1.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, n as f64]),
-        pbc: Some([true, false, n % 2 == 0]),
+        cell: n.is_multiple_of(2).then_some([1.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, n as f64]),
+        pbc: Some([true, false, n.is_multiple_of(2)]),
         energy: (n % 7 != 5).then_some(-(n as f64)),
-        stress: (n % 3 == 0).then_some([0.25; 9]),
+        stress: n.is_multiple_of(3).then_some([0.25; 9]),
         atom_properties: vec![Property {
             name: "tag".into(),
             shape: vec![],

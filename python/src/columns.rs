@@ -82,7 +82,8 @@ impl Typed {
         }
         let found = found.map_err(Failure::from)?;
         if keep && Statistics::kept(&snapshot).is_none_or(|kept| !kept.current) {
-            let statistics = found.attributes(&snapshot)[STATISTICS].clone();
+            let statistics =
+                found.attributes(&snapshot).get(STATISTICS).cloned().unwrap_or_default();
             self.handle.write(py, |w| {
                 let mut attributes = w.attributes();
                 if let Some(members) = attributes.as_object_mut() {

@@ -382,7 +382,7 @@ impl<'a> Table<'a> {
             return Err(bad("the record is no frame: a number is not aligned"));
         }
         let Some(bytes) = self.bytes(at, size_of::<T>())? else { return Ok(None) };
-        Ok(Some(bytemuck::try_pod_read_unaligned::<T>(bytes).ok().map(T::from_file)))
+        Ok(Some(bytemuck::try_pod_read_unaligned::<T>(bytes).ok().map(T::native)))
     }
 
     /// Length and numbers of an array: `Some(None)` if it is absent.
@@ -411,13 +411,13 @@ impl<'a> Table<'a> {
 
 /// A number as a table holds it.
 trait Number: AnyBitPattern {
-    fn from_file(self) -> Self;
+    fn native(self) -> Self;
 }
 
 macro_rules! numbers {
     ($($ty:ty: $this:ident => $from:expr;)*) => {$(
         impl Number for $ty {
-            fn from_file(self) -> Self {
+            fn native(self) -> Self {
                 let $this = self;
                 $from
             }
