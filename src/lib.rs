@@ -63,6 +63,7 @@
 pub mod backend;
 pub mod chunk;
 pub mod codec;
+pub mod column;
 pub mod depot;
 pub mod error;
 pub mod formats;
@@ -73,15 +74,16 @@ pub mod limits;
 pub mod store;
 pub mod wire;
 
+pub use column::{Column, ColumnKind, ColumnValues, Row, RowMaker};
 pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result};
 pub use key::Key;
 pub use store::{
-    Alignment, Batch, ChunkClass, Clash, CompactOptions, Compacted, Copied, CopyOptions, Damage,
-    Durability, Found, Info, Location, Lookup, Means, MergeOptions, Merged, Opened, Purpose,
-    RatioClass, Record, RecoverOptions, Recovered, Scan, Select, SizeClass, Snapshot, SplitBy,
-    SplitOptions, Stat, Store, StoreOptions, Verified, Visit, Writer, compact, compact_into, copy,
-    copy_into, merge, recover, recover_into, split,
+    Alignment, Batch, ChunkClass, Clash, ColumnData, CompactOptions, Compacted, Copied,
+    CopyOptions, Damage, Durability, Found, Info, Location, Lookup, Means, MergeOptions, Merged,
+    Opened, Purpose, RatioClass, Record, RecoverOptions, Recovered, Scan, Select, SizeClass,
+    Snapshot, SplitBy, SplitOptions, Stat, Store, StoreOptions, Verified, Visit, Writer, compact,
+    compact_into, copy, copy_into, merge, recover, recover_into, split,
 };
 
 /// The examples of the README, run as tests.

@@ -23,6 +23,12 @@ pub const BLOCKS_PER_CHUNK: u32 = 8192;
 pub const RECORD_MAX: u64 = 1 << 30;
 /// Longest key, in bytes, for keys that are strings or bytes.
 pub const KEY_MAX: usize = 65_535;
+/// Most columns of a store, beside those that every store has.
+pub const COLUMNS: usize = 64;
+/// Longest name of a column, in bytes.
+pub const COLUMN_NAME: usize = 64;
+/// Most numbers of one record in all columns together: 1 KiB in the log for each record.
+pub const ROW_MAX: usize = 128;
 /// Longest user document of attributes, in bytes of JSON.
 pub const ATTRIBUTES_MAX: usize = 1 << 20;
 /// Unit in which index segments are checksummed and read, in bytes.

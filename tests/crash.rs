@@ -59,6 +59,7 @@ fn options(rng: &mut Seeded, durability: Durability) -> StoreOptions {
         commit_bytes,
         commit_interval: Duration::from_secs(1_000_000),
         cache_bytes: 0,
+        rows: (rng.below(2) == 0).then(common::rows),
         ..StoreOptions::default()
     }
 }

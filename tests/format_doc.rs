@@ -20,7 +20,7 @@ use vlstore::index::log::DeadEntry;
 use vlstore::index::slot::{SLOT_LEN, SLOT_MAGIC, Seal, Slot};
 use vlstore::store::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
 use vlstore::wire::{U32, checksum, identify};
-use vlstore::{StoreOptions, Writer, limits};
+use vlstore::{Column, ColumnKind, Key, StoreOptions, Writer, limits};
 
 const PAGE: &str = include_str!("../docs/format.md");
 
@@ -95,7 +95,7 @@ macro_rules! layouts {
 fn layouts() -> Vec<(&'static str, usize, Vec<Row>)> {
     layouts! {
         SegmentHeader { magic, file, generation, len, first_record, first_chunk, count }
-        RecordEntry { start, len, sites, key_at, key_len, key_kind, reserved }
+        RecordEntry { start, len, sites, key_at, key_len, key_kind, row }
         ChunkEntry { offset, prefix_sum, cbytes, first_sum, blocks, reserved }
         SegmentRef { offset, len, sum }
         LeafRef { segment, first_record, first_chunk, records, chunks, sums, keys_len }
@@ -207,6 +207,8 @@ fn magics_limits_and_kinds_of_keys_are_those_of_the_code() {
         ("RECORD_MAX", limits::RECORD_MAX),
         ("RECORDS_MAX", layout::RECORDS_MAX),
         ("KEY_MAX", limits::KEY_MAX as u64),
+        ("COLUMNS", limits::COLUMNS as u64),
+        ("ROW_MAX", limits::ROW_MAX as u64),
         ("ATTRIBUTES_MAX", limits::ATTRIBUTES_MAX as u64),
         ("INDEX_PAGE", limits::INDEX_PAGE as u64),
         ("LOOKUP_RECORDS", limits::LOOKUP_RECORDS),
@@ -250,6 +252,7 @@ fn a_new_file_has_its_header_where_the_page_says() {
         chunk_size: 8192,
         codec: Some(Some(Codec::Zstd)),
         level: 3,
+        columns: Some(vec![Column::new("energy", ColumnKind::F64, 1)]),
         ..StoreOptions::default()
     };
     let file = written(&options, |_| {});
@@ -354,6 +357,62 @@ fn a_run_entry_is_packed_as_the_page_says() {
     assert_eq!(bytes[table.place("hash_lo")], 0x89ab_u16.to_le_bytes());
     assert_eq!(bytes[table.place("ordinal_hi")], (0x5678_u16 | 1 << 15).to_le_bytes());
     assert_eq!(bytes[table.place("ordinal_lo")], 0x9abc_def0_u32.to_le_bytes());
+}
+
+#[test]
+fn rows_lie_where_the_page_says() {
+    let columns =
+        [Column::new("step", ColumnKind::I64, 1), Column::new("origin", ColumnKind::F64, 2)];
+    let options = StoreOptions {
+        codec: Some(None),
+        columns: Some(columns.to_vec()),
+        commit_bytes: u64::MAX,
+        ..StoreOptions::default()
+    };
+    let number =
+        |n: u64, at: u64| if at == 0 { n + 7 } else { (n as f64 + at as f64 / 4.0).to_bits() };
+    let fill = |w: &mut Writer| {
+        for n in 0..5_u64 {
+            let mut row = vlstore::Row::new(&columns);
+            row.set_i64("step", &[n.cast_signed() + 7]).unwrap();
+            row.set_f64("origin", &[1, 2].map(|at| f64::from_bits(number(n, at)))).unwrap();
+            w.put_row(Some(&Key::from(n)), b"four", 0, &row, false).unwrap();
+        }
+    };
+    // In a leaf: number by number, behind 5 keys of 8 bytes.
+    let file = written(&options, |w| {
+        fill(w);
+        w.seal().unwrap();
+    });
+    let root = &file[at(newest_slot(&file).root.offset.get())..];
+    let totals: RootTotals = bytemuck::pod_read_unaligned(&root[64..192]);
+    let leaves = 192 + 8 * totals.base_sums.get() as usize;
+    let leaf: LeafRef = bytemuck::pod_read_unaligned(&root[leaves..][..size_of::<LeafRef>()]);
+    let bytes = &file[at(leaf.segment.offset.get())..][..at(leaf.segment.len.get())];
+    let first: RecordEntry = bytemuck::pod_read_unaligned(&bytes[64..88]);
+    assert_eq!(first.row, 1);
+    let heap = 64 + 5 * 24 + 32 * leaf.chunks.get() as usize + 8 * leaf.sums.get() as usize;
+    let chunk = &bytes[heap + 40..];
+    let table = &tables()["ChunkHeader"];
+    assert_eq!(chunk[table.place("nbytes")], 120_u32.to_le_bytes());
+    assert_eq!(chunk[table.place("typesize")], [8]);
+    assert_eq!(chunk[table.place("cbytes")], (120 + 32_u32).to_le_bytes());
+    // One page checksum, and no rest.
+    assert_eq!(chunk.len(), 120 + 32 + 8);
+    let planes: Vec<u64> = (0..3).flat_map(|at| (0..5).map(move |n| number(n, at))).collect();
+    assert_eq!(&chunk[32..152], bytemuck::cast_slice::<u64, u8>(&planes));
+    // In a log entry: record by record, at its end.
+    let mut w = Writer::in_memory(&options).unwrap();
+    w.put("an entry of the log follows a root", b"x", false).unwrap();
+    w.commit().unwrap();
+    fill(&mut w);
+    w.commit().unwrap();
+    let mut file = vec![0; at(w.backend().len().unwrap())];
+    w.backend().read_at(0, &mut file).unwrap();
+    let slot = newest_slot(&file);
+    let end = at(slot.log.get() + slot.log_len.get());
+    let rows: Vec<u64> = (0..5).flat_map(|n| (0..3).map(move |at| number(n, at))).collect();
+    assert_eq!(&file[end - 120..end], bytemuck::cast_slice::<u64, u8>(&rows));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::time::Duration;
 use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::chunk::{Codec, Filter};
 use vlstore::store::{CONFIG_AT, CONFIG_SPACE};
-use vlstore::{Alignment, Key, Store, StoreOptions, Writer};
+use vlstore::{Alignment, Column, ColumnKind, ColumnValues, Key, Row, Store, StoreOptions, Writer};
 
 /// Largest golden file, in bytes.
 const LARGEST: usize = 64 << 10;
@@ -295,6 +295,29 @@ fn special(all: &mut Vec<(String, Vec<u8>)>) {
         m.commit();
         m.killed()
     });
+    let columns =
+        vec![Column::new("step", ColumnKind::I64, 1), Column::new("cell", ColumnKind::F64, 3)];
+    let with_rows = |o| StoreOptions { columns: Some(columns.clone()), ..o };
+    add("rows", &with_rows, &|mut m| {
+        for i in 0..60_i32 {
+            let mut row = Row::new(&columns);
+            row.set_i64("step", &[i.into()]).unwrap();
+            row.set_f64("cell", &[0.5, f64::from(i) / 3.0, f64::NAN]).unwrap();
+            let (key, bytes) = (Key::from(i), smooth(u64::from(i.unsigned_abs()), 70));
+            if i % 7 == 3 {
+                m.put(key, &bytes);
+            } else {
+                m.writer.put_row(Some(&key), &bytes, 1, &row, false).unwrap();
+            }
+            match i {
+                30 | 40 => m.seal(),
+                55 => m.writer.delete(4).unwrap(),
+                50.. => m.commit(),
+                _ => {}
+            }
+        }
+        m.killed()
+    });
     for alignment in [Alignment::Contiguous, Alignment::Start, Alignment::NoCross] {
         let name = format!("aligned-{}", alignment.name());
         add(&name, &|o| StoreOptions { alignment, ..o }, &|mut m| {
@@ -346,6 +369,17 @@ fn describe(name: &str, bytes: &[u8]) -> Value {
             json!({"key": key_to_json(key), "len": data.len(), "sha256": sha(&data)})
         })
         .collect();
+    let columns: Map<String, Value> = store
+        .columns()
+        .iter()
+        .map(|c| {
+            let bits = match store.column(&c.name, 0..u64::MAX).unwrap().values {
+                ColumnValues::I64(v) => bytemuck::cast_slice(&v).to_vec(),
+                ColumnValues::F64(v) => bytemuck::cast_slice(&v).to_vec(),
+            };
+            (c.name.to_string(), sha(&bits).into())
+        })
+        .collect();
     let shared: Vec<Value> = store
         .list_shared()
         .unwrap()
@@ -363,6 +397,9 @@ fn describe(name: &str, bytes: &[u8]) -> Value {
         "attributes": store.attributes(),
         "records": records,
     });
+    if !columns.is_empty() {
+        out["columns"] = columns.into();
+    }
     if !shared.is_empty() {
         out["shared"] = Value::Array(shared);
     }

@@ -118,6 +118,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                 commit_bytes: [1, 20_000, u64::MAX][commits as usize],
                 commit_interval: Duration::from_secs(1_000_000),
                 cache_bytes: if blocks { 0 } else { 1 << 20 },
+                rows: (typesize != 1).then(common::rows),
                 lookup,
                 access,
                 ..StoreOptions::default()

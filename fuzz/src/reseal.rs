@@ -44,7 +44,7 @@ impl Image<'_> {
     /// Reseals the chunks whose entries start at `at`, and then their blocks.
     fn chunks(&mut self, at: usize, count: usize, sums_at: usize, first: usize, file: [u8; 16]) {
         for i in 0..count.min(1000) {
-            let _ = self.chunk(at + 32 * i, sums_at, (first + i) as u64, file);
+            let _ = self.chunk(at + 32 * i, sums_at, first.wrapping_add(i) as u64, file);
         }
     }
 

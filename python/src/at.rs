@@ -3,7 +3,7 @@
 use crate::buffer::{BytesMut, Record};
 use crate::codec::{Typed, part};
 use crate::error::{Outcome, wrong_type};
-use crate::flat::{Asked, flat};
+use crate::flat::{Asked, flat, flat_of};
 use crate::iter::{Iter, What};
 use crate::key::to_python;
 use crate::numpy::fresh;
@@ -86,7 +86,13 @@ impl At {
         fields: Option<Vec<String>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         self.typed.of_frames(py)?;
-        flat(py, &self.typed.handle, Asked::Ordinals(many(ordinals)?), fields.as_deref())
+        let asked = many(ordinals)?;
+        let slim =
+            self.typed.handle.read(py, |v| v.slim(&v.ordinals(&asked)?, fields.as_deref()))?;
+        if let Some(records) = slim {
+            return flat_of(py, &records, fields.as_deref());
+        }
+        flat(py, &self.typed.handle, Asked::Ordinals(asked), fields.as_deref())
     }
 
     /// Number of sites of each record, (k,), int64; reads the index and decodes nothing. All

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 use std::ops::Deref;
 use std::sync::Arc;
+use vlstore::codec::AnyCodec as _;
 use vlstore::codec::MdFrameCodec;
 use vlstore::wire::Digest;
 
@@ -134,6 +135,14 @@ impl RecordCodec {
         match self {
             Self::Python(codec) => codec.version,
             _ => 1,
+        }
+    }
+
+    /// What a store keeps of every record beside its bytes.
+    pub(crate) fn rows(&self) -> Option<vlstore::RowMaker> {
+        match self {
+            Self::MdFrame => vlstore::codec::MdFrameCodec.rows(),
+            _ => None,
         }
     }
 

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use vlstore::codec::{
     DType, MdFrameCodec, MdFrameRef, MdFrameView, PropertyView, RealView, TopologyView, ValuesView,
 };
-use vlstore::wire::Digest;
+use vlstore::wire::{AlignedBuf, Digest};
 use vlstore::{Batch, Error, Key, Snapshot, Visit};
 
 /// The fields that a frame has by itself, in the order in which a batch shows them.
@@ -422,8 +422,28 @@ fn general(
             None => Ok(frame.into_fields()),
         }
     };
-    let frames = batch.iter().map(whole).collect::<vlstore::Result<Vec<_>>>()?;
-    let columns = columns(&frames, fields)?;
+    filled(&batch.iter().map(whole).collect::<vlstore::Result<Vec<_>>>()?, fields)
+}
+
+/// The arrays of frames in records of their own.
+pub(crate) fn flat_of<'py>(
+    py: Python<'py>,
+    records: &[AlignedBuf],
+    fields: Option<&[String]>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let arrays = py.detach(|| -> Outcome<_> {
+        let frames = records.iter().map(|r| MdFrameView::new(r).map(MdFrameView::into_fields));
+        filled(&frames.collect::<vlstore::Result<Vec<_>>>()?, fields)
+    })?;
+    let dict = PyDict::new(py);
+    for (name, array) in arrays {
+        dict.set_item(name, array)?;
+    }
+    Ok(dict)
+}
+
+fn filled(frames: &[MdFrameRef<'_>], fields: Option<&[String]>) -> Outcome<Arrays> {
+    let columns = columns(frames, fields)?;
     let sizes: Vec<usize> = frames.iter().map(|f| f.nsites).collect();
     let mut made = Made::new(&columns, &sizes)?;
     for (frame, row) in frames.iter().zip(made.rows(&columns, &sizes)) {

@@ -9,6 +9,7 @@ mod arrays;
 mod at;
 mod buffer;
 mod codec;
+mod columns;
 mod command;
 mod error;
 mod flat;

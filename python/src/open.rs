@@ -39,6 +39,12 @@ impl Records {
     fn name(&self, options: &mut StoreOptions) {
         if let Self::Codec(codec) = self {
             options.record_codec = (codec.name().to_owned(), codec.version());
+            options.rows = codec.rows();
+        }
+        if matches!(self, Self::Auto) {
+            // A file of frames gets rows of what is added; a new one is of plain bytes.
+            options.rows = RecordCodec::MdFrame.rows();
+            options.columns = Some(Vec::new());
         }
     }
 

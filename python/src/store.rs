@@ -3,8 +3,9 @@
 use crate::at::At;
 use crate::buffer::{BytesMut, Record};
 use crate::codec::{RecordCodec, Typed, part};
-use crate::error::{Failure, wrong_type};
-use crate::flat::{Asked, flat};
+use crate::error::{Failure, Outcome, wrong_type};
+use crate::flat::{Asked, flat, flat_of};
+use crate::frame::MdFrame;
 use crate::handle::{Handle, Place};
 use crate::iter::{Iter, What};
 use crate::key::{described, key};
@@ -13,7 +14,7 @@ use crate::{options, report};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use std::sync::Arc;
-use vlstore::Key;
+use vlstore::{Error, Key};
 
 /// Records by key in one file, or in memory: a mapping.
 ///
@@ -110,14 +111,35 @@ impl Store {
     }
 
     /// The value under ``key``, or ``default`` if there is none.
-    #[pyo3(signature = (key, default=None))]
+    ///
+    /// ``fields`` names what is wanted of a frame (``"positions"``, ``"energy"`` …): the
+    /// :class:`MdFrame` has that and nothing else, and of a large record only the blocks in
+    /// which it lies are decoded. Raises :class:`~vlstore.errors.InvalidError` for a name that
+    /// is none of a frame's.
+    #[pyo3(signature = (key, default=None, *, fields=None))]
     fn get(
         &self,
         py: Python<'_>,
         key: &Bound<'_, PyAny>,
         default: Option<Py<PyAny>>,
+        fields: Option<Vec<String>>,
     ) -> PyResult<Py<PyAny>> {
         let key = crate::key::key(key)?;
+        if let Some(fields) = fields {
+            self.typed.of_frames(py)?;
+            let found = self.handle().read(py, |v| match v.find(key)? {
+                Some(ordinal) => v.frame_with(ordinal, &fields).map(Some),
+                None => Ok(None),
+            })?;
+            return match found {
+                Some(bytes) => {
+                    Ok(Bound::new(py, MdFrame::over(py, Record::made(&bytes), |_| Ok(None))?)?
+                        .into_any()
+                        .unbind())
+                }
+                None => Ok(default.unwrap_or_else(|| py.None())),
+            };
+        }
         let found = self.handle().read(py, |v| match v.get(key) {
             Ok(record) => Ok(Some(record)),
             Err(error) if matches!(error.root(), vlstore::Error::NotFound { .. }) => Ok(None),
@@ -188,7 +210,66 @@ impl Store {
         fields: Option<Vec<String>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         self.typed.of_frames(py)?;
-        flat(py, self.handle(), Asked::Keys(self::keys(keys)?), fields.as_deref())
+        let keys = self::keys(keys)?;
+        let slim = self.handle().read(py, |v| {
+            let found = |key: &Key| {
+                let found = v.find(key.clone())?;
+                let missing = || Error::NotFound { key: key.to_string().into() };
+                Ok(found.ok_or_else(missing)?)
+            };
+            let Some(first) = keys.first().filter(|_| fields.is_some()) else { return Ok(None) };
+            if v.slim(&[found(first)?], Some(&[]))?.is_none() {
+                return Ok(None);
+            }
+            let ordinals = keys.iter().map(found).collect::<Outcome<Vec<_>>>()?;
+            v.slim(&ordinals, fields.as_deref())
+        })?;
+        if let Some(records) = slim {
+            return flat_of(py, &records, fields.as_deref());
+        }
+        flat(py, self.handle(), Asked::Keys(keys), fields.as_deref())
+    }
+
+    /// A number of every record, in the order of insertion, without decoding the records: an
+    /// array of its own, writable.
+    ///
+    /// Every store has ``"sites"`` and ``"bytes"``, ``(n,)`` int64, with ``n`` records. Of frames
+    /// there are also ``"step"``, ``(n,)`` int64, -2**63 where a frame has none; ``"time"`` and
+    /// ``"energy"``, ``(n,)`` float64; ``"cell"``, ``(n, 3, 3)`` float64, the vectors as rows;
+    /// NaN where a frame has none, in the units of the store. What a file does not keep, as those
+    /// of the original program, is found by decoding.
+    ///
+    /// Raises :class:`~vlstore.errors.InvalidError` with the known names for another one.
+    fn column(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        self.typed.column(py, name)
+    }
+
+    /// Several columns as a dict of arrays; without names all of them. See :meth:`column`.
+    #[pyo3(signature = (*names))]
+    fn columns<'py>(&self, py: Python<'py>, names: Vec<String>) -> PyResult<Bound<'py, PyDict>> {
+        let names = if names.is_empty() { self.typed.column_names(py)? } else { names };
+        let out = PyDict::new(py);
+        for name in names {
+            let column = self.typed.column(py, &name)?;
+            out.set_item(name, column)?;
+        }
+        Ok(out)
+    }
+
+    /// Statistics of all frames for training, as a dict; only for a depot of ``"md-frame"``.
+    ///
+    /// ``frames``, ``sites`` (of all frames), ``sites_range`` (fewest, most); ``energies`` (frames
+    /// that have one), ``energy_mean``, ``energies_per_site``, ``energy_per_site_mean`` and
+    /// ``energy_per_site_std``; ``force_components``, ``force_rms`` and ``force_max`` (of single
+    /// components); ``types`` (number of sites by type). In the units of the store; ``None``
+    /// where there is nothing to take a mean of.
+    ///
+    /// Those that the file keeps are given if no record was put or deleted since; else they are
+    /// computed in one pass. ``keep`` commits them as the attribute ``"statistics"`` of a store
+    /// that is open for writing.
+    #[pyo3(signature = (*, keep=false))]
+    fn statistics<'py>(&self, py: Python<'py>, keep: bool) -> PyResult<Bound<'py, PyDict>> {
+        self.typed.statistics(py, keep)
     }
 
     /// The ordinal of the record under ``key``; ``None`` if there is none.

@@ -2,6 +2,7 @@
 
 use super::json::write_bytes;
 use crate::Result;
+use crate::column::RowMaker;
 use crate::wire::Digest;
 use std::io;
 
@@ -29,6 +30,12 @@ pub trait AnyCodec: Send + Sync {
     ///
     /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record.
     fn sites(&self, bytes: &[u8]) -> Result<u32>;
+
+    /// What a store keeps of every record beside its bytes, and how that follows from them;
+    /// nothing unless a codec knows better.
+    fn rows(&self) -> Option<RowMaker> {
+        None
+    }
 
     /// The shared record that this record refers to, if it refers to one: a frame to its
     /// topology.

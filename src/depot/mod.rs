@@ -32,12 +32,18 @@
 //! # Ok::<(), vlstore::Error>(())
 //! ```
 
+mod columns;
+mod fields;
 mod get;
 mod put;
 mod resume;
+mod statistics;
 mod topologies;
 
+pub use columns::Columns;
+pub use fields::Frames;
 pub use get::{Depot, Item, Items, Iter};
 pub use put::DepotWriter;
 pub use resume::{Continue, Continued, StartAt};
+pub use statistics::{KeptStatistics, STATISTICS, Statistics};
 pub use topologies::{Sharing, Topologies};

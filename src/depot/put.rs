@@ -231,7 +231,11 @@ impl<C: Codec + Clone> DepotWriter<C> {
 }
 
 fn named<C: Codec>(codec: &C, options: &StoreOptions) -> StoreOptions {
-    StoreOptions { record_codec: (codec.name().into(), codec.version()), ..options.clone() }
+    StoreOptions {
+        record_codec: (codec.name().into(), codec.version()),
+        rows: options.rows.or(codec.rows()),
+        ..options.clone()
+    }
 }
 
 #[cfg(test)]

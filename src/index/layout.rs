@@ -54,8 +54,8 @@ pub struct RecordEntry {
     pub key_len: U16,
     /// Kind of the key (see [`key_bytes`]).
     pub key_kind: u8,
-    /// 0.
-    pub reserved: u8,
+    /// 1 if the record was put with a row, else 0.
+    pub row: u8,
 }
 
 /// One finished chunk: where it lies in the file and how it is checked.

@@ -42,6 +42,8 @@ pub struct LogContent<'a> {
     pub attributes: Option<&'a [u8]>,
     /// Added bytes of the open chunk: start and length in the chunk, and a Blosc2 chunk.
     pub pieces: Vec<(u32, u32, &'a [u8])>,
+    /// Rows of the records, one behind the other; none if no record was put with one.
+    pub rows: &'a [U64],
 }
 
 const SUM_AT: usize = 8;
@@ -94,6 +96,7 @@ impl LogContent<'_> {
             out.extend_from_slice(bytes);
             out.resize(out.len().next_multiple_of(8), 0);
         }
+        out.extend_from_slice(bytemuck::cast_slice(self.rows));
         header.len = U64::new(out.len() as u64);
         out.get_mut(..size_of::<LogHeader>())?.copy_from_slice(bytemuck::bytes_of(&header));
         let sum = checksum(out.get(SUMMED..)?) ^ identify(file, self.generation, offset);
@@ -123,7 +126,7 @@ pub fn decode(log: &[u8], file: [u8; 16], offset: u64) -> Option<(LogContent<'_>
         return None;
     }
     let mut rest = entry.get(size_of::<LogHeader>()..)?;
-    let records = split(&mut rest, header.records)?;
+    let records: &[RecordEntry] = split(&mut rest, header.records)?;
     let chunks = split(&mut rest, header.chunks)?;
     let sums = split(&mut rest, header.sums)?;
     let dead = split(&mut rest, header.dead)?;
@@ -141,6 +144,9 @@ pub fn decode(log: &[u8], file: [u8; 16], offset: u64) -> Option<(LogContent<'_>
         pieces.push((piece.start.get(), piece.len.get(), bytes));
         at = at.checked_add(stored)?.next_multiple_of(8);
     }
+    // What is left are rows, of equal length: how long, the configuration says.
+    let rows: &[U64] = bytemuck::try_cast_slice(entry.get(at..)?).ok()?;
+    let even = rows.is_empty() || rows.len().checked_rem(records.len()) == Some(0);
     let content = LogContent {
         generation: header.generation.get(),
         first_record: header.first_record.get(),
@@ -154,8 +160,9 @@ pub fn decode(log: &[u8], file: [u8; 16], offset: u64) -> Option<(LogContent<'_>
         keys,
         attributes,
         pieces,
+        rows,
     };
-    (at == len).then_some((content, len))
+    even.then_some((content, len))
 }
 
 #[cfg(test)]
@@ -174,6 +181,7 @@ mod tests {
             keys: b"abc",
             attributes: Some(b""),
             pieces: vec![(0, 10, b"piece one"), (10, 4, b"p2")],
+            rows: &[U64::new(8), U64::new(9), U64::new(10), U64::new(11)],
             ..LogContent::default()
         }
         .encode([1; 16], 640)
@@ -191,6 +199,7 @@ mod tests {
         );
         assert_eq!(e.attributes, Some(&b""[..]));
         assert_eq!(e.pieces, vec![(0, 10, &b"piece one"[..]), (10, 4, &b"p2"[..])]);
+        assert_eq!(e.rows.iter().map(|w| w.get()).collect::<Vec<_>>(), [8, 9, 10, 11]);
     }
 
     #[test]

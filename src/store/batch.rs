@@ -91,14 +91,43 @@ pub(super) fn threads(asked: usize) -> usize {
 impl Core {
     /// Fetches the records of these entries.
     pub(super) fn batch(&self, entries: &[RecordEntry]) -> Result<Batch> {
-        let mut order: Vec<(u64, u64, usize)> = Vec::with_capacity(entries.len());
-        for (i, e) in entries.iter().enumerate() {
-            let span = self.span(e)?;
-            order.push((span.start, span.end, i));
+        let spans = entries.iter().map(|e| self.span(e)).collect::<Result<Vec<_>>>()?;
+        self.batch_spans(&spans)
+    }
+
+    /// A part of a record in the logical byte space.
+    pub(super) fn part(&self, entry: &RecordEntry, range: &Range<u64>) -> Result<Range<u64>> {
+        let span = self.span(entry)?;
+        let max = span.end - span.start;
+        if range.start > range.end || range.end > max {
+            return Err(Error::Limit { what: "part of a record", asked: range.end, max });
         }
+        Ok(span.start + range.start..span.start + range.end)
+    }
+
+    /// Blocks in the file that a record lies in; about, if it reaches over several chunks.
+    pub(super) fn blocks(&self, entry: &RecordEntry) -> Result<u64> {
+        let span = self.span(entry)?;
+        if span.is_empty() {
+            return Ok(0);
+        }
+        Ok(match self.chunk(span.start / self.chunk_size)? {
+            ChunkData::Memory(_) => 0,
+            ChunkData::File(place) => {
+                let block = u64::from(place.layout.block_size().max(1));
+                let first = span.start % self.chunk_size / block;
+                (span.start % self.chunk_size + (span.end - 1 - span.start)) / block - first + 1
+            }
+        })
+    }
+
+    /// Fetches logical bytes of records, each span inside one.
+    pub(super) fn batch_spans(&self, spans: &[Range<u64>]) -> Result<Batch> {
+        let mut order: Vec<(u64, u64, usize)> =
+            spans.iter().enumerate().map(|(i, span)| (span.start, span.end, i)).collect();
         order.sort_unstable();
-        let mut places = vec![0..0; entries.len()];
-        let mut wants: Vec<Want> = Vec::with_capacity(entries.len());
+        let mut places = vec![0..0; spans.len()];
+        let mut wants: Vec<Want> = Vec::with_capacity(spans.len());
         let mut size = 0_usize;
         for (start, end, i) in order {
             if start == end {

@@ -154,6 +154,8 @@ impl Writer {
             .iter()
             .map(|(hash, record)| DeadEntry { hash: (*hash).into(), record: (*record).into() })
             .collect();
+        let rows: Vec<U64> =
+            tail.rows_of(from.records..end.records).iter().map(|w| U64::new(*w)).collect();
         let content = LogContent {
             generation,
             first_record: tail.first_record + from.records as u64,
@@ -167,6 +169,7 @@ impl Writer {
             keys: tail.keys.get(from.keys..end.keys).unwrap_or_default(),
             attributes: self.attributes_changed.then_some(&self.attributes),
             pieces: pieces.iter().map(|(at, len, b)| (*at, *len, b.as_slice())).collect(),
+            rows: &rows,
         };
         let at = self.slot.log.get() + self.slot.log_len.get();
         let too_much = || Error::Limit {

@@ -5,7 +5,7 @@ use super::options::{Durability, Lookup, StoreOptions};
 use super::shared::{Carry, Refers};
 use super::snapshot::Snapshot;
 use super::state::Opened;
-use super::transfer::stream;
+use super::transfer::{Carrier, stream};
 use super::writer::Writer;
 use crate::backend::{Access, Aside, Backend, FileBackend, WriterLock};
 use crate::error::{Error, Result};
@@ -152,13 +152,14 @@ fn rewrite(
         ..Compacted::default()
     };
     progress(0, total)?;
+    let mut carrier = Carrier::new(snapshot, writer);
     let mut carry = Carry::new(snapshot, refers, writer)?;
     stream(
         snapshot,
         |_, _, _| Ok(true),
         |item| {
             carry.before(item.key, item.bytes, writer)?;
-            writer.put_sized(item.key, item.bytes, item.sites, false)?;
+            carrier.put(writer, item.key, &item)?;
             out.records += 1;
             out.record_bytes += item.bytes.len() as u64;
             progress(out.record_bytes.min(total), total)

@@ -6,7 +6,7 @@ use super::options::{Durability, StoreOptions};
 use super::select::Select;
 use super::shared::{Carry, Refers};
 use super::snapshot::Snapshot;
-use super::transfer::stream;
+use super::transfer::{Carrier, stream};
 use super::writer::Writer;
 use crate::backend::{Aside, Backend};
 use crate::error::{Error, Result};
@@ -100,6 +100,7 @@ fn copy_some(
     let mut out = Copied::default();
     let mut carry = Carry::new(snapshot, refers, writer)?;
     let done = std::cell::Cell::new(0);
+    let mut carrier = Carrier::new(snapshot, writer);
     stream(
         snapshot,
         |ordinal, key, len| {
@@ -112,7 +113,7 @@ fn copy_some(
         },
         |item| {
             carry.before(item.key, item.bytes, writer)?;
-            writer.put_sized(item.key, item.bytes, item.sites, false)?;
+            carrier.put(writer, item.key, &item)?;
             out.records += 1;
             out.record_bytes += item.bytes.len() as u64;
             Ok(())
@@ -163,8 +164,11 @@ impl Target {
         if !overwrite && to.try_exists().unwrap_or(false) {
             return Err(Error::Exists { what: to.display().to_string().into() });
         }
+        // A store without columns gets those that were asked for, if its records allow it.
+        let kept = source.options().columns();
         let new = StoreOptions {
             record_codec: source.options().record_codec.clone(),
+            columns: if kept.is_empty() { options.columns.clone() } else { Some(kept.to_vec()) },
             file_id: None,
             // One commit at the end; publishing syncs the file.
             durability: Durability::None,

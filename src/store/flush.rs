@@ -2,7 +2,9 @@
 
 use super::io::Io;
 use super::perm::{DeadRun, Lazy, PAGE_LEAVES, PageRef, Perm, Run, run_segment};
+use super::rows::encode_rows;
 use super::tail::Tail;
+use crate::chunk::Params;
 use crate::error::{Error, Result};
 use crate::index::filter::{self, Filter};
 use crate::index::layout::{
@@ -69,6 +71,7 @@ pub(super) fn flush(
     perm: &mut Perm,
     tail: &mut Tail,
     generation: u64,
+    row_params: Params,
 ) -> Result<()> {
     let count = |n: usize| {
         u32::try_from(n).map(U32::new).map_err(|_| Error::Limit {
@@ -85,6 +88,7 @@ pub(super) fn flush(
         rest.extend_from_slice(bytemuck::cast_slice(&tail.chunks));
         rest.extend(tail.sums.iter().flat_map(|s| s.to_le_bytes()));
         rest.extend_from_slice(&tail.keys);
+        encode_rows(tail, row_params, &mut rest)?;
         let leaf = LeafRef {
             segment: write_segment(io, space, head, &rest)?,
             first_record: tail.first_record.into(),
@@ -122,7 +126,7 @@ pub(super) fn flush(
     if perm.leaves.len() >= 2 * PAGE_LEAVES {
         write_page(io, space, perm, generation)?;
     }
-    *tail = Tail::after(tail.end(), tail.chunks_end());
+    *tail = tail.next();
     Ok(())
 }
 

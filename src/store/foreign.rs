@@ -197,7 +197,7 @@ fn add_record(core: &mut Core, key: &Key, start: u64, end: u64) -> Result<()> {
         Error::Limit { what: "record", asked: end - start, max: u64::from(u32::MAX) }.of_record(key)
     })?;
     core.totals.record_bytes += u64::from(len);
-    core.tail.push(start, len, 0, Some((kind, bytes, hash)))
+    core.tail.push(start, len, 0, Some((kind, bytes, hash)), None)
 }
 
 /// Opens a file of the original program as it is.
@@ -234,6 +234,7 @@ pub(super) fn load_original(backend: &Arc<dyn Backend>, options: &StoreOptions) 
     let mut options = options.clone();
     options.chunk_size = chunk;
     options.block_size = 0;
+    options.columns = Some(Vec::new());
     options.alignment = Alignment::NoCross;
     options.typesize = u8::try_from(frame.header.typesize).unwrap_or(1).max(1);
     if let Some(params) = frame.header.params() {
@@ -282,6 +283,8 @@ pub(super) fn copy_original(
     let mut wanted =
         StoreOptions { record_codec: options.record_codec.clone(), ..state.options.clone() };
     wanted.file_id = options.file_id;
+    // Records of the original have no rows, those that are added may.
+    wanted.columns.clone_from(&options.columns);
     if wanted.chunk_size > CHUNK_MAX {
         return Err(Error::Limit {
             what: "chunk size of a file to be extended",
@@ -349,7 +352,11 @@ pub(super) fn copy_original(
             let hash = key_hash(e.key_kind, key);
             let len = e.len.get();
             writer.core.totals.record_bytes += u64::from(len);
-            error = writer.core.tail.push(span.start, len, 0, Some((e.key_kind, key, hash))).err();
+            error = writer
+                .core
+                .tail
+                .push(span.start, len, 0, Some((e.key_kind, key, hash)), None)
+                .err();
         }
         error.take().map_or(Ok(()), Err)
     })?;

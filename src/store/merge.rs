@@ -4,7 +4,7 @@ use super::copy::{Copied, Target, open_source};
 use super::options::StoreOptions;
 use super::shared::{Carry, Refers};
 use super::snapshot::Snapshot;
-use super::transfer::stream;
+use super::transfer::{Carrier, stream};
 use crate::error::{Error, Result};
 use crate::key::Key;
 use serde_json::{Map, Value};
@@ -105,6 +105,7 @@ pub fn merge<P: AsRef<Path>>(
         let writer = &mut target.writer;
         let mut carry = Carry::new(source, options.refers, writer).map_err(|e| e.at(path))?;
         let mut left_out = 0;
+        let mut carrier = Carrier::new(source, writer);
         stream(
             source,
             |_, key, _| {
@@ -123,7 +124,7 @@ pub fn merge<P: AsRef<Path>>(
                     (_, key) => key.cloned(),
                 };
                 carry.before(item.key, item.bytes, writer)?;
-                writer.put_sized(named.as_ref(), item.bytes, item.sites, false)?;
+                carrier.put(writer, named.as_ref(), &item)?;
                 done += item.bytes.len() as u64;
                 progress(done.min(total), total)
             },

@@ -2,6 +2,7 @@
 
 use crate::backend::Access;
 use crate::chunk::{Codec, Filter, Params};
+use crate::column::{Column, ColumnKind, RowMaker};
 use crate::error::{Error, Result};
 use crate::limits::{BLOCK_MAX, BLOCK_MIN, BLOCKS_PER_CHUNK, CHUNK_MAX, CHUNK_MIN};
 use serde_json::{Value, json};
@@ -107,6 +108,11 @@ pub struct StoreOptions {
     pub file_id: Option<[u8; 16]>,
     /// Name and version of the codec of the records.
     pub record_codec: (String, u32),
+    /// Numbers that are kept of every record beside its bytes; `None` takes those of `rows`.
+    /// Chosen when the store is made, kept by the file.
+    pub columns: Option<Vec<Column>>,
+    /// How the row of a record follows from its bytes, for records that are put without one.
+    pub rows: Option<RowMaker>,
 }
 
 impl Default for StoreOptions {
@@ -129,6 +135,8 @@ impl Default for StoreOptions {
             access: Access::Auto,
             file_id: None,
             record_codec: ("raw".into(), 1),
+            columns: None,
+            rows: None,
         }
     }
 }
@@ -158,6 +166,18 @@ impl StoreOptions {
             (0, _) => 512 << 10,
             (n, _) => n,
         }
+    }
+
+    /// The columns of a store with these options, beside those that every store has.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        let own = self.columns.as_deref();
+        own.or(self.rows.map(|maker| maker.columns)).unwrap_or_default()
+    }
+
+    /// The compression of rows: that of the records, but for the width of a number.
+    pub(super) fn row_params(&self) -> Params {
+        Params { typesize: 8, ..self.params() }
     }
 
     /// Refuses combinations that cannot work.
@@ -213,13 +233,13 @@ impl StoreOptions {
         if self.record_codec.0.len() > 255 {
             return Err(Error::invalid("record codec", "its name is longer than 255 bytes"));
         }
-        Ok(())
+        Column::check(self.columns())
     }
 
     /// What of the options a file keeps, as JSON.
     pub(super) fn to_config(&self) -> Value {
         let params = self.params();
-        json!({
+        let mut config = json!({
             "chunk_size": self.chunk(),
             "block_size": self.block_size,
             "purpose": self.purpose.name(),
@@ -231,7 +251,13 @@ impl StoreOptions {
             "record_codec": self.record_codec.0,
             "record_codec_version": self.record_codec.1,
             "writer": concat!("vlstore ", env!("CARGO_PKG_VERSION")),
-        })
+        });
+        let columns = self.columns();
+        if let Some(members) = config.as_object_mut().filter(|_| !columns.is_empty()) {
+            let each = |c: &Column| json!([c.name, c.kind.name(), c.count]);
+            members.insert("columns".into(), columns.iter().map(each).collect());
+        }
+        config
     }
 
     /// The options of an existing file, with what it does not keep taken from `self`.
@@ -260,11 +286,26 @@ impl StoreOptions {
                 text("record_codec").ok_or_else(|| bad("record codec"))?.into(),
                 size("record_codec_version").ok_or_else(|| bad("record codec"))?,
             ),
+            columns: Some(columns_of(config.get("columns")).ok_or_else(|| bad("columns"))?),
             ..self.clone()
         };
         out.check()?;
         Ok(out)
     }
+}
+
+/// The columns that a configuration names; none if it has no such member.
+fn columns_of(member: Option<&Value>) -> Option<Vec<Column>> {
+    let Some(member) = member else { return Some(Vec::new()) };
+    let column = |value: &Value| {
+        let [name, kind, count] = value.as_array()?.as_slice() else { return None };
+        Some(Column {
+            name: name.as_str()?.to_owned().into(),
+            kind: ColumnKind::from_name(kind.as_str()?)?,
+            count: u32::try_from(count.as_u64()?).ok()?,
+        })
+    };
+    member.as_array()?.iter().map(column).collect()
 }
 
 macro_rules! named {

@@ -3,6 +3,7 @@
 
 use super::io::Io;
 use super::root::leaves_end;
+use super::rows::rows_close;
 use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::index::filter::{self, Probe};
@@ -115,6 +116,11 @@ impl Perm {
         }
         let at = 64 + to_usize(i).unwrap_or(usize::MAX / 64) * size_of::<RecordEntry>();
         Ok(Some(InLeaf { leaf, entry: segment(io, leaf)?.get(io, at)? }))
+    }
+
+    /// The leaf that holds the record `record`, if one does.
+    pub(super) fn leaf_of(&self, io: &Io, record: u64) -> Result<Option<&Leaf>> {
+        self.leaf_for(io, record, |p| p.first_record.get(), |l| l.first_record.get())
     }
 
     /// The chunk `chunk`.
@@ -235,6 +241,11 @@ pub(super) fn leaf_sums(io: &Io, leaf: &Leaf, entry: &ChunkEntry) -> Result<Vec<
     Ok(sums.into_iter().map(U64::get).collect())
 }
 
+/// Where the chunk of rows of a leaf begins in its body: behind its keys.
+pub(super) const fn rows_at(at: &LeafRef) -> usize {
+    (heap_at(at) + at.keys_len.get() as usize).next_multiple_of(8)
+}
+
 /// All records, chunks and keys of a leaf.
 #[derive(Debug)]
 pub(super) struct LeafContent {
@@ -270,10 +281,11 @@ pub(super) fn segment<'a>(io: &Io, leaf: &'a Leaf) -> Result<&'a Segment> {
     leaf.get(|at| {
         let seg = Segment::open(io, &at.segment, LEAF_MAGIC, "index leaf")?;
         let header: SegmentHeader = seg.get(io, 0)?;
-        let end = heap_at(&at) + at.keys_len.get() as usize;
+        let end = rows_at(&at);
         if header.first_record != at.first_record
             || header.first_chunk != at.first_chunk
-            || end.next_multiple_of(8) != seg.len()
+            || end > seg.len()
+            || (end < seg.len() && !rows_close(io, &seg, end)?)
         {
             return Err(Error::corrupt(
                 "index leaf",

@@ -77,12 +77,20 @@ impl Lengths {
 ///
 /// Blocks are made so that a whole number of equal records fills one: then no record of that
 /// length crosses a boundary and nothing is padded. The targets come from the sizes measured in
-/// `docs/benchmarks.md`.
+/// `docs/benchmarks.md`. A block of a chunk that is `stored` is no larger for being small, but
+/// for its checksum; so there a random read need not check more than it wants.
 #[expect(clippy::cast_possible_truncation, reason = "clamped to 1 MiB before")]
-pub(super) fn block_size(purpose: Purpose, seen: &Lengths, chunk: u32, typesize: u8) -> u32 {
+pub(super) fn block_size(
+    purpose: Purpose,
+    stored: bool,
+    seen: &Lengths,
+    chunk: u32,
+    typesize: u8,
+) -> u32 {
     let target = match purpose {
         Purpose::Dense => 256 << 10,
         Purpose::Balanced => 32 << 10,
+        Purpose::Random if stored => 2 << 10,
         Purpose::Random => 8 << 10,
     };
     let most = u64::from(chunk.min(BLOCK_MAX));
@@ -92,7 +100,7 @@ pub(super) fn block_size(purpose: Purpose, seen: &Lengths, chunk: u32, typesize:
     let even = seen.max.next_multiple_of(step).max(step);
     let wanted = if seen.max <= 2 * seen.min.max(8) && even <= 4 * target {
         even * (target / even).max(1)
-    } else if purpose == Purpose::Random {
+    } else if purpose == Purpose::Random && !stored {
         (mean * 2).next_power_of_two().clamp(target, 16 * target)
     } else {
         target
@@ -156,7 +164,7 @@ mod tests {
         for (len, purpose) in [(1900, Purpose::Random), (12_000, Purpose::Balanced)] {
             let mut seen = Lengths::default();
             (0..10).for_each(|_| seen.add(len));
-            let size = u64::from(block_size(purpose, &seen, 1 << 20, 4));
+            let size = u64::from(block_size(purpose, false, &seen, 1 << 20, 4));
             let each = len.next_multiple_of(64);
             assert!(size.is_multiple_of(each), "{size}");
         }

@@ -2,12 +2,14 @@
 
 use super::batch::Batch;
 use super::core::Core;
+use super::rows::ColumnData;
 use super::snapshot::Location;
 use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::index::layout::RecordEntry;
 use crate::key::Key;
 use crate::wire::to_usize;
+use std::ops::Range;
 
 impl Writer {
     /// Copies the record under `key`, committed or not, into `out` and answers its length.
@@ -54,6 +56,31 @@ impl Writer {
         self.core.batch(&entries)
     }
 
+    /// Number of blocks in the file that reading the record at `ordinal` decodes; 0 if it is
+    /// empty or lies in memory.
+    ///
+    /// # Errors
+    /// As [`Writer::location_at`].
+    pub fn blocks_at(&self, ordinal: u64) -> Result<u64> {
+        self.core.blocks(&self.core.entry(self.core.id_at(ordinal)?)?)
+    }
+
+    /// Parts of the records at these ordinals, in the order asked for, as [`Writer::get_batch_at`]:
+    /// only the blocks in which they lie are decoded. A range counts from the start of its
+    /// record.
+    ///
+    /// # Errors
+    /// As [`Writer::get_batch_at`]; [`Error::Limit`] for a range that ends behind its record.
+    pub fn get_parts_at(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch> {
+        let spans = parts
+            .iter()
+            .map(|(ordinal, range)| {
+                self.core.part(&self.core.entry(self.core.id_at(*ordinal)?)?, range)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        self.core.batch_spans(&spans)
+    }
+
     /// The ordinal of the record under `key`; `None` if there is none.
     ///
     /// # Errors
@@ -71,6 +98,15 @@ impl Writer {
     /// [`Error::NotFound`] beyond the last record, [`Error::Corrupt`] for a damaged index.
     pub fn key_at(&self, ordinal: u64) -> Result<Option<Key>> {
         self.core.key_of(self.core.id_at(ordinal)?)
+    }
+
+    /// The column `name` of the records at the ordinals `range`, committed or not; see
+    /// [`Snapshot::column`](super::Snapshot::column).
+    ///
+    /// # Errors
+    /// As [`Snapshot::column`](super::Snapshot::column).
+    pub fn column(&self, name: &str, range: Range<u64>) -> Result<ColumnData> {
+        self.core.column(self.options.columns(), name, range)
     }
 
     /// Where the record at `ordinal` lies or will lie, and how many sites it has.

@@ -424,9 +424,14 @@ impl Rescue {
             return Ok(());
         }
         match s.read(start, end) {
-            Ok((bytes, unchecked)) => {
-                self.put(s.means, key.as_ref(), &bytes, e.entry.sites.get(), unchecked)
-            }
+            Ok((bytes, unchecked)) => self.put(
+                s.means,
+                key.as_ref(),
+                &bytes,
+                e.entry.sites.get(),
+                e.row.as_deref(),
+                unchecked,
+            ),
             Err(error) if is_damage(&error) => {
                 self.lose(key, &error);
                 Ok(())
@@ -441,10 +446,11 @@ impl Rescue {
         key: Option<&Key>,
         bytes: &[u8],
         sites: u32,
+        row: Option<&[u64]>,
         unchecked: bool,
     ) -> Result<()> {
         // The later of two records with one key is the one that replaced the other.
-        self.writer.put_sized(key, bytes, sites, true)?;
+        self.writer.put_carried(key, bytes, sites, row, true)?;
         let len = bytes.len() as u64;
         let out = self.out.get_mut();
         out.add(means, len, unchecked);
@@ -513,7 +519,7 @@ impl Rescue {
             left = left.saturating_sub(1);
             match s.read(*start, *end) {
                 Ok((bytes, unchecked)) => {
-                    self.put(Means::Lookup, Some(key), &bytes, 0, unchecked)?;
+                    self.put(Means::Lookup, Some(key), &bytes, 0, None, unchecked)?;
                 }
                 Err(e) if is_damage(&e) => {
                     self.lose(Some(key.clone()), &e);
@@ -567,7 +573,7 @@ impl Rescue {
                 while self.writer.contains(name.as_str())? {
                     name.push('\'');
                 }
-                self.put(Means::Chunks, Some(&Key::from(name)), &bytes, 0, unchecked)?;
+                self.put(Means::Chunks, Some(&Key::from(name)), &bytes, 0, None, unchecked)?;
             }
         }
         Ok(())

@@ -193,7 +193,7 @@ impl Writer {
         let hash = key_hash(KEY_SHARED, digest.as_bytes());
         self.guard(|w| {
             let id = w.core.ids();
-            w.add(Some((KEY_SHARED, digest.as_bytes(), hash)), bytes, sites, None)?;
+            w.add(Some((KEY_SHARED, digest.as_bytes(), hash)), bytes, sites, None, None)?;
             // Without a hash: no tombstone, or the runs would no longer lead to it.
             w.core.tail.kill(0, id);
             w.core.totals.dead_records += 1;

@@ -5,9 +5,11 @@ use super::core::Core;
 use super::options::StoreOptions;
 use super::record::Record;
 use super::root::Base;
+use super::rows::ColumnData;
 use super::scan::Scan;
 use super::state::{Opened, State};
 use crate::backend::Backend;
+use crate::column::Column;
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_NONE, RecordEntry, key_from_bytes};
 use crate::index::slot::Slot;
@@ -63,7 +65,9 @@ impl Location {
 impl Snapshot {
     pub(super) fn new(state: State) -> Self {
         let State { core, slot, root, options, opened, attributes, .. } = state;
-        let (garbage, base) = (root.garbage, root.base);
+        let garbage = root.garbage;
+        // Once the log finishes that chunk, what the seal wrote of it is no part of the state.
+        let base = root.base.filter(|_| root.chunks == core.tail.chunks_end());
         let inner = Inner { core, slot, opened, options, attributes, base, garbage };
         Self { inner: Arc::new(inner) }
     }
@@ -86,6 +90,19 @@ impl Snapshot {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Number of records ever put, deleted and replaced ones included.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.core().ids()
+    }
+
+    /// The id of the file, 32 hexadecimal digits: that of no other, copies byte by byte apart.
+    /// All zeros for a file of the original program.
+    #[must_use]
+    pub fn file_id(&self) -> String {
+        self.core().io.file().iter().map(|b| format!("{b:02x}")).collect()
     }
 
     /// The number of the commit.
@@ -195,6 +212,29 @@ impl Snapshot {
         self.core().batch(&entries)
     }
 
+    /// Number of blocks in the file that reading the record at `ordinal` decodes; 0 if it is
+    /// empty or lies in memory.
+    ///
+    /// # Errors
+    /// As [`Snapshot::location_at`].
+    pub fn blocks_at(&self, ordinal: u64) -> Result<u64> {
+        self.core().blocks(&self.entry(ordinal)?)
+    }
+
+    /// Parts of the records at these ordinals, in the order asked for, as [`Snapshot::get_batch_at`]:
+    /// only the blocks in which they lie are decoded. A range counts from the start of its
+    /// record.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get_batch_at`]; [`Error::Limit`] for a range that ends behind its record.
+    pub fn get_parts_at(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch> {
+        let spans = parts
+            .iter()
+            .map(|(ordinal, range)| self.core().part(&self.entry(*ordinal)?, range))
+            .collect::<Result<Vec<_>>>()?;
+        self.core().batch_spans(&spans)
+    }
+
     /// The ordinal of the record under `key`; `None` if there is none.
     ///
     /// # Errors
@@ -292,6 +332,22 @@ impl Snapshot {
     #[must_use]
     pub fn scan(&self, range: Range<u64>) -> Scan {
         Scan::new(self.clone(), range)
+    }
+
+    /// The columns that this store keeps beside `sites` and `bytes`, which every store has.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        self.inner.options.columns()
+    }
+
+    /// The column `name` of the records at the ordinals `range` (as far as there are records):
+    /// one of [`Snapshot::columns`], or `sites` or `bytes`. Reads the index and no record.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the store has no such column, [`Error::Corrupt`] for a damaged
+    /// index.
+    pub fn column(&self, name: &str, range: Range<u64>) -> Result<ColumnData> {
+        self.core().column(self.columns(), name, range)
     }
 
     fn entry(&self, ordinal: u64) -> Result<RecordEntry> {

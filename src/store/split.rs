@@ -4,7 +4,7 @@ use super::copy::{Copied, Ready, Target, open_source};
 use super::options::StoreOptions;
 use super::shared::{Carry, Refers};
 use super::snapshot::Snapshot;
-use super::transfer::stream;
+use super::transfer::{Carrier, stream};
 use crate::error::{Error, Result};
 use crate::key::Key;
 use std::collections::HashSet;
@@ -95,7 +95,7 @@ pub fn split(
             ordinal += 1;
             if let Some((target, carry)) = &mut now {
                 carry.before(item.key, item.bytes, &mut target.writer)?;
-                target.writer.put_sized(item.key, item.bytes, item.sites, false)?;
+                Carrier::new(&source, &target.writer).put(&mut target.writer, item.key, &item)?;
             }
             done += item.bytes.len() as u64;
             progress(done.min(total), total)

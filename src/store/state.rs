@@ -8,6 +8,7 @@ use super::root::Root;
 use super::tail::Tail;
 use crate::backend::Backend;
 use crate::chunk::ChunkLayout;
+use crate::column::Column;
 use crate::error::{Error, Result};
 use crate::frame::{HEADER_LEN, SLOT_OFFSETS};
 use crate::index::layout::{KEY_NONE, KEY_SHARED, key_hash};
@@ -208,7 +209,8 @@ fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) ->
         io,
         chunk_size,
         perm: root.perm.clone(),
-        tail: Tail::after(root.records, root.chunks),
+        tail: Tail::after(root.records, root.chunks)
+            .with_rows(Column::absent(options.columns()).into()),
         totals: root.totals,
         open: OpenChunk::default(),
         waiting: std::collections::BTreeMap::new(),
@@ -281,11 +283,24 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
     if entry.attributes.is_some_and(|a| a.len() > ATTRIBUTES_MAX) {
         return None;
     }
-    for e in entry.records {
+    let words = tail.row_words();
+    // Rows are there if one of the records has one, and as many as there are records.
+    let with_rows = entry.records.iter().any(|e| e.row != 0);
+    let expected = if with_rows { entry.records.len().checked_mul(words)? } else { 0 };
+    if entry.rows.len() != expected || (with_rows && words == 0) {
+        return None;
+    }
+    let mut row = vec![0; words];
+    for (i, e) in entry.records.iter().enumerate() {
+        if with_rows {
+            let from = entry.rows.get(i * words..(i + 1) * words)?;
+            row.iter_mut().zip(from).for_each(|(w, v)| *w = v.get());
+        }
+        let row = (e.row != 0).then_some(row.as_slice());
         let at = e.key_at.get() as usize;
         let key = entry.keys.get(at..at.checked_add(usize::from(e.key_len.get()))?)?;
         let named = (e.key_kind != KEY_NONE).then(|| (e.key_kind, key, key_hash(e.key_kind, key)));
-        tail.push(e.start.get(), e.len.get(), e.sites.get(), named).ok()?;
+        tail.push(e.start.get(), e.len.get(), e.sites.get(), named, row).ok()?;
         core.totals.record_bytes += u64::from(e.len.get());
     }
     let sums = u32::try_from(tail.sums.len()).ok()?;

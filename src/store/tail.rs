@@ -5,6 +5,8 @@ use crate::index::layout::{ChunkEntry, KEY_NONE, RecordEntry};
 use crate::wire::{U16, U32, U64};
 use hashbrown::HashTable;
 use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Records, chunks and deletions that no leaf holds yet.
 #[derive(Debug, Default)]
@@ -17,6 +19,10 @@ pub(super) struct Tail {
     pub(super) sums: Vec<u64>,
     /// Every record deleted or replaced since the last leaf, with the hash of its key.
     pub(super) dead: Vec<(u64, u64)>,
+    /// Rows of the records, one behind the other, as bits.
+    pub(super) rows: Vec<u64>,
+    /// The row of a record that was put without one; its length is that of every row.
+    absent: Arc<[u64]>,
     killed: HashSet<u64>,
     table: HashTable<(u64, u64)>,
 }
@@ -25,6 +31,38 @@ impl Tail {
     /// An empty tail behind `records` records and `chunks` chunks.
     pub(super) fn after(records: u64, chunks: u64) -> Self {
         Self { first_record: records, first_chunk: chunks, ..Self::default() }
+    }
+
+    /// The same, with rows like `absent`.
+    pub(super) fn with_rows(self, absent: Arc<[u64]>) -> Self {
+        Self { absent, ..self }
+    }
+
+    /// An empty tail behind this one.
+    pub(super) fn next(&self) -> Self {
+        Self::after(self.end(), self.chunks_end()).with_rows(self.absent.clone())
+    }
+
+    /// Numbers in a row.
+    pub(super) fn row_words(&self) -> usize {
+        self.absent.len()
+    }
+
+    /// The row of the record at position `i` of this tail, if it was put with one.
+    pub(super) fn row(&self, i: usize) -> Option<&[u64]> {
+        self.records.get(i).filter(|e| e.row != 0)?;
+        let at = i.checked_mul(self.row_words())?;
+        self.rows.get(at..at.checked_add(self.row_words())?)
+    }
+
+    /// The rows of the records at these positions; none if none was put with one.
+    pub(super) fn rows_of(&self, positions: Range<usize>) -> &[u64] {
+        let records = self.records.get(positions.clone()).unwrap_or_default();
+        if records.iter().all(|e| e.row == 0) {
+            return &[];
+        }
+        let at = |n: usize| n.saturating_mul(self.row_words());
+        self.rows.get(at(positions.start)..at(positions.end)).unwrap_or_default()
     }
 
     /// Number of records up to and with this tail.
@@ -44,16 +82,19 @@ impl Tail {
             + size_of_val(self.chunks.as_slice())
             + size_of_val(self.sums.as_slice())
             + self.dead.len() * 20
+            + size_of_val(self.rows.as_slice())
     }
 
-    /// Adds a record; `hash` is that of its key.
+    /// Adds a record; `hash` is that of its key, `row` as long as every row.
     pub(super) fn push(
         &mut self,
         start: u64,
         len: u32,
         sites: u32,
         key: Option<(u8, &[u8], u64)>,
+        row: Option<&[u64]>,
     ) -> Result<()> {
+        let row = row.filter(|row| row.len() == self.row_words() && !row.is_empty());
         let (kind, bytes, _) = key.unwrap_or((KEY_NONE, &[], 0));
         let heap_full = || Error::Limit {
             what: "bytes of keys between two leaves",
@@ -73,8 +114,9 @@ impl Tail {
             key_at: U32::new(key_at),
             key_len: U16::new(key_len),
             key_kind: kind,
-            reserved: 0,
+            row: u8::from(row.is_some()),
         });
+        self.rows.extend_from_slice(row.unwrap_or(&self.absent));
         Ok(())
     }
 

@@ -1,7 +1,9 @@
 //! Records of one store on their way into another: in order, chosen, in bounded memory.
 
 use super::core::Core;
+use super::rows::{RowCursor, RowMap};
 use super::snapshot::Snapshot;
+use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_NONE, RecordEntry, key_from_bytes};
 use crate::key::Key;
@@ -16,6 +18,27 @@ pub(super) struct Item<'a> {
     pub(super) key: Option<&'a Key>,
     pub(super) sites: u32,
     pub(super) bytes: &'a [u8],
+    /// Its row, if it has one.
+    pub(super) row: Option<&'a [u64]>,
+}
+
+/// Puts records of one store into another, rows with them.
+pub(super) struct Carrier(RowMap);
+
+impl Carrier {
+    pub(super) fn new(from: &Snapshot, to: &Writer) -> Self {
+        Self(RowMap::new(from.columns(), to.options().columns()))
+    }
+
+    /// Puts a record under `key`.
+    pub(super) fn put(
+        &mut self,
+        to: &mut Writer,
+        key: Option<&Key>,
+        item: &Item<'_>,
+    ) -> Result<u64> {
+        to.put_carried(key, item.bytes, item.sites, self.0.apply(item.row), false)
+    }
 }
 
 /// Calls `f` with every record that `wanted` chooses by ordinal, key and length, in order. Reads
@@ -44,7 +67,7 @@ pub(super) fn stream(
             window.empty(core, &mut f)?;
         }
         window.bytes += len;
-        window.records.push((here, key, *entry));
+        window.records.push((here, key, id, *entry));
         Ok(())
     })?;
     window.empty(core, &mut f)
@@ -63,20 +86,22 @@ pub(super) fn key_of(entry: &RecordEntry, bytes: &[u8]) -> Result<Option<Key>> {
 
 #[derive(Default)]
 struct Window {
-    records: Vec<(u64, Option<Key>, RecordEntry)>,
+    records: Vec<(u64, Option<Key>, u64, RecordEntry)>,
     bytes: u64,
+    rows: RowCursor,
 }
 
 impl Window {
     fn empty(&mut self, core: &Core, f: &mut impl FnMut(Item<'_>) -> Result<()>) -> Result<()> {
-        let entries: Vec<RecordEntry> = self.records.iter().map(|r| r.2).collect();
+        let entries: Vec<RecordEntry> = self.records.iter().map(|r| r.3).collect();
         let batch = match core.batch(&entries) {
             Ok(batch) => batch,
             Err(e) => return Err(self.name(core, e)),
         };
-        for ((_, key, entry), bytes) in self.records.iter().zip(batch.iter()) {
+        for ((_, key, id, entry), bytes) in self.records.iter().zip(batch.iter()) {
             let sites = entry.sites.get();
-            f(Item { key: key.as_ref(), sites, bytes })?;
+            let row = self.rows.row(core, *id, entry)?;
+            f(Item { key: key.as_ref(), sites, bytes, row })?;
         }
         self.records.clear();
         self.bytes = 0;
@@ -85,7 +110,7 @@ impl Window {
 
     /// Which record it is that cannot be read.
     fn name(&self, core: &Core, e: Error) -> Error {
-        for (ordinal, key, entry) in &self.records {
+        for (ordinal, key, _, entry) in &self.records {
             if let Err(e) = core.record(entry) {
                 return match key {
                     Some(key) => e.of_record(key),

@@ -2,8 +2,9 @@
 
 use super::core::{ChunkData, Core};
 use super::foreign::frame_is_readable;
-use super::perm::run_segment;
+use super::perm::{run_segment, segment};
 use super::root::Base;
+use super::rows::leaf_rows;
 use super::shared::other_content;
 use super::snapshot::Snapshot;
 use super::state::Opened;
@@ -314,6 +315,13 @@ fn check_index(core: &Core, out: &mut Verified) -> Result<()> {
         }
         Ok(()) => Ok(()),
     };
+    let words = core.tail.row_words();
+    // A leaf that cannot be opened is told of with its records.
+    for leaf in core.perm.all_leaves(&core.io).unwrap_or_default() {
+        if segment(&core.io, leaf).is_ok() {
+            note(leaf_rows(&core.io, leaf, words, 0..words).map(drop))?;
+        }
+    }
     for run in &core.perm.runs {
         note(run_segment(&core.io, run).and_then(|open| {
             let seg = &open.segment;

@@ -7,9 +7,11 @@ use super::place::{Lengths, block_size, place};
 use super::pool::{Finished, Pool, finish};
 use super::record::Record;
 use super::root::{Base, Root};
+use super::rows::Maker;
 use super::state::Opened;
 use crate::backend::Backend;
 use crate::chunk::Compressor;
+use crate::column::Row;
 use crate::error::{Error, Result};
 use crate::frame::HEADER_LEN;
 use crate::index::layout::{ChunkEntry, Extent, RECORDS_MAX, key_bytes, key_hash};
@@ -86,6 +88,8 @@ pub struct Writer {
     stale: Option<usize>,
     /// Memory of chunks that are in the file, for the next ones.
     spare: Vec<AlignedBuf>,
+    /// Makes the rows of records that come without one.
+    maker: Option<Maker>,
     last_commit: Instant,
     /// Keeps the lock of the file for as long as the writer lives.
     lock: Option<Box<dyn Any + Send + Sync>>,
@@ -156,6 +160,7 @@ impl Writer {
             chunk_closed: false,
             stale: None,
             spare: Vec::new(),
+            maker: Maker::new(&options),
             last_commit: Instant::now(),
             lock,
             slot,
@@ -198,6 +203,40 @@ impl Writer {
         sites: u32,
         overwrite: bool,
     ) -> Result<u64> {
+        self.put_carried(key, bytes, sites, None, overwrite)
+    }
+
+    /// As [`Writer::put_sized`], with the numbers that the store keeps of the record beside its
+    /// bytes (see [`StoreOptions::columns`]).
+    ///
+    /// Without them they follow from the bytes, where [`StoreOptions::rows`] says how; else the
+    /// record has none.
+    ///
+    /// # Errors
+    /// As [`Writer::put`]; [`Error::Invalid`] if `row` is not of the columns of this store.
+    pub fn put_row(
+        &mut self,
+        key: Option<&Key>,
+        bytes: &[u8],
+        sites: u32,
+        row: &Row<'_>,
+        overwrite: bool,
+    ) -> Result<u64> {
+        if row.columns() != self.options.columns() {
+            return Err(Error::invalid("row", "is not of the columns of this store"));
+        }
+        self.put_carried(key, bytes, sites, Some(row.words()), overwrite)
+    }
+
+    /// As [`Writer::put_sized`], with a row of this store if there is one.
+    pub(super) fn put_carried(
+        &mut self,
+        key: Option<&Key>,
+        bytes: &[u8],
+        sites: u32,
+        row: Option<&[u64]>,
+        overwrite: bool,
+    ) -> Result<u64> {
         self.usable()?;
         let len = bytes.len() as u64;
         if len > RECORD_MAX {
@@ -220,7 +259,11 @@ impl Writer {
             }
             named = Some((kind, bytes, hash));
         }
-        self.guard(|w| w.add(named, bytes, sites, old))?;
+        let mut maker = self.maker.take();
+        let row = row.or_else(|| maker.as_mut().and_then(|m| m.row(bytes)));
+        let added = self.guard(|w| w.add(named, bytes, sites, row, old));
+        self.maker = maker;
+        added?;
         self.commit_if_due()?;
         Ok(self.core.live().saturating_sub(1))
     }
@@ -230,6 +273,7 @@ impl Writer {
         key: Option<(u8, &[u8], u64)>,
         bytes: &[u8],
         sites: u32,
+        row: Option<&[u64]>,
         old: Option<(u64, u64)>,
     ) -> Result<()> {
         let len = bytes.len() as u64;
@@ -247,7 +291,7 @@ impl Writer {
         self.core.totals.cursor = start + len;
         self.core.totals.record_bytes += len;
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.core.tail.push(start, len, sites, key)?;
+        self.core.tail.push(start, len, sites, key, row)?;
         self.added += u64::from(len) + 64;
         if self.core.tail.weight() > 8 * LEAF_WEIGHT {
             // Only without automatic commits: memory stays flat, nothing is published.
@@ -309,7 +353,10 @@ impl Writer {
         let seen = if self.before.is_empty() { &self.lengths } else { &self.before };
         let chunk = self.options.chunk();
         let block = match self.options.block_size {
-            0 => block_size(self.options.purpose, seen, chunk, self.options.typesize),
+            0 => {
+                let stored = self.options.params().codec.is_none();
+                block_size(self.options.purpose, stored, seen, chunk, self.options.typesize)
+            }
             fixed => fixed.min(chunk),
         };
         let size = usize::try_from(self.core.chunk_size).unwrap_or(usize::MAX);
@@ -610,8 +657,9 @@ impl Writer {
 
     pub(super) fn flush_tail(&mut self) -> Result<()> {
         let generation = self.slot.generation.get() + 1;
+        let params = self.options.row_params();
         let core = &mut self.core;
-        flush(&core.io, &mut self.space, &mut core.perm, &mut core.tail, generation)?;
+        flush(&core.io, &mut self.space, &mut core.perm, &mut core.tail, generation, params)?;
         let Logged { open, cursor, .. } = self.logged;
         self.logged = Logged { open, cursor, ..Logged::default() };
         self.flushed = true;

@@ -15,15 +15,16 @@ use std::path::Path;
 use source::Source;
 
 /// What every room may use.
-const FLOOR: [&str; 4] = ["error", "limits", "wire", "key"];
+const FLOOR: [&str; 5] = ["error", "limits", "wire", "key", "column"];
 
 /// Each room and the others that it may use beside the floor. `backend`, `chunk`, `frame` and
 /// `index` stand side by side and only `store` joins them; `codec` does not know the store.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("error", &[]),
     ("limits", &[]),
     ("wire", &[]),
     ("key", &[]),
+    ("column", &[]),
     ("backend", &[]),
     ("chunk", &[]),
     ("frame", &[]),

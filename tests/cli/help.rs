@@ -3,11 +3,12 @@
 use super::{Folder, PROGRAM};
 use assert_cmd::Command;
 
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 22] = [
     "import",
     "export",
     "info",
     "ls",
+    "columns",
     "get",
     "put",
     "rm",
@@ -75,6 +76,8 @@ fn arguments_that_cannot_be_understood_end_with_status_2_and_name_what_would_wor
         ("", "Usage"),
         ("fetch x", "unrecognized subcommand"),
         ("get x", "required"),
+        ("columns", "required"),
+        ("stat --keep x", "--training"),
         ("import --codec rar a b", "lz4hc, zlib, zstd or none"),
         ("import --purpose fast a b", "dense, balanced or random"),
         ("import --level 12 a b", "1..=9"),

@@ -461,3 +461,56 @@ fn demo_kills_a_writer_goes_on_and_finds_every_frame() {
     // Again in the same folder, with a trajectory of one's own.
     folder.ok("demo --keep kept run.xtc");
 }
+
+#[test]
+fn columns_are_listed_and_written_as_text_and_as_json() {
+    let folder = Folder::new();
+    let listed = folder.ok("columns frames.vls");
+    for name in ["step", "time", "energy", "cell", "sites", "bytes"] {
+        let line = listed.lines().find(|l| l.starts_with(name)).unwrap();
+        assert!(line.ends_with("  kept"), "{line}");
+    }
+    let text = folder.ok("columns frames.vls step time energy cell sites");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines.len(), lines[0].split(',').count()), (FRAMES + 1, 13));
+    assert!(lines[0].starts_with("step,time,energy,cell_0,") && lines[0].ends_with(",sites"));
+    for (line, frame) in lines[1..].iter().zip(frames(&carried())) {
+        let cells: Vec<&str> = line.split(',').collect();
+        assert_eq!(cells[0].parse().ok(), frame.step);
+        assert_eq!(cells[1].parse().ok(), frame.time);
+        assert_eq!((cells[2], cells[12]), ("", "22"));
+        assert_eq!(cells[3].parse().ok(), frame.cell.map(|c| c[0]));
+    }
+    let last = folder.json("columns --json --range -1 frames.vls sites cell energy");
+    assert_eq!((&last["sites"], &last["energy"]), (&json!(22), &json!(null)));
+    assert_eq!(last["cell"].as_array().unwrap().len(), 9);
+    let said = folder.fails(1, "columns frames.vls tmie");
+    assert!(said.contains("\"tmie\"") && said.contains("time") && said.contains("hint"), "{said}");
+    let Some(old) = shared("vlstore/readme-30x200-nocross.vlstore") else { return };
+    let old = old.to_str().unwrap();
+    assert!(folder.ok(&format!("columns --codec md-frame {old}")).contains("found by decoding"));
+}
+
+#[test]
+fn chosen_fields_of_a_frame_are_shown_and_no_other() {
+    let folder = Folder::new();
+    let whole = folder.json("get --as json frames.vls 7");
+    let some = folder.json("get --as json --fields positions,time frames.vls 7");
+    assert_eq!((&some["positions"], &some["time"]), (&whole["positions"], &whole["time"]));
+    assert!(whole.get("cell").is_some() && some.get("cell").is_none());
+    assert_eq!(folder.json("get --as json --fields time --at 7 frames.vls")["time"], whole["time"]);
+    assert!(folder.fails(1, "get --fields speed frames.vls 7").contains("velocities"));
+    assert!(folder.fails(4, "get --fields time frames.vls 7777").contains("7777"));
+}
+
+#[test]
+fn statistics_for_training_are_computed_and_kept() {
+    let folder = Folder::new();
+    let computed = folder.json("stat --training --json frames.vls");
+    assert_eq!((&computed["frames"], &computed["sites"]), (&json!(FRAMES), &json!(FRAMES * 22)));
+    assert_eq!(folder.json("stat --training --keep --json frames.vls"), computed);
+    let kept = &folder.json("info --json frames.vls")["attributes"]["statistics"];
+    assert_eq!((&kept["frames"], &kept["total"]), (&json!(FRAMES), &json!(FRAMES)));
+    assert_eq!(folder.json("stat --training --json frames.vls"), computed);
+    assert!(folder.ok("stat --training frames.vls").contains("from 22 to 22 each"));
+}

@@ -537,6 +537,7 @@ impl Entry {
             chunks: &self.chunks,
             sums: &self.sums,
             dead: &self.dead,
+            rows: &[],
             keys: &self.keys,
             attributes: self.attributes.as_deref(),
             pieces: self.pieces.iter().map(|p| (p.0, p.1, &p.2[..])).collect(),

@@ -6,13 +6,15 @@ use crate::{Exit, Outcome, keys};
 use std::io;
 use std::path::{Path, PathBuf};
 use vlstore::backend::{Access, Aside, Backend};
-use vlstore::codec::{AnyCodec, by_name, by_name_and_version};
+use vlstore::codec::{AnyCodec, Codec, Fields, MdFrameCodec, by_name, by_name_and_version};
+use vlstore::depot::Frames;
 use vlstore::{Error, Key, Opened, Record, Result, Snapshot};
 
 const EXAMPLES: &str = "\
 Examples:
   $ vlstore get --as json frames.vls 7
   $ vlstore get --as json --at -1 frames.vls
+  $ vlstore get --as json --fields positions,time frames.vls 7
   $ vlstore get frames.vls 7 > frame.bin
   $ vlstore get --output frame.bin frames.vls 7
   $ vlstore get --codec md-frame --as json frames.vls 7";
@@ -36,6 +38,9 @@ pub(crate) struct Args {
     /// md-frame
     #[arg(long, value_parser = codec)]
     codec: Option<&'static str>,
+    /// Only these fields of a frame, parted by commas; a large frame is not decoded for the rest
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    fields: Vec<String>,
     /// Write to this file, which must not exist
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -49,7 +54,7 @@ enum Form {
     Json,
 }
 
-fn codec(name: &str) -> Result<&'static str, String> {
+pub(crate) fn codec(name: &str) -> Result<&'static str, String> {
     by_name(name).map(AnyCodec::name).map_err(|e| e.to_string())
 }
 
@@ -65,21 +70,27 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let store = open(&args.store)?;
-    let fetch = || -> Result<()> {
-        let record = record(args, &store)?;
+    let show = |record: &[u8]| -> Result<()> {
         match &args.output {
-            Some(path) => save(path, &text_or_bytes(args, &store, &record)?),
+            Some(path) => save(path, &text_or_bytes(args, &store, record)?),
             None => {
                 let mut out = Out::new();
                 match args.form {
-                    Form::Bytes => out.bytes(&record)?,
+                    Form::Bytes => out.bytes(record)?,
                     Form::Json => {
-                        show(args, &store, &record, out.stream())?;
+                        show(args, &store, record, out.stream())?;
                         out.line("")?;
                     }
                 }
                 out.end()
             }
+        }
+    };
+    let fetch = || {
+        if args.fields.is_empty() {
+            show(&record(args, &store)?)
+        } else {
+            show(&fields(args, &store)?)
         }
     };
     fetch().map_err(|e| e.at(&args.store))?;
@@ -89,20 +100,45 @@ pub(crate) fn run(args: &Args) -> Outcome {
 fn record(args: &Args, store: &Snapshot) -> Result<Record> {
     match (&args.key, args.at) {
         (Some(key), _) => store.get(key),
-        (None, Some(at)) => {
-            let len = i64::try_from(store.len()).unwrap_or(i64::MAX);
-            let ordinal = if at < 0 { at.saturating_add(len) } else { at };
-            let ordinal = u64::try_from(ordinal).map_err(|_| Error::NotFound {
-                key: format!("at ordinal {at}: the store has {len} records").into(),
-            })?;
-            store.get_at(ordinal)
-        }
+        (None, Some(at)) => store.get_at(ordinal(at, store)?),
         (None, None) => Err(Error::invalid("record", "name it by its key or by --at")),
     }
 }
 
-fn decoder(args: &Args, store: &Snapshot) -> Result<&'static dyn AnyCodec> {
-    if let Some(name) = args.codec {
+fn ordinal(at: i64, store: &Snapshot) -> Result<u64> {
+    let len = i64::try_from(store.len()).unwrap_or(i64::MAX);
+    let ordinal = if at < 0 { at.saturating_add(len) } else { at };
+    u64::try_from(ordinal).map_err(|_| Error::NotFound {
+        key: format!("at ordinal {at}: the store has {len} records").into(),
+    })
+}
+
+/// The record of a frame with the chosen fields alone.
+fn fields(args: &Args, store: &Snapshot) -> Result<Vec<u8>> {
+    let codec = decoder(args.codec, store)?;
+    if codec.name() != MdFrameCodec.name() {
+        let why = format!("are those of frames, but the records are {}", codec.name());
+        return Err(Error::invalid("fields", why));
+    }
+    let ordinal = match (&args.key, args.at) {
+        (Some(key), _) => {
+            store.find(key)?.ok_or_else(|| Error::NotFound { key: key.to_string().into() })?
+        }
+        (None, at) => ordinal(at.unwrap_or(0), store)?,
+    };
+    let mut out = Vec::new();
+    for frame in store.frames_at(&[ordinal], Fields::named(&args.fields)?)? {
+        MdFrameCodec.encode(&frame, &mut out)?;
+    }
+    Ok(out)
+}
+
+/// The codec that was asked for, else the one that the store names.
+pub(crate) fn decoder(
+    asked: Option<&'static str>,
+    store: &Snapshot,
+) -> Result<&'static dyn AnyCodec> {
+    if let Some(name) = asked {
         return by_name(name);
     }
     if store.opened() == Opened::Unchecked {
@@ -114,7 +150,7 @@ fn decoder(args: &Args, store: &Snapshot) -> Result<&'static dyn AnyCodec> {
 
 /// Writes the record as JSON: a frame with what it has from its topology.
 fn show(args: &Args, store: &Snapshot, record: &[u8], out: &mut dyn io::Write) -> Result<()> {
-    let decoder = decoder(args, store)?;
+    let decoder = decoder(args.codec, store)?;
     match decoder.reference(record) {
         Some(digest) => {
             let shared = store.shared(&digest).map_err(|e| e.of_record(&digest))?;

@@ -4,6 +4,7 @@
 //! trajectories is in the library; nothing here reads or writes a byte of a file by itself.
 
 mod bench;
+mod columns;
 mod compact;
 mod copy;
 mod demo;
@@ -82,6 +83,7 @@ enum Verb {
     Export(export::Args),
     Info(info::Args),
     Ls(ls::Args),
+    Columns(columns::Args),
     Get(get::Args),
     Put(put::Args),
     Rm(rm::Args),
@@ -122,6 +124,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Export(args) => (export::run(&args), export::hint),
         Verb::Info(args) => (info::run(&args), |_| None),
         Verb::Ls(args) => (ls::run(&args), |_| None),
+        Verb::Columns(args) => (columns::run(&args), columns::hint),
         Verb::Get(args) => (get::run(&args), get::hint),
         Verb::Put(args) => (put::run(&args), put::hint),
         Verb::Rm(args) => (rm::run(&args), |_| None),

@@ -49,7 +49,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         new.sites(&bytes)?;
     }
     let record_codec = (new.name().into(), new.version());
-    let options = StoreOptions { record_codec, ..StoreOptions::default() };
+    let rows = new.rows();
+    let options = StoreOptions { record_codec, rows, ..StoreOptions::default() };
     let mut writer = Writer::open_or_create(&args.store, &options)?;
     crate::output::warn_without_lock(&args.store, writer.is_locked());
     let put = |writer: &mut Writer| -> Result<()> {

@@ -1,16 +1,21 @@
 //! `vlstore stat`: how a store is made up, with a picture.
 
+use crate::open::open;
 use crate::output::{Out, grouped, human, plural};
 use crate::work::Work;
 use crate::{Exit, Outcome};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::{Result, Stat, Store};
+use vlstore::codec::MdFrameCodec;
+use vlstore::depot::Statistics;
+use vlstore::{Depot, DepotWriter, Result, Stat, Store, StoreOptions};
 
 const EXAMPLES: &str = "\
 Examples:
   $ vlstore stat frames.vls
-  $ vlstore stat --json frames.vls";
+  $ vlstore stat --json frames.vls
+  $ vlstore stat --training --keep frames.vls
+  $ vlstore stat --training --json frames.vls";
 
 /// Show sizes of records, ratios, blocks and compressors of chunks
 #[derive(Debug, clap::Args)]
@@ -18,6 +23,13 @@ Examples:
 pub(crate) struct Args {
     /// The store
     store: PathBuf,
+    /// Statistics of frames instead: energies per site, forces, counts by type; those that the
+    /// store keeps if they are up to date, else computed
+    #[arg(long)]
+    training: bool,
+    /// Keep them in the attributes of the store, for all who read it
+    #[arg(long, requires = "training")]
+    keep: bool,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -27,6 +39,9 @@ pub(crate) struct Args {
 const WIDTH: u64 = 40;
 
 pub(crate) fn run(args: &Args) -> Outcome {
+    if args.training {
+        return training(args);
+    }
     let store = Store::open(&args.store)?;
     let mut work = Work::begin("chunks", args.json)?;
     let stat = store.stat(|at, of| work.step(at, of));
@@ -42,6 +57,59 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     out.end()?;
     Ok(Exit::Done)
+}
+
+fn training(args: &Args) -> Outcome {
+    let mut work = Work::begin("frames", args.json)?;
+    let found = if args.keep {
+        let options = StoreOptions::default();
+        DepotWriter::open(&args.store, MdFrameCodec, &options).and_then(|mut writer| {
+            let found = writer.keep_statistics(|at, of| work.step(at, of))?;
+            writer.close()?;
+            Ok(found)
+        })
+    } else {
+        open(&args.store).and_then(|store| {
+            let depot = Depot::new(store.snapshot(), MdFrameCodec)?;
+            depot.statistics(|at, of| work.step(at, of))
+        })
+    };
+    if let Some(signal) = work.end() {
+        return Ok(Exit::Signal(signal));
+    }
+    let found = found.map_err(|e| e.at(&args.store))?;
+    let mut out = Out::new();
+    if args.json {
+        out.line(found.to_json())?;
+    } else {
+        table(&mut out, &found)?;
+    }
+    out.end()?;
+    Ok(Exit::Done)
+}
+
+/// Statistics for people, in the units of the store.
+fn table(out: &mut Out, s: &Statistics) -> Result<()> {
+    let [fewest, most] = s.sites_range;
+    out.line(format!(
+        "{}, {}, from {fewest} to {most} each",
+        plural(s.frames, "frame"),
+        plural(s.sites, "site")
+    ))?;
+    let number = |n: Option<f64>| n.map_or_else(|| "-".into(), |n| n.to_string());
+    for (what, value, of) in [
+        ("energy, mean", s.energy_mean, s.energies),
+        ("energy per site, mean", s.energy_per_site_mean, s.energies_per_site),
+        ("energy per site, deviation", s.energy_per_site_std, s.energies_per_site),
+        ("force component, rms", s.force_rms, s.force_components),
+        ("force component, largest", s.force_max, s.force_components),
+    ] {
+        out.line(format!("{what:<28}{:>24}  of {}", number(value), grouped(of)))?;
+    }
+    for (kind, count) in &s.types {
+        out.line(format!("type {kind:<23}{:>24}", grouped(*count)))?;
+    }
+    Ok(())
 }
 
 fn as_json(stat: &Stat) -> serde_json::Value {

@@ -2,6 +2,7 @@
 
 use super::NAME;
 use super::check::check;
+use super::part::ROWS;
 use super::read::{MdFrameView, topology_of};
 use super::write::append;
 use crate::codec::json::{Item, Json};
@@ -9,6 +10,7 @@ use crate::codec::{
     AnyCodec, Codec, Encoded, MdFrame, MdFrameRef, PropertyView, RealView, TopologyView,
     ValuesView, aligned,
 };
+use crate::column::RowMaker;
 use crate::wire::{AlignedBuf, Digest};
 use crate::{Error, Result};
 use std::io;
@@ -63,6 +65,10 @@ impl AnyCodec for MdFrameCodec {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn rows(&self) -> Option<RowMaker> {
+        Some(ROWS)
     }
 
     fn sites(&self, bytes: &[u8]) -> Result<u32> {

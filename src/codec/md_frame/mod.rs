@@ -1,16 +1,18 @@
 //! Frames of a trajectory: the schema `schemas/md_frame.fbs`, a superset of the original's.
 //!
 //! `write` lays a frame out, `read` verifies a record and views it, `check` holds the rules that
-//! both obey, `codec` joins them.
+//! both obey, `codec` joins them; `part` reads chosen fields from a part of a record.
 
 mod check;
 mod codec;
+mod part;
 mod read;
 mod write;
 
 pub(super) use check::check_properties;
 pub use codec::MdFrameCodec;
 pub(super) use codec::{array, properties_json, real_json};
+pub use part::{Field, Fields as FrameFields, FramePart, HEAD};
 pub use read::MdFrameView;
 pub(super) use read::{bad, properties, real, root, slice};
 pub(super) use write::{Content, Fields, Record, real_len, values_len};

@@ -7,6 +7,7 @@ use super::super::io::Io;
 use super::super::options::StoreOptions;
 use super::super::perm::{Lazy, Leaf, Perm};
 use super::super::root::Root;
+use super::super::rows::is_rows;
 use super::super::tail::Tail;
 use super::super::verify::is_damage;
 use super::report::{Means, Recovered};
@@ -14,6 +15,7 @@ use super::salvage::{Part, Piece, Row, Salvage};
 use super::scan::{FoundSegment, Scanned};
 use super::sealed::Sealed;
 use crate::backend::Backend;
+use crate::column::Column;
 use crate::error::{Error, Result};
 use crate::index::layout::{
     ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafRef, ROOT_MAGIC, RecordEntry, RunRef,
@@ -43,7 +45,7 @@ pub(super) fn leaf_ref(io: &Io, found: &FoundSegment) -> Option<LeafRef> {
     let (mut chunks, mut sums) = (0_u32, 0_u32);
     loop {
         let whole = at.checked_add(sums as usize * 8)?.checked_add(keys)?.next_multiple_of(8);
-        if whole == body {
+        if whole == body || (whole < body && is_rows(&bytes, whole, records)) {
             return Some(LeafRef {
                 segment: found.at,
                 first_record: found.head.first_record,
@@ -108,11 +110,12 @@ pub(super) fn dead_of(io: &Io, perm: &Perm) -> Result<(Vec<u64>, Option<Error>)>
 
 /// A core that reads chunks by the index `perm` alone.
 fn core_of(io: Io, perm: Perm, options: &StoreOptions, records: u64, chunks: u64) -> Core {
+    let absent = Column::absent(options.columns()).into();
     Core {
         io,
         chunk_size: u64::from(options.chunk()),
         perm,
-        tail: Tail::after(records, chunks),
+        tail: Tail::after(records, chunks).with_rows(absent),
         totals: super::super::core::Totals::default(),
         open: OpenChunk::default(),
         waiting: BTreeMap::new(),
@@ -327,7 +330,11 @@ fn add_entry(out: &mut Salvage, entry: &log::LogContent<'_>, end: &mut u64, chun
         out.rows.push(Row {
             first: entry.first_record,
             count,
-            part: Part::Log(entry.records.to_vec(), entry.keys.to_vec()),
+            part: Part::Log(
+                entry.records.to_vec(),
+                entry.keys.to_vec(),
+                entry.rows.iter().map(|w| w.get()).collect(),
+            ),
         });
     }
 }

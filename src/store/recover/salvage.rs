@@ -4,6 +4,7 @@
 use super::super::core::{ChunkData, ChunkPlace, Core, with_decoder};
 use super::super::perm::{Leaf, leaf_content, leaf_key, leaf_sums, segment};
 use super::super::root::Base;
+use super::super::rows::whole_rows;
 use super::super::state::decode_piece;
 use super::super::verify::is_damage;
 use super::report::Means;
@@ -34,8 +35,8 @@ pub(super) enum Part {
     Leaf(Leaf),
     /// What the newest state keeps in memory.
     Tail,
-    /// A log entry: the entries of its records, and their keys.
-    Log(Vec<RecordEntry>, Vec<u8>),
+    /// A log entry: the entries of its records, their keys and their rows.
+    Log(Vec<RecordEntry>, Vec<u8>, Vec<u64>),
     /// An index that cannot be read, and why.
     Lost(Error),
 }
@@ -80,6 +81,8 @@ pub(super) struct Entry {
     pub(super) id: u64,
     pub(super) entry: RecordEntry,
     pub(super) key: Vec<u8>,
+    /// Its row, if it was put with one and that can be read.
+    pub(super) row: Option<Vec<u64>>,
 }
 
 impl Salvage {
@@ -96,20 +99,31 @@ impl Salvage {
             let at = e.key_at.get() as usize;
             keys.get(at..at + usize::from(e.key_len.get())).map(<[u8]>::to_vec)
         };
+        let words = self.core.tail.row_words();
+        let row_at = |rows: &[u64], i: usize, e: &RecordEntry| {
+            let row = rows.get(i.checked_mul(words)?..i.checked_add(1)?.checked_mul(words)?)?;
+            (e.row != 0 && words > 0).then(|| row.to_vec())
+        };
         match &row.part {
             Part::Lost(e) => lost(first..end, e),
             Part::Tail => {
                 let tail = &self.core.tail;
-                for (id, entry) in (tail.first_record..).zip(&tail.records) {
+                for (i, (id, entry)) in (tail.first_record..).zip(&tail.records).enumerate() {
                     let key = tail.key(entry).unwrap_or_default().to_vec();
-                    f(Entry { id, entry: *entry, key })?;
+                    let row = tail.row(i).map(<[u64]>::to_vec);
+                    f(Entry { id, entry: *entry, key, row })?;
                 }
                 Ok(())
             }
-            Part::Log(records, keys) => {
-                for (id, entry) in (first..).zip(records) {
+            Part::Log(records, keys, rows) => {
+                let even = records.len().checked_mul(words) == Some(rows.len());
+                let rows = if even { rows.as_slice() } else { &[] };
+                for (i, (id, entry)) in (first..).zip(records).enumerate() {
                     match heap(keys, entry) {
-                        Some(key) => f(Entry { id, entry: *entry, key })?,
+                        Some(key) => {
+                            let row = row_at(rows, i, entry);
+                            f(Entry { id, entry: *entry, key, row })?;
+                        }
                         None => lost(id..id + 1, &Error::corrupt("log entry", 0, "key"))?,
                     }
                 }
@@ -117,10 +131,19 @@ impl Salvage {
             }
             Part::Leaf(leaf) => match leaf_content(&self.core.io, leaf) {
                 Ok(content) => {
-                    for (id, entry) in (first..).zip(&content.records) {
+                    // Rows that cannot be read follow from the records again.
+                    let rows = match whole_rows(&self.core.io, leaf, words) {
+                        Ok(rows) => rows.unwrap_or_default(),
+                        Err(e) if is_damage(&e) => Vec::new(),
+                        Err(e) => return Err(e),
+                    };
+                    for (i, (id, entry)) in (first..).zip(&content.records).enumerate() {
                         let at = leaf.at.segment.offset.get();
                         match heap(&content.keys, entry) {
-                            Some(key) => f(Entry { id, entry: *entry, key })?,
+                            Some(key) => {
+                                let row = row_at(&rows, i, entry);
+                                f(Entry { id, entry: *entry, key, row })?;
+                            }
                             None => lost(
                                 id..id + 1,
                                 &Error::corrupt("index leaf", at, "key out of range"),
@@ -154,7 +177,9 @@ impl Salvage {
         for (i, id) in (row.first..end).enumerate() {
             let entry = seg
                 .get::<RecordEntry>(io, 64 + i.saturating_mul(size_of::<RecordEntry>()))
-                .and_then(|entry| Ok(Entry { id, entry, key: leaf_key(io, leaf, &entry)? }));
+                .and_then(|entry| {
+                    Ok(Entry { id, entry, key: leaf_key(io, leaf, &entry)?, row: None })
+                });
             match (entry, &mut hole) {
                 (Ok(entry), _) => {
                     if let Some((range, e)) = hole.take() {

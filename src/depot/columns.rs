@@ -1,0 +1,154 @@
+//! Columns of typed records: read from the index where it has them, else from the records.
+
+use super::get::Depot;
+use crate::codec::{AnyCodec, Codec};
+use crate::column::{Column, ColumnValues};
+use crate::error::{Error, Result};
+use crate::store::{ColumnData, Snapshot, Writer};
+use std::ops::Range;
+
+/// Records that are decoded together where a column must be.
+const WINDOW: usize = 256;
+
+/// What columns are read from: a [`Snapshot`], or a [`Writer`] with what is not committed yet.
+pub trait Columns {
+    /// Number of records.
+    fn records(&self) -> u64;
+
+    /// The columns that the store keeps.
+    fn kept(&self) -> &[Column];
+
+    /// See [`Snapshot::column`].
+    ///
+    /// # Errors
+    /// As there.
+    fn stored(&self, name: &str, range: Range<u64>) -> Result<ColumnData>;
+
+    /// Calls `f` with each record at these ordinals, in their order.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get_batch_at`]; what `f` answers.
+    fn each_at(&self, ordinals: &[u64], f: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
+
+    /// The column `name` of the records at the ordinals `range`, as far as there are records:
+    /// from the index, and of records that were put without a row from their bytes, by `codec`.
+    /// A store without that column (of the original program, for one) is decoded record by
+    /// record. [`ColumnData::unknown`] is left with those that are no such record.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if neither the store nor the codec has such a column; else as
+    /// [`Snapshot::get`].
+    fn column_by(&self, codec: &dyn AnyCodec, name: &str, range: Range<u64>) -> Result<ColumnData> {
+        let maker = codec.rows();
+        let made = maker.and_then(|m| Column::find(m.columns, name).map(|found| (m, found)));
+        let everywhere = name == Column::SITES.name || name == Column::BYTES.name;
+        let kept = everywhere || Column::find(self.kept(), name).is_some();
+        let mut out = match (kept, &made) {
+            (true, _) => self.stored(name, range)?,
+            (false, Some((_, (_, column)))) => {
+                nothing(column, range.start, self.records().min(range.end))
+            }
+            (false, None) => return Err(unknown_column(name, self.kept(), codec)),
+        };
+        let Some((maker, (at, column))) = made.filter(|(_, (_, c))| **c == out.column) else {
+            return Ok(out);
+        };
+        let count = column.count as usize;
+        let absent = Column::absent(maker.columns);
+        let asked = std::mem::take(&mut out.unknown);
+        if asked.is_empty() {
+            return Ok(out);
+        }
+        let mut words = out.values.into_words();
+        for window in asked.chunks(WINDOW) {
+            let mut ordinals = window.iter().copied();
+            self.each_at(window, &mut |bytes| {
+                let ordinal = ordinals.next().unwrap_or(out.first);
+                let mut row = absent.clone();
+                if !(maker.fill)(bytes, &mut row) {
+                    out.unknown.push(ordinal);
+                    return Ok(());
+                }
+                let place = usize::try_from(ordinal - out.first).unwrap_or(usize::MAX);
+                let place = place.checked_mul(count).and_then(|p| words.get_mut(p..p + count));
+                if let (Some(place), Some(values)) = (place, row.get(at..at + count)) {
+                    place.copy_from_slice(values);
+                }
+                Ok(())
+            })?;
+        }
+        out.values = ColumnValues::from_words(column.kind, words);
+        Ok(out)
+    }
+}
+
+/// A column of records of which nothing is known yet.
+fn nothing(column: &Column, first: u64, end: u64) -> ColumnData {
+    let unknown: Vec<u64> = (first..end).collect();
+    let words = vec![column.kind.absent(); unknown.len() * column.count as usize];
+    let values = ColumnValues::from_words(column.kind, words);
+    ColumnData { column: column.clone(), first, values, unknown }
+}
+
+fn unknown_column(name: &str, kept: &[Column], codec: &dyn AnyCodec) -> Error {
+    let made = codec.rows().map_or(&[][..], |m| m.columns);
+    let mut known: Vec<&str> = kept.iter().chain(made).map(|c| &*c.name).collect();
+    known.extend(["sites", "bytes"]);
+    known.sort_unstable();
+    known.dedup();
+    Error::invalid(
+        "column",
+        format!("there is none named {name:?}; there are {}", known.join(", ")),
+    )
+}
+
+macro_rules! columns {
+    ($($ty:ty: $this:ident => $kept:expr;)*) => {$(
+        impl Columns for $ty {
+            fn records(&self) -> u64 {
+                self.len()
+            }
+
+            fn kept(&self) -> &[Column] {
+                let $this = self;
+                $kept
+            }
+
+            fn stored(&self, name: &str, range: Range<u64>) -> Result<ColumnData> {
+                self.column(name, range)
+            }
+
+            fn each_at(
+                &self,
+                ordinals: &[u64],
+                f: &mut dyn FnMut(&[u8]) -> Result<()>,
+            ) -> Result<()> {
+                self.get_batch_at(ordinals)?.iter().try_for_each(f)
+            }
+        }
+    )*};
+}
+columns! {
+    Snapshot: s => s.columns();
+    Writer: w => w.options().columns();
+}
+
+impl<C: Codec + Clone> Depot<C> {
+    /// The column `name` of all records: one that the store keeps, one that the codec knows
+    /// (of a frame `step`, `time`, `energy` and `cell`), or `sites` or `bytes`. What the store
+    /// keeps is read without decoding a record; see [`Columns::column_by`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the known names for another one; else as [`Depot::get`].
+    pub fn column(&self, name: &str) -> Result<ColumnData> {
+        self.column_range(name, 0..self.len())
+    }
+
+    /// As [`Depot::column`], of the records at the ordinals `range`.
+    ///
+    /// # Errors
+    /// As [`Depot::column`].
+    pub fn column_range(&self, name: &str, range: Range<u64>) -> Result<ColumnData> {
+        self.snapshot().column_by(self.codec(), name, range)
+    }
+}

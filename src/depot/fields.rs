@@ -1,0 +1,206 @@
+//! Reading chosen fields of frames: of a large record only the blocks in which they lie.
+
+use super::get::Depot;
+use crate::codec::{
+    Field, Fields, FramePart, HEAD, MdFrame, MdFrameCodec, MdFrameView, TopologyView,
+};
+use crate::error::{Error, Result};
+use crate::key::Key;
+use crate::store::{Batch, Record, Snapshot, Writer};
+use crate::wire::Digest;
+use std::ops::Range;
+
+/// Blocks of a record from which on it is read in parts. Below it one pass over the whole record
+/// costs no more than first its table and then its arrays.
+const SPREAD: u64 = 4;
+
+/// What frames are read from by their ordinals: a [`Snapshot`], or a [`Writer`] with what is not
+/// committed yet.
+pub trait Frames {
+    /// See [`Snapshot::get_batch_at`].
+    ///
+    /// # Errors
+    /// As there.
+    fn whole(&self, ordinals: &[u64]) -> Result<Batch>;
+
+    /// See [`Snapshot::get_parts_at`].
+    ///
+    /// # Errors
+    /// As there.
+    fn parts(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch>;
+
+    /// See [`Snapshot::blocks_at`], and the length of the record in bytes.
+    ///
+    /// # Errors
+    /// As there.
+    fn spread(&self, ordinal: u64) -> Result<(u64, u64)>;
+
+    /// See [`Snapshot::shared`]: the record of a topology.
+    ///
+    /// # Errors
+    /// As there.
+    fn topology(&self, digest: &Digest) -> Result<Record>;
+
+    /// The frames at these ordinals with `fields` and nothing else, in the order asked for.
+    ///
+    /// A record that lies in several blocks is not decoded where none of the fields lies; what
+    /// is not decoded is not checked either. A field that a frame does not have is `None`.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get_batch_at`]; [`Error::Codec`] for the first record that is no frame.
+    fn frames_at(&self, ordinals: &[u64], fields: Fields) -> Result<Vec<MdFrame>> {
+        let mut out: Vec<Option<MdFrame>> = Vec::new();
+        out.resize_with(ordinals.len(), || None);
+        let mut heads = Vec::new();
+        for (place, ordinal) in ordinals.iter().enumerate() {
+            let (blocks, len) = self.spread(*ordinal)?;
+            if blocks >= SPREAD {
+                heads.push((place, *ordinal, len));
+            }
+        }
+        self.spread_frames(&heads, fields, &mut out)?;
+        let rest: Vec<(usize, u64)> = (0..)
+            .zip(ordinals)
+            .zip(&out)
+            .filter(|(_, found)| found.is_none())
+            .map(|((place, ordinal), _)| (place, *ordinal))
+            .collect();
+        let batch = self.whole(&rest.iter().map(|r| r.1).collect::<Vec<_>>())?;
+        for ((place, _), bytes) in rest.iter().zip(batch.iter()) {
+            let view = MdFrameView::new(bytes)?;
+            let found = match view.topology() {
+                None => fields.only(view.fields()).to_owned(),
+                Some(digest) => {
+                    let shared = self.topology(&digest)?;
+                    let topology = TopologyView::new(&shared)?;
+                    fields.only(&view.fields().joined(topology.fields())?).to_owned()
+                }
+            };
+            if let Some(out) = out.get_mut(*place) {
+                *out = Some(found);
+            }
+        }
+        Ok(out.into_iter().flatten().collect())
+    }
+
+    /// Reads large records in parts, as far as their tables are where ours are; `heads` are
+    /// place in `out`, ordinal and length.
+    #[doc(hidden)]
+    fn spread_frames(
+        &self,
+        heads: &[(usize, u64, u64)],
+        fields: Fields,
+        out: &mut [Option<MdFrame>],
+    ) -> Result<()> {
+        let wanted: Vec<_> =
+            heads.iter().map(|(_, o, len)| (*o, 0..(HEAD as u64).min(*len))).collect();
+        let tables = self.parts(&wanted)?;
+        let mut under_way = Vec::new();
+        let mut wanted = Vec::new();
+        for ((place, ordinal, len), head) in heads.iter().zip(tables.iter()) {
+            let len = usize::try_from(*len).map_err(|_| Error::Limit {
+                what: "record",
+                asked: *len,
+                max: usize::MAX as u64,
+            })?;
+            if let Some(part) = FramePart::find(head, len, fields)? {
+                let first = wanted.len();
+                let ranges = part.ranges().map(|r| (*ordinal, r.start as u64..r.end as u64));
+                wanted.extend(ranges);
+                under_way.push((*place, part, first..wanted.len()));
+            }
+        }
+        let arrays = self.parts(&wanted)?;
+        for (place, part, range) in under_way {
+            let frame = part.finish(range.filter_map(|i| arrays.get(i)))?;
+            // What is missing may stand in a topology, which the whole record names.
+            let lacks = |field, there: bool| fields.has(field) && !there;
+            if lacks(Field::Types, frame.types.is_some())
+                || lacks(Field::Masses, frame.masses.is_some())
+                || lacks(Field::Charges, frame.charges.is_some())
+            {
+                continue;
+            }
+            if let Some(out) = out.get_mut(place) {
+                *out = Some(frame);
+            }
+        }
+        Ok(())
+    }
+}
+
+macro_rules! frames {
+    ($($ty:ty),*) => {$(
+        impl Frames for $ty {
+            fn whole(&self, ordinals: &[u64]) -> Result<Batch> {
+                self.get_batch_at(ordinals)
+            }
+
+            fn parts(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch> {
+                self.get_parts_at(parts)
+            }
+
+            fn topology(&self, digest: &Digest) -> Result<Record> {
+                self.shared(digest)
+            }
+
+            fn spread(&self, ordinal: u64) -> Result<(u64, u64)> {
+                Ok((self.blocks_at(ordinal)?, self.location_at(ordinal)?.len()))
+            }
+        }
+    )*};
+}
+frames!(Snapshot, Writer);
+
+impl Depot<MdFrameCodec> {
+    /// The frame under `key` with `fields` and nothing else; see [`Frames::frames_at`].
+    ///
+    /// # Errors
+    /// As [`Depot::get`]; [`Error::Codec`] if the record is no frame.
+    pub fn get_fields(&self, key: impl Into<Key>, fields: Fields) -> Result<MdFrame> {
+        let found = self.get_fields_batch([key.into()], fields)?;
+        found.into_iter().next().ok_or_else(no_frame)
+    }
+
+    /// The frame at `ordinal` with `fields` and nothing else.
+    ///
+    /// # Errors
+    /// As [`Depot::get_fields`].
+    pub fn get_fields_at(&self, ordinal: u64, fields: Fields) -> Result<MdFrame> {
+        let found = self.get_fields_batch_at(&[ordinal], fields)?;
+        found.into_iter().next().ok_or_else(no_frame)
+    }
+
+    /// The frames under `keys` with `fields` and nothing else, in the order asked for.
+    ///
+    /// # Errors
+    /// As [`Depot::get_fields`].
+    pub fn get_fields_batch<K>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+        fields: Fields,
+    ) -> Result<Vec<MdFrame>>
+    where
+        K: Into<Key>,
+    {
+        let ordinal = |key: K| {
+            let key = key.into();
+            let found = self.snapshot().find(&key)?;
+            found.ok_or_else(|| Error::NotFound { key: key.to_string().into() })
+        };
+        let ordinals = keys.into_iter().map(ordinal).collect::<Result<Vec<_>>>()?;
+        self.get_fields_batch_at(&ordinals, fields)
+    }
+
+    /// The frames at these ordinals with `fields` and nothing else, in the order asked for.
+    ///
+    /// # Errors
+    /// As [`Depot::get_fields`].
+    pub fn get_fields_batch_at(&self, ordinals: &[u64], fields: Fields) -> Result<Vec<MdFrame>> {
+        self.snapshot().frames_at(ordinals, fields)
+    }
+}
+
+fn no_frame() -> Error {
+    Error::invalid("fields", "no frame came back for the one that was asked for")
+}
