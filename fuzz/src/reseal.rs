@@ -44,11 +44,12 @@ impl Image<'_> {
     /// Reseals the chunks whose entries start at `at`, and then their blocks.
     fn chunks(&mut self, at: usize, count: usize, sums_at: usize, first: usize, file: [u8; 16]) {
         for i in 0..count.min(1000) {
-            let _ = self.chunk(at + 32 * i, sums_at, first.wrapping_add(i) as u64, file);
+            let _ = self.chunk(at.wrapping_add(32 * i), sums_at, first.wrapping_add(i) as u64, file);
         }
     }
 
     fn chunk(&mut self, entry: usize, sums_at: usize, number: u64, file: [u8; 16]) -> Option<()> {
+        entry.checked_add(32)?;
         let (offset, cbytes) = (self.u64(entry)?, self.u32(entry + 16)?);
         let first_sum = self.u32(entry + 20)?;
         let chunk = self.bytes(offset, cbytes)?.to_vec();
@@ -60,7 +61,7 @@ impl Image<'_> {
             let range = layout.block_range(i);
             let bytes = chunk.get(range.start as usize..range.end as usize)?;
             let sum = checksum(bytes) ^ identify(file, number, u64::from(i));
-            self.put(sums_at + 8 * (first_sum + i as usize), sum)?;
+            self.put(sums_at.checked_add(8 * (first_sum + i as usize))?, sum)?;
         }
         Some(())
     }
@@ -91,7 +92,7 @@ impl Image<'_> {
         let offset = self.u64(at)?;
         let (first, records, chunks) = (self.u64(at + 32)?, self.u32(at + 40)?, self.u32(at + 44)?);
         let chunks_at = offset.checked_add(64 + 24 * records)?;
-        self.chunks(chunks_at, chunks, chunks_at + 32 * chunks, first, file);
+        self.chunks(chunks_at, chunks, chunks_at.checked_add(32 * chunks)?, first, file);
         Some(())
     }
 
