@@ -56,7 +56,7 @@ fn main() {
         cases.push((10_000_000, 100));
     }
     println!(
-        "| records | bytes | append, k rec/s: first, last tenth | memory writing, MiB: first tenth, most | close, s | file, MiB | index, B/record | open + first by ordinal, ms | by key, ms | memory with pages of the map, without, MiB | random get by ordinal, by key, us |"
+        "| records | bytes | append, k rec/s: first, last tenth | memory writing, MiB: first tenth, most | close, s | file, MiB | index, B/record: all, in use | open + first by ordinal, ms | by key, ms | memory with pages of the map, without, MiB | random get by ordinal, by key, us |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let me = std::env::current_exe().unwrap();
@@ -127,7 +127,8 @@ fn read(path: &Path, n: u64, len: usize) {
     // The chunks are what a seal calls the data; all the rest is index, log and header.
     let chunks = support::blosc::Chunks::of(std::fs::read(path).unwrap()).cbytes() as u64;
     let index = (size - chunks) as f64 / n as f64;
-    print!("| {:.1} | {index:.1} ", mib(size));
+    let in_use = index - store.info().unwrap().garbage as f64 / n as f64;
+    print!("| {:.1} | {index:.1}, {in_use:.1} ", mib(size));
     print!("| {:.2} | {:.2} | {:.1}, {:.1} ", ordinal * 1e3, key * 1e3, mib(memory), mib(own));
     print!("| {get:.2}, {by_key:.2} ");
     flush();
