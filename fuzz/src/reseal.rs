@@ -68,7 +68,8 @@ impl Image<'_> {
 
     fn root(&mut self, at: usize, file: [u8; 16]) -> Option<()> {
         let offset = self.u64(at)?;
-        let totals = offset.checked_add(64)?;
+        self.bytes(offset, 192)?;
+        let totals = offset + 64;
         let count = |image: &Self, n: usize| Some(image.u32(totals + n)?.min(1000));
         let base_sums = count(self, 60)?;
         let chunks = self.u64(totals + 8)?;
