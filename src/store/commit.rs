@@ -21,10 +21,10 @@ use crate::wire::{U32, U64};
 const LOG_MIN: u64 = 4 << 10;
 const LOG_MAX: u64 = 8 << 20;
 /// Commits of so much are few, and what does not fit goes into leaves at once: for them the log
-/// takes no more than this part of the file, but enough for the records of one such commit.
+/// takes a thousandth of the file, or, while that is less than this, up to a 256th; and next to
+/// nothing if that does not hold one of them.
 const BULK: u64 = 2 << 20;
-const BULK_SHARE: u64 = 512;
-const BULK_LOG: u64 = 32 << 10;
+const BULK_LOG: u64 = 64 << 10;
 
 /// Compressed pieces of the open chunk: start and length in it, and a Blosc2 chunk.
 type Pieces = Vec<(u32, u32, Vec<u8>)>;
@@ -190,12 +190,13 @@ impl Writer {
     /// Moves the index into leaves and runs, writes a root, and starts a new log with what is
     /// in the open chunk.
     fn checkpoint(&mut self, generation: u64) -> Result<Slot> {
+        let weight = self.core.tail.weight() as u64;
         self.flush_tail()?;
         let base_fill = self.base.as_ref().map_or(0, |b| b.fill);
         let pieces = self.pieces(base_fill)?;
         let need: u64 = 256 + pieces.iter().map(|p| p.2.len() as u64 + 24).sum::<u64>();
         let old_root = self.slot.root;
-        let (log, capacity) = self.new_log(generation, need);
+        let (log, capacity) = self.new_log(generation, need, weight);
         self.slot.log = log.into();
         self.slot.log_len = U64::new(0);
         self.log_capacity = capacity;
@@ -227,12 +228,16 @@ impl Writer {
         root.write(&self.core.io, &mut self.space)
     }
 
-    /// Room for a new log: an extent that neither slot needs any more, else new space.
-    pub(super) fn new_log(&mut self, generation: u64, need: u64) -> (u64, u64) {
+    /// Room for a new log: an extent that neither slot needs any more, else new space. `weight`
+    /// is that of the index which the commits since the last one added.
+    fn new_log(&mut self, generation: u64, need: u64, weight: u64) -> (u64, u64) {
         let most = (self.space.end / 32).min(LOG_MAX).max(self.core.chunk_size).max(LOG_MIN);
-        let bulk = (self.space.end / BULK_SHARE).max(BULK_LOG);
-        let most = if self.added < BULK { most } else { most.min(bulk) };
-        let least = if self.added < BULK { LOG_MIN } else { BULK_LOG };
+        let bulk = (self.space.end / 1024).max((self.space.end / 256).clamp(LOG_MIN, BULK_LOG));
+        let (least, most) = match self.added {
+            0..BULK => (LOG_MIN, most),
+            _ if weight > bulk => (LOG_MIN, LOG_MIN),
+            _ => (bulk.min(most), bulk.min(most)),
+        };
         let wanted = (4 * self.log_capacity).min(most).max(least).max(need.next_multiple_of(64));
         for e in &mut self.extents {
             if e.retired.get() == 0 {
