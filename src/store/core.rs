@@ -128,6 +128,14 @@ pub(super) const UNCHECKED_NANS_8: u32 = 4;
 /// Checksum identity of a chunk's header and block starts.
 pub(super) const PREFIX: u64 = u64::MAX;
 
+/// The answer of a lookup that may be given up.
+pub(super) enum Sought {
+    /// The record, or that there is none.
+    Known(Option<u64>),
+    /// There are too many entries of this hash.
+    Crowd,
+}
+
 impl Core {
     /// Records ever put.
     pub(super) fn ids(&self) -> u64 {
@@ -169,15 +177,34 @@ impl Core {
     }
 
     pub(super) fn find_bytes(&self, kind: u8, bytes: &[u8], hash: u64) -> Result<Option<u64>> {
+        match self.find_among(kind, bytes, hash, usize::MAX)? {
+            Sought::Known(id) => Ok(id),
+            Sought::Crowd => Ok(None),
+        }
+    }
+
+    /// As [`Core::find_bytes`], given up behind `most` entries of this hash.
+    pub(super) fn find_among(
+        &self,
+        kind: u8,
+        bytes: &[u8],
+        hash: u64,
+        most: usize,
+    ) -> Result<Sought> {
         // A shared record stands among the deleted ones, which keeps it out of the count.
         let shared = kind == KEY_SHARED;
         if let Some(id) = self.tail.find(hash, kind, bytes) {
-            return Ok((shared || !self.tail.kills(id)).then_some(id));
+            return Ok(Sought::Known((shared || !self.tail.kills(id)).then_some(id)));
         }
+        let mut passed = 0;
         // Whoever replaces or deletes a record writes a tombstone for it into the same run or
         // a newer one; runs are visited newest first.
         let mut killed: Vec<u64> = Vec::new();
         let hit = self.perm.search(&self.io, hash, |entry| {
+            if passed == most {
+                return Ok(Some(None));
+            }
+            passed += 1;
             let id = entry.record();
             if entry.is_dead() {
                 killed.push(id);
@@ -186,9 +213,14 @@ impl Core {
             let Some(found) = self.perm.record(&self.io, id)? else { return Ok(None) };
             let same = found.entry.key_kind == kind
                 && leaf_key_is(&self.io, found.leaf, &found.entry, bytes)?;
-            Ok(same.then_some(id))
+            Ok(same.then_some(Some(id)))
         })?;
-        Ok(hit.filter(|id| shared || (!killed.contains(id) && !self.tail.kills(*id))))
+        let alive = |id: &u64| shared || (!killed.contains(id) && !self.tail.kills(*id));
+        Ok(match hit {
+            Some(None) => Sought::Crowd,
+            Some(Some(id)) => Sought::Known(Some(id).filter(alive)),
+            None => Sought::Known(None),
+        })
     }
 
     /// All records without an ordinal, the deleted and the shared ones, sorted.

@@ -10,6 +10,7 @@ mod compact;
 mod config;
 mod copy;
 mod core;
+mod crowd;
 mod flush;
 mod foreign;
 mod info;

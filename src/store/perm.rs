@@ -13,6 +13,7 @@ use crate::index::layout::{
 };
 use crate::wire::{U32, U64, to_usize};
 use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 /// Leaves in one directory page.
@@ -361,6 +362,22 @@ impl OpenRun {
         (self.filter_blocks > 0).then(|| self.filter_at + block * filter::BLOCK)
     }
 
+    /// The end of the entries in `range` whose hash is not above `wanted`: looked for by halves
+    /// where the table of the run, or keys that were chosen for it, made a large bucket.
+    fn end_of(&self, io: &Io, range: Range<usize>, wanted: u64) -> Result<usize> {
+        let (mut low, mut high) = (range.start, range.end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let entry: RunEntry = self.segment.get(io, 64 + middle * size_of::<RunEntry>())?;
+            if entry.hash() <= wanted {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
     fn search<R>(
         &self,
         io: &Io,
@@ -383,6 +400,9 @@ impl OpenRun {
             return Err(self.segment.corrupt("table out of order"));
         }
         let wanted = hash >> 16 << 16;
+        if end - first > 4 * BUCKET {
+            end = self.end_of(io, first..end, wanted)?;
+        }
         let mut entries = [RunEntry::new(0, 0, false); BUCKET];
         // From the end, in small steps, so that a bad table cannot make one lookup take the
         // memory of a whole run.

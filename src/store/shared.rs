@@ -7,6 +7,7 @@
 //! codec of the other records; a store asks a [`Refers`] where it must know.
 
 use super::core::Core;
+use super::crowd::Lookups;
 use super::record::Record;
 use super::snapshot::{Location, Snapshot};
 use super::verify::{Damage, is_damage};
@@ -123,6 +124,7 @@ impl Snapshot {
         let Some(reference) = refers(&self.options().record_codec.0) else { return Ok(out) };
         let core = &self.inner().core;
         let mut there: HashSet<Digest> = HashSet::new();
+        let mut lookups = Lookups::new(core);
         for ordinal in 0..self.len() {
             if ordinal.is_multiple_of(1024) {
                 progress(ordinal, self.len())?;
@@ -133,7 +135,7 @@ impl Snapshot {
                 Err(e) => return Err(e),
             };
             let Some(digest) = reference(&record) else { continue };
-            if there.contains(&digest) || core.find_shared(&digest)?.is_some() {
+            if there.contains(&digest) || lookups.find(KEY_SHARED, digest.as_bytes())?.is_some() {
                 there.insert(digest);
                 continue;
             }

@@ -2,9 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, KEY_NONE, RecordEntry};
-use crate::wire::{U16, U32, U64};
+use crate::wire::{U16, U32, U64, mix};
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,7 +26,22 @@ pub(super) struct Tail {
     /// The row of a record that was put without one; its length is that of every row.
     absent: Arc<[u64]>,
     killed: HashSet<u64>,
+    /// The newest record of each hash.
     table: HashTable<(u64, u64)>,
+    /// Of each record the hash of its key, and the record before it whose key has the same hash.
+    links: Vec<(u64, Option<u64>)>,
+    /// Part of the place of a hash in the table: keys cannot be chosen to meet there.
+    seed: Seed,
+}
+
+/// A number that differs from tail to tail.
+#[derive(Debug)]
+struct Seed(u64);
+
+impl Default for Seed {
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(()))
+    }
 }
 
 impl Tail {
@@ -103,9 +120,8 @@ impl Tail {
         };
         let key_at = u32::try_from(self.keys.len()).map_err(|_| heap_full())?;
         let key_len = u16::try_from(bytes.len()).map_err(|_| heap_full())?;
-        if let Some((_, _, hash)) = key {
-            self.insert_hash(hash, self.end());
-        }
+        let before = key.and_then(|(_, _, hash)| self.insert_hash(hash, self.end()));
+        self.links.push((key.map_or(0, |key| key.2), before));
         self.keys.extend_from_slice(bytes);
         self.records.push(RecordEntry {
             start: U64::new(start),
@@ -120,9 +136,17 @@ impl Tail {
         Ok(())
     }
 
-    /// Makes the record findable by its key's hash.
-    pub(super) fn insert_hash(&mut self, hash: u64, record: u64) {
-        self.table.insert_unique(hash, (hash, record), |e| e.0);
+    /// Makes the record findable by its key's hash; the one that was before it.
+    fn insert_hash(&mut self, hash: u64, record: u64) -> Option<u64> {
+        let seed = self.seed.0;
+        let place = |hash: u64| mix(hash ^ seed);
+        match self.table.entry(place(hash), |e| e.0 == hash, |e| place(e.0)) {
+            Entry::Occupied(mut e) => Some(std::mem::replace(&mut e.get_mut().1, record)),
+            Entry::Vacant(e) => {
+                e.insert((hash, record));
+                None
+            }
+        }
     }
 
     /// The record at `record`, if it is in this tail.
@@ -138,15 +162,14 @@ impl Tail {
 
     /// The newest record of this tail with this key, dead or alive.
     pub(super) fn find(&self, hash: u64, kind: u8, bytes: &[u8]) -> Option<u64> {
-        self.table
-            .iter_hash(hash)
-            .filter(|(h, _)| *h == hash)
-            .map(|(_, record)| *record)
-            .filter(|record| {
-                self.record(*record)
-                    .is_some_and(|e| e.key_kind == kind && self.key(e) == Some(bytes))
-            })
-            .max()
+        let newest = self.table.find(mix(hash ^ self.seed.0), |e| e.0 == hash).map(|e| e.1);
+        let before = |record: &u64| {
+            let at = usize::try_from(record.checked_sub(self.first_record)?).ok()?;
+            self.links.get(at)?.1
+        };
+        std::iter::successors(newest, before).find(|record| {
+            self.record(*record).is_some_and(|e| e.key_kind == kind && self.key(e) == Some(bytes))
+        })
     }
 
     /// Notes that `record` is deleted or replaced; `hash` is that of its key.
@@ -162,7 +185,8 @@ impl Tail {
 
     /// Hash and number of every record of this tail that has a key.
     pub(super) fn hashes(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.table.iter().copied()
+        let keys = self.records.iter().zip(&self.links).zip(self.first_record..);
+        keys.filter(|((e, _), _)| e.key_kind != KEY_NONE).map(|((_, link), id)| (link.0, id))
     }
 
     /// The chunk `chunk`, if it is in this tail.

@@ -1,6 +1,7 @@
 //! Checking a whole store: every page of the index, every block, every reference.
 
 use super::core::{ChunkData, Core};
+use super::crowd::Lookups;
 use super::foreign::frame_is_readable;
 use super::perm::{run_segment, segment};
 use super::root::Base;
@@ -10,7 +11,7 @@ use super::snapshot::Snapshot;
 use super::state::Opened;
 use crate::error::{Error, Result};
 use crate::index::filter::Filter;
-use crate::index::layout::{KEY_NONE, KEY_SHARED, RecordEntry, RunEntry, key_from_bytes, key_hash};
+use crate::index::layout::{KEY_NONE, KEY_SHARED, RecordEntry, RunEntry, key_from_bytes};
 use crate::wire::Digest;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -132,13 +133,14 @@ impl Snapshot {
         let next = std::cell::Cell::new(0_u64);
         let mut found: Vec<Damage> = Vec::new();
         let (mut records, mut shared) = (0, 0);
+        let mut lookups = Lookups::new(core);
         let listed = core.each_record_or(
             |id, entry, key| {
                 while dead.next_if(|d| *d < id).is_some() {}
                 let is_dead = dead.next_if_eq(&id).is_some();
                 if entry.key_kind == KEY_SHARED {
                     shared += 1;
-                    found.extend(check_shared(core, bad, entry, key, is_dead)?);
+                    found.extend(check_shared(core, &mut lookups, bad, entry, key, is_dead)?);
                 }
                 if is_dead {
                     return Ok(());
@@ -154,7 +156,7 @@ impl Snapshot {
                     Err(e) => damage = damage.or(Some(Damage::of(&e))),
                 }
                 if damage.is_none() && entry.key_kind != KEY_NONE {
-                    match core.find_bytes(entry.key_kind, key, key_hash(entry.key_kind, key)) {
+                    match lookups.find(entry.key_kind, key) {
                         Ok(Some(at)) if at == id => {}
                         Ok(_) => {
                             damage = Some(Damage {
@@ -200,13 +202,14 @@ impl Snapshot {
 /// Checks one shared record: that it is out of the count, found, and what its key says.
 fn check_shared(
     core: &Core,
+    lookups: &mut Lookups<'_>,
     bad: &BadBlocks,
     entry: &RecordEntry,
     key: &[u8],
     is_dead: bool,
 ) -> Result<Option<Damage>> {
     let digest = Digest::from_bytes(key);
-    let check = || {
+    let mut check = || {
         let digest = digest.ok_or_else(|| other_content(entry.start.get()))?;
         let span = core.span(entry)?;
         if let Some(damage) = bad.inside(core, span) {
@@ -219,7 +222,7 @@ fn check_shared(
             let why = "is counted among the records";
             return Err(Error::corrupt("shared record", entry.start.get(), why));
         }
-        if core.find_shared(&digest)?.is_none() {
+        if lookups.find(KEY_SHARED, digest.as_bytes())?.is_none() {
             let why = "no run of keys leads to it";
             return Err(Error::corrupt("shared record", entry.start.get(), why));
         }
