@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use vlstore::backend::{Backend, SliceBackend};
 use vlstore::chunk::Codec;
-use vlstore::{Alignment, Durability, Store, StoreOptions, Writer};
+use vlstore::{Alignment, Column, ColumnKind, Durability, Key, Row, Store, StoreOptions, Writer};
 
 /// The id of every store here.
 pub const FILE: [u8; 16] = [7; 16];
@@ -30,19 +30,28 @@ pub fn options(stored: bool) -> StoreOptions {
     }
 }
 
-/// A small store with leaves, runs, deleted records and commits in the log.
+/// A small store with leaves, runs, rows, shared and deleted records, and commits in the log.
 pub fn base() -> &'static [u8] {
     static BASE: OnceLock<Vec<u8>> = OnceLock::new();
     BASE.get_or_init(|| {
         let backend = Arc::new(vlstore::backend::MemoryBackend::new());
-        let mut w = Writer::create_in(backend.clone(), &options(false)).unwrap();
+        let columns = [Column::new("step", ColumnKind::I64, 1), Column::new("cell", ColumnKind::F64, 3)];
+        let options = StoreOptions { columns: Some(columns.to_vec()), ..options(false) };
+        let mut w = Writer::create_in(backend.clone(), &options).unwrap();
         for i in 0..24_u64 {
             let bytes: Vec<u8> = (0..40 + 30 * (i % 9)).map(|n| (n / 3 + i) as u8).collect();
             match i % 3 {
-                0 => w.put(i, &bytes, false).unwrap(),
+                0 => {
+                    let mut row = Row::new(&columns);
+                    row.set_i64("step", &[i as i64]).unwrap();
+                    w.put_row(Some(&Key::from(i)), &bytes, 0, &row, false).unwrap()
+                }
                 1 => w.put(format!("k{i}"), &bytes, false).unwrap(),
                 _ => w.push(&bytes).unwrap(),
             };
+            if i % 6 == 5 {
+                w.share(&bytes[..i as usize]).unwrap();
+            }
             if i == 7 || i == 15 {
                 w.delete_at(i / 5).unwrap();
                 w.seal().unwrap();
@@ -70,6 +79,12 @@ pub fn read_all(image: Vec<u8>) {
     let some: Vec<u64> = (0..n.min(20)).rev().collect();
     let _ = store.get_batch_at(&some);
     let _ = store.for_each(|_, _, _| Ok(()));
+    for name in ["step", "cell"] {
+        let _ = store.column(name, 0..n.min(1000));
+    }
+    for (digest, _) in store.list_shared().unwrap_or_default().iter().take(20) {
+        let _ = store.shared(digest);
+    }
     let _ = store.scan(0..n).take(100).find(Result::is_err);
     let _ = store.verify(|_, _| Ok(()));
     let _ = store.stat(|_, _| Ok(()));

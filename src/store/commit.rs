@@ -154,8 +154,12 @@ impl Writer {
             .iter()
             .map(|(hash, record)| DeadEntry { hash: (*hash).into(), record: (*record).into() })
             .collect();
-        let rows: Vec<U64> =
-            tail.rows_of(from.records..end.records).iter().map(|w| U64::new(*w)).collect();
+        let new = from.records..end.records;
+        let rows: Vec<U64> = if tail.has_rows(new.clone()) {
+            new.flat_map(|i| tail.row_or_absent(i)).map(|w| U64::new(*w)).collect()
+        } else {
+            Vec::new()
+        };
         let content = LogContent {
             generation,
             first_record: tail.first_record + from.records as u64,

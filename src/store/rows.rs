@@ -35,14 +35,19 @@ pub struct ColumnData {
 /// that holds the first number of every record, then the second, and so on; nothing if no
 /// record was put with a row.
 pub(super) fn encode_rows(tail: &Tail, params: Params, body: &mut Vec<u8>) -> Result<()> {
-    let rows = tail.rows_of(0..tail.records.len());
-    if rows.is_empty() {
+    let records = 0..tail.records.len();
+    if !tail.has_rows(records.clone()) {
         return Ok(());
     }
-    let words = tail.row_words();
-    let mut planes = Vec::with_capacity(size_of_val(rows));
-    for word in 0..words {
-        let plane = rows.iter().skip(word).step_by(words);
+    // A writer starts a leaf long before; a log that it did not write may hold more.
+    let len = tail.all_words().saturating_mul(size_of::<u64>());
+    if len > CHUNK_MAX as usize {
+        let (asked, max) = (len as u64, u64::from(CHUNK_MAX));
+        return Err(Error::Limit { what: "rows of one leaf", asked, max });
+    }
+    let mut planes = Vec::with_capacity(len);
+    for word in 0..tail.row_words() {
+        let plane = records.clone().filter_map(|i| tail.row_or_absent(i).get(word));
         planes.extend(plane.flat_map(|w| w.to_le_bytes()));
     }
     let mut chunk = Vec::new();

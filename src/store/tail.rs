@@ -21,8 +21,11 @@ pub(super) struct Tail {
     pub(super) sums: Vec<u64>,
     /// Every record deleted or replaced since the last leaf, with the hash of its key.
     pub(super) dead: Vec<(u64, u64)>,
-    /// Rows of the records, one behind the other, as bits.
-    pub(super) rows: Vec<u64>,
+    /// Rows of the records that were put with one, one behind the other, as bits.
+    rows: Vec<u64>,
+    /// Of each record where its row begins there. What has none takes no room: a file may name
+    /// many such records in few bytes.
+    row_at: Vec<Option<u32>>,
     /// The row of a record that was put without one; its length is that of every row.
     absent: Arc<[u64]>,
     killed: HashSet<u64>,
@@ -67,19 +70,23 @@ impl Tail {
 
     /// The row of the record at position `i` of this tail, if it was put with one.
     pub(super) fn row(&self, i: usize) -> Option<&[u64]> {
-        self.records.get(i).filter(|e| e.row != 0)?;
-        let at = i.checked_mul(self.row_words())?;
+        let at = usize::try_from((*self.row_at.get(i)?)?).ok()?;
         self.rows.get(at..at.checked_add(self.row_words())?)
     }
 
-    /// The rows of the records at these positions; none if none was put with one.
-    pub(super) fn rows_of(&self, positions: Range<usize>) -> &[u64] {
-        let records = self.records.get(positions.clone()).unwrap_or_default();
-        if records.iter().all(|e| e.row == 0) {
-            return &[];
-        }
-        let at = |n: usize| n.saturating_mul(self.row_words());
-        self.rows.get(at(positions.start)..at(positions.end)).unwrap_or_default()
+    /// The row of the record at position `i`, absent values if it was put without one.
+    pub(super) fn row_or_absent(&self, i: usize) -> &[u64] {
+        self.row(i).unwrap_or(&self.absent)
+    }
+
+    /// Whether one of the records at these positions was put with a row.
+    pub(super) fn has_rows(&self, positions: Range<usize>) -> bool {
+        self.row_at.get(positions).is_some_and(|at| at.iter().any(Option::is_some))
+    }
+
+    /// Numbers in the rows of all records.
+    pub(super) fn all_words(&self) -> usize {
+        self.records.len().saturating_mul(self.row_words())
     }
 
     /// Number of records up to and with this tail.
@@ -99,7 +106,7 @@ impl Tail {
             + size_of_val(self.chunks.as_slice())
             + size_of_val(self.sums.as_slice())
             + self.dead.len() * 20
-            + size_of_val(self.rows.as_slice())
+            + self.all_words().saturating_mul(size_of::<u64>())
     }
 
     /// Adds a record; `hash` is that of its key, `row` as long as every row.
@@ -120,6 +127,21 @@ impl Tail {
         };
         let key_at = u32::try_from(self.keys.len()).map_err(|_| heap_full())?;
         let key_len = u16::try_from(bytes.len()).map_err(|_| heap_full())?;
+        let row_at = match row {
+            Some(row) => {
+                let at = self.rows.len();
+                let many = |_| Error::Limit {
+                    what: "numbers of rows between two leaves",
+                    asked: at as u64,
+                    max: u64::from(u32::MAX),
+                };
+                let at = u32::try_from(at).map_err(many)?;
+                self.rows.extend_from_slice(row);
+                Some(at)
+            }
+            None => None,
+        };
+        self.row_at.push(row_at);
         let before = key.and_then(|(_, _, hash)| self.insert_hash(hash, self.end()));
         self.links.push((key.map_or(0, |key| key.2), before));
         self.keys.extend_from_slice(bytes);
@@ -132,7 +154,6 @@ impl Tail {
             key_kind: kind,
             row: u8::from(row.is_some()),
         });
-        self.rows.extend_from_slice(row.unwrap_or(&self.absent));
         Ok(())
     }
 

@@ -79,20 +79,27 @@ pub fn logged() -> Image {
     })
 }
 
-fn build(more: impl FnOnce(&mut Writer)) -> Image {
+/// A store of whatever `fill` puts there.
+pub fn of(options: &StoreOptions, fill: impl FnOnce(&mut Writer)) -> Image {
     let backend = Arc::new(MemoryBackend::new());
-    let mut w = Writer::create_in(backend.clone(), &options()).unwrap();
-    grow(&mut w, 0..20);
-    w.seal().unwrap();
-    grow(&mut w, 20..40);
-    w.delete("key 4").unwrap();
-    w.delete_at(0).unwrap();
-    w.delete(21_u64).unwrap();
-    w.set_attributes(&serde_json::json!({ "of": "the test" })).unwrap();
-    w.seal().unwrap();
-    more(&mut w);
+    let mut w = Writer::create_in(backend.clone(), options).unwrap();
+    fill(&mut w);
     drop(w);
     Image { bytes: backend.to_bytes() }
+}
+
+fn build(more: impl FnOnce(&mut Writer)) -> Image {
+    of(&options(), |w| {
+        grow(w, 0..20);
+        w.seal().unwrap();
+        grow(w, 20..40);
+        w.delete("key 4").unwrap();
+        w.delete_at(0).unwrap();
+        w.delete(21_u64).unwrap();
+        w.set_attributes(&serde_json::json!({ "of": "the test" })).unwrap();
+        w.seal().unwrap();
+        more(w);
+    })
 }
 
 /// The bytes of a store, to be changed.
@@ -412,18 +419,23 @@ pub struct Leaf {
     pub chunks: Vec<ChunkEntry>,
     pub sums: Vec<U64>,
     pub keys: Vec<u8>,
+    /// The chunk of rows, and the zeros behind it.
+    pub rows: Vec<u8>,
 }
 
 impl Leaf {
     fn decode(body: &[u8], leaf: &LeafRef) -> Self {
         let at = &mut 64;
-        Self {
+        let mut out = Self {
             header: pod_read_unaligned(&body[..64]),
             records: take(body, at, leaf.records.get()),
             chunks: take(body, at, leaf.chunks.get()),
             sums: take(body, at, leaf.sums.get()),
             keys: take(body, at, leaf.keys_len.get()),
-        }
+            rows: Vec::new(),
+        };
+        out.rows = body[at.next_multiple_of(8)..].to_vec();
+        out
     }
 
     fn at(&self) -> LeafRef {
@@ -445,6 +457,8 @@ impl Leaf {
         out.extend::<&[u8]>(cast_slice(&self.chunks));
         out.extend::<&[u8]>(cast_slice(&self.sums));
         out.extend(&self.keys);
+        out.resize(out.len().next_multiple_of(8), 0);
+        out.extend(&self.rows);
         out
     }
 }
@@ -454,7 +468,7 @@ pub struct Run {
     pub header: SegmentHeader,
     pub entries: Vec<RunEntry>,
     pub radix: Vec<U32>,
-    /// Bytes of a filter; the runs here are too short to have one.
+    /// Bytes of its filter; short runs have none.
     pub filter: Vec<u8>,
 }
 
@@ -465,8 +479,9 @@ impl Run {
         let entries = take(body, at, header.count.get() as u32);
         *at = at.next_multiple_of(4);
         let radix = take(body, at, (1 << header.first_record.get()) + 1);
-        assert_eq!(header.first_chunk.get(), 0, "no filter");
-        Self { header, entries, radix, filter: Vec::new() }
+        *at = if header.first_chunk.get() == 0 { *at } else { at.next_multiple_of(64) };
+        let filter = take(body, at, header.first_chunk.get() as u32 * 64);
+        Self { header, entries, radix, filter }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -497,6 +512,7 @@ pub struct Entry {
     pub keys: Vec<u8>,
     pub attributes: Option<Vec<u8>>,
     pub pieces: Vec<(u32, u32, Vec<u8>)>,
+    pub rows: Vec<U64>,
 }
 
 impl Entry {
@@ -514,6 +530,7 @@ impl Entry {
             keys: e.keys.to_vec(),
             attributes: e.attributes.map(<[u8]>::to_vec),
             pieces: e.pieces.iter().map(|p| (p.0, p.1, p.2.to_vec())).collect(),
+            rows: e.rows.to_vec(),
         }
     }
 
@@ -537,7 +554,7 @@ impl Entry {
             chunks: &self.chunks,
             sums: &self.sums,
             dead: &self.dead,
-            rows: &[],
+            rows: &self.rows,
             keys: &self.keys,
             attributes: self.attributes.as_deref(),
             pieces: self.pieces.iter().map(|p| (p.0, p.1, &p.2[..])).collect(),

@@ -23,12 +23,15 @@
 
 mod chunks;
 mod craft;
+mod crowds;
 mod frames;
 mod head;
 mod index;
 mod journal;
 mod lookup;
 mod records;
+mod rows;
+mod shared;
 mod table;
 
 use cap::Cap;
@@ -40,7 +43,7 @@ use std::time::Duration;
 use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
 use vlstore::limits::CHUNK_MAX;
 use vlstore::store::{CONFIG_AT, CONFIG_MAGIC};
-use vlstore::{Key, RecoverOptions, Store, StoreOptions, Writer, recover_into};
+use vlstore::{Error, Key, RecoverOptions, Store, StoreOptions, Writer, recover_into};
 
 /// Fails the allocation, and by that the test, above the ceiling of promise P4.
 #[global_allocator]
@@ -177,6 +180,23 @@ fn read(store: &Store, told: &mut Vec<String>) {
         let mut out = vec![0; 5000];
         let _ = store.get_into(key.clone(), &mut out);
     }
+    for name in ["step", "cell", "sites"] {
+        match store.column(name, 0..n.min(1000)) {
+            Ok(found) => assert_eq!(found.values.len() as u64 % n.clamp(1, 1000), 0),
+            Err(Error::NotFound { .. } | Error::Invalid { .. }) => {}
+            Err(e) => note(&e),
+        }
+    }
+    match store.list_shared() {
+        Ok(list) => {
+            for (digest, _) in list.iter().take(64) {
+                if let Err(e) = store.shared(digest) {
+                    note(&e);
+                }
+            }
+        }
+        Err(e) => note(&e),
+    }
     if let Err(e) = store.get_batch_at(&all) {
         note(&e);
     }
@@ -245,6 +265,11 @@ fn the_stores_that_attacks_start_from_are_whole() {
         let again = image.edit_root(|_| ()).edit_leaf(1, |_| ()).edit_run(|_| ()).edit_dead(|_| ());
         assert_eq!(ask_store(&again.bytes), [""; 0]);
     }
+    let again = rows::wide().edit_leaf(0, |_| ()).edit_log(|_| ());
+    assert_eq!(ask_store(&again.bytes), [""; 0]);
+    assert_eq!(ask_store(&crowds::long().edit_run(|_| ()).bytes), [""; 0]);
+    let again = shared::frames().edit_leaf(0, |_| ()).edit_log(|_| ());
+    assert_eq!(shared::ask(&again.bytes), [""; 0]);
     let image = craft::logged().edit_log(|_| ());
     assert_eq!(ask_store(&image.bytes), [""; 0]);
     let chunk = craft::compressed(None, vlstore::chunk::Filter::None, 1, &[1; 4096]);
@@ -284,4 +309,19 @@ fn hostile_tables_of_the_original_program_are_refused_by_name() {
 #[test]
 fn hostile_records_are_refused_by_name() {
     run(records::ATTACKS, records::ask);
+}
+
+#[test]
+fn hostile_rows_and_columns_are_refused_or_answer_with_errors() {
+    run(rows::ATTACKS, ask_store);
+}
+
+#[test]
+fn many_keys_of_one_hash_take_no_more_than_time_in_proportion() {
+    run(crowds::ATTACKS, ask_store);
+}
+
+#[test]
+fn hostile_shared_records_and_topologies_are_refused_by_name() {
+    run(shared::ATTACKS, shared::ask);
 }

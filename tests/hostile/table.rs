@@ -30,6 +30,9 @@ fn attacks() -> Vec<&'static str> {
         super::journal::ATTACKS,
         super::lookup::ATTACKS,
         super::records::ATTACKS,
+        super::rows::ATTACKS,
+        super::crowds::ATTACKS,
+        super::shared::ATTACKS,
     ]
     .iter()
     .flat_map(|list| list.iter().map(|attack| attack.name))

@@ -1,0 +1,112 @@
+//! Runs and logs made slow: many entries of one hash, tables and filters that do not help.
+
+use super::Expect::{Error, Right};
+use super::attacks;
+use super::craft::{Image, of, options};
+use vlstore::index::filter::Filter;
+use vlstore::index::layout::{RunEntry, key_hash};
+use vlstore::wire::{U32, U64};
+
+/// Records of the store, enough for a filter.
+const RECORDS: u64 = 20_000;
+
+/// A store of many records with a key each and one run.
+pub fn long() -> Image {
+    of(&options(), |w| {
+        (0..RECORDS).for_each(|i| drop(w.put(i, b"", false).unwrap()));
+        w.seal().unwrap();
+    })
+}
+
+/// All keys become the first one.
+fn of_one_key(image: Image) -> Image {
+    image.edit_leaf(0, |l| {
+        let first = l.records[0];
+        l.records.iter_mut().for_each(|e| e.key_at = first.key_at);
+    })
+}
+
+fn hash_of(i: u64) -> u64 {
+    key_hash(2, &i.to_le_bytes())
+}
+
+/// Fills the run with entries of one hash.
+fn run_of(image: Image, entries: impl Iterator<Item = RunEntry>) -> Image {
+    image.edit_run(|r| {
+        r.entries = entries.collect();
+        r.entries.sort_by_key(RunEntry::order);
+        let count = r.entries.len() as u32;
+        r.header.count = U64::new(count.into());
+        r.header.first_record = U64::new(0);
+        r.header.first_chunk = U64::new(0);
+        r.radix = vec![U32::new(0), U32::new(count)];
+        r.filter.clear();
+    })
+}
+
+/// The run with another filter.
+fn filter(blocks: u64, f: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    long()
+        .edit_run(|r| {
+            let mut filter = Filter::of_blocks(blocks);
+            r.entries.iter().for_each(|e| filter.insert(e.hash()));
+            r.filter = filter.bytes().to_vec();
+            f(&mut r.filter);
+            r.header.first_chunk = U64::new(r.filter.len() as u64 / 64);
+        })
+        .bytes
+}
+
+attacks! {
+    // A lookup passes over all tombstones; there are as many lookups as records.
+    records_of_one_key_behind_tombstones_of_its_hash: Error("does not lead from the key to the record") =>
+        run_of(of_one_key(long()), (0..60_000).map(|i| RunEntry::new(hash_of(0), i % RECORDS, true))).bytes;
+    records_of_one_key_behind_records_that_never_were: Error("does not lead from the key to the record") =>
+        run_of(of_one_key(long()), (0..60_000).map(|i| RunEntry::new(hash_of(0), RECORDS + i, false))).bytes;
+    records_of_one_key_that_a_run_leads_to: Error("does not lead from the key to the record") =>
+        run_of(of_one_key(long()), (0..RECORDS).map(|i| RunEntry::new(hash_of(0), i, false))).bytes;
+    a_run_without_a_table: Right => long().edit_run(|r| {
+        r.header.first_record = U64::new(0);
+        r.radix = vec![U32::new(0), U32::new(r.entries.len() as u32)];
+    }).bytes;
+    a_run_whose_table_leads_everywhere: Error("table out of order") => long().edit_run(|r| {
+        let count = r.radix.last().unwrap().get();
+        for (i, n) in r.radix.iter_mut().enumerate() {
+            *n = U32::new(if i % 2 == 0 { 0 } else { count });
+        }
+    }).bytes;
+    a_log_full_of_one_key: Error("does not lead from the key to the record") => of(&options(), |w| {
+        w.seal().unwrap();
+        w.put(0_u64, b"", false).unwrap();
+        w.commit().unwrap();
+    }).edit_log(|all| {
+        let e = all.iter_mut().find(|e| !e.records.is_empty()).unwrap();
+        e.records = vec![e.records[0]; 100_000];
+    }).edit_slot(|s| {
+        s.records = U64::new(100_000);
+        s.total = U64::new(100_000);
+    }).bytes;
+
+    a_filter_of_a_hundred_times_its_blocks: Right => filter(40_000, |_| ());
+    a_filter_of_one_block: Right => filter(1, |_| ());
+    a_filter_that_hides_one_key: Error("record 7 (ordinal 7): run of keys") => filter(393, |bytes| {
+        let mut one = Filter::of_blocks(393);
+        one.insert(hash_of(7));
+        bytes.iter_mut().zip(one.bytes()).for_each(|(b, hidden)| *b &= !hidden);
+    });
+    a_filter_of_noise: Error("its filter does not fit its entries") => filter(393, |bytes| {
+        bytes.iter_mut().enumerate().for_each(|(i, b)| *b = (i * 31 % 251) as u8);
+    });
+    a_filter_that_is_missing: Right => long().edit_run(|r| {
+        r.header.first_chunk = U64::new(0);
+        r.filter.clear();
+    }).bytes;
+    a_filter_of_a_run_without_entries: Error("does not lead from the key to the record") => long().edit_run(|r| {
+        r.entries.clear();
+        r.header.count = U64::new(0);
+        r.radix.fill(U32::new(0));
+        r.filter.fill(0);
+    }).bytes;
+    a_filter_shorter_than_it_says: Error("disagrees with the root") =>
+        long().edit_run(|r| r.filter.truncate(r.filter.len() - 64)).bytes;
+}
