@@ -13,7 +13,7 @@ use vlstore::codec::{
     Codec, Field, Fields, FramePart, HEAD, MdFrame, MdFrameCodec, MdFrameView, Property, Real,
     Values,
 };
-use vlstore::depot::{Columns, Frames, STATISTICS, Statistics};
+use vlstore::depot::{Columns, Frames, STATISTICS, Sharing, Statistics};
 use vlstore::wire::AlignedBuf;
 use vlstore::{ColumnValues, Depot, DepotWriter, Store, StoreOptions, formats};
 
@@ -396,4 +396,64 @@ fn statistics_are_those_of_the_frames_and_know_when_they_no_longer_are() {
     let none = DepotWriter::in_memory(MdFrameCodec, &options).unwrap().snapshot().unwrap();
     let empty = Statistics::compute(&none, |_, _| Ok(())).unwrap();
     assert_eq!(Statistics::from_json(&empty.to_json()), Some(empty));
+}
+
+#[test]
+fn fields_columns_and_statistics_do_not_depend_on_where_types_and_masses_stand() {
+    let dir = tempfile::tempdir().unwrap();
+    let options =
+        StoreOptions { block_size: 2048, chunk_size: 16 << 10, ..StoreOptions::default() };
+    // Small frames lie in one block, those of 900 sites in many; every third is like no other.
+    let all: Vec<MdFrame> = (0..60)
+        .map(|n| {
+            let mut f = frame(n, [4, 900, 30][n % 3]);
+            f.masses = frame(0, f.nsites).masses;
+            f.charges = frame(1, f.nsites).charges;
+            if n % 3 == 2 {
+                f.types = Some(vec![n as i32; f.nsites]);
+            }
+            f
+        })
+        .collect();
+    let store = |how| {
+        let path = dir.path().join(format!("{how:?}"));
+        let mut w = DepotWriter::create(&path, MdFrameCodec, &options).unwrap();
+        w.share_topologies(how);
+        for (n, f) in all.iter().enumerate() {
+            if let Some(after) = all.get(n + 1) {
+                w.foresee(after).unwrap();
+            }
+            w.put_frame(n as u64, n as u64, f).unwrap();
+        }
+        w.close().unwrap();
+        Depot::open(&path, MdFrameCodec).unwrap()
+    };
+    let [never, repeated, always] = [Sharing::Never, Sharing::Repeated, Sharing::Always].map(store);
+    assert_eq!(never.list_topologies().unwrap().len(), 0);
+    assert!(always.list_topologies().unwrap().len() >= 22, "each third frame has its own");
+    let ordinals: Vec<u64> = (0..60).rev().collect();
+    for depot in [&never, &repeated, &always] {
+        for fields in every_choice() {
+            let batch = depot.get_fields_batch_at(&ordinals, fields).unwrap();
+            for (n, found) in ordinals.iter().zip(&batch) {
+                let right = fields.only(&all[*n as usize].view()).to_owned();
+                assert_eq!(*found, right, "{n} {fields:?}");
+                assert_eq!(depot.get_fields_at(*n, fields).unwrap(), right, "{n} {fields:?}");
+            }
+        }
+        let compute = || Statistics::compute(depot.snapshot(), |_, _| Ok(())).unwrap();
+        let found = compute();
+        let mut types = std::collections::BTreeMap::new();
+        for t in all.iter().flat_map(|f| f.types.clone().unwrap()) {
+            *types.entry(t).or_insert(0_u64) += 1;
+        }
+        assert_eq!(found.types.clone().into_iter().collect::<Vec<_>>(), Vec::from_iter(types));
+        assert_eq!(found.sites, all.iter().map(|f| f.nsites as u64).sum::<u64>());
+        assert_eq!(found, Statistics::compute(never.snapshot(), |_, _| Ok(())).unwrap());
+        for name in ["step", "time", "energy", "sites"] {
+            let (found, right) = (depot.column(name).unwrap(), never.column(name).unwrap());
+            // Through the text, so that NaN equals itself.
+            assert_eq!(format!("{:?}", found.values), format!("{:?}", right.values), "{name}");
+        }
+    }
 }
