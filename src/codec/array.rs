@@ -271,11 +271,13 @@ impl AnyCodec for ArrayCodec {
 fn half(bits: u16) -> f32 {
     let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
     let fraction = f32::from(bits & 0x3ff) / 1024.0;
+    // 2^(exponent - 15), put together: `powi` promises no last bit.
+    let power = |exponent: u16| f32::from_bits(u32::from(exponent + 127 - 15) << 23);
     sign * match (bits >> 10) & 0x1f {
-        0 => fraction * 2f32.powi(-14),
+        0 => fraction * power(1),
         31 if fraction == 0.0 => f32::INFINITY,
         31 => f32::NAN,
-        exponent => (1.0 + fraction) * 2f32.powi(i32::from(exponent) - 15),
+        exponent => (1.0 + fraction) * power(exponent),
     }
 }
 
