@@ -115,7 +115,7 @@ fn layouts() -> Vec<(&'static str, usize, Vec<Row>)> {
         Seal { frame_len, nbytes, cbytes, sum, generation, records, lookup, root }
         Slot {
             magic, file, generation, end, root, log, log_len, records, seal, seal_garbage, before,
-            total, spare, closed, reserved, sum,
+            total, key_bound, spare, closed, reserved, sum,
         }
     }
 }

@@ -62,8 +62,11 @@ pub struct Slot {
     pub before: [U64; 3],
     /// Records that this commit knows, deleted ones included.
     pub total: U64,
+    /// Every whole-number key below 2^63 that was ever put is less, as [`ordered`] counts them;
+    /// 0 if that is not known.
+    pub key_bound: U64,
     /// 0.
-    pub spare: [U64; 4],
+    pub spare: [U64; 3],
     /// 1 if the writer closed the file after this commit.
     pub closed: U32,
     /// 0.
@@ -74,7 +77,28 @@ pub struct Slot {
 
 const _: () = assert!(size_of::<Slot>() == SLOT_LEN);
 
+/// A key of 64 bits with a sign, as a number of the same order without one.
+#[must_use]
+pub const fn ordered(key: i64) -> u64 {
+    key.cast_unsigned() ^ (1 << 63)
+}
+
 impl Slot {
+    /// Whether no record can have this key, because every one that was put is less.
+    #[must_use]
+    pub fn is_above_all(&self, key: i64) -> bool {
+        let bound = self.key_bound.get();
+        bound != 0 && ordered(key) >= bound
+    }
+
+    /// Notes that a record was put under this key.
+    pub fn raise_bound(&mut self, key: i64) {
+        if self.is_above_all(key) {
+            // Behind the greatest of all there is no bound left, and 0 says so.
+            self.key_bound = U64::new(ordered(key).wrapping_add(1));
+        }
+    }
+
     /// The slot as bytes, its checksum filled in.
     #[must_use]
     pub fn encode(mut self) -> [u8; SLOT_LEN] {
@@ -102,6 +126,21 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bound_lies_above_every_key_that_was_put_or_is_unknown() {
+        let mut slot = Slot { key_bound: U64::new(1), ..Slot::default() };
+        assert!(slot.is_above_all(i64::MIN + 1) && !slot.is_above_all(i64::MIN));
+        for key in [-5, 7, 3] {
+            slot.raise_bound(key);
+        }
+        assert!(!slot.is_above_all(-5) && !slot.is_above_all(7) && slot.is_above_all(8));
+        slot.raise_bound(i64::MAX);
+        assert_eq!(slot.key_bound.get(), 0);
+        assert!(!slot.is_above_all(i64::MAX));
+        slot.raise_bound(1);
+        assert!(!slot.is_above_all(2), "an unknown bound stays unknown");
+    }
 
     #[test]
     fn a_slot_comes_back_and_every_changed_bit_is_noticed() {

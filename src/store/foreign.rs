@@ -411,6 +411,8 @@ pub(super) fn adopt_if_extended(backend: &Arc<dyn Backend>, mut state: State) ->
         }
     }
     state.slot.end = U64::new(state.slot.end.get().max(frame.header.frame_len));
+    // What another program added may have any key.
+    state.slot.key_bound = U64::new(0);
     // Less than was committed is said before more than that.
     if state.opened == Opened::Whole {
         state.opened = Opened::Extended;

@@ -323,6 +323,8 @@ fn newborn(backend: &dyn Backend, options: &StoreOptions) -> Result<()> {
             end: frame_len.into(),
             seal: Seal { generation, ..seal },
             closed: U32::new(1),
+            // Below the least key of all: there is none yet.
+            key_bound: U64::new(1),
             ..Slot::default()
         };
         let at = usize::try_from(at).unwrap_or(0);

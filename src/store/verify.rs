@@ -8,6 +8,7 @@ use super::rows::leaf_rows;
 use super::shared::other_content;
 use super::snapshot::Snapshot;
 use super::state::Opened;
+use super::writer::signed;
 use crate::error::{Error, Result};
 use crate::index::filter::Filter;
 use crate::index::layout::{KEY_NONE, KEY_SHARED, RecordEntry, RunEntry, key_from_bytes, key_hash};
@@ -149,8 +150,17 @@ impl Snapshot {
                     None => format!("at {ordinal}").into(),
                 };
                 let mut damage = None;
+                if signed(entry.key_kind, key).is_some_and(|k| self.inner().slot.is_above_all(k)) {
+                    damage = Some(Damage {
+                        record: None,
+                        ordinal: None,
+                        part: "commit slot".into(),
+                        offset: None,
+                        why: "says that no key is so great".into(),
+                    });
+                }
                 match core.span(entry) {
-                    Ok(span) => damage = bad.inside(core, span),
+                    Ok(span) => damage = bad.inside(core, span).or(damage),
                     Err(e) => damage = damage.or(Some(Damage::of(&e))),
                 }
                 if damage.is_none() && entry.key_kind != KEY_NONE {

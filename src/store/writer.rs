@@ -14,7 +14,7 @@ use crate::chunk::Compressor;
 use crate::column::Row;
 use crate::error::{Error, Result};
 use crate::frame::HEADER_LEN;
-use crate::index::layout::{ChunkEntry, Extent, RECORDS_MAX, key_bytes, key_hash};
+use crate::index::layout::{ChunkEntry, Extent, KEY_I64, RECORDS_MAX, key_bytes, key_hash};
 use crate::index::slot::Slot;
 use crate::key::Key;
 use crate::limits::RECORD_MAX;
@@ -253,7 +253,10 @@ impl Writer {
             let (kind, bytes) = key_bytes(key, &mut scratch)
                 .ok_or_else(|| Error::invalid("key", "is outside the range of keys"))?;
             let hash = key_hash(kind, bytes);
-            old = self.core.find_bytes(kind, bytes, hash)?.map(|id| (hash, id));
+            // Steps and frame numbers mostly rise: then there is nothing to look for.
+            if !signed(kind, bytes).is_some_and(|key| self.slot.is_above_all(key)) {
+                old = self.core.find_bytes(kind, bytes, hash)?.map(|id| (hash, id));
+            }
             if old.is_some() && !overwrite {
                 return Err(Error::Exists { what: format!("record {key}").into() });
             }
@@ -292,6 +295,9 @@ impl Writer {
         self.core.totals.record_bytes += len;
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         self.core.tail.push(start, len, sites, key, row)?;
+        if let Some(key) = key.and_then(|(kind, bytes, _)| signed(kind, bytes)) {
+            self.slot.raise_bound(key);
+        }
         self.added += u64::from(len) + 64;
         if self.core.tail.weight() > 8 * LEAF_WEIGHT {
             // Only without automatic commits: memory stays flat, nothing is published.
@@ -670,6 +676,11 @@ impl Writer {
     pub(super) fn open_used(&self) -> u32 {
         used(&self.core)
     }
+}
+
+/// The whole number below 2^63 that a key is, if it is one.
+pub(super) fn signed(kind: u8, bytes: &[u8]) -> Option<i64> {
+    (kind == KEY_I64).then(|| bytes.try_into().map(i64::from_le_bytes).ok())?
 }
 
 fn used(core: &Core) -> u32 {

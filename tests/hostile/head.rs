@@ -1,6 +1,6 @@
 //! Configurations and slots that lie.
 
-use super::Expect::{Refused, Right};
+use super::Expect::{Error, Refused, Right};
 use super::attacks;
 use super::craft::{logged, sealed};
 use serde_json::json;
@@ -48,6 +48,8 @@ attacks! {
         logged().edit_slot(|s| s.generation = U64::new(u64::MAX)).bytes;
     a_slot_that_jumps_ahead_by_billions: Right =>
         logged().edit_slot(|s| s.generation = U64::new(1 << 40)).bytes;
+    a_slot_that_hides_greater_keys: Error("says that no key is so great") =>
+        logged().edit_slot(|s| s.key_bound = U64::new(1)).bytes;
     a_slot_that_goes_back_before_its_log: Refused("does not follow the entry before it") =>
         logged().edit_slot(|s| s.generation = U64::new(4)).without_seal().bytes;
     a_state_that_ends_behind_the_file: Refused("it was cut short") =>
