@@ -172,7 +172,7 @@ def measure(table, rust, directory):
     ordinals = every[:GETS].tolist()
     stores = {
         name: vlstore.open(directory / f"{name}.vls", records="auto", threads=THREADS)
-        for name in ("lz4", "stored", "stored, 2 KiB blocks")
+        for name in ("lz4", "lz4, 2 KiB blocks", "stored")
     }
     stacked = stores["stored"].at.arrays(range(len(stores["stored"])), FIELDS)
     count = len(stacked["energy"])
@@ -232,7 +232,7 @@ def atompack(table, directory, stores, stacked, ordinals):
     except ImportError:
         print("atompack-db is not installed: its rows are left out\n", file=sys.stderr)
         return
-    kinds = {"lz4": "lz4", "stored": "none", "stored, 2 KiB blocks": "none"}
+    kinds = {"lz4": "lz4", "lz4, 2 KiB blocks": "lz4", "stored": "none"}
     for name, compression in kinds.items():
         path = str(directory / f"{name}.atp")
         database = Database(path, compression=compression, overwrite=True)

@@ -63,11 +63,11 @@ fn options(codec: Option<Codec>) -> StoreOptions {
 
 impl Bench {
     fn prepare(&mut self, dir: &Path) {
-        // In the last, each record has a block of its own.
+        // In the last two, each record has a block of its own.
         for (name, codec, block_size) in [
             ("lz4", Some(Codec::Lz4), 0),
+            ("lz4, 2 KiB blocks", Some(Codec::Lz4), 2048),
             ("stored", None, 0),
-            ("stored, 2 KiB blocks", None, 2048),
         ] {
             let path = dir.join(format!("{name}.vls"));
             let options = StoreOptions { block_size, ..options(codec) };

@@ -44,7 +44,8 @@ fn main() {
         let number = |i: usize| args[at + i].parse::<u64>().unwrap();
         let path = Path::new(&args[at + 4]);
         match args[at + 1].as_str() {
-            "write" => write(path, number(2), number(3) as usize),
+            "write" => write(path, number(2), number(3) as usize, |i| i),
+            "scatter" => write(path, number(2), number(3) as usize, scattered),
             "read" => read(path, number(2), number(3) as usize),
             _ => commits(path, number(2)),
         }
@@ -73,6 +74,13 @@ fn main() {
         run("read", n, len, &path);
         println!("|");
         std::fs::remove_file(&path).unwrap();
+        if n > 1_000_000 {
+            print!("| {n}, keys in no order | {len} ");
+            flush();
+            run("scatter", n, len, &path);
+            println!("| | | | | | |");
+            std::fs::remove_file(&path).unwrap();
+        }
     }
     run("commits", 100_000, 0, &dir.path().join("commits"));
 }
@@ -82,7 +90,12 @@ fn flush() {
     std::io::stdout().flush().unwrap();
 }
 
-fn write(path: &Path, n: u64, len: usize) {
+/// A key for record `i` that is no greater than the ones before: each key once, in no order.
+fn scattered(i: u64) -> u64 {
+    i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1
+}
+
+fn write(path: &Path, n: u64, len: usize, key: fn(u64) -> u64) {
     let mut w = Writer::create(path, &StoreOptions::default()).unwrap();
     let mut bytes = Vec::new();
     let tenth = n / 10;
@@ -92,7 +105,7 @@ fn write(path: &Path, n: u64, len: usize) {
         *time = seconds(|| {
             for i in part as u64 * tenth..(part as u64 + 1) * tenth {
                 record(i, len, &mut bytes);
-                w.put(i, &bytes, false).unwrap();
+                w.put(key(i), &bytes, false).unwrap();
                 if i % 4096 == 0 {
                     memory[part] = memory[part].max(own_memory());
                 }

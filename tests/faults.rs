@@ -114,7 +114,7 @@ fn run(backend: &Arc<FailingBackend>, options: &StoreOptions, seed: u64) -> Run 
             Err(e) => {
                 run.failed = Some(format!("call: {e}"));
                 // A failed read harms nothing; a failed write is final.
-                let wrote = !matches!(e, Error::Io { op: "read", .. } | Error::Corrupt(_));
+                let wrote = !matches!(e.root(), Error::Io { op: "read", .. } | Error::Corrupt(_));
                 let again = w.commit();
                 assert!(
                     !wrote || matches!(again, Err(Error::Poisoned)),

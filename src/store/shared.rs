@@ -180,6 +180,10 @@ impl Writer {
         if self.core.find_shared(&digest)?.is_some() {
             match self.core.shared(&digest) {
                 Ok(_) => return Ok(digest),
+                // A read that gave too little may give all the next time.
+                Err(e) if matches!(e.root(), Error::Corrupt(c) if c.part == "file") => {
+                    return Err(e);
+                }
                 Err(e) if is_damage(&e) => {}
                 Err(e) => return Err(e),
             }

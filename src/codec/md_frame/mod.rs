@@ -1,11 +1,13 @@
 //! Frames of a trajectory: the schema `schemas/md_frame.fbs`, a superset of the original's.
 //!
 //! `write` lays a frame out, `read` verifies a record and views it, `check` holds the rules that
-//! both obey, `codec` joins them; `part` reads chosen fields from a part of a record.
+//! both obey, `codec` joins them; `quick` reads the usual frame in one pass, `part` chosen fields
+//! from a part of a record.
 
 mod check;
 mod codec;
 mod part;
+mod quick;
 mod read;
 mod write;
 
