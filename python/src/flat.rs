@@ -3,7 +3,7 @@
 use crate::buffer::BytesMut;
 use crate::error::{Failure, Outcome};
 use crate::handle::{Handle, View};
-use crate::numpy::fresh;
+use crate::numpy::unset;
 use crate::topology::Topology;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -12,7 +12,8 @@ use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use vlstore::codec::{
-    DType, MdFrameCodec, MdFrameRef, MdFrameView, PropertyView, RealView, TopologyView, ValuesView,
+    AnyCodec, DType, MdFrameCodec, MdFrameRef, MdFrameView, PropertyView, RealView, TopologyView,
+    ValuesView,
 };
 use vlstore::wire::{AlignedBuf, Digest};
 use vlstore::{Batch, Error, Key, Snapshot, Visit};
@@ -287,10 +288,11 @@ pub(crate) enum Asked {
 
 impl Asked {
     fn batch(self, view: &View<'_>) -> Outcome<Batch> {
-        Ok(match self {
+        let batch = match self {
             Self::Keys(keys) => view.get_batch(keys)?,
             Self::Ordinals(ordinals) => view.get_batch_at(&view.ordinals(&ordinals)?)?,
-        })
+        };
+        Ok(batch.replaced(|bytes| MdFrameCodec.expand(bytes))?)
     }
 
     fn visit<'a>(&self, snapshot: &'a Snapshot) -> Outcome<Visit<'a>> {
@@ -313,14 +315,16 @@ fn direct(
 ) -> Outcome<Option<Arrays>> {
     let visit = asked.visit(snapshot)?;
     let Some(first) = visit.first()? else { return Ok(None) };
-    let first = MdFrameView::new(&first)?.into_fields();
+    let expanded = MdFrameCodec.expand(&first)?;
+    let first = MdFrameView::new(expanded.as_deref().unwrap_or(&first))?.into_fields();
     let Ok(columns) = columns(&[first], fields) else { return Ok(None) };
     let sizes: Vec<usize> = visit.sites().map(|n| n as usize).collect();
     let mut made = Made::new(&columns, &sizes)?;
     let rows = made.rows(&columns, &sizes);
     let differs = AtomicBool::new(false);
     let done = visit.each(|i, bytes| {
-        let frame = MdFrameView::new(bytes)?;
+        let expanded = MdFrameCodec.expand(bytes)?;
+        let frame = MdFrameView::new(expanded.as_deref().unwrap_or(bytes))?;
         let row = rows.get(i).and_then(|row| row.lock().ok());
         let alike = row.is_some_and(|mut row| {
             // What a frame has from its topology is not in its bytes.
@@ -361,7 +365,7 @@ impl Made {
         Python::attach(|py| {
             let each = columns.iter().map(|column| {
                 let rows = if column.by_site { sites } else { sizes.len() };
-                fresh(py, column.kind, &column.shape(rows))
+                unset(py, column.kind, &column.shape(rows))
             });
             Ok(Self { arrays: each.collect::<PyResult<_>>()? })
         })
@@ -392,21 +396,34 @@ impl Made {
             *end += i64::try_from(*n).unwrap_or(i64::MAX);
             Some(*end)
         });
-        out.push(("ptr".to_owned(), whole(sizes.len() + 1, std::iter::once(0).chain(ends))?));
-        let of = (0_i64..).zip(sizes).flat_map(|(i, n)| std::iter::repeat_n(i, *n));
+        let ends: Vec<i64> = std::iter::once(0).chain(ends).collect();
+        out.push((
+            "ptr".to_owned(),
+            whole(ends.len(), |out| copy(bytemuck::cast_slice(&ends), out))?,
+        ));
+        let of = |mut out: &mut [u8]| {
+            let all = out.len();
+            for (frame, sites) in (0_i64..).zip(sizes) {
+                let (now, later) = std::mem::take(&mut out).split_at_mut_checked(8 * sites)?;
+                now.as_chunks_mut::<8>().0.fill(frame.to_ne_bytes());
+                out = later;
+            }
+            out.is_empty().then_some(all)
+        };
         out.push(("batch".to_owned(), whole(sizes.iter().sum(), of)?));
         Ok(out)
     }
 }
 
-/// An array of `len` whole numbers.
-fn whole(len: usize, numbers: impl Iterator<Item = i64>) -> PyResult<Py<PyAny>> {
-    let (array, mut memory) = Python::attach(|py| fresh(py, DType::I64, &[len]))?;
-    let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
-    for (place, number) in places.iter_mut().zip(numbers) {
-        *place = number.to_ne_bytes();
+/// An array of `len` whole numbers, all of whose bytes `fill` writes; it answers how many.
+fn whole(len: usize, fill: impl FnOnce(&mut [u8]) -> Option<usize>) -> PyResult<Py<PyAny>> {
+    let (array, mut memory) = Python::attach(|py| unset(py, DType::I64, &[len]))?;
+    let out = memory.as_mut_slice();
+    let all = out.len();
+    if fill(out) == Some(all) {
+        return Ok(array);
     }
-    Ok(array)
+    Python::attach(|py| Err(crate::error::invalid(py, "the frames changed while they were read")))
 }
 
 /// The arrays of any frames.

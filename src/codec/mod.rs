@@ -49,7 +49,9 @@ pub use array::{ArrayCodec, ArrayView, Shape};
 pub use borrowed::{MdFrameRef, PropertyView, RealView, TextView, ValuesView};
 pub use dtype::{DType, Element};
 pub use flat_f32::FlatF32Codec;
-pub use md_frame::{Field, FrameFields as Fields, FramePart, HEAD, MdFrameCodec, MdFrameView};
+pub use md_frame::{
+    Field, FrameFields as Fields, FramePart, HEAD, Matrices, MdFrameCodec, MdFrameView,
+};
 pub use md_frame::{coordinate, whole_number};
 pub use raw::RawCodec;
 pub use registry::{CODECS, by_name, by_name_and_version, refers};

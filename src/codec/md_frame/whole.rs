@@ -26,11 +26,13 @@ use crate::Result;
 pub fn whole_number(x: f64, precision: f32) -> Option<i32> {
     const BOUND: f64 = 2_147_483_645.0;
     let inverse = 1.0 / precision;
-    let scaled = (x * f64::from(precision)).round();
+    let scaled = x * f64::from(precision);
     if scaled.is_nan() || scaled.abs() >= BOUND {
         return None;
     }
-    let near = scaled as i32;
+    // The conversion cuts off what is behind the point; `round` is a call where the processor that
+    // is compiled for need not know it.
+    let near = (scaled + 0.5_f64.copysign(scaled)) as i32;
     // Up to here, rounding errors of a reader stay below half a unit.
     if scaled.abs() < 2_097_152.0 {
         return Some(near);
@@ -123,13 +125,15 @@ struct Sum {
 impl Sum {
     #[expect(clippy::cast_precision_loss, reason = "as readers of XTC do")]
     fn next(&mut self, folded: [u32; 3]) -> [f32; 3] {
-        let mut out = [0.0; 3];
-        for ((z, before), out) in folded.into_iter().zip(&mut self.before).zip(&mut out) {
-            let d = (z >> 1).cast_signed() ^ -(z & 1).cast_signed();
-            *before = before.wrapping_add(d);
-            *out = *before as f32 * self.inverse;
-        }
-        out
+        let difference = |z: u32| (z >> 1).cast_signed() ^ -(z & 1).cast_signed();
+        let ([x, y, z], [a, b, c]) = (folded, self.before);
+        let now = [
+            a.wrapping_add(difference(x)),
+            b.wrapping_add(difference(y)),
+            c.wrapping_add(difference(z)),
+        ];
+        self.before = now;
+        now.map(|n| n as f32 * self.inverse)
     }
 }
 
