@@ -74,7 +74,7 @@ pub mod limits;
 pub mod store;
 pub mod wire;
 
-pub use column::{Column, ColumnKind, ColumnValues, Row, RowMaker};
+pub use column::{Column, ColumnKind, ColumnValues, Content, Row, RowMaker};
 pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result};
 pub use key::Key;

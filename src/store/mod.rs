@@ -51,7 +51,7 @@ pub use merge::{Clash, MergeOptions, Merged, merge};
 pub use open::Store;
 pub use options::{Alignment, Durability, Lookup, Purpose, StoreOptions};
 pub use record::Record;
-pub use recover::{Found, Means, RecoverOptions, Recovered, recover, recover_into};
+pub use recover::{Contents, Found, Means, RecoverOptions, Recovered, recover, recover_into};
 pub use rows::ColumnData;
 pub use scan::Scan;
 pub use select::Select;
