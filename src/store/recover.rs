@@ -453,12 +453,11 @@ impl Rescue {
         match s.read(start, end) {
             Ok((bytes, unchecked)) => self.put(
                 s,
-                s.means,
+                (s.means, unchecked),
                 key.as_ref(),
                 &bytes,
                 e.entry.sites.get(),
                 e.row.as_deref(),
-                unchecked,
             ),
             Err(error) if is_damage(&error) => {
                 self.lose(key, &error);
@@ -471,12 +470,11 @@ impl Rescue {
     fn put(
         &mut self,
         s: &Salvage,
-        means: Means,
+        (means, unchecked): (Means, bool),
         key: Option<&Key>,
         bytes: &[u8],
         sites: u32,
         row: Option<&[u64]>,
-        unchecked: bool,
     ) -> Result<()> {
         self.refer(s, key, bytes, sites)?;
         // The later of two records with one key is the one that replaced the other.
@@ -579,7 +577,7 @@ impl Rescue {
                     let sites = self.content.and_then(|c| (c.sites)(&bytes));
                     siteless += u64::from(sites.is_none());
                     let sites = sites.unwrap_or(0);
-                    self.put(s, Means::Lookup, Some(key), &bytes, sites, None, unchecked)?;
+                    self.put(s, (Means::Lookup, unchecked), Some(key), &bytes, sites, None)?;
                 }
                 Err(e) if is_damage(&e) => self.lose(Some(key.clone()), &e),
                 Err(e) => return Err(e),
@@ -645,7 +643,7 @@ impl Rescue {
                 while self.writer.contains(name.as_str())? {
                     name.push('\'');
                 }
-                self.put(s, Means::Chunks, Some(&Key::from(name)), &bytes, 0, None, unchecked)?;
+                self.put(s, (Means::Chunks, unchecked), Some(&Key::from(name)), &bytes, 0, None)?;
             }
         }
         Ok(())

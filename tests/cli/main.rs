@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod bad_input;
+mod chosen;
 mod help;
 mod keep;
 #[cfg(unix)]
