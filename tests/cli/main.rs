@@ -6,6 +6,8 @@
 mod bad_input;
 mod chosen;
 mod help;
+#[cfg(unix)]
+mod inputs;
 mod keep;
 #[cfg(unix)]
 mod signals;
