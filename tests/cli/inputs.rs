@@ -3,7 +3,9 @@
 
 use super::{Folder, PROGRAM};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -215,6 +217,57 @@ fn a_verb_that_runs_out_of_room_says_so_and_leaves_all_as_it_was() {
                 assert!(state(&folder) == before, "{args}");
             }
             clear(&folder);
+        }
+    }
+}
+
+#[test]
+fn every_verb_takes_paths_that_are_not_text() {
+    let folder = filled();
+    let odd = |name: &str| {
+        let (stem, end) = name.split_once('.').unwrap_or((name, ""));
+        let dot = if end.is_empty() { "" } else { "." };
+        let bytes = [&b"\xff"[..], stem.as_bytes(), b"\xe9 \n", dot.as_bytes(), end.as_bytes()];
+        OsString::from_vec(bytes.concat())
+    };
+    let files = ["long.xtc", "long.vls", "bad.vls", "frames.vls", "run.xtc", "notes.txt"];
+    for name in files {
+        fs::rename(folder.path(name), folder.0.path().join(odd(name))).unwrap();
+    }
+    fs::create_dir(folder.0.path().join(odd("pages"))).unwrap();
+    let writers = [
+        "import --append --keep-all run.xtc long.vls",
+        "put long.vls more notes.txt",
+        "rm long.vls 3",
+        "seal long.vls",
+        "stat --training --keep frames.vls",
+        "compact long.vls",
+        "compact frames.vls",
+    ];
+    let readers = READERS.map(|r| if r == "man ." { "man pages" } else { r });
+    for args in readers.iter().chain(&writers) {
+        let is_path = |a: &&str| files.contains(a) || a.starts_with("NEW") || *a == "pages";
+        let words = args.split(' ');
+        let words = words.map(|a| if is_path(&a) { odd(a) } else { OsString::from(a) });
+        let output =
+            Command::new(PROGRAM).args(words).current_dir(folder.0.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // Those that are refused are refused for what they ask, as with any other name.
+        let right: &[i32] = match args {
+            a if a.contains("bad.vls") => &[3],
+            a if a.starts_with("rm long.vls 5000000") => &[4],
+            a if a.contains("nowhere") => &[2],
+            a if a.contains("seal notes") || a.starts_with("merge long") => &[1],
+            // Frames and raw bytes do not mix.
+            a if a.starts_with("put") => &[0, 1],
+            _ => &[0],
+        };
+        let status = output.status.code().unwrap_or(-1);
+        assert!(right.contains(&status), "{args}: {status} {said}");
+        assert!(!said.contains("panicked"), "{args}: {said}");
+        let new = [odd("NEW"), odd("NEW.xtc"), odd("NEW.xyz")].map(|n| folder.0.path().join(n));
+        for path in new {
+            let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
         }
     }
 }
