@@ -8,6 +8,7 @@
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
     reason = "a test that fails says where"
 )]
 
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use vlstore::codec::{
     AnyCodec, MdFrame, MdFrameCodec, Property, Real, Topology, Values, content, refers,
 };
-use vlstore::depot::Sharing;
+use vlstore::depot::{Sharing, copy_sharing};
 use vlstore::formats;
 use vlstore::index::layout::LEAF_MAGIC;
 use vlstore::wire::Digest;
@@ -254,6 +255,66 @@ fn recovering_keeps_topologies_also_where_both_slots_are_lost() {
         assert_eq!((report.records, report.shared, report.lost), (20, 2, 0), "{report:?}");
         assert_eq!(check(&new, &both).len(), 2);
     }
+}
+
+#[test]
+fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
+    let dir = Dir::new();
+    let (path, new) = (dir.path("a"), dir.path("new"));
+    let mut w = DepotWriter::create(&path, MdFrameCodec, &options()).unwrap();
+    let both = [molecule(1, 300), molecule(2, 200)];
+    let full = |n: i64| {
+        let t = &both[n as usize % 2];
+        MdFrame { types: t.types.clone(), masses: t.masses.clone(), ..frame(n, t.nsites, None) }
+    };
+    for n in 0..40 {
+        w.put(n, &full(n), false).unwrap();
+    }
+    // Some have a topology already, some have no key.
+    let digest = w.share_topology(&both[0]).unwrap();
+    w.put(40, &frame(40, 300, Some(digest)), false).unwrap();
+    w.push(&full(41)).unwrap();
+    w.close().unwrap();
+    let old = Depot::open(&path, MdFrameCodec).unwrap();
+    let mut bytes = None;
+    for (how, shared) in [(Sharing::Never, 1), (Sharing::Repeated, 3), (Sharing::Always, 3)] {
+        let wanted =
+            CopyOptions { refers: Some(refers), overwrite: true, ..CopyOptions::default() };
+        let done = copy_sharing(&path, &new, &wanted, how, quiet).unwrap();
+        let depot = Depot::open(&new, MdFrameCodec).unwrap();
+        assert_eq!((done.records, done.shared), (42, shared), "{how:?}");
+        assert_eq!(depot.list_topologies().unwrap().len() as u64, shared);
+        for ordinal in 0..42 {
+            let whole = |d: &Depot<MdFrameCodec>| {
+                let frame = d.whole(&d.get_at(ordinal).unwrap().view().unwrap()).unwrap();
+                (d.snapshot().key_at(ordinal).unwrap(), d.sites_at(ordinal).unwrap(), frame)
+            };
+            assert_eq!(whole(&depot), whole(&old), "{ordinal}");
+        }
+        for column in ["step", "sites", "energy"] {
+            let [a, b] = [&depot, &old].map(|d| d.column(column).unwrap());
+            assert_eq!(a.values.into_words(), b.values.into_words());
+        }
+        assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_whole());
+        assert!(depot.snapshot().verify_references(refers, quiet).unwrap().is_empty());
+        let before = *bytes.get_or_insert(done.record_bytes);
+        assert_eq!(done.record_bytes < before, how != Sharing::Never);
+    }
+    // What is no frame is refused: a store of other records before anything, one among frames by
+    // its name.
+    let other = dir.path("other");
+    let mut w = vlstore::Writer::create(&other, &options()).unwrap();
+    w.put("x", b"no frame", false).unwrap();
+    w.close().unwrap();
+    let none = CopyOptions::default();
+    let why = copy_sharing(&other, dir.path("no"), &none, Sharing::Always, quiet).unwrap_err();
+    assert!(why.to_string().contains("md-frame"), "{why}");
+    let mut w = DepotWriter::open(&path, MdFrameCodec, &options()).unwrap();
+    w.writer_mut().put("x", b"no frame", false).unwrap();
+    w.close().unwrap();
+    let why = copy_sharing(&path, dir.path("no"), &none, Sharing::Always, quiet).unwrap_err();
+    assert!(why.to_string().contains("\"x\""), "{why}");
+    assert!(!dir.path("no").exists());
 }
 
 /// Offsets of all index leaves.

@@ -47,7 +47,7 @@ mod writer;
 pub use batch::Batch;
 pub use compact::{CompactOptions, Compacted, compact, compact_into};
 pub use config::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
-pub use copy::{Copied, CopyOptions, copy, copy_into};
+pub use copy::{Copied, CopyOptions, copy, copy_into, copy_with};
 pub use info::Info;
 pub use merge::{Clash, MergeOptions, Merged, merge};
 pub use open::Store;

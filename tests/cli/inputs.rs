@@ -67,7 +67,7 @@ fn filled() -> Folder {
     folder.ok("import --quiet long.xtc long.vls");
     let mut bytes = fs::read(folder.path("long.vls")).unwrap();
     let middle = bytes.len() / 2;
-    bytes[middle..middle + 5000].fill(0x5a);
+    bytes.iter_mut().skip(middle).take(5000).for_each(|b| *b = 0x5a);
     fs::write(folder.path("bad.vls"), bytes).unwrap();
     folder
 }
