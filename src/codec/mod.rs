@@ -53,7 +53,7 @@ pub use md_frame::{
     Field, FrameFields as Fields, FramePart, HEAD, Matrices, MdFrameCodec, MdFrameView,
 };
 pub use raw::RawCodec;
-pub use registry::{CODECS, by_name, by_name_and_version, refers};
+pub use registry::{CODECS, by_name, by_name_and_version, content, refers};
 pub use slices::aligned;
 pub use topology::{Topology, TopologyRef, TopologyView};
 pub use traits::{AnyCodec, Codec, Encoded};

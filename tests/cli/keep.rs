@@ -6,9 +6,16 @@ use std::fs;
 #[test]
 fn compact_gives_dead_space_back_and_says_how_much() {
     let folder = Folder::new();
-    folder.ok("rm frames.vls 1 2 3");
+    folder.ok("rm frames.vls 1 2");
+    folder.ok("get --output old frames.vls 4");
+    folder.ok("put --overwrite frames.vls 3 old");
+    let stat = folder.json("stat --json frames.vls");
+    assert_eq!((&stat["dead_records"], &stat["dead_bytes"]), (&3.into(), &(3 * 416).into()));
+    assert!(folder.ok("stat frames.vls").contains("dead: 3 records, 1.25 kB"));
+    folder.ok("rm frames.vls 3");
+    fs::remove_file(folder.path("old")).unwrap();
     let done = folder.json("compact --json frames.vls");
-    assert_eq!((done["records"].as_u64(), done["dead_records"].as_u64()), (Some(998), Some(3)));
+    assert_eq!((done["records"].as_u64(), done["dead_records"].as_u64()), (Some(998), Some(4)));
     assert!(done["bytes_after"].as_u64() < done["bytes_before"].as_u64());
     let info = folder.json("info --json frames.vls");
     assert_eq!((info["dead_bytes"].as_u64(), info["records"].as_u64()), (Some(0), Some(998)));

@@ -5,7 +5,7 @@ use crate::work::Work;
 use crate::{Exit, Outcome};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::{Error, RecoverOptions, Recovered, Result, recover};
+use vlstore::{Error, RecoverOptions, Recovered, Result, codec, recover};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,6 +42,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let options = RecoverOptions {
         overwrite: args.overwrite,
         chunks: args.chunks,
+        contents: Some(codec::content),
         ..RecoverOptions::default()
     };
     let mut work = Work::begin("steps", args.json)?;
@@ -82,7 +83,7 @@ fn as_json(done: &Recovered) -> serde_json::Value {
         })
         .collect();
     json!({
-        "records": done.records, "bytes": done.bytes, "lost": done.lost, "found": found,
+        "records": done.records, "shared": done.shared, "bytes": done.bytes, "lost": done.lost, "found": found,
         "losses": losses, "chunks_without_index": done.chunks_without_index, "notes": done.notes,
     })
 }
