@@ -117,6 +117,8 @@ impl Snapshot {
         let bad = check_chunks(core, base, &mut out, &mut progress)?;
         check_index(core, &mut out)?;
         self.check_records(core, &bad, &mut out)?;
+        // A leaf that is damaged is met for each of its chunks.
+        out.damages.dedup();
         out.frame = frame_is_readable(&**core.io.backend()).err().map(|e| e.to_string().into());
         Ok(out)
     }

@@ -51,6 +51,27 @@ fn recover_ends_with_status_3_if_something_is_lost_and_names_it() {
 }
 
 #[test]
+fn a_store_that_no_longer_says_what_its_records_are_is_told_so() {
+    let folder = Folder::new();
+    let mut bytes = fs::read(folder.path("frames.vls")).unwrap();
+    bytes.iter_mut().skip(1024).take(100).for_each(|b| *b = 0x5a);
+    fs::write(folder.path("bad.vls"), &bytes).unwrap();
+    let text = folder.ok("recover --codec md-frame bad.vls saved.vls");
+    assert!(text.contains("configuration is lost") && text.contains("0 records lost"), "{text}");
+    folder.ok("export --quiet saved.vls saved.xtc");
+    assert_eq!(
+        fs::read(folder.path("saved.xtc")).unwrap(),
+        fs::read(folder.path("run.xtc")).unwrap()
+    );
+    // Columns, which the configuration lists, are made anew.
+    let listed = folder.ok("columns saved.vls");
+    assert!(listed.lines().any(|l| l.starts_with("step") && l.ends_with("  kept")), "{listed}");
+    let steps = |store: &str| folder.ok(&format!("columns {store} step time"));
+    assert_eq!(steps("saved.vls"), steps("frames.vls"));
+    assert!(folder.fails(2, "recover --codec pickle bad.vls other.vls").contains("pickle"));
+}
+
+#[test]
 fn copies_splits_and_merges_hold_the_frames_that_were_asked_for() {
     let folder = Folder::new();
     let of =
