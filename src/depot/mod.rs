@@ -36,6 +36,7 @@
 mod columns;
 mod fields;
 mod get;
+mod lift;
 mod positions;
 mod put;
 mod resume;
@@ -45,6 +46,7 @@ mod topologies;
 pub use columns::Columns;
 pub use fields::Frames;
 pub use get::{Depot, Item, Items, Iter};
+pub use lift::copy_sharing;
 pub use positions::Positions;
 pub use put::DepotWriter;
 pub use resume::{Continue, Continued, StartAt};

@@ -31,7 +31,7 @@ type Set = [Option<(u64, u32, Block)>; WAYS];
 pub(super) struct BlockCache {
     last: Mutex<Option<(u64, u32, Block)>>,
     /// Blocks of which a part was read, the last few.
-    recent: [AtomicU32; RECENT],
+    recent: Box<[AtomicU32]>,
     turn: AtomicU32,
     marks: Box<[AtomicU32]>,
     sets: Box<[Mutex<Set>]>,
@@ -43,7 +43,7 @@ impl BlockCache {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             last: Mutex::default(),
-            recent: [const { AtomicU32::new(0) }; RECENT],
+            recent: (0..RECENT).map(|_| AtomicU32::new(0)).collect(),
             turn: AtomicU32::new(0),
             marks: (0..if limit == 0 { 0 } else { MARKS }).map(|_| AtomicU32::new(0)).collect(),
             sets: (0..if limit == 0 { 0 } else { SETS }).map(|_| Mutex::default()).collect(),
