@@ -46,7 +46,7 @@ mod topologies;
 pub use columns::Columns;
 pub use fields::Frames;
 pub use get::{Depot, Item, Items, Iter};
-pub use lift::copy_sharing;
+pub use lift::copy_frames;
 pub use positions::Positions;
 pub use put::DepotWriter;
 pub use resume::{Continue, Continued, StartAt};

@@ -22,6 +22,18 @@ pub enum Positions {
     Rounded(f32),
 }
 
+impl Positions {
+    /// The variant of this name on the command line: `whole` or `given`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "whole" => Some(Self::Whole),
+            "given" => Some(Self::AsGiven),
+            _ => None,
+        }
+    }
+}
+
 /// What a writer does with positions, and what it did.
 #[derive(Debug, Default)]
 pub(super) struct Keeping {

@@ -80,12 +80,7 @@ pub(crate) struct Args {
     /// the last bit, which takes less than half the room, or as they are given; the original program
     /// sees only the latter
     #[arg(long, value_name = "HOW", default_value = "whole", value_parser = |s: &str| {
-        let found = match s {
-            "whole" => Some(Positions::Whole),
-            "given" => Some(Positions::AsGiven),
-            _ => None,
-        };
-        named(found, "whole or given")
+        named(Positions::from_name(s), "whole or given")
     })]
     positions: Positions,
     /// Round positions to whole numbers of one part in so many of the unit of length: 1000 keeps
@@ -538,19 +533,16 @@ fn report(
         let why = "they are not newer than what is stored, or older than asked for";
         out.line(format!("skipped {}: {why}", plural(tally.skipped, "frame")))?;
     }
-    if let Some(precision) = args.precision {
-        let unit = source.kind().units().length;
-        out.line(format!("positions rounded to whole numbers of 1/{precision} {unit}"))?;
-    } else if tally.whole > 0 {
-        out.line(format!(
-            "positions of {} as whole numbers of their precision, equal to the last bit",
-            plural(tally.whole, "frame")
-        ))?;
-    }
+    let unit = source.kind().units().length;
+    let positions = match args.precision {
+        Some(precision) => format!("; positions rounded to whole numbers of 1/{precision} {unit}"),
+        None if tally.whole > 0 => "; positions as whole numbers, equal to the last bit".into(),
+        None => String::new(),
+    };
     let seconds = begun.elapsed().as_secs_f64().max(1e-9);
     let info = Store::open(&args.store)?.info().map_err(|e| e.at(&args.store))?;
     out.line(format!(
-        "{}: {} imported, {} in all; {} of {} input, {:.0} frames/s",
+        "{}: {} imported, {} in all; {} of {} input, {:.0} frames/s{positions}",
         args.store.display(),
         plural(tally.taken, "frame"),
         human(info.file_bytes),
