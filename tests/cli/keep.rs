@@ -175,13 +175,13 @@ fn positions_of_an_xtc_file_are_whole_numbers_unless_they_are_wanted_as_given_or
         folder.ok(&format!("verify {store}"));
     }
     let bytes = |store: &str| {
-        folder.ok(&format!("get --overwrite --output one --at 500 {store}"));
-        fs::read(folder.path("one")).unwrap()
+        folder.ok(&format!("get --output {store}.bin --at 500 {store}"));
+        fs::read(folder.path(&format!("{store}.bin"))).unwrap()
     };
     assert_eq!(bytes("to-given.vls"), bytes("given.vls"));
     assert_eq!(bytes("to-whole.vls"), bytes("whole.vls"));
     // What is lost is found in whole numbers, too.
-    folder.ok("recover --quiet whole.vls saved.vls");
+    folder.ok("recover whole.vls saved.vls");
     assert_eq!(exported("saved.vls"), source);
 
     let said = import("--precision 100", "rounded.vls");

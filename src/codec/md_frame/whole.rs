@@ -84,6 +84,13 @@ pub(super) fn unfold(words: &[u32], sites: usize, precision: Option<f32>) -> Res
         bad("whole_positions are given, but no precision that is positive and finite")
     })?;
     let count = sites.saturating_mul(3);
+    let odd = words.last().is_some_and(|w| count % 2 == 1 && w & 0xff00_ff00 != 0);
+    let halved = words.len() == count.div_ceil(2) && !odd;
+    // Before any memory is taken: the number of sites is what the record claims.
+    if words.len() != count && !halved {
+        let n = words.len();
+        return Err(bad(format!("whole_positions has {n} words, which {sites} sites cannot have")));
+    }
     let inverse = 1.0 / precision;
     let mut out = vec![0.0; count];
     let mut sum = Sum { before: [0; 3], inverse };
@@ -93,11 +100,6 @@ pub(super) fn unfold(words: &[u32], sites: usize, precision: Option<f32>) -> Res
             *out = sum.next(*site);
         }
         return Ok(out);
-    }
-    let odd = words.last().is_some_and(|w| count % 2 == 1 && w & 0xff00_ff00 != 0);
-    if words.len() != count.div_ceil(2) || odd {
-        let n = words.len();
-        return Err(bad(format!("whole_positions has {n} words, which {sites} sites cannot have")));
     }
     let halves = |w: &u32| [w & 0xff | w >> 8 & 0xff00, w >> 8 & 0xff | w >> 16 & 0xff00];
     // Two sites are three words.
@@ -171,7 +173,7 @@ mod tests {
 
     #[test]
     fn words_that_do_not_fit_the_sites_or_have_no_precision_are_refused() {
-        for (words, sites) in [(1, 1), (4, 1), (2, 0), (4, 3), (6, 3), (9, 2)] {
+        for (words, sites) in [(1, 1), (4, 1), (2, 0), (4, 3), (6, 3), (9, 2), (3, usize::MAX)] {
             assert!(unfold(&vec![0; words], sites, Some(1.0)).is_err(), "{words} {sites}");
         }
         assert!(unfold(&[0, 0x100], 1, Some(1.0)).is_err(), "what fills the last word is zero");
