@@ -361,8 +361,8 @@ impl Writer {
         let chunk = self.options.chunk();
         let block = match self.options.block_size {
             0 => {
-                let stored = self.options.params().codec.is_none();
-                block_size(self.options.purpose, stored, seen, chunk, self.options.typesize)
+                let codec = self.options.params().codec;
+                block_size(self.options.purpose, codec, seen, chunk, self.options.typesize)
             }
             fixed => fixed.min(chunk),
         };
