@@ -119,7 +119,8 @@ mod tests {
     use crate::store::Purpose;
 
     fn frame(step: i64, sites: usize, precision: Option<f32>) -> MdFrame {
-        let n = |i: usize| i32::try_from((i * 7919 + step.unsigned_abs() as usize) % 3001).unwrap();
+        let n =
+            |i: usize| i32::try_from((i * 7919 + usize::try_from(step).unwrap()) % 3001).unwrap();
         MdFrame {
             nsites: sites,
             types: Some(vec![8; sites]),
@@ -182,7 +183,10 @@ mod tests {
             let order = [6, 0, 3, 3, 5];
             let batch = depot.get_batch_at(&order).unwrap();
             for (view, i) in batch.iter().zip(order) {
-                assert_eq!(depot.whole(&view.unwrap()).unwrap(), frames[i as usize]);
+                assert_eq!(
+                    depot.whole(&view.unwrap()).unwrap(),
+                    frames[usize::try_from(i).unwrap()]
+                );
             }
             for (item, f) in depot.iter().zip(&frames) {
                 assert_eq!(whole(item.unwrap()), *f);
