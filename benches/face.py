@@ -247,9 +247,32 @@ def atompack(table, directory, stores, stacked, ordinals):
         label = f"frame and arrays against atompack, {name}"
         theirs, ours = molecules(database, ordinals), frames(at, ordinals)
         table.row(label, theirs, ours, GETS, "us", most=1.0)
+        if compression != "none":
+            off = vlstore.open(directory / f"{name}.vls", records="auto", cache_bytes=0).at
+            table.row(f"{label}, cache off", theirs, frames(off, ordinals), GETS, "us")
         label = f"at[i] against db[i] of atompack, untouched, {name}"
         theirs, ours = items(database, ordinals), items(at, ordinals)
         table.row(label, theirs, ours, GETS, "us")
+    defaults(table, directory, stacked, ordinals)
+
+
+def defaults(table, directory, stacked, ordinals):
+    """What somebody gets who says nothing: atompack does not compress then."""
+    from atompack import Database
+
+    theirs, ours = directory / "default.atp", directory / "default.vls"
+    database = Database(str(theirs), overwrite=True)
+    numbers = stacked["types"].astype("u1")
+    values = {field: stacked[field] for field in ("forces", "energy", "cell")}
+    database.add_arrays_batch(stacked["positions"], numbers, **values)
+    database.flush()
+    with vlstore.open(ours, "w", records="md-frame") as store:
+        store.put_frames(**{field: stacked[field] for field in FIELDS})
+    size = ours.stat().st_size / theirs.stat().st_size
+    label = f"frame and arrays against atompack, both by default, {size:.2f} of its size"
+    at = vlstore.open(ours, records="auto").at
+    calls = molecules(Database.open(str(theirs)), ordinals), frames(at, ordinals)
+    table.row(label, *calls, GETS, "us")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ use std::path::Path;
 use support::data::{self, Random};
 use support::measure::{seconds, setting, wanted};
 use vlstore::chunk::Codec;
-use vlstore::codec::{Codec as _, MdFrameCodec, MdFrameRef, RealView};
+use vlstore::codec::{AnyCodec as _, Codec as _, MdFrameCodec, MdFrameRef, RealView};
 use vlstore::{Depot, Key, Purpose, Snapshot, StoreOptions, Writer};
 
 /// Records of a store.
@@ -57,6 +57,8 @@ fn options(codec: Option<Codec>) -> StoreOptions {
         codec: Some(codec),
         threads: setting("VLSTORE_THREADS", 2),
         record_codec: ("md-frame".into(), 1),
+        // The columns that a depot of frames keeps, in Python too.
+        rows: MdFrameCodec.rows(),
         ..StoreOptions::default()
     }
 }

@@ -37,6 +37,7 @@ fn main() {
         "pool.rs",
         &[
             ("use crossbeam::channel::", "use crate::channel::"),
+            ("use crate::backend::process_id;", "use std::process::id as process_id;"),
             ("use std::thread::JoinHandle;", "use loom::thread::JoinHandle;"),
             ("std::thread::Builder", "loom::thread::Builder"),
             ("#[derive(Debug)]", ""),

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::limits::{COLUMN_NAME, COLUMNS, ROW_MAX};
+use crate::wire::Digest;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -236,6 +237,21 @@ impl fmt::Debug for RowMaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RowMaker").field("columns", &self.columns).finish_non_exhaustive()
     }
+}
+
+/// What the bytes of a codec's records tell by themselves: what a codec tells a recovery, so that
+/// what the index said of a record and is lost follows from the record again.
+#[derive(Debug, Clone, Copy)]
+pub struct Content {
+    /// The shared record that a record refers to, if it refers to one.
+    pub reference: fn(bytes: &[u8]) -> Option<Digest>,
+    /// Whether a shared record of this codec may begin with these bytes, which go on to whatever
+    /// lies behind it. Only where it answers so is one looked for, so it must never deny one.
+    pub shared: fn(bytes: &[u8]) -> bool,
+    /// The sites of a record; `None` if the bytes are no such record.
+    pub sites: fn(bytes: &[u8]) -> Option<u32>,
+    /// The row of a record, for codecs that have one.
+    pub rows: Option<RowMaker>,
 }
 
 /// A column that was read.

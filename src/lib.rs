@@ -74,7 +74,7 @@ pub mod limits;
 pub mod store;
 pub mod wire;
 
-pub use column::{Column, ColumnKind, ColumnValues, Row, RowMaker};
+pub use column::{Column, ColumnKind, ColumnValues, Content, Row, RowMaker};
 pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result};
 pub use key::Key;
@@ -83,7 +83,7 @@ pub use store::{
     CopyOptions, Damage, Durability, Found, Info, Location, Lookup, Means, MergeOptions, Merged,
     Opened, Purpose, RatioClass, Record, RecoverOptions, Recovered, Scan, Select, SizeClass,
     Snapshot, SplitBy, SplitOptions, Stat, Store, StoreOptions, Verified, Visit, Writer, compact,
-    compact_into, copy, copy_into, merge, recover, recover_into, split,
+    compact_into, copy, copy_into, copy_with, merge, recover, recover_into, split,
 };
 
 /// The examples of the README, run as tests.

@@ -8,17 +8,21 @@
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
     reason = "a test that fails says where"
 )]
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use vlstore::codec::{MdFrame, MdFrameCodec, Property, Real, Topology, Values, refers};
-use vlstore::depot::Sharing;
+use vlstore::codec::{
+    AnyCodec, MdFrame, MdFrameCodec, Property, Real, Topology, Values, content, refers,
+};
+use vlstore::depot::{Sharing, copy_sharing};
 use vlstore::formats;
+use vlstore::index::layout::LEAF_MAGIC;
 use vlstore::wire::Digest;
 use vlstore::{
-    CompactOptions, CopyOptions, Depot, DepotWriter, Durability, Error, MergeOptions,
+    Alignment, CompactOptions, CopyOptions, Depot, DepotWriter, Durability, Error, MergeOptions,
     RecoverOptions, Select, SplitBy, SplitOptions, Store, StoreOptions, compact, copy, merge,
     recover, split,
 };
@@ -251,6 +255,161 @@ fn recovering_keeps_topologies_also_where_both_slots_are_lost() {
         assert_eq!((report.records, report.shared, report.lost), (20, 2, 0), "{report:?}");
         assert_eq!(check(&new, &both).len(), 2);
     }
+}
+
+#[test]
+fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
+    let dir = Dir::new();
+    let (path, new) = (dir.path("a"), dir.path("new"));
+    let mut w = DepotWriter::create(&path, MdFrameCodec, &options()).unwrap();
+    let both = [molecule(1, 300), molecule(2, 200)];
+    let full = |n: i64| {
+        let t = &both[n as usize % 2];
+        MdFrame { types: t.types.clone(), masses: t.masses.clone(), ..frame(n, t.nsites, None) }
+    };
+    for n in 0..40 {
+        w.put(n, &full(n), false).unwrap();
+    }
+    // Some have a topology already, some have no key.
+    let digest = w.share_topology(&both[0]).unwrap();
+    w.put(40, &frame(40, 300, Some(digest)), false).unwrap();
+    w.push(&full(41)).unwrap();
+    w.close().unwrap();
+    let old = Depot::open(&path, MdFrameCodec).unwrap();
+    let mut bytes = None;
+    for (how, shared) in [(Sharing::Never, 1), (Sharing::Repeated, 3), (Sharing::Always, 3)] {
+        let wanted =
+            CopyOptions { refers: Some(refers), overwrite: true, ..CopyOptions::default() };
+        let done = copy_sharing(&path, &new, &wanted, how, quiet).unwrap();
+        let depot = Depot::open(&new, MdFrameCodec).unwrap();
+        assert_eq!((done.records, done.shared), (42, shared), "{how:?}");
+        assert_eq!(depot.list_topologies().unwrap().len() as u64, shared);
+        for ordinal in 0..42 {
+            let whole = |d: &Depot<MdFrameCodec>| {
+                let frame = d.whole(&d.get_at(ordinal).unwrap().view().unwrap()).unwrap();
+                (d.snapshot().key_at(ordinal).unwrap(), d.sites_at(ordinal).unwrap(), frame)
+            };
+            assert_eq!(whole(&depot), whole(&old), "{ordinal}");
+        }
+        for column in ["step", "sites", "energy"] {
+            let [a, b] = [&depot, &old].map(|d| d.column(column).unwrap());
+            assert_eq!(a.values.into_words(), b.values.into_words());
+        }
+        assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_whole());
+        assert!(depot.snapshot().verify_references(refers, quiet).unwrap().is_empty());
+        let before = *bytes.get_or_insert(done.record_bytes);
+        assert_eq!(done.record_bytes < before, how != Sharing::Never);
+    }
+    // What is no frame is refused: a store of other records before anything, one among frames by
+    // its name.
+    let other = dir.path("other");
+    let mut w = vlstore::Writer::create(&other, &options()).unwrap();
+    w.put("x", b"no frame", false).unwrap();
+    w.close().unwrap();
+    let none = CopyOptions::default();
+    let why = copy_sharing(&other, dir.path("no"), &none, Sharing::Always, quiet).unwrap_err();
+    assert!(why.to_string().contains("md-frame"), "{why}");
+    let mut w = DepotWriter::open(&path, MdFrameCodec, &options()).unwrap();
+    w.writer_mut().put("x", b"no frame", false).unwrap();
+    w.close().unwrap();
+    let why = copy_sharing(&path, dir.path("no"), &none, Sharing::Always, quiet).unwrap_err();
+    assert!(why.to_string().contains("\"x\""), "{why}");
+    assert!(!dir.path("no").exists());
+}
+
+/// Offsets of all index leaves.
+fn leaves(file: &[u8]) -> Vec<usize> {
+    (12_288..file.len() - 8).step_by(64).filter(|at| file[*at..*at + 8] == LEAF_MAGIC).collect()
+}
+
+/// Recovers with all that the codec knows of its records.
+fn rescue(path: &Path, new: &Path) -> vlstore::Recovered {
+    let wanted =
+        RecoverOptions { overwrite: true, contents: Some(content), ..RecoverOptions::default() };
+    recover(path, new, &wanted, quiet).unwrap()
+}
+
+#[test]
+fn a_topology_whose_index_leaf_is_lost_is_found_by_its_content() {
+    // Frames of a sealed file whose leaf was lost came back by `saved_lookup`, which does not
+    // name shared records: they came without types, masses and bonds.
+    let dir = Dir::new();
+    let all: Vec<Topology> = (1..6).map(|n| molecule(n, n as usize * 47)).collect();
+    let (path, new) = (dir.path("a"), dir.path("new"));
+    for alignment in [Alignment::Block, Alignment::Contiguous, Alignment::NoCross, Alignment::Start]
+    {
+        for (block_size, molecules) in [(2 << 10, &all[..1]), (2 << 10, &all[..]), (0, &all[..])] {
+            let options = StoreOptions { alignment, block_size, ..options() };
+            let _ = fs::remove_file(&path);
+            let mut w = DepotWriter::create(&path, MdFrameCodec, &options).unwrap();
+            let rows = MdFrameCodec.rows().unwrap();
+            assert_eq!(w.writer().options().columns(), rows.columns);
+            for n in 0..40_u64 {
+                let topology = &molecules[n as usize % molecules.len()];
+                let digest = (n % 4 != 3).then(|| w.share_topology(topology).unwrap());
+                w.put(n, &frame(n as i64, topology.nsites, digest), false).unwrap();
+                if n == 17 {
+                    // What was deleted lies in the gaps as well.
+                    w.writer_mut().delete(16_u64).unwrap();
+                    w.writer_mut().delete(1_u64).unwrap();
+                    w.writer_mut().seal().unwrap();
+                }
+            }
+            w.writer_mut().seal().unwrap();
+            w.close().unwrap();
+            let good = fs::read(&path).unwrap();
+            let kept = dir.path("kept");
+            fs::write(&kept, &good).unwrap();
+            let right = Depot::open(&kept, MdFrameCodec).unwrap();
+            let digests = right.list_topologies().unwrap();
+            let leaves = leaves(&good);
+            assert!(leaves.len() >= 2);
+            for gone in [&leaves[..1], &leaves[1..], &leaves[..]] {
+                let mut bad = good.clone();
+                gone.iter().for_each(|at| bad[at + 70..at + 90].fill(0x5a));
+                fs::write(&path, &bad).unwrap();
+                let report = rescue(&path, &new);
+                assert_eq!((report.lost, report.records), (0, 38), "{report:?}");
+                let found = report.notes.iter().filter(|n| n.contains("found by its content"));
+                assert!(gone[0] != leaves[0] || found.count() == digests.len(), "{report:?}");
+                assert!(!report.notes.iter().any(|n| n.contains("number of sites")));
+                assert_eq!(check(&new, molecules).len(), digests.len());
+                // Rows and sites follow from the frames again.
+                let depot = Depot::open(&new, MdFrameCodec).unwrap();
+                for column in ["step", "sites", "bytes", "energy"] {
+                    let (a, b) = (depot.column(column).unwrap(), right.column(column).unwrap());
+                    assert!(a.unknown.is_empty(), "{column}");
+                    let (a, b) = (a.values.into_words(), b.values.into_words());
+                    assert_eq!(a, b, "{column} {alignment:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_topology_that_no_search_finds_is_named_as_lost_with_who_refers_to_it() {
+    let dir = Dir::new();
+    let (path, new) = (dir.path("a"), dir.path("new"));
+    make(&path, 0, 12, &[molecule(1, SITES)]);
+    let mut w = DepotWriter::open(&path, MdFrameCodec, &options()).unwrap();
+    w.writer_mut().seal().unwrap();
+    w.close().unwrap();
+    let mut bad = fs::read(&path).unwrap();
+    let record = Depot::open(&path, MdFrameCodec).unwrap();
+    let digest = record.list_topologies().unwrap()[0];
+    let bytes = record.snapshot().shared(&digest).unwrap().to_vec();
+    let at = place(&bad, &bytes[..1000]);
+    bad[at + 500] ^= 1;
+    for leaf in leaves(&bad) {
+        bad[leaf + 70] ^= 1;
+    }
+    fs::write(&path, &bad).unwrap();
+    let report = rescue(&path, &new);
+    assert_eq!((report.records, report.shared, report.lost), (12, 0, 1), "{report:?}");
+    let loss = &report.losses[0];
+    assert_eq!(loss.record.as_deref(), Some(&*format!("shared {digest}")));
+    assert!(loss.why.contains("9 records refer to it, the first is 0"), "{loss}");
 }
 
 #[test]

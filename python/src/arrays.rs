@@ -3,6 +3,7 @@
 use crate::buffer::{Bytes, Record};
 use crate::codec::Encoded;
 use crate::error::{from_error, invalid, wrong_type};
+use crate::ndarray::Owner;
 use crate::numpy::{Input, Want, dtype, view};
 use pyo3::prelude::*;
 use vlstore::codec::{ArrayCodec, ArrayView, Codec, DType, FlatF32Codec, RealView};
@@ -44,7 +45,7 @@ pub(crate) fn decode(py: Python<'_>, record: vlstore::Record) -> PyResult<Py<PyA
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| invalid(py, "the array is larger than this machine's memory"))?;
     let at = all.len() - array.data().len();
-    Ok(view(&record, array.dtype(), &shape, at)?.unbind())
+    Ok(view(Owner::Record(&record), array.dtype(), &shape, at)?.unbind())
 }
 
 /// The record of an array of float32, without its shape.
@@ -67,5 +68,5 @@ pub(crate) fn encode_flat(value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> 
 pub(crate) fn decode_flat(py: Python<'_>, record: vlstore::Record) -> PyResult<Py<PyAny>> {
     let record = Bound::new(py, Record::stored(record))?;
     let len = FlatF32Codec.decode(record.get()).map_err(|e| from_error(py, &e))?.len();
-    Ok(view(&record, DType::F32, &[len], 0)?.unbind())
+    Ok(view(Owner::Record(&record), DType::F32, &[len], 0)?.unbind())
 }

@@ -15,6 +15,7 @@ use pyo3::types::{PyBytes, PyString};
 use std::ffi::c_int;
 use std::ops::Deref;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use vlstore::wire::AlignedBuf;
 
 /// The bytes of a record where they lie, read-only.
@@ -28,37 +29,62 @@ pub(crate) struct Record {
     bytes: Memory,
 }
 
-enum Memory {
+/// The bytes of a record, wherever they lie; they stay there, and never change, for as long as
+/// it or a clone of it lives. Cheap to clone.
+#[derive(Clone)]
+pub(crate) enum Memory {
     Stored(vlstore::Record),
-    Made(AlignedBuf),
+    /// Encoded here.
+    Made(Arc<AlignedBuf>),
+}
+
+impl Memory {
+    pub(crate) fn made(bytes: &[u8]) -> Self {
+        Self::Made(Arc::new(AlignedBuf::copy_of(bytes)))
+    }
+
+    /// Bytes of memory that are kept alive; 0 if they lie in the mapped file.
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            Self::Stored(record) => record.held(),
+            Self::Made(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl Deref for Memory {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Stored(record) => record,
+            Self::Made(bytes) => bytes,
+        }
+    }
 }
 
 impl Record {
+    pub(crate) const fn new(bytes: Memory) -> Self {
+        Self { bytes }
+    }
+
+    pub(crate) const fn memory(&self) -> &Memory {
+        &self.bytes
+    }
+
     pub(crate) fn stored(record: vlstore::Record) -> Self {
         Self { bytes: Memory::Stored(record) }
     }
 
-    /// The same memory once more; `None` for one that was encoded here.
-    pub(crate) fn share(&self) -> Option<Self> {
-        match &self.bytes {
-            Memory::Stored(record) => Some(Self::stored(record.clone())),
-            Memory::Made(_) => None,
-        }
-    }
-
     /// A record that was encoded here.
     pub(crate) fn made(bytes: &[u8]) -> Self {
-        Self { bytes: Memory::Made(AlignedBuf::copy_of(bytes)) }
+        Self { bytes: Memory::made(bytes) }
     }
 }
 
 impl Deref for Record {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        match &self.bytes {
-            Memory::Stored(record) => record,
-            Memory::Made(bytes) => bytes,
-        }
+        &self.bytes
     }
 }
 
@@ -105,10 +131,7 @@ impl Record {
     /// Bytes of memory that the record keeps alive; 0 if it lies in the mapped file.
     #[getter]
     fn held(&self) -> usize {
-        match &self.bytes {
-            Memory::Stored(record) => record.held(),
-            Memory::Made(bytes) => bytes.len(),
-        }
+        self.bytes.held()
     }
 
     unsafe fn __getbuffer__(

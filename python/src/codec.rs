@@ -1,7 +1,7 @@
 //! Typed records: which codec a store uses, and Python objects to records and back.
 
 use crate::arrays;
-use crate::buffer::{Bytes, Record};
+use crate::buffer::{Bytes, Memory, Record};
 use crate::error::{Outcome, from_error, invalid, raise, wrong_type};
 use crate::frame::MdFrame;
 use crate::handle::Handle;
@@ -49,7 +49,7 @@ pub(crate) struct PythonCodec {
 pub(crate) enum Encoded {
     Given(Bytes),
     Made(Vec<u8>),
-    Frame(Py<Record>),
+    Frame(Memory),
     /// A frame that refers to a topology, which is stored before it if it is known.
     Refers(Box<Self>, Digest, Option<Py<Topology>>),
 }
@@ -95,7 +95,7 @@ impl Deref for Encoded {
         match self {
             Self::Given(bytes) => bytes,
             Self::Made(bytes) => bytes,
-            Self::Frame(record) => record.get(),
+            Self::Frame(memory) => memory,
             Self::Refers(encoded, ..) => encoded,
         }
     }
@@ -183,7 +183,7 @@ impl RecordCodec {
             Self::Raw => Ok(PyBytes::new(py, &record).into_any().unbind()),
             Self::MdFrame => {
                 let find = |digest: &Digest| handle.topology(py, digest).map(Some);
-                let frame = MdFrame::over(py, Record::stored(record), find)?;
+                let frame = MdFrame::over(py, Memory::Stored(record), find)?;
                 Ok(Bound::new(py, frame)?.into_any().unbind())
             }
             Self::Array => arrays::decode(py, record),
@@ -202,7 +202,7 @@ fn frame(value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
     if let Ok(frame) = value.cast::<MdFrame>() {
         let frame = frame.get();
         let sites = u32::try_from(frame.nsites()).unwrap_or(u32::MAX);
-        let encoded = Encoded::Frame(frame.record().clone_ref(py));
+        let encoded = Encoded::Frame(frame.memory().clone());
         return Ok(match frame.refers(py) {
             Some((digest, topology)) => {
                 (Encoded::Refers(Box::new(encoded), digest, topology), sites)

@@ -3,7 +3,7 @@
 use crate::buffer::BytesMut;
 use crate::error::{Failure, Outcome};
 use crate::handle::{Handle, View};
-use crate::numpy::fresh;
+use crate::numpy::unset;
 use crate::topology::Topology;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -361,7 +361,7 @@ impl Made {
         Python::attach(|py| {
             let each = columns.iter().map(|column| {
                 let rows = if column.by_site { sites } else { sizes.len() };
-                fresh(py, column.kind, &column.shape(rows))
+                unset(py, column.kind, &column.shape(rows))
             });
             Ok(Self { arrays: each.collect::<PyResult<_>>()? })
         })
@@ -392,21 +392,34 @@ impl Made {
             *end += i64::try_from(*n).unwrap_or(i64::MAX);
             Some(*end)
         });
-        out.push(("ptr".to_owned(), whole(sizes.len() + 1, std::iter::once(0).chain(ends))?));
-        let of = (0_i64..).zip(sizes).flat_map(|(i, n)| std::iter::repeat_n(i, *n));
+        let ends: Vec<i64> = std::iter::once(0).chain(ends).collect();
+        out.push((
+            "ptr".to_owned(),
+            whole(ends.len(), |out| copy(bytemuck::cast_slice(&ends), out))?,
+        ));
+        let of = |mut out: &mut [u8]| {
+            let all = out.len();
+            for (frame, sites) in (0_i64..).zip(sizes) {
+                let (now, later) = std::mem::take(&mut out).split_at_mut_checked(8 * sites)?;
+                now.as_chunks_mut::<8>().0.fill(frame.to_ne_bytes());
+                out = later;
+            }
+            out.is_empty().then_some(all)
+        };
         out.push(("batch".to_owned(), whole(sizes.iter().sum(), of)?));
         Ok(out)
     }
 }
 
-/// An array of `len` whole numbers.
-fn whole(len: usize, numbers: impl Iterator<Item = i64>) -> PyResult<Py<PyAny>> {
-    let (array, mut memory) = Python::attach(|py| fresh(py, DType::I64, &[len]))?;
-    let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
-    for (place, number) in places.iter_mut().zip(numbers) {
-        *place = number.to_ne_bytes();
+/// An array of `len` whole numbers, all of whose bytes `fill` writes; it answers how many.
+fn whole(len: usize, fill: impl FnOnce(&mut [u8]) -> Option<usize>) -> PyResult<Py<PyAny>> {
+    let (array, mut memory) = Python::attach(|py| unset(py, DType::I64, &[len]))?;
+    let out = memory.as_mut_slice();
+    let all = out.len();
+    if fill(out) == Some(all) {
+        return Ok(array);
     }
-    Ok(array)
+    Python::attach(|py| Err(crate::error::invalid(py, "the frames changed while they were read")))
 }
 
 /// The arrays of any frames.

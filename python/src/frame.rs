@@ -1,14 +1,15 @@
 //! `vlstore.MdFrame`: one frame of a trajectory over the bytes of its record.
 
-use crate::buffer::{Bytes, Record};
+use crate::buffer::{Bytes, Memory, Record};
 use crate::error::{from_error, invalid, raise};
+use crate::ndarray::Owner;
 use crate::numpy::{small, tuple, view};
 use crate::parts::Parts;
 use crate::report::table;
 use crate::topology::Topology;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use vlstore::codec::{
     Codec, DType, MdFrameCodec, MdFrameView, PropertyView, RealView, ValuesView, aligned,
 };
@@ -60,7 +61,7 @@ use vlstore::wire::{AlignedBuf, Digest};
 /// other.
 #[pyclass(frozen, weakref, module = "vlstore", name = "MdFrame")]
 pub(crate) struct MdFrame {
-    record: Py<Record>,
+    memory: Memory,
     nsites: usize,
     name: Option<Box<str>>,
     types: Option<usize>,
@@ -71,10 +72,11 @@ pub(crate) struct MdFrame {
     forces: Option<Array>,
     step: Option<i64>,
     time: Option<f64>,
-    cell: Option<[f64; 9]>,
+    /// Where it begins in the record.
+    cell: Option<usize>,
     pbc: Option<[bool; 3]>,
     energy: Option<f64>,
-    stress: Option<[f64; 9]>,
+    stress: Option<usize>,
     precision: Option<f32>,
     digest: Option<Digest>,
     topology: Option<Py<Topology>>,
@@ -107,17 +109,17 @@ impl MdFrame {
     /// The frame in a record, which is verified; `find` finds its topology if it has one.
     pub(crate) fn over(
         py: Python<'_>,
-        record: Record,
+        memory: Memory,
         find: impl FnOnce(&Digest) -> PyResult<Option<Py<Topology>>>,
     ) -> PyResult<Self> {
-        let record = Bound::new(py, record)?;
-        let all: &[u8] = record.get();
+        let all: &[u8] = &memory;
         let view = MdFrameView::new(all).map_err(|e| from_error(py, &e))?;
         let digest = view.topology();
         let topology = digest.as_ref().map(find).transpose()?.flatten();
         if let Some(topology) = &topology {
             fits(py, &view, topology.get())?;
         }
+        let matrices = view.matrices();
         Ok(Self {
             digest,
             topology,
@@ -131,12 +133,12 @@ impl MdFrame {
             forces: array(all, view.forces()),
             step: view.step(),
             time: view.time(),
-            cell: view.cell(),
+            cell: matrices.cell,
             pbc: view.pbc(),
             energy: view.energy(),
-            stress: view.stress(),
+            stress: matrices.stress,
             precision: view.precision(),
-            record: record.clone().unbind(),
+            memory,
         })
     }
 
@@ -147,14 +149,13 @@ impl MdFrame {
 
     /// An array of its own with one number for each site, or that of its topology.
     fn own_or<'py>(
-        &self,
-        py: Python<'py>,
+        slf: &Bound<'py, Self>,
         own: Option<Array>,
         shared: impl FnOnce(&Topology) -> Option<Array>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match (&own, &self.topology) {
-            (None, Some(topology)) => topology.get().by_site(py, shared(topology.get())),
-            _ => self.real(py, own, 1),
+        match (&own, &slf.get().topology) {
+            (None, Some(topology)) => topology.get().by_site(slf.py(), shared(topology.get())),
+            _ => Self::real(slf, own, 1),
         }
     }
 
@@ -163,8 +164,8 @@ impl MdFrame {
     }
 
     /// The bytes of the frame.
-    pub(crate) fn record(&self) -> &Py<Record> {
-        &self.record
+    pub(crate) const fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     pub(crate) const fn nsites(&self) -> usize {
@@ -172,15 +173,29 @@ impl MdFrame {
     }
 
     fn real<'py>(
-        &self,
-        py: Python<'py>,
+        slf: &Bound<'py, Self>,
         array: Option<Array>,
         width: usize,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(Array { at, kind }) = array else { return Ok(None) };
-        let shape = [self.nsites, width];
+        let shape = [slf.get().nsites, width];
         let shape = if width == 1 { shape.get(..1).unwrap_or_default() } else { &shape[..] };
-        view(self.record.bind(py), kind, shape, at).map(Some)
+        view(Owner::Frame(slf), kind, shape, at).map(Some)
+    }
+
+    /// A matrix that begins at `at`.
+    fn matrix<'py>(
+        slf: &Bound<'py, Self>,
+        at: Option<usize>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(at) = at else { return Ok(None) };
+        let all: &[u8] = slf.get().memory();
+        let bytes = all.get(at..at.saturating_add(72)).unwrap_or_default();
+        // Nobody promises that another program aligned it.
+        if bytes.as_ptr().addr().is_multiple_of(8) {
+            return view(Owner::Frame(slf), DType::F64, &[3, 3], at).map(Some);
+        }
+        small(slf.py(), DType::F64, &[3, 3], bytes).map(Some)
     }
 
     /// Names of the fields that are there, those of the topology included.
@@ -221,14 +236,14 @@ impl MdFrame {
         .collect()
     }
 
-    fn properties<'py>(&self, py: Python<'py>, of_atoms: bool) -> PyResult<Bound<'py, PyDict>> {
+    fn properties<'py>(slf: &Bound<'py, Self>, of_atoms: bool) -> PyResult<Bound<'py, PyDict>> {
+        let (py, this) = (slf.py(), slf.get());
         let dict = PyDict::new(py);
-        let record = self.record.bind(py);
-        let view = MdFrameView::new(record.get()).map_err(|e| from_error(py, &e))?;
+        let view = MdFrameView::new(&this.memory).map_err(|e| from_error(py, &e))?;
         let list = if of_atoms { view.atom_properties() } else { view.frame_properties() };
         for property in list {
-            let lead = of_atoms.then_some(self.nsites);
-            dict.set_item(property.name, property_value(record, property, lead)?)?;
+            let lead = of_atoms.then_some(this.nsites);
+            dict.set_item(property.name, property_value(Owner::Frame(slf), property, lead)?)?;
         }
         Ok(dict)
     }
@@ -246,12 +261,12 @@ fn fits(py: Python<'_>, frame: &MdFrameView<'_>, topology: &Topology) -> PyResul
 
 /// The value of an extra property; `lead` is the number of sites if it is one of the atoms.
 pub(crate) fn property_value<'py>(
-    record: &Bound<'py, Record>,
+    owner: Owner<'_, 'py>,
     property: &PropertyView<'_>,
     lead: Option<usize>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let py = record.py();
-    let all: &[u8] = record.get();
+    let py = owner.py();
+    let all = owner.bytes();
     let (kind, at) = match property.values {
         ValuesView::I32(v) => (DType::I32, offset(all, v)),
         ValuesView::I64(v) => (DType::I64, offset(all, v)),
@@ -269,7 +284,7 @@ pub(crate) fn property_value<'py>(
         .into_iter()
         .chain(property.shape.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX)))
         .collect();
-    let array = view(record, kind, &shape, at)?;
+    let array = view(owner, kind, &shape, at)?;
     if shape.is_empty() { array.call_method0("item") } else { Ok(array) }
 }
 
@@ -318,7 +333,7 @@ impl MdFrame {
         parts.frame_properties(frame_properties.as_ref())?;
         let bytes = py.detach(|| parts.encode()).map_err(|e| from_error(py, &e))?;
         let topology = topology.and_then(|t| t.cast_into::<Topology>().ok()).map(Bound::unbind);
-        Self::over(py, Record::made(&bytes), |_| Ok(topology))
+        Self::over(py, Memory::made(&bytes), |_| Ok(topology))
     }
 
     /// The frame in the bytes of a record; they are copied unless they are a :class:`Record`.
@@ -339,12 +354,11 @@ impl MdFrame {
             Some(_) => Err(raise(py, "CodecError", &format!("the frame refers to {digest}"))),
             None => Ok(None),
         };
-        if let Ok(record) = data.cast::<Record>()
-            && let Some(shared) = record.get().share()
-        {
-            return Self::over(py, shared, find);
-        }
-        Self::over(py, Record::made(&Bytes::get(data, "data")?), find)
+        let memory = match data.cast::<Record>() {
+            Ok(record) => record.get().memory().clone(),
+            Err(_) => Memory::made(&Bytes::get(data, "data")?),
+        };
+        Self::over(py, memory, find)
     }
 
     /// Number of sites (atoms or beads).
@@ -361,38 +375,38 @@ impl MdFrame {
 
     /// Type of each site, for example the atomic number: (n,), int32.
     #[getter]
-    fn types<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.own_or(py, self.own_types(), |t| t.types)
+    fn types<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Self::own_or(slf, slf.get().own_types(), |t| t.types)
     }
 
     /// Mass of each site: (n,).
     #[getter]
-    fn masses<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.own_or(py, self.masses, |t| t.masses)
+    fn masses<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Self::own_or(slf, slf.get().masses, |t| t.masses)
     }
 
     /// Charge of each site: (n,).
     #[getter]
-    fn charges<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.own_or(py, self.charges, |t| t.charges)
+    fn charges<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Self::own_or(slf, slf.get().charges, |t| t.charges)
     }
 
     /// Positions: (n, 3).
     #[getter]
-    fn positions<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.real(py, self.positions, 3)
+    fn positions<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Self::real(slf, slf.get().positions, 3)
     }
 
     /// Velocities: (n, 3).
     #[getter]
-    fn velocities<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.real(py, self.velocities, 3)
+    fn velocities<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Self::real(slf, slf.get().velocities, 3)
     }
 
     /// Forces: (n, 3).
     #[getter]
-    fn forces<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.real(py, self.forces, 3)
+    fn forces<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Self::real(slf, slf.get().forces, 3)
     }
 
     /// Simulation step.
@@ -409,8 +423,8 @@ impl MdFrame {
 
     /// The three cell vectors as rows: (3, 3), float64.
     #[getter]
-    fn cell<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.cell.map(|v| small(py, DType::F64, &[3, 3], &v)).transpose()
+    fn cell<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Self::matrix(slf, slf.get().cell)
     }
 
     /// Whether the cell repeats along each of its vectors.
@@ -427,8 +441,8 @@ impl MdFrame {
 
     /// Stress tensor: (3, 3), float64.
     #[getter]
-    fn stress<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.stress.map(|v| small(py, DType::F64, &[3, 3], &v)).transpose()
+    fn stress<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Self::matrix(slf, slf.get().stress)
     }
 
     /// The source had its positions at multiples of 1 / precision.
@@ -453,9 +467,9 @@ impl MdFrame {
 
     /// Extra properties of each site, by name: arrays with ``n`` entries, lists for texts.
     #[getter]
-    fn atom_properties<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let dict = self.properties(py, true)?;
-        if let Some(topology) = &self.topology {
+    fn atom_properties<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = Self::properties(slf, true)?;
+        if let Some(topology) = &slf.get().topology {
             topology.get().add_properties(&dict)?;
         }
         Ok(dict)
@@ -463,14 +477,20 @@ impl MdFrame {
 
     /// Extra properties of the frame, by name: arrays, numbers or texts.
     #[getter]
-    fn frame_properties<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        self.properties(py, false)
+    fn frame_properties<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        Self::properties(slf, false)
     }
 
     /// The bytes of the frame as they are stored.
-    #[getter(record)]
-    fn py_record(&self, py: Python<'_>) -> Py<Record> {
-        self.record.clone_ref(py)
+    #[getter]
+    fn record(&self) -> Record {
+        Record::new(self.memory.clone())
+    }
+
+    /// Bytes of memory that the frame keeps alive; 0 if it lies in the mapped file.
+    #[getter]
+    fn held(&self) -> usize {
+        self.memory.held()
     }
 
     /// The fields that are there, by the names of the arguments of :class:`MdFrame`. What the
@@ -486,7 +506,7 @@ impl MdFrame {
         }
         dict.set_item("nsites", this.nsites)?;
         for (name, of_atoms) in [("atom_properties", true), ("frame_properties", false)] {
-            let properties = this.properties(slf.py(), of_atoms)?;
+            let properties = Self::properties(slf, of_atoms)?;
             if !properties.is_empty() {
                 dict.set_item(name, properties)?;
             }
@@ -508,11 +528,11 @@ impl MdFrame {
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
-        other.cast::<Self>().is_ok_and(|other| **self.record.get() == **other.get().record.get())
+        other.cast::<Self>().is_ok_and(|other| *self.memory == *other.get().memory)
     }
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-        self.record.bind(py).hash()
+        PyBytes::new(py, &self.memory).hash()
     }
 
     fn __len__(&self) -> usize {
@@ -546,10 +566,10 @@ impl MdFrame {
     #[expect(clippy::type_complexity, reason = "what the protocol wants")]
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
-    ) -> PyResult<(Bound<'py, PyAny>, (Py<Record>, Option<Py<Topology>>))> {
+    ) -> PyResult<(Bound<'py, PyAny>, (Record, Option<Py<Topology>>))> {
         let rebuild = slf.get_type().getattr("from_bytes")?;
         let (this, py) = (slf.get(), slf.py());
-        Ok((rebuild, (this.record.clone_ref(py), this.topology.as_ref().map(|t| t.clone_ref(py)))))
+        Ok((rebuild, (this.record(), this.topology.as_ref().map(|t| t.clone_ref(py)))))
     }
 }
 

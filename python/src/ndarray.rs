@@ -7,6 +7,7 @@
 
 use crate::buffer::Record;
 use crate::error::{invalid, raise};
+use crate::frame::MdFrame;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -103,15 +104,43 @@ pub(crate) struct Items<'py> {
     pub(crate) size: usize,
 }
 
-/// An array over the bytes from `at` on of a record: read-only, keeps the record alive.
+/// An object that owns the bytes of a record, and whose class is frozen: they stay where they are
+/// for as long as it lives.
+#[derive(Clone, Copy)]
+pub(crate) enum Owner<'a, 'py> {
+    Record(&'a Bound<'py, Record>),
+    Frame(&'a Bound<'py, MdFrame>),
+}
+
+impl<'a, 'py> Owner<'a, 'py> {
+    pub(crate) fn py(self) -> Python<'py> {
+        self.any().py()
+    }
+
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Record(record) => record.get(),
+            Self::Frame(frame) => frame.get().memory(),
+        }
+    }
+
+    fn any(self) -> &'a Bound<'py, PyAny> {
+        match self {
+            Self::Record(record) => record.as_any(),
+            Self::Frame(frame) => frame.as_any(),
+        }
+    }
+}
+
+/// An array over the bytes from `at` on of a record: read-only, keeps their owner alive.
 pub(crate) fn over_record<'py>(
-    record: &Bound<'py, Record>,
+    owner: Owner<'_, 'py>,
     items: Items<'py>,
     shape: &[usize],
     at: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let bytes = record.get().get(at..).unwrap_or_default();
-    over(record.as_any(), bytes, items, shape)
+    let bytes = owner.bytes().get(at..).unwrap_or_default();
+    over(owner.any(), bytes, items, shape)
 }
 
 /// An array over `bytes`: read-only.

@@ -3,10 +3,10 @@
 //! NumPy is imported when the first array is needed, so that programs that store bytes do not
 //! wait for it.
 
-use crate::buffer::{Bytes, BytesMut, Record};
+use crate::buffer::{Bytes, BytesMut};
 use crate::error::{invalid, wrong_type};
 use crate::key::described;
-use crate::ndarray::{Items, over_bytes, over_record};
+use crate::ndarray::{Items, Owner, over_bytes, over_record};
 use bytemuck::{AnyBitPattern, NoUninit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -18,6 +18,7 @@ struct Numpy {
     asarray: Py<PyAny>,
     contiguous: Py<PyAny>,
     zeros: Py<PyAny>,
+    empty: Py<PyAny>,
     dtypes: Vec<(DType, Py<PyAny>)>,
 }
 
@@ -33,6 +34,7 @@ fn numpy(py: Python<'_>) -> PyResult<&Numpy> {
             asarray: get("asarray")?,
             contiguous: get("ascontiguousarray")?,
             zeros: get("zeros")?,
+            empty: get("empty")?,
             dtypes: DType::ALL.iter().map(dtype).collect::<PyResult<_>>()?,
         })
     })
@@ -40,7 +42,10 @@ fn numpy(py: Python<'_>) -> PyResult<&Numpy> {
 
 /// NumPy's object for a type of number.
 pub(crate) fn dtype(py: Python<'_>, dtype: DType) -> PyResult<Bound<'_, PyAny>> {
-    let known = numpy(py)?.dtypes.iter().find(|(d, _)| *d == dtype);
+    let dtypes = &numpy(py)?.dtypes;
+    // They stand in the order of declaration.
+    let place = dtypes.get(dtype as usize).filter(|(d, _)| *d == dtype);
+    let known = place.or_else(|| dtypes.iter().find(|(d, _)| *d == dtype));
     known
         .map(|(_, object)| object.bind(py).clone())
         .ok_or_else(|| invalid(py, &format!("NumPy has no {}", dtype.name())))
@@ -50,14 +55,14 @@ fn items(py: Python<'_>, kind: DType) -> PyResult<Items<'_>> {
     Ok(Items { dtype: dtype(py, kind)?, size: kind.size() })
 }
 
-/// An array over a part of a record: read-only, without a copy, keeps the record alive.
+/// An array over a part of a record: read-only, without a copy, keeps the owner alive.
 pub(crate) fn view<'py>(
-    record: &Bound<'py, Record>,
+    owner: Owner<'_, 'py>,
     kind: DType,
     shape: &[usize],
     at: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
-    over_record(record, items(record.py(), kind)?, shape, at)
+    over_record(owner, items(owner.py(), kind)?, shape, at)
 }
 
 /// A small array with a copy of `values`, read-only.
@@ -74,16 +79,34 @@ pub(crate) fn small<'py, T: NoUninit>(
 /// Where new arrays begin in memory: at a multiple of what XLA, under JAX, takes without a copy.
 const ALIGNED: usize = 64;
 
-/// A new array that nobody else has, and its memory, to be filled.
+/// A new array of zeros that nobody else has, and its memory, to be filled.
 pub(crate) fn fresh(
     py: Python<'_>,
+    kind: DType,
+    shape: &[usize],
+) -> PyResult<(Py<PyAny>, BytesMut)> {
+    made(py, &numpy(py)?.zeros, kind, shape)
+}
+
+/// The same without zeros, for those who write every byte of it before anybody sees it.
+pub(crate) fn unset(
+    py: Python<'_>,
+    kind: DType,
+    shape: &[usize],
+) -> PyResult<(Py<PyAny>, BytesMut)> {
+    made(py, &numpy(py)?.empty, kind, shape)
+}
+
+fn made(
+    py: Python<'_>,
+    by: &Py<PyAny>,
     kind: DType,
     shape: &[usize],
 ) -> PyResult<(Py<PyAny>, BytesMut)> {
     let np = numpy(py)?;
     let len = shape.iter().fold(kind.size(), |n, axis| n.saturating_mul(*axis));
     let space = len.saturating_add(ALIGNED - 1);
-    let space = np.zeros.bind(py).call1((space, dtype(py, DType::U8)?))?;
+    let space = by.bind(py).call1((space, dtype(py, DType::U8)?))?;
     let at = BytesMut::get(&space)?.as_mut_slice().as_ptr().addr();
     let at = at.next_multiple_of(ALIGNED) - at;
     let shape = PyTuple::new(py, shape)?;

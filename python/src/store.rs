@@ -1,7 +1,7 @@
 //! `vlstore.Store`: a mapping from keys to records.
 
 use crate::at::At;
-use crate::buffer::{BytesMut, Record};
+use crate::buffer::{BytesMut, Memory, Record};
 use crate::codec::{RecordCodec, Typed, part};
 use crate::error::{Failure, Outcome, wrong_type};
 use crate::flat::{Asked, flat, flat_of};
@@ -133,7 +133,7 @@ impl Store {
             })?;
             return match found {
                 Some(bytes) => {
-                    Ok(Bound::new(py, MdFrame::over(py, Record::made(&bytes), |_| Ok(None))?)?
+                    Ok(Bound::new(py, MdFrame::over(py, Memory::made(&bytes), |_| Ok(None))?)?
                         .into_any()
                         .unbind())
                 }

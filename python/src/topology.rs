@@ -4,6 +4,7 @@ use crate::buffer::{Bytes, Record};
 use crate::error::{from_error, invalid, wrong_type};
 use crate::frame::{Array, array, offset, property_value};
 use crate::key::described;
+use crate::ndarray::Owner;
 use crate::numpy::{Input, Want, view, whole};
 use crate::parts::{Properties, reals, text};
 use pyo3::prelude::*;
@@ -102,7 +103,9 @@ impl Topology {
         py: Python<'py>,
         array: Option<Array>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        array.map(|a| view(self.record.bind(py), a.kind, &[self.nsites], a.at)).transpose()
+        array
+            .map(|a| view(Owner::Record(self.record.bind(py)), a.kind, &[self.nsites], a.at))
+            .transpose()
     }
 
     fn list<'py>(
@@ -114,7 +117,7 @@ impl Topology {
         let Some((Array { at, kind }, len)) = array else { return Ok(None) };
         let shape = [len, width];
         let shape = if width == 1 { shape.get(..1).unwrap_or_default() } else { &shape[..] };
-        view(self.record.bind(py), kind, shape, at).map(Some)
+        view(Owner::Record(self.record.bind(py)), kind, shape, at).map(Some)
     }
 
     fn texts<'py>(
@@ -137,7 +140,10 @@ impl Topology {
         for property in self.fields(py)?.atom_properties() {
             if !dict.contains(property.name)? {
                 let record = self.record.bind(py);
-                dict.set_item(property.name, property_value(record, property, Some(self.nsites))?)?;
+                dict.set_item(
+                    property.name,
+                    property_value(Owner::Record(record), property, Some(self.nsites))?,
+                )?;
             }
         }
         Ok(())
@@ -275,10 +281,8 @@ impl Topology {
     /// Raises :class:`~vlstore.errors.CodecError` if they are no topology.
     #[staticmethod]
     fn from_bytes(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if let Ok(record) = data.cast::<Record>()
-            && let Some(shared) = record.get().share()
-        {
-            return Self::over(py, shared);
+        if let Ok(record) = data.cast::<Record>() {
+            return Self::over(py, Record::new(record.get().memory().clone()));
         }
         Self::over(py, Record::made(&Bytes::get(data, "data")?))
     }

@@ -79,8 +79,10 @@ def test_arrays_are_views_without_a_copy_that_keep_what_they_need(path):
     depot = vlstore.open(path, records="auto")
     frame = depot[7]
     positions = frame.positions
-    assert positions.base is frame.record and not positions.flags.writeable
+    assert positions.base is frame and not positions.flags.writeable
     assert np.shares_memory(positions, frame.positions)
+    assert np.shares_memory(positions, np.frombuffer(frame.record, "u1"))
+    assert frame.held == frame.record.held
     batch = depot.get_batch(range(10))
     kept = batch[3].positions
     assert batch[3].record.held == batch[4].record.held

@@ -48,14 +48,8 @@ def test_workers_read_what_the_parent_reads(frames, method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_pool_maps_over_a_store(frames, method):
-    pool = multiprocessing.get_context(method).Pool(2)
-    try:
+    with multiprocessing.get_context(method).Pool(2) as pool:
         found = pool.map(frames.__getitem__, range(8))
-    finally:
-        # Leaving a pool by `with` terminates its processes by a signal, which a library that
-        # catches it in the parent makes them miss: they are asked to end instead.
-        pool.close()
-        pool.join()
     assert found == [frames[i] for i in range(8)]
 
 

@@ -1,8 +1,6 @@
 """A store as a PyTorch data set, through a real DataLoader.
 
-The tools of the tests do not bring PyTorch: its ordinary wheel for Linux is half a gigabyte and
-does not import without the CUDA packages that it asks for, which are several more. With
-`pip install torch` in the environment of the tests these run.
+./test installs PyTorch where it can; where it is missing these are skipped.
 """
 
 import pickle
@@ -12,7 +10,7 @@ import pytest
 
 import vlstore
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: ./test installs it unless VLSTORE_TORCH is 0")
 
 from torch.utils.data import DataLoader  # noqa: E402
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::access::is_unsupported;
 use super::ahead::Ahead;
-use super::{Backend, FileBackend};
+use super::{Backend, FileBackend, process_id};
 use crate::error::{Error, Result};
 
 /// The right to write to one file, held until it is dropped or the process ends, however it
@@ -83,7 +83,7 @@ impl WriterLock {
         }
         let flag = Arc::clone(&backend.locked);
         let ahead = Arc::clone(&backend.ahead);
-        Ok(LockOutcome::Held(Self { file, flag, ahead, process: std::process::id() }))
+        Ok(LockOutcome::Held(Self { file, flag, ahead, process: process_id() }))
     }
 }
 
@@ -91,7 +91,7 @@ impl Drop for WriterLock {
     fn drop(&mut self) {
         // A forked child that cleans up has a copy of this guard, and of the open file that the
         // lock belongs to: unlocking there would take the lock from the parent.
-        if self.process == std::process::id() {
+        if self.process == process_id() {
             self.ahead.give_back(&self.file);
             // Closing the file gives the lock back too, so there is nothing to do on failure.
             let _ = system::unlock(&self.file);

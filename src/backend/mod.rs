@@ -16,6 +16,7 @@ mod file;
 mod lock;
 mod map;
 mod memory;
+mod process;
 mod slice;
 
 #[cfg(any(test, feature = "testing"))]
@@ -30,4 +31,5 @@ pub use file::FileBackend;
 pub use lock::{LockOutcome, WriterLock};
 pub use map::Mapping;
 pub use memory::MemoryBackend;
+pub use process::process_id;
 pub use slice::SliceBackend;

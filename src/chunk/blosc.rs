@@ -8,9 +8,10 @@
 use super::header::{BITSHUFFLE, EXTENDED, Header, Kind, ONE_STREAM, SHUFFLE};
 use super::layout::ChunkLayout;
 use super::params::{Codec, Filter, Params};
-use super::{special, streams};
+use super::{direct, special, streams};
 use crate::error::{Error, Result};
 use blosc2_sys as ffi;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::sync::Once;
 
@@ -147,6 +148,50 @@ impl Context {
     }
 }
 
+/// The decoder of LZ4 that is part of the bundled library; its header declares it so.
+mod ffi_lz4 {
+    unsafe extern "C" {
+        /// Decodes `src` into `dst`: at most `target` bytes, and at most `room`. Answers how many,
+        /// or an error code below 0. Source: `lz4.h` of LZ4 1.10.
+        pub(super) fn LZ4_decompress_safe_partial(
+            src: *const std::ffi::c_char,
+            dst: *mut std::ffi::c_char,
+            len: std::ffi::c_int,
+            target: std::ffi::c_int,
+            room: std::ffi::c_int,
+        ) -> std::ffi::c_int;
+        /// The same without a target.
+        pub(super) fn LZ4_decompress_safe(
+            src: *const std::ffi::c_char,
+            dst: *mut std::ffi::c_char,
+            len: std::ffi::c_int,
+            room: std::ffi::c_int,
+        ) -> std::ffi::c_int;
+    }
+}
+
+/// Decodes an LZ4 stream, the first `len` bytes of `src`, into `dst`, and answers whether it is
+/// good: it has exactly `dst.len()` bytes, or, if fewer are `wanted`, at least so many. Bytes of
+/// `dst` behind the wanted ones are unspecified.
+pub(super) fn lz4(src: &[u8], len: usize, dst: &mut [u8], wanted: usize) -> bool {
+    if src.len() < len.saturating_add(SLACK) || wanted > dst.len() {
+        return false;
+    }
+    let (Ok(from), Ok(to)) = (i32::try_from(len), i32::try_from(dst.len())) else { return false };
+    let (src, out) = (src.as_ptr().cast(), dst.as_mut_ptr().cast());
+    let done = match i32::try_from(wanted) {
+        Ok(part) if part < to => {
+            // SAFETY: `from` bytes and 64 more of `src` are readable, `to` bytes of `dst`
+            // writable, and they cannot overlap. Whatever the stream says, this function reads
+            // and writes nothing else: that is what its name promises.
+            unsafe { ffi_lz4::LZ4_decompress_safe_partial(src, out, from, part, to) }
+        }
+        // SAFETY: as above.
+        _ => unsafe { ffi_lz4::LZ4_decompress_safe(src, out, from, to) },
+    };
+    usize::try_from(done).is_ok_and(|n| n == wanted.min(dst.len()))
+}
+
 /// Lets the C library choose its shuffle routines before two threads can race for it: it keeps
 /// them in globals that it fills at first use without synchronisation.
 fn ready() -> Result<()> {
@@ -161,8 +206,7 @@ fn ready() -> Result<()> {
             if let Some(len) = stream.first_chunk_mut() {
                 *len = 64_u32.to_le_bytes();
             }
-            let mut decoder =
-                Decoder { contexts: vec![(0, context)], next: 0, scratch: Vec::new() };
+            let mut decoder = Decoder { contexts: vec![(0, context)], ..Decoder::empty() };
             decoder.block(&header, &stream, &mut [0; 64])
         });
     });
@@ -180,6 +224,9 @@ pub struct Decoder {
     /// The context that the next new block length takes over.
     next: usize,
     scratch: Vec<u8>,
+    space: direct::Space,
+    /// A whole block of which a part is wanted.
+    whole: Vec<u8>,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -189,6 +236,16 @@ impl std::fmt::Debug for Decoder {
 }
 
 impl Decoder {
+    fn empty() -> Self {
+        Self {
+            contexts: Vec::new(),
+            next: 0,
+            scratch: Vec::new(),
+            space: direct::Space::default(),
+            whole: Vec::new(),
+        }
+    }
+
     /// A decoder without any memory of its own yet.
     ///
     /// # Errors
@@ -196,7 +253,7 @@ impl Decoder {
     /// than the one that survives a fork, [`Error::Io`] if there is no memory.
     pub fn new() -> Result<Self> {
         ready()?;
-        Ok(Self { contexts: vec![(0, Context::decompressing()?)], next: 0, scratch: Vec::new() })
+        Ok(Self { contexts: vec![(0, Context::decompressing()?)], ..Self::empty() })
     }
 
     /// Decodes block `i`. `stream` is exactly the bytes `chunk[layout.block_range(i)]`, whose
@@ -217,29 +274,81 @@ impl Decoder {
         stream: &[u8],
         dst: &mut [u8],
     ) -> Result<()> {
+        self.decode_part(layout, i, stream, 0..layout.block_len(i) as usize, dst)
+    }
+
+    /// Decodes the bytes `part` of block `i` into `dst`, which is as long; else as
+    /// [`Self::decode`]. Costs less than the whole block where [`Self::decodes_parts`].
+    ///
+    /// # Errors
+    /// As [`Self::decode`]; [`Error::Invalid`] for a part that the block does not have. Of
+    /// streams that are not needed only the lengths are looked at.
+    pub fn decode_part(
+        &mut self,
+        layout: &ChunkLayout,
+        i: u32,
+        stream: &[u8],
+        part: Range<usize>,
+        dst: &mut [u8],
+    ) -> Result<()> {
         let range = layout.block_range(i);
-        let fits = dst.len() == layout.block_len(i) as usize
+        let len = layout.block_len(i);
+        let whole = part == (0..len as usize);
+        let fits = dst.len() == part.len()
             && !dst.is_empty()
+            && part.end <= len as usize
             && stream.len() == range.len();
         if !fits {
             return Err(Error::invalid(
                 "block",
                 format!(
-                    "{i} of {} has {} bytes, stored in {}; given were {} and {}",
+                    "{i} of {} has {len} bytes, stored in {}; asked for were {part:?} into {} from {}",
                     layout.blocks(),
-                    layout.block_len(i),
                     range.len(),
                     dst.len(),
                     stream.len()
                 ),
             ));
         }
-        match layout.header().kind {
+        let header = layout.header();
+        match header.kind {
+            Kind::Stored => dst.copy_from_slice(stream.get(part).unwrap_or_default()),
+            Kind::Zeros => dst.fill(0),
+            Kind::Streams if direct::knows(header, len) => {
+                direct::decode(header, stream, len, &part, dst, &mut self.space)?;
+            }
+            _ if whole => self.whole(header, stream, dst)?,
+            _ => {
+                let mut whole = std::mem::take(&mut self.whole);
+                whole.resize(len as usize, 0);
+                let done = self.whole(header, stream, &mut whole);
+                dst.copy_from_slice(whole.get(part).unwrap_or_default());
+                self.whole = whole;
+                done?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a part of a block of this chunk costs less than the whole.
+    #[must_use]
+    pub fn decodes_parts(layout: &ChunkLayout) -> bool {
+        let header = layout.header();
+        match header.kind {
+            Kind::Streams => header.split && direct::knows(header, header.block_size),
+            Kind::Stored | Kind::Zeros => true,
+            Kind::Value | Kind::Nans => false,
+        }
+    }
+
+    /// Decodes a whole block.
+    pub(super) fn whole(&mut self, header: &Header, stream: &[u8], dst: &mut [u8]) -> Result<()> {
+        match header.kind {
             Kind::Stored => dst.copy_from_slice(stream),
             Kind::Zeros => dst.fill(0),
             Kind::Value => special::fill(dst, stream),
-            Kind::Nans => special::fill(dst, special::nan(layout.typesize())),
-            Kind::Streams => self.block(layout.header(), stream, dst)?,
+            Kind::Nans => special::fill(dst, special::nan(header.typesize)),
+            Kind::Streams => self.block(header, stream, dst)?,
         }
         Ok(())
     }

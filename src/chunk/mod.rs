@@ -3,8 +3,9 @@
 //! Knows the chunk format of Blosc2 and, in `blosc.rs` alone, that the codecs are written in C.
 //! Everything that a chunk claims is checked in Rust before the C library sees a byte of it:
 //! [`ChunkLayout`] allows only what is listed, `streams.rs` walks the stream lengths of a block,
-//! and [`Decoder`] hands over one block at a time, wrapped in a header of its own. Stored chunks
-//! and runs of one value never leave Rust. Must not know what a frame, a file or a record is;
+//! and [`Decoder`] hands over one block at a time, wrapped in a header of its own. Of LZ4 blocks
+//! `direct.rs` hands over the streams alone and undoes the shuffle in Rust. Stored chunks and
+//! runs of one value never leave Rust. Must not know what a frame, a file or a record is;
 //! places in its errors are counted from the start of the chunk.
 //!
 //! Source of the format: `README_CHUNK_FORMAT.rst` of C-Blosc2.
@@ -12,9 +13,11 @@
 mod assemble;
 mod blosc;
 mod compress;
+mod direct;
 mod header;
 mod layout;
 mod params;
+mod planes;
 mod special;
 mod streams;
 

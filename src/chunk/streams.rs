@@ -13,49 +13,75 @@ pub(super) struct Walk {
     pub(super) zeros: bool,
 }
 
-/// Walks the `streams` streams of a block, each of which decodes to `each` bytes.
+/// One stream of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream<'a> {
+    /// A run of one byte.
+    Run(u8),
+    /// The decoded bytes.
+    Plain(&'a [u8]),
+    /// Bytes for the codec.
+    Packed(&'a [u8]),
+}
+
+impl Stream<'_> {
+    /// The byte of a run; 0 for another stream.
+    pub(super) const fn value(self) -> u8 {
+        match self {
+            Self::Run(value) => value,
+            Self::Plain(_) | Self::Packed(_) => 0,
+        }
+    }
+}
+
+/// Takes the next stream, which decodes to `each` bytes, from a block.
 ///
 /// A stream is a length of 4 bytes and that many bytes. Length 0 is a run of zeros; a negative
-/// length is a run of the byte `-length`, followed by a token of one byte.
+/// length is a run of the byte `-length`, followed by a token of one byte. One that is as long
+/// as what it decodes to was not compressed.
 ///
 /// # Errors
-/// [`Error::Corrupt`] if a stream leaves the block, is longer than what it decodes to, or is a
+/// [`Error::Corrupt`] if the stream leaves the block, is longer than what it decodes to, or is a
 /// run that Blosc2 does not define; [`Error::Limit`] if it is longer than `BloscLZ` survives.
+pub(super) fn next<'a>(c: &mut Cursor<'a>, each: u32) -> Result<Stream<'a>> {
+    let at = c.position();
+    let bad = |why| Err(Error::corrupt("stream", at as u64, why));
+    let Some(len) = c.i32_le() else {
+        return bad("starts past the end of its block");
+    };
+    let Ok(len) = u32::try_from(len) else {
+        return match (u8::try_from(len.unsigned_abs()), c.u8()) {
+            (Err(_), _) => bad("repeats something that is no byte"),
+            (Ok(value), Some(token)) if token & 1 == 1 => Ok(Stream::Run(value)),
+            _ => bad("is a run of an unknown kind"),
+        };
+    };
+    if len == 0 {
+        return Ok(Stream::Run(0));
+    }
+    if len > each {
+        return bad("is longer than what it decodes to");
+    }
+    if len > STREAM_MAX {
+        let (asked, max) = (len.into(), STREAM_MAX.into());
+        return Err(Error::Limit { what: "stream", asked, max });
+    }
+    match c.take(len as usize) {
+        Some(bytes) if len == each => Ok(Stream::Plain(bytes)),
+        Some(bytes) => Ok(Stream::Packed(bytes)),
+        None => bad("ends past the end of its block"),
+    }
+}
+
+/// Walks the `streams` streams of a block, each of which decodes to `each` bytes.
+///
+/// # Errors
+/// Those of [`next`].
 pub(super) fn walk(bytes: &[u8], streams: u32, each: u32) -> Result<Walk> {
     let mut c = Cursor::new(bytes);
     let mut zeros = true;
-    let bad = |at: usize, why| Err(Error::corrupt("stream", at as u64, why));
     for _ in 0..streams {
-        let at = c.position();
-        let Some(len) = c.i32_le() else {
-            return bad(at, "starts past the end of its block");
-        };
-        match u32::try_from(len) {
-            Ok(0) => {}
-            Ok(len) => {
-                zeros = false;
-                if len > each {
-                    return bad(at, "is longer than what it decodes to");
-                }
-                if len > STREAM_MAX {
-                    let (asked, max) = (len.into(), STREAM_MAX.into());
-                    return Err(Error::Limit { what: "stream", asked, max });
-                }
-                if c.take(len as usize).is_none() {
-                    return bad(at, "ends past the end of its block");
-                }
-            }
-            Err(_) => {
-                zeros = false;
-                if len < -255 {
-                    return bad(at, "repeats something that is no byte");
-                }
-                match c.u8() {
-                    Some(token) if token & 1 == 1 => {}
-                    _ => return bad(at, "is a run of an unknown kind"),
-                }
-            }
-        }
+        zeros &= next(&mut c, each)? == Stream::Run(0);
     }
     Ok(Walk { used: c.position(), zeros })
 }

@@ -267,3 +267,132 @@ fn chunks_of_the_older_16_byte_header_are_read() {
         Err(Error::Unsupported { what: "bit shuffle of chunk version", .. })
     ));
 }
+
+/// A chunk of one block made by hand, and its layout.
+fn one_block(params: Params, src: &[u8]) -> Option<(Vec<u8>, ChunkLayout)> {
+    let len = u32::try_from(src.len()).unwrap();
+    let mut chunk = Vec::new();
+    Compressor::new(params, len).ok()?.compress(src, &mut chunk).unwrap();
+    let layout = ChunkLayout::parse(&chunk, 1 << 20).unwrap();
+    Some((chunk, layout))
+}
+
+#[test]
+fn lz4_blocks_are_decoded_as_the_library_does_whole_and_in_parts() {
+    let mut decoder = Decoder::new().unwrap();
+    let mut r = Random(11);
+    for typesize in 1..=18_u8 {
+        for filter in [Filter::None, Filter::Shuffle] {
+            for codec in [Codec::Lz4, Codec::Lz4hc] {
+                let params = Params { codec: Some(codec), level: 5, filter, typesize };
+                let ts = usize::from(typesize);
+                for _ in 0..60 {
+                    let len = (1 + r.below(5000 / ts)) * ts;
+                    let src = mixed(len, r.next());
+                    let Some((chunk, layout)) = one_block(params, &src) else { continue };
+                    let range = layout.block_range(0);
+                    let stream = &chunk[range.start as usize..range.end as usize];
+                    let mut by_library = vec![1; len];
+                    decoder.whole(layout.header(), stream, &mut by_library).unwrap();
+                    assert_eq!(by_library, src);
+                    let mut ours = vec![2; len];
+                    decoder.decode(&layout, 0, stream, &mut ours).unwrap();
+                    assert_eq!(ours, src, "{params:?} {len}");
+                    for _ in 0..8 {
+                        let from = r.below(len);
+                        let to = from + 1 + r.below(len - from);
+                        let mut part = vec![3; to - from];
+                        decoder.decode_part(&layout, 0, stream, from..to, &mut part).unwrap();
+                        assert_eq!(part, src[from..to], "{params:?} {len} {from}..{to}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Blocks whose length is no multiple of the type size: only other programs write them.
+#[test]
+fn bytes_behind_the_last_element_stay_as_they_are() {
+    let mut decoder = Decoder::new().unwrap();
+    let mut r = Random(12);
+    for typesize in 2..=17_u8 {
+        for len in [33_u32, 100, 1003, 2000, 4999] {
+            // A plain stream, and a run.
+            for run in [false, true] {
+                let mut header = Header::new(Kind::Streams, typesize, len, len);
+                header.codec = Some(Codec::Lz4);
+                header.filter = Filter::Shuffle;
+                let mut stream = Vec::new();
+                if run {
+                    stream.extend((-7_i32).to_le_bytes());
+                    stream.push(1);
+                } else {
+                    stream.extend(len.to_le_bytes());
+                    stream.extend((0..len).map(|_| r.next().to_le_bytes()[0]));
+                }
+                header.cbytes = 36 + u32::try_from(stream.len()).unwrap();
+                let mut chunk = header.encode().to_vec();
+                chunk.extend(36_u32.to_le_bytes());
+                chunk.extend(&stream);
+                let layout = ChunkLayout::parse(&chunk, 1 << 20).unwrap();
+                let mut by_library = vec![1; len as usize];
+                decoder.whole(layout.header(), &stream, &mut by_library).unwrap();
+                for _ in 0..20 {
+                    let from = r.below(len as usize);
+                    let to = from + 1 + r.below(len as usize - from);
+                    let mut part = vec![3; to - from];
+                    decoder.decode_part(&layout, 0, &stream, from..to, &mut part).unwrap();
+                    assert_eq!(part, by_library[from..to], "{typesize} {len} {from}..{to} {run}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_parts_of_lz4_blocks_give_errors_or_whole_parts_and_write_nothing_else() {
+    let mut decoder = Decoder::new().unwrap();
+    let mut r = Random(13);
+    for (typesize, filter) in [(4, Filter::Shuffle), (8, Filter::Shuffle), (4, Filter::None)] {
+        let params = Params { codec: Some(Codec::Lz4), level: 5, filter, typesize };
+        let src = mixed(4000, 5);
+        let (chunk, layout) = one_block(params, &src).unwrap();
+        let range = layout.block_range(0);
+        let good = &chunk[range.start as usize..range.end as usize];
+        for _ in 0..20_000 {
+            let mut bad = good.to_vec();
+            for _ in 0..=r.below(4) {
+                let at = r.below(bad.len());
+                bad[at] = r.next().to_le_bytes()[0];
+            }
+            let from = r.below(4000);
+            let to = from + 1 + r.below(4000 - from);
+            let [first, second] = [0xa5, 0x5a].map(|guard| {
+                let mut out = vec![guard; to - from + 128];
+                let inside = 64..64 + to - from;
+                let done =
+                    decoder.decode_part(&layout, 0, &bad, from..to, &mut out[inside.clone()]);
+                assert!(out[..64].iter().chain(&out[inside.end..]).all(|b| *b == guard));
+                done.map(|()| out[inside].to_vec())
+            });
+            assert_eq!(first.is_ok(), second.is_ok());
+            if let (Ok(first), Ok(second)) = (first, second) {
+                assert!(first == second, "bytes were left as they were");
+            }
+        }
+        // Cut short, a stream is an error or was not needed.
+        for cut in 0..good.len() {
+            let mut header = *layout.header();
+            header.cbytes = u32::try_from(chunk.len() - cut).unwrap();
+            let mut bytes = header.encode().to_vec();
+            bytes.extend(&chunk[32..chunk.len() - cut]);
+            let Ok(short) = ChunkLayout::parse(&bytes, 1 << 20) else { continue };
+            let stream = &good[..short.block_range(0).len()];
+            let mut out = vec![0; 4000];
+            assert_eq!(decoder.decode(&short, 0, stream, &mut out).is_ok(), cut == 0, "{cut}");
+        }
+        assert!(decoder.decode_part(&layout, 0, good, 0..4001, &mut [0; 4001]).is_err());
+        assert!(decoder.decode_part(&layout, 0, good, 8..16, &mut [0; 9]).is_err());
+    }
+}

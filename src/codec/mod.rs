@@ -49,9 +49,11 @@ pub use array::{ArrayCodec, ArrayView, Shape};
 pub use borrowed::{MdFrameRef, PropertyView, RealView, TextView, ValuesView};
 pub use dtype::{DType, Element};
 pub use flat_f32::FlatF32Codec;
-pub use md_frame::{Field, FrameFields as Fields, FramePart, HEAD, MdFrameCodec, MdFrameView};
+pub use md_frame::{
+    Field, FrameFields as Fields, FramePart, HEAD, Matrices, MdFrameCodec, MdFrameView,
+};
 pub use raw::RawCodec;
-pub use registry::{CODECS, by_name, by_name_and_version, refers};
+pub use registry::{CODECS, by_name, by_name_and_version, content, refers};
 pub use slices::aligned;
 pub use topology::{Topology, TopologyRef, TopologyView};
 pub use traits::{AnyCodec, Codec, Encoded};

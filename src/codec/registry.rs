@@ -1,6 +1,8 @@
 //! Codecs by name, so that a program can decode a store whose types it does not know.
 
+use super::topology::may_begin;
 use super::{AnyCodec, ArrayCodec, FlatF32Codec, MdFrameCodec, RawCodec};
+use crate::column::Content;
 use crate::wire::Digest;
 use crate::{Error, Result};
 
@@ -26,6 +28,22 @@ pub fn by_name(name: &str) -> Result<&'static dyn AnyCodec> {
 #[expect(clippy::type_complexity, reason = "what `Refers` is, which the store names")]
 pub fn refers(name: &str) -> Option<fn(&[u8]) -> Option<Digest>> {
     (name == MdFrameCodec.name()).then_some(MdFrameCodec::topology_of)
+}
+
+/// What the bytes of records of this codec and version tell by themselves; `None` if this release
+/// does not read them. For [`RecoverOptions`](crate::RecoverOptions).
+#[must_use]
+pub fn content(name: &str, version: u32) -> Option<Content> {
+    let codec = by_name_and_version(name, version).ok()?;
+    let sites: fn(&[u8]) -> Option<u32> = match name {
+        "raw" => |bytes| RawCodec.sites(bytes).ok(),
+        "array" => |bytes| ArrayCodec.sites(bytes).ok(),
+        "flat-f32" => |bytes| FlatF32Codec.sites(bytes).ok(),
+        "md-frame" => |bytes| MdFrameCodec.sites(bytes).ok(),
+        _ => return None,
+    };
+    let reference = refers(name).unwrap_or(|_| None);
+    Some(Content { reference, shared: may_begin, sites, rows: codec.rows() })
 }
 
 /// The codec of this name, if it reads records of `version`.
@@ -63,6 +81,17 @@ mod tests {
         for codec in CODECS {
             assert_eq!(codec.sites(&[]).is_ok(), codec.describe(&[]).is_ok(), "{}", codec.name());
         }
+    }
+
+    #[test]
+    fn what_every_codec_tells_of_its_records_is_known_by_its_name() {
+        for codec in CODECS {
+            let told = content(codec.name(), codec.version()).unwrap();
+            assert_eq!((told.sites)(&[]), codec.sites(&[]).ok(), "{}", codec.name());
+            assert_eq!(told.rows.is_some(), codec.rows().is_some());
+            assert!(content(codec.name(), codec.version() + 1).is_none());
+        }
+        assert!(content("pickle", 1).is_none());
     }
 
     #[test]

@@ -35,6 +35,7 @@
 mod columns;
 mod fields;
 mod get;
+mod lift;
 mod put;
 mod resume;
 mod statistics;
@@ -43,6 +44,7 @@ mod topologies;
 pub use columns::Columns;
 pub use fields::Frames;
 pub use get::{Depot, Item, Items, Iter};
+pub use lift::copy_sharing;
 pub use put::DepotWriter;
 pub use resume::{Continue, Continued, StartAt};
 pub use statistics::{KeptStatistics, STATISTICS, Statistics};

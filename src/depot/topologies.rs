@@ -69,6 +69,10 @@ impl Sharing {
 }
 
 impl Lifting {
+    pub(super) fn new(how: Sharing) -> Self {
+        Self { how, ..Self::default() }
+    }
+
     fn encode(&mut self, topology: &TopologyRef<'_>) -> Result<(Digest, u32)> {
         self.space.clear();
         let sites = topology.encode(&mut self.space)?;
@@ -80,7 +84,7 @@ impl Lifting {
     }
 
     /// The topology to lift out of `frame`, and its digest; what is new is put into `writer`.
-    fn choose<'a>(
+    pub(super) fn choose<'a>(
         &mut self,
         frame: &MdFrameRef<'a>,
         writer: &mut Writer,
@@ -128,7 +132,7 @@ fn candidates<'a>(frame: &MdFrameRef<'a>) -> impl Iterator<Item = TopologyRef<'a
 impl DepotWriter<MdFrameCodec> {
     /// Says what [`put_frame`](Self::put_frame) does from now on about what frames share.
     pub fn share_topologies(&mut self, how: Sharing) {
-        self.lifting = Lifting { how, ..Lifting::default() };
+        self.lifting = Lifting::new(how);
     }
 
     /// Tells of the frame that comes after the one that is put next, so that

@@ -29,8 +29,11 @@ impl Staged {
         }
         for number in 0_u32..1000 {
             let mut aside_name = std::ffi::OsString::from(".");
-            aside_name.push(name);
-            aside_name.push(format!(".{}-{number}.part", std::process::id()));
+            // File systems end names at 255 bytes; without the long one it is no less unique.
+            if name.len() <= 200 {
+                aside_name.push(name);
+            }
+            aside_name.push(format!(".{}-{number}.partial", std::process::id()));
             let aside = target.with_file_name(aside_name);
             match OpenOptions::new().write(true).create_new(true).open(&aside) {
                 Ok(file) => {

@@ -35,15 +35,15 @@ impl Probe {
     /// The probe for keys with this hash.
     #[must_use]
     pub const fn new(hash: u64) -> Self {
-        let place = mix(hash >> 16);
-        Self { place, bits: mix(place) }
+        Self { place: hash >> 32, bits: mix(hash >> 16) }
     }
 
     /// The block, of `blocks`, in which such a key is noted.
     #[must_use]
     pub const fn block(self, blocks: u64) -> u64 {
-        // The upper half of the mixed hash as a fraction of the number of blocks.
-        ((self.place >> 32) * blocks) >> 32
+        // The upper half of the hash as a fraction of the number of blocks: as entries of a run are
+        // in the order of their hashes, a filter is made from its first block to its last.
+        (self.place * blocks) >> 32
     }
 
     /// Whether such a key may be among those noted in its block.

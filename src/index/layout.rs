@@ -123,8 +123,9 @@ impl RunEntry {
 
     /// Order inside a run: by hash, then by record, the tombstone after its record.
     #[must_use]
-    pub fn order(&self) -> (u64, u64, bool) {
-        (self.hash(), self.record(), self.is_dead())
+    pub fn order(&self) -> u128 {
+        let record = self.record() << 1 | u64::from(self.is_dead());
+        u128::from(self.hash()) << 64 | u128::from(record)
     }
 
     fn word(&self) -> u64 {

@@ -8,6 +8,10 @@ const WAYS: usize = 4;
 const SETS: usize = 512;
 /// Marks of blocks that were decoded lately.
 const MARKS: usize = 4096;
+/// Blocks that were read in part, in the order in which they were.
+const RECENT: usize = 8;
+/// Once the cache is full, one in so many blocks that were seen before takes a place.
+const RARE: u32 = 16;
 
 type Block = Arc<AlignedBuf>;
 type Set = [Option<(u64, u32, Block)>; WAYS];
@@ -20,9 +24,15 @@ type Set = [Option<(u64, u32, Block)>; WAYS];
 /// second time within a while. Random reads of a store much larger than the cache would else
 /// fill it with blocks that nobody asks for again, each in memory that no cache of the
 /// processor holds: that cost more than the decoding.
+///
+/// Of a block of which a part is wanted and a part can be decoded, only the part is, unless the
+/// block [pays](Self::pays).
 #[derive(Debug)]
 pub(super) struct BlockCache {
     last: Mutex<Option<(u64, u32, Block)>>,
+    /// Blocks of which a part was read, the last few.
+    recent: Box<[AtomicU32]>,
+    turn: AtomicU32,
     marks: Box<[AtomicU32]>,
     sets: Box<[Mutex<Set>]>,
     bytes: AtomicUsize,
@@ -33,6 +43,8 @@ impl BlockCache {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             last: Mutex::default(),
+            recent: (0..RECENT).map(|_| AtomicU32::new(0)).collect(),
+            turn: AtomicU32::new(0),
             marks: (0..if limit == 0 { 0 } else { MARKS }).map(|_| AtomicU32::new(0)).collect(),
             sets: (0..if limit == 0 { 0 } else { SETS }).map(|_| Mutex::default()).collect(),
             bytes: AtomicUsize::new(0),
@@ -44,12 +56,47 @@ impl BlockCache {
         (chunk.wrapping_mul(8191) ^ u64::from(block)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
+    /// The mark of a block; never 0.
+    fn mark(hash: u64) -> u32 {
+        u32::try_from(hash & 0xffff_ffff).unwrap_or(0) | 1
+    }
+
     /// Whether the block was decoded lately; leaves its mark.
     fn is_marked(&self, chunk: u64, block: u32) -> bool {
         let h = Self::hash(chunk, block);
         let place = usize::try_from(h >> 40).unwrap_or(0) % MARKS;
-        let mark = u32::try_from(h & 0xffff_ffff).unwrap_or(0) | 1;
+        let mark = Self::mark(h);
         self.marks.get(place).is_some_and(|m| m.swap(mark, Ordering::Relaxed) == mark)
+    }
+
+    /// Whether the whole of a block of `len` bytes should be decoded, and kept, although a part
+    /// of it is enough; leaves its mark if not.
+    ///
+    /// So it is when another part was read a moment ago: then neighbours are being read. So it
+    /// is, too, for a block that was read some time ago while there is room; when all is full,
+    /// only now and then, so that reads of more blocks than the cache holds find those again
+    /// that it has instead of pushing out one another.
+    pub(super) fn pays(&self, chunk: u64, block: u32, len: usize) -> bool {
+        if len > self.limit / 8 {
+            return false;
+        }
+        let mark = Self::mark(Self::hash(chunk, block));
+        if self.recent.iter().any(|r| r.load(Ordering::Relaxed) == mark) {
+            return true;
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        if let Some(place) = self.recent.get(turn as usize % RECENT) {
+            place.store(mark, Ordering::Relaxed);
+        }
+        if !self.is_marked(chunk, block) {
+            return false;
+        }
+        let room = self.bytes.load(Ordering::Relaxed) + len <= self.limit
+            && self.set(chunk, block).and_then(|set| set.try_lock().ok()).is_some_and(|set| {
+                // The oldest goes first.
+                set.last().is_some_and(Option::is_none)
+            });
+        room || turn.is_multiple_of(RARE)
     }
 
     fn set(&self, chunk: u64, block: u32) -> Option<&Mutex<Set>> {
@@ -64,6 +111,9 @@ impl BlockCache {
             && (*c, *b) == (chunk, block)
         {
             return Some(data.clone());
+        }
+        if self.bytes.load(Ordering::Relaxed) == 0 {
+            return None;
         }
         let mut set = set.try_lock().ok()?;
         let i =
@@ -128,6 +178,33 @@ mod tests {
             assert!(cache.held() <= (1 << 20) + 10_000, "{}", cache.held());
         }
         assert!(BlockCache::new(0).get(1, 1).is_none());
+    }
+
+    #[test]
+    fn a_part_is_enough_until_neighbours_are_read_or_the_block_comes_again() {
+        let cache = BlockCache::new(1 << 20);
+        assert!(!cache.pays(1, 1, 100));
+        assert!(cache.pays(1, 1, 100), "its neighbour was read a moment ago");
+        for block in 2..50 {
+            assert!(!cache.pays(1, block, 100));
+        }
+        assert!(cache.pays(1, 1, 100), "there is room");
+        assert!(!BlockCache::new(0).pays(1, 1, 100));
+        // Far more blocks than there are places, again and again.
+        let block = Arc::new(AlignedBuf::zeroed(100));
+        let (mut found, mut decoded) = (0, 0);
+        for _ in 0..10 {
+            for i in 0..4000 {
+                if cache.get(2, i).is_some() {
+                    found += 1;
+                } else if cache.pays(2, i, 100) {
+                    decoded += 1;
+                    cache.insert(2, i, &block);
+                }
+            }
+        }
+        assert!(found > 5_000, "{found} of 40 000 were found");
+        assert!(decoded < 5_000, "{decoded} blocks were decoded for a part of them");
     }
 
     #[test]

@@ -6,10 +6,11 @@ use super::options::{Durability, StoreOptions};
 use super::select::Select;
 use super::shared::{Carry, Refers};
 use super::snapshot::Snapshot;
-use super::transfer::{Carrier, stream};
+use super::transfer::{Carrier, Item, stream};
 use super::writer::Writer;
 use crate::backend::{Aside, Backend};
 use crate::error::{Error, Result};
+use crate::key::Key;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,6 +60,22 @@ pub fn copy(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
     options: &CopyOptions,
+    progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Copied> {
+    copy_with(from, to, options, |_, _, _| Ok(false), progress)
+}
+
+/// As [`copy`], with records that are written in another way: `rewrite` gets the bytes of each, the
+/// new store, in which it may share what they refer to, and room for the new bytes; it answers
+/// whether it gives any. What the index keeps of the record (key, sites, row) stays.
+///
+/// # Errors
+/// As [`copy`]; what `rewrite` answers, with the record.
+pub fn copy_with(
+    from: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    options: &CopyOptions,
+    mut rewrite: impl FnMut(&[u8], &mut Writer, &mut Vec<u8>) -> Result<bool>,
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Copied> {
     let (from, to) = (from.as_ref(), to.as_ref());
@@ -67,7 +84,8 @@ pub fn copy(
     let new = options.store.clone().unwrap_or_else(|| source.options().clone());
     let mut target = Target::new(to, &source, &new, options.overwrite)?;
     let writer = &mut target.writer;
-    copy_some(&source, writer, &options.select, options.refers, &mut progress)
+    let rewrite: Rewrite<'_> = &mut rewrite;
+    copy_some(&source, writer, &options.select, options.refers, rewrite, &mut progress)
         .map_err(|e| e.at(from))?;
     target.finish()?.publish()
 }
@@ -83,14 +101,17 @@ pub fn copy_into(
     select: &Select,
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Copied> {
-    copy_some(snapshot, writer, select, None, &mut progress)
+    copy_some(snapshot, writer, select, None, &mut |_, _, _| Ok(false), &mut progress)
 }
+
+type Rewrite<'a> = &'a mut dyn FnMut(&[u8], &mut Writer, &mut Vec<u8>) -> Result<bool>;
 
 fn copy_some(
     snapshot: &Snapshot,
     writer: &mut Writer,
     select: &Select,
     refers: Option<Refers>,
+    rewrite: Rewrite<'_>,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<Copied> {
     let chosen = select.check(snapshot)?;
@@ -101,6 +122,7 @@ fn copy_some(
     let mut carry = Carry::new(snapshot, refers, writer)?;
     let done = std::cell::Cell::new(0);
     let mut carrier = Carrier::new(snapshot, writer);
+    let mut space = Vec::new();
     stream(
         snapshot,
         |ordinal, key, len| {
@@ -113,6 +135,16 @@ fn copy_some(
         },
         |item| {
             carry.before(item.key, item.bytes, writer)?;
+            space.clear();
+            let named = |e: Error| {
+                let key = item.key.map_or_else(|| "without a key".into(), Key::to_string);
+                match e {
+                    Error::Codec { .. } => Error::Record { key: key.into(), source: Box::new(e) },
+                    other => other.of_record(&key),
+                }
+            };
+            let other = rewrite(item.bytes, writer, &mut space).map_err(named)?;
+            let item = if other { Item { bytes: &space, ..item } } else { item };
             carrier.put(writer, item.key, &item)?;
             out.records += 1;
             out.record_bytes += item.bytes.len() as u64;

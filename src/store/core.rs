@@ -17,6 +17,7 @@ use crate::limits::{CHUNK_MAX_FOREIGN, RECORD_MAX};
 use crate::wire::{AlignedBuf, checksum, identify, to_usize};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock, RwLock};
 
@@ -36,6 +37,27 @@ pub(super) struct ChunkPlace {
     pub(super) offset: u64,
     pub(super) layout: ChunkLayout,
     pub(super) sums: Option<Box<[u64]>>,
+}
+
+/// Places of chunks by their numbers.
+pub(super) type Layouts = HashMap<u64, Arc<ChunkPlace>, BuildHasherDefault<ByNumber>>;
+
+/// Hashes one number, which is looked up for every record: there are [`LAYOUTS_KEPT`] of them at
+/// most, so whoever chooses them can slow down nothing.
+#[derive(Debug, Default)]
+pub(super) struct ByNumber(u64);
+
+impl Hasher for ByNumber {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.write_u64(self.0 ^ u64::from(*b)));
+    }
+    fn write_u64(&mut self, n: u64) {
+        let h = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = h ^ (h >> 32);
+    }
 }
 
 /// Where the bytes of a chunk are.
@@ -111,7 +133,7 @@ pub(super) struct Core {
     /// Chunks on their way to the file.
     pub(super) waiting: BTreeMap<u64, Arc<AlignedBuf>>,
     pub(super) cache: BlockCache,
-    pub(super) layouts: RwLock<HashMap<u64, Arc<ChunkPlace>>>,
+    pub(super) layouts: RwLock<Layouts>,
     pub(super) dead: OnceLock<Vec<u64>>,
     pub(super) threads: usize,
 }
@@ -312,11 +334,26 @@ impl Core {
                 {
                     return Ok(r);
                 }
-                let data = self.block(&place, block)?;
+                let whole = place.layout.block_len(block) as usize;
+                if inside.end > whole {
+                    return Err(Error::corrupt("record entry", 0, "reaches past its block"));
+                }
+                let data = match self.cache.get(place.chunk, block) {
+                    Some(data) => data,
+                    None if Decoder::decodes_parts(&place.layout)
+                        && !self.cache.pays(place.chunk, block, whole) =>
+                    {
+                        let mut out = AlignedBuf::unset(len);
+                        self.decode_part(&place, block, inside, &mut out)?;
+                        return Ok(Record::owned(out));
+                    }
+                    None => self.fresh(&place, block)?,
+                };
+                let bytes = data.get(inside.clone()).unwrap_or_default();
+                fetch_ahead(bytes);
                 if inside.start.is_multiple_of(8) {
                     return Record::of(data, inside);
                 }
-                let bytes = data.get(inside).unwrap_or_default();
                 return Ok(Record::owned(AlignedBuf::copy_of(bytes)));
             }
         }
@@ -417,8 +454,14 @@ impl Core {
             let (now, later) = std::mem::take(&mut out).split_at_mut(n);
             if n == len {
                 self.decode(place, block, now)?;
+            } else if let Some(data) = self.cache.get(place.chunk, block) {
+                now.copy_from_slice(data.get(skip..skip + n).unwrap_or_default());
+            } else if Decoder::decodes_parts(&place.layout)
+                && !self.cache.pays(place.chunk, block, len)
+            {
+                self.decode_part(place, block, skip..skip + n, now)?;
             } else {
-                let data = self.block(place, block)?;
+                let data = self.fresh(place, block)?;
                 now.copy_from_slice(data.get(skip..skip + n).unwrap_or_default());
             }
             at += n;
@@ -427,12 +470,9 @@ impl Core {
         Ok(())
     }
 
-    /// A decoded block, from the cache if it is there.
-    pub(super) fn block(&self, place: &ChunkPlace, block: u32) -> Result<Arc<AlignedBuf>> {
-        if let Some(data) = self.cache.get(place.chunk, block) {
-            return Ok(data);
-        }
-        let mut data = AlignedBuf::zeroed(place.layout.block_len(block) as usize);
+    /// A block that is not in the cache; then it is.
+    fn fresh(&self, place: &ChunkPlace, block: u32) -> Result<Arc<AlignedBuf>> {
+        let mut data = AlignedBuf::unset(place.layout.block_len(block) as usize);
         self.decode(place, block, &mut data)?;
         let data = Arc::new(data);
         self.cache.insert(place.chunk, block, &data);
@@ -441,20 +481,31 @@ impl Core {
 
     /// Checks and decodes one block into `out`.
     pub(super) fn decode(&self, place: &ChunkPlace, block: u32, out: &mut [u8]) -> Result<()> {
+        self.decode_part(place, block, 0..place.layout.block_len(block) as usize, out)
+    }
+
+    /// Checks one block and decodes a part of it into `out`.
+    fn decode_part(
+        &self,
+        place: &ChunkPlace,
+        block: u32,
+        part: Range<usize>,
+        out: &mut [u8],
+    ) -> Result<()> {
         let range = place.layout.block_range(block);
         let len = range.end.saturating_sub(range.start) as usize;
         let offset = place.offset + u64::from(range.start);
         self.io.bytes(offset, len, |stream| {
             self.check(place, block, stream)?;
-            with_decoder(|d| d.decode(&place.layout, block, stream, out))
+            with_decoder(|d| d.decode_part(&place.layout, block, stream, part, out))
                 .map_err(|e| locate(e, offset))
         })?
     }
 
     fn check(&self, place: &ChunkPlace, block: u32, bytes: &[u8]) -> Result<()> {
         let Some(sums) = &place.sums else { return Ok(()) };
-        fetch_ahead(bytes);
         let right = sums.get(block as usize).copied();
+        fetch_ahead(bytes);
         if right != Some(block_sum(self.io.file(), place.chunk, block, bytes)) {
             let range = place.layout.block_range(block);
             let at = place.offset + u64::from(range.start);

@@ -1,6 +1,7 @@
 //! Placement: where the next record starts, and how large the blocks of the next chunk are.
 
 use super::options::{Alignment, Purpose};
+use crate::chunk::Codec;
 use crate::limits::{BLOCK_MAX, BLOCK_MIN, BLOCKS_PER_CHUNK};
 
 /// The place of the next record.
@@ -77,12 +78,13 @@ impl Lengths {
 ///
 /// Blocks are made so that a whole number of equal records fills one: then no record of that
 /// length crosses a boundary and nothing is padded. The targets come from the sizes measured in
-/// `docs/benchmarks.md`. A block of a chunk that is `stored` is no larger for being small, but
-/// for its checksum; so there a random read need not check more than it wants.
+/// `docs/benchmarks.md`. A block of a chunk without `codec` is no larger for being small, but for
+/// its checksum; so there a random read need not check more than it wants. LZ4 loses less by small
+/// blocks than Zstd, and decodes so fast that what else a larger block costs is felt.
 #[expect(clippy::cast_possible_truncation, reason = "clamped to 1 MiB before")]
 pub(super) fn block_size(
     purpose: Purpose,
-    stored: bool,
+    codec: Option<Codec>,
     seen: &Lengths,
     chunk: u32,
     typesize: u8,
@@ -90,8 +92,11 @@ pub(super) fn block_size(
     let target = match purpose {
         Purpose::Dense => 256 << 10,
         Purpose::Balanced => 32 << 10,
-        Purpose::Random if stored => 2 << 10,
-        Purpose::Random => 8 << 10,
+        Purpose::Random => match codec {
+            None => 2 << 10,
+            Some(Codec::Lz4 | Codec::Lz4hc) => 4 << 10,
+            Some(_) => 8 << 10,
+        },
     };
     let most = u64::from(chunk.min(BLOCK_MAX));
     let least = u64::from(BLOCK_MIN).max(u64::from(chunk.div_ceil(BLOCKS_PER_CHUNK))).min(most);
@@ -100,7 +105,7 @@ pub(super) fn block_size(
     let even = seen.max.next_multiple_of(step).max(step);
     let wanted = if seen.max <= 2 * seen.min.max(8) && even <= 4 * target {
         even * (target / even).max(1)
-    } else if purpose == Purpose::Random && !stored {
+    } else if purpose == Purpose::Random && codec.is_some() {
         (mean * 2).next_power_of_two().clamp(target, 16 * target)
     } else {
         target
@@ -164,7 +169,7 @@ mod tests {
         for (len, purpose) in [(1900, Purpose::Random), (12_000, Purpose::Balanced)] {
             let mut seen = Lengths::default();
             (0..10).for_each(|_| seen.add(len));
-            let size = u64::from(block_size(purpose, false, &seen, 1 << 20, 4));
+            let size = u64::from(block_size(purpose, Some(Codec::Zstd), &seen, 1 << 20, 4));
             let each = len.next_multiple_of(64);
             assert!(size.is_multiple_of(each), "{size}");
         }

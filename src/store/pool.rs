@@ -1,6 +1,7 @@
 //! Compression behind the writer: chunks go in, finished Blosc2 chunks come out in order.
 
 use super::core::{block_sum, prefix_sum};
+use crate::backend::process_id;
 use crate::chunk::{ChunkLayout, Compressor, Params};
 use crate::error::{Error, Result};
 use crate::wire::AlignedBuf;
@@ -58,7 +59,7 @@ impl Pool {
             under_way: 0,
             done: BTreeMap::new(),
             spare: Vec::new(),
-            process: std::process::id(),
+            process: process_id(),
         }
     }
 
@@ -113,7 +114,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         let Some(running) = self.running.take() else { return };
-        if self.process != std::process::id() {
+        if self.process != process_id() {
             // A forked child has no such threads, and their locks may be held for ever.
             std::mem::forget(running);
             return;

@@ -5,6 +5,7 @@
 //! newest root that a search of the file finds, with the leaves and log entries behind it, or
 //! those alone; the table of the last seal; chunks to which no index leads.
 
+mod content;
 mod rebuild;
 mod report;
 mod salvage;
@@ -24,6 +25,7 @@ use super::verify::is_damage;
 use super::writer::Writer;
 use crate::backend::{Aside, Backend, FileBackend};
 use crate::chunk::ChunkLayout;
+use crate::column::Content;
 use crate::error::{Error, Result};
 use crate::frame::MAGIC;
 use crate::index::layout::KEY_SHARED;
@@ -31,6 +33,7 @@ use crate::index::slot::Slot;
 use crate::key::Key;
 use crate::limits::{CHUNK_MAX, CHUNK_MAX_FOREIGN};
 use crate::wire::Digest;
+use content::Gaps;
 use rebuild::{dead_of, rebuild, rows_of, without_index};
 use salvage::{Entry, Part, Row, Salvage};
 use scan::Scanned;
@@ -49,10 +52,19 @@ pub struct RecoverOptions {
     /// Whether chunks to which no index leads are written too, decoded, each as a record
     /// `chunk-n`.
     pub chunks: bool,
+    /// What the records of a codec, named with its version, tell by themselves
+    /// (`Some(codec::content)`): then sites and rows that were lost with the index follow from
+    /// the records again, and a shared record of whose index nothing is left is looked for where
+    /// it can lie and known by its digest. `None` leaves them lost.
+    pub contents: Option<Contents>,
     /// Threads, access and durability; and what the new store is made with where the damaged
     /// file no longer says how it was made.
     pub store: StoreOptions,
 }
+
+/// For the name and the version of a codec, what its records tell by themselves; `None` if that is
+/// not known. `codec::content` answers for the codecs of this crate.
+pub type Contents = fn(&str, u32) -> Option<Content>;
 
 type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 
@@ -102,13 +114,18 @@ pub fn recover_into(
 ) -> Result<Recovered> {
     let mut out = Recovered::default();
     let (salvage, found) = open(damaged, options, &mut out, &mut progress)?;
+    let (codec, version) = &found.record_codec;
+    let content = options.contents.and_then(|of| of(codec, *version));
     let wanted = StoreOptions {
         file_id: None,
+        rows: content.and_then(|c| c.rows).or(found.rows),
         // One commit, at the end: a recovery that was cut short leaves nothing.
         durability: Durability::None,
-        ..found
+        ..found.clone()
     };
     let mut rescue = Rescue {
+        content,
+        gaps: Gaps::new(found.alignment, damaged.len()?),
         writer: Writer::create_in(new.clone(), &wanted)?,
         out: RefCell::new(out),
         lost_keys: HashSet::new(),
@@ -116,6 +133,8 @@ pub fn recover_into(
         place_end: 0,
         holes: false,
         lost_shared: Vec::new(),
+        missing: BTreeMap::new(),
+        known: HashSet::new(),
     };
     rescue.records(&salvage, &mut progress)?;
     rescue.tell_lost_shared()?;
@@ -344,6 +363,14 @@ struct Rescue {
     place_end: u64,
     holes: bool,
     lost_shared: Vec<(Option<Digest>, String, Error)>,
+    content: Option<Content>,
+    /// Where records of whose index nothing is left can lie.
+    gaps: Gaps,
+    /// Shared records that are in the new store.
+    known: HashSet<Digest>,
+    /// Shared records that were not found, with the first record that refers to each and how
+    /// many do.
+    missing: BTreeMap<Digest, (String, u64)>,
 }
 
 impl Rescue {
@@ -425,12 +452,12 @@ impl Rescue {
         }
         match s.read(start, end) {
             Ok((bytes, unchecked)) => self.put(
-                s.means,
+                s,
+                (s.means, unchecked),
                 key.as_ref(),
                 &bytes,
                 e.entry.sites.get(),
                 e.row.as_deref(),
-                unchecked,
             ),
             Err(error) if is_damage(&error) => {
                 self.lose(key, &error);
@@ -442,13 +469,14 @@ impl Rescue {
 
     fn put(
         &mut self,
-        means: Means,
+        s: &Salvage,
+        (means, unchecked): (Means, bool),
         key: Option<&Key>,
         bytes: &[u8],
         sites: u32,
         row: Option<&[u64]>,
-        unchecked: bool,
     ) -> Result<()> {
+        self.refer(s, key, bytes, sites)?;
         // The later of two records with one key is the one that replaced the other.
         self.writer.put_carried(key, bytes, sites, row, true)?;
         let len = bytes.len() as u64;
@@ -456,6 +484,32 @@ impl Rescue {
         out.add(means, len, unchecked);
         out.bytes += len;
         self.ordinal.set(self.ordinal.get() + 1);
+        Ok(())
+    }
+
+    /// Sees to it that what this record refers to is in the new store, if it can be found.
+    fn refer(&mut self, s: &Salvage, key: Option<&Key>, bytes: &[u8], sites: u32) -> Result<()> {
+        let Some(content) = self.content else { return Ok(()) };
+        let Some(digest) = (content.reference)(bytes) else { return Ok(()) };
+        if self.known.contains(&digest) {
+            return Ok(());
+        }
+        if !self.writer.contains_shared(&digest)? {
+            let Some((start, found)) = self.gaps.find(s, content.shared, &digest)? else {
+                let ordinal = self.ordinal.get();
+                let name = || key.map_or_else(|| format!("at {ordinal}"), Key::to_string);
+                self.missing.entry(digest).or_insert_with(|| (name(), 0)).1 += 1;
+                return Ok(());
+            };
+            s.mark(start, start + found.len() as u64);
+            // Both have the same sites, or the record would be refused.
+            self.writer.share_sized(&found, sites)?;
+            self.missing.remove(&digest);
+            self.out.get_mut().note(format!(
+                "shared {digest}: its place was lost with the index; it was found by its content, which is the one that records refer to"
+            ));
+        }
+        self.known.insert(digest);
         Ok(())
     }
 
@@ -501,10 +555,11 @@ impl Rescue {
         let dead_to = s.dead.partition_point(|d| *d < ids.end);
         let dead = (dead_to - dead_from) as u64;
         let mut left = (ids.end - ids.start).saturating_sub(dead);
-        let counted = left;
         let first = self.ordinal.get();
-        let mut error = None;
+        let (mut siteless, mut seen) = (0_u64, self.place_end);
         for (key, start, end) in s.sealed.between(self.place_end, next) {
+            self.gaps.add(seen..*start);
+            seen = seen.max(*end);
             if self.lost_keys.contains(key) || self.writer.contains(key)? {
                 continue;
             }
@@ -519,16 +574,18 @@ impl Rescue {
             left = left.saturating_sub(1);
             match s.read(*start, *end) {
                 Ok((bytes, unchecked)) => {
-                    self.put(Means::Lookup, Some(key), &bytes, 0, None, unchecked)?;
+                    let sites = self.content.and_then(|c| (c.sites)(&bytes));
+                    siteless += u64::from(sites.is_none());
+                    let sites = sites.unwrap_or(0);
+                    self.put(s, (Means::Lookup, unchecked), Some(key), &bytes, sites, None)?;
                 }
-                Err(e) if is_damage(&e) => {
-                    self.lose(Some(key.clone()), &e);
-                    error = Some(e);
-                }
+                Err(e) if is_damage(&e) => self.lose(Some(key.clone()), &e),
                 Err(e) => return Err(e),
             }
         }
-        if left < counted || error.is_some() {
+        let whole = s.sealed.chunks().saturating_mul(s.core.chunk_size);
+        self.gaps.add(seen..next.min(whole));
+        if siteless > 0 {
             self.out
                 .get_mut()
                 .note("the number of sites of records found by the table of the last seal is lost");
@@ -540,15 +597,28 @@ impl Rescue {
         Ok(())
     }
 
-    /// Reports the shared records of which no copy could be read.
+    /// Reports the shared records of which no copy could be read, and those of whose index
+    /// nothing is left and to which records refer.
     fn tell_lost_shared(&mut self) -> Result<()> {
         for (digest, name, error) in std::mem::take(&mut self.lost_shared) {
-            if let Some(digest) = &digest
-                && self.writer.contains_shared(digest)?
-            {
-                continue;
+            if let Some(digest) = &digest {
+                if self.writer.contains_shared(digest)? {
+                    continue;
+                }
+                self.missing.remove(digest);
             }
             self.out.get_mut().lose(name, None, &error);
+        }
+        for (digest, (first, count)) in std::mem::take(&mut self.missing) {
+            if self.writer.contains_shared(&digest)? {
+                continue;
+            }
+            let gone = Error::corrupt("shared record", 0, "is gone");
+            self.out.get_mut().lose(format!("shared {digest}"), None, &gone);
+            if let Some(loss) = self.out.get_mut().losses.last_mut() {
+                let why = format!("is gone, and {count} records refer to it, the first is {first}");
+                (loss.offset, loss.why) = (None, why.into());
+            }
         }
         Ok(())
     }
@@ -573,7 +643,7 @@ impl Rescue {
                 while self.writer.contains(name.as_str())? {
                     name.push('\'');
                 }
-                self.put(Means::Chunks, Some(&Key::from(name)), &bytes, 0, None, unchecked)?;
+                self.put(s, (Means::Chunks, unchecked), Some(&Key::from(name)), &bytes, 0, None)?;
             }
         }
         Ok(())

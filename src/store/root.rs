@@ -1,10 +1,10 @@
 //! The root: everything that a commit needs besides the log, in one segment.
 
 use super::core::Totals;
-use super::flush::{Space, header, write_segment};
 use super::io::Io;
 use super::perm::{Lazy, PageRef, Perm};
 use super::segment::Segment;
+use super::space::{Space, header, write_segment};
 use crate::error::{Error, Result};
 use crate::index::layout::{
     ChunkEntry, Extent, LeafRef, ROOT_MAGIC, RecordEntry, RootTotals, RunRef, SegmentHeader,

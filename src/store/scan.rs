@@ -5,6 +5,7 @@ use super::batch::ended;
 use super::core::Core;
 use super::record::Record;
 use super::snapshot::Snapshot;
+use crate::backend::process_id;
 use crate::error::{Error, Result};
 use crate::index::layout::RecordEntry;
 use crate::wire::{AlignedBuf, to_usize};
@@ -124,7 +125,7 @@ impl Scan {
 
     /// Takes the next window; whether there was one.
     fn refill(&mut self) -> Result<bool> {
-        if self.workers.as_ref().is_some_and(|w| w.process != std::process::id()) {
+        if self.workers.as_ref().is_some_and(|w| w.process != process_id()) {
             // A forked child has no such threads: what they were to do is planned again.
             std::mem::forget(self.workers.take());
             let lost: usize = self.ahead.iter().map(|p| p.entries.len()).sum();
@@ -259,7 +260,7 @@ impl Workers {
                     .map_err(|e| Error::io("start a reading thread", e))
             })
             .collect::<Result<_>>()?;
-        let process = std::process::id();
+        let process = process_id();
         Ok(Self { tasks: Some(tasks), todo, results, done: BTreeMap::new(), threads, process })
     }
 
@@ -281,7 +282,7 @@ impl Workers {
 
 impl Drop for Scan {
     fn drop(&mut self) {
-        if self.workers.as_ref().is_some_and(|w| w.process != std::process::id()) {
+        if self.workers.as_ref().is_some_and(|w| w.process != process_id()) {
             // A forked child has no such threads, and their locks may be held for ever.
             std::mem::forget(self.workers.take());
         }

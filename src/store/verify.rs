@@ -117,6 +117,8 @@ impl Snapshot {
         let bad = check_chunks(core, base, &mut out, &mut progress)?;
         check_index(core, &mut out)?;
         self.check_records(core, &bad, &mut out)?;
+        // A leaf that is damaged is met for each of its chunks.
+        out.damages.dedup();
         out.frame = frame_is_readable(&**core.io.backend()).err().map(|e| e.to_string().into());
         Ok(out)
     }
@@ -130,15 +132,22 @@ impl Snapshot {
             }
             Err(e) => return Err(e),
         };
+        let dead_listed = dead.len() as u64 == core.totals.dead_records;
         let mut dead = dead.into_iter().peekable();
         let next = std::cell::Cell::new(0_u64);
         let mut found: Vec<Damage> = Vec::new();
-        let (mut records, mut shared) = (0, 0);
+        let (mut records, mut shared, mut missed) = (0, 0, false);
+        let (mut all_bytes, mut dead_bytes) = (0_u64, 0_u64);
         let mut lookups = Lookups::new(core);
         let listed = core.each_record_or(
             |id, entry, key| {
                 while dead.next_if(|d| *d < id).is_some() {}
                 let is_dead = dead.next_if_eq(&id).is_some();
+                let len = u64::from(entry.len.get());
+                all_bytes = all_bytes.saturating_add(len);
+                if is_dead && entry.key_kind != KEY_SHARED {
+                    dead_bytes = dead_bytes.saturating_add(len);
+                }
                 if entry.key_kind == KEY_SHARED {
                     shared += 1;
                     found.extend(check_shared(core, &mut lookups, bad, entry, key, is_dead)?);
@@ -193,6 +202,7 @@ impl Snapshot {
                 if !is_damage(&e) {
                     return Err(e);
                 }
+                missed = true;
                 let why = format!(
                     "{}; it held the index of {count} records from number {first} on",
                     Damage::of(&e).why
@@ -205,6 +215,23 @@ impl Snapshot {
         out.records += records;
         out.shared += shared;
         out.damages.extend(found);
+        let told = core.totals;
+        for (what, told, counted) in [
+            ("shared records", told.shared, shared),
+            ("bytes of all records", told.record_bytes, all_bytes),
+            ("bytes of deleted records", told.dead_bytes, dead_bytes),
+        ] {
+            // Where a part of the index cannot be read, nobody can count.
+            if told != counted && !missed && dead_listed {
+                out.damages.push(Damage {
+                    record: None,
+                    ordinal: None,
+                    part: "root".into(),
+                    offset: None,
+                    why: format!("counts {told} {what}; there are {counted}").into(),
+                });
+            }
+        }
         Ok(())
     }
 }

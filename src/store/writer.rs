@@ -1,15 +1,16 @@
 //! Adding records: placing them, filling chunks, handing chunks to the compression threads.
 
 use super::core::Core;
-use super::flush::{Space, flush};
+use super::flush::flush;
 use super::options::{Durability, StoreOptions};
 use super::place::{Lengths, block_size, place};
 use super::pool::{Finished, Pool, finish};
 use super::record::Record;
 use super::root::{Base, Root};
 use super::rows::Maker;
+use super::space::Space;
 use super::state::Opened;
-use crate::backend::Backend;
+use crate::backend::{Backend, process_id};
 use crate::chunk::Compressor;
 use crate::column::Row;
 use crate::error::{Error, Result};
@@ -153,7 +154,7 @@ impl Writer {
             flushed: false,
             opened,
             poisoned: false,
-            process: std::process::id(),
+            process: process_id(),
             lengths: Lengths::default(),
             before: Lengths::default(),
             added: 0,
@@ -360,8 +361,8 @@ impl Writer {
         let chunk = self.options.chunk();
         let block = match self.options.block_size {
             0 => {
-                let stored = self.options.params().codec.is_none();
-                block_size(self.options.purpose, stored, seen, chunk, self.options.typesize)
+                let codec = self.options.params().codec;
+                block_size(self.options.purpose, codec, seen, chunk, self.options.typesize)
             }
             fixed => fixed.min(chunk),
         };
@@ -617,7 +618,7 @@ impl Writer {
         if self.poisoned {
             return Err(Error::Poisoned);
         }
-        if self.process != std::process::id() {
+        if self.process != process_id() {
             return Err(Error::invalid(
                 "writer",
                 "was opened before a fork; only the process that opened it may write",

@@ -1,6 +1,7 @@
 //! Memory that starts at a multiple of 64, without unsafe code.
 
 use bytemuck::{Pod, Zeroable};
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
@@ -24,7 +25,32 @@ pub struct AlignedBuf {
     len: usize,
 }
 
+/// Buffers that each thread keeps for the next one, and the largest of them, in bytes.
+const KEPT: usize = 4;
+const KEPT_MAX: usize = 64 << 10;
+
+thread_local! {
+    /// Allocators are slow to give memory at multiples of 64, and what was freed last lies in a
+    /// cache of the processor.
+    static SPARE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+}
+
 impl AlignedBuf {
+    /// A buffer of `len` bytes to be overwritten: what they are is not said. It holds at most a
+    /// quarter and half a KiB more memory than that.
+    #[must_use]
+    pub fn unset(len: usize) -> Self {
+        let need = len.div_ceil(64);
+        let kept = SPARE.try_with(|spare| {
+            let mut spare = spare.try_borrow_mut().ok()?;
+            let fits = |v: &Vec<Line>| (need..=need + need / 4 + 8).contains(&v.capacity());
+            spare.iter().rposition(fits).map(|i| spare.swap_remove(i))
+        });
+        let Ok(Some(mut lines)) = kept else { return Self::zeroed(len) };
+        lines.resize(need, Line([0; 64]));
+        Self { lines, len }
+    }
+
     /// A buffer of `len` zero bytes.
     #[must_use]
     pub fn zeroed(len: usize) -> Self {
@@ -34,7 +60,7 @@ impl AlignedBuf {
     /// A buffer with a copy of `bytes`.
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
-        let mut out = Self::zeroed(bytes.len());
+        let mut out = Self::unset(bytes.len());
         out.copy_from_slice(bytes);
         out
     }
@@ -52,6 +78,22 @@ impl AlignedBuf {
             self.lines.truncate(len.div_ceil(64));
             self.len = len;
         }
+    }
+}
+
+impl Drop for AlignedBuf {
+    fn drop(&mut self) {
+        if !(1..=KEPT_MAX / 64).contains(&self.lines.capacity()) {
+            return;
+        }
+        let lines = std::mem::take(&mut self.lines);
+        // What falls out is freed when nothing is borrowed any more, as it is where a thread ends.
+        let _oldest = SPARE.try_with(|spare| {
+            let Ok(mut spare) = spare.try_borrow_mut() else { return Some(lines) };
+            let oldest = (spare.len() >= KEPT).then(|| spare.remove(0));
+            spare.push(lines);
+            oldest
+        });
     }
 }
 
@@ -77,6 +119,26 @@ impl fmt::Debug for AlignedBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_buffer_is_used_again_for_one_of_about_its_length_and_for_no_other() {
+        let mut used = AlignedBuf::zeroed(4000);
+        used.fill(7);
+        let at = used.as_ptr();
+        drop(used);
+        // Too small, and less than four fifths.
+        let others = [4097, 2000].map(AlignedBuf::unset);
+        assert!(others.iter().all(|other| other.as_ptr() != at));
+        let again = AlignedBuf::unset(3800);
+        assert_eq!((again.as_ptr(), again.len()), (at, 3800));
+        assert!(AlignedBuf::zeroed(4000).iter().all(|b| *b == 0));
+        let many: Vec<_> = (0..3 * KEPT).map(|_| AlignedBuf::zeroed(640)).collect();
+        drop(many);
+        SPARE.with(|spare| assert!(spare.borrow().len() <= KEPT));
+        drop(AlignedBuf::zeroed(KEPT_MAX + 1));
+        let largest = |v: &Vec<Vec<Line>>| v.iter().map(Vec::capacity).max();
+        SPARE.with(|spare| assert!(largest(&spare.borrow()) <= Some(KEPT_MAX / 64)));
+    }
 
     #[test]
     fn bytes_start_at_a_multiple_of_64_and_grow_with_zeros() {

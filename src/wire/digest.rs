@@ -1,7 +1,7 @@
 //! Names of contents: the 128-bit XXH3 of some bytes.
 
 use std::fmt;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// The XXH3 of some bytes, 128 bits: what a shared record is called, since it is found by its
 /// content.
@@ -24,6 +24,24 @@ impl Digest {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(xxh3_128(bytes).to_be_bytes())
+    }
+
+    /// The first of the lengths `ends`, in ascending order, for which the beginning of `bytes` of
+    /// that length has this digest. Costs one pass over the bytes, and for each length about as
+    /// much as hashing 1000 bytes. Lengths beyond `bytes` are passed over.
+    #[must_use]
+    pub fn of_beginning(self, bytes: &[u8], ends: impl Iterator<Item = usize>) -> Option<usize> {
+        let mut state = Xxh3::new();
+        let mut done = 0;
+        for end in ends {
+            let Some(more) = bytes.get(done..end) else { continue };
+            state.update(more);
+            done = end;
+            if state.digest128().to_be_bytes() == self.0 {
+                return Some(end);
+            }
+        }
+        None
     }
 
     /// A digest from its 16 bytes; `None` for any other number of them.
@@ -56,6 +74,17 @@ impl fmt::Display for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_beginning_is_found_by_its_digest_whatever_its_length() {
+        let bytes: Vec<u8> = (0..2000_u32).map(|i| u8::try_from(i * 7 % 251).unwrap()).collect();
+        for len in [0, 1, 16, 17, 128, 129, 240, 241, 255, 256, 257, 1024, 1025, 1999, 2000] {
+            let digest = Digest::of(&bytes[..len]);
+            assert_eq!(digest.of_beginning(&bytes, 0..=bytes.len()), Some(len));
+            assert_eq!(digest.of_beginning(&bytes, len..=len), Some(len));
+            assert_eq!(digest.of_beginning(&bytes, len + 1..4000), None);
+        }
+    }
 
     #[test]
     fn a_digest_comes_back_from_its_bytes_and_from_its_digits_and_from_nothing_else() {

@@ -3,7 +3,7 @@
 use super::{Folder, PROGRAM};
 use assert_cmd::Command;
 
-const VERBS: [&str; 22] = [
+pub(super) const VERBS: [&str; 22] = [
     "import",
     "export",
     "info",

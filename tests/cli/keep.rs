@@ -6,9 +6,16 @@ use std::fs;
 #[test]
 fn compact_gives_dead_space_back_and_says_how_much() {
     let folder = Folder::new();
-    folder.ok("rm frames.vls 1 2 3");
+    folder.ok("rm frames.vls 1 2");
+    folder.ok("get --output old frames.vls 4");
+    folder.ok("put --overwrite frames.vls 3 old");
+    let stat = folder.json("stat --json frames.vls");
+    assert_eq!((&stat["dead_records"], &stat["dead_bytes"]), (&3.into(), &(3 * 416).into()));
+    assert!(folder.ok("stat frames.vls").contains("dead: 3 records, 1.25 kB"));
+    folder.ok("rm frames.vls 3");
+    fs::remove_file(folder.path("old")).unwrap();
     let done = folder.json("compact --json frames.vls");
-    assert_eq!((done["records"].as_u64(), done["dead_records"].as_u64()), (Some(998), Some(3)));
+    assert_eq!((done["records"].as_u64(), done["dead_records"].as_u64()), (Some(998), Some(4)));
     assert!(done["bytes_after"].as_u64() < done["bytes_before"].as_u64());
     let info = folder.json("info --json frames.vls");
     assert_eq!((info["dead_bytes"].as_u64(), info["records"].as_u64()), (Some(0), Some(998)));
@@ -41,6 +48,27 @@ fn recover_ends_with_status_3_if_something_is_lost_and_names_it() {
     let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
     assert!(text.contains("lost: record ") && text.contains(" at byte "), "{text}");
     assert_eq!(fs::read(folder.path("bad.vls")).unwrap(), bytes);
+}
+
+#[test]
+fn a_store_that_no_longer_says_what_its_records_are_is_told_so() {
+    let folder = Folder::new();
+    let mut bytes = fs::read(folder.path("frames.vls")).unwrap();
+    bytes.iter_mut().skip(1024).take(100).for_each(|b| *b = 0x5a);
+    fs::write(folder.path("bad.vls"), &bytes).unwrap();
+    let text = folder.ok("recover --codec md-frame bad.vls saved.vls");
+    assert!(text.contains("configuration is lost") && text.contains("0 records lost"), "{text}");
+    folder.ok("export --quiet saved.vls saved.xtc");
+    assert_eq!(
+        fs::read(folder.path("saved.xtc")).unwrap(),
+        fs::read(folder.path("run.xtc")).unwrap()
+    );
+    // Columns, which the configuration lists, are made anew.
+    let listed = folder.ok("columns saved.vls");
+    assert!(listed.lines().any(|l| l.starts_with("step") && l.ends_with("  kept")), "{listed}");
+    let steps = |store: &str| folder.ok(&format!("columns {store} step time"));
+    assert_eq!(steps("saved.vls"), steps("frames.vls"));
+    assert!(folder.fails(2, "recover --codec pickle bad.vls other.vls").contains("pickle"));
 }
 
 #[test]

@@ -4,7 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod bad_input;
+mod chosen;
 mod help;
+#[cfg(unix)]
+mod inputs;
 mod keep;
 #[cfg(unix)]
 mod signals;

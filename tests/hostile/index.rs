@@ -137,7 +137,7 @@ attacks! {
             r.totals.cursor = U64::new(chunks * u64::from(CHUNK));
         })
         .edit_leaf(1, |l| l.records[3].len = U32::new(i32::MAX as u32)).bytes;
-    records_that_overlap: Right => sealed().edit_leaf(1, |l| {
+    records_that_overlap: Error("bytes of all records; there are") => sealed().edit_leaf(1, |l| {
         let first = l.records[0];
         l.records[3].start = first.start;
         l.records[3].len = first.len;

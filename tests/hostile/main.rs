@@ -248,8 +248,12 @@ fn save(bytes: &[u8], options: &StoreOptions) {
     }
     let damaged: Arc<dyn Backend> = Arc::new(SliceBackend::from_owner(bytes.to_vec()));
     let new: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
-    let options =
-        RecoverOptions { chunks: true, store: options.clone(), ..RecoverOptions::default() };
+    let options = RecoverOptions {
+        chunks: true,
+        contents: Some(vlstore::codec::content),
+        store: options.clone(),
+        ..RecoverOptions::default()
+    };
     if recover_into(&damaged, &new, &options, |_, _| Ok(())).is_ok() {
         let saved = Store::open_in(new, &options.store).expect("what was recovered opens");
         let found = saved.verify(|_, _| Ok(())).expect("what was recovered can be checked");

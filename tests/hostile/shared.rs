@@ -6,6 +6,7 @@ use super::{ask_store, attacks};
 use std::sync::Arc;
 use vlstore::backend::SliceBackend;
 use vlstore::codec::{MdFrame, MdFrameCodec, Real, Topology, refers};
+use vlstore::index::layout::LEAF_MAGIC;
 use vlstore::wire::{Digest, U16, U32, U64};
 use vlstore::{Depot, Store, StoreOptions, Writer};
 
@@ -168,9 +169,9 @@ attacks! {
         r.header.first_record = U64::new(0);
         r.radix = vec![U32::new(0), U32::new(count)];
     }).bytes;
-    more_shared_records_in_the_root_than_deleted_ones: Right =>
+    more_shared_records_in_the_root_than_deleted_ones: Error("shared records; there are") =>
         frames().edit_root(|r| r.totals.shared = U32::new(u32::MAX)).bytes;
-    no_shared_records_in_the_root: Right =>
+    no_shared_records_in_the_root: Error("counts 1 shared records; there are 2") =>
         frames().edit_root(|r| r.totals.shared = U32::new(0)).bytes;
 
     a_frame_that_refers_to_nothing: Error("to which the record refers, is gone") => store(|w| {
@@ -217,6 +218,22 @@ attacks! {
         let mut bytes = bytes;
         bytes[at + 12..at + 16].fill(0xff);
         referring_to(&bytes)
+    };
+    frames_that_refer_to_as_many_topologies_that_are_not_there: Error("index leaf") => {
+        // Recovery looks for each of them between the frames, and must not look for ever.
+        let mut image = store(|w| {
+            for n in 0..300_i64 {
+                w.share(&topology(n as i32).repeat(20)).unwrap();
+                w.put(n, &frame(n, Some(Digest::of(&n.to_le_bytes()))), false).unwrap();
+            }
+            w.seal().unwrap();
+        });
+        for at in (12_288..image.bytes.len() - 8).step_by(64) {
+            if image.bytes[at..].starts_with(&LEAF_MAGIC) {
+                image.bytes[at + 70] ^= 1;
+            }
+        }
+        image.bytes
     };
     a_topology_nobody_refers_to: Right => store(|w| {
         w.share(&topology(1)).unwrap();

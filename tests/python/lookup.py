@@ -17,9 +17,8 @@ def mix(x):
 def may_hold(run, count, digest):
     """What the filter of a run says of a key; the run may do without it."""
     bits, blocks = struct.unpack_from("<2Q", run, 40)
-    x = mix(digest >> 16)
-    at = -(-(64 + 12 * count + 4 * ((1 << bits) + 1)) // 64) * 64 + 64 * ((x >> 32) * blocks >> 32)
-    places = [mix(x) >> 9 * i & 511 for i in range(6)]
+    at = -(-(64 + 12 * count + 4 * ((1 << bits) + 1)) // 64) * 64 + 64 * ((digest >> 32) * blocks >> 32)
+    places = [mix(digest >> 16) >> 9 * i & 511 for i in range(6)]
     return not blocks or all(run[at + b // 8] >> b % 8 & 1 for b in places)
 
 

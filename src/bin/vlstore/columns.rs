@@ -102,7 +102,7 @@ fn list(out: &mut Out, store: &Snapshot, codec: &dyn AnyCodec, json: bool) -> Re
 }
 
 /// The titles of a column: `cell_0` to `cell_8`.
-fn titles(column: &Column) -> Vec<String> {
+pub(crate) fn titles(column: &Column) -> Vec<String> {
     if column.count == 1 {
         return vec![column.name.to_string()];
     }
@@ -123,12 +123,14 @@ fn numbers(column: &ColumnData, i: usize) -> Vec<Value> {
     }
 }
 
-fn cells(column: &ColumnData, i: usize) -> Vec<String> {
+/// The numbers of a record as text, empty where it has none.
+pub(crate) fn cells(column: &ColumnData, i: usize) -> Vec<String> {
     let text = |n: Value| if n.is_null() { String::new() } else { n.to_string() };
     numbers(column, i).into_iter().map(text).collect()
 }
 
-fn member(column: &ColumnData, i: usize) -> (String, Value) {
+/// The column and the numbers of a record as a member of a JSON object.
+pub(crate) fn member(column: &ColumnData, i: usize) -> (String, Value) {
     let mut numbers = numbers(column, i);
     let value = if column.column.count == 1 { numbers.pop() } else { Some(numbers.into()) };
     (column.column.name.to_string(), value.unwrap_or_default())

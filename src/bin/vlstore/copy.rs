@@ -6,6 +6,7 @@ use crate::work::Work;
 use crate::{Exit, Outcome, keys, ranges};
 use serde_json::json;
 use std::path::PathBuf;
+use vlstore::depot::{Sharing, copy_sharing};
 use vlstore::{CopyOptions, Error, Key, Result, Select, Store, codec, copy};
 
 const EXAMPLES: &str = "\
@@ -14,6 +15,7 @@ Examples:
   $ vlstore copy --purpose dense frames.vls copy.vls
   $ vlstore copy --range ::10 frames.vls copy.vls
   $ vlstore copy --match '[0-4]' frames.vls copy.vls
+  $ vlstore copy --topologies repeated frames.vls copy.vls
 
 Also brings a file of the original program, or of an older version, to the newest version.";
 
@@ -35,6 +37,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KEY", num_args = 1.., value_parser = keys::parse,
         allow_negative_numbers = true, conflicts_with_all = ["range", "pattern"])]
     keys: Vec<Key>,
+    /// Store once what frames share that were put without a topology, as import does: never,
+    /// repeated or always
+    #[arg(long, value_name = "WHICH", default_value = "never", value_parser = sharing)]
+    topologies: Sharing,
     #[command(flatten)]
     layout: Layout,
     /// Replace a file that is there
@@ -49,6 +55,10 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
     matches!(error, Error::Exists { .. }).then_some("--overwrite replaces it")
 }
 
+fn sharing(name: &str) -> std::result::Result<Sharing, String> {
+    Sharing::from_name(name).ok_or_else(|| "is never, repeated or always".into())
+}
+
 pub(crate) fn run(args: &Args) -> Outcome {
     let source = Store::open(&args.store)?;
     let options = CopyOptions {
@@ -59,7 +69,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
         refers: Some(codec::refers),
     };
     let mut work = Work::begin("bytes", args.json)?;
-    let done = copy(&args.store, &args.new, &options, |at, of| work.step(at, of));
+    let step = |at, of| work.step(at, of);
+    let done = match args.topologies {
+        Sharing::Never => copy(&args.store, &args.new, &options, step),
+        how => copy_sharing(&args.store, &args.new, &options, how, step),
+    };
     if let Some(signal) = work.end() {
         return Ok(Exit::Signal(signal));
     }
@@ -67,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut out = Out::new();
     if args.json {
         out.line(json!({
-            "records": done.records, "record_bytes": done.record_bytes, "bytes": done.file_bytes,
+            "records": done.records, "shared": done.shared, "record_bytes": done.record_bytes, "bytes": done.file_bytes,
         }))?;
     } else {
         out.line(format!(

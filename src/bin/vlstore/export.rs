@@ -8,7 +8,7 @@ use crate::ranges::{self, Slice};
 use crate::units::Conversion;
 use crate::{Exit, Outcome};
 use std::path::PathBuf;
-use vlstore::codec::MdFrameCodec;
+use vlstore::codec::{Fields, MdFrameCodec};
 use vlstore::formats::{self, FormatKind, WriteOptions};
 use vlstore::{Depot, Error, Result};
 
@@ -22,6 +22,7 @@ Examples:
   $ vlstore export frames.vls all.xtc
   $ vlstore export --frames 0:100:10 frames.vls some.xtc
   $ vlstore export --to extxyz --frames -1 frames.vls last.xyz
+  $ vlstore export --fields positions,step,time frames.vls thin.xtc
 
 Numbers are converted to the units of the format if the store states its own. The file appears
 when it is whole; after Ctrl-C there is none.";
@@ -42,6 +43,10 @@ pub(crate) struct Args {
     /// Only these frames, as START:END:STEP of their places in the store
     #[arg(long, value_parser = ranges::parse, allow_hyphen_values = true)]
     frames: Option<Slice>,
+    /// Only these fields of the frames, parted by commas: positions, velocities, forces, types,
+    /// masses, charges, cell, pbc, energy, stress, step, time
+    #[arg(long, value_delimiter = ',', value_name = "FIELD")]
+    fields: Vec<String>,
     /// XTC: keep positions to 1/PRECISION nm [default: that of the source, if it was XTC]
     #[arg(long)]
     precision: Option<f32>,
@@ -80,6 +85,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if let Some(precision) = args.precision {
         options = options.with_precision(precision);
     }
+    let fields = (!args.fields.is_empty()).then(|| Fields::named(&args.fields)).transpose()?;
     let mut writer = formats::create(&args.output, kind, &options, args.overwrite)?;
     let interrupt = Interrupt::watch()?;
     let mut chosen = args.frames.unwrap_or(Slice::ALL).of(depot.len());
@@ -95,6 +101,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         for (view, ordinal) in items.iter().zip(&part) {
             let name = |e: Error| in_record(e, *ordinal).at(&args.store);
             let mut frame = view.and_then(|view| depot.whole(&view)).map_err(name)?;
+            if let Some(fields) = fields {
+                fields.keep(&mut frame);
+            }
             if let Some(conversion) = &conversion {
                 conversion.apply(&mut frame);
             }

@@ -2,10 +2,10 @@
 
 use crate::output::{Out, human, plural};
 use crate::work::Work;
-use crate::{Exit, Outcome};
+use crate::{Exit, Outcome, get};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::{Error, RecoverOptions, Recovered, Result, recover};
+use vlstore::{Error, RecoverOptions, Recovered, Result, StoreOptions, codec, recover};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// Also write chunks to which no record leads, each as a record chunk-N
     #[arg(long)]
     chunks: bool,
+    /// Codec of the records, as md-frame, if the damaged file no longer says it
+    #[arg(long, value_parser = get::codec)]
+    codec: Option<&'static str>,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -39,10 +42,15 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
+    let mut store = StoreOptions::default();
+    if let Some(name) = args.codec {
+        store.record_codec = (name.into(), codec::by_name(name)?.version());
+    }
     let options = RecoverOptions {
         overwrite: args.overwrite,
         chunks: args.chunks,
-        ..RecoverOptions::default()
+        contents: Some(codec::content),
+        store,
     };
     let mut work = Work::begin("steps", args.json)?;
     let done = recover(&args.store, &args.new, &options, |at, of| work.step(at, of));
@@ -82,7 +90,7 @@ fn as_json(done: &Recovered) -> serde_json::Value {
         })
         .collect();
     json!({
-        "records": done.records, "bytes": done.bytes, "lost": done.lost, "found": found,
+        "records": done.records, "shared": done.shared, "bytes": done.bytes, "lost": done.lost, "found": found,
         "losses": losses, "chunks_without_index": done.chunks_without_index, "notes": done.notes,
     })
 }

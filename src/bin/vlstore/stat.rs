@@ -8,7 +8,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use vlstore::codec::MdFrameCodec;
 use vlstore::depot::Statistics;
-use vlstore::{Depot, DepotWriter, Result, Stat, Store, StoreOptions};
+use vlstore::{Depot, DepotWriter, Info, Result, Stat, Store, StoreOptions};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,11 +49,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
         return Ok(Exit::Signal(signal));
     }
     let stat = stat.map_err(|e| e.at(&args.store))?;
+    let info = store.info().map_err(|e| e.at(&args.store))?;
     let mut out = Out::new();
     if args.json {
-        out.line(as_json(&stat))?;
+        out.line(as_json(&stat, &info))?;
     } else {
         picture(&mut out, &stat)?;
+        dead(&mut out, &info)?;
     }
     out.end()?;
     Ok(Exit::Done)
@@ -112,7 +114,7 @@ fn table(out: &mut Out, s: &Statistics) -> Result<()> {
     Ok(())
 }
 
-fn as_json(stat: &Stat) -> serde_json::Value {
+fn as_json(stat: &Stat, info: &Info) -> serde_json::Value {
     let sizes: Vec<_> = stat
         .sizes
         .iter()
@@ -136,7 +138,20 @@ fn as_json(stat: &Stat) -> serde_json::Value {
     json!({
         "sizes": sizes, "shortest": stat.shortest, "longest": stat.longest,
         "chunks": stat.chunks, "open_bytes": stat.open_bytes, "kinds": kinds, "ratios": ratios, "unreadable": stat.unreadable,
+        "dead_records": info.dead_records, "dead_bytes": info.dead_bytes, "garbage": info.garbage,
     })
+}
+
+/// What `compact` would give back.
+fn dead(out: &mut Out, info: &Info) -> Result<()> {
+    if info.dead_records == 0 {
+        return Ok(());
+    }
+    out.line(format!(
+        "dead: {}, {}; `vlstore compact` gives them back",
+        plural(info.dead_records, "record"),
+        human(info.dead_bytes)
+    ))
 }
 
 fn bar(n: u64, most: u64) -> String {

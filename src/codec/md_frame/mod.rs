@@ -15,7 +15,7 @@ pub(super) use check::check_properties;
 pub use codec::MdFrameCodec;
 pub(super) use codec::{array, properties_json, real_json};
 pub use part::{Field, Fields as FrameFields, FramePart, HEAD};
-pub use read::MdFrameView;
+pub use read::{Matrices, MdFrameView};
 pub(super) use read::{bad, properties, real, root, slice};
 pub(super) use write::{Content, Fields, Record, real_len, values_len};
 

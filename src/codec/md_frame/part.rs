@@ -126,6 +126,30 @@ impl Fields {
         self.0 & field.bit() != 0
     }
 
+    /// Takes all else out of a frame that was read whole: other fields, its name, extra
+    /// properties. The precision goes with the positions.
+    pub fn keep(self, frame: &mut MdFrame) {
+        let all = std::mem::take(frame);
+        let real = |f, v: Option<Real>| v.filter(|_| self.has(f));
+        *frame = MdFrame {
+            nsites: all.nsites,
+            types: all.types.filter(|_| self.has(Field::Types)),
+            masses: real(Field::Masses, all.masses),
+            positions: real(Field::Positions, all.positions),
+            precision: all.precision.filter(|_| self.has(Field::Positions)),
+            velocities: real(Field::Velocities, all.velocities),
+            forces: real(Field::Forces, all.forces),
+            charges: real(Field::Charges, all.charges),
+            step: all.step.filter(|_| self.has(Field::Step)),
+            time: all.time.filter(|_| self.has(Field::Time)),
+            cell: all.cell.filter(|_| self.has(Field::Cell)),
+            pbc: all.pbc.filter(|_| self.has(Field::Pbc)),
+            energy: all.energy.filter(|_| self.has(Field::Energy)),
+            stress: all.stress.filter(|_| self.has(Field::Stress)),
+            ..MdFrame::default()
+        };
+    }
+
     /// Those fields of a frame that was read whole.
     #[must_use]
     pub fn only<'a>(self, frame: &MdFrameRef<'a>) -> MdFrameRef<'a> {

@@ -7,6 +7,7 @@
 //! here and reads the same from it, and all errors are its own.
 
 use super::NAME;
+use super::read::Matrices;
 use crate::codec::generated::md::MdFrame as Wire;
 use crate::codec::slices::numbers_in;
 use crate::codec::{MdFrameRef, RealView};
@@ -18,8 +19,9 @@ use flatbuffers::VOffsetT;
 /// Bytes of the longest vtable that is read here: several times what the schema has.
 const VTABLE_MAX: usize = 128;
 
-/// The fields of the frame in `bytes`; `None` if it is none, or not a plain one.
-pub(super) fn quick(bytes: &[u8]) -> Option<MdFrameRef<'_>> {
+/// The fields of the frame in `bytes`, and where its matrices begin; `None` if it is none, or not
+/// a plain one.
+pub(super) fn quick(bytes: &[u8]) -> Option<(MdFrameRef<'_>, Matrices)> {
     let mut t = Table::find(bytes)?;
     for slot in [Wire::VT_ATOM_PROPERTIES, Wire::VT_FRAME_PROPERTIES] {
         if t.place(slot).is_some() {
@@ -39,7 +41,8 @@ pub(super) fn quick(bytes: &[u8]) -> Option<MdFrameRef<'_>> {
         None => None,
         Some(digest) => Some(Digest::from_bytes(digest)?),
     };
-    Some(MdFrameRef {
+    let matrices = Matrices { cell: t.place(Wire::VT_CELL), stress: t.place(Wire::VT_STRESS) };
+    let frame = MdFrameRef {
         name: t.text(Wire::VT_NAME)?,
         nsites: usize::try_from(nsites).ok()?,
         types: t.vector(Wire::VT_TYPES)?,
@@ -58,7 +61,8 @@ pub(super) fn quick(bytes: &[u8]) -> Option<MdFrameRef<'_>> {
         atom_properties: Vec::new(),
         frame_properties: Vec::new(),
         topology,
-    })
+    };
+    Some((frame, matrices))
 }
 
 /// The root table of a record.
@@ -161,7 +165,8 @@ fn word(bytes: &[u8], at: usize) -> Option<usize> {
 mod tests {
     use super::super::read::{plain, root};
     use super::*;
-    use crate::codec::{Codec, MdFrame, MdFrameCodec, Real};
+    use crate::codec::generated::md::Matrix;
+    use crate::codec::{Codec, MdFrame, MdFrameCodec, MdFrameView, Real};
     use crate::wire::AlignedBuf;
     use proptest::prelude::*;
 
@@ -223,7 +228,11 @@ mod tests {
         #[test]
         fn every_plain_frame_is_read_and_as_the_verifier_reads_it(fields: u16) {
             let bytes = frame(fields);
-            let ours = quick(&bytes).unwrap();
+            let (ours, at) = quick(&bytes).unwrap();
+            prop_assert_eq!(at, MdFrameView::new(&bytes).unwrap().matrices());
+            let wire = root::<Wire<'_>>("frame", &bytes).unwrap();
+            let here = |m: Option<&Matrix>| m.map(|m| m.0.as_ptr().addr() - bytes.as_ptr().addr());
+            prop_assert_eq!(at, Matrices { cell: here(wire.cell()), stress: here(wire.stress()) });
             prop_assert!(same(&ours, &by_verifier(&bytes).unwrap()));
         }
 
@@ -240,7 +249,7 @@ mod tests {
                 bytes[at % len] = value;
             }
             bytes.resize(len - if cut < 8 { cut } else { 0 });
-            if let Some(ours) = quick(&bytes) {
+            if let Some((ours, _)) = quick(&bytes) {
                 let theirs = by_verifier(&bytes);
                 prop_assert!(theirs.is_some_and(|theirs| same(&ours, &theirs)));
             }

@@ -17,6 +17,16 @@ use flatbuffers::{Follow, ForwardsUOffset, Vector, Verifiable, VerifierOptions, 
 #[derive(Debug, Clone, PartialEq)]
 pub struct MdFrameView<'a> {
     frame: MdFrameRef<'a>,
+    matrices: Matrices,
+}
+
+/// Where the matrices of a frame begin in its record: nine float64 each, not always aligned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Matrices {
+    /// The three cell vectors as rows.
+    pub cell: Option<usize>,
+    /// The stress tensor.
+    pub stress: Option<usize>,
 }
 
 impl<'a> MdFrameView<'a> {
@@ -29,12 +39,18 @@ impl<'a> MdFrameView<'a> {
     /// [`Error::Codec`] if the bytes are no frame, if lengths in it contradict each other, or
     /// if its arrays are not aligned in memory ([`aligned`](crate::codec::aligned) moves it).
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
-        let frame = match quick(bytes) {
-            Some(frame) => frame,
-            None => plain(root::<Wire<'a>>("frame", bytes)?)?,
+        let (frame, matrices) = match quick(bytes) {
+            Some(found) => found,
+            None => {
+                let wire = root::<Wire<'a>>("frame", bytes)?;
+                let at = |m: &Matrix| m.0.as_ptr().addr().checked_sub(bytes.as_ptr().addr());
+                let cell = wire.cell().and_then(at);
+                let stress = wire.stress().and_then(at);
+                (plain(wire)?, Matrices { cell, stress })
+            }
         };
         check(&frame)?;
-        Ok(Self { frame })
+        Ok(Self { frame, matrices })
     }
 
     /// The fields as plain slices, for passing on or encoding again.
@@ -131,6 +147,12 @@ impl<'a> MdFrameView<'a> {
     #[must_use]
     pub fn stress(&self) -> Option<[f64; 9]> {
         self.frame.stress
+    }
+
+    /// Where cell and stress tensor lie in the record, for whoever shows them in place.
+    #[must_use]
+    pub const fn matrices(&self) -> Matrices {
+        self.matrices
     }
 
     /// Precision of the positions if the source had a fixed one.

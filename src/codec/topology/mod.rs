@@ -12,6 +12,7 @@ mod show;
 mod values;
 
 pub use record::TopologyView;
+pub(super) use record::may_begin;
 pub use values::{Topology, TopologyRef};
 
 #[cfg(test)]

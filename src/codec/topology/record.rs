@@ -16,6 +16,23 @@ const FIXED: usize = 1024;
 /// The same for one property.
 const FIXED_PROPERTY: usize = 128;
 
+/// Whether a record may begin with these bytes, whatever lies behind it: they lead to a table
+/// and from there to its vtable, none of them larger than the schema will ever need. Denies no
+/// record; who looks for one in a heap of bytes tries only what this lets pass.
+pub(in crate::codec) fn may_begin(bytes: &[u8]) -> bool {
+    const TABLE: u16 = 4096;
+    let u16_at = |at: usize| Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let i32_at = |at: usize| Some(i32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let found = || {
+        let table = usize::try_from(i32_at(0)?).ok().filter(|at| *at >= 4)?;
+        let vtable = i64::try_from(table).ok()?.checked_sub(i64::from(i32_at(table)?))?;
+        let vtable = usize::try_from(vtable).ok().filter(|at| *at >= 4)?;
+        let (own, other) = (u16_at(vtable)?, u16_at(vtable.checked_add(2)?)?);
+        Some(own % 2 == 0 && (4..TABLE).contains(&own) && (4..TABLE).contains(&other))
+    };
+    found() == Some(true)
+}
+
 impl TopologyRef<'_> {
     /// Appends the record of this topology to `out` and answers its number of sites. The same
     /// topology gives the same bytes, by whose digest it is found.

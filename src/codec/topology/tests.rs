@@ -52,6 +52,20 @@ fn a_topology_comes_back_with_all_its_parts_and_the_same_gives_the_same_bytes() 
     assert_eq!(view.bonds().unwrap()[2], [2, 3]);
 }
 
+#[test]
+fn every_topology_passes_for_one_and_few_other_bytes_do() {
+    for topology in [dipeptide(), Topology::default(), Topology { nsites: 7, ..dipeptide() }] {
+        let mut bytes = Vec::new();
+        if topology.encode(&mut bytes).is_ok() {
+            assert!(may_begin(&bytes) && may_begin(&[&*bytes, &[0xff; 99]].concat()));
+        }
+    }
+    let heap = record(&dipeptide());
+    let starts = (0..heap.len()).filter(|at| may_begin(&heap[*at..])).count();
+    assert!(starts * 20 < heap.len(), "{starts} of {}", heap.len());
+    assert!(!may_begin(&[]) && !may_begin(&[0; 64]) && !may_begin(&[0xff; 64]));
+}
+
 /// Parts that contradict each other, and a word of the message about each.
 fn contradictions() -> Vec<(&'static str, Topology)> {
     let good = dipeptide;

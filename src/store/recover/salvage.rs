@@ -328,7 +328,7 @@ impl Salvage {
             && inside + out.len() <= base.fill as usize
             && let Ok(place) =
                 self.core.place_of(chunk, &base.entry, Some(base.sums.clone().into()))
-            && self.core.read_chunk(&place, inside, out).is_ok()
+            && self.read_uncached(&place, inside, out).is_ok()
         {
             return Ok(false);
         }
@@ -421,7 +421,30 @@ impl Salvage {
             return Ok(());
         };
         let place = self.place_at(chunk, offset)?;
-        self.core.read_chunk(&place, inside, out)
+        self.read_uncached(&place, inside, out)
+    }
+
+    /// Reads from another copy of a chunk than the one that the index names. Blocks are cached by
+    /// the number of their chunk, and those of the two differ: of this one none may be kept.
+    fn read_uncached(&self, place: &ChunkPlace, inside: usize, out: &mut [u8]) -> Result<()> {
+        let size = place.layout.block_size().max(1) as usize;
+        let gone = || Error::corrupt("chunk", place.offset, "ends before the record");
+        let (mut at, mut out) = (inside, out);
+        let mut data = AlignedBuf::default();
+        while !out.is_empty() {
+            let block = u32::try_from(at / size).unwrap_or(u32::MAX);
+            if block >= place.layout.blocks() {
+                return Err(gone());
+            }
+            data.resize(place.layout.block_len(block) as usize);
+            self.core.decode(place, block, &mut data)?;
+            let from = data.get(at % size..).filter(|rest| !rest.is_empty()).ok_or_else(gone)?;
+            let n = from.len().min(out.len());
+            let (now, later) = std::mem::take(&mut out).split_at_mut(n);
+            now.copy_from_slice(from.get(..n).unwrap_or_default());
+            (at, out) = (at + n, later);
+        }
+        Ok(())
     }
 
     /// The chunk at `offset` of the file, of which no index says anything.
