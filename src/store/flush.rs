@@ -59,7 +59,8 @@ pub(super) fn flush(
     if !entries.is_empty() {
         entries.sort_unstable_by_key(RunEntry::order);
         perm.runs.push(runs::write(io, space, generation, &entries)?);
-        runs::merge(io, space, &mut perm.runs, generation)?;
+        let fan = if tail.ascends() { runs::FAN_ASCENDING } else { runs::FAN };
+        runs::merge(io, space, &mut perm.runs, fan, generation)?;
     }
     if !tail.dead.is_empty() {
         let mut dead: Vec<U64> = tail.dead.iter().map(|(_, r)| U64::new(*r)).collect();
@@ -96,7 +97,7 @@ fn write_dead(io: &Io, space: &mut Space, dead: &[U64], generation: u64) -> Resu
 }
 
 fn merge_dead(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> Result<()> {
-    while let Some(n) = to_merge(&perm.dead_runs) {
+    while let Some(n) = to_merge(&perm.dead_runs, runs::FAN) {
         let old = perm.dead_runs.split_off(perm.dead_runs.len() - n);
         space.garbage += old.iter().map(|r| r.at.segment.len.get()).sum::<u64>();
         let part = Perm { dead_runs: old, ..Perm::default() };

@@ -1,7 +1,7 @@
 //! The newest part of the index, in memory: what has been added since the last leaf.
 
 use crate::error::{Error, Result};
-use crate::index::layout::{ChunkEntry, KEY_NONE, RecordEntry};
+use crate::index::layout::{ChunkEntry, KEY_I64, KEY_NONE, RecordEntry};
 use crate::wire::{U16, U32, U64, mix};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -210,6 +210,18 @@ impl Tail {
         keys.filter(|((e, _), _)| e.key_kind != KEY_NONE).map(|((_, link), id)| (link.0, id))
     }
 
+    /// Whether the keys of this tail are whole numbers in ascending order; records without a key
+    /// do not count.
+    pub(super) fn ascends(&self) -> bool {
+        let mut last = None;
+        self.records.iter().filter(|e| e.key_kind != KEY_NONE).all(|e| {
+            let bytes = self.key(e).and_then(|bytes| bytes.try_into().ok());
+            let key = bytes.filter(|_| e.key_kind == KEY_I64).map(i64::from_le_bytes);
+            // `None` is less than every key.
+            key > std::mem::replace(&mut last, key)
+        })
+    }
+
     /// The chunk `chunk`, if it is in this tail.
     pub(super) fn chunk(&self, chunk: u64) -> Option<&ChunkEntry> {
         self.chunks.get(usize::try_from(chunk.checked_sub(self.first_chunk)?).ok()?)
@@ -218,5 +230,31 @@ impl Tail {
     /// The checksum of a block of a chunk of this tail.
     pub(super) fn sum(&self, entry: &ChunkEntry, block: u32) -> Option<u64> {
         self.sums.get(usize::try_from(entry.first_sum.get().checked_add(block)?).ok()?).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+    use super::*;
+    use crate::index::layout::{KEY_STR, key_hash};
+
+    #[test]
+    fn keys_ascend_if_all_of_them_are_whole_numbers_and_each_is_greater() {
+        let tail = |keys: &[Option<(u8, &[u8])>]| {
+            let mut tail = Tail::after(5, 0);
+            for key in keys {
+                let key = key.map(|(kind, bytes)| (kind, bytes, key_hash(kind, bytes)));
+                tail.push(0, 1, 0, key, None).unwrap();
+            }
+            tail.ascends()
+        };
+        let numbers: Vec<_> = [-3_i64, 0, 7].iter().map(|n| n.to_le_bytes()).collect();
+        let [a, b, c] = [0, 1, 2].map(|i| numbers.get(i).map(|n| (KEY_I64, &n[..])));
+        assert!(tail(&[]) && tail(&[None, None]) && tail(&[a, None, b, c]));
+        for not in [&[a, a][..], &[b, a], &[a, c, b], &[a, Some((KEY_STR, b"x")), b]] {
+            assert!(!tail(not));
+        }
     }
 }
