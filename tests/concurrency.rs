@@ -116,6 +116,53 @@ fn threads_that_read_a_store_in_memory_see_whole_commits_that_never_go_back() {
     });
 }
 
+/// Readers that start threads of their own meet in one block cache that holds a part of the
+/// store, while a writer with workers adds to it.
+#[test]
+fn threads_that_batch_visit_and_scan_one_store_get_every_record_whole() {
+    let n: u64 = 900;
+    let options = StoreOptions { threads: 3, cache_bytes: 256 << 10, ..options() };
+    let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+    let mut w = Writer::create_in(backend.clone(), &options).unwrap();
+    for i in 0..n {
+        w.put(i, &record(i), false).unwrap();
+    }
+    w.commit().unwrap();
+    let snapshot = Store::open_in(backend, &options).unwrap().snapshot();
+    std::thread::scope(|scope| {
+        for seed in 0..2 {
+            let snapshot = snapshot.clone();
+            scope.spawn(move || {
+                let mut rng = Seeded::new(seed);
+                for _ in 0..2 {
+                    let asked: Vec<u64> = (0..n).map(|_| rng.below(n)).collect();
+                    let batch = snapshot.get_batch_at(&asked).unwrap();
+                    assert!(asked.iter().zip(batch.iter()).all(|(i, b)| *b == *record(*i)));
+                    let seen = AtomicU64::new(0);
+                    let visit = snapshot.visit_at(&asked).unwrap();
+                    let each = visit.each(|at, bytes| {
+                        seen.fetch_add(1, Ordering::Relaxed);
+                        assert_eq!(*bytes, record(asked[at])[..]);
+                        Ok(())
+                    });
+                    each.unwrap();
+                    assert_eq!(seen.into_inner(), n);
+                    for (i, r) in snapshot.scan(0..n).enumerate() {
+                        assert_eq!(*r.unwrap(), record(i as u64)[..]);
+                    }
+                }
+            });
+        }
+        for i in n..2 * n {
+            w.put(i, &record(i), false).unwrap();
+            if i % 100 == 0 {
+                w.commit().unwrap();
+            }
+        }
+        w.close().unwrap();
+    });
+}
+
 /// The body of a reading process; does nothing in the test run itself.
 #[test]
 fn reading_process() {

@@ -58,12 +58,18 @@ fn sizes_of_chunks_and_blocks() {
         (BLOCK_MIN - 4, BLOCK_MIN, 4, false),
         (255 * 16, 255 * 16, 255, true),
         (255 * 16, 255 * 16, 0, false),
+        // Numbers that do not divide the usual block size.
+        (255 << 14, 0, 255, true),
+        (12 << 15, 0, 12, true),
+        (3 << 16, 0, 3, true),
+        (0, 0, 7, true),
     ] {
         let options = of(chunk, block, typesize);
         let made = Writer::in_memory(&options);
         assert_eq!(made.is_ok(), good, "{chunk} {block} {typesize}");
         let Ok(mut w) = made else { continue };
-        let bytes: Vec<u8> = (0..chunk + 7).map(|i| (i >> 4).to_le_bytes()).map(|b| b[0]).collect();
+        let bytes: Vec<u8> =
+            (0..options.chunk() + 7).map(|i| (i >> 4).to_le_bytes()).map(|b| b[0]).collect();
         w.push(&bytes).unwrap();
         w.commit().unwrap();
         assert_eq!(*w.snapshot().unwrap().get_at(0).unwrap(), *bytes);

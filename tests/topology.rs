@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use vlstore::codec::{
     AnyCodec, MdFrame, MdFrameCodec, Property, Real, Topology, Values, content, refers,
 };
-use vlstore::depot::{Sharing, copy_sharing};
+use vlstore::depot::{Sharing, copy_frames};
 use vlstore::formats;
 use vlstore::index::layout::LEAF_MAGIC;
 use vlstore::wire::Digest;
@@ -280,7 +280,7 @@ fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
     for (how, shared) in [(Sharing::Never, 1), (Sharing::Repeated, 3), (Sharing::Always, 3)] {
         let wanted =
             CopyOptions { refers: Some(refers), overwrite: true, ..CopyOptions::default() };
-        let done = copy_sharing(&path, &new, &wanted, how, quiet).unwrap();
+        let done = copy_frames(&path, &new, &wanted, how, None, quiet).unwrap();
         let depot = Depot::open(&new, MdFrameCodec).unwrap();
         assert_eq!((done.records, done.shared), (42, shared), "{how:?}");
         assert_eq!(depot.list_topologies().unwrap().len() as u64, shared);
@@ -307,12 +307,12 @@ fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
     w.put("x", b"no frame", false).unwrap();
     w.close().unwrap();
     let none = CopyOptions::default();
-    let why = copy_sharing(&other, dir.path("no"), &none, Sharing::Always, quiet).unwrap_err();
+    let why = copy_frames(&other, dir.path("no"), &none, Sharing::Always, None, quiet).unwrap_err();
     assert!(why.to_string().contains("md-frame"), "{why}");
     let mut w = DepotWriter::open(&path, MdFrameCodec, &options()).unwrap();
     w.writer_mut().put("x", b"no frame", false).unwrap();
     w.close().unwrap();
-    let why = copy_sharing(&path, dir.path("no"), &none, Sharing::Always, quiet).unwrap_err();
+    let why = copy_frames(&path, dir.path("no"), &none, Sharing::Always, None, quiet).unwrap_err();
     assert!(why.to_string().contains("\"x\""), "{why}");
     assert!(!dir.path("no").exists());
 }

@@ -149,8 +149,12 @@ impl World {
                 w.set_attributes(&json.parse().unwrap()).unwrap();
                 self.now.mark = Some(*n);
             }
-            Step::Commit => self.commits(|w| drop(w.as_mut().unwrap().commit().unwrap())),
-            Step::Seal => self.commits(|w| drop(w.as_mut().unwrap().seal().unwrap())),
+            Step::Commit => self.commits(|w| {
+                let _ = w.as_mut().unwrap().commit().unwrap();
+            }),
+            Step::Seal => self.commits(|w| {
+                let _ = w.as_mut().unwrap().seal().unwrap();
+            }),
             Step::Close => self.commits(|w| w.take().unwrap().close().unwrap()),
             Step::Abandon => {
                 self.writer = None;

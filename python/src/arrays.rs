@@ -15,7 +15,11 @@ pub(crate) fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
     if value.is_none() {
         return Err(wrong_type(py, "a value of an array depot is an array, not None"));
     }
-    let array = np.call_method1("asarray", (value,))?;
+    let array = np.call_method1("asarray", (value,)).map_err(|error| {
+        let raised = wrong_type(py, &format!("NumPy makes no array of this: {error}"));
+        raised.set_cause(py, Some(error));
+        raised
+    })?;
     let found = array.getattr("dtype")?;
     let name: String = found.getattr("newbyteorder")?.call1(("=",))?.getattr("name")?.extract()?;
     let Some(kind) = DType::from_name(&name) else {

@@ -83,9 +83,10 @@ impl At {
         &self,
         py: Python<'py>,
         ordinals: &Bound<'py, PyAny>,
-        fields: Option<Vec<String>>,
+        fields: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         self.typed.of_frames(py)?;
+        let fields = crate::iterable::fields(fields)?;
         let asked = many(ordinals)?;
         let slim =
             self.typed.handle.read(py, |v| v.slim(&v.ordinals(&asked)?, fields.as_deref()))?;

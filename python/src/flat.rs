@@ -12,7 +12,8 @@ use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vlstore::codec::{
-    DType, MdFrameCodec, MdFrameRef, MdFrameView, PropertyView, RealView, TopologyView, ValuesView,
+    AnyCodec, DType, MdFrameCodec, MdFrameRef, MdFrameView, PropertyView, RealView, TopologyView,
+    ValuesView,
 };
 use vlstore::wire::{AlignedBuf, Digest};
 use vlstore::{Batch, Error, Key, Snapshot, Visit};
@@ -287,10 +288,11 @@ pub(crate) enum Asked {
 
 impl Asked {
     fn batch(self, view: &View<'_>) -> Outcome<Batch> {
-        Ok(match self {
+        let batch = match self {
             Self::Keys(keys) => view.get_batch(keys)?,
             Self::Ordinals(ordinals) => view.get_batch_at(&view.ordinals(&ordinals)?)?,
-        })
+        };
+        Ok(batch.replaced(|bytes| MdFrameCodec.expand(bytes))?)
     }
 
     fn visit<'a>(&self, snapshot: &'a Snapshot) -> Outcome<Visit<'a>> {
@@ -313,7 +315,8 @@ fn direct(
 ) -> Outcome<Option<Arrays>> {
     let visit = asked.visit(snapshot)?;
     let Some(first) = visit.first()? else { return Ok(None) };
-    let first = MdFrameView::new(&first)?.into_fields();
+    let expanded = MdFrameCodec.expand(&first)?;
+    let first = MdFrameView::new(expanded.as_deref().unwrap_or(&first))?.into_fields();
     let Ok(columns) = columns(&[first], fields) else { return Ok(None) };
     let sizes: Vec<usize> = visit.sites().map(|n| n as usize).collect();
     let mut made = Made::new(&columns, &sizes)?;
@@ -321,7 +324,8 @@ fn direct(
     let rows: Vec<_> = places.chunks_mut(columns.len().max(1)).map(Mutex::new).collect();
     let differs = AtomicBool::new(false);
     let done = visit.each(|i, bytes| {
-        let frame = MdFrameView::new(bytes)?;
+        let expanded = MdFrameCodec.expand(bytes)?;
+        let frame = MdFrameView::new(expanded.as_deref().unwrap_or(bytes))?;
         let row = rows.get(i).and_then(|row| row.lock().ok());
         let alike = row.is_some_and(|mut row| {
             // What a frame has from its topology is not in its bytes.

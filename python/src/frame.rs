@@ -1,7 +1,7 @@
 //! `vlstore.MdFrame`: one frame of a trajectory over the bytes of its record.
 
 use crate::buffer::{Bytes, Memory, Record};
-use crate::error::{from_error, invalid, raise};
+use crate::error::{from_error, raise};
 use crate::ndarray::Owner;
 use crate::numpy::{small, tuple, view};
 use crate::parts::Parts;
@@ -11,9 +11,9 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use vlstore::codec::{
-    Codec, DType, MdFrameCodec, MdFrameView, PropertyView, RealView, ValuesView, aligned,
+    AnyCodec, DType, MdFrameCodec, MdFrameView, PropertyView, RealView, ValuesView,
 };
-use vlstore::wire::{AlignedBuf, Digest};
+use vlstore::wire::Digest;
 
 /// One frame of a trajectory: arrays by site, and what belongs to the frame as a whole.
 ///
@@ -106,12 +106,15 @@ pub(crate) fn array(all: &[u8], values: Option<RealView<'_>>) -> Option<Array> {
 }
 
 impl MdFrame {
-    /// The frame in a record, which is verified; `find` finds its topology if it has one.
+    /// The frame in a record, which is verified, and expanded if it is stored smaller; `find` finds
+    /// its topology if it has one.
     pub(crate) fn over(
         py: Python<'_>,
         memory: Memory,
         find: impl FnOnce(&Digest) -> PyResult<Option<Py<Topology>>>,
     ) -> PyResult<Self> {
+        let expanded = MdFrameCodec.expand(&memory).map_err(|e| from_error(py, &e))?;
+        let memory = expanded.map_or(memory, |bytes| Memory::Stored(bytes.into()));
         let all: &[u8] = &memory;
         let view = MdFrameView::new(all).map_err(|e| from_error(py, &e))?;
         let digest = view.topology();
@@ -575,7 +578,5 @@ impl MdFrame {
 
 /// The bytes of a record that holds no frame are refused before they are stored.
 pub(crate) fn sites(py: Python<'_>, bytes: &[u8]) -> PyResult<u32> {
-    let mut space = AlignedBuf::default();
-    let view = MdFrameCodec.decode(aligned(bytes, &mut space)).map_err(|e| from_error(py, &e))?;
-    u32::try_from(view.nsites()).map_err(|_| invalid(py, "more sites than a record can have"))
+    MdFrameCodec.sites(bytes).map_err(|e| from_error(py, &e))
 }

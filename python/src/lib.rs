@@ -3,7 +3,9 @@
 //! Knows how a Python value becomes a Rust one and back, and which exception an error becomes.
 //! Must not know anything that a Rust user would miss: whatever decides lies in the crate.
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 mod arrays;
 mod at;
@@ -17,6 +19,7 @@ mod frame;
 mod handle;
 mod ingest;
 mod iter;
+mod iterable;
 mod key;
 mod ndarray;
 mod numpy;
@@ -56,13 +59,29 @@ mod _core {
     use super::topology::Topology;
     #[pymodule_export]
     use super::writer::_reopen;
-    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+    use super::{Bound, PyModule, PyModuleMethods, PyResult, at_home};
     use pyo3::PyTypeInfo;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        at_home(py)?;
         super::writer::register(py, &Store::type_object(py))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
+}
+
+/// Refuses a second interpreter of the process: Python 3.11 loads the module there, where it
+/// would raise errors of the first one's classes.
+fn at_home(py: Python<'_>) -> PyResult<()> {
+    static HOME: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    // Each interpreter has a module `sys` of its own.
+    let sys = py.import("sys")?;
+    if HOME.get_or_init(py, || sys.clone().unbind()).bind(py).is(&sys) {
+        return Ok(());
+    }
+    Err(PyImportError::new_err(
+        "vlstore is loaded in another interpreter of this process and works in one alone: use a \
+         process, or a thread, instead of a subinterpreter",
+    ))
 }

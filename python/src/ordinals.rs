@@ -2,6 +2,7 @@
 
 use crate::buffer::Bytes;
 use crate::error::wrong_type;
+use crate::iterable::gathered;
 use crate::key::described;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt};
@@ -40,5 +41,5 @@ pub(crate) fn many(any: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     let Ok(items) = any.try_iter() else {
         return Err(wrong_type(py, &described("ordinals are a sequence of whole numbers", any)?));
     };
-    items.map(|item| one(&item?)).collect()
+    gathered(&items, one)
 }

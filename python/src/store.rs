@@ -9,10 +9,11 @@ use crate::frame::MdFrame;
 use crate::handle::{Handle, Place};
 use crate::iter::{Iter, What};
 use crate::key::{described, key};
+use crate::parts::text;
 use crate::topology::Topology;
 use crate::{options, report};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::Arc;
 use vlstore::{Error, Key};
 
@@ -79,7 +80,7 @@ pub(crate) fn keys(any: &Bound<'_, PyAny>) -> PyResult<Vec<Key>> {
     let Ok(items) = any.try_iter() else {
         return Err(wrong_type(py, &described("keys are an iterable of keys", any)?));
     };
-    items.map(|item| key(&item?)).collect()
+    crate::iterable::gathered(&items, key)
 }
 
 #[pymethods]
@@ -122,10 +123,10 @@ impl Store {
         py: Python<'_>,
         key: &Bound<'_, PyAny>,
         default: Option<Py<PyAny>>,
-        fields: Option<Vec<String>>,
+        fields: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let key = crate::key::key(key)?;
-        if let Some(fields) = fields {
+        if let Some(fields) = crate::iterable::fields(fields)? {
             self.typed.of_frames(py)?;
             let found = self.handle().read(py, |v| match v.find(key)? {
                 Some(ordinal) => v.frame_with(ordinal, &fields).map(Some),
@@ -207,9 +208,10 @@ impl Store {
         &self,
         py: Python<'py>,
         keys: &Bound<'py, PyAny>,
-        fields: Option<Vec<String>>,
+        fields: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         self.typed.of_frames(py)?;
+        let fields = crate::iterable::fields(fields)?;
         let keys = self::keys(keys)?;
         let slim = self.handle().read(py, |v| {
             let found = |key: &Key| {
@@ -240,14 +242,22 @@ impl Store {
     /// of the original program, is found by decoding.
     ///
     /// Raises :class:`~vlstore.errors.InvalidError` with the known names for another one.
-    fn column(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
-        self.typed.column(py, name)
+    fn column(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.typed.column(py, &text(name, "the name of a column")?)
     }
 
     /// Several columns as a dict of arrays; without names all of them. See :meth:`column`.
     #[pyo3(signature = (*names))]
-    fn columns<'py>(&self, py: Python<'py>, names: Vec<String>) -> PyResult<Bound<'py, PyDict>> {
-        let names = if names.is_empty() { self.typed.column_names(py)? } else { names };
+    fn columns<'py>(
+        &self,
+        py: Python<'py>,
+        names: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let given = names.iter().map(|name| text(&name, "the name of a column"));
+        let mut names = given.collect::<PyResult<Vec<_>>>()?;
+        if names.is_empty() {
+            names = self.typed.column_names(py)?;
+        }
         let out = PyDict::new(py);
         for name in names {
             let column = self.typed.column(py, &name)?;

@@ -1,14 +1,14 @@
 //! `vlstore.Topology`: what frames share, over the bytes of its record.
 
 use crate::buffer::{Bytes, Record};
-use crate::error::{from_error, invalid, wrong_type};
+use crate::error::{from_error, invalid};
 use crate::frame::{Array, array, offset, property_value};
-use crate::key::described;
+use crate::iterable::texts;
 use crate::ndarray::Owner;
 use crate::numpy::{Input, Want, view, whole};
 use crate::parts::{Properties, reals, text};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyList};
 use vlstore::codec::{DType, TextView, TopologyRef, TopologyView};
 use vlstore::wire::Digest;
 
@@ -168,14 +168,6 @@ fn counts(any: &Bound<'_, PyAny>, what: &str, width: usize) -> PyResult<Vec<u32>
     input.values::<i64>().iter().map(small).collect()
 }
 
-fn names(any: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<String>> {
-    let py = any.py();
-    if any.is_instance_of::<PyString>() {
-        return Err(wrong_type(py, &described(&format!("{what} is a list of texts"), any)?));
-    }
-    any.try_iter()?.map(|item| text(&item?, &format!("an entry of {what}"))).collect()
-}
-
 type Any<'py> = Option<Bound<'py, PyAny>>;
 
 /// An optional argument, read by `read` under its name.
@@ -220,12 +212,12 @@ impl Topology {
         let types = read(&types, "types", |a, w| numbers(a, w, Want::Int32))?;
         let masses = read(&masses, "masses", |a, w| numbers(a, w, Want::Real))?;
         let charges = read(&charges, "charges", |a, w| numbers(a, w, Want::Real))?;
-        let names = read(&names, "names", self::names)?;
+        let names = read(&names, "names", texts)?;
         let residues = read(&residues, "residues", |a, w| counts(a, w, 1))?;
-        let residue_names = read(&residue_names, "residue_names", self::names)?;
+        let residue_names = read(&residue_names, "residue_names", texts)?;
         let residue_ids = read(&residue_ids, "residue_ids", |a, w| numbers(a, w, Want::Int32))?;
         let segments = read(&segments, "segments", |a, w| counts(a, w, 1))?;
-        let segment_names = read(&segment_names, "segment_names", self::names)?;
+        let segment_names = read(&segment_names, "segment_names", texts)?;
         let bonds = read(&bonds, "bonds", |a, w| counts(a, w, 2))?;
         let orders = read(&bond_orders, "bond_orders", |a, w| numbers(a, w, Want::Real))?;
         let name = read(&name, "name", text)?;

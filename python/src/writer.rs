@@ -246,9 +246,9 @@ pub(crate) fn _reopen<'py>(
     if found < generation {
         let why = format!(
             "the file is at commit {found}, but commit {generation} was seen where the store was \
-             pickled: it was replaced meanwhile"
+             pickled: another file has taken its place, open it again by its path"
         );
-        return Err(raise(py, "InvalidError", &why));
+        return Err(raise(py, "ReplacedError", &why));
     }
     Ok(store)
 }

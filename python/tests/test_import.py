@@ -77,3 +77,26 @@ def test_the_command_line_comes_with_the_package(tmp_path):
         failed = subprocess.run([*command, "info", tmp_path / "b.vls"], capture_output=True, check=False)
         assert failed.returncode == 1 and b"b.vls" in failed.stderr
         assert subprocess.run([*command, "no-verb"], capture_output=True, check=False).returncode == 2
+
+
+SECOND = """
+try: import _interpreters as several
+except ImportError: import _xxsubinterpreters as several
+import vlstore
+run = getattr(several, "exec", several.run_string)
+run(several.create(), '''
+try: import vlstore._core
+except ImportError as error: print(error, flush=True)
+else: print("loaded", flush=True)
+''')
+try: vlstore.memory()["missing"]
+except vlstore.NotFoundError: print("caught")
+"""
+
+
+def test_a_second_interpreter_of_a_process_is_refused():
+    """Its errors would have been of the first one's classes, which nobody catches there."""
+    command = [sys.executable, "-W", "ignore", "-c", SECOND]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    refusal, caught = done.stdout.splitlines()
+    assert "interpreter" in refusal and caught == "caught", done.stdout + done.stderr

@@ -2,6 +2,8 @@
 
 import itertools
 import random
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -42,9 +44,16 @@ def progress(call):
 def test_other_threads_run_while_a_call_reads_writes_or_compresses(path):
     positions = np.random.default_rng(0).normal(size=(4000, 300, 3)).astype("f4")
     with vlstore.open(path, "w", records="md-frame", threads=1, commit_bytes=1 << 30) as depot:
+
+        def seals():
+            # One seal after the other has work to do only if there is something new.
+            for _ in range(20):
+                depot.push(FRAME)
+                depot.seal()
+
         for name, call in {
             "put_frames": lambda: depot.put_frames(positions),
-            "seal": depot.seal,
+            "seal": seals,
             "to_bytes": depot.to_bytes,
         }.items():
             assert any(progress(call) >= 3 for _ in range(TRIES)), name
@@ -119,6 +128,42 @@ def test_no_call_ends_in_a_panic_whatever_it_is_given(tmp_path, monkeypatch):
                     assert "panick" not in str(error)
                 except BaseException as error:  # noqa: BLE001
                     pytest.fail(f"{target!r}.{name}{tuple(arguments)!r} ended in {error!r}")
+
+
+#: What goes through an iterable that has no end, or nearly so.
+ENDLESS = """
+import resource, signal, threading, time, os, sys
+import numpy as np, vlstore
+
+store = vlstore.memory(records="md-frame")
+store.put_frames(np.zeros((2, 3, 3)), keys=range(2))
+call = {
+    "at.batch": lambda: store.at.batch(range(10**12)),
+    "get_batch": lambda: store.get_batch(range(10**12)),
+    "get_arrays": lambda: store.get_arrays(range(10**12)),
+    "put_frames": lambda: store.put_frames(np.zeros((2, 3, 3)), keys=range(10**12)),
+}[sys.argv[1]]
+if sys.argv[2] == "memory":
+    with open("/proc/self/statm") as statm:
+        used = int(statm.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (300 << 20),) * 2)
+else:
+    signal.alarm(60)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    call()
+except BaseException as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize("call", ["at.batch", "get_batch", "get_arrays", "put_frames"])
+@pytest.mark.parametrize(("way", "ends"), [("memory", "MemoryError"), ("stop", "KeyboardInterrupt")])
+def test_an_iterable_without_end_runs_out_of_memory_and_can_be_stopped(call, way, ends):
+    """The process was aborted once no memory was left, and heard no Ctrl-C before that."""
+    command = [sys.executable, "-c", ENDLESS, call, way]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == (ends, 0), done.stderr
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,6 +1,7 @@
 """Programs written for the original run: its names, arguments, results and errors."""
 
 import hashlib
+import importlib
 import json
 import multiprocessing
 import pathlib
@@ -382,6 +383,47 @@ def test_without_blosc2_a_super_chunk_is_refused_by_name(monkeypatch):
     store = SChunkStore()
     store["a"] = b"value"
     assert store["a"] == b"value"
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("vlstore.hash", "byte_hash HASH_SEED INT_MAX_BYTES INT_BYTE_ORDER"),
+        ("vlstore.loader.blockshuffle", "BlockShuffleBatch batched block_ownership"),
+        ("vlstore.serialize._types", "Codec Packer Unpacker"),
+        ("vlstore.serialize.flatbuffer", "BackedAtomicData BackedAtomicDataCodec"),
+        ("vlstore.serialize.flatbuffer.atomicdata", "create_fbframe_buffer"),
+        ("vlstore.serialize.numpy", "flatfloatndarray_codec"),
+        ("vlstore.store._types", "TYPE_KEY TYPE_OUT TYPE_INPUTDATA TYPE_RETURNDATA"),
+        ("vlstore.store._types", "TYPE_MINIMAL_RETURNDATA T_OUT SupportsBuffer"),
+        ("vlstore.store.chunkstore", "SChunkStore Location LocationIndex TYPE_ALIGNMENT"),
+        ("vlstore.store.chunkstore", "DEFAULT_CHUNK_SIZE NOCROSS_ALIGNMENT"),
+        ("vlstore.store.depot", "Depot"),
+        ("vlstore.store.util", "bytewise_memoryview"),
+    ],
+)
+def test_names_are_also_in_the_modules_in_which_the_original_defines_them(module, names):
+    found = importlib.import_module(module)
+    assert [name for name in names.split() if not hasattr(found, name)] == []
+
+
+def test_a_value_with_gaps_is_refused_by_both_kinds_of_error():
+    for store in (SChunkStore(), vlstore.memory()):
+        with pytest.raises(vlstore.InvalidError, match="contiguous"):
+            store["a"] = np.arange(10)[::2]
+    with pytest.raises(TypeError, match="contiguous"):
+        SChunkStore()["a"] = np.arange(10)[::2]
+
+
+@pytest.mark.parametrize("typesize", [3, 7, 12, 24, 255])
+def test_numbers_of_any_width_are_stored_in_chunks_of_any_size(typesize):
+    value = bytes(range(250)) * 700
+    for chunksize in (typesize << 8, typesize << 16):
+        store = SChunkStore(chunksize=chunksize, cparams={"typesize": typesize})
+        store["a"], store["b"] = value, value[:-1]
+        store.close()
+        assert (store["a"], store["b"], store.typesize) == (value, value[:-1], typesize)
+    assert vlstore.memory(typesize=typesize).options["chunk_size"] % typesize == 0
 
 
 def test_importing_loads_no_face_and_no_other_package():

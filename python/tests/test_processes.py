@@ -63,7 +63,7 @@ def test_a_pickled_store_sees_at_least_what_it_was_pickled_with(path):
         received = pickle.loads(sent)
         assert received.mode == "r" and dict(received) == {"a": b"1", "b": b"2"}
     vlstore.open(path, "w").close()
-    with pytest.raises(vlstore.InvalidError, match="was replaced"):
+    with pytest.raises(vlstore.ReplacedError, match="another file"):
         pickle.loads(sent)
     path.unlink()
     with pytest.raises(FileNotFoundError):

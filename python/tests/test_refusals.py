@@ -201,3 +201,31 @@ def test_a_codec_that_does_not_travel_is_named():
     plain["a"] = b"1"
     with pytest.raises(vlstore.PickleError, match="commit before"):
         pickle.dumps(plain)
+
+
+@pytest.mark.parametrize("fields", ["positions", b"positions", 5, [5], [b"x"], [None], {"a": 1}.get])
+def test_fields_are_texts(fields):
+    depot = vlstore.memory(records="md-frame")
+    depot["a"] = vlstore.MdFrame(np.zeros((2, 3)))
+    for call in (
+        lambda: depot.get("a", fields=fields), lambda: depot.get_arrays(["a"], fields),
+        lambda: depot.at.arrays([0], fields),
+    ):
+        with pytest.raises(vlstore.WrongTypeError, match="fields"):
+            call()
+    for call in (lambda: depot.column(fields), lambda: depot.columns("step", fields)):
+        with pytest.raises((vlstore.WrongTypeError, vlstore.InvalidError), match="column"):
+            call()
+    assert set(depot.at.arrays([0], (name for name in ["positions"]))) == {"positions", "ptr", "batch"}
+
+
+def test_what_numpy_makes_no_array_of_is_refused():
+    depot = vlstore.memory(records="array")
+    endless = []
+    endless.append(endless)
+    for value in ([[1], [1, 2]], endless, object(), "text"):
+        with pytest.raises(vlstore.WrongTypeError):
+            depot["a"] = value
+    assert len(depot) == 0
+    with pytest.raises(vlstore.InvalidError, match="attributes"):
+        depot.attrs["a"] = endless

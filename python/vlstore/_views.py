@@ -85,7 +85,7 @@ class Attributes(MutableMapping):
     def _write(self, attributes):
         try:
             text = json.dumps(attributes, allow_nan=False)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise InvalidError(f"attributes: JSON cannot hold this: {error}") from None
         if json.loads(text, parse_int=_whole) != attributes:
             raise InvalidError(

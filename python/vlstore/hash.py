@@ -6,6 +6,9 @@ from vlstore import _core
 from vlstore.errors import InvalidError
 
 HASH_SEED: Final = 617491234
+# Names of the original program; nothing here uses them.
+INT_MAX_BYTES: Final = 64
+INT_BYTE_ORDER: Final = "big"
 
 
 def byte_hash(content: Any, /, seed: int = HASH_SEED) -> str:

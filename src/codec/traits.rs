@@ -3,7 +3,7 @@
 use super::json::write_bytes;
 use crate::Result;
 use crate::column::RowMaker;
-use crate::wire::Digest;
+use crate::wire::{AlignedBuf, Digest};
 use std::io;
 
 /// What the index keeps of a record beside its place and length.
@@ -35,6 +35,17 @@ pub trait AnyCodec: Send + Sync {
     /// nothing unless a codec knows better.
     fn rows(&self) -> Option<RowMaker> {
         None
+    }
+
+    /// The record to view in the place of `bytes`, if the codec keeps it smaller than it is
+    /// viewed; `None` if `bytes` are what is viewed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record.
+    fn expand(&self, bytes: &[u8]) -> Result<Option<AlignedBuf>> {
+        let _ = bytes;
+        Ok(None)
     }
 
     /// The shared record that this record refers to, if it refers to one: a frame to its

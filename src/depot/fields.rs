@@ -2,7 +2,7 @@
 
 use super::get::Depot;
 use crate::codec::{
-    Field, Fields, FramePart, HEAD, MdFrame, MdFrameCodec, MdFrameView, TopologyView,
+    AnyCodec, Field, Fields, FramePart, HEAD, MdFrame, MdFrameCodec, MdFrameView, TopologyView,
 };
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -67,7 +67,8 @@ pub trait Frames {
             .collect();
         let batch = self.whole(&rest.iter().map(|r| r.1).collect::<Vec<_>>())?;
         for ((place, _), bytes) in rest.iter().zip(batch.iter()) {
-            let view = MdFrameView::new(bytes)?;
+            let expanded = MdFrameCodec.expand(bytes)?;
+            let view = MdFrameView::new(expanded.as_deref().unwrap_or(bytes))?;
             let found = match view.topology() {
                 None => fields.only(view.fields()).to_owned(),
                 Some(digest) => {

@@ -100,7 +100,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// # Errors
     /// As [`Snapshot::get`].
     pub fn get(&self, key: impl Into<Key>) -> Result<Item<C>> {
-        self.snapshot.get(key).map(|record| self.item(record))
+        self.item(self.snapshot.get(key)?)
     }
 
     /// The record at `ordinal`, counted from 0 in the order of insertion.
@@ -108,7 +108,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// # Errors
     /// As [`Snapshot::get_at`].
     pub fn get_at(&self, ordinal: u64) -> Result<Item<C>> {
-        self.snapshot.get_at(ordinal).map(|record| self.item(record))
+        self.item(self.snapshot.get_at(ordinal)?)
     }
 
     /// The records under `keys`, in the order asked for; a key may come more than once. Each
@@ -120,7 +120,7 @@ impl<C: Codec + Clone> Depot<C> {
     where
         K: Into<Key>,
     {
-        let batch = self.snapshot.get_batch(keys)?;
+        let batch = self.snapshot.get_batch(keys)?.replaced(|bytes| self.codec.expand(bytes))?;
         Ok(Items { batch, codec: self.codec.clone() })
     }
 
@@ -130,6 +130,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// As [`Snapshot::get_batch_at`].
     pub fn get_batch_at(&self, ordinals: &[u64]) -> Result<Items<C>> {
         let batch = self.snapshot.get_batch_at(ordinals)?;
+        let batch = batch.replaced(|bytes| self.codec.expand(bytes))?;
         Ok(Items { batch, codec: self.codec.clone() })
     }
 
@@ -162,8 +163,8 @@ impl<C: Codec + Clone> Depot<C> {
         Iter { scan: self.snapshot.scan(range), codec: self.codec.clone() }
     }
 
-    fn item(&self, record: Record) -> Item<C> {
-        Item { record, codec: self.codec.clone() }
+    fn item(&self, record: Record) -> Result<Item<C>> {
+        Item::new(record, &self.codec)
     }
 }
 
@@ -182,6 +183,13 @@ pub struct Item<C> {
     codec: C,
 }
 
+impl<C: Codec + Clone> Item<C> {
+    fn new(record: Record, codec: &C) -> Result<Self> {
+        let record = codec.expand(&record)?.map_or(record, Record::from);
+        Ok(Self { record, codec: codec.clone() })
+    }
+}
+
 impl<C: Codec> Item<C> {
     /// Views the object in the record, without a copy. The bytes are verified by each call:
     /// take the view once and keep it.
@@ -192,7 +200,7 @@ impl<C: Codec> Item<C> {
         self.codec.decode(&self.record)
     }
 
-    /// The bytes of the record.
+    /// The bytes of the record, as the codec [views](AnyCodec::expand) it.
     #[must_use]
     pub const fn record(&self) -> &Record {
         &self.record
@@ -236,7 +244,7 @@ impl<C: Codec> Items<C> {
         self.batch.iter().map(|bytes| self.codec.decode(bytes))
     }
 
-    /// The records as bytes.
+    /// The records as bytes, as the codec [views](AnyCodec::expand) them.
     #[must_use]
     pub const fn batch(&self) -> &Batch {
         &self.batch
@@ -254,6 +262,6 @@ impl<C: Codec + Clone> Iterator for Iter<C> {
     type Item = Result<Item<C>>;
     fn next(&mut self) -> Option<Self::Item> {
         let record = self.scan.next()?;
-        Some(record.map(|record| Item { record, codec: self.codec.clone() }))
+        Some(record.and_then(|record| Item::new(record, &self.codec)))
     }
 }

@@ -6,7 +6,8 @@
 //! with another one is refused, naming both. A file of the original program names no codec and
 //! opens with any: whoever opens it knows what is in it. Knows nothing of trajectory *files*:
 //! `formats` reads those, and what stands here about frames is only how a job goes on
-//! ([`Continue`]) and what frames share ([`Sharing`]).
+//! ([`Continue`]) and what frames share ([`Sharing`]), and how their
+//! positions are kept ([`Positions`]).
 //!
 //! ```
 //! use vlstore::codec::{MdFrame, MdFrameCodec, Real, RealView};
@@ -36,6 +37,7 @@ mod columns;
 mod fields;
 mod get;
 mod lift;
+mod positions;
 mod put;
 mod resume;
 mod statistics;
@@ -44,7 +46,8 @@ mod topologies;
 pub use columns::Columns;
 pub use fields::Frames;
 pub use get::{Depot, Item, Items, Iter};
-pub use lift::copy_sharing;
+pub use lift::copy_frames;
+pub use positions::Positions;
 pub use put::DepotWriter;
 pub use resume::{Continue, Continued, StartAt};
 pub use statistics::{KeptStatistics, STATISTICS, Statistics};

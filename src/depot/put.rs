@@ -1,6 +1,7 @@
 //! Writing: an object in, a record with the count that the index keeps.
 
 use super::get::{Depot, check_codec};
+use super::positions::Keeping;
 use super::resume::After;
 use super::topologies::Lifting;
 use crate::codec::{Codec, Encoded};
@@ -24,6 +25,8 @@ pub struct DepotWriter<C> {
     pub(super) after: After,
     /// What [`share_topologies`](Self::share_topologies) asked for.
     pub(super) lifting: Lifting,
+    /// What [`keep_positions`](Self::keep_positions) asked for.
+    pub(super) keeping: Keeping,
     /// A shared record that was found to be there, and the sites of records that fit it.
     fits: Option<(Digest, u32)>,
 }
@@ -96,6 +99,7 @@ impl<C: Codec> DepotWriter<C> {
             space: Vec::new(),
             after: After::default(),
             lifting: Lifting::default(),
+            keeping: Keeping::default(),
             fits: None,
         })
     }

@@ -6,9 +6,10 @@
 //! last stored frame; [`DepotWriter::continue_from`] settles both.
 
 use super::put::DepotWriter;
-use crate::codec::{Codec, MdFrame, MdFrameCodec};
+use crate::codec::{AnyCodec, Codec, MdFrame, MdFrameCodec};
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::store::Record;
 
 /// Where a trajectory goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +186,7 @@ impl DepotWriter<MdFrameCodec> {
 
     fn step_at(&self, ordinal: u64) -> Result<Option<i64>> {
         let record = self.writer.get_at(ordinal)?;
+        let record = self.codec.expand(&record)?.map_or(record, Record::from);
         Ok(self.codec.decode(&record)?.step())
     }
 }

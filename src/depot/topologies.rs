@@ -172,14 +172,13 @@ impl DepotWriter<MdFrameCodec> {
         // A put that is refused changes nothing, so nothing is shared for it.
         let may_put = |writer: &Writer| Ok(!writer.contains(key)?);
         let chosen = self.lifting.choose(&view, &mut self.writer, may_put)?;
-        self.space.clear();
-        let encoded = match chosen {
-            None => self.codec.encode_ref(&view, &mut self.space)?,
-            Some((topology, digest)) => {
-                self.codec.encode_ref(&view.lifted(&topology, digest), &mut self.space)?
-            }
+        let (encoded, whole) = match chosen {
+            None => self.encode_frame(&view)?,
+            Some((topology, digest)) => self.encode_frame(&view.lifted(&topology, digest))?,
         };
-        self.put_encoded(Some(key), encoded, false)
+        let ordinal = self.put_encoded(Some(key), encoded, false)?;
+        self.count_whole(whole);
+        Ok(ordinal)
     }
 }
 

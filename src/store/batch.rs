@@ -49,6 +49,36 @@ impl Batch {
         self.places.iter().map(|p| self.buffer.get(p.clone()).unwrap_or_default())
     }
 
+    /// The batch with what `make` makes of its records in their places; `None` leaves a record as
+    /// it is, and if all are left so, nothing is copied.
+    ///
+    /// # Errors
+    /// The first of `make`.
+    pub fn replaced(
+        self,
+        mut make: impl FnMut(&[u8]) -> Result<Option<AlignedBuf>>,
+    ) -> Result<Self> {
+        let made = self.iter().map(&mut make).collect::<Result<Vec<_>>>()?;
+        if made.iter().all(Option::is_none) {
+            return Ok(self);
+        }
+        let mut len = 0;
+        let mut places = Vec::with_capacity(made.len());
+        for (new, old) in made.iter().zip(self.iter()) {
+            let n = new.as_ref().map_or(old.len(), |new| new.len());
+            places.push(len..len + n);
+            len = (len + n).next_multiple_of(8);
+        }
+        let mut buffer = AlignedBuf::default();
+        buffer.resize(len);
+        for ((new, old), place) in made.iter().zip(self.iter()).zip(&places) {
+            if let Some(to) = buffer.get_mut(place.clone()) {
+                to.copy_from_slice(new.as_deref().unwrap_or(old));
+            }
+        }
+        Ok(Self { buffer: Arc::new(buffer), places })
+    }
+
     /// The whole buffer. Records lie in it in the order of the file, each at a multiple of 8.
     #[must_use]
     pub fn buffer(&self) -> &Arc<AlignedBuf> {

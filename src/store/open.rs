@@ -290,7 +290,12 @@ fn open_locked(backend: &Arc<dyn Backend>, options: &StoreOptions, guard: Guard)
 fn newborn(backend: &dyn Backend, options: &StoreOptions) -> Result<()> {
     let config = Config { file: options.file_id.unwrap_or_else(new_id), json: options.to_config() };
     let params = options.params();
-    let block = if options.block_size == 0 { 32 << 10 } else { options.block_size };
+    // What the header names binds nobody, but has to be a whole number of numbers.
+    let typesize = u32::from(params.typesize);
+    let block = match options.block_size {
+        0 => (32 << 10) / typesize * typesize,
+        block => block,
+    };
     let mut bytes = frame::build_header(&params, options.chunk(), block.min(options.chunk()))?;
     let at = usize::try_from(CONFIG_AT).unwrap_or(0);
     let encoded = config.encode()?;

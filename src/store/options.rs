@@ -158,14 +158,17 @@ impl StoreOptions {
         Params { codec, level, filter, typesize: self.typesize }
     }
 
-    /// Bytes of a chunk.
+    /// Bytes of a chunk: those that were asked for, or else about what the purpose wants, in
+    /// whole numbers and in eights.
     #[must_use]
     pub fn chunk(&self) -> u32 {
-        match (self.chunk_size, self.purpose) {
+        let about = match (self.chunk_size, self.purpose) {
             (0, Purpose::Dense) => 2 << 20,
             (0, _) => 512 << 10,
-            (n, _) => n,
-        }
+            (n, _) => return n,
+        };
+        let step = 8 * u32::from(self.typesize).max(1);
+        about / step * step
     }
 
     /// The columns of a store with these options, beside those that every store has.

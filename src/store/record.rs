@@ -62,6 +62,12 @@ impl Record {
     }
 }
 
+impl From<AlignedBuf> for Record {
+    fn from(bytes: AlignedBuf) -> Self {
+        Self::owned(bytes)
+    }
+}
+
 impl Deref for Record {
     type Target = [u8];
     fn deref(&self) -> &[u8] {

@@ -10,8 +10,8 @@ fn compact_gives_dead_space_back_and_says_how_much() {
     folder.ok("get --output old frames.vls 4");
     folder.ok("put --overwrite frames.vls 3 old");
     let stat = folder.json("stat --json frames.vls");
-    assert_eq!((&stat["dead_records"], &stat["dead_bytes"]), (&3.into(), &(3 * 416).into()));
-    assert!(folder.ok("stat frames.vls").contains("dead: 3 records, 1.25 kB"));
+    assert_eq!((&stat["dead_records"], &stat["dead_bytes"]), (&3.into(), &(3 * 308).into()));
+    assert!(folder.ok("stat frames.vls").contains("dead: 3 records, 924 B"));
     folder.ok("rm frames.vls 3");
     fs::remove_file(folder.path("old")).unwrap();
     let done = folder.json("compact --json frames.vls");
@@ -146,4 +146,58 @@ fn shells_and_man_get_their_files() {
     let page = fs::read_to_string(folder.path("vlstore-recover.1")).unwrap();
     assert!(page.contains("damaged"));
     assert!(folder.fails(1, "man missing").contains("missing"));
+}
+
+#[test]
+fn positions_of_an_xtc_file_are_whole_numbers_unless_they_are_wanted_as_given_or_rounded() {
+    let folder = Folder::new();
+    let import = |how: &str, store: &str| {
+        folder.ok(&format!("import {how} run.xtc {store}").replace("  ", " "))
+    };
+    let size =
+        |store: &str| folder.json(&format!("info --json {store}"))["bytes"].as_u64().unwrap();
+    let frame = |store: &str| folder.json(&format!("get --as json --at 500 {store}"));
+    let source = fs::read(folder.path("run.xtc")).unwrap();
+    let exported = |store: &str| {
+        folder.ok(&format!("export -q --overwrite {store} back.xtc"));
+        fs::read(folder.path("back.xtc")).unwrap()
+    };
+    let said = import("", "whole.vls");
+    assert!(said.contains("as whole numbers, equal to the last bit"), "{said}");
+    assert!(!import("--positions given", "given.vls").contains("positions"));
+    assert!(3 * size("whole.vls") < 2 * size("given.vls"));
+    assert_eq!(frame("whole.vls"), frame("given.vls"));
+    // Each becomes the other by a copy, and all give back the file.
+    folder.ok("copy --positions given whole.vls to-given.vls");
+    folder.ok("copy --positions whole --topologies always given.vls to-whole.vls");
+    for store in ["whole.vls", "given.vls", "to-whole.vls", "to-given.vls"] {
+        assert_eq!(exported(store), source, "{store}");
+        folder.ok(&format!("verify {store}"));
+    }
+    let bytes = |store: &str| {
+        folder.ok(&format!("get --output {store}.bin --at 500 {store}"));
+        fs::read(folder.path(&format!("{store}.bin"))).unwrap()
+    };
+    assert_eq!(bytes("to-given.vls"), bytes("given.vls"));
+    assert_eq!(bytes("to-whole.vls"), bytes("whole.vls"));
+    // What is lost is found in whole numbers, too.
+    folder.ok("recover whole.vls saved.vls");
+    assert_eq!(exported("saved.vls"), source);
+
+    let said = import("--precision 100", "rounded.vls");
+    assert!(said.contains("rounded to whole numbers of 1/100 nm"), "{said}");
+    assert!(size("rounded.vls") < size("whole.vls"));
+    let (rounded, given) = (frame("rounded.vls"), frame("given.vls"));
+    assert_eq!(rounded["precision"], 100.0);
+    let numbers = |frame: &serde_json::Value| -> Vec<f64> {
+        let list = frame["positions"]["data"].as_array().unwrap();
+        list.iter().map(|x| x.as_f64().unwrap()).collect()
+    };
+    let (a, b) = (numbers(&rounded), numbers(&given));
+    let most = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!((0.004..0.005_01).contains(&most), "{most}");
+    folder.fails(1, "import --precision 0 run.xtc no.vls");
+    folder.fails(2, "import --precision 10 --positions whole run.xtc no.vls");
+    folder.fails(2, "import --positions half run.xtc no.vls");
+    assert!(!folder.path("no.vls").exists());
 }

@@ -1,6 +1,6 @@
 """Types of what goes in and comes out."""
 
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from vlstore.errors import InvalidError, ReadOnlyError, RecordExistsError, WrongTypeError
 
@@ -9,10 +9,23 @@ TYPE_KEY: TypeAlias = int | str | bytes
 TYPE_INPUTDATA: TypeAlias = Any
 TYPE_OUT: TypeAlias = Any
 TYPE_RETURNDATA: TypeAlias = Any
+TYPE_MINIMAL_RETURNDATA: TypeAlias = bytes | bytearray | memoryview
+T_OUT = TypeVar("T_OUT")
+
+
+class SupportsBuffer(Protocol):
+    """Something with a buffer."""
+
+    def __buffer__(self, flags: int, /) -> memoryview:
+        """Its memory."""
 
 
 class EntryExistsError(RecordExistsError, ValueError):
     """There is a record under this key already; the original program raised ``ValueError``."""
+
+
+class GapsError(InvalidError, TypeError):
+    """The memory of a value has gaps; the original program raised ``TypeError``."""
 
 
 class ReadOnlyStoreError(ReadOnlyError, ValueError):
@@ -23,7 +36,7 @@ def bytewise_memoryview(data: Any) -> memoryview:
     """The memory of ``data`` as a ``memoryview`` of bytes, without a copy.
 
     Raises :class:`~vlstore.errors.WrongTypeError` if it has no buffer,
-    :class:`~vlstore.errors.InvalidError` if the buffer has gaps.
+    a ``TypeError`` that is an :class:`~vlstore.errors.InvalidError` if the buffer has gaps.
     """
     try:
         view = memoryview(data)
@@ -35,7 +48,7 @@ def bytewise_memoryview(data: Any) -> memoryview:
     if view.nbytes == 0:
         return memoryview(b"")
     if not view.c_contiguous:
-        raise InvalidError("the data is not contiguous: copy it first (numpy.ascontiguousarray)")
+        raise GapsError("the data is not contiguous: copy it first (numpy.ascontiguousarray)")
     return view.cast("B")
 
 

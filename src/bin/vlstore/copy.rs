@@ -1,12 +1,13 @@
 //! `vlstore copy`: into a new store.
 
+use crate::import::named;
 use crate::layout::Layout;
 use crate::output::{Out, human, plural};
 use crate::work::Work;
 use crate::{Exit, Outcome, keys, ranges};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::depot::{Sharing, copy_sharing};
+use vlstore::depot::{Positions, Sharing, copy_frames};
 use vlstore::{CopyOptions, Error, Key, Result, Select, Store, codec, copy};
 
 const EXAMPLES: &str = "\
@@ -16,6 +17,7 @@ Examples:
   $ vlstore copy --range ::10 frames.vls copy.vls
   $ vlstore copy --match '[0-4]' frames.vls copy.vls
   $ vlstore copy --topologies repeated frames.vls copy.vls
+  $ vlstore copy --positions whole frames.vls copy.vls
 
 Also brings a file of the original program, or of an older version, to the newest version.";
 
@@ -41,6 +43,13 @@ pub(crate) struct Args {
     /// repeated or always
     #[arg(long, value_name = "WHICH", default_value = "never", value_parser = sharing)]
     topologies: Sharing,
+    /// Keep positions as whole numbers of the precision that frames state, where they are such to
+    /// the last bit, or as floating-point numbers, which the original program sees: whole or given
+    /// [default: as they are]
+    #[arg(long, value_name = "HOW", value_parser = |s: &str| {
+        named(Positions::from_name(s), "whole or given")
+    })]
+    positions: Option<Positions>,
     #[command(flatten)]
     layout: Layout,
     /// Replace a file that is there
@@ -70,9 +79,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
     };
     let mut work = Work::begin("bytes", args.json)?;
     let step = |at, of| work.step(at, of);
-    let done = match args.topologies {
-        Sharing::Never => copy(&args.store, &args.new, &options, step),
-        how => copy_sharing(&args.store, &args.new, &options, how, step),
+    let done = match (args.topologies, args.positions) {
+        (Sharing::Never, None) => copy(&args.store, &args.new, &options, step),
+        (how, positions) => copy_frames(&args.store, &args.new, &options, how, positions, step),
     };
     if let Some(signal) = work.end() {
         return Ok(Exit::Signal(signal));

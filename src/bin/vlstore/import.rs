@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use vlstore::backend::{Access, FileBackend, WriterLock};
 use vlstore::chunk;
 use vlstore::codec::{MdFrame, MdFrameCodec};
-use vlstore::depot::{Continue, Continued, Sharing, StartAt};
+use vlstore::depot::{Continue, Continued, Positions, Sharing, StartAt};
 use vlstore::formats::{self, FormatKind, FrameReader};
 use vlstore::{
     Alignment, Depot, DepotWriter, Durability, Error, Key, Purpose, Result, Store, StoreOptions,
@@ -76,6 +76,17 @@ pub(crate) struct Args {
         named(Sharing::from_name(s), "never, repeated or always")
     })]
     topologies: Sharing,
+    /// Keep positions as whole numbers of the precision that the input states where they are such to
+    /// the last bit, which takes less than half the room, or as they are given; the original program
+    /// sees only the latter
+    #[arg(long, value_name = "HOW", default_value = "whole", value_parser = |s: &str| {
+        named(Positions::from_name(s), "whole or given")
+    })]
+    positions: Positions,
+    /// Round positions to whole numbers of one part in so many of the unit of length: 1000 keeps
+    /// three decimals; nothing is rounded unasked
+    #[arg(long, value_name = "PARTS", conflicts_with = "positions")]
+    precision: Option<f32>,
     /// Name frames by this text and their number instead of the number alone
     #[arg(long, value_name = "TEXT")]
     name_prefix: Option<String>,
@@ -172,6 +183,10 @@ impl Args {
             }
         }
         options
+    }
+
+    fn positions(&self) -> Positions {
+        self.precision.map_or(self.positions, Positions::Rounded)
     }
 
     fn commit_frames(&self) -> Option<u64> {
@@ -280,6 +295,8 @@ impl<'a> Source<'a> {
 struct Tally {
     taken: u64,
     skipped: u64,
+    /// Frames whose positions are stored as whole numbers.
+    whole: u64,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -288,6 +305,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let options = args.options();
     options.check()?;
+    if let Some(precision) = args.precision
+        && !(precision.is_finite() && precision > 0.0)
+    {
+        return Err(Error::invalid("--precision", "it must be a number above zero"));
+    }
     let begun = Instant::now();
     let mut source = Source::open(args)?;
     // A file whose first frame is damaged leaves no empty store behind.
@@ -299,6 +321,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let (mut writer, continued) = open_store(args, &options, &source)?;
     let mut next = continued.map_or(0, |c| c.next_frame);
     writer.share_topologies(args.topologies);
+    writer.keep_positions(args.positions())?;
     let mut progress = Progress::new(source.total, "frames", args.quiet);
     let mut tally = Tally::default();
     let commit_frames = args.commit_frames();
@@ -340,6 +363,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let passed = pass();
     progress.end();
     let stored = writer.len();
+    tally.whole = writer.kept_whole();
     // Whatever stopped it: what was read is kept.
     let closed = writer.close().map_err(|e| e.at(&args.store));
     if let Err(error) = passed {
@@ -509,10 +533,16 @@ fn report(
         let why = "they are not newer than what is stored, or older than asked for";
         out.line(format!("skipped {}: {why}", plural(tally.skipped, "frame")))?;
     }
+    let unit = source.kind().units().length;
+    let positions = match args.precision {
+        Some(precision) => format!("; positions rounded to whole numbers of 1/{precision} {unit}"),
+        None if tally.whole > 0 => "; positions as whole numbers, equal to the last bit".into(),
+        None => String::new(),
+    };
     let seconds = begun.elapsed().as_secs_f64().max(1e-9);
     let info = Store::open(&args.store)?.info().map_err(|e| e.at(&args.store))?;
     out.line(format!(
-        "{}: {} imported, {} in all; {} of {} input, {:.0} frames/s",
+        "{}: {} imported, {} in all; {} of {} input, {:.0} frames/s{positions}",
         args.store.display(),
         plural(tally.taken, "frame"),
         human(info.file_bytes),

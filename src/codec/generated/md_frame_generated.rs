@@ -358,6 +358,7 @@ impl<'a> MdFrame<'a> {
   pub const VT_ATOM_PROPERTIES: ::flatbuffers::VOffsetT = 46;
   pub const VT_FRAME_PROPERTIES: ::flatbuffers::VOffsetT = 48;
   pub const VT_TOPOLOGY: ::flatbuffers::VOffsetT = 50;
+  pub const VT_WHOLE_POSITIONS: ::flatbuffers::VOffsetT = 52;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -372,6 +373,7 @@ impl<'a> MdFrame<'a> {
     if let Some(x) = args.energy { builder.add_energy(x); }
     if let Some(x) = args.time { builder.add_time(x); }
     if let Some(x) = args.step { builder.add_step(x); }
+    if let Some(x) = args.whole_positions { builder.add_whole_positions(x); }
     if let Some(x) = args.topology { builder.add_topology(x); }
     if let Some(x) = args.frame_properties { builder.add_frame_properties(x); }
     if let Some(x) = args.atom_properties { builder.add_atom_properties(x); }
@@ -594,6 +596,16 @@ impl<'a> MdFrame<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u8>>>(MdFrame::VT_TOPOLOGY, None)}
   }
+  /// Positions as whole numbers of 1 / precision, in the place of positions: the difference of
+  /// each from the same component of the site before, folded to an unsigned number, two of 16
+  /// bits to a word or one of 32. Since 1.
+  #[inline]
+  pub fn whole_positions(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(MdFrame::VT_WHOLE_POSITIONS, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for MdFrame<'_> {
@@ -626,6 +638,7 @@ impl ::flatbuffers::Verifiable for MdFrame<'_> {
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Property>>>>("atom_properties", Self::VT_ATOM_PROPERTIES, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Property>>>>("frame_properties", Self::VT_FRAME_PROPERTIES, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u8>>>("topology", Self::VT_TOPOLOGY, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("whole_positions", Self::VT_WHOLE_POSITIONS, false)?
      .finish();
     Ok(())
   }
@@ -655,6 +668,7 @@ pub struct MdFrameArgs<'a> {
     pub atom_properties: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Property<'a>>>>>,
     pub frame_properties: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Property<'a>>>>>,
     pub topology: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u8>>>,
+    pub whole_positions: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
 }
 impl<'a> Default for MdFrameArgs<'a> {
   #[inline]
@@ -684,6 +698,7 @@ impl<'a> Default for MdFrameArgs<'a> {
       atom_properties: None,
       frame_properties: None,
       topology: None,
+      whole_positions: None,
     }
   }
 }
@@ -790,6 +805,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> MdFrameBuilder<'a, 'b, A> {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(MdFrame::VT_TOPOLOGY, topology);
   }
   #[inline]
+  pub fn add_whole_positions(&mut self, whole_positions: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(MdFrame::VT_WHOLE_POSITIONS, whole_positions);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> MdFrameBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     MdFrameBuilder {
@@ -831,6 +850,7 @@ impl ::core::fmt::Debug for MdFrame<'_> {
       ds.field("atom_properties", &self.atom_properties());
       ds.field("frame_properties", &self.frame_properties());
       ds.field("topology", &self.topology());
+      ds.field("whole_positions", &self.whole_positions());
       ds.finish()
   }
 }

@@ -3,7 +3,8 @@
 use super::NAME;
 use super::check::check;
 use super::part::ROWS;
-use super::read::{MdFrameView, topology_of};
+use super::read::{MdFrameView, expand, topology_of};
+use super::whole::fold;
 use super::write::append;
 use crate::codec::json::{Item, Json};
 use crate::codec::{
@@ -36,9 +37,40 @@ impl MdFrameCodec {
     pub fn encode_ref(&self, frame: &MdFrameRef<'_>, out: &mut Vec<u8>) -> Result<Encoded> {
         check(frame)?;
         let sites = u32::try_from(frame.nsites).map_err(|_| too_many())?;
-        append(frame, out)?;
+        append(frame, None, out)?;
         Ok(Encoded { sites })
     }
+
+    /// As [`encode_ref`](Self::encode_ref), with the positions as whole numbers of the precision
+    /// that the frame states, if they are such to the last bit: less than half the bytes once they
+    /// are compressed. Answers whether they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Codec::encode`].
+    pub fn encode_whole(
+        &self,
+        frame: &MdFrameRef<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(Encoded, bool)> {
+        check(frame)?;
+        let sites = u32::try_from(frame.nsites).map_err(|_| too_many())?;
+        let whole = match (frame.positions, frame.precision) {
+            (Some(RealView::F32(positions)), Some(precision)) => fold(positions, precision),
+            _ => None,
+        };
+        append(frame, whole.as_deref(), out)?;
+        Ok((Encoded { sites }, whole.is_some()))
+    }
+}
+
+/// The record `bytes`, expanded and aligned, in `space` if it has to be moved.
+fn ready<'a>(bytes: &'a [u8], space: &'a mut AlignedBuf) -> Result<&'a [u8]> {
+    if let Some(expanded) = expand(bytes)? {
+        *space = expanded;
+        return Ok(space);
+    }
+    Ok(aligned(bytes, space))
 }
 
 fn too_many() -> Error {
@@ -73,8 +105,12 @@ impl AnyCodec for MdFrameCodec {
 
     fn sites(&self, bytes: &[u8]) -> Result<u32> {
         let mut space = AlignedBuf::default();
-        let view = MdFrameView::new(aligned(bytes, &mut space))?;
+        let view = MdFrameView::new(ready(bytes, &mut space)?)?;
         u32::try_from(view.nsites()).map_err(|_| too_many())
+    }
+
+    fn expand(&self, bytes: &[u8]) -> Result<Option<AlignedBuf>> {
+        expand(bytes)
     }
 
     fn reference(&self, bytes: &[u8]) -> Option<Digest> {
@@ -84,20 +120,20 @@ impl AnyCodec for MdFrameCodec {
     fn check_reference(&self, bytes: &[u8], shared: &[u8]) -> Result<()> {
         let (mut a, mut b) = (AlignedBuf::default(), AlignedBuf::default());
         let topology = TopologyView::new(aligned(shared, &mut b))?;
-        let frame = MdFrameView::new(aligned(bytes, &mut a))?;
+        let frame = MdFrameView::new(ready(bytes, &mut a)?)?;
         frame.fields().joined(topology.fields()).map(drop)
     }
 
     fn write_json(&self, bytes: &[u8], out: &mut dyn io::Write) -> Result<()> {
         let mut space = AlignedBuf::default();
-        let view = MdFrameView::new(aligned(bytes, &mut space))?;
+        let view = MdFrameView::new(ready(bytes, &mut space)?)?;
         show(view.fields(), view.topology(), out)
     }
 
     fn write_json_with(&self, bytes: &[u8], shared: &[u8], out: &mut dyn io::Write) -> Result<()> {
         let (mut a, mut b) = (AlignedBuf::default(), AlignedBuf::default());
         let topology = TopologyView::new(aligned(shared, &mut b))?;
-        let view = MdFrameView::new(aligned(bytes, &mut a))?;
+        let view = MdFrameView::new(ready(bytes, &mut a)?)?;
         show(&view.fields().joined(topology.fields())?, view.topology(), out)
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! `write` lays a frame out, `read` verifies a record and views it, `check` holds the rules that
 //! both obey, `codec` joins them; `quick` reads the usual frame in one pass, `part` chosen fields
-//! from a part of a record.
+//! from a part of a record; `whole` keeps positions of fixed precision as whole numbers.
 
 mod check;
 mod codec;
 mod part;
 mod quick;
 mod read;
+mod whole;
 mod write;
 
 pub(super) use check::check_properties;
@@ -17,6 +18,7 @@ pub(super) use codec::{array, properties_json, real_json};
 pub use part::{Field, Fields as FrameFields, FramePart, HEAD};
 pub use read::{Matrices, MdFrameView};
 pub(super) use read::{bad, properties, real, root, slice};
+pub use whole::{coordinate, whole_number};
 pub(super) use write::{Content, Fields, Record, real_len, values_len};
 
 pub(super) const NAME: &str = "md-frame";

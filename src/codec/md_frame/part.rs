@@ -255,6 +255,11 @@ impl FramePart {
             if !fields.has(field) {
                 continue;
             }
+            // Whole numbers are made positions by whoever has the whole record.
+            if field == Field::Positions && given!(table.place(Wire::VT_WHOLE_POSITIONS)).is_some()
+            {
+                return Ok(None);
+            }
             let count = n.checked_mul(width).ok_or_else(|| bad("the number of sites"))?;
             let mut found = false;
             for (wide, slot) in [false, true].into_iter().zip(slots) {

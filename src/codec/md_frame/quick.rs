@@ -19,11 +19,16 @@ use flatbuffers::VOffsetT;
 /// Bytes of the longest vtable that is read here: several times what the schema has.
 const VTABLE_MAX: usize = 128;
 
+/// Whether this may be a frame with its positions as whole numbers. Looks at its table alone.
+pub(super) fn may_be_whole(bytes: &[u8]) -> bool {
+    Table::find(bytes).is_some_and(|t| t.place(Wire::VT_WHOLE_POSITIONS).is_some())
+}
+
 /// The fields of the frame in `bytes`, and where its matrices begin; `None` if it is none, or not
 /// a plain one.
 pub(super) fn quick(bytes: &[u8]) -> Option<(MdFrameRef<'_>, Matrices)> {
     let mut t = Table::find(bytes)?;
-    for slot in [Wire::VT_ATOM_PROPERTIES, Wire::VT_FRAME_PROPERTIES] {
+    for slot in [Wire::VT_ATOM_PROPERTIES, Wire::VT_FRAME_PROPERTIES, Wire::VT_WHOLE_POSITIONS] {
         if t.place(slot).is_some() {
             return None;
         }

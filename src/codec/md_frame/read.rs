@@ -2,11 +2,13 @@
 
 use super::NAME;
 use super::check::check;
-use super::quick::quick;
+use super::quick::{may_be_whole, quick};
+use super::whole::unfold;
+use super::write::append;
 use crate::codec::generated::md::{Matrix, MdFrame as Wire, Property as WireProperty};
 use crate::codec::slices::{bounded, numbers_in, truths_in};
-use crate::codec::{MdFrame, MdFrameRef, PropertyView, RealView, TextView, ValuesView};
-use crate::wire::Digest;
+use crate::codec::{MdFrame, MdFrameRef, PropertyView, RealView, TextView, ValuesView, aligned};
+use crate::wire::{AlignedBuf, Digest};
 use crate::{Error, Result, limits};
 use bytemuck::AnyBitPattern;
 use flatbuffers::{Follow, ForwardsUOffset, Vector, Verifiable, VerifierOptions, root_with_opts};
@@ -217,8 +219,38 @@ pub(super) fn topology_of(bytes: &[u8]) -> Option<Digest> {
     Digest::from_bytes(wire.topology()?.bytes())
 }
 
+/// The record of the frame with its positions as `f32`, if in `bytes` they are whole numbers.
+pub(super) fn expand(bytes: &[u8]) -> Result<Option<AlignedBuf>> {
+    if !may_be_whole(bytes) {
+        return Ok(None);
+    }
+    let mut space = AlignedBuf::default();
+    let wire = root::<Wire<'_>>("frame", aligned(bytes, &mut space))?;
+    let Some(words) = wire.whole_positions() else { return Ok(None) };
+    if wire.positions().is_some() || wire.positions64().is_some() {
+        return Err(bad("positions are given as whole numbers and as others"));
+    }
+    let words = slice("whole_positions", words)?;
+    let mut frame = fields(wire)?;
+    check(&frame)?;
+    let positions = unfold(words, frame.nsites, frame.precision)?;
+    frame.positions = Some(RealView::F32(&positions));
+    let mut out = Vec::new();
+    append(&frame, None, &mut out)?;
+    Ok(Some(AlignedBuf::copy_of(&out)))
+}
+
 /// The fields of a verified table as slices.
 pub(super) fn plain(wire: Wire<'_>) -> Result<MdFrameRef<'_>> {
+    if wire.whole_positions().is_some() {
+        let why = "its positions are whole numbers; view what AnyCodec::expand makes of the record";
+        return Err(bad(why));
+    }
+    fields(wire)
+}
+
+/// The fields of a verified table as slices, but for positions as whole numbers.
+fn fields(wire: Wire<'_>) -> Result<MdFrameRef<'_>> {
     let nsites = usize::try_from(wire.nsites())
         .map_err(|_| bad(format!("the number of sites is {}", wire.nsites())))?;
     if wire.ncodim() != 3 {

@@ -20,12 +20,17 @@ const FIXED: usize = 512;
 /// The same for one property.
 const FIXED_PROPERTY: usize = 128;
 
-/// Appends the record of a frame that was checked.
-pub(super) fn append(frame: &MdFrameRef<'_>, out: &mut Vec<u8>) -> Result<()> {
+/// Appends the record of a frame that was checked, with `whole` in the place of its positions if
+/// that is given.
+pub(super) fn append(
+    frame: &MdFrameRef<'_>,
+    whole: Option<&[u32]>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let room = room(frame);
     bounded(room as u64)?;
     out.reserve(room);
-    Record::behind(out).frame(frame)
+    Record::behind(out).frame(frame, whole)
 }
 
 /// What the record needs at most.
@@ -164,7 +169,7 @@ impl<'o> Record<'o> {
         written
     }
 
-    fn frame(&mut self, frame: &MdFrameRef<'_>) -> Result<()> {
+    fn frame(&mut self, frame: &MdFrameRef<'_>, whole: Option<&[u32]>) -> Result<()> {
         let nsites = i32::try_from(frame.nsites)
             .map_err(|_| Error::codec(NAME, "more than 2^31 - 1 sites"))?;
         let bits = |[a, b, c]: [bool; 3]| u8::from(a) | u8::from(b) << 1 | u8::from(c) << 2;
@@ -183,7 +188,10 @@ impl<'o> Record<'o> {
         }
         f.real([Wire::VT_MASSES, Wire::VT_MASSES64], frame.masses)?;
         f.real([Wire::VT_CHARGES, Wire::VT_CHARGES64], frame.charges)?;
-        f.real([Wire::VT_POSITIONS, Wire::VT_POSITIONS64], frame.positions)?;
+        match whole {
+            Some(words) => f.vector(Wire::VT_WHOLE_POSITIONS, words)?,
+            None => f.real([Wire::VT_POSITIONS, Wire::VT_POSITIONS64], frame.positions)?,
+        }
         f.real([Wire::VT_VELOCITIES, Wire::VT_VELOCITIES64], frame.velocities)?;
         f.real([Wire::VT_FORCES, Wire::VT_FORCES64], frame.forces)?;
         let some = |p: &'_ [PropertyView<'_>]| !p.is_empty();

@@ -2,7 +2,7 @@
 
 use super::encode::encode;
 use super::{ATOMS_1995, MAGIC_1995, MAGIC_2023, RAW_ATOMS};
-use crate::codec::{MdFrame, Real};
+use crate::codec::{MdFrame, Real, whole_number};
 use crate::error::{Error, Result};
 use crate::formats::writer::{FrameEncoder, LeftOut, WriteOptions};
 
@@ -125,13 +125,12 @@ const fn narrow(x: f64) -> f32 {
 /// Positions as whole numbers of `1 / precision`: those that a reader turns into the same `f32`
 /// again, if there are such.
 fn to_whole<T>(values: &[T], precision: f32, wide: impl Fn(&T) -> f64) -> Result<Vec<[i32; 3]>> {
-    let inverse = 1.0 / precision;
     let mut out = Vec::with_capacity(values.len() / 3);
     for (atom, at) in values.as_chunks::<3>().0.iter().enumerate() {
         let mut whole = [0; 3];
         for (whole, x) in whole.iter_mut().zip(at) {
             let x = wide(x);
-            *whole = one(x, precision, inverse).ok_or_else(|| {
+            *whole = whole_number(x, precision).ok_or_else(|| {
                 cannot(format!(
                     "coordinate {x} of atom {atom} does not fit 31 bits at precision {precision}"
                 ))
@@ -140,24 +139,4 @@ fn to_whole<T>(values: &[T], precision: f32, wide: impl Fn(&T) -> f64) -> Result
         out.push(whole);
     }
     Ok(out)
-}
-
-/// The whole number for one coordinate; `None` if it is no number or too large.
-#[expect(clippy::cast_possible_truncation, reason = "compared with the bounds before")]
-#[expect(clippy::cast_precision_loss, reason = "as readers do")]
-fn one(x: f64, precision: f32, inverse: f32) -> Option<i32> {
-    const BOUND: f64 = 2_147_483_645.0;
-    let scaled = (x * f64::from(precision)).round();
-    if scaled.is_nan() || scaled.abs() >= BOUND {
-        return None;
-    }
-    let near = scaled as i32;
-    // Up to here, rounding errors of a reader stay below half a unit.
-    if scaled.abs() < 2_097_152.0 {
-        return Some(near);
-    }
-    let back = |n: i32| n as f32 * inverse == narrow(x);
-    let other = (x / f64::from(inverse)).round() as i32;
-    let around = |n: i32| [0, 1, -1, 128, -128].map(|d| n.saturating_add(d));
-    Some(around(near).into_iter().chain(around(other)).find(|n| back(*n)).unwrap_or(near))
 }

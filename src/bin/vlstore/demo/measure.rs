@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use vlstore::codec::{MdFrame, MdFrameCodec};
+use vlstore::depot::Positions;
 use vlstore::formats::{self, WriteOptions};
 use vlstore::{Depot, DepotWriter, Error, Result, Store, StoreOptions};
 
@@ -119,8 +120,9 @@ fn append(source: &Path, folder: &Path, frames: &[MdFrame]) -> Result<(Row, u64)
     })?;
     let to_store = rate(|| {
         let mut writer = DepotWriter::replace(&scratch, MdFrameCodec, &StoreOptions::default())?;
+        writer.keep_positions(Positions::Whole)?;
         for (number, frame) in (0_u64..).zip(frames) {
-            writer.put(number, frame, false)?;
+            writer.put_frame(number, number, frame)?;
         }
         writer.close()?;
         Ok(frames.len() as u64)

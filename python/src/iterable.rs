@@ -1,0 +1,48 @@
+//! What is gone through in Python: iterables, of which some have no end.
+
+use crate::error::wrong_type;
+use crate::key::described;
+use crate::parts::text;
+use pyo3::exceptions::PyMemoryError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyIterator, PyString};
+
+/// Items between two turns for other threads and for what the user wants to stop.
+const STRIDE: usize = 1 << 16;
+
+/// What `each` makes of all items. Memory that runs out is an error of Python's, not the end of
+/// the process.
+pub(crate) fn gathered<'py, T>(
+    items: &Bound<'py, PyIterator>,
+    each: impl Fn(&Bound<'py, PyAny>) -> PyResult<T>,
+) -> PyResult<Vec<T>> {
+    let mut all = Vec::new();
+    for item in items {
+        let item = item?;
+        if all.len() == all.capacity() && all.try_reserve(all.len().max(16)).is_err() {
+            let why = format!("no memory for more than {} items of an iterable", all.len());
+            return Err(PyMemoryError::new_err(why));
+        }
+        if all.len() % STRIDE == STRIDE - 1 {
+            items.py().detach(|| ());
+            items.py().check_signals()?;
+        }
+        all.push(each(&item)?);
+    }
+    Ok(all)
+}
+
+/// An iterable of texts; one text alone is none.
+pub(crate) fn texts(any: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<String>> {
+    let single = any.is_instance_of::<PyString>() || any.is_instance_of::<PyBytes>();
+    let Some(items) = any.try_iter().ok().filter(|_| !single) else {
+        let wanted = format!("{what} is a list of texts");
+        return Err(wrong_type(any.py(), &described(&wanted, any)?));
+    };
+    gathered(&items, |item| text(item, &format!("an entry of {what}")))
+}
+
+/// The argument `fields`: names of what is wanted of a frame.
+pub(crate) fn fields(any: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<String>>> {
+    any.map(|any| texts(any, "fields")).transpose()
+}
