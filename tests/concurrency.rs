@@ -23,7 +23,7 @@ use vlstore::{Durability, Error, Key, Opened, Result, Store, StoreOptions, Write
 
 /// Commits under the eyes of readers, for each way to keep the bytes.
 const COMMITS: u64 = 1500;
-const READERS: u64 = 4;
+const READERS: u64 = 8;
 /// The name by which a reading process knows that it is one, and what its file is.
 const READER: &str = "VLSTORE_TEST_READER";
 

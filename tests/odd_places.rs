@@ -11,6 +11,7 @@
 )]
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -136,6 +137,40 @@ fn where_no_locks_are_kept_a_writer_works_and_says_so() {
     let info = ["info".as_ref(), store.as_os_str()];
     assert!(!warned(&vlstore(&shim, "SHIM_NO_LOCKS", &info)));
     assert!(!warned(&vlstore(&shim, "SHIM_NOTHING", &put)));
+}
+
+#[test]
+fn calls_that_a_signal_interrupts_or_ends_half_way_are_gone_on_with() {
+    use std::os::unix::fs::FileExt as _;
+
+    if let Some((_, path)) = asked() {
+        // They are interrupted indeed, and answer less than was asked for.
+        let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+        let seen: Vec<_> = (0..6).map(|_| file.read_at(&mut [0; 100], 0)).collect();
+        assert!(seen.iter().any(|r| matches!(r, Err(e) if e.kind() == ErrorKind::Interrupted)));
+        assert!(seen.iter().any(|r| matches!(r, Ok(50))));
+        for (n, access) in [(0, Access::Map), (1, Access::Pread)] {
+            let path = path.with_extension(n.to_string());
+            let options = StoreOptions { durability: Durability::Sync, ..options(access) };
+            let mut w = Writer::create(&path, &options).unwrap();
+            for i in 0..20 {
+                fill(&mut w, 10 * i..10 * i + 10);
+            }
+            w.seal().unwrap();
+            drop(w);
+            let mut w = Writer::open(&path, &options).unwrap();
+            fill(&mut w, 200..230);
+            w.close().unwrap();
+            let store = Store::open_with(&path, &options).unwrap();
+            right(&store, 230);
+            assert!(store.verify(|_, _| Ok(())).unwrap().is_whole());
+        }
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let Some(shim) = shim(folder.path()) else { return };
+    let test = "calls_that_a_signal_interrupts_or_ends_half_way_are_gone_on_with";
+    child(test, "all", &folder.path().join("child.vls"), &shim, "SHIM_SIGNALS");
 }
 
 #[test]
