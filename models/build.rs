@@ -29,6 +29,7 @@ fn main() {
             ("const SETS: usize = 512;", "const SETS: usize = 1;"),
             ("const WAYS: usize = 4;", "const WAYS: usize = 2;"),
             ("const MARKS: usize = 4096;", "const MARKS: usize = 1;"),
+            ("const RECENT: usize = 8;", "const RECENT: usize = 1;"),
             ("#[derive(Debug)]", ""),
             ("pub(super)", "pub"),
         ],

@@ -93,7 +93,8 @@ impl<T> Drop for Receiver<T> {
         let mut state = self.0.state.lock().unwrap();
         state.receivers -= 1;
         // What nobody will receive goes with the last receiver, not under the lock.
-        let left = if state.receivers == 0 { std::mem::take(&mut state.queue) } else { VecDeque::new() };
+        let left =
+            if state.receivers == 0 { std::mem::take(&mut state.queue) } else { VecDeque::new() };
         drop(state);
         self.0.changed.notify_all();
         drop(left);

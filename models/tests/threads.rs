@@ -52,6 +52,31 @@ fn the_cache_never_gives_another_block() {
     });
 }
 
+/// Whoever reads parts of blocks and keeps those that pay finds no other block either.
+#[test]
+fn a_block_that_is_kept_because_it_pays_is_the_right_one() {
+    explore("parts", || {
+        let cache = Arc::new(BlockCache::new(128));
+        let other = cache.clone();
+        let thread = thread::spawn(move || {
+            for number in [0, 0] {
+                if other.get(1, number).is_none() && other.pays(1, number, 8) {
+                    other.insert(1, number, &block(1, number));
+                }
+            }
+        });
+        if cache.pays(0, 1, 8) {
+            cache.insert(0, 1, &block(0, 1));
+        }
+        for (chunk, number) in [(1, 0), (0, 1)] {
+            if let Some(found) = cache.get(chunk, number) {
+                assert_eq!(found.0, block(chunk, number).0);
+            }
+        }
+        thread.join().unwrap();
+    });
+}
+
 /// Chunks come back in the order asked for, each once, however two workers take turns.
 #[test]
 fn the_workers_give_every_chunk_back_once_and_in_order() {

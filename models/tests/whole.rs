@@ -87,7 +87,11 @@ fn write(mut w: Writer) {
         for i in 2 * n..2 * n + 2 {
             w.put(i, &record(i), false).unwrap();
         }
-        if n % 2 == 1 { w.seal().unwrap() } else { w.commit().unwrap() };
+        if n % 2 == 1 {
+            w.seal().unwrap()
+        } else {
+            w.commit().unwrap()
+        };
     }
     w.close().unwrap();
 }

@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use vlstore::codec::{
     AnyCodec, DType, MdFrameCodec, MdFrameRef, MdFrameView, PropertyView, RealView, TopologyView,
     ValuesView,
@@ -320,7 +320,8 @@ fn direct(
     let Ok(columns) = columns(&[first], fields) else { return Ok(None) };
     let sizes: Vec<usize> = visit.sites().map(|n| n as usize).collect();
     let mut made = Made::new(&columns, &sizes)?;
-    let rows = made.rows(&columns, &sizes);
+    let mut places = made.places(&columns, &sizes);
+    let rows: Vec<_> = places.chunks_mut(columns.len().max(1)).map(Mutex::new).collect();
     let differs = AtomicBool::new(false);
     let done = visit.each(|i, bytes| {
         let expanded = MdFrameCodec.expand(bytes)?;
@@ -347,6 +348,7 @@ fn direct(
         Err(Error::invalid("batch", "its frames differ"))
     });
     drop(rows);
+    drop(places);
     if differs.into_inner() {
         return Ok(None);
     }
@@ -371,21 +373,22 @@ impl Made {
         })
     }
 
-    /// For each frame its part of each array.
-    fn rows(&mut self, columns: &[Column<'_>], sizes: &[usize]) -> Vec<Mutex<Vec<&mut [u8]>>> {
-        let mut rows: Vec<Vec<&mut [u8]>> =
-            sizes.iter().map(|_| Vec::with_capacity(columns.len())).collect();
-        for (column, (_, memory)) in columns.iter().zip(&mut self.arrays) {
-            let width = column.width();
-            let mut rest = memory.as_mut_slice();
-            for (row, sites) in rows.iter_mut().zip(sizes) {
-                let len = if column.by_site { sites.saturating_mul(width) } else { width };
-                let (now, later) = rest.split_at_mut(len.min(rest.len()));
-                row.push(now);
-                rest = later;
+    /// The part of each array of the first frame, of the second, and so on.
+    fn places(&mut self, columns: &[Column<'_>], sizes: &[usize]) -> Vec<&mut [u8]> {
+        let widths: Vec<usize> = columns.iter().map(Column::width).collect();
+        let mut rests: Vec<&mut [u8]> =
+            self.arrays.iter_mut().map(|(_, memory)| memory.as_mut_slice()).collect();
+        let mut places = Vec::with_capacity(columns.len() * sizes.len());
+        for sites in sizes {
+            for ((column, width), rest) in columns.iter().zip(&widths).zip(&mut rests) {
+                let len = if column.by_site { sites.saturating_mul(*width) } else { *width };
+                let len = len.min(rest.len());
+                let (now, later) = std::mem::take(rest).split_at_mut(len);
+                places.push(now);
+                *rest = later;
             }
         }
-        rows.into_iter().map(Mutex::new).collect()
+        places
     }
 
     /// The arrays with their names, and those that say which sites belong to which frame.
@@ -463,9 +466,9 @@ fn filled(frames: &[MdFrameRef<'_>], fields: Option<&[String]>) -> Outcome<Array
     let columns = columns(frames, fields)?;
     let sizes: Vec<usize> = frames.iter().map(|f| f.nsites).collect();
     let mut made = Made::new(&columns, &sizes)?;
-    for (frame, row) in frames.iter().zip(made.rows(&columns, &sizes)) {
-        let mut row = row.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for (column, place) in columns.iter().zip(&mut row) {
+    let mut places = made.places(&columns, &sizes);
+    for (frame, row) in frames.iter().zip(places.chunks_mut(columns.len().max(1))) {
+        for (column, place) in columns.iter().zip(row) {
             let found = column.name.find(frame);
             if found.and_then(|f| f.piece.put(column.kind, place)) != Some(place.len()) {
                 return Err(Error::invalid("batch", "its frames changed while it was read").into());

@@ -11,15 +11,15 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice};
 use std::ops::Range;
 use std::sync::Arc;
+use twox_hash::XxHash3_128;
 use vlstore::{Batch, Error, Location};
-use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// The XXH3 hash of 128 bits of a buffer, as 32 hexadecimal digits.
 #[pyfunction]
 #[pyo3(name = "_byte_hash", signature = (content, seed))]
 pub(crate) fn byte_hash(py: Python<'_>, content: &Bound<'_, PyAny>, seed: u64) -> PyResult<String> {
     let bytes = Bytes::get(content, "the content")?;
-    Ok(py.detach(|| format!("{:032x}", xxh3_128_with_seed(&bytes, seed))))
+    Ok(py.detach(|| format!("{:032x}", XxHash3_128::oneshot_with_seed(seed, &bytes))))
 }
 
 /// The bytes of the logical byte space from the first record to the end of the last.

@@ -207,7 +207,7 @@ fn ready() -> Result<()> {
                 *len = 64_u32.to_le_bytes();
             }
             let mut decoder = Decoder { contexts: vec![(0, context)], ..Decoder::empty() };
-            decoder.block(&header, &stream, &mut [0; 64])
+            decoder.whole(&header, &stream, &mut [0; 64])
         });
     });
     result
@@ -223,8 +223,10 @@ pub struct Decoder {
     contexts: Vec<(u32, Context)>,
     /// The context that the next new block length takes over.
     next: usize,
+    /// The streams of the block in hand, with room for a header before them and slack behind:
+    /// what a codec reads is what was checked, whatever happens to the file meanwhile.
     scratch: Vec<u8>,
-    space: direct::Space,
+    planes: Vec<u8>,
     /// A whole block of which a part is wanted.
     whole: Vec<u8>,
 }
@@ -241,7 +243,7 @@ impl Decoder {
             contexts: Vec::new(),
             next: 0,
             scratch: Vec::new(),
-            space: direct::Space::default(),
+            planes: Vec::new(),
             whole: Vec::new(),
         }
     }
@@ -291,6 +293,23 @@ impl Decoder {
         part: Range<usize>,
         dst: &mut [u8],
     ) -> Result<()> {
+        self.decode_checked(layout, i, stream, part, dst, |_| Ok(()))
+    }
+
+    /// As [`Self::decode_part`] of streams that nobody has checked yet: `check` sees the bytes
+    /// that are decoded, and not those in the file, which another program may change in between.
+    ///
+    /// # Errors
+    /// As [`Self::decode_part`], and those of `check`.
+    pub(crate) fn decode_checked(
+        &mut self,
+        layout: &ChunkLayout,
+        i: u32,
+        stream: &[u8],
+        part: Range<usize>,
+        dst: &mut [u8],
+        check: impl FnOnce(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         let range = layout.block_range(i);
         let len = layout.block_len(i);
         let whole = part == (0..len as usize);
@@ -311,23 +330,63 @@ impl Decoder {
             ));
         }
         let header = layout.header();
+        if header.kind == Kind::Streams {
+            check(self.hold(stream)?)?;
+            return self.streams(header, stream.len(), len, &part, dst);
+        }
+        check(stream)?;
         match header.kind {
             Kind::Stored => dst.copy_from_slice(stream.get(part).unwrap_or_default()),
             Kind::Zeros => dst.fill(0),
-            Kind::Streams if direct::knows(header, len) => {
-                direct::decode(header, stream, len, &part, dst, &mut self.space)?;
-            }
             _ if whole => self.whole(header, stream, dst)?,
             _ => {
-                let mut whole = std::mem::take(&mut self.whole);
-                whole.resize(len as usize, 0);
-                let done = self.whole(header, stream, &mut whole);
-                dst.copy_from_slice(whole.get(part).unwrap_or_default());
-                self.whole = whole;
+                let mut all = std::mem::take(&mut self.whole);
+                all.resize(len as usize, 0);
+                let done = self.whole(header, stream, &mut all);
+                dst.copy_from_slice(all.get(part).unwrap_or_default());
+                self.whole = all;
                 done?;
             }
         }
         Ok(())
+    }
+
+    /// Decodes a part of a block of `len` bytes whose streams are held.
+    fn streams(
+        &mut self,
+        header: &Header,
+        held: usize,
+        len: u32,
+        part: &Range<usize>,
+        dst: &mut [u8],
+    ) -> Result<()> {
+        if direct::knows(header, len) {
+            let all = self.scratch.get(ONE_BLOCK..).unwrap_or_default();
+            let streams = direct::Held::new(all, held).ok_or_else(no_memory)?;
+            return direct::decode(header, streams, len, part, dst, &mut self.planes);
+        }
+        if *part == (0..len as usize) {
+            return self.block(header, held, dst);
+        }
+        let mut whole = std::mem::take(&mut self.whole);
+        whole.resize(len as usize, 0);
+        let done = self.block(header, held, &mut whole);
+        dst.copy_from_slice(whole.get(part.clone()).unwrap_or_default());
+        self.whole = whole;
+        done
+    }
+
+    /// Copies the streams of a block into the scratch buffer, with zeros or bytes of earlier
+    /// blocks as slack behind them.
+    fn hold(&mut self, stream: &[u8]) -> Result<&[u8]> {
+        let total = ONE_BLOCK + stream.len() + SLACK;
+        if self.scratch.len() < total {
+            // A power of two, so that blocks of similar size do not each grow it a little.
+            self.scratch.resize(total.next_power_of_two(), 0);
+        }
+        let to = self.scratch.get_mut(ONE_BLOCK..ONE_BLOCK + stream.len()).ok_or_else(no_memory)?;
+        to.copy_from_slice(stream);
+        Ok(to)
     }
 
     /// Whether a part of a block of this chunk costs less than the whole.
@@ -348,26 +407,30 @@ impl Decoder {
             Kind::Zeros => dst.fill(0),
             Kind::Value => special::fill(dst, stream),
             Kind::Nans => special::fill(dst, special::nan(header.typesize)),
-            Kind::Streams => self.block(header, stream, dst)?,
+            Kind::Streams => {
+                self.hold(stream)?;
+                self.block(header, stream.len(), dst)?;
+            }
         }
         Ok(())
     }
 
-    /// Decodes the streams of one block of a chunk with this header.
-    fn block(&mut self, header: &Header, stream: &[u8], dst: &mut [u8]) -> Result<()> {
+    /// Decodes the streams of one block of a chunk with this header, which are `held` bytes of
+    /// the scratch buffer, by the C library.
+    fn block(&mut self, header: &Header, held: usize, dst: &mut [u8]) -> Result<()> {
         let len = u32::try_from(dst.len()).unwrap_or(u32::MAX);
         let count = header.streams(len);
         if len / count * count != len {
             // The codec would leave the rest of the block as it found it.
             return Err(Error::corrupt("block", 0, "does not split into its streams"));
         }
+        let stream = self.scratch.get(ONE_BLOCK..ONE_BLOCK + held).unwrap_or_default();
         let walk = streams::walk(stream, count, len / count)?;
         if walk.zeros {
             dst.fill(0);
             return Ok(());
         }
-        let stream = stream.get(..walk.used).unwrap_or_default();
-        let wrapped = self.wrap(header, len, count, stream)?;
+        let wrapped = self.wrap(header, len, count, walk.used)?;
         let at = self.context_for(len)?;
         let scratch = &self.scratch;
         let done = match self.contexts.get_mut(at) {
@@ -381,10 +444,10 @@ impl Decoder {
         }
     }
 
-    /// Writes a chunk of one block of `len` decoded bytes into the scratch buffer, with zeros or
-    /// bytes of earlier blocks as slack behind it; answers the length of the chunk.
-    fn wrap(&mut self, header: &Header, len: u32, count: u32, stream: &[u8]) -> Result<usize> {
-        let total = ONE_BLOCK + stream.len();
+    /// Makes the `used` bytes of streams in the scratch buffer a chunk of one block of `len`
+    /// decoded bytes; answers the length of the chunk.
+    fn wrap(&mut self, header: &Header, len: u32, count: u32, used: usize) -> Result<usize> {
+        let total = ONE_BLOCK + used;
         let cbytes = u32::try_from(total)
             .ok()
             .filter(|n| i32::try_from(*n).is_ok())
@@ -398,18 +461,11 @@ impl Decoder {
         let head = head.encode();
         debug_assert_eq!(head.get(2).map(|f| f & (SHUFFLE | BITSHUFFLE)), Some(5));
         debug_assert_eq!(head.get(2).map(|f| f & ONE_STREAM == 0), Some(count > 1));
-        if self.scratch.len() < total + SLACK {
-            // A power of two, so that blocks of similar size do not each grow it a little.
-            self.scratch.resize((total + SLACK).next_power_of_two(), 0);
-        }
-        let start = 36_u32.to_le_bytes();
         if let Some((to, rest)) = self.scratch.split_first_chunk_mut::<EXTENDED>()
-            && let Some((to_start, rest)) = rest.split_first_chunk_mut::<4>()
-            && let Some(to_stream) = rest.get_mut(..stream.len())
+            && let Some((to_start, _)) = rest.split_first_chunk_mut::<4>()
         {
             *to = head;
-            *to_start = start;
-            to_stream.copy_from_slice(stream);
+            *to_start = 36_u32.to_le_bytes();
         }
         Ok(total)
     }

@@ -16,12 +16,42 @@ use std::ops::Range;
 /// The largest type size whose planes are streams of their own, as in C-Blosc2.
 const PLANES: usize = 16;
 
-/// Memory that is used again for each block.
-#[derive(Default)]
-pub(super) struct Space {
-    /// The stream in the hands of the codec, and bytes to spare.
-    stream: Vec<u8>,
-    planes: Vec<u8>,
+/// The streams of a block, held where nobody changes them, with [`SLACK`] bytes behind.
+#[derive(Clone, Copy)]
+pub(super) struct Held<'a> {
+    all: &'a [u8],
+    len: usize,
+}
+
+impl<'a> Held<'a> {
+    /// The first `len` of the bytes `all`; `None` if there are not so many and the slack.
+    pub(super) fn new(all: &'a [u8], len: usize) -> Option<Self> {
+        (all.len() >= len.checked_add(SLACK)?).then_some(Self { all, len })
+    }
+
+    fn streams(self) -> Streams<'a> {
+        Streams { held: self, cursor: Cursor::new(self.all.get(..self.len).unwrap_or_default()) }
+    }
+}
+
+/// A walk over them.
+struct Streams<'a> {
+    held: Held<'a>,
+    cursor: Cursor<'a>,
+}
+
+/// A stream, and the bytes from its own on to the end of the slack.
+type Next<'a> = (Stream<'a>, &'a [u8]);
+
+impl<'a> Streams<'a> {
+    fn next(&mut self, each: u32) -> Result<Next<'a>> {
+        let stream = streams::next(&mut self.cursor, each)?;
+        let from = match stream {
+            Stream::Packed(bytes) => self.cursor.position().saturating_sub(bytes.len()),
+            Stream::Run(_) | Stream::Plain(_) => self.held.all.len(),
+        };
+        Ok((stream, self.held.all.get(from..).unwrap_or_default()))
+    }
 }
 
 /// Whether [`decode`] knows blocks of `len` bytes of such a chunk.
@@ -36,42 +66,40 @@ fn damaged<T>() -> Result<T> {
     Err(Error::corrupt("block", 0, "the codec cannot decode it"))
 }
 
-/// Decodes the bytes `part` of a block of `len` bytes, whose stream is `bytes`, into `out`,
-/// which is as long.
+/// Decodes the bytes `part` of a block of `len` bytes, whose streams are `held`, into `out`,
+/// which is as long. Memory of `planes` is used again for each block.
 ///
 /// # Errors
 /// Those of [`streams::next`], and [`Error::Corrupt`] for a stream that does not decode to its
 /// length.
 pub(super) fn decode(
     header: &Header,
-    bytes: &[u8],
+    held: Held<'_>,
     len: u32,
     part: &Range<usize>,
     out: &mut [u8],
-    space: &mut Space,
+    planes: &mut Vec<u8>,
 ) -> Result<()> {
     let count = header.streams(len);
     let each = len / count;
     if each * count != len {
         return Err(Error::corrupt("block", 0, "does not split into its streams"));
     }
-    let mut c = Cursor::new(bytes);
+    let mut c = held.streams();
     let size = usize::from(header.typesize);
     if header.filter == Filter::None || size == 1 {
-        return plain(&mut c, count, each, part, out, space);
+        return plain(&mut c, count, each, part, out, planes);
     }
     if count > 1 {
-        return split(&mut c, size, each, part, out, space);
+        return split(&mut c, size, each, part, out, planes);
     }
     // One stream for all planes, and bytes behind the last whole element.
-    let stream = streams::next(&mut c, each)?;
+    let next = c.next(each)?;
     let n = len as usize / size;
     let tail = n * size;
-    let Space { stream: copy, planes } = space;
-    let Some(whole) =
-        unpacked(stream, len as usize, len as usize, copy, room(planes, len as usize))?
+    let Some(whole) = unpacked(next, len as usize, len as usize, room(planes, len as usize))?
     else {
-        out.fill(stream.value());
+        out.fill(next.0.value());
         return Ok(());
     };
     let Some((elements, rest)) = whole.split_at_checked(tail) else { return damaged() };
@@ -103,17 +131,17 @@ pub(super) fn decode(
 
 /// A block without a filter; a split one has pieces of it for streams.
 fn plain(
-    c: &mut Cursor<'_>,
+    c: &mut Streams<'_>,
     count: u32,
     each: u32,
     part: &Range<usize>,
     out: &mut [u8],
-    space: &mut Space,
+    planes: &mut Vec<u8>,
 ) -> Result<()> {
     let each_len = each as usize;
     let mut start = 0;
     for _ in 0..count {
-        let stream = streams::next(c, each)?;
+        let next = c.next(each)?;
         let here = start..start + each_len;
         start = here.end;
         let wanted = part.start.max(here.start)..part.end.min(here.end);
@@ -123,16 +151,15 @@ fn plain(
         let to = wanted.start - part.start..wanted.end - part.start;
         let Some(to) = out.get_mut(to) else { return damaged() };
         let inside = wanted.start - here.start..wanted.end - here.start;
-        let Space { stream: copy, planes } = space;
-        match stream {
+        match next {
             // All of it: straight to its place.
-            Stream::Packed(bytes) if to.len() == each_len => {
-                if !lz4(held(bytes, copy), bytes.len(), to, each_len) {
+            (Stream::Packed(bytes), from) if to.len() == each_len => {
+                if !lz4(from, bytes.len(), to, each_len) {
                     return damaged();
                 }
             }
-            _ => match unpacked(stream, inside.end, each_len, copy, room(planes, each_len))? {
-                None => to.fill(stream.value()),
+            _ => match unpacked(next, inside.end, each_len, room(planes, each_len))? {
+                None => to.fill(next.0.value()),
                 Some(all) => match all.get(inside) {
                     Some(from) => to.copy_from_slice(from),
                     None => return damaged(),
@@ -145,31 +172,30 @@ fn plain(
 
 /// A shuffled block with a stream for each plane.
 fn split(
-    c: &mut Cursor<'_>,
+    c: &mut Streams<'_>,
     size: usize,
     each: u32,
     part: &Range<usize>,
     out: &mut [u8],
-    space: &mut Space,
+    planes: &mut Vec<u8>,
 ) -> Result<()> {
     let (first, last) = (part.start / size, part.end.div_ceil(size));
-    let Space { stream: copy, planes } = space;
     let mut rest = room(planes, size * each as usize);
     let mut all = [&[][..]; PLANES];
     for plane in all.iter_mut().take(size) {
-        let stream = streams::next(c, each)?;
+        let next = c.next(each)?;
         let Some((mine, others)) = std::mem::take(&mut rest).split_at_mut_checked(each as usize)
         else {
             return damaged();
         };
         rest = others;
-        let bytes: &[u8] = match stream {
-            Stream::Run(value) => {
+        let bytes: &[u8] = match next {
+            (Stream::Run(value), _) => {
                 let Some(run) = mine.get_mut(..last) else { return damaged() };
                 run.fill(value);
                 run
             }
-            _ => match unpacked(stream, last, each as usize, copy, mine)? {
+            _ => match unpacked(next, last, each as usize, mine)? {
                 Some(bytes) => bytes,
                 None => return damaged(),
             },
@@ -192,10 +218,9 @@ fn split(
 
 /// The first `wanted` bytes at least of a stream that decodes to `each`; `None` for a run.
 fn unpacked<'a>(
-    stream: Stream<'a>,
+    (stream, from): Next<'a>,
     wanted: usize,
     each: usize,
-    copy: &mut Vec<u8>,
     out: &'a mut [u8],
 ) -> Result<Option<&'a [u8]>> {
     match stream {
@@ -205,18 +230,9 @@ fn unpacked<'a>(
             let Some(out) = out.get_mut(..each) else { return damaged() };
             // Decoding to the end is the faster way as long as there is not much behind it.
             let wanted = if wanted >= each / 4 * 3 { each } else { wanted };
-            if lz4(held(bytes, copy), bytes.len(), out, wanted) { Ok(Some(out)) } else { damaged() }
+            if lz4(from, bytes.len(), out, wanted) { Ok(Some(out)) } else { damaged() }
         }
     }
-}
-
-/// A copy of `bytes` with bytes to spare behind them: what C reads does not change under it.
-fn held<'a>(bytes: &[u8], copy: &'a mut Vec<u8>) -> &'a [u8] {
-    let space = room(copy, bytes.len() + SLACK);
-    if let Some(to) = space.get_mut(..bytes.len()) {
-        to.copy_from_slice(bytes);
-    }
-    space
 }
 
 /// At least `len` bytes of `space`.

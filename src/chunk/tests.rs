@@ -278,6 +278,30 @@ fn one_block(params: Params, src: &[u8]) -> Option<(Vec<u8>, ChunkLayout)> {
 }
 
 #[test]
+fn what_is_checked_is_a_copy_and_nothing_is_decoded_that_does_not_pass() {
+    let mut decoder = Decoder::new().unwrap();
+    for codec in [Codec::Lz4, Codec::Zstd] {
+        let params = Params { codec: Some(codec), level: 5, filter: Filter::Shuffle, typesize: 4 };
+        let src = mixed(4000, 7);
+        let (chunk, layout) = one_block(params, &src).unwrap();
+        let range = layout.block_range(0);
+        let stream = &chunk[range.start as usize..range.end as usize];
+        let mut out = vec![9; 4000];
+        let mut seen = 0;
+        let refused = decoder.decode_checked(&layout, 0, stream, 0..4000, &mut out, |held| {
+            assert_eq!(held, stream);
+            assert_ne!(held.as_ptr(), stream.as_ptr());
+            seen += 1;
+            Err(Error::Locked)
+        });
+        assert!(matches!(refused, Err(Error::Locked)));
+        assert_eq!((seen, &out), (1, &vec![9; 4000]));
+        decoder.decode_checked(&layout, 0, stream, 0..4000, &mut out, |_| Ok(())).unwrap();
+        assert_eq!(out, src);
+    }
+}
+
+#[test]
 fn lz4_blocks_are_decoded_as_the_library_does_whole_and_in_parts() {
     let mut decoder = Decoder::new().unwrap();
     let mut r = Random(11);

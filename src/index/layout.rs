@@ -341,7 +341,7 @@ pub fn key_from_bytes(kind: u8, bytes: &[u8]) -> Option<Key> {
 /// 0, which stands for no key.
 #[must_use]
 pub fn key_hash(kind: u8, bytes: &[u8]) -> u64 {
-    xxhash_rust::xxh3::xxh3_64_with_seed(bytes, u64::from(kind)).max(1)
+    twox_hash::XxHash3_64::oneshot_with_seed(u64::from(kind), bytes).max(1)
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ type Set = [Option<(u64, u32, Block)>; WAYS];
 #[derive(Debug)]
 pub(super) struct BlockCache {
     last: Mutex<Option<(u64, u32, Block)>>,
+    /// The mark of the last one: most reads are of another, and need not touch the lock.
+    last_mark: AtomicU32,
     /// Blocks of which a part was read, the last few.
     recent: Box<[AtomicU32]>,
     turn: AtomicU32,
@@ -43,6 +45,7 @@ impl BlockCache {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             last: Mutex::default(),
+            last_mark: AtomicU32::new(0),
             recent: (0..RECENT).map(|_| AtomicU32::new(0)).collect(),
             turn: AtomicU32::new(0),
             marks: (0..if limit == 0 { 0 } else { MARKS }).map(|_| AtomicU32::new(0)).collect(),
@@ -106,7 +109,9 @@ impl BlockCache {
 
     pub(super) fn get(&self, chunk: u64, block: u32) -> Option<Block> {
         let set = self.set(chunk, block)?;
-        if let Ok(last) = self.last.try_lock()
+        let mark = Self::mark(Self::hash(chunk, block));
+        if self.last_mark.load(Ordering::Relaxed) == mark
+            && let Ok(last) = self.last.try_lock()
             && let Some((c, b, data)) = last.as_ref()
             && (*c, *b) == (chunk, block)
         {
@@ -118,7 +123,8 @@ impl BlockCache {
         let mut set = set.try_lock().ok()?;
         let i =
             set.iter().position(|e| matches!(e, Some((c, b, _)) if (*c, *b) == (chunk, block)))?;
-        set.get_mut(..=i)?.rotate_right(1);
+        // One after the other: rotating so few is a call of its own.
+        (0..i).rev().for_each(|k| set.swap(k, k + 1));
         set.first()?.as_ref().map(|(_, _, block)| block.clone())
     }
 
@@ -128,7 +134,10 @@ impl BlockCache {
         }
         let Some(set) = self.set(chunk, block) else { return };
         let old = match self.last.try_lock() {
-            Ok(mut last) => last.replace((chunk, block, data.clone())),
+            Ok(mut last) => {
+                self.last_mark.store(Self::mark(Self::hash(chunk, block)), Ordering::Relaxed);
+                last.replace((chunk, block, data.clone()))
+            }
             Err(_) => None,
         };
         // Freed, if at all, when no lock is held any more.

@@ -349,11 +349,10 @@ impl Core {
                     }
                     None => self.fresh(&place, block)?,
                 };
-                let bytes = data.get(inside.clone()).unwrap_or_default();
-                fetch_ahead(bytes);
                 if inside.start.is_multiple_of(8) {
                     return Record::of(data, inside);
                 }
+                let bytes = data.get(inside).unwrap_or_default();
                 return Ok(Record::owned(AlignedBuf::copy_of(bytes)));
             }
         }
@@ -496,20 +495,28 @@ impl Core {
         let len = range.end.saturating_sub(range.start) as usize;
         let offset = place.offset + u64::from(range.start);
         self.io.bytes(offset, len, |stream| {
-            self.check(place, block, stream)?;
-            with_decoder(|d| d.decode_part(&place.layout, block, stream, part, out))
-                .map_err(|e| locate(e, offset))
+            with_decoder(|d| {
+                d.decode_checked(&place.layout, block, stream, part, out, |held| {
+                    self.compare(place, block, held)
+                })
+            })
+            .map_err(|e| locate(e, offset))
         })?
     }
 
+    /// Checks a block where it is stored.
     fn check(&self, place: &ChunkPlace, block: u32, bytes: &[u8]) -> Result<()> {
+        fetch_ahead(bytes);
+        self.compare(place, block, bytes)
+            .map_err(|e| locate(e, place.offset + u64::from(place.layout.block_range(block).start)))
+    }
+
+    /// Compares the bytes of a block with its checksum; a difference is found at its offset 0.
+    fn compare(&self, place: &ChunkPlace, block: u32, bytes: &[u8]) -> Result<()> {
         let Some(sums) = &place.sums else { return Ok(()) };
         let right = sums.get(block as usize).copied();
-        fetch_ahead(bytes);
         if right != Some(block_sum(self.io.file(), place.chunk, block, bytes)) {
-            let range = place.layout.block_range(block);
-            let at = place.offset + u64::from(range.start);
-            return Err(Error::corrupt("block", at, "checksum differs"));
+            return Err(Error::corrupt("block", 0, "checksum differs"));
         }
         Ok(())
     }

@@ -3,12 +3,12 @@
 //! Source: the XXH3 specification of the xxHash project. Tied to a place by [`identify`], so
 //! that bytes which are whole but stand in the wrong place, chunk or file do not pass.
 
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 /// The checksum of `bytes`.
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> u64 {
-    xxh3_64(bytes)
+    XxHash3_64::oneshot(bytes)
 }
 
 /// A number that stands for a place: `file` is the file's id, `a` and `b` say which part of it.

@@ -1,7 +1,7 @@
 //! Names of contents: the 128-bit XXH3 of some bytes.
 
 use std::fmt;
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+use twox_hash::XxHash3_128;
 
 /// The XXH3 of some bytes, 128 bits: what a shared record is called, since it is found by its
 /// content.
@@ -23,7 +23,7 @@ impl Digest {
     /// The digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(xxh3_128(bytes).to_be_bytes())
+        Self(XxHash3_128::oneshot(bytes).to_be_bytes())
     }
 
     /// The first of the lengths `ends`, in ascending order, for which the beginning of `bytes` of
@@ -31,13 +31,13 @@ impl Digest {
     /// much as hashing 1000 bytes. Lengths beyond `bytes` are passed over.
     #[must_use]
     pub fn of_beginning(self, bytes: &[u8], ends: impl Iterator<Item = usize>) -> Option<usize> {
-        let mut state = Xxh3::new();
+        let mut state = XxHash3_128::new();
         let mut done = 0;
         for end in ends {
             let Some(more) = bytes.get(done..end) else { continue };
-            state.update(more);
+            state.write(more);
             done = end;
-            if state.digest128().to_be_bytes() == self.0 {
+            if state.finish_128().to_be_bytes() == self.0 {
                 return Some(end);
             }
         }
