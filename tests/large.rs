@@ -169,3 +169,76 @@ fn two_hundred_thousand_records_without_a_commit_go_to_leaves_that_nobody_sees_u
         assert_eq!(store.keys().unwrap().len() as u64, expected);
     }
 }
+
+/// What a copy of this program is to read, with less memory than that has bytes.
+#[cfg(unix)]
+const LARGE: &str = "VLSTORE_TEST_LARGER_THAN_MEMORY";
+
+#[cfg(unix)]
+fn large_record(i: u64, out: &mut Vec<u8>) {
+    out.clear();
+    let mut x = i;
+    while out.len() < LARGE_RECORD {
+        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        out.extend_from_slice(&x.to_le_bytes());
+    }
+}
+
+#[cfg(unix)]
+const LARGE_RECORD: usize = 20_000;
+/// 600 MB of them, in a process that may have 256 MiB for all that it is and maps.
+#[cfg(unix)]
+const LARGE_RECORDS: u64 = 30_000;
+#[cfg(unix)]
+const KIB: &str = "262144";
+
+/// The body of the process with little memory; does nothing in the test run itself.
+#[cfg(unix)]
+#[test]
+fn reading_more_than_memory() {
+    use vlstore::backend::Access;
+    let Some(path) = std::env::var_os(LARGE) else { return };
+    let mut right = Vec::new();
+    for access in [Access::Auto, Access::Pread] {
+        let options = StoreOptions { access, threads: 2, ..StoreOptions::default() };
+        let store = Store::open_with(&path, &options).unwrap();
+        assert!(store.info().unwrap().file_bytes > 1024 * KIB.parse::<u64>().unwrap());
+        for (i, record) in (0..).zip(store.scan(0..LARGE_RECORDS)) {
+            large_record(i, &mut right);
+            assert_eq!(*record.unwrap(), right[..]);
+        }
+        // Every record once, in batches in no order: 7 919 has no divisor in common with 30 000.
+        let order: Vec<u64> = (0..LARGE_RECORDS).map(|i| i * 7919 % LARGE_RECORDS).collect();
+        for ordinals in order.chunks(256) {
+            let batch = store.get_batch_at(ordinals).unwrap();
+            for (i, record) in ordinals.iter().zip(batch.iter()) {
+                large_record(*i, &mut right);
+                assert_eq!(record, right);
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_larger_than_memory_is_scanned_and_shuffled() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let options = StoreOptions { codec: Some(None), threads: 1, ..StoreOptions::default() };
+    let mut w = Writer::create(&path, &options).unwrap();
+    let mut bytes = Vec::new();
+    for i in 0..LARGE_RECORDS {
+        large_record(i, &mut bytes);
+        w.put(i, &bytes, false).unwrap();
+    }
+    w.close().unwrap();
+    let limited = format!("ulimit -v {KIB} && exec \"$0\" \"$@\"");
+    let status = std::process::Command::new("sh")
+        .args(["-c", &limited])
+        .arg(std::env::current_exe().unwrap())
+        .args(["reading_more_than_memory", "--exact", "--test-threads=1"])
+        .env(LARGE, &path)
+        .status()
+        .unwrap();
+    assert!(status.success(), "{status}");
+}

@@ -8,7 +8,8 @@ use std::io;
 #[non_exhaustive]
 pub enum Access {
     /// Maps files on file systems that are known to be local, reads all others call by call:
-    /// on a network file system a mapped page may fault at any time, which ends the process.
+    /// on a network file system a mapped page may fault at any time, which ends the process. A file
+    /// for which the process has no address space left is read call by call, too.
     #[default]
     Auto,
     /// Always maps. The caller answers for it that nobody shortens the file meanwhile.

@@ -21,6 +21,8 @@ pub struct FileBackend {
     path: Mutex<PathBuf>,
     writable: bool,
     maps: bool,
+    /// A map was asked for: without it nothing is read.
+    must_map: bool,
     /// Whether a writer lock was taken through this handle: the system's lock belongs to the
     /// open file, so it would grant a second one through the same handle.
     pub(super) locked: Arc<AtomicBool>,
@@ -99,9 +101,17 @@ impl FileBackend {
         check_regular(&kind).map_err(|e| e.at(path))?;
         // Kept whole, so that a later change of the working folder does not lead elsewhere.
         let absolute = std::path::absolute(path).map_err(|e| Error::io(op, e).at(path))?;
-        let maps = access.maps(&file);
+        let (maps, must_map) = (access.maps(&file), access == Access::Map);
         let locked = Arc::new(AtomicBool::new(false));
-        Ok(Self { file, path: Mutex::new(absolute), writable, maps, locked, ahead: Arc::default() })
+        Ok(Self {
+            file,
+            path: Mutex::new(absolute),
+            writable,
+            maps,
+            must_map,
+            locked,
+            ahead: Arc::default(),
+        })
     }
 
     /// The absolute path by which the file was opened or last renamed through this crate.
@@ -211,7 +221,12 @@ impl Backend for FileBackend {
 
     fn map(&self, len: u64) -> Result<Option<Mapping>> {
         if self.maps {
-            return Mapping::of_file(&self.file, len).map(Some);
+            match Mapping::of_file(&self.file, len) {
+                // Where a process may not have so much address space, it reads call by call.
+                Err(Error::Io { source, .. })
+                    if !self.must_map && source.kind() == io::ErrorKind::OutOfMemory => {}
+                mapped => return mapped.map(Some),
+            }
         }
         let there = self.len()?;
         if there < len { Err(ends_before(there)) } else { Ok(None) }
