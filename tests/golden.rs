@@ -199,10 +199,11 @@ fn special(all: &mut Vec<(String, Vec<u8>)>) {
         m.killed()
     });
     add("checkpoints", &plain, &|mut m| {
-        // More runs than are kept apart, with deletions in each, so that some are merged.
+        // More runs than are kept apart where keys do not ascend, with deletions in each, so that
+        // some are merged.
         for round in 0..10_u64 {
             for i in 0..6 {
-                m.put(round * 6 + i, &smooth(i, 50));
+                m.put(round * 6 + 5 - i, &smooth(i, 50));
             }
             if round > 0 {
                 m.writer.delete(round * 6 - 1).unwrap();
