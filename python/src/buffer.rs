@@ -134,6 +134,7 @@ impl Record {
         self.bytes.held()
     }
 
+    // SAFETY: called by the interpreter alone, which passes a view of its own to be filled, or null.
     unsafe fn __getbuffer__(
         slf: &Bound<'_, Self>,
         view: *mut ffi::Py_buffer,
