@@ -12,15 +12,15 @@
 
 use std::collections::BTreeMap;
 use std::mem::offset_of;
-use vlstore::backend::Backend;
+use vlstore::backend::{Access, Backend};
 use vlstore::chunk::{Codec, Compressor, Filter, Params};
 use vlstore::frame::{self, FrameHeader};
 use vlstore::index::layout::{self, *};
 use vlstore::index::log::DeadEntry;
 use vlstore::index::slot::{SLOT_LEN, SLOT_MAGIC, Seal, Slot};
 use vlstore::store::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
-use vlstore::wire::{U32, checksum, identify};
-use vlstore::{Column, ColumnKind, Key, StoreOptions, Writer, limits};
+use vlstore::wire::{U32, checksum, identify, mix};
+use vlstore::{Column, ColumnKind, Key, Store, StoreOptions, Writer, limits};
 
 const PAGE: &str = include_str!("../docs/format.md");
 
@@ -99,7 +99,7 @@ fn layouts() -> Vec<(&'static str, usize, Vec<Row>)> {
         ChunkEntry { offset, prefix_sum, cbytes, first_sum, blocks, reserved }
         SegmentRef { offset, len, sum }
         LeafRef { segment, first_record, first_chunk, records, chunks, sums, keys_len }
-        RunRef { segment, count }
+        RunRef { segment, count, filter_blocks, reserved }
         Extent { offset, capacity, retired }
         RootTotals {
             records, chunks, dead_records, dead_bytes, cursor, record_bytes, garbage, base_fill,
@@ -474,5 +474,60 @@ fn a_run_ends_with_its_radix_table() {
     for (t, first) in table.iter().enumerate() {
         let want = entries.partition_point(|e| e.hash() >> (64 - bits) < t as u64);
         assert_eq!(first.get() as usize, want, "entry {t}");
+    }
+}
+
+#[test]
+fn a_filter_lies_behind_its_run_and_a_damaged_block_of_it_hides_no_key() {
+    let options = StoreOptions { commit_bytes: u64::MAX, ..StoreOptions::default() };
+    let mut file = written(&options, |w| {
+        for i in 0..3000_u64 {
+            w.put(i, &i.to_le_bytes(), false).unwrap();
+        }
+    });
+    let root = &file[at(newest_slot(&file).root.offset.get())..];
+    let totals: RootTotals = bytemuck::pod_read_unaligned(&root[64..192]);
+    let runs = 192
+        + 8 * totals.base_sums.get() as usize
+        + size_of::<LeafRef>() * totals.leaves.get() as usize;
+    let run: RunRef = bytemuck::pod_read_unaligned(&root[runs..runs + size_of::<RunRef>()]);
+    let segment = at(run.segment.offset.get());
+    let entries: Vec<RunEntry> =
+        bytemuck::cast_slice(&file[segment + 64..segment + 64 + 36_000]).to_vec();
+    let blocks = u64::from(run.filter_blocks.get());
+    assert_eq!(blocks, 3000_u64.div_ceil(44), "ten bits to an entry");
+
+    let first = (segment + at(run.segment.len.get())).next_multiple_of(64);
+    let mut expected = vec![0; at(blocks) * 64];
+    for e in &entries {
+        let h = e.hash() >> 16;
+        let block = ((h >> 16) * blocks) >> 32;
+        for i in 0..6 {
+            let b = at(((mix(h) >> (9 * i)) % 512) * 7 / 8);
+            expected[at(block) * 64 + 8 + b / 8] |= 1 << (b % 8);
+        }
+    }
+    for (i, block) in expected.chunks_mut(64).enumerate() {
+        let sum = checksum(&block[8..]) ^ mix(run.segment.sum.get() ^ (first + 64 * i) as u64);
+        block[..8].copy_from_slice(&sum.to_le_bytes());
+    }
+    assert!(file[first..first + expected.len()] == expected[..], "the filter is another one");
+
+    // All bits gone: where the checksum were not asked, no key would be found.
+    file[first..first + expected.len()].fill(0);
+    for map in [true, false] {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(path.path(), &file).unwrap();
+        let reads = if map { Access::Map } else { Access::Pread };
+        let store =
+            Store::open_with(path.path(), &StoreOptions { access: reads, ..options.clone() })
+                .unwrap();
+        for i in 0..3000_u64 {
+            assert_eq!(*store.get(i).unwrap(), i.to_le_bytes());
+        }
+        assert!(!store.contains(3000).unwrap());
+        let verified = store.verify(|_, _| Ok(())).unwrap();
+        let said: Vec<String> = verified.damages.iter().map(|d| format!("{d:?}")).collect();
+        assert!(said.len() == 1 && said[0].contains("filter"), "{said:?}");
     }
 }

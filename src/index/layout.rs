@@ -1,6 +1,7 @@
 //! The plain structures of the index, as `docs/format.md` draws them (sections «Leaf», «Run»,
 //! «Root», «Log entry»). Little-endian, no padding, any alignment.
 
+use super::filter;
 use crate::key::Key;
 use crate::wire::{U16, U32, U64};
 use bytemuck::{Pod, Zeroable};
@@ -32,7 +33,7 @@ pub struct SegmentHeader {
     pub len: U64,
     /// First record (leaf, directory page), bits of the radix table (run), else 0.
     pub first_record: U64,
-    /// First chunk (leaf, directory page), blocks of the filter (run), else 0.
+    /// First chunk (leaf, directory page), else 0.
     pub first_chunk: U64,
     /// Number of main entries.
     pub count: U64,
@@ -165,7 +166,7 @@ pub struct LeafRef {
     pub keys_len: U32,
 }
 
-/// A run of either kind, or a directory page, in the root.
+/// A run of keys or of deleted records in the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable, Default)]
 #[repr(C)]
 pub struct RunRef {
@@ -173,6 +174,33 @@ pub struct RunRef {
     pub segment: SegmentRef,
     /// Number of entries in it.
     pub count: U64,
+    /// Blocks of the filter that lies behind it; 0 without one.
+    pub filter_blocks: U32,
+    /// 0.
+    pub reserved: U32,
+}
+
+impl RunRef {
+    /// First byte of its filter in the file: the next multiple of 64 behind the segment. `None`
+    /// without a filter, or if this is no place in a file.
+    #[must_use]
+    pub fn filter_at(&self) -> Option<u64> {
+        let end = self.segment.offset.get().checked_add(self.segment.len.get())?;
+        let at = end.checked_next_multiple_of(filter::BLOCK as u64)?;
+        (self.filter_blocks.get() > 0).then_some(at)
+    }
+
+    /// Bytes of its filter.
+    #[must_use]
+    pub fn filter_len(&self) -> u64 {
+        u64::from(self.filter_blocks.get()) * filter::BLOCK as u64
+    }
+
+    /// Bytes of the segment and of the filter.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.segment.len.get().saturating_add(self.filter_len())
+    }
 }
 
 /// A log extent that may be written again.
@@ -285,7 +313,7 @@ const _: () = assert!(
         && size_of::<ChunkEntry>() == 32
         && size_of::<RunEntry>() == 12
         && size_of::<LeafRef>() == 56
-        && size_of::<RunRef>() == 32
+        && size_of::<RunRef>() == 40
         && size_of::<Extent>() == 24
         && size_of::<RootTotals>() == 128
         && size_of::<LogHeader>() == 88

@@ -93,13 +93,14 @@ fn write_page(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> R
 fn write_dead(io: &Io, space: &mut Space, dead: &[U64], generation: u64) -> Result<DeadRun> {
     let head = header(DEAD_MAGIC, generation, dead.len());
     let segment = write_segment(io, space, head, bytemuck::cast_slice(dead))?;
-    Ok(Lazy::new(RunRef { segment, count: U64::new(dead.len() as u64) }))
+    let count = U64::new(dead.len() as u64);
+    Ok(Lazy::new(RunRef { segment, count, ..RunRef::default() }))
 }
 
 fn merge_dead(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> Result<()> {
     while let Some(n) = to_merge(&perm.dead_runs, runs::FAN) {
         let old = perm.dead_runs.split_off(perm.dead_runs.len() - n);
-        space.garbage += old.iter().map(|r| r.at.segment.len.get()).sum::<u64>();
+        space.garbage += old.iter().map(|r| r.at.bytes()).sum::<u64>();
         let part = Perm { dead_runs: old, ..Perm::default() };
         let all: Vec<U64> = part.dead(io)?.into_iter().map(U64::new).collect();
         perm.dead_runs.push(write_dead(io, space, &all, generation)?);

@@ -3,12 +3,20 @@
 use crate::backend::{Backend, Mapping};
 use crate::error::{Error, Result};
 use crate::limits::INDEX_PAGE;
+use crate::wire::to_usize;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 /// Index pages that are kept when there is no map, in pages.
 const PAGES_KEPT: usize = 512;
+
+/// Index bytes are read so often before the map is used for them. To touch a page of the map
+/// costs a fault now and its share of unmapping it later, together five times what it costs to
+/// read the bytes, so that the map pays for who comes back, not for who opens a file for one
+/// record.
+const READS_BEFORE_MAP: u32 = 64;
 
 type Pages = HashMap<u64, Arc<[u8]>>;
 
@@ -21,6 +29,7 @@ pub(super) struct Io {
     len: AtomicU64,
     map: RwLock<Option<Mapping>>,
     maps: bool,
+    reads: AtomicU32,
     pages: Mutex<Pages>,
 }
 
@@ -33,6 +42,7 @@ impl Io {
             len: AtomicU64::new(len),
             maps: map.is_some(),
             map: RwLock::new(map),
+            reads: AtomicU32::new(0),
             backend,
             pages: Mutex::default(),
         })
@@ -79,12 +89,18 @@ impl Io {
     }
 
     /// Calls `f` with the map as it is, which may not reach to the end of the file; `None`
-    /// without one.
+    /// without one, or while it is better not touched.
     pub(super) fn mapped<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        if !self.maps {
+        if !self.maps || self.reads.load(Ordering::Relaxed) < READS_BEFORE_MAP {
             return None;
         }
         self.map.read().ok()?.as_deref().map(f)
+    }
+
+    /// Whether index bytes are still read although there is a map; counts the read.
+    fn is_fresh(&self) -> bool {
+        self.reads.load(Ordering::Relaxed) < READS_BEFORE_MAP
+            && self.reads.fetch_add(1, Ordering::Relaxed) < READS_BEFORE_MAP
     }
 
     /// Calls `f` with `len` bytes at `offset`: from the map where there is one, else read.
@@ -95,7 +111,7 @@ impl Io {
         f: impl FnOnce(&[u8]) -> R,
     ) -> Result<R> {
         let end = offset.checked_add(len as u64).ok_or_else(|| past(offset))?;
-        if self.maps {
+        if self.maps && !(len <= INDEX_PAGE && self.is_fresh()) {
             let start = usize::try_from(offset).map_err(|_| past(offset))?;
             if let Ok(map) = self.map.read()
                 && let Some(slice) = map.as_ref().and_then(|m| m.get(start..start + len))
@@ -108,12 +124,32 @@ impl Io {
                 return Ok(f(slice));
             }
         }
-        if end > self.backend.len()? {
+        // No memory for what cannot be there.
+        if end > self.len() && end > self.backend.len()? {
             return Err(past(offset));
         }
         let mut buf = vec![0; len];
         self.backend.read_at(offset, &mut buf)?;
         Ok(f(&buf))
+    }
+
+    /// Calls `f` with `len` bytes at byte `at` of a list that is read in pages where there is no
+    /// map: it lies from `start` to `end`, and the bytes in one of its pages.
+    pub(super) fn piece<R>(
+        &self,
+        list: Range<u64>,
+        at: u64,
+        len: usize,
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R> {
+        let page = INDEX_PAGE as u64;
+        let first = list.start + (at - list.start) / page * page;
+        let n = to_usize(page.min(list.end - first)).unwrap_or(INDEX_PAGE);
+        if self.maps {
+            return self.bytes(at, len, f);
+        }
+        let from = to_usize(at - first).unwrap_or(n);
+        self.page(first, n, |bytes, _| f(bytes.get(from..from + len).unwrap_or_default()))
     }
 
     /// Calls `f` with a page of an index segment and whether these bytes have just been read

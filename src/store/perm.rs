@@ -66,8 +66,6 @@ pub(super) struct OpenRun {
     pub(super) segment: Segment,
     count: usize,
     bits: u32,
-    filter_at: usize,
-    filter_blocks: u64,
 }
 
 /// Leaves and runs.
@@ -160,7 +158,7 @@ impl Perm {
     ) -> Result<Option<R>> {
         let absent = self.absent(io, Probe::new(hash));
         for (i, run) in self.runs.iter().rev().enumerate() {
-            if i < 64 && absent >> i & 1 == 1 {
+            if (i < 64 && absent >> i & 1 == 1) || says_no(io, &run.at, Probe::new(hash))? {
                 continue;
             }
             if let Some(r) = run_segment(io, run)?.search(io, hash, &mut f)? {
@@ -171,18 +169,18 @@ impl Perm {
     }
 
     /// The runs, bit by bit from the newest on, whose filters say that they do not hold a key.
-    /// Asks those alone that are mapped, and checked where they are looked at, so that nothing
-    /// stands between the looks: the processor then waits for all of them at once.
+    /// Asks those alone that are mapped, so that nothing stands between the looks: the processor
+    /// then waits for all of them at once.
     fn absent(&self, io: &Io, probe: Probe) -> u64 {
         io.mapped(|map| {
             let mut absent = 0;
             for (i, run) in self.runs.iter().rev().take(64).enumerate() {
-                let says_no = run.open.get().is_some_and(|run| {
-                    run.filter_block(probe)
-                        .and_then(|at| run.segment.checked(map, at))
-                        .is_some_and(|block| !probe.may_be_in(block))
+                let block = filter_block(&run.at, probe).and_then(|at| {
+                    let start = to_usize(at)?;
+                    Some((at, map.get(start..start.checked_add(filter::BLOCK)?)?))
                 });
-                absent |= u64::from(says_no) << i;
+                let no = block.is_some_and(|(at, block)| lacks(&run.at, probe, at, block));
+                absent |= u64::from(no) << i;
             }
             absent
         })
@@ -316,6 +314,31 @@ fn page_leaves<'a>(io: &Io, page: &'a Page) -> Result<&'a [Leaf]> {
     Ok(leaves)
 }
 
+/// Where the block of the filter of a run lies in which a key is noted; `None` without a filter.
+fn filter_block(run: &RunRef, probe: Probe) -> Option<u64> {
+    let block = probe.block(run.filter_blocks.get().into());
+    run.filter_at()?.checked_add(block * filter::BLOCK as u64)
+}
+
+/// Whether `block`, which lies at byte `at` of the file, says that the run does not hold a key.
+/// A damaged block says nothing: the entries have checksums of their own.
+fn lacks(run: &RunRef, probe: Probe, at: u64, block: &[u8]) -> bool {
+    block
+        .first_chunk()
+        .is_some_and(|block| !probe.may_be_in(block) && filter::is_whole(block, at, &run.segment))
+}
+
+/// Whether the filter of a run says that it does not hold a key.
+fn says_no(io: &Io, run: &RunRef, probe: Probe) -> Result<bool> {
+    let (Some(first), Some(at)) = (run.filter_at(), filter_block(run, probe)) else {
+        return Ok(false);
+    };
+    match first.checked_add(run.filter_len()).filter(|end| *end <= io.len()) {
+        Some(end) => io.piece(first..end, at, filter::BLOCK, |b| lacks(run, probe, at, b)),
+        None => Ok(false),
+    }
+}
+
 /// The open run.
 pub(super) fn run_segment<'a>(io: &Io, run: &'a Run) -> Result<&'a OpenRun> {
     run.get(|at| {
@@ -329,16 +352,11 @@ pub(super) fn run_segment<'a>(io: &Io, run: &'a Run) -> Result<&'a OpenRun> {
         let count = to_usize(at.count.get()).filter(fits).ok_or_else(bad)?;
         let bits = u32::try_from(header.first_record.get()).ok().filter(|b| *b <= 32);
         let bits = bits.ok_or_else(bad)?;
-        let filter_blocks = header.first_chunk.get();
         let end = radix_at(count) + ((1 << bits) + 1) * 4;
-        let filter_at = end.next_multiple_of(if filter_blocks == 0 { 8 } else { filter::BLOCK });
-        let filter_len =
-            to_usize(filter_blocks).filter(fits).ok_or_else(bad)?.checked_mul(filter::BLOCK);
-        let end = filter_len.and_then(|len| filter_at.checked_add(len));
-        if header.count != at.count || end != Some(segment.len()) {
+        if header.count != at.count || end.next_multiple_of(8) != segment.len() {
             return Err(bad());
         }
-        Ok(OpenRun { segment, count, bits, filter_at, filter_blocks })
+        Ok(OpenRun { segment, count, bits })
     })
 }
 
@@ -351,17 +369,6 @@ pub(super) const fn radix_at(count: usize) -> usize {
 const BUCKET: usize = 16;
 
 impl OpenRun {
-    /// Where its filter starts, and the number of its blocks.
-    pub(super) const fn filter(&self) -> (usize, u64) {
-        (self.filter_at, self.filter_blocks)
-    }
-
-    /// Where the block of the filter is that a key is noted in; `None` without a filter.
-    fn filter_block(&self, probe: Probe) -> Option<usize> {
-        let block = to_usize(probe.block(self.filter_blocks))?;
-        (self.filter_blocks > 0).then(|| self.filter_at + block * filter::BLOCK)
-    }
-
     /// The end of the entries in `range` whose hash is not above `wanted`: looked for by halves
     /// where the table of the run, or keys that were chosen for it, made a large bucket.
     fn end_of(&self, io: &Io, range: Range<usize>, wanted: u64) -> Result<usize> {
@@ -384,12 +391,6 @@ impl OpenRun {
         hash: u64,
         f: &mut impl FnMut(RunEntry) -> Result<Option<R>>,
     ) -> Result<Option<R>> {
-        let probe = Probe::new(hash);
-        if let Some(at) = self.filter_block(probe)
-            && !probe.may_be_in(&self.segment.get(io, at)?)
-        {
-            return Ok(None);
-        }
         let slot = match self.bits {
             0 => 0,
             bits => to_usize(hash >> (64 - bits)).unwrap_or(0),

@@ -4,7 +4,7 @@ use super::io::Io;
 use super::perm::{Lazy, Run, run_segment};
 use super::space::{Space, header};
 use crate::error::{Error, Result};
-use crate::index::filter::{self, Filter};
+use crate::index::filter::Filter;
 use crate::index::layout::{RUN_MAGIC, RunEntry, RunRef, SegmentHeader, SegmentRef};
 use crate::index::segment::{table_sum, whole_len};
 use crate::limits::INDEX_PAGE;
@@ -82,7 +82,7 @@ pub(super) fn merge(
         if let Some(h) = held {
             w.push(&h)?;
         }
-        space.garbage += old.iter().map(|r| r.at.segment.len.get()).sum::<u64>();
+        space.garbage += old.iter().map(|r| r.at.bytes()).sum::<u64>();
         let merged = w.finish(space)?;
         if merged.count.get() > 0 {
             runs.push(Lazy::new(merged));
@@ -245,12 +245,9 @@ impl<'a> RunWriter<'a> {
         self.fill_radix((1_u64 << self.bits) + 1);
         let radix = std::mem::take(&mut self.radix);
         self.bytes(&radix)?;
-        let filter = std::mem::replace(&mut self.filter, Filter::new(0));
-        let aligned = if filter.blocks() == 0 { 8 } else { filter::BLOCK as u64 };
         let end = self.written + self.page.len() as u64;
-        let gap = to_usize(end.next_multiple_of(aligned) - end).unwrap_or(0);
-        self.bytes([0; filter::BLOCK].get(..gap).unwrap_or_default())?;
-        self.bytes(filter.bytes())?;
+        let gap = to_usize(end.next_multiple_of(8) - end).unwrap_or(0);
+        self.bytes([0; 8].get(..gap).unwrap_or_default())?;
         let body = self.written + self.page.len() as u64;
         if !self.page.is_empty() {
             self.flush()?;
@@ -258,7 +255,6 @@ impl<'a> RunWriter<'a> {
         self.head.file = self.io.file();
         self.head.count = u64::from(self.count).into();
         self.head.first_record = u64::from(self.bits).into();
-        self.head.first_chunk = filter.blocks().into();
         self.head.len = whole_len(body).into();
         let mut first = self.first.take().unwrap_or_default();
         if let Some(head) = first.get_mut(..64) {
@@ -271,14 +267,22 @@ impl<'a> RunWriter<'a> {
         self.io.write(self.at + body, &self.sums)?;
         let len = whole_len(body);
         space.end = self.at + len;
-        Ok(RunRef {
+        let filter_blocks = u32::try_from(self.filter.blocks()).unwrap_or(0);
+        let run = RunRef {
             segment: SegmentRef {
                 offset: self.at.into(),
                 len: len.into(),
                 sum: table_sum(self.io.file(), self.at, len, &self.sums).into(),
             },
             count: u64::from(self.count).into(),
-        })
+            filter_blocks: filter_blocks.into(),
+            reserved: 0.into(),
+        };
+        if let Some(at) = run.filter_at() {
+            self.io.write(at, &self.filter.finish(at, &run.segment))?;
+            space.end = at + run.filter_len();
+        }
+        Ok(run)
     }
 }
 
@@ -329,7 +333,7 @@ mod tests {
             });
             first += len;
         }
-        let before: u64 = runs.iter().map(|r| r.at.segment.len.get()).sum();
+        let before: u64 = runs.iter().map(|r| r.at.bytes()).sum();
         merge(&io, &mut space, &mut runs, FAN, 2).unwrap();
         let [merged] = runs.try_into().unwrap();
         assert_eq!(space.garbage, before);

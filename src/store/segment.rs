@@ -96,23 +96,6 @@ impl Segment {
         Ok(out)
     }
 
-    /// `N` bytes at byte `at` of the body where they lie in `map`, the map of the whole file;
-    /// `None` if they are not in one page, or their page has not been checked yet.
-    pub(super) fn checked<'a, const N: usize>(
-        &self,
-        map: &'a [u8],
-        at: usize,
-    ) -> Option<&'a [u8; N]> {
-        let page = at / INDEX_PAGE;
-        let word = self.checked.get(page / 64)?.load(Ordering::Relaxed);
-        let end = at.checked_add(N).filter(|end| *end <= self.body)?;
-        if word >> (page % 64) & 1 == 0 || (end - 1) / INDEX_PAGE != page {
-            return None;
-        }
-        let start = to_usize(self.offset)?.checked_add(at)?;
-        map.get(start..start.checked_add(N)?)?.try_into().ok()
-    }
-
     /// Copies `out.len()` bytes from byte `at` of the body.
     pub(super) fn read(&self, io: &Io, at: usize, out: &mut [u8]) -> Result<()> {
         let end = at.checked_add(out.len()).filter(|end| *end <= self.body);

@@ -18,7 +18,7 @@ use vlstore::index::log::{self, DeadEntry, LogContent};
 use vlstore::index::segment::{body_len, finish, whole_len};
 use vlstore::index::slot::{SLOT_LEN, Slot};
 use vlstore::store::{CONFIG_AT, CONFIG_SPACE};
-use vlstore::wire::{U32, U64, checksum, identify};
+use vlstore::wire::{U32, U64, checksum, identify, mix};
 use vlstore::{Alignment, Durability, StoreOptions, Writer};
 
 /// Decoded bytes of a chunk of the stores here.
@@ -202,9 +202,27 @@ impl Image {
         let mut root = self.root();
         let last = root.runs.len() - 1;
         let mut run = Run::decode(&self.body(&root.runs[last].segment));
+        run.blocks = root.runs[last].filter_blocks.get();
+        if let Some(at) = root.runs[last].filter_at() {
+            let at = usize::try_from(at).unwrap();
+            run.filter = self.bytes[at..at + 64 * run.blocks as usize].to_vec();
+        }
         f(&mut run);
         let segment = self.add_segment(run.encode());
-        root.runs[last] = RunRef { segment, count: run.header.count };
+        let offset = self.bytes.len().next_multiple_of(64);
+        for (i, block) in run.filter.chunks_mut(64).enumerate() {
+            let sum = checksum(&block[8..]) ^ mix(segment.sum.get() ^ (offset + 64 * i) as u64);
+            block[..8].copy_from_slice(&sum.to_le_bytes());
+        }
+        if !run.filter.is_empty() {
+            assert_eq!(self.append(&run.filter), offset as u64);
+        }
+        root.runs[last] = RunRef {
+            segment,
+            count: run.header.count,
+            filter_blocks: U32::new(run.blocks),
+            reserved: U32::new(0),
+        };
         self.set_root(&root);
         self
     }
@@ -223,7 +241,7 @@ impl Image {
         let mut body = bytes_of(&header).to_vec();
         list.iter().for_each(|id| body.extend(id.to_le_bytes()));
         let segment = self.add_segment(body);
-        root.dead_runs[0] = RunRef { segment, count: header.count };
+        root.dead_runs[0] = RunRef { segment, count: header.count, ..RunRef::default() };
         self.set_root(&root);
         self
     }
@@ -468,7 +486,9 @@ pub struct Run {
     pub header: SegmentHeader,
     pub entries: Vec<RunEntry>,
     pub radix: Vec<U32>,
-    /// Bytes of its filter; short runs have none.
+    /// Blocks of its filter, as the root says; short runs have none.
+    pub blocks: u32,
+    /// They themselves; their checksums are made when they are put back.
     pub filter: Vec<u8>,
 }
 
@@ -479,9 +499,7 @@ impl Run {
         let entries = take(body, at, header.count.get() as u32);
         *at = at.next_multiple_of(4);
         let radix = take(body, at, (1 << header.first_record.get()) + 1);
-        *at = if header.first_chunk.get() == 0 { *at } else { at.next_multiple_of(64) };
-        let filter = take(body, at, header.first_chunk.get() as u32 * 64);
-        Self { header, entries, radix, filter }
+        Self { header, entries, radix, blocks: 0, filter: Vec::new() }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -489,10 +507,6 @@ impl Run {
         out.extend::<&[u8]>(cast_slice(&self.entries));
         out.resize(out.len().next_multiple_of(4), 0);
         out.extend::<&[u8]>(cast_slice(&self.radix));
-        if !self.filter.is_empty() {
-            out.resize(out.len().next_multiple_of(64), 0);
-            out.extend(&self.filter);
-        }
         out
     }
 }

@@ -4,7 +4,7 @@ use super::Expect::{Error, Right};
 use super::attacks;
 use super::craft::{Image, of, options};
 use vlstore::index::filter::Filter;
-use vlstore::index::layout::{RunEntry, key_hash};
+use vlstore::index::layout::{RunEntry, SegmentRef, key_hash};
 use vlstore::wire::{U32, U64};
 
 /// Records of the store, enough for a filter.
@@ -40,10 +40,14 @@ fn run_of(image: Image, entries: impl Iterator<Item = RunEntry>) -> Image {
         let count = r.entries.len() as u32;
         r.header.count = U64::new(count.into());
         r.header.first_record = U64::new(0);
-        r.header.first_chunk = U64::new(0);
         r.radix = vec![U32::new(0), U32::new(count)];
-        r.filter.clear();
+        r.blocks = 0;
     })
+}
+
+/// The blocks of a filter; their checksums are made later.
+fn bits(filter: Filter) -> Vec<u8> {
+    filter.finish(0, &SegmentRef::default())
 }
 
 /// The run with another filter.
@@ -52,9 +56,9 @@ fn filter(blocks: u64, f: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         .edit_run(|r| {
             let mut filter = Filter::of_blocks(blocks);
             r.entries.iter().for_each(|e| filter.insert(e.hash()));
-            r.filter = filter.bytes().to_vec();
+            r.filter = bits(filter);
             f(&mut r.filter);
-            r.header.first_chunk = U64::new(r.filter.len() as u64 / 64);
+            r.blocks = blocks as u32;
         })
         .bytes
 }
@@ -94,16 +98,16 @@ attacks! {
 
     a_filter_of_a_hundred_times_its_blocks: Right => filter(40_000, |_| ());
     a_filter_of_one_block: Right => filter(1, |_| ());
-    a_filter_that_hides_one_key: Error("record 7 (ordinal 7): run of keys") => filter(393, |bytes| {
-        let mut one = Filter::of_blocks(393);
+    a_filter_that_hides_one_key: Error("record 7 (ordinal 7): run of keys") => filter(455, |bytes| {
+        let mut one = Filter::of_blocks(455);
         one.insert(hash_of(7));
-        bytes.iter_mut().zip(one.bytes()).for_each(|(b, hidden)| *b &= !hidden);
+        bytes.iter_mut().zip(bits(one)).for_each(|(b, hidden)| *b &= !hidden);
     });
-    a_filter_of_noise: Error("its filter does not fit its entries") => filter(393, |bytes| {
+    a_filter_of_noise: Error("its filter is damaged or does not fit its entries") => filter(455, |bytes| {
         bytes.iter_mut().enumerate().for_each(|(i, b)| *b = (i * 31 % 251) as u8);
     });
     a_filter_that_is_missing: Right => long().edit_run(|r| {
-        r.header.first_chunk = U64::new(0);
+        r.blocks = 0;
         r.filter.clear();
     }).bytes;
     a_filter_of_a_run_without_entries: Error("does not lead from the key to the record") => long().edit_run(|r| {
@@ -112,6 +116,7 @@ attacks! {
         r.radix.fill(U32::new(0));
         r.filter.fill(0);
     }).bytes;
-    a_filter_shorter_than_it_says: Error("disagrees with the root") =>
+    // What follows it in the file is no part of it, and is not taken for one.
+    a_filter_shorter_than_it_says: Error("its filter is damaged or does not fit its entries") =>
         long().edit_run(|r| r.filter.truncate(r.filter.len() - 64)).bytes;
 }

@@ -208,18 +208,20 @@ attacks! {
         r.header.first_record = U64::new(0);
         r.radix = vec![U32::new(0), U32::new(50_000)];
     }).bytes;
-    a_filter_that_is_not_there: Error("disagrees with the root") =>
-        sealed().edit_run(|r| r.header.first_chunk = U64::new(1)).bytes;
-    a_filter_as_long_as_numbers_go: Error("disagrees with the root") =>
-        sealed().edit_run(|r| r.header.first_chunk = U64::new(FAR)).bytes;
-    a_filter_of_2_to_the_58_blocks: Error("disagrees with the root") =>
-        sealed().edit_run(|r| r.header.first_chunk = U64::new(1 << 58)).bytes;
+    a_filter_that_is_not_there: Error("its filter is damaged or does not fit its entries") =>
+        sealed().edit_run(|r| r.blocks = 1).bytes;
+    a_filter_as_long_as_numbers_go: Error("its filter reaches past the end of the file") =>
+        sealed().edit_run(|r| r.blocks = u32::MAX).bytes;
+    a_filter_behind_the_end_of_all_files: Error("run of keys") => sealed().edit_run(|r| {
+        r.blocks = 2;
+        r.filter = vec![0xff; 128];
+    }).edit_root(|r| r.runs.last_mut().unwrap().segment.offset = U64::new(u64::MAX - 63)).bytes;
     a_filter_that_hides_every_key: Error("run of keys") => sealed().edit_run(|r| {
-        r.header.first_chunk = U64::new(2);
+        r.blocks = 2;
         r.filter = vec![0; 128];
     }).bytes;
-    a_filter_that_lets_every_key_pass: Error("its filter does not fit its entries") => sealed().edit_run(|r| {
-        r.header.first_chunk = U64::new(2);
+    a_filter_that_lets_every_key_pass: Error("its filter is damaged or does not fit its entries") => sealed().edit_run(|r| {
+        r.blocks = 2;
         r.filter = vec![0xff; 128];
     }).bytes;
     a_run_that_is_a_leaf: Error("is not of the expected kind") => {

@@ -14,12 +14,15 @@ def mix(x):
     return x ^ x >> 31
 
 
-def may_hold(run, count, digest):
-    """What the filter of a run says of a key; the run may do without it."""
-    bits, blocks = struct.unpack_from("<2Q", run, 40)
-    at = -(-(64 + 12 * count + 4 * ((1 << bits) + 1)) // 64) * 64 + 64 * ((digest >> 32) * blocks >> 32)
-    places = [mix(digest >> 16) >> 9 * i & 511 for i in range(6)]
-    return not blocks or all(run[at + b // 8] >> b % 8 & 1 for b in places)
+def may_hold(data, reference, digest):
+    """What the filter behind a run says of a key; the run may do without it."""
+    offset, length, total, _, blocks = reference
+    at = -(-(offset + length) // 64) * 64 + 64 * ((digest >> 32) * blocks >> 32)
+    bits = data[at + 8 : at + 64]
+    places = [(mix(digest >> 16) >> 9 * i & 511) * 7 // 8 for i in range(6)]
+    if blocks and struct.unpack_from("<Q", data, at)[0] != xxh3(bits) ^ mix(total ^ at):
+        raise ValueError("damaged: filter")
+    return not blocks or all(bits[b // 8] >> b % 8 & 1 for b in places)
 
 
 def find(state, key, shared=False):
@@ -29,10 +32,10 @@ def find(state, key, shared=False):
     digest = xxh3(raw, seed=kind) or 1
     # First the records of the log, the newest first; then the runs, the newest first.
     candidates = list(range(len(state.records) - 1, state.logged - 1, -1))
-    for run, count in reversed(state.runs):
-        if not may_hold(run, count, digest):
+    for run, reference in reversed(state.runs):
+        if not may_hold(state.data, reference, digest):
             continue
-        slot = 64 + 12 * count + 4 * (digest >> 64 - struct.unpack_from("<Q", run, 40)[0])
+        slot = 64 + 12 * reference[3] + 4 * (digest >> 64 - struct.unpack_from("<Q", run, 40)[0])
         first, end = struct.unpack_from("<2I", run, slot)
         entries = struct.iter_unpack("<IHHI", run[64 + 12 * first : 64 + 12 * end])
         for high, low, top, bottom in reversed(list(entries)):

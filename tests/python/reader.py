@@ -70,8 +70,8 @@ class State:
             pages = [self.segment(*page, b"VLpage\0\1").list("5Q4I", 64) for page in c.list("3Q16x", counts[0])]
             for *place, _, _, records, n_chunks, sums, _ in sum(pages, []) + c.list("5Q4I", counts[1]):
                 self.add(self.segment(*place, b"VLleaf\0\1"), chunks, records, n_chunks, sums)
-            self.runs = [(self.segment(*r[:3], b"VLrun\0\0\1").data, r[3]) for r in c.list("4Q", counts[2])]
-            for *place, count in c.list("4Q", counts[3]):
+            self.runs = [(self.segment(*r[:3], b"VLrun\0\0\1").data, r) for r in c.list("4QI4x", counts[2])]
+            for *place, count in c.list("4Q8x", counts[3]):
                 self.dead.update(n for (n,) in self.segment(*place, b"VLdead\0\1").list("Q", count))
             c.list("3Q", counts[4])  # Log extents: for the writer.
             self.attributes = json.loads(c.bytes(counts[5]))

@@ -122,12 +122,12 @@ def engine(folder, steps):
 def test_a_run_with_a_filter_is_read(tmp_path):
     steps = [["create", {"codec": "lz4"}], *(["put", i, i % 9, 1] for i in range(3000)), ["seal"]]
     store = reader.Reader(engine(tmp_path, [*steps, ["close"]]))
-    assert any(struct.unpack_from("<Q", run, 48)[0] for run, _ in store.state.runs)
+    assert any(reference[4] for _, reference in store.state.runs)
     assert [lookup.find(store.state, i) for i in range(3000)] == list(range(3000))
     assert all(lookup.find(store.state, i) is None for i in range(3000, 3300))
-    run, count = store.state.runs[0]
+    _, reference = store.state.runs[0]
     keys = [lookup.xxh3(i.to_bytes(8, "little"), seed=2) for i in range(3000, 6000)]
-    assert sum(lookup.may_hold(run, count, digest) for digest in keys) < 300
+    assert sum(lookup.may_hold(store.state.data, reference, digest) for digest in keys) < 300
 
 
 @pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo drives the engine")

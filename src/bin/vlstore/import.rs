@@ -5,6 +5,7 @@ use crate::output::{Out, complain, human, plural};
 use crate::progress::Progress;
 use crate::sizes::{self, Every};
 use crate::{Exit, Outcome, units};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use vlstore::backend::{Access, FileBackend, WriterLock};
@@ -153,6 +154,11 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
         Error::Exists { .. } => Some("--append adds to the store, --overwrite replaces it"),
         Error::Invalid { what: "step", .. } => {
             Some("--from-frame N goes on from frame N of the inputs, --keep-all adds every frame")
+        }
+        Error::Io { source, .. }
+            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge) =>
+        {
+            Some("every commit is kept; make room, then --append goes on behind the last one")
         }
         _ => None,
     }

@@ -225,7 +225,8 @@ pub(super) fn rebuild(
         out.note(format!("a list of deleted records cannot be read ({e}): some may be back"));
     }
     for list in scanned.of(DEAD_MAGIC).filter(|s| bad.is_some() || fresh(s.head.generation.get())) {
-        let run = Lazy::new(RunRef { segment: list.at, count: list.head.count });
+        let run =
+            Lazy::new(RunRef { segment: list.at, count: list.head.count, ..RunRef::default() });
         dead.extend(dead_of(&io, &Perm { dead_runs: vec![run], ..Perm::default() })?.0);
     }
 
