@@ -1,20 +1,25 @@
 //! Decoded blocks, bounded in bytes, so that a loop of `get` over neighbours decodes each once.
 
-use crate::wire::AlignedBuf;
+use crate::wire::{AlignedBuf, prefetch};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 const WAYS: usize = 4;
-const SETS: usize = 512;
+/// The smallest blocks for which there are places enough to fill a cache, in bytes.
+const SMALL: usize = 4 << 10;
+/// Most sets.
+const SETS_MAX: usize = 4096;
 /// Marks of blocks that were decoded lately.
-const MARKS: usize = 4096;
+const MARKS: usize = 8192;
 /// Blocks that were read in part, in the order in which they were.
 const RECENT: usize = 8;
 /// Once the cache is full, one in so many blocks that were seen before takes a place.
 const RARE: u32 = 16;
 
 type Block = Arc<AlignedBuf>;
-type Set = [Option<(u64, u32, Block)>; WAYS];
+/// Chunk, number and address of a block, and the block itself.
+type Set = [Option<(u64, u32, usize, Block)>; WAYS];
 
 /// A cache of few ways: the newest block of a set comes first, the oldest falls out. A lock
 /// that is held, by another thread or by a parent before a fork, is never waited for: the
@@ -35,8 +40,10 @@ pub(super) struct BlockCache {
     /// Blocks of which a part was read, the last few.
     recent: Box<[AtomicU32]>,
     turn: AtomicU32,
-    marks: Box<[AtomicU32]>,
-    sets: Box<[Mutex<Set>]>,
+    /// These and the sets are made when the first one is needed: to open a store for one record
+    /// needs neither.
+    marks: OnceLock<Box<[AtomicU32]>>,
+    sets: OnceLock<Box<[Mutex<Set>]>>,
     bytes: AtomicUsize,
     limit: usize,
 }
@@ -48,8 +55,8 @@ impl BlockCache {
             last_mark: AtomicU32::new(0),
             recent: (0..RECENT).map(|_| AtomicU32::new(0)).collect(),
             turn: AtomicU32::new(0),
-            marks: (0..if limit == 0 { 0 } else { MARKS }).map(|_| AtomicU32::new(0)).collect(),
-            sets: (0..if limit == 0 { 0 } else { SETS }).map(|_| Mutex::default()).collect(),
+            marks: OnceLock::new(),
+            sets: OnceLock::new(),
             bytes: AtomicUsize::new(0),
             limit,
         }
@@ -67,9 +74,10 @@ impl BlockCache {
     /// Whether the block was decoded lately; leaves its mark.
     fn is_marked(&self, chunk: u64, block: u32) -> bool {
         let h = Self::hash(chunk, block);
-        let place = usize::try_from(h >> 40).unwrap_or(0) % MARKS;
+        let place = usize::try_from(h >> 32).unwrap_or(0) % MARKS;
         let mark = Self::mark(h);
-        self.marks.get(place).is_some_and(|m| m.swap(mark, Ordering::Relaxed) == mark)
+        let marks = self.marks.get_or_init(|| (0..MARKS).map(|_| AtomicU32::new(0)).collect());
+        marks.get(place).is_some_and(|m| m.swap(mark, Ordering::Relaxed) == mark)
     }
 
     /// Whether the whole of a block of `len` bytes should be decoded, and kept, although a part
@@ -95,20 +103,28 @@ impl BlockCache {
             return false;
         }
         let room = self.bytes.load(Ordering::Relaxed) + len <= self.limit
-            && self.set(chunk, block).and_then(|set| set.try_lock().ok()).is_some_and(|set| {
+            && self.set(chunk, block).is_none_or(|set| {
                 // The oldest goes first.
-                set.last().is_some_and(Option::is_none)
+                set.try_lock().is_ok_and(|set| set.last().is_some_and(Option::is_none))
             });
         room || turn.is_multiple_of(RARE)
     }
 
+    /// The set that a block belongs to; `None` while there are none.
     fn set(&self, chunk: u64, block: u32) -> Option<&Mutex<Set>> {
-        let h = Self::hash(chunk, block);
-        self.sets.get(usize::try_from(h >> 55).unwrap_or(0) % SETS)
+        let sets = self.sets.get()?;
+        let place = usize::try_from(Self::hash(chunk, block) >> 48).unwrap_or(0);
+        sets.get(place & (sets.len() - 1))
     }
 
-    pub(super) fn get(&self, chunk: u64, block: u32) -> Option<Block> {
-        let set = self.set(chunk, block)?;
+    /// As many sets as the limit has places for small blocks: a power of two.
+    fn new_sets(&self) -> Box<[Mutex<Set>]> {
+        let sets = (self.limit / (WAYS * SMALL)).next_power_of_two().min(SETS_MAX);
+        (0..sets).map(|_| Mutex::default()).collect()
+    }
+
+    /// The block, if it is here; the bytes `wanted` of it are asked for from memory.
+    pub(super) fn get(&self, chunk: u64, block: u32, wanted: &Range<usize>) -> Option<Block> {
         let mark = Self::mark(Self::hash(chunk, block));
         if self.last_mark.load(Ordering::Relaxed) == mark
             && let Ok(last) = self.last.try_lock()
@@ -120,19 +136,21 @@ impl BlockCache {
         if self.bytes.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let mut set = set.try_lock().ok()?;
+        let mut set = self.set(chunk, block)?.try_lock().ok()?;
         let i =
-            set.iter().position(|e| matches!(e, Some((c, b, _)) if (*c, *b) == (chunk, block)))?;
+            set.iter().position(|e| matches!(e, Some((c, b, ..)) if (*c, *b) == (chunk, block)))?;
         // One after the other: rotating so few is a call of its own.
         (0..i).rev().for_each(|k| set.swap(k, k + 1));
-        set.first()?.as_ref().map(|(_, _, block)| block.clone())
+        // Before the count of its owners is looked at, which lies in memory as cold.
+        let (_, _, address, block) = set.first()?.as_ref()?;
+        prefetch(address.saturating_add(wanted.start), wanted.len());
+        Some(block.clone())
     }
 
     pub(super) fn insert(&self, chunk: u64, block: u32, data: &Block) {
         if data.len() > self.limit / 8 {
             return;
         }
-        let Some(set) = self.set(chunk, block) else { return };
         let old = match self.last.try_lock() {
             Ok(mut last) => {
                 self.last_mark.store(Self::mark(Self::hash(chunk, block)), Ordering::Relaxed);
@@ -145,19 +163,20 @@ impl BlockCache {
         if !self.is_marked(chunk, block) {
             return;
         }
-        let Ok(mut set) = set.try_lock() else { return };
+        self.sets.get_or_init(|| self.new_sets());
+        let Some(Ok(mut set)) = self.set(chunk, block).map(Mutex::try_lock) else { return };
         // While all is over the limit a set gives up two blocks for each that it takes.
         let mut freed = 0;
         let full = self.bytes.load(Ordering::Relaxed) + data.len() > self.limit;
         for old in set.iter_mut().rev().take(if full { 2 } else { 1 }) {
-            freed += old.take().map_or(0, |(_, _, b)| b.len());
+            freed += old.take().map_or(0, |(_, _, _, b)| b.len());
         }
         if full && freed == 0 {
             return;
         }
         set.rotate_right(1);
         if let Some(slot) = set.first_mut() {
-            *slot = Some((chunk, block, data.clone()));
+            *slot = Some((chunk, block, data.as_ptr().addr(), data.clone()));
         }
         if data.len() >= freed {
             self.bytes.fetch_add(data.len() - freed, Ordering::Relaxed);
@@ -183,15 +202,17 @@ mod tests {
         for i in 0..5000 {
             cache.insert(u64::from(i / 10), i % 10, &block);
             cache.insert(u64::from(i / 10), i % 10, &block);
-            assert!(cache.get(u64::from(i / 10), i % 10).is_some() || cache.held() > 1_000_000);
+            assert!(
+                cache.get(u64::from(i / 10), i % 10, &(0..8)).is_some() || cache.held() > 1_000_000
+            );
             assert!(cache.held() <= (1 << 20) + 10_000, "{}", cache.held());
         }
-        assert!(BlockCache::new(0).get(1, 1).is_none());
+        assert!(BlockCache::new(0).get(1, 1, &(0..8)).is_none());
     }
 
     #[test]
     fn a_part_is_enough_until_neighbours_are_read_or_the_block_comes_again() {
-        let cache = BlockCache::new(1 << 20);
+        let cache = BlockCache::new(8 << 20);
         assert!(!cache.pays(1, 1, 100));
         assert!(cache.pays(1, 1, 100), "its neighbour was read a moment ago");
         for block in 2..50 {
@@ -204,7 +225,7 @@ mod tests {
         let (mut found, mut decoded) = (0, 0);
         for _ in 0..10 {
             for i in 0..4000 {
-                if cache.get(2, i).is_some() {
+                if cache.get(2, i, &(0..8)).is_some() {
                     found += 1;
                 } else if cache.pays(2, i, 100) {
                     decoded += 1;
@@ -221,12 +242,12 @@ mod tests {
         let cache = BlockCache::new(1 << 20);
         let block = Arc::new(AlignedBuf::zeroed(100));
         cache.insert(1, 1, &block);
-        assert!(cache.get(1, 1).is_some());
+        assert!(cache.get(1, 1, &(0..8)).is_some());
         cache.insert(1, 2, &block);
-        assert!(cache.get(1, 2).is_some());
-        assert!(cache.get(1, 1).is_none());
+        assert!(cache.get(1, 2, &(0..8)).is_some());
+        assert!(cache.get(1, 1, &(0..8)).is_none());
         cache.insert(1, 1, &block);
         cache.insert(1, 3, &block);
-        assert!(cache.get(1, 1).is_some());
+        assert!(cache.get(1, 1, &(0..8)).is_some());
     }
 }

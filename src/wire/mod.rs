@@ -7,12 +7,14 @@ mod checksum;
 mod cursor;
 mod digest;
 mod le;
+mod prefetch;
 
 pub use aligned::AlignedBuf;
 pub use checksum::{checksum, identify, mix};
 pub use cursor::Cursor;
 pub use digest::Digest;
 pub use le::{U16, U32, U64};
+pub use prefetch::prefetch;
 
 /// A number from a file as an index into memory; `None` if it does not fit this machine.
 #[must_use]

@@ -11,7 +11,7 @@ use crate::limits::{CHUNK_MAX_FOREIGN, RECORD_MAX};
 use crate::store::foreign::special_layout;
 use crate::store::perm::leaf_sums;
 use crate::store::record::Record;
-use crate::wire::{AlignedBuf, to_usize};
+use crate::wire::{AlignedBuf, prefetch, to_usize};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl Core {
                 if inside.end > whole {
                     return Err(Error::corrupt("record entry", 0, "reaches past its block"));
                 }
-                let data = match self.cache.get(place.chunk, block) {
+                let data = match self.cached(&place, block, &inside) {
                     Some(data) => data,
                     None if Decoder::decodes_parts(&place.layout)
                         && !self.cache.pays(place.chunk, block, whole) =>
@@ -172,7 +172,7 @@ impl Core {
             let (now, later) = std::mem::take(&mut out).split_at_mut(n);
             if n == len {
                 self.decode(place, block, now)?;
-            } else if let Some(data) = self.cache.get(place.chunk, block) {
+            } else if let Some(data) = self.cached(place, block, &(skip..skip + n)) {
                 now.copy_from_slice(data.get(skip..skip + n).unwrap_or_default());
             } else if Decoder::decodes_parts(&place.layout)
                 && !self.cache.pays(place.chunk, block, len)
@@ -186,6 +186,28 @@ impl Core {
             out = later;
         }
         Ok(())
+    }
+
+    /// The block, if it is in the cache; its bytes `wanted`, or else those that it is decoded
+    /// from, are asked for from memory, and come while others are still on their way to them.
+    fn cached(
+        &self,
+        place: &ChunkPlace,
+        block: u32,
+        wanted: &Range<usize>,
+    ) -> Option<Arc<AlignedBuf>> {
+        let found = self.cache.get(place.chunk, block, wanted);
+        if found.is_none() {
+            let range = place.layout.block_range(block);
+            if let Some(sum) = place.sums.as_ref().and_then(|sums| sums.get(block as usize)) {
+                prefetch(std::ptr::from_ref(sum).addr(), size_of::<u64>());
+            }
+            let start = to_usize(place.offset)?.checked_add(range.start as usize)?;
+            self.io.mapped(|map| {
+                prefetch(map.as_ptr().addr().wrapping_add(start), range.len());
+            });
+        }
+        found
     }
 
     /// A block that is not in the cache; then it is.
@@ -230,7 +252,7 @@ impl Core {
 
     /// Checks a block where it is stored.
     fn check(&self, place: &ChunkPlace, block: u32, bytes: &[u8]) -> Result<()> {
-        fetch_ahead(bytes);
+        prefetch(bytes.as_ptr().addr(), bytes.len());
         self.compare(place, block, bytes)
             .map_err(|e| locate(e, place.offset + u64::from(place.layout.block_range(block).start)))
     }
@@ -326,13 +348,6 @@ impl Core {
         let layout = if sums.is_none() { layout.in_small_blocks() } else { layout };
         Ok(ChunkPlace { chunk, offset, layout, sums })
     }
-}
-
-/// Looks at each cache line at the start of `bytes`, which are wanted from memory all at once
-/// then; the checksum alone asks for the next one when it is done with the last few.
-fn fetch_ahead(bytes: &[u8]) {
-    let lines = bytes.iter().step_by(64).take(64);
-    std::hint::black_box(lines.fold(0, |all, line| all | line));
 }
 
 fn locate(e: Error, offset: u64) -> Error {
