@@ -23,12 +23,15 @@ fn main() {
         "cache.rs",
         &[
             ("use std::sync::atomic::", "use loom::sync::atomic::"),
-            ("use std::sync::{Arc, Mutex};", "use loom::sync::{Arc, Mutex};"),
+            (
+                "use std::sync::{Arc, Mutex, OnceLock};",
+                "use crate::once::OnceLock;\nuse loom::sync::{Arc, Mutex};",
+            ),
             ("Mutex::default()", "Mutex::new(Default::default())"),
             // Everything falls into one set, and marks meet.
-            ("const SETS: usize = 512;", "const SETS: usize = 1;"),
+            ("const SETS_MAX: usize = 4096;", "const SETS_MAX: usize = 1;"),
             ("const WAYS: usize = 4;", "const WAYS: usize = 2;"),
-            ("const MARKS: usize = 4096;", "const MARKS: usize = 1;"),
+            ("const MARKS: usize = 8192;", "const MARKS: usize = 1;"),
             ("const RECENT: usize = 8;", "const RECENT: usize = 1;"),
             ("#[derive(Debug)]", ""),
             ("pub(super)", "pub"),

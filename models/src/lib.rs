@@ -3,9 +3,11 @@
 #![allow(dead_code, clippy::all)]
 
 pub mod channel;
+pub mod once;
 
 /// What stands for `crate::wire`.
 pub mod wire {
+    pub fn prefetch(_: usize, _: usize) {}
     /// Bytes, without the alignment.
     #[derive(Debug, Clone, Default)]
     pub struct AlignedBuf(pub Vec<u8>);

@@ -35,7 +35,7 @@ fn the_cache_never_gives_another_block() {
                 thread::spawn(move || {
                     for i in 0..2 {
                         let (chunk, number) = (n, i);
-                        match cache.get(chunk, number) {
+                        match cache.get(chunk, number, &(0..8)) {
                             Some(found) => assert_eq!(found.0, block(chunk, number).0),
                             None => cache.insert(chunk, number, &block(chunk, number)),
                         }
@@ -44,7 +44,7 @@ fn the_cache_never_gives_another_block() {
             })
             .collect();
         for (chunk, number) in [(0, 1), (1, 1)] {
-            if let Some(found) = cache.get(chunk, number) {
+            if let Some(found) = cache.get(chunk, number, &(0..8)) {
                 assert_eq!(found.0, block(chunk, number).0);
             }
         }
@@ -60,7 +60,7 @@ fn a_block_that_is_kept_because_it_pays_is_the_right_one() {
         let other = cache.clone();
         let thread = thread::spawn(move || {
             for number in [0, 0] {
-                if other.get(1, number).is_none() && other.pays(1, number, 8) {
+                if other.get(1, number, &(0..8)).is_none() && other.pays(1, number, 8) {
                     other.insert(1, number, &block(1, number));
                 }
             }
@@ -69,7 +69,7 @@ fn a_block_that_is_kept_because_it_pays_is_the_right_one() {
             cache.insert(0, 1, &block(0, 1));
         }
         for (chunk, number) in [(1, 0), (0, 1)] {
-            if let Some(found) = cache.get(chunk, number) {
+            if let Some(found) = cache.get(chunk, number, &(0..8)) {
                 assert_eq!(found.0, block(chunk, number).0);
             }
         }
