@@ -1,11 +1,13 @@
 //! What is gone through in Python: iterables, of which some have no end.
 
-use crate::error::wrong_type;
+use crate::error::{raise, wrong_type};
 use crate::key::described;
 use crate::parts::text;
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyString};
+use std::cell::Cell;
+use vlstore::limits::RECORD_MAX;
 
 /// Items between two turns for other threads and for what the user wants to stop.
 const STRIDE: usize = 1 << 16;
@@ -32,17 +34,40 @@ pub(crate) fn gathered<'py, T>(
     Ok(all)
 }
 
-/// An iterable of texts; one text alone is none.
-pub(crate) fn texts(any: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<String>> {
+/// Names of fields that anyone may ask for: more than a frame can have.
+const FIELDS_MAX: usize = 4096;
+
+/// An iterable of texts; one text alone is none. As one without an end must not take all memory, at
+/// most so many, and so many bytes, as a record holds.
+fn limited(any: &Bound<'_, PyAny>, what: &str, most: usize) -> PyResult<Vec<String>> {
     let single = any.is_instance_of::<PyString>() || any.is_instance_of::<PyBytes>();
     let Some(items) = any.try_iter().ok().filter(|_| !single) else {
         let wanted = format!("{what} is a list of texts");
         return Err(wrong_type(any.py(), &described(&wanted, any)?));
     };
-    gathered(&items, |item| text(item, &format!("an entry of {what}")))
+    let (count, bytes) = (Cell::new(0_usize), Cell::new(0_u64));
+    gathered(&items, |item| {
+        let text = text(item, &format!("an entry of {what}"))?;
+        count.set(count.get() + 1);
+        bytes.set(bytes.get() + text.len() as u64);
+        if count.get() > most || bytes.get() > RECORD_MAX {
+            let why = format!(
+                "{what} has more than {} entries: it may have {most}, of {RECORD_MAX} bytes in all",
+                count.get() - 1
+            );
+            return Err(raise(any.py(), "InvalidError", &why));
+        }
+        Ok(text)
+    })
+}
+
+/// An iterable of names of sites or of groups of them.
+pub(crate) fn texts(any: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<String>> {
+    // Each takes twelve bytes of the record that they become, or more.
+    limited(any, what, usize::try_from(RECORD_MAX / 12).unwrap_or(usize::MAX))
 }
 
 /// The argument `fields`: names of what is wanted of a frame.
 pub(crate) fn fields(any: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<String>>> {
-    any.map(|any| texts(any, "fields")).transpose()
+    any.map(|any| limited(any, "fields", FIELDS_MAX)).transpose()
 }

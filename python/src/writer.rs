@@ -140,8 +140,8 @@ impl Store {
         self.close(py)
     }
 
-    /// Travels to another process as path, commit and options: there the store is opened for
-    /// reading. One in memory travels with its content.
+    /// Travels to another process as path, id of the file, commit and options: there the store is
+    /// opened for reading. One in memory travels with its content.
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
@@ -153,7 +153,9 @@ impl Store {
             let why = "the store has records that are not committed: commit before it travels";
             return Err(raise(py, "PickleError", why));
         }
-        let (generation, codec) = (this.generation(py)?, this.codec(py));
+        let file = handle.read(py, |v| Ok(v.committed()?.file_id()))?;
+        let seen = (file, this.generation(py)?);
+        let codec = this.codec(py);
         if let Some(codec) = &codec {
             picklable(py, codec.bind(py))?;
         }
@@ -163,7 +165,7 @@ impl Store {
         };
         let reopen = py.import("vlstore._core")?.getattr("_reopen")?;
         let own = options::own(py, &handle.options)?;
-        Ok((reopen, (place, generation, own, codec).into_pyobject(py)?))
+        Ok((reopen, (place, seen, own, codec).into_pyobject(py)?))
     }
 }
 
@@ -229,10 +231,10 @@ fn flush(
 
 /// Opens what [`Store::__reduce__`] sent.
 #[pyfunction]
-#[pyo3(signature = (place, generation, options, codec))]
+#[pyo3(signature = (place, seen, options, codec))]
 pub(crate) fn _reopen<'py>(
     place: &Bound<'py, PyAny>,
-    generation: u64,
+    seen: (String, u64),
     options: &Bound<'py, PyDict>,
     codec: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -242,11 +244,15 @@ pub(crate) fn _reopen<'py>(
     } else {
         open::open(place, "r", codec, Some(options))?
     };
-    let found = store.cast::<Store>()?.get().generation(py)?;
-    if found < generation {
+    let opened = store.cast::<Store>()?.get();
+    let found =
+        (opened.handle().read(py, |v| Ok(v.committed()?.file_id()))?, opened.generation(py)?);
+    if found.0 != seen.0 || found.1 < seen.1 {
         let why = format!(
-            "the file is at commit {found}, but commit {generation} was seen where the store was \
-             pickled: another file has taken its place, open it again by its path"
+            "the file is {} at commit {}, but {} at commit {} was seen where the store was \
+             pickled: another file has taken its place (compacting it makes one, too), open it \
+             again by its path",
+            found.0, found.1, seen.0, seen.1
         );
         return Err(raise(py, "ReplacedError", &why));
     }

@@ -65,6 +65,13 @@ def test_a_pickled_store_sees_at_least_what_it_was_pickled_with(path):
     vlstore.open(path, "w").close()
     with pytest.raises(vlstore.ReplacedError, match="another file"):
         pickle.loads(sent)
+    # Also where the other one has as many commits.
+    with vlstore.open(path, "w") as other:
+        for i in range(20):
+            other[i] = b""
+            other.commit()
+    with pytest.raises(vlstore.ReplacedError, match="another file"):
+        pickle.loads(sent)
     path.unlink()
     with pytest.raises(FileNotFoundError):
         pickle.loads(sent)

@@ -1,5 +1,6 @@
 """Bad input is refused by name, with an error that is also the builtin that fits."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -229,3 +230,14 @@ def test_what_numpy_makes_no_array_of_is_refused():
     assert len(depot) == 0
     with pytest.raises(vlstore.InvalidError, match="attributes"):
         depot.attrs["a"] = endless
+
+
+def test_names_without_an_end_are_refused():
+    depot = vlstore.memory(records="md-frame")
+    for ask in (depot.get_arrays, depot.at.arrays):
+        with pytest.raises(vlstore.InvalidError, match="fields has more than 4096 entries"):
+            ask([], fields=itertools.repeat("positions"))
+    # A record has room for four of these.
+    name = "x" * (1 << 28)
+    with pytest.raises(vlstore.InvalidError, match="names has more than 4 entries"):
+        vlstore.Topology(names=itertools.repeat(name))
