@@ -2,29 +2,31 @@
 
     python scripts/coverage.py SUMMARY [LEAST] [ROOM...]
 
-Ends with status 1 if one of the rooms, folders or starts of file names, has less than LEAST
+Run it in the repository. Ends with status 1 if one of the rooms, folders or starts of file names, has less than LEAST
 percent; an empty LEAST or none asks for nothing.
 """
 
 import collections
 import json
+import os
 import sys
 
 
 def room(name):
     """The folder of a source file under `src`; for a file of `src` or of `src/store` the file."""
-    parts = name.split("/src/", 1)[1].split("/")
-    return "/".join(["src", *parts[: 2 if parts[0] == "store" else 1]])
+    parts = name.split("/")
+    return "/".join(parts[: 3 if parts[1] == "store" else 2])
 
 
 def main(summary, least="", *judged):
     files = json.load(open(summary))["data"][0]["files"]
     rooms = collections.defaultdict(lambda: [0, 0])
     for file in files:
-        if "/src/" not in file["filename"]:
+        name = os.path.relpath(file["filename"])
+        if not name.startswith("src/"):
             continue
         lines = file["summary"]["lines"]
-        name = room(file["filename"])
+        name = room(name)
         rooms[name][0] += lines["count"]
         rooms[name][1] += lines["covered"]
     for name, (count, covered) in sorted(rooms.items()):

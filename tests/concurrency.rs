@@ -466,4 +466,43 @@ mod fork {
             stop.store(true, Ordering::Relaxed);
         });
     }
+
+    /// Accident: what a store makes when it is first needed was made under a lock that others wait
+    /// for; a child that was forked meanwhile waited for ever.
+    #[test]
+    fn a_fork_beside_the_first_reads_of_a_store_never_hangs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let options = StoreOptions { access: Access::Map, ..options() };
+        let mut w = Writer::create(&path, &options).unwrap();
+        let n = 300;
+        for i in 0..n {
+            w.put(i, &record(i), false).unwrap();
+        }
+        w.delete(7).unwrap();
+        w.close().unwrap();
+        let n = n - 1;
+        for round in 0..scaled(100) {
+            let store = Store::open_with(&path, &options).unwrap();
+            let begin = std::sync::Barrier::new(3);
+            std::thread::scope(|scope| {
+                for seed in 0..2 {
+                    let (store, begin) = (store.clone(), &begin);
+                    scope.spawn(move || {
+                        begin.wait();
+                        let mut rng = Seeded::new(round * 2 + seed);
+                        for _ in 0..200 {
+                            assert!(store.get_at(rng.below(n)).is_ok());
+                        }
+                    });
+                }
+                begin.wait();
+                for _ in 0..round * 300 % 20_000 {
+                    std::hint::spin_loop();
+                }
+                let end = in_fork(|| (0..n).all(|i| store.get_at(i).is_ok()));
+                assert_eq!(end, Ok(()), "round {round}");
+            });
+        }
+    }
 }

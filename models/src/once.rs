@@ -1,15 +1,16 @@
-//! What stands for `std::sync::OnceLock`, whose waiting loom cannot see: made under a lock.
+//! What stands for `OnceBox` of `once_cell`, whose atomic pointer loom cannot see: made under a lock,
+//! which in the library nobody waits for.
 
 use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicBool, Ordering};
 
-pub struct OnceLock<T> {
-    value: std::sync::OnceLock<T>,
+pub struct OnceBox<T> {
+    value: std::sync::OnceLock<Box<T>>,
     is_set: AtomicBool,
     making: Mutex<()>,
 }
 
-impl<T> OnceLock<T> {
+impl<T> OnceBox<T> {
     pub fn new() -> Self {
         Self {
             value: std::sync::OnceLock::new(),
@@ -19,10 +20,10 @@ impl<T> OnceLock<T> {
     }
 
     pub fn get(&self) -> Option<&T> {
-        if self.is_set.load(Ordering::Acquire) { self.value.get() } else { None }
+        if self.is_set.load(Ordering::Acquire) { self.value.get().map(|b| &**b) } else { None }
     }
 
-    pub fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+    pub fn get_or_init(&self, make: impl FnOnce() -> Box<T>) -> &T {
         if let Some(value) = self.get() {
             return value;
         }

@@ -17,12 +17,13 @@ pub fn process_id() -> u32 {
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "a hook of fork; docs/safety.md, section backend")]
 mod unix {
-    use std::sync::OnceLock;
+    use once_cell::race::OnceBool;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// The process, or 0 while that has to be asked.
     static PROCESS: AtomicU32 = AtomicU32::new(0);
-    static HOOK: OnceLock<bool> = OnceLock::new();
+    /// Whether the hook is set. Two threads may set it at once, which does no harm; none waits.
+    static HOOK: OnceBool = OnceBool::new();
 
     extern "C" fn forget() {
         PROCESS.store(0, Ordering::Relaxed);
@@ -46,7 +47,7 @@ mod unix {
         // does no more in the child than store to an atomic number, which is allowed there.
         let hooked =
             HOOK.get_or_init(|| unsafe { libc::pthread_atfork(None, None, Some(forget)) } == 0);
-        if *hooked {
+        if hooked {
             PROCESS.store(process, Ordering::Relaxed);
         }
         process

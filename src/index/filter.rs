@@ -1,7 +1,7 @@
 //! The filter of a run: says at the price of one line of memory that a key is *not* in it.
 //!
 //! A blocked Bloom filter: a hash chooses one block of 64 bytes and six bits in it. With ten bits
-//! to an entry about one absent key in sixty is looked for in vain. Each block has a checksum of
+//! to an entry about one absent key in ninety is looked for in vain. Each block has a checksum of
 //! its own, so that asking a run that was never asked before costs that one line and no page.
 //!
 //! Sources: B. H. Bloom, *Space/time trade-offs in hash coding with allowable errors* (1970);

@@ -205,12 +205,12 @@ mod tests {
     #[test]
     fn every_changed_bit_every_cut_and_every_other_place_is_noticed() {
         let good = sample();
-        for bit in 0..good.len() * 8 {
+        for bit in (0..good.len() * 8).step_by(if cfg!(miri) { 53 } else { 1 }) {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(decode(&bad, [1; 16], 640).is_none(), "bit {bit}");
         }
-        for cut in 0..good.len() {
+        for cut in (0..good.len()).step_by(if cfg!(miri) { 7 } else { 1 }) {
             assert!(decode(&good[..cut], [1; 16], 640).is_none(), "cut {cut}");
         }
         assert!(decode(&good, [2; 16], 640).is_none());

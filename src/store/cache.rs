@@ -1,9 +1,10 @@
 //! Decoded blocks, bounded in bytes, so that a loop of `get` over neighbours decodes each once.
 
 use crate::wire::{AlignedBuf, prefetch};
+use once_cell::race::OnceBox;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 const WAYS: usize = 4;
 /// The smallest blocks for which there are places enough to fill a cache, in bytes.
@@ -40,10 +41,10 @@ pub(super) struct BlockCache {
     /// Blocks of which a part was read, the last few.
     recent: Box<[AtomicU32]>,
     turn: AtomicU32,
-    /// These and the sets are made when the first one is needed: to open a store for one record
-    /// needs neither.
-    marks: OnceLock<Box<[AtomicU32]>>,
-    sets: OnceLock<Box<[Mutex<Set>]>>,
+    /// These and the sets are made when the first one is needed, as to open a store for one record
+    /// needs neither, and without a lock that a parent could hold when it forks.
+    marks: OnceBox<Vec<AtomicU32>>,
+    sets: OnceBox<Vec<Mutex<Set>>>,
     bytes: AtomicUsize,
     limit: usize,
 }
@@ -55,8 +56,8 @@ impl BlockCache {
             last_mark: AtomicU32::new(0),
             recent: (0..RECENT).map(|_| AtomicU32::new(0)).collect(),
             turn: AtomicU32::new(0),
-            marks: OnceLock::new(),
-            sets: OnceLock::new(),
+            marks: OnceBox::new(),
+            sets: OnceBox::new(),
             bytes: AtomicUsize::new(0),
             limit,
         }
@@ -76,7 +77,8 @@ impl BlockCache {
         let h = Self::hash(chunk, block);
         let place = usize::try_from(h >> 32).unwrap_or(0) % MARKS;
         let mark = Self::mark(h);
-        let marks = self.marks.get_or_init(|| (0..MARKS).map(|_| AtomicU32::new(0)).collect());
+        let new = || Box::new((0..MARKS).map(|_| AtomicU32::new(0)).collect());
+        let marks = self.marks.get_or_init(new);
         marks.get(place).is_some_and(|m| m.swap(mark, Ordering::Relaxed) == mark)
     }
 
@@ -118,9 +120,9 @@ impl BlockCache {
     }
 
     /// As many sets as the limit has places for small blocks: a power of two.
-    fn new_sets(&self) -> Box<[Mutex<Set>]> {
+    fn new_sets(&self) -> Box<Vec<Mutex<Set>>> {
         let sets = (self.limit / (WAYS * SMALL)).next_power_of_two().min(SETS_MAX);
-        (0..sets).map(|_| Mutex::default()).collect()
+        Box::new((0..sets).map(|_| Mutex::default()).collect())
     }
 
     /// The block, if it is here; the bytes `wanted` of it are asked for from memory.
@@ -165,23 +167,24 @@ impl BlockCache {
         }
         self.sets.get_or_init(|| self.new_sets());
         let Some(Ok(mut set)) = self.set(chunk, block).map(Mutex::try_lock) else { return };
-        // While all is over the limit a set gives up two blocks for each that it takes.
-        let mut freed = 0;
-        let full = self.bytes.load(Ordering::Relaxed) + data.len() > self.limit;
-        for old in set.iter_mut().rev().take(if full { 2 } else { 1 }) {
-            freed += old.take().map_or(0, |(_, _, _, b)| b.len());
+        // Counted before it is held, so that threads together stay below the limit. The set gives up
+        // its oldest, and more while there is no room; if that is not enough, the block is not kept,
+        // but so there will be room for another one.
+        let mut held = self.bytes.fetch_add(data.len(), Ordering::Relaxed) + data.len();
+        for (i, old) in set.iter_mut().rev().enumerate() {
+            if i > 0 && held <= self.limit {
+                break;
+            }
+            let freed = old.take().map_or(0, |(_, _, _, b)| b.len());
+            held = self.bytes.fetch_sub(freed, Ordering::Relaxed) - freed;
         }
-        if full && freed == 0 {
+        if held > self.limit {
+            self.bytes.fetch_sub(data.len(), Ordering::Relaxed);
             return;
         }
         set.rotate_right(1);
         if let Some(slot) = set.first_mut() {
             *slot = Some((chunk, block, data.as_ptr().addr(), data.clone()));
-        }
-        if data.len() >= freed {
-            self.bytes.fetch_add(data.len() - freed, Ordering::Relaxed);
-        } else {
-            self.bytes.fetch_sub(freed - data.len(), Ordering::Relaxed);
         }
     }
 
@@ -205,7 +208,7 @@ mod tests {
             assert!(
                 cache.get(u64::from(i / 10), i % 10, &(0..8)).is_some() || cache.held() > 1_000_000
             );
-            assert!(cache.held() <= (1 << 20) + 10_000, "{}", cache.held());
+            assert!(cache.held() <= 1 << 20, "{}", cache.held());
         }
         assert!(BlockCache::new(0).get(1, 1, &(0..8)).is_none());
     }
@@ -235,6 +238,29 @@ mod tests {
         }
         assert!(found > 5_000, "{found} of 40 000 were found");
         assert!(decoded < 5_000, "{decoded} blocks were decoded for a part of them");
+    }
+
+    #[test]
+    fn the_limit_holds_for_blocks_of_all_lengths_and_large_ones_find_room_at_last() {
+        let cache = BlockCache::new(1 << 20);
+        let mut at = 0;
+        for len in [4 << 10, 128 << 10, 1 << 10, 64 << 10, 100] {
+            let block = Arc::new(AlignedBuf::zeroed(len));
+            let mut found = 0;
+            for _ in 0..4000 {
+                at += 1;
+                cache.insert(at, 0, &block);
+                cache.insert(at, 0, &block);
+                cache.insert(at + 1_000_000, 0, &block);
+                found += u32::from(cache.get(at, 0, &(0..8)).is_some());
+                assert!(cache.held() <= 1 << 20, "{}", cache.held());
+                let sets = cache.sets.get().unwrap().iter().map(|s| s.lock().unwrap());
+                let all: usize =
+                    sets.map(|s| s.iter().flatten().map(|e| e.3.len()).sum::<usize>()).sum();
+                assert_eq!(all, cache.held());
+            }
+            assert!(found > 100, "{found} of 4000 blocks of {len} bytes were kept");
+        }
     }
 
     #[test]

@@ -14,11 +14,12 @@ use crate::index::layout::{
 };
 use crate::key::Key;
 use crate::wire::{AlignedBuf, checksum, identify};
+use once_cell::race::OnceBox;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, RwLock};
 
 /// Chunks whose layout is kept.
 const LAYOUTS_KEPT: usize = 8192;
@@ -133,7 +134,7 @@ pub(super) struct Core {
     pub(super) waiting: BTreeMap<u64, Arc<AlignedBuf>>,
     pub(super) cache: BlockCache,
     pub(super) layouts: RwLock<Layouts>,
-    pub(super) dead: OnceLock<Vec<u64>>,
+    pub(super) dead: OnceBox<Vec<u64>>,
     pub(super) threads: usize,
 }
 
@@ -265,7 +266,7 @@ impl Core {
             let why = "does not name each deleted record once";
             return Err(Error::corrupt("list of deleted records", 0, why));
         }
-        Ok(self.dead.get_or_init(|| all))
+        Ok(self.dead.get_or_init(|| Box::new(all)))
     }
 
     /// The record at position `ordinal` among the live ones, in the order of insertion.

@@ -30,8 +30,9 @@ use crate::index::slot::Slot;
 use crate::key::Key;
 use crate::limits::{CHUNK_MAX, CHUNK_MAX_FOREIGN, LOOKUP_MAX, METALAYER_MAX};
 use crate::wire::{AlignedBuf, U32, U64, to_usize};
+use once_cell::race::OnceBox;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, RwLock};
 
 /// A frame as other programs see it.
 pub(super) struct Frame {
@@ -253,7 +254,7 @@ pub(super) fn load_original(backend: &Arc<dyn Backend>, options: &StoreOptions) 
         waiting: BTreeMap::new(),
         cache: BlockCache::new(options.cache_bytes),
         layouts: RwLock::default(),
-        dead: OnceLock::new(),
+        dead: OnceBox::new(),
         threads: threads(options.threads),
     };
     add_chunks(&mut core, &**backend, &frame, 0)?;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, RwLock};
 /// Index pages that are kept when there is no map, in pages.
 const PAGES_KEPT: usize = 512;
 
-/// Index bytes are read so often before the map is used for them. To touch a page of the map
+/// Index bytes and short blocks are read so often before the map is used for them. To touch a page of the map
 /// costs a fault now and its share of unmapping it later, together five times what it costs to
 /// read the bytes, so that the map pays for who comes back, not for who opens a file for one
 /// record.
@@ -97,7 +97,7 @@ impl Io {
         self.map.read().ok()?.as_deref().map(f)
     }
 
-    /// Whether index bytes are still read although there is a map; counts the read.
+    /// Whether bytes are still read although there is a map; counts the read.
     fn is_fresh(&self) -> bool {
         self.reads.load(Ordering::Relaxed) < READS_BEFORE_MAP
             && self.reads.fetch_add(1, Ordering::Relaxed) < READS_BEFORE_MAP
@@ -153,7 +153,8 @@ impl Io {
     }
 
     /// Calls `f` with a page of an index segment and whether these bytes have just been read
-    /// from the file, so that an earlier check says nothing of them.
+    /// from the file, so that an earlier check says nothing of them. Where there is a map an earlier
+    /// check counts, of what was read, too: it is what is mapped.
     pub(super) fn page<R>(
         &self,
         offset: u64,

@@ -13,8 +13,9 @@ use crate::index::layout::{
 };
 use crate::wire::{U32, U64, to_usize};
 use bytemuck::{Pod, Zeroable};
+use once_cell::race::OnceBox;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Leaves in one directory page.
 pub(super) const PAGE_LEAVES: usize = 64;
@@ -32,7 +33,7 @@ pub(super) struct PageRef {
 #[derive(Debug)]
 pub(super) struct Lazy<R, T> {
     pub(super) at: R,
-    open: Arc<OnceLock<T>>,
+    open: Arc<OnceBox<T>>,
 }
 
 impl<R: Copy, T> Clone for Lazy<R, T> {
@@ -51,7 +52,7 @@ impl<R: Copy, T> Lazy<R, T> {
             return Ok(t);
         }
         let made = make(self.at)?;
-        Ok(self.open.get_or_init(|| made))
+        Ok(self.open.get_or_init(|| Box::new(made)))
     }
 }
 

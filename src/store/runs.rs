@@ -86,6 +86,8 @@ pub(super) fn merge(
         let merged = w.finish(space)?;
         if merged.count.get() > 0 {
             runs.push(Lazy::new(merged));
+        } else {
+            space.garbage += merged.bytes();
         }
     }
     Ok(())

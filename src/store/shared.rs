@@ -17,8 +17,8 @@ use crate::index::layout::{KEY_SHARED, RECORDS_MAX, key_hash};
 use crate::key::Key;
 use crate::limits::RECORD_MAX;
 use crate::wire::Digest;
+use once_cell::race::OnceBox;
 use std::collections::HashSet;
-use std::sync::OnceLock;
 
 /// Which shared record the record with these bytes refers to, if it refers to one.
 pub type Reference = fn(&[u8]) -> Option<Digest>;
@@ -204,7 +204,7 @@ impl Writer {
             w.core.tail.kill(0, id);
             w.core.totals.dead_records += 1;
             w.core.totals.shared += 1;
-            w.core.dead = OnceLock::new();
+            w.core.dead = OnceBox::new();
             Ok(())
         })?;
         Ok(digest)

@@ -16,7 +16,8 @@ use crate::index::log;
 use crate::index::slot::{SLOT_LEN, Slot};
 use crate::limits::ATTRIBUTES_MAX;
 use crate::wire::{AlignedBuf, U32, U64, to_usize};
-use std::sync::{Arc, OnceLock};
+use once_cell::race::OnceBox;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longer than it takes to write a slot.
@@ -216,7 +217,7 @@ fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) ->
         waiting: std::collections::BTreeMap::new(),
         cache: super::cache::BlockCache::new(options.cache_bytes),
         layouts: std::sync::RwLock::default(),
-        dead: OnceLock::new(),
+        dead: OnceBox::new(),
         threads: super::batch::threads(options.threads),
     };
     let mut attributes = root.attributes.clone();

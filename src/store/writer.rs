@@ -21,8 +21,9 @@ use crate::index::slot::Slot;
 use crate::key::Key;
 use crate::limits::RECORD_MAX;
 use crate::wire::{AlignedBuf, U32, U64};
+use once_cell::race::OnceBox;
 use std::any::Any;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Bytes of index in memory above which a leaf is written.
@@ -348,7 +349,7 @@ impl Writer {
         self.core.tail.kill(hash, id);
         self.core.totals.dead_records += 1;
         self.core.totals.dead_bytes += u64::from(len);
-        self.core.dead = OnceLock::new();
+        self.core.dead = OnceBox::new();
         self.added += 64;
         Ok(())
     }

@@ -24,9 +24,10 @@ use crate::index::log;
 use crate::index::segment::body_len;
 use crate::index::slot::Slot;
 use crate::wire::{U32, to_usize};
+use once_cell::race::OnceBox;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, RwLock};
 
 /// The reference to a leaf from the leaf itself: how many chunks, checksums and key bytes it
 /// has follows from its length, for which there is one answer at most.
@@ -121,7 +122,7 @@ fn core_of(io: Io, perm: Perm, options: &StoreOptions, records: u64, chunks: u64
         waiting: BTreeMap::new(),
         cache: BlockCache::new(options.cache_bytes),
         layouts: RwLock::default(),
-        dead: OnceLock::new(),
+        dead: OnceBox::new(),
         threads: 1,
     }
 }
