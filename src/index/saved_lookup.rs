@@ -143,10 +143,11 @@ mod tests {
     #[test]
     fn cut_or_changed_bytes_never_panic_and_no_cut_is_accepted() {
         let bytes = encode(5, sample()).unwrap();
-        for len in 0..bytes.len() {
+        let step = if cfg!(miri) { 11 } else { 1 };
+        for len in (0..bytes.len()).step_by(step) {
             assert!(decode(&bytes[..len]).is_err());
         }
-        for at in 0..bytes.len() {
+        for at in (0..bytes.len()).step_by(step) {
             for bit in 0..8 {
                 let mut bad = bytes.clone();
                 bad[at] ^= 1 << bit;

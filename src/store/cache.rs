@@ -120,9 +120,9 @@ impl BlockCache {
     }
 
     /// As many sets as the limit has places for small blocks: a power of two.
-    fn new_sets(&self) -> Box<Vec<Mutex<Set>>> {
+    fn new_sets(&self) -> Vec<Mutex<Set>> {
         let sets = (self.limit / (WAYS * SMALL)).next_power_of_two().min(SETS_MAX);
-        Box::new((0..sets).map(|_| Mutex::default()).collect())
+        (0..sets).map(|_| Mutex::default()).collect()
     }
 
     /// The block, if it is here; the bytes `wanted` of it are asked for from memory.
@@ -165,7 +165,7 @@ impl BlockCache {
         if !self.is_marked(chunk, block) {
             return;
         }
-        self.sets.get_or_init(|| self.new_sets());
+        self.sets.get_or_init(|| Box::new(self.new_sets()));
         let Some(Ok(mut set)) = self.set(chunk, block).map(Mutex::try_lock) else { return };
         // Counted before it is held, so that threads together stay below the limit. The set gives up
         // its oldest, and more while there is no room; if that is not enough, the block is not kept,
