@@ -202,6 +202,9 @@ impl fmt::Display for Error {
                 f,
                 "{what} {found} is not supported (this release knows up to {newest}); a newer release of vlstore may read it"
             ),
+            Self::Limit { what: "buffer", asked, max } => {
+                write!(f, "{asked} bytes do not fit a buffer of {max}")
+            }
             Self::Limit { what, asked, max } => {
                 write!(f, "{what} of {asked} is above the limit of {max}")
             }

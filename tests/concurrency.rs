@@ -216,6 +216,25 @@ fn a_second_writer_is_refused_at_once_and_the_lock_ends_with_its_holder() {
         assert!(matches!(refused.root(), Error::Locked), "{refused}");
         assert!(refused.to_string().contains(&path.display().to_string()), "{refused}");
     }
+    // Nor is the file replaced under its writer, by whatever verb.
+    let other = dir.path().join("other");
+    Writer::create(&other, &options()).unwrap().close().unwrap();
+    let memory = MemoryBackend::from_bytes(std::fs::read(&other).unwrap());
+    let copy = vlstore::CopyOptions { overwrite: true, ..vlstore::CopyOptions::default() };
+    let recover = vlstore::RecoverOptions { overwrite: true, ..vlstore::RecoverOptions::default() };
+    let refused = [
+        Writer::replace(&path, &options()).map(drop),
+        memory.save(&path, true),
+        vlstore::copy(&other, &path, &copy, |_, _| Ok(())).map(drop),
+        vlstore::recover(&other, &path, &recover, |_, _| Ok(())).map(drop),
+    ];
+    for refused in refused {
+        assert!(matches!(refused.as_ref().unwrap_err().root(), Error::Locked), "{refused:?}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "something was left behind");
+    w.put("e", b"f", false).unwrap();
+    w.commit().unwrap();
+    assert_eq!(Store::open(&path).unwrap().len(), 2);
     assert!(start.elapsed() < Duration::from_secs(2), "it waited");
     // Readers come and go beside the lock and do not take it away.
     drop(Store::open(&path).unwrap());
@@ -223,7 +242,7 @@ fn a_second_writer_is_refused_at_once_and_the_lock_ends_with_its_holder() {
     w.put("c", b"d", false).unwrap();
     w.close().unwrap();
     let w = Writer::open(&path, &options()).unwrap();
-    assert_eq!(w.len(), 2);
+    assert_eq!(w.len(), 3);
 }
 
 /// Accident: a reader that met a slot while it was being written took it for damage, and said

@@ -15,6 +15,7 @@ pub(crate) fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
     if value.is_none() {
         return Err(wrong_type(py, "a value of an array depot is an array, not None"));
     }
+    crate::numpy::unmasked(value, "a value of an array depot")?;
     let array = np.call_method1("asarray", (value,)).map_err(|error| {
         let raised = wrong_type(py, &format!("NumPy makes no array of this: {error}"));
         raised.set_cause(py, Some(error));

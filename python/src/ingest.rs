@@ -244,6 +244,11 @@ impl Store {
     /// ``keys`` has a key for each frame; without it the frames have ordinals only. Returns the
     /// number of frames. The arrays must not be changed meanwhile. Not all or nothing: an error
     /// leaves the frames before it.
+    ///
+    /// float32 and float64 are kept, whole numbers become float64 where that is exact. Raises
+    /// :class:`~vlstore.errors.WrongTypeError` for arrays of another type and
+    /// :class:`~vlstore.errors.InvalidError` for shapes that do not agree, by name, before anything is
+    /// put; :class:`~vlstore.errors.RecordExistsError` as :meth:`put`.
     #[pyo3(signature = (
         positions=None, *, keys=None, ptr=None, types=None, masses=None, charges=None,
         velocities=None, forces=None, cell=None, pbc=None, energy=None, stress=None, step=None,

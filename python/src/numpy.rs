@@ -139,6 +139,16 @@ pub(crate) enum Want {
     Any,
 }
 
+/// Refuses a masked array, whose mask no record keeps: what it hides would come back as numbers.
+pub(crate) fn unmasked(any: &Bound<'_, PyAny>, what: &str) -> PyResult<()> {
+    if any.get_type().name()? == "MaskedArray" {
+        let why =
+            format!("{what} is a masked array, whose mask would be lost; give array.filled(...)");
+        return Err(wrong_type(any.py(), &why));
+    }
+    Ok(())
+}
+
 impl Input {
     /// The array `any`, which `what` names in an error.
     pub(crate) fn get(any: &Bound<'_, PyAny>, what: &str, want: Want) -> PyResult<Self> {
@@ -146,6 +156,7 @@ impl Input {
         if any.is_none() {
             return Err(wrong_type(py, &format!("{what} is an array, not None")));
         }
+        unmasked(any, what)?;
         let np = numpy(py)?;
         let array = np.asarray.bind(py).call1((any,)).map_err(|error| {
             let raised = wrong_type(py, &format!("{what}: NumPy makes no array of this: {error}"));

@@ -131,11 +131,8 @@ impl Store {
                 let mut memory = BytesMut::get(&out)?;
                 let room = memory.as_mut_slice().len();
                 if room < size {
-                    let error = Error::Limit {
-                        what: "the records in the buffer given for them",
-                        asked: size as u64,
-                        max: room as u64,
-                    };
+                    let error =
+                        Error::Limit { what: "buffer", asked: size as u64, max: room as u64 };
                     return Err(from_error(py, &error));
                 }
                 py.detach(|| fill(memory.as_mut_slice(), &batch, &slices, packed));

@@ -5,7 +5,7 @@ use crate::key::described;
 use crate::numpy::{Input, Want, real, whole};
 use crate::topology::Topology;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyString};
+use pyo3::types::{PyBool, PyDict, PyFrozenSet, PySet, PyString};
 use vlstore::codec::{
     DType, MdFrameCodec, MdFrameRef, PropertyView, RealView, TextView, ValuesView,
 };
@@ -283,6 +283,14 @@ pub(crate) fn text(any: &Bound<'_, PyAny>, what: &str) -> PyResult<String> {
 }
 
 fn property(any: &Bound<'_, PyAny>, name: String, what: &str) -> PyResult<Property> {
+    // Texts could be gone through in these, too: keys without their values, in no order.
+    if any.is_instance_of::<PyDict>()
+        || any.is_instance_of::<PySet>()
+        || any.is_instance_of::<PyFrozenSet>()
+    {
+        let wanted = format!("{what} is a number, a text, an array or a list of texts");
+        return Err(wrong_type(any.py(), &described(&wanted, any)?));
+    }
     if any.is_instance_of::<PyString>() {
         let values = Held::Texts(vec![text(any, what)?]);
         return Ok(Property { name, shape: Vec::new(), values });

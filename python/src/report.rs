@@ -143,13 +143,16 @@ pub(crate) fn html(slf: &Bound<'_, Store>) -> PyResult<String> {
     let Ok(info) = store.handle().read(py, |v| Ok(v.info()?)) else {
         return Ok(format!("<code>{}</code>", escaped(&repr(slf)?)));
     };
+    // What is not committed counts, as it does for `len`; sizes are those of the last commit.
+    let (records, dirty) = store.handle().read(py, |v| Ok((v.len(), v.is_dirty())))?;
+    let state = opened(info.opened) + if dirty { ", not committed" } else { "" };
     let mut rows = vec![
-        ("records", info.records.to_string()),
+        ("records", records.to_string()),
         ("record bytes", info.raw_bytes.to_string()),
         ("file bytes", format!("{} ({:.2} : 1)", info.file_bytes, info.ratio())),
         ("record codec", info.options.record_codec.0.clone()),
         ("commit", info.generation.to_string()),
-        ("state", opened(info.opened)),
+        ("state", state),
     ];
     let attributes = store.handle().read(py, |v| Ok(v.attributes().to_string()))?;
     if attributes != "{}" && attributes != "null" {

@@ -153,7 +153,11 @@ impl Store {
     }
 
     /// The bytes under ``key`` where they lie, without a copy: a read-only buffer that stays
-    /// valid whatever happens to the store.
+    /// valid whatever happens to the store. (Where the file is mapped, what another program cuts off
+    /// it is gone: see ``access`` of :func:`vlstore.open`.)
+    ///
+    /// Raises :class:`~vlstore.errors.NotFoundError` if there is no such record, :class:`~vlstore.errors.CorruptError`
+    /// if it is damaged.
     fn view(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Record> {
         let key = crate::key::key(key)?;
         Ok(Record::stored(self.handle().read(py, |v| Ok(v.get(key)?))?))
@@ -178,6 +182,9 @@ impl Store {
     ///
     /// Each block in which one of them lies is decoded once, on all cores that the store was
     /// given; far faster than one after the other.
+    ///
+    /// Raises :class:`~vlstore.errors.NotFoundError` for the first key without a record,
+    /// :class:`~vlstore.errors.CorruptError` for the first record that is damaged.
     fn get_batch(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
         let keys = self::keys(keys)?;
         let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
@@ -185,7 +192,7 @@ impl Store {
     }
 
     /// The bytes under ``keys`` without a copy, as :class:`Record` objects that share one
-    /// buffer.
+    /// buffer. Raises as :meth:`get_batch`.
     fn view_batch(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<Vec<Record>> {
         let keys = self::keys(keys)?;
         let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
@@ -195,9 +202,10 @@ impl Store {
     /// Frames under ``keys`` as flat arrays, as a dict; only for a depot of ``"md-frame"``.
     ///
     /// With ``k`` frames of ``s`` sites in all: ``positions``, ``velocities``, ``forces``
-    /// ``(s, 3)``; ``types``, ``masses``, ``charges`` ``(s,)``; ``cell``, ``stress`` ``(k, 3, 3)``;
-    /// ``pbc`` ``(k, 3)``; ``energy``, ``time``, ``step`` ``(k,)``; ``ptr`` ``(k + 1,)``, where the
-    /// sites of each frame begin; ``batch`` ``(s,)``, the frame of each site. The arrays belong
+    /// ``(s, 3)`` and ``masses``, ``charges`` ``(s,)``, float32 or float64; ``types`` ``(s,)``, int32;
+    /// ``cell``, ``stress`` ``(k, 3, 3)`` and ``energy``, ``time`` ``(k,)``, float64; ``step`` ``(k,)``,
+    /// int64; ``pbc`` ``(k, 3)``, bool; ``ptr`` ``(k + 1,)``, int64, where the
+    /// sites of each frame begin; ``batch`` ``(s,)``, int64, the frame of each site. The arrays belong
     /// to the caller and are writable; they are filled without a loop in Python.
     ///
     /// ``fields`` names what is wanted, extra properties too; each frame must have it. Without

@@ -70,7 +70,7 @@ impl Store {
     /// Puts many records: a mapping, or an iterable of pairs of key and value, which may be a
     /// generator. Returns their number.
     ///
-    /// Not all or nothing: an error leaves those before it.
+    /// Not all or nothing: an error leaves those before it. Raises as :meth:`put`.
     #[pyo3(signature = (items, *, overwrite=true))]
     fn put_many(&self, py: Python<'_>, items: &Bound<'_, PyAny>, overwrite: bool) -> PyResult<u64> {
         let pairs = match items.getattr_opt("items")? {
@@ -120,6 +120,9 @@ impl Store {
 
     /// Moves a store that is open for reading on to the newest commit; whether there was a
     /// newer one. What was read before stays valid.
+    ///
+    /// Raises :class:`~vlstore.errors.ReplacedError` if another file has taken the place of the one
+    /// that is open.
     fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.handle().refresh(py)?)
     }

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from importlib import metadata, resources
@@ -77,6 +78,19 @@ def test_the_command_line_comes_with_the_package(tmp_path):
         failed = subprocess.run([*command, "info", tmp_path / "b.vls"], capture_output=True, check=False)
         assert failed.returncode == 1 and b"b.vls" in failed.stderr
         assert subprocess.run([*command, "no-verb"], capture_output=True, check=False).returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_ends_the_command_as_it_ends_the_program(tmp_path):
+    path = tmp_path / "a.vls"
+    with vlstore.open(path, "w") as store:
+        store["a"] = b"1"
+    command = [sys.executable, "-m", "vlstore", "follow", "--json", path]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True) as follow:
+        assert follow.stdout.readline()
+        follow.send_signal(signal.SIGINT)
+        _, said = follow.communicate(timeout=60)
+    assert (follow.returncode, said) == (130, "")
 
 
 SECOND = """

@@ -241,3 +241,47 @@ def test_names_without_an_end_are_refused():
     name = "x" * (1 << 28)
     with pytest.raises(vlstore.InvalidError, match="names has more than 4 entries"):
         vlstore.Topology(names=itertools.repeat(name))
+
+
+def test_what_cannot_be_kept_of_a_value_is_refused():
+    for value in ({"x": 1}, {"x"}, frozenset("ab")):
+        for which in ("frame_properties", "atom_properties"):
+            with pytest.raises(vlstore.WrongTypeError, match="property 'c'|property \"c\""):
+                vlstore.MdFrame(np.zeros((1, 3), "f4"), **{which: {"c": value}})
+    masked = np.ma.masked_array(np.zeros((2, 3), "f4"), mask=True)
+    with pytest.raises(vlstore.WrongTypeError, match="positions is a masked array"):
+        vlstore.MdFrame(masked)
+    with pytest.raises(vlstore.WrongTypeError, match="masked array"):
+        vlstore.memory(records="array")["a"] = masked
+
+
+def test_a_mode_and_an_attribute_that_are_none_of_ours(path):
+    for mode in (None, b"r", 1):
+        with pytest.raises(vlstore.WrongTypeError, match="mode is a text"):
+            vlstore.open(path, mode)
+        with pytest.raises(vlstore.WrongTypeError, match="mode is a text"):
+            vlstore.from_bytes(b"", mode)
+    store = vlstore.memory()
+    for call in (store.attrs.__getitem__, store.attrs.__delitem__):
+        with pytest.raises(vlstore.NotFoundError, match="attribute 'nope' not found"):
+            call("nope")
+    assert "nope" not in store.attrs and store.attrs.get("nope") is None
+
+
+def test_a_store_that_has_a_writer_is_not_replaced(path):
+    with vlstore.open(path, "w") as store:
+        store["a"] = b"1"
+        store.commit()
+        with pytest.raises(vlstore.LockedError):
+            vlstore.open(path, "w")
+        store["b"] = b"2"
+    assert list(vlstore.open(path)) == ["a", "b"]
+
+
+def test_the_table_of_a_notebook_counts_what_the_store_shows(path):
+    with vlstore.open(path, "w") as store:
+        store["a"] = b"1"
+        html = store._repr_html_()
+        assert ">1</td>" in html and "not committed" in html and "not committed" in repr(store)
+        store.commit()
+        assert "not committed" not in store._repr_html_()

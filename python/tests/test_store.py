@@ -94,7 +94,7 @@ def test_a_buffer_takes_a_record_or_stays_as_it_is(path):
         out = np.zeros(5)
         assert store.get_into("a", out) == 32 and out.tolist() == [0, 1, 2, 3, 0]
         small = bytearray(b"x" * 31)
-        with pytest.raises(vlstore.LimitError, match="32 is above the limit of 31"):
+        with pytest.raises(vlstore.LimitError, match="32 bytes do not fit a buffer of 31"):
             store.get_into("a", small)
         assert small == b"x" * 31
         with pytest.raises(TypeError, match="read-only"):

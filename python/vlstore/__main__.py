@@ -1,5 +1,6 @@
 """The command ``vlstore``; ``python -m vlstore`` is the same."""
 
+import signal
 import sys
 
 from vlstore import _core
@@ -7,6 +8,8 @@ from vlstore import _core
 
 def main() -> int:
     """Run the command with the arguments of this process; return its exit status."""
+    # The command answers Ctrl-C itself; Python would add a traceback when it is done.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     return _core._command(["vlstore", *sys.argv[1:]])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vlstore import _core
+from vlstore.errors import WrongTypeError
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -111,7 +112,7 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
         "cache_bytes": cache_bytes,
         "access": access,
     }
-    return _core._open(path, mode, records, options)
+    return _core._open(path, _checked(mode), records, options)
 
 
 def memory(*, records: Any = None, **options: Any) -> _core.Store:
@@ -134,4 +135,10 @@ def from_bytes(
     ``mode`` is ``"r"``, or ``"a"`` to add to the copy; ``records`` and the options of the
     handle (``threads``, ``cache_bytes``) are those of :func:`open`.
     """
-    return _core._from_bytes(data, mode, records, options)
+    return _core._from_bytes(data, _checked(mode), records, options)
+
+
+def _checked(mode: Any) -> str:
+    if not isinstance(mode, str):
+        raise WrongTypeError(f"mode is a text such as \"r\", not {mode!r}")
+    return mode

@@ -3,7 +3,7 @@
 import json
 from collections.abc import ItemsView, KeysView, MutableMapping, ValuesView
 
-from vlstore.errors import InvalidError
+from vlstore.errors import InvalidError, NotFoundError
 
 
 class Keys(KeysView):
@@ -94,13 +94,18 @@ class Attributes(MutableMapping):
         self._store._set_attributes(text)
 
     def __getitem__(self, name):
-        return self._read()[name]
+        attributes = self._read()
+        if name not in attributes:
+            raise NotFoundError(f"attribute {name!r} not found")
+        return attributes[name]
 
     def __setitem__(self, name, value):
         self._write({**self._read(), name: value})
 
     def __delitem__(self, name):
         attributes = self._read()
+        if name not in attributes:
+            raise NotFoundError(f"attribute {name!r} not found")
         del attributes[name]
         self._write(attributes)
 

@@ -52,7 +52,7 @@ class Error(Exception):
 
 
 class NotFoundError(Error, KeyError):
-    """There is no record under this key."""
+    """There is no record, or no attribute, under this key."""
 
 
 class OrdinalError(NotFoundError, IndexError):

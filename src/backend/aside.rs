@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 #[cfg(unix)]
 use super::access::is_unsupported;
-use super::{Access, Backend, FileBackend};
+use super::{Access, Backend, FileBackend, LockOutcome, WriterLock};
 use crate::error::{Error, Result};
 
 /// Longest part of the final name that the temporary one repeats, in bytes: file systems end
@@ -26,6 +26,8 @@ pub struct Aside {
     temporary: PathBuf,
     place: PathBuf,
     published: bool,
+    /// The lock of the file that will be replaced, so that nobody writes to it meanwhile.
+    replaced: Option<WriterLock>,
 }
 
 impl Aside {
@@ -52,12 +54,30 @@ impl Aside {
             Err(e) => return Err(failed(e)),
         };
         let (backend, temporary) = create_beside(&place, access)?;
-        let aside = Self { backend: Arc::new(backend), temporary, place, published: false };
+        let backend = Arc::new(backend);
+        let aside = Self { backend, temporary, place, published: false, replaced: None };
         if let Some(there) = there {
             // Before the first byte is written: a private file must not be copied to a public
             // one, not even for the time of the copy.
             fs::set_permissions(&aside.temporary, there.permissions())
                 .map_err(|e| Error::io("take over the permissions", e).at(&aside.place))?;
+        }
+        Ok(aside)
+    }
+
+    /// As [`Aside::new`], for a file that may replace one that somebody writes to: what they went on to
+    /// write would be lost. Nobody else can begin to, until this is published or dropped.
+    ///
+    /// # Errors
+    /// As [`Aside::new`], and [`Error::Locked`] if the file in the place has a writer.
+    pub fn over(place: impl AsRef<Path>, access: Access) -> Result<Self> {
+        let mut aside = Self::new(place, access)?;
+        // What cannot be opened for writing (or is not there) has no writer that could lock it.
+        if let Ok(there) = FileBackend::open_write(&aside.place, Access::Pread) {
+            match WriterLock::acquire(&there).map_err(|e| e.at(&aside.place))? {
+                LockOutcome::Held(lock) => aside.replaced = Some(lock),
+                LockOutcome::Unsupported => {}
+            }
         }
         Ok(aside)
     }

@@ -48,9 +48,11 @@ impl MemoryBackend {
     /// is there is replaced only with `overwrite`.
     ///
     /// # Errors
-    /// [`Error::Exists`] if there is a file and `overwrite` is false; [`Error::Io`].
+    /// [`Error::Exists`] if there is a file and `overwrite` is false; [`Error::Locked`] if it has a
+    /// writer; [`Error::Io`].
     pub fn save(&self, path: impl AsRef<Path>, overwrite: bool) -> Result<()> {
-        let aside = Aside::new(path.as_ref(), Access::Pread)?;
+        let new = if overwrite { Aside::over } else { Aside::new };
+        let aside = new(path.as_ref(), Access::Pread)?;
         aside.backend().write_at(0, &self.read())?;
         aside.publish(overwrite)
     }

@@ -206,7 +206,7 @@ impl Target {
             durability: Durability::None,
             ..options.clone()
         };
-        let aside = Aside::new(to, options.access)?;
+        let aside = Aside::over(to, options.access)?;
         let backend: Arc<dyn Backend> = aside.backend().clone();
         let writer = Writer::create_in(backend, &new).map_err(|e| e.at(to))?;
         Ok(Self { aside, writer, overwrite })

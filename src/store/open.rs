@@ -136,7 +136,8 @@ impl Writer {
     /// As [`Writer::create`]; a file that is there is replaced.
     ///
     /// # Errors
-    /// As [`Writer::create`].
+    /// As [`Writer::create`], and [`Error::Locked`] if that file has a writer, whose records would be
+    /// lost without a word.
     pub fn replace(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
         Self::create_file(path.as_ref(), options, true)
     }
@@ -147,7 +148,7 @@ impl Writer {
             if !overwrite && path.try_exists().unwrap_or(false) {
                 return Err(Error::Exists { what: path.display().to_string().into() });
             }
-            let aside = Aside::new(path, options.access)?;
+            let aside = Aside::over(path, options.access)?;
             let file = aside.backend().clone();
             newborn(&*file, options)?;
             let guard = lock(&file)?;

@@ -134,11 +134,7 @@ fn read_entry(core: &Core, entry: &RecordEntry, out: &mut [u8]) -> Result<usize>
     let span = core.span(entry)?;
     let len = to_usize(span.end - span.start).unwrap_or(usize::MAX);
     let max = out.len() as u64;
-    let out = out.get_mut(..len).ok_or(Error::Limit {
-        what: "record for a buffer",
-        asked: len as u64,
-        max,
-    })?;
+    let out = out.get_mut(..len).ok_or(Error::Limit { what: "buffer", asked: len as u64, max })?;
     core.read(span, out)?;
     Ok(len)
 }

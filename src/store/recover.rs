@@ -91,7 +91,7 @@ pub fn recover(
     if there && !options.overwrite {
         return Err(Error::Exists { what: new.display().to_string().into() });
     }
-    let aside = Aside::new(new, options.store.access)?;
+    let aside = Aside::over(new, options.store.access)?;
     let target: Arc<dyn Backend> = aside.backend().clone();
     let input: Arc<dyn Backend> = Arc::new(input);
     let out = recover_into(&input, &target, options, &mut progress).map_err(|e| e.at(damaged))?;

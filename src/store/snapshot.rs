@@ -180,11 +180,8 @@ impl Snapshot {
         let span = self.core().span(entry)?;
         let len = to_usize(span.end - span.start).unwrap_or(usize::MAX);
         let max = out.len() as u64;
-        let out = out.get_mut(..len).ok_or(Error::Limit {
-            what: "record for a buffer",
-            asked: len as u64,
-            max,
-        })?;
+        let out =
+            out.get_mut(..len).ok_or(Error::Limit { what: "buffer", asked: len as u64, max })?;
         self.core().read(span, out)?;
         Ok(len)
     }
