@@ -153,8 +153,8 @@ impl Store {
     }
 
     /// The bytes under ``key`` where they lie, without a copy: a read-only buffer that stays
-    /// valid whatever happens to the store. (Where the file is mapped, what another program cuts off
-    /// it is gone: see ``access`` of :func:`vlstore.open`.)
+    /// valid whatever happens to the store. (Where the file is mapped and another program cuts it
+    /// short, reading what is gone ends the process: see ``access`` of :func:`vlstore.open`.)
     ///
     /// Raises :class:`~vlstore.errors.NotFoundError` if there is no such record, :class:`~vlstore.errors.CorruptError`
     /// if it is damaged.
