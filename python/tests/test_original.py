@@ -486,8 +486,105 @@ def test_what_cannot_be_hashed_is_refused():
     for wrong in ("text", 5, None):
         with pytest.raises(TypeError):
             byte_hash(wrong)
-    with pytest.raises(ValueError, match="seed"):
-        byte_hash(b"", seed=-1)
+    for wrong in (1.0, "1", None):
+        with pytest.raises(vlstore.WrongTypeError, match="seed is a whole number, not"):
+            byte_hash(b"", seed=wrong)
+
+
+def test_a_seed_is_taken_modulo_two_to_the_64():
+    # As the original program has them.
+    assert byte_hash(b"abc", seed=-1) == "c3e8eb7686bbf97d291c3db09146c9c9"
+    assert byte_hash(b"abc", seed=2**64) == "06b05ab6733a618578af5f94892f3950"
+    assert byte_hash(b"abc", seed=0) == byte_hash(b"abc", seed=-(2**70))
+    assert byte_hash(b"abc", seed=np.int64(-1)) == byte_hash(b"abc", seed=2**64 - 1)
+
+
+def test_modules_are_there_without_an_import_of_their_own():
+    program = """if True:
+        import sys, vlstore
+        assert not {"vlstore.store", "vlstore.serialize", "vlstore.loader"} & set(sys.modules)
+        codec = vlstore.serialize.flatfloatndarray_codec
+        store = vlstore.store.SChunkStore()
+        assert vlstore.SChunkStore is vlstore.store.SChunkStore is type(store)
+        assert vlstore.store is sys.modules["vlstore.store"]
+        assert vlstore.loader.BlockShuffleBatch and vlstore.hash.byte_hash(b"")
+        depot = vlstore.store.Depot(codec)
+        assert issubclass(vlstore.Depot, vlstore.Store) and type(depot) is not vlstore.Depot
+        try:
+            vlstore.stores
+        except AttributeError as error:
+            print(error)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "module 'vlstore' has no attribute 'stores'\n", done.stderr
+
+
+def test_overwrite_is_a_truth_value(tmp_path):
+    for store, _ in stores(tmp_path, NOCROSS_ALIGNMENT):
+        store.put("a", b"1", overwrite=0)
+        store.put("a", b"2", overwrite=1)
+        store.put("a", b"3", overwrite=np.True_)
+        for no in (0, None, np.False_):
+            with pytest.raises(ValueError, match="already"):
+                store.put("a", b"4", overwrite=no)
+        assert store["a"] == b"3"
+
+
+def test_a_chunk_size_may_be_a_real_number_that_is_whole():
+    for size in (1e6, np.float64(1e6), np.int64(10**6)):
+        assert SChunkStore(chunksize=size).chunksize == 10**6
+    for wrong in (1e6 + 0.5, float("nan"), float("inf"), True, "1000000"):
+        with pytest.raises(vlstore.WrongTypeError, match="chunksize is a whole number, not"):
+            SChunkStore(chunksize=wrong)
+    with pytest.raises(ValueError, match="chunksize"):
+        SChunkStore(chunksize=-1e6)
+
+
+def test_a_super_chunk_takes_such_a_chunk_size_too():
+    pytest.importorskip("blosc2")
+    assert _create_default_schunk(chunksize=1e6).chunksize == 10**6
+    with pytest.raises(vlstore.WrongTypeError, match="chunksize is a whole number, not"):
+        _create_default_schunk(chunksize=1000.5)
+
+
+def test_what_is_empty_is_true(tmp_path):
+    for store, _ in stores(tmp_path, NOCROSS_ALIGNMENT):
+        assert len(store) == 0 and bool(store)
+        depot = Depot(TEXT, store)
+        assert bool(depot) and depot.backing is store
+        assert bool(BlockShuffleBatch(1, 1, depot))
+
+
+def test_backing_of_another_type_is_named():
+    with pytest.raises(vlstore.WrongTypeError, match=r"backing is .*, not int \(5\)"):
+        Depot(TEXT, 5)
+    modern = vlstore.memory(records="array")
+    for wrong, kind in ((5, "int"), (None, "NoneType"), (SChunkStore(), "SChunkStore"),
+                        (modern, "Depot")):
+        with pytest.raises(vlstore.WrongTypeError, match=f"vlstore.store.Depot, not {kind} "):
+            BlockShuffleBatch(1, 1, wrong)
+
+
+def test_buffer_size_of_a_loader_is_that_of_its_largest_group():
+    depot = Depot(flatfloatndarray_codec, SChunkStore(chunksize=256))
+    assert BlockShuffleBatch(1, 1, depot).buffer_size == 0
+    for i in range(30):
+        depot.put(i, np.zeros(12, np.float32))
+    # As the original program has them: five records to a chunk, the last two chunks together.
+    assert BlockShuffleBatch(2, 2, depot).buffer_size == 496
+    assert BlockShuffleBatch(2, 2, depot, end_block_merge=False).buffer_size == 240
+    assert BlockShuffleBatch(2, 2, depot, buffer_size=5).buffer_size == 5
+
+
+def test_bools_in_a_list_are_numbers():
+    values = {"name": "f", "nsites": 2, "positions": np.zeros((2, 3)), "forces": np.zeros((2, 3))}
+    made = BackedAtomicData.from_values(atom_types=[True, False], masses=[False, True], **values)
+    assert made.atom_types.dtype == np.int32 and made.atom_types.tolist() == [1, 0]
+    assert made.masses.dtype == np.float32 and made.masses.tolist() == [0, 1]
+    with pytest.raises(vlstore.WrongTypeError, match="atom_types are numbers, not bool"):
+        BackedAtomicData.from_values(atom_types=np.array([True, False]), masses=[1, 1], **values)
 
 
 def frame(n=4, name="frame", value=1.0):

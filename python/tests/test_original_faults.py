@@ -209,7 +209,8 @@ def test_chunk_size_and_type_size(tmp_path):
             SChunkStore(location=path, **wrong)
         assert not path.exists()
     with pytest.raises(TypeError):
-        SChunkStore(location=path, chunksize=1e6)
+        SChunkStore(location=path, chunksize=1000.5)
+    assert not path.exists()
     if HAS_BLOSC2:
         with pytest.raises(ValueError, match="type size"):
             _create_default_schunk(chunksize=1001, cparams={"typesize": 4})

@@ -3,7 +3,11 @@
 ./test installs PyTorch where it can; where it is missing these are skipped.
 """
 
+import copy
+import importlib.util
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +18,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: ./test in
 
 from torch.utils.data import DataLoader  # noqa: E402
 
-from vlstore.torch import Dataset, collate  # noqa: E402
+from vlstore.torch import Dataset, Sample, collate  # noqa: E402
 from vlstore_workers import centred  # noqa: E402
 
 FIELDS = ["positions", "types", "cell", "pbc", "energy"]
@@ -84,6 +88,210 @@ def test_a_sample_is_a_dict_of_tensors(depot, molecules):
     for wrong in (2, -3):
         with pytest.raises(IndexError, match="data set has 2"):
             split[wrong]
+
+
+SITES = [0, 1, 2, 3, 3]
+
+
+@pytest.fixture
+def properties(path):
+    """Frames with an atom property ``q`` and ``axis``, and a frame property ``dipole``."""
+    with vlstore.open(path, "w", records="md-frame") as depot:
+        for i, n in enumerate(SITES):
+            depot.put(i, vlstore.MdFrame(
+                positions=np.full((n, 3), i), types=np.full(n, i), energy=i,
+                atom_properties={"q": np.arange(n) + 10.0 * i, "axis": np.full((n, 3), i)},
+                frame_properties={"dipole": np.full(3, i), "charge": i},
+            ))
+    return vlstore.open(path, records="auto")
+
+
+EXTRA = ["positions", "types", "dipole", "q", "axis", "charge"]
+
+
+def test_what_is_per_site_is_known_and_not_guessed_from_lengths(properties):
+    dataset = Dataset(properties, fields=EXTRA)
+    # As many sites as frames, one site, none, and as many frames as a property has entries.
+    for asked in ([0], [1], [2], [0, 2], [0, 1, 2], [1, 1], [3, 4], [3, 4, 3], [4, 3, 0, 4], range(5)):
+        counts = [SITES[i] for i in asked]
+        samples = dataset.__getitems__(asked)
+        for sample, i, n in zip(samples, asked, counts):
+            alone = dataset[i]
+            assert sample["q"].shape == alone["q"].shape == (n,)
+            assert sample["axis"].shape == alone["axis"].shape == (n, 3)
+            assert sample["dipole"].shape == alone["dipole"].shape == (3,)
+            assert sample["charge"].shape == alone["charge"].shape == ()
+            assert sample["q"].tolist() == alone["q"].tolist() == [10 * i + k for k in range(n)]
+        flat = collate(Dataset(properties, fields=EXTRA, flat=True).__getitems__(asked))
+        for batch in (collate(samples), collate([dataset[i] for i in asked])):
+            assert batch["dipole"].shape == (len(asked), 3)
+            assert batch["charge"].shape == (len(asked),)
+            assert batch["q"].shape == (sum(counts),) and batch["axis"].shape == (sum(counts), 3)
+            assert batch.keys() == flat.keys()
+            assert all(torch.equal(batch[name], flat[name]) for name in flat)
+
+
+def test_an_atom_property_alone_says_which_site_is_of_which_frame(properties):
+    batch = collate(Dataset(properties, fields=["q", "dipole"]).__getitems__([2, 0, 1]))
+    assert batch["ptr"].tolist() == [0, 2, 2, 3] and batch["dipole"].shape == (3, 3)
+
+
+def test_a_text_for_each_atom_does_not_hide_the_frame_property_of_its_name(path):
+    with vlstore.open(path, "w", records="md-frame") as depot:
+        depot["a"] = vlstore.MdFrame(
+            positions=np.zeros((1, 3)), atom_properties={"x": ["C"]}, frame_properties={"x": 2.0}
+        )
+    assert Dataset(path, fields=["positions", "x"])[0]["x"].shape == ()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("transform", [None, dict])
+def test_workers_know_what_is_per_site(properties, method, transform):
+    dataset = Dataset(properties, fields=EXTRA, transform=transform)
+    # The samples travel to the parent, which collates them, or are collated where they are read.
+    join = collate if (method == "fork") == (transform is dict) else list
+    loader = DataLoader(
+        dataset, batch_size=3, num_workers=1, collate_fn=join, multiprocessing_context=method
+    )
+    batches = list(loader) if join is collate else [collate(samples) for samples in loader]
+    assert [batch["q"].shape for batch in batches] == [(3,), (6,)]
+    assert [batch["dipole"].shape for batch in batches] == [(3, 3), (2, 3)]
+
+
+def test_a_sample_keeps_what_is_per_site_through_copies(properties):
+    sample = Dataset(properties, fields=EXTRA)[3]
+    assert isinstance(sample, dict) and {"q", "axis", "positions"} <= sample.per_site
+    assert not {"dipole", "charge"} & sample.per_site
+    for other in (pickle.loads(pickle.dumps(sample)), copy.copy(sample), copy.deepcopy(sample)):
+        assert type(other) is Sample and other.per_site == sample.per_site
+        assert collate([other, sample])["dipole"].shape == (2, 3)
+
+
+def test_a_transform_says_which_of_its_fields_are_per_site(properties):
+    def add(sample):
+        sample["moved"] = sample["positions"] + 1
+        sample["three"] = torch.zeros(3)
+        sample.per_site.add("moved")
+        return sample
+
+    def reduce(sample):
+        sample["q"] = sample["q"].sum().reshape(1)
+        return sample
+
+    def reduce_and_say(sample):
+        sample.per_site.discard("q")
+        return reduce(sample)
+
+    def scalar(sample):
+        sample["q"] = sample["q"].sum()
+        return sample
+
+    fields = ["positions", "q"]
+    batch = collate(Dataset(properties, fields=fields, transform=add).__getitems__([3, 4]))
+    assert batch["moved"].shape == (6, 3) and batch["three"].shape == (2, 3)
+    with pytest.raises(vlstore.InvalidError, match="q and positions are per site.*differ in length"):
+        collate(Dataset(properties, fields=fields, transform=reduce).__getitems__([3, 4]))
+    batch = collate(Dataset(properties, fields=fields, transform=reduce_and_say).__getitems__([3, 4]))
+    assert batch["q"].shape == (2, 1)
+    batch = collate(Dataset(properties, fields=fields, transform=scalar).__getitems__([3, 4]))
+    assert batch["q"].tolist() == [93, 123]
+    one = {"positions": torch.zeros(1, 3), "q": torch.zeros(1)}
+    assert collate([one, one])["q"].shape == (2, 1)
+    with pytest.raises(vlstore.InvalidError, match="per site in some samples.*: q"):
+        collate([one, Sample(one, ["positions", "q"])])
+
+
+@pytest.mark.parametrize(
+    ("indices", "why"),
+    [
+        ([True, False, True], r"an ordinal is a whole number, not bool \(True\)"),
+        ([0, True], r"an ordinal is a whole number, not bool \(True\)"),
+        (np.array([True, False]), "ordinals are whole numbers, not an array of bool"),
+        (torch.tensor([True, False]), "ordinals are whole numbers, not an array of bool"),
+        ([torch.tensor(True)], "an ordinal is a whole number, not Tensor"),
+        ([0.5, 1.0], r"an ordinal is a whole number, not float \(0.5\)"),
+        (np.array([1.0]), "ordinals are whole numbers, not an array of float64"),
+        (torch.tensor([1.5]), "ordinals are whole numbers, not an array of float32"),
+        ([None], "an ordinal is a whole number, not None"),
+        ("012", r"an ordinal is a whole number, not str \('0'\)"),
+        (3, r"ordinals are a sequence of whole numbers, not int \(3\)"),
+    ],
+)
+def test_indices_that_are_no_whole_numbers_are_refused(depot, indices, why):
+    with pytest.raises(vlstore.WrongTypeError, match=why) as caught:
+        Dataset(depot, indices=indices)
+    assert isinstance(caught.value, TypeError)
+
+
+def test_indices_are_whole_numbers_of_any_kind(depot):
+    for indices in ([2, 0], (2, 0), iter([2, 0]), np.array([2, 0], "u1"), np.array([2, 0], ">i8"),
+                    torch.tensor([2, 0]), [np.int32(2), torch.tensor(0)], range(2, -1, -2)):
+        dataset = Dataset(depot, fields=["energy"], indices=indices)
+        assert [s["energy"] for s in dataset] == [depot.at[2].energy, depot.at[0].energy]
+    assert len(Dataset(depot, indices=[])) == 0
+    mine = np.array([2, 0])
+    dataset = Dataset(depot, fields=["energy"], indices=mine)
+    mine[:] = 1
+    assert dataset[0]["energy"] == depot.at[2].energy
+    for wrong in ([[0, 1]], np.array([[0, 1]]), np.array(1), [2**70], np.array([2**64 - 1], "u8")):
+        with pytest.raises(vlstore.Error):
+            Dataset(depot, indices=wrong)
+
+
+def test_fields_that_are_no_list_of_texts_are_refused_as_the_depot_does(depot):
+    for wrong in ("positions", b"positions", 5, [5]):
+        with pytest.raises(vlstore.WrongTypeError) as ours:
+            Dataset(depot, fields=wrong)
+        with pytest.raises(vlstore.WrongTypeError) as theirs:
+            depot.at.arrays([0], wrong)
+        assert str(ours.value) == str(theirs.value)
+    for right in (["energy"], ("energy",), {"energy"}, iter(["energy"])):
+        assert Dataset(depot, fields=right)[0].keys() == {"energy"}
+
+
+def test_one_sample_is_at_one_index(depot):
+    for dataset in (Dataset(depot), Dataset(depot, indices=[1, 2])):
+        with pytest.raises(vlstore.WrongTypeError, match="not slice.*Subset"):
+            dataset[0:2]
+        for wrong in (1.0, True, None, "0", torch.tensor(True)):
+            with pytest.raises(vlstore.WrongTypeError, match="an ordinal is a whole number, not"):
+                dataset[wrong]
+        assert dataset[torch.tensor(1)].keys() == dataset[np.int32(1)].keys()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_flat_data_set_without_its_collate_function_says_so(depot, workers):
+    loader = DataLoader(Dataset(depot, flat=True), batch_size=4, num_workers=workers)
+    with pytest.raises(vlstore.InvalidError, match="collate_fn=vlstore.torch.collate"):
+        next(iter(loader))
+
+
+def test_extra_properties_are_not_among_the_default_fields(properties):
+    assert Dataset(properties)[2].keys() == {"positions", "types", "energy"}
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("mypy"), reason="mypy is not installed")
+def test_strict_callers_find_types(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import numpy as np\n"
+        "from torch.utils.data import DataLoader\n"
+        "from vlstore.torch import Dataset, Sample, collate\n"
+        "def moved(sample: Sample) -> Sample:\n"
+        "    sample.per_site.add('moved')\n"
+        "    return sample\n"
+        "data = Dataset('a.vls', fields=['types'], transform=moved, indices=np.arange(3))\n"
+        "loader = DataLoader(data, collate_fn=collate)\n"
+        "print(len(data), data[0], collate([data[0]]), next(iter(loader)))\n"
+        "Dataset(5)\n"
+    )
+    # What torch itself says is not read, which would take long.
+    (tmp_path / "mypy.ini").write_text("[mypy]\n[mypy-torch.*]\nfollow_imports = skip\n")
+    found = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", program], capture_output=True, text=True,
+        cwd=tmp_path, check=False,
+    ).stdout
+    assert "program.py:10" in found and "Found 1 error" in found, found
 
 
 def test_arrays_and_other_records_are_collated_too(path):

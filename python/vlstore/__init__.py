@@ -10,6 +10,8 @@ atomic commits.
 b'world'
 """
 
+import importlib
+
 from vlstore import errors
 from vlstore._core import (
     Depot,
@@ -42,9 +44,9 @@ __all__ += errors.__all__
 
 
 def __getattr__(name):
-    # The original program has this name here. Its face is imported by those who use it.
+    # The original program has these names here. They are imported when somebody uses them.
+    if name in ("store", "serialize", "loader", "hash"):
+        return importlib.import_module(f"vlstore.{name}")
     if name == "SChunkStore":
-        from vlstore.store import SChunkStore  # noqa: PLC0415
-
-        return SChunkStore
+        return importlib.import_module("vlstore.store").SChunkStore
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

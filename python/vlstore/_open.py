@@ -77,7 +77,8 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     cache_bytes : int
         Memory for decoded blocks, default 32 MiB.
     access : {"auto", "map", "pread"}
-        Whether the file is mapped. ``auto`` maps on local file systems.
+        Whether the file is mapped. ``auto`` maps on local file systems. Where another program may
+        cut the file short, ``pread`` makes an error of what would end the process.
 
     Raises
     ------

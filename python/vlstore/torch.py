@@ -17,8 +17,14 @@ A batch of 32 frames with ``s`` sites in all has ``positions`` (s, 3), ``types``
 sites of each frame begin. The tensors share the memory into which the store decoded.
 """
 
+from __future__ import annotations
+
 import operator
 import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, SupportsIndex
+
+import numpy as np
 
 import vlstore
 from vlstore.errors import InvalidError, OrdinalError, WrongTypeError
@@ -28,19 +34,41 @@ try:
 except ImportError as error:
     raise ImportError("vlstore.torch needs PyTorch: pip install torch") from error
 
-__all__ = ["Dataset", "collate"]
+__all__ = ["Dataset", "Sample", "collate"]
 
-#: Fields that have an entry for each site.
+#: Standard fields that have an entry for each site.
 _BY_SITE = ("positions", "velocities", "forces", "types", "masses", "charges")
-#: Fields that have one entry for a frame.
+#: Standard fields that have one entry for a frame.
 _BY_FRAME = ("cell", "pbc", "energy", "stress", "step", "time")
 
 
-class Flat(dict):
+class Sample(dict[str, Any]):
+    """One frame: its fields by name.
+
+    ``per_site`` is the set of the names of fields with an entry for each site, which
+    :func:`collate` concatenates. It starts with the standard ones and the atom properties among
+    the fields; a transform that adds such a field adds its name::
+
+        sample["displacement"] = sample["positions"] - reference
+        sample.per_site.add("displacement")
+    """
+
+    def __init__(self, fields: Any = (), per_site: Iterable[str] = _BY_SITE) -> None:
+        super().__init__(fields)
+        self.per_site = set(per_site)
+
+
+class Flat(dict[str, Any]):
     """A batch that was never cut into samples; :func:`collate` passes it on."""
 
+    def __missing__(self, name: Any) -> Any:
+        # What another collate function takes for a list of samples.
+        if isinstance(name, int):
+            raise InvalidError("flat=True needs DataLoader(..., collate_fn=vlstore.torch.collate)")
+        raise KeyError(name)
 
-class Dataset(torch.utils.data.Dataset):
+
+class Dataset(torch.utils.data.Dataset[Any]):
     """The records of a store by their ordinals, for a ``DataLoader``.
 
     Parameters
@@ -49,23 +77,34 @@ class Dataset(torch.utils.data.Dataset):
         A path is opened with the codec that the file names. A store that is open for writing
         is seen as of its last commit, by path.
     fields : list of str, optional
-        Fields of a frame that a sample has, extra properties too; by default all that every
-        frame of a fetched batch has, which may differ from batch to batch: name them.
+        Fields of a frame that a sample has, extra properties too. By default the standard
+        fields (positions, velocities, forces, types, masses, charges, cell, pbc, energy,
+        stress, step, time) that every frame of a fetched batch has, without extra properties.
+        These may differ from batch to batch: name them.
     transform : callable, optional
-        Called with each sample, its result is the sample. Must be picklable for workers that
+        Called with each sample, its result is the sample; see :class:`Sample` for what is per
+        site in it. Must be picklable for workers that
         are spawned: a function at the top of a module, or an object.
     indices : sequence of int, optional
-        The ordinals of the data set, for example of a training split; by default all.
+        The ordinals of the data set, for example of a training split; by default all. No mask.
     flat : bool
         Fetch whole batches as flat tensors and never cut them into samples: the fastest way
         from frames to a model. Not with ``transform``; needs :func:`collate`.
 
-    A sample of a store of frames is a dict of tensors, of an array store a tensor, else what
-    the codec decodes to. The data set pickles, and works in workers under ``fork``, ``spawn`` and
-    ``forkserver``, also after it was read from in the parent.
+    A sample of a store of frames is a :class:`Sample`, a dict of tensors, of an array store a
+    tensor, else what the codec decodes to. The data set pickles, and works in workers under
+    ``fork``, ``spawn`` and ``forkserver``, also after it was read from in the parent.
     """
 
-    def __init__(self, store, *, fields=None, transform=None, indices=None, flat=False):
+    def __init__(
+        self,
+        store: str | os.PathLike[str] | vlstore.Store,
+        *,
+        fields: Iterable[str] | None = None,
+        transform: Callable[[Any], Any] | None = None,
+        indices: Iterable[SupportsIndex] | torch.Tensor | None = None,
+        flat: bool = False,
+    ) -> None:
         if isinstance(store, (str, os.PathLike)):
             store = vlstore.open(store, records="auto")
         elif not isinstance(store, vlstore.Store):
@@ -82,18 +121,21 @@ class Dataset(torch.utils.data.Dataset):
             raise InvalidError("fields and flat are for a store of frames (md-frame)")
         if flat and transform is not None:
             raise InvalidError("flat and transform exclude each other: flat makes no samples")
-        self.fields = None if fields is None else list(fields)
+        if fields is not None:
+            if isinstance(fields, Iterable) and not isinstance(fields, (str, bytes)):
+                fields = list(fields)
+            # Refused here as it would be by the first batch.
+            store.at.arrays([], fields)
+        self.fields = fields
         self.transform = transform
         self.flat = flat
-        self.indices = None if indices is None else torch.as_tensor(indices).to(torch.int64)
-        if self.indices is not None and self.indices.ndim != 1:
-            raise InvalidError("indices is one row of ordinals")
+        self.indices = None if indices is None else _row(indices)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.store) if self.indices is None else len(self.indices)
 
-    def _ordinals(self, asked):
-        asked = [operator.index(i) for i in asked]
+    def _ordinals(self, indices: Iterable[SupportsIndex]) -> Any:
+        asked = [_whole(i) for i in indices]
         if self.indices is None:
             return asked
         length = len(self.indices)
@@ -102,11 +144,16 @@ class Dataset(torch.utils.data.Dataset):
                 raise OrdinalError(f"no record at ordinal {i}: the data set has {length} records")
         return self.indices[asked].numpy()
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: SupportsIndex) -> Any:
+        if isinstance(index, slice):
+            raise WrongTypeError(
+                f"an ordinal is a whole number, not slice ({index!r}): a part of a data set is "
+                "Dataset(store, indices=...) or torch.utils.data.Subset"
+            )
         # A flat data set is cut here, too: one index asks for one sample.
         return self._samples(self._ordinals([index]))[0]
 
-    def __getitems__(self, indices):
+    def __getitems__(self, indices: Iterable[SupportsIndex]) -> Any:
         """The samples at ``indices``, fetched together: each block is decoded once."""
         ordinals = self._ordinals(indices)
         if self.flat:
@@ -114,51 +161,100 @@ class Dataset(torch.utils.data.Dataset):
             return Flat((name, torch.from_numpy(array)) for name, array in arrays.items())
         return self._samples(ordinals)
 
-    def _samples(self, ordinals):
+    def _samples(self, ordinals: Any) -> list[Any]:
         if self._frames:
-            samples = self._cut(self.store.at.arrays(ordinals, self.fields))
+            samples = self._cut(ordinals, self.store.at.arrays(ordinals, self.fields))
         else:
             samples = [_own(value) for value in self.store.at.batch(ordinals)]
         if self.transform is not None:
-            samples = [self.transform(sample) for sample in samples]
+            samples = [_kept(sample, self.transform(sample)) for sample in samples]
         return samples
 
-    def _cut(self, arrays):
+    def _cut(self, ordinals: Any, arrays: dict[str, Any]) -> list[Any]:
         ptr = arrays.pop("ptr").tolist()
-        sites = len(arrays.pop("batch"))
-        frames = len(ptr) - 1
+        del arrays["batch"]
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        per_site = {
-            name: name in _BY_SITE
-            or (name not in _BY_FRAME and sites != frames and len(tensor) == sites)
-            for name, tensor in tensors.items()
-        }
+        per_site = {*_BY_SITE, *self._atom_properties(ordinals, tensors)}
         return [
-            {
-                name: tensor[start:end] if per_site[name] else tensor[i]
-                for name, tensor in tensors.items()
-            }
+            Sample(
+                (
+                    (name, tensor[start:end] if name in per_site else tensor[i])
+                    for name, tensor in tensors.items()
+                ),
+                per_site,
+            )
             for i, (start, end) in enumerate(zip(ptr[:-1], ptr[1:], strict=True))
         ]
 
-    def __repr__(self):
+    def _atom_properties(self, ordinals: Any, names: Iterable[str]) -> list[str]:
+        """Which of ``names`` are extra properties with an entry for each site."""
+        extra = [name for name in names if name not in _BY_SITE and name not in _BY_FRAME]
+        if not extra:
+            return []
+        # In all frames of a batch a property is of the same kind.
+        properties = self.store.at[ordinals[0]].atom_properties
+        return [name for name in extra if isinstance(properties.get(name), np.ndarray)]
+
+    def __repr__(self) -> str:
         return f"<vlstore.torch.Dataset of {len(self)} from {self.store!r}>"
 
 
-def _own(value):
+def _whole(value: Any) -> int:
+    """``value`` as an ordinal, refused as ``store.at`` refuses it."""
+    # A tensor of a bool counts as a whole number elsewhere.
+    if not isinstance(value, bool) and getattr(value, "dtype", None) != torch.bool:
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    shown = "None" if value is None else f"{type(value).__name__} ({value!r:.40})"
+    raise WrongTypeError(f"an ordinal is a whole number, not {shown}")
+
+
+def _row(indices: Any) -> torch.Tensor:
+    """The ordinals of a data set, refused as ``store.at`` refuses them."""
+    if isinstance(indices, torch.Tensor):
+        indices = indices.detach().cpu().numpy()
+    if not isinstance(indices, np.ndarray):
+        if not isinstance(indices, Iterable):
+            shown = f"{type(indices).__name__} ({indices!r:.40})"
+            raise WrongTypeError(f"ordinals are a sequence of whole numbers, not {shown}")
+        indices = np.array([_whole(i) for i in indices], object)
+    elif indices.dtype.kind not in "iu":
+        raise WrongTypeError(f"ordinals are whole numbers, not an array of {indices.dtype}")
+    if indices.ndim != 1:
+        raise InvalidError("indices is one row of ordinals")
+    bounds = np.iinfo(np.int64)
+    if len(indices) and not bounds.min <= int(indices.min()) <= int(indices.max()) <= bounds.max:
+        raise InvalidError("indices have an ordinal that does not fit 64 bits")
+    return torch.from_numpy(indices.astype(np.int64))
+
+
+def _kept(sample: Any, made: Any) -> Any:
+    """What a transform made of ``sample``; a plain dict is told what is per site."""
+    if isinstance(sample, Sample) and type(made) is dict:
+        return Sample(made, sample.per_site)
+    return made
+
+
+def _own(value: Any) -> Any:
     # The arrays of a store are read-only views, which torch does not know.
     if hasattr(value, "__array_interface__"):
         return torch.from_numpy(value.copy())
     return value
 
 
-def collate(samples):
+def collate(samples: Sequence[Any]) -> Any:
     """One batch of samples of different sizes, for ``DataLoader(collate_fn=...)``.
 
     Dicts of tensors become one dict: fields by site are concatenated, the others stacked,
     what is no tensor becomes a list; ``ptr`` (frames + 1,) and ``batch`` (sites,), both int64,
-    say which site belongs to which frame. Tensors of different lengths become a dict with
+    say which site belongs to which frame. Which fields are by site a :class:`Sample` says; of
+    another dict they are the standard ones. Tensors of different lengths become a dict with
     ``values``, ``ptr`` and ``batch``. Anything else goes to PyTorch's own collate.
+
+    Raises :class:`~vlstore.errors.InvalidError` if samples differ in their fields, or fields by
+    site in their lengths.
     """
     if isinstance(samples, Flat):
         return dict(samples)
@@ -167,35 +263,51 @@ def collate(samples):
         counts = [len(sample) for sample in samples]
         return {"values": torch.cat(list(samples)), **_places(counts)}
     if not isinstance(first, dict):
-        return torch.utils.data.default_collate(samples)
+        return torch.utils.data.default_collate(list(samples))
+    named = _named(first)
     for sample in samples:
         if sample.keys() != first.keys():
             odd = ", ".join(sorted(map(str, sample.keys() ^ first.keys())))
             raise InvalidError(f"the samples of a batch differ in their fields: {odd}")
-    by_site = next((name for name in _BY_SITE if isinstance(first.get(name), torch.Tensor)), None)
-    counts = None if by_site is None else [len(sample[by_site]) for sample in samples]
-    batch = {name: _joined(name, [s[name] for s in samples], counts) for name in first}
-    return batch if counts is None else {**batch, **_places(counts)}
+        if _named(sample) != named:
+            odd = ", ".join(sorted(_named(sample) ^ named))
+            raise InvalidError(f"per site in some samples of a batch, and not in others: {odd}")
+    columns = {name: [sample[name] for sample in samples] for name in first}
+    per_site = [name for name in first if name in named and _have_entries(columns[name])]
+    sites = [[len(value) for value in columns[name]] for name in per_site]
+    for name, counts in zip(per_site, sites, strict=True):
+        if counts != sites[0]:
+            raise InvalidError(
+                f"{name} and {per_site[0]} are per site and differ in length: a transform that "
+                "makes another kind of field takes its name out of sample.per_site"
+            )
+    batch = {
+        name: torch.cat(values) if name in per_site else _joined(values)
+        for name, values in columns.items()
+    }
+    return {**batch, **_places(sites[0])} if sites else batch
 
 
-def _joined(name, values, counts):
-    if not all(isinstance(value, torch.Tensor) for value in values):
-        if all(isinstance(value, (bool, int, float)) for value in values):
-            return torch.tensor(values)
-        return values
-    if name in _BY_SITE or (name not in _BY_FRAME and _is_by_site(values, counts)):
-        return torch.cat(values)
-    return torch.stack(values)
+def _named(sample: dict[str, Any]) -> set[str]:
+    """Names of the fields of a sample that are per site."""
+    per_site = sample.per_site if isinstance(sample, Sample) else set(_BY_SITE)
+    return per_site & sample.keys()
 
 
-def _is_by_site(values, counts):
-    if counts is None:
-        return False
-    return all(v.ndim > 0 and len(v) == n for v, n in zip(values, counts, strict=True))
+def _have_entries(values: list[Any]) -> bool:
+    return all(isinstance(value, torch.Tensor) and value.ndim > 0 for value in values)
 
 
-def _places(counts):
-    counts = torch.tensor(counts, dtype=torch.int64)
+def _joined(values: list[Any]) -> Any:
+    if all(isinstance(value, torch.Tensor) for value in values):
+        return torch.stack(values)
+    if all(isinstance(value, (bool, int, float)) for value in values):
+        return torch.tensor(values)
+    return values
+
+
+def _places(lengths: list[int]) -> dict[str, torch.Tensor]:
+    counts = torch.tensor(lengths, dtype=torch.int64)
     ptr = torch.zeros(len(counts) + 1, dtype=torch.int64)
     torch.cumsum(counts, 0, out=ptr[1:])
     return {"ptr": ptr, "batch": torch.repeat_interleave(torch.arange(len(counts)), counts)}

@@ -77,8 +77,10 @@ mod tests {
 
     #[test]
     fn a_beginning_is_found_by_its_digest_whatever_its_length() {
-        let bytes: Vec<u8> = (0..2000_u32).map(|i| u8::try_from(i * 7 % 251).unwrap()).collect();
-        for len in [0, 1, 16, 17, 128, 129, 240, 241, 255, 256, 257, 1024, 1025, 1999, 2000] {
+        let n = if cfg!(miri) { 20 } else { 2000 };
+        let bytes: Vec<u8> = (0..n).map(|i: u32| u8::try_from(i * 7 % 251).unwrap()).collect();
+        let lengths = [0, 1, 16, 17, 128, 129, 240, 241, 255, 256, 257, 1024, 1025, 1999, 2000];
+        for len in lengths.into_iter().filter(|len| *len <= bytes.len()) {
             let digest = Digest::of(&bytes[..len]);
             assert_eq!(digest.of_beginning(&bytes, 0..=bytes.len()), Some(len));
             assert_eq!(digest.of_beginning(&bytes, len..=len), Some(len));

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Generic, TypeVar
 
-from vlstore.errors import InvalidError
+from vlstore.errors import InvalidError, WrongTypeError
 from vlstore.store import TYPE_KEY, Depot, LocationIndex
 
 T = TypeVar("T")
@@ -91,6 +91,8 @@ class BlockShuffleBatch(Generic[T]):
     ------
     InvalidError
         A size below 1. It is a ``ValueError``.
+    WrongTypeError
+        A ``backing`` that is no depot.
 
     Examples
     --------
@@ -118,6 +120,10 @@ class BlockShuffleBatch(Generic[T]):
         *,
         seed: int | None = None,
     ) -> None:
+        if not all(hasattr(backing, name) for name in ("backing", "lookup", "codec")):
+            raise WrongTypeError(
+                f"backing is a vlstore.store.Depot, not {type(backing).__name__} ({backing!r:.40})"
+            )
         named = {"read_size": read_size, "batch_size": batch_size, "n_buffers": n_buffers}
         for name, value in named.items():
             if value < 1:
@@ -125,13 +131,15 @@ class BlockShuffleBatch(Generic[T]):
         self.read_size = read_size
         self.batch_size = batch_size
         self.backing = backing
-        self.buffer_size = buffer_size
         self.shuffle = shuffle
         self.end_block_merge = end_block_merge
         self.n_buffers = n_buffers
         #: Always false: an iteration that runs keeps no other from starting.
         self.entered = False
         self.ownership = self._owned()
+        #: Bytes from the first record to the end of the last of the largest group of keys,
+        #: unless another number was given.
+        self.buffer_size = self._largest() if buffer_size is None else buffer_size
         # Drawn from the common generator, as the original's order is, but used alone.
         self._random = random.Random(random.getrandbits(64) if seed is None else seed)
 
@@ -145,6 +153,9 @@ class BlockShuffleBatch(Generic[T]):
             block: [key for *_, key in sorted(entries, key=lambda e: e[:2])]
             for block, entries in sorted(owned.items())
         }
+
+    def _largest(self) -> int:
+        return max(map(self.backing.fused_buffer_size, self.key_groups()), default=0)
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""

@@ -21,7 +21,7 @@ from vlstore.store.locations import (
     checked_alignment,
 )
 from vlstore.store.native import Native
-from vlstore.store.parameters import as_dict, whole
+from vlstore.store.parameters import as_dict, chunk_bytes, whole
 from vlstore.store.superchunk import SuperChunk
 
 T = TypeVar("T")
@@ -57,7 +57,8 @@ def _create_default_schunk(
     if cparams is None:
         cparams = {**blosc2.cparams_dflts, "typesize": 1, "codec": blosc2.Codec.ZSTD, "clevel": 1}
     typesize = as_dict("cparams", cparams).get("typesize", 1)
-    if whole("chunksize", chunksize) < 1 or chunksize % max(whole("typesize", typesize), 1):
+    chunksize = chunk_bytes(chunksize)
+    if chunksize < 1 or chunksize % max(whole("typesize", typesize), 1):
         raise InvalidError(f"chunksize: {chunksize} is no multiple of the type size {typesize}")
     arguments: dict[str, Any] = {
         "chunksize": chunksize,
@@ -278,14 +279,14 @@ class SChunkStore:
         happen by themselves every few seconds and megabytes, and by :meth:`commit` and
         :meth:`close`. ``check`` has no effect.
 
-        Raises ``ValueError`` if there is a record and ``overwrite`` is false, if the value is
+        Raises ``ValueError`` if there is a record and ``overwrite`` is not true, if the value is
         empty, or if the store cannot be written to, :class:`~vlstore.errors.WrongTypeError` for
         a key or a value of another type.
         """
         view = bytewise_memoryview(value)
         if not view.nbytes:
             raise InvalidError("a value has one byte or more: an empty one cannot be read back")
-        self._inner.put(key, view, overwrite)
+        self._inner.put(key, view, bool(overwrite))
 
     @overload
     def get(

@@ -61,6 +61,11 @@ class Depot(Generic[T]):
             raise InvalidError(f"initial_buffer_size: {initial_buffer_size} is negative")
         if backing is None or isinstance(backing, (str, PathLike, vlstore.Store)):
             backing = SChunkStore(location=backing)
+        elif not (hasattr(backing, "put") and hasattr(backing, "fused_get")):
+            raise WrongTypeError(
+                "backing is a SChunkStore, a path, an open store or None, not "
+                f"{type(backing).__name__} ({backing!r:.40})"
+            )
         self.backing = backing
         self.codec = codec
         self.recycle_buffer = recycle_buffer

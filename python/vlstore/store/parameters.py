@@ -31,7 +31,7 @@ def creation_options(given: Mapping[str, Any], alignment: str) -> dict[str, Any]
         if name not in _KNOWN:
             listed = ", ".join(_KNOWN)
             raise WrongTypeError(f"there is no option {name!r}; the options are {listed}")
-    chunk_size = whole("chunksize", given.get("chunksize", DEFAULT_CHUNK_SIZE))
+    chunk_size = chunk_bytes(given.get("chunksize", DEFAULT_CHUNK_SIZE))
     if chunk_size == 0:
         raise InvalidError("chunksize: is 0")
     options: dict[str, Any] = {
@@ -113,6 +113,13 @@ def whole(name: str, value: Any) -> int:
             return number
         raise InvalidError(f"{name}: {number} is negative")
     raise WrongTypeError(f"{name} is a whole number, not {value!r}")
+
+
+def chunk_bytes(value: Any) -> int:
+    """A chunk size, which may be written as a real number, such as ``1e6``."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return whole("chunksize", value)
 
 
 def as_dict(name: str, value: Any) -> dict[str, Any]:

@@ -132,6 +132,9 @@ def _array(what: str, values: Any) -> np.ndarray:
         array = np.asarray(values)
     except ValueError as error:
         raise InvalidError(f"{what}: NumPy makes no array of this: {error}") from None
+    if array.dtype == bool and not isinstance(values, np.ndarray):
+        # In a list the bools of Python are numbers.
+        array = array.astype(np.int32)
     if array.size and array.dtype.kind not in "iuf":
         raise WrongTypeError(f"{what} are numbers, not {array.dtype}")
     return array
