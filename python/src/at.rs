@@ -183,6 +183,9 @@ impl At {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        if self.typed.handle.is_closed(py) {
+            return Ok("<vlstore.Ordinals of a closed store>".to_owned());
+        }
         Ok(format!("<vlstore.Ordinals of {} records>", self.__len__(py)?))
     }
 }

@@ -7,7 +7,7 @@ use crate::key::{described, key};
 use crate::store::Store;
 use crate::{open, options};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyListMethods, PyTuple, PyType};
 use vlstore::Key;
 
 /// Records that are gathered before the interpreter is let go for them.
@@ -81,7 +81,10 @@ impl Store {
         };
         let puts = pairs.map(|pair| {
             let pair = pair?;
-            let Ok((name, value)) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
+            // A list of two will do, as it does for a dict.
+            let of_two = pair.cast::<PyList>().map(PyListMethods::to_tuple);
+            let taken = of_two.as_ref().map_or(&pair, |tuple| tuple.as_any());
+            let Ok((name, value)) = taken.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
                 return Err(wrong_type(
                     py,
                     &described("an item is a pair of key and value", &pair)?,

@@ -285,3 +285,11 @@ def test_the_table_of_a_notebook_counts_what_the_store_shows(path):
         assert ">1</td>" in html and "not committed" in html and "not committed" in repr(store)
         store.commit()
         assert "not committed" not in store._repr_html_()
+
+
+def test_what_belongs_to_a_closed_store_still_says_what_it_is():
+    store = vlstore.memory()
+    at, attrs = store.at, store.attrs
+    store.close()
+    for each in (store, at, attrs):
+        assert "closed" in repr(each)

@@ -338,3 +338,12 @@ def run_all(work, count):
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_pairs_may_be_lists_as_they_may_for_a_dict():
+    store = vlstore.memory()
+    assert store.put_many([["a", b"1"], ("b", b"2")]) == 2
+    assert dict(store) == {"a": b"1", "b": b"2"}
+    for pair in (["a"], ["a", b"1", b"2"], "ab"):
+        with pytest.raises(vlstore.WrongTypeError, match="pair"):
+            store.put_many([pair])

@@ -124,4 +124,4 @@ class Attributes(MutableMapping):
         self._write({})
 
     def __repr__(self):
-        return repr(self._read())
+        return "<attributes of a closed store>" if self._store.closed else repr(self._read())

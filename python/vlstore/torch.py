@@ -196,7 +196,8 @@ class Dataset(torch.utils.data.Dataset[Any]):
         return [name for name in extra if isinstance(properties.get(name), np.ndarray)]
 
     def __repr__(self) -> str:
-        return f"<vlstore.torch.Dataset of {len(self)} from {self.store!r}>"
+        size = "" if self.store.closed else f" of {len(self)}"
+        return f"<vlstore.torch.Dataset{size} from {self.store!r}>"
 
 
 def _whole(value: Any) -> int:
