@@ -452,16 +452,22 @@ mod fork {
         assert_eq!(*Store::open(&path).unwrap().get("still").unwrap(), *b"mine");
     }
 
-    #[test]
-    fn a_fork_beside_busy_threads_never_hangs() {
+    /// A store of 300 records under their numbers, not yet committed.
+    fn filled(options: &StoreOptions) -> (tempfile::TempDir, std::path::PathBuf, Writer) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
-        let options = StoreOptions { access: Access::Map, ..options() };
-        let mut w = Writer::create(&path, &options).unwrap();
-        let n = 300;
-        for i in 0..n {
+        let mut w = Writer::create(&path, options).unwrap();
+        for i in 0..300 {
             w.put(i, &record(i), false).unwrap();
         }
+        (dir, path, w)
+    }
+
+    #[test]
+    fn a_fork_beside_busy_threads_never_hangs() {
+        let options = StoreOptions { access: Access::Map, ..options() };
+        let (_dir, path, mut w) = filled(&options);
+        let n = w.len();
         w.commit().unwrap();
         let store = Store::open_with(&path, &options).unwrap();
         let stop = AtomicBool::new(false);
@@ -490,17 +496,11 @@ mod fork {
     /// for; a child that was forked meanwhile waited for ever.
     #[test]
     fn a_fork_beside_the_first_reads_of_a_store_never_hangs() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("store");
         let options = StoreOptions { access: Access::Map, ..options() };
-        let mut w = Writer::create(&path, &options).unwrap();
-        let n = 300;
-        for i in 0..n {
-            w.put(i, &record(i), false).unwrap();
-        }
+        let (_dir, path, mut w) = filled(&options);
         w.delete(7).unwrap();
+        let n = w.len();
         w.close().unwrap();
-        let n = n - 1;
         for round in 0..scaled(100) {
             let store = Store::open_with(&path, &options).unwrap();
             let begin = std::sync::Barrier::new(3);

@@ -450,6 +450,16 @@ fn a_directory_page_is_listed_as_the_page_says() {
     assert_eq!(file[at(leaf.segment.offset.get())..][..8], LEAF_MAGIC);
 }
 
+/// The oldest run of a store that has no directory pages.
+fn first_run(file: &[u8]) -> RunRef {
+    let root = &file[at(newest_slot(file).root.offset.get())..];
+    let totals: RootTotals = bytemuck::pod_read_unaligned(&root[64..192]);
+    let runs = 192
+        + 8 * totals.base_sums.get() as usize
+        + size_of::<LeafRef>() * totals.leaves.get() as usize;
+    bytemuck::pod_read_unaligned(&root[runs..runs + size_of::<RunRef>()])
+}
+
 #[test]
 fn a_run_ends_with_its_radix_table() {
     let options = StoreOptions { commit_bytes: u64::MAX, ..StoreOptions::default() };
@@ -458,12 +468,7 @@ fn a_run_ends_with_its_radix_table() {
             w.put(i, b"", false).unwrap();
         }
     });
-    let root = &file[at(newest_slot(&file).root.offset.get())..];
-    let totals: RootTotals = bytemuck::pod_read_unaligned(&root[64..192]);
-    let runs = 192
-        + 8 * totals.base_sums.get() as usize
-        + size_of::<LeafRef>() * totals.leaves.get() as usize;
-    let run: RunRef = bytemuck::pod_read_unaligned(&root[runs..runs + size_of::<RunRef>()]);
+    let run = first_run(&file);
     assert_eq!(run.count.get(), 1000);
     let bytes = &file[at(run.segment.offset.get())..];
     let head: SegmentHeader = bytemuck::pod_read_unaligned(&bytes[..64]);
@@ -485,12 +490,7 @@ fn a_filter_lies_behind_its_run_and_a_damaged_block_of_it_hides_no_key() {
             w.put(i, &i.to_le_bytes(), false).unwrap();
         }
     });
-    let root = &file[at(newest_slot(&file).root.offset.get())..];
-    let totals: RootTotals = bytemuck::pod_read_unaligned(&root[64..192]);
-    let runs = 192
-        + 8 * totals.base_sums.get() as usize
-        + size_of::<LeafRef>() * totals.leaves.get() as usize;
-    let run: RunRef = bytemuck::pod_read_unaligned(&root[runs..runs + size_of::<RunRef>()]);
+    let run = first_run(&file);
     let segment = at(run.segment.offset.get());
     let entries: Vec<RunEntry> =
         bytemuck::cast_slice(&file[segment + 64..segment + 64 + 36_000]).to_vec();
