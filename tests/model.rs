@@ -1,6 +1,8 @@
 //! Random work against a plain model (promise P2): put, overwrite, delete, commit, seal, reopen
 //! and read in any order, for all placements, codecs, sizes of chunks and ways to keep bytes.
-//! What a snapshot saw stays exactly that while the writer goes on and uses its log again.
+//! What a snapshot saw stays exactly that while the writer goes on and uses its log again. The
+//! same from a store that is there already: a file of the original program, and a sealed file of
+//! ours that another program has added to.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,13 +12,17 @@
 )]
 
 mod common;
+#[path = "common/frame.rs"]
+mod frame;
+#[path = "common/other.rs"]
+mod other;
 
 use common::{Model, Rec, check, content, scaled};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
 use vlstore::backend::{Access, Backend, FileBackend, MemoryBackend};
-use vlstore::chunk::{Codec, Filter};
+use vlstore::chunk::{Codec, Filter, Params};
 use vlstore::{
     Alignment, Durability, Error, Key, Lookup, Opened, Purpose, Snapshot, Store, StoreOptions,
     Writer,
@@ -73,6 +79,20 @@ fn step() -> impl Strategy<Value = Step> {
 struct Setting {
     options: StoreOptions,
     on_file: bool,
+    origin: Origin,
+    /// The records that are there at first: number of the key, seed and length in fifths.
+    first: Vec<(u8, u64, usize)>,
+}
+
+/// What a case begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A new store.
+    New,
+    /// A file of the original program.
+    Original,
+    /// A sealed store of ours to which another program has added chunks and records.
+    Extended,
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
@@ -99,10 +119,18 @@ fn setting() -> impl Strategy<Value = Setting> {
     let access = prop_oneof![Just(Access::Map), Just(Access::Pread)];
     let lookup = prop_oneof![Just(Lookup::Auto), Just(Lookup::Never)];
     let on_file = prop_oneof![2 => Just(false), 1 => Just(true)];
-    let more = (durability, access, lookup, on_file, 0..3_usize, 0..3_u64);
+    let origin = prop_oneof![
+        3 => Just(Origin::New),
+        2 => Just(Origin::Original),
+        1 => Just(Origin::Extended)
+    ];
+    let first = prop::collection::vec((0..24_u8, any::<u64>(), 1..400_usize), 0..40);
+    let more = (durability, access, lookup, on_file, 0..3_usize, (0..3_u64, origin, first));
     (alignment, codec, filter, typesize, purpose, chunk, any::<bool>(), more).prop_map(
         |(alignment, codec, filter, typesize, purpose, chunk_size, blocks, more)| {
-            let (durability, access, lookup, on_file, threads, commits) = more;
+            let (durability, access, lookup, on_file, threads, (commits, origin, first)) = more;
+            // Only a file can be replaced by its copy.
+            let on_file = on_file || origin == Origin::Original;
             let block_size = if blocks && chunk_size >= 4096 { 2048 } else { 0 };
             let options = StoreOptions {
                 purpose,
@@ -123,7 +151,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                 access,
                 ..StoreOptions::default()
             };
-            Setting { options, on_file }
+            Setting { options, on_file, origin, first }
         },
     )
 }
@@ -134,6 +162,60 @@ fn key(n: u8) -> Key {
         1 => Key::from(format!("key {n}")),
         _ => Key::from(vec![n; usize::from(n) * 4]),
     }
+}
+
+/// The records that a case begins with: lengths that are multiples of five, so that what has no row
+/// in a file of others would have none in ours either (see [`common::rows`]).
+fn first(setting: &Setting) -> Vec<(Key, Vec<u8>)> {
+    setting.first.iter().map(|(k, seed, len)| (key(*k), content(*seed, len * 5))).collect()
+}
+
+/// A file of the original program with these records, and what it holds.
+fn original(setting: &Setting) -> (Vec<u8>, Model) {
+    let o = &setting.options;
+    let codec = o.codec.unwrap_or(Some(Codec::Zstd));
+    let (level, filter) = if codec.is_some() { (1, o.filter) } else { (0, Filter::None) };
+    let params = Params { codec, level, filter, typesize: o.typesize };
+    let chunk = if o.chunk_size == 0 { 8192 } else { o.chunk_size };
+    let records = first(setting);
+    let mut model = Model::default();
+    for (key, bytes) in &records {
+        model.put(Rec { key: Some(key.clone()), bytes: bytes.as_slice().into(), sites: 0 });
+    }
+    (other::original(&records, chunk, params, o.alignment), model)
+}
+
+/// A store of ours, sealed, to which another program has added a chunk and, of the records, the
+/// second half; and what it holds.
+fn extended(setting: &Setting) -> (Vec<u8>, Model) {
+    let options = StoreOptions { lookup: Lookup::Always, ..setting.options.clone() };
+    let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+    let mut writer = Writer::create_in(memory.clone(), &options).unwrap();
+    let mut model = Model::default();
+    let records = first(setting);
+    let (ours, theirs) = records.split_at(records.len() / 2);
+    for (key, bytes) in ours {
+        writer.put_sized(Some(key), bytes, 0, true).unwrap();
+        model.put(Rec { key: Some(key.clone()), bytes: bytes.as_slice().into(), sites: 0 });
+    }
+    writer.seal().unwrap();
+    drop(writer);
+    let mut image = vec![0; memory.len().unwrap() as usize];
+    memory.read_at(0, &mut image).unwrap();
+    let chunk = vlstore::frame::FrameHeader::parse(&image).unwrap().chunk_size as usize;
+    let mut at = frame::read(&image).unwrap().bytes.len();
+    let (mut data, mut entries) = (Vec::new(), Vec::new());
+    for (key, bytes) in theirs {
+        entries.push((key.clone(), at as u64, (at + bytes.len()) as u64));
+        data.extend_from_slice(bytes);
+        at += bytes.len();
+    }
+    data.resize(data.len().next_multiple_of(chunk).max(chunk), 7);
+    let chunks: Vec<Vec<u8>> = data.chunks(chunk).map(<[u8]>::to_vec).collect();
+    for (key, bytes) in theirs {
+        model.put(Rec { key: Some(key.clone()), bytes: bytes.as_slice().into(), sites: 0 });
+    }
+    (other::extended(&image, &chunks, &entries), model)
 }
 
 struct Case {
@@ -155,22 +237,42 @@ impl Case {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
         let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
-        let writer = if setting.on_file {
-            Writer::create(&path, &setting.options).unwrap()
+        let (image, model) = match setting.origin {
+            Origin::New => (Vec::new(), Model::default()),
+            Origin::Original => original(&setting),
+            Origin::Extended => extended(&setting),
+        };
+        let options = &setting.options;
+        let writer = if setting.origin == Origin::New {
+            if setting.on_file {
+                Writer::create(&path, options).unwrap()
+            } else {
+                Writer::create_in(memory.clone(), options).unwrap()
+            }
         } else {
-            Writer::create_in(memory.clone(), &setting.options).unwrap()
+            let store = Store::from_bytes(image.clone()).unwrap();
+            assert!(matches!(store.opened(), Opened::Unchecked | Opened::Extended));
+            check(&store, &model, 4).unwrap();
+            if setting.on_file {
+                std::fs::write(&path, &image).unwrap();
+                Writer::open(&path, options).unwrap()
+            } else {
+                memory.write_at(0, &image).unwrap();
+                Writer::open_in(memory.clone(), options).unwrap()
+            }
         };
         let reader = Self::open(&setting, &path, &memory);
+        check(&reader, &model, 3).unwrap();
         Self {
             setting,
             _dir: dir,
             path,
             memory,
             writer: Some(writer),
-            now: Model::default(),
-            done: Model::default(),
+            now: model.clone(),
+            done: model.clone(),
             reader,
-            reader_saw: Model::default(),
+            reader_saw: model,
             kept: Vec::new(),
         }
     }

@@ -351,13 +351,8 @@ pub(super) fn copy_original(
         if !core.tail.kills(id) {
             let span = core.span(e).map_err(|err| err.of_record(&id))?;
             let hash = key_hash(e.key_kind, key);
-            let len = e.len.get();
-            writer.core.totals.record_bytes += u64::from(len);
-            error = writer
-                .core
-                .tail
-                .push(span.start, len, 0, Some((e.key_kind, key, hash)), None)
-                .err();
+            let key = Some((e.key_kind, key, hash));
+            error = writer.name(span.start, e.len.get(), 0, key, None).err();
         }
         error.take().map_or(Ok(()), Err)
     })?;

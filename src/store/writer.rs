@@ -295,16 +295,30 @@ impl Writer {
         }
         self.fill(start, bytes)?;
         self.core.totals.cursor = start + len;
-        self.core.totals.record_bytes += len;
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.core.tail.push(start, len, sites, key, row)?;
-        if let Some(key) = key.and_then(|(kind, bytes, _)| signed(kind, bytes)) {
-            self.slot.raise_bound(key);
-        }
+        self.name(start, len, sites, key, row)?;
         self.added += u64::from(len) + 64;
         if self.core.tail.weight() > 8 * LEAF_WEIGHT {
             // Only without automatic commits: memory stays flat, nothing is published.
             self.flush_tail()?;
+        }
+        Ok(())
+    }
+
+    /// Enters a record whose bytes are in their place into the index. Every record that a file
+    /// gets comes by here, so that nothing that the slot says of all keys can miss one.
+    pub(super) fn name(
+        &mut self,
+        start: u64,
+        len: u32,
+        sites: u32,
+        key: Option<(u8, &[u8], u64)>,
+        row: Option<&[u64]>,
+    ) -> Result<()> {
+        self.core.tail.push(start, len, sites, key, row)?;
+        self.core.totals.record_bytes += u64::from(len);
+        if let Some(key) = key.and_then(|(kind, bytes, _)| signed(kind, bytes)) {
+            self.slot.raise_bound(key);
         }
         Ok(())
     }
