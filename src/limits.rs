@@ -21,8 +21,9 @@ pub const STREAM_MAX: u32 = 8_000_000;
 pub const BLOCKS_PER_CHUNK: u32 = 8192;
 /// Longest record, in bytes.
 pub const RECORD_MAX: u64 = 1 << 30;
-/// Longest key, in bytes, for keys that are strings or bytes.
-pub const KEY_MAX: usize = 65_535;
+/// Longest key, in bytes, for keys that are strings or bytes: an index could say 8 MiB. The original
+/// program has no limit of its own.
+pub const KEY_MAX: usize = 1 << 20;
 /// Most columns of a store, beside those that every store has.
 pub const COLUMNS: usize = 64;
 /// Longest name of a column, in bytes.

@@ -111,8 +111,18 @@ fn keys() {
         assert!(w.put(Key::Int(n), b"bytes", false).is_err());
     }
     assert_eq!(w.len(), 4, "a refused put changes nothing");
-    w.commit().unwrap();
-    assert_eq!(w.snapshot().unwrap().keys().unwrap().len(), 4);
+    for seal in [false, true] {
+        if seal {
+            w.seal().unwrap()
+        } else {
+            w.commit().unwrap()
+        };
+        let snapshot = w.snapshot().unwrap();
+        let keys = snapshot.keys().unwrap();
+        assert_eq!(keys.len(), 4);
+        assert!(keys.iter().all(|key| snapshot.find(key).unwrap().is_some()));
+        assert!(snapshot.verify(|_, _| Ok(())).unwrap().is_whole());
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::filter;
 use crate::key::Key;
+use crate::limits::KEY_MAX;
 use crate::wire::{U16, U32, U64};
 use bytemuck::{Pod, Zeroable};
 
@@ -51,12 +52,43 @@ pub struct RecordEntry {
     pub sites: U32,
     /// Start of the key in the key heap of the same segment.
     pub key_at: U32,
-    /// Length of the key in bytes.
+    /// The lower 16 bits of the length of the key in bytes.
     pub key_len: U16,
     /// Kind of the key (see [`key_bytes`]).
     pub key_kind: u8,
-    /// 1 if the record was put with a row, else 0.
+    /// 1 if the record was put with a row, else 0; plus twice the upper 7 bits of the length of
+    /// the key.
     pub row: u8,
+}
+
+impl RecordEntry {
+    /// Length of the key in bytes.
+    #[must_use]
+    pub fn key_len(&self) -> usize {
+        usize::from(self.row >> 1) << 16 | usize::from(self.key_len.get())
+    }
+
+    /// Whether the record was put with a row.
+    #[must_use]
+    pub const fn has_row(&self) -> bool {
+        self.row & 1 != 0
+    }
+
+    /// Whether keys of these records fit into `len` bytes without sharing any: a file could
+    /// otherwise name the same bytes again and again.
+    #[must_use]
+    pub fn keys_fit(records: &[Self], len: usize) -> bool {
+        records.iter().try_fold(len, |left, e| left.checked_sub(e.key_len())).is_some()
+    }
+
+    /// The fields `key_len` and `row` for a key of `len` bytes; nothing for one that is longer
+    /// than [`KEY_MAX`].
+    #[must_use]
+    pub fn key_fields(len: usize, has_row: bool) -> Option<(U16, u8)> {
+        let upper = u8::try_from(len >> 16).ok().filter(|_| len <= KEY_MAX)?;
+        let lower = u16::try_from(len & 0xffff).ok()?;
+        Some((U16::new(lower), upper << 1 | u8::from(has_row)))
+    }
 }
 
 /// One finished chunk: where it lies in the file and how it is checked.

@@ -14,7 +14,7 @@ pub const NAME: &str = "saved_lookup";
 /// How python-blosc2 marks an array that is a tuple.
 const TUPLE: &str = "__tuple__";
 /// Fewest bytes of an entry: array, mark, and three values of one byte.
-const ENTRY_MIN: usize = 1 + 10 + 3;
+pub const ENTRY_MIN: usize = 1 + 10 + 3;
 
 /// Writes the table with `count` entries of key, start and end.
 ///
@@ -59,6 +59,25 @@ pub fn encode<K: Borrow<Key>>(
     }
 }
 
+/// Number of entries that the table says it has, not more than its bytes have room for.
+///
+/// # Errors
+/// [`Error::Corrupt`] if it is not a list, or claims more.
+pub fn count(bytes: &[u8]) -> Result<usize> {
+    counted(&mut Reader::new(bytes))
+}
+
+fn counted(r: &mut Reader<'_>) -> Result<usize> {
+    let Token::Array(count) = r.token()? else {
+        return Err(Error::corrupt(NAME, 0, "is not a list"));
+    };
+    // What a file claims is bounded by what is there before it is allocated.
+    if count as usize > r.remaining() / ENTRY_MIN {
+        return Err(Error::corrupt(NAME, 0, "claims more entries than it has"));
+    }
+    Ok(count as usize)
+}
+
 /// Reads the table: key, start and end of each entry, in the order in which they stand. Whether
 /// an entry lies inside the data and whether a key stands twice is for the caller to check.
 ///
@@ -68,14 +87,8 @@ pub fn encode<K: Borrow<Key>>(
 pub fn decode(bytes: &[u8]) -> Result<Vec<(Key, u64, u64)>> {
     let bad = |at: usize, why| Err(Error::corrupt(NAME, at as u64, why));
     let mut r = Reader::new(bytes);
-    let Token::Array(count) = r.token()? else {
-        return bad(0, "is not a list");
-    };
-    // What a file claims is bounded by what is there before it is allocated.
-    if count as usize > r.remaining() / ENTRY_MIN {
-        return bad(0, "claims more entries than it has");
-    }
-    let mut entries = Vec::with_capacity(count as usize);
+    let count = counted(&mut r)?;
+    let mut entries = Vec::with_capacity(count);
     for _ in 0..count {
         let at = r.position();
         if r.token()? != Token::Array(4) || r.token()? != Token::Str(TUPLE) {

@@ -329,7 +329,7 @@ impl Core {
             };
             for (i, e) in content.records.iter().enumerate() {
                 let at = e.key_at.get() as usize;
-                let key = content.keys.get(at..at + usize::from(e.key_len.get()));
+                let key = content.keys.get(at..at + e.key_len());
                 let key = key.ok_or_else(|| {
                     Error::corrupt("index leaf", leaf.at.segment.offset.get(), "key out of range")
                 })?;

@@ -85,7 +85,13 @@ pub(super) fn read_frame(backend: &dyn Backend, header: FrameHeader) -> Result<F
         Some(m) => {
             let chunk = trailer.get(m.content).unwrap_or_default();
             let most = u32::try_from(LOOKUP_MAX).unwrap_or(u32::MAX);
-            Some(saved_lookup::decode(&decode_chunk(chunk, most)?)?)
+            let table = decode_chunk(chunk, most)?;
+            // An entry of a short key costs ten times its bytes.
+            let entries = (4 << 20) + chunk.len().saturating_mul(64);
+            if saved_lookup::count(&table)? > entries / saved_lookup::ENTRY_MIN {
+                return Err(Error::corrupt("chunk", 0, "claims more than it can hold"));
+            }
+            Some(saved_lookup::decode(&table)?)
         }
         None => None,
     };
@@ -112,9 +118,10 @@ fn decode_chunk(chunk: &[u8], most: u32) -> Result<Vec<u8>> {
     let prefix = ChunkLayout::prefix_len(head, most)?;
     let layout = ChunkLayout::parse(chunk.get(..prefix).ok_or_else(bad)?, most)?;
     // A short chunk may stand for many equal bytes, but not for more than compression gives.
-    // Tables of records shrink to a tenth; each of their entries costs ten times its bytes.
+    // Tables of records shrink to a tenth, and much further only if their keys are long and alike.
     let claimed = layout.nbytes() as usize;
-    if claimed > (4 << 20) + chunk.len().saturating_mul(64) {
+    let fair = chunk.len().saturating_mul(64);
+    if claimed > (16 << 20) + fair {
         return Err(Error::corrupt("chunk", 0, "claims more than it can hold"));
     }
     let mut out = vec![0; claimed];

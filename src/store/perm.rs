@@ -204,7 +204,7 @@ impl Perm {
 
 /// The key bytes of a record of this leaf.
 pub(super) fn leaf_key(io: &Io, leaf: &Leaf, entry: &RecordEntry) -> Result<Vec<u8>> {
-    let mut out = vec![0; usize::from(entry.key_len.get())];
+    let mut out = vec![0; entry.key_len()];
     if !out.is_empty() {
         let at = heap_at(&leaf.at) + entry.key_at.get() as usize;
         segment(io, leaf)?.read(io, at, &mut out)?;
@@ -214,7 +214,7 @@ pub(super) fn leaf_key(io: &Io, leaf: &Leaf, entry: &RecordEntry) -> Result<Vec<
 
 /// Whether the key of a record of this leaf is `bytes`, without memory for it.
 pub(super) fn leaf_key_is(io: &Io, leaf: &Leaf, entry: &RecordEntry, bytes: &[u8]) -> Result<bool> {
-    if usize::from(entry.key_len.get()) != bytes.len() {
+    if entry.key_len() != bytes.len() {
         return Ok(false);
     }
     let mut buf = [0_u8; 64];
@@ -261,8 +261,12 @@ pub(super) fn leaf_content(io: &Io, leaf: &Leaf) -> Result<LeafContent> {
     let records = at.records.get() as usize;
     let mut keys = vec![0; (at.keys_len.get() as usize).min(seg.len())];
     seg.read(io, heap_at(&at), &mut keys)?;
+    let listed: Vec<RecordEntry> = seg.list(io, 64, records)?;
+    if !RecordEntry::keys_fit(&listed, keys.len()) {
+        return Err(seg.corrupt("key out of range: the leaf has fewer bytes of keys"));
+    }
     Ok(LeafContent {
-        records: seg.list(io, 64, records)?,
+        records: listed,
         chunks: seg.list(io, 64 + records * size_of::<RecordEntry>(), at.chunks.get() as usize)?,
         keys,
     })

@@ -157,7 +157,7 @@ impl RowCursor {
         entry: &RecordEntry,
     ) -> Result<Option<&'a [u64]>> {
         let words = core.tail.row_words();
-        if entry.row == 0 || words == 0 {
+        if !entry.has_row() || words == 0 {
             return Ok(None);
         }
         if let Some(i) = id.checked_sub(core.tail.first_record) {
@@ -319,8 +319,8 @@ impl Core {
             };
             for (i, (id, entry)) in (first..).zip(&entries).enumerate() {
                 if ids.contains(&id) && !is_dead(id) {
-                    let row = planes.as_ref().filter(|_| entry.row != 0);
-                    if entry.row != 0 && row.is_none() && matches!(source, Source::Row(_)) {
+                    let row = planes.as_ref().filter(|_| entry.has_row());
+                    if entry.has_row() && row.is_none() && matches!(source, Source::Row(_)) {
                         let at = leaf.at.segment.offset.get();
                         return Err(Error::corrupt("rows", at, "of a record are missing"));
                     }

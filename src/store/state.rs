@@ -11,7 +11,7 @@ use crate::chunk::ChunkLayout;
 use crate::column::Column;
 use crate::error::{Error, Result};
 use crate::frame::{HEADER_LEN, SLOT_OFFSETS};
-use crate::index::layout::{KEY_NONE, KEY_SHARED, key_hash};
+use crate::index::layout::{KEY_NONE, KEY_SHARED, RecordEntry, key_hash};
 use crate::index::log;
 use crate::index::slot::{SLOT_LEN, Slot};
 use crate::limits::ATTRIBUTES_MAX;
@@ -286,9 +286,12 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
     }
     let words = tail.row_words();
     // Rows are there if one of the records has one, and as many as there are records.
-    let with_rows = entry.records.iter().any(|e| e.row != 0);
+    let with_rows = entry.records.iter().any(|e| e.has_row());
     let expected = if with_rows { entry.records.len().checked_mul(words)? } else { 0 };
     if entry.rows.len() != expected || (with_rows && words == 0) {
+        return None;
+    }
+    if !RecordEntry::keys_fit(entry.records, entry.keys.len()) {
         return None;
     }
     let mut row = vec![0; words];
@@ -297,9 +300,9 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
             let from = entry.rows.get(i * words..(i + 1) * words)?;
             row.iter_mut().zip(from).for_each(|(w, v)| *w = v.get());
         }
-        let row = (e.row != 0).then_some(row.as_slice());
+        let row = e.has_row().then_some(row.as_slice());
         let at = e.key_at.get() as usize;
-        let key = entry.keys.get(at..at.checked_add(usize::from(e.key_len.get()))?)?;
+        let key = entry.keys.get(at..at.checked_add(e.key_len())?)?;
         let named = (e.key_kind != KEY_NONE).then(|| (e.key_kind, key, key_hash(e.key_kind, key)));
         tail.push(e.start.get(), e.len.get(), e.sites.get(), named, row).ok()?;
         core.totals.record_bytes += u64::from(e.len.get());

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, KEY_I64, KEY_NONE, RecordEntry};
-use crate::wire::{U16, U32, U64, mix};
+use crate::limits::KEY_MAX;
+use crate::wire::{U32, U64, mix};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::collections::HashSet;
@@ -126,7 +127,12 @@ impl Tail {
             max: u64::from(u32::MAX),
         };
         let key_at = u32::try_from(self.keys.len()).map_err(|_| heap_full())?;
-        let key_len = u16::try_from(bytes.len()).map_err(|_| heap_full())?;
+        let (key_len, flags) =
+            RecordEntry::key_fields(bytes.len(), row.is_some()).ok_or_else(|| Error::Limit {
+                what: "key",
+                asked: bytes.len() as u64,
+                max: KEY_MAX as u64,
+            })?;
         let row_at = match row {
             Some(row) => {
                 let at = self.rows.len();
@@ -150,9 +156,9 @@ impl Tail {
             len: U32::new(len),
             sites: U32::new(sites),
             key_at: U32::new(key_at),
-            key_len: U16::new(key_len),
+            key_len,
             key_kind: kind,
-            row: u8::from(row.is_some()),
+            row: flags,
         });
         Ok(())
     }
@@ -178,7 +184,7 @@ impl Tail {
     /// The key bytes of a record of this tail.
     pub(super) fn key(&self, entry: &RecordEntry) -> Option<&[u8]> {
         let at = usize::try_from(entry.key_at.get()).ok()?;
-        self.keys.get(at..at.checked_add(usize::from(entry.key_len.get()))?)
+        self.keys.get(at..at.checked_add(entry.key_len())?)
     }
 
     /// The newest record of this tail with this key, dead or alive.

@@ -352,7 +352,7 @@ fn check_rows(core: &Core, leaf: &Leaf, words: usize) -> Result<()> {
     }
     let records = leaf.at.records.get() as usize;
     let entries: Vec<RecordEntry> = segment(&core.io, leaf)?.list(&core.io, 64, records)?;
-    if entries.iter().any(|e| e.row != 0) {
+    if entries.iter().any(|e| e.has_row()) {
         let at = leaf.at.segment.offset.get();
         return Err(Error::corrupt("rows", at, "of a record are missing"));
     }

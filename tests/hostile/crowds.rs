@@ -4,7 +4,7 @@ use super::Expect::{Error, Right};
 use super::attacks;
 use super::craft::{Image, of, options};
 use vlstore::index::filter::Filter;
-use vlstore::index::layout::{RunEntry, SegmentRef, key_hash};
+use vlstore::index::layout::{RecordEntry, RunEntry, SegmentRef, key_hash};
 use vlstore::wire::{U32, U64};
 
 /// Records of the store, enough for a filter.
@@ -90,7 +90,10 @@ attacks! {
         }
     }).edit_log(|all| {
         let e = all.last_mut().unwrap();
-        e.records = vec![e.records[0]; 100_000];
+        let one = e.records[0];
+        let at = |i: u32| RecordEntry { key_at: U32::new(i * 8), ..one };
+        e.records = (0..100_000).map(at).collect();
+        e.keys = e.keys[..8].repeat(100_000);
     }).edit_slot(|s| {
         s.records = U64::new(100_001);
         s.total = U64::new(100_001);

@@ -43,6 +43,10 @@ attacks! {
         last(|e| e.records[0].key_at = U32::new(u32::MAX));
     a_key_longer_than_the_keys_of_its_entry: Refused("contradicts itself") =>
         last(|e| e.records[0].key_len = U16::new(u16::MAX));
+    keys_of_an_entry_that_are_all_the_same_bytes: Refused("contradicts itself") => last(|e| {
+        let len = U16::new(e.keys.len() as u16);
+        e.records.iter_mut().for_each(|r| (r.key_at, r.key_len) = (U32::new(0), len));
+    });
     a_deletion_of_a_record_that_never_was: Refused("contradicts itself") =>
         last(|e| e.dead[0].record = U64::new(1 << 40));
     a_deletion_of_the_last_record_there_can_be: Refused("contradicts itself") =>

@@ -4,6 +4,7 @@ use super::Expect::{Error, Refused, Right};
 use super::attacks;
 use super::craft::header;
 use super::frames::{Original, table};
+use vlstore::limits::KEY_MAX;
 
 /// A file of the original with this table.
 fn with(table_bytes: &[u8]) -> Vec<u8> {
@@ -48,9 +49,9 @@ attacks! {
     a_key_that_is_a_float: Refused("neither text, whole number nor bytes") =>
         one(&[0xcb, 0, 0, 0, 0, 0, 0, 0, 0], &[0], &[1]);
     a_key_that_is_nothing: Refused("neither text, whole number nor bytes") => one(&[0xc0], &[0], &[1]);
-    a_key_one_byte_above_the_limit: Refused("65536") =>
-        one(&[&[0xc6, 0, 1, 0, 0][..], &[7; 65_536]].concat(), &[0], &[1]);
-    a_key_at_the_limit: Right => one(&[&[0xc5, 0xff, 0xff][..], &[7; 65_535]].concat(), &[0], &[1]);
+    a_key_one_byte_above_the_limit: Refused("1048577") =>
+        one(&[&[0xc6, 0, 0x10, 0, 1][..], &[7; KEY_MAX + 1]].concat(), &[0], &[1]);
+    a_key_at_the_limit: Right => one(&[&[0xc6, 0, 0x10, 0, 0][..], &[7; KEY_MAX]].concat(), &[0], &[1]);
     a_place_that_is_negative: Refused("has a negative place") => one(&[1], &[0xff], &[1]);
     a_place_that_ends_before_it_starts: Refused("ends before it starts") => one(&[1], &[9], &[8]);
     a_place_beyond_the_data: Error("lies outside the data") => one(&[1], &far(9000), &far(9001));

@@ -117,11 +117,12 @@ class State:
 
     def add(self, c, chunks, records, n_chunks, sums, n_dead=0, n_pieces=0):
         """Takes the lists of a leaf or log entry up to the keys, which follow."""
-        records, entries, sums = c.list("QIIIHBx", records), c.list("QQIII4x", n_chunks), c.list("Q", sums)
+        records, entries, sums = c.list("QIIIHBB", records), c.list("QQIII4x", n_chunks), c.list("Q", sums)
         dead, pieces = c.list("2Q", n_dead), c.list("4I", n_pieces)
         chunks += [(entry, sums) for entry in entries]
-        for start, length, _, key_at, key_len, kind in records:
-            self.records.append((start, length, kind, Cursor(c.data, c.at + key_at).bytes(key_len)))
+        for start, length, _, key_at, key_len, kind, row in records:
+            key = Cursor(c.data, c.at + key_at).bytes(row >> 1 << 16 | key_len)
+            self.records.append((start, length, kind, key))
         return dead, pieces
 
     def chunk(self, number, entry, sums):

@@ -37,11 +37,8 @@ pub(super) fn leaf_ref(io: &Io, found: &FoundSegment) -> Option<LeafRef> {
     let records = to_usize(found.head.count.get())?;
     let list = bytes.get(64..64_usize.checked_add(records.checked_mul(size_of::<RecordEntry>())?)?);
     let records_list: &[RecordEntry] = bytemuck::try_cast_slice(list?).ok()?;
-    let keys = records_list
-        .iter()
-        .map(|e| e.key_at.get() as usize + usize::from(e.key_len.get()))
-        .max()
-        .unwrap_or(0);
+    let keys =
+        records_list.iter().map(|e| e.key_at.get() as usize + e.key_len()).max().unwrap_or(0);
     let mut at = 64 + records * size_of::<RecordEntry>();
     let (mut chunks, mut sums) = (0_u32, 0_u32);
     loop {

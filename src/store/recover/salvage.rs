@@ -97,12 +97,12 @@ impl Salvage {
         let (first, end) = (row.first, row.first.saturating_add(row.count));
         let heap = |keys: &[u8], e: &RecordEntry| {
             let at = e.key_at.get() as usize;
-            keys.get(at..at + usize::from(e.key_len.get())).map(<[u8]>::to_vec)
+            keys.get(at..at + e.key_len()).map(<[u8]>::to_vec)
         };
         let words = self.core.tail.row_words();
         let row_at = |rows: &[u64], i: usize, e: &RecordEntry| {
             let row = rows.get(i.checked_mul(words)?..i.checked_add(1)?.checked_mul(words)?)?;
-            (e.row != 0 && words > 0).then(|| row.to_vec())
+            (e.has_row() && words > 0).then(|| row.to_vec())
         };
         match &row.part {
             Part::Lost(e) => lost(first..end, e),
