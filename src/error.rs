@@ -4,6 +4,7 @@
 //! lower room cannot know, such as the path of the file, is wrapped around at the border with
 //! [`Error::at`].
 
+use crate::printable::{printable, printable_path};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -92,6 +93,8 @@ pub enum Error {
         /// What is wrong there.
         why: Box<str>,
     },
+    /// A frame holds what a trajectory format of another program cannot.
+    Unfit(Box<Unfit>),
     /// Another error, with the record at which it happened.
     Record {
         /// The key or ordinal, as a person would write it.
@@ -117,6 +120,23 @@ pub struct Corruption {
     pub offset: u64,
     /// How the damage shows: `"checksum differs"`.
     pub why: &'static str,
+}
+
+/// What of a frame a format cannot hold, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// The format: `"XTC"`.
+    pub format: &'static str,
+    /// The frame, once it is known: its ordinal and its key, as a person would write it.
+    pub frame: Option<(u64, Box<str>)>,
+    /// The field: `"positions"`.
+    pub field: Box<str>,
+    /// The site, counted from 0, if the field has a value for each.
+    pub site: Option<usize>,
+    /// The value, and why it does not fit.
+    pub why: Box<str>,
+    /// What would help.
+    pub remedy: Box<str>,
 }
 
 const _: () = assert!(size_of::<Error>() <= 64, "an error travels in every Result: keep it small");
@@ -224,9 +244,24 @@ impl fmt::Display for Error {
             Self::Interrupted => f.write_str("interrupted"),
             Self::Codec { codec, why } => write!(f, "codec {codec}: {why}"),
             Self::Format { format, at, why } => write!(f, "{format}, {at}: {why}"),
+            Self::Unfit(unfit) => unfit.fmt(f),
             Self::Record { key, source } => write!(f, "record {key}: {source}"),
-            Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::File { path, source } => write!(f, "{}: {source}", printable_path(path)),
         }
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.frame {
+            Some((ordinal, key)) => write!(f, "frame {ordinal} (key {key})")?,
+            None => f.write_str("the frame")?,
+        }
+        write!(f, " cannot be written as {}: {}", self.format, printable(&self.field))?;
+        if let Some(site) = self.site {
+            write!(f, " of site {site} (counted from 0)")?;
+        }
+        write!(f, ": {}; {}", self.why, self.remedy)
     }
 }
 

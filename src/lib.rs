@@ -55,7 +55,8 @@
 //!
 //! * [`Writer`] adds records of bytes, [`Store`] and [`Snapshot`] read them; [`DepotWriter`] and
 //!   [`Depot`] do the same for objects, by a [`codec`].
-//! * [`formats`] reads and writes trajectories of other programs.
+//! * [`formats`] reads and writes trajectories of other programs, [`trajectory`] takes them into
+//!   stores and out of them.
 //! * [`backend`] is what a store needs of a file; memory and byte slices do as well.
 //! * `docs/format.md` specifies every byte of the file, `docs/records.md` those of the records,
 //!   `docs/design.md` says why it is as it is, `docs/benchmarks.md` what it reaches.
@@ -71,7 +72,9 @@ pub mod frame;
 pub mod index;
 pub mod key;
 pub mod limits;
+pub mod printable;
 pub mod store;
+pub mod trajectory;
 pub mod wire;
 
 pub use column::{Column, ColumnKind, ColumnValues, Content, Row, RowMaker};

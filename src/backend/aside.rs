@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 #[cfg(unix)]
 use super::access::is_unsupported;
+use super::place::{Place, There};
 use super::{Access, Backend, FileBackend, LockOutcome, WriterLock};
 use crate::error::{Error, Result};
+use crate::printable::printable_path;
 
 /// Longest part of the final name that the temporary one repeats, in bytes: file systems end
 /// names at 255.
@@ -37,26 +39,20 @@ impl Aside {
     ///
     /// # Errors
     /// [`Error::Io`] with the folder if no file can be created there (missing, read-only or
-    /// full); [`Error::Invalid`] if `place` is a folder or has no file name.
+    /// full); [`Error::Invalid`] if `place` is a folder, a pipe, a socket or a device, or has no
+    /// file name.
     pub fn new(place: impl AsRef<Path>, access: Access) -> Result<Self> {
-        let asked = place.as_ref();
-        let failed = |e| Error::io("look at", e).at(asked);
-        let place = match fs::symlink_metadata(asked) {
-            Ok(found) if found.is_symlink() => fs::canonicalize(asked).map_err(failed)?,
-            _ => std::path::absolute(asked).map_err(failed)?,
-        };
-        let there = match fs::metadata(&place) {
-            Ok(found) if found.is_dir() => {
-                return Err(Error::invalid("path", "this is a folder; name a file in it").at(asked));
-            }
-            Ok(found) => Some(found),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(failed(e)),
-        };
-        let (backend, temporary) = create_beside(&place, access)?;
+        Self::at(Place::of(place)?, access)
+    }
+
+    /// As [`Aside::new`], for a place that was looked at.
+    pub(super) fn at(place: Place, access: Access) -> Result<Self> {
+        place.must_be_file()?;
+        let (backend, temporary) = create_beside(place.path(), access)?;
         let backend = Arc::new(backend);
-        let aside = Self { backend, temporary, place, published: false, replaced: None };
-        if let Some(there) = there {
+        let path = place.path().to_path_buf();
+        let aside = Self { backend, temporary, place: path, published: false, replaced: None };
+        if let There::File(there) = place.there() {
             // Before the first byte is written: a private file must not be copied to a public
             // one, not even for the time of the copy.
             fs::set_permissions(&aside.temporary, there.permissions())
@@ -112,7 +108,7 @@ impl Aside {
         };
         named.map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => {
-                Error::Exists { what: self.place.display().to_string().into() }
+                Error::Exists { what: printable_path(&self.place).into() }
             }
             _ => Error::io("rename the new file to its place", e).at(&self.place),
         })?;

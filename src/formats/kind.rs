@@ -1,6 +1,7 @@
 //! Which format a file is in.
 
 use super::reader::{Units, open_file};
+use crate::backend::known;
 use crate::error::{Error, Result};
 use std::io::Read;
 use std::path::Path;
@@ -119,7 +120,7 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
     }
     let what = if text {
         "it is text, but its first line is not a number of atoms as in XYZ".into()
-    } else if let Some(other) = foreign(head) {
+    } else if let Some(other) = known::foreign(head) {
         format!("it looks like {other}, which is not read here")
     } else {
         match (named, first) {
@@ -147,27 +148,4 @@ fn starts_with_a_count(head: &[u8]) -> bool {
     !line.is_empty()
         && line.iter().any(u8::is_ascii_digit)
         && line.iter().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.'))
-}
-
-/// What bytes that are not ours look like, to say more than "unknown".
-fn foreign(head: &[u8]) -> Option<&'static str> {
-    let begins = |at: usize, what: &[u8]| head.get(at..).is_some_and(|h| h.starts_with(what));
-    let known: [(usize, &[u8], &str); 15] = [
-        (0, &[0, 0, 7, 0xc9], "GROMACS TRR"),
-        (4, b"CORD", "DCD"),
-        (8, b"CORD", "DCD with 64-bit record marks"),
-        (0, b"\x89HDF\r\n\x1a\n", "HDF5 (H5MD, MDTraj or PyTables)"),
-        (0, b"CDF", "NetCDF (Amber)"),
-        (0, b"SQLite format 3\0", "an SQLite database (ASE)"),
-        (16, &[0xde, 0xc0, 0xef, 0xbe], "an LMDB database"),
-        (0, b"- of Ulm", "an ASE .traj file"),
-        (2, b"b2frame\0", "a Blosc2 frame; if it is a store, open it as a store"),
-        (0, &[0x93, b'N', b'U', b'M', b'P', b'Y'], "a NumPy array"),
-        (0, b"PK\x03\x04", "a ZIP archive"),
-        (0, &[0x1f, 0x8b], "gzip; unpack it first: gzip"),
-        (0, b"BZh", "bzip2; unpack it first: bzip2"),
-        (0, &[0xfd, b'7', b'z', b'X', b'Z'], "xz; unpack it first: xz"),
-        (0, &[0x28, 0xb5, 0x2f, 0xfd], "Zstandard; unpack it first: Zstandard"),
-    ];
-    known.iter().find(|(at, what, _)| begins(*at, what)).map(|(.., name)| *name)
 }

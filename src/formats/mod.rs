@@ -8,17 +8,17 @@
 //!
 //! A format is one file or folder here that holds a reader (something that implements
 //! [`FrameReader`]) and an encoder (a frame in, bytes out), and one arm in each `match` over
-//! [`FormatKind`]. Opening, naming the path in errors, writing aside and renaming are shared.
+//! [`FormatKind`]. Opening, naming the path in errors and how an output is written
+//! ([`Output`](crate::backend::Output)) are shared.
 
 mod elements;
 mod extxyz;
 mod kind;
 mod reader;
 mod source;
-mod staged;
 mod writer;
 mod xtc;
 
 pub use kind::{FormatKind, detect};
 pub use reader::{FrameReader, Units, open, open_as};
-pub use writer::{FrameWriter, WriteOptions, create};
+pub use writer::{FrameWriter, WriteOptions, create, create_in, create_waiting};

@@ -2,12 +2,12 @@
 
 use super::extxyz::ExtXyzEncoder;
 use super::kind::FormatKind;
-use super::staged::Staged;
 use super::xtc::XtcEncoder;
+use crate::backend::{Output, Place, There};
 use crate::codec::MdFrame;
 use crate::error::{Error, Result};
+use crate::store;
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::Path;
 
 /// Bytes that are gathered before they are written.
@@ -33,14 +33,14 @@ impl WriteOptions {
 
 /// Writes the frames of one trajectory.
 ///
-/// The file appears under its name when [`finish`](Self::finish) returns, whole, and not before;
-/// a writer that is dropped leaves nothing.
+/// A file appears under its name when [`finish`](Self::finish) returns, whole, and not before;
+/// a writer that is dropped leaves nothing. A pipe or a device has what was written so far.
 pub trait FrameWriter: Send {
     /// Appends a frame.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the format cannot hold the frame; then nothing of it is written,
-    /// and the writer goes on. [`Error::Io`] if the disk refuses, and [`Error::Poisoned`] ever
+    /// [`Error::Unfit`] with the field and the site if the format cannot hold the frame; then
+    /// nothing of it is written, and the writer goes on. [`Error::Io`] if the disk refuses, and [`Error::Poisoned`] ever
     /// after.
     fn write(&mut self, frame: &MdFrame) -> Result<()>;
 
@@ -57,32 +57,69 @@ pub trait FrameWriter: Send {
 }
 
 /// Starts a trajectory file that will appear at `path`; `overwrite` allows a file to be there
-/// already, which stays as it is until then.
+/// already, which stays as it is until then. Pipes and devices are written to as they are.
 ///
 /// # Errors
-/// [`Error::Exists`], [`Error::Invalid`] for a folder or for options that cannot work,
-/// [`Error::Io`] if the folder cannot be written to. All bear the path.
+/// [`Error::Exists`]; [`Error::Invalid`] for a folder, for options that cannot work, or if the
+/// file that would be replaced is a store; [`Error::Io`] if the folder cannot be written to. All
+/// have the path.
 pub fn create(
     path: &Path,
     kind: FormatKind,
     options: &WriteOptions,
     overwrite: bool,
 ) -> Result<Box<dyn FrameWriter>> {
-    let start = || {
-        let encoder: Box<dyn FrameEncoder> = match kind {
-            FormatKind::Xtc => Box::new(XtcEncoder::new(options)?),
-            FormatKind::ExtXyz => Box::new(ExtXyzEncoder::default()),
-        };
-        Ok(FileWriter {
-            encoder,
-            file: Staged::create(path, overwrite)?,
-            path: path.into(),
-            waiting: Vec::new(),
-            left_out: BTreeSet::new(),
-            poisoned: false,
-        })
+    create_waiting(path, kind, options, overwrite, &mut || Ok(()))
+}
+
+/// As [`create`]; `wait` is called again and again while `path` is a pipe without a reader, and
+/// its error ends the waiting.
+///
+/// # Errors
+/// As [`create`], and what `wait` returns.
+pub fn create_waiting(
+    path: &Path,
+    kind: FormatKind,
+    options: &WriteOptions,
+    overwrite: bool,
+    wait: &mut dyn FnMut() -> Result<()>,
+) -> Result<Box<dyn FrameWriter>> {
+    let mut start = || {
+        let encoder = encoder(kind, options)?;
+        if overwrite
+            && let There::File(_) = Place::of(path)?.there()
+            && store::is_store(path)?
+        {
+            let why = "this is a store, not a trajectory, so it is not replaced; are the \
+                       arguments in the right order? If it is not needed any more, delete it first";
+            return Err(Error::invalid("file to write", why));
+        }
+        Ok((encoder, Output::create(path, overwrite, wait)?))
     };
-    start().map(|w| Box::new(w) as Box<dyn FrameWriter>).map_err(|e: Error| e.at(path))
+    let (encoder, output) = start().map_err(|e: Error| e.at(path))?;
+    FileWriter::start(encoder, output, path, kind)
+}
+
+/// Starts a trajectory in an output that is open, such as [`Output::standard`]; `name` stands for
+/// it in errors.
+///
+/// # Errors
+/// [`Error::Invalid`] for options that cannot work.
+pub fn create_in(
+    output: Output,
+    name: &Path,
+    kind: FormatKind,
+    options: &WriteOptions,
+) -> Result<Box<dyn FrameWriter>> {
+    let encoder = encoder(kind, options).map_err(|e| e.at(name))?;
+    FileWriter::start(encoder, output, name, kind)
+}
+
+fn encoder(kind: FormatKind, options: &WriteOptions) -> Result<Box<dyn FrameEncoder>> {
+    Ok(match kind {
+        FormatKind::Xtc => Box::new(XtcEncoder::new(options)?),
+        FormatKind::ExtXyz => Box::new(ExtXyzEncoder::default()),
+    })
 }
 
 /// A format: a frame in, bytes out.
@@ -114,7 +151,7 @@ impl LeftOut {
 
 struct FileWriter {
     encoder: Box<dyn FrameEncoder>,
-    file: Staged,
+    output: Output,
     path: Box<Path>,
     waiting: Vec<u8>,
     left_out: BTreeSet<String>,
@@ -122,10 +159,31 @@ struct FileWriter {
 }
 
 impl FileWriter {
+    fn start(
+        encoder: Box<dyn FrameEncoder>,
+        output: Output,
+        path: &Path,
+        kind: FormatKind,
+    ) -> Result<Box<dyn FrameWriter>> {
+        if kind == FormatKind::Xtc && output.is_terminal() {
+            let why = "this is a terminal, and XTC is binary: it would garble the screen; write \
+                       to a file or into a pipe, or write extxyz";
+            return Err(Error::invalid("file to write", why).at(path));
+        }
+        Ok(Box::new(Self {
+            encoder,
+            output,
+            path: path.into(),
+            waiting: Vec::new(),
+            left_out: BTreeSet::new(),
+            poisoned: false,
+        }))
+    }
+
     fn push(&mut self) -> Result<()> {
-        if let Err(e) = self.file.write_all(&self.waiting) {
+        if let Err(e) = self.output.write(&self.waiting) {
             self.poisoned = true;
-            return Err(Error::io("write", e));
+            return Err(e);
         }
         self.waiting.clear();
         Ok(())
@@ -157,6 +215,6 @@ impl FrameWriter for FileWriter {
     fn finish(mut self: Box<Self>) -> Result<()> {
         let path = self.path.clone();
         let end = if self.poisoned { Err(Error::Poisoned) } else { self.push() };
-        end.and_then(|()| self.file.publish()).map_err(|e| e.at(&path))
+        end.and_then(|()| self.output.publish()).map_err(|e| e.at(&path))
     }
 }

@@ -6,6 +6,7 @@ use super::options::{Durability, StoreOptions};
 use super::select::Select;
 use super::shared::{Carry, Refers};
 use super::snapshot::Snapshot;
+use super::target::may_appear;
 use super::transfer::{Carrier, Item, stream};
 use super::writer::Writer;
 use crate::backend::{Aside, Backend};
@@ -23,7 +24,7 @@ pub struct CopyOptions {
     /// always that of the source: its records are copied byte for byte. Start from
     /// [`Snapshot::options`] of the source to change a few.
     pub store: Option<StoreOptions>,
-    /// Whether a file that is there is replaced.
+    /// Whether a store that is there is replaced; a file that is not a store never is.
     pub overwrite: bool,
     /// Whether a source whose newest commit cannot be read is copied as of an older one.
     pub accept_older: bool,
@@ -193,9 +194,7 @@ impl Target {
         options: &StoreOptions,
         overwrite: bool,
     ) -> Result<Self> {
-        if !overwrite && to.try_exists().unwrap_or(false) {
-            return Err(Error::Exists { what: to.display().to_string().into() });
-        }
+        may_appear(to, overwrite)?;
         // A store without columns gets those that were asked for, if its records allow it.
         let kept = source.options().columns();
         let new = StoreOptions {

@@ -35,7 +35,7 @@ pub struct MergeOptions {
     pub clash: Clash,
     /// What the new store is made with; `None` makes it as the first source is.
     pub store: Option<StoreOptions>,
-    /// Whether a file that is there is replaced.
+    /// Whether a store that is there is replaced; a file that is not a store never is.
     pub overwrite: bool,
     /// Whether a source whose newest commit cannot be read is taken as of an older one.
     pub accept_older: bool,

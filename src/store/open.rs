@@ -5,6 +5,7 @@ use super::foreign;
 use super::options::StoreOptions;
 use super::snapshot::Snapshot;
 use super::state::{Opened, State, load, read_config};
+use super::target::may_appear;
 use super::writer::Writer;
 use crate::backend::{
     Aside, Backend, FileBackend, LockOutcome, MemoryBackend, SliceBackend, WriterLock,
@@ -128,15 +129,17 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Exists`] if there is a file already, [`Error::Invalid`] for options that
-    /// cannot work, [`Error::Io`].
+    /// cannot work or for a path that is a folder, a pipe, a socket or a device, [`Error::Io`].
     pub fn create(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
         Self::create_file(path.as_ref(), options, false)
     }
 
-    /// As [`Writer::create`]; a file that is there is replaced.
+    /// As [`Writer::create`]; a store that is there is replaced, also a damaged one, and an empty
+    /// file.
     ///
     /// # Errors
-    /// As [`Writer::create`], and [`Error::Locked`] if that file has a writer, whose records would be
+    /// As [`Writer::create`]; [`Error::Invalid`] if the file that is there is not a store, such as
+    /// a trajectory: it is never replaced; [`Error::Locked`] if that file has a writer, whose records would be
     /// lost without a word.
     pub fn replace(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
         Self::create_file(path.as_ref(), options, true)
@@ -145,9 +148,7 @@ impl Writer {
     fn create_file(path: &Path, options: &StoreOptions, overwrite: bool) -> Result<Self> {
         let make = || {
             options.check()?;
-            if !overwrite && path.try_exists().unwrap_or(false) {
-                return Err(Error::Exists { what: path.display().to_string().into() });
-            }
+            may_appear(path, overwrite)?;
             let aside = Aside::over(path, options.access)?;
             let file = aside.backend().clone();
             newborn(&*file, options)?;

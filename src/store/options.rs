@@ -314,6 +314,8 @@ fn columns_of(member: Option<&Value>) -> Option<Vec<Column>> {
 macro_rules! named {
     ($ty:ident { $($variant:ident $name:literal),* $(,)? }) => {
         impl $ty {
+            /// Every variant.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
             /// The name on the command line and in a file.
             #[must_use]
             pub const fn name(self) -> &'static str {

@@ -14,6 +14,7 @@ mod scan;
 mod sealed;
 
 pub use report::{Found, Means, Recovered};
+pub(super) use scan::slots;
 
 use super::config::{CONFIG_AT, CONFIG_SPACE, Config};
 use super::foreign;
@@ -21,6 +22,7 @@ use super::foreign::adopt_if_extended;
 use super::io::Io;
 use super::options::{Durability, StoreOptions};
 use super::state::{Opened, State, load, read_config};
+use super::target::may_appear;
 use super::verify::is_damage;
 use super::writer::Writer;
 use crate::backend::{Aside, Backend, FileBackend};
@@ -44,7 +46,8 @@ use std::sync::Arc;
 /// How [`recover`] goes about it.
 #[derive(Debug, Clone, Default)]
 pub struct RecoverOptions {
-    /// Whether a file that is there at the new path is replaced.
+    /// Whether a store that is there at the new path is replaced; a file that is not a store never
+    /// is.
     pub overwrite: bool,
     /// Whether chunks to which no index leads are written too, decoded, each as a record
     /// `chunk-n`.
@@ -88,9 +91,7 @@ pub fn recover(
     if there && std::fs::canonicalize(damaged).ok() == std::fs::canonicalize(new).ok() {
         return Err(Error::invalid("new path", "leads to the damaged file itself; name another"));
     }
-    if there && !options.overwrite {
-        return Err(Error::Exists { what: new.display().to_string().into() });
-    }
+    may_appear(new, options.overwrite)?;
     let aside = Aside::over(new, options.store.access)?;
     let target: Arc<dyn Backend> = aside.backend().clone();
     let input: Arc<dyn Backend> = Arc::new(input);

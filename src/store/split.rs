@@ -4,6 +4,7 @@ use super::copy::{Copied, Ready, Target, open_source};
 use super::options::StoreOptions;
 use super::shared::{Carry, Refers};
 use super::snapshot::Snapshot;
+use super::target::may_appear;
 use super::transfer::{Carrier, stream};
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -31,7 +32,7 @@ pub enum SplitBy {
 pub struct SplitOptions {
     /// What the new stores are made with; `None` makes them as the old one is.
     pub store: Option<StoreOptions>,
-    /// Whether files that are there are replaced.
+    /// Whether stores that are there are replaced; a file that is not a store never is.
     pub overwrite: bool,
     /// Whether a source whose newest commit cannot be read is split as of an older one.
     pub accept_older: bool,
@@ -62,11 +63,7 @@ pub fn split(
     let source = open_source(from, &open, options.accept_older)?;
     let ends = ends(&source, by)?;
     let names = names(to, ends.len())?;
-    if !options.overwrite
-        && let Some(there) = names.iter().find(|name| name.try_exists().unwrap_or(false))
-    {
-        return Err(Error::Exists { what: there.display().to_string().into() });
-    }
+    names.iter().try_for_each(|name| may_appear(name, options.overwrite))?;
     let new = options.store.clone().unwrap_or_else(|| source.options().clone());
     let totals = source.inner().core.totals;
     let total = totals.record_bytes.saturating_sub(totals.dead_bytes);

@@ -15,16 +15,17 @@ use std::path::Path;
 use source::Source;
 
 /// What every room may use.
-const FLOOR: [&str; 5] = ["error", "limits", "wire", "key", "column"];
+const FLOOR: [&str; 6] = ["error", "limits", "wire", "key", "column", "printable"];
 
 /// Each room and the others that it may use beside the floor. `backend`, `chunk`, `frame` and
 /// `index` stand side by side and only `store` joins them; `codec` does not know the store.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("error", &[]),
     ("limits", &[]),
     ("wire", &[]),
     ("key", &[]),
     ("column", &[]),
+    ("printable", &[]),
     ("backend", &[]),
     ("chunk", &[]),
     ("frame", &[]),
@@ -33,6 +34,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("store", BELOW_STORE),
     ("depot", BELOW_DEPOT),
     ("formats", BELOW_FORMATS),
+    ("trajectory", BELOW_TRAJECTORY),
     ("cache", BELOW_FORMATS),
     ("dataset", BELOW_DATASET),
     ("loader", BELOW_LOADER),
@@ -42,13 +44,45 @@ const ROOMS: [(&str, &[&str]); 18] = [
 const BELOW_STORE: &[&str] = &["backend", "chunk", "frame", "index"];
 const BELOW_DEPOT: &[&str] = &["backend", "chunk", "frame", "index", "codec", "store"];
 const BELOW_FORMATS: &[&str] = &["backend", "chunk", "frame", "index", "codec", "store", "depot"];
-const BELOW_DATASET: &[&str] =
-    &["backend", "chunk", "frame", "index", "codec", "store", "depot", "formats", "cache"];
+const BELOW_TRAJECTORY: &[&str] =
+    &["backend", "chunk", "frame", "index", "codec", "store", "depot", "formats"];
+const BELOW_DATASET: &[&str] = &[
+    "backend",
+    "chunk",
+    "frame",
+    "index",
+    "codec",
+    "store",
+    "depot",
+    "formats",
+    "trajectory",
+    "cache",
+];
 const BELOW_LOADER: &[&str] = &[
-    "backend", "chunk", "frame", "index", "codec", "store", "depot", "formats", "cache", "dataset",
+    "backend",
+    "chunk",
+    "frame",
+    "index",
+    "codec",
+    "store",
+    "depot",
+    "formats",
+    "trajectory",
+    "cache",
+    "dataset",
 ];
 const BELOW_FACES: &[&str] = &[
-    "backend", "chunk", "frame", "index", "codec", "store", "depot", "formats", "cache", "dataset",
+    "backend",
+    "chunk",
+    "frame",
+    "index",
+    "codec",
+    "store",
+    "depot",
+    "formats",
+    "trajectory",
+    "cache",
+    "dataset",
     "loader",
 ];
 

@@ -52,7 +52,7 @@ fn a_trajectory_that_is_cut_short_gives_its_whole_frames_and_then_the_error() {
 
 impl Folder {
     /// As `fails`, where a note comes before the error.
-    fn fails_with_note(&self, status: i32, args: &str) -> String {
+    pub(super) fn fails_with_note(&self, status: i32, args: &str) -> String {
         let assert = self.run(args).code(status);
         let said = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
         assert!(said.contains("error: ") && !said.contains("panicked"), "{said}");
@@ -192,7 +192,7 @@ fn what_is_there_is_not_replaced_unless_asked_for() {
     assert_eq!(super::frames(&folder.path("ten.xtc")).len(), 20);
     // The arguments swapped, and an input as output: what is no store is not replaced.
     let said = folder.fails(1, "import --overwrite run.xtc notes.txt");
-    assert!(said.contains("is no store"), "{said}");
+    assert!(said.contains("a text file, not a store"), "{said}");
     let said = folder.fails(1, "import --overwrite run.xtc run.xtc");
     assert!(said.contains("also an input"), "{said}");
     assert_eq!(fs::read(folder.path("frames.vls")).unwrap(), before);

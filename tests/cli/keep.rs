@@ -102,7 +102,7 @@ fn copies_splits_and_merges_hold_the_frames_that_were_asked_for() {
 fn stat_shows_a_picture_and_the_same_as_json() {
     let folder = Folder::new();
     let picture = folder.ok("stat frames.vls");
-    assert!(picture.contains("1 001 records") && picture.contains("####"), "{picture}");
+    assert!(picture.contains("1001 records") && picture.contains("####"), "{picture}");
     let stat = folder.json("stat --json frames.vls");
     let counted: u64 =
         stat["sizes"].as_array().unwrap().iter().map(|s| s["records"].as_u64().unwrap()).sum();

@@ -9,6 +9,9 @@ mod help;
 #[cfg(unix)]
 mod inputs;
 mod keep;
+mod manners;
+#[cfg(unix)]
+mod outputs;
 #[cfg(unix)]
 mod signals;
 mod verbs;

@@ -3,7 +3,7 @@
 use crate::open::open;
 use crate::output::Out;
 use crate::ranges::{self, Slice};
-use crate::{Exit, Outcome, get};
+use crate::{Exit, Outcome, choices, get};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use vlstore::codec::AnyCodec;
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = ranges::parse, allow_hyphen_values = true)]
     range: Option<Slice>,
     /// Codec of the records, if not the one that the store names
-    #[arg(long, value_parser = get::codec)]
+    #[arg(long, value_parser = choices::codec())]
     codec: Option<&'static str>,
     /// One JSON object on each line instead of comma-separated values
     #[arg(long)]

@@ -1,10 +1,9 @@
 //! `vlstore copy`: into a new store.
 
-use crate::import::named;
 use crate::layout::Layout;
 use crate::output::{Out, human, plural};
 use crate::work::Work;
-use crate::{Exit, Outcome, keys, ranges};
+use crate::{Exit, Outcome, choices, keys, ranges};
 use serde_json::json;
 use std::path::PathBuf;
 use vlstore::depot::{Positions, Sharing, copy_frames};
@@ -39,16 +38,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KEY", num_args = 1.., value_parser = keys::parse,
         allow_negative_numbers = true, conflicts_with_all = ["range", "pattern"])]
     keys: Vec<Key>,
-    /// Store once what frames share that were put without a topology, as import does: never,
-    /// repeated or always
-    #[arg(long, value_name = "WHICH", default_value = "never", value_parser = sharing)]
+    /// Store once what frames share that were put without a topology, as import does
+    #[arg(long, value_name = "WHICH", default_value = "never", value_parser = choices::sharing())]
     topologies: Sharing,
     /// Keep positions as whole numbers of the precision that frames state, where they are such to
-    /// the last bit, or as floating-point numbers, which the original program sees: whole or given
+    /// the last bit (whole), or as floating-point numbers, which the original program sees (given)
     /// [default: as they are]
-    #[arg(long, value_name = "HOW", value_parser = |s: &str| {
-        named(Positions::from_name(s), "whole or given")
-    })]
+    #[arg(long, value_name = "HOW", value_parser = choices::positions())]
     positions: Option<Positions>,
     #[command(flatten)]
     layout: Layout,
@@ -62,10 +58,6 @@ pub(crate) struct Args {
 
 pub(crate) fn hint(error: &Error) -> Option<&'static str> {
     matches!(error, Error::Exists { .. }).then_some("--overwrite replaces it")
-}
-
-fn sharing(name: &str) -> std::result::Result<Sharing, String> {
-    Sharing::from_name(name).ok_or_else(|| "is never, repeated or always".into())
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+use vlstore::backend::Output;
 use vlstore::codec::{MdFrame, MdFrameCodec};
 use vlstore::formats;
 use vlstore::{Depot, Error, Opened, Result, Store};
@@ -54,7 +55,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let source = match &args.trajectory {
         Some(own) => own.as_path(),
         None => {
-            fs::write(&carried, CARRIED).map_err(|e| Error::io("write", e).at(&carried))?;
+            let mut file = Output::create(&carried, true, &mut || Ok(()))?;
+            file.write(CARRIED).and_then(|()| file.publish()).map_err(|e| e.at(&carried))?;
             &carried
         }
     };
@@ -72,6 +74,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
         return Err(Error::invalid("trajectory", why).at(source));
     }
     if store.exists() {
+        if !vlstore::store::is_store(&store)? {
+            let why = "this is not a store, so it is not replaced; delete it first";
+            return Err(Error::invalid("path", why).at(&store));
+        }
         fs::remove_file(&store).map_err(|e| Error::io("remove", e).at(&store))?;
     }
 

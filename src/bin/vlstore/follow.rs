@@ -107,7 +107,7 @@ fn show(
             "lag": lag.map(|l| l.as_secs_f64()), "closed": store.is_closed(),
         }))?;
     } else {
-        let last = last.map_or_else(|| "-".into(), |k| keys::show(&k).escape_debug().to_string());
+        let last = last.map_or_else(|| "-".into(), |k| keys::show(&k));
         let lag = lag.map_or_else(|| "?".into(), |l| format!("{:.1}", l.as_secs_f64()));
         let closed = if store.is_closed() { ", closed" } else { "" };
         out.line(format!(

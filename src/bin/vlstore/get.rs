@@ -2,12 +2,13 @@
 
 use crate::open::open;
 use crate::output::{Out, complain};
-use crate::{Exit, Outcome, keys};
+use crate::{Exit, Outcome, choices, keys};
 use std::io;
 use std::path::{Path, PathBuf};
-use vlstore::backend::{Access, Aside, Backend};
+use vlstore::backend::Output;
 use vlstore::codec::{AnyCodec, Codec, Fields, MdFrameCodec, by_name, by_name_and_version};
 use vlstore::depot::Frames;
+use vlstore::printable::is_unprintable;
 use vlstore::{Error, Key, Opened, Record, Result, Snapshot};
 
 const EXAMPLES: &str = "\
@@ -34,14 +35,13 @@ pub(crate) struct Args {
     /// What to write
     #[arg(long = "as", value_name = "FORM", default_value = "bytes")]
     form: Form,
-    /// Codec to decode with, if not the one that the store names: raw, array, flat-f32 or
-    /// md-frame
-    #[arg(long, value_parser = codec)]
+    /// Codec to decode with, if not the one that the store names
+    #[arg(long, value_parser = choices::codec())]
     codec: Option<&'static str>,
-    /// Only these fields of a frame, parted by commas; a large frame is not decoded for the rest
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    /// Only these fields of a frame, comma-separated; a large frame is not decoded for the rest
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = choices::field())]
     fields: Vec<String>,
-    /// Write to this file, which must not exist
+    /// Write to this file, which must not exist, or into this pipe; - is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -52,10 +52,8 @@ enum Form {
     Bytes,
     /// Decoded, as one line of JSON
     Json,
-}
-
-pub(crate) fn codec(name: &str) -> Result<&'static str, String> {
-    by_name(name).map(AnyCodec::name).map_err(|e| e.to_string())
+    /// The bytes as one line of hexadecimal digits
+    Hex,
 }
 
 pub(crate) fn hint(error: &Error) -> Option<&'static str> {
@@ -64,6 +62,10 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
             Some("`vlstore ls` lists keys; --at N fetches by place; a text key of digits is str:N")
         }
         Error::Exists { .. } => Some("remove it or name another file"),
+        Error::Invalid { what: TERMINAL, .. } => Some(
+            "--output FILE writes it to a file, `| less` into a pipe; --as json decodes it, \
+             --as hex shows its bytes",
+        ),
         _ => None,
     }
 }
@@ -71,17 +73,15 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 pub(crate) fn run(args: &Args) -> Outcome {
     let store = open(&args.store)?;
     let show = |record: &[u8]| -> Result<()> {
-        match &args.output {
-            Some(path) => save(path, &text_or_bytes(args, &store, record)?),
+        let path = args.output.as_deref().filter(|path| *path != Path::new("-"));
+        match path {
+            Some(path) => save(path, args, &store, record),
             None => {
-                let mut out = Out::new();
-                match args.form {
-                    Form::Bytes => out.bytes(record)?,
-                    Form::Json => {
-                        show(args, &store, record, out.stream())?;
-                        out.line("")?;
-                    }
+                if args.form == Form::Bytes {
+                    may_show(record, io::IsTerminal::is_terminal(&io::stdout()))?;
                 }
+                let mut out = Out::new();
+                write(args, &store, record, out.stream())?;
                 out.end()
             }
         }
@@ -160,24 +160,43 @@ fn show(args: &Args, store: &Snapshot, record: &[u8], out: &mut dyn io::Write) -
     }
 }
 
-fn text_or_bytes(args: &Args, store: &Snapshot, record: &[u8]) -> Result<Vec<u8>> {
+/// The record in the form that was asked for.
+fn write(args: &Args, store: &Snapshot, record: &[u8], out: &mut dyn io::Write) -> Result<()> {
+    let failed = |e| Error::io("write to standard output", e);
     match args.form {
-        Form::Bytes => Ok(record.to_vec()),
+        Form::Bytes => out.write_all(record).map_err(failed),
+        Form::Hex => writeln!(out, "{}", keys::hex(record)).map_err(failed),
         Form::Json => {
-            let mut text = Vec::new();
-            show(args, store, record, &mut text)?;
-            text.push(b'\n');
-            Ok(text)
+            show(args, store, record, out)?;
+            writeln!(out).map_err(failed)
         }
     }
 }
 
-/// A new file that appears whole or not at all.
-fn save(path: &Path, bytes: &[u8]) -> Result<()> {
+/// What the error of a refused terminal is about.
+const TERMINAL: &str = "standard output";
+
+/// Bytes that a terminal would act on are not shown on one.
+fn may_show(record: &[u8], terminal: bool) -> Result<()> {
+    let plain = |c: char| matches!(c, '\n' | '\t') || !is_unprintable(c);
+    if terminal && !std::str::from_utf8(record).is_ok_and(|text| text.chars().all(plain)) {
+        let why = "this is a terminal, and the record is binary: it would garble the screen";
+        return Err(Error::invalid(TERMINAL, why));
+    }
+    Ok(())
+}
+
+/// A new file that appears whole or not at all, or a pipe.
+fn save(path: &Path, args: &Args, store: &Snapshot, record: &[u8]) -> Result<()> {
+    let mut bytes = Vec::new();
+    write(args, store, record, &mut bytes)?;
     let save = || {
-        let aside = Aside::new(path, Access::Pread)?;
-        aside.backend().write_at(0, bytes)?;
-        aside.publish(false)
+        let mut output = Output::create(path, false, &mut || Ok(()))?;
+        if args.form == Form::Bytes {
+            may_show(record, output.is_terminal())?;
+        }
+        output.write(&bytes)?;
+        output.publish()
     };
     save().map_err(|e: Error| e.at(path))
 }

@@ -1,18 +1,18 @@
 //! `vlstore import`: trajectories into a store.
 
+use crate::choices::{self, Compressor};
 use crate::interrupt::Interrupt;
 use crate::output::{Out, complain, human, plural};
 use crate::progress::Progress;
 use crate::sizes::{self, Every};
-use crate::{Exit, Outcome, units};
+use crate::{Exit, Outcome};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use vlstore::backend::{Access, FileBackend, WriterLock};
-use vlstore::chunk;
 use vlstore::codec::{MdFrame, MdFrameCodec};
 use vlstore::depot::{Continue, Continued, Positions, Sharing, StartAt};
 use vlstore::formats::{self, FormatKind, FrameReader};
+use vlstore::trajectory::state_units;
 use vlstore::{
     Alignment, Depot, DepotWriter, Durability, Error, Key, Purpose, Result, Store, StoreOptions,
 };
@@ -65,24 +65,20 @@ pub(crate) struct Args {
     #[arg(long, requires = "append")]
     same_units: bool,
 
-    /// Format of the inputs, if it is not to be told by their content: xtc or extxyz
-    #[arg(long, value_parser = |s: &str| FormatKind::from_name(s).map_err(|e| e.to_string()))]
+    /// Format of the inputs, if it is not to be told by their content
+    #[arg(long, value_parser = choices::format())]
     format: Option<FormatKind>,
     /// Store float64 arrays as float32; nothing is narrowed unasked
     #[arg(long)]
     float32: bool,
     /// Store what frames have in common (types, masses, labels) once, as a topology to which they
-    /// refer: never, repeated (from the second frame that has the same) or always
-    #[arg(long, value_name = "WHEN", default_value = "repeated", value_parser = |s: &str| {
-        named(Sharing::from_name(s), "never, repeated or always")
-    })]
+    /// refer; repeated: from the second frame that has the same
+    #[arg(long, value_name = "WHEN", default_value = "repeated", value_parser = choices::sharing())]
     topologies: Sharing,
     /// Keep positions as whole numbers of the precision that the input states where they are such to
     /// the last bit, which takes less than half the room, or as they are given; the original program
     /// sees only the latter
-    #[arg(long, value_name = "HOW", default_value = "whole", value_parser = |s: &str| {
-        named(Positions::from_name(s), "whole or given")
-    })]
+    #[arg(long, value_name = "HOW", default_value = "whole", value_parser = choices::positions())]
     positions: Positions,
     /// Round positions to whole numbers of one part in so many of the unit of length: 1000 keeps
     /// three decimals; nothing is rounded unasked
@@ -92,11 +88,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT")]
     name_prefix: Option<String>,
 
-    /// What the store is for: dense, balanced or random [default: balanced]
-    #[arg(long, value_parser = |s: &str| named(Purpose::from_name(s), "dense, balanced or random"))]
+    /// What the store is for [default: balanced]
+    #[arg(long, value_parser = choices::purpose())]
     purpose: Option<Purpose>,
-    /// Compressor: zstd, lz4, lz4hc, zlib, blosclz or none [default: by purpose]
-    #[arg(long, value_parser = codec, visible_alias = "compressor")]
+    /// Compressor [default: by purpose]
+    #[arg(long, value_parser = choices::compressor(), visible_alias = "compressor")]
     codec: Option<Compressor>,
     /// Effort of the compressor, 1 to 9 [default: by compressor]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=9))]
@@ -107,14 +103,12 @@ pub(crate) struct Args {
     /// Bytes of a block, the unit of random reading [default: by purpose and frames]
     #[arg(long, value_name = "SIZE", value_parser = sizes::small)]
     block_size: Option<u32>,
-    /// Placement of frames: block, no_cross, contiguous or start [default: block]
-    #[arg(long, value_parser = |s: &str| {
-        named(Alignment::from_name(s), "block, no_cross, contiguous or start")
-    })]
+    /// Placement of frames [default: block]
+    #[arg(long, value_parser = choices::alignment())]
     alignment: Option<Alignment>,
     /// What a commit waits for: none (only one commit, at the end), kernel (survives a killed
     /// job) or sync (survives a power cut) [default: kernel]
-    #[arg(long, value_parser = |s: &str| named(Durability::from_name(s), "none, kernel or sync"))]
+    #[arg(long, value_parser = choices::durability())]
     durability: Option<Durability>,
     /// Commit every so many frames, bytes or seconds, as in 100frames,8MiB,5s; a killed job
     /// loses at most that [default: 8MiB,5s]
@@ -129,24 +123,6 @@ pub(crate) struct Args {
     /// Wait so many microseconds before each frame, as a simulation would
     #[arg(long, hide = true, default_value_t = 0)]
     pace: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Compressor(pub(crate) Option<chunk::Codec>);
-
-pub(crate) fn named<T>(found: Option<T>, known: &str) -> Result<T, String> {
-    found.ok_or_else(|| format!("it is one of {known}"))
-}
-
-pub(crate) fn codec(name: &str) -> Result<Compressor, String> {
-    if name == "none" || name == "stored" {
-        return Ok(Compressor(None));
-    }
-    let found = chunk::Codec::from_name(name);
-    found.map(|c| Compressor(Some(c))).ok_or_else(|| {
-        let known: Vec<_> = chunk::Codec::ALL.iter().map(|c| c.name()).collect();
-        format!("it is one of {} or none", known.join(", "))
-    })
 }
 
 pub(crate) fn hint(error: &Error) -> Option<&'static str> {
@@ -422,7 +398,6 @@ fn open_store(
         say_what_stays(args, options, writer.writer().options());
         writer
     } else if args.overwrite {
-        may_replace(path)?;
         DepotWriter::replace(path, MdFrameCodec, options)?
     } else {
         DepotWriter::create(path, MdFrameCodec, options)?
@@ -431,7 +406,7 @@ fn open_store(
     let prepare = |writer: &mut DepotWriter<MdFrameCodec>| {
         let known = writer.is_empty() || args.same_units;
         let attributes = writer.writer().attributes();
-        if let Some(stated) = units::state(&attributes, &source.kind().units(), known)? {
+        if let Some(stated) = state_units(&attributes, &source.kind().units(), known)? {
             writer.writer_mut().set_attributes(&stated)?;
         }
         continue_in(args, writer)
@@ -446,7 +421,7 @@ fn may_append(args: &Args, path: &Path, source: &Source<'_>) -> Result<()> {
     let look = || {
         let depot = Depot::new(Store::open(path)?.snapshot(), MdFrameCodec)?;
         let known = depot.is_empty() || args.same_units;
-        units::state(&depot.snapshot().attributes(), &source.kind().units(), known).map(drop)
+        state_units(&depot.snapshot().attributes(), &source.kind().units(), known).map(drop)
     };
     look().map_err(|e| e.at(path))
 }
@@ -498,25 +473,6 @@ fn continue_in(args: &Args, writer: &mut DepotWriter<MdFrameCodec>) -> Result<Op
 
 fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-/// Refuses to replace what is no store, and a store that somebody writes to.
-fn may_replace(path: &Path) -> Result<()> {
-    let about = match std::fs::metadata(path) {
-        Ok(about) => about,
-        Err(_) => return Ok(()),
-    };
-    if about.is_file() && about.len() == 0 {
-        return Ok(());
-    }
-    if let Err(error) = Store::open(path)
-        && let Error::NotAStore { .. } = error.root()
-    {
-        let why = "the file there is no store, so it is not replaced; give another name";
-        return Err(Error::invalid("store", why).at(path));
-    }
-    let file = FileBackend::open_write(path, Access::Auto)?;
-    WriterLock::acquire(&file).map(drop).map_err(|e| e.at(path))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]

@@ -4,36 +4,55 @@ use crate::open::open;
 use crate::output::{Out, grouped, human};
 use crate::{Exit, Outcome};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use vlstore::printable::printable_path;
 use vlstore::{Info, Opened, Result, Snapshot};
 
 const EXAMPLES: &str = "\
 Examples:
   $ vlstore info frames.vls
-  $ vlstore info --json frames.vls";
+  $ vlstore info --json frames.vls
+  $ vlstore info *.vls";
 
 /// Show what is in a store: records, sizes, commits, attributes
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The store
-    store: PathBuf,
-    /// As one JSON object
+    /// The stores
+    #[arg(required = true, value_name = "STORE")]
+    stores: Vec<PathBuf>,
+    /// As JSON, one object on each line
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let store = open(&args.store)?;
-    let info = store.info().map_err(|e| e.at(&args.store))?;
     let mut out = Out::new();
-    if args.json {
-        out.line(as_json(&store, &info))?;
-    } else {
-        people(&mut out, args, &store, &info)?;
+    let mut failed = None;
+    for (i, path) in args.stores.iter().enumerate() {
+        let read = || {
+            let store = open(path)?;
+            let info = store.info().map_err(|e| e.at(path))?;
+            Ok((store, info))
+        };
+        match read() {
+            Ok((store, info)) if args.json => out.line(as_json(path, &store, &info))?,
+            Ok((store, info)) => {
+                if i > 0 {
+                    out.line("")?;
+                }
+                people(&mut out, path, &store, &info)?;
+            }
+            // The others are shown all the same.
+            Err(error) => {
+                if let Some(before) = failed.replace(error) {
+                    crate::tell(&before);
+                }
+            }
+        }
     }
     out.end()?;
-    Ok(Exit::Done)
+    failed.map_or(Ok(Exit::Done), Err)
 }
 
 /// How much of what was written was opened, as a word.
@@ -48,12 +67,13 @@ fn opened(info: &Info) -> &'static str {
     }
 }
 
-fn as_json(store: &Snapshot, info: &Info) -> Value {
+fn as_json(path: &Path, store: &Snapshot, info: &Info) -> Value {
     let params = info.options.params();
     let (codec, version) = &info.options.record_codec;
     // A file of the original names no codec.
     let named = info.checked;
     json!({
+        "store": path.to_string_lossy(),
         "records": info.records,
         "bytes": info.file_bytes,
         "raw_bytes": info.raw_bytes,
@@ -84,10 +104,10 @@ fn as_json(store: &Snapshot, info: &Info) -> Value {
     })
 }
 
-fn people(out: &mut Out, args: &Args, store: &Snapshot, info: &Info) -> Result<()> {
+fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<()> {
     let mut row = |name: &str, value: String| out.line(format!("{name:<12}{value}"));
     let params = info.options.params();
-    row("store", args.store.display().to_string())?;
+    row("store", printable_path(path).into_owned())?;
     row("records", grouped(info.records))?;
     if info.shared > 0 {
         let frames = info.options.record_codec.0 == "md-frame";

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 use vlstore::Key;
+use vlstore::printable::{is_unprintable, printable};
 
-/// `7` is the number, `str:7` the text, `hex:00ff` bytes, all else text.
+/// `7` is the number, `str:7` the text, `hex:00ff` bytes, `json:"a\u001bb"` text with characters
+/// that a terminal would act on, all else text.
 pub(crate) fn parse(text: &str) -> Result<Key, String> {
     let key = if let Some(rest) = text.strip_prefix("str:") {
         Key::from(rest)
@@ -12,6 +14,10 @@ pub(crate) fn parse(text: &str) -> Result<Key, String> {
         Key::Int(n)
     } else if let Some(rest) = text.strip_prefix("hex:") {
         Key::from(unhex(rest).ok_or("hex: wants pairs of hexadecimal digits, as in hex:00ff")?)
+    } else if let Some(rest) = text.strip_prefix("json:") {
+        let text: String = serde_json::from_str(rest)
+            .map_err(|_| "json: wants a JSON string, as in json:\"a\\u001bb\"")?;
+        Key::from(text)
     } else if let Ok(n) = text.parse() {
         Key::Int(n)
     } else {
@@ -26,6 +32,10 @@ pub(crate) fn show(key: &Key) -> String {
     match key {
         Key::Int(i) => i.to_string(),
         Key::Bytes(b) => format!("hex:{}", hex(b)),
+        Key::Str(s) if s.contains(is_unprintable) => {
+            // What JSON itself leaves as it is, as U+009B, is escaped in its way.
+            format!("json:{}", printable(&serde_json::json!(s).to_string()))
+        }
         Key::Str(s) => {
             let plain = parse(s).is_ok_and(|k| k == *key) && !s.is_empty();
             if plain { s.to_string() } else { format!("str:{s}") }
@@ -68,8 +78,12 @@ mod tests {
             Key::from(u64::MAX),
             Key::from(i64::MIN),
             Key::from(&b"\x00\xff"[..]),
+            Key::from("\u{1b}[31m \"red\" \\ \n\u{9b}\u{202e}"),
+            Key::from("json:\"x\""),
+            Key::from("back\\slash 'quote'"),
         ] {
             assert_eq!(parse(&show(&key)).unwrap(), key, "{}", show(&key));
+            assert!(!show(&key).contains(is_unprintable), "{}", show(&key));
         }
     }
 

@@ -1,18 +1,17 @@
 //! How a new store is made, for the verbs that write one from another.
 
-use crate::import::{Compressor, codec, named};
+use crate::choices::{self, Compressor};
 use crate::sizes;
 use vlstore::{Alignment, Purpose, StoreOptions};
 
 /// What of the layout is to change; all else stays as in the source.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Layout {
-    /// What the store is for: dense, balanced or random; chooses all else anew that is not
-    /// given [default: as the source]
-    #[arg(long, value_parser = |s: &str| named(Purpose::from_name(s), "dense, balanced or random"))]
+    /// What the store is for; chooses all else anew that is not given [default: as the source]
+    #[arg(long, value_parser = choices::purpose())]
     purpose: Option<Purpose>,
-    /// Compressor: zstd, lz4, lz4hc, zlib, blosclz or none [default: as the source]
-    #[arg(long, value_parser = codec, visible_alias = "compressor")]
+    /// Compressor [default: as the source]
+    #[arg(long, value_parser = choices::compressor(), visible_alias = "compressor")]
     codec: Option<Compressor>,
     /// Effort of the compressor, 1 to 9
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=9))]
@@ -23,10 +22,8 @@ pub(crate) struct Layout {
     /// Bytes of a block
     #[arg(long, value_name = "SIZE", value_parser = sizes::small)]
     block_size: Option<u32>,
-    /// Placement of records: block, no_cross, contiguous or start
-    #[arg(long, value_parser = |s: &str| {
-        named(Alignment::from_name(s), "block, no_cross, contiguous or start")
-    })]
+    /// Placement of records
+    #[arg(long, value_parser = choices::alignment())]
     alignment: Option<Alignment>,
     /// Bytes of one number, for the filter before compression
     #[arg(long, value_name = "BYTES")]

@@ -3,7 +3,7 @@
 use crate::open::open;
 use crate::output::{Out, key_json};
 use crate::ranges::{self, Slice};
-use crate::{Exit, Outcome, columns, get, keys};
+use crate::{Exit, Outcome, choices, columns, get, keys};
 use serde_json::json;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',', value_name = "COLUMN")]
     columns: Vec<String>,
     /// Codec of the records, if not the one that the store names
-    #[arg(long, value_parser = get::codec)]
+    #[arg(long, value_parser = choices::codec())]
     codec: Option<&'static str>,
     /// One JSON object on each line
     #[arg(long)]
@@ -104,9 +104,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
                 }
                 out.line(record)
             } else {
-                let key = key
-                    .as_ref()
-                    .map_or_else(|| "-".into(), |k| keys::show(k).escape_debug().to_string());
+                let key = key.as_ref().map_or_else(|| "-".into(), |k| keys::show(k));
                 let cells: String = data
                     .iter()
                     .flat_map(|c| columns::cells(c, row))

@@ -4,6 +4,7 @@
 //! trajectories is in the library; nothing here reads or writes a byte of a file by itself.
 
 mod bench;
+mod choices;
 mod columns;
 mod compact;
 mod copy;
@@ -31,15 +32,16 @@ mod sizes;
 mod split;
 mod stat;
 mod topology;
-mod units;
 mod verify;
 mod work;
 
 use clap::{Parser, Subcommand};
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 use vlstore::Error;
+use vlstore::printable::{printable_lines, printable_path};
 
 /// What a verb ends with, if it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +66,8 @@ Exit status:
   130  interrupted by Ctrl-C (143: by a request to end); what was done is committed
 
 Keys: a whole number names a record with a whole-number key, such as a frame; other text names
-one with a text key. str:7 is the text 7, int:7 the number, hex:00ff bytes.
+one with a text key. str:7 is the text 7, int:7 the number, hex:00ff bytes, json:\"a\\u001bb\" text
+with characters that cannot be typed, as `ls` shows it.
 
 `vlstore VERB --help` shows examples.";
 
@@ -114,8 +117,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let verb = match Cli::try_parse_from(args) {
         Ok(cli) => cli.verb,
         Err(asked) => {
-            // Help, or a refusal; where it cannot be shown, nobody reads it.
-            let _ = asked.print();
+            refuse(&asked);
             return u8::try_from(asked.exit_code()).unwrap_or(2);
         }
     };
@@ -149,7 +151,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(Exit::Signal(signal)) => 128_u8.saturating_add(signal),
         Err(error) if nobody_reads(&error) => 0,
         Err(error) => {
-            output::complain(&format!("error: {}", said(&error)));
+            tell(&error);
             if let Some(hint) = hint(error.root()) {
                 output::complain(&format!("hint: {hint}"));
             }
@@ -162,10 +164,25 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
+/// Says what went wrong.
+fn tell(error: &Error) {
+    output::complain(&format!("error: {}", said(error)));
+}
+
+/// Shows help, or why the arguments are refused; where it cannot be shown, nobody reads it.
+fn refuse(asked: &clap::Error) {
+    let text = asked.render().to_string();
+    match printable_lines(&text) {
+        // What was typed is repeated in it.
+        Cow::Owned(escaped) if asked.use_stderr() => output::complain(escaped.trim_end()),
+        _ => drop(asked.print()),
+    }
+}
+
 /// The message; a path that is there already is named once.
 fn said(error: &Error) -> String {
     match error {
-        Error::File { path, source } if matches!(&**source, Error::Exists { what } if **what == *path.to_string_lossy()) => {
+        Error::File { path, source } if matches!(&**source, Error::Exists { what } if **what == *printable_path(path)) => {
             source.to_string()
         }
         other => other.to_string(),

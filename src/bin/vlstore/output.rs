@@ -1,7 +1,9 @@
 //! Writing to standard output and error.
 
 use serde_json::{Value, json};
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::sync::OnceLock;
+use vlstore::printable::{printable_lines, printable_path};
 use vlstore::{Error, Key, Result};
 
 /// Standard output, buffered; flushed by [`Out::end`].
@@ -12,8 +14,9 @@ impl Out {
         Self(BufWriter::with_capacity(64 << 10, io::stdout().lock()))
     }
 
+    /// A line for people, or JSON: what a terminal would act on is escaped, in the way of JSON.
     pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> Result<()> {
-        writeln!(self.0, "{text}").map_err(failed)
+        writeln!(self.0, "{}", printable_lines(&text.to_string())).map_err(failed)
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
@@ -38,12 +41,10 @@ impl Out {
 /// Says on standard error that nothing keeps a second writer out, where that is so.
 pub(crate) fn warn_without_lock(store: &std::path::Path, locked: bool) {
     if !locked {
-        // A closed standard error is no reason to stop.
-        let _ = writeln!(
-            io::stderr(),
+        complain(&format!(
             "warning: {}: this file system keeps no locks; see to it that nothing else writes to the store",
-            store.display()
-        );
+            printable_path(store)
+        ));
     }
 }
 
@@ -53,7 +54,7 @@ fn failed(source: io::Error) -> Error {
 
 /// A line on standard error; nothing can be done if that is closed.
 pub(crate) fn complain(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable_lines(text));
 }
 
 /// A key as JSON: text, a number, or an object with hexadecimal digits.
@@ -88,8 +89,15 @@ pub(crate) fn human(bytes: u64) -> String {
     }
 }
 
-/// A count with its digits in groups of three: `1 324 000`.
+/// A count: with its digits in groups of three on a terminal, `1 324 000`, and without blanks for
+/// programs, `1324000`.
 pub(crate) fn grouped(n: u64) -> String {
+    static PEOPLE: OnceLock<bool> = OnceLock::new();
+    let people = PEOPLE.get_or_init(|| io::stdout().is_terminal() && io::stderr().is_terminal());
+    if *people { in_groups(n) } else { n.to_string() }
+}
+
+fn in_groups(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -115,7 +123,7 @@ mod tests {
         let sizes = [0, 999, 1000, 999_500, 4_596_084, 12_345_678_901];
         let shown = ["0 B", "999 B", "1.00 kB", "1.00 MB", "4.60 MB", "12.3 GB"];
         assert_eq!(sizes.map(human), shown);
-        assert_eq!([7, 1324, 1_000_000].map(grouped), ["7", "1 324", "1 000 000"]);
+        assert_eq!([7, 1324, 1_000_000].map(in_groups), ["7", "1 324", "1 000 000"]);
         assert_eq!((plural(1, "frame"), plural(0, "frame")), ("1 frame".into(), "0 frames".into()));
     }
 }

@@ -1,10 +1,10 @@
 //! `vlstore put`: one record from a file or standard input.
 
-use crate::{Exit, Outcome, keys};
+use crate::{Exit, Outcome, choices, keys};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use vlstore::codec::{AnyCodec, by_name, by_name_and_version};
+use vlstore::codec::{by_name, by_name_and_version};
 use vlstore::limits::RECORD_MAX;
 use vlstore::{Error, Key, Result, StoreOptions, Writer};
 
@@ -29,10 +29,8 @@ pub(crate) struct Args {
     /// Replace a record that is there
     #[arg(long)]
     overwrite: bool,
-    /// Codec of the records of a new store: raw, array, flat-f32 or md-frame
-    #[arg(long, default_value = "raw", value_parser = |s: &str| {
-        by_name(s).map(AnyCodec::name).map_err(|e| e.to_string())
-    })]
+    /// Codec of the records of a new store
+    #[arg(long, default_value = "raw", value_parser = choices::codec())]
     codec: &'static str,
 }
 

@@ -40,6 +40,11 @@ impl Slice {
     /// Everything, in order.
     pub(crate) const ALL: Self = Self { start: None, end: None, step: 1 };
 
+    /// From one ordinal to the next.
+    pub(crate) const fn step(self) -> i64 {
+        self.step
+    }
+
     /// The ordinals among `len` records.
     pub(crate) fn of(self, len: u64) -> impl ExactSizeIterator<Item = u64> {
         let len = i64::try_from(len).unwrap_or(i64::MAX);

@@ -2,7 +2,7 @@
 
 use crate::output::{Out, human, plural};
 use crate::work::Work;
-use crate::{Exit, Outcome, get};
+use crate::{Exit, Outcome, choices};
 use serde_json::json;
 use std::path::PathBuf;
 use vlstore::{Error, RecoverOptions, Recovered, Result, StoreOptions, codec, recover};
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long)]
     chunks: bool,
     /// Codec of the records, as md-frame, if the damaged file no longer says it
-    #[arg(long, value_parser = get::codec)]
+    #[arg(long, value_parser = choices::codec())]
     codec: Option<&'static str>,
     /// As one JSON object
     #[arg(long)]

@@ -4,8 +4,10 @@ use crate::output::Out;
 use crate::{Cli, Exit, Outcome};
 use clap::CommandFactory;
 use clap_complete::Shell;
+use std::fs;
 use std::path::PathBuf;
 use vlstore::Error;
+use vlstore::backend::Output;
 
 const COMPLETIONS: &str = "\
 Examples:
@@ -47,7 +49,18 @@ pub(crate) fn completions(args: &Completions) -> Outcome {
 }
 
 pub(crate) fn man(args: &Man) -> Outcome {
-    clap_mangen::generate_to(Cli::command(), &args.folder)
-        .map_err(|e| Error::io("write the manual pages", e).at(&args.folder))?;
+    let failed = |e| Error::io("make the manual pages", e);
+    if !args.folder.is_dir() {
+        return Err(Error::invalid("folder", "there is none of this name").at(&args.folder));
+    }
+    let made = tempfile::tempdir().map_err(failed)?;
+    clap_mangen::generate_to(Cli::command(), made.path()).map_err(failed)?;
+    for page in fs::read_dir(made.path()).map_err(failed)? {
+        let page = page.map_err(failed)?;
+        let to = args.folder.join(page.file_name());
+        let mut output = Output::create(&to, true, &mut || Ok(()))?;
+        let text = fs::read(page.path()).map_err(failed)?;
+        output.write(&text).and_then(|()| output.publish()).map_err(|e| e.at(&to))?;
+    }
     Ok(Exit::Done)
 }

@@ -195,10 +195,9 @@ fn picture(out: &mut Out, stat: &Stat) -> Result<()> {
     }
     let most = stat.ratios.iter().map(|r| r.chunks).max().unwrap_or(0);
     for r in &stat.ratios {
+        let (from, to) = (format!("{:.2}x", r.from), format!("{:.2}x", r.to));
         out.line(format!(
-            "{:>8.2}x to {:<8.2}x{:>12}  {}",
-            r.from,
-            r.to,
+            "{from:>9} to {to:<9}{:>12}  {}",
             grouped(r.chunks),
             bar(r.chunks, most)
         ))?;

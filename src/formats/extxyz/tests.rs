@@ -190,10 +190,14 @@ fn what_text_cannot_hold_is_refused_with_a_reason() {
         (None, Some(shaped(&[u32::MAX, 0])), "cannot be written"),
         (None, Some(shaped(&[0; 9])), "cannot be written"),
         (Some(p("a b", Values::I64(vec![1]))), None, "name of a column"),
-        (Some(p("a", Values::I64(vec![1, 2]))), None, "2 values of a for 1 atoms"),
-        (Some(p("a", Values::Str(vec!["b c".into()]))), None, "white space"),
+        (Some(p("a", Values::I64(vec![1, 2]))), None, "a: found 2 values for 1 sites"),
+        (
+            Some(p("a", Values::Str(vec!["b c".into()]))),
+            None,
+            "a of site 0 (counted from 0): \"b c\"",
+        ),
         (None, Some(p("energy", Values::I64(vec![1]))), "cannot be a key"),
-        (None, Some(p("a", Values::I64(vec![1, 2]))), "2 values of a for shape []"),
+        (None, Some(p("a", Values::I64(vec![1, 2]))), "a: found 2 values for shape []"),
     ] {
         let mut f = base.clone();
         f.atom_properties.extend(atom);

@@ -6,7 +6,7 @@ use super::json;
 use super::layout::{self, ColumnSpec, Letter, Role, standard};
 use super::read::transpose;
 use crate::codec::{MdFrame, Property, Real, Values};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Unfit};
 use crate::formats::elements;
 use crate::formats::writer::{FrameEncoder, LeftOut};
 
@@ -26,9 +26,24 @@ enum From<'a> {
     Property(&'a Property),
 }
 
-fn cannot(why: impl Into<Box<str>>) -> Error {
-    Error::invalid("frame for extended XYZ", why)
+/// What extended XYZ cannot hold of a frame, and what helps.
+fn cannot(field: &str, why: impl Into<Box<str>>, remedy: &str) -> Error {
+    unfit(field, None, why, remedy)
 }
+
+fn unfit(field: &str, site: Option<usize>, why: impl Into<Box<str>>, remedy: &str) -> Error {
+    Error::Unfit(Box::new(Unfit {
+        format: "extended XYZ",
+        frame: None,
+        field: field.into(),
+        site,
+        why: why.into(),
+        remedy: remedy.into(),
+    }))
+}
+
+const RENAME: &str = "rename the property, or leave it out (--fields)";
+const LEAVE_OUT: &str = "leave the property out (--fields)";
 
 const fn letter(values: &Values) -> Letter {
     match values {
@@ -131,7 +146,15 @@ impl FrameEncoder for ExtXyzEncoder {
         }
         // Then nothing but the claim says how many lines to write.
         if frame.nsites > 0 && columns.iter().all(|(_, from)| matches!(from, From::Symbols(None))) {
-            return Err(cannot("it has sites, but no positions, types or other values of them"));
+            let why = format!(
+                "there are {} sites without positions, types or other values",
+                frame.nsites
+            );
+            return Err(cannot(
+                "positions",
+                why,
+                "leave the frame out, or export such a field too",
+            ));
         }
         self.text.clear();
         self.text.push_str(&frame.nsites.to_string());
@@ -164,9 +187,7 @@ impl FrameEncoder for ExtXyzEncoder {
 fn check(spec: &ColumnSpec, from: From<'_>, atoms: usize) -> Result<()> {
     let name = &spec.name;
     if name.is_empty() || name.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control()) {
-        return Err(cannot(format!(
-            "{name:?} cannot be the name of a column; rename the property"
-        )));
+        return Err(cannot(name, "this cannot be the name of a column", RENAME));
     }
     let length = match from {
         From::Symbols(types) => types.map_or(atoms, <[i32]>::len),
@@ -175,16 +196,15 @@ fn check(spec: &ColumnSpec, from: From<'_>, atoms: usize) -> Result<()> {
         From::Property(p) => p.values.len(),
     };
     if spec.width == 0 || atoms.checked_mul(spec.width as usize) != Some(length) {
-        return Err(cannot(format!("{length} values of {name} for {atoms} atoms")));
+        let why = format!("found {length} values for {atoms} sites of {}", spec.width);
+        return Err(cannot(name, why, "store a row of values for each site"));
     }
     if let From::Property(Property { values: Values::Str(v), .. }) = from {
-        let bad = v
-            .iter()
-            .find(|s| s.is_empty() || s.contains(|c: char| c.is_whitespace() || c.is_control()));
-        if let Some(bad) = bad {
-            return Err(cannot(format!(
-                "{bad:?} in {name} cannot stand in a column, which ends at white space"
-            )));
+        let odd = |c: char| c.is_whitespace() || c.is_control();
+        if let Some(at) = v.iter().position(|s| s.is_empty() || s.contains(odd)) {
+            let text = v.get(at).map(String::as_str).unwrap_or_default();
+            let why = format!("{text:?} cannot stand in a column, whose values end at white space");
+            return Err(unfit(name, Some(at / spec.width as usize), why, LEAVE_OUT));
         }
     }
     Ok(())
@@ -232,21 +252,18 @@ fn keys(frame: &MdFrame, specs: &[ColumnSpec]) -> Result<String> {
     one("pbc", frame.pbc.map(|p| p.map(|b| if b { "T" } else { "F" }).join(" ")));
     for p in frame.frame_properties.iter().filter(|p| p.name != "Properties") {
         if p.name.is_empty() || p.name.contains(char::is_control) || !taken.insert(&p.name) {
-            return Err(cannot(format!("{:?} cannot be a key here; rename the property", p.name)));
+            return Err(cannot(&p.name, "this cannot be a key, or is the name of a field", RENAME));
         }
         // Lists of nothing, and lists in lists in lists, as nobody means them.
         let nested = p.shape.iter().fold(1_u64, |n, k| n.saturating_mul(u64::from(*k).max(1)));
         if p.shape.len() > json::DEPTH || nested > (p.values.len() as u64).max(1 << 16) {
-            return Err(cannot(format!("shape {:?} of {} cannot be written", p.shape, p.name)));
+            let why = format!("values of shape {:?} cannot be written", p.shape);
+            return Err(cannot(&p.name, why, LEAVE_OUT));
         }
         let length = p.shape.iter().try_fold(1_usize, |n, k| n.checked_mul(*k as usize));
         if length != Some(p.values.len()) {
-            return Err(cannot(format!(
-                "{} values of {} for shape {:?}",
-                p.values.len(),
-                p.name,
-                p.shape
-            )));
+            let why = format!("found {} values for shape {:?}", p.values.len(), p.shape);
+            return Err(cannot(&p.name, why, LEAVE_OUT));
         }
         let value = match matrix(p) {
             Some(m) => numbers(&transpose(m)),

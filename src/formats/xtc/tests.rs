@@ -169,12 +169,16 @@ fn what_xtc_cannot_hold_is_refused_with_a_reason() {
     let mut nan = vec![0.5; 30];
     nan[29] = f32::NAN;
     for (bad, what) in [
-        (frame(10, Real::F32(nan), Some(1000.0)), "of atom 9"),
-        (frame(10, Real::F32(vec![3e6; 30]), Some(1000.0)), "does not fit 31 bits"),
-        (frame(10, Real::F32(vec![0.5; 30]), None), "to what precision"),
-        (frame(10, Real::F32(vec![0.5; 29]), Some(1.0)), "29 numbers for 10 positions"),
-        (MdFrame { step: Some(1 << 31), ..good.clone() }, "step 2147483648"),
-        (MdFrame { positions: None, ..good }, "no positions"),
+        (frame(10, Real::F32(nan), Some(1000.0)), "positions of site 9 (counted from 0): z is NaN"),
+        (frame(10, Real::F32(vec![3e6; 30]), Some(1000.0)), "x is 3000000, too far from 0"),
+        (frame(10, Real::F32(vec![3e6; 30]), Some(1000.0)), "set a precision of 100 or less"),
+        (frame(10, Real::F32(vec![3e20; 30]), Some(1000.0)), "leave the frame out"),
+        (frame(2, Real::F64(vec![1e300; 6]), None), "site 0 (counted from 0): 1e300 is greater"),
+        (frame(10, Real::F32(vec![0.5; 30]), None), "precision: XTC rounds positions"),
+        (frame(10, Real::F32(vec![0.5; 29]), Some(1.0)), "29 numbers for 10 sites"),
+        (MdFrame { step: Some(1 << 31), ..good.clone() }, "step: 2147483648"),
+        (MdFrame { time: Some(1e39), ..good.clone() }, "time: 1e39"),
+        (MdFrame { positions: None, ..good }, "positions: there are none"),
     ] {
         let error = encoded(&bad).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");

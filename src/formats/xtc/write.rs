@@ -3,7 +3,7 @@
 use super::encode::encode;
 use super::{ATOMS_1995, MAGIC_1995, MAGIC_2023, RAW_ATOMS};
 use crate::codec::{MdFrame, Real, whole_number};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Unfit};
 use crate::formats::writer::{FrameEncoder, LeftOut, WriteOptions};
 
 /// Encodes frames at a fixed precision.
@@ -23,19 +23,40 @@ impl XtcEncoder {
     }
 }
 
-fn cannot(why: impl Into<Box<str>>) -> Error {
-    Error::invalid("frame for XTC", why)
+/// What XTC cannot hold of a frame, and what helps.
+fn cannot(field: &str, why: impl Into<Box<str>>, remedy: impl Into<Box<str>>) -> Error {
+    unfit(field, None, why, remedy)
 }
+
+fn unfit(
+    field: &str,
+    site: Option<usize>,
+    why: impl Into<Box<str>>,
+    remedy: impl Into<Box<str>>,
+) -> Error {
+    Error::Unfit(Box::new(Unfit {
+        format: "XTC",
+        frame: None,
+        field: field.into(),
+        site,
+        why: why.into(),
+        remedy: remedy.into(),
+    }))
+}
+
+const LEAVE_OUT: &str = "leave the frame out, or write extended XYZ";
+const SET_PRECISION: &str =
+    "set a precision: 1000 keeps three decimals of a nanometre; or write extended XYZ";
 
 impl FrameEncoder for XtcEncoder {
     fn encode(&mut self, frame: &MdFrame, out: &mut Vec<u8>) -> Result<()> {
-        let positions = frame
-            .positions
-            .as_ref()
-            .ok_or_else(|| cannot("it has no positions, and XTC holds little else"))?;
+        let positions = frame.positions.as_ref().ok_or_else(|| {
+            cannot("positions", "there are none, and XTC holds little else", LEAVE_OUT)
+        })?;
         let atoms = frame.nsites;
         if atoms.checked_mul(3) != Some(positions.len()) {
-            return Err(cannot(format!("{} numbers for {atoms} positions", positions.len())));
+            let why = format!("found {} numbers for {atoms} sites", positions.len());
+            return Err(cannot("positions", why, "store three numbers for each site"));
         }
         let count = i32::try_from(atoms).map_err(|_| Error::Limit {
             what: "number of atoms",
@@ -44,9 +65,11 @@ impl FrameEncoder for XtcEncoder {
         })?;
         let step = match frame.step {
             Some(n) => i32::try_from(n).map_err(|_| {
-                cannot(format!(
-                    "step {n} is past 2^31, where XTC ends; leave the step out of the frame"
-                ))
+                cannot(
+                    "step",
+                    format!("{n} is outside the 32 bits that XTC has for it"),
+                    "leave the step out (--fields positions,cell,time), or write extended XYZ",
+                )
             })?,
             None => 0,
         };
@@ -56,31 +79,40 @@ impl FrameEncoder for XtcEncoder {
         for word in [magic, count, step] {
             head.extend(word.to_be_bytes());
         }
-        head.extend(narrow(frame.time.unwrap_or_default()).to_be_bytes());
+        head.extend(single("time", None, frame.time.unwrap_or_default())?.to_be_bytes());
         for x in frame.cell.unwrap_or_default() {
-            head.extend(narrow(x).to_be_bytes());
+            head.extend(single("cell", None, x)?.to_be_bytes());
         }
         head.extend(count.to_be_bytes());
         if atoms <= RAW_ATOMS {
             out.extend(head);
             match positions {
                 Real::F32(v) => out.extend(v.iter().flat_map(|x| x.to_be_bytes())),
-                Real::F64(v) => out.extend(v.iter().flat_map(|x| narrow(*x).to_be_bytes())),
+                Real::F64(v) => {
+                    for (i, x) in v.iter().enumerate() {
+                        out.extend(single("positions", Some(i / 3), *x)?.to_be_bytes());
+                    }
+                }
             }
             return Ok(());
         }
         let precision = self.precision.or(frame.precision).ok_or_else(|| {
-            cannot("XTC rounds positions, and neither the frame nor the options say to what precision; 1000 keeps three decimals of a nanometre")
+            let why = "XTC rounds positions, and neither the frame nor the options say to what";
+            cannot("precision", why, SET_PRECISION)
         })?;
         if !(precision.is_finite() && precision > 0.0) {
-            return Err(cannot(format!("its precision is {precision}")));
+            return Err(cannot("precision", format!("{precision} is not above 0"), SET_PRECISION));
         }
         let whole = match positions {
             Real::F32(v) => to_whole(v, precision, |x| f64::from(*x)),
             Real::F64(v) => to_whole(v, precision, |x| *x),
         }?;
         let packed = encode(&whole).ok_or_else(|| {
-            cannot("its positions span more than 2^31 units of the precision; lower the precision")
+            cannot(
+                "positions",
+                format!("they span more than 2^31 steps of 1/{precision}"),
+                "lower the precision, or write extended XYZ",
+            )
         })?;
         head.extend(precision.to_be_bytes());
         for word in packed.min.into_iter().chain(packed.max).chain([packed.small]) {
@@ -89,8 +121,9 @@ impl FrameEncoder for XtcEncoder {
         if wide {
             head.extend((packed.bytes.len() as u64).to_be_bytes());
         } else {
-            let length = i32::try_from(packed.bytes.len())
-                .map_err(|_| cannot("its packed coordinates pass 2^31 bytes"))?;
+            let length = i32::try_from(packed.bytes.len()).map_err(|_| {
+                cannot("positions", "packed they are longer than 2^31 bytes", LEAVE_OUT)
+            })?;
             head.extend(length.to_be_bytes());
         }
         out.extend(head);
@@ -117,26 +150,45 @@ impl FrameEncoder for XtcEncoder {
     }
 }
 
+/// The number in the 32 bits that XTC has for it.
 #[expect(clippy::cast_possible_truncation, reason = "XTC holds 32 bits; stated in docs/formats.md")]
-const fn narrow(x: f64) -> f32 {
-    x as f32
+fn single(field: &str, site: Option<usize>, x: f64) -> Result<f32> {
+    let narrow = x as f32;
+    if narrow.is_infinite() && x.is_finite() {
+        let why = format!("{x:e} is greater than any number of 32 bits");
+        return Err(unfit(field, site, why, LEAVE_OUT));
+    }
+    Ok(narrow)
 }
 
-/// Positions as whole numbers of `1 / precision`: those that a reader turns into the same `f32`
-/// again, if there are such.
+/// Positions as integers, multiples of `1 / precision`: those that a reader turns into the same
+/// `f32` again, if there are such.
 fn to_whole<T>(values: &[T], precision: f32, wide: impl Fn(&T) -> f64) -> Result<Vec<[i32; 3]>> {
     let mut out = Vec::with_capacity(values.len() / 3);
-    for (atom, at) in values.as_chunks::<3>().0.iter().enumerate() {
+    for (site, at) in values.as_chunks::<3>().0.iter().enumerate() {
         let mut whole = [0; 3];
-        for (whole, x) in whole.iter_mut().zip(at) {
+        for ((whole, x), axis) in whole.iter_mut().zip(at).zip(["x", "y", "z"]) {
             let x = wide(x);
-            *whole = whole_number(x, precision).ok_or_else(|| {
-                cannot(format!(
-                    "coordinate {x} of atom {atom} does not fit 31 bits at precision {precision}"
-                ))
-            })?;
+            *whole = whole_number(x, precision).ok_or_else(|| outside(site, axis, x, precision))?;
         }
         out.push(whole);
     }
     Ok(out)
+}
+
+/// Why a coordinate does not fit.
+fn outside(site: usize, axis: &str, x: f64, precision: f32) -> Error {
+    if !x.is_finite() {
+        return unfit("positions", Some(site), format!("{axis} is {x}, not a number"), LEAVE_OUT);
+    }
+    let why = format!("{axis} is {x}, too far from 0 for XTC at the precision {precision}");
+    // The largest power of ten at which it fits, if that still keeps anything.
+    let most = (f64::from(i32::MAX) / x.abs()).log10().floor();
+    let remedy = if most >= 0.0 {
+        let fits = 10_f64.powf(most);
+        format!("set a precision of {fits} or less, leave the frame out, or write extended XYZ")
+    } else {
+        LEAVE_OUT.into()
+    };
+    unfit("positions", Some(site), why, remedy)
 }

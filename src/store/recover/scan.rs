@@ -47,7 +47,7 @@ impl Scanned {
 }
 
 /// The slots that are whole, newest first; each names its file itself.
-pub(super) fn slots(backend: &dyn Backend, file: Option<[u8; 16]>) -> Result<Vec<Slot>> {
+pub(in crate::store) fn slots(backend: &dyn Backend, file: Option<[u8; 16]>) -> Result<Vec<Slot>> {
     let len = backend.len()?;
     let mut out = Vec::new();
     for at in SLOT_OFFSETS {

@@ -111,9 +111,11 @@ fn per_second(rate: f64) -> String {
 /// default and is closed. Answers the size of that store, too.
 fn append(source: &Path, folder: &Path, frames: &[MdFrame]) -> Result<(Row, u64)> {
     let kind = formats::detect(source)?;
-    let scratch = folder.join(".demo-append");
+    // Two names: a store does not replace a trajectory, nor the other way round.
+    let file = folder.join(".demo-append").with_extension(kind.name());
+    let scratch = folder.join(".demo-append.vls");
     let to_source = rate(|| {
-        let mut writer = formats::create(&scratch, kind, &WriteOptions::default(), true)?;
+        let mut writer = formats::create(&file, kind, &WriteOptions::default(), true)?;
         frames.iter().try_for_each(|f| writer.write(f))?;
         writer.finish()?;
         Ok(frames.len() as u64)
@@ -130,6 +132,7 @@ fn append(source: &Path, folder: &Path, frames: &[MdFrame]) -> Result<(Row, u64)
     let size = Store::open(&scratch)?.info()?.file_bytes;
     // What is left is a file in the folder of the demonstration.
     let _ = fs::remove_file(&scratch);
+    let _ = fs::remove_file(&file);
     Ok((Row { what: "append", source: to_source, store: to_store }, size))
 }
 

@@ -1,12 +1,12 @@
 //! Units of a store: stated in its attributes, never mixed, converted at export.
 
+use crate::codec::{MdFrame, Real};
+use crate::error::{Error, Result};
+use crate::formats::Units;
 use serde_json::{Map, Value, json};
-use vlstore::codec::{MdFrame, Real};
-use vlstore::formats::Units;
-use vlstore::{Error, Result};
 
-/// Where in the attributes they stand.
-const NAME: &str = "units";
+/// The name of the attribute that states them.
+pub const UNITS: &str = "units";
 
 fn fields(units: &Units) -> [(&'static str, &'static str); 7] {
     [
@@ -23,9 +23,12 @@ fn fields(units: &Units) -> [(&'static str, &'static str); 7] {
 /// The attributes with these units in them; `None` if they state the same already.
 ///
 /// `empty`: the store has no record yet, or its user says what its numbers mean.
-pub(crate) fn state(attributes: &Value, units: &Units, empty: bool) -> Result<Option<Value>> {
+///
+/// # Errors
+/// [`Error::Invalid`] if the store states other units, or none and is not `empty`.
+pub fn state_units(attributes: &Value, units: &Units, empty: bool) -> Result<Option<Value>> {
     let mut all = attributes.as_object().cloned().unwrap_or_default();
-    match all.get(NAME).and_then(Value::as_object) {
+    match all.get(UNITS).and_then(Value::as_object) {
         Some(stated) => {
             for (name, unit) in fields(units) {
                 let there = stated.get(name).and_then(Value::as_str);
@@ -45,7 +48,7 @@ pub(crate) fn state(attributes: &Value, units: &Units, empty: bool) -> Result<Op
         None if empty => {
             let stated: Map<String, Value> =
                 fields(units).iter().map(|(k, v)| ((*k).into(), json!(v))).collect();
-            all.insert(NAME.into(), stated.into());
+            all.insert(UNITS.into(), stated.into());
             Ok(Some(all.into()))
         }
         None => Err(Error::invalid(
@@ -77,7 +80,7 @@ fn size(unit: &str) -> Option<f64> {
 
 /// Factors from the units of a store to those of a file.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Conversion {
+pub struct Conversion {
     length: f64,
     time: f64,
     velocity: f64,
@@ -87,9 +90,12 @@ pub(crate) struct Conversion {
 
 impl Conversion {
     /// From what the attributes state to `to`; `None` if nothing changes. A store that states
-    /// nothing is taken as it is, which the second part of the answer says.
-    pub(crate) fn new(attributes: &Value, to: &Units) -> Result<(Option<Self>, bool)> {
-        let Some(stated) = attributes.get(NAME).and_then(Value::as_object) else {
+    /// nothing is taken as it is, which the second part of the result says.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the store states a unit that is not known here.
+    pub fn new(attributes: &Value, to: &Units) -> Result<(Option<Self>, bool)> {
+        let Some(stated) = attributes.get(UNITS).and_then(Value::as_object) else {
             return Ok((None, false));
         };
         let factor = |name: &str, to: &str| -> Result<f64> {
@@ -117,7 +123,7 @@ impl Conversion {
     }
 
     /// Converts every field that has a unit; extra properties have none that is known.
-    pub(crate) fn apply(&self, frame: &mut MdFrame) {
+    pub fn apply(&self, frame: &mut MdFrame) {
         scale(&mut frame.positions, self.length);
         scale(&mut frame.velocities, self.velocity);
         scale(&mut frame.forces, self.force);
@@ -149,31 +155,31 @@ const fn round(x: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vlstore::formats::FormatKind;
+    use crate::formats::FormatKind;
 
     #[test]
     fn units_are_stated_once_and_then_compared() {
         let xtc = FormatKind::Xtc.units();
-        let stated = state(&json!({"a": 1}), &xtc, true).unwrap().unwrap();
+        let stated = state_units(&json!({"a": 1}), &xtc, true).unwrap().unwrap();
         assert_eq!(stated["a"], 1);
         assert_eq!(stated["units"]["length"], "nm");
-        assert!(state(&stated, &xtc, false).unwrap().is_none());
-        let why = state(&stated, &FormatKind::ExtXyz.units(), true).unwrap_err().to_string();
+        assert!(state_units(&stated, &xtc, false).unwrap().is_none());
+        let why = state_units(&stated, &FormatKind::ExtXyz.units(), true).unwrap_err().to_string();
         assert!(why.contains("length in nm") && why.contains("angstrom"), "{why}");
-        let why = state(&json!({}), &xtc, false).unwrap_err().to_string();
+        let why = state_units(&json!({}), &xtc, false).unwrap_err().to_string();
         assert!(why.contains("--same-units"), "{why}");
     }
 
     #[test]
     fn every_unit_of_every_format_can_be_converted_and_back() {
         for from in FormatKind::ALL {
-            let stated = state(&json!({}), &from.units(), true).unwrap().unwrap();
+            let stated = state_units(&json!({}), &from.units(), true).unwrap().unwrap();
             assert_eq!(Conversion::new(&stated, &from.units()).unwrap(), (None, true));
             for to in FormatKind::ALL {
                 assert!(Conversion::new(&stated, &to.units()).is_ok());
             }
         }
-        let stated = state(&json!({}), &FormatKind::Xtc.units(), true).unwrap().unwrap();
+        let stated = state_units(&json!({}), &FormatKind::Xtc.units(), true).unwrap().unwrap();
         let (c, _) = Conversion::new(&stated, &FormatKind::ExtXyz.units()).unwrap();
         let mut frame = MdFrame {
             nsites: 1,

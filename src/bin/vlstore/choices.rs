@@ -1,0 +1,106 @@
+//! Options with a few values that have names: refused by the names that there are, and known to
+//! the completions of shells.
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use vlstore::codec::{AnyCodec, CODECS, Field};
+use vlstore::depot::{Positions, Sharing};
+use vlstore::formats::FormatKind;
+use vlstore::{Alignment, Durability, Purpose, chunk};
+
+/// A compressor, or none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Compressor(pub(crate) Option<chunk::Codec>);
+
+/// A parser of one of these names, each of which `of` knows.
+fn one_of<T: Clone + Send + Sync + 'static>(
+    names: impl IntoIterator<Item = impl Into<PossibleValue>>,
+    of: impl Fn(&str) -> Option<T> + Clone + Send + Sync + 'static,
+) -> impl TypedValueParser<Value = T> {
+    // The names were compared before `of` is asked.
+    PossibleValuesParser::new(names).try_map(move |name| of(&name).ok_or("this is not known"))
+}
+
+pub(crate) fn format() -> impl TypedValueParser<Value = FormatKind> {
+    let names = FormatKind::ALL
+        .iter()
+        .map(|kind| PossibleValue::new(kind.name()).aliases(kind.extensions().iter().copied()));
+    one_of(names, |name| FormatKind::from_name(name).ok())
+}
+
+/// A field of frames, by its name.
+pub(crate) fn field() -> impl TypedValueParser<Value = String> {
+    one_of(Field::ALL.map(Field::name), |name| Some(name.to_owned()))
+}
+
+/// A codec of records, by its name.
+pub(crate) fn codec() -> impl TypedValueParser<Value = &'static str> {
+    let known = |name: &str| CODECS.map(AnyCodec::name).into_iter().find(|n| *n == name);
+    one_of(CODECS.map(AnyCodec::name), known)
+}
+
+pub(crate) fn purpose() -> impl TypedValueParser<Value = Purpose> {
+    one_of(Purpose::ALL.iter().map(|p| p.name()), Purpose::from_name)
+}
+
+pub(crate) fn alignment() -> impl TypedValueParser<Value = Alignment> {
+    one_of(Alignment::ALL.iter().map(|a| a.name()), Alignment::from_name)
+}
+
+pub(crate) fn durability() -> impl TypedValueParser<Value = Durability> {
+    one_of(Durability::ALL.iter().map(|d| d.name()), Durability::from_name)
+}
+
+pub(crate) fn compressor() -> impl TypedValueParser<Value = Compressor> {
+    let names = chunk::Codec::ALL.map(|c| PossibleValue::new(c.name()));
+    let none = PossibleValue::new("none").alias("stored");
+    one_of(names.into_iter().chain([none]), |name| match name {
+        "none" | "stored" => Some(Compressor(None)),
+        name => chunk::Codec::from_name(name).map(|c| Compressor(Some(c))),
+    })
+}
+
+pub(crate) fn sharing() -> impl TypedValueParser<Value = Sharing> {
+    let all = [Sharing::Never, Sharing::Repeated, Sharing::Always];
+    one_of(all.map(Sharing::name), Sharing::from_name)
+}
+
+pub(crate) fn positions() -> impl TypedValueParser<Value = Positions> {
+    one_of(["whole", "given"], Positions::from_name)
+}
+
+/// `--threads` and `--level` are numbers; these are all other options that have names.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Arg, Command};
+
+    fn parse<T: Clone + Send + Sync + 'static>(
+        parser: impl TypedValueParser<Value = T>,
+        text: &str,
+    ) -> Result<T, String> {
+        let arg = Arg::new("x").long("x").value_parser(parser);
+        let found = Command::new("p").arg(arg).try_get_matches_from(["p", "--x", text]);
+        found.map_err(|e| e.to_string()).map(|m| m.get_one::<T>("x").unwrap().clone())
+    }
+
+    #[test]
+    fn every_name_is_known_and_others_are_refused_with_the_list() {
+        assert_eq!(parse(format(), "xyz"), Ok(FormatKind::ExtXyz));
+        assert_eq!(parse(format(), "xtc"), Ok(FormatKind::Xtc));
+        assert_eq!(parse(codec(), "flat-f32"), Ok("flat-f32"));
+        assert!(parse(compressor(), "stored").unwrap().0.is_none());
+        for purpose_name in ["dense", "balanced", "random"] {
+            assert_eq!(parse(purpose(), purpose_name).unwrap().name(), purpose_name);
+        }
+        let said = parse(alignment(), "middle").unwrap_err();
+        assert!(said.contains("block, no_cross, contiguous, start"), "{said}");
+        for (said, names) in [
+            (parse(durability(), "x").unwrap_err(), "none, kernel, sync"),
+            (parse(sharing(), "x").unwrap_err(), "never, repeated, always"),
+            (parse(positions(), "x").unwrap_err(), "whole, given"),
+            (parse(field(), "x").unwrap_err(), "positions, velocities, forces"),
+        ] {
+            assert!(said.contains(names), "{said}");
+        }
+    }
+}
