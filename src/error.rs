@@ -95,6 +95,13 @@ pub enum Error {
     },
     /// A frame holds what a trajectory format of another program cannot.
     Unfit(Box<Unfit>),
+    /// An import that cannot be resumed, since it could lose or double frames.
+    Resume {
+        /// What is in the way.
+        reason: Unresumed,
+        /// What was found, and where.
+        why: Box<str>,
+    },
     /// Another error, with the record at which it happened.
     Record {
         /// The key or ordinal, as a person would write it.
@@ -139,6 +146,28 @@ pub struct Unfit {
     pub remedy: Box<str>,
 }
 
+/// Why an import cannot be resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unresumed {
+    /// The store does not say where its frames come from, or not of all.
+    Unknown,
+    /// Records were added, deleted or replaced since the import.
+    Changed,
+    /// An import was stopped in an input that is not given.
+    Unfinished,
+    /// What was read of an input is not in it any more.
+    Replaced,
+    /// New frames would not come where an uninterrupted import puts them.
+    OutOfOrder,
+    /// The frames have another number of atoms than those that are stored.
+    Sites,
+    /// Standard input cannot be read from where it was left.
+    Stream,
+    /// An option contradicts what the store was filled with.
+    Options,
+}
+
 const _: () = assert!(size_of::<Error>() <= 64, "an error travels in every Result: keep it small");
 
 impl Error {
@@ -170,6 +199,12 @@ impl Error {
     #[must_use]
     pub fn codec(codec: &'static str, why: impl Into<Box<str>>) -> Self {
         Self::Codec { codec, why: why.into() }
+    }
+
+    /// An import that cannot be resumed, and why.
+    #[must_use]
+    pub fn resume(reason: Unresumed, why: impl Into<Box<str>>) -> Self {
+        Self::Resume { reason, why: why.into() }
     }
 
     /// A file of another program that does not parse at `at`, and why.
@@ -245,6 +280,7 @@ impl fmt::Display for Error {
             Self::Codec { codec, why } => write!(f, "codec {codec}: {why}"),
             Self::Format { format, at, why } => write!(f, "{format}, {at}: {why}"),
             Self::Unfit(unfit) => unfit.fmt(f),
+            Self::Resume { why, .. } => f.write_str(why),
             Self::Record { key, source } => write!(f, "record {key}: {source}"),
             Self::File { path, source } => write!(f, "{}: {source}", printable_path(path)),
         }

@@ -79,7 +79,7 @@ pub mod wire;
 
 pub use column::{Column, ColumnKind, ColumnValues, Content, Row, RowMaker};
 pub use depot::{Depot, DepotWriter};
-pub use error::{Corruption, Error, Result};
+pub use error::{Corruption, Error, Result, Unresumed};
 pub use key::Key;
 pub use store::{
     Alignment, Batch, ChunkClass, Clash, ColumnData, CompactOptions, Compacted, Copied,

@@ -20,7 +20,7 @@ pub fn foreign(head: &[u8]) -> Option<&'static str> {
         (2, b"b2frame\0", "a Blosc2 frame; if it is a store, open it as a store"),
         (0, &[0x93, b'N', b'U', b'M', b'P', b'Y'], "a NumPy array"),
         (0, b"PK\x03\x04", "a ZIP archive"),
-        (0, &[0x1f, 0x8b], "gzip; unpack it first: gzip"),
+        (0, &[0x1f, 0x8b], "a gzip file"),
         (0, b"BZh", "bzip2; unpack it first: bzip2"),
         (0, &[0xfd, b'7', b'z', b'X', b'Z'], "xz; unpack it first: xz"),
         (0, &[0x28, 0xb5, 0x2f, 0xfd], "Zstandard; unpack it first: Zstandard"),

@@ -1,7 +1,8 @@
 //! How a writer keeps the positions of frames: as they are given, or as whole numbers.
 
 use super::put::DepotWriter;
-use crate::codec::{Encoded, MdFrameCodec, MdFrameRef, RealView, coordinate, whole_number};
+use crate::codec::whole_number;
+use crate::codec::{Encoded, MdFrame, MdFrameCodec, MdFrameRef, Real, RealView, coordinate};
 use crate::error::{Error, Result};
 
 /// How [`DepotWriter::put_frame`] keeps positions.
@@ -31,6 +32,24 @@ impl Positions {
             "given" => Some(Self::AsGiven),
             _ => None,
         }
+    }
+
+    /// What comes back of `frame` when it was kept so.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] if its positions cannot be rounded.
+    pub(crate) fn kept(self, mut frame: MdFrame) -> Result<MdFrame> {
+        let (Self::Rounded(precision), Some(positions)) = (self, &frame.positions) else {
+            return Ok(frame);
+        };
+        let mut to = Vec::new();
+        match positions {
+            Real::F32(v) => round(v.iter().map(|x| f64::from(*x)), precision, &mut to)?,
+            Real::F64(v) => round(v.iter().copied(), precision, &mut to)?,
+        }
+        frame.positions = Some(Real::F32(to));
+        frame.precision = Some(precision);
+        Ok(frame)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Which format a file is in.
 
-use super::reader::{Units, open_file};
+use super::content;
+use super::reader::Units;
 use crate::backend::known;
 use crate::error::{Error, Result};
-use std::io::Read;
 use std::path::Path;
 
 /// A format of trajectories that this crate reads and writes.
@@ -77,10 +77,14 @@ impl FormatKind {
         })
     }
 
-    /// The format that the end of a file's name stands for.
+    /// The format that the end of a file's name stands for, be the file compressed (`.gz`) or not.
     #[must_use]
     pub fn from_path(path: &Path) -> Option<Self> {
-        Self::by_name(path.extension()?.to_str()?)
+        let end = path.extension()?.to_str()?;
+        if end.eq_ignore_ascii_case("gz") {
+            return Self::by_name(Path::new(path.file_stem()?).extension()?.to_str()?);
+        }
+        Self::by_name(end)
     }
 
     fn by_name(name: &str) -> Option<Self> {
@@ -91,22 +95,21 @@ impl FormatKind {
     }
 }
 
-/// The format of the file at `path`: by its first bytes, and by its name where these are
-/// ordinary text.
+/// The format of the file at `path`: by the first bytes of its content, and by its name where
+/// these are ordinary text.
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be read, [`Error::Invalid`] for a folder or a pipe,
 /// [`Error::Format`] for an empty file or one whose bytes are of no format that is read here,
-/// saying what they look like. All bear the path.
+/// saying what they look like. All of them name the path.
 pub fn detect(path: &Path) -> Result<FormatKind> {
-    let look = || {
-        let (file, _) = open_file(path)?;
-        let mut head = Vec::new();
-        file.take(4096).read_to_end(&mut head).map_err(|e| Error::io("read", e))?;
-        judge(&head, FormatKind::from_path(path))
-            .map_err(|why| Error::format("trajectory", "byte 0", why))
-    };
+    let look = || of_head(&content::open(path, false)?.0, FormatKind::from_path(path));
     look().map_err(|e| e.at(path))
+}
+
+/// The format of a content that begins with `head`, of a file whose name stands for `named`.
+pub(super) fn of_head(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind> {
+    judge(head, named).map_err(|why| Error::format("trajectory", "byte 0", why))
 }
 
 fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {

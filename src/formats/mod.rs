@@ -11,6 +11,7 @@
 //! [`FormatKind`]. Opening, naming the path in errors and how an output is written
 //! ([`Output`](crate::backend::Output)) are shared.
 
+mod content;
 mod elements;
 mod extxyz;
 mod kind;
@@ -19,6 +20,8 @@ mod source;
 mod writer;
 mod xtc;
 
+pub use content::{Window, head, window_sums};
 pub use kind::{FormatKind, detect};
-pub use reader::{FrameReader, Units, open, open_as};
+pub use reader::{FrameReader, Place, ReadOptions, Units, open, open_as, open_with, read_from};
+pub use source::Sum;
 pub use writer::{FrameWriter, WriteOptions, create, create_in, create_waiting};

@@ -1,13 +1,44 @@
 //! Reading: one frame after the other, whatever the format.
 
+use super::content::{self, Content};
 use super::extxyz::ExtXyzReader;
-use super::kind::{FormatKind, detect};
-use super::source::Source;
+use super::kind::{FormatKind, of_head};
+use super::source::{Source, Sum};
 use super::xtc::XtcReader;
 use crate::codec::MdFrame;
-use crate::error::{Error, Result};
-use std::fs::File;
+use crate::error::Result;
+use std::io::{Read, Seek};
 use std::path::Path;
+
+/// A place between two frames of a trajectory, to which [`FrameReader::go_to`] leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Bytes of the content before it.
+    pub byte: u64,
+    /// Frames before it.
+    pub frame: u64,
+    /// Lines before it, in a format that has lines; else 0.
+    pub line: u64,
+}
+
+/// How a trajectory is read.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// The format; `None` tells it by the content, then by the name.
+    pub format: Option<FormatKind>,
+    /// Whether a file without a byte may be opened: one that somebody has just begun to write. Its
+    /// format must be told by its name then.
+    pub empty: bool,
+}
+
+impl ReadOptions {
+    /// Those of the format that is given; `None` tells it by the content.
+    #[must_use]
+    pub fn of(format: Option<FormatKind>) -> Self {
+        Self { format, ..Self::default() }
+    }
+}
 
 /// What the numbers of a format mean: the names of its units, fixed for all files of the format.
 ///
@@ -48,9 +79,9 @@ pub trait FrameReader: Send {
     /// `false` at a clean end of the file. What `into` held before is gone in every case.
     ///
     /// # Errors
-    /// [`Error::Format`] with the frame or line if what follows is damaged or cut short: whole
+    /// [`Error::Format`](crate::Error::Format) with the frame or line if what follows is damaged or cut short: whole
     /// frames come first, then this error, never a part of a frame. The error repeats when
-    /// called again. [`Error::Io`] if the file cannot be read.
+    /// called again. [`Error::Io`](crate::Error::Io) if the file cannot be read.
     fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool>;
 
     /// Passes over up to `frames` frames and answers how many there were. Costs a seek per frame
@@ -76,52 +107,106 @@ pub trait FrameReader: Send {
         self.kind().units()
     }
 
-    /// Bytes that were read, and bytes in all.
+    /// Bytes that were read, and bytes in all, as the file counts them; 0 if nobody knows how many
+    /// there are, as of standard input.
     fn progress(&self) -> (u64, u64);
+
+    /// Where the next frame begins.
+    fn place(&self) -> Place;
+
+    /// Goes on to a place that lies behind this one; `false` if the trajectory ends before it. Costs
+    /// a seek, or where that cannot be done (compressed files) the reading of what lies between.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
+    fn go_to(&mut self, place: Place) -> Result<bool>;
+
+    /// After an error: whether the file ends where more of the frame was to come. After a frame:
+    /// whether its last line has no end, so that more of it may come. Both are so while another
+    /// program writes to the file.
+    fn unfinished(&self) -> bool;
+
+    /// The checksum of the last bytes (at most 4 096) of the frame that was read last: those
+    /// before [`place`](Self::place).
+    fn tail(&self) -> Sum;
 }
 
-/// Opens a trajectory whose format [`detect`] tells.
+/// Opens a trajectory whose format its content tells, compressed with gzip or not.
 ///
 /// # Errors
-/// As [`detect`].
+/// As [`detect`](super::detect).
 pub fn open(path: &Path) -> Result<Box<dyn FrameReader>> {
-    open_as(path, detect(path)?)
+    open_with(path, &ReadOptions::default())
 }
 
 /// Opens a trajectory of a known format.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be opened, [`Error::Invalid`] if it is a folder or a pipe
-/// and [`Error::Format`] if it is empty, all with the path. Damage shows when a frame is read.
+/// [`Error::Io`](crate::Error::Io) if the file cannot be opened,
+/// [`Error::Invalid`](crate::Error::Invalid) if it is a folder or a pipe and
+/// [`Error::Format`](crate::Error::Format) if it is empty, all with the path. Damage shows when a
+/// frame is read.
 pub fn open_as(path: &Path, kind: FormatKind) -> Result<Box<dyn FrameReader>> {
-    let inner = open_file(path).map_err(|e| e.at(path)).map(|(file, total)| {
-        let source = Source::file(file, total);
-        match kind {
-            FormatKind::Xtc => Box::new(XtcReader::new(source)) as Box<dyn FrameReader>,
-            FormatKind::ExtXyz => Box::new(ExtXyzReader::new(source)),
-        }
-    })?;
+    open_with(path, &ReadOptions::of(Some(kind)))
+}
+
+/// Opens a trajectory as `options` say.
+///
+/// # Errors
+/// As [`open_as`]; if the format is to be told, as [`detect`](super::detect).
+pub fn open_with(path: &Path, options: &ReadOptions) -> Result<Box<dyn FrameReader>> {
+    let open = || {
+        let (head, content) = content::open(path, options.empty)?;
+        reader(&head, content, FormatKind::from_path(path), options)
+    };
+    let inner = open().map_err(|e| e.at(path))?;
     Ok(Box::new(AtPath { inner, path: path.into() }))
 }
 
-/// Opens a regular file with something in it, and tells its length.
-pub(super) fn open_file(path: &Path) -> Result<(File, u64)> {
-    // Asked before opening: opening a pipe waits for someone to write to it.
-    let about = std::fs::metadata(path).map_err(|e| Error::io("open", e))?;
-    if about.is_dir() {
-        return Err(Error::invalid("trajectory", "this is a folder; name a file in it"));
+/// Reads a trajectory from a stream, such as standard input, compressed with gzip or not. `name` is
+/// what errors call it.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) if it cannot be read; [`Error::Format`](crate::Error::Format)
+/// if it is empty, or if its format is to be told and its first bytes are of none; both with `name`.
+pub fn read_from(
+    stream: impl Read + Send + 'static,
+    name: &Path,
+    options: &ReadOptions,
+) -> Result<Box<dyn FrameReader>> {
+    let open = || {
+        let (head, content) = content::stream(stream, 0)?;
+        reader(&head, content, None, options)
+    };
+    let inner = open().map_err(|e| e.at(name))?;
+    Ok(Box::new(AtPath { inner, path: name.into() }))
+}
+
+fn reader(
+    head: &[u8],
+    content: Content,
+    named: Option<FormatKind>,
+    options: &ReadOptions,
+) -> Result<Box<dyn FrameReader>> {
+    let kind = match (options.format, named) {
+        (Some(kind), _) => kind,
+        (None, Some(kind)) if head.is_empty() && options.empty => kind,
+        _ => of_head(head, named)?,
+    };
+    Ok(match content {
+        Content::Plain(file, total) => of_kind(kind, Source::file(file, total)),
+        Content::Stream(stream, raw) => of_kind(kind, Source::stream(stream, raw)),
+    })
+}
+
+fn of_kind<R: Read + Seek + Send + 'static>(
+    kind: FormatKind,
+    source: Source<R>,
+) -> Box<dyn FrameReader> {
+    match kind {
+        FormatKind::Xtc => Box::new(XtcReader::new(source)),
+        FormatKind::ExtXyz => Box::new(ExtXyzReader::new(source)),
     }
-    if !about.is_file() {
-        return Err(Error::invalid(
-            "trajectory",
-            "not a regular file; copy what it gives to a file first",
-        ));
-    }
-    if about.len() == 0 {
-        return Err(Error::format("trajectory", "byte 0", "the file is empty"));
-    }
-    let file = File::open(path).map_err(|e| Error::io("open", e))?;
-    Ok((file, about.len()))
 }
 
 /// Adds the path to every error.
@@ -142,5 +227,17 @@ impl FrameReader for AtPath {
     }
     fn progress(&self) -> (u64, u64) {
         self.inner.progress()
+    }
+    fn place(&self) -> Place {
+        self.inner.place()
+    }
+    fn go_to(&mut self, place: Place) -> Result<bool> {
+        self.inner.go_to(place).map_err(|e| e.at(&self.path))
+    }
+    fn unfinished(&self) -> bool {
+        self.inner.unfinished()
+    }
+    fn tail(&self) -> Sum {
+        self.inner.tail()
     }
 }

@@ -57,10 +57,16 @@ fn ctrl_c_finishes_the_frame_commits_and_says_how_to_go_on() {
         assert_eq!(child.wait().unwrap().code(), Some(status));
         let mut said = String::new();
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        assert!(said.starts_with("interrupted: ") && said.contains("--append"), "{said}");
+        assert!(said.starts_with("interrupted: "), "{said}");
+        let command = said.split("to go on: ").nth(1).unwrap().trim().to_owned();
         let stored = Store::open(folder.path("new.vls")).unwrap().len();
         assert!(stored >= seen && stored < FRAMES as u64, "{stored}");
         folder.ok("verify new.vls");
+        // Exactly what is printed, by a shell.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command.replace("--pace 1000", "")]).current_dir(folder.0.path());
+        assert!(shell.output().unwrap().status.success(), "{command}");
+        assert_eq!(Store::open(folder.path("new.vls")).unwrap().len(), FRAMES as u64);
         goes_on(&folder);
     }
 }
@@ -95,6 +101,46 @@ fn a_killed_writer_loses_no_committed_frame_and_another_goes_on() {
         before = stored;
     }
     goes_on(&folder);
+}
+
+/// Two runs whose steps are the same, killed anywhere and given again: each frame once, in order.
+#[test]
+fn a_killed_import_of_two_runs_with_the_same_steps_goes_on() {
+    let folder = Folder::new();
+    // The second run is the first one backwards in time, but its steps rise again.
+    let mut run = super::frames(&carried());
+    let steps: Vec<_> = run.iter().map(|f| f.step).collect();
+    run.reverse();
+    let options = vlstore::formats::WriteOptions::default();
+    let kind = vlstore::formats::FormatKind::Xtc;
+    let mut writer =
+        vlstore::formats::create(&folder.path("b.xtc"), kind, &options, false).unwrap();
+    for (frame, step) in run.iter_mut().zip(steps) {
+        frame.step = step;
+        writer.write(frame).unwrap();
+    }
+    writer.finish().unwrap();
+    let path = folder.path("new.vls");
+    let mut before = 0;
+    for round in 1..=6 {
+        let mut child = Command::new(PROGRAM)
+            .args(["import", "--append", "--pace", "700", "--commit-every", "13frames"])
+            .args(["run.xtc", "b.xtc", "new.vls"])
+            .current_dir(folder.0.path())
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for(&path, (before + 300).min(1950));
+        std::thread::sleep(Duration::from_micros(900 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        before = Store::open(&path).unwrap().len();
+    }
+    folder.ok("import -q --append run.xtc b.xtc new.vls");
+    folder.ok("export -q new.vls back.xtc");
+    let both = [folder.path("run.xtc"), folder.path("b.xtc")].map(|p| fs::read(p).unwrap());
+    assert_eq!(fs::read(folder.path("back.xtc")).unwrap(), both.concat());
 }
 
 #[test]

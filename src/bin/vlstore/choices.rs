@@ -5,6 +5,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use vlstore::codec::{AnyCodec, CODECS, Field};
 use vlstore::depot::{Positions, Sharing};
 use vlstore::formats::FormatKind;
+use vlstore::trajectory::Boundary;
 use vlstore::{Alignment, Durability, Purpose, chunk};
 
 /// A compressor, or none.
@@ -62,6 +63,10 @@ pub(crate) fn compressor() -> impl TypedValueParser<Value = Compressor> {
 pub(crate) fn sharing() -> impl TypedValueParser<Value = Sharing> {
     let all = [Sharing::Never, Sharing::Repeated, Sharing::Always];
     one_of(all.map(Sharing::name), Sharing::from_name)
+}
+
+pub(crate) fn boundary() -> impl TypedValueParser<Value = Boundary> {
+    one_of(Boundary::ALL.map(Boundary::name), Boundary::from_name)
 }
 
 pub(crate) fn positions() -> impl TypedValueParser<Value = Positions> {

@@ -1,21 +1,20 @@
 //! `vlstore import`: trajectories into a store.
 
+use crate::again::Again;
 use crate::choices::{self, Compressor};
 use crate::interrupt::Interrupt;
 use crate::output::{Out, complain, human, plural};
 use crate::progress::Progress;
 use crate::sizes::{self, Every};
 use crate::{Exit, Outcome};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use vlstore::codec::{MdFrame, MdFrameCodec};
-use vlstore::depot::{Continue, Continued, Positions, Sharing, StartAt};
-use vlstore::formats::{self, FormatKind, FrameReader};
-use vlstore::trajectory::state_units;
-use vlstore::{
-    Alignment, Depot, DepotWriter, Durability, Error, Key, Purpose, Result, Store, StoreOptions,
+use vlstore::depot::{Positions, Sharing};
+use vlstore::formats::{FormatKind, ReadOptions};
+use vlstore::trajectory::{
+    Begin, Boundary, ImportOptions, Imported, Importer, Input, Progress as Done, Target,
 };
+use vlstore::{Alignment, Durability, Error, Purpose, Result, Store, StoreOptions};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,31 +24,36 @@ Examples:
   $ vlstore import --append --from-step 30000 --drop-newer run.xtc frames.vls
   $ vlstore import --name-prefix frame- --commit-every 100frames run.xtc new.vls
 
-Frames get whole-number keys: 0, 1, 2 and so on, across all inputs. With --append they go on
-behind the last one, and frames that are not newer than the last stored one are skipped, so that
-the same command can be given again after a stop.
+Frames get integer keys: 0, 1, 2 and so on, across all inputs. Inputs may be compressed with gzip;
+`-` is standard input.
+
+The store keeps a record of its inputs. With --append the frames that it does not have yet are
+added, whatever their steps are, so an import that was stopped, also by a kill, can be given again
+and leaves out and doubles nothing. A last frame that a simulation has only half written is left
+for the next time. What cannot be settled is refused, with the command that does it.
 
 Units are those of the format; the attributes of the store state them, and a file in other units
-is refused. Ctrl-C finishes the current frame, commits and ends with status 130. A file that is
-cut short gives all its whole frames, then an error.";
+is refused. Ctrl-C finishes the current frame, commits and ends with status 130. Without --append,
+a file that is cut short gives all its whole frames, then an error.";
 
 /// Put the frames of trajectories into a store
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Trajectories: XTC or extended XYZ, told by their content, then by their name
+    /// Trajectories: XTC or extended XYZ, told by their content, then by their name, also compressed
+    /// with gzip; `-` is standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// The store to make or, with --append, to add to
     store: PathBuf,
 
-    /// Add to the store if it is there; frames up to its last step are skipped
+    /// Add the frames that the store does not have yet; if there is none, make one
     #[arg(long, conflicts_with = "overwrite")]
     append: bool,
     /// Replace a store that is there
     #[arg(long)]
     overwrite: bool,
-    /// Begin at this simulation step: older frames of the inputs are skipped
+    /// Begin at this simulation step: frames of the inputs with a smaller one are skipped
     #[arg(long, value_name = "STEP", conflicts_with = "from_frame", allow_negative_numbers = true)]
     from_step: Option<i64>,
     /// Begin at this frame of the inputs, counted from 0 across all of them
@@ -58,12 +62,30 @@ pub(crate) struct Args {
     /// Delete what the store has at and past --from-step or --from-frame
     #[arg(long, requires = "append", conflicts_with = "keep_all")]
     drop_newer: bool,
-    /// Add every frame, also such as are not newer than the last stored one
+    /// Add every frame of the inputs, also those that the store has already
     #[arg(long, requires = "append")]
     keep_all: bool,
     /// The store holds numbers in the units of the inputs, though it does not say so
     #[arg(long, requires = "append")]
     same_units: bool,
+    /// Take frames of another number of atoms than those of the store
+    #[arg(long)]
+    mixed: bool,
+    /// Let new frames of an input come behind those of inputs that were stored after it
+    #[arg(long, requires = "append")]
+    out_of_order: bool,
+    /// The inputs are still being written: leave a last frame that is not complete for the next
+    /// time [default with --append]
+    #[arg(long, conflicts_with = "finished")]
+    growing: bool,
+    /// The inputs are complete: a last frame that is not complete is an error [default without
+    /// --append]
+    #[arg(long)]
+    finished: bool,
+    /// What becomes of a first frame that equals the last one of the input before it, as in the
+    /// parts of a GROMACS run [default: keep, and say so]
+    #[arg(long, value_name = "WHAT", value_parser = choices::boundary())]
+    boundary: Option<Boundary>,
 
     /// Format of the inputs, if it is not to be told by their content
     #[arg(long, value_parser = choices::format())]
@@ -84,7 +106,8 @@ pub(crate) struct Args {
     /// three decimals; nothing is rounded unasked
     #[arg(long, value_name = "PARTS", conflicts_with = "positions")]
     precision: Option<f32>,
-    /// Name frames by this text and their number instead of the number alone
+    /// Name frames by this text and their number instead of the number alone; --append keeps the form of the
+    /// store
     #[arg(long, value_name = "TEXT")]
     name_prefix: Option<String>,
 
@@ -125,21 +148,6 @@ pub(crate) struct Args {
     pace: u64,
 }
 
-pub(crate) fn hint(error: &Error) -> Option<&'static str> {
-    match error {
-        Error::Exists { .. } => Some("--append adds to the store, --overwrite replaces it"),
-        Error::Invalid { what: "step", .. } => {
-            Some("--from-frame N goes on from frame N of the inputs, --keep-all adds every frame")
-        }
-        Error::Io { source, .. }
-            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge) =>
-        {
-            Some("every commit is kept; make room, then --append goes on behind the last one")
-        }
-        _ => None,
-    }
-}
-
 impl Args {
     fn options(&self) -> StoreOptions {
         let mut options = StoreOptions {
@@ -167,10 +175,6 @@ impl Args {
         options
     }
 
-    fn positions(&self) -> Positions {
-        self.precision.map_or(self.positions, Positions::Rounded)
-    }
-
     fn commit_frames(&self) -> Option<u64> {
         self.commit_every.iter().find_map(|every| match every {
             Every::Frames(n) => Some(*n),
@@ -178,252 +182,102 @@ impl Args {
         })
     }
 
-    fn kind(&self, input: &Path) -> Result<FormatKind> {
-        self.format.map_or_else(|| formats::detect(input), Ok)
-    }
-
-    fn key(&self, number: u64) -> Key {
-        match &self.name_prefix {
-            Some(prefix) => Key::from(format!("{prefix}{number}")),
-            None => Key::from(number),
-        }
-    }
-}
-
-/// The inputs one after the other, as one row of frames.
-struct Source<'a> {
-    args: &'a Args,
-    kinds: Vec<FormatKind>,
-    reader: Box<dyn FrameReader>,
-    input: usize,
-    /// Bytes of the inputs before this one.
-    before: u64,
-    total: u64,
-}
-
-impl<'a> Source<'a> {
-    /// Opens the first input and looks at all: nothing is made if one of them is missing.
-    fn open(args: &'a Args) -> Result<Self> {
-        let mut kinds = Vec::new();
-        let mut total = 0;
-        for input in &args.inputs {
-            kinds.push(args.kind(input)?);
-            total += formats::open_as(input, args.kind(input)?)?.progress().1;
-        }
-        let [first, others @ ..] = &kinds[..] else {
-            return Err(Error::invalid("inputs", "there is none"));
+    /// All that an import is asked for.
+    fn import_options(&self) -> ImportOptions {
+        let target = match (self.append, self.overwrite) {
+            (true, _) => Target::Append,
+            (_, true) => Target::Replace,
+            _ => Target::Create,
         };
-        for (kind, input) in others.iter().zip(args.inputs.iter().skip(1)) {
-            if kind.units() != first.units() {
-                let why = format!(
-                    "this file is in the units of {}, the first in those of {}; units are not \
-                     mixed in one store",
-                    kind.name(),
-                    first.name()
-                );
-                return Err(Error::invalid("units", why).at(input));
-            }
+        let step = self.from_step.map(Begin::Step);
+        ImportOptions {
+            store: self.options(),
+            target,
+            begin: step.or(self.from_frame.map(Begin::Frame)),
+            drop_newer: self.drop_newer,
+            keep_all: self.keep_all,
+            same_units: self.same_units,
+            read: ReadOptions::of(self.format),
+            float32: self.float32,
+            precision: self.precision,
+            positions: self.positions,
+            topologies: self.topologies,
+            key_prefix: self.name_prefix.clone(),
+            commit_frames: self.commit_frames(),
+            boundary: self.boundary,
+            growing: if self.finished { Some(false) } else { self.growing.then_some(true) },
+            mixed: self.mixed,
+            out_of_order: self.out_of_order,
+            ..ImportOptions::default()
         }
-        let first = args.inputs.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
-        let reader = formats::open_as(first, args.kind(first)?)?;
-        Ok(Self { args, kinds, reader, input: 0, before: 0, total })
     }
 
-    fn kind(&self) -> FormatKind {
-        self.reader.kind()
-    }
-
-    /// Goes on to the next input; whether there was one.
-    fn next_input(&mut self) -> Result<bool> {
-        let next = self.input + 1;
-        let (Some(path), Some(kind)) = (self.args.inputs.get(next), self.kinds.get(next)) else {
-            return Ok(false);
+    fn inputs(&self) -> Vec<Input> {
+        let input = |path: &PathBuf| {
+            if is_standard(path) { Input::standard() } else { Input::from(path.clone()) }
         };
-        self.before += self.reader.progress().1;
-        self.reader = formats::open_as(path, *kind)?;
-        self.input = next;
-        Ok(true)
+        self.inputs.iter().map(input).collect()
     }
 
-    fn next_frame(&mut self, frame: &mut MdFrame) -> Result<bool> {
-        loop {
-            if self.reader.next_frame(frame)? {
-                return Ok(true);
-            }
-            if !self.next_input()? {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// Passes over so many frames, as far as there are.
-    fn skip(&mut self, frames: u64) -> Result<u64> {
-        let mut done = 0;
-        loop {
-            done += self.reader.skip(frames - done)?;
-            if done == frames || !self.next_input()? {
-                return Ok(done);
-            }
-        }
-    }
-
-    fn at(&self) -> u64 {
-        self.before + self.reader.progress().0
+    /// Whether one of the inputs is standard input, which cannot be read again.
+    pub(crate) fn reads_standard(&self) -> bool {
+        self.inputs.iter().any(|path| is_standard(path))
     }
 }
 
-/// What an import did so far.
-#[derive(Debug, Default)]
-struct Tally {
-    taken: u64,
-    skipped: u64,
-    /// Frames whose positions are stored as whole numbers.
-    whole: u64,
+fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
-pub(crate) fn run(args: &Args) -> Outcome {
-    if args.drop_newer && args.from_step.is_none() && args.from_frame.is_none() {
-        return Err(Error::invalid("--drop-newer", "wants --from-step or --from-frame with it"));
-    }
-    let options = args.options();
+pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
+    let options = args.import_options();
     options.check()?;
-    if let Some(precision) = args.precision
-        && !(precision.is_finite() && precision > 0.0)
-    {
-        return Err(Error::invalid("--precision", "it must be a number above zero"));
-    }
     let begun = Instant::now();
-    let mut source = Source::open(args)?;
-    // A file whose first frame is damaged leaves no empty store behind.
-    let (mut frame, mut after) = (MdFrame::default(), MdFrame::default());
-    let mut number = source.skip(args.from_frame.unwrap_or(0))?;
-    let mut more = narrowed_next(&mut source, &mut frame, args.float32)?;
-
     let interrupt = Interrupt::watch()?;
-    let (mut writer, continued) = open_store(args, &options, &source)?;
-    let mut next = continued.map_or(0, |c| c.next_frame);
-    writer.share_topologies(args.topologies);
-    writer.keep_positions(args.positions())?;
-    let mut progress = Progress::new(source.total, "frames", args.quiet);
-    let mut tally = Tally::default();
-    let commit_frames = args.commit_frames();
-    let mut uncommitted = 0;
+    let mut importer = Importer::open(args.inputs(), &args.store, &options)?;
+    again.begun();
+    crate::output::warn_without_lock(&args.store, importer.is_locked());
+    if let Some(has) = importer.store_options().filter(|_| args.append) {
+        say_what_stays(args, &options.store, has);
+    }
+    let mut progress: Option<Progress> = None;
     let mut signal = None;
-    let mut pass = || -> Result<()> {
-        while more {
-            signal = interrupt.signal();
-            if signal.is_some() {
-                break;
-            }
-            if args.pace > 0 {
-                std::thread::sleep(Duration::from_micros(args.pace));
-            }
-            // Read before this one is put, so that it is known what the two have in common; if it
-            // cannot be read, this one is kept all the same.
-            let next_frame = narrowed_next(&mut source, &mut after, args.float32);
-            if let Ok(true) = next_frame {
-                writer.foresee(&after)?;
-            }
-            if writer.put_frame(number, args.key(next), &frame)?.is_some() {
-                tally.taken += 1;
-                next += 1;
-                uncommitted += 1;
-                if commit_frames.is_some_and(|n| uncommitted >= n) {
-                    writer.commit()?;
-                    uncommitted = 0;
-                }
-            } else {
-                tally.skipped += 1;
-            }
-            number += 1;
-            progress.at(source.at(), tally.taken);
-            more = next_frame?;
-            std::mem::swap(&mut frame, &mut after);
+    let passed = importer.run(|done: Done| {
+        let bar = progress.get_or_insert_with(|| Progress::new(done.total, "frames", args.quiet));
+        bar.at(done.bytes, done.frames);
+        signal = interrupt.signal();
+        if signal.is_some() {
+            return Err(Error::Interrupted);
+        }
+        if args.pace > 0 {
+            std::thread::sleep(Duration::from_micros(args.pace));
         }
         Ok(())
-    };
-    let passed = pass();
-    progress.end();
-    let stored = writer.len();
-    tally.whole = writer.kept_whole();
-    // Whatever stopped it: what was read is kept.
-    let closed = writer.close().map_err(|e| e.at(&args.store));
-    if let Err(error) = passed {
-        if closed.is_ok() {
-            complain(&format!(
-                "{}: stored {}, up to the error",
-                args.store.display(),
-                plural(tally.taken, "frame")
-            ));
-        }
-        return Err(error.at(&args.store));
+    });
+    if let Some(bar) = progress {
+        bar.end();
     }
-    closed?;
+    let done = importer.imported();
+    again.came_to(done.skipped + done.frames);
     if let Some(signal) = signal {
         complain(&format!(
-            "interrupted: {} stored in {}; --append goes on",
-            plural(stored, "frame"),
+            "interrupted: {} stored in {}",
+            plural(done.records, "frame"),
             args.store.display()
         ));
+        complain(&format!("hint: to go on: {}", again.command()));
         return Ok(Exit::Signal(signal));
     }
-    report(args, &source, &tally, continued, begun)?;
+    if let Err(error) = passed {
+        complain(&format!(
+            "{}: stored {}, up to the error",
+            args.store.display(),
+            plural(done.frames, "frame")
+        ));
+        return Err(error);
+    }
+    report(args, &importer, &done, begun)?;
     Ok(Exit::Done)
-}
-
-/// The next frame as it is to be stored; whether there was one.
-fn narrowed_next(source: &mut Source<'_>, frame: &mut MdFrame, narrow: bool) -> Result<bool> {
-    let more = source.next_frame(frame)?;
-    if more && narrow {
-        *frame = std::mem::take(frame).narrowed()?;
-    }
-    Ok(more)
-}
-
-fn open_store(
-    args: &Args,
-    options: &StoreOptions,
-    source: &Source<'_>,
-) -> Result<(DepotWriter<MdFrameCodec>, Option<Continued>)> {
-    let path = &args.store;
-    let there = path.try_exists().unwrap_or(false);
-    for input in &args.inputs {
-        if there && same_file(input, path) {
-            return Err(Error::invalid("store", "it is also an input").at(path));
-        }
-    }
-    let mut writer = if args.append && there {
-        may_append(args, path, source)?;
-        let writer = DepotWriter::open(path, MdFrameCodec, options)?;
-        say_what_stays(args, options, writer.writer().options());
-        writer
-    } else if args.overwrite {
-        DepotWriter::replace(path, MdFrameCodec, options)?
-    } else {
-        DepotWriter::create(path, MdFrameCodec, options)?
-    };
-    crate::output::warn_without_lock(path, writer.writer().is_locked());
-    let prepare = |writer: &mut DepotWriter<MdFrameCodec>| {
-        let known = writer.is_empty() || args.same_units;
-        let attributes = writer.writer().attributes();
-        if let Some(stated) = state_units(&attributes, &source.kind().units(), known)? {
-            writer.writer_mut().set_attributes(&stated)?;
-        }
-        continue_in(args, writer)
-    };
-    let continued = prepare(&mut writer).map_err(|e| e.at(path))?;
-    Ok((writer, continued))
-}
-
-/// Refuses before anything is changed: opening a file of the original program for writing turns
-/// it into one of ours.
-fn may_append(args: &Args, path: &Path, source: &Source<'_>) -> Result<()> {
-    let look = || {
-        let depot = Depot::new(Store::open(path)?.snapshot(), MdFrameCodec)?;
-        let known = depot.is_empty() || args.same_units;
-        state_units(&depot.snapshot().attributes(), &source.kind().units(), known).map(drop)
-    };
-    look().map_err(|e| e.at(path))
 }
 
 /// A store keeps the layout that it was made with: says so where another was asked for.
@@ -446,71 +300,42 @@ fn say_what_stays(args: &Args, asked: &StoreOptions, has: &StoreOptions) {
     }
 }
 
-/// Settles where frames go on, and under which number.
-fn continue_in(args: &Args, writer: &mut DepotWriter<MdFrameCodec>) -> Result<Option<Continued>> {
-    let how = match (args.drop_newer, args.keep_all || writer.is_empty()) {
-        (true, _) => Continue::DropNewer,
-        (_, true) => Continue::KeepAll,
-        _ => Continue::SkipOlder,
-    };
-    let start = match (args.from_step, args.from_frame, how) {
-        (Some(step), ..) => StartAt::Step(step),
-        (None, Some(frame), _) => StartAt::Frame(frame),
-        (None, None, Continue::SkipOlder) => StartAt::Step(i64::MIN),
-        (None, None, _) => StartAt::Frame(0),
-    };
-    let mut continued = writer.continue_from(start, how)?;
-    if let Some(prefix) = &args.name_prefix
-        && let Some(last) = writer.len().checked_sub(1)
-        && let Some(Key::Str(name)) = writer.snapshot()?.key_at(last)?
-        && let Some(number) = name.strip_prefix(prefix.as_str())
-        && let Ok(number) = number.parse::<u64>()
-    {
-        continued.next_frame = number.saturating_add(1);
-    }
-    Ok(Some(continued))
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn report(
-    args: &Args,
-    source: &Source<'_>,
-    tally: &Tally,
-    continued: Option<Continued>,
-    begun: Instant,
-) -> Result<()> {
+fn report(args: &Args, importer: &Importer, done: &Imported, begun: Instant) -> Result<()> {
     if args.quiet {
         return Ok(());
     }
+    for note in &done.notes {
+        complain(&format!("note: {note}"));
+    }
     let mut out = Out::new();
-    let dropped = continued.map_or(0, |c| c.dropped);
-    if dropped > 0 {
-        out.line(format!("dropped {} of the store", plural(dropped, "frame")))?;
+    if done.dropped > 0 {
+        out.line(format!("dropped {} of the store", plural(done.dropped, "frame")))?;
     }
-    if tally.skipped > 0 {
-        let why = "they are not newer than what is stored, or older than asked for";
-        out.line(format!("skipped {}: {why}", plural(tally.skipped, "frame")))?;
+    if done.skipped > 0 {
+        let why = "the store has them already, or they were not asked for";
+        out.line(format!("skipped {}: {why}", plural(done.skipped, "frame")))?;
     }
-    let unit = source.kind().units().length;
+    let kind = importer.kind();
+    let unit = kind.map_or("", |kind| kind.units().length);
     let positions = match args.precision {
         Some(precision) => format!("; positions rounded to whole numbers of 1/{precision} {unit}"),
-        None if tally.whole > 0 => "; positions as whole numbers, equal to the last bit".into(),
+        None if done.quantised > 0 => "; positions as whole numbers, equal to the last bit".into(),
         None => String::new(),
     };
     let seconds = begun.elapsed().as_secs_f64().max(1e-9);
     let info = Store::open(&args.store)?.info().map_err(|e| e.at(&args.store))?;
+    let input = match done.bytes {
+        0 => String::new(),
+        bytes => format!("{} of ", human(bytes)),
+    };
     out.line(format!(
-        "{}: {} imported, {} in all; {} of {} input, {:.0} frames/s{positions}",
+        "{}: {} imported, {} in all; {input}{} input, {:.0} frames/s{positions}",
         args.store.display(),
-        plural(tally.taken, "frame"),
+        plural(done.frames, "frame"),
         human(info.file_bytes),
-        human(source.total),
-        source.kind().name(),
-        tally.taken as f64 / seconds,
+        kind.map_or("no", FormatKind::name),
+        done.frames as f64 / seconds,
     ))?;
     out.end()
 }

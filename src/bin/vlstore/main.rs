@@ -3,6 +3,7 @@
 //! Knows how a person asks and how the answer is shown. What is true of stores and
 //! trajectories is in the library; nothing here reads or writes a byte of a file by itself.
 
+mod again;
 mod bench;
 mod choices;
 mod columns;
@@ -114,15 +115,23 @@ fn main() -> ExitCode {
 /// Does what `args` ask for, the first of which is the name of the program, and answers the exit
 /// status. The Python package, which brings this command too, calls it as well.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let verb = match Cli::try_parse_from(args) {
+    let words: Vec<OsString> = args.into_iter().collect();
+    let verb = match Cli::try_parse_from(&words) {
         Ok(cli) => cli.verb,
         Err(asked) => {
             refuse(&asked);
             return u8::try_from(asked.exit_code()).unwrap_or(2);
         }
     };
+    let again = match &verb {
+        Verb::Import(args) => Some(again::Again::new(args, &words)),
+        _ => None,
+    };
     let (outcome, hint): (Outcome, fn(&Error) -> Option<&'static str>) = match verb {
-        Verb::Import(args) => (import::run(&args), import::hint),
+        Verb::Import(args) => match &again {
+            Some(again) => (import::run(&args, again), |_| None),
+            None => return 2,
+        },
         Verb::Export(args) => (export::run(&args), export::hint),
         Verb::Info(args) => (info::run(&args), |_| None),
         Verb::Ls(args) => (ls::run(&args), |_| None),
@@ -152,7 +161,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Err(error) if nobody_reads(&error) => 0,
         Err(error) => {
             tell(&error);
-            if let Some(hint) = hint(error.root()) {
+            let resume = again.and_then(|again| again.hint(error.root()));
+            if let Some(hint) = resume.or_else(|| hint(error.root()).map(Into::into)) {
                 output::complain(&format!("hint: {hint}"));
             }
             match error.root() {

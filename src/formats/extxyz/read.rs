@@ -7,8 +7,8 @@ use super::write::derived_layout;
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::{Error, Result};
 use crate::formats::kind::FormatKind;
-use crate::formats::reader::FrameReader;
-use crate::formats::source::Source;
+use crate::formats::reader::{FrameReader, Place};
+use crate::formats::source::{Source, Sum};
 use std::io::{Read, Seek};
 
 /// Reads frames from `R`.
@@ -70,7 +70,7 @@ impl<R: Read + Seek> ExtXyzReader<R> {
             Err(_) if count < 0 => {
                 Err(self.wrong(format!("a frame cannot have {count} atoms")))
             }
-            _ => Err(self.wrong(format!(
+            _ => Err(self.short(format!(
                 "{count} atoms do not fit in the {} bytes that follow; the number is wrong or the file was cut short",
                 self.source.left()
             ))),
@@ -79,12 +79,13 @@ impl<R: Read + Seek> ExtXyzReader<R> {
 
     fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
         let mut old = std::mem::take(into);
+        self.source.begin();
         let Some(atoms) = self.count()? else {
             return Ok(false);
         };
         into.nsites = atoms;
         if !self.advance()? {
-            return Err(self.wrong("the file ends before the line of keys"));
+            return Err(self.short("the file ends before the line of keys"));
         }
         let keys = self.text().and_then(|line| keys(line, into).map_err(|why| self.wrong(why)))?;
         let named = keys.is_some();
@@ -120,7 +121,7 @@ impl<R: Read + Seek> ExtXyzReader<R> {
         for done in 0..=atoms {
             if !self.advance()? {
                 return Err(match done.checked_sub(1) {
-                    None => self.wrong("the file ends before the line of keys"),
+                    None => self.short("the file ends before the line of keys"),
                     Some(done) => self.cut(done, atoms),
                 });
             }
@@ -128,8 +129,14 @@ impl<R: Read + Seek> ExtXyzReader<R> {
         Ok(true)
     }
 
-    fn cut(&self, done: usize, atoms: usize) -> Error {
-        self.wrong(format!("the file ends here, after {done} of {atoms} atoms"))
+    /// As [`wrong`](Self::wrong), where more was to come.
+    fn short(&mut self, why: impl Into<Why>) -> Error {
+        self.source.note_cut();
+        self.wrong(why)
+    }
+
+    fn cut(&mut self, done: usize, atoms: usize) -> Error {
+        self.short(format!("the file ends here, after {done} of {atoms} atoms"))
     }
 
     /// Counts frames, and stays at the first error.
@@ -152,7 +159,7 @@ impl<R: Read + Seek> ExtXyzReader<R> {
     /// The most values that can still come, this line included: each takes a character and a
     /// space. Nothing is reserved beyond, whatever the file claims.
     fn room(&self) -> usize {
-        let bytes = self.source.left().saturating_add(self.line.len() as u64) / 2;
+        let bytes = self.source.reserve(u64::MAX).saturating_add(self.line.len() as u64) / 2;
         usize::try_from(bytes.saturating_add(1)).unwrap_or(usize::MAX)
     }
 }
@@ -392,6 +399,24 @@ impl<R: Read + Seek + Send> FrameReader for ExtXyzReader<R> {
     }
 
     fn progress(&self) -> (u64, u64) {
-        (self.source.at(), self.source.total())
+        self.source.progress()
+    }
+
+    fn place(&self) -> Place {
+        Place { byte: self.source.at(), frame: self.frame, line: self.number }
+    }
+
+    fn go_to(&mut self, place: Place) -> Result<bool> {
+        let Some(ahead) = place.byte.checked_sub(self.source.at()) else { return Ok(false) };
+        (self.frame, self.number) = (place.frame, place.line);
+        self.source.skip(ahead)
+    }
+
+    fn unfinished(&self) -> bool {
+        self.source.unfinished()
+    }
+
+    fn tail(&self) -> Sum {
+        self.source.tail()
     }
 }

@@ -21,8 +21,8 @@ mod write;
 pub(super) use write::XtcEncoder;
 
 use super::kind::FormatKind;
-use super::reader::FrameReader;
-use super::source::Source;
+use super::reader::{FrameReader, Place};
+use super::source::{Source, Sum};
 use crate::codec::{MdFrame, Real};
 use crate::error::{Error, Result};
 use crate::wire::Cursor;
@@ -74,7 +74,7 @@ impl<R: Read + Seek> XtcReader<R> {
     }
 
     fn header(&mut self) -> Result<Option<Header>> {
-        if self.source.left() == 0 {
+        if self.source.at_end()? {
             return Ok(None);
         }
         let mut bytes = [0; HEADER];
@@ -134,6 +134,7 @@ impl<R: Read + Seek> XtcReader<R> {
             return Err(Self::wrong(format!("it claims {length} bytes of coordinates")));
         };
         if padded > self.source.left() {
+            self.source.note_cut();
             return Err(Self::short("coordinates"));
         }
         Packed::new(precision, min, max, small, length, header.atoms).map_err(Self::wrong)
@@ -145,6 +146,7 @@ impl<R: Read + Seek> XtcReader<R> {
             _ => Vec::new(),
         };
         *into = MdFrame::default();
+        self.source.begin();
         let Some(header) = self.header()? else {
             return Ok(false);
         };
@@ -161,10 +163,7 @@ impl<R: Read + Seek> XtcReader<R> {
             let packed = self.prelude(&header)?;
             precision = Some(packed.precision());
             let padded = packed.length().next_multiple_of(4);
-            self.packed.clear();
-            self.packed.resize(padded.saturating_add(SLACK), 0);
-            let bytes = self.packed.split_at_mut(padded).0;
-            if !self.source.fill(bytes)? {
+            if !self.source.fill_vec(&mut self.packed, padded, SLACK)? {
                 return Err(Self::short("coordinates"));
             }
             // At most 12 bytes for each 9 bits of the file: `Packed::new` saw to it.
@@ -248,7 +247,25 @@ impl<R: Read + Seek + Send> FrameReader for XtcReader<R> {
     }
 
     fn progress(&self) -> (u64, u64) {
-        (self.source.at(), self.source.total())
+        self.source.progress()
+    }
+
+    fn place(&self) -> Place {
+        Place { byte: self.source.at(), frame: self.next, line: 0 }
+    }
+
+    fn go_to(&mut self, place: Place) -> Result<bool> {
+        let Some(ahead) = place.byte.checked_sub(self.source.at()) else { return Ok(false) };
+        self.next = place.frame;
+        self.source.skip(ahead)
+    }
+
+    fn unfinished(&self) -> bool {
+        self.source.unfinished()
+    }
+
+    fn tail(&self) -> Sum {
+        self.source.tail()
     }
 }
 

@@ -1,0 +1,349 @@
+//! The import itself: frames from the inputs, one by one, into the store.
+
+use super::given::{Given, Input, same_file};
+use super::options::{Begin, ImportOptions, Imported, Progress, Target};
+use super::reading::{Arrived, Reading};
+use super::resume::{self, Standing};
+use super::session::Session;
+use super::sites;
+use crate::codec::{MdFrame, MdFrameCodec};
+use crate::depot::{Continue, Depot, DepotWriter, StartAt};
+use crate::error::{Error, Result};
+use crate::formats::{FormatKind, ReadOptions};
+use crate::key::Key;
+use crate::store::{Opened, Store, StoreOptions, Writer};
+use crate::trajectory::units::state_units;
+use std::path::{Path, PathBuf};
+
+/// An import that is about to be done.
+///
+/// ```no_run
+/// use vlstore::trajectory::{ImportOptions, Importer, Target};
+/// # fn main() -> vlstore::Result<()> {
+/// let options = ImportOptions { target: Target::Append, ..ImportOptions::default() };
+/// let inputs = vec!["run.xtc".as_ref().into()];
+/// let mut importer = Importer::open(inputs, "frames.vls".as_ref(), &options)?;
+/// importer.run(|_progress| Ok(()))?;
+/// println!("{} frames", importer.imported().frames);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The store keeps a record of its inputs, so the same call, given again after the process was
+/// killed, goes on where it was stopped and leaves out and doubles nothing; what it cannot settle
+/// it refuses with [`Error::Resume`].
+pub struct Importer {
+    options: ImportOptions,
+    store: PathBuf,
+    reading: Reading,
+    session: Session,
+    writer: Option<DepotWriter<MdFrameCodec>>,
+    /// The frame that is put next.
+    next: Option<Arrived>,
+    /// The record as the store has it.
+    written: super::record::Record,
+    /// Bytes that were read when the place was written down.
+    marked: Option<u64>,
+    uncommitted: u64,
+    tally: Imported,
+    opened: Opened,
+    kind: Option<FormatKind>,
+}
+
+impl std::fmt::Debug for Importer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Importer").field("store", &self.store).field("tally", &self.tally).finish()
+    }
+}
+
+impl Importer {
+    /// Looks at the inputs and the store, settles what is to be added, and makes or opens the
+    /// store. Nothing was changed if this fails.
+    ///
+    /// # Errors
+    /// [`Error::Resume`] if the store has frames and it cannot be settled which of the inputs
+    /// these are; [`Error::Exists`] if there is a store and [`Target::Create`] was asked for;
+    /// [`Error::Invalid`] for options that cannot work and units that differ; [`Error::Format`]
+    /// and [`Error::Io`] with the path of an input whose first frame cannot be read or that has
+    /// none; as [`DepotWriter::create`] and [`DepotWriter::open`].
+    pub fn open(inputs: Vec<Input>, store: &Path, options: &ImportOptions) -> Result<Self> {
+        options.check()?;
+        let appending = options.target == Target::Append;
+        let there = store.try_exists().unwrap_or(false);
+        let read =
+            ReadOptions { empty: options.growing.unwrap_or(appending), ..options.read.clone() };
+        let options = ImportOptions { read, ..options.clone() };
+        for input in &inputs {
+            if there && matches!(input, Input::Path(path) if same_file(path, store)) {
+                return Err(Error::invalid("store", "it is also an input").at(store));
+            }
+        }
+        let looked = inputs.into_iter().map(|input| Given::look(input, &options.read));
+        let given = looked.collect::<Result<Vec<_>>>()?;
+        let kind = same_units(&given)?;
+        let depot = if appending && there {
+            may_append(store, kind, &options).map_err(|e| e.at(store))?
+        } else {
+            None
+        };
+        let planned = depot.as_ref().map_or(0, Depot::len);
+        let behind = depot.as_ref().filter(|d| !d.is_empty());
+        let Standing { mut session, mut reading, resumed } =
+            resume::stand(given, behind, &options).map_err(|e| e.at(store))?;
+        sites::check(&mut reading, behind, &options, store)?;
+        // A file whose first frame is damaged leaves no empty store behind.
+        let last = session.last.take();
+        let next = session.next_taken(&mut reading, MdFrame::default(), last.as_ref())?;
+        if let Some(next) = next.as_ref().filter(|_| resumed) {
+            let (input, allowed) = (next.input, options.out_of_order);
+            resume::check_order(&session, &mut reading, input, allowed).map_err(|e| e.at(store))?;
+        }
+        let mut me = Self {
+            store: store.into(),
+            kind: Some(kind),
+            written: depot
+                .as_ref()
+                .and_then(|d| super::record::Record::of(&d.snapshot().attributes()))
+                .unwrap_or_default(),
+            options,
+            reading,
+            session,
+            writer: None,
+            next,
+            marked: None,
+            uncommitted: 0,
+            tally: Imported::default(),
+            opened: Opened::Whole,
+        };
+        me.begin(there, planned, depot.as_ref())?;
+        Ok(me)
+    }
+
+    /// Opens or makes the store.
+    fn begin(
+        &mut self,
+        there: bool,
+        planned: u64,
+        depot: Option<&Depot<MdFrameCodec>>,
+    ) -> Result<()> {
+        let (path, options) = (self.store.clone(), &self.options.store);
+        let mut writer = match self.options.target {
+            Target::Append if there => DepotWriter::open(&path, MdFrameCodec, options)?,
+            Target::Append | Target::Create => DepotWriter::create(&path, MdFrameCodec, options)?,
+            Target::Replace => DepotWriter::replace(&path, MdFrameCodec, options)?,
+        };
+        self.opened = writer.writer().opened();
+        if writer.len() != planned {
+            let why = "somebody else has added or deleted records just now; try again";
+            return Err(Error::invalid("store", why).at(&path));
+        }
+        self.prepare(&mut writer, depot).map_err(|e| e.at(&path))?;
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    fn prepare(
+        &mut self,
+        writer: &mut DepotWriter<MdFrameCodec>,
+        depot: Option<&Depot<MdFrameCodec>>,
+    ) -> Result<()> {
+        let known = writer.is_empty() || self.options.same_units;
+        let attributes = writer.writer().attributes();
+        if let Some(kind) = self.kind
+            && let Some(stated) = state_units(&attributes, &kind.units(), known)?
+        {
+            writer.writer_mut().set_attributes(&stated)?;
+        }
+        writer.share_topologies(self.options.topologies);
+        writer.keep_positions(self.session.settings.positions(&self.options))?;
+        if self.options.drop_newer
+            && let Some(begin) = self.options.begin
+        {
+            let start = match begin {
+                Begin::Step(step) => StartAt::Step(step),
+                Begin::Frame(frame) => StartAt::Frame(frame),
+            };
+            let done = writer.continue_from(start, Continue::DropNewer)?;
+            self.tally.dropped = done.dropped;
+            let session = &mut self.session;
+            session.ordinal = done.kept;
+            if let Some(depot) = depot {
+                let prefix = session.record.key_prefix.as_deref();
+                session.key = resume::next_key(depot, done.kept, prefix)?;
+            }
+            if done.dropped > 0 {
+                let given = &self.reading.given;
+                let here = |path: u64| given.iter().any(|g| g.path == Some(path));
+                session.record.rows.retain(|row| row.upto <= done.kept || !here(row.path));
+                session.record.cut(done.kept);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the frames. `watch` is told how far it has come before each; its error, such as
+    /// [`Error::Interrupted`], ends the import.
+    ///
+    /// Whatever ends it: what was read is committed, and the store is closed.
+    ///
+    /// # Errors
+    /// What `watch` answers; [`Error::Format`] and [`Error::Io`] with the path of an input that is
+    /// damaged or cannot be read; [`Error::Io`] if the store cannot be written: then what the last
+    /// commit holds is kept.
+    pub fn run(&mut self, mut watch: impl FnMut(Progress) -> Result<()>) -> Result<()> {
+        let passed = self.pass(&mut watch);
+        let closed = self.close(passed.is_ok()).map_err(|e| e.at(&self.store));
+        passed.map_err(|e| e.at(&self.store))?;
+        closed
+    }
+
+    fn pass(&mut self, watch: &mut dyn FnMut(Progress) -> Result<()>) -> Result<()> {
+        let mut spare = MdFrame::default();
+        while let Some(current) = self.next.take() {
+            watch(self.reading.progress(self.tally.frames))?;
+            // Read before this one is put, so that it is known what the two have in common; if it
+            // cannot be read, this one is kept all the same.
+            let space = std::mem::take(&mut spare);
+            let next = self.session.next_taken(&mut self.reading, space, Some(&current));
+            let Some(writer) = &mut self.writer else { return Err(Error::Poisoned) };
+            if let Ok(Some(next)) = &next {
+                writer.foresee(&next.frame)?;
+            }
+            let session = &mut self.session;
+            let again = self.reading.given.get(current.input).is_some_and(|g| g.row.is_some());
+            let before = session.record.at.map(|at| at.row);
+            session.taken(&mut self.reading, &current)?;
+            // What the record says of an input that was begun earlier would be out of date.
+            let again = again && session.record.at.map(|at| at.row) != before;
+            let bytes = self.reading.progress(0).bytes;
+            let due =
+                self.marked.is_none_or(|at| bytes.saturating_sub(at) >= self.options.mark_bytes);
+            if due || again {
+                self.marked = Some(bytes);
+                mark(session, writer, None)?;
+                self.written.clone_from(&session.record);
+            }
+            let key = match &session.record.key_prefix {
+                Some(prefix) => Key::from(format!("{prefix}{}", session.key)),
+                None => Key::from(session.key),
+            };
+            // `u64::MAX`: all frames before the one to begin with were passed over already.
+            writer.put_frame(u64::MAX, key, &current.frame)?;
+            session.put();
+            self.tally.frames += 1;
+            self.uncommitted += 1;
+            if self.options.commit_frames.is_some_and(|n| self.uncommitted >= n) {
+                writer.commit()?;
+                self.uncommitted = 0;
+            }
+            self.next = next?;
+            spare = current.frame;
+        }
+        watch(self.reading.progress(self.tally.frames))
+    }
+
+    /// Writes down where the import ended, commits, and closes the store.
+    fn close(&mut self, ended: bool) -> Result<()> {
+        let Some(mut writer) = self.writer.take() else { return Ok(()) };
+        self.tally.quantised = writer.kept_whole();
+        self.tally.records = writer.len();
+        let session = &mut self.session;
+        session.record.ended = ended;
+        session.record.records = Some(writer.len());
+        if session.record != self.written && !session.record.rows.is_empty() {
+            // A writer that failed says so when it is closed.
+            let records = writer.len();
+            let _ = mark(session, &mut writer, Some(records));
+        }
+        writer.close()
+    }
+
+    /// What was done, up to now.
+    #[must_use]
+    pub fn imported(&self) -> Imported {
+        Imported {
+            skipped: self.reading.skipped,
+            bytes: self.reading.given.iter().map(|g| g.bytes).sum(),
+            notes: self.reading.notes.clone(),
+            ..self.tally.clone()
+        }
+    }
+
+    /// The format of the inputs; of several formats that of the first.
+    #[must_use]
+    pub const fn kind(&self) -> Option<FormatKind> {
+        self.kind
+    }
+
+    /// How much of what was written the store held when it was opened.
+    #[must_use]
+    pub const fn opened(&self) -> Opened {
+        self.opened
+    }
+
+    /// The options in force, while the store is open: those of the file, and those of the writer.
+    #[must_use]
+    pub fn store_options(&self) -> Option<&StoreOptions> {
+        self.writer.as_ref().map(|w| w.writer().options())
+    }
+
+    /// Whether other writers are kept out, while the store is open; see [`Writer::is_locked`].
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.writer.as_ref().is_some_and(|w| w.writer().is_locked())
+    }
+}
+
+/// Puts the record among the attributes, to be committed with the frames.
+fn mark(
+    session: &mut Session,
+    writer: &mut DepotWriter<MdFrameCodec>,
+    records: Option<u64>,
+) -> Result<()> {
+    let settings = &session.settings;
+    let record = &mut session.record;
+    record.records = records;
+    record.ended &= records.is_some();
+    record.growing = settings.growing;
+    record.float32 = settings.float32;
+    record.precision = settings.precision;
+    record.from_step = settings.from_step;
+    record.boundary = settings.boundary;
+    let attributes = record.attributes(writer.writer().attributes());
+    writer.writer_mut().set_attributes(&attributes)
+}
+
+fn same_units(given: &[Given]) -> Result<FormatKind> {
+    let Some((first, others)) = given.split_first() else {
+        return Err(Error::invalid("inputs", "there is none"));
+    };
+    for other in others {
+        if other.kind.units() != first.kind.units() {
+            let why = format!(
+                "this file is in the units of {}, the first in those of {}; units are not mixed \
+                 in one store",
+                other.kind.name(),
+                first.kind.name()
+            );
+            return Err(Error::invalid("units", why).at(&other.name));
+        }
+    }
+    Ok(first.kind)
+}
+
+/// Refuses before anything is changed: opening a file of the original program for writing turns
+/// it into one of ours.
+fn may_append(
+    path: &Path,
+    kind: FormatKind,
+    options: &ImportOptions,
+) -> Result<Option<Depot<MdFrameCodec>>> {
+    let depot = Depot::new(Store::open_with(path, &options.store)?.snapshot(), MdFrameCodec)?;
+    let known = depot.is_empty() || options.same_units;
+    state_units(&depot.snapshot().attributes(), &kind.units(), known)?;
+    if matches!(depot.snapshot().opened(), Opened::OlderCommit { .. } | Opened::LastSeal { .. }) {
+        // What can be read is not all that was written: a writer says so first.
+        Writer::open(path, &options.store)?;
+    }
+    Ok(Some(depot))
+}

@@ -1,0 +1,23 @@
+//! Trajectory files into a store, such that an import that was stopped anywhere, also by a kill,
+//! can be given again and gives what an uninterrupted one gives, frame for frame.
+//!
+//! How this is known: a commit that holds frames of an import also holds, in the attribute
+//! [`IMPORT`], which inputs they come from (`record`). What an input is called does not matter: it
+//! is known by its content (`known`). The place in the record may lie some frames behind the
+//! store, so that it need not be written with each commit: what lies between is compared frame by
+//! frame (`resume`). What cannot be settled so is refused, never guessed.
+
+mod engine;
+mod given;
+mod known;
+mod options;
+mod reading;
+mod record;
+mod resume;
+mod session;
+mod sites;
+
+pub use engine::Importer;
+pub use given::Input;
+pub use options::{Begin, Boundary, ImportOptions, Imported, Progress, Target};
+pub use record::IMPORT;
