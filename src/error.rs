@@ -27,6 +27,14 @@ pub enum Error {
     },
     /// Bytes that this crate or another program wrote have changed, or were cut.
     Corrupt(Corruption),
+    /// The newest commit of a store cannot be read, and the caller did not say that an older
+    /// state is enough: going on would cover what is left of the newer one.
+    Older {
+        /// The commit that can be read.
+        generation: u64,
+        /// Records in it.
+        records: u64,
+    },
     /// The bytes are not of the kind that was expected at all.
     NotAStore {
         /// What was found instead.
@@ -252,6 +260,10 @@ impl fmt::Display for Error {
             }
             Self::Io { op, offset: None, source } => write!(f, "cannot {op}: {source}"),
             Self::Corrupt(c) => c.fmt(f),
+            Self::Older { generation, records } => write!(
+                f,
+                "the newest commit cannot be read; commit {generation} can, with {records} records, and what was written after it would be lost; `vlstore recover STORE NEW` first saves all that is left, and --accept-older (accept_older) then goes on with the older state"
+            ),
             Self::NotAStore { why } => write!(f, "not a store: {why}"),
             Self::Unsupported { what, found, newest } => write!(
                 f,

@@ -22,7 +22,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 use vlstore::chunk::Codec;
-use vlstore::{Key, Store, StoreOptions, Writer};
+use vlstore::{Error, Key, Store, StoreOptions, Writer};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, b| {
@@ -95,6 +95,12 @@ fn run(folder: &Path, task: &Value) -> Vec<Value> {
         match step[0].as_str().unwrap() {
             "create" => writer = Some(Writer::create(&path, &options(&step[1])).unwrap()),
             "open" => writer = Some(Writer::open(&path, &options(&Value::Null)).unwrap()),
+            "open older" => {
+                let refused = Writer::open(&path, &options(&Value::Null)).map(drop).unwrap_err();
+                assert!(matches!(refused.root(), Error::Older { .. }), "{refused}");
+                let accepted = StoreOptions { accept_older: true, ..options(&Value::Null) };
+                writer = Some(Writer::open(&path, &accepted).unwrap());
+            }
             "put" => {
                 let bytes = content(number(2), number(3));
                 writer.as_mut().unwrap().put(key(step), &bytes, true).unwrap();

@@ -17,7 +17,9 @@ use vlstore::chunk::{Codec, Compressor, Filter, Params};
 use vlstore::frame::{self, FrameHeader};
 use vlstore::index::layout::{self, *};
 use vlstore::index::log::DeadEntry;
-use vlstore::index::slot::{SLOT_LEN, SLOT_MAGIC, Seal, Slot};
+use vlstore::index::slot::{
+    MARK_AT, MARK_LEN, Mark, SLOT_COPIES, SLOT_LEN, SLOT_MAGIC, Seal, Slot,
+};
 use vlstore::store::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
 use vlstore::wire::{U32, checksum, identify, mix};
 use vlstore::{Column, ColumnKind, Key, Store, StoreOptions, Writer, limits};
@@ -110,7 +112,7 @@ fn layouts() -> Vec<(&'static str, usize, Vec<Row>)> {
             magic, sum, len, generation, first_record, first_chunk, cursor, records, chunks, sums,
             dead, pieces, keys_len, attributes, open_block,
         }
-        DeadEntry { hash, record }
+        DeadEntry { hash, record, len, shared }
         PieceEntry { start, len, stored, reserved }
         Seal { frame_len, nbytes, cbytes, sum, generation, records, lookup, root }
         Slot {
@@ -150,6 +152,8 @@ fn every_structure_has_its_table_and_every_table_its_structure() {
         "ChunkHeader",
         "RunEntry",
         "PageRef",
+        "SlotPage",
+        "Mark",
     ];
     for (name, len, rows) in layouts() {
         let table = tables.get(name).unwrap_or_else(|| panic!("the page has no table of {name}"));
@@ -161,6 +165,10 @@ fn every_structure_has_its_table_and_every_table_its_structure() {
         assert!(known.contains(name), "no test knows the table of {name}");
     }
     assert_eq!(tables["Slot"].len, SLOT_LEN);
+    assert_eq!(tables["Mark"].len, MARK_LEN);
+    assert_eq!(tables["SlotPage"].place("mark").start, MARK_AT);
+    let copies = ["slot", "copy"].map(|name| tables["SlotPage"].place(name).start);
+    assert_eq!(copies, SLOT_COPIES);
 }
 
 #[test]
@@ -288,9 +296,15 @@ fn a_new_file_has_its_header_where_the_page_says() {
     assert_eq!(metalayers.place("odd_slot").start, at(frame::SLOT_OFFSETS[1]));
     assert_eq!(metalayers.place("even_slot").len(), frame::SLOT_LEN);
     for (generation, place) in (0..).zip(frame::SLOT_OFFSETS) {
-        let slot = Slot::parse(&file[at(place)..], [9; 16]).unwrap();
-        assert_eq!(slot.generation.get(), generation);
-        assert!(file[at(place) + SLOT_LEN..at(place) + frame::SLOT_LEN].iter().all(|b| *b == 0));
+        let page = &file[at(place)..at(place) + frame::SLOT_LEN];
+        for copy in SLOT_COPIES {
+            let slot = Slot::parse(&page[copy..], [9; 16]).unwrap();
+            assert_eq!(slot.generation.get(), generation);
+        }
+        assert_eq!(Mark::parse(&page[MARK_AT..], [9; 16]), Some(1));
+        for gap in ["gap", "gap2", "gap3"] {
+            assert!(page[tables["SlotPage"].place(gap)].iter().all(|b| *b == 0));
+        }
     }
 
     let totals = frame::patch_totals(&file, 1, 2, 3).unwrap();

@@ -158,7 +158,7 @@ fn without_slots_the_newest_root_and_its_log_are_found_and_nothing_deleted_comes
         let mut image = grown(sealed);
         let right = live(&image);
         for at in SLOTS {
-            image[at..at + 256].fill(0);
+            image[at..at + 4096].fill(0);
         }
         let (report, new) = run(&image);
         assert_eq!(listed(&new), right);
@@ -189,7 +189,7 @@ fn a_damaged_configuration_costs_no_record_with_or_without_slots() {
             let mut image = good.clone();
             image[damage..damage + 4].copy_from_slice(&[0xfe; 4]);
             if !with_slots {
-                SLOTS.iter().for_each(|at| image[*at..*at + 256].fill(0));
+                SLOTS.iter().for_each(|at| image[*at..*at + 4096].fill(0));
             }
             let (report, new) = run(&image);
             assert_eq!(listed(&new), live(&good), "byte {damage}");
@@ -558,7 +558,7 @@ proptest! {
         prop_assert!(report.is_complete(), "{:?}", report);
         prop_assert!(listed(&new) == right);
         // Nor do the slots have to be there.
-        SLOTS.iter().for_each(|at| image[*at..*at + 256].fill(0));
+        SLOTS.iter().for_each(|at| image[*at..*at + 4096].fill(0));
         let (report, new) = run(&image);
         prop_assert!(listed(&new) == right, "{:?}", report);
         prop_assert_eq!(report.lost, 0);

@@ -97,6 +97,7 @@ pub(crate) fn from_error(py: Python<'_>, error: &Error) -> PyErr {
             _ => "SystemCallError",
         },
         Error::Corrupt(_) => "CorruptError",
+        Error::Older { .. } => "OlderStateError",
         Error::NotAStore { .. } => "NotAStoreError",
         Error::Unsupported { .. } => "UnsupportedError",
         Error::Limit { .. } => "LimitError",

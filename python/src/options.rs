@@ -22,8 +22,16 @@ const KEPT: [&str; 9] = [
     "record_codec",
 ];
 /// What each handle chooses for itself.
-const OWN: [&str; 7] =
-    ["threads", "durability", "commit_bytes", "commit_interval", "cache_bytes", "lookup", "access"];
+const OWN: [&str; 8] = [
+    "threads",
+    "durability",
+    "commit_bytes",
+    "commit_interval",
+    "cache_bytes",
+    "lookup",
+    "access",
+    "accept_older",
+];
 
 /// The options in `given`; `making` says whether a store may be made with them.
 pub(crate) fn from_dict(given: Option<&Bound<'_, PyDict>>, making: bool) -> PyResult<StoreOptions> {
@@ -98,6 +106,12 @@ fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult
         "cache_bytes" => out.cache_bytes = whole(name, value)?,
         "lookup" => {
             out.lookup = choice(name, value, Lookup::from_name, &["auto", "always", "never"])?;
+        }
+        "accept_older" => {
+            out.accept_older = value.extract::<bool>().map_err(|_| {
+                described("accept_older is True or False", value)
+                    .map_or_else(|e| e, |why| wrong_type(value.py(), &why))
+            })?;
         }
         "access" => {
             let named = |name: &str| match name {

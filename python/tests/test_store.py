@@ -225,12 +225,32 @@ def test_a_commit_that_cannot_be_read_is_said(path):
         store.commit()
         generation = store.generation
         data = bytearray(path.read_bytes())
-    # The two commit slots take turns; damage that of the last commit.
-    data[4096 + 40 if generation % 2 == 0 else 8192 + 40] ^= 1
+    # The two commit slots take turns, each in a page of its own, in which it stands twice.
+    page = 4096 if generation % 2 == 0 else 8192
+    whole = bytes(data)
+    data[page + 40] ^= 1
+    path.write_bytes(data)
+    with vlstore.open(path) as store:
+        assert store.opened == "whole" and len(store) == 2 and not store.verify().ok
+    data = bytearray(whole)
+    data[page : page + 4096] = bytes(4096)
     path.write_bytes(data)
     with pytest.warns(vlstore.RecoveredWarning, match="newest commit cannot be read"):
         store = vlstore.open(path)
     assert store.opened.startswith("older commit") and len(store) < 2
+    store.close()
+    # Nobody writes over what is left without saying so.
+    with pytest.raises(vlstore.OlderStateError, match="vlstore recover"):
+        vlstore.open(path, "a")
+    with pytest.raises(vlstore.CorruptError):
+        vlstore.open(path, "a", records="auto")
+    assert path.read_bytes() == data
+    with pytest.warns(vlstore.RecoveredWarning):
+        store = vlstore.open(path, "a", accept_older=True)
+    store["c"] = b"3"
+    store.close()
+    with vlstore.open(path) as store:
+        assert store.opened == "whole" and "c" in store and "b" not in store
 
 
 def test_a_seal_stays_one_when_the_store_is_closed(path):

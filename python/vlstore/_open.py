@@ -33,6 +33,7 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     commit_interval: float | None = None,
     cache_bytes: int | None = None,
     access: str | None = None,
+    accept_older: bool = False,
 ) -> _core.Store:
     """Open the store at ``path``.
 
@@ -79,11 +80,15 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     access : {"auto", "map", "pread"}
         Whether the file is mapped. ``auto`` maps on local file systems. Where another program may
         cut the file short, ``pread`` makes an error of what would end the process.
+    accept_older : bool
+        Whether a store whose newest commit cannot be read is opened for writing all the same, as
+        of an older state: what came after that is lost then. ``vlstore recover`` saves it first.
+        Reading always opens what can be read, and warns.
 
     Raises
     ------
     MissingFileError, PermissionDeniedError, StoreExistsError, LockedError, NotAStoreError,
-    CorruptError, UnsupportedError, InvalidError, WrongTypeError
+    CorruptError, OlderStateError, UnsupportedError, InvalidError, WrongTypeError
         See :mod:`vlstore.errors`.
 
     Examples
@@ -112,6 +117,7 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
         "commit_interval": commit_interval,
         "cache_bytes": cache_bytes,
         "access": access,
+        "accept_older": accept_older,
     }
     return _core._open(path, _checked(mode), records, options)
 

@@ -20,6 +20,7 @@ __all__ = [
     "ClosedError",
     "CodecError",
     "CorruptError",
+    "OlderStateError",
     "Error",
     "ExistsError",
     "FormatError",
@@ -93,6 +94,14 @@ class CorruptError(Error, OSError):
     part: str = ""
     offset: int | None = None
     why: str = ""
+
+
+class OlderStateError(CorruptError):
+    """The newest commit cannot be read, and the store was opened for writing.
+
+    Nothing was changed. ``vlstore recover`` saves all that is left into a new store; reading
+    shows the older state; ``accept_older=True`` goes on with it, and loses the newer.
+    """
 
 
 class NotAStoreError(Error, ValueError):

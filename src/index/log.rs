@@ -13,6 +13,10 @@ pub struct DeadEntry {
     pub hash: U64,
     /// The record.
     pub record: U64,
+    /// Its length in bytes; 0 if it is shared.
+    pub len: U32,
+    /// 1 if it is a shared record that this entry brings, 0 if it is deleted.
+    pub shared: U32,
 }
 
 /// What one commit adds. Built by the writer; a reader gets the same parts back.
@@ -177,7 +181,12 @@ mod tests {
             records: &[RecordEntry::zeroed(); 2],
             chunks: &[ChunkEntry::zeroed()],
             sums: &[U64::new(3)],
-            dead: &[DeadEntry { hash: U64::new(1), record: U64::new(2) }],
+            dead: &[DeadEntry {
+                hash: U64::new(1),
+                record: U64::new(2),
+                len: U32::new(3),
+                shared: U32::new(0),
+            }],
             keys: b"abc",
             attributes: Some(b""),
             pieces: vec![(0, 10, b"piece one"), (10, 4, b"p2")],

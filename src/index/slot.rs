@@ -9,6 +9,15 @@ use bytemuck::{Pod, Zeroable};
 
 /// Bytes of a slot.
 pub const SLOT_LEN: usize = 256;
+/// Where the copies of a slot lie in its page: in different sectors, so that neither a torn write
+/// nor a lost sector takes both.
+pub const SLOT_COPIES: [usize; 2] = [0, 2048];
+/// Where the mark lies in a slot page, in a sector of its own.
+pub const MARK_AT: usize = 1024;
+/// Bytes of a mark.
+pub const MARK_LEN: usize = 16;
+/// Bytes of a slot page that are in use.
+pub const SLOT_PAGE: usize = SLOT_COPIES[1] + SLOT_LEN;
 /// Start of a slot.
 pub const SLOT_MAGIC: [u8; 8] = *b"VLslot\0\x01";
 
@@ -123,6 +132,32 @@ impl Slot {
     }
 }
 
+/// Says in one slot page which generation was published last when it was written: of the slot
+/// before its own, and, as soon as the slot in the other page is in the file, of that one. So who
+/// finds the other page lost or gone back to older bytes knows what it held.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark;
+
+impl Mark {
+    /// The mark that `generation` was published.
+    #[must_use]
+    pub fn encode(file: [u8; 16], generation: u64) -> [u8; MARK_LEN] {
+        bytemuck::cast([U64::new(generation), U64::new(Self::sum(file, generation))])
+    }
+
+    /// The generation that the mark in `bytes` names, if its checksum is right.
+    #[must_use]
+    pub fn parse(bytes: &[u8], file: [u8; 16]) -> Option<u64> {
+        let words: [U64; 2] = bytemuck::try_pod_read_unaligned(bytes.get(..MARK_LEN)?).ok()?;
+        let [generation, sum] = words.map(U64::get);
+        (sum == Self::sum(file, generation)).then_some(generation)
+    }
+
+    fn sum(file: [u8; 16], generation: u64) -> u64 {
+        checksum(&generation.to_le_bytes()) ^ identify(file, generation, 1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +187,19 @@ mod tests {
             let mut bad = good;
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(Slot::parse(&bad, [3; 16]).is_none(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_mark_comes_back_and_every_changed_bit_is_noticed() {
+        let good = Mark::encode([3; 16], 9);
+        assert_eq!(Mark::parse(&good, [3; 16]), Some(9));
+        assert_eq!(Mark::parse(&good, [4; 16]), None);
+        assert_eq!(Mark::parse(&[0; MARK_LEN], [3; 16]), None);
+        for bit in 0..MARK_LEN * 8 {
+            let mut bad = good;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Mark::parse(&bad, [3; 16]), None, "bit {bit}");
         }
     }
 }

@@ -6,12 +6,12 @@
 use super::options::Durability;
 use super::pool::finish;
 use super::root::Root;
+use super::slots;
 use super::writer::{Logged, Writer};
 use crate::chunk::Compressor;
 use crate::error::{Error, Result};
-use crate::frame::SLOT_OFFSETS;
 use crate::index::layout::{ChunkEntry, Extent, RecordEntry, SegmentRef};
-use crate::index::log::{DeadEntry, LogContent};
+use crate::index::log::LogContent;
 use crate::index::slot::{Seal, Slot};
 use crate::limits::BLOCK_MAX;
 use crate::wire::{U32, U64};
@@ -147,13 +147,6 @@ impl Writer {
             .iter()
             .map(|s| U64::new(*s))
             .collect();
-        let dead: Vec<DeadEntry> = tail
-            .dead
-            .get(from.dead..end.dead)
-            .unwrap_or_default()
-            .iter()
-            .map(|(hash, record)| DeadEntry { hash: (*hash).into(), record: (*record).into() })
-            .collect();
         let new = from.records..end.records;
         let rows: Vec<U64> = if tail.has_rows(new.clone()) {
             new.flat_map(|i| tail.row_or_absent(i)).map(|w| U64::new(*w)).collect()
@@ -169,7 +162,7 @@ impl Writer {
             records: &records,
             chunks: &chunks,
             sums: &sums,
-            dead: &dead,
+            dead: tail.dead.get(from.dead..end.dead).unwrap_or_default(),
             keys: tail.keys.get(from.keys..end.keys).unwrap_or_default(),
             attributes: self.attributes_changed.then_some(&self.attributes),
             pieces: pieces.iter().map(|(at, len, b)| (*at, *len, b.as_slice())).collect(),
@@ -286,8 +279,11 @@ impl Writer {
         };
         self.reserve()?;
         self.sync()?;
-        self.write_slot(&slot)?;
+        slots::write(&self.core.io, &slot, self.published)?;
         self.sync()?;
+        // Behind the sync: a mark without its slot would tell of a commit that never was.
+        slots::mark(&self.core.io, generation)?;
+        self.published = generation;
         self.slot = slot;
         self.logged = end;
         self.attributes_changed = false;
@@ -307,12 +303,6 @@ impl Writer {
             self.core.io.write(self.space.end - 1, &[0])?;
         }
         Ok(())
-    }
-
-    fn write_slot(&self, slot: &Slot) -> Result<()> {
-        let [even, odd] = SLOT_OFFSETS;
-        let at = if slot.generation.get().is_multiple_of(2) { even } else { odd };
-        self.core.io.write(at, &slot.encode())
     }
 
     pub(super) fn sync(&self) -> Result<()> {

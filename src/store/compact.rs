@@ -80,7 +80,7 @@ pub struct Compacted {
 ///
 /// # Errors
 /// [`Error::Locked`] if there is a writer; [`Error::Corrupt`] with the record for the first
-/// damage that stands in the way; [`Error::Invalid`] if the newest commit cannot be read (see
+/// damage that stands in the way; [`Error::Older`] if the newest commit cannot be read (see
 /// [`CompactOptions::accept_older`]); [`Error::Interrupted`] or what else `progress` answers;
 /// [`Error::Io`]. After every error the store is as it was.
 pub fn compact(
@@ -180,12 +180,7 @@ fn rewrite(
 pub(super) fn refuse_older(snapshot: &Snapshot, accept: bool) -> Result<()> {
     match snapshot.opened() {
         Opened::OlderCommit { generation } | Opened::LastSeal { generation } if !accept => {
-            Err(Error::invalid(
-                "store",
-                format!(
-                    "its newest commit cannot be read, what opens is commit {generation}; `vlstore recover` saves what is left of the newer one"
-                ),
-            ))
+            Err(Error::Older { generation, records: snapshot.len() })
         }
         _ => Ok(()),
     }

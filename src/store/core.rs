@@ -254,7 +254,7 @@ impl Core {
             Vec::new()
         } else {
             let mut all = self.perm.dead(&self.io)?;
-            all.extend(self.tail.dead.iter().map(|(_, record)| *record));
+            all.extend(self.tail.dead.iter().map(|d| d.record.get()));
             all
         };
         all.sort_unstable();

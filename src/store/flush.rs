@@ -53,17 +53,22 @@ pub(super) fn flush(
     entries.extend(
         tail.dead
             .iter()
-            .filter(|d| d.0 != 0)
-            .map(|(hash, record)| RunEntry::new(*hash, *record, true)),
+            .filter(|d| d.hash.get() != 0)
+            .map(|d| RunEntry::new(d.hash.get(), d.record.get(), true)),
     );
     if !entries.is_empty() {
         entries.sort_unstable_by_key(RunEntry::order);
         perm.runs.push(runs::write(io, space, generation, &entries)?);
         let fan = if tail.ascends() { runs::FAN_ASCENDING } else { runs::FAN };
-        runs::merge(io, space, &mut perm.runs, fan, generation)?;
+        let (kept, before) = (perm.runs.clone(), *space);
+        match runs::merge(io, space, &mut perm.runs, fan, generation) {
+            // Runs that cannot be read stay as they are: a commit does not need them merged.
+            Err(Error::Corrupt(_)) => (perm.runs, *space) = (kept, before),
+            other => other?,
+        }
     }
     if !tail.dead.is_empty() {
-        let mut dead: Vec<U64> = tail.dead.iter().map(|(_, r)| U64::new(*r)).collect();
+        let mut dead: Vec<U64> = tail.dead.iter().map(|d| d.record).collect();
         dead.sort_unstable_by_key(|r| r.get());
         perm.dead_runs.push(write_dead(io, space, &dead, generation)?);
         merge_dead(io, space, perm, generation)?;
@@ -100,9 +105,17 @@ fn write_dead(io: &Io, space: &mut Space, dead: &[U64], generation: u64) -> Resu
 fn merge_dead(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> Result<()> {
     while let Some(n) = to_merge(&perm.dead_runs, runs::FAN) {
         let old = perm.dead_runs.split_off(perm.dead_runs.len() - n);
-        space.garbage += old.iter().map(|r| r.at.bytes()).sum::<u64>();
         let part = Perm { dead_runs: old, ..Perm::default() };
-        let all: Vec<U64> = part.dead(io)?.into_iter().map(U64::new).collect();
+        let all: Vec<U64> = match part.dead(io) {
+            Ok(all) => all.into_iter().map(U64::new).collect(),
+            // Lists that cannot be read stay as they are.
+            Err(Error::Corrupt(_)) => {
+                perm.dead_runs.extend(part.dead_runs);
+                return Ok(());
+            }
+            Err(e) => return Err(e),
+        };
+        space.garbage += part.dead_runs.iter().map(|r| r.at.bytes()).sum::<u64>();
         perm.dead_runs.push(write_dead(io, space, &all, generation)?);
     }
     Ok(())

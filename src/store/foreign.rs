@@ -25,6 +25,7 @@ use crate::frame::{
     trailer_len,
 };
 use crate::index::layout::{ChunkEntry, key_bytes, key_hash};
+use crate::index::log::DeadEntry;
 use crate::index::saved_lookup;
 use crate::index::slot::Slot;
 use crate::key::Key;
@@ -197,7 +198,13 @@ fn add_record(core: &mut Core, key: &Key, start: u64, end: u64) -> Result<()> {
     let hash = key_hash(kind, bytes);
     if let Some(old) = core.find_bytes(kind, bytes, hash)? {
         let len = core.entry(old)?.len.get();
-        core.tail.kill(hash, old);
+        let dead = DeadEntry {
+            hash: hash.into(),
+            record: old.into(),
+            len: len.into(),
+            ..bytemuck::Zeroable::zeroed()
+        };
+        core.tail.kill(dead);
         core.totals.dead_records += 1;
         core.totals.dead_bytes += u64::from(len);
     }
@@ -278,6 +285,7 @@ pub(super) fn load_original(backend: &Arc<dyn Backend>, options: &StoreOptions) 
         opened: Opened::Unchecked,
         attributes: b"{}".to_vec(),
         newest_seen: 0,
+        followed: 0,
     })
 }
 
@@ -367,6 +375,13 @@ pub(super) fn copy_original(
     Ok(())
 }
 
+/// Whether the frame names something at `place`, where the offsets chunk of our seal was. Another
+/// program writes from there on; we never do, we leave what was sealed as it is.
+fn wrote_at(frame: &Frame, place: u64) -> bool {
+    frame.header.cbytes == place
+        || frame.places.iter().any(|p| matches!(p, ChunkPlace::At(at) if *at == place))
+}
+
 /// A state that also sees what another program added to the sealed file. If it wrote over
 /// commits that were not sealed, the state is that of the last seal.
 pub(super) fn adopt_if_extended(backend: &Arc<dyn Backend>, mut state: State) -> Result<State> {
@@ -382,6 +397,11 @@ pub(super) fn adopt_if_extended(backend: &Arc<dyn Backend>, mut state: State) ->
         return Ok(state);
     }
     let Ok(frame) = read_frame(&**backend, header) else { return Ok(state) };
+    if !wrote_at(&frame, seal.cbytes.get()) {
+        // A seal of ours that damage keeps from being seen, newer or older than this one: nobody
+        // else has written, and what it names is in our index, under checksums, or lost.
+        return Ok(state);
+    }
     let overwritten = state.slot.generation != seal.generation;
     if overwritten {
         let options = state.options.clone();

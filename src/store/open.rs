@@ -3,6 +3,7 @@
 use super::config::{CONFIG_AT, Config};
 use super::foreign;
 use super::options::StoreOptions;
+use super::slots;
 use super::snapshot::Snapshot;
 use super::state::{Opened, State, load, read_config};
 use super::target::may_appear;
@@ -167,7 +168,9 @@ impl Writer {
     /// to a new file that takes its place.
     ///
     /// # Errors
-    /// [`Error::Locked`] if there is another writer; else as [`Store::open`].
+    /// [`Error::Locked`] if there is another writer, [`Error::Older`] if the newest commit cannot
+    /// be read (see [`StoreOptions::accept_older`]); else as [`Store::open`]. After every error the
+    /// file is as it was.
     pub fn open(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
         let path = path.as_ref();
         let open = || {
@@ -229,7 +232,8 @@ impl Writer {
     /// that there is one writer.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// As [`Store::open`]; [`Error::Older`] if the newest commit cannot be read (see
+    /// [`StoreOptions::accept_older`]).
     pub fn open_in(backend: Arc<dyn Backend>, options: &StoreOptions) -> Result<Self> {
         open_locked(&backend, options, None)
     }
@@ -250,7 +254,11 @@ impl Writer {
         self.usable()?;
         self.guard(|w| {
             let unsealed = w.is_dirty() || w.slot.seal.generation != w.slot.generation;
-            if unsealed && w.seal_is_due() { w.make_seal(true) } else { w.make_commit(true, false) }
+            if unsealed && w.seal_is_due() {
+                w.seal_or_commit(true)
+            } else {
+                w.make_commit(true, false)
+            }
         })
     }
 
@@ -282,6 +290,11 @@ fn open_locked(backend: &Arc<dyn Backend>, options: &StoreOptions, guard: Guard)
     };
     let state = load(backend, &config, options)?;
     let state = foreign::adopt_if_extended(backend, state)?;
+    if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = state.opened
+        && !options.accept_older
+    {
+        return Err(Error::Older { generation, records: state.core.live() });
+    }
     let mut writer = Writer::from_state(state, guard);
     writer.guard(Writer::settle)?;
     Ok(writer)
@@ -335,9 +348,9 @@ fn newborn(backend: &dyn Backend, options: &StoreOptions) -> Result<()> {
             ..Slot::default()
         };
         let at = usize::try_from(at).unwrap_or(0);
-        let slot = slot.encode();
-        if let Some(place) = bytes.get_mut(at..at + slot.len()) {
-            place.copy_from_slice(&slot);
+        let page = slots::page(&slot, 1);
+        if let Some(place) = bytes.get_mut(at..at + page.len()) {
+            place.copy_from_slice(&page);
         }
     }
     backend.write_at(0, &bytes)?;

@@ -103,6 +103,10 @@ pub struct StoreOptions {
     pub lookup: Lookup,
     /// How the file is read: mapped or by calls.
     pub access: Access,
+    /// Whether a store whose newest commit cannot be read is opened for writing all the same, as
+    /// of an older state: what came after that is lost then. Without it such a store is refused
+    /// with [`Error::Older`] and stays as it is. Readers are told by [`Opened`](crate::Opened).
+    pub accept_older: bool,
     /// Id of a new file; `None` draws one. Given only where the same input is to make the same
     /// bytes: two files with one id are taken for one.
     pub file_id: Option<[u8; 16]>,
@@ -133,6 +137,7 @@ impl Default for StoreOptions {
             cache_bytes: 32 << 20,
             lookup: Lookup::default(),
             access: Access::Auto,
+            accept_older: false,
             file_id: None,
             record_codec: ("raw".into(), 1),
             columns: None,

@@ -279,7 +279,7 @@ fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
         rows.push(Row { first: core.tail.first_record, count, part: Part::Tail });
     }
     let (mut dead, bad) = dead_of(&core.io, &core.perm)?;
-    dead.extend(core.tail.dead.iter().map(|(_, record)| *record));
+    dead.extend(core.tail.dead.iter().map(|d| d.record.get()));
     dead.sort_unstable();
     if let Some(e) = &bad {
         out.note(format!(

@@ -44,6 +44,24 @@ impl Writer {
         if sealed && !self.is_dirty() && self.seal_is_intact()? {
             return self.make_commit(closing, false);
         }
+        // Reads all of the index, and before anything is written: damage there leaves the file as
+        // it was.
+        let content = self.frame_content()?;
+        self.seal_with(content, closing)
+    }
+
+    /// As [`Self::make_seal`], but what is damaged in the index, so that no frame can be made of it,
+    /// leaves the store unsealed: a commit needs nothing of it.
+    pub(super) fn seal_or_commit(&mut self, closing: bool) -> Result<()> {
+        self.drain()?;
+        match self.frame_content() {
+            Ok(content) => self.seal_with(content, closing),
+            Err(e) if matches!(e.root(), Error::Corrupt(_)) => self.make_commit(closing, false),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn seal_with(&mut self, content: FrameContent, closing: bool) -> Result<()> {
         let generation = self.slot.generation.get() + 1;
         let before = self.slot.seal;
         if self.core.ids() > 0 && self.core.tail.chunks_end() == 0 && self.core.open.block == 0 {
@@ -62,7 +80,7 @@ impl Writer {
         let old_root = self.slot.root;
         let root = self.write_root(generation)?;
         self.space.garbage += old_root.len.get();
-        let frame = self.frame_end()?;
+        let frame = self.frame_end(content)?;
         let file = self.core.io.file();
         let lookup = frame.lookup;
         let seal = Seal {
@@ -113,7 +131,7 @@ impl Writer {
 
     /// Writes offsets chunk and trailer past everything. A frame without chunks keeps the
     /// trailer with which it was born: its place is fixed, right behind the header.
-    fn frame_end(&mut self) -> Result<FrameEnd> {
+    fn frame_end(&mut self, content: FrameContent) -> Result<FrameEnd> {
         if self.core.tail.chunks_end() == 0 && self.base.is_none() {
             let seal = &self.slot.seal;
             return Ok(FrameEnd {
@@ -124,19 +142,10 @@ impl Writer {
                 lookup: true,
             });
         }
-        let mut offsets = Vec::new();
-        for leaf in self.core.perm.all_leaves(&self.core.io)? {
-            if leaf.at.chunks.get() > 0 {
-                let content = leaf_content(&self.core.io, leaf)?;
-                offsets.extend(content.chunks.iter().map(offset_for_others));
-            }
-        }
+        let FrameContent { mut offsets, lookup } = content;
         offsets.extend(self.base.iter().map(|b| offset_for_others(&b.entry)));
-        let (lookup, content) = self.lookup()?;
         let mut metalayers: Vec<(&str, &[u8])> = Vec::new();
-        if lookup {
-            metalayers.push((saved_lookup::NAME, &content));
-        }
+        metalayers.extend(lookup.as_deref().map(|table| (saved_lookup::NAME, table)));
         let mut bytes = frame::encode_offsets(&offsets)?;
         bytes.extend(frame::build_trailer(&metalayers)?);
         let at = self.space.take(bytes.len() as u64);
@@ -146,8 +155,22 @@ impl Writer {
             nbytes: offsets.len() as u64 * self.core.chunk_size,
             cbytes: at - HEADER,
             sum: checksum(&bytes),
-            lookup,
+            lookup: lookup.is_some(),
         })
+    }
+
+    /// What a seal says of the finished chunks and of the records, from the index as it stands.
+    fn frame_content(&self) -> Result<FrameContent> {
+        let mut offsets = Vec::new();
+        for leaf in self.core.perm.all_leaves(&self.core.io)? {
+            if leaf.at.chunks.get() > 0 {
+                let content = leaf_content(&self.core.io, leaf)?;
+                offsets.extend(content.chunks.iter().map(offset_for_others));
+            }
+        }
+        offsets.extend(self.core.tail.chunks.iter().map(offset_for_others));
+        let (wanted, content) = self.lookup()?;
+        Ok(FrameContent { offsets, lookup: wanted.then_some(content) })
     }
 
     fn lookup(&self) -> Result<(bool, Vec<u8>)> {
@@ -203,7 +226,7 @@ impl Writer {
         }
         let crashed = self.slot.closed.get() == 0;
         if crashed && seal.generation != self.slot.generation && self.seal_is_due() {
-            self.make_seal(false)?;
+            self.seal_or_commit(false)?;
         }
         Ok(())
     }
@@ -262,6 +285,14 @@ pub(super) fn seal_is_intact(backend: &dyn Backend, file: [u8; 16], seal: &Seal)
     let mut bytes = vec![0; usize::try_from(end - at).unwrap_or(0)];
     backend.read_at(at, &mut bytes)?;
     Ok(checksum(&bytes) ^ identify(file, 0, end) == seal.sum.get())
+}
+
+/// What a seal says, as far as it is known before it is written.
+struct FrameContent {
+    /// Of the finished chunks.
+    offsets: Vec<u64>,
+    /// The table of records, if it is to be there.
+    lookup: Option<Vec<u8>>,
 }
 
 struct FrameEnd {

@@ -14,6 +14,7 @@ use super::verify::{Damage, is_damage};
 use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_SHARED, RECORDS_MAX, key_hash};
+use crate::index::log::DeadEntry;
 use crate::key::Key;
 use crate::limits::RECORD_MAX;
 use crate::wire::Digest;
@@ -201,7 +202,9 @@ impl Writer {
             let id = w.core.ids();
             w.add(Some((KEY_SHARED, digest.as_bytes(), hash)), bytes, sites, None, None)?;
             // Without a hash: no tombstone, or the runs would no longer lead to it.
-            w.core.tail.kill(0, id);
+            let shared =
+                DeadEntry { record: id.into(), shared: 1.into(), ..bytemuck::Zeroable::zeroed() };
+            w.core.tail.kill(shared);
             w.core.totals.dead_records += 1;
             w.core.totals.shared += 1;
             w.core.dead = OnceBox::new();

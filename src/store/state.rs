@@ -1,19 +1,21 @@
 //! From a file to the newest whole state in it.
 
 use super::config::{CONFIG_AT, CONFIG_SPACE, Config};
-use super::core::{Core, Lost, OpenChunk};
+use super::core::{ChunkPlace, Core, Lost, OpenChunk};
+use super::evidence;
 use super::io::Io;
 use super::options::StoreOptions;
 use super::root::Root;
+use super::slots::Slots;
 use super::tail::Tail;
 use crate::backend::Backend;
 use crate::chunk::ChunkLayout;
 use crate::column::Column;
-use crate::error::{Error, Result};
+use crate::error::{Corruption, Error, Result};
 use crate::frame::{HEADER_LEN, SLOT_OFFSETS};
-use crate::index::layout::{KEY_NONE, KEY_SHARED, RecordEntry, key_hash};
+use crate::index::layout::{KEY_NONE, LOG_MAGIC, LogHeader, RecordEntry, key_hash};
 use crate::index::log;
-use crate::index::slot::{SLOT_LEN, Slot};
+use crate::index::slot::Slot;
 use crate::limits::ATTRIBUTES_MAX;
 use crate::wire::{AlignedBuf, U32, U64, to_usize};
 use once_cell::race::OnceBox;
@@ -22,9 +24,6 @@ use std::time::Duration;
 
 /// Longer than it takes to write a slot.
 const WRITE_OF_A_SLOT: Duration = Duration::from_millis(1);
-
-/// Above what any number of commits reaches: the numbers behind it are left for adding to it.
-const GENERATION_MAX: u64 = 1 << 62;
 
 /// How much of what was written an opened store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +59,15 @@ pub(super) struct State {
     pub(super) opened: Opened,
     /// Attributes as of the newest log entry.
     pub(super) attributes: Vec<u8>,
-    /// Both slots were read; the one that is not in use may be torn.
+    /// The greatest generation of which the slot pages give evidence.
     pub(super) newest_seen: u64,
+    /// Behind its log lie commits that can only have been written after it was followed by
+    /// another: the slots went back to what they were. The generation of the last; 0 if none do.
+    pub(super) followed: u64,
 }
 
-/// The configuration of a file of ours; `None` for files of others.
+/// The configuration of a file of ours; `None` for files of others. One that is ours by other
+/// evidence is never taken for another program's.
 pub(super) fn read_config(backend: &dyn Backend) -> Result<Option<Config>> {
     let len = backend.len()?;
     if len == 0 {
@@ -75,33 +78,14 @@ pub(super) fn read_config(backend: &dyn Backend) -> Result<Option<Config>> {
     if n > 0 {
         backend.read_at(CONFIG_AT, &mut bytes)?;
     }
-    Config::parse(&bytes)
-}
-
-fn read_slots(backend: &dyn Backend, file: [u8; 16]) -> Result<(Vec<Slot>, bool)> {
-    let len = backend.len()?;
-    let mut slots = Vec::new();
-    let mut torn = false;
-    for (parity, at) in (0..).zip(SLOT_OFFSETS) {
-        if at + SLOT_LEN as u64 > len {
-            torn = true;
-            continue;
-        }
-        let mut bytes = [0; SLOT_LEN];
-        backend.read_at(at, &mut bytes)?;
-        // Both slots are written when the file is made, so one that is all zero is damaged too;
-        // and a slot in the place of the other is a copy that went astray.
-        let right = |s: &Slot| {
-            let generation = s.generation.get();
-            generation % 2 == parity && generation <= GENERATION_MAX
-        };
-        match Slot::parse(&bytes, file).filter(right) {
-            Some(slot) => slots.push(slot),
-            None => torn = true,
-        }
+    match Config::parse(&bytes)? {
+        None if evidence::is_ours(backend)? => Err(Error::corrupt(
+            "configuration",
+            CONFIG_AT,
+            "is not there, and other parts of the file say that it is a store",
+        )),
+        found => Ok(found),
     }
-    slots.sort_by_key(|s| std::cmp::Reverse(s.generation.get()));
-    Ok((slots, torn))
 }
 
 /// Loads the newest whole state of a file of ours.
@@ -115,33 +99,32 @@ pub(super) fn load(
     // A writer may publish commits and reuse its log while we read: then the slots have
     // changed, and the newer state is the one to read.
     for _ in 0..100 {
-        let (slots, torn) = read_slots(&**backend, config.file)?;
-        let newest = slots.first().map_or(0, |s| s.generation.get());
+        let slots = Slots::read(&**backend, Some(config.file))?;
+        let newest = slots.newest();
+        // What is not whole now may be half-written at this very moment; what stays so is said.
+        let again = seen != Some(newest);
         let mut first_error = None;
-        for (i, slot) in slots.iter().enumerate() {
+        for slot in &slots.right {
             match load_slot(backend, slot, &options).and_then(counted) {
                 Ok(mut state) => {
-                    state.newest_seen = newest;
-                    if i == 0 && !torn {
+                    state.newest_seen = newest.max(state.followed);
+                    let generation = slot.generation.get();
+                    if !slots.is_older(generation) && state.followed == 0 {
                         return Ok(state);
                     }
-                    // A torn slot beside a whole one is being written at this moment, or is
-                    // the mark of a crash inside a commit that was never published, or of
-                    // damage to one that was: what stays so is said.
-                    if seen == Some(newest) {
-                        state.opened = Opened::OlderCommit { generation: slot.generation.get() };
+                    if !again {
+                        state.opened = Opened::OlderCommit { generation };
                         return Ok(state);
                     }
-                    if torn {
-                        std::thread::sleep(WRITE_OF_A_SLOT);
-                    }
+                    std::thread::sleep(WRITE_OF_A_SLOT);
                     break;
                 }
                 Err(e) => first_error = first_error.or(Some(e)),
             }
         }
-        if seen == Some(newest) {
-            let sealed = slots.iter().find_map(|slot| load_sealed(backend, slot, &options).ok());
+        if !again {
+            let sealed =
+                slots.right.iter().find_map(|slot| load_sealed(backend, slot, &options).ok());
             return sealed.ok_or_else(|| {
                 first_error.unwrap_or_else(|| {
                     Error::corrupt("commit slots", 4096, "neither of the two can be read")
@@ -204,6 +187,7 @@ fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) ->
     if slot.end.get() < used.max(HEADER_LEN as u64) {
         return Err(Error::corrupt("commit slot", slot.end.get(), "ends before what it refers to"));
     }
+    let followed = followed_by(&io, slot);
     let bytes: Arc<[u8]> = io.bytes(slot.log.get(), log_len, |b| Arc::from(b))?;
     let chunk_size = u64::from(options.chunk());
     let mut core = Core {
@@ -270,7 +254,39 @@ fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) ->
         attributes,
         root,
         newest_seen: slot.generation.get(),
+        followed,
     })
+}
+
+/// Whether two commits or more lie whole behind the log of this state: the second was begun only
+/// after the first had been published, so this slot is not the newest that was there. One may be of
+/// a writer that was stopped before it published it, or has not yet.
+fn followed_by(io: &Io, slot: &Slot) -> u64 {
+    let mut at = slot.log.get() + slot.log_len.get();
+    let (mut last, mut count) = (slot.generation.get(), 0);
+    while slot.log.get() != 0
+        && let Some((generation, len)) = entry_at(io, at)
+        && generation > last
+    {
+        (at, last, count) = (at + len, generation, count + 1);
+    }
+    if count > 1 { last } else { 0 }
+}
+
+/// Generation and length of the log entry at byte `at` of the file, if one is whole there.
+fn entry_at(io: &Io, at: u64) -> Option<(u64, u64)> {
+    if at.checked_add(size_of::<LogHeader>() as u64)? > io.len() {
+        return None;
+    }
+    let head = io.bytes(at, size_of::<LogHeader>(), <[u8]>::to_vec).ok()?;
+    let head: LogHeader = bytemuck::try_pod_read_unaligned(&head).ok()?;
+    let len = to_usize(head.len.get())?;
+    if head.magic != LOG_MAGIC || at.checked_add(head.len.get())? > io.len() {
+        return None;
+    }
+    io.bytes(at, len, |bytes| log::decode(bytes, io.file(), at).map(|(e, n)| (e.generation, n)))
+        .ok()?
+        .map(|(generation, len)| (generation, len as u64))
 }
 
 fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
@@ -279,7 +295,7 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
         if tail.kills(d.record.get()) {
             return None;
         }
-        tail.kill(d.hash.get(), d.record.get());
+        tail.kill(*d);
     }
     if entry.attributes.is_some_and(|a| a.len() > ATTRIBUTES_MAX) {
         return None;
@@ -321,15 +337,17 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
     }
     tail.sums.extend(entry.sums.iter().map(|s| s.get()));
     core.totals.cursor = entry.cursor;
+    // The entry itself says how long they are: no leaf is read for it, which may be damaged.
     for d in entry.dead {
-        let dead = core.entry(d.record.get()).ok()?;
-        // Bounded when the root was read, and entries are in memory: these do not overflow.
-        core.totals.dead_records += 1;
-        if dead.key_kind == KEY_SHARED {
-            core.totals.shared += 1;
-        } else {
-            core.totals.dead_bytes += u64::from(dead.len.get());
+        if d.record.get() >= core.ids() {
+            return None;
         }
+        core.totals.dead_records = core.totals.dead_records.checked_add(1)?;
+        core.totals.shared = core.totals.shared.checked_add(u64::from(d.shared.get() == 1))?;
+        core.totals.dead_bytes = core.totals.dead_bytes.checked_add(u64::from(d.len.get()))?;
+    }
+    if core.totals.dead_bytes > core.totals.record_bytes {
+        return None;
     }
     Some(())
 }
@@ -354,23 +372,18 @@ fn open_chunk(
     let mut filled = 0;
     let mut lost = Vec::new();
     if let Some(base) = root.base.as_ref().filter(|_| number == root.chunks) {
-        let place = core.place_of(number, &base.entry, Some(base.sums.clone().into()))?;
-        let mut rest: &mut [u8] = &mut data;
-        for i in 0..place.layout.blocks() {
-            let n = place.layout.block_len(i) as usize;
-            let (now, later) =
-                std::mem::take(&mut rest).split_at_mut_checked(n).ok_or_else(|| bad("length"))?;
-            match core.decode(&place, i, now) {
-                Ok(()) => {}
-                // A damaged block costs its own records, as in any chunk. A read that gave too
-                // little is a failure of the system and may work the next time.
-                Err(Error::Corrupt(damage)) if damage.part != "file" => {
-                    let start = (i * place.layout.block_size()) as usize;
-                    lost.push(Lost { range: start..start + n, damage });
-                }
-                Err(e) => return Err(e),
+        match core.place_of(number, &base.entry, Some(base.sums.clone().into())) {
+            Ok(place) => read_base(core, &place, &mut data, &mut lost)?,
+            // Without its header no block of it can be found.
+            Err(Error::Corrupt(damage)) if damage.part != "file" => {
+                lost.push(Lost { range: 0..base.fill as usize, damage });
             }
-            rest = later;
+            Err(Error::Unsupported { .. } | Error::Limit { .. }) => {
+                let offset = base.entry.offset.get();
+                let damage = Corruption { part: "chunk header", offset, why: "checksum differs" };
+                lost.push(Lost { range: 0..base.fill as usize, damage });
+            }
+            Err(e) => return Err(e),
         }
         filled = base.fill as usize;
         if let Some(beyond) = data.get_mut(filled..) {
@@ -392,6 +405,29 @@ fn open_chunk(
         return Err(bad("its pieces do not reach the last record"));
     }
     Ok(OpenChunk { number, block, data, lost })
+}
+
+/// Decodes what the last seal wrote of the open chunk; notes what is damaged.
+fn read_base(core: &Core, place: &ChunkPlace, data: &mut [u8], lost: &mut Vec<Lost>) -> Result<()> {
+    let mut rest = data;
+    for i in 0..place.layout.blocks() {
+        let n = place.layout.block_len(i) as usize;
+        let (now, later) = std::mem::take(&mut rest)
+            .split_at_mut_checked(n)
+            .ok_or_else(|| Error::corrupt("open chunk", place.offset, "length"))?;
+        match core.decode(place, i, now) {
+            Ok(()) => {}
+            // A damaged block costs its own records, as in any chunk. A read that gave too
+            // little is a failure of the system and may work the next time.
+            Err(Error::Corrupt(damage)) if damage.part != "file" => {
+                let start = (i * place.layout.block_size()) as usize;
+                lost.push(Lost { range: start..start + n, damage });
+            }
+            Err(e) => return Err(e),
+        }
+        rest = later;
+    }
+    Ok(())
 }
 
 pub(super) fn decode_piece(piece: &[u8], out: &mut [u8]) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, KEY_I64, KEY_NONE, RecordEntry};
+use crate::index::log::DeadEntry;
 use crate::limits::KEY_MAX;
 use crate::wire::{U32, U64, mix};
 use hashbrown::HashTable;
@@ -20,8 +21,8 @@ pub(super) struct Tail {
     pub(super) keys: Vec<u8>,
     pub(super) chunks: Vec<ChunkEntry>,
     pub(super) sums: Vec<u64>,
-    /// Every record deleted or replaced since the last leaf, with the hash of its key.
-    pub(super) dead: Vec<(u64, u64)>,
+    /// Every record deleted, replaced or shared since the last leaf.
+    pub(super) dead: Vec<DeadEntry>,
     /// Rows of the records that were put with one, one behind the other, as bits.
     rows: Vec<u64>,
     /// Of each record where its row begins there. What has none takes no room: a file may name
@@ -199,10 +200,10 @@ impl Tail {
         })
     }
 
-    /// Notes that `record` is deleted or replaced; `hash` is that of its key.
-    pub(super) fn kill(&mut self, hash: u64, record: u64) {
-        self.dead.push((hash, record));
-        self.killed.insert(record);
+    /// Notes that a record is deleted, replaced or shared.
+    pub(super) fn kill(&mut self, dead: DeadEntry) {
+        self.dead.push(dead);
+        self.killed.insert(dead.record.get());
     }
 
     /// Whether `record` was deleted since the last leaf.

@@ -7,6 +7,7 @@ use super::perm::{Leaf, run_segment, segment};
 use super::root::Base;
 use super::rows::leaf_rows;
 use super::shared::other_content;
+use super::slots::Slots;
 use super::snapshot::Snapshot;
 use super::state::Opened;
 use super::writer::signed;
@@ -112,6 +113,17 @@ impl Snapshot {
                 why: format!("the newest commit cannot be read; checked is commit {generation}")
                     .into(),
             });
+        }
+        if self.opened() != Opened::Unchecked {
+            for offset in Slots::read(&**core.io.backend(), Some(core.io.file()))?.bad {
+                out.damages.push(Damage {
+                    record: None,
+                    ordinal: None,
+                    part: "commit slot".into(),
+                    offset: Some(offset),
+                    why: "one of its copies cannot be read".into(),
+                });
+            }
         }
         let base = self.inner().base.as_ref();
         let bad = check_chunks(core, base, &mut out, &mut progress)?;

@@ -17,10 +17,12 @@ use crate::column::Row;
 use crate::error::{Error, Result};
 use crate::frame::HEADER_LEN;
 use crate::index::layout::{Extent, KEY_I64, RECORDS_MAX, key_bytes, key_hash};
+use crate::index::log::DeadEntry;
 use crate::index::slot::Slot;
 use crate::key::Key;
 use crate::limits::RECORD_MAX;
 use crate::wire::{AlignedBuf, U32, U64};
+use bytemuck::Zeroable;
 use once_cell::race::OnceBox;
 use std::any::Any;
 use std::sync::Arc;
@@ -80,6 +82,8 @@ pub struct Writer {
     pub(super) flushed: bool,
     pub(super) opened: Opened,
     poisoned: bool,
+    /// The newest generation that was in the file when it was opened, or published since.
+    pub(super) published: u64,
     process: u32,
     lengths: Lengths,
     before: Lengths,
@@ -116,8 +120,9 @@ impl Writer {
         state: super::state::State,
         lock: Option<Box<dyn Any + Send + Sync>>,
     ) -> Self {
-        let super::state::State { core, slot, root, options, opened, attributes, newest_seen } =
-            state;
+        let super::state::State {
+            core, slot, root, options, opened, attributes, newest_seen, ..
+        } = state;
         let Root { base, mut extents, garbage, .. } = root;
         usable(&mut extents, &slot);
         let threads = super::batch::threads(options.threads);
@@ -156,6 +161,7 @@ impl Writer {
             flushed: false,
             opened,
             poisoned: false,
+            published: here,
             process: process_id(),
             lengths: Lengths::default(),
             before: Lengths::default(),
@@ -360,7 +366,13 @@ impl Writer {
 
     fn kill(&mut self, hash: u64, id: u64) -> Result<()> {
         let len = self.core.entry(id)?.len.get();
-        self.core.tail.kill(hash, id);
+        let dead = DeadEntry {
+            hash: hash.into(),
+            record: id.into(),
+            len: len.into(),
+            ..DeadEntry::zeroed()
+        };
+        self.core.tail.kill(dead);
         self.core.totals.dead_records += 1;
         self.core.totals.dead_bytes += u64::from(len);
         self.core.dead = OnceBox::new();

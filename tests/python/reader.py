@@ -1,7 +1,7 @@
 """Reads a vlstore file as docs/format.md describes it, without the engine.
 
 Needs `blosc2`, to decode single chunks (never to read the frame), and `xxhash`. Written for clarity:
-the file is given whole, every checksum is compared, every chunk is decoded once.
+the file is given whole, every checksum of what is read is compared.
 
     for ordinal, key, data in Reader(open(path, "rb").read()): ...
     Reader(open(path, "rb").read()).get("name")
@@ -9,6 +9,7 @@ the file is given whole, every checksum is compared, every chunk is decoded once
 
 import json
 import struct
+from functools import cache, cached_property, partial
 
 import blosc2
 from xxhash import xxh3_64_intdigest as xxh3
@@ -49,8 +50,30 @@ class Cursor:
         return self.list(fmt, 1)[0]
 
 
+class Parts:
+    """A list in parts, each of which is read when an item of it is first asked for."""
+
+    def __init__(self):
+        self.parts, self.count = [], 0
+
+    def add(self, count, read):
+        self.parts.append((self.count, read))
+        self.count += count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, n):
+        first, read = next(part for part in reversed(self.parts) if part[0] <= n)
+        return read()[n - first]
+
+
 class State:
-    """What a slot leads to: its root and log, or with `sealed` the root that its seal names."""
+    """What a slot leads to: its root and log, or with `sealed` the root that its seal names.
+
+    Leaves, runs, dead lists and chunks are read when they are needed: what is damaged in them costs
+    what lies there, and not the state.
+    """
 
     def __init__(self, data, file, size, slot, sealed):
         self.data, self.file, self.size = data, file, size
@@ -59,52 +82,77 @@ class State:
         if sealed:
             self.generation, end, root, log_len = seal[4], seal[0], seal[7:], 0
         check(max(end, log + log_len) <= len(data), "the file is shorter than the state")
-        self.records, chunks, self.dead, self.runs, self.attributes, pieces = [], [], set(), [], {}, []
-        self.cursor = open_block = filled = generation = old_chunks = fill = 0
+        self.records, self.entries, self.attributes, self.pieces, self.killed = Parts(), Parts(), {}, [], set()
+        self.references, self.lists, self.base = [], [], (0, 0, ())
+        self.cursor = gone = open_block = generation = 0
         if any(root):
             c = self.segment(*root, b"VLroot\0\1")
             generation = struct.unpack_from("<Q", c.data, 24)[0]
-            _, old_chunks, _, _, self.cursor, _, _, fill, sums = c.one("7Q2I")
+            total, chunks, gone, _, self.cursor, _, _, fill, sums = c.one("7Q2I")
             entry, counts = c.one("QQIII4x"), c.one("8I")
-            open_block, base = counts[6], (entry, c.list("Q", sums))
+            open_block, self.base = counts[6], (chunks, fill, (entry, c.list("Q", sums)))
             pages = [self.segment(*page, b"VLpage\0\1").list("5Q4I", 64) for page in c.list("3Q16x", counts[0])]
-            for *place, _, _, records, n_chunks, sums, _ in sum(pages, []) + c.list("5Q4I", counts[1]):
-                self.add(self.segment(*place, b"VLleaf\0\1"), chunks, records, n_chunks, sums)
-            self.runs = [(self.segment(*r[:3], b"VLrun\0\0\1").data, r) for r in c.list("4QI4x", counts[2])]
-            for *place, count in c.list("4Q8x", counts[3]):
-                self.dead.update(n for (n,) in self.segment(*place, b"VLdead\0\1").list("Q", count))
+            for leaf in sum(pages, []) + c.list("5Q4I", counts[1]):
+                read = cache(partial(self.leaf, leaf))
+                self.records.add(leaf[5], lambda read=read: read()[0])
+                self.entries.add(leaf[6], lambda read=read: read()[1])
+            check((len(self.records), len(self.entries)) == (total, chunks), "leaves of the root")
+            self.references, self.lists = c.list("4QI4x", counts[2]), c.list("4Q8x", counts[3])
             c.list("3Q", counts[4])  # Log extents: for the writer.
             self.attributes = json.loads(c.bytes(counts[5]))
         at, self.logged = log, len(self.records)
         while at < log + log_len:
-            magic, total, length, now, *first, self.cursor = struct.unpack_from("<8s6Q", data, at)
-            body = data[at : min(at + length, log + log_len)]
-            right = xxh3(body[16:]) ^ identify(file, now, at) == total
-            check(right and magic == b"VLlog\0\0\1" and len(body) == length > 87, "log entry")
-            check(first == [len(self.records), len(chunks)], "order of the log")
+            now, first, self.cursor, c, length = self.entry(at)
+            check(at + length <= log + log_len, "end of the log")
+            check(first == [len(self.records), len(self.entries)], "order of the log")
             check(generation <= now <= self.generation, "generations of the log")
-            c, generation = Cursor(body, 56), now
             *counts, keys, attributes, open_block = c.one("8I")
-            dead, table = self.add(c, chunks, *counts)
+            records, entries, dead, table = self.lists_of(c, *counts)
             c.bytes(keys)
-            self.dead.update(record for _, record in dead)
+            self.records.add(len(records), lambda records=records: records)
+            self.entries.add(len(entries), lambda entries=entries: entries)
+            self.killed.update(record for _, record, _, _ in dead)
             if attributes:
                 self.attributes = json.loads(c.bytes(attributes - 1))
             for start, size, stored, _ in table:
                 c.at = -(-c.at // 8) * 8
-                pieces.append((len(chunks), start, size, c.bytes(stored)))
-            at += length
-        open_chunk, number = bytearray(self.size), len(chunks)
-        if open_block and fill and number == old_chunks:
-            open_chunk[:fill], filled = self.chunk(number, *base)[:fill], fill
-        for _, start, size, piece in (p for p in pieces if p[0] == number):
+                self.pieces.append((len(self.entries), start, size, c.bytes(stored)))
+            at, generation = at + length, now
+        filled = self.base[1] if open_block and self.base[0] == len(self.entries) else 0
+        for _, start, size, _ in (p for p in self.pieces if p[0] == len(self.entries)):
             check(start == filled, "order of the pieces")
             filled += size
-            open_chunk[start:filled] = blosc2.decompress2(piece)[:size]
-        check(not open_block or filled == self.cursor - number * self.size, "open chunk")
-        check(self.cursor <= (number + bool(open_block)) * self.size, "end of the records")
-        self.chunks = [self.chunk(n, *c) for n, c in enumerate(chunks)] + [bytes(open_chunk)]
-        check(len(self.records) - len(self.dead) == (seal[5] if sealed else live), "number of records")
+        check(not open_block or filled == self.cursor - len(self.entries) * self.size, "open chunk")
+        check(self.cursor <= (len(self.entries) + bool(open_block)) * self.size, "end of the records")
+        live = seal[5] if sealed else live
+        check(len(self.records) - gone - len(self.killed) == live, "number of records")
+        # Two commits behind the log: the second was begun after the first was there for all to see.
+        self.followed, last = 0, self.generation
+        while log and not sealed and (found := self.next(at)) and found[0] > last:
+            (last, length), self.followed = found, self.followed + 1
+            at += length
+
+    def entry(self, at):
+        magic, total, length, now, *first, cursor = struct.unpack_from("<8s6Q", self.data, at)
+        body = self.data[at : at + length]
+        right = xxh3(body[16:]) ^ identify(self.file, now, at) == total
+        check(right and magic == b"VLlog\0\0\1" and len(body) == length > 87, "log entry")
+        return now, first, cursor, Cursor(body, 56), length
+
+    def next(self, at):
+        try:
+            return self.entry(at)[::4]
+        except (struct.error, ValueError):
+            return None
+
+    @cached_property
+    def runs(self):
+        return [(self.segment(*r[:3], b"VLrun\0\0\1").data, r) for r in self.references]
+
+    @cached_property
+    def dead(self):
+        lists = [self.segment(*place, b"VLdead\0\1").list("Q", count) for *place, count in self.lists]
+        return self.killed.union(n for (n,) in sum(lists, []))
 
     def segment(self, offset, length, total, magic):
         body = length - 8 * -(-length // 16392)
@@ -115,31 +163,54 @@ class State:
         check(data[:24] == magic + self.file, "kind of segment")
         return Cursor(data, 64)
 
-    def add(self, c, chunks, records, n_chunks, sums, n_dead=0, n_pieces=0):
-        """Takes the lists of a leaf or log entry up to the keys, which follow."""
+    def leaf(self, reference):
+        *place, _, _, records, chunks, sums, _ = reference
+        return self.lists_of(self.segment(*place, b"VLleaf\0\1"), records, chunks, sums)
+
+    def lists_of(self, c, records, n_chunks, sums, n_dead=0, n_pieces=0):
+        """The lists of a leaf or log entry up to the keys, which follow."""
         records, entries, sums = c.list("QIIIHBB", records), c.list("QQIII4x", n_chunks), c.list("Q", sums)
-        dead, pieces = c.list("2Q", n_dead), c.list("4I", n_pieces)
-        chunks += [(entry, sums) for entry in entries]
-        for start, length, _, key_at, key_len, kind, row in records:
+        dead, pieces = c.list("2Q2I", n_dead), c.list("4I", n_pieces)
+        for i, (start, length, _, key_at, key_len, kind, row) in enumerate(records):
             key = Cursor(c.data, c.at + key_at).bytes(row >> 1 << 16 | key_len)
-            self.records.append((start, length, kind, key))
-        return dead, pieces
+            records[i] = (start, length, kind, key)
+        return records, [(entry, sums) for entry in entries], dead, pieces
+
+    @cache
+    def chunk_bytes(self, number):
+        if number < len(self.entries):
+            return self.chunk(number, *self.entries[number])
+        out, (base, fill, chunk) = bytearray(self.size), self.base
+        if fill and base == number:
+            out[:fill] = self.chunk(number, *chunk)[:fill]
+        for _, start, size, piece in (p for p in self.pieces if p[0] == number):
+            out[start : start + size] = blosc2.decompress2(piece)[:size]
+        return bytes(out)
 
     def chunk(self, number, entry, sums):
         offset, prefix_sum, cbytes, first, blocks = entry
         chunk = Cursor(self.data, offset).bytes(cbytes)
         nbytes, block, claimed = struct.unpack_from("<3i", chunk, 4)
+        check(0 <= nbytes <= self.size and block > 0, "chunk header")
         count, stored = -(-nbytes // block), chunk[2] & 2
         listed = 0 if stored or chunk[31] >> 4 & 7 else count
         starts = struct.unpack_from(f"<{listed}I", chunk, 32)
         starts = starts or [32 + i * block if stored else 32 for i in range(count)]
         prefix = xxh3(chunk[: 32 + 4 * listed]) ^ identify(self.file, number, MASK)
         right = (prefix, claimed, count) == (prefix_sum, cbytes, blocks)
-        check(right and nbytes <= self.size, "chunk header")
+        check(right, "chunk header")
         for i, start in enumerate(starts):
             data = chunk[start : min((s for s in starts if s > start), default=cbytes)]
             check(xxh3(data) ^ identify(self.file, number, i) == sums[first + i][0], "block")
         return blosc2.decompress2(chunk)
+
+
+def slot_of(slot, file, parity):
+    """The generation of a slot, if it is right."""
+    generation, total = struct.unpack("<24xQ216xQ", slot)
+    right = xxh3(slot[:248]) ^ identify(file, generation, 0) == total
+    right = right and slot[:24] == b"VLslot\0\1" + file and generation % 2 == parity
+    return generation if right else None
 
 
 class Reader:
@@ -151,20 +222,25 @@ class Reader:
         check(version <= 1, f"format version {version}, newest known is 1")
         text = data[1064 : 1064 + length]
         check(xxh3(data[1024:1056] + text) == total, "configuration")
-        self.config, slots, failure = json.loads(text), [], ValueError("no whole slot")
-        for parity, slot in enumerate((data[4096:4352], data[8192:8448])):
-            generation, total = struct.unpack("<24xQ216xQ", slot)
-            right = xxh3(slot[:248]) ^ identify(file, generation, 0) == total
-            if right and slot[:24] == b"VLslot\0\1" + file and generation % 2 == parity:
-                slots.append((generation, slot))
-        self.older = len(slots) < 2
-        slots.sort(reverse=True)
-        for sealed, (_, slot) in [(False, s) for s in slots] + [(True, s) for s in slots]:
+        self.config, slots, marks, lost, failure = json.loads(text), set(), [], [], ValueError("no whole slot")
+        for parity, page in enumerate((data[4096:8192], data[8192:12288])):
+            generation, total = struct.unpack_from("<2Q", page, 1024)
+            right = xxh3(page[1024:1032]) ^ identify(file, generation, 1) == total
+            marks.append(generation if right else None)
+            found = {(slot_of(page[at : at + 256], file, parity), page[at : at + 256]) for at in (0, 2048)}
+            found = {slot for slot in found if slot[0] is not None}
+            slots, lost = slots | found, lost if found else [*lost, 1 - parity]
+        # The mark in one page says what the other held.
+        newest = max([m for m in marks if m is not None] + [generation for generation, _ in slots], default=0)
+        unknown = len(lost) > 1 or any(marks[other] is None for other in lost)
+        slots = sorted(slots, reverse=True)
+        for sealed, (generation, slot) in [(False, s) for s in slots] + [(True, s) for s in slots]:
             try:
                 self.state = State(data, file, self.config["chunk_size"], slot, sealed)
+                self.older = sealed or unknown or generation < newest or self.state.followed > 1
                 return
             except (struct.error, RuntimeError, ValueError, IndexError) as e:
-                self.older, failure = True, e
+                failure = e
         raise failure
 
     def bytes_of(self, number):
@@ -172,7 +248,7 @@ class Reader:
         check(start + length <= self.state.cursor, "place of a record")
         while len(out) < length:
             chunk, at = divmod(start + len(out), size)
-            out += self.state.chunks[chunk][at : at + length - len(out)]
+            out += self.state.chunk_bytes(chunk)[at : at + length - len(out)]
         return out
 
     def __iter__(self):

@@ -185,7 +185,7 @@ def test_commits_that_another_program_wrote_over_are_missed_aloud_and_the_rest_g
         frame.append_data(bytes(hashlib.sha256(bytes([i % 251, i // 251])).digest()[0] for i in range(CHUNK)))
     frame.vlmeta["comment"] = "x"
     del frame
-    steps = [["records"], ["open"], ["put", "mine", 70, 70], ["commit"], ["records"], ["close"], ["records"]]
+    steps = [["records"], ["open older"], ["put", "mine", 70, 70], ["commit"], ["records"], ["close"], ["records"]]
     before, after, closed = probe(folder, (path.name, steps))
     assert before["opened"].startswith(("LastSeal", "OlderCommit")), before
     sealed = {k: sha(v) for k, v in SEEN["behind-seal"].items()}

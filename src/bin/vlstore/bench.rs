@@ -1,6 +1,7 @@
 //! `vlstore bench`: the user's own file on the user's own machine.
 
 use crate::interrupt::Interrupt;
+use crate::open::open_with;
 use crate::output::{Out, grouped, human, plural};
 use crate::{Exit, Outcome};
 use serde_json::{Value, json};
@@ -90,7 +91,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         &made
     };
     let options = StoreOptions { cache_bytes: 0, threads: args.threads, ..StoreOptions::default() };
-    let store = Store::open_with(path, &options)?.snapshot();
+    let store = open_with(path, &options)?.snapshot();
     if store.is_empty() {
         return Err(Error::invalid("store", "it has no record to read").at(path));
     }

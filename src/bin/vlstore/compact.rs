@@ -1,11 +1,12 @@
 //! `vlstore compact`: dead space given back.
 
+use crate::open::{AcceptOlder, tell_accepted};
 use crate::output::{Out, human, plural};
 use crate::work::Work;
 use crate::{Exit, Outcome};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::{CompactOptions, Error, codec, compact};
+use vlstore::{CompactOptions, Error, Store, codec, compact};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,9 +22,8 @@ room for both. Readers keep what they have open. After Ctrl-C or an error nothin
 pub(crate) struct Args {
     /// The store
     store: PathBuf,
-    /// Compact as of an older commit if the newest cannot be read; that one is lost then
-    #[arg(long)]
-    accept_older: bool,
+    #[command(flatten)]
+    older: AcceptOlder,
     /// Do not read the new file back before it takes the place of the old one
     #[arg(long)]
     no_verify: bool,
@@ -35,9 +35,6 @@ pub(crate) struct Args {
 pub(crate) fn hint(error: &Error) -> Option<&'static str> {
     match error {
         Error::Corrupt(_) => Some("`vlstore recover` writes a new store with all that is left"),
-        Error::Invalid { what: "store", .. } => {
-            Some("--accept-older compacts what opens, and gives the newest commit up")
-        }
         _ => None,
     }
 }
@@ -45,10 +42,13 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 pub(crate) fn run(args: &Args) -> Outcome {
     let options = CompactOptions {
         verify: !args.no_verify,
-        accept_older: args.accept_older,
+        accept_older: args.older.accept_older,
         refers: Some(codec::refers),
         ..CompactOptions::default()
     };
+    if args.older.accept_older {
+        tell_accepted(&args.store, Store::open(&args.store)?.opened());
+    }
     let mut work = Work::begin("bytes", args.json)?;
     let done = compact(&args.store, &options, |at, of| work.step(at, of));
     if let Some(signal) = work.end() {

@@ -1,6 +1,7 @@
 //! `vlstore copy`: into a new store.
 
 use crate::layout::Layout;
+use crate::open::{AcceptOlder, tell_accepted};
 use crate::output::{Out, human, plural};
 use crate::work::Work;
 use crate::{Exit, Outcome, choices, keys, ranges};
@@ -51,6 +52,8 @@ pub(crate) struct Args {
     /// Replace a file that is there
     #[arg(long)]
     overwrite: bool,
+    #[command(flatten)]
+    older: AcceptOlder,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -62,11 +65,14 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let source = Store::open(&args.store)?;
+    if args.older.accept_older {
+        tell_accepted(&args.store, source.opened());
+    }
     let options = CopyOptions {
         select: select(args, source.len())?,
         store: Some(args.layout.of(source.options())),
         overwrite: args.overwrite,
-        accept_older: false,
+        accept_older: args.older.accept_older,
         refers: Some(codec::refers),
     };
     let mut work = Work::begin("bytes", args.json)?;

@@ -1,6 +1,7 @@
 //! `vlstore follow`: a store as it grows.
 
 use crate::interrupt::Interrupt;
+use crate::open::{open, tell};
 use crate::output::{Out, grouped, human, key_json};
 use crate::sizes::{self, Every};
 use crate::{Exit, Outcome, keys};
@@ -47,7 +48,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let interrupt = Interrupt::watch()?;
-    let mut store = Store::open(&args.store)?;
+    let mut store = open(&args.store)?;
     let mut out = Out::new();
     let mut before = (store.len(), Instant::now());
     let mut lines = 0;
@@ -68,9 +69,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
             thread::sleep(left.min(Duration::from_millis(50)));
         }
         newer = match store.refresh() {
-            Ok(newer) => newer,
+            Ok(newer) => {
+                if newer {
+                    tell(&args.store, store.opened());
+                }
+                newer
+            }
             Err(e) if matches!(e.root(), Error::Replaced) => {
-                store = Store::open(&args.store)?;
+                store = open(&args.store)?;
                 true
             }
             Err(e) => return Err(e.at(&args.store)),

@@ -86,6 +86,8 @@ pub(crate) struct Args {
     /// parts of a GROMACS run [default: keep, and say so]
     #[arg(long, value_name = "WHAT", value_parser = choices::boundary())]
     boundary: Option<Boundary>,
+    #[command(flatten)]
+    older: crate::open::AcceptOlder,
 
     /// Format of the inputs, if it is not to be told by their content
     #[arg(long, value_parser = choices::format())]
@@ -159,6 +161,7 @@ impl Args {
             alignment: self.alignment.unwrap_or_default(),
             durability: self.durability.unwrap_or_default(),
             threads: self.threads.unwrap_or(0),
+            accept_older: self.older.accept_older,
             ..StoreOptions::default()
         };
         if !self.commit_every.is_empty() {
@@ -236,6 +239,7 @@ pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
     let interrupt = Interrupt::watch()?;
     let mut importer = Importer::open(args.inputs(), &args.store, &options)?;
     again.begun();
+    crate::open::tell_accepted(&args.store, importer.opened());
     crate::output::warn_without_lock(&args.store, importer.is_locked());
     if let Some(has) = importer.store_options().filter(|_| args.append) {
         say_what_stays(args, &options.store, has);

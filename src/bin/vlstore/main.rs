@@ -62,7 +62,7 @@ Exit status:
     0  done
     1  failed; the message says what, where and what to do
     2  the arguments cannot be understood
-    3  damage was found, or stood in the way
+    3  damage was found or stood in the way, or an older state than the newest was shown
     4  there is no such record
   130  interrupted by Ctrl-C (143: by a request to end); what was done is committed
 
@@ -115,6 +115,7 @@ fn main() -> ExitCode {
 /// Does what `args` ask for, the first of which is the name of the program, and answers the exit
 /// status. The Python package, which brings this command too, calls it as well.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    open::begin();
     let words: Vec<OsString> = args.into_iter().collect();
     let verb = match Cli::try_parse_from(&words) {
         Ok(cli) => cli.verb,
@@ -155,6 +156,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Man(args) => (shell::man(&args), |_| None),
     };
     match outcome {
+        Ok(Exit::Done) if open::saw_older() => 3,
         Ok(Exit::Done) => 0,
         Ok(Exit::Damage) => 3,
         Ok(Exit::Signal(signal)) => 128_u8.saturating_add(signal),
@@ -166,7 +168,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
                 output::complain(&format!("hint: {hint}"));
             }
             match error.root() {
-                Error::Corrupt(_) => 3,
+                Error::Corrupt(_) | Error::Older { .. } => 3,
                 Error::NotFound { .. } => 4,
                 _ => 1,
             }

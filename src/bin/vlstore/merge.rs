@@ -1,6 +1,7 @@
 //! `vlstore merge`: several stores into one.
 
 use crate::layout::Layout;
+use crate::open::{AcceptOlder, tell_accepted};
 use crate::output::{Out, complain, human, plural};
 use crate::work::Work;
 use crate::{Exit, Outcome};
@@ -37,6 +38,8 @@ pub(crate) struct Args {
     /// Replace a file that is there
     #[arg(long)]
     overwrite: bool,
+    #[command(flatten)]
+    older: AcceptOlder,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -75,11 +78,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
         return Err(Error::invalid("stores", "there are none"));
     };
     let first = Store::open(first)?;
+    for store in args.stores.iter().filter(|_| args.older.accept_older) {
+        tell_accepted(store, Store::open(store)?.opened());
+    }
     let options = MergeOptions {
         clash,
         store: Some(args.layout.of(first.options())),
         overwrite: args.overwrite,
-        accept_older: false,
+        accept_older: args.older.accept_older,
         refers: Some(codec::refers),
     };
     let mut work = Work::begin("bytes", args.json)?;

@@ -1,24 +1,69 @@
-//! Opening a store for a verb that reads.
+//! Opening a store for a verb: what is less than what was written is said, and shows in the exit
+//! status.
 
 use crate::output::complain;
 use std::path::Path;
-use vlstore::{Opened, Result, Store};
+use std::sync::atomic::{AtomicBool, Ordering};
+use vlstore::{Opened, Result, Store, StoreOptions};
 
-/// Opens the store, and says so if it is less than what was written.
+/// Whether a verb of this run was shown an older state than the newest.
+static OLDER: AtomicBool = AtomicBool::new(false);
+
+/// For verbs that write or copy.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct AcceptOlder {
+    /// Go on with an older commit if the newest cannot be read; what came after it is lost then
+    #[arg(long)]
+    pub(crate) accept_older: bool,
+}
+
+/// Opens the store for a verb that reads, and says so if it is less than what was written.
 pub(crate) fn open(path: &Path) -> Result<Store> {
-    let store = Store::open(path)?;
-    match store.opened() {
-        Opened::OlderCommit { generation } => complain(&format!(
-            "warning: {}: the newest commit cannot be read; this is commit {generation}; \
-             `vlstore verify` says more",
-            path.display()
-        )),
-        Opened::LastSeal { generation } => complain(&format!(
-            "warning: {}: only the state of the last seal can be read, commit {generation}; \
-             `vlstore verify` says more",
-            path.display()
-        )),
-        _ => {}
-    }
+    open_with(path, &StoreOptions::default())
+}
+
+/// As [`open`], with options.
+pub(crate) fn open_with(path: &Path, options: &StoreOptions) -> Result<Store> {
+    let store = Store::open_with(path, options)?;
+    tell(path, store.opened());
     Ok(store)
+}
+
+/// Says it if what was opened for reading is less than what was written.
+pub(crate) fn tell(path: &Path, opened: Opened) {
+    let what = match opened {
+        Opened::OlderCommit { generation } => {
+            format!("the newest commit cannot be read; this is commit {generation}")
+        }
+        Opened::LastSeal { generation } => {
+            format!("only the state of the last seal can be read, commit {generation}")
+        }
+        _ => return,
+    };
+    OLDER.store(true, Ordering::Relaxed);
+    complain(&format!(
+        "warning: {}: {what}; `vlstore verify` says more, `vlstore recover` saves all that is left",
+        path.display()
+    ));
+}
+
+/// Says it if a verb that changes or copies goes on with less than what was written.
+pub(crate) fn tell_accepted(path: &Path, opened: Opened) {
+    if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = opened {
+        complain(&format!(
+            "warning: {}: the newest commit cannot be read; going on with commit {generation}, \
+             as --accept-older says",
+            path.display()
+        ));
+    }
+}
+
+/// Forgets what an earlier run in this process was shown.
+pub(crate) fn begin() {
+    OLDER.store(false, Ordering::Relaxed);
+}
+
+/// Whether this run was shown an older state than the newest.
+pub(crate) fn saw_older() -> bool {
+    OLDER.load(Ordering::Relaxed)
 }

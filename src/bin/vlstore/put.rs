@@ -1,5 +1,6 @@
 //! `vlstore put`: one record from a file or standard input.
 
+use crate::open::{AcceptOlder, tell_accepted};
 use crate::{Exit, Outcome, choices, keys};
 use std::fs::File;
 use std::io::{self, Read};
@@ -32,6 +33,8 @@ pub(crate) struct Args {
     /// Codec of the records of a new store
     #[arg(long, default_value = "raw", value_parser = choices::codec())]
     codec: &'static str,
+    #[command(flatten)]
+    older: AcceptOlder,
 }
 
 pub(crate) fn hint(error: &Error) -> Option<&'static str> {
@@ -48,8 +51,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let record_codec = (new.name().into(), new.version());
     let rows = new.rows();
-    let options = StoreOptions { record_codec, rows, ..StoreOptions::default() };
+    let options = StoreOptions {
+        record_codec,
+        rows,
+        accept_older: args.older.accept_older,
+        ..StoreOptions::default()
+    };
     let mut writer = Writer::open_or_create(&args.store, &options)?;
+    tell_accepted(&args.store, writer.opened());
     crate::output::warn_without_lock(&args.store, writer.is_locked());
     let put = |writer: &mut Writer| -> Result<()> {
         let (name, version) = &writer.options().record_codec;

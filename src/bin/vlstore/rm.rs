@@ -1,5 +1,6 @@
 //! `vlstore rm`: records away.
 
+use crate::open::{AcceptOlder, tell_accepted};
 use crate::{Exit, Outcome, keys};
 use std::path::PathBuf;
 use vlstore::{Error, Key, Result, StoreOptions, Writer};
@@ -20,6 +21,8 @@ pub(crate) struct Args {
     /// Keys of the records; see `vlstore --help`
     #[arg(required = true, value_parser = keys::parse, allow_negative_numbers = true)]
     keys: Vec<Key>,
+    #[command(flatten)]
+    older: AcceptOlder,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -27,10 +30,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let options = StoreOptions {
         commit_bytes: u64::MAX,
         commit_interval: std::time::Duration::MAX,
+        accept_older: args.older.accept_older,
         ..StoreOptions::default()
     };
     let remove = || -> Result<()> {
         let mut writer = Writer::open(&args.store, &options)?;
+        tell_accepted(&args.store, writer.opened());
         crate::output::warn_without_lock(&args.store, writer.is_locked());
         for key in &args.keys {
             if !writer.contains(key)? {

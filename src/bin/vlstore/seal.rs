@@ -1,5 +1,6 @@
 //! `vlstore seal`: for other programs.
 
+use crate::open::{AcceptOlder, tell_accepted};
 use crate::{Exit, Outcome};
 use std::path::PathBuf;
 use vlstore::{StoreOptions, Writer};
@@ -17,10 +18,15 @@ sealed already; `vlstore info` says up to which record.";
 pub(crate) struct Args {
     /// The store
     store: PathBuf,
+    #[command(flatten)]
+    older: AcceptOlder,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let mut writer = Writer::open(&args.store, &StoreOptions::default())?;
+    let accept_older = args.older.accept_older;
+    let options = StoreOptions { accept_older, ..StoreOptions::default() };
+    let mut writer = Writer::open(&args.store, &options)?;
+    tell_accepted(&args.store, writer.opened());
     crate::output::warn_without_lock(&args.store, writer.is_locked());
     writer.seal().map_err(|e| e.at(&args.store))?;
     writer.close().map_err(|e| e.at(&args.store))?;

@@ -1,6 +1,7 @@
 //! `vlstore split`: one store into several.
 
 use crate::layout::Layout;
+use crate::open::{AcceptOlder, tell_accepted};
 use crate::output::{Out, human, plural};
 use crate::work::Work;
 use crate::{Exit, Outcome, keys, sizes};
@@ -38,6 +39,8 @@ pub(crate) struct Args {
     /// Replace files that are there
     #[arg(long)]
     overwrite: bool,
+    #[command(flatten)]
+    older: AcceptOlder,
     /// One JSON object on each line
     #[arg(long)]
     json: bool,
@@ -49,6 +52,9 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let source = Store::open(&args.store)?;
+    if args.older.accept_older {
+        tell_accepted(&args.store, source.opened());
+    }
     let by = match (args.records, args.bytes) {
         (Some(n), _) => SplitBy::Records(n),
         (_, Some(n)) => SplitBy::Bytes(n),
@@ -57,7 +63,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let options = SplitOptions {
         store: Some(args.layout.of(source.options())),
         overwrite: args.overwrite,
-        accept_older: false,
+        accept_older: args.older.accept_older,
         refers: Some(codec::refers),
     };
     let mut work = Work::begin("bytes", args.json)?;

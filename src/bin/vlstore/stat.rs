@@ -1,6 +1,6 @@
 //! `vlstore stat`: how a store is made up, with a picture.
 
-use crate::open::open;
+use crate::open::{AcceptOlder, open, tell_accepted};
 use crate::output::{Out, grouped, human, plural};
 use crate::work::Work;
 use crate::{Exit, Outcome};
@@ -8,7 +8,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use vlstore::codec::MdFrameCodec;
 use vlstore::depot::Statistics;
-use vlstore::{Depot, DepotWriter, Info, Result, Stat, Store, StoreOptions};
+use vlstore::{Depot, DepotWriter, Info, Result, Stat, StoreOptions};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,6 +30,8 @@ pub(crate) struct Args {
     /// Keep them in the attributes of the store, for all who read it
     #[arg(long, requires = "training")]
     keep: bool,
+    #[command(flatten)]
+    older: AcceptOlder,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -42,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if args.training {
         return training(args);
     }
-    let store = Store::open(&args.store)?;
+    let store = open(&args.store)?;
     let mut work = Work::begin("chunks", args.json)?;
     let stat = store.stat(|at, of| work.step(at, of));
     if let Some(signal) = work.end() {
@@ -64,8 +66,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
 fn training(args: &Args) -> Outcome {
     let mut work = Work::begin("frames", args.json)?;
     let found = if args.keep {
-        let options = StoreOptions::default();
+        let accept_older = args.older.accept_older;
+        let options = StoreOptions { accept_older, ..StoreOptions::default() };
         DepotWriter::open(&args.store, MdFrameCodec, &options).and_then(|mut writer| {
+            tell_accepted(&args.store, writer.writer().opened());
             let found = writer.keep_statistics(|at, of| work.step(at, of))?;
             writer.close()?;
             Ok(found)

@@ -1,16 +1,16 @@
 //! Searching a file for what describes itself: index segments at multiples of 64, log entries
 //! at multiples of 8, slots at their places.
 
+use super::super::slots::Slots;
 use crate::backend::Backend;
 use crate::error::Result;
-use crate::frame::SLOT_OFFSETS;
 use crate::index::layout::{
     DEAD_MAGIC, LEAF_MAGIC, LOG_MAGIC, LogHeader, PAGE_MAGIC, RECORDS_MAX, ROOT_MAGIC, RUN_MAGIC,
     SegmentHeader, SegmentRef,
 };
 use crate::index::log;
 use crate::index::segment::{body_len, table_sum};
-use crate::index::slot::{SLOT_LEN, Slot};
+use crate::index::slot::Slot;
 use crate::limits::INDEX_PAGE;
 use crate::wire::{U64, checksum, to_usize};
 use std::collections::HashMap;
@@ -48,23 +48,7 @@ impl Scanned {
 
 /// The slots that are whole, newest first; each names its file itself.
 pub(in crate::store) fn slots(backend: &dyn Backend, file: Option<[u8; 16]>) -> Result<Vec<Slot>> {
-    let len = backend.len()?;
-    let mut out = Vec::new();
-    for at in SLOT_OFFSETS {
-        if at + SLOT_LEN as u64 > len {
-            continue;
-        }
-        let mut bytes = [0; SLOT_LEN];
-        backend.read_at(at, &mut bytes)?;
-        let own = bytes.get(8..24).and_then(|id| <[u8; 16]>::try_from(id).ok());
-        if let Some(id) = file.or(own)
-            && let Some(slot) = Slot::parse(&bytes, id)
-        {
-            out.push(slot);
-        }
-    }
-    out.sort_by_key(|s| std::cmp::Reverse(s.generation.get()));
-    Ok(out)
+    Ok(Slots::read(backend, file)?.right)
 }
 
 /// The file id that most segments bear.
