@@ -16,7 +16,7 @@ use vlstore::index::layout::{
 };
 use vlstore::index::log::{self, DeadEntry, LogContent};
 use vlstore::index::segment::{body_len, finish, whole_len};
-use vlstore::index::slot::{SLOT_LEN, Slot};
+use vlstore::index::slot::{SLOT_COPIES, SLOT_LEN, Slot};
 use vlstore::store::{CONFIG_AT, CONFIG_SPACE};
 use vlstore::wire::{U32, U64, checksum, identify, mix};
 use vlstore::{Alignment, Durability, StoreOptions, Writer};
@@ -126,7 +126,9 @@ impl Image {
         for generation in [newest, newest.wrapping_sub(1)] {
             let at = SLOT_OFFSETS[(generation % 2) as usize] as usize;
             let slot = Slot { generation: U64::new(generation), ..slot };
-            self.bytes[at..at + SLOT_LEN].copy_from_slice(&slot.encode());
+            for copy in SLOT_COPIES {
+                self.bytes[at + copy..at + copy + SLOT_LEN].copy_from_slice(&slot.encode());
+            }
         }
     }
 

@@ -121,7 +121,7 @@ attacks! {
         sealed().edit_root(|r| r.totals.open_block = U32::new(u32::MAX)).bytes;
     a_base_chunk_beyond_2_to_the_63: Refused("file at byte") =>
         sealed().edit_root(|r| r.totals.base.offset = U64::new(FAR)).bytes;
-    a_base_chunk_that_is_the_header_of_the_file: Refused("chunk") =>
+    a_base_chunk_that_is_the_header_of_the_file: Error("chunk header") =>
         sealed().edit_root(|r| r.totals.base.offset = U64::new(0)).bytes;
 
     a_record_outside_the_data: Error("lies outside the data") =>
