@@ -10,6 +10,7 @@ mod help;
 mod inputs;
 mod keep;
 mod manners;
+mod older;
 #[cfg(unix)]
 mod outputs;
 #[cfg(unix)]

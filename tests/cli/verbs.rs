@@ -300,7 +300,9 @@ fn a_file_of_the_original_program_is_extended() {
     let said = folder.run("import --append --keep-all run.xtc old.vls").code(1);
     said.stderr(predicate::str::contains("--same-units"));
     assert_eq!(fs::read(folder.path("old.vls")).unwrap(), fs::read(&path).unwrap());
-    folder.ok("import -q --append --keep-all --same-units --mixed --name-prefix new- run.xtc old.vls");
+    folder.ok(
+        "import -q --append --keep-all --same-units --mixed --name-prefix new- run.xtc old.vls",
+    );
     let info = folder.json("info --json old.vls");
     assert_eq!((&info["opened"], &info["records"]), (&json!("whole"), &json!(30 + FRAMES)));
     assert_eq!(info["codec"], "md-frame");
