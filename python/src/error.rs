@@ -111,7 +111,7 @@ pub(crate) fn from_error(py: Python<'_>, error: &Error) -> PyErr {
         Error::Replaced => "ReplacedError",
         Error::Interrupted => return PyKeyboardInterrupt::new_err(()),
         Error::Codec { .. } => "CodecError",
-        Error::Format { .. } => "FormatError",
+        Error::Format { .. } | Error::Unfit(_) => "FormatError",
         _ => "Error",
     };
     // A path that exists already is in the message itself.
@@ -137,6 +137,13 @@ fn annotate(py: Python<'_>, raised: &PyErr, error: &Error) -> PyResult<()> {
             value.setattr("part", found.part)?;
             value.setattr("offset", found.offset)?;
             value.setattr("why", found.why)
+        }
+        Error::Unfit(found) => {
+            let frame = found.frame.as_ref();
+            value.setattr("ordinal", frame.map(|(ordinal, _)| *ordinal))?;
+            value.setattr("key", frame.map(|(_, key)| &**key))?;
+            value.setattr("field", &*found.field)?;
+            value.setattr("site", found.site)
         }
         _ => Ok(()),
     }

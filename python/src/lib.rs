@@ -28,9 +28,11 @@ mod options;
 mod ordinals;
 mod original;
 mod parts;
+mod progress;
 mod report;
 mod store;
 mod topology;
+mod trajectory;
 mod writer;
 
 /// The compiled half of `vlstore`; import `vlstore` instead.
@@ -57,6 +59,8 @@ mod _core {
     use super::store::{Depot, Store};
     #[pymodule_export]
     use super::topology::Topology;
+    #[pymodule_export]
+    use super::trajectory::{Exported, export};
     #[pymodule_export]
     use super::writer::_reopen;
     use super::{Bound, PyModule, PyModuleMethods, PyResult, at_home};

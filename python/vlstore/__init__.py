@@ -15,6 +15,7 @@ import importlib
 from vlstore import errors
 from vlstore._core import (
     Depot,
+    Exported,
     MdFrame,
     Ordinals,
     Record,
@@ -24,10 +25,12 @@ from vlstore._core import (
     __version__,
 )
 from vlstore._open import from_bytes, memory, open  # noqa: A004
+from vlstore._trajectory import export
 from vlstore.errors import *  # noqa: F403
 
 __all__ = [
     "Depot",
+    "Exported",
     "MdFrame",
     "Ordinals",
     "Record",
@@ -36,6 +39,7 @@ __all__ = [
     "Verified",
     "__version__",
     "errors",
+    "export",
     "from_bytes",
     "memory",
     "open",

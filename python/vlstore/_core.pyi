@@ -333,4 +333,28 @@ def _from_bytes(
 def _reopen(
     place: Any, seen: tuple[str, int], options: dict[str, Any], codec: _Codec | None
 ) -> Store: ...
+@final
+class Exported:
+    @property
+    def frames(self) -> int: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def left_out(self) -> list[str]: ...
+    @property
+    def skipped(self) -> list[int]: ...
+    @property
+    def units_stated(self) -> bool: ...
+
+def _export(
+    store: Store,
+    output: str | PathLike[str],
+    frames: slice | Iterable[int] | int | None,
+    fields: list[str] | None,
+    format: str | None,
+    precision: float | None,
+    overwrite: bool,
+    skip_unfit: bool,
+    progress: Callable[[int, int], Any] | None,
+) -> Exported: ...
 def _command(args: list[str]) -> int: ...

@@ -149,7 +149,16 @@ class CodecError(Error, ValueError):
 
 
 class FormatError(Error, ValueError):
-    """A trajectory file of another program does not parse."""
+    """A trajectory file of another program does not parse, or cannot hold a frame.
+
+    For a frame that a format cannot hold, ``ordinal`` and ``key`` name the frame, ``field`` and
+    ``site`` (counted from 0, ``None`` if it is about all sites) what does not fit.
+    """
+
+    ordinal: int | None = None
+    key: str | None = None
+    field: str | None = None
+    site: int | None = None
 
 
 class PickleError(Error, pickle.PicklingError):

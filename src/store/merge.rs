@@ -7,6 +7,7 @@ use super::snapshot::Snapshot;
 use super::transfer::{Carrier, stream};
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::printable::printable_path;
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -186,7 +187,7 @@ fn check(
                         b.1,
                         a.0,
                         a.1,
-                        other.display()
+                        printable_path(other)
                     ),
                 )
                 .at(path));
@@ -200,7 +201,7 @@ fn check(
                     format!(
                         "they are {}, those of {} are {}; bring both to the same units first",
                         show(attributes.get(UNITS)),
-                        other.display(),
+                        printable_path(other),
                         show(joined.get(UNITS))
                     ),
                 )
@@ -240,8 +241,12 @@ fn refuse_clashes(
             for (earlier, other) in sources.iter().zip(paths).take(i) {
                 if earlier.contains(&key)? {
                     return Err(Error::Exists {
-                        what: format!("record {key} of {} in {}", path.display(), other.display())
-                            .into(),
+                        what: format!(
+                            "record {key} of {} in {}",
+                            printable_path(path),
+                            printable_path(other)
+                        )
+                        .into(),
                     });
                 }
             }

@@ -2,7 +2,7 @@
 
 use crate::interrupt::Interrupt;
 use crate::open::open_with;
-use crate::output::{Out, grouped, human, plural};
+use crate::output::{Out, grouped, human, plural, shown};
 use crate::{Exit, Outcome};
 use serde_json::{Value, json};
 use std::hint::black_box;
@@ -239,7 +239,7 @@ fn show(args: &Args, store: &Snapshot, figures: &[Figure]) -> Result<()> {
     }
     out.line(format!(
         "{}: {}, {} in a file of {}\n",
-        args.file.display(),
+        shown(&args.file),
         plural(info.records, "record"),
         human(info.raw_bytes),
         human(info.file_bytes)

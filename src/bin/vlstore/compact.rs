@@ -1,7 +1,7 @@
 //! `vlstore compact`: dead space given back.
 
 use crate::open::{AcceptOlder, tell_accepted};
-use crate::output::{Out, human, plural};
+use crate::output::{Out, human, plural, shown};
 use crate::work::Work;
 use crate::{Exit, Outcome};
 use serde_json::json;
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     } else {
         out.line(format!(
             "{}: {}, {} before, {} now; {} dead, {}, given back",
-            args.store.display(),
+            shown(&args.store),
             plural(done.records, "record"),
             human(done.bytes_before),
             human(done.bytes_after),

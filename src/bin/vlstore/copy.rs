@@ -2,7 +2,7 @@
 
 use crate::layout::Layout;
 use crate::open::{AcceptOlder, tell_accepted};
-use crate::output::{Out, human, plural};
+use crate::output::{Out, human, plural, shown};
 use crate::work::Work;
 use crate::{Exit, Outcome, choices, keys, ranges};
 use serde_json::json;
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     } else {
         out.line(format!(
             "{}: {}, {} for {}",
-            args.new.display(),
+            shown(&args.new),
             plural(done.records, "record"),
             human(done.file_bytes),
             human(done.record_bytes)

@@ -4,7 +4,7 @@ mod measure;
 
 pub(crate) use measure::shuffled;
 
-use crate::output::{Out, human, plural};
+use crate::output::{Out, human, plural, shown};
 use crate::{Exit, Outcome};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let atoms = frames.first().map_or(0, |f| f.nsites);
     out.line(format!(
         "source    {}: {} of {atoms} atoms, {}\n",
-        source.display(),
+        shown(source),
         plural(frames.len() as u64, "frame"),
         human(size)
     ))?;
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     compare(&mut out, &store, &frames)?;
     measure::table(&mut out, source, &store, folder, &frames)?;
     if args.keep.is_some() {
-        out.line(format!("\nThe store is {}.", store.display()))?;
+        out.line(format!("\nThe store is {}.", shown(&store)))?;
     }
     out.end()?;
     Ok(Exit::Done)

@@ -2,7 +2,7 @@
 
 use crate::layout::Layout;
 use crate::open::{AcceptOlder, tell_accepted};
-use crate::output::{Out, complain, human, plural};
+use crate::output::{Out, complain, human, plural, shown};
 use crate::work::Work;
 use crate::{Exit, Outcome};
 use serde_json::json;
@@ -110,7 +110,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         }
         out.line(format!(
             "{}: {}, {}; {} left out for equal keys",
-            args.new.display(),
+            shown(&args.new),
             plural(done.copied.records, "record"),
             human(done.copied.file_bytes),
             plural(done.left_out, "record")

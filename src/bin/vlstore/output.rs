@@ -1,7 +1,9 @@
 //! Writing to standard output and error.
 
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::path::Path;
 use std::sync::OnceLock;
 use vlstore::printable::{printable_lines, printable_path};
 use vlstore::{Error, Key, Result};
@@ -39,17 +41,22 @@ impl Out {
 }
 
 /// Says on standard error that nothing keeps a second writer out, where that is so.
-pub(crate) fn warn_without_lock(store: &std::path::Path, locked: bool) {
+pub(crate) fn warn_without_lock(store: &Path, locked: bool) {
     if !locked {
         complain(&format!(
             "warning: {}: this file system keeps no locks; see to it that nothing else writes to the store",
-            printable_path(store)
+            shown(store)
         ));
     }
 }
 
 fn failed(source: io::Error) -> Error {
     Error::io("write to standard output", source)
+}
+
+/// The name of a file in a line for people.
+pub(crate) fn shown(path: &Path) -> Cow<'_, str> {
+    printable_path(path)
 }
 
 /// A line on standard error; nothing can be done if that is closed.

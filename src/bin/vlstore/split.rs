@@ -2,7 +2,7 @@
 
 use crate::layout::Layout;
 use crate::open::{AcceptOlder, tell_accepted};
-use crate::output::{Out, human, plural};
+use crate::output::{Out, human, plural, shown};
 use crate::work::Work;
 use crate::{Exit, Outcome, keys, sizes};
 use serde_json::json;
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
             }))?;
         } else {
             let records = plural(part.records, "record");
-            out.line(format!("{}: {records}, {}", path.display(), human(part.file_bytes)))?;
+            out.line(format!("{}: {records}, {}", shown(&path), human(part.file_bytes)))?;
         }
     }
     out.end()?;

@@ -1,0 +1,87 @@
+"""Trajectories of other programs; the arguments of the compiled functions by name."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from vlstore import _core
+from vlstore._open import open as open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from os import PathLike
+
+
+def export(
+    store: _core.Store | str | PathLike[str],
+    output: str | PathLike[str],
+    *,
+    frames: slice | Iterable[int] | int | None = None,
+    fields: Iterable[str] | None = None,
+    format: str | None = None,  # noqa: A002
+    precision: float | None = None,
+    overwrite: bool = False,
+    skip_unfit: bool = False,
+    progress: Callable[[int, int], Any] | None = None,
+) -> _core.Exported:
+    """Write frames of a store to a trajectory file of another program.
+
+    Numbers are converted to the units of the format if the store states its own. The file
+    appears when it is whole: after an error or Ctrl-C there is none. A symbolic link stays and
+    what it leads to is replaced; pipes and devices are written to as they are.
+
+    Parameters
+    ----------
+    store : Store, str or os.PathLike
+        An open store of frames, all of whose records are committed, or the path of one.
+    output : str or os.PathLike
+        The file to write.
+    frames : slice, ordinals or None
+        Which frames, as places in the store: ``slice(None, None, 10)``, ``[0, 5, -1]``, an array.
+    fields : names
+        Only these fields: positions, velocities, forces, types, masses, charges, cell, pbc,
+        energy, stress, step, time.
+    format : {"xtc", "extxyz"}
+        By default what the name of the file stands for.
+    precision : float
+        XTC: keep positions to ``1 / precision`` nm; by default the precision of each frame.
+    overwrite : bool
+        Replace a file that is there; a store is never replaced.
+    skip_unfit : bool
+        Leave out frames that the format cannot hold, as those with NaN in XTC; ``skipped`` of
+        the result lists them.
+    progress : callable
+        Called with the number of frames done and of all, some times a second; an exception of
+        it ends the work.
+
+    Raises
+    ------
+    FormatError
+        For a frame that the format cannot hold; ``ordinal``, ``key``, ``field`` and ``site`` name
+        it.
+    InvalidError, StoreExistsError, CorruptError, SystemCallError
+        See :mod:`vlstore.errors`.
+
+    Examples
+    --------
+    >>> import numpy as np, vlstore
+    >>> with vlstore.open("water.vls", "w", records="md-frame") as store:
+    ...     for step in range(5):
+    ...         store[step] = vlstore.MdFrame(np.zeros((3, 3)), types=[8, 1, 1], step=step)
+    >>> vlstore.export("water.vls", "water.xyz", frames=slice(None, None, 2))
+    <vlstore.Exported 3 frames as extxyz>
+    """
+    opened = nullcontext(store) if isinstance(store, _core.Store) else open_store(store)
+    with opened as source:
+        return _core._export(
+            source,
+            output,
+            frames,
+            None if fields is None else list(fields),
+            format,
+            precision,
+            overwrite,
+            skip_unfit,
+            progress,
+        )
