@@ -147,7 +147,9 @@ def test_ctrl_c_ends_an_export_and_leaves_nothing(frames, tmp_path):
     # It waits for a reader of the pipe that never comes.
     os.mkfifo(tmp_path / "pipe")
     script = (
-        "import sys, vlstore\n"
+        "import signal, sys, vlstore\n"
+        # A job of the background has it ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "try:\n"
         "    vlstore.export(sys.argv[1], sys.argv[2], format='extxyz',\n"
         "                   progress=lambda *at: print('waiting', flush=True))\n"

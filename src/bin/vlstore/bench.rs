@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use vlstore::codec::{MdFrame, MdFrameCodec};
 use vlstore::formats;
+use vlstore::trajectory::{ImportOptions, Importer};
 use vlstore::wire::checksum;
-use vlstore::{DepotWriter, Error, Result, Snapshot, Store, StoreOptions};
+use vlstore::{Error, Result, Snapshot, Store, StoreOptions};
 
 const EXAMPLES: &str = "\
 Examples:
   $ vlstore bench --seconds 0.1 frames.vls
   $ vlstore bench --seconds 0.1 --json run.xtc
 
-A trajectory is first imported into a temporary store, which is measured as `append`. Every
-record that is read is compared, by a checksum, with what the first pass read; that is part of no
+A trajectory is first imported into a temporary store, as `vlstore import` does, which is measured as
+`import`, its reading included. Every record that is read is compared, by a checksum, with what the first pass read; that is part of no
 figure. Files that were read before come from the memory of the system.";
 
 /// Measure a store, or a trajectory in one: in order, at random, in shuffled batches
@@ -87,7 +87,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
     } else {
         temporary = tempfile::tempdir().map_err(|e| Error::io("make a temporary folder", e))?;
         made = temporary.path().join("bench.vls");
-        figures.push(append(&args.file, &made, &interrupt)?);
+        match import(&args.file, &made, &interrupt) {
+            Err(error) if matches!(error.root(), Error::Interrupted) => {
+                return Ok(Exit::Signal(interrupt.signal().unwrap_or(2)));
+            }
+            made => figures.push(made?),
+        }
         &made
     };
     let options = StoreOptions { cache_bytes: 0, threads: args.threads, ..StoreOptions::default() };
@@ -113,24 +118,17 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn append(source: &Path, path: &Path, interrupt: &Interrupt) -> Result<Figure> {
-    let mut reader = formats::open(source)?;
-    let mut writer = DepotWriter::create(path, MdFrameCodec, &StoreOptions::default())?;
-    let mut frame = MdFrame::default();
-    let mut number = 0_u64;
-    // The time of reading the trajectory is not counted.
-    let mut time = Duration::ZERO;
-    while interrupt.signal().is_none() && reader.next_frame(&mut frame)? {
-        let start = Instant::now();
-        writer.put(number, &frame, false)?;
-        time += start.elapsed();
-        number += 1;
-    }
+/// Imports the trajectory as `vlstore import` does.
+fn import(source: &Path, path: &Path, interrupt: &Interrupt) -> Result<Figure> {
     let start = Instant::now();
-    writer.close()?;
-    time += start.elapsed();
+    let mut importer = Importer::open(vec![source.into()], path, &ImportOptions::default())?;
+    importer.run(|_| match interrupt.signal() {
+        Some(_) => Err(Error::Interrupted),
+        None => Ok(()),
+    })?;
+    let time = start.elapsed();
     let bytes = Store::open(path)?.info()?.raw_bytes;
-    Ok(Figure { what: "append".into(), records: number, bytes, time })
+    Ok(Figure { what: "import".into(), records: importer.imported().frames, bytes, time })
 }
 
 impl Bench<'_> {
