@@ -3,7 +3,7 @@
 use crate::again::Again;
 use crate::choices::{self, Compressor};
 use crate::interrupt::Interrupt;
-use crate::output::{Out, complain, human, plural};
+use crate::output::{Out, complain, human, plural, shown};
 use crate::progress::Progress;
 use crate::sizes::{self, Every};
 use crate::{Exit, Outcome};
@@ -267,7 +267,7 @@ pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
         complain(&format!(
             "interrupted: {} stored in {}",
             plural(done.records, "frame"),
-            args.store.display()
+            shown(&args.store)
         ));
         complain(&format!("hint: to go on: {}", again.command()));
         return Ok(Exit::Signal(signal));
@@ -275,7 +275,7 @@ pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
     if let Err(error) = passed {
         complain(&format!(
             "{}: stored {}, up to the error",
-            args.store.display(),
+            shown(&args.store),
             plural(done.frames, "frame")
         ));
         return Err(error);
@@ -335,7 +335,7 @@ fn report(args: &Args, importer: &Importer, done: &Imported, begun: Instant) -> 
     };
     out.line(format!(
         "{}: {} imported, {} in all; {input}{} input, {:.0} frames/s{positions}",
-        args.store.display(),
+        shown(&args.store),
         plural(done.frames, "frame"),
         human(info.file_bytes),
         kind.map_or("no", FormatKind::name),

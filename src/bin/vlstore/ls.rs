@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
                 }
                 out.line(record)
             } else {
-                let key = key.as_ref().map_or_else(|| "-".into(), |k| keys::show(k));
+                let key = key.as_ref().map_or_else(|| "-".into(), keys::show);
                 let cells: String = data
                     .iter()
                     .flat_map(|c| columns::cells(c, row))

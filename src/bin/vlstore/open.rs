@@ -1,7 +1,7 @@
 //! Opening a store for a verb: what is less than what was written is said, and shows in the exit
 //! status.
 
-use crate::output::complain;
+use crate::output::{complain, shown};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vlstore::{Opened, Result, Store, StoreOptions};
@@ -43,7 +43,7 @@ pub(crate) fn tell(path: &Path, opened: Opened) {
     OLDER.store(true, Ordering::Relaxed);
     complain(&format!(
         "warning: {}: {what}; `vlstore verify` says more, `vlstore recover` saves all that is left",
-        path.display()
+        shown(path)
     ));
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn tell_accepted(path: &Path, opened: Opened) {
         complain(&format!(
             "warning: {}: the newest commit cannot be read; going on with commit {generation}, \
              as --accept-older says",
-            path.display()
+            shown(path)
         ));
     }
 }

@@ -1,6 +1,6 @@
 //! `vlstore recover`: all that is left of a damaged store.
 
-use crate::output::{Out, human, plural};
+use crate::output::{Out, human, plural, shown};
 use crate::work::Work;
 use crate::{Exit, Outcome, choices};
 use serde_json::json;
@@ -118,7 +118,7 @@ fn people(out: &mut Out, args: &Args, done: &Recovered) -> Result<()> {
     }
     out.line(format!(
         "{}: {}, {}; {} lost",
-        args.new.display(),
+        shown(&args.new),
         plural(done.records, "record"),
         human(done.bytes),
         plural(done.lost, "record")

@@ -2,7 +2,7 @@
 
 use crate::interrupt::Interrupt;
 use crate::open::open;
-use crate::output::{Out, grouped, human};
+use crate::output::{Out, grouped, human, shown};
 use crate::progress::Progress;
 use crate::{Exit, Outcome};
 use serde_json::json;
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         };
         out.line(format!(
             "{}: {verdict}; {} records, {} blocks, {} checked",
-            args.store.display(),
+            shown(&args.store),
             grouped(found.records),
             grouped(found.blocks),
             human(found.bytes)
