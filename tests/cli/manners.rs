@@ -15,7 +15,7 @@ fn with_bad_frames(folder: &Folder, name: &str, bad: &[(u64, f32)]) {
     for n in 0..20_u64 {
         let mut positions = vec![0.25_f32; 36];
         if let Some((_, x)) = bad.iter().find(|(frame, _)| *frame == n) {
-            positions[22] = *x;
+            positions.splice(22..23, [*x]);
         }
         let frame = MdFrame {
             nsites: 12,
