@@ -287,7 +287,7 @@ fn the_parts_of_a_split_hold_everything_in_order_and_merge_to_the_whole() {
     assert!(matches!(by(SplitBy::Records(0)).unwrap_err(), Error::Invalid { .. }));
     let again =
         split(&a, dir.path("part.vls"), &SplitBy::Records(9), &SplitOptions::default(), quiet);
-    assert!(matches!(again.unwrap_err(), Error::Exists { .. }));
+    assert!(matches!(again.unwrap_err().root(), Error::Exists { .. }));
     let empty = dir.path("empty");
     make(&empty, 0..0, None);
     let parts = split(&empty, dir.path("e"), &SplitBy::Records(5), &SplitOptions::default(), quiet)

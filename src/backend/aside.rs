@@ -101,6 +101,8 @@ impl Aside {
     /// state of the folder may be back.
     pub fn publish(mut self, overwrite: bool) -> Result<()> {
         self.backend.sync().map_err(|e| e.at(&self.temporary))?;
+        // What became a pipe or a device meanwhile is not replaced either.
+        Place::of(&self.place)?.must_be_file()?;
         let named = if overwrite {
             fs::rename(&self.temporary, &self.place)
         } else {
