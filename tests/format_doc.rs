@@ -18,7 +18,7 @@ use vlstore::frame::{self, FrameHeader};
 use vlstore::index::layout::{self, *};
 use vlstore::index::log::DeadEntry;
 use vlstore::index::slot::{
-    MARK_AT, MARK_LEN, Mark, SLOT_COPIES, SLOT_LEN, SLOT_MAGIC, Seal, Slot,
+    MARK_LEN, Mark, SLOT_COPIES, SLOT_LEN, SLOT_MAGIC, SLOT_PAGE, Seal, Slot,
 };
 use vlstore::store::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
 use vlstore::wire::{U32, checksum, identify, mix};
@@ -166,7 +166,7 @@ fn every_structure_has_its_table_and_every_table_its_structure() {
     }
     assert_eq!(tables["Slot"].len, SLOT_LEN);
     assert_eq!(tables["Mark"].len, MARK_LEN);
-    assert_eq!(tables["SlotPage"].place("mark").start, MARK_AT);
+    assert_eq!(tables["SlotPage"].place("copy_mark").end, SLOT_PAGE);
     let copies = ["slot", "copy"].map(|name| tables["SlotPage"].place(name).start);
     assert_eq!(copies, SLOT_COPIES);
 }
@@ -300,9 +300,9 @@ fn a_new_file_has_its_header_where_the_page_says() {
         for copy in SLOT_COPIES {
             let slot = Slot::parse(&page[copy..], [9; 16]).unwrap();
             assert_eq!(slot.generation.get(), generation);
+            assert_eq!(Mark::parse(&page[copy + SLOT_LEN..], [9; 16]), Some(1));
         }
-        assert_eq!(Mark::parse(&page[MARK_AT..], [9; 16]), Some(1));
-        for gap in ["gap", "gap2", "gap3"] {
+        for gap in ["gap", "gap2"] {
             assert!(page[tables["SlotPage"].place(gap)].iter().all(|b| *b == 0));
         }
     }

@@ -12,12 +12,10 @@ pub const SLOT_LEN: usize = 256;
 /// Where the copies of a slot lie in its page: in different sectors, so that neither a torn write
 /// nor a lost sector takes both.
 pub const SLOT_COPIES: [usize; 2] = [0, 2048];
-/// Where the mark lies in a slot page, in a sector of its own.
-pub const MARK_AT: usize = 1024;
-/// Bytes of a mark.
+/// Bytes of a mark. One lies directly behind each copy: where a copy is left, so is its mark.
 pub const MARK_LEN: usize = 16;
 /// Bytes of a slot page that are in use.
-pub const SLOT_PAGE: usize = SLOT_COPIES[1] + SLOT_LEN;
+pub const SLOT_PAGE: usize = SLOT_COPIES[1] + SLOT_LEN + MARK_LEN;
 /// Start of a slot.
 pub const SLOT_MAGIC: [u8; 8] = *b"VLslot\0\x01";
 

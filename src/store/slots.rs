@@ -1,11 +1,11 @@
-//! The two slot pages: two copies of a slot in each, and the mark of what was published last (see
+//! The two slot pages: two copies of a slot in each, and marks of what was published last (see
 //! `docs/format.md`, «Slots»).
 
 use super::io::Io;
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::frame::SLOT_OFFSETS;
-use crate::index::slot::{MARK_AT, MARK_LEN, Mark, SLOT_COPIES, SLOT_LEN, SLOT_PAGE, Slot};
+use crate::index::slot::{MARK_LEN, Mark, SLOT_COPIES, SLOT_LEN, SLOT_PAGE, Slot};
 use crate::wire::to_usize;
 
 /// Above what any number of commits reaches: the numbers behind it are left for adding to it.
@@ -58,13 +58,15 @@ impl Slots {
                 }
             }
             let id = file.or_else(|| out.right.first().map(|s| s.file));
-            let mark = bytes.get(MARK_AT..MARK_AT + MARK_LEN).zip(id);
-            let mark = mark.and_then(|(bytes, id)| Mark::parse(bytes, id));
-            if mark.is_none() {
-                out.bad.push(page + MARK_AT as u64);
-            }
-            if let Some(known) = marks.get_mut(i) {
-                *known = mark;
+            for at in SLOT_COPIES.map(|at| at + SLOT_LEN) {
+                let mark = bytes.get(at..at + MARK_LEN).zip(id);
+                let mark = mark.and_then(|(bytes, id)| Mark::parse(bytes, id));
+                if mark.is_none() {
+                    out.bad.push(page + at as u64);
+                }
+                if let Some(known) = marks.get_mut(i) {
+                    *known = mark.max(*known);
+                }
             }
         }
         out.right.sort_by_key(|s| std::cmp::Reverse(s.generation.get()));
@@ -99,8 +101,9 @@ pub(super) fn write(io: &Io, slot: &Slot, published: u64) -> Result<()> {
 
 /// Notes in the other page that the slot of `generation` is in the file for good.
 pub(super) fn mark(io: &Io, generation: u64) -> Result<()> {
-    let at = page_of(generation + 1) + MARK_AT as u64;
-    io.write(at, &Mark::encode(io.file(), generation))
+    let mark = Mark::encode(io.file(), generation);
+    let page = page_of(generation + 1);
+    SLOT_COPIES.into_iter().try_for_each(|at| io.write(page + (at + SLOT_LEN) as u64, &mark))
 }
 
 /// The page of a slot, as far as it is used.
@@ -111,9 +114,10 @@ pub(super) fn page(slot: &Slot, published: u64) -> [u8; SLOT_PAGE] {
         if let Some(place) = out.get_mut(at..at + SLOT_LEN) {
             place.copy_from_slice(&bytes);
         }
-    }
-    if let Some(place) = out.get_mut(MARK_AT..MARK_AT + MARK_LEN) {
-        place.copy_from_slice(&Mark::encode(slot.file, published));
+        let mark = at + SLOT_LEN;
+        if let Some(place) = out.get_mut(mark..mark + MARK_LEN) {
+            place.copy_from_slice(&Mark::encode(slot.file, published));
+        }
     }
     out
 }

@@ -137,7 +137,7 @@ fn a_damaged_slot_costs_nothing_and_a_lost_slot_page_stops_every_writer() {
     let page = SLOT_OFFSETS[newest as usize % 2] as usize;
     let truth = Truth::of(&good);
     // Either copy alone.
-    for at in [page + 40, page + 2048 + 40, page + 1024] {
+    for at in [page + 40, page + 2048 + 40, page + 256] {
         let mut image = good.clone();
         image[at..at + 16].fill(0x55);
         let store = open(&image).unwrap();

@@ -128,7 +128,7 @@ impl Damage {
 
     /// Whether both slot pages went back to an earlier commit.
     const fn turns_back(&self) -> bool {
-        matches!(self, Self::Loss { at, len, fill: Fill::Stale(_) } if *at <= 4096 && *at + *len > 8192)
+        matches!(self, Self::Loss { at, len, fill: Fill::Stale(_) } if *at <= 4096 && *at + *len > 10_240)
     }
 }
 
@@ -276,8 +276,10 @@ fn flipped_bits_and_cuts_are_never_silent_and_never_covered_over() {
         let len = kind.image().len() as u64;
         assert_eq!(judge(&kind, kind.image(), &Damage::Cut(0)), Ok(Answer::Right), "{}", kind.name);
         // All of the header that anything depends on, and a part of the rest.
-        let head: Vec<u64> =
-            (0..128).chain(1024..1600).chain([4096, 5120, 6144, 8192, 9216, 10_240]).collect();
+        let head: Vec<u64> = (0..128)
+            .chain(1024..1600)
+            .chain([4096, 4352, 6144, 6400, 8192, 8448, 10_240, 10_496])
+            .collect();
         let (n, step) = of_all(FLIPS, len * 8);
         campaign(&kind, "flips", n + head.len() as u64, |i| match head.get(i as usize) {
             Some(byte) => Damage::Flip { byte: *byte as usize, bit: (i % 8) as u8 },

@@ -213,6 +213,12 @@ def slot_of(slot, file, parity):
     return generation if right else None
 
 
+def mark_of(mark, file):
+    """The generation that a mark names, if it is right."""
+    generation, total = struct.unpack("<2Q", mark)
+    return generation if xxh3(mark[:8]) ^ identify(file, generation, 1) == total else None
+
+
 class Reader:
     """The newest whole state of a file; `older` says that a newer one could not be read."""
 
@@ -224,9 +230,8 @@ class Reader:
         check(xxh3(data[1024:1056] + text) == total, "configuration")
         self.config, slots, marks, lost, failure = json.loads(text), set(), [], [], ValueError("no whole slot")
         for parity, page in enumerate((data[4096:8192], data[8192:12288])):
-            generation, total = struct.unpack_from("<2Q", page, 1024)
-            right = xxh3(page[1024:1032]) ^ identify(file, generation, 1) == total
-            marks.append(generation if right else None)
+            both = [mark_of(page[at : at + 16], file) for at in (256, 2304)]
+            marks.append(max((mark for mark in both if mark is not None), default=None))
             found = {(slot_of(page[at : at + 256], file, parity), page[at : at + 256]) for at in (0, 2048)}
             found = {slot for slot in found if slot[0] is not None}
             slots, lost = slots | found, lost if found else [*lost, 1 - parity]
