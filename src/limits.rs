@@ -50,5 +50,6 @@ pub const LOOKUP_RECORDS: u64 = 1_000_000;
 pub const LOOKUP_MAX: usize = (1 << 31) - (1 << 20);
 /// Most axes of an array record. `NumPy` allows 64, but a view keeps its shape by value.
 pub const ARRAY_AXES: usize = 16;
-/// Most extra properties of one trajectory frame, of its atoms and its own together.
-pub const PROPERTIES_MAX: usize = 256;
+/// Most extra properties of one trajectory frame, of its atoms and its own together. Files with
+/// descriptors of each structure in their comment line have hundreds.
+pub const PROPERTIES_MAX: usize = 4096;

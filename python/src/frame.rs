@@ -9,7 +9,7 @@ use crate::report::table;
 use crate::topology::Topology;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use vlstore::codec::{
     AnyCodec, DType, MdFrameCodec, MdFrameView, PropertyView, RealView, ValuesView,
 };
@@ -262,6 +262,10 @@ fn fits(py: Python<'_>, frame: &MdFrameView<'_>, topology: &Topology) -> PyResul
     Err(raise(py, "CodecError", &why))
 }
 
+fn lengths(shape: &[u32]) -> impl Iterator<Item = usize> {
+    shape.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX))
+}
+
 /// The value of an extra property; `lead` is the number of sites if it is one of the atoms.
 pub(crate) fn property_value<'py>(
     owner: Owner<'_, 'py>,
@@ -280,13 +284,25 @@ pub(crate) fn property_value<'py>(
             if lead.is_none() && property.shape.is_empty() {
                 return texts.get(0).unwrap_or_default().into_bound_py_any(py);
             }
-            return Ok(PyList::new(py, texts.iter())?.into_any());
+            let mut axes: Vec<usize> = lead.into_iter().chain(lengths(property.shape)).collect();
+            let mut list: Vec<Bound<'py, PyAny>> =
+                texts.iter().map(|t| PyString::new(py, t).into_any()).collect();
+            // The innermost lists first; the outermost is the one that is returned.
+            while axes.len() > 1 {
+                let inner = axes.pop().unwrap_or(1);
+                let outer: usize = axes.iter().product();
+                list = (0..outer)
+                    .map(|i| {
+                        let from = i.saturating_mul(inner);
+                        let row = list.get(from..from.saturating_add(inner)).unwrap_or_default();
+                        Ok(PyList::new(py, row)?.into_any())
+                    })
+                    .collect::<PyResult<_>>()?;
+            }
+            return Ok(PyList::new(py, list)?.into_any());
         }
     };
-    let shape: Vec<usize> = lead
-        .into_iter()
-        .chain(property.shape.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX)))
-        .collect();
+    let shape: Vec<usize> = lead.into_iter().chain(lengths(property.shape)).collect();
     let array = view(owner, kind, &shape, at)?;
     if shape.is_empty() { array.call_method0("item") } else { Ok(array) }
 }

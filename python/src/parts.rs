@@ -9,6 +9,7 @@ use pyo3::types::{PyBool, PyDict, PyFrozenSet, PySet, PyString};
 use vlstore::codec::{
     DType, MdFrameCodec, MdFrameRef, PropertyView, RealView, TextView, ValuesView,
 };
+use vlstore::limits;
 use vlstore::wire::Digest;
 
 /// Owned or borrowed fields; [`Parts::encode`] makes a record of them.
@@ -160,7 +161,7 @@ impl Parts {
             let what = format!("atom property {name:?}");
             let property = property(&value, name, &what)?;
             let n = match &property.values {
-                Held::Texts(texts) => texts.len(),
+                Held::Texts(_) => property.shape.first().map_or(1, |n| *n as usize),
                 Held::Numbers(input) => *input.shape.first().ok_or_else(|| {
                     invalid(
                         value.py(),
@@ -230,7 +231,10 @@ impl Properties {
     /// Entries of the first of them.
     pub(crate) fn sites(&self) -> Option<usize> {
         self.0.first().map(|property| match &property.values {
-            Held::Texts(texts) => texts.len(),
+            Held::Texts(texts) => {
+                let of_one: usize = property.shape.iter().map(|n| *n as usize).product();
+                texts.len().checked_div(of_one).unwrap_or(0)
+            }
             Held::Numbers(input) => input.shape.first().copied().unwrap_or(0),
         })
     }
@@ -295,23 +299,40 @@ fn property(any: &Bound<'_, PyAny>, name: String, what: &str) -> PyResult<Proper
         let values = Held::Texts(vec![text(any, what)?]);
         return Ok(Property { name, shape: Vec::new(), values });
     }
-    let texts = any
-        .try_iter()
-        .ok()
-        .and_then(|items| {
-            items
-                .map(|i| Some(i.ok()?.cast_into::<PyString>().ok()?.to_string()))
-                .collect::<Option<Vec<_>>>()
-        })
-        .filter(|texts| !texts.is_empty());
-    if let Some(texts) = texts {
-        let shape = vec![length(any.py(), texts.len(), what)?];
+    let mut texts = Vec::new();
+    if let Some(axes) = gather(any, 0, &mut texts) {
+        let shape = axes.iter().map(|n| length(any.py(), *n, what)).collect::<PyResult<_>>()?;
         return Ok(Property { name, shape, values: Held::Texts(texts) });
     }
     let input = Input::get(any, what, Want::Any)?;
     let shape =
         input.shape.iter().map(|n| length(any.py(), *n, what)).collect::<PyResult<Vec<_>>>()?;
     Ok(Property { name, shape, values: Held::Numbers(input) })
+}
+
+/// Gathers texts from lists, nested to any depth; their shape, if it is such and none is empty.
+fn gather(any: &Bound<'_, PyAny>, depth: usize, texts: &mut Vec<String>) -> Option<Vec<usize>> {
+    if let Ok(text) = any.cast::<PyString>() {
+        texts.push(text.to_string());
+        return Some(Vec::new());
+    }
+    // Keys without their values, in no order.
+    let keys = any.is_instance_of::<PyDict>()
+        || any.is_instance_of::<PySet>()
+        || any.is_instance_of::<PyFrozenSet>();
+    if keys || depth >= limits::ARRAY_AXES {
+        return None;
+    }
+    let mut inner = None;
+    let mut n = 0_usize;
+    for item in any.try_iter().ok()? {
+        let shape = gather(&item.ok()?, depth.saturating_add(1), texts)?;
+        if *inner.get_or_insert_with(|| shape.clone()) != shape {
+            return None;
+        }
+        n = n.saturating_add(1);
+    }
+    Some(std::iter::once(n).chain(inner?).collect())
 }
 
 fn length(py: Python<'_>, n: usize, what: &str) -> PyResult<u32> {

@@ -166,14 +166,16 @@ def test_extra_properties_keep_name_type_and_shape():
     atoms = {
         "q": np.arange(6, dtype="f4").reshape(2, 3), "tag": np.array([1, 2], "i8"),
         "small": np.array([1, 2], "u1"), "fixed": np.array([True, False]), "label": ["CA", "N"],
-        "tensor": np.ones((2, 2, 2)), "empty": np.zeros((2, 0)),
+        "tensor": np.ones((2, 2, 2)), "empty": np.zeros((2, 0)), "pair": [["a", "b"], ["c", "d"]],
     }
-    whole = {"gap": 1.5, "count": 3, "ok": True, "id": "x", "ids": ["a", "b"], "dipole": np.ones(3)}
+    whole = {"gap": 1.5, "count": 3, "ok": True, "id": "x", "ids": ["a", "b"], "dipole": np.ones(3),
+             "table": [["a", "b", "c"], ["d", "e", "f"]]}
     frame = vlstore.MdFrame(X, atom_properties=atoms, frame_properties=whole)
     found = frame.atom_properties
     assert list(found) == list(atoms) and found["label"] == ["CA", "N"]
     assert found["small"].dtype == np.int32 and found["tag"].dtype == np.int64
-    assert all(np.array_equal(found[n], atoms[n]) for n in atoms if n != "label")
+    assert all(np.array_equal(found[n], atoms[n]) for n in atoms if n not in ("label", "pair"))
+    assert found["pair"] == atoms["pair"] and vlstore.MdFrame(**frame.to_dict()) == frame
     found = frame.frame_properties
     assert {n: v for n, v in found.items() if n != "dipole"} == {
         n: v for n, v in whole.items() if n != "dipole"

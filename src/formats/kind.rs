@@ -51,13 +51,12 @@ impl FormatKind {
                 mass: "u",
                 charge: "e",
             },
-            // ASE's unit of time is angstrom * sqrt(u / eV), about 10.18 fs. The convention binds
-            // `momenta`; other programs write `velo` or `time` in units of their own, and no
-            // file says which.
+            // ASE measures time in angstrom * sqrt(u / eV), about 10.18 fs, but writes no time
+            // and no velocity in that unit. CP2K, GPUMD and libAtoms write femtoseconds.
             Self::ExtXyz => Units {
                 length: "angstrom",
-                time: "angstrom*sqrt(u/eV)",
-                velocity: "sqrt(eV/u)",
+                time: "fs",
+                velocity: "angstrom/fs",
                 energy: "eV",
                 force: "eV/angstrom",
                 mass: "u",

@@ -15,13 +15,17 @@ mod content;
 mod elements;
 mod extxyz;
 mod kind;
+mod names;
 mod reader;
+mod report;
 mod source;
 mod writer;
 mod xtc;
 
 pub use content::{Window, head, window_sums};
 pub use kind::{FormatKind, detect};
+pub use names::NameMap;
 pub use reader::{FrameReader, Place, ReadOptions, Units, open, open_as, open_with, read_from};
+pub use report::{Note, NoteKind, ReadReport};
 pub use source::Sum;
 pub use writer::{FrameWriter, WriteOptions, create, create_in, create_waiting};

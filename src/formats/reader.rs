@@ -3,6 +3,8 @@
 use super::content::{self, Content};
 use super::extxyz::ExtXyzReader;
 use super::kind::{FormatKind, of_head};
+use super::names::NameMap;
+use super::report::ReadReport;
 use super::source::{Source, Sum};
 use super::xtc::XtcReader;
 use crate::codec::MdFrame;
@@ -30,6 +32,8 @@ pub struct ReadOptions {
     /// Whether a file without a byte may be opened: one that somebody has just begun to write. Its
     /// format must be told by its name then.
     pub empty: bool,
+    /// Names of keys and columns that are read as fields; see [`NameMap`].
+    pub map: NameMap,
 }
 
 impl ReadOptions {
@@ -129,6 +133,11 @@ pub trait FrameReader: Send {
     /// The checksum of the last bytes (at most 4 096) of the frame that was read last: those
     /// before [`place`](Self::place).
     fn tail(&self) -> Sum;
+
+    /// What there is to say about the frames that were read so far.
+    fn report(&self) -> ReadReport {
+        ReadReport::default()
+    }
 }
 
 /// Opens a trajectory whose format its content tells, compressed with gzip or not.
@@ -160,7 +169,7 @@ pub fn open_with(path: &Path, options: &ReadOptions) -> Result<Box<dyn FrameRead
         reader(&head, content, FormatKind::from_path(path), options)
     };
     let inner = open().map_err(|e| e.at(path))?;
-    Ok(Box::new(AtPath { inner, path: path.into() }))
+    Ok(Box::new(AtPath { inner, path: path.into(), names: ReadReport::of(&options.map) }))
 }
 
 /// Reads a trajectory from a stream, such as standard input, compressed with gzip or not. `name` is
@@ -179,7 +188,7 @@ pub fn read_from(
         reader(&head, content, None, options)
     };
     let inner = open().map_err(|e| e.at(name))?;
-    Ok(Box::new(AtPath { inner, path: name.into() }))
+    Ok(Box::new(AtPath { inner, path: name.into(), names: ReadReport::of(&options.map) }))
 }
 
 fn reader(
@@ -194,18 +203,19 @@ fn reader(
         _ => of_head(head, named)?,
     };
     Ok(match content {
-        Content::Plain(file, total) => of_kind(kind, Source::file(file, total)),
-        Content::Stream(stream, raw) => of_kind(kind, Source::stream(stream, raw)),
+        Content::Plain(file, total) => of_kind(kind, Source::file(file, total), &options.map),
+        Content::Stream(stream, raw) => of_kind(kind, Source::stream(stream, raw), &options.map),
     })
 }
 
 fn of_kind<R: Read + Seek + Send + 'static>(
     kind: FormatKind,
     source: Source<R>,
+    map: &NameMap,
 ) -> Box<dyn FrameReader> {
     match kind {
         FormatKind::Xtc => Box::new(XtcReader::new(source)),
-        FormatKind::ExtXyz => Box::new(ExtXyzReader::new(source)),
+        FormatKind::ExtXyz => Box::new(ExtXyzReader::new(source, map.clone())),
     }
 }
 
@@ -213,6 +223,8 @@ fn of_kind<R: Read + Seek + Send + 'static>(
 struct AtPath {
     inner: Box<dyn FrameReader>,
     path: Box<Path>,
+    /// The names of the map, which no format but one knows.
+    names: ReadReport,
 }
 
 impl FrameReader for AtPath {
@@ -239,5 +251,10 @@ impl FrameReader for AtPath {
     }
     fn tail(&self) -> Sum {
         self.inner.tail()
+    }
+    fn report(&self) -> ReadReport {
+        let mut all = self.names.clone();
+        all.add(&self.inner.report().at(&self.path));
+        all
     }
 }

@@ -71,6 +71,8 @@ fn size(unit: &str) -> Option<f64> {
         "angstrom" => 0.1,
         "eV" => EV,
         "eV/angstrom" => EV * 10.0,
+        "fs" => 0.001,
+        "angstrom/fs" => 100.0,
         // sqrt(u / eV) is 1 / sqrt(EV) ps/nm.
         "angstrom*sqrt(u/eV)" => 0.1 / EV.sqrt(),
         "sqrt(eV/u)" => EV.sqrt(),
@@ -195,10 +197,15 @@ mod tests {
         assert_eq!(frame.positions, Some(Real::F32(vec![1.23, -45.0, 10.0])));
         assert_eq!((frame.cell, frame.precision), (Some([20.0; 9]), Some(100.0)));
         assert!((frame.energy.unwrap() - 1.0).abs() < 1e-12);
-        // 1 ps is 98.227 of ASE's units of time, and 1 nm/ps 0.10181 of its units of velocity.
-        // ASE's default constants are older (CODATA 2014) and differ by 3 in 10^9.
-        assert!((frame.time.unwrap() / 98.226_947_884_640_62 - 1.0).abs() < 1e-8);
+        assert_eq!(frame.time, Some(1000.0));
         let Some(Real::F64(v)) = frame.velocities else { unreachable!() };
-        assert!((v[0] / 0.101_805_057_107_747_43 - 1.0).abs() < 1e-8);
+        assert_eq!(v[0], 0.01);
+        // A store that was filled when the format was taken to be in ASE's unit of time, which
+        // is 98.227 to the picosecond.
+        let old = json!({"units": {"time": "angstrom*sqrt(u/eV)", "velocity": "sqrt(eV/u)"}});
+        let (c, _) = Conversion::new(&old, &FormatKind::Xtc.units()).unwrap();
+        let mut frame = MdFrame { time: Some(98.226_947_884_640_62), ..MdFrame::default() };
+        c.unwrap().apply(&mut frame);
+        assert!((frame.time.unwrap() - 1.0).abs() < 1e-8);
     }
 }

@@ -10,7 +10,7 @@ use crate::{Exit, Outcome};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use vlstore::depot::{Positions, Sharing};
-use vlstore::formats::{FormatKind, ReadOptions};
+use vlstore::formats::{FormatKind, NameMap, ReadOptions};
 use vlstore::trajectory::{
     Begin, Boundary, ImportOptions, Imported, Importer, Input, Progress as Done, Target,
 };
@@ -92,6 +92,11 @@ pub(crate) struct Args {
     /// Format of the inputs, if it is not to be told by their content
     #[arg(long, value_parser = choices::format())]
     format: Option<FormatKind>,
+    /// Read a key or column of the inputs as a field, as in REF_energy=energy; may be given several
+    /// times. FIELD is energy, stress, cell, pbc, time, step, name, positions, velocities, forces,
+    /// types, masses or charges, or property:NAME for a property of another name
+    #[arg(long, value_name = "NAME=FIELD", value_parser = mapping)]
+    map: Vec<(String, String)>,
     /// Store float64 arrays as float32; nothing is narrowed unasked
     #[arg(long)]
     float32: bool,
@@ -186,21 +191,23 @@ impl Args {
     }
 
     /// All that an import is asked for.
-    fn import_options(&self) -> ImportOptions {
+    fn import_options(&self) -> Result<ImportOptions> {
+        let mut read = ReadOptions::of(self.format);
+        read.map = NameMap::new(self.map.iter().cloned())?;
         let target = match (self.append, self.overwrite) {
             (true, _) => Target::Append,
             (_, true) => Target::Replace,
             _ => Target::Create,
         };
         let step = self.from_step.map(Begin::Step);
-        ImportOptions {
+        Ok(ImportOptions {
             store: self.options(),
             target,
             begin: step.or(self.from_frame.map(Begin::Frame)),
             drop_newer: self.drop_newer,
             keep_all: self.keep_all,
             same_units: self.same_units,
-            read: ReadOptions::of(self.format),
+            read,
             float32: self.float32,
             precision: self.precision,
             positions: self.positions,
@@ -212,7 +219,7 @@ impl Args {
             mixed: self.mixed,
             out_of_order: self.out_of_order,
             ..ImportOptions::default()
-        }
+        })
     }
 
     fn inputs(&self) -> Vec<Input> {
@@ -228,12 +235,18 @@ impl Args {
     }
 }
 
+fn mapping(text: &str) -> std::result::Result<(String, String), String> {
+    let (from, to) = text.rsplit_once('=').ok_or("there is no `=` in it")?;
+    NameMap::new([(from, to)]).map_err(|e| e.to_string())?;
+    Ok((from.into(), to.into()))
+}
+
 fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
 pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
-    let options = args.import_options();
+    let options = args.import_options()?;
     options.check()?;
     let begun = Instant::now();
     let interrupt = Interrupt::watch()?;

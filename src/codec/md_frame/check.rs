@@ -58,9 +58,16 @@ pub(in crate::codec) fn check_properties(
     properties: &[PropertyView<'_>],
     times: usize,
 ) -> Result<()> {
+    // A few are compared with each other, many are looked up: both without cost that is felt.
+    let mut seen = std::collections::BTreeSet::new();
     for (i, property) in properties.iter().enumerate() {
         let name = property.name;
-        if properties.iter().take(i).any(|other| other.name == name) {
+        let twice = if properties.len() <= 16 {
+            properties.iter().take(i).any(|other| other.name == name)
+        } else {
+            !seen.insert(name)
+        };
+        if twice {
             return Err(Error::codec(NAME, format!("two {scope} properties are named {name:?}")));
         }
         let shape = property.shape;

@@ -1,7 +1,8 @@
 //! The lines of the atoms, gathered column by column.
 
-use super::comment::shorten;
+use super::comment::{Why, shorten};
 use super::layout::{ColumnSpec, Letter};
+use super::numbers::{loose_truth, real};
 use crate::codec::{Real, Values};
 use crate::formats::elements;
 
@@ -15,6 +16,11 @@ pub(super) enum Column {
 }
 
 impl Column {
+    /// Species with room for so many.
+    pub(super) fn species(values: usize) -> Self {
+        Self::Species(Species::with_capacity(values))
+    }
+
     /// An empty column with room for `values`, in the memory of `reuse` where that fits.
     pub(super) fn new(letter: Letter, values: usize, reuse: Option<Vec<f64>>) -> Self {
         match letter {
@@ -31,12 +37,16 @@ impl Column {
         }
     }
 
+    /// Takes the next word; or says what is wrong with it.
     pub(super) fn push(&mut self, word: &str) -> Result<(), &'static str> {
         match self {
-            Self::Real(v) => v.push(word.parse().map_err(|_| "a number")?),
-            Self::Int(v) => v.push(word.parse().map_err(|_| "a whole number")?),
+            Self::Real(v) => match word.parse::<f64>() {
+                Ok(x) if x.is_finite() => v.push(x),
+                _ => v.push(real(word)?.ok_or("is not a number")?),
+            },
+            Self::Int(v) => v.push(word.parse().map_err(|_| "is not an integer")?),
             Self::Str(v) => v.push(word.into()),
-            Self::Bool(v) => v.push(truth(word).ok_or("T or F")?),
+            Self::Bool(v) => v.push(loose_truth(word).ok_or("is not T or F")?),
             Self::Species(s) => s.push(word),
         }
         Ok(())
@@ -48,78 +58,74 @@ impl Column {
             Self::Int(v) => Values::I64(v),
             Self::Str(v) => Values::Str(v),
             Self::Bool(v) => Values::Bool(v),
-            Self::Species(s) => Values::Str(s.strings()),
+            Self::Species(mut s) => Values::Str(s.strings()),
         }
     }
 }
 
-/// Columns may write truth in any case, where keys may not.
-fn truth(word: &str) -> Option<bool> {
-    let is = |long: &str, short: &str| {
-        word.eq_ignore_ascii_case(long) || word.eq_ignore_ascii_case(short)
-    };
-    if is("true", "t") { Some(true) } else { is("false", "f").then_some(false) }
-}
-
-/// Species as atomic numbers, as long as all of them are symbols of elements.
-pub(super) enum Species {
-    Numbers(Vec<i32>),
-    Strings(Vec<String>),
+/// Species as atomic numbers; the labels are kept as long as one of them is more than the symbol
+/// of its number.
+#[derive(Default)]
+pub(super) struct Species {
+    pub(super) numbers: Vec<i32>,
+    pub(super) labels: Option<Vec<String>>,
+    unknown: usize,
+    /// The first unknown label and its place.
+    first: Option<(usize, String)>,
 }
 
 impl Species {
-    fn push(&mut self, word: &str) {
-        match self {
-            Self::Numbers(v) => match elements::number(word.as_bytes()) {
-                Some(n) => v.push(n),
-                None => {
-                    let mut strings = symbols(v);
-                    strings.push(word.into());
-                    *self = Self::Strings(strings);
-                }
-            },
-            Self::Strings(v) => v.push(word.into()),
-        }
+    fn with_capacity(n: usize) -> Self {
+        Self { numbers: Vec::with_capacity(n), ..Self::default() }
     }
 
-    pub(super) fn strings(self) -> Vec<String> {
-        match self {
-            Self::Numbers(v) => symbols(&v),
-            Self::Strings(v) => v,
+    fn push(&mut self, word: &str) {
+        let number = elements::number(word.as_bytes());
+        if number.is_none() {
+            self.labels.get_or_insert_with(|| symbols(&self.numbers));
         }
+        if let Some(labels) = &mut self.labels {
+            labels.push(word.into());
+        }
+        let known = number.or_else(|| elements::of_label(word));
+        if known.is_none() {
+            self.unknown = self.unknown.saturating_add(1);
+            self.first.get_or_insert_with(|| (self.numbers.len(), word.into()));
+        }
+        self.numbers.push(known.unwrap_or(elements::UNKNOWN));
+    }
+
+    /// The labels, or the symbols where nothing else was written.
+    pub(super) fn strings(&mut self) -> Vec<String> {
+        self.labels.take().unwrap_or_else(|| symbols(&self.numbers))
+    }
+
+    /// How many labels are of no element, and the first of them with the number of its site.
+    pub(super) fn unknown(&mut self) -> Option<(usize, (usize, String))> {
+        self.first.take().map(|first| (self.unknown, first))
     }
 }
 
 fn symbols(numbers: &[i32]) -> Vec<String> {
-    numbers.iter().filter_map(|n| elements::symbol(*n)).map(String::from).collect()
+    numbers.iter().map(|n| elements::symbol(*n).unwrap_or("X").into()).collect()
 }
 
-/// Atomic numbers of species that are all symbols, or all atomic numbers themselves.
-pub(super) fn numbers_of(species: &[String]) -> Option<Vec<i32>> {
-    let symbol = |s: &String| elements::number(s.as_bytes());
-    let digits = |s: &String| s.parse().ok().filter(|n| elements::symbol(*n).is_some());
-    species
-        .iter()
-        .map(symbol)
-        .collect::<Option<_>>()
-        .or_else(|| species.iter().map(digits).collect())
+/// The atomic numbers that the reader makes of species.
+pub(super) fn numbers_of(species: &[String]) -> Vec<i32> {
+    species.iter().map(|s| elements::of_label(s).unwrap_or(elements::UNKNOWN)).collect()
 }
 
 /// Splits the line of an atom among the columns.
-pub(super) fn atom(
-    line: &str,
-    specs: &[ColumnSpec],
-    columns: &mut [Column],
-) -> Result<(), Box<str>> {
+pub(super) fn atom(line: &str, specs: &[ColumnSpec], columns: &mut [Column]) -> Result<(), Why> {
     let mut words = line.split_ascii_whitespace();
     for (spec, column) in specs.iter().zip(columns) {
         for _ in 0..spec.width {
             let word = words
                 .next()
                 .ok_or_else(|| format!("the line ends before column `{}`", shorten(&spec.name)))?;
-            column.push(word).map_err(|expected| {
+            column.push(word).map_err(|why| {
                 let (name, word) = (shorten(&spec.name), shorten(word));
-                format!("`{word}` in column `{name}` is not {expected}")
+                format!("`{word}` in column `{name}` {why}")
             })?;
         }
     }

@@ -1,51 +1,61 @@
-//! The line of keys and values, both ways.
+//! The line of keys: where its keys and values begin and end.
 
-use super::json;
-use crate::codec::{Real, Values};
-use std::fmt::Write;
+use std::iter::Peekable;
+use std::str::CharIndices;
 
-/// A value with its type; `shape` is empty for a scalar.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Typed {
-    pub(super) shape: Vec<u32>,
-    pub(super) values: Values,
-}
-
-impl Typed {
-    pub(super) fn text(text: impl Into<String>) -> Self {
-        Self { shape: Vec::new(), values: Values::Str(vec![text.into()]) }
-    }
-
-    /// A flat list: a scalar if it has one value.
-    fn list(values: Values) -> Option<Self> {
-        let n = u32::try_from(values.len()).ok()?;
-        Some(Self { shape: if n == 1 { Vec::new() } else { vec![n] }, values })
-    }
-}
+/// What went wrong in a line.
+pub(super) type Why = Box<str>;
 
 /// One pair as it stands in the line; no value if there is no `=`.
 #[derive(Debug, PartialEq)]
 pub(super) struct Pair {
     pub(super) key: String,
-    pub(super) value: Option<String>,
+    pub(super) value: Option<Raw>,
+}
+
+/// A value before it has a type.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Raw {
+    /// The characters without quotes, brackets and escapes around them, as ASE takes them.
+    pub(super) text: String,
+    pub(super) form: Form,
+}
+
+/// What stood around a value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Form {
+    /// Quotes, nothing, or a mixture.
+    Plain,
+    /// `{}`: what is between them, escapes and all.
+    Braces(String),
+    /// `[]`: what is between them, escapes and all.
+    Brackets(String),
 }
 
 /// Splits a line into its pairs. Values and keys may stand in `""`, `''`, `{}` or `[]`, and a
 /// backslash takes the next character as it is.
-pub(super) fn pairs(line: &str) -> Result<Vec<Pair>, Box<str>> {
+pub(super) fn pairs(line: &str) -> Result<Vec<Pair>, Why> {
     let mut out: Vec<Pair> = Vec::new();
-    let mut chars = line.chars().peekable();
+    let mut chars = line.char_indices().peekable();
+    let blanks = |chars: &mut Peekable<CharIndices<'_>>| {
+        while chars.next_if(|(_, c)| c.is_whitespace()).is_some() {}
+    };
     loop {
-        while chars.next_if(|c| c.is_whitespace()).is_some() {}
+        blanks(&mut chars);
         match chars.peek() {
             None => return Ok(out),
-            Some('=') => {
+            Some((_, '=')) => {
                 chars.next();
-                while chars.next_if(|c| c.is_whitespace()).is_some() {}
-                let value = word(&mut chars, true)?;
+                blanks(&mut chars);
+                let more = value(line, &mut chars)?;
                 match out.last_mut() {
-                    Some(Pair { value: slot @ None, .. }) => *slot = Some(value),
-                    _ => return Err("an `=` without a key before it".into()),
+                    Some(Pair { value: slot @ None, .. }) => *slot = Some(more),
+                    // `a = b = c` is the value `b=c`, as for ASE.
+                    Some(Pair { value: Some(raw), .. }) => {
+                        raw.text = format!("{}={}", raw.text, more.text);
+                        raw.form = Form::Plain;
+                    }
+                    None => return Err("an `=` without a key before it".into()),
                 }
             }
             Some(_) => {
@@ -56,20 +66,101 @@ pub(super) fn pairs(line: &str) -> Result<Vec<Pair>, Box<str>> {
     }
 }
 
+/// A value up to white space: what is in braces or brackets as a whole, whatever is nested in it.
+fn value(line: &str, chars: &mut Peekable<CharIndices<'_>>) -> Result<Raw, Why> {
+    if let Some(&(at, open @ ('[' | '{'))) = chars.peek()
+        && let Some(rest) = line.get(at..)
+        && let Some(end) = closing(rest, open)
+        && let Some(inner) = rest.get(1..end.saturating_sub(1))
+    {
+        let until = at.saturating_add(end);
+        while chars.next_if(|(i, _)| *i < until).is_some() {}
+        let form =
+            if open == '[' { Form::Brackets(inner.into()) } else { Form::Braces(inner.into()) };
+        return Ok(Raw { text: unescaped(inner), form });
+    }
+    Ok(Raw { text: word(chars, true)?, form: Form::Plain })
+}
+
+/// Where the bracket closes with which `rest` begins: the place after it, if white space or the
+/// end of the line follows there.
+fn closing(rest: &str, open: char) -> Option<usize> {
+    let find = |quotes: bool| {
+        let mut scan = Scan::new(quotes);
+        let mut depth = 0_usize;
+        let close = if open == '[' { ']' } else { '}' };
+        for (at, c) in rest.char_indices() {
+            if !scan.is_syntax(c) {
+                continue;
+            }
+            if c == open {
+                depth = depth.saturating_add(1);
+            } else if c == close {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return Some(at.saturating_add(1));
+                }
+            }
+        }
+        None
+    };
+    // An apostrophe that nothing closes is one of the characters.
+    let end = find(true).or_else(|| find(false))?;
+    rest.get(end..)?.chars().next().is_none_or(char::is_whitespace).then_some(end)
+}
+
+/// Tells the characters that divide a list from those in quotes and behind a backslash.
+pub(super) struct Scan {
+    quotes: bool,
+    open: Option<char>,
+    escaped: bool,
+    /// Whether an item begins here: a quote within a word is no quote.
+    fresh: bool,
+}
+
+impl Scan {
+    pub(super) const fn new(quotes: bool) -> Self {
+        Self { quotes, open: None, escaped: false, fresh: true }
+    }
+
+    /// Takes the next character; whether it may divide something.
+    pub(super) fn is_syntax(&mut self, c: char) -> bool {
+        if self.escaped {
+            self.escaped = false;
+            return false;
+        }
+        if c == '\\' {
+            self.escaped = true;
+            self.fresh = false;
+            return false;
+        }
+        if let Some(open) = self.open {
+            if c == open {
+                self.open = None;
+            }
+            return false;
+        }
+        if self.quotes && self.fresh && matches!(c, '"' | '\'') {
+            self.open = Some(c);
+            self.fresh = false;
+            return false;
+        }
+        self.fresh = c.is_whitespace() || matches!(c, ',' | '[' | '{');
+        true
+    }
+}
+
 /// A word up to white space, or to `=` where that ends it.
-fn word(
-    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    value: bool,
-) -> Result<String, Box<str>> {
+fn word(chars: &mut Peekable<CharIndices<'_>>, value: bool) -> Result<String, Why> {
     let mut out = String::new();
     let mut open = None;
-    while let Some(&c) = chars.peek() {
+    while let Some(&(_, c)) = chars.peek() {
         if open.is_none() && (c.is_whitespace() || (c == '=' && !value)) {
             break;
         }
         chars.next();
         match (c, open) {
-            ('\\', _) => out.extend(chars.next()),
+            ('\\', _) => out.extend(chars.next().map(|(_, c)| meant(c, open))),
             (c, Some(close)) if c == close => open = None,
             (c, Some(_)) => out.push(c),
             ('"' | '\'', None) => open = Some(c),
@@ -84,6 +175,25 @@ fn word(
     }
 }
 
+/// The character that a backslash before `c` stands for: a line end for `\n` in double quotes,
+/// otherwise `c` itself.
+pub(super) const fn meant(c: char, quote: Option<char>) -> char {
+    match (c, quote) {
+        ('n', Some('"')) => '\n',
+        _ => c,
+    }
+}
+
+/// Without the backslashes that take the next character as it is.
+pub(super) fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        out.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    out
+}
+
 /// The first few characters, for a message.
 pub(super) fn shorten(text: &str) -> String {
     match text.char_indices().nth(40) {
@@ -92,117 +202,34 @@ pub(super) fn shorten(text: &str) -> String {
     }
 }
 
-fn truth(word: &str) -> Option<bool> {
-    match word {
-        "T" | "true" | "True" | "TRUE" => Some(true),
-        "F" | "false" | "False" | "FALSE" => Some(false),
-        _ => None,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A whole number that an `i64` cannot hold would lose digits as a real number.
-fn too_long(word: &str) -> bool {
-    word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'+')) && word.parse::<i64>().is_err()
-}
-
-/// Gives the text of a value its type.
-pub(super) fn typed(text: &str) -> Typed {
-    let words =
-        || text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
-    if words().next().is_none() {
-        return Typed::text(text);
+    fn texts(line: &str) -> Vec<(String, Option<String>)> {
+        pairs(line).unwrap().into_iter().map(|p| (p.key, p.value.map(|v| v.text))).collect()
     }
-    let numbers = || {
-        if let Some(v) = words().map(|w| w.parse().ok()).collect::<Option<Vec<i64>>>() {
-            return Some(Values::I64(v));
+
+    #[test]
+    fn pairs_begin_and_end_as_for_ase() {
+        let some = |k: &str, v: &str| (k.to_string(), Some(v.to_string()));
+        for (line, expected) in [
+            ("a=1 b = 2", vec![some("a", "1"), some("b", "2")]),
+            ("a = b = c", vec![some("a", "b=c")]),
+            (r#"a="x \"y\"" 'b c'='d e'"#, vec![some("a", "x \"y\""), some("b c", "d e")]),
+            ("a=[[1, 2], [3, 4]] b=2", vec![some("a", "[1, 2], [3, 4]"), some("b", "2")]),
+            (r#"a=["x]", 'y'] b={z "}"}"#, vec![some("a", "\"x]\", 'y'"), some("b", "z \"}\"")]),
+            ("a={it's} b=[5\" pipe]", vec![some("a", "it's"), some("b", "5\" pipe")]),
+            (r#"a="line\nend" b=x\ y"#, vec![some("a", "line\nend"), some("b", "x y")]),
+            ("a=x[1 2]y", vec![some("a", "x1 2y")]),
+            ("a=\"\"", vec![some("a", "")]),
+            ("a=", vec![some("a", "")]),
+        ] {
+            assert_eq!(texts(line), expected, "{line}");
         }
-        if words().any(too_long) {
-            return None;
+        assert_eq!(texts("bare"), [("bare".to_string(), None)]);
+        for line in ["=1", "a=\"1", "a=[1", "a={[1]", "'b"] {
+            assert!(pairs(line).is_err(), "{line}");
         }
-        let v = words().map(|w| w.parse().ok()).collect::<Option<Vec<f64>>>()?;
-        Some(Values::Real(Real::F64(v)))
-    };
-    let truths = || Some(Values::Bool(words().map(truth).collect::<Option<_>>()?));
-    if let Some(list) = numbers().or_else(truths).and_then(Typed::list) {
-        return list;
     }
-    text.strip_prefix("_JSON ").and_then(json::parse).unwrap_or_else(|| Typed::text(text))
-}
-
-/// Appends ` key=value`.
-pub(super) fn put(out: &mut String, key: &str, value: &str) {
-    if !out.is_empty() {
-        out.push(' ');
-    }
-    quote(out, key);
-    out.push('=');
-    quote(out, value);
-}
-
-fn quote(out: &mut String, text: &str) {
-    let plain = |c: char| {
-        !c.is_whitespace() && !matches!(c, '"' | '\'' | '{' | '}' | '[' | ']' | '=' | ',' | '\\')
-    };
-    if !text.is_empty() && text.chars().all(plain) {
-        out.push_str(text);
-        return;
-    }
-    out.push('"');
-    for c in text.chars() {
-        if matches!(c, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out.push('"');
-}
-
-/// The text of a value, from which [`typed`] gives the same value again.
-pub(super) fn text(shape: &[u32], values: &Values) -> String {
-    if let (Values::Str(v), []) = (values, shape) {
-        let text = v.first().map(String::as_str).unwrap_or_default();
-        // A text that would be read as a number, ends the line or is empty.
-        let plain = !text.is_empty()
-            && text == text.trim()
-            && !text.chars().any(char::is_control)
-            && (text.starts_with("_JSON ") || typed(text) == Typed::text(text));
-        return if plain { text.into() } else { format!("_JSON {}", json::string(text)) };
-    }
-    // One value in a list, lists of lists, and lists of text have no other notation.
-    let flat =
-        (shape.is_empty() || matches!(shape, [n] if *n > 1)) && !matches!(values, Values::Str(_));
-    if flat {
-        let mut out = String::new();
-        for i in 0..values.len() {
-            if i > 0 {
-                out.push(' ');
-            }
-            item(&mut out, values, i);
-        }
-        return out;
-    }
-    format!("_JSON {}", json::write(shape, values))
-}
-
-/// Appends value `i`: numbers in the fewest digits that give the same number again.
-pub(super) fn item(out: &mut String, values: &Values, i: usize) {
-    // Writing to a String cannot fail.
-    let _ = match values {
-        Values::I32(v) => v.get(i).map_or(Ok(()), |x| write!(out, "{x}")),
-        Values::I64(v) => v.get(i).map_or(Ok(()), |x| write!(out, "{x}")),
-        Values::Real(v) => {
-            real(out, v, i);
-            Ok(())
-        }
-        Values::Str(v) => v.get(i).map_or(Ok(()), |x| write!(out, "{x}")),
-        Values::Bool(v) => v.get(i).map_or(Ok(()), |x| out.write_str(if *x { "T" } else { "F" })),
-    };
-}
-
-/// Appends real number `i`.
-pub(super) fn real(out: &mut String, values: &Real, i: usize) {
-    let _ = match values {
-        Real::F32(v) => v.get(i).map_or(Ok(()), |x| write!(out, "{x:?}")),
-        Real::F64(v) => v.get(i).map_or(Ok(()), |x| write!(out, "{x:?}")),
-    };
 }

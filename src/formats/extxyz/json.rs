@@ -1,26 +1,39 @@
-//! The part of JSON that has a type here: text, and nested lists of equal lengths.
+//! The part of JSON that has a type here: numbers, truths, text, and nested lists of equal lengths.
 //!
 //! As Python writes it: `NaN`, `Infinity` and `-Infinity` are numbers. Real numbers keep every
 //! bit, which the number type of a JSON library need not.
 
-use super::comment::{Typed, item};
-use crate::codec::{Real, Values};
+use super::comment::Why;
+use super::notation::item;
+use super::value::{self, Typed};
+use crate::codec::Values;
 
 /// Deepest nesting that is followed.
 pub(super) const DEPTH: usize = 8;
 
-/// The value, if it is text or lists of one type; objects, `null` and the rest have no type here.
-pub(super) fn parse(text: &str) -> Option<Typed> {
+/// The value, if it is a number, a truth, text, or lists of one of them; objects, `null` and the
+/// rest have no type here.
+///
+/// # Errors
+/// A number that no float64 holds.
+pub(super) fn parse(text: &str) -> Result<Option<Typed>, Why> {
     let text = text.trim();
     if text.starts_with('"') {
-        return serde_json::from_str::<String>(text).ok().map(Typed::text);
+        return Ok(serde_json::from_str::<String>(text).ok().map(Typed::text));
     }
+    match lists(text) {
+        Some(lists) => lists.finish(),
+        None => Ok(None),
+    }
+}
+
+fn lists(text: &str) -> Option<Lists> {
     let mut lists = Lists::default();
     let mut rest = text;
     while !rest.is_empty() {
         rest = lists.take(rest)?.trim_start();
     }
-    lists.finish()
+    Some(lists)
 }
 
 /// Lists being read: where we are, and how long the lists of each depth are.
@@ -106,40 +119,40 @@ impl Lists {
         Some(())
     }
 
-    fn finish(self) -> Option<Typed> {
-        let shape = self.lengths.into_iter().collect::<Option<Vec<u32>>>()?;
+    fn finish(self) -> Result<Option<Typed>, Why> {
+        let Some(shape) = self.shape() else { return Ok(None) };
+        let bare: Option<Vec<&str>> = self.words.iter().map(Word::bare).collect();
+        let values = match bare {
+            // Truths in the letters of a comment are none here.
+            Some(bare) => value::values(|| bare.iter().copied())?.filter(|v| {
+                !matches!(v, Values::Bool(_)) || bare.iter().all(|b| matches!(*b, "true" | "false"))
+            }),
+            None => self.words.into_iter().map(Word::text).collect::<Option<_>>().map(Values::Str),
+        };
+        Ok(values.map(|values| Typed { shape, values }))
+    }
+
+    /// The lengths of the lists, if they are all closed and all of one length; of a scalar, none.
+    fn shape(&self) -> Option<Vec<u32>> {
+        let shape = self.lengths.iter().copied().collect::<Option<Vec<u32>>>()?;
         let product = shape.iter().try_fold(1_u32, |p, n| p.checked_mul(*n))?;
-        if !self.open.is_empty() || shape.is_empty() || product as usize != self.words.len() {
-            return None;
+        (self.open.is_empty() && product as usize == self.words.len()).then_some(shape)
+    }
+}
+
+impl Word {
+    fn bare(&self) -> Option<&str> {
+        match self {
+            Self::Bare(word) => Some(word),
+            Self::Text(_) => None,
         }
-        let bare = || {
-            self.words.iter().map(|w| match w {
-                Word::Bare(b) => Some(b.as_str()),
-                Word::Text(_) => None,
-            })
-        };
-        let whole = || bare().map(|b| b?.parse().ok()).collect::<Option<_>>().map(Values::I64);
-        let real = || {
-            let v = bare().map(|b| b?.parse().ok()).collect::<Option<_>>()?;
-            Some(Values::Real(Real::F64(v)))
-        };
-        let truth = || {
-            let one = |b| match b {
-                Some("true") => Some(true),
-                Some("false") => Some(false),
-                _ => None,
-            };
-            Some(Values::Bool(bare().map(one).collect::<Option<_>>()?))
-        };
-        let text = || {
-            let one = |w: &Word| match w {
-                Word::Text(t) => Some(t.clone()),
-                Word::Bare(_) => None,
-            };
-            Some(Values::Str(self.words.iter().map(one).collect::<Option<_>>()?))
-        };
-        let values = whole().or_else(real).or_else(truth).or_else(text)?;
-        Some(Typed { shape, values })
+    }
+
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Bare(_) => None,
+        }
     }
 }
 
@@ -190,17 +203,30 @@ fn nest(out: &mut String, shape: &[u32], values: &Values, next: &mut usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Real;
+
+    fn found(text: &str) -> Option<Typed> {
+        parse(text).unwrap()
+    }
 
     #[test]
-    fn lists_of_one_type_and_equal_lengths_have_a_shape() {
-        let t = parse("[[1, 2], [3, 4], [5, 6]]").unwrap();
+    fn scalars_and_lists_of_one_type_and_equal_lengths_have_a_shape() {
+        let t = found("[[1, 2], [3, 4], [5, 6]]").unwrap();
         assert_eq!((t.shape, t.values), (vec![3, 2], Values::I64(vec![1, 2, 3, 4, 5, 6])));
-        let t = parse("[1, -Infinity, 2.5]").unwrap();
+        let t = found("[1, -Infinity, 2.5]").unwrap();
         assert_eq!(t.values, Values::Real(Real::F64(vec![1.0, f64::NEG_INFINITY, 2.5])));
-        assert_eq!(parse("[true]").unwrap().values, Values::Bool(vec![true]));
-        let t = parse(r#"["a", "]\","]"#).unwrap();
+        assert_eq!(found("[true]").unwrap().values, Values::Bool(vec![true]));
+        let t = found(r#"["a", "]\","]"#).unwrap();
         assert_eq!((t.shape, t.values), (vec![2], Values::Str(vec!["a".into(), "]\",".into()])));
-        assert_eq!(parse("\"5\"").unwrap(), Typed::text("5"));
+        assert_eq!(found("\"5\"").unwrap(), Typed::text("5"));
+        for (text, values) in [
+            ("5", Values::I64(vec![5])),
+            (" -2.5e3 ", Values::Real(Real::F64(vec![-2500.0]))),
+            ("false", Values::Bool(vec![false])),
+        ] {
+            assert_eq!(found(text).unwrap(), Typed { shape: vec![], values }, "{text}");
+        }
+        assert!(parse("1e999").is_err() && parse("[[1], [-1e999]]").is_err());
     }
 
     #[test]
@@ -214,14 +240,15 @@ mod tests {
             "[1",
             "[1]]",
             "[1] [2]",
-            "5",
             "[,1]",
             "[1 2]",
             "",
+            "T",
             "[\"a\", 1]",
+            "[1, 123456789012345678901]",
         ] {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(found(text), None, "{text}");
         }
-        assert_eq!(parse(&"[".repeat(100_000)), None);
+        assert_eq!(found(&"[".repeat(100_000)), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Which columns there are, and which of them have a field of their own in an `MdFrame`.
 
-use super::comment::shorten;
+use super::comment::{Why, shorten};
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,14 +61,27 @@ impl Role {
     /// first in this list fills the field, and the others are properties.
     pub(super) const fn names(self) -> &'static [&'static str] {
         match self {
-            Self::Species => &["species"],
-            Self::Number => &["Z"],
-            Self::Positions => &["pos"],
+            Self::Species => &["species", "symbols"],
+            Self::Number => &["Z", "numbers"],
+            Self::Positions => &["pos", "positions"],
             Self::Velocities => &["velo", "velocities", "vel"],
             Self::Forces => &["forces", "force"],
             Self::Masses => &["masses", "mass"],
             Self::Charges => &["charges", "charge", "initial_charges"],
         }
+    }
+
+    /// The field of a frame by its name there.
+    pub(super) fn of_field(name: &str) -> Option<Self> {
+        Some(match name {
+            "types" => Self::Number,
+            "positions" => Self::Positions,
+            "velocities" => Self::Velocities,
+            "forces" => Self::Forces,
+            "masses" => Self::Masses,
+            "charges" => Self::Charges,
+            _ => return None,
+        })
     }
 
     pub(super) const fn letter(self) -> Letter {
@@ -111,7 +124,7 @@ pub(super) fn standard(role: Role) -> ColumnSpec {
 }
 
 /// Reads the value of `Properties`.
-pub(super) fn parse(text: &str) -> Result<Vec<ColumnSpec>, Box<str>> {
+pub(super) fn parse(text: &str) -> Result<Vec<ColumnSpec>, Why> {
     let mut out: Vec<ColumnSpec> = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     let mut parts = text.split(':');
@@ -139,7 +152,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<ColumnSpec>, Box<str>> {
         };
         let width = width.parse().ok().filter(|w| *w > 0).ok_or_else(|| {
             format!(
-                "column `{}` has width `{}`, not a whole number above 0",
+                "column `{}` has width `{}`, not an integer above 0",
                 shorten(name),
                 shorten(width)
             )

@@ -15,8 +15,12 @@
 mod columns;
 mod comment;
 mod json;
+mod keys;
 mod layout;
+mod notation;
+mod numbers;
 mod read;
+mod value;
 mod write;
 
 pub(super) use read::ExtXyzReader;

@@ -1,14 +1,20 @@
 //! Reading, frame by frame and line by line.
 
-use super::columns::{self, Column, Species, numbers_of};
-use super::comment::{self, Typed, shorten};
+use super::columns::{self, Column, Species};
+use super::comment::{Why, shorten};
+use super::keys;
 use super::layout::{self, ColumnSpec, Letter, Role};
+use super::numbers::real;
+use super::value::Typed;
 use super::write::derived_layout;
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::{Error, Result};
 use crate::formats::kind::FormatKind;
+use crate::formats::names::NameMap;
 use crate::formats::reader::{FrameReader, Place};
+use crate::formats::report::{NoteKind, ReadReport};
 use crate::formats::source::{Source, Sum};
+use crate::limits;
 use std::io::{Read, Seek};
 
 /// Reads frames from `R`.
@@ -17,22 +23,32 @@ pub(in crate::formats) struct ExtXyzReader<R> {
     line: Vec<u8>,
     /// Number of the line in `line`, from 1.
     number: u64,
+    map: NameMap,
+    report: ReadReport,
     /// Number of the frame that is being read.
     frame: u64,
     failed: Option<(Box<str>, Box<str>)>,
 }
 
-/// What went wrong in a line.
-type Why = Box<str>;
-
 impl<R: Read + Seek> ExtXyzReader<R> {
-    pub(in crate::formats) const fn new(source: Source<R>) -> Self {
-        Self { source, line: Vec::new(), number: 0, frame: 0, failed: None }
+    pub(in crate::formats) fn new(source: Source<R>, map: NameMap) -> Self {
+        Self {
+            source,
+            line: Vec::new(),
+            number: 0,
+            report: ReadReport::of(&map),
+            map,
+            frame: 0,
+            failed: None,
+        }
     }
 
     fn wrong(&self, why: impl Into<Why>) -> Error {
-        let at = format!("line {} (frame {})", self.number, self.frame);
-        Error::format("extended XYZ", at, why)
+        Error::format("extended XYZ", self.at(self.number), why)
+    }
+
+    fn at(&self, line: u64) -> String {
+        format!("line {line} (frame {})", self.frame)
     }
 
     /// Reads the next line; `false` at the end.
@@ -61,6 +77,12 @@ impl<R: Read + Seek> ExtXyzReader<R> {
         }
         let word = self.text()?.trim();
         let Ok(count) = word.parse::<i128>() else {
+            if word.starts_with("VEC") {
+                return Err(self.wrong(
+                    "cell vectors in lines of their own, as ASE's vec_cell writes them, are not \
+                     read; write them as Lattice",
+                ));
+            }
             return Err(self.wrong(format!("`{}` is not a number of atoms", shorten(word))));
         };
         // Two bytes are the least for an atom, and the line of keys may be empty.
@@ -87,9 +109,12 @@ impl<R: Read + Seek> ExtXyzReader<R> {
         if !self.advance()? {
             return Err(self.short("the file ends before the line of keys"));
         }
-        let keys = self.text().and_then(|line| keys(line, into).map_err(|why| self.wrong(why)))?;
-        let named = keys.is_some();
-        let mut specs = keys.unwrap_or_else(layout::plain);
+        let at = self.number;
+        let told = self
+            .text()
+            .and_then(|line| keys::read(line, &self.map, into).map_err(|why| self.wrong(why)))?;
+        let named = told.columns.is_some();
+        let mut specs = told.columns.unwrap_or_else(layout::plain);
         let mut first = true;
         let mut gathered = Vec::new();
         for done in 0..atoms {
@@ -109,8 +134,35 @@ impl<R: Read + Seek> ExtXyzReader<R> {
         if first {
             gathered = prepare(&specs, 0, 0, &mut old);
         }
-        fill(into, &specs, gathered, named).map_err(|why| self.wrong(why))?;
+        let unknown = fill(into, &specs, gathered, named).map_err(|why| self.wrong(why))?;
+        self.within_limits(into, at)?;
+        for number in told.mapped {
+            self.report.matched(number);
+        }
+        for kind in told.notes {
+            let place = self.at(at);
+            self.report.count(&kind, 1, || place);
+        }
+        if let Some((count, (site, label))) = unknown {
+            let line = at.saturating_add(site as u64).saturating_add(1);
+            let place = format!("`{}` in {}", shorten(&label), self.at(line));
+            self.report.count(&NoteKind::UnknownLabel, count as u64, || place);
+        }
         Ok(true)
+    }
+
+    /// Says where a frame is that no record could hold.
+    fn within_limits(&self, frame: &MdFrame, line: u64) -> Result<()> {
+        let properties = frame.atom_properties.len().saturating_add(frame.frame_properties.len());
+        if properties <= limits::PROPERTIES_MAX {
+            return Ok(());
+        }
+        let why = format!(
+            "{properties} keys and columns have no field of their own; a frame holds up to {} such \
+             properties",
+            limits::PROPERTIES_MAX
+        );
+        Err(Error::format("extended XYZ", self.at(line), why))
     }
 
     /// Passes over a frame: the lines are counted, not read.
@@ -164,116 +216,6 @@ impl<R: Read + Seek> ExtXyzReader<R> {
     }
 }
 
-/// Reads the line of keys into the fields of `into`; answers the columns if they are named.
-fn keys(line: &str, into: &mut MdFrame) -> Result<Option<Vec<ColumnSpec>>, Why> {
-    let line = line.trim();
-    if line.is_empty() {
-        return Ok(None);
-    }
-    let pairs = comment::pairs(line);
-    // In a plain file the line is a title, in any words.
-    let keyed = match &pairs {
-        Ok(pairs) => {
-            pairs.iter().all(|p| p.value.is_some())
-                || pairs
-                    .iter()
-                    .any(|p| p.value.is_some() && matches!(&*p.key, "Properties" | "Lattice"))
-        }
-        Err(_) => line.contains("Properties") || line.contains("Lattice"),
-    };
-    if !keyed {
-        into.frame_properties.push(property("comment", Typed::text(line)));
-        return Ok(None);
-    }
-    let mut columns = None;
-    let mut seen = std::collections::BTreeMap::new();
-    for pair in pairs? {
-        let value = pair.value.unwrap_or_else(|| "T".into());
-        match seen.insert(pair.key.clone(), value.clone()) {
-            Some(same) if same == value => continue,
-            Some(_) => {
-                return Err(
-                    format!("key `{}` stands twice with two values", shorten(&pair.key)).into()
-                );
-            }
-            None => {}
-        }
-        if pair.key == "Properties" {
-            columns = Some(layout::parse(&value)?);
-        } else {
-            key(&pair.key, comment::typed(&value), into)?;
-        }
-    }
-    if into.cell.is_some() && into.pbc.is_none() {
-        into.pbc = Some([true; 3]);
-    }
-    Ok(columns)
-}
-
-fn property(name: &str, value: Typed) -> Property {
-    Property { name: name.into(), shape: value.shape, values: value.values }
-}
-
-/// Puts one value where it belongs.
-fn key(name: &str, value: Typed, into: &mut MdFrame) -> Result<(), Why> {
-    let scalar = value.shape.is_empty();
-    match (name, reals(&value.values)) {
-        ("Lattice", numbers) => {
-            let nine = numbers.and_then(|v| v.try_into().ok());
-            into.cell = Some(nine.ok_or("Lattice is not nine numbers")?);
-            return Ok(());
-        }
-        ("pbc", _) => {
-            into.pbc = Some(periodic(&value.values).ok_or("pbc is not three of T and F")?);
-            return Ok(());
-        }
-        ("energy", Some(v)) if scalar => into.energy = v.first().copied(),
-        ("time", Some(v)) if scalar => into.time = v.first().copied(),
-        ("stress", Some(v)) if v.len() == 9 => into.stress = v.try_into().ok().map(transpose),
-        ("virial", Some(v)) if v.len() == 9 && value.shape.len() == 1 => {
-            let v: [f64; 9] = v.try_into().map_err(|_| "virial is not nine numbers")?;
-            let values = Values::Real(Real::F64(transpose(v).into()));
-            into.frame_properties.push(property(name, Typed { shape: vec![3, 3], values }));
-        }
-        _ => match (name, &value.values) {
-            ("step", Values::I64(v)) if scalar => into.step = v.first().copied(),
-            ("name", Values::Str(v)) if scalar => into.name = v.first().cloned(),
-            _ => into.frame_properties.push(property(name, value)),
-        },
-    }
-    Ok(())
-}
-
-fn reals(values: &Values) -> Option<Vec<f64>> {
-    match values {
-        Values::Real(Real::F64(v)) => Some(v.clone()),
-        // Up to 2^53 a whole number is the same as a real one; beyond, it stays what it is.
-        Values::I64(v) => v.iter().map(|n| i32::try_from(*n).ok().map(f64::from)).collect(),
-        _ => None,
-    }
-}
-
-fn periodic(values: &Values) -> Option<[bool; 3]> {
-    let bits = match values {
-        Values::Bool(v) => v.clone(),
-        Values::I64(v) => {
-            v.iter().map(|n| (0..=1).contains(n).then_some(*n == 1)).collect::<Option<_>>()?
-        }
-        _ => return None,
-    };
-    match *bits {
-        [all] => Some([all; 3]),
-        [a, b, c] => Some([a, b, c]),
-        _ => None,
-    }
-}
-
-/// Column by column to row by row, and back.
-pub(super) const fn transpose(m: [f64; 9]) -> [f64; 9] {
-    let [a, b, c, d, e, f, g, h, i] = m;
-    [a, d, g, b, e, h, c, f, i]
-}
-
 /// Names what follows the positions in a plain file: as text until all values are known.
 fn further(line: &str, specs: &mut Vec<ColumnSpec>) {
     for n in 5..=line.split_ascii_whitespace().count() {
@@ -300,12 +242,15 @@ fn prepare(specs: &[ColumnSpec], atoms: usize, mut room: usize, old: &mut MdFram
         let values = atoms.saturating_mul(spec.width as usize).min(room);
         room = room.saturating_sub(values);
         if Some(at) == species {
-            return Column::Species(Species::Numbers(Vec::with_capacity(values)));
+            return Column::species(values);
         }
         Column::new(spec.letter, values, reuse(at))
     };
     specs.iter().enumerate().map(column).collect()
 }
+
+/// How many labels are of no element, and the first of them with its site.
+type Unknown = Option<(usize, (usize, String))>;
 
 /// Moves the columns into the fields of `into`.
 fn fill(
@@ -313,7 +258,7 @@ fn fill(
     specs: &[ColumnSpec],
     gathered: Vec<Column>,
     named: bool,
-) -> Result<(), Why> {
+) -> Result<Unknown, Why> {
     let roles: Vec<_> = Role::ALL.map(|role| (role.find(specs), role)).into();
     let mut species = None;
     let mut numbers: Option<Vec<i32>> = None;
@@ -321,11 +266,13 @@ fn fill(
         let role = roles.iter().find(|(found, _)| *found == Some(at)).map(|(_, role)| *role);
         match (role, column) {
             (Some(Role::Species), Column::Species(s)) => {
-                species = Some((into.atom_properties.len(), s))
+                species = Some((into.atom_properties.len(), &*spec.name, s));
             }
             (Some(Role::Number), Column::Int(v)) => {
                 let narrow = v.iter().map(|n| i32::try_from(*n).ok()).collect::<Option<_>>();
-                numbers = Some(narrow.ok_or("a number in column `Z` does not fit 32 bits")?);
+                numbers = Some(narrow.ok_or_else(|| {
+                    format!("a number in column `{}` does not fit 32 bits", shorten(&spec.name))
+                })?);
             }
             (Some(role), Column::Real(v)) => {
                 let field = match role {
@@ -341,7 +288,9 @@ fn fill(
                 let mut values = column.values();
                 if !named && let Values::Str(v) = &values {
                     // A further column of a plain file: numbers if all of it is.
-                    let all = v.iter().map(|w| w.parse().ok()).collect::<Option<Vec<f64>>>();
+                    let all = v.iter().map(|w| real(w)).collect::<Result<Option<Vec<f64>>, _>>();
+                    let all =
+                        all.map_err(|why| format!("a number in column `{}` {why}", spec.name))?;
                     values = all.map_or(values, |v| Values::Real(Real::F64(v)));
                 }
                 let shape = if spec.width == 1 { Vec::new() } else { vec![spec.width] };
@@ -349,31 +298,36 @@ fn fill(
             }
         }
     }
-    settle_types(into, species, numbers);
+    let unknown = settle_types(into, species, numbers);
     // What the writer would choose need not be kept.
     if named && derived_layout(into) != specs {
         let value = Typed::text(layout::text(specs));
-        into.frame_properties.push(property("Properties", value));
+        let Typed { shape, values } = value;
+        into.frame_properties.push(Property { name: "Properties".into(), shape, values });
     }
-    Ok(())
+    Ok(unknown)
 }
 
 /// Types are atomic numbers; species stay as text where these do not tell all.
-fn settle_types(into: &mut MdFrame, species: Option<(usize, Species)>, numbers: Option<Vec<i32>>) {
-    match species {
-        Some((_, Species::Numbers(v))) if numbers.as_ref().is_none_or(|n| *n == v) => {
-            into.types = Some(v);
-        }
-        Some((at, other)) => {
-            let strings = other.strings();
-            into.types = numbers.or_else(|| numbers_of(&strings));
-            let values = Values::Str(strings);
-            let at = at.min(into.atom_properties.len());
-            into.atom_properties
-                .insert(at, Property { name: "species".into(), shape: Vec::new(), values });
-        }
-        None => into.types = numbers,
+fn settle_types(
+    into: &mut MdFrame,
+    species: Option<(usize, &str, Species)>,
+    numbers: Option<Vec<i32>>,
+) -> Unknown {
+    let Some((at, name, mut species)) = species else {
+        into.types = numbers;
+        return None;
+    };
+    let unknown = species.unknown().filter(|_| numbers.is_none());
+    let told = numbers.as_ref().is_none_or(|n| *n == species.numbers);
+    let labels = if told { species.labels.take() } else { Some(species.strings()) };
+    into.types = Some(numbers.unwrap_or(species.numbers));
+    if let Some(labels) = labels {
+        let at = at.min(into.atom_properties.len());
+        let values = Values::Str(labels);
+        into.atom_properties.insert(at, Property { name: name.into(), shape: Vec::new(), values });
     }
+    unknown
 }
 
 impl<R: Read + Seek + Send> FrameReader for ExtXyzReader<R> {
@@ -396,6 +350,10 @@ impl<R: Read + Seek + Send> FrameReader for ExtXyzReader<R> {
 
     fn kind(&self) -> FormatKind {
         FormatKind::ExtXyz
+    }
+
+    fn report(&self) -> ReadReport {
+        self.report.clone()
     }
 
     fn progress(&self) -> (u64, u64) {

@@ -1,13 +1,14 @@
 use super::*;
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::Error;
+use crate::formats::names::NameMap;
 use crate::formats::reader::FrameReader;
 use crate::formats::source::Source;
 use crate::formats::writer::FrameEncoder;
 use std::io::Cursor;
 
 fn reader(text: &[u8]) -> ExtXyzReader<Cursor<&[u8]>> {
-    ExtXyzReader::new(Source::new(Cursor::new(text), text.len() as u64))
+    ExtXyzReader::new(Source::new(Cursor::new(text), text.len() as u64), NameMap::default())
 }
 
 fn frames(text: &[u8]) -> (Vec<MdFrame>, Option<Error>) {
@@ -42,7 +43,7 @@ fn extra<'a>(f: &'a MdFrame, name: &str) -> (&'a [u32], &'a Values) {
 }
 
 const MIXED: &str = r#"2
-Lattice="4 0 0 1 5 0 0 0 6" Properties=species:S:1:pos:R:3:force:R:3:tag:I:1:fixed:L:2:label:S:1 energy=-3.25 stress="1 2 3 4 5 6 7 8 9" virial={9 8 7 6 5 4 3 2 1} pbc="T F T" step=12 time=0.5 note="a \"b\" c" cutoff = 4.5 flags=[T,F] have_it ids="1 2 3" big=123456789012345678901 REF_energy=nan table="_JSON [[1.5, NaN], [3, 4]]" obj="_JSON {\"a\": 1}" five="_JSON \"5\"" empty="" name=water
+Lattice="4 0 0 1 5 0 0 0 6" Properties=species:S:1:pos:R:3:force:R:3:tag:I:1:fixed:L:2:label:S:1 energy=-3.25 stress="1 2 3 4 5 6 7 8 9" virial={9 8 7 6 5 4 3 2 1} pbc="T F T" step=12 time=0.5 time_unit=fs note="a \"b\" c" cutoff = 4.5 flags=[T,F] have_it ids="1 2 3" big=123456789012345678901 REF_energy=nan table="_JSON [[1.5, NaN], [3, 4]]" obj="_JSON {\"a\": 1}" five="_JSON \"5\"" empty="" name=water
 O 0.1 -2e-3 3 1 2 3 7 T F a
 H 1 2 3 4 5 6 -8 F T b
 "#;
@@ -87,22 +88,205 @@ fn every_key_and_column_has_its_place() {
 }
 
 #[test]
-fn species_stay_as_text_where_numbers_do_not_tell_all() {
-    let f = one("2\nProperties=species:S:1:pos:R:3\nFe 0 0 0\nC_alpha 1 1 1\n");
-    assert_eq!(f.types, None);
-    assert_eq!(extra(&f, "species").1, &Values::Str(vec!["Fe".into(), "C_alpha".into()]));
-    let g = one("1\nProperties=species:S:1:Z:I:1:pos:R:3\nD 1 0 0 0\n");
-    assert_eq!(g.types, Some(vec![1]));
-    let h = one("1\nProperties=Z:I:1:species:S:1:pos:R:3\n8 O 0 0 0\n");
-    assert_eq!((h.types.clone(), h.atom_properties.len()), (Some(vec![8]), 0));
-    let i = one("1\nProperties=pos:R:3\n0 0 0\n");
-    let j = one("1\n\n6 0 0 0\n");
-    assert_eq!(j.types, Some(vec![6]));
-    let k = MdFrame { types: Some(vec![1000, -4]), nsites: 2, ..MdFrame::default() };
-    for f in [f, g, h, i, j] {
-        assert_eq!(one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()), f);
+fn a_label_that_is_no_element_costs_its_own_site_alone() {
+    let text = "3\nProperties=species:S:1:pos:R:3\nFE 0 0 0\nC_alpha 1 1 1\nd 2 2 2\n\
+                2\nProperties=species:S:1:pos:R:3\nCl 0 0 0\nX 1 1 1\n\
+                1\nProperties=species:S:1:pos:R:3\nQ 0 0 0\n";
+    let mut r = reader(text.as_bytes());
+    let mut f = MdFrame::default();
+    assert!(r.next_frame(&mut f).unwrap());
+    assert_eq!(f.types, Some(vec![26, 0, 0]));
+    let labels = ["Fe", "C_alpha", "d"].map(String::from);
+    assert_eq!(extra(&f, "species").1, &Values::Str(labels.into()));
+    assert_eq!(one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()), f);
+    assert!(r.next_frame(&mut f).unwrap());
+    assert_eq!((f.types.as_deref(), f.atom_properties.len()), (Some(&[17, 0][..]), 0));
+    assert!(r.next_frame(&mut f).unwrap());
+    let report = r.report();
+    let [note] = report.notes() else { panic!("{report:?}") };
+    assert_eq!(
+        note.to_string(),
+        "3 sites with a label that is no element have type 0; the labels are kept as atom property \
+         species (first: `C_alpha` in line 4 (frame 0))"
+    );
+}
+
+#[test]
+fn types_come_from_symbols_in_any_case_from_numbers_and_from_isotopes() {
+    for (text, types) in [
+        ("2\nenergy=-1\nNa 0 0 0\nCL 0 0 1\n", [11, 17]),
+        ("2\nProperties=symbols:S:1:positions:R:3\nc 0 0 0\nhE 0 0 1\n", [6, 2]),
+        ("2\nProperties=numbers:I:1:pos:R:3\n6 0 0 0\n8 0 0 1\n", [6, 8]),
+        ("2\nProperties=Z:I:1:species:S:1:pos:R:3\n8 O 0 0 0\n1 D 0 0 1\n", [8, 1]),
+        ("2\nProperties=species:S:1:Z:I:1:pos:R:3\nC1 6 0 0 0\nC2 6 0 0 1\n", [6, 6]),
+        ("2\nProperties=species:S:1:pos:R:3\nD 0 0 0\nO 0 0 1\n", [1, 8]),
+        ("2\n\n6 0 0 0\nO 0 0 1\n", [6, 8]),
+    ] {
+        let f = one(text);
+        assert_eq!(f.types.as_deref(), Some(&types[..]), "{text}");
+        assert_eq!(f.positions.as_ref().map(Real::len), Some(6), "{text}");
+        assert_eq!(
+            one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()),
+            f,
+            "{text}"
+        );
+        assert!(reader(text.as_bytes()).report().notes().is_empty());
     }
+    let f = one("1\nProperties=numbers:I:1:pos:R:3:mass:R:1\n6 0 0 0 12\n");
+    let out = String::from_utf8(written(std::slice::from_ref(&f))).unwrap();
+    assert!(out.contains("Properties=numbers:I:1:pos:R:3:mass:R:1"), "{out}");
+    let k = MdFrame { types: Some(vec![1000, -4]), nsites: 2, ..MdFrame::default() };
     assert_eq!(one(&String::from_utf8(written(&[k])).unwrap()).types, Some(vec![1000, -4]));
+}
+
+#[test]
+fn a_time_is_a_time_where_its_unit_is_known() {
+    for (line, step, time, left) in [
+        // CP2K, in femtoseconds.
+        (" i =        5, time =        2.500, E =       -17.16", Some(5), Some(2.5), &["E"][..]),
+        ("time=2.5 time_unit=fs energy=1", None, Some(2.5), &[]),
+        ("energy=1 time=2.5", None, None, &["time"]),
+        ("time=2.5 time_unit=ps", None, None, &["time", "time_unit"]),
+        ("time=\"1 2\" time_unit=fs", None, None, &["time", "time_unit"]),
+        ("Time=2.5 Timestep=3", None, None, &["Time", "Timestep"]),
+        ("i=5 time=2.5 E=1", None, None, &["i", "time", "E"]),
+        ("step=3", Some(3), None, &[]),
+    ] {
+        let f = one(&format!("1\n{line}\nH 0 0 0\n"));
+        let names: Vec<_> = f.frame_properties.iter().map(|p| &*p.name).collect();
+        assert_eq!((f.step, f.time, &names[..]), (step, time, left), "{line}");
+        assert_eq!(
+            one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()),
+            f,
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn cells_and_stresses_are_read_in_every_form() {
+    let of = |line: &str| one(&format!("1\nProperties=species:S:1:pos:R:3 {line}\nH 0 0 0\n"));
+    let square = [5.0, 0.0, 0.0, 0.0, 5.0, 0.0, 0.0, 0.0, 5.0];
+    for line in [
+        "Lattice=\"5 0 0 0 5 0 0 0 5\"",
+        "Lattice=[[5, 0, 0], [0, 5, 0], [0, 0, 5]]",
+        "Lattice={5 0 0 0 5 0 0 0 5}",
+        "Lattice=[5,0,0,0,5,0,0,0,5]",
+        "Lattice=\"5.0 5D0 5\"",
+    ] {
+        assert_eq!(of(line).cell, Some(square), "{line}");
+        assert_eq!(of(line).pbc, Some([true; 3]), "{line}");
+    }
+    for pbc in ["[T, T, F]", "\"T T F\"", "{true True FALSE}", "\"1 1 0\""] {
+        assert_eq!(of(&format!("pbc={pbc}")).pbc, Some([true, true, false]), "{pbc}");
+    }
+    let full = [1.0, 6.0, 5.0, 6.0, 2.0, 4.0, 5.0, 4.0, 3.0];
+    for stress in ["\"1 6 5 6 2 4 5 4 3\"", "[[1, 6, 5], [6, 2, 4], [5, 4, 3]]", "[1,2,3,4,5,6]"] {
+        let f = of(&format!("stress={stress}"));
+        assert_eq!((f.stress, f.frame_properties.len()), (Some(full), 0), "{stress}");
+    }
+    // Nested lists are rows, flat ones stand column by column; where this matters it is said.
+    let text = "1\nLattice=[[1, 2, 3], [0, 5, 6], [0, 0, 9]] stress=[[1, 2, 3], [0, 5, 6], [0, 0, 9]]\nH 0 0 0\n";
+    let mut r = reader(text.as_bytes());
+    let mut f = MdFrame::default();
+    assert!(r.next_frame(&mut f).unwrap());
+    let rows = [1.0, 2.0, 3.0, 0.0, 5.0, 6.0, 0.0, 0.0, 9.0];
+    assert_eq!((f.cell, f.stress), (Some(rows), Some(rows)));
+    assert!(r.report().notes()[0].to_string().contains("rows are taken as the cell vectors"));
+}
+
+#[test]
+fn a_known_name_of_another_shape_is_a_property_and_is_said() {
+    let text = "2\nProperties=species:S:1:pos:R:3:forces:R:2:charge:I:1 energy=high stress=5\n\
+                H 0 0 0 1 2 3\nH 0 0 1 4 5 6\n";
+    let mut r = reader(text.as_bytes());
+    let mut f = MdFrame::default();
+    assert!(r.next_frame(&mut f).unwrap());
+    assert_eq!((f.energy, f.stress, &f.forces, &f.charges), (None, None, &None, &None));
+    assert_eq!(extra(&f, "forces").0, [2]);
+    assert_eq!(extra(&f, "charge").1, &Values::I64(vec![3, 6]));
+    assert_eq!(extra(&f, "energy").1, &Values::Str(vec!["high".into()]));
+    let said: Vec<_> = r.report().notes().iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert!(
+        said.iter()
+            .all(|s| s.contains("in 1 frame; it is kept as a property (first: line 2 (frame 0))"))
+    );
+    assert_eq!(one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()), f);
+}
+
+#[test]
+fn names_can_be_mapped_onto_fields() {
+    let map = |pairs: &[(&str, &str)]| NameMap::new(pairs.iter().copied()).unwrap();
+    let read = |text: &str, pairs: &[(&str, &str)]| {
+        let source = Source::new(Cursor::new(text.as_bytes()), text.len() as u64);
+        let mut r = ExtXyzReader::new(source, map(pairs));
+        let mut f = MdFrame::default();
+        r.next_frame(&mut f).map(|_| (f, r.report()))
+    };
+    let text = "2\nProperties=species:S:1:pos:R:3:REF_forces:R:3:q:I:1:forces:R:3 REF_energy=-2 dft_energy=-3 Time=5 energy=7\n\
+                H 0 0 0 1 2 3 4 0 0 0\nH 0 0 1 4 5 6 5 0 0 0\n";
+    let (f, report) = read(
+        text,
+        &[
+            ("REF_energy", "energy"),
+            ("energy", "property:old_energy"),
+            ("REF_forces", "forces"),
+            ("forces", "property:old_forces"),
+            ("q", "charges"),
+            ("Time", "time"),
+            ("nothing", "stress"),
+        ],
+    )
+    .unwrap();
+    assert_eq!((f.energy, f.time), (Some(-2.0), Some(5.0)));
+    assert_eq!(f.forces, Some(Real::F64(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])));
+    assert_eq!(f.charges, Some(Real::F64(vec![4.0, 5.0])));
+    assert_eq!(extra(&f, "old_energy").1, &Values::I64(vec![7]));
+    assert_eq!(extra(&f, "old_forces").0, [3]);
+    assert_eq!(extra(&f, "dft_energy").1, &Values::I64(vec![-3]));
+    assert_eq!(report.unmatched().collect::<Vec<_>>(), ["nothing"]);
+    assert_eq!(one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()), f);
+    for (pairs, says) in [
+        (&[("REF_energy", "energy")][..], "`REF_energy` and `energy` both stand for energy"),
+        (&[("REF_energy", "energy"), ("dft_energy", "energy")], "both stand for energy"),
+        (&[("REF_forces", "forces")], "`REF_forces` and `forces` both stand for forces"),
+        (&[("REF_forces", "masses")], "mapped onto masses, but is R:3 instead of R:1"),
+        (&[("REF_energy", "stress")], "mapped onto stress, but is an integer"),
+        (&[("REF_energy", "cell")], "it is an integer, not nine numbers"),
+        (&[("dft_energy", "name")], "mapped onto name, but is an integer"),
+    ] {
+        let why = read(text, pairs).unwrap_err().to_string();
+        assert!(why.contains(says) && why.contains("line 2 (frame 0)"), "{pairs:?}: {why}");
+    }
+}
+
+#[test]
+fn a_line_of_keys_is_told_from_a_title() {
+    for (line, energy, comment) in [
+        ("energy=1.5 converged", Some(1.5), false),
+        ("converged energy=1.5", Some(1.5), false),
+        ("step 5 T=300", None, true),
+        ("Step = 5 Energy = 3 kcal", None, false),
+        ("it's the Lattice of NaCl, a=5", None, true),
+        ("", None, false),
+    ] {
+        let f = one(&format!("1\n{line}\nH 0 0 0\n"));
+        assert_eq!(f.energy, energy, "{line}");
+        let title = f.frame_properties.iter().find(|p| p.name == "comment");
+        assert_eq!(title.is_some(), comment, "{line}");
+    }
+}
+
+#[test]
+fn more_keys_than_a_frame_holds_are_told_with_their_place() {
+    let line = |n: usize| (0..n).map(|i| format!("k{i}={i}")).collect::<Vec<_>>().join(" ");
+    let f = one(&format!("1\n{}\nH 0 0 0\n", line(300)));
+    assert_eq!(f.frame_properties.len(), 300);
+    assert_eq!(one(&String::from_utf8(written(std::slice::from_ref(&f))).unwrap()), f);
+    let text = format!("1\n\nH 0 0 0\n1\n{}\nH 0 0 0\n", line(4097));
+    let error = frames(text.as_bytes()).1.unwrap().to_string();
+    assert!(error.contains("line 5 (frame 1): 4097 keys") && error.contains("4096"), "{error}");
 }
 
 #[test]
@@ -124,6 +308,7 @@ fn errors_name_the_line_and_what_was_expected() {
         ("-5\n\n", "line 1 (frame 0): a frame cannot have -5 atoms"),
         ("99999999999999999999\n\n", "line 1 (frame 0): 99999999999999999999 atoms do not fit"),
         ("1000000\n\nH 0 0 0\n", "line 1 (frame 0): 1000000 atoms do not fit in the 9 bytes"),
+        ("1\n\nH 0 0 0\nVEC1 4 0 0\n", "line 4 (frame 1): cell vectors in lines of their own"),
         ("x\n", "line 1 (frame 0): `x` is not a number of atoms"),
         ("1.5\n", "`1.5` is not a number of atoms"),
         ("2\n\nH 0 0 0\nH 0 0\n", "line 4 (frame 0): the line ends before column `pos`"),
@@ -133,7 +318,7 @@ fn errors_name_the_line_and_what_was_expected() {
             "1\n\nH 0 0 0\n1\n\nH 0 1.2.3 0",
             "line 6 (frame 1): `1.2.3` in column `pos` is not a number",
         ),
-        ("1\nProperties=a:I:1\n1.0\n", "`1.0` in column `a` is not a whole number"),
+        ("1\nProperties=a:I:1\n1.0\n", "`1.0` in column `a` is not an integer"),
         ("1\nProperties=a:L:1\nyes\n", "`yes` in column `a` is not T or F"),
         ("1\nProperties=a:R\n1\n", "line 2 (frame 0): Properties ends after `a`"),
         ("1\nProperties=a:F:1\n1\n", "has type `F`"),
@@ -141,9 +326,15 @@ fn errors_name_the_line_and_what_was_expected() {
         ("1\nProperties=a:R:x\n1\n", "has width `x`"),
         ("1\nProperties=a:R:4000000000\n1\n", "the line ends before column `a`"),
         ("1\nProperties=a:R:1:a:R:1\n1 2\n", "`a` is named twice"),
-        ("1\nLattice=\"1 2 3\"\nH 0 0 0\n", "Lattice is not nine numbers"),
+        ("1\nLattice=\"1 2\"\nH 0 0 0\n", "key `Lattice`: it is 2 integers, not nine numbers"),
+        ("1\nLattice=cubic\nH 0 0 0\n", "key `Lattice`: it is the text `cubic`, not nine numbers"),
+        ("1\na=1e400\nH 0 0 0\n", "line 2 (frame 0): key `a`: `1e400` is above 1.8e308"),
+        ("1\na=[[1,2],[3]]\nH 0 0 0\n", "line 2 (frame 0): key `a`: lists of 2 and of 1 values"),
+        ("1\n\nH 0 1e400 0\n", "line 3 (frame 0): `1e400` in column `pos` is above 1.8e308"),
+        ("1\n\nH 0 0 0 1e400\n", "a number in column `column5` is above 1.8e308"),
+        ("1\nenergy=1 note=\"open\nH 0 0 0\n", "`\"` is missing"),
         ("1\nLattice=\"1 2 3\nH 0 0 0\n", "`\"` is missing"),
-        ("1\npbc=maybe\nH 0 0 0\n", "pbc is not three"),
+        ("1\npbc=maybe\nH 0 0 0\n", "key `pbc`: it is not three"),
         ("1\na=1 a=2\nH 0 0 0\n", "`a` stands twice"),
         ("1\nProperties=Z:I:1\n4000000000\n", "does not fit 32 bits"),
         ("1\n", "line 1 (frame 0): the file ends before the line of keys"),

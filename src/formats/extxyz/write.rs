@@ -1,10 +1,10 @@
 //! One frame to text.
 
 use super::columns::numbers_of;
-use super::comment::{self, item, put, real};
 use super::json;
+use super::keys::{TIME_UNIT, transpose};
 use super::layout::{self, ColumnSpec, Letter, Role, standard};
-use super::read::transpose;
+use super::notation::{self, item, put, real};
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::{Error, Result, Unfit};
 use crate::formats::elements;
@@ -59,9 +59,10 @@ const fn letter(values: &Values) -> Letter {
 fn derive(frame: &MdFrame) -> Vec<(ColumnSpec, From<'_>)> {
     let mut out = Vec::new();
     let types = frame.types.as_deref();
-    let own = frame.atom_properties.iter().find(|p| p.name == "species");
+    let labels = |name: &str| Role::Species.names().contains(&name);
+    let own = frame.atom_properties.iter().find(|p| labels(&p.name) && p.shape.is_empty());
     let told = match own.map(|p| &p.values) {
-        Some(Values::Str(species)) => numbers_of(species).as_deref() == types || types.is_none(),
+        Some(Values::Str(species)) => types.is_none_or(|t| numbers_of(species) == t),
         Some(_) => types.is_none(),
         None => types.is_none_or(|t| t.iter().all(|n| elements::symbol(*n).is_some())),
     };
@@ -85,7 +86,7 @@ fn derive(frame: &MdFrame) -> Vec<(ColumnSpec, From<'_>)> {
     for p in &frame.atom_properties {
         let width = p.shape.iter().try_fold(1_u32, |w, n| w.checked_mul(*n)).unwrap_or_default();
         let spec = ColumnSpec { name: p.name.clone(), letter: letter(&p.values), width };
-        let at = if p.name == "species" { 0 } else { out.len() };
+        let at = if own.is_some_and(|own| own.name == p.name) { 0 } else { out.len() };
         out.insert(at, (spec, From::Property(p)));
     }
     out
@@ -116,7 +117,7 @@ fn follow<'a>(
                 out.push((spec, derived.get(at)?.1));
             }
             // Numbers may stand beside the symbols, or instead of them.
-            (None, Some(types)) if spec == standard(Role::Number) && !numbered => {
+            (None, Some(types)) if Role::Number.fits(&spec) && !numbered => {
                 numbered = true;
                 out.push((spec, From::Types(types)));
             }
@@ -243,10 +244,11 @@ fn keys(frame: &MdFrame, specs: &[ColumnSpec]) -> Result<String> {
     };
     one("Lattice", frame.cell.map(|c| numbers(&c)));
     one("Properties", Some(layout::text(specs)));
-    let name = |n: &String| comment::text(&[], &Values::Str(vec![n.clone()]));
+    let name = |n: &String| notation::text("name", &[], &Values::Str(vec![n.clone()]));
     one("name", frame.name.as_ref().map(name));
     one("step", frame.step.map(|n| n.to_string()));
     one("time", frame.time.map(|x| numbers(&[x])));
+    one(TIME_UNIT, frame.time.map(|_| "fs".into()));
     one("energy", frame.energy.map(|x| numbers(&[x])));
     one("stress", frame.stress.map(|s| numbers(&transpose(s))));
     one("pbc", frame.pbc.map(|p| p.map(|b| if b { "T" } else { "F" }).join(" ")));
@@ -267,7 +269,7 @@ fn keys(frame: &MdFrame, specs: &[ColumnSpec]) -> Result<String> {
         }
         let value = match matrix(p) {
             Some(m) => numbers(&transpose(m)),
-            None => comment::text(&p.shape, &p.values),
+            None => notation::text(&p.name, &p.shape, &p.values),
         };
         put(&mut out, &p.name, &value);
     }

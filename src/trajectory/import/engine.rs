@@ -264,7 +264,8 @@ impl Importer {
         Imported {
             skipped: self.reading.skipped,
             bytes: self.reading.given.iter().map(|g| g.bytes).sum(),
-            notes: self.reading.notes.clone(),
+            notes: self.reading.notes(),
+            read: self.reading.report(),
             ..self.tally.clone()
         }
     }
@@ -309,6 +310,7 @@ fn mark(
     record.precision = settings.precision;
     record.from_step = settings.from_step;
     record.boundary = settings.boundary;
+    record.map.clone_from(&settings.map);
     let attributes = record.attributes(writer.writer().attributes());
     writer.writer_mut().set_attributes(&attributes)
 }

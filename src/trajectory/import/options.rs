@@ -2,7 +2,7 @@
 
 use crate::depot::{Positions, Sharing};
 use crate::error::{Error, Result};
-use crate::formats::ReadOptions;
+use crate::formats::{ReadOptions, ReadReport};
 use crate::store::StoreOptions;
 
 /// What becomes of a store that is there.
@@ -185,4 +185,6 @@ pub struct Imported {
     pub bytes: u64,
     /// What its user should know.
     pub notes: Vec<String>,
+    /// What the readers met, in numbers; it is also among the notes.
+    pub read: ReadReport,
 }

@@ -4,7 +4,7 @@ use super::given::Given;
 use super::options::Progress;
 use crate::codec::MdFrame;
 use crate::error::{Error, Result};
-use crate::formats::{FrameReader, Place, ReadOptions, Sum};
+use crate::formats::{FrameReader, NameMap, Place, ReadOptions, ReadReport, Sum};
 use crate::printable::printable_path;
 
 /// A frame that was read, and where.
@@ -53,6 +53,10 @@ pub(super) struct Reading {
     total: u64,
     pub(super) skipped: u64,
     pub(super) notes: Vec<String>,
+    /// What the readers of the inputs that were read to their end have to say.
+    report: ReadReport,
+    /// Whether all inputs were read to their end.
+    done: bool,
 }
 
 impl Reading {
@@ -73,7 +77,33 @@ impl Reading {
             total,
             skipped: 0,
             notes: Vec::new(),
+            report: ReadReport::default(),
+            done: false,
         }
+    }
+
+    /// How names are mapped in inputs that are opened from now on.
+    pub(super) fn set_map(&mut self, map: &NameMap) {
+        self.options.map.clone_from(map);
+    }
+
+    /// What the readers have to say, up to now.
+    pub(super) fn report(&self) -> ReadReport {
+        let mut all = self.report.clone();
+        if let Some((_, reader)) = &self.reader {
+            all.add(&reader.report());
+        }
+        all
+    }
+
+    /// All that a person should know.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let report = self.report();
+        let met = report.notes().iter().map(ToString::to_string);
+        let unmatched = report.unmatched().filter(|_| self.done && self.opened > 0);
+        let unmatched = unmatched
+            .map(|name| format!("{name} is mapped, but no frame has a key or column {name}"));
+        self.notes.iter().cloned().chain(met).chain(unmatched).collect()
     }
 
     /// Whether a last frame that is not complete is waited for.
@@ -151,6 +181,7 @@ impl Reading {
     /// What comes next. `spare` lends its memory.
     pub(super) fn next(&mut self, spare: MdFrame) -> Result<Next> {
         if self.reader.is_none() && !self.open_next()? {
+            self.done = true;
             return Ok(Next::Done);
         }
         let Some((input, reader)) = &mut self.reader else { return Ok(Next::Done) };
@@ -186,6 +217,7 @@ impl Reading {
         }
         let tail = self.last.take().filter(|(end, _)| *end == begin).map(|(_, tail)| tail);
         self.before += self.given.get(input).map_or(0, |g| g.bytes);
+        self.report.add(&reader.report());
         self.reader = None;
         Ok(Next::End { input, place: begin, tail })
     }

@@ -3,7 +3,7 @@
 //! It lies in the attribute [`IMPORT`]; `docs/records.md` says what each member means.
 
 use super::options::Boundary;
-use crate::formats::{FormatKind, Place, Sum};
+use crate::formats::{FormatKind, NameMap, Place, Sum};
 use serde_json::{Map, Value, json};
 
 /// The name of the attribute that holds the record.
@@ -65,6 +65,8 @@ pub(super) struct Record {
     pub(super) precision: Option<f32>,
     pub(super) from_step: Option<i64>,
     pub(super) boundary: Boundary,
+    /// Names of keys and columns that were read as fields.
+    pub(super) map: NameMap,
     /// Inputs that are not listed any more, or frames that came from nobody knows where.
     pub(super) unknown: u64,
 }
@@ -141,6 +143,16 @@ impl Record {
                 Some(At { row, place, record: number("record")?, key: number("key")? })
             }
         };
+        let map = match some("map") {
+            None => NameMap::default(),
+            Some(map) => {
+                let pair = |v: &Value| {
+                    Some((v.get(0)?.as_str()?.to_owned(), v.get(1)?.as_str()?.to_owned()))
+                };
+                let pairs = map.as_array()?.iter().map(pair).collect::<Option<Vec<_>>>()?;
+                NameMap::new(pairs).ok()?
+            }
+        };
         #[expect(clippy::cast_possible_truncation, reason = "it was widened from f32")]
         let precision = some("precision").and_then(Value::as_f64).map(|p| p as f32);
         Some(Self {
@@ -154,6 +166,7 @@ impl Record {
             precision,
             from_step: some("from_step").and_then(Value::as_i64),
             boundary: Boundary::from_name(all.get("boundary")?.as_str()?)?,
+            map,
             unknown: all.get("unknown")?.as_u64()?,
         })
     }
@@ -177,6 +190,7 @@ impl Record {
             "precision": self.precision,
             "from_step": self.from_step,
             "boundary": self.boundary.name(),
+            "map": self.map.pairs().collect::<Vec<_>>(),
             "unknown": self.unknown,
         })
     }
@@ -257,6 +271,7 @@ mod tests {
             precision: Some(0.1),
             from_step: Some(-5),
             boundary: Boundary::Drop,
+            map: NameMap::new([("REF_energy", "energy")]).unwrap(),
             ..Record::default()
         };
         let all = record.attributes(json!({"units": {"length": "nm"}}));

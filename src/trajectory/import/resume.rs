@@ -10,7 +10,7 @@ use super::session::{Session, Settings};
 use crate::codec::{MdFrame, MdFrameCodec};
 use crate::depot::Depot;
 use crate::error::{Error, Result, Unresumed};
-use crate::formats::Place;
+use crate::formats::{Place, ReadOptions};
 use crate::key::Key;
 use crate::printable::printable_path;
 
@@ -126,7 +126,8 @@ fn reading(given: Vec<Given>, options: &ImportOptions, settings: &Settings) -> R
         Some(Begin::Frame(n)) => n,
         _ => 0,
     };
-    Reading::new(given, options.read.clone(), skip, settings.growing)
+    let read = ReadOptions { map: settings.map.clone(), ..options.read.clone() };
+    Reading::new(given, read, skip, settings.growing)
 }
 
 /// What holds from now on: what is asked for, else what an import that was interrupted said.
@@ -143,6 +144,10 @@ fn settings(options: &ImportOptions, record: Option<&Record>) -> Settings {
         },
         boundary: options.boundary.or_else(|| open.map(|r| r.boundary)).unwrap_or_default(),
         growing: options.growing.or_else(|| open.map(|r| r.growing)).unwrap_or(appending),
+        map: match record {
+            Some(record) if options.read.map.is_empty() => record.map.clone(),
+            _ => options.read.map.clone(),
+        },
     }
 }
 
@@ -277,6 +282,13 @@ fn contradicted(record: &Record, options: &ImportOptions) -> Result<()> {
         let why = "the frames that are stored of it were not narrowed to float32";
         return Err(Error::resume(Unresumed::Options, why));
     }
+    let map = &options.read.map;
+    if !map.is_empty() && *map != record.map {
+        let all: Vec<_> = record.map.pairs().map(|(from, to)| format!("{from}={to}")).collect();
+        let read = if all.is_empty() { "no name mapped".into() } else { all.join(", ") };
+        let why = format!("the frames that are stored of it were read with {read}");
+        return Err(Error::resume(Unresumed::Options, why));
+    }
     Ok(())
 }
 
@@ -339,7 +351,9 @@ fn finish(
         // A new input is taken as it is asked for, whatever was asked for of others.
         (session.settings.float32, session.settings.precision) =
             (options.float32, options.precision);
+        session.settings.map = options.read.map.clone();
     }
+    reading.set_map(&session.settings.map);
     reading.set_growing(session.settings.growing);
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::record::{At, Record, Row};
 use crate::codec::{Codec, MdFrame, MdFrameCodec};
 use crate::depot::{Depot, Positions};
 use crate::error::{Error, Result};
-use crate::formats::{self, Place, Sum, Window};
+use crate::formats::{self, NameMap, Place, Sum, Window};
 use crate::printable::printable_path;
 
 /// What decides which frames are taken, and what becomes of them.
@@ -17,6 +17,7 @@ pub(super) struct Settings {
     pub(super) from_step: Option<i64>,
     pub(super) boundary: Boundary,
     pub(super) growing: bool,
+    pub(super) map: NameMap,
 }
 
 impl Settings {
@@ -28,6 +29,7 @@ impl Settings {
             from_step: record.from_step,
             boundary: record.boundary,
             growing: record.growing,
+            map: record.map.clone(),
         }
     }
 
