@@ -1,6 +1,5 @@
 """Extended XYZ goes through us as it goes through ASE, in both directions."""
 
-import os
 import subprocess
 import sys
 import warnings
@@ -298,13 +297,26 @@ def test_what_ase_holds_comes_back_from_us(tmp_path):
     assert np.allclose(frame.charges, atoms.calc.results["charges"], rtol=0, atol=1e-8)
 
 
-@pytest.mark.skipif(not os.environ.get("VLSTORE_CAMPAIGN"), reason="VLSTORE_CAMPAIGN is not set")
-def test_mutated_files_are_read_as_ase_reads_them(tmp_path):
-    """Real comment lines with characters of the syntax put in at random."""
-    random = np.random.default_rng(int(os.environ["VLSTORE_CAMPAIGN"] or 1))
-    lines = [
-        line for file in [*OWN, *REAL] if file.exists()
-        for line in file.read_text().splitlines()[1:2] if "=" in line
-    ]
-    signs = list("\"'{}[]=,\\ 1.eTF-") + ["[[", "]]", "_JSON ", " a=", "\\n", "1e5"]
-    print(len(lines), signs[:3], random)
+def test_cp2k_and_nested_lists_are_read_by_us_where_ase_does_not_know_them(tmp_path):
+    frames, _ = through(HERE / "cp2k-pos-1.xyz", tmp_path)
+    theirs = by_ase(HERE / "cp2k-pos-1.xyz")
+    for frame, atoms in zip(frames, theirs, strict=True):
+        info = atoms.info
+        assert (frame.step, frame.time) == (info["i"], info["time"])
+        assert frame.frame_properties == {"E": info["E"]} and frame.energy is None
+    (one, two), _ = through(HERE / "nested-lists.xyz", tmp_path)
+    found = one.frame_properties
+    assert found["a"].tolist() == found["b"].tolist() == [[1, 2], [3, 4]]
+    assert (found["h"], found["i"], found["r"]) == (["x y", "z"], ["x y", "z"], ["3"])
+    assert np.array_equal(two.cell, 5 * np.eye(3)) and two.pbc == (True, True, False)
+
+
+def test_names_are_mapped_onto_fields_as_ase_would_have_them(tmp_path):
+    file = DATA / "extxyz" / "wfl-boron-dft.xyz"
+    if not file.exists():
+        pytest.skip(f"{file} is not on this machine")
+    frames, out = through(file, tmp_path, "--map", "REF_energy=energy", "--map", "REF_forces=forces")
+    for frame, before, after in zip(frames, by_ase(file), by_ase(out), strict=True):
+        assert frame.energy == before.info["REF_energy"] == after.calc.results["energy"]
+        assert np.array_equal(frame.forces, before.arrays["REF_forces"])
+        assert np.array_equal(frame.forces, after.calc.results["forces"])

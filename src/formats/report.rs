@@ -98,8 +98,8 @@ impl fmt::Display for Note {
         match &self.kind {
             NoteKind::UnknownLabel => write!(
                 f,
-                "{n} site{s} with a label that is no element have type 0; the labels are kept as \
-                 atom property species"
+                "{n} site{s} of type 0: the label is no element; the labels are kept as atom property \
+                 species"
             ),
             NoteKind::OtherShape(name) => write!(
                 f,

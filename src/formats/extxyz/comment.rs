@@ -1,7 +1,11 @@
 //! The line of keys: where its keys and values begin and end.
 
+use crate::limits::PROPERTIES_MAX;
 use std::iter::Peekable;
 use std::str::CharIndices;
+
+/// Most pairs of a line: properties of a frame, and keys that are fields. A long line costs no more.
+const MOST: usize = PROPERTIES_MAX + 32;
 
 /// What went wrong in a line.
 pub(super) type Why = Box<str>;
@@ -42,6 +46,13 @@ pub(super) fn pairs(line: &str) -> Result<Vec<Pair>, Why> {
     };
     loop {
         blanks(&mut chars);
+        if out.len() > MOST {
+            return Err(format!(
+                "there are more than {MOST} keys in the line; a frame holds up to \
+                 {PROPERTIES_MAX} properties"
+            )
+            .into());
+        }
         match chars.peek() {
             None => return Ok(out),
             Some((_, '=')) => {

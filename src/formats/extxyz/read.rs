@@ -145,7 +145,7 @@ impl<R: Read + Seek> ExtXyzReader<R> {
         }
         if let Some((count, (site, label))) = unknown {
             let line = at.saturating_add(site as u64).saturating_add(1);
-            let place = format!("`{}` in {}", shorten(&label), self.at(line));
+            let place = format!("{}: `{}`", self.at(line), shorten(&label));
             self.report.count(&NoteKind::UnknownLabel, count as u64, || place);
         }
         Ok(true)

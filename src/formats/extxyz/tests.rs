@@ -106,8 +106,8 @@ fn a_label_that_is_no_element_costs_its_own_site_alone() {
     let [note] = report.notes() else { panic!("{report:?}") };
     assert_eq!(
         note.to_string(),
-        "3 sites with a label that is no element have type 0; the labels are kept as atom property \
-         species (first: `C_alpha` in line 4 (frame 0))"
+        "3 sites of type 0: the label is no element; the labels are kept as atom property species \
+         (first: line 4 (frame 0): `C_alpha`)"
     );
 }
 

@@ -4,6 +4,7 @@ use super::comment::{Form, Raw, Scan, Why, meant, shorten, unescaped};
 use super::json;
 use super::numbers::{real, too_long, truth};
 use crate::codec::{Real, Values};
+use std::borrow::Cow;
 
 /// A value with its type; `shape` is empty for a scalar.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,7 +104,7 @@ where
 
 /// One item of a list.
 enum Item<'a> {
-    Bare(String),
+    Bare(Cow<'a, str>),
     Quoted(String),
     /// A list in the list: what is between its brackets.
     List(&'a str),
@@ -177,12 +178,16 @@ fn item(rest: &str) -> Option<(Item<'_>, &str)> {
             '[' | ']' if syntax => return None,
             c if syntax && depth == 0 && (c == ',' || c.is_whitespace()) => {
                 let (word, after) = rest.split_at_checked(at)?;
-                return (at > 0).then(|| (Item::Bare(unescaped(word)), after));
+                return (at > 0).then(|| (bare(word), after));
             }
             _ => {}
         }
     }
-    (depth == 0).then(|| (Item::Bare(unescaped(rest)), ""))
+    (depth == 0).then(|| (bare(rest), ""))
+}
+
+fn bare(word: &str) -> Item<'_> {
+    Item::Bare(if word.contains('\\') { unescaped(word).into() } else { word.into() })
 }
 
 /// A list of the form that the specification prefers, nested or not.
@@ -225,7 +230,8 @@ fn words(items: Vec<Item<'_>>, shape: Vec<u32>) -> Result<Typed, Why> {
     let all: Vec<String> = items
         .into_iter()
         .filter_map(|i| match i {
-            Item::Bare(text) | Item::Quoted(text) => Some(text),
+            Item::Bare(text) => Some(text.into_owned()),
+            Item::Quoted(text) => Some(text),
             Item::List(_) => None,
         })
         .collect();
