@@ -35,6 +35,24 @@ pub(super) enum Target {
 const FRAME: [&str; 7] = ["energy", "stress", "cell", "pbc", "time", "step", "name"];
 const SITES: [&str; 6] = ["positions", "velocities", "forces", "types", "masses", "charges"];
 
+/// Names by which files call fields: no names for a property.
+const TAKEN: [&str; 14] = [
+    "Properties",
+    "Lattice",
+    "species",
+    "symbols",
+    "Z",
+    "numbers",
+    "pos",
+    "velo",
+    "vel",
+    "force",
+    "mass",
+    "charge",
+    "initial_charges",
+    "time_unit",
+];
+
 impl NameMap {
     /// The fields that a name can be mapped onto.
     pub const FIELDS: [&str; 13] = [
@@ -81,6 +99,11 @@ impl NameMap {
             _ if from.is_empty() => "the name before the `=` is empty".into(),
             _ if from == "Properties" => "`Properties` names the columns; map these".into(),
             _ if self.find(&from).is_some() => format!("{from:?} is mapped twice"),
+            Some(Target::Property(name))
+                if TAKEN.contains(&&*name) || Self::FIELDS.contains(&&*name) =>
+            {
+                format!("{name:?} is the name of a field; give the property another")
+            }
             Some(target) => {
                 self.pairs.push((from, target));
                 return Ok(());
@@ -140,6 +163,8 @@ mod tests {
         for (pairs, says) in [
             (vec![("a", "enregy")], "no field; fields are energy, stress"),
             (vec![("a", "property:")], "no field"),
+            (vec![("a", "property:energy")], "is the name of a field"),
+            (vec![("a", "property:pos")], "is the name of a field"),
             (vec![("a", "energy"), ("a", "forces")], "mapped twice"),
             (vec![("", "energy")], "empty"),
             (vec![("Properties", "energy")], "map these"),

@@ -42,7 +42,7 @@ pub(super) fn read(line: &str, map: &NameMap, into: &mut MdFrame) -> Result<Told
         return Ok(told);
     }
     let pairs = comment::pairs(line);
-    if !is_keyed(line, pairs.as_deref()) {
+    if !is_keyed(line, pairs.as_deref(), map) {
         into.frame_properties.push(property("comment", Typed::text(line)));
         return Ok(told);
     }
@@ -82,17 +82,21 @@ pub(super) fn read(line: &str, map: &NameMap, into: &mut MdFrame) -> Result<Told
 }
 
 /// In a plain file the line is a title, in any words.
-fn is_keyed(line: &str, pairs: Result<&[Pair], &Why>) -> bool {
+fn is_keyed(line: &str, pairs: Result<&[Pair], &Why>, map: &NameMap) -> bool {
+    let known = |key: &str| KNOWN.contains(&key) || map.find(key).is_some();
     match pairs {
         Ok(pairs) => {
             pairs.first().is_some_and(|p| p.value.is_some())
-                || pairs.iter().any(|p| p.value.is_some() && KNOWN.contains(&&*p.key))
+                || pairs.iter().any(|p| p.value.is_some() && known(&p.key))
         }
-        // It begins with a key, and goes wrong behind it.
-        Err(_) => line.split_once('=').is_some_and(|(key, _)| {
-            let key = key.trim();
-            !key.is_empty() && !key.contains(char::is_whitespace)
-        }),
+        // It begins with a key, or has one that titles have not, and goes wrong behind it.
+        Err(_) => {
+            let first = line.split_once('=').is_some_and(|(key, _)| {
+                let key = key.trim();
+                !key.is_empty() && !key.contains(char::is_whitespace)
+            });
+            first || line.contains("Properties=") || line.contains("Lattice=")
+        }
     }
 }
 

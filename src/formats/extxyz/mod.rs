@@ -1,9 +1,11 @@
 //! Extended XYZ, and plain XYZ.
 //!
-//! The convention of libAtoms and ASE, as the documentation of ASE's `ase.io.extxyz` states it:
-//! a line with the number of atoms, a line of `key=value` pairs, a line for each atom. The key
+//! The convention of libAtoms and ASE: its specification is the README of libAtoms' extxyz, its other
+//! description the documentation of ASE's `ase.io.extxyz`; `docs/formats.md` says what is done where
+//! they differ. A line with the number of atoms, a line of `key=value` pairs (`comment` divides them,
+//! `value` gives them types, `keys` puts them where they belong), a line for each atom (`columns`). The key
 //! `Properties` names the columns, as triples of name, letter (`R` real, `I` integer, `S`
-//! string, `L` logical) and width. Values get their type from their text. Nine numbers for
+//! string, `L` logical) and width (`layout`). Nine numbers in a row for
 //! `Lattice`, `stress` or `virial` are a matrix written column by column, so that those of
 //! `Lattice` are the three cell vectors one after the other.
 //!
