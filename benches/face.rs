@@ -183,7 +183,7 @@ fn stacks(records: &[Vec<u8>]) -> Stacks {
     };
     for record in records {
         let mut space = vlstore::wire::AlignedBuf::default();
-        let bytes = vlstore::codec::aligned(record, &mut space);
+        let bytes = vlstore::codec::aligned(record, &mut space).expect("memory");
         let view = MdFrameCodec.decode(bytes).unwrap();
         for (values, all) in [(view.positions(), &mut s.positions), (view.forces(), &mut s.forces)]
         {

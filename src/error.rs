@@ -58,6 +58,11 @@ pub enum Error {
         /// The most that is allowed.
         max: u64,
     },
+    /// There is not so much memory: the machine has no more, or this process may not have more.
+    OutOfMemory {
+        /// The bytes that were asked for.
+        asked: u64,
+    },
     /// There is no record under this key or ordinal.
     NotFound {
         /// The key, as a person would write it.
@@ -235,7 +240,10 @@ impl Error {
     #[must_use]
     pub fn of_record(self, key: &dyn fmt::Display) -> Self {
         match self {
-            Self::Corrupt(_) | Self::Unsupported { .. } | Self::Limit { .. } => {
+            Self::Corrupt(_)
+            | Self::Unsupported { .. }
+            | Self::Limit { .. }
+            | Self::OutOfMemory { .. } => {
                 Self::Record { key: key.to_string().into(), source: Box::new(self) }
             }
             other => other,
@@ -275,6 +283,10 @@ impl fmt::Display for Error {
             Self::Limit { what, asked, max } => {
                 write!(f, "{what} of {asked} is above the limit of {max}")
             }
+            Self::OutOfMemory { asked } => write!(
+                f,
+                "there is no memory for {asked} bytes; read or write less at a time, or raise the limit of this process (`ulimit -v`)"
+            ),
             Self::NotFound { key } => write!(f, "no record {key}"),
             Self::Exists { what } => write!(f, "{what} exists already"),
             Self::Invalid { what, why } => write!(f, "{what}: {why}"),

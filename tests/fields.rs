@@ -108,7 +108,7 @@ fn a_damaged_record_gives_an_error_or_what_it_says_itself() {
                 assert_eq!(real.len(), 3 * f.nsites, "{what}");
             }
         }
-        let copy = AlignedBuf::copy_of(bad);
+        let copy = AlignedBuf::copy_of(bad).unwrap();
         match (MdFrameView::new(&copy), found) {
             (Ok(view), Ok(Some(found))) => {
                 // Through the text, so that NaN equals itself.

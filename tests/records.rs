@@ -21,7 +21,7 @@ fn encoded(frame: &MdFrame) -> AlignedBuf {
     let mut out = Vec::new();
     let encoded = MdFrameCodec.encode(frame, &mut out).unwrap();
     assert_eq!(encoded.sites as usize, frame.nsites);
-    AlignedBuf::copy_of(&out)
+    AlignedBuf::copy_of(&out).unwrap()
 }
 
 /// NaN is not equal to itself, so frames are compared by what they print.
@@ -128,7 +128,7 @@ fn records_of_the_original_are_read_unchanged() {
         ),
     ];
     for (record, name, positions, forces) in cases {
-        let record = AlignedBuf::copy_of(record);
+        let record = AlignedBuf::copy_of(record).unwrap();
         let view = MdFrameCodec.decode(&record).unwrap();
         assert_eq!((view.name(), view.nsites()), (Some(name), 200));
         assert_eq!(view.types().unwrap(), (0..200).collect::<Vec<i32>>());
@@ -150,7 +150,7 @@ fn digest(values: Option<RealView<'_>>) -> String {
 
 /// Decodes at an address that is a multiple of 8 and looks at everything that there is.
 fn look(bytes: &[u8]) -> bool {
-    let bytes = AlignedBuf::copy_of(bytes);
+    let bytes = AlignedBuf::copy_of(bytes).unwrap();
     let Ok(view) = MdFrameCodec.decode(&bytes) else {
         return false;
     };
@@ -204,14 +204,14 @@ fn no_word_that_lies_does_harm() {
 #[test]
 fn a_frame_at_an_odd_address_is_refused_with_the_remedy_and_decodes_once_moved() {
     let record = encoded(&full());
-    let mut space = AlignedBuf::zeroed(record.len() + 8);
+    let mut space = AlignedBuf::zeroed(record.len() + 8).unwrap();
     for shift in 1..8 {
         space[shift..shift + record.len()].copy_from_slice(&record);
         let at = &space[shift..shift + record.len()];
         let why = MdFrameView::new(at).unwrap_err().to_string();
         assert!(why.contains("codec::aligned"), "{why}");
         let mut moved = AlignedBuf::default();
-        assert!(same(&MdFrameView::new(aligned(at, &mut moved)).unwrap().to_owned(), &full()));
+        assert!(same(&MdFrameView::new(aligned(at, &mut moved).unwrap()).unwrap().to_owned(), &full()));
         assert_eq!(MdFrameCodec.sites(at).unwrap(), 2);
     }
 }

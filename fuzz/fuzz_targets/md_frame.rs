@@ -6,7 +6,7 @@ use vlstore::wire::AlignedBuf;
 
 fuzz_target!(|data: &[u8]| {
     let mut space = AlignedBuf::default();
-    let bytes = aligned(data, &mut space);
+    let bytes = aligned(data, &mut space).expect("memory");
     for codec in CODECS {
         let sites = codec.sites(bytes);
         let shown = codec.describe(bytes);
@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
         let mut again = Vec::new();
         MdFrameCodec.encode(&frame, &mut again).expect("what was read can be written");
         let mut space = AlignedBuf::default();
-        let second = MdFrameView::new(aligned(&again, &mut space)).expect("and read again");
+        let second = MdFrameView::new(aligned(&again, &mut space).expect("memory")).expect("and read again");
         assert_eq!(second.nsites(), view.nsites());
         // NaN is not equal to itself, its text is.
         assert_eq!(format!("{:?}", second.to_owned()), format!("{frame:?}"));

@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "the buffer protocol is a contract between C programs")]
 
-use crate::error::{invalid, wrong_type};
+use crate::error::{Failure, invalid, wrong_type};
 use crate::key::described;
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyBufferError;
@@ -39,8 +39,9 @@ pub(crate) enum Memory {
 }
 
 impl Memory {
-    pub(crate) fn made(bytes: &[u8]) -> Self {
-        Self::Made(Arc::new(AlignedBuf::copy_of(bytes)))
+    pub(crate) fn made(bytes: &[u8]) -> PyResult<Self> {
+        let copy = AlignedBuf::copy_of(bytes).map_err(Failure::from)?;
+        Ok(Self::Made(Arc::new(copy)))
     }
 
     /// Bytes of memory that are kept alive; 0 if they lie in the mapped file.
@@ -76,8 +77,8 @@ impl Record {
     }
 
     /// A record that was encoded here.
-    pub(crate) fn made(bytes: &[u8]) -> Self {
-        Self { bytes: Memory::made(bytes) }
+    pub(crate) fn made(bytes: &[u8]) -> PyResult<Self> {
+        Ok(Self { bytes: Memory::made(bytes)? })
     }
 }
 
@@ -125,7 +126,7 @@ impl Record {
     /// A record that holds a copy of ``data``.
     #[staticmethod]
     fn from_bytes(data: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self::made(&Bytes::get(data, "the data")?))
+        Self::made(&Bytes::get(data, "the data")?)
     }
 
     /// Bytes of memory that the record keeps alive; 0 if it lies in the mapped file.

@@ -186,7 +186,7 @@ impl View<'_> {
         let slim = frames.frames_at(ordinals, fields)?.into_iter().map(|frame| {
             space.clear();
             MdFrameCodec.encode(&frame, &mut space)?;
-            Ok(AlignedBuf::copy_of(&space))
+            Ok(AlignedBuf::copy_of(&space)?)
         });
         slim.collect::<Outcome<Vec<_>>>().map(Some)
     }

@@ -4,7 +4,7 @@
 //! is looked up once.
 
 use pyo3::PyTypeInfo;
-use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
@@ -92,6 +92,7 @@ pub(crate) fn from_error(py: Python<'_>, error: &Error) -> PyErr {
     let in_file = matches!(error, Error::File { .. });
     let class = match root {
         Error::Io { source, .. } => match source.kind() {
+            ErrorKind::OutOfMemory => return PyMemoryError::new_err(error.to_string()),
             ErrorKind::NotFound => "MissingFileError",
             ErrorKind::PermissionDenied => "PermissionDeniedError",
             _ => "SystemCallError",
@@ -110,6 +111,7 @@ pub(crate) fn from_error(py: Python<'_>, error: &Error) -> PyErr {
         Error::Poisoned => "PoisonedError",
         Error::Replaced => "ReplacedError",
         Error::Interrupted => return PyKeyboardInterrupt::new_err(()),
+        Error::OutOfMemory { .. } => return PyMemoryError::new_err(error.to_string()),
         Error::Codec { .. } => "CodecError",
         Error::Format { .. } | Error::Unfit(_) => "FormatError",
         _ => "Error",

@@ -352,7 +352,7 @@ impl MdFrame {
         parts.frame_properties(frame_properties.as_ref())?;
         let bytes = py.detach(|| parts.encode()).map_err(|e| from_error(py, &e))?;
         let topology = topology.and_then(|t| t.cast_into::<Topology>().ok()).map(Bound::unbind);
-        Self::over(py, Memory::made(&bytes), |_| Ok(topology))
+        Self::over(py, Memory::made(&bytes)?, |_| Ok(topology))
     }
 
     /// The frame in the bytes of a record; they are copied unless they are a :class:`Record`.
@@ -375,7 +375,7 @@ impl MdFrame {
         };
         let memory = match data.cast::<Record>() {
             Ok(record) => record.get().memory().clone(),
-            Err(_) => Memory::made(&Bytes::get(data, "data")?),
+            Err(_) => Memory::made(&Bytes::get(data, "data")?)?,
         };
         Self::over(py, memory, find)
     }

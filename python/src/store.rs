@@ -134,7 +134,7 @@ impl Store {
             })?;
             return match found {
                 Some(bytes) => {
-                    Ok(Bound::new(py, MdFrame::over(py, Memory::made(&bytes), |_| Ok(None))?)?
+                    Ok(Bound::new(py, MdFrame::over(py, Memory::made(&bytes)?, |_| Ok(None))?)?
                         .into_any()
                         .unbind())
                 }

@@ -264,7 +264,7 @@ impl Topology {
             let mut out = Vec::new();
             fields.encode(&mut out).map(|_| out)
         });
-        Self::over(py, Record::made(&bytes.map_err(|e| from_error(py, &e))?))
+        Self::over(py, Record::made(&bytes.map_err(|e| from_error(py, &e))?)?)
     }
 
     /// The topology in the bytes of its record; they are copied unless they are a
@@ -276,7 +276,7 @@ impl Topology {
         if let Ok(record) = data.cast::<Record>() {
             return Self::over(py, Record::new(record.get().memory().clone()));
         }
-        Self::over(py, Record::made(&Bytes::get(data, "data")?))
+        Self::over(py, Record::made(&Bytes::get(data, "data")?)?)
     }
 
     /// The digest of its record, 32 hexadecimal digits: the same topology has the same

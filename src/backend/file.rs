@@ -21,8 +21,6 @@ pub struct FileBackend {
     path: Mutex<PathBuf>,
     writable: bool,
     maps: bool,
-    /// A map was asked for: without it nothing is read.
-    must_map: bool,
     /// Whether a writer lock was taken through this handle: the system's lock belongs to the
     /// open file, so it would grant a second one through the same handle.
     pub(super) locked: Arc<AtomicBool>,
@@ -101,14 +99,12 @@ impl FileBackend {
         check_regular(&kind).map_err(|e| e.at(path))?;
         // Kept whole, so that a later change of the working folder does not lead elsewhere.
         let absolute = std::path::absolute(path).map_err(|e| Error::io(op, e).at(path))?;
-        let (maps, must_map) = (access.maps(&file), access == Access::Map);
         let locked = Arc::new(AtomicBool::new(false));
         Ok(Self {
             file,
             path: Mutex::new(absolute),
             writable,
-            maps,
-            must_map,
+            maps: access == Access::Map,
             locked,
             ahead: Arc::default(),
         })
@@ -221,12 +217,7 @@ impl Backend for FileBackend {
 
     fn map(&self, len: u64) -> Result<Option<Mapping>> {
         if self.maps {
-            match Mapping::of_file(&self.file, len) {
-                // Where a process may not have so much address space, it reads call by call.
-                Err(Error::Io { source, .. })
-                    if !self.must_map && source.kind() == io::ErrorKind::OutOfMemory => {}
-                mapped => return mapped.map(Some),
-            }
+            return Mapping::of_file(&self.file, len).map(Some);
         }
         let there = self.len()?;
         if there < len { Err(ends_before(there)) } else { Ok(None) }
@@ -365,9 +356,11 @@ mod tests {
         std::fs::write(&path, b"0123").unwrap();
         let mapped = FileBackend::open_read(&path, Access::Map).unwrap().map(4).unwrap();
         assert_eq!(&*mapped.unwrap(), b"0123");
-        let read = FileBackend::open_read(&path, Access::Pread).unwrap();
-        assert!(read.map(4).unwrap().is_none());
-        assert!(matches!(read.map(5), Err(Error::Corrupt(c)) if c.offset == 4));
+        for access in [Access::default(), Access::Auto, Access::Pread] {
+            let read = FileBackend::open_read(&path, access).unwrap();
+            assert!(read.map(4).unwrap().is_none());
+            assert!(matches!(read.map(5), Err(Error::Corrupt(c)) if c.offset == 4));
+        }
     }
 
     #[cfg(unix)]

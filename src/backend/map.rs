@@ -5,12 +5,13 @@
 //! never cutting a file that others may read. Another program can break it, which no check can
 //! prevent: reading past a new end kills the process with a bus error, and bytes that change
 //! after their checksum matched must not reach foreign code, so they are copied out before.
-//! Where this cannot be accepted, open with [`Access::Pread`](super::Access::Pread).
+//! So files are mapped only by who asks for it, with [`Access::Map`](super::Access::Map).
 
 #![expect(unsafe_code, reason = "mapping a file; docs/safety.md, section backend")]
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -53,7 +54,10 @@ impl Mapping {
         // the file above, so no page of it lies past the end now. That nobody shortens the file
         // or changes the mapped range later is the duty stated at the top of this file.
         let map = unsafe { MmapOptions::new().len(len).map(file) }
-            .map_err(|e| Error::io("map the file", e))?;
+            .map_err(|e| match e.kind() {
+                io::ErrorKind::OutOfMemory => Error::OutOfMemory { asked: len as u64 },
+                _ => Error::io("map the file", e),
+            })?;
         Ok(Self { bytes: Bytes::File(Arc::new(map)), len })
     }
 

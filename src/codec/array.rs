@@ -240,7 +240,7 @@ impl AnyCodec for ArrayCodec {
 
     fn write_json(&self, bytes: &[u8], out: &mut dyn io::Write) -> Result<()> {
         let mut space = AlignedBuf::default();
-        let view = self.decode(aligned(bytes, &mut space))?;
+        let view = self.decode(aligned(bytes, &mut space)?)?;
         let mut json = Json::new(out);
         json.open('{')?;
         json.key("codec")?.text(NAME)?;
@@ -289,7 +289,7 @@ mod tests {
     fn encoded(view: &ArrayView<'_>) -> AlignedBuf {
         let mut out = Vec::new();
         ArrayCodec.encode(view, &mut out).unwrap();
-        AlignedBuf::copy_of(&out)
+        AlignedBuf::copy_of(&out).unwrap()
     }
 
     #[test]

@@ -44,12 +44,12 @@ impl AnyCodec for FlatF32Codec {
     }
 
     fn sites(&self, bytes: &[u8]) -> Result<u32> {
-        count(self.decode(aligned(bytes, &mut AlignedBuf::default()))?)
+        count(self.decode(aligned(bytes, &mut AlignedBuf::default())?)?)
     }
 
     fn write_json(&self, bytes: &[u8], out: &mut dyn io::Write) -> Result<()> {
         let mut space = AlignedBuf::default();
-        let values = self.decode(aligned(bytes, &mut space))?;
+        let values = self.decode(aligned(bytes, &mut space)?)?;
         let mut json = Json::new(out);
         json.open('{')?;
         json.key("codec")?.text(NAME)?;
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!((encoded.sites, out.len()), (2, 9));
         assert_eq!(FlatF32Codec.sites(&out[1..]).unwrap(), 2);
         let mut space = AlignedBuf::default();
-        let view = FlatF32Codec.decode(aligned(&out[1..], &mut space)).unwrap();
+        let view = FlatF32Codec.decode(aligned(&out[1..], &mut space).unwrap()).unwrap();
         assert_eq!(view, [1.0, -2.5]);
         assert!(FlatF32Codec.sites(&out).unwrap_err().to_string().contains("multiple of 4"));
     }

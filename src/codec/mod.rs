@@ -21,7 +21,7 @@
 //! MdFrameCodec.encode(&frame, &mut out)?;
 //!
 //! // A store hands out records at multiples of 8; here a copy does.
-//! let record = AlignedBuf::copy_of(&out);
+//! let record = AlignedBuf::copy_of(&out)?;
 //! let view = MdFrameCodec.decode(&record)?;
 //! assert_eq!(view.positions(), Some(RealView::F32(&[0.1, 0.2, 0.3])));
 //!

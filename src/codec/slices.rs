@@ -58,13 +58,16 @@ fn host(codec: &'static str) -> Result<()> {
 }
 
 /// `bytes` at a multiple of 8 in memory: as they are if they lie so, else copied to `space`.
-pub fn aligned<'a>(bytes: &'a [u8], space: &'a mut AlignedBuf) -> &'a [u8] {
+///
+/// # Errors
+/// [`Error::OutOfMemory`] if there is none for a copy.
+pub fn aligned<'a>(bytes: &'a [u8], space: &'a mut AlignedBuf) -> Result<&'a [u8]> {
     if bytes.as_ptr().addr().is_multiple_of(8) {
-        return bytes;
+        return Ok(bytes);
     }
-    space.resize(bytes.len());
+    space.resize(bytes.len())?;
     space.copy_from_slice(bytes);
-    space
+    Ok(space)
 }
 
 /// Refuses a record that would be longer than [`limits::RECORD_MAX`].
@@ -81,13 +84,13 @@ mod tests {
 
     #[test]
     fn unaligned_numbers_are_refused_with_the_remedy_and_aligned_on_request() {
-        let space = AlignedBuf::copy_of(&[0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0x40]);
+        let space = AlignedBuf::copy_of(&[0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0x40]).unwrap();
         let odd = &space[4..];
         assert_eq!(numbers_in::<f32>("raw", "x", odd).unwrap(), [1.0, 2.0]);
         let why = numbers_in::<f64>("raw", "`x`", odd).unwrap_err().to_string();
         assert!(why.contains("`x`") && why.contains("codec::aligned"), "{why}");
         let mut copy = AlignedBuf::default();
-        assert!(numbers_in::<f64>("raw", "x", aligned(odd, &mut copy)).is_ok());
+        assert!(numbers_in::<f64>("raw", "x", aligned(odd, &mut copy).unwrap()).is_ok());
         assert!(numbers_in::<f32>("raw", "x", &odd[..7]).is_err());
         assert!(numbers_in::<f64>("raw", "x", &odd[..0]).unwrap().is_empty());
     }

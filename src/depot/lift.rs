@@ -46,7 +46,7 @@ pub fn copy_frames(
         let is_whole = expanded.is_some();
         let view = match &expanded {
             Some(expanded) => MdFrameView::new(expanded)?,
-            None => MdFrameView::new(aligned(bytes, &mut space))?,
+            None => MdFrameView::new(aligned(bytes, &mut space)?)?,
         };
         again.clear();
         encode(view.fields(), is_whole, &mut again)?;

@@ -223,7 +223,7 @@ impl Topologies {
             other => other,
         })?;
         let mut space = AlignedBuf::default();
-        let topology = TopologyView::new(aligned(&record, &mut space)).map_err(|e| match e {
+        let topology = TopologyView::new(aligned(&record, &mut space)?).map_err(|e| match e {
             Error::Codec { codec, why } => Error::codec(codec, format!("topology {digest}: {why}")),
             other => other,
         })?;

@@ -70,7 +70,7 @@ impl Batch {
             len = (len + n).next_multiple_of(8);
         }
         let mut buffer = AlignedBuf::default();
-        buffer.resize(len);
+        buffer.resize(len)?;
         for ((new, old), place) in made.iter().zip(self.iter()).zip(&places) {
             if let Some(to) = buffer.get_mut(place.clone()) {
                 to.copy_from_slice(new.as_deref().unwrap_or(old));
@@ -184,7 +184,7 @@ impl Core {
         }
         // What a damaged index claims is not allocated before its chunks are known to be there.
         let chunks = self.chunks_of(&wants)?;
-        let mut buffer = AlignedBuf::zeroed(size);
+        let mut buffer = AlignedBuf::zeroed(size)?;
         self.gather(&wants, &chunks, &mut buffer)?;
         Ok(Batch { buffer: Arc::new(buffer), places })
     }
@@ -307,7 +307,7 @@ impl Core {
                             self.decode(place, block, out)?;
                         } else {
                             if held != Some((number, block)) {
-                                scratch.resize(len);
+                                scratch.resize(len)?;
                                 self.decode(place, block, &mut scratch)?;
                                 held = Some((number, block));
                             }

@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn blocks_are_found_again_and_the_limit_holds() {
         let cache = BlockCache::new(1 << 20);
-        let block = Arc::new(AlignedBuf::zeroed(10_000));
+        let block = Arc::new(AlignedBuf::zeroed(10_000).unwrap());
         for i in 0..5000 {
             cache.insert(u64::from(i / 10), i % 10, &block);
             cache.insert(u64::from(i / 10), i % 10, &block);
@@ -224,7 +224,7 @@ mod tests {
         assert!(cache.pays(1, 1, 100), "there is room");
         assert!(!BlockCache::new(0).pays(1, 1, 100));
         // Far more blocks than there are places, again and again.
-        let block = Arc::new(AlignedBuf::zeroed(100));
+        let block = Arc::new(AlignedBuf::zeroed(100).unwrap());
         let (mut found, mut decoded) = (0, 0);
         for _ in 0..10 {
             for i in 0..4000 {
@@ -245,7 +245,7 @@ mod tests {
         let cache = BlockCache::new(1 << 20);
         let mut at = 0;
         for len in [4 << 10, 128 << 10, 1 << 10, 64 << 10, 100] {
-            let block = Arc::new(AlignedBuf::zeroed(len));
+            let block = Arc::new(AlignedBuf::zeroed(len).unwrap());
             let mut found = 0;
             for _ in 0..4000 {
                 at += 1;
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_block_read_once_is_found_until_the_next_one_and_one_read_twice_stays() {
         let cache = BlockCache::new(1 << 20);
-        let block = Arc::new(AlignedBuf::zeroed(100));
+        let block = Arc::new(AlignedBuf::zeroed(100).unwrap());
         cache.insert(1, 1, &block);
         assert!(cache.get(1, 1, &(0..8)).is_some());
         cache.insert(1, 2, &block);

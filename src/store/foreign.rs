@@ -350,7 +350,7 @@ pub(super) fn copy_original(
     writer.core.totals.cursor = chunks * core.chunk_size;
     if let Some(number) = open {
         let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
-        let mut data = AlignedBuf::zeroed(size);
+        let mut data = AlignedBuf::zeroed(size)?;
         core.read(number * core.chunk_size..(number + 1) * core.chunk_size, &mut data)?;
         let inside = to_usize(used % core.chunk_size).unwrap_or(size);
         if let Some(unused) = data.get_mut(inside..) {
@@ -464,7 +464,7 @@ impl Writer {
             }
             let finished = if entry.cbytes.get() == 0 {
                 let size = to_usize(self.core.chunk_size).unwrap_or(usize::MAX);
-                let mut data = AlignedBuf::zeroed(size);
+                let mut data = AlignedBuf::zeroed(size)?;
                 self.core.read_chunk(&self.core.place(number)?, 0, &mut data)?;
                 self.core.waiting.insert(number, Arc::new(data));
                 self.compress_waiting(number)?

@@ -1,16 +1,23 @@
 //! The file under a store: its bytes by map or by read, whichever the backend offers.
 
+use super::pages::{Page, PageCache};
 use crate::backend::{Backend, Mapping};
 use crate::error::{Error, Result};
 use crate::limits::INDEX_PAGE;
-use crate::wire::to_usize;
-use std::collections::HashMap;
+use crate::wire::{memory, to_usize};
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 
-/// Index pages that are kept when there is no map, in pages.
-const PAGES_KEPT: usize = 512;
+/// Most memory that a thread keeps for its next read, in bytes.
+const SPACE_KEPT: usize = 1 << 20;
+
+thread_local! {
+    /// Where a thread reads to what it looks at once. New memory for each read, zeroed first, costs
+    /// as much as the read.
+    static SPACE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Index bytes and short blocks are read so often before the map is used for them. To touch a page of the map
 /// costs a fault now and its share of unmapping it later, together five times what it costs to
@@ -18,10 +25,7 @@ const PAGES_KEPT: usize = 512;
 /// record.
 const READS_BEFORE_MAP: u32 = 64;
 
-type Pages = HashMap<u64, Arc<[u8]>>;
-
-/// A backend with the file's id, an optional map of it and, without one, a small cache of
-/// index pages.
+/// A backend with the file's id, an optional map of it and, without one, a cache of index pages.
 #[derive(Debug)]
 pub(super) struct Io {
     backend: Arc<dyn Backend>,
@@ -30,7 +34,7 @@ pub(super) struct Io {
     map: RwLock<Option<Mapping>>,
     maps: bool,
     reads: AtomicU32,
-    pages: Mutex<Pages>,
+    pages: PageCache,
 }
 
 impl Io {
@@ -44,7 +48,7 @@ impl Io {
             map: RwLock::new(map),
             reads: AtomicU32::new(0),
             backend,
-            pages: Mutex::default(),
+            pages: PageCache::default(),
         })
     }
 
@@ -128,9 +132,29 @@ impl Io {
         if end > self.len() && end > self.backend.len()? {
             return Err(past(offset));
         }
-        let mut buf = vec![0; len];
-        self.backend.read_at(offset, &mut buf)?;
-        Ok(f(&buf))
+        let mut space = SPACE.try_with(RefCell::take).unwrap_or_default();
+        if space.len() < len {
+            let more = len - space.len();
+            memory::reserve(&mut space, more)?;
+            space.resize(len, 0);
+        }
+        let bytes = space.get_mut(..len).unwrap_or_default();
+        let done = self.backend.read_at(offset, bytes).map(|()| f(bytes));
+        if space.len() <= SPACE_KEPT {
+            // Lost where the thread ends.
+            let _ = SPACE.try_with(|kept| kept.replace(space));
+        }
+        done
+    }
+
+    /// Whether the bytes come by calls, each of which has its cost.
+    pub(super) const fn reads_by_calls(&self) -> bool {
+        !self.maps
+    }
+
+    /// Fills `out` with the bytes at `offset`, by a call.
+    pub(super) fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        self.backend.read_at(offset, out)
     }
 
     /// Calls `f` with `len` bytes at byte `at` of a list that is read in pages where there is no
@@ -165,21 +189,12 @@ impl Io {
         if self.maps {
             return self.bytes(offset, len, |b| f(b, false));
         }
-        // A lock that a forked parent held is never waited for.
-        if let Ok(pages) = self.pages.try_lock()
-            && let Some(page) = pages.get(&offset).filter(|p| p.len() == len).cloned()
-        {
-            drop(pages);
+        if let Some(page) = self.pages.get(offset, len) {
             return Ok(f(&page, false));
         }
-        let page: Arc<[u8]> = self.bytes(offset, len, |b| Arc::from(b))?;
+        let page: Page = self.bytes(offset, len, |b| Arc::from(b))?;
         let out = f(&page, true);
-        if let Ok(mut pages) = self.pages.try_lock() {
-            if pages.len() >= PAGES_KEPT {
-                pages.clear();
-            }
-            pages.insert(offset, page);
-        }
+        self.pages.insert(offset, page);
         Ok(out)
     }
 }

@@ -19,6 +19,7 @@ mod io;
 mod merge;
 mod open;
 mod options;
+mod pages;
 mod perm;
 mod place;
 mod pool;

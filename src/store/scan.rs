@@ -118,7 +118,7 @@ impl Scan {
                 return Record::of(self.window.clone(), at..end);
             }
             let bytes = self.window.get(at..end).unwrap_or_default();
-            return Ok(Record::owned(AlignedBuf::copy_of(bytes)));
+            return AlignedBuf::copy_of(bytes).map(Record::owned);
         }
         self.core().record(entry)
     }
@@ -141,7 +141,7 @@ impl Scan {
         while self.ahead.len() < depth && bytes(&self.ahead) <= enough {
             let Some(plan) = self.plan()? else { break };
             let mut out = self.spare.pop().unwrap_or_default();
-            out.resize(to_usize(plan.bytes()).unwrap_or(usize::MAX));
+            out.resize(to_usize(plan.bytes()).unwrap_or(usize::MAX))?;
             let task = Task { number: plan.number, covers: plan.covers.clone(), out };
             if depth == 1 {
                 let out = decode(&self.snapshot, task).1;

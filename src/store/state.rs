@@ -368,7 +368,7 @@ fn open_chunk(
     }
     let bad = |why| Error::corrupt("open chunk", core.io.len(), why);
     let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
-    let mut data = AlignedBuf::zeroed(size);
+    let mut data = AlignedBuf::zeroed(size)?;
     let mut filled = 0;
     let mut lost = Vec::new();
     if let Some(base) = root.base.as_ref().filter(|_| number == root.chunks) {
@@ -442,7 +442,7 @@ pub(super) fn decode_piece(piece: &[u8], out: &mut [u8]) -> Result<()> {
     if whole < out.len() || whole > padded {
         return Err(bad());
     }
-    let mut buf = AlignedBuf::zeroed(whole);
+    let mut buf = AlignedBuf::zeroed(whole)?;
     let mut rest: &mut [u8] = &mut buf;
     for i in 0..layout.blocks() {
         let range = layout.block_range(i);

@@ -337,7 +337,7 @@ fn check_chunks(
         let mut at = start;
         for i in 0..place.layout.blocks() {
             let len = place.layout.block_len(i);
-            block.resize(len as usize);
+            block.resize(len as usize)?;
             match core.decode(&place, i, &mut block) {
                 Ok(()) => {}
                 Err(e) if is_damage(&e) => {

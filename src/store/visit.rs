@@ -148,7 +148,7 @@ impl Visit<'_> {
             let same = rest.iter().take_while(|(s, e, _)| (*s, *e) == (start, end)).count();
             let (now, later) = rest.split_at(same.max(1));
             rest = later;
-            space.resize(to_usize(end - start).unwrap_or(usize::MAX));
+            space.resize(to_usize(end - start).unwrap_or(usize::MAX))?;
             self.core.read(start..end, &mut space)?;
             for (_, _, i) in now {
                 f(*i, &space)?;
@@ -168,7 +168,7 @@ impl Visit<'_> {
         if place.layout.is_stored() {
             return self.core.stored_block(place, block, f);
         }
-        space.resize(place.layout.block_len(block) as usize);
+        space.resize(place.layout.block_len(block) as usize)?;
         self.core.decode(place, block, space)?;
         f(space)
     }
@@ -189,7 +189,7 @@ fn hand(
         if bytes.as_ptr().addr().is_multiple_of(8) {
             f(*i, bytes)?;
         } else {
-            f(*i, &AlignedBuf::copy_of(bytes))?;
+            f(*i, &AlignedBuf::copy_of(bytes)?)?;
         }
     }
     Ok(())

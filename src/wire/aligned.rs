@@ -1,97 +1,125 @@
-//! Memory that starts at a multiple of 64, without unsafe code.
+//! Memory that starts at a multiple of 64, without unsafe code, and that is asked for, not taken.
+//!
+//! The memory comes from the allocator at any address and is used from its first multiple of 64 on.
+//! An allocator that is asked for such an address takes more than it needs, gives back both ends, and
+//! cannot use again for the next buffer what it has for this one: rewriting a store of 2 GB grew to
+//! as much memory.
 
-use bytemuck::{Pod, Zeroable};
+use super::memory::{out_of_memory, zeroed};
+use crate::error::Result;
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
-
-#[expect(unsafe_code, reason = "derive(Pod) rejects align(64); the layout is checked below")]
-// SAFETY: 64 bytes without padding: the alignment equals the size.
-unsafe impl Zeroable for Line {}
-#[expect(unsafe_code, reason = "derive(Pod) rejects align(64); the layout is checked below")]
-// SAFETY: 64 bytes without padding: the alignment equals the size, every bit pattern is valid.
-unsafe impl Pod for Line {}
-const _: () = assert!(size_of::<Line>() == 64 && align_of::<Line>() == 64);
+/// What the address is a multiple of.
+const LINE: usize = 64;
 
 /// Bytes whose first one lies at a multiple of 64 in memory, so that arrays in a record that
 /// starts at a multiple of 8 can be viewed where they are.
-#[derive(Clone, Default)]
+///
+/// How many there are is often decided by a file, so memory that is not there is an error, never the
+/// end of the process.
+#[derive(Default)]
 pub struct AlignedBuf {
-    lines: Vec<Line>,
+    memory: Vec<u8>,
+    /// Where in `memory` the bytes start.
+    at: usize,
     len: usize,
 }
 
-/// Buffers that each thread keeps for the next one, and the largest of them, in bytes.
+/// Buffers that each thread keeps for the next one, and the largest of them, in bytes: most blocks
+/// are as long as that, or shorter.
 const KEPT: usize = 4;
-const KEPT_MAX: usize = 64 << 10;
+const KEPT_MAX: usize = 256 << 10;
 
 thread_local! {
-    /// Allocators are slow to give memory at multiples of 64, and what was freed last lies in a
-    /// cache of the processor.
-    static SPARE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+    /// What was freed last lies in a cache of the processor.
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl AlignedBuf {
     /// A buffer of `len` bytes to be overwritten: what they are is not said. It holds at most a
     /// quarter and half a KiB more memory than that.
-    #[must_use]
-    pub fn unset(len: usize) -> Self {
-        let need = len.div_ceil(64);
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn unset(len: usize) -> Result<Self> {
+        if len > KEPT_MAX {
+            return Self::zeroed(len);
+        }
+        let need = len + LINE;
         let kept = SPARE.try_with(|spare| {
             let mut spare = spare.try_borrow_mut().ok()?;
-            let fits = |v: &Vec<Line>| (need..=need + need / 4 + 8).contains(&v.capacity());
+            let fits = |v: &Vec<u8>| (need..=need + need / 4 + 448).contains(&v.capacity());
             spare.iter().rposition(fits).map(|i| spare.swap_remove(i))
         });
-        let Ok(Some(mut lines)) = kept else { return Self::zeroed(len) };
-        lines.resize(need, Line([0; 64]));
-        Self { lines, len }
+        let Ok(Some(mut memory)) = kept else { return Self::zeroed(len) };
+        let at = start(&memory);
+        memory.resize(at + len, 0);
+        Ok(Self { memory, at, len })
     }
 
     /// A buffer of `len` zero bytes.
-    #[must_use]
-    pub fn zeroed(len: usize) -> Self {
-        Self { lines: vec![Line([0; 64]); len.div_ceil(64)], len }
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn zeroed(len: usize) -> Result<Self> {
+        if len == 0 {
+            return Ok(Self::default());
+        }
+        let memory = zeroed(len.checked_add(LINE).ok_or_else(|| out_of_memory(len))?)
+            .map_err(|_| out_of_memory(len))?;
+        Ok(Self { at: start(&memory), memory, len })
     }
 
     /// A buffer with a copy of `bytes`.
-    #[must_use]
-    pub fn copy_of(bytes: &[u8]) -> Self {
-        let mut out = Self::unset(bytes.len());
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn copy_of(bytes: &[u8]) -> Result<Self> {
+        let mut out = Self::unset(bytes.len())?;
         out.copy_from_slice(bytes);
-        out
+        Ok(out)
     }
 
     /// Shortens or lengthens to `len` bytes; new bytes are zero.
-    pub fn resize(&mut self, len: usize) {
-        if len > self.len {
-            let old = self.len;
-            self.lines.resize(len.div_ceil(64), Line([0; 64]));
-            self.len = len;
-            if let Some(tail) = self.get_mut(old..) {
-                tail.fill(0);
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); then nothing has changed.
+    pub fn resize(&mut self, len: usize) -> Result<()> {
+        let room = self.memory.capacity().saturating_sub(self.at);
+        if len > room {
+            let mut larger = Self::zeroed(len)?;
+            if let Some(old) = larger.get_mut(..self.len) {
+                old.copy_from_slice(self);
             }
+            *self = larger;
         } else {
-            self.lines.truncate(len.div_ceil(64));
+            // In two steps, as what lies behind the old length is not known to be zero.
+            self.memory.truncate(self.at + self.len.min(len));
+            self.memory.resize(self.at + len, 0);
             self.len = len;
         }
+        Ok(())
     }
+}
+
+/// The first place in `memory` whose address is a multiple of 64.
+fn start(memory: &[u8]) -> usize {
+    memory.as_ptr().addr().wrapping_neg() % LINE
 }
 
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
-        if !(1..=KEPT_MAX / 64).contains(&self.lines.capacity()) {
+        if !(1..=KEPT_MAX + LINE).contains(&self.memory.capacity()) {
             return;
         }
-        let lines = std::mem::take(&mut self.lines);
+        let memory = std::mem::take(&mut self.memory);
         // What falls out is freed when nothing is borrowed any more, as it is where a thread ends.
         let _oldest = SPARE.try_with(|spare| {
-            let Ok(mut spare) = spare.try_borrow_mut() else { return Some(lines) };
+            let Ok(mut spare) = spare.try_borrow_mut() else { return Some(memory) };
             let oldest = (spare.len() >= KEPT).then(|| spare.remove(0));
-            spare.push(lines);
+            spare.push(memory);
             oldest
         });
     }
@@ -100,13 +128,15 @@ impl Drop for AlignedBuf {
 impl Deref for AlignedBuf {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.lines).get(..self.len).unwrap_or_default()
+        // Nothing also lies at a multiple, of 8, for who views it as numbers.
+        let nothing: &[u64] = &[];
+        self.memory.get(self.at..self.at + self.len).unwrap_or(bytemuck::cast_slice(nothing))
     }
 }
 
 impl DerefMut for AlignedBuf {
     fn deref_mut(&mut self) -> &mut [u8] {
-        bytemuck::cast_slice_mut(&mut self.lines).get_mut(..self.len).unwrap_or_default()
+        self.memory.get_mut(self.at..self.at + self.len).unwrap_or_default()
     }
 }
 
@@ -119,34 +149,55 @@ impl fmt::Debug for AlignedBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn a_buffer_is_used_again_for_one_of_about_its_length_and_for_no_other() {
-        let mut used = AlignedBuf::zeroed(4000);
+        let mut used = AlignedBuf::zeroed(4000).unwrap();
         used.fill(7);
         let at = used.as_ptr();
         drop(used);
         // Too small, and less than four fifths.
-        let others = [4097, 2000].map(AlignedBuf::unset);
+        let others = [4097, 2000].map(|len| AlignedBuf::unset(len).unwrap());
         assert!(others.iter().all(|other| other.as_ptr() != at));
-        let again = AlignedBuf::unset(3800);
+        let again = AlignedBuf::unset(3800).unwrap();
         assert_eq!((again.as_ptr(), again.len()), (at, 3800));
-        assert!(AlignedBuf::zeroed(4000).iter().all(|b| *b == 0));
-        let many: Vec<_> = (0..3 * KEPT).map(|_| AlignedBuf::zeroed(640)).collect();
+        assert!(AlignedBuf::zeroed(4000).unwrap().iter().all(|b| *b == 0));
+        let many: Vec<_> = (0..3 * KEPT).map(|_| AlignedBuf::zeroed(640).unwrap()).collect();
         drop(many);
         SPARE.with(|spare| assert!(spare.borrow().len() <= KEPT));
-        drop(AlignedBuf::zeroed(KEPT_MAX + 1));
-        let largest = |v: &Vec<Vec<Line>>| v.iter().map(Vec::capacity).max();
-        SPARE.with(|spare| assert!(largest(&spare.borrow()) <= Some(KEPT_MAX / 64)));
+        drop(AlignedBuf::zeroed(KEPT_MAX + 1).unwrap());
+        let largest = |v: &Vec<Vec<u8>>| v.iter().map(Vec::capacity).max();
+        SPARE.with(|spare| assert!(largest(&spare.borrow()) <= Some(KEPT_MAX + LINE)));
     }
 
     #[test]
     fn bytes_start_at_a_multiple_of_64_and_grow_with_zeros() {
-        let mut b = AlignedBuf::copy_of(&[9; 70]);
+        for len in [1, 70, 640, 4000, 270_000, 1 << 20] {
+            for make in [AlignedBuf::zeroed, AlignedBuf::unset] {
+                let b = make(len).unwrap();
+                assert_eq!((b.as_ptr().addr() % 64, b.len()), (0, len));
+            }
+        }
+        let mut b = AlignedBuf::copy_of(&[9; 70]).unwrap();
+        b.resize(60).unwrap();
+        b.resize(130).unwrap();
         assert_eq!(b.as_ptr().addr() % 64, 0);
-        b.resize(60);
-        b.resize(130);
         assert_eq!(&b[..60], &[9; 60]);
         assert_eq!(&b[60..], &[0; 70]);
+        assert_eq!(AlignedBuf::default().as_ptr().addr() % 8, 0);
+    }
+
+    #[test]
+    fn more_than_there_is_is_an_error_and_changes_nothing() {
+        let mut b = AlignedBuf::copy_of(&[9; 70]).unwrap();
+        for len in [usize::MAX, usize::MAX / 2, usize::MAX / 2 - LINE, 1 << 60] {
+            let asked = len as u64;
+            let refused = |e: Error| matches!(e, Error::OutOfMemory { asked: n } if n == asked);
+            assert!(refused(AlignedBuf::zeroed(len).unwrap_err()));
+            assert!(refused(AlignedBuf::unset(len).unwrap_err()));
+            assert!(refused(b.resize(len).unwrap_err()));
+        }
+        assert_eq!(*b, [9; 70]);
     }
 }

@@ -7,6 +7,7 @@ mod checksum;
 mod cursor;
 mod digest;
 mod le;
+pub mod memory;
 mod prefetch;
 
 pub use aligned::AlignedBuf;

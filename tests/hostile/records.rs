@@ -11,14 +11,14 @@ use vlstore::wire::AlignedBuf;
 pub fn ask(bytes: &[u8]) -> Vec<String> {
     let mut told = Vec::new();
     let mut moved = AlignedBuf::default();
-    match MdFrameView::new(aligned(bytes, &mut moved)) {
+    match MdFrameView::new(aligned(bytes, &mut moved).unwrap()) {
         Ok(view) => {
             let frame = view.to_owned();
             let mut again = Vec::new();
             if let Err(e) = MdFrameCodec.encode(&frame, &mut again) {
                 told.push(e.to_string());
             }
-            if let Err(e) = MdFrameCodec.describe(aligned(bytes, &mut moved)) {
+            if let Err(e) = MdFrameCodec.describe(aligned(bytes, &mut moved).unwrap()) {
                 told.push(e.to_string());
             }
         }

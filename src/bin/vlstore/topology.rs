@@ -70,6 +70,6 @@ fn one(store: &Snapshot, digits: &str, out: &mut Out) -> Result<()> {
     };
     let record = store.shared(digest)?;
     let mut space = AlignedBuf::default();
-    TopologyView::new(aligned(&record, &mut space))?.write_json(out.stream())?;
+    TopologyView::new(aligned(&record, &mut space)?)?.write_json(out.stream())?;
     out.line("")
 }

@@ -70,7 +70,7 @@ fn ready<'a>(bytes: &'a [u8], space: &'a mut AlignedBuf) -> Result<&'a [u8]> {
         *space = expanded;
         return Ok(space);
     }
-    Ok(aligned(bytes, space))
+    aligned(bytes, space)
 }
 
 fn too_many() -> Error {
@@ -119,7 +119,7 @@ impl AnyCodec for MdFrameCodec {
 
     fn check_reference(&self, bytes: &[u8], shared: &[u8]) -> Result<()> {
         let (mut a, mut b) = (AlignedBuf::default(), AlignedBuf::default());
-        let topology = TopologyView::new(aligned(shared, &mut b))?;
+        let topology = TopologyView::new(aligned(shared, &mut b)?)?;
         let frame = MdFrameView::new(ready(bytes, &mut a)?)?;
         frame.fields().joined(topology.fields()).map(drop)
     }
@@ -132,7 +132,7 @@ impl AnyCodec for MdFrameCodec {
 
     fn write_json_with(&self, bytes: &[u8], shared: &[u8], out: &mut dyn io::Write) -> Result<()> {
         let (mut a, mut b) = (AlignedBuf::default(), AlignedBuf::default());
-        let topology = TopologyView::new(aligned(shared, &mut b))?;
+        let topology = TopologyView::new(aligned(shared, &mut b)?)?;
         let view = MdFrameView::new(ready(bytes, &mut a)?)?;
         show(&view.fields().joined(topology.fields())?, view.topology(), out)
     }

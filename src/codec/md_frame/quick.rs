@@ -224,7 +224,7 @@ mod tests {
         };
         let mut out = Vec::new();
         MdFrameCodec.encode(&frame, &mut out).unwrap();
-        AlignedBuf::copy_of(&out)
+        AlignedBuf::copy_of(&out).unwrap()
     }
 
     proptest! {
@@ -253,7 +253,7 @@ mod tests {
             for (at, value) in damage {
                 bytes[at % len] = value;
             }
-            bytes.resize(len - if cut < 8 { cut } else { 0 });
+            bytes.resize(len - if cut < 8 { cut } else { 0 }).unwrap();
             if let Some((ours, _)) = quick(&bytes) {
                 let theirs = by_verifier(&bytes);
                 prop_assert!(theirs.is_some_and(|theirs| same(&ours, &theirs)));
@@ -265,7 +265,7 @@ mod tests {
     fn shared_and_shifted_arrays_are_left_to_the_verifier() {
         let bytes = frame(u16::MAX);
         // In the middle of a word everything lies at odd addresses.
-        let mut odd = AlignedBuf::zeroed(bytes.len() + 1);
+        let mut odd = AlignedBuf::zeroed(bytes.len() + 1).unwrap();
         odd[1..].copy_from_slice(&bytes);
         assert!(quick(&odd[1..]).is_none());
         assert!(quick(&[]).is_none());

@@ -225,7 +225,7 @@ pub(super) fn expand(bytes: &[u8]) -> Result<Option<AlignedBuf>> {
         return Ok(None);
     }
     let mut space = AlignedBuf::default();
-    let wire = root::<Wire<'_>>("frame", aligned(bytes, &mut space))?;
+    let wire = root::<Wire<'_>>("frame", aligned(bytes, &mut space)?)?;
     let Some(words) = wire.whole_positions() else { return Ok(None) };
     if wire.positions().is_some() || wire.positions64().is_some() {
         return Err(bad("positions are given as whole numbers and as others"));
@@ -237,7 +237,7 @@ pub(super) fn expand(bytes: &[u8]) -> Result<Option<AlignedBuf>> {
     frame.positions = Some(RealView::F32(&positions));
     let mut out = Vec::new();
     append(&frame, None, &mut out)?;
-    Ok(Some(AlignedBuf::copy_of(&out)))
+    AlignedBuf::copy_of(&out).map(Some)
 }
 
 /// The fields of a verified table as slices.

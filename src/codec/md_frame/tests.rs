@@ -16,7 +16,7 @@ fn built(fill: impl FnOnce(&mut Builder, &mut MdFrameArgs<'static>)) -> AlignedB
     fill(&mut builder, &mut args);
     let root = Wire::create(&mut builder, &args);
     builder.finish(root, None);
-    AlignedBuf::copy_of(builder.finished_data())
+    AlignedBuf::copy_of(builder.finished_data()).unwrap()
 }
 
 fn why(record: &[u8]) -> String {
@@ -48,7 +48,7 @@ fn the_builder_and_we_write_the_same_frame() {
     assert_eq!((theirs.step(), theirs.time()), (Some(0), None));
     let mut out = Vec::new();
     MdFrameCodec.encode_ref(theirs.fields(), &mut out).unwrap();
-    let ours = AlignedBuf::copy_of(&out);
+    let ours = AlignedBuf::copy_of(&out).unwrap();
     assert_eq!(MdFrameView::new(&ours).unwrap(), theirs);
 }
 
@@ -63,7 +63,7 @@ fn values_lie_at_multiples_of_their_size_from_the_start_of_the_record() {
         // What was in the buffer before must not shift the arrays.
         let mut out = vec![0; 3];
         MdFrameCodec.encode_ref(MdFrameView::new(&record).unwrap().fields(), &mut out).unwrap();
-        let record = AlignedBuf::copy_of(&out[3..]);
+        let record = AlignedBuf::copy_of(&out[3..]).unwrap();
         let view = MdFrameView::new(&record).unwrap();
         let Some(RealView::F64(masses)) = view.masses() else { panic!("masses were narrowed") };
         assert_eq!((masses.as_ptr().addr() - record.as_ptr().addr()) % 8, 0);

@@ -31,7 +31,7 @@ fn dipeptide() -> Topology {
 fn record(topology: &Topology) -> AlignedBuf {
     let mut out = Vec::new();
     assert_eq!(topology.encode(&mut out).unwrap() as usize, topology.nsites);
-    AlignedBuf::copy_of(&out)
+    AlignedBuf::copy_of(&out).unwrap()
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn every_changed_byte_of_a_record_is_refused_or_gives_a_topology_that_obeys_the_
     let mut refused = 0;
     for at in 0..good.len() {
         for change in [1, 0x80, 0xff] {
-            let mut bad = AlignedBuf::copy_of(&good);
+            let mut bad = AlignedBuf::copy_of(&good).unwrap();
             bad[at] ^= change;
             match TopologyView::new(&bad) {
                 Ok(view) => {
@@ -159,7 +159,7 @@ fn what_is_lifted_from_a_frame_is_the_same_when_it_is_joined_again() {
         assert!(lifted.types.is_none() && lifted.masses.is_none());
         let mut out = Vec::new();
         MdFrameCodec.encode_ref(&lifted, &mut out).unwrap();
-        let out = AlignedBuf::copy_of(&out);
+        let out = AlignedBuf::copy_of(&out).unwrap();
         let view = MdFrameCodec.decode(&out).unwrap();
         assert_eq!(view.topology(), Some(digest));
         assert_eq!(view.fields().joined(&top).unwrap().to_owned(), frame);
@@ -198,7 +198,7 @@ fn a_reference_of_another_length_is_refused() {
     MdFrameCodec.encode(&frame, &mut out).unwrap();
     let at = out.windows(16).position(|w| w == digest.as_bytes()).unwrap();
     out[at - 4] = 15;
-    let why = MdFrameCodec.decode(&AlignedBuf::copy_of(&out)).unwrap_err().to_string();
+    let why = MdFrameCodec.decode(&AlignedBuf::copy_of(&out).unwrap()).unwrap_err().to_string();
     assert!(why.contains("15 bytes, not 16"), "{why}");
     assert_eq!(refers("md-frame").unwrap()(&out), None);
     assert_eq!(refers("raw").map(|_| ()), None);

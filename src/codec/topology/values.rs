@@ -20,7 +20,7 @@ use crate::codec::{Property, PropertyView, Real, RealView, TextView};
 /// };
 /// let mut out = Vec::new();
 /// water.encode(&mut out)?;
-/// let record = AlignedBuf::copy_of(&out);
+/// let record = AlignedBuf::copy_of(&out)?;
 /// let view = TopologyView::new(&record)?;
 /// assert_eq!(view.bonds(), Some(&[[0, 1], [0, 2]][..]));
 /// assert_eq!(view.to_owned(), water);

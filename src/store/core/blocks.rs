@@ -7,7 +7,7 @@ use super::{
 use crate::chunk::{ChunkLayout, Decoder};
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, RecordEntry};
-use crate::limits::{CHUNK_MAX_FOREIGN, RECORD_MAX};
+use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX_FOREIGN, RECORD_MAX};
 use crate::store::foreign::special_layout;
 use crate::store::perm::leaf_sums;
 use crate::store::record::Record;
@@ -62,7 +62,7 @@ impl Core {
                     None if Decoder::decodes_parts(&place.layout)
                         && !self.cache.pays(place.chunk, block, whole) =>
                     {
-                        let mut out = AlignedBuf::unset(len);
+                        let mut out = AlignedBuf::unset(len)?;
                         self.decode_part(&place, block, inside, &mut out)?;
                         return Ok(Record::owned(out));
                     }
@@ -72,11 +72,11 @@ impl Core {
                     return Record::of(data, inside);
                 }
                 let bytes = data.get(inside).unwrap_or_default();
-                return Ok(Record::owned(AlignedBuf::copy_of(bytes)));
+                return AlignedBuf::copy_of(bytes).map(Record::owned);
             }
         }
         self.exists(&span)?;
-        let mut out = AlignedBuf::zeroed(len);
+        let mut out = AlignedBuf::zeroed(len)?;
         self.read(span, &mut out)?;
         Ok(Record::owned(out))
     }
@@ -169,8 +169,14 @@ impl Core {
             if n == 0 {
                 return Err(missing_chunk(place.chunk));
             }
+            let (n, blocks) = match n {
+                n if n == len && self.io.reads_by_calls() => stretch(place, block, out.len()),
+                n => (n, 1),
+            };
             let (now, later) = std::mem::take(&mut out).split_at_mut(n);
-            if n == len {
+            if blocks > 1 {
+                self.decode_stretch(place, block..block + blocks, now)?;
+            } else if n == len {
                 self.decode(place, block, now)?;
             } else if let Some(data) = self.cached(place, block, &(skip..skip + n)) {
                 now.copy_from_slice(data.get(skip..skip + n).unwrap_or_default());
@@ -212,7 +218,7 @@ impl Core {
 
     /// A block that is not in the cache; then it is.
     fn fresh(&self, place: &ChunkPlace, block: u32) -> Result<Arc<AlignedBuf>> {
-        let mut data = AlignedBuf::unset(place.layout.block_len(block) as usize);
+        let mut data = AlignedBuf::unset(place.layout.block_len(block) as usize)?;
         self.decode(place, block, &mut data)?;
         let data = Arc::new(data);
         self.cache.insert(place.chunk, block, &data);
@@ -240,13 +246,65 @@ impl Core {
         let range = place.layout.block_range(block);
         let len = range.end.saturating_sub(range.start) as usize;
         let offset = place.offset + u64::from(range.start);
-        self.io.bytes(offset, len, |stream| {
-            with_decoder(|d| {
-                d.decode_checked(&place.layout, block, stream, part, out, |held| {
-                    self.compare(place, block, held)
-                })
+        if out.len() == len && place.layout.is_stored() && self.io.reads_by_calls() {
+            // Where they are wanted is as good a place to check them as any.
+            self.io.read(offset, out)?;
+            return self.compare(place, block, out).map_err(|e| locate(e, offset));
+        }
+        self.io.bytes(offset, len, |stream| self.decode_held(place, block, part, stream, out))?
+    }
+
+    /// Checks one block, whose bytes in the file are `stream`, and decodes a part of it.
+    fn decode_held(
+        &self,
+        place: &ChunkPlace,
+        block: u32,
+        part: Range<usize>,
+        stream: &[u8],
+        out: &mut [u8],
+    ) -> Result<()> {
+        let offset = place.offset + u64::from(place.layout.block_range(block).start);
+        with_decoder(|d| {
+            d.decode_checked(&place.layout, block, stream, part, out, |held| {
+                self.compare(place, block, held)
             })
-            .map_err(|e| locate(e, offset))
+        })
+        .map_err(|e| locate(e, offset))
+    }
+
+    /// Checks and decodes blocks that lie one behind the other in the file, read by one call.
+    fn decode_stretch(
+        &self,
+        place: &ChunkPlace,
+        blocks: Range<u32>,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let first = place.layout.block_range(blocks.start).start;
+        let last = place.layout.block_range(blocks.end.saturating_sub(1)).end;
+        let len = last.saturating_sub(first) as usize;
+        let offset = place.offset + u64::from(first);
+        if place.layout.is_stored() && out.len() == len {
+            self.io.read(offset, out)?;
+            let mut rest = &*out;
+            return blocks.into_iter().try_for_each(|block| {
+                let (now, later) = rest.split_at(place.layout.block_len(block) as usize);
+                rest = later;
+                let at = place.offset + u64::from(place.layout.block_range(block).start);
+                self.compare(place, block, now).map_err(|e| locate(e, at))
+            });
+        }
+        self.io.bytes(offset, len, |bytes| {
+            let mut rest = out;
+            for block in blocks {
+                let range = place.layout.block_range(block);
+                let at = range.start.saturating_sub(first) as usize;
+                let stream = bytes.get(at..at + range.len()).unwrap_or_default();
+                let n = place.layout.block_len(block) as usize;
+                let (now, later) = std::mem::take(&mut rest).split_at_mut(n);
+                self.decode_held(place, block, 0..n, stream, now)?;
+                rest = later;
+            }
+            Ok(())
         })?
     }
 
@@ -322,22 +380,29 @@ impl Core {
         let offset = entry.offset.get();
         let most = u32::try_from(self.chunk_size).unwrap_or(u32::MAX).min(CHUNK_MAX_FOREIGN);
         let located = |e| locate(e, offset);
-        let prefix = self
-            .io
-            .bytes(offset, ChunkLayout::HEADER_LEN.min(entry.cbytes.get() as usize), |h| {
-                ChunkLayout::prefix_len(h, most)
-            })?
-            .map_err(located)?;
-        if prefix > entry.cbytes.get() as usize {
-            return Err(Error::corrupt("chunk", offset, "is shorter than its block starts"));
-        }
-        let layout = self.io.bytes(offset, prefix, |bytes| {
+        let cbytes = entry.cbytes.get() as usize;
+        let parse = |bytes: &[u8]| {
             if sums.is_some() && entry.prefix_sum.get() != prefix_sum(self.io.file(), chunk, bytes)
             {
                 return Err(Error::corrupt("chunk header", offset, "checksum differs"));
             }
             ChunkLayout::parse(bytes, most).map_err(located)
+        };
+        // The header and, as the index mostly says how many blocks there are, their starts too.
+        let blocks = if sums.is_some() { entry.blocks.get().min(BLOCKS_PER_CHUNK) } else { 0 };
+        let likely = (ChunkLayout::HEADER_LEN + 4 * blocks as usize).min(cbytes);
+        let read = self.io.bytes(offset, likely, |bytes| {
+            let header = bytes.get(..ChunkLayout::HEADER_LEN).unwrap_or(bytes);
+            let prefix = ChunkLayout::prefix_len(header, most).map_err(located)?;
+            if prefix > cbytes {
+                return Err(Error::corrupt("chunk", offset, "is shorter than its block starts"));
+            }
+            Ok(bytes.get(..prefix).map(parse).ok_or(prefix))
         })??;
+        let layout = match read {
+            Ok(layout) => layout?,
+            Err(prefix) => self.io.bytes(offset, prefix, parse)??,
+        };
         if layout.cbytes() != entry.cbytes.get()
             || (sums.is_some() && layout.blocks() != entry.blocks.get())
             || u64::from(layout.nbytes()) > self.chunk_size
@@ -348,6 +413,29 @@ impl Core {
         let layout = if sums.is_none() { layout.in_small_blocks() } else { layout };
         Ok(ChunkPlace { chunk, offset, layout, sums })
     }
+}
+
+/// Bytes of the file that are read by one call, at most, unless one block has more.
+const STRETCH: u32 = 256 << 10;
+
+/// How many whole blocks from `first` on can be read together to fill up to `room` bytes, and how
+/// many bytes they are: those that lie one behind the other in the file.
+fn stretch(place: &ChunkPlace, first: u32, room: usize) -> (usize, u32) {
+    let layout = &place.layout;
+    let mut end = layout.block_range(first);
+    let start = end.start;
+    let (mut bytes, mut blocks) = (layout.block_len(first) as usize, 1);
+    // What all of them are where there is one value: nothing is read.
+    while !layout.is_special() && first + blocks < layout.blocks() {
+        let range = layout.block_range(first + blocks);
+        let len = layout.block_len(first + blocks) as usize;
+        let follows = range.start == end.end && range.end > range.start;
+        if !follows || range.end - start > STRETCH || bytes + len > room {
+            break;
+        }
+        (bytes, blocks, end) = (bytes + len, blocks + 1, range);
+    }
+    (bytes, blocks)
 }
 
 fn locate(e: Error, offset: u64) -> Error {

@@ -88,7 +88,7 @@ impl Gaps {
                 self.list.remove(i);
                 self.push(gap.start..start);
                 self.push(end..gap.end);
-                let out = AlignedBuf::copy_of(bytes.get(found).unwrap_or_default());
+                let out = AlignedBuf::copy_of(bytes.get(found).unwrap_or_default())?;
                 return Ok(Some((start, out)));
             }
         }

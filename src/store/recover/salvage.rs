@@ -307,7 +307,7 @@ impl Salvage {
             let from = out.len();
             let mut piece = vec![0; n];
             unchecked |= self.fill(at / size, inside, &mut piece)?;
-            out.resize(from + n);
+            out.resize(from + n)?;
             if let Some(to) = out.get_mut(from..) {
                 to.copy_from_slice(&piece);
             }
@@ -436,7 +436,7 @@ impl Salvage {
             if block >= place.layout.blocks() {
                 return Err(gone());
             }
-            data.resize(place.layout.block_len(block) as usize);
+            data.resize(place.layout.block_len(block) as usize)?;
             self.core.decode(place, block, &mut data)?;
             let from = data.get(at % size..).filter(|rest| !rest.is_empty()).ok_or_else(gone)?;
             let n = from.len().min(out.len());

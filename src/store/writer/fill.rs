@@ -70,12 +70,17 @@ impl Writer {
             fixed => fixed.min(chunk),
         };
         let size = usize::try_from(self.core.chunk_size).unwrap_or(usize::MAX);
+        let spare = self.spare.pop().filter(|b| b.len() == size);
+        let reused = spare.is_some();
+        let data = match spare {
+            Some(spare) => spare,
+            None => AlignedBuf::zeroed(size)?,
+        };
         self.core.open.number = number;
         self.core.open.block = block;
-        let spare = self.spare.pop().filter(|b| b.len() == size);
         // Memory that was used before still holds the bytes of its chunk.
-        self.stale = spare.is_some().then_some(0);
-        self.core.open.data = spare.unwrap_or_else(|| AlignedBuf::zeroed(size));
+        self.stale = reused.then_some(0);
+        self.core.open.data = data;
         self.logged.open = 0;
         Ok(())
     }
