@@ -29,8 +29,12 @@ fn batch(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("batch/{label}"));
         group.sample_size(20);
         for codec in [Some(Codec::Zstd), Some(Codec::Lz4), None] {
-            let options =
-                StoreOptions { purpose: *purpose, codec: Some(codec), ..StoreOptions::default() };
+            let options = StoreOptions {
+                purpose: *purpose,
+                codec: Some(codec),
+                access: vlstore::backend::Access::Map,
+                ..StoreOptions::default()
+            };
             let name = codec.map_or("stored", Codec::name);
             let mut w = Writer::replace(&path, &options).unwrap();
             for r in &set.records {
@@ -38,7 +42,7 @@ fn batch(c: &mut Criterion) {
             }
             w.close().unwrap();
             let n = set.records.len() as u64;
-            let store = Store::open(&path).unwrap();
+            let store = Store::open_with(&path, &options).unwrap();
             for (i, r) in store.scan(0..n).enumerate() {
                 assert_eq!(*r.unwrap(), set.records[i][..]);
             }

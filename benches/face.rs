@@ -59,6 +59,7 @@ fn options(codec: Option<Codec>) -> StoreOptions {
         record_codec: ("md-frame".into(), 1),
         // The columns that a depot of frames keeps, in Python too.
         rows: MdFrameCodec.rows(),
+        access: vlstore::backend::Access::Map,
         ..StoreOptions::default()
     }
 }

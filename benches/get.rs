@@ -33,6 +33,7 @@ fn get(c: &mut Criterion) {
                 purpose: *purpose,
                 codec: Some(codec),
                 cache_bytes: 0,
+                access: vlstore::backend::Access::Map,
                 ..StoreOptions::default()
             };
             let name = codec.map_or("stored", Codec::name);

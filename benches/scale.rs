@@ -125,8 +125,11 @@ fn read(path: &Path, n: u64, len: usize) {
     let (before, own_before) = (peak_memory(), own_memory());
     let mut bytes = Vec::new();
     record(n / 2, len, &mut bytes);
-    let open =
-        || Store::open_with(path, &StoreOptions { cache_bytes: 0, ..StoreOptions::default() });
+    let open = || {
+        let access = vlstore::backend::Access::Map;
+        let options = StoreOptions { cache_bytes: 0, access, ..StoreOptions::default() };
+        Store::open_with(path, &options)
+    };
     // In turn, and the first ones, which also warm the process up, do not count.
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..60 {

@@ -95,7 +95,8 @@ fn main() {
 }
 
 fn options(purpose: Purpose, codec: Option<Codec>, threads: usize) -> StoreOptions {
-    StoreOptions { purpose, codec: Some(codec), threads, ..StoreOptions::default() }
+    let access = vlstore::backend::Access::Map;
+    StoreOptions { purpose, codec: Some(codec), threads, access, ..StoreOptions::default() }
 }
 
 /// Writes all records, under keys of text or without.

@@ -88,6 +88,13 @@ pub enum Error {
     Poisoned,
     /// Another file has taken the place of the one that is open, as `compact` does.
     Replaced,
+    /// The file that is being written to was deleted, renamed or replaced by another since it was
+    /// opened: its path does not lead to it any more. What was put up to the commit that says so
+    /// is in it.
+    Displaced {
+        /// Where the file is now, if it still has a name and the system says which.
+        now: Option<Box<Path>>,
+    },
     /// Work was stopped on request.
     Interrupted,
     /// A record does not decode, or an object does not encode.
@@ -299,6 +306,14 @@ impl fmt::Display for Error {
             ),
             Self::Replaced => f.write_str(
                 "another file has taken the place of this one, which stays as it is; open the path again to see it",
+            ),
+            Self::Displaced { now: Some(now) } => write!(
+                f,
+                "the file was renamed to {} while it was being written; what was put so far is committed there: open it under that name to go on",
+                now.display()
+            ),
+            Self::Displaced { now: None } => f.write_str(
+                "the file was deleted or replaced by another while it was being written; what was put so far is committed in it, but no path leads to it: a program in Rust or Python can write it to a new path with `save_as` while the writer is open",
             ),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Codec { codec, why } => write!(f, "codec {codec}: {why}"),

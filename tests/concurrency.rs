@@ -455,6 +455,56 @@ mod fork {
         assert_eq!(*Store::open(&path).unwrap().get("still").unwrap(), *b"mine");
     }
 
+    /// Accident: the lock belonged to an open file that a forked child shared, so a worker that
+    /// idled kept every next writer out when its parent had been killed.
+    #[test]
+    fn a_child_that_outlives_a_killed_writer_keeps_nobody_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, told) = (dir.path().join("store"), dir.path().join("child"));
+        // SAFETY: as in `in_fork`; the process is ended by a signal, and so is its child.
+        let parent = unsafe { libc::fork() };
+        if parent == 0 {
+            let written = std::panic::catch_unwind(|| {
+                let mut w = Writer::create(&path, &options()).unwrap();
+                w.put("first", b"one", false).unwrap();
+                w.commit().unwrap();
+                // SAFETY: as above; the child only waits.
+                let child = unsafe { libc::fork() };
+                if child > 0 {
+                    std::fs::write(dir.path().join("part"), child.to_string()).unwrap();
+                    std::fs::rename(dir.path().join("part"), &told).unwrap();
+                }
+                loop {
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+            });
+            // SAFETY: ends the process at once.
+            unsafe { libc::_exit(i32::from(written.is_err())) }
+        }
+        let found = (0..2000).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            std::fs::read_to_string(&told).ok()
+        });
+        let refused = Writer::open(&path, &options());
+        // SAFETY: plain calls on our own child.
+        unsafe { libc::kill(parent, libc::SIGKILL) };
+        let mut status = 0;
+        // SAFETY: as above; `status` lives through the call.
+        unsafe { libc::waitpid(parent, &raw mut status, 0) };
+        let child: i32 = found.unwrap().parse().unwrap();
+        let opened = Writer::open(&path, &options());
+        // SAFETY: asks whether the process is there, and ends it.
+        let idles = unsafe { libc::kill(child, 0) };
+        // SAFETY: as above.
+        unsafe { libc::kill(child, libc::SIGKILL) };
+        assert!(matches!(refused.unwrap_err().root(), Error::Locked));
+        assert_eq!(idles, 0, "the child was to outlive its parent");
+        let mut w = opened.unwrap();
+        w.put("second", b"two", false).unwrap();
+        w.close().unwrap();
+        assert_eq!(Store::open(&path).unwrap().len(), 2);
+    }
+
     /// A store of 300 records under their numbers, not yet committed.
     fn filled(options: &StoreOptions) -> (tempfile::TempDir, std::path::PathBuf, Writer) {
         let dir = tempfile::tempdir().unwrap();

@@ -313,13 +313,128 @@ fn a_reader_of_a_file_that_was_replaced_keeps_what_it_has_and_is_told() {
     }
 }
 
+/// What a writer says whose file was taken from it.
+fn displaced(told: &Error) -> Option<std::path::PathBuf> {
+    match told.root() {
+        Error::Displaced { now } => now.as_ref().map(|path| path.to_path_buf()),
+        other => panic!("{other}"),
+    }
+}
+
+/// Accident: a job wrote for a day to a file that had been deleted, and nobody was told.
 #[test]
-fn a_file_that_is_cut_under_a_reader_by_calls_is_an_error_and_no_fault() {
+fn a_writer_whose_file_is_deleted_or_replaced_is_told_at_its_next_commit_and_can_save_it() {
+    for way in ["commit", "put", "seal", "close", "nothing new"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("store.vls"), folder.path().join("other.vls"));
+        let saved = folder.path().join("saved.vls");
+        let options = StoreOptions { commit_bytes: 100_000, ..options(Access::Auto) };
+        let mut w = Writer::create(&path, &options).unwrap();
+        fill(&mut w, 0..10);
+        if way == "seal" {
+            make(&other, 3);
+            std::fs::rename(&other, &path).unwrap();
+        } else {
+            std::fs::remove_file(&path).unwrap();
+        }
+        if way != "nothing new" {
+            w.put(10, &record(10), false).unwrap();
+        }
+        let told = match way {
+            "put" => (11..2000)
+                .find_map(|i| w.put(i, &record(i), false).err())
+                .expect("a commit by itself"),
+            "seal" => w.seal().unwrap_err(),
+            "close" => {
+                let told = w.close().unwrap_err();
+                assert_eq!(displaced(&told), None);
+                continue;
+            }
+            _ => w.commit().unwrap_err(),
+        };
+        assert_eq!(displaced(&told), None, "{way}");
+        assert!(told.to_string().contains("store.vls"), "{told}");
+        // It says so again, and takes nothing more.
+        let records = w.committed_len();
+        assert_eq!(displaced(&w.put(9999, b"more", false).unwrap_err()), None);
+        assert_eq!(displaced(&w.commit().unwrap_err()), None);
+        w.save_as(&saved).unwrap();
+        assert!(matches!(w.save_as(&saved).unwrap_err().root(), Error::Exists { .. }));
+        drop(w);
+        right(&Store::open(&saved).unwrap(), records);
+        assert!(records >= if way == "nothing new" { 10 } else { 11 }, "{way}: {records}");
+        if way == "seal" {
+            right(&Store::open(&path).unwrap(), 3);
+        }
+        assert!(!path.exists() || way == "seal", "{way}");
+    }
+}
+
+#[test]
+fn a_writer_whose_file_was_renamed_is_told_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, old) = (folder.path().join("store.vls"), folder.path().join("old.vls"));
+    let mut w = Writer::create(&path, &options(Access::Auto)).unwrap();
+    fill(&mut w, 0..10);
+    std::fs::rename(&path, &old).unwrap();
+    w.put(10, &record(10), false).unwrap();
+    let told = w.commit().unwrap_err();
+    if cfg!(target_os = "linux") {
+        assert_eq!(displaced(&told), Some(old.canonicalize().unwrap()));
+        assert!(told.to_string().contains("old.vls"), "{told}");
+    }
+    drop(w);
+    let mut w = Writer::open(&old, &options(Access::Auto)).unwrap();
+    fill(&mut w, 11..20);
+    right(&Store::open(&old).unwrap(), 20);
+}
+
+/// Accident: who opened a store for writing while it was being compacted was told of an argument
+/// that cannot work.
+#[test]
+fn opening_for_writing_while_the_store_is_compacted_waits_for_nothing_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.vls");
+    make(&path, 5);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let put = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let options = vlstore::CompactOptions { verify: false, ..Default::default() };
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                if let Err(e) = vlstore::compact(&path, &options, |_, _| Ok(())) {
+                    assert!(matches!(e.root(), Error::Locked), "{e}");
+                }
+            }
+        });
+        let mut put = 5;
+        for _ in 0..300 {
+            match Writer::open(&path, &options(Access::Auto)) {
+                Ok(mut w) => {
+                    w.put(put, &record(put), false).unwrap();
+                    w.close().unwrap();
+                    put += 1;
+                }
+                Err(e) => {
+                    if !matches!(e.root(), Error::Locked) {
+                        done.store(true, std::sync::atomic::Ordering::Relaxed);
+                        panic!("{e}");
+                    }
+                }
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        put
+    });
+    right(&Store::open(&path).unwrap(), put);
+}
+
+#[test]
+fn a_file_that_is_cut_under_a_reader_is_by_default_an_error_and_no_fault() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.vls");
     make(&path, 200);
     let whole = std::fs::metadata(&path).unwrap().len();
-    let store = Store::open_with(&path, &options(Access::Pread)).unwrap();
+    let store = Store::open_with(&path, &options(Access::default())).unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     for len in (0..whole / 4099).rev() {
         let len = len * 4099;
@@ -336,8 +451,7 @@ fn a_file_that_is_cut_under_a_reader_by_calls_is_an_error_and_no_fault() {
 }
 
 #[test]
-fn a_store_that_is_to_be_read_by_calls_is_never_mapped() {
-    // Which kinds of file systems are read so by themselves is tested in `backend::access`.
+fn a_store_is_mapped_by_who_asks_for_it_and_by_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.vls");
     make(&path, 10);
@@ -345,9 +459,15 @@ fn a_store_that_is_to_be_read_by_calls_is_never_mapped() {
         let lists = std::fs::read_to_string("/proc/self/maps").unwrap();
         lists.contains(path.to_str().unwrap())
     };
-    let by_calls = Store::open_with(&path, &options(Access::Pread)).unwrap();
-    right(&by_calls, 10);
-    assert!(!maps(&path), "asked not to, it maps nothing");
+    for access in [Access::default(), Access::Auto, Access::Pread] {
+        let by_calls = Store::open_with(&path, &options(access)).unwrap();
+        right(&by_calls, 10);
+        let mut w = Writer::open(&path, &options(access)).unwrap();
+        w.put("one more", b"", true).unwrap();
+        w.delete("one more").unwrap();
+        w.close().unwrap();
+        assert!(!maps(&path), "{access:?}");
+    }
     let mapped = Store::open_with(&path, &options(Access::Map)).unwrap();
     right(&mapped, 10);
     assert!(maps(&path));

@@ -211,7 +211,10 @@ fn a_frame_at_an_odd_address_is_refused_with_the_remedy_and_decodes_once_moved()
         let why = MdFrameView::new(at).unwrap_err().to_string();
         assert!(why.contains("codec::aligned"), "{why}");
         let mut moved = AlignedBuf::default();
-        assert!(same(&MdFrameView::new(aligned(at, &mut moved).unwrap()).unwrap().to_owned(), &full()));
+        assert!(same(
+            &MdFrameView::new(aligned(at, &mut moved).unwrap()).unwrap().to_owned(),
+            &full()
+        ));
         assert_eq!(MdFrameCodec.sites(at).unwrap(), 2);
     }
 }

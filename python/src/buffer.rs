@@ -96,8 +96,8 @@ impl Record {
         self.len()
     }
 
-    fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self)
+    fn __bytes__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        copied_bytes(py, self)
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
@@ -108,7 +108,7 @@ impl Record {
     }
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-        PyBytes::new(py, self).hash()
+        copied_bytes(py, self)?.hash()
     }
 
     fn __repr__(&self) -> String {
@@ -120,7 +120,7 @@ impl Record {
         py: Python<'py>,
     ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
         let rebuild = py.get_type::<Self>().getattr("from_bytes")?;
-        Ok((rebuild, (PyBytes::new(py, self),)))
+        Ok((rebuild, (copied_bytes(py, self)?,)))
     }
 
     /// A record that holds a copy of ``data``.
@@ -228,6 +228,14 @@ impl BytesMut {
         // reads the object meanwhile sees indefinite values, no invalid memory.
         unsafe { self.slice.as_mut() }
     }
+}
+
+/// A new `bytes` with a copy of `data`; no memory for it is an error of Python's.
+pub(crate) fn copied_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    if data.len() < LARGE {
+        return Ok(PyBytes::new(py, data));
+    }
+    fresh_bytes(py, data.len(), |out| out.copy_from_slice(data))
 }
 
 /// Bytes below which a new `bytes` is simply zeroed.

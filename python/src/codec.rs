@@ -1,7 +1,7 @@
 //! Typed records: which codec a store uses, and Python objects to records and back.
 
 use crate::arrays;
-use crate::buffer::{Bytes, Memory, Record};
+use crate::buffer::{Bytes, Memory, Record, copied_bytes};
 use crate::error::{Outcome, from_error, invalid, raise, wrong_type};
 use crate::frame::MdFrame;
 use crate::handle::Handle;
@@ -180,7 +180,7 @@ impl RecordCodec {
         record: vlstore::Record,
     ) -> PyResult<Py<PyAny>> {
         match self {
-            Self::Raw => Ok(PyBytes::new(py, &record).into_any().unbind()),
+            Self::Raw => Ok(copied_bytes(py, &record)?.into_any().unbind()),
             Self::MdFrame => {
                 let find = |digest: &Digest| handle.topology(py, digest).map(Some);
                 let frame = MdFrame::over(py, Memory::Stored(record), find)?;
@@ -280,7 +280,7 @@ impl Typed {
     pub(crate) fn decode(&self, py: Python<'_>, record: vlstore::Record) -> PyResult<Py<PyAny>> {
         match &self.codec {
             Some(codec) => codec.decode(py, &self.handle, record),
-            None => Ok(PyBytes::new(py, &record).into_any().unbind()),
+            None => Ok(copied_bytes(py, &record)?.into_any().unbind()),
         }
     }
 
@@ -292,7 +292,7 @@ impl Typed {
     ) -> PyResult<Vec<Py<PyAny>>> {
         (0..batch.len())
             .map(|i| match (&self.codec, batch.get(i)) {
-                (None, Some(bytes)) => Ok(PyBytes::new(py, bytes).into_any().unbind()),
+                (None, Some(bytes)) => Ok(copied_bytes(py, bytes)?.into_any().unbind()),
                 _ => self.decode(py, part(py, batch, i)?),
             })
             .collect()

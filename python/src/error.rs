@@ -109,7 +109,7 @@ pub(crate) fn from_error(py: Python<'_>, error: &Error) -> PyErr {
         Error::Locked => "LockedError",
         Error::ReadOnly => "ReadOnlyError",
         Error::Poisoned => "PoisonedError",
-        Error::Replaced => "ReplacedError",
+        Error::Replaced | Error::Displaced { .. } => "ReplacedError",
         Error::Interrupted => return PyKeyboardInterrupt::new_err(()),
         Error::OutOfMemory { .. } => return PyMemoryError::new_err(error.to_string()),
         Error::Codec { .. } => "CodecError",

@@ -1,6 +1,6 @@
 //! `vlstore.MdFrame`: one frame of a trajectory over the bytes of its record.
 
-use crate::buffer::{Bytes, Memory, Record};
+use crate::buffer::{Bytes, Memory, Record, copied_bytes};
 use crate::error::{from_error, raise};
 use crate::ndarray::Owner;
 use crate::numpy::{small, tuple, view};
@@ -9,7 +9,7 @@ use crate::report::table;
 use crate::topology::Topology;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use vlstore::codec::{
     AnyCodec, DType, MdFrameCodec, MdFrameView, PropertyView, RealView, ValuesView,
 };
@@ -551,7 +551,7 @@ impl MdFrame {
     }
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-        PyBytes::new(py, &self.memory).hash()
+        copied_bytes(py, &self.memory)?.hash()
     }
 
     fn __len__(&self) -> usize {

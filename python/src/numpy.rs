@@ -3,14 +3,14 @@
 //! NumPy is imported when the first array is needed, so that programs that store bytes do not
 //! wait for it.
 
-use crate::buffer::{Bytes, BytesMut};
+use crate::buffer::{Bytes, BytesMut, copied_bytes};
 use crate::error::{invalid, wrong_type};
 use crate::key::described;
 use crate::ndarray::{Items, Owner, over_bytes, over_record};
 use bytemuck::{AnyBitPattern, NoUninit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::PyTuple;
 use vlstore::codec::DType;
 
 struct Numpy {
@@ -72,7 +72,7 @@ pub(crate) fn small<'py, T: NoUninit>(
     shape: &[usize],
     values: &[T],
 ) -> PyResult<Bound<'py, PyAny>> {
-    let bytes = PyBytes::new(py, bytemuck::cast_slice(values));
+    let bytes = copied_bytes(py, bytemuck::cast_slice(values))?;
     over_bytes(&bytes, items(py, kind)?, shape)
 }
 

@@ -15,6 +15,7 @@ use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use vlstore::backend::MemoryBackend;
+use vlstore::wire::memory::copied;
 use vlstore::{Opened, StoreOptions, Writer};
 
 /// What the caller says about the records.
@@ -178,11 +179,12 @@ pub(crate) fn from_bytes<'py>(
     let bytes = Bytes::get(data, "data")?;
     let handle = py.detach(|| -> Outcome<Handle> {
         if mode == "r" {
-            let backend = Arc::new(vlstore::backend::SliceBackend::new(Arc::from(&*bytes)));
+            let bytes = copied(&bytes).map_err(Failure::from)?;
+            let backend = Arc::new(vlstore::backend::SliceBackend::from_owner(bytes));
             let store = vlstore::Store::open_in(backend, &options)?;
             return Ok(Handle::reader(store, Place::Memory, options));
         }
-        let backend = Arc::new(MemoryBackend::from_bytes(bytes.to_vec()));
+        let backend = Arc::new(MemoryBackend::from_bytes(copied(&bytes).map_err(Failure::from)?));
         let writer = Writer::open_in(backend, &options).map_err(Failure::from)?;
         Ok(Handle::writer(writer, Place::Memory, "a", options))
     })?;

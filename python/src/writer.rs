@@ -8,6 +8,7 @@ use crate::store::Store;
 use crate::{open, options};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyListMethods, PyTuple, PyType};
+use std::path::PathBuf;
 use vlstore::Key;
 
 /// Records that are gathered before the interpreter is let go for them.
@@ -112,6 +113,13 @@ impl Store {
     /// refresh. Returns the number of the commit. Costs what was added, not what is there.
     fn commit(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.handle().write(py, |w| Ok(w.commit()?))?)
+    }
+
+    /// Writes what the last commit holds to a new file at ``path``: for a writer that was told by
+    /// :class:`~vlstore.errors.ReplacedError` that its own file was deleted or replaced, as long as it
+    /// is open. The writer itself stays with its file.
+    fn save_as(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        Ok(self.handle().write(py, |w| Ok(w.save_as(&path)?))?)
     }
 
     /// Commits, and brings the Blosc2 frame up to it, so that other programs see all records

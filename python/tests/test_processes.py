@@ -46,6 +46,53 @@ def test_workers_read_what_the_parent_reads(frames, method):
     assert frames.at[0] == frames[0]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_worker_that_outlives_a_killed_writer_keeps_nobody_out(path):
+    program = f"""
+import os, time, vlstore
+store = vlstore.open({str(path)!r}, "w")
+store["first"] = b"one"
+store.commit()
+child = os.fork()
+if child:
+    print(child, flush=True)
+time.sleep(60)
+"""
+    import signal
+    import subprocess
+
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    try:
+        with pytest.raises(vlstore.LockedError):
+            vlstore.open(path, "a")
+        parent.kill()
+        parent.wait()
+        os.kill(child, 0)  # It is there, and idles.
+        with vlstore.open(path, "a") as store:
+            store["second"] = b"two"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        parent.stdout.close()
+    with vlstore.open(path) as store:
+        assert list(store) == ["first", "second"]
+
+
+def test_a_writer_whose_file_was_deleted_is_told_and_saves_it(path, tmp_path):
+    store = vlstore.open(path, "w")
+    store["first"] = b"one"
+    store.commit()
+    os.remove(path)
+    store["second"] = b"two"
+    with pytest.raises(vlstore.ReplacedError, match="save_as"):
+        store.commit()
+    store.save_as(tmp_path / "saved.vls")
+    with pytest.raises(vlstore.ReplacedError, match="deleted or replaced"):
+        store.close()
+    with vlstore.open(tmp_path / "saved.vls") as saved:
+        assert dict(saved.items()) == {"first": b"one", "second": b"two"}
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_pool_maps_over_a_store(frames, method):
     with multiprocessing.get_context(method).Pool(2) as pool:

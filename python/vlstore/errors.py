@@ -137,7 +137,12 @@ class PoisonedError(Error, OSError):
 
 
 class ReplacedError(Error, OSError):
-    """Another file has taken the place of the one that is open. Open the store again."""
+    """Another file has taken the place of the one that is open. Open the store again.
+
+    A writer is told at its next commit if its file was deleted, renamed or replaced. What was put
+    so far is committed in that file; if no name leads to it any more, ``save_as`` writes it to a new
+    one before the writer is closed.
+    """
 
 
 class ClosedError(Error, ValueError):

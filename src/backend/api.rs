@@ -81,6 +81,15 @@ pub trait Backend: Send + Sync + Debug {
 
     /// Whether the calls that change something can succeed at all.
     fn writable(&self) -> bool;
+
+    /// Whether what is written can be found again: the file is still where it was opened. Asked
+    /// once for each commit; a backend without a path has nothing to say.
+    ///
+    /// # Errors
+    /// [`Error::Displaced`] if the file was deleted, renamed or replaced by another.
+    fn check_place(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl<B: Backend + ?Sized> Backend for Arc<B> {
@@ -104,6 +113,9 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
     }
     fn writable(&self) -> bool {
         (**self).writable()
+    }
+    fn check_place(&self) -> Result<()> {
+        (**self).check_place()
     }
 }
 

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 pub struct FileBackend {
     file: File,
     path: Mutex<PathBuf>,
+    identity: Identity,
     writable: bool,
     maps: bool,
     /// Whether a writer lock was taken through this handle: the system's lock belongs to the
@@ -103,6 +104,7 @@ impl FileBackend {
         Ok(Self {
             file,
             path: Mutex::new(absolute),
+            identity: identity(&kind),
             writable,
             maps: access == Access::Map,
             locked,
@@ -121,11 +123,6 @@ impl FileBackend {
         *self.path.lock().unwrap_or_else(PoisonError::into_inner) = path.to_path_buf();
     }
 
-    /// The open file, for the lock.
-    pub(super) const fn file(&self) -> &File {
-        &self.file
-    }
-
     /// Whether the path still leads to the open file, and not to one that took its place, or
     /// nowhere. Where the system gives files no identity (Windows, which refuses to replace an
     /// open file), the answer is yes.
@@ -133,19 +130,48 @@ impl FileBackend {
     /// # Errors
     /// [`Error::Io`] if the system does not say.
     pub fn is_at_its_path(&self) -> Result<bool> {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt;
-            let path = self.path();
-            let ours = self.file.metadata().map_err(|e| Error::io("look at", e).at(&path))?;
-            match std::fs::metadata(&path) {
-                Ok(there) => Ok(there.dev() == ours.dev() && there.ino() == ours.ino()),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-                Err(e) => Err(Error::io("look at", e).at(&path)),
-            }
+        let path = self.path();
+        match std::fs::metadata(&path) {
+            Ok(there) => Ok(identity(&there) == self.identity),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(Error::io("look at", e).at(&path)),
         }
-        #[cfg(not(unix))]
-        Ok(true)
+    }
+
+    /// Whether `other` is the same file.
+    pub(super) fn is_same_file(&self, other: &File) -> Result<bool> {
+        let found = other.metadata().map_err(|e| Error::io("look at", e).at(&self.path()))?;
+        Ok(identity(&found) == self.identity)
+    }
+
+    /// The path under which the open file is found now, if it has one and the system says so.
+    fn whereabouts(&self) -> Option<PathBuf> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            use std::os::fd::AsRawFd;
+            let link = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            let path = std::fs::read_link(link).ok()?;
+            let found = std::fs::metadata(&path).ok()?;
+            (identity(&found) == self.identity).then_some(path)
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        None
+    }
+}
+
+/// What tells one file from all others of this machine, where there is such a thing.
+type Identity = Option<(u64, u64)>;
+
+fn identity(found: &Metadata) -> Identity {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Some((found.dev(), found.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = found;
+        None
     }
 }
 
@@ -225,6 +251,17 @@ impl Backend for FileBackend {
 
     fn writable(&self) -> bool {
         self.writable
+    }
+
+    fn check_place(&self) -> Result<()> {
+        match self.is_at_its_path() {
+            Ok(false) => {
+                let now = self.whereabouts().map(PathBuf::into_boxed_path);
+                Err(Error::Displaced { now }.at(&self.path()))
+            }
+            // A path that cannot be looked at says nothing of the file.
+            Ok(true) | Err(_) => Ok(()),
+        }
     }
 }
 

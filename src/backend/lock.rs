@@ -1,26 +1,32 @@
 //! One writer at a time.
 
-use std::fs::{File, TryLockError};
+use std::fs::{OpenOptions, TryLockError};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::access::is_unsupported;
 use super::ahead::Ahead;
-use super::{Backend, FileBackend, process_id};
+use super::fork::Private;
+use super::{Access, Backend, FileBackend, process_id};
 use crate::error::{Error, Result};
 
-/// The right to write to one file, held until it is dropped or the process ends, however it
-/// ends.
+/// Times that a file is opened again because another one took its place meanwhile.
+const TRIES: usize = 16;
+
+/// The right to write to one file, held until it is dropped or the process that took it ends,
+/// however it ends.
 ///
 /// An advisory lock of the system on the store file itself, so there is no lock file to be left
-/// behind. It belongs to the open file: a second handle is refused, in this process too.
+/// behind. It belongs to an open file of its own, which forked children do not get: a second handle is
+/// refused, in this process too, and a child that outlives the holder keeps nobody out.
 /// Readers take no lock. A file that is built aside is locked before it is published, so that
-/// no other writer can come between. Children that were forked while the lock was held share
-/// the open file: if the holder ends without dropping the guard, the lock lasts until they end.
+/// no other writer can come between.
 #[derive(Debug)]
 pub struct WriterLock {
-    file: File,
+    /// What the lock belongs to.
+    private: Private,
     flag: Arc<AtomicBool>,
     ahead: Arc<Ahead>,
     process: u32,
@@ -38,12 +44,28 @@ pub enum LockOutcome {
 }
 
 impl WriterLock {
+    /// Opens the file at `path` for writing and takes its lock. If another file takes its place
+    /// between the two, as after `compact`, that one is opened.
+    ///
+    /// # Errors
+    /// As [`FileBackend::open_write`] and [`WriterLock::acquire`].
+    pub fn open(path: &Path, access: Access) -> Result<(Arc<FileBackend>, LockOutcome)> {
+        let mut tries = 0;
+        loop {
+            let file = Arc::new(FileBackend::open_write(path, access)?);
+            match Self::acquire(&file) {
+                Err(e) if tries < TRIES && matches!(e.root(), Error::Replaced) => tries += 1,
+                taken => return Ok((file, taken?)),
+            }
+        }
+    }
+
     /// Takes the lock, or says at once that somebody has it; never waits.
     ///
     /// # Errors
     /// [`Error::Locked`] if another handle holds it; [`Error::ReadOnly`] for a handle that
-    /// cannot write; [`Error::Invalid`] if another file has taken the place of the open one, as
-    /// `compact` does: what is written to it would be lost; [`Error::Io`].
+    /// cannot write; [`Error::Replaced`] if another file has taken the place of the open one, as
+    /// `compact` does, or none: what is written to it would be lost; [`Error::Io`].
     pub fn acquire(backend: &FileBackend) -> Result<LockOutcome> {
         if !backend.writable() {
             return Err(Error::ReadOnly);
@@ -61,9 +83,18 @@ impl WriterLock {
     }
 
     fn acquire_flagged(backend: &FileBackend) -> Result<LockOutcome> {
-        let failed = |e| Error::io("lock the file", e).at(&backend.path());
-        let file = backend.file().try_clone().map_err(failed)?;
-        match system::try_lock(&file) {
+        let path = backend.path();
+        let failed = |e| Error::io("lock the file", e).at(&path);
+        let replaced = || Error::Replaced.at(&path);
+        let private = match Private::open(|| system::open(&path)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(replaced()),
+            opened => opened.map_err(failed)?,
+        };
+        let file = private.file();
+        if !backend.is_same_file(file)? {
+            return Err(replaced());
+        }
+        match system::try_lock(file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Locked),
             Err(TryLockError::Error(e)) if keeps_no_locks(&e) => {
@@ -75,26 +106,24 @@ impl WriterLock {
         // this one and gone. Seen only now, under the lock, it cannot change any more.
         let there = backend.is_at_its_path();
         if !matches!(there, Ok(true)) {
-            system::unlock(&file).map_err(failed)?;
+            system::unlock(file).map_err(failed)?;
             there?;
-            let why =
-                "another file took the place of this one while it was being opened; open it again";
-            return Err(Error::invalid("store file", why).at(&backend.path()));
+            return Err(replaced());
         }
         let flag = Arc::clone(&backend.locked);
         let ahead = Arc::clone(&backend.ahead);
-        Ok(LockOutcome::Held(Self { file, flag, ahead, process: process_id() }))
+        Ok(LockOutcome::Held(Self { private, flag, ahead, process: process_id() }))
     }
 }
 
 impl Drop for WriterLock {
     fn drop(&mut self) {
-        // A forked child that cleans up has a copy of this guard, and of the open file that the
-        // lock belongs to: unlocking there would take the lock from the parent.
+        // A forked child that cleans up has a copy of this guard, but not of the open file.
         if self.process == process_id() {
-            self.ahead.give_back(&self.file);
+            let file = self.private.file();
+            self.ahead.give_back(file);
             // Closing the file gives the lock back too, so there is nothing to do on failure.
-            let _ = system::unlock(&self.file);
+            let _ = system::unlock(file);
             self.flag.store(false, Ordering::Release);
         }
     }
@@ -102,7 +131,17 @@ impl Drop for WriterLock {
 
 #[cfg(not(windows))]
 mod system {
+    use super::{OpenOptions, Path, io};
     use std::fs::{File, TryLockError};
+
+    /// For writing too: network file systems that make these locks of others want it so.
+    pub(super) fn open(path: &Path) -> io::Result<File> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        // As where the store is opened: a FIFO that took the place of the file is not waited for.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(path)
+    }
 
     pub(super) fn try_lock(file: &File) -> Result<(), TryLockError> {
         file.try_lock()
@@ -117,7 +156,14 @@ mod system {
 /// excludes every other that could write.
 #[cfg(windows)]
 mod system {
+    use super::{OpenOptions, Path, io};
     use std::fs::{File, TryLockError};
+
+    /// For reading alone, which the handle that writes allows.
+    pub(super) fn open(path: &Path) -> io::Result<File> {
+        use std::os::windows::fs::OpenOptionsExt;
+        OpenOptions::new().read(true).share_mode(7).open(path)
+    }
 
     pub(super) fn try_lock(_: &File) -> Result<(), TryLockError> {
         Ok(())
@@ -197,8 +243,12 @@ mod tests {
         std::fs::write(dir.path().join("new"), b"new").unwrap();
         std::fs::rename(dir.path().join("new"), &path).unwrap();
         let error = WriterLock::acquire(&late).unwrap_err();
-        assert!(error.to_string().contains("open it again"), "{error}");
-        drop(held(&open(&path)));
+        assert!(matches!(error.root(), Error::Replaced), "{error}");
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(WriterLock::acquire(&late).unwrap_err().root(), Error::Replaced));
+        std::fs::write(&path, b"third").unwrap();
+        let (file, lock) = WriterLock::open(&path, Access::Auto).unwrap();
+        assert_eq!((file.len().unwrap(), matches!(lock, LockOutcome::Held(_))), (5, true));
     }
 
     #[test]

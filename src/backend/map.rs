@@ -53,11 +53,10 @@ impl Mapping {
         // SAFETY: the mapping is read-only and shared, and `len` was compared with the length of
         // the file above, so no page of it lies past the end now. That nobody shortens the file
         // or changes the mapped range later is the duty stated at the top of this file.
-        let map = unsafe { MmapOptions::new().len(len).map(file) }
-            .map_err(|e| match e.kind() {
-                io::ErrorKind::OutOfMemory => Error::OutOfMemory { asked: len as u64 },
-                _ => Error::io("map the file", e),
-            })?;
+        let map = unsafe { MmapOptions::new().len(len).map(file) }.map_err(|e| match e.kind() {
+            io::ErrorKind::OutOfMemory => Error::OutOfMemory { asked: len as u64 },
+            _ => Error::io("map the file", e),
+        })?;
         Ok(Self { bytes: Bytes::File(Arc::new(map)), len })
     }
 

@@ -81,8 +81,7 @@ impl MemoryBackend {
 
 /// Lengthens `bytes` with zeros, or says that there is no memory instead of ending the process.
 fn grow(bytes: &mut Vec<u8>, len: u64) -> Result<()> {
-    let out_of_memory =
-        || Error::io("grow a store in memory", std::io::ErrorKind::OutOfMemory.into());
+    let out_of_memory = || Error::OutOfMemory { asked: len };
     let len = to_usize(len).ok_or_else(out_of_memory)?;
     let more = len.saturating_sub(bytes.len());
     bytes.try_reserve(more).map_err(|_| out_of_memory())?;

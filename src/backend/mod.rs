@@ -13,6 +13,7 @@ mod ahead;
 mod api;
 mod aside;
 mod file;
+mod fork;
 pub mod known;
 mod lock;
 mod map;

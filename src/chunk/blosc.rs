@@ -10,6 +10,7 @@ use super::layout::ChunkLayout;
 use super::params::{Codec, Filter, Params};
 use super::{direct, special, streams};
 use crate::error::{Error, Result};
+use crate::wire::memory;
 use blosc2_sys as ffi;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
@@ -341,7 +342,7 @@ impl Decoder {
             _ if whole => self.whole(header, stream, dst)?,
             _ => {
                 let mut all = std::mem::take(&mut self.whole);
-                all.resize(len as usize, 0);
+                memory::resize(&mut all, len as usize, 0)?;
                 let done = self.whole(header, stream, &mut all);
                 dst.copy_from_slice(all.get(part).unwrap_or_default());
                 self.whole = all;
@@ -369,7 +370,7 @@ impl Decoder {
             return self.block(header, held, dst);
         }
         let mut whole = std::mem::take(&mut self.whole);
-        whole.resize(len as usize, 0);
+        memory::resize(&mut whole, len as usize, 0)?;
         let done = self.block(header, held, &mut whole);
         dst.copy_from_slice(whole.get(part.clone()).unwrap_or_default());
         self.whole = whole;
@@ -382,7 +383,7 @@ impl Decoder {
         let total = ONE_BLOCK + stream.len() + SLACK;
         if self.scratch.len() < total {
             // A power of two, so that blocks of similar size do not each grow it a little.
-            self.scratch.resize(total.next_power_of_two(), 0);
+            memory::resize(&mut self.scratch, total.next_power_of_two(), 0)?;
         }
         let to = self.scratch.get_mut(ONE_BLOCK..ONE_BLOCK + stream.len()).ok_or_else(no_memory)?;
         to.copy_from_slice(stream);

@@ -9,6 +9,7 @@ use super::params::{Codec, Filter, Params};
 use super::{assemble, special, streams};
 use crate::error::{Error, Result};
 use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX, STREAM_MAX};
+use crate::wire::memory;
 
 /// The C library stores smaller buffers instead of compressing them.
 const C_MIN: usize = 32;
@@ -122,6 +123,7 @@ impl Compressor {
         }
         let stored = |out: &mut Vec<u8>| {
             out.clear();
+            memory::reserve(out, EXTENDED + src.len())?;
             out.resize(EXTENDED, 0);
             out.extend_from_slice(src);
             let mut header = Header::new(Kind::Stored, header.typesize, nbytes, header.block_size);
@@ -133,7 +135,7 @@ impl Compressor {
         // Every block is compressed into its place. No more is ever used than a stored chunk
         // takes and one block beyond.
         let starts = EXTENDED + 4 * header.blocks() as usize;
-        out.resize(starts + src.len() + room(&header, header.block_size), 0);
+        memory::resize(out, starts + src.len() + room(&header, header.block_size), 0)?;
         let mut at = starts;
         for (i, block) in (0..).zip(src.chunks(header.block_size as usize)) {
             assemble::mark_start(out, i, at)?;

@@ -4,7 +4,7 @@ use super::header::{EXTENDED, Header, Kind};
 use super::params::{Codec, Filter};
 use super::streams;
 use crate::error::{Error, Result};
-use crate::wire::Cursor;
+use crate::wire::{Cursor, memory};
 use std::ops::Range;
 
 /// The checked plan of a chunk: sizes, codec and the place of every block.
@@ -52,7 +52,7 @@ impl ChunkLayout {
         }
         let mut c = Cursor::new(prefix);
         c.take(header.len);
-        let mut starts = Vec::with_capacity(header.blocks() as usize);
+        let mut starts = memory::with_room(header.blocks() as usize)?;
         while let Some(start) = c.u32_le() {
             // A stream has at least the 4 bytes of its length.
             if (start as usize) < len || start > header.cbytes - 4 {

@@ -179,7 +179,7 @@ impl Codec for ArrayCodec {
         bounded(len as u64)?;
         let axes =
             u8::try_from(item.shape.len()).map_err(|_| Error::codec(NAME, "more than 255 axes"))?;
-        out.reserve(len);
+        crate::wire::memory::reserve(out, len)?;
         out.extend_from_slice(&[MAGIC, VERSION, item.dtype.code(), axes, 0, 0, 0, 0]);
         for axis in item.shape.iter() {
             out.extend_from_slice(&axis.to_le_bytes());

@@ -3,7 +3,7 @@
 use super::json::Json;
 use super::slices::{aligned, bounded, bytes_of, numbers_in};
 use super::{AnyCodec, Codec, Encoded};
-use crate::wire::AlignedBuf;
+use crate::wire::{AlignedBuf, memory};
 use crate::{Error, Result};
 use std::io;
 
@@ -21,7 +21,7 @@ impl Codec for FlatF32Codec {
         let bytes = bytes_of(NAME, item)?;
         bounded(bytes.len() as u64)?;
         let sites = count(item)?;
-        out.extend_from_slice(bytes);
+        memory::append(out, bytes)?;
         Ok(Encoded { sites })
     }
 

@@ -3,6 +3,7 @@
 use super::slices::bounded;
 use super::{AnyCodec, Codec, Encoded};
 use crate::Result;
+use crate::wire::memory;
 
 /// Records that are whatever bytes the caller gave.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,7 +17,7 @@ impl Codec for RawCodec {
 
     fn encode(&self, item: &[u8], out: &mut Vec<u8>) -> Result<Encoded> {
         bounded(item.len() as u64)?;
-        out.extend_from_slice(item);
+        memory::append(out, item)?;
         Ok(Encoded { sites: 0 })
     }
 

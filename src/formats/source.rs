@@ -3,7 +3,7 @@
 
 use super::content::Raw;
 use crate::error::{Error, Result};
-use crate::wire::checksum;
+use crate::wire::{checksum, memory};
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
 
@@ -182,12 +182,12 @@ impl<R: Read + Seek> Source<R> {
         let step = if self.is_stream() { STEP } else { len };
         while out.len() < len {
             let from = out.len();
-            out.resize(from + step.min(len - from), 0);
+            memory::resize(out, from + step.min(len - from), 0)?;
             if !self.fill(out.get_mut(from..).unwrap_or_default())? {
                 return Ok(false);
             }
         }
-        out.resize(len.saturating_add(slack), 0);
+        memory::resize(out, len.saturating_add(slack), 0)?;
         Ok(true)
     }
 

@@ -4,6 +4,7 @@ use super::header::FrameHeader;
 use crate::chunk::{ChunkLayout, Codec, Compressor, Decoder, Filter, Params};
 use crate::error::{Error, Result};
 use crate::limits::BLOCKS_PER_CHUNK;
+use crate::wire::memory;
 
 /// Longest buffer of Blosc2, in bytes: the largest signed number of 32 bits, less a header.
 const BUFFER_MAX: u32 = i32::MAX as u32 - 32;
@@ -115,7 +116,7 @@ pub fn decode_offsets(bytes: &[u8], header: &FrameHeader) -> Result<Vec<ChunkPla
     if layout.blocks() > 1 && !layout.block_size().is_multiple_of(8) {
         return Err(bad("are cut by the blocks of their chunk"));
     }
-    places.reserve_exact(usize::try_from(count).map_err(|_| bad("are too many"))?);
+    memory::reserve(&mut places, usize::try_from(count).map_err(|_| bad("are too many"))?)?;
     let mut decoder = Decoder::new()?;
     let mut block = Vec::new();
     for i in 0..layout.blocks() {
@@ -123,7 +124,7 @@ pub fn decode_offsets(bytes: &[u8], header: &FrameHeader) -> Result<Vec<ChunkPla
         let stream = bytes
             .get(range.start as usize..range.end as usize)
             .ok_or_else(|| bad("are cut short"))?;
-        block.resize(layout.block_len(i) as usize, 0);
+        memory::resize(&mut block, layout.block_len(i) as usize, 0)?;
         decoder.decode(&layout, i, stream, &mut block)?;
         for raw in block.as_chunks::<8>().0 {
             let place = ChunkPlace::from_raw(u64::from_le_bytes(*raw))?;

@@ -8,7 +8,8 @@
 //! F. Putze, P. Sanders, J. Singler, *Cache-, hash- and space-efficient Bloom filters* (2007).
 
 use super::layout::SegmentRef;
-use crate::wire::{checksum, mix};
+use crate::error::Result;
+use crate::wire::{checksum, memory, mix};
 
 /// Bytes of a block: its checksum, then its bits.
 pub const BLOCK: usize = 64;
@@ -87,16 +88,20 @@ pub struct Filter {
 
 impl Filter {
     /// An empty filter for so many entries.
-    #[must_use]
-    pub fn new(entries: u64) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn new(entries: u64) -> Result<Self> {
         Self::of_blocks(blocks(entries))
     }
 
     /// An empty filter of so many blocks.
-    #[must_use]
-    pub fn of_blocks(blocks: u64) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn of_blocks(blocks: u64) -> Result<Self> {
         let len = usize::try_from(blocks).unwrap_or(usize::MAX).saturating_mul(BLOCK);
-        Self { blocks, bytes: vec![0; len] }
+        Ok(Self { blocks, bytes: memory::zeroed(len)? })
     }
 
     /// Number of its blocks.
@@ -152,7 +157,7 @@ mod tests {
     fn what_was_noted_is_found_and_little_else() {
         let hash = |i: u64| key_hash(2, &i.to_le_bytes());
         let n = if cfg!(miri) { 1500 } else { 20_000 };
-        let mut filter = Filter::new(n);
+        let mut filter = Filter::new(n).unwrap();
         (0..n).for_each(|i| filter.insert(hash(i)));
         let bytes = filter.finish(640, &run(5));
         assert!((0..n).all(|i| holds(&bytes, hash(i))));
@@ -164,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_block_is_whole_in_its_place_behind_its_run_alone() {
-        let mut filter = Filter::new(2000);
+        let mut filter = Filter::new(2000).unwrap();
         (0..2000).for_each(|i| filter.insert(mix(i)));
         let bytes = filter.finish(640, &run(5));
         let block = *bytes[128..].first_chunk().unwrap();
@@ -182,7 +187,7 @@ mod tests {
     #[test]
     fn small_runs_have_none() {
         assert_eq!((blocks(1023), blocks(1024)), (0, 24));
-        let mut filter = Filter::new(5);
+        let mut filter = Filter::new(5).unwrap();
         filter.insert(7);
         assert!(filter.finish(0, &run(1)).is_empty());
     }

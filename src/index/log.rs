@@ -141,7 +141,7 @@ pub fn decode(log: &[u8], file: [u8; 16], offset: u64) -> Option<(LogContent<'_>
         None => None,
     };
     let mut at = (len - rest.len()).next_multiple_of(8);
-    let mut pieces = Vec::with_capacity(table.len());
+    let mut pieces = Vec::new();
     for piece in table {
         let stored = to_usize(u64::from(piece.stored.get()))?;
         let bytes = entry.get(at..at.checked_add(stored)?)?;

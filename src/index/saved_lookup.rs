@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::frame::msgpack::{self, Reader, Token};
 use crate::key::Key;
 use crate::limits::LOOKUP_MAX;
+use crate::wire::memory;
 use std::borrow::Borrow;
 
 /// The name of the metalayer.
@@ -88,7 +89,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<(Key, u64, u64)>> {
     let bad = |at: usize, why| Err(Error::corrupt(NAME, at as u64, why));
     let mut r = Reader::new(bytes);
     let count = counted(&mut r)?;
-    let mut entries = Vec::with_capacity(count);
+    let mut entries = memory::with_room(count)?;
     for _ in 0..count {
         let at = r.position();
         if r.token()? != Token::Array(4) || r.token()? != Token::Str(TUPLE) {

@@ -4,7 +4,7 @@ use super::core::{ChunkData, Core};
 use super::record::Record;
 use crate::error::{Error, Result};
 use crate::index::layout::RecordEntry;
-use crate::wire::{AlignedBuf, to_usize};
+use crate::wire::{AlignedBuf, memory, to_usize};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ impl Batch {
             return Ok(self);
         }
         let mut len = 0;
-        let mut places = Vec::with_capacity(made.len());
+        let mut places = memory::with_room(made.len())?;
         for (new, old) in made.iter().zip(self.iter()) {
             let n = new.as_ref().map_or(old.len(), |new| new.len());
             places.push(len..len + n);
@@ -156,8 +156,8 @@ impl Core {
         let mut order: Vec<(u64, u64, usize)> =
             spans.iter().enumerate().map(|(i, span)| (span.start, span.end, i)).collect();
         order.sort_unstable();
-        let mut places = vec![0..0; spans.len()];
-        let mut wants: Vec<Want> = Vec::with_capacity(spans.len());
+        let mut places = memory::filled(spans.len(), 0..0)?;
+        let mut wants: Vec<Want> = memory::with_room(spans.len())?;
         let mut size = 0_usize;
         for (start, end, i) in order {
             if start == end {
@@ -229,7 +229,7 @@ impl Core {
                     self.gather_part(now, chunks, base, bytes)?;
                 } else {
                     let part = move |_: &_| self.gather_part(now, chunks, base, bytes);
-                    running.push(scope.spawn(part));
+                    running.push(scope.builder().spawn(part).map_err(no_thread)?);
                 }
                 base = end;
             }
@@ -360,6 +360,11 @@ fn copy(out: &mut [u8], to: usize, from: Option<&[u8]>) -> Result<()> {
 
 fn outside() -> Error {
     Error::corrupt("record entry", 0, "reaches outside its chunk")
+}
+
+/// A thread that the system does not start is an error, where `spawn` alone would panic.
+pub(super) fn no_thread(e: std::io::Error) -> Error {
+    Error::io("start a reading thread", e)
 }
 
 pub(super) fn ended() -> Error {

@@ -35,7 +35,9 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Io`] if the disk refuses; then this writer is poisoned and the file holds the
-    /// last commit or this one, whole.
+    /// last commit or this one, whole. [`Error::Displaced`] if the file was deleted, renamed or
+    /// replaced by another since it was opened: the commit is in it, and this writer writes no more
+    /// (see [`Writer::save_as`]).
     pub fn commit(&mut self) -> Result<u64> {
         self.usable()?;
         self.guard(|w| w.make_commit(false, false))?;
@@ -61,7 +63,7 @@ impl Writer {
         let to_close = closing && self.slot.closed.get() == 0;
         if !self.is_dirty() && !full && !to_close {
             self.committed();
-            return Ok(());
+            return self.backend().check_place();
         }
         let generation = self.slot.generation.get() + 1;
         let sealed = self.slot.seal.generation == self.slot.generation;
@@ -293,7 +295,8 @@ impl Writer {
         } else {
             self.added = self.bytes_from(end.records);
         }
-        Ok(())
+        // Last: the commit is in the file, wherever that is now.
+        self.backend().check_place()
     }
 
     /// Makes the file as long as the commit says it is: a log extent that is not filled yet

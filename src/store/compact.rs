@@ -7,7 +7,7 @@ use super::snapshot::Snapshot;
 use super::state::Opened;
 use super::transfer::{Carrier, stream};
 use super::writer::Writer;
-use crate::backend::{Access, Aside, Backend, FileBackend, WriterLock};
+use crate::backend::{Access, Aside, Backend, WriterLock};
 use crate::error::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -97,8 +97,7 @@ fn compact_file(
     options: &CompactOptions,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<Compacted> {
-    let file = Arc::new(FileBackend::open_write(path, options.access)?);
-    let _lock = WriterLock::acquire(&file)?;
+    let (file, _lock) = WriterLock::open(path, options.access)?;
     let bytes_before = file.len()?;
     let open = StoreOptions {
         threads: options.threads,

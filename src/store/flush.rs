@@ -9,7 +9,7 @@ use super::tail::Tail;
 use crate::chunk::Params;
 use crate::error::{Error, Result};
 use crate::index::layout::{DEAD_MAGIC, LEAF_MAGIC, LeafRef, PAGE_MAGIC, RunEntry, RunRef};
-use crate::wire::{U32, U64};
+use crate::wire::{U32, U64, memory};
 
 /// Moves everything in `tail` into a leaf and runs of `perm`. Nothing refers to them until a
 /// root does.
@@ -32,7 +32,7 @@ pub(super) fn flush(
         let mut head = header(LEAF_MAGIC, generation, tail.records.len());
         head.first_record = tail.first_record.into();
         head.first_chunk = tail.first_chunk.into();
-        let mut rest: Vec<u8> = bytemuck::cast_slice(&tail.records).to_vec();
+        let mut rest: Vec<u8> = memory::copied(bytemuck::cast_slice(&tail.records))?;
         rest.extend_from_slice(bytemuck::cast_slice(&tail.chunks));
         rest.extend(tail.sums.iter().flat_map(|s| s.to_le_bytes()));
         rest.extend_from_slice(&tail.keys);

@@ -30,7 +30,7 @@ use crate::index::saved_lookup;
 use crate::index::slot::Slot;
 use crate::key::Key;
 use crate::limits::{CHUNK_MAX, CHUNK_MAX_FOREIGN, LOOKUP_MAX, METALAYER_MAX};
-use crate::wire::{AlignedBuf, U32, U64, to_usize};
+use crate::wire::{AlignedBuf, U32, U64, memory, to_usize};
 use once_cell::race::OnceBox;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -51,7 +51,7 @@ fn read(backend: &dyn Backend, offset: u64, len: u64, part: &'static str) -> Res
             "reaches past the end of the file; it was cut short",
         ));
     }
-    let mut out = vec![0; to_usize(len).unwrap_or(0)];
+    let mut out = memory::zeroed(to_usize(len).unwrap_or(0))?;
     backend.read_at(offset, &mut out)?;
     Ok(out)
 }
@@ -125,7 +125,7 @@ fn decode_chunk(chunk: &[u8], most: u32) -> Result<Vec<u8>> {
     if claimed > (16 << 20) + fair {
         return Err(Error::corrupt("chunk", 0, "claims more than it can hold"));
     }
-    let mut out = vec![0; claimed];
+    let mut out = memory::zeroed(claimed)?;
     let mut rest = out.as_mut_slice();
     for i in 0..layout.blocks() {
         let range = layout.block_range(i);
@@ -156,7 +156,7 @@ fn unchecked(backend: &dyn Backend, offset: u64) -> Result<ChunkEntry> {
 
 /// Adds the chunks of a frame, from number `skip` on, to the tail of `core`.
 fn add_chunks(core: &mut Core, backend: &dyn Backend, frame: &Frame, skip: usize) -> Result<()> {
-    core.tail.chunks.reserve_exact(frame.places.len().saturating_sub(skip));
+    memory::reserve(&mut core.tail.chunks, frame.places.len().saturating_sub(skip))?;
     for place in frame.places.iter().skip(skip) {
         let entry = match place {
             ChunkPlace::At(offset) => unchecked(backend, frame.header.header_len + offset)?,
@@ -336,13 +336,13 @@ pub(super) fn copy_original(
         } else {
             let mut block = Vec::new();
             for i in 0..place.layout.blocks() {
-                block.resize(place.layout.block_len(i) as usize, 0);
+                memory::resize(&mut block, place.layout.block_len(i) as usize, 0)?;
                 core.decode(&place, i, &mut block)?;
             }
             if u64::from(place.layout.nbytes()) != core.chunk_size {
                 return Err(Error::corrupt("chunk", place.offset, "is shorter than the others"));
             }
-            core.io.bytes(place.offset, place.layout.cbytes() as usize, <[u8]>::to_vec)?
+            core.io.bytes(place.offset, place.layout.cbytes() as usize, memory::copied)??
         };
         let (prefix_sum, sums) = sums(file, number, &bytes)?;
         writer.adopt_chunk(&Finished { bytes, prefix_sum, sums })?;
@@ -472,11 +472,11 @@ impl Writer {
                 let place = self.core.place(number)?;
                 let mut block = Vec::new();
                 for b in 0..place.layout.blocks() {
-                    block.resize(place.layout.block_len(b) as usize, 0);
+                    memory::resize(&mut block, place.layout.block_len(b) as usize, 0)?;
                     self.core.decode(&place, b, &mut block)?;
                 }
                 let len = place.layout.cbytes() as usize;
-                let bytes = self.core.io.bytes(place.offset, len, <[u8]>::to_vec)?;
+                let bytes = self.core.io.bytes(place.offset, len, memory::copied)??;
                 let (prefix_sum, sums) = sums(self.core.io.file(), number, &bytes)?;
                 Finished { bytes, prefix_sum, sums }
             };

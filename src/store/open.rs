@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::frame::{self, SLOT_OFFSETS, TOTALS_OFFSET};
 use crate::index::saved_lookup;
 use crate::index::slot::{Seal, Slot};
-use crate::wire::{U32, U64, checksum, identify};
+use crate::wire::{U32, U64, checksum, identify, memory, to_usize};
 use std::any::Any;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Deref;
@@ -174,8 +174,8 @@ impl Writer {
     pub fn open(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
         let path = path.as_ref();
         let open = || {
-            let file = Arc::new(FileBackend::open_write(path, options.access)?);
-            let guard = lock(&file)?;
+            let (file, outcome) = WriterLock::open(path, options.access)?;
+            let guard = held(outcome);
             let backend: Arc<dyn Backend> = file;
             if read_config(&*backend)?.is_none() {
                 let state = foreign::load_original(&backend, options)?;
@@ -262,6 +262,31 @@ impl Writer {
         })
     }
 
+    /// Writes what the last commit holds to a new file at `path`, byte by byte: for a writer whose
+    /// own file was deleted or replaced ([`Error::Displaced`]), for as long as it lives. The
+    /// writer itself stays with its file.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there is a file already, [`Error::Io`].
+    pub fn save_as(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let save = || {
+            let aside = Aside::new(path, self.options.access)?;
+            let from = self.backend();
+            let mut piece = memory::zeroed(1 << 20)?;
+            let mut at = 0;
+            while at < self.slot.end.get() {
+                let n = to_usize(self.slot.end.get() - at).unwrap_or(usize::MAX);
+                let bytes = piece.get_mut(..n.min(1 << 20)).unwrap_or_default();
+                from.read_at(at, bytes)?;
+                aside.backend().write_at(at, bytes)?;
+                at += bytes.len() as u64;
+            }
+            aside.publish(false)
+        };
+        save().map_err(|e| e.at(path))
+    }
+
     /// Brings the Blosc2 frame up to this moment: commits, and writes the offsets and the table
     /// of records that other programs read. Costs 8 bytes and more for each record.
     ///
@@ -275,9 +300,13 @@ impl Writer {
 }
 
 fn lock(file: &Arc<FileBackend>) -> Result<Guard> {
-    match WriterLock::acquire(file)? {
-        LockOutcome::Held(guard) => Ok(Some(Box::new(guard))),
-        LockOutcome::Unsupported => Ok(None),
+    WriterLock::acquire(file).map(held)
+}
+
+fn held(outcome: LockOutcome) -> Guard {
+    match outcome {
+        LockOutcome::Held(guard) => Some(Box::new(guard)),
+        LockOutcome::Unsupported => None,
     }
 }
 

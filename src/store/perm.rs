@@ -11,7 +11,7 @@ use crate::index::layout::{
     ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafRef, PAGE_MAGIC, RUN_MAGIC, RecordEntry, RunEntry,
     RunRef, SegmentHeader, SegmentRef,
 };
-use crate::wire::{U32, U64, to_usize};
+use crate::wire::{U32, U64, memory, to_usize};
 use bytemuck::{Pod, Zeroable};
 use once_cell::race::OnceBox;
 use std::ops::Range;
@@ -259,7 +259,7 @@ pub(super) fn leaf_content(io: &Io, leaf: &Leaf) -> Result<LeafContent> {
     let seg = segment(io, leaf)?;
     let at = leaf.at;
     let records = at.records.get() as usize;
-    let mut keys = vec![0; (at.keys_len.get() as usize).min(seg.len())];
+    let mut keys = memory::zeroed((at.keys_len.get() as usize).min(seg.len()))?;
     seg.read(io, heap_at(&at), &mut keys)?;
     let listed: Vec<RecordEntry> = seg.list(io, 64, records)?;
     if !RecordEntry::keys_fit(&listed, keys.len()) {

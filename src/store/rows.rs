@@ -12,6 +12,7 @@ use crate::column::{Column, ColumnValues, RowMaker, no_column};
 use crate::error::{Error, Result};
 use crate::index::layout::RecordEntry;
 use crate::limits::CHUNK_MAX;
+use crate::wire::memory;
 use std::ops::Range;
 
 /// Bytes of a block of rows: a column is read without those of others.
@@ -45,7 +46,7 @@ pub(super) fn encode_rows(tail: &Tail, params: Params, body: &mut Vec<u8>) -> Re
         let (asked, max) = (len as u64, u64::from(CHUNK_MAX));
         return Err(Error::Limit { what: "rows of one leaf", asked, max });
     }
-    let mut planes = Vec::with_capacity(len);
+    let mut planes = memory::with_room(len)?;
     for word in 0..tail.row_words() {
         let plane = records.clone().filter_map(|i| tail.row_or_absent(i).get(word));
         planes.extend(plane.flat_map(|w| w.to_le_bytes()));
@@ -65,7 +66,7 @@ fn layout(io: &Io, leaf: &Segment, at: usize) -> Result<ChunkLayout> {
     if len > leaf.len().saturating_sub(at) {
         return Err(Error::corrupt("rows", 0, "their chunk is longer than the leaf"));
     }
-    prefix.resize(len, 0);
+    memory::resize(&mut prefix, len, 0)?;
     leaf.read(io, at, &mut prefix)?;
     ChunkLayout::parse(&prefix, CHUNK_MAX)
 }
@@ -118,16 +119,16 @@ pub(super) fn leaf_rows(
     }
     // Both ends lie inside the chunk, whose length has a ceiling.
     let (start, end) = (wanted.start * records * 8, wanted.end * records * 8);
-    let mut out = vec![0_u64; wanted.len() * records];
+    let mut out = memory::filled(wanted.len() * records, 0_u64)?;
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut out);
     let (mut stream, mut block) = (Vec::new(), Vec::new());
     let size = layout.block_size().max(1) as usize;
     for i in (start / size)..end.div_ceil(size) {
         let number = u32::try_from(i).map_err(|_| bad("block"))?;
         let range = layout.block_range(number);
-        stream.resize(range.end.saturating_sub(range.start) as usize, 0);
+        memory::resize(&mut stream, range.end.saturating_sub(range.start) as usize, 0)?;
         seg.read(io, at.saturating_add(range.start as usize), &mut stream)?;
-        block.resize(layout.block_len(number) as usize, 0);
+        memory::resize(&mut block, layout.block_len(number) as usize, 0)?;
         with_decoder(|d| d.decode(&layout, number, &stream, &mut block))?;
         let (first, last) = (start.max(i * size), end.min(i * size + block.len()));
         let from = first.checked_sub(i * size).and_then(|n| block.get(n..last - i * size));
@@ -184,16 +185,16 @@ impl RowCursor {
 /// All rows of a leaf, record by record.
 pub(super) fn whole_rows(io: &Io, leaf: &Leaf, words: usize) -> Result<Option<Vec<u64>>> {
     let Some(planes) = leaf_rows(io, leaf, words, 0..words)? else { return Ok(None) };
-    Ok(Some(turned(&planes, leaf.at.records.get() as usize)))
+    turned(&planes, leaf.at.records.get() as usize).map(Some)
 }
 
 /// Numbers of each record together, from the first of every record, then the second, and so on.
-fn turned(planes: &[u64], records: usize) -> Vec<u64> {
-    let mut out = Vec::with_capacity(planes.len());
+fn turned(planes: &[u64], records: usize) -> Result<Vec<u64>> {
+    let mut out = memory::with_room(planes.len())?;
     for record in 0..records {
         out.extend(planes.iter().skip(record).step_by(records.max(1)));
     }
-    out
+    Ok(out)
 }
 
 /// How a row of one store becomes one of another: by the names of the columns.

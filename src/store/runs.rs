@@ -39,7 +39,7 @@ pub(super) fn write(
     generation: u64,
     entries: &[RunEntry],
 ) -> Result<Run> {
-    let mut w = RunWriter::new(io, *space, generation, entries.len());
+    let mut w = RunWriter::new(io, *space, generation, entries.len())?;
     for e in entries {
         w.push(e)?;
     }
@@ -58,7 +58,7 @@ pub(super) fn merge(
         let old = runs.split_off(runs.len() - n);
         let total = old.iter().map(|r| r.at.count.get()).sum();
         let mut sources: Vec<_> = old.iter().map(Source::new).collect();
-        let mut w = RunWriter::new(io, *space, generation, to_usize(total).unwrap_or(usize::MAX));
+        let mut w = RunWriter::new(io, *space, generation, to_usize(total).unwrap_or(usize::MAX))?;
         let mut stretch = Vec::new();
         let mut held: Option<RunEntry> = None;
         while next_stretch(io, &mut sources, &mut stretch)? {
@@ -178,9 +178,9 @@ struct RunWriter<'a> {
 }
 
 impl<'a> RunWriter<'a> {
-    fn new(io: &'a Io, space: Space, generation: u64, expected: usize) -> Self {
+    fn new(io: &'a Io, space: Space, generation: u64, expected: usize) -> Result<Self> {
         let bits = (expected as u64 / 8).max(1).ilog2().min(28);
-        Self {
+        Ok(Self {
             io,
             at: space.end.next_multiple_of(64),
             bits,
@@ -192,8 +192,8 @@ impl<'a> RunWriter<'a> {
             count: 0,
             radix: Vec::new(),
             slots: 0,
-            filter: Filter::new(expected as u64),
-        }
+            filter: Filter::new(expected as u64)?,
+        })
     }
 
     fn push(&mut self, e: &RunEntry) -> Result<()> {
@@ -369,7 +369,7 @@ mod tests {
             lie(&mut all);
             let count = all.len() as u64;
             // A run whose table of first entries is as wrong as its order.
-            let mut w = RunWriter::new(&io, space, 1, all.len());
+            let mut w = RunWriter::new(&io, space, 1, all.len()).unwrap();
             for e in &all {
                 w.push(e).unwrap();
             }

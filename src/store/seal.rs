@@ -14,7 +14,7 @@ use crate::index::saved_lookup;
 use crate::index::slot::{Seal, Slot};
 use crate::key::Key;
 use crate::limits::{BLOCK_MAX, LOOKUP_MAX, LOOKUP_RECORDS};
-use crate::wire::{U32, U64, checksum, identify};
+use crate::wire::{U32, U64, checksum, identify, memory};
 
 /// Length of the frame header as it counts in places.
 const HEADER: u64 = HEADER_LEN as u64;
@@ -282,7 +282,7 @@ pub(super) fn seal_is_intact(backend: &dyn Backend, file: [u8; 16], seal: &Seal)
     let end = seal.frame_len.get();
     let at = HEADER.checked_add(seal.cbytes.get()).filter(|at| *at <= end);
     let (Some(at), true) = (at, end <= backend.len()?) else { return Ok(false) };
-    let mut bytes = vec![0; usize::try_from(end - at).unwrap_or(0)];
+    let mut bytes = memory::zeroed(usize::try_from(end - at).unwrap_or(0))?;
     backend.read_at(at, &mut bytes)?;
     Ok(checksum(&bytes) ^ identify(file, 0, end) == seal.sum.get())
 }

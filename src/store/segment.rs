@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::index::layout::{SegmentHeader, SegmentRef};
 use crate::index::segment::{body_len, table_sum};
 use crate::limits::INDEX_PAGE;
-use crate::wire::{checksum, to_usize};
+use crate::wire::{checksum, memory, to_usize};
 use bytemuck::{AnyBitPattern, Zeroable};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,7 +36,7 @@ impl Segment {
         if table_at.checked_add(table_len as u64).is_none_or(|end| end > io.len()) {
             return Err(bad("reaches past the end of the file"));
         }
-        let table = io.bytes(table_at, table_len, <[u8]>::to_vec)?;
+        let table = io.bytes(table_at, table_len, memory::copied)??;
         if table_sum(io.file(), offset, at.len.get(), &table) != at.sum.get() {
             return Err(bad("checksum of its page checksums differs"));
         }
@@ -91,7 +91,7 @@ impl Segment {
                 "a list is longer than its segment",
             ));
         }
-        let mut out = vec![<T as Zeroable>::zeroed(); count];
+        let mut out = memory::filled(count, <T as Zeroable>::zeroed())?;
         self.read(io, at, bytemuck::cast_slice_mut(&mut out))?;
         Ok(out)
     }

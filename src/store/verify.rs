@@ -89,7 +89,8 @@ impl Damage {
 
 /// Whether an error says that bytes are damaged, and not that the system failed.
 pub(super) fn is_damage(e: &Error) -> bool {
-    !matches!(e.root(), Error::Io { .. } | Error::Interrupted)
+    // What there is no memory for may be read elsewhere.
+    !matches!(e.root(), Error::Io { .. } | Error::OutOfMemory { .. } | Error::Interrupted)
 }
 
 impl Snapshot {
@@ -406,7 +407,7 @@ fn check_index(core: &Core, out: &mut Verified) -> Result<()> {
             if filter_at.is_some() && filter_end.is_none_or(|end| end > core.io.len()) {
                 return Err(seg.corrupt("its filter reaches past the end of the file"));
             }
-            let mut filter = Filter::of_blocks(run.at.filter_blocks.get().into());
+            let mut filter = Filter::of_blocks(run.at.filter_blocks.get().into())?;
             let mut done = 0;
             while done < count {
                 let n = (count - done).min(4096);

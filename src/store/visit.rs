@@ -1,14 +1,14 @@
 //! Many records, each handed over where it was decoded: for those who copy what they need out
 //! of them and keep nothing.
 
-use super::batch::{WORTH_A_THREAD, ended};
+use super::batch::{WORTH_A_THREAD, ended, no_thread};
 use super::core::{ChunkData, ChunkPlace, Core};
 use super::record::Record;
 use super::snapshot::Snapshot;
 use crate::error::{Error, Result};
 use crate::index::layout::RecordEntry;
 use crate::key::Key;
-use crate::wire::{AlignedBuf, to_usize};
+use crate::wire::{AlignedBuf, memory, to_usize};
 
 /// Records that were looked up and are about to be read; made by [`Snapshot::visit`] and
 /// [`Snapshot::visit_at`].
@@ -72,7 +72,7 @@ impl Visit<'_> {
     /// # Errors
     /// As [`Snapshot::get`], or what `f` answers; some of the records may have been visited.
     pub fn each(&self, f: impl Fn(usize, &[u8]) -> Result<()> + Sync) -> Result<()> {
-        let mut order: Vec<Asked> = Vec::with_capacity(self.entries.len());
+        let mut order: Vec<Asked> = memory::with_room(self.entries.len())?;
         for (i, entry) in self.entries.iter().enumerate() {
             let span = self.core.span(entry)?;
             order.push((span.start, span.end, i));
@@ -91,7 +91,8 @@ impl Visit<'_> {
             while rest.len() > each {
                 let (now, later) = rest.split_at(self.cut(rest, each)?);
                 rest = later;
-                running.push(scope.spawn(move |_| self.part(now, f)));
+                let part = move |_: &_| self.part(now, f);
+                running.push(scope.builder().spawn(part).map_err(no_thread)?);
             }
             // The last part is the caller's own.
             let own = self.part(rest, f);

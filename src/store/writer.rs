@@ -486,6 +486,8 @@ impl Writer {
 
     pub(super) fn usable(&self) -> Result<()> {
         if self.poisoned {
+            // If that was because nothing leads to the file, it is said again.
+            self.backend().check_place()?;
             return Err(Error::Poisoned);
         }
         if self.process != process_id() {

@@ -128,9 +128,12 @@ impl Drop for AlignedBuf {
 impl Deref for AlignedBuf {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        // Nothing also lies at a multiple, of 8, for who views it as numbers.
-        let nothing: &[u64] = &[];
-        self.memory.get(self.at..self.at + self.len).unwrap_or(bytemuck::cast_slice(nothing))
+        if self.len == 0 {
+            // Nothing also lies at a multiple, of 8, for who views it as numbers.
+            let nothing: &[u64] = &[];
+            return bytemuck::cast_slice(nothing);
+        }
+        self.memory.get(self.at..self.at + self.len).unwrap_or_default()
     }
 }
 

@@ -40,6 +40,18 @@ pub fn filled<T: Clone>(n: usize, item: T) -> Result<Vec<T>> {
     Ok(out)
 }
 
+/// Makes `out` `n` items long, with `item` for those that it lacks.
+///
+/// # Errors
+/// [`Error::OutOfMemory`]; then nothing has changed.
+pub fn resize<T: Clone>(out: &mut Vec<T>, n: usize, item: T) -> Result<()> {
+    if n > out.len() {
+        reserve(out, n - out.len())?;
+    }
+    out.resize(n, item);
+    Ok(())
+}
+
 /// `len` zero bytes.
 ///
 /// # Errors

@@ -54,7 +54,7 @@ fn bits(filter: Filter) -> Vec<u8> {
 fn filter(blocks: u64, f: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     long()
         .edit_run(|r| {
-            let mut filter = Filter::of_blocks(blocks);
+            let mut filter = Filter::of_blocks(blocks).unwrap();
             r.entries.iter().for_each(|e| filter.insert(e.hash()));
             r.filter = bits(filter);
             f(&mut r.filter);
@@ -102,7 +102,7 @@ attacks! {
     a_filter_of_a_hundred_times_its_blocks: Right => filter(40_000, |_| ());
     a_filter_of_one_block: Right => filter(1, |_| ());
     a_filter_that_hides_one_key: Error("record 7 (ordinal 7): run of keys") => filter(455, |bytes| {
-        let mut one = Filter::of_blocks(455);
+        let mut one = Filter::of_blocks(455).unwrap();
         one.insert(hash_of(7));
         bytes.iter_mut().zip(bits(one)).for_each(|(b, hidden)| *b &= !hidden);
     });

@@ -16,6 +16,7 @@
 
 use super::read::bad;
 use crate::Result;
+use crate::wire::memory;
 
 /// The whole number `n` of `1 / precision` for the coordinate `x`: the one that readers of XTC
 /// turn into the same `f32` again (`n as f32 * (1.0 / precision)`), if there is one, else the
@@ -92,7 +93,7 @@ pub(super) fn unfold(words: &[u32], sites: usize, precision: Option<f32>) -> Res
         return Err(bad(format!("whole_positions has {n} words, which {sites} sites cannot have")));
     }
     let inverse = 1.0 / precision;
-    let mut out = vec![0.0; count];
+    let mut out = memory::filled(count, 0.0)?;
     let mut sum = Sum { before: [0; 3], inverse };
     if words.len() == count {
         let (sites, _) = words.as_chunks::<3>();

@@ -12,6 +12,7 @@ use super::NAME;
 use crate::codec::generated::md::{MdFrame as Wire, Property as WireProperty};
 use crate::codec::slices::{bounded, bytes_of};
 use crate::codec::{MdFrameRef, PropertyView, RealView, TextView, ValuesView};
+use crate::wire::memory;
 use crate::{Error, Result};
 use flatbuffers::VOffsetT;
 
@@ -29,7 +30,7 @@ pub(super) fn append(
 ) -> Result<()> {
     let room = room(frame);
     bounded(room as u64)?;
-    out.reserve(room);
+    memory::reserve(out, room)?;
     Record::behind(out).frame(frame, whole)
 }
 

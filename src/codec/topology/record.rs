@@ -46,7 +46,7 @@ impl TopologyRef<'_> {
         bounded(room as u64)?;
         let too_many = |_| bad("more than 2^31 - 1 sites");
         let sites = u32::try_from(self.nsites).map_err(too_many)?;
-        out.reserve(room);
+        crate::wire::memory::reserve(out, room)?;
         let nsites = i32::try_from(self.nsites).map_err(too_many)?;
         let mut f = Fields::new();
         f.put(Wire::VT_NAME, self.name, Content::Text);

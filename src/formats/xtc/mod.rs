@@ -25,7 +25,7 @@ use super::reader::{FrameReader, Place};
 use super::source::{Source, Sum};
 use crate::codec::{MdFrame, Real};
 use crate::error::{Error, Result};
-use crate::wire::Cursor;
+use crate::wire::{Cursor, memory};
 use decode::{Packed, SLACK};
 use std::io::{Read, Seek};
 
@@ -167,7 +167,7 @@ impl<R: Read + Seek> XtcReader<R> {
                 return Err(Self::short("coordinates"));
             }
             // At most 12 bytes for each 9 bits of the file: `Packed::new` saw to it.
-            positions.resize(header.atoms.saturating_mul(3), 0.0);
+            memory::resize(&mut positions, header.atoms.saturating_mul(3), 0.0)?;
             packed.decode(&self.packed, positions.as_chunks_mut().0).map_err(Self::wrong)?;
         }
         into.nsites = header.atoms;

@@ -5,6 +5,7 @@ use super::{ATOMS_1995, MAGIC_1995, MAGIC_2023, RAW_ATOMS};
 use crate::codec::{MdFrame, Real, whole_number};
 use crate::error::{Error, Result, Unfit};
 use crate::formats::writer::{FrameEncoder, LeftOut, WriteOptions};
+use crate::wire::memory;
 
 /// Encodes frames at a fixed precision.
 pub(in crate::formats) struct XtcEncoder {
@@ -164,7 +165,7 @@ fn single(field: &str, site: Option<usize>, x: f64) -> Result<f32> {
 /// Positions as integers, multiples of `1 / precision`: those that a reader turns into the same
 /// `f32` again, if there are such.
 fn to_whole<T>(values: &[T], precision: f32, wide: impl Fn(&T) -> f64) -> Result<Vec<[i32; 3]>> {
-    let mut out = Vec::with_capacity(values.len() / 3);
+    let mut out = memory::with_room(values.len() / 3)?;
     for (site, at) in values.as_chunks::<3>().0.iter().enumerate() {
         let mut whole = [0; 3];
         for ((whole, x), axis) in whole.iter_mut().zip(at).zip(["x", "y", "z"]) {

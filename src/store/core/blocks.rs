@@ -273,12 +273,7 @@ impl Core {
     }
 
     /// Checks and decodes blocks that lie one behind the other in the file, read by one call.
-    fn decode_stretch(
-        &self,
-        place: &ChunkPlace,
-        blocks: Range<u32>,
-        out: &mut [u8],
-    ) -> Result<()> {
+    fn decode_stretch(&self, place: &ChunkPlace, blocks: Range<u32>, out: &mut [u8]) -> Result<()> {
         let first = place.layout.block_range(blocks.start).start;
         let last = place.layout.block_range(blocks.end.saturating_sub(1)).end;
         let len = last.saturating_sub(first) as usize;

@@ -23,7 +23,7 @@ use crate::index::layout::{
 use crate::index::log;
 use crate::index::segment::body_len;
 use crate::index::slot::Slot;
-use crate::wire::{U32, to_usize};
+use crate::wire::{U32, memory, to_usize};
 use once_cell::race::OnceBox;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ use std::sync::{Arc, RwLock};
 /// has follows from its length, for which there is one answer at most.
 pub(super) fn leaf_ref(io: &Io, found: &FoundSegment) -> Option<LeafRef> {
     let body = to_usize(body_len(found.at.len.get())?)?;
-    let bytes = io.bytes(found.at.offset.get(), body, <[u8]>::to_vec).ok()?;
+    let bytes = io.bytes(found.at.offset.get(), body, memory::copied).ok()?.ok()?;
     let records = to_usize(found.head.count.get())?;
     let list = bytes.get(64..64_usize.checked_add(records.checked_mul(size_of::<RecordEntry>())?)?);
     let records_list: &[RecordEntry] = bytemuck::try_cast_slice(list?).ok()?;

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, RecordEntry, key_bytes, key_hash};
 use crate::key::Key;
 use crate::limits::{CHUNK_MAX_FOREIGN, RECORD_MAX};
-use crate::wire::{AlignedBuf, to_usize};
+use crate::wire::{AlignedBuf, memory, to_usize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -305,7 +305,7 @@ impl Salvage {
             let inside = to_usize(at % size).unwrap_or(0);
             let n = (len - out.len()).min(to_usize(size).unwrap_or(1) - inside);
             let from = out.len();
-            let mut piece = vec![0; n];
+            let mut piece = memory::zeroed(n)?;
             unchecked |= self.fill(at / size, inside, &mut piece)?;
             out.resize(from + n)?;
             if let Some(to) = out.get_mut(from..) {
@@ -379,7 +379,7 @@ impl Salvage {
             let holds =
                 |p: &&Piece| (p.start as usize) <= at && at < p.start as usize + p.len as usize;
             let Some(piece) = pieces.iter().rev().find(holds) else { return false };
-            let mut data = vec![0; piece.len as usize];
+            let Ok(mut data) = memory::zeroed(piece.len as usize) else { return false };
             if decode_piece(&piece.bytes, &mut data).is_err() {
                 return false;
             }
@@ -458,7 +458,7 @@ impl Salvage {
         let mut block = Vec::new();
         for i in 0..layout.blocks() {
             let range = layout.block_range(i);
-            block.resize(layout.block_len(i) as usize, 0);
+            memory::resize(&mut block, layout.block_len(i) as usize, 0)?;
             let at = offset.saturating_add(u64::from(range.start));
             let len = range.end.saturating_sub(range.start) as usize;
             io.bytes(at, len, |stream| {

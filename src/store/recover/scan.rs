@@ -12,7 +12,7 @@ use crate::index::log;
 use crate::index::segment::{body_len, table_sum};
 use crate::index::slot::Slot;
 use crate::limits::INDEX_PAGE;
-use crate::wire::{U64, checksum, to_usize};
+use crate::wire::{U64, checksum, memory, to_usize};
 use std::collections::HashMap;
 
 /// Bytes that are searched at a time.
@@ -156,7 +156,7 @@ fn segment(
     if file.is_some_and(|id| id != head.file) || *budget < len {
         return Ok(None);
     }
-    let mut table = vec![0; to_usize(len - body).unwrap_or(0)];
+    let mut table = memory::zeroed(to_usize(len - body).unwrap_or(0))?;
     backend.read_at(offset + body, &mut table)?;
     let mut page = vec![0; INDEX_PAGE];
     let mut at = 0;
@@ -199,7 +199,7 @@ fn entry(
         return Ok(None);
     }
     *budget -= len;
-    let mut bytes = vec![0; n];
+    let mut bytes = memory::zeroed(n)?;
     backend.read_at(offset, &mut bytes)?;
     let whole = log::decode(&bytes, file, offset).is_some_and(|(_, n)| n as u64 == len);
     Ok(whole.then_some(FoundEntry { offset, generation: head.generation.get(), bytes }))

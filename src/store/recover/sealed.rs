@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::frame::{ChunkPlace, FrameHeader, HEADER_LEN};
 use crate::index::slot::Seal;
 use crate::key::Key;
+use crate::wire::memory;
 
 /// Offsets of chunks and the records of the last seal.
 #[derive(Debug, Default)]
@@ -75,7 +76,7 @@ impl Sealed {
             if at.saturating_add(n as u64) > len {
                 break;
             }
-            let mut prefix = vec![0; n];
+            let mut prefix = memory::zeroed(n)?;
             backend.read_at(at, &mut prefix)?;
             let Ok(layout) = ChunkLayout::parse(&prefix, chunk_size) else { break };
             let next = at.saturating_add(u64::from(layout.cbytes()));
