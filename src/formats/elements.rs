@@ -22,6 +22,7 @@ pub(super) const UNKNOWN: i32 = 0;
 
 /// Atomic numbers by the two letters of a symbol, counted from 1 (0: there is none); 255 where
 /// there is no such element.
+#[expect(clippy::indexing_slicing, reason = "a const: it would not compile")]
 const BY_LETTERS: [[u8; 27]; 27] = {
     let mut table = [[255; 27]; 27];
     let mut number: u8 = 0;

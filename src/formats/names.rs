@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NameMap {
+    /// Sorted by the names.
     pairs: Vec<(String, Target)>,
 }
 
@@ -85,6 +86,8 @@ impl NameMap {
         for (from, to) in pairs {
             map.add(from.into(), to.as_ref())?;
         }
+        // Two of the same names are equal, in whatever order they were given.
+        map.pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(map)
     }
 
@@ -123,7 +126,7 @@ impl NameMap {
         self.pairs.is_empty()
     }
 
-    /// The names that are mapped, each with what it is read as, in their order: what
+    /// The names that are mapped, sorted, each with what it is read as: what
     /// [`new`](Self::new) takes.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, String)> {
         self.pairs.iter().map(|(from, target)| {
@@ -135,7 +138,7 @@ impl NameMap {
         })
     }
 
-    /// The names that are mapped, in their order.
+    /// The names that are mapped, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.pairs.iter().map(|(from, _)| &**from)
     }
@@ -153,7 +156,7 @@ mod tests {
     #[test]
     fn targets_are_fields_or_properties_and_names_are_mapped_once() {
         assert_eq!([&FRAME[..], &SITES[..]].concat(), NameMap::FIELDS);
-        let map = NameMap::new([("a", "energy"), ("b", "forces"), ("energy", "property:old")]);
+        let map = NameMap::new([("b", "forces"), ("energy", "property:old"), ("a", "energy")]);
         let map = map.unwrap();
         assert_eq!(map.names().collect::<Vec<_>>(), ["a", "b", "energy"]);
         assert_eq!(NameMap::new(map.pairs()).unwrap(), map);
