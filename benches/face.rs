@@ -76,7 +76,7 @@ impl Bench {
             let options = StoreOptions { block_size, ..options(codec) };
             let mut writer = Writer::replace(&path, &options).unwrap();
             for record in &self.records {
-                writer.put_sized(None, record, data::SMALL as u32, false).unwrap();
+                writer.put_unchecked(None, record, data::SMALL as u32, false).unwrap();
             }
             writer.close().unwrap();
         }

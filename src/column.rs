@@ -138,6 +138,19 @@ impl Column {
     }
 }
 
+/// How a writer learns whether bytes are a record of the codec that its store names, in this
+/// version of it: the number of sites (`None` if it leaves them to the caller), or an error that
+/// says why they are none.
+///
+/// What the record refers to is asked for by its digest: `shared` calls the closure with the bytes
+/// of that shared record, or refuses. `codec::check` is the one for the codecs of this release.
+pub type RecordCheck = fn(
+    codec: &str,
+    version: u32,
+    bytes: &[u8],
+    shared: &dyn Fn(&Digest, &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
+) -> Result<Option<u32>>;
+
 /// The numbers of one record, column by column.
 ///
 /// ```

@@ -16,6 +16,7 @@ fn options() -> StoreOptions {
         purpose: Purpose::Random,
         durability: Durability::None,
         record_codec: ("test".into(), 3),
+        check: Some(|_, _, _, _| Ok(None)),
         threads: 1,
         ..StoreOptions::default()
     }

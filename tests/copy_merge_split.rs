@@ -243,7 +243,7 @@ fn stores_that_do_not_belong_together_are_not_merged() {
     let coded = dir.path("coded");
     let other = StoreOptions { record_codec: ("other".into(), 1), ..options() };
     let mut w = Writer::create(&coded, &other).unwrap();
-    w.put("x", b"x", false).unwrap();
+    w.put_unchecked(Some(&"x".into()), b"x", 0, false).unwrap();
     w.close().unwrap();
     refused(&coded, "record codec");
     let none: [&Path; 0] = [];

@@ -1,9 +1,12 @@
 //! Typed records on files: the codec that a store names, and files that name none.
 
 use std::path::Path;
-use vlstore::codec::{FlatF32Codec, MdFrame, MdFrameCodec, RawCodec, Real, RealView};
+use vlstore::codec::{
+    Codec as _, FlatF32Codec, MdFrame, MdFrameCodec, RawCodec, Real, RealView, TopologyRef, check,
+};
 use vlstore::depot::{Continue, StartAt};
-use vlstore::{Depot, DepotWriter, Error, Store, StoreOptions};
+use vlstore::wire::Digest;
+use vlstore::{Depot, DepotWriter, Error, Row, Store, StoreOptions, Writer};
 
 fn frame(step: i64) -> MdFrame {
     let positions = Some(Real::F32(vec![0.5; 9]));
@@ -36,6 +39,68 @@ fn a_store_keeps_the_name_of_its_codec_and_is_refused_to_another_naming_both_and
     let item = depot.get(0).unwrap();
     assert_eq!(item.view().unwrap().positions(), Some(RealView::F32(&[0.5; 9])));
     DepotWriter::open(&path, MdFrameCodec, &options).unwrap().close().unwrap();
+}
+
+#[test]
+fn bytes_that_the_codec_refuses_get_into_a_store_of_frames_by_no_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("frames.vls");
+    let options = StoreOptions::default();
+    let mut right = Vec::new();
+    MdFrameCodec.encode(&frame(1), &mut right).unwrap();
+    let referring = |digest| {
+        let mut bytes = Vec::new();
+        let topology = Some(digest);
+        MdFrameCodec.encode(&MdFrame { topology, ..frame(2) }, &mut bytes).unwrap();
+        bytes
+    };
+    let mut water = Vec::new();
+    TopologyRef { nsites: 2, ..TopologyRef::default() }.encode(&mut water).unwrap();
+    let misfit = referring(Digest::of(&water));
+    DepotWriter::create(&path, MdFrameCodec, &options).unwrap().close().unwrap();
+    // A writer of bytes that was not told of codecs says what to do.
+    let mut w = Writer::open(&path, &options).unwrap();
+    for error in [
+        w.put("x", &right, true).unwrap_err(),
+        w.push(&right).unwrap_err(),
+        w.put_sized(None, &right, 3, false).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("md-frame") && error.to_string().contains("check"));
+    }
+    w.close().unwrap();
+    for by_depot in [true, false] {
+        let checked = StoreOptions { check: Some(check), ..options.clone() };
+        let mut depot;
+        let mut plain;
+        let w = if by_depot {
+            depot = DepotWriter::open(&path, MdFrameCodec, &options).unwrap();
+            depot.writer_mut()
+        } else {
+            plain = Writer::open(&path, &checked).unwrap();
+            &mut plain
+        };
+        w.share(&water).unwrap();
+        let columns = w.options().columns().to_vec();
+        let (row, none) = (Row::new(&columns), referring(Digest::of(b"nowhere")));
+        for junk in [&b"junk"[..], &[0; 1000], &right[..right.len() - 1], &none, &misfit] {
+            assert!(w.put("x", junk, true).is_err());
+            assert!(w.push(junk).is_err());
+            assert!(w.put_sized(None, junk, 3, false).is_err());
+            assert!(w.put_row(None, junk, 3, &row, false).is_err());
+        }
+        assert!(w.put_sized(None, &right, 4, false).is_err(), "another number of sites");
+        let before = w.len();
+        w.put("x", &right, true).unwrap();
+        w.push(&right).unwrap();
+        w.commit().unwrap();
+        assert!(w.len() > before);
+    }
+    let depot = Depot::open(&path, MdFrameCodec).unwrap();
+    assert_eq!(depot.len(), 3);
+    for n in 0..3 {
+        assert_eq!(depot.sites_at(n).unwrap(), 3);
+        assert_eq!(depot.get_at(n).unwrap().view().unwrap().step(), Some(1));
+    }
 }
 
 #[test]

@@ -275,7 +275,7 @@ fn columns_of_frames_are_what_the_frames_say_however_they_were_put() {
     let store = Store::open(&path).unwrap();
     for n in 0..300 {
         let sites = store.location_at(n).unwrap().sites;
-        plain.put_sized(None, &store.get_at(n).unwrap(), sites, false).unwrap();
+        plain.put_unchecked(None, &store.get_at(n).unwrap(), sites, false).unwrap();
     }
     check(&plain, 300);
     plain.close().unwrap();

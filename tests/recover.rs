@@ -29,6 +29,7 @@ fn options() -> StoreOptions {
         threads: 1,
         file_id: Some(*b"recover's tests."),
         record_codec: ("test".into(), 3),
+        check: Some(|_, _, _, _| Ok(None)),
         ..StoreOptions::default()
     }
 }

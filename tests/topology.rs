@@ -310,7 +310,7 @@ fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
     let why = copy_frames(&other, dir.path("no"), &none, Sharing::Always, None, quiet).unwrap_err();
     assert!(why.to_string().contains("md-frame"), "{why}");
     let mut w = DepotWriter::open(&path, MdFrameCodec, &options()).unwrap();
-    w.writer_mut().put("x", b"no frame", false).unwrap();
+    w.writer_mut().put_unchecked(Some(&"x".into()), b"no frame", 0, false).unwrap();
     w.close().unwrap();
     let why = copy_frames(&path, dir.path("no"), &none, Sharing::Always, None, quiet).unwrap_err();
     assert!(why.to_string().contains("\"x\""), "{why}");
@@ -421,7 +421,7 @@ fn a_frame_whose_topology_is_gone_is_not_copied_silently() {
     let lost = Digest::of(b"lost");
     let mut record = Vec::new();
     MdFrameCodec.encode_ref(&frame(0, 2, Some(lost)).view(), &mut record).unwrap();
-    w.writer_mut().put("x", &record, false).unwrap();
+    w.writer_mut().put_unchecked(Some(&"x".into()), &record, 2, false).unwrap();
     w.close().unwrap();
     let depot = Depot::open(&path, MdFrameCodec).unwrap();
     let item = depot.get("x").unwrap();

@@ -54,7 +54,7 @@ pub use md_frame::{
 };
 pub use md_frame::{coordinate, whole_number};
 pub use raw::RawCodec;
-pub use registry::{CODECS, by_name, by_name_and_version, content, refers};
+pub use registry::{CODECS, by_name, by_name_and_version, check, content, refers};
 pub use slices::aligned;
 pub use topology::{Topology, TopologyRef, TopologyView};
 pub use traits::{AnyCodec, Codec, Encoded};

@@ -46,6 +46,27 @@ pub fn content(name: &str, version: u32) -> Option<Content> {
     Some(Content { reference, shared: may_begin, sites, rows: codec.rows() })
 }
 
+/// Checks that bytes are a record of the codec of this name and version, and counts its sites; a
+/// [`RecordCheck`](crate::RecordCheck). What the record refers to must be there and fit it.
+///
+/// # Errors
+///
+/// [`Error::Codec`] if the bytes are no such record; as [`by_name_and_version`] for a codec that
+/// this release does not know; what `shared` returns.
+pub fn check(
+    name: &str,
+    version: u32,
+    bytes: &[u8],
+    shared: &dyn Fn(&Digest, &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
+) -> Result<Option<u32>> {
+    let codec = by_name_and_version(name, version)?;
+    let sites = codec.sites(bytes)?;
+    if let Some(digest) = codec.reference(bytes) {
+        shared(&digest, &mut |found| codec.check_reference(bytes, found))?;
+    }
+    Ok(Some(sites))
+}
+
 /// The codec of this name, if it reads records of `version`.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use super::get::{Depot, check_codec};
 use super::positions::Keeping;
 use super::resume::After;
 use super::topologies::Lifting;
-use crate::codec::{Codec, Encoded};
+use crate::codec::{Codec, Encoded, check};
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::store::{Snapshot, StoreOptions, Writer};
@@ -158,7 +158,8 @@ impl<C: Codec> DepotWriter<C> {
             self.codec.check_reference(&self.space, &shared)?;
             self.fits = Some((digest, encoded.sites));
         }
-        self.writer.put_sized(key, &self.space, encoded.sites, overwrite)
+        // The codec made the bytes just now.
+        self.writer.put_unchecked(key, &self.space, encoded.sites, overwrite)
     }
 
     /// Makes everything that was put so far survive; see [`Writer::commit`].
@@ -209,8 +210,8 @@ impl<C: Codec> DepotWriter<C> {
         &self.writer
     }
 
-    /// As [`writer`](Self::writer), to change something. Records that are put through it must
-    /// be of this codec.
+    /// As [`writer`](Self::writer), to change something. Bytes that are put through it are
+    /// checked, if the codec is one of this release.
     pub const fn writer_mut(&mut self) -> &mut Writer {
         &mut self.writer
     }
@@ -238,6 +239,7 @@ fn named<C: Codec>(codec: &C, options: &StoreOptions) -> StoreOptions {
     StoreOptions {
         record_codec: (codec.name().into(), codec.version()),
         rows: options.rows.or(codec.rows()),
+        check: options.check.or(Some(check)),
         ..options.clone()
     }
 }

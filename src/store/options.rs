@@ -2,7 +2,7 @@
 
 use crate::backend::Access;
 use crate::chunk::{Codec, Filter, Params};
-use crate::column::{Column, ColumnKind, RowMaker};
+use crate::column::{Column, ColumnKind, RecordCheck, RowMaker};
 use crate::error::{Error, Result};
 use crate::limits::{BLOCK_MAX, BLOCK_MIN, BLOCKS_PER_CHUNK, CHUNK_MAX, CHUNK_MIN};
 use serde_json::{Value, json};
@@ -117,6 +117,11 @@ pub struct StoreOptions {
     pub columns: Option<Vec<Column>>,
     /// How the row of a record follows from its bytes, for records that are put without one.
     pub rows: Option<RowMaker>,
+    /// How bytes that are put are checked, where the store names a codec other than `raw`:
+    /// `Some(codec::check)` for those of this release. Without it such a store takes records from
+    /// a [`DepotWriter`](crate::DepotWriter) alone, and bytes by
+    /// [`Writer::put_unchecked`](crate::Writer::put_unchecked).
+    pub check: Option<RecordCheck>,
 }
 
 impl Default for StoreOptions {
@@ -142,6 +147,7 @@ impl Default for StoreOptions {
             record_codec: ("raw".into(), 1),
             columns: None,
             rows: None,
+            check: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Adding records: placing them, filling chunks, handing chunks to the compression threads.
 
+mod check;
 mod fill;
 
 use super::core::Core;
@@ -184,12 +185,18 @@ impl Writer {
     /// once; it survives from the next commit on. Commits happen by themselves as
     /// [`StoreOptions::commit_bytes`] and [`StoreOptions::commit_interval`] say.
     ///
+    /// Where the store names a codec, the bytes must be a record of it: see
+    /// [`StoreOptions::check`].
+    ///
     /// # Errors
-    /// [`Error::Exists`] without `overwrite`, [`Error::Limit`] for a record or key that is too
+    /// [`Error::Exists`] without `overwrite`, [`Error::Codec`] for bytes that the codec of the
+    /// store refuses, [`Error::Limit`] for a record or key that is too
     /// long, [`Error::Io`] if the disk refuses; then the writer is poisoned and the store is as
     /// of the last commit.
     pub fn put(&mut self, key: impl Into<Key>, bytes: &[u8], overwrite: bool) -> Result<u64> {
-        self.put_sized(Some(&key.into()), bytes, 0, overwrite)
+        self.usable()?;
+        let sites = self.checked(bytes, None)?;
+        self.put_carried(Some(&key.into()), bytes, sites, None, overwrite)
     }
 
     /// Adds a record without a key: it is found by its ordinal alone.
@@ -197,14 +204,16 @@ impl Writer {
     /// # Errors
     /// As [`Writer::put`].
     pub fn push(&mut self, bytes: &[u8]) -> Result<u64> {
-        self.put_sized(None, bytes, 0, false)
+        self.usable()?;
+        let sites = self.checked(bytes, None)?;
+        self.put_carried(None, bytes, sites, None, false)
     }
 
     /// As [`Writer::put`], with the count that the index keeps beside the length (for a frame
     /// its number of sites).
     ///
     /// # Errors
-    /// As [`Writer::put`].
+    /// As [`Writer::put`]; [`Error::Invalid`] if the codec of the store counts other sites.
     pub fn put_sized(
         &mut self,
         key: Option<&Key>,
@@ -212,6 +221,8 @@ impl Writer {
         sites: u32,
         overwrite: bool,
     ) -> Result<u64> {
+        self.usable()?;
+        let sites = self.checked(bytes, Some(sites))?;
         self.put_carried(key, bytes, sites, None, overwrite)
     }
 
@@ -234,6 +245,8 @@ impl Writer {
         if row.columns() != self.options.columns() {
             return Err(Error::invalid("row", "is not of the columns of this store"));
         }
+        self.usable()?;
+        let sites = self.checked(bytes, Some(sites))?;
         self.put_carried(key, bytes, sites, Some(row.words()), overwrite)
     }
 

@@ -5,7 +5,7 @@ use crate::{Exit, Outcome, choices, keys};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use vlstore::codec::{by_name, by_name_and_version};
+use vlstore::codec::{self, by_name};
 use vlstore::limits::RECORD_MAX;
 use vlstore::{Error, Key, Result, StoreOptions, Writer};
 
@@ -55,21 +55,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
         record_codec,
         rows,
         accept_older: args.older.accept_older,
+        check: Some(codec::check),
         ..StoreOptions::default()
     };
     let mut writer = Writer::open_or_create(&args.store, &options)?;
     tell_accepted(&args.store, writer.opened());
     crate::output::warn_without_lock(&args.store, writer.is_locked());
-    let put = |writer: &mut Writer| -> Result<()> {
-        let (name, version) = &writer.options().record_codec;
-        // The codec checks the record and counts its sites; one that is not known here cannot.
-        let sites = match by_name_and_version(name, *version) {
-            Ok(codec) => codec.sites(&bytes)?,
-            Err(_) => 0,
-        };
-        writer.put_sized(Some(&args.key), &bytes, sites, args.overwrite).map(drop)
-    };
-    put(&mut writer).map_err(|e| e.at(&args.store))?;
+    writer.put(&args.key, &bytes, args.overwrite).map_err(|e| e.at(&args.store))?;
     writer.close().map_err(|e| e.at(&args.store))?;
     Ok(Exit::Done)
 }

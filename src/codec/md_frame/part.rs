@@ -364,6 +364,10 @@ impl<'a> Table<'a> {
         if !vtable_len.is_multiple_of(2) || !out.vtable.is_multiple_of(2) {
             return Err(bad("the record is no frame: its vtable is damaged"));
         }
+        // As the verifier of whole records has it: zeros are no frame.
+        if out.at < 4 || out.vtable < 4 || vtable_len < 4 || back == 0 {
+            return Err(bad("the record is no frame: it has no root table"));
+        }
         out.vtable_len = usize::from(vtable_len);
         Ok(Some(out))
     }

@@ -7,7 +7,7 @@
 //! here and reads the same from it, and all errors are its own.
 
 use super::NAME;
-use super::read::Matrices;
+use super::read::{Matrices, rooted};
 use crate::codec::generated::md::MdFrame as Wire;
 use crate::codec::slices::numbers_in;
 use crate::codec::{MdFrameRef, RealView};
@@ -82,7 +82,7 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn find(bytes: &'a [u8]) -> Option<Self> {
-        if bytes.len() as u64 > RECORD_MAX {
+        if bytes.len() as u64 > RECORD_MAX || rooted(bytes).is_err() {
             return None;
         }
         let at = word(bytes, 0)?;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::codec::generated::md::{self, MdFrame as Wire, MdFrameArgs, PropertyArgs};
-use crate::codec::{AnyCodec, Codec, MdFrame, RealView};
+use crate::codec::{AnyCodec, Codec, Fields, FramePart, MdFrame, RealView};
 use crate::wire::AlignedBuf;
 use crate::{Error, limits};
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
@@ -29,6 +29,30 @@ fn property(b: &mut Builder, name: &str, values: usize) -> WIPOffset<md::Propert
     let name = Some(b.create_string(name));
     let ints = Some(b.create_vector(&vec![1i32; values]));
     md::Property::create(b, &PropertyArgs { name, ints, ..PropertyArgs::default() })
+}
+
+#[test]
+fn bytes_without_a_root_table_are_no_frame() {
+    // The least frame that can be: a table without a field.
+    let mut least = Vec::new();
+    MdFrameCodec.encode(&MdFrame::default(), &mut least).unwrap();
+    let least = AlignedBuf::copy_of(&least);
+    assert_eq!(MdFrameCodec.decode(&least).unwrap().nsites(), 0);
+    for len in [4, 8, 12, 64, 1000] {
+        let zeros = AlignedBuf::copy_of(&vec![0; len]);
+        let why = MdFrameCodec.decode(&zeros).unwrap_err().to_string();
+        assert!(why.contains("root table"), "{len}: {why}");
+        if len >= 8 {
+            let why = FramePart::find(&zeros, 1 << 20, Fields::default()).unwrap_err().to_string();
+            assert!(why.contains("root table"), "{len}: {why}");
+        }
+        assert!(MdFrameCodec.sites(&zeros).is_err() && MdFrameCodec::topology_of(&zeros).is_none());
+    }
+    // A table that is its own list of fields, and one whose list overlaps the first word.
+    for words in [[4_u32, 0, 4, 0], [4, 4, 0, 0], [8, 0, 4, 0]] {
+        let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+        assert!(MdFrameCodec.decode(&AlignedBuf::copy_of(&bytes)).is_err(), "{words:?}");
+    }
 }
 
 #[test]
