@@ -3,11 +3,13 @@
 use crate::buffer::{BytesMut, Record};
 use crate::codec::{Typed, part};
 use crate::error::{Outcome, wrong_type};
-use crate::flat::{Asked, flat, flat_of};
+use crate::flat::flat;
+use crate::handle::Asked;
 use crate::iter::{Iter, What};
 use crate::key::to_python;
 use crate::numpy::fresh;
 use crate::ordinals::{many, one};
+use crate::wanted::Wanted;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyList, PySlice};
 use vlstore::codec::DType;
@@ -78,22 +80,37 @@ impl At {
     }
 
     /// The frames at ``ordinals`` as flat arrays; see :meth:`Store.get_arrays`.
-    #[pyo3(signature = (ordinals, fields=None))]
+    #[pyo3(signature = (ordinals, fields=None, *, missing=None, fill_value=None, mask=false))]
     fn arrays<'py>(
         &self,
         py: Python<'py>,
         ordinals: &Bound<'py, PyAny>,
         fields: Option<&Bound<'py, PyAny>>,
+        missing: Option<&Bound<'py, PyAny>>,
+        fill_value: Option<&Bound<'py, PyAny>>,
+        mask: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
+        Ok(self._arrays(py, ordinals, fields, missing, fill_value, mask)?.0)
+    }
+
+    /// As :meth:`arrays`, with the names of those that have an entry for each site.
+    #[pyo3(signature = (ordinals, fields, missing, fill_value, mask))]
+    fn _arrays<'py>(
+        &self,
+        py: Python<'py>,
+        ordinals: &Bound<'py, PyAny>,
+        fields: Option<&Bound<'py, PyAny>>,
+        missing: Option<&Bound<'py, PyAny>>,
+        fill_value: Option<&Bound<'py, PyAny>>,
+        mask: bool,
+    ) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
         self.typed.of_frames(py)?;
-        let fields = crate::iterable::fields(fields)?;
+        let wanted = Wanted::new(fields, missing, fill_value, mask)?;
         let asked = many(ordinals)?;
-        let slim =
-            self.typed.handle.read(py, |v| v.slim(&v.ordinals(&asked)?, fields.as_deref()))?;
-        if let Some(records) = slim {
-            return flat_of(py, &records, fields.as_deref());
-        }
-        flat(py, &self.typed.handle, Asked::Ordinals(asked), fields.as_deref())
+        let handle = &self.typed.handle;
+        let asked = handle.read(py, |v| Ok(Asked::Ordinals(v.ordinals(&asked)?)))?;
+        let flat = flat(py, handle, &asked, &wanted)?;
+        Ok((flat.dict(py)?, flat.per_site().to_vec()))
     }
 
     /// Number of sites of each record, (k,), int64; reads the index and decodes nothing. All

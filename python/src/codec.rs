@@ -2,7 +2,7 @@
 
 use crate::arrays;
 use crate::buffer::{Bytes, Memory, Record, copied_bytes};
-use crate::error::{Outcome, from_error, invalid, raise, wrong_type};
+use crate::error::{Failure, Outcome, from_error, invalid, raise, wrong_type};
 use crate::frame::MdFrame;
 use crate::handle::Handle;
 use crate::key::described;
@@ -11,15 +11,20 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 use std::ops::Deref;
 use std::sync::Arc;
-use vlstore::codec::AnyCodec as _;
-use vlstore::codec::MdFrameCodec;
+use vlstore::codec::{AnyCodec as _, MdFrameCodec};
 use vlstore::wire::Digest;
+use vlstore::{Error, Key};
 
 /// A store and the codec of its records, if it has one.
 #[derive(Clone)]
 pub(crate) struct Typed {
     pub(crate) handle: Arc<Handle>,
+    /// `None` where values are bytes.
     pub(crate) codec: Option<Arc<RecordCodec>>,
+    /// Whether bytes were asked for by name: then also those of a codec that nobody here knows.
+    pub(crate) vouched: bool,
+    /// Whether the mapping is of the records with a key alone, as the original's face has it.
+    pub(crate) keyed: bool,
 }
 
 /// How Python objects become records.
@@ -50,28 +55,60 @@ pub(crate) enum Encoded {
     Given(Bytes),
     Made(Vec<u8>),
     Frame(Memory),
-    /// A frame that refers to a topology, which is stored before it if it is known.
-    Refers(Box<Self>, Digest, Option<Py<Topology>>),
+    /// A frame that refers to a topology, which is stored before it.
+    Refers(Memory, Py<Topology>),
+    /// A frame that may refer to what the store does not have: the writer checks it.
+    Unproved(Box<Self>, Option<Digest>),
+    /// Bytes that no codec has looked at: the writer has them checked by that of the store. `true`
+    /// if the caller vouches for those of a codec that is known to nobody here.
+    Unread(Bytes, bool),
 }
 
 impl Encoded {
-    /// Stores what the record refers to, or refuses a record that refers to what is not there.
-    pub(crate) fn prepare(&self, writer: &mut vlstore::Writer, handle: &Handle) -> Outcome<()> {
-        let Self::Refers(_, digest, topology) = self else { return Ok(()) };
-        if handle.has_shared(digest) {
-            return Ok(());
-        }
-        match topology {
-            Some(topology) => return bring(topology.get(), writer, handle),
-            None if writer.contains_shared(digest)? => {}
-            None => {
-                let why = format!("{digest} is not in the store, and the frame does not bring it");
-                return Err(vlstore::Error::invalid("topology", why).into());
+    /// Puts the record, after what it refers to, and returns its ordinal.
+    pub(crate) fn put(
+        &self,
+        writer: &mut vlstore::Writer,
+        handle: &Handle,
+        key: Option<&Key>,
+        sites: u32,
+        overwrite: bool,
+    ) -> Outcome<u64> {
+        match self {
+            Self::Unread(_, vouched) => {
+                let name = &writer.options().record_codec.0;
+                if vlstore::codec::by_name(name).is_ok() {
+                    return Ok(match key {
+                        Some(key) => writer.put(key, self, overwrite)?,
+                        None => writer.push(self)?,
+                    });
+                }
+                if !vouched {
+                    return Err(unknown_codec(name));
+                }
             }
+            Self::Unproved(_, digest) => {
+                if let Some(digest) = digest
+                    && !writer.contains_shared(digest)?
+                {
+                    let why = "is not in the store, and the frame does not bring it";
+                    return Err(Error::invalid("topology", format!("{digest} {why}")).into());
+                }
+                return Ok(writer.put_sized(key, self, sites, overwrite)?);
+            }
+            Self::Refers(_, topology) => bring(topology.get(), writer, handle)?,
+            Self::Given(_) | Self::Made(_) | Self::Frame(_) => {}
         }
-        handle.note_shared(digest);
-        Ok(())
+        Ok(writer.put_unchecked(key, self, sites, overwrite)?)
     }
+}
+
+fn unknown_codec(name: &str) -> Failure {
+    let why = format!(
+        "the records of this store are of the codec {name:?}, which only your program knows: open \
+         it with records=<that codec>, or with records=\"bytes\" to vouch for the bytes yourself"
+    );
+    Error::invalid("records", why).into()
 }
 
 /// Stores a topology, unless the writer is known to have it.
@@ -93,10 +130,10 @@ impl Deref for Encoded {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Given(bytes) => bytes,
+            Self::Given(bytes) | Self::Unread(bytes, _) => bytes,
             Self::Made(bytes) => bytes,
-            Self::Frame(memory) => memory,
-            Self::Refers(encoded, ..) => encoded,
+            Self::Frame(memory) | Self::Refers(memory, ..) => memory,
+            Self::Unproved(encoded, _) => encoded,
         }
     }
 }
@@ -202,23 +239,21 @@ fn frame(value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
     if let Ok(frame) = value.cast::<MdFrame>() {
         let frame = frame.get();
         let sites = u32::try_from(frame.nsites()).unwrap_or(u32::MAX);
-        let encoded = Encoded::Frame(frame.memory().clone());
-        return Ok(match frame.refers(py) {
-            Some((digest, topology)) => {
-                (Encoded::Refers(Box::new(encoded), digest, topology), sites)
+        let memory = frame.memory().clone();
+        let encoded = match frame.refers(py) {
+            Some((_, Some(topology))) => Encoded::Refers(memory, topology),
+            Some((digest, None)) => {
+                Encoded::Unproved(Box::new(Encoded::Frame(memory)), Some(digest))
             }
-            None => (encoded, sites),
-        });
+            None => Encoded::Frame(memory),
+        };
+        return Ok((encoded, sites));
     }
     if value.is_instance_of::<PyBytes>() || value.is_instance_of::<Record>() {
         let bytes = Bytes::get(value, "a frame")?;
         let sites = crate::frame::sites(py, &bytes)?;
         let refers = MdFrameCodec::topology_of(&bytes);
-        let encoded = Encoded::Given(bytes);
-        return Ok(match refers {
-            Some(digest) => (Encoded::Refers(Box::new(encoded), digest, None), sites),
-            None => (encoded, sites),
-        });
+        return Ok((Encoded::Unproved(Box::new(Encoded::Given(bytes)), refers), sites));
     }
     Err(wrong_type(py, &described("a value of an md-frame depot is an MdFrame", value)?))
 }
@@ -272,7 +307,7 @@ impl Typed {
     pub(crate) fn encode(&self, value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
         match &self.codec {
             Some(codec) => codec.encode(value),
-            None => Ok((Encoded::Given(Bytes::get(value, "a value")?), 0)),
+            None => Ok((Encoded::Unread(Bytes::get(value, "a value")?, self.vouched), 0)),
         }
     }
 

@@ -2,164 +2,21 @@
 
 use crate::buffer::BytesMut;
 use crate::error::{Failure, Outcome};
-use crate::handle::{Handle, View};
+use crate::field::{FIELDS, Name, copy};
+use crate::handle::{Asked, Handle, View};
 use crate::numpy::unset;
+use crate::survey::Survey;
 use crate::topology::Topology;
+use crate::wanted::Wanted;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use vlstore::codec::{
-    AnyCodec, DType, MdFrameCodec, MdFrameRef, MdFrameView, PropertyView, RealView, TopologyView,
-    ValuesView,
-};
+use vlstore::codec::{AnyCodec, DType, MdFrameCodec, MdFrameRef, MdFrameView, RealView, TopologyView};
 use vlstore::wire::{AlignedBuf, Digest};
-use vlstore::{Batch, Error, Key, Snapshot, Visit};
-
-/// The fields that a frame has by itself, in the order in which a batch shows them.
-pub(crate) const FIELDS: [&str; 12] = [
-    "positions",
-    "velocities",
-    "forces",
-    "types",
-    "masses",
-    "charges",
-    "cell",
-    "pbc",
-    "energy",
-    "stress",
-    "step",
-    "time",
-];
-
-/// What one frame adds to one array.
-enum Piece<'a> {
-    F32(&'a [f32]),
-    F64(&'a [f64]),
-    I32(&'a [i32]),
-    I64(&'a [i64]),
-    Bool(&'a [bool]),
-    Nine([f64; 9]),
-    Three([bool; 3]),
-    Real(f64),
-    Whole(i64),
-}
-
-impl Piece<'_> {
-    const fn kind(&self) -> DType {
-        match self {
-            Self::F32(_) => DType::F32,
-            Self::F64(_) | Self::Nine(_) | Self::Real(_) => DType::F64,
-            Self::I32(_) => DType::I32,
-            Self::I64(_) | Self::Whole(_) => DType::I64,
-            Self::Bool(_) | Self::Three(_) => DType::Bool,
-        }
-    }
-
-    /// Writes the values as `kind`, which holds all of them, and answers how many bytes.
-    fn put(&self, kind: DType, out: &mut [u8]) -> Option<usize> {
-        match (self, kind) {
-            (Self::F32(v), DType::F64) => wide(v.iter().map(|x| f64::from(*x).to_ne_bytes()), out),
-            (Self::I32(v), DType::I64) => wide(v.iter().map(|x| i64::from(*x).to_ne_bytes()), out),
-            (Self::F32(v), _) => copy(bytemuck::cast_slice(v), out),
-            (Self::F64(v), _) => copy(bytemuck::cast_slice(v), out),
-            (Self::I32(v), _) => copy(bytemuck::cast_slice(v), out),
-            (Self::I64(v), _) => copy(bytemuck::cast_slice(v), out),
-            (Self::Bool(v), _) => copy(bytemuck::cast_slice(v), out),
-            (Self::Nine(v), _) => copy(bytemuck::bytes_of(v), out),
-            (Self::Three(v), _) => copy(&v.map(u8::from), out),
-            (Self::Real(v), _) => copy(&v.to_ne_bytes(), out),
-            (Self::Whole(v), _) => copy(&v.to_ne_bytes(), out),
-        }
-    }
-}
-
-fn copy(from: &[u8], out: &mut [u8]) -> Option<usize> {
-    out.get_mut(..from.len())?.copy_from_slice(from);
-    Some(from.len())
-}
-
-fn wide(values: impl ExactSizeIterator<Item = [u8; 8]>, out: &mut [u8]) -> Option<usize> {
-    let len = 8 * values.len();
-    let (out, _) = out.get_mut(..len)?.as_chunks_mut::<8>();
-    out.iter_mut().zip(values).for_each(|(place, value)| *place = value);
-    Some(len)
-}
-
-/// What a field adds, and the shape of one entry: of one site if `by_site`, else of one frame.
-struct Found<'a> {
-    piece: Piece<'a>,
-    tail: &'a [u32],
-    by_site: bool,
-}
-
-const NINE: &[u32] = &[3, 3];
-const THREE: &[u32] = &[3];
-
-fn real(view: RealView<'_>) -> Piece<'_> {
-    match view {
-        RealView::F32(v) => Piece::F32(v),
-        RealView::F64(v) => Piece::F64(v),
-    }
-}
-
-/// A field of [`FIELDS`] by its number there, so that no name is compared for each frame.
-fn field<'a>(frame: &MdFrameRef<'a>, number: usize) -> Option<Found<'a>> {
-    let site =
-        |v: Option<RealView<'a>>, tail| v.map(|v| Found { piece: real(v), tail, by_site: true });
-    let whole = |piece, tail| Found { piece, tail, by_site: false };
-    match number {
-        0 => site(frame.positions, THREE),
-        1 => site(frame.velocities, THREE),
-        2 => site(frame.forces, THREE),
-        3 => frame.types.map(|v| Found { piece: Piece::I32(v), tail: &[], by_site: true }),
-        4 => site(frame.masses, &[]),
-        5 => site(frame.charges, &[]),
-        6 => frame.cell.map(|v| whole(Piece::Nine(v), NINE)),
-        7 => frame.pbc.map(|v| whole(Piece::Three(v), THREE)),
-        8 => frame.energy.map(|v| whole(Piece::Real(v), &[])),
-        9 => frame.stress.map(|v| whole(Piece::Nine(v), NINE)),
-        10 => frame.step.map(|v| whole(Piece::Whole(v), &[])),
-        11 => frame.time.map(|v| whole(Piece::Real(v), &[])),
-        _ => None,
-    }
-}
-
-/// What a batch takes from each of its frames.
-#[derive(Clone, Copy)]
-struct Name<'n> {
-    text: &'n str,
-    /// Its number in [`FIELDS`]; else it is an extra property.
-    number: Option<usize>,
-}
-
-impl<'n> Name<'n> {
-    fn new(text: &'n str) -> Self {
-        Self { text, number: FIELDS.iter().position(|known| *known == text) }
-    }
-
-    fn find<'a>(&self, frame: &MdFrameRef<'a>) -> Option<Found<'a>> {
-        match self.number {
-            Some(number) => field(frame, number),
-            None => property(&frame.atom_properties, self.text, true)
-                .or_else(|| property(&frame.frame_properties, self.text, false)),
-        }
-    }
-}
-
-fn property<'a>(list: &[PropertyView<'a>], name: &str, by_site: bool) -> Option<Found<'a>> {
-    let property = list.iter().find(|p| p.name == name)?;
-    let piece = match property.values {
-        ValuesView::I32(v) => Piece::I32(v),
-        ValuesView::I64(v) => Piece::I64(v),
-        ValuesView::Bool(v) => Piece::Bool(v),
-        ValuesView::Real(v) => real(v),
-        ValuesView::Str(_) => return None,
-    };
-    Some(Found { piece, tail: property.shape, by_site })
-}
+use vlstore::{Batch, Error, Snapshot, Visit};
 
 /// One array of the answer.
 struct Column<'n> {
@@ -167,6 +24,8 @@ struct Column<'n> {
     kind: DType,
     by_site: bool,
     tail: Vec<u32>,
+    /// Bytes of one value where a frame does not have the field; none where all have it.
+    fill: Vec<u8>,
 }
 
 impl Column<'_> {
@@ -180,70 +39,193 @@ impl Column<'_> {
     fn width(&self) -> usize {
         self.shape(1).iter().fold(self.kind.size(), |n, axis| n.saturating_mul(*axis))
     }
+
+    /// Writes what `frame` has of the field into all of `out`; whether it has as much.
+    fn put(&self, frame: &MdFrameRef<'_>, out: &mut [u8]) -> bool {
+        match self.name.find(frame) {
+            Some(found) => found.piece.put(self.kind, out) == Some(out.len()),
+            None if self.fill.is_empty() => out.is_empty(),
+            None => {
+                out.chunks_exact_mut(self.fill.len()).for_each(|o| o.copy_from_slice(&self.fill));
+                true
+            }
+        }
+    }
 }
 
-fn refused(frame: usize, name: &str, why: &str) -> Failure {
-    Error::invalid("batch", format!("frame {frame} of the batch {why} {name:?}")).into()
-}
-
-/// How the frames give one array; `None` if a field that nobody asked for is not in all.
+/// How the frames give one array; `None` if a field that nobody asked for is not in all, or, where
+/// what is missing is filled, in none.
 fn column<'n>(
     frames: &[MdFrameRef<'_>],
     name: &'n str,
-    asked: bool,
+    wanted: &Wanted,
+    who: &Who<'_>,
 ) -> Outcome<Option<Column<'n>>> {
+    let asked = wanted.fields.is_some();
     let text = name;
     let name = Name::new(text);
     let mut column: Option<Column<'n>> = None;
+    let mut missing = None;
     for (i, frame) in frames.iter().enumerate() {
         let Some(found) = name.find(frame) else {
-            return if asked { Err(refused(i, text, "has no field of numbers")) } else { Ok(None) };
+            if wanted.fill.is_none() {
+                return if asked { Err(who.lacks(i, frame, text)) } else { Ok(None) };
+            }
+            missing = Some(i);
+            continue;
         };
         let kind = found.piece.kind();
         match &mut column {
             None => {
                 let (by_site, tail) = (found.by_site, found.tail.to_vec());
-                column = Some(Column { name, kind, by_site, tail });
+                column = Some(Column { name, kind, by_site, tail, fill: Vec::new() });
             }
             Some(c) if c.by_site != found.by_site || c.tail != found.tail => {
-                return Err(refused(i, text, "has another shape than the first for"));
+                return Err(who.differs(i, text, "shape"));
             }
             Some(c) => match (c.kind, kind) {
                 (a, b) if a == b => {}
                 (DType::F32, DType::F64) | (DType::F64, DType::F32) => c.kind = DType::F64,
                 (DType::I32, DType::I64) | (DType::I64, DType::I32) => c.kind = DType::I64,
-                _ => return Err(refused(i, text, "has another type than the first for")),
+                _ => return Err(who.differs(i, text, "type")),
             },
         }
     }
+    if column.is_none() && asked {
+        column = match form(frames, &name) {
+            Some(column) => Some(column),
+            None => Some(who.elsewhere(text)?),
+        };
+    }
+    if let (Some(column), Some(fill), Some(_)) = (&mut column, &wanted.fill, missing) {
+        column.fill = fill.bytes(text, column.kind)?;
+    }
     Ok(column)
+}
+
+/// A standard field that none of the frames has: numbers by site are as wide as the positions.
+fn form<'n>(frames: &[MdFrameRef<'_>], name: &Name<'n>) -> Option<Column<'n>> {
+    let (kind, tail, by_site) = name.form()?;
+    let narrow = by_site
+        && kind == DType::F64
+        && frames.iter().all(|f| matches!(f.positions, Some(RealView::F32(_))));
+    let kind = if narrow && !frames.is_empty() { DType::F32 } else { kind };
+    Some(Column { name: *name, kind, by_site, tail: tail.to_vec(), fill: Vec::new() })
 }
 
 /// The arrays that these frames give.
 fn columns<'n>(
     frames: &[MdFrameRef<'_>],
-    fields: Option<&'n [String]>,
+    wanted: &'n Wanted,
+    who: &Who<'_>,
 ) -> Outcome<Vec<Column<'n>>> {
-    let all: Vec<Option<Column<'n>>> = match fields {
-        Some(names) => names.iter().map(|n| column(frames, n, true)).collect::<Outcome<_>>()?,
-        None => FIELDS.iter().map(|n| column(frames, n, false)).collect::<Outcome<_>>()?,
+    let all: Vec<Option<Column<'n>>> = match &wanted.fields {
+        Some(names) => {
+            names.iter().map(|n| column(frames, n, wanted, who)).collect::<Outcome<_>>()?
+        }
+        None => FIELDS.iter().map(|n| column(frames, n, wanted, who)).collect::<Outcome<_>>()?,
     };
     Ok(all.into_iter().flatten().collect())
 }
 
 type Arrays = Vec<(String, Py<PyAny>)>;
 
+/// What is known of the frames of a batch: how they are called, and where to look for others.
+struct Who<'a> {
+    handle: &'a Handle,
+    asked: &'a Asked,
+}
+
+impl Who<'_> {
+    /// What the frame at position `i` of the batch is called in the store.
+    fn name(&self, i: usize) -> String {
+        let known = match self.asked {
+            Asked::Keys(keys) => keys.get(i).map(|key| format!("record {key}")),
+            Asked::Ordinals(ordinals) => ordinals.get(i).map(|o| format!("ordinal {o}")),
+        };
+        format!("frame {i} of the batch ({})", known.unwrap_or_default())
+    }
+
+    fn survey(&self, names: &[String]) -> Outcome<Survey> {
+        Python::attach(|py| self.handle.read(py, |view| Survey::of(&view, names)))
+    }
+
+    /// The column of a field that no frame of the batch has, as other frames of the store have it.
+    fn elsewhere<'n>(&self, text: &'n str) -> Outcome<Column<'n>> {
+        let survey = self.survey(&[text.to_owned()])?;
+        let Some((kind, tail, by_site)) = survey.form(text) else {
+            return Err(survey.unknown(text).into());
+        };
+        Ok(Column { name: Name::new(text), kind, by_site, tail, fill: Vec::new() })
+    }
+
+    /// The error for a field that was asked for and is not in a frame.
+    fn lacks(&self, i: usize, frame: &MdFrameRef<'_>, text: &str) -> Failure {
+        if !FIELDS.contains(&text)
+            && let Err(unknown) = self.elsewhere(text)
+        {
+            return unknown;
+        }
+        let own = frame.atom_properties.iter().chain(&frame.frame_properties).map(|p| p.name);
+        let there = FIELDS.into_iter().filter(|name| Name::new(name).find(frame).is_some());
+        let there = there.chain(own).collect::<Vec<_>>().join(", ");
+        let why = format!(
+            "{} has no {text:?}; it has {there}. missing=\"fill\" puts a fill value there, and \
+             mask=True says where",
+            self.name(i)
+        );
+        Error::invalid("batch", why).into()
+    }
+
+    fn differs(&self, i: usize, text: &str, what: &str) -> Failure {
+        let why = format!("{} has another {what} of {text:?} than those before it", self.name(i));
+        Error::invalid("batch", why).into()
+    }
+
+    /// Puts the name of the frame at position `i` before an error of its record.
+    fn of(&self, i: usize, error: Error) -> Failure {
+        match error {
+            Error::Codec { .. } => {
+                Error::Record { key: self.name(i).into(), source: Box::new(error) }.into()
+            }
+            other => other.into(),
+        }
+    }
+}
+
+/// The arrays of a batch, and the names of those with an entry for each site.
+pub(crate) struct Flat {
+    arrays: Arrays,
+    per_site: Vec<String>,
+}
+
+impl Flat {
+    pub(crate) fn dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for (name, array) in &self.arrays {
+            dict.set_item(name, array)?;
+        }
+        Ok(dict)
+    }
+
+    pub(crate) fn per_site(&self) -> &[String] {
+        &self.per_site
+    }
+}
+
 /// The arrays of the frames that `asked` names, filled with the interpreter detached.
-pub(crate) fn flat<'py>(
-    py: Python<'py>,
-    handle: &Handle,
-    asked: Asked,
-    fields: Option<&[String]>,
-) -> PyResult<Bound<'py, PyDict>> {
-    let arrays = handle.read(py, |view| {
+pub(crate) fn flat(py: Python<'_>, handle: &Handle, asked: &Asked, wanted: &Wanted) -> PyResult<Flat> {
+    let who = Who { handle, asked };
+    if asked.is_empty() {
+        return Ok(py.detach(|| blank(&who, wanted))?);
+    }
+    let found = handle.read(py, |view| {
+        if let Some(records) = slim(&view, asked, wanted)? {
+            return Ok(Either::Slim(records));
+        }
         // A reader goes through a state of its own and holds no lock while it makes arrays.
         let direct = match &view {
-            View::Reader(snapshot) => direct(snapshot, &asked, fields)?,
+            View::Reader(snapshot) => direct(snapshot, wanted, &who)?,
             View::Writer(_) => None,
         };
         match direct {
@@ -251,8 +233,12 @@ pub(crate) fn flat<'py>(
             None => Ok(Either::Batch(asked.batch(&view)?)),
         }
     })?;
-    let arrays = match arrays {
-        Either::Arrays(arrays) => arrays,
+    match found {
+        Either::Arrays(arrays) => Ok(arrays),
+        Either::Slim(records) => Ok(py.detach(|| -> Outcome<_> {
+            let frames = records.iter().map(|r| MdFrameView::new(r).map(MdFrameView::into_fields));
+            filled(&frames.collect::<vlstore::Result<Vec<_>>>()?, wanted, &who)
+        })?),
         Either::Batch(batch) => {
             let mut shared: HashMap<Digest, Py<Topology>> = HashMap::new();
             for digest in batch.iter().filter_map(MdFrameCodec::topology_of) {
@@ -264,33 +250,29 @@ pub(crate) fn flat<'py>(
                 .iter()
                 .map(|(digest, topology)| Ok((*digest, topology.get().fields(py)?)))
                 .collect::<PyResult<HashMap<_, _>>>()?;
-            py.detach(|| general(&views, &batch, fields))?
+            Ok(py.detach(|| general(&views, &batch, wanted, &who))?)
         }
-    };
-    let dict = PyDict::new(py);
-    for (name, array) in arrays {
-        dict.set_item(name, array)?;
     }
-    Ok(dict)
 }
 
 enum Either {
-    Arrays(Arrays),
+    Arrays(Flat),
+    Slim(Vec<AlignedBuf>),
     Batch(Batch),
 }
 
-/// Which frames are wanted.
-pub(crate) enum Asked {
-    Keys(Vec<Key>),
-    /// As Python counts.
-    Ordinals(Vec<i64>),
-}
-
 impl Asked {
-    fn batch(self, view: &View<'_>) -> Outcome<Batch> {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Keys(keys) => keys.is_empty(),
+            Self::Ordinals(ordinals) => ordinals.is_empty(),
+        }
+    }
+
+    fn batch(&self, view: &View<'_>) -> Outcome<Batch> {
         let batch = match self {
-            Self::Keys(keys) => view.get_batch(keys)?,
-            Self::Ordinals(ordinals) => view.get_batch_at(&view.ordinals(&ordinals)?)?,
+            Self::Keys(keys) => view.get_batch(keys.clone())?,
+            Self::Ordinals(ordinals) => view.get_batch_at(ordinals)?,
         };
         Ok(batch.replaced(|bytes| MdFrameCodec.expand(bytes))?)
     }
@@ -298,27 +280,66 @@ impl Asked {
     fn visit<'a>(&self, snapshot: &'a Snapshot) -> Outcome<Visit<'a>> {
         Ok(match self {
             Self::Keys(keys) => snapshot.visit(keys.iter().cloned())?,
-            Self::Ordinals(ordinals) => {
-                snapshot.visit_at(&View::Reader(snapshot).ordinals(ordinals)?)?
-            }
+            Self::Ordinals(ordinals) => snapshot.visit_at(ordinals)?,
         })
     }
+}
+
+/// Records with the wanted fields alone, where the frames are so large that they are read in parts.
+fn slim(view: &View<'_>, asked: &Asked, wanted: &Wanted) -> Outcome<Option<Vec<AlignedBuf>>> {
+    let fields = wanted.fields.as_deref();
+    match asked {
+        Asked::Ordinals(ordinals) => view.slim(ordinals, fields),
+        Asked::Keys(keys) => {
+            let Some(first) = keys.first().filter(|_| fields.is_some()) else { return Ok(None) };
+            if view.slim(&[view.placed(first, true)?], Some(&[]))?.is_none() {
+                return Ok(None);
+            }
+            let ordinals = keys.iter().map(|key| view.placed(key, true));
+            view.slim(&ordinals.collect::<Outcome<Vec<_>>>()?, fields)
+        }
+    }
+}
+
+/// The arrays of no frame at all: of the fields that were asked for, or of those that a first frame
+/// would give.
+fn blank(who: &Who<'_>, wanted: &Wanted) -> Outcome<Flat> {
+    let survey = who.survey(wanted.fields.as_deref().unwrap_or_default())?;
+    let all: Vec<&str> = match &wanted.fields {
+        Some(names) => names.iter().map(String::as_str).collect(),
+        None if survey.frames == 0 => FIELDS.to_vec(),
+        None => survey.first.clone(),
+    };
+    let column = |text| {
+        if let Some((kind, tail, by_site)) = survey.form(text) {
+            return Ok(Column { name: Name::new(text), kind, by_site, tail, fill: Vec::new() });
+        }
+        form(&[], &Name::new(text)).ok_or_else(|| survey.unknown(text))
+    };
+    let columns = all.into_iter().map(column).collect::<vlstore::Result<Vec<_>>>()?;
+    Made::new(&columns, &[])?.finish(&columns, &[], wanted, &[])
 }
 
 /// The arrays of frames that are all made alike, as those of a trajectory are: each is copied
 /// from the block that it was decoded in to its places, with no buffer between. `None` if the
 /// frames turn out to differ in more than their sizes.
-fn direct(
-    snapshot: &Snapshot,
-    asked: &Asked,
-    fields: Option<&[String]>,
-) -> Outcome<Option<Arrays>> {
-    let visit = asked.visit(snapshot)?;
+fn direct(snapshot: &Snapshot, wanted: &Wanted, who: &Who<'_>) -> Outcome<Option<Flat>> {
+    let visit = who.asked.visit(snapshot)?;
     let Some(first) = visit.first()? else { return Ok(None) };
     let expanded = MdFrameCodec.expand(&first)?;
-    let first = MdFrameView::new(expanded.as_deref().unwrap_or(&first))?.into_fields();
-    let Ok(columns) = columns(&[first], fields) else { return Ok(None) };
+    let Ok(first) = MdFrameView::new(expanded.as_deref().unwrap_or(&first)) else {
+        return Ok(None);
+    };
+    let first = first.into_fields();
+    let alike = Wanted { fields: wanted.fields.clone(), ..Wanted::default() };
+    let Ok(columns) = columns(&[first], &alike, who) else { return Ok(None) };
     let sizes: Vec<usize> = visit.sites().map(|n| n as usize).collect();
+    // What the index says is not believed before the records say it, too.
+    if sizes.iter().sum::<usize>().saturating_mul(8) > CLAIMED {
+        return Ok(None);
+    }
+    // Where what is missing is filled, no later frame may have what the first has not.
+    let count = wanted.fill.is_some().then_some(columns.len());
     let mut made = Made::new(&columns, &sizes)?;
     let mut places = made.places(&columns, &sizes);
     let rows: Vec<_> = places.chunks_mut(columns.len().max(1)).map(Mutex::new).collect();
@@ -331,6 +352,7 @@ fn direct(
             // What a frame has from its topology is not in its bytes.
             frame.topology().is_none()
                 && sizes.get(i) == Some(&frame.nsites())
+                && (wanted.fields.is_some() || count.is_none_or(|n| n == standard(frame.fields())))
                 && columns.iter().zip(row.iter_mut()).all(|(column, place)| {
                     column.name.find(frame.fields()).is_some_and(|found| {
                         found.piece.kind() == column.kind
@@ -349,12 +371,22 @@ fn direct(
     });
     drop(rows);
     drop(places);
-    if differs.into_inner() {
-        return Ok(None);
+    match done {
+        // The general way says which record it is that is no frame.
+        Err(Error::Codec { .. }) => return Ok(None),
+        _ if differs.into_inner() => return Ok(None),
+        done => done?,
     }
-    done?;
-    made.finish(&columns, &sizes).map(Some)
+    made.finish(&columns, &sizes, wanted, &[]).map(Some)
 }
+
+/// How many of the standard fields a frame has.
+fn standard(frame: &MdFrameRef<'_>) -> usize {
+    FIELDS.into_iter().filter(|name| Name::new(name).find(frame).is_some()).count()
+}
+
+/// Bytes of memory that frames may claim without bytes of their own.
+const CLAIMED: usize = 512 << 20;
 
 /// Arrays under construction.
 struct Made {
@@ -391,10 +423,34 @@ impl Made {
         places
     }
 
-    /// The arrays with their names, and those that say which sites belong to which frame.
-    fn finish(self, columns: &[Column<'_>], sizes: &[usize]) -> Outcome<Arrays> {
+    /// The arrays with their names, those that say where there are values, if that is wanted, and
+    /// those that say which sites belong to which frame. Of `frames` that are not given all have
+    /// everything.
+    fn finish(
+        self,
+        columns: &[Column<'_>],
+        sizes: &[usize],
+        wanted: &Wanted,
+        frames: &[MdFrameRef<'_>],
+    ) -> Outcome<Flat> {
         let names = columns.iter().map(|column| column.name.text.to_owned());
         let mut out: Arrays = names.zip(self.arrays.into_iter().map(|(array, _)| array)).collect();
+        for column in columns.iter().filter(|_| wanted.mask) {
+            let name = format!("{}_mask", column.name.text);
+            if columns.iter().any(|other| other.name.text == name) {
+                let why = format!("there is a field {name:?}: ask for it in a batch of its own");
+                return Err(Error::invalid("mask", why).into());
+            }
+            let (array, mut memory) =
+                Python::attach(|py| unset(py, DType::Bool, &[sizes.len()]))?;
+            for (i, place) in memory.as_mut_slice().iter_mut().enumerate() {
+                let there = frames.get(i).is_none_or(|f| column.name.find(f).is_some());
+                *place = there.into();
+            }
+            out.push((name, array));
+        }
+        let by_site = columns.iter().filter(|column| column.by_site);
+        let per_site = by_site.map(|column| column.name.text.to_owned()).collect();
         let ends = sizes.iter().scan(0_i64, |end, n| {
             *end += i64::try_from(*n).unwrap_or(i64::MAX);
             Some(*end)
@@ -414,7 +470,7 @@ impl Made {
             out.is_empty().then_some(all)
         };
         out.push(("batch".to_owned(), whole(sizes.iter().sum(), of)?));
-        Ok(out)
+        Ok(Flat { arrays: out, per_site })
     }
 }
 
@@ -433,47 +489,55 @@ fn whole(len: usize, fill: impl FnOnce(&mut [u8]) -> Option<usize>) -> PyResult<
 fn general(
     shared: &HashMap<Digest, TopologyView<'_>>,
     batch: &Batch,
-    fields: Option<&[String]>,
-) -> Outcome<Arrays> {
-    let whole = |bytes| {
-        let frame = MdFrameView::new(bytes)?;
+    wanted: &Wanted,
+    who: &Who<'_>,
+) -> Outcome<Flat> {
+    let whole = |(i, bytes)| {
+        let frame = MdFrameView::new(bytes).map_err(|e| who.of(i, e))?;
         match frame.topology().and_then(|digest| shared.get(&digest)) {
-            Some(topology) => frame.fields().joined(topology.fields()),
+            Some(topology) => frame.fields().joined(topology.fields()).map_err(|e| who.of(i, e)),
             None => Ok(frame.into_fields()),
         }
     };
-    filled(&batch.iter().map(whole).collect::<vlstore::Result<Vec<_>>>()?, fields)
+    filled(&batch.iter().enumerate().map(whole).collect::<Outcome<Vec<_>>>()?, wanted, who)
 }
 
-/// The arrays of frames in records of their own.
-pub(crate) fn flat_of<'py>(
-    py: Python<'py>,
-    records: &[AlignedBuf],
-    fields: Option<&[String]>,
-) -> PyResult<Bound<'py, PyDict>> {
-    let arrays = py.detach(|| -> Outcome<_> {
-        let frames = records.iter().map(|r| MdFrameView::new(r).map(MdFrameView::into_fields));
-        filled(&frames.collect::<vlstore::Result<Vec<_>>>()?, fields)
-    })?;
-    let dict = PyDict::new(py);
-    for (name, array) in arrays {
-        dict.set_item(name, array)?;
-    }
-    Ok(dict)
-}
-
-fn filled(frames: &[MdFrameRef<'_>], fields: Option<&[String]>) -> Outcome<Arrays> {
-    let columns = columns(frames, fields)?;
+fn filled(frames: &[MdFrameRef<'_>], wanted: &Wanted, who: &Who<'_>) -> Outcome<Flat> {
+    let columns = columns(frames, wanted, who)?;
     let sizes: Vec<usize> = frames.iter().map(|f| f.nsites).collect();
+    believable(frames, &columns, who)?;
     let mut made = Made::new(&columns, &sizes)?;
     let mut places = made.places(&columns, &sizes);
     for (frame, row) in frames.iter().zip(places.chunks_mut(columns.len().max(1))) {
         for (column, place) in columns.iter().zip(row) {
-            let found = column.name.find(frame);
-            if found.and_then(|f| f.piece.put(column.kind, place)) != Some(place.len()) {
+            if !column.put(frame, place) {
                 return Err(Error::invalid("batch", "its frames changed while it was read").into());
             }
         }
     }
-    made.finish(&columns, &sizes)
+    made.finish(&columns, &sizes, wanted, frames)
+}
+
+/// Refuses frames that claim sites without an array for them, of which a few bytes would take any
+/// amount of memory.
+fn believable(frames: &[MdFrameRef<'_>], columns: &[Column<'_>], who: &Who<'_>) -> Outcome<()> {
+    let filled = columns.iter().filter(|column| column.by_site && !column.fill.is_empty());
+    let each = filled.map(Column::width).fold(8, usize::saturating_add);
+    let mut claimed = 0_usize;
+    for (i, frame) in frames.iter().enumerate() {
+        let has = |column: usize| Name::new(FIELDS.get(column).unwrap_or(&"")).find(frame).is_some();
+        if (0..6).any(has) || !frame.atom_properties.is_empty() {
+            continue;
+        }
+        claimed = claimed.saturating_add(frame.nsites.saturating_mul(each));
+        if claimed > CLAIMED {
+            let why = format!(
+                "it claims {} sites and has no array of them: the batch would take more than \
+                 {CLAIMED} bytes for such frames; ask for fewer of them",
+                frame.nsites
+            );
+            return Err(who.of(i, Error::codec("md-frame", why)));
+        }
+    }
+    Ok(())
 }

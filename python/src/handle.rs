@@ -26,6 +26,16 @@ pub(crate) enum Place {
     Memory,
 }
 
+impl Place {
+    /// The place for people.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Memory => "the store".into(),
+        }
+    }
+}
+
 /// An open store.
 pub(crate) struct Handle {
     inner: Inner,
@@ -109,6 +119,67 @@ impl View<'_> {
         }
     }
 
+    /// The ordinal of the record that the mapping has under `key`: the one with this key, or, for
+    /// an integer, the one at this ordinal if it was put without a key.
+    pub(crate) fn place(&self, key: &Key, keyed: bool) -> Result<Option<u64>> {
+        match self.find(key.clone())? {
+            None if !keyed => self.unkeyed(key),
+            found => Ok(found),
+        }
+    }
+
+    /// The ordinal that `key` is, if the record there has no key.
+    pub(crate) fn unkeyed(&self, key: &Key) -> Result<Option<u64>> {
+        let Key::Int(n) = key else { return Ok(None) };
+        let ordinal = u64::try_from(*n).ok().filter(|ordinal| *ordinal < self.len());
+        match ordinal {
+            Some(ordinal) if self.key_at(ordinal)?.is_none() => Ok(Some(ordinal)),
+            _ => Ok(None),
+        }
+    }
+
+    /// As [`View::place`]; an error if there is none.
+    pub(crate) fn placed(&self, key: &Key, keyed: bool) -> Outcome<u64> {
+        self.place(key, keyed)?.ok_or_else(|| self.missing(key))
+    }
+
+    fn missing(&self, key: &Key) -> Failure {
+        let at = match key {
+            Key::Int(n) if (0..i128::from(self.len())).contains(n) => {
+                format!("{key}; the record at ordinal {n} is store.at[{n}]")
+            }
+            _ => key.to_string(),
+        };
+        Error::NotFound { key: at.into() }.into()
+    }
+
+    /// The record that the mapping has under `key`.
+    pub(crate) fn record(&self, key: &Key, keyed: bool) -> Outcome<Record> {
+        match self.get(key.clone()) {
+            Err(Error::NotFound { .. }) if matches!(key, Key::Int(_)) => {
+                Ok(self.get_at(self.placed(key, keyed)?)?)
+            }
+            found => Ok(found?),
+        }
+    }
+
+    /// What the mapping has under `keys`: by key, or by ordinals where some of them may be such.
+    pub(crate) fn asked(&self, keys: Vec<Key>, keyed: bool) -> Outcome<Asked> {
+        if keyed || !keys.iter().any(|key| matches!(key, Key::Int(_))) {
+            return Ok(Asked::Keys(keys));
+        }
+        let ordinals = keys.iter().map(|key| self.placed(key, keyed));
+        Ok(Asked::Ordinals(ordinals.collect::<Outcome<_>>()?))
+    }
+
+    /// The records that the mapping has under `keys`.
+    pub(crate) fn batch(&self, keys: Vec<Key>, keyed: bool) -> Outcome<Batch> {
+        match self.asked(keys, keyed)? {
+            Asked::Keys(keys) => Ok(self.get_batch(keys)?),
+            Asked::Ordinals(ordinals) => Ok(self.get_batch_at(&ordinals)?),
+        }
+    }
+
     /// An ordinal as Python counts: negative ones from the end.
     pub(crate) fn ordinal(&self, asked: i64) -> Outcome<u64> {
         let len = self.len();
@@ -122,6 +193,27 @@ impl View<'_> {
 
     pub(crate) fn ordinals(&self, asked: &[i64]) -> Outcome<Vec<u64>> {
         asked.iter().map(|o| self.ordinal(*o)).collect()
+    }
+}
+
+/// Which records are wanted.
+pub(crate) enum Asked {
+    Keys(Vec<Key>),
+    Ordinals(Vec<u64>),
+}
+
+/// Refuses a key that names a record without one already: by its ordinal, which it keeps.
+pub(crate) fn free(writer: &Writer, key: Option<&Key>, keyed: bool) -> Outcome<()> {
+    let Some(key) = key.filter(|_| !keyed) else { return Ok(()) };
+    match View::Writer(writer).unkeyed(key)? {
+        Some(n) if !writer.contains(key)? => {
+            let why = format!(
+                "{n} is the ordinal of a record without a key, which keeps its place: put under \
+                 another key, or remove that record first (del store.at[{n}])"
+            );
+            Err(Error::invalid("key", why).into())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -298,41 +390,44 @@ impl Handle {
         }
         Ok(newer)
     }
+}
 
-    /// Records that would be lost if the handle were dropped now.
-    pub(crate) fn is_dirty(&self) -> bool {
-        match &self.inner {
-            Inner::Reader(_) => false,
-            Inner::Writer(_) if self.here().is_err() => false,
-            Inner::Writer(writer) => {
-                writer.try_read().is_ok_and(|w| w.as_ref().is_some_and(Writer::is_dirty))
+impl Drop for Handle {
+    /// Closes a writer that nobody closed, as Python's files do: what was put is committed.
+    fn drop(&mut self) {
+        if self.here().is_err() {
+            return;
+        }
+        let Inner::Writer(writer) = &mut self.inner else { return };
+        let slot = writer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // What is in memory is gone either way.
+        let Some(writer) = slot.take().filter(|_| matches!(self.place, Place::File(_))) else {
+            return;
+        };
+        let place = &self.place;
+        let mut writer = Some(writer);
+        let told = Python::try_attach(|py| {
+            let writer = writer.take();
+            let done = py.detach(|| writer.map_or(Ok(()), Writer::close));
+            let warned = match done {
+                Ok(()) => unclosed(py, place),
+                Err(error) => crate::exit::lost(py, place, error.into()),
+            };
+            if let Err(error) = warned {
+                error.write_unraisable(py, None);
             }
+        });
+        // At the end of the interpreter there is nobody left to tell.
+        if told.is_none()
+            && let Some(writer) = writer
+        {
+            let _ = writer.close();
         }
     }
 }
 
-impl Drop for Handle {
-    fn drop(&mut self) {
-        if !self.is_dirty() {
-            return;
-        }
-        let what = match &self.place {
-            Place::File(path) => path.display().to_string(),
-            // What is in memory is gone either way.
-            Place::Memory => return,
-        };
-        let text = format!(
-            "a store was dropped before what was put into it was committed: {what}; use `with`, \
-             or call close()"
-        );
-        // At the end of the interpreter there is nobody left to tell.
-        let _ = Python::try_attach(|py| {
-            let category = py.get_type::<pyo3::exceptions::PyRuntimeWarning>();
-            if let Ok(text) = std::ffi::CString::new(text)
-                && let Err(error) = PyErr::warn(py, &category, &text, 1)
-            {
-                error.write_unraisable(py, None);
-            }
-        });
-    }
+fn unclosed(py: Python<'_>, place: &Place) -> PyResult<()> {
+    let text = format!("unclosed store {}: what was put is committed", place.shown());
+    let category = py.get_type::<pyo3::exceptions::PyResourceWarning>();
+    PyErr::warn(py, &category, &std::ffi::CString::new(text)?, 1)
 }

@@ -2,6 +2,7 @@
 
 use crate::codec::{RecordCodec, bring};
 use crate::error::{invalid, wrong_type};
+use crate::handle::free;
 use crate::numpy::{Input, Want, tuple};
 use crate::parts::reals;
 use crate::store::{Store, keys};
@@ -241,7 +242,8 @@ impl Store {
     ///
     /// ``topology`` is what all of them refer to.
     ///
-    /// ``keys`` has a key for each frame; without it the frames have ordinals only. Returns the
+    /// ``keys`` has a key for each frame; without it the mapping has them under their ordinals, as
+    /// with :meth:`push`. Returns the
     /// number of frames. The arrays must not be changed meanwhile. Not all or nothing: an error
     /// leaves the frames before it.
     ///
@@ -345,7 +347,8 @@ impl Store {
                         Some(keys) => Some(keys.get(i).ok_or_else(|| missing(i))?),
                         None => None,
                     };
-                    w.put_sized(key, &record, found.sites, overwrite)?;
+                    free(w, key, self.typed.keyed)?;
+                    w.put_unchecked(key, &record, found.sites, overwrite)?;
                 }
                 Ok(())
             })?;

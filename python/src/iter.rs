@@ -8,7 +8,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-use vlstore::{Key, Record, Scan, Snapshot};
+use vlstore::{Error, Key, Record, Scan, Snapshot};
 
 /// Keys that are read from the index at a time.
 const PAGE: u64 = 256;
@@ -17,9 +17,9 @@ const PAGE: u64 = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     Keys,
-    /// Values of the records that have a key.
+    /// Values of what the mapping has.
     Values,
-    /// Keys and values of the records that have a key.
+    /// Keys and values.
     Items,
     /// Values of all records, with a key or without.
     All,
@@ -82,9 +82,12 @@ impl Iter {
         }
         while state.next < state.len {
             let ordinal = state.next;
-            let key = if self.what == What::All { None } else { state.key(view)? };
+            let mut key = if self.what == What::All { None } else { state.key(view)? };
             state.next += 1;
-            let wanted = self.what == What::All || key.is_some();
+            let wanted = !self.typed.keyed || self.what == What::All || key.is_some();
+            if key.is_none() && wanted && matches!(self.what, What::Keys | What::Items) {
+                key = Some(named(view, ordinal)?);
+            }
             if self.what == What::Keys {
                 match key {
                     Some(key) => return Ok(Step::Key(key)),
@@ -105,6 +108,19 @@ impl Iter {
         }
         Ok(Step::End)
     }
+}
+
+/// The key under which the mapping has the record at `ordinal`, which was put without one.
+fn named(view: &View<'_>, ordinal: u64) -> Outcome<Key> {
+    let key = Key::from(ordinal);
+    if view.contains(key.clone())? {
+        let why = format!(
+            "the record at ordinal {ordinal} was put without a key, and another record has the key \
+             {ordinal}: go over store.values() or store.at, which have both"
+        );
+        return Err(Error::invalid("keys", why).into());
+    }
+    Ok(key)
 }
 
 impl State {

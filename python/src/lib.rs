@@ -14,6 +14,8 @@ mod codec;
 mod columns;
 mod command;
 mod error;
+mod exit;
+mod field;
 mod flat;
 mod frame;
 mod handle;
@@ -31,8 +33,10 @@ mod parts;
 mod progress;
 mod report;
 mod store;
+mod survey;
 mod topology;
 mod trajectory;
+mod wanted;
 mod writer;
 
 /// The compiled half of `vlstore`; import `vlstore` instead.
@@ -45,6 +49,8 @@ mod _core {
     use super::buffer::Record;
     #[pymodule_export]
     use super::command::_command;
+    #[pymodule_export]
+    use super::exit::_close_all;
     #[pymodule_export]
     use super::frame::MdFrame;
     #[pymodule_export]

@@ -16,22 +16,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use vlstore::backend::MemoryBackend;
 use vlstore::wire::memory::copied;
+use vlstore::codec::{AnyCodec as _, RawCodec};
 use vlstore::{Opened, StoreOptions, Writer};
 
 /// What the caller says about the records.
 enum Records {
-    /// Nothing: values are bytes.
+    /// Nothing, or that it is to be what the file names.
+    Auto { asked: bool },
+    /// Values are the bytes as they are, whatever the file names.
     Bytes,
-    /// Whatever the file names.
-    Auto,
     Codec(RecordCodec),
 }
 
 impl Records {
     fn new(given: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         match given {
-            None => Ok(Self::Bytes),
-            Some(any) if any.cast::<PyString>().is_ok_and(|s| s == "auto") => Ok(Self::Auto),
+            None => Ok(Self::Auto { asked: false }),
+            Some(any) if is(any, "auto") => Ok(Self::Auto { asked: true }),
+            Some(any) if is(any, "bytes") => Ok(Self::Bytes),
             Some(any) => RecordCodec::new(any).map(Self::Codec),
         }
     }
@@ -42,7 +44,7 @@ impl Records {
             options.record_codec = (codec.name().to_owned(), codec.version());
             options.rows = codec.rows();
         }
-        if matches!(self, Self::Auto) {
+        if !matches!(self, Self::Codec(_)) {
             // A file of frames gets rows of what is added; a new one is of plain bytes.
             options.rows = RecordCodec::MdFrame.rows();
             options.columns = Some(Vec::new());
@@ -51,16 +53,32 @@ impl Records {
 
     fn over<'py>(self, py: Python<'py>, handle: Handle) -> PyResult<Bound<'py, PyAny>> {
         let handle = Arc::new(handle);
+        let made = self.typed(py, handle.clone());
+        if made.is_err() {
+            // What cannot be used is left as it was.
+            handle.close(py, false)?;
+        }
+        made
+    }
+
+    fn typed<'py>(self, py: Python<'py>, handle: Arc<Handle>) -> PyResult<Bound<'py, PyAny>> {
         warn(py, &handle)?;
+        let vouched = matches!(self, Self::Bytes);
         let codec = match self {
             Self::Bytes => None,
             Self::Codec(codec) => Some(codec),
-            Self::Auto => {
+            Self::Auto { asked } => {
                 let name = handle.read(py, |v| Ok(v.options().record_codec.0.clone()))?;
-                Some(RecordCodec::named(py, &name)?)
+                match vlstore::codec::by_name(&name) {
+                    Ok(codec) if codec.name() == RawCodec.name() => None,
+                    // Records of a codec of the user can be looked at as bytes.
+                    Err(_) if !asked => None,
+                    _ => Some(RecordCodec::named(py, &name)?),
+                }
             }
         };
-        let typed = Typed { handle, codec: codec.map(Arc::new) };
+        let typed = Typed { handle, codec: codec.map(Arc::new), vouched, keyed: false };
+        crate::exit::note(&typed.handle);
         if typed.codec.is_some() {
             Ok(Bound::new(py, Depot::over(py, typed)?)?.into_any())
         } else {
@@ -69,16 +87,17 @@ impl Records {
     }
 }
 
+fn is(any: &Bound<'_, PyAny>, name: &str) -> bool {
+    any.cast::<PyString>().is_ok_and(|text| text == name)
+}
+
 /// Says it if less was opened than was written.
 fn warn(py: Python<'_>, handle: &Handle) -> PyResult<()> {
     let found = handle.read(py, |v| Ok(v.opened()))?;
     if !matches!(found, Opened::OlderCommit { .. } | Opened::LastSeal { .. }) {
         return Ok(());
     }
-    let place = match &handle.place {
-        Place::File(path) => path.display().to_string(),
-        Place::Memory => "the store".into(),
-    };
+    let place = handle.place.shown();
     let text = format!(
         "{place}: the newest commit cannot be read; opened is the {}. What came after it is \
          missing: `vlstore verify` says more",

@@ -35,7 +35,7 @@ const OWN: [&str; 8] = [
 
 /// The options in `given`; `making` says whether a store may be made with them.
 pub(crate) fn from_dict(given: Option<&Bound<'_, PyDict>>, making: bool) -> PyResult<StoreOptions> {
-    let mut out = StoreOptions::default();
+    let mut out = StoreOptions { check: Some(vlstore::codec::check), ..StoreOptions::default() };
     let Some(given) = given else { return Ok(out) };
     for (name, value) in given.iter() {
         let py = value.py();

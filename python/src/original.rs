@@ -83,7 +83,7 @@ impl Store {
             .detach(|| vlstore::Store::open_in(backend, &options))
             .map_err(|error| from_error(py, &error))?;
         let handle = Arc::new(Handle::reader(store, this.place.clone(), options));
-        Bound::new(py, Self { typed: Typed { handle, codec: self.typed.codec.clone() } })
+        Bound::new(py, Self { typed: Typed { handle, ..self.typed.clone() } })
     }
 
     /// Bytes from the first record under ``keys`` to the end of the last.

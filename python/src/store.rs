@@ -3,27 +3,34 @@
 use crate::at::At;
 use crate::buffer::{BytesMut, Memory, Record};
 use crate::codec::{RecordCodec, Typed, part};
-use crate::error::{Failure, Outcome, wrong_type};
-use crate::flat::{Asked, flat, flat_of};
+use crate::error::{Failure, from_error, wrong_type};
+use crate::flat::flat;
 use crate::frame::MdFrame;
 use crate::handle::{Handle, Place};
 use crate::iter::{Iter, What};
 use crate::key::{described, key};
 use crate::parts::text;
 use crate::topology::Topology;
+use crate::wanted::Wanted;
 use crate::{options, report};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::Arc;
+use vlstore::codec::Fields;
 use vlstore::{Error, Key};
 
 /// Records by key in one file, or in memory: a mapping.
 ///
 /// Made by :func:`vlstore.open`, :func:`vlstore.memory` and :func:`vlstore.from_bytes`. Values
 /// are ``bytes``; a :class:`Depot` has typed ones. Keys are ``str``, ``int`` (-2**63 to
-/// 2**64-1) and ``bytes``; ``1``, ``"1"`` and ``b"1"`` are three keys. A record can also be
-/// without a key (:meth:`push`); all are found by their ordinals in :attr:`at`, in the order of
-/// insertion, and ``len`` counts all of them.
+/// 2**64-1) and ``bytes``; ``1``, ``"1"`` and ``b"1"`` are three keys.
+///
+/// All records are in :attr:`at` by their ordinals, in the order of insertion. A record that was
+/// put without a key (:meth:`push`, :meth:`put_frames`) is in the mapping under its ordinal:
+/// ``len``, iteration, ``keys``, ``values``, ``items``, ``in`` and ``store[i]`` have it. It keeps its
+/// place, so that it is removed by ``del store.at[i]``, after which those behind it move up, and no
+/// key can take its ordinal. Where another record has that integer as its key, ``store[i]`` is the
+/// one with the key, and to go over the keys is refused: ``values`` and ``at`` have both.
 ///
 /// All methods may be called from several threads.
 #[pyclass(frozen, subclass, mapping, weakref, module = "vlstore", name = "Store")]
@@ -54,7 +61,7 @@ impl Depot {
         codec: &Bound<'_, PyAny>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let codec = Some(Arc::new(RecordCodec::new(codec)?));
-        Self::over(store.py(), Typed { handle: store.get().typed.handle.clone(), codec })
+        Self::over(store.py(), Typed { codec, ..store.get().typed.clone() })
     }
 }
 
@@ -98,12 +105,12 @@ impl Store {
 
     fn __contains__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let key = crate::key::key(key)?;
-        Ok(self.handle().read(py, |v| Ok(v.contains(key)?))?)
+        Ok(self.handle().read(py, |v| Ok(v.place(&key, self.typed.keyed)?.is_some()))?)
     }
 
     fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let key = crate::key::key(key)?;
-        let record = self.handle().read(py, |v| Ok(v.get(key)?))?;
+        let record = self.handle().read(py, |v| v.record(&key, self.typed.keyed))?;
         self.typed.decode(py, record)
     }
 
@@ -128,7 +135,9 @@ impl Store {
         let key = crate::key::key(key)?;
         if let Some(fields) = crate::iterable::fields(fields)? {
             self.typed.of_frames(py)?;
-            let found = self.handle().read(py, |v| match v.find(key)? {
+            // Also where there is no such record.
+            Fields::named(&fields).map_err(|e| from_error(py, &e))?;
+            let found = self.handle().read(py, |v| match v.place(&key, self.typed.keyed)? {
                 Some(ordinal) => v.frame_with(ordinal, &fields).map(Some),
                 None => Ok(None),
             })?;
@@ -141,10 +150,10 @@ impl Store {
                 None => Ok(default.unwrap_or_else(|| py.None())),
             };
         }
-        let found = self.handle().read(py, |v| match v.get(key) {
+        let found = self.handle().read(py, |v| match v.record(&key, self.typed.keyed) {
             Ok(record) => Ok(Some(record)),
-            Err(error) if matches!(error.root(), vlstore::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(Failure::Store(Error::NotFound { .. })) => Ok(None),
+            Err(error) => Err(error),
         })?;
         match found {
             Some(record) => self.typed.decode(py, record),
@@ -160,7 +169,7 @@ impl Store {
     /// if it is damaged.
     fn view(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Record> {
         let key = crate::key::key(key)?;
-        Ok(Record::stored(self.handle().read(py, |v| Ok(v.get(key)?))?))
+        Ok(Record::stored(self.handle().read(py, |v| v.record(&key, self.typed.keyed))?))
     }
 
     /// Copies the bytes under ``key`` into ``buffer`` and returns their number.
@@ -175,7 +184,12 @@ impl Store {
     ) -> PyResult<usize> {
         let key = crate::key::key(key)?;
         let mut out = BytesMut::get(buffer)?;
-        Ok(self.handle().read(py, |v| Ok(v.get_into(key, out.as_mut_slice())?))?)
+        Ok(self.handle().read(py, |v| match v.get_into(key.clone(), out.as_mut_slice()) {
+            Err(Error::NotFound { .. }) if matches!(key, Key::Int(_)) => {
+                Ok(v.get_at_into(v.placed(&key, self.typed.keyed)?, out.as_mut_slice())?)
+            }
+            done => Ok(done?),
+        })?)
     }
 
     /// The values under ``keys``, in the order asked for; a key may come more than once.
@@ -187,7 +201,7 @@ impl Store {
     /// :class:`~vlstore.errors.CorruptError` for the first record that is damaged.
     fn get_batch(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
         let keys = self::keys(keys)?;
-        let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
+        let batch = self.handle().read(py, |v| v.batch(keys, self.typed.keyed))?;
         self.typed.decode_all(py, &batch)
     }
 
@@ -195,7 +209,7 @@ impl Store {
     /// buffer. Raises as :meth:`get_batch`.
     fn view_batch(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<Vec<Record>> {
         let keys = self::keys(keys)?;
-        let batch = self.handle().read(py, |v| Ok(v.get_batch(keys)?))?;
+        let batch = self.handle().read(py, |v| v.batch(keys, self.typed.keyed))?;
         (0..batch.len()).map(|i| part(py, &batch, i).map(Record::stored)).collect()
     }
 
@@ -208,36 +222,33 @@ impl Store {
     /// sites of each frame begin; ``batch`` ``(s,)``, int64, the frame of each site. The arrays belong
     /// to the caller and are writable; they are filled without a loop in Python.
     ///
-    /// ``fields`` names what is wanted, extra properties too; each frame must have it. Without
-    /// it, every field above that all of the frames have is there. An array is float64 if it is
-    /// in one of the frames.
-    #[pyo3(signature = (keys, fields=None))]
+    /// ``fields`` names what is wanted, extra properties too. Without it, every field above that
+    /// all of the frames have is there (with ``missing="fill"``, that any of them has). An array is
+    /// float64 if it is in one of the frames. A batch of no frame has its fields, too.
+    ///
+    /// ``missing`` says what a frame without one of the fields is: ``"error"`` (the default), which
+    /// names the frame, or ``"fill"``: its entries are ``fill_value``, a number or a dict of numbers
+    /// by field. Without one they are NaN, of integers 0 (-2**63 of ``step``), of booleans False.
+    /// ``mask=True`` adds, for each field, the array ``<field>_mask``, ``(k,)``, bool: which frames
+    /// have it. To give a fill value or a mask implies ``"fill"``.
+    ///
+    /// Raises :class:`~vlstore.errors.InvalidError` with the names that exist for another one, and
+    /// for a frame without a field.
+    #[pyo3(signature = (keys, fields=None, *, missing=None, fill_value=None, mask=false))]
     fn get_arrays<'py>(
         &self,
         py: Python<'py>,
         keys: &Bound<'py, PyAny>,
         fields: Option<&Bound<'py, PyAny>>,
+        missing: Option<&Bound<'py, PyAny>>,
+        fill_value: Option<&Bound<'py, PyAny>>,
+        mask: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         self.typed.of_frames(py)?;
-        let fields = crate::iterable::fields(fields)?;
+        let wanted = Wanted::new(fields, missing, fill_value, mask)?;
         let keys = self::keys(keys)?;
-        let slim = self.handle().read(py, |v| {
-            let found = |key: &Key| {
-                let found = v.find(key.clone())?;
-                let missing = || Error::NotFound { key: key.to_string().into() };
-                Ok(found.ok_or_else(missing)?)
-            };
-            let Some(first) = keys.first().filter(|_| fields.is_some()) else { return Ok(None) };
-            if v.slim(&[found(first)?], Some(&[]))?.is_none() {
-                return Ok(None);
-            }
-            let ordinals = keys.iter().map(found).collect::<Outcome<Vec<_>>>()?;
-            v.slim(&ordinals, fields.as_deref())
-        })?;
-        if let Some(records) = slim {
-            return flat_of(py, &records, fields.as_deref());
-        }
-        flat(py, self.handle(), Asked::Keys(keys), fields.as_deref())
+        let asked = self.handle().read(py, |v| v.asked(keys, self.typed.keyed))?;
+        flat(py, self.handle(), &asked, &wanted)?.dict(py)
     }
 
     /// A number of every record, in the order of insertion, without decoding the records: an
@@ -293,23 +304,25 @@ impl Store {
     /// The ordinal of the record under ``key``; ``None`` if there is none.
     fn find(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
         let key = crate::key::key(key)?;
-        Ok(self.handle().read(py, |v| Ok(v.find(key)?))?)
+        Ok(self.handle().read(py, |v| Ok(v.place(&key, self.typed.keyed)?))?)
     }
 
     /// Where the record under ``key`` lies: ``(start, end, sites)``, the first two in bytes of
     /// the logical byte space. Decodes nothing.
     fn location(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<(u64, u64, u32)> {
         let key = crate::key::key(key)?;
-        let place = self.handle().read(py, |v| Ok(v.location(key)?))?;
+        let keyed = self.typed.keyed;
+        let place = self.handle().read(py, |v| Ok(v.location_at(v.placed(&key, keyed)?)?))?;
         Ok((place.start, place.end, place.sites))
     }
 
-    /// The keys, in the order of insertion, as a view like that of a dict.
+    /// The keys, in the order of insertion, as a view like that of a dict; the ordinals of records
+    /// without one.
     fn keys(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         dict_view(slf, "Keys")
     }
 
-    /// The values of the records that have a key, as a view like that of a dict.
+    /// The values of all records, as a view like that of a dict.
     fn values(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         dict_view(slf, "Values")
     }
@@ -317,6 +330,11 @@ impl Store {
     /// The pairs of key and value, as a view like that of a dict.
     fn items(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         dict_view(slf, "Items")
+    }
+
+    /// The same store as a mapping of the records that have a key, as the original's face has it.
+    fn _keyed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Self>> {
+        Bound::new(py, Self { typed: Typed { keyed: true, ..self.typed.clone() } })
     }
 
     fn _iter_values(&self, py: Python<'_>) -> PyResult<Iter> {

@@ -1,13 +1,13 @@
 //! What changes a store: putting, deleting, committing, closing.
 
-use crate::codec::Encoded;
+use crate::codec::{Encoded, Typed};
 use crate::error::{raise, wrong_type};
-use crate::handle::{Handle, Place};
+use crate::handle::{Place, free};
 use crate::key::{described, key};
 use crate::store::Store;
 use crate::{open, options};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyListMethods, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyListMethods, PyString, PyTuple, PyType};
 use std::path::PathBuf;
 use vlstore::Key;
 
@@ -31,7 +31,10 @@ impl Store {
 
     fn __delitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
         let key = crate::key::key(key)?;
-        Ok(self.handle().write(py, |w| Ok(w.delete(key)?))?)
+        Ok(self.handle().write(py, |w| {
+            free(w, Some(&key), self.typed.keyed)?;
+            Ok(w.delete(key)?)
+        })?)
     }
 
     /// Puts a record under ``key`` and returns its ordinal.
@@ -54,18 +57,16 @@ impl Store {
         let key = crate::key::key(key)?;
         let (bytes, sites) = self.typed.encode(value)?;
         Ok(self.handle().write(py, |w| {
-            bytes.prepare(w, self.handle())?;
-            Ok(w.put_sized(Some(&key), &bytes, sites, overwrite)?)
+            free(w, Some(&key), self.typed.keyed)?;
+            bytes.put(w, self.handle(), Some(&key), sites, overwrite)
         })?)
     }
 
-    /// Adds a record without a key and returns its ordinal.
+    /// Adds a record without a key and returns its ordinal, under which the mapping has it.
     fn push(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<u64> {
         let (bytes, sites) = self.typed.encode(value)?;
-        Ok(self.handle().write(py, |w| {
-            bytes.prepare(w, self.handle())?;
-            Ok(w.put_sized(None, &bytes, sites, false)?)
-        })?)
+        let handle = self.handle();
+        Ok(handle.write(py, |w| bytes.put(w, handle, None, sites, false))?)
     }
 
     /// Puts many records: a mapping, or an iterable of pairs of key and value, which may be a
@@ -177,6 +178,7 @@ impl Store {
             Place::File(path) => std::path::absolute(path)?.into_pyobject(py)?.into_any(),
             Place::Memory => this.to_bytes(py)?.into_any(),
         };
+        let codec = codec.unwrap_or_else(|| PyString::new(py, "bytes").into_any().unbind());
         let reopen = py.import("vlstore._core")?.getattr("_reopen")?;
         let own = options::own(py, &handle.options)?;
         Ok((reopen, (place, seen, own, codec).into_pyobject(py)?))
@@ -211,33 +213,33 @@ impl Store {
             let put = match put {
                 Ok(put) => put,
                 Err(error) => {
-                    flush(self.handle(), py, &mut gathered, overwrite)?;
+                    flush(&self.typed, py, &mut gathered, overwrite)?;
                     return Err(error);
                 }
             };
             bytes += put.1.len();
             gathered.push(put);
             if gathered.len() >= MANY || bytes >= MANY_BYTES {
-                done += flush(self.handle(), py, &mut gathered, overwrite)?;
+                done += flush(&self.typed, py, &mut gathered, overwrite)?;
                 bytes = 0;
                 py.check_signals()?;
             }
         }
-        Ok(done + flush(self.handle(), py, &mut gathered, overwrite)?)
+        Ok(done + flush(&self.typed, py, &mut gathered, overwrite)?)
     }
 }
 
 fn flush(
-    handle: &Handle,
+    typed: &Typed,
     py: Python<'_>,
     gathered: &mut Vec<Put>,
     overwrite: bool,
 ) -> PyResult<u64> {
     let puts = std::mem::take(gathered);
-    Ok(handle.write(py, |w| {
+    Ok(typed.handle.write(py, |w| {
         for (key, bytes, sites) in &puts {
-            bytes.prepare(w, handle)?;
-            w.put_sized(key.as_ref(), bytes, *sites, overwrite)?;
+            free(w, key.as_ref(), typed.keyed)?;
+            bytes.put(w, &typed.handle, key.as_ref(), *sites, overwrite)?;
         }
         Ok(puts.len() as u64)
     })?)

@@ -268,7 +268,7 @@ def test_a_batch_has_what_all_of_its_frames_have(path):
     assert arrays["energy"].tolist() == [2, 1, 2] and arrays["energy"].flags.writeable
     arrays = depot.at.arrays([0, 1], fields=["q", "gap"])
     assert arrays["q"].tolist() == [1, 2, 3] and arrays["gap"].tolist() == [0.5, 1.5]
-    with pytest.raises(vlstore.InvalidError, match='frame 1 of the batch has no field .*"forces"'):
+    with pytest.raises(vlstore.InvalidError, match='frame 1 of the batch .record "a". has no "forces"'):
         depot.get_arrays(["b", "a"], ["forces"])
     empty = depot.get_arrays([])
     assert empty["ptr"].tolist() == [0] and len(empty["batch"]) == 0

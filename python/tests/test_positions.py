@@ -67,8 +67,8 @@ def test_an_array_of_a_whole_frame_outlives_its_store(both):
 
 def test_what_is_stored_goes_from_store_to_store_as_it_is(both, tmp_path):
     given, whole = both
-    bytes_ = vlstore.open(whole.path)
-    assert len(bytes_.at[0]) < len(vlstore.open(given.path).at[0])
+    bytes_ = vlstore.open(whole.path, records="bytes")
+    assert len(bytes_.at[0]) < len(vlstore.open(given.path, records="bytes").at[0])
     with vlstore.open(tmp_path / "next.vls", "w", records="md-frame") as store:
         store["as stored"] = bytes(bytes_.at[0])
         store["as seen"] = whole.at[0]

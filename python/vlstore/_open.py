@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vlstore import _core
+from vlstore._exit import watch
 from vlstore.errors import WrongTypeError
 
 if TYPE_CHECKING:
@@ -45,11 +46,14 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
         Read; add (the store is made if there is none); make anew (what is there is replaced);
         make (it must not be there). One process can write at a time, any number can read
         meanwhile.
-    records : str, codec or None
-        ``None`` gives a :class:`Store`, whose values are bytes. The name of a codec
-        (``"md-frame"``, ``"array"``, ``"flat-f32"``, ``"raw"``), a codec written in Python
-        (see :class:`Depot`), or ``"auto"`` for the one that the file names, gives a
-        :class:`Depot`. A new store keeps the name.
+    records : str or codec, optional
+        What the records are. By default, and with ``"auto"``, what the file says: of a store of
+        frames or arrays the values are these (a :class:`Depot`), else they are bytes (a
+        :class:`Store`); a new store is one of bytes. The name of a codec (``"md-frame"``,
+        ``"array"``, ``"flat-f32"``, ``"raw"``), or a codec written in Python (see :class:`Depot`),
+        which a new store keeps by name. ``"bytes"`` shows the bytes of the records as they are,
+        whatever the file names. Whichever way: bytes that the codec of the store refuses are not
+        put. The records of a codec of yours are shown as bytes without it, and none are added.
     purpose : {"balanced", "dense", "random"}
         What a new store is for. ``dense`` makes the smallest file, ``random`` serves single
         records in random order fastest.
@@ -121,7 +125,10 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
         "access": access,
         "accept_older": accept_older,
     }
-    return _core._open(path, _checked(mode), records, options)
+    store = _core._open(path, _checked(mode), records, options)
+    if mode != "r":
+        watch()
+    return store
 
 
 def memory(*, records: Any = None, **options: Any) -> _core.Store:

@@ -11,24 +11,17 @@ class Keys(KeysView):
 
     __slots__ = ()
 
-    def __len__(self):
-        # Records without a key count in the length of the store, not here.
-        return sum(1 for _ in self._mapping)
-
     def __repr__(self):
         return f"<keys of {self._mapping!r}>"
 
 
 class Values(ValuesView):
-    """The values of a store's records that have a key."""
+    """The values of a store, in the order of insertion."""
 
     __slots__ = ()
 
     def __iter__(self):
         return self._mapping._iter_values()
-
-    def __len__(self):
-        return sum(1 for _ in self._mapping)
 
     def __contains__(self, value):
         return any(value is other or value == other for other in self)
@@ -44,9 +37,6 @@ class Items(ItemsView):
 
     def __iter__(self):
         return self._mapping._iter_items()
-
-    def __len__(self):
-        return sum(1 for _ in self._mapping)
 
     def __repr__(self):
         return f"<items of {self._mapping!r}>"

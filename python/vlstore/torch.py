@@ -22,7 +22,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, SupportsIndex
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 
@@ -38,8 +38,6 @@ __all__ = ["Dataset", "Sample", "collate"]
 
 #: Standard fields that have an entry for each site.
 _BY_SITE = ("positions", "velocities", "forces", "types", "masses", "charges")
-#: Standard fields that have one entry for a frame.
-_BY_FRAME = ("cell", "pbc", "energy", "stress", "step", "time")
 
 
 class Sample(dict[str, Any]):
@@ -87,6 +85,10 @@ class Dataset(torch.utils.data.Dataset[Any]):
         are spawned: a function at the top of a module, or an object.
     indices : sequence of int, optional
         The ordinals of the data set, for example of a training split; by default all. No mask.
+    missing, fill_value, mask
+        What a frame without one of the fields is: see :meth:`vlstore.Store.get_arrays`. With
+        ``missing="fill"`` all batches of ``fields`` have the same tensors; ``mask=True`` adds
+        ``<field>_mask``, (frames,), bool, to a batch, and a bool to a sample.
     flat : bool
         Fetch whole batches as flat tensors and never cut them into samples: the fastest way
         from frames to a model. Not with ``transform``; needs :func:`collate`.
@@ -104,9 +106,12 @@ class Dataset(torch.utils.data.Dataset[Any]):
         transform: Callable[[Any], Any] | None = None,
         indices: Iterable[SupportsIndex] | torch.Tensor | None = None,
         flat: bool = False,
+        missing: Literal["error", "fill"] | None = None,
+        fill_value: float | dict[str, float] | None = None,
+        mask: bool = False,
     ) -> None:
         if isinstance(store, (str, os.PathLike)):
-            store = vlstore.open(store, records="auto")
+            store = vlstore.open(store)
         elif not isinstance(store, vlstore.Store):
             kind = type(store).__name__
             raise WrongTypeError(f"store is a path or an open store, not {kind} ({store!r:.40})")
@@ -114,18 +119,23 @@ class Dataset(torch.utils.data.Dataset[Any]):
             if store.path is None:
                 raise InvalidError("a store in memory: give vlstore.from_bytes(store.to_bytes())")
             codec = store.codec
-            store = vlstore.open(store.path, records="auto" if codec is None else codec)
+            store = vlstore.open(store.path, records="bytes" if codec is None else codec)
         self.store = store
         self._frames = store.codec == "md-frame"
-        if (fields is not None or flat) and not self._frames:
-            raise InvalidError("fields and flat are for a store of frames (md-frame)")
+        filling = missing is not None or fill_value is not None or mask
+        if (fields is not None or flat or filling) and not self._frames:
+            raise InvalidError(
+                "fields, flat, missing, fill_value and mask are for a store of frames (md-frame)"
+            )
         if flat and transform is not None:
             raise InvalidError("flat and transform exclude each other: flat makes no samples")
         if fields is not None:
             if isinstance(fields, Iterable) and not isinstance(fields, (str, bytes)):
                 fields = list(fields)
+        self._how = (missing, fill_value, bool(mask))
+        if self._frames:
             # Refused here as it would be by the first batch.
-            store.at.arrays([], fields)
+            store.at._arrays([], fields, *self._how)
         self.fields = fields
         self.transform = transform
         self.flat = flat
@@ -157,24 +167,24 @@ class Dataset(torch.utils.data.Dataset[Any]):
         """The samples at ``indices``, fetched together: each block is decoded once."""
         ordinals = self._ordinals(indices)
         if self.flat:
-            arrays = self.store.at.arrays(ordinals, self.fields)
+            arrays, _ = self.store.at._arrays(ordinals, self.fields, *self._how)
             return Flat((name, torch.from_numpy(array)) for name, array in arrays.items())
         return self._samples(ordinals)
 
     def _samples(self, ordinals: Any) -> list[Any]:
         if self._frames:
-            samples = self._cut(ordinals, self.store.at.arrays(ordinals, self.fields))
+            samples = self._cut(*self.store.at._arrays(ordinals, self.fields, *self._how))
         else:
             samples = [_own(value) for value in self.store.at.batch(ordinals)]
         if self.transform is not None:
             samples = [_kept(sample, self.transform(sample)) for sample in samples]
         return samples
 
-    def _cut(self, ordinals: Any, arrays: dict[str, Any]) -> list[Any]:
+    def _cut(self, arrays: dict[str, Any], by_site: list[str]) -> list[Any]:
         ptr = arrays.pop("ptr").tolist()
         del arrays["batch"]
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        per_site = {*_BY_SITE, *self._atom_properties(ordinals, tensors)}
+        per_site = {*_BY_SITE, *by_site}
         return [
             Sample(
                 (
@@ -185,15 +195,6 @@ class Dataset(torch.utils.data.Dataset[Any]):
             )
             for i, (start, end) in enumerate(zip(ptr[:-1], ptr[1:], strict=True))
         ]
-
-    def _atom_properties(self, ordinals: Any, names: Iterable[str]) -> list[str]:
-        """Which of ``names`` are extra properties with an entry for each site."""
-        extra = [name for name in names if name not in _BY_SITE and name not in _BY_FRAME]
-        if not extra:
-            return []
-        # In all frames of a batch a property is of the same kind.
-        properties = self.store.at[ordinals[0]].atom_properties
-        return [name for name in extra if isinstance(properties.get(name), np.ndarray)]
 
     def __repr__(self) -> str:
         size = "" if self.store.closed else f" of {len(self)}"

@@ -31,7 +31,7 @@ class Native:
     """Records in a :class:`vlstore.Store`."""
 
     def __init__(self, store: vlstore.Store | None, path: Path | None = None) -> None:
-        self._store = store
+        self._store = None if store is None else store._keyed()
         self._path = path
         # The writer of a store in memory, while it is only read.
         self._resting: vlstore.Store | None = None
@@ -45,7 +45,7 @@ class Native:
         if path is None:
             store = vlstore.memory(**options)
         else:
-            store = vlstore.open(path, "x", **options)
+            store = vlstore.open(path, "x", records="bytes", **options)
         if meta:
             store.attrs[META] = meta
         return cls(store, path)
@@ -53,7 +53,7 @@ class Native:
     @classmethod
     def open(cls, path: Path) -> Native:
         """Open the store at ``path``."""
-        return cls(vlstore.open(path), path)
+        return cls(vlstore.open(path, records="bytes"), path)
 
     def __getstate__(self) -> dict[str, Any]:
         if self.store.mode != "r":
@@ -69,7 +69,7 @@ class Native:
         with self._lock:
             if self._store is None:
                 # Only what has a path is ever let go of.
-                self._store = vlstore.open(self._path or "")
+                self._store = vlstore.open(self._path or "", records="bytes")._keyed()
             return self._store
 
     def _writer(self) -> vlstore.Store:
@@ -85,7 +85,8 @@ class Native:
                 raise ReadOnlyStoreError("the store was opened for reading")
             else:
                 try:
-                    self._store = vlstore.open(self._path, "a", lookup="always")
+                    opened = vlstore.open(self._path, "a", records="bytes", lookup="always")
+                    self._store = opened._keyed()
                 except PermissionError as error:
                     raise ReadOnlyStoreError(f"the store cannot be written to: {error}") from error
             return self._store

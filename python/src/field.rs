@@ -1,0 +1,167 @@
+//! What one frame adds to the arrays of a batch: its fields by name.
+
+use vlstore::codec::{DType, MdFrameRef, PropertyView, RealView, ValuesView};
+
+/// The fields that a frame has by itself, in the order in which a batch shows them.
+pub(crate) const FIELDS: [&str; 12] = [
+    "positions",
+    "velocities",
+    "forces",
+    "types",
+    "masses",
+    "charges",
+    "cell",
+    "pbc",
+    "energy",
+    "stress",
+    "step",
+    "time",
+];
+
+/// What one frame adds to one array.
+pub(crate) enum Piece<'a> {
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+    I32(&'a [i32]),
+    I64(&'a [i64]),
+    Bool(&'a [bool]),
+    Nine([f64; 9]),
+    Three([bool; 3]),
+    Real(f64),
+    Whole(i64),
+}
+
+impl Piece<'_> {
+    pub(crate) const fn kind(&self) -> DType {
+        match self {
+            Self::F32(_) => DType::F32,
+            Self::F64(_) | Self::Nine(_) | Self::Real(_) => DType::F64,
+            Self::I32(_) => DType::I32,
+            Self::I64(_) | Self::Whole(_) => DType::I64,
+            Self::Bool(_) | Self::Three(_) => DType::Bool,
+        }
+    }
+
+    /// Writes the values as `kind`, which holds all of them, and answers how many bytes.
+    pub(crate) fn put(&self, kind: DType, out: &mut [u8]) -> Option<usize> {
+        match (self, kind) {
+            (Self::F32(v), DType::F64) => wide(v.iter().map(|x| f64::from(*x).to_ne_bytes()), out),
+            (Self::I32(v), DType::I64) => wide(v.iter().map(|x| i64::from(*x).to_ne_bytes()), out),
+            (Self::F32(v), _) => copy(bytemuck::cast_slice(v), out),
+            (Self::F64(v), _) => copy(bytemuck::cast_slice(v), out),
+            (Self::I32(v), _) => copy(bytemuck::cast_slice(v), out),
+            (Self::I64(v), _) => copy(bytemuck::cast_slice(v), out),
+            (Self::Bool(v), _) => copy(bytemuck::cast_slice(v), out),
+            (Self::Nine(v), _) => copy(bytemuck::bytes_of(v), out),
+            (Self::Three(v), _) => copy(&v.map(u8::from), out),
+            (Self::Real(v), _) => copy(&v.to_ne_bytes(), out),
+            (Self::Whole(v), _) => copy(&v.to_ne_bytes(), out),
+        }
+    }
+}
+
+pub(crate) fn copy(from: &[u8], out: &mut [u8]) -> Option<usize> {
+    out.get_mut(..from.len())?.copy_from_slice(from);
+    Some(from.len())
+}
+
+fn wide(values: impl ExactSizeIterator<Item = [u8; 8]>, out: &mut [u8]) -> Option<usize> {
+    let len = 8 * values.len();
+    let (out, _) = out.get_mut(..len)?.as_chunks_mut::<8>();
+    out.iter_mut().zip(values).for_each(|(place, value)| *place = value);
+    Some(len)
+}
+
+/// What a field adds, and the shape of one entry: of one site if `by_site`, else of one frame.
+pub(crate) struct Found<'a> {
+    pub(crate) piece: Piece<'a>,
+    pub(crate) tail: &'a [u32],
+    pub(crate) by_site: bool,
+}
+
+const NINE: &[u32] = &[3, 3];
+const THREE: &[u32] = &[3];
+
+fn real(view: RealView<'_>) -> Piece<'_> {
+    match view {
+        RealView::F32(v) => Piece::F32(v),
+        RealView::F64(v) => Piece::F64(v),
+    }
+}
+
+/// A field of [`FIELDS`] by its number there, so that no name is compared for each frame.
+fn field<'a>(frame: &MdFrameRef<'a>, number: usize) -> Option<Found<'a>> {
+    let site =
+        |v: Option<RealView<'a>>, tail| v.map(|v| Found { piece: real(v), tail, by_site: true });
+    let whole = |piece, tail| Found { piece, tail, by_site: false };
+    match number {
+        0 => site(frame.positions, THREE),
+        1 => site(frame.velocities, THREE),
+        2 => site(frame.forces, THREE),
+        3 => frame.types.map(|v| Found { piece: Piece::I32(v), tail: &[], by_site: true }),
+        4 => site(frame.masses, &[]),
+        5 => site(frame.charges, &[]),
+        6 => frame.cell.map(|v| whole(Piece::Nine(v), NINE)),
+        7 => frame.pbc.map(|v| whole(Piece::Three(v), THREE)),
+        8 => frame.energy.map(|v| whole(Piece::Real(v), &[])),
+        9 => frame.stress.map(|v| whole(Piece::Nine(v), NINE)),
+        10 => frame.step.map(|v| whole(Piece::Whole(v), &[])),
+        11 => frame.time.map(|v| whole(Piece::Real(v), &[])),
+        _ => None,
+    }
+}
+
+/// Type, shape of an entry and whether there is one for each site, of the standard fields.
+const FORMS: [(DType, &[u32], bool); 12] = [
+    (DType::F64, THREE, true),
+    (DType::F64, THREE, true),
+    (DType::F64, THREE, true),
+    (DType::I32, &[], true),
+    (DType::F64, &[], true),
+    (DType::F64, &[], true),
+    (DType::F64, NINE, false),
+    (DType::Bool, THREE, false),
+    (DType::F64, &[], false),
+    (DType::F64, NINE, false),
+    (DType::I64, &[], false),
+    (DType::F64, &[], false),
+];
+
+/// What a batch takes from each of its frames.
+#[derive(Clone, Copy)]
+pub(crate) struct Name<'n> {
+    pub(crate) text: &'n str,
+    /// Its number in [`FIELDS`]; else it is an extra property.
+    pub(crate) number: Option<usize>,
+}
+
+impl<'n> Name<'n> {
+    pub(crate) fn new(text: &'n str) -> Self {
+        Self { text, number: FIELDS.iter().position(|known| *known == text) }
+    }
+
+    /// How a standard field looks where no frame has it.
+    pub(crate) fn form(&self) -> Option<(DType, &'static [u32], bool)> {
+        FORMS.get(self.number?).copied()
+    }
+
+    pub(crate) fn find<'a>(&self, frame: &MdFrameRef<'a>) -> Option<Found<'a>> {
+        match self.number {
+            Some(number) => field(frame, number),
+            None => property(&frame.atom_properties, self.text, true)
+                .or_else(|| property(&frame.frame_properties, self.text, false)),
+        }
+    }
+}
+
+fn property<'a>(list: &[PropertyView<'a>], name: &str, by_site: bool) -> Option<Found<'a>> {
+    let property = list.iter().find(|p| p.name == name)?;
+    let piece = match property.values {
+        ValuesView::I32(v) => Piece::I32(v),
+        ValuesView::I64(v) => Piece::I64(v),
+        ValuesView::Bool(v) => Piece::Bool(v),
+        ValuesView::Real(v) => real(v),
+        ValuesView::Str(_) => return None,
+    };
+    Some(Found { piece, tail: property.shape, by_site })
+}
