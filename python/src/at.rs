@@ -32,7 +32,12 @@ impl At {
     fn single(&self, py: Python<'_>, which: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let ordinal = one(which)?;
         let record = self.typed.handle.read(py, |v| Ok(v.get_at(v.ordinal(ordinal)?)?))?;
-        self.typed.decode(py, record)
+        self.typed.decode_as(py, record, || format!("ordinal {ordinal}"))
+    }
+
+    fn values(&self, py: Python<'_>, ordinals: &[i64]) -> PyResult<Vec<Py<PyAny>>> {
+        let name = |i| ordinals.get(i).map_or_else(String::new, |o: &i64| format!("ordinal {o}"));
+        self.typed.decode_all(py, &self.fetch(py, ordinals)?, name)
     }
 
     fn fetch(&self, py: Python<'_>, ordinals: &[i64]) -> PyResult<vlstore::Batch> {
@@ -60,7 +65,7 @@ impl At {
             let ordinals = (0..span.slicelength)
                 .map(|i| i64::try_from(span.start + isize::try_from(i)? * span.step))
                 .collect::<Result<Vec<_>, _>>()?;
-            let values = self.typed.decode_all(py, &self.fetch(py, &ordinals)?)?;
+            let values = self.values(py, &ordinals)?;
             return Ok(PyList::new(py, values)?.into_any().unbind());
         }
         if which.try_iter().is_ok() && !which.hasattr("__index__")? || which.len().is_ok() {
@@ -76,7 +81,7 @@ impl At {
     /// The values at ``ordinals``, in the order asked for: an array, a list or another iterable
     /// of whole numbers.
     fn batch(&self, py: Python<'_>, ordinals: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
-        self.typed.decode_all(py, &self.fetch(py, &many(ordinals)?)?)
+        self.values(py, &many(ordinals)?)
     }
 
     /// The frames at ``ordinals`` as flat arrays; see :meth:`Store.get_arrays`.

@@ -7,12 +7,11 @@
 
 use crate::error::{Failure, invalid, wrong_type};
 use crate::key::described;
-use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
-use std::ffi::c_int;
+use std::ffi::{CStr, c_char, c_int};
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -163,7 +162,7 @@ impl Record {
 /// with every extension that lets the interpreter go; the documentation of the calls says so.
 pub(crate) struct Bytes {
     slice: NonNull<[u8]>,
-    _buffer: PyUntypedBuffer,
+    _export: Export,
 }
 
 // SAFETY: what is shared is a slice of bytes behind an exported buffer, which the exporter may
@@ -176,7 +175,7 @@ impl Bytes {
     /// The memory of `any`, which `what` names in an error: a buffer of any numbers, without
     /// gaps.
     pub(crate) fn get(any: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
-        let Ok(buffer) = PyUntypedBuffer::get(any) else {
+        let Some(export) = Export::get(any, what)? else {
             let mut why =
                 described(&format!("{what} is bytes or another object with a buffer"), any)?;
             if any.is_instance_of::<PyString>() {
@@ -184,8 +183,8 @@ impl Bytes {
             }
             return Err(wrong_type(any.py(), &why));
         };
-        let slice = contiguous(any.py(), &buffer, what)?;
-        Ok(Self { slice, _buffer: buffer })
+        let slice = export.contiguous(any.py(), what)?;
+        Ok(Self { slice, _export: export })
     }
 }
 
@@ -201,7 +200,7 @@ impl Deref for Bytes {
 /// Memory of a Python object, contiguous in C order, to be filled.
 pub(crate) struct BytesMut {
     slice: NonNull<[u8]>,
-    _buffer: PyUntypedBuffer,
+    _export: Export,
 }
 
 // SAFETY: as for `Bytes`; the slice is reached through `&mut self` alone.
@@ -211,16 +210,16 @@ impl BytesMut {
     /// The memory of `any`, which must be writable, without gaps.
     pub(crate) fn get(any: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = any.py();
-        let Ok(buffer) = PyUntypedBuffer::get(any) else {
+        let Some(export) = Export::get(any, "the buffer")? else {
             let wanted = "the buffer is a bytearray or another object with writable memory";
             return Err(wrong_type(py, &described(wanted, any)?));
         };
-        if buffer.readonly() {
+        if export.view.readonly != 0 {
             let why = "the buffer is read-only: give a bytearray or a writable array";
             return Err(wrong_type(py, why));
         }
-        let slice = contiguous(py, &buffer, "the buffer")?;
-        Ok(Self { slice, _buffer: buffer })
+        let slice = export.contiguous(py, "the buffer")?;
+        Ok(Self { slice, _export: export })
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
@@ -268,22 +267,73 @@ pub(crate) fn fresh_bytes<'py>(
     Ok(bytes)
 }
 
-fn contiguous(py: Python<'_>, buffer: &PyUntypedBuffer, what: &str) -> PyResult<NonNull<[u8]>> {
-    // An array of Python objects has pointers for values, which mean nothing elsewhere.
-    if buffer.format().to_bytes().contains(&b'O') {
-        return Err(wrong_type(
-            py,
-            &format!("{what} is an array of Python objects, not of numbers"),
-        ));
+/// The buffer of a Python object, held until this is dropped. Of any shape, a single number
+/// included, and any format: arrays of NumPy and `ctypes`, their scalars, `array.array`.
+struct Export {
+    /// At a fixed address: the exporter may keep it.
+    view: Box<ffi::Py_buffer>,
+}
+
+impl Export {
+    /// `None` if the object has no buffer at all.
+    fn get(any: &Bound<'_, PyAny>, what: &str) -> PyResult<Option<Self>> {
+        // SAFETY: asks the class of a live object.
+        if unsafe { ffi::PyObject_CheckBuffer(any.as_ptr()) } == 0 {
+            return Ok(None);
+        }
+        let mut view = Box::new(ffi::Py_buffer::new());
+        // SAFETY: the view is new and ours, and the object is alive; on success the view holds a
+        // reference to it.
+        let code =
+            unsafe { ffi::PyObject_GetBuffer(any.as_ptr(), &raw mut *view, ffi::PyBUF_FULL_RO) };
+        if code == 0 {
+            return Ok(Some(Self { view }));
+        }
+        let cause = PyErr::fetch(any.py());
+        let why = format!("{what} has a buffer that it does not give: {}", cause.value(any.py()));
+        let raised = wrong_type(any.py(), &why);
+        raised.set_cause(any.py(), Some(cause));
+        Err(raised)
     }
-    if buffer.len_bytes() == 0 {
-        return Ok(NonNull::from(&mut []));
+
+    /// Whether the items are pointers to Python objects.
+    fn has_objects(&self) -> bool {
+        let Some(at) = NonNull::new(self.view.format) else { return false };
+        // SAFETY: a format that is there is a text that a zero ends, as long as the view is held.
+        let format = unsafe { CStr::from_ptr(at.as_ptr()) }.to_bytes();
+        // Names of fields stand between colons.
+        format.split(|b| *b == b':').step_by(2).any(|codes| codes.contains(&b'O'))
     }
-    if !buffer.is_c_contiguous() {
-        let why = format!("{what} is not contiguous: copy it first (numpy.ascontiguousarray)");
-        return Err(invalid(py, &why));
+
+    fn contiguous(&self, py: Python<'_>, what: &str) -> PyResult<NonNull<[u8]>> {
+        // An array of Python objects has pointers for values, which mean nothing elsewhere.
+        if self.has_objects() {
+            let why = format!("{what} is an array of Python objects, not of numbers");
+            return Err(wrong_type(py, &why));
+        }
+        let len = usize::try_from(self.view.len)?;
+        if len == 0 {
+            return Ok(NonNull::from(&mut []));
+        }
+        let order = c_char::try_from(b'C')?;
+        // SAFETY: the view was filled by its exporter and is held.
+        if unsafe { ffi::PyBuffer_IsContiguous(&raw const *self.view, order) } == 0 {
+            let why = format!("{what} is not contiguous: copy it first (numpy.ascontiguousarray)");
+            return Err(invalid(py, &why));
+        }
+        let at = NonNull::new(self.view.buf.cast::<u8>())
+            .ok_or_else(|| invalid(py, &format!("{what} has no memory")))?;
+        Ok(NonNull::slice_from_raw_parts(at, len))
     }
-    let at = NonNull::new(buffer.buf_ptr().cast::<u8>())
-        .ok_or_else(|| invalid(py, &format!("{what} has no memory")))?;
-    Ok(NonNull::slice_from_raw_parts(at, buffer.len_bytes()))
+}
+
+impl Drop for Export {
+    fn drop(&mut self) {
+        // At the end of the interpreter there is nobody left to give it back to.
+        let _ = Python::try_attach(|_| {
+            // SAFETY: the view was filled by `PyObject_GetBuffer` and is released once, here, by a
+            // thread that is attached.
+            unsafe { ffi::PyBuffer_Release(&raw mut *self.view) };
+        });
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::arrays;
 use crate::buffer::{Bytes, Memory, Record, copied_bytes};
-use crate::error::{Failure, Outcome, from_error, invalid, raise, wrong_type};
+use crate::error::{Failure, Outcome, from_error, invalid, of_record, raise, wrong_type};
 use crate::frame::MdFrame;
 use crate::handle::Handle;
 use crate::key::described;
@@ -319,16 +319,27 @@ impl Typed {
         }
     }
 
-    /// The values of a batch, in its order.
+    /// As [`Typed::decode`]; an error names the record.
+    pub(crate) fn decode_as(
+        &self,
+        py: Python<'_>,
+        record: vlstore::Record,
+        name: impl FnOnce() -> String,
+    ) -> PyResult<Py<PyAny>> {
+        self.decode(py, record).map_err(|error| of_record(py, error, &name()))
+    }
+
+    /// The values of a batch, in its order; an error names the record.
     pub(crate) fn decode_all(
         &self,
         py: Python<'_>,
         batch: &vlstore::Batch,
+        name: impl Fn(usize) -> String,
     ) -> PyResult<Vec<Py<PyAny>>> {
         (0..batch.len())
             .map(|i| match (&self.codec, batch.get(i)) {
                 (None, Some(bytes)) => Ok(copied_bytes(py, bytes)?.into_any().unbind()),
-                _ => self.decode(py, part(py, batch, i)?),
+                _ => self.decode_as(py, part(py, batch, i)?, || name(i)),
             })
             .collect()
     }

@@ -79,6 +79,25 @@ pub(crate) fn invalid(py: Python<'_>, message: &str) -> PyErr {
     raise(py, "InvalidError", message)
 }
 
+/// Puts the name of a record before an error of what it holds.
+pub(crate) fn of_record(py: Python<'_>, error: PyErr, name: &dyn std::fmt::Display) -> PyErr {
+    let value = error.value(py);
+    let class = error.get_type(py);
+    let ours = class_named(py, "Error").and_then(|base| value.is_instance(&base)).unwrap_or(false);
+    if !ours {
+        // That of a codec of the user: it stays what it is.
+        let _ = value.call_method1("add_note", (format!("in {name}"),));
+        return error;
+    }
+    let why = value.to_string();
+    if why.starts_with("record ") || why.starts_with("ordinal ") {
+        return error;
+    }
+    let raised = PyErr::from_type(class, (format!("{name}: {why}"),));
+    raised.set_cause(py, error.cause(py));
+    raised
+}
+
 fn class_named<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyType>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let module =

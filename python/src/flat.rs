@@ -14,7 +14,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use vlstore::codec::{AnyCodec, DType, MdFrameCodec, MdFrameRef, MdFrameView, RealView, TopologyView};
+use vlstore::codec::{
+    AnyCodec, DType, MdFrameCodec, MdFrameRef, MdFrameView, RealView, TopologyView,
+};
 use vlstore::wire::{AlignedBuf, Digest};
 use vlstore::{Batch, Error, Snapshot, Visit};
 
@@ -214,7 +216,12 @@ impl Flat {
 }
 
 /// The arrays of the frames that `asked` names, filled with the interpreter detached.
-pub(crate) fn flat(py: Python<'_>, handle: &Handle, asked: &Asked, wanted: &Wanted) -> PyResult<Flat> {
+pub(crate) fn flat(
+    py: Python<'_>,
+    handle: &Handle,
+    asked: &Asked,
+    wanted: &Wanted,
+) -> PyResult<Flat> {
     let who = Who { handle, asked };
     if asked.is_empty() {
         return Ok(py.detach(|| blank(&who, wanted))?);
@@ -441,8 +448,7 @@ impl Made {
                 let why = format!("there is a field {name:?}: ask for it in a batch of its own");
                 return Err(Error::invalid("mask", why).into());
             }
-            let (array, mut memory) =
-                Python::attach(|py| unset(py, DType::Bool, &[sizes.len()]))?;
+            let (array, mut memory) = Python::attach(|py| unset(py, DType::Bool, &[sizes.len()]))?;
             for (i, place) in memory.as_mut_slice().iter_mut().enumerate() {
                 let there = frames.get(i).is_none_or(|f| column.name.find(f).is_some());
                 *place = there.into();
@@ -525,7 +531,8 @@ fn believable(frames: &[MdFrameRef<'_>], columns: &[Column<'_>], who: &Who<'_>) 
     let each = filled.map(Column::width).fold(8, usize::saturating_add);
     let mut claimed = 0_usize;
     for (i, frame) in frames.iter().enumerate() {
-        let has = |column: usize| Name::new(FIELDS.get(column).unwrap_or(&"")).find(frame).is_some();
+        let has =
+            |column: usize| Name::new(FIELDS.get(column).unwrap_or(&"")).find(frame).is_some();
         if (0..6).any(has) || !frame.atom_properties.is_empty() {
             continue;
         }

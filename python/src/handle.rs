@@ -8,12 +8,14 @@ use crate::error::{Failure, Outcome};
 use crate::topology::Topology;
 use pyo3::prelude::*;
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
+use std::thread::{ThreadId, current};
 use vlstore::wire::Digest;
 use vlstore::{
-    Batch, Error, Info, Key, Location, Record, Result, Snapshot, Store, StoreOptions, Writer,
+    Batch, CompactOptions, Compacted, Error, Info, Key, Location, Record, Result, Snapshot, Store,
+    StoreOptions, Writer,
 };
 
 /// Topologies that are kept, at most.
@@ -27,6 +29,13 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    fn absolute(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+            Self::Memory => None,
+        }
+    }
+
     /// The place for people.
     pub(crate) fn shown(&self) -> String {
         match self {
@@ -44,6 +53,11 @@ pub(crate) struct Handle {
     /// The options it was opened with.
     pub(crate) options: StoreOptions,
     process: u32,
+    /// Where the file is, whatever the current folder.
+    pub(crate) absolute: Option<PathBuf>,
+    /// The thread that compacts and calls back meanwhile.
+    busy: Mutex<Option<ThreadId>>,
+    is_busy: AtomicBool,
     /// Changes made through this handle, so that an iteration notices them.
     writes: AtomicU64,
     topologies: Topologies,
@@ -222,6 +236,9 @@ impl Handle {
         let inner = Inner::Reader(Mutex::new(Some(store)));
         Self {
             inner,
+            absolute: place.absolute(),
+            busy: Mutex::new(None),
+            is_busy: AtomicBool::new(false),
             place,
             mode: "r",
             options,
@@ -240,6 +257,9 @@ impl Handle {
         let inner = Inner::Writer(Box::new(RwLock::new(Some(writer))));
         Self {
             inner,
+            absolute: place.absolute(),
+            busy: Mutex::new(None),
+            is_busy: AtomicBool::new(false),
             place,
             mode,
             options,
@@ -260,7 +280,66 @@ impl Handle {
     /// Whether the lock of a writer may be touched: in the child of a fork it may be held by a
     /// thread that is not there.
     fn here(&self) -> Outcome<()> {
-        if std::process::id() == self.process { Ok(()) } else { Err(Failure::Forked) }
+        if std::process::id() != self.process {
+            return Err(Failure::Forked);
+        }
+        if self.is_busy.load(Ordering::Relaxed)
+            && *self.busy.lock().unwrap_or_else(PoisonError::into_inner) == Some(current().id())
+        {
+            let why = "is being compacted by this thread: wait until that is done";
+            return Err(Error::invalid("store", why).into());
+        }
+        Ok(())
+    }
+
+    /// Compacts a writer's store and goes on with the new file. `progress` must not use the store.
+    pub(crate) fn compact(
+        &self,
+        py: Python<'_>,
+        options: &CompactOptions,
+        progress: &mut (dyn FnMut(u64, u64) -> Result<()> + Send),
+    ) -> Outcome<Compacted> {
+        let Inner::Writer(writer) = &self.inner else { return Err(Error::ReadOnly.into()) };
+        self.here()?;
+        py.detach(|| {
+            let mut slot = writer.write().map_err(|_| Error::Poisoned)?;
+            self.writes.fetch_add(1, Ordering::Relaxed);
+            *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = Some(current().id());
+            self.is_busy.store(true, Ordering::Relaxed);
+            let done = match &self.absolute {
+                Some(path) => self.compact_file(&mut slot, path, options, progress),
+                None => compact_memory(&mut slot, progress),
+            };
+            self.is_busy.store(false, Ordering::Relaxed);
+            // Shared records to which nothing refers any more are gone.
+            self.topologies.there.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            done
+        })
+    }
+
+    fn compact_file(
+        &self,
+        slot: &mut Option<Writer>,
+        path: &Path,
+        options: &CompactOptions,
+        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Outcome<Compacted> {
+        let writer = slot.take().ok_or(Failure::Closed)?;
+        let file = writer.snapshot()?.file_id();
+        writer.close()?;
+        let done = Store::open_with(path, &self.options).and_then(|there| {
+            if there.file_id() != file {
+                return Err(Error::Replaced.at(path));
+            }
+            drop(there);
+            vlstore::compact(path, options, progress)
+        });
+        if matches!(&done, Err(error) if matches!(error.root(), Error::Replaced)) {
+            return Ok(done?);
+        }
+        // Also after an error: the file is as it was.
+        *slot = Some(Writer::open(path, &self.options)?);
+        Ok(done?)
     }
 
     /// Reads with the interpreter detached.
@@ -392,10 +471,27 @@ impl Handle {
     }
 }
 
+fn compact_memory(
+    slot: &mut Option<Writer>,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Outcome<Compacted> {
+    let writer = slot.as_mut().ok_or(Failure::Closed)?;
+    writer.commit()?;
+    let snapshot = writer.snapshot()?;
+    let bytes_before = writer.backend().len()?;
+    let options = StoreOptions { file_id: None, ..snapshot.options().clone() };
+    let mut new = Writer::in_memory(&options)?;
+    let done = vlstore::compact_into(&snapshot, &mut new, progress)?;
+    new.commit()?;
+    let bytes_after = new.backend().len()?;
+    *slot = Some(new);
+    Ok(Compacted { bytes_before, bytes_after, ..done })
+}
+
 impl Drop for Handle {
     /// Closes a writer that nobody closed, as Python's files do: what was put is committed.
     fn drop(&mut self) {
-        if self.here().is_err() {
+        if std::process::id() != self.process {
             return;
         }
         let Inner::Writer(writer) = &mut self.inner else { return };

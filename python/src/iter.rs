@@ -47,7 +47,7 @@ struct State {
 enum Step {
     End,
     Key(Key),
-    Value(Option<Key>, Record),
+    Value(Option<Key>, u64, Record),
 }
 
 impl Iter {
@@ -103,7 +103,7 @@ impl Iter {
                 None => continue,
             };
             if wanted {
-                return Ok(Step::Value(key, record));
+                return Ok(Step::Value(key, ordinal, record));
             }
         }
         Ok(Step::End)
@@ -146,8 +146,12 @@ impl Iter {
         Ok(match self.step(py)? {
             Step::End => None,
             Step::Key(key) => Some(to_python(py, Some(&key))?),
-            Step::Value(key, record) => {
-                let value = self.typed.decode(py, record)?;
+            Step::Value(key, ordinal, record) => {
+                let name = || match &key {
+                    Some(key) => format!("record {key}"),
+                    None => format!("ordinal {ordinal}"),
+                };
+                let value = self.typed.decode_as(py, record, name)?;
                 if self.what == What::Items {
                     let pair = (to_python(py, key.as_ref())?, value);
                     Some(pair.into_pyobject(py)?.into_any().unbind())

@@ -23,6 +23,7 @@ mod ingest;
 mod iter;
 mod iterable;
 mod key;
+mod maintain;
 mod ndarray;
 mod numpy;
 mod open;
@@ -55,6 +56,8 @@ mod _core {
     use super::frame::MdFrame;
     #[pymodule_export]
     use super::iter::Iter;
+    #[pymodule_export]
+    use super::maintain::{_compact, _copy, _merge, _recover, _split};
     #[pymodule_export]
     use super::open::{from_bytes, memory, open};
     #[pymodule_export]

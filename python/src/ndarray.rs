@@ -195,7 +195,12 @@ fn over<'py>(
         )
     };
     // SAFETY: a new reference, or null with an exception set.
-    let array = unsafe { Bound::from_owned_ptr_or_err(py, array) }?;
+    let array = unsafe { Bound::from_owned_ptr_or_err(py, array) }.map_err(|error| {
+        // Axes without an entry beside ones that no memory would hold: NumPy has no such array.
+        let raised = raise(py, "CodecError", &format!("NumPy makes no array of it: {error}"));
+        raised.set_cause(py, Some(error));
+        raised
+    })?;
     // SAFETY: the array is new and has no base; the call takes over the reference to the base,
     // which from here on lives as long as the array and owns the data.
     let code = unsafe { (api.set_base)(array.as_ptr(), base.clone().into_ptr()) };

@@ -5,7 +5,7 @@ use crate::codec::{RecordCodec, Typed};
 use crate::error::{Failure, Outcome, from_error, invalid, wrong_type};
 use crate::handle::{Handle, Place};
 use crate::key::described;
-use crate::options::from_dict;
+use crate::options::{agree, from_dict};
 use crate::report;
 use crate::store::{Depot, Store};
 use pyo3::exceptions::{PyRuntimeWarning, PyTypeError};
@@ -22,7 +22,9 @@ use vlstore::{Opened, StoreOptions, Writer};
 /// What the caller says about the records.
 enum Records {
     /// Nothing, or that it is to be what the file names.
-    Auto { asked: bool },
+    Auto {
+        asked: bool,
+    },
     /// Values are the bytes as they are, whatever the file names.
     Bytes,
     Codec(RecordCodec),
@@ -136,8 +138,16 @@ pub(crate) fn open<'py>(
             error
         }
     })?;
-    let mut options = from_dict(options, writing)?;
+    let given = options;
+    let mut options = from_dict(given, writing)?;
     let records = Records::new(records)?;
+    if mode == "a" && file.is_file() {
+        let there = py.detach(|| vlstore::Store::open_with(&file, &options));
+        // What cannot be opened is refused below, as it is without options.
+        if let Ok(there) = there {
+            agree(given, &options, there.options())?;
+        }
+    }
     records.name(&mut options);
     let place = Place::File(file.clone());
     let (handle, alone) = py.detach(|| -> Outcome<(Handle, bool)> {

@@ -50,9 +50,87 @@ pub(crate) fn from_dict(given: Option<&Bound<'_, PyDict>>, making: bool) -> PyRe
         }
         if !value.is_none() {
             set(&mut out, &name, &value)?;
+            positive(&name, &value)?;
         }
     }
     Ok(out)
+}
+
+/// Refuses a zero, which in the crate means that none was given.
+fn positive(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let counts = matches!(name, "chunk_size" | "block_size" | "level" | "typesize");
+    if counts && value.eq(0)? {
+        let why = format!("{name}: 0 is out of range: leave it out for the default");
+        return Err(invalid(value.py(), &why));
+    }
+    Ok(())
+}
+
+/// Refuses options that a store which is there does not have, and which would have no effect.
+pub(crate) fn agree(
+    given: Option<&Bound<'_, PyDict>>,
+    asked: &StoreOptions,
+    there: &StoreOptions,
+) -> PyResult<()> {
+    let Some(given) = given else { return Ok(()) };
+    let (py, own) = (given.py(), kept(given.py(), there)?);
+    let wanted = kept(py, asked)?;
+    for name in KEPT {
+        let Some(value) = given.get_item(name)?.filter(|value| !value.is_none()) else { continue };
+        let has = own.get_item(name)?;
+        let same = match (&has, wanted.get_item(name)?) {
+            (Some(has), Some(wanted)) => has.eq(wanted)?,
+            _ => false,
+        };
+        if !same {
+            let has = has.map_or_else(|| "None".into(), |has| has.to_string());
+            let why = format!(
+                "{name}: the store has {has}, not {value}, and keeps it; vlstore.copy(path, new, \
+                 {name}={}) makes one that has it",
+                value.repr()?
+            );
+            return Err(invalid(py, &why));
+        }
+    }
+    Ok(())
+}
+
+/// The options of a store that is made from one with those of `source`; `None` if none are given.
+pub(crate) fn over(
+    source: &StoreOptions,
+    given: &Bound<'_, PyDict>,
+) -> PyResult<Option<StoreOptions>> {
+    const ALSO: [&str; 4] = ["threads", "durability", "lookup", "access"];
+    let py = given.py();
+    let mut out = source.clone();
+    let get = |name: &str| Ok::<_, PyErr>(given.get_item(name)?.filter(|value| !value.is_none()));
+    if get("purpose")?.is_some() {
+        // All else follows anew from the purpose.
+        out = StoreOptions { codec: None, level: 0, chunk_size: 0, block_size: 0, ..out };
+    }
+    if get("codec")?.is_some() {
+        out.level = 0;
+    }
+    let mut some = false;
+    for (name, value) in given.iter().filter(|(_, value)| !value.is_none()) {
+        let name: String = name.extract()?;
+        let known = || KEPT.iter().chain(&ALSO).filter(|known| **known != "record_codec");
+        if !known().any(|known| *known == name) {
+            let known = known().copied().collect::<Vec<_>>().join(", ");
+            let why = format!("there is no option {name:?} here; the options are {known}");
+            return Err(wrong_type(py, &why));
+        }
+        set(&mut out, &name, &value)?;
+        positive(&name, &value)?;
+        some = true;
+    }
+    if get("chunk_size")?.is_some()
+        && get("block_size")?.is_none()
+        && out.block_size > out.chunk_size
+    {
+        out.block_size = 0;
+    }
+    Ok(some.then_some(out))
 }
 
 fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {

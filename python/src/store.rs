@@ -111,7 +111,7 @@ impl Store {
     fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let key = crate::key::key(key)?;
         let record = self.handle().read(py, |v| v.record(&key, self.typed.keyed))?;
-        self.typed.decode(py, record)
+        self.typed.decode_as(py, record, || format!("record {key}"))
     }
 
     fn __iter__(&self, py: Python<'_>) -> PyResult<Iter> {
@@ -156,7 +156,7 @@ impl Store {
             Err(error) => Err(error),
         })?;
         match found {
-            Some(record) => self.typed.decode(py, record),
+            Some(record) => self.typed.decode_as(py, record, || format!("record {key}")),
             None => Ok(default.unwrap_or_else(|| py.None())),
         }
     }
@@ -201,8 +201,9 @@ impl Store {
     /// :class:`~vlstore.errors.CorruptError` for the first record that is damaged.
     fn get_batch(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
         let keys = self::keys(keys)?;
-        let batch = self.handle().read(py, |v| v.batch(keys, self.typed.keyed))?;
-        self.typed.decode_all(py, &batch)
+        let batch = self.handle().read(py, |v| v.batch(keys.clone(), self.typed.keyed))?;
+        let name = |i| keys.get(i).map_or_else(String::new, |key| format!("record {key}"));
+        self.typed.decode_all(py, &batch, name)
     }
 
     /// The bytes under ``keys`` without a copy, as :class:`Record` objects that share one

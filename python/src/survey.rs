@@ -96,7 +96,10 @@ impl Survey {
     /// Why there is no array of the field `name`.
     pub(crate) fn unknown(&self, name: &str) -> Error {
         if self.forms.contains_key(name) {
-            return Error::invalid("fields", format!("{name:?} is text, of which there is no array"));
+            return Error::invalid(
+                "fields",
+                format!("{name:?} is text, of which there is no array"),
+            );
         }
         let mut known = FIELDS.join(", ");
         let extra: Vec<&str> = self

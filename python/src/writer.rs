@@ -175,7 +175,9 @@ impl Store {
             picklable(py, codec.bind(py))?;
         }
         let place = match &handle.place {
-            Place::File(path) => std::path::absolute(path)?.into_pyobject(py)?.into_any(),
+            Place::File(path) => {
+                handle.absolute.as_ref().unwrap_or(path).into_pyobject(py)?.into_any()
+            }
             Place::Memory => this.to_bytes(py)?.into_any(),
         };
         let codec = codec.unwrap_or_else(|| PyString::new(py, "bytes").into_any().unbind());
@@ -229,12 +231,7 @@ impl Store {
     }
 }
 
-fn flush(
-    typed: &Typed,
-    py: Python<'_>,
-    gathered: &mut Vec<Put>,
-    overwrite: bool,
-) -> PyResult<u64> {
+fn flush(typed: &Typed, py: Python<'_>, gathered: &mut Vec<Put>, overwrite: bool) -> PyResult<u64> {
     let puts = std::mem::take(gathered);
     Ok(typed.handle.write(py, |w| {
         for (key, bytes, sites) in &puts {

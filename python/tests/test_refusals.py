@@ -228,7 +228,7 @@ def test_what_numpy_makes_no_array_of_is_refused():
         with pytest.raises(vlstore.WrongTypeError):
             depot["a"] = value
     assert len(depot) == 0
-    with pytest.raises(vlstore.InvalidError, match="attributes"):
+    with pytest.raises(vlstore.InvalidError, match="nested too deeply"):
         depot.attrs["a"] = endless
 
 

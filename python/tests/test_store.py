@@ -147,7 +147,7 @@ def test_attributes_are_kept_by_the_next_commit(path):
         store.attrs.update(n=2**53 + 1, list=[1, None, "é"])
         del store.attrs["units"]
         assert "units" not in store.attrs and len(store.attrs) == 2
-        for wrong in ((1, 2), float("nan"), {1: 2}, object(), 2**80):
+        for wrong in (float("nan"), {1: 2}, object(), 2**80):
             with pytest.raises(vlstore.InvalidError):
                 store.attrs["wrong"] = wrong
     store = vlstore.open(path)

@@ -11,6 +11,7 @@ b'world'
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from vlstore import errors
 from vlstore._core import (
@@ -28,26 +29,58 @@ from vlstore._open import from_bytes, memory, open  # noqa: A004
 from vlstore._trajectory import export
 from vlstore.errors import *  # noqa: F403
 
+if TYPE_CHECKING:
+    from vlstore._maintain import (
+        Compacted,
+        Copied,
+        Merged,
+        Part,
+        Recovered,
+        compact,
+        copy,
+        merge,
+        recover,
+        split,
+    )
+
 __all__ = [
+    "Compacted",
+    "Copied",
     "Depot",
     "Exported",
     "MdFrame",
+    "Merged",
     "Ordinals",
+    "Part",
     "Record",
+    "Recovered",
     "Store",
     "Topology",
     "Verified",
     "__version__",
+    "compact",
+    "copy",
     "errors",
     "export",
     "from_bytes",
     "memory",
+    "merge",
     "open",
+    "recover",
+    "split",
 ]
 __all__ += errors.__all__
 
 
+#: Imported when somebody uses them, so that programs that do not need not wait.
+_MAINTAIN = frozenset(
+    ["Compacted", "Copied", "Merged", "Part", "Recovered", "compact", "copy", "merge", "recover", "split"]
+)
+
+
 def __getattr__(name):
+    if name in _MAINTAIN:
+        return getattr(importlib.import_module("vlstore._maintain"), name)
     # The original program has these names here. They are imported when somebody uses them.
     if name in ("store", "serialize", "loader", "hash"):
         return importlib.import_module(f"vlstore.{name}")

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Buffer, disjoint_base
 
+from vlstore._maintain import Compacted
+
 __version__: Final[str]
 
 _Key: TypeAlias = str | int | bytes
@@ -297,6 +299,9 @@ class Store(Mapping[_Key, Any]):
         topology: Topology | None = None,
         overwrite: bool = True,
     ) -> int: ...
+    def compact(
+        self, *, verify: bool = True, progress: Callable[[int, int], object] | None = None
+    ) -> Compacted: ...
     def commit(self) -> int: ...
     def save_as(self, path: str | PathLike[str]) -> None: ...
     def seal(self) -> int: ...
@@ -380,4 +385,49 @@ def _export(
     progress: Callable[[int, int], Any] | None,
 ) -> Exported: ...
 def _close_all() -> None: ...
+def _compact(
+    path: str,
+    options: dict[str, Any],
+    verify: bool,
+    accept_older: bool,
+    progress: Callable[[int, int], object] | None,
+) -> dict[str, Any]: ...
+def _copy(
+    source: str,
+    target: str,
+    chosen: tuple[str, Any] | None,
+    options: dict[str, Any],
+    topologies: str | None,
+    positions: str | None,
+    overwrite: bool,
+    accept_older: bool,
+    progress: Callable[[int, int], object] | None,
+) -> dict[str, Any]: ...
+def _merge(
+    sources: list[str],
+    target: str,
+    clash: str,
+    names: list[str] | None,
+    options: dict[str, Any],
+    overwrite: bool,
+    accept_older: bool,
+    progress: Callable[[int, int], object] | None,
+) -> dict[str, Any]: ...
+def _split(
+    source: str,
+    target: str,
+    by: tuple[str, Any],
+    options: dict[str, Any],
+    overwrite: bool,
+    accept_older: bool,
+    progress: Callable[[int, int], object] | None,
+) -> list[tuple[str, dict[str, Any]]]: ...
+def _recover(
+    source: str,
+    target: str,
+    records: str | None,
+    chunks: bool,
+    overwrite: bool,
+    progress: Callable[[int, int], object] | None,
+) -> dict[str, Any]: ...
 def _command(args: list[str]) -> int: ...

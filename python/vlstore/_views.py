@@ -1,7 +1,8 @@
 """What a store shows of itself through the protocols of Python's own containers."""
 
 import json
-from collections.abc import ItemsView, KeysView, MutableMapping, ValuesView
+import math
+from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
 
 from vlstore.errors import InvalidError, NotFoundError
 
@@ -42,11 +43,59 @@ class Items(ItemsView):
         return f"<items of {self._mapping!r}>"
 
 
-def _whole(digits):
-    number = int(digits)
-    if not -(2**63) <= number < 2**64:
-        raise InvalidError(f"attributes: {digits} is outside of -2^63 to 2^64-1")
-    return number
+#: NumPy's kinds of numbers that are numbers in JSON; texts are a class of ``str``.
+_NUMBERS = "biufU"
+
+
+def plain(value, place):
+    """``value`` as JSON holds it: numbers, texts, lists and dicts of Python; else a refusal.
+
+    NumPy's numbers and arrays become numbers and lists, tuples become lists. ``place`` names the
+    value in an error.
+    """
+    try:
+        return _plain(value, place)
+    except RecursionError:
+        raise InvalidError(f"{place}: is nested too deeply, or contains itself") from None
+
+
+def _plain(value, place):
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidError(f"{place}: JSON has no {value!r}: use None, or text")
+        return float(value)
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            raise InvalidError(f"{place}: {int(value)} is outside of -2^63 to 2^64-1")
+        return int(value)
+    if isinstance(value, Mapping):
+        for name in value:
+            if not isinstance(name, str):
+                kind = type(name).__name__
+                raise InvalidError(f"{place}: its keys are text, not {kind} ({name!r:.40})")
+        return {str(name): _plain(entry, f"{place}[{name!r}]") for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry, f"{place}[{i}]") for i, entry in enumerate(value)]
+    if hasattr(value, "__array_interface__") and hasattr(value, "tolist"):
+        # What Python has no number for, as float128, would come back as another.
+        if value.dtype.kind in _NUMBERS and not (value.dtype.kind == "f" and value.itemsize > 8):
+            return _plain(value.tolist(), place)
+        kind = f"an array of {value.dtype}" if getattr(value, "ndim", 0) else f"{value.dtype}"
+        raise InvalidError(f"{place}: JSON has no form for {kind} ({value!r:.40}): use text or numbers")
+    kind = type(value).__name__
+    raise InvalidError(
+        f"{place}: JSON has no form for {kind} ({value!r:.40}): use numbers, text, lists and dicts"
+    )
+
+
+def _name(name):
+    if not isinstance(name, str):
+        raise InvalidError(f"the name of an attribute is text, not {type(name).__name__}")
+    return str(name)
 
 
 class Attributes(MutableMapping):
@@ -60,8 +109,9 @@ class Attributes(MutableMapping):
         >>> store.attrs["units"]["length"]
         'nm'
 
-    What JSON cannot hold as it is (tuples, NaN, keys that are not text) is refused. A nested
-    value is a copy: change it, then set it again.
+    Numbers and arrays of NumPy are kept as numbers and lists, tuples as lists. What JSON has no form
+    for (NaN, bytes, complex numbers, dates, keys that are not text) is refused by its place. A
+    nested value is a copy: change it, then set it again.
     """
 
     __slots__ = ("_store",)
@@ -73,15 +123,7 @@ class Attributes(MutableMapping):
         return json.loads(self._store._attributes()) or {}
 
     def _write(self, attributes):
-        try:
-            text = json.dumps(attributes, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise InvalidError(f"attributes: JSON cannot hold this: {error}") from None
-        if json.loads(text, parse_int=_whole) != attributes:
-            raise InvalidError(
-                "attributes: JSON would change this: use lists instead of tuples and text as keys"
-            )
-        self._store._set_attributes(text)
+        self._store._set_attributes(json.dumps(attributes, allow_nan=False))
 
     def __getitem__(self, name):
         attributes = self._read()
@@ -90,6 +132,8 @@ class Attributes(MutableMapping):
         return attributes[name]
 
     def __setitem__(self, name, value):
+        name = _name(name)
+        value = plain(value, f"attrs[{name!r}]")
         self._write({**self._read(), name: value})
 
     def __delitem__(self, name):
@@ -107,7 +151,9 @@ class Attributes(MutableMapping):
 
     def update(self, *args, **kwargs):
         """Set several at once: one write instead of one for each."""
-        self._write({**self._read(), **dict(*args, **kwargs)})
+        new = {_name(name): value for name, value in dict(*args, **kwargs).items()}
+        new = {name: plain(value, f"attrs[{name!r}]") for name, value in new.items()}
+        self._write({**self._read(), **new})
 
     def clear(self):
         """Remove all."""

@@ -56,7 +56,9 @@ def writable_memoryview(out: Any) -> memoryview:
     """As :func:`bytewise_memoryview`, for memory that is to be filled."""
     if memoryview_is_readonly(out):
         raise WrongTypeError("the buffer is read-only: give a bytearray or a writable array")
-    return bytewise_memoryview(out)
+    view = bytewise_memoryview(out)
+    # One without a byte is never written to, and must not look as if it could not be.
+    return view if view.nbytes else memoryview(bytearray())
 
 
 def memoryview_is_readonly(out: Any) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import vlstore
+from vlstore._views import plain
 from vlstore.errors import (
     ClosedError,
     NotFoundError,
@@ -42,6 +43,8 @@ class Native:
         """Make a new store, in memory without ``path``."""
         options = creation_options(given, alignment)
         meta = meta_to_json(given.get("meta"))
+        # Refused before there is a file.
+        plain(meta, "meta")
         if path is None:
             store = vlstore.memory(**options)
         else:

@@ -42,7 +42,8 @@ impl Writer {
         let found = check(name, *version, bytes, &|digest, use_it| match self.shared(digest) {
             Ok(record) => use_it(&record),
             Err(Error::NotFound { .. }) => {
-                let why = format!("{digest} is not in the store; share it before what refers to it");
+                let why =
+                    format!("{digest} is not in the store; share it before what refers to it");
                 Err(Error::invalid("topology", why))
             }
             Err(other) => Err(other),

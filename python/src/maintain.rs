@@ -1,0 +1,327 @@
+//! Keeping stores in order: compacting, copying, merging, splitting, recovering.
+//!
+//! The functions of `vlstore._maintain` call these; what they return is put into classes there.
+
+use crate::error::{Failure, Outcome, from_error, invalid};
+use crate::key::key;
+use crate::options;
+use crate::store::Store;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use vlstore::depot::{Positions, Sharing, copy_frames};
+use vlstore::{
+    Clash, CompactOptions, Compacted, Copied, CopyOptions, Error, Key, MergeOptions,
+    RecoverOptions, Select, SplitBy, SplitOptions, StoreOptions, codec,
+};
+
+/// Time between two calls of the user's function, and between two looks for Ctrl-C.
+const TURN: Duration = Duration::from_millis(50);
+
+/// Tells the user how far the work has come, and the work that it is to end.
+struct Progress<'a> {
+    call: Option<&'a Py<PyAny>>,
+    told: Option<(Instant, (u64, u64))>,
+    raised: Option<PyErr>,
+}
+
+impl Progress<'_> {
+    fn step(&mut self, done: u64, total: u64) -> vlstore::Result<()> {
+        let due = match &self.told {
+            None => true,
+            Some((_, told)) if *told == (done, total) => false,
+            Some((at, _)) => done == total || at.elapsed() >= TURN,
+        };
+        if !due {
+            return Ok(());
+        }
+        self.told = Some((Instant::now(), (done, total)));
+        let told = Python::attach(|py| {
+            py.check_signals()?;
+            self.call.map(|call| call.call1(py, (done, total))).transpose().map(drop)
+        });
+        told.map_err(|error| {
+            self.raised = Some(error);
+            Error::Interrupted
+        })
+    }
+}
+
+/// Works with the interpreter detached; what `progress` raises ends it.
+fn run<T: Send>(
+    py: Python<'_>,
+    progress: Option<&Py<PyAny>>,
+    work: impl FnOnce(&mut (dyn FnMut(u64, u64) -> vlstore::Result<()> + Send)) -> Outcome<T> + Send,
+) -> PyResult<T> {
+    let mut progress = Progress { call: progress, told: None, raised: None };
+    let out = py.detach(|| work(&mut |done, total| progress.step(done, total)));
+    match progress.raised {
+        Some(error) => Err(error),
+        None => Ok(out?),
+    }
+}
+
+/// The options of a new store made from the one at `source`.
+fn layout(
+    py: Python<'_>,
+    source: Option<&PathBuf>,
+    given: &Bound<'_, PyDict>,
+) -> PyResult<Option<StoreOptions>> {
+    let Some(source) = source else { return Ok(None) };
+    let store = py.detach(|| vlstore::Store::open(source)).map_err(|e| from_error(py, &e))?;
+    options::over(store.options(), given)
+}
+
+fn compacted<'py>(py: Python<'py>, done: &Compacted) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("records", done.records)?;
+    dict.set_item("record_bytes", done.record_bytes)?;
+    dict.set_item("dead_records", done.dead_records)?;
+    dict.set_item("dead_bytes", done.dead_bytes)?;
+    dict.set_item("bytes_before", done.bytes_before)?;
+    dict.set_item("bytes_after", done.bytes_after)?;
+    Ok(dict)
+}
+
+fn copied<'py>(py: Python<'py>, done: &Copied) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("records", done.records)?;
+    dict.set_item("record_bytes", done.record_bytes)?;
+    dict.set_item("file_bytes", done.file_bytes)?;
+    Ok(dict)
+}
+
+fn compacting(given: &Bound<'_, PyDict>, verify: bool, accept: bool) -> PyResult<CompactOptions> {
+    let new = options::over(&StoreOptions::default(), given)?.unwrap_or_default();
+    Ok(CompactOptions {
+        threads: new.threads,
+        access: new.access,
+        lookup: new.lookup,
+        verify,
+        accept_older: accept,
+        refers: Some(codec::refers),
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (path, options, verify, accept_older, progress))]
+pub(crate) fn _compact<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    options: &Bound<'py, PyDict>,
+    verify: bool,
+    accept_older: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let how = compacting(options, verify, accept_older)?;
+    let done =
+        run(py, progress.as_ref(), |step| Ok(vlstore::compact(&path, &how, |d, t| step(d, t))?))?;
+    compacted(py, &done)
+}
+
+#[pymethods]
+impl Store {
+    /// Gives back the space of deleted and replaced records of a store that is open for writing,
+    /// which goes on with the new file; commits first. Returns what :func:`vlstore.compact` does.
+    ///
+    /// Other threads wait meanwhile. ``progress`` is called with the bytes that are done and those
+    /// that there are, and must not use the store; what it raises ends the work, and the store
+    /// is as it was.
+    #[pyo3(signature = (*, verify=true, progress=None))]
+    fn compact<'py>(
+        &self,
+        py: Python<'py>,
+        verify: bool,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let how = CompactOptions {
+            threads: self.handle().options.threads,
+            access: self.handle().options.access,
+            lookup: self.handle().options.lookup,
+            verify,
+            refers: Some(codec::refers),
+            ..CompactOptions::default()
+        };
+        let mut told = Progress { call: progress.as_ref(), told: None, raised: None };
+        let done = self.handle().compact(py, &how, &mut |done, total| told.step(done, total));
+        match told.raised {
+            Some(error) => Err(error),
+            None => {
+                let class = py.import("vlstore._maintain")?.getattr("Compacted")?;
+                class.call((), Some(&compacted(py, &done?)?))
+            }
+        }
+    }
+}
+
+/// The records that `chosen` names: `None`, or a kind and what goes with it.
+fn select(chosen: Option<(String, Bound<'_, PyAny>)>) -> PyResult<Select> {
+    let Some((kind, what)) = chosen else { return Ok(Select::All) };
+    let py = what.py();
+    match &*kind {
+        "keys" => Ok(Select::Keys(crate::store::keys(&what)?)),
+        "match" => Ok(Select::Pattern(crate::parts::text(&what, "match")?.into())),
+        "range" => {
+            let (start, end, step) = what.extract()?;
+            Ok(Select::Range { range: start..end, step })
+        }
+        _ => Err(invalid(py, "choose records by keys, match or range")),
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (
+    source, target, chosen, options, topologies, positions, overwrite, accept_older, progress
+))]
+#[expect(clippy::too_many_arguments, reason = "by place, from the function that names them")]
+pub(crate) fn _copy<'py>(
+    py: Python<'py>,
+    source: PathBuf,
+    target: PathBuf,
+    chosen: Option<(String, Bound<'py, PyAny>)>,
+    options: &Bound<'py, PyDict>,
+    topologies: Option<&str>,
+    positions: Option<&str>,
+    overwrite: bool,
+    accept_older: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let named = |what: &str, name: &str, known: &str| {
+        invalid(py, &format!("{what}: {name:?} is none of {known}"))
+    };
+    let sharing = match topologies {
+        None => Sharing::Never,
+        Some(name) => Sharing::from_name(name)
+            .ok_or_else(|| named("topologies", name, "\"never\", \"repeated\", \"always\""))?,
+    };
+    let positions = positions
+        .map(|name| {
+            Positions::from_name(name)
+                .ok_or_else(|| named("positions", name, "\"whole\", \"given\""))
+        })
+        .transpose()?;
+    let how = CopyOptions {
+        select: select(chosen)?,
+        store: layout(py, Some(&source), options)?,
+        overwrite,
+        accept_older,
+        refers: Some(codec::refers),
+    };
+    let done = run(py, progress.as_ref(), |step| {
+        Ok(match (sharing, positions) {
+            (Sharing::Never, None) => vlstore::copy(&source, &target, &how, |d, t| step(d, t))?,
+            (sharing, positions) => {
+                copy_frames(&source, &target, &how, sharing, positions, |d, t| step(d, t))?
+            }
+        })
+    })?;
+    copied(py, &done)
+}
+
+#[pyfunction]
+#[pyo3(signature = (sources, target, clash, names, options, overwrite, accept_older, progress))]
+#[expect(clippy::too_many_arguments, reason = "by place, from the function that names them")]
+pub(crate) fn _merge<'py>(
+    py: Python<'py>,
+    sources: Vec<PathBuf>,
+    target: PathBuf,
+    clash: &str,
+    names: Option<Vec<String>>,
+    options: &Bound<'py, PyDict>,
+    overwrite: bool,
+    accept_older: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let stem = |path: &PathBuf| Some(path.file_stem()?.to_string_lossy().into());
+    let clash = match (clash, names) {
+        ("prefix", Some(names)) => Clash::Prefix(names.into_iter().map(Into::into).collect()),
+        ("prefix", None) => Clash::Prefix(sources.iter().filter_map(stem).collect()),
+        (_, Some(_)) => return Err(invalid(py, "names: go with clash=\"prefix\"")),
+        ("refuse", None) => Clash::Refuse,
+        ("keep-first", None) => Clash::KeepFirst,
+        ("keep-last", None) => Clash::KeepLast,
+        (other, None) => {
+            let known = "\"refuse\", \"keep-first\", \"keep-last\", \"prefix\"";
+            return Err(invalid(py, &format!("clash: {other:?} is none of {known}")));
+        }
+    };
+    let how = MergeOptions {
+        clash,
+        store: layout(py, sources.first(), options)?,
+        overwrite,
+        accept_older,
+        refers: Some(codec::refers),
+    };
+    let done = run(py, progress.as_ref(), |step| {
+        Ok(vlstore::merge(&sources, &target, &how, |d, t| step(d, t))?)
+    })?;
+    let dict = copied(py, &done.copied)?;
+    dict.set_item("left_out", done.left_out)?;
+    dict.set_item("differing", done.differing)?;
+    Ok(dict)
+}
+
+#[pyfunction]
+#[pyo3(signature = (source, target, by, options, overwrite, accept_older, progress))]
+#[expect(clippy::too_many_arguments, reason = "by place, from the function that names them")]
+pub(crate) fn _split<'py>(
+    py: Python<'py>,
+    source: PathBuf,
+    target: PathBuf,
+    by: (String, Bound<'py, PyAny>),
+    options: &Bound<'py, PyDict>,
+    overwrite: bool,
+    accept_older: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Vec<(PathBuf, Bound<'py, PyDict>)>> {
+    let (kind, what) = by;
+    let by = match &*kind {
+        "records" => SplitBy::Records(what.extract()?),
+        "bytes" => SplitBy::Bytes(what.extract()?),
+        _ => {
+            let keys = what.try_iter()?.map(|k| key(&k?)).collect::<PyResult<Vec<Key>>>()?;
+            SplitBy::Keys(keys)
+        }
+    };
+    let store = layout(py, Some(&source), options)?;
+    let how = SplitOptions { store, overwrite, accept_older, refers: Some(codec::refers) };
+    let done = run(py, progress.as_ref(), |step| {
+        Ok(vlstore::split(&source, &target, &by, &how, |d, t| step(d, t))?)
+    })?;
+    done.iter().map(|(path, one)| Ok((path.clone(), copied(py, one)?))).collect()
+}
+
+#[pyfunction]
+#[pyo3(signature = (source, target, records, chunks, overwrite, progress))]
+pub(crate) fn _recover<'py>(
+    py: Python<'py>,
+    source: PathBuf,
+    target: PathBuf,
+    records: Option<&str>,
+    chunks: bool,
+    overwrite: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let mut store = StoreOptions::default();
+    if let Some(name) = records {
+        let codec = codec::by_name(name).map_err(|e| from_error(py, &e))?;
+        store.record_codec = (name.to_owned(), codec.version());
+    }
+    let contents = Some(codec::content as fn(&str, u32) -> _);
+    let how = RecoverOptions { overwrite, chunks, contents, store };
+    let done = run(py, progress.as_ref(), |step| {
+        vlstore::recover(&source, &target, &how, |d, t| step(d, t)).map_err(Failure::from)
+    })?;
+    let dict = PyDict::new(py);
+    dict.set_item("records", done.records)?;
+    dict.set_item("record_bytes", done.bytes)?;
+    dict.set_item("lost", done.lost)?;
+    let found = |f: &vlstore::Found| (f.means.to_string(), f.records, f.unchecked);
+    dict.set_item("found", done.found.iter().map(found).collect::<Vec<_>>())?;
+    let losses: Vec<String> = done.losses.iter().map(ToString::to_string).collect();
+    dict.set_item("losses", losses)?;
+    dict.set_item("notes", done.notes.iter().map(|note| &**note).collect::<Vec<_>>())?;
+    dict.set_item("complete", done.is_complete())?;
+    Ok(dict)
+}
