@@ -2,64 +2,29 @@
 //!
 //! The functions of `vlstore._maintain` call these; what they return is put into classes there.
 
-use crate::error::{Failure, Outcome, from_error, invalid};
+use crate::error::{Failure, from_error, invalid};
 use crate::key::key;
 use crate::options;
+use crate::progress::Progress;
 use crate::store::Store;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 use vlstore::depot::{Positions, Sharing, copy_frames};
 use vlstore::{
-    Clash, CompactOptions, Compacted, Copied, CopyOptions, Error, Key, MergeOptions,
-    RecoverOptions, Select, SplitBy, SplitOptions, StoreOptions, codec,
+    Clash, CompactOptions, Compacted, Copied, CopyOptions, Key, MergeOptions, RecoverOptions,
+    Select, SplitBy, SplitOptions, StoreOptions, codec,
 };
-
-/// Time between two calls of the user's function, and between two looks for Ctrl-C.
-const TURN: Duration = Duration::from_millis(50);
-
-/// Tells the user how far the work has come, and the work that it is to end.
-struct Progress<'a> {
-    call: Option<&'a Py<PyAny>>,
-    told: Option<(Instant, (u64, u64))>,
-    raised: Option<PyErr>,
-}
-
-impl Progress<'_> {
-    fn step(&mut self, done: u64, total: u64) -> vlstore::Result<()> {
-        let due = match &self.told {
-            None => true,
-            Some((_, told)) if *told == (done, total) => false,
-            Some((at, _)) => done == total || at.elapsed() >= TURN,
-        };
-        if !due {
-            return Ok(());
-        }
-        self.told = Some((Instant::now(), (done, total)));
-        let told = Python::attach(|py| {
-            py.check_signals()?;
-            self.call.map(|call| call.call1(py, (done, total))).transpose().map(drop)
-        });
-        told.map_err(|error| {
-            self.raised = Some(error);
-            Error::Interrupted
-        })
-    }
-}
 
 /// Works with the interpreter detached; what `progress` raises ends it.
 fn run<T: Send>(
     py: Python<'_>,
-    progress: Option<&Py<PyAny>>,
-    work: impl FnOnce(&mut (dyn FnMut(u64, u64) -> vlstore::Result<()> + Send)) -> Outcome<T> + Send,
+    progress: Option<&Bound<'_, PyAny>>,
+    work: impl FnOnce(&mut Progress) -> vlstore::Result<T> + Send,
 ) -> PyResult<T> {
-    let mut progress = Progress { call: progress, told: None, raised: None };
-    let out = py.detach(|| work(&mut |done, total| progress.step(done, total)));
-    match progress.raised {
-        Some(error) => Err(error),
-        None => Ok(out?),
-    }
+    let mut progress = Progress::new(progress)?;
+    let done = py.detach(|| work(&mut progress));
+    Ok(progress.end(done)?)
 }
 
 /// The options of a new store made from the one at `source`.
@@ -112,11 +77,10 @@ pub(crate) fn _compact<'py>(
     options: &Bound<'py, PyDict>,
     verify: bool,
     accept_older: bool,
-    progress: Option<Py<PyAny>>,
+    progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let how = compacting(options, verify, accept_older)?;
-    let done =
-        run(py, progress.as_ref(), |step| Ok(vlstore::compact(&path, &how, |d, t| step(d, t))?))?;
+    let done = run(py, progress, |p| vlstore::compact(&path, &how, |d, t| p.step(d, t)))?;
     compacted(py, &done)
 }
 
@@ -133,7 +97,7 @@ impl Store {
         &self,
         py: Python<'py>,
         verify: bool,
-        progress: Option<Py<PyAny>>,
+        progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let how = CompactOptions {
             threads: self.handle().options.threads,
@@ -143,15 +107,14 @@ impl Store {
             refers: Some(codec::refers),
             ..CompactOptions::default()
         };
-        let mut told = Progress { call: progress.as_ref(), told: None, raised: None };
-        let done = self.handle().compact(py, &how, &mut |done, total| told.step(done, total));
-        match told.raised {
-            Some(error) => Err(error),
-            None => {
-                let class = py.import("vlstore._maintain")?.getattr("Compacted")?;
-                class.call((), Some(&compacted(py, &done?)?))
-            }
-        }
+        let mut progress = Progress::new(progress)?;
+        let done = self.handle().compact(py, &how, &mut |done, total| progress.step(done, total));
+        let done = match done {
+            Err(Failure::Store(error)) => progress.end(Err(error))?,
+            done => done?,
+        };
+        let class = py.import("vlstore._maintain")?.getattr("Compacted")?;
+        class.call((), Some(&compacted(py, &done)?))
     }
 }
 
@@ -185,7 +148,7 @@ pub(crate) fn _copy<'py>(
     positions: Option<&str>,
     overwrite: bool,
     accept_older: bool,
-    progress: Option<Py<PyAny>>,
+    progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let named = |what: &str, name: &str, known: &str| {
         invalid(py, &format!("{what}: {name:?} is none of {known}"))
@@ -208,13 +171,11 @@ pub(crate) fn _copy<'py>(
         accept_older,
         refers: Some(codec::refers),
     };
-    let done = run(py, progress.as_ref(), |step| {
-        Ok(match (sharing, positions) {
-            (Sharing::Never, None) => vlstore::copy(&source, &target, &how, |d, t| step(d, t))?,
-            (sharing, positions) => {
-                copy_frames(&source, &target, &how, sharing, positions, |d, t| step(d, t))?
-            }
-        })
+    let done = run(py, progress, |p| match (sharing, positions) {
+        (Sharing::Never, None) => vlstore::copy(&source, &target, &how, |d, t| p.step(d, t)),
+        (sharing, positions) => {
+            copy_frames(&source, &target, &how, sharing, positions, |d, t| p.step(d, t))
+        }
     })?;
     copied(py, &done)
 }
@@ -231,7 +192,7 @@ pub(crate) fn _merge<'py>(
     options: &Bound<'py, PyDict>,
     overwrite: bool,
     accept_older: bool,
-    progress: Option<Py<PyAny>>,
+    progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let stem = |path: &PathBuf| Some(path.file_stem()?.to_string_lossy().into());
     let clash = match (clash, names) {
@@ -253,9 +214,7 @@ pub(crate) fn _merge<'py>(
         accept_older,
         refers: Some(codec::refers),
     };
-    let done = run(py, progress.as_ref(), |step| {
-        Ok(vlstore::merge(&sources, &target, &how, |d, t| step(d, t))?)
-    })?;
+    let done = run(py, progress, |p| vlstore::merge(&sources, &target, &how, |d, t| p.step(d, t)))?;
     let dict = copied(py, &done.copied)?;
     dict.set_item("left_out", done.left_out)?;
     dict.set_item("differing", done.differing)?;
@@ -273,7 +232,7 @@ pub(crate) fn _split<'py>(
     options: &Bound<'py, PyDict>,
     overwrite: bool,
     accept_older: bool,
-    progress: Option<Py<PyAny>>,
+    progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Vec<(PathBuf, Bound<'py, PyDict>)>> {
     let (kind, what) = by;
     let by = match &*kind {
@@ -286,9 +245,8 @@ pub(crate) fn _split<'py>(
     };
     let store = layout(py, Some(&source), options)?;
     let how = SplitOptions { store, overwrite, accept_older, refers: Some(codec::refers) };
-    let done = run(py, progress.as_ref(), |step| {
-        Ok(vlstore::split(&source, &target, &by, &how, |d, t| step(d, t))?)
-    })?;
+    let done =
+        run(py, progress, |p| vlstore::split(&source, &target, &by, &how, |d, t| p.step(d, t)))?;
     done.iter().map(|(path, one)| Ok((path.clone(), copied(py, one)?))).collect()
 }
 
@@ -301,7 +259,7 @@ pub(crate) fn _recover<'py>(
     records: Option<&str>,
     chunks: bool,
     overwrite: bool,
-    progress: Option<Py<PyAny>>,
+    progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let mut store = StoreOptions::default();
     if let Some(name) = records {
@@ -310,9 +268,8 @@ pub(crate) fn _recover<'py>(
     }
     let contents = Some(codec::content as fn(&str, u32) -> _);
     let how = RecoverOptions { overwrite, chunks, contents, store };
-    let done = run(py, progress.as_ref(), |step| {
-        vlstore::recover(&source, &target, &how, |d, t| step(d, t)).map_err(Failure::from)
-    })?;
+    let done =
+        run(py, progress, |p| vlstore::recover(&source, &target, &how, |d, t| p.step(d, t)))?;
     let dict = PyDict::new(py);
     dict.set_item("records", done.records)?;
     dict.set_item("record_bytes", done.bytes)?;

@@ -123,12 +123,6 @@ def _path(given: Any, what: str) -> str:
     return os.fsdecode(path)
 
 
-def _call(progress: Any) -> Any:
-    if progress is not None and not callable(progress):
-        raise WrongTypeError(f"progress is a function of two numbers, not {type(progress).__name__}")
-    return progress
-
-
 def compact(
     path: _Path | _core.Store,
     *,
@@ -174,7 +168,7 @@ def compact(
     """
     options = {"threads": threads, "lookup": lookup}
     path = _path(path, "path")
-    return Compacted(**_core._compact(path, options, verify, accept_older, _call(progress)))
+    return Compacted(**_core._compact(path, options, verify, accept_older, progress))
 
 
 def copy(
@@ -231,7 +225,7 @@ def copy(
     return Copied(
         **_core._copy(
             source, _path(target, "target"), chosen, options, topologies, positions, overwrite,
-            accept_older, _call(progress),
+            accept_older, progress,
         )
     )
 
@@ -279,7 +273,7 @@ def merge(
     return Merged(
         **_core._merge(
             paths, _path(target, "target"), clash, None if names is None else list(names),
-            options, overwrite, accept_older, _call(progress),
+            options, overwrite, accept_older, progress,
         )
     )
 
@@ -308,7 +302,7 @@ def split(
         raise InvalidError("say where to cut by one of records, bytes and keys")
     made = _core._split(
         _path(source, "source"), _path(target, "target"), named[0], options, overwrite,
-        accept_older, _call(progress),
+        accept_older, progress,
     )
     return [Part(path=Path(path), **done) for path, done in made]
 
@@ -339,6 +333,6 @@ def recover(
     return Recovered(
         **_core._recover(
             _path(source, "source"), _path(target, "target"), records, chunks, overwrite,
-            _call(progress),
+            progress,
         )
     )
