@@ -15,8 +15,8 @@ use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use vlstore::backend::MemoryBackend;
-use vlstore::wire::memory::copied;
 use vlstore::codec::{AnyCodec as _, RawCodec};
+use vlstore::wire::memory::copied;
 use vlstore::{Opened, StoreOptions, Writer};
 
 /// What the caller says about the records.

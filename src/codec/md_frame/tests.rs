@@ -36,10 +36,10 @@ fn bytes_without_a_root_table_are_no_frame() {
     // The least frame that can be: a table without a field.
     let mut least = Vec::new();
     MdFrameCodec.encode(&MdFrame::default(), &mut least).unwrap();
-    let least = AlignedBuf::copy_of(&least);
+    let least = AlignedBuf::copy_of(&least).unwrap();
     assert_eq!(MdFrameCodec.decode(&least).unwrap().nsites(), 0);
     for len in [4, 8, 12, 64, 1000] {
-        let zeros = AlignedBuf::copy_of(&vec![0; len]);
+        let zeros = AlignedBuf::copy_of(&vec![0; len]).unwrap();
         let why = MdFrameCodec.decode(&zeros).unwrap_err().to_string();
         assert!(why.contains("root table"), "{len}: {why}");
         if len >= 8 {
@@ -51,7 +51,7 @@ fn bytes_without_a_root_table_are_no_frame() {
     // A table that is its own list of fields, and one whose list overlaps the first word.
     for words in [[4_u32, 0, 4, 0], [4, 4, 0, 0], [8, 0, 4, 0]] {
         let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
-        assert!(MdFrameCodec.decode(&AlignedBuf::copy_of(&bytes)).is_err(), "{words:?}");
+        assert!(MdFrameCodec.decode(&AlignedBuf::copy_of(&bytes).unwrap()).is_err(), "{words:?}");
     }
 }
 
