@@ -82,7 +82,7 @@ pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result, Unresumed};
 pub use key::Key;
 pub use store::{
-    Alignment, Batch, ChunkClass, Clash, ColumnData, CompactOptions, Compacted, Copied,
+    Alignment, Batch, ChunkClass, Clash, Closed, ColumnData, CompactOptions, Compacted, Copied,
     CopyOptions, Damage, Durability, Found, Info, Location, Lookup, Means, MergeOptions, Merged,
     Opened, Purpose, RatioClass, Record, RecoverOptions, Recovered, Scan, Select, SizeClass,
     Snapshot, SplitBy, SplitOptions, Stat, Store, StoreOptions, Verified, Visit, Writer, compact,

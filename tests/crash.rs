@@ -188,7 +188,7 @@ impl Work {
             }
             28 => {
                 self.done = self.now.clone();
-                self.commits(|w| w.writer.take().unwrap().close().unwrap());
+                self.commits(|w| drop(w.writer.take().unwrap().close().unwrap()));
             }
             29 => {
                 self.writer = None;

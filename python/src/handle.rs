@@ -14,8 +14,8 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::{ThreadId, current};
 use vlstore::wire::Digest;
 use vlstore::{
-    Batch, CompactOptions, Compacted, Error, Info, Key, Location, Record, Result, Snapshot, Store,
-    StoreOptions, Writer,
+    Batch, Closed, CompactOptions, Compacted, Error, Info, Key, Location, Record, Result, Snapshot,
+    Store, StoreOptions, Writer,
 };
 
 /// Topologies that are kept, at most.
@@ -425,19 +425,20 @@ impl Handle {
         }
     }
 
-    /// Closes: a writer commits, or gives up what is not committed.
-    pub(crate) fn close(&self, py: Python<'_>, commit: bool) -> Outcome<()> {
+    /// Closes: a writer commits, or gives up what is not committed. What other programs see then,
+    /// if there was a writer.
+    pub(crate) fn close(&self, py: Python<'_>, commit: bool) -> Outcome<Option<Closed>> {
         match &self.inner {
             Inner::Reader(store) => {
                 drop(store.lock().unwrap_or_else(PoisonError::into_inner).take());
-                Ok(())
+                Ok(None)
             }
-            Inner::Writer(_) if self.here().is_err() => Ok(()),
+            Inner::Writer(_) if self.here().is_err() => Ok(None),
             Inner::Writer(writer) => py.detach(|| {
                 let mut slot = writer.write().unwrap_or_else(PoisonError::into_inner);
                 match slot.take() {
-                    Some(writer) if commit => Ok(writer.close()?),
-                    _ => Ok(()),
+                    Some(writer) if commit => Ok(Some(writer.close()?)),
+                    _ => Ok(None),
                 }
             }),
         }
@@ -504,7 +505,7 @@ impl Drop for Handle {
         let mut writer = Some(writer);
         let told = Python::try_attach(|py| {
             let writer = writer.take();
-            let done = py.detach(|| writer.map_or(Ok(()), Writer::close));
+            let done = py.detach(|| writer.map_or(Ok(()), |w| w.close().map(drop)));
             let warned = match done {
                 Ok(()) => unclosed(py, place),
                 Err(error) => crate::exit::lost(py, place, error.into()),

@@ -24,6 +24,7 @@ mod iter;
 mod iterable;
 mod key;
 mod maintain;
+mod mapping;
 mod ndarray;
 mod numpy;
 mod open;

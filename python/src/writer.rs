@@ -9,7 +9,7 @@ use crate::{open, options};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyListMethods, PyString, PyTuple, PyType};
 use std::path::PathBuf;
-use vlstore::Key;
+use vlstore::{Key, Lookup};
 
 /// Records that are gathered before the interpreter is let go for them.
 const MANY: usize = 256;
@@ -139,10 +139,27 @@ impl Store {
         Ok(self.handle().refresh(py)?)
     }
 
-    /// Closes the store; a writer commits first, and seals when that is cheap. Views and arrays
-    /// stay valid. Closing twice does nothing.
+    /// Closes the store; a writer commits first, and seals when that is cheap, or in any case with
+    /// ``lookup="always"``. Views and arrays stay valid. Closing twice does nothing.
+    ///
+    /// A ``RuntimeWarning`` says so if other programs do not see the newest records of the file, as
+    /// the last seal is older. Not with ``lookup="never"``.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        Ok(self.handle().close(py, true)?)
+        let handle = self.handle();
+        let closed = handle.close(py, true)?.filter(|closed| !closed.sealed);
+        let (Some(closed), Place::File(path)) = (closed, &handle.place) else { return Ok(()) };
+        if handle.options.lookup == Lookup::Never {
+            return Ok(());
+        }
+        let text = format!(
+            "other programs see {} as it was at its last seal, with {} of {} records; call seal() \
+             before close(), or open with lookup=\"always\"",
+            path.display(),
+            closed.seen,
+            closed.records
+        );
+        let text = std::ffi::CString::new(text)?;
+        PyErr::warn(py, &py.get_type::<pyo3::exceptions::PyRuntimeWarning>(), &text, 1)
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {

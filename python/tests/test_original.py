@@ -97,7 +97,7 @@ def test_every_kind_of_store_behaves_like_a_dict(tmp_path, alignment):
             keys = rng.sample(list(model), min(20, len(model)))
             buffer, slices = store.fused_get(iter(keys))
             assert [buffer[s] for s in slices] == [model[key] for key in keys]
-            assert len(buffer) == store.fused_size(keys)
+            assert len(buffer) <= store.fused_size(keys)
             places = sorted((p.start, p.end) for p in store.locations)
             assert all(a[1] <= b[0] for a, b in zip(places, places[1:], strict=False))
             if round_ == 1:
@@ -232,7 +232,7 @@ def test_a_fresh_buffer_belongs_to_nobody_else():
     for key, value in values.items():
         store[key] = value
     first, slices = store.fused_get([5, 0])
-    assert type(first) is bytes and len(first) == store.fused_size([0, 5]) > 1 << 20
+    assert type(first) is bytes and store.fused_size([0, 5]) > len(first) > 1 << 20
     assert [first[s] for s in slices] == [values[5], values[0]]
     second, _ = store.fused_get([5, 0])
     assert first == second and first is not second
@@ -367,7 +367,10 @@ def test_super_chunks_keep_to_their_own_rules(tmp_path):
     with pytest.raises(ValueError, match="multiple"):
         SChunkStore(location=blosc2.SChunk(chunksize=1002, cparams={"typesize": 4}))
     odd = blosc2.SChunk(chunksize=1000, cparams={"typesize": 1}, data=b"x" * 1500)
-    with pytest.raises(NotImplementedError, match="not full"):
+    with (
+        pytest.warns(RuntimeWarning, match="no index"),
+        pytest.raises(NotImplementedError, match="not full"),
+    ):
         SChunkStore(location=odd)["a"] = b"value"
     with pytest.raises(NotImplementedError, match="travel"):
         pickle.dumps(store)
@@ -612,7 +615,7 @@ def test_a_frame_gives_back_what_it_was_made_of():
     assert BackedAtomicDataCodec.unpack(lists).forces.dtype == np.float32
     with pytest.raises(ValueError, match="float32"):
         create_fbframe_buffer("f", [1], [1e300], 1, np.zeros((1, 3)), np.zeros((1, 3)))
-    assert isinstance(lists, bytes) and made.fb.nsites == 17
+    assert isinstance(lists, bytes) and made.fb.Nsites() == 17
 
 
 def test_packing_fills_a_buffer_that_is_given():

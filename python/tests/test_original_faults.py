@@ -13,7 +13,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from vlstore.errors import CorruptError
+from vlstore.errors import CorruptError, ReplacedError
 from vlstore.loader import BlockShuffleBatch
 from vlstore.serialize import BackedAtomicData, flatfloatndarray_codec
 from vlstore.store import Depot, SChunkStore, _create_default_schunk
@@ -103,6 +103,34 @@ def test_refused_overwrite(store):
     assert store["a"] == b"the old value"
 
 
+def test_exact_fit(tmp_path):
+    for location in (None, tmp_path / "a.vls"):
+        with SChunkStore(location=location, chunksize=1000) as store:
+            for key in "abc":
+                store[key] = key.encode() * 500
+            assert [place.start for place in store.locations] == [0, 500, 1000]
+
+
+def test_index_never_saved():
+    pytest.importorskip("blosc2")
+    schunk = _create_default_schunk(chunksize=1000)
+    SChunkStore(location=schunk).put("a", bytes(range(250)) * 8)
+    with pytest.raises(CorruptError, match="saved_lookup"):
+        SChunkStore(location=schunk)
+
+
+def test_two_holders():
+    pytest.importorskip("blosc2")
+    schunk = _create_default_schunk(chunksize=1000)
+    one, two = SChunkStore(location=schunk), SChunkStore(location=schunk)
+    one["one"], two["two"] = b"1" * 10, b"2" * 10
+    one.commit()
+    for use in (two.commit, lambda: two["two"]):
+        with pytest.raises(ReplacedError, match="open it again"):
+            use()
+    assert one["one"] == b"1" * 10 and list(SChunkStore(location=schunk)) == ["one"]
+
+
 def test_keys_that_cannot_be_saved(store):
     store["a"] = b"fine"
     for wrong in (None, 1.5, True, ("a", 1), object(), frozenset()):
@@ -174,7 +202,8 @@ def test_used_super_chunk(tmp_path):
         assert [again[k][:1] * len(again[k]) == again[k] for k in "abc"] == [True] * 3
         # What the index does not know is not overwritten either.
         other = blosc2.SChunk(chunksize=1000, cparams={"typesize": 1}, data=b"x" * 2000)
-        SChunkStore(location=other)["a"] = b"value"
+        with pytest.warns(RuntimeWarning, match="no index"):
+            SChunkStore(location=other)["a"] = b"value"
         assert other.decompress_chunk(0) == other.decompress_chunk(1) == b"x" * 1000
     assert SChunkStore(location=where)["b"] == b"b" * 700
 
@@ -296,6 +325,16 @@ def test_memory_of_an_open_store(tmp_path):
         store["a"] = b"value"
         assert tracemalloc.get_traced_memory()[1] < 2 * size
         tracemalloc.stop()
+
+
+def test_far_records(tmp_path):
+    with SChunkStore(location=tmp_path / "a.vls", chunksize=1 << 20) as store:
+        for i in range(4):
+            store[i] = bytes([i]) * 1000
+            store[f"between {i}"] = bytes(1 << 19)
+    buffer, slices = store.fused_get([3, 0])
+    assert [buffer[place] for place in slices] == [bytes([3]) * 1000, bytes(1000)]
+    assert len(buffer) == 2000
 
 
 def test_a_bad_frame_and_the_next():

@@ -7,7 +7,7 @@ use super::topologies::Lifting;
 use crate::codec::{Codec, Encoded, check};
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::store::{Snapshot, StoreOptions, Writer};
+use crate::store::{Closed, Snapshot, StoreOptions, Writer};
 use crate::wire::Digest;
 use std::path::Path;
 
@@ -182,7 +182,7 @@ impl<C: Codec> DepotWriter<C> {
     ///
     /// # Errors
     /// As [`Writer::close`].
-    pub fn close(self) -> Result<()> {
+    pub fn close(self) -> Result<Closed> {
         self.writer.close()
     }
 

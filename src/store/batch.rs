@@ -284,6 +284,9 @@ impl Core {
                 let n = match data {
                     ChunkData::Memory(data) => {
                         let n = left.min(data.len().saturating_sub(inside));
+                        if n == 0 {
+                            return Err(outside());
+                        }
                         copy(out, to, Some(data.get(inside..inside + n)?))?;
                         n
                     }

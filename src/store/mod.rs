@@ -54,7 +54,7 @@ pub use config::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
 pub use copy::{Copied, CopyOptions, copy, copy_into, copy_with};
 pub use info::Info;
 pub use merge::{Clash, MergeOptions, Merged, merge};
-pub use open::Store;
+pub use open::{Closed, Store};
 pub use options::{Alignment, Durability, Lookup, Purpose, StoreOptions};
 pub use record::Record;
 pub use recover::{Contents, Found, Means, RecoverOptions, Recovered, recover, recover_into};

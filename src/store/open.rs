@@ -2,7 +2,7 @@
 
 use super::config::{CONFIG_AT, Config};
 use super::foreign;
-use super::options::StoreOptions;
+use super::options::{Lookup, StoreOptions};
 use super::slots;
 use super::snapshot::Snapshot;
 use super::state::{Opened, State, load, read_config};
@@ -23,6 +23,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 type Guard = Option<Box<dyn Any + Send + Sync>>;
+
+/// What other programs see of a store that was closed; see [`Writer::close`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Records of the store.
+    pub records: u64,
+    /// Records at the last seal, which is what other programs see.
+    pub seen: u64,
+    /// Whether that is all of them. If not, [`Writer::seal`] brings other programs up to date.
+    pub sealed: bool,
+}
 
 /// A store opened for reading: a snapshot, and the way to a newer one.
 ///
@@ -246,19 +257,26 @@ impl Writer {
         Store::open_in(self.backend().clone(), &self.options).map(|s| s.snapshot())
     }
 
-    /// Commits, and seals if the rule says so; the last call to a writer.
+    /// Commits, and seals if the rule says so, with [`Lookup::Always`] in any case; the last call
+    /// to a writer. The answer says what other programs see of the records now.
     ///
     /// # Errors
     /// As [`Writer::commit`].
-    pub fn close(mut self) -> Result<()> {
+    pub fn close(mut self) -> Result<Closed> {
         self.usable()?;
         self.guard(|w| {
             let unsealed = w.is_dirty() || w.slot.seal.generation != w.slot.generation;
-            if unsealed && w.seal_is_due() {
+            if unsealed && (w.options.lookup == Lookup::Always || w.seal_is_due()) {
                 w.seal_or_commit(true)
             } else {
                 w.make_commit(true, false)
             }
+        })?;
+        let seal = &self.slot.seal;
+        Ok(Closed {
+            records: self.len(),
+            seen: seal.records.get(),
+            sealed: seal.generation == self.slot.generation,
         })
     }
 
@@ -323,6 +341,12 @@ fn open_locked(backend: &Arc<dyn Backend>, options: &StoreOptions, guard: Guard)
         && !options.accept_older
     {
         return Err(Error::Older { generation, records: state.core.live() });
+    }
+    let mut state = state;
+    let core = &mut state.core;
+    if core.open.block != 0 {
+        // Room for what is to come.
+        core.open.data.resize(to_usize(core.chunk_size).unwrap_or(usize::MAX))?;
     }
     let mut writer = Writer::from_state(state, guard);
     writer.guard(Writer::settle)?;

@@ -7,8 +7,8 @@ use crate::limits::{BLOCK_MAX, BLOCK_MIN, BLOCKS_PER_CHUNK};
 /// The place of the next record.
 ///
 /// `cursor` is the end of the last record, `empty` whether there is none yet, `block` the block
-/// size of the open chunk. The three rules of the original give its offsets exactly: its
-/// `no_cross` moves on to the next chunk unless *more* than `len` bytes are left.
+/// size of the open chunk. The three rules of the original give its offsets, but for one: its
+/// `no_cross` moves on to the next chunk also where exactly `len` bytes are left.
 pub(super) fn place(
     alignment: Alignment,
     cursor: u64,
@@ -24,7 +24,7 @@ pub(super) fn place(
     match alignment {
         Alignment::Contiguous => cursor,
         Alignment::Start => next_chunk,
-        Alignment::NoCross if next_chunk - cursor > len || cursor == next_chunk => cursor,
+        Alignment::NoCross if next_chunk - cursor >= len || cursor == next_chunk => cursor,
         Alignment::NoCross => next_chunk,
         Alignment::Block => {
             let start = cursor.next_multiple_of(8);
@@ -132,7 +132,8 @@ mod tests {
     fn the_originals_rules_give_its_offsets() {
         let at = |a, cursor, len| place(a, cursor, false, len, 1000, 0);
         assert_eq!(at(Alignment::NoCross, 900, 99), 900);
-        assert_eq!(at(Alignment::NoCross, 900, 100), 1000, "an exact fit moves on");
+        assert_eq!(at(Alignment::NoCross, 900, 100), 900, "an exact fit");
+        assert_eq!(at(Alignment::NoCross, 900, 101), 1000);
         assert_eq!(at(Alignment::NoCross, 900, 2500), 1000);
         assert_eq!(at(Alignment::NoCross, 1000, 2500), 1000);
         assert_eq!(at(Alignment::Contiguous, 901, 5000), 901);

@@ -354,7 +354,8 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
 
 type Piece = (u64, u32, u32, std::ops::Range<usize>);
 
-/// Puts the open chunk together from what the last seal wrote and the pieces in the log.
+/// Puts the open chunk together from what the last seal wrote and the pieces in the log. It has
+/// memory for what is in it, rounded up to a block; a writer gives it the rest.
 fn open_chunk(
     core: &Core,
     root: &Root,
@@ -368,12 +369,19 @@ fn open_chunk(
     }
     let bad = |why| Error::corrupt("open chunk", core.io.len(), why);
     let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
-    let mut data = AlignedBuf::zeroed(size)?;
+    let used = core.totals.cursor.saturating_sub(number * core.chunk_size);
+    let used = to_usize(used).unwrap_or(usize::MAX);
+    let mut data = AlignedBuf::zeroed(used.min(size))?;
     let mut filled = 0;
     let mut lost = Vec::new();
     if let Some(base) = root.base.as_ref().filter(|_| number == root.chunks) {
         match core.place_of(number, &base.entry, Some(base.sums.clone().into())) {
-            Ok(place) => read_base(core, &place, &mut data, &mut lost)?,
+            Ok(place) => {
+                let fill = (base.fill as usize).min(size);
+                let block = (place.layout.block_size() as usize).max(1);
+                data.resize(fill.next_multiple_of(block).min(size).max(data.len()))?;
+                read_base(core, &place, fill.div_ceil(block), &mut data, &mut lost)?;
+            }
             // Without its header no block of it can be found.
             Err(Error::Corrupt(damage)) if damage.part != "file" => {
                 lost.push(Lost { range: 0..base.fill as usize, damage });
@@ -396,21 +404,29 @@ fn open_chunk(
         if start != filled {
             return Err(bad("its pieces do not follow each other"));
         }
-        let out = data.get_mut(start..start + len).ok_or_else(|| bad("length"))?;
+        // There is room up to the last record.
+        let out = data.get_mut(start..start + len);
+        let out = out.ok_or_else(|| bad("its pieces do not reach the last record"))?;
         decode_piece(piece, out)?;
         filled = start + len;
     }
-    let used = core.totals.cursor.saturating_sub(number * core.chunk_size);
-    if used != filled as u64 {
+    if used != filled {
         return Err(bad("its pieces do not reach the last record"));
     }
     Ok(OpenChunk { number, block, data, lost })
 }
 
-/// Decodes what the last seal wrote of the open chunk; notes what is damaged.
-fn read_base(core: &Core, place: &ChunkPlace, data: &mut [u8], lost: &mut Vec<Lost>) -> Result<()> {
+/// Decodes the first `blocks` of what the last seal wrote of the open chunk, behind which it is
+/// zero; notes what is damaged.
+fn read_base(
+    core: &Core,
+    place: &ChunkPlace,
+    blocks: usize,
+    data: &mut [u8],
+    lost: &mut Vec<Lost>,
+) -> Result<()> {
     let mut rest = data;
-    for i in 0..place.layout.blocks() {
+    for i in (0..place.layout.blocks()).take(blocks) {
         let n = place.layout.block_len(i) as usize;
         let (now, later) = std::mem::take(&mut rest)
             .split_at_mut_checked(n)

@@ -15,6 +15,32 @@ fn a_trajectory_comes_back_byte_for_byte() {
 }
 
 #[test]
+fn a_verb_that_leaves_other_programs_behind_says_so() {
+    let folder = Folder::new();
+    let mut writer =
+        vlstore::Writer::create(folder.path("many.vls"), &vlstore::StoreOptions::default())
+            .unwrap();
+    for i in 0..20_000_u32 {
+        writer.put(i, &[7; 64], false).unwrap();
+    }
+    assert!(writer.close().unwrap().sealed);
+    let mut behind = 0;
+    for i in 0..8 {
+        for verb in [format!("put many.vls more{i} notes.txt"), format!("rm many.vls {i}")] {
+            let said = folder.run(&verb).success();
+            let said = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
+            let sealed = folder.json("info --json many.vls")["sealed"] == true;
+            assert_eq!(said.contains("note: other programs see"), !sealed, "{verb}: {said}");
+            assert!(sealed || said.contains("`vlstore seal many.vls`"), "{said}");
+            behind += usize::from(!sealed);
+        }
+    }
+    assert!(behind > 0, "every verb sealed: nothing was tested");
+    folder.ok("seal many.vls");
+    assert_eq!(folder.json("info --json many.vls")["sealed"], true);
+}
+
+#[test]
 fn what_frames_share_is_stored_once_shown_with_each_and_dropped_with_the_last() {
     let folder = Folder::new();
     let line =

@@ -228,7 +228,7 @@ fn write(bytes: &[u8], options: &StoreOptions) {
         w.delete_at(first.min(1))?;
         w.commit()?;
         w.seal()?;
-        w.close()
+        w.close().map(drop)
     };
     if go_on().is_ok()
         && let Ok(store) = Store::open_in(backend, options)

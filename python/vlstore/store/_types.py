@@ -2,7 +2,13 @@
 
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from vlstore.errors import InvalidError, ReadOnlyError, RecordExistsError, WrongTypeError
+from vlstore.errors import (
+    InvalidError,
+    ReadOnlyError,
+    RecordExistsError,
+    ReplacedError,
+    WrongTypeError,
+)
 
 TYPE_KEY: TypeAlias = int | str | bytes
 # Any object with a buffer: bytes, bytearray, memoryview, an array.
@@ -24,6 +30,10 @@ class EntryExistsError(RecordExistsError, ValueError):
     """There is a record under this key already; the original program raised ``ValueError``."""
 
 
+class StaleError(ReplacedError, ValueError):
+    """Somebody else has changed the super-chunk since this store last looked at it."""
+
+
 class GapsError(InvalidError, TypeError):
     """The memory of a value has gaps; the original program raised ``TypeError``."""
 
@@ -32,16 +42,16 @@ class ReadOnlyStoreError(ReadOnlyError, ValueError):
     """What is written to cannot be; the original program raised ``ValueError``."""
 
 
-def bytewise_memoryview(data: Any) -> memoryview:
-    """The memory of ``data`` as a ``memoryview`` of bytes, without a copy.
+def bytewise_memoryview(x: Any) -> memoryview:
+    """The memory of ``x`` as a ``memoryview`` of bytes, without a copy.
 
     Raises :class:`~vlstore.errors.WrongTypeError` if it has no buffer,
     a ``TypeError`` that is an :class:`~vlstore.errors.InvalidError` if the buffer has gaps.
     """
     try:
-        view = memoryview(data)
+        view = memoryview(x)
     except TypeError:
-        kind = type(data).__name__
+        kind = type(x).__name__
         raise WrongTypeError(
             f"data is bytes or another object with a buffer, not {kind}"
         ) from None

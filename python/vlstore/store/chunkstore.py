@@ -13,18 +13,24 @@ import vlstore
 from vlstore.errors import InvalidError, MissingFileError, NotAStoreError, WrongTypeError
 from vlstore.store._types import TYPE_INPUTDATA, TYPE_KEY, TYPE_OUT, bytewise_memoryview
 from vlstore.store.locations import (
+    CONTIGUOUS_ALIGNMENT,  # noqa: F401 - a name of this module in the original
     DEFAULT_CHUNK_SIZE,
     NOCROSS_ALIGNMENT,
+    START_ALIGNMENT,  # noqa: F401 - as above
     TYPE_ALIGNMENT,
     Location,
     LocationIndex,
     checked_alignment,
 )
+from vlstore.store.mapping import MappingVerbs
 from vlstore.store.native import Native
 from vlstore.store.parameters import as_dict, chunk_bytes, whole
 from vlstore.store.superchunk import SuperChunk
 
 T = TypeVar("T")
+
+# Bytes of a buffer below which it does not matter how much of it is used.
+_SMALL: Final = 64 << 10
 
 _MAGIC: Final = b"\xa4\x9a3g\xcf}D\xd1\xb0\x97\xe0Q\x05\x836\xeb"
 
@@ -130,7 +136,7 @@ class _StoreIndex(LocationIndex[TYPE_KEY]):
         return LocationIndex(dict(enumerate(self.backing.values()))).first
 
 
-class SChunkStore:
+class SChunkStore(MappingVerbs):
     """Byte strings by key, compressed, in a file or in memory.
 
     Values are anything with a buffer and come back as ``bytes``. Keys are ``str``, ``int``
@@ -342,7 +348,9 @@ class SChunkStore:
         return out
 
     def fused_size(self, keys: Iterable[TYPE_KEY], *, presorted: bool = False) -> int:  # noqa: ARG002
-        """Bytes that :meth:`fused_get` needs: from the first record to the end of the last."""
+        """Bytes that ``out`` of :meth:`fused_get` needs: from the first record to the end of the
+        last.
+        """
         return self._inner.span(keys)
 
     def fused_get(
@@ -355,16 +363,27 @@ class SChunkStore:
         """Read several records at once: ``(buffer, slices)``.
 
         The buffer is ``bytes``, or ``out``; ``buffer[slices[i]]`` is the value under the
-        ``i``-th of ``keys``, which may be any iterable and name a key twice. Records lie in it
-        as they do in the store. Each block in which one of them lies is decoded once; what lies
-        between is not decoded, and zero (in ``out``: left as it was). ``presorted`` has no
-        effect.
+        ``i``-th of ``keys``, which may be any iterable and name a key twice. Each block in which
+        one of them lies is decoded once; what lies between is not decoded, and zero (in ``out``:
+        left as it was). Records lie in the buffer as they do in the store; but in ``bytes`` one
+        after the other, at multiples of 8, where most of it would be what lies between.
+        ``presorted`` has no effect.
 
         Raises ``KeyError`` if there is no record, :class:`~vlstore.errors.WrongTypeError` if
         ``out`` cannot be written to, ``ValueError`` if it is smaller than :meth:`fused_size`.
         """
         make = None if out is None else (lambda _: out)
-        return self._inner.fused(keys, make, packed=False)
+        if isinstance(keys, Iterable) and not isinstance(keys, (str, bytes)):
+            keys = list(keys)
+        return self._inner.fused(keys, make, packed=out is None and self._is_sparse(keys))
+
+    def _is_sparse(self, keys: Iterable[TYPE_KEY]) -> bool:
+        """Whether records lie so far from each other that a buffer over all would be a waste."""
+        span = self._inner.span(keys)
+        if span <= _SMALL:
+            return False
+        places = {self._inner.location(key) for key in keys}
+        return span > 2 * sum(end - start for start, end in places)
 
     def disown(self, key: TYPE_KEY, zero: bool = False) -> None:
         """Remove the record under ``key``.

@@ -11,6 +11,7 @@ from vlstore.errors import InvalidError, WrongTypeError
 from vlstore.store._types import TYPE_KEY, TYPE_OUT, writable_memoryview
 from vlstore.store.chunkstore import SChunkStore
 from vlstore.store.locations import LocationIndex
+from vlstore.store.mapping import MappingVerbs
 
 if TYPE_CHECKING:
     from vlstore.serialize.codec import Codec
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Depot(Generic[T]):
+class Depot(MappingVerbs, Generic[T]):
     """Objects in a store, turned to bytes and back by a codec.
 
     Parameters

@@ -237,7 +237,7 @@ class LocationIndex(Generic[K]):
 def next_start(end: int, size: int, alignment: TYPE_ALIGNMENT, block_size: int) -> int:
     """Where a record of ``size`` bytes starts if the one before ends at ``end``."""
     free = -end % block_size
-    if alignment == CONTIGUOUS_ALIGNMENT or (alignment == NOCROSS_ALIGNMENT and free > size):
+    if alignment == CONTIGUOUS_ALIGNMENT or (alignment == NOCROSS_ALIGNMENT and free >= size):
         return end
     return end + free
 

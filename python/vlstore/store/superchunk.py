@@ -2,12 +2,17 @@
 
 The chunk that is being filled is kept in memory and handed to the super-chunk when it is full,
 at a commit and at close; the index goes into ``vlmeta["saved_lookup"]`` as the original program
-has it. None of the promises of a store file hold here: use a path to have them.
+has it. None of the promises of a store file hold here: use a path to have them. One promise of its
+own holds: a store that is no longer up to date, because another one or another process has changed
+the super-chunk, says so and neither reads nor writes.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -22,15 +27,21 @@ from vlstore.errors import (
 from vlstore.store._types import (
     EntryExistsError,
     ReadOnlyStoreError,
+    StaleError,
     bytewise_memoryview,
     writable_memoryview,
 )
 from vlstore.store.locations import TYPE_ALIGNMENT, next_start
 
 LOOKUP = "saved_lookup"
+# Counts the changes that stores of this process made, as an attribute of the super-chunk.
+_CHANGES = "_vlstore_changes"
 # Records that are added before the index is saved again; grows with the index, so that saving
 # costs no more than a small multiple of the records.
 _SAVE_AFTER = 1000
+
+# From a warning here to the call of SChunkStore.
+_STACK = 5
 
 Key = Any
 Place = tuple[int, int]
@@ -42,7 +53,8 @@ class SuperChunk:
     def __init__(self, schunk: Any, alignment: TYPE_ALIGNMENT) -> None:
         """Take over ``schunk`` with the records that its index names.
 
-        Raises :class:`~vlstore.errors.CorruptError` if the index names places outside of it.
+        Raises :class:`~vlstore.errors.CorruptError` if the index names places outside of it, or
+        was never saved although there are records.
         """
         self.store = schunk
         self.alignment = alignment
@@ -60,14 +72,22 @@ class SuperChunk:
         self._dirty = False
         self._places: dict[Key, Place] = {}
         self._unsaved = 0
+        self._changes: list[int] = vars(schunk).setdefault(_CHANGES, [0])
         self._load()
         self._end = self._used()
+        self._look()
 
     def _load(self) -> None:
-        if LOOKUP not in self.store.vlmeta:
-            return
         size = self.store.nbytes
-        for entry in self.store.vlmeta[LOOKUP]:
+        if LOOKUP not in self.store.vlmeta:
+            self._unsaved = 1
+            self._saved = None
+            if size:
+                self._without_index(size)
+            return
+        entries = self.store.vlmeta[LOOKUP]
+        self._saved = fingerprint(entries)
+        for entry in entries:
             try:
                 key, start, end = entry
                 right = 0 <= start < end <= size
@@ -80,15 +100,98 @@ class SuperChunk:
                 )
             self._places[key] = (start, end)
 
+    def _without_index(self, size: int) -> None:
+        """Say that nothing tells what is in the super-chunk."""
+        if "magic" in self.store.meta:
+            raise CorruptError(
+                f"{LOOKUP}: the super-chunk has {size} bytes of records, and no index that says "
+                "where they are: the program that put them ended before it closed the store. "
+                f'schunk.vlmeta["{LOOKUP}"] = [] begins a new index; new records go behind the bytes'
+            )
+        warnings.warn(
+            f"the super-chunk has {size} bytes that no index of records names: they stay, and "
+            "records go behind them",
+            RuntimeWarning,
+            stacklevel=_STACK,
+        )
+
     def _used(self) -> int:
         """Where what is in the super-chunk ends: nothing before it is ever overwritten."""
         end = max((end for _, end in self._places.values()), default=0)
+        if self._saved is not None and self._is_used_behind(end):
+            warnings.warn(
+                f"the super-chunk has bytes behind those of the last record that its index names, at "
+                f"{end}: of a record that was removed, or of records that were put by a program "
+                "that ended before commit() or close() saved where they are",
+                RuntimeWarning,
+                stacklevel=_STACK,
+            )
         last = self.store.nchunks - 1
         if end <= last * self.chunksize or not end % self.chunksize:
             # Chunks that the index does not know are somebody's data, too.
             return max(end, self.store.nbytes)
         rest = self.store.decompress_chunk(last)[end - last * self.chunksize :]
         return end if not any(rest) else self.store.nbytes
+
+    def _is_used_behind(self, end: int) -> bool:
+        """Whether something but zeros lies behind ``end``."""
+        first, into = divmod(end, self.chunksize)
+        return any(
+            any(self.store.decompress_chunk(number)[into if number == first else 0 :])
+            for number in range(first, self.store.nchunks)
+        )
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        """What tells that a file was written to; ``None`` in memory."""
+        if not self.store.urlpath:
+            return None
+        path = os.fspath(self.store.urlpath)
+        if not self.store.contiguous:
+            path = os.path.join(path, "chunks.b2frame")
+        try:
+            found = os.stat(path)
+        except FileNotFoundError:
+            return (0, 0, 0)
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def _look(self) -> None:
+        """Take what is in the super-chunk for known."""
+        self._known = self._changes[0]
+        self._seen = self._stamp()
+
+    def _changed(self) -> None:
+        """Note a change of our own."""
+        self._changes[0] += 1
+        self._look()
+
+    def _fresh(self) -> None:
+        """Refuse if somebody else has changed the super-chunk.
+
+        Raises :class:`StaleError`; nothing was read or written then.
+        """
+        if self._known == self._changes[0]:
+            stamp = self._stamp()
+            if stamp == self._seen:
+                return
+            if self._is_as_it_was():
+                self._seen = stamp
+                return
+        unsaved = "; what was put here and not committed is lost" if self._dirty else ""
+        raise StaleError(
+            "another store or another process has changed the super-chunk since it was opened "
+            f"here{unsaved}: open it again, blosc2.open(path), and make a new store of it"
+        )
+
+    def _is_as_it_was(self) -> bool:
+        """Whether the file holds the chunks and the index that are known here."""
+        try:
+            # The package is there, as it made the super-chunk.
+            now = sys.modules["blosc2"].open(self.store.urlpath, mode="r")
+            saved = fingerprint(now.vlmeta[LOOKUP]) if LOOKUP in now.vlmeta else None
+        except Exception:  # noqa: BLE001 - it raises whatever its C library says
+            return False
+        here = (self.store.nchunks, self.store.cbytes, self._saved)
+        return (now.nchunks, now.cbytes, saved) == here
 
     def __getstate__(self) -> dict[str, Any]:
         raise UnsupportedError(
@@ -136,6 +239,7 @@ class SuperChunk:
 
     def _bytes(self, start: int, end: int) -> bytes:
         with self._lock:
+            self._fresh()
             cut = end
             if self._open is not None and self._dirty:
                 number, memory = self._open
@@ -191,6 +295,7 @@ class SuperChunk:
         if self.read_only:
             raise ReadOnlyStoreError("the super-chunk was opened for reading")
         with self._lock:
+            self._fresh()
             if not overwrite and key in self._places:
                 raise EntryExistsError(f"there is a record {key!r} already")
             if self.store.nbytes % self.chunksize:
@@ -237,17 +342,22 @@ class SuperChunk:
         else:
             self.store.append_data(memory)
         self._dirty = False
+        self._changed()
 
     def _save(self) -> None:
         known = self.store.nbytes
-        self.store.vlmeta[LOOKUP] = [p for p in self.places() if p[2] <= known]
+        entries = [p for p in self.places() if p[2] <= known]
+        self.store.vlmeta[LOOKUP] = entries
+        self._saved = fingerprint(entries)
         self._unsaved = 0
+        self._changed()
 
     def delete(self, key: Key, zero: bool) -> None:
         place = self.location(key)
         if self.read_only:
             raise ReadOnlyStoreError("the super-chunk was opened for reading")
         with self._lock:
+            self._fresh()
             del self._places[key]
             self._unsaved += 1
             if zero:
@@ -264,17 +374,26 @@ class SuperChunk:
                 memory = bytearray(self.store.decompress_chunk(number))
                 memory[offset : offset + part] = bytes(part)
                 self.store.update_data(number, memory, copy=True)
+                self._changed()
             start += part
 
     def commit(self) -> None:
         if self.read_only:
             return
         with self._lock:
+            if not self._dirty and not self._unsaved:
+                return
+            self._fresh()
             self._flush()
             self._save()
 
     def close(self) -> None:
         self.commit()
+
+
+def fingerprint(entries: Any) -> int:
+    """A number that tells one index from another."""
+    return hash(tuple(map(tuple, entries)))
 
 
 def checked(key: Any) -> Key:

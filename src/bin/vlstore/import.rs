@@ -294,6 +294,9 @@ pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
         return Err(error);
     }
     report(args, &importer, &done, begun)?;
+    if !args.quiet {
+        crate::open::tell_unsealed(&args.store);
+    }
     Ok(Exit::Done)
 }
 

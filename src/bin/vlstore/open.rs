@@ -1,7 +1,7 @@
 //! Opening a store for a verb: what is less than what was written is said, and shows in the exit
 //! status.
 
-use crate::output::{complain, shown};
+use crate::output::{complain, grouped, shown};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vlstore::{Opened, Result, Store, StoreOptions};
@@ -66,4 +66,19 @@ pub(crate) fn begin() {
 /// Whether this run was shown an older state than the newest.
 pub(crate) fn saw_older() -> bool {
     OLDER.load(Ordering::Relaxed)
+}
+
+/// Says so if other programs do not see the newest records of a store that was written to. It is
+/// there and closed; where it cannot be read any more another verb will say it.
+pub(crate) fn tell_unsealed(path: &Path) {
+    let Ok(info) = Store::open(path).and_then(|store| store.info()) else { return };
+    if !info.sealed && info.opened == Opened::Whole {
+        complain(&format!(
+            "note: other programs see this store as it was at its last seal, with {} of {} records; \
+             `vlstore seal {}` shows them all",
+            grouped(info.sealed_records),
+            grouped(info.records),
+            shown(path)
+        ));
+    }
 }

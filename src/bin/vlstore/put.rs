@@ -63,6 +63,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     crate::output::warn_without_lock(&args.store, writer.is_locked());
     writer.put(&args.key, &bytes, args.overwrite).map_err(|e| e.at(&args.store))?;
     writer.close().map_err(|e| e.at(&args.store))?;
+    crate::open::tell_unsealed(&args.store);
     Ok(Exit::Done)
 }
 

@@ -45,8 +45,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         for key in &args.keys {
             writer.delete(key)?;
         }
-        writer.close()
+        writer.close().map(drop)
     };
     remove().map_err(|e| e.at(&args.store))?;
+    crate::open::tell_unsealed(&args.store);
     Ok(Exit::Done)
 }

@@ -255,7 +255,7 @@ impl Importer {
             let records = writer.len();
             let _ = mark(session, &mut writer, Some(records));
         }
-        writer.close()
+        writer.close().map(drop)
     }
 
     /// What was done, up to now.

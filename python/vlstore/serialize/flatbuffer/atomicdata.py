@@ -1,22 +1,26 @@
 """Frames of particles as FlatBuffers, in the layout of the original program.
 
-The records are those of the codec ``"md-frame"`` too; :class:`vlstore.MdFrame` shows more of
-them, and holds more.
+The records are those of the codec ``"md-frame"`` too; ``vlstore.MdFrame.from_bytes(frame.raw)``
+shows more of them, and holds more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from vlstore._core import MdFrame
 from vlstore.errors import InvalidError, WrongTypeError
 from vlstore.serialize.codec import Codec
+from vlstore.serialize.flatbuffer.FBSites import FBFrame
 from vlstore.serialize.numpy import copy_to
 from vlstore.store._types import bytewise_memoryview
+
+#: Bytes with which the original's builder begins; nothing here is built by one.
+INI_SIZE: Final = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -24,19 +28,22 @@ class BackedAtomicData:
     """A frame over the bytes of its record.
 
     Made by :meth:`from_values`, or from ``raw``, a buffer with a record. Arrays are read-only
-    views. ``fb`` is the frame as a :class:`vlstore.MdFrame`.
+    views of that buffer, which is not copied. ``fb`` is the table in it, as the original's
+    generated code reads it.
 
     Raises :class:`~vlstore.errors.CodecError` if ``raw`` is no such record.
     """
 
     raw: memoryview
-    fb: MdFrame = field(default=None, repr=False, compare=False)  # type: ignore[assignment]
+    fb: FBFrame.FBFrame = field(default=None, repr=False, compare=False)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         """Read the record."""
-        object.__setattr__(self, "raw", bytewise_memoryview(self.raw).toreadonly())
-        if not isinstance(self.fb, MdFrame):
-            object.__setattr__(self, "fb", MdFrame.from_bytes(self.raw))
+        raw = bytewise_memoryview(self.raw).toreadonly()
+        table = FBFrame.FBFrame.GetRootAs(raw)
+        table._check()
+        object.__setattr__(self, "raw", raw)
+        object.__setattr__(self, "fb", table)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as bytes."""
@@ -50,35 +57,41 @@ class BackedAtomicData:
     @property
     def name(self) -> str:
         """Name of the frame."""
-        return self.fb.name or ""
+        return (self.fb.Name() or b"").decode()
 
     @property
     def n_sites(self) -> int:
         """Number of sites."""
-        return self.fb.nsites
+        return self.fb.Nsites()
 
     @property
     def masses(self) -> np.ndarray:
         """Masses, ``(n_sites,)``, float32."""
-        return _present(self.fb, "masses")
+        return self.fb.MassesAsNumpy() if not self.fb.MassesIsNone() else _kept(self, "masses")
 
     @property
     def atom_types(self) -> np.ndarray:
         """Types of the sites, ``(n_sites,)``, int32."""
-        return _present(self.fb, "types")
+        return self.fb.TypesAsNumpy() if not self.fb.TypesIsNone() else _kept(self, "types")
 
     @property
     def pos(self) -> np.ndarray:
         """Positions, ``(n_sites, 3)``, float32."""
-        return _present(self.fb, "positions")
+        if self.fb.PositionsIsNone():
+            return _kept(self, "positions")
+        return self.fb.PositionsAsNumpy().reshape(self.fb.Nsites(), self.fb.Ncodim())
 
     @property
     def forces(self) -> np.ndarray:
         """Forces, ``(n_sites, 3)``, float32."""
-        return _present(self.fb, "forces")
+        if self.fb.ForcesIsNone():
+            return _kept(self, "forces")
+        return self.fb.ForcesAsNumpy().reshape(self.fb.Nsites(), self.fb.Ncodim())
 
 
-def _present(frame: MdFrame, what: str) -> np.ndarray:
+def _kept(record: BackedAtomicData, what: str) -> np.ndarray:
+    """A field that the record keeps in a way that the original does not know, if it has it."""
+    frame = MdFrame.from_bytes(record.raw)
     array = getattr(frame, what)
     if array is None and frame.topology_digest and frame.topology is None:
         raise InvalidError(
@@ -183,3 +196,24 @@ def _unpack(data: Any, /) -> BackedAtomicData:
 
 
 BackedAtomicDataCodec: Codec[BackedAtomicData] = Codec(pack=_pack, unpack=_unpack)
+
+
+def _adder(start: str, prepend: str) -> Callable[[Any, Sequence[Any], Any], Any]:
+    def add(builder: Any, data: Sequence[Any], fbclass: Any) -> Any:
+        """Write the numbers of ``data`` through a ``flatbuffers.Builder``; where they lie.
+
+        ``fbclass`` is the module :mod:`~vlstore.serialize.flatbuffer.FBSites.FBFrame`.
+        """
+        getattr(fbclass, start)(builder, len(data))
+        one = getattr(builder, prepend)
+        for number in reversed(data):
+            one(number)
+        return builder.EndVector()
+
+    return add
+
+
+add_types_vector = _adder("StartTypesVector", "PrependInt32")
+add_masses_vector = _adder("StartMassesVector", "PrependFloat32")
+add_positions_vector = _adder("StartPositionsVector", "PrependFloat32")
+add_forces_vector = _adder("StartForcesVector", "PrependFloat32")
