@@ -94,7 +94,7 @@ fn is(any: &Bound<'_, PyAny>, name: &str) -> bool {
 }
 
 /// Says it if less was opened than was written.
-fn warn(py: Python<'_>, handle: &Handle) -> PyResult<()> {
+pub(crate) fn warn(py: Python<'_>, handle: &Handle) -> PyResult<()> {
     let found = handle.read(py, |v| Ok(v.opened()))?;
     if !matches!(found, Opened::OlderCommit { .. } | Opened::LastSeal { .. }) {
         return Ok(());

@@ -136,7 +136,11 @@ impl Store {
     /// Raises :class:`~vlstore.errors.ReplacedError` if another file has taken the place of the one
     /// that is open.
     fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.handle().refresh(py)?)
+        let newer = self.handle().refresh(py)?;
+        if newer {
+            crate::open::warn(py, self.handle())?;
+        }
+        Ok(newer)
     }
 
     /// Closes the store; a writer commits first, and seals when that is cheap, or in any case with

@@ -40,9 +40,9 @@ use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::{Error, Key, Opened, RecoverOptions, Store, StoreOptions, Writer, recover_into};
 
 /// Damages of each kind of store, in each of flips, cuts and losses.
-const FLIPS: u64 = 600;
-const CUTS: u64 = 100;
-const LOSSES: u64 = 1_500;
+const FLIPS: u64 = 400;
+const CUTS: u64 = 60;
+const LOSSES: u64 = 1_000;
 /// One in so many damaged stores is written to; of those one in so many is recovered before and after.
 const WRITTEN: u64 = 4;
 const RECOVERED: u64 = 5;
