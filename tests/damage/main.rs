@@ -164,8 +164,11 @@ fn truth_of(kind: &Kind, generation: u64) -> Result<&Truth, String> {
     found.ok_or_else(|| format!("commit {generation}, which never was"))
 }
 
-/// What recovery finds: how often each record with its key.
-fn recovered(image: Vec<u8>) -> Option<BTreeMap<(Option<String>, Vec<u8>), u64>> {
+/// How often each record is there, with its key.
+type Found = BTreeMap<(Option<String>, Vec<u8>), u64>;
+
+/// What recovery finds.
+fn recovered(image: Vec<u8>) -> Option<Found> {
     let damaged: Arc<dyn Backend> = Arc::new(MemoryBackend::from_bytes(image));
     let new: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
     let store = StoreOptions { threads: 1, ..StoreOptions::default() };
@@ -284,7 +287,7 @@ fn flipped_bits_and_cuts_are_never_silent_and_never_covered_over() {
         campaign(&kind, "flips", n + head.len() as u64, |i| match head.get(i as usize) {
             Some(byte) => Damage::Flip { byte: *byte as usize, bit: (i % 8) as u8 },
             None => {
-                let bit = (i - head.len() as u64) * step + (i * 0x9e37_79b9 >> 7) % step;
+                let bit = (i - head.len() as u64) * step + ((i * 0x9e37_79b9) >> 7) % step;
                 Damage::Flip { byte: (bit / 8) as usize, bit: (bit % 8) as u8 }
             }
         });
