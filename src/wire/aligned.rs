@@ -5,7 +5,7 @@
 //! cannot use again for the next buffer what it has for this one: rewriting a store of 2 GB grew to
 //! as much memory.
 
-use super::memory::{out_of_memory, zeroed};
+use super::memory;
 use crate::error::Result;
 use std::cell::RefCell;
 use std::fmt;
@@ -67,9 +67,17 @@ impl AlignedBuf {
         if len == 0 {
             return Ok(Self::default());
         }
-        let memory = zeroed(len.checked_add(LINE).ok_or_else(|| out_of_memory(len))?)
-            .map_err(|_| out_of_memory(len))?;
-        Ok(Self { at: start(&memory), memory, len })
+        Self::with_room(len, len)
+    }
+
+    /// As [`Self::zeroed`], with memory for `room` bytes if there is so much.
+    fn with_room(len: usize, room: usize) -> Result<Self> {
+        let taken = memory::with_room(room.saturating_add(LINE))
+            .or_else(|_| memory::with_room(len.saturating_add(LINE)));
+        let mut memory: Vec<u8> = taken.map_err(|_| memory::out_of_memory(len))?;
+        let at = start(&memory);
+        memory.resize(at + len, 0);
+        Ok(Self { memory, at, len })
     }
 
     /// A buffer with a copy of `bytes`.
@@ -89,7 +97,8 @@ impl AlignedBuf {
     pub fn resize(&mut self, len: usize) -> Result<()> {
         let room = self.memory.capacity().saturating_sub(self.at);
         if len > room {
-            let mut larger = Self::zeroed(len)?;
+            // Twice as much where it grows again and again, so that the copying stays in proportion.
+            let mut larger = Self::with_room(len, len.max(self.len.saturating_mul(2)))?;
             if let Some(old) = larger.get_mut(..self.len) {
                 old.copy_from_slice(self);
             }
