@@ -188,6 +188,23 @@ pub enum Unresumed {
     Options,
 }
 
+impl Unresumed {
+    /// A word for it, for programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Changed => "changed",
+            Self::Unfinished => "unfinished",
+            Self::Replaced => "replaced",
+            Self::OutOfOrder => "out of order",
+            Self::Sites => "sites",
+            Self::Stream => "stream",
+            Self::Options => "options",
+        }
+    }
+}
+
 const _: () = assert!(size_of::<Error>() <= 64, "an error travels in every Result: keep it small");
 
 impl Error {

@@ -133,6 +133,7 @@ pub(crate) fn from_error(py: Python<'_>, error: &Error) -> PyErr {
         Error::OutOfMemory { .. } => return PyMemoryError::new_err(error.to_string()),
         Error::Codec { .. } => "CodecError",
         Error::Format { .. } | Error::Unfit(_) => "FormatError",
+        Error::Resume { .. } => "ResumeError",
         _ => "Error",
     };
     // A path that exists already is in the message itself.
@@ -154,6 +155,7 @@ fn annotate(py: Python<'_>, raised: &PyErr, error: &Error) -> PyResult<()> {
     }
     match error.root() {
         Error::Io { source, .. } => value.setattr("errno", source.raw_os_error()),
+        Error::Resume { reason, .. } => value.setattr("reason", reason.name()),
         Error::Corrupt(found) => {
             value.setattr("part", found.part)?;
             value.setattr("offset", found.offset)?;

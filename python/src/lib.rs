@@ -19,6 +19,7 @@ mod field;
 mod flat;
 mod frame;
 mod handle;
+mod importing;
 mod ingest;
 mod iter;
 mod iterable;
@@ -55,6 +56,8 @@ mod _core {
     use super::exit::_close_all;
     #[pymodule_export]
     use super::frame::MdFrame;
+    #[pymodule_export]
+    use super::importing::{Imported, import};
     #[pymodule_export]
     use super::iter::Iter;
     #[pymodule_export]

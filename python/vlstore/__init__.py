@@ -17,6 +17,7 @@ from vlstore import errors
 from vlstore._core import (
     Depot,
     Exported,
+    Imported,
     MdFrame,
     Ordinals,
     Record,
@@ -25,6 +26,7 @@ from vlstore._core import (
     Verified,
     __version__,
 )
+from vlstore._import import import_
 from vlstore._open import from_bytes, memory, open  # noqa: A004
 from vlstore._trajectory import export
 from vlstore.errors import *  # noqa: F403
@@ -48,6 +50,7 @@ __all__ = [
     "Copied",
     "Depot",
     "Exported",
+    "Imported",
     "MdFrame",
     "Merged",
     "Ordinals",
@@ -63,6 +66,7 @@ __all__ = [
     "errors",
     "export",
     "from_bytes",
+    "import_",
     "memory",
     "merge",
     "open",

@@ -38,6 +38,7 @@ __all__ = [
     "RecordExistsError",
     "RecoveredWarning",
     "ReplacedError",
+    "ResumeError",
     "StoreExistsError",
     "SystemCallError",
     "UnsupportedError",
@@ -118,6 +119,18 @@ class LimitError(Error, ValueError):
 
 class InvalidError(Error, ValueError):
     """An argument, or a combination of options, that cannot work."""
+
+
+class ResumeError(InvalidError):
+    """An import cannot be resumed without the danger of frames lost or doubled.
+
+    ``reason`` is one of ``"unknown"`` (the store does not say where its frames come from),
+    ``"changed"`` (records were added, deleted or replaced since the import), ``"unfinished"`` (an
+    import was stopped in an input that is not given), ``"replaced"`` (an input is not what it
+    was), ``"out of order"``, ``"sites"`` (another number of atoms), ``"stream"`` and ``"options"``.
+    """
+
+    reason: str = ""
 
 
 class WrongTypeError(Error, TypeError):

@@ -14,5 +14,6 @@ pub use choice::Choice;
 pub use export::{ExportOptions, Exported, Skipped, export, export_to};
 pub use import::{
     Begin, Boundary, IMPORT, ImportOptions, Imported, Importer, Input, Progress, Target,
+    describe_import,
 };
 pub use units::{Conversion, UNITS, state_units};

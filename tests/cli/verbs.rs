@@ -5,6 +5,7 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use serde_json::json;
 use std::fs;
+use std::path::Path;
 use vlstore::codec::{MdFrame, Property, Real, Values};
 
 #[test]
@@ -307,6 +308,57 @@ fn an_append_goes_on_where_the_store_ends_or_where_it_is_told_to() {
     folder.ok("import -q --append --keep-all run.xtc steps.vls");
     assert_eq!(records("steps.vls"), 21 + FRAMES);
     assert_eq!(folder.json("get --as json steps.vls 21")["step"], 0);
+}
+
+/// Runs whose steps start again, steps all 0: what is stored is known by its content.
+#[test]
+fn a_resumed_import_neither_loses_nor_doubles_a_frame() {
+    let folder = Folder::new();
+    for name in ["replica-a", "replica-b", "replica-b-first5", "steps-zero", "steps-zero-first5"] {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let name = format!("{name}.xtc");
+        fs::copy(data.join(&name), folder.path(&name)).unwrap();
+    }
+    for (n, (first, then)) in [
+        ("replica-a.xtc", "replica-a.xtc replica-b.xtc"),
+        ("replica-a.xtc replica-b-first5.xtc", "replica-a.xtc replica-b.xtc"),
+        ("steps-zero-first5.xtc", "steps-zero.xtc"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        folder.ok(&format!("import -q {first} {n}.vls"));
+        folder.ok(&format!("import -q --append {then} {n}.vls"));
+        folder.ok(&format!("export -q {n}.vls {n}.xtc"));
+        let source: Vec<u8> =
+            then.split(' ').flat_map(|name| fs::read(folder.path(name)).unwrap()).collect();
+        assert_eq!(fs::read(folder.path(&format!("{n}.xtc"))).unwrap(), source, "{first}");
+    }
+    // A copy of a run has another name, and is known.
+    let said = folder.ok("import --append replica-b.xtc 1.vls");
+    assert!(said.contains("0 frames imported") && said.contains("skipped 10 frames"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn standard_input_and_compressed_files_are_read() {
+    let folder = Folder::new();
+    let shell = |line: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line, PROGRAM]).current_dir(folder.0.path()).assert()
+    };
+    shell("\"$0\" import -q - in.vls < run.xtc").success();
+    shell("gzip -c run.xtc > packed.xtc.gz && cat packed.xtc.gz | \"$0\" import -q - in2.vls")
+        .success();
+    folder.ok("import -q packed.xtc.gz in3.vls");
+    for name in ["in.vls", "in2.vls", "in3.vls"] {
+        folder.ok(&format!("export -q --overwrite {name} back.xtc"));
+        assert_eq!(fs::read(folder.path("back.xtc")).unwrap(), fs::read(carried()).unwrap());
+    }
+    let said = shell("\"$0\" import --append - in.vls < run.xtc").code(1);
+    said.stderr(predicate::str::contains("--append --keep-all - in.vls"));
+    shell("\"$0\" import -q --append --keep-all - in.vls < run.xtc").success();
+    assert_eq!(folder.json("info --json in.vls")["records"], 2 * FRAMES);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::{Exit, Outcome};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use vlstore::printable::printable_path;
+use vlstore::trajectory::{IMPORT, describe_import};
 use vlstore::{Info, Opened, Result, Snapshot};
 
 const EXAMPLES: &str = "\
@@ -179,7 +180,14 @@ fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<(
         )?,
         _ => row("opened", opened(info).into())?,
     }
-    let attributes = store.attributes();
+    let mut attributes = store.attributes();
+    if let Some(imported) = describe_import(&attributes) {
+        row("imported", imported)?;
+        // Longer than a person wants to read; --json shows it.
+        if let Some(members) = attributes.as_object_mut() {
+            members.remove(IMPORT);
+        }
+    }
     if attributes.as_object().is_some_and(|a| !a.is_empty()) {
         row("attributes", attributes.to_string())?;
     }

@@ -3,6 +3,7 @@
 use super::given::{Given, Input, same_file};
 use super::options::{Begin, ImportOptions, Imported, Progress, Target};
 use super::reading::{Arrived, Reading};
+use super::record::Record;
 use super::resume::{self, Standing};
 use super::session::Session;
 use super::sites;
@@ -11,6 +12,7 @@ use crate::depot::{Continue, Depot, DepotWriter, StartAt};
 use crate::error::{Error, Result};
 use crate::formats::{FormatKind, ReadOptions};
 use crate::key::Key;
+use crate::printable::printable_path;
 use crate::store::{Opened, Store, StoreOptions, Writer};
 use crate::trajectory::units::state_units;
 use std::path::{Path, PathBuf};
@@ -41,7 +43,7 @@ pub struct Importer {
     /// The frame that is put next.
     next: Option<Arrived>,
     /// The record as the store has it.
-    written: super::record::Record,
+    written: Record,
     /// Bytes that were read when the place was written down.
     marked: Option<u64>,
     uncommitted: u64,
@@ -88,9 +90,15 @@ impl Importer {
         };
         let planned = depot.as_ref().map_or(0, Depot::len);
         let behind = depot.as_ref().filter(|d| !d.is_empty());
+        let record = depot.as_ref().and_then(|d| Record::of(&d.snapshot().attributes()));
+        let begun = record.as_ref().filter(|r| behind.is_none() && !r.ended);
         let Standing { mut session, mut reading, resumed } =
-            resume::stand(given, behind, &options).map_err(|e| e.at(store))?;
-        sites::check(&mut reading, behind, &options, store)?;
+            resume::stand(given, behind, begun, &options).map_err(|e| e.at(store))?;
+        let written = record.unwrap_or_default();
+        // An import that is resumed was allowed it, or was not, when it began.
+        let mixed = options.mixed || (resumed && !written.ended && written.mixed);
+        let several = sites::check(&mut reading, behind, mixed, store)?;
+        session.record.mixed = mixed || several;
         // A file whose first frame is damaged leaves no empty store behind.
         let last = session.last.take();
         let next = session.next_taken(&mut reading, MdFrame::default(), last.as_ref())?;
@@ -98,13 +106,11 @@ impl Importer {
             let (input, allowed) = (next.input, options.out_of_order);
             resume::check_order(&session, &mut reading, input, allowed).map_err(|e| e.at(store))?;
         }
+        tell(&mut reading, next.is_none() && resumed);
         let mut me = Self {
             store: store.into(),
             kind: Some(kind),
-            written: depot
-                .as_ref()
-                .and_then(|d| super::record::Record::of(&d.snapshot().attributes()))
-                .unwrap_or_default(),
+            written,
             options,
             reading,
             session,
@@ -137,7 +143,17 @@ impl Importer {
             let why = "somebody else has added or deleted records just now; try again";
             return Err(Error::invalid("store", why).at(&path));
         }
-        self.prepare(&mut writer, depot).map_err(|e| e.at(&path))?;
+        let mut prepare = || {
+            self.prepare(&mut writer, depot)?;
+            if planned == 0 {
+                // Whoever goes on after a kill before the first commit goes on as it was begun.
+                mark(&mut self.session, &mut writer, None)?;
+                self.written.clone_from(&self.session.record);
+                writer.commit()?;
+            }
+            Ok(())
+        };
+        prepare().map_err(|e: Error| e.at(&path))?;
         self.writer = Some(writer);
         Ok(())
     }
@@ -250,7 +266,7 @@ impl Importer {
         let session = &mut self.session;
         session.record.ended = ended;
         session.record.records = Some(writer.len());
-        if session.record != self.written && !session.record.rows.is_empty() {
+        if session.record != self.written {
             // A writer that failed says so when it is closed.
             let records = writer.len();
             let _ = mark(session, &mut writer, Some(records));
@@ -313,6 +329,24 @@ fn mark(
     record.map.clone_from(&settings.map);
     let attributes = record.attributes(writer.writer().attributes());
     writer.writer_mut().set_attributes(&attributes)
+}
+
+/// What is odd about the list of inputs.
+fn tell(reading: &mut Reading, nothing: bool) {
+    let given = &reading.given;
+    let mut notes = Vec::new();
+    for (i, input) in given.iter().enumerate() {
+        let twice = given.iter().take(i).any(|g| g.path.is_some() && g.path == input.path);
+        if twice && !input.done {
+            let name = printable_path(&input.name);
+            notes.push(format!("{name} is given twice: its frames are stored twice"));
+        }
+    }
+    let rows = given.iter().filter_map(|g| g.row);
+    if nothing && !rows.is_sorted() {
+        notes.push("the inputs are stored in another order than they are given".into());
+    }
+    reading.notes.extend(notes);
 }
 
 fn same_units(given: &[Given]) -> Result<FormatKind> {

@@ -20,4 +20,4 @@ mod sites;
 pub use engine::Importer;
 pub use given::Input;
 pub use options::{Begin, Boundary, ImportOptions, Imported, Progress, Target};
-pub use record::IMPORT;
+pub use record::{IMPORT, describe_import};

@@ -190,7 +190,7 @@ impl Reading {
         let begin = reader.place();
         let waits = match reader.next_frame(&mut frame) {
             Ok(true) if self.growing && reader.unfinished() => {
-                Some("its last line has no end yet".to_owned())
+                Some("its last line has no end yet; --finished takes it as it is".to_owned())
             }
             Ok(true) => {
                 let (end, tail) = (reader.place(), reader.tail());

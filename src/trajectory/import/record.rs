@@ -4,6 +4,7 @@
 
 use super::options::Boundary;
 use crate::formats::{FormatKind, NameMap, Place, Sum};
+use crate::printable::printable;
 use serde_json::{Map, Value, json};
 
 /// The name of the attribute that holds the record.
@@ -67,6 +68,8 @@ pub(super) struct Record {
     pub(super) boundary: Boundary,
     /// Names of keys and columns that were read as fields.
     pub(super) map: NameMap,
+    /// Whether its inputs may have any number of atoms.
+    pub(super) mixed: bool,
     /// Inputs that are not listed any more, or frames that came from nobody knows where.
     pub(super) unknown: u64,
 }
@@ -122,6 +125,24 @@ impl Row {
     }
 }
 
+/// What the record in the attributes of a store says, for people: which was its last
+/// input, and how far it was read. `None` if there is none.
+#[must_use]
+pub fn describe_import(attributes: &Value) -> Option<String> {
+    let record = Record::of(attributes)?;
+    let last = record.rows.get(record.at?.row)?;
+    let inputs = match record.rows.len() as u64 + record.unknown {
+        1 => "1 input".to_owned(),
+        n => format!("{n} inputs"),
+    };
+    let stopped = if record.ended { "" } else { ", where the import was stopped" };
+    Some(format!(
+        "{inputs}; of the last, {}, {} frames were read{stopped}",
+        printable(&last.file),
+        last.next.frame
+    ))
+}
+
 impl Record {
     /// The record in the attributes of a store; `None` if there is none that can be understood.
     pub(super) fn of(attributes: &Value) -> Option<Self> {
@@ -167,6 +188,7 @@ impl Record {
             from_step: some("from_step").and_then(Value::as_i64),
             boundary: Boundary::from_name(all.get("boundary")?.as_str()?)?,
             map,
+            mixed: all.get("mixed")?.as_bool()?,
             unknown: all.get("unknown")?.as_u64()?,
         })
     }
@@ -191,6 +213,7 @@ impl Record {
             "from_step": self.from_step,
             "boundary": self.boundary.name(),
             "map": self.map.pairs().collect::<Vec<_>>(),
+            "mixed": self.mixed,
             "unknown": self.unknown,
         })
     }

@@ -24,12 +24,25 @@ pub(super) struct Standing {
 }
 
 /// Settles where reading begins in each of the inputs, and under which number frames go on.
+///
+/// `depot` has the frames that are stored. Where there is none, `begun` may be the record of an
+/// import that was stopped before its first commit.
 pub(super) fn stand(
     given: Vec<Given>,
     depot: Option<&Depot<MdFrameCodec>>,
+    begun: Option<&Record>,
     options: &ImportOptions,
 ) -> Result<Standing> {
-    let Some(depot) = depot else { return fresh(given, None, options) };
+    let Some(depot) = depot else {
+        let mut standing = fresh(given, None, options)?;
+        if let Some(begun) = begun {
+            standing.session.settings = settings(options, Some(begun));
+            standing.reading.set_growing(standing.session.settings.growing);
+            let prefix = options.key_prefix.as_ref().or(begun.key_prefix.as_ref());
+            standing.session.record.key_prefix = prefix.cloned();
+        }
+        return Ok(standing);
+    };
     let stream = given.iter().find(|g| g.path.is_none());
     if let Some(stream) = stream
         && !options.keep_all

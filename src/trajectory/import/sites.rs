@@ -1,7 +1,6 @@
 //! Frames of another number of atoms than those that are stored: most often another molecule, by
 //! mistake.
 
-use super::options::ImportOptions;
 use super::reading::Reading;
 use crate::codec::{MdFrame, MdFrameCodec};
 use crate::depot::Depot;
@@ -12,17 +11,18 @@ use std::path::Path;
 
 /// Reads the first frame of each input that is new to the store, which must be there, and refuses
 /// one whose number of atoms is not that of all frames of the store. Of several XTC files, all must
-/// have the same number.
+/// have the same number. `mixed` allows any number. Answers whether there are several.
 pub(super) fn check(
     reading: &mut Reading,
     depot: Option<&Depot<MdFrameCodec>>,
-    options: &ImportOptions,
+    mixed: bool,
     store: &Path,
-) -> Result<()> {
+) -> Result<bool> {
     let stored = match depot {
-        Some(depot) if !options.mixed => Some(sites_of(depot, depot.len() - 1)?),
+        Some(depot) if !mixed => Some(sites_of(depot, depot.len() - 1)?),
         _ => None,
     };
+    let mut several = false;
     let mut first: Option<(usize, std::path::PathBuf)> = None;
     let read = reading.options().clone();
     for given in reading.given.iter_mut().filter(|g| g.row.is_none() && g.path.is_some()) {
@@ -39,9 +39,6 @@ pub(super) fn check(
             }
             Err(error) => return Err(error),
         }
-        if options.mixed {
-            continue;
-        }
         if let (Some(depot), Some(stored)) = (depot, stored)
             && frame.nsites != stored
             && all_have(depot, stored)?
@@ -54,7 +51,8 @@ pub(super) fn check(
             return Err(Error::resume(Unresumed::Sites, why).at(&given.name));
         }
         match &first {
-            Some((sites, other)) if *sites != frame.nsites && given.kind == FormatKind::Xtc => {
+            Some((sites, _)) if *sites == frame.nsites => {}
+            Some((sites, other)) if given.kind == FormatKind::Xtc && !mixed => {
                 let why = format!(
                     "its first frame has {} atoms, that of {} has {sites}: another molecule?",
                     frame.nsites,
@@ -62,11 +60,11 @@ pub(super) fn check(
                 );
                 return Err(Error::resume(Unresumed::Sites, why).at(&given.name));
             }
-            Some(_) => {}
+            Some(_) => several = true,
             None => first = Some((frame.nsites, given.name.clone())),
         }
     }
-    Ok(())
+    Ok(several)
 }
 
 fn sites_of(depot: &Depot<MdFrameCodec>, ordinal: u64) -> Result<usize> {

@@ -1,0 +1,105 @@
+"""Trajectories into a store from Python: resumed, watched, stopped."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vlstore
+
+DATA = Path(__file__).parents[2] / "tests" / "data"
+
+
+def frames(store):
+    with vlstore.open(store) as opened:
+        return [opened.at[i] for i in range(len(opened))]
+
+
+def test_an_import_is_resumed_and_tells_what_it_did(tmp_path):
+    store = tmp_path / "a.vls"
+    first = [DATA / "replica-a.xtc", DATA / "replica-b-first5.xtc"]
+    done = vlstore.import_(first, store, commit_frames=4)
+    assert (done.frames, done.skipped, done.dropped, done.records, done.notes) == (15, 0, 0, 15, [])
+    both = [DATA / "replica-a.xtc", DATA / "replica-b.xtc"]
+    done = vlstore.import_(both, store, append=True)
+    assert (done.frames, done.skipped, done.records) == (5, 15, 20)
+    assert "20 in all" in repr(done)
+    steps = [frame.step for frame in frames(store)]
+    assert steps == [frame.step for frame in frames(store)[:10]] * 2
+    with pytest.raises(vlstore.StoreExistsError):
+        vlstore.import_(both, store)
+
+
+def test_what_cannot_be_settled_raises_with_a_reason(tmp_path):
+    store = tmp_path / "a.vls"
+    with vlstore.open(store, "w", records="md-frame") as opened:
+        opened.put_frames(np.zeros((3, 20, 3), np.float32))
+    with pytest.raises(vlstore.ResumeError) as refused:
+        vlstore.import_(DATA / "replica-a.xtc", store, append=True, same_units=True)
+    assert refused.value.reason == "unknown"
+    assert isinstance(refused.value, ValueError)
+    done = vlstore.import_(
+        DATA / "replica-a.xtc", store, append=True, keep_all=True, same_units=True
+    )
+    assert done.records == 13
+    for wrong in [{"boundary": "x"}, {"topologies": "x"}, {"format": "x"}, {"precision": -1.0},
+                  {"append": True, "overwrite": True}]:
+        with pytest.raises(vlstore.InvalidError):
+            vlstore.import_(DATA / "replica-a.xtc", tmp_path / "b.vls", **wrong)
+        assert not (tmp_path / "b.vls").exists()
+
+
+def test_what_should_be_known_is_a_warning(tmp_path):
+    whole = (DATA / "steps-zero.xtc").read_bytes()
+    part = tmp_path / "run.xtc"
+    part.write_bytes(whole[:-5])
+    store = tmp_path / "a.vls"
+    with pytest.warns(UserWarning, match="not complete yet"):
+        done = vlstore.import_(part, store, append=True)
+    assert done.frames == 9
+    part.write_bytes(whole)
+    assert vlstore.import_(part, store, append=True).frames == 1
+
+
+def test_progress_is_told_and_may_end_the_import_which_goes_on_later(tmp_path):
+    store, seen = tmp_path / "a.vls", []
+    run = DATA / "ala2-npt-160.xtc"
+
+    def watch(done, total):
+        seen.append((done, total))
+        if len(seen) == 2:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        vlstore.import_(run, store, progress=watch)
+    assert seen[0][1] == run.stat().st_size
+    stored = len(frames(store))
+    assert stored <= 160
+    done = vlstore.import_(run, store, append=True, progress=lambda done, total: None)
+    assert (done.skipped, done.records) == (stored, 160)
+    with pytest.raises(vlstore.WrongTypeError):
+        vlstore.import_(run, tmp_path / "b.vls", progress=3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+def test_ctrl_c_commits_and_raises(tmp_path):
+    program = textwrap.dedent("""
+        import os, signal, sys, vlstore
+        def watch(done, total):
+            os.kill(os.getpid(), signal.SIGINT)
+        try:
+            vlstore.import_(sys.argv[1], "a.vls", progress=watch)
+        except KeyboardInterrupt:
+            print(len(vlstore.open("a.vls")))
+    """)
+    run = [sys.executable, "-c", program, str(DATA / "ala2-npt-160.xtc")]
+    out = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    stored = int(out.stdout)
+    assert stored < 160
+    done = vlstore.import_(DATA / "ala2-npt-160.xtc", tmp_path / "a.vls", append=True)
+    assert (done.skipped, done.records) == (stored, 160)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,0 +1,138 @@
+"""Trajectories of other programs into a store; the arguments of the compiled function by name."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from vlstore import _core
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from os import PathLike
+
+
+def import_(
+    inputs: str | PathLike[str] | Iterable[str | PathLike[str]],
+    store: str | PathLike[str],
+    *,
+    append: bool = False,
+    overwrite: bool = False,
+    from_step: int | None = None,
+    from_frame: int | None = None,
+    drop_newer: bool = False,
+    keep_all: bool = False,
+    same_units: bool = False,
+    mixed: bool = False,
+    out_of_order: bool = False,
+    growing: bool | None = None,
+    boundary: str | None = None,
+    format: str | None = None,  # noqa: A002
+    float32: bool = False,
+    precision: float | None = None,
+    positions: str = "whole",
+    topologies: str = "repeated",
+    key_prefix: str | None = None,
+    commit_frames: int | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+    **options: Any,
+) -> _core.Imported:
+    """Put the frames of trajectory files into a store: XTC or extended XYZ, also compressed (gzip).
+
+    The store keeps a record of its inputs. With ``append`` the frames that it does not have yet
+    are added, whatever their steps are, so the same call, given again after the process was
+    stopped or killed, loses and doubles nothing; what cannot be settled raises
+    :class:`~vlstore.ResumeError`. Frames get the keys 0, 1, 2 and so on, across all inputs. Ctrl-C
+    commits what was read and raises ``KeyboardInterrupt``.
+
+    Parameters
+    ----------
+    inputs : path or paths
+        The files, in order.
+    store : path
+        The store to make or, with ``append``, to add to.
+    append : bool
+        Add the frames that the store does not have yet; if there is none, make one.
+    overwrite : bool
+        Replace a store that is there.
+    from_step, from_frame : int
+        Begin at this simulation step, or at this frame of the inputs, counted from 0 across all.
+    drop_newer : bool
+        Delete what the store has at and past ``from_step`` or ``from_frame``.
+    keep_all : bool
+        Add every frame of the inputs, also those that the store has.
+    same_units : bool
+        The store holds numbers in the units of the inputs, though it does not say so.
+    mixed : bool
+        Take frames of another number of atoms than those of the store.
+    out_of_order : bool
+        Let new frames of an input come behind those of inputs that were stored after it.
+    growing : bool
+        Whether the inputs may still be written to: then a last frame that is not complete is left
+        for the next time. By default so with ``append``.
+    boundary : {"keep", "drop"}
+        What becomes of a first frame that equals the last one of the input before it. By default
+        it is kept, with a warning.
+    format : {"xtc", "extxyz"}
+        By default told by the content.
+    float32 : bool
+        Store float64 arrays as float32.
+    precision : float
+        Round positions to integers of ``1 / precision`` of the unit of length.
+    positions : {"whole", "given"}
+        Keep positions as integers of the precision that the input states, where they are such to
+        the last bit, or as floating-point numbers.
+    topologies : {"repeated", "never", "always"}
+        Whether what frames have in common is stored once.
+    key_prefix : str
+        Keys are this text and the number of the frame. ``append`` goes on with the form of the
+        store.
+    commit_frames : int
+        Commit after so many frames, beside what the options say.
+    progress : callable
+        Called with the bytes of the inputs that were read and those of all, some times a second;
+        an exception of it ends the import, which stays resumable.
+    **options
+        Those of :func:`vlstore.open`.
+
+    Warns
+    -----
+    UserWarning
+        For what should be known: a frame that is not complete yet, one that two inputs share.
+
+    Examples
+    --------
+    >>> import vlstore
+    >>> with open("two.xyz", "w") as file:
+    ...     _ = file.write("1\\n\\nH 0 0 0\\n1\\n\\nH 0 0 1\\n")
+    >>> vlstore.import_("two.xyz", "two.vls")
+    <vlstore.Imported 2 frames, 0 skipped, 2 in all>
+    >>> vlstore.import_("two.xyz", "two.vls", append=True)
+    <vlstore.Imported 0 frames, 2 skipped, 2 in all>
+    """
+    listed = [inputs] if isinstance(inputs, (str, bytes, os.PathLike)) else list(inputs)
+    choices = {
+        "append": append,
+        "overwrite": overwrite,
+        "from_step": from_step,
+        "from_frame": from_frame,
+        "drop_newer": drop_newer,
+        "keep_all": keep_all,
+        "same_units": same_units,
+        "mixed": mixed,
+        "out_of_order": out_of_order,
+        "growing": growing,
+        "boundary": boundary,
+        "format": format,
+        "float32": float32,
+        "precision": precision,
+        "positions": positions,
+        "topologies": topologies,
+        "key_prefix": key_prefix,
+        "commit_frames": commit_frames,
+    }
+    done = _core._import(listed, store, choices, options, progress)
+    for note in done.notes:
+        warnings.warn(note, UserWarning, stacklevel=2)
+    return done
