@@ -252,8 +252,8 @@ pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
     let interrupt = Interrupt::watch()?;
     let mut importer = Importer::open(args.inputs(), &args.store, &options)?;
     again.begun();
-    crate::open::tell_accepted(&args.store, importer.opened());
     crate::output::warn_without_lock(&args.store, importer.is_locked());
+    crate::open::tell_accepted(&args.store, importer.opened());
     if let Some(has) = importer.store_options().filter(|_| args.append) {
         say_what_stays(args, &options.store, has);
     }

@@ -1,14 +1,14 @@
 //! The import itself: frames from the inputs, one by one, into the store.
 
 use super::given::{Given, Input, same_file};
-use super::options::{Begin, ImportOptions, Imported, Progress, Target};
+use super::options::{ImportOptions, Imported, Progress, Target};
 use super::reading::{Arrived, Reading};
 use super::record::Record;
 use super::resume::{self, Standing};
-use super::session::Session;
+use super::session::{Session, Settings};
 use super::sites;
 use crate::codec::{MdFrame, MdFrameCodec};
-use crate::depot::{Continue, Depot, DepotWriter, StartAt};
+use crate::depot::{Depot, DepotWriter};
 use crate::error::{Error, Result};
 use crate::formats::{FormatKind, ReadOptions};
 use crate::key::Key;
@@ -172,26 +172,14 @@ impl Importer {
         }
         writer.share_topologies(self.options.topologies);
         writer.keep_positions(self.session.settings.positions(&self.options))?;
-        if self.options.drop_newer
-            && let Some(begin) = self.options.begin
-        {
-            let start = match begin {
-                Begin::Step(step) => StartAt::Step(step),
-                Begin::Frame(frame) => StartAt::Frame(frame),
-            };
-            let done = writer.continue_from(start, Continue::DropNewer)?;
-            self.tally.dropped = done.dropped;
-            let session = &mut self.session;
-            session.ordinal = done.kept;
-            if let Some(depot) = depot {
-                let prefix = session.record.key_prefix.as_deref();
-                session.key = resume::next_key(depot, done.kept, prefix)?;
-            }
-            if done.dropped > 0 {
-                let given = &self.reading.given;
-                let here = |path: u64| given.iter().any(|g| g.path == Some(path));
-                session.record.rows.retain(|row| row.upto <= done.kept || !here(row.path));
-                session.record.cut(done.kept);
+        if let Some(depot) = depot.filter(|_| self.options.drop_newer) {
+            // From the end, so that ordinals stay true.
+            for ordinal in (self.session.ordinal..depot.len()).rev() {
+                match depot.snapshot().key_at(ordinal)? {
+                    Some(key) => writer.writer_mut().delete(key)?,
+                    None => writer.writer_mut().delete_at(ordinal)?,
+                }
+                self.tally.dropped += 1;
             }
         }
         Ok(())
@@ -264,9 +252,19 @@ impl Importer {
         self.tally.quantised = writer.kept_whole();
         self.tally.records = writer.len();
         let session = &mut self.session;
-        session.record.ended = ended;
+        let written = &self.written;
+        if self.tally.frames == 0 {
+            // What is told of the frames that are there stays; what was compared may be more.
+            let same = session.record.at == written.at;
+            let Record { rows, at, .. } = std::mem::take(&mut session.record);
+            session.record = Record { rows, at, ..written.clone() };
+            session.settings = Settings::of(&session.record);
+            session.record.ended = ended || (same && written.ended);
+        } else {
+            session.record.ended = ended;
+        }
         session.record.records = Some(writer.len());
-        if session.record != self.written {
+        if session.record != *written {
             // A writer that failed says so when it is closed.
             let records = writer.len();
             let _ = mark(session, &mut writer, Some(records));

@@ -122,6 +122,12 @@ fn fresh(
         record.unknown = record.unknown.saturating_add(u64::from(unknown));
         let prefix = options.key_prefix.clone().or_else(|| record.key_prefix.take());
         record.key_prefix = prefix;
+        if let Some(begin) = options.begin.filter(|_| options.drop_newer) {
+            ordinal = kept(depot, begin, record.key_prefix.as_deref())?;
+            let here = |path: u64| given.iter().any(|g| g.path == Some(path));
+            record.rows.retain(|row| row.upto <= ordinal || !here(row.path));
+            record.cut(ordinal);
+        }
         key = next_key(depot, ordinal, record.key_prefix.as_deref())?;
     } else {
         record.key_prefix.clone_from(&options.key_prefix);
@@ -423,6 +429,45 @@ pub(super) fn check_order(
     }
 }
 
+/// How many frames stay where those at and past `begin` are deleted: all up to the last that is
+/// older.
+fn kept(depot: &Depot<MdFrameCodec>, begin: Begin, prefix: Option<&str>) -> Result<u64> {
+    let mut kept = depot.len();
+    while let Some(ordinal) = kept.checked_sub(1) {
+        let newer = match begin {
+            Begin::Step(first) => {
+                let item = depot.get_at(ordinal)?;
+                let step = item.view()?.step().ok_or_else(|| {
+                    let why = format!(
+                        "the stored frame at ordinal {ordinal} has none, so that frames cannot be \
+                         compared by step; give the number of a frame instead"
+                    );
+                    Error::invalid("step", why)
+                })?;
+                step >= first
+            }
+            Begin::Frame(first) => {
+                let key = depot.snapshot().key_at(ordinal)?;
+                number(key.as_ref(), prefix).unwrap_or(ordinal) >= first
+            }
+        };
+        if !newer {
+            break;
+        }
+        kept = ordinal;
+    }
+    Ok(kept)
+}
+
+/// The number in a key.
+fn number(key: Option<&Key>, prefix: Option<&str>) -> Option<u64> {
+    match (key, prefix) {
+        (Some(Key::Str(name)), Some(prefix)) => name.strip_prefix(prefix)?.parse().ok(),
+        (Some(Key::Int(n)), _) => u64::try_from(*n).ok(),
+        _ => None,
+    }
+}
+
 /// The number in the key behind the last one.
 pub(super) fn next_key(
     depot: &Depot<MdFrameCodec>,
@@ -431,11 +476,9 @@ pub(super) fn next_key(
 ) -> Result<u64> {
     let last = kept.checked_sub(1).map(|last| depot.snapshot().key_at(last)).transpose()?.flatten();
     let number = match (&last, prefix) {
-        (Some(Key::Str(name)), Some(prefix)) => {
-            name.strip_prefix(prefix).and_then(|n| n.parse::<u64>().ok())
-        }
-        (Some(Key::Int(n)), None) => u64::try_from(*n).ok(),
-        _ => None,
+        // Names begin anew.
+        (Some(Key::Int(_)), Some(_)) => None,
+        (last, prefix) => number(last.as_ref(), prefix),
     };
     Ok(number.map_or(kept, |n| n.saturating_add(1)))
 }
