@@ -5,9 +5,10 @@ use crate::options;
 use crate::progress::Progress;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use vlstore::depot::{Positions, Sharing};
-use vlstore::formats::{FormatKind, ReadOptions};
+use vlstore::formats::{FormatKind, NameMap};
 use vlstore::trajectory::{self, Begin, Boundary, ImportOptions, Importer, Input, Target};
 
 /// What :func:`import_` did.
@@ -90,6 +91,10 @@ pub(crate) fn import(
             "precision" => out.precision = Some(value.extract()?),
             "key_prefix" => out.key_prefix = Some(value.extract()?),
             "commit_frames" => out.commit_frames = Some(value.extract()?),
+            "map" => {
+                let pairs: BTreeMap<String, String> = value.extract()?;
+                out.read.map = NameMap::new(pairs).map_err(|e| from_error(py, &e))?;
+            }
             "boundary" => {
                 let text: String = value.extract()?;
                 let of = Boundary::from_name;
@@ -108,7 +113,7 @@ pub(crate) fn import(
             "format" => {
                 let text: String = value.extract()?;
                 let kind = FormatKind::from_name(&text).map_err(|e| from_error(py, &e))?;
-                out.read = ReadOptions::of(Some(kind));
+                out.read.format = Some(kind);
             }
             _ => return Err(invalid(py, &format!("there is no argument {name:?}"))),
         }

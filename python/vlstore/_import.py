@@ -29,6 +29,7 @@ def import_(
     growing: bool | None = None,
     boundary: str | None = None,
     format: str | None = None,  # noqa: A002
+    map: dict[str, str] | None = None,  # noqa: A002
     float32: bool = False,
     precision: float | None = None,
     positions: str = "whole",
@@ -76,6 +77,8 @@ def import_(
         it is kept, with a warning.
     format : {"xtc", "extxyz"}
         By default told by the content.
+    map : dict
+        Keys and columns of the inputs that are read as fields, as in ``{"REF_energy": "energy"}``.
     float32 : bool
         Store float64 arrays as float32.
     precision : float
@@ -125,6 +128,7 @@ def import_(
         "growing": growing,
         "boundary": boundary,
         "format": format,
+        "map": map,
         "float32": float32,
         "precision": precision,
         "positions": positions,
