@@ -84,7 +84,9 @@ pub(super) enum Content {
 }
 
 /// The first bytes of a stream, and the stream with them.
-fn peek<R: Read>(mut inner: R) -> Result<(Vec<u8>, Chain<Cursor<Vec<u8>>, R>)> {
+type Peeked<R> = (Vec<u8>, Chain<Cursor<Vec<u8>>, R>);
+
+fn peek<R: Read>(mut inner: R) -> Result<Peeked<R>> {
     let mut head = Vec::new();
     inner.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| Error::io("read", e))?;
     Ok((head.clone(), Cursor::new(head).chain(inner)))

@@ -21,6 +21,7 @@ pub(super) struct Arrived {
 }
 
 /// What came next.
+#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart at once")]
 pub(super) enum Next {
     Frame(Arrived),
     /// The input of this number was read to its end, or up to a frame that is not complete.

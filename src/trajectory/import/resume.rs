@@ -81,16 +81,17 @@ pub(super) fn stand(
         );
         return Err(Error::resume(Unresumed::Unknown, why));
     };
-    match behind(given, depot, record, options) {
-        Err((given, record, error)) => match error.root() {
-            Error::Resume { reason: Unresumed::Changed | Unresumed::Unknown, .. }
-                if options.begin.is_some() =>
-            {
-                fresh(given, Some((depot, Some(record))), options)
-            }
-            _ => Err(error),
-        },
-        Ok(standing) => Ok(standing),
+    let (given, record, error) = match behind(given, depot, record, options) {
+        Ok(standing) => return Ok(standing),
+        Err(refused) => *refused,
+    };
+    match error.root() {
+        Error::Resume { reason: Unresumed::Changed | Unresumed::Unknown, .. }
+            if options.begin.is_some() =>
+        {
+            fresh(given, Some((depot, Some(record))), options)
+        }
+        _ => Err(error),
     }
 }
 
@@ -186,7 +187,8 @@ fn refuse_half(given: &[Given], record: Option<&Record>) -> Result<()> {
     Ok(())
 }
 
-type Refused = (Vec<Given>, Record, Error);
+/// The inputs and the record, given back, and why.
+type Refused = Box<(Vec<Given>, Record, Error)>;
 
 /// Goes on behind what the record says, if everything agrees with it.
 fn behind(
@@ -197,7 +199,7 @@ fn behind(
 ) -> std::result::Result<Standing, Refused> {
     let prepared = match prepare(&mut given, depot, &record, options) {
         Ok(prepared) => prepared,
-        Err(error) => return Err((given, record, error)),
+        Err(error) => return Err(Box::new((given, record, error))),
     };
     let mut standing = {
         let first = prepared.current.unwrap_or(0);
@@ -213,7 +215,7 @@ fn behind(
     };
     match finish(&mut standing, depot, &record, options, prepared.current.is_some()) {
         Ok(()) => Ok(standing),
-        Err(error) => Err((standing.reading.given, record, error)),
+        Err(error) => Err(Box::new((standing.reading.given, record, error))),
     }
 }
 
