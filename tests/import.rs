@@ -483,7 +483,7 @@ fn a_store_that_something_else_has_changed_is_not_guessed_about() {
     };
     let put = |w: &mut Writer, key: &str| {
         let bytes = w.get_at(0).unwrap().to_vec();
-        w.put_sized(Some(&Key::from(key)), &bytes, 20, false).unwrap();
+        w.put_unchecked(Some(&Key::from(key)), &bytes, 20, false).unwrap();
     };
     let changed = [
         change("deleted", None, &|w| w.delete(2).unwrap()),
