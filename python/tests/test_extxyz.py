@@ -320,3 +320,22 @@ def test_names_are_mapped_onto_fields_as_ase_would_have_them(tmp_path):
         assert frame.energy == before.info["REF_energy"] == after.calc.results["energy"]
         assert np.array_equal(frame.forces, before.arrays["REF_forces"])
         assert np.array_equal(frame.forces, after.calc.results["forces"])
+
+
+def test_names_are_mapped_from_python(tmp_path):
+    file = tmp_path / "fit.xyz"
+    frame = "1\nProperties=species:S:1:pos:R:3:REF_forces:R:3 REF_energy=-1.5\nQ1 0 0 0 1 2 3\n"
+    file.write_text(frame * 2)
+    names = {"REF_energy": "energy", "REF_forces": "forces", "x": "property:y"}
+    with pytest.warns(UserWarning) as said:
+        vlstore.import_(file, tmp_path / "a.vls", map=names)
+    said = " ".join(str(w.message) for w in said)
+    assert "2 sites of type 0" in said and "x is mapped" in said
+    with vlstore.open(tmp_path / "a.vls") as depot:
+        assert [f.energy for f in depot.values()] == [-1.5, -1.5]
+        assert depot[0].forces.tolist() == [[1, 2, 3]] and depot[0].types.tolist() == [0]
+    for wrong, why in [
+        ({"a": "enregy"}, "fields are energy"), ({"REF_energy": "stress"}, "mapped onto stress"),
+    ]:
+        with pytest.raises(vlstore.Error, match=why):
+            vlstore.import_(file, tmp_path / "b.vls", overwrite=True, map=wrong)
