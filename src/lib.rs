@@ -82,11 +82,11 @@ pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result, Unresumed};
 pub use key::Key;
 pub use store::{
-    Alignment, Batch, ChunkClass, Clash, Closed, ColumnData, CompactOptions, Compacted, Copied,
-    CopyOptions, Damage, Durability, Found, Info, Location, Lookup, Means, MergeOptions, Merged,
-    Opened, Purpose, RatioClass, Record, RecoverOptions, Recovered, Scan, Select, SizeClass,
-    Snapshot, SplitBy, SplitOptions, Stat, Store, StoreOptions, Verified, Visit, Writer, compact,
-    compact_into, copy, copy_into, copy_with, merge, recover, recover_into, split,
+    Affected, Alignment, Batch, ChunkClass, Clash, Closed, ColumnData, CompactOptions, Compacted,
+    Copied, CopyOptions, Damage, Durability, Effect, Found, Info, Location, Lookup, Means,
+    MergeOptions, Merged, Opened, Purpose, RatioClass, Record, RecoverOptions, Recovered, Scan,
+    Select, SizeClass, Snapshot, SplitBy, SplitOptions, Stat, Store, StoreOptions, Verified, Visit,
+    Writer, compact, compact_into, copy, copy_into, copy_with, merge, recover, recover_into, split,
 };
 
 /// The examples of the README, run as tests.

@@ -158,7 +158,7 @@ fn damage_is_named_by_record_and_nothing_is_thrown_away_for_it() {
         let mut bad = good.clone();
         bad[*at] ^= 1;
         let found = Store::from_bytes(bad).unwrap().verify(|_, _| Ok(())).unwrap();
-        found.damages.iter().any(|d| d.record.is_some())
+        found.affected().next().is_some()
     };
     let at = (12_288..good.len()).step_by(997).find(costs).unwrap();
     let mut bad = good.clone();

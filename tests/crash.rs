@@ -130,7 +130,8 @@ impl Work {
         change(w);
         let (generation, committed) = (w.generation(), w.committed_len() as usize);
         if generation != before {
-            assert_eq!(generation, before + 1);
+            // Two numbers are left out behind what an earlier writer never committed.
+            assert!([before + 1, before + 3].contains(&generation), "{before} to {generation}");
             self.done = now;
             self.done.records.truncate(committed);
             let (end, model) = (self.backend.ops(), self.done.clone());

@@ -325,14 +325,14 @@ fn a_damaged_block_costs_the_records_in_it_and_each_is_named() {
         let mut image = good.clone();
         image[at] ^= 0x10;
         let Ok(store) = Store::from_bytes(image.clone()) else { continue };
-        let found = store.verify(|_, _| Ok(())).unwrap().damages;
+        let verified = store.verify(|_, _| Ok(())).unwrap();
+        let found = &verified.damages;
         let blocks = |part: &str| ["block", "chunk", "chunk header"].contains(&part);
         if found.is_empty() || !found.iter().all(|d| blocks(&d.part)) {
             continue;
         }
         damaged += 1;
-        let mut wrong: Vec<String> =
-            found.iter().filter_map(|d| d.record.as_deref().map(str::to_owned)).collect();
+        let mut wrong: Vec<String> = verified.affected().map(|r| r.record.to_string()).collect();
         let (report, new) = run(&image);
         let mut gone = missing(&listed(&new), &right, true);
         let mut named = names(&report);

@@ -214,9 +214,9 @@ fn a_damaged_topology_is_an_error_of_its_frames_that_names_it_and_of_no_others()
                 assert!(why.to_string().contains(&format!("topology {digest}")), "{why}");
             }
         }
-        let found = depot.snapshot().verify(|_, _| Ok(())).unwrap().damages;
+        let found = depot.snapshot().verify(|_, _| Ok(())).unwrap();
         let named = format!("shared {digest}");
-        assert!(found.iter().any(|d| d.record.as_deref() == Some(&*named)), "{found:?}");
+        assert!(found.affected().any(|r| *r.record == *named), "{found:?}");
         if n > 0 {
             continue;
         }
@@ -371,7 +371,7 @@ fn a_topology_whose_index_leaf_is_lost_is_found_by_its_content() {
                 let report = rescue(&path, &new);
                 assert_eq!((report.lost, report.records), (0, 38), "{report:?}");
                 let found = report.notes.iter().filter(|n| n.contains("found by its content"));
-                assert!(gone[0] != leaves[0] || found.count() == digests.len(), "{report:?}");
+                assert!(gone.len() < leaves.len() || found.count() == digests.len(), "{report:?}");
                 assert!(!report.notes.iter().any(|n| n.contains("number of sites")));
                 assert_eq!(check(&new, molecules).len(), digests.len());
                 // Rows and sites follow from the frames again.
@@ -429,7 +429,7 @@ fn a_frame_whose_topology_is_gone_is_not_copied_silently() {
     assert!(why.contains(&format!("topology {lost}")), "{why}");
     assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_whole());
     let found = depot.snapshot().verify_references(refers, quiet).unwrap();
-    assert_eq!((found.len(), found[0].record.as_deref()), (1, Some("\"x\"")));
+    assert_eq!((found.len(), &*found[0].effects[0].records[0].record), (1, "\"x\""));
     assert!(found[0].why.contains(&lost.to_string()));
     let wanted = CopyOptions { refers: Some(refers), ..CopyOptions::default() };
     let why = copy(&path, dir.path("b"), &wanted, quiet).unwrap_err().to_string();

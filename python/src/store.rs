@@ -450,7 +450,7 @@ impl Store {
             };
             let mut found = snapshot.verify(&mut signals)?;
             let refers = vlstore::codec::refers;
-            found.damages.extend(snapshot.verify_references(refers, &mut signals)?);
+            found.extend(snapshot.verify_references(refers, &mut signals)?);
             Ok(found)
         });
         match (raised, found) {

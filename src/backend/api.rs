@@ -1,6 +1,7 @@
 //! The contract that every backend keeps.
 
 use std::fmt::Debug;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Mapping;
@@ -90,6 +91,16 @@ pub trait Backend: Send + Sync + Debug {
     fn check_place(&self) -> Result<()> {
         Ok(())
     }
+
+    /// The first range from `offset` on that may hold anything but zeros; `None` if there is
+    /// none. What lies before it are holes of a sparse file: nobody has to read them.
+    ///
+    /// # Errors
+    /// As [`len`](Self::len).
+    fn data_from(&self, offset: u64) -> Result<Option<Range<u64>>> {
+        let len = self.len()?;
+        Ok((offset < len).then_some(offset..len))
+    }
 }
 
 impl<B: Backend + ?Sized> Backend for Arc<B> {
@@ -116,6 +127,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
     }
     fn check_place(&self) -> Result<()> {
         (**self).check_place()
+    }
+
+    fn data_from(&self, offset: u64) -> Result<Option<Range<u64>>> {
+        (**self).data_from(offset)
     }
 }
 

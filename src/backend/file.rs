@@ -2,6 +2,8 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -263,6 +265,25 @@ impl Backend for FileBackend {
             Ok(true) | Err(_) => Ok(()),
         }
     }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn data_from(&self, offset: u64) -> Result<Option<Range<u64>>> {
+        use rustix::fs::{SeekFrom, seek};
+        use rustix::io::Errno;
+        let len = self.len()?;
+        if offset >= len {
+            return Ok(None);
+        }
+        // The position that this moves is nobody's: all reads and writes name their place.
+        let start = match seek(&self.file, SeekFrom::Data(offset)) {
+            Ok(start) => start.max(offset),
+            Err(Errno::NXIO) => return Ok(None),
+            // A file system that does not know its holes.
+            Err(_) => return Ok(Some(offset..len)),
+        };
+        let end = seek(&self.file, SeekFrom::Hole(start)).unwrap_or(len).min(len);
+        Ok((start < len).then(|| start..end.max(start + 1)))
+    }
 }
 
 /// Reading and writing at a place; both repeat what a signal interrupts and go on after a
@@ -335,6 +356,32 @@ mod tests {
         let error = FileBackend::create_new(&path, Access::Auto).unwrap_err();
         assert!(matches!(error, Error::Exists { .. }), "{error}");
         assert_eq!(FileBackend::open_write(&path, Access::Auto).unwrap().len().unwrap(), 4);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn holes_are_passed_over_and_every_byte_that_was_written_is_in_a_range() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sparse");
+        let file = FileBackend::create_new(&path, Access::Auto).unwrap();
+        assert_eq!(file.data_from(0).unwrap(), None);
+        file.set_len(1 << 42).unwrap();
+        let places = [0, 1 << 30, (1 << 42) - 1];
+        places.iter().for_each(|at| file.write_at(*at, b"x").unwrap());
+        let mut at = 0;
+        let mut found = Vec::new();
+        while let Some(range) = file.data_from(at).unwrap() {
+            assert!(range.start >= at && range.end > range.start && range.end <= 1 << 42);
+            at = range.end;
+            found.push(range);
+        }
+        for place in places {
+            assert!(found.iter().any(|r| r.contains(&place)), "{place}: {found:?}");
+        }
+        let memory = crate::backend::MemoryBackend::new();
+        memory.write_at(5, b"x").unwrap();
+        assert_eq!(memory.data_from(2).unwrap(), Some(2..6));
+        assert_eq!(memory.data_from(6).unwrap(), None);
     }
 
     #[test]

@@ -4,10 +4,11 @@
 //! refers to is overwritten: log extents are used again only when both slots have moved on.
 
 use super::options::Durability;
-use super::pool::finish;
-use super::root::Root;
+use super::pool::{Finished, finish};
+use super::root::{Base, Root};
 use super::slots;
-use super::writer::{Logged, Writer};
+use super::tail::less;
+use super::writer::{Logged, Writer, entry_at};
 use crate::chunk::Compressor;
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, Extent, RecordEntry, SegmentRef};
@@ -65,7 +66,7 @@ impl Writer {
             self.committed();
             return self.backend().check_place();
         }
-        let generation = self.slot.generation.get() + 1;
+        let generation = self.next;
         let sealed = self.slot.seal.generation == self.slot.generation;
         if to_close && sealed && !self.is_dirty() && !full {
             // The mark alone: what is sealed stays so, and nothing of ours comes to lie behind
@@ -78,7 +79,9 @@ impl Writer {
         // moment to start the log anew.
         let closed = self.core.tail.chunks.len() > self.logged.chunks;
         let stale = closed && 2 * self.slot.log_len.get() > self.log_capacity;
-        let logged = !full && !stale && !self.flushed && !self.tail_is_heavy() && {
+        // Who opens the file next does not know of leaves that no root names.
+        let left = closing && !self.core.tail.early.is_empty();
+        let logged = !full && !stale && !left && !self.flushed && !self.tail_is_heavy() && {
             let pieces = self.pieces(self.logged.open)?;
             self.append_log(generation, self.everything(), self.core.open.block, &pieces)?
         };
@@ -212,7 +215,11 @@ impl Writer {
     }
 
     pub(super) fn write_root(&mut self, generation: u64) -> Result<SegmentRef> {
-        let root = Root {
+        self.root(generation).write(&self.core.io, &mut self.space)
+    }
+
+    pub(super) fn root(&self, generation: u64) -> Root {
+        Root {
             generation,
             perm: self.core.perm.clone(),
             records: self.core.tail.end(),
@@ -223,8 +230,7 @@ impl Writer {
             open_block: self.core.open.block,
             extents: self.extents.clone(),
             attributes: self.attributes.clone(),
-        };
-        root.write(&self.core.io, &mut self.space)
+        }
     }
 
     /// Room for a new log: an extent that neither slot needs any more, else new space. `weight`
@@ -271,7 +277,7 @@ impl Writer {
     /// Makes `slot` the newest state of the file: what was put up to `end`, which is all but
     /// the last `behind` records.
     pub(super) fn publish(&mut self, slot: Slot, end: Logged, behind: u64) -> Result<()> {
-        let generation = self.slot.generation.get() + 1;
+        let generation = self.next;
         let slot = Slot {
             generation: generation.into(),
             end: self.space.end.into(),
@@ -287,6 +293,7 @@ impl Writer {
         slots::mark(&self.core.io, generation)?;
         self.published = generation;
         self.slot = slot;
+        self.next = generation + 1;
         self.logged = end;
         self.attributes_changed = false;
         self.flushed = false;
@@ -325,15 +332,17 @@ impl Writer {
         self.slot.seal_garbage.get() * 10 < live || grown.saturating_mul(4) >= seal.frame_len.get()
     }
 
-    /// The last partly filled chunk as a seal writes it: zero-filled to its full size.
-    pub(super) fn write_base(&mut self) -> Result<()> {
+    /// Makes the last partly filled chunk the base, as a seal writes it: zero-filled to its full
+    /// size. `None` if the last base holds the same bytes; else it is for the caller to write
+    /// it and to say where it lies.
+    pub(super) fn make_base(&mut self) -> Result<Option<Finished>> {
         if self.core.open.block == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let fill = self.open_used();
         if let Some(old) = &self.base {
             if old.fill == fill {
-                return Ok(());
+                return Ok(None);
             }
             let left = u64::from(old.entry.cbytes.get());
             self.space.garbage += left;
@@ -344,12 +353,8 @@ impl Writer {
         let mut compressor = Compressor::new(self.options.params(), open.block)?;
         let file = self.core.io.file();
         let finished = finish(&mut compressor, file, open.number, &open.data, Vec::new())?;
-        let entry = self.write_chunk(&finished)?;
-        self.base = Some(super::root::Base { entry, sums: finished.sums, fill });
-        Ok(())
+        let entry = entry_at(0, &finished)?;
+        self.base = Some(Base { entry, sums: finished.sums.clone(), fill });
+        Ok(Some(finished))
     }
-}
-
-fn less(at: U32, by: usize) -> U32 {
-    U32::new(at.get().saturating_sub(u32::try_from(by).unwrap_or(u32::MAX)))
 }

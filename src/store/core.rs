@@ -311,14 +311,17 @@ impl Core {
         self.each_record_or(f, |_, _, e| Err(e))
     }
 
-    /// As [`Core::each_record`]; `lost` is told of a leaf that cannot be read: its first
-    /// record, their number, and why. If it accepts that, the others follow.
+    /// As [`Core::each_record`]; `lost` is told of what of the index cannot be read: the first
+    /// record whose entry is there, their number, and why. If it accepts that, the others follow.
     pub(super) fn each_record_or(
         &self,
         mut f: impl FnMut(u64, &RecordEntry, &[u8]) -> Result<()>,
         mut lost: impl FnMut(u64, u64, Error) -> Result<()>,
     ) -> Result<()> {
-        for leaf in self.perm.all_leaves(&self.io)? {
+        let leaves = self.perm.leaves_or(&self.io, self.tail.first_record, |records, e| {
+            lost(records.start, records.end - records.start, e)
+        })?;
+        for leaf in leaves {
             let first = leaf.at.first_record.get();
             let content = match leaf_content(&self.io, leaf) {
                 Ok(content) => content,
@@ -329,11 +332,14 @@ impl Core {
             };
             for (i, e) in content.records.iter().enumerate() {
                 let at = e.key_at.get() as usize;
-                let key = content.keys.get(at..at + e.key_len());
-                let key = key.ok_or_else(|| {
-                    Error::corrupt("index leaf", leaf.at.segment.offset.get(), "key out of range")
-                })?;
-                f(first + i as u64, e, key)?;
+                let id = first + i as u64;
+                match content.keys.get(at..at + e.key_len()) {
+                    Some(key) => f(id, e, key)?,
+                    None => {
+                        let at = leaf.at.segment.offset.get();
+                        lost(id, 1, Error::corrupt("index leaf", at, "key out of range"))?;
+                    }
+                }
             }
         }
         for (i, e) in self.tail.records.iter().enumerate() {

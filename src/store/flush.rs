@@ -5,13 +5,99 @@ use super::perm::{DeadRun, Lazy, PAGE_LEAVES, PageRef, Perm};
 use super::rows::encode_rows;
 use super::runs::{self, to_merge};
 use super::space::{Space, header, write_segment};
-use super::tail::Tail;
+use super::tail::{Part, Tail, less};
 use crate::chunk::Params;
 use crate::error::{Error, Result};
-use crate::index::layout::{DEAD_MAGIC, LEAF_MAGIC, LeafRef, PAGE_MAGIC, RunEntry, RunRef};
-use crate::wire::{U32, U64, memory};
+use crate::index::layout::{
+    ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafRef, PAGE_MAGIC, RecordEntry, RunEntry, RunRef,
+    SegmentHeader,
+};
+use crate::index::segment::whole_len;
+use crate::wire::{U32, U64, memory, to_usize};
 
-/// Moves everything in `tail` into a leaf and runs of `perm`. Nothing refers to them until a
+/// A leaf that is not written yet: what `tail` holds between two places in it.
+pub(super) struct NewLeaf {
+    from: Part,
+    to: Part,
+    rows: Vec<u8>,
+}
+
+impl NewLeaf {
+    /// `row_params` say how its rows are compressed.
+    pub(super) fn new(tail: &Tail, from: Part, to: Part, row_params: Params) -> Result<Self> {
+        let rows = encode_rows(tail, from.records..to.records, row_params)?;
+        Ok(Self { from, to, rows })
+    }
+
+    /// Bytes of its keys and numbers of its checksums.
+    fn counts(&self, tail: &Tail) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+        let keys = tail.keys_at(self.from.records)..tail.keys_at(self.to.records);
+        let sums = tail.sums_at(self.from.chunks)..tail.sums_at(self.to.chunks);
+        (keys, sums)
+    }
+
+    /// Its length as a segment, which does not depend on where anything lies.
+    pub(super) fn len(&self, tail: &Tail) -> u64 {
+        let (keys, sums) = self.counts(tail);
+        let records = (self.to.records - self.from.records) * size_of::<RecordEntry>();
+        let chunks = (self.to.chunks - self.from.chunks) * size_of::<ChunkEntry>();
+        let plain = size_of::<SegmentHeader>() + records + chunks + sums.len() * 8 + keys.len();
+        let body = plain.next_multiple_of(8) + self.rows.len();
+        whole_len((body as u64).next_multiple_of(8))
+    }
+
+    /// Writes it to the next free place.
+    pub(super) fn write(
+        &self,
+        io: &Io,
+        space: &mut Space,
+        tail: &Tail,
+        generation: u64,
+    ) -> Result<LeafRef> {
+        let count = |n: usize| {
+            u32::try_from(n).map(U32::new).map_err(|_| Error::Limit {
+                what: "entries of one leaf",
+                asked: n as u64,
+                max: u64::from(u32::MAX),
+            })
+        };
+        let (keys, sums) = self.counts(tail);
+        let records = tail.records.get(self.from.records..self.to.records).unwrap_or_default();
+        let chunks = tail.chunks.get(self.from.chunks..self.to.chunks).unwrap_or_default();
+        let mut head = header(LEAF_MAGIC, generation, records.len());
+        head.first_record = (tail.first_record + self.from.records as u64).into();
+        head.first_chunk = (tail.first_chunk + self.from.chunks as u64).into();
+        // Places in a leaf count from its own keys and checksums.
+        let mut rest = memory::with_room(to_usize(self.len(tail)).unwrap_or(usize::MAX))?;
+        for entry in records {
+            let entry = RecordEntry { key_at: less(entry.key_at, keys.start), ..*entry };
+            rest.extend_from_slice(bytemuck::bytes_of(&entry));
+        }
+        for entry in chunks {
+            let entry = ChunkEntry { first_sum: less(entry.first_sum, sums.start), ..*entry };
+            rest.extend_from_slice(bytemuck::bytes_of(&entry));
+        }
+        let counted = (count(sums.len())?, count(keys.len())?);
+        let sums = tail.sums.get(sums).unwrap_or_default();
+        rest.extend(sums.iter().flat_map(|s| s.to_le_bytes()));
+        rest.extend_from_slice(tail.keys.get(keys).unwrap_or_default());
+        if !self.rows.is_empty() {
+            rest.resize(rest.len().next_multiple_of(8), 0);
+            rest.extend_from_slice(&self.rows);
+        }
+        Ok(LeafRef {
+            first_record: head.first_record,
+            first_chunk: head.first_chunk,
+            segment: write_segment(io, space, head, &rest)?,
+            records: count(records.len())?,
+            chunks: count(chunks.len())?,
+            sums: counted.0,
+            keys_len: counted.1,
+        })
+    }
+}
+
+/// Moves everything in `tail` into leaves and runs of `perm`. Nothing refers to them until a
 /// root does.
 pub(super) fn flush(
     io: &Io,
@@ -21,32 +107,10 @@ pub(super) fn flush(
     generation: u64,
     row_params: Params,
 ) -> Result<()> {
-    let count = |n: usize| {
-        u32::try_from(n).map(U32::new).map_err(|_| Error::Limit {
-            what: "entries of one leaf",
-            asked: n as u64,
-            max: u64::from(u32::MAX),
-        })
-    };
-    if !tail.records.is_empty() || !tail.chunks.is_empty() {
-        let mut head = header(LEAF_MAGIC, generation, tail.records.len());
-        head.first_record = tail.first_record.into();
-        head.first_chunk = tail.first_chunk.into();
-        let mut rest: Vec<u8> = memory::copied(bytemuck::cast_slice(&tail.records))?;
-        rest.extend_from_slice(bytemuck::cast_slice(&tail.chunks));
-        rest.extend(tail.sums.iter().flat_map(|s| s.to_le_bytes()));
-        rest.extend_from_slice(&tail.keys);
-        encode_rows(tail, row_params, &mut rest)?;
-        let leaf = LeafRef {
-            segment: write_segment(io, space, head, &rest)?,
-            first_record: tail.first_record.into(),
-            first_chunk: tail.first_chunk.into(),
-            records: count(tail.records.len())?,
-            chunks: count(tail.chunks.len())?,
-            sums: count(tail.sums.len())?,
-            keys_len: count(tail.keys.len())?,
-        };
-        perm.leaves.push(Lazy::new(leaf));
+    perm.leaves.extend(std::mem::take(&mut tail.early).into_iter().map(Lazy::new));
+    if tail.in_early != tail.whole() {
+        let leaf = NewLeaf::new(tail, tail.in_early, tail.whole(), row_params)?;
+        perm.leaves.push(Lazy::new(leaf.write(io, space, tail, generation)?));
     }
     let mut entries: Vec<RunEntry> =
         tail.hashes().map(|(hash, record)| RunEntry::new(hash, record, false)).collect();
@@ -73,7 +137,7 @@ pub(super) fn flush(
         perm.dead_runs.push(write_dead(io, space, &dead, generation)?);
         merge_dead(io, space, perm, generation)?;
     }
-    if perm.leaves.len() >= 2 * PAGE_LEAVES {
+    while perm.leaves.len() >= 2 * PAGE_LEAVES {
         write_page(io, space, perm, generation)?;
     }
     *tail = tail.next();

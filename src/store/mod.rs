@@ -67,6 +67,6 @@ pub use split::{SPLIT_MAX, SplitBy, SplitOptions, split};
 pub use stat::{ChunkClass, RatioClass, SizeClass, Stat};
 pub use state::Opened;
 pub use target::is_store;
-pub use verify::{Damage, Verified};
+pub use verify::{Affected, Damage, Effect, Verified};
 pub use visit::Visit;
 pub use writer::Writer;

@@ -149,6 +149,30 @@ impl Perm {
         Ok(out)
     }
 
+    /// All leaves in order but for those of a page of the directory that cannot be read: `lost`
+    /// is told of it, with the records that its leaves hold. `end` is the number of all records.
+    pub(super) fn leaves_or(
+        &self,
+        io: &Io,
+        end: u64,
+        mut lost: impl FnMut(Range<u64>, Error) -> Result<()>,
+    ) -> Result<Vec<&Leaf>> {
+        let mut out = Vec::new();
+        for (i, page) in self.pages.iter().enumerate() {
+            match page_leaves(io, page) {
+                Ok(leaves) => out.extend(leaves),
+                Err(e) => {
+                    let first = page.at.first_record.get();
+                    let next = self.pages.get(i + 1).map(|p| p.at.first_record.get());
+                    let next = next.or(self.leaves.first().map(|l| l.at.first_record.get()));
+                    lost(first..next.unwrap_or(end).max(first), e)?;
+                }
+            }
+        }
+        out.extend(&self.leaves);
+        Ok(out)
+    }
+
     /// Calls `f` with the entries of every run whose hash agrees with `hash` in its upper 48
     /// bits, newest run first and the greatest record first, until `f` answers.
     pub(super) fn search<R>(

@@ -37,6 +37,7 @@ impl Writer {
         if whole {
             return Ok(false);
         }
+        self.write_group(false)?;
         let cut = loop {
             let cut = self.cut();
             if let Some(cut) = cut.filter(|c| self.bytes_from(c.records) <= rest) {
@@ -46,8 +47,9 @@ impl Writer {
                 return Ok(false);
             }
             self.wait_for_one()?;
+            self.write_group(false)?;
         };
-        let generation = self.slot.generation.get() + 1;
+        let generation = self.next;
         let end = Logged {
             records: cut.records,
             keys: cut.keys,
@@ -90,8 +92,7 @@ impl Writer {
         {
             return None;
         }
-        let keys = tail.records.get(records).map_or(tail.keys.len(), |e| e.key_at.get() as usize);
-        let sums = tail.chunks.get(chunks).map_or(tail.sums.len(), |c| c.first_sum.get() as usize);
+        let (keys, sums) = (tail.keys_at(records), tail.sums_at(chunks));
         Some(Cut { records, keys, chunks, sums, cursor })
     }
 

@@ -136,7 +136,7 @@ pub fn recover_into(
     };
     rescue.records(&salvage, &mut progress)?;
     rescue.tell_lost_shared()?;
-    rescue.chunks(&salvage, options.chunks)?;
+    rescue.chunks(&salvage, options.chunks, &mut progress)?;
     if let Ok(attributes) = serde_json::from_slice::<serde_json::Value>(&salvage.attributes)
         && attributes.is_object()
     {
@@ -166,6 +166,7 @@ fn open(
         let found = state.options.clone();
         return Ok((of_state(state, out)?, found));
     }
+    let before = std::mem::replace(&mut out.damaged, true);
     let known = config.as_ref().map(|c| c.file);
     let slots = scan::slots(&**backend, known)?;
     let named = known.or(slots.first().map(|s| s.file));
@@ -174,6 +175,7 @@ fn open(
         None => scan::file_id(&**backend, progress)?,
     };
     let Some(file) = file else {
+        out.damaged = before;
         return open_foreign(backend, options, out);
     };
     let scanned = scan::scan(&**backend, file, progress)?;
@@ -201,7 +203,7 @@ fn config_of(backend: &dyn Backend, out: &mut Recovered) -> Result<Option<Config
     match read_config(backend) {
         Ok(config) => Ok(config),
         Err(e @ Error::Corrupt(_)) => {
-            out.note(e.to_string());
+            out.damage(e.to_string());
             Ok(None)
         }
         Err(e @ Error::Unsupported { .. }) => {
@@ -212,7 +214,7 @@ fn config_of(backend: &dyn Backend, out: &mut Recovered) -> Result<Option<Config
                 version.copy_from_slice(&super::config::FORMAT_VERSION.to_le_bytes());
             }
             let config = Config::parse(&bytes).map_err(|_| e)?;
-            out.note(
+            out.damage(
                 "the version of the format is damaged; the rest of the configuration is whole",
             );
             Ok(config)
@@ -282,7 +284,7 @@ fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
     dead.extend(core.tail.dead.iter().map(|d| d.record.get()));
     dead.sort_unstable();
     if let Some(e) = &bad {
-        out.note(format!(
+        out.damage(format!(
             "a list of deleted records cannot be read ({e}): deleted records without a key may be back"
         ));
     }
@@ -296,11 +298,12 @@ fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
     Ok(Salvage {
         runs_reach: core.tail.first_record,
         expected: (!unchecked).then(|| core.ids()),
+        loose: unchecked.then(Vec::new),
         core,
         rows,
         chunks: BTreeMap::new(),
         pieces: BTreeMap::new(),
-        base,
+        bases: base.into_iter().collect(),
         dead,
         certain: bad.is_none(),
         sealed,
@@ -345,7 +348,7 @@ fn open_cut(
         return Err(why);
     }
     let sealed = Sealed::walk(&**backend, header.header_len, header.chunk_size)?;
-    out.note(format!("a file of the original program, and its index is lost: {why}"));
+    out.damage(format!("a file of the original program, and its index is lost: {why}"));
     let read = StoreOptions { chunk_size: header.chunk_size, ..options.store.clone() };
     let salvage = without_index(backend, sealed, &read)?;
     Ok((salvage, StoreOptions { chunk_size: 0, block_size: 0, ..options.store.clone() }))

@@ -10,7 +10,7 @@ use crate::index::layout::{
     ChunkEntry, Extent, LeafRef, ROOT_MAGIC, RecordEntry, RootTotals, RunRef, SegmentHeader,
     SegmentRef,
 };
-use crate::index::segment::body_len;
+use crate::index::segment::{body_len, whole_len};
 use crate::limits::ATTRIBUTES_MAX;
 use crate::wire::{U32, U64};
 use bytemuck::Zeroable;
@@ -45,6 +45,17 @@ fn count(n: usize) -> U32 {
 
 impl Root {
     pub(super) fn write(&self, io: &Io, space: &mut Space) -> Result<SegmentRef> {
+        let rest = self.body(space.garbage);
+        write_segment(io, space, header(ROOT_MAGIC, self.generation, 1), &rest)
+    }
+
+    /// Its length as a segment.
+    pub(super) fn len(&self) -> u64 {
+        let body = size_of::<SegmentHeader>() + self.body(0).len();
+        whole_len((body as u64).next_multiple_of(8))
+    }
+
+    fn body(&self, garbage: u64) -> Vec<u8> {
         let base = self.base.as_ref();
         let totals = RootTotals {
             records: self.records.into(),
@@ -53,7 +64,7 @@ impl Root {
             dead_bytes: self.totals.dead_bytes.into(),
             cursor: self.totals.cursor.into(),
             record_bytes: self.totals.record_bytes.into(),
-            garbage: space.garbage.into(),
+            garbage: garbage.into(),
             base_fill: base.map_or(0, |b| b.fill).into(),
             base_sums: count(base.map_or(0, |b| b.sums.len())),
             base: base.map_or_else(ChunkEntry::zeroed, |b| b.entry),
@@ -75,7 +86,7 @@ impl Root {
         perm.dead_runs.iter().for_each(|r| rest.extend_from_slice(bytemuck::bytes_of(&r.at)));
         rest.extend_from_slice(bytemuck::cast_slice(&self.extents));
         rest.extend_from_slice(&self.attributes);
-        write_segment(io, space, header(ROOT_MAGIC, self.generation, 1), &rest)
+        rest
     }
 
     /// Reads the root at `at`; an empty one if there is none yet.

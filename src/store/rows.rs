@@ -32,16 +32,17 @@ pub struct ColumnData {
     pub unknown: Vec<u64>,
 }
 
-/// Appends the rows of a tail to the body of its leaf: zeros up to a multiple of 8, and a chunk
-/// that holds the first number of every record, then the second, and so on; nothing if no
-/// record was put with a row.
-pub(super) fn encode_rows(tail: &Tail, params: Params, body: &mut Vec<u8>) -> Result<()> {
-    let records = 0..tail.records.len();
+/// The rows of these records of a tail, as their leaf has them behind its keys: a chunk that
+/// holds the first number of every record, then the second, and so on; nothing if none of them
+/// was put with a row.
+pub(super) fn encode_rows(tail: &Tail, records: Range<usize>, params: Params) -> Result<Vec<u8>> {
+    let mut chunk = Vec::new();
     if !tail.has_rows(records.clone()) {
-        return Ok(());
+        return Ok(chunk);
     }
     // A writer starts a leaf long before; a log that it did not write may hold more.
-    let len = tail.all_words().saturating_mul(size_of::<u64>());
+    let words = records.len().saturating_mul(tail.row_words());
+    let len = words.saturating_mul(size_of::<u64>());
     if len > CHUNK_MAX as usize {
         let (asked, max) = (len as u64, u64::from(CHUNK_MAX));
         return Err(Error::Limit { what: "rows of one leaf", asked, max });
@@ -51,11 +52,8 @@ pub(super) fn encode_rows(tail: &Tail, params: Params, body: &mut Vec<u8>) -> Re
         let plane = records.clone().filter_map(|i| tail.row_or_absent(i).get(word));
         planes.extend(plane.flat_map(|w| w.to_le_bytes()));
     }
-    let mut chunk = Vec::new();
     Compressor::new(params, BLOCK)?.compress(&planes, &mut chunk)?;
-    body.resize(body.len().next_multiple_of(8), 0);
-    body.extend_from_slice(&chunk);
-    Ok(())
+    Ok(chunk)
 }
 
 /// The layout of the chunk of rows at byte `at` of a leaf's body.

@@ -4,12 +4,13 @@
 use super::core::OpenChunk;
 use super::options::Lookup;
 use super::perm::leaf_content;
+use super::pool::Finished;
 use super::writer::Writer;
 use crate::backend::Backend;
 use crate::chunk::{ChunkLayout, Compressor, Filter, Params};
 use crate::error::{Error, Result};
 use crate::frame::{self, HEADER_LEN, TOTALS_OFFSET};
-use crate::index::layout::{ChunkEntry, KEY_NONE, key_from_bytes};
+use crate::index::layout::{ChunkEntry, KEY_NONE, SegmentRef, key_from_bytes};
 use crate::index::saved_lookup;
 use crate::index::slot::{Seal, Slot};
 use crate::key::Key;
@@ -62,13 +63,13 @@ impl Writer {
     }
 
     fn seal_with(&mut self, content: FrameContent, closing: bool) -> Result<()> {
-        let generation = self.slot.generation.get() + 1;
+        let generation = self.next;
         let before = self.slot.seal;
         if self.core.ids() > 0 && self.core.tail.chunks_end() == 0 && self.core.open.block == 0 {
             // Only empty records so far: they too need a frame whose trailer can move.
             self.open_chunk(0)?;
         }
-        self.write_base()?;
+        let base = self.make_base()?;
         self.flush_tail()?;
         // What the log held is in the root and the base chunk now.
         for e in &mut self.extents {
@@ -78,7 +79,7 @@ impl Writer {
         }
         self.log_capacity = 0;
         let old_root = self.slot.root;
-        let root = self.write_root(generation)?;
+        let root = self.write_root_and_base(generation, base)?;
         self.space.garbage += old_root.len.get();
         let frame = self.frame_end(content)?;
         let file = self.core.io.file();
@@ -109,6 +110,26 @@ impl Writer {
         };
         self.publish(slot, self.everything(), 0)?;
         self.write_header()
+    }
+
+    /// Writes the root and behind it the base chunk, so that of a file that ends too early what
+    /// leads to a chunk is there if the chunk is.
+    fn write_root_and_base(
+        &mut self,
+        generation: u64,
+        finished: Option<Finished>,
+    ) -> Result<SegmentRef> {
+        let Some(finished) = finished else { return self.write_root(generation) };
+        // The length of a root does not depend on what its numbers are.
+        let mut space = self.space;
+        space.take(self.root(generation).len());
+        let at = space.take(finished.bytes.len() as u64);
+        if let Some(base) = &mut self.base {
+            base.entry.offset = at.into();
+        }
+        let root = self.write_root(generation)?;
+        self.write_chunk(&finished)?;
+        Ok(root)
     }
 
     /// Writes the fields of the frame header that the newest seal names.

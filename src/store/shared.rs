@@ -10,7 +10,7 @@ use super::core::Core;
 use super::crowd::Lookups;
 use super::record::Record;
 use super::snapshot::{Location, Snapshot};
-use super::verify::{Damage, is_damage};
+use super::verify::{Affected, Causes, Damage, is_damage};
 use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_SHARED, RECORDS_MAX, key_hash};
@@ -19,7 +19,8 @@ use crate::key::Key;
 use crate::limits::RECORD_MAX;
 use crate::wire::Digest;
 use once_cell::race::OnceBox;
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 /// Which shared record the record with these bytes refers to, if it refers to one.
 pub type Reference = fn(&[u8]) -> Option<Digest>;
@@ -108,51 +109,79 @@ impl Snapshot {
 
 impl Snapshot {
     /// Checks that every shared record to which a record refers is there; answers a damage for
-    /// each record for which it is not. Reads all records; those that cannot be read are passed
-    /// over, [`Snapshot::verify`] names them. Nothing is read for a codec of which `refers` knows
-    /// nothing.
+    /// each that is not, with the records that refer to it. Reads all records; those that cannot
+    /// be read are passed over, [`Snapshot::verify`] names them. Nothing is read for a codec of
+    /// which `refers` knows nothing.
     ///
     /// `progress` is told the records done and to do; its error ends the check.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Corrupt`] for a damaged index, and what `progress` answers.
+    /// [`Error::Io`] and what `progress` answers; damage is no error here, it is in the answer.
+    /// [`Verified::extend`](super::Verified::extend) adds it to what `verify` found.
     pub fn verify_references(
         &self,
         refers: Refers,
         mut progress: impl FnMut(u64, u64) -> Result<()>,
     ) -> Result<Vec<Damage>> {
-        let mut out = Vec::new();
-        let Some(reference) = refers(&self.options().record_codec.0) else { return Ok(out) };
+        let mut causes = Causes::default();
+        let Some(reference) = refers(&self.options().record_codec.0) else {
+            return Ok(causes.into_list());
+        };
         let core = &self.inner().core;
-        let mut there: HashSet<Digest> = HashSet::new();
+        // Of each digest what is wrong with it: a cause, and what follows from it.
+        let mut known: HashMap<Digest, Option<(usize, String)>> = HashMap::new();
         let mut lookups = Lookups::new(core);
         for ordinal in 0..self.len() {
             if ordinal.is_multiple_of(1024) {
                 progress(ordinal, self.len())?;
             }
-            let record = match core.id_at(ordinal).and_then(|id| core.record(&core.entry(id)?)) {
+            let found = core.id_at(ordinal).and_then(|id| Ok((id, core.entry(id)?)));
+            let (id, entry) = match found {
+                Ok(found) => found,
+                Err(e) if is_damage(&e) => {
+                    let cause = causes.cause(Damage::of(&e));
+                    causes.follow(cause, "could not be checked for what they refer to", 1);
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
+            let record = match core.record(&entry) {
                 Ok(record) => record,
                 Err(e) if is_damage(&e) => continue,
                 Err(e) => return Err(e),
             };
             let Some(digest) = reference(&record) else { continue };
-            if there.contains(&digest) || lookups.find(KEY_SHARED, digest.as_bytes())?.is_some() {
-                there.insert(digest);
-                continue;
+            if let Entry::Vacant(place) = known.entry(digest) {
+                place.insert(match lookups.find(KEY_SHARED, digest.as_bytes()) {
+                    Ok(Some(_)) => None,
+                    Ok(None) => {
+                        let why = format!("{digest}, to which records refer, is gone");
+                        let cause = causes.cause(Damage::at("shared record", None, why));
+                        Some((cause, "cannot be made whole without it".into()))
+                    }
+                    Err(e) if is_damage(&e) => {
+                        let cause = causes.cause(Damage::of(&e));
+                        Some((
+                            cause,
+                            format!("cannot be made whole: shared {digest} cannot be found"),
+                        ))
+                    }
+                    Err(e) => return Err(e),
+                });
             }
-            let key = core.key_of(core.id_at(ordinal)?)?;
-            let name = key.map_or_else(|| format!("at {ordinal}"), |key| key.to_string());
-            let why = format!("{digest}, to which the record refers, is gone");
-            out.push(Damage {
-                record: Some(name.into()),
-                ordinal: Some(ordinal),
-                part: "shared record".into(),
-                offset: None,
-                why: why.into(),
-            });
+            if let Some(Some((cause, what))) = known.get(&digest) {
+                let key = match core.key_of(id) {
+                    Ok(key) => key,
+                    Err(e) if is_damage(&e) => None,
+                    Err(e) => return Err(e),
+                };
+                let name = key.map_or_else(|| format!("at {ordinal}"), |key| key.to_string());
+                let who = Affected { record: name.into(), ordinal: Some(ordinal) };
+                causes.affect(*cause, what, who);
+            }
         }
         progress(self.len(), self.len())?;
-        Ok(out)
+        Ok(causes.into_list())
     }
 }
 

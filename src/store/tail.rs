@@ -1,7 +1,7 @@
 //! The newest part of the index, in memory: what has been added since the last leaf.
 
 use crate::error::{Error, Result};
-use crate::index::layout::{ChunkEntry, KEY_I64, KEY_NONE, RecordEntry};
+use crate::index::layout::{ChunkEntry, KEY_I64, KEY_NONE, LeafRef, RecordEntry};
 use crate::index::log::DeadEntry;
 use crate::limits::KEY_MAX;
 use crate::wire::{U32, U64, mix};
@@ -31,12 +31,24 @@ pub(super) struct Tail {
     /// The row of a record that was put without one; its length is that of every row.
     absent: Arc<[u64]>,
     killed: HashSet<u64>,
+    /// Leaves that a writer put before chunks; they are not part of the index until all of the
+    /// tail is.
+    pub(super) early: Vec<LeafRef>,
+    /// Records and chunks of the tail that are in those leaves.
+    pub(super) in_early: Part,
     /// The newest record of each hash.
     table: HashTable<(u64, u64)>,
     /// Of each record the hash of its key, and the record before it whose key has the same hash.
     links: Vec<(u64, Option<u64>)>,
     /// Part of the place of a hash in the table: keys cannot be chosen to meet there.
     seed: Seed,
+}
+
+/// A number of records and of chunks of a tail, counted from its first ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) records: usize,
+    pub(super) chunks: usize,
 }
 
 /// A number that differs from tail to tail.
@@ -87,7 +99,7 @@ impl Tail {
     }
 
     /// Numbers in the rows of all records.
-    pub(super) fn all_words(&self) -> usize {
+    fn all_words(&self) -> usize {
         self.records.len().saturating_mul(self.row_words())
     }
 
@@ -109,6 +121,21 @@ impl Tail {
             + size_of_val(self.sums.as_slice())
             + self.dead.len() * 20
             + self.all_words().saturating_mul(size_of::<u64>())
+    }
+
+    /// All of it.
+    pub(super) fn whole(&self) -> Part {
+        Part { records: self.records.len(), chunks: self.chunks.len() }
+    }
+
+    /// Where the keys of the records from `records` on begin among the keys.
+    pub(super) fn keys_at(&self, records: usize) -> usize {
+        self.records.get(records).map_or(self.keys.len(), |e| e.key_at.get() as usize)
+    }
+
+    /// Where the checksums of the chunks from `chunks` on begin among the checksums.
+    pub(super) fn sums_at(&self, chunks: usize) -> usize {
+        self.chunks.get(chunks).map_or(self.sums.len(), |c| c.first_sum.get() as usize)
     }
 
     /// Adds a record; `hash` is that of its key, `row` as long as every row.
@@ -238,6 +265,11 @@ impl Tail {
     pub(super) fn sum(&self, entry: &ChunkEntry, block: u32) -> Option<u64> {
         self.sums.get(usize::try_from(entry.first_sum.get().checked_add(block)?).ok()?).copied()
     }
+}
+
+/// A place that is counted from `by` instead of from 0.
+pub(super) fn less(at: U32, by: usize) -> U32 {
+    U32::new(at.get().saturating_sub(u32::try_from(by).unwrap_or(u32::MAX)))
 }
 
 #[cfg(test)]

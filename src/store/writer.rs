@@ -3,11 +3,13 @@
 mod check;
 mod fill;
 
+pub(super) use fill::entry_at;
+
 use super::core::Core;
 use super::flush::flush;
 use super::options::{Durability, StoreOptions};
 use super::place::{Lengths, place};
-use super::pool::Pool;
+use super::pool::{Finished, Pool};
 use super::record::Record;
 use super::root::{Base, Root};
 use super::rows::Maker;
@@ -72,6 +74,8 @@ pub struct Writer {
     pub(super) options: StoreOptions,
     pub(super) pool: Pool,
     pub(super) slot: Slot,
+    /// Number of the next commit.
+    pub(super) next: u64,
     pub(super) space: Space,
     pub(super) log_capacity: u64,
     pub(super) extents: Vec<Extent>,
@@ -94,6 +98,9 @@ pub struct Writer {
     chunk_closed: bool,
     /// From where on the memory of the open chunk holds bytes of an earlier one.
     stale: Option<usize>,
+    /// Compressed chunks that are not in the file yet: they come there together, behind the
+    /// leaf with their records.
+    group: Vec<Finished>,
     /// Memory of chunks that are in the file, for the next ones.
     spare: Vec<AlignedBuf>,
     /// Makes the rows of records that come without one.
@@ -140,10 +147,14 @@ impl Writer {
         // The next commit must be newer than any slot that still parses, and must go into the
         // slot that does not lead to this state.
         let here = slot.generation.get();
-        if newest_seen > here {
-            let next = newest_seen + 1;
-            let next = if next % 2 == here % 2 { next + 1 } else { next };
-            slot.generation = U64::new(next - 1);
+        // What a writer left there that ended before it committed bears the number after that
+        // of the newest slot: no commit of ours is to bear it too.
+        let left = core.io.len() > slot.end.get();
+        let next = newest_seen.max(here) + if left { 3 } else { 1 };
+        let next = if next % 2 == here % 2 { next + 1 } else { next };
+        // The other slot still refers to what was given up only with the newest one.
+        for e in extents.iter_mut().filter(|e| e.retired.get() == here) {
+            e.retired = U64::new(next - 1);
         }
         let log_capacity = extents
             .iter()
@@ -169,11 +180,13 @@ impl Writer {
             added: 0,
             chunk_closed: false,
             stale: None,
+            group: Vec::new(),
             spare: Vec::new(),
             maker: Maker::new(&options),
             last_commit: Instant::now(),
             lock,
             slot,
+            next,
             options,
         }
     }
@@ -548,7 +561,7 @@ impl Writer {
     }
 
     pub(super) fn flush_tail(&mut self) -> Result<()> {
-        let generation = self.slot.generation.get() + 1;
+        let generation = self.next;
         let params = self.options.row_params();
         let core = &mut self.core;
         flush(&core.io, &mut self.space, &mut core.perm, &mut core.tail, generation, params)?;

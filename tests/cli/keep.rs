@@ -1,6 +1,7 @@
 //! The verbs that keep a store in order: what they say, what they leave, how they end.
 
 use super::{FRAMES, Folder, PROGRAM};
+use serde_json::json;
 use std::fs;
 
 #[test]
@@ -46,7 +47,7 @@ fn recover_ends_with_status_3_if_something_is_lost_and_names_it() {
     folder.ok("verify saved.vls");
     let text = folder.run("recover --overwrite bad.vls saved.vls").code(3);
     let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
-    assert!(text.contains("lost: record ") && text.contains(" at byte "), "{text}");
+    assert!(text.contains("lost: ") && text.contains(" byte "), "{text}");
     assert_eq!(fs::read(folder.path("bad.vls")).unwrap(), bytes);
 }
 
@@ -56,7 +57,8 @@ fn a_store_that_no_longer_says_what_its_records_are_is_told_so() {
     let mut bytes = fs::read(folder.path("frames.vls")).unwrap();
     bytes.iter_mut().skip(1024).take(100).for_each(|b| *b = 0x5a);
     fs::write(folder.path("bad.vls"), &bytes).unwrap();
-    let text = folder.ok("recover --codec md-frame bad.vls saved.vls");
+    let out = folder.run("recover --codec md-frame bad.vls saved.vls").code(3);
+    let text = String::from_utf8_lossy(&out.get_output().stdout).into_owned();
     assert!(text.contains("configuration is lost") && text.contains("0 records lost"), "{text}");
     folder.ok("export --quiet saved.vls saved.xtc");
     assert_eq!(
@@ -200,4 +202,67 @@ fn positions_of_an_xtc_file_are_whole_numbers_unless_they_are_wanted_as_given_or
     folder.fails(2, "import --precision 10 --positions whole run.xtc no.vls");
     folder.fails(2, "import --positions half run.xtc no.vls");
     assert!(!folder.path("no.vls").exists());
+}
+
+#[test]
+fn verify_takes_several_stores_and_ends_with_the_worst_status() {
+    let folder = Folder::new();
+    let good = fs::read(folder.path("frames.vls")).unwrap();
+    // The slots say where the index lies: behind the chunks there is one byte that costs much.
+    let mut bad = good.clone();
+    let run = (12_288..bad.len()).step_by(64).rfind(|at| bad[*at..].starts_with(b"VLrun")).unwrap();
+    bad[run + 70] ^= 1;
+    fs::write(folder.path("bad.vls"), &bad).unwrap();
+    let out = folder.run("verify frames.vls bad.vls frames.vls").code(3);
+    let text = String::from_utf8_lossy(&out.get_output().stdout).into_owned();
+    let verdicts = text.lines().filter(|l| l.contains(".vls: ")).count();
+    assert_eq!(verdicts, 3, "{text}");
+    assert!(text.contains("records cannot be found by key: "), "{text}");
+    assert!(text.lines().count() < 10 && !text.contains("vlstore verify"), "{text}");
+    // As JSON, an object for each; quietly, nothing.
+    let out = folder.run("verify --json frames.vls bad.vls").code(3);
+    let lines = String::from_utf8_lossy(&out.get_output().stdout).into_owned();
+    let whole: Vec<bool> = lines
+        .lines()
+        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["whole"].as_bool().unwrap())
+        .collect();
+    assert_eq!(whole, [true, false]);
+    folder.run("verify -q frames.vls").code(0).stdout("").stderr("");
+    folder.run("verify -q frames.vls bad.vls").code(3).stdout("").stderr("");
+    // One that cannot be checked keeps no other from it.
+    let out = folder.run("verify missing.vls frames.vls").code(1);
+    let text = String::from_utf8_lossy(&out.get_output().stdout).into_owned();
+    assert!(text.starts_with("frames.vls: whole"), "{text}");
+    folder.run("verify missing.vls bad.vls").code(3);
+}
+
+#[test]
+fn a_store_that_was_cut_short_is_recovered_and_the_status_says_that_it_is_damaged() {
+    let folder = Folder::new();
+    folder.ok("import -q --chunk-size 64KiB run.xtc whole.vls");
+    let good = fs::read(folder.path("whole.vls")).unwrap();
+    fs::write(folder.path("cut.vls"), &good[..good.len() / 2]).unwrap();
+    let out = folder.run("recover cut.vls saved.vls").code(3);
+    let text = String::from_utf8_lossy(&out.get_output().stdout).into_owned();
+    assert!(text.lines().count() < 12 && text.contains(" lost"), "{text}");
+    let saved = folder.json("info --json saved.vls")["records"].as_u64().unwrap();
+    assert!(saved > 0);
+    folder.ok("verify -q saved.vls");
+    // What came back is what was there, under its key.
+    let first = folder.ok("get --as json saved.vls 0");
+    assert_eq!(first, folder.ok("get --as json whole.vls 0"));
+    let last = saved - 1;
+    let (saved, whole) =
+        (format!("get --as json saved.vls {last}"), format!("get --as json whole.vls {last}"));
+    assert_eq!(folder.ok(&saved), folder.ok(&whole));
+    // A slot that is damaged costs nothing; that it is, the status says.
+    let mut slot = good;
+    slot[4096 + 40] ^= 1;
+    slot[8192 + 40] ^= 1;
+    fs::write(folder.path("slots.vls"), &slot).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(
+        &folder.run("recover --json slots.vls new.vls").code(3).get_output().stdout,
+    )
+    .unwrap();
+    assert_eq!((&report["lost"], &report["damaged"]), (&json!(0), &json!(true)), "{report}");
 }

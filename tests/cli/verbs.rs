@@ -484,19 +484,23 @@ fn verify_finds_nothing_in_a_whole_store_and_names_damage_by_record_and_place() 
         let found: serde_json::Value =
             serde_json::from_slice(&assert.get_output().stdout).unwrap_or_default();
         let damages = found["damages"].as_array().cloned().unwrap_or_default();
-        let record = damages.into_iter().find(|d| d["ordinal"].is_u64())?;
+        let costs = |d: &serde_json::Value| {
+            let effects = d["effects"].as_array().cloned().unwrap_or_default();
+            effects.into_iter().find_map(|e| e["records"][0]["ordinal"].as_u64())
+        };
+        let damage = damages.into_iter().find(|d| costs(d).is_some())?;
         assert.code(3);
-        Some((at, found, record))
+        let ordinal = costs(&damage)?;
+        Some((at, found, damage, ordinal))
     });
-    let (at, found, damage) = hit.expect("no bit that belongs to a record");
+    let (at, found, damage, ordinal) = hit.expect("no bit that belongs to a record");
     let assert = folder.run("verify chunks.vls").code(3);
     let text = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
-    assert!(text.contains("record ") && text.contains("at byte "), "{text}");
+    assert!(text.contains("cannot be read") && text.contains("at byte "), "{text}");
     assert!(damage["part"].is_string() && found["whole"] == json!(false), "{found}");
     let offset = usize::try_from(damage["offset"].as_u64().unwrap()).unwrap();
     assert!(offset <= at && at < offset + 100_000, "{at}: {found}");
     // A record in the damaged block cannot be had, with the status for damage; others can.
-    let ordinal = damage["ordinal"].as_u64().unwrap();
     let said = folder.fails(3, &format!("get --at {ordinal} chunks.vls"));
     assert!(said.contains("checksum differs"), "{said}");
     folder.ok("get --at 1000 chunks.vls");

@@ -177,7 +177,7 @@ attacks! {
     no_shared_records_in_the_root: Error("counts 1 shared records; there are 2") =>
         frames().edit_root(|r| r.totals.shared = U32::new(0)).bytes;
 
-    a_frame_that_refers_to_nothing: Error("to which the record refers, is gone") => store(|w| {
+    a_frame_that_refers_to_nothing: Error("to which records refer, is gone") => store(|w| {
         w.put(0, &frame(0, Some(Digest::of(b"nothing"))), false).unwrap();
         w.seal().unwrap();
     }).bytes;

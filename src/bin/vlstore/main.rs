@@ -51,6 +51,8 @@ enum Exit {
     Done,
     /// Damage was found.
     Damage,
+    /// Something failed, and that was said already.
+    Failed,
     /// A signal asked to stop; what was done so far is committed.
     Signal(u8),
 }
@@ -159,6 +161,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(Exit::Done) if open::saw_older() => 3,
         Ok(Exit::Done) => 0,
         Ok(Exit::Damage) => 3,
+        Ok(Exit::Failed) => 1,
         Ok(Exit::Signal(signal)) => 128_u8.saturating_add(signal),
         Err(error) if nobody_reads(&error) => 0,
         Err(error) => {
@@ -192,7 +195,7 @@ fn refuse(asked: &clap::Error) {
 }
 
 /// The message; a path that is there already is named once.
-fn said(error: &Error) -> String {
+pub(crate) fn said(error: &Error) -> String {
     match error {
         Error::File { path, source } if matches!(&**source, Error::Exists { what } if **what == *printable_path(path)) => {
             source.to_string()

@@ -1,19 +1,22 @@
 //! `vlstore recover`: all that is left of a damaged store.
 
 use crate::output::{Out, human, plural, shown};
+use crate::verify::damage_json;
 use crate::work::Work;
 use crate::{Exit, Outcome, choices};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::{Error, RecoverOptions, Recovered, Result, StoreOptions, codec, recover};
+use vlstore::{Damage, Error, RecoverOptions, Recovered, Result, StoreOptions, codec, recover};
 
 const EXAMPLES: &str = "\
 Examples:
   $ vlstore recover frames.vls saved.vls
   $ vlstore recover --json frames.vls saved.vls
 
-Every loss is named with its record and its place in the file. Ends with status 3 if there is
-one. The damaged file is only read.";
+Of a file that was cut short, as by a copy that broke off, every record comes back whose bytes are
+still there. Every loss is named with its record and its place in the file; records with one loss in
+common share a line, --json has each. Ends with status 3 if the file is damaged or its newest state is
+gone, also if nothing is known to be lost. The damaged file is only read.";
 
 /// Write a new store with all that is left of a damaged one, and say what is not
 #[derive(Debug, clap::Args)]
@@ -26,7 +29,8 @@ pub(crate) struct Args {
     /// Replace a file that is there
     #[arg(long)]
     overwrite: bool,
-    /// Also write chunks to which no record leads, each as a record chunk-N
+    /// Also write the bytes of chunks to which no record leads: each chunk as a record, chunk-N or
+    /// chunk-at-OFFSET
     #[arg(long)]
     chunks: bool,
     /// Codec of the records, as md-frame, if the damaged file no longer says it
@@ -65,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         people(&mut out, args, &done)?;
     }
     out.end()?;
-    Ok(if done.losses.is_empty() { Exit::Done } else { Exit::Damage })
+    Ok(if done.is_damaged() { Exit::Damage } else { Exit::Done })
 }
 
 fn as_json(done: &Recovered) -> serde_json::Value {
@@ -79,19 +83,11 @@ fn as_json(done: &Recovered) -> serde_json::Value {
             })
         })
         .collect();
-    let losses: Vec<_> = done
-        .losses
-        .iter()
-        .map(|d| {
-            json!({
-                "record": d.record, "ordinal": d.ordinal, "part": d.part,
-                "offset": d.offset, "why": d.why,
-            })
-        })
-        .collect();
+    let losses: Vec<_> = done.losses.iter().map(damage_json).collect();
     json!({
         "records": done.records, "shared": done.shared, "bytes": done.bytes, "lost": done.lost, "found": found,
-        "losses": losses, "chunks_without_index": done.chunks_without_index, "notes": done.notes,
+        "losses": losses, "chunks_without_index": done.chunks_without_index,
+        "without_key": done.without_key, "damaged": done.is_damaged(), "notes": done.notes,
     })
 }
 
@@ -106,13 +102,23 @@ fn people(out: &mut Out, args: &Args, done: &Recovered) -> Result<()> {
     for note in &done.notes {
         out.line(format!("note: {note}"))?;
     }
-    for loss in &done.losses {
-        out.line(format!("lost: {loss}"))?;
+    for alike in done.losses.chunk_by(alike) {
+        out.line(lost(alike))?;
+    }
+    if done.without_key > 0 {
+        out.line(format!(
+            "without a key: {}, of whose key no copy is left; found by ordinal",
+            plural(done.without_key, "record")
+        ))?;
     }
     if done.chunks_without_index > 0 {
-        let written = if args.chunks { "written as chunk-N" } else { "--chunks writes them" };
+        let written = if args.chunks {
+            "each is written as one record"
+        } else {
+            "--chunks writes the bytes of each as one record"
+        };
         out.line(format!(
-            "{} to which no record leads; {written}",
+            "{} with data of which nothing says where records begin; {written}",
             plural(done.chunks_without_index, "chunk")
         ))?;
     }
@@ -123,4 +129,31 @@ fn people(out: &mut Out, args: &Args, done: &Recovered) -> Result<()> {
         human(done.bytes),
         plural(done.lost, "record")
     ))
+}
+
+/// Whether two losses that follow each other are of records one behind the other, for one reason.
+fn alike(a: &Damage, b: &Damage) -> bool {
+    let follows = a.ordinal.zip(b.ordinal).is_some_and(|(a, b)| b == a + 1);
+    let named = a.record.is_some() && b.record.is_some();
+    follows && named && (&a.part, &a.why) == (&b.part, &b.why)
+}
+
+/// A line on losses that are alike.
+fn lost(losses: &[Damage]) -> String {
+    match losses {
+        [first, .., last] => {
+            let name = |d: &Damage| d.record.as_deref().unwrap_or_default().to_owned();
+            let at = first.offset.map_or_else(String::new, |at| format!(" from byte {at} on"));
+            let (from, to) = (first.ordinal.unwrap_or(0), last.ordinal.unwrap_or(0));
+            format!(
+                "lost: {}, {} to {} (ordinals {from} to {to}): {}{at}: {}",
+                plural(losses.len() as u64, "record"),
+                name(first),
+                name(last),
+                first.part,
+                first.why
+            )
+        }
+        _ => losses.iter().map(|loss| format!("lost: {loss}")).collect(),
+    }
 }

@@ -14,6 +14,8 @@ use std::ops::Range;
 
 /// Logical bytes of a gap that are looked at: those directly before the record behind it.
 const REACH: u64 = 64 << 20;
+/// Bytes of a file for which there is more to spend on the search.
+const BUDGET: u64 = 16 << 30;
 /// What trying one length of a record costs, in bytes that could be hashed instead.
 const TRIAL: u64 = 1024;
 
@@ -40,7 +42,8 @@ impl Gaps {
             Alignment::Block | Alignment::Start => 8,
             Alignment::Contiguous | Alignment::NoCross => 1,
         };
-        let budget = file_len.saturating_mul(64).saturating_add(4 << 30);
+        // A sparse file is as long as it likes.
+        let budget = file_len.min(BUDGET).saturating_mul(64).saturating_add(4 << 30);
         Self { list: Vec::new(), next: 0, end: 0, tried: HashMap::new(), step, budget }
     }
 
@@ -66,30 +69,33 @@ impl Gaps {
         digest: &Digest,
     ) -> Result<Option<(u64, AlignedBuf)>> {
         let tried = self.tried.get(digest).copied().unwrap_or(0);
-        // Looking everywhere for the first is not to leave nothing for the others.
+        // Looking everywhere for the first is not to leave nothing for the others; and before one
+        // place is looked at in every way, all are looked at where it is cheap.
         let mut share = self.budget / 4;
-        for i in (0..self.list.len()).rev() {
-            let Some((number, gap)) = self.list.get(i).cloned() else { break };
-            if number < tried || share == 0 {
-                break;
-            }
-            let from = gap.start.max(gap.end.saturating_sub(REACH));
-            let bytes = match s.read(from, gap.end) {
-                Ok((bytes, _)) => bytes,
-                Err(e) if is_damage(&e) => continue,
-                Err(e) => return Err(e),
-            };
-            let align = to_usize(from % 8).unwrap_or(0);
-            let before = share;
-            let found = search(&bytes, align, self.step, begins, digest, &mut share);
-            self.budget = self.budget.saturating_sub(before - share);
-            if let Some(found) = found {
-                let (start, end) = (from + found.start as u64, from + found.end as u64);
-                self.list.remove(i);
-                self.push(gap.start..start);
-                self.push(end..gap.end);
-                let out = AlignedBuf::copy_of(bytes.get(found).unwrap_or_default())?;
-                return Ok(Some((start, out)));
+        for way in [Way::Edges, Way::Everywhere] {
+            for i in (0..self.list.len()).rev() {
+                let Some((number, gap)) = self.list.get(i).cloned() else { break };
+                if number < tried || share == 0 {
+                    break;
+                }
+                let from = gap.start.max(gap.end.saturating_sub(REACH));
+                let bytes = match s.read(from, gap.end) {
+                    Ok((bytes, _)) => bytes,
+                    Err(e) if is_damage(&e) => continue,
+                    Err(e) => return Err(e),
+                };
+                let align = to_usize(from % 8).unwrap_or(0);
+                let before = share;
+                let found = search(&bytes, align, self.step, begins, digest, way, &mut share);
+                self.budget = self.budget.saturating_sub(before - share);
+                if let Some(found) = found {
+                    let (start, end) = (from + found.start as u64, from + found.end as u64);
+                    self.list.remove(i);
+                    self.push(gap.start..start);
+                    self.push(end..gap.end);
+                    let out = AlignedBuf::copy_of(bytes.get(found).unwrap_or_default())?;
+                    return Ok(Some((start, out)));
+                }
             }
         }
         self.tried.insert(*digest, self.next);
@@ -97,15 +103,24 @@ impl Gaps {
     }
 }
 
+/// Which ends of a content are tried.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    /// Where data ends and zeros follow.
+    Edges,
+    /// Everywhere, which costs a thousand times as much.
+    Everywhere,
+}
+
 /// Where in `bytes`, which start `align` bytes behind a multiple of 8, the content with this
-/// digest lies. Tried in this order: from wherever one may begin to where data ends and zeros
-/// follow; from the start to anywhere; from wherever one may begin to anywhere.
+/// digest lies: from the start and then from wherever one may begin, to the ends of this way.
 fn search(
     bytes: &[u8],
     align: usize,
     step: usize,
     begins: fn(&[u8]) -> bool,
     digest: &Digest,
+    way: Way,
     budget: &mut u64,
 ) -> Option<Range<usize>> {
     let len = bytes.len();
@@ -129,8 +144,10 @@ fn search(
         digest.of_beginning(bytes.get(start..)?, ends).map(|n| start..start + n)
     };
     let behind = |start: usize| edges.get(edges.partition_point(|e| *e < start)..).unwrap_or(&[]);
-    let near = starts.iter().find_map(|start| at(*start, &mut behind(*start).iter().copied()));
-    near.or_else(|| starts.iter().find_map(|start| at(*start, &mut (*start..len + 1))))
+    starts.iter().find_map(|start| match way {
+        Way::Edges => at(*start, &mut behind(*start).iter().copied()),
+        Way::Everywhere => at(*start, &mut (*start..len + 1)),
+    })
 }
 
 /// Where a record can end that has zeros behind it: directly behind data that many zeros follow,
@@ -165,7 +182,9 @@ mod tests {
 
     fn find(bytes: &[u8], align: usize, step: usize, what: &[u8]) -> Option<Range<usize>> {
         let mut budget = 1 << 30;
-        search(bytes, align, step, |b| b.first() == Some(&7), &Digest::of(what), &mut budget)
+        let (begins, digest) = (|b: &[u8]| b.first() == Some(&7), Digest::of(what));
+        let mut by = |way| search(bytes, align, step, begins, &digest, way, &mut budget);
+        by(Way::Edges).or_else(|| by(Way::Everywhere))
     }
 
     /// A content that begins with a 7 and ends with zeros.
@@ -208,7 +227,9 @@ mod tests {
         let bytes = vec![7; 1 << 20];
         let mut budget = 1 << 28;
         let digest = Digest::of(b"not there");
-        assert_eq!(search(&bytes, 0, 1, |_| true, &digest, &mut budget), None);
+        for way in [Way::Edges, Way::Everywhere] {
+            assert_eq!(search(&bytes, 0, 1, |_| true, &digest, way, &mut budget), None);
+        }
         assert!(budget < 1 << 20, "{budget}");
     }
 }

@@ -6,13 +6,13 @@ use super::super::core::{Core, OpenChunk};
 use super::super::io::Io;
 use super::super::options::StoreOptions;
 use super::super::perm::{Lazy, Leaf, Perm};
-use super::super::root::Root;
+use super::super::root::{Base, Root};
 use super::super::rows::is_rows;
 use super::super::tail::Tail;
 use super::super::verify::is_damage;
 use super::report::{Means, Recovered};
 use super::salvage::{Part, Piece, Row, Salvage};
-use super::scan::{FoundSegment, Scanned};
+use super::scan::{FoundEntry, FoundSegment, Scanned};
 use super::sealed::Sealed;
 use crate::backend::Backend;
 use crate::column::Column;
@@ -26,7 +26,7 @@ use crate::index::slot::Slot;
 use crate::wire::{U32, memory, to_usize};
 use once_cell::race::OnceBox;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, RwLock};
 
 /// The reference to a leaf from the leaf itself: how many chunks, checksums and key bytes it
@@ -136,7 +136,7 @@ pub(super) fn without_index(
         rows: Vec::new(),
         chunks: BTreeMap::new(),
         pieces: BTreeMap::new(),
-        base: None,
+        bases: Vec::new(),
         dead: Vec::new(),
         certain: false,
         sealed,
@@ -144,6 +144,7 @@ pub(super) fn without_index(
         means: Means::Chunks,
         runs_reach: 0,
         expected: None,
+        loose: Some(Vec::new()),
         places: RefCell::default(),
         used: RefCell::default(),
     })
@@ -161,6 +162,25 @@ fn best_root(io: &Io, scanned: &Scanned, slots: &[Slot]) -> Option<Root> {
     newer.chain(named).chain(older).find_map(|at| Root::read(io, &at).ok())
 }
 
+/// What a leaf or a log entry says: that from some commit on, records are such.
+struct Claim<'a> {
+    generation: u64,
+    offset: u64,
+    what: What<'a>,
+}
+
+enum What<'a> {
+    Leaf(LeafRef),
+    Entry(&'a FoundEntry),
+}
+
+impl Claim<'_> {
+    /// The order in which claims were made. Leaves of a commit are written before its log entry.
+    const fn order(&self) -> (u64, bool, u64) {
+        (self.generation, matches!(self.what, What::Entry(_)), self.offset)
+    }
+}
+
 /// What a search gives, joined.
 pub(super) fn rebuild(
     backend: &Arc<dyn Backend>,
@@ -176,51 +196,38 @@ pub(super) fn rebuild(
     let bound = root.is_some();
     let root = root.unwrap_or_else(|| Root { attributes: b"{}".to_vec(), ..Root::default() });
     let mut rows = rows_of(&io, &root.perm)?;
-    let mut perm = root.perm.clone();
-    let mut end = root.records;
-    let mut chunk_end = root.chunks;
     let fresh = |generation: u64| !bound || generation > root.generation;
 
-    // Leaves behind the root, or all: in the order of their records, the newest of those that
-    // claim the same ones; and those that a page of the directory named that is lost.
-    let mut leaves: Vec<_> = scanned
-        .of(LEAF_MAGIC)
-        .filter_map(|s| leaf_ref(&io, s).map(|leaf| (leaf, s.head.generation.get())))
-        .collect();
-    leaves.sort_by_key(|(l, generation)| {
-        (l.first_record.get(), std::cmp::Reverse((*generation, l.segment.offset.get())))
-    });
-    for (leaf, generation) in &leaves {
+    // Leaves and log entries behind the root, or all; and leaves that a page of the directory
+    // named that is lost.
+    let mut claims = Vec::new();
+    for found in scanned.of(LEAF_MAGIC) {
+        let Some(leaf) = leaf_ref(&io, found) else { continue };
+        let generation = found.head.generation.get();
         let (first, count) = (leaf.first_record.get(), u64::from(leaf.records.get()));
-        let behind = first >= end && leaf.first_chunk.get() >= chunk_end && fresh(*generation);
-        if behind {
-            end = first.saturating_add(count);
-            chunk_end = leaf.first_chunk.get().saturating_add(u64::from(leaf.chunks.get()));
-        } else if !fill_page(&mut rows, first, count) {
-            continue;
+        let behind = first >= root.records && leaf.first_chunk.get() >= root.chunks;
+        if behind && fresh(generation) {
+            let offset = found.at.offset.get();
+            claims.push(Claim { generation, offset, what: What::Leaf(leaf) });
+        } else if fill_page(&mut rows, first, count) {
+            rows.push(Row { first, count, part: Part::Leaf(Lazy::new(leaf)) });
         }
-        let leaf = Lazy::new(*leaf);
-        perm.leaves.push(leaf.clone());
-        rows.push(Row { first, count, part: Part::Leaf(leaf) });
     }
-    perm.leaves.sort_by_key(|l| (l.at.first_record.get(), l.at.first_chunk.get()));
-    if perm.pages.iter().any(|p| {
-        let alone = Perm { pages: vec![p.clone()], ..Perm::default() };
-        alone.all_leaves(&io).is_err()
-    }) {
-        // Found leaves stand in for the pages; the lookup by page would not reach them.
-        let whole = rows.iter().filter_map(|r| match &r.part {
-            Part::Leaf(leaf) => Some(leaf.clone()),
-            _ => None,
+    let current: Vec<_> = root.extents.iter().filter(|e| e.retired.get() == 0).collect();
+    claims.extend(scanned.entries.iter().filter_map(|e| {
+        let here = current.iter().any(|x| {
+            let at = x.offset.get();
+            (at..at.saturating_add(x.capacity.get())).contains(&e.offset)
         });
-        perm.leaves = whole.collect();
-        perm.leaves.sort_by_key(|l| (l.at.first_record.get(), l.at.first_chunk.get()));
-        perm.pages.clear();
-    }
+        let taken = fresh(e.generation) || (here && e.generation >= root.generation);
+        let (generation, offset) = (e.generation, e.offset);
+        taken.then_some(Claim { generation, offset, what: What::Entry(e) })
+    }));
+    claims.sort_by_key(Claim::order);
 
     let (mut dead, bad) = dead_of(&io, &root.perm)?;
     if let Some(e) = &bad {
-        out.note(format!("a list of deleted records cannot be read ({e}): some may be back"));
+        out.damage(format!("a list of deleted records cannot be read ({e}): some may be back"));
     }
     for list in scanned.of(DEAD_MAGIC).filter(|s| bad.is_some() || fresh(s.head.generation.get())) {
         let run =
@@ -228,14 +235,14 @@ pub(super) fn rebuild(
         dead.extend(dead_of(&io, &Perm { dead_runs: vec![run], ..Perm::default() })?.0);
     }
 
-    let base = root.base.clone().map(|b| (root.chunks, b));
-    let current: Vec<_> = root.extents.iter().filter(|e| e.retired.get() == 0).collect();
+    let bases = bases(&io, scanned, &root, &rows);
+    let loose = loose(&io, scanned);
     let mut salvage = Salvage {
-        core: core_of(io, perm, options, end, chunk_end),
+        core: core_of(io, Perm::default(), options, 0, 0),
         rows,
         chunks: BTreeMap::new(),
         pieces: BTreeMap::new(),
-        base,
+        bases,
         dead,
         certain: false,
         sealed: Sealed::read(&**backend, slots.first().map(|s| &s.seal), options.chunk()),
@@ -243,37 +250,95 @@ pub(super) fn rebuild(
         means,
         runs_reach: if bound { root.records } else { 0 },
         expected: slots.first().map(|s| s.total.get()),
+        loose: Some(loose),
         places: RefCell::default(),
         used: RefCell::default(),
     };
-    let mut entries: Vec<_> = scanned
-        .entries
-        .iter()
-        .filter(|e| {
-            let here = current.iter().any(|x| {
-                let at = x.offset.get();
-                (at..at.saturating_add(x.capacity.get())).contains(&e.offset)
-            });
-            fresh(e.generation) || (here && e.generation >= root.generation)
-        })
-        .collect();
-    entries.sort_by_key(|e| (e.generation, e.offset));
     let mut newest = root.generation;
-    for found in entries {
-        let Some((entry, _)) = log::decode(&found.bytes, file, found.offset) else { continue };
-        newest = newest.max(entry.generation);
-        add_entry(&mut salvage, &entry, &mut end, chunk_end);
+    for claim in claims {
+        match claim.what {
+            What::Leaf(leaf) => {
+                let (first, count) = (leaf.first_record.get(), u64::from(leaf.records.get()));
+                cut_back(&mut salvage.rows, first, leaf.first_chunk.get());
+                let part = Part::Leaf(Lazy::new(leaf));
+                salvage.rows.push(Row { first, count, part });
+            }
+            What::Entry(found) => {
+                let entry = log::decode(&found.bytes, file, found.offset);
+                let Some((entry, _)) = entry else { continue };
+                newest = newest.max(entry.generation);
+                add_entry(&mut salvage, &entry);
+            }
+        }
     }
     salvage.rows.sort_by_key(|r| r.first);
     salvage.dead.sort_unstable();
     salvage.dead.dedup();
+    let leaves = salvage.rows.iter().filter_map(|r| match &r.part {
+        Part::Leaf(leaf) => Some(leaf.clone()),
+        _ => None,
+    });
+    let mut perm = Perm { leaves: leaves.collect(), ..root.perm };
+    perm.pages.clear();
+    perm.leaves.sort_by_key(|l| (l.at.first_record.get(), l.at.first_chunk.get()));
+    let end = salvage.rows.last().map_or(0, |r| r.first.saturating_add(r.count));
+    let chunk_end = perm
+        .leaves
+        .last()
+        .map_or(0, |l| l.at.first_chunk.get().saturating_add(u64::from(l.at.chunks.get())));
+    (salvage.core.perm, salvage.core.tail) =
+        (perm, Tail::after(end, chunk_end).with_rows(Column::absent(options.columns()).into()));
     let newest_slot = slots.first().map(|s| s.generation.get());
     if newest_slot != Some(newest) || !bound {
-        out.note(format!(
+        out.damage(format!(
             "the records were found by searching the file, up to commit {newest}: what was deleted or replaced after that may be back"
         ));
     }
     Ok(salvage)
+}
+
+/// The open chunk of the best root as it was written last, and as the seals before wrote it: of
+/// roots whose newest leaf the best one names too, so that what they wrote is part of the same
+/// history.
+fn bases(io: &Io, scanned: &Scanned, best: &Root, rows: &[Row]) -> Vec<(u64, Base)> {
+    let place = |leaf: &Leaf| (leaf.at.segment.offset.get(), leaf.at.segment.sum.get());
+    let named: HashSet<_> = rows
+        .iter()
+        .filter_map(|r| match &r.part {
+            Part::Leaf(leaf) => Some(place(leaf)),
+            _ => None,
+        })
+        .collect();
+    let mut older: Vec<_> = scanned
+        .of(ROOT_MAGIC)
+        .filter(|s| s.head.generation.get() < best.generation)
+        .filter_map(|s| Root::read(io, &s.at).ok())
+        .filter(|r| r.perm.leaves.last().is_some_and(|leaf| named.contains(&place(leaf))))
+        .collect();
+    older.sort_by_key(|r| std::cmp::Reverse(r.generation));
+    let own = best.base.clone().map(|b| (best.chunks, b));
+    own.into_iter().chain(older.into_iter().filter_map(|r| Some((r.chunks, r.base?)))).collect()
+}
+
+/// What begins like a chunk and is not one that a seal wrote while it was open: those were
+/// written again when they were finished.
+pub(super) fn loose(io: &Io, scanned: &Scanned) -> Vec<(u64, u32)> {
+    let roots = scanned.of(ROOT_MAGIC).filter_map(|s| Root::read(io, &s.at).ok());
+    let bases: HashSet<u64> = roots.filter_map(|r| r.base.map(|b| b.entry.offset.get())).collect();
+    scanned.chunks.iter().filter(|(at, _)| !bases.contains(at)).copied().collect()
+}
+
+/// Takes away what earlier claims said of the records from `first` on: a later one begins there.
+fn cut_back(rows: &mut Vec<Row>, first: u64, first_chunk: u64) {
+    rows.retain_mut(|row| {
+        let leaf_of_chunks = matches!(&row.part, Part::Leaf(leaf)
+            if row.count == 0 && leaf.at.first_chunk.get() < first_chunk);
+        if row.first > first || (row.first == first && !leaf_of_chunks) {
+            return false;
+        }
+        row.count = row.count.min(first - row.first);
+        true
+    });
 }
 
 /// Takes the place of a row whose page of the directory is lost.
@@ -300,8 +365,8 @@ fn fill_page(rows: &mut Vec<Row>, first: u64, count: u64) -> bool {
     true
 }
 
-/// Adds what a log entry tells and no leaf does.
-fn add_entry(out: &mut Salvage, entry: &log::LogContent<'_>, end: &mut u64, chunk_end: u64) {
+/// Adds what a log entry tells.
+fn add_entry(out: &mut Salvage, entry: &log::LogContent<'_>) {
     out.dead.extend(entry.dead.iter().map(|d| d.record.get()));
     if let Some(a) = entry.attributes {
         out.attributes = a.to_vec();
@@ -311,7 +376,7 @@ fn add_entry(out: &mut Salvage, entry: &log::LogContent<'_>, end: &mut u64, chun
         let sums = first
             .checked_add(chunk.blocks.get() as usize)
             .and_then(|last| entry.sums.get(first..last));
-        if let Some(sums) = sums.filter(|_| number >= chunk_end) {
+        if let Some(sums) = sums {
             out.chunks.insert(number, (*chunk, sums.iter().map(|s| s.get()).collect()));
         }
     }
@@ -323,12 +388,11 @@ fn add_entry(out: &mut Salvage, entry: &log::LogContent<'_>, end: &mut u64, chun
             out.pieces.entry(open).or_default().push(piece);
         }
     }
-    if !entry.records.is_empty() && entry.first_record >= *end {
-        let count = entry.records.len() as u64;
-        *end = entry.first_record.saturating_add(count);
+    if !entry.records.is_empty() {
+        cut_back(&mut out.rows, entry.first_record, entry.first_chunk);
         out.rows.push(Row {
             first: entry.first_record,
-            count,
+            count: entry.records.len() as u64,
             part: Part::Log(
                 entry.records.to_vec(),
                 entry.keys.to_vec(),

@@ -69,8 +69,14 @@ pub struct Recovered {
     pub lost: u64,
     /// Every loss: the record or the range of records, what is damaged, where and how.
     pub losses: Vec<Damage>,
+    /// How many of the records came back without the key that they had, because no copy of it
+    /// is left: they are found by their ordinals.
+    pub without_key: u64,
     /// Chunks with data in them to which no record leads.
     pub chunks_without_index: u64,
+    /// Whether the newest state of the file could not be read as it was: then the file is
+    /// damaged, also if nothing is known to be lost.
+    pub damaged: bool,
     /// What else the caller must know: what the result may hold that was deleted, what of the
     /// configuration was lost.
     pub notes: Vec<Box<str>>,
@@ -80,7 +86,22 @@ impl Recovered {
     /// Whether the new store holds everything that the damaged one ever told of.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.losses.is_empty() && self.notes.is_empty()
+        !self.is_damaged() && self.notes.is_empty()
+    }
+
+    /// Whether the file is damaged, or its newest state gone.
+    #[must_use]
+    pub const fn is_damaged(&self) -> bool {
+        self.damaged
+            || !self.losses.is_empty()
+            || self.without_key > 0
+            || self.chunks_without_index > 0
+    }
+
+    /// Notes a damage of the file.
+    pub(super) fn damage(&mut self, text: impl Into<Box<str>>) {
+        self.damaged = true;
+        self.note(text);
     }
 
     pub(super) fn note(&mut self, text: impl Into<Box<str>>) {

@@ -2,11 +2,13 @@
 
 use super::Progress;
 use super::content::Gaps;
+use super::rebuild::loose;
 use super::report::{Means, Recovered};
 use super::salvage::{Entry, Salvage};
+use super::scan;
 use crate::column::Content;
 use crate::error::{Error, Result};
-use crate::index::layout::KEY_SHARED;
+use crate::index::layout::{KEY_NONE, KEY_SHARED};
 use crate::key::Key;
 use crate::store::shared::other_content;
 use crate::store::transfer::key_of;
@@ -100,11 +102,15 @@ impl Rescue {
         if s.is_dead(e.id) {
             return Ok(());
         }
-        let key = match key_of(&e.entry, &e.key) {
-            Ok(key) => key,
-            Err(error) => {
-                self.lose(None, &error);
-                return Ok(());
+        let mut keyless = false;
+        let key = match e.key.as_ref().map(|key| key_of(&e.entry, key)) {
+            Some(Ok(key)) => key,
+            _ if e.entry.key_kind == KEY_NONE => None,
+            // Bytes that are no key, or none that can be read.
+            _ => {
+                let key = s.sealed.key_at(start, end).cloned();
+                keyless = key.is_none();
+                key
             }
         };
         // Where a list of deleted records is lost, the runs still know those with keys.
@@ -115,14 +121,17 @@ impl Rescue {
             return Ok(());
         }
         match s.read(start, end) {
-            Ok((bytes, unchecked)) => self.put(
-                s,
-                (s.means, unchecked),
-                key.as_ref(),
-                &bytes,
-                e.entry.sites.get(),
-                e.row.as_deref(),
-            ),
+            Ok((bytes, unchecked)) => {
+                self.out.get_mut().without_key += u64::from(keyless);
+                self.put(
+                    s,
+                    (s.means, unchecked),
+                    key.as_ref(),
+                    &bytes,
+                    e.entry.sites.get(),
+                    e.row.as_deref(),
+                )
+            }
             Err(error) if is_damage(&error) => {
                 self.lose(key, &error);
                 Ok(())
@@ -186,9 +195,10 @@ impl Rescue {
     /// A shared record: kept whether or not a record that is left refers to it.
     pub(super) fn shared(&mut self, s: &Salvage, e: &Entry) -> Result<()> {
         let (start, len) = (e.entry.start.get(), u64::from(e.entry.len.get()));
-        let digest = Digest::from_bytes(&e.key);
+        let digest = e.key.as_deref().and_then(Digest::from_bytes);
         let error = match s.read(start, start.saturating_add(len)) {
-            Ok((bytes, _)) if digest == Some(Digest::of(&bytes)) => {
+            // It is known by what it holds, so its key follows from it.
+            Ok((bytes, _)) if e.key.is_none() || digest == Some(Digest::of(&bytes)) => {
                 self.writer.share_sized(&bytes, e.entry.sites.get())?;
                 return Ok(());
             }
@@ -227,6 +237,7 @@ impl Rescue {
         why: &Error,
     ) -> Result<()> {
         self.holes = true;
+        self.out.get_mut().damaged = true;
         let dead_from = s.dead.partition_point(|d| *d < ids.start);
         let dead_to = s.dead.partition_point(|d| *d < ids.end);
         let dead = (dead_to - dead_from) as u64;
@@ -300,7 +311,12 @@ impl Rescue {
     }
 
     /// Chunks with data to which no record leads, if some of the index is lost.
-    pub(super) fn chunks(&mut self, s: &Salvage, write: bool) -> Result<()> {
+    pub(super) fn chunks(
+        &mut self,
+        s: &Salvage,
+        write: bool,
+        progress: Progress<'_>,
+    ) -> Result<()> {
         if !self.holes {
             return Ok(());
         }
@@ -313,15 +329,36 @@ impl Rescue {
             if bytes.iter().all(|b| *b == 0) {
                 continue;
             }
-            self.out.get_mut().chunks_without_index += 1;
-            if write {
-                let mut name = format!("chunk-{number}");
-                while self.writer.contains(name.as_str())? {
-                    name.push('\'');
-                }
-                self.put(s, (Means::Chunks, unchecked), Some(&Key::from(name)), &bytes, 0, None)?;
-            }
+            self.chunk(s, format!("chunk-{number}"), &bytes, unchecked, write)?;
         }
-        Ok(())
+        // Those to which no index leads at all.
+        let io = &s.core.io;
+        let searched;
+        let found = match &s.loose {
+            Some(found) => found,
+            None => {
+                searched = loose(io, &scan::scan(&**io.backend(), io.file(), progress)?);
+                &searched
+            }
+        };
+        s.loose(found, |at, bytes| self.chunk(s, format!("chunk-at-{at}"), bytes, true, write))
+    }
+
+    fn chunk(
+        &mut self,
+        s: &Salvage,
+        mut name: String,
+        bytes: &[u8],
+        unchecked: bool,
+        write: bool,
+    ) -> Result<()> {
+        self.out.get_mut().chunks_without_index += 1;
+        if !write {
+            return Ok(());
+        }
+        while self.writer.contains(name.as_str())? {
+            name.push('\'');
+        }
+        self.put(s, (Means::Chunks, unchecked), Some(&Key::from(name)), bytes, 0, None)
     }
 }

@@ -57,8 +57,8 @@ pub(super) struct Salvage {
     /// Chunks that only log entries name, with their block checksums.
     pub(super) chunks: BTreeMap<u64, (ChunkEntry, Box<[u64]>)>,
     pub(super) pieces: BTreeMap<u64, Vec<Piece>>,
-    /// The last chunk as the last seal wrote it.
-    pub(super) base: Option<(u64, Base)>,
+    /// Chunks that were still open as seals wrote them, the newest first.
+    pub(super) bases: Vec<(u64, Base)>,
     /// Deleted records, sorted.
     pub(super) dead: Vec<u64>,
     /// Whether `dead` is known to be all of them.
@@ -70,6 +70,9 @@ pub(super) struct Salvage {
     pub(super) runs_reach: u64,
     /// Records that the newest slot counts, if there is one.
     pub(super) expected: Option<u64>,
+    /// What begins like a chunk, where the file was searched: its place, and how many bytes it
+    /// says that it holds.
+    pub(super) loose: Option<Vec<(u64, u32)>>,
     pub(super) places: RefCell<BTreeMap<u64, Arc<ChunkPlace>>>,
     /// First and last chunk of those in which known records lie.
     pub(super) used: RefCell<Vec<(u64, u64)>>,
@@ -80,7 +83,8 @@ pub(super) struct Salvage {
 pub(super) struct Entry {
     pub(super) id: u64,
     pub(super) entry: RecordEntry,
-    pub(super) key: Vec<u8>,
+    /// Its key; `None` if it has one that cannot be read.
+    pub(super) key: Option<Vec<u8>>,
     /// Its row, if it was put with one and that can be read.
     pub(super) row: Option<Vec<u64>>,
 }
@@ -109,7 +113,7 @@ impl Salvage {
             Part::Tail => {
                 let tail = &self.core.tail;
                 for (i, (id, entry)) in (tail.first_record..).zip(&tail.records).enumerate() {
-                    let key = tail.key(entry).unwrap_or_default().to_vec();
+                    let key = tail.key(entry).map(<[u8]>::to_vec);
                     let row = tail.row(i).map(<[u64]>::to_vec);
                     f(Entry { id, entry: *entry, key, row })?;
                 }
@@ -118,14 +122,9 @@ impl Salvage {
             Part::Log(records, keys, rows) => {
                 let even = records.len().checked_mul(words) == Some(rows.len());
                 let rows = if even { rows.as_slice() } else { &[] };
-                for (i, (id, entry)) in (first..).zip(records).enumerate() {
-                    match heap(keys, entry) {
-                        Some(key) => {
-                            let row = row_at(rows, i, entry);
-                            f(Entry { id, entry: *entry, key, row })?;
-                        }
-                        None => lost(id..id + 1, &Error::corrupt("log entry", 0, "key"))?,
-                    }
+                for (i, (id, entry)) in (first..end).zip(records).enumerate() {
+                    let (key, row) = (heap(keys, entry), row_at(rows, i, entry));
+                    f(Entry { id, entry: *entry, key, row })?;
                 }
                 Ok(())
             }
@@ -137,18 +136,9 @@ impl Salvage {
                         Err(e) if is_damage(&e) => Vec::new(),
                         Err(e) => return Err(e),
                     };
-                    for (i, (id, entry)) in (first..).zip(&content.records).enumerate() {
-                        let at = leaf.at.segment.offset.get();
-                        match heap(&content.keys, entry) {
-                            Some(key) => {
-                                let row = row_at(&rows, i, entry);
-                                f(Entry { id, entry: *entry, key, row })?;
-                            }
-                            None => lost(
-                                id..id + 1,
-                                &Error::corrupt("index leaf", at, "key out of range"),
-                            )?,
-                        }
+                    for (i, (id, entry)) in (first..end).zip(&content.records).enumerate() {
+                        let (key, row) = (heap(&content.keys, entry), row_at(&rows, i, entry));
+                        f(Entry { id, entry: *entry, key, row })?;
                     }
                     Ok(())
                 }
@@ -177,8 +167,11 @@ impl Salvage {
         for (i, id) in (row.first..end).enumerate() {
             let entry = seg
                 .get::<RecordEntry>(io, 64 + i.saturating_mul(size_of::<RecordEntry>()))
-                .and_then(|entry| {
-                    Ok(Entry { id, entry, key: leaf_key(io, leaf, &entry)?, row: None })
+                .and_then(|entry| match leaf_key(io, leaf, &entry) {
+                    Ok(key) => Ok(Entry { id, entry, key: Some(key), row: None }),
+                    // The record is there all the same.
+                    Err(e) if is_damage(&e) => Ok(Entry { id, entry, key: None, row: None }),
+                    Err(e) => Err(e),
                 });
             match (entry, &mut hole) {
                 (Ok(entry), _) => {
@@ -259,7 +252,7 @@ impl Salvage {
         let tail = self.core.tail.first_chunk..self.core.tail.chunks_end();
         let mut known = Vec::from([0..self.sealed.chunks(), tail]);
         known.extend(self.chunks.keys().map(|n| *n..n.saturating_add(1)));
-        known.extend(self.base.iter().map(|(n, _)| *n..n.saturating_add(1)));
+        known.extend(self.bases.iter().map(|(n, _)| *n..n.saturating_add(1)));
         for row in &self.rows {
             // What a reference claims counts only if the leaf itself is as long.
             if let Part::Leaf(leaf) = &row.part
@@ -286,6 +279,94 @@ impl Salvage {
             }
         }
         Ok(out)
+    }
+
+    /// Places of the file in which known chunks lie: where each begins and ends.
+    fn known_places(&self) -> Vec<(u64, u64)> {
+        let io = &self.core.io;
+        let place = |e: &ChunkEntry| {
+            let at = e.offset.get();
+            (at, at.saturating_add(u64::from(e.cbytes.get())))
+        };
+        let mut out: Vec<_> = self.chunks.values().map(|(e, _)| place(e)).collect();
+        out.extend(self.core.tail.chunks.iter().map(place));
+        out.extend(self.bases.iter().map(|(_, base)| place(&base.entry)));
+        for row in &self.rows {
+            if let Part::Leaf(leaf) = &row.part
+                && let Ok(content) = leaf_content(io, leaf)
+            {
+                out.extend(content.chunks.iter().map(place));
+            }
+        }
+        for number in 0..self.sealed.chunks() {
+            if let Some(Some(at)) = self.sealed.place(number, 0)
+                && let Ok(prefix) = self.prefix_at(at)
+            {
+                out.push((at, at.saturating_add(u64::from(prefix.cbytes()))));
+            }
+        }
+        out.sort_unstable();
+        out
+    }
+
+    /// Chunks of which nothing known says anything: the place of each and the bytes of its
+    /// first blocks, as far as they can be decoded.
+    pub(super) fn loose(
+        &self,
+        found: &[(u64, u32)],
+        mut f: impl FnMut(u64, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let known = self.known_places();
+        let mut free_from = 0;
+        let (mut bytes, mut block) = (Vec::new(), Vec::new());
+        for (at, nbytes) in found {
+            let before = known.partition_point(|(start, _)| start <= at);
+            let inside = |i: usize| known.get(i).is_some_and(|(_, end)| at < end);
+            if *at < free_from
+                || u64::from(*nbytes) != self.core.chunk_size
+                || before.checked_sub(1).is_some_and(inside)
+            {
+                continue;
+            }
+            let Ok(layout) = self.prefix_at(*at) else { continue };
+            bytes.clear();
+            for i in 0..layout.blocks() {
+                memory::resize(&mut block, layout.block_len(i) as usize, 0)?;
+                match self.decode_at(*at, &layout, i, &mut block) {
+                    Ok(()) => bytes.extend_from_slice(&block),
+                    Err(e) if is_damage(&e) => break,
+                    Err(e) => return Err(e),
+                }
+            }
+            if bytes.iter().any(|b| *b != 0) {
+                free_from = at.saturating_add(u64::from(layout.cbytes()));
+                f(*at, &bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn prefix_at(&self, offset: u64) -> Result<ChunkLayout> {
+        let most = u32::try_from(self.core.chunk_size).unwrap_or(u32::MAX).min(CHUNK_MAX_FOREIGN);
+        let io = &self.core.io;
+        let prefix =
+            io.bytes(offset, ChunkLayout::HEADER_LEN, |h| ChunkLayout::prefix_len(h, most))??;
+        io.bytes(offset, prefix, |bytes| ChunkLayout::parse(bytes, most))?
+    }
+
+    fn decode_at(
+        &self,
+        offset: u64,
+        layout: &ChunkLayout,
+        block: u32,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let range = layout.block_range(block);
+        let at = offset.saturating_add(u64::from(range.start));
+        let len = range.end.saturating_sub(range.start) as usize;
+        self.core
+            .io
+            .bytes(at, len, |stream| with_decoder(|d| d.decode(layout, block, stream, out)))?
     }
 
     /// The bytes from `start` to `end`, and whether some of them had no checksum.
@@ -323,14 +404,15 @@ impl Salvage {
             Err(e) if is_damage(&e) => e,
             other => return other,
         };
-        if let Some((number, base)) = &self.base
-            && *number == chunk
-            && inside + out.len() <= base.fill as usize
-            && let Ok(place) =
-                self.core.place_of(chunk, &base.entry, Some(base.sums.clone().into()))
-            && self.read_uncached(&place, inside, out).is_ok()
-        {
-            return Ok(false);
+        for (number, base) in &self.bases {
+            if *number == chunk
+                && inside + out.len() <= base.fill as usize
+                && let Ok(place) =
+                    self.core.place_of(chunk, &base.entry, Some(base.sums.clone().into()))
+                && self.read_uncached(&place, inside, out).is_ok()
+            {
+                return Ok(false);
+            }
         }
         if self.by_pieces(chunk, inside, out) {
             return Ok(false);
@@ -399,7 +481,7 @@ impl Salvage {
     /// Whether an index entry of the chunk can be read.
     fn is_listed(&self, chunk: u64) -> bool {
         self.chunks.contains_key(&chunk)
-            || self.base.as_ref().is_some_and(|(number, _)| *number == chunk)
+            || self.bases.iter().any(|(number, _)| *number == chunk)
             || self.core.tail.chunk(chunk).is_some()
             || self
                 .core
@@ -448,22 +530,13 @@ impl Salvage {
     }
 
     /// The chunk at `offset` of the file, of which no index says anything.
-    pub(super) fn place_at(&self, chunk: u64, offset: u64) -> Result<ChunkPlace> {
-        let most = u32::try_from(self.core.chunk_size).unwrap_or(u32::MAX).min(CHUNK_MAX_FOREIGN);
-        let io = &self.core.io;
-        let prefix =
-            io.bytes(offset, ChunkLayout::HEADER_LEN, |h| ChunkLayout::prefix_len(h, most))??;
-        let layout = io.bytes(offset, prefix, |bytes| ChunkLayout::parse(bytes, most))??;
+    fn place_at(&self, chunk: u64, offset: u64) -> Result<ChunkPlace> {
+        let layout = self.prefix_at(offset)?;
         // Decoded here once, whole: a place that only looks like a chunk is told by that.
         let mut block = Vec::new();
         for i in 0..layout.blocks() {
-            let range = layout.block_range(i);
             memory::resize(&mut block, layout.block_len(i) as usize, 0)?;
-            let at = offset.saturating_add(u64::from(range.start));
-            let len = range.end.saturating_sub(range.start) as usize;
-            io.bytes(at, len, |stream| {
-                with_decoder(|d| d.decode(&layout, i, stream, &mut block))
-            })??;
+            self.decode_at(offset, &layout, i, &mut block)?;
         }
         Ok(ChunkPlace { chunk, offset, layout, sums: None })
     }

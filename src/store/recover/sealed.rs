@@ -96,6 +96,16 @@ impl Sealed {
         (at + 1 < self.places.len() || end <= self.end).then_some(place)
     }
 
+    /// The key of the record that lies exactly there.
+    pub(super) fn key_at(&self, start: u64, end: u64) -> Option<&Key> {
+        let first = self.records.partition_point(|r| (r.1, r.2) < (start, end));
+        let found = self.records.get(first..).unwrap_or_default();
+        let mut same = found.iter().take_while(|r| (r.1, r.2) == (start, end));
+        // Empty records may share their place; then none of them is known by it.
+        let key = &same.next()?.0;
+        same.next().is_none().then_some(key)
+    }
+
     pub(super) fn chunks(&self) -> u64 {
         self.places.len() as u64
     }

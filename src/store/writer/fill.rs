@@ -3,11 +3,16 @@
 use super::{Writer, sum_index};
 use crate::chunk::Compressor;
 use crate::error::{Error, Result};
-use crate::index::layout::ChunkEntry;
+use crate::index::layout::{ChunkEntry, RecordEntry};
+use crate::store::flush::NewLeaf;
 use crate::store::place::block_size;
 use crate::store::pool::{Finished, finish};
+use crate::store::tail::Part;
 use crate::wire::{AlignedBuf, U32};
 use std::sync::Arc;
+
+/// Decoded bytes of finished chunks from which on they are written: so many share a leaf.
+const GROUP: u64 = 2 << 20;
 
 impl Writer {
     /// Copies the record into the chunks from `start` on, closing those that fill.
@@ -113,49 +118,73 @@ impl Writer {
         finish(&mut compressor, self.core.io.file(), chunk, data, Vec::new())
     }
 
-    /// Writes the next finished chunk; whether there was one.
+    /// Takes the next finished chunk; whether there was one.
     fn take_one(&mut self, wait: bool) -> Result<bool> {
-        let chunk = self.core.tail.chunks_end();
+        let chunk = self.core.tail.chunks_end() + self.group.len() as u64;
         let Some(finished) = self.pool.take(chunk, wait) else { return Ok(false) };
-        let finished = finished?;
-        let entry = self.write_chunk(&finished)?;
-        self.core
-            .tail
-            .chunks
-            .push(ChunkEntry { first_sum: sum_index(self.core.tail.sums.len())?, ..entry });
-        self.core.tail.sums.extend_from_slice(&finished.sums);
-        let memory = self.core.waiting.remove(&chunk).and_then(Arc::into_inner);
-        if self.spare.len() < self.pool.depth() {
-            self.spare.extend(memory);
+        self.group.push(finished?);
+        if self.group.len() as u64 * self.core.chunk_size >= GROUP {
+            self.write_group(false)?;
         }
-        self.pool.recycle(finished.bytes);
+        Ok(true)
+    }
+
+    /// Writes the finished chunks, and before them a leaf with the records that end in them and
+    /// are in no leaf yet, or with `all` that were put. So of a file that ends too early every
+    /// record is known whose bytes are still there: what leads to it lies before it.
+    pub(in crate::store) fn write_group(&mut self, all: bool) -> Result<()> {
+        let group = std::mem::take(&mut self.group);
+        if group.is_empty() {
+            return Ok(());
+        }
+        let tail = &mut self.core.tail;
+        let first = tail.chunks.len();
+        for finished in &group {
+            let first_sum = sum_index(tail.sums.len())?;
+            tail.chunks.push(ChunkEntry { first_sum, ..entry_at(0, finished)? });
+            tail.sums.extend_from_slice(&finished.sums);
+        }
+        let end = tail.chunks_end().saturating_mul(self.core.chunk_size);
+        let ended = |e: &RecordEntry| e.start.get().saturating_add(e.len.get().into()) <= end;
+        let records = match all {
+            true => tail.records.len(),
+            // Those that were put meanwhile depend on how fast chunks are compressed; the bytes
+            // of a file do not.
+            false => tail.records.partition_point(ended).max(tail.in_early.records),
+        };
+        let to = Part { records, chunks: tail.chunks.len() };
+        let leaf = NewLeaf::new(tail, tail.in_early, to, self.options.row_params())?;
+        // Where the chunks will lie: their places are in the leaf.
+        let mut space = self.space;
+        space.take(leaf.len(tail));
+        for (entry, finished) in tail.chunks.iter_mut().skip(first).zip(&group) {
+            entry.offset = space.take(finished.bytes.len() as u64).into();
+        }
+        let generation = self.next;
+        let written = leaf.write(&self.core.io, &mut self.space, tail, generation)?;
+        tail.early.push(written);
+        tail.in_early = to;
+        for (number, finished) in (tail.first_chunk + first as u64..).zip(group) {
+            let at = self.space.take(finished.bytes.len() as u64);
+            self.core.io.write(at, &finished.bytes)?;
+            let memory = self.core.waiting.remove(&number).and_then(Arc::into_inner);
+            if self.spare.len() < self.pool.depth() {
+                self.spare.extend(memory);
+            }
+            self.pool.recycle(finished.bytes);
+        }
         if let Some(base) = self.base.take() {
             self.space.garbage += u64::from(base.entry.cbytes.get());
             let left = self.slot.seal_garbage.get() + u64::from(base.entry.cbytes.get());
             self.slot.seal_garbage = left.into();
         }
-        Ok(true)
+        Ok(())
     }
 
     pub(in crate::store) fn write_chunk(&mut self, finished: &Finished) -> Result<ChunkEntry> {
-        let len = finished.bytes.len();
-        let at = self.space.take(len as u64);
+        let at = self.space.take(finished.bytes.len() as u64);
         self.core.io.write(at, &finished.bytes)?;
-        let small = |n: usize| {
-            u32::try_from(n).map(U32::new).map_err(|_| Error::Limit {
-                what: "compressed chunk",
-                asked: n as u64,
-                max: u64::from(u32::MAX),
-            })
-        };
-        Ok(ChunkEntry {
-            offset: at.into(),
-            prefix_sum: finished.prefix_sum.into(),
-            cbytes: small(len)?,
-            first_sum: U32::new(0),
-            blocks: small(finished.sums.len())?,
-            reserved: U32::new(0),
-        })
+        entry_at(at, finished)
     }
 
     /// Waits until every closed chunk is in the file.
@@ -163,7 +192,7 @@ impl Writer {
         while self.pool.under_way() > 0 {
             self.wait_for_one()?;
         }
-        Ok(())
+        self.write_group(true)
     }
 
     pub(in crate::store) fn wait_for_one(&mut self) -> Result<()> {
@@ -172,4 +201,23 @@ impl Writer {
         }
         Err(Error::invalid("compression", "a thread ended without an answer"))
     }
+}
+
+/// The entry of a chunk at byte `at` of the file.
+pub(in crate::store) fn entry_at(at: u64, finished: &Finished) -> Result<ChunkEntry> {
+    let small = |n: usize| {
+        u32::try_from(n).map(U32::new).map_err(|_| Error::Limit {
+            what: "compressed chunk",
+            asked: n as u64,
+            max: u64::from(u32::MAX),
+        })
+    };
+    Ok(ChunkEntry {
+        offset: at.into(),
+        prefix_sum: finished.prefix_sum.into(),
+        cbytes: small(finished.bytes.len())?,
+        first_sum: U32::new(0),
+        blocks: small(finished.sums.len())?,
+        reserved: U32::new(0),
+    })
 }
