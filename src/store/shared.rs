@@ -156,7 +156,7 @@ impl Snapshot {
                     Ok(Some(_)) => None,
                     Ok(None) => {
                         let why = format!("{digest}, to which records refer, is gone");
-                        let cause = causes.cause(Damage::at("shared record", None, why));
+                        let cause = causes.cause(Damage::new("shared record", None, why));
                         Some((cause, "cannot be made whole without it".into()))
                     }
                     Err(e) if is_damage(&e) => {

@@ -48,12 +48,12 @@ impl Snapshot {
         {
             let why = format!("the newest commit cannot be read; checked is commit {generation}");
             let at = crate::frame::SLOT_OFFSETS[0];
-            causes.cause(Damage::at("commit slot", Some(at), why));
+            causes.cause(Damage::new("commit slot", Some(at), why));
         }
         if self.opened() != Opened::Unchecked {
             for offset in Slots::read(&**core.io.backend(), Some(core.io.file()))?.bad {
                 let why = "one of its copies cannot be read";
-                causes.cause(Damage::at("commit slot", Some(offset), why));
+                causes.cause(Damage::new("commit slot", Some(offset), why));
             }
         }
         let base = self.inner().base.as_ref();

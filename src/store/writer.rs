@@ -140,7 +140,8 @@ impl Writer {
         let mut slot = slot;
         slot.seal_garbage = U64::new(slot.seal_garbage.get().min(core.io.len()));
         let mut end = slot.end.get();
-        if matches!(opened, Opened::OlderCommit { .. } | Opened::LastSeal { .. }) {
+        let older = matches!(opened, Opened::OlderCommit { .. } | Opened::LastSeal { .. });
+        if older {
             // What lies behind may be all that is left of a damaged commit.
             end = end.max(core.io.len());
         }
@@ -170,7 +171,8 @@ impl Writer {
             base,
             attributes,
             attributes_changed: false,
-            flushed: false,
+            // An older state becomes the newest with the next commit, whatever is in it.
+            flushed: older,
             opened,
             poisoned: false,
             published: here,

@@ -6,7 +6,7 @@ use crate::progress::Progress;
 use crate::{Exit, Outcome, said};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use vlstore::{Damage, Error, Result, Store, Verified, codec};
+use vlstore::{Damage, Error, Opened, Result, Store, Verified, codec};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     for path in &args.stores {
         let mut progress = Progress::new(0, "bytes", args.json || args.quiet);
         let mut signal = None;
-        let checked = check(path, |done, total| {
+        let checked = check(path, args.quiet, |done, total| {
             if let (Some(done), Some(total)) = (done, total) {
                 progress.of(total);
                 progress.at(done, done);
@@ -76,23 +76,32 @@ pub(crate) fn run(args: &Args) -> Outcome {
 /// Checks one store. Where it cannot even be opened for its damage, that is the damage.
 fn check(
     path: &Path,
+    quiet: bool,
     mut progress: impl FnMut(Option<u64>, Option<u64>) -> Result<()>,
 ) -> Result<Verified> {
+    let tell = |kind: &str, what: &str| {
+        if !quiet {
+            complain(&format!(
+                "{kind}: {}: {what}; `vlstore recover` writes a new store with all that is left",
+                shown(path)
+            ));
+        }
+    };
     let store = match Store::open(path) {
         Ok(store) => store,
         Err(error) => {
             let Error::Corrupt(found) = error.root() else { return Err(error) };
-            let damage = Damage {
-                record: None,
-                ordinal: None,
-                part: found.part.into(),
-                offset: Some(found.offset),
-                why: format!("{}; nothing more can be checked", found.why).into(),
-                effects: Vec::new(),
-            };
+            let mut damage = Damage::new(found.part, Some(found.offset), found.why);
+            let what = damage.to_string();
+            tell("error", &what);
+            damage.why = format!("{}; nothing more can be checked", found.why).into();
             return Ok(Verified { damages: vec![damage], ..Verified::default() });
         }
     };
+    if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = store.opened() {
+        let what = format!("the newest commit cannot be read; checked is commit {generation}");
+        tell("warning", &what);
+    }
     let mut found =
         store.verify(|done, total| progress(Some(done), Some(total))).map_err(|e| e.at(path))?;
     let references = store.verify_references(codec::refers, |_, _| progress(None, None));

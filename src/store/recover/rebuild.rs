@@ -256,6 +256,7 @@ pub(super) fn rebuild(
     };
     let mut newest = root.generation;
     for claim in claims {
+        newest = newest.max(claim.generation);
         match claim.what {
             What::Leaf(leaf) => {
                 let (first, count) = (leaf.first_record.get(), u64::from(leaf.records.get()));
@@ -266,7 +267,6 @@ pub(super) fn rebuild(
             What::Entry(found) => {
                 let entry = log::decode(&found.bytes, file, found.offset);
                 let Some((entry, _)) = entry else { continue };
-                newest = newest.max(entry.generation);
                 add_entry(&mut salvage, &entry);
             }
         }

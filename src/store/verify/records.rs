@@ -61,7 +61,7 @@ impl Snapshot {
                 records += 1;
                 if signed(entry.key_kind, key).is_some_and(|k| self.inner().slot.is_above_all(k)) {
                     let why = "says that no key is so great";
-                    let cause = causes.cause(Damage::at("commit slot", None, why));
+                    let cause = causes.cause(Damage::new("commit slot", None, why));
                     causes.affect(cause, "can be put a second time", who());
                 }
                 let cause = match core.span(entry) {
@@ -79,7 +79,7 @@ impl Snapshot {
                     (Ok(_), Some(cause)) => causes.affect(cause, "may be deleted", who()),
                     (Ok(_), None) => {
                         let why = "does not lead from the key to the record";
-                        let cause = causes.cause(Damage::at("run of keys", None, why));
+                        let cause = causes.cause(Damage::new("run of keys", None, why));
                         causes.affect(cause, NOT_FOUND, who());
                     }
                     (Err(e), _) if is_damage(&e) => {
@@ -116,7 +116,7 @@ impl Snapshot {
             // Where a part of the index cannot be read, nobody can count.
             if told != counted && !missed.get() {
                 let why = format!("counts {told} {what}; there are {counted}");
-                causes.cause(Damage::at("root", None, why));
+                causes.cause(Damage::new("root", None, why));
             }
         }
         Ok(causes)

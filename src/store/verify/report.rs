@@ -80,16 +80,14 @@ impl fmt::Display for Damage {
 impl Damage {
     pub(in crate::store) fn of(error: &Error) -> Self {
         match error.root() {
-            Error::Corrupt(c) => Self::at(c.part, Some(c.offset), c.why),
-            other => Self::at("store", None, other.to_string()),
+            Error::Corrupt(c) => Self::new(c.part, Some(c.offset), c.why),
+            other => Self::new("store", None, other.to_string()),
         }
     }
 
-    pub(in crate::store) fn at(
-        part: impl Into<Box<str>>,
-        offset: Option<u64>,
-        why: impl Into<Box<str>>,
-    ) -> Self {
+    /// A damage of which nothing follows yet.
+    #[must_use]
+    pub fn new(part: impl Into<Box<str>>, offset: Option<u64>, why: impl Into<Box<str>>) -> Self {
         let (part, why) = (part.into(), why.into());
         Self { record: None, ordinal: None, part, offset, why, effects: Vec::new() }
     }
