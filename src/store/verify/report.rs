@@ -168,11 +168,14 @@ impl Verified {
     }
 }
 
+/// What tells one damage from another: its part, its place, and how it shows.
+type Name = (Box<str>, Option<u64>, Box<str>);
+
 /// Damages as they are found: the same one is kept once.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Causes {
     list: Vec<Damage>,
-    known: HashMap<(Box<str>, Option<u64>, Box<str>), usize>,
+    known: HashMap<Name, usize>,
 }
 
 impl From<Vec<Damage>> for Causes {
