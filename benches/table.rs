@@ -230,7 +230,7 @@ impl Bench {
                     }
                     w.commit().unwrap();
                 });
-                close.push(open + seconds(|| drop(w.close().unwrap())));
+                close.push(open + seconds(|| assert!(w.close().is_ok())));
                 open
             },
             || {

@@ -189,7 +189,7 @@ impl Work {
             }
             28 => {
                 self.done = self.now.clone();
-                self.commits(|w| drop(w.writer.take().unwrap().close().unwrap()));
+                self.commits(|w| assert!(w.writer.take().unwrap().close().is_ok()));
             }
             29 => {
                 self.writer = None;

@@ -112,7 +112,7 @@ fn run(folder: &Path, task: &Value) -> Vec<Value> {
             "delete" => writer.as_mut().unwrap().delete(key(step)).unwrap(),
             "commit" => drop(writer.as_mut().unwrap().commit().unwrap()),
             "seal" => drop(writer.as_mut().unwrap().seal().unwrap()),
-            "close" => drop(writer.take().unwrap().close().unwrap()),
+            "close" => assert!(writer.take().unwrap().close().is_ok()),
             "drop" => drop(writer.take()),
             "copy" => drop(fs::copy(&path, folder.join(step[1].as_str().unwrap())).unwrap()),
             "records" => out.push(records(&path)),

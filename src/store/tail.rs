@@ -155,12 +155,8 @@ impl Tail {
             max: u64::from(u32::MAX),
         };
         let key_at = u32::try_from(self.keys.len()).map_err(|_| heap_full())?;
-        let (key_len, flags) =
-            RecordEntry::key_fields(bytes.len(), row.is_some()).ok_or_else(|| Error::Limit {
-                what: "key",
-                asked: bytes.len() as u64,
-                max: KEY_MAX as u64,
-            })?;
+        let (key_len, flags) = RecordEntry::key_fields(bytes.len(), row.is_some())
+            .ok_or(Error::Limit { what: "key", asked: bytes.len() as u64, max: KEY_MAX as u64 })?;
         let row_at = match row {
             Some(row) => {
                 let at = self.rows.len();
