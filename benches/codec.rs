@@ -20,7 +20,7 @@ fn codec(c: &mut Criterion) {
     let mut group = c.benchmark_group("codec");
     for (set, label) in [(data::frames(1), "1324 atoms"), (data::small(1), "64 atoms")] {
         println!("codec: {}", set.what);
-        let record = AlignedBuf::copy_of(&set.records[0]).expect("memory");
+        let record = AlignedBuf::copy_of(&set.records[0]).unwrap();
         let frame = MdFrameCodec.decode(&record).unwrap().fields().to_owned();
         let mut out = Vec::new();
         MdFrameCodec.encode(&frame, &mut out).unwrap();
@@ -52,7 +52,7 @@ fn codec(c: &mut Criterion) {
                 MdFrameCodec.encode_whole(&frame.view(), &mut out).unwrap()
             });
         });
-        let whole = AlignedBuf::copy_of(&out).expect("memory");
+        let whole = AlignedBuf::copy_of(&out).unwrap();
         assert!(whole.len() < record.len());
         group.bench_function(BenchmarkId::new("expand whole positions", label), |b| {
             b.iter(|| MdFrameCodec.expand(&whole).unwrap().unwrap());

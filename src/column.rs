@@ -144,12 +144,12 @@ impl Column {
 ///
 /// What the record refers to is asked for by its digest: `shared` calls the closure with the bytes
 /// of that shared record, or refuses. `codec::check` is the one for the codecs of this release.
-pub type RecordCheck = fn(
-    codec: &str,
-    version: u32,
-    bytes: &[u8],
-    shared: &dyn Fn(&Digest, &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
-) -> Result<Option<u32>>;
+pub type RecordCheck =
+    fn(codec: &str, version: u32, bytes: &[u8], shared: &SharedLookup<'_>) -> Result<Option<u32>>;
+
+/// Calls its closure with the bytes of the shared record of this digest, or returns the error that
+/// says why there are none.
+pub type SharedLookup<'a> = dyn Fn(&Digest, &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> + 'a;
 
 /// The numbers of one record, column by column.
 ///

@@ -77,7 +77,9 @@ pub mod store;
 pub mod trajectory;
 pub mod wire;
 
-pub use column::{Column, ColumnKind, ColumnValues, Content, RecordCheck, Row, RowMaker};
+pub use column::{
+    Column, ColumnKind, ColumnValues, Content, RecordCheck, Row, RowMaker, SharedLookup,
+};
 pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result, Unresumed};
 pub use key::Key;

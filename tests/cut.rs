@@ -120,7 +120,7 @@ fn live_through(kind: &Kind) -> (Vec<u8>, HashSet<Put>) {
     let rows = kind.options.columns.is_some();
     let mut put = |w: &mut Writer, i: u64, round: u64| {
         let (key, bytes) = ((kind.key)(i), bytes(i, round));
-        if rows && i % 4 != 0 {
+        if rows && !i.is_multiple_of(4) {
             let mut row = Row::new(&COLUMNS);
             row.set_i64("step", &[i.cast_signed()]).unwrap();
             w.put_row(key.as_ref(), &bytes, 1, &row, true).unwrap();

@@ -2,7 +2,15 @@
 //! frame, or is refused: imports of every kind, stopped at every frame by a kill and by a request,
 //! inputs that grow byte by byte, and stores that something else has changed.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a test ends where something is not as it should be"
+)]
 
 use flate2::{Compression, write::GzEncoder};
 use std::fs;
@@ -153,7 +161,7 @@ fn kinds(folder: &Path) -> Vec<Kind> {
     gzip(&xyz, &path("labels.xyz.gz"));
     fs::write(path("cut.xtc"), &fs::read(&b).unwrap()[..1000]).unwrap();
     let old = path("old.vls");
-    import(&[a.clone()], &old, &options(), None).unwrap();
+    import(std::slice::from_ref(&a), &old, &options(), None).unwrap();
     let stated = path("stated.vls");
     import(&[a.clone(), b.clone()], &stated, &options(), None).unwrap();
     let kind = |name, inputs: &[&PathBuf], options: ImportOptions, before: Option<&PathBuf>| Kind {
@@ -319,7 +327,7 @@ fn an_input_that_grows_byte_by_byte_is_followed() {
         let (mut seen, mut waited) = (0, 0);
         for len in (0..all.len()).step_by(5).chain([all.len()]) {
             fs::write(&now, &all[..len]).unwrap();
-            let notes = import(&[now.clone()], &store, &appending(), None)
+            let notes = import(std::slice::from_ref(&now), &store, &appending(), None)
                 .unwrap_or_else(|e| panic!("{name} at {len}: {e}"));
             waited += notes.iter().filter(|n| n.contains("not complete yet")).count();
             let stored = content(&store).len();

@@ -3,6 +3,7 @@
 use crate::error::Outcome;
 use crate::field::{FIELDS, Name};
 use crate::handle::View;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use vlstore::codec::{
     AnyCodec, DType, MdFrameCodec, MdFrameRef, MdFrameView, TopologyView, ValuesView,
@@ -47,13 +48,12 @@ impl Survey {
                     out.add(frame.fields());
                     continue;
                 };
-                if !topologies.contains_key(&digest) {
-                    topologies.insert(digest, view.shared(&digest)?);
-                }
-                if let Some(record) = topologies.get(&digest) {
-                    let topology = TopologyView::new(record)?;
-                    out.add(&frame.fields().joined(topology.fields())?);
-                }
+                let record: &Record = match topologies.entry(digest) {
+                    Entry::Occupied(found) => found.into_mut(),
+                    Entry::Vacant(place) => place.insert(view.shared(&digest)?),
+                };
+                let topology = TopologyView::new(record)?;
+                out.add(&frame.fields().joined(topology.fields())?);
             }
             if names.iter().all(|name| out.forms.contains_key(name)) {
                 break;

@@ -2,7 +2,7 @@
 
 use super::topology::may_begin;
 use super::{AnyCodec, ArrayCodec, FlatF32Codec, MdFrameCodec, RawCodec};
-use crate::column::Content;
+use crate::column::{Content, SharedLookup};
 use crate::wire::Digest;
 use crate::{Error, Result};
 
@@ -57,7 +57,7 @@ pub fn check(
     name: &str,
     version: u32,
     bytes: &[u8],
-    shared: &dyn Fn(&Digest, &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
+    shared: &SharedLookup<'_>,
 ) -> Result<Option<u32>> {
     let codec = by_name_and_version(name, version)?;
     let sites = codec.sites(bytes)?;

@@ -315,7 +315,7 @@ mod tests {
         record.at = Some(At { row: 19_999, place: Place::default(), record: 1, key: 1 });
         let all = record.attributes(json!({}));
         assert!(all.to_string().len() < LONGEST + 100);
-        assert_eq!(record.unknown as usize + record.rows.len(), 20_000);
+        assert_eq!(record.unknown + record.rows.len() as u64, 20_000);
         assert_eq!(record.rows[record.at.unwrap().row], row(19_999));
         assert_eq!(Record::of(&all), Some(record));
     }
