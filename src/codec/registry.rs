@@ -53,7 +53,6 @@ pub fn content(name: &str, version: u32) -> Option<Content> {
 ///
 /// [`Error::Codec`] if the bytes are no such record; as [`by_name_and_version`] for a codec that
 /// this release does not know; what `shared` returns.
-#[expect(clippy::type_complexity, reason = "what `RecordCheck` is, which the store names")]
 pub fn check(
     name: &str,
     version: u32,
