@@ -319,7 +319,7 @@ def test_what_a_data_set_cannot_be_made_of_is_named(depot):
     one = {"positions": torch.zeros(1, 3)}
     with pytest.raises(vlstore.InvalidError, match="differ in their fields: energy"):
         collate([one, {**one, "energy": torch.zeros(())}])
-    with pytest.raises(vlstore.InvalidError, match='has no field of numbers "forces"'):
+    with pytest.raises(vlstore.InvalidError, match='has no "forces"'):
         Dataset(depot, fields=["forces"])[0]
 
 
@@ -332,3 +332,35 @@ def test_tensors_take_the_memory_of_a_batch_without_a_copy(depot):
     # A frame is read-only, which a tensor cannot be: it is copied, or refused, never changed.
     before = depot.at[0].positions.copy()
     assert torch.equal(torch.tensor(depot.at[0].positions), torch.from_numpy(before))
+
+
+def test_names_of_fields_are_checked_when_the_data_set_is_made(depot, path):
+    for flat in (True, False):
+        with pytest.raises(vlstore.InvalidError, match='none named "position".*positions'):
+            Dataset(path, fields=["position"], flat=flat)
+    empty = path.with_name("empty.vls")
+    vlstore.open(empty, "w", records="md-frame").close()
+    with pytest.raises(vlstore.InvalidError, match='none named "position"'):
+        Dataset(empty, fields=["position"])
+    assert len(Dataset(empty, fields=["positions"])) == 0
+
+
+def test_frames_that_lack_a_field_are_filled_and_said(path):
+    with vlstore.open(path, "w", records="md-frame") as depot:
+        for i in range(4):
+            depot.push(vlstore.MdFrame(
+                np.full((i + 1, 3), i, "f4"), energy=i,
+                forces=np.full((i + 1, 3), i, "f4") if i % 2 else None,
+                atom_properties={"spin": np.arange(i + 1.0)} if i else None,
+            ))
+    fields = ["positions", "forces", "spin", "energy"]
+    how = {"fields": fields, "missing": "fill", "fill_value": {"forces": 0.0}, "mask": True}
+    for flat in (True, False):
+        batch = collate(Dataset(path, flat=flat, **how).__getitems__([0, 3, 2]))
+        assert batch["forces_mask"].tolist() == [False, True, False]
+        assert batch["spin_mask"].tolist() == [False, True, True]
+        assert batch["forces"].tolist() == [[0.0] * 3] + [[3.0] * 3] * 4 + [[0.0] * 3] * 3
+        assert batch["forces"].dtype == torch.float32 and torch.isnan(batch["spin"][0])
+    assert not Dataset(path, **how)[0]["forces_mask"]
+    with pytest.raises(vlstore.InvalidError, match='ordinal 0.* has no "forces"'):
+        Dataset(path, fields=fields)[0]
