@@ -20,10 +20,11 @@ use std::path::{Path, PathBuf};
 /// An import that is about to be done.
 ///
 /// ```no_run
+/// use std::path::Path;
 /// use vlstore::trajectory::{ImportOptions, Importer, Target};
 /// # fn main() -> vlstore::Result<()> {
 /// let options = ImportOptions { target: Target::Append, ..ImportOptions::default() };
-/// let inputs = vec!["run.xtc".as_ref().into()];
+/// let inputs = vec![Path::new("run.xtc").into()];
 /// let mut importer = Importer::open(inputs, "frames.vls".as_ref(), &options)?;
 /// importer.run(|_progress| Ok(()))?;
 /// println!("{} frames", importer.imported().frames);
