@@ -83,8 +83,11 @@ impl Survey {
     /// Notes how the field `name` looks, if the frame has it.
     fn note(&mut self, frame: &MdFrameRef<'_>, name: &str) -> bool {
         let Some(found) = Name::new(name).find(frame) else { return false };
-        let form = (found.piece.kind(), found.tail.to_vec(), found.by_site);
-        self.forms.entry(name.to_owned()).or_insert(Some(form));
+        // A text may have the same name, of the atoms or in another frame.
+        let known = self.forms.entry(name.to_owned()).or_default();
+        if known.is_none() {
+            *known = Some((found.piece.kind(), found.tail.to_vec(), found.by_site));
+        }
         true
     }
 
