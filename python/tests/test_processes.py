@@ -53,16 +53,18 @@ import os, time, vlstore
 store = vlstore.open({str(path)!r}, "w")
 store["first"] = b"one"
 store.commit()
-child = os.fork()
-if child:
-    print(child, flush=True)
+# The child says so when it runs: until then it may have what it gives up first.
+os.write(1, f"{{os.fork() or os.getpid()}} ".encode())
 time.sleep(60)
 """
     import signal
     import subprocess
 
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    child = int(parent.stdout.readline())
+    said = ""
+    while said.count(" ") < 2:
+        said += parent.stdout.read(1)
+    child = int(said.split()[0])
     try:
         with pytest.raises(vlstore.LockedError):
             vlstore.open(path, "a")
