@@ -5,7 +5,7 @@ use crate::codec::{RecordCodec, Typed};
 use crate::error::{Failure, Outcome, from_error, invalid, wrong_type};
 use crate::handle::{Handle, Place};
 use crate::key::described;
-use crate::options::{agree, from_dict};
+use crate::options::{agree, chooses_layout, from_dict};
 use crate::report;
 use crate::store::{Depot, Store};
 use pyo3::exceptions::{PyRuntimeWarning, PyTypeError};
@@ -141,7 +141,7 @@ pub(crate) fn open<'py>(
     let given = options;
     let mut options = from_dict(given, writing)?;
     let records = Records::new(records)?;
-    if mode == "a" && file.is_file() {
+    if mode == "a" && chooses_layout(given)? && file.is_file() {
         let there = py.detach(|| vlstore::Store::open_with(&file, &options));
         // What cannot be opened is refused below, as it is without options.
         if let Ok(there) = there {

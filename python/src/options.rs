@@ -66,6 +66,17 @@ fn positive(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
+/// Whether one of the options is given that a file keeps.
+pub(crate) fn chooses_layout(given: Option<&Bound<'_, PyDict>>) -> PyResult<bool> {
+    let Some(given) = given else { return Ok(false) };
+    for name in KEPT {
+        if given.get_item(name)?.is_some_and(|value| !value.is_none()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Refuses options that a store which is there does not have, and which would have no effect.
 pub(crate) fn agree(
     given: Option<&Bound<'_, PyDict>>,
