@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use vlstore::backend::Access;
 use vlstore::chunk::Codec;
+use vlstore::codec::{MdFrame, Real};
 use vlstore::{Durability, Error, Store, StoreOptions, Writer};
 
 /// Runs the command in `folder` with so much memory of its own: heap, stacks, private maps.
@@ -123,6 +124,10 @@ fn in_little_memory() {
             })
             .unwrap();
     }
+    let positions = Some(Real::F32(vec![0.5; 24 << 20]));
+    let frame = MdFrame { positions, ..MdFrame::default() };
+    refused("an owned frame", frame.view().try_to_owned());
+    drop(frame);
     let options = StoreOptions { threads: 1, ..StoreOptions::default() };
     let mut w = Writer::in_memory(&StoreOptions { codec: Some(None), ..options }).unwrap();
     let mut noise = vec![0; EACH];

@@ -1,7 +1,8 @@
 //! One frame of a trajectory as borrowed arrays: what is encoded, and what decoding gives.
 
 use super::values::{MdFrame, Property, Real, Values};
-use crate::wire::Digest;
+use crate::error::Result;
+use crate::wire::{Digest, memory};
 use flatbuffers::{ForwardsUOffset, Vector};
 use std::fmt;
 
@@ -120,6 +121,17 @@ impl RealView<'_> {
             Self::F64(v) => Real::F64(v.to_vec()),
         }
     }
+
+    /// The values, owned, in their width.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn try_to_owned(&self) -> Result<Real> {
+        Ok(match self {
+            Self::F32(v) => Real::F32(memory::copied(v)?),
+            Self::F64(v) => Real::F64(memory::copied(v)?),
+        })
+    }
 }
 
 impl<'a> From<&'a Real> for RealView<'a> {
@@ -161,6 +173,20 @@ impl ValuesView<'_> {
             Self::Bool(v) => Values::Bool(v.to_vec()),
         }
     }
+
+    /// The values, owned.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn try_to_owned(&self) -> Result<Values> {
+        Ok(match self {
+            Self::I32(v) => Values::I32(memory::copied(v)?),
+            Self::I64(v) => Values::I64(memory::copied(v)?),
+            Self::Real(v) => Values::Real(v.try_to_owned()?),
+            Self::Str(v) => Values::Str(v.try_to_owned()?),
+            Self::Bool(v) => Values::Bool(memory::copied(v)?),
+        })
+    }
 }
 
 impl<'a> From<&'a Values> for ValuesView<'a> {
@@ -185,6 +211,23 @@ impl PropertyView<'_> {
             values: self.values.to_owned(),
         }
     }
+
+    /// The property, owned.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn try_to_owned(&self) -> Result<Property> {
+        Ok(Property {
+            name: self.name.to_owned(),
+            shape: memory::copied(self.shape)?,
+            values: self.values.try_to_owned()?,
+        })
+    }
+}
+
+/// Properties, owned.
+pub(super) fn owned_properties(all: &[PropertyView<'_>]) -> Result<Vec<Property>> {
+    all.iter().map(PropertyView::try_to_owned).collect()
 }
 
 impl<'a> From<&'a Property> for PropertyView<'a> {
@@ -241,6 +284,18 @@ impl<'a> TextView<'a> {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a str> + use<'a> {
         let texts = *self;
         (0..texts.len()).map(move |i| texts.get(i).unwrap_or_default())
+    }
+
+    /// The texts, owned.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn try_to_owned(&self) -> Result<Vec<String>> {
+        let mut out = memory::with_room(self.len())?;
+        for text in self.iter() {
+            out.push(memory::text(text)?);
+        }
+        Ok(out)
     }
 }
 
@@ -307,5 +362,33 @@ impl MdFrameRef<'_> {
             frame_properties: self.frame_properties.iter().map(PropertyView::to_owned).collect(),
             topology: self.topology,
         }
+    }
+
+    /// The frame, owned: for frames of files, whose size is not known to be harmless.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn try_to_owned(&self) -> Result<MdFrame> {
+        let real = |v: &Option<RealView<'_>>| v.map(|v| v.try_to_owned()).transpose();
+        Ok(MdFrame {
+            name: self.name.map(str::to_owned),
+            nsites: self.nsites,
+            types: self.types.map(memory::copied).transpose()?,
+            masses: real(&self.masses)?,
+            positions: real(&self.positions)?,
+            velocities: real(&self.velocities)?,
+            forces: real(&self.forces)?,
+            charges: real(&self.charges)?,
+            step: self.step,
+            time: self.time,
+            cell: self.cell,
+            pbc: self.pbc,
+            energy: self.energy,
+            stress: self.stress,
+            precision: self.precision,
+            atom_properties: owned_properties(&self.atom_properties)?,
+            frame_properties: owned_properties(&self.frame_properties)?,
+            topology: self.topology,
+        })
     }
 }

@@ -70,11 +70,11 @@ pub trait Frames {
             let expanded = MdFrameCodec.expand(bytes)?;
             let view = MdFrameView::new(expanded.as_deref().unwrap_or(bytes))?;
             let found = match view.topology() {
-                None => fields.only(view.fields()).to_owned(),
+                None => fields.only(view.fields()).try_to_owned()?,
                 Some(digest) => {
                     let shared = self.topology(&digest)?;
                     let topology = TopologyView::new(&shared)?;
-                    fields.only(&view.fields().joined(topology.fields())?).to_owned()
+                    fields.only(&view.fields().joined(topology.fields())?).try_to_owned()?
                 }
             };
             if let Some(out) = out.get_mut(*place) {

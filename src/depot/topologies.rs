@@ -227,7 +227,7 @@ impl Topologies {
             Error::Codec { codec, why } => Error::codec(codec, format!("topology {digest}: {why}")),
             other => other,
         })?;
-        let topology = Arc::new(topology.to_owned());
+        let topology = Arc::new(topology.try_to_owned()?);
         if let Ok(mut known) = self.known.try_write() {
             let sites: usize = known.values().map(|t| t.nsites).sum();
             if known.len() >= KEPT || sites.saturating_add(topology.nsites) > KEPT_SITES {
@@ -265,8 +265,8 @@ impl Depot<MdFrameCodec> {
     /// As [`topology_of`](Self::topology_of).
     pub fn whole(&self, frame: &MdFrameView<'_>) -> Result<MdFrame> {
         match self.topology_of(frame)? {
-            None => Ok(frame.to_owned()),
-            Some(topology) => Ok(frame.fields().joined(&topology.view())?.to_owned()),
+            None => frame.try_to_owned(),
+            Some(topology) => frame.fields().joined(&topology.view())?.try_to_owned(),
         }
     }
 

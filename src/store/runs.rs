@@ -8,7 +8,7 @@ use crate::index::filter::Filter;
 use crate::index::layout::{RUN_MAGIC, RunEntry, RunRef, SegmentHeader, SegmentRef};
 use crate::index::segment::{table_sum, whole_len};
 use crate::limits::INDEX_PAGE;
-use crate::wire::{checksum, to_usize};
+use crate::wire::{checksum, memory, to_usize};
 
 /// Entries that are read from a run at once while it is merged.
 const STRETCH: u64 = 1024;
@@ -198,7 +198,7 @@ impl<'a> RunWriter<'a> {
 
     fn push(&mut self, e: &RunEntry) -> Result<()> {
         let slot = if self.bits == 0 { 0 } else { e.hash() >> (64 - self.bits) };
-        self.fill_radix(slot + 1);
+        self.fill_radix(slot + 1)?;
         self.count = self.count.checked_add(1).ok_or(Error::Limit {
             what: "entries of one run",
             asked: 1 << 32,
@@ -209,11 +209,12 @@ impl<'a> RunWriter<'a> {
     }
 
     /// Notes the count so far as the first entry of every slot below `end`.
-    fn fill_radix(&mut self, end: u64) {
+    fn fill_radix(&mut self, end: u64) -> Result<()> {
         while self.slots < end {
-            self.radix.extend_from_slice(&self.count.to_le_bytes());
+            memory::append(&mut self.radix, &self.count.to_le_bytes())?;
             self.slots += 1;
         }
+        Ok(())
     }
 
     fn bytes(&mut self, mut bytes: &[u8]) -> Result<()> {
@@ -231,12 +232,12 @@ impl<'a> RunWriter<'a> {
 
     fn flush(&mut self) -> Result<()> {
         if self.first.is_none() {
-            self.sums.extend_from_slice(&[0; 8]);
+            memory::append(&mut self.sums, &[0; 8])?;
             self.first = Some(std::mem::take(&mut self.page));
             self.written += self.first.as_ref().map_or(0, Vec::len) as u64;
             return Ok(());
         }
-        self.sums.extend_from_slice(&checksum(&self.page).to_le_bytes());
+        memory::append(&mut self.sums, &checksum(&self.page).to_le_bytes())?;
         self.io.write(self.at + self.written, &self.page)?;
         self.written += self.page.len() as u64;
         self.page.clear();
@@ -244,7 +245,7 @@ impl<'a> RunWriter<'a> {
     }
 
     fn finish(mut self, space: &mut Space) -> Result<RunRef> {
-        self.fill_radix((1_u64 << self.bits) + 1);
+        self.fill_radix((1_u64 << self.bits) + 1)?;
         let radix = std::mem::take(&mut self.radix);
         self.bytes(&radix)?;
         let end = self.written + self.page.len() as u64;

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::index::layout::{KEY_NONE, RecordEntry, key_from_bytes};
 use crate::index::slot::Slot;
 use crate::key::Key;
-use crate::wire::to_usize;
+use crate::wire::{memory, to_usize};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -315,7 +315,7 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::for_each`].
     pub fn keys(&self) -> Result<Vec<Key>> {
-        let mut out = Vec::new();
+        let mut out = memory::with_room(to_usize(self.len()).unwrap_or(usize::MAX))?;
         self.for_each(|_, key, _| {
             out.extend(key);
             Ok(())

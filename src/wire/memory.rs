@@ -70,6 +70,17 @@ pub fn copied<T: Copy>(items: &[T]) -> Result<Vec<T>> {
     Ok(out)
 }
 
+/// A copy of `text`.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn text(text: &str) -> Result<String> {
+    let mut out = String::new();
+    out.try_reserve_exact(text.len()).map_err(|_| out_of_memory(text.len()))?;
+    out.push_str(text);
+    Ok(out)
+}
+
 /// Appends `bytes` to `out`, which grows by doubling as long as there is memory for that.
 ///
 /// # Errors

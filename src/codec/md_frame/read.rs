@@ -186,6 +186,14 @@ impl<'a> MdFrameView<'a> {
     pub fn to_owned(&self) -> MdFrame {
         self.frame.to_owned()
     }
+
+    /// The frame, owned.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn try_to_owned(&self) -> Result<MdFrame> {
+        self.frame.try_to_owned()
+    }
 }
 
 pub(in crate::codec) fn bad(why: impl Into<Box<str>>) -> Error {

@@ -224,6 +224,14 @@ impl<'a> TopologyView<'a> {
     pub fn to_owned(&self) -> Topology {
         self.fields.to_owned()
     }
+
+    /// The topology, owned.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn try_to_owned(&self) -> Result<Topology> {
+        self.fields.try_to_owned()
+    }
 }
 
 /// The fields of a verified table as slices.

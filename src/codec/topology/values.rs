@@ -1,6 +1,8 @@
 //! A topology as plain arrays, owned and borrowed.
 
+use crate::codec::borrowed::owned_properties;
 use crate::codec::{Property, PropertyView, Real, RealView, TextView};
+use crate::wire::memory;
 
 /// What all frames of a molecule or system share. Every field but `nsites` may be absent.
 ///
@@ -145,5 +147,29 @@ impl TopologyRef<'_> {
             bond_orders: self.bond_orders.map(<[f32]>::to_vec),
             atom_properties: self.atom_properties.iter().map(PropertyView::to_owned).collect(),
         }
+    }
+
+    /// The topology, owned: for those of files, whose size is not known to be harmless.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn try_to_owned(&self) -> crate::Result<Topology> {
+        let texts = |t: &Option<TextView<'_>>| t.map(|t| t.try_to_owned()).transpose();
+        Ok(Topology {
+            name: self.name.map(str::to_owned),
+            nsites: self.nsites,
+            types: self.types.map(memory::copied).transpose()?,
+            masses: self.masses.map(|v| v.try_to_owned()).transpose()?,
+            charges: self.charges.map(|v| v.try_to_owned()).transpose()?,
+            names: texts(&self.names)?,
+            residues: self.residues.map(memory::copied).transpose()?,
+            residue_names: texts(&self.residue_names)?,
+            residue_ids: self.residue_ids.map(memory::copied).transpose()?,
+            segments: self.segments.map(memory::copied).transpose()?,
+            segment_names: texts(&self.segment_names)?,
+            bonds: self.bonds.map(memory::copied).transpose()?,
+            bond_orders: self.bond_orders.map(memory::copied).transpose()?,
+            atom_properties: owned_properties(&self.atom_properties)?,
+        })
     }
 }

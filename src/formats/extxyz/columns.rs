@@ -5,6 +5,7 @@ use super::layout::{ColumnSpec, Letter};
 use super::numbers::{loose_truth, real};
 use crate::codec::{Real, Values};
 use crate::formats::elements;
+use crate::wire::memory;
 
 /// The values of one column so far.
 pub(super) enum Column {
@@ -17,24 +18,28 @@ pub(super) enum Column {
 
 impl Column {
     /// Species with room for so many.
-    pub(super) fn species(values: usize) -> Self {
-        Self::Species(Species::with_capacity(values))
+    pub(super) fn species(values: usize) -> crate::Result<Self> {
+        Ok(Self::Species(Species { numbers: memory::with_room(values)?, ..Species::default() }))
     }
 
     /// An empty column with room for `values`, in the memory of `reuse` where that fits.
-    pub(super) fn new(letter: Letter, values: usize, reuse: Option<Vec<f64>>) -> Self {
-        match letter {
+    pub(super) fn new(
+        letter: Letter,
+        values: usize,
+        reuse: Option<Vec<f64>>,
+    ) -> crate::Result<Self> {
+        Ok(match letter {
             Letter::Real => {
                 let mut v = reuse.unwrap_or_default();
                 v.clear();
-                v.reserve(values);
+                memory::reserve(&mut v, values)?;
                 Self::Real(v)
             }
-            Letter::Int => Self::Int(Vec::with_capacity(values)),
+            Letter::Int => Self::Int(memory::with_room(values)?),
             // Texts are made when their line has been read: each costs more than its bytes.
             Letter::Str => Self::Str(Vec::new()),
-            Letter::Bool => Self::Bool(Vec::with_capacity(values)),
-        }
+            Letter::Bool => Self::Bool(memory::with_room(values)?),
+        })
     }
 
     /// Takes the next word; or says what is wrong with it.
@@ -75,10 +80,6 @@ pub(super) struct Species {
 }
 
 impl Species {
-    fn with_capacity(n: usize) -> Self {
-        Self { numbers: Vec::with_capacity(n), ..Self::default() }
-    }
-
     fn push(&mut self, word: &str) {
         let number = elements::number(word.as_bytes());
         if number.is_none() {

@@ -125,14 +125,14 @@ impl<R: Read + Seek> ExtXyzReader<R> {
                 if !named {
                     further(self.text()?, &mut specs);
                 }
-                gathered = prepare(&specs, atoms, self.room(), &mut old);
+                gathered = prepare(&specs, atoms, self.room(), &mut old)?;
                 first = false;
             }
             let line = self.text()?;
             columns::atom(line, &specs, &mut gathered).map_err(|why| self.wrong(why))?;
         }
         if first {
-            gathered = prepare(&specs, 0, 0, &mut old);
+            gathered = prepare(&specs, 0, 0, &mut old)?;
         }
         let unknown = fill(into, &specs, gathered, named).map_err(|why| self.wrong(why))?;
         self.within_limits(into, at)?;
@@ -223,7 +223,12 @@ fn further(line: &str, specs: &mut Vec<ColumnSpec>) {
     }
 }
 
-fn prepare(specs: &[ColumnSpec], atoms: usize, mut room: usize, old: &mut MdFrame) -> Vec<Column> {
+fn prepare(
+    specs: &[ColumnSpec],
+    atoms: usize,
+    mut room: usize,
+    old: &mut MdFrame,
+) -> Result<Vec<Column>> {
     let find = |role: Role| role.find(specs);
     let (species, positions, forces) =
         (find(Role::Species), find(Role::Positions), find(Role::Forces));
