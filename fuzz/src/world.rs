@@ -155,7 +155,7 @@ impl World {
             Step::Seal => self.commits(|w| {
                 let _ = w.as_mut().unwrap().seal().unwrap();
             }),
-            Step::Close => self.commits(|w| w.take().unwrap().close().unwrap()),
+            Step::Close => self.commits(|w| w.take().unwrap().close().map(drop).unwrap()),
             Step::Abandon => {
                 self.writer = None;
                 self.now = self.commits.last().unwrap().1.clone();
