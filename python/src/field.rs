@@ -42,7 +42,7 @@ impl Piece<'_> {
         }
     }
 
-    /// Writes the values as `kind`, which holds all of them, and answers how many bytes.
+    /// Writes the values as `kind`, which holds all of them, and returns how many bytes.
     pub(crate) fn put(&self, kind: DType, out: &mut [u8]) -> Option<usize> {
         match (self, kind) {
             (Self::F32(v), DType::F64) => wide(v.iter().map(|x| f64::from(*x).to_ne_bytes()), out),

@@ -379,7 +379,7 @@ fn direct(snapshot: &Snapshot, wanted: &Wanted, who: &Who<'_>) -> Outcome<Option
     drop(rows);
     drop(places);
     match done {
-        // The general way says which record it is that is no frame.
+        // The general way names the record that is not a frame.
         Err(Error::Codec { .. }) => return Ok(None),
         _ if differs.into_inner() => return Ok(None),
         done => done?,

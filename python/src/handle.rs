@@ -425,7 +425,7 @@ impl Handle {
         }
     }
 
-    /// Closes: a writer commits, or gives up what is not committed. What other programs see then,
+    /// Closes: a writer commits, or discards what is not committed. What other programs see then,
     /// if there was a writer.
     pub(crate) fn close(&self, py: Python<'_>, commit: bool) -> Outcome<Option<Closed>> {
         match &self.inner {
