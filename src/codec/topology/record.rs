@@ -228,7 +228,7 @@ impl<'a> TopologyView<'a> {
     /// The topology, owned.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`].
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn try_to_owned(&self) -> Result<Topology> {
         self.fields.try_to_owned()
     }
