@@ -3,9 +3,9 @@
 
 use std::{env, fs, path::Path};
 
-fn take(file: &str, changes: &[(&str, &str)]) {
+fn take(room: &str, file: &str, changes: &[(&str, &str)]) {
     let root = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap()).join("..");
-    let source = root.join("src/store").join(file);
+    let source = root.join("src/store").join(room).join(file);
     println!("cargo:rerun-if-changed={}", source.display());
     let text = fs::read_to_string(source).unwrap();
     let mut text = text.split("\n#[cfg(test)]\nmod tests").next().unwrap().to_string();
@@ -20,6 +20,7 @@ fn take(file: &str, changes: &[(&str, &str)]) {
 
 fn main() {
     take(
+        "read",
         "cache.rs",
         &[
             ("use std::sync::atomic::", "use loom::sync::atomic::"),
@@ -32,10 +33,11 @@ fn main() {
             ("const MARKS: usize = 8192;", "const MARKS: usize = 1;"),
             ("const RECENT: usize = 8;", "const RECENT: usize = 1;"),
             ("#[derive(Debug)]", ""),
-            ("pub(super)", "pub"),
+            ("pub(crate)", "pub"),
         ],
     );
     take(
+        "write",
         "pool.rs",
         &[
             ("use crossbeam::channel::", "use crate::channel::"),
@@ -43,7 +45,7 @@ fn main() {
             ("use std::thread::JoinHandle;", "use loom::thread::JoinHandle;"),
             ("std::thread::Builder", "loom::thread::Builder"),
             ("#[derive(Debug)]", ""),
-            ("pub(super)", "pub"),
+            ("pub(crate)", "pub"),
         ],
     );
 }

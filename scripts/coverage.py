@@ -13,9 +13,9 @@ import sys
 
 
 def room(name):
-    """The folder of a source file under `src`; for a file of `src` or of `src/store` the file."""
+    """The folder of a source file under `src`; for a file of `src`, `src/store` or `src/maintain` the file."""
     parts = name.split("/")
-    return "/".join(parts[: 3 if parts[1] == "store" else 2])
+    return "/".join(parts if parts[1] in ("store", "maintain") else parts[:2])
 
 
 def main(summary, least="", *judged):

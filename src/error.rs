@@ -208,6 +208,13 @@ impl Unresumed {
 const _: () = assert!(size_of::<Error>() <= 64, "an error travels in every Result: keep it small");
 
 impl Error {
+    /// Whether it says that bytes are damaged, and not that the system failed: memory that is not
+    /// there now, a read that failed, a stop that was asked for.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        !matches!(self.root(), Self::Io { .. } | Self::OutOfMemory { .. } | Self::Interrupted)
+    }
+
     /// Damage of `part` at `offset` of the file.
     #[must_use]
     pub const fn corrupt(part: &'static str, offset: u64, why: &'static str) -> Self {

@@ -72,6 +72,7 @@ pub mod frame;
 pub mod index;
 pub mod key;
 pub mod limits;
+pub mod maintain;
 pub mod printable;
 pub mod store;
 pub mod trajectory;
@@ -83,12 +84,15 @@ pub use column::{
 pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result, Unresumed};
 pub use key::Key;
+pub use maintain::{
+    Affected, Clash, CompactOptions, Compacted, Copied, CopyOptions, Damage, Effect, Found, Means,
+    MergeOptions, Merged, RecoverOptions, Recovered, Select, SplitBy, SplitOptions, Verified,
+    compact, compact_into, copy, copy_into, copy_with, merge, recover, recover_into, split,
+};
 pub use store::{
-    Affected, Alignment, Batch, ChunkClass, Clash, Closed, ColumnData, CompactOptions, Compacted,
-    Copied, CopyOptions, Damage, Durability, Effect, Found, Info, Location, Lookup, Means,
-    MergeOptions, Merged, Opened, Purpose, RatioClass, Record, RecoverOptions, Recovered, Scan,
-    Select, SizeClass, Snapshot, SplitBy, SplitOptions, Stat, Store, StoreOptions, Verified, Visit,
-    Writer, compact, compact_into, copy, copy_into, copy_with, merge, recover, recover_into, split,
+    Alignment, Batch, ChunkClass, Closed, ColumnData, Durability, Info, Location, Lookup, Opened,
+    Purpose, RatioClass, Record, Scan, SizeClass, Snapshot, Stat, Store, StoreOptions, Visit,
+    Writer,
 };
 
 /// The examples of the README, run as tests.

@@ -13,6 +13,7 @@
 mod assemble;
 mod blosc;
 mod compress;
+mod decoder;
 mod direct;
 mod header;
 mod layout;
@@ -23,6 +24,7 @@ mod streams;
 
 pub use blosc::Decoder;
 pub use compress::Compressor;
+pub(crate) use decoder::with_decoder;
 pub use layout::{ChunkLayout, check_block};
 pub use params::{Codec, Filter, Params};
 pub(crate) use special::{nans_chunk, zeros_chunk};

@@ -6,7 +6,8 @@ use super::positions::Positions;
 use super::topologies::{Lifting, Sharing};
 use crate::codec::{AnyCodec, MdFrameCodec, MdFrameRef, MdFrameView, aligned};
 use crate::error::{Error, Result};
-use crate::store::{Copied, CopyOptions, Store, copy_with};
+use crate::maintain::{Copied, CopyOptions, copy_with};
+use crate::store::Store;
 use crate::wire::AlignedBuf;
 use std::path::Path;
 

@@ -3,6 +3,7 @@
 //! Turns values into bytes and back and searches in them; does no input or output (`store`
 //! does) and knows neither frames nor compression.
 
+pub(crate) mod directory;
 pub mod filter;
 pub mod layout;
 pub mod log;

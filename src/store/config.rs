@@ -30,14 +30,14 @@ const SUM_AT: usize = HEADER - 8;
 
 /// What the fixed part says.
 #[derive(Debug, Clone)]
-pub(super) struct Config {
-    pub(super) file: [u8; 16],
-    pub(super) json: Value,
+pub(crate) struct Config {
+    pub(crate) file: [u8; 16],
+    pub(crate) json: Value,
 }
 
 impl Config {
     /// The bytes from [`CONFIG_AT`].
-    pub(super) fn encode(&self) -> Result<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let json = self.json.to_string().into_bytes();
         let len = json.len();
         if HEADER + len > CONFIG_SPACE {
@@ -65,7 +65,7 @@ impl Config {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a newer version, [`Error::Corrupt`] for a damaged one.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>> {
         let bad = |why| Error::corrupt("configuration", CONFIG_AT, why);
         let Some(Ok(header)) = bytes.get(..HEADER).map(bytemuck::try_pod_read_unaligned::<Header>)
         else {

@@ -1,13 +1,5 @@
 //! Making and opening stores: on a file, in memory, over bytes.
 
-use super::config::{CONFIG_AT, Config};
-use super::foreign;
-use super::options::{Lookup, StoreOptions};
-use super::slots;
-use super::snapshot::Snapshot;
-use super::state::{Opened, State, load, read_config};
-use super::target::may_appear;
-use super::writer::Writer;
 use crate::backend::{
     Aside, Backend, FileBackend, LockOutcome, MemoryBackend, SliceBackend, WriterLock,
 };
@@ -15,6 +7,16 @@ use crate::error::{Error, Result};
 use crate::frame::{self, SLOT_OFFSETS, TOTALS_OFFSET};
 use crate::index::saved_lookup;
 use crate::index::slot::{Seal, Slot};
+use crate::store::config::{CONFIG_AT, Config};
+use crate::store::foreign::adopt::adopt_if_extended;
+use crate::store::foreign::any::load_any;
+use crate::store::foreign::original::{copy_original, load_original};
+use crate::store::index::slots;
+use crate::store::options::{Lookup, StoreOptions};
+use crate::store::read::load::{Opened, load, read_config};
+use crate::store::read::snapshot::Snapshot;
+use crate::store::target::may_appear;
+use crate::store::write::writer::Writer;
 use crate::wire::{U32, U64, checksum, identify, memory, to_usize};
 use std::any::Any;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -95,7 +97,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Replaced`] if there is no newer commit here and the path leads to another file
-    /// by now, as after [`compact`](super::compact()), or to none: this store stays as it is,
+    /// by now, as after [`compact`](crate::maintain::compact()), or to none: this store stays as it is,
     /// and opening the path again shows the other. Else as [`Store::open`].
     pub fn refresh(&mut self) -> Result<bool> {
         let state = load_any(self.snapshot.backend(), &self.options)?;
@@ -122,16 +124,6 @@ impl Deref for Store {
     type Target = Snapshot;
     fn deref(&self) -> &Snapshot {
         &self.snapshot
-    }
-}
-
-fn load_any(backend: &Arc<dyn Backend>, options: &StoreOptions) -> Result<State> {
-    match read_config(&**backend)? {
-        Some(config) => {
-            let state = load(backend, &config, options)?;
-            foreign::adopt_if_extended(backend, state)
-        }
-        None => foreign::load_original(backend, options),
     }
 }
 
@@ -189,10 +181,10 @@ impl Writer {
             let guard = held(outcome);
             let backend: Arc<dyn Backend> = file;
             if read_config(&*backend)?.is_none() {
-                let state = foreign::load_original(&backend, options)?;
+                let state = load_original(&backend, options)?;
                 let aside = Aside::new(path, options.access)?;
                 let copy = aside.backend().clone();
-                foreign::copy_original(&state, &copy, options)?;
+                copy_original(&state, &copy, options)?;
                 let new_guard = lock(&copy)?;
                 aside.publish(true)?;
                 drop(guard);
@@ -336,7 +328,7 @@ fn open_locked(backend: &Arc<dyn Backend>, options: &StoreOptions, guard: Guard)
         return Err(Error::NotAStore { why: "it has no configuration of ours" });
     };
     let state = load(backend, &config, options)?;
-    let state = foreign::adopt_if_extended(backend, state)?;
+    let state = adopt_if_extended(backend, state)?;
     if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = state.opened
         && !options.accept_older
     {
@@ -371,7 +363,7 @@ fn newborn(backend: &dyn Backend, options: &StoreOptions) -> Result<()> {
         place.copy_from_slice(&encoded);
     }
     let header_len = bytes.len();
-    let lookup = super::seal::lookup_chunk(&[])?;
+    let lookup = crate::store::write::seal::lookup_chunk(&[])?;
     bytes.extend(frame::build_trailer(&[(saved_lookup::NAME, &lookup)])?);
     let frame_len = bytes.len() as u64;
     let totals = frame::patch_totals(&bytes, frame_len, 0, 0)?;

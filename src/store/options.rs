@@ -190,7 +190,7 @@ impl StoreOptions {
     }
 
     /// The compression of rows: that of the records, but for the width of a number.
-    pub(super) fn row_params(&self) -> Params {
+    pub(crate) fn row_params(&self) -> Params {
         Params { typesize: 8, ..self.params() }
     }
 
@@ -251,7 +251,7 @@ impl StoreOptions {
     }
 
     /// What of the options a file keeps, as JSON.
-    pub(super) fn to_config(&self) -> Value {
+    pub(crate) fn to_config(&self) -> Value {
         let params = self.params();
         let mut config = json!({
             "chunk_size": self.chunk(),
@@ -275,8 +275,8 @@ impl StoreOptions {
     }
 
     /// The options of an existing file, with what it does not keep taken from `self`.
-    pub(super) fn with_config(&self, config: &Value) -> Result<Self> {
-        let bad = |what| Error::corrupt("configuration", super::config::CONFIG_AT, what);
+    pub(crate) fn with_config(&self, config: &Value) -> Result<Self> {
+        let bad = |what| Error::corrupt("configuration", crate::store::config::CONFIG_AT, what);
         let text = |name: &str| config.get(name).and_then(Value::as_str);
         let number = |name: &str| config.get(name).and_then(Value::as_u64);
         let small = |name: &str| number(name).and_then(|n| u8::try_from(n).ok());

@@ -1,10 +1,10 @@
 //! Where a new store may be made.
 
-use super::open::Store;
-use super::options::StoreOptions;
-use super::recover::slots;
-use crate::backend::{Access, FileBackend, Place, There, known};
+use crate::backend::{Access, Backend, FileBackend, Place, There, known};
 use crate::error::{Error, Result};
+use crate::store::foreign::any::load_any;
+use crate::store::index::slots::slots;
+use crate::store::options::StoreOptions;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,8 +14,9 @@ use std::sync::Arc;
 /// [`Error::Io`] if the file cannot be read; [`Error::Invalid`] for what is not a regular file.
 pub fn is_store(path: &Path) -> Result<bool> {
     let file = FileBackend::open_read(path, Access::Pread)?;
-    let own = !slots(&file, None)?.is_empty();
-    let opened = || Store::open_in(Arc::new(file), &StoreOptions::default());
+    let file: Arc<dyn Backend> = Arc::new(file);
+    let own = !slots(&*file, None)?.is_empty();
+    let opened = || load_any(&file, &StoreOptions::default());
     Ok(own || !matches!(opened(), Err(e) if matches!(e.root(), Error::NotAStore { .. })))
 }
 
@@ -24,7 +25,7 @@ pub fn is_store(path: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// [`Error::Invalid`] and [`Error::Exists`] with the path; [`Error::Io`].
-pub(super) fn may_appear(path: &Path, overwrite: bool) -> Result<()> {
+pub(crate) fn may_appear(path: &Path, overwrite: bool) -> Result<()> {
     let place = Place::of(path)?;
     place.must_be_file()?;
     let There::File(found) = place.there() else { return Ok(()) };

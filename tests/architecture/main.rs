@@ -19,7 +19,7 @@ const FLOOR: [&str; 6] = ["error", "limits", "wire", "key", "column", "printable
 
 /// Each room and the others that it may use beside the floor. `backend`, `chunk`, `frame` and
 /// `index` stand side by side and only `store` joins them; `codec` does not know the store.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("error", &[]),
     ("limits", &[]),
     ("wire", &[]),
@@ -32,6 +32,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("index", &[]),
     ("codec", &[]),
     ("store", BELOW_STORE),
+    ("maintain", BELOW_MAINTAIN),
     ("depot", BELOW_DEPOT),
     ("formats", BELOW_FORMATS),
     ("trajectory", BELOW_TRAJECTORY),
@@ -42,10 +43,12 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("cookbook", BELOW_FACES),
 ];
 const BELOW_STORE: &[&str] = &["backend", "chunk", "frame", "index"];
-const BELOW_DEPOT: &[&str] = &["backend", "chunk", "frame", "index", "codec", "store"];
-const BELOW_FORMATS: &[&str] = &["backend", "chunk", "frame", "index", "codec", "store", "depot"];
+const BELOW_MAINTAIN: &[&str] = &["backend", "chunk", "frame", "index", "store"];
+const BELOW_DEPOT: &[&str] = &["backend", "chunk", "frame", "index", "codec", "store", "maintain"];
+const BELOW_FORMATS: &[&str] =
+    &["backend", "chunk", "frame", "index", "codec", "store", "maintain", "depot"];
 const BELOW_TRAJECTORY: &[&str] =
-    &["backend", "chunk", "frame", "index", "codec", "store", "depot", "formats"];
+    &["backend", "chunk", "frame", "index", "codec", "store", "maintain", "depot", "formats"];
 const BELOW_DATASET: &[&str] = &[
     "backend",
     "chunk",
@@ -53,6 +56,7 @@ const BELOW_DATASET: &[&str] = &[
     "index",
     "codec",
     "store",
+    "maintain",
     "depot",
     "formats",
     "trajectory",
@@ -65,6 +69,7 @@ const BELOW_LOADER: &[&str] = &[
     "index",
     "codec",
     "store",
+    "maintain",
     "depot",
     "formats",
     "trajectory",
@@ -78,6 +83,7 @@ const BELOW_FACES: &[&str] = &[
     "index",
     "codec",
     "store",
+    "maintain",
     "depot",
     "formats",
     "trajectory",
@@ -169,6 +175,7 @@ fn rooms_whose_sizes_a_file_decides_ask_for_memory_and_do_not_take_it() {
         |file| {
             let rooms = [
                 "src/store/",
+                "src/maintain/",
                 "src/chunk/",
                 "src/index/",
                 "src/backend/",

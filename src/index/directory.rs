@@ -1,0 +1,40 @@
+//! Whether the leaves of a directory can be what it says: one behind the other in the numbers of
+//! records and chunks, and together no longer than the file.
+
+use super::layout::{ChunkEntry, LeafRef, RecordEntry};
+use super::segment::body_len;
+
+/// The record and the chunk behind these leaves, of which the first starts at `first`; `None` if
+/// one does not follow the one before it, or cannot be in a file of `len` bytes with the others.
+pub(crate) fn leaves_end<'a>(
+    leaves: impl Iterator<Item = &'a LeafRef>,
+    first: (u64, u64),
+    len: u64,
+) -> Option<(u64, u64)> {
+    let mut next = first;
+    let mut room = len;
+    for leaf in leaves {
+        if (leaf.first_record.get(), leaf.first_chunk.get()) != next {
+            return None;
+        }
+        let segment = &leaf.segment;
+        segment.offset.get().checked_add(segment.len.get()).filter(|end| *end <= len)?;
+        // Nothing lies over anything else.
+        room = room.checked_sub(segment.len.get())?;
+        // Rows may follow, and say themselves how long they are.
+        if leaf_body(leaf)? > body_len(segment.len.get())? {
+            return None;
+        }
+        next.0 = next.0.checked_add(u64::from(leaf.records.get()))?;
+        next.1 = next.1.checked_add(u64::from(leaf.chunks.get()))?;
+    }
+    Some(next)
+}
+
+/// Length of the body of a leaf with these counts, without rows.
+fn leaf_body(leaf: &LeafRef) -> Option<u64> {
+    let entries = u64::from(leaf.records.get()) * size_of::<RecordEntry>() as u64
+        + u64::from(leaf.chunks.get()) * size_of::<ChunkEntry>() as u64
+        + u64::from(leaf.sums.get()) * 8;
+    (64 + entries + u64::from(leaf.keys_len.get())).checked_next_multiple_of(8)
+}

@@ -1,0 +1,238 @@
+//! Copying into a new store: other options, a selection, a newer version of the format.
+
+use crate::backend::{Aside, Backend};
+use crate::error::{Error, Result};
+use crate::key::Key;
+use crate::maintain::carry::{Carry, Refers};
+use crate::maintain::compact::refuse_older;
+use crate::maintain::select::Select;
+use crate::maintain::transfer::{Carrier, Item, stream};
+use crate::store::open::Store;
+use crate::store::options::{Durability, StoreOptions};
+use crate::store::read::snapshot::Snapshot;
+use crate::store::target::may_appear;
+use crate::store::write::writer::Writer;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How [`copy`] goes about it.
+#[derive(Debug, Clone, Default)]
+pub struct CopyOptions {
+    /// Which records.
+    pub select: Select,
+    /// What the new store is made with; `None` makes it as the old one is. The record codec is
+    /// always that of the source: its records are copied byte for byte. Start from
+    /// [`Snapshot::options`] of the source to change a few.
+    pub store: Option<StoreOptions>,
+    /// Whether a store that is there is replaced; a file that is not a store never is.
+    pub overwrite: bool,
+    /// Whether a source whose newest commit cannot be read is copied as of an older one.
+    pub accept_older: bool,
+    /// How records refer to shared ones (`Some(codec::refers)`): only those are copied that a
+    /// chosen record refers to. `None` copies all.
+    pub refers: Option<Refers>,
+}
+
+/// What was written to one new store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Copied {
+    /// Records.
+    pub records: u64,
+    /// Shared records, to which others refer.
+    pub shared: u64,
+    /// Their bytes, decoded.
+    pub record_bytes: u64,
+    /// Length of the new file in bytes.
+    pub file_bytes: u64,
+}
+
+/// Copies records of the store at `from` to a new store at `to`: with other options, or only a
+/// selection, or to bring a file of an older version or of the original program to the newest
+/// version. Order, sites and attributes stay. Records stream in bounded memory.
+///
+/// The new file appears under its name when it is whole; `from` is only read. `progress` is told
+/// the bytes done and to do; its error ends the work, and no file appears.
+///
+/// # Errors
+/// [`Error::Exists`] if there is a file at `to`, [`Error::NotFound`] for a key of the selection
+/// that is not there, [`Error::Invalid`] for options that cannot work or if the newest commit of
+/// the source cannot be read; [`Error::Corrupt`] with the record for damage; [`Error::Io`].
+pub fn copy(
+    from: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    options: &CopyOptions,
+    progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Copied> {
+    copy_with(from, to, options, |_, _, _| Ok(false), progress)
+}
+
+/// As [`copy`], with records that are written in another way: `rewrite` gets the bytes of each, the
+/// new store, in which it may share what they refer to, and room for the new bytes; it answers
+/// whether it gives any. What the index keeps of the record (key, sites, row) stays.
+///
+/// # Errors
+/// As [`copy`]; what `rewrite` answers, with the record.
+pub fn copy_with(
+    from: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    options: &CopyOptions,
+    mut rewrite: impl FnMut(&[u8], &mut Writer, &mut Vec<u8>) -> Result<bool>,
+    mut progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Copied> {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    let open = options.store.clone().unwrap_or_default();
+    let source = open_source(from, &open, options.accept_older)?;
+    let new = options.store.clone().unwrap_or_else(|| source.options().clone());
+    let mut target = Target::new(to, &source, &new, options.overwrite)?;
+    let writer = &mut target.writer;
+    let rewrite: Rewrite<'_> = &mut rewrite;
+    copy_some(&source, writer, &options.select, options.refers, rewrite, &mut progress)
+        .map_err(|e| e.at(from))?;
+    target.finish()?.publish()
+}
+
+/// Copies the chosen records of `snapshot`, all shared ones and its attributes into `writer`;
+/// commits nothing.
+///
+/// # Errors
+/// As [`copy`]; [`Error::Exists`] if `writer` has a record under one of the keys already.
+pub fn copy_into(
+    snapshot: &Snapshot,
+    writer: &mut Writer,
+    select: &Select,
+    mut progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Copied> {
+    copy_some(snapshot, writer, select, None, &mut |_, _, _| Ok(false), &mut progress)
+}
+
+type Rewrite<'a> = &'a mut dyn FnMut(&[u8], &mut Writer, &mut Vec<u8>) -> Result<bool>;
+
+fn copy_some(
+    snapshot: &Snapshot,
+    writer: &mut Writer,
+    select: &Select,
+    refers: Option<Refers>,
+    rewrite: Rewrite<'_>,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<Copied> {
+    let chosen = select.check(snapshot)?;
+    let totals = snapshot.inner().core.totals;
+    let total = totals.record_bytes.saturating_sub(totals.dead_bytes);
+    let mut seen = 0;
+    let mut out = Copied::default();
+    let mut carry = Carry::new(snapshot, refers, writer)?;
+    let done = std::cell::Cell::new(0);
+    let mut carrier = Carrier::new(snapshot, writer);
+    let mut space = Vec::new();
+    stream(
+        snapshot,
+        |ordinal, key, len| {
+            seen += len;
+            done.set(seen);
+            if ordinal.is_multiple_of(4096) {
+                progress(seen.min(total), total)?;
+            }
+            Ok(chosen.takes(ordinal, key))
+        },
+        |item| {
+            carry.before(item.key, item.bytes, writer)?;
+            space.clear();
+            let named = |e: Error| {
+                let key = item.key.map_or_else(|| "without a key".into(), Key::to_string);
+                match e {
+                    Error::Codec { .. } => Error::Record { key: key.into(), source: Box::new(e) },
+                    other => other.of_record(&key),
+                }
+            };
+            let other = rewrite(item.bytes, writer, &mut space).map_err(named)?;
+            let item = if other { Item { bytes: &space, ..item } } else { item };
+            carrier.put(writer, item.key, &item)?;
+            out.records += 1;
+            out.record_bytes += item.bytes.len() as u64;
+            Ok(())
+        },
+    )?;
+    progress(total, total)?;
+    out.shared = writer.core.totals.shared;
+    let attributes = snapshot.attributes();
+    if attributes.is_object() {
+        writer.set_attributes(&attributes)?;
+    }
+    Ok(out)
+}
+
+/// Opens a store that is only read from, as it must be for a copy to be one.
+pub(crate) fn open_source(
+    path: &Path,
+    options: &StoreOptions,
+    accept_older: bool,
+) -> Result<Snapshot> {
+    let source = Store::open_with(path, options)?.snapshot();
+    refuse_older(&source, accept_older).map_err(|e| e.at(path))?;
+    Ok(source)
+}
+
+/// A new store beside the place where it is to appear.
+pub(crate) struct Target {
+    aside: Aside,
+    pub(crate) writer: Writer,
+    overwrite: bool,
+}
+
+/// A new store that is written and waits for its name.
+pub(crate) struct Ready {
+    aside: Aside,
+    copied: Copied,
+    overwrite: bool,
+}
+
+impl Target {
+    /// One with `options`, for records of the codec of `source`.
+    pub(crate) fn new(
+        to: &Path,
+        source: &Snapshot,
+        options: &StoreOptions,
+        overwrite: bool,
+    ) -> Result<Self> {
+        may_appear(to, overwrite)?;
+        // A store without columns gets those that were asked for, if its records allow it.
+        let kept = source.options().columns();
+        let new = StoreOptions {
+            record_codec: source.options().record_codec.clone(),
+            columns: if kept.is_empty() { options.columns.clone() } else { Some(kept.to_vec()) },
+            file_id: None,
+            // One commit at the end; publishing syncs the file.
+            durability: Durability::None,
+            ..options.clone()
+        };
+        let aside = Aside::over(to, options.access)?;
+        let backend: Arc<dyn Backend> = aside.backend().clone();
+        let writer = Writer::create_in(backend, &new).map_err(|e| e.at(to))?;
+        Ok(Self { aside, writer, overwrite })
+    }
+
+    /// Commits and seals.
+    pub(crate) fn finish(self) -> Result<Ready> {
+        let Self { aside, writer, overwrite } = self;
+        let place = aside.place().to_path_buf();
+        let records = writer.len();
+        let totals = writer.core.totals;
+        let shared_bytes = writer.core.shared_bytes()?;
+        let backend = writer.backend().clone();
+        writer.close().map_err(|e| e.at(&place))?;
+        let copied = Copied {
+            records,
+            shared: totals.shared,
+            record_bytes: totals.record_bytes.saturating_sub(totals.dead_bytes + shared_bytes),
+            file_bytes: backend.len()?,
+        };
+        Ok(Ready { aside, copied, overwrite })
+    }
+}
+
+impl Ready {
+    pub(crate) fn publish(self) -> Result<Copied> {
+        self.aside.publish(self.overwrite)?;
+        Ok(self.copied)
+    }
+}

@@ -1,0 +1,123 @@
+//! Records of one store on their way into another: in order, chosen, in bounded memory.
+
+use crate::error::{Error, Result};
+use crate::index::layout::{KEY_NONE, RecordEntry, key_from_bytes};
+use crate::key::Key;
+use crate::store::read::core::Core;
+use crate::store::read::rows::{RowCursor, RowMap};
+use crate::store::read::snapshot::Snapshot;
+use crate::store::write::writer::Writer;
+
+/// Bytes of records that are decoded together. A larger record is a window of its own.
+const WINDOW: u64 = 4 << 20;
+/// Most records of one window, so that many small ones do not make a large index in memory.
+const WINDOW_RECORDS: usize = 8192;
+
+/// One record under way.
+pub(crate) struct Item<'a> {
+    pub(crate) key: Option<&'a Key>,
+    pub(crate) sites: u32,
+    pub(crate) bytes: &'a [u8],
+    /// Its row, if it has one.
+    pub(crate) row: Option<&'a [u64]>,
+}
+
+/// Puts records of one store into another, rows with them.
+pub(crate) struct Carrier(RowMap);
+
+impl Carrier {
+    pub(crate) fn new(from: &Snapshot, to: &Writer) -> Self {
+        Self(RowMap::new(from.columns(), to.options().columns()))
+    }
+
+    /// Puts a record under `key`.
+    pub(crate) fn put(
+        &mut self,
+        to: &mut Writer,
+        key: Option<&Key>,
+        item: &Item<'_>,
+    ) -> Result<u64> {
+        to.put_carried(key, item.bytes, item.sites, self.0.apply(item.row), false)
+    }
+}
+
+/// Calls `f` with every record that `wanted` chooses by ordinal, key and length, in order. Reads
+/// the index leaf by leaf and the records window by window: each block once, no other block.
+pub(crate) fn stream(
+    snapshot: &Snapshot,
+    mut wanted: impl FnMut(u64, Option<&Key>, u64) -> Result<bool>,
+    mut f: impl FnMut(Item<'_>) -> Result<()>,
+) -> Result<()> {
+    let core = &snapshot.inner().core;
+    let mut window = Window::default();
+    let mut dead = core.dead()?.iter().copied().peekable();
+    let mut ordinal = 0;
+    core.each_record(|id, entry, key| {
+        if dead.next_if_eq(&id).is_some() {
+            return Ok(());
+        }
+        let here = ordinal;
+        ordinal += 1;
+        let key = key_of(entry, key)?;
+        let len = u64::from(entry.len.get());
+        if !wanted(here, key.as_ref(), len)? {
+            return Ok(());
+        }
+        if window.bytes + len > WINDOW || window.records.len() >= WINDOW_RECORDS {
+            window.empty(core, &mut f)?;
+        }
+        window.bytes += len;
+        window.records.push((here, key, id, *entry));
+        Ok(())
+    })?;
+    window.empty(core, &mut f)
+}
+
+/// The key of a record from its bytes in the index.
+pub(crate) fn key_of(entry: &RecordEntry, bytes: &[u8]) -> Result<Option<Key>> {
+    if entry.key_kind == KEY_NONE {
+        return Ok(None);
+    }
+    let key = key_from_bytes(entry.key_kind, bytes);
+    key.map(Some).ok_or_else(|| {
+        Error::corrupt("record entry", entry.start.get(), "its key is of no known kind")
+    })
+}
+
+#[derive(Default)]
+struct Window {
+    records: Vec<(u64, Option<Key>, u64, RecordEntry)>,
+    bytes: u64,
+    rows: RowCursor,
+}
+
+impl Window {
+    fn empty(&mut self, core: &Core, f: &mut impl FnMut(Item<'_>) -> Result<()>) -> Result<()> {
+        let entries: Vec<RecordEntry> = self.records.iter().map(|r| r.3).collect();
+        let batch = match core.batch(&entries) {
+            Ok(batch) => batch,
+            Err(e) => return Err(self.name(core, e)),
+        };
+        for ((_, key, id, entry), bytes) in self.records.iter().zip(batch.iter()) {
+            let sites = entry.sites.get();
+            let row = self.rows.row(core, *id, entry)?;
+            f(Item { key: key.as_ref(), sites, bytes, row })?;
+        }
+        self.records.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+
+    /// Which record it is that cannot be read.
+    fn name(&self, core: &Core, e: Error) -> Error {
+        for (ordinal, key, _, entry) in &self.records {
+            if let Err(e) = core.record(entry) {
+                return match key {
+                    Some(key) => e.of_record(key),
+                    None => e.of_record(&format_args!("at {ordinal}")),
+                };
+            }
+        }
+        e
+    }
+}

@@ -1,0 +1,117 @@
+//! Checking the index: every page of runs, their order and their filters, and the rows of leaves.
+
+use super::report::{Causes, Damage};
+use crate::error::{Error, Result};
+use crate::index::filter::Filter;
+use crate::index::layout::{RecordEntry, RunEntry};
+use crate::limits::INDEX_PAGE;
+use crate::store::index::levels::{Leaf, OpenRun, Run, run_segment, segment};
+use crate::store::read::core::Core;
+use crate::store::read::rows::leaf_rows;
+
+/// Reads every page of runs and the rows of leaves; the records of leaves are read one by one.
+pub(crate) fn check(core: &Core, causes: &mut Causes) -> Result<()> {
+    let words = core.tail.row_words();
+    // A leaf or a page of the directory that cannot be opened is told of with its records.
+    for leaf in core.perm.leaves_or(&core.io, core.tail.first_record, |_, e| passed(e))? {
+        if segment(&core.io, leaf).is_ok()
+            && let Some(e) = damage(check_rows(core, leaf, words))?
+        {
+            let cause = causes.cause(Damage::of(&e));
+            let count = u64::from(leaf.at.records.get());
+            causes.follow(cause, "cannot give their columns", count);
+        }
+    }
+    for run in &core.perm.runs {
+        let open = match run_segment(&core.io, run) {
+            Ok(open) => open,
+            Err(e) if e.is_damage() => {
+                causes.cause(Damage::of(&e));
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
+        let mut whole = true;
+        let mut buf = vec![0; INDEX_PAGE];
+        for at in (0..open.segment.len()).step_by(INDEX_PAGE) {
+            let n = INDEX_PAGE.min(open.segment.len() - at);
+            let page = buf.get_mut(..n).unwrap_or_default();
+            if let Some(e) = damage(open.segment.read(&core.io, at, page))? {
+                let cause = causes.cause(Damage::of(&e));
+                if std::mem::take(&mut whole) {
+                    let what =
+                        "the order of the entries of its run and their filter could not be checked";
+                    causes.follow(cause, what, 0);
+                }
+            }
+        }
+        if whole && let Some(e) = damage(check_entries(core, run, open))? {
+            causes.cause(Damage::of(&e));
+        }
+    }
+    Ok(())
+}
+
+/// The error, if it is a damage; others are errors of the check.
+fn damage(done: Result<()>) -> Result<Option<Error>> {
+    match done {
+        Ok(()) => Ok(None),
+        Err(e) if e.is_damage() => Ok(Some(e)),
+        Err(e) => Err(e),
+    }
+}
+
+/// Passes over a damage.
+fn passed(e: Error) -> Result<()> {
+    if e.is_damage() { Ok(()) } else { Err(e) }
+}
+
+/// Decodes the rows of a leaf, and says where there are none although a record has one.
+fn check_rows(core: &Core, leaf: &Leaf, words: usize) -> Result<()> {
+    if leaf_rows(&core.io, leaf, words, 0..words)?.is_some() {
+        return Ok(());
+    }
+    let records = leaf.at.records.get() as usize;
+    let entries: Vec<RecordEntry> = segment(&core.io, leaf)?.list(&core.io, 64, records)?;
+    if entries.iter().any(|e| e.has_row()) {
+        let at = leaf.at.segment.offset.get();
+        return Err(Error::corrupt("rows", at, "of a record are missing"));
+    }
+    Ok(())
+}
+
+/// The order of the entries of a run, and that its filter knows each of them.
+fn check_entries(core: &Core, run: &Run, open: &OpenRun) -> Result<()> {
+    let seg = &open.segment;
+    let count = usize::try_from(run.at.count.get()).unwrap_or(0);
+    let mut last: Option<RunEntry> = None;
+    // A filter that reaches past the end of the file is not made for comparison.
+    let filter_at = run.at.filter_at();
+    let filter_end = filter_at.and_then(|at| at.checked_add(run.at.filter_len()));
+    if filter_at.is_some() && filter_end.is_none_or(|end| end > core.io.len()) {
+        return Err(seg.corrupt("its filter reaches past the end of the file"));
+    }
+    let mut filter = Filter::of_blocks(run.at.filter_blocks.get().into())?;
+    let mut done = 0;
+    while done < count {
+        let n = (count - done).min(4096);
+        let list: Vec<RunEntry> = seg.list(&core.io, 64 + done * size_of::<RunEntry>(), n)?;
+        for e in list {
+            if last.is_some_and(|l| l.order() > e.order()) {
+                return Err(seg.corrupt("is out of order"));
+            }
+            filter.insert(e.hash());
+            last = Some(e);
+        }
+        done += n;
+    }
+    // A bit that is missing there would hide a record.
+    let Some(filter_at) = filter_at else { return Ok(()) };
+    let ours = filter.finish(filter_at, &run.at.segment);
+    for (ours, at) in ours.chunks(INDEX_PAGE).zip((filter_at..).step_by(INDEX_PAGE)) {
+        if !core.io.bytes(at, ours.len(), |theirs| theirs == ours)? {
+            return Err(seg.corrupt("its filter is damaged or does not fit its entries"));
+        }
+    }
+    Ok(())
+}

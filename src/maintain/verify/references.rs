@@ -1,0 +1,89 @@
+//! Checking references: that every shared record to which a record refers is there.
+
+use super::report::{Affected, Causes, Damage};
+use crate::error::Result;
+use crate::index::layout::KEY_SHARED;
+use crate::maintain::carry::Refers;
+use crate::store::read::lookups::Lookups;
+use crate::store::read::snapshot::Snapshot;
+use crate::wire::Digest;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+impl Snapshot {
+    /// Checks that every shared record to which a record refers is there; answers a damage for
+    /// each that is not, with the records that refer to it. Reads all records; those that cannot
+    /// be read are passed over, [`Snapshot::verify`] names them. Nothing is read for a codec of
+    /// which `refers` knows nothing.
+    ///
+    /// `progress` is told the records done and to do; its error ends the check.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and what `progress` answers; damage is no error here, it is in the answer.
+    /// [`Verified::extend`](crate::store::Verified::extend) adds it to what `verify` found.
+    pub fn verify_references(
+        &self,
+        refers: Refers,
+        mut progress: impl FnMut(u64, u64) -> Result<()>,
+    ) -> Result<Vec<Damage>> {
+        let mut causes = Causes::default();
+        let Some(reference) = refers(&self.options().record_codec.0) else {
+            return Ok(causes.into_list());
+        };
+        let core = &self.inner().core;
+        // Of each digest what is wrong with it: a cause, and what follows from it.
+        let mut known: HashMap<Digest, Option<(usize, String)>> = HashMap::new();
+        let mut lookups = Lookups::new(core);
+        for ordinal in 0..self.len() {
+            if ordinal.is_multiple_of(1024) {
+                progress(ordinal, self.len())?;
+            }
+            let found = core.id_at(ordinal).and_then(|id| Ok((id, core.entry(id)?)));
+            let (id, entry) = match found {
+                Ok(found) => found,
+                Err(e) if e.is_damage() => {
+                    let cause = causes.cause(Damage::of(&e));
+                    causes.follow(cause, "could not be checked for what they refer to", 1);
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
+            let record = match core.record(&entry) {
+                Ok(record) => record,
+                Err(e) if e.is_damage() => continue,
+                Err(e) => return Err(e),
+            };
+            let Some(digest) = reference(&record) else { continue };
+            if let Entry::Vacant(place) = known.entry(digest) {
+                place.insert(match lookups.find(KEY_SHARED, digest.as_bytes()) {
+                    Ok(Some(_)) => None,
+                    Ok(None) => {
+                        let why = format!("{digest}, to which records refer, is gone");
+                        let cause = causes.cause(Damage::new("shared record", None, why));
+                        Some((cause, "cannot be made whole without it".into()))
+                    }
+                    Err(e) if e.is_damage() => {
+                        let cause = causes.cause(Damage::of(&e));
+                        Some((
+                            cause,
+                            format!("cannot be made whole: shared {digest} cannot be found"),
+                        ))
+                    }
+                    Err(e) => return Err(e),
+                });
+            }
+            if let Some(Some((cause, what))) = known.get(&digest) {
+                let key = match core.key_of(id) {
+                    Ok(key) => key,
+                    Err(e) if e.is_damage() => None,
+                    Err(e) => return Err(e),
+                };
+                let name = key.map_or_else(|| format!("at {ordinal}"), |key| key.to_string());
+                let who = Affected { record: name.into(), ordinal: Some(ordinal) };
+                causes.affect(*cause, what, who);
+            }
+        }
+        progress(self.len(), self.len())?;
+        Ok(causes.into_list())
+    }
+}

@@ -1,0 +1,145 @@
+//! What another program added to a sealed file of ours: seen by a reader, taken in by the next writer.
+
+use super::frame::{Frame, read_frame, read_header};
+use super::unchecked::{add_chunks, add_record};
+use crate::backend::Backend;
+use crate::error::Result;
+use crate::frame::{ChunkPlace, HEADER_LEN};
+use crate::index::layout::ChunkEntry;
+use crate::store::read::core::OpenChunk;
+use crate::store::read::load::{Opened, State, load_sealed};
+use crate::store::write::pool::{Finished, sums};
+use crate::store::write::seal::seal_is_intact;
+use crate::store::write::writer::Writer;
+use crate::wire::{AlignedBuf, U32, U64, memory, to_usize};
+use std::sync::Arc;
+
+/// Whether the frame names something at `place`, where the offsets chunk of our seal was. Another
+/// program writes from there on; we never do, we leave what was sealed as it is.
+fn wrote_at(frame: &Frame, place: u64) -> bool {
+    frame.header.cbytes == place
+        || frame.places.iter().any(|p| matches!(p, ChunkPlace::At(at) if *at == place))
+}
+
+/// A state that also sees what another program added to the sealed file. If it wrote over
+/// commits that were not sealed, the state is that of the last seal.
+pub(crate) fn adopt_if_extended(backend: &Arc<dyn Backend>, mut state: State) -> Result<State> {
+    let seal = state.slot.seal;
+    let Ok((header, _)) = read_header(&**backend) else { return Ok(state) };
+    let now = [header.frame_len, header.nbytes, header.cbytes];
+    if now == [seal.frame_len.get(), seal.nbytes.get(), seal.cbytes.get()] {
+        return Ok(state);
+    }
+    if header.header_len != HEADER_LEN as u64 || seal_is_intact(&**backend, state.slot.file, &seal)?
+    {
+        // A seal whose last write is missing; the next writer repeats it.
+        return Ok(state);
+    }
+    let Ok(frame) = read_frame(&**backend, header) else { return Ok(state) };
+    if !wrote_at(&frame, seal.cbytes.get()) {
+        // A seal of ours that damage keeps from being seen, newer or older than this one: nobody
+        // else has written, and what it names is in our index, under checksums, or lost.
+        return Ok(state);
+    }
+    let overwritten = state.slot.generation != seal.generation;
+    if overwritten {
+        let options = state.options.clone();
+        state = load_sealed(backend, &state.slot, &options)?;
+    }
+    let core = &mut state.core;
+    let ours = to_usize(seal.nbytes.get() / core.chunk_size).unwrap_or(usize::MAX);
+    if frame.places.len() < ours || u64::from(frame.header.chunk_size) != core.chunk_size {
+        return Ok(state);
+    }
+    // The last, half-filled chunk of ours is closed: others follow it.
+    if let Some(base) = state.root.base.take() {
+        let first_sum = U32::new(u32::try_from(core.tail.sums.len()).unwrap_or(u32::MAX));
+        core.tail.chunks.push(ChunkEntry { first_sum, ..base.entry });
+        core.tail.sums.extend_from_slice(&base.sums);
+    }
+    core.open = OpenChunk::default();
+    add_chunks(core, &**backend, &frame, ours)?;
+    core.totals.cursor = core.tail.chunks_end() * core.chunk_size;
+    for (key, start, end) in frame.lookup.iter().flatten() {
+        let known = match core.find(key)? {
+            Some(id) => {
+                let e = core.entry(id)?;
+                e.start.get() == *start && e.start.get() + u64::from(e.len.get()) == *end
+            }
+            None => false,
+        };
+        if !known {
+            add_record(core, key, *start, *end)?;
+        }
+    }
+    state.slot.end = U64::new(state.slot.end.get().max(frame.header.frame_len));
+    // What another program added may have any key.
+    state.slot.key_bound = U64::new(0);
+    // Less than was committed is said before more than that.
+    if state.opened == Opened::Whole {
+        state.opened = Opened::Extended;
+    }
+    Ok(state)
+}
+
+impl Writer {
+    /// Adds a finished chunk from elsewhere behind the last one.
+    pub(crate) fn adopt_chunk(&mut self, finished: &Finished) -> Result<()> {
+        let entry = self.write_chunk(finished)?;
+        let first_sum = U32::new(u32::try_from(self.core.tail.sums.len()).unwrap_or(u32::MAX));
+        self.core.tail.chunks.push(ChunkEntry { first_sum, ..entry });
+        self.core.tail.sums.extend_from_slice(&finished.sums);
+        Ok(())
+    }
+
+    /// Gives the chunks that another program added their checksums, after decoding each once.
+    pub(crate) fn check_adopted(&mut self) -> Result<()> {
+        let first = self.core.tail.first_chunk;
+        for i in 0..self.core.tail.chunks.len() {
+            let number = first + i as u64;
+            let Some(entry) = self.core.tail.chunks.get(i).copied() else { continue };
+            if entry.reserved.get() == 0 {
+                continue;
+            }
+            let finished = if entry.cbytes.get() == 0 {
+                let size = to_usize(self.core.chunk_size).unwrap_or(usize::MAX);
+                let mut data = AlignedBuf::zeroed(size)?;
+                self.core.read_chunk(&self.core.place(number)?, 0, &mut data)?;
+                self.core.waiting.insert(number, Arc::new(data));
+                self.compress_waiting(number)?
+            } else {
+                let place = self.core.place(number)?;
+                let mut block = Vec::new();
+                for b in 0..place.layout.blocks() {
+                    memory::resize(&mut block, place.layout.block_len(b) as usize, 0)?;
+                    self.core.decode(&place, b, &mut block)?;
+                }
+                let len = place.layout.cbytes() as usize;
+                let bytes = self.core.io.bytes(place.offset, len, memory::copied)??;
+                let (prefix_sum, sums) = sums(self.core.io.file(), number, &bytes)?;
+                Finished { bytes, prefix_sum, sums }
+            };
+            let written = if entry.cbytes.get() == 0 {
+                self.write_chunk(&finished)?
+            } else {
+                ChunkEntry {
+                    prefix_sum: finished.prefix_sum.into(),
+                    blocks: U32::new(u32::try_from(finished.sums.len()).unwrap_or(u32::MAX)),
+                    reserved: U32::new(0),
+                    ..entry
+                }
+            };
+            let tail = &mut self.core.tail;
+            let first_sum = U32::new(u32::try_from(tail.sums.len()).unwrap_or(u32::MAX));
+            if let Some(slot) = tail.chunks.get_mut(i) {
+                *slot = ChunkEntry { first_sum, ..written };
+            }
+            tail.sums.extend_from_slice(&finished.sums);
+            self.core.waiting.remove(&number);
+        }
+        if let Ok(mut known) = self.core.layouts.write() {
+            known.clear();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,18 @@
+//! Whatever a store is in: a file of ours, one that another program added to, one of the original.
+
+use super::{adopt, original};
+use crate::backend::Backend;
+use crate::error::Result;
+use crate::store::options::StoreOptions;
+use crate::store::read::load::{State, load, read_config};
+use std::sync::Arc;
+
+pub(crate) fn load_any(backend: &Arc<dyn Backend>, options: &StoreOptions) -> Result<State> {
+    match read_config(&**backend)? {
+        Some(config) => {
+            let state = load(backend, &config, options)?;
+            adopt::adopt_if_extended(backend, state)
+        }
+        None => original::load_original(backend, options),
+    }
+}

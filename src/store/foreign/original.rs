@@ -1,0 +1,186 @@
+//! Files of the original program: opened as they are, and copied into one of ours.
+
+use super::frame::{read_frame, read_header};
+use super::unchecked::{add_chunks, add_record};
+use crate::backend::{Backend, FileBackend};
+use crate::chunk::zeros_chunk;
+use crate::error::{Error, Result};
+use crate::frame::MAGIC;
+use crate::index::layout::key_hash;
+use crate::index::slot::Slot;
+use crate::limits::{CHUNK_MAX, CHUNK_MAX_FOREIGN};
+use crate::store::index::io::Io;
+use crate::store::index::memtable::Tail;
+use crate::store::index::root::Root;
+use crate::store::index::root::Totals;
+use crate::store::options::{Alignment, StoreOptions};
+use crate::store::read::batch::threads;
+use crate::store::read::cache::BlockCache;
+use crate::store::read::core::{Core, OpenChunk, UNCHECKED_ZEROS};
+use crate::store::read::load::{Opened, State};
+use crate::store::write::pool::{Finished, sums};
+use crate::store::write::writer::Writer;
+use crate::wire::{AlignedBuf, memory, to_usize};
+use once_cell::race::OnceBox;
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+/// Opens a file of the original program as it is.
+pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &StoreOptions) -> Result<State> {
+    let (header, bytes) = read_header(&**backend)?;
+    let magic = header.metalayer("magic").and_then(|r| bytes.get(r));
+    match magic {
+        Some([0xc4, 16, rest @ ..]) if *rest == MAGIC => {}
+        Some(_) => {
+            return Err(Error::NotAStore {
+                why: "a Blosc2 frame whose metalayer `magic` is of another program",
+            });
+        }
+        None => {
+            return Err(Error::NotAStore {
+                why: "a Blosc2 frame without the metalayer `magic`: it has chunks but no records; open it with python-blosc2",
+            });
+        }
+    }
+    let mut frame = read_frame(&**backend, header)?;
+    let Some(lookup) = frame.lookup.take() else {
+        return Err(Error::NotAStore {
+            why: "its index `saved_lookup` is missing: the program that wrote it ended before it closed the file, and where its records lie was lost",
+        });
+    };
+    let chunk = frame.header.chunk_size;
+    if chunk == 0 || chunk > CHUNK_MAX_FOREIGN {
+        return Err(Error::Limit {
+            what: "chunk size",
+            asked: u64::from(chunk),
+            max: u64::from(CHUNK_MAX_FOREIGN),
+        });
+    }
+    let mut options = options.clone();
+    options.chunk_size = chunk;
+    options.block_size = 0;
+    options.columns = Some(Vec::new());
+    options.alignment = Alignment::NoCross;
+    options.typesize = u8::try_from(frame.header.typesize).unwrap_or(1).max(1);
+    if let Some(params) = frame.header.params() {
+        options.codec = Some(params.codec);
+        options.level = params.level;
+        options.filter = params.filter;
+        options.typesize = params.typesize;
+    }
+    let mut core = Core {
+        io: Io::new(backend.clone(), [0; 16])?,
+        chunk_size: u64::from(chunk),
+        perm: crate::store::index::levels::Perm::default(),
+        tail: Tail::after(0, 0),
+        totals: Totals::default(),
+        open: OpenChunk::default(),
+        waiting: BTreeMap::new(),
+        cache: BlockCache::new(options.cache_bytes),
+        layouts: RwLock::default(),
+        dead: OnceBox::new(),
+        threads: threads(options.threads),
+    };
+    add_chunks(&mut core, &**backend, &frame, 0)?;
+    core.totals.cursor = frame.header.nbytes;
+    for (key, start, end) in &lookup {
+        add_record(&mut core, key, *start, *end)?;
+    }
+    let slot = Slot { end: frame.header.frame_len.into(), ..Slot::default() };
+    Ok(State {
+        core,
+        slot,
+        root: Root::default(),
+        options,
+        opened: Opened::Unchecked,
+        attributes: b"{}".to_vec(),
+        newest_seen: 0,
+        followed: 0,
+    })
+}
+
+/// Copies a file of the original into a new one of ours, chunk by chunk as they are; every
+/// block is decoded once on the way, so that nothing unreadable gets a checksum.
+pub(crate) fn copy_original(
+    state: &State,
+    copy: &Arc<FileBackend>,
+    options: &StoreOptions,
+) -> Result<()> {
+    let mut wanted =
+        StoreOptions { record_codec: options.record_codec.clone(), ..state.options.clone() };
+    wanted.file_id = options.file_id;
+    // Records of the original have no rows, those that are added may.
+    wanted.columns.clone_from(&options.columns);
+    if wanted.chunk_size > CHUNK_MAX {
+        return Err(Error::Limit {
+            what: "chunk size of a file to be extended",
+            asked: u64::from(wanted.chunk_size),
+            max: u64::from(CHUNK_MAX),
+        });
+    }
+    let backend: Arc<dyn Backend> = copy.clone();
+    let mut writer = Writer::create_in(backend, &wanted)?;
+    let core = &state.core;
+    let file = writer.core.io.file();
+    let chunks = core.tail.chunks_end();
+    let used: u64 =
+        core.tail.records.iter().map(|e| e.start.get() + u64::from(e.len.get())).max().unwrap_or(0);
+    // A half-filled last chunk becomes the open chunk: it is gone on with.
+    let open = used
+        .checked_sub(1)
+        .map(|last| last / core.chunk_size)
+        .filter(|open| open + 1 == chunks && !used.is_multiple_of(core.chunk_size));
+    for number in (0..chunks).filter(|n| Some(*n) != open) {
+        let place = core.place(number)?;
+        let named = core.tail.chunk(number).filter(|e| e.cbytes.get() == 0);
+        let bytes = if let Some(entry) = named {
+            if entry.reserved.get() != UNCHECKED_ZEROS {
+                return Err(Error::Unsupported {
+                    what: "chunk of NaN in a file to be extended",
+                    found: number,
+                    newest: 0,
+                });
+            }
+            let size = u32::try_from(core.chunk_size).unwrap_or(u32::MAX);
+            zeros_chunk(wanted.typesize, size, size.min(32 << 10)).to_vec()
+        } else {
+            let mut block = Vec::new();
+            for i in 0..place.layout.blocks() {
+                memory::resize(&mut block, place.layout.block_len(i) as usize, 0)?;
+                core.decode(&place, i, &mut block)?;
+            }
+            if u64::from(place.layout.nbytes()) != core.chunk_size {
+                return Err(Error::corrupt("chunk", place.offset, "is shorter than the others"));
+            }
+            core.io.bytes(place.offset, place.layout.cbytes() as usize, memory::copied)??
+        };
+        let (prefix_sum, sums) = sums(file, number, &bytes)?;
+        writer.adopt_chunk(&Finished { bytes, prefix_sum, sums })?;
+    }
+    writer.core.totals.cursor = chunks * core.chunk_size;
+    if let Some(number) = open {
+        let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
+        let mut data = AlignedBuf::zeroed(size)?;
+        core.read(number * core.chunk_size..(number + 1) * core.chunk_size, &mut data)?;
+        let inside = to_usize(used % core.chunk_size).unwrap_or(size);
+        if let Some(unused) = data.get_mut(inside..) {
+            unused.fill(0);
+        }
+        let typesize = u32::from(wanted.typesize);
+        let block = wanted.chunk_size.min((32 << 10) / typesize * typesize);
+        writer.core.open = OpenChunk { number, block, data, lost: Vec::new() };
+        writer.core.totals.cursor = used;
+    }
+    let mut error = None;
+    core.each_record(|id, e, key| {
+        if !core.tail.kills(id) {
+            let span = core.span(e).map_err(|err| err.of_record(&id))?;
+            let hash = key_hash(e.key_kind, key);
+            let key = Some((e.key_kind, key, hash));
+            error = writer.name(span.start, e.len.get(), 0, key, None).err();
+        }
+        error.take().map_or(Ok(()), Err)
+    })?;
+    writer.seal()?;
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Chunks and records of other programs in the index of a state: without checksums.
+
+use super::frame::Frame;
+use crate::backend::Backend;
+use crate::error::{Error, Result};
+use crate::frame::ChunkPlace;
+use crate::index::layout::{ChunkEntry, key_bytes, key_hash};
+use crate::index::log::DeadEntry;
+use crate::key::Key;
+use crate::store::read::blocks::special_layout;
+use crate::store::read::core::{
+    Core, UNCHECKED, UNCHECKED_NANS_4, UNCHECKED_NANS_8, UNCHECKED_ZEROS,
+};
+use crate::wire::{U32, memory};
+
+/// The index entry of a chunk without checksums.
+fn unchecked(backend: &dyn Backend, offset: u64) -> Result<ChunkEntry> {
+    let mut head = [0; 16];
+    if offset + 16 > backend.len()? {
+        return Err(Error::corrupt("chunk", offset, "lies outside the file; it was cut short"));
+    }
+    backend.read_at(offset, &mut head)?;
+    let [.., a, b, c, d] = head;
+    Ok(ChunkEntry {
+        offset: offset.into(),
+        cbytes: U32::new(u32::from_le_bytes([a, b, c, d])),
+        reserved: U32::new(UNCHECKED),
+        ..bytemuck::Zeroable::zeroed()
+    })
+}
+
+/// Adds the chunks of a frame, from number `skip` on, to the tail of `core`.
+pub(crate) fn add_chunks(
+    core: &mut Core,
+    backend: &dyn Backend,
+    frame: &Frame,
+    skip: usize,
+) -> Result<()> {
+    memory::reserve(&mut core.tail.chunks, frame.places.len().saturating_sub(skip))?;
+    for place in frame.places.iter().skip(skip) {
+        let entry = match place {
+            ChunkPlace::At(offset) => unchecked(backend, frame.header.header_len + offset)?,
+            ChunkPlace::Zeros => special(UNCHECKED_ZEROS),
+            // Numbers of 8 bytes if the frame says so, else of 4, as python-blosc2 makes them.
+            ChunkPlace::Nans if frame.header.typesize == 8 => special(UNCHECKED_NANS_8),
+            ChunkPlace::Nans => special(UNCHECKED_NANS_4),
+        };
+        if entry.cbytes.get() == 0 {
+            special_layout(entry.reserved.get(), core.chunk_size)?;
+        }
+        core.tail.chunks.push(entry);
+    }
+    Ok(())
+}
+
+/// The index entry of a chunk that only the offsets name; it lies nowhere.
+fn special(kind: u32) -> ChunkEntry {
+    ChunkEntry { reserved: U32::new(kind), ..bytemuck::Zeroable::zeroed() }
+}
+
+pub(crate) fn add_record(core: &mut Core, key: &Key, start: u64, end: u64) -> Result<()> {
+    let mut scratch = [0; 8];
+    let (kind, bytes) = key_bytes(key, &mut scratch)
+        .ok_or_else(|| Error::invalid("key", "is outside the range of keys"))?;
+    let hash = key_hash(kind, bytes);
+    if let Some(old) = core.find_bytes(kind, bytes, hash)? {
+        let len = core.entry(old)?.len.get();
+        let dead = DeadEntry {
+            hash: hash.into(),
+            record: old.into(),
+            len: len.into(),
+            ..bytemuck::Zeroable::zeroed()
+        };
+        core.tail.kill(dead);
+        core.totals.dead_records += 1;
+        core.totals.dead_bytes += u64::from(len);
+    }
+    let len = u32::try_from(end - start).map_err(|_| {
+        Error::Limit { what: "record", asked: end - start, max: u64::from(u32::MAX) }.of_record(key)
+    })?;
+    core.totals.record_bytes += u64::from(len);
+    core.tail.push(start, len, 0, Some((kind, bytes, hash)), None)
+}

@@ -1,0 +1,186 @@
+//! Writing the index: leaves, runs and roots from what the writer holds in memory.
+
+use crate::chunk::Params;
+use crate::error::{Error, Result};
+use crate::index::layout::{
+    ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafRef, PAGE_MAGIC, RecordEntry, RunEntry, RunRef,
+    SegmentHeader,
+};
+use crate::index::segment::whole_len;
+use crate::store::index::io::Io;
+use crate::store::index::levels::{DeadRun, Lazy, PAGE_LEAVES, PageRef, Perm};
+use crate::store::index::memtable::{Part, Tail, less};
+use crate::store::index::row_chunk::encode_rows;
+use crate::store::index::runs::{self, to_merge};
+use crate::store::index::space::{Space, header, write_segment};
+use crate::wire::{U32, U64, memory, to_usize};
+
+/// A leaf that is not written yet: what `tail` holds between two places in it.
+pub(crate) struct NewLeaf {
+    from: Part,
+    to: Part,
+    rows: Vec<u8>,
+}
+
+impl NewLeaf {
+    /// `row_params` say how its rows are compressed.
+    pub(crate) fn new(tail: &Tail, from: Part, to: Part, row_params: Params) -> Result<Self> {
+        let rows = encode_rows(tail, from.records..to.records, row_params)?;
+        Ok(Self { from, to, rows })
+    }
+
+    /// Bytes of its keys and numbers of its checksums.
+    fn counts(&self, tail: &Tail) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+        let keys = tail.keys_at(self.from.records)..tail.keys_at(self.to.records);
+        let sums = tail.sums_at(self.from.chunks)..tail.sums_at(self.to.chunks);
+        (keys, sums)
+    }
+
+    /// Its length as a segment, which does not depend on where anything lies.
+    pub(crate) fn len(&self, tail: &Tail) -> u64 {
+        let (keys, sums) = self.counts(tail);
+        let records = (self.to.records - self.from.records) * size_of::<RecordEntry>();
+        let chunks = (self.to.chunks - self.from.chunks) * size_of::<ChunkEntry>();
+        let plain = size_of::<SegmentHeader>() + records + chunks + sums.len() * 8 + keys.len();
+        let body = plain.next_multiple_of(8) + self.rows.len();
+        whole_len((body as u64).next_multiple_of(8))
+    }
+
+    /// Writes it to the next free place.
+    pub(crate) fn write(
+        &self,
+        io: &Io,
+        space: &mut Space,
+        tail: &Tail,
+        generation: u64,
+    ) -> Result<LeafRef> {
+        let count = |n: usize| {
+            u32::try_from(n).map(U32::new).map_err(|_| Error::Limit {
+                what: "entries of one leaf",
+                asked: n as u64,
+                max: u64::from(u32::MAX),
+            })
+        };
+        let (keys, sums) = self.counts(tail);
+        let records = tail.records.get(self.from.records..self.to.records).unwrap_or_default();
+        let chunks = tail.chunks.get(self.from.chunks..self.to.chunks).unwrap_or_default();
+        let mut head = header(LEAF_MAGIC, generation, records.len());
+        head.first_record = (tail.first_record + self.from.records as u64).into();
+        head.first_chunk = (tail.first_chunk + self.from.chunks as u64).into();
+        // Places in a leaf count from its own keys and checksums.
+        let mut rest = memory::with_room(to_usize(self.len(tail)).unwrap_or(usize::MAX))?;
+        for entry in records {
+            let entry = RecordEntry { key_at: less(entry.key_at, keys.start), ..*entry };
+            rest.extend_from_slice(bytemuck::bytes_of(&entry));
+        }
+        for entry in chunks {
+            let entry = ChunkEntry { first_sum: less(entry.first_sum, sums.start), ..*entry };
+            rest.extend_from_slice(bytemuck::bytes_of(&entry));
+        }
+        let counted = (count(sums.len())?, count(keys.len())?);
+        let sums = tail.sums.get(sums).unwrap_or_default();
+        rest.extend(sums.iter().flat_map(|s| s.to_le_bytes()));
+        rest.extend_from_slice(tail.keys.get(keys).unwrap_or_default());
+        if !self.rows.is_empty() {
+            rest.resize(rest.len().next_multiple_of(8), 0);
+            rest.extend_from_slice(&self.rows);
+        }
+        Ok(LeafRef {
+            first_record: head.first_record,
+            first_chunk: head.first_chunk,
+            segment: write_segment(io, space, head, &rest)?,
+            records: count(records.len())?,
+            chunks: count(chunks.len())?,
+            sums: counted.0,
+            keys_len: counted.1,
+        })
+    }
+}
+
+/// Moves everything in `tail` into leaves and runs of `perm`. Nothing refers to them until a
+/// root does.
+pub(crate) fn flush(
+    io: &Io,
+    space: &mut Space,
+    perm: &mut Perm,
+    tail: &mut Tail,
+    generation: u64,
+    row_params: Params,
+) -> Result<()> {
+    perm.leaves.extend(std::mem::take(&mut tail.early).into_iter().map(Lazy::new));
+    if tail.in_early != tail.whole() {
+        let leaf = NewLeaf::new(tail, tail.in_early, tail.whole(), row_params)?;
+        perm.leaves.push(Lazy::new(leaf.write(io, space, tail, generation)?));
+    }
+    let mut entries: Vec<RunEntry> =
+        tail.hashes().map(|(hash, record)| RunEntry::new(hash, record, false)).collect();
+    entries.extend(
+        tail.dead
+            .iter()
+            .filter(|d| d.hash.get() != 0)
+            .map(|d| RunEntry::new(d.hash.get(), d.record.get(), true)),
+    );
+    if !entries.is_empty() {
+        entries.sort_unstable_by_key(RunEntry::order);
+        perm.runs.push(runs::write(io, space, generation, &entries)?);
+        let fan = if tail.ascends() { runs::FAN_ASCENDING } else { runs::FAN };
+        let (kept, before) = (perm.runs.clone(), *space);
+        match runs::merge(io, space, &mut perm.runs, fan, generation) {
+            // Runs that cannot be read stay as they are: a commit does not need them merged.
+            Err(Error::Corrupt(_)) => (perm.runs, *space) = (kept, before),
+            other => other?,
+        }
+    }
+    if !tail.dead.is_empty() {
+        let mut dead: Vec<U64> = tail.dead.iter().map(|d| d.record).collect();
+        dead.sort_unstable_by_key(|r| r.get());
+        perm.dead_runs.push(write_dead(io, space, &dead, generation)?);
+        merge_dead(io, space, perm, generation)?;
+    }
+    while perm.leaves.len() >= 2 * PAGE_LEAVES {
+        write_page(io, space, perm, generation)?;
+    }
+    *tail = tail.next();
+    Ok(())
+}
+
+fn write_page(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> Result<()> {
+    let old = perm.leaves.split_off(PAGE_LEAVES);
+    let full = std::mem::replace(&mut perm.leaves, old);
+    let refs: Vec<LeafRef> = full.iter().map(|l| l.at).collect();
+    let Some(first) = refs.first() else { return Ok(()) };
+    let mut head = header(PAGE_MAGIC, generation, refs.len());
+    head.first_record = first.first_record;
+    head.first_chunk = first.first_chunk;
+    let segment = write_segment(io, space, head, bytemuck::cast_slice(&refs))?;
+    let page =
+        PageRef { segment, first_record: first.first_record, first_chunk: first.first_chunk };
+    perm.pages.push(Lazy::new(page));
+    Ok(())
+}
+
+fn write_dead(io: &Io, space: &mut Space, dead: &[U64], generation: u64) -> Result<DeadRun> {
+    let head = header(DEAD_MAGIC, generation, dead.len());
+    let segment = write_segment(io, space, head, bytemuck::cast_slice(dead))?;
+    let count = U64::new(dead.len() as u64);
+    Ok(Lazy::new(RunRef { segment, count, ..RunRef::default() }))
+}
+
+fn merge_dead(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> Result<()> {
+    while let Some(n) = to_merge(&perm.dead_runs, runs::FAN) {
+        let old = perm.dead_runs.split_off(perm.dead_runs.len() - n);
+        let part = Perm { dead_runs: old, ..Perm::default() };
+        let all: Vec<U64> = match part.dead(io) {
+            Ok(all) => all.into_iter().map(U64::new).collect(),
+            // Lists that cannot be read stay as they are.
+            Err(Error::Corrupt(_)) => {
+                perm.dead_runs.extend(part.dead_runs);
+                return Ok(());
+            }
+            Err(e) => return Err(e),
+        };
+        space.garbage += part.dead_runs.iter().map(|r| r.at.bytes()).sum::<u64>();
+        perm.dead_runs.push(write_dead(io, space, &all, generation)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The file under a store: its bytes by map or by read, whichever the backend offers.
+
+use crate::backend::{Backend, Mapping};
+use crate::error::{Error, Result};
+use crate::limits::INDEX_PAGE;
+use crate::store::index::pages::{Page, PageCache};
+use crate::wire::{memory, to_usize};
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+
+/// Most memory that a thread keeps for its next read, in bytes.
+const SPACE_KEPT: usize = 1 << 20;
+
+thread_local! {
+    /// Where a thread reads to what it looks at once. New memory for each read, zeroed first, costs
+    /// as much as the read.
+    static SPACE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Index bytes and short blocks are read so often before the map is used for them. To touch a page of the map
+/// costs a fault now and its share of unmapping it later, together five times what it costs to
+/// read the bytes, so that the map pays for who comes back, not for who opens a file for one
+/// record.
+const READS_BEFORE_MAP: u32 = 64;
+
+/// A backend with the file's id, an optional map of it and, without one, a cache of index pages.
+#[derive(Debug)]
+pub(crate) struct Io {
+    backend: Arc<dyn Backend>,
+    file: [u8; 16],
+    len: AtomicU64,
+    map: RwLock<Option<Mapping>>,
+    maps: bool,
+    reads: AtomicU32,
+    pages: PageCache,
+}
+
+impl Io {
+    pub(crate) fn new(backend: Arc<dyn Backend>, file: [u8; 16]) -> Result<Self> {
+        let len = backend.len()?;
+        let map = backend.map(len)?;
+        Ok(Self {
+            file,
+            len: AtomicU64::new(len),
+            maps: map.is_some(),
+            map: RwLock::new(map),
+            reads: AtomicU32::new(0),
+            backend,
+            pages: PageCache::default(),
+        })
+    }
+
+    pub(crate) const fn file(&self) -> [u8; 16] {
+        self.file
+    }
+
+    /// Length of the file when it was last looked at or written.
+    pub(crate) fn len(&self) -> u64 {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    pub(crate) const fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
+    pub(crate) fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
+        self.backend.write_at(offset, data)?;
+        self.len.fetch_max(offset + data.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The map, if it reaches to `end`; the file may have grown since it was made, then it is
+    /// made anew.
+    pub(crate) fn mapping(&self, end: u64) -> Option<Mapping> {
+        if !self.maps {
+            return None;
+        }
+        let covers =
+            |map: &Option<Mapping>| map.as_ref().filter(|m| m.len() as u64 >= end).cloned();
+        if let Ok(map) = self.map.read()
+            && let Some(m) = covers(&map)
+        {
+            return Some(m);
+        }
+        let len = self.backend.len().ok().filter(|len| *len >= end)?;
+        let mut map = self.map.write().ok()?;
+        if covers(&map).is_none() {
+            *map = self.backend.map(len).ok()?;
+        }
+        covers(&map)
+    }
+
+    /// Calls `f` with the map as it is, which may not reach to the end of the file; `None`
+    /// without one, or while it is better not touched.
+    pub(crate) fn mapped<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        if !self.maps || self.reads.load(Ordering::Relaxed) < READS_BEFORE_MAP {
+            return None;
+        }
+        self.map.read().ok()?.as_deref().map(f)
+    }
+
+    /// Whether bytes are still read although there is a map; counts the read.
+    fn is_fresh(&self) -> bool {
+        self.reads.load(Ordering::Relaxed) < READS_BEFORE_MAP
+            && self.reads.fetch_add(1, Ordering::Relaxed) < READS_BEFORE_MAP
+    }
+
+    /// Calls `f` with `len` bytes at `offset`: from the map where there is one, else read.
+    pub(crate) fn bytes<R>(
+        &self,
+        offset: u64,
+        len: usize,
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R> {
+        let end = offset.checked_add(len as u64).ok_or_else(|| past(offset))?;
+        if self.maps && !(len <= INDEX_PAGE && self.is_fresh()) {
+            let start = usize::try_from(offset).map_err(|_| past(offset))?;
+            if let Ok(map) = self.map.read()
+                && let Some(slice) = map.as_ref().and_then(|m| m.get(start..start + len))
+            {
+                return Ok(f(slice));
+            }
+            if let Some(map) = self.mapping(end)
+                && let Some(slice) = map.get(start..start + len)
+            {
+                return Ok(f(slice));
+            }
+        }
+        // No memory for what cannot be there.
+        if end > self.len() && end > self.backend.len()? {
+            return Err(past(offset));
+        }
+        let mut space = SPACE.try_with(RefCell::take).unwrap_or_default();
+        if space.len() < len {
+            let more = len - space.len();
+            memory::reserve(&mut space, more)?;
+            space.resize(len, 0);
+        }
+        let bytes = space.get_mut(..len).unwrap_or_default();
+        let done = self.backend.read_at(offset, bytes).map(|()| f(bytes));
+        if space.len() <= SPACE_KEPT {
+            // Lost where the thread ends.
+            let _ = SPACE.try_with(|kept| kept.replace(space));
+        }
+        done
+    }
+
+    /// Whether the bytes come by calls, each of which has its cost.
+    pub(crate) const fn reads_by_calls(&self) -> bool {
+        !self.maps
+    }
+
+    /// Fills `out` with the bytes at `offset`, by a call.
+    pub(crate) fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        self.backend.read_at(offset, out)
+    }
+
+    /// Calls `f` with `len` bytes at byte `at` of a list that is read in pages where there is no
+    /// map: it lies from `start` to `end`, and the bytes in one of its pages.
+    pub(crate) fn piece<R>(
+        &self,
+        list: Range<u64>,
+        at: u64,
+        len: usize,
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R> {
+        let page = INDEX_PAGE as u64;
+        let first = list.start + (at - list.start) / page * page;
+        let n = to_usize(page.min(list.end - first)).unwrap_or(INDEX_PAGE);
+        if self.maps {
+            return self.bytes(at, len, f);
+        }
+        let from = to_usize(at - first).unwrap_or(n);
+        self.page(first, n, |bytes, _| f(bytes.get(from..from + len).unwrap_or_default()))
+    }
+
+    /// Calls `f` with a page of an index segment and whether these bytes have just been read
+    /// from the file, so that an earlier check says nothing of them. Where there is a map an earlier
+    /// check counts, of what was read, too: it is what is mapped.
+    pub(crate) fn page<R>(
+        &self,
+        offset: u64,
+        len: usize,
+        f: impl FnOnce(&[u8], bool) -> R,
+    ) -> Result<R> {
+        debug_assert!(len <= INDEX_PAGE, "a page is at most a page");
+        if self.maps {
+            return self.bytes(offset, len, |b| f(b, false));
+        }
+        if let Some(page) = self.pages.get(offset, len) {
+            return Ok(f(&page, false));
+        }
+        let page: Page = self.bytes(offset, len, |b| Arc::from(b))?;
+        let out = f(&page, true);
+        self.pages.insert(offset, page);
+        Ok(out)
+    }
+}
+
+fn past(offset: u64) -> Error {
+    Error::corrupt("file", offset, "ends before this place; it was cut short")
+}

@@ -1,0 +1,295 @@
+//! The newest part of the index, in memory: what has been added since the last leaf.
+
+use crate::error::{Error, Result};
+use crate::index::layout::{ChunkEntry, KEY_I64, KEY_NONE, LeafRef, RecordEntry};
+use crate::index::log::DeadEntry;
+use crate::limits::KEY_MAX;
+use crate::wire::{U32, U64, mix};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Records, chunks and deletions that no leaf holds yet.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    pub(crate) first_record: u64,
+    pub(crate) first_chunk: u64,
+    pub(crate) records: Vec<RecordEntry>,
+    pub(crate) keys: Vec<u8>,
+    pub(crate) chunks: Vec<ChunkEntry>,
+    pub(crate) sums: Vec<u64>,
+    /// Every record deleted, replaced or shared since the last leaf.
+    pub(crate) dead: Vec<DeadEntry>,
+    /// Rows of the records that were put with one, one behind the other, as bits.
+    rows: Vec<u64>,
+    /// Of each record where its row begins there. What has none takes no room: a file may name
+    /// many such records in few bytes.
+    row_at: Vec<Option<u32>>,
+    /// The row of a record that was put without one; its length is that of every row.
+    absent: Arc<[u64]>,
+    killed: HashSet<u64>,
+    /// Leaves that a writer put before chunks; they are not part of the index until all of the
+    /// tail is.
+    pub(crate) early: Vec<LeafRef>,
+    /// Records and chunks of the tail that are in those leaves.
+    pub(crate) in_early: Part,
+    /// The newest record of each hash.
+    table: HashTable<(u64, u64)>,
+    /// Of each record the hash of its key, and the record before it whose key has the same hash.
+    links: Vec<(u64, Option<u64>)>,
+    /// Part of the place of a hash in the table: keys cannot be chosen to meet there.
+    seed: Seed,
+}
+
+/// A number of records and of chunks of a tail, counted from its first ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) records: usize,
+    pub(crate) chunks: usize,
+}
+
+/// A number that differs from tail to tail.
+#[derive(Debug)]
+struct Seed(u64);
+
+impl Default for Seed {
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(()))
+    }
+}
+
+impl Tail {
+    /// An empty tail behind `records` records and `chunks` chunks.
+    pub(crate) fn after(records: u64, chunks: u64) -> Self {
+        Self { first_record: records, first_chunk: chunks, ..Self::default() }
+    }
+
+    /// The same, with rows like `absent`.
+    pub(crate) fn with_rows(self, absent: Arc<[u64]>) -> Self {
+        Self { absent, ..self }
+    }
+
+    /// An empty tail behind this one.
+    pub(crate) fn next(&self) -> Self {
+        Self::after(self.end(), self.chunks_end()).with_rows(self.absent.clone())
+    }
+
+    /// Numbers in a row.
+    pub(crate) fn row_words(&self) -> usize {
+        self.absent.len()
+    }
+
+    /// The row of the record at position `i` of this tail, if it was put with one.
+    pub(crate) fn row(&self, i: usize) -> Option<&[u64]> {
+        let at = usize::try_from((*self.row_at.get(i)?)?).ok()?;
+        self.rows.get(at..at.checked_add(self.row_words())?)
+    }
+
+    /// The row of the record at position `i`, absent values if it was put without one.
+    pub(crate) fn row_or_absent(&self, i: usize) -> &[u64] {
+        self.row(i).unwrap_or(&self.absent)
+    }
+
+    /// Whether one of the records at these positions was put with a row.
+    pub(crate) fn has_rows(&self, positions: Range<usize>) -> bool {
+        self.row_at.get(positions).is_some_and(|at| at.iter().any(Option::is_some))
+    }
+
+    /// Numbers in the rows of all records.
+    fn all_words(&self) -> usize {
+        self.records.len().saturating_mul(self.row_words())
+    }
+
+    /// Number of records up to and with this tail.
+    pub(crate) fn end(&self) -> u64 {
+        self.first_record + self.records.len() as u64
+    }
+
+    /// Number of chunks up to and with this tail.
+    pub(crate) fn chunks_end(&self) -> u64 {
+        self.first_chunk + self.chunks.len() as u64
+    }
+
+    /// Bytes that a leaf of this tail would take, about.
+    pub(crate) fn weight(&self) -> usize {
+        size_of_val(self.records.as_slice())
+            + self.keys.len()
+            + size_of_val(self.chunks.as_slice())
+            + size_of_val(self.sums.as_slice())
+            + self.dead.len() * 20
+            + self.all_words().saturating_mul(size_of::<u64>())
+    }
+
+    /// All of it.
+    pub(crate) fn whole(&self) -> Part {
+        Part { records: self.records.len(), chunks: self.chunks.len() }
+    }
+
+    /// Where the keys of the records from `records` on begin among the keys.
+    pub(crate) fn keys_at(&self, records: usize) -> usize {
+        self.records.get(records).map_or(self.keys.len(), |e| e.key_at.get() as usize)
+    }
+
+    /// Where the checksums of the chunks from `chunks` on begin among the checksums.
+    pub(crate) fn sums_at(&self, chunks: usize) -> usize {
+        self.chunks.get(chunks).map_or(self.sums.len(), |c| c.first_sum.get() as usize)
+    }
+
+    /// Adds a record; `hash` is that of its key, `row` as long as every row.
+    pub(crate) fn push(
+        &mut self,
+        start: u64,
+        len: u32,
+        sites: u32,
+        key: Option<(u8, &[u8], u64)>,
+        row: Option<&[u64]>,
+    ) -> Result<()> {
+        let row = row.filter(|row| row.len() == self.row_words() && !row.is_empty());
+        let (kind, bytes, _) = key.unwrap_or((KEY_NONE, &[], 0));
+        let heap_full = || Error::Limit {
+            what: "bytes of keys between two leaves",
+            asked: self.keys.len() as u64 + bytes.len() as u64,
+            max: u64::from(u32::MAX),
+        };
+        let key_at = u32::try_from(self.keys.len()).map_err(|_| heap_full())?;
+        let (key_len, flags) = RecordEntry::key_fields(bytes.len(), row.is_some())
+            .ok_or(Error::Limit { what: "key", asked: bytes.len() as u64, max: KEY_MAX as u64 })?;
+        let row_at = match row {
+            Some(row) => {
+                let at = self.rows.len();
+                let many = |_| Error::Limit {
+                    what: "numbers of rows between two leaves",
+                    asked: at as u64,
+                    max: u64::from(u32::MAX),
+                };
+                let at = u32::try_from(at).map_err(many)?;
+                self.rows.extend_from_slice(row);
+                Some(at)
+            }
+            None => None,
+        };
+        self.row_at.push(row_at);
+        let before = key.and_then(|(_, _, hash)| self.insert_hash(hash, self.end()));
+        self.links.push((key.map_or(0, |key| key.2), before));
+        self.keys.extend_from_slice(bytes);
+        self.records.push(RecordEntry {
+            start: U64::new(start),
+            len: U32::new(len),
+            sites: U32::new(sites),
+            key_at: U32::new(key_at),
+            key_len,
+            key_kind: kind,
+            row: flags,
+        });
+        Ok(())
+    }
+
+    /// Makes the record findable by its key's hash; the one that was before it.
+    fn insert_hash(&mut self, hash: u64, record: u64) -> Option<u64> {
+        let seed = self.seed.0;
+        let place = |hash: u64| mix(hash ^ seed);
+        match self.table.entry(place(hash), |e| e.0 == hash, |e| place(e.0)) {
+            Entry::Occupied(mut e) => Some(std::mem::replace(&mut e.get_mut().1, record)),
+            Entry::Vacant(e) => {
+                e.insert((hash, record));
+                None
+            }
+        }
+    }
+
+    /// The record at `record`, if it is in this tail.
+    pub(crate) fn record(&self, record: u64) -> Option<&RecordEntry> {
+        self.records.get(usize::try_from(record.checked_sub(self.first_record)?).ok()?)
+    }
+
+    /// The key bytes of a record of this tail.
+    pub(crate) fn key(&self, entry: &RecordEntry) -> Option<&[u8]> {
+        let at = usize::try_from(entry.key_at.get()).ok()?;
+        self.keys.get(at..at.checked_add(entry.key_len())?)
+    }
+
+    /// The newest record of this tail with this key, dead or alive.
+    pub(crate) fn find(&self, hash: u64, kind: u8, bytes: &[u8]) -> Option<u64> {
+        let newest = self.table.find(mix(hash ^ self.seed.0), |e| e.0 == hash).map(|e| e.1);
+        let before = |record: &u64| {
+            let at = usize::try_from(record.checked_sub(self.first_record)?).ok()?;
+            self.links.get(at)?.1
+        };
+        std::iter::successors(newest, before).find(|record| {
+            self.record(*record).is_some_and(|e| e.key_kind == kind && self.key(e) == Some(bytes))
+        })
+    }
+
+    /// Notes that a record is deleted, replaced or shared.
+    pub(crate) fn kill(&mut self, dead: DeadEntry) {
+        self.dead.push(dead);
+        self.killed.insert(dead.record.get());
+    }
+
+    /// Whether `record` was deleted since the last leaf.
+    pub(crate) fn kills(&self, record: u64) -> bool {
+        self.killed.contains(&record)
+    }
+
+    /// Hash and number of every record of this tail that has a key.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = (u64, u64)> {
+        let keys = self.records.iter().zip(&self.links).zip(self.first_record..);
+        keys.filter(|((e, _), _)| e.key_kind != KEY_NONE).map(|((_, link), id)| (link.0, id))
+    }
+
+    /// Whether the keys of this tail are whole numbers in ascending order; records without a key
+    /// do not count.
+    pub(crate) fn ascends(&self) -> bool {
+        let mut last = None;
+        self.records.iter().filter(|e| e.key_kind != KEY_NONE).all(|e| {
+            let bytes = self.key(e).and_then(|bytes| bytes.try_into().ok());
+            let key = bytes.filter(|_| e.key_kind == KEY_I64).map(i64::from_le_bytes);
+            // `None` is less than every key.
+            key > std::mem::replace(&mut last, key)
+        })
+    }
+
+    /// The chunk `chunk`, if it is in this tail.
+    pub(crate) fn chunk(&self, chunk: u64) -> Option<&ChunkEntry> {
+        self.chunks.get(usize::try_from(chunk.checked_sub(self.first_chunk)?).ok()?)
+    }
+
+    /// The checksum of a block of a chunk of this tail.
+    pub(crate) fn sum(&self, entry: &ChunkEntry, block: u32) -> Option<u64> {
+        self.sums.get(usize::try_from(entry.first_sum.get().checked_add(block)?).ok()?).copied()
+    }
+}
+
+/// A place that is counted from `by` instead of from 0.
+pub(crate) fn less(at: U32, by: usize) -> U32 {
+    U32::new(at.get().saturating_sub(u32::try_from(by).unwrap_or(u32::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+    use super::*;
+    use crate::index::layout::{KEY_STR, key_hash};
+
+    #[test]
+    fn keys_ascend_if_all_of_them_are_whole_numbers_and_each_is_greater() {
+        let tail = |keys: &[Option<(u8, &[u8])>]| {
+            let mut tail = Tail::after(5, 0);
+            for key in keys {
+                let key = key.map(|(kind, bytes)| (kind, bytes, key_hash(kind, bytes)));
+                tail.push(0, 1, 0, key, None).unwrap();
+            }
+            tail.ascends()
+        };
+        let numbers: Vec<_> = [-3_i64, 0, 7].iter().map(|n| n.to_le_bytes()).collect();
+        let [a, b, c] = [0, 1, 2].map(|i| numbers.get(i).map(|n| (KEY_I64, &n[..])));
+        assert!(tail(&[]) && tail(&[None, None]) && tail(&[a, None, b, c]));
+        for not in [&[a, a][..], &[b, a], &[a, c, b], &[a, Some((KEY_STR, b"x")), b]] {
+            assert!(!tail(not));
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! From the entry of a record to its bytes: chunks found, blocks checked and decoded.
+
+use crate::chunk::with_decoder;
+use crate::chunk::{ChunkLayout, Decoder};
+use crate::chunk::{nans_chunk, zeros_chunk};
+use crate::error::{Error, Result};
+use crate::index::layout::{ChunkEntry, RecordEntry};
+use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX_FOREIGN, RECORD_MAX};
+use crate::store::index::levels::leaf_sums;
+use crate::store::read::core::{
+    ChunkData, ChunkPlace, Core, InMemory, LAYOUTS_KEPT, UNCHECKED, UNCHECKED_NANS_4,
+    UNCHECKED_NANS_8, block_sum, prefix_sum,
+};
+use crate::store::read::record::Record;
+use crate::wire::{AlignedBuf, prefetch, to_usize};
+use std::ops::Range;
+use std::sync::Arc;
+
+impl Core {
+    /// Start and length of a record, bounded by what the store holds.
+    pub(crate) fn span(&self, entry: &RecordEntry) -> Result<Range<u64>> {
+        let start = entry.start.get();
+        let len = u64::from(entry.len.get());
+        let end = start.checked_add(len);
+        match end {
+            Some(end) if end <= self.totals.cursor && len > RECORD_MAX => {
+                Err(Error::Limit { what: "record", asked: len, max: RECORD_MAX })
+            }
+            Some(end) if end <= self.totals.cursor => Ok(start..end),
+            _ => Err(Error::corrupt("record entry", start, "lies outside the data")),
+        }
+    }
+
+    /// The bytes of a record.
+    pub(crate) fn record(&self, entry: &RecordEntry) -> Result<Record> {
+        let span = self.span(entry)?;
+        let len = to_usize(span.end - span.start).unwrap_or(usize::MAX);
+        if len == 0 {
+            return Ok(Record::empty());
+        }
+        let chunk = span.start / self.chunk_size;
+        if (span.end - 1) / self.chunk_size == chunk
+            && let ChunkData::File(place) = self.chunk(chunk)?
+        {
+            let at = u32::try_from(span.start % self.chunk_size).unwrap_or(u32::MAX);
+            let end = at as usize + len;
+            let bs = place.layout.block_size().max(1);
+            let block = at / bs;
+            if (end - 1) as u64 / u64::from(bs) == u64::from(block) {
+                let first = (block * bs) as usize;
+                let inside = at as usize - first..end - first;
+                if place.layout.is_stored()
+                    && let Some(r) = self.stored(&place, block, inside.clone())?
+                {
+                    return Ok(r);
+                }
+                let whole = place.layout.block_len(block) as usize;
+                if inside.end > whole {
+                    return Err(Error::corrupt("record entry", 0, "reaches past its block"));
+                }
+                let data = match self.cached(&place, block, &inside) {
+                    Some(data) => data,
+                    None if Decoder::decodes_parts(&place.layout)
+                        && !self.cache.pays(place.chunk, block, whole) =>
+                    {
+                        let mut out = AlignedBuf::unset(len)?;
+                        self.decode_part(&place, block, inside, &mut out)?;
+                        return Ok(Record::owned(out));
+                    }
+                    None => self.fresh(&place, block)?,
+                };
+                if inside.start.is_multiple_of(8) {
+                    return Record::of(data, inside);
+                }
+                let bytes = data.get(inside).unwrap_or_default();
+                return AlignedBuf::copy_of(bytes).map(Record::owned);
+            }
+        }
+        self.exists(&span)?;
+        let mut out = AlignedBuf::zeroed(len)?;
+        self.read(span, &mut out)?;
+        Ok(Record::owned(out))
+    }
+
+    /// A slice of the map for a record in a stored chunk, its block checked where it lies.
+    fn stored(
+        &self,
+        place: &ChunkPlace,
+        block: u32,
+        inside: Range<usize>,
+    ) -> Result<Option<Record>> {
+        let range = place.layout.block_range(block);
+        let start = place.offset + u64::from(range.start);
+        let end = place.offset + u64::from(range.end);
+        let Some(map) = self.io.mapping(end) else { return Ok(None) };
+        let (Some(start), Some(end)) = (to_usize(start), to_usize(end)) else { return Ok(None) };
+        let Some(bytes) = map.get(start..end) else { return Ok(None) };
+        self.check(place, block, bytes)?;
+        let at = start + inside.start..start + inside.end;
+        if !map.get(at.clone()).is_some_and(|b| b.as_ptr().addr().is_multiple_of(8)) {
+            return Ok(None);
+        }
+        Record::mapped(map, at).map(Some)
+    }
+
+    /// Whether every chunk of `span` is there: what a damaged index claims is not allocated
+    /// before.
+    pub(crate) fn exists(&self, span: &Range<u64>) -> Result<()> {
+        if span.is_empty() {
+            return Ok(());
+        }
+        let mut chunks = span.start / self.chunk_size..=(span.end - 1) / self.chunk_size;
+        chunks.try_for_each(|chunk| self.chunk(chunk).map(drop))
+    }
+
+    /// Calls `f` with a block of a stored chunk, checked where it lies.
+    pub(crate) fn stored_block(
+        &self,
+        place: &ChunkPlace,
+        block: u32,
+        f: impl FnOnce(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let range = place.layout.block_range(block);
+        let len = range.end.saturating_sub(range.start) as usize;
+        self.io.bytes(place.offset + u64::from(range.start), len, |bytes| {
+            self.check(place, block, bytes)?;
+            f(bytes)
+        })?
+    }
+
+    /// Fills `out` with the logical bytes `span`.
+    pub(crate) fn read(&self, span: Range<u64>, out: &mut [u8]) -> Result<()> {
+        let mut at = span.start;
+        let mut out = out;
+        while !out.is_empty() {
+            let chunk = at / self.chunk_size;
+            let inside = to_usize(at % self.chunk_size).unwrap_or(usize::MAX);
+            let room = to_usize(self.chunk_size).unwrap_or(0) - inside;
+            let n = out.len().min(room);
+            let (now, later) = std::mem::take(&mut out).split_at_mut(n);
+            match self.chunk(chunk)? {
+                ChunkData::Memory(data) => {
+                    now.copy_from_slice(data.get(inside..inside + n)?);
+                }
+                ChunkData::File(place) => self.read_chunk(&place, inside, now)?,
+            }
+            at += n as u64;
+            out = later;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn read_chunk(
+        &self,
+        place: &ChunkPlace,
+        inside: usize,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let bs = place.layout.block_size().max(1) as usize;
+        let mut at = inside;
+        let mut out = out;
+        while !out.is_empty() {
+            let block = u32::try_from(at / bs).unwrap_or(u32::MAX);
+            if block >= place.layout.blocks() {
+                return Err(missing_chunk(place.chunk));
+            }
+            let skip = at - block as usize * bs;
+            let len = place.layout.block_len(block) as usize;
+            let n = out.len().min(len.saturating_sub(skip));
+            if n == 0 {
+                return Err(missing_chunk(place.chunk));
+            }
+            let (n, blocks) = match n {
+                n if n == len && self.io.reads_by_calls() => stretch(place, block, out.len()),
+                n => (n, 1),
+            };
+            let (now, later) = std::mem::take(&mut out).split_at_mut(n);
+            if blocks > 1 {
+                self.decode_stretch(place, block..block + blocks, now)?;
+            } else if n == len {
+                self.decode(place, block, now)?;
+            } else if let Some(data) = self.cached(place, block, &(skip..skip + n)) {
+                now.copy_from_slice(data.get(skip..skip + n).unwrap_or_default());
+            } else if Decoder::decodes_parts(&place.layout)
+                && !self.cache.pays(place.chunk, block, len)
+            {
+                self.decode_part(place, block, skip..skip + n, now)?;
+            } else {
+                let data = self.fresh(place, block)?;
+                now.copy_from_slice(data.get(skip..skip + n).unwrap_or_default());
+            }
+            at += n;
+            out = later;
+        }
+        Ok(())
+    }
+
+    /// The block, if it is in the cache; its bytes `wanted`, or else those that it is decoded
+    /// from, are asked for from memory, and come while others are still on their way to them.
+    fn cached(
+        &self,
+        place: &ChunkPlace,
+        block: u32,
+        wanted: &Range<usize>,
+    ) -> Option<Arc<AlignedBuf>> {
+        let found = self.cache.get(place.chunk, block, wanted);
+        if found.is_none() {
+            let range = place.layout.block_range(block);
+            if let Some(sum) = place.sums.as_ref().and_then(|sums| sums.get(block as usize)) {
+                prefetch(std::ptr::from_ref(sum).addr(), size_of::<u64>());
+            }
+            let start = to_usize(place.offset)?.checked_add(range.start as usize)?;
+            self.io.mapped(|map| {
+                prefetch(map.as_ptr().addr().wrapping_add(start), range.len());
+            });
+        }
+        found
+    }
+
+    /// A block that is not in the cache; then it is.
+    fn fresh(&self, place: &ChunkPlace, block: u32) -> Result<Arc<AlignedBuf>> {
+        let mut data = AlignedBuf::unset(place.layout.block_len(block) as usize)?;
+        self.decode(place, block, &mut data)?;
+        let data = Arc::new(data);
+        self.cache.insert(place.chunk, block, &data);
+        Ok(data)
+    }
+
+    /// Checks and decodes one block into `out`.
+    pub(crate) fn decode(&self, place: &ChunkPlace, block: u32, out: &mut [u8]) -> Result<()> {
+        self.decode_part(place, block, 0..place.layout.block_len(block) as usize, out)
+    }
+
+    /// Checks one block and decodes a part of it into `out`.
+    fn decode_part(
+        &self,
+        place: &ChunkPlace,
+        block: u32,
+        part: Range<usize>,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let range = place.layout.block_range(block);
+        let len = range.end.saturating_sub(range.start) as usize;
+        let offset = place.offset + u64::from(range.start);
+        if out.len() == len && place.layout.is_stored() && self.io.reads_by_calls() {
+            // Where they are wanted is as good a place to check them as any.
+            self.io.read(offset, out)?;
+            return self.compare(place, block, out).map_err(|e| locate(e, offset));
+        }
+        self.io.bytes(offset, len, |stream| self.decode_held(place, block, part, stream, out))?
+    }
+
+    /// Checks one block, whose bytes in the file are `stream`, and decodes a part of it.
+    fn decode_held(
+        &self,
+        place: &ChunkPlace,
+        block: u32,
+        part: Range<usize>,
+        stream: &[u8],
+        out: &mut [u8],
+    ) -> Result<()> {
+        let offset = place.offset + u64::from(place.layout.block_range(block).start);
+        with_decoder(|d| {
+            d.decode_checked(&place.layout, block, stream, part, out, |held| {
+                self.compare(place, block, held)
+            })
+        })
+        .map_err(|e| locate(e, offset))
+    }
+
+    /// Checks and decodes blocks that lie one behind the other in the file, read by one call.
+    fn decode_stretch(&self, place: &ChunkPlace, blocks: Range<u32>, out: &mut [u8]) -> Result<()> {
+        let first = place.layout.block_range(blocks.start).start;
+        let last = place.layout.block_range(blocks.end.saturating_sub(1)).end;
+        let len = last.saturating_sub(first) as usize;
+        let offset = place.offset + u64::from(first);
+        if place.layout.is_stored() && out.len() == len {
+            self.io.read(offset, out)?;
+            let mut rest = &*out;
+            return blocks.into_iter().try_for_each(|block| {
+                let (now, later) = rest.split_at(place.layout.block_len(block) as usize);
+                rest = later;
+                let at = place.offset + u64::from(place.layout.block_range(block).start);
+                self.compare(place, block, now).map_err(|e| locate(e, at))
+            });
+        }
+        self.io.bytes(offset, len, |bytes| {
+            let mut rest = out;
+            for block in blocks {
+                let range = place.layout.block_range(block);
+                let at = range.start.saturating_sub(first) as usize;
+                let stream = bytes.get(at..at + range.len()).unwrap_or_default();
+                let n = place.layout.block_len(block) as usize;
+                let (now, later) = std::mem::take(&mut rest).split_at_mut(n);
+                self.decode_held(place, block, 0..n, stream, now)?;
+                rest = later;
+            }
+            Ok(())
+        })?
+    }
+
+    /// Checks a block where it is stored.
+    fn check(&self, place: &ChunkPlace, block: u32, bytes: &[u8]) -> Result<()> {
+        prefetch(bytes.as_ptr().addr(), bytes.len());
+        self.compare(place, block, bytes)
+            .map_err(|e| locate(e, place.offset + u64::from(place.layout.block_range(block).start)))
+    }
+
+    /// Compares the bytes of a block with its checksum; a difference is found at its offset 0.
+    fn compare(&self, place: &ChunkPlace, block: u32, bytes: &[u8]) -> Result<()> {
+        let Some(sums) = &place.sums else { return Ok(()) };
+        let right = sums.get(block as usize).copied();
+        if right != Some(block_sum(self.io.file(), place.chunk, block, bytes)) {
+            return Err(Error::corrupt("block", 0, "checksum differs"));
+        }
+        Ok(())
+    }
+
+    /// The bytes of chunk `chunk`, or where they are.
+    pub(crate) fn chunk(&self, chunk: u64) -> Result<ChunkData<'_>> {
+        if self.open.block != 0 && chunk == self.open.number {
+            return Ok(ChunkData::Memory(InMemory {
+                data: &self.open.data,
+                lost: &self.open.lost,
+            }));
+        }
+        if let Some(data) = self.waiting.get(&chunk) {
+            return Ok(ChunkData::Memory(InMemory { data, lost: &[] }));
+        }
+        if let Ok(known) = self.layouts.try_read()
+            && let Some(place) = known.get(&chunk)
+        {
+            return Ok(ChunkData::File(place.clone()));
+        }
+        let place = Arc::new(self.place(chunk)?);
+        if let Ok(mut known) = self.layouts.try_write() {
+            if known.len() >= LAYOUTS_KEPT {
+                known.clear();
+            }
+            known.insert(chunk, place.clone());
+        }
+        Ok(ChunkData::File(place))
+    }
+
+    /// Looks up where chunk `chunk` lies and how it is cut.
+    pub(crate) fn place(&self, chunk: u64) -> Result<ChunkPlace> {
+        let (entry, sums) = if let Some(entry) = self.tail.chunk(chunk) {
+            match entry.reserved.get() {
+                0 => {}
+                UNCHECKED => return self.place_of(chunk, entry, None),
+                kind => {
+                    let layout = special_layout(kind, self.chunk_size)?;
+                    return Ok(ChunkPlace { chunk, offset: 0, layout, sums: None });
+                }
+            }
+            let sum = |b| self.tail.sum(entry, b).ok_or_else(|| missing_chunk(chunk));
+            (*entry, (0..entry.blocks.get()).map(sum).collect::<Result<Vec<u64>>>()?)
+        } else {
+            let found = self.perm.chunk(&self.io, chunk)?.ok_or_else(|| missing_chunk(chunk))?;
+            (found.entry, leaf_sums(&self.io, found.leaf, &found.entry)?)
+        };
+        self.place_of(chunk, &entry, Some(sums.into()))
+    }
+
+    pub(crate) fn place_of(
+        &self,
+        chunk: u64,
+        entry: &ChunkEntry,
+        sums: Option<Box<[u64]>>,
+    ) -> Result<ChunkPlace> {
+        let offset = entry.offset.get();
+        let most = u32::try_from(self.chunk_size).unwrap_or(u32::MAX).min(CHUNK_MAX_FOREIGN);
+        let located = |e| locate(e, offset);
+        let cbytes = entry.cbytes.get() as usize;
+        let parse = |bytes: &[u8]| {
+            if sums.is_some() && entry.prefix_sum.get() != prefix_sum(self.io.file(), chunk, bytes)
+            {
+                return Err(Error::corrupt("chunk header", offset, "checksum differs"));
+            }
+            ChunkLayout::parse(bytes, most).map_err(located)
+        };
+        // The header and, as the index mostly says how many blocks there are, their starts too.
+        let blocks = if sums.is_some() { entry.blocks.get().min(BLOCKS_PER_CHUNK) } else { 0 };
+        let likely = (ChunkLayout::HEADER_LEN + 4 * blocks as usize).min(cbytes);
+        let read = self.io.bytes(offset, likely, |bytes| {
+            let header = bytes.get(..ChunkLayout::HEADER_LEN).unwrap_or(bytes);
+            let prefix = ChunkLayout::prefix_len(header, most).map_err(located)?;
+            if prefix > cbytes {
+                return Err(Error::corrupt("chunk", offset, "is shorter than its block starts"));
+            }
+            Ok(bytes.get(..prefix).map(parse).ok_or(prefix))
+        })??;
+        let layout = match read {
+            Ok(layout) => layout?,
+            Err(prefix) => self.io.bytes(offset, prefix, parse)??,
+        };
+        if layout.cbytes() != entry.cbytes.get()
+            || (sums.is_some() && layout.blocks() != entry.blocks.get())
+            || u64::from(layout.nbytes()) > self.chunk_size
+        {
+            return Err(Error::corrupt("chunk", offset, "disagrees with the index"));
+        }
+        // Where no checksum depends on them, the blocks of a run of one value may be smaller.
+        let layout = if sums.is_none() { layout.in_small_blocks() } else { layout };
+        Ok(ChunkPlace { chunk, offset, layout, sums })
+    }
+}
+
+/// Bytes of the file that are read by one call, at most, unless one block has more.
+const STRETCH: u32 = 256 << 10;
+
+/// How many whole blocks from `first` on can be read together to fill up to `room` bytes, and how
+/// many bytes they are: those that lie one behind the other in the file.
+fn stretch(place: &ChunkPlace, first: u32, room: usize) -> (usize, u32) {
+    let layout = &place.layout;
+    let mut end = layout.block_range(first);
+    let start = end.start;
+    let (mut bytes, mut blocks) = (layout.block_len(first) as usize, 1);
+    // What all of them are where there is one value: nothing is read.
+    while !layout.is_special() && first + blocks < layout.blocks() {
+        let range = layout.block_range(first + blocks);
+        let len = layout.block_len(first + blocks) as usize;
+        let follows = range.start == end.end && range.end > range.start;
+        if !follows || range.end - start > STRETCH || bytes + len > room {
+            break;
+        }
+        (bytes, blocks, end) = (bytes + len, blocks + 1, range);
+    }
+    (bytes, blocks)
+}
+
+fn locate(e: Error, offset: u64) -> Error {
+    match e {
+        Error::Corrupt(mut c) => {
+            c.offset = c.offset.saturating_add(offset);
+            Error::Corrupt(c)
+        }
+        other => other,
+    }
+}
+
+fn missing_chunk(chunk: u64) -> Error {
+    Error::corrupt("chunk table", chunk, "does not name a chunk that records lie in")
+}
+
+/// The layout of a chunk that only the offsets name. Its blocks are as small as they can be
+/// without becoming many: nothing of it is kept but what is asked for.
+pub(crate) fn special_layout(kind: u32, chunk_size: u64) -> Result<ChunkLayout> {
+    let size = u32::try_from(chunk_size).unwrap_or(u32::MAX);
+    let block = size.clamp(1, 64 << 10);
+    let bytes = match kind {
+        UNCHECKED_NANS_8 => nans_chunk(8, size, block),
+        UNCHECKED_NANS_4 => nans_chunk(4, size, block),
+        _ => zeros_chunk(1, size, block),
+    };
+    ChunkLayout::parse(&bytes, size)
+}

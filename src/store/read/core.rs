@@ -1,0 +1,356 @@
+//! What a reader and a writer share: the index as it stands, and the way from a record to its
+//! bytes.
+
+use crate::chunk::ChunkLayout;
+use crate::error::{Corruption, Error, Result};
+use crate::index::layout::{
+    KEY_NONE, KEY_SHARED, RecordEntry, key_bytes, key_from_bytes, key_hash,
+};
+use crate::key::Key;
+use crate::store::index::io::Io;
+use crate::store::index::levels::{Perm, leaf_content, leaf_key, leaf_key_is};
+use crate::store::index::memtable::Tail;
+use crate::store::index::root::Totals;
+use crate::store::read::cache::BlockCache;
+use crate::wire::{AlignedBuf, checksum, identify};
+use once_cell::race::OnceBox;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+use std::sync::{Arc, RwLock};
+
+/// Chunks whose layout is kept.
+pub(crate) const LAYOUTS_KEPT: usize = 8192;
+
+/// A chunk in the file: where, how it is cut, and the checksums of its blocks (none in a file
+/// of the original).
+#[derive(Debug)]
+pub(crate) struct ChunkPlace {
+    pub(crate) chunk: u64,
+    pub(crate) offset: u64,
+    pub(crate) layout: ChunkLayout,
+    pub(crate) sums: Option<Box<[u64]>>,
+}
+
+/// Places of chunks by their numbers.
+pub(crate) type Layouts = HashMap<u64, Arc<ChunkPlace>, BuildHasherDefault<ByNumber>>;
+
+/// Hashes one number, which is looked up for every record: there are [`LAYOUTS_KEPT`] of them at
+/// most, so whoever chooses them can slow down nothing.
+#[derive(Debug, Default)]
+pub(crate) struct ByNumber(u64);
+
+impl Hasher for ByNumber {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.write_u64(self.0 ^ u64::from(*b)));
+    }
+    fn write_u64(&mut self, n: u64) {
+        let h = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = h ^ (h >> 32);
+    }
+}
+
+/// Where the bytes of a chunk are.
+pub(crate) enum ChunkData<'a> {
+    Memory(InMemory<'a>),
+    File(Arc<ChunkPlace>),
+}
+
+/// A chunk in memory, and the parts of it that could not be read into it.
+#[derive(Clone, Copy)]
+pub(crate) struct InMemory<'a> {
+    pub(crate) data: &'a [u8],
+    pub(crate) lost: &'a [Lost],
+}
+
+impl InMemory<'_> {
+    pub(crate) const fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// The bytes `range`.
+    pub(crate) fn get(&self, range: Range<usize>) -> Result<&[u8]> {
+        let hit = self.lost.iter().find(|l| l.range.start < range.end && range.start < l.range.end);
+        if let Some(lost) = hit {
+            return Err(Error::Corrupt(lost.damage));
+        }
+        let outside = || Error::corrupt("record entry", 0, "reaches outside its chunk");
+        self.data.get(range).ok_or_else(outside)
+    }
+}
+
+/// A part of the open chunk that is damaged in the file.
+#[derive(Debug, Clone)]
+pub(crate) struct Lost {
+    pub(crate) range: Range<usize>,
+    pub(crate) damage: Corruption,
+}
+
+/// The chunk that is being filled.
+#[derive(Debug, Default)]
+pub(crate) struct OpenChunk {
+    pub(crate) number: u64,
+    /// 0 if no chunk is open.
+    pub(crate) block: u32,
+    pub(crate) data: AlignedBuf,
+    /// What of it could not be read when the store was opened.
+    pub(crate) lost: Vec<Lost>,
+}
+
+/// The index and the chunks of a store, as a snapshot or as the writer sees them.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) io: Io,
+    pub(crate) chunk_size: u64,
+    pub(crate) perm: Perm,
+    pub(crate) tail: Tail,
+    pub(crate) totals: Totals,
+    pub(crate) open: OpenChunk,
+    /// Chunks on their way to the file.
+    pub(crate) waiting: BTreeMap<u64, Arc<AlignedBuf>>,
+    pub(crate) cache: BlockCache,
+    pub(crate) layouts: RwLock<Layouts>,
+    pub(crate) dead: OnceBox<Vec<u64>>,
+    pub(crate) threads: usize,
+}
+
+/// Mark of a chunk of another program, in memory only: it has no checksums.
+pub(crate) const UNCHECKED: u32 = 1;
+/// The same for one that lies nowhere: only the offsets of the frame say that it is all zeros.
+pub(crate) const UNCHECKED_ZEROS: u32 = 2;
+/// The same for NaN in numbers of 4 bytes.
+pub(crate) const UNCHECKED_NANS_4: u32 = 3;
+/// The same for NaN in numbers of 8 bytes.
+pub(crate) const UNCHECKED_NANS_8: u32 = 4;
+
+/// Checksum identity of a chunk's header and block starts.
+pub(crate) const PREFIX: u64 = u64::MAX;
+
+/// The answer of a lookup that may be given up.
+pub(crate) enum Sought {
+    /// The record, or that there is none.
+    Known(Option<u64>),
+    /// There are too many entries of this hash.
+    Crowd,
+}
+
+impl Core {
+    /// Records ever put.
+    pub(crate) fn ids(&self) -> u64 {
+        self.tail.end()
+    }
+
+    /// Live records.
+    pub(crate) fn live(&self) -> u64 {
+        self.ids().saturating_sub(self.totals.dead_records)
+    }
+
+    pub(crate) fn entry(&self, id: u64) -> Result<RecordEntry> {
+        if let Some(e) = self.tail.record(id) {
+            return Ok(*e);
+        }
+        self.perm.record(&self.io, id)?.map(|f| f.entry).ok_or_else(|| missing(&id))
+    }
+
+    pub(crate) fn key_of(&self, id: u64) -> Result<Option<Key>> {
+        let (kind, bytes) = if let Some(e) = self.tail.record(id) {
+            (e.key_kind, self.tail.key(e).unwrap_or_default().to_vec())
+        } else {
+            let found = self.perm.record(&self.io, id)?.ok_or_else(|| missing(&id))?;
+            (found.entry.key_kind, leaf_key(&self.io, found.leaf, &found.entry)?)
+        };
+        if kind == KEY_NONE {
+            return Ok(None);
+        }
+        key_from_bytes(kind, &bytes)
+            .map(Some)
+            .ok_or_else(|| Error::corrupt("record entry", 0, "its key is of no known kind"))
+    }
+
+    /// The record under `key`, if there is one.
+    pub(crate) fn find(&self, key: &Key) -> Result<Option<u64>> {
+        let mut scratch = [0; 8];
+        let Some((kind, bytes)) = key_bytes(key, &mut scratch) else { return Ok(None) };
+        self.find_bytes(kind, bytes, key_hash(kind, bytes))
+    }
+
+    pub(crate) fn find_bytes(&self, kind: u8, bytes: &[u8], hash: u64) -> Result<Option<u64>> {
+        match self.find_among(kind, bytes, hash, usize::MAX)? {
+            Sought::Known(id) => Ok(id),
+            Sought::Crowd => Ok(None),
+        }
+    }
+
+    /// As [`Core::find_bytes`], given up behind `most` entries of this hash.
+    pub(crate) fn find_among(
+        &self,
+        kind: u8,
+        bytes: &[u8],
+        hash: u64,
+        most: usize,
+    ) -> Result<Sought> {
+        // A shared record stands among the deleted ones, which keeps it out of the count.
+        let shared = kind == KEY_SHARED;
+        if let Some(id) = self.tail.find(hash, kind, bytes) {
+            return Ok(Sought::Known((shared || !self.tail.kills(id)).then_some(id)));
+        }
+        let mut passed = 0;
+        // Whoever replaces or deletes a record writes a tombstone for it into the same run or
+        // a newer one; runs are visited newest first.
+        let mut killed: Vec<u64> = Vec::new();
+        let hit = self.perm.search(&self.io, hash, |entry| {
+            if passed == most {
+                return Ok(Some(None));
+            }
+            passed += 1;
+            let id = entry.record();
+            if entry.is_dead() {
+                killed.push(id);
+                return Ok(None);
+            }
+            let Some(found) = self.perm.record(&self.io, id)? else { return Ok(None) };
+            let same = found.entry.key_kind == kind
+                && leaf_key_is(&self.io, found.leaf, &found.entry, bytes)?;
+            Ok(same.then_some(Some(id)))
+        })?;
+        let alive = |id: &u64| shared || (!killed.contains(id) && !self.tail.kills(*id));
+        Ok(match hit {
+            Some(None) => Sought::Crowd,
+            Some(Some(id)) => Sought::Known(Some(id).filter(alive)),
+            None => Sought::Known(None),
+        })
+    }
+
+    /// All records without an ordinal, the deleted and the shared ones, sorted.
+    pub(crate) fn dead(&self) -> Result<&[u64]> {
+        if let Some(d) = self.dead.get() {
+            return Ok(d);
+        }
+        let mut all = if self.totals.dead_records == 0 {
+            Vec::new()
+        } else {
+            let mut all = self.perm.dead(&self.io)?;
+            all.extend(self.tail.dead.iter().map(|d| d.record.get()));
+            all
+        };
+        all.sort_unstable();
+        // What counts with these numbers relies on it: each is one of the records, named once.
+        let right = all.len() as u64 == self.totals.dead_records
+            && all.last().is_none_or(|id| *id < self.ids())
+            && all.is_sorted_by(|a, b| a < b);
+        if !right {
+            let why = "does not name each deleted record once";
+            return Err(Error::corrupt("list of deleted records", 0, why));
+        }
+        Ok(self.dead.get_or_init(|| Box::new(all)))
+    }
+
+    /// The record at position `ordinal` among the live ones, in the order of insertion.
+    pub(crate) fn id_at(&self, ordinal: u64) -> Result<u64> {
+        if ordinal >= self.live() {
+            return Err(Error::NotFound {
+                key: format!("at ordinal {ordinal}: the store has {} records", self.live()).into(),
+            });
+        }
+        if self.totals.dead_records == 0 {
+            return Ok(ordinal);
+        }
+        let dead = self.dead()?;
+        // The k-th deleted record lies before the wanted one if at most `ordinal` live ones
+        // come before it.
+        let before = partition_index(dead, |k, id| id - k as u64 <= ordinal);
+        Ok(ordinal + before as u64)
+    }
+
+    /// The position of a record among the live ones; `None` if it is deleted.
+    pub(crate) fn ordinal_of(&self, id: u64) -> Result<Option<u64>> {
+        if self.totals.dead_records == 0 {
+            return Ok(Some(id));
+        }
+        Ok(match self.dead()?.binary_search(&id) {
+            Ok(_) => None,
+            Err(before) => Some(id - before as u64),
+        })
+    }
+
+    /// The record under `key`, or an error that names it.
+    pub(crate) fn lookup(&self, key: &Key) -> Result<RecordEntry> {
+        let id = self.find(key)?.ok_or_else(|| Error::NotFound { key: key.to_string().into() })?;
+        self.entry(id)
+    }
+
+    /// Calls `f` with every record ever put, in order, with its key bytes; leaf by leaf.
+    pub(crate) fn each_record(
+        &self,
+        f: impl FnMut(u64, &RecordEntry, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        self.each_record_or(f, |_, _, e| Err(e))
+    }
+
+    /// As [`Core::each_record`]; `lost` is told of what of the index cannot be read: the first
+    /// record whose entry is there, their number, and why. If it accepts that, the others follow.
+    pub(crate) fn each_record_or(
+        &self,
+        mut f: impl FnMut(u64, &RecordEntry, &[u8]) -> Result<()>,
+        mut lost: impl FnMut(u64, u64, Error) -> Result<()>,
+    ) -> Result<()> {
+        let leaves = self.perm.leaves_or(&self.io, self.tail.first_record, |records, e| {
+            lost(records.start, records.end - records.start, e)
+        })?;
+        for leaf in leaves {
+            let first = leaf.at.first_record.get();
+            let content = match leaf_content(&self.io, leaf) {
+                Ok(content) => content,
+                Err(e) => {
+                    lost(first, u64::from(leaf.at.records.get()), e)?;
+                    continue;
+                }
+            };
+            for (i, e) in content.records.iter().enumerate() {
+                let at = e.key_at.get() as usize;
+                let id = first + i as u64;
+                match content.keys.get(at..at + e.key_len()) {
+                    Some(key) => f(id, e, key)?,
+                    None => {
+                        let at = leaf.at.segment.offset.get();
+                        lost(id, 1, Error::corrupt("index leaf", at, "key out of range"))?;
+                    }
+                }
+            }
+        }
+        for (i, e) in self.tail.records.iter().enumerate() {
+            f(self.tail.first_record + i as u64, e, self.tail.key(e).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
+/// Checksum of a block where it is stored.
+pub(crate) fn block_sum(file: [u8; 16], chunk: u64, block: u32, bytes: &[u8]) -> u64 {
+    checksum(bytes) ^ identify(file, chunk, u64::from(block))
+}
+
+/// Checksum of a chunk's header and block starts.
+pub(crate) fn prefix_sum(file: [u8; 16], chunk: u64, bytes: &[u8]) -> u64 {
+    checksum(bytes) ^ identify(file, chunk, PREFIX)
+}
+
+fn partition_index(sorted: &[u64], before: impl Fn(usize, u64) -> bool) -> usize {
+    let (mut low, mut high) = (0, sorted.len());
+    while low < high {
+        let mid = low + (high - low) / 2;
+        if sorted.get(mid).is_some_and(|id| before(mid, *id)) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    low
+}
+
+fn missing(id: &u64) -> Error {
+    Error::NotFound { key: format!("number {id}").into() }
+}

@@ -1,0 +1,123 @@
+//! What a snapshot says about itself without reading a record.
+
+use crate::error::Result;
+use crate::store::options::StoreOptions;
+use crate::store::read::load::Opened;
+use crate::store::read::snapshot::Snapshot;
+
+/// Counts and sizes of a store at one commit; see [`Snapshot::info`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Info {
+    /// Live records.
+    pub records: u64,
+    /// Records that were deleted or replaced and still take space.
+    pub dead_records: u64,
+    /// Shared records: what others refer to by its content, as frames do to a topology. They
+    /// have no ordinal and count neither as live nor as dead.
+    pub shared: u64,
+    /// Bytes of the live and the shared records, decoded.
+    pub raw_bytes: u64,
+    /// Bytes of the records that were deleted or replaced, decoded.
+    pub dead_bytes: u64,
+    /// Bytes of the file, as it is now.
+    pub file_bytes: u64,
+    /// Bytes of the file that nothing refers to any more.
+    pub garbage: u64,
+    /// Bytes of the log that the newest commits stand in.
+    pub log_bytes: u64,
+    /// Number of this commit.
+    pub generation: u64,
+    /// Commits since the store was made, its making not counted.
+    pub commits: u64,
+    /// The commit up to which other programs see the file.
+    pub sealed_generation: u64,
+    /// Live records at that commit.
+    pub sealed_records: u64,
+    /// Whether other programs see all of this commit.
+    pub sealed: bool,
+    /// Whether the seal names its records for the original program.
+    pub lookup: bool,
+    /// Whether every byte that is handed out lay under a checksum: not in a file of the
+    /// original.
+    pub checked: bool,
+    /// Bytes of a chunk, decoded.
+    pub chunk_size: u64,
+    /// How much of what was written this state holds.
+    pub opened: Opened,
+    /// The options with which the store was made.
+    pub options: StoreOptions,
+}
+
+impl Info {
+    /// How many bytes of records one byte of the file holds; 0 for a store without records.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+    pub fn ratio(&self) -> f64 {
+        self.raw_bytes as f64 / self.file_bytes.max(1) as f64
+    }
+}
+
+impl Snapshot {
+    /// Counts and sizes, from what opening has read already.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if the length of the file cannot be asked for.
+    pub fn info(&self) -> Result<Info> {
+        let inner = self.inner();
+        let totals = &inner.core.totals;
+        let (slot, seal) = (&inner.slot, &inner.slot.seal);
+        let generation = slot.generation.get();
+        let checked = inner.opened != Opened::Unchecked;
+        let records = self.len();
+        let foreign = !checked;
+        Ok(Info {
+            records,
+            dead_records: totals.dead_records.saturating_sub(totals.shared),
+            shared: totals.shared,
+            raw_bytes: totals.record_bytes.saturating_sub(totals.dead_bytes),
+            dead_bytes: totals.dead_bytes,
+            file_bytes: self.backend().len()?,
+            garbage: inner.garbage,
+            log_bytes: slot.log_len.get(),
+            generation,
+            commits: generation.saturating_sub(1),
+            sealed_generation: seal.generation.get(),
+            sealed_records: if foreign { records } else { seal.records.get() },
+            sealed: foreign || seal.generation == slot.generation,
+            lookup: foreign || seal.lookup.get() != 0,
+            checked,
+            chunk_size: inner.core.chunk_size,
+            opened: inner.opened,
+            options: inner.options.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Durability, StoreOptions, Writer};
+
+    #[test]
+    fn a_snapshot_counts_what_lives_what_is_dead_and_what_is_sealed() {
+        let options = StoreOptions { durability: Durability::None, ..StoreOptions::default() };
+        let mut w = Writer::in_memory(&options).unwrap();
+        let born = w.snapshot().unwrap().info().unwrap();
+        assert_eq!((born.records, born.raw_bytes, born.commits, born.sealed), (0, 0, 0, true));
+        w.put("a", &[1; 100], false).unwrap();
+        w.put("b", &[2; 10], false).unwrap();
+        w.commit().unwrap();
+        w.put("a", &[3; 50], true).unwrap();
+        w.commit().unwrap();
+        let info = w.snapshot().unwrap().info().unwrap();
+        assert_eq!((info.records, info.dead_records), (2, 1));
+        assert_eq!((info.raw_bytes, info.dead_bytes), (60, 100));
+        assert_eq!((info.commits, info.sealed, info.sealed_records), (2, false, 0));
+        assert!(info.checked && info.log_bytes > 0 && info.ratio() > 0.0);
+        w.seal().unwrap();
+        let info = w.snapshot().unwrap().info().unwrap();
+        assert!(info.sealed && info.lookup);
+        assert_eq!(info.sealed_records, 2);
+        assert_eq!(info.file_bytes, w.backend().len().unwrap());
+    }
+}

@@ -1,0 +1,473 @@
+//! From a file to the newest whole state in it.
+
+use crate::backend::Backend;
+use crate::chunk::ChunkLayout;
+use crate::column::Column;
+use crate::error::{Corruption, Error, Result};
+use crate::frame::{HEADER_LEN, SLOT_OFFSETS};
+use crate::index::layout::{KEY_NONE, LOG_MAGIC, LogHeader, RecordEntry, key_hash};
+use crate::index::log;
+use crate::index::slot::Slot;
+use crate::limits::ATTRIBUTES_MAX;
+use crate::store::config::{CONFIG_AT, CONFIG_SPACE, Config};
+use crate::store::index::io::Io;
+use crate::store::index::memtable::Tail;
+use crate::store::index::root::Root;
+use crate::store::index::slots::Slots;
+use crate::store::options::StoreOptions;
+use crate::store::read::core::{ChunkPlace, Core, Lost, OpenChunk};
+use crate::store::read::evidence;
+use crate::wire::{AlignedBuf, U32, U64, to_usize};
+use once_cell::race::OnceBox;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longer than it takes to write a slot.
+const WRITE_OF_A_SLOT: Duration = Duration::from_millis(1);
+
+/// How much of what was written an opened store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Opened {
+    /// Everything that was committed.
+    Whole,
+    /// The newest commit could not be read; this is the one before it. `vlstore verify` says
+    /// more.
+    OlderCommit {
+        /// The commit that was opened.
+        generation: u64,
+    },
+    /// Neither commit slot leads to a whole state, or another program wrote over what was not
+    /// sealed: this is the state of the last seal.
+    LastSeal {
+        /// The commit that was opened.
+        generation: u64,
+    },
+    /// Another program added to the sealed file; its chunks and keys are seen too.
+    Extended,
+    /// A file of the original program: its bytes have no checksums.
+    Unchecked,
+}
+
+/// A loaded state.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) core: Core,
+    pub(crate) slot: Slot,
+    pub(crate) root: Root,
+    pub(crate) options: StoreOptions,
+    pub(crate) opened: Opened,
+    /// Attributes as of the newest log entry.
+    pub(crate) attributes: Vec<u8>,
+    /// The greatest generation of which the slot pages give evidence.
+    pub(crate) newest_seen: u64,
+    /// Behind its log lie commits that can only have been written after it was followed by
+    /// another: the slots went back to what they were. The generation of the last; 0 if none do.
+    pub(crate) followed: u64,
+}
+
+/// The configuration of a file of ours; `None` for files of others. One that is ours by other
+/// evidence is never taken for another program's.
+pub(crate) fn read_config(backend: &dyn Backend) -> Result<Option<Config>> {
+    let len = backend.len()?;
+    if len == 0 {
+        return Err(Error::NotAStore { why: "the file is empty" });
+    }
+    let n = to_usize(len.saturating_sub(CONFIG_AT)).unwrap_or(0).min(CONFIG_SPACE);
+    let mut bytes = vec![0; n];
+    if n > 0 {
+        backend.read_at(CONFIG_AT, &mut bytes)?;
+    }
+    match Config::parse(&bytes)? {
+        None if evidence::is_ours(backend)? => Err(Error::corrupt(
+            "configuration",
+            CONFIG_AT,
+            "is not there, and other parts of the file say that it is a store",
+        )),
+        found => Ok(found),
+    }
+}
+
+/// Loads the newest whole state of a file of ours.
+pub(crate) fn load(
+    backend: &Arc<dyn Backend>,
+    config: &Config,
+    options: &StoreOptions,
+) -> Result<State> {
+    let options = options.with_config(&config.json)?;
+    let mut seen = None;
+    // A writer may publish commits and reuse its log while we read: then the slots have
+    // changed, and the newer state is the one to read.
+    for _ in 0..100 {
+        let slots = Slots::read(&**backend, Some(config.file))?;
+        let newest = slots.newest();
+        // What is not whole now may be half-written at this very moment; what stays so is said.
+        let again = seen != Some(newest);
+        let mut first_error = None;
+        for slot in &slots.right {
+            match load_slot(backend, slot, &options).and_then(counted) {
+                Ok(mut state) => {
+                    state.newest_seen = newest.max(state.followed);
+                    let generation = slot.generation.get();
+                    if !slots.is_older(generation) && state.followed == 0 {
+                        return Ok(state);
+                    }
+                    if !again {
+                        state.opened = Opened::OlderCommit { generation };
+                        return Ok(state);
+                    }
+                    std::thread::sleep(WRITE_OF_A_SLOT);
+                    break;
+                }
+                Err(e) => first_error = first_error.or(Some(e)),
+            }
+        }
+        if !again {
+            let sealed =
+                slots.right.iter().find_map(|slot| load_sealed(backend, slot, &options).ok());
+            return sealed.ok_or_else(|| {
+                first_error.unwrap_or_else(|| {
+                    Error::corrupt("commit slots", 4096, "neither of the two can be read")
+                })
+            });
+        }
+        seen = Some(newest);
+    }
+    Err(Error::corrupt("commit slots", 4096, "they change faster than they can be read"))
+}
+
+pub(crate) fn load_sealed(
+    backend: &Arc<dyn Backend>,
+    slot: &Slot,
+    options: &StoreOptions,
+) -> Result<State> {
+    let seal = slot.seal;
+    let as_sealed = Slot {
+        generation: seal.generation,
+        end: seal.frame_len,
+        root: seal.root,
+        log: U64::new(0),
+        log_len: U64::new(0),
+        records: seal.records,
+        ..*slot
+    };
+    let mut state = load_slot(backend, &as_sealed, options)?;
+    state.opened = Opened::LastSeal { generation: seal.generation.get() };
+    state.newest_seen = slot.generation.get();
+    Ok(state)
+}
+
+/// The state, if it has as many records as its slot says.
+fn counted(state: State) -> Result<State> {
+    let (slot, core) = (&state.slot, &state.core);
+    if (slot.total.get(), slot.records.get()) == (core.ids(), core.live()) {
+        return Ok(state);
+    }
+    let [even, odd] = SLOT_OFFSETS;
+    let at = if slot.generation.get() % 2 == 0 { even } else { odd };
+    Err(Error::corrupt("commit slot", at, "counts other records than its root and log"))
+}
+
+fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) -> Result<State> {
+    let io = Io::new(backend.clone(), slot.file)?;
+    if slot.end.get() > io.len() {
+        return Err(Error::corrupt(
+            "file",
+            io.len(),
+            "ends before the last commit does; it was cut short",
+        ));
+    }
+    let root = Root::read(&io, &slot.root)?;
+    let log_len = to_usize(slot.log_len.get()).unwrap_or(usize::MAX);
+    if slot.log.get().checked_add(slot.log_len.get()).is_none_or(|end| end > io.len()) {
+        return Err(Error::corrupt("log", slot.log.get(), "reaches past the end of the file"));
+    }
+    let used =
+        (slot.root.offset.get() + slot.root.len.get()).max(slot.log.get() + slot.log_len.get());
+    if slot.end.get() < used.max(HEADER_LEN as u64) {
+        return Err(Error::corrupt("commit slot", slot.end.get(), "ends before what it refers to"));
+    }
+    let followed = followed_by(&io, slot);
+    let bytes: Arc<[u8]> = io.bytes(slot.log.get(), log_len, |b| Arc::from(b))?;
+    let chunk_size = u64::from(options.chunk());
+    let mut core = Core {
+        io,
+        chunk_size,
+        perm: root.perm.clone(),
+        tail: Tail::after(root.records, root.chunks)
+            .with_rows(Column::absent(options.columns()).into()),
+        totals: root.totals,
+        open: OpenChunk::default(),
+        waiting: std::collections::BTreeMap::new(),
+        cache: crate::store::read::cache::BlockCache::new(options.cache_bytes),
+        layouts: std::sync::RwLock::default(),
+        dead: OnceBox::new(),
+        threads: crate::store::read::batch::threads(options.threads),
+    };
+    let mut attributes = root.attributes.clone();
+    let mut open_block = root.open_block;
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    let mut generation = root.generation;
+    while at < log_len {
+        let place = slot.log.get() + at as u64;
+        let bad = |why| Error::corrupt("log entry", place, why);
+        let entry = bytes.get(at..).and_then(|b| log::decode(b, slot.file, place));
+        let (entry, len) = entry.ok_or_else(|| bad("checksum differs"))?;
+        if entry.first_record != core.tail.end()
+            || entry.first_chunk != core.tail.chunks_end()
+            || entry.generation < generation
+            || entry.generation > slot.generation.get()
+        {
+            return Err(bad("does not follow the entry before it"));
+        }
+        generation = entry.generation;
+        apply(&mut core, &entry).ok_or_else(|| bad("contradicts itself"))?;
+        if let Some(a) = entry.attributes {
+            attributes = a.to_vec();
+        }
+        open_block = entry.open_block;
+        for (start, len, piece) in &entry.pieces {
+            let from = piece.as_ptr().addr() - bytes.as_ptr().addr();
+            pieces.push((core.tail.chunks_end(), *start, *len, from..from + piece.len()));
+        }
+        at += len;
+    }
+    let held = core.tail.chunks_end() + u64::from(open_block != 0);
+    if u64::from(open_block) > chunk_size {
+        let why = "its block size is above its chunk size";
+        return Err(Error::corrupt("open chunk", slot.root.offset.get(), why));
+    }
+    if held.checked_mul(chunk_size).is_none_or(|end| core.totals.cursor > end) {
+        return Err(Error::corrupt(
+            "root",
+            slot.root.offset.get(),
+            "its records end behind its chunks",
+        ));
+    }
+    core.open = open_chunk(&core, &root, open_block, &pieces, &bytes)?;
+    Ok(State {
+        core,
+        slot: *slot,
+        options: options.clone(),
+        opened: Opened::Whole,
+        attributes,
+        root,
+        newest_seen: slot.generation.get(),
+        followed,
+    })
+}
+
+/// Whether two commits or more lie whole behind the log of this state: the second was begun only
+/// after the first had been published, so this slot is not the newest that was there. One may be of
+/// a writer that was stopped before it published it, or has not yet.
+fn followed_by(io: &Io, slot: &Slot) -> u64 {
+    let mut at = slot.log.get() + slot.log_len.get();
+    let (mut last, mut count) = (slot.generation.get(), 0);
+    while slot.log.get() != 0
+        && let Some((generation, len)) = entry_at(io, at)
+        && generation > last
+    {
+        (at, last, count) = (at + len, generation, count + 1);
+    }
+    if count > 1 { last } else { 0 }
+}
+
+/// Generation and length of the log entry at byte `at` of the file, if one is whole there.
+fn entry_at(io: &Io, at: u64) -> Option<(u64, u64)> {
+    if at.checked_add(size_of::<LogHeader>() as u64)? > io.len() {
+        return None;
+    }
+    let head = io.bytes(at, size_of::<LogHeader>(), <[u8]>::to_vec).ok()?;
+    let head: LogHeader = bytemuck::try_pod_read_unaligned(&head).ok()?;
+    let len = to_usize(head.len.get())?;
+    if head.magic != LOG_MAGIC || at.checked_add(head.len.get())? > io.len() {
+        return None;
+    }
+    io.bytes(at, len, |bytes| log::decode(bytes, io.file(), at).map(|(e, n)| (e.generation, n)))
+        .ok()?
+        .map(|(generation, len)| (generation, len as u64))
+}
+
+fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
+    let tail = &mut core.tail;
+    for d in entry.dead {
+        if tail.kills(d.record.get()) {
+            return None;
+        }
+        tail.kill(*d);
+    }
+    if entry.attributes.is_some_and(|a| a.len() > ATTRIBUTES_MAX) {
+        return None;
+    }
+    let words = tail.row_words();
+    // Rows are there if one of the records has one, and as many as there are records.
+    let with_rows = entry.records.iter().any(|e| e.has_row());
+    let expected = if with_rows { entry.records.len().checked_mul(words)? } else { 0 };
+    if entry.rows.len() != expected || (with_rows && words == 0) {
+        return None;
+    }
+    if !RecordEntry::keys_fit(entry.records, entry.keys.len()) {
+        return None;
+    }
+    let mut row = vec![0; words];
+    for (i, e) in entry.records.iter().enumerate() {
+        if with_rows {
+            let from = entry.rows.get(i * words..(i + 1) * words)?;
+            row.iter_mut().zip(from).for_each(|(w, v)| *w = v.get());
+        }
+        let row = e.has_row().then_some(row.as_slice());
+        let at = e.key_at.get() as usize;
+        let key = entry.keys.get(at..at.checked_add(e.key_len())?)?;
+        let named = (e.key_kind != KEY_NONE).then(|| (e.key_kind, key, key_hash(e.key_kind, key)));
+        tail.push(e.start.get(), e.len.get(), e.sites.get(), named, row).ok()?;
+        core.totals.record_bytes += u64::from(e.len.get());
+    }
+    let sums = u32::try_from(tail.sums.len()).ok()?;
+    for c in entry.chunks {
+        let end = c.first_sum.get().checked_add(c.blocks.get())?;
+        if end as usize > entry.sums.len() {
+            return None;
+        }
+        let mut c = *c;
+        c.first_sum = U32::new(c.first_sum.get().checked_add(sums)?);
+        // In memory it says that there are no checksums; a file has no say in that.
+        c.reserved = U32::new(0);
+        tail.chunks.push(c);
+    }
+    tail.sums.extend(entry.sums.iter().map(|s| s.get()));
+    core.totals.cursor = entry.cursor;
+    // The entry itself says how long they are: no leaf is read for it, which may be damaged.
+    for d in entry.dead {
+        if d.record.get() >= core.ids() {
+            return None;
+        }
+        core.totals.dead_records = core.totals.dead_records.checked_add(1)?;
+        core.totals.shared = core.totals.shared.checked_add(u64::from(d.shared.get() == 1))?;
+        core.totals.dead_bytes = core.totals.dead_bytes.checked_add(u64::from(d.len.get()))?;
+    }
+    if core.totals.dead_bytes > core.totals.record_bytes {
+        return None;
+    }
+    Some(())
+}
+
+type Piece = (u64, u32, u32, std::ops::Range<usize>);
+
+/// Puts the open chunk together from what the last seal wrote and the pieces in the log. It has
+/// memory for what is in it, rounded up to a block; a writer gives it the rest.
+fn open_chunk(
+    core: &Core,
+    root: &Root,
+    block: u32,
+    pieces: &[Piece],
+    log: &[u8],
+) -> Result<OpenChunk> {
+    let number = core.tail.chunks_end();
+    if block == 0 {
+        return Ok(OpenChunk::default());
+    }
+    let bad = |why| Error::corrupt("open chunk", core.io.len(), why);
+    let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
+    let used = core.totals.cursor.saturating_sub(number * core.chunk_size);
+    let used = to_usize(used).unwrap_or(usize::MAX);
+    let mut data = AlignedBuf::zeroed(used.min(size))?;
+    let mut filled = 0;
+    let mut lost = Vec::new();
+    if let Some(base) = root.base.as_ref().filter(|_| number == root.chunks) {
+        match core.place_of(number, &base.entry, Some(base.sums.clone().into())) {
+            Ok(place) => {
+                let fill = (base.fill as usize).min(size);
+                let block = (place.layout.block_size() as usize).max(1);
+                data.resize(fill.next_multiple_of(block).min(size).max(data.len()))?;
+                read_base(core, &place, fill.div_ceil(block), &mut data, &mut lost)?;
+            }
+            // Without its header no block of it can be found.
+            Err(Error::Corrupt(damage)) if damage.part != "file" => {
+                lost.push(Lost { range: 0..base.fill as usize, damage });
+            }
+            Err(Error::Unsupported { .. } | Error::Limit { .. }) => {
+                let offset = base.entry.offset.get();
+                let damage = Corruption { part: "chunk header", offset, why: "checksum differs" };
+                lost.push(Lost { range: 0..base.fill as usize, damage });
+            }
+            Err(e) => return Err(e),
+        }
+        filled = base.fill as usize;
+        if let Some(beyond) = data.get_mut(filled..) {
+            beyond.fill(0);
+        }
+    }
+    for (_, start, len, range) in pieces.iter().filter(|p| p.0 == number) {
+        let (start, len) = (*start as usize, *len as usize);
+        let piece = log.get(range.clone()).ok_or_else(|| bad("place"))?;
+        if start != filled {
+            return Err(bad("its pieces do not follow each other"));
+        }
+        // There is room up to the last record.
+        let out = data.get_mut(start..start + len);
+        let out = out.ok_or_else(|| bad("its pieces do not reach the last record"))?;
+        decode_piece(piece, out)?;
+        filled = start + len;
+    }
+    if used != filled {
+        return Err(bad("its pieces do not reach the last record"));
+    }
+    Ok(OpenChunk { number, block, data, lost })
+}
+
+/// Decodes the first `blocks` of what the last seal wrote of the open chunk, behind which it is
+/// zero; notes what is damaged.
+fn read_base(
+    core: &Core,
+    place: &ChunkPlace,
+    blocks: usize,
+    data: &mut [u8],
+    lost: &mut Vec<Lost>,
+) -> Result<()> {
+    let mut rest = data;
+    for i in (0..place.layout.blocks()).take(blocks) {
+        let n = place.layout.block_len(i) as usize;
+        let (now, later) = std::mem::take(&mut rest)
+            .split_at_mut_checked(n)
+            .ok_or_else(|| Error::corrupt("open chunk", place.offset, "length"))?;
+        match core.decode(place, i, now) {
+            Ok(()) => {}
+            // A damaged block costs its own records, as in any chunk. A read that gave too
+            // little is a failure of the system and may work the next time.
+            Err(Error::Corrupt(damage)) if damage.part != "file" => {
+                let start = (i * place.layout.block_size()) as usize;
+                lost.push(Lost { range: start..start + n, damage });
+            }
+            Err(e) => return Err(e),
+        }
+        rest = later;
+    }
+    Ok(())
+}
+
+pub(crate) fn decode_piece(piece: &[u8], out: &mut [u8]) -> Result<()> {
+    let bad = || Error::corrupt("piece", 0, "is not the chunk it should be");
+    let most = u32::MAX;
+    // Padded to a multiple of the type size, which is below 256.
+    let padded = out.len() + 255;
+    let header = piece.get(..ChunkLayout::HEADER_LEN).ok_or_else(bad)?;
+    let prefix = ChunkLayout::prefix_len(header, most)?;
+    let layout = ChunkLayout::parse(piece.get(..prefix).ok_or_else(bad)?, most)?;
+    let whole = layout.nbytes() as usize;
+    if whole < out.len() || whole > padded {
+        return Err(bad());
+    }
+    let mut buf = AlignedBuf::zeroed(whole)?;
+    let mut rest: &mut [u8] = &mut buf;
+    for i in 0..layout.blocks() {
+        let range = layout.block_range(i);
+        let stream = piece.get(range.start as usize..range.end as usize).ok_or_else(bad)?;
+        let n = layout.block_len(i) as usize;
+        let (now, later) = std::mem::take(&mut rest).split_at_mut_checked(n).ok_or_else(bad)?;
+        crate::chunk::with_decoder(|d| d.decode(&layout, i, stream, now))?;
+        rest = later;
+    }
+    out.copy_from_slice(buf.get(..out.len()).ok_or_else(bad)?);
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Looking up the keys of a whole store. A run may hold many entries of one hash: those of a file
+//! that was made to do harm, or of keys that somebody chose to have one hash, which XXH3 does not
+//! keep anybody from. One lookup passes over all of them; a lookup for every record would take the
+//! square of their number. So what the entries of such a hash lead to is worked out once.
+
+use crate::error::{Corruption, Error, Result};
+use crate::index::layout::{KEY_SHARED, key_hash};
+use crate::store::index::levels::leaf_key;
+use crate::store::read::core::{Core, Sought};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+/// Entries of one hash that a lookup passes over. Of a key there are a record and a tombstone in
+/// a run at most, and of keys that nobody chose for it hardly two share 48 bits.
+const FEW: usize = 64;
+
+/// Lookups of many keys, in time that grows with the index and not with its square.
+pub(crate) struct Lookups<'a> {
+    core: &'a Core,
+    crowds: HashMap<u64, Crowd>,
+    /// Tells keys of one hash apart; nobody can choose keys for it.
+    state: RandomState,
+}
+
+/// What the entries of one hash lead to.
+#[derive(Default)]
+struct Crowd {
+    /// The record that a lookup of each key meets first, and whether it was deleted.
+    first: HashMap<u64, (u64, bool)>,
+    /// The damage at which a lookup of any other key ends.
+    damage: Option<Corruption>,
+}
+
+/// A hash as far as an entry of a run keeps it.
+const fn kept(hash: u64) -> u64 {
+    hash >> 16
+}
+
+impl<'a> Lookups<'a> {
+    pub(crate) fn new(core: &'a Core) -> Self {
+        Self { core, crowds: HashMap::new(), state: RandomState::new() }
+    }
+
+    /// As [`Core::find_bytes`].
+    pub(crate) fn find(&mut self, kind: u8, bytes: &[u8]) -> Result<Option<u64>> {
+        let hash = key_hash(kind, bytes);
+        let crowd = match self.crowds.entry(kept(hash)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                match self.core.find_among(kind, bytes, hash, FEW)? {
+                    Sought::Known(found) => return Ok(found),
+                    Sought::Crowd => {}
+                }
+                place.insert(Crowd::of(self.core, hash, &self.state)?)
+            }
+        };
+        let shared = kind == KEY_SHARED;
+        let tail = &self.core.tail;
+        if let Some(id) = tail.find(hash, kind, bytes) {
+            return Ok((shared || !tail.kills(id)).then_some(id));
+        }
+        match (crowd.first.get(&self.state.hash_one((kind, bytes))), crowd.damage) {
+            (Some((id, dead)), _) => Ok((shared || !(*dead || tail.kills(*id))).then_some(*id)),
+            (None, Some(c)) => Err(Error::Corrupt(c)),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl Crowd {
+    fn of(core: &Core, hash: u64, state: &RandomState) -> Result<Self> {
+        let mut out = Self::default();
+        let mut killed: HashSet<u64> = HashSet::new();
+        let done = core.perm.search(&core.io, hash, |entry| -> Result<Option<()>> {
+            let id = entry.record();
+            if entry.is_dead() {
+                killed.insert(id);
+                return Ok(None);
+            }
+            let Some(found) = core.perm.record(&core.io, id)? else { return Ok(None) };
+            let kind = found.entry.key_kind;
+            let key = leaf_key(&core.io, found.leaf, &found.entry)?;
+            // A key of another hash is not looked for here.
+            if kept(key_hash(kind, &key)) == kept(hash) {
+                let dead = killed.contains(&id);
+                out.first.entry(state.hash_one((kind, &key[..]))).or_insert((id, dead));
+            }
+            Ok(None)
+        });
+        match done {
+            Ok(_) => {}
+            Err(e) if e.is_damage() => {
+                out.damage = Some(match e.root() {
+                    Error::Corrupt(c) => *c,
+                    _ => Corruption { part: "run of keys", offset: 0, why: "cannot be read" },
+                });
+            }
+            Err(e) => return Err(e),
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Durability, StoreOptions, Writer};
+
+    /// A store of keys that nobody chose, some of them replaced, deleted and put again.
+    fn store() -> Writer {
+        let options = StoreOptions { durability: Durability::None, ..StoreOptions::default() };
+        let mut w = Writer::in_memory(&options).unwrap();
+        for round in 0..3_u64 {
+            for i in 0..40_u64 {
+                w.put(i, &round.to_le_bytes(), true).unwrap();
+                if i % 5 == round {
+                    w.delete(i).unwrap();
+                }
+            }
+            w.share(&round.to_le_bytes()).unwrap();
+            w.seal().unwrap();
+        }
+        w.put(3_u64, b"newest", true).unwrap();
+        w.commit().unwrap();
+        w
+    }
+
+    #[test]
+    fn a_crowd_answers_what_a_lookup_answers() {
+        let w = store();
+        let s = w.snapshot().unwrap();
+        let core = &s.inner().core;
+        let mut lookups = Lookups::new(core);
+        let mut asked = 0;
+        core.each_record(|_, entry, key| {
+            let (kind, hash) = (entry.key_kind, key_hash(entry.key_kind, key));
+            let right = core.find_bytes(kind, key, hash)?;
+            assert_eq!(lookups.find(kind, key)?, right);
+            // And as if there were too many entries of its hash.
+            let crowd = Crowd::of(core, hash, &lookups.state)?;
+            assert_eq!((crowd.first.len(), crowd.damage), (1, None));
+            let mut lookups = Lookups::new(core);
+            lookups.crowds.insert(kept(hash), Crowd::of(core, hash, &lookups.state)?);
+            assert_eq!(lookups.find(kind, key)?, right);
+            asked += 1;
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(asked, 124);
+        assert!(lookups.crowds.is_empty());
+    }
+}

@@ -1,0 +1,268 @@
+//! Many records, each handed over where it was decoded: for those who copy what they need out
+//! of them and keep nothing.
+
+use crate::error::{Error, Result};
+use crate::index::layout::RecordEntry;
+use crate::key::Key;
+use crate::store::read::batch::{WORTH_A_THREAD, ended, no_thread};
+use crate::store::read::core::{ChunkData, ChunkPlace, Core};
+use crate::store::read::record::Record;
+use crate::store::read::snapshot::Snapshot;
+use crate::wire::{AlignedBuf, memory, to_usize};
+
+/// Records that were looked up and are about to be read; made by [`Snapshot::visit`] and
+/// [`Snapshot::visit_at`].
+#[derive(Debug)]
+pub struct Visit<'a> {
+    core: &'a Core,
+    entries: Vec<RecordEntry>,
+}
+
+/// Where a record lies, and at which position it was asked for.
+type Asked = (u64, u64, usize);
+
+impl Snapshot {
+    /// Looks up the records under `keys`, to [visit](Visit::each) them.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get_batch`].
+    pub fn visit<K>(&self, keys: impl IntoIterator<Item = K>) -> Result<Visit<'_>>
+    where
+        K: Into<Key>,
+    {
+        let core = &self.inner().core;
+        let entries = keys.into_iter().map(|k| core.lookup(&k.into())).collect::<Result<_>>()?;
+        Ok(Visit { core, entries })
+    }
+
+    /// Looks up the records at these ordinals, to [visit](Visit::each) them.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get_batch_at`].
+    pub fn visit_at(&self, ordinals: &[u64]) -> Result<Visit<'_>> {
+        let core = &self.inner().core;
+        let entries =
+            ordinals.iter().map(|o| core.entry(core.id_at(*o)?)).collect::<Result<_>>()?;
+        Ok(Visit { core, entries })
+    }
+}
+
+impl Visit<'_> {
+    /// What the codec counted in each record when it was put (for a frame its sites), in the
+    /// order asked for; decodes nothing.
+    pub fn sites(&self) -> impl ExactSizeIterator<Item = u32> {
+        self.entries.iter().map(|e| e.sites.get())
+    }
+
+    /// The first of the records; `None` if none was asked for.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub fn first(&self) -> Result<Option<Record>> {
+        self.entries.first().map(|e| self.core.record(e)).transpose()
+    }
+
+    /// Calls `f` with the position at which a record was asked for and its bytes, which start
+    /// at a multiple of 8 in memory and are gone when `f` returns.
+    ///
+    /// Each block in which one of them lies is decoded once. `f` is called once for each
+    /// position, in no particular order, from as many threads as the store was given; they end
+    /// before this returns.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`], or what `f` answers; some of the records may have been visited.
+    pub fn each(&self, f: impl Fn(usize, &[u8]) -> Result<()> + Sync) -> Result<()> {
+        let mut order: Vec<Asked> = memory::with_room(self.entries.len())?;
+        for (i, entry) in self.entries.iter().enumerate() {
+            let span = self.core.span(entry)?;
+            order.push((span.start, span.end, i));
+        }
+        order.sort_unstable();
+        let bytes: u64 = order.iter().map(|(start, end, _)| end - start).sum();
+        let worth = to_usize(bytes).unwrap_or(usize::MAX) / WORTH_A_THREAD;
+        let parts = self.core.threads.min(worth).max(1);
+        if parts == 1 {
+            return self.part(&order, &f);
+        }
+        let (f, each) = (&f, order.len().div_ceil(parts).max(1));
+        let result = crossbeam::thread::scope(|scope| {
+            let mut running = Vec::new();
+            let mut rest = order.as_slice();
+            while rest.len() > each {
+                let (now, later) = rest.split_at(self.cut(rest, each)?);
+                rest = later;
+                let part = move |_: &_| self.part(now, f);
+                running.push(scope.builder().spawn(part).map_err(no_thread)?);
+            }
+            // The last part is the caller's own.
+            let own = self.part(rest, f);
+            let others = running.into_iter();
+            let others: Vec<_> =
+                others.map(|r| r.join().unwrap_or_else(|_| Err(ended()))).collect();
+            others.into_iter().chain([own]).collect()
+        });
+        result.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// The first place at or after `at` where one block ends and another begins.
+    fn cut(&self, order: &[Asked], mut at: usize) -> Result<usize> {
+        let Some((_, last, _)) = at.checked_sub(1).and_then(|before| order.get(before)) else {
+            return Ok(at);
+        };
+        if let Some(last) = last.checked_sub(1) {
+            let end = self.core.block_end(last)?;
+            while order.get(at).is_some_and(|(start, _, _)| *start < end) {
+                at += 1;
+            }
+        }
+        Ok(at)
+    }
+
+    fn part(&self, order: &[Asked], f: &impl Fn(usize, &[u8]) -> Result<()>) -> Result<()> {
+        let mut space = AlignedBuf::default();
+        let mut rest = order;
+        while let Some((start, end, _)) = rest.first().copied() {
+            let chunk = start / self.core.chunk_size;
+            let base = chunk * self.core.chunk_size;
+            let place = if start == end || (end - 1) / self.core.chunk_size != chunk {
+                None
+            } else if let ChunkData::File(place) = self.core.chunk(chunk)? {
+                Some(place)
+            } else {
+                None
+            };
+            if let Some(place) = place {
+                let size = place.layout.block_size().max(1);
+                let block = u32::try_from((start - base) / u64::from(size)).unwrap_or(u32::MAX);
+                let first = base + u64::from(block) * u64::from(size);
+                let until = first + u64::from(place.layout.block_len(block));
+                let here = rest.partition_point(|(start, _, _)| *start < until);
+                let whole = rest.iter().take(here).take_while(|(s, e, _)| s < e && *e <= until);
+                let (now, later) = rest.split_at(whole.count());
+                if !now.is_empty() {
+                    rest = later;
+                    self.block(&place, block, &mut space, |bytes| hand(bytes, first, now, f))?;
+                    continue;
+                }
+            }
+            // In memory, across blocks, or empty; those that were asked for twice come together.
+            let same = rest.iter().take_while(|(s, e, _)| (*s, *e) == (start, end)).count();
+            let (now, later) = rest.split_at(same.max(1));
+            rest = later;
+            space.resize(to_usize(end - start).unwrap_or(usize::MAX))?;
+            self.core.read(start..end, &mut space)?;
+            for (_, _, i) in now {
+                f(*i, &space)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `f` with a whole block, checked: decoded into `space`, or where it is stored.
+    fn block(
+        &self,
+        place: &ChunkPlace,
+        block: u32,
+        space: &mut AlignedBuf,
+        f: impl FnOnce(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        if place.layout.is_stored() {
+            return self.core.stored_block(place, block, f);
+        }
+        space.resize(place.layout.block_len(block) as usize)?;
+        self.core.decode(place, block, space)?;
+        f(space)
+    }
+}
+
+/// Hands over those records of a block that were asked for. `first` is its first logical byte.
+fn hand(
+    block: &[u8],
+    first: u64,
+    order: &[Asked],
+    f: &impl Fn(usize, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let outside = || Error::corrupt("record entry", first, "reaches outside its block");
+    for (start, end, i) in order {
+        let (from, to) = (to_usize(start - first), to_usize(end - first));
+        let range = from.unwrap_or(usize::MAX)..to.unwrap_or(usize::MAX);
+        let bytes = block.get(range).ok_or_else(outside)?;
+        if bytes.as_ptr().addr().is_multiple_of(8) {
+            f(*i, bytes)?;
+        } else {
+            f(*i, &AlignedBuf::copy_of(bytes)?)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::chunk::Codec;
+    use crate::store::{Alignment, Purpose, StoreOptions, Writer};
+    use std::sync::Mutex;
+
+    /// Lengths from nothing to several blocks, contents that tell records apart.
+    fn record(i: u64) -> Vec<u8> {
+        let len = match i % 7 {
+            0 => 0,
+            1 => 40_000,
+            n => 8 * usize::try_from(n * (i % 61)).unwrap() + 3,
+        };
+        (0..len).map(|k| u8::try_from((k as u64 * 7 + i) % 251).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_position_gets_its_record_once_however_the_store_lies() {
+        for codec in [Some(Codec::Lz4), None] {
+            for alignment in [None, Some(Alignment::Contiguous)] {
+                for threads in [1, 3] {
+                    let options = StoreOptions {
+                        purpose: Purpose::Random,
+                        codec: Some(codec),
+                        alignment: alignment.unwrap_or(StoreOptions::default().alignment),
+                        chunk_size: 256 << 10,
+                        threads,
+                        ..StoreOptions::default()
+                    };
+                    let mut w = Writer::in_memory(&options).unwrap();
+                    for i in 0..400 {
+                        w.put(i, &record(i), false).unwrap();
+                    }
+                    w.commit().unwrap();
+                    let snapshot = w.snapshot().unwrap();
+                    let asked: Vec<u64> =
+                        (0..600).map(|i| (i * 37 + i / 13) % 400).chain([5, 5, 1, 1]).collect();
+                    let seen: Vec<Mutex<Vec<Vec<u8>>>> =
+                        asked.iter().map(|_| Mutex::default()).collect();
+                    let visit = snapshot.visit_at(&asked).unwrap();
+                    assert_eq!(visit.sites().len(), asked.len());
+                    assert_eq!(visit.first().unwrap().unwrap()[..], record(asked[0])[..]);
+                    visit
+                        .each(|i, bytes| {
+                            assert!(bytes.as_ptr().addr().is_multiple_of(8));
+                            seen[i].lock().unwrap().push(bytes.to_vec());
+                            Ok(())
+                        })
+                        .unwrap();
+                    for (i, seen) in asked.iter().zip(seen) {
+                        assert_eq!(seen.into_inner().unwrap(), [record(*i)], "record {i}");
+                    }
+                    assert!(snapshot.visit([1_u64, 1000]).is_err());
+                    let none: [u64; 0] = [];
+                    assert!(snapshot.visit_at(&none).unwrap().first().unwrap().is_none());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_caller_answers_ends_the_visit() {
+        let mut w = Writer::in_memory(&StoreOptions::default()).unwrap();
+        w.push(b"one").unwrap();
+        w.commit().unwrap();
+        let snapshot = w.snapshot().unwrap();
+        let refused = snapshot.visit_at(&[0]).unwrap().each(|_, _| Err(crate::Error::Locked));
+        assert!(matches!(refused, Err(crate::Error::Locked)));
+    }
+}

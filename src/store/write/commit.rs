@@ -1,0 +1,363 @@
+//! Commits: the order of writes that makes a record survive (see `docs/format.md`, «Commit»).
+//!
+//! Chunks and index first, then a sync, then one slot, then a sync. Nothing that either slot
+//! refers to is overwritten: log extents are used again only when both slots have moved on.
+
+use crate::chunk::Compressor;
+use crate::error::{Error, Result};
+use crate::index::layout::{ChunkEntry, Extent, RecordEntry, SegmentRef};
+use crate::index::log::LogContent;
+use crate::index::slot::{Seal, Slot};
+use crate::limits::BLOCK_MAX;
+use crate::store::index::memtable::less;
+use crate::store::index::root::{Base, Root};
+use crate::store::index::slots;
+use crate::store::options::Durability;
+use crate::store::write::pool::{Finished, finish};
+use crate::store::write::{
+    fill::entry_at,
+    writer::{Logged, Writer},
+};
+use crate::wire::{U32, U64};
+
+/// First capacity of a log, in bytes; each next one is four times as large, up to the most: one
+/// chunk, or a 32nd of the file if that is more, but no more than [`LOG_MAX`].
+const LOG_MIN: u64 = 4 << 10;
+const LOG_MAX: u64 = 8 << 20;
+/// Commits of so much are few, and what does not fit goes into leaves at once: for them the log
+/// takes a thousandth of the file, or, while that is less than this, up to a 256th; and next to
+/// nothing if that does not hold one of them.
+const BULK: u64 = 2 << 20;
+const BULK_LOG: u64 = 64 << 10;
+
+/// Compressed pieces of the open chunk: start and length in it, and a Blosc2 chunk.
+type Pieces = Vec<(u32, u32, Vec<u8>)>;
+
+impl Writer {
+    /// Makes everything that was put so far survive, as [`Durability`] says; answers the number
+    /// of the commit. Costs what was added since the last one; nothing if nothing was.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the disk refuses; then this writer is poisoned and the file holds the
+    /// last commit or this one, whole. [`Error::Displaced`] if the file was deleted, renamed or
+    /// replaced by another since it was opened: the commit is in it, and this writer writes no more
+    /// (see [`Writer::save_as`]).
+    pub fn commit(&mut self) -> Result<u64> {
+        self.usable()?;
+        self.guard(|w| w.make_commit(false, false))?;
+        Ok(self.generation())
+    }
+
+    /// Whether something was added or changed since the last commit.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        let now = self.everything();
+        let log = &self.logged;
+        self.flushed
+            || self.attributes_changed
+            || !self.core.waiting.is_empty()
+            || (now.records, now.chunks, now.dead, now.open)
+                != (log.records, log.chunks, log.dead, log.open)
+    }
+
+    /// One commit. `closing` says in the slot that the file was left in order; `full` writes a
+    /// root even where a log entry would do.
+    pub(crate) fn make_commit(&mut self, closing: bool, full: bool) -> Result<()> {
+        self.drain()?;
+        let to_close = closing && self.slot.closed.get() == 0;
+        if !self.is_dirty() && !full && !to_close {
+            self.committed();
+            return self.backend().check_place();
+        }
+        let generation = self.next;
+        let sealed = self.slot.seal.generation == self.slot.generation;
+        if to_close && sealed && !self.is_dirty() && !full {
+            // The mark alone: what is sealed stays so, and nothing of ours comes to lie behind
+            // the frame, where another program may add.
+            let seal = Seal { generation: generation.into(), ..self.slot.seal };
+            let slot = Slot { closed: U32::new(1), seal, ..self.slot };
+            return self.publish(slot, self.everything(), 0);
+        }
+        // Where a chunk was closed, little of the open one has to be saved again: the best
+        // moment to start the log anew.
+        let closed = self.core.tail.chunks.len() > self.logged.chunks;
+        let stale = closed && 2 * self.slot.log_len.get() > self.log_capacity;
+        // Who opens the file next does not know of leaves that no root names.
+        let left = closing && !self.core.tail.early.is_empty();
+        let logged = !full && !stale && !left && !self.flushed && !self.tail_is_heavy() && {
+            let pieces = self.pieces(self.logged.open)?;
+            self.append_log(generation, self.everything(), self.core.open.block, &pieces)?
+        };
+        let slot = if logged {
+            Slot { log_len: self.slot.log_len, ..self.slot }
+        } else {
+            self.checkpoint(generation)?
+        };
+        let slot = Slot { closed: U32::new(u32::from(closing)), ..slot };
+        self.publish(slot, self.everything(), 0)
+    }
+
+    /// All that was put so far.
+    pub(crate) fn everything(&self) -> Logged {
+        Logged::all_of(&self.core)
+    }
+
+    /// Compresses the bytes of the open chunk from `from` on.
+    fn pieces(&self, from: u32) -> Result<Pieces> {
+        let used = self.open_used();
+        let mut at = from;
+        let mut out = Vec::new();
+        let typesize = usize::from(self.options.typesize);
+        while at < used {
+            let len = (used - at).min(BLOCK_MAX / 2);
+            let bytes = self.core.open.data.get(at as usize..(at + len) as usize);
+            let mut bytes = bytes.unwrap_or_default().to_vec();
+            bytes.resize(bytes.len().next_multiple_of(typesize), 0);
+            let block = u32::try_from(bytes.len()).unwrap_or(BLOCK_MAX);
+            let mut compressor = Compressor::new(self.options.params(), block)?;
+            let mut piece = Vec::new();
+            compressor.compress(&bytes, &mut piece)?;
+            out.push((at, len, piece));
+            at += len;
+        }
+        Ok(out)
+    }
+
+    /// Adds what is new up to `end` to the log; whether it had room.
+    pub(crate) fn append_log(
+        &mut self,
+        generation: u64,
+        end: Logged,
+        open_block: u32,
+        pieces: &Pieces,
+    ) -> Result<bool> {
+        let tail = &self.core.tail;
+        let from = self.logged;
+        // Places in an entry count from the start of the entry.
+        let records: Vec<RecordEntry> = tail
+            .records
+            .get(from.records..end.records)
+            .unwrap_or_default()
+            .iter()
+            .map(|e| RecordEntry { key_at: less(e.key_at, from.keys), ..*e })
+            .collect();
+        let chunks: Vec<ChunkEntry> = tail
+            .chunks
+            .get(from.chunks..end.chunks)
+            .unwrap_or_default()
+            .iter()
+            .map(|e| ChunkEntry { first_sum: less(e.first_sum, from.sums), ..*e })
+            .collect();
+        let sums: Vec<U64> = tail
+            .sums
+            .get(from.sums..end.sums)
+            .unwrap_or_default()
+            .iter()
+            .map(|s| U64::new(*s))
+            .collect();
+        let new = from.records..end.records;
+        let rows: Vec<U64> = if tail.has_rows(new.clone()) {
+            new.flat_map(|i| tail.row_or_absent(i)).map(|w| U64::new(*w)).collect()
+        } else {
+            Vec::new()
+        };
+        let content = LogContent {
+            generation,
+            first_record: tail.first_record + from.records as u64,
+            first_chunk: tail.first_chunk + from.chunks as u64,
+            cursor: end.cursor,
+            open_block,
+            records: &records,
+            chunks: &chunks,
+            sums: &sums,
+            dead: tail.dead.get(from.dead..end.dead).unwrap_or_default(),
+            keys: tail.keys.get(from.keys..end.keys).unwrap_or_default(),
+            attributes: self.attributes_changed.then_some(&self.attributes),
+            pieces: pieces.iter().map(|(at, len, b)| (*at, *len, b.as_slice())).collect(),
+            rows: &rows,
+        };
+        let at = self.slot.log.get() + self.slot.log_len.get();
+        let too_much = || Error::Limit {
+            what: "entries of one commit",
+            asked: 1 << 32,
+            max: u64::from(u32::MAX),
+        };
+        let bytes = content.encode(self.core.io.file(), at).ok_or_else(too_much)?;
+        let len = self.slot.log_len.get() + bytes.len() as u64;
+        if len > self.log_capacity {
+            return Ok(false);
+        }
+        self.core.io.write(at, &bytes)?;
+        self.slot.log_len = len.into();
+        Ok(true)
+    }
+
+    /// Moves the index into leaves and runs, writes a root, and starts a new log with what is
+    /// in the open chunk.
+    fn checkpoint(&mut self, generation: u64) -> Result<Slot> {
+        let weight = self.core.tail.weight() as u64;
+        self.flush_tail()?;
+        let base_fill = self.base.as_ref().map_or(0, |b| b.fill);
+        let pieces = self.pieces(base_fill)?;
+        let need: u64 = 256 + pieces.iter().map(|p| p.2.len() as u64 + 24).sum::<u64>();
+        let old_root = self.slot.root;
+        let (log, capacity) = self.new_log(generation, need, weight);
+        self.slot.log = log.into();
+        self.slot.log_len = U64::new(0);
+        self.log_capacity = capacity;
+        let root = self.write_root(generation)?;
+        self.space.garbage += old_root.len.get();
+        self.logged.open = base_fill;
+        let attributes_changed = std::mem::take(&mut self.attributes_changed);
+        let (end, block) = (self.everything(), self.core.open.block);
+        if !pieces.is_empty() && !self.append_log(generation, end, block, &pieces)? {
+            return Err(Error::corrupt("log", log, "has no room for the open chunk"));
+        }
+        self.attributes_changed = attributes_changed;
+        Ok(Slot { root, ..self.slot })
+    }
+
+    pub(crate) fn write_root(&mut self, generation: u64) -> Result<SegmentRef> {
+        self.root(generation).write(&self.core.io, &mut self.space)
+    }
+
+    pub(crate) fn root(&self, generation: u64) -> Root {
+        Root {
+            generation,
+            perm: self.core.perm.clone(),
+            records: self.core.tail.end(),
+            chunks: self.core.tail.chunks_end(),
+            totals: self.core.totals,
+            garbage: self.space.garbage,
+            base: self.base.clone(),
+            open_block: self.core.open.block,
+            extents: self.extents.clone(),
+            attributes: self.attributes.clone(),
+        }
+    }
+
+    /// Room for a new log: an extent that neither slot needs any more, else new space. `weight`
+    /// is that of the index which the commits since the last one added.
+    fn new_log(&mut self, generation: u64, need: u64, weight: u64) -> (u64, u64) {
+        let most = (self.space.end / 32).min(LOG_MAX).max(self.core.chunk_size).max(LOG_MIN);
+        let bulk = (self.space.end / 1024).max((self.space.end / 256).clamp(LOG_MIN, BULK_LOG));
+        let (least, most) = match self.added {
+            0..BULK => (LOG_MIN, most),
+            _ if weight > bulk => (LOG_MIN, LOG_MIN),
+            _ => (bulk.min(most), bulk.min(most)),
+        };
+        let wanted = (4 * self.log_capacity).min(most).max(least).max(need.next_multiple_of(64));
+        for e in &mut self.extents {
+            if e.retired.get() == 0 {
+                e.retired = generation.into();
+            }
+        }
+        let free = |e: &Extent| e.retired.get() + 2 <= generation;
+        // What is wanted creeps up with the file; a little less than that is no reason to leave
+        // an extent behind each time.
+        let least = need.max(wanted / 2);
+        let fit = |e: &Extent| free(e) && e.capacity.get() >= least;
+        if let Some(e) = self.extents.iter_mut().find(|e| fit(e)) {
+            e.retired = U64::new(0);
+            return (e.offset.get(), e.capacity.get());
+        }
+        // Extents that have become too small are given up.
+        let garbage = &mut self.space.garbage;
+        self.extents.retain(|e| {
+            let keep = !free(e);
+            *garbage += if keep { 0 } else { e.capacity.get() };
+            keep
+        });
+        let offset = self.space.take(wanted);
+        self.extents.push(Extent {
+            offset: offset.into(),
+            capacity: wanted.into(),
+            retired: U64::new(0),
+        });
+        (offset, wanted)
+    }
+
+    /// Makes `slot` the newest state of the file: what was put up to `end`, which is all but
+    /// the last `behind` records.
+    pub(crate) fn publish(&mut self, slot: Slot, end: Logged, behind: u64) -> Result<()> {
+        let generation = self.next;
+        let slot = Slot {
+            generation: generation.into(),
+            end: self.space.end.into(),
+            records: (self.core.live() - behind).into(),
+            total: (self.core.ids() - behind).into(),
+            ..slot
+        };
+        self.reserve()?;
+        self.sync()?;
+        slots::write(&self.core.io, &slot, self.published)?;
+        self.sync()?;
+        // Behind the sync: a mark without its slot would tell of a commit that never was.
+        slots::mark(&self.core.io, generation)?;
+        self.published = generation;
+        self.slot = slot;
+        self.next = generation + 1;
+        self.logged = end;
+        self.attributes_changed = false;
+        self.flushed = false;
+        if behind == 0 {
+            self.committed();
+        } else {
+            self.added = self.bytes_from(end.records);
+        }
+        // Last: the commit is in the file, wherever that is now.
+        self.backend().check_place()
+    }
+
+    /// Makes the file as long as the commit says it is: a log extent that is not filled yet
+    /// may be the last thing in it.
+    fn reserve(&self) -> Result<()> {
+        if self.core.io.len() < self.space.end {
+            self.core.io.write(self.space.end - 1, &[0])?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sync(&self) -> Result<()> {
+        if self.options.durability == Durability::Sync {
+            self.core.io.backend().sync()?;
+        }
+        Ok(())
+    }
+
+    /// Whether closing now should seal: what earlier seals left behind stays under a tenth of
+    /// the live bytes, else the data has grown by a quarter since the last one.
+    pub(crate) fn seal_is_due(&self) -> bool {
+        let seal: &Seal = &self.slot.seal;
+        let live = self.space.end.saturating_sub(self.space.garbage).max(1);
+        let end = self.slot.end.get().max(self.space.end);
+        let grown = end.saturating_sub(seal.frame_len.get());
+        self.slot.seal_garbage.get() * 10 < live || grown.saturating_mul(4) >= seal.frame_len.get()
+    }
+
+    /// Makes the last partly filled chunk the base, as a seal writes it: zero-filled to its full
+    /// size. `None` if the last base holds the same bytes; else it is for the caller to write
+    /// it and to say where it lies.
+    pub(crate) fn make_base(&mut self) -> Result<Option<Finished>> {
+        if self.core.open.block == 0 {
+            return Ok(None);
+        }
+        let fill = self.open_used();
+        if let Some(old) = &self.base {
+            if old.fill == fill {
+                return Ok(None);
+            }
+            let left = u64::from(old.entry.cbytes.get());
+            self.space.garbage += left;
+            self.slot.seal_garbage = U64::new(self.slot.seal_garbage.get() + left);
+        }
+        self.clear_to(self.core.open.data.len());
+        let open = &self.core.open;
+        let mut compressor = Compressor::new(self.options.params(), open.block)?;
+        let file = self.core.io.file();
+        let finished = finish(&mut compressor, file, open.number, &open.data, Vec::new())?;
+        let entry = entry_at(0, &finished)?;
+        self.base = Some(Base { entry, sums: finished.sums.clone(), fill });
+        Ok(Some(finished))
+    }
+}

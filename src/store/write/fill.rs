@@ -1,0 +1,223 @@
+//! The chunks of a writer: filled, closed, compressed behind it, written in their order.
+
+use crate::chunk::Compressor;
+use crate::error::{Error, Result};
+use crate::index::layout::{ChunkEntry, RecordEntry};
+use crate::store::index::flush::NewLeaf;
+use crate::store::index::memtable::Part;
+use crate::store::write::place::block_size;
+use crate::store::write::pool::{Finished, finish};
+use crate::store::write::writer::{Writer, sum_index};
+use crate::wire::{AlignedBuf, U32};
+use std::sync::Arc;
+
+/// Decoded bytes of finished chunks from which on they are written: so many share a leaf.
+const GROUP: u64 = 2 << 20;
+
+impl Writer {
+    /// Copies the record into the chunks from `start` on, closing those that fill.
+    pub(crate) fn fill(&mut self, start: u64, bytes: &[u8]) -> Result<()> {
+        let size = self.core.chunk_size;
+        let mut at = start;
+        let mut rest = bytes;
+        loop {
+            let chunk = at / size;
+            if self.core.open.block != 0 && self.core.open.number < chunk {
+                self.close_chunk()?;
+            }
+            if rest.is_empty() && (!bytes.is_empty() || at.is_multiple_of(size)) {
+                return Ok(());
+            }
+            if self.core.open.block == 0 {
+                self.open_chunk(chunk)?;
+            }
+            let inside = usize::try_from(at % size).unwrap_or(usize::MAX);
+            self.clear_to(inside);
+            let out = self.core.open.data.get_mut(inside..).unwrap_or_default();
+            let n = rest.len().min(out.len());
+            let (now, later) = rest.split_at(n);
+            if let Some(out) = out.get_mut(..n) {
+                out.copy_from_slice(now);
+            }
+            if let Some(stale) = &mut self.stale {
+                *stale = inside + n;
+            }
+            rest = later;
+            at += n as u64;
+            if rest.is_empty() && !at.is_multiple_of(size) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Zeroes what earlier use left in the open chunk before `end`.
+    pub(crate) fn clear_to(&mut self, end: usize) {
+        if let Some(stale) = &mut self.stale
+            && let Some(left) = self.core.open.data.get_mut(*stale..end)
+        {
+            left.fill(0);
+            *stale = end;
+        }
+    }
+
+    pub(crate) fn open_chunk(&mut self, number: u64) -> Result<()> {
+        let expected = self.core.tail.chunks_end() + self.core.waiting.len() as u64;
+        if number != expected {
+            return Err(Error::corrupt("chunk table", number, "a chunk would be left out"));
+        }
+        let seen = if self.before.is_empty() { &self.lengths } else { &self.before };
+        let chunk = self.options.chunk();
+        let block = match self.options.block_size {
+            0 => {
+                let codec = self.options.params().codec;
+                block_size(self.options.purpose, codec, seen, chunk, self.options.typesize)
+            }
+            fixed => fixed.min(chunk),
+        };
+        let size = usize::try_from(self.core.chunk_size).unwrap_or(usize::MAX);
+        let spare = self.spare.pop().filter(|b| b.len() == size);
+        let reused = spare.is_some();
+        let data = match spare {
+            Some(spare) => spare,
+            None => AlignedBuf::zeroed(size)?,
+        };
+        self.core.open.number = number;
+        self.core.open.block = block;
+        // Memory that was used before still holds the bytes of its chunk.
+        self.stale = reused.then_some(0);
+        self.core.open.data = data;
+        self.logged.open = 0;
+        Ok(())
+    }
+
+    /// Hands the open chunk to the compression threads.
+    fn close_chunk(&mut self) -> Result<()> {
+        while self.pool.under_way() >= self.pool.depth() {
+            self.wait_for_one()?;
+        }
+        self.clear_to(self.core.open.data.len());
+        let open = &mut self.core.open;
+        let data = Arc::new(std::mem::take(&mut open.data));
+        self.pool.submit(open.number, open.block, data.clone())?;
+        self.core.waiting.insert(open.number, data);
+        open.block = 0;
+        self.chunk_closed = true;
+        self.before = std::mem::take(&mut self.lengths);
+        self.logged.open = 0;
+        while self.take_one(false)? {}
+        Ok(())
+    }
+
+    /// Compresses a chunk that is known from memory alone.
+    pub(crate) fn compress_waiting(&mut self, chunk: u64) -> Result<Finished> {
+        let missing = || Error::corrupt("chunk table", chunk, "names a chunk that is not there");
+        let data = self.core.waiting.get(&chunk).ok_or_else(missing)?;
+        let typesize = u32::from(self.options.typesize);
+        let block = self.options.chunk().min((32 << 10) / typesize * typesize);
+        let mut compressor = Compressor::new(self.options.params(), block)?;
+        finish(&mut compressor, self.core.io.file(), chunk, data, Vec::new())
+    }
+
+    /// Takes the next finished chunk; whether there was one.
+    fn take_one(&mut self, wait: bool) -> Result<bool> {
+        let chunk = self.core.tail.chunks_end() + self.group.len() as u64;
+        let Some(finished) = self.pool.take(chunk, wait) else { return Ok(false) };
+        self.group.push(finished?);
+        if self.group.len() as u64 * self.core.chunk_size >= GROUP {
+            self.write_group(false)?;
+        }
+        Ok(true)
+    }
+
+    /// Writes the finished chunks, and before them a leaf with the records that end in them and
+    /// are in no leaf yet, or with `all` that were put. So of a file that ends too early every
+    /// record is known whose bytes are still there: what leads to it lies before it.
+    pub(crate) fn write_group(&mut self, all: bool) -> Result<()> {
+        let group = std::mem::take(&mut self.group);
+        if group.is_empty() {
+            return Ok(());
+        }
+        let tail = &mut self.core.tail;
+        let first = tail.chunks.len();
+        for finished in &group {
+            let first_sum = sum_index(tail.sums.len())?;
+            tail.chunks.push(ChunkEntry { first_sum, ..entry_at(0, finished)? });
+            tail.sums.extend_from_slice(&finished.sums);
+        }
+        let end = tail.chunks_end().saturating_mul(self.core.chunk_size);
+        let ended = |e: &RecordEntry| e.start.get().saturating_add(e.len.get().into()) <= end;
+        let records = match all {
+            true => tail.records.len(),
+            // Those that were put meanwhile depend on how fast chunks are compressed; the bytes
+            // of a file do not.
+            false => tail.records.partition_point(ended).max(tail.in_early.records),
+        };
+        let to = Part { records, chunks: tail.chunks.len() };
+        let leaf = NewLeaf::new(tail, tail.in_early, to, self.options.row_params())?;
+        // Where the chunks will lie: their places are in the leaf.
+        let mut space = self.space;
+        space.take(leaf.len(tail));
+        for (entry, finished) in tail.chunks.iter_mut().skip(first).zip(&group) {
+            entry.offset = space.take(finished.bytes.len() as u64).into();
+        }
+        let generation = self.next;
+        let written = leaf.write(&self.core.io, &mut self.space, tail, generation)?;
+        tail.early.push(written);
+        tail.in_early = to;
+        for (number, finished) in (tail.first_chunk + first as u64..).zip(group) {
+            let at = self.space.take(finished.bytes.len() as u64);
+            self.core.io.write(at, &finished.bytes)?;
+            let memory = self.core.waiting.remove(&number).and_then(Arc::into_inner);
+            if self.spare.len() < self.pool.depth() {
+                self.spare.extend(memory);
+            }
+            self.pool.recycle(finished.bytes);
+        }
+        if let Some(base) = self.base.take() {
+            self.space.garbage += u64::from(base.entry.cbytes.get());
+            let left = self.slot.seal_garbage.get() + u64::from(base.entry.cbytes.get());
+            self.slot.seal_garbage = left.into();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write_chunk(&mut self, finished: &Finished) -> Result<ChunkEntry> {
+        let at = self.space.take(finished.bytes.len() as u64);
+        self.core.io.write(at, &finished.bytes)?;
+        entry_at(at, finished)
+    }
+
+    /// Waits until every closed chunk is in the file.
+    pub(crate) fn drain(&mut self) -> Result<()> {
+        while self.pool.under_way() > 0 {
+            self.wait_for_one()?;
+        }
+        self.write_group(true)
+    }
+
+    pub(crate) fn wait_for_one(&mut self) -> Result<()> {
+        if self.take_one(true)? {
+            return Ok(());
+        }
+        Err(Error::invalid("compression", "a thread ended without an answer"))
+    }
+}
+
+/// The entry of a chunk at byte `at` of the file.
+pub(crate) fn entry_at(at: u64, finished: &Finished) -> Result<ChunkEntry> {
+    let small = |n: usize| {
+        u32::try_from(n).map(U32::new).map_err(|_| Error::Limit {
+            what: "compressed chunk",
+            asked: n as u64,
+            max: u64::from(u32::MAX),
+        })
+    };
+    Ok(ChunkEntry {
+        offset: at.into(),
+        prefix_sum: finished.prefix_sum.into(),
+        cbytes: small(finished.bytes.len())?,
+        first_sum: U32::new(0),
+        blocks: small(finished.sums.len())?,
+        reserved: U32::new(0),
+    })
+}

@@ -1,0 +1,13 @@
+//! Writing: where a record is placed, how chunks are filled and compressed, how a commit and a seal
+//! are made.
+
+mod check;
+mod commit;
+mod fill;
+mod partial_commit;
+mod place;
+pub(crate) mod pool;
+mod reads;
+pub(crate) mod seal;
+mod shared;
+pub(crate) mod writer;

@@ -1,0 +1,178 @@
+//! Placement: where the next record starts, and how large the blocks of the next chunk are.
+
+use crate::chunk::Codec;
+use crate::limits::{BLOCK_MAX, BLOCK_MIN, BLOCKS_PER_CHUNK};
+use crate::store::options::{Alignment, Purpose};
+
+/// The place of the next record.
+///
+/// `cursor` is the end of the last record, `empty` whether there is none yet, `block` the block
+/// size of the open chunk. The three rules of the original give its offsets, but for one: its
+/// `no_cross` moves on to the next chunk also where exactly `len` bytes are left.
+pub(crate) fn place(
+    alignment: Alignment,
+    cursor: u64,
+    empty: bool,
+    len: u64,
+    chunk: u64,
+    block: u64,
+) -> u64 {
+    if empty {
+        return 0;
+    }
+    let next_chunk = cursor.next_multiple_of(chunk);
+    match alignment {
+        Alignment::Contiguous => cursor,
+        Alignment::Start => next_chunk,
+        Alignment::NoCross if next_chunk - cursor >= len || cursor == next_chunk => cursor,
+        Alignment::NoCross => next_chunk,
+        Alignment::Block => {
+            let start = cursor.next_multiple_of(8);
+            let chunk_start = start / chunk * chunk;
+            let chunk_end = chunk_start + chunk;
+            if start == chunk_start || block == 0 {
+                return start;
+            }
+            let in_chunk = start - chunk_start;
+            let next_block = chunk_start + in_chunk.next_multiple_of(block);
+            let block_end = if next_block == start { start + block } else { next_block };
+            if start + len <= block_end.min(chunk_end) {
+                start
+            } else if next_block + len <= chunk_end {
+                next_block
+            } else {
+                chunk_end
+            }
+        }
+    }
+}
+
+/// Lengths of records, for the choice of block sizes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Lengths {
+    count: u64,
+    sum: u64,
+    min: u64,
+    max: u64,
+}
+
+impl Lengths {
+    pub(crate) fn add(&mut self, len: u64) {
+        self.min = if self.count == 0 { len } else { self.min.min(len) };
+        self.max = self.max.max(len);
+        self.count += 1;
+        self.sum += len;
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn mean(&self) -> u64 {
+        self.sum.checked_div(self.count).unwrap_or(0)
+    }
+}
+
+/// Block size for a chunk whose records are expected to be like `seen` (those of the chunk
+/// before; at the start the first record alone).
+///
+/// Blocks are made so that a whole number of equal records fills one: then no record of that
+/// length crosses a boundary and nothing is padded. The targets come from the sizes measured in
+/// `docs/benchmarks.md`. A block of a chunk without `codec` is no larger for being small, but for
+/// its checksum; so there a random read need not check more than it wants. LZ4 loses less by small
+/// blocks than Zstd, and decodes so fast that what else a larger block costs is felt.
+#[expect(clippy::cast_possible_truncation, reason = "clamped to 1 MiB before")]
+pub(crate) fn block_size(
+    purpose: Purpose,
+    codec: Option<Codec>,
+    seen: &Lengths,
+    chunk: u32,
+    typesize: u8,
+) -> u32 {
+    let target = match purpose {
+        Purpose::Dense => 256 << 10,
+        Purpose::Balanced => 32 << 10,
+        Purpose::Random => match codec {
+            None => 2 << 10,
+            Some(Codec::Lz4 | Codec::Lz4hc) => 4 << 10,
+            Some(_) => 8 << 10,
+        },
+    };
+    let most = u64::from(chunk.min(BLOCK_MAX));
+    let least = u64::from(BLOCK_MIN).max(u64::from(chunk.div_ceil(BLOCKS_PER_CHUNK))).min(most);
+    let step = lcm8(u64::from(typesize));
+    let mean = seen.mean().max(1);
+    let even = seen.max.next_multiple_of(step).max(step);
+    let wanted = if seen.max <= 2 * seen.min.max(8) && even <= 4 * target {
+        even * (target / even).max(1)
+    } else if purpose == Purpose::Random && codec.is_some() {
+        (mean * 2).next_power_of_two().clamp(target, 16 * target)
+    } else {
+        target
+    };
+    let size = wanted.clamp(least, most);
+    let size = if size == most { most } else { size.next_multiple_of(step).min(most) };
+    (size / u64::from(typesize) * u64::from(typesize)).max(u64::from(typesize)) as u32
+}
+
+/// The least common multiple of 64 and a type size.
+const fn lcm8(typesize: u64) -> u64 {
+    let (mut a, mut b) = (64, typesize);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    64 / a * typesize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_originals_rules_give_its_offsets() {
+        let at = |a, cursor, len| place(a, cursor, false, len, 1000, 0);
+        assert_eq!(at(Alignment::NoCross, 900, 99), 900);
+        assert_eq!(at(Alignment::NoCross, 900, 100), 900, "an exact fit");
+        assert_eq!(at(Alignment::NoCross, 900, 101), 1000);
+        assert_eq!(at(Alignment::NoCross, 900, 2500), 1000);
+        assert_eq!(at(Alignment::NoCross, 1000, 2500), 1000);
+        assert_eq!(at(Alignment::Contiguous, 901, 5000), 901);
+        assert_eq!(at(Alignment::Start, 901, 5), 1000);
+        assert_eq!(at(Alignment::Start, 2000, 5), 2000);
+        assert_eq!(place(Alignment::Start, 0, true, 5, 1000, 0), 0);
+    }
+
+    #[test]
+    fn a_record_that_fits_a_block_never_crosses_one_and_no_chunk_boundary_either() {
+        for block in [64_u64, 96, 1000, 4096] {
+            let chunk = 4096;
+            let mut cursor = 0;
+            for (i, len) in (0..5000_u64).map(|i| (i, (i * 7919) % 5000)) {
+                let start = place(Alignment::Block, cursor, i == 0, len, chunk, block);
+                assert!(start >= cursor && start.is_multiple_of(8));
+                assert!(start - cursor <= chunk);
+                let end = start + len;
+                let in_chunk = start % chunk;
+                if len <= block && len > 0 {
+                    let last = (end - 1) % chunk;
+                    assert_eq!(in_chunk / block, last / block, "block {block} len {len}");
+                }
+                if len <= chunk && len > 0 {
+                    assert_eq!(start / chunk, (end - 1) / chunk, "block {block} len {len}");
+                }
+                cursor = end;
+            }
+        }
+    }
+
+    #[test]
+    fn equal_records_fill_their_blocks() {
+        for (len, purpose) in [(1900, Purpose::Random), (12_000, Purpose::Balanced)] {
+            let mut seen = Lengths::default();
+            (0..10).for_each(|_| seen.add(len));
+            let size = u64::from(block_size(purpose, Some(Codec::Zstd), &seen, 1 << 20, 4));
+            let each = len.next_multiple_of(64);
+            assert!(size.is_multiple_of(each), "{size}");
+        }
+    }
+}

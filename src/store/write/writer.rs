@@ -1,0 +1,603 @@
+//! Adding records: placing them, filling chunks, handing chunks to the compression threads.
+
+use crate::backend::{Backend, process_id};
+use crate::column::Row;
+use crate::error::{Error, Result};
+use crate::frame::HEADER_LEN;
+use crate::index::layout::{Extent, KEY_I64, RECORDS_MAX, key_bytes, key_hash};
+use crate::index::log::DeadEntry;
+use crate::index::slot::Slot;
+use crate::key::Key;
+use crate::limits::RECORD_MAX;
+use crate::store::index::flush::flush;
+use crate::store::index::root::{Base, Root};
+use crate::store::index::space::Space;
+use crate::store::options::{Durability, StoreOptions};
+use crate::store::read::core::Core;
+use crate::store::read::load::Opened;
+use crate::store::read::record::Record;
+use crate::store::read::rows::Maker;
+use crate::store::write::place::{Lengths, place};
+use crate::store::write::pool::{Finished, Pool};
+use crate::wire::{AlignedBuf, U32, U64};
+use bytemuck::Zeroable;
+use once_cell::race::OnceBox;
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Bytes of index in memory above which a leaf is written.
+const LEAF_WEIGHT: usize = 768 << 10;
+
+/// How much of the tail is in the log already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Logged {
+    pub(crate) records: usize,
+    pub(crate) keys: usize,
+    pub(crate) chunks: usize,
+    pub(crate) sums: usize,
+    pub(crate) dead: usize,
+    /// Bytes of the open chunk.
+    pub(crate) open: u32,
+    /// Where the next record may start in the logical byte space.
+    pub(crate) cursor: u64,
+}
+
+impl Logged {
+    /// As if all of it was logged.
+    pub(crate) fn all_of(core: &Core) -> Self {
+        let tail = &core.tail;
+        Self {
+            records: tail.records.len(),
+            keys: tail.keys.len(),
+            chunks: tail.chunks.len(),
+            sums: tail.sums.len(),
+            dead: tail.dead.len(),
+            open: used(core),
+            cursor: core.totals.cursor,
+        }
+    }
+}
+
+/// Adds records to a store. One at a time for a file; what it adds is seen by itself at once
+/// and by others from the next commit.
+///
+/// Dropping a writer commits nothing: what was not committed is gone. [`Writer::close`] commits.
+#[derive(Debug)]
+pub struct Writer {
+    pub(crate) core: Core,
+    pub(crate) options: StoreOptions,
+    pub(crate) pool: Pool,
+    pub(crate) slot: Slot,
+    /// Number of the next commit.
+    pub(crate) next: u64,
+    pub(crate) space: Space,
+    pub(crate) log_capacity: u64,
+    pub(crate) extents: Vec<Extent>,
+    pub(crate) logged: Logged,
+    pub(crate) base: Option<Base>,
+    pub(crate) attributes: Vec<u8>,
+    pub(crate) attributes_changed: bool,
+    /// Index that was written for this commit but that no slot names yet.
+    pub(crate) flushed: bool,
+    pub(crate) opened: Opened,
+    poisoned: bool,
+    /// The newest generation that was in the file when it was opened, or published since.
+    pub(crate) published: u64,
+    process: u32,
+    pub(crate) lengths: Lengths,
+    pub(crate) before: Lengths,
+    /// Bytes that no commit holds yet, with 64 for each record.
+    pub(crate) added: u64,
+    /// A chunk was closed since the last look at whether a commit is due.
+    pub(crate) chunk_closed: bool,
+    /// From where on the memory of the open chunk holds bytes of an earlier one.
+    pub(crate) stale: Option<usize>,
+    /// Compressed chunks that are not in the file yet: they come there together, behind the
+    /// leaf with their records.
+    pub(crate) group: Vec<Finished>,
+    /// Memory of chunks that are in the file, for the next ones.
+    pub(crate) spare: Vec<AlignedBuf>,
+    /// Makes the rows of records that come without one.
+    maker: Option<Maker>,
+    last_commit: Instant,
+    /// Keeps the lock of the file for as long as the writer lives.
+    lock: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// Leaves out log extents that cannot be of this file: a writer would write over something else.
+fn usable(extents: &mut Vec<Extent>, slot: &Slot) {
+    extents.sort_by_key(|e| e.offset.get());
+    let mut free_from = HEADER_LEN as u64;
+    extents.retain(|e| {
+        let end = e.offset.get().checked_add(e.capacity.get());
+        let Some(end) = end.filter(|end| *end <= slot.end.get()) else { return false };
+        let good = e.offset.get() >= free_from && e.retired.get() <= slot.generation.get();
+        free_from = free_from.max(end);
+        good
+    });
+}
+
+impl Writer {
+    pub(crate) fn from_state(
+        state: crate::store::read::load::State,
+        lock: Option<Box<dyn Any + Send + Sync>>,
+    ) -> Self {
+        let crate::store::read::load::State {
+            core,
+            slot,
+            root,
+            options,
+            opened,
+            attributes,
+            newest_seen,
+            ..
+        } = state;
+        let Root { base, mut extents, garbage, .. } = root;
+        usable(&mut extents, &slot);
+        let threads = crate::store::read::batch::threads(options.threads);
+        let pool = Pool::new(options.params(), core.io.file(), threads);
+        let logged = Logged::all_of(&core);
+        let base = base.filter(|_| core.open.block != 0 && root.chunks == core.open.number);
+        let mut slot = slot;
+        slot.seal_garbage = U64::new(slot.seal_garbage.get().min(core.io.len()));
+        let mut end = slot.end.get();
+        let older = matches!(opened, Opened::OlderCommit { .. } | Opened::LastSeal { .. });
+        if older {
+            // What lies behind may be all that is left of a damaged commit.
+            end = end.max(core.io.len());
+        }
+        // The next commit must be newer than any slot that still parses, and must go into the
+        // slot that does not lead to this state.
+        let here = slot.generation.get();
+        // What a writer left there that ended before it committed bears the number after that
+        // of the newest slot: no commit of ours is to bear it too.
+        let left = core.io.len() > slot.end.get();
+        let next = newest_seen.max(here) + if left { 3 } else { 1 };
+        let next = if next % 2 == here % 2 { next + 1 } else { next };
+        // The other slot still refers to what was given up only with the newest one.
+        for e in extents.iter_mut().filter(|e| e.retired.get() == here) {
+            e.retired = U64::new(next - 1);
+        }
+        let log_capacity = extents
+            .iter()
+            .find(|e| e.retired.get() == 0)
+            .map_or(slot.log_len.get(), |e| e.capacity.get());
+        Self {
+            space: Space { end, garbage },
+            core,
+            pool,
+            log_capacity,
+            extents,
+            logged,
+            base,
+            attributes,
+            attributes_changed: false,
+            // An older state becomes the newest with the next commit, whatever is in it.
+            flushed: older,
+            opened,
+            poisoned: false,
+            published: here,
+            process: process_id(),
+            lengths: Lengths::default(),
+            before: Lengths::default(),
+            added: 0,
+            chunk_closed: false,
+            stale: None,
+            group: Vec::new(),
+            spare: Vec::new(),
+            maker: Maker::new(&options),
+            last_commit: Instant::now(),
+            lock,
+            slot,
+            next,
+            options,
+        }
+    }
+
+    /// Puts a record under `key` and answers its ordinal.
+    ///
+    /// `overwrite` says what happens to a record that is already there: it is replaced, or the
+    /// put is refused. A refused put changes nothing. The record is seen by this writer at
+    /// once; it survives from the next commit on. Commits happen by themselves as
+    /// [`StoreOptions::commit_bytes`] and [`StoreOptions::commit_interval`] say.
+    ///
+    /// Where the store names a codec, the bytes must be a record of it: see
+    /// [`StoreOptions::check`].
+    ///
+    /// # Errors
+    /// [`Error::Exists`] without `overwrite`, [`Error::Codec`] for bytes that the codec of the
+    /// store refuses, [`Error::Limit`] for a record or key that is too
+    /// long, [`Error::Io`] if the disk refuses; then the writer is poisoned and the store is as
+    /// of the last commit.
+    pub fn put(&mut self, key: impl Into<Key>, bytes: &[u8], overwrite: bool) -> Result<u64> {
+        self.usable()?;
+        let sites = self.checked(bytes, None)?;
+        self.put_carried(Some(&key.into()), bytes, sites, None, overwrite)
+    }
+
+    /// Adds a record without a key: it is found by its ordinal alone.
+    ///
+    /// # Errors
+    /// As [`Writer::put`].
+    pub fn push(&mut self, bytes: &[u8]) -> Result<u64> {
+        self.usable()?;
+        let sites = self.checked(bytes, None)?;
+        self.put_carried(None, bytes, sites, None, false)
+    }
+
+    /// As [`Writer::put`], with the count that the index keeps beside the length (for a frame
+    /// its number of sites).
+    ///
+    /// # Errors
+    /// As [`Writer::put`]; [`Error::Invalid`] if the codec of the store counts other sites.
+    pub fn put_sized(
+        &mut self,
+        key: Option<&Key>,
+        bytes: &[u8],
+        sites: u32,
+        overwrite: bool,
+    ) -> Result<u64> {
+        self.usable()?;
+        let sites = self.checked(bytes, Some(sites))?;
+        self.put_carried(key, bytes, sites, None, overwrite)
+    }
+
+    /// As [`Writer::put_sized`], with the numbers that the store keeps of the record beside its
+    /// bytes (see [`StoreOptions::columns`]).
+    ///
+    /// Without them they follow from the bytes, where [`StoreOptions::rows`] says how; else the
+    /// record has none.
+    ///
+    /// # Errors
+    /// As [`Writer::put`]; [`Error::Invalid`] if `row` is not of the columns of this store.
+    pub fn put_row(
+        &mut self,
+        key: Option<&Key>,
+        bytes: &[u8],
+        sites: u32,
+        row: &Row<'_>,
+        overwrite: bool,
+    ) -> Result<u64> {
+        if row.columns() != self.options.columns() {
+            return Err(Error::invalid("row", "is not of the columns of this store"));
+        }
+        self.usable()?;
+        let sites = self.checked(bytes, Some(sites))?;
+        self.put_carried(key, bytes, sites, Some(row.words()), overwrite)
+    }
+
+    /// As [`Writer::put_sized`], with a row of this store if there is one.
+    pub(crate) fn put_carried(
+        &mut self,
+        key: Option<&Key>,
+        bytes: &[u8],
+        sites: u32,
+        row: Option<&[u64]>,
+        overwrite: bool,
+    ) -> Result<u64> {
+        self.usable()?;
+        let len = bytes.len() as u64;
+        if len > RECORD_MAX {
+            return Err(Error::Limit { what: "record", asked: len, max: RECORD_MAX });
+        }
+        if self.core.ids() >= RECORDS_MAX {
+            return Err(Error::Limit { what: "records", asked: RECORDS_MAX + 1, max: RECORDS_MAX });
+        }
+        let mut scratch = [0; 8];
+        let mut named = None;
+        let mut old = None;
+        if let Some(key) = key {
+            key.check()?;
+            let (kind, bytes) = key_bytes(key, &mut scratch)
+                .ok_or_else(|| Error::invalid("key", "is outside the range of keys"))?;
+            let hash = key_hash(kind, bytes);
+            // Steps and frame numbers mostly rise: then there is nothing to look for.
+            if !signed(kind, bytes).is_some_and(|key| self.slot.is_above_all(key)) {
+                old = self.core.find_bytes(kind, bytes, hash)?.map(|id| (hash, id));
+            }
+            if old.is_some() && !overwrite {
+                return Err(Error::Exists { what: format!("record {key}").into() });
+            }
+            named = Some((kind, bytes, hash));
+        }
+        let mut maker = self.maker.take();
+        let row = row.or_else(|| maker.as_mut().and_then(|m| m.row(bytes)));
+        let added = self.guard(|w| w.add(named, bytes, sites, row, old));
+        self.maker = maker;
+        added?;
+        self.commit_if_due()?;
+        Ok(self.core.live().saturating_sub(1))
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        key: Option<(u8, &[u8], u64)>,
+        bytes: &[u8],
+        sites: u32,
+        row: Option<&[u64]>,
+        old: Option<(u64, u64)>,
+    ) -> Result<()> {
+        let len = bytes.len() as u64;
+        self.lengths.add(len);
+        // Without records there may be chunks of another program before the first one.
+        let empty = self.core.totals.cursor == 0;
+        let core = &self.core;
+        let block = u64::from(core.open.block);
+        let alignment = self.options.alignment;
+        let start = place(alignment, core.totals.cursor, empty, len, core.chunk_size, block);
+        if let Some((hash, id)) = old {
+            self.kill(hash, id)?;
+        }
+        self.fill(start, bytes)?;
+        self.core.totals.cursor = start + len;
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.name(start, len, sites, key, row)?;
+        self.added += u64::from(len) + 64;
+        if self.core.tail.weight() > 8 * LEAF_WEIGHT {
+            // Only without automatic commits: memory stays flat, nothing is published.
+            self.flush_tail()?;
+        }
+        Ok(())
+    }
+
+    /// Enters a record whose bytes are in their place into the index. Every record that a file
+    /// gets comes by here, so that nothing that the slot says of all keys can miss one.
+    pub(crate) fn name(
+        &mut self,
+        start: u64,
+        len: u32,
+        sites: u32,
+        key: Option<(u8, &[u8], u64)>,
+        row: Option<&[u64]>,
+    ) -> Result<()> {
+        self.core.tail.push(start, len, sites, key, row)?;
+        self.core.totals.record_bytes += u64::from(len);
+        if let Some(key) = key.and_then(|(kind, bytes, _)| signed(kind, bytes)) {
+            self.slot.raise_bound(key);
+        }
+        Ok(())
+    }
+
+    /// Deletes the record under `key`. Its bytes stay in the file as dead space until the
+    /// store is compacted.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub fn delete(&mut self, key: impl Into<Key>) -> Result<()> {
+        self.usable()?;
+        let key = key.into();
+        let mut scratch = [0; 8];
+        let hash = key_bytes(&key, &mut scratch).map(|(kind, bytes)| key_hash(kind, bytes));
+        let id = self.core.find(&key)?;
+        let (Some(id), Some(hash)) = (id, hash) else {
+            return Err(Error::NotFound { key: key.to_string().into() });
+        };
+        self.guard(|w| w.kill(hash, id))?;
+        self.commit_if_due()
+    }
+
+    /// Deletes the record at `ordinal`; those behind it move up by one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub fn delete_at(&mut self, ordinal: u64) -> Result<()> {
+        self.usable()?;
+        let id = self.core.id_at(ordinal)?;
+        let key = self.core.key_of(id)?;
+        let mut scratch = [0; 8];
+        let hash = key
+            .as_ref()
+            .and_then(|k| key_bytes(k, &mut scratch))
+            .map_or(0, |(kind, bytes)| key_hash(kind, bytes));
+        self.guard(|w| w.kill(hash, id))?;
+        self.commit_if_due()
+    }
+
+    fn kill(&mut self, hash: u64, id: u64) -> Result<()> {
+        let len = self.core.entry(id)?.len.get();
+        let dead = DeadEntry {
+            hash: hash.into(),
+            record: id.into(),
+            len: len.into(),
+            ..DeadEntry::zeroed()
+        };
+        self.core.tail.kill(dead);
+        self.core.totals.dead_records += 1;
+        self.core.totals.dead_bytes += u64::from(len);
+        self.core.dead = OnceBox::new();
+        self.added += 64;
+        Ok(())
+    }
+
+    /// Replaces the user's attributes, a JSON object.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is no object, [`Error::Limit`] above 1 MiB.
+    pub fn set_attributes(&mut self, attributes: &serde_json::Value) -> Result<()> {
+        self.usable()?;
+        if !attributes.is_object() {
+            return Err(Error::invalid("attributes", "must be a JSON object: names and values"));
+        }
+        let bytes = attributes.to_string().into_bytes();
+        let max = crate::limits::ATTRIBUTES_MAX;
+        if bytes.len() > max {
+            let asked = bytes.len() as u64;
+            return Err(Error::Limit { what: "attributes", asked, max: max as u64 });
+        }
+        self.attributes_changed |= bytes != self.attributes;
+        self.attributes = bytes;
+        Ok(())
+    }
+
+    /// The user's attributes as they stand.
+    #[must_use]
+    pub fn attributes(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.attributes).unwrap_or_default()
+    }
+
+    /// The record under `key`, committed or not.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none, [`Error::Corrupt`] if its bytes have changed.
+    pub fn get(&self, key: impl Into<Key>) -> Result<Record> {
+        let key = key.into();
+        let entry = self.core.lookup(&key)?;
+        self.core.record(&entry).map_err(|e| e.of_record(&key))
+    }
+
+    /// The record at `ordinal`, committed or not.
+    ///
+    /// # Errors
+    /// As [`Writer::get`].
+    pub fn get_at(&self, ordinal: u64) -> Result<Record> {
+        self.core.record(&self.core.entry(self.core.id_at(ordinal)?)?)
+    }
+
+    /// Whether there is a record under `key`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the index is damaged where it had to be read.
+    pub fn contains(&self, key: impl Into<Key>) -> Result<bool> {
+        Ok(self.core.find(&key.into())?.is_some())
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.core.live()
+    }
+
+    /// Number of records that the last commit holds: what is left if the process is killed now.
+    ///
+    /// Commits that happen by themselves need not hold the newest records, so that they need
+    /// not wait until these are compressed; [`Writer::commit`] always does.
+    #[must_use]
+    pub const fn committed_len(&self) -> u64 {
+        self.slot.records.get()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether other writers are kept out. Not on a file system without locks, nor over a
+    /// backend of the caller's: then it is up to the caller that there is one writer.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// How much of what was written the store held when it was opened.
+    #[must_use]
+    pub const fn opened(&self) -> Opened {
+        self.opened
+    }
+
+    /// The number of the last commit.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.slot.generation.get()
+    }
+
+    /// The options in force: those of the file, and those of this writer.
+    #[must_use]
+    pub const fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    /// The backend under the store, for a store in memory to be saved.
+    #[must_use]
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        self.core.io.backend()
+    }
+
+    pub(crate) fn usable(&self) -> Result<()> {
+        if self.poisoned {
+            // If that was because nothing leads to the file, it is said again.
+            self.backend().check_place()?;
+            return Err(Error::Poisoned);
+        }
+        if self.process != process_id() {
+            return Err(Error::invalid(
+                "writer",
+                "was opened before a fork; only the process that opened it may write",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Runs a step that must not be repeated if it fails half-way.
+    pub(crate) fn guard<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let out = step(self);
+        self.poisoned |= out.is_err();
+        out
+    }
+
+    fn commit_if_due(&mut self) -> Result<()> {
+        if self.options.durability == Durability::None {
+            return Ok(());
+        }
+        if self.last_commit.elapsed() >= self.options.commit_interval {
+            return self.commit().map(drop);
+        }
+        // Where a chunk has just been closed hardly anything of the open one has to be saved
+        // in the log; so a commit that would become due within the next chunk happens here.
+        let closed = std::mem::take(&mut self.chunk_closed);
+        let bytes = self.added + if closed { self.core.chunk_size } else { 0 };
+        let most = self.options.commit_bytes;
+        if bytes < most || (closed && self.guard(|w| w.commit_prefix(most / 2))?) {
+            return Ok(());
+        }
+        self.commit().map(drop)
+    }
+
+    pub(crate) fn committed(&mut self) {
+        self.added = 0;
+        self.last_commit = Instant::now();
+    }
+
+    /// Whether the tail has grown enough for a leaf.
+    pub(crate) fn tail_is_heavy(&self) -> bool {
+        self.core.tail.weight() >= LEAF_WEIGHT
+    }
+
+    pub(crate) fn flush_tail(&mut self) -> Result<()> {
+        let generation = self.next;
+        let params = self.options.row_params();
+        let core = &mut self.core;
+        flush(&core.io, &mut self.space, &mut core.perm, &mut core.tail, generation, params)?;
+        let Logged { open, cursor, .. } = self.logged;
+        self.logged = Logged { open, cursor, ..Logged::default() };
+        self.flushed = true;
+        Ok(())
+    }
+
+    /// Bytes of the open chunk that are in use.
+    pub(crate) fn open_used(&self) -> u32 {
+        used(&self.core)
+    }
+}
+
+/// The whole number below 2^63 that a key is, if it is one.
+pub(crate) fn signed(kind: u8, bytes: &[u8]) -> Option<i64> {
+    (kind == KEY_I64).then(|| bytes.try_into().map(i64::from_le_bytes).ok())?
+}
+
+fn used(core: &Core) -> u32 {
+    if core.open.block == 0 {
+        return 0;
+    }
+    let start = core.open.number * core.chunk_size;
+    u32::try_from(core.totals.cursor.saturating_sub(start)).unwrap_or(u32::MAX)
+}
+
+pub(crate) fn sum_index(n: usize) -> Result<U32> {
+    u32::try_from(n).map(U32::new).map_err(|_| Error::Limit {
+        what: "blocks between two leaves",
+        asked: n as u64,
+        max: u64::from(u32::MAX),
+    })
+}
