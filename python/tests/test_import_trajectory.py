@@ -10,7 +10,9 @@ import pytest
 
 import vlstore
 
-DATA = Path(__file__).parents[2] / "tests" / "data"
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
+WATER = ROOT / "cli" / "data" / "ala2-npt-160.xtc"
 
 
 def frames(store):
@@ -66,7 +68,7 @@ def test_what_should_be_known_is_a_warning(tmp_path):
 
 def test_progress_is_told_and_may_end_the_import_which_goes_on_later(tmp_path):
     store, seen = tmp_path / "a.vls", []
-    run = DATA / "ala2-npt-160.xtc"
+    run = WATER
 
     def watch(done, total):
         seen.append((done, total))
@@ -97,9 +99,9 @@ def test_ctrl_c_commits_and_raises(tmp_path):
         except KeyboardInterrupt:
             print(len(vlstore.open("a.vls")))
     """)
-    run = [sys.executable, "-c", program, str(DATA / "ala2-npt-160.xtc")]
+    run = [sys.executable, "-c", program, str(WATER)]
     out = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True)
     stored = int(out.stdout)
     assert stored < 160
-    done = vlstore.import_(DATA / "ala2-npt-160.xtc", tmp_path / "a.vls", append=True)
+    done = vlstore.import_(WATER, tmp_path / "a.vls", append=True)
     assert (done.skipped, done.records) == (stored, 160)

@@ -10,17 +10,17 @@ import pytest
 
 import vlstore
 
-DATA = Path(__file__).parents[2] / "tests/data"
+ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(params=["ala2-npt-peptide.xtc", "ala2-npt-160.xtc"])
+@pytest.fixture(params=["tests/data/ala2-npt-peptide.xtc", "cli/data/ala2-npt-160.xtc"])
 def both(request, tmp_path):
     """The same trajectory twice: with positions as given, and as whole numbers."""
     depots = []
     for how in ["given", "whole"]:
         path = tmp_path / f"{how}.vls"
         command = [sys.executable, "-m", "vlstore", "import", "--quiet", "--positions", how]
-        subprocess.run([*command, DATA / request.param, path], check=True)
+        subprocess.run([*command, ROOT / request.param, path], check=True)
         depots.append(vlstore.open(path, records="auto"))
     given, whole = depots
     assert whole.path.stat().st_size * 3 < given.path.stat().st_size * 2

@@ -6,11 +6,13 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: it fails by panicking")]
 
+mod cycles;
 mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use source::Source;
 
@@ -127,6 +129,10 @@ const UNSAFE: [&str; 9] = [
     "python/src/ndarray.rs",
 ];
 
+/// The crates that only the command line may need.
+const FOR_A_COMMAND_LINE: [&str; 5] =
+    ["clap", "clap_complete", "clap_mangen", "indicatif", "signal-hook"];
+
 const LONG: usize = 500;
 
 #[test]
@@ -163,9 +169,60 @@ fn only_the_codec_room_names_generated_code() {
 #[test]
 fn only_the_command_line_names_what_a_command_line_needs() {
     none(
-        |file| !file.path.starts_with("src/bin/"),
-        |name| ["clap", "clap_complete", "clap_mangen", "indicatif", "signal_hook"].contains(&name),
+        |file| !file.path.starts_with("cli/src/"),
+        |name| FOR_A_COMMAND_LINE.iter().any(|known| known.replace('-', "_") == name),
     );
+}
+
+/// Who uses the library compiles nothing of the command line.
+#[test]
+fn the_library_does_not_depend_on_what_a_command_line_needs() {
+    let needed = |package: &str| -> BTreeSet<String> {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--edges", "normal", "--prefix", "none"])
+            .args(["--package", package])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        let lines = String::from_utf8(tree.stdout).unwrap();
+        lines.lines().filter_map(|line| line.split(' ').next()).map(String::from).collect()
+    };
+    let (library, program) = (needed("vlstore"), needed("vlstore-cli"));
+    assert!(library.contains("blosc2-sys") && program.is_superset(&library));
+    for name in FOR_A_COMMAND_LINE {
+        assert!(program.contains(name) && !library.contains(name), "{name}: {library:?}");
+    }
+}
+
+/// Folders whose modules still use each other in a circle, which is being cut.
+const BEING_CUT: [&str; 10] = [
+    "python/src",
+    "src/backend",
+    "src/chunk",
+    "src/codec",
+    "src/codec/md_frame",
+    "src/depot",
+    "src/formats",
+    "src/formats/extxyz",
+    "src/index",
+    "src/maintain/recover",
+];
+
+#[test]
+fn modules_of_one_folder_do_not_use_each_other_in_a_circle() {
+    let sources = all();
+    let mut wrong = Vec::new();
+    for root in ["src/", "cli/src/", "python/src/"] {
+        for circle in cycles::cycles(&sources, root) {
+            if BEING_CUT.contains(&circle.folder.as_str()) {
+                println!("being cut: {}: {}", circle.folder, circle.modules.join(", "));
+            } else {
+                wrong.push(format!("{}: {}", circle.folder, circle.edges.join(", ")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "modules use each other in a circle\n{}\n", wrong.join("\n"));
 }
 
 /// What they hold is as long as a file or a caller says, and there may be no memory for that.
@@ -240,7 +297,7 @@ fn the_table_of_docs_safety_counts_every_unsafe_and_names_every_foreign_function
 fn every_test_that_docs_correctness_names_is_there() {
     let page = fs::read_to_string(root().join("docs/correctness.md")).unwrap();
     let mut known = String::new();
-    for folder in ["tests", "src"] {
+    for folder in ["tests", "src", "cli/tests"] {
         let mut folders = vec![root().join(folder)];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap() {
@@ -313,7 +370,7 @@ fn an_import_against_the_arrows_is_found_however_it_is_written() {
     assert_eq!(check("src/index/saved_lookup.rs", "use crate::frame::Header;").len(), 1);
     assert!(check("src/index/saved_lookup.rs", "use crate::frame::{msgpack::Value};").is_empty());
     assert_eq!(check("src/attic/mod.rs", "").len(), 1, "a room that the table does not know");
-    assert!(check("src/bin/vlstore/main.rs", "use crate::store;").is_empty());
+    assert!(check("cli/src/lib.rs", "use crate::store;").is_empty());
 }
 
 fn root() -> &'static Path {
@@ -322,7 +379,7 @@ fn root() -> &'static Path {
 
 /// Every Rust file of the library, the command line and the Python face.
 fn all() -> Vec<Source> {
-    let sources = source::under(root(), &["src", "python/src"]);
+    let sources = source::under(root(), &["src", "cli/src", "python/src"]);
     assert!(sources.iter().any(|file| file.path == "src/lib.rs"), "the sources are found");
     sources
 }

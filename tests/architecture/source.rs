@@ -1,7 +1,8 @@
 //! Just enough reading of Rust to see which paths a file names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 /// One file, as names and signs without comments and literals.
@@ -44,8 +45,8 @@ pub(crate) fn exports(sources: &[Source]) -> BTreeMap<String, String> {
             if pair[0].text == "pub" && pair[1].text == "use" {
                 let mut paths = Vec::new();
                 tree(&lib.tokens, n + 2, &[], &mut paths);
-                for path in paths.into_iter().filter(|path| path.len() > 1) {
-                    homes.insert(path[path.len() - 1].clone(), path[0].clone());
+                for Named { path, name } in paths.into_iter().filter(|named| named.path.len() > 1) {
+                    homes.insert(name, path[0].clone());
                 }
             }
         }
@@ -58,14 +59,25 @@ impl Source {
         Self { path, lines: text.lines().count(), tokens: tokens(text) }
     }
 
-    /// The room that the file belongs to; none for the front page and the faces, which may
-    /// use everything, and for tests.
+    /// The room of the library that the file belongs to; none for its front page and the faces,
+    /// which may use everything, and for tests.
     pub(crate) fn room(&self) -> Option<&str> {
         let inside = self.path.strip_prefix("src/")?.strip_suffix(".rs")?;
         let mut parts = inside.split('/');
         let room = parts.next()?;
-        let apart = ["lib", "bin"].contains(&room) || parts.any(|part| part == "tests");
+        let apart = room == "lib" || parts.any(|part| part == "tests");
         (!apart).then_some(room)
+    }
+
+    /// The path of the module in its crate; empty for the root.
+    pub(crate) fn module(&self) -> Vec<String> {
+        let (_, inside) = self.path.rsplit_once("src/").unwrap_or(("", &self.path));
+        let parts = inside.trim_end_matches(".rs").split('/').map(ToString::to_string);
+        let mut parts: Vec<_> = parts.collect();
+        if ["mod", "lib"].contains(&parts[parts.len() - 1].as_str()) {
+            parts.pop();
+        }
+        parts
     }
 
     /// Every name with its line.
@@ -77,37 +89,125 @@ impl Source {
     /// modules left out.
     pub(crate) fn imports(&self) -> Vec<(usize, Vec<String>)> {
         let tokens = without_tests(&self.tokens);
-        let module = self.path.trim_start_matches("src/").trim_end_matches(".rs");
-        let module: Vec<_> = module.split('/').filter(|part| *part != "mod").collect();
+        let module = self.module();
         let mut imports = Vec::new();
         let mut n = 0;
         while n < tokens.len() {
             let start = n;
             n += 1;
             let follows = start > 0 && tokens[start - 1].text == "::";
-            let mut up = 0;
-            while text(&tokens, start + 2 * up) == "super"
-                && text(&tokens, start + 2 * up + 1) == "::"
-            {
-                up += 1;
+            if follows {
+                continue;
             }
-            let (prefix, rest) = if follows {
-                continue;
-            } else if tokens[start].text == "crate" && text(&tokens, start + 1) == "::" {
-                (Vec::new(), start + 2)
-            } else if up > 0 {
-                let kept = module.len().saturating_sub(up);
-                (module[..kept].iter().map(ToString::to_string).collect(), start + 2 * up)
-            } else {
-                continue;
-            };
+            let Some((prefix, rest)) = beginning(&tokens, start, &module) else { continue };
             let mut paths = Vec::new();
             n = tree(&tokens, rest, &prefix, &mut paths).max(n);
             let line = tokens[start].line;
-            imports.extend(paths.into_iter().filter(|p| !p.is_empty()).map(|path| (line, path)));
+            let paths = paths.into_iter().map(|named| named.path).filter(|path| !path.is_empty());
+            imports.extend(paths.map(|path| (line, path)));
         }
         imports
     }
+
+    /// The modules that the file declares, those of tests left out.
+    pub(crate) fn children(&self) -> BTreeSet<String> {
+        let tokens = without_tests(&self.tokens);
+        let declared = tokens.windows(3).filter(|three| {
+            three[0].text == "mod" && is_name(&three[1].text) && three[2].text == ";"
+        });
+        declared.map(|three| three[1].text.clone()).collect()
+    }
+
+    /// Names that the file takes from elsewhere, and the paths from the root for which they stand.
+    pub(crate) fn taken(&self) -> BTreeMap<String, Vec<String>> {
+        let uses = self.statements().into_iter().flat_map(|statement| statement.names);
+        uses.map(|named| (named.name, named.path)).collect()
+    }
+
+    /// Paths from the root into modules that the file declares and needs itself: to pass a name
+    /// of theirs on is no need.
+    pub(crate) fn uses_of_children(&self) -> Vec<Vec<String>> {
+        let (tokens, children) = (without_tests(&self.tokens), self.children());
+        let statements = self.statements();
+        let inside = |n: usize| statements.iter().any(|statement| statement.tokens.contains(&n));
+        let mut used = Vec::new();
+        for (n, token) in tokens.iter().enumerate().filter(|(n, _)| !inside(*n)) {
+            let first = n == 0
+                || text(&tokens, n - 1) != "::"
+                || text(&tokens, n.saturating_sub(2)) == "self";
+            if first && children.contains(&token.text) && text(&tokens, n + 1) == "::" {
+                used.push([self.module(), vec![token.text.clone()]].concat());
+            }
+        }
+        for statement in &statements {
+            let own = |named: &&Named| {
+                let below = named.path.strip_prefix(self.module().as_slice());
+                below.and_then(<[String]>::first).is_some_and(|child| children.contains(child))
+            };
+            let named_again = |named: &&Named| {
+                tokens.iter().enumerate().any(|(n, token)| {
+                    token.text == named.name
+                        && !inside(n)
+                        && text(&tokens, n.wrapping_sub(1)) != "::"
+                })
+            };
+            let names = statement.names.iter().filter(own);
+            let needed = names.filter(|named| !statement.passed_on || named_again(named));
+            used.extend(needed.map(|named| named.path.clone()));
+        }
+        used
+    }
+
+    /// All `use` statements outside tests.
+    fn statements(&self) -> Vec<Statement> {
+        let tokens = without_tests(&self.tokens);
+        let (module, children) = (self.module(), self.children());
+        let mut found = Vec::new();
+        let starts = tokens.iter().enumerate().filter(|(_, token)| token.text == "use");
+        for (n, _) in starts {
+            let mut names = Vec::new();
+            let from = if text(&tokens, n + 1) == "self" { n + 3 } else { n + 1 };
+            let (prefix, rest) = match beginning(&tokens, from, &module) {
+                Some(beginning) => beginning,
+                None if children.contains(text(&tokens, from)) => (module.clone(), from),
+                // Another crate.
+                None => continue,
+            };
+            let end = tree(&tokens, rest, &prefix, &mut names);
+            let passed_on = n > 0 && ["pub", ")"].contains(&text(&tokens, n - 1));
+            found.push(Statement { tokens: n..end, names, passed_on });
+        }
+        found
+    }
+}
+
+/// A `use` of something in this crate.
+struct Statement {
+    tokens: Range<usize>,
+    names: Vec<Named>,
+    /// Whether others may use the names, too.
+    passed_on: bool,
+}
+
+/// A path that a file names, and the name under which it is known there.
+#[derive(Clone)]
+struct Named {
+    path: Vec<String>,
+    name: String,
+}
+
+/// Where a path begins that starts with `crate` or `super` at token `start` of `module`, and the
+/// token after that.
+fn beginning(tokens: &[Token], start: usize, module: &[String]) -> Option<(Vec<String>, usize)> {
+    if tokens[start].text == "crate" && text(tokens, start + 1) == "::" {
+        return Some((Vec::new(), start + 2));
+    }
+    let mut up = 0;
+    while text(tokens, start + 2 * up) == "super" && text(tokens, start + 2 * up + 1) == "::" {
+        up += 1;
+    }
+    let kept = module.len().saturating_sub(up);
+    (up > 0).then(|| (module[..kept].to_vec(), start + 2 * up))
 }
 
 fn text(tokens: &[Token], n: usize) -> &str {
@@ -118,8 +218,8 @@ fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-/// Reads `a::{b, c::d}` from token `n` on into `a::b` and `a::c::d`; says where it ends.
-fn tree(tokens: &[Token], mut n: usize, prefix: &[String], out: &mut Vec<Vec<String>>) -> usize {
+/// Reads `a::{b, c::d as e}` from token `n` on into `a::b` and `a::c::d`; says where it ends.
+fn tree(tokens: &[Token], mut n: usize, prefix: &[String], out: &mut Vec<Named>) -> usize {
     let mut path = prefix.to_vec();
     loop {
         match text(tokens, n) {
@@ -128,7 +228,7 @@ fn tree(tokens: &[Token], mut n: usize, prefix: &[String], out: &mut Vec<Vec<Str
                 while !["}", ""].contains(&text(tokens, n)) {
                     n = tree(tokens, n, &path, out).max(n + 1);
                     while ![",", "}", ""].contains(&text(tokens, n)) {
-                        n += 1; // `as other`
+                        n += 1;
                     }
                     if text(tokens, n) == "," {
                         n += 1;
@@ -144,13 +244,16 @@ fn tree(tokens: &[Token], mut n: usize, prefix: &[String], out: &mut Vec<Vec<Str
                 if text(tokens, n) == "::" {
                     n += 1;
                 } else {
-                    out.push(path);
-                    return n;
+                    let last = path.last().cloned().unwrap_or_default();
+                    let renamed = text(tokens, n) == "as";
+                    let name = if renamed { text(tokens, n + 1).to_string() } else { last };
+                    out.push(Named { path, name });
+                    return n + if renamed { 2 } else { 0 };
                 }
             }
             _ => {
                 // `*`, or the `<` of type arguments.
-                out.push(path);
+                out.push(Named { path, name: String::new() });
                 return n;
             }
         }

@@ -1,0 +1,125 @@
+//! `vlstore copy`: into a new store.
+
+use crate::layout::Layout;
+use crate::open::{AcceptOlder, tell_accepted};
+use crate::outcome::{Exit, Outcome};
+use crate::output::{Out, human, plural, shown};
+use crate::work::Work;
+use crate::{choices, keys, ranges};
+use serde_json::json;
+use std::path::PathBuf;
+use vlstore::depot::{Positions, Sharing, copy_frames};
+use vlstore::{CopyOptions, Error, Key, Result, Select, Store, codec, copy};
+
+const EXAMPLES: &str = "\
+Examples:
+  $ vlstore copy frames.vls copy.vls
+  $ vlstore copy --purpose dense frames.vls copy.vls
+  $ vlstore copy --range ::10 frames.vls copy.vls
+  $ vlstore copy --match '[0-4]' frames.vls copy.vls
+  $ vlstore copy --topologies repeated frames.vls copy.vls
+  $ vlstore copy --positions whole frames.vls copy.vls
+
+Also brings a file of the original program, or of an older version, to the newest version.";
+
+/// Copy records to a new store: with another layout, or only some of them
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The store to copy
+    store: PathBuf,
+    /// The store to make
+    new: PathBuf,
+    /// Only these ordinals, as START:END:STEP, forwards
+    #[arg(long, value_parser = ranges::parse, allow_hyphen_values = true)]
+    range: Option<ranges::Slice>,
+    /// Only keys that match this pattern: * any text, ? a character, [a-z] one of a range
+    #[arg(long = "match", value_name = "PATTERN", conflicts_with = "range")]
+    pattern: Option<String>,
+    /// Only these keys
+    #[arg(long, value_name = "KEY", num_args = 1.., value_parser = keys::parse,
+        allow_negative_numbers = true, conflicts_with_all = ["range", "pattern"])]
+    keys: Vec<Key>,
+    /// Store once what frames share that were put without a topology, as import does
+    #[arg(long, value_name = "WHICH", default_value = "never", value_parser = choices::sharing())]
+    topologies: Sharing,
+    /// Keep positions as whole numbers of the precision that frames state, where they are such to
+    /// the last bit (whole), or as floating-point numbers, which the original program sees (given)
+    /// [default: as they are]
+    #[arg(long, value_name = "HOW", value_parser = choices::positions())]
+    positions: Option<Positions>,
+    #[command(flatten)]
+    layout: Layout,
+    /// Replace a file that is there
+    #[arg(long)]
+    overwrite: bool,
+    #[command(flatten)]
+    older: AcceptOlder,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn hint(error: &Error) -> Option<&'static str> {
+    matches!(error, Error::Exists { .. }).then_some("--overwrite replaces it")
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let source = Store::open(&args.store)?;
+    if args.older.accept_older {
+        tell_accepted(&args.store, source.opened());
+    }
+    let options = CopyOptions {
+        select: select(args, source.len())?,
+        store: Some(args.layout.of(source.options())),
+        overwrite: args.overwrite,
+        accept_older: args.older.accept_older,
+        refers: Some(codec::refers),
+    };
+    let mut work = Work::begin("bytes", args.json)?;
+    let step = |at, of| work.step(at, of);
+    let done = match (args.topologies, args.positions) {
+        (Sharing::Never, None) => copy(&args.store, &args.new, &options, step),
+        (how, positions) => copy_frames(&args.store, &args.new, &options, how, positions, step),
+    };
+    if let Some(signal) = work.end() {
+        return Ok(Exit::Signal(signal));
+    }
+    let done = done?;
+    let mut out = Out::new();
+    if args.json {
+        out.line(json!({
+            "records": done.records, "shared": done.shared, "record_bytes": done.record_bytes, "bytes": done.file_bytes,
+        }))?;
+    } else {
+        out.line(format!(
+            "{}: {}, {} for {}",
+            shown(&args.new),
+            plural(done.records, "record"),
+            human(done.file_bytes),
+            human(done.record_bytes)
+        ))?;
+    }
+    out.end()?;
+    Ok(Exit::Done)
+}
+
+fn select(args: &Args, len: u64) -> Result<Select> {
+    if let Some(pattern) = &args.pattern {
+        return Ok(Select::Pattern(pattern.as_str().into()));
+    }
+    if !args.keys.is_empty() {
+        return Ok(Select::Keys(args.keys.clone()));
+    }
+    let Some(slice) = args.range else { return Ok(Select::All) };
+    let mut ordinals = slice.of(len);
+    let count = ordinals.len() as u64;
+    let Some(first) = ordinals.next() else { return Ok(Select::Range { range: 0..0, step: 1 }) };
+    let Some(second) = ordinals.next() else {
+        return Ok(Select::Range { range: first..first + 1, step: 1 });
+    };
+    let step = second.checked_sub(first).ok_or_else(|| {
+        Error::invalid("range", "a copy keeps the order of the store; the step must be above 0")
+    })?;
+    Ok(Select::Range { range: first..first + (count - 1) * step + 1, step })
+}

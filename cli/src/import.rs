@@ -1,0 +1,361 @@
+//! `vlstore import`: trajectories into a store.
+
+use crate::again::Again;
+use crate::choices::{self, Compressor};
+use crate::interrupt::Interrupt;
+use crate::outcome::{Exit, Outcome};
+use crate::output::{Out, complain, human, plural, shown};
+use crate::progress::Progress;
+use crate::sizes::{self, Every};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use vlstore::depot::{Positions, Sharing};
+use vlstore::formats::{FormatKind, NameMap, ReadOptions};
+use vlstore::trajectory::{
+    Begin, Boundary, ImportOptions, Imported, Importer, Input, Progress as Done, Target,
+};
+use vlstore::{Alignment, Durability, Error, Purpose, Result, Store, StoreOptions};
+
+const EXAMPLES: &str = "\
+Examples:
+  $ vlstore import run.xtc new.vls
+  $ vlstore import --purpose random --codec lz4 run.xtc new.vls
+  $ vlstore import --append run.xtc frames.vls
+  $ vlstore import --append --from-step 30000 --drop-newer run.xtc frames.vls
+  $ vlstore import --name-prefix frame- --commit-every 100frames run.xtc new.vls
+
+Frames get integer keys: 0, 1, 2 and so on, across all inputs. Inputs may be compressed with gzip;
+`-` is standard input.
+
+The store keeps a record of its inputs. With --append the frames that it does not have yet are
+added, whatever their steps are, so an import that was stopped, also by a kill, can be given again
+and leaves out and doubles nothing. A last frame that a simulation has only half written is left
+for the next time. What cannot be settled is refused, with the command that does it.
+
+Units are those of the format; the attributes of the store state them, and a file in other units
+is refused. Ctrl-C finishes the current frame, commits and ends with status 130. Without --append,
+a file that is cut short gives all its whole frames, then an error.";
+
+/// Put the frames of trajectories into a store
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Trajectories: XTC or extended XYZ, told by their content, then by their name, also compressed
+    /// with gzip; `-` is standard input
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// The store to make or, with --append, to add to
+    store: PathBuf,
+
+    /// Add the frames that the store does not have yet; if there is none, make one
+    #[arg(long, conflicts_with = "overwrite")]
+    append: bool,
+    /// Replace a store that is there
+    #[arg(long)]
+    overwrite: bool,
+    /// Begin at this simulation step: frames of the inputs with a smaller one are skipped
+    #[arg(long, value_name = "STEP", conflicts_with = "from_frame", allow_negative_numbers = true)]
+    from_step: Option<i64>,
+    /// Begin at this frame of the inputs, counted from 0 across all of them
+    #[arg(long, value_name = "N")]
+    from_frame: Option<u64>,
+    /// Delete what the store has at and past --from-step or --from-frame
+    #[arg(long, requires = "append", conflicts_with = "keep_all")]
+    drop_newer: bool,
+    /// Add every frame of the inputs, also those that the store has already
+    #[arg(long, requires = "append")]
+    keep_all: bool,
+    /// The store holds numbers in the units of the inputs, though it does not say so
+    #[arg(long, requires = "append")]
+    same_units: bool,
+    /// Take frames of another number of atoms than those of the store
+    #[arg(long)]
+    mixed: bool,
+    /// Let new frames of an input come behind those of inputs that were stored after it
+    #[arg(long, requires = "append")]
+    out_of_order: bool,
+    /// The inputs are still being written: leave a last frame that is not complete for the next
+    /// time [default with --append]
+    #[arg(long, conflicts_with = "finished")]
+    growing: bool,
+    /// The inputs are complete: a last frame that is not complete is an error [default without
+    /// --append]
+    #[arg(long)]
+    finished: bool,
+    /// What becomes of a first frame that equals the last one of the input before it, as in the
+    /// parts of a GROMACS run [default: keep, and say so]
+    #[arg(long, value_name = "WHAT", value_parser = choices::boundary())]
+    boundary: Option<Boundary>,
+    #[command(flatten)]
+    older: crate::open::AcceptOlder,
+
+    /// Format of the inputs, if it is not to be told by their content
+    #[arg(long, value_parser = choices::format())]
+    format: Option<FormatKind>,
+    /// Read a key or column of the inputs as a field, as in REF_energy=energy; may be given several
+    /// times. FIELD is energy, stress, cell, pbc, time, step, name, positions, velocities, forces,
+    /// types, masses or charges, or property:NAME for a property of another name
+    #[arg(long, value_name = "NAME=FIELD", value_parser = mapping)]
+    map: Vec<(String, String)>,
+    /// Store float64 arrays as float32; nothing is narrowed unasked
+    #[arg(long)]
+    float32: bool,
+    /// Store what frames have in common (types, masses, labels) once, as a topology to which they
+    /// refer; repeated: from the second frame that has the same
+    #[arg(long, value_name = "WHEN", default_value = "repeated", value_parser = choices::sharing())]
+    topologies: Sharing,
+    /// Keep positions as whole numbers of the precision that the input states where they are such to
+    /// the last bit, which takes less than half the room, or as they are given; the original program
+    /// sees only the latter
+    #[arg(long, value_name = "HOW", default_value = "whole", value_parser = choices::positions())]
+    positions: Positions,
+    /// Round positions to whole numbers of one part in so many of the unit of length: 1000 keeps
+    /// three decimals; nothing is rounded unasked
+    #[arg(long, value_name = "PARTS", conflicts_with = "positions")]
+    precision: Option<f32>,
+    /// Name frames by this text and their number instead of the number alone; --append keeps the form of the
+    /// store
+    #[arg(long, value_name = "TEXT")]
+    name_prefix: Option<String>,
+
+    /// What the store is for [default: balanced]
+    #[arg(long, value_parser = choices::purpose())]
+    purpose: Option<Purpose>,
+    /// Compressor [default: by purpose]
+    #[arg(long, value_parser = choices::compressor(), visible_alias = "compressor")]
+    codec: Option<Compressor>,
+    /// Effort of the compressor, 1 to 9 [default: by compressor]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=9))]
+    level: Option<u8>,
+    /// Bytes of a chunk, the unit of writing [default: by purpose]
+    #[arg(long, value_name = "SIZE", value_parser = sizes::small)]
+    chunk_size: Option<u32>,
+    /// Bytes of a block, the unit of random reading [default: by purpose and frames]
+    #[arg(long, value_name = "SIZE", value_parser = sizes::small)]
+    block_size: Option<u32>,
+    /// Placement of frames [default: block]
+    #[arg(long, value_parser = choices::alignment())]
+    alignment: Option<Alignment>,
+    /// What a commit waits for: none (only one commit, at the end), kernel (survives a killed
+    /// job) or sync (survives a power cut) [default: kernel]
+    #[arg(long, value_parser = choices::durability())]
+    durability: Option<Durability>,
+    /// Commit every so many frames, bytes or seconds, as in 100frames,8MiB,5s; a killed job
+    /// loses at most that [default: 8MiB,5s]
+    #[arg(long, value_name = "EACH", value_delimiter = ',', value_parser = sizes::every)]
+    commit_every: Vec<Every>,
+    /// Threads that compress [default: as many as cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// No progress and no summary
+    #[arg(short, long)]
+    quiet: bool,
+    /// Wait so many microseconds before each frame, as a simulation would
+    #[arg(long, hide = true, default_value_t = 0)]
+    pace: u64,
+}
+
+impl Args {
+    fn options(&self) -> StoreOptions {
+        let mut options = StoreOptions {
+            purpose: self.purpose.unwrap_or_default(),
+            codec: self.codec.map(|c| c.0),
+            level: self.level.unwrap_or(0),
+            chunk_size: self.chunk_size.unwrap_or(0),
+            block_size: self.block_size.unwrap_or(0),
+            alignment: self.alignment.unwrap_or_default(),
+            durability: self.durability.unwrap_or_default(),
+            threads: self.threads.unwrap_or(0),
+            accept_older: self.older.accept_older,
+            ..StoreOptions::default()
+        };
+        if !self.commit_every.is_empty() {
+            options.commit_bytes = u64::MAX;
+            options.commit_interval = Duration::MAX;
+        }
+        for every in &self.commit_every {
+            match every {
+                Every::Bytes(n) => options.commit_bytes = *n,
+                Every::Time(t) => options.commit_interval = *t,
+                Every::Frames(_) => {}
+            }
+        }
+        options
+    }
+
+    fn commit_frames(&self) -> Option<u64> {
+        self.commit_every.iter().find_map(|every| match every {
+            Every::Frames(n) => Some(*n),
+            _ => None,
+        })
+    }
+
+    /// All that an import is asked for.
+    fn import_options(&self) -> Result<ImportOptions> {
+        let mut read = ReadOptions::of(self.format);
+        read.map = NameMap::new(self.map.iter().cloned())?;
+        let target = match (self.append, self.overwrite) {
+            (true, _) => Target::Append,
+            (_, true) => Target::Replace,
+            _ => Target::Create,
+        };
+        let step = self.from_step.map(Begin::Step);
+        Ok(ImportOptions {
+            store: self.options(),
+            target,
+            begin: step.or(self.from_frame.map(Begin::Frame)),
+            drop_newer: self.drop_newer,
+            keep_all: self.keep_all,
+            same_units: self.same_units,
+            read,
+            float32: self.float32,
+            precision: self.precision,
+            positions: self.positions,
+            topologies: self.topologies,
+            key_prefix: self.name_prefix.clone(),
+            commit_frames: self.commit_frames(),
+            boundary: self.boundary,
+            growing: if self.finished { Some(false) } else { self.growing.then_some(true) },
+            mixed: self.mixed,
+            out_of_order: self.out_of_order,
+            ..ImportOptions::default()
+        })
+    }
+
+    fn inputs(&self) -> Vec<Input> {
+        let input = |path: &PathBuf| {
+            if is_standard(path) { Input::standard() } else { Input::from(path.clone()) }
+        };
+        self.inputs.iter().map(input).collect()
+    }
+
+    /// Whether one of the inputs is standard input, which cannot be read again.
+    pub(crate) fn reads_standard(&self) -> bool {
+        self.inputs.iter().any(|path| is_standard(path))
+    }
+}
+
+fn mapping(text: &str) -> std::result::Result<(String, String), String> {
+    let (from, to) = text.rsplit_once('=').ok_or("there is no `=` in it")?;
+    NameMap::new([(from, to)]).map_err(|e| e.to_string())?;
+    Ok((from.into(), to.into()))
+}
+
+fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
+    let options = args.import_options()?;
+    options.check()?;
+    let begun = Instant::now();
+    let interrupt = Interrupt::watch()?;
+    let mut importer = Importer::open(args.inputs(), &args.store, &options)?;
+    again.begun();
+    crate::output::warn_without_lock(&args.store, importer.is_locked());
+    crate::open::tell_accepted(&args.store, importer.opened());
+    if let Some(has) = importer.store_options().filter(|_| args.append) {
+        say_what_stays(args, &options.store, has);
+    }
+    let mut progress: Option<Progress> = None;
+    let mut signal = None;
+    let passed = importer.run(|done: Done| {
+        let bar = progress.get_or_insert_with(|| Progress::new(done.total, "frames", args.quiet));
+        bar.at(done.bytes, done.frames);
+        signal = interrupt.signal();
+        if signal.is_some() {
+            return Err(Error::Interrupted);
+        }
+        if args.pace > 0 {
+            std::thread::sleep(Duration::from_micros(args.pace));
+        }
+        Ok(())
+    });
+    if let Some(bar) = progress {
+        bar.end();
+    }
+    let done = importer.imported();
+    again.came_to(done.skipped + done.frames);
+    if let Some(signal) = signal {
+        complain(&format!(
+            "interrupted: {} stored in {}",
+            plural(done.records, "frame"),
+            shown(&args.store)
+        ));
+        complain(&format!("hint: to go on: {}", again.command()));
+        return Ok(Exit::Signal(signal));
+    }
+    if let Err(error) = passed {
+        complain(&format!(
+            "{}: stored {}, up to the error",
+            shown(&args.store),
+            plural(done.frames, "frame")
+        ));
+        return Err(error);
+    }
+    report(args, &importer, &done, begun)?;
+    if !args.quiet {
+        crate::open::tell_unsealed(&args.store);
+    }
+    Ok(Exit::Done)
+}
+
+/// A store keeps the layout that it was made with: says so where another was asked for.
+fn say_what_stays(args: &Args, asked: &StoreOptions, has: &StoreOptions) {
+    let (new, old) = (asked.params(), has.params());
+    let stays = [
+        ("--purpose", args.purpose.is_some() && asked.purpose != has.purpose),
+        ("--codec", args.codec.is_some() && new.codec != old.codec),
+        ("--level", args.level.is_some() && new.level != old.level),
+        ("--chunk-size", args.chunk_size.is_some() && asked.chunk_size != has.chunk_size),
+        ("--block-size", args.block_size.is_some() && asked.block_size != has.block_size),
+        ("--alignment", args.alignment.is_some() && asked.alignment != has.alignment),
+    ];
+    let names: Vec<&str> = stays.iter().filter(|(_, other)| *other).map(|(n, _)| *n).collect();
+    if !names.is_empty() && !args.quiet {
+        complain(&format!(
+            "note: a store keeps what it was made with; {} changes nothing here",
+            names.join(", ")
+        ));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn report(args: &Args, importer: &Importer, done: &Imported, begun: Instant) -> Result<()> {
+    if args.quiet {
+        return Ok(());
+    }
+    for note in &done.notes {
+        complain(&format!("note: {note}"));
+    }
+    let mut out = Out::new();
+    if done.dropped > 0 {
+        out.line(format!("dropped {} of the store", plural(done.dropped, "frame")))?;
+    }
+    if done.skipped > 0 {
+        let why = "the store has them already, or they were not asked for";
+        out.line(format!("skipped {}: {why}", plural(done.skipped, "frame")))?;
+    }
+    let kind = importer.kind();
+    let unit = kind.map_or("", |kind| kind.units().length);
+    let positions = match args.precision {
+        Some(precision) => format!("; positions rounded to whole numbers of 1/{precision} {unit}"),
+        None if done.quantised > 0 => "; positions as whole numbers, equal to the last bit".into(),
+        None => String::new(),
+    };
+    let seconds = begun.elapsed().as_secs_f64().max(1e-9);
+    let info = Store::open(&args.store)?.info().map_err(|e| e.at(&args.store))?;
+    let input = match done.bytes {
+        0 => String::new(),
+        bytes => format!("{} of ", human(bytes)),
+    };
+    out.line(format!(
+        "{}: {} imported, {} in all; {input}{} input, {:.0} frames/s{positions}",
+        shown(&args.store),
+        plural(done.frames, "frame"),
+        human(info.file_bytes),
+        kind.map_or("no", FormatKind::name),
+        done.frames as f64 / seconds,
+    ))?;
+    out.end()
+}

@@ -1,0 +1,195 @@
+//! `vlstore info`: what is in a store.
+
+use crate::open::open;
+use crate::outcome::{Exit, Outcome, tell};
+use crate::output::{Out, grouped, human};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use vlstore::printable::printable_path;
+use vlstore::trajectory::{IMPORT, describe_import};
+use vlstore::{Info, Opened, Result, Snapshot};
+
+const EXAMPLES: &str = "\
+Examples:
+  $ vlstore info frames.vls
+  $ vlstore info --json frames.vls
+  $ vlstore info *.vls";
+
+/// Show what is in a store: records, sizes, commits, attributes
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The stores
+    #[arg(required = true, value_name = "STORE")]
+    stores: Vec<PathBuf>,
+    /// As JSON, one object on each line
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let mut out = Out::new();
+    let mut failed = None;
+    for (i, path) in args.stores.iter().enumerate() {
+        let read = || {
+            let store = open(path)?;
+            let info = store.info().map_err(|e| e.at(path))?;
+            Ok((store, info))
+        };
+        match read() {
+            Ok((store, info)) if args.json => out.line(as_json(path, &store, &info))?,
+            Ok((store, info)) => {
+                if i > 0 {
+                    out.line("")?;
+                }
+                people(&mut out, path, &store, &info)?;
+            }
+            // The others are shown all the same.
+            Err(error) => {
+                if let Some(before) = failed.replace(error) {
+                    tell(&before);
+                }
+            }
+        }
+    }
+    out.end()?;
+    failed.map_or(Ok(Exit::Done), Err)
+}
+
+/// How much of what was written was opened, as a word.
+fn opened(info: &Info) -> &'static str {
+    match info.opened {
+        Opened::Whole => "whole",
+        Opened::OlderCommit { .. } => "older commit",
+        Opened::LastSeal { .. } => "last seal",
+        Opened::Extended => "extended by another program",
+        Opened::Unchecked => "unchecked",
+        _ => "other",
+    }
+}
+
+fn as_json(path: &Path, store: &Snapshot, info: &Info) -> Value {
+    let params = info.options.params();
+    let (codec, version) = &info.options.record_codec;
+    // A file of the original names no codec.
+    let named = info.checked;
+    json!({
+        "store": path.to_string_lossy(),
+        "records": info.records,
+        "bytes": info.file_bytes,
+        "raw_bytes": info.raw_bytes,
+        "ratio": info.ratio(),
+        "codec": named.then_some(codec),
+        "codec_version": named.then_some(version),
+        "compressor": params.codec.map_or("none", vlstore::chunk::Codec::name),
+        "level": params.level,
+        "filter": params.filter.name(),
+        "typesize": params.typesize,
+        "purpose": info.options.purpose.name(),
+        "alignment": info.options.alignment.name(),
+        "chunk_size": info.chunk_size,
+        "block_size": info.options.block_size,
+        "commits": info.commits,
+        "generation": info.generation,
+        "sealed": info.sealed,
+        "sealed_records": info.sealed_records,
+        "lookup": info.lookup,
+        "shared": info.shared,
+        "dead_records": info.dead_records,
+        "dead_bytes": info.dead_bytes,
+        "garbage_bytes": info.garbage,
+        "log_bytes": info.log_bytes,
+        "checked": info.checked,
+        "opened": opened(info),
+        "attributes": store.attributes(),
+    })
+}
+
+fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<()> {
+    let mut row = |name: &str, value: String| out.line(format!("{name:<12}{value}"));
+    let params = info.options.params();
+    row("store", printable_path(path).into_owned())?;
+    row("records", grouped(info.records))?;
+    if info.shared > 0 {
+        let frames = info.options.record_codec.0 == "md-frame";
+        let name = if frames { "topologies" } else { "shared" };
+        row(name, format!("{}, to which records refer", grouped(info.shared)))?;
+    }
+    row(
+        "size",
+        format!(
+            "{} for {} of records ({:.2} times smaller)",
+            human(info.file_bytes),
+            human(info.raw_bytes),
+            info.ratio()
+        ),
+    )?;
+    let (codec, version) = &info.options.record_codec;
+    if info.checked {
+        row("codec", format!("{codec}, version {version}"))?;
+    } else {
+        row("codec", "unknown: a file of the original program does not say".into())?;
+    }
+    let block = match info.options.block_size {
+        0 => "blocks by purpose".into(),
+        n => format!("blocks of {n}"),
+    };
+    let compressor = params.codec.map_or("no compression".into(), |c| {
+        format!("{}, level {}, {}", c.name(), params.level, params.filter.name())
+    });
+    row("compressed", compressor)?;
+    row(
+        "layout",
+        format!(
+            "purpose {}, chunks of {}, {block}, alignment {}",
+            info.options.purpose.name(),
+            info.chunk_size,
+            info.options.alignment.name()
+        ),
+    )?;
+    if info.checked {
+        row("commits", grouped(info.commits))?;
+        let sealed = if info.sealed {
+            "all records: other programs see the whole store".into()
+        } else {
+            format!(
+                "up to record {} of {}; `vlstore seal` brings other programs up to date",
+                grouped(info.sealed_records),
+                grouped(info.records)
+            )
+        };
+        row("sealed", sealed)?;
+        row(
+            "dead",
+            format!(
+                "{} records, {}; {} of the file",
+                grouped(info.dead_records),
+                human(info.dead_bytes),
+                human(info.garbage)
+            ),
+        )?;
+    }
+    match info.opened {
+        Opened::Whole => {}
+        Opened::Unchecked => {
+            row("unchecked", "a file of the original program: its bytes have no checksums".into())?
+        }
+        Opened::OlderCommit { generation } | Opened::LastSeal { generation } => row(
+            "damaged",
+            format!("this is commit {generation}, not the newest; `vlstore verify` says more"),
+        )?,
+        _ => row("opened", opened(info).into())?,
+    }
+    let mut attributes = store.attributes();
+    if let Some(imported) = describe_import(&attributes) {
+        row("imported", imported)?;
+        // Longer than a person wants to read; --json shows it.
+        if let Some(members) = attributes.as_object_mut() {
+            members.remove(IMPORT);
+        }
+    }
+    if attributes.as_object().is_some_and(|a| !a.is_empty()) {
+        row("attributes", attributes.to_string())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! `vlstore verify`: every byte checked.
+
+use crate::interrupt::Interrupt;
+use crate::outcome::{Exit, Outcome, said};
+use crate::output::{Out, complain, grouped, human, plural, shown};
+use crate::progress::Progress;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use vlstore::{Damage, Error, Opened, Result, Store, Verified, codec};
+
+const EXAMPLES: &str = "\
+Examples:
+  $ vlstore verify frames.vls
+  $ vlstore verify --json frames.vls
+  $ vlstore verify -q frames.vls
+
+Each damage is named once, by its place in the file, with what follows from it: which records cannot
+be read, and which cannot be found. Nothing that is damaged keeps the rest from being checked. Damage
+that only other programs would meet is told apart. Ends with status 3 if there is damage in one of
+the stores, else with 1 if one could not be checked.";
+
+/// Check every checksum and every reference of a store
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The stores
+    #[arg(required = true, value_name = "STORE")]
+    stores: Vec<PathBuf>,
+    /// Print nothing: the exit status says whether all are whole
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
+    /// As one JSON object for each store
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let interrupt = Interrupt::watch()?;
+    let (mut damaged, mut failed) = (false, false);
+    for path in &args.stores {
+        let mut progress = Progress::new(0, "bytes", args.json || args.quiet);
+        let mut signal = None;
+        let checked = check(path, args.quiet, |done, total| {
+            if let (Some(done), Some(total)) = (done, total) {
+                progress.of(total);
+                progress.at(done, done);
+            }
+            signal = interrupt.signal();
+            if signal.is_some() { Err(Error::Interrupted) } else { Ok(()) }
+        });
+        progress.end();
+        if let Some(signal) = signal {
+            return Ok(Exit::Signal(signal));
+        }
+        match checked {
+            Ok(found) => {
+                damaged |= !found.is_whole() || found.frame.is_some();
+                if !args.quiet {
+                    tell(path, &found, args.json)?;
+                }
+            }
+            // Others on the line are checked all the same.
+            Err(error) => {
+                failed = true;
+                complain(&format!("error: {}", said(&error)));
+            }
+        }
+    }
+    Ok(match (damaged, failed) {
+        (true, _) => Exit::Damage,
+        (false, true) => Exit::Failed,
+        (false, false) => Exit::Done,
+    })
+}
+
+/// Checks one store. Where it cannot even be opened for its damage, that is the damage.
+fn check(
+    path: &Path,
+    quiet: bool,
+    mut progress: impl FnMut(Option<u64>, Option<u64>) -> Result<()>,
+) -> Result<Verified> {
+    let tell = |kind: &str, what: &str| {
+        if !quiet {
+            complain(&format!(
+                "{kind}: {}: {what}; `vlstore recover` writes a new store with all that is left",
+                shown(path)
+            ));
+        }
+    };
+    let store = match Store::open(path) {
+        Ok(store) => store,
+        Err(error) => {
+            let Error::Corrupt(found) = error.root() else { return Err(error) };
+            let mut damage = Damage::new(found.part, Some(found.offset), found.why);
+            let what = damage.to_string();
+            tell("error", &what);
+            damage.why = format!("{}; nothing more can be checked", found.why).into();
+            return Ok(Verified { damages: vec![damage], ..Verified::default() });
+        }
+    };
+    if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = store.opened() {
+        let what = format!("the newest commit cannot be read; checked is commit {generation}");
+        tell("warning", &what);
+    }
+    let mut found =
+        store.verify(|done, total| progress(Some(done), Some(total))).map_err(|e| e.at(path))?;
+    let references = store.verify_references(codec::refers, |_, _| progress(None, None));
+    found.extend(references.map_err(|e| e.at(path))?);
+    Ok(found)
+}
+
+fn tell(path: &Path, found: &Verified, as_json: bool) -> Result<()> {
+    let mut out = Out::new();
+    if as_json {
+        out.line(object(path, found))?;
+    } else {
+        people(&mut out, path, found)?;
+    }
+    out.end()
+}
+
+/// A damage as JSON, with what follows from it.
+pub(crate) fn damage_json(d: &Damage) -> Value {
+    let effects: Vec<_> = d
+        .effects
+        .iter()
+        .map(|e| {
+            let records: Vec<_> = e
+                .records
+                .iter()
+                .map(|r| json!({ "record": r.record, "ordinal": r.ordinal }))
+                .collect();
+            json!({ "what": e.what, "count": e.count, "records": records })
+        })
+        .collect();
+    json!({
+        "record": d.record, "ordinal": d.ordinal, "part": d.part,
+        "offset": d.offset, "why": d.why, "effects": effects,
+    })
+}
+
+fn object(path: &Path, found: &Verified) -> Value {
+    let damages: Vec<_> = found.damages.iter().map(damage_json).collect();
+    json!({
+        "store": path.to_string_lossy(),
+        "whole": found.is_whole(), "records": found.records, "shared": found.shared,
+        "blocks": found.blocks,
+        "bytes": found.bytes, "unchecked": found.unchecked, "frame": found.frame,
+        "damages": damages,
+    })
+}
+
+fn people(out: &mut Out, path: &Path, found: &Verified) -> Result<()> {
+    for damage in &found.damages {
+        let mut cause = String::new();
+        // Writing to a string does not fail.
+        let _ = damage.cause(&mut cause);
+        out.line(cause)?;
+        for effect in &damage.effects {
+            out.line(format!("    {effect}"))?;
+        }
+    }
+    if let Some(frame) = &found.frame {
+        // The advice of the message is for other verbs.
+        let what = frame.split("; `vlstore").next().unwrap_or_default();
+        out.line(format!("for other programs: {what}; the records are not concerned"))?;
+    }
+    if found.unchecked > 0 {
+        out.line(format!(
+            "unchecked: {} blocks have no checksum, as in files of the original program",
+            grouped(found.unchecked)
+        ))?;
+    }
+    let verdict = match found.damages.len() {
+        0 => "whole".into(),
+        n => plural(n as u64, "damage"),
+    };
+    out.line(format!(
+        "{}: {verdict}; {} records, {} blocks, {} checked",
+        shown(path),
+        grouped(found.records),
+        grouped(found.blocks),
+        human(found.bytes)
+    ))?;
+    if !found.damages.is_empty() {
+        out.line(format!(
+            "`vlstore recover {} NEW` writes a new store with all that is left",
+            shown(path)
+        ))?;
+    }
+    Ok(())
+}
