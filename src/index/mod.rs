@@ -6,6 +6,7 @@
 pub(crate) mod directory;
 pub mod filter;
 pub mod layout;
+pub mod leaf;
 pub mod log;
 pub mod saved_lookup;
 pub mod segment;

@@ -1,0 +1,41 @@
+//! The records of a leaf, packed (see `docs/format.md`, «Packed records»): places, lengths,
+//! weights and keys in groups of [`GROUP`], each of which is read where it lies.
+//!
+//! One record costs two looks, at the directory and at its group; one key one or two more. What
+//! a group says is checked when it is read: widths, counts and places that do not fit it are an
+//! error of the leaf.
+
+mod bits;
+mod encode;
+mod keys;
+mod numbers;
+mod places;
+mod read;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use encode::{Records, pack};
+pub use keys::GroupKeys;
+pub use places::Place;
+pub use read::{Packed, Source};
+
+/// Records in a group; the last group of a leaf may have fewer.
+pub const GROUP: usize = 128;
+/// Records of a group between two places that stand there themselves: so many lengths at most
+/// are added for one place.
+pub const STRETCH: usize = 32;
+/// Bytes of the directory for one group, and for the end of the last one.
+pub const DIRECTORY: usize = 8;
+/// Unit of the lengths in the directory, in bytes.
+pub const WORD: usize = 8;
+
+/// What a group says that cannot be.
+pub type Lie = &'static str;
+
+/// Fewest words that so many records can be packed into.
+#[must_use]
+pub const fn least_words(records: u64) -> u64 {
+    let groups = records.div_ceil(GROUP as u64);
+    if groups == 0 { 0 } else { groups + 1 + groups * (places::HEAD / WORD) as u64 }
+}

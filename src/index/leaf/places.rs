@@ -1,0 +1,276 @@
+//! One group of places: where each record starts, how long it is, its weight, and whether it
+//! was put with a row.
+
+use super::bits::{self, Bits, below, bitmap};
+use super::{GROUP, Lie, STRETCH, WORD};
+use std::ops::Range;
+
+/// Where a record lies in the logical byte space, and what else the index says of it but its
+/// key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// First byte.
+    pub start: u64,
+    /// Length in bytes.
+    pub len: u32,
+    /// What the codec counted, 0 where it counts nothing.
+    pub weight: u32,
+    /// Whether the record was put with a row.
+    pub has_row: bool,
+}
+
+/// Bytes in front of the packed numbers of a group.
+pub(super) const HEAD: usize = 24;
+
+/// Starts stand there one by one, not as what follows from the lengths.
+const RAW: u8 = 1;
+/// Each record begins at a multiple of 8 behind the one before.
+const PADDED: u8 = 2;
+/// Some records begin later than that.
+const GAPS: u8 = 4;
+/// Every record has a row.
+const ROWS: u8 = 8;
+/// A bitmap says which records have a row.
+const SOME_ROWS: u8 = 16;
+const FLAGS: u8 = RAW | PADDED | GAPS | ROWS | SOME_ROWS;
+
+/// The records that begin a stretch, which have no gap.
+const FIRSTS: u128 = 1 | 1 << STRETCH | 1 << (2 * STRETCH) | 1 << (3 * STRETCH);
+
+const fn padded(len: u64, flag: bool) -> u64 {
+    if flag { len.next_multiple_of(8) } else { len }
+}
+
+/// Stretches behind the first among `n` records.
+const fn stretches(n: usize) -> usize {
+    n.div_ceil(STRETCH).saturating_sub(1)
+}
+
+/// How far each record but the first of a stretch starts behind the end of the one before;
+/// nothing if one starts before that.
+fn gaps(places: &[Place], pad: bool) -> Option<Vec<u64>> {
+    let mut out = Vec::with_capacity(places.len());
+    for stretch in places.chunks(STRETCH) {
+        out.push(0);
+        for pair in stretch.windows(2) {
+            if let [a, b] = pair {
+                let end = a.start.checked_add(padded(a.len.into(), pad))?;
+                out.push(b.start.checked_sub(end)?);
+            }
+        }
+    }
+    Some(out)
+}
+
+/// Bits for the gaps of a group of `n` records.
+fn cost(gaps: &[u64]) -> usize {
+    let count = gaps.iter().filter(|g| **g > 0).count();
+    let widest = gaps.iter().copied().max().unwrap_or(0);
+    if count == 0 { 0 } else { gaps.len() + count * bits::width(widest) as usize }
+}
+
+/// Least and width of what is above it.
+fn frame(values: impl Iterator<Item = u32> + Clone) -> (u32, u32) {
+    let least = values.clone().min().unwrap_or(0);
+    (least, bits::width(u64::from(values.max().unwrap_or(0) - least)))
+}
+
+/// Appends a group of up to [`GROUP`] places, a multiple of [`WORD`] bytes.
+pub(super) fn encode(places: &[Place], out: &mut Vec<u8>) {
+    let base = places.first().map_or(0, |p| p.start);
+    let ways = [false, true].map(|pad| gaps(places, pad).map(|gaps| (pad, gaps)));
+    let way = ways.into_iter().flatten().min_by_key(|(_, gaps)| cost(gaps));
+    let firsts: Option<Vec<u64>> =
+        places.chunks(STRETCH).skip(1).map(|s| s.first()?.start.checked_sub(base)).collect();
+    let way = way.zip(firsts);
+    let (len_min, len_bits) = frame(places.iter().map(|p| p.len));
+    let (weight_min, weight_bits) = frame(places.iter().map(|p| p.weight));
+    let with_row = places.iter().filter(|p| p.has_row).count();
+    let mut flags = match with_row {
+        0 => 0,
+        all if all == places.len() => ROWS,
+        _ => SOME_ROWS,
+    };
+    let widest = |values: &[u64]| bits::width(values.iter().copied().max().unwrap_or(0));
+    let least = places.iter().map(|p| p.start).min().unwrap_or(0);
+    let (mut gap_bits, starts, base) = match &way {
+        Some(((pad, _), firsts)) => {
+            flags |= if *pad { PADDED } else { 0 };
+            (0, firsts.clone(), base)
+        }
+        None => {
+            flags |= RAW;
+            (0, places.iter().map(|p| p.start - least).collect(), least)
+        }
+    };
+    let shown = way.map(|((_, gaps), _)| gaps).filter(|gaps| cost(gaps) > 0);
+    if let Some(gaps) = &shown {
+        flags |= GAPS;
+        gap_bits = widest(gaps);
+    }
+    let start_bits = widest(&starts);
+    let byte = |width: u32| u8::try_from(width).unwrap_or(u8::MAX);
+    out.extend([flags, byte(len_bits), byte(weight_bits), byte(gap_bits), byte(start_bits)]);
+    out.extend([0; 3]);
+    out.extend(base.to_le_bytes());
+    out.extend(len_min.to_le_bytes());
+    out.extend(weight_min.to_le_bytes());
+    bits::put(out, start_bits, starts);
+    bits::put(out, len_bits, places.iter().map(|p| u64::from(p.len - len_min)));
+    if let Some(gaps) = &shown {
+        bits::put(out, 1, gaps.iter().map(|g| u64::from(*g > 0)));
+        bits::put(out, gap_bits, gaps.iter().copied().filter(|g| *g > 0));
+    }
+    bits::put(out, weight_bits, places.iter().map(|p| u64::from(p.weight - weight_min)));
+    if flags & SOME_ROWS != 0 {
+        bits::put(out, 1, places.iter().map(|p| u64::from(p.has_row)));
+    }
+    out.resize(out.len().next_multiple_of(WORD), 0);
+}
+
+/// A group where it lies.
+#[derive(Debug)]
+pub(super) struct Places<'a> {
+    n: usize,
+    flags: u8,
+    base: u64,
+    len_min: u32,
+    weight_min: u32,
+    starts: Bits<'a>,
+    lens: Bits<'a>,
+    gap_at: u128,
+    gaps: Bits<'a>,
+    weights: Bits<'a>,
+    rows: u128,
+}
+
+const NO_FIT: Lie = "a group of places is not as long as it says";
+const NO_PLACE: Lie = "a place or a length overflows";
+
+impl<'a> Places<'a> {
+    /// The group of `n` records in `bytes`, all of them.
+    pub(super) fn parse(bytes: &'a [u8], n: usize) -> Result<Self, Lie> {
+        let parsed = || {
+            let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
+            let [flags, len_bits, weight_bits, gap_bits, start_bits, r0, r1, r2, head @ ..] = *head;
+            let [b0, b1, b2, b3, b4, b5, b6, b7, l0, l1, l2, l3, w0, w1, w2, w3] = head;
+            let raw = flags & RAW != 0;
+            // What means nothing must not be there: it might mean something one day.
+            let known = flags & !FLAGS == 0
+                && (!raw || flags & (PADDED | GAPS) == 0)
+                && flags & (ROWS | SOME_ROWS) != ROWS | SOME_ROWS
+                && [r0, r1, r2] == [0; 3]
+                && (flags & GAPS != 0 || gap_bits == 0);
+            let fit = (1..=GROUP).contains(&n) && len_bits <= 32 && weight_bits <= 32;
+            (known && fit).then_some(())?;
+            let stated = if raw { n } else { stretches(n) };
+            let (starts, rest) = Bits::split(rest, stated, start_bits.into())?;
+            let (lens, rest) = Bits::split(rest, n, len_bits.into())?;
+            let (gap_at, rest) = if flags & GAPS != 0 { bitmap(rest, n)? } else { (0, rest) };
+            (gap_at & FIRSTS == 0).then_some(())?;
+            let (gaps, rest) = Bits::split(rest, gap_at.count_ones() as usize, gap_bits.into())?;
+            let (weights, rest) = Bits::split(rest, n, weight_bits.into())?;
+            let (rows, rest) = match flags & (ROWS | SOME_ROWS) {
+                SOME_ROWS => bitmap(rest, n)?,
+                ROWS => (below(n), rest),
+                _ => (0, rest),
+            };
+            // Zeros up to the next word, and nothing more.
+            (rest.len() < WORD && rest.iter().all(|b| *b == 0)).then_some(Self {
+                n,
+                flags,
+                base: u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]),
+                len_min: u32::from_le_bytes([l0, l1, l2, l3]),
+                weight_min: u32::from_le_bytes([w0, w1, w2, w3]),
+                starts,
+                lens,
+                gap_at,
+                gaps,
+                weights,
+                rows,
+            })
+        };
+        parsed().ok_or(NO_FIT)
+    }
+
+    /// The record at position `i` of the group.
+    #[inline]
+    pub(super) fn get(&self, i: usize) -> Result<Place, Lie> {
+        if i >= self.n {
+            return Err(NO_FIT);
+        }
+        self.start(i).and_then(|start| self.place(i, start)).ok_or(NO_PLACE)
+    }
+
+    fn start(&self, i: usize) -> Option<u64> {
+        if self.flags & RAW != 0 {
+            return self.base.checked_add(self.starts.get(i)?);
+        }
+        let stretch = i / STRETCH;
+        let first = stretch * STRETCH;
+        let mut start = self.first(stretch)?;
+        let pad = self.flags & PADDED != 0;
+        // 32 lengths of 32 bits and some pads: no sum of them overflows.
+        let mut lens = 0;
+        for j in first..i {
+            lens += padded(u64::from(self.len_min) + self.lens.get(j)?, pad);
+        }
+        start = start.checked_add(lens)?;
+        let before = |i: usize| (self.gap_at & below(i)).count_ones() as usize;
+        if self.gap_at != 0 {
+            for j in before(first)..before(i + 1) {
+                start = start.checked_add(self.gaps.get(j)?)?;
+            }
+        }
+        Some(start)
+    }
+
+    /// Where a stretch begins.
+    fn first(&self, stretch: usize) -> Option<u64> {
+        match stretch.checked_sub(1) {
+            None => Some(self.base),
+            Some(i) => self.base.checked_add(self.starts.get(i)?),
+        }
+    }
+
+    fn place(&self, i: usize, start: u64) -> Option<Place> {
+        let above =
+            |least: u32, packed: Bits<'_>| least.checked_add(u32::try_from(packed.get(i)?).ok()?);
+        Some(Place {
+            start,
+            len: above(self.len_min, self.lens)?,
+            weight: above(self.weight_min, self.weights)?,
+            has_row: self.rows >> i & 1 == 1,
+        })
+    }
+
+    /// Appends the records at `positions` to `out`, each at the cost of its own.
+    pub(super) fn list(&self, positions: Range<usize>, out: &mut Vec<Place>) -> Result<(), Lie> {
+        if positions.end > self.n {
+            return Err(NO_FIT);
+        }
+        let raw = self.flags & RAW != 0;
+        let pad = self.flags & PADDED != 0;
+        let mut gap = (self.gap_at & below(positions.start + 1)).count_ones() as usize;
+        let mut next = None;
+        for i in positions.clone() {
+            let mut place = || {
+                let start = if raw || i == positions.start {
+                    self.start(i)?
+                } else if i.is_multiple_of(STRETCH) {
+                    self.first(i / STRETCH)?
+                } else if self.gap_at >> i & 1 == 1 {
+                    gap += 1;
+                    u64::checked_add(next?, self.gaps.get(gap - 1)?)?
+                } else {
+                    next?
+                };
+                let place = self.place(i, start)?;
+                next = start.checked_add(padded(place.len.into(), pad));
+                Some(place)
+            };
+            out.push(place().ok_or(NO_PLACE)?);
+        }
+        Ok(())
+    }
+}

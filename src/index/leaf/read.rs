@@ -1,0 +1,380 @@
+//! Reading packed records where they lie.
+
+use super::keys::{At, GroupKeys, HEAD_MAX, Head, Kind, Part, order};
+use super::places::{Place, Places};
+use super::{DIRECTORY, GROUP, Lie, WORD, text};
+use crate::error::{Error, Result};
+use crate::index::layout::KEY_NONE;
+use std::cmp::Ordering;
+use std::ops::Range;
+
+/// Where packed records lie, with checksums that are compared before their bytes are shown.
+pub trait Source {
+    /// Calls `f` with the bytes `range` of the packed records.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for what is damaged or lies outside, errors of reading.
+    fn with<R>(&self, range: Range<usize>, f: impl FnOnce(&[u8]) -> R) -> Result<R>;
+
+    /// The error for what they say.
+    fn lie(&self, why: Lie) -> Error;
+}
+
+/// The packed records of a leaf.
+#[derive(Debug)]
+pub struct Packed<S> {
+    source: S,
+    records: usize,
+    len: usize,
+    ordered: u8,
+}
+
+/// Where a group lies in the packed records.
+#[derive(Debug, Clone)]
+struct Group {
+    n: usize,
+    places: Range<usize>,
+    keys: Range<usize>,
+}
+
+const DISORDER: Lie = "the groups of its records do not follow each other";
+
+impl<S: Source> Packed<S> {
+    /// `records` packed into `len` bytes; `ordered` as [`super::Records`] has it.
+    pub const fn new(source: S, records: usize, len: usize, ordered: u8) -> Self {
+        Self { source, records, len, ordered }
+    }
+
+    /// Number of records.
+    pub const fn records(&self) -> usize {
+        self.records
+    }
+
+    /// Number of groups, each of which has [`GROUP`] records but for the last.
+    pub const fn groups(&self) -> usize {
+        self.records.div_ceil(GROUP)
+    }
+
+    /// The kind of all keys, if each is greater than the one before; records without a key and
+    /// shared ones do not count.
+    pub fn ascending(&self) -> Option<u8> {
+        (self.ordered != KEY_NONE).then_some(self.ordered)
+    }
+
+    fn told<T>(&self, told: Result<Result<T, Lie>>) -> Result<T> {
+        told?.map_err(|why| self.source.lie(why))
+    }
+
+    /// The two numbers of each of `n` entries of the directory from `first` on, in bytes.
+    fn directory<const N: usize>(&self, first: usize) -> Result<[(usize, usize); N]> {
+        let at = first * DIRECTORY;
+        self.told(self.source.with(at..at + N * DIRECTORY, |bytes| {
+            let (entries, _) = bytes.as_chunks::<DIRECTORY>();
+            let entries: [[u8; DIRECTORY]; N] = entries.try_into().map_err(|_| DISORDER)?;
+            Ok(entries.map(|[a, b, c, d, e, f, g, h]| {
+                let bytes = |n: [u8; 4]| (u32::from_le_bytes(n) as usize).saturating_mul(WORD);
+                (bytes([a, b, c, d]), bytes([e, f, g, h]))
+            }))
+        }))
+    }
+
+    fn group(&self, g: usize) -> Result<Group> {
+        let [(places, keys), (places_end, keys_end)] = self.directory(g)?;
+        let follow = (self.groups() + 1) * DIRECTORY <= places
+            && places <= places_end
+            && places_end <= keys
+            && keys <= keys_end
+            && keys_end <= self.len;
+        if !follow {
+            return Err(self.source.lie(DISORDER));
+        }
+        let n = self.records.saturating_sub(g * GROUP).min(GROUP);
+        Ok(Group { n, places: places..places_end, keys: keys..keys_end })
+    }
+
+    /// Whether the groups fill the packed records from their first byte to their last.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if not, errors of reading.
+    pub fn check(&self) -> Result<()> {
+        let right = if self.records == 0 {
+            self.len == 0
+        } else {
+            let [(first, keys)] = self.directory(0)?;
+            let [(end, keys_end)] = self.directory(self.groups())?;
+            first == (self.groups() + 1) * DIRECTORY && end == keys && keys_end == self.len
+        };
+        if right { Ok(()) } else { Err(self.source.lie(DISORDER)) }
+    }
+
+    /// The record at position `i` of the leaf.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a damage, errors of reading.
+    pub fn place(&self, i: usize) -> Result<Place> {
+        let group = self.group(i / GROUP)?;
+        let get = |bytes: &[u8]| Places::parse(bytes, group.n)?.get(i % GROUP);
+        self.told(self.source.with(group.places, get))
+    }
+
+    /// Puts the records of group `g` into `out`, in place of what it held.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a damage, errors of reading.
+    pub fn places(&self, g: usize, out: &mut Vec<Place>) -> Result<()> {
+        let group = self.group(g)?;
+        out.clear();
+        let list = |bytes: &[u8]| Places::parse(bytes, group.n)?.list(0..group.n, out);
+        self.told(self.source.with(group.places.clone(), list))
+    }
+
+    /// Puts the keys of group `g` into `out`, in place of what it held.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a damage, errors of reading.
+    pub fn keys(&self, g: usize, out: &mut GroupKeys) -> Result<()> {
+        let group = self.group(g)?;
+        self.told(self.source.with(group.keys, |bytes| out.fill(bytes, group.n)))
+    }
+
+    /// Calls `f` with the place of every record and with kind and bytes of its key.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a damage, errors of reading, those of `f`.
+    pub fn each(&self, mut f: impl FnMut(usize, &Place, u8, &[u8]) -> Result<()>) -> Result<()> {
+        self.check()?;
+        let (mut places, mut keys) = (Vec::with_capacity(GROUP), GroupKeys::default());
+        for g in 0..self.groups() {
+            self.places(g, &mut places)?;
+            self.keys(g, &mut keys)?;
+            for (i, place) in places.iter().enumerate() {
+                let (kind, key) = keys.get(i);
+                f(g * GROUP + i, place, kind, key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `f` with the keys of a part of a group.
+    fn with_kind<R>(&self, part: &Part, f: impl FnOnce(&Kind<'_>) -> Result<R, Lie>) -> Result<R> {
+        let head = part.at.start..part.at.end.min(part.at.start + HEAD_MAX);
+        self.told(self.source.with(head, |bytes| {
+            let kind = Kind::parse(bytes, part.at.len(), part.n)?;
+            if kind.kind != part.kind && part.kind != KEY_NONE {
+                return Err("keys of a group are of another kind than it says");
+            }
+            f(&kind)
+        }))
+    }
+
+    /// The keys among which that of the record at position `i` of a group stands, and its
+    /// position there; nothing if it has none.
+    fn part_of(&self, group: &Group, i: usize) -> Result<Option<(Part, usize)>> {
+        if group.keys.is_empty() {
+            return Ok(None);
+        }
+        let shift = |part: Part| {
+            let at = part.at.start + group.keys.start..part.at.end + group.keys.start;
+            Part { at, ..part }
+        };
+        let head = group.keys.start..group.keys.end.min(group.keys.start + HEAD_MAX);
+        let found = self.told(self.source.with(head, |bytes| {
+            Ok(match Head::parse(bytes, group.keys.len(), group.n)? {
+                Head::One(kind) => {
+                    Some((Part { kind: kind.kind, at: 0..group.keys.len(), n: group.n }, i))
+                }
+                Head::Mixed(mixed) => mixed.find(i),
+            })
+        }))?;
+        Ok(found.filter(|(part, _)| part.kind != KEY_NONE).map(|(part, i)| (shift(part), i)))
+    }
+
+    /// The keys of `kind` in a group.
+    fn part_with(&self, group: &Group, kind: u8) -> Result<Option<Part>> {
+        if group.keys.is_empty() {
+            return Ok(None);
+        }
+        let head = group.keys.start..group.keys.end.min(group.keys.start + HEAD_MAX);
+        self.told(self.source.with(head, |bytes| {
+            let (len, first) = (group.keys.len(), group.keys.start);
+            Ok(match Head::parse(bytes, len, group.n)? {
+                Head::One(one) => {
+                    (one.kind == kind).then(|| Part { kind, at: group.keys.clone(), n: group.n })
+                }
+                Head::Mixed(mixed) => mixed
+                    .parts()
+                    .find(|p| p.kind == kind && p.n > 0)
+                    .map(|p| Part { at: p.at.start + first..p.at.end + first, ..p }),
+            })
+        }))
+    }
+
+    /// Puts the key of the record at position `i` of the leaf into `out`; its kind,
+    /// [`KEY_NONE`] if it has none.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a damage, errors of reading.
+    pub fn key(&self, i: usize, out: &mut Vec<u8>) -> Result<u8> {
+        out.clear();
+        let group = self.group(i / GROUP)?;
+        let Some((part, i)) = self.part_of(&group, i % GROUP)? else { return Ok(KEY_NONE) };
+        let at = self.with_kind(&part, |kind| kind.key(i, out))?;
+        let shift = |at: Range<usize>| part.at.start + at.start..part.at.start + at.end;
+        match at {
+            At::Known => {}
+            At::Bytes(at) => self.source.with(shift(at), |bytes| {
+                out.extend_from_slice(bytes);
+            })?,
+            At::Front(at, i, _) => {
+                self.told(self.source.with(shift(at), |bytes| text::front(bytes, i, out)))?;
+            }
+        }
+        Ok(part.kind)
+    }
+
+    /// Whether the record at position `i` of the leaf has this key.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a damage, errors of reading.
+    pub fn key_is(&self, i: usize, kind: u8, key: &[u8]) -> Result<bool> {
+        let group = self.group(i / GROUP)?;
+        match self.part_of(&group, i % GROUP)? {
+            Some((part, i)) if part.kind == kind => {
+                Ok(self.compare(&part, i, key)? == Ordering::Equal)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// How the key at position `i` of a part compares with `wanted`.
+    fn compare(&self, part: &Part, i: usize, wanted: &[u8]) -> Result<Ordering> {
+        let at = match self.with_kind(part, |kind| kind.compare(i, wanted))? {
+            Ok(order) => return Ok(order),
+            Err(at) => at,
+        };
+        let shift = |at: Range<usize>| part.at.start + at.start..part.at.start + at.end;
+        match at {
+            At::Known => Err(self.source.lie(DISORDER)),
+            At::Bytes(at) => self.source.with(shift(at), |bytes| order(part.kind, bytes, wanted)),
+            At::Front(at, i, n) => {
+                let order = self.told(self.source.with(shift(at), |bytes| {
+                    text::compare_fronts(bytes, n, wanted, |j, order| (j == i).then_some(order))
+                }))?;
+                order.ok_or_else(|| self.source.lie(DISORDER))
+            }
+        }
+    }
+
+    /// Kind and bytes of the first key of an ascending leaf; nothing if the leaf is none.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a damage, errors of reading.
+    pub fn first_key(&self) -> Result<Option<(u8, Vec<u8>)>> {
+        self.outer_key(0..self.groups(), |_| 0)
+    }
+
+    /// As [`Packed::first_key`], the last one.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a damage, errors of reading.
+    pub fn last_key(&self) -> Result<Option<(u8, Vec<u8>)>> {
+        self.outer_key((0..self.groups()).rev(), |n| n - 1)
+    }
+
+    fn outer_key(
+        &self,
+        groups: impl Iterator<Item = usize>,
+        pick: impl Fn(usize) -> usize,
+    ) -> Result<Option<(u8, Vec<u8>)>> {
+        let Some(kind) = self.ascending() else { return Ok(None) };
+        for g in groups {
+            let group = self.group(g)?;
+            if let Some(part) = self.part_with(&group, kind)? {
+                let mut out = Vec::new();
+                let i = self.position(&group, kind, pick(part.n))?;
+                self.key(g * GROUP + i, &mut out)?;
+                return Ok(Some((kind, out)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The position in a group of the record whose key is number `i` of `kind` there.
+    fn position(&self, group: &Group, kind: u8, i: usize) -> Result<usize> {
+        let head = group.keys.start..group.keys.end.min(group.keys.start + HEAD_MAX);
+        self.told(self.source.with(head, |bytes| {
+            match Head::parse(bytes, group.keys.len(), group.n)? {
+                Head::One(_) => Ok(i),
+                Head::Mixed(mixed) => mixed.position(kind, i).ok_or(DISORDER),
+            }
+        }))
+    }
+
+    /// The position of the record with this key in an ascending leaf; nothing if there is none,
+    /// or the leaf is none.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a damage, errors of reading.
+    pub fn search(&self, kind: u8, key: &[u8]) -> Result<Option<usize>> {
+        if self.ascending() != Some(kind) {
+            return Ok(None);
+        }
+        // The groups below `low` that have such keys begin with one that is not greater.
+        let (mut low, mut high) = (0, self.groups());
+        let mut found = None;
+        while low < high {
+            let mut mid = low + (high - low) / 2;
+            let upper = mid;
+            let seen = loop {
+                let group = self.group(mid)?;
+                if let Some(part) = self.part_with(&group, kind)? {
+                    break Some((group, part));
+                }
+                mid += 1;
+                if mid == high {
+                    break None;
+                }
+            };
+            match seen {
+                Some((group, part)) if self.compare(&part, 0, key)? != Ordering::Greater => {
+                    low = mid + 1;
+                    found = Some((mid, group, part));
+                }
+                _ => high = upper,
+            }
+        }
+        let Some((g, group, part)) = found else { return Ok(None) };
+        match self.search_part(&part, key)? {
+            Some(i) => Ok(Some(g * GROUP + self.position(&group, kind, i)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The position of a key in a part whose first key is not greater.
+    fn search_part(&self, part: &Part, key: &[u8]) -> Result<Option<usize>> {
+        let step = self.with_kind(part, |kind| Ok(kind.step()))?;
+        let (mut low, mut high) = (0, part.n.div_ceil(step));
+        while low + 1 < high {
+            let mid = low + (high - low) / 2;
+            match self.compare(part, mid * step, key)? {
+                Ordering::Greater => high = mid,
+                Ordering::Less => low = mid,
+                Ordering::Equal => return Ok(Some(mid * step)),
+            }
+        }
+        let first = low * step;
+        let at = self.with_kind(part, |kind| kind.compare(first, key))?;
+        let Err(At::Front(at, _, n)) = at else {
+            return Ok((self.compare(part, first, key)? == Ordering::Equal).then_some(first));
+        };
+        let at = part.at.start + at.start..part.at.start + at.end;
+        let found = self.told(self.source.with(at, |bytes| {
+            text::compare_fronts(bytes, n, key, |j, order| match order {
+                Ordering::Less => None,
+                Ordering::Equal => Some(Some(j)),
+                Ordering::Greater => Some(None),
+            })
+        }))?;
+        Ok(found.flatten().map(|j| first + j))
+    }
+}
