@@ -14,6 +14,7 @@ mod support;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use support::data::{self, Random};
+use vlstore::Readable;
 use vlstore::chunk::Codec;
 use vlstore::{Purpose, Store, StoreOptions, Writer};
 

@@ -13,6 +13,7 @@ mod support;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
+use vlstore::Readable;
 use vlstore::{Store, StoreOptions, Writer};
 
 fn open(c: &mut Criterion) {

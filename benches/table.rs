@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use support::blosc::{Chunks, Context, dense_size};
 use support::data::{self, Data, Random};
 use support::measure::{Pair, interleave, median, seconds, setting, wanted};
+use vlstore::Readable;
 use vlstore::chunk::Codec;
 use vlstore::wire::checksum;
 use vlstore::{Durability, Lookup, Purpose, Store, StoreOptions, Writer};

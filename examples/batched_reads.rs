@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a program that shows its results")]
 
 use std::time::Instant;
+use vlstore::Readable;
 use vlstore::{Purpose, Result, StoreOptions, Writer};
 
 const RECORDS: u64 = 20_000;

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a program that shows its results")]
 
 use std::sync::Arc;
+use vlstore::Readable;
 use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::{Error, Result, Store, StoreOptions, Writer};
 

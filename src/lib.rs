@@ -91,8 +91,8 @@ pub use maintain::{
 };
 pub use store::{
     Alignment, Batch, ChunkClass, Closed, ColumnData, Durability, Info, Location, Lookup, Opened,
-    Purpose, RatioClass, Record, Scan, SizeClass, Snapshot, Stat, Store, StoreOptions, Visit,
-    Writer,
+    Plan, Purpose, RatioClass, Readable, Record, Scan, SizeClass, Snapshot, Stat, Store,
+    StoreOptions, Writer,
 };
 
 /// The examples of the README, run as tests.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use vlstore::Readable;
 use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::{
     Column, ColumnKind, ColumnValues, CopyOptions, Durability, Error, Key, MergeOptions,

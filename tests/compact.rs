@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use vlstore::Readable;
 use vlstore::{
     CompactOptions, Durability, Error, Key, Purpose, Snapshot, Store, StoreOptions, Writer,
     compact, compact_into,

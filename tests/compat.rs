@@ -9,6 +9,7 @@
 
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use vlstore::Readable;
 use vlstore::{Key, Opened, Store, StoreOptions, Writer};
 
 fn data(name: &str) -> Option<PathBuf> {

@@ -15,6 +15,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
 use vlstore::backend::{Access, Backend, Mapping, MemoryBackend};
 use vlstore::chunk::Codec;
@@ -139,7 +140,7 @@ fn threads_that_batch_visit_and_scan_one_store_get_every_record_whole() {
                     let batch = snapshot.get_batch_at(&asked).unwrap();
                     assert!(asked.iter().zip(batch.iter()).all(|(i, b)| *b == *record(*i)));
                     let seen = AtomicU64::new(0);
-                    let visit = snapshot.visit_at(&asked).unwrap();
+                    let visit = snapshot.plan_at(&asked).unwrap();
                     let each = visit.each(|at, bytes| {
                         seen.fetch_add(1, Ordering::Relaxed);
                         assert_eq!(*bytes, record(asked[at])[..]);

@@ -7,6 +7,7 @@
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
+use vlstore::Readable;
 use vlstore::chunk::Codec;
 use vlstore::{
     Clash, CompactOptions, CopyOptions, Durability, Error, Key, MergeOptions, Select, Snapshot,

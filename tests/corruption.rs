@@ -18,6 +18,7 @@ use std::alloc::System;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::fault::{RecordingBackend, SECTOR, Seeded};
 use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
 use vlstore::chunk::Codec;

@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
 use vlstore::backend::{Backend, Mapping, MemoryBackend};
 use vlstore::chunk::Codec;

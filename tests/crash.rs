@@ -16,6 +16,7 @@ mod frame;
 use common::{Model, Rec, check, content, scaled};
 use std::sync::Arc;
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::fault::{RecordingBackend, Seeded};
 use vlstore::chunk::{Codec, Filter};
 use vlstore::wire::Digest;

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
+use vlstore::Readable;
 use vlstore::backend::{Backend, FileBackend, MemoryBackend, SliceBackend};
 use vlstore::chunk::{ChunkLayout, Codec};
 use vlstore::codec::{MdFrame, MdFrameCodec, Real, Topology, content, refers};

@@ -1,6 +1,7 @@
 //! Typed records on files: the codec that a store names, and files that name none.
 
 use std::path::Path;
+use vlstore::Readable;
 use vlstore::codec::{
     Codec as _, FlatF32Codec, MdFrame, MdFrameCodec, RawCodec, Real, RealView, TopologyRef, check,
 };

@@ -15,6 +15,7 @@ mod common;
 use common::{Model, Rec, check, content, scaled};
 use std::sync::Arc;
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::fault::{FailingBackend, Fault, Seeded};
 use vlstore::chunk::Codec;
 use vlstore::{Durability, Error, Key, Opened, Result, Store, StoreOptions, Writer};

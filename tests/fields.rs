@@ -9,6 +9,7 @@
 )]
 
 use std::path::{Path, PathBuf};
+use vlstore::Readable;
 use vlstore::codec::{
     Codec, Field, Fields, FramePart, HEAD, MdFrame, MdFrameCodec, MdFrameView, Property, Real,
     Values,

@@ -21,6 +21,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::chunk::Codec;
 use vlstore::{Error, Key, Store, StoreOptions, Writer};
 

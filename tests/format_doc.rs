@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::mem::offset_of;
+use vlstore::Readable;
 use vlstore::backend::{Access, Backend};
 use vlstore::chunk::{Codec, Compressor, Filter, Params};
 use vlstore::frame::{self, FrameHeader};

@@ -17,6 +17,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::chunk::{Codec, Filter};
 use vlstore::store::{CONFIG_AT, CONFIG_SPACE};

@@ -16,6 +16,7 @@ use flate2::{Compression, write::GzEncoder};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use vlstore::Readable;
 use vlstore::codec::{MdFrame, MdFrameCodec, Property, Real, Values};
 use vlstore::depot::Sharing;
 use vlstore::formats::{self, FormatKind, WriteOptions};

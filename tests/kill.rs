@@ -17,6 +17,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
 use vlstore::{Durability, Opened, Store, StoreOptions, Writer};
 

@@ -13,6 +13,7 @@ mod common;
 use common::{Model, Rec, check, content};
 use std::sync::Arc;
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
 use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::chunk::Codec;

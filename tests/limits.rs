@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::chunk::{Filter, Params};
 use vlstore::codec::Shape;

@@ -21,6 +21,7 @@ use common::{Model, Rec, check, content, scaled};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::{Access, Backend, FileBackend, MemoryBackend};
 use vlstore::chunk::{Codec, Filter, Params};
 use vlstore::{

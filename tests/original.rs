@@ -12,6 +12,7 @@ mod frame;
 mod other;
 
 use std::path::Path;
+use vlstore::Readable;
 use vlstore::chunk::{Codec, Filter, Params};
 use vlstore::index::slot::Slot;
 use vlstore::wire::U64;

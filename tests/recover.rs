@@ -10,6 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fs;
 use std::sync::Arc;
+use vlstore::Readable;
 use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
 use vlstore::index::layout::{
     DEAD_MAGIC, LEAF_MAGIC, LOG_MAGIC, PAGE_MAGIC, ROOT_MAGIC, RUN_MAGIC,

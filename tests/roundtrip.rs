@@ -8,6 +8,7 @@
 )]
 
 use std::sync::Arc;
+use vlstore::Readable;
 use vlstore::backend::MemoryBackend;
 use vlstore::chunk::Filter;
 use vlstore::{Alignment, Durability, Error, Key, Purpose, Store, StoreOptions, Writer};

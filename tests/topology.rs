@@ -14,6 +14,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use vlstore::Readable;
 use vlstore::codec::{
     AnyCodec, MdFrame, MdFrameCodec, Property, Real, Topology, Values, content, refers,
 };

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use vlstore::Readable;
 use vlstore::formats;
 use vlstore::trajectory::{ImportOptions, Importer};
 use vlstore::wire::checksum;

@@ -7,6 +7,7 @@ use crate::ranges::{self, Slice};
 use crate::{choices, get};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use vlstore::Readable;
 use vlstore::codec::AnyCodec;
 use vlstore::depot::Columns;
 use vlstore::{Column, ColumnData, ColumnValues, Error, Result, Snapshot};

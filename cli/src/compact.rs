@@ -6,6 +6,7 @@ use crate::output::{Out, human, plural, shown};
 use crate::work::Work;
 use serde_json::json;
 use std::path::PathBuf;
+use vlstore::Readable;
 use vlstore::{CompactOptions, Error, Store, codec, compact};
 
 const EXAMPLES: &str = "\

@@ -8,6 +8,7 @@ use crate::work::Work;
 use crate::{choices, keys, ranges};
 use serde_json::json;
 use std::path::PathBuf;
+use vlstore::Readable;
 use vlstore::depot::{Positions, Sharing, copy_frames};
 use vlstore::{CopyOptions, Error, Key, Result, Select, Store, codec, copy};
 

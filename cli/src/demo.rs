@@ -3,6 +3,7 @@
 mod measure;
 
 pub(crate) use measure::shuffled;
+use vlstore::Readable;
 
 use crate::outcome::{Exit, Outcome};
 use crate::output::{Out, human, plural, shown};

@@ -10,6 +10,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+use vlstore::Readable;
 use vlstore::{Error, Result, Store};
 
 const EXAMPLES: &str = "\

@@ -6,6 +6,7 @@ use crate::output::{Out, complain};
 use crate::{choices, keys};
 use std::io;
 use std::path::{Path, PathBuf};
+use vlstore::Readable;
 use vlstore::backend::Output;
 use vlstore::codec::{AnyCodec, Codec, Fields, MdFrameCodec, by_name, by_name_and_version};
 use vlstore::depot::Frames;

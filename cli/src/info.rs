@@ -5,6 +5,7 @@ use crate::outcome::{Exit, Outcome, tell};
 use crate::output::{Out, grouped, human};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use vlstore::Readable;
 use vlstore::printable::printable_path;
 use vlstore::trajectory::{IMPORT, describe_import};
 use vlstore::{Info, Opened, Result, Snapshot};

@@ -8,6 +8,7 @@ use crate::{choices, columns, get, keys};
 use serde_json::json;
 use std::ops::Range;
 use std::path::PathBuf;
+use vlstore::Readable;
 use vlstore::codec::AnyCodec;
 use vlstore::depot::Columns;
 use vlstore::{ColumnData, Result, Snapshot};

@@ -7,6 +7,7 @@ use crate::output::{Out, complain, human, plural, shown};
 use crate::work::Work;
 use serde_json::json;
 use std::path::PathBuf;
+use vlstore::Readable;
 use vlstore::{Clash, Error, MergeOptions, Store, codec, merge};
 
 const EXAMPLES: &str = "\

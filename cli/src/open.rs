@@ -4,6 +4,7 @@
 use crate::output::{complain, grouped, shown};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use vlstore::Readable;
 use vlstore::{Opened, Result, Store, StoreOptions};
 
 /// Whether a verb of this run was shown an older state than the newest.

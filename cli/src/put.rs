@@ -6,6 +6,7 @@ use crate::{choices, keys};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use vlstore::Readable;
 use vlstore::codec::{self, by_name};
 use vlstore::limits::RECORD_MAX;
 use vlstore::{Error, Key, Result, StoreOptions, Writer};

@@ -4,6 +4,7 @@ use crate::keys;
 use crate::open::{AcceptOlder, tell_accepted};
 use crate::outcome::{Exit, Outcome};
 use std::path::PathBuf;
+use vlstore::Readable;
 use vlstore::{Error, Key, Result, StoreOptions, Writer};
 
 const EXAMPLES: &str = "\

@@ -3,6 +3,7 @@
 use crate::open::{AcceptOlder, tell_accepted};
 use crate::outcome::{Exit, Outcome};
 use std::path::PathBuf;
+use vlstore::Readable;
 use vlstore::{StoreOptions, Writer};
 
 const EXAMPLES: &str = "\

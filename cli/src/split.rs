@@ -8,6 +8,7 @@ use crate::work::Work;
 use crate::{keys, sizes};
 use serde_json::json;
 use std::path::PathBuf;
+use vlstore::Readable;
 use vlstore::{Error, Key, SplitBy, SplitOptions, Store, codec, split};
 
 const EXAMPLES: &str = "\

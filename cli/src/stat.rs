@@ -6,6 +6,7 @@ use crate::output::{Out, grouped, human, plural};
 use crate::work::Work;
 use serde_json::json;
 use std::path::PathBuf;
+use vlstore::Readable;
 use vlstore::codec::MdFrameCodec;
 use vlstore::depot::Statistics;
 use vlstore::{Depot, DepotWriter, Info, Result, Stat, StoreOptions};

@@ -5,6 +5,7 @@ use crate::outcome::{Exit, Outcome};
 use crate::output::Out;
 use serde_json::json;
 use std::path::PathBuf;
+use vlstore::Readable;
 use vlstore::codec::{TopologyView, aligned};
 use vlstore::wire::AlignedBuf;
 use vlstore::{Error, Result, Snapshot};

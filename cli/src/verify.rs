@@ -6,6 +6,7 @@ use crate::output::{Out, complain, grouped, human, plural, shown};
 use crate::progress::Progress;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use vlstore::Readable;
 use vlstore::{Damage, Error, Opened, Result, Store, Verified, codec};
 
 const EXAMPLES: &str = "\

@@ -10,6 +10,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use vlstore::Readable;
 use vlstore::backend::Access;
 use vlstore::chunk::Codec;
 use vlstore::codec::{MdFrame, Real};
@@ -108,7 +109,7 @@ fn in_little_memory() {
         refused("get", huge.get("huge"));
         refused("get_at", huge.get_at(1));
         refused("get_batch", huge.get_batch(["small", "huge"]));
-        refused("visit", huge.visit(["huge"]).unwrap().each(|_, _| Ok(())));
+        refused("visit", huge.plan(["huge"]).unwrap().each(|_, _| Ok(())));
         refused("scan", huge.scan(0..2).collect::<vlstore::Result<Vec<_>>>());
         assert_eq!(*huge.get("small").unwrap(), *b"small");
         assert!(huge.verify(|_, _| Ok(())).unwrap().is_whole());
@@ -116,7 +117,7 @@ fn in_little_memory() {
         let all: Vec<u64> = (0..MANY).collect();
         refused("a batch", many.get_batch_at(&all));
         assert_eq!(many.get_batch_at(&all[..3]).unwrap().len(), 3);
-        many.visit_at(&all)
+        many.plan_at(&all)
             .unwrap()
             .each(|_, bytes| {
                 assert_eq!(bytes.len(), EACH);

@@ -16,6 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::Access;
 use vlstore::{Durability, Error, Store, StoreOptions, Writer};
 

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 use std::ops::Deref;
 use std::sync::Arc;
+use vlstore::Readable;
 use vlstore::codec::{AnyCodec as _, MdFrameCodec};
 use vlstore::wire::Digest;
 use vlstore::{Error, Key};

@@ -6,6 +6,7 @@ use crate::handle::View;
 use crate::numpy::fresh;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use vlstore::Readable;
 use vlstore::codec::{
     AnyCodec, ArrayCodec, Codec, DType, Fields, FlatF32Codec, MdFrameCodec, RawCodec,
 };

@@ -14,11 +14,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use vlstore::Readable;
 use vlstore::codec::{
     AnyCodec, DType, MdFrameCodec, MdFrameRef, MdFrameView, RealView, TopologyView,
 };
 use vlstore::wire::{AlignedBuf, Digest};
-use vlstore::{Batch, Error, Snapshot, Visit};
+use vlstore::{Batch, Error, Plan, Snapshot};
 
 /// One array of the answer.
 struct Column<'n> {
@@ -278,16 +279,16 @@ impl Asked {
 
     fn batch(&self, view: &View<'_>) -> Outcome<Batch> {
         let batch = match self {
-            Self::Keys(keys) => view.get_batch(keys.clone())?,
+            Self::Keys(keys) => view.plan_keys(keys)?.batch()?,
             Self::Ordinals(ordinals) => view.get_batch_at(ordinals)?,
         };
         Ok(batch.replaced(|bytes| MdFrameCodec.expand(bytes))?)
     }
 
-    fn visit<'a>(&self, snapshot: &'a Snapshot) -> Outcome<Visit<'a>> {
+    fn plan<'a>(&self, snapshot: &'a Snapshot) -> Outcome<Plan<'a>> {
         Ok(match self {
-            Self::Keys(keys) => snapshot.visit(keys.iter().cloned())?,
-            Self::Ordinals(ordinals) => snapshot.visit_at(ordinals)?,
+            Self::Keys(keys) => snapshot.plan_keys(keys)?,
+            Self::Ordinals(ordinals) => snapshot.plan_at(ordinals)?,
         })
     }
 }
@@ -331,8 +332,8 @@ fn blank(who: &Who<'_>, wanted: &Wanted) -> Outcome<Flat> {
 /// from the block that it was decoded in to its places, with no buffer between. `None` if the
 /// frames turn out to differ in more than their sizes.
 fn direct(snapshot: &Snapshot, wanted: &Wanted, who: &Who<'_>) -> Outcome<Option<Flat>> {
-    let visit = who.asked.visit(snapshot)?;
-    let Some(first) = visit.first()? else { return Ok(None) };
+    let plan = who.asked.plan(snapshot)?;
+    let Some(first) = plan.first()? else { return Ok(None) };
     let expanded = MdFrameCodec.expand(&first)?;
     let Ok(first) = MdFrameView::new(expanded.as_deref().unwrap_or(&first)) else {
         return Ok(None);
@@ -340,7 +341,7 @@ fn direct(snapshot: &Snapshot, wanted: &Wanted, who: &Who<'_>) -> Outcome<Option
     let first = first.into_fields();
     let alike = Wanted { fields: wanted.fields.clone(), ..Wanted::default() };
     let Ok(columns) = columns(&[first], &alike, who) else { return Ok(None) };
-    let sizes: Vec<usize> = visit.sites().map(|n| n as usize).collect();
+    let sizes: Vec<usize> = plan.sites().map(|n| n as usize).collect();
     // What the index says is not believed before the records say it, too.
     if sizes.iter().sum::<usize>().saturating_mul(8) > CLAIMED {
         return Ok(None);
@@ -351,7 +352,7 @@ fn direct(snapshot: &Snapshot, wanted: &Wanted, who: &Who<'_>) -> Outcome<Option
     let mut places = made.places(&columns, &sizes);
     let rows: Vec<_> = places.chunks_mut(columns.len().max(1)).map(Mutex::new).collect();
     let differs = AtomicBool::new(false);
-    let done = visit.each(|i, bytes| {
+    let done = plan.each(|i, bytes| {
         let expanded = MdFrameCodec.expand(bytes)?;
         let frame = MdFrameView::new(expanded.as_deref().unwrap_or(bytes))?;
         let row = rows.get(i).and_then(|row| row.lock().ok());

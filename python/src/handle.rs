@@ -8,14 +8,16 @@ use crate::error::{Failure, Outcome};
 use crate::topology::Topology;
 use pyo3::prelude::*;
 use std::collections::{HashMap, HashSet};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::{ThreadId, current};
+use vlstore::Readable;
 use vlstore::wire::Digest;
 use vlstore::{
-    Batch, Closed, CompactOptions, Compacted, Error, Info, Key, Location, Record, Result, Snapshot,
-    Store, StoreOptions, Writer,
+    Batch, Closed, CompactOptions, Compacted, Error, Info, Key, Record, Result, Snapshot, Store,
+    StoreOptions, Writer,
 };
 
 /// Topologies that are kept, at most.
@@ -81,36 +83,14 @@ pub(crate) enum View<'a> {
     Writer(&'a Writer),
 }
 
-macro_rules! both {
-    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {
-        impl View<'_> {
-            $($(#[$doc])* pub(crate) fn $name(&self, $($arg: $ty),*) -> $out {
-                match self {
-                    Self::Reader(s) => s.$name($($arg),*),
-                    Self::Writer(w) => w.$name($($arg),*),
-                }
-            })*
+impl<'a> Deref for View<'a> {
+    type Target = dyn Readable + 'a;
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Reader(s) => *s,
+            Self::Writer(w) => *w,
         }
-    };
-}
-both! {
-    fn len() -> u64;
-    fn generation() -> u64;
-    fn get(key: Key) -> Result<Record>;
-    fn get_at(ordinal: u64) -> Result<Record>;
-    fn get_into(key: Key, out: &mut [u8]) -> Result<usize>;
-    fn get_at_into(ordinal: u64, out: &mut [u8]) -> Result<usize>;
-    fn get_batch(keys: Vec<Key>) -> Result<Batch>;
-    fn get_batch_at(ordinals: &[u64]) -> Result<Batch>;
-    fn find(key: Key) -> Result<Option<u64>>;
-    fn contains(key: Key) -> Result<bool>;
-    fn key_at(ordinal: u64) -> Result<Option<Key>>;
-    fn location(key: Key) -> Result<Location>;
-    fn location_at(ordinal: u64) -> Result<Location>;
-    fn opened() -> vlstore::Opened;
-    fn attributes() -> serde_json::Value;
-    fn options() -> &StoreOptions;
-    fn shared(digest: &Digest) -> Result<Record>;
+    }
 }
 
 impl View<'_> {
@@ -136,7 +116,7 @@ impl View<'_> {
     /// The ordinal of the record that the mapping has under `key`: the one with this key, or, for
     /// an integer, the one at this ordinal if it was put without a key.
     pub(crate) fn place(&self, key: &Key, keyed: bool) -> Result<Option<u64>> {
-        match self.find(key.clone())? {
+        match self.find_key(key)? {
             None if !keyed => self.unkeyed(key),
             found => Ok(found),
         }
@@ -169,7 +149,7 @@ impl View<'_> {
 
     /// The record that the mapping has under `key`.
     pub(crate) fn record(&self, key: &Key, keyed: bool) -> Outcome<Record> {
-        match self.get(key.clone()) {
+        match self.get_key(key) {
             Err(Error::NotFound { .. }) if matches!(key, Key::Int(_)) => {
                 Ok(self.get_at(self.placed(key, keyed)?)?)
             }
@@ -189,7 +169,7 @@ impl View<'_> {
     /// The records that the mapping has under `keys`.
     pub(crate) fn batch(&self, keys: Vec<Key>, keyed: bool) -> Outcome<Batch> {
         match self.asked(keys, keyed)? {
-            Asked::Keys(keys) => Ok(self.get_batch(keys)?),
+            Asked::Keys(keys) => Ok(self.plan_keys(&keys)?.batch()?),
             Asked::Ordinals(ordinals) => Ok(self.get_batch_at(&ordinals)?),
         }
     }

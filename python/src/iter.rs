@@ -113,7 +113,7 @@ impl Iter {
 /// The key under which the mapping has the record at `ordinal`, which was put without one.
 fn named(view: &View<'_>, ordinal: u64) -> Outcome<Key> {
     let key = Key::from(ordinal);
-    if view.contains(key.clone())? {
+    if view.find_key(&key)?.is_some() {
         let why = format!(
             "the record at ordinal {ordinal} was put without a key, and another record has the key \
              {ordinal}: go over store.values() or store.at, which have both"

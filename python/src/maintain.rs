@@ -10,6 +10,7 @@ use crate::store::Store;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
+use vlstore::Readable;
 use vlstore::depot::{Positions, Sharing, copy_frames};
 use vlstore::{
     Clash, CompactOptions, Compacted, Copied, CopyOptions, Key, MergeOptions, RecoverOptions,

@@ -4,6 +4,7 @@ use crate::error::{Outcome, raise, wrong_type};
 use crate::store::Store;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use vlstore::Readable;
 
 #[pymethods]
 impl Store {

@@ -14,6 +14,7 @@ use pyo3::types::{PyDict, PyString};
 use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use vlstore::Readable;
 use vlstore::backend::MemoryBackend;
 use vlstore::codec::{AnyCodec as _, RawCodec};
 use vlstore::wire::memory::copied;

@@ -90,7 +90,7 @@ impl Store {
     fn _span(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<u64> {
         let keys = self::keys(keys)?;
         let places = self.handle().read(py, |v| {
-            keys.into_iter().map(|key| Ok(v.location(key)?)).collect::<Result<Vec<_>, _>>()
+            keys.into_iter().map(|key| Ok(v.location_of(&key)?)).collect::<Result<Vec<_>, _>>()
         })?;
         let span = span(&places);
         Ok(span.end - span.start)
@@ -114,10 +114,10 @@ impl Store {
             let places = if packed {
                 Vec::new()
             } else {
-                let one = |key: &vlstore::Key| Ok(v.location(key.clone())?);
+                let one = |key: &vlstore::Key| Ok(v.location_of(key)?);
                 keys.iter().map(one).collect::<Result<Vec<_>, crate::error::Failure>>()?
             };
-            Ok((places, v.get_batch(keys)?))
+            Ok((places, v.plan_keys(&keys)?.batch()?))
         })?;
         let (slices, size) =
             if packed { (batch.places().to_vec(), batch.buffer().len()) } else { spread(&places)? };

@@ -16,6 +16,7 @@ use crate::{options, report};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::Arc;
+use vlstore::Readable;
 use vlstore::codec::Fields;
 use vlstore::{Error, Key};
 
@@ -184,7 +185,7 @@ impl Store {
     ) -> PyResult<usize> {
         let key = crate::key::key(key)?;
         let mut out = BytesMut::get(buffer)?;
-        Ok(self.handle().read(py, |v| match v.get_into(key.clone(), out.as_mut_slice()) {
+        Ok(self.handle().read(py, |v| match v.get_key_into(&key, out.as_mut_slice()) {
             Err(Error::NotFound { .. }) if matches!(key, Key::Int(_)) => {
                 Ok(v.get_at_into(v.placed(&key, self.typed.keyed)?, out.as_mut_slice())?)
             }

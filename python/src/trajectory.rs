@@ -8,6 +8,7 @@ use crate::store::Store;
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 use std::path::PathBuf;
+use vlstore::Readable;
 use vlstore::codec::{Fields, MdFrameCodec};
 use vlstore::formats::FormatKind;
 use vlstore::trajectory::{self, Choice, ExportOptions};

@@ -4,6 +4,7 @@ use super::get::Depot;
 use crate::codec::{AnyCodec, Codec};
 use crate::column::{Column, ColumnValues};
 use crate::error::{Error, Result};
+use crate::store::Readable;
 use crate::store::{ColumnData, Snapshot, Writer};
 use std::ops::Range;
 

@@ -6,6 +6,7 @@ use crate::codec::{
 };
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::store::Readable;
 use crate::store::{Batch, Record, Snapshot, Writer};
 use crate::wire::Digest;
 use std::ops::Range;

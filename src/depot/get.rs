@@ -4,6 +4,7 @@ use super::topologies::Topologies;
 use crate::codec::{AnyCodec, Codec};
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::store::Readable;
 use crate::store::{Batch, Location, Opened, Record, Scan, Snapshot, Store, StoreOptions};
 use std::ops::Range;
 use std::path::Path;

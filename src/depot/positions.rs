@@ -136,6 +136,7 @@ mod tests {
     use crate::codec::{Field, Fields, MdFrame, Real, Values};
     use crate::depot::{Item, Sharing};
     use crate::store::Purpose;
+    use crate::store::Readable;
 
     fn frame(step: i64, sites: usize, precision: Option<f32>) -> MdFrame {
         let n =

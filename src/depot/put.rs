@@ -7,6 +7,7 @@ use super::topologies::Lifting;
 use crate::codec::{Codec, Encoded, check};
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::store::Readable;
 use crate::store::{Closed, Snapshot, StoreOptions, Writer};
 use crate::wire::Digest;
 use std::path::Path;

@@ -9,6 +9,7 @@ use super::put::DepotWriter;
 use crate::codec::{AnyCodec, Codec, MdFrame, MdFrameCodec};
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::store::Readable;
 use crate::store::Record;
 
 /// Where a trajectory goes on.

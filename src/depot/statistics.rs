@@ -6,6 +6,7 @@ use super::get::Depot;
 use super::put::DepotWriter;
 use crate::codec::{Field, Fields, MdFrameCodec, Real};
 use crate::error::{Error, Result};
+use crate::store::Readable;
 use crate::store::Snapshot;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

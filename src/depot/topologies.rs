@@ -6,6 +6,7 @@ use crate::codec::{MdFrame, MdFrameCodec, MdFrameRef, MdFrameView, Topology, Top
 use crate::codec::{TopologyView, aligned};
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::store::Readable;
 use crate::store::{Snapshot, Writer};
 use crate::wire::{AlignedBuf, Digest};
 use std::collections::{HashMap, HashSet};

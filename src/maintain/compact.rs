@@ -4,6 +4,7 @@ use crate::backend::{Access, Aside, Backend, WriterLock};
 use crate::error::{Error, Result};
 use crate::maintain::carry::{Carry, Refers};
 use crate::maintain::transfer::{Carrier, stream};
+use crate::store::Readable;
 use crate::store::open::Store;
 use crate::store::options::{Durability, Lookup, StoreOptions};
 use crate::store::read::load::Opened;

@@ -7,6 +7,7 @@ use crate::maintain::carry::{Carry, Refers};
 use crate::maintain::compact::refuse_older;
 use crate::maintain::select::Select;
 use crate::maintain::transfer::{Carrier, Item, stream};
+use crate::store::Readable;
 use crate::store::open::Store;
 use crate::store::options::{Durability, StoreOptions};
 use crate::store::read::snapshot::Snapshot;

@@ -6,6 +6,7 @@ use crate::maintain::carry::{Carry, Refers};
 use crate::maintain::copy::{Copied, Target, open_source};
 use crate::maintain::transfer::{Carrier, stream};
 use crate::printable::printable_path;
+use crate::store::Readable;
 use crate::store::options::StoreOptions;
 use crate::store::read::snapshot::Snapshot;
 use serde_json::{Map, Value};

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::store::Readable;
 use crate::store::read::snapshot::Snapshot;
 use std::collections::HashSet;
 use std::ops::Range;

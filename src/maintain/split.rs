@@ -5,6 +5,7 @@ use crate::key::Key;
 use crate::maintain::carry::{Carry, Refers};
 use crate::maintain::copy::{Copied, Ready, Target, open_source};
 use crate::maintain::transfer::{Carrier, stream};
+use crate::store::Readable;
 use crate::store::options::StoreOptions;
 use crate::store::read::snapshot::Snapshot;
 use crate::store::target::may_appear;

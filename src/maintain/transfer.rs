@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_NONE, RecordEntry, key_from_bytes};
 use crate::key::Key;
+use crate::store::Readable;
 use crate::store::read::core::Core;
 use crate::store::read::rows::{RowCursor, RowMap};
 use crate::store::read::snapshot::Snapshot;

@@ -14,6 +14,7 @@ use crate::store::foreign::original::{copy_original, load_original};
 use crate::store::index::slots;
 use crate::store::options::{Lookup, StoreOptions};
 use crate::store::read::load::{Opened, load, read_config};
+use crate::store::read::readable::Readable;
 use crate::store::read::snapshot::Snapshot;
 use crate::store::target::may_appear;
 use crate::store::write::writer::Writer;

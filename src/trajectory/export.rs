@@ -7,6 +7,7 @@ use crate::depot::Depot;
 use crate::error::{Error, Result, Unfit};
 use crate::formats::{self, FormatKind, FrameWriter, WriteOptions};
 use crate::printable::printable_path;
+use crate::store::Readable;
 use std::path::Path;
 
 /// Frames that are fetched together, at most.

@@ -14,6 +14,7 @@
 )]
 
 use std::sync::Arc;
+use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
 use vlstore::wire::Digest;
 use vlstore::{Column, ColumnKind, Key, RowMaker, Snapshot};

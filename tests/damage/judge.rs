@@ -1,6 +1,7 @@
 //! What a store says, and what of it is wrong without a word.
 
 use std::sync::Arc;
+use vlstore::Readable;
 use vlstore::backend::{Backend, SliceBackend};
 use vlstore::wire::Digest;
 use vlstore::{ColumnData, ColumnValues, Key, Opened, Store, StoreOptions};

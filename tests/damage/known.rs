@@ -14,6 +14,7 @@ use super::judge::{Truth, open};
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::MemoryBackend;
 use vlstore::frame::SLOT_OFFSETS;
 use vlstore::{Durability, Error, Opened, RecoverOptions, Store, StoreOptions, Writer, recover};

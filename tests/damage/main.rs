@@ -35,6 +35,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
 use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::{Error, Key, Opened, RecoverOptions, Store, StoreOptions, Writer, recover_into};

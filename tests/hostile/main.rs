@@ -40,6 +40,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
 use vlstore::limits::CHUNK_MAX;
 use vlstore::store::{CONFIG_AT, CONFIG_MAGIC};

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::Store;
 use vlstore::wire::Digest;
 

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use vlstore::Readable;
 use vlstore::Store;
 
 /// An import that takes a second or two.

@@ -13,6 +13,7 @@ mod salvage;
 mod scan;
 mod sealed;
 
+use crate::store::Readable;
 pub use report::{Found, Means, Recovered};
 
 use crate::backend::{Aside, Backend, FileBackend};

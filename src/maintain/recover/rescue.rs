@@ -11,6 +11,7 @@ use crate::maintain::recover::report::{Means, Recovered};
 use crate::maintain::recover::salvage::{Entry, Salvage};
 use crate::maintain::recover::scan;
 use crate::maintain::transfer::key_of;
+use crate::store::Readable;
 use crate::store::read::shared::other_content;
 use crate::store::write::writer::Writer;
 use crate::wire::Digest;

@@ -8,6 +8,7 @@ mod records;
 mod references;
 mod report;
 
+use crate::store::Readable;
 pub use report::{Affected, Damage, Effect, Verified};
 
 pub(crate) use report::Causes;

@@ -4,6 +4,7 @@ use super::report::{Affected, Causes, Damage};
 use crate::error::Result;
 use crate::index::layout::KEY_SHARED;
 use crate::maintain::carry::Refers;
+use crate::store::Readable;
 use crate::store::read::lookups::Lookups;
 use crate::store::read::snapshot::Snapshot;
 use crate::wire::Digest;

@@ -155,6 +155,11 @@ impl Core {
         self.perm.record(&self.io, id)?.map(|f| f.entry).ok_or_else(|| missing(&id))
     }
 
+    /// The entry of the record at `ordinal` among the live ones.
+    pub(crate) fn entry_at(&self, ordinal: u64) -> Result<RecordEntry> {
+        self.entry(self.id_at(ordinal)?)
+    }
+
     pub(crate) fn key_of(&self, id: u64) -> Result<Option<Key>> {
         let (kind, bytes) = if let Some(e) = self.tail.record(id) {
             (e.key_kind, self.tail.key(e).unwrap_or_default().to_vec())

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::store::options::StoreOptions;
 use crate::store::read::load::Opened;
+use crate::store::read::readable::Readable;
 use crate::store::read::snapshot::Snapshot;
 
 /// Counts and sizes of a store at one commit; see [`Snapshot::info`].

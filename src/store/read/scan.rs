@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::index::layout::RecordEntry;
 use crate::store::read::batch::ended;
 use crate::store::read::core::Core;
+use crate::store::read::readable::Readable;
 use crate::store::read::record::Record;
 use crate::store::read::snapshot::Snapshot;
 use crate::wire::{AlignedBuf, to_usize};

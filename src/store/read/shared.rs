@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::index::layout::{KEY_SHARED, key_hash};
 use crate::store::read::core::Core;
 use crate::store::read::record::Record;
-use crate::store::read::snapshot::{Location, Snapshot};
+use crate::store::read::snapshot::Location;
 use crate::wire::Digest;
 use std::collections::HashSet;
 
@@ -38,7 +38,7 @@ impl Core {
         Ok(self.list_shared()?.iter().map(|(_, place)| place.len()).sum())
     }
 
-    fn list_shared(&self) -> Result<Vec<(Digest, Location)>> {
+    pub(crate) fn list_shared(&self) -> Result<Vec<(Digest, Location)>> {
         let mut out = Vec::new();
         if self.totals.shared == 0 {
             return Ok(out);
@@ -62,31 +62,4 @@ impl Core {
 /// The damage of a shared record whose bytes are not those that its key names.
 pub(crate) fn other_content(start: u64) -> Error {
     Error::corrupt("shared record", start, "has another content than its key says")
-}
-
-impl Snapshot {
-    /// The shared record whose content has this digest.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if there is none, [`Error::Corrupt`] if its bytes have changed.
-    pub fn shared(&self, digest: &Digest) -> Result<Record> {
-        self.inner().core.shared(digest)
-    }
-
-    /// Whether there is a shared record with this content; decodes nothing.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] if the index is damaged where it had to be read.
-    pub fn contains_shared(&self, digest: &Digest) -> Result<bool> {
-        Ok(self.inner().core.find_shared(digest)?.is_some())
-    }
-
-    /// All shared records in the order in which they were put. Reads the whole index if there
-    /// is one at all.
-    ///
-    /// # Errors
-    /// As [`Snapshot::for_each`].
-    pub fn list_shared(&self) -> Result<Vec<(Digest, Location)>> {
-        self.inner().core.list_shared()
-    }
 }

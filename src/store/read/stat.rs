@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::store::read::core::ChunkData;
+use crate::store::read::readable::Readable;
 use crate::store::read::snapshot::Snapshot;
 use std::collections::BTreeMap;
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::store::read::readable::Readable;
 use crate::store::write::writer::Writer;
 
 /// The codec of records that are any bytes.

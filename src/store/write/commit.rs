@@ -13,6 +13,7 @@ use crate::store::index::memtable::less;
 use crate::store::index::root::{Base, Root};
 use crate::store::index::slots;
 use crate::store::options::Durability;
+use crate::store::read::readable::Readable;
 use crate::store::write::pool::{Finished, finish};
 use crate::store::write::{
     fill::entry_at,

@@ -7,7 +7,6 @@ mod fill;
 mod partial_commit;
 mod place;
 pub(crate) mod pool;
-mod reads;
 pub(crate) mod seal;
 mod shared;
 pub(crate) mod writer;

@@ -105,6 +105,7 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use crate::store::read::readable::Readable;
     use crate::{Durability, Store, StoreOptions, Writer};
     use std::time::Duration;
 

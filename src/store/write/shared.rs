@@ -4,7 +4,6 @@ use crate::error::{Error, Result};
 use crate::index::layout::{KEY_SHARED, RECORDS_MAX, key_hash};
 use crate::index::log::DeadEntry;
 use crate::limits::RECORD_MAX;
-use crate::store::read::record::Record;
 use crate::store::write::writer::Writer;
 use crate::wire::Digest;
 use once_cell::race::OnceBox;
@@ -65,28 +64,13 @@ impl Writer {
         })?;
         Ok(digest)
     }
-
-    /// The shared record whose content has this digest, committed or not.
-    ///
-    /// # Errors
-    /// As [`Snapshot::shared`].
-    pub fn shared(&self, digest: &Digest) -> Result<Record> {
-        self.core.shared(digest)
-    }
-
-    /// Whether there is a shared record with this content, committed or not.
-    ///
-    /// # Errors
-    /// As [`Snapshot::contains_shared`].
-    pub fn contains_shared(&self, digest: &Digest) -> Result<bool> {
-        Ok(self.core.find_shared(digest)?.is_some())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::key::Key;
+    use crate::store::read::readable::Readable;
     use crate::{Durability, StoreOptions};
 
     fn writer() -> Writer {

@@ -15,7 +15,7 @@ use crate::store::index::space::Space;
 use crate::store::options::{Durability, StoreOptions};
 use crate::store::read::core::Core;
 use crate::store::read::load::Opened;
-use crate::store::read::record::Record;
+use crate::store::read::readable::OverCore;
 use crate::store::read::rows::Maker;
 use crate::store::write::place::{Lengths, place};
 use crate::store::write::pool::{Finished, Pool};
@@ -116,6 +116,28 @@ fn usable(extents: &mut Vec<Extent>, slot: &Slot) {
         free_from = free_from.max(end);
         good
     });
+}
+
+impl OverCore for Writer {
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn kept_options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    fn commit_number(&self) -> u64 {
+        self.slot.generation.get()
+    }
+
+    fn how_opened(&self) -> Opened {
+        self.opened
+    }
+
+    fn attribute_bytes(&self) -> &[u8] {
+        &self.attributes
+    }
 }
 
 impl Writer {
@@ -430,44 +452,6 @@ impl Writer {
         Ok(())
     }
 
-    /// The user's attributes as they stand.
-    #[must_use]
-    pub fn attributes(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.attributes).unwrap_or_default()
-    }
-
-    /// The record under `key`, committed or not.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if there is none, [`Error::Corrupt`] if its bytes have changed.
-    pub fn get(&self, key: impl Into<Key>) -> Result<Record> {
-        let key = key.into();
-        let entry = self.core.lookup(&key)?;
-        self.core.record(&entry).map_err(|e| e.of_record(&key))
-    }
-
-    /// The record at `ordinal`, committed or not.
-    ///
-    /// # Errors
-    /// As [`Writer::get`].
-    pub fn get_at(&self, ordinal: u64) -> Result<Record> {
-        self.core.record(&self.core.entry(self.core.id_at(ordinal)?)?)
-    }
-
-    /// Whether there is a record under `key`.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] if the index is damaged where it had to be read.
-    pub fn contains(&self, key: impl Into<Key>) -> Result<bool> {
-        Ok(self.core.find(&key.into())?.is_some())
-    }
-
-    /// Number of records.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        self.core.live()
-    }
-
     /// Number of records that the last commit holds: what is left if the process is killed now.
     ///
     /// Commits that happen by themselves need not hold the newest records, so that they need
@@ -477,35 +461,11 @@ impl Writer {
         self.slot.records.get()
     }
 
-    /// Whether there is no record.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Whether other writers are kept out. Not on a file system without locks, nor over a
     /// backend of the caller's: then it is up to the caller that there is one writer.
     #[must_use]
     pub fn is_locked(&self) -> bool {
         self.lock.is_some()
-    }
-
-    /// How much of what was written the store held when it was opened.
-    #[must_use]
-    pub const fn opened(&self) -> Opened {
-        self.opened
-    }
-
-    /// The number of the last commit.
-    #[must_use]
-    pub const fn generation(&self) -> u64 {
-        self.slot.generation.get()
-    }
-
-    /// The options in force: those of the file, and those of this writer.
-    #[must_use]
-    pub const fn options(&self) -> &StoreOptions {
-        &self.options
     }
 
     /// The backend under the store, for a store in memory to be saved.

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::formats::{FormatKind, ReadOptions};
 use crate::key::Key;
 use crate::printable::printable_path;
+use crate::store::Readable;
 use crate::store::{Opened, Store, StoreOptions, Writer};
 use crate::trajectory::units::state_units;
 use std::path::{Path, PathBuf};

@@ -13,6 +13,7 @@ use crate::error::{Error, Result, Unresumed};
 use crate::formats::{Place, ReadOptions};
 use crate::key::Key;
 use crate::printable::printable_path;
+use crate::store::Readable;
 
 /// What there is to go on from.
 pub(super) struct Standing {

@@ -1,19 +1,20 @@
-//! Many records, each handed over where it was decoded: for those who copy what they need out
-//! of them and keep nothing.
+//! Many records, looked up to be read together: into one buffer, or each handed over where it was
+//! decoded, to those who copy what they need out of them and keep nothing.
 
 use crate::error::{Error, Result};
 use crate::index::layout::RecordEntry;
-use crate::key::Key;
-use crate::store::read::batch::{WORTH_A_THREAD, ended, no_thread};
+use crate::store::read::batch::{Batch, WORTH_A_THREAD, ended, no_thread};
 use crate::store::read::core::{ChunkData, ChunkPlace, Core};
 use crate::store::read::record::Record;
-use crate::store::read::snapshot::Snapshot;
 use crate::wire::{AlignedBuf, memory, to_usize};
 
-/// Records that were looked up and are about to be read; made by [`Snapshot::visit`] and
-/// [`Snapshot::visit_at`].
+/// Records that were looked up and are about to be read; made by
+/// [`Readable::plan`](crate::Readable::plan) and [`Readable::plan_at`](crate::Readable::plan_at).
+///
+/// Has their lengths and weights without decoding anything, and fills what the caller wants: one
+/// buffer ([`batch`](Self::batch)), or whatever is made of each record ([`each`](Self::each)).
 #[derive(Debug)]
-pub struct Visit<'a> {
+pub struct Plan<'a> {
     core: &'a Core,
     entries: Vec<RecordEntry>,
 }
@@ -21,33 +22,41 @@ pub struct Visit<'a> {
 /// Where a record lies, and at which position it was asked for.
 type Asked = (u64, u64, usize);
 
-impl Snapshot {
-    /// Looks up the records under `keys`, to [visit](Visit::each) them.
-    ///
-    /// # Errors
-    /// As [`Snapshot::get_batch`].
-    pub fn visit<K>(&self, keys: impl IntoIterator<Item = K>) -> Result<Visit<'_>>
-    where
-        K: Into<Key>,
-    {
-        let core = &self.inner().core;
-        let entries = keys.into_iter().map(|k| core.lookup(&k.into())).collect::<Result<_>>()?;
-        Ok(Visit { core, entries })
-    }
-
-    /// Looks up the records at these ordinals, to [visit](Visit::each) them.
-    ///
-    /// # Errors
-    /// As [`Snapshot::get_batch_at`].
-    pub fn visit_at(&self, ordinals: &[u64]) -> Result<Visit<'_>> {
-        let core = &self.inner().core;
-        let entries =
-            ordinals.iter().map(|o| core.entry(core.id_at(*o)?)).collect::<Result<_>>()?;
-        Ok(Visit { core, entries })
+impl<'a> Plan<'a> {
+    pub(crate) fn new(
+        core: &'a Core,
+        entries: impl ExactSizeIterator<Item = Result<RecordEntry>>,
+    ) -> Result<Self> {
+        let mut found = memory::with_room(entries.len())?;
+        for entry in entries {
+            found.push(entry?);
+        }
+        Ok(Self { core, entries: found })
     }
 }
 
-impl Visit<'_> {
+impl Plan<'_> {
+    /// Number of records.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The records in one buffer, in the order asked for. Each block in which one of them lies is
+    /// decoded once, and no other, by as many threads as the store was given.
+    ///
+    /// # Errors
+    /// As [`Readable::get_at`](crate::Readable::get_at), for the first record that fails.
+    pub fn batch(&self) -> Result<Batch> {
+        self.core.batch(&self.entries)
+    }
+
     /// What the codec counted in each record when it was put (for a frame its sites), in the
     /// order asked for; decodes nothing.
     pub fn sites(&self) -> impl ExactSizeIterator<Item = u32> {
@@ -57,7 +66,7 @@ impl Visit<'_> {
     /// The first of the records; `None` if none was asked for.
     ///
     /// # Errors
-    /// As [`Snapshot::get`].
+    /// As [`Readable::get_at`](crate::Readable::get_at).
     pub fn first(&self) -> Result<Option<Record>> {
         self.entries.first().map(|e| self.core.record(e)).transpose()
     }
@@ -70,7 +79,7 @@ impl Visit<'_> {
     /// before this returns.
     ///
     /// # Errors
-    /// As [`Snapshot::get`], or what `f` answers; some of the records may have been visited.
+    /// As [`Readable::get_at`](crate::Readable::get_at), or what `f` returns; some of the records may have been visited.
     pub fn each(&self, f: impl Fn(usize, &[u8]) -> Result<()> + Sync) -> Result<()> {
         let mut order: Vec<Asked> = memory::with_room(self.entries.len())?;
         for (i, entry) in self.entries.iter().enumerate() {
@@ -199,7 +208,7 @@ fn hand(
 #[cfg(test)]
 mod tests {
     use crate::chunk::Codec;
-    use crate::store::{Alignment, Purpose, StoreOptions, Writer};
+    use crate::store::{Alignment, Purpose, Readable, StoreOptions, Writer};
     use std::sync::Mutex;
 
     /// Lengths from nothing to several blocks, contents that tell records apart.
@@ -235,22 +244,21 @@ mod tests {
                         (0..600).map(|i| (i * 37 + i / 13) % 400).chain([5, 5, 1, 1]).collect();
                     let seen: Vec<Mutex<Vec<Vec<u8>>>> =
                         asked.iter().map(|_| Mutex::default()).collect();
-                    let visit = snapshot.visit_at(&asked).unwrap();
-                    assert_eq!(visit.sites().len(), asked.len());
-                    assert_eq!(visit.first().unwrap().unwrap()[..], record(asked[0])[..]);
-                    visit
-                        .each(|i, bytes| {
-                            assert!(bytes.as_ptr().addr().is_multiple_of(8));
-                            seen[i].lock().unwrap().push(bytes.to_vec());
-                            Ok(())
-                        })
-                        .unwrap();
+                    let plan = snapshot.plan_at(&asked).unwrap();
+                    assert_eq!(plan.sites().len(), asked.len());
+                    assert_eq!(plan.first().unwrap().unwrap()[..], record(asked[0])[..]);
+                    plan.each(|i, bytes| {
+                        assert!(bytes.as_ptr().addr().is_multiple_of(8));
+                        seen[i].lock().unwrap().push(bytes.to_vec());
+                        Ok(())
+                    })
+                    .unwrap();
                     for (i, seen) in asked.iter().zip(seen) {
                         assert_eq!(seen.into_inner().unwrap(), [record(*i)], "record {i}");
                     }
-                    assert!(snapshot.visit([1_u64, 1000]).is_err());
+                    assert!(snapshot.plan([1_u64, 1000]).is_err());
                     let none: [u64; 0] = [];
-                    assert!(snapshot.visit_at(&none).unwrap().first().unwrap().is_none());
+                    assert!(snapshot.plan_at(&none).unwrap().first().unwrap().is_none());
                 }
             }
         }
@@ -262,7 +270,7 @@ mod tests {
         w.push(b"one").unwrap();
         w.commit().unwrap();
         let snapshot = w.snapshot().unwrap();
-        let refused = snapshot.visit_at(&[0]).unwrap().each(|_, _| Err(crate::Error::Locked));
+        let refused = snapshot.plan_at(&[0]).unwrap().each(|_, _| Err(crate::Error::Locked));
         assert!(matches!(refused, Err(crate::Error::Locked)));
     }
 }
