@@ -62,22 +62,46 @@
 //!   `docs/design.md` says why it is as it is, `docs/benchmarks.md` what it reaches.
 
 pub mod backend;
-pub mod chunk;
 pub mod codec;
 pub mod column;
 pub mod depot;
 pub mod error;
 pub mod formats;
-pub mod frame;
-pub mod index;
 pub mod key;
 pub mod limits;
 pub mod maintain;
 pub mod printable;
 pub mod store;
 pub mod trajectory;
+
+// The rooms of the bytes in a file belong to no one outside: `docs/format.md` specifies what they
+// write. The feature `testing` opens them to tests, benchmarks and fuzz targets.
+#[cfg(not(feature = "testing"))]
+#[allow(unreachable_pub, dead_code, unused_imports, reason = "tests look at more of it")]
+mod chunk;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod chunk;
+#[cfg(not(feature = "testing"))]
+#[allow(unreachable_pub, dead_code, unused_imports, reason = "tests look at more of it")]
+mod frame;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod frame;
+#[cfg(not(feature = "testing"))]
+#[allow(unreachable_pub, dead_code, unused_imports, reason = "tests look at more of it")]
+mod index;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod index;
+#[cfg(not(feature = "testing"))]
+#[allow(unreachable_pub, dead_code, unused_imports, reason = "tests look at more of it")]
+mod wire;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
 pub mod wire;
 
+pub use chunk::{Codec as Compression, Filter};
 pub use column::{
     Column, ColumnKind, ColumnValues, Content, RecordCheck, Row, RowMaker, SharedLookup,
 };
@@ -94,6 +118,7 @@ pub use store::{
     Plan, Purpose, RatioClass, Readable, Record, Scan, SizeClass, Snapshot, Stat, Store,
     StoreOptions, Writer,
 };
+pub use wire::{AlignedBuf, Digest};
 
 /// The examples of the README, run as tests.
 #[cfg(doctest)]

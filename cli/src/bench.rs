@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use vlstore::Digest;
 use vlstore::Readable;
 use vlstore::formats;
 use vlstore::trajectory::{ImportOptions, Importer};
-use vlstore::wire::checksum;
 use vlstore::{Error, Result, Snapshot, Store, StoreOptions};
 
 const EXAMPLES: &str = "\
@@ -68,7 +68,7 @@ struct Bench<'a> {
     args: &'a Args,
     store: Snapshot,
     /// Checksum of each record, from the first pass.
-    sums: Vec<u64>,
+    sums: Vec<Digest>,
     interrupt: Interrupt,
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let stopped = interrupt.clone();
     let measure = || -> Result<()> {
-        let sums = store.scan(0..store.len()).map(|r| r.map(|r| checksum(&r)));
+        let sums = store.scan(0..store.len()).map(|r| r.map(|r| Digest::of(&r)));
         let sums = sums.collect::<Result<Vec<_>>>()?;
         let bench = Bench { args, store: store.clone(), sums, interrupt };
         figures.push(bench.sequential()?);
@@ -155,7 +155,7 @@ impl Bench<'_> {
     /// Compares what was read with what the first pass read.
     fn check(&self, ordinal: u64, bytes: &[u8]) -> Result<()> {
         let right = usize::try_from(ordinal).ok().and_then(|i| self.sums.get(i));
-        if right == Some(&checksum(bytes)) {
+        if right == Some(&Digest::of(bytes)) {
             return Ok(());
         }
         let why = format!("the record at ordinal {ordinal} came back with other bytes than before");

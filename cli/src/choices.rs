@@ -6,11 +6,11 @@ use vlstore::codec::{AnyCodec, CODECS, Field};
 use vlstore::depot::{Positions, Sharing};
 use vlstore::formats::FormatKind;
 use vlstore::trajectory::Boundary;
-use vlstore::{Alignment, Durability, Purpose, chunk};
+use vlstore::{Alignment, Compression, Durability, Purpose};
 
 /// A compressor, or none.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Compressor(pub(crate) Option<chunk::Codec>);
+pub(crate) struct Compressor(pub(crate) Option<Compression>);
 
 /// A parser of one of these names, each of which `of` knows.
 fn one_of<T: Clone + Send + Sync + 'static>(
@@ -52,11 +52,11 @@ pub(crate) fn durability() -> impl TypedValueParser<Value = Durability> {
 }
 
 pub(crate) fn compressor() -> impl TypedValueParser<Value = Compressor> {
-    let names = chunk::Codec::ALL.map(|c| PossibleValue::new(c.name()));
+    let names = Compression::ALL.map(|c| PossibleValue::new(c.name()));
     let none = PossibleValue::new("none").alias("stored");
     one_of(names.into_iter().chain([none]), |name| match name {
         "none" | "stored" => Some(Compressor(None)),
-        name => chunk::Codec::from_name(name).map(|c| Compressor(Some(c))),
+        name => Compression::from_name(name).map(|c| Compressor(Some(c))),
     })
 }
 

@@ -82,7 +82,7 @@ fn as_json(path: &Path, store: &Snapshot, info: &Info) -> Value {
         "ratio": info.ratio(),
         "codec": named.then_some(codec),
         "codec_version": named.then_some(version),
-        "compressor": params.codec.map_or("none", vlstore::chunk::Codec::name),
+        "compressor": params.codec.map_or("none", vlstore::Compression::name),
         "level": params.level,
         "filter": params.filter.name(),
         "typesize": params.typesize,

@@ -5,9 +5,9 @@ use crate::outcome::{Exit, Outcome};
 use crate::output::Out;
 use serde_json::json;
 use std::path::PathBuf;
+use vlstore::AlignedBuf;
 use vlstore::Readable;
 use vlstore::codec::{TopologyView, aligned};
-use vlstore::wire::AlignedBuf;
 use vlstore::{Error, Result, Snapshot};
 
 const EXAMPLES: &str = "\

@@ -15,7 +15,7 @@ use std::ffi::{CStr, c_char, c_int};
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use vlstore::wire::AlignedBuf;
+use vlstore::AlignedBuf;
 
 /// The bytes of a record where they lie, read-only.
 ///

@@ -11,9 +11,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 use std::ops::Deref;
 use std::sync::Arc;
+use vlstore::Digest;
 use vlstore::Readable;
 use vlstore::codec::{AnyCodec as _, MdFrameCodec};
-use vlstore::wire::Digest;
 use vlstore::{Error, Key};
 
 /// A store and the codec of its records, if it has one.

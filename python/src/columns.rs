@@ -6,12 +6,12 @@ use crate::handle::View;
 use crate::numpy::fresh;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use vlstore::AlignedBuf;
 use vlstore::Readable;
 use vlstore::codec::{
     AnyCodec, ArrayCodec, Codec, DType, Fields, FlatF32Codec, MdFrameCodec, RawCodec,
 };
 use vlstore::depot::{Columns, Frames, STATISTICS, Statistics};
-use vlstore::wire::AlignedBuf;
 use vlstore::{Column, ColumnData, ColumnValues, Error};
 
 /// Blocks of the first record from which on the fields of a batch are read in parts.

@@ -18,7 +18,7 @@ use vlstore::Readable;
 use vlstore::codec::{
     AnyCodec, DType, MdFrameCodec, MdFrameRef, MdFrameView, RealView, TopologyView,
 };
-use vlstore::wire::{AlignedBuf, Digest};
+use vlstore::{AlignedBuf, Digest};
 use vlstore::{Batch, Error, Plan, Snapshot};
 
 /// One array of the answer.

@@ -10,10 +10,10 @@ use crate::topology::Topology;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use vlstore::Digest;
 use vlstore::codec::{
     AnyCodec, DType, MdFrameCodec, MdFrameView, PropertyView, RealView, ValuesView,
 };
-use vlstore::wire::Digest;
 
 /// One frame of a trajectory: arrays by site, and what belongs to the frame as a whole.
 ///

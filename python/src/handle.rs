@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::{ThreadId, current};
+use vlstore::Digest;
 use vlstore::Readable;
-use vlstore::wire::Digest;
 use vlstore::{
     Batch, Closed, CompactOptions, Compacted, Error, Info, Key, Record, Result, Snapshot, Store,
     StoreOptions, Writer,

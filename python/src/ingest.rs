@@ -10,8 +10,8 @@ use crate::topology::Topology;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString};
 use std::ops::Range;
+use vlstore::Digest;
 use vlstore::codec::{MdFrameCodec, MdFrameRef, RealView};
-use vlstore::wire::Digest;
 use vlstore::{Error, Key};
 
 /// Frames that are put before signals are looked at.

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::backend::MemoryBackend;
 use vlstore::codec::{AnyCodec as _, RawCodec};
-use vlstore::wire::memory::copied;
 use vlstore::{Opened, StoreOptions, Writer};
 
 /// What the caller says about the records.
@@ -219,4 +218,13 @@ pub(crate) fn from_bytes<'py>(
         Ok(Handle::writer(writer, Place::Memory, "a", options))
     })?;
     records.over(py, handle)
+}
+
+/// The bytes once more; an error where there is no memory for them.
+fn copied(bytes: &[u8]) -> vlstore::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let asked = bytes.len() as u64;
+    out.try_reserve_exact(bytes.len()).map_err(|_| vlstore::Error::OutOfMemory { asked })?;
+    out.extend_from_slice(bytes);
+    Ok(out)
 }

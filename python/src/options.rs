@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyDictMethods};
 use std::time::Duration;
 use vlstore::backend::Access;
-use vlstore::chunk::{Codec, Filter};
 use vlstore::{Alignment, Durability, Lookup, Purpose, StoreOptions};
+use vlstore::{Compression, Filter};
 
 /// What the file itself keeps; chosen when it is made.
 const KEPT: [&str; 9] = [
@@ -155,7 +155,7 @@ fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult
         "codec" => {
             let named = |name: &str| match name {
                 "stored" => Some(None),
-                other => Codec::from_name(other).map(Some),
+                other => Compression::from_name(other).map(Some),
             };
             let known = ["zstd", "lz4", "lz4hc", "zlib", "blosclz", "stored"];
             out.codec = Some(choice(name, value, named, &known)?);
@@ -272,7 +272,7 @@ pub(crate) fn kept<'py>(py: Python<'py>, options: &StoreOptions) -> PyResult<Bou
     dict.set_item("purpose", options.purpose.name())?;
     dict.set_item("chunk_size", options.chunk())?;
     dict.set_item("block_size", options.block_size)?;
-    dict.set_item("codec", params.codec.map_or("stored", Codec::name))?;
+    dict.set_item("codec", params.codec.map_or("stored", Compression::name))?;
     dict.set_item("level", params.level)?;
     dict.set_item("filter", params.filter.name())?;
     dict.set_item("typesize", params.typesize)?;

@@ -6,11 +6,11 @@ use crate::numpy::{Input, Want, real, whole};
 use crate::topology::Topology;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFrozenSet, PySet, PyString};
+use vlstore::Digest;
 use vlstore::codec::{
     DType, MdFrameCodec, MdFrameRef, PropertyView, RealView, TextView, ValuesView,
 };
 use vlstore::limits;
-use vlstore::wire::Digest;
 
 /// Owned or borrowed fields; [`Parts::encode`] makes a record of them.
 #[derive(Default)]

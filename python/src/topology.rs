@@ -9,8 +9,8 @@ use crate::numpy::{Input, Want, view, whole};
 use crate::parts::{Properties, reals, text};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use vlstore::Digest;
 use vlstore::codec::{DType, TextView, TopologyRef, TopologyView};
-use vlstore::wire::Digest;
 
 /// What all frames of a molecule or system share. Stored once, found by its content
 /// (:attr:`digest`), referred to by frames: ``MdFrame(positions, topology=water)``.
