@@ -66,3 +66,16 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path, monkeypatch):
     (tmp_path / "a.md").write_text("# One\n\n[x](#one) [y](b.md) [z](#two) [w](https://x.org)\n")
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     assert [line.split(": ")[1] for line in broken("a.md")] == ["b.md", "#two"]
+
+
+GUIDES = ["CONTRIBUTING.md", *(f"docs/adding-a-{what}.md" for what in ("format", "codec", "verb", "backend"))]
+NAMED = re.compile(
+    r"`((?:src|cli|python|tests|docs|scripts|benches|examples|fuzz|models|schemas)/[\w./-]*[\w/])`"
+)
+
+
+@pytest.mark.parametrize("page", GUIDES)
+def test_every_file_that_a_guide_names_is_there(page):
+    named = NAMED.findall((ROOT / page).read_text(encoding="utf-8"))
+    assert len(named) > 8
+    assert [name for name in named if not (ROOT / name).exists()] == []
