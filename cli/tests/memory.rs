@@ -12,9 +12,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use vlstore::Readable;
 use vlstore::backend::Access;
-use vlstore::chunk::Codec;
 use vlstore::codec::{MdFrame, Real};
-use vlstore::{Durability, Error, Store, StoreOptions, Writer};
+use vlstore::{Compression, Durability, Error, Store, StoreOptions, Writer};
 
 /// Runs the command in `folder` with so much memory of its own: heap, stacks, private maps.
 fn limited(kib: usize, folder: &Path, args: &[&str]) -> Output {
@@ -60,7 +59,7 @@ fn verbs_that_rewrite_a_store_take_memory_that_does_not_grow_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
     let options = StoreOptions {
-        codec: Some(Some(Codec::Lz4)),
+        codec: Some(Some(Compression::Lz4)),
         durability: Durability::None,
         ..StoreOptions::default()
     };

@@ -4,10 +4,10 @@
 //! is looked up once.
 
 use pyo3::PyTypeInfo;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError};
+use pyo3::exceptions::{PyAttributeError, PyKeyboardInterrupt, PyMemoryError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyString, PyType};
 use std::io::ErrorKind;
 use vlstore::Error;
 
@@ -77,6 +77,25 @@ pub(crate) fn wrong_type(py: Python<'_>, message: &str) -> PyErr {
 /// An argument that cannot work.
 pub(crate) fn invalid(py: Python<'_>, message: &str) -> PyErr {
     raise(py, "InvalidError", message)
+}
+
+/// An attribute that an object does not have; `hint` says where it is instead.
+pub(crate) fn no_attribute(class: &Bound<'_, PyString>, name: &str, hint: Option<&str>) -> PyErr {
+    let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+    PyAttributeError::new_err(format!("'{class}' object has no attribute '{name}'{hint}"))
+}
+
+/// A refusal that shows what was given instead.
+pub(crate) fn described(wanted: &str, any: &Bound<'_, PyAny>) -> PyResult<String> {
+    let kind = any.get_type().name()?;
+    if any.is_none() {
+        return Ok(format!("{wanted}, not None"));
+    }
+    let mut shown = any.repr().map_or_else(|_| String::new(), |r| r.to_string_lossy().into_owned());
+    if shown.chars().count() > 40 {
+        shown = shown.chars().take(40).chain("...".chars()).collect();
+    }
+    Ok(format!("{wanted}, not {kind} ({shown})"))
 }
 
 /// Puts the name of a record before an error of what it holds.

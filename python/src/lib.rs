@@ -7,75 +7,55 @@ use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-mod arrays;
-mod at;
-mod buffer;
-mod codec;
-mod columns;
+mod array;
 mod command;
+mod convert;
 mod error;
-mod exit;
-mod field;
-mod flat;
 mod frame;
-mod handle;
-mod importing;
-mod ingest;
-mod iter;
-mod iterable;
-mod key;
+mod legacy;
 mod maintain;
-mod mapping;
-mod ndarray;
-mod numpy;
 mod open;
-mod options;
-mod ordinals;
-mod original;
-mod parts;
-mod progress;
-mod report;
 mod store;
-mod survey;
-mod topology;
 mod trajectory;
-mod wanted;
-mod writer;
 
 /// The compiled half of `vlstore`; import `vlstore` instead.
 // The interpreter's lock is asked for until the unsafe code is reviewed for running without.
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
-    use super::at::At;
-    #[pymodule_export]
-    use super::buffer::Record;
+    use super::array::buffer::Record;
     #[pymodule_export]
     use super::command::_command;
     #[pymodule_export]
-    use super::exit::_close_all;
+    use super::frame::md_frame::MdFrame;
     #[pymodule_export]
-    use super::frame::MdFrame;
+    use super::frame::topology::Topology;
     #[pymodule_export]
-    use super::importing::{Imported, import};
-    #[pymodule_export]
-    use super::iter::Iter;
+    use super::legacy::byte_hash;
     #[pymodule_export]
     use super::maintain::{_compact, _copy, _merge, _recover, _split};
     #[pymodule_export]
-    use super::open::{from_bytes, memory, open};
+    use super::open::{_reopen, from_bytes, memory, open};
     #[pymodule_export]
-    use super::original::byte_hash;
+    use super::store::at::At;
     #[pymodule_export]
-    use super::report::Verified;
+    use super::store::class::Store;
     #[pymodule_export]
-    use super::store::{Depot, Store};
+    use super::store::depot::Depot;
     #[pymodule_export]
-    use super::topology::Topology;
+    use super::store::exit::_close_all;
     #[pymodule_export]
-    use super::trajectory::{Exported, export};
+    use super::store::iter::Iter;
     #[pymodule_export]
-    use super::writer::_reopen;
+    use super::store::report::Verified;
+    #[pymodule_export]
+    use super::trajectory::at::Frames;
+    #[pymodule_export]
+    use super::trajectory::class::Trajectory;
+    #[pymodule_export]
+    use super::trajectory::export::{Exported, export};
+    #[pymodule_export]
+    use super::trajectory::import::{Imported, import};
     use super::{Bound, PyModule, PyModuleMethods, PyResult, at_home};
     use pyo3::PyTypeInfo;
 
@@ -83,7 +63,7 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
         at_home(py)?;
-        super::writer::register(py, &Store::type_object(py))?;
+        super::open::register(py, &Store::type_object(py))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! The functions of `vlstore._maintain` call these; what they return is put into classes there.
 
+use crate::convert::key::{self, key};
+use crate::convert::options;
+use crate::convert::progress::Progress;
+use crate::convert::text::text;
 use crate::error::{Failure, from_error, invalid};
-use crate::key::key;
-use crate::options;
-use crate::progress::Progress;
-use crate::store::Store;
+use crate::store::class::Store;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
@@ -124,8 +125,8 @@ fn select(chosen: Option<(String, Bound<'_, PyAny>)>) -> PyResult<Select> {
     let Some((kind, what)) = chosen else { return Ok(Select::All) };
     let py = what.py();
     match &*kind {
-        "keys" => Ok(Select::Keys(crate::store::keys(&what)?)),
-        "match" => Ok(Select::Pattern(crate::parts::text(&what, "match")?.into())),
+        "keys" => Ok(Select::Keys(key::keys(&what)?)),
+        "match" => Ok(Select::Pattern(text(&what, "match")?.into())),
         "range" => {
             let (start, end, step) = what.extract()?;
             Ok(Select::Range { range: start..end, step })

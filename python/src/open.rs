@@ -1,30 +1,32 @@
 //! Opening stores: on a file, in memory, over bytes.
 
-use crate::buffer::Bytes;
-use crate::codec::{RecordCodec, Typed};
-use crate::error::{Failure, Outcome, from_error, invalid, wrong_type};
-use crate::handle::{Handle, Place};
-use crate::key::described;
-use crate::options::{agree, chooses_layout, from_dict};
-use crate::report;
-use crate::store::{Depot, Store};
+use crate::array::buffer::Bytes;
+use crate::convert::options::{agree, chooses_layout, from_dict};
+use crate::error::{Failure, Outcome, described, from_error, invalid, raise, wrong_type};
+use crate::store::class::Store;
+use crate::store::codec::RecordCodec;
+use crate::store::depot::Depot;
+use crate::store::exit;
+use crate::store::handle::Handle;
+use crate::store::place::Place;
+use crate::store::report::warn;
+use crate::store::typed::Typed;
+use crate::trajectory::class::Trajectory;
 use pyo3::exceptions::{PyRuntimeWarning, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::backend::MemoryBackend;
 use vlstore::codec::{AnyCodec as _, RawCodec};
-use vlstore::{Opened, StoreOptions, Writer};
+use vlstore::{StoreOptions, Writer};
 
 /// What the caller says about the records.
 enum Records {
-    /// Nothing, or that it is to be what the file names.
-    Auto {
-        asked: bool,
-    },
+    /// They are what the file names.
+    Auto,
     /// Values are the bytes as they are, whatever the file names.
     Bytes,
     Codec(RecordCodec),
@@ -33,8 +35,8 @@ enum Records {
 impl Records {
     fn new(given: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         match given {
-            None => Ok(Self::Auto { asked: false }),
-            Some(any) if is(any, "auto") => Ok(Self::Auto { asked: true }),
+            None => Ok(Self::Auto),
+            Some(any) if is(any, "auto") => Ok(Self::Auto),
             Some(any) if is(any, "bytes") => Ok(Self::Bytes),
             Some(any) => RecordCodec::new(any).map(Self::Codec),
         }
@@ -69,44 +71,30 @@ impl Records {
         let codec = match self {
             Self::Bytes => None,
             Self::Codec(codec) => Some(codec),
-            Self::Auto { asked } => {
+            Self::Auto => {
                 let name = handle.read(py, |v| Ok(v.options().record_codec.0.clone()))?;
                 match vlstore::codec::by_name(&name) {
                     Ok(codec) if codec.name() == RawCodec.name() => None,
                     // Records of a codec of the user can be looked at as bytes.
-                    Err(_) if !asked => None,
-                    _ => Some(RecordCodec::named(py, &name)?),
+                    Err(_) => None,
+                    Ok(_) => Some(RecordCodec::named(py, &name)?),
                 }
             }
         };
         let typed = Typed { handle, codec: codec.map(Arc::new), vouched, keyed: false };
-        crate::exit::note(&typed.handle);
-        if typed.codec.is_some() {
-            Ok(Bound::new(py, Depot::over(py, typed)?)?.into_any())
-        } else {
-            Ok(Bound::new(py, Store { typed })?.into_any())
+        exit::note(&typed.handle);
+        match typed.codec.as_deref() {
+            None => Ok(Bound::new(py, Store::over(typed))?.into_any()),
+            Some(RecordCodec::MdFrame) => {
+                Ok(Bound::new(py, Trajectory::over(py, typed)?)?.into_any())
+            }
+            Some(_) => Ok(Bound::new(py, Depot::over(py, typed)?)?.into_any()),
         }
     }
 }
 
 fn is(any: &Bound<'_, PyAny>, name: &str) -> bool {
     any.cast::<PyString>().is_ok_and(|text| text == name)
-}
-
-/// Says it if less was opened than was written.
-pub(crate) fn warn(py: Python<'_>, handle: &Handle) -> PyResult<()> {
-    let found = handle.read(py, |v| Ok(v.opened()))?;
-    if !matches!(found, Opened::OlderCommit { .. } | Opened::LastSeal { .. }) {
-        return Ok(());
-    }
-    let place = handle.place.shown();
-    let text = format!(
-        "{place}: the newest commit cannot be read; opened is the {}. What came after it is \
-         missing: `vlstore verify` says more",
-        report::opened(found)
-    );
-    let class = py.import("vlstore.errors")?.getattr("RecoveredWarning")?;
-    PyErr::warn(py, &class, &CString::new(text)?, 2)
 }
 
 /// Opens the store at `path`.
@@ -227,4 +215,39 @@ fn copied(bytes: &[u8]) -> vlstore::Result<Vec<u8>> {
     out.try_reserve_exact(bytes.len()).map_err(|_| vlstore::Error::OutOfMemory { asked })?;
     out.extend_from_slice(bytes);
     Ok(out)
+}
+
+/// Opens what [`Store::__reduce__`] sent.
+#[pyfunction]
+#[pyo3(signature = (place, seen, options, codec))]
+pub(crate) fn _reopen<'py>(
+    place: &Bound<'py, PyAny>,
+    seen: (String, u64),
+    options: &Bound<'py, PyDict>,
+    codec: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = place.py();
+    let store = if place.is_instance_of::<PyBytes>() {
+        from_bytes(place, "r", codec, Some(options))?
+    } else {
+        open(place, "r", codec, Some(options))?
+    };
+    let opened = store.cast::<Store>()?.get();
+    let found =
+        (opened.handle().read(py, |v| Ok(v.committed()?.file_id()))?, opened.generation(py)?);
+    if found.0 != seen.0 || found.1 < seen.1 {
+        let why = format!(
+            "the file is {} at commit {}, but {} at commit {} was seen where the store was \
+             pickled: another file has taken its place (compacting it makes one, too), open it \
+             again by its path",
+            found.0, found.1, seen.0, seen.1
+        );
+        return Err(raise(py, "ReplacedError", &why));
+    }
+    Ok(store)
+}
+
+/// The class that a pickled store needs to be known by.
+pub(crate) fn register(py: Python<'_>, class: &Bound<'_, PyType>) -> PyResult<()> {
+    py.import("collections.abc")?.getattr("Mapping")?.call_method1("register", (class,)).map(drop)
 }

@@ -88,8 +88,6 @@ def test_a_plain_store_has_what_every_store_has():
         store.column("energy")
     with pytest.raises(TypeError):
         store.get("a", fields=["positions"])
-    with pytest.raises(TypeError):
-        store.statistics()
 
 
 def test_chosen_fields_of_a_frame_and_nothing_else(filled):

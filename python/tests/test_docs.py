@@ -18,14 +18,14 @@ MODULES = [
     "vlstore._open",
     "vlstore._views",
     "vlstore._core",
-    "vlstore.hash",
-    "vlstore.loader.blockshuffle",
-    "vlstore.serialize",
-    "vlstore.serialize.codec",
-    "vlstore.store",
-    "vlstore.store.chunkstore",
-    "vlstore.store.depot",
-    "vlstore.store.locations",
+    "vlstore.legacy.hash",
+    "vlstore.legacy.loader.blockshuffle",
+    "vlstore.legacy.serialize",
+    "vlstore.legacy.serialize.codec",
+    "vlstore.legacy.store",
+    "vlstore.legacy.store.chunkstore",
+    "vlstore.legacy.store.depot",
+    "vlstore.legacy.store.locations",
 ]
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

@@ -14,7 +14,7 @@ from vlstore import _core
 # What every object has, or what only type checkers want to know.
 IMPLIED = {"__doc__", "__module__", "__weakref__", "__new__", "__repr__", "__buffer__",
            "__release_buffer__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__",
-           "__init_subclass__", "__class_getitem__"}
+           "__init_subclass__", "__class_getitem__", "__getattribute__"}
 
 
 def stub():

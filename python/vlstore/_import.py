@@ -11,6 +11,9 @@ from vlstore import _core
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from os import PathLike
+    from typing import Literal, Unpack
+
+    from vlstore._options import Options
 
 
 def import_(
@@ -27,17 +30,17 @@ def import_(
     mixed: bool = False,
     out_of_order: bool = False,
     growing: bool | None = None,
-    boundary: str | None = None,
-    format: str | None = None,  # noqa: A002
+    boundary: Literal["keep", "drop"] | None = None,
+    format: Literal["xtc", "extxyz"] | None = None,  # noqa: A002
     map: dict[str, str] | None = None,  # noqa: A002
     float32: bool = False,
     precision: float | None = None,
-    positions: str = "whole",
-    topologies: str = "repeated",
+    positions: Literal["whole", "given"] = "whole",
+    topologies: Literal["never", "repeated", "always"] = "repeated",
     key_prefix: str | None = None,
     commit_frames: int | None = None,
     progress: Callable[[int, int], Any] | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> _core.Imported:
     """Put the frames of trajectory files into a store: XTC or extended XYZ, also compressed (gzip).
 
@@ -136,7 +139,7 @@ def import_(
         "key_prefix": key_prefix,
         "commit_frames": commit_frames,
     }
-    done = _core._import(listed, store, choices, options, progress)
+    done = _core._import(listed, store, choices, dict(options), progress)
     for note in done.notes:
         warnings.warn(note, UserWarning, stacklevel=2)
     return done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from vlstore import _core
 from vlstore._exit import watch
@@ -10,32 +10,69 @@ from vlstore.errors import WrongTypeError
 
 if TYPE_CHECKING:
     from os import PathLike
+    from typing import Literal, Unpack
 
     from typing_extensions import Buffer
 
+    from vlstore._options import (
+        Access,
+        Alignment,
+        Compression,
+        Durability,
+        Filter,
+        Lookup,
+        Mode,
+        Options,
+        Purpose,
+    )
 
+
+@overload
+def open(
+    path: str | PathLike[str],
+    mode: Mode = "r",
+    *,
+    records: Literal["md-frame"],
+    **options: Unpack[Options],
+) -> _core.Trajectory: ...
+@overload
+def open(
+    path: str | PathLike[str],
+    mode: Mode = "r",
+    *,
+    records: Literal["array", "flat-f32", "raw"],
+    **options: Unpack[Options],
+) -> _core.Depot: ...
+@overload
+def open(
+    path: str | PathLike[str],
+    mode: Mode = "r",
+    *,
+    records: Any = "auto",
+    **options: Unpack[Options],
+) -> _core.Store | Any: ...
 def open(  # noqa: A001 - the verb of the builtin, for stores
     path: str | PathLike[str],
-    mode: str = "r",
+    mode: Mode = "r",
     *,
-    records: Any = None,
-    purpose: str | None = None,
-    codec: str | None = None,
+    records: Any = "auto",
+    purpose: Purpose | None = None,
+    codec: Compression | None = None,
     level: int | None = None,
-    filter: str | None = None,  # noqa: A002
+    filter: Filter | None = None,  # noqa: A002
     typesize: int | None = None,
     chunk_size: int | None = None,
     block_size: int | None = None,
-    alignment: str | None = None,
-    lookup: str | None = None,
+    alignment: Alignment | None = None,
+    lookup: Lookup | None = None,
     threads: int | None = None,
-    durability: str | None = None,
+    durability: Durability | None = None,
     commit_bytes: int | None = None,
     commit_interval: float | None = None,
     cache_bytes: int | None = None,
-    access: str | None = None,
+    access: Access | None = None,
     accept_older: bool = False,
-) -> _core.Store:
+) -> _core.Store | Any:
     """Open the store at ``path``.
 
     Parameters
@@ -46,9 +83,9 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
         Read; add (the store is made if there is none); make anew (what is there is replaced);
         make (it must not be there). One process can write at a time, any number can read
         meanwhile.
-    records : str or codec, optional
-        What the records are. By default, and with ``"auto"``, what the file says: of a store of
-        frames or arrays the values are these (a :class:`Depot`), else they are bytes (a
+    records : str or codec
+        What the records are. ``"auto"``, the default: what the file says. A store of frames is a
+        :class:`Trajectory`, one of arrays a :class:`Depot`, else the values are bytes (a
         :class:`Store`); a new store is one of bytes. The name of a codec (``"md-frame"``,
         ``"array"``, ``"flat-f32"``, ``"raw"``), or a codec written in Python (see :class:`Depot`),
         which a new store keeps by name. ``"bytes"`` shows the bytes of the records as they are,
@@ -131,7 +168,13 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     return store
 
 
-def memory(*, records: Any = None, **options: Any) -> _core.Store:
+@overload
+def memory(
+    *, records: Literal["md-frame"], **options: Unpack[Options]
+) -> _core.Trajectory: ...
+@overload
+def memory(*, records: Any = "auto", **options: Unpack[Options]) -> _core.Store | Any: ...
+def memory(*, records: Any = "auto", **options: Unpack[Options]) -> _core.Store | Any:
     """Make a store in memory, with the options of :func:`open`.
 
     >>> import vlstore
@@ -140,18 +183,38 @@ def memory(*, records: Any = None, **options: Any) -> _core.Store:
     >>> vlstore.from_bytes(store.to_bytes())["a"]
     b'bytes'
     """
-    return _core._memory(records, options)
+    return _core._memory(records, dict(options))
 
 
+@overload
 def from_bytes(
-    data: Buffer, mode: str = "r", *, records: Any = None, **options: Any
-) -> _core.Store:
+    data: Buffer,
+    mode: Literal["r", "a"] = "r",
+    *,
+    records: Literal["md-frame"],
+    **options: Unpack[Options],
+) -> _core.Trajectory: ...
+@overload
+def from_bytes(
+    data: Buffer,
+    mode: Literal["r", "a"] = "r",
+    *,
+    records: Any = "auto",
+    **options: Unpack[Options],
+) -> _core.Store | Any: ...
+def from_bytes(
+    data: Buffer,
+    mode: Literal["r", "a"] = "r",
+    *,
+    records: Any = "auto",
+    **options: Unpack[Options],
+) -> _core.Store | Any:
     """Open the store whose file content is ``data``, a copy of which is kept.
 
     ``mode`` is ``"r"``, or ``"a"`` to add to the copy; ``records`` and the options of the
     handle (``threads``, ``cache_bytes``) are those of :func:`open`.
     """
-    return _core._from_bytes(data, _checked(mode), records, options)
+    return _core._from_bytes(data, _checked(mode), records, dict(options))
 
 
 def _checked(mode: Any) -> str:

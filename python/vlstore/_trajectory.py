@@ -11,6 +11,7 @@ from vlstore._open import open as open_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from os import PathLike
+    from typing import Literal
 
 
 def export(
@@ -19,7 +20,7 @@ def export(
     *,
     frames: slice | Iterable[int] | int | None = None,
     fields: Iterable[str] | None = None,
-    format: str | None = None,  # noqa: A002
+    format: Literal["xtc", "extxyz"] | None = None,  # noqa: A002
     precision: float | None = None,
     overwrite: bool = False,
     skip_unfit: bool = False,

@@ -86,7 +86,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
     indices : sequence of int, optional
         The ordinals of the data set, for example of a training split; by default all. No mask.
     missing, fill_value, mask
-        What a frame without one of the fields is: see :meth:`vlstore.Store.get_arrays`. With
+        What a frame without one of the fields is: see :meth:`vlstore.Trajectory.get_arrays`. With
         ``missing="fill"`` all batches of ``fields`` have the same tensors; ``mask=True`` adds
         ``<field>_mask``, (frames,), bool, to a batch, and a bool to a sample.
     flat : bool
@@ -121,7 +121,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
             codec = store.codec
             store = vlstore.open(store.path, records="bytes" if codec is None else codec)
         self.store = store
-        self._frames = store.codec == "md-frame"
+        self._frames = isinstance(store, vlstore.Trajectory)
         filling = missing is not None or fill_value is not None or mask
         if (fields is not None or flat or filling) and not self._frames:
             raise InvalidError(

@@ -125,8 +125,8 @@ const UNSAFE: [&str; 9] = [
     "src/chunk/planes.rs",
     "src/codec/generated/",
     "src/wire/prefetch.rs",
-    "python/src/buffer.rs",
-    "python/src/ndarray.rs",
+    "python/src/array/buffer.rs",
+    "python/src/array/ndarray.rs",
 ];
 
 /// The crates that only the command line may need.
@@ -196,8 +196,7 @@ fn the_library_does_not_depend_on_what_a_command_line_needs() {
 }
 
 /// Folders whose modules still use each other in a circle, which is being cut.
-const BEING_CUT: [&str; 10] = [
-    "python/src",
+const BEING_CUT: [&str; 11] = [
     "src/backend",
     "src/chunk",
     "src/codec",
@@ -206,7 +205,9 @@ const BEING_CUT: [&str; 10] = [
     "src/formats",
     "src/formats/extxyz",
     "src/index",
+    "src/index/leaf",
     "src/maintain/recover",
+    "src/store/read",
 ];
 
 #[test]

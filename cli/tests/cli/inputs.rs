@@ -9,9 +9,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use vlstore::Digest;
 use vlstore::Readable;
 use vlstore::Store;
-use vlstore::wire::Digest;
 
 /// What each verb is asked for, but for those that write to the store that they are given, which is
 /// what they are for: `put`, `rm`, `seal`, `import --append`, `stat --keep`. NEW is a new file.

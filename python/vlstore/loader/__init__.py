@@ -1,5 +1,5 @@
-"""Shuffled batches as the original program serves them."""
+"""The names of the original program, from :mod:`vlstore.legacy.loader`."""
 
-from vlstore.loader.blockshuffle import BlockShuffleBatch, block_ownership
+from vlstore.legacy.loader import BlockShuffleBatch, block_ownership
 
 __all__ = ["BlockShuffleBatch", "block_ownership"]

@@ -1,26 +1,12 @@
-"""Objects as bytes and back, as the original program has it.
+"""The names of the original program, from :mod:`vlstore.legacy.serialize`."""
 
->>> import numpy as np
->>> from vlstore.serialize import BackedAtomicData
->>> frame = BackedAtomicData.from_values(
-...     name="water",
-...     atom_types=[8, 1, 1],
-...     masses=[15.999, 1.008, 1.008],
-...     nsites=3,
-...     positions=np.zeros((3, 3), dtype=np.float32),
-...     forces=np.zeros((3, 3), dtype=np.float32),
-... )
->>> frame.name, frame.n_sites, frame.atom_types
-('water', 3, array([8, 1, 1], dtype=int32))
-"""
-
-from vlstore.serialize.codec import Codec
-from vlstore.serialize.flatbuffer import (
+from vlstore.legacy.serialize import (
     BackedAtomicData,
     BackedAtomicDataCodec,
+    Codec,
     create_fbframe_buffer,
+    flatfloatndarray_codec,
 )
-from vlstore.serialize.numpy import flatfloatndarray_codec
 
 __all__ = [
     "BackedAtomicData",

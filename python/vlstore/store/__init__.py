@@ -1,28 +1,17 @@
-"""Stores and depots as the original program has them.
+"""The names of the original program, from :mod:`vlstore.legacy.store`."""
 
-For programs that were written for it. New ones find more in :func:`vlstore.open`; both work on
-the same files, and on those that the original program wrote.
-
->>> from vlstore.serialize import flatfloatndarray_codec
->>> from vlstore.store import Depot
->>> import numpy as np
->>> with Depot(codec=flatfloatndarray_codec) as depot:
-...     depot.put("a", np.arange(3, dtype=np.float32))
->>> depot.get("a")
-array([0., 1., 2.], dtype=float32)
-"""
-
-from vlstore.store._types import TYPE_KEY
-from vlstore.store.chunkstore import SChunkStore, _create_default_schunk
-from vlstore.store.depot import Depot
-from vlstore.store.locations import (
+from vlstore.legacy.store import (
     CONTIGUOUS_ALIGNMENT,
     DEFAULT_CHUNK_SIZE,
     NOCROSS_ALIGNMENT,
     START_ALIGNMENT,
     TYPE_ALIGNMENT,
+    TYPE_KEY,
+    Depot,
     Location,
     LocationIndex,
+    SChunkStore,
+    _create_default_schunk,
 )
 
 __all__ = [

@@ -1,5 +1,5 @@
-"""Bytes of objects, under the name that the original program has for it."""
+"""The names of the original program, from :mod:`vlstore.legacy.store.util`."""
 
-from vlstore.store._types import bytewise_memoryview
+from vlstore.legacy.store.util import bytewise_memoryview
 
 __all__ = ["bytewise_memoryview"]

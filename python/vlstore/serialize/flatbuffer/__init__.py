@@ -1,6 +1,6 @@
-"""Frames of particles as FlatBuffers, under the names that the original program has for it."""
+"""The names of the original program, from :mod:`vlstore.legacy.serialize.flatbuffer`."""
 
-from vlstore.serialize.flatbuffer.atomicdata import (
+from vlstore.legacy.serialize.flatbuffer import (
     BackedAtomicData,
     BackedAtomicDataCodec,
     create_fbframe_buffer,

@@ -1,1 +1,1 @@
-"""The table in which the original program keeps a frame, as its generated code reads it."""
+"""The names of the original program, from :mod:`vlstore.legacy.serialize.flatbuffer.FBSites`."""

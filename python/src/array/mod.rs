@@ -1,0 +1,7 @@
+//! Memory and arrays that are shared with Python and NumPy.
+//!
+//! The unsafe code of this face is here, in [`buffer`] and [`ndarray`].
+
+pub(crate) mod buffer;
+pub(crate) mod ndarray;
+pub(crate) mod numpy;

@@ -1,0 +1,282 @@
+//! Options by name, as Python gives them.
+
+use crate::error::{described, invalid, wrong_type};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyDictMethods};
+use std::time::Duration;
+use vlstore::backend::Access;
+use vlstore::{Alignment, Durability, Lookup, Purpose, StoreOptions};
+use vlstore::{Compression, Filter};
+
+/// What the file itself keeps; chosen when it is made.
+const KEPT: [&str; 9] = [
+    "purpose",
+    "chunk_size",
+    "block_size",
+    "codec",
+    "level",
+    "filter",
+    "typesize",
+    "alignment",
+    "record_codec",
+];
+/// What each handle chooses for itself.
+const OWN: [&str; 8] = [
+    "threads",
+    "durability",
+    "commit_bytes",
+    "commit_interval",
+    "cache_bytes",
+    "lookup",
+    "access",
+    "accept_older",
+];
+
+/// The options in `given`; `making` says whether a store may be made with them.
+pub(crate) fn from_dict(given: Option<&Bound<'_, PyDict>>, making: bool) -> PyResult<StoreOptions> {
+    let mut out = StoreOptions { check: Some(vlstore::codec::check), ..StoreOptions::default() };
+    let Some(given) = given else { return Ok(out) };
+    for (name, value) in given.iter() {
+        let py = value.py();
+        let name: String = name.extract()?;
+        if KEPT.contains(&&*name) && !making && !value.is_none() {
+            return Err(invalid(
+                py,
+                &format!(
+                    "{name}: is chosen when a store is made; opening one to read takes it from the file"
+                ),
+            ));
+        }
+        if !value.is_none() {
+            set(&mut out, &name, &value)?;
+            positive(&name, &value)?;
+        }
+    }
+    Ok(out)
+}
+
+/// Refuses a zero, which in the crate means that none was given.
+fn positive(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let counts = matches!(name, "chunk_size" | "block_size" | "level" | "typesize");
+    if counts && value.eq(0)? {
+        let why = format!("{name}: 0 is out of range: leave it out for the default");
+        return Err(invalid(value.py(), &why));
+    }
+    Ok(())
+}
+
+/// Whether one of the options is given that a file keeps.
+pub(crate) fn chooses_layout(given: Option<&Bound<'_, PyDict>>) -> PyResult<bool> {
+    let Some(given) = given else { return Ok(false) };
+    for name in KEPT {
+        if given.get_item(name)?.is_some_and(|value| !value.is_none()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Refuses options that a store which is there does not have, and which would have no effect.
+pub(crate) fn agree(
+    given: Option<&Bound<'_, PyDict>>,
+    asked: &StoreOptions,
+    there: &StoreOptions,
+) -> PyResult<()> {
+    let Some(given) = given else { return Ok(()) };
+    let (py, own) = (given.py(), kept(given.py(), there)?);
+    let wanted = kept(py, asked)?;
+    for name in KEPT {
+        let Some(value) = given.get_item(name)?.filter(|value| !value.is_none()) else { continue };
+        let has = own.get_item(name)?;
+        let same = match (&has, wanted.get_item(name)?) {
+            (Some(has), Some(wanted)) => has.eq(wanted)?,
+            _ => false,
+        };
+        if !same {
+            let has = has.map_or_else(|| "None".into(), |has| has.to_string());
+            let why = format!(
+                "{name}: the store has {has}, not {value}, and keeps it; vlstore.copy(path, new, \
+                 {name}={}) makes one that has it",
+                value.repr()?
+            );
+            return Err(invalid(py, &why));
+        }
+    }
+    Ok(())
+}
+
+/// The options of a store that is made from one with those of `source`; `None` if none are given.
+pub(crate) fn over(
+    source: &StoreOptions,
+    given: &Bound<'_, PyDict>,
+) -> PyResult<Option<StoreOptions>> {
+    const ALSO: [&str; 4] = ["threads", "durability", "lookup", "access"];
+    let py = given.py();
+    let mut out = source.clone();
+    let get = |name: &str| Ok::<_, PyErr>(given.get_item(name)?.filter(|value| !value.is_none()));
+    if get("purpose")?.is_some() {
+        // All else follows anew from the purpose.
+        out = StoreOptions { codec: None, level: 0, chunk_size: 0, block_size: 0, ..out };
+    }
+    if get("codec")?.is_some() {
+        out.level = 0;
+    }
+    let mut some = false;
+    for (name, value) in given.iter().filter(|(_, value)| !value.is_none()) {
+        let name: String = name.extract()?;
+        let known = || KEPT.iter().chain(&ALSO).filter(|known| **known != "record_codec");
+        if !known().any(|known| *known == name) {
+            let known = known().copied().collect::<Vec<_>>().join(", ");
+            let why = format!("there is no option {name:?} here; the options are {known}");
+            return Err(wrong_type(py, &why));
+        }
+        set(&mut out, &name, &value)?;
+        positive(&name, &value)?;
+        some = true;
+    }
+    if get("chunk_size")?.is_some()
+        && get("block_size")?.is_none()
+        && out.block_size > out.chunk_size
+    {
+        out.block_size = 0;
+    }
+    Ok(some.then_some(out))
+}
+
+fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    match name {
+        "purpose" => {
+            out.purpose =
+                choice(name, value, Purpose::from_name, &["dense", "balanced", "random"])?;
+        }
+        "chunk_size" => out.chunk_size = whole(name, value)?,
+        "block_size" => out.block_size = whole(name, value)?,
+        "codec" => {
+            let named = |name: &str| match name {
+                "stored" => Some(None),
+                other => Compression::from_name(other).map(Some),
+            };
+            let known = ["zstd", "lz4", "lz4hc", "zlib", "blosclz", "stored"];
+            out.codec = Some(choice(name, value, named, &known)?);
+        }
+        "level" => out.level = whole(name, value)?,
+        "filter" => {
+            out.filter =
+                choice(name, value, Filter::from_name, &["none", "shuffle", "bitshuffle"])?;
+        }
+        "typesize" => out.typesize = whole(name, value)?,
+        "alignment" => {
+            let known = ["block", "no_cross", "contiguous", "start"];
+            out.alignment = choice(name, value, Alignment::from_name, &known)?;
+        }
+        "record_codec" => {
+            out.record_codec = value.extract().or_else(|_| {
+                value.extract::<String>().map(|name| (name, 1)).map_err(|_| {
+                    wrong_type(value.py(), "record_codec: give a name, or a name and a version")
+                })
+            })?;
+        }
+        "threads" => out.threads = whole(name, value)?,
+        "durability" => {
+            let known = ["none", "kernel", "sync"];
+            out.durability = choice(name, value, Durability::from_name, &known)?;
+        }
+        "commit_bytes" => out.commit_bytes = whole(name, value)?,
+        "commit_interval" => {
+            let refuse = || invalid(value.py(), "commit_interval: give seconds, 0 or more");
+            let seconds: f64 = value.extract().map_err(|_| refuse())?;
+            out.commit_interval = if seconds == f64::INFINITY {
+                Duration::MAX
+            } else {
+                Duration::try_from_secs_f64(seconds).map_err(|_| refuse())?
+            };
+        }
+        "cache_bytes" => out.cache_bytes = whole(name, value)?,
+        "lookup" => {
+            out.lookup = choice(name, value, Lookup::from_name, &["auto", "always", "never"])?;
+        }
+        "accept_older" => {
+            out.accept_older = value.extract::<bool>().map_err(|_| {
+                described("accept_older is True or False", value)
+                    .map_or_else(|e| e, |why| wrong_type(value.py(), &why))
+            })?;
+        }
+        "access" => {
+            let named = |name: &str| match name {
+                "auto" => Some(Access::Auto),
+                "map" => Some(Access::Map),
+                "pread" => Some(Access::Pread),
+                _ => None,
+            };
+            out.access = choice(name, value, named, &["auto", "map", "pread"])?;
+        }
+        _ => {
+            let known = KEPT.iter().chain(&OWN).copied().collect::<Vec<_>>().join(", ");
+            let why = format!("there is no option {name:?}; the options are {known}");
+            return Err(wrong_type(value.py(), &why));
+        }
+    }
+    Ok(())
+}
+
+fn choice<T>(
+    what: &str,
+    value: &Bound<'_, PyAny>,
+    named: impl Fn(&str) -> Option<T>,
+    known: &[&str],
+) -> PyResult<T> {
+    let list = known.iter().map(|k| format!("{k:?}")).collect::<Vec<_>>().join(", ");
+    let Ok(name) = value.extract::<String>() else {
+        return Err(wrong_type(
+            value.py(),
+            &described(&format!("{what} is one of {list}"), value)?,
+        ));
+    };
+    named(&name).ok_or_else(|| invalid(value.py(), &format!("{what}: {name:?} is none of {list}")))
+}
+
+fn whole<T: TryFrom<u64>>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
+    let number = value.extract::<u64>();
+    if value.is_instance_of::<PyBool>() || !value.hasattr("__index__")? {
+        let wanted = format!("{what} is a whole number");
+        return Err(wrong_type(value.py(), &described(&wanted, value)?));
+    }
+    number.ok().and_then(|n| T::try_from(n).ok()).ok_or_else(|| {
+        let shown = value.repr().map_or_else(|_| "?".into(), |r| r.to_string_lossy().into_owned());
+        invalid(value.py(), &format!("{what}: {shown} is out of range"))
+    })
+}
+
+/// The options that a second handle on the same store takes over, as a dict that `from_dict`
+/// reads.
+pub(crate) fn own<'py>(py: Python<'py>, options: &StoreOptions) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("threads", options.threads)?;
+    dict.set_item("cache_bytes", options.cache_bytes)?;
+    dict.set_item(
+        "access",
+        match options.access {
+            Access::Map => "map",
+            Access::Pread => "pread",
+            _ => "auto",
+        },
+    )?;
+    Ok(dict)
+}
+
+/// What a file keeps of its options, for people and programs.
+pub(crate) fn kept<'py>(py: Python<'py>, options: &StoreOptions) -> PyResult<Bound<'py, PyDict>> {
+    let params = options.params();
+    let dict = PyDict::new(py);
+    dict.set_item("purpose", options.purpose.name())?;
+    dict.set_item("chunk_size", options.chunk())?;
+    dict.set_item("block_size", options.block_size)?;
+    dict.set_item("codec", params.codec.map_or("stored", Compression::name))?;
+    dict.set_item("level", params.level)?;
+    dict.set_item("filter", params.filter.name())?;
+    dict.set_item("typesize", params.typesize)?;
+    dict.set_item("alignment", options.alignment.name())?;
+    dict.set_item("record_codec", options.record_codec.0.as_str())?;
+    dict.set_item("record_codec_version", options.record_codec.1)?;
+    Ok(dict)
+}

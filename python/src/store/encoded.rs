@@ -1,0 +1,98 @@
+//! The bytes of a record on their way into a store, after what they refer to.
+
+use crate::array::buffer::{Bytes, Memory};
+use crate::error::{Failure, Outcome};
+use crate::frame::topology::Topology;
+use crate::store::handle::Handle;
+use pyo3::prelude::*;
+use std::ops::Deref;
+use vlstore::Digest;
+use vlstore::{Error, Key, Readable};
+
+/// The bytes of a record that is to be stored, wherever they lie.
+pub(crate) enum Encoded {
+    Given(Bytes),
+    Made(Vec<u8>),
+    Frame(Memory),
+    /// A frame that refers to a topology, which is stored before it.
+    Refers(Memory, Py<Topology>),
+    /// A frame that may refer to what the store does not have: the writer checks it.
+    Unproved(Box<Self>, Option<Digest>),
+    /// Bytes that no codec has looked at: the writer has them checked by that of the store. `true`
+    /// if the caller vouches for those of a codec that is known to nobody here.
+    Unread(Bytes, bool),
+}
+
+impl Encoded {
+    /// Puts the record, after what it refers to, and returns its ordinal.
+    pub(crate) fn put(
+        &self,
+        writer: &mut vlstore::Writer,
+        handle: &Handle,
+        key: Option<&Key>,
+        sites: u32,
+        overwrite: bool,
+    ) -> Outcome<u64> {
+        match self {
+            Self::Unread(_, vouched) => {
+                let name = &writer.options().record_codec.0;
+                if vlstore::codec::by_name(name).is_ok() {
+                    return Ok(match key {
+                        Some(key) => writer.put(key, self, overwrite)?,
+                        None => writer.push(self)?,
+                    });
+                }
+                if !vouched {
+                    return Err(unknown_codec(name));
+                }
+            }
+            Self::Unproved(_, digest) => {
+                if let Some(digest) = digest
+                    && !writer.contains_shared(digest)?
+                {
+                    let why = "is not in the store, and the frame does not bring it";
+                    return Err(Error::invalid("topology", format!("{digest} {why}")).into());
+                }
+                return Ok(writer.put_sized(key, self, sites, overwrite)?);
+            }
+            Self::Refers(_, topology) => bring(topology.get(), writer, handle)?,
+            Self::Given(_) | Self::Made(_) | Self::Frame(_) => {}
+        }
+        Ok(writer.put_unchecked(key, self, sites, overwrite)?)
+    }
+}
+
+fn unknown_codec(name: &str) -> Failure {
+    let why = format!(
+        "the records of this store are of the codec {name:?}, which only your program knows: open \
+         it with records=<that codec>, or with records=\"bytes\" to vouch for the bytes yourself"
+    );
+    Error::invalid("records", why).into()
+}
+
+/// Stores a topology, unless the writer is known to have it.
+pub(crate) fn bring(
+    topology: &Topology,
+    writer: &mut vlstore::Writer,
+    handle: &Handle,
+) -> Outcome<()> {
+    let digest = topology.digest();
+    if !handle.has_shared(digest) {
+        let sites = u32::try_from(topology.nsites()).unwrap_or(u32::MAX);
+        writer.share_sized(topology.record().get(), sites)?;
+        handle.note_shared(digest);
+    }
+    Ok(())
+}
+
+impl Deref for Encoded {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Given(bytes) | Self::Unread(bytes, _) => bytes,
+            Self::Made(bytes) => bytes,
+            Self::Frame(memory) | Self::Refers(memory, ..) => memory,
+            Self::Unproved(encoded, _) => encoded,
+        }
+    }
+}

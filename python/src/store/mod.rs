@@ -1,0 +1,18 @@
+//! Stores and depots as mappings: reading, writing, going through.
+
+mod array_records;
+pub(crate) mod at;
+pub(crate) mod class;
+pub(crate) mod codec;
+mod columns;
+pub(crate) mod depot;
+pub(crate) mod encoded;
+pub(crate) mod exit;
+pub(crate) mod handle;
+pub(crate) mod iter;
+mod mapping;
+pub(crate) mod place;
+pub(crate) mod report;
+pub(crate) mod typed;
+pub(crate) mod view;
+mod writer;

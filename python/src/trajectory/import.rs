@@ -1,0 +1,136 @@
+//! Trajectories of other programs into a store.
+
+use crate::convert::options;
+use crate::convert::progress::Progress;
+use crate::error::{from_error, invalid};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use vlstore::depot::{Positions, Sharing};
+use vlstore::formats::{FormatKind, NameMap};
+use vlstore::trajectory::{self, Begin, Boundary, ImportOptions, Importer, Input, Target};
+
+/// What :func:`import_` did.
+#[pyclass(frozen, get_all, module = "vlstore", name = "Imported")]
+pub(crate) struct Imported {
+    /// Frames that were added.
+    frames: u64,
+    /// Frames of the inputs that were passed over: the store had them, or they were not asked for.
+    skipped: u64,
+    /// Stored frames that were deleted.
+    dropped: u64,
+    /// Records of the store when the import ended.
+    records: u64,
+    /// What one should know.
+    notes: Vec<String>,
+}
+
+impl Imported {
+    fn new(done: trajectory::Imported) -> Self {
+        Self {
+            frames: done.frames,
+            skipped: done.skipped,
+            dropped: done.dropped,
+            records: done.records,
+            notes: done.notes,
+        }
+    }
+}
+
+#[pymethods]
+impl Imported {
+    fn __repr__(&self) -> String {
+        format!(
+            "<vlstore.Imported {} frames, {} skipped, {} in all>",
+            self.frames, self.skipped, self.records
+        )
+    }
+}
+
+/// One of a few names.
+fn named<T>(
+    py: Python<'_>,
+    what: &str,
+    name: &str,
+    of: impl Fn(&str) -> Option<T>,
+    known: &str,
+) -> PyResult<T> {
+    of(name).ok_or_else(|| invalid(py, &format!("{what}: {name:?} is none of {known}")))
+}
+
+/// Puts frames of trajectory files into a store.
+#[pyfunction(name = "_import")]
+#[pyo3(signature = (inputs, store, choices, options, progress))]
+pub(crate) fn import(
+    py: Python<'_>,
+    inputs: Vec<PathBuf>,
+    store: PathBuf,
+    choices: &Bound<'_, PyDict>,
+    options: Option<&Bound<'_, PyDict>>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Imported> {
+    let mut progress = Progress::new(progress)?;
+    let mut out =
+        ImportOptions { store: options::from_dict(options, true)?, ..ImportOptions::default() };
+    let (mut append, mut overwrite) = (false, false);
+    for (name, value) in choices.iter().filter(|(_, value)| !value.is_none()) {
+        let name: String = name.extract()?;
+        match &*name {
+            "append" => append = value.extract()?,
+            "overwrite" => overwrite = value.extract()?,
+            "from_step" => out.begin = Some(Begin::Step(value.extract()?)),
+            "from_frame" => out.begin = Some(Begin::Frame(value.extract()?)),
+            "drop_newer" => out.drop_newer = value.extract()?,
+            "keep_all" => out.keep_all = value.extract()?,
+            "same_units" => out.same_units = value.extract()?,
+            "mixed" => out.mixed = value.extract()?,
+            "out_of_order" => out.out_of_order = value.extract()?,
+            "growing" => out.growing = Some(value.extract()?),
+            "float32" => out.float32 = value.extract()?,
+            "precision" => out.precision = Some(value.extract()?),
+            "key_prefix" => out.key_prefix = Some(value.extract()?),
+            "commit_frames" => out.commit_frames = Some(value.extract()?),
+            "map" => {
+                let pairs: BTreeMap<String, String> = value.extract()?;
+                out.read.map = NameMap::new(pairs).map_err(|e| from_error(py, &e))?;
+            }
+            "boundary" => {
+                let text: String = value.extract()?;
+                let of = Boundary::from_name;
+                out.boundary = Some(named(py, &name, &text, of, "\"keep\", \"drop\"")?);
+            }
+            "topologies" => {
+                let known = "\"never\", \"repeated\", \"always\"";
+                let text: String = value.extract()?;
+                out.topologies = named(py, &name, &text, Sharing::from_name, known)?;
+            }
+            "positions" => {
+                let text: String = value.extract()?;
+                let of = Positions::from_name;
+                out.positions = named(py, &name, &text, of, "\"whole\", \"given\"")?;
+            }
+            "format" => {
+                let text: String = value.extract()?;
+                let kind = FormatKind::from_name(&text).map_err(|e| from_error(py, &e))?;
+                out.read.format = Some(kind);
+            }
+            _ => return Err(invalid(py, &format!("there is no argument {name:?}"))),
+        }
+    }
+    if append && overwrite {
+        return Err(invalid(py, "append and overwrite exclude each other"));
+    }
+    out.target = match (append, overwrite) {
+        (true, _) => Target::Append,
+        (_, true) => Target::Replace,
+        _ => Target::Create,
+    };
+    let inputs = inputs.into_iter().map(Input::from).collect();
+    let done = py.detach(|| {
+        let mut importer = Importer::open(inputs, &store, &out)?;
+        importer.run(|done| progress.step(done.bytes, done.total))?;
+        Ok(importer.imported())
+    });
+    Ok(Imported::new(progress.end(done)?))
+}

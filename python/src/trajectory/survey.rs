@@ -1,0 +1,123 @@
+//! Which fields the frames of a store have, looked up in some of them.
+
+use crate::error::Outcome;
+use crate::store::view::View;
+use crate::trajectory::field::{FIELDS, Name};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use vlstore::codec::{
+    AnyCodec, DType, MdFrameCodec, MdFrameRef, MdFrameView, TopologyView, ValuesView,
+};
+use vlstore::{Error, Record};
+
+/// Frames that are looked at, at most, spread over the store: a field of fewer is not found.
+const FRAMES: u64 = 1024;
+/// Frames that are fetched together.
+const WINDOW: usize = 32;
+
+/// Type, shape of an entry, and whether there is one for each site.
+pub(crate) type Form = (DType, Vec<u32>, bool);
+
+/// The fields that were found.
+#[derive(Default)]
+pub(crate) struct Survey {
+    /// Frames that were looked at.
+    pub(crate) frames: usize,
+    /// Whether these are all.
+    pub(crate) all: bool,
+    /// Which standard fields the first frame has.
+    pub(crate) first: Vec<&'static str>,
+    forms: BTreeMap<String, Option<Form>>,
+}
+
+impl Survey {
+    /// Looks at the frames of a store until each of `names` was found.
+    pub(crate) fn of(view: &View<'_>, names: &[String]) -> Outcome<Self> {
+        let len = view.len();
+        let count = len.min(FRAMES);
+        // The first, the last, and what is evenly between them.
+        let at = |i: u64| i * (len - 1) / (count - 1).max(1);
+        let ordinals: Vec<u64> = (0..count).map(at).collect();
+        let mut out = Self { all: count == len, ..Self::default() };
+        let mut topologies: HashMap<_, Record> = HashMap::new();
+        for window in ordinals.chunks(WINDOW) {
+            let batch = view.get_batch_at(window)?.replaced(|b| MdFrameCodec.expand(b))?;
+            for bytes in batch.iter() {
+                let frame = MdFrameView::new(bytes)?;
+                let Some(digest) = frame.topology() else {
+                    out.add(frame.fields());
+                    continue;
+                };
+                let record: &Record = match topologies.entry(digest) {
+                    Entry::Occupied(found) => found.into_mut(),
+                    Entry::Vacant(place) => place.insert(view.shared(&digest)?),
+                };
+                let topology = TopologyView::new(record)?;
+                out.add(&frame.fields().joined(topology.fields())?);
+            }
+            if names.iter().all(|name| out.forms.contains_key(name)) {
+                break;
+            }
+        }
+        Ok(out)
+    }
+
+    fn add(&mut self, frame: &MdFrameRef<'_>) {
+        let there: Vec<&str> = FIELDS.into_iter().filter(|name| self.note(frame, name)).collect();
+        for property in frame.atom_properties.iter().chain(&frame.frame_properties) {
+            match property.values {
+                ValuesView::Str(_) => {
+                    self.forms.entry(property.name.to_owned()).or_default();
+                }
+                _ => {
+                    self.note(frame, property.name);
+                }
+            }
+        }
+        if self.frames == 0 {
+            self.first = there;
+        }
+        self.frames += 1;
+    }
+
+    /// Notes how the field `name` looks, if the frame has it.
+    fn note(&mut self, frame: &MdFrameRef<'_>, name: &str) -> bool {
+        let Some(found) = Name::new(name).find(frame) else { return false };
+        // A text may have the same name, of the atoms or in another frame.
+        let known = self.forms.entry(name.to_owned()).or_default();
+        if known.is_none() {
+            *known = Some((found.piece.kind(), found.tail.to_vec(), found.by_site));
+        }
+        true
+    }
+
+    /// How the field `name` looks, if a frame with it was found.
+    pub(crate) fn form(&self, name: &str) -> Option<Form> {
+        self.forms.get(name).cloned().flatten()
+    }
+
+    /// Why there is no array of the field `name`.
+    pub(crate) fn unknown(&self, name: &str) -> Error {
+        if self.forms.contains_key(name) {
+            return Error::invalid(
+                "fields",
+                format!("{name:?} is text, of which there is no array"),
+            );
+        }
+        let mut known = FIELDS.join(", ");
+        let extra: Vec<&str> = self
+            .forms
+            .iter()
+            .filter(|(name, form)| form.is_some() && !FIELDS.contains(&name.as_str()))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if !extra.is_empty() {
+            known = format!("{known}, and the extra properties {}", extra.join(", "));
+        }
+        let seen = match (self.frames, self.all) {
+            (0, _) | (_, true) => String::new(),
+            (n, false) => format!(" in {n} frames that were looked at"),
+        };
+        Error::invalid("fields", format!("there is none named {name:?}{seen}; there are {known}"))
+    }
+}

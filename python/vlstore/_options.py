@@ -1,0 +1,33 @@
+"""The words that options take, for type checkers."""
+
+from typing import Literal, TypedDict
+
+Mode = Literal["r", "a", "w", "x"]
+Purpose = Literal["balanced", "dense", "random"]
+Compression = Literal["zstd", "lz4", "lz4hc", "zlib", "blosclz", "stored"]
+Filter = Literal["shuffle", "bitshuffle", "none"]
+Alignment = Literal["block", "no_cross", "contiguous", "start"]
+Lookup = Literal["auto", "always", "never"]
+Durability = Literal["kernel", "sync", "none"]
+Access = Literal["auto", "map", "pread"]
+
+
+class Options(TypedDict, total=False):
+    """The options of :func:`vlstore.open`."""
+
+    purpose: Purpose | None
+    codec: Compression | None
+    level: int | None
+    filter: Filter | None
+    typesize: int | None
+    chunk_size: int | None
+    block_size: int | None
+    alignment: Alignment | None
+    lookup: Lookup | None
+    threads: int | None
+    durability: Durability | None
+    commit_bytes: int | None
+    commit_interval: float | None
+    cache_bytes: int | None
+    access: Access | None
+    accept_older: bool
