@@ -13,7 +13,7 @@ mod support;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use support::data;
-use vlstore::codec::{AnyCodec, Codec, MdFrameCodec, Real, coordinate, whole_number};
+use vlstore::codec::{AnyCodec, Codec, MdFrameCodec, Real, coordinate, quantise};
 use vlstore::wire::AlignedBuf;
 
 fn codec(c: &mut Criterion) {
@@ -42,14 +42,14 @@ fn codec(c: &mut Criterion) {
         let mut frame = frame;
         if let Some(Real::F32(positions)) = &mut frame.positions {
             for x in positions {
-                *x = coordinate(whole_number(f64::from(*x), 1000.0).unwrap(), 1000.0);
+                *x = coordinate(quantise(f64::from(*x), 1000.0).unwrap(), 1000.0);
             }
         }
         frame.precision = Some(1000.0);
         group.bench_function(BenchmarkId::new("encode, whole positions", label), |b| {
             b.iter(|| {
                 out.clear();
-                MdFrameCodec.encode_whole(&frame.view(), &mut out).unwrap()
+                MdFrameCodec.encode_quantised(&frame.view(), &mut out).unwrap()
             });
         });
         let whole = AlignedBuf::copy_of(&out).unwrap();

@@ -17,8 +17,8 @@ mod support;
 use std::hint::black_box;
 use std::path::Path;
 use support::measure::{interleave, median, seconds, setting, wanted};
-use vlstore::codec::{Field, Fields, MdFrame, MdFrameCodec, Real};
-use vlstore::{Depot, DepotWriter, StoreOptions, formats};
+use vlstore::codec::{Field, Fields, MdFrame, Real};
+use vlstore::{StoreOptions, Trajectory, TrajectoryWriter, formats};
 
 fn small() -> Vec<MdFrame> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ala2-npt-peptide.xtc");
@@ -34,7 +34,7 @@ fn small() -> Vec<MdFrame> {
 fn write(path: &Path, frames: &[MdFrame], count: usize, columns: bool) -> u64 {
     let columns = if columns { None } else { Some(Vec::new()) };
     let options = StoreOptions { columns, ..StoreOptions::default() };
-    let mut w = DepotWriter::replace(path, MdFrameCodec, &options).unwrap();
+    let mut w = TrajectoryWriter::replace(path, &options).unwrap();
     for n in 0..count {
         let time = n as f64 * 0.5;
         let frame = MdFrame {
@@ -43,14 +43,14 @@ fn write(path: &Path, frames: &[MdFrame], count: usize, columns: bool) -> u64 {
             energy: Some(-5000.0 + (time * 0.37).sin() * 40.0 + (time * 7.1).sin()),
             ..frames[n % frames.len()].clone()
         };
-        w.put(n as u64, &frame, false).unwrap();
+        w.insert(n as u64, &frame).unwrap();
     }
     w.close().unwrap();
     std::fs::metadata(path).unwrap().len()
 }
 
 /// Energies of all frames from the frames themselves.
-fn decoded(depot: &Depot<MdFrameCodec>) -> Vec<f64> {
+fn decoded(depot: &Trajectory) -> Vec<f64> {
     depot.iter().map(|f| f.unwrap().view().unwrap().energy().unwrap()).collect()
 }
 
@@ -78,10 +78,9 @@ fn main() {
     );
     println!("  putting them all, with : without  {:.2}", put.ratio());
 
-    let open = || Depot::open(&with, MdFrameCodec).unwrap();
-    let energy = |depot: &Depot<MdFrameCodec>| {
-        depot.column("energy").unwrap().values.as_f64().unwrap().to_vec()
-    };
+    let open = || Trajectory::open(&with).unwrap();
+    let energy =
+        |depot: &Trajectory| depot.column("energy").unwrap().values.as_f64().unwrap().to_vec();
     assert_eq!(energy(&open()), decoded(&open()));
     let pair = interleave(
         rounds,
@@ -117,7 +116,7 @@ fn main() {
         .collect();
     let path = dir.path().join("large.vls");
     write(&path, &large, 64, true);
-    let depot = Depot::open(&path, MdFrameCodec).unwrap();
+    let depot = Trajectory::open(&path).unwrap();
     let all: Vec<u64> = (0..64).collect();
     for (what, fields) in [
         ("forces", Fields::of(&[Field::Forces])),

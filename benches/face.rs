@@ -23,7 +23,7 @@ use support::data::{self, Random};
 use support::measure::{seconds, setting, wanted};
 use vlstore::chunk::Codec;
 use vlstore::codec::{AnyCodec as _, Codec as _, MdFrameCodec, MdFrameRef, RealView};
-use vlstore::{Depot, Key, Purpose, Snapshot, StoreOptions, Writer};
+use vlstore::{Key, Purpose, Snapshot, StoreOptions, Trajectory, Writer};
 
 /// Records of a store.
 const RECORDS: usize = 20_000;
@@ -47,7 +47,7 @@ struct Bench {
     records: Vec<Vec<u8>>,
     stacks: Stacks,
     ordinals: Vec<u64>,
-    open: HashMap<String, Depot<MdFrameCodec>>,
+    open: HashMap<String, Trajectory>,
 }
 
 /// The options of both sides.
@@ -76,7 +76,9 @@ impl Bench {
             let options = StoreOptions { block_size, ..options(codec) };
             let mut writer = Writer::replace(&path, &options).unwrap();
             for record in &self.records {
-                writer.put_unchecked(None, record, data::SMALL as u32, false).unwrap();
+                writer
+                    .put_unchecked(None, record, data::SMALL as u32, vlstore::Existing::Refuse)
+                    .unwrap();
             }
             writer.close().unwrap();
         }
@@ -84,10 +86,10 @@ impl Bench {
         std::fs::write(dir.join("ordinals"), ordinals).unwrap();
     }
 
-    fn depot(&mut self, path: &str) -> &Depot<MdFrameCodec> {
+    fn depot(&mut self, path: &str) -> &Trajectory {
         self.open.entry(path.to_owned()).or_insert_with(|| {
             let store = vlstore::Store::open_with(path, &options(None)).unwrap();
-            Depot::new(store.snapshot(), MdFrameCodec).unwrap()
+            Trajectory::new(store.snapshot()).unwrap()
         })
     }
 
@@ -136,7 +138,9 @@ impl Bench {
         let took = seconds(|| {
             for (i, record) in self.records.iter().enumerate() {
                 let key = Key::from(i as u64);
-                writer.put_sized(Some(&key), record, data::SMALL as u32, true).unwrap();
+                writer
+                    .put_sized(Some(&key), record, data::SMALL as u32, vlstore::Existing::Replace)
+                    .unwrap();
             }
             writer.commit().unwrap();
         });
@@ -163,7 +167,7 @@ impl Bench {
                 };
                 record.clear();
                 let found = MdFrameCodec.encode_ref(&frame, &mut record).unwrap();
-                writer.put_sized(None, &record, found.sites, false).unwrap();
+                writer.put_sized(None, &record, found.sites, vlstore::Existing::Refuse).unwrap();
             }
             writer.commit().unwrap();
         });

@@ -40,7 +40,7 @@ fn get(c: &mut Criterion) {
             let name = codec.map_or("stored", Codec::name);
             let mut w = Writer::replace(&path, &options).unwrap();
             for (i, r) in set.records.iter().enumerate() {
-                w.put(i as u64, r, false).unwrap();
+                w.insert(i as u64, r).unwrap();
             }
             w.close().unwrap();
             let n = set.records.len() as u64;

@@ -24,7 +24,7 @@ fn open(c: &mut Criterion) {
         let path = dir.path().join(n.to_string());
         let mut w = Writer::create(&path, &options).unwrap();
         for i in 0..n {
-            w.put(i, &[(i % 251) as u8; 100], false).unwrap();
+            w.insert(i, &[(i % 251) as u8; 100]).unwrap();
         }
         w.close().unwrap();
         group.bench_function(BenchmarkId::new("first by ordinal", n), |b| {

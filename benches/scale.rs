@@ -105,7 +105,7 @@ fn write(path: &Path, n: u64, len: usize, key: fn(u64) -> u64) {
         *time = seconds(|| {
             for i in part as u64 * tenth..(part as u64 + 1) * tenth {
                 record(i, len, &mut bytes);
-                w.put(key(i), &bytes, false).unwrap();
+                w.insert(key(i), &bytes).unwrap();
                 if i % 4096 == 0 {
                     memory[part] = memory[part].max(own_memory());
                 }
@@ -168,7 +168,7 @@ fn commits(path: &Path, n: u64) {
         *time = seconds(|| {
             for i in part * (n / 10)..(part + 1) * (n / 10) {
                 record(i, 100, &mut bytes);
-                w.put(i, &bytes, false).unwrap();
+                w.insert(i, &bytes).unwrap();
                 w.commit().unwrap();
             }
         });
@@ -178,7 +178,7 @@ fn commits(path: &Path, n: u64) {
     let mut other = Writer::create(&one, &options).unwrap();
     for i in 0..n {
         record(i, 100, &mut bytes);
-        other.put(i, &bytes, false).unwrap();
+        other.insert(i, &bytes).unwrap();
     }
     other.commit().unwrap();
     let open =

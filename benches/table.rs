@@ -105,7 +105,7 @@ fn write(path: &Path, options: &StoreOptions, records: &[Vec<u8>], keys: bool) {
     let mut w = Writer::replace(path, options).unwrap();
     for (i, r) in records.iter().enumerate() {
         if keys {
-            w.put(format!("frame-{i:06}"), r, false).unwrap();
+            w.insert(format!("frame-{i:06}"), r).unwrap();
         } else {
             w.push(r).unwrap();
         }
@@ -227,7 +227,7 @@ impl Bench {
                 let mut w = Writer::replace(&path, opts).unwrap();
                 let open = seconds(|| {
                     for (i, r) in data.records.iter().enumerate() {
-                        w.put(i as u64, r, false).unwrap();
+                        w.insert(i as u64, r).unwrap();
                     }
                     w.commit().unwrap();
                 });
@@ -503,7 +503,7 @@ impl Bench {
         };
         let mut w = Writer::create(&path, &opts).unwrap();
         for i in 0..N {
-            w.put(i, &large_record(i), false).unwrap();
+            w.insert(i, &large_record(i)).unwrap();
         }
         w.close().unwrap();
         let asked = Random(11).list(20_000, N);

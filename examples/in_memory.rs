@@ -19,7 +19,7 @@ fn main() -> Result<()> {
         let series: Vec<u8> =
             (0..100_000_i64).flat_map(|i| (i / 7 * month).to_le_bytes()).collect();
         raw += series.len();
-        writer.put(format!("month {month}"), &series, false)?;
+        writer.insert(format!("month {month}"), &series)?;
     }
     writer.set_attributes(&serde_json::json!({ "year": 2024, "unit": "kWh" }))?;
     // Read back at once, committed or not.
@@ -29,14 +29,14 @@ fn main() -> Result<()> {
 
     // The bytes of the store are the file: save them, or send them somewhere.
     let path = std::env::temp_dir().join(format!("buffers-{}.vlstore", std::process::id()));
-    memory.save(&path, false)?;
+    memory.save(&path, vlstore::Existing::Refuse)?;
     let from_bytes = Store::from_bytes(memory.to_bytes())?;
     assert_eq!(*Store::open(&path)?.get("month 12")?, *from_bytes.get("month 12")?);
 
     // From the file into memory again, and on.
     let loaded = Arc::new(MemoryBackend::load(&path)?);
     let mut writer = Writer::open_in(loaded, &options)?;
-    writer.put("month 13", b"there is none", false)?;
+    writer.insert("month 13", b"there is none")?;
     println!("{:?} with attributes {}", from_bytes.keys()?, from_bytes.attributes());
     std::fs::remove_file(&path).map_err(|e| Error::io("remove the example's file", e))
 }

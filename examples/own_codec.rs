@@ -21,7 +21,7 @@ impl AnyCodec for EdgeList {
     }
 
     /// What the index keeps beside the length: here the number of edges.
-    fn sites(&self, bytes: &[u8]) -> Result<u32> {
+    fn weight(&self, bytes: &[u8]) -> Result<u32> {
         Ok(u32::try_from(self.decode(bytes)?.len()).unwrap_or(u32::MAX))
     }
 }
@@ -32,7 +32,7 @@ impl Codec for EdgeList {
 
     fn encode(&self, edges: &[[u32; 2]], out: &mut Vec<u8>) -> Result<Encoded> {
         out.extend_from_slice(bytemuck::cast_slice(edges));
-        Ok(Encoded { sites: u32::try_from(edges.len()).unwrap_or(u32::MAX) })
+        Ok(Encoded { weight: u32::try_from(edges.len()).unwrap_or(u32::MAX) })
     }
 
     fn decode<'a>(&self, bytes: &'a [u8]) -> Result<&'a [[u32; 2]]> {
@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     let mut writer = DepotWriter::create(&path, EdgeList, &StoreOptions::default())?;
     for nodes in 2..500_u32 {
         let ring: Vec<[u32; 2]> = (0..nodes).map(|n| [n, (n + 1) % nodes]).collect();
-        writer.put(format!("ring of {nodes}"), &ring, false)?;
+        writer.insert(format!("ring of {nodes}"), &ring)?;
     }
     writer.close()?;
 
@@ -55,7 +55,7 @@ fn main() -> Result<()> {
     println!(
         "{} graphs; number 100 has {} edges, told by the index",
         depot.len(),
-        depot.sites_at(100)?
+        depot.weight_at(100)?
     );
     let ring = depot.get("ring of 3")?;
     assert_eq!(ring.view()?, [[0, 1], [1, 2], [2, 0]]);

@@ -5,8 +5,8 @@
 #![allow(clippy::print_stdout, reason = "a program that shows its results")]
 
 use std::path::PathBuf;
-use vlstore::codec::{MdFrame, MdFrameCodec};
-use vlstore::{Depot, DepotWriter, Result, StoreOptions, formats};
+use vlstore::codec::MdFrame;
+use vlstore::{Result, StoreOptions, Trajectory, TrajectoryWriter, formats};
 
 fn main() -> Result<()> {
     let source = std::env::args_os().nth(1).map_or_else(
@@ -18,26 +18,26 @@ fn main() -> Result<()> {
     // The first half; dropping the writer after a commit is what a stopped job leaves.
     let mut reader = formats::open(&source)?;
     let mut frame = MdFrame::default();
-    let mut writer = DepotWriter::create(&path, MdFrameCodec, &StoreOptions::default())?;
+    let mut writer = TrajectoryWriter::create(&path, &StoreOptions::default())?;
     for number in 0..500 {
         if !reader.next_frame(&mut frame)? {
             break;
         }
-        writer.put(number, &frame, false)?;
+        writer.insert(number, &frame)?;
     }
     writer.commit()?;
     drop(writer);
 
     // The rest goes into the same file.
-    let mut writer = DepotWriter::open(&path, MdFrameCodec, &StoreOptions::default())?;
+    let mut writer = TrajectoryWriter::open(&path, &StoreOptions::default())?;
     let mut number = writer.len();
     while reader.next_frame(&mut frame)? {
-        writer.put(number, &frame, false)?;
+        writer.insert(number, &frame)?;
         number += 1;
     }
     writer.close()?;
 
-    let depot = Depot::open(&path, MdFrameCodec)?;
+    let depot = Trajectory::open(&path)?;
     let size = |p: &std::path::Path| std::fs::metadata(p).map_or(0, |m| m.len());
     println!(
         "{} frames, {} bytes ({} in {})",

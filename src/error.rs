@@ -72,6 +72,8 @@ pub enum Error {
     Exists {
         /// The key or path, as a person would write it.
         what: Box<str>,
+        /// What to call to replace it, if that is known.
+        instead: Option<&'static str>,
     },
     /// An argument or a combination of options that cannot work.
     Invalid {
@@ -319,7 +321,10 @@ impl fmt::Display for Error {
                 "there is no memory for {asked} bytes; read or write less at a time, or raise the limit of this process (`ulimit -v`)"
             ),
             Self::NotFound { key } => write!(f, "no record {key}"),
-            Self::Exists { what } => write!(f, "{what} exists already"),
+            Self::Exists { what, instead: None } => write!(f, "{what} exists already"),
+            Self::Exists { what, instead: Some(call) } => {
+                write!(f, "{what} exists already; {call} replaces it")
+            }
             Self::Invalid { what, why } => write!(f, "{what}: {why}"),
             Self::Locked => f.write_str(
                 "another writer has this store open; wait for it to finish, or open for reading, which needs no lock",

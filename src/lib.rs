@@ -17,15 +17,15 @@
 //! # A trajectory, stored and read
 //!
 //! ```
-//! use vlstore::codec::{MdFrame, MdFrameCodec, Real, RealView};
-//! use vlstore::{Depot, DepotWriter, StoreOptions};
+//! use vlstore::codec::{MdFrame, Real, RealView};
+//! use vlstore::{StoreOptions, Trajectory, TrajectoryWriter};
 //!
 //! # fn main() -> vlstore::Result<()> {
 //! # let dir = tempfile::tempdir().unwrap();
 //! let path = dir.path().join("water.vlstore");
 //!
 //! // Frame by frame, as a simulation makes them.
-//! let mut writer = DepotWriter::create(&path, MdFrameCodec, &StoreOptions::default())?;
+//! let mut writer = TrajectoryWriter::create(&path, &StoreOptions::default())?;
 //! for step in 0..100 {
 //!     let frame = MdFrame {
 //!         nsites: 3,
@@ -33,19 +33,19 @@
 //!         positions: Some(Real::F32((0..9).map(|i| i as f32 + 0.001 * step as f32).collect())),
 //!         ..MdFrame::default()
 //!     };
-//!     writer.put(step, &frame, false)?;
+//!     writer.put(step, &frame)?;
 //! }
 //! writer.close()?;
 //!
 //! // Any frame, or many at once; the arrays are views of the record, nothing is copied.
-//! let depot = Depot::open(&path, MdFrameCodec)?;
-//! let item = depot.get(42)?;
+//! let trajectory = Trajectory::open(&path)?;
+//! let item = trajectory.get(42)?;
 //! let frame = item.view()?;
 //! assert_eq!(frame.step(), Some(42));
 //! let Some(RealView::F32(positions)) = frame.positions() else { panic!("no positions") };
 //! assert_eq!(positions.len(), 9);
 //!
-//! let batch = depot.get_batch_at(&[7, 93, 7])?;
+//! let batch = trajectory.get_batch_at(&[7, 93, 7])?;
 //! assert_eq!(batch.view(1)?.step(), Some(93));
 //! # Ok(())
 //! # }
@@ -55,8 +55,9 @@
 //!
 //! * [`Writer`] adds records of bytes, [`Store`] and [`Snapshot`] read them; [`DepotWriter`] and
 //!   [`Depot`] do the same for objects, by a [`codec`].
-//! * [`formats`] reads and writes trajectories of other programs, [`trajectory`] takes them into
-//!   stores and out of them.
+//! * [`TrajectoryWriter`] and [`Trajectory`] do it for frames of simulations, with what those
+//!   share and how they continue; [`trajectory`] also takes files of other programs into stores
+//!   and out of them, which [`formats`] reads and writes.
 //! * [`backend`] is what a store needs of a file; memory and byte slices do as well.
 //! * `docs/format.md` specifies every byte of the file, `docs/records.md` those of the records,
 //!   `docs/design.md` says why it is as it is, `docs/benchmarks.md` what it reaches.
@@ -66,6 +67,7 @@ pub mod codec;
 pub mod column;
 pub mod depot;
 pub mod error;
+mod existing;
 pub mod formats;
 pub mod key;
 pub mod limits;
@@ -107,6 +109,7 @@ pub use column::{
 };
 pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result, Unresumed};
+pub use existing::Existing;
 pub use key::Key;
 pub use maintain::{
     Affected, Clash, CompactOptions, Compacted, Copied, CopyOptions, Damage, Effect, Found, Means,
@@ -118,6 +121,7 @@ pub use store::{
     Plan, Purpose, RatioClass, Readable, Record, Scan, SizeClass, Snapshot, Stat, Store,
     StoreOptions, Writer,
 };
+pub use trajectory::{Trajectory, TrajectoryWriter};
 pub use wire::{AlignedBuf, Digest};
 
 /// The examples of the README, run as tests.

@@ -98,12 +98,13 @@ fn rows_survive_commits_seals_deletions_and_reopening_like_their_records() {
                 model.remove(at);
             }
             1 => {
-                w.put_row(None, &body, 0, &row(n), false).unwrap();
+                w.put_row(None, &body, 0, &row(n), vlstore::Existing::Refuse).unwrap();
                 model.push((None, n));
             }
             _ => {
                 let key = i64::try_from(roll(400)).unwrap();
-                w.put_row(Some(&Key::from(key)), &body, 0, &row(n), true).unwrap();
+                w.put_row(Some(&Key::from(key)), &body, 0, &row(n), vlstore::Existing::Replace)
+                    .unwrap();
                 model.retain(|(k, _)| *k != Some(key));
                 model.push((Some(key), n));
             }
@@ -150,8 +151,9 @@ fn many_leaves_give_one_column_and_the_file_stays_small() {
     let mut without = Writer::in_memory(&StoreOptions { columns: None, ..options() }).unwrap();
     let expected: Vec<i64> = (0..30_000).collect();
     for n in &expected {
-        with.put_row(Some(&Key::from(*n)), &bytes(*n, 40), 0, &row(*n), false).unwrap();
-        without.put(*n, &bytes(*n, 40), false).unwrap();
+        with.put_row(Some(&Key::from(*n)), &bytes(*n, 40), 0, &row(*n), vlstore::Existing::Refuse)
+            .unwrap();
+        without.insert(*n, &bytes(*n, 40)).unwrap();
     }
     with.seal().unwrap();
     without.seal().unwrap();
@@ -164,7 +166,8 @@ fn many_leaves_give_one_column_and_the_file_stays_small() {
 fn a_column_is_read_without_touching_a_record() {
     let mut w = Writer::in_memory(&options()).unwrap();
     for n in 0..2000 {
-        w.put_row(Some(&Key::from(n)), &bytes(n, 100), 3, &row(n), false).unwrap();
+        w.put_row(Some(&Key::from(n)), &bytes(n, 100), 3, &row(n), vlstore::Existing::Refuse)
+            .unwrap();
     }
     w.seal().unwrap();
     let mut file = content(&**w.backend());
@@ -193,9 +196,9 @@ fn a_column_is_read_without_touching_a_record() {
 #[test]
 fn a_record_without_a_row_is_known_as_such_and_costs_nothing() {
     let mut w = Writer::in_memory(&options()).unwrap();
-    w.put("a", b"one", false).unwrap();
-    w.put_row(Some(&Key::from("b")), b"two", 0, &row(5), false).unwrap();
-    w.put("c", b"three", false).unwrap();
+    w.insert("a", b"one").unwrap();
+    w.put_row(Some(&Key::from("b")), b"two", 0, &row(5), vlstore::Existing::Refuse).unwrap();
+    w.insert("c", b"three").unwrap();
     w.delete("a").unwrap();
     w.commit().unwrap();
     for round in 0..2 {
@@ -207,7 +210,7 @@ fn a_record_without_a_row_is_known_as_such_and_costs_nothing() {
         assert_eq!((found.unknown, round < 2), (vec![1], true));
         w.seal().unwrap();
     }
-    assert!(w.put_row(None, b"x", 0, &Row::new(&COLUMNS[..1]), false).is_err());
+    assert!(w.put_row(None, b"x", 0, &Row::new(&COLUMNS[..1]), vlstore::Existing::Refuse).is_err());
     assert_eq!(w.len(), 2);
 }
 
@@ -224,7 +227,7 @@ fn a_maker_fills_the_rows_of_every_put_and_no_other_file() {
     let made = StoreOptions { rows: Some(maker), ..StoreOptions::default() };
     let mut w = Writer::in_memory(&made).unwrap();
     w.push(b"four").unwrap();
-    w.put(1, b"", false).unwrap();
+    w.insert(1, b"").unwrap();
     w.commit().unwrap();
     let s = w.snapshot().unwrap();
     assert_eq!(s.columns(), LENGTH);
@@ -245,9 +248,10 @@ fn rows_go_where_their_records_go() {
     for (name, range) in [("one", 0..500_i64), ("two", 500..700)] {
         let mut w = Writer::create(place(name), &options()).unwrap();
         for n in range {
-            w.put_row(Some(&Key::from(n)), &bytes(n, 60), 2, &row(n), false).unwrap();
+            w.put_row(Some(&Key::from(n)), &bytes(n, 60), 2, &row(n), vlstore::Existing::Refuse)
+                .unwrap();
         }
-        w.put("gone", b"x", false).unwrap();
+        w.insert("gone", b"x").unwrap();
         w.delete("gone").unwrap();
         w.close().unwrap();
     }
@@ -279,14 +283,16 @@ fn rows_go_where_their_records_go() {
 fn recovery_saves_rows_by_every_means_and_never_a_wrong_one() {
     let mut w = Writer::in_memory(&options()).unwrap();
     for n in 0..600 {
-        w.put_row(Some(&Key::from(n)), &bytes(n, 60), 2, &row(n), false).unwrap();
+        w.put_row(Some(&Key::from(n)), &bytes(n, 60), 2, &row(n), vlstore::Existing::Refuse)
+            .unwrap();
         if n % 100 == 99 {
             w.commit().unwrap();
         }
     }
     w.seal().unwrap();
     for n in 600..700 {
-        w.put_row(Some(&Key::from(n)), &bytes(n, 60), 2, &row(n), false).unwrap();
+        w.put_row(Some(&Key::from(n)), &bytes(n, 60), 2, &row(n), vlstore::Existing::Refuse)
+            .unwrap();
     }
     w.commit().unwrap();
     let good = content(&**w.backend());
@@ -324,7 +330,8 @@ fn recovery_saves_rows_by_every_means_and_never_a_wrong_one() {
 fn damaged_rows_are_noticed_and_cost_no_record() {
     let mut w = Writer::in_memory(&options()).unwrap();
     for n in 0..300 {
-        w.put_row(Some(&Key::from(n)), &bytes(n, 30), 0, &row(n), false).unwrap();
+        w.put_row(Some(&Key::from(n)), &bytes(n, 30), 0, &row(n), vlstore::Existing::Refuse)
+            .unwrap();
     }
     w.seal().unwrap();
     let good = content(&**w.backend());

@@ -39,13 +39,13 @@ fn fill(writer: &mut Writer) {
             _ => Some(Key::from(i.to_le_bytes().to_vec())),
         };
         let sites = u32::try_from(i).unwrap();
-        writer.put_sized(key.as_ref(), &bytes(i, 0), sites, false).unwrap();
+        writer.put_sized(key.as_ref(), &bytes(i, 0), sites, vlstore::Existing::Refuse).unwrap();
         if i % 40 == 39 {
             writer.commit().unwrap();
         }
     }
     for i in (1..200_u64).step_by(8) {
-        writer.put_sized(Some(&Key::from(i)), &bytes(i, 1), 7, true).unwrap();
+        writer.put_sized(Some(&Key::from(i)), &bytes(i, 1), 7, vlstore::Existing::Replace).unwrap();
     }
     for i in (2..200_u64).step_by(12) {
         writer.delete(format!("name {i}")).unwrap();
@@ -105,7 +105,7 @@ fn every_live_record_stays_in_its_order_and_the_dead_space_is_given_back() {
     assert_eq!(listed(&old), before);
     // It can be gone on with.
     let mut writer = Writer::open(&path, &options()).unwrap();
-    writer.put("new", b"record", false).unwrap();
+    writer.insert("new", b"record").unwrap();
     writer.close().unwrap();
     assert_eq!(Store::open(&path).unwrap().len(), before.len() as u64 + 1);
 }

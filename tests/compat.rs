@@ -88,7 +88,7 @@ fn files_of_the_original_open_in_place_and_are_extended_by_a_copy() {
         let copy = scratch.path().join(path.file_name().unwrap());
         std::fs::copy(&path, &copy).unwrap();
         let mut w = Writer::open(&copy, &StoreOptions::default()).unwrap();
-        w.put("added later", b"new bytes", false).unwrap();
+        w.insert("added later", b"new bytes").unwrap();
         w.close().unwrap();
         let mut store = Store::open(&copy).unwrap();
         assert_eq!(store.opened(), Opened::Whole);

@@ -88,7 +88,7 @@ fn write(w: &mut Writer, commits: u64) {
     for c in 0..commits {
         for _ in 0..=c % 3 {
             let i = w.len();
-            w.put(i, &record(i), false).unwrap();
+            w.insert(i, &record(i)).unwrap();
         }
         w.set_attributes(&serde_json::json!({ "records": w.len() })).unwrap();
         if c % 200 == 150 {
@@ -126,7 +126,7 @@ fn threads_that_batch_visit_and_scan_one_store_get_every_record_whole() {
     let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
     let mut w = Writer::create_in(backend.clone(), &options).unwrap();
     for i in 0..n {
-        w.put(i, &record(i), false).unwrap();
+        w.insert(i, &record(i)).unwrap();
     }
     w.commit().unwrap();
     let snapshot = Store::open_in(backend, &options).unwrap().snapshot();
@@ -155,7 +155,7 @@ fn threads_that_batch_visit_and_scan_one_store_get_every_record_whole() {
             });
         }
         for i in n..2 * n {
-            w.put(i, &record(i), false).unwrap();
+            w.insert(i, &record(i)).unwrap();
             if i % 100 == 0 {
                 w.commit().unwrap();
             }
@@ -209,7 +209,7 @@ fn a_second_writer_is_refused_at_once_and_the_lock_ends_with_its_holder() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
     let mut w = Writer::create(&path, &options()).unwrap();
-    w.put("a", b"b", false).unwrap();
+    w.insert("a", b"b").unwrap();
     w.commit().unwrap();
     let start = std::time::Instant::now();
     for _ in 0..3 {
@@ -225,7 +225,7 @@ fn a_second_writer_is_refused_at_once_and_the_lock_ends_with_its_holder() {
     let recover = vlstore::RecoverOptions { overwrite: true, ..vlstore::RecoverOptions::default() };
     let refused = [
         Writer::replace(&path, &options()).map(drop),
-        memory.save(&path, true),
+        memory.save(&path, vlstore::Existing::Replace),
         vlstore::copy(&other, &path, &copy, |_, _| Ok(())).map(drop),
         vlstore::recover(&other, &path, &recover, |_, _| Ok(())).map(drop),
     ];
@@ -233,14 +233,14 @@ fn a_second_writer_is_refused_at_once_and_the_lock_ends_with_its_holder() {
         assert!(matches!(refused.as_ref().unwrap_err().root(), Error::Locked), "{refused:?}");
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "something was left behind");
-    w.put("e", b"f", false).unwrap();
+    w.insert("e", b"f").unwrap();
     w.commit().unwrap();
     assert_eq!(Store::open(&path).unwrap().len(), 2);
     assert!(start.elapsed() < Duration::from_secs(2), "it waited");
     // Readers come and go beside the lock and do not take it away.
     drop(Store::open(&path).unwrap());
     assert!(Writer::open(&path, &options()).is_err());
-    w.put("c", b"d", false).unwrap();
+    w.insert("c", b"d").unwrap();
     w.close().unwrap();
     let w = Writer::open(&path, &options()).unwrap();
     assert_eq!(w.len(), 3);
@@ -308,7 +308,7 @@ fn the_slot_of_the_commit_that_was_opened_is_not_the_next_to_be_written() {
     let mut model = Model::default();
     for i in 0..3_u64 {
         let rec = Rec { key: Some(Key::from(i)), bytes: record(i + 1).into(), sites: 0 };
-        w.put(i, &rec.bytes, false).unwrap();
+        w.insert(i, &rec.bytes).unwrap();
         if i < 2 {
             model.put(rec);
         }
@@ -334,9 +334,9 @@ fn the_slot_of_the_commit_that_was_opened_is_not_the_next_to_be_written() {
     let accepted = StoreOptions { accept_older: true, ..options() };
     let mut w = Writer::open_in(backend.clone(), &accepted).unwrap();
     assert!(matches!(w.opened(), Opened::OlderCommit { .. }));
-    w.put("new", b"record", false).unwrap();
+    w.insert("new", b"record").unwrap();
     w.commit().unwrap();
-    w.put("newer", b"record", false).unwrap();
+    w.insert("newer", b"record").unwrap();
     w.commit().unwrap();
     drop(w);
     let mut went_on = model.clone();
@@ -419,7 +419,7 @@ mod fork {
             let mut w = Writer::create(&path, &options).unwrap();
             let n = 600;
             for i in 0..n {
-                w.put(i, &record(i), false).unwrap();
+                w.insert(i, &record(i)).unwrap();
             }
             w.commit().unwrap();
             let mut store = Store::open_with(&path, &options).unwrap();
@@ -428,7 +428,7 @@ mod fork {
             assert_eq!(end, Ok(()), "{access:?} {cache_bytes}");
             // The writer belongs to its process: refused in the child, and the lock stays held.
             let end = in_fork(|| {
-                let refused = matches!(w.put("x", b"y", true), Err(Error::Invalid { .. }))
+                let refused = matches!(w.put("x", b"y"), Err(Error::Invalid { .. }))
                     && w.commit().is_err()
                     && w.seal().is_err()
                     && Writer::open(&path, &options).is_err();
@@ -451,7 +451,7 @@ mod fork {
         let refused = Writer::open(&path, &options()).unwrap_err();
         assert!(matches!(refused.root(), Error::Locked), "{refused}");
         let mut w = held.take().unwrap();
-        w.put("still", b"mine", false).unwrap();
+        w.insert("still", b"mine").unwrap();
         w.close().unwrap();
         assert_eq!(*Store::open(&path).unwrap().get("still").unwrap(), *b"mine");
     }
@@ -467,7 +467,7 @@ mod fork {
         if parent == 0 {
             let written = std::panic::catch_unwind(|| {
                 let mut w = Writer::create(&path, &options()).unwrap();
-                w.put("first", b"one", false).unwrap();
+                w.insert("first", b"one").unwrap();
                 w.commit().unwrap();
                 // SAFETY: as above; the child only waits.
                 let child = unsafe { libc::fork() };
@@ -501,7 +501,7 @@ mod fork {
         assert!(matches!(refused.unwrap_err().root(), Error::Locked));
         assert_eq!(idles, 0, "the child was to outlive its parent");
         let mut w = opened.unwrap();
-        w.put("second", b"two", false).unwrap();
+        w.insert("second", b"two").unwrap();
         w.close().unwrap();
         assert_eq!(Store::open(&path).unwrap().len(), 2);
     }
@@ -512,7 +512,7 @@ mod fork {
         let path = dir.path().join("store");
         let mut w = Writer::create(&path, options).unwrap();
         for i in 0..300 {
-            w.put(i, &record(i), false).unwrap();
+            w.insert(i, &record(i)).unwrap();
         }
         (dir, path, w)
     }

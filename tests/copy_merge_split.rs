@@ -50,7 +50,8 @@ fn make(path: &Path, ids: std::ops::Range<u64>, units: Option<&str>) {
     let mut w = Writer::create(path, &options()).unwrap();
     for i in ids {
         let key = (i % 10 != 3).then(|| Key::from(format!("frame-{i}")));
-        w.put_sized(key.as_ref(), &bytes(i), u32::try_from(i).unwrap(), false).unwrap();
+        w.put_sized(key.as_ref(), &bytes(i), u32::try_from(i).unwrap(), vlstore::Existing::Refuse)
+            .unwrap();
     }
     if let Some(length) = units {
         w.set_attributes(&json!({"units": {"length": length}, "made": path.to_str()})).unwrap();
@@ -188,9 +189,9 @@ fn clashing_keys_are_refused_before_anything_is_written_or_settled_as_asked() {
     let (a, b, c) = (dir.path("a"), dir.path("b"), dir.path("c"));
     make(&a, 0..10, None);
     let mut w = Writer::create(&b, &options()).unwrap();
-    w.put("frame-4", b"other", false).unwrap();
-    w.put("new", b"n", false).unwrap();
-    w.put(7, b"seven", false).unwrap();
+    w.insert("frame-4", b"other").unwrap();
+    w.insert("new", b"n").unwrap();
+    w.insert(7, b"seven").unwrap();
     w.push(b"nameless").unwrap();
     w.close().unwrap();
     let with = |clash| {
@@ -244,7 +245,7 @@ fn stores_that_do_not_belong_together_are_not_merged() {
     let coded = dir.path("coded");
     let other = StoreOptions { record_codec: ("other".into(), 1), ..options() };
     let mut w = Writer::create(&coded, &other).unwrap();
-    w.put_unchecked(Some(&"x".into()), b"x", 0, false).unwrap();
+    w.put_unchecked(Some(&"x".into()), b"x", 0, vlstore::Existing::Refuse).unwrap();
     w.close().unwrap();
     refused(&coded, "record codec");
     let none: [&Path; 0] = [];
@@ -422,7 +423,7 @@ fn names_that_are_no_text_are_names() {
     vlstore::recover(&a, name(b"\x80"), &vlstore::RecoverOptions::default(), quiet).unwrap();
     assert_eq!(at(name(b"\x80")), before);
     let mut w = Writer::open(&a, &options()).unwrap();
-    w.put("more", b"m", false).unwrap();
+    w.insert("more", b"m").unwrap();
     w.close().unwrap();
     assert!(Store::open(&a).unwrap().contains("more").unwrap());
     // No temporary file is left over beside such names.

@@ -96,7 +96,9 @@ impl Subject {
         for i in 0..3_u64 {
             let rec = Rec { key: Some(Key::from(1000 + i)), bytes: b"new"[..].into(), sites: 1 };
             // A put looks for the key, and may find the index damaged there.
-            if w.put_sized(rec.key.as_ref(), &rec.bytes, 1, false).is_err() || w.commit().is_err() {
+            if w.put_sized(rec.key.as_ref(), &rec.bytes, 1, vlstore::Existing::Refuse).is_err()
+                || w.commit().is_err()
+            {
                 return false;
             }
             model.put(rec);
@@ -147,7 +149,7 @@ fn subject(name: &'static str, codec: Option<Codec>, sealed: bool) -> Subject {
         let len = [0, 30, 700, 1900][(i % 4) as usize] / if codec.is_none() { 3 } else { 1 };
         let bytes: Arc<[u8]> = content(i * 4 + 1 + i % 3, len).into();
         let rec = Rec { key, bytes, sites: i as u32 };
-        w.put_sized(rec.key.as_ref(), &rec.bytes, rec.sites, true).unwrap();
+        w.put_sized(rec.key.as_ref(), &rec.bytes, rec.sites, vlstore::Existing::Replace).unwrap();
         model.put(rec);
         if i % 7 == 2 {
             let bytes = content(i + 90, 150);

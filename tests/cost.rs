@@ -179,7 +179,7 @@ fn a_store_of_many_small_commits_opens_with_few_reads_of_few_bytes() {
     let mut w = Writer::create_in(backend.clone(), &options).unwrap();
     let n = scaled(COMMITS);
     for i in 0..n {
-        w.put(i, &i.to_le_bytes(), false).unwrap();
+        w.insert(i, &i.to_le_bytes()).unwrap();
         w.commit().unwrap();
     }
     drop(w);
@@ -226,7 +226,7 @@ fn the_index_stays_under_a_twentieth_and_a_mebibyte_for_any_pattern_of_commits()
         let mut w = Writer::create_in(backend.clone(), &options).unwrap();
         for i in 0..n {
             let at = (i as usize * 7919) % (noise.len() - len);
-            w.put(i, &noise[at..at + len], false).unwrap();
+            w.insert(i, &noise[at..at + len]).unwrap();
             if i % commits == commits - 1 {
                 w.commit().unwrap();
             }

@@ -162,14 +162,26 @@ impl Work {
                 self.now.put(rec.clone());
                 self.may_commit(|w| {
                     assert_eq!(w.share(&bytes).unwrap(), digest);
-                    w.put_sized(rec.key.as_ref(), &rec.bytes, rec.sites, true).unwrap();
+                    w.put_sized(
+                        rec.key.as_ref(),
+                        &rec.bytes,
+                        rec.sites,
+                        vlstore::Existing::Replace,
+                    )
+                    .unwrap();
                 });
             }
             4..20 => {
                 let rec = rec(rng);
                 self.now.put(rec.clone());
                 self.may_commit(|w| {
-                    w.put_sized(rec.key.as_ref(), &rec.bytes, rec.sites, true).unwrap();
+                    w.put_sized(
+                        rec.key.as_ref(),
+                        &rec.bytes,
+                        rec.sites,
+                        vlstore::Existing::Replace,
+                    )
+                    .unwrap();
                 });
             }
             20..24 if !self.now.records.is_empty() => {

@@ -15,14 +15,14 @@ use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::backend::{Backend, FileBackend, MemoryBackend, SliceBackend};
 use vlstore::chunk::{ChunkLayout, Codec};
-use vlstore::codec::{MdFrame, MdFrameCodec, Real, Topology, content, refers};
+use vlstore::codec::{MdFrame, Real, Topology, content, refers};
 use vlstore::index::layout::{ChunkEntry, LEAF_MAGIC, LeafRef, ROOT_MAGIC, RUN_MAGIC, RootTotals};
 use vlstore::index::log;
 use vlstore::index::slot::{SLOT_LEN, Slot};
 use vlstore::limits::CHUNK_MAX;
 use vlstore::{
-    Alignment, Column, ColumnKind, DepotWriter, Durability, Error, Key, RecoverOptions, Recovered,
-    Row, Snapshot, Store, StoreOptions, Writer, recover, recover_into,
+    Alignment, Column, ColumnKind, Durability, Error, Key, RecoverOptions, Recovered, Row,
+    Snapshot, Store, StoreOptions, TrajectoryWriter, Writer, recover, recover_into,
 };
 
 static COLUMNS: [Column; 1] = [Column::new("step", ColumnKind::I64, 1)];
@@ -124,9 +124,15 @@ fn live_through(kind: &Kind) -> (Vec<u8>, HashSet<Put>) {
         if rows && !i.is_multiple_of(4) {
             let mut row = Row::new(&COLUMNS);
             row.set_i64("step", &[i.cast_signed()]).unwrap();
-            w.put_row(key.as_ref(), &bytes, 1, &row, true).unwrap();
+            w.put_row(key.as_ref(), &bytes, 1, &row, vlstore::Existing::Replace).unwrap();
         } else {
-            w.put_sized(key.as_ref(), &bytes, u32::try_from(i).unwrap(), true).unwrap();
+            w.put_sized(
+                key.as_ref(),
+                &bytes,
+                u32::try_from(i).unwrap(),
+                vlstore::Existing::Replace,
+            )
+            .unwrap();
         }
         ever.insert((key, bytes));
     };
@@ -321,7 +327,7 @@ fn frames_come_back_with_their_topologies() {
         names: Some((0..sites).map(|i| format!("A{i}")).collect()),
         ..Topology::default()
     };
-    let mut w = DepotWriter::create(&path, MdFrameCodec, &options()).unwrap();
+    let mut w = TrajectoryWriter::create(&path, &options()).unwrap();
     for n in 0..250_u16 {
         let topology = (n % 4 != 3).then(|| w.share_topology(&molecule).unwrap());
         let frame = MdFrame {
@@ -331,7 +337,7 @@ fn frames_come_back_with_their_topologies() {
             topology,
             ..MdFrame::default()
         };
-        w.put(u64::from(n), &frame, false).unwrap();
+        w.insert(u64::from(n), &frame).unwrap();
         if n % 60 == 59 {
             w.commit().unwrap();
         }
@@ -349,7 +355,7 @@ fn half_a_store_gives_half_of_its_records() {
     let options = StoreOptions { file_id: Some([7; 16]), ..StoreOptions::default() };
     let mut w = Writer::in_memory(&options).unwrap();
     for i in 0..1001_u64 {
-        w.put(i, &bytes(i, 0).repeat(4), false).unwrap();
+        w.insert(i, &bytes(i, 0).repeat(4)).unwrap();
     }
     let backend = w.backend().clone();
     w.close().unwrap();
@@ -402,8 +408,7 @@ fn chunks_that_nothing_places_are_said_and_their_bytes_are_given_on_request() {
 fn records_whose_keys_are_lost_come_back_numbered_and_are_counted() {
     let mut w = Writer::in_memory(&options()).unwrap();
     for i in 0..2000_u64 {
-        w.put(format!("a key that is somewhat longer, number {i}"), &i.to_le_bytes(), false)
-            .unwrap();
+        w.insert(format!("a key that is somewhat longer, number {i}"), &i.to_le_bytes()).unwrap();
     }
     let backend = w.backend().clone();
     w.commit().unwrap();

@@ -5,9 +5,11 @@ use vlstore::Readable;
 use vlstore::codec::{
     Codec as _, FlatF32Codec, MdFrame, MdFrameCodec, RawCodec, Real, RealView, TopologyRef, check,
 };
-use vlstore::depot::{Continue, StartAt};
+use vlstore::trajectory::{Continue, StartAt};
 use vlstore::wire::Digest;
-use vlstore::{Depot, DepotWriter, Error, Row, Store, StoreOptions, Writer};
+use vlstore::{
+    Depot, DepotWriter, Error, Row, Store, StoreOptions, Trajectory, TrajectoryWriter, Writer,
+};
 
 fn frame(step: i64) -> MdFrame {
     let positions = Some(Real::F32(vec![0.5; 9]));
@@ -19,8 +21,8 @@ fn a_store_keeps_the_name_of_its_codec_and_is_refused_to_another_naming_both_and
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("frames.vls");
     let options = StoreOptions::default();
-    let mut w = DepotWriter::create(&path, MdFrameCodec, &options).unwrap();
-    w.put(0, &frame(0), false).unwrap();
+    let mut w = TrajectoryWriter::create(&path, &options).unwrap();
+    w.insert(0, &frame(0)).unwrap();
     w.close().unwrap();
     assert_eq!(Store::open(&path).unwrap().options().record_codec, ("md-frame".into(), 1));
     for error in [
@@ -35,11 +37,11 @@ fn a_store_keeps_the_name_of_its_codec_and_is_refused_to_another_naming_both_and
         }
     }
     // The refusal gave the lock back and changed nothing.
-    let depot = Depot::open(&path, MdFrameCodec).unwrap();
-    assert_eq!((depot.len(), depot.sites_at(0).unwrap()), (1, 3));
+    let depot = Trajectory::open(&path).unwrap();
+    assert_eq!((depot.len(), depot.weight_at(0).unwrap()), (1, 3));
     let item = depot.get(0).unwrap();
     assert_eq!(item.view().unwrap().positions(), Some(RealView::F32(&[0.5; 9])));
-    DepotWriter::open(&path, MdFrameCodec, &options).unwrap().close().unwrap();
+    TrajectoryWriter::open(&path, &options).unwrap().close().unwrap();
 }
 
 #[test]
@@ -58,13 +60,13 @@ fn bytes_that_the_codec_refuses_get_into_a_store_of_frames_by_no_way() {
     let mut water = Vec::new();
     TopologyRef { nsites: 2, ..TopologyRef::default() }.encode(&mut water).unwrap();
     let misfit = referring(Digest::of(&water));
-    DepotWriter::create(&path, MdFrameCodec, &options).unwrap().close().unwrap();
+    TrajectoryWriter::create(&path, &options).unwrap().close().unwrap();
     // A writer of bytes that was not told of codecs says what to do.
     let mut w = Writer::open(&path, &options).unwrap();
     for error in [
-        w.put("x", &right, true).unwrap_err(),
+        w.put("x", &right).unwrap_err(),
         w.push(&right).unwrap_err(),
-        w.put_sized(None, &right, 3, false).unwrap_err(),
+        w.put_sized(None, &right, 3, vlstore::Existing::Refuse).unwrap_err(),
     ] {
         assert!(error.to_string().contains("md-frame") && error.to_string().contains("check"));
     }
@@ -74,7 +76,7 @@ fn bytes_that_the_codec_refuses_get_into_a_store_of_frames_by_no_way() {
         let mut depot;
         let mut plain;
         let w = if by_depot {
-            depot = DepotWriter::open(&path, MdFrameCodec, &options).unwrap();
+            depot = TrajectoryWriter::open(&path, &options).unwrap();
             depot.writer_mut()
         } else {
             plain = Writer::open(&path, &checked).unwrap();
@@ -84,22 +86,25 @@ fn bytes_that_the_codec_refuses_get_into_a_store_of_frames_by_no_way() {
         let columns = w.options().columns().to_vec();
         let (row, none) = (Row::new(&columns), referring(Digest::of(b"nowhere")));
         for junk in [&b"junk"[..], &[0; 1000], &right[..right.len() - 1], &none, &misfit] {
-            assert!(w.put("x", junk, true).is_err());
+            assert!(w.put("x", junk).is_err());
             assert!(w.push(junk).is_err());
-            assert!(w.put_sized(None, junk, 3, false).is_err());
-            assert!(w.put_row(None, junk, 3, &row, false).is_err());
+            assert!(w.put_sized(None, junk, 3, vlstore::Existing::Refuse).is_err());
+            assert!(w.put_row(None, junk, 3, &row, vlstore::Existing::Refuse).is_err());
         }
-        assert!(w.put_sized(None, &right, 4, false).is_err(), "another number of sites");
+        assert!(
+            w.put_sized(None, &right, 4, vlstore::Existing::Refuse).is_err(),
+            "another number of sites"
+        );
         let before = w.len();
-        w.put("x", &right, true).unwrap();
+        w.put("x", &right).unwrap();
         w.push(&right).unwrap();
         w.commit().unwrap();
         assert!(w.len() > before);
     }
-    let depot = Depot::open(&path, MdFrameCodec).unwrap();
+    let depot = Trajectory::open(&path).unwrap();
     assert_eq!(depot.len(), 3);
     for n in 0..3 {
-        assert_eq!(depot.sites_at(n).unwrap(), 3);
+        assert_eq!(depot.weight_at(n).unwrap(), 3);
         assert_eq!(depot.get_at(n).unwrap().view().unwrap().step(), Some(1));
     }
 }
@@ -112,7 +117,7 @@ fn a_file_of_the_original_names_no_codec_and_opens_with_any() {
         eprintln!("skipped: there is no {}", path.display());
         return;
     }
-    let frames = Depot::open(&path, MdFrameCodec).unwrap();
+    let frames = Trajectory::open(&path).unwrap();
     for item in &frames {
         assert_eq!(item.unwrap().view().unwrap().nsites(), 200);
     }
@@ -128,24 +133,24 @@ fn a_job_that_was_killed_goes_on_from_its_checkpoint_in_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.vls");
     let options = StoreOptions::default();
-    let mut w = DepotWriter::create(&path, MdFrameCodec, &options).unwrap();
+    let mut w = TrajectoryWriter::create(&path, &options).unwrap();
     for n in 0..100 {
-        w.put(n, &frame(n * 5), false).unwrap();
+        w.insert(n, &frame(n * 5)).unwrap();
     }
     w.commit().unwrap();
     // What is not committed is gone with its writer.
-    w.put(100, &frame(500), false).unwrap();
+    w.insert(100, &frame(500)).unwrap();
     drop(w);
 
     // The checkpoint was written at step 300.
-    let mut w = DepotWriter::open(&path, MdFrameCodec, &options).unwrap();
+    let mut w = TrajectoryWriter::open(&path, &options).unwrap();
     let at = w.continue_from(StartAt::Step(301), Continue::DropNewer).unwrap();
     assert_eq!((at.kept, at.dropped, at.last_step, at.next_frame), (61, 39, Some(300), 61));
     for n in 61..120 {
-        w.put_frame(n, n, &frame(i64::try_from(n).unwrap() * 5)).unwrap().unwrap();
+        w.insert(n, &frame(i64::try_from(n).unwrap() * 5)).unwrap().unwrap();
     }
     w.close().unwrap();
-    let depot = Depot::open(&path, MdFrameCodec).unwrap();
+    let depot = Trajectory::open(&path).unwrap();
     let steps: Vec<_> = depot.iter().map(|f| f.unwrap().view().unwrap().step()).collect();
     assert_eq!(steps, (0..120).map(|n| Some(n * 5)).collect::<Vec<_>>());
     assert_eq!(depot.get(119).unwrap().view().unwrap().step(), Some(595));

@@ -71,7 +71,12 @@ fn run(backend: &Arc<FailingBackend>, options: &StoreOptions, seed: u64) -> Run 
                         bytes: content(rng.next(), len).into(),
                         sites: 3,
                     };
-                    w.put_sized(rec.key.as_ref(), &rec.bytes, rec.sites, true)?;
+                    w.put_sized(
+                        rec.key.as_ref(),
+                        &rec.bytes,
+                        rec.sites,
+                        vlstore::Existing::Replace,
+                    )?;
                     now.put(rec);
                 }
                 9..11 => {
@@ -126,7 +131,7 @@ fn run(backend: &Arc<FailingBackend>, options: &StoreOptions, seed: u64) -> Run 
                     run.tried = None;
                     run.done = now.clone();
                 }
-                assert!(!wrote || w.put("x", b"y", true).is_err());
+                assert!(!wrote || w.put("x", b"y").is_err());
                 return run;
             }
         }
@@ -146,7 +151,7 @@ fn judge(bytes: &[u8], run: &Run, options: &StoreOptions, what: &str) {
     let whole = Arc::new(FailingBackend::new(bytes.to_vec(), Fault::Medium, u64::MAX, false, 0));
     let mut w = Writer::open_in(whole.clone(), options).unwrap();
     let before = w.len();
-    w.put("one more", b"record", true).unwrap();
+    w.put("one more", b"record").unwrap();
     w.close().unwrap();
     let store = Store::from_bytes(whole.to_bytes()).unwrap();
     assert_eq!(store.len(), before + 1, "{what}");
@@ -196,7 +201,7 @@ fn reads_that_fail_are_errors_and_the_same_store_answers_when_they_work_again() 
     let mut model = Model::default();
     for i in 0..60_u64 {
         let rec = Rec { key: Some(Key::from(i)), bytes: content(i, 300).into(), sites: 0 };
-        w.put(rec.key.as_ref().unwrap(), &rec.bytes, false).unwrap();
+        w.insert(rec.key.as_ref().unwrap(), &rec.bytes).unwrap();
         model.put(rec);
     }
     w.seal().unwrap();
@@ -261,7 +266,7 @@ fn a_full_disk_is_an_error_that_says_so_and_loses_no_commit() {
     let mut done = 0;
     let error = (0..).find_map(|i: u64| {
         let rec = Rec { key: Some(Key::from(i)), bytes: content(i * 4, 9000).into(), sites: 0 };
-        let out = w.put(i, &rec.bytes, false);
+        let out = w.insert(i, &rec.bytes);
         model.put(rec);
         if out.is_ok() && !w.is_dirty() {
             done = i + 1;

@@ -14,9 +14,10 @@ use vlstore::codec::{
     Codec, Field, Fields, FramePart, HEAD, MdFrame, MdFrameCodec, MdFrameView, Property, Real,
     Values,
 };
-use vlstore::depot::{Columns, Frames, STATISTICS, Sharing, Statistics};
+use vlstore::depot::Columns;
+use vlstore::trajectory::{Frames, STATISTICS, Sharing, Statistics};
 use vlstore::wire::AlignedBuf;
-use vlstore::{ColumnValues, Depot, DepotWriter, Store, StoreOptions, formats};
+use vlstore::{ColumnValues, Store, StoreOptions, Trajectory, TrajectoryWriter, formats};
 
 fn data(under: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(under);
@@ -147,10 +148,10 @@ fn a_damaged_record_gives_an_error_or_what_it_says_itself() {
 fn chosen_fields_come_from_small_and_from_large_records_alike() {
     let options =
         StoreOptions { block_size: 2048, chunk_size: 16 << 10, ..StoreOptions::default() };
-    let mut w = DepotWriter::in_memory(MdFrameCodec, &options).unwrap();
+    let mut w = TrajectoryWriter::in_memory(&options).unwrap();
     let all: Vec<MdFrame> = (0..60).map(|n| frame(n, if n % 2 == 0 { 9 } else { 900 })).collect();
     for (n, f) in all.iter().enumerate() {
-        w.put(n as u64, f, false).unwrap();
+        w.insert(n as u64, f).unwrap();
     }
     // Read by the writer before a commit, and by a reader behind it.
     let asked: Vec<u64> = (0..60).rev().chain([7, 7]).collect();
@@ -165,7 +166,7 @@ fn chosen_fields_come_from_small_and_from_large_records_alike() {
     };
     check(w.writer());
     w.seal().unwrap();
-    let depot = w.depot().unwrap();
+    let depot = w.trajectory().unwrap();
     assert!(
         depot.snapshot().blocks_at(1).unwrap() > 8 && depot.snapshot().blocks_at(0).unwrap() == 1
     );
@@ -187,10 +188,10 @@ fn blocks_without_a_chosen_field_are_not_decoded() {
         codec: Some(None),
         ..StoreOptions::default()
     };
-    let mut w = DepotWriter::in_memory(MdFrameCodec, &options).unwrap();
+    let mut w = TrajectoryWriter::in_memory(&options).unwrap();
     let whole = MdFrame { name: None, ..frame(1, 5000) };
     for n in 0..5 {
-        w.put(n, &whole, false).unwrap();
+        w.insert(n, &whole).unwrap();
     }
     w.seal().unwrap();
     let backend = w.writer().backend().clone();
@@ -201,7 +202,7 @@ fn blocks_without_a_chosen_field_are_not_decoded() {
     let needle = bytemuck::cast_slice::<f32, u8>(&forces[9000..9010]);
     let at = file.windows(needle.len()).position(|w| w == needle).unwrap();
     file[at] ^= 1;
-    let depot = Depot::new(Store::from_bytes(file).unwrap().snapshot(), MdFrameCodec).unwrap();
+    let depot = Trajectory::new(Store::from_bytes(file).unwrap().snapshot()).unwrap();
     assert!(depot.get(0).is_err());
     for fields in [Fields::of(&[Field::Positions, Field::Types]), Fields::of(&[Field::Step])] {
         let found = depot.get_fields(0, fields).unwrap();
@@ -220,15 +221,15 @@ fn columns_of_frames_are_what_the_frames_say_however_they_were_put() {
     let path = dir.path().join("frames.vls");
     let options = StoreOptions::default();
     let all: Vec<MdFrame> = (0..300).map(|n| frame(n, 3 + n % 5)).collect();
-    let mut w = DepotWriter::create(&path, MdFrameCodec, &options).unwrap();
+    let mut w = TrajectoryWriter::create(&path, &options).unwrap();
     for (n, f) in all.iter().enumerate() {
         match n % 3 {
-            0 => drop(w.put(n as u64, f, false).unwrap()),
+            0 => drop(w.insert(n as u64, f).unwrap()),
             1 => drop(w.push(f).unwrap()),
             _ => {
                 let mut bytes = Vec::new();
-                let sites = MdFrameCodec.encode(f, &mut bytes).unwrap().sites;
-                w.writer_mut().put_sized(None, &bytes, sites, false).unwrap();
+                let sites = MdFrameCodec.encode(f, &mut bytes).unwrap().weight;
+                w.writer_mut().put_sized(None, &bytes, sites, vlstore::Existing::Refuse).unwrap();
             }
         }
     }
@@ -276,12 +277,14 @@ fn columns_of_frames_are_what_the_frames_say_however_they_were_put() {
     let store = Store::open(&path).unwrap();
     for n in 0..300 {
         let sites = store.location_at(n).unwrap().sites;
-        plain.put_unchecked(None, &store.get_at(n).unwrap(), sites, false).unwrap();
+        plain
+            .put_unchecked(None, &store.get_at(n).unwrap(), sites, vlstore::Existing::Refuse)
+            .unwrap();
     }
     check(&plain, 300);
     plain.close().unwrap();
     check(&Store::open(dir.path().join("plain.vls")).unwrap().snapshot(), 300);
-    assert_eq!(Depot::open(&path, MdFrameCodec).unwrap().column("time").unwrap().values.len(), 300);
+    assert_eq!(Trajectory::open(&path).unwrap().column("time").unwrap().values.len(), 300);
 }
 
 use vlstore::codec::AnyCodec as _;
@@ -291,14 +294,14 @@ fn columns_of_a_real_trajectory_and_of_a_file_of_the_original() {
     for (name, length) in [("md/ala2-npt.xtc", 40), ("extxyz/mptrj-random-1k.extxyz", 1000)] {
         let Some(path) = data(name) else { continue };
         let mut reader = formats::open(&path).unwrap();
-        let mut w = DepotWriter::in_memory(MdFrameCodec, &StoreOptions::default()).unwrap();
+        let mut w = TrajectoryWriter::in_memory(&StoreOptions::default()).unwrap();
         let (mut all, mut f) = (Vec::new(), MdFrame::default());
         while all.len() < length && reader.next_frame(&mut f).unwrap() {
             w.push(&f).unwrap();
             all.push(f.clone());
         }
         w.commit().unwrap();
-        let depot = w.depot().unwrap();
+        let depot = w.trajectory().unwrap();
         let time = depot.column("time").unwrap();
         assert!(time.unknown.is_empty());
         assert_eq!(reals(&time.values), all.iter().map(|f| f.time).collect::<Vec<_>>());
@@ -311,7 +314,7 @@ fn columns_of_a_real_trajectory_and_of_a_file_of_the_original() {
         }
     }
     let Some(path) = data("vlstore/ala2-npt-40x1324-nocross.vlstore") else { return };
-    let depot = Depot::open(&path, MdFrameCodec).unwrap();
+    let depot = Trajectory::open(&path).unwrap();
     assert!(depot.snapshot().columns().is_empty());
     let Ok(view) = depot.get_at(3).unwrap().view().map(|v| v.fields().to_owned()) else {
         eprintln!("SKIPPED: the records of {} are no frames", path.display());
@@ -329,10 +332,10 @@ fn statistics_are_those_of_the_frames_and_know_when_they_no_longer_are() {
     let options =
         StoreOptions { block_size: 2048, chunk_size: 16 << 10, ..StoreOptions::default() };
     let all: Vec<MdFrame> = (0..50).map(|n| frame(n, [0, 3, 700][n % 3])).collect();
-    let mut w = DepotWriter::create(&path, MdFrameCodec, &options).unwrap();
+    let mut w = TrajectoryWriter::create(&path, &options).unwrap();
     w.writer_mut().set_attributes(&serde_json::json!({"title": "many"})).unwrap();
     for (n, f) in all.iter().enumerate() {
-        w.put(n as u64, f, false).unwrap();
+        w.insert(n as u64, f).unwrap();
     }
     let kept = w.keep_statistics(|_, _| Ok(())).unwrap();
     let generation = w.writer().generation();
@@ -358,7 +361,7 @@ fn statistics_are_those_of_the_frames_and_know_when_they_no_longer_are() {
     let near =
         |a: Option<f64>, b: f64| assert!((a.unwrap() - b).abs() <= 1e-12 * b.abs(), "{a:?} {b}");
     let store = Store::open(&path).unwrap();
-    let depot = Depot::new(store.snapshot(), MdFrameCodec).unwrap();
+    let depot = Trajectory::new(store.snapshot()).unwrap();
     let found = depot.statistics(|_, _| unreachable!("they are kept")).unwrap();
     assert_eq!(found, kept);
     assert_eq!(found, Statistics::compute(&store, |_, _| Ok(())).unwrap());
@@ -373,8 +376,8 @@ fn statistics_are_those_of_the_frames_and_know_when_they_no_longer_are() {
     assert_eq!(store.attributes()["title"], "many");
 
     // A record more, and one less: the counts of records differ from then on.
-    let mut w = DepotWriter::open(&path, MdFrameCodec, &options).unwrap();
-    w.put(50, &frame(1, 3), false).unwrap();
+    let mut w = TrajectoryWriter::open(&path, &options).unwrap();
+    w.insert(50, &frame(1, 3)).unwrap();
     w.writer_mut().delete(1).unwrap();
     w.commit().unwrap();
     let s = w.snapshot().unwrap();
@@ -386,7 +389,7 @@ fn statistics_are_those_of_the_frames_and_know_when_they_no_longer_are() {
     w.close().unwrap();
 
     // Another file with the same attributes and as many records keeps statistics of others.
-    let mut other = DepotWriter::in_memory(MdFrameCodec, &options).unwrap();
+    let mut other = TrajectoryWriter::in_memory(&options).unwrap();
     other.writer_mut().set_attributes(&store.attributes()).unwrap();
     for n in 0..50 {
         other.push(&frame(n, 1)).unwrap();
@@ -394,7 +397,7 @@ fn statistics_are_those_of_the_frames_and_know_when_they_no_longer_are() {
     other.commit().unwrap();
     let s = other.snapshot().unwrap();
     assert!(s.attributes().get(STATISTICS).is_some() && !Statistics::kept(&s).unwrap().current);
-    let none = DepotWriter::in_memory(MdFrameCodec, &options).unwrap().snapshot().unwrap();
+    let none = TrajectoryWriter::in_memory(&options).unwrap().snapshot().unwrap();
     let empty = Statistics::compute(&none, |_, _| Ok(())).unwrap();
     assert_eq!(Statistics::from_json(&empty.to_json()), Some(empty));
 }
@@ -418,16 +421,16 @@ fn fields_columns_and_statistics_do_not_depend_on_where_types_and_masses_stand()
         .collect();
     let store = |how| {
         let path = dir.path().join(format!("{how:?}"));
-        let mut w = DepotWriter::create(&path, MdFrameCodec, &options).unwrap();
+        let mut w = TrajectoryWriter::create(&path, &options).unwrap();
         w.share_topologies(how);
         for (n, f) in all.iter().enumerate() {
             if let Some(after) = all.get(n + 1) {
                 w.foresee(after).unwrap();
             }
-            w.put_frame(n as u64, n as u64, f).unwrap();
+            w.insert(n as u64, f).unwrap();
         }
         w.close().unwrap();
-        Depot::open(&path, MdFrameCodec).unwrap()
+        Trajectory::open(&path).unwrap()
     };
     let [never, repeated, always] = [Sharing::Never, Sharing::Repeated, Sharing::Always].map(store);
     assert_eq!(never.list_topologies().unwrap().len(), 0);

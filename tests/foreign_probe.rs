@@ -104,11 +104,11 @@ fn run(folder: &Path, task: &Value) -> Vec<Value> {
             }
             "put" => {
                 let bytes = content(number(2), number(3));
-                writer.as_mut().unwrap().put(key(step), &bytes, true).unwrap();
+                writer.as_mut().unwrap().put(key(step), &bytes).unwrap();
             }
             "zeros" => {
                 let bytes = vec![0; usize::try_from(number(2)).unwrap()];
-                writer.as_mut().unwrap().put(key(step), &bytes, true).unwrap();
+                writer.as_mut().unwrap().put(key(step), &bytes).unwrap();
             }
             "delete" => writer.as_mut().unwrap().delete(key(step)).unwrap(),
             "commit" => drop(writer.as_mut().unwrap().commit().unwrap()),

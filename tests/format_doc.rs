@@ -391,7 +391,7 @@ fn rows_lie_where_the_page_says() {
             let mut row = vlstore::Row::new(&columns);
             row.set_i64("step", &[n.cast_signed() + 7]).unwrap();
             row.set_f64("origin", &[1, 2].map(|at| f64::from_bits(number(n, at)))).unwrap();
-            w.put_row(Some(&Key::from(n)), b"four", 0, &row, false).unwrap();
+            w.put_row(Some(&Key::from(n)), b"four", 0, &row, vlstore::Existing::Refuse).unwrap();
         }
     };
     // In a leaf: number by number, behind 5 keys of 8 bytes.
@@ -418,7 +418,7 @@ fn rows_lie_where_the_page_says() {
     assert_eq!(&chunk[32..152], bytemuck::cast_slice::<u64, u8>(&planes));
     // In a log entry: record by record, at its end.
     let mut w = Writer::in_memory(&options).unwrap();
-    w.put("an entry of the log follows a root", b"x", false).unwrap();
+    w.insert("an entry of the log follows a root", b"x").unwrap();
     w.commit().unwrap();
     fill(&mut w);
     w.commit().unwrap();
@@ -441,7 +441,7 @@ fn a_directory_page_is_listed_as_the_page_says() {
     };
     let file = written(&options, |w| {
         for i in 0..192_u64 {
-            w.put(i, b"x", false).unwrap();
+            w.insert(i, b"x").unwrap();
             w.seal().unwrap();
         }
     });
@@ -480,7 +480,7 @@ fn a_run_ends_with_its_radix_table() {
     let options = StoreOptions { commit_bytes: u64::MAX, ..StoreOptions::default() };
     let file = written(&options, |w| {
         for i in 0..1000_u64 {
-            w.put(i, b"", false).unwrap();
+            w.insert(i, b"").unwrap();
         }
     });
     let run = first_run(&file);
@@ -502,7 +502,7 @@ fn a_filter_lies_behind_its_run_and_a_damaged_block_of_it_hides_no_key() {
     let options = StoreOptions { commit_bytes: u64::MAX, ..StoreOptions::default() };
     let mut file = written(&options, |w| {
         for i in 0..3000_u64 {
-            w.put(i, &i.to_le_bytes(), false).unwrap();
+            w.insert(i, &i.to_le_bytes()).unwrap();
         }
     });
     let run = first_run(&file);

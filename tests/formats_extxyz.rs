@@ -60,7 +60,8 @@ fn files_of_others_are_read_whole_and_written_back_equal() {
         }
         let out = folder.path().join("out.extxyz");
         let options = WriteOptions::default();
-        let mut w = formats::create(&out, FormatKind::ExtXyz, &options, true).unwrap();
+        let mut w = formats::create(&out, FormatKind::ExtXyz, &options, vlstore::Existing::Replace)
+            .unwrap();
         for f in &all {
             w.write(f).unwrap();
         }
@@ -153,7 +154,8 @@ fn float32_is_written_in_the_digits_that_a_float32_needs() {
         ..MdFrame::default()
     };
     let kind = FormatKind::from_path(&out).unwrap();
-    let mut w = formats::create(&out, kind, &WriteOptions::default(), false).unwrap();
+    let mut w =
+        formats::create(&out, kind, &WriteOptions::default(), vlstore::Existing::Refuse).unwrap();
     w.write(&f).unwrap();
     assert_eq!(w.left_out(), ["precision"]);
     w.finish().unwrap();

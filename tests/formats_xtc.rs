@@ -71,7 +71,13 @@ fn export_reads_back_equal() {
     for path in xtc_files() {
         let (frames, _) = read(&mut *formats::open(&path).unwrap());
         let out = folder.path().join("out.xtc");
-        let mut w = formats::create(&out, FormatKind::Xtc, &WriteOptions::default(), true).unwrap();
+        let mut w = formats::create(
+            &out,
+            FormatKind::Xtc,
+            &WriteOptions::default(),
+            vlstore::Existing::Replace,
+        )
+        .unwrap();
         for f in &frames {
             w.write(f).unwrap();
         }
@@ -174,7 +180,8 @@ fn a_frame_that_does_not_fit_leaves_the_writer_usable() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out.xtc");
     let options = WriteOptions::default().with_precision(100.0);
-    let mut w = formats::create(&out, FormatKind::Xtc, &options, false).unwrap();
+    let mut w =
+        formats::create(&out, FormatKind::Xtc, &options, vlstore::Existing::Refuse).unwrap();
     let mut f = MdFrame {
         nsites: 10,
         positions: Some(Real::F64(vec![0.126; 30])),
@@ -192,6 +199,6 @@ fn a_frame_that_does_not_fit_leaves_the_writer_usable() {
     end.unwrap();
     assert_eq!(frames.len(), 1);
     assert_eq!(frames[0].positions, Some(Real::F32(vec![13.0 * (1.0 / 100.0); 30])));
-    let again = formats::create(&out, FormatKind::Xtc, &options, false);
+    let again = formats::create(&out, FormatKind::Xtc, &options, vlstore::Existing::Refuse);
     assert!(matches!(again.map(|_| ()).unwrap_err().root(), Error::Exists { .. }));
 }

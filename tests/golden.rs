@@ -89,7 +89,7 @@ impl Making {
     }
 
     fn put(&mut self, key: impl Into<Key>, bytes: &[u8]) {
-        self.writer.put(key, bytes, true).unwrap();
+        self.writer.put(key, bytes).unwrap();
     }
 
     fn commit(&mut self) {
@@ -309,7 +309,7 @@ fn special(all: &mut Vec<(String, Vec<u8>)>) {
             if i % 7 == 3 {
                 m.put(key, &bytes);
             } else {
-                m.writer.put_row(Some(&key), &bytes, 1, &row, false).unwrap();
+                m.writer.put_row(Some(&key), &bytes, 1, &row, vlstore::Existing::Refuse).unwrap();
             }
             match i {
                 30 | 40 => m.seal(),
@@ -486,7 +486,7 @@ fn a_golden_file_can_be_written_on() {
         let before = Store::from_bytes(bytes.clone()).unwrap();
         let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::from_bytes(bytes));
         let mut writer = Writer::open_in(backend.clone(), &StoreOptions::default()).unwrap();
-        writer.put("one more", b"record", true).unwrap();
+        writer.put("one more", b"record").unwrap();
         writer.close().unwrap();
         let after = Store::open_in(backend, &StoreOptions::default()).unwrap();
         assert_eq!(after.len(), before.len() + 1, "{name}");

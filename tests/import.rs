@@ -17,11 +17,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use vlstore::Readable;
-use vlstore::codec::{MdFrame, MdFrameCodec, Property, Real, Values};
-use vlstore::depot::Sharing;
+use vlstore::codec::{MdFrame, Property, Real, Values};
 use vlstore::formats::{self, FormatKind, WriteOptions};
+use vlstore::trajectory::Sharing;
 use vlstore::trajectory::{Begin, Boundary, IMPORT, ImportOptions, Importer, Input, Target};
-use vlstore::{Depot, Error, Key, StoreOptions, Unresumed, Writer};
+use vlstore::{Error, Key, StoreOptions, Trajectory, Unresumed, Writer};
 
 /// The frame that `seed` decides, at a step if there is one.
 fn frame(seed: i64, sites: usize, step: Option<i64>) -> MdFrame {
@@ -58,7 +58,8 @@ fn labelled(seed: i64, sites: usize) -> MdFrame {
 
 fn write(path: &Path, frames: &[MdFrame]) {
     let kind = FormatKind::from_path(path).unwrap();
-    let mut writer = formats::create(path, kind, &WriteOptions::default(), true).unwrap();
+    let mut writer =
+        formats::create(path, kind, &WriteOptions::default(), vlstore::Existing::Replace).unwrap();
     for frame in frames {
         writer.write(frame).unwrap();
     }
@@ -94,10 +95,10 @@ fn import(
 
 /// Every key and frame, whole.
 fn content(store: &Path) -> Vec<(Option<Key>, MdFrame)> {
-    let depot = Depot::open(store, MdFrameCodec).unwrap();
+    let depot = Trajectory::open(store).unwrap();
     let each = (0..depot.len()).map(|i| {
         let key = depot.snapshot().key_at(i).unwrap();
-        (key, depot.whole(&depot.get_at(i).unwrap().view().unwrap()).unwrap())
+        (key, depot.joined(&depot.get_at(i).unwrap().view().unwrap()).unwrap())
     });
     each.collect()
 }
@@ -492,7 +493,7 @@ fn a_store_that_something_else_has_changed_is_not_guessed_about() {
     };
     let put = |w: &mut Writer, key: &str| {
         let bytes = w.get_at(0).unwrap().to_vec();
-        w.put_unchecked(Some(&Key::from(key)), &bytes, 20, false).unwrap();
+        w.put_unchecked(Some(&Key::from(key)), &bytes, 20, vlstore::Existing::Refuse).unwrap();
     };
     let changed = [
         change("deleted", None, &|w| w.delete(2).unwrap()),
@@ -545,8 +546,10 @@ fn what_keeps_a_store_in_order_keeps_the_record_of_its_inputs() {
     vlstore::compact(&store, &vlstore::CompactOptions::default(), |_, _| Ok(())).unwrap();
     let lifted = path("lifted.vls");
     let options = vlstore::CopyOptions::default();
-    vlstore::depot::copy_frames(&store, &lifted, &options, Sharing::Always, None, |_, _| Ok(()))
-        .unwrap();
+    vlstore::trajectory::copy_frames(&store, &lifted, &options, Sharing::Always, None, |_, _| {
+        Ok(())
+    })
+    .unwrap();
     write(&path("a.xyz"), &run);
     for store in [store, copy, lifted] {
         import(&[path("a.xyz")], &store, &appending(), None).unwrap();

@@ -60,7 +60,7 @@ fn child() {
     loop {
         for _ in 0..rng.below(30) {
             let i = w.len();
-            w.put(format!("r{i}"), &record(i), false).unwrap();
+            w.insert(format!("r{i}"), &record(i)).unwrap();
             tell(w.committed_len());
         }
         // A store that commits by itself is left to it for a while.

@@ -83,7 +83,7 @@ fn a_thousand_seals_fill_directory_pages_and_every_record_is_found_through_them(
         let key = if i % 7 == 0 { None } else { Some(Key::from(rng.below(400))) };
         let bytes: Arc<[u8]> = content(i, rng.below(60) as usize).into();
         let rec = Rec { key, bytes, sites: 0 };
-        w.put_sized(rec.key.as_ref(), &rec.bytes, 0, true).unwrap();
+        w.put_sized(rec.key.as_ref(), &rec.bytes, 0, vlstore::Existing::Replace).unwrap();
         model.put(rec);
         if i % 11 == 0 && model.records.len() > 20 {
             let at = rng.below(20);
@@ -111,16 +111,16 @@ fn two_hundred_thousand_records_without_a_commit_go_to_leaves_that_nobody_sees_u
     let backend = memory();
     let options = StoreOptions { durability: Durability::None, ..options() };
     let mut w = Writer::create_in(backend.clone(), &options).unwrap();
-    w.put("first", b"one", false).unwrap();
+    w.insert("first", b"one").unwrap();
     w.commit().unwrap();
     let n = 250_000_u64;
     let bytes = |i: u64| i.to_le_bytes();
     for i in 0..n {
-        w.put(format!("record {i}"), &bytes(i), false).unwrap();
+        w.insert(format!("record {i}"), &bytes(i)).unwrap();
         if i % 3 == 2 {
             // Replaces one of long ago, which may be in any run.
             let at = i / 2;
-            w.put(format!("record {at}"), &bytes(i + n), true).unwrap();
+            w.put(format!("record {at}"), &bytes(i + n)).unwrap();
         }
     }
     assert_eq!(Store::open_in(backend.clone(), &options).unwrap().len(), 1);
@@ -130,10 +130,10 @@ fn two_hundred_thousand_records_without_a_commit_go_to_leaves_that_nobody_sees_u
     assert_eq!((w.opened(), w.len()), (Opened::Whole, 1));
     let mut newest = std::collections::HashMap::new();
     for i in 0..n {
-        w.put(format!("record {i}"), &bytes(i), false).unwrap();
+        w.insert(format!("record {i}"), &bytes(i)).unwrap();
         newest.insert(i, i);
         if i % 3 == 2 {
-            w.put(format!("record {}", i / 2), &bytes(i + n), true).unwrap();
+            w.put(format!("record {}", i / 2), &bytes(i + n)).unwrap();
             newest.insert(i / 2, i + n);
         }
         if i % 9 == 8 {
@@ -230,7 +230,7 @@ fn a_store_larger_than_memory_is_scanned_and_shuffled() {
     let mut bytes = Vec::new();
     for i in 0..LARGE_RECORDS {
         large_record(i, &mut bytes);
-        w.put(i, &bytes, false).unwrap();
+        w.insert(i, &bytes).unwrap();
     }
     w.close().unwrap();
     let limited = format!("ulimit -v {KIB} && exec \"$0\" \"$@\"");

@@ -84,9 +84,9 @@ fn records() {
     let mut w = Writer::in_memory(&options).unwrap();
     let most = usize::try_from(RECORD_MAX).unwrap();
     let zeros = vec![0; most + 1];
-    limit("record", &w.put("k", &zeros, false).unwrap_err());
+    limit("record", &w.insert("k", &zeros).unwrap_err());
     assert!(w.is_empty(), "a refused put changes nothing");
-    w.put("k", zeros.get(..most).unwrap(), false).unwrap();
+    w.insert("k", zeros.get(..most).unwrap()).unwrap();
     drop(zeros);
     w.commit().unwrap();
     let snapshot = w.snapshot().unwrap();
@@ -99,17 +99,17 @@ fn records() {
 fn keys() {
     let mut w = Writer::in_memory(&options()).unwrap();
     for key in [Key::from("x".repeat(KEY_MAX)), Key::from(vec![7; KEY_MAX])] {
-        w.put(key.clone(), b"bytes", false).unwrap();
+        w.insert(key.clone(), b"bytes").unwrap();
         assert_eq!(*w.get(key).unwrap(), *b"bytes");
     }
     for key in [Key::from("x".repeat(KEY_MAX + 1)), Key::from(vec![7; KEY_MAX + 1])] {
-        limit("key", &w.put(key, b"bytes", false).unwrap_err());
+        limit("key", &w.insert(key, b"bytes").unwrap_err());
     }
     for n in [i128::from(i64::MIN), i128::from(u64::MAX)] {
-        w.put(Key::Int(n), b"bytes", false).unwrap();
+        w.insert(Key::Int(n), b"bytes").unwrap();
     }
     for n in [i128::from(i64::MIN) - 1, i128::from(u64::MAX) + 1] {
-        assert!(w.put(Key::Int(n), b"bytes", false).is_err());
+        assert!(w.insert(Key::Int(n), b"bytes").is_err());
     }
     assert_eq!(w.len(), 4, "a refused put changes nothing");
     for seal in [false, true] {
@@ -213,12 +213,12 @@ fn axes_of_arrays() {
 fn the_table_for_the_original_program_is_left_out_above_a_million_records() {
     let mut w = Writer::in_memory(&options()).unwrap();
     for i in 0..LOOKUP_RECORDS {
-        w.put(i, b"", false).unwrap();
+        w.insert(i, b"").unwrap();
     }
     w.seal().unwrap();
     let told = w.snapshot().unwrap().info().unwrap();
     assert_eq!((told.lookup, told.records), (true, LOOKUP_RECORDS));
-    w.put("one more", b"", false).unwrap();
+    w.insert("one more", b"").unwrap();
     w.seal().unwrap();
     let told = w.snapshot().unwrap().info().unwrap();
     assert_eq!((told.lookup, told.records), (false, LOOKUP_RECORDS + 1));

@@ -196,7 +196,7 @@ fn extended(setting: &Setting) -> (Vec<u8>, Model) {
     let records = first(setting);
     let (ours, theirs) = records.split_at(records.len() / 2);
     for (key, bytes) in ours {
-        writer.put_sized(Some(key), bytes, 0, true).unwrap();
+        writer.put_sized(Some(key), bytes, 0, vlstore::Existing::Replace).unwrap();
         model.put(Rec { key: Some(key.clone()), bytes: bytes.as_slice().into(), sites: 0 });
     }
     writer.seal().unwrap();
@@ -318,7 +318,8 @@ impl Case {
         let bytes: Arc<[u8]> = content(seed, len as usize).into();
         let exists = key.as_ref().is_some_and(|k| self.now.find(k).is_some());
         let before = self.writer().generation();
-        let out = self.writer().put_sized(key.as_ref(), &bytes, sites, overwrite);
+        let out =
+            self.writer().put_sized(key.as_ref(), &bytes, sites, vlstore::Existing::of(overwrite));
         if exists && !overwrite {
             assert!(matches!(out, Err(Error::Exists { .. })), "{out:?}");
             return;

@@ -76,7 +76,7 @@ fn every_key_of_the_original_is_found_replaced_and_deleted_in_a_file_that_is_add
         wanted.retain(|w| w.0 != key);
 
         let mut w = Writer::open(&path, &options).unwrap();
-        let refused = w.put(key.clone(), b"again", false).unwrap_err();
+        let refused = w.insert(key.clone(), b"again").unwrap_err();
         assert!(matches!(refused.root(), Error::Exists { .. }), "{refused}");
         w.delete(key.clone()).unwrap();
         assert!(matches!(w.delete(key.clone()), Err(Error::NotFound { .. })));
@@ -85,7 +85,7 @@ fn every_key_of_the_original_is_found_replaced_and_deleted_in_a_file_that_is_add
 
         wanted.push((key.clone(), b"again".to_vec()));
         let mut w = Writer::open(&path, &options).unwrap();
-        w.put(key, b"again", false).unwrap();
+        w.insert(key, b"again").unwrap();
         w.close().unwrap();
         holds(&path, &wanted);
     }
@@ -109,7 +109,7 @@ fn a_file_of_the_original_that_is_added_to_goes_through_every_verb() {
 
     let mut w = Writer::open(&path, &StoreOptions::default()).unwrap();
     for key in [Key::from("text"), Key::from(2), Key::from(&b"two"[..])] {
-        w.put(key.clone(), b"new", false).unwrap();
+        w.insert(key.clone(), b"new").unwrap();
         wanted.push((key, b"new".to_vec()));
     }
     w.commit().unwrap();
@@ -154,7 +154,7 @@ fn recover_mends_a_file_whose_bound_of_integer_keys_was_too_low() {
     }
     std::fs::write(&path, &bytes).unwrap();
     let mut w = Writer::open(&path, &StoreOptions::default()).unwrap();
-    w.put(1, b"twice", false).unwrap();
+    w.insert(1, b"twice").unwrap();
     w.commit().unwrap();
     let snapshot = w.snapshot().unwrap();
     assert!(!snapshot.verify(|_, _| Ok(())).unwrap().is_whole());

@@ -20,7 +20,7 @@ use vlstore::wire::{AlignedBuf, Digest};
 fn encoded(frame: &MdFrame) -> AlignedBuf {
     let mut out = Vec::new();
     let encoded = MdFrameCodec.encode(frame, &mut out).unwrap();
-    assert_eq!(encoded.sites as usize, frame.nsites);
+    assert_eq!(encoded.weight as usize, frame.nsites);
     AlignedBuf::copy_of(&out).unwrap()
 }
 
@@ -74,7 +74,7 @@ fn every_field_comes_back_in_its_width() {
     assert!(same(&view.to_owned(), &full()));
     assert!(matches!(view.positions(), Some(RealView::F64(_))));
     assert!(matches!(view.velocities(), Some(RealView::F32(_))));
-    assert_eq!(MdFrameCodec.sites(&bytes).unwrap(), 2);
+    assert_eq!(MdFrameCodec.weight(&bytes).unwrap(), 2);
     let mut again = Vec::new();
     MdFrameCodec.encode_ref(view.fields(), &mut again).unwrap();
     assert_eq!(*again, *bytes);
@@ -215,7 +215,7 @@ fn a_frame_at_an_odd_address_is_refused_with_the_remedy_and_decodes_once_moved()
             &MdFrameView::new(aligned(at, &mut moved).unwrap()).unwrap().to_owned(),
             &full()
         ));
-        assert_eq!(MdFrameCodec.sites(at).unwrap(), 2);
+        assert_eq!(MdFrameCodec.weight(at).unwrap(), 2);
     }
 }
 

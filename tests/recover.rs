@@ -66,7 +66,7 @@ fn image(writer: &Writer) -> Vec<u8> {
 fn put(w: &mut Writer, ids: std::ops::Range<u64>) {
     for i in ids {
         let sites = u32::try_from(i).unwrap();
-        w.put_sized(Some(&Key::from(i)), &bytes(i, 0), sites, false).unwrap();
+        w.put_sized(Some(&Key::from(i)), &bytes(i, 0), sites, vlstore::Existing::Refuse).unwrap();
         if i % 10 == 9 {
             w.commit().unwrap();
         }
@@ -79,13 +79,14 @@ fn grown(sealed_last: bool) -> Vec<u8> {
     w.set_attributes(&serde_json::json!({"a": 1})).unwrap();
     for round in 0..3 {
         put(&mut w, round * 40..round * 40 + 40);
-        w.put_sized(Some(&Key::from(round * 40)), &bytes(round, 1), 5, true).unwrap();
+        w.put_sized(Some(&Key::from(round * 40)), &bytes(round, 1), 5, vlstore::Existing::Replace)
+            .unwrap();
         w.delete(round * 40 + 7).unwrap();
         w.seal().unwrap();
     }
     put(&mut w, 120..150);
     w.delete(30_u64).unwrap();
-    w.put_sized(Some(&Key::from(31)), b"replaced", 6, true).unwrap();
+    w.put_sized(Some(&Key::from(31)), b"replaced", 6, vlstore::Existing::Replace).unwrap();
     w.commit().unwrap();
     if sealed_last {
         w.seal().unwrap();
@@ -533,7 +534,8 @@ fn lived(steps: &[Step]) -> Vec<u8> {
             Step::Put(key, len) => {
                 let mut bytes: Vec<u8> = n.to_le_bytes().repeat(usize::from(*len) / 4 + 1);
                 bytes.truncate(usize::from(*len).max(4));
-                w.put_sized(key.map(Key::from).as_ref(), &bytes, n, true).unwrap();
+                w.put_sized(key.map(Key::from).as_ref(), &bytes, n, vlstore::Existing::Replace)
+                    .unwrap();
             }
             Step::Delete(key) => drop(w.delete(*key)),
             Step::DeleteAt(at) => drop(w.delete_at(u64::from(*at))),

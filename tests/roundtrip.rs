@@ -51,7 +51,7 @@ fn every_alignment_purpose_and_chunk_size_gives_back_what_was_put() {
                 let path = dir.path().join(format!("{k}{}{chunk_size}", purpose.name()));
                 let mut w = Writer::create(&path, &options).unwrap();
                 for i in 0..300 {
-                    w.put(format!("k{i}"), &record(i), false).unwrap();
+                    w.insert(format!("k{i}"), &record(i)).unwrap();
                     if i % 17 == 0 {
                         assert_eq!(*w.get(format!("k{i}")).unwrap(), record(i)[..]);
                         w.commit().unwrap();
@@ -64,14 +64,14 @@ fn every_alignment_purpose_and_chunk_size_gives_back_what_was_put() {
                 check(&Store::open(&path).unwrap(), 300);
                 let mut w = Writer::open(&path, &options).unwrap();
                 for i in 300..400 {
-                    w.put(format!("k{i}"), &record(i), false).unwrap();
+                    w.insert(format!("k{i}"), &record(i)).unwrap();
                     assert_eq!(*w.get(format!("k{}", i - 100)).unwrap(), record(i - 100)[..]);
                 }
                 w.commit().unwrap();
                 drop(w);
                 check(&Store::open(&path).unwrap(), 400);
                 let mut w = Writer::open(&path, &options).unwrap();
-                w.put("k400", &record(400), false).unwrap();
+                w.insert("k400", &record(400)).unwrap();
                 w.seal().unwrap();
                 check(&Store::open(&path).unwrap(), 401);
             }
@@ -96,18 +96,18 @@ fn keys_of_all_kinds_live_together_and_are_replaced_and_deleted() {
         "名".into(),
     ];
     for (i, k) in keys.iter().enumerate() {
-        w.put(k, &[i as u8; 9], false).unwrap();
+        w.insert(k, &[i as u8; 9]).unwrap();
         w.commit().unwrap();
     }
     w.push(b"nameless").unwrap();
     let s = w.snapshot().unwrap();
     assert_eq!(s.keys().unwrap(), keys);
     for round in 0..50_u8 {
-        w.put("1", &[round; 3], true).unwrap();
+        w.put("1", &[round; 3]).unwrap();
         w.commit().unwrap();
     }
     w.delete(1).unwrap();
-    assert!(w.put(u64::MAX, b"", false).is_err());
+    assert!(w.insert(u64::MAX, b"").is_err());
     w.commit().unwrap();
     let s = w.snapshot().unwrap();
     assert_eq!(s.get("1").unwrap(), [49; 3]);
@@ -135,7 +135,7 @@ fn damage_in_the_half_filled_last_chunk_costs_its_block_alone() {
         (0..1000_u64).map(|k| (k.wrapping_mul(i + 7).wrapping_mul(k) >> 5) as u8).collect()
     };
     for i in 0..40 {
-        w.put(i, &bytes(i), false).unwrap();
+        w.insert(i, &bytes(i)).unwrap();
     }
     w.close().unwrap();
     let mut file = memory.to_bytes();
@@ -169,7 +169,7 @@ fn damage_in_the_half_filled_last_chunk_costs_its_block_alone() {
     // A writer goes on behind it, and what is lost stays known as lost.
     let memory = std::sync::Arc::new(vlstore::backend::MemoryBackend::from_bytes(file));
     let mut w = Writer::open_in(memory.clone(), &options).unwrap();
-    w.put("more", &bytes(99), false).unwrap();
+    w.insert("more", &bytes(99)).unwrap();
     w.close().unwrap();
     let s = Store::from_bytes(memory.to_bytes()).unwrap();
     assert_eq!((0..40).filter(|i| s.get(*i).is_err()).collect::<Vec<u64>>(), lost);

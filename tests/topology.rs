@@ -18,14 +18,14 @@ use vlstore::Readable;
 use vlstore::codec::{
     AnyCodec, MdFrame, MdFrameCodec, Property, Real, Topology, Values, content, refers,
 };
-use vlstore::depot::{Sharing, copy_frames};
 use vlstore::formats;
 use vlstore::index::layout::LEAF_MAGIC;
+use vlstore::trajectory::{Sharing, copy_frames};
 use vlstore::wire::Digest;
 use vlstore::{
-    Alignment, CompactOptions, CopyOptions, Depot, DepotWriter, Durability, Error, MergeOptions,
-    RecoverOptions, Select, SplitBy, SplitOptions, Store, StoreOptions, compact, copy, merge,
-    recover, split,
+    Alignment, CompactOptions, CopyOptions, DepotWriter, Durability, Error, MergeOptions,
+    RecoverOptions, Select, SplitBy, SplitOptions, Store, StoreOptions, Trajectory,
+    TrajectoryWriter, compact, copy, merge, recover, split,
 };
 
 /// Sites of the larger molecule: its topology takes blocks of its own.
@@ -75,11 +75,11 @@ fn frame(step: i64, sites: usize, topology: Option<Digest>) -> MdFrame {
 
 /// Frames `first`, `first + 1`, … of the molecules in turn; every fourth refers to none.
 fn make(path: &Path, first: u64, frames: u64, molecules: &[Topology]) {
-    let mut w = DepotWriter::create(path, MdFrameCodec, &options()).unwrap();
+    let mut w = TrajectoryWriter::create(path, &options()).unwrap();
     for n in first..first + frames {
         let topology = &molecules[n as usize % molecules.len()];
         let digest = (n % 4 != 3).then(|| w.share_topology(topology).unwrap());
-        w.put(n, &frame(n as i64, topology.nsites, digest), false).unwrap();
+        w.insert(n, &frame(n as i64, topology.nsites, digest)).unwrap();
         if n % 5 == 0 {
             w.commit().unwrap();
         }
@@ -89,7 +89,7 @@ fn make(path: &Path, first: u64, frames: u64, molecules: &[Topology]) {
 
 /// Checks every frame and says which topologies there are.
 fn check(path: &Path, molecules: &[Topology]) -> Vec<Digest> {
-    let depot = Depot::open(path, MdFrameCodec).unwrap();
+    let depot = Trajectory::open(path).unwrap();
     let all = depot.list_topologies().unwrap();
     for ordinal in 0..depot.len() {
         let item = depot.get_at(ordinal).unwrap();
@@ -97,7 +97,7 @@ fn check(path: &Path, molecules: &[Topology]) -> Vec<Digest> {
         let n = view.step().unwrap();
         let topology = depot.topology_of(&view).unwrap();
         assert_eq!(topology.is_some(), n % 4 != 3, "frame {n}");
-        let whole = depot.whole(&view).unwrap();
+        let whole = depot.joined(&view).unwrap();
         if let Some(topology) = topology {
             assert!(molecules.contains(&topology));
             assert_eq!((&whole.types, &whole.masses), (&topology.types, &topology.masses));
@@ -165,7 +165,7 @@ fn compacting_drops_the_topologies_to_which_nothing_refers_any_more() {
     let both = [molecule(1, 9), molecule(2, 60)];
     let path = dir.path("a");
     make(&path, 0, 20, &both);
-    let mut w = DepotWriter::open(&path, MdFrameCodec, &options()).unwrap();
+    let mut w = TrajectoryWriter::open(&path, &options()).unwrap();
     for n in (1..20).step_by(2) {
         w.writer_mut().delete(n).unwrap();
     }
@@ -202,11 +202,11 @@ fn a_damaged_topology_is_an_error_of_its_frames_that_names_it_and_of_no_others()
         let mut bad = good.clone();
         bad[at + bit / 8] ^= 1 << (bit % 8);
         fs::write(&path, &bad).unwrap();
-        let depot = Depot::open(&path, MdFrameCodec).unwrap();
+        let depot = Trajectory::open(&path).unwrap();
         for ordinal in 0..8 {
             let item = depot.get_at(ordinal).unwrap();
             let view = item.view().unwrap();
-            let whole = depot.whole(&view).map_err(Box::new);
+            let whole = depot.joined(&view).map_err(Box::new);
             if ordinal % 4 == 3 {
                 assert_eq!(whole.unwrap(), frame(ordinal as i64, SITES, None));
             } else {
@@ -227,10 +227,10 @@ fn a_damaged_topology_is_an_error_of_its_frames_that_names_it_and_of_no_others()
         assert_eq!((report.records, report.shared, report.lost), (8, 0, 1), "{report:?}");
         assert_eq!(report.losses[0].record.as_deref(), Some(&*named));
         for damaged in [&path, &new] {
-            let mut w = DepotWriter::open(damaged, MdFrameCodec, &options()).unwrap();
+            let mut w = TrajectoryWriter::open(damaged, &options()).unwrap();
             assert_eq!(w.share_topology(&molecule).unwrap(), digest);
             w.close().unwrap();
-            let depot = Depot::open(damaged, MdFrameCodec).unwrap();
+            let depot = Trajectory::open(damaged).unwrap();
             assert_eq!(*depot.topology(&digest).unwrap(), molecule);
             assert_eq!(depot.list_topologies().unwrap(), [digest]);
         }
@@ -262,33 +262,33 @@ fn recovering_keeps_topologies_also_where_both_slots_are_lost() {
 fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
     let dir = Dir::new();
     let (path, new) = (dir.path("a"), dir.path("new"));
-    let mut w = DepotWriter::create(&path, MdFrameCodec, &options()).unwrap();
+    let mut w = TrajectoryWriter::create(&path, &options()).unwrap();
     let both = [molecule(1, 300), molecule(2, 200)];
     let full = |n: i64| {
         let t = &both[n as usize % 2];
         MdFrame { types: t.types.clone(), masses: t.masses.clone(), ..frame(n, t.nsites, None) }
     };
     for n in 0..40 {
-        w.put(n, &full(n), false).unwrap();
+        w.insert(n, &full(n)).unwrap();
     }
     // Some have a topology already, some have no key.
     let digest = w.share_topology(&both[0]).unwrap();
-    w.put(40, &frame(40, 300, Some(digest)), false).unwrap();
+    w.insert(40, &frame(40, 300, Some(digest))).unwrap();
     w.push(&full(41)).unwrap();
     w.close().unwrap();
-    let old = Depot::open(&path, MdFrameCodec).unwrap();
+    let old = Trajectory::open(&path).unwrap();
     let mut bytes = None;
     for (how, shared) in [(Sharing::Never, 1), (Sharing::Repeated, 3), (Sharing::Always, 3)] {
         let wanted =
             CopyOptions { refers: Some(refers), overwrite: true, ..CopyOptions::default() };
         let done = copy_frames(&path, &new, &wanted, how, None, quiet).unwrap();
-        let depot = Depot::open(&new, MdFrameCodec).unwrap();
+        let depot = Trajectory::open(&new).unwrap();
         assert_eq!((done.records, done.shared), (42, shared), "{how:?}");
         assert_eq!(depot.list_topologies().unwrap().len() as u64, shared);
         for ordinal in 0..42 {
-            let whole = |d: &Depot<MdFrameCodec>| {
-                let frame = d.whole(&d.get_at(ordinal).unwrap().view().unwrap()).unwrap();
-                (d.snapshot().key_at(ordinal).unwrap(), d.sites_at(ordinal).unwrap(), frame)
+            let whole = |d: &Trajectory| {
+                let frame = d.joined(&d.get_at(ordinal).unwrap().view().unwrap()).unwrap();
+                (d.snapshot().key_at(ordinal).unwrap(), d.weight_at(ordinal).unwrap(), frame)
             };
             assert_eq!(whole(&depot), whole(&old), "{ordinal}");
         }
@@ -305,13 +305,15 @@ fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
     // its name.
     let other = dir.path("other");
     let mut w = vlstore::Writer::create(&other, &options()).unwrap();
-    w.put("x", b"no frame", false).unwrap();
+    w.insert("x", b"no frame").unwrap();
     w.close().unwrap();
     let none = CopyOptions::default();
     let why = copy_frames(&other, dir.path("no"), &none, Sharing::Always, None, quiet).unwrap_err();
     assert!(why.to_string().contains("md-frame"), "{why}");
-    let mut w = DepotWriter::open(&path, MdFrameCodec, &options()).unwrap();
-    w.writer_mut().put_unchecked(Some(&"x".into()), b"no frame", 0, false).unwrap();
+    let mut w = TrajectoryWriter::open(&path, &options()).unwrap();
+    w.writer_mut()
+        .put_unchecked(Some(&"x".into()), b"no frame", 0, vlstore::Existing::Refuse)
+        .unwrap();
     w.close().unwrap();
     let why = copy_frames(&path, dir.path("no"), &none, Sharing::Always, None, quiet).unwrap_err();
     assert!(why.to_string().contains("\"x\""), "{why}");
@@ -342,13 +344,13 @@ fn a_topology_whose_index_leaf_is_lost_is_found_by_its_content() {
         for (block_size, molecules) in [(2 << 10, &all[..1]), (2 << 10, &all[..]), (0, &all[..])] {
             let options = StoreOptions { alignment, block_size, ..options() };
             let _ = fs::remove_file(&path);
-            let mut w = DepotWriter::create(&path, MdFrameCodec, &options).unwrap();
+            let mut w = TrajectoryWriter::create(&path, &options).unwrap();
             let rows = MdFrameCodec.rows().unwrap();
             assert_eq!(w.writer().options().columns(), rows.columns);
             for n in 0..40_u64 {
                 let topology = &molecules[n as usize % molecules.len()];
                 let digest = (n % 4 != 3).then(|| w.share_topology(topology).unwrap());
-                w.put(n, &frame(n as i64, topology.nsites, digest), false).unwrap();
+                w.insert(n, &frame(n as i64, topology.nsites, digest)).unwrap();
                 if n == 17 {
                     // What was deleted lies in the gaps as well.
                     w.writer_mut().delete(16_u64).unwrap();
@@ -361,7 +363,7 @@ fn a_topology_whose_index_leaf_is_lost_is_found_by_its_content() {
             let good = fs::read(&path).unwrap();
             let kept = dir.path("kept");
             fs::write(&kept, &good).unwrap();
-            let right = Depot::open(&kept, MdFrameCodec).unwrap();
+            let right = Trajectory::open(&kept).unwrap();
             let digests = right.list_topologies().unwrap();
             let leaves = leaves(&good);
             assert!(leaves.len() >= 2);
@@ -376,7 +378,7 @@ fn a_topology_whose_index_leaf_is_lost_is_found_by_its_content() {
                 assert!(!report.notes.iter().any(|n| n.contains("number of sites")));
                 assert_eq!(check(&new, molecules).len(), digests.len());
                 // Rows and sites follow from the frames again.
-                let depot = Depot::open(&new, MdFrameCodec).unwrap();
+                let depot = Trajectory::open(&new).unwrap();
                 for column in ["step", "sites", "bytes", "energy"] {
                     let (a, b) = (depot.column(column).unwrap(), right.column(column).unwrap());
                     assert!(a.unknown.is_empty(), "{column}");
@@ -393,11 +395,11 @@ fn a_topology_that_no_search_finds_is_named_as_lost_with_who_refers_to_it() {
     let dir = Dir::new();
     let (path, new) = (dir.path("a"), dir.path("new"));
     make(&path, 0, 12, &[molecule(1, SITES)]);
-    let mut w = DepotWriter::open(&path, MdFrameCodec, &options()).unwrap();
+    let mut w = TrajectoryWriter::open(&path, &options()).unwrap();
     w.writer_mut().seal().unwrap();
     w.close().unwrap();
     let mut bad = fs::read(&path).unwrap();
-    let record = Depot::open(&path, MdFrameCodec).unwrap();
+    let record = Trajectory::open(&path).unwrap();
     let digest = record.list_topologies().unwrap()[0];
     let bytes = record.snapshot().shared(&digest).unwrap().to_vec();
     let at = place(&bad, &bytes[..1000]);
@@ -417,16 +419,16 @@ fn a_topology_that_no_search_finds_is_named_as_lost_with_who_refers_to_it() {
 fn a_frame_whose_topology_is_gone_is_not_copied_silently() {
     let dir = Dir::new();
     let path = dir.path("a");
-    let mut w = DepotWriter::create(&path, MdFrameCodec, &options()).unwrap();
+    let mut w = TrajectoryWriter::create(&path, &options()).unwrap();
     // Past the check of the depot: as a damaged file would have it.
     let lost = Digest::of(b"lost");
     let mut record = Vec::new();
     MdFrameCodec.encode_ref(&frame(0, 2, Some(lost)).view(), &mut record).unwrap();
-    w.writer_mut().put_unchecked(Some(&"x".into()), &record, 2, false).unwrap();
+    w.writer_mut().put_unchecked(Some(&"x".into()), &record, 2, vlstore::Existing::Refuse).unwrap();
     w.close().unwrap();
-    let depot = Depot::open(&path, MdFrameCodec).unwrap();
+    let depot = Trajectory::open(&path).unwrap();
     let item = depot.get("x").unwrap();
-    let why = depot.whole(&item.view().unwrap()).unwrap_err().to_string();
+    let why = depot.joined(&item.view().unwrap()).unwrap_err().to_string();
     assert!(why.contains(&format!("topology {lost}")), "{why}");
     assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_whole());
     let found = depot.snapshot().verify_references(refers, quiet).unwrap();
@@ -442,7 +444,7 @@ fn a_frame_whose_topology_is_gone_is_not_copied_silently() {
 fn round_trip(source: &Path, how: Sharing) -> (u64, u64, u64) {
     let dir = Dir::new();
     let path = dir.path("store");
-    let mut w = DepotWriter::create(&path, MdFrameCodec, &StoreOptions::default()).unwrap();
+    let mut w = TrajectoryWriter::create(&path, &StoreOptions::default()).unwrap();
     w.share_topologies(how);
     let mut reader = formats::open(source).unwrap();
     let (mut now, mut after) = (MdFrame::default(), MdFrame::default());
@@ -453,17 +455,17 @@ fn round_trip(source: &Path, how: Sharing) -> (u64, u64, u64) {
         if more {
             w.foresee(&after).unwrap();
         }
-        w.put_frame(n, n, &now).unwrap();
+        w.insert(n, &now).unwrap();
         std::mem::swap(&mut now, &mut after);
         n += 1;
     }
     w.close().unwrap();
-    let depot = Depot::open(&path, MdFrameCodec).unwrap();
+    let depot = Trajectory::open(&path).unwrap();
     let mut reader = formats::open(source).unwrap();
     for item in &depot {
         assert!(reader.next_frame(&mut now).unwrap());
         let item = item.unwrap();
-        assert_eq!(depot.whole(&item.view().unwrap()).unwrap(), now);
+        assert_eq!(depot.joined(&item.view().unwrap()).unwrap(), now);
     }
     assert_eq!(depot.len(), n);
     (n, depot.list_topologies().unwrap().len() as u64, fs::metadata(&path).unwrap().len())
@@ -497,7 +499,7 @@ fn a_trajectory_with_labels_gets_smaller_by_its_topology() {
         &path,
         formats::FormatKind::from_name("extxyz").unwrap(),
         &formats::WriteOptions::default(),
-        false,
+        vlstore::Existing::Refuse,
     )
     .unwrap();
     for step in 0..60 {
@@ -526,7 +528,7 @@ fn a_trajectory_with_labels_gets_smaller_by_its_topology() {
 fn the_same_molecule_has_the_same_digest_in_every_store_and_other_codecs_may_share_too() {
     let molecule = molecule(3, 30);
     let digests = [0, 1].map(|_| {
-        let mut w = DepotWriter::in_memory(MdFrameCodec, &options()).unwrap();
+        let mut w = TrajectoryWriter::in_memory(&options()).unwrap();
         w.share_topology(&molecule).unwrap();
         w.share_topology(&molecule).unwrap()
     });

@@ -9,9 +9,9 @@
 
 use std::sync::Arc;
 use vlstore::backend::{Backend, MemoryBackend};
-use vlstore::codec::{MdFrame, MdFrameCodec, Real, Topology, refers};
+use vlstore::codec::{MdFrame, Real, Topology, refers};
 use vlstore::index::layout::{DEAD_MAGIC, LEAF_MAGIC, PAGE_MAGIC, RUN_MAGIC};
-use vlstore::{DepotWriter, Durability, Store, StoreOptions, Verified, Writer};
+use vlstore::{Durability, Store, StoreOptions, TrajectoryWriter, Verified, Writer};
 
 const FRAMES: u64 = 400;
 const SITES: usize = 6;
@@ -30,7 +30,7 @@ fn options() -> StoreOptions {
 fn frames() -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("frames.vls");
-    let mut w = DepotWriter::create(&path, MdFrameCodec, &options()).unwrap();
+    let mut w = TrajectoryWriter::create(&path, &options()).unwrap();
     let molecules: Vec<Topology> = ["A", "B"]
         .map(|name| Topology {
             nsites: SITES,
@@ -47,7 +47,7 @@ fn frames() -> Vec<u8> {
             topology: Some(topology),
             ..MdFrame::default()
         };
-        w.put(format!("frame-{n}"), &frame, false).unwrap();
+        w.insert(format!("frame-{n}"), &frame).unwrap();
         if n % 100 == 99 {
             w.commit().unwrap();
         }
@@ -126,7 +126,7 @@ fn no_damage_ends_the_check_and_none_is_told_twice() {
 fn a_damaged_page_of_the_directory_costs_what_its_leaves_hold_and_the_rest_is_checked() {
     let mut w = Writer::in_memory(&options()).unwrap();
     for i in 0..2000_u64 {
-        w.put(i, &i.to_le_bytes().repeat(4), false).unwrap();
+        w.insert(i, &i.to_le_bytes().repeat(4)).unwrap();
         if i % 10 == 9 {
             w.seal().unwrap();
         }

@@ -3,9 +3,9 @@
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use vlstore::codec::{AnyCodec, CODECS, Field};
-use vlstore::depot::{Positions, Sharing};
 use vlstore::formats::FormatKind;
 use vlstore::trajectory::Boundary;
+use vlstore::trajectory::{Positions, Sharing};
 use vlstore::{Alignment, Compression, Durability, Purpose};
 
 /// A compressor, or none.
@@ -70,7 +70,7 @@ pub(crate) fn boundary() -> impl TypedValueParser<Value = Boundary> {
 }
 
 pub(crate) fn positions() -> impl TypedValueParser<Value = Positions> {
-    one_of(["whole", "given"], Positions::from_name)
+    one_of(["quantised", "given"], Positions::from_name)
 }
 
 /// `--threads` and `--level` are numbers; these are all other options that have names.
@@ -102,7 +102,7 @@ mod tests {
         for (said, names) in [
             (parse(durability(), "x").unwrap_err(), "none, kernel, sync"),
             (parse(sharing(), "x").unwrap_err(), "never, repeated, always"),
-            (parse(positions(), "x").unwrap_err(), "whole, given"),
+            (parse(positions(), "x").unwrap_err(), "quantised, given"),
             (parse(field(), "x").unwrap_err(), "positions, velocities, forces"),
         ] {
             assert!(said.contains(names), "{said}");

@@ -9,7 +9,7 @@ use crate::{choices, keys, ranges};
 use serde_json::json;
 use std::path::PathBuf;
 use vlstore::Readable;
-use vlstore::depot::{Positions, Sharing, copy_frames};
+use vlstore::trajectory::{Positions, Sharing, copy_frames};
 use vlstore::{CopyOptions, Error, Key, Result, Select, Store, codec, copy};
 
 const EXAMPLES: &str = "\
@@ -19,7 +19,7 @@ Examples:
   $ vlstore copy --range ::10 frames.vls copy.vls
   $ vlstore copy --match '[0-4]' frames.vls copy.vls
   $ vlstore copy --topologies repeated frames.vls copy.vls
-  $ vlstore copy --positions whole frames.vls copy.vls
+  $ vlstore copy --positions quantised frames.vls copy.vls
 
 Also brings a file of the original program, or of an older version, to the newest version.";
 
@@ -44,8 +44,8 @@ pub(crate) struct Args {
     /// Store once what frames share that were put without a topology, as import does
     #[arg(long, value_name = "WHICH", default_value = "never", value_parser = choices::sharing())]
     topologies: Sharing,
-    /// Keep positions as whole numbers of the precision that frames state, where they are such to
-    /// the last bit (whole), or as floating-point numbers, which the original program sees (given)
+    /// Keep positions as integers of the precision that frames state, where they are such to the
+    /// last bit (quantised), or as floating-point numbers, which the original program sees (given)
     /// [default: as they are]
     #[arg(long, value_name = "HOW", value_parser = choices::positions())]
     positions: Option<Positions>,

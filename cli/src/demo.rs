@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use vlstore::backend::Output;
-use vlstore::codec::{MdFrame, MdFrameCodec};
+use vlstore::codec::MdFrame;
 use vlstore::formats;
-use vlstore::{Depot, Error, Opened, Result, Store};
+use vlstore::{Error, Existing, Opened, Result, Store, Trajectory};
 
 /// Alanine dipeptide in water: 1324 atoms, 160 frames, 16 ps.
 const CARRIED: &[u8] = include_bytes!("../data/ala2-npt-160.xtc");
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let source = match &args.trajectory {
         Some(own) => own.as_path(),
         None => {
-            let mut file = Output::create(&carried, true, &mut || Ok(()))?;
+            let mut file = Output::create(&carried, Existing::Replace, &mut || Ok(()))?;
             file.write(CARRIED).and_then(|()| file.publish()).map_err(|e| e.at(&carried))?;
             &carried
         }
@@ -208,7 +208,7 @@ fn go_on(out: &mut Out, source: &Path, store: &Path, survived: u64) -> Result<()
 /// Every frame of the store against the source: at random one by one, shuffled in batches, and
 /// in order.
 fn compare(out: &mut Out, store: &Path, frames: &[MdFrame]) -> Result<()> {
-    let depot = Depot::open(store, MdFrameCodec)?;
+    let depot = Trajectory::open(store)?;
     let wrong = |ordinal: u64, how: &str| {
         let why = format!("frame {ordinal}, read {how}, is not that of the source");
         Error::invalid("store", why).at(store)

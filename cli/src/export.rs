@@ -8,11 +8,11 @@ use crate::ranges::{self, Slice};
 use crate::work::Work;
 use std::path::{Path, PathBuf};
 use vlstore::backend::{Output, Place, There};
-use vlstore::codec::{Fields, MdFrameCodec};
+use vlstore::codec::Fields;
 use vlstore::formats::FormatKind;
 use vlstore::printable::printable_path;
 use vlstore::trajectory::{self, Choice, ExportOptions, Exported};
-use vlstore::{Depot, Error, Result};
+use vlstore::{Error, Result, Trajectory};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,7 +73,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let depot = open(&args.store)?.snapshot();
-    let depot = Depot::new(depot, MdFrameCodec).map_err(|e| e.at(&args.store))?;
+    let depot = Trajectory::new(depot).map_err(|e| e.at(&args.store))?;
     let options = ExportOptions {
         format: args.to,
         frames: choice(args.frames, depot.len()),

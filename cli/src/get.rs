@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use vlstore::Readable;
 use vlstore::backend::Output;
 use vlstore::codec::{AnyCodec, Codec, Fields, MdFrameCodec, by_name, by_name_and_version};
-use vlstore::depot::Frames;
 use vlstore::printable::is_unprintable;
-use vlstore::{Error, Key, Opened, Record, Result, Snapshot};
+use vlstore::trajectory::Frames;
+use vlstore::{Error, Existing, Key, Opened, Record, Result, Snapshot};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -193,7 +193,7 @@ fn save(path: &Path, args: &Args, store: &Snapshot, record: &[u8]) -> Result<()>
     let mut bytes = Vec::new();
     write(args, store, record, &mut bytes)?;
     let save = || {
-        let mut output = Output::create(path, false, &mut || Ok(()))?;
+        let mut output = Output::create(path, Existing::Refuse, &mut || Ok(()))?;
         if args.form == Form::Bytes {
             may_show(record, output.is_terminal())?;
         }

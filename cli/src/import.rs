@@ -9,11 +9,11 @@ use crate::progress::Progress;
 use crate::sizes::{self, Every};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use vlstore::depot::{Positions, Sharing};
 use vlstore::formats::{FormatKind, NameMap, ReadOptions};
 use vlstore::trajectory::{
     Begin, Boundary, ImportOptions, Imported, Importer, Input, Progress as Done, Target,
 };
+use vlstore::trajectory::{Positions, Sharing};
 use vlstore::{Alignment, Durability, Error, Purpose, Result, Store, StoreOptions};
 
 const EXAMPLES: &str = "\
@@ -104,12 +104,12 @@ pub(crate) struct Args {
     /// refer; repeated: from the second frame that has the same
     #[arg(long, value_name = "WHEN", default_value = "repeated", value_parser = choices::sharing())]
     topologies: Sharing,
-    /// Keep positions as whole numbers of the precision that the input states where they are such to
-    /// the last bit, which takes less than half the room, or as they are given; the original program
+    /// Keep positions as integers of the precision that the input states where they are such to
+    /// the last bit, which takes less than half the space, or as they are given; the original program
     /// sees only the latter
-    #[arg(long, value_name = "HOW", default_value = "whole", value_parser = choices::positions())]
+    #[arg(long, value_name = "HOW", default_value = "quantised", value_parser = choices::positions())]
     positions: Positions,
-    /// Round positions to whole numbers of one part in so many of the unit of length: 1000 keeps
+    /// Round positions to integers of one part in so many of the unit of length: 1000 keeps
     /// three decimals; nothing is rounded unasked
     #[arg(long, value_name = "PARTS", conflicts_with = "positions")]
     precision: Option<f32>,
@@ -339,8 +339,8 @@ fn report(args: &Args, importer: &Importer, done: &Imported, begun: Instant) -> 
     let kind = importer.kind();
     let unit = kind.map_or("", |kind| kind.units().length);
     let positions = match args.precision {
-        Some(precision) => format!("; positions rounded to whole numbers of 1/{precision} {unit}"),
-        None if done.quantised > 0 => "; positions as whole numbers, equal to the last bit".into(),
+        Some(precision) => format!("; positions rounded to integers of 1/{precision} {unit}"),
+        None if done.quantised > 0 => "; positions as integers, equal to the last bit".into(),
         None => String::new(),
     };
     let seconds = begun.elapsed().as_secs_f64().max(1e-9);

@@ -56,7 +56,7 @@ enum Settle {
 
 pub(crate) fn hint(error: &Error) -> Option<&'static str> {
     match error {
-        Error::Exists { what } if what.starts_with("record ") => {
+        Error::Exists { what, .. } if what.starts_with("record ") => {
             Some("--clash keep-first, keep-last or prefix says what to do with equal keys")
         }
         Error::Exists { .. } => Some("--overwrite replaces it"),

@@ -22,7 +22,7 @@ pub(crate) type Outcome = vlstore::Result<Exit>;
 /// The message; a path that is there already is named once.
 pub(crate) fn said(error: &Error) -> String {
     match error {
-        Error::File { path, source } if matches!(&**source, Error::Exists { what } if **what == *printable_path(path)) => {
+        Error::File { path, source } if matches!(&**source, Error::Exists { what, .. } if **what == *printable_path(path)) => {
             source.to_string()
         }
         other => other.to_string(),

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let there = args.store.try_exists().unwrap_or(true);
     if !there {
         // Before anything is made: what the codec refuses leaves no empty store.
-        new.sites(&bytes)?;
+        new.weight(&bytes)?;
     }
     let record_codec = (new.name().into(), new.version());
     let rows = new.rows();
@@ -63,10 +63,23 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut writer = Writer::open_or_create(&args.store, &options)?;
     tell_accepted(&args.store, writer.opened());
     crate::output::warn_without_lock(&args.store, writer.is_locked());
-    writer.put(&args.key, &bytes, args.overwrite).map_err(|e| e.at(&args.store))?;
+    let put = if args.overwrite {
+        writer.put(&args.key, &bytes)
+    } else {
+        insert(&mut writer, args, &bytes)
+    };
+    put.map_err(|e| e.at(&args.store))?;
     writer.close().map_err(|e| e.at(&args.store))?;
     crate::open::tell_unsealed(&args.store);
     Ok(Exit::Done)
+}
+
+fn insert(writer: &mut Writer, args: &Args, bytes: &[u8]) -> Result<u64> {
+    // The hint names the option of this verb, not a function.
+    writer.insert(&args.key, bytes).map_err(|e| match e {
+        Error::Exists { what, .. } => Error::Exists { what, instead: None },
+        other => other,
+    })
 }
 
 fn read(file: Option<&Path>) -> Result<Vec<u8>> {

@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use std::fs;
 use std::path::PathBuf;
 use vlstore::Error;
+use vlstore::Existing;
 use vlstore::backend::Output;
 
 const COMPLETIONS: &str = "\
@@ -58,7 +59,7 @@ pub(crate) fn man(args: &Man, program: Command) -> Outcome {
     for page in fs::read_dir(made.path()).map_err(failed)? {
         let page = page.map_err(failed)?;
         let to = args.folder.join(page.file_name());
-        let mut output = Output::create(&to, true, &mut || Ok(()))?;
+        let mut output = Output::create(&to, Existing::Replace, &mut || Ok(()))?;
         let text = fs::read(page.path()).map_err(failed)?;
         output.write(&text).and_then(|()| output.publish()).map_err(|e| e.at(&to))?;
     }

@@ -7,9 +7,8 @@ use crate::work::Work;
 use serde_json::json;
 use std::path::PathBuf;
 use vlstore::Readable;
-use vlstore::codec::MdFrameCodec;
-use vlstore::depot::Statistics;
-use vlstore::{Depot, DepotWriter, Info, Result, Stat, StoreOptions};
+use vlstore::trajectory::Statistics;
+use vlstore::{Info, Result, Stat, StoreOptions, Trajectory, TrajectoryWriter};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,7 +68,7 @@ fn training(args: &Args) -> Outcome {
     let found = if args.keep {
         let accept_older = args.older.accept_older;
         let options = StoreOptions { accept_older, ..StoreOptions::default() };
-        DepotWriter::open(&args.store, MdFrameCodec, &options).and_then(|mut writer| {
+        TrajectoryWriter::open(&args.store, &options).and_then(|mut writer| {
             tell_accepted(&args.store, writer.writer().opened());
             let found = writer.keep_statistics(|at, of| work.step(at, of))?;
             writer.close()?;
@@ -77,7 +76,7 @@ fn training(args: &Args) -> Outcome {
         })
     } else {
         open(&args.store).and_then(|store| {
-            let depot = Depot::new(store.snapshot(), MdFrameCodec)?;
+            let depot = Trajectory::new(store.snapshot())?;
             depot.statistics(|at, of| work.step(at, of))
         })
     };

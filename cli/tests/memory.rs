@@ -67,7 +67,7 @@ fn verbs_that_rewrite_a_store_take_memory_that_does_not_grow_with_it() {
     let mut bytes = vec![0; RECORD];
     for i in 0..RECORDS {
         fill(i, &mut bytes);
-        w.put(i, &bytes, false).unwrap();
+        w.insert(i, &bytes).unwrap();
     }
     w.close().unwrap();
     let find = |name: &str| Store::open(folder.join(name)).unwrap().len();
@@ -132,19 +132,19 @@ fn in_little_memory() {
     let mut w = Writer::in_memory(&StoreOptions { codec: Some(None), ..options }).unwrap();
     let mut noise = vec![0; EACH];
     fill(1, &mut noise);
-    refused("a store in memory", (0..MANY).try_for_each(|i| w.put(i, &noise, false).map(drop)));
+    refused("a store in memory", (0..MANY).try_for_each(|i| w.insert(i, &noise).map(drop)));
 }
 
 fn stores(folder: &Path) {
     let options =
         StoreOptions { durability: Durability::None, threads: 1, ..StoreOptions::default() };
     let mut w = Writer::create(folder.join("huge"), &options).unwrap();
-    w.put("small", b"small", false).unwrap();
-    w.put("huge", &vec![0; HUGE], false).unwrap();
+    w.insert("small", b"small").unwrap();
+    w.insert("huge", &vec![0; HUGE]).unwrap();
     w.close().unwrap();
     let mut w = Writer::create(folder.join("many"), &options).unwrap();
     for i in 0..MANY {
-        w.put(i, &vec![u8::try_from(i % 7).unwrap() + 1; EACH], false).unwrap();
+        w.insert(i, &vec![u8::try_from(i % 7).unwrap() + 1; EACH]).unwrap();
     }
     w.close().unwrap();
 }

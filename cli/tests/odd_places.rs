@@ -41,7 +41,7 @@ fn record(i: u64) -> Vec<u8> {
 
 fn fill(w: &mut Writer, ids: std::ops::Range<u64>) {
     for i in ids {
-        w.put(i, &record(i), false).unwrap();
+        w.insert(i, &record(i)).unwrap();
     }
     w.commit().unwrap();
 }
@@ -187,7 +187,7 @@ fn a_clock_that_goes_backwards_delays_no_commit() {
         let mut w = Writer::create(&path, &short).unwrap();
         for i in 0..3 {
             std::thread::sleep(Duration::from_millis(300));
-            w.put(i, &record(i), false).unwrap();
+            w.insert(i, &record(i)).unwrap();
             assert!(!w.is_dirty(), "committed by itself after its time");
             right(&Store::open(&path).unwrap(), i + 1);
         }
@@ -339,12 +339,12 @@ fn a_writer_whose_file_is_deleted_or_replaced_is_told_at_its_next_commit_and_can
             std::fs::remove_file(&path).unwrap();
         }
         if way != "nothing new" {
-            w.put(10, &record(10), false).unwrap();
+            w.insert(10, &record(10)).unwrap();
         }
         let told = match way {
-            "put" => (11..2000)
-                .find_map(|i| w.put(i, &record(i), false).err())
-                .expect("a commit by itself"),
+            "put" => {
+                (11..2000).find_map(|i| w.insert(i, &record(i)).err()).expect("a commit by itself")
+            }
             "seal" => w.seal().unwrap_err(),
             "close" => {
                 let told = w.close().unwrap_err();
@@ -357,7 +357,7 @@ fn a_writer_whose_file_is_deleted_or_replaced_is_told_at_its_next_commit_and_can
         assert!(told.to_string().contains("store.vls"), "{told}");
         // It says so again, and takes nothing more.
         let records = w.committed_len();
-        assert_eq!(displaced(&w.put(9999, b"more", false).unwrap_err()), None);
+        assert_eq!(displaced(&w.insert(9999, b"more").unwrap_err()), None);
         assert_eq!(displaced(&w.commit().unwrap_err()), None);
         w.save_as(&saved).unwrap();
         assert!(matches!(w.save_as(&saved).unwrap_err().root(), Error::Exists { .. }));
@@ -378,7 +378,7 @@ fn a_writer_whose_file_was_renamed_is_told_where_it_is() {
     let mut w = Writer::create(&path, &options(Access::Auto)).unwrap();
     fill(&mut w, 0..10);
     std::fs::rename(&path, &old).unwrap();
-    w.put(10, &record(10), false).unwrap();
+    w.insert(10, &record(10)).unwrap();
     let told = w.commit().unwrap_err();
     if cfg!(target_os = "linux") {
         assert_eq!(displaced(&told), Some(old.canonicalize().unwrap()));
@@ -411,7 +411,7 @@ fn opening_for_writing_while_the_store_is_compacted_waits_for_nothing_and_loses_
         for _ in 0..300 {
             match Writer::open(&path, &options(Access::Auto)) {
                 Ok(mut w) => {
-                    w.put(put, &record(put), false).unwrap();
+                    w.insert(put, &record(put)).unwrap();
                     w.close().unwrap();
                     put += 1;
                 }
@@ -464,7 +464,7 @@ fn a_store_is_mapped_by_who_asks_for_it_and_by_nobody_else() {
         let by_calls = Store::open_with(&path, &options(access)).unwrap();
         right(&by_calls, 10);
         let mut w = Writer::open(&path, &options(access)).unwrap();
-        w.put("one more", b"", true).unwrap();
+        w.put("one more", b"").unwrap();
         w.delete("one more").unwrap();
         w.close().unwrap();
         assert!(!maps(&path), "{access:?}");

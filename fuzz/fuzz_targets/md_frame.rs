@@ -8,9 +8,9 @@ fuzz_target!(|data: &[u8]| {
     let mut space = AlignedBuf::default();
     let bytes = aligned(data, &mut space).expect("memory");
     for codec in CODECS {
-        let sites = codec.sites(bytes);
+        let weight = codec.weight(bytes);
         let shown = codec.describe(bytes);
-        assert!(sites.is_ok() || shown.is_err());
+        assert!(weight.is_ok() || shown.is_err());
     }
     if let Ok(view) = MdFrameView::new(bytes) {
         let frame = view.to_owned();

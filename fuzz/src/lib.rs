@@ -44,9 +44,9 @@ pub fn base() -> &'static [u8] {
                 0 => {
                     let mut row = Row::new(&columns);
                     row.set_i64("step", &[i as i64]).unwrap();
-                    w.put_row(Some(&Key::from(i)), &bytes, 0, &row, false).unwrap()
+                    w.put_row(Some(&Key::from(i)), &bytes, 0, &row, vlstore::Existing::Refuse).unwrap()
                 }
-                1 => w.put(format!("k{i}"), &bytes, false).unwrap(),
+                1 => w.insert(format!("k{i}"), &bytes).unwrap(),
                 _ => w.push(&bytes).unwrap(),
             };
             if i % 6 == 5 {

@@ -85,7 +85,7 @@ fn record(i: u64) -> Vec<u8> {
 fn write(mut w: Writer) {
     for n in 0..4 {
         for i in 2 * n..2 * n + 2 {
-            w.put(i, &record(i), false).unwrap();
+            w.insert(i, &record(i)).unwrap();
         }
         if n % 2 == 1 {
             w.seal().unwrap()

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
 use vlstore::Readable;
-use vlstore::depot::{Positions, Sharing, copy_frames};
+use vlstore::trajectory::{Positions, Sharing, copy_frames};
 use vlstore::{
     Clash, CompactOptions, Compacted, Copied, CopyOptions, Key, MergeOptions, RecoverOptions,
     Select, SplitBy, SplitOptions, StoreOptions, codec,
@@ -163,7 +163,7 @@ pub(crate) fn _copy<'py>(
     let positions = positions
         .map(|name| {
             Positions::from_name(name)
-                .ok_or_else(|| named("positions", name, "\"whole\", \"given\""))
+                .ok_or_else(|| named("positions", name, "\"quantised\", \"given\""))
         })
         .transpose()?;
     let how = CopyOptions {

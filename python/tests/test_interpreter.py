@@ -214,9 +214,9 @@ class LikeADict(RuleBasedStateMachine):
     def put_without_overwriting(self, key):
         if key in self.model:
             with pytest.raises(vlstore.RecordExistsError):
-                self.store.put(key, b"new", overwrite=False)
+                self.store.insert(key, b"new")
         else:
-            self.store.put(key, b"new", overwrite=False)
+            self.store.insert(key, b"new")
             self.model[key] = b"new"
 
     @rule(key=KEYS)

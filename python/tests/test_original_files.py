@@ -80,7 +80,7 @@ def test_every_key_is_refused_replaced_and_removed_after_an_opening_for_writing(
     wanted = records()
     with vlstore.open(path, "a") as store:
         with pytest.raises(vlstore.RecordExistsError):
-            store.put(key, b"again", overwrite=False)
+            store.insert(key, b"again")
         store["more"] = b"text"
         del store[key]
         assert key not in store and list(store) == [k for k in KEYS if k != key] + ["more"]

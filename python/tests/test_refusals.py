@@ -83,7 +83,7 @@ def test_a_value_that_is_no_bytes_is_refused_and_changes_nothing(store, value, k
 
 def test_an_overwrite_that_is_not_wanted_is_refused(store):
     with pytest.raises(KeyError, match='record "a" exists already') as caught:
-        store.put("a", b"2", overwrite=False)
+        store.insert("a", b"2")
     assert isinstance(caught.value, vlstore.ExistsError) and store["a"] == b"1"
 
 

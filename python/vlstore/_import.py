@@ -35,7 +35,7 @@ def import_(
     map: dict[str, str] | None = None,  # noqa: A002
     float32: bool = False,
     precision: float | None = None,
-    positions: Literal["whole", "given"] = "whole",
+    positions: Literal["quantised", "given"] = "quantised",
     topologies: Literal["never", "repeated", "always"] = "repeated",
     key_prefix: str | None = None,
     commit_frames: int | None = None,
@@ -86,7 +86,7 @@ def import_(
         Store float64 arrays as float32.
     precision : float
         Round positions to integers of ``1 / precision`` of the unit of length.
-    positions : {"whole", "given"}
+    positions : {"quantised", "given"}
         Keep positions as integers of the precision that the input states, where they are such to
         the last bit, or as floating-point numbers.
     topologies : {"repeated", "never", "always"}

@@ -179,7 +179,7 @@ def copy(
     match: str | None = None,
     range: range | slice | None = None,  # noqa: A002
     topologies: Literal["never", "repeated", "always"] | None = None,
-    positions: Literal["whole", "given"] | None = None,
+    positions: Literal["quantised", "given"] | None = None,
     overwrite: bool = False,
     accept_older: bool = False,
     progress: Progress | None = None,

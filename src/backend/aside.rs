@@ -12,6 +12,7 @@ use super::access::is_unsupported;
 use super::place::{Place, There};
 use super::{Access, Backend, FileBackend, LockOutcome, WriterLock};
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::printable::printable_path;
 
 /// Longest part of the final name that the temporary one repeats, in bytes: file systems end
@@ -95,22 +96,22 @@ impl Aside {
     /// file that is there is never touched, even if it appeared this very moment.
     ///
     /// # Errors
-    /// [`Error::Exists`] if there is a file and `overwrite` is false; [`Error::Io`] if a call
+    /// [`Error::Exists`] if there is a file and it is not to be replaced; [`Error::Io`] if a call
     /// fails. Then the temporary file is removed and the place is as it was, except after an
     /// error of syncing the folder: the file is in its place, but after a power cut the old
     /// state of the folder may be back.
-    pub fn publish(mut self, overwrite: bool) -> Result<()> {
+    pub fn publish(mut self, existing: Existing) -> Result<()> {
         self.backend.sync().map_err(|e| e.at(&self.temporary))?;
         // What became a pipe or a device meanwhile is not replaced either.
         Place::of(&self.place)?.must_be_file()?;
-        let named = if overwrite {
+        let named = if existing.is_replaced() {
             fs::rename(&self.temporary, &self.place)
         } else {
             rename_to_free(&self.temporary, &self.place)
         };
         named.map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => {
-                Error::Exists { what: printable_path(&self.place).into() }
+                Error::Exists { what: printable_path(&self.place).into(), instead: None }
             }
             _ => Error::io("rename the new file to its place", e).at(&self.place),
         })?;
@@ -255,7 +256,7 @@ mod tests {
         let backend = Arc::clone(aside.backend());
         assert!(!place.exists());
         assert!(names(dir.path())[0].starts_with(".store."));
-        aside.publish(false).unwrap();
+        aside.publish(Existing::Refuse).unwrap();
         assert_eq!(names(dir.path()), ["store"]);
         assert_eq!(fs::read(&place).unwrap(), b"whole");
         assert_eq!(backend.path(), place);
@@ -280,9 +281,9 @@ mod tests {
         let place = dir.path().join("store");
         let refused = filled(&place, b"new");
         fs::write(&place, b"old").unwrap(); // appears after the work began
-        assert!(matches!(refused.publish(false), Err(Error::Exists { .. })));
+        assert!(matches!(refused.publish(Existing::Refuse), Err(Error::Exists { .. })));
         assert_eq!(fs::read(&place).unwrap(), b"old");
-        filled(&place, b"new").publish(true).unwrap();
+        filled(&place, b"new").publish(Existing::Replace).unwrap();
         assert_eq!(fs::read(&place).unwrap(), b"new");
         assert_eq!(names(dir.path()), ["store"]);
     }
@@ -315,7 +316,7 @@ mod tests {
         let aside = filled(&link, b"new");
         let temporary = fs::metadata(&aside.temporary).unwrap();
         assert_eq!(temporary.permissions().mode() & 0o777, 0o600);
-        aside.publish(true).unwrap();
+        aside.publish(Existing::Replace).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&place).unwrap(), b"new");
         assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o600);
@@ -350,7 +351,7 @@ mod tests {
     fn a_name_as_long_as_the_system_allows_has_a_temporary_file_too() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("n".repeat(255));
-        filled(&place, b"whole").publish(false).unwrap();
+        filled(&place, b"whole").publish(Existing::Refuse).unwrap();
         assert_eq!(fs::read(&place).unwrap(), b"whole");
     }
 }

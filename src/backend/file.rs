@@ -93,7 +93,7 @@ impl FileBackend {
         }
         let file = options.open(path).map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => {
-                Error::Exists { what: crate::printable::printable_path(path).into() }
+                Error::Exists { what: crate::printable::printable_path(path).into(), instead: None }
             }
             _ if is_held_by_another(&e) => Error::Locked.at(path),
             _ => Error::io(op, e).at(path),

@@ -258,7 +258,7 @@ mod tests {
         let aside = crate::backend::Aside::new(&place, Access::Auto).unwrap();
         let backend = Arc::clone(aside.backend());
         let lock = held(&backend);
-        aside.publish(false).unwrap();
+        aside.publish(crate::Existing::Refuse).unwrap();
         assert!(matches!(WriterLock::acquire(&open(&place)), Err(Error::Locked)));
         drop(lock);
         drop(held(&open(&place)));

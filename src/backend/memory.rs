@@ -7,6 +7,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::api::{end_of_write, ends_before};
 use super::{Access, Aside, Backend, Mapping};
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::wire::to_usize;
 
 /// Bytes in memory that grow as they are written.
@@ -45,16 +46,16 @@ impl MemoryBackend {
     }
 
     /// Writes the content to a new file at `path`, which appears when it is whole; a file that
-    /// is there is replaced only with `overwrite`.
+    /// is there is replaced, or the new one refused, as `existing` says.
     ///
     /// # Errors
-    /// [`Error::Exists`] if there is a file and `overwrite` is false; [`Error::Locked`] if it has a
+    /// [`Error::Exists`] if there is a file and it is not to be replaced; [`Error::Locked`] if it has a
     /// writer; [`Error::Io`].
-    pub fn save(&self, path: impl AsRef<Path>, overwrite: bool) -> Result<()> {
-        let new = if overwrite { Aside::over } else { Aside::new };
+    pub fn save(&self, path: impl AsRef<Path>, existing: Existing) -> Result<()> {
+        let new = if existing.is_replaced() { Aside::over } else { Aside::new };
         let aside = new(path.as_ref(), Access::Pread)?;
         aside.backend().write_at(0, &self.read())?;
-        aside.publish(overwrite)
+        aside.publish(existing)
     }
 
     /// The content of the file at `path`, in memory: what is written later changes the memory

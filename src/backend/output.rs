@@ -8,6 +8,7 @@ use std::path::Path;
 use super::place::{Place, There};
 use super::{Access, Aside, Backend};
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 
 /// An output that is written from its start to its end.
 ///
@@ -20,22 +21,21 @@ pub struct Output {
 
 #[derive(Debug)]
 enum Sink {
-    Aside { aside: Aside, at: u64, overwrite: bool },
+    Aside { aside: Aside, at: u64, existing: Existing },
     Stream(File),
     Standard(io::Stdout),
 }
 
 impl Output {
-    /// Starts an output at `path`. `overwrite` allows a regular file to be there, which stays as
-    /// it is until [`publish`](Self::publish). `wait` is called again and again while a pipe has
+    /// Starts an output at `path`. A regular file that is there stays as it is until [`publish`](Self::publish). `wait` is called again and again while a pipe has
     /// no reader yet; its error ends the waiting.
     ///
     /// # Errors
-    /// [`Error::Exists`] if a file is there and `overwrite` is false; [`Error::Invalid`] for a
+    /// [`Error::Exists`] if a file is there and is not to be replaced; [`Error::Invalid`] for a
     /// folder or a socket; [`Error::Io`] if the place cannot be written to. All with the path.
     pub fn create(
         path: impl AsRef<Path>,
-        overwrite: bool,
+        existing: Existing,
         wait: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Self> {
         let place = Place::of(path)?;
@@ -45,10 +45,10 @@ impl Output {
                 Sink::Stream(open_stream(place.asked(), wait).map_err(|e| e.at(place.asked()))?)
             }
             There::File(_) | There::Nothing => {
-                if !overwrite {
+                if existing == Existing::Refuse {
                     place.must_be_free()?;
                 }
-                Sink::Aside { aside: Aside::at(place, Access::Pread)?, at: 0, overwrite }
+                Sink::Aside { aside: Aside::at(place, Access::Pread)?, at: 0, existing }
             }
         };
         Ok(Self { sink })
@@ -96,7 +96,7 @@ impl Output {
     /// [`Error::Io`]. Then there is no new file.
     pub fn publish(self) -> Result<()> {
         match self.sink {
-            Sink::Aside { aside, overwrite, .. } => aside.publish(overwrite),
+            Sink::Aside { aside, existing, .. } => aside.publish(existing),
             Sink::Stream(mut file) => file.flush().map_err(|e| Error::io("write", e)),
             Sink::Standard(mut out) => {
                 out.flush().map_err(|e| Error::io("write to standard output", e))
@@ -154,20 +154,20 @@ mod tests {
         all.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
     }
 
-    fn create(path: &Path, overwrite: bool) -> Result<Output> {
-        Output::create(path, overwrite, &mut || Ok(()))
+    fn create(path: &Path, existing: Existing) -> Result<Output> {
+        Output::create(path, existing, &mut || Ok(()))
     }
 
     #[test]
     fn a_file_appears_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.xtc");
-        let mut out = create(&target, false).unwrap();
+        let mut out = create(&target, Existing::Refuse).unwrap();
         out.write(b"half").unwrap();
         assert!(!target.exists() && names(folder.path()).len() == 1);
         drop(out);
         assert!(names(folder.path()).is_empty());
-        let mut out = create(&target, false).unwrap();
+        let mut out = create(&target, Existing::Refuse).unwrap();
         out.write(b"who").unwrap();
         out.write(b"le").unwrap();
         out.publish().unwrap();
@@ -180,18 +180,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.xtc");
         // One that comes while ours is written is kept, too.
-        let late = create(&target, false).unwrap();
+        let late = create(&target, Existing::Refuse).unwrap();
         fs::write(&target, b"old").unwrap();
         assert!(matches!(late.publish(), Err(Error::Exists { .. })));
-        let refused = create(&target, false).unwrap_err();
+        let refused = create(&target, Existing::Refuse).unwrap_err();
         assert!(matches!(refused.root(), Error::Exists { .. }));
-        let mut out = create(&target, true).unwrap();
+        let mut out = create(&target, Existing::Replace).unwrap();
         out.write(b"new").unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"old");
         out.publish().unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");
-        assert!(create(folder.path(), true).is_err());
-        assert!(create(&folder.path().join("no/a.xtc"), true).is_err());
+        assert!(create(folder.path(), Existing::Replace).is_err());
+        assert!(create(&folder.path().join("no/a.xtc"), Existing::Replace).is_err());
         assert_eq!(names(folder.path()), ["a.xtc"]);
     }
 
@@ -204,7 +204,7 @@ mod tests {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         let mut asked = 0;
-        let ended = Output::create(&pipe, true, &mut || {
+        let ended = Output::create(&pipe, Existing::Replace, &mut || {
             asked += 1;
             if asked > 2 { Err(Error::Interrupted) } else { Ok(()) }
         });
@@ -218,7 +218,7 @@ mod tests {
         };
         // More than a pipe holds, so that it is waited for.
         let bytes = vec![7; 1 << 20];
-        let mut out = create(&pipe, true).unwrap();
+        let mut out = create(&pipe, Existing::Replace).unwrap();
         out.write(&bytes).unwrap();
         out.publish().unwrap();
         assert_eq!(reader.join().unwrap(), bytes);

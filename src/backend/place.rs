@@ -119,7 +119,8 @@ impl Place {
     pub fn must_be_free(&self) -> Result<()> {
         match self.there {
             There::File(_) => {
-                Err(Error::Exists { what: printable_path(&self.asked).into() }.at(&self.asked))
+                Err(Error::Exists { what: printable_path(&self.asked).into(), instead: None }
+                    .at(&self.asked))
             }
             _ => Ok(()),
         }

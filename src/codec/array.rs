@@ -185,7 +185,7 @@ impl Codec for ArrayCodec {
             out.extend_from_slice(&axis.to_le_bytes());
         }
         out.extend_from_slice(item.data);
-        Ok(Encoded { sites: item.shape.first() })
+        Ok(Encoded { weight: item.shape.first() })
     }
 
     fn decode<'a>(&self, bytes: &'a [u8]) -> Result<ArrayView<'a>> {
@@ -234,7 +234,7 @@ impl AnyCodec for ArrayCodec {
         VERSION.into()
     }
 
-    fn sites(&self, bytes: &[u8]) -> Result<u32> {
+    fn weight(&self, bytes: &[u8]) -> Result<u32> {
         Ok(self.decode(bytes)?.shape.first())
     }
 
@@ -309,14 +309,14 @@ mod tests {
         let why = view.as_slice::<f64>().unwrap_err().to_string();
         assert!(why.contains("complex128, not float64"), "{why}");
         assert!(view.as_bools().is_err());
-        assert_eq!(ArrayCodec.sites(&bytes).unwrap(), 2);
+        assert_eq!(ArrayCodec.weight(&bytes).unwrap(), 2);
     }
 
     #[test]
     fn a_scalar_and_an_empty_array_are_arrays_too() {
         let scalar = encoded(&ArrayView::of(&[], &[7u8]).unwrap());
         assert_eq!(ArrayCodec.decode(&scalar).unwrap().as_slice::<u8>().unwrap(), [7]);
-        assert_eq!(ArrayCodec.sites(&scalar).unwrap(), 0);
+        assert_eq!(ArrayCodec.weight(&scalar).unwrap(), 0);
         let huge = u64::from(u32::MAX);
         let empty = encoded(&ArrayView::of::<f64>(&[huge, huge, huge, 0], &[]).unwrap());
         assert!(ArrayCodec.decode(&empty).unwrap().data().is_empty());

@@ -18,9 +18,9 @@ pub enum RealView<'a> {
 /// Borrowed values of an extra property.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ValuesView<'a> {
-    /// Whole numbers of 32 bits.
+    /// Integers of 32 bits.
     I32(&'a [i32]),
-    /// Whole numbers of 64 bits.
+    /// Integers of 64 bits.
     I64(&'a [i64]),
     /// Floating-point numbers of 32 or 64 bits.
     Real(RealView<'a>),

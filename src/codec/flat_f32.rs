@@ -20,9 +20,9 @@ impl Codec for FlatF32Codec {
     fn encode(&self, item: &[f32], out: &mut Vec<u8>) -> Result<Encoded> {
         let bytes = bytes_of(NAME, item)?;
         bounded(bytes.len() as u64)?;
-        let sites = count(item)?;
+        let weight = count(item)?;
         memory::append(out, bytes)?;
-        Ok(Encoded { sites })
+        Ok(Encoded { weight })
     }
 
     fn decode<'a>(&self, bytes: &'a [u8]) -> Result<&'a [f32]> {
@@ -43,7 +43,7 @@ impl AnyCodec for FlatF32Codec {
         1
     }
 
-    fn sites(&self, bytes: &[u8]) -> Result<u32> {
+    fn weight(&self, bytes: &[u8]) -> Result<u32> {
         count(self.decode(aligned(bytes, &mut AlignedBuf::default())?)?)
     }
 
@@ -68,12 +68,12 @@ mod tests {
     fn values_are_stored_alone_and_come_back_from_any_address() {
         let mut out = vec![7];
         let encoded = FlatF32Codec.encode(&[1.0, -2.5], &mut out).unwrap();
-        assert_eq!((encoded.sites, out.len()), (2, 9));
-        assert_eq!(FlatF32Codec.sites(&out[1..]).unwrap(), 2);
+        assert_eq!((encoded.weight, out.len()), (2, 9));
+        assert_eq!(FlatF32Codec.weight(&out[1..]).unwrap(), 2);
         let mut space = AlignedBuf::default();
         let view = FlatF32Codec.decode(aligned(&out[1..], &mut space).unwrap()).unwrap();
         assert_eq!(view, [1.0, -2.5]);
-        assert!(FlatF32Codec.sites(&out).unwrap_err().to_string().contains("multiple of 4"));
+        assert!(FlatF32Codec.weight(&out).unwrap_err().to_string().contains("multiple of 4"));
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub use flat_f32::FlatF32Codec;
 pub use md_frame::{
     Field, FrameFields as Fields, FramePart, HEAD, Matrices, MdFrameCodec, MdFrameView,
 };
-pub use md_frame::{coordinate, whole_number};
+pub use md_frame::{coordinate, quantise};
 pub use raw::RawCodec;
 pub use registry::{CODECS, by_name, by_name_and_version, check, content, refers};
 pub use slices::aligned;

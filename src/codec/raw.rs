@@ -18,7 +18,7 @@ impl Codec for RawCodec {
     fn encode(&self, item: &[u8], out: &mut Vec<u8>) -> Result<Encoded> {
         bounded(item.len() as u64)?;
         memory::append(out, item)?;
-        Ok(Encoded { sites: 0 })
+        Ok(Encoded { weight: 0 })
     }
 
     fn decode<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8]> {
@@ -35,7 +35,7 @@ impl AnyCodec for RawCodec {
         1
     }
 
-    fn sites(&self, _bytes: &[u8]) -> Result<u32> {
+    fn weight(&self, _bytes: &[u8]) -> Result<u32> {
         Ok(0)
     }
 }
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn bytes_come_back_and_earlier_ones_stay() {
         let mut out = vec![1];
-        assert_eq!(RawCodec.encode(&[2, 3], &mut out).unwrap().sites, 0);
+        assert_eq!(RawCodec.encode(&[2, 3], &mut out).unwrap().weight, 0);
         assert_eq!(RawCodec.decode(&out).unwrap(), [1, 2, 3]);
     }
 

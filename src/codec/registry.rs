@@ -35,18 +35,18 @@ pub fn refers(name: &str) -> Option<fn(&[u8]) -> Option<Digest>> {
 #[must_use]
 pub fn content(name: &str, version: u32) -> Option<Content> {
     let codec = by_name_and_version(name, version).ok()?;
-    let sites: fn(&[u8]) -> Option<u32> = match name {
-        "raw" => |bytes| RawCodec.sites(bytes).ok(),
-        "array" => |bytes| ArrayCodec.sites(bytes).ok(),
-        "flat-f32" => |bytes| FlatF32Codec.sites(bytes).ok(),
-        "md-frame" => |bytes| MdFrameCodec.sites(bytes).ok(),
+    let weight: fn(&[u8]) -> Option<u32> = match name {
+        "raw" => |bytes| RawCodec.weight(bytes).ok(),
+        "array" => |bytes| ArrayCodec.weight(bytes).ok(),
+        "flat-f32" => |bytes| FlatF32Codec.weight(bytes).ok(),
+        "md-frame" => |bytes| MdFrameCodec.weight(bytes).ok(),
         _ => return None,
     };
     let reference = refers(name).unwrap_or(|_| None);
-    Some(Content { reference, shared: may_begin, sites, rows: codec.rows() })
+    Some(Content { reference, shared: may_begin, sites: weight, rows: codec.rows() })
 }
 
-/// Checks that bytes are a record of the codec of this name and version, and counts its sites; a
+/// Checks that bytes are a record of the codec of this name and version, and tells its weight; a
 /// [`RecordCheck`](crate::RecordCheck). What the record refers to must be there and fit it.
 ///
 /// # Errors
@@ -60,11 +60,11 @@ pub fn check(
     shared: &SharedLookup<'_>,
 ) -> Result<Option<u32>> {
     let codec = by_name_and_version(name, version)?;
-    let sites = codec.sites(bytes)?;
+    let weight = codec.weight(bytes)?;
     if let Some(digest) = codec.reference(bytes) {
         shared(&digest, &mut |found| codec.check_reference(bytes, found))?;
     }
-    Ok(Some(sites))
+    Ok(Some(weight))
 }
 
 /// The codec of this name, if it reads records of `version`.
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn every_codec_shows_its_empty_or_refuses_it() {
         for codec in CODECS {
-            assert_eq!(codec.sites(&[]).is_ok(), codec.describe(&[]).is_ok(), "{}", codec.name());
+            assert_eq!(codec.weight(&[]).is_ok(), codec.describe(&[]).is_ok(), "{}", codec.name());
         }
     }
 
@@ -108,7 +108,7 @@ mod tests {
     fn what_every_codec_tells_of_its_records_is_known_by_its_name() {
         for codec in CODECS {
             let told = content(codec.name(), codec.version()).unwrap();
-            assert_eq!((told.sites)(&[]), codec.sites(&[]).ok(), "{}", codec.name());
+            assert_eq!((told.sites)(&[]), codec.weight(&[]).ok(), "{}", codec.name());
             assert_eq!(told.rows.is_some(), codec.rows().is_some());
             assert!(content(codec.name(), codec.version() + 1).is_none());
         }

@@ -9,9 +9,9 @@ use std::io;
 /// What the index keeps of a record beside its place and length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Encoded {
-    /// Number of sites of a trajectory frame, or whatever size a batch should be capped by:
-    /// entries along an array's first axis; 0 if there is no such thing.
-    pub sites: u32,
+    /// The weight of the record: what the size of a batch is capped by. Of a frame its number of
+    /// sites, of an array its entries along the first axis; 0 if there is no such thing.
+    pub weight: u32,
 }
 
 /// What can be done with a record when its codec is known by name only.
@@ -24,12 +24,12 @@ pub trait AnyCodec: Send + Sync {
     /// The newest version of the record layout; this is written, and all up to it are read.
     fn version(&self) -> u32;
 
-    /// Checks the record and counts its sites, as [`Encoded::sites`] did when it was written.
+    /// Checks the record and tells its weight, as [`Encoded::weight`] did when it was written.
     ///
     /// # Errors
     ///
     /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record.
-    fn sites(&self, bytes: &[u8]) -> Result<u32>;
+    fn weight(&self, bytes: &[u8]) -> Result<u32>;
 
     /// What a store keeps of every record beside its bytes, and how that follows from them;
     /// nothing unless a codec knows better.
@@ -76,7 +76,7 @@ pub trait AnyCodec: Send + Sync {
     /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record (nothing is
     /// written then), [`Error::Io`](crate::Error::Io) if `out` fails.
     fn write_json(&self, bytes: &[u8], out: &mut dyn io::Write) -> Result<()> {
-        self.sites(bytes)?;
+        self.weight(bytes)?;
         write_bytes(self.name(), bytes, out)
     }
 

@@ -14,9 +14,9 @@ pub enum Real {
 /// Values of an extra property.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
-    /// Whole numbers of 32 bits.
+    /// Integers of 32 bits.
     I32(Vec<i32>),
-    /// Whole numbers of 64 bits.
+    /// Integers of 64 bits.
     I64(Vec<i64>),
     /// Floating-point numbers of 32 or 64 bits.
     Real(Real),

@@ -1,6 +1,6 @@
 //! Columns of typed records: read from the index where it has them, else from the records.
 
-use super::get::Depot;
+use super::read::Depot;
 use crate::codec::{AnyCodec, Codec};
 use crate::column::{Column, ColumnValues};
 use crate::error::{Error, Result};

@@ -25,7 +25,9 @@ mod xtc;
 pub use content::{Window, head, window_sums};
 pub use kind::{FormatKind, detect};
 pub use names::NameMap;
-pub use reader::{FrameReader, Place, ReadOptions, Units, open, open_as, open_with, read_from};
+pub use reader::{
+    FrameReader, Place, Reach, ReadOptions, Units, open, open_as, open_with, read_from,
+};
 pub use report::{Note, NoteKind, ReadReport};
 pub use source::Sum;
 pub use writer::{FrameWriter, WriteOptions, create, create_in, create_waiting};

@@ -23,6 +23,15 @@ pub struct Place {
     pub line: u64,
 }
 
+/// Where [`FrameReader::go_to`] can lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Only on: what has been read cannot be read again (standard input, compressed files).
+    Forward,
+    /// To every place, also back: any frame can be read at once if its place is known.
+    Anywhere,
+}
+
 /// How a trajectory is read.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -44,7 +53,8 @@ impl ReadOptions {
     }
 }
 
-/// What the numbers of a format mean: the names of its units, fixed for all files of the format.
+/// What the numbers of a file mean: the names of its units. Most formats fix them for all their
+/// files ([`FormatKind::units`]); [`FrameReader::units`] says what holds for the one that is read.
 ///
 /// Readers never scale; whoever stores the frames states the units once per store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +116,7 @@ pub trait FrameReader: Send {
     /// What is being read.
     fn kind(&self) -> FormatKind;
 
-    /// What the numbers mean.
+    /// What the numbers of this file mean: what the file says, else what its format fixes.
     fn units(&self) -> Units {
         self.kind().units()
     }
@@ -118,12 +128,33 @@ pub trait FrameReader: Send {
     /// Where the next frame begins.
     fn place(&self) -> Place;
 
-    /// Goes on to a place that lies behind this one; `false` if the trajectory ends before it. Costs
-    /// a seek, or where that cannot be done (compressed files) the reading of what lies between.
+    /// Goes to a place that [`place`](Self::place) or [`places`](Self::places) gave, from where
+    /// reading continues, also after an error; `false` if the trajectory ends before it, or if it
+    /// is not within [`reach`](Self::reach). Costs a seek, or where that cannot be done
+    /// (compressed files) the reading of what lies between.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
     fn go_to(&mut self, place: Place) -> Result<bool>;
+
+    /// Where [`go_to`](Self::go_to) can lead.
+    fn reach(&self) -> Reach;
+
+    /// The places of all frames from here to the end of the file, an index by which any of them
+    /// can be read at once. Costs as much as [`skip`](Self::skip); the reader is at the end then.
+    ///
+    /// # Errors
+    /// As [`next_frame`](Self::next_frame).
+    fn places(&mut self) -> Result<Vec<Place>> {
+        let mut places = Vec::new();
+        loop {
+            let place = self.place();
+            if self.skip(1)? == 0 {
+                return Ok(places);
+            }
+            places.push(place);
+        }
+    }
 
     /// After an error: whether the file ends where more of the frame was to come. After a frame:
     /// whether its last line has no end, so that more of it may come. Both are so while another
@@ -245,6 +276,15 @@ impl FrameReader for AtPath {
     }
     fn go_to(&mut self, place: Place) -> Result<bool> {
         self.inner.go_to(place).map_err(|e| e.at(&self.path))
+    }
+    fn reach(&self) -> Reach {
+        self.inner.reach()
+    }
+    fn units(&self) -> Units {
+        self.inner.units()
+    }
+    fn places(&mut self) -> Result<Vec<Place>> {
+        self.inner.places().map_err(|e| e.at(&self.path))
     }
     fn unfinished(&self) -> bool {
         self.inner.unfinished()

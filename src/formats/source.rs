@@ -213,6 +213,28 @@ impl<R: Read + Seek> Source<R> {
         }
     }
 
+    /// Whether bytes that were read can be read again.
+    pub(super) const fn rewinds(&self) -> bool {
+        !self.is_stream()
+    }
+
+    /// Goes to this byte; `false` if the source ends before it, or if it has been read and cannot
+    /// be read again.
+    pub(super) fn go_to(&mut self, byte: u64) -> Result<bool> {
+        let Some(back) = self.at.checked_sub(byte) else {
+            return self.skip(byte - self.at);
+        };
+        if back > 0 {
+            let Some(step) = i64::try_from(back).ok().filter(|_| self.rewinds()) else {
+                return Ok(false);
+            };
+            self.inner.seek_relative(-step).map_err(|e| Error::io_at("seek", byte, e))?;
+            self.at = byte;
+        }
+        (self.cut, self.open) = (false, false);
+        Ok(true)
+    }
+
     /// Replaces `line` by the next line, without its end (`\n` or `\r\n`); `false` at the end.
     pub(super) fn line(&mut self, line: &mut Vec<u8>) -> Result<bool> {
         line.clear();

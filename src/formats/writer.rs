@@ -6,6 +6,7 @@ use super::xtc::XtcEncoder;
 use crate::backend::{Output, Place, There};
 use crate::codec::MdFrame;
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::store;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +18,7 @@ const BATCH: usize = 1 << 20;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct WriteOptions {
-    /// XTC: positions become whole numbers of `1 / precision`. Without it, the precision of each
+    /// XTC: positions become integers of `1 / precision`. Without it, the precision of each
     /// frame is used, and a frame that has none is refused.
     pub precision: Option<f32>,
 }
@@ -56,8 +57,8 @@ pub trait FrameWriter: Send {
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
-/// Starts a trajectory file that will appear at `path`; `overwrite` allows a file to be there
-/// already, which stays as it is until then. Pipes and devices are written to as they are.
+/// Starts a trajectory file that will appear at `path`. A file that is there already stays as it is
+/// until then. Pipes and devices are written to as they are.
 ///
 /// # Errors
 /// [`Error::Exists`]; [`Error::Invalid`] for a folder, for options that cannot work, or if the
@@ -67,9 +68,9 @@ pub fn create(
     path: &Path,
     kind: FormatKind,
     options: &WriteOptions,
-    overwrite: bool,
+    existing: Existing,
 ) -> Result<Box<dyn FrameWriter>> {
-    create_waiting(path, kind, options, overwrite, &mut || Ok(()))
+    create_waiting(path, kind, options, existing, &mut || Ok(()))
 }
 
 /// As [`create`]; `wait` is called again and again while `path` is a pipe without a reader, and
@@ -81,12 +82,12 @@ pub fn create_waiting(
     path: &Path,
     kind: FormatKind,
     options: &WriteOptions,
-    overwrite: bool,
+    existing: Existing,
     wait: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Box<dyn FrameWriter>> {
     let mut start = || {
         let encoder = encoder(kind, options)?;
-        if overwrite
+        if existing.is_replaced()
             && let There::File(_) = Place::of(path)?.there()
             && store::is_store(path)?
         {
@@ -94,7 +95,7 @@ pub fn create_waiting(
                        arguments in the right order? If it is not needed any more, delete it first";
             return Err(Error::invalid("file to write", why));
         }
-        Ok((encoder, Output::create(path, overwrite, wait)?))
+        Ok((encoder, Output::create(path, existing, wait)?))
     };
     let (encoder, output) = start().map_err(|e: Error| e.at(path))?;
     FileWriter::start(encoder, output, path, kind)

@@ -2,6 +2,7 @@
 
 use crate::backend::{Access, Aside, Backend, WriterLock};
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::maintain::carry::{Carry, Refers};
 use crate::maintain::transfer::{Carrier, stream};
 use crate::store::Readable;
@@ -120,7 +121,7 @@ fn compact_file(
     let done = Compacted { bytes_before, bytes_after: target.len()?, ..copied };
     // The last moment at which nothing has changed.
     progress(done.record_bytes, done.record_bytes)?;
-    aside.publish(true)?;
+    aside.publish(Existing::Replace)?;
     Ok(done)
 }
 

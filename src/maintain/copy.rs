@@ -2,6 +2,7 @@
 
 use crate::backend::{Aside, Backend};
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::key::Key;
 use crate::maintain::carry::{Carry, Refers};
 use crate::maintain::compact::refuse_older;
@@ -84,7 +85,7 @@ pub fn copy_with(
     let open = options.store.clone().unwrap_or_default();
     let source = open_source(from, &open, options.accept_older)?;
     let new = options.store.clone().unwrap_or_else(|| source.options().clone());
-    let mut target = Target::new(to, &source, &new, options.overwrite)?;
+    let mut target = Target::new(to, &source, &new, Existing::of(options.overwrite))?;
     let writer = &mut target.writer;
     let rewrite: Rewrite<'_> = &mut rewrite;
     copy_some(&source, writer, &options.select, options.refers, rewrite, &mut progress)
@@ -177,14 +178,14 @@ pub(crate) fn open_source(
 pub(crate) struct Target {
     aside: Aside,
     pub(crate) writer: Writer,
-    overwrite: bool,
+    existing: Existing,
 }
 
 /// A new store that is written and waits for its name.
 pub(crate) struct Ready {
     aside: Aside,
     copied: Copied,
-    overwrite: bool,
+    existing: Existing,
 }
 
 impl Target {
@@ -193,9 +194,9 @@ impl Target {
         to: &Path,
         source: &Snapshot,
         options: &StoreOptions,
-        overwrite: bool,
+        existing: Existing,
     ) -> Result<Self> {
-        may_appear(to, overwrite)?;
+        may_appear(to, existing)?;
         // A store without columns gets those that were asked for, if its records allow it.
         let kept = source.options().columns();
         let new = StoreOptions {
@@ -209,12 +210,12 @@ impl Target {
         let aside = Aside::over(to, options.access)?;
         let backend: Arc<dyn Backend> = aside.backend().clone();
         let writer = Writer::create_in(backend, &new).map_err(|e| e.at(to))?;
-        Ok(Self { aside, writer, overwrite })
+        Ok(Self { aside, writer, existing })
     }
 
     /// Commits and seals.
     pub(crate) fn finish(self) -> Result<Ready> {
-        let Self { aside, writer, overwrite } = self;
+        let Self { aside, writer, existing } = self;
         let place = aside.place().to_path_buf();
         let records = writer.len();
         let totals = writer.core.totals;
@@ -227,13 +228,13 @@ impl Target {
             record_bytes: totals.record_bytes.saturating_sub(totals.dead_bytes + shared_bytes),
             file_bytes: backend.len()?,
         };
-        Ok(Ready { aside, copied, overwrite })
+        Ok(Ready { aside, copied, existing })
     }
 }
 
 impl Ready {
     pub(crate) fn publish(self) -> Result<Copied> {
-        self.aside.publish(self.overwrite)?;
+        self.aside.publish(self.existing)?;
         Ok(self.copied)
     }
 }

@@ -1,6 +1,7 @@
 //! Several stores into one.
 
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::key::Key;
 use crate::maintain::carry::{Carry, Refers};
 use crate::maintain::copy::{Copied, Target, open_source};
@@ -90,7 +91,7 @@ pub fn merge<P: AsRef<Path>>(
         refuse_clashes(&paths, &opened, &mut progress)?;
     }
     let new = options.store.clone().unwrap_or_else(|| first.options().clone());
-    let mut target = Target::new(to.as_ref(), first, &new, options.overwrite)?;
+    let mut target = Target::new(to.as_ref(), first, &new, Existing::of(options.overwrite))?;
     let total = opened.iter().map(live_bytes).sum();
     let mut done = 0;
     for (i, (source, path)) in opened.iter().zip(&paths).enumerate() {
@@ -248,6 +249,7 @@ fn refuse_clashes(
                             printable_path(other)
                         )
                         .into(),
+                        instead: None,
                     });
                 }
             }

@@ -1,6 +1,7 @@
 //! One store into several, numbered files.
 
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::key::Key;
 use crate::maintain::carry::{Carry, Refers};
 use crate::maintain::copy::{Copied, Ready, Target, open_source};
@@ -64,14 +65,14 @@ pub fn split(
     let source = open_source(from, &open, options.accept_older)?;
     let ends = ends(&source, by)?;
     let names = names(to, ends.len())?;
-    names.iter().try_for_each(|name| may_appear(name, options.overwrite))?;
+    names.iter().try_for_each(|name| may_appear(name, Existing::of(options.overwrite)))?;
     let new = options.store.clone().unwrap_or_else(|| source.options().clone());
     let totals = source.inner().core.totals;
     let total = totals.record_bytes.saturating_sub(totals.dead_bytes);
     let attributes = source.attributes();
     let start = |i: usize| -> Result<Option<(Target, Carry<'_>)>> {
         let Some(name) = names.get(i) else { return Ok(None) };
-        let mut target = Target::new(name, &source, &new, options.overwrite)?;
+        let mut target = Target::new(name, &source, &new, Existing::of(options.overwrite))?;
         if attributes.is_object() {
             target.writer.set_attributes(&attributes)?;
         }

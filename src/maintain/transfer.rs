@@ -38,7 +38,7 @@ impl Carrier {
         key: Option<&Key>,
         item: &Item<'_>,
     ) -> Result<u64> {
-        to.put_carried(key, item.bytes, item.sites, self.0.apply(item.row), false)
+        to.put_carried(key, item.bytes, item.sites, self.0.apply(item.row), crate::Existing::Refuse)
     }
 }
 

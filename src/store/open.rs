@@ -4,6 +4,7 @@ use crate::backend::{
     Aside, Backend, FileBackend, LockOutcome, MemoryBackend, SliceBackend, WriterLock,
 };
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::frame::{self, SLOT_OFFSETS, TOTALS_OFFSET};
 use crate::index::saved_lookup;
 use crate::index::slot::{Seal, Slot};
@@ -136,7 +137,7 @@ impl Writer {
     /// [`Error::Exists`] if there is a file already, [`Error::Invalid`] for options that
     /// cannot work or for a path that is a folder, a pipe, a socket or a device, [`Error::Io`].
     pub fn create(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
-        Self::create_file(path.as_ref(), options, false)
+        Self::create_file(path.as_ref(), options, Existing::Refuse)
     }
 
     /// As [`Writer::create`]; a store that is there is replaced, also a damaged one, and an empty
@@ -147,19 +148,19 @@ impl Writer {
     /// a trajectory: it is never replaced; [`Error::Locked`] if that file has a writer, whose records would be
     /// lost without a word.
     pub fn replace(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
-        Self::create_file(path.as_ref(), options, true)
+        Self::create_file(path.as_ref(), options, Existing::Replace)
     }
 
-    fn create_file(path: &Path, options: &StoreOptions, overwrite: bool) -> Result<Self> {
+    fn create_file(path: &Path, options: &StoreOptions, existing: Existing) -> Result<Self> {
         let make = || {
             options.check()?;
-            may_appear(path, overwrite)?;
+            may_appear(path, existing)?;
             let aside = Aside::over(path, options.access)?;
             let file = aside.backend().clone();
             newborn(&*file, options)?;
             let guard = lock(&file)?;
             let backend: Arc<dyn Backend> = file;
-            aside.publish(overwrite)?;
+            aside.publish(existing)?;
             open_locked(&backend, options, guard)
         };
         make().map_err(|e| e.at(path))
@@ -187,7 +188,7 @@ impl Writer {
                 let copy = aside.backend().clone();
                 copy_original(&state, &copy, options)?;
                 let new_guard = lock(&copy)?;
-                aside.publish(true)?;
+                aside.publish(Existing::Replace)?;
                 drop(guard);
                 let backend: Arc<dyn Backend> = copy;
                 return open_locked(&backend, options, new_guard);
@@ -226,7 +227,7 @@ impl Writer {
     pub fn create_in(backend: Arc<dyn Backend>, options: &StoreOptions) -> Result<Self> {
         options.check()?;
         if backend.len()? != 0 {
-            return Err(Error::Exists { what: "something in this backend".into() });
+            return Err(Error::Exists { what: "something in this backend".into(), instead: None });
         }
         newborn(&*backend, options)?;
         open_locked(&backend, options, None)
@@ -293,7 +294,7 @@ impl Writer {
                 aside.backend().write_at(at, bytes)?;
                 at += bytes.len() as u64;
             }
-            aside.publish(false)
+            aside.publish(Existing::Refuse)
         };
         save().map_err(|e| e.at(path))
     }

@@ -2,6 +2,7 @@
 
 use crate::backend::{Access, Backend, FileBackend, Place, There, known};
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::store::foreign::any::load_any;
 use crate::store::index::slots::slots;
 use crate::store::options::StoreOptions;
@@ -25,11 +26,11 @@ pub fn is_store(path: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// [`Error::Invalid`] and [`Error::Exists`] with the path; [`Error::Io`].
-pub(crate) fn may_appear(path: &Path, overwrite: bool) -> Result<()> {
+pub(crate) fn may_appear(path: &Path, existing: Existing) -> Result<()> {
     let place = Place::of(path)?;
     place.must_be_file()?;
     let There::File(found) = place.there() else { return Ok(()) };
-    if !overwrite {
+    if existing == Existing::Refuse {
         return place.must_be_free();
     }
     if found.len() == 0 || is_store(path)? {

@@ -1,10 +1,11 @@
 //! Frames of a store to a trajectory file.
 
 use super::choice::Choice;
+use super::reader::Trajectory;
 use super::units::Conversion;
-use crate::codec::{Fields, MdFrame, MdFrameCodec};
-use crate::depot::Depot;
+use crate::codec::{Fields, MdFrame};
 use crate::error::{Error, Result, Unfit};
+use crate::existing::Existing;
 use crate::formats::{self, FormatKind, FrameWriter, WriteOptions};
 use crate::printable::printable_path;
 use crate::store::Readable;
@@ -69,7 +70,7 @@ pub struct Skipped {
 /// frame, the field and the site for what the format cannot hold; [`Error::Corrupt`] with the
 /// record for damage; [`Error::Interrupted`] or what else `progress` returns; [`Error::Io`].
 pub fn export(
-    depot: &Depot<MdFrameCodec>,
+    depot: &Trajectory,
     output: impl AsRef<Path>,
     options: &ExportOptions,
     mut progress: impl FnMut(u64, u64) -> Result<()>,
@@ -80,7 +81,8 @@ pub fn export(
     let write = write_options(options);
     let conversion = conversion(depot, kind)?;
     let mut wait = || progress(0, total);
-    let writer = formats::create_waiting(output, kind, &write, options.overwrite, &mut wait)?;
+    let writer =
+        formats::create_waiting(output, kind, &write, Existing::of(options.overwrite), &mut wait)?;
     run(depot, writer, kind, conversion, options, &mut progress)
 }
 
@@ -89,7 +91,7 @@ pub fn export(
 /// # Errors
 /// As [`export`]; [`Error::Invalid`] if `options` has no format.
 pub fn export_to(
-    depot: &Depot<MdFrameCodec>,
+    depot: &Trajectory,
     output: crate::backend::Output,
     name: &Path,
     options: &ExportOptions,
@@ -121,12 +123,12 @@ fn write_options(options: &ExportOptions) -> WriteOptions {
 
 type Units = (Option<Conversion>, bool);
 
-fn conversion(depot: &Depot<MdFrameCodec>, kind: FormatKind) -> Result<Units> {
+fn conversion(depot: &Trajectory, kind: FormatKind) -> Result<Units> {
     Conversion::new(&depot.snapshot().attributes(), &kind.units())
 }
 
 fn run(
-    depot: &Depot<MdFrameCodec>,
+    depot: &Trajectory,
     mut writer: Box<dyn FrameWriter>,
     kind: FormatKind,
     (conversion, units_stated): Units,
@@ -144,7 +146,7 @@ fn run(
         }
         let items = depot.get_batch_at(&part)?;
         for (view, ordinal) in items.iter().zip(&part) {
-            let whole = view.and_then(|view| depot.whole(&view));
+            let whole = view.and_then(|view| depot.joined(&view));
             let mut frame: MdFrame = whole.map_err(|e| in_record(e, *ordinal))?;
             if let Some(fields) = options.fields {
                 fields.keep(&mut frame);
@@ -172,7 +174,7 @@ fn run(
 }
 
 /// The next ordinals to fetch together: few enough for memory.
-fn next_part(depot: &Depot<MdFrameCodec>, chosen: &Choice, from: u64) -> Result<Vec<u64>> {
+fn next_part(depot: &Trajectory, chosen: &Choice, from: u64) -> Result<Vec<u64>> {
     let (mut part, mut bytes) = (Vec::new(), 0_u64);
     while part.len() < PART_RECORDS && bytes < PART_BYTES {
         let Some(ordinal) = chosen.at(from + part.len() as u64, depot.len()) else { break };
@@ -183,7 +185,7 @@ fn next_part(depot: &Depot<MdFrameCodec>, chosen: &Choice, from: u64) -> Result<
 }
 
 /// Says which frame does not fit.
-fn of_frame(error: Error, depot: &Depot<MdFrameCodec>, ordinal: u64) -> Error {
+fn of_frame(error: Error, depot: &Trajectory, ordinal: u64) -> Error {
     match error {
         Error::Unfit(mut unfit) => {
             // A key that cannot be read is no reason to hide the other error.

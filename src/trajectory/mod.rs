@@ -1,19 +1,63 @@
-//! Trajectories of other programs into stores and out of them.
+//! Trajectories: frames in stores, and the files of other programs.
 //!
-//! Knows stores of frames ([`depot`](crate::depot)) and files of other programs
-//! ([`formats`](crate::formats)), and what has to happen between the two: units, resuming,
-//! selections, reports. The command line and the Python package call what is here and add nothing
-//! but how a person asks.
+//! Stands on [`depot`](crate::depot), which keeps typed records, and on
+//! [`formats`](crate::formats), which reads and writes files of other programs. A
+//! [`TrajectoryWriter`] takes each frame through visible steps ([`Continue`], [`Sharing`],
+//! [`Positions`]) into a store, a [`Trajectory`] reads it; [`Frames`] reads chosen fields,
+//! [`Statistics`] are what training wants to know of all frames. [`Importer`] and [`export`] are
+//! the way from files into stores and back, with their units. The command line and the Python
+//! package call what is here and add nothing but how a person asks.
+//!
+//! ```
+//! use vlstore::codec::{MdFrame, Real, RealView};
+//! use vlstore::{StoreOptions, TrajectoryWriter};
+//!
+//! let mut w = TrajectoryWriter::in_memory(&StoreOptions::default())?;
+//! for step in 0..3_i16 {
+//!     let positions = Some(Real::F32(vec![f32::from(step); 6]));
+//!     let frame =
+//!         MdFrame { nsites: 2, positions, step: Some(step.into()), ..MdFrame::default() };
+//!     w.put(step, &frame)?;
+//! }
+//! w.commit()?;
+//!
+//! let trajectory = w.trajectory()?;
+//! assert_eq!(trajectory.weight_at(2)?, 2); // the sites, from the index: nothing is decoded
+//! let record = trajectory.get(1)?;
+//! assert_eq!(record.view()?.positions(), Some(RealView::F32(&[1.0; 6])));
+//!
+//! let batch = trajectory.get_batch_at(&[2, 0])?;
+//! assert_eq!(batch.view(0)?.step(), Some(2));
+//! # Ok::<(), vlstore::Error>(())
+//! ```
 
 mod choice;
+mod copy_frames;
 mod export;
+mod fields;
 mod import;
+mod positions;
+mod reader;
+mod resume;
+mod sharing;
+mod statistics;
+mod topologies;
 mod units;
+mod writer;
 
 pub use choice::Choice;
+pub use copy_frames::copy_frames;
 pub use export::{ExportOptions, Exported, Skipped, export, export_to};
+pub use fields::Frames;
 pub use import::{
     Begin, Boundary, IMPORT, ImportOptions, Imported, Importer, Input, Progress, Target,
     describe_import,
 };
-pub use units::{Conversion, UNITS, state_units};
+pub use positions::Positions;
+pub use reader::Trajectory;
+pub use resume::{Continue, Continued, StartAt};
+pub use sharing::Sharing;
+pub use statistics::{KeptStatistics, STATISTICS, Statistics};
+pub use topologies::Topologies;
+pub use units::{Conversion, UNITS, check_units, state_units};
+pub use writer::TrajectoryWriter;

@@ -20,15 +20,43 @@ fn fields(units: &Units) -> [(&'static str, &'static str); 7] {
     ]
 }
 
-/// The attributes with these units in them; `None` if they state the same already.
-///
-/// `empty`: the store has no record yet, or its user says what its numbers mean.
+/// The attributes with these units in them, of a store without a record or one whose user says
+/// what its numbers mean; `None` if they state the same already.
 ///
 /// # Errors
-/// [`Error::Invalid`] if the store states other units, or none and is not `empty`.
-pub fn state_units(attributes: &Value, units: &Units, empty: bool) -> Result<Option<Value>> {
+/// [`Error::Invalid`] if the store states other units.
+pub fn state_units(attributes: &Value, units: &Units) -> Result<Option<Value>> {
+    if states(attributes, units)? {
+        return Ok(None);
+    }
     let mut all = attributes.as_object().cloned().unwrap_or_default();
-    match all.get(UNITS).and_then(Value::as_object) {
+    let stated: Map<String, Value> =
+        fields(units).iter().map(|(k, v)| ((*k).into(), json!(v))).collect();
+    all.insert(UNITS.into(), stated.into());
+    Ok(Some(all.into()))
+}
+
+/// Refuses attributes that do not state these units.
+///
+/// # Errors
+/// [`Error::Invalid`] if the store states other units, or none.
+pub fn check_units(attributes: &Value, units: &Units) -> Result<()> {
+    if states(attributes, units)? {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "units",
+        format!(
+            "the store does not say what its numbers mean; if they are in the units of the \
+             input ({}, {}, {}), say --same-units",
+            units.length, units.time, units.energy
+        ),
+    ))
+}
+
+/// Whether the attributes state these units; refuses others.
+fn states(attributes: &Value, units: &Units) -> Result<bool> {
+    match attributes.get(UNITS).and_then(Value::as_object) {
         Some(stated) => {
             for (name, unit) in fields(units) {
                 let there = stated.get(name).and_then(Value::as_str);
@@ -43,22 +71,9 @@ pub fn state_units(attributes: &Value, units: &Units, empty: bool) -> Result<Opt
                     ));
                 }
             }
-            Ok(None)
+            Ok(true)
         }
-        None if empty => {
-            let stated: Map<String, Value> =
-                fields(units).iter().map(|(k, v)| ((*k).into(), json!(v))).collect();
-            all.insert(UNITS.into(), stated.into());
-            Ok(Some(all.into()))
-        }
-        None => Err(Error::invalid(
-            "units",
-            format!(
-                "the store does not say what its numbers mean; if they are in the units of the \
-                 input ({}, {}, {}), say --same-units",
-                units.length, units.time, units.energy
-            ),
-        )),
+        None => Ok(false),
     }
 }
 
@@ -162,26 +177,28 @@ mod tests {
     #[test]
     fn units_are_stated_once_and_then_compared() {
         let xtc = FormatKind::Xtc.units();
-        let stated = state_units(&json!({"a": 1}), &xtc, true).unwrap().unwrap();
+        let stated = state_units(&json!({"a": 1}), &xtc).unwrap().unwrap();
         assert_eq!(stated["a"], 1);
         assert_eq!(stated["units"]["length"], "nm");
-        assert!(state_units(&stated, &xtc, false).unwrap().is_none());
-        let why = state_units(&stated, &FormatKind::ExtXyz.units(), true).unwrap_err().to_string();
+        assert!(
+            check_units(&stated, &xtc).is_ok() && state_units(&stated, &xtc).unwrap().is_none()
+        );
+        let why = state_units(&stated, &FormatKind::ExtXyz.units()).unwrap_err().to_string();
         assert!(why.contains("length in nm") && why.contains("angstrom"), "{why}");
-        let why = state_units(&json!({}), &xtc, false).unwrap_err().to_string();
+        let why = check_units(&json!({}), &xtc).unwrap_err().to_string();
         assert!(why.contains("--same-units"), "{why}");
     }
 
     #[test]
     fn every_unit_of_every_format_can_be_converted_and_back() {
         for from in FormatKind::ALL {
-            let stated = state_units(&json!({}), &from.units(), true).unwrap().unwrap();
+            let stated = state_units(&json!({}), &from.units()).unwrap().unwrap();
             assert_eq!(Conversion::new(&stated, &from.units()).unwrap(), (None, true));
             for to in FormatKind::ALL {
                 assert!(Conversion::new(&stated, &to.units()).is_ok());
             }
         }
-        let stated = state_units(&json!({}), &FormatKind::Xtc.units(), true).unwrap().unwrap();
+        let stated = state_units(&json!({}), &FormatKind::Xtc.units()).unwrap().unwrap();
         let (c, _) = Conversion::new(&stated, &FormatKind::ExtXyz.units()).unwrap();
         let mut frame = MdFrame {
             nsites: 1,

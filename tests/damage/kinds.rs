@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use vlstore::backend::MemoryBackend;
 use vlstore::chunk::{Codec, Filter, Params};
-use vlstore::codec::{MdFrame, MdFrameCodec, Real};
-use vlstore::depot::Sharing;
+use vlstore::codec::{MdFrame, Real};
 use vlstore::frame::{HEADER_LEN, build_header, build_trailer, encode_offsets, patch_totals};
 use vlstore::index::saved_lookup;
-use vlstore::{Alignment, DepotWriter, Durability, Key, Purpose, StoreOptions, Writer};
+use vlstore::trajectory::Sharing;
+use vlstore::{Alignment, Durability, Key, Purpose, StoreOptions, TrajectoryWriter, Writer};
 
 use super::common::{content, rows};
 
@@ -103,7 +103,7 @@ fn several_seals() -> Kind {
     let (mut m, mut w) =
         Making::new(StoreOptions { rows: Some(rows()), ..options(1, Some(Codec::Zstd)) });
     for i in 0..36_u64 {
-        w.put(format!("k{}", i % 25), &value(i), true).unwrap();
+        w.put(format!("k{}", i % 25), &value(i)).unwrap();
         match i % 9 {
             2 => drop(w.share(&content(i + 90, 150)).unwrap()),
             4 => w.delete_at(1).unwrap(),
@@ -125,13 +125,13 @@ fn several_seals() -> Kind {
 fn closed() -> Kind {
     let (mut m, mut w) = Making::new(options(2, Some(Codec::Lz4)));
     for i in 0..20_i64 {
-        w.put(i - 7, &value(i.unsigned_abs()), false).unwrap();
+        w.insert(i - 7, &value(i.unsigned_abs())).unwrap();
     }
     m.commit(&mut w);
     m.close(w);
     let mut w = m.reopen();
     for i in 20..40_i64 {
-        w.put(i - 7, &value(i.unsigned_abs()), false).unwrap();
+        w.insert(i - 7, &value(i.unsigned_abs())).unwrap();
         if i % 8 == 0 {
             m.commit(&mut w);
         }
@@ -148,7 +148,7 @@ fn never_sealed() -> Kind {
     for i in 0..24_u64 {
         let key =
             if i % 2 == 0 { Key::from(u64::MAX - i) } else { Key::from(&i.to_be_bytes()[..]) };
-        w.put(key, &value(i)[..value(i).len() / 3], false).unwrap();
+        w.insert(key, &value(i)[..value(i).len() / 3]).unwrap();
         if i % 5 == 4 {
             m.commit(&mut w);
         }
@@ -181,7 +181,7 @@ fn many() -> Kind {
     });
     for part in 0..3_u64 {
         for i in 0..700 {
-            w.put(format!("{part}/{i}"), &[i as u8; 9], false).unwrap();
+            w.insert(format!("{part}/{i}"), &[i as u8; 9]).unwrap();
         }
         m.seal(&mut w);
     }
@@ -206,7 +206,7 @@ fn frames() -> Kind {
     };
     let options = StoreOptions { codec: None, ..options };
     let (mut m, w) = Making::new(options);
-    let mut w = DepotWriter::over(w, MdFrameCodec).unwrap();
+    let mut w = TrajectoryWriter::over(w).unwrap();
     w.share_topologies(Sharing::Repeated);
     for i in 0..40_u64 {
         let sites = 12 + i as usize % 3;
@@ -218,7 +218,7 @@ fn frames() -> Kind {
             types: Some((0..sites as i32).map(|n| n % 3).collect()),
             ..MdFrame::default()
         };
-        w.put(i, &frame, false).unwrap();
+        w.insert(i, &frame).unwrap();
         match i % 10 {
             3 => m.commit(w.writer_mut()),
             7 => m.seal(w.writer_mut()),
@@ -236,7 +236,7 @@ fn default_layout() -> Kind {
     let (mut m, mut w) = Making::new(options);
     for t in 0..6_u64 {
         for k in t * 12..t * 12 + 12 {
-            w.put(k, &content(4 * k, 60 + (k * 37 % 300) as usize), false).unwrap();
+            w.insert(k, &content(4 * k, 60 + (k * 37 % 300) as usize)).unwrap();
         }
         if t == 2 { m.seal(&mut w) } else { m.commit(&mut w) }
     }

@@ -32,7 +32,7 @@ fn fifty_and_fifty(sealed: bool) -> Vec<u8> {
     let backend = Arc::new(MemoryBackend::new());
     let mut w = Writer::create_in(backend.clone(), &options()).unwrap();
     for k in 0..100_u64 {
-        w.put(k, &content(k, 40), false).unwrap();
+        w.insert(k, &content(k, 40)).unwrap();
         if k == 49 && sealed {
             w.seal().unwrap();
         }
@@ -94,7 +94,7 @@ fn sealed_twice() -> Vec<u8> {
     let mut w = Writer::create_in(backend.clone(), &options()).unwrap();
     for t in 0..6_u64 {
         for k in t * 12..t * 12 + 12 {
-            w.put(k, &content(4 * k, 60 + (k as usize * 37) % 300), false).unwrap();
+            w.insert(k, &content(4 * k, 60 + (k as usize * 37) % 300)).unwrap();
         }
         if t == 2 {
             w.seal().unwrap()
@@ -153,10 +153,10 @@ fn a_damaged_slot_costs_nothing_and_a_lost_slot_page_stops_every_writer() {
     let stale = {
         let backend = Arc::new(MemoryBackend::new());
         let mut w = Writer::create_in(backend.clone(), &options()).unwrap();
-        w.put("a", b"1", false).unwrap();
+        w.insert("a", b"1").unwrap();
         w.commit().unwrap();
         let old = backend.to_bytes();
-        w.put("b", b"2", false).unwrap();
+        w.insert("b", b"2").unwrap();
         w.commit().unwrap();
         drop(w);
         let page = SLOT_OFFSETS[open(&backend.to_bytes()).unwrap().generation() as usize % 2];
@@ -182,7 +182,7 @@ fn a_damaged_slot_costs_nothing_and_a_lost_slot_page_stops_every_writer() {
         // Who says so goes on with what can be read, and then it is a whole store.
         let accepted = StoreOptions { accept_older: true, ..self::options() };
         let mut w = Writer::open(&path, &accepted).unwrap();
-        w.put("new", b"record", false).unwrap();
+        w.insert("new", b"record").unwrap();
         w.close().unwrap();
         let after = Store::open(&path).unwrap();
         assert_eq!((after.opened(), after.len()), (Opened::Whole, store.len() + 1));
@@ -195,10 +195,10 @@ fn slots_that_both_went_back_are_noticed_where_two_commits_followed() {
     let options = StoreOptions { chunk_size: 4096, codec: Some(None), ..options() };
     let mut w = Writer::create_in(backend.clone(), &options).unwrap();
     // Chunks come first in the file, so that the log lies behind what is lost.
-    w.put("first", &content(4, 20_480), false).unwrap();
+    w.insert("first", &content(4, 20_480)).unwrap();
     let mut images = Vec::new();
     for k in 0..6_u64 {
-        w.put(k, &content(k, 40), false).unwrap();
+        w.insert(k, &content(k, 40)).unwrap();
         w.commit().unwrap();
         images.push(backend.to_bytes());
     }
@@ -220,13 +220,13 @@ fn a_page_that_the_newest_commit_need_not_read_does_not_cost_it() {
     let backend = Arc::new(MemoryBackend::new());
     let mut w = Writer::create_in(backend.clone(), &options()).unwrap();
     for k in 0..3000_u64 {
-        w.put(k, &content(k, 9), false).unwrap();
+        w.insert(k, &content(k, 9)).unwrap();
     }
     w.seal().unwrap();
     for k in (0..3000_u64).step_by(7) {
         w.delete(k).unwrap();
     }
-    w.put("last", b"record", false).unwrap();
+    w.insert("last", b"record").unwrap();
     w.commit().unwrap();
     drop(w);
     let good = backend.to_bytes();

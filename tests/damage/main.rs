@@ -201,7 +201,7 @@ fn write_on(kind: &Kind, image: &[u8], answer: Answer, recover: bool) -> Result<
         return Err("an older state was opened for writing unasked".into());
     }
     let new = Key::from(&b"new"[..]);
-    if w.put(new.clone(), b"record", false).is_err() || w.commit().is_err() || w.close().is_err() {
+    if w.insert(new.clone(), b"record").is_err() || w.commit().is_err() || w.close().is_err() {
         return Ok(false);
     }
     let after = backend.to_bytes();

@@ -52,9 +52,9 @@ fn record(i: u64) -> Vec<u8> {
 fn grow(w: &mut Writer, ids: std::ops::Range<u64>) {
     for i in ids {
         match i % 4 {
-            0 => w.put(format!("key {i}"), &record(i), false).unwrap(),
-            1 => w.put(i, &record(i), false).unwrap(),
-            2 => w.put(&i.to_be_bytes()[..], &record(i), false).unwrap(),
+            0 => w.insert(format!("key {i}"), &record(i)).unwrap(),
+            1 => w.insert(i, &record(i)).unwrap(),
+            2 => w.insert(&i.to_be_bytes()[..], &record(i)).unwrap(),
             _ => w.push(&record(i)).unwrap(),
         };
     }

@@ -14,7 +14,7 @@ const RECORDS: u64 = 20_000;
 pub fn long() -> Image {
     of(&options(), |w| {
         for i in 0..RECORDS {
-            w.put(i, b"", false).unwrap();
+            w.insert(i, b"").unwrap();
         }
         w.seal().unwrap();
     })
@@ -85,7 +85,7 @@ attacks! {
         w.seal().unwrap();
         // The first commit behind a seal may become a leaf.
         for n in 0..2_u64 {
-            w.put(n, b"", false).unwrap();
+            w.insert(n, b"").unwrap();
             w.commit().unwrap();
         }
     }).edit_log(|all| {

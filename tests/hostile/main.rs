@@ -223,9 +223,9 @@ fn write(bytes: &[u8], options: &StoreOptions) {
     let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::from_bytes(bytes.to_vec()));
     let go_on = || -> vlstore::Result<()> {
         let mut w = Writer::open_in(backend.clone(), options)?;
-        let first = w.put("new 0", b"bytes of it", true)?;
+        let first = w.put("new 0", b"bytes of it")?;
         w.commit()?;
-        w.put("new 1", &[5; 3000], true)?;
+        w.put("new 1", &[5; 3000])?;
         w.delete_at(first.min(1))?;
         w.commit()?;
         w.seal()?;

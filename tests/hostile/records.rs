@@ -24,7 +24,7 @@ pub fn ask(bytes: &[u8]) -> Vec<String> {
         }
         Err(e) => told.push(format!("refused: {e}")),
     }
-    let _ = MdFrameCodec.sites(bytes);
+    let _ = MdFrameCodec.weight(bytes);
     told
 }
 

@@ -17,13 +17,13 @@ const RECORDS: usize = 30;
 
 fn put(w: &mut Writer, n: i64) {
     if n % 3 == 2 {
-        w.put(n, b"without a row", false).unwrap();
+        w.insert(n, b"without a row").unwrap();
         return;
     }
     let mut row = Row::new(&COLUMNS);
     row.set_i64("step", &[n]).unwrap();
     row.set_f64("cell", &[1.0, 2.0, n as f64]).unwrap();
-    w.put_row(Some(&Key::from(n)), b"with a row", 0, &row, false).unwrap();
+    w.put_row(Some(&Key::from(n)), b"with a row", 0, &row, vlstore::Existing::Refuse).unwrap();
 }
 
 /// A store with rows in a leaf and in two entries of the log.
@@ -139,7 +139,7 @@ attacks! {
         of(&options, |w| {
             w.seal().unwrap();
             let columns = [most];
-            w.put_row(None, b"one", 0, &Row::new(&columns), false).unwrap();
+            w.put_row(None, b"one", 0, &Row::new(&columns), vlstore::Existing::Refuse).unwrap();
             w.commit().unwrap();
             w.push(b"two").unwrap();
             w.commit().unwrap();

@@ -8,7 +8,7 @@ use vlstore::backend::SliceBackend;
 use vlstore::codec::{MdFrame, MdFrameCodec, Real, Topology, refers};
 use vlstore::index::layout::LEAF_MAGIC;
 use vlstore::wire::{Digest, U16, U32, U64};
-use vlstore::{Depot, Store, StoreOptions, Writer};
+use vlstore::{Store, StoreOptions, Trajectory, Writer};
 
 const SITES: usize = 5;
 
@@ -53,13 +53,13 @@ pub fn frames() -> Image {
         for seed in 0..2 {
             // The first commit behind a seal may become a leaf.
             if seed == 1 {
-                w.put(100, &frame(0, None), false).unwrap();
+                w.insert(100, &frame(0, None)).unwrap();
                 w.commit().unwrap();
             }
             let digest = w.share(&topology(seed)).unwrap();
             for n in 0..6 {
                 let n = 10 * i64::from(seed) + n;
-                w.put(n, &frame(n, (n % 3 != 2).then_some(digest)), false).unwrap();
+                w.insert(n, &frame(n, (n % 3 != 2).then_some(digest))).unwrap();
             }
             if seed == 0 {
                 w.seal().unwrap()
@@ -79,7 +79,7 @@ fn named(all: &mut [Entry]) -> &mut Entry {
 fn one(shared: &[u8]) -> Image {
     store(|w| {
         let digest = w.share(shared).unwrap();
-        w.put(0, &frame(0, Some(digest)), false).unwrap();
+        w.insert(0, &frame(0, Some(digest))).unwrap();
         w.seal().unwrap();
     })
 }
@@ -109,7 +109,7 @@ pub fn ask(bytes: &[u8]) -> Vec<String> {
         Ok(found) => told.extend(found.iter().map(ToString::to_string)),
         Err(e) => told.push(e.to_string()),
     }
-    let depot = match Depot::new(store.snapshot(), MdFrameCodec) {
+    let depot = match Trajectory::new(store.snapshot()) {
         Ok(depot) => depot,
         Err(e) => {
             told.push(e.to_string());
@@ -117,7 +117,7 @@ pub fn ask(bytes: &[u8]) -> Vec<String> {
         }
     };
     for ordinal in 0..depot.len() {
-        let whole = || depot.whole(&depot.get_at(ordinal)?.view()?);
+        let whole = || depot.joined(&depot.get_at(ordinal)?.view()?);
         match whole() {
             Ok(frame) => assert!(frame.types.is_none_or(|t| t.len() == frame.nsites)),
             Err(e) => told.push(e.to_string()),
@@ -178,7 +178,7 @@ attacks! {
         frames().edit_root(|r| r.totals.shared = U32::new(0)).bytes;
 
     a_frame_that_refers_to_nothing: Error("to which records refer, is gone") => store(|w| {
-        w.put(0, &frame(0, Some(Digest::of(b"nothing"))), false).unwrap();
+        w.insert(0, &frame(0, Some(Digest::of(b"nothing")))).unwrap();
         w.seal().unwrap();
     }).bytes;
     a_frame_that_refers_to_a_frame: Error("topology") => referring_to(&frame(0, None));
@@ -187,7 +187,7 @@ attacks! {
         let digest = Digest::of(b"of itself");
         store(|w| {
             w.share(&frame(0, Some(digest))).unwrap();
-            w.put(0, &frame(0, Some(digest)), false).unwrap();
+            w.insert(0, &frame(0, Some(digest))).unwrap();
             w.seal().unwrap();
         }).edit_leaf(0, |l| l.keys[..16].copy_from_slice(digest.as_bytes())).bytes
     };
@@ -197,7 +197,7 @@ attacks! {
             for n in 0..50 {
                 digest = Some(w.share(&frame(n, digest)).unwrap());
             }
-            w.put(0, &frame(99, digest), false).unwrap();
+            w.insert(0, &frame(99, digest)).unwrap();
             w.seal().unwrap();
         }).bytes
     };
@@ -227,7 +227,7 @@ attacks! {
         let mut image = store(|w| {
             for n in 0..300_i64 {
                 w.share(&topology(n as i32).repeat(20)).unwrap();
-                w.put(n, &frame(n, Some(Digest::of(&n.to_le_bytes()))), false).unwrap();
+                w.insert(n, &frame(n, Some(Digest::of(&n.to_le_bytes())))).unwrap();
             }
             w.seal().unwrap();
         });
@@ -240,7 +240,7 @@ attacks! {
     };
     a_topology_nobody_refers_to: Right => store(|w| {
         w.share(&topology(1)).unwrap();
-        w.put(0, &frame(0, None), false).unwrap();
+        w.insert(0, &frame(0, None)).unwrap();
         w.seal().unwrap();
     }).bytes;
 }

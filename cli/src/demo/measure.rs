@@ -5,10 +5,10 @@ use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use vlstore::codec::{MdFrame, MdFrameCodec};
-use vlstore::depot::Positions;
+use vlstore::codec::MdFrame;
 use vlstore::formats::{self, WriteOptions};
-use vlstore::{Depot, DepotWriter, Error, Result, Store, StoreOptions};
+use vlstore::trajectory::Positions;
+use vlstore::{Error, Existing, Result, Store, StoreOptions, Trajectory, TrajectoryWriter};
 
 /// Time that one figure may take.
 const EACH: Duration = Duration::from_millis(300);
@@ -115,16 +115,16 @@ fn append(source: &Path, folder: &Path, frames: &[MdFrame]) -> Result<(Row, u64)
     let file = folder.join(".demo-append").with_extension(kind.name());
     let scratch = folder.join(".demo-append.vls");
     let to_source = rate(|| {
-        let mut writer = formats::create(&file, kind, &WriteOptions::default(), true)?;
+        let mut writer = formats::create(&file, kind, &WriteOptions::default(), Existing::Replace)?;
         frames.iter().try_for_each(|f| writer.write(f))?;
         writer.finish()?;
         Ok(frames.len() as u64)
     })?;
     let to_store = rate(|| {
-        let mut writer = DepotWriter::replace(&scratch, MdFrameCodec, &StoreOptions::default())?;
-        writer.keep_positions(Positions::Whole)?;
+        let mut writer = TrajectoryWriter::replace(&scratch, &StoreOptions::default())?;
+        writer.keep_positions(Positions::Quantised)?;
         for (number, frame) in (0_u64..).zip(frames) {
-            writer.put_frame(number, number, frame)?;
+            writer.insert(number, frame)?;
         }
         writer.close()?;
         Ok(frames.len() as u64)
@@ -154,7 +154,7 @@ fn random(source: &Path, store: &Path, len: u64) -> Result<Row> {
     // No cache of decoded blocks: every frame is fetched and decoded anew.
     let options = StoreOptions { cache_bytes: 0, ..StoreOptions::default() };
     let snapshot = Store::open_with(store, &options)?.snapshot();
-    let depot = Depot::new(snapshot, MdFrameCodec)?;
+    let depot = Trajectory::new(snapshot)?;
     let from_store = rate(|| {
         for ordinal in &order {
             black_box(depot.get(*ordinal)?.view()?.positions());
@@ -175,7 +175,7 @@ fn sequential(source: &Path, store: &Path) -> Result<Row> {
         }
         Ok(n)
     })?;
-    let depot = Depot::open(store, MdFrameCodec)?;
+    let depot = Trajectory::open(store)?;
     let from_store = rate(|| {
         for item in &depot {
             black_box(item?.view()?.positions());

@@ -151,7 +151,7 @@ fn shells_and_man_get_their_files() {
 }
 
 #[test]
-fn positions_of_an_xtc_file_are_whole_numbers_unless_they_are_wanted_as_given_or_rounded() {
+fn positions_of_an_xtc_file_are_integers_unless_they_are_wanted_as_given_or_rounded() {
     let folder = Folder::new();
     let import = |how: &str, store: &str| {
         folder.ok(&format!("import {how} run.xtc {store}").replace("  ", " "))
@@ -164,15 +164,15 @@ fn positions_of_an_xtc_file_are_whole_numbers_unless_they_are_wanted_as_given_or
         folder.ok(&format!("export -q --overwrite {store} back.xtc"));
         fs::read(folder.path("back.xtc")).unwrap()
     };
-    let said = import("", "whole.vls");
-    assert!(said.contains("as whole numbers, equal to the last bit"), "{said}");
+    let said = import("", "quantised.vls");
+    assert!(said.contains("as integers, equal to the last bit"), "{said}");
     assert!(!import("--positions given", "given.vls").contains("positions"));
-    assert!(3 * size("whole.vls") < 2 * size("given.vls"));
-    assert_eq!(frame("whole.vls"), frame("given.vls"));
+    assert!(3 * size("quantised.vls") < 2 * size("given.vls"));
+    assert_eq!(frame("quantised.vls"), frame("given.vls"));
     // Each becomes the other by a copy, and all give back the file.
-    folder.ok("copy --positions given whole.vls to-given.vls");
-    folder.ok("copy --positions whole --topologies always given.vls to-whole.vls");
-    for store in ["whole.vls", "given.vls", "to-whole.vls", "to-given.vls"] {
+    folder.ok("copy --positions given quantised.vls to-given.vls");
+    folder.ok("copy --positions quantised --topologies always given.vls to-quantised.vls");
+    for store in ["quantised.vls", "given.vls", "to-quantised.vls", "to-given.vls"] {
         assert_eq!(exported(store), source, "{store}");
         folder.ok(&format!("verify {store}"));
     }
@@ -181,14 +181,14 @@ fn positions_of_an_xtc_file_are_whole_numbers_unless_they_are_wanted_as_given_or
         fs::read(folder.path(&format!("{store}.bin"))).unwrap()
     };
     assert_eq!(bytes("to-given.vls"), bytes("given.vls"));
-    assert_eq!(bytes("to-whole.vls"), bytes("whole.vls"));
-    // What is lost is found in whole numbers, too.
-    folder.ok("recover whole.vls saved.vls");
+    assert_eq!(bytes("to-quantised.vls"), bytes("quantised.vls"));
+    // What is lost is found in integers, too.
+    folder.ok("recover quantised.vls saved.vls");
     assert_eq!(exported("saved.vls"), source);
 
     let said = import("--precision 100", "rounded.vls");
-    assert!(said.contains("rounded to whole numbers of 1/100 nm"), "{said}");
-    assert!(size("rounded.vls") < size("whole.vls"));
+    assert!(said.contains("rounded to integers of 1/100 nm"), "{said}");
+    assert!(size("rounded.vls") < size("quantised.vls"));
     let (rounded, given) = (frame("rounded.vls"), frame("given.vls"));
     assert_eq!(rounded["precision"], 100.0);
     let numbers = |frame: &serde_json::Value| -> Vec<f64> {
@@ -199,7 +199,7 @@ fn positions_of_an_xtc_file_are_whole_numbers_unless_they_are_wanted_as_given_or
     let most = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!((0.004..0.005_01).contains(&most), "{most}");
     folder.fails(1, "import --precision 0 run.xtc no.vls");
-    folder.fails(2, "import --precision 10 --positions whole run.xtc no.vls");
+    folder.fails(2, "import --precision 10 --positions quantised run.xtc no.vls");
     folder.fails(2, "import --positions half run.xtc no.vls");
     assert!(!folder.path("no.vls").exists());
 }
@@ -240,7 +240,7 @@ fn verify_takes_several_stores_and_ends_with_the_worst_status() {
 fn a_store_that_was_cut_short_is_recovered_and_the_status_says_that_it_is_damaged() {
     let folder = Folder::new();
     folder.ok("import -q --chunk-size 64KiB run.xtc whole.vls");
-    let good = fs::read(folder.path("whole.vls")).unwrap();
+    let good = fs::read(folder.path("quantised.vls")).unwrap();
     fs::write(folder.path("cut.vls"), &good[..good.len() / 2]).unwrap();
     let out = folder.run("recover cut.vls saved.vls").code(3);
     let text = String::from_utf8_lossy(&out.get_output().stdout).into_owned();

@@ -4,14 +4,14 @@
 use super::{FRAMES, Folder, PROGRAM};
 use std::fs;
 use std::process::Command;
-use vlstore::codec::{MdFrame, MdFrameCodec, Real};
-use vlstore::{DepotWriter, StoreOptions};
+use vlstore::codec::{MdFrame, Real};
+use vlstore::{StoreOptions, TrajectoryWriter};
 
 /// A store of twenty frames of twelve sites, of which those in `bad` have a coordinate that no
 /// integer stands for.
 fn with_bad_frames(folder: &Folder, name: &str, bad: &[(u64, f32)]) {
     let path = folder.path(name);
-    let mut writer = DepotWriter::create(&path, MdFrameCodec, &StoreOptions::default()).unwrap();
+    let mut writer = TrajectoryWriter::create(&path, &StoreOptions::default()).unwrap();
     for n in 0..20_u64 {
         let mut positions = vec![0.25_f32; 36];
         if let Some((_, x)) = bad.iter().find(|(frame, _)| *frame == n) {
@@ -24,7 +24,7 @@ fn with_bad_frames(folder: &Folder, name: &str, bad: &[(u64, f32)]) {
             step: Some(i64::try_from(n).unwrap()),
             ..MdFrame::default()
         };
-        writer.put(format!("frame-{n}"), &frame, false).unwrap();
+        writer.insert(format!("frame-{n}"), &frame).unwrap();
     }
     writer.close().unwrap();
 }
@@ -243,7 +243,7 @@ fn shells_complete_the_values_of_options() {
             &["block", "no_cross", "contiguous", "start"],
             &["none", "kernel", "sync"],
             &["never", "repeated", "always"],
-            &["whole", "given"],
+            &["quantised", "given"],
             &["xtc", "extxyz"],
             &["raw", "array", "flat-f32", "md-frame"],
             &["bytes", "json", "hex"],

@@ -115,7 +115,8 @@ fn a_killed_import_of_two_runs_with_the_same_steps_goes_on() {
     let options = vlstore::formats::WriteOptions::default();
     let kind = vlstore::formats::FormatKind::Xtc;
     let mut writer =
-        vlstore::formats::create(&folder.path("b.xtc"), kind, &options, false).unwrap();
+        vlstore::formats::create(&folder.path("b.xtc"), kind, &options, vlstore::Existing::Refuse)
+            .unwrap();
     for (frame, step) in run.iter_mut().zip(steps) {
         frame.step = step;
         writer.write(frame).unwrap();

@@ -22,7 +22,7 @@ fn a_verb_that_leaves_other_programs_behind_says_so() {
         vlstore::Writer::create(folder.path("many.vls"), &vlstore::StoreOptions::default())
             .unwrap();
     for i in 0..20_000_u32 {
-        writer.put(i, &[7; 64], false).unwrap();
+        writer.insert(i, &[7; 64]).unwrap();
     }
     assert!(writer.close().unwrap().sealed);
     let mut behind = 0;
@@ -425,7 +425,7 @@ fn nothing_is_narrowed_unless_asked_for() {
         &folder.path("wide.xyz"),
         kind,
         &vlstore::formats::WriteOptions::default(),
-        false,
+        vlstore::Existing::Refuse,
     )
     .unwrap();
     writer.write(&wide()).unwrap();

@@ -525,5 +525,5 @@ impl MdFrame {
 
 /// The bytes of a record that holds no frame are refused before they are stored.
 pub(crate) fn sites(py: Python<'_>, bytes: &[u8]) -> PyResult<u32> {
-    MdFrameCodec.sites(bytes).map_err(|e| from_error(py, &e))
+    MdFrameCodec.weight(bytes).map_err(|e| from_error(py, &e))
 }

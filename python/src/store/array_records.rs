@@ -34,7 +34,7 @@ pub(crate) fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, u32)> {
     let encoded = py
         .detach(|| ArrayCodec.encode(&ArrayView::new(kind, &shape, &bytes)?, &mut out))
         .map_err(|e| from_error(py, &e))?;
-    Ok((out, encoded.sites))
+    Ok((out, encoded.weight))
 }
 
 /// The array in a record: read-only, without a copy.
@@ -65,7 +65,7 @@ pub(crate) fn encode_flat(value: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, u32)> 
     let mut out = Vec::new();
     let encoded =
         py.detach(|| FlatF32Codec.encode(values, &mut out)).map_err(|e| from_error(py, &e))?;
-    Ok((out, encoded.sites))
+    Ok((out, encoded.weight))
 }
 
 /// The float32 values of a record in one row: read-only, without a copy.

@@ -7,7 +7,7 @@ use crate::store::handle::Handle;
 use pyo3::prelude::*;
 use std::ops::Deref;
 use vlstore::Digest;
-use vlstore::{Error, Key, Readable};
+use vlstore::{Error, Existing, Key, Readable};
 
 /// The bytes of a record that is to be stored, wherever they lie.
 pub(crate) enum Encoded {
@@ -31,14 +31,15 @@ impl Encoded {
         handle: &Handle,
         key: Option<&Key>,
         sites: u32,
-        overwrite: bool,
+        existing: Existing,
     ) -> Outcome<u64> {
         match self {
             Self::Unread(_, vouched) => {
                 let name = &writer.options().record_codec.0;
                 if vlstore::codec::by_name(name).is_ok() {
                     return Ok(match key {
-                        Some(key) => writer.put(key, self, overwrite)?,
+                        Some(key) if existing.is_replaced() => writer.put(key, self)?,
+                        Some(key) => writer.insert(key, self)?,
                         None => writer.push(self)?,
                     });
                 }
@@ -53,12 +54,12 @@ impl Encoded {
                     let why = "is not in the store, and the frame does not bring it";
                     return Err(Error::invalid("topology", format!("{digest} {why}")).into());
                 }
-                return Ok(writer.put_sized(key, self, sites, overwrite)?);
+                return Ok(writer.put_sized(key, self, sites, existing)?);
             }
             Self::Refers(_, topology) => bring(topology.get(), writer, handle)?,
             Self::Given(_) | Self::Made(_) | Self::Frame(_) => {}
         }
-        Ok(writer.put_unchecked(key, self, sites, overwrite)?)
+        Ok(writer.put_unchecked(key, self, sites, existing)?)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::store::view::free;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyListMethods, PyString, PyTuple};
 use std::path::PathBuf;
-use vlstore::{Key, Lookup};
+use vlstore::{Existing, Key, Lookup};
 
 /// Records that are gathered before the interpreter is let go for them.
 const MANY: usize = 256;
@@ -29,7 +29,7 @@ impl Store {
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        self.put(py, key, value, true).map(drop)
+        self.put(py, key, value).map(drop)
     }
 
     fn __delitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -40,42 +40,46 @@ impl Store {
         })?)
     }
 
-    /// Puts a record under ``key`` and returns its ordinal.
+    /// Puts a record under ``key`` and returns its ordinal; a record that is there is replaced, as
+    /// by ``store[key] = value``. :meth:`insert` refuses instead.
     ///
     /// The value is looked at before anything is changed: a put that is refused leaves what was
     /// there. This handle sees the record at once, others from the next commit on; commits
     /// happen by themselves, see ``commit_bytes`` and ``commit_interval`` of
     /// :func:`vlstore.open`. The value must not be changed by another thread meanwhile.
-    ///
-    /// Raises :class:`~vlstore.errors.RecordExistsError` if there is a record and ``overwrite``
-    /// is false.
-    #[pyo3(signature = (key, value, *, overwrite=true))]
     fn put(
         &self,
         py: Python<'_>,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
-        overwrite: bool,
     ) -> PyResult<u64> {
-        let key = self::key(key)?;
-        let (bytes, sites) = self.typed.encode(value)?;
-        Ok(self.handle().write(py, |w| {
-            free(w, Some(&key), self.typed.keyed)?;
-            bytes.put(w, self.handle(), Some(&key), sites, overwrite)
-        })?)
+        self.put_as(py, key, value, Existing::Replace)
+    }
+
+    /// As :meth:`put`, but a record that is there is kept, and the new one refused.
+    ///
+    /// Raises :class:`~vlstore.errors.RecordExistsError`, which names the key, if there is one.
+    fn insert(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<u64> {
+        self.put_as(py, key, value, Existing::Refuse)
     }
 
     /// Adds a record without a key and returns its ordinal, under which the mapping has it.
     fn push(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<u64> {
         let (bytes, sites) = self.typed.encode(value)?;
         let handle = self.handle();
-        Ok(handle.write(py, |w| bytes.put(w, handle, None, sites, false))?)
+        Ok(handle.write(py, |w| bytes.put(w, handle, None, sites, Existing::Refuse))?)
     }
 
     /// Puts many records: a mapping, or an iterable of pairs of key and value, which may be a
     /// generator. Returns their number.
     ///
-    /// Not all or nothing: an error leaves those before it. Raises as :meth:`put`.
+    /// A record that is there is replaced; with ``overwrite=False`` the new one is refused, as by
+    /// :meth:`insert`. Not all or nothing: an error leaves those before it.
     #[pyo3(signature = (items, *, overwrite=true))]
     fn put_many(&self, py: Python<'_>, items: &Bound<'_, PyAny>, overwrite: bool) -> PyResult<u64> {
         let pairs = match items.getattr_opt("items")? {
@@ -98,7 +102,7 @@ impl Store {
             let (bytes, sites) = self.typed.encode(&value)?;
             Ok((Some(key(&name)?), bytes, sites))
         });
-        self.all(py, puts, overwrite)
+        self.all(py, puts, Existing::of(overwrite))
     }
 
     /// Adds many records without keys, from any iterable of values. Returns their number.
@@ -110,7 +114,7 @@ impl Store {
             let (bytes, sites) = self.typed.encode(&value?)?;
             Ok((None, bytes, sites))
         });
-        self.all(py, puts, false)
+        self.all(py, puts, Existing::Refuse)
     }
 
     /// Makes everything that was put survive a crash, and shows it to readers that open or
@@ -224,11 +228,26 @@ fn picklable(py: Python<'_>, codec: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 impl Store {
+    fn put_as(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        existing: Existing,
+    ) -> PyResult<u64> {
+        let key = self::key(key)?;
+        let (bytes, sites) = self.typed.encode(value)?;
+        Ok(self.handle().write(py, |w| {
+            free(w, Some(&key), self.typed.keyed)?;
+            bytes.put(w, self.handle(), Some(&key), sites, existing)
+        })?)
+    }
+
     fn all(
         &self,
         py: Python<'_>,
         puts: impl Iterator<Item = PyResult<Put>>,
-        overwrite: bool,
+        existing: Existing,
     ) -> PyResult<u64> {
         let mut done = 0;
         let mut gathered: Vec<Put> = Vec::new();
@@ -239,28 +258,33 @@ impl Store {
             let put = match put {
                 Ok(put) => put,
                 Err(error) => {
-                    flush(&self.typed, py, &mut gathered, overwrite)?;
+                    flush(&self.typed, py, &mut gathered, existing)?;
                     return Err(error);
                 }
             };
             bytes += put.1.len();
             gathered.push(put);
             if gathered.len() >= MANY || bytes >= MANY_BYTES {
-                done += flush(&self.typed, py, &mut gathered, overwrite)?;
+                done += flush(&self.typed, py, &mut gathered, existing)?;
                 bytes = 0;
                 py.check_signals()?;
             }
         }
-        Ok(done + flush(&self.typed, py, &mut gathered, overwrite)?)
+        Ok(done + flush(&self.typed, py, &mut gathered, existing)?)
     }
 }
 
-fn flush(typed: &Typed, py: Python<'_>, gathered: &mut Vec<Put>, overwrite: bool) -> PyResult<u64> {
+fn flush(
+    typed: &Typed,
+    py: Python<'_>,
+    gathered: &mut Vec<Put>,
+    existing: Existing,
+) -> PyResult<u64> {
     let puts = std::mem::take(gathered);
     Ok(typed.handle.write(py, |w| {
         for (key, bytes, sites) in &puts {
             free(w, key.as_ref(), typed.keyed)?;
-            bytes.put(w, &typed.handle, key.as_ref(), *sites, overwrite)?;
+            bytes.put(w, &typed.handle, key.as_ref(), *sites, existing)?;
         }
         Ok(puts.len() as u64)
     })?)

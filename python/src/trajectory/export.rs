@@ -8,11 +8,11 @@ use crate::store::view::View;
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 use std::path::PathBuf;
+use vlstore::Error;
 use vlstore::Readable;
-use vlstore::codec::{Fields, MdFrameCodec};
+use vlstore::codec::Fields;
 use vlstore::formats::FormatKind;
-use vlstore::trajectory::{self, Choice, ExportOptions};
-use vlstore::{Depot, Error};
+use vlstore::trajectory::{self, Choice, ExportOptions, Trajectory};
 
 /// What :func:`export` wrote.
 #[pyclass(frozen, get_all, module = "vlstore", name = "Exported")]
@@ -74,8 +74,8 @@ pub(crate) fn export(
         skip_unfit,
     };
     let done = py.detach(|| {
-        let depot = Depot::new(snapshot, MdFrameCodec)?;
-        trajectory::export(&depot, &output, &options, |at, of| progress.step(at, of))
+        let stored = Trajectory::new(snapshot)?;
+        trajectory::export(&stored, &output, &options, |at, of| progress.step(at, of))
     });
     let done = progress.end(done)?;
     Ok(Exported {

@@ -4,7 +4,7 @@ use crate::error::Outcome;
 use crate::store::view::View;
 use vlstore::AlignedBuf;
 use vlstore::codec::{Codec as _, Fields, MdFrameCodec};
-use vlstore::depot::Frames;
+use vlstore::trajectory::Frames;
 
 /// Blocks of the first record from which on the fields of a batch are read in parts.
 const SPREAD: u64 = 4;

@@ -7,9 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use vlstore::depot::{Positions, Sharing};
 use vlstore::formats::{FormatKind, NameMap};
 use vlstore::trajectory::{self, Begin, Boundary, ImportOptions, Importer, Input, Target};
+use vlstore::trajectory::{Positions, Sharing};
 
 /// What :func:`import_` did.
 #[pyclass(frozen, get_all, module = "vlstore", name = "Imported")]
@@ -108,7 +108,7 @@ pub(crate) fn import(
             "positions" => {
                 let text: String = value.extract()?;
                 let of = Positions::from_name;
-                out.positions = named(py, &name, &text, of, "\"whole\", \"given\"")?;
+                out.positions = named(py, &name, &text, of, "\"quantised\", \"given\"")?;
             }
             "format" => {
                 let text: String = value.extract()?;

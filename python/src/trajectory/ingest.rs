@@ -13,7 +13,7 @@ use pyo3::types::{PyBool, PyString};
 use std::ops::Range;
 use vlstore::Digest;
 use vlstore::codec::{MdFrameCodec, MdFrameRef, RealView};
-use vlstore::{Error, Key};
+use vlstore::{Error, Existing, Key};
 
 /// Frames that are put before signals are looked at.
 const TURN: usize = 256;
@@ -345,7 +345,7 @@ fn put_stacks(
                     None => None,
                 };
                 free(w, key, store.typed.keyed)?;
-                w.put_unchecked(key, &record, found.sites, overwrite)?;
+                w.put_unchecked(key, &record, found.weight, Existing::of(overwrite))?;
             }
             Ok(())
         })?;

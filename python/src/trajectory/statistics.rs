@@ -4,7 +4,7 @@ use crate::error::Failure;
 use crate::store::handle::Handle;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use vlstore::depot::{STATISTICS, Statistics};
+use vlstore::trajectory::{STATISTICS, Statistics};
 use vlstore::{Error, Readable};
 
 /// Statistics of frames as a dict; those that are kept, if they are up to date.

@@ -157,7 +157,7 @@ impl<'a> Property<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(Property::VT_SHAPE, None)}
   }
-  /// Whole numbers of 32 bits. Since 1.
+  /// Integers of 32 bits. Since 1.
   #[inline]
   pub fn ints(&self) -> Option<::flatbuffers::Vector<'a, i32>> {
     // Safety:
@@ -165,7 +165,7 @@ impl<'a> Property<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, i32>>>(Property::VT_INTS, None)}
   }
-  /// Whole numbers of 64 bits. Since 1.
+  /// Integers of 64 bits. Since 1.
   #[inline]
   pub fn longs(&self) -> Option<::flatbuffers::Vector<'a, i64>> {
     // Safety:
@@ -358,7 +358,7 @@ impl<'a> MdFrame<'a> {
   pub const VT_ATOM_PROPERTIES: ::flatbuffers::VOffsetT = 46;
   pub const VT_FRAME_PROPERTIES: ::flatbuffers::VOffsetT = 48;
   pub const VT_TOPOLOGY: ::flatbuffers::VOffsetT = 50;
-  pub const VT_WHOLE_POSITIONS: ::flatbuffers::VOffsetT = 52;
+  pub const VT_QUANTISED_POSITIONS: ::flatbuffers::VOffsetT = 52;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -373,7 +373,7 @@ impl<'a> MdFrame<'a> {
     if let Some(x) = args.energy { builder.add_energy(x); }
     if let Some(x) = args.time { builder.add_time(x); }
     if let Some(x) = args.step { builder.add_step(x); }
-    if let Some(x) = args.whole_positions { builder.add_whole_positions(x); }
+    if let Some(x) = args.quantised_positions { builder.add_whole_positions(x); }
     if let Some(x) = args.topology { builder.add_topology(x); }
     if let Some(x) = args.frame_properties { builder.add_frame_properties(x); }
     if let Some(x) = args.atom_properties { builder.add_atom_properties(x); }
@@ -596,15 +596,15 @@ impl<'a> MdFrame<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u8>>>(MdFrame::VT_TOPOLOGY, None)}
   }
-  /// Positions as whole numbers of 1 / precision, in the place of positions: the difference of
+  /// Positions as integers of 1 / precision, in the place of positions: the difference of
   /// each from the same component of the site before, folded to an unsigned number, two of 16
   /// bits to a word or one of 32. Since 1.
   #[inline]
-  pub fn whole_positions(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+  pub fn quantised_positions(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
     // Safety:
     // Created from valid Table for this object
     // which contains a valid value in this slot
-    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(MdFrame::VT_WHOLE_POSITIONS, None)}
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(MdFrame::VT_QUANTISED_POSITIONS, None)}
   }
 }
 
@@ -638,7 +638,7 @@ impl ::flatbuffers::Verifiable for MdFrame<'_> {
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Property>>>>("atom_properties", Self::VT_ATOM_PROPERTIES, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Property>>>>("frame_properties", Self::VT_FRAME_PROPERTIES, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u8>>>("topology", Self::VT_TOPOLOGY, false)?
-     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("whole_positions", Self::VT_WHOLE_POSITIONS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("quantised_positions", Self::VT_QUANTISED_POSITIONS, false)?
      .finish();
     Ok(())
   }
@@ -668,7 +668,7 @@ pub struct MdFrameArgs<'a> {
     pub atom_properties: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Property<'a>>>>>,
     pub frame_properties: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Property<'a>>>>>,
     pub topology: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u8>>>,
-    pub whole_positions: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
+    pub quantised_positions: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
 }
 impl<'a> Default for MdFrameArgs<'a> {
   #[inline]
@@ -698,7 +698,7 @@ impl<'a> Default for MdFrameArgs<'a> {
       atom_properties: None,
       frame_properties: None,
       topology: None,
-      whole_positions: None,
+      quantised_positions: None,
     }
   }
 }
@@ -805,8 +805,8 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> MdFrameBuilder<'a, 'b, A> {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(MdFrame::VT_TOPOLOGY, topology);
   }
   #[inline]
-  pub fn add_whole_positions(&mut self, whole_positions: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
-    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(MdFrame::VT_WHOLE_POSITIONS, whole_positions);
+  pub fn add_whole_positions(&mut self, quantised_positions: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(MdFrame::VT_QUANTISED_POSITIONS, quantised_positions);
   }
   #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> MdFrameBuilder<'a, 'b, A> {
@@ -850,7 +850,7 @@ impl ::core::fmt::Debug for MdFrame<'_> {
       ds.field("atom_properties", &self.atom_properties());
       ds.field("frame_properties", &self.frame_properties());
       ds.field("topology", &self.topology());
-      ds.field("whole_positions", &self.whole_positions());
+      ds.field("quantised_positions", &self.quantised_positions());
       ds.finish()
   }
 }

@@ -3,8 +3,8 @@
 use super::NAME;
 use super::check::check;
 use super::part::ROWS;
+use super::quantised::fold;
 use super::read::{MdFrameView, expand, topology_of};
-use super::whole::fold;
 use super::write::append;
 use crate::codec::json::{Item, Json};
 use crate::codec::{
@@ -36,31 +36,31 @@ impl MdFrameCodec {
     /// As [`Codec::encode`].
     pub fn encode_ref(&self, frame: &MdFrameRef<'_>, out: &mut Vec<u8>) -> Result<Encoded> {
         check(frame)?;
-        let sites = u32::try_from(frame.nsites).map_err(|_| too_many())?;
+        let weight = u32::try_from(frame.nsites).map_err(|_| too_many())?;
         append(frame, None, out)?;
-        Ok(Encoded { sites })
+        Ok(Encoded { weight })
     }
 
-    /// As [`encode_ref`](Self::encode_ref), with the positions as whole numbers of the precision
+    /// As [`encode_ref`](Self::encode_ref), with the positions as integers of the precision
     /// that the frame states, if they are such to the last bit: less than half the bytes once they
     /// are compressed. Answers whether they are.
     ///
     /// # Errors
     ///
     /// As [`Codec::encode`].
-    pub fn encode_whole(
+    pub fn encode_quantised(
         &self,
         frame: &MdFrameRef<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(Encoded, bool)> {
         check(frame)?;
-        let sites = u32::try_from(frame.nsites).map_err(|_| too_many())?;
-        let whole = match (frame.positions, frame.precision) {
+        let weight = u32::try_from(frame.nsites).map_err(|_| too_many())?;
+        let words = match (frame.positions, frame.precision) {
             (Some(RealView::F32(positions)), Some(precision)) => fold(positions, precision),
             _ => None,
         };
-        append(frame, whole.as_deref(), out)?;
-        Ok((Encoded { sites }, whole.is_some()))
+        append(frame, words.as_deref(), out)?;
+        Ok((Encoded { weight }, words.is_some()))
     }
 }
 
@@ -103,7 +103,7 @@ impl AnyCodec for MdFrameCodec {
         Some(ROWS)
     }
 
-    fn sites(&self, bytes: &[u8]) -> Result<u32> {
+    fn weight(&self, bytes: &[u8]) -> Result<u32> {
         let mut space = AlignedBuf::default();
         let view = MdFrameView::new(ready(bytes, &mut space)?)?;
         u32::try_from(view.nsites()).map_err(|_| too_many())

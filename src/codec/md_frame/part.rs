@@ -255,8 +255,9 @@ impl FramePart {
             if !fields.has(field) {
                 continue;
             }
-            // Whole numbers are made positions by whoever has the whole record.
-            if field == Field::Positions && given!(table.place(Wire::VT_WHOLE_POSITIONS)).is_some()
+            // Integers are made positions by whoever has the whole record.
+            if field == Field::Positions
+                && given!(table.place(Wire::VT_QUANTISED_POSITIONS)).is_some()
             {
                 return Ok(None);
             }

@@ -2,8 +2,8 @@
 
 use super::NAME;
 use super::check::check;
-use super::quick::{may_be_whole, quick};
-use super::whole::unfold;
+use super::fast_path::{fast_path, may_be_quantised};
+use super::quantised::unfold;
 use super::write::append;
 use crate::codec::generated::md::{Matrix, MdFrame as Wire, Property as WireProperty};
 use crate::codec::slices::{bounded, numbers_in, truths_in};
@@ -41,7 +41,7 @@ impl<'a> MdFrameView<'a> {
     /// [`Error::Codec`] if the bytes are no frame, if lengths in it contradict each other, or
     /// if its arrays are not aligned in memory ([`aligned`](crate::codec::aligned) moves it).
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
-        let (frame, matrices) = match quick(bytes) {
+        let (frame, matrices) = match fast_path(bytes) {
             Some(found) => found,
             None => {
                 let wire = root::<Wire<'a>>("frame", bytes)?;
@@ -244,18 +244,18 @@ pub(super) fn topology_of(bytes: &[u8]) -> Option<Digest> {
     Digest::from_bytes(wire.topology()?.bytes())
 }
 
-/// The record of the frame with its positions as `f32`, if in `bytes` they are whole numbers.
+/// The record of the frame with its positions as `f32`, if in `bytes` they are integers.
 pub(super) fn expand(bytes: &[u8]) -> Result<Option<AlignedBuf>> {
-    if !may_be_whole(bytes) {
+    if !may_be_quantised(bytes) {
         return Ok(None);
     }
     let mut space = AlignedBuf::default();
     let wire = root::<Wire<'_>>("frame", aligned(bytes, &mut space)?)?;
-    let Some(words) = wire.whole_positions() else { return Ok(None) };
+    let Some(words) = wire.quantised_positions() else { return Ok(None) };
     if wire.positions().is_some() || wire.positions64().is_some() {
-        return Err(bad("positions are given as whole numbers and as others"));
+        return Err(bad("positions are given as integers and as others"));
     }
-    let words = slice("whole_positions", words)?;
+    let words = slice("quantised_positions", words)?;
     let mut frame = fields(wire)?;
     check(&frame)?;
     let positions = unfold(words, frame.nsites, frame.precision)?;
@@ -267,14 +267,14 @@ pub(super) fn expand(bytes: &[u8]) -> Result<Option<AlignedBuf>> {
 
 /// The fields of a verified table as slices.
 pub(super) fn plain(wire: Wire<'_>) -> Result<MdFrameRef<'_>> {
-    if wire.whole_positions().is_some() {
-        let why = "its positions are whole numbers; view what AnyCodec::expand makes of the record";
+    if wire.quantised_positions().is_some() {
+        let why = "its positions are integers; view what AnyCodec::expand makes of the record";
         return Err(bad(why));
     }
     fields(wire)
 }
 
-/// The fields of a verified table as slices, but for positions as whole numbers.
+/// The fields of a verified table as slices, but for positions as integers.
 fn fields(wire: Wire<'_>) -> Result<MdFrameRef<'_>> {
     let nsites = usize::try_from(wire.nsites())
         .map_err(|_| bad(format!("the number of sites is {}", wire.nsites())))?;

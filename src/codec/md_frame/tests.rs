@@ -21,7 +21,7 @@ fn built(fill: impl FnOnce(&mut Builder, &mut MdFrameArgs<'static>)) -> AlignedB
 
 fn why(record: &[u8]) -> String {
     let why = MdFrameView::new(record).unwrap_err().to_string();
-    assert_eq!(MdFrameCodec.sites(record).unwrap_err().to_string(), why);
+    assert_eq!(MdFrameCodec.weight(record).unwrap_err().to_string(), why);
     why
 }
 
@@ -46,7 +46,9 @@ fn bytes_without_a_root_table_are_no_frame() {
             let why = FramePart::find(&zeros, 1 << 20, Fields::default()).unwrap_err().to_string();
             assert!(why.contains("root table"), "{len}: {why}");
         }
-        assert!(MdFrameCodec.sites(&zeros).is_err() && MdFrameCodec::topology_of(&zeros).is_none());
+        assert!(
+            MdFrameCodec.weight(&zeros).is_err() && MdFrameCodec::topology_of(&zeros).is_none()
+        );
     }
     // A table that is its own list of fields, and one whose list overlaps the first word.
     for words in [[4_u32, 0, 4, 0], [4, 4, 0, 0], [8, 0, 4, 0]] {

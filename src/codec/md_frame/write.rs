@@ -21,17 +21,17 @@ const FIXED: usize = 512;
 /// The same for one property.
 const FIXED_PROPERTY: usize = 128;
 
-/// Appends the record of a frame that was checked, with `whole` in the place of its positions if
+/// Appends the record of a frame that was checked, with `quantised` in the place of its positions if
 /// that is given.
 pub(super) fn append(
     frame: &MdFrameRef<'_>,
-    whole: Option<&[u32]>,
+    quantised: Option<&[u32]>,
     out: &mut Vec<u8>,
 ) -> Result<()> {
     let room = room(frame);
     bounded(room as u64)?;
     memory::reserve(out, room)?;
-    Record::behind(out).frame(frame, whole)
+    Record::behind(out).frame(frame, quantised)
 }
 
 /// What the record needs at most.
@@ -170,7 +170,7 @@ impl<'o> Record<'o> {
         written
     }
 
-    fn frame(&mut self, frame: &MdFrameRef<'_>, whole: Option<&[u32]>) -> Result<()> {
+    fn frame(&mut self, frame: &MdFrameRef<'_>, quantised: Option<&[u32]>) -> Result<()> {
         let nsites = i32::try_from(frame.nsites)
             .map_err(|_| Error::codec(NAME, "more than 2^31 - 1 sites"))?;
         let bits = |[a, b, c]: [bool; 3]| u8::from(a) | u8::from(b) << 1 | u8::from(c) << 2;
@@ -189,8 +189,8 @@ impl<'o> Record<'o> {
         }
         f.real([Wire::VT_MASSES, Wire::VT_MASSES64], frame.masses)?;
         f.real([Wire::VT_CHARGES, Wire::VT_CHARGES64], frame.charges)?;
-        match whole {
-            Some(words) => f.vector(Wire::VT_WHOLE_POSITIONS, words)?,
+        match quantised {
+            Some(words) => f.vector(Wire::VT_QUANTISED_POSITIONS, words)?,
             None => f.real([Wire::VT_POSITIONS, Wire::VT_POSITIONS64], frame.positions)?,
         }
         f.real([Wire::VT_VELOCITIES, Wire::VT_VELOCITIES64], frame.velocities)?;
@@ -198,8 +198,8 @@ impl<'o> Record<'o> {
         let some = |p: &'_ [PropertyView<'_>]| !p.is_empty();
         let atom = some(&frame.atom_properties).then_some(&*frame.atom_properties);
         f.put(Wire::VT_ATOM_PROPERTIES, atom, Content::Properties);
-        let whole = some(&frame.frame_properties).then_some(&*frame.frame_properties);
-        f.put(Wire::VT_FRAME_PROPERTIES, whole, Content::Properties);
+        let frame_wide = some(&frame.frame_properties).then_some(&*frame.frame_properties);
+        f.put(Wire::VT_FRAME_PROPERTIES, frame_wide, Content::Properties);
 
         if let Some(topology) = &frame.topology {
             f.vector(Wire::VT_TOPOLOGY, topology.as_bytes())?;

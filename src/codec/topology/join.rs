@@ -1,4 +1,4 @@
-//! A frame and its topology: joined when read, taken apart when stored.
+//! A frame and its topology: joined when read, separated when stored.
 
 use super::values::TopologyRef;
 use crate::Result;
@@ -37,7 +37,7 @@ impl<'a> MdFrameRef<'a> {
     /// [`TopologyRef::core_of_frame`], has; it refers to the topology by `digest`.
     /// [`joined`](Self::joined) gives back an equal frame.
     #[must_use]
-    pub fn lifted(mut self, topology: &TopologyRef<'_>, digest: Digest) -> Self {
+    pub fn without_shared(mut self, topology: &TopologyRef<'_>, digest: Digest) -> Self {
         self.types = None;
         self.masses = None;
         let n = topology.atom_properties.len().min(self.atom_properties.len());
@@ -56,17 +56,17 @@ impl<'a> TopologyRef<'a> {
     pub fn of_frame(frame: &MdFrameRef<'a>) -> Option<Self> {
         let stays = |p: &&PropertyView<'_>| !matches!(p.values, ValuesView::Real(_));
         let properties = frame.atom_properties.iter().take_while(stays).copied().collect();
-        Self::some(Self { atom_properties: properties, ..Self::whole(frame) }, frame)
+        Self::some(Self { atom_properties: properties, ..Self::core(frame) }, frame)
     }
 
     /// As [`of_frame`](Self::of_frame), of types and masses alone: extra properties may change
-    /// though they are whole numbers or texts.
+    /// though they are integers or texts.
     #[must_use]
     pub fn core_of_frame(frame: &MdFrameRef<'a>) -> Option<Self> {
-        Self::some(Self::whole(frame), frame)
+        Self::some(Self::core(frame), frame)
     }
 
-    fn whole(frame: &MdFrameRef<'a>) -> Self {
+    fn core(frame: &MdFrameRef<'a>) -> Self {
         let MdFrameRef { nsites, types, masses, .. } = *frame;
         Self { nsites, types, masses, ..Self::default() }
     }

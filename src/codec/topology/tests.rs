@@ -148,17 +148,17 @@ fn frame() -> MdFrame {
 }
 
 #[test]
-fn what_is_lifted_from_a_frame_is_the_same_when_it_is_joined_again() {
+fn what_a_frame_shares_is_the_same_when_it_is_joined_again() {
     let frame = frame();
-    let whole = frame.view();
-    let tops = [TopologyRef::of_frame(&whole), TopologyRef::core_of_frame(&whole)];
+    let all = frame.view();
+    let tops = [TopologyRef::of_frame(&all), TopologyRef::core_of_frame(&all)];
     for (top, properties) in tops.into_iter().flatten().zip([1, 0]) {
         assert_eq!(top.atom_properties.len(), properties);
         let digest = Digest::of(&record(&top.to_owned()));
-        let lifted = frame.view().lifted(&top, digest);
-        assert!(lifted.types.is_none() && lifted.masses.is_none());
+        let without = frame.view().without_shared(&top, digest);
+        assert!(without.types.is_none() && without.masses.is_none());
         let mut out = Vec::new();
-        MdFrameCodec.encode_ref(&lifted, &mut out).unwrap();
+        MdFrameCodec.encode_ref(&without, &mut out).unwrap();
         let out = AlignedBuf::copy_of(&out).unwrap();
         let view = MdFrameCodec.decode(&out).unwrap();
         assert_eq!(view.topology(), Some(digest));

@@ -11,7 +11,7 @@ use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::{Error, Result};
 use crate::formats::kind::FormatKind;
 use crate::formats::names::NameMap;
-use crate::formats::reader::{FrameReader, Place};
+use crate::formats::reader::{FrameReader, Place, Reach};
 use crate::formats::report::{NoteKind, ReadReport};
 use crate::formats::source::{Source, Sum};
 use crate::limits;
@@ -370,9 +370,15 @@ impl<R: Read + Seek + Send> FrameReader for ExtXyzReader<R> {
     }
 
     fn go_to(&mut self, place: Place) -> Result<bool> {
-        let Some(ahead) = place.byte.checked_sub(self.source.at()) else { return Ok(false) };
-        (self.frame, self.number) = (place.frame, place.line);
-        self.source.skip(ahead)
+        if !self.source.go_to(place.byte)? {
+            return Ok(false);
+        }
+        (self.frame, self.number, self.failed) = (place.frame, place.line, None);
+        Ok(true)
+    }
+
+    fn reach(&self) -> Reach {
+        if self.source.rewinds() { Reach::Anywhere } else { Reach::Forward }
     }
 
     fn unfinished(&self) -> bool {

@@ -5,8 +5,8 @@
 //! coordinates, as they are for up to [`RAW_ATOMS`] atoms, else packed: the precision, the
 //! smallest and largest value along each axis, the first index into the table of small sizes,
 //! the number of bytes, and a stream of bits padded to a multiple of 4 bytes. The scheme is
-//! that of `xdr3dfcoord` in the public XDR library of GROMACS. Coordinates are whole numbers
-//! of `1 / precision`; what a reader returns is that whole number as a `f32` times `1 /
+//! that of `xdr3dfcoord` in the public XDR library of GROMACS. Coordinates are integers
+//! of `1 / precision`; what a reader returns is that integer as a `f32` times `1 /
 //! precision` as a `f32`, and every known reader agrees to the bit.
 //!
 //! There is no checksum and no index. What can be checked is: sizes against the file, every
@@ -21,7 +21,7 @@ mod write;
 pub(super) use write::XtcEncoder;
 
 use super::kind::FormatKind;
-use super::reader::{FrameReader, Place};
+use super::reader::{FrameReader, Place, Reach};
 use super::source::{Source, Sum};
 use crate::codec::{MdFrame, Real};
 use crate::error::{Error, Result};
@@ -255,9 +255,15 @@ impl<R: Read + Seek + Send> FrameReader for XtcReader<R> {
     }
 
     fn go_to(&mut self, place: Place) -> Result<bool> {
-        let Some(ahead) = place.byte.checked_sub(self.source.at()) else { return Ok(false) };
-        self.next = place.frame;
-        self.source.skip(ahead)
+        if !self.source.go_to(place.byte)? {
+            return Ok(false);
+        }
+        (self.next, self.failed) = (place.frame, None);
+        Ok(true)
+    }
+
+    fn reach(&self) -> Reach {
+        if self.source.rewinds() { Reach::Anywhere } else { Reach::Forward }
     }
 
     fn unfinished(&self) -> bool {

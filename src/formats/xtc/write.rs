@@ -2,7 +2,7 @@
 
 use super::encode::encode;
 use super::{ATOMS_1995, MAGIC_1995, MAGIC_2023, RAW_ATOMS};
-use crate::codec::{MdFrame, Real, whole_number};
+use crate::codec::{MdFrame, Real, quantise};
 use crate::error::{Error, Result, Unfit};
 use crate::formats::writer::{FrameEncoder, LeftOut, WriteOptions};
 use crate::wire::memory;
@@ -170,7 +170,7 @@ fn to_whole<T>(values: &[T], precision: f32, wide: impl Fn(&T) -> f64) -> Result
         let mut whole = [0; 3];
         for ((whole, x), axis) in whole.iter_mut().zip(at).zip(["x", "y", "z"]) {
             let x = wide(x);
-            *whole = whole_number(x, precision).ok_or_else(|| outside(site, axis, x, precision))?;
+            *whole = quantise(x, precision).ok_or_else(|| outside(site, axis, x, precision))?;
         }
         out.push(whole);
     }

@@ -20,6 +20,7 @@ use crate::backend::{Aside, Backend, FileBackend};
 use crate::chunk::ChunkLayout;
 use crate::column::Content;
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::frame::MAGIC;
 use crate::index::slot::Slot;
 use crate::limits::{CHUNK_MAX, CHUNK_MAX_FOREIGN};
@@ -92,12 +93,12 @@ pub fn recover(
     if there && std::fs::canonicalize(damaged).ok() == std::fs::canonicalize(new).ok() {
         return Err(Error::invalid("new path", "leads to the damaged file itself; name another"));
     }
-    may_appear(new, options.overwrite)?;
+    may_appear(new, Existing::of(options.overwrite))?;
     let aside = Aside::over(new, options.store.access)?;
     let target: Arc<dyn Backend> = aside.backend().clone();
     let input: Arc<dyn Backend> = Arc::new(input);
     let out = recover_into(&input, &target, options, &mut progress).map_err(|e| e.at(damaged))?;
-    aside.publish(options.overwrite)?;
+    aside.publish(Existing::of(options.overwrite))?;
     Ok(out)
 }
 

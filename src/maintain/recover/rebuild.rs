@@ -416,7 +416,7 @@ mod tests {
         };
         let mut w = Writer::in_memory(&options).unwrap();
         for i in 0..500_u64 {
-            w.put(format!("key number {i}"), &[7; 100], false).unwrap();
+            w.insert(format!("key number {i}"), &[7; 100]).unwrap();
         }
         w.seal().unwrap();
         let root = &w.slot.root;

@@ -151,7 +151,7 @@ impl Rescue {
     ) -> Result<()> {
         self.refer(s, key, bytes, sites)?;
         // The later of two records with one key is the one that replaced the other.
-        self.writer.put_carried(key, bytes, sites, row, true)?;
+        self.writer.put_carried(key, bytes, sites, row, crate::Existing::Replace)?;
         let len = bytes.len() as u64;
         let out = self.out.get_mut();
         out.add(means, len, unchecked);

@@ -105,10 +105,10 @@ mod tests {
         let mut w = Writer::in_memory(&options).unwrap();
         let born = w.snapshot().unwrap().info().unwrap();
         assert_eq!((born.records, born.raw_bytes, born.commits, born.sealed), (0, 0, 0, true));
-        w.put("a", &[1; 100], false).unwrap();
-        w.put("b", &[2; 10], false).unwrap();
+        w.insert("a", &[1; 100]).unwrap();
+        w.insert("b", &[2; 10]).unwrap();
         w.commit().unwrap();
-        w.put("a", &[3; 50], true).unwrap();
+        w.put("a", &[3; 50]).unwrap();
         w.commit().unwrap();
         let info = w.snapshot().unwrap().info().unwrap();
         assert_eq!((info.records, info.dead_records), (2, 1));

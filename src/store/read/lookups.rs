@@ -113,7 +113,7 @@ mod tests {
         let mut w = Writer::in_memory(&options).unwrap();
         for round in 0..3_u64 {
             for i in 0..40_u64 {
-                w.put(i, &round.to_le_bytes(), true).unwrap();
+                w.put(i, &round.to_le_bytes()).unwrap();
                 if i % 5 == round {
                     w.delete(i).unwrap();
                 }
@@ -121,7 +121,7 @@ mod tests {
             w.share(&round.to_le_bytes()).unwrap();
             w.seal().unwrap();
         }
-        w.put(3_u64, b"newest", true).unwrap();
+        w.put(3_u64, b"newest").unwrap();
         w.commit().unwrap();
         w
     }

@@ -236,7 +236,7 @@ mod tests {
                     };
                     let mut w = Writer::in_memory(&options).unwrap();
                     for i in 0..400 {
-                        w.put(i, &record(i), false).unwrap();
+                        w.insert(i, &record(i)).unwrap();
                     }
                     w.commit().unwrap();
                     let snapshot = w.snapshot().unwrap();

@@ -433,10 +433,10 @@ mod tests {
     fn a_writer_reads_what_is_committed_and_what_is_not_alike() {
         let options = StoreOptions { durability: Durability::None, ..StoreOptions::default() };
         let mut w = Writer::in_memory(&options).unwrap();
-        w.put("old", b"one", false).unwrap();
+        w.insert("old", b"one").unwrap();
         w.commit().unwrap();
         w.push(b"two").unwrap();
-        w.put_sized(Some(&Key::from(7)), b"three", 3, false).unwrap();
+        w.put_sized(Some(&Key::from(7)), b"three", 3, crate::Existing::Refuse).unwrap();
         let batch = w.get_batch([Key::from(7), Key::from("old")]).unwrap();
         assert_eq!(batch.iter().collect::<Vec<_>>(), [&b"three"[..], b"one"]);
         let batch = w.get_batch_at(&[1, 0, 1]).unwrap();

@@ -1,6 +1,7 @@
 //! Records are what the store names them: whoever puts bytes has them checked, or vouches for them.
 
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::key::Key;
 use crate::store::read::readable::Readable;
 use crate::store::write::writer::Writer;
@@ -20,9 +21,9 @@ impl Writer {
         key: Option<&Key>,
         bytes: &[u8],
         sites: u32,
-        overwrite: bool,
+        existing: Existing,
     ) -> Result<u64> {
-        self.put_carried(key, bytes, sites, None, overwrite)
+        self.put_carried(key, bytes, sites, None, existing)
     }
 
     /// The sites of a record that is to be put, which the codec of the store has checked; `given`

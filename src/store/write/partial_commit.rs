@@ -129,7 +129,7 @@ mod tests {
     fn after(records: u64, mut change: impl FnMut(&mut Writer, u64)) -> (Store, u64) {
         let mut w = Writer::in_memory(&options()).unwrap();
         for i in 0..records {
-            w.put(i, &record(i), false).unwrap();
+            w.insert(i, &record(i)).unwrap();
             change(&mut w, i);
         }
         let store = Store::open_in(w.backend().clone(), &options()).unwrap();
@@ -155,7 +155,7 @@ mod tests {
         for round in 0..5 {
             let first = w.len();
             for i in first..first + 100 + round {
-                w.put(i, &record(i), false).unwrap();
+                w.insert(i, &record(i)).unwrap();
             }
             let committed = w.committed_len();
             let backend = w.backend().clone();
@@ -178,7 +178,7 @@ mod tests {
     fn a_record_and_the_one_that_it_replaces_are_never_both_gone() {
         let (store, _) = after(200, |w, i| {
             if i >= 10 {
-                w.put(i % 10, &record(i), true).unwrap();
+                w.put(i % 10, &record(i)).unwrap();
             }
         });
         for key in 0..10 {

@@ -86,10 +86,10 @@ mod tests {
     #[test]
     fn a_shared_record_is_found_by_its_content_and_counted_nowhere() {
         let mut w = writer();
-        w.put("a", b"one", false).unwrap();
+        w.insert("a", b"one").unwrap();
         let digest = w.share(b"water").unwrap();
         assert_eq!(w.share(b"water").unwrap(), digest);
-        assert_eq!(w.put("b", b"two", false).unwrap(), 1);
+        assert_eq!(w.insert("b", b"two").unwrap(), 1);
         assert_eq!((w.len(), &w.shared(&digest).unwrap()[..]), (2, &b"water"[..]));
         assert_eq!((w.find("b").unwrap(), &w.get_at(1).unwrap()[..]), (Some(1), &b"two"[..]));
         assert_eq!(w.key_at(1).unwrap(), Some(Key::from("b")));
@@ -123,7 +123,7 @@ mod tests {
         let digests: Vec<Digest> = (0..40_u32)
             .map(|i| {
                 let digest = w.share(&i.to_le_bytes()).unwrap();
-                w.put(i, &[7; 50], false).unwrap();
+                w.insert(i, &[7; 50]).unwrap();
                 if i % 3 == 0 {
                     w.delete(i).unwrap();
                 }

@@ -3,6 +3,7 @@
 use crate::backend::{Backend, process_id};
 use crate::column::Row;
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::frame::HEADER_LEN;
 use crate::index::layout::{Extent, KEY_I64, RECORDS_MAX, key_bytes, key_hash};
 use crate::index::log::DeadEntry;
@@ -217,10 +218,10 @@ impl Writer {
         }
     }
 
-    /// Puts a record under `key` and answers its ordinal.
+    /// Puts a record under `key` and returns its ordinal. A record that is already there is
+    /// replaced; [`insert`](Self::insert) refuses instead.
     ///
-    /// `overwrite` says what happens to a record that is already there: it is replaced, or the
-    /// put is refused. A refused put changes nothing. The record is seen by this writer at
+    /// A refused put changes nothing. The record is seen by this writer at
     /// once; it survives from the next commit on. Commits happen by themselves as
     /// [`StoreOptions::commit_bytes`] and [`StoreOptions::commit_interval`] say.
     ///
@@ -228,14 +229,25 @@ impl Writer {
     /// [`StoreOptions::check`].
     ///
     /// # Errors
-    /// [`Error::Exists`] without `overwrite`, [`Error::Codec`] for bytes that the codec of the
+    /// [`Error::Codec`] for bytes that the codec of the
     /// store refuses, [`Error::Limit`] for a record or key that is too
     /// long, [`Error::Io`] if the disk refuses; then the writer is poisoned and the store is as
     /// of the last commit.
-    pub fn put(&mut self, key: impl Into<Key>, bytes: &[u8], overwrite: bool) -> Result<u64> {
+    pub fn put(&mut self, key: impl Into<Key>, bytes: &[u8]) -> Result<u64> {
         self.usable()?;
         let sites = self.checked(bytes, None)?;
-        self.put_carried(Some(&key.into()), bytes, sites, None, overwrite)
+        self.put_carried(Some(&key.into()), bytes, sites, None, Existing::Replace)
+    }
+
+    /// As [`put`](Self::put), but a record that is already there is kept, and the insertion
+    /// refused.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put); [`Error::Exists`] that names the key if there is a record under it.
+    pub fn insert(&mut self, key: impl Into<Key>, bytes: &[u8]) -> Result<u64> {
+        self.usable()?;
+        let sites = self.checked(bytes, None)?;
+        self.put_carried(Some(&key.into()), bytes, sites, None, Existing::Refuse)
     }
 
     /// Adds a record without a key: it is found by its ordinal alone.
@@ -245,7 +257,7 @@ impl Writer {
     pub fn push(&mut self, bytes: &[u8]) -> Result<u64> {
         self.usable()?;
         let sites = self.checked(bytes, None)?;
-        self.put_carried(None, bytes, sites, None, false)
+        self.put_carried(None, bytes, sites, None, Existing::Refuse)
     }
 
     /// As [`Writer::put`], with the count that the index keeps beside the length (for a frame
@@ -258,11 +270,11 @@ impl Writer {
         key: Option<&Key>,
         bytes: &[u8],
         sites: u32,
-        overwrite: bool,
+        existing: Existing,
     ) -> Result<u64> {
         self.usable()?;
         let sites = self.checked(bytes, Some(sites))?;
-        self.put_carried(key, bytes, sites, None, overwrite)
+        self.put_carried(key, bytes, sites, None, existing)
     }
 
     /// As [`Writer::put_sized`], with the numbers that the store keeps of the record beside its
@@ -279,14 +291,14 @@ impl Writer {
         bytes: &[u8],
         sites: u32,
         row: &Row<'_>,
-        overwrite: bool,
+        existing: Existing,
     ) -> Result<u64> {
         if row.columns() != self.options.columns() {
             return Err(Error::invalid("row", "is not of the columns of this store"));
         }
         self.usable()?;
         let sites = self.checked(bytes, Some(sites))?;
-        self.put_carried(key, bytes, sites, Some(row.words()), overwrite)
+        self.put_carried(key, bytes, sites, Some(row.words()), existing)
     }
 
     /// As [`Writer::put_sized`], with a row of this store if there is one.
@@ -296,7 +308,7 @@ impl Writer {
         bytes: &[u8],
         sites: u32,
         row: Option<&[u64]>,
-        overwrite: bool,
+        existing: Existing,
     ) -> Result<u64> {
         self.usable()?;
         let len = bytes.len() as u64;
@@ -318,8 +330,9 @@ impl Writer {
             if !signed(kind, bytes).is_some_and(|key| self.slot.is_above_all(key)) {
                 old = self.core.find_bytes(kind, bytes, hash)?.map(|id| (hash, id));
             }
-            if old.is_some() && !overwrite {
-                return Err(Error::Exists { what: format!("record {key}").into() });
+            if old.is_some() && existing == Existing::Refuse {
+                let what = format!("record {key}").into();
+                return Err(Error::Exists { what, instead: Some("put") });
             }
             named = Some((kind, bytes, hash));
         }

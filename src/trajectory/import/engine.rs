@@ -7,15 +7,16 @@ use super::record::Record;
 use super::resume::{self, Standing};
 use super::session::{Session, Settings};
 use super::sites;
-use crate::codec::{MdFrame, MdFrameCodec};
-use crate::depot::{Depot, DepotWriter};
+use crate::codec::MdFrame;
 use crate::error::{Error, Result};
-use crate::formats::{FormatKind, ReadOptions};
+use crate::formats::{FormatKind, ReadOptions, Units};
 use crate::key::Key;
 use crate::printable::printable_path;
 use crate::store::Readable;
 use crate::store::{Opened, Store, StoreOptions, Writer};
-use crate::trajectory::units::state_units;
+use crate::trajectory::reader::Trajectory;
+use crate::trajectory::units::{check_units, state_units};
+use crate::trajectory::writer::TrajectoryWriter;
 use std::path::{Path, PathBuf};
 
 /// An import that is about to be done.
@@ -41,7 +42,7 @@ pub struct Importer {
     store: PathBuf,
     reading: Reading,
     session: Session,
-    writer: Option<DepotWriter<MdFrameCodec>>,
+    writer: Option<TrajectoryWriter>,
     /// The frame that is put next.
     next: Option<Arrived>,
     /// The record as the store has it.
@@ -52,6 +53,7 @@ pub struct Importer {
     tally: Imported,
     opened: Opened,
     kind: Option<FormatKind>,
+    units: Units,
 }
 
 impl std::fmt::Debug for Importer {
@@ -69,7 +71,7 @@ impl Importer {
     /// these are; [`Error::Exists`] if there is a store and [`Target::Create`] was asked for;
     /// [`Error::Invalid`] for options that cannot work and units that differ; [`Error::Format`]
     /// and [`Error::Io`] with the path of an input whose first frame cannot be read or that has
-    /// none; as [`DepotWriter::create`] and [`DepotWriter::open`].
+    /// none; as [`TrajectoryWriter::create`] and [`TrajectoryWriter::open`].
     pub fn open(inputs: Vec<Input>, store: &Path, options: &ImportOptions) -> Result<Self> {
         options.check()?;
         let appending = options.target == Target::Append;
@@ -84,13 +86,13 @@ impl Importer {
         }
         let looked = inputs.into_iter().map(|input| Given::look(input, &options.read));
         let given = looked.collect::<Result<Vec<_>>>()?;
-        let kind = same_units(&given)?;
+        let (kind, units) = same_units(&given)?;
         let depot = if appending && there {
-            may_append(store, kind, &options).map_err(|e| e.at(store))?
+            may_append(store, &units, &options).map_err(|e| e.at(store))?
         } else {
             None
         };
-        let planned = depot.as_ref().map_or(0, Depot::len);
+        let planned = depot.as_ref().map_or(0, |d| d.len());
         let behind = depot.as_ref().filter(|d| !d.is_empty());
         let record = depot.as_ref().and_then(|d| Record::of(&d.snapshot().attributes()));
         let begun = record.as_ref().filter(|r| behind.is_none() && !r.ended);
@@ -112,6 +114,7 @@ impl Importer {
         let mut me = Self {
             store: store.into(),
             kind: Some(kind),
+            units,
             written,
             options,
             reading,
@@ -128,17 +131,12 @@ impl Importer {
     }
 
     /// Opens or makes the store.
-    fn begin(
-        &mut self,
-        there: bool,
-        planned: u64,
-        depot: Option<&Depot<MdFrameCodec>>,
-    ) -> Result<()> {
+    fn begin(&mut self, there: bool, planned: u64, depot: Option<&Trajectory>) -> Result<()> {
         let (path, options) = (self.store.clone(), &self.options.store);
         let mut writer = match self.options.target {
-            Target::Append if there => DepotWriter::open(&path, MdFrameCodec, options)?,
-            Target::Append | Target::Create => DepotWriter::create(&path, MdFrameCodec, options)?,
-            Target::Replace => DepotWriter::replace(&path, MdFrameCodec, options)?,
+            Target::Append if there => TrajectoryWriter::open(&path, options)?,
+            Target::Append | Target::Create => TrajectoryWriter::create(&path, options)?,
+            Target::Replace => TrajectoryWriter::replace(&path, options)?,
         };
         self.opened = writer.writer().opened();
         if writer.len() != planned {
@@ -160,16 +158,12 @@ impl Importer {
         Ok(())
     }
 
-    fn prepare(
-        &mut self,
-        writer: &mut DepotWriter<MdFrameCodec>,
-        depot: Option<&Depot<MdFrameCodec>>,
-    ) -> Result<()> {
+    fn prepare(&mut self, writer: &mut TrajectoryWriter, depot: Option<&Trajectory>) -> Result<()> {
         let known = writer.is_empty() || self.options.same_units;
         let attributes = writer.writer().attributes();
-        if let Some(kind) = self.kind
-            && let Some(stated) = state_units(&attributes, &kind.units(), known)?
-        {
+        if !known {
+            check_units(&attributes, &self.units)?;
+        } else if let Some(stated) = state_units(&attributes, &self.units)? {
             writer.writer_mut().set_attributes(&stated)?;
         }
         writer.share_topologies(self.options.topologies);
@@ -233,8 +227,7 @@ impl Importer {
                 Some(prefix) => Key::from(format!("{prefix}{}", session.key)),
                 None => Key::from(session.key),
             };
-            // `u64::MAX`: all frames before the one to begin with were passed over already.
-            writer.put_frame(u64::MAX, key, &current.frame)?;
+            writer.insert(key, &current.frame)?;
             session.put();
             self.tally.frames += 1;
             self.uncommitted += 1;
@@ -251,7 +244,7 @@ impl Importer {
     /// Writes down where the import ended, commits, and closes the store.
     fn close(&mut self, ended: bool) -> Result<()> {
         let Some(mut writer) = self.writer.take() else { return Ok(()) };
-        self.tally.quantised = writer.kept_whole();
+        self.tally.quantised = writer.quantised();
         self.tally.records = writer.len();
         let session = &mut self.session;
         let written = &self.written;
@@ -312,11 +305,7 @@ impl Importer {
 }
 
 /// Puts the record among the attributes, to be committed with the frames.
-fn mark(
-    session: &mut Session,
-    writer: &mut DepotWriter<MdFrameCodec>,
-    records: Option<u64>,
-) -> Result<()> {
+fn mark(session: &mut Session, writer: &mut TrajectoryWriter, records: Option<u64>) -> Result<()> {
     let settings = &session.settings;
     let record = &mut session.record;
     record.records = records;
@@ -349,12 +338,12 @@ fn tell(reading: &mut Reading, nothing: bool) {
     reading.notes.extend(notes);
 }
 
-fn same_units(given: &[Given]) -> Result<FormatKind> {
+fn same_units(given: &[Given]) -> Result<(FormatKind, Units)> {
     let Some((first, others)) = given.split_first() else {
         return Err(Error::invalid("inputs", "there is none"));
     };
     for other in others {
-        if other.kind.units() != first.kind.units() {
+        if other.units != first.units {
             let why = format!(
                 "this file is in the units of {}, the first in those of {}; units are not mixed \
                  in one store",
@@ -364,19 +353,20 @@ fn same_units(given: &[Given]) -> Result<FormatKind> {
             return Err(Error::invalid("units", why).at(&other.name));
         }
     }
-    Ok(first.kind)
+    Ok((first.kind, first.units))
 }
 
 /// Refuses before anything is changed: opening a file of the original program for writing turns
 /// it into one of ours.
-fn may_append(
-    path: &Path,
-    kind: FormatKind,
-    options: &ImportOptions,
-) -> Result<Option<Depot<MdFrameCodec>>> {
-    let depot = Depot::new(Store::open_with(path, &options.store)?.snapshot(), MdFrameCodec)?;
+fn may_append(path: &Path, units: &Units, options: &ImportOptions) -> Result<Option<Trajectory>> {
+    let depot = Trajectory::new(Store::open_with(path, &options.store)?.snapshot())?;
     let known = depot.is_empty() || options.same_units;
-    state_units(&depot.snapshot().attributes(), &kind.units(), known)?;
+    let attributes = depot.snapshot().attributes();
+    if known {
+        state_units(&attributes, units)?;
+    } else {
+        check_units(&attributes, units)?;
+    }
     if matches!(depot.snapshot().opened(), Opened::OlderCommit { .. } | Opened::LastSeal { .. }) {
         // What can be read is not all that was written: a writer says so first.
         Writer::open(path, &options.store)?;

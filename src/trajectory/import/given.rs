@@ -1,7 +1,7 @@
 //! The inputs that an import is given.
 
 use crate::error::{Error, Result};
-use crate::formats::{self, FormatKind, FrameReader, Place, ReadOptions};
+use crate::formats::{self, FormatKind, FrameReader, Place, ReadOptions, Units};
 use crate::wire::checksum;
 use std::fmt;
 use std::io::Read;
@@ -53,6 +53,8 @@ impl fmt::Debug for Input {
 pub(super) struct Given {
     pub(super) name: PathBuf,
     pub(super) kind: FormatKind,
+    /// What its numbers mean.
+    pub(super) units: Units,
     /// XXH3 of its whole path; `None` for a stream.
     pub(super) path: Option<u64>,
     /// Its length as the file counts it; 0 if nobody knows.
@@ -80,11 +82,12 @@ impl Given {
                 (name, None, reader)
             }
         };
-        let (kind, bytes) = (reader.kind(), reader.progress().1);
+        let (kind, units, bytes) = (reader.kind(), reader.units(), reader.progress().1);
         let stream = path.is_none().then_some(reader);
         Ok(Self {
             name,
             kind,
+            units,
             path,
             bytes,
             stream,

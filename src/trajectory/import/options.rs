@@ -1,9 +1,10 @@
 //! What an import is asked for, and what it tells.
 
-use crate::depot::{Positions, Sharing};
 use crate::error::{Error, Result};
 use crate::formats::{ReadOptions, ReadReport};
 use crate::store::StoreOptions;
+use crate::trajectory::positions::Positions;
+use crate::trajectory::sharing::Sharing;
 
 /// What becomes of a store that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -119,7 +120,7 @@ impl Default for ImportOptions {
             read: ReadOptions::default(),
             float32: false,
             precision: None,
-            positions: Positions::Whole,
+            positions: Positions::Quantised,
             topologies: Sharing::Repeated,
             key_prefix: None,
             commit_frames: None,

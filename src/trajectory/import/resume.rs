@@ -7,13 +7,13 @@ use super::options::{Begin, ImportOptions, Target};
 use super::reading::{Arrived, Reading};
 use super::record::Record;
 use super::session::{Session, Settings};
-use crate::codec::{MdFrame, MdFrameCodec};
-use crate::depot::Depot;
+use crate::codec::MdFrame;
 use crate::error::{Error, Result, Unresumed};
 use crate::formats::{Place, ReadOptions};
 use crate::key::Key;
 use crate::printable::printable_path;
 use crate::store::Readable;
+use crate::trajectory::reader::Trajectory;
 
 /// What there is to go on from.
 pub(super) struct Standing {
@@ -30,7 +30,7 @@ pub(super) struct Standing {
 /// import that was stopped before its first commit.
 pub(super) fn stand(
     given: Vec<Given>,
-    depot: Option<&Depot<MdFrameCodec>>,
+    depot: Option<&Trajectory>,
     begun: Option<&Record>,
     options: &ImportOptions,
 ) -> Result<Standing> {
@@ -99,7 +99,7 @@ pub(super) fn stand(
 /// All frames of the inputs are taken, from where they are told to begin.
 fn fresh(
     mut given: Vec<Given>,
-    stored: Option<(&Depot<MdFrameCodec>, Option<Record>)>,
+    stored: Option<(&Trajectory, Option<Record>)>,
     options: &ImportOptions,
 ) -> Result<Standing> {
     for given in &mut given {
@@ -194,7 +194,7 @@ type Refused = Box<(Vec<Given>, Record, Error)>;
 /// Goes on behind what the record says, if everything agrees with it.
 fn behind(
     mut given: Vec<Given>,
-    depot: &Depot<MdFrameCodec>,
+    depot: &Trajectory,
     record: Record,
     options: &ImportOptions,
 ) -> std::result::Result<Standing, Refused> {
@@ -228,7 +228,7 @@ struct Prepared {
 
 fn prepare(
     given: &mut [Given],
-    depot: &Depot<MdFrameCodec>,
+    depot: &Trajectory,
     record: &Record,
     options: &ImportOptions,
 ) -> Result<Prepared> {
@@ -332,7 +332,7 @@ fn changed(record: &Record, stored: u64) -> Error {
 /// Compares the frames behind the record's place with those of the inputs, and looks at the order.
 fn finish(
     standing: &mut Standing,
-    depot: &Depot<MdFrameCodec>,
+    depot: &Trajectory,
     record: &Record,
     options: &ImportOptions,
     current: bool,
@@ -434,7 +434,7 @@ pub(super) fn check_order(
 
 /// How many frames stay where those at and past `begin` are deleted: all up to the last that is
 /// older.
-fn kept(depot: &Depot<MdFrameCodec>, begin: Begin, prefix: Option<&str>) -> Result<u64> {
+fn kept(depot: &Trajectory, begin: Begin, prefix: Option<&str>) -> Result<u64> {
     let mut kept = depot.len();
     while let Some(ordinal) = kept.checked_sub(1) {
         let newer = match begin {
@@ -472,11 +472,7 @@ fn number(key: Option<&Key>, prefix: Option<&str>) -> Option<u64> {
 }
 
 /// The number in the key behind the last one.
-pub(super) fn next_key(
-    depot: &Depot<MdFrameCodec>,
-    kept: u64,
-    prefix: Option<&str>,
-) -> Result<u64> {
+pub(super) fn next_key(depot: &Trajectory, kept: u64, prefix: Option<&str>) -> Result<u64> {
     let last = kept.checked_sub(1).map(|last| depot.snapshot().key_at(last)).transpose()?.flatten();
     let number = match (&last, prefix) {
         // Names begin anew.

@@ -4,10 +4,11 @@ use super::options::{Boundary, ImportOptions};
 use super::reading::{Arrived, Next, Reading};
 use super::record::{At, Record, Row};
 use crate::codec::{Codec, MdFrame, MdFrameCodec};
-use crate::depot::{Depot, Positions};
 use crate::error::{Error, Result};
 use crate::formats::{self, NameMap, Place, Sum, Window};
 use crate::printable::printable_path;
+use crate::trajectory::positions::Positions;
+use crate::trajectory::reader::Trajectory;
 
 /// What decides which frames are taken, and what becomes of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +57,7 @@ pub(super) struct Session {
     /// compared.
     pub(super) last: Option<Arrived>,
     /// The stored frames, with the last of which the first one of an input that begins is compared.
-    stored: Option<Depot<MdFrameCodec>>,
+    stored: Option<Trajectory>,
 }
 
 /// Whether two frames are the same to the last bit.
@@ -73,19 +74,19 @@ impl Session {
     }
 
     /// The frames that are stored already.
-    pub(super) fn behind(&mut self, stored: Depot<MdFrameCodec>) {
+    pub(super) fn behind(&mut self, stored: Trajectory) {
         self.stored = Some(stored);
     }
 
     /// Whether the stored frame at `ordinal` is what would be stored of `frame`.
     pub(super) fn is_stored(
         &self,
-        depot: &Depot<MdFrameCodec>,
+        depot: &Trajectory,
         ordinal: u64,
         frame: &MdFrame,
     ) -> Result<bool> {
         let item = depot.get_at(ordinal)?;
-        let there = depot.whole(&item.view()?)?;
+        let there = depot.joined(&item.view()?)?;
         same(&there, &self.settings.kept(frame)?)
     }
 

@@ -2,11 +2,11 @@
 //! mistake.
 
 use super::reading::Reading;
-use crate::codec::{MdFrame, MdFrameCodec};
-use crate::depot::Depot;
+use crate::codec::MdFrame;
 use crate::error::{Error, Result, Unresumed};
 use crate::formats::FormatKind;
 use crate::printable::printable_path;
+use crate::trajectory::reader::Trajectory;
 use std::path::Path;
 
 /// Reads the first frame of each input that is new to the store, which must be there, and refuses
@@ -14,7 +14,7 @@ use std::path::Path;
 /// have the same number. `mixed` allows any number. Answers whether there are several.
 pub(super) fn check(
     reading: &mut Reading,
-    depot: Option<&Depot<MdFrameCodec>>,
+    depot: Option<&Trajectory>,
     mixed: bool,
     store: &Path,
 ) -> Result<bool> {
@@ -67,15 +67,15 @@ pub(super) fn check(
     Ok(several)
 }
 
-fn sites_of(depot: &Depot<MdFrameCodec>, ordinal: u64) -> Result<usize> {
-    match depot.sites_at(ordinal)? {
+fn sites_of(depot: &Trajectory, ordinal: u64) -> Result<usize> {
+    match depot.weight_at(ordinal)? {
         // The index of a file of the original program does not count them.
         0 => Ok(depot.get_at(ordinal)?.view()?.nsites()),
         sites => Ok(sites as usize),
     }
 }
 
-fn all_have(depot: &Depot<MdFrameCodec>, sites: usize) -> Result<bool> {
+fn all_have(depot: &Trajectory, sites: usize) -> Result<bool> {
     for ordinal in 0..depot.len() {
         if sites_of(depot, ordinal)? != sites {
             return Ok(false);

@@ -157,7 +157,8 @@ class Native:
 
     def put(self, key: Any, value: Buffer, overwrite: bool) -> None:
         try:
-            self._writer().put(key, value, overwrite=overwrite)
+            writer = self._writer()
+            (writer.put if overwrite else writer.insert)(key, value)
         except RecordExistsError as error:
             raise EntryExistsError(*error.args) from None
         except ReadOnlyError as error:

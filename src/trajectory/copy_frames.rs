@@ -1,9 +1,9 @@
-//! Copies that keep frames in another way: what they share lifted out of them, their positions as
-//! whole numbers or as given.
+//! Copies that keep frames in another way: what they share stored once, their positions quantised
+//! or as given.
 
-use super::get::Depot;
 use super::positions::Positions;
-use super::topologies::{Lifting, Sharing};
+use super::reader::Trajectory;
+use super::sharing::{Sharer, Sharing};
 use crate::codec::{AnyCodec, MdFrameCodec, MdFrameRef, MdFrameView, aligned};
 use crate::error::{Error, Result};
 use crate::maintain::{Copied, CopyOptions, copy_with};
@@ -11,25 +11,25 @@ use crate::store::Store;
 use crate::wire::AlignedBuf;
 use std::path::Path;
 
-/// Copies a store of frames as [`copy`](crate::copy) does, and keeps its frames as
-/// [`DepotWriter::put_frame`](super::DepotWriter::put_frame) would have done: for stores that
-/// were filled frame by frame. What frames share is stored once, as `how` says, and
-/// [`Depot::whole`] gives back equal frames. Positions are kept as `positions` says, `None` leaving
-/// them as they are; the frames stay equal.
+/// Copies a store of frames as [`copy`](crate::copy) does, and keeps its frames as a
+/// [`TrajectoryWriter`](super::TrajectoryWriter) would have done: for stores that were filled
+/// without. What frames share is stored once, as `sharing` says, and [`Trajectory::joined`] gives
+/// back equal frames. Positions are kept as `positions` says, `None` leaving them as they are; the
+/// frames stay equal.
 ///
 /// A frame that refers to a topology already keeps it, and a frame that another program
 /// wrote with more in it than this release knows stays as it is, since that would be lost. With
-/// [`Sharing::Repeated`] frames are lifted from the second on that has the same.
+/// [`Sharing::Repeated`] frames refer to a topology from the second on that has the same.
 ///
 /// # Errors
-/// As [`copy`](crate::copy); [`Error::Invalid`] if the records are no frames, or for
+/// As [`copy`](crate::copy); [`Error::Invalid`] if the records are not frames, or for
 /// [`Positions::Rounded`], since copies are equal; [`Error::Codec`] with the record for one that is
-/// no frame.
+/// not a frame.
 pub fn copy_frames(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
     options: &CopyOptions,
-    how: Sharing,
+    sharing: Sharing,
     positions: Option<Positions>,
     progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Copied> {
@@ -39,40 +39,41 @@ pub fn copy_frames(
     }
     let from = from.as_ref();
     // Refused before anything is written.
-    Depot::new(Store::open(from)?.snapshot(), MdFrameCodec).map_err(|e| e.at(from))?;
-    let mut lifting = Lifting::new(how);
+    Trajectory::new(Store::open(from)?.snapshot()).map_err(|e| e.at(from))?;
+    let mut sharer = Sharer::new(sharing);
     let (mut space, mut again) = (AlignedBuf::default(), Vec::new());
     let rewrite = |bytes: &[u8], writer: &mut crate::Writer, out: &mut Vec<u8>| {
         let expanded = MdFrameCodec.expand(bytes)?;
-        let is_whole = expanded.is_some();
+        let is_quantised = expanded.is_some();
         let view = match &expanded {
             Some(expanded) => MdFrameView::new(expanded)?,
             None => MdFrameView::new(aligned(bytes, &mut space)?)?,
         };
         again.clear();
-        encode(view.fields(), is_whole, &mut again)?;
+        encode(view.fields(), is_quantised, &mut again)?;
         if again != bytes {
             return Ok(false);
         }
-        let whole = positions.map_or(is_whole, |how| how == Positions::Whole);
-        let lifted = lifting.choose(view.fields(), writer, |_| Ok(true))?;
-        if lifted.is_none() && whole == is_whole {
+        let quantised = positions.map_or(is_quantised, |how| how == Positions::Quantised);
+        let shared = sharer.share(view.fields(), writer, |_| Ok(true))?;
+        if shared.is_none() && quantised == is_quantised {
             return Ok(false);
         }
-        match lifted {
+        match shared {
             Some((topology, digest)) => {
-                encode(&view.fields().clone().lifted(&topology, digest), whole, out)?;
+                let frame = view.fields().clone().without_shared(&topology, digest);
+                encode(&frame, quantised, out)?;
             }
-            None => encode(view.fields(), whole, out)?,
+            None => encode(view.fields(), quantised, out)?,
         }
         Ok(true)
     };
     copy_with(from, to, options, rewrite, progress)
 }
 
-fn encode(frame: &MdFrameRef<'_>, whole: bool, out: &mut Vec<u8>) -> Result<()> {
-    if whole {
-        MdFrameCodec.encode_whole(frame, out).map(drop)
+fn encode(frame: &MdFrameRef<'_>, quantised: bool, out: &mut Vec<u8>) -> Result<()> {
+    if quantised {
+        MdFrameCodec.encode_quantised(frame, out).map(drop)
     } else {
         MdFrameCodec.encode_ref(frame, out).map(drop)
     }

@@ -1,6 +1,5 @@
 //! Reading: one record, many, or all in order, as views that borrow.
 
-use super::topologies::Topologies;
 use crate::codec::{AnyCodec, Codec};
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -8,7 +7,6 @@ use crate::store::Readable;
 use crate::store::{Batch, Location, Opened, Record, Scan, Snapshot, Store, StoreOptions};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Typed reading of the state of a store at one commit.
 ///
@@ -17,8 +15,6 @@ use std::sync::Arc;
 pub struct Depot<C> {
     snapshot: Snapshot,
     codec: C,
-    /// Topologies of frames that were read; of no use to other codecs.
-    pub(super) topologies: Arc<Topologies>,
 }
 
 /// Refuses a store whose records are of another codec than `codec`, or of a newer version.
@@ -66,10 +62,10 @@ impl<C: Codec + Clone> Depot<C> {
     /// # Errors
     /// [`Error::Invalid`] that names both codecs if the records are of another one,
     /// [`Error::Unsupported`] if they are of a newer version. A file of the original program
-    /// bears no name of a codec and is taken as it is asked for.
+    /// names no codec and is read as it is asked for.
     pub fn new(snapshot: Snapshot, codec: C) -> Result<Self> {
         check_codec(&codec, snapshot.options(), snapshot.opened())?;
-        Ok(Self { snapshot, codec, topologies: Arc::default() })
+        Ok(Self { snapshot, codec })
     }
 
     /// The records as bytes.
@@ -135,16 +131,15 @@ impl<C: Codec + Clone> Depot<C> {
         Ok(Items { batch, codec: self.codec.clone() })
     }
 
-    /// What the codec counted in the record at `ordinal` when it was put (for a frame its
-    /// sites); decodes nothing.
+    /// The [weight](crate::codec::Encoded::weight) of the record at `ordinal`; decodes nothing.
     ///
     /// # Errors
     /// As [`Snapshot::location_at`].
-    pub fn sites_at(&self, ordinal: u64) -> Result<u32> {
+    pub fn weight_at(&self, ordinal: u64) -> Result<u32> {
         self.location_at(ordinal).map(|at| at.sites)
     }
 
-    /// Place, length and sites of the record at `ordinal`; decodes nothing.
+    /// Place, length and weight of the record at `ordinal`; decodes nothing.
     ///
     /// # Errors
     /// As [`Snapshot::location_at`].
@@ -196,7 +191,7 @@ impl<C: Codec> Item<C> {
     /// take the view once and keep it.
     ///
     /// # Errors
-    /// [`Error::Codec`] if the bytes are no such record.
+    /// [`Error::Codec`] if the bytes are not such a record.
     pub fn view(&self) -> Result<C::View<'_>> {
         self.codec.decode(&self.record)
     }

@@ -1,8 +1,8 @@
-//! Positions as whole numbers of a stated precision, as trajectories of fixed precision have them.
+//! Positions as integers of a stated precision, as trajectories of fixed precision have them.
 //!
 //! XTC keeps positions as multiples of a thousandth of a nanometre; as `f32` they fill all bits of
 //! the mantissa with what such a number is in binary, which no compressor undoes: three of the four
-//! bytes remain. As whole numbers, each as its difference from the same component of the site
+//! bytes remain. As integers, each as its difference from the same component of the site
 //! before, they need little more than one byte. Neighbours in a file are mostly neighbours in a
 //! molecule, so the differences are small.
 //!
@@ -11,20 +11,20 @@
 //! byte shuffle of words brings bytes of a kind together. If one is longer than 16 bits, each has
 //! a word of its own.
 //!
-//! Nothing is rounded here: positions that are not what a reader makes of such whole numbers, to
+//! Nothing is rounded here: positions that are not what a reader makes of such integers, to
 //! the last bit, are not turned into them.
 
 use super::read::bad;
 use crate::Result;
 use crate::wire::memory;
 
-/// The whole number `n` of `1 / precision` for the coordinate `x`: the one that readers of XTC
+/// The integer `n` of `1 / precision` for the coordinate `x`: the one that readers of XTC
 /// turn into the same `f32` again (`n as f32 * (1.0 / precision)`), if there is one, else the
 /// nearest. `None` if `x` is no number or too large for 31 bits.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "compared with the bounds before")]
 #[expect(clippy::cast_precision_loss, reason = "as readers do")]
-pub fn whole_number(x: f64, precision: f32) -> Option<i32> {
+pub fn quantise(x: f64, precision: f32) -> Option<i32> {
     const BOUND: f64 = 2_147_483_645.0;
     let inverse = 1.0 / precision;
     let scaled = x * f64::from(precision);
@@ -44,7 +44,7 @@ pub fn whole_number(x: f64, precision: f32) -> Option<i32> {
     Some(around(near).into_iter().chain(around(other)).find(|n| back(*n)).unwrap_or(near))
 }
 
-/// The coordinate that readers make of the whole number `n` of `1 / precision`.
+/// The coordinate that readers make of the integer `n` of `1 / precision`.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "as readers of XTC do")]
 pub fn coordinate(n: i32, precision: f32) -> f32 {
@@ -59,7 +59,7 @@ pub(super) fn fold(positions: &[f32], precision: f32) -> Option<Vec<u32>> {
     let mut all = 0;
     for site in positions.as_chunks::<3>().0 {
         for (x, before) in site.iter().zip(&mut before) {
-            let n = whole_number(f64::from(*x), precision)?;
+            let n = quantise(f64::from(*x), precision)?;
             if coordinate(n, precision).to_bits() != x.to_bits() {
                 return None;
             }
@@ -82,7 +82,7 @@ pub(super) fn fold(positions: &[f32], precision: f32) -> Option<Vec<u32>> {
 /// The positions of `sites` sites in these words, of a frame that states this precision.
 pub(super) fn unfold(words: &[u32], sites: usize, precision: Option<f32>) -> Result<Vec<f32>> {
     let precision = precision.filter(|p| p.is_finite() && *p > 0.0).ok_or_else(|| {
-        bad("whole_positions are given, but no precision that is positive and finite")
+        bad("quantised_positions are given, but no precision that is positive and finite")
     })?;
     let count = sites.saturating_mul(3);
     let odd = words.last().is_some_and(|w| count % 2 == 1 && w & 0xff00_ff00 != 0);
@@ -90,7 +90,9 @@ pub(super) fn unfold(words: &[u32], sites: usize, precision: Option<f32>) -> Res
     // Before any memory is taken: the number of sites is what the record claims.
     if words.len() != count && !halved {
         let n = words.len();
-        return Err(bad(format!("whole_positions has {n} words, which {sites} sites cannot have")));
+        return Err(bad(format!(
+            "quantised_positions has {n} words, which {sites} sites cannot have"
+        )));
     }
     let inverse = 1.0 / precision;
     let mut out = memory::filled(count, 0.0)?;
@@ -119,7 +121,7 @@ pub(super) fn unfold(words: &[u32], sites: usize, precision: Option<f32>) -> Res
     Ok(out)
 }
 
-/// The whole numbers of the site before.
+/// The integers of the site before.
 struct Sum {
     before: [i32; 3],
     inverse: f32,

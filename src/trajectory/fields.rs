@@ -1,11 +1,9 @@
 //! Reading chosen fields of frames: of a large record only the blocks in which they lie.
 
-use super::get::Depot;
 use crate::codec::{
     AnyCodec, Field, Fields, FramePart, HEAD, MdFrame, MdFrameCodec, MdFrameView, TopologyView,
 };
 use crate::error::{Error, Result};
-use crate::key::Key;
 use crate::store::Readable;
 use crate::store::{Batch, Record, Snapshot, Writer};
 use crate::wire::Digest;
@@ -22,7 +20,7 @@ pub trait Frames {
     ///
     /// # Errors
     /// As there.
-    fn whole(&self, ordinals: &[u64]) -> Result<Batch>;
+    fn records(&self, ordinals: &[u64]) -> Result<Batch>;
 
     /// See [`Snapshot::get_parts_at`].
     ///
@@ -48,7 +46,7 @@ pub trait Frames {
     /// is not decoded is not checked either. A field that a frame does not have is `None`.
     ///
     /// # Errors
-    /// As [`Snapshot::get_batch_at`]; [`Error::Codec`] for the first record that is no frame.
+    /// As [`Snapshot::get_batch_at`]; [`Error::Codec`] for the first record that is not a frame.
     fn frames_at(&self, ordinals: &[u64], fields: Fields) -> Result<Vec<MdFrame>> {
         let mut out: Vec<Option<MdFrame>> = Vec::new();
         out.resize_with(ordinals.len(), || None);
@@ -66,7 +64,7 @@ pub trait Frames {
             .filter(|(_, found)| found.is_none())
             .map(|((place, ordinal), _)| (place, *ordinal))
             .collect();
-        let batch = self.whole(&rest.iter().map(|r| r.1).collect::<Vec<_>>())?;
+        let batch = self.records(&rest.iter().map(|r| r.1).collect::<Vec<_>>())?;
         for ((place, _), bytes) in rest.iter().zip(batch.iter()) {
             let expanded = MdFrameCodec.expand(bytes)?;
             let view = MdFrameView::new(expanded.as_deref().unwrap_or(bytes))?;
@@ -134,7 +132,7 @@ pub trait Frames {
 macro_rules! frames {
     ($($ty:ty),*) => {$(
         impl Frames for $ty {
-            fn whole(&self, ordinals: &[u64]) -> Result<Batch> {
+            fn records(&self, ordinals: &[u64]) -> Result<Batch> {
                 self.get_batch_at(ordinals)
             }
 
@@ -153,56 +151,3 @@ macro_rules! frames {
     )*};
 }
 frames!(Snapshot, Writer);
-
-impl Depot<MdFrameCodec> {
-    /// The frame under `key` with `fields` and nothing else; see [`Frames::frames_at`].
-    ///
-    /// # Errors
-    /// As [`Depot::get`]; [`Error::Codec`] if the record is no frame.
-    pub fn get_fields(&self, key: impl Into<Key>, fields: Fields) -> Result<MdFrame> {
-        let found = self.get_fields_batch([key.into()], fields)?;
-        found.into_iter().next().ok_or_else(no_frame)
-    }
-
-    /// The frame at `ordinal` with `fields` and nothing else.
-    ///
-    /// # Errors
-    /// As [`Depot::get_fields`].
-    pub fn get_fields_at(&self, ordinal: u64, fields: Fields) -> Result<MdFrame> {
-        let found = self.get_fields_batch_at(&[ordinal], fields)?;
-        found.into_iter().next().ok_or_else(no_frame)
-    }
-
-    /// The frames under `keys` with `fields` and nothing else, in the order asked for.
-    ///
-    /// # Errors
-    /// As [`Depot::get_fields`].
-    pub fn get_fields_batch<K>(
-        &self,
-        keys: impl IntoIterator<Item = K>,
-        fields: Fields,
-    ) -> Result<Vec<MdFrame>>
-    where
-        K: Into<Key>,
-    {
-        let ordinal = |key: K| {
-            let key = key.into();
-            let found = self.snapshot().find(&key)?;
-            found.ok_or_else(|| Error::NotFound { key: key.to_string().into() })
-        };
-        let ordinals = keys.into_iter().map(ordinal).collect::<Result<Vec<_>>>()?;
-        self.get_fields_batch_at(&ordinals, fields)
-    }
-
-    /// The frames at these ordinals with `fields` and nothing else, in the order asked for.
-    ///
-    /// # Errors
-    /// As [`Depot::get_fields`].
-    pub fn get_fields_batch_at(&self, ordinals: &[u64], fields: Fields) -> Result<Vec<MdFrame>> {
-        self.snapshot().frames_at(ordinals, fields)
-    }
-}
-
-fn no_frame() -> Error {
-    Error::invalid("fields", "no frame came back for the one that was asked for")
-}

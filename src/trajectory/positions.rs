@@ -1,34 +1,32 @@
-//! How a writer keeps the positions of frames: as they are given, or as whole numbers.
+//! How a writer keeps the positions of frames: as they are given, or as integers.
 
-use super::put::DepotWriter;
-use crate::codec::whole_number;
-use crate::codec::{Encoded, MdFrame, MdFrameCodec, MdFrameRef, Real, RealView, coordinate};
+use crate::codec::{MdFrame, MdFrameRef, Real, RealView, coordinate, quantise};
 use crate::error::{Error, Result};
 
-/// How [`DepotWriter::put_frame`] keeps positions.
+/// How a [`TrajectoryWriter`](super::TrajectoryWriter) keeps positions.
 ///
-/// As whole numbers of a fixed precision they take less than half the room, since the digits of a
+/// As integers of a fixed precision they take less than half the room, since the digits of a
 /// decimal fraction do not compress as floating-point numbers. A frame reads the same either way.
-/// The original program does not see positions that are whole numbers.
+/// The original program does not see positions that are integers.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Positions {
     /// As floating-point numbers.
     #[default]
     AsGiven,
-    /// As whole numbers of the [`precision`](crate::codec::MdFrame::precision) that a frame states,
+    /// As integers of the [`precision`](crate::codec::MdFrame::precision) that a frame states,
     /// if they are such in every bit, as those from an XTC file are; others as they are given.
-    Whole,
-    /// Rounded to whole numbers of `1 / precision`, whatever they were: the nearest of each.
+    Quantised,
+    /// Rounded to integers of `1 / precision`, whatever they were: the nearest of each.
     /// Come back as `f32`, with this precision in the frame.
     Rounded(f32),
 }
 
 impl Positions {
-    /// The variant of this name on the command line: `whole` or `given`.
+    /// The variant of this name on the command line: `quantised` or `given`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
-            "whole" => Some(Self::Whole),
+            "quantised" => Some(Self::Quantised),
             "given" => Some(Self::AsGiven),
             _ => None,
         }
@@ -53,78 +51,55 @@ impl Positions {
     }
 }
 
-/// What a writer does with positions, and what it did.
+/// What a writer does with positions.
 #[derive(Debug, Default)]
-pub(super) struct Keeping {
+pub(super) struct Keeper {
     how: Positions,
-    whole: u64,
+    /// Rounded positions; the memory is used again.
     space: Vec<f32>,
 }
 
-impl DepotWriter<MdFrameCodec> {
-    /// Says how [`put_frame`](Self::put_frame) keeps positions from now on.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a precision that is not positive and finite.
-    pub fn keep_positions(&mut self, how: Positions) -> Result<()> {
+impl Keeper {
+    pub(super) fn new(how: Positions) -> Result<Self> {
         if let Positions::Rounded(precision) = how
             && !(precision.is_finite() && precision > 0.0)
         {
             let why = format!("it is {precision:?}, but must be positive and finite");
             return Err(Error::invalid("precision", why));
         }
-        self.keeping.how = how;
-        Ok(())
+        Ok(Self { how, space: Vec::new() })
     }
 
-    /// Frames that [`put_frame`](Self::put_frame) put with their positions as whole numbers.
-    #[must_use]
-    pub const fn kept_whole(&self) -> u64 {
-        self.keeping.whole
-    }
-
-    /// The record under construction becomes that of `frame`.
-    pub(super) fn encode_frame(&mut self, frame: &MdFrameRef<'_>) -> Result<(Encoded, bool)> {
-        self.space.clear();
-        match (self.keeping.how, frame.positions) {
-            (Positions::AsGiven, _) | (_, None) => {
-                Ok((self.codec.encode_ref(frame, &mut self.space)?, false))
-            }
-            (Positions::Whole, _) => self.codec.encode_whole(frame, &mut self.space),
+    /// The frame with the positions that are to be kept of it, and whether they may be quantised.
+    pub(super) fn keep<'a>(&'a mut self, frame: MdFrameRef<'a>) -> Result<(MdFrameRef<'a>, bool)> {
+        match (self.how, frame.positions) {
+            (Positions::AsGiven, _) | (_, None) => Ok((frame, false)),
+            (Positions::Quantised, _) => Ok((frame, true)),
             (Positions::Rounded(precision), Some(positions)) => {
-                let to = &mut self.keeping.space;
+                let to = &mut self.space;
                 to.clear();
                 match positions {
                     RealView::F32(v) => round(v.iter().map(|x| f64::from(*x)), precision, to)?,
                     RealView::F64(v) => round(v.iter().copied(), precision, to)?,
                 }
-                let rounded = MdFrameRef {
-                    positions: Some(RealView::F32(to)),
-                    precision: Some(precision),
-                    ..frame.clone()
-                };
-                self.codec.encode_whole(&rounded, &mut self.space)
+                let positions = Some(RealView::F32(to));
+                Ok((MdFrameRef { positions, precision: Some(precision), ..frame }, true))
             }
         }
-    }
-
-    /// Counts a frame that was put.
-    pub(super) fn count_whole(&mut self, whole: bool) {
-        self.keeping.whole += u64::from(whole);
     }
 }
 
 fn round(values: impl Iterator<Item = f64>, precision: f32, to: &mut Vec<f32>) -> Result<()> {
     for (i, x) in values.enumerate() {
-        let whole = whole_number(x, precision).ok_or_else(|| {
+        let n = quantise(x, precision).ok_or_else(|| {
             let site = i / 3;
             let why = format!(
-                "coordinate {x} of site {site} is no whole number of 31 bits at precision \
+                "coordinate {x} of site {site} is not an integer of 31 bits at precision \
                  {precision}; lower the precision, or keep positions as they are"
             );
             Error::codec("md-frame", why)
         })?;
-        to.push(coordinate(whole, precision));
+        to.push(coordinate(n, precision));
     }
     Ok(())
 }
@@ -133,10 +108,11 @@ fn round(values: impl Iterator<Item = f64>, precision: f32, to: &mut Vec<f32>) -
 mod tests {
     use super::*;
     use crate::StoreOptions;
-    use crate::codec::{Field, Fields, MdFrame, Real, Values};
-    use crate::depot::{Item, Sharing};
+    use crate::codec::{Field, Fields, MdFrameCodec, Values};
+    use crate::depot::Item;
     use crate::store::Purpose;
     use crate::store::Readable;
+    use crate::trajectory::{Sharing, TrajectoryWriter};
 
     fn frame(step: i64, sites: usize, precision: Option<f32>) -> MdFrame {
         let n =
@@ -152,19 +128,19 @@ mod tests {
         }
     }
 
-    fn store(how: Positions, frames: &[MdFrame]) -> DepotWriter<MdFrameCodec> {
+    fn store(how: Positions, frames: &[MdFrame]) -> TrajectoryWriter {
         let options = StoreOptions { purpose: Purpose::Random, ..StoreOptions::default() };
-        let mut w = DepotWriter::in_memory(MdFrameCodec, &options).unwrap();
+        let mut w = TrajectoryWriter::in_memory(&options).unwrap();
         w.keep_positions(how).unwrap();
         for (i, f) in (0..).zip(frames) {
-            w.put_frame(i, i, f).unwrap();
+            w.insert(i, f).unwrap();
         }
         w.commit().unwrap();
         w
     }
 
     #[test]
-    fn whole_positions_come_back_equal_by_every_way_of_reading() {
+    fn quantised_positions_come_back_equal_by_every_way_of_reading() {
         // Small ones, and ones of many blocks, which are read in parts; with and without topology.
         let frames: Vec<_> = [1, 2, 3, 64, 65, 5000, 5001]
             .into_iter()
@@ -173,54 +149,54 @@ mod tests {
             .collect();
         for sharing in [Sharing::Never, Sharing::Always] {
             let options = StoreOptions { purpose: Purpose::Random, ..StoreOptions::default() };
-            let mut w = DepotWriter::in_memory(MdFrameCodec, &options).unwrap();
+            let mut w = TrajectoryWriter::in_memory(&options).unwrap();
             w.share_topologies(sharing);
-            w.keep_positions(Positions::Whole).unwrap();
+            w.keep_positions(Positions::Quantised).unwrap();
             for (i, f) in (0..).zip(&frames) {
-                w.put_frame(i, i, f).unwrap();
+                w.insert(i, f).unwrap();
             }
-            assert_eq!(w.kept_whole(), 7);
+            assert_eq!(w.quantised(), 7);
             w.commit().unwrap();
-            let depot = w.depot().unwrap();
-            let whole = |item: Item<MdFrameCodec>| depot.whole(&item.view().unwrap()).unwrap();
+            let stored = w.trajectory().unwrap();
+            let joined = |item: Item<MdFrameCodec>| stored.joined(&item.view().unwrap()).unwrap();
             for (i, f) in (0..).zip(&frames) {
-                assert_eq!(whole(depot.get(i).unwrap()), *f);
-                assert_eq!(depot.sites_at(i).unwrap() as usize, f.nsites);
+                assert_eq!(joined(stored.get(i).unwrap()), *f);
+                assert_eq!(stored.weight_at(i).unwrap() as usize, f.nsites);
                 for fields in [
                     Fields::of(&[Field::Positions]),
                     Fields::of(&[Field::Positions, Field::Velocities, Field::Types]),
                 ] {
-                    let part = depot.get_fields_at(i, fields).unwrap();
+                    let part = stored.get_fields_at(i, fields).unwrap();
                     assert_eq!(part.positions, f.positions);
                     assert_eq!(part.types.is_some(), fields.has(Field::Types));
                 }
-                let velocities = depot.get_fields_at(i, Fields::of(&[Field::Velocities])).unwrap();
+                let velocities = stored.get_fields_at(i, Fields::of(&[Field::Velocities])).unwrap();
                 assert_eq!(
                     (velocities.velocities, velocities.positions),
                     (f.velocities.clone(), None)
                 );
             }
             let order = [6, 0, 3, 3, 5];
-            let batch = depot.get_batch_at(&order).unwrap();
+            let batch = stored.get_batch_at(&order).unwrap();
             for (view, i) in batch.iter().zip(order) {
                 assert_eq!(
-                    depot.whole(&view.unwrap()).unwrap(),
+                    stored.joined(&view.unwrap()).unwrap(),
                     frames[usize::try_from(i).unwrap()]
                 );
             }
-            for (item, f) in depot.iter().zip(&frames) {
-                assert_eq!(whole(item.unwrap()), *f);
+            for (item, f) in stored.iter().zip(&frames) {
+                assert_eq!(joined(item.unwrap()), *f);
             }
             // By name alone, from the bytes as they are stored.
             let codec = crate::codec::by_name("md-frame").unwrap();
-            let bytes = depot.snapshot().get_at(2).unwrap();
-            assert_eq!(codec.sites(&bytes).unwrap(), 3);
+            let bytes = stored.snapshot().get_at(2).unwrap();
+            assert_eq!(codec.weight(&bytes).unwrap(), 3);
             assert!(
                 codec.describe(&bytes).unwrap().contains("\"positions\":{\"dtype\":\"float32\"")
             );
             let why = crate::codec::MdFrameView::new(&bytes).unwrap_err().to_string();
             assert!(why.contains("expand"), "{why}");
-            let report = depot.snapshot().verify(|_, _| Ok(())).unwrap();
+            let report = stored.snapshot().verify(|_, _| Ok(())).unwrap();
             assert!(report.is_whole(), "{report:?}");
         }
     }
@@ -233,13 +209,13 @@ mod tests {
         let wide = MdFrame { positions: Some(Real::F64(vec![0.5; 90])), ..off.clone() };
         let bare = MdFrame { positions: None, ..off.clone() };
         let all = [off, wide, bare, frame(1, 30, None), frame(2, 30, Some(999.0))];
-        let w = store(Positions::Whole, &all);
-        assert_eq!(w.kept_whole(), 0);
-        for (item, right) in w.depot().unwrap().iter().zip(&all) {
+        let w = store(Positions::Quantised, &all);
+        assert_eq!(w.quantised(), 0);
+        for (item, right) in w.trajectory().unwrap().iter().zip(&all) {
             assert_eq!(item.unwrap().view().unwrap().to_owned(), *right);
         }
         let w = store(Positions::AsGiven, &[frame(0, 30, Some(1000.0))]);
-        assert_eq!(w.kept_whole(), 0);
+        assert_eq!(w.quantised(), 0);
     }
 
     #[test]
@@ -250,8 +226,8 @@ mod tests {
             ..MdFrame::default()
         };
         let w = store(Positions::Rounded(1e4), std::slice::from_ref(&given));
-        assert_eq!(w.kept_whole(), 1);
-        let back = w.depot().unwrap().get(0).unwrap().view().unwrap().to_owned();
+        assert_eq!(w.quantised(), 1);
+        let back = w.trajectory().unwrap().get(0).unwrap().view().unwrap().to_owned();
         assert_eq!(back.precision, Some(1e4));
         let expected = [1234, -1235, 70001, 0, -32000, 10_000_000].map(|n| coordinate(n, 1e4));
         assert_eq!(back.positions, Some(Real::F32(expected.to_vec())));
@@ -267,14 +243,14 @@ mod tests {
                 positions: Some(Real::F64(vec![0.0, 0.0, 0.0, 0.0, x, 0.0])),
                 ..MdFrame::default()
             };
-            let why = w.put_frame(0, 0, &bad).unwrap_err().to_string();
+            let why = w.insert(0, &bad).unwrap_err().to_string();
             assert!(why.contains("of site 1") && why.contains("lower the precision"), "{why}");
             assert!(w.is_empty());
         }
     }
 
     #[test]
-    fn whole_positions_of_water_take_less_than_half_the_room() {
+    fn quantised_positions_of_water_take_less_than_half_the_room() {
         // Molecules in no order, their atoms a tenth of a nanometre apart.
         let mut seed = 1_u64;
         let mut random = |n: u64| {
@@ -307,7 +283,7 @@ mod tests {
         let size = |how| {
             store(how, &vec![frame.clone(); 8]).snapshot().unwrap().info().unwrap().file_bytes
         };
-        let (whole, given) = (size(Positions::Whole), size(Positions::AsGiven));
-        assert!(whole * 2 < given, "{whole} {given}");
+        let (quantised, given) = (size(Positions::Quantised), size(Positions::AsGiven));
+        assert!(quantised * 2 < given, "{quantised} {given}");
     }
 }

@@ -2,9 +2,7 @@
 //! attributes with the state that they belong to.
 
 use super::fields::Frames;
-use super::get::Depot;
-use super::put::DepotWriter;
-use crate::codec::{Field, Fields, MdFrameCodec, Real};
+use crate::codec::{Field, Fields, Real};
 use crate::error::{Error, Result};
 use crate::store::Readable;
 use crate::store::Snapshot;
@@ -99,7 +97,7 @@ impl Statistics {
     ///
     /// # Errors
     /// As [`Frames::frames_at`]; [`Error::Limit`] for more than 4096 types; what `progress`
-    /// answers.
+    /// returns.
     pub fn compute(
         snapshot: &Snapshot,
         mut progress: impl FnMut(u64, u64) -> Result<()>,
@@ -187,7 +185,7 @@ impl Statistics {
     /// What [`Statistics::to_json`] wrote; `None` if it is something else.
     #[must_use]
     pub fn from_json(value: &Value) -> Option<Self> {
-        let whole = |name: &str| value.get(name)?.as_u64();
+        let int = |name: &str| value.get(name)?.as_u64();
         let real = |name: &str| match value.get(name)? {
             Value::Null => Some(None),
             other => other.as_f64().map(Some),
@@ -196,15 +194,15 @@ impl Statistics {
         let types = value.get("types")?.as_object()?;
         let types = types.iter().map(|(t, n)| Some((t.parse().ok()?, n.as_u64()?)));
         Some(Self {
-            frames: whole("frames")?,
-            sites: whole("sites")?,
+            frames: int("frames")?,
+            sites: int("sites")?,
             sites_range: [range.first()?.as_u64()?, range.get(1)?.as_u64()?],
-            energies: whole("energies")?,
+            energies: int("energies")?,
             energy_mean: real("energy_mean")?,
-            energies_per_site: whole("energies_per_site")?,
+            energies_per_site: int("energies_per_site")?,
             energy_per_site_mean: real("energy_per_site_mean")?,
             energy_per_site_std: real("energy_per_site_std")?,
-            force_components: whole("force_components")?,
+            force_components: int("force_components")?,
             force_rms: real("force_rms")?,
             force_max: real("force_max")?,
             types: types.collect::<Option<_>>()?,
@@ -212,20 +210,20 @@ impl Statistics {
     }
 
     /// Those that a snapshot keeps in its attributes, and whether they are those of its records:
-    /// they bear the id of the file, the number of records ever put into it and the number that
+    /// they have the id of the file, the number of records ever put into it and the number that
     /// is left, which together change with every record that is put or deleted. They were
-    /// computed at the commit that the answer names.
+    /// computed at the commit that the result names.
     #[must_use]
     pub fn kept(snapshot: &Snapshot) -> Option<KeptStatistics> {
         let attributes = snapshot.attributes();
         let kept = attributes.get(STATISTICS)?;
-        let whole = |name: &str| kept.get(name).and_then(Value::as_u64);
+        let int = |name: &str| kept.get(name).and_then(Value::as_u64);
         let current = kept.get("file").and_then(Value::as_str) == Some(&snapshot.file_id())
-            && whole("total") == Some(snapshot.total())
-            && whole("live") == Some(snapshot.len());
+            && int("total") == Some(snapshot.total())
+            && int("live") == Some(snapshot.len());
         Some(KeptStatistics {
             statistics: Self::from_json(kept)?,
-            generation: whole("generation")?,
+            generation: int("generation")?,
             current,
         })
     }
@@ -271,36 +269,4 @@ pub struct KeptStatistics {
     pub generation: u64,
     /// Whether no record was put or deleted since, so that they are those of the store.
     pub current: bool,
-}
-
-impl Depot<MdFrameCodec> {
-    /// Statistics of all frames: those that the store keeps if they are up to date, else
-    /// computed; see [`Statistics::of`].
-    ///
-    /// # Errors
-    /// As [`Statistics::compute`].
-    pub fn statistics(&self, progress: impl FnMut(u64, u64) -> Result<()>) -> Result<Statistics> {
-        Statistics::of(self.snapshot(), progress)
-    }
-}
-
-impl DepotWriter<MdFrameCodec> {
-    /// Commits, computes the statistics of all frames unless those that the store keeps are up
-    /// to date, and commits them as the attribute [`STATISTICS`].
-    ///
-    /// # Errors
-    /// As [`Statistics::compute`] and [`Writer::commit`](crate::Writer::commit).
-    pub fn keep_statistics(
-        &mut self,
-        progress: impl FnMut(u64, u64) -> Result<()>,
-    ) -> Result<Statistics> {
-        self.commit()?;
-        let snapshot = self.snapshot()?;
-        let found = Statistics::of(&snapshot, progress)?;
-        if Statistics::kept(&snapshot).is_none_or(|kept| !kept.current) {
-            self.writer_mut().set_attributes(&found.attributes(&snapshot))?;
-            self.commit()?;
-        }
-        Ok(found)
-    }
 }

@@ -1,11 +1,9 @@
-//! Writing: an object in, a record with the count that the index keeps.
+//! Writing: an object in, a record with the weight that the index keeps.
 
-use super::get::{Depot, check_codec};
-use super::positions::Keeping;
-use super::resume::After;
-use super::topologies::Lifting;
+use super::read::{Depot, check_codec};
 use crate::codec::{Codec, Encoded, check};
 use crate::error::{Error, Result};
+use crate::existing::Existing;
 use crate::key::Key;
 use crate::store::Readable;
 use crate::store::{Closed, Snapshot, StoreOptions, Writer};
@@ -18,17 +16,11 @@ use std::path::Path;
 /// [`close`](Self::close) does.
 #[derive(Debug)]
 pub struct DepotWriter<C> {
-    pub(super) writer: Writer,
-    pub(super) codec: C,
+    writer: Writer,
+    codec: C,
     /// The record under construction; its memory is used again.
-    pub(super) space: Vec<u8>,
-    /// What [`continue_from`](Self::continue_from) asked for.
-    pub(super) after: After,
-    /// What [`share_topologies`](Self::share_topologies) asked for.
-    pub(super) lifting: Lifting,
-    /// What [`keep_positions`](Self::keep_positions) asked for.
-    pub(super) keeping: Keeping,
-    /// A shared record that was found to be there, and the sites of records that fit it.
+    space: Vec<u8>,
+    /// A shared record that was found to be there, and the weight of records that fit it.
     fits: Option<(Digest, u32)>,
 }
 
@@ -94,29 +86,28 @@ impl<C: Codec> DepotWriter<C> {
     /// of a newer version.
     pub fn over(writer: Writer, codec: C) -> Result<Self> {
         check_codec(&codec, writer.options(), writer.opened())?;
-        Ok(Self {
-            writer,
-            codec,
-            space: Vec::new(),
-            after: After::default(),
-            lifting: Lifting::default(),
-            keeping: Keeping::default(),
-            fits: None,
-        })
+        Ok(Self { writer, codec, space: Vec::new(), fits: None })
     }
 
-    /// Puts `item` under `key` and answers its ordinal; see [`Writer::put`].
+    /// Puts `item` under `key` and returns its ordinal; a record that is there is replaced. See
+    /// [`Writer::put`].
     ///
     /// # Errors
     /// As [`Writer::put`]; [`Error::Codec`](crate::Error::Codec) if the parts of `item`
     /// contradict each other. A refused put changes nothing.
-    pub fn put(
-        &mut self,
-        key: impl Into<Key>,
-        item: &C::Input<'_>,
-        overwrite: bool,
-    ) -> Result<u64> {
-        self.add(Some(&key.into()), item, overwrite)
+    pub fn put(&mut self, key: impl Into<Key>, item: &C::Input<'_>) -> Result<u64> {
+        let key = key.into();
+        self.put_by(Some(&key), Existing::Replace, |codec, out| codec.encode(item, out))
+    }
+
+    /// As [`put`](Self::put), but a record that is there is kept, and the insertion refused.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put); [`Error::Exists`](crate::Error::Exists) if there is a record
+    /// under `key`.
+    pub fn insert(&mut self, key: impl Into<Key>, item: &C::Input<'_>) -> Result<u64> {
+        let key = key.into();
+        self.put_by(Some(&key), Existing::Refuse, |codec, out| codec.encode(item, out))
     }
 
     /// Adds `item` without a key: it is found by its ordinal alone.
@@ -124,43 +115,38 @@ impl<C: Codec> DepotWriter<C> {
     /// # Errors
     /// As [`put`](Self::put).
     pub fn push(&mut self, item: &C::Input<'_>) -> Result<u64> {
-        self.add(None, item, false)
+        self.put_by(None, Existing::Refuse, |codec, out| codec.encode(item, out))
     }
 
-    pub(super) fn add(
+    /// Puts the record that `encode` appends to what it is given: for a codec that has more ways
+    /// to encode than one. What the record refers to must be there and fit.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert); what `encode` returns.
+    pub(crate) fn put_by(
         &mut self,
         key: Option<&Key>,
-        item: &C::Input<'_>,
-        overwrite: bool,
+        existing: Existing,
+        encode: impl FnOnce(&C, &mut Vec<u8>) -> Result<Encoded>,
     ) -> Result<u64> {
         self.space.clear();
-        let encoded = self.codec.encode(item, &mut self.space)?;
-        self.put_encoded(key, encoded, overwrite)
-    }
-
-    /// Puts the record under construction, if what it refers to is there and fits.
-    pub(super) fn put_encoded(
-        &mut self,
-        key: Option<&Key>,
-        encoded: Encoded,
-        overwrite: bool,
-    ) -> Result<u64> {
+        let weight = encode(&self.codec, &mut self.space)?.weight;
         if let Some(digest) = self.codec.reference(&self.space)
-            && self.fits != Some((digest, encoded.sites))
+            && self.fits != Some((digest, weight))
         {
             let shared = self.writer.shared(&digest).map_err(|e| match e {
                 Error::NotFound { .. } => {
                     let why =
                         format!("{digest} is not in the store; share it before what refers to it");
-                    Error::invalid("topology", why)
+                    Error::invalid("shared record", why)
                 }
                 other => other,
             })?;
             self.codec.check_reference(&self.space, &shared)?;
-            self.fits = Some((digest, encoded.sites));
+            self.fits = Some((digest, weight));
         }
         // The codec made the bytes just now.
-        self.writer.put_unchecked(key, &self.space, encoded.sites, overwrite)
+        self.writer.put_unchecked(key, &self.space, weight, existing)
     }
 
     /// Makes everything that was put so far survive; see [`Writer::commit`].
@@ -265,8 +251,19 @@ mod tests {
     fn an_item_that_contradicts_itself_changes_nothing() {
         let mut w = DepotWriter::in_memory(MdFrameCodec, &StoreOptions::default()).unwrap();
         let wrong = MdFrame { nsites: 2, types: Some(vec![1]), ..MdFrame::default() };
-        assert!(w.put("x", &wrong, false).is_err());
+        assert!(w.put("x", &wrong).is_err());
         assert!(w.is_empty() && !w.writer().is_dirty());
+    }
+
+    #[test]
+    fn put_replaces_and_insert_refuses_what_is_there() {
+        let mut w = DepotWriter::in_memory(RawCodec, &StoreOptions::default()).unwrap();
+        w.insert("x", b"one").unwrap();
+        let refused = w.insert("x", b"two").unwrap_err();
+        assert!(matches!(refused, Error::Exists { .. }), "{refused}");
+        assert_eq!(w.writer().get("x").unwrap()[..], *b"one");
+        w.put("x", b"three").unwrap();
+        assert_eq!((w.len(), &w.writer().get("x").unwrap()[..]), (1, &b"three"[..]));
     }
 
     #[test]
@@ -274,7 +271,7 @@ mod tests {
         let mut w = DepotWriter::in_memory(RawCodec, &StoreOptions::default()).unwrap();
         let data: Vec<Vec<u8>> = (0..100_u8).map(|i| vec![i; usize::from(i)]).collect();
         for (i, bytes) in data.iter().enumerate() {
-            w.put(i as u64, bytes, false).unwrap();
+            w.insert(i as u64, bytes).unwrap();
         }
         w.commit().unwrap();
         let depot = w.depot().unwrap();
@@ -288,6 +285,6 @@ mod tests {
             assert_eq!(item.unwrap().view().unwrap(), right);
         }
         assert_eq!(depot.range(10..20).count(), 10);
-        assert_eq!(depot.sites_at(5).unwrap(), 0);
+        assert_eq!(depot.weight_at(5).unwrap(), 0);
     }
 }

@@ -19,16 +19,17 @@ use flatbuffers::VOffsetT;
 /// Bytes of the longest vtable that is read here: several times what the schema has.
 const VTABLE_MAX: usize = 128;
 
-/// Whether this may be a frame with its positions as whole numbers. Looks at its table alone.
-pub(super) fn may_be_whole(bytes: &[u8]) -> bool {
-    Table::find(bytes).is_some_and(|t| t.place(Wire::VT_WHOLE_POSITIONS).is_some())
+/// Whether this may be a frame with its positions as integers. Looks at its table alone.
+pub(super) fn may_be_quantised(bytes: &[u8]) -> bool {
+    Table::find(bytes).is_some_and(|t| t.place(Wire::VT_QUANTISED_POSITIONS).is_some())
 }
 
 /// The fields of the frame in `bytes`, and where its matrices begin; `None` if it is none, or not
 /// a plain one.
-pub(super) fn quick(bytes: &[u8]) -> Option<(MdFrameRef<'_>, Matrices)> {
+pub(super) fn fast_path(bytes: &[u8]) -> Option<(MdFrameRef<'_>, Matrices)> {
     let mut t = Table::find(bytes)?;
-    for slot in [Wire::VT_ATOM_PROPERTIES, Wire::VT_FRAME_PROPERTIES, Wire::VT_WHOLE_POSITIONS] {
+    for slot in [Wire::VT_ATOM_PROPERTIES, Wire::VT_FRAME_PROPERTIES, Wire::VT_QUANTISED_POSITIONS]
+    {
         if t.place(slot).is_some() {
             return None;
         }
@@ -233,7 +234,7 @@ mod tests {
         #[test]
         fn every_plain_frame_is_read_and_as_the_verifier_reads_it(fields: u16) {
             let bytes = frame(fields);
-            let (ours, at) = quick(&bytes).unwrap();
+            let (ours, at) = fast_path(&bytes).unwrap();
             prop_assert_eq!(at, MdFrameView::new(&bytes).unwrap().matrices());
             let wire = root::<Wire<'_>>("frame", &bytes).unwrap();
             let here = |m: Option<&Matrix>| m.map(|m| m.0.as_ptr().addr() - bytes.as_ptr().addr());
@@ -254,7 +255,7 @@ mod tests {
                 bytes[at % len] = value;
             }
             bytes.resize(len - if cut < 8 { cut } else { 0 }).unwrap();
-            if let Some((ours, _)) = quick(&bytes) {
+            if let Some((ours, _)) = fast_path(&bytes) {
                 let theirs = by_verifier(&bytes);
                 prop_assert!(theirs.is_some_and(|theirs| same(&ours, &theirs)));
             }
@@ -267,8 +268,8 @@ mod tests {
         // In the middle of a word everything lies at odd addresses.
         let mut odd = AlignedBuf::zeroed(bytes.len() + 1).unwrap();
         odd[1..].copy_from_slice(&bytes);
-        assert!(quick(&odd[1..]).is_none());
-        assert!(quick(&[]).is_none());
-        assert!(quick(&bytes[..bytes.len() / 2]).is_none());
+        assert!(fast_path(&odd[1..]).is_none());
+        assert!(fast_path(&[]).is_none());
+        assert!(fast_path(&bytes[..bytes.len() / 2]).is_none());
     }
 }
