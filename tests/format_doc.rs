@@ -17,6 +17,7 @@ use vlstore::backend::{Access, Backend};
 use vlstore::chunk::{Codec, Compressor, Filter, Params};
 use vlstore::frame::{self, FrameHeader};
 use vlstore::index::layout::{self, *};
+use vlstore::index::leaf::{Place, pack};
 use vlstore::index::log::DeadEntry;
 use vlstore::index::slot::{
     MARK_LEN, Mark, SLOT_COPIES, SLOT_LEN, SLOT_MAGIC, SLOT_PAGE, Seal, Slot,
@@ -98,10 +99,11 @@ macro_rules! layouts {
 fn layouts() -> Vec<(&'static str, usize, Vec<Row>)> {
     layouts! {
         SegmentHeader { magic, file, generation, len, first_record, first_chunk, count }
-        RecordEntry { start, len, sites, key_at, key_len, key_kind, row }
+        RecordEntry { start, len, weight, key_at, key_len, key_kind, row }
         ChunkEntry { offset, prefix_sum, cbytes, first_sum, blocks, reserved }
         SegmentRef { offset, len, sum }
-        LeafRef { segment, first_record, first_chunk, records, chunks, sums, keys_len }
+        LeafHeader { records, chunks, sums, packed, ordered, reserved }
+        LeafRef { segment, first_record, first_chunk, records, chunks, sums, packed }
         RunRef { segment, count, filter_blocks, reserved }
         Extent { offset, capacity, retired }
         RootTotals {
@@ -155,6 +157,7 @@ fn every_structure_has_its_table_and_every_table_its_structure() {
         "PageRef",
         "SlotPage",
         "Mark",
+        "Places",
     ];
     for (name, len, rows) in layouts() {
         let table = tables.get(name).unwrap_or_else(|| panic!("the page has no table of {name}"));
@@ -394,7 +397,7 @@ fn rows_lie_where_the_page_says() {
             w.put_row(Some(&Key::from(n)), b"four", 0, &row, vlstore::Existing::Refuse).unwrap();
         }
     };
-    // In a leaf: number by number, behind 5 keys of 8 bytes.
+    // In a leaf: number by number, behind its packed records.
     let file = written(&options, |w| {
         fill(w);
         w.seal().unwrap();
@@ -404,10 +407,8 @@ fn rows_lie_where_the_page_says() {
     let leaves = 192 + 8 * totals.base_sums.get() as usize;
     let leaf: LeafRef = bytemuck::pod_read_unaligned(&root[leaves..][..size_of::<LeafRef>()]);
     let bytes = &file[at(leaf.segment.offset.get())..][..at(leaf.segment.len.get())];
-    let first: RecordEntry = bytemuck::pod_read_unaligned(&bytes[64..88]);
-    assert_eq!(first.row, 1);
-    let heap = 64 + 5 * 24 + 32 * leaf.chunks.get() as usize + 8 * leaf.sums.get() as usize;
-    let chunk = &bytes[heap + 40..];
+    let counts = [leaf.chunks, leaf.sums, leaf.packed].map(|n| n.get() as usize);
+    let chunk = &bytes[96 + 32 * counts[0] + 8 * counts[1] + 8 * counts[2]..];
     let table = &tables()["ChunkHeader"];
     assert_eq!(chunk[table.place("nbytes")], 120_u32.to_le_bytes());
     assert_eq!(chunk[table.place("typesize")], [8]);
@@ -428,6 +429,34 @@ fn rows_lie_where_the_page_says() {
     let end = at(slot.log.get() + slot.log_len.get());
     let rows: Vec<u64> = (0..5).flat_map(|n| (0..3).map(move |at| number(n, at))).collect();
     assert_eq!(&file[end - 120..end], bytemuck::cast_slice::<u64, u8>(&rows));
+}
+
+#[test]
+fn records_are_packed_as_the_example_of_the_page_says() {
+    let section = &PAGE[PAGE.find("\n## Packed records").unwrap()..];
+    let lines = section.lines().skip_while(|l| *l != "```text").skip(1);
+    let hex: String = lines
+        .take_while(|l| *l != "```")
+        .flat_map(|l| {
+            let digits = |word: &&str| {
+                word.len().is_multiple_of(2) && word.bytes().all(|b| b.is_ascii_hexdigit())
+            };
+            l.split_whitespace().take_while(digits).collect::<Vec<_>>()
+        })
+        .collect();
+    let start = |i: usize| [4096, 4136, 4184, 4288, 4336][i];
+    let place = |i: usize| Place {
+        start: start(i),
+        len: [40, 45, 33, 42, 40][i],
+        weight: 0,
+        has_row: false,
+    };
+    let keys: Vec<String> = (7..12).map(|n| format!("m{n:08}")).collect();
+    let packed = pack((0..5).map(|i| (place(i), KEY_STR, keys[i].as_bytes()))).unwrap();
+    let bytes: String = packed.bytes.iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(hex, bytes);
+    assert_eq!(packed.ordered, KEY_STR);
+    assert_eq!(tables()["Places"].place("base"), 8..16);
 }
 
 #[test]

@@ -91,8 +91,8 @@ impl Image<'_> {
 
     fn leaf(&mut self, at: usize, file: [u8; 16]) -> Option<()> {
         let offset = self.u64(at)?;
-        let (first, records, chunks) = (self.u64(at + 32)?, self.u32(at + 40)?, self.u32(at + 44)?);
-        let chunks_at = offset.checked_add(64 + 24 * records)?;
+        let (first, chunks) = (self.u64(at + 32)?, self.u32(at + 44)?);
+        let chunks_at = offset.checked_add(96)?;
         self.chunks(chunks_at, chunks, chunks_at.checked_add(32 * chunks)?, first, file);
         Some(())
     }

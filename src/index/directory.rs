@@ -1,7 +1,8 @@
 //! Whether the leaves of a directory can be what it says: one behind the other in the numbers of
 //! records and chunks, and together no longer than the file.
 
-use super::layout::{ChunkEntry, LeafRef, RecordEntry};
+use super::layout::LeafRef;
+use super::leaf::least_words;
 use super::segment::body_len;
 
 /// The record and the chunk behind these leaves, of which the first starts at `first`; `None` if
@@ -31,10 +32,9 @@ pub(crate) fn leaves_end<'a>(
     Some(next)
 }
 
-/// Length of the body of a leaf with these counts, without rows.
+/// Length of the body of a leaf with these counts, without rows; nothing if so many records have
+/// no room in it.
 fn leaf_body(leaf: &LeafRef) -> Option<u64> {
-    let entries = u64::from(leaf.records.get()) * size_of::<RecordEntry>() as u64
-        + u64::from(leaf.chunks.get()) * size_of::<ChunkEntry>() as u64
-        + u64::from(leaf.sums.get()) * 8;
-    (64 + entries + u64::from(leaf.keys_len.get())).checked_next_multiple_of(8)
+    let fits = least_words(leaf.records.get().into()) <= leaf.packed.get().into();
+    fits.then_some(leaf.rows_at() as u64)
 }

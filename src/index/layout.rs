@@ -40,7 +40,7 @@ pub struct SegmentHeader {
     pub count: U64,
 }
 
-/// One record: where it lies and where its key is.
+/// One record in a log entry and in memory: where it lies and where its key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable, Default)]
 #[repr(C)]
 pub struct RecordEntry {
@@ -48,9 +48,9 @@ pub struct RecordEntry {
     pub start: U64,
     /// Length in bytes.
     pub len: U32,
-    /// What the codec counted: sites of a frame; 0 where it counts nothing.
-    pub sites: U32,
-    /// Start of the key in the key heap of the same segment.
+    /// What the codec counted, as the sites of a frame; 0 where it counts nothing.
+    pub weight: U32,
+    /// Start of the key among the keys of the same log entry.
     pub key_at: U32,
     /// The lower 16 bits of the length of the key in bytes.
     pub key_len: U16,
@@ -194,8 +194,27 @@ pub struct LeafRef {
     pub chunks: U32,
     /// Number of block checksums in it.
     pub sums: U32,
-    /// Bytes of keys in it.
-    pub keys_len: U32,
+    /// Its packed records in words of 8 bytes.
+    pub packed: U32,
+}
+
+/// What a leaf says of itself, behind the header of its segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable, Default)]
+#[repr(C)]
+pub struct LeafHeader {
+    /// Number of records in it.
+    pub records: U32,
+    /// Number of chunks in it.
+    pub chunks: U32,
+    /// Number of block checksums in it.
+    pub sums: U32,
+    /// Its packed records in words of 8 bytes.
+    pub packed: U32,
+    /// The kind of all keys, if each is greater than the one before; else [`KEY_NONE`]. Records
+    /// without a key and shared ones do not count.
+    pub ordered: u8,
+    /// 0.
+    pub reserved: [u8; 15],
 }
 
 /// A run of keys or of deleted records in the root.
@@ -345,6 +364,7 @@ const _: () = assert!(
         && size_of::<ChunkEntry>() == 32
         && size_of::<RunEntry>() == 12
         && size_of::<LeafRef>() == 56
+        && size_of::<LeafHeader>() == 32
         && size_of::<RunRef>() == 40
         && size_of::<Extent>() == 24
         && size_of::<RootTotals>() == 128

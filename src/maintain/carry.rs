@@ -68,7 +68,7 @@ impl<'a> Carry<'a> {
         let core = &self.source.inner().core;
         let record = core.shared(&digest)?;
         let sites = match core.find_shared(&digest)? {
-            Some(id) => core.entry(id)?.sites.get(),
+            Some(id) => core.entry(id)?.weight,
             None => 0,
         };
         writer.share_sized(&record, sites)?;

@@ -1,7 +1,8 @@
 //! Records of one store on their way into another: in order, chosen, in bounded memory.
 
 use crate::error::{Error, Result};
-use crate::index::layout::{KEY_NONE, RecordEntry, key_from_bytes};
+use crate::index::layout::{KEY_NONE, key_from_bytes};
+use crate::index::leaf::Place;
 use crate::key::Key;
 use crate::store::Readable;
 use crate::store::read::core::Core;
@@ -53,14 +54,14 @@ pub(crate) fn stream(
     let mut window = Window::default();
     let mut dead = core.dead()?.iter().copied().peekable();
     let mut ordinal = 0;
-    core.each_record(|id, entry, key| {
+    core.each_record(|id, entry, kind, key| {
         if dead.next_if_eq(&id).is_some() {
             return Ok(());
         }
         let here = ordinal;
         ordinal += 1;
-        let key = key_of(entry, key)?;
-        let len = u64::from(entry.len.get());
+        let key = key_of(entry, kind, key)?;
+        let len = u64::from(entry.len);
         if !wanted(here, key.as_ref(), len)? {
             return Ok(());
         }
@@ -75,32 +76,31 @@ pub(crate) fn stream(
 }
 
 /// The key of a record from its bytes in the index.
-pub(crate) fn key_of(entry: &RecordEntry, bytes: &[u8]) -> Result<Option<Key>> {
-    if entry.key_kind == KEY_NONE {
+pub(crate) fn key_of(entry: &Place, kind: u8, bytes: &[u8]) -> Result<Option<Key>> {
+    if kind == KEY_NONE {
         return Ok(None);
     }
-    let key = key_from_bytes(entry.key_kind, bytes);
-    key.map(Some).ok_or_else(|| {
-        Error::corrupt("record entry", entry.start.get(), "its key is of no known kind")
-    })
+    let key = key_from_bytes(kind, bytes);
+    key.map(Some)
+        .ok_or_else(|| Error::corrupt("record entry", entry.start, "its key is of no known kind"))
 }
 
 #[derive(Default)]
 struct Window {
-    records: Vec<(u64, Option<Key>, u64, RecordEntry)>,
+    records: Vec<(u64, Option<Key>, u64, Place)>,
     bytes: u64,
     rows: RowCursor,
 }
 
 impl Window {
     fn empty(&mut self, core: &Core, f: &mut impl FnMut(Item<'_>) -> Result<()>) -> Result<()> {
-        let entries: Vec<RecordEntry> = self.records.iter().map(|r| r.3).collect();
+        let entries: Vec<Place> = self.records.iter().map(|r| r.3).collect();
         let batch = match core.batch(&entries) {
             Ok(batch) => batch,
             Err(e) => return Err(self.name(core, e)),
         };
         for ((_, key, id, entry), bytes) in self.records.iter().zip(batch.iter()) {
-            let sites = entry.sites.get();
+            let sites = entry.weight;
             let row = self.rows.row(core, *id, entry)?;
             f(Item { key: key.as_ref(), sites, bytes, row })?;
         }

@@ -5,15 +5,17 @@
 //! no older state to fall back to: a reader meets the attack or nothing.
 
 use bytemuck::{Pod, bytes_of, cast_slice, pod_read_unaligned};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use vlstore::backend::MemoryBackend;
 use vlstore::chunk::{ChunkLayout, Codec, Compressor, Filter, Params};
 use vlstore::frame::SLOT_OFFSETS;
 use vlstore::index::layout::{
-    ChunkEntry, Extent, LeafRef, PieceEntry, RecordEntry, RootTotals, RunEntry, RunRef,
+    ChunkEntry, Extent, LeafHeader, LeafRef, PieceEntry, RecordEntry, RootTotals, RunEntry, RunRef,
     SegmentHeader, SegmentRef,
 };
+use vlstore::index::leaf::{Lie, Packed, Records, Source, pack};
 use vlstore::index::log::{self, DeadEntry, LogContent};
 use vlstore::index::segment::{body_len, finish, whole_len};
 use vlstore::index::slot::{SLOT_COPIES, SLOT_LEN, Slot};
@@ -435,49 +437,93 @@ impl Root {
 /// A leaf, taken apart.
 pub struct Leaf {
     pub header: SegmentHeader,
+    /// With the places of their keys among `keys`.
     pub records: Vec<RecordEntry>,
     pub chunks: Vec<ChunkEntry>,
     pub sums: Vec<U64>,
     pub keys: Vec<u8>,
     /// The chunk of rows, and the zeros behind it.
     pub rows: Vec<u8>,
+    /// What happens to the packed records before they are written.
+    pub lie: fn(&mut Vec<u8>),
+}
+
+/// The bytes of packed records.
+struct Slice<'a>(&'a [u8]);
+
+impl Source for Slice<'_> {
+    fn with<R>(&self, range: Range<usize>, f: impl FnOnce(&[u8]) -> R) -> vlstore::Result<R> {
+        Ok(f(&self.0[range]))
+    }
+
+    fn lie(&self, why: Lie) -> vlstore::Error {
+        panic!("{why}")
+    }
 }
 
 impl Leaf {
     fn decode(body: &[u8], leaf: &LeafRef) -> Self {
-        let at = &mut 64;
-        let mut out = Self {
-            header: pod_read_unaligned(&body[..64]),
-            records: take(body, at, leaf.records.get()),
-            chunks: take(body, at, leaf.chunks.get()),
-            sums: take(body, at, leaf.sums.get()),
-            keys: take(body, at, leaf.keys_len.get()),
-            rows: Vec::new(),
-        };
-        out.rows = body[at.next_multiple_of(8)..].to_vec();
-        out
+        let at = &mut leaf.chunk_at(0);
+        let (chunks, sums) = (take(body, at, leaf.chunks.get()), take(body, at, leaf.sums.get()));
+        let packed = &body[leaf.packed_at()..leaf.rows_at()];
+        let (mut records, mut keys) = (Vec::new(), Vec::new());
+        Packed::new(Slice(packed), leaf.records.get() as usize, packed.len(), 0)
+            .each(|_, place, kind, key| {
+                let (key_len, row) = RecordEntry::key_fields(key.len(), place.has_row).unwrap();
+                records.push(RecordEntry {
+                    start: U64::new(place.start),
+                    len: U32::new(place.len),
+                    weight: U32::new(place.weight),
+                    key_at: U32::new(keys.len() as u32),
+                    key_len,
+                    key_kind: kind,
+                    row,
+                });
+                keys.extend_from_slice(key);
+                Ok(())
+            })
+            .unwrap();
+        let rows = body[leaf.rows_at()..].to_vec();
+        let header = pod_read_unaligned(&body[..64]);
+        Self { header, records, chunks, sums, keys, rows, lie: |_| () }
     }
 
-    fn at(&self) -> LeafRef {
+    fn packed(&self) -> Records {
+        let key = |e: &RecordEntry| {
+            let at = e.key_at.get() as usize;
+            &self.keys[at..at + e.key_len()]
+        };
+        let records = self.records.iter().map(|e| (e.into(), e.key_kind, key(e)));
+        let mut packed = pack(records).unwrap();
+        (self.lie)(&mut packed.bytes);
+        packed
+    }
+
+    fn own(&self) -> (LeafHeader, Vec<u8>) {
         let count = |n: usize| U32::new(n as u32);
-        LeafRef {
-            first_record: self.header.first_record,
-            first_chunk: self.header.first_chunk,
+        let packed = self.packed();
+        let own = LeafHeader {
             records: count(self.records.len()),
             chunks: count(self.chunks.len()),
             sums: count(self.sums.len()),
-            keys_len: count(self.keys.len()),
-            ..LeafRef::default()
-        }
+            packed: count(packed.bytes.len() / 8),
+            ordered: packed.ordered,
+            ..LeafHeader::default()
+        };
+        (own, packed.bytes)
+    }
+
+    fn at(&self) -> LeafRef {
+        LeafRef::of(&self.header, &self.own().0, SegmentRef::default())
     }
 
     fn encode(&self) -> Vec<u8> {
+        let (own, packed) = self.own();
         let mut out = bytes_of(&self.header).to_vec();
-        out.extend::<&[u8]>(cast_slice(&self.records));
+        out.extend(bytes_of(&own));
         out.extend::<&[u8]>(cast_slice(&self.chunks));
         out.extend::<&[u8]>(cast_slice(&self.sums));
-        out.extend(&self.keys);
-        out.resize(out.len().next_multiple_of(8), 0);
+        out.extend(packed);
         out.extend(&self.rows);
         out
     }

@@ -24,7 +24,7 @@ pub fn long() -> Image {
 fn of_one_key(image: Image) -> Image {
     image.edit_leaf(0, |l| {
         let first = l.records[0];
-        l.records.iter_mut().for_each(|e| e.key_at = first.key_at);
+        l.records.iter_mut().for_each(|e| (e.key_at, e.key_len) = (first.key_at, first.key_len));
     })
 }
 

@@ -33,6 +33,26 @@ fn page_of(image: &mut super::craft::Image, leaf: LeafRef) -> SegmentRef {
     image.add_segment(body)
 }
 
+/// Where the places of the only group of a leaf begin, behind two entries of the directory.
+const PLACES: usize = 16;
+
+/// The second leaf with its packed records changed.
+fn packed(lie: fn(&mut Vec<u8>)) -> Vec<u8> {
+    sealed().edit_leaf(1, |l| l.lie = lie).bytes
+}
+
+/// The second leaf with its keys changed.
+fn keys(lie: fn(&mut [u8])) -> Vec<u8> {
+    let mut image = sealed();
+    let leaf = image.root().leaves[1];
+    let mut body = image.body(&leaf.segment);
+    let at = leaf.packed_at();
+    let keys = at + 8 * u32::from_le_bytes(body[at + 4..at + 8].try_into().unwrap()) as usize;
+    lie(&mut body[keys..leaf.rows_at()]);
+    let segment = image.add_segment(body);
+    image.edit_root(|r| r.leaves[1].segment = segment).bytes
+}
+
 attacks! {
     a_root_that_is_its_own_directory_page: Error("directory page") =>
         behind_a_page(|image| image.slot().root);
@@ -142,10 +162,29 @@ attacks! {
         l.records[3].start = first.start;
         l.records[3].len = first.len;
     }).bytes;
-    a_key_behind_the_end_of_its_leaf: Error("key out of range") =>
-        sealed().edit_leaf(1, |l| l.records[4].key_at = U32::new(u32::MAX)).bytes;
-    a_key_longer_than_its_leaf: Error("key out of range") =>
-        sealed().edit_leaf(1, |l| l.records[4].key_len = U16::new(u16::MAX)).bytes;
+    a_group_of_records_behind_the_end_of_its_leaf: Error("groups of its records") =>
+        packed(|b| b[8..12].copy_from_slice(&[0xff; 4]));
+    a_group_of_keys_behind_the_end_of_its_leaf: Error("groups of its records") =>
+        packed(|b| b[12..16].copy_from_slice(&[0xff; 4]));
+    a_group_of_records_before_its_leaf: Error("groups of its records") => packed(|b| b[0] = 0);
+    lengths_of_64_bits: Error("a group of places") => packed(|b| b[PLACES + 1] = 64);
+    weights_of_33_bits: Error("a group of places") => packed(|b| b[PLACES + 2] = 33);
+    gaps_of_255_bits: Error("a group of places") => packed(|b| b[PLACES + 3] = 255);
+    starts_of_255_bits: Error("a group of places") => packed(|b| b[PLACES + 4] = 255);
+    lengths_that_overflow: Error("a place or a length overflows") =>
+        packed(|b| b[PLACES + 16..PLACES + 20].fill(0xff));
+    weights_that_overflow: Error("a place or a length overflows") => sealed().edit_leaf(1, |l| {
+        l.records[0].weight = U32::new(9);
+        l.lie = |b| b[PLACES + 20..PLACES + 24].fill(0xff);
+    }).bytes;
+    places_that_overflow: Error("a place or a length overflows") =>
+        packed(|b| b[PLACES + 8..PLACES + 16].fill(0xff));
+    gaps_that_no_record_has: Error("a group of places") => packed(|b| b[PLACES] |= 4);
+    keys_packed_in_an_unknown_way: Error("keys of a group") => keys(|b| b[0] = 9);
+    keys_of_more_kinds_than_there_are: Error("keys of a group") => keys(|b| b[1] = 200);
+    keys_of_the_same_kind_twice: Error("keys of a group") => keys(|b| b[5] = b[4]);
+    keys_of_one_kind_that_are_longer_than_all: Error("keys of a group") =>
+        keys(|b| b[8..12].fill(0xff));
     a_key_that_is_not_utf_8: Error("its key is of no known kind") => sealed().edit_leaf(1, |l| {
         let at = l.records[4].key_at.get() as usize;
         l.keys[at] = 0xff;
@@ -155,7 +194,9 @@ attacks! {
     a_number_of_three_bytes_as_a_key: Error("its key is of no known kind") =>
         sealed().edit_leaf(1, |l| l.records[5].key_len = U16::new(3)).bytes;
     keys_in_the_heap_of_another_record: Error("does not lead from the key to the record") =>
-        sealed().edit_leaf(1, |l| l.records[8].key_at = l.records[4].key_at).bytes;
+        sealed().edit_leaf(1, |l| {
+            (l.records[8].key_at, l.records[8].key_len) = (l.records[4].key_at, l.records[4].key_len);
+        }).bytes;
     a_leaf_that_says_it_is_another: Error("disagrees with the directory") => {
         let mut image = sealed();
         let mut root = image.root();

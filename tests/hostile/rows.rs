@@ -119,7 +119,8 @@ attacks! {
         with([stored(RECORDS * WORDS), vec![0; 64]].concat());
     rows_shorter_than_the_header_of_a_chunk: Error("disagrees with the directory") => with(vec![5; 16]);
     records_with_a_row_in_a_leaf_without_rows: Error("of a record are missing") => with(Vec::new());
-    a_record_whose_row_says_that_its_key_is_long: Error("key out of range") => leaf(|l| l.records[1].row = 7);
+    records_that_say_in_two_ways_who_has_a_row: Error("a group of places") =>
+        leaf(|l| l.lie = |b| b[16] |= 8 | 16);
     rows_of_records_that_have_none: Right => leaf(|l| l.records.iter_mut().for_each(|e| e.row = 0));
 
     log_rows_of_one_record_too_few: Refused("log entry") => last(|e| {

@@ -12,6 +12,7 @@ import struct
 from functools import cache, cached_property, partial
 
 import blosc2
+import packed
 from xxhash import xxh3_64_intdigest as xxh3
 
 MASK = (1 << 64) - 1
@@ -164,11 +165,14 @@ class State:
         return Cursor(data, 64)
 
     def leaf(self, reference):
-        *place, _, _, records, chunks, sums, _ = reference
-        return self.lists_of(self.segment(*place, b"VLleaf\0\1"), records, chunks, sums)
+        *place, _, _, records, chunks, sums, words = reference
+        c = self.segment(*place, b"VLleaf\0\1")
+        check(c.one("4I16x") == reference[5:], "counts of a leaf")
+        entries, sums = c.list("QQIII4x", chunks), c.list("Q", sums)
+        return packed.records(c.bytes(8 * words), records), [(entry, sums) for entry in entries]
 
-    def lists_of(self, c, records, n_chunks, sums, n_dead=0, n_pieces=0):
-        """The lists of a leaf or log entry up to the keys, which follow."""
+    def lists_of(self, c, records, n_chunks, sums, n_dead, n_pieces):
+        """The lists of a log entry up to the keys, which follow."""
         records, entries, sums = c.list("QIIIHBB", records), c.list("QQIII4x", n_chunks), c.list("Q", sums)
         dead, pieces = c.list("2Q2I", n_dead), c.list("4I", n_pieces)
         for i, (start, length, _, key_at, key_len, kind, row) in enumerate(records):

@@ -9,6 +9,7 @@ import random
 import shutil
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ def load(name):
     return module
 
 
+# The reader takes `packed` from beside itself.
+sys.path.insert(0, str(HERE))
 reader, lookup = load("reader"), load("lookup")
 
 

@@ -1,6 +1,8 @@
 //! Numbers of a fixed width one behind the other: number `i` of width `w` is bits `i * w` to
 //! `(i + 1) * w`, bit `b` being bit `b % 8` of byte `b / 8`.
 
+use std::ops::Range;
+
 /// Widest number that one look of 8 bytes always holds, wherever it begins.
 const ONE_LOOK: u32 = 57;
 
@@ -53,15 +55,38 @@ impl<'a> Bits<'a> {
         let first = i * self.width as usize;
         let (at, shift) = (first / 8, first % 8);
         if self.width <= ONE_LOOK {
-            let word = match self.bytes.get(at..).and_then(<[u8]>::first_chunk) {
-                Some(word) => u64::from_le_bytes(*word),
-                None => self.last(at)?,
-            };
-            return Some(word >> shift & ((1 << self.width) - 1));
+            return Some(self.look(at)? >> shift & ((1 << self.width) - 1));
         }
         let bytes = self.bytes.get(at..(first + self.width as usize).div_ceil(8))?;
         let word = bytes.iter().rev().fold(0_u128, |word, b| word << 8 | u128::from(*b));
         u64::try_from(word >> shift & ((1 << self.width) - 1)).ok()
+    }
+
+    /// The 8 bytes from `at` on.
+    #[inline]
+    fn look(&self, at: usize) -> Option<u64> {
+        match self.bytes.get(at..).and_then(<[u8]>::first_chunk) {
+            Some(word) => Some(u64::from_le_bytes(*word)),
+            None => self.last(at),
+        }
+    }
+
+    /// Calls `f` with the numbers `range`, of at most 32 bits, as many at a look as there are in it.
+    #[inline]
+    pub(super) fn each(&self, range: Range<usize>, mut f: impl FnMut(u64)) -> Option<()> {
+        let (mask, many) = ((1 << self.width) - 1, ONE_LOOK / self.width.max(1));
+        let mut i = range.start;
+        while i < range.end {
+            let first = i * self.width as usize;
+            let mut word = self.look(first / 8)? >> (first % 8);
+            let n = (range.end - i).min(many as usize);
+            for _ in 0..n {
+                f(word & mask);
+                word >>= self.width;
+            }
+            i += n;
+        }
+        Some(())
     }
 
     /// The bytes from `at` on, which are fewer than 8; those that are missing as zeros: whoever
@@ -105,6 +130,13 @@ mod tests {
                 assert_eq!(rest.len(), follow);
                 for (i, value) in values.iter().enumerate() {
                     assert_eq!(found.get(i), Some(*value), "{width} {i}");
+                }
+                for range in [0..130, 3..4, 7..99, 130..130] {
+                    let mut all = Vec::new();
+                    if width <= 32 {
+                        found.each(range.clone(), |n| all.push(n)).unwrap();
+                        assert_eq!(all, values[range]);
+                    }
                 }
             }
             let short = bytes(values.len(), width).saturating_sub(1);

@@ -442,7 +442,7 @@ impl GroupKeys {
             return Ok(());
         }
         match Head::parse(bytes, bytes.len(), n)? {
-            Head::One(kind) => self.fill_kind(bytes, &kind, |i| Some(i)),
+            Head::One(kind) => self.fill_kind(bytes, &kind, Some),
             Head::Mixed(mixed) => {
                 for part in mixed.parts().filter(|p| p.kind != KEY_NONE && p.n > 0) {
                     let own = bytes.get(part.at.clone()).ok_or(NO_FIT)?;

@@ -11,6 +11,7 @@ mod keys;
 mod numbers;
 mod places;
 mod read;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -19,6 +20,7 @@ pub use encode::{Records, pack};
 pub use keys::GroupKeys;
 pub use places::Place;
 pub use read::{Packed, Source};
+pub use shape::HEADER_AT;
 
 /// Records in a group; the last group of a leaf may have fewer.
 pub const GROUP: usize = 128;

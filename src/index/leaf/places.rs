@@ -3,6 +3,7 @@
 
 use super::bits::{self, Bits, below, bitmap};
 use super::{GROUP, Lie, STRETCH, WORD};
+use crate::index::layout::RecordEntry;
 use std::ops::Range;
 
 /// Where a record lies in the logical byte space, and what else the index says of it but its
@@ -17,6 +18,13 @@ pub struct Place {
     pub weight: u32,
     /// Whether the record was put with a row.
     pub has_row: bool,
+}
+
+impl From<&RecordEntry> for Place {
+    fn from(e: &RecordEntry) -> Self {
+        let (start, len, weight) = (e.start.get(), e.len.get(), e.weight.get());
+        Self { start, len, weight, has_row: e.has_row() }
+    }
 }
 
 /// Bytes in front of the packed numbers of a group.
@@ -167,7 +175,7 @@ impl<'a> Places<'a> {
             let (starts, rest) = Bits::split(rest, stated, start_bits.into())?;
             let (lens, rest) = Bits::split(rest, n, len_bits.into())?;
             let (gap_at, rest) = if flags & GAPS != 0 { bitmap(rest, n)? } else { (0, rest) };
-            (gap_at & FIRSTS == 0).then_some(())?;
+            (gap_at & FIRSTS == 0 && (gap_at != 0) == (flags & GAPS != 0)).then_some(())?;
             let (gaps, rest) = Bits::split(rest, gap_at.count_ones() as usize, gap_bits.into())?;
             let (weights, rest) = Bits::split(rest, n, weight_bits.into())?;
             let (rows, rest) = match flags & (ROWS | SOME_ROWS) {
@@ -212,9 +220,8 @@ impl<'a> Places<'a> {
         let pad = self.flags & PADDED != 0;
         // 32 lengths of 32 bits and some pads: no sum of them overflows.
         let mut lens = 0;
-        for j in first..i {
-            lens += padded(u64::from(self.len_min) + self.lens.get(j)?, pad);
-        }
+        let least = u64::from(self.len_min);
+        self.lens.each(first..i, |len| lens += padded(least + len, pad))?;
         start = start.checked_add(lens)?;
         let before = |i: usize| (self.gap_at & below(i)).count_ones() as usize;
         if self.gap_at != 0 {

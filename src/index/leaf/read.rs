@@ -55,6 +55,12 @@ impl<S: Source> Packed<S> {
         self.records.div_ceil(GROUP)
     }
 
+    /// The positions of the records of group `g` in the leaf.
+    pub fn group_at(&self, g: usize) -> Range<usize> {
+        let start = g.saturating_mul(GROUP).min(self.records);
+        start..start.saturating_add(GROUP).min(self.records)
+    }
+
     /// The kind of all keys, if each is greater than the one before; records without a key and
     /// shared ones do not count.
     pub fn ascending(&self) -> Option<u8> {

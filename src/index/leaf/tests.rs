@@ -80,7 +80,7 @@ fn check(records: &[Record]) -> Records {
     }
     let outer = |r: Option<(usize, &Record)>| r.map(|(_, r)| (r.1, r.2.clone()));
     assert_eq!(leaf.first_key().unwrap(), outer(keyed().next()));
-    assert_eq!(leaf.last_key().unwrap(), outer(keyed().last()));
+    assert_eq!(leaf.last_key().unwrap(), outer(keyed().next_back()));
     packed
 }
 

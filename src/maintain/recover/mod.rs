@@ -255,12 +255,9 @@ fn lost_config(
     let io = Io::new(backend.clone(), file)?;
     let leaves = scanned.of(crate::index::layout::LEAF_MAGIC);
     let in_leaves = leaves.filter_map(|s| {
-        let leaf = crate::store::index::levels::Lazy::new(rebuild::leaf_ref(&io, s)?);
-        crate::store::index::levels::leaf_content(&io, &leaf)
-            .ok()?
-            .chunks
-            .first()
-            .map(|c| c.offset.get())
+        let leaf = crate::store::index::lazy::Lazy::new(rebuild::leaf_ref(&io, s)?);
+        let chunks = crate::store::index::leaf::leaf_chunks(&io, &leaf).ok()?;
+        chunks.first().map(|c| c.offset.get())
     });
     let in_log = scanned.entries.iter().filter_map(|e| {
         let (entry, _) = crate::index::log::decode(&e.bytes, file, e.offset)?;

@@ -4,64 +4,34 @@
 use crate::backend::Backend;
 use crate::column::Column;
 use crate::error::{Error, Result};
-use crate::index::layout::{
-    ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafRef, ROOT_MAGIC, RecordEntry, RunRef,
-};
+use crate::index::layout::{DEAD_MAGIC, LEAF_MAGIC, LeafHeader, LeafRef, ROOT_MAGIC, RunRef};
+use crate::index::leaf::HEADER_AT;
 use crate::index::log;
-use crate::index::segment::body_len;
 use crate::index::slot::Slot;
 use crate::maintain::recover::report::{Means, Recovered};
 use crate::maintain::recover::salvage::{Part, Piece, Row, Salvage};
 use crate::maintain::recover::scan::{FoundEntry, FoundSegment, Scanned};
 use crate::maintain::recover::sealed::Sealed;
 use crate::store::index::io::Io;
-use crate::store::index::levels::{Lazy, Leaf, Perm};
+use crate::store::index::lazy::Lazy;
+use crate::store::index::leaf::{Leaf, open};
+use crate::store::index::levels::Perm;
 use crate::store::index::memtable::Tail;
 use crate::store::index::root::{Base, Root};
-use crate::store::index::row_chunk::is_rows;
 use crate::store::options::StoreOptions;
 use crate::store::read::cache::BlockCache;
 use crate::store::read::core::{Core, OpenChunk};
-use crate::wire::{U32, memory, to_usize};
 use once_cell::race::OnceBox;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, RwLock};
 
-/// The reference to a leaf from the leaf itself: how many chunks, checksums and key bytes it
-/// has follows from its length, for which there is one answer at most.
+/// The reference to a leaf from the leaf itself, if it can be opened by that.
 pub(crate) fn leaf_ref(io: &Io, found: &FoundSegment) -> Option<LeafRef> {
-    let body = to_usize(body_len(found.at.len.get())?)?;
-    let bytes = io.bytes(found.at.offset.get(), body, memory::copied).ok()?.ok()?;
-    let records = to_usize(found.head.count.get())?;
-    let list = bytes.get(64..64_usize.checked_add(records.checked_mul(size_of::<RecordEntry>())?)?);
-    let records_list: &[RecordEntry] = bytemuck::try_cast_slice(list?).ok()?;
-    let keys =
-        records_list.iter().map(|e| e.key_at.get() as usize + e.key_len()).max().unwrap_or(0);
-    let mut at = 64 + records * size_of::<RecordEntry>();
-    let (mut chunks, mut sums) = (0_u32, 0_u32);
-    loop {
-        let whole = at.checked_add(sums as usize * 8)?.checked_add(keys)?.next_multiple_of(8);
-        if whole == body || (whole < body && is_rows(&bytes, whole, records)) {
-            return Some(LeafRef {
-                segment: found.at,
-                first_record: found.head.first_record,
-                first_chunk: found.head.first_chunk,
-                records: U32::new(u32::try_from(records).ok()?),
-                chunks: U32::new(chunks),
-                sums: U32::new(sums),
-                keys_len: U32::new(u32::try_from(keys).ok()?),
-            });
-        }
-        let entry = bytes.get(at..at + size_of::<ChunkEntry>()).filter(|_| whole < body)?;
-        let entry: ChunkEntry = bytemuck::try_pod_read_unaligned(entry).ok()?;
-        if entry.first_sum.get() != sums {
-            return None;
-        }
-        sums = sums.checked_add(entry.blocks.get())?;
-        chunks += 1;
-        at += size_of::<ChunkEntry>();
-    }
+    let at = found.at.offset.get().checked_add(HEADER_AT as u64)?;
+    let own = io.bytes(at, size_of::<LeafHeader>(), bytemuck::try_pod_read_unaligned).ok()?.ok()?;
+    let leaf = LeafRef::of(&found.head, &own, found.at);
+    open(io, &Lazy::new(leaf)).is_ok().then_some(leaf)
 }
 
 /// The leaves of an index in rows; pages of the directory that cannot be read are rows too.
@@ -404,6 +374,7 @@ fn add_entry(out: &mut Salvage, entry: &log::LogContent<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::U32;
     use crate::{Durability, Writer};
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::column::Content;
 use crate::error::{Error, Result};
-use crate::index::layout::{KEY_NONE, KEY_SHARED};
+use crate::index::layout::KEY_SHARED;
 use crate::key::Key;
 use crate::maintain::recover::Progress;
 use crate::maintain::recover::content::Gaps;
@@ -57,7 +57,7 @@ impl Rescue {
                 s.each(
                     row,
                     |e| {
-                        let at = e.entry.start.get();
+                        let at = e.entry.start;
                         for (range, error) in holes.take() {
                             this.borrow_mut().hole(s, range, at, &error)?;
                         }
@@ -92,20 +92,23 @@ impl Rescue {
 
     /// One record of which the index still tells.
     pub(crate) fn record(&mut self, s: &Salvage, e: &Entry) -> Result<()> {
-        let (start, len) = (e.entry.start.get(), u64::from(e.entry.len.get()));
+        let (start, len) = (e.entry.start, u64::from(e.entry.len));
         let end = start.saturating_add(len);
         s.mark(start, end);
         self.place_end = self.place_end.max(end);
-        if e.entry.key_kind == KEY_SHARED {
+        let shared = match &e.key {
+            Some((kind, _)) => *kind == KEY_SHARED,
+            None => self.may_be_shared(s, e)?,
+        };
+        if shared {
             return self.shared(s, e);
         }
         if s.is_dead(e.id) {
             return Ok(());
         }
         let mut keyless = false;
-        let key = match e.key.as_ref().map(|key| key_of(&e.entry, key)) {
+        let key = match e.key.as_ref().map(|(kind, key)| key_of(&e.entry, *kind, key)) {
             Some(Ok(key)) => key,
-            _ if e.entry.key_kind == KEY_NONE => None,
             // Bytes that are no key, or none that can be read.
             _ => {
                 let key = s.sealed.key_at(start, end).cloned();
@@ -128,7 +131,7 @@ impl Rescue {
                     (s.means, unchecked),
                     key.as_ref(),
                     &bytes,
-                    e.entry.sites.get(),
+                    e.entry.weight,
                     e.row.as_deref(),
                 )
             }
@@ -192,14 +195,25 @@ impl Rescue {
         Ok(())
     }
 
+    /// Whether a record of which the key cannot be read may be a shared one: its content tells.
+    fn may_be_shared(&self, s: &Salvage, e: &Entry) -> Result<bool> {
+        let Some(content) = self.content else { return Ok(false) };
+        let end = e.entry.start.saturating_add(e.entry.len.into());
+        match s.read(e.entry.start, end) {
+            Ok((bytes, _)) => Ok((content.shared)(&bytes)),
+            Err(error) if error.is_damage() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// A shared record: kept whether or not a record that is left refers to it.
     pub(crate) fn shared(&mut self, s: &Salvage, e: &Entry) -> Result<()> {
-        let (start, len) = (e.entry.start.get(), u64::from(e.entry.len.get()));
-        let digest = e.key.as_deref().and_then(Digest::from_bytes);
+        let (start, len) = (e.entry.start, u64::from(e.entry.len));
+        let digest = e.key.as_ref().and_then(|(_, key)| Digest::from_bytes(key));
         let error = match s.read(start, start.saturating_add(len)) {
             // It is known by what it holds, so its key follows from it.
             Ok((bytes, _)) if e.key.is_none() || digest == Some(Digest::of(&bytes)) => {
-                self.writer.share_sized(&bytes, e.entry.sites.get())?;
+                self.writer.share_sized(&bytes, e.entry.weight)?;
                 return Ok(());
             }
             Ok(_) => other_content(start),

@@ -5,11 +5,12 @@ use crate::chunk::ChunkLayout;
 use crate::chunk::with_decoder;
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, RecordEntry, key_bytes, key_hash};
+use crate::index::leaf::{GroupKeys, Place};
 use crate::key::Key;
 use crate::limits::{CHUNK_MAX_FOREIGN, RECORD_MAX};
 use crate::maintain::recover::report::Means;
 use crate::maintain::recover::sealed::Sealed;
-use crate::store::index::levels::{Leaf, leaf_content, leaf_key, leaf_sums, segment};
+use crate::store::index::leaf::{Leaf, leaf_chunks, leaf_records, leaf_sums, open};
 use crate::store::index::root::Base;
 use crate::store::read::core::{ChunkData, ChunkPlace, Core};
 use crate::store::read::load::decode_piece;
@@ -82,9 +83,9 @@ pub(crate) struct Salvage {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: u64,
-    pub(crate) entry: RecordEntry,
-    /// Its key; `None` if it has one that cannot be read.
-    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) entry: Place,
+    /// Kind and bytes of its key; `None` if it cannot be read whether it has one.
+    pub(crate) key: Option<(u8, Vec<u8>)>,
     /// Its row, if it was put with one and that can be read.
     pub(crate) row: Option<Vec<u64>>,
 }
@@ -101,21 +102,21 @@ impl Salvage {
         let (first, end) = (row.first, row.first.saturating_add(row.count));
         let heap = |keys: &[u8], e: &RecordEntry| {
             let at = e.key_at.get() as usize;
-            keys.get(at..at + e.key_len()).map(<[u8]>::to_vec)
+            Some((e.key_kind, keys.get(at..at + e.key_len())?.to_vec()))
         };
         let words = self.core.tail.row_words();
-        let row_at = |rows: &[u64], i: usize, e: &RecordEntry| {
+        let row_at = |rows: &[u64], i: usize, e: &Place| {
             let row = rows.get(i.checked_mul(words)?..i.checked_add(1)?.checked_mul(words)?)?;
-            (e.has_row() && words > 0).then(|| row.to_vec())
+            (e.has_row && words > 0).then(|| row.to_vec())
         };
         match &row.part {
             Part::Lost(e) => lost(first..end, e),
             Part::Tail => {
                 let tail = &self.core.tail;
                 for (i, (id, entry)) in (tail.first_record..).zip(&tail.records).enumerate() {
-                    let key = tail.key(entry).map(<[u8]>::to_vec);
+                    let key = tail.key(entry).map(|key| (entry.key_kind, key.to_vec()));
                     let row = tail.row(i).map(<[u64]>::to_vec);
-                    f(Entry { id, entry: *entry, key, row })?;
+                    f(Entry { id, entry: entry.into(), key, row })?;
                 }
                 Ok(())
             }
@@ -123,33 +124,19 @@ impl Salvage {
                 let even = records.len().checked_mul(words) == Some(rows.len());
                 let rows = if even { rows.as_slice() } else { &[] };
                 for (i, (id, entry)) in (first..end).zip(records).enumerate() {
-                    let (key, row) = (heap(keys, entry), row_at(rows, i, entry));
-                    f(Entry { id, entry: *entry, key, row })?;
+                    let (key, entry) = (heap(keys, entry), entry.into());
+                    let row = row_at(rows, i, &entry);
+                    f(Entry { id, entry, key, row })?;
                 }
                 Ok(())
             }
-            Part::Leaf(leaf) => match leaf_content(&self.core.io, leaf) {
-                Ok(content) => {
-                    // Rows that cannot be read follow from the records again.
-                    let rows = match whole_rows(&self.core.io, leaf, words) {
-                        Ok(rows) => rows.unwrap_or_default(),
-                        Err(e) if e.is_damage() => Vec::new(),
-                        Err(e) => return Err(e),
-                    };
-                    for (i, (id, entry)) in (first..end).zip(&content.records).enumerate() {
-                        let (key, row) = (heap(&content.keys, entry), row_at(&rows, i, entry));
-                        f(Entry { id, entry: *entry, key, row })?;
-                    }
-                    Ok(())
-                }
-                Err(e) if e.is_damage() => self.leaf_by_record(row, leaf, f, lost),
-                Err(e) => Err(e),
-            },
+            Part::Leaf(leaf) => self.each_of_leaf(row, leaf, f, lost),
         }
     }
 
-    /// A leaf of which some pages are damaged: those that are whole still tell of their records.
-    fn leaf_by_record(
+    /// The records of a leaf. Where some of its pages are damaged, those that are whole still tell
+    /// of theirs.
+    fn each_of_leaf(
         &self,
         row: &Row,
         leaf: &Leaf,
@@ -158,31 +145,55 @@ impl Salvage {
     ) -> Result<()> {
         let io = &self.core.io;
         let end = row.first.saturating_add(row.count);
-        let seg = match segment(io, leaf) {
-            Ok(seg) => seg,
+        let records = match leaf_records(io, leaf) {
+            Ok(records) => records,
             Err(e) if e.is_damage() => return lost(row.first..end, &e),
             Err(e) => return Err(e),
         };
+        // Rows that cannot be read follow from the records again.
+        let words = self.core.tail.row_words();
+        let rows = match whole_rows(io, leaf, words) {
+            Ok(rows) => rows.unwrap_or_default(),
+            Err(e) if e.is_damage() => Vec::new(),
+            Err(e) => return Err(e),
+        };
+        let (mut places, mut keys) = (Vec::new(), GroupKeys::default());
         let mut hole: Option<(Range<u64>, Error)> = None;
-        for (i, id) in (row.first..end).enumerate() {
-            let entry = seg
-                .get::<RecordEntry>(io, 64 + i.saturating_mul(size_of::<RecordEntry>()))
-                .and_then(|entry| match leaf_key(io, leaf, &entry) {
-                    Ok(key) => Ok(Entry { id, entry, key: Some(key), row: None }),
-                    // The record is there all the same.
-                    Err(e) if e.is_damage() => Ok(Entry { id, entry, key: None, row: None }),
-                    Err(e) => Err(e),
-                });
-            match (entry, &mut hole) {
-                (Ok(entry), _) => {
+        for group in 0..records.groups() {
+            let here = records.group_at(group);
+            let ids = row.first + here.start as u64..end.min(row.first + here.end as u64);
+            if ids.is_empty() {
+                break;
+            }
+            match (records.places(group, &mut places), &mut hole) {
+                (Ok(()), _) => {
                     if let Some((range, e)) = hole.take() {
                         lost(range, &e)?;
                     }
-                    f(entry)?;
                 }
                 (Err(e), _) if !e.is_damage() => return Err(e),
-                (Err(_), Some((range, _))) => range.end = id + 1,
-                (Err(e), None) => hole = Some((id..id + 1, e)),
+                (Err(_), Some((range, _))) => {
+                    range.end = ids.end;
+                    continue;
+                }
+                (Err(e), None) => {
+                    hole = Some((ids, e));
+                    continue;
+                }
+            }
+            let named = match records.keys(group, &mut keys) {
+                Ok(()) => true,
+                // The records are there all the same.
+                Err(e) if e.is_damage() => false,
+                Err(e) => return Err(e),
+            };
+            for (i, (id, entry)) in ids.zip(&places).enumerate() {
+                let (kind, key) = keys.get(i);
+                let key = named.then(|| (kind, key.to_vec()));
+                let at = (here.start + i).saturating_mul(words);
+                let row = rows.get(at..at.saturating_add(words));
+                let row = row.filter(|row| entry.has_row && !row.is_empty()).map(<[u64]>::to_vec);
+                f(Entry { id, entry: *entry, key, row })?;
             }
         }
         hole.map_or(Ok(()), |(range, e)| lost(range, &e))
@@ -195,7 +206,7 @@ impl Salvage {
             self.each(
                 row,
                 |e| {
-                    start.borrow_mut().get_or_insert(e.entry.start.get());
+                    start.borrow_mut().get_or_insert(e.entry.start);
                     Ok(())
                 },
                 |_, _| Ok(()),
@@ -256,7 +267,7 @@ impl Salvage {
         for row in &self.rows {
             // What a reference claims counts only if the leaf itself is as long.
             if let Part::Leaf(leaf) = &row.part
-                && segment(&self.core.io, leaf).is_ok()
+                && open(&self.core.io, leaf).is_ok()
             {
                 let first = leaf.at.first_chunk.get();
                 known.push(first..first.saturating_add(u64::from(leaf.at.chunks.get())));
@@ -293,9 +304,9 @@ impl Salvage {
         out.extend(self.bases.iter().map(|(_, base)| place(&base.entry)));
         for row in &self.rows {
             if let Part::Leaf(leaf) = &row.part
-                && let Ok(content) = leaf_content(io, leaf)
+                && let Ok(chunks) = leaf_chunks(io, leaf)
             {
-                out.extend(content.chunks.iter().map(place));
+                out.extend(chunks.iter().map(place));
             }
         }
         for number in 0..self.sealed.chunks() {

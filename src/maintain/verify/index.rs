@@ -3,9 +3,10 @@
 use super::report::{Causes, Damage};
 use crate::error::{Error, Result};
 use crate::index::filter::Filter;
-use crate::index::layout::{RecordEntry, RunEntry};
+use crate::index::layout::RunEntry;
 use crate::limits::INDEX_PAGE;
-use crate::store::index::levels::{Leaf, OpenRun, Run, run_segment, segment};
+use crate::store::index::leaf::{Leaf, leaf_records, open};
+use crate::store::index::levels::{OpenRun, Run, run_segment};
 use crate::store::read::core::Core;
 use crate::store::read::rows::leaf_rows;
 
@@ -14,7 +15,7 @@ pub(crate) fn check(core: &Core, causes: &mut Causes) -> Result<()> {
     let words = core.tail.row_words();
     // A leaf or a page of the directory that cannot be opened is told of with its records.
     for leaf in core.perm.leaves_or(&core.io, core.tail.first_record, |_, e| passed(e))? {
-        if segment(&core.io, leaf).is_ok()
+        if open(&core.io, leaf).is_ok()
             && let Some(e) = damage(check_rows(core, leaf, words))?
         {
             let cause = causes.cause(Damage::of(&e));
@@ -71,11 +72,14 @@ fn check_rows(core: &Core, leaf: &Leaf, words: usize) -> Result<()> {
     if leaf_rows(&core.io, leaf, words, 0..words)?.is_some() {
         return Ok(());
     }
-    let records = leaf.at.records.get() as usize;
-    let entries: Vec<RecordEntry> = segment(&core.io, leaf)?.list(&core.io, 64, records)?;
-    if entries.iter().any(|e| e.has_row()) {
-        let at = leaf.at.segment.offset.get();
-        return Err(Error::corrupt("rows", at, "of a record are missing"));
+    let records = leaf_records(&core.io, leaf)?;
+    let mut places = Vec::new();
+    for group in 0..records.groups() {
+        records.places(group, &mut places)?;
+        if places.iter().any(|e| e.has_row) {
+            let at = leaf.at.segment.offset.get();
+            return Err(Error::corrupt("rows", at, "of a record are missing"));
+        }
     }
     Ok(())
 }

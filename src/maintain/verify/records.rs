@@ -3,7 +3,8 @@
 use super::chunks::BadBlocks;
 use super::report::{Affected, Causes, Damage, NOT_FOUND, UNREAD, Verified};
 use crate::error::{Error, Result};
-use crate::index::layout::{KEY_NONE, KEY_SHARED, RecordEntry, key_from_bytes};
+use crate::index::layout::{KEY_NONE, KEY_SHARED, key_from_bytes};
+use crate::index::leaf::Place;
 use crate::store::read::core::Core;
 use crate::store::read::lookups::Lookups;
 use crate::store::read::shared::other_content;
@@ -38,13 +39,13 @@ impl Snapshot {
         let (mut all_bytes, mut dead_bytes) = (0_u64, 0_u64);
         let mut lookups = Lookups::new(core);
         core.each_record_or(
-            |id, entry, key| {
+            |id, entry, kind, key| {
                 let mut causes = causes.borrow_mut();
                 while dead.next_if(|d| *d < id).is_some() {}
                 let is_dead = dead.next_if_eq(&id).is_some();
-                let len = u64::from(entry.len.get());
+                let len = u64::from(entry.len);
                 all_bytes = all_bytes.saturating_add(len);
-                if entry.key_kind == KEY_SHARED {
+                if kind == KEY_SHARED {
                     shared += 1;
                     let is_dead = is_dead || dead_lost.is_some();
                     return check_shared(core, &mut lookups, bad, entry, key, is_dead, &mut causes);
@@ -54,13 +55,13 @@ impl Snapshot {
                     return Ok(());
                 }
                 let ordinal = next.replace(next.get() + 1);
-                let name: Box<str> = match key_from_bytes(entry.key_kind, key) {
+                let name: Box<str> = match key_from_bytes(kind, key) {
                     Some(k) => k.to_string().into(),
                     None => format!("at {ordinal}").into(),
                 };
                 let who = || Affected { record: name.clone(), ordinal: Some(ordinal) };
                 records += 1;
-                if signed(entry.key_kind, key).is_some_and(|k| self.inner().slot.is_above_all(k)) {
+                if signed(kind, key).is_some_and(|k| self.inner().slot.is_above_all(k)) {
                     let why = "says that no key is so great";
                     let cause = causes.cause(Damage::new("commit slot", None, why));
                     causes.affect(cause, "can be put a second time", who());
@@ -72,10 +73,10 @@ impl Snapshot {
                 if let Some(cause) = cause {
                     causes.affect(cause, UNREAD, who());
                 }
-                if entry.key_kind == KEY_NONE {
+                if kind == KEY_NONE {
                     return Ok(());
                 }
-                match (lookups.find(entry.key_kind, key), dead_lost) {
+                match (lookups.find(kind, key), dead_lost) {
                     (Ok(Some(at)), _) if at == id => {}
                     (Ok(_), Some(cause)) => causes.affect(cause, "may be deleted", who()),
                     (Ok(_), None) => {
@@ -129,7 +130,7 @@ fn check_shared(
     core: &Core,
     lookups: &mut Lookups<'_>,
     bad: &BadBlocks,
-    entry: &RecordEntry,
+    entry: &Place,
     key: &[u8],
     is_dead: bool,
     causes: &mut Causes,
@@ -137,7 +138,7 @@ fn check_shared(
     let digest = Digest::from_bytes(key);
     let name: Box<str> = digest.map_or("shared".into(), |d| format!("shared {d}").into());
     let who = || Affected { record: name.clone(), ordinal: None };
-    let start = entry.start.get();
+    let start = entry.start;
     let whole = || {
         let digest = digest.ok_or_else(|| other_content(start))?;
         let span = core.span(entry)?;

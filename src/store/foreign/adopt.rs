@@ -64,7 +64,7 @@ pub(crate) fn adopt_if_extended(backend: &Arc<dyn Backend>, mut state: State) ->
         let known = match core.find(key)? {
             Some(id) => {
                 let e = core.entry(id)?;
-                e.start.get() == *start && e.start.get() + u64::from(e.len.get()) == *end
+                e.start == *start && e.start + u64::from(e.len) == *end
             }
             None => false,
         };

@@ -172,12 +172,12 @@ pub(crate) fn copy_original(
         writer.core.totals.cursor = used;
     }
     let mut error = None;
-    core.each_record(|id, e, key| {
+    core.each_record(|id, e, kind, key| {
         if !core.tail.kills(id) {
             let span = core.span(e).map_err(|err| err.of_record(&id))?;
-            let hash = key_hash(e.key_kind, key);
-            let key = Some((e.key_kind, key, hash));
-            error = writer.name(span.start, e.len.get(), 0, key, None).err();
+            let hash = key_hash(kind, key);
+            let key = Some((kind, key, hash));
+            error = writer.name(span.start, e.len, 0, key, None).err();
         }
         error.take().map_or(Ok(()), Err)
     })?;

@@ -64,7 +64,7 @@ pub(crate) fn add_record(core: &mut Core, key: &Key, start: u64, end: u64) -> Re
         .ok_or_else(|| Error::invalid("key", "is outside the range of keys"))?;
     let hash = key_hash(kind, bytes);
     if let Some(old) = core.find_bytes(kind, bytes, hash)? {
-        let len = core.entry(old)?.len.get();
+        let len = core.entry(old)?.len;
         let dead = DeadEntry {
             hash: hash.into(),
             record: old.into(),

@@ -3,12 +3,14 @@
 use crate::chunk::Params;
 use crate::error::{Error, Result};
 use crate::index::layout::{
-    ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafRef, PAGE_MAGIC, RecordEntry, RunEntry, RunRef,
+    ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafHeader, LeafRef, PAGE_MAGIC, RunEntry, RunRef,
     SegmentHeader,
 };
+use crate::index::leaf::{Place, Records, WORD, pack};
 use crate::index::segment::whole_len;
 use crate::store::index::io::Io;
-use crate::store::index::levels::{DeadRun, Lazy, PAGE_LEAVES, PageRef, Perm};
+use crate::store::index::lazy::Lazy;
+use crate::store::index::levels::{DeadRun, PAGE_LEAVES, PageRef, Perm};
 use crate::store::index::memtable::{Part, Tail, less};
 use crate::store::index::row_chunk::encode_rows;
 use crate::store::index::runs::{self, to_merge};
@@ -19,6 +21,7 @@ use crate::wire::{U32, U64, memory, to_usize};
 pub(crate) struct NewLeaf {
     from: Part,
     to: Part,
+    records: Records,
     rows: Vec<u8>,
 }
 
@@ -26,24 +29,24 @@ impl NewLeaf {
     /// `row_params` say how its rows are compressed.
     pub(crate) fn new(tail: &Tail, from: Part, to: Part, row_params: Params) -> Result<Self> {
         let rows = encode_rows(tail, from.records..to.records, row_params)?;
-        Ok(Self { from, to, rows })
+        let records = tail.records.get(from.records..to.records).unwrap_or_default();
+        let records = pack(
+            records.iter().map(|e| (Place::from(e), e.key_kind, tail.key(e).unwrap_or_default())),
+        )?;
+        Ok(Self { from, to, records, rows })
     }
 
-    /// Bytes of its keys and numbers of its checksums.
-    fn counts(&self, tail: &Tail) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
-        let keys = tail.keys_at(self.from.records)..tail.keys_at(self.to.records);
-        let sums = tail.sums_at(self.from.chunks)..tail.sums_at(self.to.chunks);
-        (keys, sums)
+    /// The numbers of its checksums.
+    fn sums(&self, tail: &Tail) -> std::ops::Range<usize> {
+        tail.sums_at(self.from.chunks)..tail.sums_at(self.to.chunks)
     }
 
     /// Its length as a segment, which does not depend on where anything lies.
     pub(crate) fn len(&self, tail: &Tail) -> u64 {
-        let (keys, sums) = self.counts(tail);
-        let records = (self.to.records - self.from.records) * size_of::<RecordEntry>();
         let chunks = (self.to.chunks - self.from.chunks) * size_of::<ChunkEntry>();
-        let plain = size_of::<SegmentHeader>() + records + chunks + sums.len() * 8 + keys.len();
-        let body = plain.next_multiple_of(8) + self.rows.len();
-        whole_len((body as u64).next_multiple_of(8))
+        let head = size_of::<SegmentHeader>() + size_of::<LeafHeader>();
+        let plain = head + chunks + self.sums(tail).len() * 8 + self.records.bytes.len();
+        whole_len(((plain + self.rows.len()) as u64).next_multiple_of(8))
     }
 
     /// Writes it to the next free place.
@@ -61,39 +64,32 @@ impl NewLeaf {
                 max: u64::from(u32::MAX),
             })
         };
-        let (keys, sums) = self.counts(tail);
-        let records = tail.records.get(self.from.records..self.to.records).unwrap_or_default();
+        let sums = self.sums(tail);
         let chunks = tail.chunks.get(self.from.chunks..self.to.chunks).unwrap_or_default();
-        let mut head = header(LEAF_MAGIC, generation, records.len());
+        let own = LeafHeader {
+            records: count(self.to.records - self.from.records)?,
+            chunks: count(chunks.len())?,
+            sums: count(sums.len())?,
+            packed: count(self.records.bytes.len() / WORD)?,
+            ordered: self.records.ordered,
+            ..LeafHeader::default()
+        };
+        let mut head = header(LEAF_MAGIC, generation, self.to.records - self.from.records);
         head.first_record = (tail.first_record + self.from.records as u64).into();
         head.first_chunk = (tail.first_chunk + self.from.chunks as u64).into();
-        // Places in a leaf count from its own keys and checksums.
         let mut rest = memory::with_room(to_usize(self.len(tail)).unwrap_or(usize::MAX))?;
-        for entry in records {
-            let entry = RecordEntry { key_at: less(entry.key_at, keys.start), ..*entry };
-            rest.extend_from_slice(bytemuck::bytes_of(&entry));
-        }
+        rest.extend_from_slice(bytemuck::bytes_of(&own));
         for entry in chunks {
+            // Places in a leaf count from its own checksums.
             let entry = ChunkEntry { first_sum: less(entry.first_sum, sums.start), ..*entry };
             rest.extend_from_slice(bytemuck::bytes_of(&entry));
         }
-        let counted = (count(sums.len())?, count(keys.len())?);
         let sums = tail.sums.get(sums).unwrap_or_default();
         rest.extend(sums.iter().flat_map(|s| s.to_le_bytes()));
-        rest.extend_from_slice(tail.keys.get(keys).unwrap_or_default());
-        if !self.rows.is_empty() {
-            rest.resize(rest.len().next_multiple_of(8), 0);
-            rest.extend_from_slice(&self.rows);
-        }
-        Ok(LeafRef {
-            first_record: head.first_record,
-            first_chunk: head.first_chunk,
-            segment: write_segment(io, space, head, &rest)?,
-            records: count(records.len())?,
-            chunks: count(chunks.len())?,
-            sums: counted.0,
-            keys_len: counted.1,
-        })
+        rest.extend_from_slice(&self.records.bytes);
+        rest.extend_from_slice(&self.rows);
+        let segment = write_segment(io, space, head, &rest)?;
+        Ok(LeafRef::of(&head, &own, segment))
     }
 }
 

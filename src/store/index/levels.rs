@@ -5,17 +5,16 @@ use crate::error::{Error, Result};
 use crate::index::directory::leaves_end;
 use crate::index::filter::{self, Probe};
 use crate::index::layout::{
-    ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafRef, PAGE_MAGIC, RUN_MAGIC, RecordEntry, RunEntry,
-    RunRef, SegmentHeader, SegmentRef,
+    ChunkEntry, DEAD_MAGIC, LeafRef, PAGE_MAGIC, RUN_MAGIC, RunEntry, RunRef, SegmentHeader,
+    SegmentRef,
 };
 use crate::store::index::io::Io;
-use crate::store::index::row_chunk::rows_close;
+use crate::store::index::lazy::Lazy;
+use crate::store::index::leaf::{Leaf, LeafRecords, leaf_chunk, leaf_records};
 use crate::store::index::segment::Segment;
-use crate::wire::{U32, U64, memory, to_usize};
+use crate::wire::{U32, U64, to_usize};
 use bytemuck::{Pod, Zeroable};
-use once_cell::race::OnceBox;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Leaves in one directory page.
 pub(crate) const PAGE_LEAVES: usize = 64;
@@ -29,34 +28,6 @@ pub(crate) struct PageRef {
     pub(crate) first_chunk: U64,
 }
 
-/// A value that is opened when it is first needed.
-#[derive(Debug)]
-pub(crate) struct Lazy<R, T> {
-    pub(crate) at: R,
-    open: Arc<OnceBox<T>>,
-}
-
-impl<R: Copy, T> Clone for Lazy<R, T> {
-    fn clone(&self) -> Self {
-        Self { at: self.at, open: self.open.clone() }
-    }
-}
-
-impl<R: Copy, T> Lazy<R, T> {
-    pub(crate) fn new(at: R) -> Self {
-        Self { at, open: Arc::default() }
-    }
-
-    fn get(&self, make: impl FnOnce(R) -> Result<T>) -> Result<&T> {
-        if let Some(t) = self.open.get() {
-            return Ok(t);
-        }
-        let made = make(self.at)?;
-        Ok(self.open.get_or_init(|| Box::new(made)))
-    }
-}
-
-pub(crate) type Leaf = Lazy<LeafRef, Segment>;
 pub(crate) type Run = Lazy<RunRef, OpenRun>;
 pub(crate) type DeadRun = Lazy<RunRef, Segment>;
 type Page = Lazy<PageRef, Vec<Leaf>>;
@@ -78,11 +49,11 @@ pub(crate) struct Perm {
     pub(crate) dead_runs: Vec<DeadRun>,
 }
 
-/// Where a record was found: the leaf keeps its key.
+/// Where a chunk was found: the leaf keeps its checksums.
 #[derive(Debug)]
-pub(crate) struct InLeaf<'a, T> {
+pub(crate) struct InLeaf<'a> {
     pub(crate) leaf: &'a Leaf,
-    pub(crate) entry: T,
+    pub(crate) entry: ChunkEntry,
 }
 
 impl Perm {
@@ -106,16 +77,18 @@ impl Perm {
         Ok(last_not_above(leaves).and_then(|i| leaves.get(i)))
     }
 
-    /// The record `record`.
-    pub(crate) fn record(&self, io: &Io, record: u64) -> Result<Option<InLeaf<'_, RecordEntry>>> {
-        let leaf = self.leaf_for(io, record, |p| p.first_record.get(), |l| l.first_record.get())?;
-        let Some(leaf) = leaf else { return Ok(None) };
+    /// The records of the leaf that holds the record `record`, and its position among them.
+    pub(crate) fn record<'a>(
+        &'a self,
+        io: &'a Io,
+        record: u64,
+    ) -> Result<Option<(LeafRecords<'a>, usize)>> {
+        let Some(leaf) = self.leaf_of(io, record)? else { return Ok(None) };
         let i = record - leaf.at.first_record.get();
-        if i >= u64::from(leaf.at.records.get()) {
-            return Ok(None);
+        match to_usize(i).filter(|_| i < u64::from(leaf.at.records.get())) {
+            Some(i) => Ok(Some((leaf_records(io, leaf)?, i))),
+            None => Ok(None),
         }
-        let at = 64 + to_usize(i).unwrap_or(usize::MAX / 64) * size_of::<RecordEntry>();
-        Ok(Some(InLeaf { leaf, entry: segment(io, leaf)?.get(io, at)? }))
     }
 
     /// The leaf that holds the record `record`, if one does.
@@ -124,17 +97,14 @@ impl Perm {
     }
 
     /// The chunk `chunk`.
-    pub(crate) fn chunk(&self, io: &Io, chunk: u64) -> Result<Option<InLeaf<'_, ChunkEntry>>> {
+    pub(crate) fn chunk(&self, io: &Io, chunk: u64) -> Result<Option<InLeaf<'_>>> {
         // A leaf without chunks has the first chunk of its successor; the last leaf that does
         // not begin above the wanted chunk is then the one that holds it.
         let leaf = self.leaf_for(io, chunk, |p| p.first_chunk.get(), |l| l.first_chunk.get())?;
         let Some(leaf) = leaf else { return Ok(None) };
         let i = chunk - leaf.at.first_chunk.get();
         if i < u64::from(leaf.at.chunks.get()) {
-            let at = 64
-                + leaf.at.records.get() as usize * size_of::<RecordEntry>()
-                + to_usize(i).unwrap_or(usize::MAX / 64) * size_of::<ChunkEntry>();
-            return Ok(Some(InLeaf { leaf, entry: segment(io, leaf)?.get(io, at)? }));
+            return Ok(Some(InLeaf { leaf, entry: leaf_chunk(io, leaf, i)? }));
         }
         Ok(None)
     }
@@ -224,105 +194,6 @@ impl Perm {
         out.sort_unstable();
         Ok(out)
     }
-}
-
-/// The key bytes of a record of this leaf.
-pub(crate) fn leaf_key(io: &Io, leaf: &Leaf, entry: &RecordEntry) -> Result<Vec<u8>> {
-    let mut out = vec![0; entry.key_len()];
-    if !out.is_empty() {
-        let at = heap_at(&leaf.at) + entry.key_at.get() as usize;
-        segment(io, leaf)?.read(io, at, &mut out)?;
-    }
-    Ok(out)
-}
-
-/// Whether the key of a record of this leaf is `bytes`, without memory for it.
-pub(crate) fn leaf_key_is(io: &Io, leaf: &Leaf, entry: &RecordEntry, bytes: &[u8]) -> Result<bool> {
-    if entry.key_len() != bytes.len() {
-        return Ok(false);
-    }
-    let mut buf = [0_u8; 64];
-    if let Some(now) = buf.get_mut(..bytes.len()) {
-        if !bytes.is_empty() {
-            let at = heap_at(&leaf.at) + entry.key_at.get() as usize;
-            segment(io, leaf)?.read(io, at, now)?;
-        }
-        return Ok(now == bytes);
-    }
-    Ok(leaf_key(io, leaf, entry)? == bytes)
-}
-
-/// The block checksums of a chunk of this leaf.
-pub(crate) fn leaf_sums(io: &Io, leaf: &Leaf, entry: &ChunkEntry) -> Result<Vec<u64>> {
-    let first = entry.first_sum.get();
-    let blocks = entry.blocks.get();
-    if first.checked_add(blocks).is_none_or(|end| end > leaf.at.sums.get()) {
-        let at = leaf.at.segment.offset.get();
-        return Err(Error::corrupt("chunk entry", at, "block checksums out of range"));
-    }
-    let at = sums_at(&leaf.at) + first as usize * 8;
-    let sums = segment(io, leaf)?.list::<U64>(io, at, blocks as usize)?;
-    Ok(sums.into_iter().map(U64::get).collect())
-}
-
-/// Where the chunk of rows of a leaf begins in its body: behind its keys.
-pub(crate) const fn rows_at(at: &LeafRef) -> usize {
-    (heap_at(at) + at.keys_len.get() as usize).next_multiple_of(8)
-}
-
-/// All records, chunks and keys of a leaf.
-#[derive(Debug)]
-pub(crate) struct LeafContent {
-    pub(crate) records: Vec<RecordEntry>,
-    pub(crate) chunks: Vec<ChunkEntry>,
-    pub(crate) keys: Vec<u8>,
-}
-
-/// Reads a leaf, but for its block checksums.
-pub(crate) fn leaf_content(io: &Io, leaf: &Leaf) -> Result<LeafContent> {
-    let seg = segment(io, leaf)?;
-    let at = leaf.at;
-    let records = at.records.get() as usize;
-    let mut keys = memory::zeroed((at.keys_len.get() as usize).min(seg.len()))?;
-    seg.read(io, heap_at(&at), &mut keys)?;
-    let listed: Vec<RecordEntry> = seg.list(io, 64, records)?;
-    if !RecordEntry::keys_fit(&listed, keys.len()) {
-        return Err(seg.corrupt("key out of range: the leaf has fewer bytes of keys"));
-    }
-    Ok(LeafContent {
-        records: listed,
-        chunks: seg.list(io, 64 + records * size_of::<RecordEntry>(), at.chunks.get() as usize)?,
-        keys,
-    })
-}
-
-const fn sums_at(at: &LeafRef) -> usize {
-    64 + at.records.get() as usize * size_of::<RecordEntry>()
-        + at.chunks.get() as usize * size_of::<ChunkEntry>()
-}
-
-const fn heap_at(at: &LeafRef) -> usize {
-    sums_at(at) + at.sums.get() as usize * 8
-}
-
-pub(crate) fn segment<'a>(io: &Io, leaf: &'a Leaf) -> Result<&'a Segment> {
-    leaf.get(|at| {
-        let seg = Segment::open(io, &at.segment, LEAF_MAGIC, "index leaf")?;
-        let header: SegmentHeader = seg.get(io, 0)?;
-        let end = rows_at(&at);
-        if header.first_record != at.first_record
-            || header.first_chunk != at.first_chunk
-            || end > seg.len()
-            || (end < seg.len() && !rows_close(io, &seg, end)?)
-        {
-            return Err(Error::corrupt(
-                "index leaf",
-                at.segment.offset.get(),
-                "disagrees with the directory",
-            ));
-        }
-        Ok(seg)
-    })
 }
 
 fn page_leaves<'a>(io: &Io, page: &'a Page) -> Result<&'a [Leaf]> {

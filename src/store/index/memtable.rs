@@ -143,7 +143,7 @@ impl Tail {
         &mut self,
         start: u64,
         len: u32,
-        sites: u32,
+        weight: u32,
         key: Option<(u8, &[u8], u64)>,
         row: Option<&[u64]>,
     ) -> Result<()> {
@@ -178,7 +178,7 @@ impl Tail {
         self.records.push(RecordEntry {
             start: U64::new(start),
             len: U32::new(len),
-            sites: U32::new(sites),
+            weight: U32::new(weight),
             key_at: U32::new(key_at),
             key_len,
             key_kind: kind,

@@ -3,6 +3,8 @@
 
 pub(crate) mod flush;
 pub(crate) mod io;
+pub(crate) mod lazy;
+pub(crate) mod leaf;
 pub(crate) mod levels;
 pub(crate) mod memtable;
 mod pages;

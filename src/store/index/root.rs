@@ -3,13 +3,14 @@
 use crate::error::{Error, Result};
 use crate::index::directory::leaves_end;
 use crate::index::layout::{
-    ChunkEntry, Extent, LeafRef, ROOT_MAGIC, RecordEntry, RootTotals, RunRef, SegmentHeader,
-    SegmentRef,
+    ChunkEntry, Extent, LeafRef, ROOT_MAGIC, RootTotals, RunRef, SegmentHeader, SegmentRef,
 };
+use crate::index::leaf::{WORD, least_words};
 use crate::index::segment::whole_len;
 use crate::limits::ATTRIBUTES_MAX;
 use crate::store::index::io::Io;
-use crate::store::index::levels::{Lazy, PageRef, Perm};
+use crate::store::index::lazy::Lazy;
+use crate::store::index::levels::{PageRef, Perm};
 use crate::store::index::segment::Segment;
 use crate::store::index::space::{Space, header, write_segment};
 use crate::wire::{U32, U64};
@@ -156,8 +157,8 @@ impl Root {
     /// loop over what they count goes on for longer than the file accounts for.
     fn check(&self, len: u64) -> Result<(), &'static str> {
         let t = &self.totals;
-        // An entry of the index for each: no file is shorter than those.
-        let room = u128::from(self.records) * size_of::<RecordEntry>() as u128
+        // No file is shorter than the least that so many records and chunks take in the index.
+        let room = u128::from(least_words(self.records)) * WORD as u128
             + u128::from(self.chunks) * size_of::<ChunkEntry>() as u128;
         if room > u128::from(len) {
             return Err("claims more records or chunks than the file has room for");

@@ -61,16 +61,3 @@ pub(crate) fn rows_close(io: &Io, leaf: &Segment, at: usize) -> Result<bool> {
 fn closes(layout: &ChunkLayout, at: usize, body: usize) -> bool {
     at.checked_add(layout.cbytes() as usize).is_some_and(|end| end.next_multiple_of(8) == body)
 }
-
-/// Whether `bytes` from `at` on are a chunk of rows for `records` records, as far as its header
-/// tells, and nothing else.
-pub(crate) fn is_rows(bytes: &[u8], at: usize, records: usize) -> bool {
-    let found = || {
-        let chunk = bytes.get(at..)?;
-        let prefix = ChunkLayout::prefix_len(chunk.get(..ChunkLayout::HEADER_LEN)?, CHUNK_MAX);
-        let layout = ChunkLayout::parse(chunk.get(..prefix.ok()?)?, CHUNK_MAX).ok()?;
-        let even = (layout.nbytes() as usize).checked_rem(records.checked_mul(8)?) == Some(0);
-        Some(even && layout.nbytes() > 0 && closes(&layout, at, bytes.len()))
-    };
-    found() == Some(true)
-}

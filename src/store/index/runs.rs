@@ -6,7 +6,8 @@ use crate::index::layout::{RUN_MAGIC, RunEntry, RunRef, SegmentHeader, SegmentRe
 use crate::index::segment::{table_sum, whole_len};
 use crate::limits::INDEX_PAGE;
 use crate::store::index::io::Io;
-use crate::store::index::levels::{Lazy, Run, run_segment};
+use crate::store::index::lazy::Lazy;
+use crate::store::index::levels::{Run, run_segment};
 use crate::store::index::space::{Space, header};
 use crate::wire::{checksum, memory, to_usize};
 

@@ -96,39 +96,71 @@ impl Segment {
         Ok(out)
     }
 
+    /// Calls `f` with page number `page`, checked.
+    fn page<R>(&self, io: &Io, page: usize, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        let first = page * INDEX_PAGE;
+        let len = INDEX_PAGE.min(self.body.saturating_sub(first));
+        let place = self.offset + first as u64;
+        let word = self.checked.get(page / 64);
+        let bit = 1_u64 << (page % 64);
+        let known = word.is_some_and(|w| w.load(Ordering::Relaxed) & bit != 0);
+        let stored = self.table.get(page * 8..page * 8 + 8);
+        let out = io.page(place, len, |bytes, fresh| {
+            let good =
+                (known && !fresh) || stored.is_some_and(|s| *s == checksum(bytes).to_le_bytes());
+            good.then(|| f(bytes))
+        })?;
+        if let Some(w) = word.filter(|_| !known && out.is_some()) {
+            w.fetch_or(bit, Ordering::Relaxed);
+        }
+        out.ok_or_else(|| Error::corrupt(self.part, place, "checksum differs"))
+    }
+
+    /// Whether `len` bytes at byte `at` of the body are in it.
+    fn holds(&self, at: usize, len: usize) -> Result<()> {
+        let end = at.checked_add(len).filter(|end| *end <= self.body);
+        end.map(|_| ()).ok_or_else(|| self.corrupt("refers past its own end"))
+    }
+
+    /// Calls `f` with `len` bytes from byte `at` of the body: where they lie, if that is in one
+    /// page, else with a copy.
+    pub(crate) fn with<R>(
+        &self,
+        io: &Io,
+        at: usize,
+        len: usize,
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R> {
+        self.holds(at, len)?;
+        if len == 0 {
+            return Ok(f(&[]));
+        }
+        let first = at % INDEX_PAGE;
+        if first + len <= INDEX_PAGE {
+            return self.page(io, at / INDEX_PAGE, |bytes| {
+                f(bytes.get(first..first + len).unwrap_or_default())
+            });
+        }
+        let mut copy = memory::zeroed(len)?;
+        self.read(io, at, &mut copy)?;
+        Ok(f(&copy))
+    }
+
     /// Copies `out.len()` bytes from byte `at` of the body.
     pub(crate) fn read(&self, io: &Io, at: usize, out: &mut [u8]) -> Result<()> {
-        let end = at.checked_add(out.len()).filter(|end| *end <= self.body);
-        if end.is_none() {
-            return Err(Error::corrupt(self.part, self.offset, "refers past its own end"));
-        }
+        self.holds(at, out.len())?;
         let mut at = at;
         let mut out = out;
         while !out.is_empty() {
-            let page = at / INDEX_PAGE;
-            let first = page * INDEX_PAGE;
-            let len = INDEX_PAGE.min(self.body - first);
-            let n = out.len().min(first + len - at);
+            let first = at % INDEX_PAGE;
+            let n = out.len().min(INDEX_PAGE - first);
             let (now, later) = std::mem::take(&mut out).split_at_mut(n);
-            let place = self.offset + first as u64;
-            let word = self.checked.get(page / 64);
-            let bit = 1_u64 << (page % 64);
-            let known = word.is_some_and(|w| w.load(Ordering::Relaxed) & bit != 0);
-            let stored = self.table.get(page * 8..page * 8 + 8);
-            let good = io.page(place, len, |bytes, fresh| {
-                let good = (known && !fresh)
-                    || stored.is_some_and(|s| *s == checksum(bytes).to_le_bytes());
-                if let (true, Some(from)) = (good, bytes.get(at - first..at - first + n)) {
+            self.page(io, at / INDEX_PAGE, |bytes| {
+                // A page ends before its full length only where the body does.
+                if let Some(from) = bytes.get(first..first + n) {
                     now.copy_from_slice(from);
                 }
-                good
             })?;
-            if !good {
-                return Err(Error::corrupt(self.part, place, "checksum differs"));
-            }
-            if let Some(w) = word {
-                w.fetch_or(bit, Ordering::Relaxed);
-            }
             at += n;
             out = later;
         }

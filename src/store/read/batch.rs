@@ -1,7 +1,7 @@
 //! Many records at once: planned by place, each touched block decoded once, in parallel.
 
 use crate::error::{Error, Result};
-use crate::index::layout::RecordEntry;
+use crate::index::leaf::Place;
 use crate::store::read::core::{ChunkData, Core};
 use crate::store::read::record::Record;
 use crate::wire::{AlignedBuf, memory, to_usize};
@@ -120,13 +120,13 @@ pub(crate) fn threads(asked: usize) -> usize {
 
 impl Core {
     /// Fetches the records of these entries.
-    pub(crate) fn batch(&self, entries: &[RecordEntry]) -> Result<Batch> {
+    pub(crate) fn batch(&self, entries: &[Place]) -> Result<Batch> {
         let spans = entries.iter().map(|e| self.span(e)).collect::<Result<Vec<_>>>()?;
         self.batch_spans(&spans)
     }
 
     /// A part of a record in the logical byte space.
-    pub(crate) fn part(&self, entry: &RecordEntry, range: &Range<u64>) -> Result<Range<u64>> {
+    pub(crate) fn part(&self, entry: &Place, range: &Range<u64>) -> Result<Range<u64>> {
         let span = self.span(entry)?;
         let max = span.end - span.start;
         if range.start > range.end || range.end > max {
@@ -136,7 +136,7 @@ impl Core {
     }
 
     /// Blocks in the file that a record lies in; about, if it reaches over several chunks.
-    pub(crate) fn blocks(&self, entry: &RecordEntry) -> Result<u64> {
+    pub(crate) fn blocks(&self, entry: &Place) -> Result<u64> {
         let span = self.span(entry)?;
         if span.is_empty() {
             return Ok(0);

@@ -4,9 +4,10 @@ use crate::chunk::with_decoder;
 use crate::chunk::{ChunkLayout, Decoder};
 use crate::chunk::{nans_chunk, zeros_chunk};
 use crate::error::{Error, Result};
-use crate::index::layout::{ChunkEntry, RecordEntry};
+use crate::index::layout::ChunkEntry;
+use crate::index::leaf::Place;
 use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX_FOREIGN, RECORD_MAX};
-use crate::store::index::levels::leaf_sums;
+use crate::store::index::leaf::leaf_sums;
 use crate::store::read::core::{
     ChunkData, ChunkPlace, Core, InMemory, LAYOUTS_KEPT, UNCHECKED, UNCHECKED_NANS_4,
     UNCHECKED_NANS_8, block_sum, prefix_sum,
@@ -18,9 +19,9 @@ use std::sync::Arc;
 
 impl Core {
     /// Start and length of a record, bounded by what the store holds.
-    pub(crate) fn span(&self, entry: &RecordEntry) -> Result<Range<u64>> {
-        let start = entry.start.get();
-        let len = u64::from(entry.len.get());
+    pub(crate) fn span(&self, entry: &Place) -> Result<Range<u64>> {
+        let start = entry.start;
+        let len = u64::from(entry.len);
         let end = start.checked_add(len);
         match end {
             Some(end) if end <= self.totals.cursor && len > RECORD_MAX => {
@@ -32,7 +33,7 @@ impl Core {
     }
 
     /// The bytes of a record.
-    pub(crate) fn record(&self, entry: &RecordEntry) -> Result<Record> {
+    pub(crate) fn record(&self, entry: &Place) -> Result<Record> {
         let span = self.span(entry)?;
         let len = to_usize(span.end - span.start).unwrap_or(usize::MAX);
         if len == 0 {

@@ -3,12 +3,12 @@
 
 use crate::chunk::ChunkLayout;
 use crate::error::{Corruption, Error, Result};
-use crate::index::layout::{
-    KEY_NONE, KEY_SHARED, RecordEntry, key_bytes, key_from_bytes, key_hash,
-};
+use crate::index::layout::{KEY_NONE, KEY_SHARED, key_bytes, key_from_bytes, key_hash};
+use crate::index::leaf::{GroupKeys, Place};
 use crate::key::Key;
 use crate::store::index::io::Io;
-use crate::store::index::levels::{Perm, leaf_content, leaf_key, leaf_key_is};
+use crate::store::index::leaf::leaf_records;
+use crate::store::index::levels::Perm;
 use crate::store::index::memtable::Tail;
 use crate::store::index::root::Totals;
 use crate::store::read::cache::BlockCache;
@@ -148,15 +148,17 @@ impl Core {
         self.ids().saturating_sub(self.totals.dead_records)
     }
 
-    pub(crate) fn entry(&self, id: u64) -> Result<RecordEntry> {
+    /// Where a record lies.
+    pub(crate) fn entry(&self, id: u64) -> Result<Place> {
         if let Some(e) = self.tail.record(id) {
-            return Ok(*e);
+            return Ok(e.into());
         }
-        self.perm.record(&self.io, id)?.map(|f| f.entry).ok_or_else(|| missing(&id))
+        let (records, i) = self.perm.record(&self.io, id)?.ok_or_else(|| missing(&id))?;
+        records.place(i)
     }
 
     /// The entry of the record at `ordinal` among the live ones.
-    pub(crate) fn entry_at(&self, ordinal: u64) -> Result<RecordEntry> {
+    pub(crate) fn entry_at(&self, ordinal: u64) -> Result<Place> {
         self.entry(self.id_at(ordinal)?)
     }
 
@@ -164,8 +166,9 @@ impl Core {
         let (kind, bytes) = if let Some(e) = self.tail.record(id) {
             (e.key_kind, self.tail.key(e).unwrap_or_default().to_vec())
         } else {
-            let found = self.perm.record(&self.io, id)?.ok_or_else(|| missing(&id))?;
-            (found.entry.key_kind, leaf_key(&self.io, found.leaf, &found.entry)?)
+            let (records, i) = self.perm.record(&self.io, id)?.ok_or_else(|| missing(&id))?;
+            let mut bytes = Vec::new();
+            (records.key(i, &mut bytes)?, bytes)
         };
         if kind == KEY_NONE {
             return Ok(None);
@@ -216,9 +219,8 @@ impl Core {
                 killed.push(id);
                 return Ok(None);
             }
-            let Some(found) = self.perm.record(&self.io, id)? else { return Ok(None) };
-            let same = found.entry.key_kind == kind
-                && leaf_key_is(&self.io, found.leaf, &found.entry, bytes)?;
+            let Some((records, i)) = self.perm.record(&self.io, id)? else { return Ok(None) };
+            let same = records.key_is(i, kind, bytes)?;
             Ok(same.then_some(Some(id)))
         })?;
         let alive = |id: &u64| shared || (!killed.contains(id) && !self.tail.kills(*id));
@@ -282,15 +284,16 @@ impl Core {
     }
 
     /// The record under `key`, or an error that names it.
-    pub(crate) fn lookup(&self, key: &Key) -> Result<RecordEntry> {
+    pub(crate) fn lookup(&self, key: &Key) -> Result<Place> {
         let id = self.find(key)?.ok_or_else(|| Error::NotFound { key: key.to_string().into() })?;
         self.entry(id)
     }
 
-    /// Calls `f` with every record ever put, in order, with its key bytes; leaf by leaf.
+    /// Calls `f` with every record ever put, in order: its number and place, kind and bytes of its
+    /// key; leaf by leaf.
     pub(crate) fn each_record(
         &self,
-        f: impl FnMut(u64, &RecordEntry, &[u8]) -> Result<()>,
+        f: impl FnMut(u64, &Place, u8, &[u8]) -> Result<()>,
     ) -> Result<()> {
         self.each_record_or(f, |_, _, e| Err(e))
     }
@@ -299,35 +302,39 @@ impl Core {
     /// record whose entry is there, their number, and why. If it accepts that, the others follow.
     pub(crate) fn each_record_or(
         &self,
-        mut f: impl FnMut(u64, &RecordEntry, &[u8]) -> Result<()>,
+        mut f: impl FnMut(u64, &Place, u8, &[u8]) -> Result<()>,
         mut lost: impl FnMut(u64, u64, Error) -> Result<()>,
     ) -> Result<()> {
         let leaves = self.perm.leaves_or(&self.io, self.tail.first_record, |records, e| {
             lost(records.start, records.end - records.start, e)
         })?;
+        let (mut places, mut keys) = (Vec::new(), GroupKeys::default());
         for leaf in leaves {
             let first = leaf.at.first_record.get();
-            let content = match leaf_content(&self.io, leaf) {
-                Ok(content) => content,
+            let opened = leaf_records(&self.io, leaf).and_then(|r| r.check().map(|()| r));
+            let records = match opened {
+                Ok(records) => records,
                 Err(e) => {
                     lost(first, u64::from(leaf.at.records.get()), e)?;
                     continue;
                 }
             };
-            for (i, e) in content.records.iter().enumerate() {
-                let at = e.key_at.get() as usize;
-                let id = first + i as u64;
-                match content.keys.get(at..at + e.key_len()) {
-                    Some(key) => f(id, e, key)?,
-                    None => {
-                        let at = leaf.at.segment.offset.get();
-                        lost(id, 1, Error::corrupt("index leaf", at, "key out of range"))?;
-                    }
+            for group in 0..records.groups() {
+                let here = records.group_at(group);
+                let id = first + here.start as u64;
+                let read = records.places(group, &mut places);
+                if let Err(e) = read.and_then(|()| records.keys(group, &mut keys)) {
+                    lost(id, here.len() as u64, e)?;
+                    continue;
+                }
+                for (i, (id, place)) in (id..).zip(&places).enumerate() {
+                    let (kind, key) = keys.get(i);
+                    f(id, place, kind, key)?;
                 }
             }
         }
-        for (i, e) in self.tail.records.iter().enumerate() {
-            f(self.tail.first_record + i as u64, e, self.tail.key(e).unwrap_or_default())?;
+        for (id, e) in (self.tail.first_record..).zip(&self.tail.records) {
+            f(id, &e.into(), e.key_kind, self.tail.key(e).unwrap_or_default())?;
         }
         Ok(())
     }

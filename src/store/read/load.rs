@@ -320,7 +320,7 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
         let at = e.key_at.get() as usize;
         let key = entry.keys.get(at..at.checked_add(e.key_len())?)?;
         let named = (e.key_kind != KEY_NONE).then(|| (e.key_kind, key, key_hash(e.key_kind, key)));
-        tail.push(e.start.get(), e.len.get(), e.sites.get(), named, row).ok()?;
+        tail.push(e.start.get(), e.len.get(), e.weight.get(), named, row).ok()?;
         core.totals.record_bytes += u64::from(e.len.get());
     }
     let sums = u32::try_from(tail.sums.len()).ok()?;

@@ -5,7 +5,6 @@
 
 use crate::error::{Corruption, Error, Result};
 use crate::index::layout::{KEY_SHARED, key_hash};
-use crate::store::index::levels::leaf_key;
 use crate::store::read::core::{Core, Sought};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -72,15 +71,15 @@ impl Crowd {
     fn of(core: &Core, hash: u64, state: &RandomState) -> Result<Self> {
         let mut out = Self::default();
         let mut killed: HashSet<u64> = HashSet::new();
+        let mut key = Vec::new();
         let done = core.perm.search(&core.io, hash, |entry| -> Result<Option<()>> {
             let id = entry.record();
             if entry.is_dead() {
                 killed.insert(id);
                 return Ok(None);
             }
-            let Some(found) = core.perm.record(&core.io, id)? else { return Ok(None) };
-            let kind = found.entry.key_kind;
-            let key = leaf_key(&core.io, found.leaf, &found.entry)?;
+            let Some((records, i)) = core.perm.record(&core.io, id)? else { return Ok(None) };
+            let kind = records.key(i, &mut key)?;
             // A key of another hash is not looked for here.
             if kept(key_hash(kind, &key)) == kept(hash) {
                 let dead = killed.contains(&id);
@@ -133,8 +132,8 @@ mod tests {
         let core = &s.inner().core;
         let mut lookups = Lookups::new(core);
         let mut asked = 0;
-        core.each_record(|_, entry, key| {
-            let (kind, hash) = (entry.key_kind, key_hash(entry.key_kind, key));
+        core.each_record(|_, _, kind, key| {
+            let hash = key_hash(kind, key);
             let right = core.find_bytes(kind, key, hash)?;
             assert_eq!(lookups.find(kind, key)?, right);
             // And as if there were too many entries of its hash.

@@ -2,7 +2,7 @@
 //! decoded, to those who copy what they need out of them and keep nothing.
 
 use crate::error::{Error, Result};
-use crate::index::layout::RecordEntry;
+use crate::index::leaf::Place;
 use crate::store::read::batch::{Batch, WORTH_A_THREAD, ended, no_thread};
 use crate::store::read::core::{ChunkData, ChunkPlace, Core};
 use crate::store::read::record::Record;
@@ -16,7 +16,7 @@ use crate::wire::{AlignedBuf, memory, to_usize};
 #[derive(Debug)]
 pub struct Plan<'a> {
     core: &'a Core,
-    entries: Vec<RecordEntry>,
+    entries: Vec<Place>,
 }
 
 /// Where a record lies, and at which position it was asked for.
@@ -25,7 +25,7 @@ type Asked = (u64, u64, usize);
 impl<'a> Plan<'a> {
     pub(crate) fn new(
         core: &'a Core,
-        entries: impl ExactSizeIterator<Item = Result<RecordEntry>>,
+        entries: impl ExactSizeIterator<Item = Result<Place>>,
     ) -> Result<Self> {
         let mut found = memory::with_room(entries.len())?;
         for entry in entries {
@@ -60,7 +60,7 @@ impl Plan<'_> {
     /// What the codec counted in each record when it was put (for a frame its sites), in the
     /// order asked for; decodes nothing.
     pub fn sites(&self) -> impl ExactSizeIterator<Item = u32> {
-        self.entries.iter().map(|e| e.sites.get())
+        self.entries.iter().map(|e| e.weight)
     }
 
     /// The first of the records; `None` if none was asked for.

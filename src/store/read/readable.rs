@@ -2,7 +2,8 @@
 
 use crate::column::Column;
 use crate::error::{Error, Result};
-use crate::index::layout::{KEY_NONE, RecordEntry, key_from_bytes};
+use crate::index::layout::{KEY_NONE, key_from_bytes};
+use crate::index::leaf::Place;
 use crate::key::Key;
 use crate::store::options::StoreOptions;
 use crate::store::read::batch::Batch;
@@ -287,12 +288,12 @@ pub(crate) trait OverCore {
     fn attribute_bytes(&self) -> &[u8];
 }
 
-fn locate(core: &Core, entry: &RecordEntry) -> Result<Location> {
+fn locate(core: &Core, entry: &Place) -> Result<Location> {
     let span = core.span(entry)?;
-    Ok(Location { start: span.start, end: span.end, sites: entry.sites.get() })
+    Ok(Location { start: span.start, end: span.end, sites: entry.weight })
 }
 
-fn copy_out(core: &Core, entry: &RecordEntry, out: &mut [u8]) -> Result<usize> {
+fn copy_out(core: &Core, entry: &Place, out: &mut [u8]) -> Result<usize> {
     let span = core.span(entry)?;
     let len = to_usize(span.end - span.start).unwrap_or(usize::MAX);
     let max = out.len() as u64;
@@ -393,12 +394,12 @@ impl<T: OverCore> Readable for T {
         let core = self.core();
         let mut dead = core.dead()?.iter().copied().peekable();
         let mut ordinal = 0;
-        core.each_record(|id, entry, key| {
+        core.each_record(|id, entry, kind, key| {
             if dead.next_if_eq(&id).is_some() {
                 return Ok(());
             }
             let unknown = || Error::corrupt("record entry", id, "its key is of no known kind");
-            let key = match entry.key_kind {
+            let key = match kind {
                 KEY_NONE => None,
                 kind => Some(key_from_bytes(kind, key).ok_or_else(unknown)?),
             };

@@ -4,9 +4,9 @@
 use crate::chunk::with_decoder;
 use crate::column::{Column, ColumnValues, RowMaker, no_column};
 use crate::error::{Error, Result};
-use crate::index::layout::RecordEntry;
+use crate::index::leaf::Place;
 use crate::store::index::io::Io;
-use crate::store::index::levels::{Leaf, rows_at, segment};
+use crate::store::index::leaf::{Leaf, leaf_records, open};
 use crate::store::index::row_chunk::layout;
 use crate::store::options::StoreOptions;
 use crate::store::read::core::Core;
@@ -35,8 +35,8 @@ pub(crate) fn leaf_rows(
     words: usize,
     wanted: Range<usize>,
 ) -> Result<Option<Vec<u64>>> {
-    let seg = segment(io, leaf)?;
-    let at = rows_at(&leaf.at);
+    let seg = &open(io, leaf)?.segment;
+    let at = leaf.at.rows_at();
     if at == seg.len() || wanted.is_empty() {
         return Ok(None);
     }
@@ -85,10 +85,10 @@ impl RowCursor {
         &'a mut self,
         core: &'a Core,
         id: u64,
-        entry: &RecordEntry,
+        entry: &Place,
     ) -> Result<Option<&'a [u64]>> {
         let words = core.tail.row_words();
-        if !entry.has_row() || words == 0 {
+        if !entry.has_row || words == 0 {
             return Ok(None);
         }
         if let Some(i) = id.checked_sub(core.tail.first_record) {
@@ -236,27 +236,35 @@ impl Core {
             _ => false,
         };
         let words = self.tail.row_words();
+        let mut places = Vec::new();
         for leaf in self.perm.all_leaves(&self.io)? {
             let first = leaf.at.first_record.get();
             let end = first.saturating_add(u64::from(leaf.at.records.get()));
             if end <= ids.start || first >= ids.end {
                 continue;
             }
-            let entries: Vec<RecordEntry> =
-                segment(&self.io, leaf)?.list(&self.io, 64, leaf.at.records.get() as usize)?;
+            let records = leaf_records(&self.io, leaf)?;
             let planes = match source {
                 Source::Row(wanted) => leaf_rows(&self.io, leaf, words, wanted.clone())?,
                 _ => None,
             };
-            for (i, (id, entry)) in (first..).zip(&entries).enumerate() {
-                if ids.contains(&id) && !is_dead(id) {
-                    let row = planes.as_ref().filter(|_| entry.has_row());
-                    if entry.has_row() && row.is_none() && matches!(source, Source::Row(_)) {
-                        let at = leaf.at.segment.offset.get();
-                        return Err(Error::corrupt("rows", at, "of a record are missing"));
+            for group in 0..records.groups() {
+                let here = records.group_at(group);
+                let (id, n) = (first + here.start as u64, here.len() as u64);
+                if id.saturating_add(n) <= ids.start || id >= ids.end {
+                    continue;
+                }
+                records.places(group, &mut places)?;
+                for (i, (id, entry)) in here.zip((id..).zip(&places)) {
+                    if ids.contains(&id) && !is_dead(id) {
+                        let row = planes.as_ref().filter(|_| entry.has_row);
+                        if entry.has_row && row.is_none() && matches!(source, Source::Row(_)) {
+                            let at = leaf.at.segment.offset.get();
+                            return Err(Error::corrupt("rows", at, "of a record are missing"));
+                        }
+                        let row = row.map(|p| p.iter().skip(i).step_by(records.records()));
+                        out.push(source, entry, row);
                     }
-                    let row = row.map(|p| p.iter().skip(i).step_by(entries.len()));
-                    out.push(source, entry, row);
                 }
             }
         }
@@ -268,7 +276,7 @@ impl Core {
                     }
                     _ => None,
                 };
-                out.push(source, entry, row);
+                out.push(source, &entry.into(), row);
             }
         }
         Ok(())
@@ -287,12 +295,12 @@ impl Taken {
     fn push<'a>(
         &mut self,
         source: &Source,
-        entry: &RecordEntry,
+        entry: &Place,
         row: Option<impl Iterator<Item = &'a u64>>,
     ) {
         match (source, row) {
-            (Source::Sites, _) => self.words.push(u64::from(entry.sites.get())),
-            (Source::Bytes, _) => self.words.push(u64::from(entry.len.get())),
+            (Source::Sites, _) => self.words.push(u64::from(entry.weight)),
+            (Source::Bytes, _) => self.words.push(u64::from(entry.len)),
             (Source::Row(_), Some(row)) => self.words.extend(row),
             (Source::Row(_), None) => {
                 self.words.extend_from_slice(&self.absent);

@@ -3,7 +3,7 @@
 
 use crate::backend::process_id;
 use crate::error::{Error, Result};
-use crate::index::layout::RecordEntry;
+use crate::index::leaf::Place;
 use crate::store::read::batch::ended;
 use crate::store::read::core::Core;
 use crate::store::read::readable::Readable;
@@ -31,7 +31,7 @@ pub struct Scan {
     end: u64,
     window: Arc<AlignedBuf>,
     covers: Range<u64>,
-    entries: std::vec::IntoIter<RecordEntry>,
+    entries: std::vec::IntoIter<Place>,
     ahead: VecDeque<Plan>,
     workers: Option<Workers>,
     /// Windows that no record holds any more, for the next ones.
@@ -43,7 +43,7 @@ pub struct Scan {
 #[derive(Debug)]
 struct Plan {
     number: u64,
-    entries: Vec<RecordEntry>,
+    entries: Vec<Place>,
     covers: Range<u64>,
 }
 
@@ -107,7 +107,7 @@ impl Scan {
         Ok(Some(self.record(&entry)))
     }
 
-    fn record(&self, entry: &RecordEntry) -> Result<Record> {
+    fn record(&self, entry: &Place) -> Result<Record> {
         let span = self.core().span(entry)?;
         if span.is_empty() {
             return Ok(Record::empty());

@@ -28,7 +28,7 @@ impl Core {
         let entry = self.entry(id)?;
         let record = self.record(&entry).map_err(|e| e.of_record(&name))?;
         if Digest::of(&record) != *digest {
-            return Err(other_content(entry.start.get()).of_record(&name));
+            return Err(other_content(entry.start).of_record(&name));
         }
         Ok(record)
     }
@@ -44,13 +44,13 @@ impl Core {
             return Ok(out);
         }
         let mut seen = HashSet::new();
-        self.each_record(|_, entry, key| {
-            if entry.key_kind == KEY_SHARED
+        self.each_record(|_, entry, kind, key| {
+            if kind == KEY_SHARED
                 && let Some(digest) = Digest::from_bytes(key)
                 && seen.insert(digest)
             {
                 let span = self.span(entry)?;
-                let sites = entry.sites.get();
+                let sites = entry.weight;
                 out.push((digest, Location { start: span.start, end: span.end, sites }));
             }
             Ok(())

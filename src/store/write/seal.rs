@@ -10,7 +10,7 @@ use crate::index::saved_lookup;
 use crate::index::slot::{Seal, Slot};
 use crate::key::Key;
 use crate::limits::{BLOCK_MAX, LOOKUP_MAX, LOOKUP_RECORDS};
-use crate::store::index::levels::leaf_content;
+use crate::store::index::leaf::leaf_chunks;
 use crate::store::options::Lookup;
 use crate::store::read::core::OpenChunk;
 use crate::store::write::pool::Finished;
@@ -185,8 +185,8 @@ impl Writer {
         let mut offsets = Vec::new();
         for leaf in self.core.perm.all_leaves(&self.core.io)? {
             if leaf.at.chunks.get() > 0 {
-                let content = leaf_content(&self.core.io, leaf)?;
-                offsets.extend(content.chunks.iter().map(offset_for_others));
+                let chunks = leaf_chunks(&self.core.io, leaf)?;
+                offsets.extend(chunks.iter().map(offset_for_others));
             }
         }
         offsets.extend(self.core.tail.chunks.iter().map(offset_for_others));
@@ -206,15 +206,15 @@ impl Writer {
         let mut dead = self.core.dead()?.iter().copied().peekable();
         let mut records = Vec::new();
         let mut nameless = false;
-        self.core.each_record(|id, e, key| {
+        self.core.each_record(|id, e, kind, key| {
             if dead.next_if_eq(&id).is_some() {
                 return Ok(());
             }
-            if e.key_kind == KEY_NONE {
+            if kind == KEY_NONE {
                 nameless = true;
                 return Ok(());
             }
-            let key = key_from_bytes(e.key_kind, key)
+            let key = key_from_bytes(kind, key)
                 .ok_or_else(|| Error::corrupt("record entry", id, "key"))?;
             let span = self.core.span(e)?;
             records.push((key, span.start, span.end));

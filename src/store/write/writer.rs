@@ -430,7 +430,7 @@ impl Writer {
     }
 
     fn kill(&mut self, hash: u64, id: u64) -> Result<()> {
-        let len = self.core.entry(id)?.len.get();
+        let len = self.core.entry(id)?.len;
         let dead = DeadEntry {
             hash: hash.into(),
             record: id.into(),
