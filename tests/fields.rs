@@ -258,7 +258,7 @@ fn columns_of_frames_are_what_the_frames_say_however_they_were_put() {
         let why = source.column_by(&MdFrameCodec, "enrgy", 0..1).unwrap_err().to_string();
         assert!(why.contains("enrgy") && why.contains("energy"), "{why}");
         if unknown < 300 {
-            assert_eq!(source.stored("time", 0..300).unwrap().unknown.len(), unknown);
+            assert_eq!(source.column("time", 0..300).unwrap().unknown.len(), unknown);
         }
     };
     check(w.writer(), 0);

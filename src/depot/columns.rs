@@ -4,33 +4,14 @@ use super::read::Depot;
 use crate::codec::{AnyCodec, Codec};
 use crate::column::{Column, ColumnValues};
 use crate::error::{Error, Result};
-use crate::store::Readable;
-use crate::store::{ColumnData, Snapshot, Writer};
+use crate::store::{ColumnData, Readable};
 use std::ops::Range;
 
 /// Records that are decoded together where a column must be.
 const WINDOW: usize = 256;
 
-/// What columns are read from: a [`Snapshot`], or a [`Writer`] with what is not committed yet.
-pub trait Columns {
-    /// Number of records.
-    fn records(&self) -> u64;
-
-    /// The columns that the store keeps.
-    fn kept(&self) -> &[Column];
-
-    /// See [`Snapshot::column`].
-    ///
-    /// # Errors
-    /// As there.
-    fn stored(&self, name: &str, range: Range<u64>) -> Result<ColumnData>;
-
-    /// Calls `f` with each record at these ordinals, in their order.
-    ///
-    /// # Errors
-    /// As [`Snapshot::get_batch_at`]; what `f` answers.
-    fn each_at(&self, ordinals: &[u64], f: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
-
+/// Columns of typed records, of whatever is [read](Readable).
+pub trait Columns: Readable {
     /// The column `name` of the records at the ordinals `range`, as far as there are records:
     /// from the index, and of records that were put without a row from their bytes, by `codec`.
     /// A store without that column (of the original program, for one) is decoded record by
@@ -43,13 +24,13 @@ pub trait Columns {
         let maker = codec.rows();
         let made = maker.and_then(|m| Column::find(m.columns, name).map(|found| (m, found)));
         let everywhere = name == Column::SITES.name || name == Column::BYTES.name;
-        let kept = everywhere || Column::find(self.kept(), name).is_some();
+        let kept = everywhere || Column::find(self.columns(), name).is_some();
         let mut out = match (kept, &made) {
-            (true, _) => self.stored(name, range)?,
+            (true, _) => self.column(name, range)?,
             (false, Some((_, (_, column)))) => {
-                nothing(column, range.start, self.records().min(range.end))
+                nothing(column, range.start, self.len().min(range.end))
             }
-            (false, None) => return Err(unknown_column(name, self.kept(), codec)),
+            (false, None) => return Err(unknown_column(name, self.columns(), codec)),
         };
         let Some((maker, (at, column))) = made.filter(|(_, (_, c))| **c == out.column) else {
             return Ok(out);
@@ -63,7 +44,8 @@ pub trait Columns {
         let mut words = out.values.into_words();
         for window in asked.chunks(WINDOW) {
             let mut ordinals = window.iter().copied();
-            self.each_at(window, &mut |bytes| {
+            let batch = self.get_batch_at(window)?;
+            batch.iter().try_for_each(|bytes| -> Result<()> {
                 let ordinal = ordinals.next().unwrap_or(out.first);
                 let mut row = absent.clone();
                 if !(maker.fill)(bytes, &mut row) {
@@ -103,36 +85,7 @@ fn unknown_column(name: &str, kept: &[Column], codec: &dyn AnyCodec) -> Error {
     )
 }
 
-macro_rules! columns {
-    ($($ty:ty: $this:ident => $kept:expr;)*) => {$(
-        impl Columns for $ty {
-            fn records(&self) -> u64 {
-                self.len()
-            }
-
-            fn kept(&self) -> &[Column] {
-                let $this = self;
-                $kept
-            }
-
-            fn stored(&self, name: &str, range: Range<u64>) -> Result<ColumnData> {
-                self.column(name, range)
-            }
-
-            fn each_at(
-                &self,
-                ordinals: &[u64],
-                f: &mut dyn FnMut(&[u8]) -> Result<()>,
-            ) -> Result<()> {
-                self.get_batch_at(ordinals)?.iter().try_for_each(f)
-            }
-        }
-    )*};
-}
-columns! {
-    Snapshot: s => s.columns();
-    Writer: w => w.options().columns();
-}
+impl<T: Readable + ?Sized> Columns for T {}
 
 impl<C: Codec + Clone> Depot<C> {
     /// The column `name` of all records: one that the store keeps, one that the codec knows

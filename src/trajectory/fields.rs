@@ -5,54 +5,26 @@ use crate::codec::{
 };
 use crate::error::{Error, Result};
 use crate::store::Readable;
-use crate::store::{Batch, Record, Snapshot, Writer};
-use crate::wire::Digest;
-use std::ops::Range;
 
 /// Blocks of a record from which on it is read in parts. Below it one pass over the whole record
 /// costs no more than first its table and then its arrays.
 const SPREAD: u64 = 4;
 
-/// What frames are read from by their ordinals: a [`Snapshot`], or a [`Writer`] with what is not
-/// committed yet.
-pub trait Frames {
-    /// See [`Snapshot::get_batch_at`].
-    ///
-    /// # Errors
-    /// As there.
-    fn records(&self, ordinals: &[u64]) -> Result<Batch>;
-
-    /// See [`Snapshot::get_parts_at`].
-    ///
-    /// # Errors
-    /// As there.
-    fn parts(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch>;
-
-    /// See [`Snapshot::blocks_at`], and the length of the record in bytes.
-    ///
-    /// # Errors
-    /// As there.
-    fn spread(&self, ordinal: u64) -> Result<(u64, u64)>;
-
-    /// See [`Snapshot::shared`]: the record of a topology.
-    ///
-    /// # Errors
-    /// As there.
-    fn topology(&self, digest: &Digest) -> Result<Record>;
-
+/// Chosen fields of frames, of whatever is [read](Readable).
+pub trait Frames: Readable {
     /// The frames at these ordinals with `fields` and nothing else, in the order asked for.
     ///
     /// A record that lies in several blocks is not decoded where none of the fields lies; what
     /// is not decoded is not checked either. A field that a frame does not have is `None`.
     ///
     /// # Errors
-    /// As [`Snapshot::get_batch_at`]; [`Error::Codec`] for the first record that is not a frame.
+    /// As [`Readable::get_batch_at`]; [`Error::Codec`] for the first record that is not a frame.
     fn frames_at(&self, ordinals: &[u64], fields: Fields) -> Result<Vec<MdFrame>> {
         let mut out: Vec<Option<MdFrame>> = Vec::new();
         out.resize_with(ordinals.len(), || None);
         let mut heads = Vec::new();
         for (place, ordinal) in ordinals.iter().enumerate() {
-            let (blocks, len) = self.spread(*ordinal)?;
+            let (blocks, len) = (self.blocks_at(*ordinal)?, self.location_at(*ordinal)?.len());
             if blocks >= SPREAD {
                 heads.push((place, *ordinal, len));
             }
@@ -64,14 +36,14 @@ pub trait Frames {
             .filter(|(_, found)| found.is_none())
             .map(|((place, ordinal), _)| (place, *ordinal))
             .collect();
-        let batch = self.records(&rest.iter().map(|r| r.1).collect::<Vec<_>>())?;
+        let batch = self.get_batch_at(&rest.iter().map(|r| r.1).collect::<Vec<_>>())?;
         for ((place, _), bytes) in rest.iter().zip(batch.iter()) {
             let expanded = MdFrameCodec.expand(bytes)?;
             let view = MdFrameView::new(expanded.as_deref().unwrap_or(bytes))?;
             let found = match view.topology() {
                 None => fields.only(view.fields()).try_to_owned()?,
                 Some(digest) => {
-                    let shared = self.topology(&digest)?;
+                    let shared = self.shared(&digest)?;
                     let topology = TopologyView::new(&shared)?;
                     fields.only(&view.fields().joined(topology.fields())?).try_to_owned()?
                 }
@@ -94,7 +66,7 @@ pub trait Frames {
     ) -> Result<()> {
         let wanted: Vec<_> =
             heads.iter().map(|(_, o, len)| (*o, 0..(HEAD as u64).min(*len))).collect();
-        let tables = self.parts(&wanted)?;
+        let tables = self.get_parts_at(&wanted)?;
         let mut under_way = Vec::new();
         let mut wanted = Vec::new();
         for ((place, ordinal, len), head) in heads.iter().zip(tables.iter()) {
@@ -110,7 +82,7 @@ pub trait Frames {
                 under_way.push((*place, part, first..wanted.len()));
             }
         }
-        let arrays = self.parts(&wanted)?;
+        let arrays = self.get_parts_at(&wanted)?;
         for (place, part, range) in under_way {
             let frame = part.finish(range.filter_map(|i| arrays.get(i)))?;
             // What is missing may stand in a topology, which the whole record names.
@@ -129,25 +101,4 @@ pub trait Frames {
     }
 }
 
-macro_rules! frames {
-    ($($ty:ty),*) => {$(
-        impl Frames for $ty {
-            fn records(&self, ordinals: &[u64]) -> Result<Batch> {
-                self.get_batch_at(ordinals)
-            }
-
-            fn parts(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch> {
-                self.get_parts_at(parts)
-            }
-
-            fn topology(&self, digest: &Digest) -> Result<Record> {
-                self.shared(digest)
-            }
-
-            fn spread(&self, ordinal: u64) -> Result<(u64, u64)> {
-                Ok((self.blocks_at(ordinal)?, self.location_at(ordinal)?.len()))
-            }
-        }
-    )*};
-}
-frames!(Snapshot, Writer);
+impl<T: Readable + ?Sized> Frames for T {}

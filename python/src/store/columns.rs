@@ -4,7 +4,6 @@ use crate::array::numpy::fresh;
 use crate::error::invalid;
 use crate::store::codec::RecordCodec;
 use crate::store::typed::Typed;
-use crate::store::view::View;
 use pyo3::prelude::*;
 use vlstore::codec::{AnyCodec, ArrayCodec, DType, FlatF32Codec, MdFrameCodec, RawCodec};
 use vlstore::depot::Columns;
@@ -23,17 +22,14 @@ impl Typed {
     /// A column as an array.
     pub(crate) fn column(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
         let codec = self.any();
-        let found = self.handle.read(py, |v| {
-            let columns = v.columns();
-            Ok(columns.column_by(codec, name, 0..columns.records())?)
-        })?;
+        let found = self.handle.read(py, |v| Ok(v.column_by(codec, name, 0..v.len())?))?;
         array(py, found, codec.name() == MdFrameCodec.name())
     }
 
     /// Names of all columns: those of the store, those of the codec, and those of every store.
     pub(crate) fn column_names(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         let made = self.any().rows().map_or(&[][..], |maker| maker.columns);
-        let kept = self.handle.read(py, |v| Ok(v.columns().kept().to_vec()))?;
+        let kept = self.handle.read(py, |v| Ok(v.columns().to_vec()))?;
         let mut names: Vec<String> = Vec::new();
         for column in kept.iter().chain(made).chain(&[Column::SITES, Column::BYTES]) {
             if !names.contains(&column.name.to_string()) {
@@ -68,13 +64,4 @@ fn array(py: Python<'_>, data: ColumnData, of_frames: bool) -> PyResult<Py<PyAny
     }
     out.copy_from_slice(bytes);
     Ok(array)
-}
-
-impl View<'_> {
-    fn columns(&self) -> &dyn Columns {
-        match self {
-            Self::Reader(s) => *s,
-            Self::Writer(w) => *w,
-        }
-    }
 }

@@ -10,17 +10,10 @@ use vlstore::trajectory::Frames;
 const SPREAD: u64 = 4;
 
 impl View<'_> {
-    fn frames(&self) -> &dyn Frames {
-        match self {
-            Self::Reader(s) => *s,
-            Self::Writer(w) => *w,
-        }
-    }
-
     /// The frame at `ordinal` as a record with `fields` and nothing else.
     pub(crate) fn frame_with(&self, ordinal: u64, fields: &[String]) -> Outcome<Vec<u8>> {
         let mut out = Vec::new();
-        for frame in self.frames().frames_at(&[ordinal], Fields::named(fields)?)? {
+        for frame in self.frames_at(&[ordinal], Fields::named(fields)?)? {
             MdFrameCodec.encode(&frame, &mut out)?;
         }
         Ok(out)
@@ -35,12 +28,11 @@ impl View<'_> {
     ) -> Outcome<Option<Vec<AlignedBuf>>> {
         let Some(Ok(fields)) = fields.map(Fields::named) else { return Ok(None) };
         let Some(first) = ordinals.first() else { return Ok(None) };
-        let frames = self.frames();
-        if frames.spread(*first)?.0 < SPREAD {
+        if self.blocks_at(*first)? < SPREAD {
             return Ok(None);
         }
         let mut space = Vec::new();
-        let slim = frames.frames_at(ordinals, fields)?.into_iter().map(|frame| {
+        let slim = self.frames_at(ordinals, fields)?.into_iter().map(|frame| {
             space.clear();
             MdFrameCodec.encode(&frame, &mut space)?;
             Ok(AlignedBuf::copy_of(&space)?)

@@ -8,6 +8,7 @@ pub(crate) mod core;
 pub(crate) mod evidence;
 pub(crate) mod info;
 pub(crate) mod load;
+pub(crate) mod location;
 pub(crate) mod lookups;
 pub(crate) mod plan;
 pub(crate) mod readable;

@@ -9,10 +9,10 @@ use crate::store::options::StoreOptions;
 use crate::store::read::batch::Batch;
 use crate::store::read::core::Core;
 use crate::store::read::load::Opened;
+use crate::store::read::location::Location;
 use crate::store::read::plan::Plan;
 use crate::store::read::record::Record;
 use crate::store::read::rows::ColumnData;
-use crate::store::read::snapshot::Location;
 use crate::wire::{Digest, memory, to_usize};
 use std::ops::Range;
 
@@ -448,7 +448,10 @@ mod tests {
         assert_eq!((w.location(7).unwrap().len(), w.location(7).unwrap().sites), (5, 3));
         let mut out = [0; 4];
         assert_eq!((w.get_into("old", &mut out).unwrap(), &out), (3, b"one\0"));
-        assert!(matches!(w.get_at_into(2, &mut out).unwrap_err(), Error::Limit { asked: 5, .. }));
+        assert!(matches!(
+            w.get_at_into(2, &mut out).unwrap_err().root(),
+            Error::Limit { asked: 5, .. }
+        ));
         assert_eq!(&out, b"one\0");
         assert!(matches!(w.get_batch_at(&[0, 3]).unwrap_err(), Error::NotFound { .. }));
     }

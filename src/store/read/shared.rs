@@ -9,8 +9,8 @@
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_SHARED, key_hash};
 use crate::store::read::core::Core;
+use crate::store::read::location::Location;
 use crate::store::read::record::Record;
-use crate::store::read::snapshot::Location;
 use crate::wire::Digest;
 use std::collections::HashSet;
 
