@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Mapping;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A run of bytes with a length, read and written at offsets.
 ///
@@ -27,7 +27,7 @@ pub trait Backend: Send + Sync + Debug {
     /// The length in bytes, as it is now.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system does not say.
+    /// [`Error::Io`](crate::Error::Io) if the system does not say.
     fn len(&self) -> Result<u64>;
 
     /// Whether there is not one byte yet.
@@ -43,15 +43,15 @@ pub trait Backend: Send + Sync + Debug {
     /// After an error the content of `buf` is unspecified and means nothing.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] with part `"file"` and this offset if the file ends before
-    /// `offset + buf.len()`; [`Error::Io`] if the system fails the call.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) with part `"file"` and this offset if the file ends before
+    /// `offset + buf.len()`; [`Error::Io`](crate::Error::Io) if the system fails the call.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()>;
 
     /// Writes all of `data` from `offset` on; a gap between the old end and `offset` reads as
     /// zeros.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`] if [`writable`](Self::writable) is false; [`Error::Io`] if the system
+    /// [`Error::ReadOnly`](crate::Error::ReadOnly) if [`writable`](Self::writable) is false; [`Error::Io`](crate::Error::Io) if the system
     /// fails the call, for example because the disk is full. A part of `data` may then have been
     /// written.
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<()>;
@@ -61,22 +61,22 @@ pub trait Backend: Send + Sync + Debug {
     /// Nobody may hold a [`Mapping`] of bytes that are cut.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`] or [`Error::Io`], as [`write_at`](Self::write_at).
+    /// [`Error::ReadOnly`](crate::Error::ReadOnly) or [`Error::Io`](crate::Error::Io), as [`write_at`](Self::write_at).
     fn set_len(&self, len: u64) -> Result<()>;
 
     /// Returns when all that was written is on the medium, with what is needed to read it back
     /// (the length, but not the time of change).
     ///
     /// # Errors
-    /// [`Error::Io`]; then nothing written since the last good sync may be relied on.
-    /// [`Error::ReadOnly`] if nothing can have been written.
+    /// [`Error::Io`](crate::Error::Io); then nothing written since the last good sync may be relied on.
+    /// [`Error::ReadOnly`](crate::Error::ReadOnly) if nothing can have been written.
     fn sync(&self) -> Result<()>;
 
     /// A read-only view of the first `len` bytes, or `None` where this backend offers none and
     /// [`read_at`](Self::read_at) is the way.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] with part `"file"` if there are fewer than `len` bytes; [`Error::Io`]
+    /// [`Error::Corrupt`](crate::Error::Corrupt) with part `"file"` if there are fewer than `len` bytes; [`Error::Io`](crate::Error::Io)
     /// if the system refuses to map.
     fn map(&self, len: u64) -> Result<Option<Mapping>>;
 
@@ -87,7 +87,7 @@ pub trait Backend: Send + Sync + Debug {
     /// once for each commit; a backend without a path has nothing to say.
     ///
     /// # Errors
-    /// [`Error::Displaced`] if the file was deleted, renamed or replaced by another.
+    /// [`Error::Displaced`](crate::Error::Displaced) if the file was deleted, renamed or replaced by another.
     fn check_place(&self) -> Result<()> {
         Ok(())
     }
@@ -132,20 +132,4 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
     fn data_from(&self, offset: u64) -> Result<Option<Range<u64>>> {
         (**self).data_from(offset)
     }
-}
-
-/// The answer to a read or a map of bytes that are not there.
-pub(super) const fn ends_before(offset: u64) -> Error {
-    Error::corrupt("file", offset, "the file ends before the bytes that are needed from here on")
-}
-
-/// The end of `len` bytes at `offset`; a write that would end past what any file can hold is
-/// refused before it reaches the system, which would call it by a number.
-pub(super) fn end_of_write(offset: u64, len: usize) -> Result<u64> {
-    const MOST: u64 = i64::MAX.unsigned_abs();
-    u64::try_from(len)
-        .ok()
-        .and_then(|len| offset.checked_add(len))
-        .filter(|end| *end <= MOST)
-        .ok_or(Error::Limit { what: "end of a write", asked: offset, max: MOST })
 }

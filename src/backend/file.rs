@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ahead::Ahead;
-use super::api::{end_of_write, ends_before};
+use super::bounds::{end_of_write, ends_before};
 use super::{Access, Backend, Mapping};
 use crate::error::{Error, Result};
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use memmap2::{Mmap, MmapOptions};
 
-use super::api::ends_before;
+use super::bounds::ends_before;
 use crate::error::{Error, Result};
 
 /// A read-only view of the first bytes of a backend that stays valid as long as a clone lives,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::api::{end_of_write, ends_before};
+use super::bounds::{end_of_write, ends_before};
 use super::{Access, Aside, Backend, Mapping};
 use crate::error::{Error, Result};
 use crate::existing::Existing;

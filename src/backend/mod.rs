@@ -12,6 +12,7 @@ mod access;
 mod ahead;
 mod api;
 mod aside;
+mod bounds;
 mod file;
 mod fork;
 pub mod known;

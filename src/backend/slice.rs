@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::api::ends_before;
+use super::bounds::ends_before;
 use super::{Backend, Mapping};
 use crate::error::{Error, Result};
 use crate::wire::to_usize;

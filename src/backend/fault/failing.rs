@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{PAGE, Seeded};
-use crate::backend::api::ends_before;
+use crate::backend::bounds::ends_before;
 use crate::backend::{Backend, Mapping, MemoryBackend};
 use crate::error::{Error, Result};
 use crate::wire::to_usize;
