@@ -80,7 +80,7 @@ def public(file):
     for tree in re.findall(r"^pub use ([^;]+);", text, re.MULTILINE):
         items += [path.split("::")[-1].strip() for path in expand(tree)]
     rooms = re.findall(r"^pub mod (\w+)", text, re.MULTILINE)
-    return sorted(set(items), key=str.lower), rooms
+    return sorted(set(items), key=lambda text: (text.lower(), text)), rooms
 
 
 def rust(out):
@@ -122,7 +122,7 @@ def python(out):
                     names = [ast.literal_eval(e) for e in node.value.elts if isinstance(e, ast.Constant)]
         doc = (ast.get_docstring(tree) or "").split("\n")[0]
         if names:
-            names = ", ".join(f"`{name}`" for name in sorted(names, key=str.lower))
+            names = ", ".join(f"`{name}`" for name in sorted(names, key=lambda text: (text.lower(), text)))
             out += [f"* `{module}`: {doc} {names}."]
 
 
