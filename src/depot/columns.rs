@@ -19,7 +19,7 @@ pub trait Columns: Readable {
     ///
     /// # Errors
     /// [`Error::NotFound`] if neither the store nor the codec has such a column; else as
-    /// [`Snapshot::get`].
+    /// [`Readable::get`](crate::Readable::get).
     fn column_by(&self, codec: &dyn AnyCodec, name: &str, range: Range<u64>) -> Result<ColumnData> {
         let maker = codec.rows();
         let made = maker.and_then(|m| Column::find(m.columns, name).map(|found| (m, found)));

@@ -95,7 +95,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// The record under `key`.
     ///
     /// # Errors
-    /// As [`Snapshot::get`].
+    /// As [`Readable::get`](crate::Readable::get).
     pub fn get(&self, key: impl Into<Key>) -> Result<Item<C>> {
         self.item(self.snapshot.get(key)?)
     }
@@ -103,7 +103,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// The record at `ordinal`, counted from 0 in the order of insertion.
     ///
     /// # Errors
-    /// As [`Snapshot::get_at`].
+    /// As [`Readable::get_at`](crate::Readable::get_at).
     pub fn get_at(&self, ordinal: u64) -> Result<Item<C>> {
         self.item(self.snapshot.get_at(ordinal)?)
     }
@@ -112,7 +112,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// block that they touch is decoded once.
     ///
     /// # Errors
-    /// As [`Snapshot::get_batch`].
+    /// As [`Readable::get_batch`](crate::Readable::get_batch).
     pub fn get_batch<K>(&self, keys: impl IntoIterator<Item = K>) -> Result<Items<C>>
     where
         K: Into<Key>,
@@ -124,7 +124,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// The records at these ordinals, in the order asked for.
     ///
     /// # Errors
-    /// As [`Snapshot::get_batch_at`].
+    /// As [`Readable::get_batch_at`](crate::Readable::get_batch_at).
     pub fn get_batch_at(&self, ordinals: &[u64]) -> Result<Items<C>> {
         let batch = self.snapshot.get_batch_at(ordinals)?;
         let batch = batch.replaced(|bytes| self.codec.expand(bytes))?;
@@ -134,7 +134,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// The [weight](crate::codec::Encoded::weight) of the record at `ordinal`; decodes nothing.
     ///
     /// # Errors
-    /// As [`Snapshot::location_at`].
+    /// As [`Readable::location_at`](crate::Readable::location_at).
     pub fn weight_at(&self, ordinal: u64) -> Result<u32> {
         self.location_at(ordinal).map(|at| at.sites)
     }
@@ -142,7 +142,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// Place, length and weight of the record at `ordinal`; decodes nothing.
     ///
     /// # Errors
-    /// As [`Snapshot::location_at`].
+    /// As [`Readable::location_at`](crate::Readable::location_at).
     pub fn location_at(&self, ordinal: u64) -> Result<Location> {
         self.snapshot.location_at(ordinal)
     }

@@ -24,7 +24,7 @@ pub struct CopyOptions {
     pub select: Select,
     /// What the new store is made with; `None` makes it as the old one is. The record codec is
     /// always that of the source: its records are copied byte for byte. Start from
-    /// [`Snapshot::options`] of the source to change a few.
+    /// [`Readable::options`](crate::Readable::options) of the source to change a few.
     pub store: Option<StoreOptions>,
     /// Whether a store that is there is replaced; a file that is not a store never is.
     pub overwrite: bool,

@@ -99,7 +99,7 @@ impl Trajectory {
     /// The digests of all topologies of the store, in the order in which they were put.
     ///
     /// # Errors
-    /// As [`Snapshot::list_shared`].
+    /// As [`Readable::list_shared`](crate::Readable::list_shared).
     pub fn list_topologies(&self) -> Result<Vec<Digest>> {
         Ok(self.snapshot().list_shared()?.into_iter().map(|(digest, _)| digest).collect())
     }

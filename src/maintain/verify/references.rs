@@ -20,8 +20,8 @@ impl Snapshot {
     /// `progress` is told the records done and to do; its error ends the check.
     ///
     /// # Errors
-    /// [`Error::Io`] and what `progress` answers; damage is no error here, it is in the answer.
-    /// [`Verified::extend`](crate::store::Verified::extend) adds it to what `verify` found.
+    /// [`Error::Io`](crate::Error::Io) and what `progress` answers; damage is no error here, it is in the answer.
+    /// [`Verified::extend`](crate::maintain::Verified::extend) adds it to what `verify` found.
     pub fn verify_references(
         &self,
         refers: Refers,
