@@ -35,7 +35,7 @@ impl Again {
         self.frame.set(frame);
     }
 
-    /// The command that goes on: all that was asked for, but with `--append`.
+    /// The command that resumes the import: all that was asked for, but with `--append`.
     pub(crate) fn command(&self) -> String {
         if self.standard {
             let from = format!("--from-frame={}", self.frame.get());
@@ -87,7 +87,7 @@ impl Again {
                     with(&["--keep-all"])
                 ),
                 Unresumed::Unfinished if self.words.iter().any(|w| w == "--keep-all") => format!(
-                    "to go on with it: {}; to add all frames of the inputs all the same: {}",
+                    "to resume it: {}; to add all frames of the inputs anyway: {}",
                     with(&[]),
                     with(&["--keep-all", "--from-frame=0"])
                 ),
@@ -95,16 +95,18 @@ impl Again {
                     format!("to leave it as it is and add these: {}", with(&["--keep-all"]))
                 }
                 Unresumed::Replaced => format!(
-                    "to add all of it as another run, give it alone: {}; to replace what is stored \
+                    "to add all of it as another run, import it alone: {}; to replace what is stored \
                      of it: --from-step S --drop-newer, or --from-frame N --drop-newer",
                     with(&["--keep-all"])
                 ),
                 Unresumed::OutOfOrder => {
                     format!("to add them there: {}", with(&["--out-of-order"]))
                 }
-                Unresumed::Sites => format!("to take any number of atoms: {}", with(&["--mixed"])),
+                Unresumed::Sites => {
+                    format!("to accept any number of atoms: {}", with(&["--mixed"]))
+                }
                 Unresumed::Stream => with(&["--keep-all"]),
-                _ => "leave that option out, or import into another store".into(),
+                _ => "omit that option, or import into another store".into(),
             },
             Error::Io { source, .. }
                 if self.begun.get()
@@ -113,9 +115,9 @@ impl Again {
                         ErrorKind::StorageFull | ErrorKind::FileTooLarge
                     ) =>
             {
-                format!("every commit is kept; make room, then go on: {}", self.command())
+                format!("every commit is kept; free some space, then resume: {}", self.command())
             }
-            _ if self.begun.get() => format!("every commit is kept; to go on: {}", self.command()),
+            _ if self.begun.get() => format!("every commit is kept; to resume: {}", self.command()),
             _ => return None,
         })
     }

@@ -19,9 +19,9 @@ Examples:
   $ vlstore bench --seconds 0.1 frames.vls
   $ vlstore bench --seconds 0.1 --json run.xtc
 
-A trajectory is first imported into a temporary store, as `vlstore import` does, which is measured as
-`import`, its reading included. Every record that is read is compared, by a checksum, with what the first pass read; that is part of no
-figure. Files that were read before come from the memory of the system.";
+A trajectory is first imported into a temporary store, as `vlstore import` does; this is measured as
+`import` and includes reading the file. Every record is compared, by a checksum, with what the first pass
+read; this is not part of the times. Files that were read before are in the page cache of the system.";
 
 /// Measure a store, or a trajectory in one: in order, at random, in shuffled batches
 #[derive(Debug, clap::Args)]
@@ -133,7 +133,7 @@ fn import(source: &Path, path: &Path, interrupt: &Interrupt) -> Result<Figure> {
 }
 
 impl Bench<'_> {
-    /// Repeats `pass` until the time is over. `pass` answers its records, bytes and time.
+    /// Repeats `pass` until the time is over. `pass` returns its records, bytes and time.
     fn repeat(
         &self,
         what: String,
@@ -158,8 +158,8 @@ impl Bench<'_> {
         if right == Some(&Digest::of(bytes)) {
             return Ok(());
         }
-        let why = format!("the record at ordinal {ordinal} came back with other bytes than before");
-        Err(Error::invalid("answer", why))
+        let why = format!("the record at ordinal {ordinal} has other bytes than in the first pass");
+        Err(Error::invalid("result", why))
     }
 
     fn sequential(&self) -> Result<Figure> {

@@ -18,10 +18,10 @@ Examples:
   $ vlstore columns frames.vls step time energy > run.csv
   $ vlstore columns --range ::100 --json frames.vls time cell sites";
 
-/// Write numbers of every record (of frames step, time, energy, cell), without decoding them
+/// Print numbers of every record (for frames step, time, energy, cell), without decoding them
 ///
-/// Without names it lists the columns that there are. A column that the store does not keep,
-/// as in files of the original program, is found by decoding the records.
+/// Without names it lists the available columns. A column that the store does not keep,
+/// as in files of the original program, is computed by decoding the records.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Only these ordinals, as START:END:STEP
     #[arg(long, value_parser = ranges::parse, allow_hyphen_values = true)]
     range: Option<Slice>,
-    /// Codec of the records, if not the one that the store names
+    /// Codec of the records, if the store does not name it
     #[arg(long, value_parser = choices::codec())]
     codec: Option<&'static str>,
     /// One JSON object on each line instead of comma-separated values
@@ -96,7 +96,7 @@ fn list(out: &mut Out, store: &Snapshot, codec: &dyn AnyCodec, json: bool) -> Re
         if json {
             out.line(json!({"name": name, "kind": kind.name(), "count": count, "kept": kept}))?;
         } else {
-            let how = if kept { "kept" } else { "found by decoding" };
+            let how = if kept { "kept" } else { "computed by decoding" };
             out.line(format!("{name:<16} {:<4} {count:>4}  {how}", kind.name()))?;
         }
     }

@@ -1,4 +1,4 @@
-//! `vlstore compact`: dead space given back.
+//! `vlstore compact`: frees the space of deleted records.
 
 use crate::open::{AcceptOlder, tell_accepted};
 use crate::outcome::{Exit, Outcome};
@@ -14,10 +14,10 @@ Examples:
   $ vlstore compact frames.vls
   $ vlstore compact --json frames.vls
 
-The new file is built beside the old one, checked, and takes its place in one step: there must be
-room for both. Readers keep what they have open. After Ctrl-C or an error nothing has changed.";
+The new file is written in the same folder, checked, and replaces the old one in one step: there must
+be space for both. Readers keep the file that they have open. After Ctrl-C or an error nothing has changed.";
 
-/// Rewrite a store without deleted records and without what commits left behind
+/// Rewrite a store without deleted records and other unused space
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     store: PathBuf,
     #[command(flatten)]
     older: AcceptOlder,
-    /// Do not read the new file back before it takes the place of the old one
+    /// Do not check the new file before it replaces the old one
     #[arg(long)]
     no_verify: bool,
     /// As one JSON object
@@ -35,7 +35,9 @@ pub(crate) struct Args {
 
 pub(crate) fn hint(error: &Error) -> Option<&'static str> {
     match error {
-        Error::Corrupt(_) => Some("`vlstore recover` writes a new store with all that is left"),
+        Error::Corrupt(_) => {
+            Some("`vlstore recover` writes a new store with everything that is left")
+        }
         _ => None,
     }
 }

@@ -23,25 +23,25 @@ Examples:
 
 Also brings a file of the original program, or of an older version, to the newest version.";
 
-/// Copy records to a new store: with another layout, or only some of them
+/// Copy records to a new store: with other options, or only some of them
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The store to copy
     store: PathBuf,
-    /// The store to make
+    /// The store to create
     new: PathBuf,
-    /// Only these ordinals, as START:END:STEP, forwards
+    /// Only these ordinals, as START:END:STEP, ascending
     #[arg(long, value_parser = ranges::parse, allow_hyphen_values = true)]
     range: Option<ranges::Slice>,
-    /// Only keys that match this pattern: * any text, ? a character, [a-z] one of a range
+    /// Only keys that match this pattern: * any characters, ? one character, [a-z] one of a range
     #[arg(long = "match", value_name = "PATTERN", conflicts_with = "range")]
     pattern: Option<String>,
     /// Only these keys
     #[arg(long, value_name = "KEY", num_args = 1.., value_parser = keys::parse,
         allow_negative_numbers = true, conflicts_with_all = ["range", "pattern"])]
     keys: Vec<Key>,
-    /// Store once what frames share that were put without a topology, as import does
+    /// Store once what frames without a topology have in common, as import does
     #[arg(long, value_name = "WHICH", default_value = "never", value_parser = choices::sharing())]
     topologies: Sharing,
     /// Keep positions as integers of the precision that frames state, where they are such to the
@@ -51,7 +51,7 @@ pub(crate) struct Args {
     positions: Option<Positions>,
     #[command(flatten)]
     layout: Layout,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]

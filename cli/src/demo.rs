@@ -27,11 +27,11 @@ Examples:
   $ vlstore demo
   $ vlstore demo --keep demo-files run.xtc";
 
-/// Import a real trajectory, kill the writer half-way, go on, read back, compare, measure
+/// Import a real trajectory, kill the writer half-way, resume, read back, compare, measure
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A trajectory of your own [default: a small one that the program carries]
+    /// Your own trajectory [default: a small one that is part of the program]
     trajectory: Option<PathBuf>,
     /// Work in this folder and leave the files there [default: a temporary folder]
     #[arg(long, value_name = "FOLDER")]
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         human(size)
     ))?;
     if frames.len() < 4 {
-        let why = "the demonstration wants four frames or more, to stop half-way";
+        let why = "the demonstration needs four frames or more, to stop half-way";
         return Err(Error::invalid("trajectory", why).at(source));
     }
     if store.exists() {
@@ -118,7 +118,7 @@ fn import(source: &Path, store: &Path, more: &[&str]) -> Result<Child> {
 }
 
 /// Starts a writer that adds frames as a simulation would, watches the file grow as any reader
-/// may, and kills the writer half-way. Answers how many frames survived.
+/// may, and kills the writer half-way. Returns how many frames survived.
 fn kill_half_way(out: &mut Out, source: &Path, store: &Path, total: u64) -> Result<u64> {
     // Slow enough to be caught half-way, fast enough not to bore.
     let pace = (2_000_000 / total.max(1)).clamp(1, 200_000).to_string();
@@ -199,7 +199,7 @@ fn go_on(out: &mut Out, source: &Path, store: &Path, survived: u64) -> Result<()
     }
     let all = Store::open(store)?.len();
     out.line(format!(
-        "go on     a second writer, given the same trajectory with --append, added {}",
+        "resume    a second writer, with the same trajectory and --append, added {}",
         plural(all.saturating_sub(survived), "frame")
     ))?;
     out.flush()
@@ -210,7 +210,7 @@ fn go_on(out: &mut Out, source: &Path, store: &Path, survived: u64) -> Result<()
 fn compare(out: &mut Out, store: &Path, frames: &[MdFrame]) -> Result<()> {
     let depot = Trajectory::open(store)?;
     let wrong = |ordinal: u64, how: &str| {
-        let why = format!("frame {ordinal}, read {how}, is not that of the source");
+        let why = format!("frame {ordinal}, read {how}, differs from that of the source");
         Error::invalid("store", why).at(store)
     };
     if depot.len() != frames.len() as u64 {

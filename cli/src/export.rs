@@ -22,8 +22,8 @@ Examples:
   $ vlstore export --fields positions,step,time frames.vls thin.xtc
   $ vlstore export --to extxyz frames.vls - | head -24
 
-Numbers are converted to the units of the format if the store states its own. A file appears
-when it is whole; after Ctrl-C there is none. A pipe is written to as it is, and - is standard
+Numbers are converted to the units of the format if the store states its units. A file appears
+when it is complete; after Ctrl-C there is none. A pipe is written to directly, and - is standard
 output.";
 
 /// Write frames of a store to a trajectory file
@@ -34,10 +34,10 @@ pub(crate) struct Args {
     store: PathBuf,
     /// The file to write; - is standard output
     output: PathBuf,
-    /// Format [default: by the name of the file]
+    /// Format [default: from the name of the file]
     #[arg(long, value_name = "FORMAT", value_parser = choices::format())]
     to: Option<FormatKind>,
-    /// Only these frames, as START:END:STEP of their places in the store
+    /// Only these frames, as START:END:STEP of their ordinals
     #[arg(long, value_parser = ranges::parse, allow_hyphen_values = true)]
     frames: Option<Slice>,
     /// Only these fields of the frames, comma-separated
@@ -46,10 +46,10 @@ pub(crate) struct Args {
     /// XTC: keep positions to 1/PRECISION nm [default: that of the source, if it was XTC]
     #[arg(long)]
     precision: Option<f32>,
-    /// Leave out frames that the format cannot hold, as those with NaN in XTC, and say which
+    /// Leave out frames that the format cannot hold, such as those with NaN for XTC, and list them
     #[arg(long)]
     skip_unfit: bool,
-    /// Replace a file that is there; a store is never replaced
+    /// Replace an existing file; a store is never replaced
     #[arg(long)]
     overwrite: bool,
     /// No progress, no summary, no notes
@@ -63,10 +63,10 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
         Error::Invalid { what: "format", .. } => Some("--to xtc or --to extxyz names the format"),
         Error::Unfit(unfit) if &*unfit.field == "precision" => Some("--precision 1000"),
         Error::Unfit(unfit) if unfit.format == "XTC" => Some(
-            "--skip-unfit leaves such frames out and says which, --frames chooses others, \
+            "--skip-unfit leaves such frames out and lists them, --frames selects others, \
              --precision sets the precision, --to extxyz writes all",
         ),
-        Error::Unfit(_) => Some("--skip-unfit leaves such frames out and says which"),
+        Error::Unfit(_) => Some("--skip-unfit leaves such frames out and lists them"),
         _ => None,
     }
 }
@@ -119,7 +119,7 @@ fn report(args: &Args, done: &Exported, streamed: bool) -> Result<()> {
     }
     let format = done.format.name();
     if !done.units_stated {
-        complain("note: the store does not state its units; numbers are written as they are");
+        complain("note: the store does not state its units; numbers are written unchanged");
     }
     if let Some(first) = &done.skipped.first {
         let list: Vec<_> = done.skipped.ordinals.iter().take(20).map(u64::to_string).collect();

@@ -19,21 +19,21 @@ Examples:
   $ vlstore follow --until-closed --json frames.vls
 
 A line for each commit that is seen: records, how many a second, the last key, and the lag: how
-long ago the file was written. If another file takes its place, as after compact, that is followed.";
+long ago the file was written. If another file replaces it, as after compact, the new one is followed.";
 
-/// Watch a store that somebody writes to
+/// Watch a store while another process writes to it
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The store
     store: PathBuf,
-    /// How often to look, as in 500ms or 2s
+    /// How often to look, for example 500ms or 2s
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = interval)]
     interval: Duration,
     /// End when the writer has closed the store
     #[arg(long)]
     until_closed: bool,
-    /// End after so many lines
+    /// End after this number of lines
     #[arg(long, value_name = "N")]
     count: Option<u64>,
     /// One JSON object on each line
@@ -44,7 +44,7 @@ pub(crate) struct Args {
 fn interval(text: &str) -> Result<Duration, String> {
     match sizes::every(text)? {
         Every::Time(time) => Ok(time),
-        _ => Err("give a time, as in 500ms".into()),
+        _ => Err("expected a time, for example 500ms".into()),
     }
 }
 

@@ -31,13 +31,13 @@ pub(crate) struct Args {
     /// Key of the record; see `vlstore --help`
     #[arg(value_parser = keys::parse, required_unless_present = "at", allow_negative_numbers = true)]
     key: Option<Key>,
-    /// By its place in the order of insertion, counted from 0; -1 is the last
+    /// Ordinal of the record, counted from 0 in the order of insertion; -1 is the last
     #[arg(long, value_name = "ORDINAL", conflicts_with = "key", allow_negative_numbers = true)]
     at: Option<i64>,
     /// What to write
     #[arg(long = "as", value_name = "FORM", default_value = "bytes")]
     form: Form,
-    /// Codec to decode with, if not the one that the store names
+    /// Codec to decode with, if the store does not name it
     #[arg(long, value_parser = choices::codec())]
     codec: Option<&'static str>,
     /// Only these fields of a frame, comma-separated; a large frame is not decoded for the rest
@@ -50,7 +50,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Form {
-    /// The bytes of the record as they are
+    /// The bytes of the record, unchanged
     Bytes,
     /// Decoded, as one line of JSON
     Json,
@@ -60,12 +60,12 @@ enum Form {
 
 pub(crate) fn hint(error: &Error) -> Option<&'static str> {
     match error {
-        Error::NotFound { .. } => {
-            Some("`vlstore ls` lists keys; --at N fetches by place; a text key of digits is str:N")
-        }
-        Error::Exists { .. } => Some("remove it or name another file"),
+        Error::NotFound { .. } => Some(
+            "`vlstore ls` lists keys; --at N selects by ordinal; a string key of digits is str:N",
+        ),
+        Error::Exists { .. } => Some("delete it or use another name"),
         Error::Invalid { what: TERMINAL, .. } => Some(
-            "--output FILE writes it to a file, `| less` into a pipe; --as json decodes it, \
+            "use --output FILE or a pipe; --as json decodes it, \
              --as hex shows its bytes",
         ),
         _ => None,
@@ -103,7 +103,7 @@ fn record(args: &Args, store: &Snapshot) -> Result<Record> {
     match (&args.key, args.at) {
         (Some(key), _) => store.get(key),
         (None, Some(at)) => store.get_at(ordinal(at, store)?),
-        (None, None) => Err(Error::invalid("record", "name it by its key or by --at")),
+        (None, None) => Err(Error::invalid("record", "give its key, or its ordinal with --at")),
     }
 }
 
@@ -182,7 +182,7 @@ const TERMINAL: &str = "standard output";
 fn may_show(record: &[u8], terminal: bool) -> Result<()> {
     let plain = |c: char| matches!(c, '\n' | '\t') || !is_unprintable(c);
     if terminal && !std::str::from_utf8(record).is_ok_and(|text| text.chars().all(plain)) {
-        let why = "this is a terminal, and the record is binary: it would garble the screen";
+        let why = "this is a terminal, and the record is binary data";
         return Err(Error::invalid(TERMINAL, why));
     }
     Ok(())

@@ -28,29 +28,30 @@ Frames get integer keys: 0, 1, 2 and so on, across all inputs. Inputs may be com
 `-` is standard input.
 
 The store keeps a record of its inputs. With --append the frames that it does not have yet are
-added, whatever their steps are, so an import that was stopped, also by a kill, can be given again
-and leaves out and doubles nothing. A last frame that a simulation has only half written is left
-for the next time. What cannot be settled is refused, with the command that does it.
+added, independent of their steps, so the same command resumes an import that was stopped, also by a
+kill, and no frame is lost or stored twice. A last frame that a simulation has only half written is
+left for the next import. If it is not clear which frames are new, the import is refused, and the
+message names the command to use.
 
 Units are those of the format; the attributes of the store state them, and a file in other units
 is refused. Ctrl-C finishes the current frame, commits and ends with status 130. Without --append,
-a file that is cut short gives all its whole frames, then an error.";
+a truncated file gives all its complete frames, then an error.";
 
 /// Put the frames of trajectories into a store
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Trajectories: XTC or extended XYZ, told by their content, then by their name, also compressed
-    /// with gzip; `-` is standard input
+    /// Trajectories: XTC or extended XYZ, detected by content, then by name, also compressed with
+    /// gzip; `-` is standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
-    /// The store to make or, with --append, to add to
+    /// The store to create or, with --append, to add to
     store: PathBuf,
 
-    /// Add the frames that the store does not have yet; if there is none, make one
+    /// Add the frames that the store does not have yet; create the store if it does not exist
     #[arg(long, conflicts_with = "overwrite")]
     append: bool,
-    /// Replace a store that is there
+    /// Replace an existing store
     #[arg(long)]
     overwrite: bool,
     /// Begin at this simulation step: frames of the inputs with a smaller one are skipped
@@ -59,49 +60,48 @@ pub(crate) struct Args {
     /// Begin at this frame of the inputs, counted from 0 across all of them
     #[arg(long, value_name = "N")]
     from_frame: Option<u64>,
-    /// Delete what the store has at and past --from-step or --from-frame
+    /// Delete the stored frames from --from-step or --from-frame on
     #[arg(long, requires = "append", conflicts_with = "keep_all")]
     drop_newer: bool,
     /// Add every frame of the inputs, also those that the store has already
     #[arg(long, requires = "append")]
     keep_all: bool,
-    /// The store holds numbers in the units of the inputs, though it does not say so
+    /// The store has the units of the inputs, although it does not state them
     #[arg(long, requires = "append")]
     same_units: bool,
-    /// Take frames of another number of atoms than those of the store
+    /// Accept frames with another number of atoms than those of the store
     #[arg(long)]
     mixed: bool,
-    /// Let new frames of an input come behind those of inputs that were stored after it
+    /// Store new frames of an input after those of later inputs
     #[arg(long, requires = "append")]
     out_of_order: bool,
-    /// The inputs are still being written: leave a last frame that is not complete for the next
-    /// time [default with --append]
+    /// The inputs are still being written: leave an incomplete last frame for the next import
+    /// [default with --append]
     #[arg(long, conflicts_with = "finished")]
     growing: bool,
-    /// The inputs are complete: a last frame that is not complete is an error [default without
-    /// --append]
+    /// The inputs are complete: an incomplete last frame is an error [default without --append]
     #[arg(long)]
     finished: bool,
-    /// What becomes of a first frame that equals the last one of the input before it, as in the
-    /// parts of a GROMACS run [default: keep, and say so]
+    /// What to do with a first frame that equals the last one of the input before it, as in the
+    /// parts of a GROMACS run [default: keep it and report it]
     #[arg(long, value_name = "WHAT", value_parser = choices::boundary())]
     boundary: Option<Boundary>,
     #[command(flatten)]
     older: crate::open::AcceptOlder,
 
-    /// Format of the inputs, if it is not to be told by their content
+    /// Format of the inputs [default: detected by content]
     #[arg(long, value_parser = choices::format())]
     format: Option<FormatKind>,
-    /// Read a key or column of the inputs as a field, as in REF_energy=energy; may be given several
-    /// times. FIELD is energy, stress, cell, pbc, time, step, name, positions, velocities, forces,
+    /// Read a key or column of the inputs as a field, for example REF_energy=energy; can be
+    /// repeated. FIELD is energy, stress, cell, pbc, time, step, name, positions, velocities, forces,
     /// types, masses or charges, or property:NAME for a property of another name
     #[arg(long, value_name = "NAME=FIELD", value_parser = mapping)]
     map: Vec<(String, String)>,
-    /// Store float64 arrays as float32; nothing is narrowed unasked
+    /// Store float64 arrays as float32 [default: as they are]
     #[arg(long)]
     float32: bool,
     /// Store what frames have in common (types, masses, labels) once, as a topology to which they
-    /// refer; repeated: from the second frame that has the same
+    /// refer; repeated: from the second frame with the same values
     #[arg(long, value_name = "WHEN", default_value = "repeated", value_parser = choices::sharing())]
     topologies: Sharing,
     /// Keep positions as integers of the precision that the input states where they are such to
@@ -113,8 +113,8 @@ pub(crate) struct Args {
     /// three decimals; nothing is rounded unasked
     #[arg(long, value_name = "PARTS", conflicts_with = "positions")]
     precision: Option<f32>,
-    /// Name frames by this text and their number instead of the number alone; --append keeps the form of the
-    /// store
+    /// Use this string and the number as key instead of the number alone; --append keeps the form of
+    /// the store
     #[arg(long, value_name = "TEXT")]
     name_prefix: Option<String>,
 
@@ -137,11 +137,11 @@ pub(crate) struct Args {
     #[arg(long, value_parser = choices::alignment())]
     alignment: Option<Alignment>,
     /// What a commit waits for: none (only one commit, at the end), kernel (survives a killed
-    /// job) or sync (survives a power cut) [default: kernel]
+    /// job) or sync (survives a power failure) [default: kernel]
     #[arg(long, value_parser = choices::durability())]
     durability: Option<Durability>,
-    /// Commit every so many frames, bytes or seconds, as in 100frames,8MiB,5s; a killed job
-    /// loses at most that [default: 8MiB,5s]
+    /// Commit after this many frames, bytes or seconds, for example 100frames,8MiB,5s; a killed
+    /// job loses at most that [default: 8MiB,5s]
     #[arg(long, value_name = "EACH", value_delimiter = ',', value_parser = sizes::every)]
     commit_every: Vec<Every>,
     /// Threads that compress [default: as many as cores]
@@ -150,7 +150,7 @@ pub(crate) struct Args {
     /// No progress and no summary
     #[arg(short, long)]
     quiet: bool,
-    /// Wait so many microseconds before each frame, as a simulation would
+    /// Wait this many microseconds before each frame, as a simulation would
     #[arg(long, hide = true, default_value_t = 0)]
     pace: u64,
 }
@@ -236,7 +236,7 @@ impl Args {
 }
 
 fn mapping(text: &str) -> std::result::Result<(String, String), String> {
-    let (from, to) = text.rsplit_once('=').ok_or("there is no `=` in it")?;
+    let (from, to) = text.rsplit_once('=').ok_or("expected NAME=FIELD")?;
     NameMap::new([(from, to)]).map_err(|e| e.to_string())?;
     Ok((from.into(), to.into()))
 }
@@ -282,7 +282,7 @@ pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
             plural(done.records, "frame"),
             shown(&args.store)
         ));
-        complain(&format!("hint: to go on: {}", again.command()));
+        complain(&format!("hint: to resume: {}", again.command()));
         return Ok(Exit::Signal(signal));
     }
     if let Err(error) = passed {
@@ -314,7 +314,7 @@ fn say_what_stays(args: &Args, asked: &StoreOptions, has: &StoreOptions) {
     let names: Vec<&str> = stays.iter().filter(|(_, other)| *other).map(|(n, _)| *n).collect();
     if !names.is_empty() && !args.quiet {
         complain(&format!(
-            "note: a store keeps what it was made with; {} changes nothing here",
+            "note: a store keeps the options that it was created with; {} has no effect here",
             names.join(", ")
         ));
     }
@@ -333,7 +333,7 @@ fn report(args: &Args, importer: &Importer, done: &Imported, begun: Instant) -> 
         out.line(format!("dropped {} of the store", plural(done.dropped, "frame")))?;
     }
     if done.skipped > 0 {
-        let why = "the store has them already, or they were not asked for";
+        let why = "the store has them already, or they were not requested";
         out.line(format!("skipped {}: {why}", plural(done.skipped, "frame")))?;
     }
     let kind = importer.kind();

@@ -129,7 +129,7 @@ fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<(
     if info.checked {
         row("codec", format!("{codec}, version {version}"))?;
     } else {
-        row("codec", "unknown: a file of the original program does not say".into())?;
+        row("codec", "unknown: a file of the original program does not name it".into())?;
     }
     let block = match info.options.block_size {
         0 => "blocks by purpose".into(),
@@ -154,7 +154,7 @@ fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<(
             "all records: other programs see the whole store".into()
         } else {
             format!(
-                "up to record {} of {}; `vlstore seal` brings other programs up to date",
+                "up to record {} of {}; `vlstore seal` shows other programs all records",
                 grouped(info.sealed_records),
                 grouped(info.records)
             )
@@ -177,7 +177,9 @@ fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<(
         }
         Opened::OlderCommit { generation } | Opened::LastSeal { generation } => row(
             "damaged",
-            format!("this is commit {generation}, not the newest; `vlstore verify` says more"),
+            format!(
+                "this is commit {generation}, not the newest; run `vlstore verify` for details"
+            ),
         )?,
         _ => row("opened", opened(info).into())?,
     }

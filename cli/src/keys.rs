@@ -4,19 +4,21 @@ use std::fmt::Write as _;
 use vlstore::Key;
 use vlstore::printable::{is_unprintable, printable};
 
-/// `7` is the number, `str:7` the text, `hex:00ff` bytes, `json:"a\u001bb"` text with characters
-/// that a terminal would act on, all else text.
+/// `7` is the integer, `str:7` the string, `hex:00ff` bytes, `json:"a\u001bb"` a string with characters
+/// that would control a terminal, anything else a string.
 pub(crate) fn parse(text: &str) -> Result<Key, String> {
     let key = if let Some(rest) = text.strip_prefix("str:") {
         Key::from(rest)
     } else if let Some(rest) = text.strip_prefix("int:") {
-        let n = rest.parse().map_err(|_| format!("{rest:?} is not a whole number"))?;
+        let n = rest.parse().map_err(|_| format!("{rest:?} is not an integer"))?;
         Key::Int(n)
     } else if let Some(rest) = text.strip_prefix("hex:") {
-        Key::from(unhex(rest).ok_or("hex: wants pairs of hexadecimal digits, as in hex:00ff")?)
+        Key::from(
+            unhex(rest).ok_or("hex: needs pairs of hexadecimal digits, for example hex:00ff")?,
+        )
     } else if let Some(rest) = text.strip_prefix("json:") {
         let text: String = serde_json::from_str(rest)
-            .map_err(|_| "json: wants a JSON string, as in json:\"a\\u001bb\"")?;
+            .map_err(|_| "json: needs a JSON string, for example json:\"a\\u001bb\"")?;
         Key::from(text)
     } else if let Ok(n) = text.parse() {
         Key::Int(n)

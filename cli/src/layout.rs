@@ -7,7 +7,7 @@ use vlstore::{Alignment, Purpose, StoreOptions};
 /// What of the layout is to change; all else stays as in the source.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Layout {
-    /// What the store is for; chooses all else anew that is not given [default: as the source]
+    /// What the store is for; also sets the defaults of the other options [default: as the source]
     #[arg(long, value_parser = choices::purpose())]
     purpose: Option<Purpose>,
     /// Compressor [default: as the source]

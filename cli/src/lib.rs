@@ -48,20 +48,20 @@ use vlstore::printable::printable_lines;
 const HELP: &str = "\
 Exit status:
     0  done
-    1  failed; the message says what, where and what to do
+    1  failed; the message says what failed, where, and what to do
     2  the arguments cannot be understood
-    3  damage was found or stood in the way, or an older state than the newest was shown
+    3  damage was found or prevented the work, or an older state than the newest was shown
     4  there is no such record
-  130  interrupted by Ctrl-C (143: by a request to end); what was done is committed
+  130  interrupted by Ctrl-C (143: by a termination signal); what was done is committed
 
-Keys: a whole number names a record with a whole-number key, such as a frame; other text names
-one with a text key. str:7 is the text 7, int:7 the number, hex:00ff bytes, json:\"a\\u001bb\" text
-with characters that cannot be typed, as `ls` shows it.
+Keys: an integer is an integer key, as frames have; anything else is a string key. str:7 is the
+string 7, int:7 the integer, hex:00ff bytes, json:\"a\\u001bb\" a string with characters that cannot
+be typed, as `ls` shows it.
 
 `vlstore VERB --help` shows examples.";
 
 /// A compressed store for variable-length records: trajectories and other data in one small
-/// file, safe against a killed job, readable while it grows
+/// file, safe if a job is killed, readable while it grows
 #[derive(Debug, Parser)]
 #[command(name = "vlstore", version, after_help = HELP, max_term_width = 100)]
 struct Cli {

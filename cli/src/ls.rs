@@ -20,7 +20,7 @@ Examples:
   $ vlstore ls --json --range -5: frames.vls
   $ vlstore ls --columns energy,step --range 0:10 frames.vls";
 
-/// List records: ordinal, key, bytes and sites, and columns if asked for, from the index alone
+/// List records: ordinal, key, bytes and sites, and columns if requested, from the index alone
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -29,11 +29,11 @@ pub(crate) struct Args {
     /// Only these ordinals, as START:END:STEP
     #[arg(long, value_parser = ranges::parse, allow_hyphen_values = true)]
     range: Option<Slice>,
-    /// Also these columns, parted by commas: of frames step, time, energy and cell; those that the
-    /// store does not keep are found by decoding the records
+    /// Also these columns, comma-separated: for frames step, time, energy and cell; those that the
+    /// store does not keep are computed by decoding the records
     #[arg(long, value_delimiter = ',', value_name = "COLUMN")]
     columns: Vec<String>,
-    /// Codec of the records, if not the one that the store names
+    /// Codec of the records, if the store does not name it
     #[arg(long, value_parser = choices::codec())]
     codec: Option<&'static str>,
     /// One JSON object on each line

@@ -25,10 +25,10 @@ pub(crate) struct Args {
     /// The stores to merge, at least one
     #[arg(required = true, value_name = "STORE")]
     stores: Vec<PathBuf>,
-    /// The store to make
+    /// The store to create
     new: PathBuf,
-    /// What happens to equal keys: nothing is written, the first or last record stays, or all
-    /// keys get the name of their store in front, as in run1/7
+    /// What to do with equal keys: refuse, keep the first or the last record, or put the name of
+    /// its store in front of every key, as in run1/7
     #[arg(long, default_value = "refuse")]
     clash: Settle,
     /// The names for --clash prefix, one for each store [default: the names of the files]
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     names: Vec<String>,
     #[command(flatten)]
     layout: Layout,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         Settle::Prefix => Clash::Prefix(args.names.iter().map(|n| n.as_str().into()).collect()),
     };
     let Some(first) = args.stores.first() else {
-        return Err(Error::invalid("stores", "there are none"));
+        return Err(Error::invalid("stores", "none was given"));
     };
     let first = Store::open(first)?;
     for store in args.stores.iter().filter(|_| args.older.accept_older) {
@@ -110,7 +110,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
             ));
         }
         out.line(format!(
-            "{}: {}, {}; {} left out for equal keys",
+            "{}: {}, {}; {} left out because of equal keys",
             shown(&args.new),
             plural(done.copied.records, "record"),
             human(done.copied.file_bytes),

@@ -13,7 +13,7 @@ static OLDER: AtomicBool = AtomicBool::new(false);
 /// For verbs that write or copy.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct AcceptOlder {
-    /// Go on with an older commit if the newest cannot be read; what came after it is lost then
+    /// Continue with an older commit if the newest cannot be read; everything after it is lost
     #[arg(long)]
     pub(crate) accept_older: bool,
 }
@@ -37,13 +37,13 @@ pub(crate) fn tell(path: &Path, opened: Opened) {
             format!("the newest commit cannot be read; this is commit {generation}")
         }
         Opened::LastSeal { generation } => {
-            format!("only the state of the last seal can be read, commit {generation}")
+            format!("the newest data cannot be read; this is the last seal, commit {generation}")
         }
         _ => return,
     };
     OLDER.store(true, Ordering::Relaxed);
     complain(&format!(
-        "warning: {}: {what}; `vlstore verify` says more, `vlstore recover` saves all that is left",
+        "warning: {}: {what}; `vlstore verify` shows details, `vlstore recover` saves what is left",
         shown(path)
     ));
 }
@@ -52,7 +52,7 @@ pub(crate) fn tell(path: &Path, opened: Opened) {
 pub(crate) fn tell_accepted(path: &Path, opened: Opened) {
     if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = opened {
         complain(&format!(
-            "warning: {}: the newest commit cannot be read; going on with commit {generation}, \
+            "warning: {}: the newest commit cannot be read; continuing with commit {generation}, \
              as --accept-older says",
             shown(path)
         ));

@@ -44,7 +44,7 @@ impl Out {
 pub(crate) fn warn_without_lock(store: &Path, locked: bool) {
     if !locked {
         complain(&format!(
-            "warning: {}: this file system keeps no locks; see to it that nothing else writes to the store",
+            "warning: {}: this file system has no locks; make sure that no other process writes to the store",
             shown(store)
         ));
     }

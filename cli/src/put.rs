@@ -18,7 +18,7 @@ Examples:
   $ vlstore put --overwrite notes.vls second notes.txt
   $ vlstore get frames.vls 7 | vlstore put --codec md-frame seven.vls 7";
 
-/// Put one record under a key, from a file or standard input; makes the store if there is none
+/// Put one record under a key, from a file or standard input; creates the store if it does not exist
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -27,9 +27,9 @@ pub(crate) struct Args {
     /// Key of the record; see `vlstore --help`
     #[arg(value_parser = keys::parse, allow_negative_numbers = true)]
     key: Key,
-    /// The file whose bytes are the record; standard input if there is none, or -
+    /// The file whose bytes are the record; default, or -: standard input
     file: Option<PathBuf>,
-    /// Replace a record that is there
+    /// Replace an existing record
     #[arg(long)]
     overwrite: bool,
     /// Codec of the records of a new store

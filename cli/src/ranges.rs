@@ -13,13 +13,13 @@ pub(crate) fn parse(text: &str) -> Result<Slice, String> {
     let number = |part: &str| match part {
         "" => Ok(None),
         part => part.parse::<i64>().map(Some).map_err(|_| {
-            format!("{part:?} is not a whole number; a range is START:END:STEP, as in ::10")
+            format!("{part:?} is not an integer; a range is START:END:STEP, for example ::10")
         }),
     };
     let parts: Vec<&str> = text.split(':').collect();
     match parts[..] {
         [one] => {
-            let one = number(one)?.ok_or("a range is START:END:STEP, as in 100:200")?;
+            let one = number(one)?.ok_or("a range is START:END:STEP, for example 100:200")?;
             // The last one is -1, and what ends before 0 has no number: an open end.
             let end = (one != -1).then(|| one.saturating_add(1));
             Ok(Slice { start: Some(one), end, step: 1 })
@@ -32,7 +32,7 @@ pub(crate) fn parse(text: &str) -> Result<Slice, String> {
             }
             Ok(Slice { start: number(start)?, end: number(end)?, step })
         }
-        _ => Err("a range is START:END:STEP, as in 0:100:10".into()),
+        _ => Err("a range is START:END:STEP, for example 0:100:10".into()),
     }
 }
 

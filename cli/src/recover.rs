@@ -1,4 +1,4 @@
-//! `vlstore recover`: all that is left of a damaged store.
+//! `vlstore recover`: everything that is left of a damaged store.
 
 use crate::choices;
 use crate::outcome::{Exit, Outcome};
@@ -14,27 +14,27 @@ Examples:
   $ vlstore recover frames.vls saved.vls
   $ vlstore recover --json frames.vls saved.vls
 
-Of a file that was cut short, as by a copy that broke off, every record comes back whose bytes are
-still there. Every loss is named with its record and its place in the file; records with one loss in
-common share a line, --json has each. Ends with status 3 if the file is damaged or its newest state is
-gone, also if nothing is known to be lost. The damaged file is only read.";
+From a truncated file, for example after an interrupted copy, every record is recovered whose bytes are
+still there. Every loss is listed with its record and its place in the file; records with the same loss
+share a line, --json lists each. Ends with status 3 if the file is damaged or its newest state is
+lost, even if no record is known to be lost. The damaged file is only read.";
 
-/// Write a new store with all that is left of a damaged one, and say what is not
+/// Write a new store with everything that is left of a damaged one, and list what is lost
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The damaged store
     store: PathBuf,
-    /// The store to make
+    /// The store to create
     new: PathBuf,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     overwrite: bool,
-    /// Also write the bytes of chunks to which no record leads: each chunk as a record, chunk-N or
-    /// chunk-at-OFFSET
+    /// Also write the bytes of chunks whose records are unknown: each chunk as one record, chunk-N
+    /// or chunk-at-OFFSET
     #[arg(long)]
     chunks: bool,
-    /// Codec of the records, as md-frame, if the damaged file no longer says it
+    /// Codec of the records, such as md-frame, if the damaged file does not name it any more
     #[arg(long, value_parser = choices::codec())]
     codec: Option<&'static str>,
     /// As one JSON object
@@ -108,7 +108,7 @@ fn people(out: &mut Out, args: &Args, done: &Recovered) -> Result<()> {
     }
     if done.without_key > 0 {
         out.line(format!(
-            "without a key: {}, of whose key no copy is left; found by ordinal",
+            "without a key: {}, whose keys are lost; found by ordinal",
             plural(done.without_key, "record")
         ))?;
     }
@@ -119,7 +119,7 @@ fn people(out: &mut Out, args: &Args, done: &Recovered) -> Result<()> {
             "--chunks writes the bytes of each as one record"
         };
         out.line(format!(
-            "{} with data of which nothing says where records begin; {written}",
+            "{} with data but without information where records begin; {written}",
             plural(done.chunks_without_index, "chunk")
         ))?;
     }

@@ -1,4 +1,4 @@
-//! `vlstore rm`: records away.
+//! `vlstore rm`: deletes records.
 
 use crate::keys;
 use crate::open::{AcceptOlder, tell_accepted};
@@ -12,7 +12,7 @@ Examples:
   $ vlstore rm frames.vls 7
   $ vlstore rm frames.vls 8 9 10
 
-The bytes stay in the file as dead space, which `vlstore info` counts.";
+The bytes stay in the file as dead space until `vlstore compact`; `vlstore info` counts them.";
 
 /// Delete records; all of them, or none if one is missing
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   $ vlstore seal frames.vls
 
-Other programs that read Blosc2 see the records up to the last seal. A closed store is mostly
+Other programs that read Blosc2 see the records up to the last seal. A closed store is usually
 sealed already; `vlstore info` says up to which record.";
 
 /// Bring the Blosc2 frame up to the last commit, so that other programs see all records

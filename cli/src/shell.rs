@@ -18,7 +18,7 @@ Examples:
 Bash: put the output into ~/.local/share/bash-completion/completions/vlstore. Zsh: into _vlstore in
 a folder of $fpath. Fish: into ~/.config/fish/completions/vlstore.fish.";
 
-/// Print what a shell needs to complete verbs and options
+/// Print the completions of verbs and options for a shell
 #[derive(Debug, clap::Args)]
 #[command(after_help = COMPLETIONS)]
 pub(crate) struct Completions {
@@ -36,7 +36,7 @@ One page for vlstore and one for each verb, as in `man vlstore-import`.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = MAN)]
 pub(crate) struct Man {
-    /// The folder, which must be there
+    /// The folder, which must exist
     folder: PathBuf,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn completions(args: &Completions, mut program: Command) -> Outcome {
 pub(crate) fn man(args: &Man, program: Command) -> Outcome {
     let failed = |e| Error::io("make the manual pages", e);
     if !args.folder.is_dir() {
-        return Err(Error::invalid("folder", "there is none of this name").at(&args.folder));
+        return Err(Error::invalid("folder", "it does not exist").at(&args.folder));
     }
     let made = tempfile::tempdir().map_err(failed)?;
     clap_mangen::generate_to(program, made.path()).map_err(failed)?;

@@ -24,7 +24,7 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
         "kb" => 1000,
         "mb" => 1_000_000,
         "gb" => 1_000_000_000,
-        _ => return Err(format!("{unit:?} is no unit of size; use KiB, MiB, kB or MB")),
+        _ => return Err(format!("{unit:?} is not a unit of size; use KiB, MiB, kB or MB")),
     };
     number.checked_mul(factor).ok_or_else(|| format!("{text} is too large"))
 }
@@ -38,7 +38,7 @@ pub(crate) fn small(text: &str) -> Result<u32, String> {
 pub(crate) fn every(text: &str) -> Result<Every, String> {
     let (number, unit) = split(text)?;
     if number == 0 {
-        return Err("nothing can be done every 0 of something; give 1 or more".into());
+        return Err("the number must be 1 or more".into());
     }
     Ok(match unit.to_ascii_lowercase().as_str() {
         "" | "f" | "frame" | "frames" => Every::Frames(number),
@@ -46,7 +46,9 @@ pub(crate) fn every(text: &str) -> Result<Every, String> {
         "s" | "sec" => Every::Time(Duration::from_secs(number)),
         "min" => Every::Time(Duration::from_secs(number.saturating_mul(60))),
         _ => Every::Bytes(bytes(text).map_err(|_| {
-            format!("{unit:?} is no unit; use frames, KiB, MiB, ms, s or min, as in 100frames")
+            format!(
+                "{unit:?} is not a unit; use frames, KiB, MiB, ms, s or min, for example 100frames"
+            )
         })?),
     })
 }
@@ -55,8 +57,7 @@ fn split(text: &str) -> Result<(u64, &str), String> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let number =
-        number.parse().map_err(|_| format!("{text:?} does not begin with a whole number"))?;
+    let number = number.parse().map_err(|_| format!("{text:?} does not begin with an integer"))?;
     Ok((number, unit.trim()))
 }
 

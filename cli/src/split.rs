@@ -16,7 +16,7 @@ Examples:
   $ vlstore split --records 500 frames.vls part.vls
   $ vlstore split --at 3 --at 4 frames.vls part.vls
 
-The parts are named part-000.vls, part-001.vls and so on. They appear when all are whole.";
+The parts are named part-000.vls, part-001.vls and so on. They appear when all are complete.";
 
 /// Write the records of a store to several new ones, in order
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Records of a part
     #[arg(long, value_name = "N")]
     records: Option<u64>,
-    /// Most bytes of records of a part, decoded
+    /// Maximum bytes of records of a part, decoded
     #[arg(long, value_name = "SIZE", value_parser = sizes::bytes)]
     bytes: Option<u64>,
     /// Begin a new part at this key; may be given more than once
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     at: Vec<Key>,
     #[command(flatten)]
     layout: Layout,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]

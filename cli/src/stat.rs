@@ -23,11 +23,11 @@ Examples:
 pub(crate) struct Args {
     /// The store
     store: PathBuf,
-    /// Statistics of frames instead: energies per site, forces, counts by type; those that the
-    /// store keeps if they are up to date, else computed
+    /// Statistics of frames instead: energies per site, forces, counts by type; read from the store
+    /// if they are up to date, else computed
     #[arg(long)]
     training: bool,
-    /// Keep them in the attributes of the store, for all who read it
+    /// Keep them in the attributes of the store, for later readers
     #[arg(long, requires = "training")]
     keep: bool,
     #[command(flatten)]
@@ -152,7 +152,7 @@ fn dead(out: &mut Out, info: &Info) -> Result<()> {
         return Ok(());
     }
     out.line(format!(
-        "dead: {}, {}; `vlstore compact` gives them back",
+        "dead: {}, {}; `vlstore compact` frees them",
         plural(info.dead_records, "record"),
         human(info.dead_bytes)
     ))
@@ -208,7 +208,7 @@ fn picture(out: &mut Out, stat: &Stat) -> Result<()> {
     }
     if stat.unreadable > 0 {
         out.line(format!(
-            "{} cannot be read; `vlstore verify` says more",
+            "{} cannot be read; run `vlstore verify` for details",
             plural(stat.unreadable, "chunk")
         ))?;
     }

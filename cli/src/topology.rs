@@ -23,7 +23,7 @@ With the first digits of a digest: that topology as one line of JSON.";
 pub(crate) struct Args {
     /// The store
     store: PathBuf,
-    /// The digest of one topology, or the first digits of it
+    /// The digest of one topology, or its first digits
     digest: Option<String>,
     /// One JSON object on each line
     #[arg(long)]

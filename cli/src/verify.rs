@@ -15,10 +15,10 @@ Examples:
   $ vlstore verify --json frames.vls
   $ vlstore verify -q frames.vls
 
-Each damage is named once, by its place in the file, with what follows from it: which records cannot
-be read, and which cannot be found. Nothing that is damaged keeps the rest from being checked. Damage
-that only other programs would meet is told apart. Ends with status 3 if there is damage in one of
-the stores, else with 1 if one could not be checked.";
+Each damage is listed once, with its place in the file and its consequences: which records cannot
+be read, and which cannot be found. The rest of the file is still checked. Damage that affects only
+other programs is marked. Ends with status 3 if one of the stores is damaged, else with 1 if one
+could not be checked.";
 
 /// Check every checksum and every reference of a store
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// The stores
     #[arg(required = true, value_name = "STORE")]
     stores: Vec<PathBuf>,
-    /// Print nothing: the exit status says whether all are whole
+    /// Print nothing: the exit status says whether all are intact
     #[arg(short, long, conflicts_with = "json")]
     quiet: bool,
     /// As one JSON object for each store
@@ -83,7 +83,7 @@ fn check(
     let tell = |kind: &str, what: &str| {
         if !quiet {
             complain(&format!(
-                "{kind}: {}: {what}; `vlstore recover` writes a new store with all that is left",
+                "{kind}: {}: {what}; `vlstore recover` writes a new store with everything that is left",
                 shown(path)
             ));
         }
@@ -100,7 +100,7 @@ fn check(
         }
     };
     if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = store.opened() {
-        let what = format!("the newest commit cannot be read; checked is commit {generation}");
+        let what = format!("the newest commit cannot be read; commit {generation} is checked");
         tell("warning", &what);
     }
     let mut found =

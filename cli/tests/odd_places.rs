@@ -127,7 +127,7 @@ fn where_no_locks_are_kept_a_writer_works_and_says_so() {
     let warned = |out: &Output| {
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(out.status.success(), "{said}");
-        said.contains("warning: ") && said.contains("keeps no locks") && said.contains("kv.vls")
+        said.contains("warning: ") && said.contains("has no locks") && said.contains("kv.vls")
     };
     assert!(warned(&vlstore(&shim, "SHIM_NO_LOCKS", &put)));
     let seal = ["seal".as_ref(), store.as_os_str()];

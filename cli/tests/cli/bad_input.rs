@@ -168,7 +168,10 @@ fn a_full_disk_is_an_error_and_what_was_committed_stays() {
         .code(1);
     let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
     assert!(said.contains("error: new.vls: cannot write"), "{said}");
-    assert!(said.contains("make room, then go on: ") && said.contains("import --append"), "{said}");
+    assert!(
+        said.contains("free some space, then resume: ") && said.contains("import --append"),
+        "{said}"
+    );
     assert!(!said.contains("panicked"), "{said}");
     let stored = folder.json("info --json new.vls")["records"].as_u64().unwrap();
     assert!(stored >= 20 && stored.is_multiple_of(20), "{stored}");

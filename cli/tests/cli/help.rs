@@ -86,7 +86,7 @@ fn arguments_that_cannot_be_understood_end_with_status_2_and_name_what_would_wor
         ("import --drop-newer a b", "--append"),
         ("import --append --overwrite a b", "cannot be used with"),
         ("ls --range 1:2:0 a", "step 0"),
-        ("get a int:x", "whole number"),
+        ("get a int:x", "integer"),
         ("get a hex:abc", "hexadecimal"),
         ("export --to dcd a b", "xtc, extxyz"),
         ("put --codec pickle a b", "md-frame"),

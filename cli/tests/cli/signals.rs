@@ -59,7 +59,7 @@ fn ctrl_c_finishes_the_frame_commits_and_says_how_to_go_on() {
         let mut said = String::new();
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert!(said.starts_with("interrupted: "), "{said}");
-        let command = said.split("to go on: ").nth(1).unwrap().trim().to_owned();
+        let command = said.split("to resume: ").nth(1).unwrap().trim().to_owned();
         let stored = Store::open(folder.path("new.vls")).unwrap().len();
         assert!(stored >= seen && stored < FRAMES as u64, "{stored}");
         folder.ok("verify new.vls");

@@ -579,7 +579,7 @@ fn columns_are_listed_and_written_as_text_and_as_json() {
     assert!(said.contains("\"tmie\"") && said.contains("time") && said.contains("hint"), "{said}");
     let Some(old) = shared("vlstore/readme-30x200-nocross.vlstore") else { return };
     let old = old.to_str().unwrap();
-    assert!(folder.ok(&format!("columns --codec md-frame {old}")).contains("found by decoding"));
+    assert!(folder.ok(&format!("columns --codec md-frame {old}")).contains("computed by decoding"));
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Snapshot {
         let mut causes = Causes::default();
         if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = self.opened()
         {
-            let why = format!("the newest commit cannot be read; checked is commit {generation}");
+            let why = format!("the newest commit cannot be read; commit {generation} is checked");
             let at = crate::frame::SLOT_OFFSETS[0];
             causes.cause(Damage::new("commit slot", Some(at), why));
         }
