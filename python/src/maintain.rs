@@ -153,7 +153,7 @@ pub(crate) fn _copy<'py>(
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let named = |what: &str, name: &str, known: &str| {
-        invalid(py, &format!("{what}: {name:?} is none of {known}"))
+        invalid(py, &format!("{what}: {name:?} is not one of {known}"))
     };
     let sharing = match topologies {
         None => Sharing::Never,
@@ -206,7 +206,7 @@ pub(crate) fn _merge<'py>(
         ("keep-last", None) => Clash::KeepLast,
         (other, None) => {
             let known = "\"refuse\", \"keep-first\", \"keep-last\", \"prefix\"";
-            return Err(invalid(py, &format!("clash: {other:?} is none of {known}")));
+            return Err(invalid(py, &format!("clash: {other:?} is not one of {known}")));
         }
     };
     let how = MergeOptions {

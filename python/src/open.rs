@@ -112,7 +112,7 @@ pub(crate) fn open<'py>(
         "a" | "w" | "x" => true,
         _ => {
             let why = format!(
-                "mode: {mode:?} is none of \"r\" (read), \"a\" (add, and make if missing), \
+                "mode: {mode:?} is not one of \"r\" (read), \"a\" (add, and make if missing), \
                  \"w\" (make anew), \"x\" (make, must not exist)"
             );
             return Err(invalid(py, &why));
@@ -153,7 +153,7 @@ pub(crate) fn open<'py>(
     })?;
     if !alone {
         let text = format!(
-            "{}: this file system keeps no locks; see to it that nothing else writes to the store",
+            "{}: this file system has no locks; make sure that no other process writes to the store",
             path.str()?
         );
         let class = py.get_type::<PyRuntimeWarning>();

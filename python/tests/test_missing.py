@@ -121,7 +121,7 @@ def test_fill_values_are_checked_by_field(store):
     assert get(fill_value=float("nan"))["types"][3:].tolist() == [0] * 5
     for wrong, why in (
         (0.5, '0.5 is no value of "types".*int32'), ({"types": 2**31}, "int32"),
-        ({"pbc": 2}, "bool"), ({"position": 0}, '"position" is none of the fields'),
+        ({"pbc": 2}, "bool"), ({"position": 0}, '"position" is not one of the fields'),
     ):
         with pytest.raises(vlstore.InvalidError, match=why):
             get(fill_value=wrong)
@@ -152,7 +152,7 @@ def test_names_are_checked_where_they_are_given_also_for_no_frame(path, empty, m
         with pytest.raises(vlstore.InvalidError, match='"enrgy".*energy'):
             store.columns("enrgy")
         if not empty:
-            with pytest.raises(vlstore.InvalidError, match="is text"):
+            with pytest.raises(vlstore.InvalidError, match="is a string"):
                 store.get_arrays([], fields=["label"])
 
 

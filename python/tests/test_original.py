@@ -490,7 +490,7 @@ def test_what_cannot_be_hashed_is_refused():
         with pytest.raises(TypeError):
             byte_hash(wrong)
     for wrong in (1.0, "1", None):
-        with pytest.raises(vlstore.WrongTypeError, match="seed is a whole number, not"):
+        with pytest.raises(vlstore.WrongTypeError, match="seed is an integer, not"):
             byte_hash(b"", seed=wrong)
 
 
@@ -539,7 +539,7 @@ def test_a_chunk_size_may_be_a_real_number_that_is_whole():
     for size in (1e6, np.float64(1e6), np.int64(10**6)):
         assert SChunkStore(chunksize=size).chunksize == 10**6
     for wrong in (1e6 + 0.5, float("nan"), float("inf"), True, "1000000"):
-        with pytest.raises(vlstore.WrongTypeError, match="chunksize is a whole number, not"):
+        with pytest.raises(vlstore.WrongTypeError, match="chunksize is an integer, not"):
             SChunkStore(chunksize=wrong)
     with pytest.raises(ValueError, match="chunksize"):
         SChunkStore(chunksize=-1e6)
@@ -548,7 +548,7 @@ def test_a_chunk_size_may_be_a_real_number_that_is_whole():
 def test_a_super_chunk_takes_such_a_chunk_size_too():
     pytest.importorskip("blosc2")
     assert _create_default_schunk(chunksize=1e6).chunksize == 10**6
-    with pytest.raises(vlstore.WrongTypeError, match="chunksize is a whole number, not"):
+    with pytest.raises(vlstore.WrongTypeError, match="chunksize is an integer, not"):
         _create_default_schunk(chunksize=1000.5)
 
 

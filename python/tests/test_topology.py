@@ -54,7 +54,7 @@ def test_a_topology_has_the_fields_that_it_was_given():
         ({"nsites": 2, "bonds": [[0, 2]]}, CodecError, "name 2"),
         ({"nsites": 2, "bonds": [0, 1]}, InvalidError, "(b, 2)"),
         ({"nsites": 2, "bonds": [[0, -1]]}, InvalidError, "-1"),
-        ({"nsites": 1, "residues": [0], "residue_names": "SOL"}, WrongTypeError, "list of texts"),
+        ({"nsites": 1, "residues": [0], "residue_names": "SOL"}, WrongTypeError, "list of strings"),
         ({"names": [1]}, WrongTypeError, "entry of names"),
         ({"nsites": -1}, InvalidError, "negative"),
     ],

@@ -204,17 +204,17 @@ def test_a_transform_says_which_of_its_fields_are_per_site(properties):
 @pytest.mark.parametrize(
     ("indices", "why"),
     [
-        ([True, False, True], r"an ordinal is a whole number, not bool \(True\)"),
-        ([0, True], r"an ordinal is a whole number, not bool \(True\)"),
-        (np.array([True, False]), "ordinals are whole numbers, not an array of bool"),
-        (torch.tensor([True, False]), "ordinals are whole numbers, not an array of bool"),
-        ([torch.tensor(True)], "an ordinal is a whole number, not Tensor"),
-        ([0.5, 1.0], r"an ordinal is a whole number, not float \(0.5\)"),
-        (np.array([1.0]), "ordinals are whole numbers, not an array of float64"),
-        (torch.tensor([1.5]), "ordinals are whole numbers, not an array of float32"),
-        ([None], "an ordinal is a whole number, not None"),
-        ("012", r"an ordinal is a whole number, not str \('0'\)"),
-        (3, r"ordinals are a sequence of whole numbers, not int \(3\)"),
+        ([True, False, True], r"an ordinal is an integer, not bool \(True\)"),
+        ([0, True], r"an ordinal is an integer, not bool \(True\)"),
+        (np.array([True, False]), "ordinals are integers, not an array of bool"),
+        (torch.tensor([True, False]), "ordinals are integers, not an array of bool"),
+        ([torch.tensor(True)], "an ordinal is an integer, not Tensor"),
+        ([0.5, 1.0], r"an ordinal is an integer, not float \(0.5\)"),
+        (np.array([1.0]), "ordinals are integers, not an array of float64"),
+        (torch.tensor([1.5]), "ordinals are integers, not an array of float32"),
+        ([None], "an ordinal is an integer, not None"),
+        ("012", r"an ordinal is an integer, not str \('0'\)"),
+        (3, r"ordinals are a sequence of integers, not int \(3\)"),
     ],
 )
 def test_indices_that_are_no_whole_numbers_are_refused(depot, indices, why):
@@ -254,7 +254,7 @@ def test_one_sample_is_at_one_index(depot):
         with pytest.raises(vlstore.WrongTypeError, match="not slice.*Subset"):
             dataset[0:2]
         for wrong in (1.0, True, None, "0", torch.tensor(True)):
-            with pytest.raises(vlstore.WrongTypeError, match="an ordinal is a whole number, not"):
+            with pytest.raises(vlstore.WrongTypeError, match="an ordinal is an integer, not"):
                 dataset[wrong]
         assert dataset[torch.tensor(1)].keys() == dataset[np.int32(1)].keys()
 

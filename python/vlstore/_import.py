@@ -45,9 +45,9 @@ def import_(
     """Put the frames of trajectory files into a store: XTC or extended XYZ, also compressed (gzip).
 
     The store keeps a record of its inputs. With ``append`` the frames that it does not have yet
-    are added, whatever their steps are, so the same call, given again after the process was
-    stopped or killed, loses and doubles nothing; what cannot be settled raises
-    :class:`~vlstore.ResumeError`. Frames get the keys 0, 1, 2 and so on, across all inputs. Ctrl-C
+    are added, independent of their steps, so the same call can be repeated after the process was
+    stopped or killed, and no frame is lost or stored twice. If it is not clear which frames are new,
+    it raises :class:`~vlstore.ResumeError`. Frames get the keys 0, 1, 2 and so on, across all inputs. Ctrl-C
     commits what was read and raises ``KeyboardInterrupt``.
 
     Parameters
@@ -55,57 +55,58 @@ def import_(
     inputs : path or paths
         The files, in order.
     store : path
-        The store to make or, with ``append``, to add to.
+        The store to create or, with ``append``, to add to.
     append : bool
-        Add the frames that the store does not have yet; if there is none, make one.
+        Add the frames that the store does not have yet; create the store if it does not exist.
     overwrite : bool
-        Replace a store that is there.
+        Replace an existing store.
     from_step, from_frame : int
         Begin at this simulation step, or at this frame of the inputs, counted from 0 across all.
     drop_newer : bool
-        Delete what the store has at and past ``from_step`` or ``from_frame``.
+        Delete the stored frames from ``from_step`` or ``from_frame`` on.
     keep_all : bool
         Add every frame of the inputs, also those that the store has.
     same_units : bool
-        The store holds numbers in the units of the inputs, though it does not say so.
+        The store has the units of the inputs, although it does not state them.
     mixed : bool
-        Take frames of another number of atoms than those of the store.
+        Accept frames with another number of atoms than those of the store.
     out_of_order : bool
-        Let new frames of an input come behind those of inputs that were stored after it.
+        Store new frames of an input after those of later inputs.
     growing : bool
-        Whether the inputs may still be written to: then a last frame that is not complete is left
-        for the next time. By default so with ``append``.
+        Whether the inputs may still be written to: then an incomplete last frame is left
+        for the next import. The default is the value of ``append``.
     boundary : {"keep", "drop"}
-        What becomes of a first frame that equals the last one of the input before it. By default
+        What to do with a first frame that equals the last one of the input before it. By default
         it is kept, with a warning.
     format : {"xtc", "extxyz"}
-        By default told by the content.
+        By default detected by content.
     map : dict
-        Keys and columns of the inputs that are read as fields, as in ``{"REF_energy": "energy"}``.
+        Keys and columns of the inputs that are read as fields, for example
+        ``{"REF_energy": "energy"}``.
     float32 : bool
         Store float64 arrays as float32.
     precision : float
         Round positions to integers of ``1 / precision`` of the unit of length.
     positions : {"quantised", "given"}
-        Keep positions as integers of the precision that the input states, where they are such to
+        Store positions as integers of the precision that the input states, if this is exact to
         the last bit, or as floating-point numbers.
     topologies : {"repeated", "never", "always"}
-        Whether what frames have in common is stored once.
+        Whether values that frames have in common are stored once.
     key_prefix : str
-        Keys are this text and the number of the frame. ``append`` goes on with the form of the
+        Keys are this string and the number of the frame. ``append`` keeps the form of the
         store.
     commit_frames : int
-        Commit after so many frames, beside what the options say.
+        Commit after this many frames, in addition to the options.
     progress : callable
-        Called with the bytes of the inputs that were read and those of all, some times a second;
-        an exception of it ends the import, which stays resumable.
+        Called several times a second with the number of bytes read and the total;
+        if it raises, the import ends and can be resumed.
     **options
         Those of :func:`vlstore.open`.
 
     Warns
     -----
     UserWarning
-        For what should be known: a frame that is not complete yet, one that two inputs share.
+        For example for a frame that is not complete yet, or one that two inputs share.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Keeping stores in order: compact, copy, merge, split, recover.
+"""Maintaining stores: compact, copy, merge, split, recover.
 
-Each writes a new file beside the place where it is to be, which takes it when it is whole: after
-an error, after Ctrl-C, and when ``progress`` raises, nothing has changed. The interpreter is free
-meanwhile; Ctrl-C ends the work.
+Each writes a new file under a temporary name and renames it when it is complete: after
+an error, after Ctrl-C, and when ``progress`` raises, nothing has changed. The interpreter lock is
+released during the work; Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
     "split",
 ]
 
-#: Called about twenty times a second with what is done and what there is to do.
+#: Called about twenty times a second with the amount done and the total.
 Progress: TypeAlias = Callable[[int, int], object]
 _Path: TypeAlias = str | PathLike[str]
 _Key: TypeAlias = str | int | bytes
@@ -40,11 +40,11 @@ _Key: TypeAlias = str | int | bytes
 class Compacted:
     """What :func:`compact` did."""
 
-    #: Records in the store: all that were live.
+    #: Records in the store.
     records: int
     #: Their bytes, decoded.
     record_bytes: int
-    #: Records that were deleted or replaced, and are gone now.
+    #: Records that were deleted or replaced, and are now removed.
     dead_records: int
     #: Their bytes, decoded.
     dead_bytes: int
@@ -54,7 +54,7 @@ class Compacted:
 
     @property
     def freed(self) -> int:
-        """Bytes that the file is shorter."""
+        """By how many bytes the file is shorter."""
         return self.bytes_before - self.bytes_after
 
 
@@ -76,7 +76,7 @@ class Merged(Copied):
 
     #: Records that were left out, because another source has one under the same key.
     left_out: int
-    #: Attributes that the sources state differently: the value of the first stays.
+    #: Attributes that differ between the sources: the value of the first is kept.
     differing: list[str]
 
 
@@ -95,15 +95,15 @@ class Recovered:
     records: int
     #: Their bytes, decoded.
     record_bytes: int
-    #: Records that are known to have been there and are not in the new store.
+    #: Records that are known to have existed and are not in the new store.
     lost: int
     #: By which means records were found: the means, how many, and how many without a checksum.
     found: list[tuple[str, int, int]]
-    #: Every loss, a line each.
+    #: Every loss, one line each.
     losses: list[str]
-    #: What else there is to know.
+    #: Further information.
     notes: list[str]
-    #: Whether everything is there that the damaged store ever told of.
+    #: Whether nothing is lost, as far as the damaged store shows.
     complete: bool
 
     def __bool__(self) -> bool:
@@ -132,7 +132,7 @@ def compact(
     accept_older: bool = False,
     progress: Progress | None = None,
 ) -> Compacted:
-    """Give back the space of deleted and replaced records.
+    """Free the space of deleted and replaced records.
 
     The store is rewritten to a new file, which takes the place of the old one in one step.
     Readers that have the old one open keep what they see. A store that is open for writing
@@ -143,18 +143,18 @@ def compact(
     path : str, os.PathLike or Store
         The store.
     verify : bool
-        Whether every checksum of the new file is read back before.
+        Whether every checksum of the new file is checked before.
     accept_older : bool
-        Whether a store whose newest commit cannot be read may be compacted, which loses that.
+        Whether a store whose newest commit cannot be read may be compacted; that commit is lost.
     threads, lookup
         See :func:`vlstore.open`.
     progress : callable, optional
-        Called with the bytes that are done and those that there are; what it raises ends the work.
+        Called with the number of bytes done and the total; if it raises, the work ends.
 
     Raises
     ------
     LockedError, CorruptError, InvalidError, SystemCallError
-        The store is as it was.
+        The store is unchanged.
 
     Examples
     --------
@@ -185,34 +185,34 @@ def copy(
     progress: Progress | None = None,
     **options: Any,
 ) -> Copied:
-    """Copy records to a new store: with another layout, or only some of them.
+    """Copy records to a new store: with other options, or only some of them.
 
     Parameters
     ----------
     source, target : str or os.PathLike
-        The store and the new one. An open store stands for its file, as of the last commit.
+        The store and the new one. For an open store its file is used, as of the last commit.
     keys : iterable of keys
     match : str
     range : range or slice
-        Which records, by one of these: those under ``keys``; those whose key matches a pattern
-        (``*``, ``?``, ``[a-z]``); those at these ordinals, forwards. By default all.
+        Which records, by one of these: those with these ``keys``; those whose key matches a pattern
+        (``*``, ``?``, ``[a-z]``); those at these ordinals, ascending. By default all.
     topologies, positions : str
-        As ``vlstore copy`` has them: what frames share is stored once; positions of fixed
-        precision are kept as integers.
+        As for ``vlstore copy``: values that frames have in common are stored once; positions of fixed
+        precision are stored as integers.
     overwrite : bool
-        Whether a store that is there is replaced.
+        Whether an existing store is replaced.
     accept_older : bool
-        Whether a source whose newest commit cannot be read is copied as of an older one.
+        Whether a source whose newest commit cannot be read is copied in an older state.
     progress
         See :func:`compact`.
     **options
-        ``purpose``, ``codec``, ``level`` and the others of :func:`vlstore.open`, where the new
-        store is to have other ones.
+        ``purpose``, ``codec``, ``level`` and other options of :func:`vlstore.open` that the new
+        store should have.
 
     Raises
     ------
     StoreExistsError, NotFoundError, CorruptError, InvalidError, SystemCallError
-        There is no new file then.
+        No new file is left.
     """
     source = _path(source, "source")
     given = {"keys": keys, "match": match, "range": range}
@@ -259,13 +259,13 @@ def merge(
 ) -> Merged:
     """Join stores to a new one: the records of the first, then those of the second, and so on.
 
-    ``clash`` says what happens to keys that more than one source has: it is refused, the record
-    of the first or of the last source is kept, or each source's keys get its name in front
-    (``names``; by default those of the files). For the others see :func:`copy`.
+    ``clash`` says what to do with keys that more than one source has: refuse, keep the record
+    of the first or of the last source, or put the name of its source in front of every key
+    (``names``; by default those of the files). For the other arguments see :func:`copy`.
 
     Raises :class:`~vlstore.errors.RecordExistsError` with the key and both files for equal keys,
-    :class:`~vlstore.errors.InvalidError` for sources with other codecs or units, and as
-    :func:`copy`. There is no new file then.
+    :class:`~vlstore.errors.InvalidError` for sources with different codecs or units, and as
+    :func:`copy`. No new file is left.
     """
     if isinstance(sources, (str, bytes, PathLike, _core.Store)):
         raise WrongTypeError("sources is a list of paths")
@@ -290,11 +290,11 @@ def split(
     progress: Progress | None = None,
     **options: Any,
 ) -> list[Part]:
-    """Cut a store into several: ``name-000.vls``, ``name-001.vls`` … for a target ``name.vls``.
+    """Split a store into several: ``name-000.vls``, ``name-001.vls`` … for a target ``name.vls``.
 
-    A new file begins after so many ``records``, before the decoded ``bytes`` exceed that, or at
-    the records under ``keys``. For the others see :func:`copy`. The files appear when all are
-    whole.
+    A new file begins after this many ``records``, before the decoded ``bytes`` exceed this number, or at
+    the records with these ``keys``. For the other arguments see :func:`copy`. The files appear when all are
+    complete.
     """
     given = {"records": records, "bytes": bytes, "keys": keys}
     named = [(name, value) for name, value in given.items() if value is not None]
@@ -316,19 +316,19 @@ def recover(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Recovered:
-    """Write a new store with all that is left of a damaged one, which is only read.
+    """Write a new store with everything that is left of a damaged one, which is only read.
 
     Parameters
     ----------
     records : str
-        Codec of the records, as ``"md-frame"``, if the damaged file no longer says it.
+        Codec of the records, such as ``"md-frame"``, if the damaged file does not name it any more.
     chunks : bool
-        Whether chunks to which no record leads are written too, each as a record ``chunk-N``.
+        Whether chunks whose records are unknown are written too, each as one record ``chunk-N``.
     overwrite, progress
         See :func:`copy`.
 
-    Damage is in what is returned, not raised: it is true if nothing is missing. Raises
-    :class:`~vlstore.errors.NotAStoreError` if nothing in the file is a store's.
+    Damage is returned, not raised: the result is true if nothing is missing. Raises
+    :class:`~vlstore.errors.NotAStoreError` if nothing in the file belongs to a store.
     """
     return Recovered(
         **_core._recover(

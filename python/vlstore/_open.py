@@ -80,30 +80,31 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     path : str or os.PathLike
         The file.
     mode : {"r", "a", "w", "x"}
-        Read; add (the store is made if there is none); make anew (what is there is replaced);
-        make (it must not be there). One process can write at a time, any number can read
-        meanwhile.
+        Read; add (the store is created if it does not exist); create (an existing store is
+        replaced); create (it must not exist). One process can write at a time, and any number can
+        read at the same time.
     records : str or codec
-        What the records are. ``"auto"``, the default: what the file says. A store of frames is a
+        The type of the records. ``"auto"``, the default: as the file says. A store of frames is a
         :class:`Trajectory`, one of arrays a :class:`Depot`, else the values are bytes (a
-        :class:`Store`); a new store is one of bytes. The name of a codec (``"md-frame"``,
-        ``"array"``, ``"flat-f32"``, ``"raw"``), or a codec written in Python (see :class:`Depot`),
-        which a new store keeps by name. ``"bytes"`` shows the bytes of the records as they are,
-        whatever the file names. Whichever way: bytes that the codec of the store refuses are not
-        put. The records of a codec of yours are shown as bytes without it, and none are added.
+        :class:`Store`); a new store is one of bytes. Other values are the name of a codec
+        (``"md-frame"``, ``"array"``, ``"flat-f32"``, ``"raw"``), or a codec written in Python (see
+        :class:`Depot`), whose name a new store keeps. ``"bytes"`` returns the bytes of the records
+        unchanged. In every case bytes that the codec of the store refuses cannot be
+        put. Without its codec, a store of a codec written in Python returns bytes, and no record
+        can be added.
     purpose : {"balanced", "dense", "random"}
-        What a new store is for. ``dense`` makes the smallest file, ``random`` serves single
-        records in random order fastest.
+        The use of a new store. ``dense`` makes the smallest file, ``random`` is fastest for single
+        records in random order.
     codec : {"zstd", "lz4", "lz4hc", "zlib", "blosclz", "stored"}
         Compressor of a new store; by default ``zstd``, for ``random`` ``lz4``.
     level : int
         Its effort, 1 to 9.
     filter : {"shuffle", "bitshuffle", "none"}
-        What comes before compression.
+        The filter before compression.
     typesize : int
-        Bytes of one number, for the filter: 4 (default) or 8 for numbers, 1 for text.
+        Bytes of one number, for the filter: 4 (default) or 8 for numbers, 1 for strings.
     chunk_size, block_size : int
-        Bytes, decoded; by default chosen by purpose, and the block size from the records.
+        Bytes, decoded. The default follows from the purpose, the block size also from the records.
     alignment : {"block", "no_cross", "contiguous", "start"}
         Where records are placed.
     lookup : {"auto", "always", "never"}
@@ -111,22 +112,22 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     threads : int
         Threads that compress and that decode batches; by default one per core.
     durability : {"kernel", "sync", "none"}
-        What a commit waits for: that the system has it (survives a killed job), that the disk
-        has it (survives a power cut), or that somebody asks for one.
+        When a commit returns: when the operating system has it (survives a killed job), or when the
+        disk has it (survives a power failure). With ``none`` commits happen only on request.
     commit_bytes, commit_interval : int, float
-        A put commits when so many bytes (default 8 MiB) or seconds (default 5) have passed
+        A put commits after this many bytes (default 8 MiB) or seconds (default 5)
         since the last commit.
     cache_bytes : int
         Memory for decoded blocks, default 32 MiB.
     access : {"auto", "map", "pread"}
-        Whether the file is mapped. ``auto`` and ``pread`` read by calls: a file that another program
-        cuts short is an error. ``map`` reads small records two to four times as fast, and views
-        stored ones where they lie, but a file that is cut short, or a disk that fails, then ends the
-        process by a signal (``SIGBUS``): only for files of your own on a local disk.
+        Whether the file is mapped. ``auto`` and ``pread`` read by calls: if another program truncates
+        the file, this is an error. ``map`` reads small records two to four times as fast, and views
+        uncompressed ones without a copy, but if the file is truncated, or the disk fails, the
+        process is killed by a signal (``SIGBUS``): only for your own files on a local disk.
     accept_older : bool
-        Whether a store whose newest commit cannot be read is opened for writing all the same, as
-        of an older state: what came after that is lost then. ``vlstore recover`` saves it first.
-        Reading always opens what can be read, and warns.
+        Whether a store whose newest commit cannot be read is opened for writing in an
+        older state: everything after it is lost. ``vlstore recover`` saves it first.
+        Reading always opens what can be read, with a warning.
 
     Raises
     ------
@@ -175,7 +176,7 @@ def memory(
 @overload
 def memory(*, records: Any = "auto", **options: Unpack[Options]) -> _core.Store | Any: ...
 def memory(*, records: Any = "auto", **options: Unpack[Options]) -> _core.Store | Any:
-    """Make a store in memory, with the options of :func:`open`.
+    """Create a store in memory, with the options of :func:`open`.
 
     >>> import vlstore
     >>> store = vlstore.memory(codec="lz4")
@@ -219,5 +220,5 @@ def from_bytes(
 
 def _checked(mode: Any) -> str:
     if not isinstance(mode, str):
-        raise WrongTypeError(f"mode is a text such as \"r\", not {mode!r}")
+        raise WrongTypeError(f"mode is a string such as \"r\", not {mode!r}")
     return mode

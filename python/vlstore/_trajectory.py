@@ -28,9 +28,9 @@ def export(
 ) -> _core.Exported:
     """Write frames of a store to a trajectory file of another program.
 
-    Numbers are converted to the units of the format if the store states its own. The file
-    appears when it is whole: after an error or Ctrl-C there is none. A symbolic link stays and
-    what it leads to is replaced; pipes and devices are written to as they are.
+    Numbers are converted to the units of the format if the store states its units. The file
+    appears when it is complete: after an error or Ctrl-C there is none. A symbolic link stays and
+    its target is replaced; pipes and devices are written to directly.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ _NUMBERS = "biufU"
 
 
 def plain(value, place):
-    """``value`` as JSON holds it: numbers, texts, lists and dicts of Python; else a refusal.
+    """``value`` as JSON holds it: numbers, strings, lists and dicts of Python; else a refusal.
 
     NumPy's numbers and arrays become numbers and lists, tuples become lists. ``place`` names the
     value in an error.
@@ -66,7 +66,7 @@ def _plain(value, place):
         return str(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise InvalidError(f"{place}: JSON has no {value!r}: use None, or text")
+            raise InvalidError(f"{place}: JSON has no {value!r}: use None, or a string")
         return float(value)
     if isinstance(value, int):
         if not -(2**63) <= value < 2**64:
@@ -76,7 +76,7 @@ def _plain(value, place):
         for name in value:
             if not isinstance(name, str):
                 kind = type(name).__name__
-                raise InvalidError(f"{place}: its keys are text, not {kind} ({name!r:.40})")
+                raise InvalidError(f"{place}: its keys are strings, not {kind} ({name!r:.40})")
         return {str(name): _plain(entry, f"{place}[{name!r}]") for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(entry, f"{place}[{i}]") for i, entry in enumerate(value)]
@@ -85,16 +85,16 @@ def _plain(value, place):
         if value.dtype.kind in _NUMBERS and not (value.dtype.kind == "f" and value.itemsize > 8):
             return _plain(value.tolist(), place)
         kind = f"an array of {value.dtype}" if getattr(value, "ndim", 0) else f"{value.dtype}"
-        raise InvalidError(f"{place}: JSON has no form for {kind} ({value!r:.40}): use text or numbers")
+        raise InvalidError(f"{place}: JSON has no form for {kind} ({value!r:.40}): use strings or numbers")
     kind = type(value).__name__
     raise InvalidError(
-        f"{place}: JSON has no form for {kind} ({value!r:.40}): use numbers, text, lists and dicts"
+        f"{place}: JSON has no form for {kind} ({value!r:.40}): use numbers, strings, lists and dicts"
     )
 
 
 def _name(name):
     if not isinstance(name, str):
-        raise InvalidError(f"the name of an attribute is text, not {type(name).__name__}")
+        raise InvalidError(f"the name of an attribute is a string, not {type(name).__name__}")
     return str(name)
 
 
@@ -110,7 +110,7 @@ class Attributes(MutableMapping):
         'nm'
 
     Numbers and arrays of NumPy are kept as numbers and lists, tuples as lists. What JSON has no form
-    for (NaN, bytes, complex numbers, dates, keys that are not text) is refused by its place. A
+    for (NaN, bytes, complex numbers, dates, keys that are not strings) is refused, with its place. A
     nested value is a copy: change it, then set it again.
     """
 

@@ -1,7 +1,7 @@
 """What can go wrong: one base class, and a subclass for each kind.
 
-Every error of this package is an :class:`Error`, and also the builtin that fits it, so that
-code that knows nothing of this package catches it by that::
+Every error of this package is an :class:`Error`, and also the matching builtin exception, so that
+other code can catch it as that::
 
     >>> import vlstore
     >>> store = vlstore.memory()
@@ -11,7 +11,7 @@ code that knows nothing of this package catches it by that::
     ...     print(type(error).__name__, "-", error)
     NotFoundError - no record "missing"
 
-A message names the thing, the place and, where there is one, the remedy.
+A message says what is wrong, where, and what to do.
 """
 
 import pickle
@@ -134,7 +134,7 @@ class ResumeError(InvalidError):
 
 
 class WrongTypeError(Error, TypeError):
-    """An argument of a type that does not fit: a key that is a float, a value that is text."""
+    """An argument of the wrong type: a key that is a float, a value that is a string."""
 
 
 class LockedError(Error, BlockingIOError):

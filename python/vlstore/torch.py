@@ -157,7 +157,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
     def __getitem__(self, index: SupportsIndex) -> Any:
         if isinstance(index, slice):
             raise WrongTypeError(
-                f"an ordinal is a whole number, not slice ({index!r}): a part of a data set is "
+                f"an ordinal is an integer, not slice ({index!r}): a part of a data set is "
                 "Dataset(store, indices=...) or torch.utils.data.Subset"
             )
         # A flat data set is cut here, too: one index asks for one sample.
@@ -210,7 +210,7 @@ def _whole(value: Any) -> int:
         except TypeError:
             pass
     shown = "None" if value is None else f"{type(value).__name__} ({value!r:.40})"
-    raise WrongTypeError(f"an ordinal is a whole number, not {shown}")
+    raise WrongTypeError(f"an ordinal is an integer, not {shown}")
 
 
 def _row(indices: Any) -> torch.Tensor:
@@ -220,10 +220,10 @@ def _row(indices: Any) -> torch.Tensor:
     if not isinstance(indices, np.ndarray):
         if not isinstance(indices, Iterable):
             shown = f"{type(indices).__name__} ({indices!r:.40})"
-            raise WrongTypeError(f"ordinals are a sequence of whole numbers, not {shown}")
+            raise WrongTypeError(f"ordinals are a sequence of integers, not {shown}")
         indices = np.array([_whole(i) for i in indices], object)
     elif indices.dtype.kind not in "iu":
-        raise WrongTypeError(f"ordinals are whole numbers, not an array of {indices.dtype}")
+        raise WrongTypeError(f"ordinals are integers, not an array of {indices.dtype}")
     if indices.ndim != 1:
         raise InvalidError("indices is one row of ordinals")
     bounds = np.iinfo(np.int64)

@@ -127,7 +127,7 @@ impl Record {
         Self::made(&Bytes::get(data, "the data")?)
     }
 
-    /// Bytes of memory that the record keeps alive; 0 if it lies in the mapped file.
+    /// Bytes of memory that the record keeps alive; 0 if it is in the mapped file.
     #[getter]
     fn held(&self) -> usize {
         self.bytes.held()
@@ -178,7 +178,7 @@ impl Bytes {
             let mut why =
                 described(&format!("{what} is bytes or another object with a buffer"), any)?;
             if any.is_instance_of::<PyString>() {
-                why.push_str("; encode text first: value.encode()");
+                why.push_str("; encode strings first: value.encode()");
             }
             return Err(wrong_type(any.py(), &why));
         };

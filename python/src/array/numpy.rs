@@ -125,7 +125,7 @@ pub(crate) struct Input {
 /// What an array may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {
-    /// float32 or float64 as they are; float16 and whole numbers are widened, which loses
+    /// float32 or float64 as they are; float16 and integers are widened, which loses
     /// nothing.
     Real,
     /// Whole numbers that fit 32 bits.
@@ -183,9 +183,9 @@ impl Input {
             _ => {
                 let wanted = match want {
                     Want::Real => "float32 or float64",
-                    Want::Int32 | Want::Int64 => "whole numbers",
-                    Want::Bool => "truth values",
-                    Want::Any => "numbers or truth values",
+                    Want::Int32 | Want::Int64 => "integers",
+                    Want::Bool => "booleans",
+                    Want::Any => "numbers or booleans",
                 };
                 return Err(wrong_type(py, &format!("{what} holds {wanted}, not {found}")));
             }
@@ -252,7 +252,7 @@ pub(crate) fn tuple(shape: &[usize]) -> String {
     }
 }
 
-/// Refuses whole numbers that the type does not hold exactly.
+/// Refuses integers that the type does not hold exactly.
 fn fits(array: &Bound<'_, PyAny>, what: &str, kind: DType) -> PyResult<()> {
     let py = array.py();
     let size: usize = array.getattr("dtype")?.getattr("itemsize")?.extract()?;

@@ -7,12 +7,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
 use vlstore::{Error, Key};
 
-/// The key that a Python object stands for. NumPy's whole numbers count as `int`.
+/// The key that a Python object stands for. NumPy's integers count as `int`.
 pub(crate) fn key(any: &Bound<'_, PyAny>) -> PyResult<Key> {
     let py = any.py();
     let key = if let Ok(text) = any.cast::<PyString>() {
         let text = text.to_str().map_err(|_| {
-            invalid(py, "a key that is text must be valid Unicode: this one has a lone surrogate")
+            invalid(py, "a string key must be valid Unicode: this one has a lone surrogate")
         })?;
         Key::from(text)
     } else if let Ok(bytes) = any.cast::<PyBytes>() {

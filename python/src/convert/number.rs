@@ -14,7 +14,7 @@ pub(crate) fn real(any: &Bound<'_, PyAny>, what: &str) -> PyResult<f64> {
     }
 }
 
-/// A whole number of 64 bits, or a refusal that names it.
+/// An integer of 64 bits, or a refusal that names it.
 pub(crate) fn whole(any: &Bound<'_, PyAny>, what: &str) -> PyResult<i64> {
     let py = any.py();
     if !any.is_instance_of::<PyBool>()
@@ -24,5 +24,5 @@ pub(crate) fn whole(any: &Bound<'_, PyAny>, what: &str) -> PyResult<i64> {
             .extract()
             .map_err(|_| invalid(py, &format!("{what}: {index} does not fit 64 bits")));
     }
-    Err(wrong_type(py, &described(&format!("{what} is a whole number"), any)?))
+    Err(wrong_type(py, &described(&format!("{what} is an integer"), any)?))
 }

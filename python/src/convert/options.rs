@@ -232,13 +232,13 @@ fn choice<T>(
             &described(&format!("{what} is one of {list}"), value)?,
         ));
     };
-    named(&name).ok_or_else(|| invalid(value.py(), &format!("{what}: {name:?} is none of {list}")))
+    named(&name).ok_or_else(|| invalid(value.py(), &format!("{what}: {name:?} is not one of {list}")))
 }
 
 fn whole<T: TryFrom<u64>>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
     let number = value.extract::<u64>();
     if value.is_instance_of::<PyBool>() || !value.hasattr("__index__")? {
-        let wanted = format!("{what} is a whole number");
+        let wanted = format!("{what} is an integer");
         return Err(wrong_type(value.py(), &described(&wanted, value)?));
     }
     number.ok().and_then(|n| T::try_from(n).ok()).ok_or_else(|| {

@@ -17,17 +17,17 @@ pub(crate) fn one(any: &Bound<'_, PyAny>) -> PyResult<i64> {
     {
         return Ok(index.extract::<i64>().unwrap_or(i64::MAX));
     }
-    Err(wrong_type(any.py(), &described("an ordinal is a whole number", any)?))
+    Err(wrong_type(any.py(), &described("an ordinal is an integer", any)?))
 }
 
-/// Many ordinals: an array of whole numbers, or anything that can be iterated over.
+/// Many ordinals: an array of integers, or anything that can be iterated over.
 pub(crate) fn many(any: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     let py = any.py();
     if any.hasattr("__array_interface__")? {
         let kind: String = any.getattr("dtype")?.getattr("kind")?.extract()?;
         if !matches!(&*kind, "i" | "u") {
             let why =
-                format!("ordinals are whole numbers, not an array of {}", any.getattr("dtype")?);
+                format!("ordinals are integers, not an array of {}", any.getattr("dtype")?);
             return Err(wrong_type(py, &why));
         }
         let how = PyDict::new(py);
@@ -38,7 +38,7 @@ pub(crate) fn many(any: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
         return Ok(numbers.iter().map(|n| i64::from_le_bytes(*n)).collect());
     }
     let Ok(items) = any.try_iter() else {
-        return Err(wrong_type(py, &described("ordinals are a sequence of whole numbers", any)?));
+        return Err(wrong_type(py, &described("ordinals are a sequence of integers", any)?));
     };
     gathered(&items, one)
 }

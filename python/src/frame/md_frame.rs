@@ -41,7 +41,7 @@ use vlstore::codec::{AnyCodec, DType, MdFrameCodec, MdFrameView};
 /// dicts of arrays, ``atom_properties`` with ``n`` entries each and ``frame_properties``.
 ///
 /// float32 and float64 are kept; nothing is narrowed. Arrays that are not contiguous or have
-/// another byte order are converted, whole numbers become float64 where that is exact; anything
+/// another byte order are converted, integers become float64 where that is exact; anything
 /// else is refused by name. ``cell`` may be three lengths.
 ///
 /// The arrays of a frame are read-only views of its record; they stay valid when the frame or
@@ -290,7 +290,7 @@ impl MdFrame {
     ///
     /// A frame that refers to a topology knows only its digest then, unless it is given.
     ///
-    /// Raises :class:`~vlstore.errors.CodecError` if they are no frame, or if it refers to
+    /// Raises :class:`~vlstore.errors.CodecError` if they are not a frame, or if it refers to
     /// another topology.
     #[staticmethod]
     #[pyo3(signature = (data, topology=None))]
@@ -415,7 +415,7 @@ impl MdFrame {
         self.digest.map(|digest| digest.to_string())
     }
 
-    /// Extra properties of each site, by name: arrays with ``n`` entries, lists for texts.
+    /// Extra properties of each site, by name: arrays with ``n`` entries, lists for strings.
     #[getter]
     fn atom_properties<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
         let dict = Self::properties(slf, true)?;
@@ -425,7 +425,7 @@ impl MdFrame {
         Ok(dict)
     }
 
-    /// Extra properties of the frame, by name: arrays, numbers or texts.
+    /// Extra properties of the frame, by name: arrays, numbers or strings.
     #[getter]
     fn frame_properties<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
         Self::properties(slf, false)
@@ -437,7 +437,7 @@ impl MdFrame {
         Record::new(self.memory.clone())
     }
 
-    /// Bytes of memory that the frame keeps alive; 0 if it lies in the mapped file.
+    /// Bytes of memory that the frame keeps alive; 0 if it is in the mapped file.
     #[getter]
     fn held(&self) -> usize {
         self.memory.held()

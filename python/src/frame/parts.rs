@@ -179,5 +179,5 @@ fn periodic(any: &Bound<'_, PyAny>) -> PyResult<[bool; 3]> {
     let input = Input::get(any, "pbc", Want::Bool)?;
     let input = input.shaped(any.py(), "pbc", "(3,)", |shape| shape == [3])?;
     <[bool; 3]>::try_from(input.truths())
-        .map_err(|_| invalid(any.py(), "pbc must be three truth values"))
+        .map_err(|_| invalid(any.py(), "pbc must be three booleans"))
 }

@@ -127,7 +127,7 @@ fn property(any: &Bound<'_, PyAny>, name: String, what: &str) -> PyResult<Proper
         || any.is_instance_of::<PySet>()
         || any.is_instance_of::<PyFrozenSet>()
     {
-        let wanted = format!("{what} is a number, a text, an array or a list of texts");
+        let wanted = format!("{what} is a number, a string, an array or a list of strings");
         return Err(wrong_type(any.py(), &described(&wanted, any)?));
     }
     if any.is_instance_of::<PyString>() {

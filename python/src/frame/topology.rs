@@ -273,7 +273,7 @@ impl Topology {
     /// The topology in the bytes of its record; they are copied unless they are a
     /// :class:`Record`.
     ///
-    /// Raises :class:`~vlstore.errors.CodecError` if they are no topology.
+    /// Raises :class:`~vlstore.errors.CodecError` if they are not a topology.
     #[staticmethod]
     fn from_bytes(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(record) = data.cast::<Record>() {
@@ -367,7 +367,7 @@ impl Topology {
         self.list(py, self.bond_orders, 1)
     }
 
-    /// Extra properties of each site, by name: arrays with ``n`` entries, lists for texts.
+    /// Extra properties of each site, by name: arrays with ``n`` entries, lists for strings.
     #[getter]
     fn atom_properties<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);

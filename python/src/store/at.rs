@@ -76,8 +76,8 @@ impl At {
         Ok(Iter::new(py, &self.typed, What::All)?)
     }
 
-    /// The values at ``ordinals``, in the order asked for: an array, a list or another iterable
-    /// of whole numbers.
+    /// The values at ``ordinals``, in the requested order: an array, a list or another iterable
+    /// of integers.
     fn batch(&self, py: Python<'_>, ordinals: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
         self.values(py, &many(ordinals)?)
     }

@@ -130,7 +130,7 @@ impl Store {
         })?)
     }
 
-    /// The values under ``keys``, in the order asked for; a key may come more than once.
+    /// The values under ``keys``, in the requested order; a key may come more than once.
     ///
     /// Each block in which one of them lies is decoded once, on all cores that the store was
     /// given; far faster than one after the other.
@@ -308,7 +308,7 @@ impl Store {
     }
 
     /// Checks every byte of the last commit: index, blocks, the place of every record. Reads the
-    /// whole file. Damage is in the answer, not raised.
+    /// whole file. Damage is returned, not raised.
     fn verify(&self, py: Python<'_>) -> PyResult<report::Verified> {
         let snapshot = self.handle().read(py, |v| Ok(v.committed()?))?;
         let mut raised = None;

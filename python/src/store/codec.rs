@@ -195,7 +195,7 @@ impl PythonCodec {
         }
         let version = match given.getattr_opt("version")? {
             Some(version) => version.extract::<u32>().map_err(|_| {
-                wrong_type(py, "the version of a codec is a whole number, 1 or more")
+                wrong_type(py, "the version of a codec is an integer, 1 or more")
             })?,
             None => 1,
         };

@@ -7,7 +7,7 @@ use crate::store::typed::Typed;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// A store whose records are typed: ``depot[key]`` gives an object, not bytes.
+/// A store whose records are typed: ``depot[key]`` returns an object, not bytes.
 ///
 /// ``Depot(store, codec)`` is a second view of an open store; closing one closes both. ``codec``
 /// is a name (``"array"``, ``"flat-f32"``, ``"raw"``), a pair ``(encode,

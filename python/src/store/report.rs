@@ -23,7 +23,7 @@ pub(crate) struct Verified {
     unchecked: u64,
     /// Everything that is wrong, a line each.
     damages: Vec<String>,
-    /// What other programs would trip over while everything of ours is whole, or ``None``.
+    /// Damage that affects only other programs, or ``None``.
     frame: Option<String>,
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::codec::Fields;
 
-/// A store of frames: ``trajectory[key]`` gives an :class:`MdFrame`.
+/// A store of frames: ``trajectory[key]`` is an :class:`MdFrame`.
 ///
 /// Made by :func:`vlstore.open` of a file of frames, and with ``records="md-frame"`` of a new one.
 /// ``Trajectory(store)`` is a second view of an open store; closing one closes both. Beside what a

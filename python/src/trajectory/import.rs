@@ -56,7 +56,7 @@ fn named<T>(
     of: impl Fn(&str) -> Option<T>,
     known: &str,
 ) -> PyResult<T> {
-    of(name).ok_or_else(|| invalid(py, &format!("{what}: {name:?} is none of {known}")))
+    of(name).ok_or_else(|| invalid(py, &format!("{what}: {name:?} is not one of {known}")))
 }
 
 /// Puts frames of trajectory files into a store.

@@ -235,7 +235,7 @@ impl Trajectory {
     /// With ``f`` frames of ``n`` sites: ``positions``, ``velocities`` and ``forces`` are
     /// ``(f, n, 3)``; ``types``, ``masses`` and ``charges`` ``(f, n)``, or ``(n,)`` for all
     /// frames; ``energy``, ``time`` and ``step`` ``(f,)``; ``cell`` and ``stress`` ``(f, 3, 3)``
-    /// or ``(3, 3)``; ``pbc`` ``(f, 3)``, ``(3,)`` or a bool; ``name`` a text for all.
+    /// or ``(3, 3)``; ``pbc`` ``(f, 3)``, ``(3,)`` or a bool; ``name`` a string for all.
     ///
     /// Frames of different sizes are concatenated as in a batch: ``positions`` is ``(all sites,
     /// 3)``, ``types`` ``(all sites,)``, and ``ptr``, ``(f + 1,)``, says where the sites of each
@@ -248,7 +248,7 @@ impl Trajectory {
     /// number of frames. The arrays must not be changed meanwhile. Not all or nothing: an error
     /// leaves the frames before it.
     ///
-    /// float32 and float64 are kept, whole numbers become float64 where that is exact. Raises
+    /// float32 and float64 are kept, integers become float64 where that is exact. Raises
     /// :class:`~vlstore.errors.WrongTypeError` for arrays of another type and
     /// :class:`~vlstore.errors.InvalidError` for shapes that do not agree, by name, before anything is
     /// put; :class:`~vlstore.errors.RecordExistsError` as :meth:`put`.

@@ -101,7 +101,7 @@ impl Survey {
         if self.forms.contains_key(name) {
             return Error::invalid(
                 "fields",
-                format!("{name:?} is text, of which there is no array"),
+                format!("{name:?} is a string, which cannot be in an array"),
             );
         }
         let mut known = FIELDS.join(", ");

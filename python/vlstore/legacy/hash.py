@@ -16,7 +16,7 @@ def byte_hash(content: Any, /, seed: SupportsIndex = HASH_SEED) -> str:
     """The 128-bit XXH3 hash of ``content`` as 32 hexadecimal digits.
 
     ``content`` is ``bytes`` or another contiguous buffer, whose shape and type do not count;
-    ``seed`` is a whole number, taken modulo 2**64. Fast, and no protection against somebody who
+    ``seed`` is an integer, taken modulo 2**64. Fast, and no protection against somebody who
     means harm.
 
     >>> byte_hash(b"abc")
@@ -29,5 +29,5 @@ def byte_hash(content: Any, /, seed: SupportsIndex = HASH_SEED) -> str:
         number = operator.index(seed)
     except TypeError:
         kind = type(seed).__name__
-        raise WrongTypeError(f"seed is a whole number, not {kind} ({seed!r:.40})") from None
+        raise WrongTypeError(f"seed is an integer, not {kind} ({seed!r:.40})") from None
     return _core._byte_hash(content, number % (1 << 64))

@@ -112,7 +112,7 @@ def whole(name: str, value: Any) -> int:
         if number >= 0:
             return number
         raise InvalidError(f"{name}: {number} is negative")
-    raise WrongTypeError(f"{name} is a whole number, not {value!r}")
+    raise WrongTypeError(f"{name} is an integer, not {value!r}")
 
 
 def chunk_bytes(value: Any) -> int:

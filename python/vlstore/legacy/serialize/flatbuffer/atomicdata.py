@@ -125,7 +125,7 @@ def create_fbframe_buffer(
     if not isinstance(name, str):
         raise WrongTypeError(f"name is a str, not {type(name).__name__}")
     if isinstance(nsites, bool) or not hasattr(nsites, "__index__"):
-        raise WrongTypeError(f"nsites is a whole number, not {nsites!r}")
+        raise WrongTypeError(f"nsites is an integer, not {nsites!r}")
     n = nsites.__index__()
     if n < 0:
         raise InvalidError(f"nsites: {n} is negative")
