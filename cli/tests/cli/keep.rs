@@ -240,7 +240,7 @@ fn verify_takes_several_stores_and_ends_with_the_worst_status() {
 fn a_store_that_was_cut_short_is_recovered_and_the_status_says_that_it_is_damaged() {
     let folder = Folder::new();
     folder.ok("import -q --chunk-size 64KiB run.xtc whole.vls");
-    let good = fs::read(folder.path("quantised.vls")).unwrap();
+    let good = fs::read(folder.path("whole.vls")).unwrap();
     fs::write(folder.path("cut.vls"), &good[..good.len() / 2]).unwrap();
     let out = folder.run("recover cut.vls saved.vls").code(3);
     let text = String::from_utf8_lossy(&out.get_output().stdout).into_owned();

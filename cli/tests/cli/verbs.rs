@@ -364,10 +364,12 @@ fn standard_input_and_compressed_files_are_read() {
 #[test]
 fn layout_that_an_existing_store_does_not_have_is_said_to_change_nothing() {
     let folder = Folder::new();
-    folder
-        .run("import --append --purpose random --level 1 run.xtc frames.vls")
-        .success()
-        .stderr("note: a store keeps what it was made with; --purpose changes nothing here\n");
+    folder.run("import --append --purpose random --level 1 run.xtc frames.vls").success().stderr(
+        concat!(
+            "note: a store keeps the options that it was created with; ",
+            "--purpose has no effect here\n"
+        ),
+    );
 }
 
 #[test]

@@ -232,7 +232,8 @@ fn choice<T>(
             &described(&format!("{what} is one of {list}"), value)?,
         ));
     };
-    named(&name).ok_or_else(|| invalid(value.py(), &format!("{what}: {name:?} is not one of {list}")))
+    named(&name)
+        .ok_or_else(|| invalid(value.py(), &format!("{what}: {name:?} is not one of {list}")))
 }
 
 fn whole<T: TryFrom<u64>>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {

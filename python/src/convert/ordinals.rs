@@ -26,8 +26,7 @@ pub(crate) fn many(any: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     if any.hasattr("__array_interface__")? {
         let kind: String = any.getattr("dtype")?.getattr("kind")?.extract()?;
         if !matches!(&*kind, "i" | "u") {
-            let why =
-                format!("ordinals are integers, not an array of {}", any.getattr("dtype")?);
+            let why = format!("ordinals are integers, not an array of {}", any.getattr("dtype")?);
             return Err(wrong_type(py, &why));
         }
         let how = PyDict::new(py);

@@ -63,7 +63,8 @@ impl Wanted {
         if let (Some(fields), Some(fill), Some(any)) = (&fields, &fill, fill_value)
             && let Some((name, _)) = fill.each.iter().find(|(name, _)| !fields.contains(name))
         {
-            let why = format!("fill_value: {name:?} is not one of the fields: {}", fields.join(", "));
+            let why =
+                format!("fill_value: {name:?} is not one of the fields: {}", fields.join(", "));
             return Err(invalid(any.py(), &why));
         }
         Ok(Self { fields, fill, mask })

@@ -194,9 +194,9 @@ impl PythonCodec {
             return Err(invalid(py, &format!("codec: {name:?} is the name of a codec of vlstore")));
         }
         let version = match given.getattr_opt("version")? {
-            Some(version) => version.extract::<u32>().map_err(|_| {
-                wrong_type(py, "the version of a codec is an integer, 1 or more")
-            })?,
+            Some(version) => version
+                .extract::<u32>()
+                .map_err(|_| wrong_type(py, "the version of a codec is an integer, 1 or more"))?,
             None => 1,
         };
         let sites = given.getattr_opt("sites")?.map(Bound::unbind);
