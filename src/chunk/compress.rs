@@ -1,8 +1,9 @@
 //! Chunks and blocks from plain bytes.
 
-#[cfg(debug_assertions)]
-use super::blosc::Decoder;
 use super::blosc::{Context, ONE_BLOCK, SLACK, overridden};
+#[cfg(debug_assertions)]
+use super::decoder::Decoder;
+use super::decoder::ready;
 use super::header::{EXTENDED, Header, Kind};
 use super::layout::ChunkLayout;
 use super::params::{Codec, Filter, Params};
@@ -193,6 +194,7 @@ impl Compressor {
         let slot = if len == self.block_size { full } else { last };
         if slot.as_ref().is_none_or(|made| made.len != len || made.split != split) {
             let c_len = i32::try_from(len).map_err(|_| overridden())?;
+            ready()?;
             let context = Context::compressing(self.params, codec, c_len, split)?;
             *slot = Some(Made { context, len, split });
         }

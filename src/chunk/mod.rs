@@ -22,8 +22,8 @@ mod planes;
 mod special;
 mod streams;
 
-pub use blosc::Decoder;
 pub use compress::Compressor;
+pub use decoder::Decoder;
 pub(crate) use decoder::with_decoder;
 pub use layout::{ChunkLayout, check_block};
 pub use params::{Codec, Filter, Params};

@@ -37,6 +37,7 @@ mod flat_f32;
 mod generated;
 mod json;
 mod md_frame;
+mod md_frame_codec;
 mod narrow;
 mod raw;
 mod registry;
@@ -49,10 +50,9 @@ pub use array::{ArrayCodec, ArrayView, Shape};
 pub use borrowed::{MdFrameRef, PropertyView, RealView, TextView, ValuesView};
 pub use dtype::{DType, Element};
 pub use flat_f32::FlatF32Codec;
-pub use md_frame::{
-    Field, FrameFields as Fields, FramePart, HEAD, Matrices, MdFrameCodec, MdFrameView,
-};
+pub use md_frame::{Field, FrameFields as Fields, FramePart, HEAD, Matrices, MdFrameView};
 pub use md_frame::{coordinate, quantise};
+pub use md_frame_codec::MdFrameCodec;
 pub use raw::RawCodec;
 pub use registry::{CODECS, by_name, by_name_and_version, check, content, refers};
 pub use slices::aligned;

@@ -1,7 +1,7 @@
 //! What is in a file, as a reader of frames sees it: its bytes, or, if they are compressed with
 //! gzip, what they unpack to. Also what comes from standard input.
 
-use super::source::{Sum, TAIL};
+use super::sum::{Sum, TAIL};
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! Which format a file is in.
 
 use super::content;
-use super::reader::Units;
+use super::units::Units;
 use crate::backend::known;
 use crate::error::{Error, Result};
 use std::path::Path;

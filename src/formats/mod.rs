@@ -12,22 +12,27 @@
 //! ([`Output`](crate::backend::Output)) are shared.
 
 mod content;
+mod create;
 mod elements;
 mod extxyz;
 mod kind;
 mod names;
+mod open;
 mod reader;
 mod report;
 mod source;
+mod sum;
+mod units;
 mod writer;
 mod xtc;
 
 pub use content::{Window, head, window_sums};
+pub use create::{create, create_in, create_waiting};
 pub use kind::{FormatKind, detect};
 pub use names::NameMap;
-pub use reader::{
-    FrameReader, Place, Reach, ReadOptions, Units, open, open_as, open_with, read_from,
-};
+pub use open::{open, open_as, open_with, read_from};
+pub use reader::{FrameReader, Place, Reach, ReadOptions};
 pub use report::{Note, NoteKind, ReadReport};
-pub use source::Sum;
-pub use writer::{FrameWriter, WriteOptions, create, create_in, create_waiting};
+pub use sum::Sum;
+pub use units::Units;
+pub use writer::{FrameWriter, WriteOptions};

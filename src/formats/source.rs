@@ -2,8 +2,9 @@
 //! known, and of streams, whose end is not.
 
 use super::content::Raw;
+use super::sum::{Sum, TAIL};
 use crate::error::{Error, Result};
-use crate::wire::{checksum, memory};
+use crate::wire::memory;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
 
@@ -13,25 +14,6 @@ const BUFFER: usize = 128 << 10;
 const STEP: usize = 4 << 20;
 /// Longest line of a stream; in a file a line ends with the file.
 const LINE_MAX: u64 = 256 << 20;
-/// Of the frame that was read last, so many bytes at its end are known by a checksum.
-pub(super) const TAIL: usize = 4096;
-
-/// The checksum of a few bytes of a file: of its beginning, or of the end of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sum {
-    /// How many bytes, at most 4 096.
-    pub len: u32,
-    /// Their XXH3, 64 bits.
-    pub sum: u64,
-}
-
-impl Sum {
-    /// That of all of `bytes`.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self { len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), sum: checksum(bytes) }
-    }
-}
 
 /// A file, or anything else that can be read and skipped in. Where its length is known, claims
 /// about what follows are compared with [`left`](Self::left) before they cost memory; else memory

@@ -5,7 +5,7 @@ use crate::codec::{MdFrameRef, PropertyView};
 use crate::{Error, Result, limits};
 
 /// Refuses a frame whose parts contradict each other.
-pub(super) fn check(frame: &MdFrameRef<'_>) -> Result<()> {
+pub(in crate::codec) fn check(frame: &MdFrameRef<'_>) -> Result<()> {
     let n = frame.nsites;
     if i32::try_from(n).is_err() {
         return Err(Error::Limit { what: "number of sites", asked: n as u64, max: (1 << 31) - 1 });

@@ -7,7 +7,7 @@
 //! here and reads the same from it, and all errors are its own.
 
 use super::NAME;
-use super::read::{Matrices, rooted};
+use super::root::{Matrices, rooted};
 use crate::codec::generated::md::MdFrame as Wire;
 use crate::codec::slices::numbers_in;
 use crate::codec::{MdFrameRef, RealView};
@@ -169,7 +169,8 @@ fn word(bytes: &[u8], at: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read::{plain, root};
+    use super::super::read::plain;
+    use super::super::root::root;
     use super::*;
     use crate::codec::generated::md::Matrix;
     use crate::codec::{Codec, MdFrame, MdFrameCodec, MdFrameView, Real};

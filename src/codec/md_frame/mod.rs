@@ -5,21 +5,25 @@
 //! from a part of a record; `quantised` keeps positions of fixed precision as integers.
 
 mod check;
-mod codec;
 mod fast_path;
 mod part;
 mod quantised;
 mod read;
+mod root;
+mod show;
 mod write;
 
-pub(super) use check::check_properties;
-pub use codec::MdFrameCodec;
-pub(super) use codec::{array, properties_json, real_json};
+pub(super) use check::{check, check_properties};
+pub(super) use part::ROWS;
 pub use part::{Field, Fields as FrameFields, FramePart, HEAD};
+pub(super) use quantised::fold;
 pub use quantised::{coordinate, quantise};
-pub use read::{Matrices, MdFrameView};
-pub(super) use read::{bad, properties, real, root, slice};
-pub(super) use write::{Content, Fields, Record, real_len, values_len};
+pub use read::MdFrameView;
+pub(super) use read::{expand, properties, real, slice, topology_of};
+pub use root::Matrices;
+pub(super) use root::{bad, root};
+pub(super) use show::{array, properties_json, real_json, show};
+pub(super) use write::{Content, Fields, Record, append, real_len, values_len};
 
 pub(super) const NAME: &str = "md-frame";
 

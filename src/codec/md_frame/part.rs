@@ -475,7 +475,7 @@ pub(super) static COLUMNS: [Column; 4] = [
 ];
 
 /// How the row of a frame follows from its record.
-pub(super) const ROWS: RowMaker = RowMaker { columns: &COLUMNS, fill };
+pub(in crate::codec) const ROWS: RowMaker = RowMaker { columns: &COLUMNS, fill };
 
 fn fill(bytes: &[u8], row: &mut [u64]) -> bool {
     let wanted = Fields::of(&[Field::Step, Field::Time, Field::Energy, Field::Cell]);

@@ -14,7 +14,7 @@
 //! Nothing is rounded here: positions that are not what a reader makes of such integers, to
 //! the last bit, are not turned into them.
 
-use super::read::bad;
+use super::root::bad;
 use crate::Result;
 use crate::wire::memory;
 
@@ -53,7 +53,7 @@ pub fn coordinate(n: i32, precision: f32) -> f32 {
 
 /// `positions`, x y z site by site, as words; `None` if one of them is not, to the last bit, what
 /// [`unfold`] would make of it.
-pub(super) fn fold(positions: &[f32], precision: f32) -> Option<Vec<u32>> {
+pub(in crate::codec) fn fold(positions: &[f32], precision: f32) -> Option<Vec<u32>> {
     let mut folded = Vec::with_capacity(positions.len());
     let mut before = [0_i32; 3];
     let mut all = 0;

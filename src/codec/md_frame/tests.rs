@@ -1,6 +1,7 @@
 //! Records that another writer might make: the builder of the `flatbuffers` crate makes them.
 
 use super::*;
+use crate::codec::MdFrameCodec;
 use crate::codec::generated::md::{self, MdFrame as Wire, MdFrameArgs, PropertyArgs};
 use crate::codec::{AnyCodec, Codec, Fields, FramePart, MdFrame, RealView};
 use crate::wire::AlignedBuf;

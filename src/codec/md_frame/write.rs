@@ -23,7 +23,7 @@ const FIXED_PROPERTY: usize = 128;
 
 /// Appends the record of a frame that was checked, with `quantised` in the place of its positions if
 /// that is given.
-pub(super) fn append(
+pub(in crate::codec) fn append(
     frame: &MdFrameRef<'_>,
     quantised: Option<&[u32]>,
     out: &mut Vec<u8>,

@@ -4,12 +4,9 @@
 //! bit, which the number type of a JSON library need not.
 
 use super::comment::Why;
-use super::notation::item;
-use super::value::{self, Typed};
+use super::item::item;
+use super::typed::{DEPTH, Typed, values};
 use crate::codec::Values;
-
-/// Deepest nesting that is followed.
-pub(super) const DEPTH: usize = 8;
 
 /// The value, if it is a number, a truth, text, or lists of one of them; objects, `null` and the
 /// rest have no type here.
@@ -124,7 +121,7 @@ impl Lists {
         let bare: Option<Vec<&str>> = self.words.iter().map(Word::bare).collect();
         let values = match bare {
             // Truths in the letters of a comment are none here.
-            Some(bare) => value::values(|| bare.iter().copied())?.filter(|v| {
+            Some(bare) => values(|| bare.iter().copied())?.filter(|v| {
                 !matches!(v, Values::Bool(_)) || bare.iter().all(|b| matches!(*b, "true" | "false"))
             }),
             None => self.words.into_iter().map(Word::text).collect::<Option<_>>().map(Values::Str),

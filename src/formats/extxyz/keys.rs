@@ -3,7 +3,8 @@
 use super::comment::{self, Pair, Why, shorten};
 use super::layout::{self, ColumnSpec, Letter, Role};
 use super::notation::is_text_key;
-use super::value::{self, Typed};
+use super::typed::Typed;
+use super::value;
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::formats::names::{NameMap, Target};
 use crate::formats::report::NoteKind;

@@ -16,12 +16,14 @@
 
 mod columns;
 mod comment;
+mod item;
 mod json;
 mod keys;
 mod layout;
 mod notation;
 mod numbers;
 mod read;
+mod typed;
 mod value;
 mod write;
 

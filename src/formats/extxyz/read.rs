@@ -5,7 +5,7 @@ use super::comment::{Why, shorten};
 use super::keys;
 use super::layout::{self, ColumnSpec, Letter, Role};
 use super::numbers::real;
-use super::value::Typed;
+use super::typed::Typed;
 use super::write::derived_layout;
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use crate::formats::kind::FormatKind;
 use crate::formats::names::NameMap;
 use crate::formats::reader::{FrameReader, Place, Reach};
 use crate::formats::report::{NoteKind, ReadReport};
-use crate::formats::source::{Source, Sum};
+use crate::formats::{source::Source, sum::Sum};
 use crate::limits;
 use std::io::{Read, Seek};
 

@@ -1,10 +1,11 @@
 //! One frame to text.
 
 use super::columns::numbers_of;
-use super::json;
+use super::item::{item, real};
 use super::keys::{TIME_UNIT, transpose};
 use super::layout::{self, ColumnSpec, Letter, Role, standard};
-use super::notation::{self, item, put, real};
+use super::notation::{self, put};
+use super::typed::DEPTH;
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::{Error, Result, Unfit};
 use crate::formats::elements;
@@ -258,7 +259,7 @@ fn keys(frame: &MdFrame, specs: &[ColumnSpec]) -> Result<String> {
         }
         // Lists of nothing, and lists in lists in lists, as nobody means them.
         let nested = p.shape.iter().fold(1_u64, |n, k| n.saturating_mul(u64::from(*k).max(1)));
-        if p.shape.len() > json::DEPTH || nested > (p.values.len() as u64).max(1 << 16) {
+        if p.shape.len() > DEPTH || nested > (p.values.len() as u64).max(1 << 16) {
             let why = format!("values of shape {:?} cannot be written", p.shape);
             return Err(cannot(&p.name, why, LEAVE_OUT));
         }

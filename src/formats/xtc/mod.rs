@@ -22,7 +22,8 @@ pub(super) use write::XtcEncoder;
 
 use super::kind::FormatKind;
 use super::reader::{FrameReader, Place, Reach};
-use super::source::{Source, Sum};
+use super::source::Source;
+use super::sum::Sum;
 use crate::codec::{MdFrame, Real};
 use crate::error::{Error, Result};
 use crate::wire::{Cursor, memory};

@@ -36,6 +36,7 @@ use crate::store::target::may_appear;
 use crate::store::write::writer::Writer;
 use content::Gaps;
 use rebuild::{dead_of, rebuild, rows_of, without_index};
+use report::Progress;
 use rescue::Rescue;
 use salvage::{Part, Row, Salvage};
 use scan::Scanned;
@@ -67,8 +68,6 @@ pub struct RecoverOptions {
 /// For the name and the version of a codec, what its records tell by themselves; `None` if that is
 /// not known. `codec::content` answers for the codecs of this crate.
 pub type Contents = fn(&str, u32) -> Option<Content>;
-
-type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 
 /// Writes a new store to `new` with all that is left of the store at `damaged`, which is opened
 /// for reading only and never touched.

@@ -1,8 +1,12 @@
 //! What a recovery found, by which means, and what is lost.
 
 use crate::error::Error;
+use crate::error::Result;
 use crate::maintain::verify::Damage;
 use std::fmt;
+
+/// Told how far the work has come and how far it has to go; its error ends the work.
+pub(crate) type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 
 /// By which means records were found, from the surest to the weakest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,10 +1,10 @@
 //! The new store as it grows: record by record, with a word on each that is lost.
 
+use super::report::Progress;
 use crate::column::Content;
 use crate::error::{Error, Result};
 use crate::index::layout::KEY_SHARED;
 use crate::key::Key;
-use crate::maintain::recover::Progress;
 use crate::maintain::recover::content::Gaps;
 use crate::maintain::recover::rebuild::loose;
 use crate::maintain::recover::report::{Means, Recovered};
