@@ -96,7 +96,10 @@ impl Source {
             let start = n;
             n += 1;
             let follows = start > 0 && tokens[start - 1].text == "::";
-            if follows {
+            // `pub(in crate::room)` says who may look, and uses nothing.
+            let allows =
+                start > 2 && tokens[start - 1].text == "in" && tokens[start - 3].text == "pub";
+            if follows || allows {
                 continue;
             }
             let Some((prefix, rest)) = beginning(&tokens, start, &module) else { continue };

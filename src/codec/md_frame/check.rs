@@ -1,6 +1,6 @@
 //! The rules of a frame that no schema expresses: the same on write and on read.
 
-use super::NAME;
+use super::name::NAME;
 use crate::codec::{MdFrameRef, PropertyView};
 use crate::{Error, Result, limits};
 

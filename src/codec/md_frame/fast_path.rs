@@ -6,7 +6,7 @@
 //! accept, and frames with extra properties, are left to it: it accepts every record that is read
 //! here and reads the same from it, and all errors are its own.
 
-use super::NAME;
+use super::name::NAME;
 use super::root::{Matrices, rooted};
 use crate::codec::generated::md::MdFrame as Wire;
 use crate::codec::slices::numbers_in;

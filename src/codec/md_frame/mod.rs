@@ -6,6 +6,7 @@
 
 mod check;
 mod fast_path;
+mod name;
 mod part;
 mod quantised;
 mod read;
@@ -14,6 +15,7 @@ mod show;
 mod write;
 
 pub(super) use check::{check, check_properties};
+pub(super) use name::NAME;
 pub(super) use part::ROWS;
 pub use part::{Field, Fields as FrameFields, FramePart, HEAD};
 pub(super) use quantised::fold;
@@ -24,8 +26,6 @@ pub use root::Matrices;
 pub(super) use root::{bad, root};
 pub(super) use show::{array, properties_json, real_json, show};
 pub(super) use write::{Content, Fields, Record, append, real_len, values_len};
-
-pub(super) const NAME: &str = "md-frame";
 
 #[cfg(test)]
 mod tests;

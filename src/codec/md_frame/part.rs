@@ -8,7 +8,7 @@
 //! Lengths must be those that the number of sites demands. So a damaged record gives an error
 //! or other numbers of its own, never anything else, as with the verifier.
 
-use super::NAME;
+use super::name::NAME;
 use crate::codec::generated::md::MdFrame as Wire;
 use crate::codec::{MdFrame, MdFrameRef, Real, RealView};
 use crate::column::{Column, ColumnKind, RowMaker};

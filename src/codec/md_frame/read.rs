@@ -1,8 +1,8 @@
 //! Record bytes as a frame: verified once, then plain slices.
 
-use super::NAME;
 use super::check::check;
 use super::fast_path::{fast_path, may_be_quantised};
+use super::name::NAME;
 use super::quantised::unfold;
 use super::root::{Matrices, bad, root};
 use super::write::append;

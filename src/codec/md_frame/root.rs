@@ -1,6 +1,6 @@
 //! The root table of a record, verified, and what every way to read one needs.
 
-use super::NAME;
+use super::name::NAME;
 use crate::codec::slices::bounded;
 use crate::{Error, Result, limits};
 use flatbuffers::{Follow, Verifiable, VerifierOptions, root_with_opts};

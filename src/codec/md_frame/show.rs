@@ -1,6 +1,6 @@
 //! A frame as JSON.
 
-use super::NAME;
+use super::name::NAME;
 use crate::Result;
 use crate::codec::json::{Item, Json};
 use crate::codec::{MdFrameRef, PropertyView, RealView, ValuesView};

@@ -8,7 +8,7 @@
 //! Source: "FlatBuffers Internals" of the FlatBuffers documentation. The generated accessors
 //! with their verifier read the result (tests here and in `tests/records.rs`).
 
-use super::NAME;
+use super::name::NAME;
 use crate::codec::generated::md::{MdFrame as Wire, Property as WireProperty};
 use crate::codec::slices::{bounded, bytes_of};
 use crate::codec::{MdFrameRef, PropertyView, RealView, TextView, ValuesView};

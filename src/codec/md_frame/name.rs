@@ -1,0 +1,3 @@
+//! The name of the codec, which a store keeps and errors say.
+
+pub(in crate::codec) const NAME: &str = "md-frame";
