@@ -4,7 +4,7 @@
 use crate::chunk::ChunkLayout;
 use crate::error::{Corruption, Error, Result};
 use crate::index::layout::{KEY_NONE, KEY_SHARED, key_bytes, key_from_bytes, key_hash};
-use crate::index::leaf::{GroupKeys, Place};
+use crate::index::leaf::{GROUP, GroupKeys, Place};
 use crate::key::Key;
 use crate::store::index::io::Io;
 use crate::store::index::leaf::leaf_records;
@@ -12,7 +12,7 @@ use crate::store::index::levels::Perm;
 use crate::store::index::memtable::Tail;
 use crate::store::index::root::Totals;
 use crate::store::read::cache::BlockCache;
-use crate::wire::{AlignedBuf, checksum, identify};
+use crate::wire::{AlignedBuf, checksum, identify, to_usize};
 use once_cell::race::OnceBox;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -128,6 +128,39 @@ pub(crate) const UNCHECKED_NANS_8: u32 = 4;
 
 /// Checksum identity of a chunk's header and block starts.
 pub(crate) const PREFIX: u64 = u64::MAX;
+
+/// Places of records that are asked for in order: a group of a leaf is taken apart once for all
+/// of them.
+#[derive(Debug, Default)]
+pub(crate) struct InOrder {
+    first: u64,
+    places: Vec<Place>,
+}
+
+impl InOrder {
+    /// Where a record lies.
+    pub(crate) fn place(&mut self, core: &Core, id: u64) -> Result<Place> {
+        if let Some(place) = self.known(id) {
+            return Ok(place);
+        }
+        if id < core.tail.first_record
+            && let Some((records, i)) = core.perm.record(&core.io, id)?
+        {
+            self.first = id - (i % GROUP) as u64;
+            if records.places(i / GROUP, &mut self.places).is_err() {
+                self.places.clear();
+            }
+            if let Some(place) = self.known(id) {
+                return Ok(place);
+            }
+        }
+        core.entry(id)
+    }
+
+    fn known(&self, id: u64) -> Option<Place> {
+        self.places.get(to_usize(id.checked_sub(self.first)?)?).copied()
+    }
+}
 
 /// The answer of a lookup that may be given up.
 pub(crate) enum Sought {

@@ -5,7 +5,7 @@ use crate::backend::process_id;
 use crate::error::{Error, Result};
 use crate::index::leaf::Place;
 use crate::store::read::batch::ended;
-use crate::store::read::core::Core;
+use crate::store::read::core::{Core, InOrder};
 use crate::store::read::readable::Readable;
 use crate::store::read::record::Record;
 use crate::store::read::snapshot::Snapshot;
@@ -182,11 +182,11 @@ impl Scan {
     /// in which the window is full. So windows share a block only if a record crosses it.
     fn plan(&mut self) -> Result<Option<Plan>> {
         let core = &self.snapshot.inner().core;
-        let mut entries = Vec::new();
+        let (mut entries, mut in_order) = (Vec::new(), InOrder::default());
         let mut span: Option<Range<u64>> = None;
         let mut limit = 0;
         while self.planned < self.end && entries.len() < RECORDS {
-            let entry = core.entry(core.id_at(self.planned)?)?;
+            let entry = in_order.place(core, core.id_at(self.planned)?)?;
             let place = core.span(&entry)?;
             if !place.is_empty() {
                 match &mut span {
