@@ -31,7 +31,7 @@ pub fn pack<'a>(records: impl ExactSizeIterator<Item = (Place, u8, &'a [u8])>) -
     let mut directory = memory::with_room(groups + 1)?;
     let mut ascent = Ascent::default();
     let mut records = records.peekable();
-    let (mut places, mut keys) = (Vec::with_capacity(GROUP), Vec::with_capacity(GROUP));
+    let (mut places, mut keys) = (Vec::new(), Vec::new());
     while records.peek().is_some() {
         places.clear();
         keys.clear();

@@ -57,7 +57,7 @@ const fn stretches(n: usize) -> usize {
 /// How far each record but the first of a stretch starts behind the end of the one before;
 /// nothing if one starts before that.
 fn gaps(places: &[Place], pad: bool) -> Option<Vec<u64>> {
-    let mut out = Vec::with_capacity(places.len());
+    let mut out = Vec::new();
     for stretch in places.chunks(STRETCH) {
         out.push(0);
         for pair in stretch.windows(2) {

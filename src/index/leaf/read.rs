@@ -149,7 +149,7 @@ impl<S: Source> Packed<S> {
     /// [`Error::Corrupt`] for a damage, errors of reading, those of `f`.
     pub fn each(&self, mut f: impl FnMut(usize, &Place, u8, &[u8]) -> Result<()>) -> Result<()> {
         self.check()?;
-        let (mut places, mut keys) = (Vec::with_capacity(GROUP), GroupKeys::default());
+        let (mut places, mut keys) = (Vec::new(), GroupKeys::default());
         for g in 0..self.groups() {
             self.places(g, &mut places)?;
             self.keys(g, &mut keys)?;
