@@ -125,7 +125,7 @@ CIRCLE.append(CIRCLE)
     ("given", "where"),
     [
         (float("nan"), r"attrs\['m'\]: .*nan"), ([1, np.float32("inf")], r"attrs\['m'\]\[1\]"),
-        ({"a": [0, 1, b"x"]}, r"attrs\['m'\]\['a'\]\[2\].*bytes"), ({1: 2}, "keys are text, not int"),
+        ({"a": [0, 1, b"x"]}, r"attrs\['m'\]\['a'\]\[2\].*bytes"), ({1: 2}, "keys are strings, not int"),
         ({"a": {None: 1}}, r"attrs\['m'\]\['a'\]: its keys"), (1 + 2j, "complex"), ({1}, "set"),
         (np.datetime64("2024"), "datetime64"), (np.array([1j]), "complex128"),
         (np.longdouble(1), "longdouble|float128|float64|float96"), (2**64, "2\\^64"),
