@@ -44,8 +44,6 @@ pub const METALAYER_MAX: usize = 1 << 20;
 pub const MSGPACK_DEPTH: usize = 4;
 /// Most chunks in a frame of another program that are listed in memory.
 pub const FOREIGN_CHUNKS: u64 = 1 << 28;
-/// Records above which `saved_lookup` is left out of a seal unless asked for.
-pub const LOOKUP_RECORDS: u64 = 1_000_000;
 /// Largest `saved_lookup` that one Blosc2 buffer can hold, in bytes.
 pub const LOOKUP_MAX: usize = (1 << 31) - (1 << 20);
 /// Most axes of an array record. `NumPy` allows 64, but a view keeps its shape by value.

@@ -20,7 +20,7 @@ use vlstore::Readable;
 use vlstore::backend::fault::{RecordingBackend, Seeded};
 use vlstore::chunk::{Codec, Filter};
 use vlstore::wire::Digest;
-use vlstore::{Alignment, Durability, Key, Opened, Store, StoreOptions, Writer};
+use vlstore::{Alignment, Durability, Key, Lookup, Opened, Store, StoreOptions, Writer};
 
 /// Seeded pieces of work whose calls are recorded.
 const WORKLOADS: u64 = 24;
@@ -56,6 +56,7 @@ fn options(rng: &mut Seeded, durability: Durability) -> StoreOptions {
         alignment: [Alignment::Block, Alignment::NoCross, Alignment::Contiguous, Alignment::Start]
             [pick(rng, 4)],
         threads: 1,
+        lookup: [Lookup::Auto, Lookup::Always][pick(rng, 2)],
         durability,
         commit_bytes,
         commit_interval: Duration::from_secs(1_000_000),

@@ -16,14 +16,17 @@ use vlstore::Readable;
 use vlstore::backend::{Access, Backend};
 use vlstore::chunk::{Codec, Compressor, Filter, Params};
 use vlstore::frame::{self, FrameHeader};
+use vlstore::index::fence;
+use vlstore::index::filter::Probe;
 use vlstore::index::layout::{self, *};
 use vlstore::index::leaf::{Place, pack};
 use vlstore::index::log::DeadEntry;
+use vlstore::index::run::{Packer, RunEntry, Shape};
 use vlstore::index::slot::{
     MARK_LEN, Mark, SLOT_COPIES, SLOT_LEN, SLOT_MAGIC, SLOT_PAGE, Seal, Slot,
 };
 use vlstore::store::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
-use vlstore::wire::{U32, checksum, identify, mix};
+use vlstore::wire::{U32, U64, checksum, identify, mix};
 use vlstore::{Column, ColumnKind, Key, Store, StoreOptions, Writer, limits};
 
 const PAGE: &str = include_str!("../docs/format.md");
@@ -153,7 +156,6 @@ fn every_structure_has_its_table_and_every_table_its_structure() {
         "FrameMetalayers",
         "ConfigHeader",
         "ChunkHeader",
-        "RunEntry",
         "PageRef",
         "SlotPage",
         "Mark",
@@ -223,7 +225,6 @@ fn magics_limits_and_kinds_of_keys_are_those_of_the_code() {
         ("ROW_MAX", limits::ROW_MAX as u64),
         ("ATTRIBUTES_MAX", limits::ATTRIBUTES_MAX as u64),
         ("INDEX_PAGE", limits::INDEX_PAGE as u64),
-        ("LOOKUP_RECORDS", limits::LOOKUP_RECORDS),
         ("LOOKUP_MAX", limits::LOOKUP_MAX as u64),
         ("HEADER_LEN", frame::HEADER_LEN as u64),
         ("CONFIG_AT", CONFIG_AT),
@@ -365,16 +366,87 @@ fn a_chunk_has_its_header_where_the_page_says() {
     assert_eq!(zeros[tables["ChunkHeader"].place("blosc2_flags")], [1 << 4]);
 }
 
+/// Entry `i` of slot `t` as the function `entry` of the page reads it.
+fn entry(body: &[u8], i: usize, t: u64, bits: u32, width: u32, least: u64) -> RunEntry {
+    let w = (40 - bits + width + 1) as usize;
+    let number = body[64 + i * w / 8..].iter().take(12).rev();
+    let number = number.fold(0_u128, |n, b| n << 8 | u128::from(*b)) >> (i * w % 8);
+    let record = least + ((number >> 1) as u64 & ((1 << width) - 1));
+    let kept = (t << (40 - bits)) | ((number >> (width + 1)) as u64 & ((1 << (40 - bits)) - 1));
+    RunEntry::new(kept << 24, record, number & 1 == 1)
+}
+
+/// Entries and table of a run as the page says.
+fn run_of(body: &[u8]) -> (Vec<RunEntry>, &[U32], u32) {
+    let head: SegmentHeader = bytemuck::pod_read_unaligned(&body[..64]);
+    let [bits, width, rest @ ..] = head.first_chunk.get().to_le_bytes();
+    assert_eq!(rest, [0; 6]);
+    let (bits, width, count) = (u32::from(bits), u32::from(width), at(head.count.get()));
+    let w = (40 - bits + width + 1) as usize;
+    let from = (64 + (count * w).div_ceil(8)).next_multiple_of(4);
+    let table: &[U32] = bytemuck::cast_slice(&body[from..from + ((1 << bits) + 1) * 4]);
+    let least = head.first_record.get();
+    let all = (0..1_u32 << bits).flat_map(|t| {
+        let (first, end) = (table[t as usize].get(), table[t as usize + 1].get());
+        (first..end).map(move |i| entry(body, i as usize, t.into(), bits, width, least))
+    });
+    (all.collect(), table, bits)
+}
+
 #[test]
-fn a_run_entry_is_packed_as_the_page_says() {
-    let table = &tables()["RunEntry"];
-    let entry = RunEntry::new(0x0123_4567_89ab_cdef, 0x5678_9abc_def0, true);
-    let bytes = bytemuck::bytes_of(&entry);
-    assert_eq!(table.len, bytes.len());
-    assert_eq!(bytes[table.place("hash_hi")], 0x0123_4567_u32.to_le_bytes());
-    assert_eq!(bytes[table.place("hash_lo")], 0x89ab_u16.to_le_bytes());
-    assert_eq!(bytes[table.place("ordinal_hi")], (0x5678_u16 | 1 << 15).to_le_bytes());
-    assert_eq!(bytes[table.place("ordinal_lo")], 0x9abc_def0_u32.to_le_bytes());
+fn entries_of_a_run_are_packed_as_the_page_says() {
+    let entries = [
+        RunEntry::new(0x0123_4567_89ab_cdef, 1_234_567, false),
+        RunEntry::new(0x0123_4567_89ab_cdef, 1_234_567, true),
+        RunEntry::new(u64::MAX, 1_200_000, true),
+    ];
+    // A slot for eight: four slots.
+    let mut packer = Packer::new(Shape::new(32, 1_200_000..=1_234_567));
+    let mut body = vec![0; 64];
+    entries.iter().for_each(|e| packer.push(*e, &mut body).unwrap());
+    let shape = packer.finish(&mut body).unwrap();
+    let mut head: SegmentHeader = bytemuck::Zeroable::zeroed();
+    shape.write(&mut head);
+    body[..64].copy_from_slice(bytemuck::bytes_of(&head));
+    let words = [head.first_record, head.first_chunk, head.count].map(U64::get);
+    assert_eq!(words, [1_200_000, 2 | 16 << 8, 3]);
+    let (found, table, _) = run_of(&body);
+    assert_eq!(found, entries);
+    assert_eq!(table.iter().map(|n| n.get()).collect::<Vec<_>>(), [0, 2, 2, 2, 3]);
+    // 3 entries of 40 - 2 + 16 + 1 bits, the table, and nothing else.
+    let table = (64_usize + (3_usize * 55).div_ceil(8)).next_multiple_of(4);
+    assert_eq!(body.len(), (table + 5 * 4).next_multiple_of(8));
+}
+
+#[test]
+fn the_test_values_of_key_and_filter_are_those_of_the_page() {
+    let hash = key_hash(KEY_STR, b"mol_0000123");
+    let h = hash >> 24;
+    let block = ((h >> 8) * 24) >> 32;
+    let bits: Vec<u64> = (0..6).map(|i| ((mix(h) >> (9 * i)) & 511) * 7 / 8).collect();
+    let bits: Vec<String> = bits.iter().map(u64::to_string).collect();
+    for value in [
+        format!("mix(1) is `{:#x}`", mix(1)),
+        format!("`{hash:#x}`, so *k* is `{h:#x}`"),
+        format!("block {block},\nbits {}.", bits.join(", ")),
+    ] {
+        assert!(PAGE.contains(&value), "the page does not say: {value}");
+    }
+    assert_eq!(Probe::new(hash).block(24), block);
+}
+
+#[test]
+fn fences_are_listed_as_the_page_says() {
+    let minus_two = (-2_i64).to_le_bytes();
+    let keys = [(KEY_STR, &b"mol"[..]), (KEY_I64, &minus_two)];
+    let ranks = keys.map(|(kind, bytes)| fence::Rank::new(kind, bytes).unwrap());
+    let fences: Vec<_> = ranks.iter().zip([7, 300]).map(|(r, n)| fence::Fence::new(r, n)).collect();
+    let list = fence::encode(&fences.into_iter().map(Option::unwrap).collect::<Vec<_>>());
+    let mut expected = vec![2, 0, 0, 0, 32, 0, 0, 0];
+    expected.extend([7, 0, 0, 0, 0, 0, 0, 0, 4, 1, b'm', b'o', b'l']);
+    expected.extend([44, 1, 0, 0, 0, 0, 0, 0, 9, 2, 0x7f]);
+    expected.extend([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0]);
+    assert_eq!(list, expected);
 }
 
 #[test]
@@ -487,6 +559,14 @@ fn a_directory_page_is_listed_as_the_page_says() {
     let head: SegmentHeader = bytemuck::pod_read_unaligned(&page[..64]);
     assert_eq!((head.magic, head.count.get(), head.first_record.get()), (PAGE_MAGIC, 64, 64));
     assert_eq!(second[table.place("first_chunk")], head.first_chunk.get().to_le_bytes());
+    // Behind the leaves their fences: keys that ascend need no run.
+    let (count, len) = fence::head(*page[64 + 64 * size_of::<LeafRef>()..].first_chunk().unwrap());
+    assert_eq!((count, len, totals.runs.get()), (64, 64 * 18, 0));
+    let fences = &page[64 + 64 * size_of::<LeafRef>() + 8..][..at(len.into())];
+    assert_eq!(
+        fences[..18],
+        [&64_u64.to_le_bytes()[..], &[9, 2, 0x80, 0, 0, 0, 0, 0, 0, 64]].concat()
+    );
     // And the leaves of the root follow the pages at once.
     let leaf: LeafRef =
         bytemuck::pod_read_unaligned(&root[pages + 2 * table.len..][..size_of::<LeafRef>()]);
@@ -501,25 +581,26 @@ fn first_run(file: &[u8]) -> RunRef {
     let runs = 192
         + 8 * totals.base_sums.get() as usize
         + size_of::<LeafRef>() * totals.leaves.get() as usize;
+    let runs = runs + 8 + fence::head(*root[runs..].first_chunk().unwrap()).1 as usize;
     bytemuck::pod_read_unaligned(&root[runs..runs + size_of::<RunRef>()])
 }
 
 #[test]
-fn a_run_ends_with_its_radix_table() {
+fn a_run_ends_with_its_table() {
     let options = StoreOptions { commit_bytes: u64::MAX, ..StoreOptions::default() };
     let file = written(&options, |w| {
-        for i in 0..1000_u64 {
+        for i in (0..1000_u64).rev() {
             w.insert(i, b"").unwrap();
         }
     });
     let run = first_run(&file);
     assert_eq!(run.count.get(), 1000);
     let bytes = &file[at(run.segment.offset.get())..];
-    let head: SegmentHeader = bytemuck::pod_read_unaligned(&bytes[..64]);
-    let bits = u32::try_from(head.first_record.get()).unwrap();
-    assert!(bits > 0 && bits <= 32);
-    let entries: &[RunEntry] = bytemuck::cast_slice(&bytes[64..64 + 12_000]);
-    let table: &[U32] = bytemuck::cast_slice(&bytes[64 + 12_000..][..((1 << bits) + 1) * 4]);
+    let (entries, table, bits) = run_of(bytes);
+    assert!(bits > 0 && bits <= 32 && entries.is_sorted_by(|a, b| a < b));
+    let mut records: Vec<u64> = entries.iter().map(|e| e.record()).collect();
+    records.sort_unstable();
+    assert!(records.into_iter().eq(0..1000));
     for (t, first) in table.iter().enumerate() {
         let want = entries.partition_point(|e| e.hash() >> (64 - bits) < t as u64);
         assert_eq!(first.get() as usize, want, "entry {t}");
@@ -530,24 +611,24 @@ fn a_run_ends_with_its_radix_table() {
 fn a_filter_lies_behind_its_run_and_a_damaged_block_of_it_hides_no_key() {
     let options = StoreOptions { commit_bytes: u64::MAX, ..StoreOptions::default() };
     let mut file = written(&options, |w| {
-        for i in 0..3000_u64 {
+        for i in (0..3000_u64).rev() {
             w.insert(i, &i.to_le_bytes()).unwrap();
         }
     });
     let run = first_run(&file);
     let segment = at(run.segment.offset.get());
-    let entries: Vec<RunEntry> =
-        bytemuck::cast_slice(&file[segment + 64..segment + 64 + 36_000]).to_vec();
+    let entries = run_of(&file[segment..]).0;
+    assert_eq!(entries.len(), 3000);
     let blocks = u64::from(run.filter_blocks.get());
     assert_eq!(blocks, 3000_u64.div_ceil(44), "ten bits to an entry");
 
     let first = (segment + at(run.segment.len.get())).next_multiple_of(64);
     let mut expected = vec![0; at(blocks) * 64];
     for e in &entries {
-        let h = e.hash() >> 16;
-        let block = ((h >> 16) * blocks) >> 32;
+        let k = e.hash() >> 24;
+        let block = ((k >> 8) * blocks) >> 32;
         for i in 0..6 {
-            let b = at(((mix(h) >> (9 * i)) % 512) * 7 / 8);
+            let b = at(((mix(k) >> (9 * i)) & 511) * 7 / 8);
             expected[at(block) * 64 + 8 + b / 8] |= 1 << (b % 8);
         }
     }

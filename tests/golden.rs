@@ -21,7 +21,9 @@ use vlstore::Readable;
 use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::chunk::{Codec, Filter};
 use vlstore::store::{CONFIG_AT, CONFIG_SPACE};
-use vlstore::{Alignment, Column, ColumnKind, ColumnValues, Key, Row, Store, StoreOptions, Writer};
+use vlstore::{
+    Alignment, Column, ColumnKind, ColumnValues, Key, Lookup, Row, Store, StoreOptions, Writer,
+};
 
 /// Largest golden file, in bytes.
 const LARGEST: usize = 64 << 10;
@@ -48,6 +50,7 @@ fn options(name: &str) -> StoreOptions {
         chunk_size: 4096,
         block_size: 2048,
         threads: 1,
+        lookup: Lookup::Always,
         file_id: Some(id[..16].try_into().unwrap()),
         commit_bytes: u64::MAX,
         commit_interval: Duration::from_secs(1 << 30),

@@ -14,9 +14,9 @@ use vlstore::codec::Shape;
 use vlstore::frame::{FrameHeader, build_header, build_trailer, parse_trailer, patch_totals};
 use vlstore::limits::{
     ARRAY_AXES, ATTRIBUTES_MAX, BLOCK_MAX, BLOCK_MIN, BLOCKS_PER_CHUNK, CHUNK_MAX, CHUNK_MIN,
-    FOREIGN_CHUNKS, KEY_MAX, LOOKUP_RECORDS, METALAYER_MAX, METALAYERS, RECORD_MAX, VLMETALAYERS,
+    FOREIGN_CHUNKS, KEY_MAX, METALAYER_MAX, METALAYERS, RECORD_MAX, VLMETALAYERS,
 };
-use vlstore::{Alignment, Durability, Error, Key, Store, StoreOptions, Writer};
+use vlstore::{Alignment, Durability, Error, Key, Lookup, Store, StoreOptions, Writer};
 
 fn options() -> StoreOptions {
     StoreOptions {
@@ -210,16 +210,26 @@ fn axes_of_arrays() {
 }
 
 #[test]
-fn the_table_for_the_original_program_is_left_out_above_a_million_records() {
-    let mut w = Writer::in_memory(&options()).unwrap();
-    for i in 0..LOOKUP_RECORDS {
-        w.insert(i, b"").unwrap();
-    }
-    w.seal().unwrap();
-    let told = w.snapshot().unwrap().info().unwrap();
-    assert_eq!((told.lookup, told.records), (true, LOOKUP_RECORDS));
-    w.insert("one more", b"").unwrap();
-    w.seal().unwrap();
-    let told = w.snapshot().unwrap().info().unwrap();
-    assert_eq!((told.lookup, told.records), (false, LOOKUP_RECORDS + 1));
+fn the_table_for_the_original_program_is_written_when_asked_and_kept_from_then_on() {
+    let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+    let sealed = |w: &mut Writer, key: &str| {
+        w.insert(key, b"x").unwrap();
+        w.seal().unwrap();
+        w.snapshot().unwrap().info().unwrap().lookup
+    };
+    let mut w = Writer::create_in(backend.clone(), &options()).unwrap();
+    assert!(!sealed(&mut w, "a"));
+    w.close().unwrap();
+    let asked = |lookup| StoreOptions { lookup, ..options() };
+    let mut w = Writer::open_in(backend.clone(), &asked(Lookup::Always)).unwrap();
+    assert!(sealed(&mut w, "b"));
+    w.close().unwrap();
+    let mut w = Writer::open_in(backend.clone(), &options()).unwrap();
+    assert!(sealed(&mut w, "c"));
+    w.close().unwrap();
+    let mut w = Writer::open_in(backend.clone(), &asked(Lookup::Never)).unwrap();
+    assert!(!sealed(&mut w, "d"));
+    w.close().unwrap();
+    let mut w = Writer::open_in(backend, &options()).unwrap();
+    assert!(!sealed(&mut w, "e"));
 }

@@ -16,8 +16,8 @@ use vlstore::index::layout::{
     DEAD_MAGIC, LEAF_MAGIC, LOG_MAGIC, PAGE_MAGIC, ROOT_MAGIC, RUN_MAGIC,
 };
 use vlstore::{
-    Durability, Error, Key, Means, RecoverOptions, Recovered, Snapshot, Store, StoreOptions,
-    Writer, recover, recover_into,
+    Durability, Error, Key, Lookup, Means, RecoverOptions, Recovered, Snapshot, Store,
+    StoreOptions, Writer, recover, recover_into,
 };
 
 const SLOTS: [usize; 2] = [4096, 8192];
@@ -28,6 +28,7 @@ fn options() -> StoreOptions {
         block_size: 2 << 10,
         durability: Durability::None,
         threads: 1,
+        lookup: Lookup::Always,
         file_id: Some(*b"recover's tests."),
         record_codec: ("test".into(), 3),
         check: Some(|_, _, _, _| Ok(None)),

@@ -160,6 +160,12 @@ fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<(
             )
         };
         row("sealed", sealed)?;
+        let original = if info.lookup {
+            "the original program finds what is sealed by its keys"
+        } else {
+            "the original program cannot read it; `vlstore seal --original` writes what it needs"
+        };
+        row("original", original.into())?;
         row(
             "dead",
             format!(

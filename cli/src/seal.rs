@@ -2,13 +2,14 @@
 
 use crate::open::{AcceptOlder, tell_accepted};
 use crate::outcome::{Exit, Outcome};
+use crate::output::complain;
 use std::path::PathBuf;
-use vlstore::Readable;
-use vlstore::{StoreOptions, Writer};
+use vlstore::{Lookup, Readable, Store, StoreOptions, Writer};
 
 const EXAMPLES: &str = "\
 Examples:
   $ vlstore seal frames.vls
+  $ vlstore seal --original frames.vls
 
 Other programs that read Blosc2 see the records up to the last seal. A closed store is usually
 sealed already; `vlstore info` says up to which record.";
@@ -21,15 +22,26 @@ pub(crate) struct Args {
     store: PathBuf,
     #[command(flatten)]
     older: AcceptOlder,
+    /// Also write the table by which the original program finds records, about 20 bytes a record.
+    /// Later seals keep it
+    #[arg(long)]
+    original: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let accept_older = args.older.accept_older;
-    let options = StoreOptions { accept_older, ..StoreOptions::default() };
+    let lookup = if args.original { Lookup::Always } else { Lookup::Auto };
+    let options = StoreOptions { accept_older, lookup, ..StoreOptions::default() };
     let mut writer = Writer::open(&args.store, &options)?;
     tell_accepted(&args.store, writer.opened());
     crate::output::warn_without_lock(&args.store, writer.is_locked());
     writer.seal().map_err(|e| e.at(&args.store))?;
     writer.close().map_err(|e| e.at(&args.store))?;
+    if args.original && !Store::open(&args.store)?.info()?.lookup {
+        complain(
+            "note: the original program cannot read this store: a record has no key, or the table \
+             would be too long; other programs see all of it",
+        );
+    }
     Ok(Exit::Done)
 }

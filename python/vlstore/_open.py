@@ -108,7 +108,8 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     alignment : {"block", "no_cross", "contiguous", "start"}
         Where records are placed.
     lookup : {"auto", "always", "never"}
-        Whether a seal writes the table that the original program reads.
+        Whether a seal writes the table by which the original program finds records, about 20 bytes
+        for each. By default as the last seal of the file has it; a new store gets none.
     threads : int
         Threads that compress and that decode batches; by default one per core.
     durability : {"kernel", "sync", "none"}

@@ -7,7 +7,7 @@
 //! Sources: B. H. Bloom, *Space/time trade-offs in hash coding with allowable errors* (1970);
 //! F. Putze, P. Sanders, J. Singler, *Cache-, hash- and space-efficient Bloom filters* (2007).
 
-use super::layout::SegmentRef;
+use super::layout::{SegmentRef, kept_hash};
 use crate::error::Result;
 use crate::wire::{checksum, memory, mix};
 
@@ -28,8 +28,7 @@ pub const fn blocks(entries: u64) -> u64 {
     if entries < LEAST { 0 } else { entries.div_ceil(ENTRIES) }
 }
 
-/// A key as filters see it. Of its hash only the upper 48 bits count, which is all that an entry
-/// of a run keeps.
+/// A key as filters see it. Of its hash only that part counts which an entry of a run keeps.
 #[derive(Debug, Clone, Copy)]
 pub struct Probe {
     place: u64,
@@ -40,7 +39,7 @@ impl Probe {
     /// The probe for keys with this hash.
     #[must_use]
     pub const fn new(hash: u64) -> Self {
-        Self { place: hash >> 32, bits: mix(hash >> 16) }
+        Self { place: hash >> 32, bits: mix(kept_hash(hash)) }
     }
 
     /// The block, of `blocks`, in which such a key is noted.
@@ -161,8 +160,8 @@ mod tests {
         (0..n).for_each(|i| filter.insert(hash(i)));
         let bytes = filter.finish(640, &run(5));
         assert!((0..n).all(|i| holds(&bytes, hash(i))));
-        // The lower 16 bits of a hash are not in an entry and must not count.
-        assert!((0..n).all(|i| holds(&bytes, hash(i) ^ 0xffff)));
+        // The lower 24 bits of a hash are not in an entry and must not count.
+        assert!((0..n).all(|i| holds(&bytes, hash(i) ^ 0xff_ffff)));
         let wrong = (n..2 * n).filter(|i| holds(&bytes, hash(*i))).count() as u64;
         assert!(wrong < n * 3 / 100, "{wrong} of {n} absent keys pass");
     }

@@ -32,9 +32,9 @@ pub struct SegmentHeader {
     pub generation: U64,
     /// Length of the segment, page checksums included.
     pub len: U64,
-    /// First record (leaf, directory page), bits of the radix table (run), else 0.
+    /// First record (leaf, directory page), least record (run), else 0.
     pub first_record: U64,
-    /// First chunk (leaf, directory page), else 0.
+    /// First chunk (leaf, directory page), widths (run), else 0.
     pub first_chunk: U64,
     /// Number of main entries.
     pub count: U64,
@@ -109,62 +109,8 @@ pub struct ChunkEntry {
     pub reserved: U32,
 }
 
-/// An entry of a run: 48 bits of the key's hash and the record it leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub struct RunEntry {
-    hash_hi: U32,
-    hash_lo: U16,
-    ordinal_hi: U16,
-    ordinal_lo: U32,
-}
-
-/// Most records in a store: 47 bits, one more says that the entry is a tombstone.
+/// Most records in a store.
 pub const RECORDS_MAX: u64 = (1 << 47) - 1;
-
-impl RunEntry {
-    /// Packs the upper 48 bits of `hash` and a record number of up to 47 bits.
-    #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "the cuts are the packing")]
-    pub const fn new(hash: u64, record: u64, dead: bool) -> Self {
-        let word = record | (if dead { 1 << 47 } else { 0 });
-        Self {
-            hash_hi: U32::new((hash >> 32) as u32),
-            hash_lo: U16::new((hash >> 16) as u16),
-            ordinal_hi: U16::new((word >> 32) as u16),
-            ordinal_lo: U32::new(word as u32),
-        }
-    }
-
-    /// The upper 48 bits of the hash, in place (the lower 16 are zero).
-    #[must_use]
-    pub fn hash(&self) -> u64 {
-        u64::from(self.hash_hi.get()) << 32 | u64::from(self.hash_lo.get()) << 16
-    }
-
-    /// The record.
-    #[must_use]
-    pub fn record(&self) -> u64 {
-        self.word() & RECORDS_MAX
-    }
-
-    /// Whether the entry says that the record is deleted or replaced.
-    #[must_use]
-    pub fn is_dead(&self) -> bool {
-        self.word() >> 47 == 1
-    }
-
-    /// Order inside a run: by hash, then by record, the tombstone after its record.
-    #[must_use]
-    pub fn order(&self) -> u128 {
-        let record = self.record() << 1 | u64::from(self.is_dead());
-        u128::from(self.hash()) << 64 | u128::from(record)
-    }
-
-    fn word(&self) -> u64 {
-        u64::from(self.ordinal_hi.get()) << 32 | u64::from(self.ordinal_lo.get())
-    }
-}
 
 /// Reference to a segment: its place, and the checksum of its page checksums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable, Default)]
@@ -362,7 +308,6 @@ const _: () = assert!(
     size_of::<SegmentHeader>() == 64
         && size_of::<RecordEntry>() == 24
         && size_of::<ChunkEntry>() == 32
-        && size_of::<RunEntry>() == 12
         && size_of::<LeafRef>() == 56
         && size_of::<LeafHeader>() == 32
         && size_of::<RunRef>() == 40
@@ -424,19 +369,19 @@ pub fn key_hash(kind: u8, bytes: &[u8]) -> u64 {
     twox_hash::XxHash3_64::oneshot_with_seed(u64::from(kind), bytes).max(1)
 }
 
+/// Bits of a hash that the look-up structure keeps: of ten million keys that are looked for among
+/// as many, about a hundred meet an entry of another key, and the key in its leaf tells them apart.
+pub const HASH_BITS: u32 = 40;
+
+/// The upper [`HASH_BITS`] of a hash, as a number.
+#[must_use]
+pub const fn kept_hash(hash: u64) -> u64 {
+    hash >> (u64::BITS - HASH_BITS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_run_entry_keeps_48_bits_of_hash_and_47_of_record() {
-        for (hash, record, dead) in
-            [(u64::MAX, RECORDS_MAX, true), (0x1234_5678_9abc_def0, 3, false), (0, 0, true)]
-        {
-            let e = RunEntry::new(hash, record, dead);
-            assert_eq!((e.hash(), e.record(), e.is_dead()), (hash >> 16 << 16, record, dead));
-        }
-    }
 
     #[test]
     fn kinds_of_keys_never_collide() {

@@ -4,10 +4,12 @@
 //! does) and knows neither frames nor compression.
 
 pub(crate) mod directory;
+pub mod fence;
 pub mod filter;
 pub mod layout;
 pub mod leaf;
 pub mod log;
+pub mod run;
 pub mod saved_lookup;
 pub mod segment;
 pub mod slot;

@@ -113,7 +113,11 @@ fn compact_file(
     refuse_older(&snapshot, options.accept_older)?;
     let aside = Aside::new(path, options.access)?;
     let target: Arc<dyn Backend> = aside.backend().clone();
-    let new = StoreOptions { file_id: None, ..snapshot.options().clone() };
+    let mut new = StoreOptions { file_id: None, ..snapshot.options().clone() };
+    // It is the same store: who found its records in it goes on to.
+    if new.lookup == Lookup::Auto && snapshot.info()?.lookup && !snapshot.is_empty() {
+        new.lookup = Lookup::Always;
+    }
     let mut writer = Writer::create_in(target.clone(), &new)?;
     let copied = rewrite(&snapshot, &mut writer, options.refers, &mut *progress)?;
     writer.close()?;

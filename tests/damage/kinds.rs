@@ -9,7 +9,9 @@ use vlstore::codec::{MdFrame, Real};
 use vlstore::frame::{HEADER_LEN, build_header, build_trailer, encode_offsets, patch_totals};
 use vlstore::index::saved_lookup;
 use vlstore::trajectory::Sharing;
-use vlstore::{Alignment, Durability, Key, Purpose, StoreOptions, TrajectoryWriter, Writer};
+use vlstore::{
+    Alignment, Durability, Key, Lookup, Purpose, StoreOptions, TrajectoryWriter, Writer,
+};
 
 use super::common::{content, rows};
 
@@ -84,6 +86,7 @@ fn options(id: u8, codec: Option<Codec>) -> StoreOptions {
         block_size: 2048,
         codec: Some(codec),
         threads: 1,
+        lookup: Lookup::Always,
         durability: Durability::Kernel,
         commit_bytes: u64::MAX,
         commit_interval: Duration::from_secs(1_000_000),

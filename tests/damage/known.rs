@@ -17,11 +17,14 @@ use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::MemoryBackend;
 use vlstore::frame::SLOT_OFFSETS;
-use vlstore::{Durability, Error, Opened, RecoverOptions, Store, StoreOptions, Writer, recover};
+use vlstore::{
+    Durability, Error, Lookup, Opened, RecoverOptions, Store, StoreOptions, Writer, recover,
+};
 
 fn options() -> StoreOptions {
     StoreOptions {
         durability: Durability::Kernel,
+        lookup: Lookup::Always,
         commit_bytes: u64::MAX,
         commit_interval: Duration::from_secs(1_000_000),
         ..StoreOptions::default()

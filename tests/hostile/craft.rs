@@ -12,11 +12,12 @@ use vlstore::backend::MemoryBackend;
 use vlstore::chunk::{ChunkLayout, Codec, Compressor, Filter, Params};
 use vlstore::frame::SLOT_OFFSETS;
 use vlstore::index::layout::{
-    ChunkEntry, Extent, LeafHeader, LeafRef, PieceEntry, RecordEntry, RootTotals, RunEntry, RunRef,
+    ChunkEntry, Extent, LeafHeader, LeafRef, PieceEntry, RecordEntry, RootTotals, RunRef,
     SegmentHeader, SegmentRef,
 };
 use vlstore::index::leaf::{Lie, Packed, Records, Source, pack};
 use vlstore::index::log::{self, DeadEntry, LogContent};
+use vlstore::index::run::RunEntry;
 use vlstore::index::segment::{body_len, finish, whole_len};
 use vlstore::index::slot::{SLOT_COPIES, SLOT_LEN, Slot};
 use vlstore::store::{CONFIG_AT, CONFIG_SPACE};
@@ -383,6 +384,8 @@ pub struct Root {
     pub base_sums: Vec<U64>,
     pub pages: Vec<PageRef>,
     pub leaves: Vec<LeafRef>,
+    /// The list of fences as it lies there.
+    pub fences: Vec<u8>,
     pub runs: Vec<RunRef>,
     pub dead_runs: Vec<RunRef>,
     pub extents: Vec<Extent>,
@@ -401,6 +404,10 @@ impl Root {
             base_sums: take(body, at, totals.base_sums.get()),
             pages: take(body, at, totals.pages.get()),
             leaves: take(body, at, totals.leaves.get()),
+            fences: {
+                let len: U32 = pod_read_unaligned(&body[*at + 4..*at + 8]);
+                take(body, at, 8 + len.get())
+            },
             runs: take(body, at, totals.runs.get()),
             dead_runs: take(body, at, totals.dead_runs.get()),
             extents: take(body, at, totals.extents.get()),
@@ -426,6 +433,7 @@ impl Root {
         out.extend::<&[u8]>(cast_slice(&self.base_sums));
         out.extend::<&[u8]>(cast_slice(&self.pages));
         out.extend::<&[u8]>(cast_slice(&self.leaves));
+        out.extend(&self.fences);
         out.extend::<&[u8]>(cast_slice(&self.runs));
         out.extend::<&[u8]>(cast_slice(&self.dead_runs));
         out.extend::<&[u8]>(cast_slice(&self.extents));
@@ -531,9 +539,12 @@ impl Leaf {
 
 /// A run, taken apart.
 pub struct Run {
+    /// What it says of itself, also where that is not how its entries are packed.
     pub header: SegmentHeader,
     pub entries: Vec<RunEntry>,
-    pub radix: Vec<U32>,
+    pub table: Vec<U32>,
+    /// Bits of its table, bits of a record number, least record: how its entries are packed.
+    shape: (u32, u32, u64),
     /// Blocks of its filter, as the root says; short runs have none.
     pub blocks: u32,
     /// They themselves; their checksums are made when they are put back.
@@ -543,18 +554,54 @@ pub struct Run {
 impl Run {
     fn decode(body: &[u8]) -> Self {
         let header: SegmentHeader = pod_read_unaligned(&body[..64]);
-        let at = &mut 64;
-        let entries = take(body, at, header.count.get() as u32);
-        *at = at.next_multiple_of(4);
-        let radix = take(body, at, (1 << header.first_record.get()) + 1);
-        Self { header, entries, radix, blocks: 0, filter: Vec::new() }
+        let [bits, width, ..] = header.first_chunk.get().to_le_bytes().map(u32::from);
+        let least = header.first_record.get();
+        let (count, w) = (header.count.get() as usize, (41 - bits + width) as usize);
+        let at = &mut (64 + (count * w).div_ceil(8)).next_multiple_of(4);
+        let table: Vec<U32> = take(body, at, (1 << bits) + 1);
+        let bit = |i: usize| u128::from(body[64 + i / 8] >> (i % 8) & 1);
+        let entry = |i: usize| {
+            let word = (0..w).map(|j| bit(i * w + j) << j).sum::<u128>();
+            let slot = table.partition_point(|first| first.get() as usize <= i) as u64 - 1;
+            let kept = slot << (40 - bits) | (word >> (width + 1)) as u64;
+            let record = least + ((word >> 1) as u64 & ((1 << width) - 1));
+            RunEntry::new(kept << 24, record, word & 1 == 1)
+        };
+        let entries = (0..count).map(entry).collect();
+        Self { header, entries, table, shape: (bits, width, least), blocks: 0, filter: Vec::new() }
+    }
+
+    /// Packs its entries with a table of so many bits, and record numbers of any size.
+    pub fn reshape(&mut self, bits: u32) {
+        self.shape = (bits, 47, 0);
+        self.header.first_record = U64::new(0);
+        self.header.first_chunk = U64::new(u64::from(bits) | 47 << 8);
+    }
+
+    /// As many entries as there are, in a table of one slot.
+    pub fn without_table(&mut self) {
+        self.reshape(0);
+        let count = self.entries.len() as u32;
+        self.header.count = U64::new(count.into());
+        self.table = vec![U32::new(0), U32::new(count)];
     }
 
     fn encode(&self) -> Vec<u8> {
+        let (bits, width, least) = self.shape;
+        let w = (41 - bits + width) as usize;
+        let mut packed = vec![0; (self.entries.len() * w).div_ceil(8)];
+        for (i, e) in self.entries.iter().enumerate() {
+            let kept = u128::from(e.hash() >> 24 & ((1 << (40 - bits)) - 1));
+            let word =
+                kept << (width + 1) | u128::from(e.record() - least) << 1 | u128::from(e.is_dead());
+            for j in (0..w).filter(|j| word >> j & 1 == 1) {
+                packed[(i * w + j) / 8] |= 1 << ((i * w + j) % 8);
+            }
+        }
         let mut out = bytes_of(&self.header).to_vec();
-        out.extend::<&[u8]>(cast_slice(&self.entries));
+        out.extend(&packed);
         out.resize(out.len().next_multiple_of(4), 0);
-        out.extend::<&[u8]>(cast_slice(&self.radix));
+        out.extend::<&[u8]>(cast_slice(&self.table));
         out
     }
 }

@@ -2,19 +2,20 @@
 
 use super::Expect::{Error, Right};
 use super::attacks;
-use super::craft::{Image, of, options};
+use super::craft::{Image, Run, of, options};
 use vlstore::index::filter::Filter;
-use vlstore::index::layout::{RecordEntry, RunEntry, SegmentRef, key_hash};
+use vlstore::index::layout::{RecordEntry, SegmentRef, key_hash};
+use vlstore::index::run::RunEntry;
 use vlstore::wire::{U32, U64};
 
 /// Records of the store, enough for a filter.
 const RECORDS: u64 = 20_000;
 
-/// A store of many records with a key each and one run.
+/// A store of many records with a key each and one run: keys that ascended would need none.
 pub fn long() -> Image {
     of(&options(), |w| {
         for i in 0..RECORDS {
-            w.insert(i, b"").unwrap();
+            w.insert(i ^ 1, b"").unwrap();
         }
         w.seal().unwrap();
     })
@@ -36,11 +37,8 @@ fn hash_of(i: u64) -> u64 {
 fn run_of(image: Image, entries: impl Iterator<Item = RunEntry>) -> Image {
     image.edit_run(|r| {
         r.entries = entries.collect();
-        r.entries.sort_by_key(RunEntry::order);
-        let count = r.entries.len() as u32;
-        r.header.count = U64::new(count.into());
-        r.header.first_record = U64::new(0);
-        r.radix = vec![U32::new(0), U32::new(count)];
+        r.entries.sort();
+        r.without_table();
         r.blocks = 0;
     })
 }
@@ -66,18 +64,15 @@ fn filter(blocks: u64, f: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 attacks! {
     // A lookup passes over all tombstones; there are as many lookups as records.
     records_of_one_key_behind_tombstones_of_its_hash: Error("does not lead from the key to the record") =>
-        run_of(of_one_key(long()), (0..60_000).map(|i| RunEntry::new(hash_of(0), i % RECORDS, true))).bytes;
+        run_of(of_one_key(long()), (0..60_000).map(|i| RunEntry::new(hash_of(1), i % RECORDS, true))).bytes;
     records_of_one_key_behind_records_that_never_were: Error("does not lead from the key to the record") =>
-        run_of(of_one_key(long()), (0..60_000).map(|i| RunEntry::new(hash_of(0), RECORDS + i, false))).bytes;
+        run_of(of_one_key(long()), (0..60_000).map(|i| RunEntry::new(hash_of(1), RECORDS + i, false))).bytes;
     records_of_one_key_that_a_run_leads_to: Error("does not lead from the key to the record") =>
-        run_of(of_one_key(long()), (0..RECORDS).map(|i| RunEntry::new(hash_of(0), i, false))).bytes;
-    a_run_without_a_table: Right => long().edit_run(|r| {
-        r.header.first_record = U64::new(0);
-        r.radix = vec![U32::new(0), U32::new(r.entries.len() as u32)];
-    }).bytes;
+        run_of(of_one_key(long()), (0..RECORDS).map(|i| RunEntry::new(hash_of(1), i, false))).bytes;
+    a_run_without_a_table: Right => long().edit_run(Run::without_table).bytes;
     a_run_whose_table_leads_everywhere: Error("table out of order") => long().edit_run(|r| {
-        let count = r.radix.last().unwrap().get();
-        for (i, n) in r.radix.iter_mut().enumerate() {
+        let count = r.table.last().unwrap().get();
+        for (i, n) in r.table.iter_mut().enumerate() {
             *n = U32::new(if i % 2 == 0 { 0 } else { count });
         }
     }).bytes;
@@ -116,7 +111,7 @@ attacks! {
     a_filter_of_a_run_without_entries: Error("does not lead from the key to the record") => long().edit_run(|r| {
         r.entries.clear();
         r.header.count = U64::new(0);
-        r.radix.fill(U32::new(0));
+        r.table.fill(U32::new(0));
         r.filter.fill(0);
     }).bytes;
     // What follows it in the file is no part of it, and is not taken for one.

@@ -3,7 +3,8 @@
 use super::Expect::{Error, Refused, Right};
 use super::attacks;
 use super::craft::{CHUNK, PageRef, logged, sealed};
-use vlstore::index::layout::{Extent, LeafRef, RECORDS_MAX, RunEntry, SegmentRef, key_hash};
+use vlstore::index::layout::{Extent, LeafRef, RECORDS_MAX, SegmentRef, key_hash};
+use vlstore::index::run::RunEntry;
 use vlstore::wire::{U16, U32, U64};
 
 const FAR: u64 = u64::MAX - 7;
@@ -223,31 +224,46 @@ attacks! {
 
     a_run_that_is_not_sorted: Error("is out of order") => sealed().edit_run(|r| r.entries.reverse()).bytes;
     a_run_whose_table_goes_backwards: Error("table out of order") => sealed().edit_run(|r| {
-        r.radix.reverse();
+        r.table.reverse();
     }).bytes;
     a_run_whose_table_points_behind_its_entries: Error("table out of order") =>
-        sealed().edit_run(|r| r.radix.fill(U32::new(u32::MAX))).bytes;
+        sealed().edit_run(|r| r.table.fill(U32::new(u32::MAX))).bytes;
+    a_run_whose_table_leads_to_other_entries: Error("does not lead from the key to the record") =>
+        sealed().edit_run(|r| {
+            let count = *r.table.last().unwrap();
+            r.table.fill(U32::new(0));
+            *r.table.last_mut().unwrap() = count;
+        }).bytes;
     a_run_with_a_table_of_2_to_the_32_entries: Error("disagrees with the root") =>
-        sealed().edit_run(|r| r.header.first_record = U64::new(32)).bytes;
-    a_run_with_a_table_of_2_to_the_64_entries: Error("disagrees with the root") =>
-        sealed().edit_run(|r| r.header.first_record = U64::new(64)).bytes;
+        sealed().edit_run(|r| r.header.first_chunk = U64::new(32)).bytes;
+    a_run_with_a_table_of_2_to_the_255_entries: Error("disagrees with the root") =>
+        sealed().edit_run(|r| r.header.first_chunk = U64::new(255)).bytes;
+    a_run_of_numbers_of_255_bits: Error("disagrees with the root") =>
+        sealed().edit_run(|r| r.header.first_chunk = U64::new(255 << 8)).bytes;
+    a_run_of_numbers_of_no_bits: Error("disagrees with the root") =>
+        sealed().edit_run(|r| r.header.first_chunk = U64::new(r.header.first_chunk.get() & 255)).bytes;
+    a_run_that_begins_behind_all_records: Error("disagrees with the root") =>
+        sealed().edit_run(|r| r.header.first_record = U64::new(FAR)).bytes;
+    a_run_that_begins_at_another_record: Error("does not lead from the key to the record") =>
+        sealed().edit_run(|r| r.header.first_record = U64::new(7)).bytes;
     a_run_of_more_entries_than_numbers_go: Error("disagrees with the root") => sealed()
         .edit_run(|r| r.header.count = U64::new(FAR)).bytes;
     a_run_of_records_that_are_not_there: Error("does not lead from the key to the record") =>
-        sealed().edit_run(|r| for e in &mut r.entries {
-            *e = RunEntry::new(e.hash(), RECORDS_MAX, false);
+        sealed().edit_run(|r| {
+            r.without_table();
+            for e in &mut r.entries {
+                *e = RunEntry::new(e.hash(), RECORDS_MAX, false);
+            }
         }).bytes;
     a_run_of_tombstones: Error("does not lead from the key to the record") =>
         sealed().edit_run(|r| for e in &mut r.entries {
             *e = RunEntry::new(e.hash(), e.record(), true);
         }).bytes;
     a_run_full_of_one_hash: Error("does not lead from the key to the record") => sealed().edit_run(|r| {
-        let hash = key_hash(1, b"key 24") >> 16 << 16;
+        let hash = key_hash(1, b"key 24");
         r.entries = (0..50_000).map(|i| RunEntry::new(hash, i % 40, false)).collect();
-        r.entries.sort_by_key(RunEntry::order);
-        r.header.count = U64::new(r.entries.len() as u64);
-        r.header.first_record = U64::new(0);
-        r.radix = vec![U32::new(0), U32::new(50_000)];
+        r.entries.sort();
+        r.without_table();
     }).bytes;
     a_filter_that_is_not_there: Error("its filter is damaged or does not fit its entries") =>
         sealed().edit_run(|r| r.blocks = 1).bytes;

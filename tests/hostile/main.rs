@@ -24,6 +24,7 @@
 mod chunks;
 mod craft;
 mod crowds;
+mod fences;
 mod frames;
 mod head;
 mod index;
@@ -273,6 +274,8 @@ fn the_stores_that_attacks_start_from_are_whole() {
     let again = rows::wide().edit_leaf(0, |_| ()).edit_log(|_| ());
     assert_eq!(ask_store(&again.bytes), [""; 0]);
     assert_eq!(ask_store(&crowds::long().edit_run(|_| ()).bytes), [""; 0]);
+    let again = fences::ascending().edit_root(|_| ()).edit_leaf(0, |_| ());
+    assert_eq!(ask_store(&again.bytes), [""; 0]);
     let again = shared::frames().edit_leaf(0, |_| ()).edit_log(|_| ());
     assert_eq!(shared::ask(&again.bytes), [""; 0]);
     let image = craft::logged().edit_log(|_| ());
@@ -324,6 +327,11 @@ fn hostile_rows_and_columns_are_refused_or_answer_with_errors() {
 #[test]
 fn many_keys_of_one_hash_take_no_more_than_time_in_proportion() {
     run(crowds::ATTACKS, ask_store);
+}
+
+#[test]
+fn hostile_fences_are_refused_by_name_or_hide_keys_that_are_told_of() {
+    run(fences::ATTACKS, ask_store);
 }
 
 #[test]

@@ -168,10 +168,7 @@ attacks! {
         }).bytes;
     a_shared_record_that_is_in_no_run: Error("no run of keys leads to it") => one(&topology(1)).edit_run(|r| {
         r.entries.retain(|e| e.record() != 0);
-        r.header.count = U64::new(r.entries.len() as u64);
-        let count = r.entries.len() as u32;
-        r.header.first_record = U64::new(0);
-        r.radix = vec![U32::new(0), U32::new(count)];
+        r.without_table();
     }).bytes;
     more_shared_records_in_the_root_than_deleted_ones: Error("shared records; there are") =>
         frames().edit_root(|r| r.totals.shared = U32::new(u32::MAX)).bytes;

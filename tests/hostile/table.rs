@@ -32,6 +32,7 @@ fn attacks() -> Vec<&'static str> {
         super::records::ATTACKS,
         super::rows::ATTACKS,
         super::crowds::ATTACKS,
+        super::fences::ATTACKS,
         super::shared::ATTACKS,
     ]
     .iter()

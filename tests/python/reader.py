@@ -84,7 +84,7 @@ class State:
             self.generation, end, root, log_len = seal[4], seal[0], seal[7:], 0
         check(max(end, log + log_len) <= len(data), "the file is shorter than the state")
         self.records, self.entries, self.attributes, self.pieces, self.killed = Parts(), Parts(), {}, [], set()
-        self.references, self.lists, self.base = [], [], (0, 0, ())
+        self.leaves, self.references, self.lists, self.base = [], [], [], (0, 0, ())
         self.cursor = gone = open_block = generation = 0
         if any(root):
             c = self.segment(*root, b"VLroot\0\1")
@@ -92,8 +92,11 @@ class State:
             total, chunks, gone, _, self.cursor, _, _, fill, sums = c.one("7Q2I")
             entry, counts = c.one("QQIII4x"), c.one("8I")
             open_block, self.base = counts[6], (chunks, fill, (entry, c.list("Q", sums)))
-            pages = [self.segment(*page, b"VLpage\0\1").list("5Q4I", 64) for page in c.list("3Q16x", counts[0])]
-            for leaf in sum(pages, []) + c.list("5Q4I", counts[1]):
+            pages = [self.segment(*page, b"VLpage\0\1") for page in c.list("3Q16x", counts[0])]
+            self.leaves = [(p.list("5Q4I", 64), p) for p in pages]
+            self.leaves.append((c.list("5Q4I", counts[1]), Cursor(c.data, c.at)))
+            c.bytes(c.one("2I")[1])
+            for leaf in sum((leaves for leaves, _ in self.leaves), []):
                 read = cache(partial(self.leaf, leaf))
                 self.records.add(leaf[5], lambda read=read: read()[0])
                 self.entries.add(leaf[6], lambda read=read: read()[1])
@@ -145,10 +148,6 @@ class State:
             return self.entry(at)[::4]
         except (struct.error, ValueError):
             return None
-
-    @cached_property
-    def runs(self):
-        return [(self.segment(*r[:3], b"VLrun\0\0\1").data, r) for r in self.references]
 
     @cached_property
     def dead(self):

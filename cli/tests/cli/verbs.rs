@@ -169,6 +169,33 @@ fn every_option_of_the_layout_gives_back_the_same_frames() {
 }
 
 #[test]
+fn the_table_of_the_original_program_is_written_when_asked_and_kept() {
+    let folder = Folder::new();
+    let has = || folder.json("info --json frames.vls")["lookup"] == true;
+    folder.ok("seal frames.vls");
+    assert!(!has());
+    let told = predicate::str::contains("the original program cannot read it");
+    folder.run("info frames.vls").success().stdout(told);
+    folder.ok("seal --original frames.vls");
+    assert!(has());
+    let told = predicate::str::contains("the original program finds what is sealed");
+    folder.run("info frames.vls").success().stdout(told);
+    for verb in ["rm frames.vls 3", "seal frames.vls", "compact frames.vls"] {
+        folder.ok(verb);
+        assert!(has(), "{verb}");
+    }
+    // A record without a key has no place in it.
+    let mut writer =
+        vlstore::Writer::open(folder.path("frames.vls"), &vlstore::StoreOptions::default())
+            .unwrap();
+    writer.put_unchecked(None, &[], 0, vlstore::Existing::Refuse).unwrap();
+    writer.close().unwrap();
+    let told = predicate::str::contains("a record has no key");
+    folder.run("seal --original frames.vls").success().stderr(told);
+    assert!(!has());
+}
+
+#[test]
 fn info_tells_what_is_there_to_people_and_programs() {
     let folder = Folder::new();
     let info = folder.json("info --json frames.vls");

@@ -222,25 +222,33 @@ impl Salvage {
         self.dead.binary_search(&id).is_ok()
     }
 
-    /// Whether the runs still lead from `key` to a live record among `ids`; `None` if they
+    /// Whether fences and runs still lead from `key` to a live record among `ids`; `None` if they
     /// cannot say.
     pub(crate) fn runs_know(&self, key: &Key, ids: &Range<u64>) -> Option<bool> {
         let mut scratch = [0; 8];
         let (kind, bytes) = key_bytes(key, &mut scratch)?;
         let hash = key_hash(kind, bytes);
-        if self.core.perm.runs.is_empty() || ids.end > self.runs_reach {
+        let perm = &self.core.perm;
+        if (perm.runs.is_empty() && perm.fences.is_empty()) || ids.end > self.runs_reach {
             return None;
         }
         let (mut live, mut dead) = (Vec::new(), Vec::new());
-        self.core
-            .perm
-            .search(&self.core.io, hash, |e| {
-                if e.is_dead() { &mut dead } else { &mut live }.push(e.record());
-                Ok(None::<()>)
-            })
-            .ok()?;
+        perm.search(&self.core.io, hash, |e| {
+            if e.is_dead() { &mut dead } else { &mut live }.push(e.record());
+            Ok(None::<()>)
+        })
+        .ok()?;
+        let newer = self.core.tail.dead.iter().filter(|d| d.hash.get() == hash);
+        dead.extend(newer.map(|d| d.record.get()));
         let here = |id: &u64| ids.contains(id) && !dead.contains(id) && !self.is_dead(*id);
-        Some(live.iter().any(here))
+        // Where the leaf is lost, which record has the key is not known; its tombstone would be.
+        let fenced = perm.fenced_among(&self.core.io, kind, bytes).is_some_and(|leaf| {
+            let range = leaf.start.max(ids.start)..leaf.end.min(ids.end);
+            let one = range.end.saturating_sub(range.start) == 1;
+            let killed = dead.iter().any(|id| range.contains(id));
+            !(range.is_empty() || killed || (one && self.is_dead(range.start)))
+        });
+        Some(fenced || live.iter().any(here))
     }
 
     /// Notes the chunks that a record lies in as known to the index.

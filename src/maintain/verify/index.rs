@@ -3,10 +3,10 @@
 use super::report::{Causes, Damage};
 use crate::error::{Error, Result};
 use crate::index::filter::Filter;
-use crate::index::layout::RunEntry;
+use crate::index::run::RunEntry;
 use crate::limits::INDEX_PAGE;
 use crate::store::index::leaf::{Leaf, leaf_records, open};
-use crate::store::index::levels::{OpenRun, Run, run_segment};
+use crate::store::index::open_run::{OpenRun, Run, RunReader, open_run};
 use crate::store::read::core::Core;
 use crate::store::read::rows::leaf_rows;
 
@@ -24,7 +24,7 @@ pub(crate) fn check(core: &Core, causes: &mut Causes) -> Result<()> {
         }
     }
     for run in &core.perm.runs {
-        let open = match run_segment(&core.io, run) {
+        let open = match open_run(&core.io, run) {
             Ok(open) => open,
             Err(e) if e.is_damage() => {
                 causes.cause(Damage::of(&e));
@@ -87,7 +87,6 @@ fn check_rows(core: &Core, leaf: &Leaf, words: usize) -> Result<()> {
 /// The order of the entries of a run, and that its filter knows each of them.
 fn check_entries(core: &Core, run: &Run, open: &OpenRun) -> Result<()> {
     let seg = &open.segment;
-    let count = usize::try_from(run.at.count.get()).unwrap_or(0);
     let mut last: Option<RunEntry> = None;
     // A filter that reaches past the end of the file is not made for comparison.
     let filter_at = run.at.filter_at();
@@ -96,18 +95,17 @@ fn check_entries(core: &Core, run: &Run, open: &OpenRun) -> Result<()> {
         return Err(seg.corrupt("its filter reaches past the end of the file"));
     }
     let mut filter = Filter::of_blocks(run.at.filter_blocks.get().into())?;
-    let mut done = 0;
-    while done < count {
-        let n = (count - done).min(4096);
-        let list: Vec<RunEntry> = seg.list(&core.io, 64 + done * size_of::<RunEntry>(), n)?;
-        for e in list {
-            if last.is_some_and(|l| l.order() > e.order()) {
+    let mut reader = RunReader::new(&core.io, run)?;
+    while reader.left() > 0 {
+        reader.fill(&core.io)?;
+        for e in reader.rest() {
+            if last.is_some_and(|l| l > *e) {
                 return Err(seg.corrupt("is out of order"));
             }
             filter.insert(e.hash());
-            last = Some(e);
+            last = Some(*e);
         }
-        done += n;
+        reader.take(reader.rest().len());
     }
     // A bit that is missing there would hide a record.
     let Some(filter_at) = filter_at else { return Ok(()) };

@@ -13,7 +13,7 @@ use crate::store::index::io::Io;
 use crate::store::index::memtable::Tail;
 use crate::store::index::root::Root;
 use crate::store::index::root::Totals;
-use crate::store::options::{Alignment, StoreOptions};
+use crate::store::options::{Alignment, Lookup, StoreOptions};
 use crate::store::read::batch::threads;
 use crate::store::read::cache::BlockCache;
 use crate::store::read::core::{Core, OpenChunk, UNCHECKED_ZEROS};
@@ -109,6 +109,10 @@ pub(crate) fn copy_original(
     let mut wanted =
         StoreOptions { record_codec: options.record_codec.clone(), ..state.options.clone() };
     wanted.file_id = options.file_id;
+    // Whoever made the file is to find the records of it.
+    if options.lookup == Lookup::Auto {
+        wanted.lookup = Lookup::Always;
+    }
     // Records of the original have no rows, those that are added may.
     wanted.columns.clone_from(&options.columns);
     if wanted.chunk_size > CHUNK_MAX {

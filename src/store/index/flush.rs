@@ -2,11 +2,13 @@
 
 use crate::chunk::Params;
 use crate::error::{Error, Result};
+use crate::index::fence::{self, Fence, Rank};
 use crate::index::layout::{
-    ChunkEntry, DEAD_MAGIC, LEAF_MAGIC, LeafHeader, LeafRef, PAGE_MAGIC, RunEntry, RunRef,
+    ChunkEntry, DEAD_MAGIC, KEY_SHARED, LEAF_MAGIC, LeafHeader, LeafRef, PAGE_MAGIC, RunRef,
     SegmentHeader,
 };
 use crate::index::leaf::{Place, Records, WORD, pack};
+use crate::index::run::RunEntry;
 use crate::index::segment::whole_len;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
@@ -103,13 +105,13 @@ pub(crate) fn flush(
     generation: u64,
     row_params: Params,
 ) -> Result<()> {
+    let first = perm.leaves.len();
     perm.leaves.extend(std::mem::take(&mut tail.early).into_iter().map(Lazy::new));
     if tail.in_early != tail.whole() {
         let leaf = NewLeaf::new(tail, tail.in_early, tail.whole(), row_params)?;
         perm.leaves.push(Lazy::new(leaf.write(io, space, tail, generation)?));
     }
-    let mut entries: Vec<RunEntry> =
-        tail.hashes().map(|(hash, record)| RunEntry::new(hash, record, false)).collect();
+    let mut entries = fence_off(io, perm, tail, first)?;
     entries.extend(
         tail.dead
             .iter()
@@ -117,11 +119,10 @@ pub(crate) fn flush(
             .map(|d| RunEntry::new(d.hash.get(), d.record.get(), true)),
     );
     if !entries.is_empty() {
-        entries.sort_unstable_by_key(RunEntry::order);
+        entries.sort_unstable();
         perm.runs.push(runs::write(io, space, generation, &entries)?);
-        let fan = if tail.ascends() { runs::FAN_ASCENDING } else { runs::FAN };
         let (kept, before) = (perm.runs.clone(), *space);
-        match runs::merge(io, space, &mut perm.runs, fan, generation) {
+        match runs::merge(io, space, &mut perm.runs, generation) {
             // Runs that cannot be read stay as they are: a commit does not need them merged.
             Err(Error::Corrupt(_)) => (perm.runs, *space) = (kept, before),
             other => other?,
@@ -140,6 +141,37 @@ pub(crate) fn flush(
     Ok(())
 }
 
+/// Gives fences to those leaves of `tail`, the ones from `first` on, that can have one; the
+/// entries for the records of the others.
+fn fence_off(io: &Io, perm: &mut Perm, tail: &Tail, first: usize) -> Result<Vec<RunEntry>> {
+    let last = match perm.last_fenced_key(io) {
+        Ok(last) => Some(last),
+        // Where the last leaf with a fence cannot be read, no other gets one.
+        Err(Error::Corrupt(_)) => None,
+        Err(e) => return Err(e),
+    };
+    let mut above =
+        last.as_ref().map(|last| last.as_ref().and_then(|(kind, bytes)| Rank::new(*kind, bytes)));
+    let mut entries = Vec::new();
+    for leaf in perm.leaves.get(first..).unwrap_or_default() {
+        let record = leaf.at.first_record.get();
+        let start = to_usize(record - tail.first_record).unwrap_or(usize::MAX);
+        let positions = start..start + leaf.at.records.get() as usize;
+        let fence = tail.ascending(positions.clone()).and_then(|(first, last)| {
+            let above = above.as_mut().filter(|above| above.is_none_or(|a| a < first))?;
+            let fence = Fence::new(&first, record)?;
+            *above = Some(last);
+            Some(fence)
+        });
+        // Shared records are found by their hash alone.
+        let by_hash = |kind: u8| fence.is_none() || kind == KEY_SHARED;
+        let hashes = tail.hashes(positions).filter(|(kind, _, _)| by_hash(*kind));
+        entries.extend(hashes.map(|(_, hash, id)| RunEntry::new(hash, id, false)));
+        perm.fences.extend(fence);
+    }
+    Ok(entries)
+}
+
 fn write_page(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> Result<()> {
     let old = perm.leaves.split_off(PAGE_LEAVES);
     let full = std::mem::replace(&mut perm.leaves, old);
@@ -148,7 +180,9 @@ fn write_page(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> R
     let mut head = header(PAGE_MAGIC, generation, refs.len());
     head.first_record = first.first_record;
     head.first_chunk = first.first_chunk;
-    let segment = write_segment(io, space, head, bytemuck::cast_slice(&refs))?;
+    let fences = perm.split_fences(&refs);
+    let body = [bytemuck::cast_slice(&refs), &fence::encode(&fences)].concat();
+    let segment = write_segment(io, space, head, &body)?;
     let page =
         PageRef { segment, first_record: first.first_record, first_chunk: first.first_chunk };
     perm.pages.push(Lazy::new(page));
@@ -163,7 +197,7 @@ fn write_dead(io: &Io, space: &mut Space, dead: &[U64], generation: u64) -> Resu
 }
 
 fn merge_dead(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> Result<()> {
-    while let Some(n) = to_merge(&perm.dead_runs, runs::FAN) {
+    while let Some(n) = to_merge(&perm.dead_runs) {
         let old = perm.dead_runs.split_off(perm.dead_runs.len() - n);
         let part = Perm { dead_runs: old, ..Perm::default() };
         let all: Vec<U64> = match part.dead(io) {

@@ -3,16 +3,16 @@
 
 use crate::error::{Error, Result};
 use crate::index::directory::leaves_end;
+use crate::index::fence::{self, Fence};
 use crate::index::filter::{self, Probe};
-use crate::index::layout::{
-    ChunkEntry, DEAD_MAGIC, LeafRef, PAGE_MAGIC, RUN_MAGIC, RunEntry, RunRef, SegmentHeader,
-    SegmentRef,
-};
+use crate::index::layout::{ChunkEntry, DEAD_MAGIC, LeafRef, PAGE_MAGIC, RunRef, SegmentRef};
+use crate::index::run::RunEntry;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::leaf::{Leaf, LeafRecords, leaf_chunk, leaf_records};
+use crate::store::index::open_run::{Run, open_run};
 use crate::store::index::segment::Segment;
-use crate::wire::{U32, U64, to_usize};
+use crate::wire::{U64, to_usize};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
@@ -28,16 +28,15 @@ pub(crate) struct PageRef {
     pub(crate) first_chunk: U64,
 }
 
-pub(crate) type Run = Lazy<RunRef, OpenRun>;
 pub(crate) type DeadRun = Lazy<RunRef, Segment>;
-type Page = Lazy<PageRef, Vec<Leaf>>;
+type Page = Lazy<PageRef, OpenPage>;
 
-/// An open run: sorted entries, found through a table of the first ones by upper bits.
+/// An open directory page.
 #[derive(Debug)]
-pub(crate) struct OpenRun {
-    pub(crate) segment: Segment,
-    count: usize,
-    bits: u32,
+pub(crate) struct OpenPage {
+    pub(crate) leaves: Vec<Leaf>,
+    /// Those of its leaves.
+    pub(crate) fences: Vec<Fence>,
 }
 
 /// Leaves and runs.
@@ -47,6 +46,8 @@ pub(crate) struct Perm {
     pub(crate) leaves: Vec<Leaf>,
     pub(crate) runs: Vec<Run>,
     pub(crate) dead_runs: Vec<DeadRun>,
+    /// The first fence of each page that has one, then those of `leaves`.
+    pub(crate) fences: Vec<Fence>,
 }
 
 /// Where a chunk was found: the leaf keeps its checksums.
@@ -73,7 +74,7 @@ impl Perm {
         }
         let page = self.pages.partition_point(|p| first_of_page(&p.at) <= wanted).checked_sub(1);
         let Some(page) = page.and_then(|i| self.pages.get(i)) else { return Ok(None) };
-        let leaves = page_leaves(io, page)?;
+        let leaves = &open_page(io, page)?.leaves;
         Ok(last_not_above(leaves).and_then(|i| leaves.get(i)))
     }
 
@@ -113,7 +114,7 @@ impl Perm {
     pub(crate) fn all_leaves(&self, io: &Io) -> Result<Vec<&Leaf>> {
         let mut out = Vec::new();
         for page in &self.pages {
-            out.extend(page_leaves(io, page)?);
+            out.extend(&open_page(io, page)?.leaves);
         }
         out.extend(&self.leaves);
         Ok(out)
@@ -129,8 +130,8 @@ impl Perm {
     ) -> Result<Vec<&Leaf>> {
         let mut out = Vec::new();
         for (i, page) in self.pages.iter().enumerate() {
-            match page_leaves(io, page) {
-                Ok(leaves) => out.extend(leaves),
+            match open_page(io, page) {
+                Ok(page) => out.extend(&page.leaves),
                 Err(e) => {
                     let first = page.at.first_record.get();
                     let next = self.pages.get(i + 1).map(|p| p.at.first_record.get());
@@ -143,8 +144,8 @@ impl Perm {
         Ok(out)
     }
 
-    /// Calls `f` with the entries of every run whose hash agrees with `hash` in its upper 48
-    /// bits, newest run first and the greatest record first, until `f` answers.
+    /// Calls `f` with the entries of every run whose hash agrees with `hash` as far as runs keep
+    /// it, newest run first and the greatest record first, until `f` answers.
     pub(crate) fn search<R>(
         &self,
         io: &Io,
@@ -156,7 +157,7 @@ impl Perm {
             if (i < 64 && absent >> i & 1 == 1) || says_no(io, &run.at, Probe::new(hash))? {
                 continue;
             }
-            if let Some(r) = run_segment(io, run)?.search(io, hash, &mut f)? {
+            if let Some(r) = open_run(io, run)?.search(io, hash, &mut f)? {
                 return Ok(Some(r));
             }
         }
@@ -196,22 +197,46 @@ impl Perm {
     }
 }
 
-fn page_leaves<'a>(io: &Io, page: &'a Page) -> Result<&'a [Leaf]> {
-    let leaves = page.get(|at| {
+pub(crate) fn open_page<'a>(io: &Io, page: &'a Page) -> Result<&'a OpenPage> {
+    page.get(|at| {
         let seg = Segment::open(io, &at.segment, PAGE_MAGIC, "directory page")?;
         let leaves = seg.list::<LeafRef>(io, 64, PAGE_LEAVES)?;
         let first = (at.first_record.get(), at.first_chunk.get());
         if leaves_end(leaves.iter(), first, io.len()).is_none() {
-            let at = at.segment.offset.get();
-            return Err(Error::corrupt(
-                "directory page",
-                at,
-                "its leaves do not follow each other",
-            ));
+            return Err(corrupt_page(&at, "its leaves do not follow each other"));
         }
-        Ok(leaves.into_iter().map(Lazy::new).collect())
-    })?;
-    Ok(leaves)
+        let behind = 64 + size_of_val(leaves.as_slice());
+        let leaves: Vec<Leaf> = leaves.into_iter().map(Lazy::new).collect();
+        let (fences, end) = read_fences(io, &seg, behind)?;
+        if end != seg.len() || fences.iter().any(|f| leaf_of_fence(&leaves, f).is_none()) {
+            return Err(corrupt_page(&at, "its fences are not those of its leaves"));
+        }
+        Ok(OpenPage { leaves, fences })
+    })
+}
+
+pub(crate) fn corrupt_page(at: &PageRef, why: &'static str) -> Error {
+    Error::corrupt("directory page", at.segment.offset.get(), why)
+}
+
+/// The list of fences at byte `at` of a segment, and where it ends.
+pub(crate) fn read_fences(io: &Io, seg: &Segment, at: usize) -> Result<(Vec<Fence>, usize)> {
+    let (count, len) = fence::head(seg.get(io, at)?);
+    let bytes: Vec<u8> = seg.list(io, at + fence::LIST_HEAD, len as usize)?;
+    let fences = fence::decode(count, &bytes);
+    let fences = fences.ok_or_else(|| seg.corrupt("its fences are out of order"))?;
+    Ok((fences, at + fence::LIST_HEAD + bytes.len()))
+}
+
+/// The leaf, of `leaves`, that begins with the record of `fence`.
+pub(crate) fn leaf_of_fence<'a>(
+    leaves: &'a [Leaf],
+    fence: &'a Fence,
+) -> Option<(&'a Leaf, &'a Fence)> {
+    // A leaf without records has the first record of its successor.
+    let behind = leaves.partition_point(|l| l.at.first_record.get() <= fence.record());
+    let leaf = leaves.get(behind.checked_sub(1)?)?;
+    (leaf.at.first_record.get() == fence.record()).then_some((leaf, fence))
 }
 
 /// Where the block of the filter of a run lies in which a key is noted; `None` without a filter.
@@ -236,92 +261,5 @@ fn says_no(io: &Io, run: &RunRef, probe: Probe) -> Result<bool> {
     match first.checked_add(run.filter_len()).filter(|end| *end <= io.len()) {
         Some(end) => io.piece(first..end, at, filter::BLOCK, |b| lacks(run, probe, at, b)),
         None => Ok(false),
-    }
-}
-
-/// The open run.
-pub(crate) fn run_segment<'a>(io: &Io, run: &'a Run) -> Result<&'a OpenRun> {
-    run.get(|at| {
-        let segment = Segment::open(io, &at.segment, RUN_MAGIC, "run of keys")?;
-        let header: SegmentHeader = segment.get(io, 0)?;
-        let bad = || {
-            let place = at.segment.offset.get();
-            Error::corrupt("run of keys", place, "disagrees with the root")
-        };
-        let fits = |n: &usize| *n <= segment.len();
-        let count = to_usize(at.count.get()).filter(fits).ok_or_else(bad)?;
-        let bits = u32::try_from(header.first_record.get()).ok().filter(|b| *b <= 32);
-        let bits = bits.ok_or_else(bad)?;
-        let end = radix_at(count) + ((1 << bits) + 1) * 4;
-        if header.count != at.count || end.next_multiple_of(8) != segment.len() {
-            return Err(bad());
-        }
-        Ok(OpenRun { segment, count, bits })
-    })
-}
-
-/// Where the table of first entries by upper bits of the hash starts in a run.
-pub(crate) const fn radix_at(count: usize) -> usize {
-    (64 + count * size_of::<RunEntry>()).next_multiple_of(4)
-}
-
-/// Entries that are read at once: a bucket holds about 8.
-const BUCKET: usize = 16;
-
-impl OpenRun {
-    /// The end of the entries in `range` whose hash is not above `wanted`: looked for by halves
-    /// where the table of the run, or keys that were chosen for it, made a large bucket.
-    fn end_of(&self, io: &Io, range: Range<usize>, wanted: u64) -> Result<usize> {
-        let (mut low, mut high) = (range.start, range.end);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let entry: RunEntry = self.segment.get(io, 64 + middle * size_of::<RunEntry>())?;
-            if entry.hash() <= wanted {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(low)
-    }
-
-    fn search<R>(
-        &self,
-        io: &Io,
-        hash: u64,
-        f: &mut impl FnMut(RunEntry) -> Result<Option<R>>,
-    ) -> Result<Option<R>> {
-        let slot = match self.bits {
-            0 => 0,
-            bits => to_usize(hash >> (64 - bits)).unwrap_or(0),
-        };
-        let bounds: [U32; 2] = self.segment.get(io, radix_at(self.count) + slot * 4)?;
-        let [first, mut end] = bounds.map(|b| b.get() as usize);
-        if first > end || end > self.count {
-            return Err(self.segment.corrupt("table out of order"));
-        }
-        let wanted = hash >> 16 << 16;
-        if end - first > 4 * BUCKET {
-            end = self.end_of(io, first..end, wanted)?;
-        }
-        let mut entries = [RunEntry::new(0, 0, false); BUCKET];
-        // From the end, in small steps, so that a bad table cannot make one lookup take the
-        // memory of a whole run.
-        while first < end {
-            let n = (end - first).min(BUCKET);
-            let now = entries.get_mut(..n).unwrap_or_default();
-            end -= n;
-            let at = 64 + end * size_of::<RunEntry>();
-            self.segment.read(io, at, bytemuck::cast_slice_mut(now))?;
-            for entry in now.iter().rev().filter(|e| e.hash() == wanted) {
-                if let Some(r) = f(*entry)? {
-                    return Ok(Some(r));
-                }
-            }
-            if now.first().is_some_and(|e| e.hash() < wanted) {
-                break;
-            }
-        }
-        Ok(None)
     }
 }

@@ -1,7 +1,8 @@
 //! The newest part of the index, in memory: what has been added since the last leaf.
 
 use crate::error::{Error, Result};
-use crate::index::layout::{ChunkEntry, KEY_I64, KEY_NONE, LeafRef, RecordEntry};
+use crate::index::fence::Rank;
+use crate::index::layout::{ChunkEntry, KEY_NONE, KEY_SHARED, LeafRef, RecordEntry};
 use crate::index::log::DeadEntry;
 use crate::limits::KEY_MAX;
 use crate::wire::{U32, U64, mix};
@@ -234,22 +235,27 @@ impl Tail {
         self.killed.contains(&record)
     }
 
-    /// Hash and number of every record of this tail that has a key.
-    pub(crate) fn hashes(&self) -> impl Iterator<Item = (u64, u64)> {
-        let keys = self.records.iter().zip(&self.links).zip(self.first_record..);
-        keys.filter(|((e, _), _)| e.key_kind != KEY_NONE).map(|((_, link), id)| (link.0, id))
+    /// Kind and hash of the key, and number, of every record at these positions that has a key.
+    pub(crate) fn hashes(&self, positions: Range<usize>) -> impl Iterator<Item = (u8, u64, u64)> {
+        let first = self.first_record + positions.start as u64;
+        let records = self.records.get(positions.clone()).unwrap_or_default();
+        let links = self.links.get(positions).unwrap_or_default();
+        let keys = records.iter().zip(links).zip(first..);
+        keys.filter(|((e, _), _)| e.key_kind != KEY_NONE)
+            .map(|((e, link), id)| (e.key_kind, link.0, id))
     }
 
-    /// Whether the keys of this tail are whole numbers in ascending order; records without a key
-    /// do not count.
-    pub(crate) fn ascends(&self) -> bool {
-        let mut last = None;
-        self.records.iter().filter(|e| e.key_kind != KEY_NONE).all(|e| {
-            let bytes = self.key(e).and_then(|bytes| bytes.try_into().ok());
-            let key = bytes.filter(|_| e.key_kind == KEY_I64).map(i64::from_le_bytes);
-            // `None` is less than every key.
-            key > std::mem::replace(&mut last, key)
-        })
+    /// First and last key of the records at these positions, if all are of one kind and each is
+    /// greater than the one before; records without a key and shared ones do not count.
+    pub(crate) fn ascending(&self, positions: Range<usize>) -> Option<(Rank<'_>, Rank<'_>)> {
+        let records = self.records.get(positions)?;
+        let counted = |e: &&RecordEntry| !matches!(e.key_kind, KEY_NONE | KEY_SHARED);
+        let mut ranks = records.iter().filter(counted).map(|e| Rank::new(e.key_kind, self.key(e)?));
+        let first = ranks.next()??;
+        let last = ranks.try_fold(first, |last, rank| {
+            rank.filter(|rank| rank.kind() == last.kind() && *rank > last)
+        })?;
+        Some((first, last))
     }
 
     /// The chunk `chunk`, if it is in this tail.
@@ -273,23 +279,31 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
     use super::*;
-    use crate::index::layout::{KEY_STR, key_hash};
+    use crate::index::layout::{KEY_I64, KEY_STR, key_hash};
 
     #[test]
-    fn keys_ascend_if_all_of_them_are_whole_numbers_and_each_is_greater() {
-        let tail = |keys: &[Option<(u8, &[u8])>]| {
+    fn keys_ascend_if_all_are_of_one_kind_and_each_is_greater() {
+        let ascends = |keys: &[Option<(u8, &[u8])>]| {
             let mut tail = Tail::after(5, 0);
             for key in keys {
                 let key = key.map(|(kind, bytes)| (kind, bytes, key_hash(kind, bytes)));
                 tail.push(0, 1, 0, key, None).unwrap();
             }
-            tail.ascends()
+            let all = keys.iter().flatten().filter_map(|(kind, key)| Rank::new(*kind, key));
+            let (first, last) = (all.clone().next(), all.last());
+            let found = tail.ascending(0..keys.len());
+            assert!(found.is_none_or(|(a, b)| (Some(a), Some(b)) == (first, last)));
+            found.is_some()
         };
         let numbers: Vec<_> = [-3_i64, 0, 7].iter().map(|n| n.to_le_bytes()).collect();
         let [a, b, c] = [0, 1, 2].map(|i| numbers.get(i).map(|n| (KEY_I64, &n[..])));
-        assert!(tail(&[]) && tail(&[None, None]) && tail(&[a, None, b, c]));
-        for not in [&[a, a][..], &[b, a], &[a, c, b], &[a, Some((KEY_STR, b"x")), b]] {
-            assert!(!tail(not));
+        let shared = Some((KEY_SHARED, &[9; 16][..]));
+        let [x, y] = [b"x", b"y"].map(|text| Some((KEY_STR, &text[..])));
+        for good in [&[a][..], &[a, b, c], &[x, y], &[None, a, None, shared, b, None]] {
+            assert!(ascends(good));
+        }
+        for not in [&[][..], &[None], &[shared], &[a, a], &[b, a], &[a, c, b], &[x, a]] {
+            assert!(!ascends(not));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::index::directory::leaves_end;
+use crate::index::fence::{self, Fence};
 use crate::index::layout::{
     ChunkEntry, Extent, LeafRef, ROOT_MAGIC, RootTotals, RunRef, SegmentHeader, SegmentRef,
 };
@@ -10,7 +11,7 @@ use crate::index::segment::whole_len;
 use crate::limits::ATTRIBUTES_MAX;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
-use crate::store::index::levels::{PageRef, Perm};
+use crate::store::index::levels::{PageRef, Perm, leaf_of_fence, read_fences};
 use crate::store::index::segment::Segment;
 use crate::store::index::space::{Space, header, write_segment};
 use crate::wire::{U32, U64};
@@ -97,6 +98,7 @@ impl Root {
         let perm = &self.perm;
         perm.pages.iter().for_each(|p| rest.extend_from_slice(bytemuck::bytes_of(&p.at)));
         perm.leaves.iter().for_each(|l| rest.extend_from_slice(bytemuck::bytes_of(&l.at)));
+        rest.extend(fence::encode(&perm.fences));
         perm.runs.iter().for_each(|r| rest.extend_from_slice(bytemuck::bytes_of(&r.at)));
         perm.dead_runs.iter().for_each(|r| rest.extend_from_slice(bytemuck::bytes_of(&r.at)));
         rest.extend_from_slice(bytemuck::cast_slice(&self.extents));
@@ -118,6 +120,7 @@ impl Root {
         let perm = Perm {
             pages: list.next::<PageRef>(t.pages)?.into_iter().map(Lazy::new).collect(),
             leaves: list.next::<LeafRef>(t.leaves)?.into_iter().map(Lazy::new).collect(),
+            fences: list.fences()?,
             runs: list.next::<RunRef>(t.runs)?.into_iter().map(Lazy::new).collect(),
             dead_runs: list.next::<RunRef>(t.dead_runs)?.into_iter().map(Lazy::new).collect(),
         };
@@ -186,6 +189,11 @@ impl Root {
         if !follows || leaves_end(leaves, first, len) != Some((self.records, self.chunks)) {
             return Err("its leaves do not hold its records and chunks");
         }
+        // What leads into a page is compared with that when it is opened.
+        let own = |f: &Fence| f.record() < first.0 || leaf_of_fence(&self.perm.leaves, f).is_some();
+        if !self.perm.fences.iter().all(own) {
+            return Err("its fences are not those of its leaves");
+        }
         Ok(())
     }
 }
@@ -201,5 +209,11 @@ impl Reader<'_> {
         let out = self.seg.list(self.io, *self.at, n.get() as usize)?;
         *self.at += size_of_val(out.as_slice());
         Ok(out)
+    }
+
+    fn fences(&mut self) -> Result<Vec<Fence>> {
+        let (fences, end) = read_fences(self.io, self.seg, *self.at)?;
+        *self.at = end;
+        Ok(fences)
     }
 }

@@ -238,13 +238,14 @@ impl Core {
         if let Some(id) = self.tail.find(hash, kind, bytes) {
             return Ok(Sought::Known((shared || !self.tail.kills(id)).then_some(id)));
         }
+        let fenced = self.perm.fenced(&self.io, kind, bytes)?;
         let mut passed = 0;
         // Whoever replaces or deletes a record writes a tombstone for it into the same run or
         // a newer one; runs are visited newest first.
         let mut killed: Vec<u64> = Vec::new();
         let hit = self.perm.search(&self.io, hash, |entry| {
             if passed == most {
-                return Ok(Some(None));
+                return Ok(Some(Sought::Crowd));
             }
             passed += 1;
             let id = entry.record();
@@ -252,15 +253,18 @@ impl Core {
                 killed.push(id);
                 return Ok(None);
             }
+            // No entry behind this one is newer than that record, nor kills it.
+            if fenced.is_some_and(|fenced| id < fenced) {
+                return Ok(Some(Sought::Known(fenced)));
+            }
             let Some((records, i)) = self.perm.record(&self.io, id)? else { return Ok(None) };
             let same = records.key_is(i, kind, bytes)?;
-            Ok(same.then_some(Some(id)))
+            Ok(same.then_some(Sought::Known(Some(id))))
         })?;
         let alive = |id: &u64| shared || (!killed.contains(id) && !self.tail.kills(*id));
-        Ok(match hit {
-            Some(None) => Sought::Crowd,
-            Some(Some(id)) => Sought::Known(Some(id).filter(alive)),
-            None => Sought::Known(None),
+        Ok(match hit.unwrap_or(Sought::Known(fenced)) {
+            Sought::Known(id) => Sought::Known(id.filter(alive)),
+            Sought::Crowd => Sought::Crowd,
         })
     }
 

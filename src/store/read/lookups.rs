@@ -4,14 +4,14 @@
 //! square of their number. So what the entries of such a hash lead to is worked out once.
 
 use crate::error::{Corruption, Error, Result};
-use crate::index::layout::{KEY_SHARED, key_hash};
+use crate::index::layout::{KEY_SHARED, kept_hash, key_hash};
 use crate::store::read::core::{Core, Sought};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 /// Entries of one hash that a lookup passes over. Of a key there are a record and a tombstone in
-/// a run at most, and of keys that nobody chose for it hardly two share 48 bits.
+/// a run at most, and of keys that nobody chose for it hardly two share 40 bits.
 const FEW: usize = 64;
 
 /// Lookups of many keys, in time that grows with the index and not with its square.
@@ -29,11 +29,8 @@ struct Crowd {
     first: HashMap<u64, (u64, bool)>,
     /// The damage at which a lookup of any other key ends.
     damage: Option<Corruption>,
-}
-
-/// A hash as far as an entry of a run keeps it.
-const fn kept(hash: u64) -> u64 {
-    hash >> 16
+    /// All that tombstones of this hash name.
+    killed: HashSet<u64>,
 }
 
 impl<'a> Lookups<'a> {
@@ -44,7 +41,7 @@ impl<'a> Lookups<'a> {
     /// As [`Core::find_bytes`].
     pub(crate) fn find(&mut self, kind: u8, bytes: &[u8]) -> Result<Option<u64>> {
         let hash = key_hash(kind, bytes);
-        let crowd = match self.crowds.entry(kept(hash)) {
+        let crowd = match self.crowds.entry(kept_hash(hash)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
                 match self.core.find_among(kind, bytes, hash, FEW)? {
@@ -59,8 +56,11 @@ impl<'a> Lookups<'a> {
         if let Some(id) = tail.find(hash, kind, bytes) {
             return Ok((shared || !tail.kills(id)).then_some(id));
         }
-        match (crowd.first.get(&self.state.hash_one((kind, bytes))), crowd.damage) {
-            (Some((id, dead)), _) => Ok((shared || !(*dead || tail.kills(*id))).then_some(*id)),
+        let fenced = self.core.perm.fenced(&self.core.io, kind, bytes)?;
+        let fenced = fenced.map(|id| (id, crowd.killed.contains(&id)));
+        let first = crowd.first.get(&self.state.hash_one((kind, bytes))).copied();
+        match (first.max(fenced), crowd.damage) {
+            (Some((id, dead)), _) => Ok((shared || !(dead || tail.kills(id))).then_some(id)),
             (None, Some(c)) => Err(Error::Corrupt(c)),
             (None, None) => Ok(None),
         }
@@ -70,19 +70,18 @@ impl<'a> Lookups<'a> {
 impl Crowd {
     fn of(core: &Core, hash: u64, state: &RandomState) -> Result<Self> {
         let mut out = Self::default();
-        let mut killed: HashSet<u64> = HashSet::new();
         let mut key = Vec::new();
         let done = core.perm.search(&core.io, hash, |entry| -> Result<Option<()>> {
             let id = entry.record();
             if entry.is_dead() {
-                killed.insert(id);
+                out.killed.insert(id);
                 return Ok(None);
             }
             let Some((records, i)) = core.perm.record(&core.io, id)? else { return Ok(None) };
             let kind = records.key(i, &mut key)?;
             // A key of another hash is not looked for here.
-            if kept(key_hash(kind, &key)) == kept(hash) {
-                let dead = killed.contains(&id);
+            if kept_hash(key_hash(kind, &key)) == kept_hash(hash) {
+                let dead = out.killed.contains(&id);
                 out.first.entry(state.hash_one((kind, &key[..]))).or_insert((id, dead));
             }
             Ok(None)
@@ -140,7 +139,7 @@ mod tests {
             let crowd = Crowd::of(core, hash, &lookups.state)?;
             assert_eq!((crowd.first.len(), crowd.damage), (1, None));
             let mut lookups = Lookups::new(core);
-            lookups.crowds.insert(kept(hash), Crowd::of(core, hash, &lookups.state)?);
+            lookups.crowds.insert(kept_hash(hash), Crowd::of(core, hash, &lookups.state)?);
             assert_eq!(lookups.find(kind, key)?, right);
             asked += 1;
             Ok(())

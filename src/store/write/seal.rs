@@ -9,7 +9,7 @@ use crate::index::layout::{ChunkEntry, KEY_NONE, SegmentRef, key_from_bytes};
 use crate::index::saved_lookup;
 use crate::index::slot::{Seal, Slot};
 use crate::key::Key;
-use crate::limits::{BLOCK_MAX, LOOKUP_MAX, LOOKUP_RECORDS};
+use crate::limits::{BLOCK_MAX, LOOKUP_MAX};
 use crate::store::index::leaf::leaf_chunks;
 use crate::store::options::Lookup;
 use crate::store::read::core::OpenChunk;
@@ -42,7 +42,7 @@ impl Writer {
     pub(crate) fn make_seal(&mut self, closing: bool) -> Result<()> {
         self.drain()?;
         let sealed = self.slot.seal.generation == self.slot.generation;
-        if sealed && !self.is_dirty() && self.seal_is_intact()? {
+        if sealed && !self.is_dirty() && self.has_wanted_table() && self.seal_is_intact()? {
             return self.make_commit(closing, false);
         }
         // Reads all of the index, and before anything is written: damage there leaves the file as
@@ -194,13 +194,27 @@ impl Writer {
         Ok(FrameContent { offsets, lookup: wanted.then_some(content) })
     }
 
-    fn lookup(&self) -> Result<(bool, Vec<u8>)> {
-        let wanted = match self.options.lookup {
-            Lookup::Auto => self.core.live() <= LOOKUP_RECORDS,
+    /// Whether the next seal is to have the table of the original program.
+    fn wants_table(&self) -> bool {
+        match self.options.lookup {
+            Lookup::Auto => {
+                let last = &self.slot.seal;
+                // The table of a newborn file names nothing.
+                last.lookup.get() != 0 && last.records.get() > 0
+            }
             Lookup::Always => true,
             Lookup::Never => false,
-        };
-        if !wanted {
+        }
+    }
+
+    /// Whether the newest seal has the table if it was asked for, and only then.
+    fn has_wanted_table(&self) -> bool {
+        let last = &self.slot.seal;
+        last.records.get() == 0 || self.wants_table() == (last.lookup.get() != 0)
+    }
+
+    fn lookup(&self) -> Result<(bool, Vec<u8>)> {
+        if !self.wants_table() {
             return Ok((false, Vec::new()));
         }
         let mut dead = self.core.dead()?.iter().copied().peekable();

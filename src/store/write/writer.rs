@@ -5,7 +5,7 @@ use crate::column::Row;
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::frame::HEADER_LEN;
-use crate::index::layout::{Extent, KEY_I64, RECORDS_MAX, key_bytes, key_hash};
+use crate::index::layout::{Extent, KEY_I64, KEY_STR, RECORDS_MAX, key_bytes, key_hash};
 use crate::index::log::DeadEntry;
 use crate::index::slot::Slot;
 use crate::key::Key;
@@ -18,6 +18,7 @@ use crate::store::read::core::Core;
 use crate::store::read::load::Opened;
 use crate::store::read::readable::OverCore;
 use crate::store::read::rows::Maker;
+use crate::store::write::bound::TextBound;
 use crate::store::write::place::{Lengths, place};
 use crate::store::write::pool::{Finished, Pool};
 use crate::wire::{AlignedBuf, U32, U64};
@@ -101,6 +102,7 @@ pub struct Writer {
     pub(crate) spare: Vec<AlignedBuf>,
     /// Makes the rows of records that come without one.
     maker: Option<Maker>,
+    text_bound: TextBound,
     last_commit: Instant,
     /// Keeps the lock of the file for as long as the writer lives.
     lock: Option<Box<dyn Any + Send + Sync>>,
@@ -210,6 +212,7 @@ impl Writer {
             group: Vec::new(),
             spare: Vec::new(),
             maker: Maker::new(&options),
+            text_bound: TextBound::default(),
             last_commit: Instant::now(),
             lock,
             slot,
@@ -326,8 +329,8 @@ impl Writer {
             let (kind, bytes) = key_bytes(key, &mut scratch)
                 .ok_or_else(|| Error::invalid("key", "is outside the range of keys"))?;
             let hash = key_hash(kind, bytes);
-            // Steps and frame numbers mostly rise: then there is nothing to look for.
-            if !signed(kind, bytes).is_some_and(|key| self.slot.is_above_all(key)) {
+            // Keys mostly rise: then there is nothing to look for.
+            if !self.is_above_all(kind, bytes)? {
                 old = self.core.find_bytes(kind, bytes, hash)?.map(|id| (hash, id));
             }
             if old.is_some() && existing == Existing::Refuse {
@@ -388,10 +391,24 @@ impl Writer {
     ) -> Result<()> {
         self.core.tail.push(start, len, sites, key, row)?;
         self.core.totals.record_bytes += u64::from(len);
-        if let Some(key) = key.and_then(|(kind, bytes, _)| signed(kind, bytes)) {
-            self.slot.raise_bound(key);
+        match key {
+            Some((KEY_STR, text, _)) => self.text_bound.raise(text),
+            Some((kind, bytes, _)) => {
+                if let Some(key) = signed(kind, bytes) {
+                    self.slot.raise_bound(key);
+                }
+            }
+            None => {}
         }
         Ok(())
+    }
+
+    /// Whether no record can have this key, because every one of its kind that was put is less.
+    fn is_above_all(&mut self, kind: u8, bytes: &[u8]) -> Result<bool> {
+        if kind == KEY_STR {
+            return self.text_bound.is_below(&self.core, bytes);
+        }
+        Ok(signed(kind, bytes).is_some_and(|key| self.slot.is_above_all(key)))
     }
 
     /// Deletes the record under `key`. Its bytes stay in the file as dead space until the
