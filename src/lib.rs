@@ -111,11 +111,6 @@ pub use depot::{Depot, DepotWriter};
 pub use error::{Corruption, Error, Result, Unresumed};
 pub use existing::Existing;
 pub use key::Key;
-pub use maintain::{
-    Affected, Clash, CompactOptions, Compacted, Copied, CopyOptions, Damage, Effect, Found, Means,
-    MergeOptions, Merged, RecoverOptions, Recovered, Select, SplitBy, SplitOptions, Verified,
-    compact, compact_into, copy, copy_into, copy_with, merge, recover, recover_into, split,
-};
 pub use store::{
     Alignment, Batch, ChunkClass, Closed, ColumnData, Durability, Info, Location, Lookup, Opened,
     Plan, Purpose, RatioClass, Readable, Record, Scan, SizeClass, Snapshot, Stat, Store,

@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::backend::{Backend, MemoryBackend};
+use vlstore::maintain::{
+    CopyOptions, MergeOptions, RecoverOptions, SplitBy, SplitOptions, compact_into, copy, merge,
+    recover_into, split,
+};
 use vlstore::{
-    Column, ColumnKind, ColumnValues, CopyOptions, Durability, Error, Key, MergeOptions,
-    RecoverOptions, Row, RowMaker, Snapshot, SplitBy, SplitOptions, Store, StoreOptions, Writer,
-    compact_into, copy, merge, recover_into, split,
+    Column, ColumnKind, ColumnValues, Durability, Error, Key, Row, RowMaker, Snapshot, Store,
+    StoreOptions, Writer,
 };
 
 static COLUMNS: [Column; 3] = [

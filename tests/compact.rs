@@ -5,10 +5,8 @@
 use std::fs;
 use std::path::Path;
 use vlstore::Readable;
-use vlstore::{
-    CompactOptions, Durability, Error, Key, Purpose, Snapshot, Store, StoreOptions, Writer,
-    compact, compact_into,
-};
+use vlstore::maintain::{CompactOptions, compact, compact_into};
+use vlstore::{Durability, Error, Key, Purpose, Snapshot, Store, StoreOptions, Writer};
 
 fn options() -> StoreOptions {
     StoreOptions {

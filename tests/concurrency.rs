@@ -221,13 +221,19 @@ fn a_second_writer_is_refused_at_once_and_the_lock_ends_with_its_holder() {
     let other = dir.path().join("other");
     Writer::create(&other, &options()).unwrap().close().unwrap();
     let memory = MemoryBackend::from_bytes(std::fs::read(&other).unwrap());
-    let copy = vlstore::CopyOptions { overwrite: true, ..vlstore::CopyOptions::default() };
-    let recover = vlstore::RecoverOptions { overwrite: true, ..vlstore::RecoverOptions::default() };
+    let copy = vlstore::maintain::CopyOptions {
+        overwrite: true,
+        ..vlstore::maintain::CopyOptions::default()
+    };
+    let recover = vlstore::maintain::RecoverOptions {
+        overwrite: true,
+        ..vlstore::maintain::RecoverOptions::default()
+    };
     let refused = [
         Writer::replace(&path, &options()).map(drop),
         memory.save(&path, vlstore::Existing::Replace),
-        vlstore::copy(&other, &path, &copy, |_, _| Ok(())).map(drop),
-        vlstore::recover(&other, &path, &recover, |_, _| Ok(())).map(drop),
+        vlstore::maintain::copy(&other, &path, &copy, |_, _| Ok(())).map(drop),
+        vlstore::maintain::recover(&other, &path, &recover, |_, _| Ok(())).map(drop),
     ];
     for refused in refused {
         assert!(matches!(refused.as_ref().unwrap_err().root(), Error::Locked), "{refused:?}");

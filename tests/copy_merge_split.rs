@@ -9,10 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use vlstore::Readable;
 use vlstore::chunk::Codec;
-use vlstore::{
-    Clash, CompactOptions, CopyOptions, Durability, Error, Key, MergeOptions, Select, Snapshot,
-    SplitBy, SplitOptions, Store, StoreOptions, Writer, compact, copy, merge, split,
+use vlstore::maintain::{
+    Clash, CompactOptions, CopyOptions, MergeOptions, Select, SplitBy, SplitOptions, compact, copy,
+    merge, split,
 };
+use vlstore::{Durability, Error, Key, Snapshot, Store, StoreOptions, Writer};
 
 fn options() -> StoreOptions {
     StoreOptions {
@@ -263,7 +264,7 @@ fn the_parts_of_a_split_hold_everything_in_order_and_merge_to_the_whole() {
     let a = dir.path("a.vls");
     make(&a, 0..40, Some("nm"));
     let all = at(&a);
-    let lens = |parts: &[(PathBuf, vlstore::Copied)]| -> Vec<u64> {
+    let lens = |parts: &[(PathBuf, vlstore::maintain::Copied)]| -> Vec<u64> {
         parts.iter().map(|p| p.1.records).collect()
     };
     let by = |by: SplitBy| {
@@ -420,7 +421,13 @@ fn names_that_are_no_text_are_names() {
     let parts = split(&a, &a, &SplitBy::Records(10), &SplitOptions::default(), quiet).unwrap();
     assert_eq!(parts[1].0, name(b"st\xff\xfe \n*re-001.vls"));
     assert_eq!(at(&parts[1].0), before[10..]);
-    vlstore::recover(&a, name(b"\x80"), &vlstore::RecoverOptions::default(), quiet).unwrap();
+    vlstore::maintain::recover(
+        &a,
+        name(b"\x80"),
+        &vlstore::maintain::RecoverOptions::default(),
+        quiet,
+    )
+    .unwrap();
     assert_eq!(at(name(b"\x80")), before);
     let mut w = Writer::open(&a, &options()).unwrap();
     w.insert("more", b"m").unwrap();

@@ -20,9 +20,10 @@ use vlstore::index::layout::{ChunkEntry, LEAF_MAGIC, LeafRef, ROOT_MAGIC, RUN_MA
 use vlstore::index::log;
 use vlstore::index::slot::{SLOT_LEN, Slot};
 use vlstore::limits::CHUNK_MAX;
+use vlstore::maintain::{RecoverOptions, Recovered, recover, recover_into};
 use vlstore::{
-    Alignment, Column, ColumnKind, Durability, Error, Key, RecoverOptions, Recovered, Row,
-    Snapshot, Store, StoreOptions, TrajectoryWriter, Writer, recover, recover_into,
+    Alignment, Column, ColumnKind, Durability, Error, Key, Row, Snapshot, Store, StoreOptions,
+    TrajectoryWriter, Writer,
 };
 
 static COLUMNS: [Column; 1] = [Column::new("step", ColumnKind::I64, 1)];

@@ -542,10 +542,18 @@ fn what_keeps_a_store_in_order_keeps_the_record_of_its_inputs() {
     write(&path("a.xyz"), &run[..4]);
     let (store, copy) = (path("s.vls"), path("copy.vls"));
     import(&[path("a.xyz")], &store, &options(), Some(3)).unwrap();
-    vlstore::copy(&store, &copy, &vlstore::CopyOptions::default(), |_, _| Ok(())).unwrap();
-    vlstore::compact(&store, &vlstore::CompactOptions::default(), |_, _| Ok(())).unwrap();
+    vlstore::maintain::copy(&store, &copy, &vlstore::maintain::CopyOptions::default(), |_, _| {
+        Ok(())
+    })
+    .unwrap();
+    vlstore::maintain::compact(
+        &store,
+        &vlstore::maintain::CompactOptions::default(),
+        |_, _| Ok(()),
+    )
+    .unwrap();
     let lifted = path("lifted.vls");
-    let options = vlstore::CopyOptions::default();
+    let options = vlstore::maintain::CopyOptions::default();
     vlstore::trajectory::copy_frames(&store, &lifted, &options, Sharing::Always, None, |_, _| {
         Ok(())
     })

@@ -15,11 +15,11 @@ use std::path::Path;
 use vlstore::Readable;
 use vlstore::chunk::{Codec, Filter, Params};
 use vlstore::index::slot::Slot;
-use vlstore::wire::U64;
-use vlstore::{
-    Alignment, Clash, CompactOptions, CopyOptions, Error, Key, MergeOptions, Opened,
-    RecoverOptions, SplitBy, SplitOptions, Store, StoreOptions, Writer,
+use vlstore::maintain::{
+    Clash, CompactOptions, CopyOptions, MergeOptions, RecoverOptions, SplitBy, SplitOptions,
 };
+use vlstore::wire::U64;
+use vlstore::{Alignment, Error, Key, Opened, Store, StoreOptions, Writer};
 
 const PARAMS: Params =
     Params { codec: Some(Codec::Zstd), level: 1, filter: Filter::Shuffle, typesize: 4 };
@@ -100,10 +100,11 @@ fn a_file_of_the_original_that_is_added_to_goes_through_every_verb() {
     write(&path);
     let mut wanted = records();
     // As it is, before anything is added.
-    vlstore::copy(&path, at("copy-before"), &CopyOptions::default(), nothing).unwrap();
+    vlstore::maintain::copy(&path, at("copy-before"), &CopyOptions::default(), nothing).unwrap();
     holds(&at("copy-before"), &wanted);
     let recovered =
-        vlstore::recover(&path, at("saved-before"), &RecoverOptions::default(), nothing).unwrap();
+        vlstore::maintain::recover(&path, at("saved-before"), &RecoverOptions::default(), nothing)
+            .unwrap();
     assert_eq!(recovered.records, wanted.len() as u64);
     holds(&at("saved-before"), &wanted);
 
@@ -120,22 +121,27 @@ fn a_file_of_the_original_that_is_added_to_goes_through_every_verb() {
     let table = frame::read(&std::fs::read(&path).unwrap()).unwrap().records.unwrap();
     assert_eq!(table.len(), wanted.len(), "what the original program sees");
 
-    vlstore::copy(&path, at("copy"), &CopyOptions::default(), nothing).unwrap();
+    vlstore::maintain::copy(&path, at("copy"), &CopyOptions::default(), nothing).unwrap();
     holds(&at("copy"), &wanted);
-    vlstore::recover(&path, at("saved"), &RecoverOptions::default(), nothing).unwrap();
+    vlstore::maintain::recover(&path, at("saved"), &RecoverOptions::default(), nothing).unwrap();
     holds(&at("saved"), &wanted);
     let clash = MergeOptions { clash: Clash::KeepFirst, ..MergeOptions::default() };
-    vlstore::merge(&[&path, &at("copy-before")], at("both"), &clash, nothing).unwrap();
+    vlstore::maintain::merge(&[&path, &at("copy-before")], at("both"), &clash, nothing).unwrap();
     holds(&at("both"), &wanted);
     let parts = SplitBy::Records(5);
-    let made =
-        vlstore::split(&path, dir.path().join("part"), &parts, &SplitOptions::default(), nothing);
+    let made = vlstore::maintain::split(
+        &path,
+        dir.path().join("part"),
+        &parts,
+        &SplitOptions::default(),
+        nothing,
+    );
     let mut seen = 0;
     for part in made.unwrap() {
         seen += Store::open(part.0).unwrap().len();
     }
     assert_eq!(seen, wanted.len() as u64);
-    vlstore::compact(&path, &CompactOptions::default(), nothing).unwrap();
+    vlstore::maintain::compact(&path, &CompactOptions::default(), nothing).unwrap();
     holds(&path, &wanted);
 }
 
@@ -159,8 +165,10 @@ fn recover_mends_a_file_whose_bound_of_integer_keys_was_too_low() {
     let snapshot = w.snapshot().unwrap();
     assert!(!snapshot.verify(|_, _| Ok(())).unwrap().is_whole());
     drop(w);
-    vlstore::recover(&path, dir.path().join("b"), &RecoverOptions::default(), |_, _| Ok(()))
-        .unwrap();
+    vlstore::maintain::recover(&path, dir.path().join("b"), &RecoverOptions::default(), |_, _| {
+        Ok(())
+    })
+    .unwrap();
     let mut wanted = records();
     wanted.retain(|w| w.0 != Key::from(1));
     wanted.push((Key::from(1), b"twice".to_vec()));

@@ -15,10 +15,8 @@ use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
 use vlstore::index::layout::{
     DEAD_MAGIC, LEAF_MAGIC, LOG_MAGIC, PAGE_MAGIC, ROOT_MAGIC, RUN_MAGIC,
 };
-use vlstore::{
-    Durability, Error, Key, Lookup, Means, RecoverOptions, Recovered, Snapshot, Store,
-    StoreOptions, Writer, recover, recover_into,
-};
+use vlstore::maintain::{Means, RecoverOptions, Recovered, recover, recover_into};
+use vlstore::{Durability, Error, Key, Lookup, Snapshot, Store, StoreOptions, Writer};
 
 const SLOTS: [usize; 2] = [4096, 8192];
 

@@ -20,12 +20,14 @@ use vlstore::codec::{
 };
 use vlstore::formats;
 use vlstore::index::layout::LEAF_MAGIC;
+use vlstore::maintain::{
+    CompactOptions, CopyOptions, MergeOptions, RecoverOptions, Select, SplitBy, SplitOptions,
+    compact, copy, merge, recover, split,
+};
 use vlstore::trajectory::{Sharing, copy_frames};
 use vlstore::wire::Digest;
 use vlstore::{
-    Alignment, CompactOptions, CopyOptions, DepotWriter, Durability, Error, MergeOptions,
-    RecoverOptions, Select, SplitBy, SplitOptions, Store, StoreOptions, Trajectory,
-    TrajectoryWriter, compact, copy, merge, recover, split,
+    Alignment, DepotWriter, Durability, Error, Store, StoreOptions, Trajectory, TrajectoryWriter,
 };
 
 /// Sites of the larger molecule: its topology takes blocks of its own.
@@ -326,7 +328,7 @@ fn leaves(file: &[u8]) -> Vec<usize> {
 }
 
 /// Recovers with all that the codec knows of its records.
-fn rescue(path: &Path, new: &Path) -> vlstore::Recovered {
+fn rescue(path: &Path, new: &Path) -> vlstore::maintain::Recovered {
     let wanted =
         RecoverOptions { overwrite: true, contents: Some(content), ..RecoverOptions::default() };
     recover(path, new, &wanted, quiet).unwrap()

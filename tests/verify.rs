@@ -11,7 +11,8 @@ use std::sync::Arc;
 use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::codec::{MdFrame, Real, Topology, refers};
 use vlstore::index::layout::{DEAD_MAGIC, LEAF_MAGIC, PAGE_MAGIC, RUN_MAGIC};
-use vlstore::{Durability, Store, StoreOptions, TrajectoryWriter, Verified, Writer};
+use vlstore::maintain::Verified;
+use vlstore::{Durability, Store, StoreOptions, TrajectoryWriter, Writer};
 
 const FRAMES: u64 = 400;
 const SITES: usize = 6;

@@ -7,7 +7,8 @@ use crate::work::Work;
 use serde_json::json;
 use std::path::PathBuf;
 use vlstore::Readable;
-use vlstore::{CompactOptions, Error, Store, codec, compact};
+use vlstore::maintain::{CompactOptions, compact};
+use vlstore::{Error, Store, codec};
 
 const EXAMPLES: &str = "\
 Examples:

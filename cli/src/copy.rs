@@ -9,8 +9,9 @@ use crate::{choices, keys, ranges};
 use serde_json::json;
 use std::path::PathBuf;
 use vlstore::Readable;
+use vlstore::maintain::{CopyOptions, Select, copy};
 use vlstore::trajectory::{Positions, Sharing, copy_frames};
-use vlstore::{CopyOptions, Error, Key, Result, Select, Store, codec, copy};
+use vlstore::{Error, Key, Result, Store, codec};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -8,7 +8,8 @@ use crate::work::Work;
 use serde_json::json;
 use std::path::PathBuf;
 use vlstore::Readable;
-use vlstore::{Clash, Error, MergeOptions, Store, codec, merge};
+use vlstore::maintain::{Clash, MergeOptions, merge};
+use vlstore::{Error, Store, codec};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,7 +7,8 @@ use crate::verify::damage_json;
 use crate::work::Work;
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::{Damage, Error, RecoverOptions, Recovered, Result, StoreOptions, codec, recover};
+use vlstore::maintain::{Damage, RecoverOptions, Recovered, recover};
+use vlstore::{Error, Result, StoreOptions, codec};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -9,7 +9,8 @@ use crate::{keys, sizes};
 use serde_json::json;
 use std::path::PathBuf;
 use vlstore::Readable;
-use vlstore::{Error, Key, SplitBy, SplitOptions, Store, codec, split};
+use vlstore::maintain::{SplitBy, SplitOptions, split};
+use vlstore::{Error, Key, Store, codec};
 
 const EXAMPLES: &str = "\
 Examples:

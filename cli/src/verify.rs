@@ -7,7 +7,8 @@ use crate::progress::Progress;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use vlstore::Readable;
-use vlstore::{Damage, Error, Opened, Result, Store, Verified, codec};
+use vlstore::maintain::{Damage, Verified};
+use vlstore::{Error, Opened, Result, Store, codec};
 
 const EXAMPLES: &str = "\
 Examples:

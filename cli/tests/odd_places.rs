@@ -257,12 +257,21 @@ fn from_a_read_only_medium_everything_is_read_and_nothing_written() {
     let new = medium.0.path().join("new.vls");
     refused(Writer::create(&new, &options(Access::Auto)).unwrap_err());
     refused(
-        vlstore::compact(&path, &vlstore::CompactOptions::default(), |_, _| Ok(())).unwrap_err(),
+        vlstore::maintain::compact(&path, &vlstore::maintain::CompactOptions::default(), |_, _| {
+            Ok(())
+        })
+        .unwrap_err(),
     );
     // What is read from there is copied to where there is room.
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = elsewhere.path().join("copy.vls");
-    vlstore::recover(&path, &copy, &vlstore::RecoverOptions::default(), |_, _| Ok(())).unwrap();
+    vlstore::maintain::recover(
+        &path,
+        &copy,
+        &vlstore::maintain::RecoverOptions::default(),
+        |_, _| Ok(()),
+    )
+    .unwrap();
     right(&Store::open(&copy).unwrap(), 30);
 }
 
@@ -400,9 +409,9 @@ fn opening_for_writing_while_the_store_is_compacted_waits_for_nothing_and_loses_
     let done = std::sync::atomic::AtomicBool::new(false);
     let put = std::thread::scope(|scope| {
         scope.spawn(|| {
-            let options = vlstore::CompactOptions { verify: false, ..Default::default() };
+            let options = vlstore::maintain::CompactOptions { verify: false, ..Default::default() };
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                if let Err(e) = vlstore::compact(&path, &options, |_, _| Ok(())) {
+                if let Err(e) = vlstore::maintain::compact(&path, &options, |_, _| Ok(())) {
                     assert!(matches!(e.root(), Error::Locked), "{e}");
                 }
             }

@@ -12,11 +12,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
 use vlstore::Readable;
-use vlstore::trajectory::{Positions, Sharing, copy_frames};
-use vlstore::{
-    Clash, CompactOptions, Compacted, Copied, CopyOptions, Key, MergeOptions, RecoverOptions,
-    Select, SplitBy, SplitOptions, StoreOptions, codec,
+use vlstore::maintain::{
+    Clash, CompactOptions, Compacted, Copied, CopyOptions, MergeOptions, RecoverOptions, Select,
+    SplitBy, SplitOptions,
 };
+use vlstore::trajectory::{Positions, Sharing, copy_frames};
+use vlstore::{Key, StoreOptions, codec};
 
 /// Works with the interpreter detached; what `progress` raises ends it.
 fn run<T: Send>(
@@ -82,7 +83,7 @@ pub(crate) fn _compact<'py>(
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let how = compacting(options, verify, accept_older)?;
-    let done = run(py, progress, |p| vlstore::compact(&path, &how, |d, t| p.step(d, t)))?;
+    let done = run(py, progress, |p| vlstore::maintain::compact(&path, &how, |d, t| p.step(d, t)))?;
     compacted(py, &done)
 }
 
@@ -174,7 +175,9 @@ pub(crate) fn _copy<'py>(
         refers: Some(codec::refers),
     };
     let done = run(py, progress, |p| match (sharing, positions) {
-        (Sharing::Never, None) => vlstore::copy(&source, &target, &how, |d, t| p.step(d, t)),
+        (Sharing::Never, None) => {
+            vlstore::maintain::copy(&source, &target, &how, |d, t| p.step(d, t))
+        }
         (sharing, positions) => {
             copy_frames(&source, &target, &how, sharing, positions, |d, t| p.step(d, t))
         }
@@ -216,7 +219,9 @@ pub(crate) fn _merge<'py>(
         accept_older,
         refers: Some(codec::refers),
     };
-    let done = run(py, progress, |p| vlstore::merge(&sources, &target, &how, |d, t| p.step(d, t)))?;
+    let done = run(py, progress, |p| {
+        vlstore::maintain::merge(&sources, &target, &how, |d, t| p.step(d, t))
+    })?;
     let dict = copied(py, &done.copied)?;
     dict.set_item("left_out", done.left_out)?;
     dict.set_item("differing", done.differing)?;
@@ -247,8 +252,9 @@ pub(crate) fn _split<'py>(
     };
     let store = layout(py, Some(&source), options)?;
     let how = SplitOptions { store, overwrite, accept_older, refers: Some(codec::refers) };
-    let done =
-        run(py, progress, |p| vlstore::split(&source, &target, &by, &how, |d, t| p.step(d, t)))?;
+    let done = run(py, progress, |p| {
+        vlstore::maintain::split(&source, &target, &by, &how, |d, t| p.step(d, t))
+    })?;
     done.iter().map(|(path, one)| Ok((path.clone(), copied(py, one)?))).collect()
 }
 
@@ -270,13 +276,14 @@ pub(crate) fn _recover<'py>(
     }
     let contents = Some(codec::content as fn(&str, u32) -> _);
     let how = RecoverOptions { overwrite, chunks, contents, store };
-    let done =
-        run(py, progress, |p| vlstore::recover(&source, &target, &how, |d, t| p.step(d, t)))?;
+    let done = run(py, progress, |p| {
+        vlstore::maintain::recover(&source, &target, &how, |d, t| p.step(d, t))
+    })?;
     let dict = PyDict::new(py);
     dict.set_item("records", done.records)?;
     dict.set_item("record_bytes", done.bytes)?;
     dict.set_item("lost", done.lost)?;
-    let found = |f: &vlstore::Found| (f.means.to_string(), f.records, f.unchecked);
+    let found = |f: &vlstore::maintain::Found| (f.means.to_string(), f.records, f.unchecked);
     dict.set_item("found", done.found.iter().map(found).collect::<Vec<_>>())?;
     let losses: Vec<String> = done.losses.iter().map(ToString::to_string).collect();
     dict.set_item("losses", losses)?;

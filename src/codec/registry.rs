@@ -31,7 +31,7 @@ pub fn refers(name: &str) -> Option<fn(&[u8]) -> Option<Digest>> {
 }
 
 /// What the bytes of records of this codec and version tell by themselves; `None` if this release
-/// does not read them. For [`RecoverOptions`](crate::RecoverOptions).
+/// does not read them. For [`RecoverOptions`](crate::maintain::RecoverOptions).
 #[must_use]
 pub fn content(name: &str, version: u32) -> Option<Content> {
     let codec = by_name_and_version(name, version).ok()?;

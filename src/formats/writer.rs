@@ -29,8 +29,8 @@ pub trait FrameWriter: Send {
     /// Appends a frame.
     ///
     /// # Errors
-    /// [`Error::Unfit`] with the field and the site if the format cannot hold the frame; then
-    /// nothing of it is written, and the writer goes on. [`Error::Io`] if the disk refuses, and [`Error::Poisoned`] ever
+    /// [`Error::Unfit`](crate::Error::Unfit) with the field and the site if the format cannot hold the frame; then
+    /// nothing of it is written, and the writer goes on. [`Error::Io`](crate::Error::Io) if the disk refuses, and [`Error::Poisoned`](crate::Error::Poisoned) ever
     /// after.
     fn write(&mut self, frame: &MdFrame) -> Result<()>;
 
@@ -41,8 +41,8 @@ pub trait FrameWriter: Send {
     /// Makes the file durable and gives it its name.
     ///
     /// # Errors
-    /// [`Error::Io`] if the disk refuses, [`Error::Exists`] if a file of that name came
-    /// meanwhile, [`Error::Poisoned`] after an earlier failure. Then there is no file.
+    /// [`Error::Io`](crate::Error::Io) if the disk refuses, [`Error::Exists`](crate::Error::Exists) if a file of that name came
+    /// meanwhile, [`Error::Poisoned`](crate::Error::Poisoned) after an earlier failure. Then there is no file.
     fn finish(self: Box<Self>) -> Result<()>;
 }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 /// Which records of a store.
 ///
 /// ```
-/// use vlstore::Select;
+/// use vlstore::maintain::Select;
 /// assert!(Select::matches("frame-*[05]", "frame-120"));
 /// assert!(!Select::matches("frame-?", "frame-12"));
 /// ```

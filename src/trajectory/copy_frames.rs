@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::wire::AlignedBuf;
 use std::path::Path;
 
-/// Copies a store of frames as [`copy`](crate::copy) does, and keeps its frames as a
+/// Copies a store of frames as [`copy`](crate::maintain::copy) does, and keeps its frames as a
 /// [`TrajectoryWriter`](super::TrajectoryWriter) would have done: for stores that were filled
 /// without. What frames share is stored once, as `sharing` says, and [`Trajectory::joined`] gives
 /// back equal frames. Positions are kept as `positions` says, `None` leaving them as they are; the
@@ -22,7 +22,7 @@ use std::path::Path;
 /// [`Sharing::Repeated`] frames refer to a topology from the second on that has the same.
 ///
 /// # Errors
-/// As [`copy`](crate::copy); [`Error::Invalid`] if the records are not frames, or for
+/// As [`copy`](crate::maintain::copy); [`Error::Invalid`] if the records are not frames, or for
 /// [`Positions::Rounded`], since copies are equal; [`Error::Codec`] with the record for one that is
 /// not a frame.
 pub fn copy_frames(

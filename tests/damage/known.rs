@@ -17,9 +17,8 @@ use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::MemoryBackend;
 use vlstore::frame::SLOT_OFFSETS;
-use vlstore::{
-    Durability, Error, Lookup, Opened, RecoverOptions, Store, StoreOptions, Writer, recover,
-};
+use vlstore::maintain::{RecoverOptions, recover};
+use vlstore::{Durability, Error, Lookup, Opened, Store, StoreOptions, Writer};
 
 fn options() -> StoreOptions {
     StoreOptions {

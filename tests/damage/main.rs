@@ -38,7 +38,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
 use vlstore::backend::{Backend, MemoryBackend};
-use vlstore::{Error, Key, Opened, RecoverOptions, Store, StoreOptions, Writer, recover_into};
+use vlstore::maintain::{RecoverOptions, recover_into};
+use vlstore::{Error, Key, Opened, Store, StoreOptions, Writer};
 
 /// Damages of each kind of store, in each of flips, cuts and losses.
 const FLIPS: u64 = 400;

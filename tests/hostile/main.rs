@@ -44,8 +44,9 @@ use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
 use vlstore::limits::CHUNK_MAX;
+use vlstore::maintain::{RecoverOptions, recover_into};
 use vlstore::store::{CONFIG_AT, CONFIG_MAGIC};
-use vlstore::{Error, Key, RecoverOptions, Store, StoreOptions, Writer, recover_into};
+use vlstore::{Error, Key, Store, StoreOptions, Writer};
 
 /// Fails the allocation, and by that the test, above the ceiling of promise P4.
 #[global_allocator]

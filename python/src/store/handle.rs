@@ -17,7 +17,8 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::{ThreadId, current};
 use vlstore::Digest;
 use vlstore::Readable;
-use vlstore::{Closed, CompactOptions, Compacted, Error, Result, Store, StoreOptions, Writer};
+use vlstore::maintain::{CompactOptions, Compacted};
+use vlstore::{Closed, Error, Result, Store, StoreOptions, Writer};
 
 /// Topologies that are kept, at most.
 const KEPT: usize = 1024;
@@ -153,7 +154,7 @@ impl Handle {
                 return Err(Error::Replaced.at(path));
             }
             drop(there);
-            vlstore::compact(path, options, progress)
+            vlstore::maintain::compact(path, options, progress)
         });
         if matches!(&done, Err(error) if matches!(error.root(), Error::Replaced)) {
             return Ok(done?);
@@ -303,7 +304,7 @@ fn compact_memory(
     let bytes_before = writer.backend().len()?;
     let options = StoreOptions { file_id: None, ..snapshot.options().clone() };
     let mut new = Writer::in_memory(&options)?;
-    let done = vlstore::compact_into(&snapshot, &mut new, progress)?;
+    let done = vlstore::maintain::compact_into(&snapshot, &mut new, progress)?;
     new.commit()?;
     let bytes_after = new.backend().len()?;
     *slot = Some(new);

@@ -28,7 +28,7 @@ pub(crate) struct Verified {
 }
 
 impl Verified {
-    pub(crate) fn new(found: vlstore::Verified) -> Self {
+    pub(crate) fn new(found: vlstore::maintain::Verified) -> Self {
         Self {
             records: found.records,
             blocks: found.blocks,

@@ -30,7 +30,7 @@ impl<'a> MdFrameView<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Codec`] if the bytes are no frame, if lengths in it contradict each other, or
+    /// [`Error::Codec`](crate::Error::Codec) if the bytes are no frame, if lengths in it contradict each other, or
     /// if its arrays are not aligned in memory ([`aligned`](crate::codec::aligned) moves it).
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
         let (frame, matrices) = match fast_path(bytes) {
@@ -182,7 +182,7 @@ impl<'a> MdFrameView<'a> {
     /// The frame, owned.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`].
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn try_to_owned(&self) -> Result<MdFrame> {
         self.frame.try_to_owned()
     }
