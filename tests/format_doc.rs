@@ -371,8 +371,10 @@ fn entry(body: &[u8], i: usize, t: u64, bits: u32, width: u32, least: u64) -> Ru
     let w = (40 - bits + width + 1) as usize;
     let number = body[64 + i * w / 8..].iter().take(12).rev();
     let number = number.fold(0_u128, |n, b| n << 8 | u128::from(*b)) >> (i * w % 8);
-    let record = least + ((number >> 1) as u64 & ((1 << width) - 1));
-    let kept = (t << (40 - bits)) | ((number >> (width + 1)) as u64 & ((1 << (40 - bits)) - 1));
+    let part =
+        |from: u32, bits: u32| u64::try_from(number >> from & ((1_u128 << bits) - 1)).unwrap();
+    let record = least + part(1, width);
+    let kept = t << (40 - bits) | part(width + 1, 40 - bits);
     RunEntry::new(kept << 24, record, number & 1 == 1)
 }
 

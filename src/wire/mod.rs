@@ -3,6 +3,7 @@
 //! Knows nothing of files, frames or records, and does no input or output.
 
 mod aligned;
+mod by_number;
 mod checksum;
 mod cursor;
 mod digest;
@@ -11,6 +12,7 @@ pub mod memory;
 mod prefetch;
 
 pub use aligned::AlignedBuf;
+pub use by_number::ByNumber;
 pub use checksum::{checksum, identify, mix};
 pub use cursor::Cursor;
 pub use digest::Digest;

@@ -37,6 +37,15 @@ struct Group {
     keys: Range<usize>,
 }
 
+/// Bytes that are looked at together where one look would do for them all, at most.
+const AT_ONCE: usize = 4096;
+
+/// The two numbers of an entry of the directory, in bytes.
+fn entry([a, b, c, d, e, f, g, h]: [u8; DIRECTORY]) -> (usize, usize) {
+    let bytes = |n: [u8; 4]| (u32::from_le_bytes(n) as usize).saturating_mul(WORD);
+    (bytes([a, b, c, d]), bytes([e, f, g, h]))
+}
+
 const DISORDER: Lie = "the groups of its records do not follow each other";
 
 impl<S: Source> Packed<S> {
@@ -77,15 +86,29 @@ impl<S: Source> Packed<S> {
         self.told(self.source.with(at..at + N * DIRECTORY, |bytes| {
             let (entries, _) = bytes.as_chunks::<DIRECTORY>();
             let entries: [[u8; DIRECTORY]; N] = entries.try_into().map_err(|_| DISORDER)?;
-            Ok(entries.map(|[a, b, c, d, e, f, g, h]| {
-                let bytes = |n: [u8; 4]| (u32::from_le_bytes(n) as usize).saturating_mul(WORD);
-                (bytes([a, b, c, d]), bytes([e, f, g, h]))
-            }))
+            Ok(entries.map(entry))
         }))
     }
 
+    /// All entries of the directory, if they are few.
+    fn whole_directory(&self) -> Result<Vec<(usize, usize)>> {
+        let len = (self.groups() + 1) * DIRECTORY;
+        if len > AT_ONCE {
+            return Ok(Vec::new());
+        }
+        self.source.with(0..len, |bytes| {
+            let (entries, _) = bytes.as_chunks::<DIRECTORY>();
+            entries.iter().copied().map(entry).collect()
+        })
+    }
+
     fn group(&self, g: usize) -> Result<Group> {
-        let [(places, keys), (places_end, keys_end)] = self.directory(g)?;
+        self.group_within(g, self.directory(g)?)
+    }
+
+    /// Group `g`, whose entry of the directory and the next one are given.
+    fn group_within(&self, g: usize, entries: [(usize, usize); 2]) -> Result<Group> {
+        let [(places, keys), (places_end, keys_end)] = entries;
         let follow = (self.groups() + 1) * DIRECTORY <= places
             && places <= places_end
             && places_end <= keys
@@ -244,12 +267,54 @@ impl<S: Source> Packed<S> {
     /// [`Error::Corrupt`] for a damage, errors of reading.
     pub fn key_is(&self, i: usize, kind: u8, key: &[u8]) -> Result<bool> {
         let group = self.group(i / GROUP)?;
+        let told = self.with_one(&group, |one, bytes| {
+            if one.kind != kind {
+                return Ok(false);
+            }
+            Ok(order_in(one, bytes, i % GROUP, key)? == Ordering::Equal)
+        })?;
+        if let Some(told) = told {
+            return Ok(told);
+        }
         match self.part_of(&group, i % GROUP)? {
             Some((part, i)) if part.kind == kind => {
                 Ok(self.compare(&part, i, key)? == Ordering::Equal)
             }
             _ => Ok(false),
         }
+    }
+
+    /// What `f` tells of the keys of a group, if they are of one kind and few bytes, so that they are
+    /// looked at once; else nothing.
+    fn with_one<R>(
+        &self,
+        group: &Group,
+        f: impl FnOnce(&Kind<'_>, &[u8]) -> Result<R, Lie>,
+    ) -> Result<Option<R>> {
+        if group.keys.is_empty() || group.keys.len() > AT_ONCE {
+            return Ok(None);
+        }
+        self.told(self.source.with(group.keys.clone(), |bytes| {
+            match Head::parse(bytes, bytes.len(), group.n)? {
+                Head::One(one) => f(&one, bytes).map(Some),
+                Head::Mixed(_) => Ok(None),
+            }
+        }))
+    }
+
+    /// How the first key of `kind` in a group compares with `wanted`, and the keys among which it
+    /// stands; nothing if there is none.
+    fn first_in(&self, group: &Group, kind: u8, wanted: &[u8]) -> Result<Option<(Part, Ordering)>> {
+        let told = self.with_one(group, |one, bytes| {
+            (one.kind == kind).then(|| order_in(one, bytes, 0, wanted)).transpose()
+        })?;
+        if let Some(told) = told {
+            let part = || Part { kind, at: group.keys.clone(), n: group.n };
+            return Ok(told.map(|order| (part(), order)));
+        }
+        let Some(part) = self.part_with(group, kind)? else { return Ok(None) };
+        let order = self.compare(&part, 0, wanted)?;
+        Ok(Some((part, order)))
     }
 
     /// How the key at position `i` of a part compares with `wanted`.
@@ -327,14 +392,19 @@ impl<S: Source> Packed<S> {
         }
         // The groups below `low` that have such keys begin with one that is not greater.
         let (mut low, mut high) = (0, self.groups());
+        let directory = self.whole_directory()?;
+        let entries = |g: usize| match directory.get(g..g + 2) {
+            Some([a, b]) => Ok([*a, *b]),
+            _ => self.directory(g),
+        };
         let mut found = None;
         while low < high {
             let mut mid = low + (high - low) / 2;
             let upper = mid;
             let seen = loop {
-                let group = self.group(mid)?;
-                if let Some(part) = self.part_with(&group, kind)? {
-                    break Some((group, part));
+                let group = self.group_within(mid, entries(mid)?)?;
+                if let Some((part, order)) = self.first_in(&group, kind, key)? {
+                    break Some((group, part, order));
                 }
                 mid += 1;
                 if mid == high {
@@ -342,7 +412,7 @@ impl<S: Source> Packed<S> {
                 }
             };
             match seen {
-                Some((group, part)) if self.compare(&part, 0, key)? != Ordering::Greater => {
+                Some((group, part, order)) if order != Ordering::Greater => {
                     low = mid + 1;
                     found = Some((mid, group, part));
                 }
@@ -358,6 +428,11 @@ impl<S: Source> Packed<S> {
 
     /// The position of a key in a part whose first key is not greater.
     fn search_part(&self, part: &Part, key: &[u8]) -> Result<Option<usize>> {
+        if part.at.len() <= AT_ONCE {
+            return self.told(self.source.with(part.at.clone(), |bytes| {
+                search_in(&Kind::parse(bytes, bytes.len(), part.n)?, bytes, part.n, key)
+            }));
+        }
         let step = self.with_kind(part, |kind| Ok(kind.step()))?;
         let (mut low, mut high) = (0, part.n.div_ceil(step));
         while low + 1 < high {
@@ -383,4 +458,43 @@ impl<S: Source> Packed<S> {
         }))?;
         Ok(found.flatten().map(|j| first + j))
     }
+}
+
+/// How the key at position `i` compares with `wanted`; `bytes` are all keys of this kind.
+fn order_in(kind: &Kind<'_>, bytes: &[u8], i: usize, wanted: &[u8]) -> Result<Ordering, Lie> {
+    match kind.compare(i, wanted)? {
+        Ok(order) => Ok(order),
+        Err(At::Known) => Err(DISORDER),
+        Err(At::Bytes(at)) => Ok(order(kind.kind, bytes.get(at).ok_or(DISORDER)?, wanted)),
+        Err(At::Front(at, i, n)) => {
+            let bytes = bytes.get(at).ok_or(DISORDER)?;
+            let pick = |j, order| (j == i).then_some(order);
+            text::compare_fronts(bytes, n, wanted, pick)?.ok_or(DISORDER)
+        }
+    }
+}
+
+/// The position of a key among `n` whose first is not greater; `bytes` are all of them.
+fn search_in(kind: &Kind<'_>, bytes: &[u8], n: usize, key: &[u8]) -> Result<Option<usize>, Lie> {
+    let step = kind.step();
+    let (mut low, mut high) = (0, n.div_ceil(step));
+    while low + 1 < high {
+        let mid = low + (high - low) / 2;
+        match order_in(kind, bytes, mid * step, key)? {
+            Ordering::Greater => high = mid,
+            Ordering::Less => low = mid,
+            Ordering::Equal => return Ok(Some(mid * step)),
+        }
+    }
+    let first = low * step;
+    if let Err(At::Front(at, _, n)) = kind.compare(first, key)? {
+        let bytes = bytes.get(at).ok_or(DISORDER)?;
+        let found = text::compare_fronts(bytes, n, key, |j, order| match order {
+            Ordering::Less => None,
+            Ordering::Equal => Some(Some(j)),
+            Ordering::Greater => Some(None),
+        })?;
+        return Ok(found.flatten().map(|j| first + j));
+    }
+    Ok((order_in(kind, bytes, first, key)? == Ordering::Equal).then_some(first))
 }

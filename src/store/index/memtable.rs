@@ -290,7 +290,8 @@ mod tests {
                 tail.push(0, 1, 0, key, None).unwrap();
             }
             let all = keys.iter().flatten().filter_map(|(kind, key)| Rank::new(*kind, key));
-            let (first, last) = (all.clone().next(), all.last());
+            let all: Vec<_> = all.collect();
+            let (first, last) = (all.first().copied(), all.last().copied());
             let found = tail.ascending(0..keys.len());
             assert!(found.is_none_or(|(a, b)| (Some(a), Some(b)) == (first, last)));
             found.is_some()

@@ -1,6 +1,8 @@
 //! Index pages that were read, bounded in bytes, for stores that are read by calls.
 
+use crate::wire::ByNumber;
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex};
 
 /// Threads that ask for different pages seldom meet at one of these.
@@ -9,7 +11,7 @@ const SHARDS: usize = 16;
 const KEPT: usize = 128;
 
 pub(crate) type Page = Arc<[u8]>;
-type Pages = HashMap<u64, Page>;
+type Pages = HashMap<u64, Page, BuildHasherDefault<ByNumber>>;
 
 /// Pages by their places. When the young ones are many they become the old ones, whose turn to
 /// go comes next; an old one that is asked for is young again. So those go that were not asked
@@ -56,7 +58,7 @@ impl PageCache {
 impl Generations {
     /// Keeps a page, as a young one; what goes for it.
     fn keep(&mut self, at: u64, page: Page) -> Pages {
-        let mut gone = Pages::new();
+        let mut gone = Pages::default();
         if self.young.len() >= KEPT {
             gone = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
         }

@@ -12,10 +12,10 @@ use crate::store::index::levels::Perm;
 use crate::store::index::memtable::Tail;
 use crate::store::index::root::Totals;
 use crate::store::read::cache::BlockCache;
-use crate::wire::{AlignedBuf, checksum, identify, to_usize};
+use crate::wire::{AlignedBuf, ByNumber, checksum, identify, to_usize};
 use once_cell::race::OnceBox;
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::ops::Range;
 use std::sync::{Arc, RwLock};
 
@@ -34,24 +34,6 @@ pub(crate) struct ChunkPlace {
 
 /// Places of chunks by their numbers.
 pub(crate) type Layouts = HashMap<u64, Arc<ChunkPlace>, BuildHasherDefault<ByNumber>>;
-
-/// Hashes one number, which is looked up for every record: there are [`LAYOUTS_KEPT`] of them at
-/// most, so whoever chooses them can slow down nothing.
-#[derive(Debug, Default)]
-pub(crate) struct ByNumber(u64);
-
-impl Hasher for ByNumber {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|b| self.write_u64(self.0 ^ u64::from(*b)));
-    }
-    fn write_u64(&mut self, n: u64) {
-        let h = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = h ^ (h >> 32);
-    }
-}
 
 /// Where the bytes of a chunk are.
 pub(crate) enum ChunkData<'a> {

@@ -97,11 +97,15 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Durability, StoreOptions, Writer};
+    use crate::{Durability, Lookup, StoreOptions, Writer};
 
     #[test]
     fn a_snapshot_counts_what_lives_what_is_dead_and_what_is_sealed() {
-        let options = StoreOptions { durability: Durability::None, ..StoreOptions::default() };
+        let options = StoreOptions {
+            durability: Durability::None,
+            lookup: Lookup::Always,
+            ..StoreOptions::default()
+        };
         let mut w = Writer::in_memory(&options).unwrap();
         let born = w.snapshot().unwrap().info().unwrap();
         assert_eq!((born.records, born.raw_bytes, born.commits, born.sealed), (0, 0, 0, true));
