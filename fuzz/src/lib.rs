@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use vlstore::backend::{Backend, SliceBackend};
 use vlstore::chunk::Codec;
-use vlstore::{Alignment, Column, ColumnKind, Durability, Key, Row, Store, StoreOptions, Writer};
+use vlstore::{Alignment, Column, ColumnKind, Durability, Key, Readable, Row, Store, StoreOptions, Writer};
 
 /// The id of every store here.
 pub const FILE: [u8; 16] = [7; 16];

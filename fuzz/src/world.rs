@@ -3,7 +3,7 @@
 use arbitrary::Arbitrary;
 use std::sync::Arc;
 use vlstore::backend::Backend;
-use vlstore::{Key, Snapshot, StoreOptions, Writer};
+use vlstore::{Key, Readable, Snapshot, StoreOptions, Writer};
 
 /// One thing that somebody does to a store.
 #[derive(Debug, Arbitrary)]
@@ -117,7 +117,11 @@ impl World {
             Step::Put { key: k, seed, len, overwrite } => {
                 let (k, bytes) = (key(*k), content(*seed, *len));
                 let there = self.now.find(&k);
-                let put = w.put(k.clone(), &bytes, *overwrite);
+                let put = if *overwrite {
+                    w.put(k.clone(), &bytes)
+                } else {
+                    w.insert(k.clone(), &bytes)
+                };
                 assert_eq!(put.is_ok(), there.is_none() || *overwrite);
                 if put.is_ok() {
                     if let Some(at) = there {
