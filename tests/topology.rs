@@ -40,6 +40,8 @@ fn options() -> StoreOptions {
         codec: Some(None),
         durability: Durability::None,
         threads: 1,
+        // A second way to the records, where leaves of the index are lost.
+        lookup: vlstore::Lookup::Always,
         ..StoreOptions::default()
     }
 }

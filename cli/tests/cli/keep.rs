@@ -3,6 +3,7 @@
 use super::{FRAMES, Folder, PROGRAM};
 use serde_json::json;
 use std::fs;
+use vlstore::{StoreOptions, Writer};
 
 #[test]
 fn compact_gives_dead_space_back_and_says_how_much() {
@@ -207,9 +208,13 @@ fn positions_of_an_xtc_file_are_integers_unless_they_are_wanted_as_given_or_roun
 #[test]
 fn verify_takes_several_stores_and_ends_with_the_worst_status() {
     let folder = Folder::new();
-    let good = fs::read(folder.path("frames.vls")).unwrap();
-    // The slots say where the index lies: behind the chunks there is one byte that costs much.
-    let mut bad = good.clone();
+    // Keys in no order have a run: there one byte costs much.
+    let mut w = Writer::create(folder.path("keys.vls"), &StoreOptions::default()).unwrap();
+    for i in 0..500_u64 {
+        w.insert(i * 7919 % 500, b"a record").unwrap();
+    }
+    w.close().unwrap();
+    let mut bad = fs::read(folder.path("keys.vls")).unwrap();
     let run = (12_288..bad.len()).step_by(64).rfind(|at| bad[*at..].starts_with(b"VLrun")).unwrap();
     bad[run + 70] ^= 1;
     fs::write(folder.path("bad.vls"), &bad).unwrap();
