@@ -7,12 +7,12 @@
 //! Sources: B. H. Bloom, *Space/time trade-offs in hash coding with allowable errors* (1970);
 //! F. Putze, P. Sanders, J. Singler, *Cache-, hash- and space-efficient Bloom filters* (2007).
 
-use super::layout::{SegmentRef, kept_hash};
+use super::layout::{FILTER_BLOCK, SegmentRef, kept_hash};
 use crate::error::Result;
 use crate::wire::{checksum, memory, mix};
 
 /// Bytes of a block: its checksum, then its bits.
-pub const BLOCK: usize = 64;
+pub const BLOCK: usize = FILTER_BLOCK;
 /// Bytes of the checksum of a block.
 const SUM: usize = 8;
 /// Entries for which one block is made.

@@ -1,7 +1,6 @@
 //! The plain structures of the index, as `docs/format.md` draws them (sections «Leaf», «Run»,
 //! «Root», «Log entry»). Little-endian, no padding, any alignment.
 
-use super::filter;
 use crate::key::Key;
 use crate::limits::KEY_MAX;
 use crate::wire::{U16, U32, U64};
@@ -19,6 +18,9 @@ pub const PAGE_MAGIC: [u8; 8] = *b"VLpage\0\x01";
 pub const ROOT_MAGIC: [u8; 8] = *b"VLroot\0\x01";
 /// Start of a log entry.
 pub const LOG_MAGIC: [u8; 8] = *b"VLlog\0\0\x01";
+
+/// Bytes of one block of a filter, its checksum included.
+pub const FILTER_BLOCK: usize = 64;
 
 /// The first 64 bytes of every segment. What the four counts count depends on the kind.
 #[derive(Debug, Clone, Copy, Pod, Zeroable, Default)]
@@ -183,14 +185,14 @@ impl RunRef {
     #[must_use]
     pub fn filter_at(&self) -> Option<u64> {
         let end = self.segment.offset.get().checked_add(self.segment.len.get())?;
-        let at = end.checked_next_multiple_of(filter::BLOCK as u64)?;
+        let at = end.checked_next_multiple_of(FILTER_BLOCK as u64)?;
         (self.filter_blocks.get() > 0).then_some(at)
     }
 
     /// Bytes of its filter.
     #[must_use]
     pub fn filter_len(&self) -> u64 {
-        u64::from(self.filter_blocks.get()) * filter::BLOCK as u64
+        u64::from(self.filter_blocks.get()) * FILTER_BLOCK as u64
     }
 
     /// Bytes of the segment and of the filter.

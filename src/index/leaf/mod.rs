@@ -18,7 +18,7 @@ mod text;
 
 pub use encode::{Records, pack};
 pub use keys::GroupKeys;
-pub use places::Place;
+pub use places::{Place, least_words};
 pub use read::{Packed, Source};
 pub use shape::HEADER_AT;
 
@@ -34,10 +34,3 @@ pub const WORD: usize = 8;
 
 /// What a group says that cannot be.
 pub type Lie = &'static str;
-
-/// Fewest words that so many records can be packed into.
-#[must_use]
-pub const fn least_words(records: u64) -> u64 {
-    let groups = records.div_ceil(GROUP as u64);
-    if groups == 0 { 0 } else { groups + 1 + groups * (places::HEAD / WORD) as u64 }
-}

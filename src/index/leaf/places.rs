@@ -281,3 +281,10 @@ impl<'a> Places<'a> {
         Ok(())
     }
 }
+
+/// Fewest words that so many records can be packed into.
+#[must_use]
+pub const fn least_words(records: u64) -> u64 {
+    let groups = records.div_ceil(GROUP as u64);
+    if groups == 0 { 0 } else { groups + 1 + groups * (HEAD / WORD) as u64 }
+}
