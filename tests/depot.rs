@@ -147,7 +147,7 @@ fn a_job_that_was_killed_goes_on_from_its_checkpoint_in_the_file() {
     let at = w.continue_from(StartAt::Step(301), Continue::DropNewer).unwrap();
     assert_eq!((at.kept, at.dropped, at.last_step, at.next_frame), (61, 39, Some(300), 61));
     for n in 61..120 {
-        w.insert(n, &frame(i64::try_from(n).unwrap() * 5)).unwrap().unwrap();
+        w.insert(n, &frame(i64::from(n) * 5)).unwrap().unwrap();
     }
     w.close().unwrap();
     let depot = Trajectory::open(&path).unwrap();
