@@ -11,6 +11,7 @@ mod keys;
 mod numbers;
 mod places;
 mod read;
+mod search;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use encode::{Records, pack};
 pub use keys::GroupKeys;
 pub use places::{Place, least_words};
 pub use read::{Packed, Source};
+pub use search::Firsts;
 pub use shape::HEADER_AT;
 
 /// Records in a group; the last group of a leaf may have fewer.

@@ -23,7 +23,7 @@ pub trait Source {
 /// The packed records of a leaf.
 #[derive(Debug)]
 pub struct Packed<S> {
-    source: S,
+    pub(super) source: S,
     records: usize,
     len: usize,
     ordered: u8,
@@ -31,22 +31,22 @@ pub struct Packed<S> {
 
 /// Where a group lies in the packed records.
 #[derive(Debug, Clone)]
-struct Group {
-    n: usize,
+pub(super) struct Group {
+    pub(super) n: usize,
     places: Range<usize>,
     keys: Range<usize>,
 }
 
 /// Bytes that are looked at together where one look would do for them all, at most.
-const AT_ONCE: usize = 4096;
+pub(super) const AT_ONCE: usize = 4096;
 
 /// The two numbers of an entry of the directory, in bytes.
-fn entry([a, b, c, d, e, f, g, h]: [u8; DIRECTORY]) -> (usize, usize) {
+pub(super) fn entry([a, b, c, d, e, f, g, h]: [u8; DIRECTORY]) -> (usize, usize) {
     let bytes = |n: [u8; 4]| (u32::from_le_bytes(n) as usize).saturating_mul(WORD);
     (bytes([a, b, c, d]), bytes([e, f, g, h]))
 }
 
-const DISORDER: Lie = "the groups of its records do not follow each other";
+pub(super) const DISORDER: Lie = "the groups of its records do not follow each other";
 
 impl<S: Source> Packed<S> {
     /// `records` packed into `len` bytes; `ordered` as [`super::Records`] has it.
@@ -76,12 +76,12 @@ impl<S: Source> Packed<S> {
         (self.ordered != KEY_NONE).then_some(self.ordered)
     }
 
-    fn told<T>(&self, told: Result<Result<T, Lie>>) -> Result<T> {
+    pub(super) fn told<T>(&self, told: Result<Result<T, Lie>>) -> Result<T> {
         told?.map_err(|why| self.source.lie(why))
     }
 
     /// The two numbers of each of `n` entries of the directory from `first` on, in bytes.
-    fn directory<const N: usize>(&self, first: usize) -> Result<[(usize, usize); N]> {
+    pub(super) fn directory<const N: usize>(&self, first: usize) -> Result<[(usize, usize); N]> {
         let at = first * DIRECTORY;
         self.told(self.source.with(at..at + N * DIRECTORY, |bytes| {
             let (entries, _) = bytes.as_chunks::<DIRECTORY>();
@@ -90,24 +90,12 @@ impl<S: Source> Packed<S> {
         }))
     }
 
-    /// All entries of the directory, if they are few.
-    fn whole_directory(&self) -> Result<Vec<(usize, usize)>> {
-        let len = (self.groups() + 1) * DIRECTORY;
-        if len > AT_ONCE {
-            return Ok(Vec::new());
-        }
-        self.source.with(0..len, |bytes| {
-            let (entries, _) = bytes.as_chunks::<DIRECTORY>();
-            entries.iter().copied().map(entry).collect()
-        })
-    }
-
-    fn group(&self, g: usize) -> Result<Group> {
+    pub(super) fn group(&self, g: usize) -> Result<Group> {
         self.group_within(g, self.directory(g)?)
     }
 
     /// Group `g`, whose entry of the directory and the next one are given.
-    fn group_within(&self, g: usize, entries: [(usize, usize); 2]) -> Result<Group> {
+    pub(super) fn group_within(&self, g: usize, entries: [(usize, usize); 2]) -> Result<Group> {
         let [(places, keys), (places_end, keys_end)] = entries;
         let follow = (self.groups() + 1) * DIRECTORY <= places
             && places <= places_end
@@ -185,7 +173,11 @@ impl<S: Source> Packed<S> {
     }
 
     /// Calls `f` with the keys of a part of a group.
-    fn with_kind<R>(&self, part: &Part, f: impl FnOnce(&Kind<'_>) -> Result<R, Lie>) -> Result<R> {
+    pub(super) fn with_kind<R>(
+        &self,
+        part: &Part,
+        f: impl FnOnce(&Kind<'_>) -> Result<R, Lie>,
+    ) -> Result<R> {
         let head = part.at.start..part.at.end.min(part.at.start + HEAD_MAX);
         self.told(self.source.with(head, |bytes| {
             let kind = Kind::parse(bytes, part.at.len(), part.n)?;
@@ -219,7 +211,7 @@ impl<S: Source> Packed<S> {
     }
 
     /// The keys of `kind` in a group.
-    fn part_with(&self, group: &Group, kind: u8) -> Result<Option<Part>> {
+    pub(super) fn part_with(&self, group: &Group, kind: u8) -> Result<Option<Part>> {
         if group.keys.is_empty() {
             return Ok(None);
         }
@@ -286,7 +278,7 @@ impl<S: Source> Packed<S> {
 
     /// What `f` tells of the keys of a group, if they are of one kind and few bytes, so that they are
     /// looked at once; else nothing.
-    fn with_one<R>(
+    pub(super) fn with_one<R>(
         &self,
         group: &Group,
         f: impl FnOnce(&Kind<'_>, &[u8]) -> Result<R, Lie>,
@@ -302,23 +294,8 @@ impl<S: Source> Packed<S> {
         }))
     }
 
-    /// How the first key of `kind` in a group compares with `wanted`, and the keys among which it
-    /// stands; nothing if there is none.
-    fn first_in(&self, group: &Group, kind: u8, wanted: &[u8]) -> Result<Option<(Part, Ordering)>> {
-        let told = self.with_one(group, |one, bytes| {
-            (one.kind == kind).then(|| order_in(one, bytes, 0, wanted)).transpose()
-        })?;
-        if let Some(told) = told {
-            let part = || Part { kind, at: group.keys.clone(), n: group.n };
-            return Ok(told.map(|order| (part(), order)));
-        }
-        let Some(part) = self.part_with(group, kind)? else { return Ok(None) };
-        let order = self.compare(&part, 0, wanted)?;
-        Ok(Some((part, order)))
-    }
-
     /// How the key at position `i` of a part compares with `wanted`.
-    fn compare(&self, part: &Part, i: usize, wanted: &[u8]) -> Result<Ordering> {
+    pub(super) fn compare(&self, part: &Part, i: usize, wanted: &[u8]) -> Result<Ordering> {
         let at = match self.with_kind(part, |kind| kind.compare(i, wanted))? {
             Ok(order) => return Ok(order),
             Err(at) => at,
@@ -371,7 +348,7 @@ impl<S: Source> Packed<S> {
     }
 
     /// The position in a group of the record whose key is number `i` of `kind` there.
-    fn position(&self, group: &Group, kind: u8, i: usize) -> Result<usize> {
+    pub(super) fn position(&self, group: &Group, kind: u8, i: usize) -> Result<usize> {
         let head = group.keys.start..group.keys.end.min(group.keys.start + HEAD_MAX);
         self.told(self.source.with(head, |bytes| {
             match Head::parse(bytes, group.keys.len(), group.n)? {
@@ -380,88 +357,15 @@ impl<S: Source> Packed<S> {
             }
         }))
     }
-
-    /// The position of the record with this key in an ascending leaf; nothing if there is none,
-    /// or the leaf is none.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] for a damage, errors of reading.
-    pub fn search(&self, kind: u8, key: &[u8]) -> Result<Option<usize>> {
-        if self.ascending() != Some(kind) {
-            return Ok(None);
-        }
-        // The groups below `low` that have such keys begin with one that is not greater.
-        let (mut low, mut high) = (0, self.groups());
-        let directory = self.whole_directory()?;
-        let entries = |g: usize| match directory.get(g..g + 2) {
-            Some([a, b]) => Ok([*a, *b]),
-            _ => self.directory(g),
-        };
-        let mut found = None;
-        while low < high {
-            let mut mid = low + (high - low) / 2;
-            let upper = mid;
-            let seen = loop {
-                let group = self.group_within(mid, entries(mid)?)?;
-                if let Some((part, order)) = self.first_in(&group, kind, key)? {
-                    break Some((group, part, order));
-                }
-                mid += 1;
-                if mid == high {
-                    break None;
-                }
-            };
-            match seen {
-                Some((group, part, order)) if order != Ordering::Greater => {
-                    low = mid + 1;
-                    found = Some((mid, group, part));
-                }
-                _ => high = upper,
-            }
-        }
-        let Some((g, group, part)) = found else { return Ok(None) };
-        match self.search_part(&part, key)? {
-            Some(i) => Ok(Some(g * GROUP + self.position(&group, kind, i)?)),
-            None => Ok(None),
-        }
-    }
-
-    /// The position of a key in a part whose first key is not greater.
-    fn search_part(&self, part: &Part, key: &[u8]) -> Result<Option<usize>> {
-        if part.at.len() <= AT_ONCE {
-            return self.told(self.source.with(part.at.clone(), |bytes| {
-                search_in(&Kind::parse(bytes, bytes.len(), part.n)?, bytes, part.n, key)
-            }));
-        }
-        let step = self.with_kind(part, |kind| Ok(kind.step()))?;
-        let (mut low, mut high) = (0, part.n.div_ceil(step));
-        while low + 1 < high {
-            let mid = low + (high - low) / 2;
-            match self.compare(part, mid * step, key)? {
-                Ordering::Greater => high = mid,
-                Ordering::Less => low = mid,
-                Ordering::Equal => return Ok(Some(mid * step)),
-            }
-        }
-        let first = low * step;
-        let at = self.with_kind(part, |kind| kind.compare(first, key))?;
-        let Err(At::Front(at, _, n)) = at else {
-            return Ok((self.compare(part, first, key)? == Ordering::Equal).then_some(first));
-        };
-        let at = part.at.start + at.start..part.at.start + at.end;
-        let found = self.told(self.source.with(at, |bytes| {
-            text::compare_fronts(bytes, n, key, |j, order| match order {
-                Ordering::Less => None,
-                Ordering::Equal => Some(Some(j)),
-                Ordering::Greater => Some(None),
-            })
-        }))?;
-        Ok(found.flatten().map(|j| first + j))
-    }
 }
 
 /// How the key at position `i` compares with `wanted`; `bytes` are all keys of this kind.
-fn order_in(kind: &Kind<'_>, bytes: &[u8], i: usize, wanted: &[u8]) -> Result<Ordering, Lie> {
+pub(super) fn order_in(
+    kind: &Kind<'_>,
+    bytes: &[u8],
+    i: usize,
+    wanted: &[u8],
+) -> Result<Ordering, Lie> {
     match kind.compare(i, wanted)? {
         Ok(order) => Ok(order),
         Err(At::Known) => Err(DISORDER),
@@ -472,29 +376,4 @@ fn order_in(kind: &Kind<'_>, bytes: &[u8], i: usize, wanted: &[u8]) -> Result<Or
             text::compare_fronts(bytes, n, wanted, pick)?.ok_or(DISORDER)
         }
     }
-}
-
-/// The position of a key among `n` whose first is not greater; `bytes` are all of them.
-fn search_in(kind: &Kind<'_>, bytes: &[u8], n: usize, key: &[u8]) -> Result<Option<usize>, Lie> {
-    let step = kind.step();
-    let (mut low, mut high) = (0, n.div_ceil(step));
-    while low + 1 < high {
-        let mid = low + (high - low) / 2;
-        match order_in(kind, bytes, mid * step, key)? {
-            Ordering::Greater => high = mid,
-            Ordering::Less => low = mid,
-            Ordering::Equal => return Ok(Some(mid * step)),
-        }
-    }
-    let first = low * step;
-    if let Err(At::Front(at, _, n)) = kind.compare(first, key)? {
-        let bytes = bytes.get(at).ok_or(DISORDER)?;
-        let found = text::compare_fronts(bytes, n, key, |j, order| match order {
-            Ordering::Less => None,
-            Ordering::Equal => Some(Some(j)),
-            Ordering::Greater => Some(None),
-        })?;
-        return Ok(found.flatten().map(|j| first + j));
-    }
-    Ok((order_in(kind, bytes, first, key)? == Ordering::Equal).then_some(first))
 }

@@ -65,16 +65,24 @@ fn check(records: &[Record]) -> Records {
     }
     let keyed = || records.iter().enumerate().filter(|(_, r)| Some(r.1) == leaf.ascending());
     if leaf.ascending().is_some() {
+        // The same with the first keys at hand, where they are not too long for that.
+        let firsts = leaf.firsts().unwrap();
+        let search = |kind: u8, key: &[u8]| {
+            let found = leaf.search(kind, key).unwrap();
+            let again = firsts.as_ref().map(|f| leaf.search_from(f, kind, key).unwrap());
+            assert!(again.is_none_or(|again| again == found));
+            found
+        };
         for (i, (_, kind, key)) in keyed() {
-            assert_eq!(leaf.search(*kind, key).unwrap(), Some(i), "{i}");
+            assert_eq!(search(*kind, key), Some(i), "{i}");
             let mut absent = key.clone();
             absent.insert(0, 0);
-            assert_eq!(leaf.search(*kind, &absent).unwrap(), None);
+            assert_eq!(search(*kind, &absent), None);
             if !matches!(*kind, KEY_I64 | KEY_U64) {
                 absent = key.clone();
                 absent.push(0);
                 let found = keyed().find(|(_, r)| r.2 == absent).map(|r| r.0);
-                assert_eq!(leaf.search(*kind, &absent).unwrap(), found);
+                assert_eq!(search(*kind, &absent), found);
             }
         }
     }
@@ -225,6 +233,7 @@ fn what_is_damaged_is_an_error_or_reads_as_something() {
             }
             let (_, kind, key) = &records[count / 2];
             let _ = (leaf.search(*kind, key), leaf.key_is(0, *kind, key));
+            let _ = leaf.firsts().map(|f| f.map(|f| leaf.search_from(&f, *kind, key)));
             let _ = (leaf.first_key(), leaf.last_key());
             found
         };

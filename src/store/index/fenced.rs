@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::index::fence::{self, Fence, Rank};
 use crate::index::layout::LeafRef;
 use crate::store::index::io::Io;
-use crate::store::index::leaf::{Leaf, leaf_records, open};
+use crate::store::index::leaf::{Leaf, leaf_records, search_leaf};
 use crate::store::index::levels::{Perm, corrupt_page, leaf_of_fence, open_page};
 use std::ops::Range;
 
@@ -83,14 +83,4 @@ impl Perm {
         };
         leaf.map_or(Ok(None), |leaf| leaf_records(io, leaf)?.last_key())
     }
-}
-
-/// The record with this key in a leaf whose keys ascend.
-fn search_leaf(io: &Io, leaf: &Leaf, kind: u8, bytes: &[u8]) -> Result<Option<u64>> {
-    let records = leaf_records(io, leaf)?;
-    if records.ascending() != Some(kind) {
-        return Err(open(io, leaf)?.segment.corrupt("has a fence, but its keys do not ascend"));
-    }
-    let found = records.search(kind, bytes)?;
-    Ok(found.map(|i| leaf.at.first_record.get() + i as u64))
 }

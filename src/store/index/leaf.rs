@@ -2,13 +2,15 @@
 
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, LEAF_MAGIC, LeafHeader, LeafRef, SegmentHeader};
-use crate::index::leaf::{HEADER_AT, Lie, Packed, Source};
+use crate::index::leaf::{Firsts, HEADER_AT, Lie, Packed, Source};
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::row_chunk::rows_close;
 use crate::store::index::segment::Segment;
 use crate::wire::U64;
+use once_cell::race::OnceBox;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A leaf that is opened when it is first needed.
 pub(crate) type Leaf = Lazy<LeafRef, OpenLeaf>;
@@ -21,7 +23,15 @@ pub(crate) type LeafRecords<'a> = Packed<InSegment<'a>>;
 pub(crate) struct OpenLeaf {
     pub(crate) segment: Segment,
     ordered: u8,
+    /// Searches so far, up to [`SEARCHES`].
+    searches: AtomicU32,
+    /// The first keys of its groups; nothing if they are many, or cannot be read.
+    firsts: OnceBox<Option<Firsts>>,
 }
+
+/// Searches in a leaf before the first keys of its groups are kept: to read them all costs about as
+/// much as so many searches.
+const SEARCHES: u32 = 16;
 
 /// The bytes of packed records in a segment.
 #[derive(Debug)]
@@ -62,16 +72,49 @@ pub(crate) fn open<'a>(io: &Io, leaf: &'a Leaf) -> Result<&'a OpenLeaf> {
         {
             return Err(segment.corrupt("disagrees with the directory"));
         }
-        Ok(OpenLeaf { segment, ordered: own.ordered })
+        let (searches, firsts) = (AtomicU32::new(0), OnceBox::new());
+        Ok(OpenLeaf { segment, ordered: own.ordered, searches, firsts })
     })
 }
 
 /// The records of a leaf.
 pub(crate) fn leaf_records<'a>(io: &'a Io, leaf: &'a Leaf) -> Result<LeafRecords<'a>> {
-    let OpenLeaf { segment, ordered } = open(io, leaf)?;
+    let OpenLeaf { segment, ordered, .. } = open(io, leaf)?;
     let (at, len) = (leaf.at.packed_at(), leaf.at.packed_len());
     let source = InSegment { io, segment, at, len };
     Ok(Packed::new(source, leaf.at.records.get() as usize, len, *ordered))
+}
+
+/// The record with this key in a leaf whose keys ascend.
+pub(crate) fn search_leaf(io: &Io, leaf: &Leaf, kind: u8, key: &[u8]) -> Result<Option<u64>> {
+    let (open, records) = (open(io, leaf)?, leaf_records(io, leaf)?);
+    if records.ascending() != Some(kind) {
+        return Err(open.segment.corrupt("has a fence, but its keys do not ascend"));
+    }
+    let found = match open.firsts(&records)? {
+        Some(firsts) => records.search_from(firsts, kind, key)?,
+        None => records.search(kind, key)?,
+    };
+    Ok(found.map(|i| leaf.at.first_record.get() + i as u64))
+}
+
+impl OpenLeaf {
+    /// The first keys of its groups, once that pays.
+    fn firsts(&self, records: &LeafRecords<'_>) -> Result<Option<&Firsts>> {
+        if let Some(firsts) = self.firsts.get() {
+            return Ok(firsts.as_ref());
+        }
+        if self.searches.fetch_add(1, Ordering::Relaxed) < SEARCHES {
+            return Ok(None);
+        }
+        let made = match records.firsts() {
+            Ok(made) => made,
+            // A damaged group is told of by who needs it.
+            Err(Error::Corrupt(_)) => None,
+            Err(e) => return Err(e),
+        };
+        Ok(self.firsts.get_or_init(|| Box::new(made)).as_ref())
+    }
 }
 
 /// Chunk number `i` of a leaf.
