@@ -23,7 +23,7 @@ use std::path::Path;
 use std::time::Duration;
 use vlstore::Readable;
 use vlstore::chunk::Codec;
-use vlstore::{Error, Key, Store, StoreOptions, Writer};
+use vlstore::{Error, Key, Lookup, Store, StoreOptions, Writer};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, b| {
@@ -49,6 +49,8 @@ fn options(asked: &Value) -> StoreOptions {
         block_size: 2048,
         commit_bytes: u64::MAX,
         commit_interval: Duration::from_secs(1 << 30),
+        // The other programs look for records in it.
+        lookup: Lookup::Always,
         ..StoreOptions::default()
     }
 }

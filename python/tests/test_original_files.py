@@ -145,7 +145,7 @@ def test_an_original_face_that_was_closed_shows_everything_to_the_original(tmp_p
 
 def test_a_modern_close_says_what_other_programs_do_not_see(tmp_path):
     path = tmp_path / "many.vls"
-    with vlstore.open(path, "w") as store:
+    with vlstore.open(path, "w", lookup="always") as store:
         store.put_many((i, bytes(64)) for i in range(20_000))
     unseen, told = 0, 0
     for round_ in range(12):
