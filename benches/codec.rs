@@ -38,7 +38,7 @@ fn codec(c: &mut Criterion) {
                 black_box(view.positions().is_some())
             });
         });
-        // Positions as whole numbers of a thousandth, as an XTC file has them.
+        // Positions as integers of a thousandth, as an XTC file has them.
         let mut frame = frame;
         if let Some(Real::F32(positions)) = &mut frame.positions {
             for x in positions {

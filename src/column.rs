@@ -10,7 +10,7 @@ use std::fmt;
 /// What the numbers of a column are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ColumnKind {
-    /// Whole numbers of 64 bits; `i64::MIN` where a record has none.
+    /// Integers of 64 bits; `i64::MIN` where a record has none.
     I64,
     /// Floating-point numbers of 64 bits; NaN where a record has none.
     F64,
@@ -181,7 +181,7 @@ impl<'a> Row<'a> {
         self.columns
     }
 
-    /// Sets a column of whole numbers.
+    /// Sets a column of integers.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such column, [`Error::Invalid`] if it has other
@@ -259,9 +259,9 @@ pub struct Content {
     /// The shared record that a record refers to, if it refers to one.
     pub reference: fn(bytes: &[u8]) -> Option<Digest>,
     /// Whether a shared record of this codec may begin with these bytes, which go on to whatever
-    /// lies behind it. Only where it answers so is one looked for, so it must never deny one.
+    /// lies behind it. A record is looked for only if it says so, so it must never deny one.
     pub shared: fn(bytes: &[u8]) -> bool,
-    /// The sites of a record; `None` if the bytes are no such record.
+    /// The sites of a record; `None` if the bytes are not such a record.
     pub sites: fn(bytes: &[u8]) -> Option<u32>,
     /// The row of a record, for codecs that have one.
     pub rows: Option<RowMaker>,
@@ -270,7 +270,7 @@ pub struct Content {
 /// A column that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ColumnValues {
-    /// Whole numbers.
+    /// Integers.
     I64(Vec<i64>),
     /// Floating-point numbers.
     F64(Vec<f64>),
@@ -292,7 +292,7 @@ impl ColumnValues {
         self.len() == 0
     }
 
-    /// The values, if they are whole numbers.
+    /// The values, if they are integers.
     #[must_use]
     pub fn as_i64(&self) -> Option<&[i64]> {
         match self {

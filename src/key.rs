@@ -1,4 +1,4 @@
-//! What a record is called: text, a whole number, bytes, or nothing but its ordinal.
+//! What a record is called: a string, an integer or bytes; a record without a key has its ordinal alone.
 
 use crate::error::{Error, Result};
 use crate::limits::KEY_MAX;
@@ -15,7 +15,7 @@ use std::fmt;
 pub enum Key {
     /// Text.
     Str(Box<str>),
-    /// A whole number from −2^63 to 2^64 − 1.
+    /// An integer from −2^63 to 2^64 − 1.
     Int(i128),
     /// Bytes.
     Bytes(Box<[u8]>),

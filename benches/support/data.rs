@@ -118,7 +118,7 @@ fn trr(bytes: &[u8]) -> Option<Vec<(Vec<f32>, Vec<f32>)>> {
     while at < bytes.len() {
         let head = at + 12 + int(at + 8)?.next_multiple_of(4);
         let [cell, virial, pressure, x, v, f] = [2, 3, 4, 7, 8, 9].map(|i| int(head + 4 * i));
-        // Thirteen whole numbers, then time and lambda.
+        // Thirteen integers, then time and lambda.
         let x_at = head + 13 * 4 + 8 + cell? + virial? + pressure?;
         let f_at = x_at + x? + v?;
         out.push((list(x_at, x?)?, list(f_at, f?)?));

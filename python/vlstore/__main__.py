@@ -8,7 +8,7 @@ from vlstore import _core
 
 def main() -> int:
     """Run the command with the arguments of this process; return its exit status."""
-    # The command answers Ctrl-C itself; Python would add a traceback when it is done.
+    # The command handles Ctrl-C itself; Python would add a traceback when it is done.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return _core._command(["vlstore", *sys.argv[1:]])
 

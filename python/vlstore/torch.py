@@ -203,7 +203,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
 
 def _whole(value: Any) -> int:
     """``value`` as an ordinal, refused as ``store.at`` refuses it."""
-    # A tensor of a bool counts as a whole number elsewhere.
+    # A tensor of a bool counts as an integer elsewhere.
     if not isinstance(value, bool) and getattr(value, "dtype", None) != torch.bool:
         try:
             return operator.index(value)

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// bytes each time.
 ///
 /// # Errors
-/// What the backend answers where the contract has it succeed.
+/// What the backend returns where the contract has it succeed.
 ///
 /// # Panics
 /// With the sentence of the contract that is broken.
@@ -34,7 +34,7 @@ pub fn writable<B: Backend>(empty: impl Fn() -> Result<B>) -> Result<()> {
 /// Checks everything about a backend that is only read and holds `content`.
 ///
 /// # Errors
-/// What the backend answers where the contract has it succeed.
+/// What the backend returns where the contract has it succeed.
 ///
 /// # Panics
 /// With the sentence of the contract that is broken.

@@ -144,7 +144,7 @@ impl Context {
 /// The decoder of LZ4 that is part of the bundled library; its header declares it so.
 mod ffi_lz4 {
     unsafe extern "C" {
-        /// Decodes `src` into `dst`: at most `target` bytes, and at most `room`. Answers how many,
+        /// Decodes `src` into `dst`: at most `target` bytes, and at most `room`. Returns how many,
         /// or an error code below 0. Source: `lz4.h` of LZ4 1.10.
         pub(super) fn LZ4_decompress_safe_partial(
             src: *const std::ffi::c_char,
@@ -163,7 +163,7 @@ mod ffi_lz4 {
     }
 }
 
-/// Decodes an LZ4 stream, the first `len` bytes of `src`, into `dst`, and answers whether it is
+/// Decodes an LZ4 stream, the first `len` bytes of `src`, into `dst`, and returns whether it is
 /// good: it has exactly `dst.len()` bytes, or, if fewer are `wanted`, at least so many. Bytes of
 /// `dst` behind the wanted ones are unspecified.
 pub(super) fn lz4(src: &[u8], len: usize, dst: &mut [u8], wanted: usize) -> bool {

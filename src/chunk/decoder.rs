@@ -268,7 +268,7 @@ impl Decoder {
     }
 
     /// Makes the `used` bytes of streams in the scratch buffer a chunk of one block of `len`
-    /// decoded bytes; answers the length of the chunk.
+    /// decoded bytes; returns the length of the chunk.
     fn wrap(&mut self, header: &Header, len: u32, count: u32, used: usize) -> Result<usize> {
         let total = ONE_BLOCK + used;
         let cbytes = u32::try_from(total)

@@ -36,7 +36,7 @@ impl MdFrameCodec {
 
     /// As [`encode_ref`](Self::encode_ref), with the positions as integers of the precision
     /// that the frame states, if they are such to the last bit: less than half the bytes once they
-    /// are compressed. Answers whether they are.
+    /// are compressed. Returns whether they are.
     ///
     /// # Errors
     ///

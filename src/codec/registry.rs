@@ -51,7 +51,7 @@ pub fn content(name: &str, version: u32) -> Option<Content> {
 ///
 /// # Errors
 ///
-/// [`Error::Codec`] if the bytes are no such record; as [`by_name_and_version`] for a codec that
+/// [`Error::Codec`] if the bytes are not such a record; as [`by_name_and_version`] for a codec that
 /// this release does not know; what `shared` returns.
 pub fn check(
     name: &str,

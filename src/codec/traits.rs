@@ -28,7 +28,7 @@ pub trait AnyCodec: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record.
+    /// [`Error::Codec`](crate::Error::Codec) if the bytes are not such a record.
     fn weight(&self, bytes: &[u8]) -> Result<u32>;
 
     /// What a store keeps of every record beside its bytes, and how that follows from them;
@@ -42,7 +42,7 @@ pub trait AnyCodec: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record.
+    /// [`Error::Codec`](crate::Error::Codec) if the bytes are not such a record.
     fn expand(&self, bytes: &[u8]) -> Result<Option<AlignedBuf>> {
         let _ = bytes;
         Ok(None)
@@ -73,7 +73,7 @@ pub trait AnyCodec: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record (nothing is
+    /// [`Error::Codec`](crate::Error::Codec) if the bytes are not such a record (nothing is
     /// written then), [`Error::Io`](crate::Error::Io) if `out` fails.
     fn write_json(&self, bytes: &[u8], out: &mut dyn io::Write) -> Result<()> {
         self.weight(bytes)?;
@@ -95,7 +95,7 @@ pub trait AnyCodec: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record.
+    /// [`Error::Codec`](crate::Error::Codec) if the bytes are not such a record.
     fn describe(&self, bytes: &[u8]) -> Result<String> {
         let mut text = Vec::new();
         self.write_json(bytes, &mut text)?;
@@ -132,7 +132,7 @@ pub trait Codec: AnyCodec {
     ///
     /// # Errors
     ///
-    /// [`Error::Codec`](crate::Error::Codec) if the bytes are no such record, contradict
+    /// [`Error::Codec`](crate::Error::Codec) if the bytes are not such a record, contradict
     /// themselves, or are not aligned in memory.
     fn decode<'a>(&self, bytes: &'a [u8]) -> Result<Self::View<'a>>;
 }

@@ -15,7 +15,7 @@ pub trait Columns: Readable {
     /// The column `name` of the records at the ordinals `range`, as far as there are records:
     /// from the index, and of records that were put without a row from their bytes, by `codec`.
     /// A store without that column (of the original program, for one) is decoded record by
-    /// record. [`ColumnData::unknown`] is left with those that are no such record.
+    /// record. [`ColumnData::unknown`] is left with those that are not such a record.
     ///
     /// # Errors
     /// [`Error::NotFound`] if neither the store nor the codec has such a column; else as

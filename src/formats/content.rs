@@ -121,7 +121,7 @@ pub(super) fn stream(inner: impl Read + Send + 'static, total: u64) -> Result<(V
     Ok((head, Content::Stream(Forward { inner, at: 0 }, raw)))
 }
 
-/// Opens the content of the file at `path`, and answers its first bytes. A file without a byte is
+/// Opens the content of the file at `path`, and returns its first bytes. A file without a byte is
 /// refused unless `empty` says that it may be.
 pub(super) fn open(path: &Path, empty: bool) -> Result<(Vec<u8>, Content)> {
     // Asked before opening: opening a pipe waits for someone to write to it.

@@ -63,7 +63,7 @@ impl ReadOptions {
 /// # }
 /// ```
 pub trait FrameReader: Send {
-    /// Puts the next frame into `into`, whose memory is used again, and answers `true`; or
+    /// Puts the next frame into `into`, whose memory is used again, and returns `true`; or
     /// `false` at a clean end of the file. What `into` held before is gone in every case.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ pub trait FrameReader: Send {
     /// called again. [`Error::Io`](crate::Error::Io) if the file cannot be read.
     fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool>;
 
-    /// Passes over up to `frames` frames and answers how many there were. Costs a seek per frame
+    /// Passes over up to `frames` frames and returns how many there were. Costs a seek per frame
     /// where the format says how long a frame is, else as much as reading them.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ pub enum Token<'a> {
     Nil,
     /// A truth value.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i128),
     /// A floating-point number.
     Float(f64),
@@ -229,7 +229,7 @@ fn push_length(out: &mut Vec<u8>, len: usize, first: u8) -> Result<()> {
     Ok(())
 }
 
-/// Appends a whole number, in the shortest form, as the msgpack of Python does.
+/// Appends an integer, in the shortest form, as the msgpack of Python does.
 ///
 /// # Errors
 /// [`Error::Invalid`] if it is outside −2^63 to 2^64 − 1.
@@ -259,7 +259,7 @@ pub fn push_int(out: &mut Vec<u8>, n: i128) -> Result<()> {
     Ok(())
 }
 
-/// Appends a whole number that is not negative, in the shortest form.
+/// Appends an integer that is not negative, in the shortest form.
 pub fn push_uint(out: &mut Vec<u8>, n: u64) {
     if let Ok(n) = u8::try_from(n) {
         if n > 0x7f {

@@ -13,7 +13,7 @@ pub const FENCE_MAX: usize = 254;
 /// Bytes before a list of fences: their number, and their length.
 pub const LIST_HEAD: usize = 8;
 
-/// A key in the order in which leaves follow each other: first by kind, then whole numbers by
+/// A key in the order in which leaves follow each other: first by kind, then integers by
 /// their value, text and bytes byte by byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rank<'a> {

@@ -323,9 +323,9 @@ const _: () = assert!(
 pub const KEY_NONE: u8 = 0;
 /// UTF-8 text.
 pub const KEY_STR: u8 = 1;
-/// A whole number below 2^63: 8 bytes, little-endian, two's complement.
+/// An integer below 2^63: 8 bytes, little-endian, two's complement.
 pub const KEY_I64: u8 = 2;
-/// A whole number from 2^63: 8 bytes, little-endian.
+/// An integer from 2^63: 8 bytes, little-endian.
 pub const KEY_U64: u8 = 3;
 /// Bytes.
 pub const KEY_BYTES: u8 = 4;

@@ -99,11 +99,11 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<(Key, u64, u64)>> {
             Token::Str(text) => Key::Str(text.into()),
             Token::Int(n) => Key::Int(n),
             Token::Bin(bytes) => Key::Bytes(bytes.into()),
-            _ => return bad(at, "has a key that is neither text, whole number nor bytes"),
+            _ => return bad(at, "has a key that is neither text, integer nor bytes"),
         };
         key.check()?;
         let (Token::Int(start), Token::Int(end)) = (r.token()?, r.token()?) else {
-            return bad(at, "has a place that is no whole number");
+            return bad(at, "has a place that is not an integer");
         };
         let (Ok(start), Ok(end)) = (u64::try_from(start), u64::try_from(end)) else {
             return bad(at, "has a negative place");

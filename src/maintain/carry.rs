@@ -12,7 +12,7 @@ use std::collections::HashSet;
 pub type Reference = fn(&[u8]) -> Option<Digest>;
 
 /// For the name of a codec, how its records refer to shared ones; `None` if that is not known,
-/// then all shared records of a store count as needed. `codec::refers` answers for the codecs
+/// then all shared records of a store count as needed. `codec::refers` knows the codecs
 /// of this crate.
 pub type Refers = fn(&str) -> Option<Reference>;
 

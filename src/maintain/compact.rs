@@ -83,7 +83,7 @@ pub struct Compacted {
 /// # Errors
 /// [`Error::Locked`] if there is a writer; [`Error::Corrupt`] with the record for the first
 /// damage that stands in the way; [`Error::Older`] if the newest commit cannot be read (see
-/// [`CompactOptions::accept_older`]); [`Error::Interrupted`] or what else `progress` answers;
+/// [`CompactOptions::accept_older`]); [`Error::Interrupted`] or what else `progress` returns;
 /// [`Error::Io`]. After every error the store is as it was.
 pub fn compact(
     path: impl AsRef<Path>,

@@ -69,11 +69,11 @@ pub fn copy(
 }
 
 /// As [`copy`], with records that are written in another way: `rewrite` gets the bytes of each, the
-/// new store, in which it may share what they refer to, and room for the new bytes; it answers
+/// new store, in which it may share what they refer to, and room for the new bytes; it returns
 /// whether it gives any. What the index keeps of the record (key, sites, row) stays.
 ///
 /// # Errors
-/// As [`copy`]; what `rewrite` answers, with the record.
+/// As [`copy`]; what `rewrite` returns, with the record.
 pub fn copy_with(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,

@@ -112,7 +112,7 @@ impl Chosen<'_> {
     }
 }
 
-/// Matches one character; answers where the pattern goes on.
+/// Matches one character; returns where the pattern goes on.
 fn one(pattern: &[char], p: usize, c: char) -> Option<usize> {
     match pattern.get(p)? {
         '?' => Some(p + 1),

@@ -352,7 +352,7 @@ fn open_locked(backend: &Arc<dyn Backend>, options: &StoreOptions, guard: Guard)
 fn newborn(backend: &dyn Backend, options: &StoreOptions) -> Result<()> {
     let config = Config { file: options.file_id.unwrap_or_else(new_id), json: options.to_config() };
     let params = options.params();
-    // What the header names binds nobody, but has to be a whole number of numbers.
+    // Readers do not use the block size of the frame header, but it must be a multiple of the type size.
     let typesize = u32::from(params.typesize);
     let block = match options.block_size {
         0 => (32 << 10) / typesize * typesize,

@@ -172,7 +172,7 @@ impl StoreOptions {
     }
 
     /// Bytes of a chunk: those that were asked for, or else about what the purpose wants, in
-    /// whole numbers and in eights.
+    /// integers and in eights.
     #[must_use]
     pub fn chunk(&self) -> u32 {
         let about = match (self.chunk_size, self.purpose) {

@@ -1,6 +1,6 @@
 //! Reading from bytes that nobody has checked yet: every step is bounded.
 
-/// A reading position in a byte slice. Every method answers `None` past the end.
+/// A reading position in a byte slice. Every method returns `None` past the end.
 #[derive(Debug, Clone)]
 pub struct Cursor<'a> {
     bytes: &'a [u8],

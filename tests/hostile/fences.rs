@@ -4,7 +4,7 @@ use super::Expect::{Error, Refused};
 use super::attacks;
 use super::craft::{Image, of, options};
 
-/// Bytes of a fence of a whole number.
+/// Bytes of a fence of an integer.
 const FENCE: usize = 18;
 /// Bytes before the fences of a list.
 const HEAD: usize = 8;

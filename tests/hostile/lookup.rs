@@ -40,15 +40,15 @@ attacks! {
         with(&[0xdd, 0xff, 0xff, 0xff, 0xff, 0x94]);
     a_table_with_lists_in_lists: Refused("is no tuple of key, start and end") =>
         with(&[&[0xdd, 0, 0, 0, 20][..], &[0x91; 400]].concat());
-    a_table_with_a_bomb_of_maps: Refused("neither text, whole number nor bytes") =>
+    a_table_with_a_bomb_of_maps: Refused("neither text, integer nor bytes") =>
         one(&[0xdf, 0xff, 0xff, 0xff, 0xff], &[0], &[1]);
-    a_table_with_maps_in_the_place_of_places: Refused("has a place that is no whole number") =>
+    a_table_with_maps_in_the_place_of_places: Refused("has a place that is not an integer") =>
         one(&[1], &[0xdf, 0xff, 0xff, 0xff, 0xff], &[1]);
     a_key_of_four_gigabytes: Refused("msgpack") => one(&[0xdb, 0xff, 0xff, 0xff, 0xff, b'a'], &[0], &[1]);
     a_text_that_is_not_utf_8: Refused("msgpack") => one(&[0xa2, 0xff, 0xfe], &[0], &[1]);
-    a_key_that_is_a_float: Refused("neither text, whole number nor bytes") =>
+    a_key_that_is_a_float: Refused("neither text, integer nor bytes") =>
         one(&[0xcb, 0, 0, 0, 0, 0, 0, 0, 0], &[0], &[1]);
-    a_key_that_is_nothing: Refused("neither text, whole number nor bytes") => one(&[0xc0], &[0], &[1]);
+    a_key_that_is_nothing: Refused("neither text, integer nor bytes") => one(&[0xc0], &[0], &[1]);
     a_key_one_byte_above_the_limit: Refused("1048577") =>
         one(&[&[0xc6, 0, 0x10, 0, 1][..], &[7; KEY_MAX + 1]].concat(), &[0], &[1]);
     a_key_at_the_limit: Right => one(&[&[0xc6, 0, 0x10, 0, 0][..], &[7; KEY_MAX]].concat(), &[0], &[1]);

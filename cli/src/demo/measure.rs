@@ -27,7 +27,7 @@ pub(crate) fn shuffled(n: u64) -> Vec<u64> {
     order
 }
 
-/// Runs `work` again and again for a while and answers the best rate in frames a second: other
+/// Runs `work` again and again for a while and returns the best rate in frames a second: other
 /// programs on the machine only make it slower.
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
 fn rate(mut work: impl FnMut() -> Result<u64>) -> Result<f64> {
@@ -108,7 +108,7 @@ fn per_second(rate: f64) -> String {
 }
 
 /// Frames that are in memory, encoded, compressed and written; the store commits as it does by
-/// default and is closed. Answers the size of that store, too.
+/// default and is closed. Returns the size of that store, too.
 fn append(source: &Path, folder: &Path, frames: &[MdFrame]) -> Result<(Row, u64)> {
     let kind = formats::detect(source)?;
     // Two names: a store does not replace a trajectory, nor the other way round.

@@ -73,7 +73,7 @@ impl Api {
         // SAFETY: entry 0 is this function in every version.
         let version =
             unsafe { std::mem::transmute::<*mut c_void, Option<GetVersion>>(entry(GET_VERSION)) };
-        // SAFETY: it takes nothing and answers a number.
+        // SAFETY: it takes nothing and returns a number.
         let version = version.map(|version| unsafe { version() });
         // The upper byte is the major version of the interface.
         if !version.is_some_and(|v| matches!(v >> 24, 1 | 2)) {

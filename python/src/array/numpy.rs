@@ -128,9 +128,9 @@ pub(crate) enum Want {
     /// float32 or float64 as they are; float16 and integers are widened, which loses
     /// nothing.
     Real,
-    /// Whole numbers that fit 32 bits.
+    /// Integers that fit 32 bits.
     Int32,
-    /// Whole numbers that fit 64 bits.
+    /// Integers that fit 64 bits.
     Int64,
     /// Truth values.
     Bool,
@@ -259,7 +259,7 @@ fn fits(array: &Bound<'_, PyAny>, what: &str, kind: DType) -> PyResult<()> {
     let bound: i128 = match kind {
         DType::I32 => 1 << 31,
         DType::I64 => 1 << 63,
-        // float64 holds every whole number up to 2^53.
+        // float64 holds every integer up to 2^53.
         _ => 1 << 53,
     };
     let count: usize = array.getattr("size")?.extract()?;

@@ -152,7 +152,7 @@ impl Topology {
     }
 }
 
-/// Whole numbers of 32 bits from 0 on.
+/// Integers of 32 bits from 0 on.
 fn counts(any: &Bound<'_, PyAny>, what: &str, width: usize) -> PyResult<Vec<u32>> {
     let py = any.py();
     let form = if width == 1 { "(n,)" } else { "(b, 2)" };

@@ -9,7 +9,7 @@ use std::ops::Deref;
 use vlstore::Digest;
 use vlstore::{Error, Existing, Key, Readable};
 
-/// The bytes of a record that is to be stored, wherever they lie.
+/// The bytes of a record to store: those of a Python object, or a buffer of ours.
 pub(crate) enum Encoded {
     Given(Bytes),
     Made(Vec<u8>),

@@ -13,7 +13,7 @@ use vlstore::{Error, Key, Record, Scan, Snapshot};
 /// Keys that are read from the index at a time.
 const PAGE: u64 = 256;
 
-/// What each step answers.
+/// What each step returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     Keys,

@@ -72,7 +72,7 @@ impl Trajectory {
         let found = match iterable::fields(fields)? {
             None => store.value(py, &key)?,
             Some(fields) => {
-                // Also where there is no such record.
+                // A wrong name of a field is an error also if the record is missing.
                 Fields::named(&fields).map_err(|e| from_error(py, &e))?;
                 let found = store.handle().read(py, |v| {
                     let ordinal = v.place(&key, store.typed.keyed)?;

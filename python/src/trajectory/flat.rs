@@ -482,7 +482,7 @@ impl Made {
     }
 }
 
-/// An array of `len` integers, all of whose bytes `fill` writes; it answers how many.
+/// An array of `len` integers, all of whose bytes `fill` writes; it returns how many.
 fn whole(len: usize, fill: impl FnOnce(&mut [u8]) -> Option<usize>) -> PyResult<Py<PyAny>> {
     let (array, mut memory) = Python::attach(|py| unset(py, DType::I64, &[len]))?;
     let out = memory.as_mut_slice();

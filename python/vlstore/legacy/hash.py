@@ -23,7 +23,7 @@ def byte_hash(content: Any, /, seed: SupportsIndex = HASH_SEED) -> str:
     '0688fcfc49968044a290bb639663f5e9'
 
     Raises :class:`~vlstore.errors.WrongTypeError` for something without a buffer
-    and for a seed that is no whole number.
+    and for a seed that is not an integer.
     """
     try:
         number = operator.index(seed)

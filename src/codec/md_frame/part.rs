@@ -342,7 +342,7 @@ fn outside() -> Error {
     bad("a part of the record lies outside it")
 }
 
-/// The root table of a record whose first bytes are at hand. Answers `None` where more of it
+/// The root table of a record whose first bytes are at hand. Returns `None` where more of it
 /// would be needed.
 struct Table<'a> {
     head: &'a [u8],

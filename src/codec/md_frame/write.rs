@@ -225,7 +225,7 @@ impl<'o> Record<'o> {
         self.table(&mut f.0)
     }
 
-    /// Writes vtable and table, then what the table's fields lead to; answers where the table is.
+    /// Writes vtable and table, then what the table's fields lead to; returns where the table is.
     fn table(&mut self, fields: &mut [Field<'_>]) -> Result<usize> {
         let last = fields.iter().map(|f| usize::from(f.slot)).max().unwrap_or(2);
         let vtable_len = last + 2;

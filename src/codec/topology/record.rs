@@ -34,7 +34,7 @@ pub(in crate::codec) fn may_begin(bytes: &[u8]) -> bool {
 }
 
 impl TopologyRef<'_> {
-    /// Appends the record of this topology to `out` and answers its number of sites. The same
+    /// Appends the record of this topology to `out` and returns its number of sites. The same
     /// topology gives the same bytes, by whose digest it is found.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::index::layout::{KEY_I64, KEY_NONE, KEY_U64};
 use std::cmp::Ordering;
 use std::ops::{Range, RangeInclusive};
 
-/// Whole numbers.
+/// Integers.
 const NUMBERS: u8 = 1;
 /// Numbers in decimals behind a common prefix.
 const NUMBERED: u8 = 2;

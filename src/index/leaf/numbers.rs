@@ -1,4 +1,4 @@
-//! Whole numbers of a group as a line and what lies above it: number `i` is
+//! Integers of a group as a line and what lies above it: number `i` is
 //! `base + step * i + above[i]`.
 
 use super::bits::{self, Bits};

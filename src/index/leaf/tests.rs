@@ -140,8 +140,8 @@ fn a_record_costs_little() {
     };
     for (what, cost, most) in [
         ("no key", cost(|_| (KEY_NONE, Vec::new())), 2.5),
-        ("whole numbers one by one", cost(int), 2.7),
-        ("whole numbers with holes", cost(|i| int(i * 37 + mix(i) % 30)), 3.7),
+        ("integers one by one", cost(int), 2.7),
+        ("integers with holes", cost(|i| int(i * 37 + mix(i) % 30)), 3.7),
         ("mol_0000123 one by one", cost(text), 2.8),
         ("mol_0000123 with holes", cost(sparse), 3.8),
         ("hexadecimals that ascend", cost(name), 6.2),

@@ -160,7 +160,7 @@ pub(super) fn fronts(mut bytes: &[u8], n: usize, mut f: impl FnMut(&[u8])) -> Re
     Ok(())
 }
 
-/// How each of `n` keys behind a restart compares with `wanted`, in order, until `f` answers;
+/// How each of `n` keys behind a restart compares with `wanted`, in order, until `f` returns something;
 /// no key is put together for that.
 pub(super) fn compare_fronts<R>(
     mut bytes: &[u8],

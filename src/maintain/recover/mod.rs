@@ -66,7 +66,7 @@ pub struct RecoverOptions {
 }
 
 /// For the name and the version of a codec, what its records tell by themselves; `None` if that is
-/// not known. `codec::content` answers for the codecs of this crate.
+/// not known. `codec::content` knows the codecs of this crate.
 pub type Contents = fn(&str, u32) -> Option<Content>;
 
 /// Writes a new store to `new` with all that is left of the store at `damaged`, which is opened
@@ -78,7 +78,7 @@ pub type Contents = fn(&str, u32) -> Option<Content>;
 /// # Errors
 /// [`Error::Exists`] if there is a file at `new`; [`Error::Invalid`] if both paths lead to the
 /// same file; [`Error::NotAStore`] if nothing in the file is a store's; [`Error::Unsupported`]
-/// for a newer format; [`Error::Interrupted`] or what else `progress` answers; [`Error::Io`].
+/// for a newer format; [`Error::Interrupted`] or what else `progress` returns; [`Error::Io`].
 /// Damage is no error here, it is in the answer.
 pub fn recover(
     damaged: impl AsRef<Path>,

@@ -104,7 +104,7 @@ pub(crate) fn scan(
 
 const SEGMENTS: [[u8; 8]; 5] = [LEAF_MAGIC, RUN_MAGIC, DEAD_MAGIC, PAGE_MAGIC, ROOT_MAGIC];
 
-/// Calls `found` at whatever begins like one of ours; it answers the length of what is whole
+/// Calls `found` at whatever begins like one of ours; it returns the length of what is whole
 /// there, which is then passed over. Holes of a sparse file are not read.
 fn search(
     backend: &dyn Backend,

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 impl Snapshot {
-    /// Checks that every shared record to which a record refers is there; answers a damage for
+    /// Checks that every shared record to which a record refers is there; returns a damage for
     /// each that is not, with the records that refer to it. Reads all records; those that cannot
     /// be read are passed over, [`Snapshot::verify`] names them. Nothing is read for a codec of
     /// which `refers` knows nothing.
@@ -20,7 +20,7 @@ impl Snapshot {
     /// `progress` is told the records done and to do; its error ends the check.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) and what `progress` answers; damage is no error here, it is in the answer.
+    /// [`Error::Io`](crate::Error::Io) and what `progress` returns; damage is no error here, it is in the answer.
     /// [`Verified::extend`](crate::maintain::Verified::extend) adds it to what `verify` found.
     pub fn verify_references(
         &self,

@@ -145,7 +145,7 @@ impl Perm {
     }
 
     /// Calls `f` with the entries of every run whose hash agrees with `hash` as far as runs keep
-    /// it, newest run first and the greatest record first, until `f` answers.
+    /// it, newest run first and the greatest record first, until `f` returns something.
     pub(crate) fn search<R>(
         &self,
         io: &Io,

@@ -51,7 +51,7 @@ impl OpenRun {
         Ok(first..end)
     }
 
-    /// Calls `f` with these entries, all in `slot`, from the last one down, until it answers.
+    /// Calls `f` with these entries, all in `slot`, from the last one down, until it returns something.
     fn each_down<R>(
         &self,
         io: &Io,
@@ -95,7 +95,7 @@ impl OpenRun {
         Ok(low)
     }
 
-    /// Calls `f` with the entries of a hash, the greatest record first, until it answers.
+    /// Calls `f` with the entries of a hash, the greatest record first, until it returns something.
     pub(crate) fn search<R>(
         &self,
         io: &Io,

@@ -83,7 +83,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) for a damaged index,
-    /// [`Error::Io`](crate::Error::Io), and what `progress` answers.
+    /// [`Error::Io`](crate::Error::Io), and what `progress` returns.
     pub fn stat(&self, mut progress: impl FnMut(u64, u64) -> Result<()>) -> Result<Stat> {
         let mut out = Stat::default();
         // By the number of bits of the length.

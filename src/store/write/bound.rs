@@ -1,5 +1,5 @@
 //! The greatest text key of a store, as far as its writer knows it: a greater one needs no
-//! look-up before it is put. For whole numbers the slot keeps such a bound.
+//! look-up before it is put. For integers the slot keeps such a bound.
 
 use crate::error::{Error, Result};
 use crate::index::layout::KEY_STR;

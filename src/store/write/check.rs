@@ -11,7 +11,7 @@ const ANY: &str = "raw";
 
 impl Writer {
     /// As [`Writer::put_sized`] for bytes that the caller vouches for: no codec looks at them. For
-    /// programs that have the codec themselves; bytes that are no such record are refused by every
+    /// programs that have the codec themselves; bytes that are not such a record are refused by every
     /// reader later.
     ///
     /// # Errors

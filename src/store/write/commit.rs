@@ -35,7 +35,7 @@ const BULK_LOG: u64 = 64 << 10;
 type Pieces = Vec<(u32, u32, Vec<u8>)>;
 
 impl Writer {
-    /// Makes everything that was put so far survive, as [`Durability`] says; answers the number
+    /// Makes everything that was put so far survive, as [`Durability`] says; returns the number
     /// of the commit. Costs what was added since the last one; nothing if nothing was.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ impl Lengths {
 /// Block size for a chunk whose records are expected to be like `seen` (those of the chunk
 /// before; at the start the first record alone).
 ///
-/// Blocks are made so that a whole number of equal records fills one: then no record of that
+/// Blocks are made so that equal records fill one without a rest: then no record of that
 /// length crosses a boundary and nothing is padded. The targets come from the sizes measured in
 /// `docs/benchmarks.md`. A block of a chunk without `codec` is no larger for being small, but for
 /// its checksum; so there a random read need not check more than it wants. LZ4 loses less by small

@@ -9,7 +9,7 @@ use crate::wire::Digest;
 use once_cell::race::OnceBox;
 
 impl Writer {
-    /// Stores `bytes` once, for other records to refer to, and answers the digest by which they
+    /// Stores `bytes` once, for other records to refer to, and returns the digest by which they
     /// are found. If they are there already, nothing is added; if they are there but damaged,
     /// they are put anew.
     ///

@@ -571,7 +571,7 @@ impl Writer {
     }
 }
 
-/// The whole number below 2^63 that a key is, if it is one.
+/// The integer below 2^63 that a key is, if it is one.
 pub(crate) fn signed(kind: u8, bytes: &[u8]) -> Option<i64> {
     (kind == KEY_I64).then(|| bytes.try_into().map(i64::from_le_bytes).ok())?
 }

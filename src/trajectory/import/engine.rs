@@ -187,7 +187,7 @@ impl Importer {
     /// Whatever ends it: what was read is committed, and the store is closed.
     ///
     /// # Errors
-    /// What `watch` answers; [`Error::Format`] and [`Error::Io`] with the path of an input that is
+    /// What `watch` returns; [`Error::Format`] and [`Error::Io`] with the path of an input that is
     /// damaged or cannot be read; [`Error::Io`] if the store cannot be written: then what the last
     /// commit holds is kept.
     pub fn run(&mut self, mut watch: impl FnMut(Progress) -> Result<()>) -> Result<()> {

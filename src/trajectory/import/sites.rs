@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Reads the first frame of each input that is new to the store, which must be there, and refuses
 /// one whose number of atoms is not that of all frames of the store. Of several XTC files, all must
-/// have the same number. `mixed` allows any number. Answers whether there are several.
+/// have the same number. `mixed` allows any number. Returns whether there are several.
 pub(super) fn check(
     reading: &mut Reading,
     depot: Option<&Trajectory>,

@@ -42,7 +42,7 @@ def _unpack(data: Any, /) -> np.ndarray:
     """A float32 array ``(n,)`` over ``data``, without a copy."""
     view = bytewise_memoryview(data)
     if len(view) % _FLOAT.itemsize:
-        raise InvalidError(f"the record of {len(view)} bytes is no whole number of float32")
+        raise InvalidError(f"the record of {len(view)} bytes is not a multiple of 4, the size of a float32")
     return np.frombuffer(view, dtype=_FLOAT)
 
 

@@ -106,7 +106,7 @@ def _filter(filters: Any) -> str:
 
 
 def whole(name: str, value: Any) -> int:
-    """``value`` as a whole number that is not negative."""
+    """``value`` as an integer that is not negative."""
     if not isinstance(value, bool) and hasattr(value, "__index__"):
         number = value.__index__()
         if number >= 0:

@@ -397,7 +397,7 @@ def fingerprint(entries: Any) -> int:
 
 
 def checked(key: Any) -> Key:
-    """``key`` if the index can hold it, a whole number of NumPy as ``int``."""
+    """``key`` if the index can hold it, an integer of NumPy as ``int``."""
     if isinstance(key, bytes):
         return key
     if isinstance(key, str):

@@ -115,7 +115,7 @@ def create_fbframe_buffer(
 ) -> bytes:
     """The record of a frame.
 
-    ``atom_types`` are ``nsites`` whole numbers of 32 bits, ``masses`` ``nsites`` numbers,
+    ``atom_types`` are ``nsites`` integers of 32 bits, ``masses`` ``nsites`` numbers,
     ``positions`` and ``forces`` arrays ``(nsites, 3)``; real numbers are kept as float32.
     ``builder`` and ``check`` have no effect.
 
@@ -176,7 +176,7 @@ def _types(values: Any, n: int) -> np.ndarray:
         raise InvalidError("atom_types have a value that does not fit 32 bits")
     types = array.astype(np.int32)
     if (types != array).any():
-        raise InvalidError("atom_types have a value that is no whole number")
+        raise InvalidError("atom_types have a value that is not an integer")
     return types
 
 
