@@ -16,6 +16,7 @@ mod older;
 mod outputs;
 #[cfg(unix)]
 mod signals;
+mod trajectories;
 mod verbs;
 
 use assert_cmd::Command;
