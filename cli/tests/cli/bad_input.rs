@@ -175,6 +175,8 @@ fn a_full_disk_is_an_error_and_what_was_committed_stays() {
     assert!(!said.contains("panicked"), "{said}");
     let stored = folder.json("info --json new.vls")["records"].as_u64().unwrap();
     assert!(stored >= 20 && stored.is_multiple_of(20), "{stored}");
+    // What was put since the last commit is gone, and not among what is said to be stored.
+    assert!(said.contains(&format!("new.vls: stored {stored} frames, up to the error")), "{said}");
     folder.ok("verify new.vls");
     folder.ok("import -q --append run.xtc new.vls");
     folder.ok("export -q new.vls back.xtc");

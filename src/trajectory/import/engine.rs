@@ -264,7 +264,15 @@ impl Importer {
             let records = writer.len();
             let _ = mark(session, &mut writer, Some(records));
         }
-        writer.close().map(drop)
+        let committed = writer.writer().committed_len();
+        let closed = writer.close();
+        if closed.is_err() {
+            // What was put since the last commit is lost with it.
+            let lost = self.tally.records.saturating_sub(committed);
+            self.tally.records = committed;
+            self.tally.frames = self.tally.frames.saturating_sub(lost);
+        }
+        closed.map(drop)
     }
 
     /// What was done, up to now.

@@ -160,7 +160,7 @@ impl ImportOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Frames that were added.
+    /// Frames that were added; of an import that could not write those that were committed.
     pub frames: u64,
     /// Bytes of the inputs that were read.
     pub bytes: u64,
