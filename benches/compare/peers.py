@@ -35,12 +35,14 @@ class Peer:
 @peer("vlstore-random", "vlstore, Zstd, random", purpose="random", codec="zstd")
 @peer("vlstore-lz4", "vlstore, LZ4, balanced", codec="lz4")
 @peer("vlstore-lz4-random", "vlstore, LZ4, random", purpose="random", codec="lz4")
+@peer("vlstore-lz4-random-1", "vlstore, LZ4, random, one thread", purpose="random", codec="lz4", threads=1)
 @peer("vlstore-stored", "vlstore, stored", codec="stored")
 class Vlstore(Peer):
     def write(self, frames):
         import vlstore
 
-        with vlstore.open(self.path, "w", records="md-frame", **self.options) as store:
+        layout = {name: value for name, value in self.options.items() if name != "threads"}
+        with vlstore.open(self.path, "w", records="md-frame", **layout) as store:
             step, keys = 8192, frames.keys
             for a in range(0, len(frames), step):
                 b = min(a + step, len(frames))
@@ -57,7 +59,7 @@ class Vlstore(Peer):
     def open(self):
         import vlstore
 
-        self.store = vlstore.open(self.path)
+        self.store = vlstore.open(self.path, threads=self.options.get("threads"), cache_bytes=0)
         self.count = len(self.store)
 
     def batch(self, ordinals):
