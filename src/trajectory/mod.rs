@@ -31,6 +31,7 @@
 //! # Ok::<(), vlstore::Error>(())
 //! ```
 
+pub mod arrays;
 mod choice;
 mod copy_frames;
 mod export;

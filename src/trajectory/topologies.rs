@@ -3,7 +3,6 @@
 use crate::codec::{Topology, TopologyView, aligned};
 use crate::error::{Error, Result};
 use crate::store::Readable;
-use crate::store::{Snapshot, Writer};
 use crate::wire::{AlignedBuf, Digest};
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
@@ -19,35 +18,19 @@ pub struct Topologies {
 }
 
 impl Topologies {
-    /// The topology with this digest: as it was read before, or from `snapshot`.
+    /// The topology with this digest: as it was read before, or from `from`.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is none, [`Error::Corrupt`] if its bytes have changed,
     /// [`Error::Codec`] if they are no topology; each names it.
-    pub fn get(&self, snapshot: &Snapshot, digest: &Digest) -> Result<Arc<Topology>> {
-        self.get_with(digest, |digest| snapshot.shared(digest))
-    }
-
-    /// As [`get`](Self::get), from a writer.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub fn get_in(&self, writer: &Writer, digest: &Digest) -> Result<Arc<Topology>> {
-        self.get_with(digest, |digest| writer.shared(digest))
-    }
-
-    fn get_with(
-        &self,
-        digest: &Digest,
-        read: impl FnOnce(&Digest) -> Result<crate::store::Record>,
-    ) -> Result<Arc<Topology>> {
+    pub fn get(&self, from: &dyn Readable, digest: &Digest) -> Result<Arc<Topology>> {
         // Never waited for: who forked while another thread held it would wait for ever.
         if let Ok(known) = self.known.try_read()
             && let Some(topology) = known.get(digest)
         {
             return Ok(topology.clone());
         }
-        let record = read(digest).map_err(|e| match e {
+        let record = from.shared(digest).map_err(|e| match e {
             Error::NotFound { .. } => Error::NotFound { key: format!("topology {digest}").into() },
             Error::Record { source, .. } => source.of_record(&format_args!("topology {digest}")),
             other => other,

@@ -13,15 +13,18 @@ use pyo3::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{ThreadId, current};
 use vlstore::Digest;
 use vlstore::Readable;
 use vlstore::maintain::{CompactOptions, Compacted};
+use vlstore::trajectory::arrays::{ArrayRequest, Collator};
 use vlstore::{Closed, Error, Result, Store, StoreOptions, Writer};
 
 /// Topologies that are kept, at most.
 const KEPT: usize = 1024;
+/// Collators that are kept, at most.
+const COLLATORS: usize = 8;
 
 /// An open store.
 pub(crate) struct Handle {
@@ -39,6 +42,8 @@ pub(crate) struct Handle {
     /// Changes made through this handle, so that an iteration notices them.
     writes: AtomicU64,
     topologies: Topologies,
+    /// Those that were used last.
+    collators: Mutex<Vec<Arc<Collator>>>,
 }
 
 /// Topologies that were read, and digests of those that a writer is known to have.
@@ -67,6 +72,7 @@ impl Handle {
             process: std::process::id(),
             writes: AtomicU64::new(0),
             topologies: Topologies::default(),
+            collators: Mutex::default(),
         }
     }
 
@@ -88,6 +94,7 @@ impl Handle {
             process: std::process::id(),
             writes: AtomicU64::new(0),
             topologies: Topologies::default(),
+            collators: Mutex::default(),
         }
     }
 
@@ -209,6 +216,19 @@ impl Handle {
         }
         known.insert(*digest, topology.clone_ref(py));
         Ok(topology)
+    }
+
+    /// What makes arrays for this request: the one that did before, which knows how frames look.
+    pub(crate) fn collator(&self, request: ArrayRequest) -> Arc<Collator> {
+        let mut known = self.collators.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.iter().position(|c| *c.request() == request);
+        let collator = match found {
+            Some(i) => known.remove(i),
+            None => Arc::new(Collator::new(request)),
+        };
+        known.truncate(COLLATORS - 1);
+        known.insert(0, collator.clone());
+        collator
     }
 
     /// Whether a shared record is known to be in the writer.

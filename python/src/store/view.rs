@@ -2,6 +2,7 @@
 
 use crate::error::{Failure, Outcome};
 use std::ops::Deref;
+use vlstore::trajectory::arrays::Selection;
 use vlstore::{Batch, Error, Info, Key, Readable, Record, Result, Snapshot, Writer};
 
 /// What can be read, whichever way the store is open.
@@ -121,6 +122,15 @@ impl View<'_> {
 pub(crate) enum Asked {
     Keys(Vec<Key>),
     Ordinals(Vec<u64>),
+}
+
+impl Asked {
+    pub(crate) fn selection(&self) -> Selection<'_> {
+        match self {
+            Self::Keys(keys) => Selection::Keys(keys),
+            Self::Ordinals(ordinals) => Selection::Ordinals(ordinals),
+        }
+    }
 }
 
 /// Refuses a key that names a record without one already: by its ordinal, which it keeps.

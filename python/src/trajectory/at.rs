@@ -1,11 +1,11 @@
 //! `trajectory.at`: the frames by their ordinals.
 
 use crate::convert::ordinals::many;
-use crate::convert::wanted::Wanted;
+use crate::convert::wanted::wanted;
 use crate::store::at::At;
 use crate::store::typed::Typed;
 use crate::store::view::Asked;
-use crate::trajectory::flat::flat;
+use crate::trajectory::arrays::flat;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -47,11 +47,11 @@ impl Frames {
         mask: bool,
     ) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
         let py = slf.py();
-        let wanted = Wanted::new(fields, missing, fill_value, mask)?;
+        let request = wanted(fields, missing, fill_value, mask)?;
         let asked = many(ordinals)?;
         let handle = &slf.as_super().get().typed.handle;
         let asked = handle.read(py, |v| Ok(Asked::Ordinals(v.ordinals(&asked)?)))?;
-        let flat = flat(py, handle, &asked, &wanted)?;
-        Ok((flat.dict(py)?, flat.per_site().to_vec()))
+        let flat = flat(py, handle, &asked, request)?;
+        Ok((flat.dict(py)?, flat.per_site()))
     }
 }

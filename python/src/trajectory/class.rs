@@ -3,7 +3,7 @@
 use crate::array::buffer::Memory;
 use crate::convert::iterable;
 use crate::convert::key;
-use crate::convert::wanted::Wanted;
+use crate::convert::wanted::wanted;
 use crate::error::from_error;
 use crate::frame::md_frame::MdFrame;
 use crate::frame::topology::Topology;
@@ -11,8 +11,8 @@ use crate::store::class::Store;
 use crate::store::codec::RecordCodec;
 use crate::store::depot::Depot;
 use crate::store::typed::Typed;
+use crate::trajectory::arrays::flat;
 use crate::trajectory::at::Frames;
-use crate::trajectory::flat::flat;
 use crate::trajectory::statistics::statistics;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -119,10 +119,10 @@ impl Trajectory {
         mask: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let (py, typed) = (slf.py(), Self::typed(slf));
-        let wanted = Wanted::new(fields, missing, fill_value, mask)?;
+        let request = wanted(fields, missing, fill_value, mask)?;
         let keys = key::keys(keys)?;
         let asked = typed.handle.read(py, |v| v.asked(keys, typed.keyed))?;
-        flat(py, &typed.handle, &asked, &wanted)?.dict(py)
+        flat(py, &typed.handle, &asked, request)?.dict(py)
     }
 
     /// Statistics of all frames for training, as a dict.

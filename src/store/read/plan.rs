@@ -12,15 +12,19 @@ use crate::wire::{AlignedBuf, memory, to_usize};
 /// [`Readable::plan`](crate::Readable::plan) and [`Readable::plan_at`](crate::Readable::plan_at).
 ///
 /// Has their lengths and weights without decoding anything, and fills what the caller wants: one
-/// buffer ([`batch`](Self::batch)), or whatever is made of each record ([`each`](Self::each)).
+/// buffer ([`batch`](Self::batch)), or whatever is made of each record ([`each_into`](Self::each_into)).
 #[derive(Debug)]
 pub struct Plan<'a> {
     core: &'a Core,
     entries: Vec<Place>,
 }
 
-/// Where a record lies, and at which position it was asked for.
-type Asked = (u64, u64, usize);
+/// Where a record lies, and what it is wanted for.
+struct Asked<T> {
+    start: u64,
+    end: u64,
+    place: T,
+}
 
 impl<'a> Plan<'a> {
     pub(crate) fn new(
@@ -71,34 +75,43 @@ impl Plan<'_> {
         self.entries.first().map(|e| self.core.record(e)).transpose()
     }
 
-    /// Calls `f` with the position at which a record was asked for and its bytes, which start
-    /// at a multiple of 8 in memory and are gone when `f` returns.
+    /// Calls `f` for each record with its place among `places`, which are in the order asked for,
+    /// one for each record, and with its bytes, which start at a multiple of 8 in memory and are
+    /// gone when `f` returns.
     ///
-    /// Each block in which one of them lies is decoded once. `f` is called once for each
-    /// position, in no particular order, from as many threads as the store was given; they end
-    /// before this returns.
+    /// Each block in which one of them lies is decoded once. `f` is called in no particular order,
+    /// from as many threads as the store was given; they end before this returns.
     ///
     /// # Errors
     /// As [`Readable::get_at`](crate::Readable::get_at), or what `f` returns; some of the records may have been visited.
-    pub fn each(&self, f: impl Fn(usize, &[u8]) -> Result<()> + Sync) -> Result<()> {
-        let mut order: Vec<Asked> = memory::with_room(self.entries.len())?;
-        for (i, entry) in self.entries.iter().enumerate() {
-            let span = self.core.span(entry)?;
-            order.push((span.start, span.end, i));
+    /// [`Error::Invalid`] if there are not as many places as records.
+    pub fn each_into<T: Send>(
+        &self,
+        places: Vec<T>,
+        f: impl Fn(&mut T, &[u8]) -> Result<()> + Sync,
+    ) -> Result<()> {
+        if places.len() != self.entries.len() {
+            return Err(Error::invalid("places", "there is not one for each record"));
         }
-        order.sort_unstable();
-        let bytes: u64 = order.iter().map(|(start, end, _)| end - start).sum();
+        let mut order: Vec<Asked<T>> = memory::with_room(self.entries.len())?;
+        for (entry, place) in self.entries.iter().zip(places) {
+            let span = self.core.span(entry)?;
+            order.push(Asked { start: span.start, end: span.end, place });
+        }
+        order.sort_unstable_by_key(|asked| (asked.start, asked.end));
+        let bytes: u64 = order.iter().map(|asked| asked.end - asked.start).sum();
         let worth = to_usize(bytes).unwrap_or(usize::MAX) / WORTH_A_THREAD;
         let parts = self.core.threads.min(worth).max(1);
         if parts == 1 {
-            return self.part(&order, &f);
+            return self.part(&mut order, &f);
         }
         let (f, each) = (&f, order.len().div_ceil(parts).max(1));
         let result = crossbeam::thread::scope(|scope| {
             let mut running = Vec::new();
-            let mut rest = order.as_slice();
+            let mut rest = order.as_mut_slice();
             while rest.len() > each {
-                let (now, later) = rest.split_at(self.cut(rest, each)?);
+                let at = self.cut(rest, each)?;
+                let (now, later) = rest.split_at_mut(at);
                 rest = later;
                 let part = move |_: &_| self.part(now, f);
                 running.push(scope.builder().spawn(part).map_err(no_thread)?);
@@ -114,23 +127,28 @@ impl Plan<'_> {
     }
 
     /// The first place at or after `at` where one block ends and another begins.
-    fn cut(&self, order: &[Asked], mut at: usize) -> Result<usize> {
-        let Some((_, last, _)) = at.checked_sub(1).and_then(|before| order.get(before)) else {
+    fn cut<T>(&self, order: &[Asked<T>], mut at: usize) -> Result<usize> {
+        let Some(before) = at.checked_sub(1).and_then(|before| order.get(before)) else {
             return Ok(at);
         };
-        if let Some(last) = last.checked_sub(1) {
+        if let Some(last) = before.end.checked_sub(1) {
             let end = self.core.block_end(last)?;
-            while order.get(at).is_some_and(|(start, _, _)| *start < end) {
+            while order.get(at).is_some_and(|asked| asked.start < end) {
                 at += 1;
             }
         }
         Ok(at)
     }
 
-    fn part(&self, order: &[Asked], f: &impl Fn(usize, &[u8]) -> Result<()>) -> Result<()> {
+    fn part<T>(
+        &self,
+        order: &mut [Asked<T>],
+        f: &impl Fn(&mut T, &[u8]) -> Result<()>,
+    ) -> Result<()> {
         let mut space = AlignedBuf::default();
         let mut rest = order;
-        while let Some((start, end, _)) = rest.first().copied() {
+        while let Some(Asked { start, end, .. }) = rest.first() {
+            let (start, end) = (*start, *end);
             let chunk = start / self.core.chunk_size;
             let base = chunk * self.core.chunk_size;
             let place = if start == end || (end - 1) / self.core.chunk_size != chunk {
@@ -145,23 +163,27 @@ impl Plan<'_> {
                 let block = u32::try_from((start - base) / u64::from(size)).unwrap_or(u32::MAX);
                 let first = base + u64::from(block) * u64::from(size);
                 let until = first + u64::from(place.layout.block_len(block));
-                let here = rest.partition_point(|(start, _, _)| *start < until);
-                let whole = rest.iter().take(here).take_while(|(s, e, _)| s < e && *e <= until);
-                let (now, later) = rest.split_at(whole.count());
+                let here = rest.partition_point(|asked| asked.start < until);
+                let whole = rest
+                    .iter()
+                    .take(here)
+                    .take_while(|asked| asked.start < asked.end && asked.end <= until)
+                    .count();
+                let (now, later) = rest.split_at_mut(whole);
+                rest = later;
                 if !now.is_empty() {
-                    rest = later;
                     self.block(&place, block, &mut space, |bytes| hand(bytes, first, now, f))?;
                     continue;
                 }
             }
             // In memory, across blocks, or empty; those that were asked for twice come together.
-            let same = rest.iter().take_while(|(s, e, _)| (*s, *e) == (start, end)).count();
-            let (now, later) = rest.split_at(same.max(1));
+            let same = rest.iter().take_while(|a| (a.start, a.end) == (start, end)).count();
+            let (now, later) = rest.split_at_mut(same.max(1));
             rest = later;
             space.resize(to_usize(end - start).unwrap_or(usize::MAX))?;
             self.core.read(start..end, &mut space)?;
-            for (_, _, i) in now {
-                f(*i, &space)?;
+            for asked in now {
+                f(&mut asked.place, &space)?;
             }
         }
         Ok(())
@@ -185,21 +207,21 @@ impl Plan<'_> {
 }
 
 /// Hands over those records of a block that were asked for. `first` is its first logical byte.
-fn hand(
+fn hand<T>(
     block: &[u8],
     first: u64,
-    order: &[Asked],
-    f: &impl Fn(usize, &[u8]) -> Result<()>,
+    order: &mut [Asked<T>],
+    f: &impl Fn(&mut T, &[u8]) -> Result<()>,
 ) -> Result<()> {
     let outside = || Error::corrupt("record entry", first, "reaches outside its block");
-    for (start, end, i) in order {
-        let (from, to) = (to_usize(start - first), to_usize(end - first));
+    for Asked { start, end, place } in order {
+        let (from, to) = (to_usize(*start - first), to_usize(*end - first));
         let range = from.unwrap_or(usize::MAX)..to.unwrap_or(usize::MAX);
         let bytes = block.get(range).ok_or_else(outside)?;
         if bytes.as_ptr().addr().is_multiple_of(8) {
-            f(*i, bytes)?;
+            f(place, bytes)?;
         } else {
-            f(*i, &AlignedBuf::copy_of(bytes)?)?;
+            f(place, &AlignedBuf::copy_of(bytes)?)?;
         }
     }
     Ok(())
@@ -247,9 +269,9 @@ mod tests {
                     let plan = snapshot.plan_at(&asked).unwrap();
                     assert_eq!(plan.sites().len(), asked.len());
                     assert_eq!(plan.first().unwrap().unwrap()[..], record(asked[0])[..]);
-                    plan.each(|i, bytes| {
+                    plan.each_into((0..asked.len()).collect(), |i, bytes| {
                         assert!(bytes.as_ptr().addr().is_multiple_of(8));
-                        seen[i].lock().unwrap().push(bytes.to_vec());
+                        seen[*i].lock().unwrap().push(bytes.to_vec());
                         Ok(())
                     })
                     .unwrap();
@@ -270,7 +292,8 @@ mod tests {
         w.push(b"one").unwrap();
         w.commit().unwrap();
         let snapshot = w.snapshot().unwrap();
-        let refused = snapshot.plan_at(&[0]).unwrap().each(|_, _| Err(crate::Error::Locked));
+        let refused = snapshot.plan_at(&[0]).unwrap();
+        let refused = refused.each_into(vec![()], |(), _| Err(crate::Error::Locked));
         assert!(matches!(refused, Err(crate::Error::Locked)));
     }
 }

@@ -1,9 +1,10 @@
 //! What one frame adds to the arrays of a batch: its fields by name.
 
-use vlstore::codec::{DType, MdFrameRef, PropertyView, RealView, ValuesView};
+use crate::codec::{DType, MdFrameRef, PropertyView, RealView, ValuesView};
+use std::sync::Arc;
 
 /// The fields that a frame has by itself, in the order in which a batch shows them.
-pub(crate) const FIELDS: [&str; 12] = [
+pub(super) const FIELDS: [&str; 12] = [
     "positions",
     "velocities",
     "forces",
@@ -19,7 +20,7 @@ pub(crate) const FIELDS: [&str; 12] = [
 ];
 
 /// What one frame adds to one array.
-pub(crate) enum Piece<'a> {
+pub(super) enum Piece<'a> {
     F32(&'a [f32]),
     F64(&'a [f64]),
     I32(&'a [i32]),
@@ -32,7 +33,7 @@ pub(crate) enum Piece<'a> {
 }
 
 impl Piece<'_> {
-    pub(crate) const fn kind(&self) -> DType {
+    pub(super) const fn kind(&self) -> DType {
         match self {
             Self::F32(_) => DType::F32,
             Self::F64(_) | Self::Nine(_) | Self::Real(_) => DType::F64,
@@ -43,7 +44,7 @@ impl Piece<'_> {
     }
 
     /// Writes the values as `kind`, which holds all of them, and returns how many bytes.
-    pub(crate) fn put(&self, kind: DType, out: &mut [u8]) -> Option<usize> {
+    pub(super) fn put(&self, kind: DType, out: &mut [u8]) -> Option<usize> {
         match (self, kind) {
             (Self::F32(v), DType::F64) => wide(v.iter().map(|x| f64::from(*x).to_ne_bytes()), out),
             (Self::I32(v), DType::I64) => wide(v.iter().map(|x| i64::from(*x).to_ne_bytes()), out),
@@ -60,7 +61,7 @@ impl Piece<'_> {
     }
 }
 
-pub(crate) fn copy(from: &[u8], out: &mut [u8]) -> Option<usize> {
+pub(super) fn copy(from: &[u8], out: &mut [u8]) -> Option<usize> {
     out.get_mut(..from.len())?.copy_from_slice(from);
     Some(from.len())
 }
@@ -73,10 +74,10 @@ fn wide(values: impl ExactSizeIterator<Item = [u8; 8]>, out: &mut [u8]) -> Optio
 }
 
 /// What a field adds, and the shape of one entry: of one site if `by_site`, else of one frame.
-pub(crate) struct Found<'a> {
-    pub(crate) piece: Piece<'a>,
-    pub(crate) tail: &'a [u32],
-    pub(crate) by_site: bool,
+pub(super) struct Found<'a> {
+    pub(super) piece: Piece<'a>,
+    pub(super) tail: &'a [u32],
+    pub(super) by_site: bool,
 }
 
 const NINE: &[u32] = &[3, 3];
@@ -128,30 +129,41 @@ const FORMS: [(DType, &[u32], bool); 12] = [
 ];
 
 /// What a batch takes from each of its frames.
-#[derive(Clone, Copy)]
-pub(crate) struct Name<'n> {
-    pub(crate) text: &'n str,
+#[derive(Debug, Clone)]
+pub(super) struct Name {
+    pub(super) text: Arc<str>,
     /// Its number in [`FIELDS`]; else it is an extra property.
-    pub(crate) number: Option<usize>,
+    pub(super) number: Option<usize>,
 }
 
-impl<'n> Name<'n> {
-    pub(crate) fn new(text: &'n str) -> Self {
-        Self { text, number: FIELDS.iter().position(|known| *known == text) }
+impl Name {
+    pub(super) fn new(text: &str) -> Self {
+        Self { text: text.into(), number: FIELDS.iter().position(|known| *known == text) }
     }
 
     /// How a standard field looks where no frame has it.
-    pub(crate) fn form(&self) -> Option<(DType, &'static [u32], bool)> {
+    pub(super) fn form(&self) -> Option<(DType, &'static [u32], bool)> {
         FORMS.get(self.number?).copied()
     }
 
-    pub(crate) fn find<'a>(&self, frame: &MdFrameRef<'a>) -> Option<Found<'a>> {
+    pub(super) fn find<'a>(&self, frame: &MdFrameRef<'a>) -> Option<Found<'a>> {
         match self.number {
             Some(number) => field(frame, number),
-            None => property(&frame.atom_properties, self.text, true)
-                .or_else(|| property(&frame.frame_properties, self.text, false)),
+            None => property(&frame.atom_properties, &self.text, true)
+                .or_else(|| property(&frame.frame_properties, &self.text, false)),
         }
     }
+
+    /// Whether the frame has a standard field of its sites.
+    pub(super) fn any_by_site(frame: &MdFrameRef<'_>) -> bool {
+        let by_site = (0..).zip(FORMS).filter(|(_, (_, _, by_site))| *by_site);
+        by_site.map(|(number, _)| number).any(|number| field(frame, number).is_some())
+    }
+}
+
+/// How many of the standard fields a frame has.
+pub(super) fn standard(frame: &MdFrameRef<'_>) -> usize {
+    (0..FIELDS.len()).filter(|number| field(frame, *number).is_some()).count()
 }
 
 fn property<'a>(list: &[PropertyView<'a>], name: &str, by_site: bool) -> Option<Found<'a>> {

@@ -1,14 +1,13 @@
 //! Which fields the frames of a store have, looked up in some of them.
 
-use crate::error::Outcome;
-use crate::store::view::View;
-use crate::trajectory::field::{FIELDS, Name};
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
-use vlstore::codec::{
+use super::field::{FIELDS, Name};
+use crate::codec::{
     AnyCodec, DType, MdFrameCodec, MdFrameRef, MdFrameView, TopologyView, ValuesView,
 };
-use vlstore::{Error, Record};
+use crate::error::{Error, Result};
+use crate::store::{Readable, Record};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 /// Frames that are looked at, at most, spread over the store: a field of fewer is not found.
 const FRAMES: u64 = 1024;
@@ -16,24 +15,24 @@ const FRAMES: u64 = 1024;
 const WINDOW: usize = 32;
 
 /// Type, shape of an entry, and whether there is one for each site.
-pub(crate) type Form = (DType, Vec<u32>, bool);
+pub(super) type Form = (DType, Vec<u32>, bool);
 
 /// The fields that were found.
 #[derive(Default)]
-pub(crate) struct Survey {
+pub(super) struct Survey {
     /// Frames that were looked at.
-    pub(crate) frames: usize,
+    pub(super) frames: usize,
     /// Whether these are all.
-    pub(crate) all: bool,
+    pub(super) all: bool,
     /// Which standard fields the first frame has.
-    pub(crate) first: Vec<&'static str>,
+    pub(super) first: Vec<&'static str>,
     forms: BTreeMap<String, Option<Form>>,
 }
 
 impl Survey {
     /// Looks at the frames of a store until each of `names` was found.
-    pub(crate) fn of(view: &View<'_>, names: &[String]) -> Outcome<Self> {
-        let len = view.len();
+    pub(super) fn of(from: &dyn Readable, names: &[String]) -> Result<Self> {
+        let len = from.len();
         let count = len.min(FRAMES);
         // The first, the last, and what is evenly between them.
         let at = |i: u64| i * (len - 1) / (count - 1).max(1);
@@ -41,7 +40,7 @@ impl Survey {
         let mut out = Self { all: count == len, ..Self::default() };
         let mut topologies: HashMap<_, Record> = HashMap::new();
         for window in ordinals.chunks(WINDOW) {
-            let batch = view.get_batch_at(window)?.replaced(|b| MdFrameCodec.expand(b))?;
+            let batch = from.get_batch_at(window)?.replaced(|b| MdFrameCodec.expand(b))?;
             for bytes in batch.iter() {
                 let frame = MdFrameView::new(bytes)?;
                 let Some(digest) = frame.topology() else {
@@ -50,7 +49,7 @@ impl Survey {
                 };
                 let record: &Record = match topologies.entry(digest) {
                     Entry::Occupied(found) => found.into_mut(),
-                    Entry::Vacant(place) => place.insert(view.shared(&digest)?),
+                    Entry::Vacant(place) => place.insert(from.shared(&digest)?),
                 };
                 let topology = TopologyView::new(record)?;
                 out.add(&frame.fields().joined(topology.fields())?);
@@ -92,12 +91,12 @@ impl Survey {
     }
 
     /// How the field `name` looks, if a frame with it was found.
-    pub(crate) fn form(&self, name: &str) -> Option<Form> {
+    pub(super) fn form(&self, name: &str) -> Option<Form> {
         self.forms.get(name).cloned().flatten()
     }
 
     /// Why there is no array of the field `name`.
-    pub(crate) fn unknown(&self, name: &str) -> Error {
+    pub(super) fn unknown(&self, name: &str) -> Error {
         if self.forms.contains_key(name) {
             return Error::invalid(
                 "fields",

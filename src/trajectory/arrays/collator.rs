@@ -1,0 +1,210 @@
+//! Frames that are all made alike, as those of a trajectory are: each is copied from the block that
+//! it was decoded in to its places in the arrays.
+
+use super::column::{Column, Columns};
+use super::field::standard;
+use super::made::{ArrayInfo, Arrays, is_modest};
+use super::request::ArrayRequest;
+use super::selection::Selection;
+use super::whole::{Fetched, is_spread};
+use crate::codec::{AnyCodec, MdFrameCodec, MdFrameView};
+use crate::error::{Error, Result};
+use crate::store::{Plan, Readable};
+use crate::trajectory::Topologies;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Batches that are read as frames that differ after one in which they did.
+const DIFFER: u32 = 16;
+
+/// Makes flat arrays of many frames; see [`arrays`](crate::trajectory::arrays).
+///
+/// Remembers how the frames of the last batch looked, so that the next one needs no look ahead, and
+/// topologies that were read. Use one for all batches of the same fields, from any number of threads.
+#[derive(Debug, Default)]
+pub struct Collator {
+    request: ArrayRequest,
+    known: Mutex<Known>,
+    topologies: Topologies,
+}
+
+/// What is known of frames from the batches before. A guess: it is compared with each frame.
+#[derive(Debug, Clone, Default)]
+enum Known {
+    #[default]
+    Nothing,
+    /// They are alike and give these arrays.
+    Alike(Arc<[Column]>),
+    /// They differ, and are taken to do so for some batches more.
+    Differ(u32),
+}
+
+impl Collator {
+    /// A collator for this request.
+    #[must_use]
+    pub fn new(request: ArrayRequest) -> Self {
+        Self { request, ..Self::default() }
+    }
+
+    /// What is wanted of the frames.
+    #[must_use]
+    pub const fn request(&self) -> &ArrayRequest {
+        &self.request
+    }
+
+    /// The arrays of the frames of `selection`. `new` gives the memory for each: exactly
+    /// [`ArrayInfo::bytes`] bytes, all of which are written, or an error, which ends this. It is
+    /// called in the thread of the caller; where the frames turn out to differ, it is called a
+    /// second time for the arrays of other shapes, and the first ones are dropped.
+    ///
+    /// A field that is missing in a frame, shapes that differ and names that do not exist are errors
+    /// that name frame and field. An array is float64 if it is in one of the frames. The arrays of
+    /// no frame have their types and shapes all the same.
+    ///
+    /// # Errors
+    /// As [`Readable::get_key`] and [`Readable::get_at`] for the first frame that fails; those above
+    /// as [`Error::Invalid`]; [`Error::Codec`] in an [`Error::Record`] for a record that is no
+    /// frame; what `new` returns.
+    pub fn arrays<M: AsMut<[u8]>, E: From<Error>>(
+        &self,
+        from: &dyn Readable,
+        selection: Selection<'_>,
+        mut new: impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
+    ) -> std::result::Result<Arrays<M>, E> {
+        if let Some(made) = self.alike(from, selection, &mut new)? {
+            return Ok(made);
+        }
+        self.fetch(from, selection)?.arrays(new)
+    }
+
+    /// Fetches the frames of `selection`, for [`Fetched::arrays`]: for a store that is locked while
+    /// it is read, by a caller who must not ask for memory meanwhile. Else
+    /// [`arrays`](Self::arrays) is several times faster.
+    ///
+    /// # Errors
+    /// As [`arrays`](Self::arrays).
+    pub fn fetch(&self, from: &dyn Readable, selection: Selection<'_>) -> Result<Fetched> {
+        Fetched::read(from, selection, &self.request, &self.topologies)
+    }
+
+    /// What is known of the frames. Never waited for: who forked while another thread held the lock
+    /// would wait for ever.
+    fn known(&self) -> Known {
+        let Ok(mut known) = self.known.try_lock() else { return Known::Nothing };
+        match &mut *known {
+            Known::Differ(0) => *known = Known::Nothing,
+            Known::Differ(left) => *left -= 1,
+            Known::Nothing | Known::Alike(_) => {}
+        }
+        known.clone()
+    }
+
+    fn learn(&self, new: Known) {
+        if let Ok(mut known) = self.known.try_lock() {
+            *known = new;
+        }
+    }
+
+    /// The arrays of frames that are alike; `None` if they are not.
+    fn alike<M: AsMut<[u8]>, E: From<Error>>(
+        &self,
+        from: &dyn Readable,
+        selection: Selection<'_>,
+        new: &mut impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
+    ) -> std::result::Result<Option<Arrays<M>>, E> {
+        let known = self.known();
+        if selection.is_empty()
+            || matches!(known, Known::Differ(_))
+            || is_spread(from, selection, &self.request)?
+        {
+            return Ok(None);
+        }
+        let plan = selection.plan(from)?;
+        let columns = match known {
+            Known::Alike(columns) => Some(columns),
+            _ => self.first(from, selection, &plan)?,
+        };
+        let made = columns.as_deref().map(|columns| self.filled(&plan, columns, new));
+        match made.transpose()?.flatten() {
+            Some(made) => {
+                self.learn(columns.map_or(Known::Nothing, Known::Alike));
+                Ok(Some(made))
+            }
+            None => {
+                self.learn(Known::Differ(DIFFER));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The arrays that the first frame gives.
+    fn first(
+        &self,
+        from: &dyn Readable,
+        selection: Selection<'_>,
+        plan: &Plan<'_>,
+    ) -> Result<Option<Arc<[Column]>>> {
+        let Some(first) = plan.first()? else { return Ok(None) };
+        let expanded = MdFrameCodec.expand(&first)?;
+        let Ok(first) = MdFrameView::new(expanded.as_deref().unwrap_or(&first)) else {
+            return Ok(None);
+        };
+        let request = ArrayRequest { fill: None, mask: false, ..self.request.clone() };
+        let columns = Columns { from, selection, request: &request }.of(&[first.into_fields()]);
+        Ok(columns.ok().map(Into::into))
+    }
+
+    fn filled<M: AsMut<[u8]>, E: From<Error>>(
+        &self,
+        plan: &Plan<'_>,
+        columns: &[Column],
+        new: &mut impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
+    ) -> std::result::Result<Option<Arrays<M>>, E> {
+        let sizes: Vec<usize> = plan.sites().map(|n| n as usize).collect();
+        // What the index says is not believed before the records say it, too.
+        if !is_modest(&sizes) {
+            return Ok(None);
+        }
+        let mut made = Arrays::new(columns, &sizes, new)?;
+        let mut places = made.places(columns, &sizes);
+        let rows = places.chunks_mut(columns.len().max(1)).zip(&sizes).collect();
+        // Without names there must be a frame that has no standard field but these, else they are
+        // not all that the frames have; where what is missing is filled, no frame may have others.
+        let (named, fills) = (self.request.fields.is_some(), self.request.fill.is_some());
+        let (differs, exact) = (AtomicBool::new(false), AtomicBool::new(named));
+        let done = plan.each_into(rows, |(row, sites), bytes| {
+            let expanded = MdFrameCodec.expand(bytes)?;
+            let frame = MdFrameView::new(expanded.as_deref().unwrap_or(bytes))?;
+            if !exact.load(Ordering::Relaxed) && standard(frame.fields()) == columns.len() {
+                exact.store(true, Ordering::Relaxed);
+            }
+            let more = !named && fills && standard(frame.fields()) != columns.len();
+            // What a frame has from its topology is not in its bytes.
+            let alike = !more
+                && frame.topology().is_none()
+                && **sites == frame.nsites()
+                && columns.iter().zip(row.iter_mut()).all(|(column, place)| {
+                    column.name.find(frame.fields()).is_some_and(|found| {
+                        found.piece.kind() == column.kind
+                            && found.by_site == column.by_site
+                            // The shape of what every frame has by itself is fixed.
+                            && (column.name.number.is_some() || found.tail == column.tail)
+                            && found.piece.put(column.kind, place) == Some(place.len())
+                    })
+                });
+            if alike {
+                return Ok(());
+            }
+            differs.store(true, Ordering::Relaxed);
+            Err(Error::invalid("batch", "its frames differ"))
+        });
+        drop(places);
+        match done {
+            // The general way names the record that is not a frame.
+            Err(Error::Codec { .. }) => return Ok(None),
+            _ if differs.into_inner() || !exact.into_inner() => return Ok(None),
+            done => done?,
+        }
+        made.finish(columns, &sizes, &self.request, &[], new).map(Some)
+    }
+}
