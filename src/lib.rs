@@ -71,6 +71,7 @@ mod existing;
 pub mod formats;
 pub mod key;
 pub mod limits;
+pub mod loader;
 pub mod maintain;
 pub mod printable;
 pub mod store;

@@ -1,0 +1,43 @@
+//! Loading for training: shuffled, in batches, divided between ranks and workers, resumable.
+//!
+//! What comes when is a pure function of a seed and an epoch, in steps that do not know each other:
+//! an [`Order`] of groups of neighbours and of the records in a window ([`Permutation`] needs no
+//! memory for it), a [`Schedule`] of batches by number or under a cap on their cost, a [`Walk`] that
+//! gives each rank and worker its part of them from any [`Cursor`] on, and a [`state`] that says in
+//! a few numbers where a run is, whatever it continues with. A [`View`] chooses the records, and a
+//! [`Spread`] says how far their order is from a uniform shuffle.
+//!
+//! ```
+//! use vlstore::loader::{Batching, Cursor, Order, Rest, Schedule, Share, Shuffle, Walk};
+//!
+//! let order = Order { shuffle: Shuffle::Windows, seed: 7, group: 100, window: 1000 };
+//! let batching = Batching { records: Some(32), ..Batching::default() };
+//! let schedule = Schedule::new(10_000, order, batching, 2, None)?;
+//! let share = Share { rank: 1, world: 2, ..Share::default() };
+//! let mut walk = Walk::new(schedule, share, Rest::Drop, Cursor::default())?;
+//! let turn = walk.next().unwrap();
+//! assert_eq!((turn.records.len(), turn.after.batch), (32, 2));
+//! # Ok::<(), vlstore::Error>(())
+//! ```
+
+mod order;
+mod pack;
+mod permutation;
+mod random;
+mod schedule;
+mod spread;
+mod state;
+mod view;
+mod walk;
+
+pub use order::{Order, Sequence, Shuffle};
+pub use permutation::Permutation;
+pub use random::{Random, key_of};
+pub use schedule::{Batching, Last, Numbers, Schedule};
+pub use spread::{Spread, window_for};
+pub use state::{resumed, state};
+pub use view::View;
+pub use walk::{Cursor, Rest, Share, Turn, Walk};
+
+#[cfg(test)]
+mod tests;

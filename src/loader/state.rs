@@ -1,0 +1,163 @@
+//! Where a run is, as a small JSON object, and whether it belongs to this loader.
+
+use super::schedule::{Last, Schedule};
+use super::walk::Cursor;
+use crate::error::{Error, Result};
+use serde_json::{Map, Value, json};
+
+/// The version of the object, under its name.
+const NAME: &str = "vlstore-loader";
+const VERSION: u64 = 1;
+
+/// What must be the same in the loader that continues, and what a person calls it.
+const SAME: [(&str, &str); 10] = [
+    ("data", "data (stores or selection)"),
+    ("records", "number of records"),
+    ("shuffle", "shuffle"),
+    ("seed", "seed"),
+    ("group", "group"),
+    ("window", "window"),
+    ("batch_size", "batch size"),
+    ("batch_cost", "cap on the cost of a batch"),
+    ("cost", "cost"),
+    ("drop_last", "drop_last"),
+];
+
+/// The state of a run: its place, and what the meaning of that place depends on.
+///
+/// `data` names the records, and `cost` what a cap counts. A place is two numbers whatever the
+/// number of records, so that a state is as small and as quick at the end of an epoch as at its
+/// beginning.
+#[must_use]
+pub fn state(schedule: &Schedule, data: &str, cost: &str, at: Cursor) -> Value {
+    let (order, batching) = (schedule.order(), schedule.batching());
+    json!({
+        NAME: VERSION,
+        "epoch": at.epoch,
+        "round": at.round,
+        "batch": at.batch,
+        "data": data,
+        "records": schedule.records(),
+        "shuffle": order.shuffle.name(),
+        "seed": order.seed,
+        "group": order.group,
+        "window": order.window,
+        "lanes": schedule.lanes(),
+        "batch_size": batching.records,
+        "batch_cost": batching.cost,
+        "cost": cost,
+        "drop_last": batching.last == Last::Drop,
+    })
+}
+
+/// The schedule with which a run continues, and its place, from a [`state`] of it.
+///
+/// The number of lanes is that of the state, whatever this loader has: it is part of the order, and
+/// a run keeps it when its number of ranks changes.
+///
+/// # Errors
+/// [`Error::Invalid`] that says what differs, for a state of other data or another order;
+/// [`Error::Unsupported`] for one of a newer release.
+pub fn resumed(
+    schedule: &Schedule,
+    data: &str,
+    cost: &str,
+    given: &Value,
+) -> Result<(Schedule, Cursor)> {
+    let bad = |why: String| Error::invalid("state", why);
+    let given: &Map<String, Value> = given
+        .as_object()
+        .ok_or_else(|| bad("is not an object, as state_dict() returns it".into()))?;
+    match given.get(NAME).and_then(Value::as_u64) {
+        Some(VERSION) => {}
+        Some(found) => {
+            return Err(Error::Unsupported { what: "state version", found, newest: VERSION });
+        }
+        None => return Err(bad("is not that of a vlstore loader".into())),
+    }
+    let here = state(schedule, data, cost, Cursor::default());
+    for (field, name) in SAME {
+        let (here, there) = (here.get(field), given.get(field));
+        if here != there {
+            let shown = |v: Option<&Value>| v.map_or("nothing".into(), Value::to_string);
+            let (here, there) = (shown(here), shown(there));
+            let advice = if field == "records" {
+                "; records that were added since are left out by a selection of the first ones"
+            } else {
+                ""
+            };
+            return Err(bad(format!(
+                "its {name} is {there}, that of this loader {here}: a run continues only with what \
+                 it began with{advice}"
+            )));
+        }
+    }
+    let whole = |field: &str| {
+        let found = given.get(field).and_then(Value::as_u64);
+        found.ok_or_else(|| bad(format!("has no number {field:?}")))
+    };
+    let at = Cursor { epoch: whole("epoch")?, round: whole("round")?, batch: whole("batch")? };
+    let schedule = schedule.with_lanes(whole("lanes")?)?;
+    let there = schedule.round(at.epoch, at.round).len() as u64;
+    if at.round > schedule.rounds() || at.batch > there {
+        return Err(bad(format!("there is no batch {} in round {}", at.batch, at.round)));
+    }
+    Ok((schedule, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Batching, Order, Shuffle};
+    use super::*;
+
+    fn schedule(seed: u64, records: u64, batch: u64, lanes: u64) -> Schedule {
+        let order = Order { shuffle: Shuffle::Windows, seed, group: 8, window: 32 };
+        let batching = Batching { records: Some(batch), ..Batching::default() };
+        Schedule::new(records, order, batching, lanes, None).unwrap()
+    }
+
+    #[test]
+    fn a_state_survives_text_and_brings_its_lanes() {
+        let old = schedule(u64::MAX, 1000, 4, 4);
+        let at = Cursor { epoch: 3, round: 2, batch: 5 };
+        let text = state(&old, "abc", "", at).to_string();
+        assert!(text.len() < 300, "{text}");
+        let read: Value = serde_json::from_str(&text).unwrap();
+        let (new, cursor) = resumed(&schedule(u64::MAX, 1000, 4, 1), "abc", "", &read).unwrap();
+        assert_eq!((new.lanes(), cursor), (4, at));
+    }
+
+    #[test]
+    fn a_state_from_elsewhere_is_refused_with_the_reason() {
+        let old = schedule(1, 1000, 4, 1);
+        let good = state(&old, "abc", "sites", Cursor::default());
+        let refused = |schedule: &Schedule, data, cost, given: &Value| {
+            resumed(schedule, data, cost, given).unwrap_err().to_string()
+        };
+        for (schedule, data, cost, why) in [
+            (schedule(2, 1000, 4, 1), "abc", "sites", "seed is 1, that of this loader 2"),
+            (schedule(1, 1001, 4, 1), "abc", "sites", "number of records is 1000"),
+            (schedule(1, 1000, 8, 1), "abc", "sites", "batch size is 4"),
+            (old.clone(), "abd", "sites", "data (stores or selection) is \"abc\""),
+            (old.clone(), "abc", "bytes", "cost is \"sites\""),
+        ] {
+            let text = refused(&schedule, data, cost, &good);
+            assert!(text.contains(why), "{text}");
+        }
+        for (field, value, why) in [
+            (NAME, json!(2), "state version 2"),
+            (NAME, json!("x"), "not that of a vlstore loader"),
+            ("round", json!(-1), "no number \"round\""),
+            ("round", json!(40), "no batch 0 in round 40"),
+            ("batch", json!(9), "no batch 9 in round 0"),
+            ("lanes", json!(0), "lanes: is 0"),
+            ("drop_last", json!(true), "drop_last"),
+        ] {
+            let mut bad = good.clone();
+            bad[field] = value;
+            let text = refused(&old, "abc", "sites", &bad);
+            assert!(text.contains(why), "{field}: {text}");
+        }
+        assert!(refused(&old, "abc", "sites", &json!([1])).contains("not an object"));
+    }
+}
