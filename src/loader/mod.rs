@@ -5,7 +5,8 @@
 //! memory for it), a [`Schedule`] of batches by number or under a cap on their cost, a [`Walk`] that
 //! gives each rank and worker its part of them from any [`Cursor`] on, and a [`state`] that says in
 //! a few numbers where a run is, whatever it continues with. A [`View`] chooses the records, and a
-//! [`Spread`] says how far their order is from a uniform shuffle.
+//! [`Spread`] says how far their order is from a uniform shuffle. A [`Loader`] joins these over the
+//! snapshot of a store, and its [`Run`] reads ahead in a thread of its own, in bounded memory.
 //!
 //! ```
 //! use vlstore::loader::{Batching, Cursor, Order, Rest, Schedule, Share, Shuffle, Walk};
@@ -20,19 +21,28 @@
 //! # Ok::<(), vlstore::Error>(())
 //! ```
 
+mod called;
+mod engine;
+#[expect(clippy::module_inception, reason = "the room is named after what it is for")]
+mod loader;
+mod options;
 mod order;
 mod pack;
 mod permutation;
 mod random;
+mod run;
 mod schedule;
 mod spread;
 mod state;
 mod view;
 mod walk;
 
+pub use loader::Loader;
+pub use options::{Damaged, LoaderOptions};
 pub use order::{Order, Sequence, Shuffle};
 pub use permutation::Permutation;
 pub use random::{Random, key_of};
+pub use run::{Loaded, Run};
 pub use schedule::{Batching, Last, Numbers, Schedule};
 pub use spread::{Spread, window_for};
 pub use state::{resumed, state};

@@ -11,8 +11,8 @@ const VERSION: u64 = 1;
 
 /// What must be the same in the loader that continues, and what a person calls it.
 const SAME: [(&str, &str); 10] = [
-    ("data", "data (stores or selection)"),
     ("records", "number of records"),
+    ("data", "data (store or selection)"),
     ("shuffle", "shuffle"),
     ("seed", "seed"),
     ("group", "group"),
@@ -138,7 +138,7 @@ mod tests {
             (schedule(2, 1000, 4, 1), "abc", "sites", "seed is 1, that of this loader 2"),
             (schedule(1, 1001, 4, 1), "abc", "sites", "number of records is 1000"),
             (schedule(1, 1000, 8, 1), "abc", "sites", "batch size is 4"),
-            (old.clone(), "abd", "sites", "data (stores or selection) is \"abc\""),
+            (old.clone(), "abd", "sites", "data (store or selection) is \"abc\""),
             (old.clone(), "abc", "bytes", "cost is \"sites\""),
         ] {
             let text = refused(&schedule, data, cost, &good);

@@ -59,6 +59,7 @@ proptest! {
             let all = turns.iter().flat_map(|t| t.records.clone());
             prop_assert!(all.eq(0..schedule.records()));
         }
+        prop_assert_eq!(turns.len() as u64, schedule.batches(epoch));
         prop_assert!(sorted(turns).into_iter().eq(0..schedule.records()));
     }
 
@@ -79,6 +80,7 @@ proptest! {
         for share in ranks(world) {
             let mut walk = Walk::new(schedule.clone(), share, Rest::Drop, from).unwrap();
             prop_assert_eq!(walk.by_ref().count(), each[0].len());
+            prop_assert_eq!(share.steps(Rest::Drop, schedule.batches(0)), each[0].len() as u64);
             prop_assert_eq!(walk.dropped(), schedule.records() - had);
         }
 
@@ -96,6 +98,12 @@ proptest! {
                 Walk::new(schedule.clone(), share, Rest::Repeat, from).unwrap()
             })
             .collect();
+        for (worker, walk) in (0..).zip(&theirs) {
+            let share = Share { worker, workers, ..share };
+            let count = Walk::new(schedule.clone(), share, Rest::Repeat, from).unwrap().count();
+            prop_assert_eq!(share.steps(Rest::Repeat, schedule.batches(0)), count as u64);
+            prop_assert_eq!(walk.cursor(), from);
+        }
         for (i, turn) in each[each.len() - 1].iter().enumerate() {
             let worker = i % theirs.len();
             let other = theirs[worker].next();

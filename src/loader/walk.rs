@@ -42,6 +42,18 @@ impl Share {
         }
         Ok(())
     }
+
+    /// How many batches this worker of this rank has of the `batches` of an epoch.
+    #[must_use]
+    pub fn steps(&self, rest: Rest, batches: u64) -> u64 {
+        let world = self.world.max(1);
+        let steps = match rest {
+            Rest::Drop => batches / world,
+            Rest::Repeat => batches.div_ceil(world),
+        };
+        let workers = self.workers.max(1);
+        steps / workers + u64::from(steps % workers > self.worker)
+    }
 }
 
 /// What happens to the batches of a last step that has not one for every rank.

@@ -1,0 +1,132 @@
+//! Reading ahead in a background thread, within a stated amount of memory.
+
+use super::walk::Turn;
+use crate::error::{Error, Result};
+use crossbeam::channel::{Receiver, bounded};
+use std::ops::Range;
+use std::thread::JoinHandle;
+
+/// Batches that are read together: each block in which one of their records lies is decoded once.
+#[derive(Debug)]
+pub(super) struct Piece<T> {
+    pub(super) made: T,
+    /// The batches, and where the records of each stand in what was made.
+    pub(super) turns: Vec<(Turn, Range<usize>)>,
+}
+
+/// How pieces are made.
+pub(super) trait Make: Send {
+    type Made;
+    /// The ordinal of a record of the view.
+    fn ordinal(&self, number: u64) -> u64;
+    /// The bytes of the record at an ordinal.
+    fn bytes(&self, ordinal: u64) -> Result<u64>;
+    /// The piece of these batches, whose records are ordinals.
+    fn make(&self, turns: Vec<Turn>) -> Result<Piece<Self::Made>>;
+}
+
+/// Pieces that a thread makes one ahead of their use.
+#[derive(Debug)]
+pub(super) struct Ahead<T> {
+    pieces: Option<Receiver<Result<Piece<T>>>>,
+    thread: Option<JoinHandle<()>>,
+    process: u32,
+}
+
+impl<T: Send + 'static> Ahead<T> {
+    /// Starts a thread that cuts `turns` into pieces, at the ends of rounds or before where a piece
+    /// would have more than `most` bytes of records, and makes each.
+    ///
+    /// One piece is in use, and one is being made or waits: twice `most` is in memory.
+    pub(super) fn start(
+        turns: impl Iterator<Item = Turn> + Send + 'static,
+        most: u64,
+        make: impl Make<Made = T> + 'static,
+    ) -> Result<Self> {
+        let (sender, pieces) = bounded(0);
+        let work = move || {
+            let mut cut = Cut { turns, held: None };
+            while let Some(piece) = cut.next(most, &make).transpose() {
+                let made = piece.and_then(|turns| make.make(turns));
+                let failed = made.is_err();
+                // Nobody waits for it any more, or it ends here.
+                if sender.send(made).is_err() || failed {
+                    return;
+                }
+            }
+        };
+        let named = std::thread::Builder::new().name("vlstore loader".into());
+        let thread = named.spawn(work).map_err(|e| Error::io("start a loading thread", e))?;
+        let process = std::process::id();
+        Ok(Self { pieces: Some(pieces), thread: Some(thread), process })
+    }
+
+    /// The next piece; `None` behind the last. After an error there is no other piece.
+    pub(super) fn next(&mut self) -> Option<Result<Piece<T>>> {
+        if std::process::id() != self.process {
+            let why = "this iteration belongs to the process that began it: begin a new one here";
+            return Some(Err(Error::invalid("loader", why)));
+        }
+        if let Ok(piece) = self.pieces.as_ref()?.recv() {
+            return Some(piece);
+        }
+        self.pieces = None;
+        match self.thread.take()?.join() {
+            Ok(()) => None,
+            Err(_) => Some(Err(Error::invalid("loader", "its thread ended unexpectedly"))),
+        }
+    }
+}
+
+impl<T> Drop for Ahead<T> {
+    fn drop(&mut self) {
+        let (pieces, thread) = (self.pieces.take(), self.thread.take());
+        if std::process::id() != self.process {
+            // The thread is in the parent; what it shares with this copy stays untouched.
+            std::mem::forget((pieces, thread));
+            return;
+        }
+        // The thread notices at its next piece.
+        drop(pieces);
+        if let Some(thread) = thread {
+            drop(thread.join());
+        }
+    }
+}
+
+/// Batches in pieces.
+struct Cut<I> {
+    turns: I,
+    /// A batch that did not fit the piece before, and its bytes.
+    held: Option<(Turn, u64)>,
+}
+
+impl<I: Iterator<Item = Turn>> Cut<I> {
+    fn next(&mut self, most: u64, make: &impl Make) -> Result<Option<Vec<Turn>>> {
+        let mut piece: Vec<Turn> = Vec::new();
+        let mut bytes = 0_u64;
+        loop {
+            let (turn, more) = match self.held.take() {
+                Some(held) => held,
+                None => {
+                    let Some(mut turn) = self.turns.next() else { break };
+                    let mut more = 0;
+                    for record in &mut turn.records {
+                        *record = make.ordinal(*record);
+                        more += make.bytes(*record)?;
+                    }
+                    (turn, more)
+                }
+            };
+            let round = |turn: &Turn| turn.after.round;
+            let ends = piece.last().is_some_and(|last| round(last) != round(&turn));
+            if !piece.is_empty() && (ends || bytes.saturating_add(more) > most) {
+                self.held = Some((turn, more));
+                break;
+            }
+            bytes = bytes.saturating_add(more);
+            piece.push(turn);
+        }
+        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+    }
+}

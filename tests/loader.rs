@@ -1,0 +1,348 @@
+//! The training loader over real stores: every record once and with its bytes, in bounded memory, on
+//! any number of ranks, also after it was killed; damage, growth and forks.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: it fails by panicking")]
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use vlstore::loader::{Batching, Damaged, Loader, LoaderOptions, Rest, Share, Shuffle, View};
+use vlstore::{Error, Key, Purpose, Readable, Snapshot, Store, StoreOptions, Writer};
+
+/// Lengths from nothing to longer than a block; the first bytes are the number of the record.
+fn record(i: u64) -> Vec<u8> {
+    let len = if i % 97 == 5 { 60_000 } else { 8 + usize::try_from(i * 37 % 400).unwrap() };
+    let first = i.to_le_bytes();
+    (0..len)
+        .map(|k| if k < 8 { first[k] } else { first[0].wrapping_add(first[k / 3 % 2]) })
+        .collect()
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes[..8].try_into().unwrap())
+}
+
+fn options(purpose: Purpose) -> StoreOptions {
+    StoreOptions { purpose, chunk_size: 256 << 10, ..StoreOptions::default() }
+}
+
+fn store(n: u64, options: &StoreOptions) -> Snapshot {
+    let mut w = Writer::in_memory(options).unwrap();
+    for i in 0..n {
+        w.insert(i, &record(i)).unwrap();
+    }
+    w.commit().unwrap();
+    w.snapshot().unwrap()
+}
+
+fn by_count(records: u64) -> LoaderOptions {
+    let batching = Batching { records: Some(records), ..Batching::default() };
+    LoaderOptions { batching, seed: 3, ..LoaderOptions::default() }
+}
+
+/// The records of a run, with their bytes compared.
+fn read(loader: &Loader) -> Vec<Vec<u64>> {
+    let run = loader.records().unwrap();
+    run.map(|batch| {
+        let batch = batch.unwrap();
+        let found: Vec<u64> = batch.records().map(number).collect();
+        assert!(batch.records().zip(&found).all(|(bytes, i)| *bytes == *record(*i)));
+        assert_eq!(found, batch.turn().records);
+        found
+    })
+    .collect()
+}
+
+fn sorted(batches: &[Vec<u64>]) -> Vec<u64> {
+    let mut all = batches.concat();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn every_record_comes_once_from_any_store_in_any_order() {
+    for purpose in [Purpose::Dense, Purpose::Balanced, Purpose::Random] {
+        for n in [0, 1, 50, 1500] {
+            let snapshot = store(n, &options(purpose));
+            for shuffle in [Shuffle::Sequential, Shuffle::Windows, Shuffle::Global] {
+                for batch in [1, 7, 64, 5000] {
+                    let options = LoaderOptions {
+                        shuffle,
+                        window: Some(256),
+                        group: Some(16),
+                        ..by_count(batch)
+                    };
+                    let loader = Loader::new(snapshot.clone(), options).unwrap();
+                    let batches = read(&loader);
+                    assert_eq!(batches.len() as u64, loader.steps(0));
+                    assert!(sorted(&batches).into_iter().eq(0..n), "{purpose:?} {n} {shuffle:?}");
+                }
+            }
+            // Sizes that the loader chooses itself.
+            let loader = Loader::new(snapshot, by_count(32)).unwrap();
+            assert!(sorted(&read(&loader)).into_iter().eq(0..n));
+        }
+    }
+}
+
+#[test]
+fn views_choose_records_by_ordinal_and_splits_share_none() {
+    let snapshot = store(600, &options(Purpose::Balanced));
+    let parts = View::range(0..600).split(&[0.8, 0.2], 1, None).unwrap();
+    let mut seen = Vec::new();
+    for part in &parts {
+        let options = LoaderOptions { view: Some(part.clone()), ..by_count(10) };
+        seen.extend(read(&Loader::new(snapshot.clone(), options).unwrap()).concat());
+    }
+    seen.sort_unstable();
+    assert!(seen.into_iter().eq(0..600));
+    let beyond = LoaderOptions { view: Some(View::range(0..601)), ..by_count(10) };
+    let refused = Loader::new(snapshot, beyond).unwrap_err();
+    assert!(matches!(refused, Error::NotFound { .. }), "{refused}");
+}
+
+#[test]
+fn a_cap_counts_a_column_and_names_what_is_above_it() {
+    let snapshot = store(1500, &options(Purpose::Balanced));
+    let capped = |cost| LoaderOptions {
+        batching: Batching { cost: Some(cost), ..Batching::default() },
+        cost: "bytes".into(),
+        ..LoaderOptions::default()
+    };
+    let loader = Loader::new(snapshot.clone(), capped(70_000)).unwrap();
+    let batches = read(&loader);
+    for batch in &batches {
+        assert!(batch.iter().map(|i| record(*i).len()).sum::<usize>() <= 70_000);
+    }
+    assert!(sorted(&batches).into_iter().eq(0..1500));
+    let text = Loader::new(snapshot.clone(), capped(59_000)).unwrap_err().to_string();
+    let why = "record 5 (ordinal 5) has 60000 bytes, above the cap of 59000";
+    assert!(text.contains(why), "{text}");
+    let unknown = LoaderOptions { cost: "edges".into(), ..capped(9) };
+    assert!(Loader::new(snapshot, unknown).unwrap_err().to_string().contains("edges"));
+}
+
+#[test]
+fn memory_stays_below_what_was_stated() {
+    let snapshot = store(3000, &options(Purpose::Balanced));
+    let all: u64 = (0..3000).map(|i| record(i).len() as u64).sum();
+    for memory in [all / 4, all / 8] {
+        let options = LoaderOptions { memory, window: Some(3000), ..by_count(8) };
+        let loader = Loader::new(snapshot.clone(), options).unwrap();
+        // Bytes of the pieces that are alive, and the most that ever were.
+        let held: Arc<(AtomicU64, AtomicU64)> = Arc::default();
+        struct Held(Arc<(AtomicU64, AtomicU64)>, u64);
+        impl Drop for Held {
+            fn drop(&mut self) {
+                self.0.0.fetch_sub(self.1, Ordering::SeqCst);
+            }
+        }
+        let counter = held.clone();
+        let run = loader
+            .start(move |snapshot, ordinals| {
+                let bytes = ordinals.iter().map(|o| snapshot.location_at(*o).unwrap().len()).sum();
+                let now = counter.0.fetch_add(bytes, Ordering::SeqCst) + bytes;
+                counter.1.fetch_max(now, Ordering::SeqCst);
+                Ok(Held(counter.clone(), bytes))
+            })
+            .unwrap();
+        let records: usize = run.map(|batch| batch.unwrap().range().len()).sum();
+        assert_eq!(records, 3000);
+        let most = held.1.load(Ordering::SeqCst);
+        assert!(most <= memory, "{most} of {memory}");
+        assert!(most * 2 > memory, "the memory is used: {most} of {memory}");
+    }
+}
+
+/// Each block is decoded once for all batches of a window: the whole epoch asks for pieces, not for
+/// batches.
+#[test]
+fn a_window_is_read_in_one_piece() {
+    let snapshot = store(1200, &options(Purpose::Balanced));
+    let options = LoaderOptions { window: Some(400), group: Some(20), ..by_count(10) };
+    let loader = Loader::new(snapshot, options).unwrap();
+    let sizes: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let seen = sizes.clone();
+    let run = loader
+        .start(move |_, ordinals| {
+            seen.lock().unwrap().push(ordinals.len());
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(run.count(), 120);
+    assert_eq!(*sizes.lock().unwrap(), [400; 3]);
+}
+
+#[test]
+fn a_run_continues_on_another_number_of_ranks_with_what_nobody_had() {
+    let snapshot = store(1000, &options(Purpose::Balanced));
+    for cost in [None, Some(100_000)] {
+        let base = LoaderOptions {
+            batching: Batching { records: Some(9), cost, ..Batching::default() },
+            cost: "bytes".into(),
+            window: Some(128),
+            group: Some(8),
+            rest: Rest::Repeat,
+            ..LoaderOptions::default()
+        };
+        let rank = |rank, world| {
+            let share = Share { rank, world, ..Share::default() };
+            Loader::new(snapshot.clone(), LoaderOptions { share, ..base.clone() }).unwrap()
+        };
+        let mut had = Vec::new();
+        let mut states = Vec::new();
+        for r in 0..3 {
+            let loader = rank(r, 3);
+            let mut run = loader.records().unwrap();
+            let mut at = loader.at();
+            for _ in 0..11 {
+                let batch = run.next().unwrap().unwrap();
+                had.extend(batch.records().map(number));
+                at = batch.turn().after;
+            }
+            states.push(loader.state(at).to_string());
+        }
+        assert!(states.iter().all(|s| *s == states[0]), "{states:?}");
+        for r in 0..2 {
+            let mut loader = rank(r, 2);
+            loader.resume(&serde_json::from_str(&states[0]).unwrap()).unwrap();
+            for batch in loader.records().unwrap().map(Result::unwrap) {
+                if !batch.turn().repeated {
+                    had.extend(batch.records().map(number));
+                }
+            }
+        }
+        had.sort_unstable();
+        assert!(had.into_iter().eq(0..1000));
+    }
+}
+
+#[test]
+fn a_state_of_another_store_is_refused() {
+    let (a, b) = (store(100, &options(Purpose::Balanced)), store(100, &options(Purpose::Balanced)));
+    let a = Loader::new(a, by_count(8)).unwrap();
+    let mut b = Loader::new(b, by_count(8)).unwrap();
+    let text = b.resume(&a.state(a.at())).unwrap_err().to_string();
+    assert!(text.contains("its data (store or selection) is"), "{text}");
+}
+
+#[test]
+fn a_store_that_grows_is_loaded_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("grows.vls");
+    let mut w = Writer::create(&path, &options(Purpose::Balanced)).unwrap();
+    for i in 0..500 {
+        w.insert(i, &record(i)).unwrap();
+    }
+    w.commit().unwrap();
+    let loader = Loader::new(Store::open(&path).unwrap().snapshot(), by_count(10)).unwrap();
+    let mut run = loader.records().unwrap();
+    let first = run.next().unwrap().unwrap();
+    let mut had: Vec<u64> = first.records().map(number).collect();
+    for i in 500..900 {
+        w.insert(i, &record(i)).unwrap();
+    }
+    w.commit().unwrap();
+    had.extend(run.flat_map(|b| b.unwrap().records().map(number).collect::<Vec<_>>()));
+    had.sort_unstable();
+    assert!(had.into_iter().eq(0..500));
+
+    // A state of the smaller store says what to do over the larger one.
+    let state = loader.state(first.turn().after);
+    let now = |view| {
+        let options = LoaderOptions { view, ..by_count(10) };
+        Loader::new(Store::open(&path).unwrap().snapshot(), options).unwrap()
+    };
+    let text = now(None).resume(&state).unwrap_err().to_string();
+    assert!(text.contains("a selection of the first ones"), "{text}");
+    let mut same = now(Some(View::range(0..500)));
+    same.resume(&state).unwrap();
+    assert_eq!(same.records().unwrap().count(), 49);
+    // Where records were deleted, ordinals may mean others.
+    w.delete(Key::from(7)).unwrap();
+    w.close().unwrap();
+    let text = now(Some(View::range(0..500))).resume(&state).unwrap_err().to_string();
+    assert!(text.contains("its data (store or selection)"), "{text}");
+}
+
+/// A file in which one block of records is damaged, and the ordinals that lie in it.
+fn damaged() -> (Store, HashSet<u64>) {
+    let stored = StoreOptions { codec: Some(None), ..options(Purpose::Balanced) };
+    let mut w = Writer::in_memory(&stored).unwrap();
+    for i in 0..2000 {
+        w.insert(i, &record(i)).unwrap();
+    }
+    w.commit().unwrap();
+    let backend = w.backend();
+    let mut image = vec![0; usize::try_from(backend.len().unwrap()).unwrap()];
+    backend.read_at(0, &mut image).unwrap();
+    let wanted = record(777);
+    let at = image.windows(wanted.len()).position(|w| *w == *wanted).unwrap();
+    image[at + 9] ^= 1;
+    let store = Store::from_bytes(image).unwrap();
+    let snapshot = store.snapshot();
+    let lost = (0..2000).filter(|i| snapshot.get_at(*i).is_err()).collect();
+    (store, lost)
+}
+
+#[test]
+fn a_damaged_record_is_named_or_skipped_and_counted() {
+    let (store, lost) = damaged();
+    assert!(lost.contains(&777) && lost.len() < 200, "{lost:?}");
+    let loader = Loader::new(store.snapshot(), by_count(10)).unwrap();
+    let error = loader.records().unwrap().find_map(Result::err).unwrap();
+    let Error::Record { key, .. } = &error else { panic!("{error}") };
+    let named: u64 = key.split(' ').next().unwrap().parse().unwrap();
+    assert!(lost.contains(&named) && key.contains("(ordinal"), "{error}");
+
+    let options = LoaderOptions { damaged: Damaged::Skip, ..by_count(10) };
+    let loader = Loader::new(store.snapshot(), options).unwrap();
+    let mut run = loader.records().unwrap();
+    let batches: Vec<Vec<u64>> =
+        run.by_ref().map(|b| b.unwrap().records().map(number).collect()).collect();
+    assert_eq!((run.skipped(), batches.len()), (lost.len() as u64, 200));
+    assert!(sorted(&batches).into_iter().eq((0..2000).filter(|i| !lost.contains(i))));
+}
+
+#[test]
+fn an_error_of_the_caller_ends_the_run_and_an_early_end_stops_the_thread() {
+    let snapshot = store(500, &options(Purpose::Balanced));
+    let loader = Loader::new(snapshot, by_count(5)).unwrap();
+    let mut run = loader.start(|_, _| Err::<(), _>(Error::Interrupted)).unwrap();
+    assert!(matches!(run.next(), Some(Err(Error::Interrupted))));
+    assert!(run.next().is_none());
+    let mut run = loader.records().unwrap();
+    assert!(run.next().is_some());
+    drop(run);
+    assert!(sorted(&read(&loader)).into_iter().eq(0..500), "the loader is as it was");
+}
+
+/// A child that was forked while a run was under way says so, and begins one of its own.
+#[cfg(unix)]
+#[test]
+#[expect(unsafe_code, reason = "fork and what ends it")]
+fn a_child_of_a_fork_begins_a_run_of_its_own() {
+    let snapshot = store(400, &options(Purpose::Balanced));
+    let loader = Loader::new(snapshot, by_count(10)).unwrap();
+    let mut run = loader.records().unwrap();
+    run.next().unwrap().unwrap();
+    // SAFETY: the child reads, and ends by `_exit` without running anything of the parent's.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // What is at hand is still there; behind it there is no thread.
+        let stale = run.find_map(Result::err);
+        let told = stale.is_some_and(|e| e.to_string().contains("belongs to the process"));
+        drop(run);
+        let read = AssertUnwindSafe(|| sorted(&read(&loader)).into_iter().eq(0..400));
+        let good = std::panic::catch_unwind(read);
+        let code = i32::from(!(told && good.unwrap_or(false)));
+        // SAFETY: ends the child at once.
+        unsafe { libc::_exit(code) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child that was just made.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0);
+    assert_eq!(run.count(), 39);
+}
