@@ -15,8 +15,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use std::hint::black_box;
 use support::data::{self, Random};
 use vlstore::Readable;
-use vlstore::chunk::Codec;
-use vlstore::{Purpose, Store, StoreOptions, Writer};
+use vlstore::chunk::Algorithm;
+use vlstore::{Layout, Purpose, Store, StoreOptions, WriteOptions, Writer};
 
 fn batch(c: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap();
@@ -29,21 +29,26 @@ fn batch(c: &mut Criterion) {
         println!("batch: {}", set.what);
         let mut group = c.benchmark_group(format!("batch/{label}"));
         group.sample_size(20);
-        for codec in [Some(Codec::Zstd), Some(Codec::Lz4), None] {
+        for codec in [Some(Algorithm::Zstd), Some(Algorithm::Lz4), None] {
             let options = StoreOptions {
-                purpose: *purpose,
-                codec: Some(codec),
-                access: vlstore::backend::Access::Map,
-                ..StoreOptions::default()
+                layout: Layout {
+                    purpose: *purpose,
+                    compression: codec.into(),
+                    ..Layout::default()
+                },
+                write: WriteOptions {
+                    access: vlstore::backend::Access::Map,
+                    ..WriteOptions::default()
+                },
             };
-            let name = codec.map_or("stored", Codec::name);
+            let name = codec.map_or("stored", Algorithm::name);
             let mut w = Writer::replace(&path, &options).unwrap();
             for r in &set.records {
                 w.push(r).unwrap();
             }
             w.close().unwrap();
             let n = set.records.len() as u64;
-            let store = Store::open_with(&path, &options).unwrap();
+            let store = Store::open_with(&path, &options.write.reading()).unwrap();
             for (i, r) in store.scan(0..n).enumerate() {
                 assert_eq!(*r.unwrap(), set.records[i][..]);
             }

@@ -13,7 +13,7 @@ mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use support::data;
-use vlstore::chunk::{ChunkLayout, Codec, Compressor, Decoder, Filter, Params};
+use vlstore::chunk::{Algorithm, ChunkLayout, Compressor, Decoder, Filter, Params};
 
 fn chunk(c: &mut Criterion) {
     let set = data::small(600);
@@ -22,9 +22,10 @@ fn chunk(c: &mut Criterion) {
     let bytes = &all[..1 << 20];
     let mut group = c.benchmark_group("chunk");
     group.sample_size(20).throughput(Throughput::BytesDecimal(1 << 20));
-    for (codec, level) in [(Codec::Zstd, 1), (Codec::Lz4, 5)] {
+    for (codec, level) in [(Algorithm::Zstd, 1), (Algorithm::Lz4, 5)] {
         for block in [4 << 10, 8 << 10, 32 << 10, 256 << 10] {
-            let params = Params { codec: Some(codec), level, filter: Filter::Shuffle, typesize: 4 };
+            let params =
+                Params { algorithm: Some(codec), level, filter: Filter::Shuffle, typesize: 4 };
             let mut compressor = Compressor::new(params, block).unwrap();
             let mut chunk = Vec::new();
             compressor.compress(bytes, &mut chunk).unwrap();

@@ -18,7 +18,7 @@ use std::hint::black_box;
 use std::path::Path;
 use support::measure::{interleave, median, seconds, setting, wanted};
 use vlstore::codec::{Field, Fields, MdFrame, Real};
-use vlstore::{StoreOptions, Trajectory, TrajectoryWriter, formats};
+use vlstore::{Layout, StoreOptions, Trajectory, TrajectoryWriter, formats};
 
 fn small() -> Vec<MdFrame> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ala2-npt-peptide.xtc");
@@ -33,7 +33,8 @@ fn small() -> Vec<MdFrame> {
 /// Writes `count` frames one after the other; bytes of the file.
 fn write(path: &Path, frames: &[MdFrame], count: usize, columns: bool) -> u64 {
     let columns = if columns { None } else { Some(Vec::new()) };
-    let options = StoreOptions { columns, ..StoreOptions::default() };
+    let options =
+        StoreOptions { layout: Layout { columns, ..Layout::default() }, ..StoreOptions::default() };
     let mut w = TrajectoryWriter::replace(path, &options).unwrap();
     for n in 0..count {
         let time = n as f64 * 0.5;

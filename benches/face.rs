@@ -21,9 +21,9 @@ use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use support::data::{self, Random};
 use support::measure::{seconds, setting, wanted};
-use vlstore::chunk::Codec;
+use vlstore::chunk::Algorithm;
 use vlstore::codec::{AnyCodec as _, Codec as _, MdFrameCodec, MdFrameRef, RealView};
-use vlstore::{Key, Purpose, Snapshot, StoreOptions, Trajectory, Writer};
+use vlstore::{Key, Layout, Purpose, Snapshot, StoreOptions, Trajectory, WriteOptions, Writer};
 
 /// Records of a store.
 const RECORDS: usize = 20_000;
@@ -51,16 +51,21 @@ struct Bench {
 }
 
 /// The options of both sides.
-fn options(codec: Option<Codec>) -> StoreOptions {
+fn options(codec: Option<Algorithm>) -> StoreOptions {
     StoreOptions {
-        purpose: Purpose::Random,
-        codec: Some(codec),
-        threads: setting("VLSTORE_THREADS", 2),
-        record_codec: ("md-frame".into(), 1),
-        // The columns that a depot of frames keeps, in Python too.
-        rows: MdFrameCodec.rows(),
-        access: vlstore::backend::Access::Map,
-        ..StoreOptions::default()
+        layout: Layout {
+            purpose: Purpose::Random,
+            compression: codec.into(),
+            record_codec: ("md-frame".into(), 1),
+            ..Layout::default()
+        },
+        write: WriteOptions {
+            threads: setting("VLSTORE_THREADS", 2),
+            // The columns that a depot of frames keeps, in Python too.
+            rows: MdFrameCodec.rows(),
+            access: vlstore::backend::Access::Map,
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -68,12 +73,15 @@ impl Bench {
     fn prepare(&mut self, dir: &Path) {
         // In the last two, each record has a block of its own.
         for (name, codec, block_size) in [
-            ("lz4", Some(Codec::Lz4), 0),
-            ("lz4, 2 KiB blocks", Some(Codec::Lz4), 2048),
+            ("lz4", Some(Algorithm::Lz4), 0),
+            ("lz4, 2 KiB blocks", Some(Algorithm::Lz4), 2048),
             ("stored", None, 0),
         ] {
             let path = dir.join(format!("{name}.vls"));
-            let options = StoreOptions { block_size, ..options(codec) };
+            let options = StoreOptions {
+                layout: Layout { block_size, ..options(codec).layout },
+                ..options(codec)
+            };
             let mut writer = Writer::replace(&path, &options).unwrap();
             for record in &self.records {
                 writer
@@ -88,7 +96,7 @@ impl Bench {
 
     fn depot(&mut self, path: &str) -> &Trajectory {
         self.open.entry(path.to_owned()).or_insert_with(|| {
-            let store = vlstore::Store::open_with(path, &options(None)).unwrap();
+            let store = vlstore::Store::open_with(path, &options(None).write.reading()).unwrap();
             Trajectory::new(store.snapshot()).unwrap()
         })
     }
@@ -134,7 +142,7 @@ impl Bench {
 
     /// Prepared records under keys, and the commit.
     fn put(&self, path: &str) -> f64 {
-        let mut writer = Writer::replace(path, &options(Some(Codec::Lz4))).unwrap();
+        let mut writer = Writer::replace(path, &options(Some(Algorithm::Lz4))).unwrap();
         let took = seconds(|| {
             for (i, record) in self.records.iter().enumerate() {
                 let key = Key::from(i as u64);
@@ -151,7 +159,7 @@ impl Bench {
     /// Frames from arrays, encoded and put, and the commit.
     fn ingest(&self, path: &str) -> f64 {
         let s = &self.stacks;
-        let mut writer = Writer::replace(path, &options(Some(Codec::Lz4))).unwrap();
+        let mut writer = Writer::replace(path, &options(Some(Algorithm::Lz4))).unwrap();
         let mut record = Vec::new();
         let took = seconds(|| {
             let three = 3 * s.sites;

@@ -15,8 +15,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use std::hint::black_box;
 use support::data::{self, Random};
 use vlstore::Readable;
-use vlstore::chunk::Codec;
-use vlstore::{Purpose, Store, StoreOptions, Writer};
+use vlstore::chunk::Algorithm;
+use vlstore::{Layout, Purpose, Store, StoreOptions, WriteOptions, Writer};
 
 fn get(c: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap();
@@ -29,22 +29,27 @@ fn get(c: &mut Criterion) {
         println!("get: {}", set.what);
         let mut group = c.benchmark_group(format!("get/{label}"));
         group.throughput(Throughput::Elements(1));
-        for codec in [Some(Codec::Zstd), Some(Codec::Lz4), None] {
+        for codec in [Some(Algorithm::Zstd), Some(Algorithm::Lz4), None] {
             let options = StoreOptions {
-                purpose: *purpose,
-                codec: Some(codec),
-                cache_bytes: 0,
-                access: vlstore::backend::Access::Map,
-                ..StoreOptions::default()
+                layout: Layout {
+                    purpose: *purpose,
+                    compression: codec.into(),
+                    ..Layout::default()
+                },
+                write: WriteOptions {
+                    cache_bytes: 0,
+                    access: vlstore::backend::Access::Map,
+                    ..WriteOptions::default()
+                },
             };
-            let name = codec.map_or("stored", Codec::name);
+            let name = codec.map_or("stored", Algorithm::name);
             let mut w = Writer::replace(&path, &options).unwrap();
             for (i, r) in set.records.iter().enumerate() {
                 w.insert(i as u64, r).unwrap();
             }
             w.close().unwrap();
             let n = set.records.len() as u64;
-            let store = Store::open_with(&path, &options).unwrap();
+            let store = Store::open_with(&path, &options.write.reading()).unwrap();
             for i in Random(1).list(100, n) {
                 assert_eq!(*store.get(i).unwrap(), set.records[i as usize][..]);
             }
@@ -55,8 +60,11 @@ fn get(c: &mut Criterion) {
             group.bench_function(BenchmarkId::new("key", name), |b| {
                 b.iter(|| black_box(store.get(random.below(n)).unwrap()));
             });
-            let cached = StoreOptions { cache_bytes: 32 << 20, ..options };
-            let cached = Store::open_with(&path, &cached).unwrap();
+            let cached = StoreOptions {
+                write: WriteOptions { cache_bytes: 32 << 20, ..options.write },
+                ..options
+            };
+            let cached = Store::open_with(&path, &cached.write.reading()).unwrap();
             group.bench_function(BenchmarkId::new("ordinal, cache 32 MiB", name), |b| {
                 b.iter(|| black_box(cached.get_at(random.below(n)).unwrap()));
             });

@@ -34,7 +34,7 @@ fn open(c: &mut Criterion) {
             b.iter(|| black_box(Store::open(&path).unwrap().get(n / 2).unwrap()));
         });
         group.bench_function(BenchmarkId::new("writer", n), |b| {
-            b.iter(|| black_box(Writer::open(&path, &options).unwrap()));
+            b.iter(|| black_box(Writer::open(&path, &options.write).unwrap()));
         });
     }
     group.finish();

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::process::Command;
 use support::data::Random;
 use support::measure::{median, own_memory, peak_memory, seconds, wanted};
-use vlstore::{Store, StoreOptions, Writer};
+use vlstore::{Store, StoreOptions, WriteOptions, Writer};
 
 /// Bytes of a record: numbers that change slowly, so that they compress as coordinates do.
 fn record(i: u64, len: usize, out: &mut Vec<u8>) {
@@ -127,8 +127,11 @@ fn read(path: &Path, n: u64, len: usize) {
     record(n / 2, len, &mut bytes);
     let open = || {
         let access = vlstore::backend::Access::Map;
-        let options = StoreOptions { cache_bytes: 0, access, ..StoreOptions::default() };
-        Store::open_with(path, &options)
+        let options = StoreOptions {
+            write: WriteOptions { cache_bytes: 0, access, ..WriteOptions::default() },
+            ..StoreOptions::default()
+        };
+        Store::open_with(path, &options.write.reading())
     };
     // In turn, and the first ones, which also warm the process up, do not count.
     let mut times = [Vec::new(), Vec::new()];

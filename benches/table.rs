@@ -20,11 +20,13 @@ use support::blosc::{Chunks, Context, dense_size};
 use support::data::{self, Data, Random};
 use support::measure::{Pair, interleave, median, seconds, setting, wanted};
 use vlstore::Readable;
-use vlstore::chunk::Codec;
+use vlstore::chunk::Algorithm;
 use vlstore::wire::checksum;
-use vlstore::{Durability, Lookup, Purpose, Store, StoreOptions, Writer};
+use vlstore::{
+    Durability, Layout, Lookup, Purpose, ReadOptions, Store, StoreOptions, WriteOptions, Writer,
+};
 
-const CODECS: [Codec; 2] = [Codec::Zstd, Codec::Lz4];
+const CODECS: [Algorithm; 2] = [Algorithm::Zstd, Algorithm::Lz4];
 
 struct Row {
     what: String,
@@ -95,9 +97,12 @@ fn main() {
     b.print();
 }
 
-fn options(purpose: Purpose, codec: Option<Codec>, threads: usize) -> StoreOptions {
+fn options(purpose: Purpose, codec: Option<Algorithm>, threads: usize) -> StoreOptions {
     let access = vlstore::backend::Access::Map;
-    StoreOptions { purpose, codec: Some(codec), threads, access, ..StoreOptions::default() }
+    StoreOptions {
+        layout: Layout { purpose, compression: codec.into(), ..Layout::default() },
+        write: WriteOptions { threads, access, ..WriteOptions::default() },
+    }
 }
 
 /// Writes all records, under keys of text or without.
@@ -166,14 +171,14 @@ impl Bench {
     }
 
     /// Appending, scanning and batches of frames of 1 324 atoms.
-    fn frames(&mut self, data: &Data, codec: Codec) {
-        let (zstd, label) = (codec == Codec::Zstd, codec.name());
+    fn frames(&mut self, data: &Data, codec: Algorithm) {
+        let (zstd, label) = (codec == Algorithm::Zstd, codec.name());
         let path = self.dir.join("frames");
         let opts = options(Purpose::Balanced, Some(codec), self.threads);
         write(&path, &opts, &data.records, true);
         let chunks = Chunks::of(std::fs::read(&path).unwrap());
         self.note(&format!("{label}, balanced: {}", data.what), &chunks);
-        let store = Store::open_with(&path, &opts).unwrap();
+        let store = Store::open_with(&path, &opts.write.reading()).unwrap();
         for (i, r) in store.scan(0..u64::MAX).enumerate() {
             assert_eq!(*r.unwrap(), data.records[i][..]);
         }
@@ -210,10 +215,10 @@ impl Bench {
         }
     }
 
-    fn append(&mut self, data: &Data, codec: Codec, opts: &StoreOptions, chunks: &Chunks) {
+    fn append(&mut self, data: &Data, codec: Algorithm, opts: &StoreOptions, chunks: &Chunks) {
         let label = codec.name();
         let whole = chunks.decoded();
-        let params = opts.params();
+        let params = opts.layout.params();
         let sizes: Vec<u32> = chunks.list.iter().map(|c| c.layout.block_size()).collect();
         let work: Vec<(&[u8], u32)> = whole.chunks(chunks.chunk_size).zip(sizes).collect();
         type Thread = (Option<(u32, Context)>, Vec<u8>, usize);
@@ -251,7 +256,7 @@ impl Bench {
         let theirs: usize = threads.iter().map(|t| t.2).sum();
         let same = theirs as f64 / chunks.cbytes() as f64;
         assert!((0.99..1.01).contains(&same), "not the same parameters: sizes differ by {same}");
-        let target = Target::AtLeast(if codec == Codec::Zstd { 0.80 } else { 0.60 });
+        let target = Target::AtLeast(if codec == Algorithm::Zstd { 0.80 } else { 0.60 });
         let bytes = data.bytes();
         self.speed(format!("append, 1324 atoms, {label}"), bytes, &pair, target);
         let closed = Pair { ours: close.split_off(1), reference: pair.reference };
@@ -260,7 +265,7 @@ impl Bench {
     }
 
     /// Batches of 256 shuffled records against the blocks that they touch.
-    fn batch(&mut self, what: &str, data: &Data, store: &Store, chunks: &Chunks, codec: Codec) {
+    fn batch(&mut self, what: &str, data: &Data, store: &Store, chunks: &Chunks, codec: Algorithm) {
         const BATCHES: usize = 16;
         let mut random = Random(7);
         let n = data.records.len() as u64;
@@ -318,13 +323,13 @@ impl Bench {
                 })
             },
         );
-        let target = Target::AtLeast(if codec == Codec::Zstd { 0.80 } else { 0.60 });
+        let target = Target::AtLeast(if codec == Algorithm::Zstd { 0.80 } else { 0.60 });
         self.speed(format!("batch of 256, {what}, {}", codec.name()), bytes, &pair, target);
         let rate = (BATCHES * 256) as f64 / median(&pair.ours) / 1e3;
         self.notes.push(format!("batch of 256, {what}, {}: {rate:.0} k records/s", codec.name()));
     }
 
-    fn batches_of_small(&mut self, data: &Data, codec: Codec) {
+    fn batches_of_small(&mut self, data: &Data, codec: Algorithm) {
         if !self.runs("batch") {
             return;
         }
@@ -333,7 +338,7 @@ impl Bench {
         write(&path, &opts, &data.records, true);
         let chunks = Chunks::of(std::fs::read(&path).unwrap());
         self.note(&format!("{}, random: {}", codec.name(), data.what), &chunks);
-        let store = Store::open_with(&path, &opts).unwrap();
+        let store = Store::open_with(&path, &opts.write.reading()).unwrap();
         self.batch("64 atoms", data, &store, &chunks, codec);
     }
 
@@ -343,14 +348,17 @@ impl Bench {
             return;
         }
         let path = self.dir.join("small");
-        let opts = options(Purpose::Random, Some(Codec::Lz4), self.threads);
+        let opts = options(Purpose::Random, Some(Algorithm::Lz4), self.threads);
         write(&path, &opts, &data.records, true);
         let chunks = Chunks::of(std::fs::read(&path).unwrap());
         self.note(&format!("lz4, random: {}", data.what), &chunks);
-        let off = StoreOptions { cache_bytes: 0, ..opts.clone() };
+        let off = StoreOptions {
+            write: WriteOptions { cache_bytes: 0, ..opts.clone().write },
+            ..opts.clone()
+        };
         let asked = Random(3).list(20_000, data.records.len() as u64);
         let keys: Vec<String> = asked.iter().map(|i| format!("frame-{i:06}")).collect();
-        let store = Store::open_with(&path, &off).unwrap();
+        let store = Store::open_with(&path, &off.write.reading()).unwrap();
         for (i, key) in asked.iter().zip(&keys) {
             assert_eq!(*store.get_at(*i).unwrap(), data.records[*i as usize][..]);
             assert_eq!(*store.get(key.as_str()).unwrap(), data.records[*i as usize][..]);
@@ -393,7 +401,7 @@ impl Bench {
         let pair = interleave(self.rounds, &mut into, &mut reference);
         let what = "random get into a buffer, 64 atoms, lz4, cache off";
         self.time(what.into(), n, &pair, Target::Reported);
-        let cached = Store::open_with(&path, &opts).unwrap();
+        let cached = Store::open_with(&path, &opts.write.reading()).unwrap();
         let pair = interleave(self.rounds, || get(&cached), &mut reference);
         let what = "random get by ordinal, 64 atoms, lz4, cache 32 MiB";
         self.time(what.into(), n, &pair, Target::Reported);
@@ -418,7 +426,7 @@ impl Bench {
         let opts = options(Purpose::Random, None, self.threads);
         write(&path, &opts, &data.records, true);
         let chunks = Chunks::of(std::fs::read(&path).unwrap());
-        let store = Store::open_with(&path, &opts).unwrap();
+        let store = Store::open_with(&path, &opts.write.reading()).unwrap();
         let asked = Random(5).list(20_000, data.records.len() as u64);
         let mut places = Vec::new();
         for i in &asked {
@@ -477,7 +485,7 @@ impl Bench {
                 let file = std::fs::read(&path).unwrap();
                 let len = file.len();
                 let chunks = Chunks::of(file);
-                let theirs = dense_size(opts.params(), &all);
+                let theirs = dense_size(opts.layout.params(), &all);
                 let share = |n: usize| format!("{:.4}", n as f64 / all.len() as f64);
                 let named = if keys { ", keys of 12 letters" } else { "" };
                 let label = format!("size, {what}, {}, {}{named}", purpose.name(), codec.name());
@@ -497,9 +505,12 @@ impl Bench {
         const N: u64 = 10_000_000;
         let path = self.dir.join("large");
         let opts = StoreOptions {
-            lookup: Lookup::Never,
-            durability: Durability::Kernel,
-            ..options(Purpose::Random, Some(Codec::Lz4), self.threads)
+            write: WriteOptions {
+                lookup: Lookup::Never,
+                durability: Durability::Kernel,
+                ..options(Purpose::Random, Some(Algorithm::Lz4), self.threads).write
+            },
+            ..options(Purpose::Random, Some(Algorithm::Lz4), self.threads)
         };
         let mut w = Writer::create(&path, &opts).unwrap();
         for i in 0..N {
@@ -511,7 +522,8 @@ impl Bench {
         self.note(&format!("large: {N} records of 100 B, keys i64"), &chunks);
         for (cache, cache_bytes) in [("off", 0), ("32 MiB", 32 << 20)] {
             let store =
-                Store::open_with(&path, &StoreOptions { cache_bytes, ..opts.clone() }).unwrap();
+                Store::open_with(&path, &ReadOptions { cache_bytes, ..opts.write.reading() })
+                    .unwrap();
             let mut places = Vec::new();
             for i in &asked {
                 assert_eq!(*store.get_at(*i).unwrap(), large_record(*i)[..]);

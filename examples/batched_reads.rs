@@ -6,13 +6,16 @@
 
 use std::time::Instant;
 use vlstore::Readable;
-use vlstore::{Purpose, Result, StoreOptions, Writer};
+use vlstore::{Layout, Purpose, Result, StoreOptions, Writer};
 
 const RECORDS: u64 = 20_000;
 const BATCH: usize = 256;
 
 fn main() -> Result<()> {
-    let options = StoreOptions { purpose: Purpose::Random, ..StoreOptions::default() };
+    let options = StoreOptions {
+        layout: Layout { purpose: Purpose::Random, ..Layout::default() },
+        ..StoreOptions::default()
+    };
     let mut writer = Writer::in_memory(&options)?;
     for i in 0..RECORDS {
         let values = (0..100 + i % 400).map(|k| ((i + k) as f32 * 0.01).sin());

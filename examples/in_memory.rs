@@ -7,11 +7,14 @@
 use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::backend::{Backend, MemoryBackend};
-use vlstore::{Error, Result, Store, StoreOptions, Writer};
+use vlstore::{Error, Layout, Result, Store, StoreOptions, Writer};
 
 fn main() -> Result<()> {
     let memory = Arc::new(MemoryBackend::new());
-    let options = StoreOptions { typesize: 8, ..StoreOptions::default() };
+    let options = StoreOptions {
+        layout: Layout { typesize: 8, ..Layout::default() },
+        ..StoreOptions::default()
+    };
     let mut writer = Writer::create_in(memory.clone(), &options)?;
 
     let mut raw = 0;
@@ -35,7 +38,7 @@ fn main() -> Result<()> {
 
     // From the file into memory again, and on.
     let loaded = Arc::new(MemoryBackend::load(&path)?);
-    let mut writer = Writer::open_in(loaded, &options)?;
+    let mut writer = Writer::open_in(loaded, &options.write)?;
     writer.insert("month 13", b"there is none")?;
     println!("{:?} with attributes {}", from_bytes.keys()?, from_bytes.attributes());
     std::fs::remove_file(&path).map_err(|e| Error::io("remove the example's file", e))

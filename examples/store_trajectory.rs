@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use vlstore::codec::MdFrame;
-use vlstore::{Result, StoreOptions, Trajectory, TrajectoryWriter, formats};
+use vlstore::{Result, StoreOptions, Trajectory, TrajectoryWriter, WriteOptions, formats};
 
 fn main() -> Result<()> {
     let source = std::env::args_os().nth(1).map_or_else(
@@ -29,7 +29,7 @@ fn main() -> Result<()> {
     drop(writer);
 
     // The rest goes into the same file.
-    let mut writer = TrajectoryWriter::open(&path, &StoreOptions::default())?;
+    let mut writer = TrajectoryWriter::open(&path, &WriteOptions::default())?;
     let mut number = writer.len();
     while reader.next_frame(&mut frame)? {
         writer.insert(number, &frame)?;

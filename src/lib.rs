@@ -9,7 +9,7 @@
 //! A writer commits by itself after every 8 MiB of records or 5 seconds, whichever comes first,
 //! looked at on each `put`, and when it is closed. **A killed job loses at most what it put
 //! since then**; everything before is whole, readable at once, and the next writer goes on in
-//! the same file. [`StoreOptions`] changes both figures; [`Writer::commit`] commits now. By
+//! the same file. [`WriteOptions`] changes both figures; [`Writer::commit`] commits now. By
 //! default a commit is handed to the operating system, which survives a killed process; with
 //! [`Durability::Sync`] it is on the medium when it returns, which survives a power cut and
 //! costs two syncs.
@@ -104,7 +104,7 @@ mod wire;
 #[doc(hidden)]
 pub mod wire;
 
-pub use chunk::{Codec as Compression, Filter};
+pub use chunk::Filter;
 pub use column::{
     Column, ColumnKind, ColumnValues, Content, RecordCheck, Row, RowMaker, SharedLookup,
 };
@@ -113,9 +113,9 @@ pub use error::{Corruption, Error, Result, Unresumed};
 pub use existing::Existing;
 pub use key::Key;
 pub use store::{
-    Alignment, Batch, ChunkClass, Closed, ColumnData, Durability, Info, Location, Lookup, Opened,
-    Plan, Purpose, RatioClass, Readable, Record, Scan, SizeClass, Snapshot, Stat, Store,
-    StoreOptions, Writer,
+    Alignment, Batch, ChunkClass, Closed, ColumnData, Compression, Durability, Info, Layout,
+    Location, Lookup, Opened, Plan, Purpose, RatioClass, ReadOptions, Readable, Record, Scan,
+    SizeClass, Snapshot, Stat, Store, StoreOptions, WriteOptions, Writer,
 };
 pub use trajectory::{Trajectory, TrajectoryWriter};
 pub use wire::{AlignedBuf, Digest};

@@ -11,7 +11,7 @@
 )]
 
 use vlstore::Key;
-use vlstore::chunk::{ChunkLayout, Codec, Compressor, Decoder, Filter, Params};
+use vlstore::chunk::{Algorithm, ChunkLayout, Compressor, Decoder, Filter, Params};
 use vlstore::frame::{
     ChunkPlace, FrameHeader, build_header, build_trailer, decode_offsets, encode_offsets,
     parse_trailer, patch_totals, trailer_len,
@@ -20,7 +20,7 @@ use vlstore::index::saved_lookup;
 
 const CHUNK: u32 = 64 << 10;
 const PARAMS: Params =
-    Params { codec: Some(Codec::Zstd), level: 3, filter: Filter::Shuffle, typesize: 4 };
+    Params { algorithm: Some(Algorithm::Zstd), level: 3, filter: Filter::Shuffle, typesize: 4 };
 
 /// Numbers that compress, with a different slope in each chunk.
 fn data(chunk: u32) -> Vec<u8> {
@@ -41,19 +41,19 @@ fn compressed(params: Params, block: u32, src: &[u8]) -> Vec<u8> {
 fn chunks() -> Vec<(Option<Vec<u8>>, Vec<u8>)> {
     let mut all = Vec::new();
     for (codec, filter, block) in [
-        (Codec::Lz4, Filter::Shuffle, 4096),
-        (Codec::Zstd, Filter::Shuffle, 16 << 10),
-        (Codec::BloscLz, Filter::Shuffle, 2048),
-        (Codec::Zlib, Filter::None, CHUNK),
-        (Codec::Lz4hc, Filter::BitShuffle, 10_000),
-        (Codec::Zstd, Filter::BitShuffle, 2048),
-        (Codec::Lz4, Filter::Shuffle, 9_996),
+        (Algorithm::Lz4, Filter::Shuffle, 4096),
+        (Algorithm::Zstd, Filter::Shuffle, 16 << 10),
+        (Algorithm::BloscLz, Filter::Shuffle, 2048),
+        (Algorithm::Zlib, Filter::None, CHUNK),
+        (Algorithm::Lz4hc, Filter::BitShuffle, 10_000),
+        (Algorithm::Zstd, Filter::BitShuffle, 2048),
+        (Algorithm::Lz4, Filter::Shuffle, 9_996),
     ] {
         let src = data(u32::try_from(all.len()).unwrap());
-        let params = Params { codec: Some(codec), filter, ..PARAMS };
+        let params = Params { algorithm: Some(codec), filter, ..PARAMS };
         all.push((Some(compressed(params, block, &src)), src));
     }
-    let stored = Params { codec: None, filter: Filter::None, level: 0, typesize: 4 };
+    let stored = Params { algorithm: None, filter: Filter::None, level: 0, typesize: 4 };
     all.push((Some(compressed(stored, 8192, &data(50))), data(50)));
     all.push((None, vec![0; CHUNK as usize]));
     // Half a chunk; the rest is zeros.

@@ -11,8 +11,8 @@ use vlstore::maintain::{
     recover_into, split,
 };
 use vlstore::{
-    Column, ColumnKind, ColumnValues, Durability, Error, Key, Row, RowMaker, Snapshot, Store,
-    StoreOptions, Writer,
+    Column, ColumnKind, ColumnValues, Durability, Error, Key, Layout, ReadOptions, Row, RowMaker,
+    Snapshot, Store, StoreOptions, WriteOptions, Writer,
 };
 
 static COLUMNS: [Column; 3] = [
@@ -23,11 +23,13 @@ static COLUMNS: [Column; 3] = [
 
 fn options() -> StoreOptions {
     StoreOptions {
-        columns: Some(COLUMNS.to_vec()),
-        chunk_size: 8192,
-        block_size: 2048,
-        durability: Durability::None,
-        ..StoreOptions::default()
+        layout: Layout {
+            columns: Some(COLUMNS.to_vec()),
+            chunk_size: 8192,
+            block_size: 2048,
+            ..Layout::default()
+        },
+        write: WriteOptions { durability: Durability::None, ..WriteOptions::default() },
     }
 }
 
@@ -118,8 +120,11 @@ fn rows_survive_commits_seals_deletions_and_reopening_like_their_records() {
             1 => drop(w.seal().unwrap()),
             2 => {
                 w.close().unwrap();
-                check(&Store::open_in(backend.clone(), &options()).unwrap(), &expected);
-                w = Writer::open_in(backend.clone(), &options()).unwrap();
+                check(
+                    &Store::open_in(backend.clone(), &options().write.reading()).unwrap(),
+                    &expected,
+                );
+                w = Writer::open_in(backend.clone(), &options().write).unwrap();
             }
             3 => {
                 let found = w.column("step", 0..u64::MAX).unwrap();
@@ -151,7 +156,11 @@ fn rows_survive_commits_seals_deletions_and_reopening_like_their_records() {
 #[test]
 fn many_leaves_give_one_column_and_the_file_stays_small() {
     let mut with = Writer::in_memory(&options()).unwrap();
-    let mut without = Writer::in_memory(&StoreOptions { columns: None, ..options() }).unwrap();
+    let mut without = Writer::in_memory(&StoreOptions {
+        layout: Layout { columns: None, ..options().layout },
+        ..options()
+    })
+    .unwrap();
     let expected: Vec<i64> = (0..30_000).collect();
     for n in &expected {
         with.put_row(Some(&Key::from(*n)), &bytes(*n, 40), 0, &row(*n), vlstore::Existing::Refuse)
@@ -227,7 +236,10 @@ fn a_maker_fills_the_rows_of_every_put_and_no_other_file() {
             !bytes.is_empty()
         },
     };
-    let made = StoreOptions { rows: Some(maker), ..StoreOptions::default() };
+    let made = StoreOptions {
+        write: WriteOptions { rows: Some(maker), ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
     let mut w = Writer::in_memory(&made).unwrap();
     w.push(b"four").unwrap();
     w.insert(1, b"").unwrap();
@@ -239,7 +251,7 @@ fn a_maker_fills_the_rows_of_every_put_and_no_other_file() {
     // A file of other columns keeps to its own.
     let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
     Writer::create_in(backend.clone(), &options()).unwrap().close().unwrap();
-    let mut other = Writer::open_in(backend, &made).unwrap();
+    let mut other = Writer::open_in(backend, &made.write).unwrap();
     other.push(b"x").unwrap();
     assert_eq!(other.column("step", 0..1).unwrap().unknown, [0]);
 }
@@ -275,7 +287,10 @@ fn rows_go_where_their_records_go() {
     w.commit().unwrap();
     check(&w.snapshot().unwrap(), &all);
     // Into a store with other columns no row is carried that would not be whole.
-    let few = StoreOptions { columns: Some(COLUMNS[2..].to_vec()), ..options() };
+    let few = StoreOptions {
+        layout: Layout { columns: Some(COLUMNS[2..].to_vec()), ..options().layout },
+        ..options()
+    };
     let mut w = Writer::in_memory(&few).unwrap();
     compact_into(&both, &mut w, quiet).unwrap();
     let energy = w.column("energy", 0..700).unwrap();
@@ -302,7 +317,7 @@ fn recovery_saves_rows_by_every_means_and_never_a_wrong_one() {
     let saved = |file: &[u8]| {
         let new: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
         recover_into(&memory(file), &new, &RecoverOptions::default(), |_, _| Ok(())).unwrap();
-        Store::open_in(new, &StoreOptions::default()).unwrap()
+        Store::open_in(new, &ReadOptions::default()).unwrap()
     };
     let all: Vec<i64> = (0..700).collect();
     check(&saved(&good), &all);
@@ -362,9 +377,15 @@ fn columns_that_a_file_cannot_keep_are_refused_when_it_is_made() {
         name: format!("column {i}").into(),
         ..Column::new("", ColumnKind::F64, 1)
     });
-    let bad = StoreOptions { columns: Some(many.collect()), ..options() };
+    let bad = StoreOptions {
+        layout: Layout { columns: Some(many.collect()), ..options().layout },
+        ..options()
+    };
     assert!(matches!(Writer::in_memory(&bad).unwrap_err(), Error::Limit { asked: 65, .. }));
-    let none = StoreOptions { columns: Some(Vec::new()), ..options() };
+    let none = StoreOptions {
+        layout: Layout { columns: Some(Vec::new()), ..options().layout },
+        ..options()
+    };
     let s = Writer::in_memory(&none).unwrap().snapshot().unwrap();
     assert!(s.columns().is_empty() && s.column("sites", 0..9).unwrap().values.is_empty());
 }

@@ -6,18 +6,25 @@ use std::fs;
 use std::path::Path;
 use vlstore::Readable;
 use vlstore::maintain::{CompactOptions, compact, compact_into};
-use vlstore::{Durability, Error, Key, Purpose, Snapshot, Store, StoreOptions, Writer};
+use vlstore::{
+    Durability, Error, Key, Layout, Purpose, Snapshot, Store, StoreOptions, WriteOptions, Writer,
+};
 
 fn options() -> StoreOptions {
     StoreOptions {
-        chunk_size: 16 << 10,
-        block_size: 2 << 10,
-        purpose: Purpose::Random,
-        durability: Durability::None,
-        record_codec: ("test".into(), 3),
-        check: Some(|_, _, _, _| Ok(None)),
-        threads: 1,
-        ..StoreOptions::default()
+        layout: Layout {
+            chunk_size: 16 << 10,
+            block_size: 2 << 10,
+            purpose: Purpose::Random,
+            record_codec: ("test".into(), 3),
+            ..Layout::default()
+        },
+        write: WriteOptions {
+            durability: Durability::None,
+            check: Some(|_, _, _, _| Ok(None)),
+            threads: 1,
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -93,8 +100,8 @@ fn every_live_record_stays_in_its_order_and_the_dead_space_is_given_back() {
     assert_eq!(done.records, before.len() as u64);
     assert_eq!(new.info().unwrap().dead_bytes, 0);
     assert_eq!(new.attributes(), old.attributes());
-    assert_eq!(new.options().record_codec, ("test".into(), 3));
-    assert_eq!(new.options().chunk(), old.options().chunk());
+    assert_eq!(new.layout().record_codec, ("test".into(), 3));
+    assert_eq!(new.layout().chunk(), old.layout().chunk());
     assert_eq!(done.bytes_after, fs::metadata(&path).unwrap().len());
     assert!(done.bytes_after < done.bytes_before, "{done:?}");
     assert!(new.verify(|_, _| Ok(())).unwrap().is_whole());
@@ -102,7 +109,7 @@ fn every_live_record_stays_in_its_order_and_the_dead_space_is_given_back() {
     // The old reader still sees the old file, deleted from its folder as it is.
     assert_eq!(listed(&old), before);
     // It can be gone on with.
-    let mut writer = Writer::open(&path, &options()).unwrap();
+    let mut writer = Writer::open(&path, &options().write).unwrap();
     writer.insert("new", b"record").unwrap();
     writer.close().unwrap();
     assert_eq!(Store::open(&path).unwrap().len(), before.len() as u64 + 1);
@@ -139,7 +146,7 @@ fn a_store_that_is_being_written_to_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
     store_at(&path);
-    let writer = Writer::open(&path, &options()).unwrap();
+    let writer = Writer::open(&path, &options().write).unwrap();
     let error = compact(&path, &CompactOptions::default(), |_, _| Ok(())).unwrap_err();
     assert!(matches!(error.root(), Error::Locked), "{error}");
     drop(writer);

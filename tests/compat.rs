@@ -10,7 +10,7 @@
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use vlstore::Readable;
-use vlstore::{Key, Opened, Store, StoreOptions, Writer};
+use vlstore::{Key, Opened, Store, WriteOptions, Writer};
 
 fn data(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
@@ -87,7 +87,7 @@ fn files_of_the_original_open_in_place_and_are_extended_by_a_copy() {
         assert_eq!(store.keys().unwrap(), wanted.iter().map(|w| w.0.clone()).collect::<Vec<_>>());
         let copy = scratch.path().join(path.file_name().unwrap());
         std::fs::copy(&path, &copy).unwrap();
-        let mut w = Writer::open(&copy, &StoreOptions::default()).unwrap();
+        let mut w = Writer::open(&copy, &WriteOptions::default()).unwrap();
         w.insert("added later", b"new bytes").unwrap();
         w.close().unwrap();
         let mut store = Store::open(&copy).unwrap();

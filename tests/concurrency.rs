@@ -18,9 +18,11 @@ use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
 use vlstore::backend::{Access, Backend, Mapping, MemoryBackend};
-use vlstore::chunk::Codec;
 use vlstore::frame::SLOT_OFFSETS;
-use vlstore::{Durability, Error, Key, Opened, Result, Store, StoreOptions, Writer};
+use vlstore::{
+    Compression, Durability, Error, Key, Layout, Opened, ReadOptions, Result, Store, StoreOptions,
+    WriteOptions, Writer,
+};
 
 /// Commits under the eyes of readers, for each way to keep the bytes.
 const COMMITS: u64 = 1500;
@@ -30,13 +32,14 @@ const READER: &str = "VLSTORE_TEST_READER";
 
 fn options() -> StoreOptions {
     StoreOptions {
-        chunk_size: 16_384,
-        codec: Some(Some(Codec::Lz4)),
-        durability: Durability::Kernel,
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1_000_000),
-        threads: 2,
-        ..StoreOptions::default()
+        layout: Layout { chunk_size: 16_384, compression: Compression::Lz4, ..Layout::default() },
+        write: WriteOptions {
+            durability: Durability::Kernel,
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1_000_000),
+            threads: 2,
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -110,7 +113,7 @@ fn threads_that_read_a_store_in_memory_see_whole_commits_that_never_go_back() {
     let mut w = Writer::create_in(backend.clone(), &options()).unwrap();
     std::thread::scope(|scope| {
         for seed in 0..READERS {
-            let store = Store::open_in(backend.clone(), &options()).unwrap();
+            let store = Store::open_in(backend.clone(), &options().write.reading()).unwrap();
             scope.spawn(move || follow(store, records(commits), seed));
         }
         write(&mut w, commits);
@@ -122,14 +125,17 @@ fn threads_that_read_a_store_in_memory_see_whole_commits_that_never_go_back() {
 #[test]
 fn threads_that_batch_visit_and_scan_one_store_get_every_record_whole() {
     let n: u64 = 900;
-    let options = StoreOptions { threads: 3, cache_bytes: 256 << 10, ..options() };
+    let options = StoreOptions {
+        write: WriteOptions { threads: 3, cache_bytes: 256 << 10, ..options().write },
+        ..options()
+    };
     let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
     let mut w = Writer::create_in(backend.clone(), &options).unwrap();
     for i in 0..n {
         w.insert(i, &record(i)).unwrap();
     }
     w.commit().unwrap();
-    let snapshot = Store::open_in(backend, &options).unwrap().snapshot();
+    let snapshot = Store::open_in(backend, &options.write.reading()).unwrap().snapshot();
     std::thread::scope(|scope| {
         for seed in 0..2 {
             let snapshot = snapshot.clone();
@@ -171,7 +177,8 @@ fn reading_process() {
     let (until, path) = what.split_once(' ').unwrap();
     let until: u64 = until.parse().unwrap();
     let access = if until.is_multiple_of(2) { Access::Map } else { Access::Pread };
-    let store = Store::open_with(path, &StoreOptions { access, ..options() }).unwrap();
+    let store =
+        Store::open_with(path, &ReadOptions { access, ..options().write.reading() }).unwrap();
     println!("refreshed {} times", follow(store, until, std::process::id().into()));
 }
 
@@ -194,7 +201,9 @@ fn processes_and_threads_that_read_a_file_see_whole_commits_that_never_go_back()
         .collect();
     std::thread::scope(|scope| {
         for (seed, access) in [(1, Access::Map), (2, Access::Pread)] {
-            let store = Store::open_with(&path, &StoreOptions { access, ..options() }).unwrap();
+            let store =
+                Store::open_with(&path, &ReadOptions { access, ..options().write.reading() })
+                    .unwrap();
             scope.spawn(move || follow(store, until, seed));
         }
         write(&mut w, commits);
@@ -213,7 +222,7 @@ fn a_second_writer_is_refused_at_once_and_the_lock_ends_with_its_holder() {
     w.commit().unwrap();
     let start = std::time::Instant::now();
     for _ in 0..3 {
-        let refused = Writer::open(&path, &options()).unwrap_err();
+        let refused = Writer::open(&path, &options().write).unwrap_err();
         assert!(matches!(refused.root(), Error::Locked), "{refused}");
         assert!(refused.to_string().contains(&path.display().to_string()), "{refused}");
     }
@@ -245,10 +254,10 @@ fn a_second_writer_is_refused_at_once_and_the_lock_ends_with_its_holder() {
     assert!(start.elapsed() < Duration::from_secs(2), "it waited");
     // Readers come and go beside the lock and do not take it away.
     drop(Store::open(&path).unwrap());
-    assert!(Writer::open(&path, &options()).is_err());
+    assert!(Writer::open(&path, &options().write).is_err());
     w.insert("c", b"d").unwrap();
     w.close().unwrap();
-    let w = Writer::open(&path, &options()).unwrap();
+    let w = Writer::open(&path, &options().write).unwrap();
     assert_eq!(w.len(), 3);
 }
 
@@ -298,7 +307,7 @@ fn a_slot_that_is_being_written_is_not_taken_for_damage() {
     write(&mut w, 7);
     for torn in 0..3 {
         let busy = Arc::new(Busy { inner: inner.clone(), torn: AtomicU64::new(torn) });
-        let store = Store::open_in(busy, &options()).unwrap();
+        let store = Store::open_in(busy, &options().write.reading()).unwrap();
         assert_eq!(store.opened(), Opened::Whole, "{torn} torn reads");
         assert_eq!(store.generation(), w.generation());
     }
@@ -335,10 +344,11 @@ fn the_slot_of_the_commit_that_was_opened_is_not_the_next_to_be_written() {
     check(&store, &model, 1).unwrap();
 
     let backend = Arc::new(RecordingBackend::from_bytes(image));
-    let refused = Writer::open_in(backend.clone(), &options()).unwrap_err();
+    let refused = Writer::open_in(backend.clone(), &options().write).unwrap_err();
     assert!(matches!(refused, Error::Older { .. }), "{refused}");
-    let accepted = StoreOptions { accept_older: true, ..options() };
-    let mut w = Writer::open_in(backend.clone(), &accepted).unwrap();
+    let accepted =
+        StoreOptions { write: WriteOptions { accept_older: true, ..options().write }, ..options() };
+    let mut w = Writer::open_in(backend.clone(), &accepted.write).unwrap();
     assert!(matches!(w.opened(), Opened::OlderCommit { .. }));
     w.insert("new", b"record").unwrap();
     w.commit().unwrap();
@@ -421,14 +431,17 @@ mod fork {
             [(Access::Map, 1 << 20), (Access::Pread, 1 << 20), (Access::Pread, 0)]
         {
             drop(std::fs::remove_file(&path));
-            let options = StoreOptions { access, cache_bytes, threads: 3, ..options() };
+            let options = StoreOptions {
+                write: WriteOptions { access, cache_bytes, threads: 3, ..options().write },
+                ..options()
+            };
             let mut w = Writer::create(&path, &options).unwrap();
             let n = 600;
             for i in 0..n {
                 w.insert(i, &record(i)).unwrap();
             }
             w.commit().unwrap();
-            let mut store = Store::open_with(&path, &options).unwrap();
+            let mut store = Store::open_with(&path, &options.write.reading()).unwrap();
             assert!(right(&store, n));
             let end = in_fork(|| right(&store, n) && Store::open(&path).is_ok());
             assert_eq!(end, Ok(()), "{access:?} {cache_bytes}");
@@ -437,7 +450,7 @@ mod fork {
                 let refused = matches!(w.put("x", b"y"), Err(Error::Invalid { .. }))
                     && w.commit().is_err()
                     && w.seal().is_err()
-                    && Writer::open(&path, &options).is_err();
+                    && Writer::open(&path, &options.write).is_err();
                 drop(w);
                 refused
             });
@@ -454,7 +467,7 @@ mod fork {
         let w = Writer::create(&path, &options()).unwrap();
         let mut held = Some(w);
         assert_eq!(in_fork(|| held.take().is_some()), Ok(()));
-        let refused = Writer::open(&path, &options()).unwrap_err();
+        let refused = Writer::open(&path, &options().write).unwrap_err();
         assert!(matches!(refused.root(), Error::Locked), "{refused}");
         let mut w = held.take().unwrap();
         w.insert("still", b"mine").unwrap();
@@ -492,14 +505,14 @@ mod fork {
             std::thread::sleep(Duration::from_millis(10));
             std::fs::read_to_string(&told).ok()
         });
-        let refused = Writer::open(&path, &options());
+        let refused = Writer::open(&path, &options().write);
         // SAFETY: plain calls on our own child.
         unsafe { libc::kill(parent, libc::SIGKILL) };
         let mut status = 0;
         // SAFETY: as above; `status` lives through the call.
         unsafe { libc::waitpid(parent, &raw mut status, 0) };
         let child: i32 = found.unwrap().parse().unwrap();
-        let opened = Writer::open(&path, &options());
+        let opened = Writer::open(&path, &options().write);
         // SAFETY: asks whether the process is there, and ends it.
         let idles = unsafe { libc::kill(child, 0) };
         // SAFETY: as above.
@@ -525,11 +538,14 @@ mod fork {
 
     #[test]
     fn a_fork_beside_busy_threads_never_hangs() {
-        let options = StoreOptions { access: Access::Map, ..options() };
+        let options = StoreOptions {
+            write: WriteOptions { access: Access::Map, ..options().write },
+            ..options()
+        };
         let (_dir, path, mut w) = filled(&options);
         let n = w.len();
         w.commit().unwrap();
-        let store = Store::open_with(&path, &options).unwrap();
+        let store = Store::open_with(&path, &options.write.reading()).unwrap();
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for seed in 0..2 {
@@ -556,13 +572,16 @@ mod fork {
     /// for; a child that was forked meanwhile waited for ever.
     #[test]
     fn a_fork_beside_the_first_reads_of_a_store_never_hangs() {
-        let options = StoreOptions { access: Access::Map, ..options() };
+        let options = StoreOptions {
+            write: WriteOptions { access: Access::Map, ..options().write },
+            ..options()
+        };
         let (_dir, path, mut w) = filled(&options);
         w.delete(7).unwrap();
         let n = w.len();
         w.close().unwrap();
         for round in 0..scaled(100) {
-            let store = Store::open_with(&path, &options).unwrap();
+            let store = Store::open_with(&path, &options.write.reading()).unwrap();
             let begin = std::sync::Barrier::new(3);
             std::thread::scope(|scope| {
                 for seed in 0..2 {

@@ -8,20 +8,20 @@ use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use vlstore::Readable;
-use vlstore::chunk::Codec;
+use vlstore::chunk::Algorithm;
 use vlstore::maintain::{
     Clash, CompactOptions, CopyOptions, MergeOptions, Select, SplitBy, SplitOptions, compact, copy,
     merge, split,
 };
-use vlstore::{Durability, Error, Key, Snapshot, Store, StoreOptions, Writer};
+use vlstore::{
+    Compression, Durability, Error, Key, Layout, Snapshot, Store, StoreOptions, WriteOptions,
+    Writer,
+};
 
 fn options() -> StoreOptions {
     StoreOptions {
-        chunk_size: 16 << 10,
-        block_size: 2 << 10,
-        durability: Durability::None,
-        threads: 1,
-        ..StoreOptions::default()
+        layout: Layout { chunk_size: 16 << 10, block_size: 2 << 10, ..Layout::default() },
+        write: WriteOptions { durability: Durability::None, threads: 1, ..WriteOptions::default() },
     }
 }
 
@@ -85,23 +85,23 @@ fn a_copy_with_other_options_has_the_same_records() {
     make(&a, 0..200, Some("nm"));
     let before = fs::read(&a).unwrap();
     let source = Store::open(&a).unwrap();
-    let other = StoreOptions {
-        codec: Some(Some(Codec::Lz4)),
+    let other = Layout {
+        compression: Compression::Lz4,
         level: 1,
         chunk_size: 64 << 10,
         block_size: 0,
         record_codec: ("ignored".into(), 9),
-        ..source.options().clone()
+        ..source.layout().clone()
     };
-    let wanted = CopyOptions { store: Some(other), ..CopyOptions::default() };
+    let wanted = CopyOptions { layout: Some(other), ..CopyOptions::default() };
     let done = copy(&a, &b, &wanted, quiet).unwrap();
     assert_eq!(at(&b), at(&a));
     let new = Store::open(&b).unwrap();
     assert_eq!((done.records, done.file_bytes), (200, fs::metadata(&b).unwrap().len()));
     assert_eq!(new.attributes(), source.attributes());
-    assert_eq!(new.options().chunk(), 64 << 10);
-    assert_eq!(new.options().params().codec, Some(Codec::Lz4));
-    assert_eq!(new.options().record_codec, source.options().record_codec);
+    assert_eq!(new.layout().chunk(), 64 << 10);
+    assert_eq!(new.layout().params().algorithm, Some(Algorithm::Lz4));
+    assert_eq!(new.layout().record_codec, source.layout().record_codec);
     assert_eq!(fs::read(&a).unwrap(), before);
     let error = copy(&a, &b, &wanted, quiet).unwrap_err();
     assert!(matches!(error.root(), Error::Exists { .. }));
@@ -244,7 +244,10 @@ fn stores_that_do_not_belong_together_are_not_merged() {
     make(&unitless, 5..9, None);
     refused(&unitless, "not stated");
     let coded = dir.path("coded");
-    let other = StoreOptions { record_codec: ("other".into(), 1), ..options() };
+    let other = StoreOptions {
+        layout: Layout { record_codec: ("other".into(), 1), ..options().layout },
+        ..options()
+    };
     let mut w = Writer::create(&coded, &other).unwrap();
     w.put_unchecked(Some(&"x".into()), b"x", 0, vlstore::Existing::Refuse).unwrap();
     w.close().unwrap();
@@ -342,7 +345,7 @@ fn a_reader_is_told_when_another_file_takes_the_place_of_its_own() {
     let dir = Dir::new();
     let a = dir.path("a");
     make(&a, 0..30, None);
-    let mut w = Writer::open(&a, &options()).unwrap();
+    let mut w = Writer::open(&a, &options().write).unwrap();
     let mut reader = Store::open(&a).unwrap();
     assert!(!reader.refresh().unwrap());
     w.delete("frame-1").unwrap();
@@ -386,7 +389,7 @@ fn a_file_and_a_folder_that_cannot_be_written_are_read_and_refused_to_writers() 
     if fs::OpenOptions::new().write(true).open(&a).is_ok() {
         eprintln!("skipped in part: this user may write to read-only files");
     } else {
-        let error = Writer::open(&a, &options()).unwrap_err();
+        let error = Writer::open(&a, &options().write).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("cannot open the file for writing"), "{text}");
         assert!(compact(&a, &CompactOptions::default(), quiet).is_err());
@@ -429,7 +432,7 @@ fn names_that_are_no_text_are_names() {
     )
     .unwrap();
     assert_eq!(at(name(b"\x80")), before);
-    let mut w = Writer::open(&a, &options()).unwrap();
+    let mut w = Writer::open(&a, &options().write).unwrap();
     w.insert("more", b"m").unwrap();
     w.close().unwrap();
     assert!(Store::open(&a).unwrap().contains("more").unwrap());

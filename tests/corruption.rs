@@ -21,8 +21,10 @@ use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::fault::{RecordingBackend, SECTOR, Seeded};
 use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
-use vlstore::chunk::Codec;
-use vlstore::{Alignment, Durability, Key, Opened, Store, StoreOptions, Writer};
+use vlstore::chunk::Algorithm;
+use vlstore::{
+    Alignment, Durability, Key, Layout, Opened, Store, StoreOptions, WriteOptions, Writer,
+};
 
 /// Fails the allocation, and by that the test, above the ceiling of promise P4.
 #[global_allocator]
@@ -48,7 +50,7 @@ impl Subject {
     /// right.
     fn judge(&self, image: Vec<u8>, seed: u64) -> Result<Verdict, String> {
         let backend: Arc<dyn Backend> = Arc::new(SliceBackend::from_owner(image));
-        let store = match Store::open_in(backend, &self.options) {
+        let store = match Store::open_in(backend, &self.options.write.reading()) {
             Ok(store) => store,
             Err(_) => return Ok(Verdict::Refused),
         };
@@ -91,7 +93,9 @@ impl Subject {
         let found = self.states.iter().find(|s| s.0 == store.generation());
         let mut model = found.map(|s| s.1.clone()).unwrap_or_default();
         let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::from_bytes(image));
-        let Ok(mut w) = Writer::open_in(backend.clone(), &self.options) else { return false };
+        let Ok(mut w) = Writer::open_in(backend.clone(), &self.options.write) else {
+            return false;
+        };
         assert_eq!(w.len(), model.records.len() as u64, "{}, {what}", self.name);
         for i in 0..3_u64 {
             let rec = Rec { key: Some(Key::from(1000 + i)), bytes: b"new"[..].into(), sites: 1 };
@@ -105,7 +109,7 @@ impl Subject {
         }
         let generation = w.generation();
         let closed = w.close();
-        let store = match Store::open_in(backend, &self.options) {
+        let store = match Store::open_in(backend, &self.options.write.reading()) {
             Ok(store) => store,
             Err(e) => panic!("{}, {what}: cannot be opened after a commit: {e}", self.name),
         };
@@ -126,19 +130,24 @@ enum Verdict {
 }
 
 /// About 32 KiB: several commits, seals, deletions, shared records, attributes; stored and compressed chunks.
-fn subject(name: &'static str, codec: Option<Codec>, sealed: bool) -> Subject {
+fn subject(name: &'static str, codec: Option<Algorithm>, sealed: bool) -> Subject {
     let options = StoreOptions {
-        chunk_size: 4096,
-        block_size: 2048,
-        codec: Some(codec),
-        alignment: if sealed { Alignment::Block } else { Alignment::Contiguous },
-        threads: 1,
-        durability: Durability::Kernel,
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1_000_000),
-        cache_bytes: 4096,
-        file_id: Some([7; 16]),
-        ..StoreOptions::default()
+        layout: Layout {
+            chunk_size: 4096,
+            block_size: 2048,
+            compression: codec.into(),
+            alignment: if sealed { Alignment::Block } else { Alignment::Contiguous },
+            file_id: Some([7; 16]),
+            ..Layout::default()
+        },
+        write: WriteOptions {
+            threads: 1,
+            durability: Durability::Kernel,
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1_000_000),
+            cache_bytes: 4096,
+            ..WriteOptions::default()
+        },
     };
     let backend = Arc::new(RecordingBackend::new());
     let mut w = Writer::create_in(backend.clone(), &options).unwrap();
@@ -195,9 +204,9 @@ fn subject(name: &'static str, codec: Option<Codec>, sealed: bool) -> Subject {
 
 fn subjects() -> Vec<Subject> {
     vec![
-        subject("Zstd, commits behind the last seal", Some(Codec::Zstd), false),
+        subject("Zstd, commits behind the last seal", Some(Algorithm::Zstd), false),
         subject("stored, sealed", None, true),
-        subject("LZ4, sealed", Some(Codec::Lz4), true),
+        subject("LZ4, sealed", Some(Algorithm::Lz4), true),
         subject("stored, commits behind the last seal", None, false),
     ]
 }

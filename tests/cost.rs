@@ -22,9 +22,11 @@ use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
 use vlstore::backend::{Backend, Mapping, MemoryBackend};
-use vlstore::chunk::Codec;
 use vlstore::codec::{MdFrame, Real};
-use vlstore::{Durability, Purpose, Result, Store, StoreOptions, Writer, formats};
+use vlstore::{
+    Compression, Durability, Layout, Purpose, Result, Store, StoreOptions, WriteOptions, Writer,
+    formats,
+};
 
 const FRAMES: u64 = 8000;
 const SITES: usize = 1000;
@@ -83,12 +85,14 @@ impl Backend for Counting {
 
 fn options(purpose: Purpose) -> StoreOptions {
     StoreOptions {
-        purpose,
-        threads: 2,
-        durability: Durability::Kernel,
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1_000_000),
-        ..StoreOptions::default()
+        layout: Layout { purpose, ..Layout::default() },
+        write: WriteOptions {
+            threads: 2,
+            durability: Durability::Kernel,
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1_000_000),
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -161,7 +165,7 @@ fn a_commit_after_each_frame_writes_three_times_the_bytes_at_most_and_keeps_one_
         // Opened as fast: in calls and bytes.
         let opening = |backend: &Arc<Counting>| {
             backend.forget();
-            let store = Store::open_in(backend.clone(), &options).unwrap();
+            let store = Store::open_in(backend.clone(), &options.write.reading()).unwrap();
             assert_eq!(store.len(), n);
             store.get_at(n / 2).unwrap();
             backend.read()
@@ -174,7 +178,10 @@ fn a_commit_after_each_frame_writes_three_times_the_bytes_at_most_and_keeps_one_
 
 #[test]
 fn a_store_of_many_small_commits_opens_with_few_reads_of_few_bytes() {
-    let options = StoreOptions { codec: Some(Some(Codec::Lz4)), ..options(Purpose::Balanced) };
+    let options = StoreOptions {
+        layout: Layout { compression: Compression::Lz4, ..options(Purpose::Balanced).layout },
+        ..options(Purpose::Balanced)
+    };
     let backend = Arc::new(Counting::default());
     let mut w = Writer::create_in(backend.clone(), &options).unwrap();
     let n = scaled(COMMITS);
@@ -185,7 +192,7 @@ fn a_store_of_many_small_commits_opens_with_few_reads_of_few_bytes() {
     drop(w);
     println!("{} bytes written, {} kept", backend.written(), backend.len().unwrap());
     backend.forget();
-    let store = Store::open_in(backend.clone(), &options).unwrap();
+    let store = Store::open_in(backend.clone(), &options.write.reading()).unwrap();
     let (calls, bytes) = backend.read();
     println!("opened with {calls} reads of {bytes} bytes");
     assert_eq!((store.len(), store.generation()), (n, n + 1));
@@ -220,8 +227,14 @@ fn the_index_stays_under_a_twentieth_and_a_mebibyte_for_any_pattern_of_commits()
         ("reopened every record", 3000, 600, 1, 1),
     ];
     for (name, len, n, commits, closes) in patterns {
-        let options =
-            StoreOptions { chunk_size: 256 << 10, codec: Some(None), ..options(Purpose::Balanced) };
+        let options = StoreOptions {
+            layout: Layout {
+                chunk_size: 256 << 10,
+                compression: Compression::Stored,
+                ..options(Purpose::Balanced).layout
+            },
+            ..options(Purpose::Balanced)
+        };
         let backend = Arc::new(Counting::default());
         let mut w = Writer::create_in(backend.clone(), &options).unwrap();
         for i in 0..n {
@@ -232,7 +245,7 @@ fn the_index_stays_under_a_twentieth_and_a_mebibyte_for_any_pattern_of_commits()
             }
             if i % closes == closes - 1 {
                 w.close().unwrap();
-                w = Writer::open_in(backend.clone(), &options).unwrap();
+                w = Writer::open_in(backend.clone(), &options.write).unwrap();
             }
         }
         w.seal().unwrap();
@@ -250,7 +263,7 @@ fn the_index_stays_under_a_twentieth_and_a_mebibyte_for_any_pattern_of_commits()
         );
         // The log, which holds records too, stands beside: the extent in use, the one before
         // it, and the smaller ones from which it grew.
-        let log = 4 * (2 * u64::from(options.chunk_size)).max(1 << 20);
+        let log = 4 * (2 * u64::from(options.layout.chunk_size)).max(1 << 20);
         let most = live + image.len() as u64 / 20 + (1 << 20) + log;
         assert!(over <= most, "{name}: {over} bytes beside the chunks, at most {most}");
     }
@@ -259,11 +272,13 @@ fn the_index_stays_under_a_twentieth_and_a_mebibyte_for_any_pattern_of_commits()
 #[test]
 fn a_batch_reads_each_touched_block_once_and_no_other() {
     let options = StoreOptions {
-        chunk_size: 64 << 10,
-        block_size: 8192,
-        codec: Some(Some(Codec::Lz4)),
-        cache_bytes: 0,
-        ..options(Purpose::Random)
+        layout: Layout {
+            chunk_size: 64 << 10,
+            block_size: 8192,
+            compression: Compression::Lz4,
+            ..options(Purpose::Random).layout
+        },
+        write: WriteOptions { cache_bytes: 0, ..options(Purpose::Random).write },
     };
     let backend = Arc::new(Counting::default());
     let mut w = Writer::create_in(backend.clone(), &options).unwrap();
@@ -276,8 +291,11 @@ fn a_batch_reads_each_touched_block_once_and_no_other() {
     let mut rng = Seeded::new(9);
     for threads in [1, 4] {
         for asked in [20_u64, 500, 3000] {
-            let options = StoreOptions { threads, ..options.clone() };
-            let store = Store::open_in(backend.clone(), &options).unwrap();
+            let options = StoreOptions {
+                write: WriteOptions { threads, ..options.clone().write },
+                ..options.clone()
+            };
+            let store = Store::open_in(backend.clone(), &options.write.reading()).unwrap();
             let asked: Vec<u64> = (0..asked).map(|_| rng.below(n)).collect();
             let block = |i: u64| store.location_at(i).unwrap().start / 8192;
             // The last chunk is not full; a reader holds it in memory.

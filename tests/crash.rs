@@ -18,9 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::fault::{RecordingBackend, Seeded};
-use vlstore::chunk::{Codec, Filter};
+use vlstore::chunk::{Algorithm, Filter};
 use vlstore::wire::Digest;
-use vlstore::{Alignment, Durability, Key, Lookup, Opened, Store, StoreOptions, Writer};
+use vlstore::{
+    Alignment, Compression, Durability, Key, Layout, Lookup, Opened, Store, StoreOptions,
+    WriteOptions, Writer,
+};
 
 /// Seeded pieces of work whose calls are recorded.
 const WORKLOADS: u64 = 24;
@@ -50,19 +53,30 @@ fn options(rng: &mut Seeded, durability: Durability) -> StoreOptions {
         _ => u64::MAX,
     };
     StoreOptions {
-        chunk_size,
-        codec: Some([None, Some(Codec::Lz4), Some(Codec::Zstd)][pick(rng, 3)]),
-        filter: [Filter::None, Filter::Shuffle][pick(rng, 2)],
-        alignment: [Alignment::Block, Alignment::NoCross, Alignment::Contiguous, Alignment::Start]
-            [pick(rng, 4)],
-        threads: 1,
-        lookup: [Lookup::Auto, Lookup::Always][pick(rng, 2)],
-        durability,
-        commit_bytes,
-        commit_interval: Duration::from_secs(1_000_000),
-        cache_bytes: 0,
-        rows: (rng.below(2) == 0).then(common::rows),
-        ..StoreOptions::default()
+        layout: Layout {
+            chunk_size,
+            compression: Compression::from(
+                [None, Some(Algorithm::Lz4), Some(Algorithm::Zstd)][pick(rng, 3)],
+            ),
+            filter: [Filter::None, Filter::Shuffle][pick(rng, 2)],
+            alignment: [
+                Alignment::Block,
+                Alignment::NoCross,
+                Alignment::Contiguous,
+                Alignment::Start,
+            ][pick(rng, 4)],
+            ..Layout::default()
+        },
+        write: WriteOptions {
+            threads: 1,
+            lookup: [Lookup::Auto, Lookup::Always][pick(rng, 2)],
+            durability,
+            commit_bytes,
+            commit_interval: Duration::from_secs(1_000_000),
+            cache_bytes: 0,
+            rows: (rng.below(2) == 0).then(common::rows),
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -115,7 +129,9 @@ impl Work {
         call(self);
         let generation = match &self.writer {
             Some(w) => w.generation(),
-            None => Store::open_in(self.backend.clone(), &self.options).unwrap().generation(),
+            None => Store::open_in(self.backend.clone(), &self.options.write.reading())
+                .unwrap()
+                .generation(),
         };
         let end = self.backend.ops();
         let model = self.done.clone();
@@ -145,7 +161,7 @@ impl Work {
         if self.writer.is_none() {
             // Opening after a crash may seal.
             self.commits(|w| {
-                w.writer = Some(Writer::open_in(w.backend.clone(), &w.options).unwrap());
+                w.writer = Some(Writer::open_in(w.backend.clone(), &w.options.write).unwrap());
             });
         }
         self.writer.as_mut().unwrap()

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::backend::{Backend, FileBackend, MemoryBackend, SliceBackend};
-use vlstore::chunk::{ChunkLayout, Codec};
+use vlstore::chunk::ChunkLayout;
 use vlstore::codec::{MdFrame, Real, Topology, content, refers};
 use vlstore::index::layout::{ChunkEntry, LEAF_MAGIC, LeafRef, ROOT_MAGIC, RUN_MAGIC, RootTotals};
 use vlstore::index::log;
@@ -22,20 +22,21 @@ use vlstore::index::slot::{SLOT_LEN, Slot};
 use vlstore::limits::CHUNK_MAX;
 use vlstore::maintain::{RecoverOptions, Recovered, recover, recover_into};
 use vlstore::{
-    Alignment, Column, ColumnKind, Durability, Error, Key, Row, Snapshot, Store, StoreOptions,
-    TrajectoryWriter, Writer,
+    Alignment, Column, ColumnKind, Compression, Durability, Error, Key, Layout, ReadOptions, Row,
+    Snapshot, Store, StoreOptions, TrajectoryWriter, WriteOptions, Writer,
 };
 
 static COLUMNS: [Column; 1] = [Column::new("step", ColumnKind::I64, 1)];
 
 fn options() -> StoreOptions {
     StoreOptions {
-        chunk_size: 16 << 10,
-        block_size: 2 << 10,
-        durability: Durability::None,
-        threads: 1,
-        file_id: Some(*b"tests of cutting"),
-        ..StoreOptions::default()
+        layout: Layout {
+            chunk_size: 16 << 10,
+            block_size: 2 << 10,
+            file_id: Some(*b"tests of cutting"),
+            ..Layout::default()
+        },
+        write: WriteOptions { durability: Durability::None, threads: 1, ..WriteOptions::default() },
     }
 }
 
@@ -85,13 +86,14 @@ fn kinds() -> Vec<Kind> {
     };
     let kind =
         |name, options, key, seals, deletes, end| Kind { name, options, key, seals, deletes, end };
-    let stored = with(|o| o.codec = Some(None));
-    let lz4 = with(|o| o.codec = Some(Some(Codec::Lz4)));
-    let zstd = with(|o| o.codec = Some(Some(Codec::Zstd)));
-    let columns = with(|o| o.columns = Some(COLUMNS.to_vec()));
-    let packed = with(|o| o.alignment = Alignment::Contiguous);
-    let start = with(|o| (o.alignment, o.chunk_size) = (Alignment::Start, 4096));
-    let no_cross = with(|o| (o.alignment, o.chunk_size) = (Alignment::NoCross, 32 << 10));
+    let stored = with(|o| o.layout.compression = Compression::Stored);
+    let lz4 = with(|o| o.layout.compression = Compression::Lz4);
+    let zstd = with(|o| o.layout.compression = Compression::Zstd);
+    let columns = with(|o| o.layout.columns = Some(COLUMNS.to_vec()));
+    let packed = with(|o| o.layout.alignment = Alignment::Contiguous);
+    let start = with(|o| (o.layout.alignment, o.layout.chunk_size) = (Alignment::Start, 4096));
+    let no_cross =
+        with(|o| (o.layout.alignment, o.layout.chunk_size) = (Alignment::NoCross, 32 << 10));
     vec![
         kind("closed, never sealed between", stored.clone(), int, false, false, End::Closed),
         kind("sealed several times, deleted and replaced", lz4, text, true, true, End::Closed),
@@ -119,7 +121,7 @@ fn image(backend: &dyn Backend) -> Vec<u8> {
 fn live_through(kind: &Kind) -> (Vec<u8>, HashSet<Put>) {
     let mut w = Writer::in_memory(&kind.options).unwrap();
     let mut ever = HashSet::new();
-    let rows = kind.options.columns.is_some();
+    let rows = kind.options.layout.columns.is_some();
     let mut put = |w: &mut Writer, i: u64, round: u64| {
         let (key, bytes) = ((kind.key)(i), bytes(i, round));
         if rows && !i.is_multiple_of(4) {
@@ -156,7 +158,7 @@ fn live_through(kind: &Kind) -> (Vec<u8>, HashSet<Put>) {
             // What is not committed is gone, and its remains are written over in part.
             let backend = w.backend().clone();
             drop(w);
-            w = Writer::open_in(backend, &kind.options).unwrap();
+            w = Writer::open_in(backend, &kind.options.write).unwrap();
         }
     }
     let backend = w.backend().clone();
@@ -239,7 +241,7 @@ fn listed(snapshot: &Snapshot) -> Vec<Listed> {
 /// its bytes lie in no block yet but in the log.
 fn wanted(image: &[u8]) -> Vec<(Listed, Option<u64>)> {
     let store = Store::from_bytes(image.to_vec()).unwrap();
-    let size = u64::from(store.options().chunk());
+    let size = u64::from(store.layout().chunk());
     let blocks = blocks(image, size);
     let from = |ordinal: u64| {
         let place = store.location_at(ordinal).unwrap();
@@ -256,7 +258,7 @@ fn save(image: &[u8], options: &RecoverOptions) -> Result<(Recovered, Store), Er
     let input: Arc<dyn Backend> = Arc::new(SliceBackend::new(image.to_vec().into()));
     let new: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
     let report = recover_into(&input, &new, options, |_, _| Ok(()))?;
-    let store = Store::open_in(new, &StoreOptions::default()).unwrap();
+    let store = Store::open_in(new, &ReadOptions::default()).unwrap();
     assert!(store.verify(|_, _| Ok(())).unwrap().is_whole());
     assert_eq!(report.records, store.len());
     Ok((report, store))
@@ -353,7 +355,10 @@ fn frames_come_back_with_their_topologies() {
 /// A store of some megabytes, written in one go and closed: its commits are all at its end.
 #[test]
 fn half_a_store_gives_half_of_its_records() {
-    let options = StoreOptions { file_id: Some([7; 16]), ..StoreOptions::default() };
+    let options = StoreOptions {
+        layout: Layout { file_id: Some([7; 16]), ..Layout::default() },
+        ..StoreOptions::default()
+    };
     let mut w = Writer::in_memory(&options).unwrap();
     for i in 0..1001_u64 {
         w.insert(i, &bytes(i, 0).repeat(4)).unwrap();
@@ -437,7 +442,7 @@ fn a_sparse_file_of_terabytes_is_searched_where_it_holds_something() {
     let (bad, new) = (dir.path().join("bad.vls"), dir.path().join("new.vls"));
     let sparse = |start: &[u8]| {
         let _ = std::fs::remove_file(&bad);
-        let file = FileBackend::create_new(&bad, StoreOptions::default().access).unwrap();
+        let file = FileBackend::create_new(&bad, StoreOptions::default().write.access).unwrap();
         file.write_at(0, start).unwrap();
         file.set_len(1 << 42).is_ok()
     };

@@ -8,7 +8,8 @@ use vlstore::codec::{
 use vlstore::trajectory::{Continue, StartAt};
 use vlstore::wire::Digest;
 use vlstore::{
-    Depot, DepotWriter, Error, Row, Store, StoreOptions, Trajectory, TrajectoryWriter, Writer,
+    Depot, DepotWriter, Error, Row, Store, StoreOptions, Trajectory, TrajectoryWriter,
+    WriteOptions, Writer,
 };
 
 fn frame(step: i64) -> MdFrame {
@@ -24,10 +25,10 @@ fn a_store_keeps_the_name_of_its_codec_and_is_refused_to_another_naming_both_and
     let mut w = TrajectoryWriter::create(&path, &options).unwrap();
     w.insert(0, &frame(0)).unwrap();
     w.close().unwrap();
-    assert_eq!(Store::open(&path).unwrap().options().record_codec, ("md-frame".into(), 1));
+    assert_eq!(Store::open(&path).unwrap().layout().record_codec, ("md-frame".into(), 1));
     for error in [
         Depot::open(&path, RawCodec).unwrap_err(),
-        DepotWriter::open(&path, RawCodec, &options).unwrap_err(),
+        DepotWriter::open(&path, RawCodec, &options.write).unwrap_err(),
         DepotWriter::open_or_create(&path, RawCodec, &options).unwrap_err(),
     ] {
         let said = error.to_string();
@@ -41,7 +42,7 @@ fn a_store_keeps_the_name_of_its_codec_and_is_refused_to_another_naming_both_and
     assert_eq!((depot.len(), depot.weight_at(0).unwrap()), (1, 3));
     let item = depot.get(0).unwrap();
     assert_eq!(item.view().unwrap().positions(), Some(RealView::F32(&[0.5; 9])));
-    TrajectoryWriter::open(&path, &options).unwrap().close().unwrap();
+    TrajectoryWriter::open(&path, &options.write).unwrap().close().unwrap();
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn bytes_that_the_codec_refuses_get_into_a_store_of_frames_by_no_way() {
     let misfit = referring(Digest::of(&water));
     TrajectoryWriter::create(&path, &options).unwrap().close().unwrap();
     // A writer of bytes that was not told of codecs says what to do.
-    let mut w = Writer::open(&path, &options).unwrap();
+    let mut w = Writer::open(&path, &options.write).unwrap();
     for error in [
         w.put("x", &right).unwrap_err(),
         w.push(&right).unwrap_err(),
@@ -72,18 +73,21 @@ fn bytes_that_the_codec_refuses_get_into_a_store_of_frames_by_no_way() {
     }
     w.close().unwrap();
     for by_depot in [true, false] {
-        let checked = StoreOptions { check: Some(check), ..options.clone() };
+        let checked = StoreOptions {
+            write: WriteOptions { check: Some(check), ..options.clone().write },
+            ..options.clone()
+        };
         let mut depot;
         let mut plain;
         let w = if by_depot {
-            depot = TrajectoryWriter::open(&path, &options).unwrap();
+            depot = TrajectoryWriter::open(&path, &options.write).unwrap();
             depot.writer_mut()
         } else {
-            plain = Writer::open(&path, &checked).unwrap();
+            plain = Writer::open(&path, &checked.write).unwrap();
             &mut plain
         };
         w.share(&water).unwrap();
-        let columns = w.options().columns().to_vec();
+        let columns = w.layout().columns().to_vec();
         let (row, none) = (Row::new(&columns), referring(Digest::of(b"nowhere")));
         for junk in [&b"junk"[..], &[0; 1000], &right[..right.len() - 1], &none, &misfit] {
             assert!(w.put("x", junk).is_err());
@@ -143,7 +147,7 @@ fn a_job_that_was_killed_goes_on_from_its_checkpoint_in_the_file() {
     drop(w);
 
     // The checkpoint was written at step 300.
-    let mut w = TrajectoryWriter::open(&path, &options).unwrap();
+    let mut w = TrajectoryWriter::open(&path, &options.write).unwrap();
     let at = w.continue_from(StartAt::Step(301), Continue::DropNewer).unwrap();
     assert_eq!((at.kept, at.dropped, at.last_step, at.next_frame), (61, 39, Some(300), 61));
     for n in 61..120 {

@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::process::Command;
-use vlstore::chunk::{Codec, Compressor, Decoder, Filter, Params};
+use vlstore::chunk::{Algorithm, Compressor, Decoder, Filter, Params};
 
 /// What the child process does: 0 if both directions work, 10 more if writing and 20 more if reading is refused.
 fn try_both() -> i32 {
     let params =
-        Params { codec: Some(Codec::Zstd), level: 5, filter: Filter::Shuffle, typesize: 4 };
+        Params { algorithm: Some(Algorithm::Zstd), level: 5, filter: Filter::Shuffle, typesize: 4 };
     let compress = i32::from(Compressor::new(params, 4096).is_err());
     let decode = i32::from(Decoder::new().is_err());
     10 * compress + 20 * decode

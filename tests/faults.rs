@@ -17,22 +17,30 @@ use std::sync::Arc;
 use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::fault::{FailingBackend, Fault, Seeded};
-use vlstore::chunk::Codec;
-use vlstore::{Durability, Error, Key, Opened, Result, Store, StoreOptions, Writer};
+use vlstore::chunk::Algorithm;
+use vlstore::{
+    Compression, Durability, Error, Key, Layout, Opened, Result, Store, StoreOptions, WriteOptions,
+    Writer,
+};
 
 /// Seeded pieces of work.
 const WORKLOADS: u64 = 6;
 
 fn options(seed: u64) -> StoreOptions {
     StoreOptions {
-        chunk_size: [512, 4096, 16_384][(seed % 3) as usize],
-        codec: Some([None, Some(Codec::Lz4)][(seed % 2) as usize]),
-        threads: 1,
-        durability: Durability::Sync,
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1_000_000),
-        cache_bytes: 0,
-        ..StoreOptions::default()
+        layout: Layout {
+            chunk_size: [512, 4096, 16_384][(seed % 3) as usize],
+            compression: Compression::from([None, Some(Algorithm::Lz4)][(seed % 2) as usize]),
+            ..Layout::default()
+        },
+        write: WriteOptions {
+            threads: 1,
+            durability: Durability::Sync,
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1_000_000),
+            cache_bytes: 0,
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -54,7 +62,7 @@ fn run(backend: &Arc<FailingBackend>, options: &StoreOptions, seed: u64) -> Run 
     for _ in 0..70 {
         let mut w: Writer = match writer.take() {
             Some(w) => w,
-            None => match Writer::open_in(backend.clone(), options) {
+            None => match Writer::open_in(backend.clone(), &options.write) {
                 Ok(w) => w,
                 Err(e) => {
                     run.failed = Some(format!("open: {e}"));
@@ -149,7 +157,7 @@ fn judge(bytes: &[u8], run: &Run, options: &StoreOptions, what: &str) {
     let torn = what.contains("ShortWrite");
     assert!(torn || store.opened() == Opened::Whole, "{what}: {:?}", store.opened());
     let whole = Arc::new(FailingBackend::new(bytes.to_vec(), Fault::Medium, u64::MAX, false, 0));
-    let mut w = Writer::open_in(whole.clone(), options).unwrap();
+    let mut w = Writer::open_in(whole.clone(), &options.write).unwrap();
     let before = w.len();
     w.put("one more", b"record").unwrap();
     w.close().unwrap();
@@ -210,7 +218,7 @@ fn reads_that_fail_are_errors_and_the_same_store_answers_when_they_work_again() 
         for call in 0.. {
             let failing = FailingBackend::new(backend.to_bytes(), fault, call, false, 0);
             let failing = Arc::new(failing);
-            match Store::open_in(failing.clone(), &options) {
+            match Store::open_in(failing.clone(), &options.write.reading()) {
                 Err(_) => assert!(failing.fired()),
                 Ok(store) => {
                     assert_eq!(store.opened(), Opened::Whole, "{fault:?} {call}");
@@ -260,7 +268,10 @@ fn a_full_disk_is_an_error_that_says_so_and_loses_no_commit() {
         return;
     };
     let path = small.dir.path().join("store");
-    let options = StoreOptions { chunk_size: 65_536, commit_bytes: 200_000, ..options(0) };
+    let options = StoreOptions {
+        layout: Layout { chunk_size: 65_536, ..options(0).layout },
+        write: WriteOptions { commit_bytes: 200_000, ..options(0).write },
+    };
     let mut w = Writer::create(&path, &options).unwrap();
     let mut model = Model::default();
     let mut done = 0;
@@ -287,7 +298,7 @@ fn a_full_disk_is_an_error_that_says_so_and_loses_no_commit() {
     check(&store, &model, 1).unwrap();
     // Opening for writing may need room to seal; it is refused or works, and loses nothing.
     for _ in 0..3 {
-        match Writer::open(&path, &options) {
+        match Writer::open(&path, &options.write) {
             Ok(w) => drop(w),
             Err(e) => assert!(matches!(e.root(), Error::Io { .. }), "{e}"),
         }
@@ -307,7 +318,7 @@ fn a_full_disk_is_an_error_that_says_so_and_loses_no_commit() {
     std::fs::remove_file(small.dir.path().join("filler")).unwrap();
     drop(store);
     let short = StoreOptions { ..options };
-    match Writer::open(&path, &short) {
+    match Writer::open(&path, &short.write) {
         Ok(mut w) => {
             let last = model.records.len() as u64 - 1;
             w.delete(last).unwrap();

@@ -17,7 +17,9 @@ use vlstore::codec::{
 use vlstore::depot::Columns;
 use vlstore::trajectory::{Frames, STATISTICS, Sharing, Statistics};
 use vlstore::wire::AlignedBuf;
-use vlstore::{ColumnValues, Store, StoreOptions, Trajectory, TrajectoryWriter, formats};
+use vlstore::{
+    ColumnValues, Compression, Layout, Store, StoreOptions, Trajectory, TrajectoryWriter, formats,
+};
 
 fn data(under: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(under);
@@ -146,8 +148,10 @@ fn a_damaged_record_gives_an_error_or_what_it_says_itself() {
 
 #[test]
 fn chosen_fields_come_from_small_and_from_large_records_alike() {
-    let options =
-        StoreOptions { block_size: 2048, chunk_size: 16 << 10, ..StoreOptions::default() };
+    let options = StoreOptions {
+        layout: Layout { block_size: 2048, chunk_size: 16 << 10, ..Layout::default() },
+        ..StoreOptions::default()
+    };
     let mut w = TrajectoryWriter::in_memory(&options).unwrap();
     let all: Vec<MdFrame> = (0..60).map(|n| frame(n, if n % 2 == 0 { 9 } else { 900 })).collect();
     for (n, f) in all.iter().enumerate() {
@@ -183,9 +187,12 @@ fn chosen_fields_come_from_small_and_from_large_records_alike() {
 #[test]
 fn blocks_without_a_chosen_field_are_not_decoded() {
     let options = StoreOptions {
-        block_size: 4096,
-        chunk_size: 256 << 10,
-        codec: Some(None),
+        layout: Layout {
+            block_size: 4096,
+            chunk_size: 256 << 10,
+            compression: Compression::Stored,
+            ..Layout::default()
+        },
         ..StoreOptions::default()
     };
     let mut w = TrajectoryWriter::in_memory(&options).unwrap();
@@ -268,8 +275,11 @@ fn columns_of_frames_are_what_the_frames_say_however_they_were_put() {
     let mut plain = vlstore::Writer::create(
         dir.path().join("plain.vls"),
         &StoreOptions {
-            record_codec: ("md-frame".into(), 1),
-            columns: Some(MdFrameCodec.rows().unwrap().columns[..3].to_vec()),
+            layout: Layout {
+                record_codec: ("md-frame".into(), 1),
+                columns: Some(MdFrameCodec.rows().unwrap().columns[..3].to_vec()),
+                ..Layout::default()
+            },
             ..StoreOptions::default()
         },
     )
@@ -329,8 +339,10 @@ fn columns_of_a_real_trajectory_and_of_a_file_of_the_original() {
 fn statistics_are_those_of_the_frames_and_know_when_they_no_longer_are() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("frames.vls");
-    let options =
-        StoreOptions { block_size: 2048, chunk_size: 16 << 10, ..StoreOptions::default() };
+    let options = StoreOptions {
+        layout: Layout { block_size: 2048, chunk_size: 16 << 10, ..Layout::default() },
+        ..StoreOptions::default()
+    };
     let all: Vec<MdFrame> = (0..50).map(|n| frame(n, [0, 3, 700][n % 3])).collect();
     let mut w = TrajectoryWriter::create(&path, &options).unwrap();
     w.writer_mut().set_attributes(&serde_json::json!({"title": "many"})).unwrap();
@@ -376,7 +388,7 @@ fn statistics_are_those_of_the_frames_and_know_when_they_no_longer_are() {
     assert_eq!(store.attributes()["title"], "many");
 
     // A record more, and one less: the counts of records differ from then on.
-    let mut w = TrajectoryWriter::open(&path, &options).unwrap();
+    let mut w = TrajectoryWriter::open(&path, &options.write).unwrap();
     w.insert(50, &frame(1, 3)).unwrap();
     w.writer_mut().delete(1).unwrap();
     w.commit().unwrap();
@@ -405,8 +417,10 @@ fn statistics_are_those_of_the_frames_and_know_when_they_no_longer_are() {
 #[test]
 fn fields_columns_and_statistics_do_not_depend_on_where_types_and_masses_stand() {
     let dir = tempfile::tempdir().unwrap();
-    let options =
-        StoreOptions { block_size: 2048, chunk_size: 16 << 10, ..StoreOptions::default() };
+    let options = StoreOptions {
+        layout: Layout { block_size: 2048, chunk_size: 16 << 10, ..Layout::default() },
+        ..StoreOptions::default()
+    };
     // Small frames lie in one block, those of 900 sites in many; every third is like no other.
     let all: Vec<MdFrame> = (0..60)
         .map(|n| {

@@ -22,8 +22,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 use vlstore::Readable;
-use vlstore::chunk::Codec;
-use vlstore::{Error, Key, Lookup, Store, StoreOptions, Writer};
+use vlstore::{Compression, Error, Key, Layout, Lookup, Store, StoreOptions, WriteOptions, Writer};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, b| {
@@ -38,20 +37,17 @@ fn content(len: u64, seed: u64) -> Vec<u8> {
 }
 
 fn options(asked: &Value) -> StoreOptions {
-    let codec = match asked.get("codec").and_then(Value::as_str) {
-        None => None,
-        Some("stored") => Some(None),
-        Some(name) => Some(Some(Codec::from_name(name).unwrap())),
-    };
+    let asked = asked.get("codec").and_then(Value::as_str);
+    let compression = Compression::from_name(asked.unwrap_or("auto")).unwrap();
     StoreOptions {
-        codec,
-        chunk_size: 8192,
-        block_size: 2048,
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1 << 30),
-        // The other programs look for records in it.
-        lookup: Lookup::Always,
-        ..StoreOptions::default()
+        layout: Layout { compression, chunk_size: 8192, block_size: 2048, ..Layout::default() },
+        write: WriteOptions {
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1 << 30),
+            // The other programs look for records in it.
+            lookup: Lookup::Always,
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -97,12 +93,16 @@ fn run(folder: &Path, task: &Value) -> Vec<Value> {
         let number = |i: usize| step[i].as_u64().unwrap();
         match step[0].as_str().unwrap() {
             "create" => writer = Some(Writer::create(&path, &options(&step[1])).unwrap()),
-            "open" => writer = Some(Writer::open(&path, &options(&Value::Null)).unwrap()),
+            "open" => writer = Some(Writer::open(&path, &options(&Value::Null).write).unwrap()),
             "open older" => {
-                let refused = Writer::open(&path, &options(&Value::Null)).map(drop).unwrap_err();
+                let refused =
+                    Writer::open(&path, &options(&Value::Null).write).map(drop).unwrap_err();
                 assert!(matches!(refused.root(), Error::Older { .. }), "{refused}");
-                let accepted = StoreOptions { accept_older: true, ..options(&Value::Null) };
-                writer = Some(Writer::open(&path, &accepted).unwrap());
+                let accepted = StoreOptions {
+                    write: WriteOptions { accept_older: true, ..options(&Value::Null).write },
+                    ..options(&Value::Null)
+                };
+                writer = Some(Writer::open(&path, &accepted.write).unwrap());
             }
             "put" => {
                 let bytes = content(number(2), number(3));

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::mem::offset_of;
 use vlstore::Readable;
 use vlstore::backend::{Access, Backend};
-use vlstore::chunk::{Codec, Compressor, Filter, Params};
+use vlstore::chunk::{Algorithm, Compressor, Filter, Params};
 use vlstore::frame::{self, FrameHeader};
 use vlstore::index::fence;
 use vlstore::index::filter::Probe;
@@ -27,7 +27,10 @@ use vlstore::index::slot::{
 };
 use vlstore::store::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
 use vlstore::wire::{U32, U64, checksum, identify, mix};
-use vlstore::{Column, ColumnKind, Key, Store, StoreOptions, Writer, limits};
+use vlstore::{
+    Column, ColumnKind, Compression, Key, Layout, ReadOptions, Store, StoreOptions, WriteOptions,
+    Writer, limits,
+};
 
 const PAGE: &str = include_str!("../docs/format.md");
 
@@ -261,11 +264,14 @@ fn the_worked_checksums_are_right() {
 #[test]
 fn a_new_file_has_its_header_where_the_page_says() {
     let options = StoreOptions {
-        file_id: Some([9; 16]),
-        chunk_size: 8192,
-        codec: Some(Some(Codec::Zstd)),
-        level: 3,
-        columns: Some(vec![Column::new("energy", ColumnKind::F64, 1)]),
+        layout: Layout {
+            file_id: Some([9; 16]),
+            chunk_size: 8192,
+            compression: Compression::Zstd,
+            level: 3,
+            columns: Some(vec![Column::new("energy", ColumnKind::F64, 1)]),
+            ..Layout::default()
+        },
         ..StoreOptions::default()
     };
     let file = written(&options, |_| {});
@@ -280,13 +286,13 @@ fn a_new_file_has_its_header_where_the_page_says() {
         (field("version"), field("frame_type"), field("split")),
         (&[0x12][..], &[0][..], &[0][..])
     );
-    assert_eq!(field("codec"), [Codec::Zstd.id() | 3 << 4]);
+    assert_eq!(field("codec"), [Algorithm::Zstd.id() | 3 << 4]);
     assert_eq!((number("nbytes"), number("cbytes"), number("typesize")), (0, 0, 4));
     assert_eq!(number("chunk_size"), 8192);
     assert_eq!((number("compress_threads"), number("decompress_threads")), (1, 1));
     assert_eq!((field("has_vlmetalayers"), field("filters_kind")), (&[0xc3][..], &[0xd8, 6][..]));
     assert_eq!(field("filters"), [0, 0, 0, 0, 0, 1]);
-    assert_eq!((field("codec_id"), field("rest")), (&[Codec::Zstd.id()][..], &[0; 9][..]));
+    assert_eq!((field("codec_id"), field("rest")), (&[Algorithm::Zstd.id()][..], &[0; 9][..]));
 
     let header = FrameHeader::parse(&file).unwrap();
     let metalayers = &tables["FrameMetalayers"];
@@ -343,8 +349,12 @@ fn a_new_file_has_its_header_where_the_page_says() {
 
 #[test]
 fn a_chunk_has_its_header_where_the_page_says() {
-    let params =
-        Params { codec: Some(Codec::Lz4hc), level: 5, filter: Filter::Shuffle, typesize: 4 };
+    let params = Params {
+        algorithm: Some(Algorithm::Lz4hc),
+        level: 5,
+        filter: Filter::Shuffle,
+        typesize: 4,
+    };
     let src: Vec<u8> = (0..10_000_u32).flat_map(u32::to_le_bytes).collect();
     let mut chunk = Vec::new();
     Compressor::new(params, 4096).unwrap().compress(&src, &mut chunk).unwrap();
@@ -456,10 +466,12 @@ fn rows_lie_where_the_page_says() {
     let columns =
         [Column::new("step", ColumnKind::I64, 1), Column::new("origin", ColumnKind::F64, 2)];
     let options = StoreOptions {
-        codec: Some(None),
-        columns: Some(columns.to_vec()),
-        commit_bytes: u64::MAX,
-        ..StoreOptions::default()
+        layout: Layout {
+            compression: Compression::Stored,
+            columns: Some(columns.to_vec()),
+            ..Layout::default()
+        },
+        write: WriteOptions { commit_bytes: u64::MAX, ..WriteOptions::default() },
     };
     let number =
         |n: u64, at: u64| if at == 0 { n + 7 } else { (n as f64 + at as f64 / 4.0).to_bits() };
@@ -537,10 +549,12 @@ fn records_are_packed_as_the_example_of_the_page_says() {
 fn a_directory_page_is_listed_as_the_page_says() {
     // 192 leaves: 128 of them in two directory pages.
     let options = StoreOptions {
-        chunk_size: 4096,
-        commit_bytes: u64::MAX,
-        lookup: vlstore::Lookup::Never,
-        ..StoreOptions::default()
+        layout: Layout { chunk_size: 4096, ..Layout::default() },
+        write: WriteOptions {
+            commit_bytes: u64::MAX,
+            lookup: vlstore::Lookup::Never,
+            ..WriteOptions::default()
+        },
     };
     let file = written(&options, |w| {
         for i in 0..192_u64 {
@@ -589,7 +603,10 @@ fn first_run(file: &[u8]) -> RunRef {
 
 #[test]
 fn a_run_ends_with_its_table() {
-    let options = StoreOptions { commit_bytes: u64::MAX, ..StoreOptions::default() };
+    let options = StoreOptions {
+        write: WriteOptions { commit_bytes: u64::MAX, ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
     let file = written(&options, |w| {
         for i in (0..1000_u64).rev() {
             w.insert(i, b"").unwrap();
@@ -611,7 +628,10 @@ fn a_run_ends_with_its_table() {
 
 #[test]
 fn a_filter_lies_behind_its_run_and_a_damaged_block_of_it_hides_no_key() {
-    let options = StoreOptions { commit_bytes: u64::MAX, ..StoreOptions::default() };
+    let options = StoreOptions {
+        write: WriteOptions { commit_bytes: u64::MAX, ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
     let mut file = written(&options, |w| {
         for i in (0..3000_u64).rev() {
             w.insert(i, &i.to_le_bytes()).unwrap();
@@ -646,9 +666,11 @@ fn a_filter_lies_behind_its_run_and_a_damaged_block_of_it_hides_no_key() {
         let path = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(path.path(), &file).unwrap();
         let reads = if map { Access::Map } else { Access::Pread };
-        let store =
-            Store::open_with(path.path(), &StoreOptions { access: reads, ..options.clone() })
-                .unwrap();
+        let store = Store::open_with(
+            path.path(),
+            &ReadOptions { access: reads, ..options.write.reading() },
+        )
+        .unwrap();
         for i in 0..3000_u64 {
             assert_eq!(*store.get(i).unwrap(), i.to_le_bytes());
         }

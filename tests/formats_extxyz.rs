@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use vlstore::Result;
 use vlstore::codec::{MdFrame, Real, Values};
-use vlstore::formats::{self, FormatKind, WriteOptions};
+use vlstore::formats::{self, FormatKind, OutputOptions};
 
 fn data(under: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(under);
@@ -59,7 +59,7 @@ fn files_of_others_are_read_whole_and_written_back_equal() {
             assert_eq!(f.positions.as_ref().map(Real::len), Some(3 * f.nsites));
         }
         let out = folder.path().join("out.extxyz");
-        let options = WriteOptions::default();
+        let options = OutputOptions::default();
         let mut w = formats::create(&out, FormatKind::ExtXyz, &options, vlstore::Existing::Replace)
             .unwrap();
         for f in &all {
@@ -155,7 +155,7 @@ fn float32_is_written_in_the_digits_that_a_float32_needs() {
     };
     let kind = FormatKind::from_path(&out).unwrap();
     let mut w =
-        formats::create(&out, kind, &WriteOptions::default(), vlstore::Existing::Refuse).unwrap();
+        formats::create(&out, kind, &OutputOptions::default(), vlstore::Existing::Refuse).unwrap();
     w.write(&f).unwrap();
     assert_eq!(w.left_out(), ["precision"]);
     w.finish().unwrap();

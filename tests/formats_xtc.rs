@@ -5,7 +5,7 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use vlstore::codec::{MdFrame, Real};
-use vlstore::formats::{self, FormatKind, FrameReader, WriteOptions};
+use vlstore::formats::{self, FormatKind, FrameReader, OutputOptions};
 use vlstore::{Error, Result};
 
 fn data(under: &str) -> Option<PathBuf> {
@@ -74,7 +74,7 @@ fn export_reads_back_equal() {
         let mut w = formats::create(
             &out,
             FormatKind::Xtc,
-            &WriteOptions::default(),
+            &OutputOptions::default(),
             vlstore::Existing::Replace,
         )
         .unwrap();
@@ -179,7 +179,7 @@ fn the_file_in_the_repository_reads_as_the_library_of_mdanalysis_reads_it() {
 fn a_frame_that_does_not_fit_leaves_the_writer_usable() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out.xtc");
-    let options = WriteOptions::default().with_precision(100.0);
+    let options = OutputOptions::default().with_precision(100.0);
     let mut w =
         formats::create(&out, FormatKind::Xtc, &options, vlstore::Existing::Refuse).unwrap();
     let mut f = MdFrame {

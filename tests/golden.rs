@@ -19,10 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::{Backend, MemoryBackend};
-use vlstore::chunk::{Codec, Filter};
+use vlstore::chunk::{Algorithm, Filter};
 use vlstore::store::{CONFIG_AT, CONFIG_SPACE};
 use vlstore::{
-    Alignment, Column, ColumnKind, ColumnValues, Key, Lookup, Row, Store, StoreOptions, Writer,
+    Alignment, Column, ColumnKind, ColumnValues, Compression, Key, Layout, Lookup, ReadOptions,
+    Row, Store, StoreOptions, WriteOptions, Writer,
 };
 
 /// Largest golden file, in bytes.
@@ -47,14 +48,19 @@ fn options(name: &str) -> StoreOptions {
     // An id that tells the files apart and is the same on every machine.
     let id = Sha256::digest(name.as_bytes());
     StoreOptions {
-        chunk_size: 4096,
-        block_size: 2048,
-        threads: 1,
-        lookup: Lookup::Always,
-        file_id: Some(id[..16].try_into().unwrap()),
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1 << 30),
-        ..StoreOptions::default()
+        layout: Layout {
+            chunk_size: 4096,
+            block_size: 2048,
+            file_id: Some(id[..16].try_into().unwrap()),
+            ..Layout::default()
+        },
+        write: WriteOptions {
+            threads: 1,
+            lookup: Lookup::Always,
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1 << 30),
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -107,7 +113,7 @@ impl Making {
     fn reopen(self) -> Self {
         let backend = self.writer.backend().clone();
         self.writer.close().unwrap();
-        let writer = Writer::open_in(backend, &self.options).unwrap();
+        let writer = Writer::open_in(backend, &self.options.write).unwrap();
         Self { writer, options: self.options }
     }
 
@@ -133,12 +139,15 @@ impl Making {
 
 /// {stored, lz4, zstd} × typesize {1, 4, 8} × {empty, one, many, spanning}.
 fn grid(all: &mut Vec<(String, Vec<u8>)>) {
-    let codecs = [("stored", None), ("lz4", Some(Codec::Lz4)), ("zstd", Some(Codec::Zstd))];
+    let codecs = [("stored", None), ("lz4", Some(Algorithm::Lz4)), ("zstd", Some(Algorithm::Zstd))];
     for (codec_name, codec) in codecs {
         for typesize in [1, 4, 8] {
             let make = |shape: &str, fill: &dyn Fn(&mut Making)| {
                 let name = format!("{codec_name}-t{typesize}-{shape}");
-                let options = StoreOptions { codec: Some(codec), typesize, ..options(&name) };
+                let options = StoreOptions {
+                    layout: Layout { compression: codec.into(), typesize, ..options(&name).layout },
+                    ..options(&name)
+                };
                 let mut m = Making::new(options);
                 fill(&mut m);
                 (name, m.closed())
@@ -302,7 +311,10 @@ fn special(all: &mut Vec<(String, Vec<u8>)>) {
     });
     let columns =
         vec![Column::new("step", ColumnKind::I64, 1), Column::new("cell", ColumnKind::F64, 3)];
-    let with_rows = |o| StoreOptions { columns: Some(columns.clone()), ..o };
+    let with_rows = |o: StoreOptions| StoreOptions {
+        layout: Layout { columns: Some(columns.clone()), ..o.layout },
+        ..o
+    };
     add("rows", &with_rows, &|mut m| {
         for i in 0..60_i32 {
             let mut row = Row::new(&columns);
@@ -325,15 +337,27 @@ fn special(all: &mut Vec<(String, Vec<u8>)>) {
     });
     for alignment in [Alignment::Contiguous, Alignment::Start, Alignment::NoCross] {
         let name = format!("aligned-{}", alignment.name());
-        add(&name, &|o| StoreOptions { alignment, ..o }, &|mut m| {
-            for (i, len) in [3000, 1096, 1, 4096, 4095, 1, 5000, 0, 17].into_iter().enumerate() {
-                m.put(i as u64, &smooth(i as u64, len));
-            }
-            m.closed()
-        });
+        add(
+            &name,
+            &|o: StoreOptions| StoreOptions { layout: Layout { alignment, ..o.layout }, ..o },
+            &|mut m| {
+                for (i, len) in [3000, 1096, 1, 4096, 4095, 1, 5000, 0, 17].into_iter().enumerate()
+                {
+                    m.put(i as u64, &smooth(i as u64, len));
+                }
+                m.closed()
+            },
+        );
     }
-    for codec in [Codec::BloscLz, Codec::Lz4hc, Codec::Zlib] {
-        let change = |o| StoreOptions { codec: Some(Some(codec)), filter: Filter::BitShuffle, ..o };
+    for codec in [Algorithm::BloscLz, Algorithm::Lz4hc, Algorithm::Zlib] {
+        let change = |o: StoreOptions| StoreOptions {
+            layout: Layout {
+                compression: Compression::from(Some(codec)),
+                filter: Filter::BitShuffle,
+                ..o.layout
+            },
+            ..o
+        };
         add(&format!("bitshuffle-{}", codec.name()), &change, &|mut m| {
             m.put("a", &smooth(1, 5000));
             m.put("b", &rough(1, 700));
@@ -488,10 +512,10 @@ fn a_golden_file_can_be_written_on() {
     for (name, bytes) in all() {
         let before = Store::from_bytes(bytes.clone()).unwrap();
         let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::from_bytes(bytes));
-        let mut writer = Writer::open_in(backend.clone(), &StoreOptions::default()).unwrap();
+        let mut writer = Writer::open_in(backend.clone(), &WriteOptions::default()).unwrap();
         writer.put("one more", b"record").unwrap();
         writer.close().unwrap();
-        let after = Store::open_in(backend, &StoreOptions::default()).unwrap();
+        let after = Store::open_in(backend, &ReadOptions::default()).unwrap();
         assert_eq!(after.len(), before.len() + 1, "{name}");
         for i in 0..before.len() {
             assert_eq!(*before.get_at(i).unwrap(), *after.get_at(i).unwrap(), "{name}, {i}");

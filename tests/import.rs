@@ -18,10 +18,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use vlstore::Readable;
 use vlstore::codec::{MdFrame, Property, Real, Values};
-use vlstore::formats::{self, FormatKind, WriteOptions};
+use vlstore::formats::{self, FormatKind, OutputOptions};
 use vlstore::trajectory::Sharing;
 use vlstore::trajectory::{Begin, Boundary, IMPORT, ImportOptions, Importer, Input, Target};
-use vlstore::{Error, Key, StoreOptions, Trajectory, Unresumed, Writer};
+use vlstore::{Error, Key, Layout, StoreOptions, Trajectory, Unresumed, WriteOptions, Writer};
 
 /// The frame that `seed` decides, at a step if there is one.
 fn frame(seed: i64, sites: usize, step: Option<i64>) -> MdFrame {
@@ -59,7 +59,7 @@ fn labelled(seed: i64, sites: usize) -> MdFrame {
 fn write(path: &Path, frames: &[MdFrame]) {
     let kind = FormatKind::from_path(path).unwrap();
     let mut writer =
-        formats::create(path, kind, &WriteOptions::default(), vlstore::Existing::Replace).unwrap();
+        formats::create(path, kind, &OutputOptions::default(), vlstore::Existing::Replace).unwrap();
     for frame in frames {
         writer.write(frame).unwrap();
     }
@@ -120,7 +120,10 @@ struct Kind {
 }
 
 fn options() -> ImportOptions {
-    let store = StoreOptions { chunk_size: 4096, threads: 1, ..StoreOptions::default() };
+    let store = StoreOptions {
+        layout: Layout { chunk_size: 4096, ..Layout::default() },
+        write: WriteOptions { threads: 1, ..WriteOptions::default() },
+    };
     ImportOptions { store, commit_frames: Some(3), ..ImportOptions::default() }
 }
 
@@ -486,7 +489,7 @@ fn a_store_that_something_else_has_changed_is_not_guessed_about() {
     let change = |how: &str, stop: Option<u64>, act: &dyn Fn(&mut Writer)| {
         let store = path(&format!("{how}.vls"));
         import(&[path("a.xtc")], &store, &options(), stop).unwrap();
-        let mut w = Writer::open(&store, &StoreOptions::default()).unwrap();
+        let mut w = Writer::open(&store, &WriteOptions::default()).unwrap();
         act(&mut w);
         w.close().unwrap();
         store
@@ -519,7 +522,7 @@ fn a_store_that_something_else_has_changed_is_not_guessed_about() {
     // A store that was filled by a program, or whose record is gone.
     let store = path("forgotten.vls");
     import(&[path("a.xtc")], &store, &options(), None).unwrap();
-    let mut w = Writer::open(&store, &StoreOptions::default()).unwrap();
+    let mut w = Writer::open(&store, &WriteOptions::default()).unwrap();
     let mut attributes = w.attributes();
     attributes.as_object_mut().unwrap().remove(IMPORT).unwrap();
     w.set_attributes(&attributes).unwrap();

@@ -19,7 +19,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
-use vlstore::{Durability, Opened, Store, StoreOptions, Writer};
+use vlstore::{Durability, Layout, Opened, Store, StoreOptions, WriteOptions, Writer};
 
 /// Kills, each of another process, over all ways to write.
 const KILLS: u64 = 50;
@@ -33,12 +33,14 @@ fn record(i: u64) -> Vec<u8> {
 
 fn options(way: u64) -> StoreOptions {
     StoreOptions {
-        chunk_size: [65_536, 0, 32_768][(way % 3) as usize],
-        durability: [Durability::Kernel, Durability::Sync][(way / 3 % 2) as usize],
-        commit_bytes: [5000, u64::MAX, 200_000][(way % 3) as usize],
-        commit_interval: Duration::from_secs(1_000_000),
-        threads: 2,
-        ..StoreOptions::default()
+        layout: Layout { chunk_size: [65_536, 0, 32_768][(way % 3) as usize], ..Layout::default() },
+        write: WriteOptions {
+            durability: [Durability::Kernel, Durability::Sync][(way / 3 % 2) as usize],
+            commit_bytes: [5000, u64::MAX, 200_000][(way % 3) as usize],
+            commit_interval: Duration::from_secs(1_000_000),
+            threads: 2,
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -68,7 +70,7 @@ fn child() {
             0 => drop(w.seal().unwrap()),
             1 => {
                 w.close().unwrap();
-                w = Writer::open(path, &options).unwrap();
+                w = Writer::open(path, &options.write).unwrap();
             }
             2..12 => drop(w.commit().unwrap()),
             _ => {}
@@ -143,6 +145,6 @@ fn nothing_that_was_committed_is_missing_after_a_kill() {
             assert_eq!(*r.unwrap(), record(i as u64)[..]);
         }
         println!("way {way}: {} records, commit {}", store.len(), store.generation());
-        Writer::open(&path, &options(way)).unwrap().close().unwrap();
+        Writer::open(&path, &options(way).write).unwrap().close().unwrap();
     }
 }

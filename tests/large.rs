@@ -16,18 +16,21 @@ use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
 use vlstore::backend::{Backend, MemoryBackend};
-use vlstore::chunk::Codec;
-use vlstore::{Alignment, Durability, Key, Opened, Store, StoreOptions, Writer};
+use vlstore::{
+    Alignment, Compression, Durability, Key, Layout, Opened, Store, StoreOptions, WriteOptions,
+    Writer,
+};
 
 fn options() -> StoreOptions {
     StoreOptions {
-        chunk_size: 65_536,
-        codec: Some(Some(Codec::Lz4)),
-        durability: Durability::Kernel,
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1_000_000),
-        threads: 2,
-        ..StoreOptions::default()
+        layout: Layout { chunk_size: 65_536, compression: Compression::Lz4, ..Layout::default() },
+        write: WriteOptions {
+            durability: Durability::Kernel,
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1_000_000),
+            threads: 2,
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -44,7 +47,10 @@ fn an_empty_record_behind_the_last_chunk_is_fetched_with_many_others() {
         let backend = memory();
         // One block a chunk, so that the cut moves to the end of it.
         let size = 1 << 20;
-        let options = StoreOptions { alignment, chunk_size: size, block_size: size, ..options() };
+        let options = StoreOptions {
+            layout: Layout { alignment, chunk_size: size, block_size: size, ..options().layout },
+            ..options()
+        };
         let mut w = Writer::create_in(backend.clone(), &options).unwrap();
         let mut model = Model::default();
         for i in 0..64_u64 {
@@ -60,7 +66,7 @@ fn an_empty_record_behind_the_last_chunk_is_fetched_with_many_others() {
             model.put(Rec { key: None, bytes: Arc::default(), sites: 0 });
         }
         w.commit().unwrap();
-        let store = Store::open_in(backend, &options).unwrap();
+        let store = Store::open_in(backend, &options.write.reading()).unwrap();
         check(&store, &model, 1).unwrap();
         let n = store.len();
         for asked in [(0..n).collect::<Vec<_>>(), (0..n).rev().collect(), vec![n - 1; 5]] {
@@ -96,10 +102,10 @@ fn a_thousand_seals_fill_directory_pages_and_every_record_is_found_through_them(
         }
         if i % 400 == 300 {
             drop(w);
-            w = Writer::open_in(backend.clone(), &options()).unwrap();
+            w = Writer::open_in(backend.clone(), &options().write).unwrap();
         }
     }
-    let store = Store::open_in(backend, &options()).unwrap();
+    let store = Store::open_in(backend, &options().write.reading()).unwrap();
     check(&store, &model, 1).unwrap();
     for (snapshot, model) in &kept {
         check(snapshot, model, 2).unwrap();
@@ -109,7 +115,10 @@ fn a_thousand_seals_fill_directory_pages_and_every_record_is_found_through_them(
 #[test]
 fn two_hundred_thousand_records_without_a_commit_go_to_leaves_that_nobody_sees_until_then() {
     let backend = memory();
-    let options = StoreOptions { durability: Durability::None, ..options() };
+    let options = StoreOptions {
+        write: WriteOptions { durability: Durability::None, ..options().write },
+        ..options()
+    };
     let mut w = Writer::create_in(backend.clone(), &options).unwrap();
     w.insert("first", b"one").unwrap();
     w.commit().unwrap();
@@ -123,10 +132,10 @@ fn two_hundred_thousand_records_without_a_commit_go_to_leaves_that_nobody_sees_u
             w.put(format!("record {at}"), &bytes(i + n)).unwrap();
         }
     }
-    assert_eq!(Store::open_in(backend.clone(), &options).unwrap().len(), 1);
+    assert_eq!(Store::open_in(backend.clone(), &options.write.reading()).unwrap().len(), 1);
     // What was not committed is gone, and its place is used again.
     drop(w);
-    let mut w = Writer::open_in(backend.clone(), &options).unwrap();
+    let mut w = Writer::open_in(backend.clone(), &options.write).unwrap();
     assert_eq!((w.opened(), w.len()), (Opened::Whole, 1));
     let mut newest = std::collections::HashMap::new();
     for i in 0..n {
@@ -154,7 +163,7 @@ fn two_hundred_thousand_records_without_a_commit_go_to_leaves_that_nobody_sees_u
             }
             w.commit().unwrap();
         }
-        let store = Store::open_in(backend.clone(), &options).unwrap();
+        let store = Store::open_in(backend.clone(), &options.write.reading()).unwrap();
         assert_eq!(store.len(), expected);
         for i in (step..n).step_by(11) {
             let key = format!("record {i}");
@@ -201,8 +210,11 @@ fn reading_more_than_memory() {
     let Some(path) = std::env::var_os(LARGE) else { return };
     let mut right = Vec::new();
     for access in [Access::Auto, Access::Pread] {
-        let options = StoreOptions { access, threads: 2, ..StoreOptions::default() };
-        let store = Store::open_with(&path, &options).unwrap();
+        let options = StoreOptions {
+            write: WriteOptions { access, threads: 2, ..WriteOptions::default() },
+            ..StoreOptions::default()
+        };
+        let store = Store::open_with(&path, &options.write.reading()).unwrap();
         assert!(store.info().unwrap().file_bytes > 1024 * KIB.parse::<u64>().unwrap());
         for (i, record) in (0..).zip(store.scan(0..LARGE_RECORDS)) {
             large_record(i, &mut right);
@@ -225,7 +237,10 @@ fn reading_more_than_memory() {
 fn a_store_larger_than_memory_is_scanned_and_shuffled() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
-    let options = StoreOptions { codec: Some(None), threads: 1, ..StoreOptions::default() };
+    let options = StoreOptions {
+        layout: Layout { compression: Compression::Stored, ..Layout::default() },
+        write: WriteOptions { threads: 1, ..WriteOptions::default() },
+    };
     let mut w = Writer::create(&path, &options).unwrap();
     let mut bytes = Vec::new();
     for i in 0..LARGE_RECORDS {

@@ -16,14 +16,19 @@ use vlstore::limits::{
     ARRAY_AXES, ATTRIBUTES_MAX, BLOCK_MAX, BLOCK_MIN, BLOCKS_PER_CHUNK, CHUNK_MAX, CHUNK_MIN,
     FOREIGN_CHUNKS, KEY_MAX, METALAYER_MAX, METALAYERS, RECORD_MAX, VLMETALAYERS,
 };
-use vlstore::{Alignment, Durability, Error, Key, Lookup, Store, StoreOptions, Writer};
+use vlstore::{
+    Alignment, Durability, Error, Key, Layout, Lookup, Store, StoreOptions, WriteOptions, Writer,
+};
 
 fn options() -> StoreOptions {
     StoreOptions {
-        durability: Durability::None,
-        threads: 1,
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1_000_000),
+        write: WriteOptions {
+            durability: Durability::None,
+            threads: 1,
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1_000_000),
+            ..WriteOptions::default()
+        },
         ..StoreOptions::default()
     }
 }
@@ -40,10 +45,13 @@ fn limit(what: &str, error: &Error) {
 #[test]
 fn sizes_of_chunks_and_blocks() {
     let of = |chunk_size, block_size, typesize| StoreOptions {
-        chunk_size,
-        block_size,
-        typesize,
-        alignment: Alignment::NoCross,
+        layout: Layout {
+            chunk_size,
+            block_size,
+            typesize,
+            alignment: Alignment::NoCross,
+            ..options().layout
+        },
         ..options()
     };
     for (chunk, block, typesize, good) in [
@@ -70,7 +78,7 @@ fn sizes_of_chunks_and_blocks() {
         assert_eq!(made.is_ok(), good, "{chunk} {block} {typesize}");
         let Ok(mut w) = made else { continue };
         let bytes: Vec<u8> =
-            (0..options.chunk() + 7).map(|i| (i >> 4).to_le_bytes()).map(|b| b[0]).collect();
+            (0..options.layout.chunk() + 7).map(|i| (i >> 4).to_le_bytes()).map(|b| b[0]).collect();
         w.push(&bytes).unwrap();
         w.commit().unwrap();
         assert_eq!(*w.snapshot().unwrap().get_at(0).unwrap(), *bytes);
@@ -80,7 +88,8 @@ fn sizes_of_chunks_and_blocks() {
 
 #[test]
 fn records() {
-    let options = StoreOptions { chunk_size: CHUNK_MAX, ..options() };
+    let options =
+        StoreOptions { layout: Layout { chunk_size: CHUNK_MAX, ..options().layout }, ..options() };
     let mut w = Writer::in_memory(&options).unwrap();
     let most = usize::try_from(RECORD_MAX).unwrap();
     let zeros = vec![0; most + 1];
@@ -135,16 +144,19 @@ fn attributes() {
     w.set_attributes(&of(ATTRIBUTES_MAX)).unwrap();
     w.commit().unwrap();
     assert_eq!(
-        Store::open_in(backend.clone(), &options()).unwrap().attributes(),
+        Store::open_in(backend.clone(), &options().write.reading()).unwrap().attributes(),
         of(ATTRIBUTES_MAX)
     );
     w.seal().unwrap();
-    assert_eq!(Store::open_in(backend, &options()).unwrap().attributes(), of(ATTRIBUTES_MAX));
+    assert_eq!(
+        Store::open_in(backend, &options().write.reading()).unwrap().attributes(),
+        of(ATTRIBUTES_MAX)
+    );
 }
 
 /// A frame header with these metalayers behind its fixed fields.
 fn header(count: usize, len: usize) -> Vec<u8> {
-    let stored = Params { codec: None, level: 0, filter: Filter::None, typesize: 1 };
+    let stored = Params { algorithm: None, level: 0, filter: Filter::None, typesize: 1 };
     let mut out = build_header(&stored, 4096, 4096).unwrap();
     out.truncate(87);
     let start = 87 + 7 + count * 8 + 3;
@@ -186,7 +198,7 @@ fn metalayers() {
 
 #[test]
 fn chunks_of_other_programs() {
-    let stored = Params { codec: None, level: 0, filter: Filter::None, typesize: 1 };
+    let stored = Params { algorithm: None, level: 0, filter: Filter::None, typesize: 1 };
     let mut bytes = build_header(&stored, 4096, 4096).unwrap();
     for (chunks, good) in [(FOREIGN_CHUNKS, true), (FOREIGN_CHUNKS + 1, false)] {
         let totals = patch_totals(&bytes, 1 << 50, chunks * 4096, 1 << 40).unwrap();
@@ -220,16 +232,17 @@ fn the_table_for_the_original_program_is_written_when_asked_and_kept_from_then_o
     let mut w = Writer::create_in(backend.clone(), &options()).unwrap();
     assert!(!sealed(&mut w, "a"));
     w.close().unwrap();
-    let asked = |lookup| StoreOptions { lookup, ..options() };
-    let mut w = Writer::open_in(backend.clone(), &asked(Lookup::Always)).unwrap();
+    let asked =
+        |lookup| StoreOptions { write: WriteOptions { lookup, ..options().write }, ..options() };
+    let mut w = Writer::open_in(backend.clone(), &asked(Lookup::Always).write).unwrap();
     assert!(sealed(&mut w, "b"));
     w.close().unwrap();
-    let mut w = Writer::open_in(backend.clone(), &options()).unwrap();
+    let mut w = Writer::open_in(backend.clone(), &options().write).unwrap();
     assert!(sealed(&mut w, "c"));
     w.close().unwrap();
-    let mut w = Writer::open_in(backend.clone(), &asked(Lookup::Never)).unwrap();
+    let mut w = Writer::open_in(backend.clone(), &asked(Lookup::Never).write).unwrap();
     assert!(!sealed(&mut w, "d"));
     w.close().unwrap();
-    let mut w = Writer::open_in(backend, &options()).unwrap();
+    let mut w = Writer::open_in(backend, &options().write).unwrap();
     assert!(!sealed(&mut w, "e"));
 }

@@ -23,10 +23,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::{Access, Backend, FileBackend, MemoryBackend};
-use vlstore::chunk::{Codec, Filter, Params};
+use vlstore::chunk::{Algorithm, Filter, Params};
 use vlstore::{
-    Alignment, Durability, Error, Key, Lookup, Opened, Purpose, Snapshot, Store, StoreOptions,
-    Writer,
+    Alignment, Compression, Durability, Error, Key, Layout, Lookup, Opened, Purpose, Snapshot,
+    Store, StoreOptions, WriteOptions, Writer,
 };
 
 const CASES: u64 = 256;
@@ -105,9 +105,9 @@ fn setting() -> impl Strategy<Value = Setting> {
     ];
     let codec = prop_oneof![
         Just(Some(None)),
-        Just(Some(Some(Codec::Lz4))),
-        Just(Some(Some(Codec::Zstd))),
-        Just(Some(Some(Codec::Lz4hc))),
+        Just(Some(Some(Algorithm::Lz4))),
+        Just(Some(Some(Algorithm::Zstd))),
+        Just(Some(Some(Algorithm::Lz4hc))),
     ];
     let filter = prop_oneof![Just(Filter::None), Just(Filter::Shuffle), Just(Filter::BitShuffle)];
     let typesize = prop_oneof![Just(1_u8), Just(4), Just(8)];
@@ -134,23 +134,32 @@ fn setting() -> impl Strategy<Value = Setting> {
             let on_file = on_file || origin == Origin::Original;
             let block_size = if blocks && chunk_size >= 4096 { 2048 } else { 0 };
             let options = StoreOptions {
-                purpose,
-                chunk_size,
-                block_size,
-                codec,
-                filter,
-                typesize,
-                alignment,
-                threads,
-                durability: if on_file { durability.min(Durability::Kernel) } else { durability },
-                // Every put, often, or only when asked.
-                commit_bytes: [1, 20_000, u64::MAX][commits as usize],
-                commit_interval: Duration::from_secs(1_000_000),
-                cache_bytes: if blocks { 0 } else { 1 << 20 },
-                rows: (typesize != 1).then(common::rows),
-                lookup,
-                access,
-                ..StoreOptions::default()
+                layout: Layout {
+                    purpose,
+                    chunk_size,
+                    block_size,
+                    compression: codec.map_or(Compression::Auto, Compression::from),
+                    filter,
+                    typesize,
+                    alignment,
+                    ..Layout::default()
+                },
+                write: WriteOptions {
+                    threads,
+                    durability: if on_file {
+                        durability.min(Durability::Kernel)
+                    } else {
+                        durability
+                    },
+                    // Every put, often, or only when asked.
+                    commit_bytes: [1, 20_000, u64::MAX][commits as usize],
+                    commit_interval: Duration::from_secs(1_000_000),
+                    cache_bytes: if blocks { 0 } else { 1 << 20 },
+                    rows: (typesize != 1).then(common::rows),
+                    lookup,
+                    access,
+                    ..WriteOptions::default()
+                },
             };
             Setting { options, on_file, origin, first }
         },
@@ -174,22 +183,26 @@ fn first(setting: &Setting) -> Vec<(Key, Vec<u8>)> {
 /// A file of the original program with these records, and what it holds.
 fn original(setting: &Setting) -> (Vec<u8>, Model) {
     let o = &setting.options;
-    let codec = o.codec.unwrap_or(Some(Codec::Zstd));
-    let (level, filter) = if codec.is_some() { (1, o.filter) } else { (0, Filter::None) };
-    let params = Params { codec, level, filter, typesize: o.typesize };
-    let chunk = if o.chunk_size == 0 { 8192 } else { o.chunk_size };
+    let algorithm = o.layout.params().algorithm;
+    let (level, filter) =
+        if algorithm.is_some() { (1, o.layout.filter) } else { (0, Filter::None) };
+    let params = Params { algorithm, level, filter, typesize: o.layout.typesize };
+    let chunk = if o.layout.chunk_size == 0 { 8192 } else { o.layout.chunk_size };
     let records = first(setting);
     let mut model = Model::default();
     for (key, bytes) in &records {
         model.put(Rec { key: Some(key.clone()), bytes: bytes.as_slice().into(), sites: 0 });
     }
-    (other::original(&records, chunk, params, o.alignment), model)
+    (other::original(&records, chunk, params, o.layout.alignment), model)
 }
 
 /// A store of ours, sealed, to which another program has added a chunk and, of the records, the
 /// second half; and what it holds.
 fn extended(setting: &Setting) -> (Vec<u8>, Model) {
-    let options = StoreOptions { lookup: Lookup::Always, ..setting.options.clone() };
+    let options = StoreOptions {
+        write: WriteOptions { lookup: Lookup::Always, ..setting.options.clone().write },
+        ..setting.options.clone()
+    };
     let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
     let mut writer = Writer::create_in(memory.clone(), &options).unwrap();
     let mut model = Model::default();
@@ -256,10 +269,10 @@ impl Case {
             check(&store, &model, 4).unwrap();
             if setting.on_file {
                 std::fs::write(&path, &image).unwrap();
-                Writer::open(&path, options).unwrap()
+                Writer::open(&path, &options.write).unwrap()
             } else {
                 memory.write_at(0, &image).unwrap();
-                Writer::open_in(memory.clone(), options).unwrap()
+                Writer::open_in(memory.clone(), &options.write).unwrap()
             }
         };
         let reader = Self::open(&setting, &path, &memory);
@@ -280,11 +293,11 @@ impl Case {
 
     fn open(setting: &Setting, path: &std::path::Path, memory: &Arc<dyn Backend>) -> Store {
         let backend: Arc<dyn Backend> = if setting.on_file {
-            Arc::new(FileBackend::open_read(path, setting.options.access).unwrap())
+            Arc::new(FileBackend::open_read(path, setting.options.write.access).unwrap())
         } else {
             memory.clone()
         };
-        let store = Store::open_in(backend, &setting.options).unwrap();
+        let store = Store::open_in(backend, &setting.options.write.reading()).unwrap();
         assert_eq!(store.opened(), Opened::Whole);
         store
     }
@@ -293,9 +306,9 @@ impl Case {
         if self.writer.is_none() {
             let options = &self.setting.options;
             let w = if self.setting.on_file {
-                Writer::open(&self.path, options).unwrap()
+                Writer::open(&self.path, &options.write).unwrap()
             } else {
-                Writer::open_in(self.memory.clone(), options).unwrap()
+                Writer::open_in(self.memory.clone(), &options.write).unwrap()
             };
             assert_eq!(w.opened(), Opened::Whole);
             self.writer = Some(w);

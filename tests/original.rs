@@ -13,16 +13,16 @@ mod other;
 
 use std::path::Path;
 use vlstore::Readable;
-use vlstore::chunk::{Codec, Filter, Params};
+use vlstore::chunk::{Algorithm, Filter, Params};
 use vlstore::index::slot::Slot;
 use vlstore::maintain::{
     Clash, CompactOptions, CopyOptions, MergeOptions, RecoverOptions, SplitBy, SplitOptions,
 };
 use vlstore::wire::U64;
-use vlstore::{Alignment, Error, Key, Opened, Store, StoreOptions, Writer};
+use vlstore::{Alignment, Error, Key, Opened, Store, StoreOptions, WriteOptions, Writer};
 
 const PARAMS: Params =
-    Params { codec: Some(Codec::Zstd), level: 1, filter: Filter::Shuffle, typesize: 4 };
+    Params { algorithm: Some(Algorithm::Zstd), level: 1, filter: Filter::Shuffle, typesize: 4 };
 
 /// Keys of every kind that the original takes, each with its bytes.
 fn records() -> Vec<(Key, Vec<u8>)> {
@@ -75,7 +75,7 @@ fn every_key_of_the_original_is_found_replaced_and_deleted_in_a_file_that_is_add
         let mut wanted = records();
         wanted.retain(|w| w.0 != key);
 
-        let mut w = Writer::open(&path, &options).unwrap();
+        let mut w = Writer::open(&path, &options.write).unwrap();
         let refused = w.insert(key.clone(), b"again").unwrap_err();
         assert!(matches!(refused.root(), Error::Exists { .. }), "{refused}");
         w.delete(key.clone()).unwrap();
@@ -84,7 +84,7 @@ fn every_key_of_the_original_is_found_replaced_and_deleted_in_a_file_that_is_add
         holds(&path, &wanted);
 
         wanted.push((key.clone(), b"again".to_vec()));
-        let mut w = Writer::open(&path, &options).unwrap();
+        let mut w = Writer::open(&path, &options.write).unwrap();
         w.insert(key, b"again").unwrap();
         w.close().unwrap();
         holds(&path, &wanted);
@@ -108,7 +108,7 @@ fn a_file_of_the_original_that_is_added_to_goes_through_every_verb() {
     assert_eq!(recovered.records, wanted.len() as u64);
     holds(&at("saved-before"), &wanted);
 
-    let mut w = Writer::open(&path, &StoreOptions::default()).unwrap();
+    let mut w = Writer::open(&path, &WriteOptions::default()).unwrap();
     for key in [Key::from("text"), Key::from(2), Key::from(&b"two"[..])] {
         w.insert(key.clone(), b"new").unwrap();
         wanted.push((key, b"new".to_vec()));
@@ -151,7 +151,7 @@ fn recover_mends_a_file_whose_bound_of_integer_keys_was_too_low() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a");
     write(&path);
-    Writer::open(&path, &StoreOptions::default()).unwrap().close().unwrap();
+    Writer::open(&path, &WriteOptions::default()).unwrap().close().unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     let file: [u8; 16] = bytes[4104..4120].try_into().unwrap();
     for at in [4096, 8192] {
@@ -159,7 +159,7 @@ fn recover_mends_a_file_whose_bound_of_integer_keys_was_too_low() {
         bytes[at..at + 256].copy_from_slice(&Slot { key_bound: U64::new(1), ..slot }.encode());
     }
     std::fs::write(&path, &bytes).unwrap();
-    let mut w = Writer::open(&path, &StoreOptions::default()).unwrap();
+    let mut w = Writer::open(&path, &WriteOptions::default()).unwrap();
     w.insert(1, b"twice").unwrap();
     w.commit().unwrap();
     let snapshot = w.snapshot().unwrap();

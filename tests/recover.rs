@@ -16,21 +16,29 @@ use vlstore::index::layout::{
     DEAD_MAGIC, LEAF_MAGIC, LOG_MAGIC, PAGE_MAGIC, ROOT_MAGIC, RUN_MAGIC,
 };
 use vlstore::maintain::{Means, RecoverOptions, Recovered, recover, recover_into};
-use vlstore::{Durability, Error, Key, Lookup, Snapshot, Store, StoreOptions, Writer};
+use vlstore::{
+    Durability, Error, Key, Layout, Lookup, ReadOptions, Snapshot, Store, StoreOptions,
+    WriteOptions, Writer,
+};
 
 const SLOTS: [usize; 2] = [4096, 8192];
 
 fn options() -> StoreOptions {
     StoreOptions {
-        chunk_size: 16 << 10,
-        block_size: 2 << 10,
-        durability: Durability::None,
-        threads: 1,
-        lookup: Lookup::Always,
-        file_id: Some(*b"recover's tests."),
-        record_codec: ("test".into(), 3),
-        check: Some(|_, _, _, _| Ok(None)),
-        ..StoreOptions::default()
+        layout: Layout {
+            chunk_size: 16 << 10,
+            block_size: 2 << 10,
+            file_id: Some(*b"recover's tests."),
+            record_codec: ("test".into(), 3),
+            ..Layout::default()
+        },
+        write: WriteOptions {
+            durability: Durability::None,
+            threads: 1,
+            lookup: Lookup::Always,
+            check: Some(|_, _, _, _| Ok(None)),
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -101,7 +109,7 @@ fn run_with(image: &[u8], options: &RecoverOptions) -> Result<(Recovered, Store)
     let input: Arc<dyn Backend> = Arc::new(SliceBackend::new(image.to_vec().into()));
     let new: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
     let report = recover_into(&input, &new, options, |_, _| Ok(()))?;
-    let store = Store::open_in(new, &StoreOptions::default()).unwrap();
+    let store = Store::open_in(new, &ReadOptions::default()).unwrap();
     assert!(store.verify(|_, _| Ok(())).unwrap().is_whole());
     assert_eq!(report.records, store.len());
     Ok((report, store))
@@ -147,8 +155,8 @@ fn of_a_whole_store_everything_comes_back_and_nothing_else() {
         assert!(report.is_complete(), "{report:?}");
         assert_eq!(listed(&new), live(&image));
         assert_eq!(new.attributes(), serde_json::json!({"a": 1}));
-        assert_eq!(new.options().record_codec, ("test".into(), 3));
-        assert_eq!(new.options().chunk(), 16 << 10);
+        assert_eq!(new.layout().record_codec, ("test".into(), 3));
+        assert_eq!(new.layout().chunk(), 16 << 10);
         assert!(matches!(report.found[..], [f] if matches!(f.means, Means::Commit { .. })
             && f.unchecked == 0 && f.records == new.len()));
     }
@@ -542,7 +550,7 @@ fn lived(steps: &[Step]) -> Vec<u8> {
             Step::Seal => drop(w.seal().unwrap()),
             Step::Reopen => {
                 w.commit().unwrap();
-                w = Writer::open_in(w.backend().clone(), &options()).unwrap();
+                w = Writer::open_in(w.backend().clone(), &options().write).unwrap();
             }
         }
     }

@@ -11,7 +11,10 @@ use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::backend::MemoryBackend;
 use vlstore::chunk::Filter;
-use vlstore::{Alignment, Durability, Error, Key, Purpose, Store, StoreOptions, Writer};
+use vlstore::{
+    Alignment, Compression, Durability, Error, Key, Layout, Purpose, Store, StoreOptions,
+    WriteOptions, Writer,
+};
 
 fn record(i: u64) -> Vec<u8> {
     let len = [0, 1, 7, 100, 1900, 12_000, 70_000][(i % 7) as usize] + (i % 5) as usize;
@@ -46,8 +49,10 @@ fn every_alignment_purpose_and_chunk_size_gives_back_what_was_put() {
     {
         for purpose in [Purpose::Dense, Purpose::Balanced, Purpose::Random] {
             for chunk_size in [1000, 65_536, 0] {
-                let options =
-                    StoreOptions { alignment, purpose, chunk_size, ..StoreOptions::default() };
+                let options = StoreOptions {
+                    layout: Layout { alignment, purpose, chunk_size, ..Layout::default() },
+                    ..StoreOptions::default()
+                };
                 let path = dir.path().join(format!("{k}{}{chunk_size}", purpose.name()));
                 let mut w = Writer::create(&path, &options).unwrap();
                 for i in 0..300 {
@@ -62,7 +67,7 @@ fn every_alignment_purpose_and_chunk_size_gives_back_what_was_put() {
                 }
                 w.close().unwrap();
                 check(&Store::open(&path).unwrap(), 300);
-                let mut w = Writer::open(&path, &options).unwrap();
+                let mut w = Writer::open(&path, &options.write).unwrap();
                 for i in 300..400 {
                     w.insert(format!("k{i}"), &record(i)).unwrap();
                     assert_eq!(*w.get(format!("k{}", i - 100)).unwrap(), record(i - 100)[..]);
@@ -70,7 +75,7 @@ fn every_alignment_purpose_and_chunk_size_gives_back_what_was_put() {
                 w.commit().unwrap();
                 drop(w);
                 check(&Store::open(&path).unwrap(), 400);
-                let mut w = Writer::open(&path, &options).unwrap();
+                let mut w = Writer::open(&path, &options.write).unwrap();
                 w.insert("k400", &record(400)).unwrap();
                 w.seal().unwrap();
                 check(&Store::open(&path).unwrap(), 401);
@@ -82,7 +87,7 @@ fn every_alignment_purpose_and_chunk_size_gives_back_what_was_put() {
 #[test]
 fn keys_of_all_kinds_live_together_and_are_replaced_and_deleted() {
     let mut w = Writer::in_memory(&StoreOptions {
-        durability: Durability::None,
+        write: WriteOptions { durability: Durability::None, ..WriteOptions::default() },
         ..StoreOptions::default()
     })
     .unwrap();
@@ -124,10 +129,8 @@ fn keys_of_all_kinds_live_together_and_are_replaced_and_deleted() {
 #[test]
 fn damage_in_the_half_filled_last_chunk_costs_its_block_alone() {
     let options = StoreOptions {
-        block_size: 4096,
-        purpose: Purpose::Random,
-        durability: Durability::None,
-        ..StoreOptions::default()
+        layout: Layout { block_size: 4096, purpose: Purpose::Random, ..Layout::default() },
+        write: WriteOptions { durability: Durability::None, ..WriteOptions::default() },
     };
     let memory = std::sync::Arc::new(vlstore::backend::MemoryBackend::new());
     let mut w = Writer::create_in(memory.clone(), &options).unwrap();
@@ -168,7 +171,7 @@ fn damage_in_the_half_filled_last_chunk_costs_its_block_alone() {
     assert_eq!(named, lost);
     // A writer goes on behind it, and what is lost stays known as lost.
     let memory = std::sync::Arc::new(vlstore::backend::MemoryBackend::from_bytes(file));
-    let mut w = Writer::open_in(memory.clone(), &options).unwrap();
+    let mut w = Writer::open_in(memory.clone(), &options.write).unwrap();
     w.insert("more", &bytes(99)).unwrap();
     w.close().unwrap();
     let s = Store::from_bytes(memory.to_bytes()).unwrap();
@@ -179,10 +182,13 @@ fn damage_in_the_half_filled_last_chunk_costs_its_block_alone() {
 #[test]
 fn a_scan_goes_on_behind_a_damaged_block() {
     let options = StoreOptions {
-        codec: Some(None),
-        filter: Filter::None,
-        block_size: 4096,
-        chunk_size: 65_536,
+        layout: Layout {
+            compression: Compression::Stored,
+            filter: Filter::None,
+            block_size: 4096,
+            chunk_size: 65_536,
+            ..Layout::default()
+        },
         ..StoreOptions::default()
     };
     let record = |i: u64| -> Vec<u8> { (0..1000).map(|b| (b ^ (i * 7)) as u8).collect() };
@@ -200,9 +206,15 @@ fn a_scan_goes_on_behind_a_damaged_block() {
         bytes[at + 500] ^= 1;
     }
     for threads in [1, 2] {
-        let options = StoreOptions { threads, ..StoreOptions::default() };
-        let store =
-            Store::open_in(Arc::new(MemoryBackend::from_bytes(bytes.clone())), &options).unwrap();
+        let options = StoreOptions {
+            write: WriteOptions { threads, ..WriteOptions::default() },
+            ..StoreOptions::default()
+        };
+        let store = Store::open_in(
+            Arc::new(MemoryBackend::from_bytes(bytes.clone())),
+            &options.write.reading(),
+        )
+        .unwrap();
         let all: Vec<_> = store.scan(0..5000).collect();
         assert_eq!(all.len(), 5000);
         let bad = all.iter().filter(|r| r.is_err()).count();

@@ -27,7 +27,8 @@ use vlstore::maintain::{
 use vlstore::trajectory::{Sharing, copy_frames};
 use vlstore::wire::Digest;
 use vlstore::{
-    Alignment, DepotWriter, Durability, Error, Store, StoreOptions, Trajectory, TrajectoryWriter,
+    Alignment, Compression, DepotWriter, Durability, Error, Layout, Store, StoreOptions,
+    Trajectory, TrajectoryWriter, WriteOptions,
 };
 
 /// Sites of the larger molecule: its topology takes blocks of its own.
@@ -35,14 +36,19 @@ const SITES: usize = 2000;
 
 fn options() -> StoreOptions {
     StoreOptions {
-        chunk_size: 256 << 10,
-        block_size: 2 << 10,
-        codec: Some(None),
-        durability: Durability::None,
-        threads: 1,
-        // A second way to the records, where leaves of the index are lost.
-        lookup: vlstore::Lookup::Always,
-        ..StoreOptions::default()
+        layout: Layout {
+            chunk_size: 256 << 10,
+            block_size: 2 << 10,
+            compression: Compression::Stored,
+            ..Layout::default()
+        },
+        write: WriteOptions {
+            durability: Durability::None,
+            threads: 1,
+            // A second way to the records, where leaves of the index are lost.
+            lookup: vlstore::Lookup::Always,
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -169,7 +175,7 @@ fn compacting_drops_the_topologies_to_which_nothing_refers_any_more() {
     let both = [molecule(1, 9), molecule(2, 60)];
     let path = dir.path("a");
     make(&path, 0, 20, &both);
-    let mut w = TrajectoryWriter::open(&path, &options()).unwrap();
+    let mut w = TrajectoryWriter::open(&path, &options().write).unwrap();
     for n in (1..20).step_by(2) {
         w.writer_mut().delete(n).unwrap();
     }
@@ -231,7 +237,7 @@ fn a_damaged_topology_is_an_error_of_its_frames_that_names_it_and_of_no_others()
         assert_eq!((report.records, report.shared, report.lost), (8, 0, 1), "{report:?}");
         assert_eq!(report.losses[0].record.as_deref(), Some(&*named));
         for damaged in [&path, &new] {
-            let mut w = TrajectoryWriter::open(damaged, &options()).unwrap();
+            let mut w = TrajectoryWriter::open(damaged, &options().write).unwrap();
             assert_eq!(w.share_topology(&molecule).unwrap(), digest);
             w.close().unwrap();
             let depot = Trajectory::open(damaged).unwrap();
@@ -314,7 +320,7 @@ fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
     let none = CopyOptions::default();
     let why = copy_frames(&other, dir.path("no"), &none, Sharing::Always, None, quiet).unwrap_err();
     assert!(why.to_string().contains("md-frame"), "{why}");
-    let mut w = TrajectoryWriter::open(&path, &options()).unwrap();
+    let mut w = TrajectoryWriter::open(&path, &options().write).unwrap();
     w.writer_mut()
         .put_unchecked(Some(&"x".into()), b"no frame", 0, vlstore::Existing::Refuse)
         .unwrap();
@@ -346,11 +352,14 @@ fn a_topology_whose_index_leaf_is_lost_is_found_by_its_content() {
     for alignment in [Alignment::Block, Alignment::Contiguous, Alignment::NoCross, Alignment::Start]
     {
         for (block_size, molecules) in [(2 << 10, &all[..1]), (2 << 10, &all[..]), (0, &all[..])] {
-            let options = StoreOptions { alignment, block_size, ..options() };
+            let options = StoreOptions {
+                layout: Layout { alignment, block_size, ..options().layout },
+                ..options()
+            };
             let _ = fs::remove_file(&path);
             let mut w = TrajectoryWriter::create(&path, &options).unwrap();
             let rows = MdFrameCodec.rows().unwrap();
-            assert_eq!(w.writer().options().columns(), rows.columns);
+            assert_eq!(w.writer().layout().columns(), rows.columns);
             for n in 0..40_u64 {
                 let topology = &molecules[n as usize % molecules.len()];
                 let digest = (n % 4 != 3).then(|| w.share_topology(topology).unwrap());
@@ -399,7 +408,7 @@ fn a_topology_that_no_search_finds_is_named_as_lost_with_who_refers_to_it() {
     let dir = Dir::new();
     let (path, new) = (dir.path("a"), dir.path("new"));
     make(&path, 0, 12, &[molecule(1, SITES)]);
-    let mut w = TrajectoryWriter::open(&path, &options()).unwrap();
+    let mut w = TrajectoryWriter::open(&path, &options().write).unwrap();
     w.writer_mut().seal().unwrap();
     w.close().unwrap();
     let mut bad = fs::read(&path).unwrap();
@@ -502,7 +511,7 @@ fn a_trajectory_with_labels_gets_smaller_by_its_topology() {
     let mut w = formats::create(
         &path,
         formats::FormatKind::from_name("extxyz").unwrap(),
-        &formats::WriteOptions::default(),
+        &formats::OutputOptions::default(),
         vlstore::Existing::Refuse,
     )
     .unwrap();

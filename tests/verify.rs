@@ -12,18 +12,15 @@ use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::codec::{MdFrame, Real, Topology, refers};
 use vlstore::index::layout::{DEAD_MAGIC, LEAF_MAGIC, PAGE_MAGIC, RUN_MAGIC};
 use vlstore::maintain::Verified;
-use vlstore::{Durability, Store, StoreOptions, TrajectoryWriter, Writer};
+use vlstore::{Durability, Layout, Store, StoreOptions, TrajectoryWriter, WriteOptions, Writer};
 
 const FRAMES: u64 = 400;
 const SITES: usize = 6;
 
 fn options() -> StoreOptions {
     StoreOptions {
-        chunk_size: 16 << 10,
-        block_size: 2 << 10,
-        durability: Durability::None,
-        threads: 1,
-        ..StoreOptions::default()
+        layout: Layout { chunk_size: 16 << 10, block_size: 2 << 10, ..Layout::default() },
+        write: WriteOptions { durability: Durability::None, threads: 1, ..WriteOptions::default() },
     }
 }
 
@@ -54,7 +51,7 @@ fn frames() -> Vec<u8> {
         }
     }
     w.close().unwrap();
-    let mut w = Writer::open(&path, &options()).unwrap();
+    let mut w = Writer::open(&path, &options().write).unwrap();
     (0..4).for_each(|n| w.delete(format!("frame-{}", 50 + 100 * n)).unwrap());
     w.seal().unwrap();
     w.close().unwrap();
@@ -139,7 +136,7 @@ fn a_damaged_page_of_the_directory_costs_what_its_leaves_hold_and_the_rest_is_ch
     let at = places(&image, PAGE_MAGIC)[0];
     image[at + 100] ^= 1;
     let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::from_bytes(image));
-    let store = Store::open_in(memory, &options()).unwrap();
+    let store = Store::open_in(memory, &options().write.reading()).unwrap();
     let found = store.verify(|_, _| Ok(())).unwrap();
     let page = found.damages.iter().find(|d| &*d.part == "directory page").unwrap();
     assert_eq!(page.offset, Some(at as u64));

@@ -32,11 +32,11 @@ class Peer:
 
 @peer("vlstore", "vlstore, Zstd, balanced")
 @peer("vlstore-dense", "vlstore, Zstd, dense", purpose="dense")
-@peer("vlstore-random", "vlstore, Zstd, random", purpose="random", codec="zstd")
-@peer("vlstore-lz4", "vlstore, LZ4, balanced", codec="lz4")
-@peer("vlstore-lz4-random", "vlstore, LZ4, random", purpose="random", codec="lz4")
-@peer("vlstore-lz4-random-1", "vlstore, LZ4, random, one thread", purpose="random", codec="lz4", threads=1)
-@peer("vlstore-stored", "vlstore, stored", codec="stored")
+@peer("vlstore-random", "vlstore, Zstd, random", purpose="random", compression="zstd")
+@peer("vlstore-lz4", "vlstore, LZ4, balanced", compression="lz4")
+@peer("vlstore-lz4-random", "vlstore, LZ4, random", purpose="random", compression="lz4")
+@peer("vlstore-lz4-random-1", "vlstore, LZ4, random, one thread", purpose="random", compression="lz4", threads=1)
+@peer("vlstore-stored", "vlstore, stored", compression="stored")
 class Vlstore(Peer):
     def write(self, frames):
         import vlstore

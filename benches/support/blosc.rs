@@ -26,7 +26,7 @@ impl Context {
     /// Compresses with these parameters in blocks of `block` bytes.
     pub(crate) fn compressing(params: Params, block: u32) -> Self {
         let cparams = ffi::blosc2_cparams {
-            compcode: params.codec.unwrap().id(),
+            compcode: params.algorithm.unwrap().id(),
             compcode_meta: 0,
             clevel: params.level,
             use_dict: 0,

@@ -12,7 +12,7 @@ use vlstore::Digest;
 use vlstore::Readable;
 use vlstore::formats;
 use vlstore::trajectory::{ImportOptions, Importer};
-use vlstore::{Error, Result, Snapshot, Store, StoreOptions};
+use vlstore::{Error, Result, Snapshot, Store, StoreOptions, WriteOptions};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -96,7 +96,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
         }
         &made
     };
-    let options = StoreOptions { cache_bytes: 0, threads: args.threads, ..StoreOptions::default() };
+    let options = StoreOptions {
+        write: WriteOptions { cache_bytes: 0, threads: args.threads, ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
     let store = open_with(path, &options)?.snapshot();
     if store.is_empty() {
         return Err(Error::invalid("store", "it has no record to read").at(path));

@@ -8,10 +8,6 @@ use vlstore::trajectory::Boundary;
 use vlstore::trajectory::{Positions, Sharing};
 use vlstore::{Alignment, Compression, Durability, Purpose};
 
-/// A compressor, or none.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Compressor(pub(crate) Option<Compression>);
-
 /// A parser of one of these names, each of which `of` knows.
 fn one_of<T: Clone + Send + Sync + 'static>(
     names: impl IntoIterator<Item = impl Into<PossibleValue>>,
@@ -51,13 +47,8 @@ pub(crate) fn durability() -> impl TypedValueParser<Value = Durability> {
     one_of(Durability::ALL.iter().map(|d| d.name()), Durability::from_name)
 }
 
-pub(crate) fn compressor() -> impl TypedValueParser<Value = Compressor> {
-    let names = Compression::ALL.map(|c| PossibleValue::new(c.name()));
-    let none = PossibleValue::new("none").alias("stored");
-    one_of(names.into_iter().chain([none]), |name| match name {
-        "none" | "stored" => Some(Compressor(None)),
-        name => Compression::from_name(name).map(|c| Compressor(Some(c))),
-    })
+pub(crate) fn compression() -> impl TypedValueParser<Value = Compression> {
+    one_of(Compression::ALL.iter().map(|c| c.name()), Compression::from_name)
 }
 
 pub(crate) fn sharing() -> impl TypedValueParser<Value = Sharing> {
@@ -93,7 +84,7 @@ mod tests {
         assert_eq!(parse(format(), "xyz"), Ok(FormatKind::ExtXyz));
         assert_eq!(parse(format(), "xtc"), Ok(FormatKind::Xtc));
         assert_eq!(parse(codec(), "flat-f32"), Ok("flat-f32"));
-        assert!(parse(compressor(), "stored").unwrap().0.is_none());
+        assert_eq!(parse(compression(), "stored"), Ok(Compression::Stored));
         for purpose_name in ["dense", "balanced", "random"] {
             assert_eq!(parse(purpose(), purpose_name).unwrap().name(), purpose_name);
         }

@@ -1,6 +1,6 @@
 //! `vlstore copy`: into a new store.
 
-use crate::layout::Layout;
+use crate::layout::LayoutArgs;
 use crate::open::{AcceptOlder, tell_accepted};
 use crate::outcome::{Exit, Outcome};
 use crate::output::{Out, human, plural, shown};
@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOW", value_parser = choices::positions())]
     positions: Option<Positions>,
     #[command(flatten)]
-    layout: Layout,
+    layout: LayoutArgs,
     /// Replace an existing file
     #[arg(long)]
     overwrite: bool,
@@ -73,7 +73,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let options = CopyOptions {
         select: select(args, source.len())?,
-        store: Some(args.layout.of(source.options())),
+        layout: Some(args.layout.of(source.layout())),
+        write: args.layout.write(),
         overwrite: args.overwrite,
         accept_older: args.older.accept_older,
         refers: Some(codec::refers),

@@ -146,7 +146,7 @@ pub(crate) fn decoder(
     if store.opened() == Opened::Unchecked {
         complain("note: this file does not name its codec; --codec md-frame decodes frames");
     }
-    let (name, version) = &store.options().record_codec;
+    let (name, version) = &store.layout().record_codec;
     by_name_and_version(name, *version)
 }
 

@@ -1,7 +1,7 @@
 //! `vlstore import`: trajectories into a store.
 
 use crate::again::Again;
-use crate::choices::{self, Compressor};
+use crate::choices;
 use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Outcome};
 use crate::output::{Out, complain, human, plural, shown};
@@ -9,17 +9,20 @@ use crate::progress::Progress;
 use crate::sizes::{self, Every};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use vlstore::formats::{FormatKind, NameMap, ReadOptions};
+use vlstore::formats::{FormatKind, InputOptions, NameMap};
 use vlstore::trajectory::{
     Begin, Boundary, ImportOptions, Imported, Importer, Input, Progress as Done, Target,
 };
 use vlstore::trajectory::{Positions, Sharing};
-use vlstore::{Alignment, Durability, Error, Purpose, Result, Store, StoreOptions};
+use vlstore::{
+    Alignment, Compression, Durability, Error, Layout, Purpose, Result, Store, StoreOptions,
+    WriteOptions,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   $ vlstore import run.xtc new.vls
-  $ vlstore import --purpose random --codec lz4 run.xtc new.vls
+  $ vlstore import --purpose random --compression lz4 run.xtc new.vls
   $ vlstore import --append run.xtc frames.vls
   $ vlstore import --append --from-step 30000 --drop-newer run.xtc frames.vls
   $ vlstore import --name-prefix frame- --commit-every 100frames run.xtc new.vls
@@ -121,10 +124,10 @@ pub(crate) struct Args {
     /// What the store is for [default: balanced]
     #[arg(long, value_parser = choices::purpose())]
     purpose: Option<Purpose>,
-    /// Compressor [default: by purpose]
-    #[arg(long, value_parser = choices::compressor(), visible_alias = "compressor")]
-    codec: Option<Compressor>,
-    /// Effort of the compressor, 1 to 9 [default: by compressor]
+    /// Compression [default: by purpose]
+    #[arg(long, value_parser = choices::compression())]
+    compression: Option<Compression>,
+    /// Effort of the compression, 1 to 9 [default: by compression]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=9))]
     level: Option<u8>,
     /// Bytes of a chunk, the unit of writing [default: by purpose]
@@ -158,25 +161,30 @@ pub(crate) struct Args {
 impl Args {
     fn options(&self) -> StoreOptions {
         let mut options = StoreOptions {
-            purpose: self.purpose.unwrap_or_default(),
-            codec: self.codec.map(|c| c.0),
-            level: self.level.unwrap_or(0),
-            chunk_size: self.chunk_size.unwrap_or(0),
-            block_size: self.block_size.unwrap_or(0),
-            alignment: self.alignment.unwrap_or_default(),
-            durability: self.durability.unwrap_or_default(),
-            threads: self.threads.unwrap_or(0),
-            accept_older: self.older.accept_older,
-            ..StoreOptions::default()
+            layout: Layout {
+                purpose: self.purpose.unwrap_or_default(),
+                compression: self.compression.unwrap_or_default(),
+                level: self.level.unwrap_or(0),
+                chunk_size: self.chunk_size.unwrap_or(0),
+                block_size: self.block_size.unwrap_or(0),
+                alignment: self.alignment.unwrap_or_default(),
+                ..Layout::default()
+            },
+            write: WriteOptions {
+                durability: self.durability.unwrap_or_default(),
+                threads: self.threads.unwrap_or(0),
+                accept_older: self.older.accept_older,
+                ..WriteOptions::default()
+            },
         };
         if !self.commit_every.is_empty() {
-            options.commit_bytes = u64::MAX;
-            options.commit_interval = Duration::MAX;
+            options.write.commit_bytes = u64::MAX;
+            options.write.commit_interval = Duration::MAX;
         }
         for every in &self.commit_every {
             match every {
-                Every::Bytes(n) => options.commit_bytes = *n,
-                Every::Time(t) => options.commit_interval = *t,
+                Every::Bytes(n) => options.write.commit_bytes = *n,
+                Every::Time(t) => options.write.commit_interval = *t,
                 Every::Frames(_) => {}
             }
         }
@@ -192,7 +200,7 @@ impl Args {
 
     /// All that an import is asked for.
     fn import_options(&self) -> Result<ImportOptions> {
-        let mut read = ReadOptions::of(self.format);
+        let mut read = InputOptions::of(self.format);
         read.map = NameMap::new(self.map.iter().cloned())?;
         let target = match (self.append, self.overwrite) {
             (true, _) => Target::Append,
@@ -254,8 +262,8 @@ pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
     again.begun();
     crate::output::warn_without_lock(&args.store, importer.is_locked());
     crate::open::tell_accepted(&args.store, importer.opened());
-    if let Some(has) = importer.store_options().filter(|_| args.append) {
-        say_what_stays(args, &options.store, has);
+    if let Some(has) = importer.layout().filter(|_| args.append) {
+        refuse_another(args, &options.store.layout, has)?;
     }
     let mut progress: Option<Progress> = None;
     let mut signal = None;
@@ -300,24 +308,54 @@ pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// A store keeps the layout that it was made with: says so where another was asked for.
-fn say_what_stays(args: &Args, asked: &StoreOptions, has: &StoreOptions) {
-    let (new, old) = (asked.params(), has.params());
-    let stays = [
-        ("--purpose", args.purpose.is_some() && asked.purpose != has.purpose),
-        ("--codec", args.codec.is_some() && new.codec != old.codec),
-        ("--level", args.level.is_some() && new.level != old.level),
-        ("--chunk-size", args.chunk_size.is_some() && asked.chunk_size != has.chunk_size),
-        ("--block-size", args.block_size.is_some() && asked.block_size != has.block_size),
-        ("--alignment", args.alignment.is_some() && asked.alignment != has.alignment),
+/// A store keeps the layout that it was made with: another one is refused, not ignored.
+fn refuse_another(args: &Args, asked: &Layout, has: &Layout) -> Result<()> {
+    let number = |n: u32| n.to_string();
+    let compression = |layout: &Layout| Compression::from(layout.params().algorithm).name();
+    let level = |layout: &Layout| layout.params().level.to_string();
+    let all = [
+        (
+            "--purpose",
+            args.purpose.is_some(),
+            asked.purpose.name().into(),
+            has.purpose.name().into(),
+        ),
+        (
+            "--compression",
+            args.compression.is_some(),
+            compression(asked).into(),
+            compression(has).into(),
+        ),
+        ("--level", args.level.is_some(), level(asked), level(has)),
+        (
+            "--chunk-size",
+            args.chunk_size.is_some(),
+            number(asked.chunk_size),
+            number(has.chunk_size),
+        ),
+        (
+            "--block-size",
+            args.block_size.is_some(),
+            number(asked.block_size),
+            number(has.block_size),
+        ),
+        (
+            "--alignment",
+            args.alignment.is_some(),
+            asked.alignment.name().into(),
+            has.alignment.name().into(),
+        ),
     ];
-    let names: Vec<&str> = stays.iter().filter(|(_, other)| *other).map(|(n, _)| *n).collect();
-    if !names.is_empty() && !args.quiet {
-        complain(&format!(
-            "note: a store keeps the options that it was created with; {} has no effect here",
-            names.join(", ")
-        ));
-    }
+    let other = all
+        .into_iter()
+        .find(|(_, given, asked, has): &(_, _, String, String)| *given && asked != has);
+    let Some((name, _, asked, has)) = other else { return Ok(()) };
+    let why = format!(
+        "the store has {has}, not {asked}, and keeps it; leave {name} out, or make a store that \
+         has it: vlstore copy {name} {asked} {} NEW",
+        shown(&args.store)
+    );
+    Err(Error::invalid(name, why))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]

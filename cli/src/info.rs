@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use vlstore::Readable;
 use vlstore::printable::printable_path;
 use vlstore::trajectory::{IMPORT, describe_import};
-use vlstore::{Info, Opened, Result, Snapshot};
+use vlstore::{Compression, Info, Opened, Result, Snapshot};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,8 +70,8 @@ fn opened(info: &Info) -> &'static str {
 }
 
 fn as_json(path: &Path, store: &Snapshot, info: &Info) -> Value {
-    let params = info.options.params();
-    let (codec, version) = &info.options.record_codec;
+    let params = info.layout.params();
+    let (codec, version) = &info.layout.record_codec;
     // A file of the original names no codec.
     let named = info.checked;
     json!({
@@ -82,14 +82,14 @@ fn as_json(path: &Path, store: &Snapshot, info: &Info) -> Value {
         "ratio": info.ratio(),
         "codec": named.then_some(codec),
         "codec_version": named.then_some(version),
-        "compressor": params.codec.map_or("none", vlstore::Compression::name),
+        "compression": Compression::from(params.algorithm).name(),
         "level": params.level,
         "filter": params.filter.name(),
         "typesize": params.typesize,
-        "purpose": info.options.purpose.name(),
-        "alignment": info.options.alignment.name(),
+        "purpose": info.layout.purpose.name(),
+        "alignment": info.layout.alignment.name(),
         "chunk_size": info.chunk_size,
-        "block_size": info.options.block_size,
+        "block_size": info.layout.block_size,
         "commits": info.commits,
         "generation": info.generation,
         "sealed": info.sealed,
@@ -108,11 +108,11 @@ fn as_json(path: &Path, store: &Snapshot, info: &Info) -> Value {
 
 fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<()> {
     let mut row = |name: &str, value: String| out.line(format!("{name:<12}{value}"));
-    let params = info.options.params();
+    let params = info.layout.params();
     row("store", printable_path(path).into_owned())?;
     row("records", grouped(info.records))?;
     if info.shared > 0 {
-        let frames = info.options.record_codec.0 == "md-frame";
+        let frames = info.layout.record_codec.0 == "md-frame";
         let name = if frames { "topologies" } else { "shared" };
         row(name, format!("{}, to which records refer", grouped(info.shared)))?;
     }
@@ -125,27 +125,27 @@ fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<(
             info.ratio()
         ),
     )?;
-    let (codec, version) = &info.options.record_codec;
+    let (codec, version) = &info.layout.record_codec;
     if info.checked {
         row("codec", format!("{codec}, version {version}"))?;
     } else {
         row("codec", "unknown: a file of the original program does not name it".into())?;
     }
-    let block = match info.options.block_size {
+    let block = match info.layout.block_size {
         0 => "blocks by purpose".into(),
         n => format!("blocks of {n}"),
     };
-    let compressor = params.codec.map_or("no compression".into(), |c| {
+    let compression = params.algorithm.map_or("no compression".into(), |c| {
         format!("{}, level {}, {}", c.name(), params.level, params.filter.name())
     });
-    row("compressed", compressor)?;
+    row("compression", compression)?;
     row(
         "layout",
         format!(
             "purpose {}, chunks of {}, {block}, alignment {}",
-            info.options.purpose.name(),
+            info.layout.purpose.name(),
             info.chunk_size,
-            info.options.alignment.name()
+            info.layout.alignment.name()
         ),
     )?;
     if info.checked {

@@ -1,19 +1,19 @@
 //! How a new store is made, for the verbs that write one from another.
 
-use crate::choices::{self, Compressor};
+use crate::choices;
 use crate::sizes;
-use vlstore::{Alignment, Purpose, StoreOptions};
+use vlstore::{Alignment, Compression, Layout, Purpose, WriteOptions};
 
 /// What of the layout is to change; all else stays as in the source.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Layout {
+pub(crate) struct LayoutArgs {
     /// What the store is for; also sets the defaults of the other options [default: as the source]
     #[arg(long, value_parser = choices::purpose())]
     purpose: Option<Purpose>,
-    /// Compressor [default: as the source]
-    #[arg(long, value_parser = choices::compressor(), visible_alias = "compressor")]
-    codec: Option<Compressor>,
-    /// Effort of the compressor, 1 to 9
+    /// Compression [default: as the source]
+    #[arg(long, value_parser = choices::compression())]
+    compression: Option<Compression>,
+    /// Effort of the compression, 1 to 9
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=9))]
     level: Option<u8>,
     /// Bytes of a chunk
@@ -33,22 +33,22 @@ pub(crate) struct Layout {
     threads: Option<usize>,
 }
 
-impl Layout {
-    /// The options of a new store made from one with `source`.
-    pub(crate) fn of(&self, source: &StoreOptions) -> StoreOptions {
+impl LayoutArgs {
+    /// The layout of a new store made from one with `source`.
+    pub(crate) fn of(&self, source: &Layout) -> Layout {
         let mut out = source.clone();
         if let Some(purpose) = self.purpose {
-            out = StoreOptions {
+            out = Layout {
                 purpose,
-                codec: None,
+                compression: Compression::Auto,
                 level: 0,
                 chunk_size: 0,
                 block_size: 0,
                 ..out
             };
         }
-        if let Some(codec) = self.codec {
-            out.codec = Some(codec.0);
+        if let Some(compression) = self.compression {
+            out.compression = compression;
             out.level = 0;
         }
         if let Some(size) = self.chunk_size {
@@ -60,7 +60,11 @@ impl Layout {
         out.block_size = self.block_size.unwrap_or(out.block_size);
         out.alignment = self.alignment.unwrap_or(out.alignment);
         out.typesize = self.typesize.unwrap_or(out.typesize);
-        out.threads = self.threads.unwrap_or(out.threads);
         out
+    }
+
+    /// How the new store is written.
+    pub(crate) fn write(&self) -> WriteOptions {
+        WriteOptions { threads: self.threads.unwrap_or(0), ..WriteOptions::default() }
     }
 }

@@ -1,6 +1,6 @@
 //! `vlstore merge`: several stores into one.
 
-use crate::layout::Layout;
+use crate::layout::LayoutArgs;
 use crate::open::{AcceptOlder, tell_accepted};
 use crate::outcome::{Exit, Outcome};
 use crate::output::{Out, complain, human, plural, shown};
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     names: Vec<String>,
     #[command(flatten)]
-    layout: Layout,
+    layout: LayoutArgs,
     /// Replace an existing file
     #[arg(long)]
     overwrite: bool,
@@ -85,7 +85,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let options = MergeOptions {
         clash,
-        store: Some(args.layout.of(first.options())),
+        layout: Some(args.layout.of(first.layout())),
+        write: args.layout.write(),
         overwrite: args.overwrite,
         accept_older: args.older.accept_older,
         refers: Some(codec::refers),

@@ -25,7 +25,7 @@ pub(crate) fn open(path: &Path) -> Result<Store> {
 
 /// As [`open`], with options.
 pub(crate) fn open_with(path: &Path, options: &StoreOptions) -> Result<Store> {
-    let store = Store::open_with(path, options)?;
+    let store = Store::open_with(path, &options.write.reading())?;
     tell(path, store.opened());
     Ok(store)
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use vlstore::Readable;
 use vlstore::codec::{self, by_name};
 use vlstore::limits::RECORD_MAX;
-use vlstore::{Error, Key, Result, StoreOptions, Writer};
+use vlstore::{Error, Key, Layout, Result, StoreOptions, WriteOptions, Writer};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,11 +54,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let record_codec = (new.name().into(), new.version());
     let rows = new.rows();
     let options = StoreOptions {
-        record_codec,
-        rows,
-        accept_older: args.older.accept_older,
-        check: Some(codec::check),
-        ..StoreOptions::default()
+        layout: Layout { record_codec, ..Layout::default() },
+        write: WriteOptions {
+            rows,
+            accept_older: args.older.accept_older,
+            check: Some(codec::check),
+            ..WriteOptions::default()
+        },
     };
     let mut writer = Writer::open_or_create(&args.store, &options)?;
     tell_accepted(&args.store, writer.opened());

@@ -50,7 +50,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 pub(crate) fn run(args: &Args) -> Outcome {
     let mut store = StoreOptions::default();
     if let Some(name) = args.codec {
-        store.record_codec = (name.into(), codec::by_name(name)?.version());
+        store.layout.record_codec = (name.into(), codec::by_name(name)?.version());
     }
     let options = RecoverOptions {
         overwrite: args.overwrite,

@@ -5,7 +5,7 @@ use crate::open::{AcceptOlder, tell_accepted};
 use crate::outcome::{Exit, Outcome};
 use std::path::PathBuf;
 use vlstore::Readable;
-use vlstore::{Error, Key, Result, StoreOptions, Writer};
+use vlstore::{Error, Key, Result, StoreOptions, WriteOptions, Writer};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,13 +30,16 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Outcome {
     // No commit by itself half-way.
     let options = StoreOptions {
-        commit_bytes: u64::MAX,
-        commit_interval: std::time::Duration::MAX,
-        accept_older: args.older.accept_older,
+        write: WriteOptions {
+            commit_bytes: u64::MAX,
+            commit_interval: std::time::Duration::MAX,
+            accept_older: args.older.accept_older,
+            ..WriteOptions::default()
+        },
         ..StoreOptions::default()
     };
     let remove = || -> Result<()> {
-        let mut writer = Writer::open(&args.store, &options)?;
+        let mut writer = Writer::open(&args.store, &options.write)?;
         tell_accepted(&args.store, writer.opened());
         crate::output::warn_without_lock(&args.store, writer.is_locked());
         for key in &args.keys {

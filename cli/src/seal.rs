@@ -4,7 +4,7 @@ use crate::open::{AcceptOlder, tell_accepted};
 use crate::outcome::{Exit, Outcome};
 use crate::output::complain;
 use std::path::PathBuf;
-use vlstore::{Lookup, Readable, Store, StoreOptions, Writer};
+use vlstore::{Lookup, Readable, Store, StoreOptions, WriteOptions, Writer};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,8 +31,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Outcome {
     let accept_older = args.older.accept_older;
     let lookup = if args.original { Lookup::Always } else { Lookup::Auto };
-    let options = StoreOptions { accept_older, lookup, ..StoreOptions::default() };
-    let mut writer = Writer::open(&args.store, &options)?;
+    let options = StoreOptions {
+        write: WriteOptions { accept_older, lookup, ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
+    let mut writer = Writer::open(&args.store, &options.write)?;
     tell_accepted(&args.store, writer.opened());
     crate::output::warn_without_lock(&args.store, writer.is_locked());
     writer.seal().map_err(|e| e.at(&args.store))?;

@@ -1,6 +1,6 @@
 //! `vlstore split`: one store into several.
 
-use crate::layout::Layout;
+use crate::layout::LayoutArgs;
 use crate::open::{AcceptOlder, tell_accepted};
 use crate::outcome::{Exit, Outcome};
 use crate::output::{Out, human, plural, shown};
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KEY", value_parser = keys::parse, allow_negative_numbers = true)]
     at: Vec<Key>,
     #[command(flatten)]
-    layout: Layout,
+    layout: LayoutArgs,
     /// Replace existing files
     #[arg(long)]
     overwrite: bool,
@@ -64,7 +64,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         _ => SplitBy::Keys(args.at.clone()),
     };
     let options = SplitOptions {
-        store: Some(args.layout.of(source.options())),
+        layout: Some(args.layout.of(source.layout())),
+        write: args.layout.write(),
         overwrite: args.overwrite,
         accept_older: args.older.accept_older,
         refers: Some(codec::refers),

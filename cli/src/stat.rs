@@ -8,7 +8,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use vlstore::Readable;
 use vlstore::trajectory::Statistics;
-use vlstore::{Info, Result, Stat, StoreOptions, Trajectory, TrajectoryWriter};
+use vlstore::{Info, Result, Stat, StoreOptions, Trajectory, TrajectoryWriter, WriteOptions};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,7 +17,7 @@ Examples:
   $ vlstore stat --training --keep frames.vls
   $ vlstore stat --training --json frames.vls";
 
-/// Show sizes of records, ratios, blocks and compressors of chunks
+/// Show sizes of records, ratios, blocks and compression of chunks
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -67,8 +67,11 @@ fn training(args: &Args) -> Outcome {
     let mut work = Work::begin("frames", args.json)?;
     let found = if args.keep {
         let accept_older = args.older.accept_older;
-        let options = StoreOptions { accept_older, ..StoreOptions::default() };
-        TrajectoryWriter::open(&args.store, &options).and_then(|mut writer| {
+        let options = StoreOptions {
+            write: WriteOptions { accept_older, ..WriteOptions::default() },
+            ..StoreOptions::default()
+        };
+        TrajectoryWriter::open(&args.store, &options.write).and_then(|mut writer| {
             tell_accepted(&args.store, writer.writer().opened());
             let found = writer.keep_statistics(|at, of| work.step(at, of))?;
             writer.close()?;
@@ -129,7 +132,7 @@ fn as_json(stat: &Stat, info: &Info) -> serde_json::Value {
         .iter()
         .map(|k| {
             json!({
-                "codec": k.codec, "filter": k.filter, "block_size": k.block_size,
+                "compression": k.compression, "filter": k.filter, "block_size": k.block_size,
                 "chunks": k.chunks, "raw_bytes": k.raw_bytes, "file_bytes": k.file_bytes,
             })
         })
@@ -189,7 +192,7 @@ fn picture(out: &mut Out, stat: &Stat) -> Result<()> {
     for k in &stat.kinds {
         out.line(format!(
             "  {} {}, blocks of {}: {}, {} as {}",
-            k.codec,
+            k.compression,
             k.filter,
             human(k.block_size.into()),
             plural(k.chunks, "chunk"),

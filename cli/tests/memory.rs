@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 use vlstore::Readable;
 use vlstore::backend::Access;
 use vlstore::codec::{MdFrame, Real};
-use vlstore::{Compression, Durability, Error, Store, StoreOptions, Writer};
+use vlstore::{Compression, Durability, Error, Layout, Store, StoreOptions, WriteOptions, Writer};
 
 /// Runs the command in `folder` with so much memory of its own: heap, stacks, private maps.
 fn limited(kib: usize, folder: &Path, args: &[&str]) -> Output {
@@ -59,9 +59,8 @@ fn verbs_that_rewrite_a_store_take_memory_that_does_not_grow_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
     let options = StoreOptions {
-        codec: Some(Some(Compression::Lz4)),
-        durability: Durability::None,
-        ..StoreOptions::default()
+        layout: Layout { compression: Compression::Lz4, ..Layout::default() },
+        write: WriteOptions { durability: Durability::None, ..WriteOptions::default() },
     };
     let mut w = Writer::create(folder.join("store"), &options).unwrap();
     let mut bytes = vec![0; RECORD];
@@ -101,8 +100,11 @@ fn refused<T>(what: &str, done: vlstore::Result<T>) {
 fn in_little_memory() {
     let Some(folder) = std::env::var_os(LITTLE).map(std::path::PathBuf::from) else { return };
     for access in [Access::Auto, Access::Map] {
-        let options = StoreOptions { access, threads: 2, ..StoreOptions::default() };
-        let huge = Store::open_with(folder.join("huge"), &options).unwrap();
+        let options = StoreOptions {
+            write: WriteOptions { access, threads: 2, ..WriteOptions::default() },
+            ..StoreOptions::default()
+        };
+        let huge = Store::open_with(folder.join("huge"), &options.write.reading()).unwrap();
         let told = huge.get("huge").err().unwrap().to_string();
         assert!(told.contains("record \"huge\"") && told.contains("536870912 bytes"), "{told}");
         refused("get", huge.get("huge"));
@@ -112,7 +114,7 @@ fn in_little_memory() {
         refused("scan", huge.scan(0..2).collect::<vlstore::Result<Vec<_>>>());
         assert_eq!(*huge.get("small").unwrap(), *b"small");
         assert!(huge.verify(|_, _| Ok(())).unwrap().is_whole());
-        let many = Store::open_with(folder.join("many"), &options).unwrap();
+        let many = Store::open_with(folder.join("many"), &options.write.reading()).unwrap();
         let all: Vec<u64> = (0..MANY).collect();
         refused("a batch", many.get_batch_at(&all));
         assert_eq!(many.get_batch_at(&all[..3]).unwrap().len(), 3);
@@ -128,16 +130,25 @@ fn in_little_memory() {
     let frame = MdFrame { positions, ..MdFrame::default() };
     refused("an owned frame", frame.view().try_to_owned());
     drop(frame);
-    let options = StoreOptions { threads: 1, ..StoreOptions::default() };
-    let mut w = Writer::in_memory(&StoreOptions { codec: Some(None), ..options }).unwrap();
+    let options = StoreOptions {
+        write: WriteOptions { threads: 1, ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
+    let mut w = Writer::in_memory(&StoreOptions {
+        layout: Layout { compression: Compression::Stored, ..options.layout },
+        ..options
+    })
+    .unwrap();
     let mut noise = vec![0; EACH];
     fill(1, &mut noise);
     refused("a store in memory", (0..MANY).try_for_each(|i| w.insert(i, &noise).map(drop)));
 }
 
 fn stores(folder: &Path) {
-    let options =
-        StoreOptions { durability: Durability::None, threads: 1, ..StoreOptions::default() };
+    let options = StoreOptions {
+        write: WriteOptions { durability: Durability::None, threads: 1, ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
     let mut w = Writer::create(folder.join("huge"), &options).unwrap();
     w.insert("small", b"small").unwrap();
     w.insert("huge", &vec![0; HUGE]).unwrap();

@@ -18,7 +18,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use vlstore::Readable;
 use vlstore::backend::Access;
-use vlstore::{Durability, Error, Store, StoreOptions, Writer};
+use vlstore::{Durability, Error, Layout, Store, StoreOptions, WriteOptions, Writer};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vlstore");
 /// What a copy of this program is to do.
@@ -26,12 +26,14 @@ const CHILD: &str = "VLSTORE_TEST_ODD_CHILD";
 
 fn options(access: Access) -> StoreOptions {
     StoreOptions {
-        chunk_size: 4096,
-        access,
-        threads: 1,
-        durability: Durability::Kernel,
-        commit_interval: Duration::from_secs(1_000_000),
-        ..StoreOptions::default()
+        layout: Layout { chunk_size: 4096, ..Layout::default() },
+        write: WriteOptions {
+            access,
+            threads: 1,
+            durability: Durability::Kernel,
+            commit_interval: Duration::from_secs(1_000_000),
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -108,7 +110,7 @@ fn where_no_locks_are_kept_a_writer_works_and_says_so() {
         assert!(!w.is_locked());
         fill(&mut w, 0..5);
         // Nothing keeps the second one out: that is what the warning is about.
-        let second = Writer::open(&path, &options(Access::Auto)).unwrap();
+        let second = Writer::open(&path, &options(Access::Auto).write).unwrap();
         assert!(!second.is_locked());
         drop(second);
         w.close().unwrap();
@@ -152,17 +154,20 @@ fn calls_that_a_signal_interrupts_or_ends_half_way_are_gone_on_with() {
         assert!(seen.iter().any(|r| matches!(r, Ok(50))));
         for (n, access) in [(0, Access::Map), (1, Access::Pread)] {
             let path = path.with_extension(n.to_string());
-            let options = StoreOptions { durability: Durability::Sync, ..options(access) };
+            let options = StoreOptions {
+                write: WriteOptions { durability: Durability::Sync, ..options(access).write },
+                ..options(access)
+            };
             let mut w = Writer::create(&path, &options).unwrap();
             for i in 0..20 {
                 fill(&mut w, 10 * i..10 * i + 10);
             }
             w.seal().unwrap();
             drop(w);
-            let mut w = Writer::open(&path, &options).unwrap();
+            let mut w = Writer::open(&path, &options.write).unwrap();
             fill(&mut w, 200..230);
             w.close().unwrap();
-            let store = Store::open_with(&path, &options).unwrap();
+            let store = Store::open_with(&path, &options.write.reading()).unwrap();
             right(&store, 230);
             assert!(store.verify(|_, _| Ok(())).unwrap().is_whole());
         }
@@ -180,8 +185,11 @@ fn a_clock_that_goes_backwards_delays_no_commit() {
         let now = std::time::SystemTime::now;
         assert!(now() > now(), "the clock on the wall goes backwards");
         let short = StoreOptions {
-            commit_interval: Duration::from_millis(200),
-            commit_bytes: u64::MAX,
+            write: WriteOptions {
+                commit_interval: Duration::from_millis(200),
+                commit_bytes: u64::MAX,
+                ..options(Access::Auto).write
+            },
             ..options(Access::Auto)
         };
         let mut w = Writer::create(&path, &short).unwrap();
@@ -233,12 +241,12 @@ fn from_a_read_only_medium_everything_is_read_and_nothing_written() {
     let path = medium.0.path().join("store.vls");
     make(&path, 20);
     // A store that a killed writer left: opening it for reading writes nothing either.
-    let mut w = Writer::open(&path, &options(Access::Auto)).unwrap();
+    let mut w = Writer::open(&path, &options(Access::Auto).write).unwrap();
     fill(&mut w, 20..30);
     drop(w);
     assert!(medium.mount(&["-o", "remount,ro"]), "made read-only");
     for access in [Access::Auto, Access::Map, Access::Pread] {
-        let mut store = Store::open_with(&path, &options(access)).unwrap();
+        let mut store = Store::open_with(&path, &options(access).write.reading()).unwrap();
         right(&store, 30);
         assert!(store.verify(|_, _| Ok(())).unwrap().is_whole());
         assert!(!store.refresh().unwrap());
@@ -253,7 +261,7 @@ fn from_a_read_only_medium_everything_is_read_and_nothing_written() {
         let named = e.to_string().contains(medium.0.path().to_str().unwrap());
         assert!(named, "{e}");
     };
-    refused(Writer::open(&path, &options(Access::Auto)).unwrap_err());
+    refused(Writer::open(&path, &options(Access::Auto).write).unwrap_err());
     let new = medium.0.path().join("new.vls");
     refused(Writer::create(&new, &options(Access::Auto)).unwrap_err());
     refused(
@@ -282,7 +290,7 @@ fn a_reader_sees_a_growing_file_as_it_was_and_follows_when_asked() {
         let path = folder.path().join("store.vls");
         let mut w = Writer::create(&path, &options(access)).unwrap();
         fill(&mut w, 0..10);
-        let mut store = Store::open_with(&path, &options(access)).unwrap();
+        let mut store = Store::open_with(&path, &options(access).write.reading()).unwrap();
         let first = store.snapshot();
         // Through commits, checkpoints and seals, and far beyond what was mapped.
         for n in 1..40 {
@@ -307,7 +315,7 @@ fn a_reader_of_a_file_that_was_replaced_keeps_what_it_has_and_is_told() {
         let (path, other) = (folder.path().join("store.vls"), folder.path().join("other.vls"));
         make(&path, 60);
         make(&other, 7);
-        let mut store = Store::open_with(&path, &options(access)).unwrap();
+        let mut store = Store::open_with(&path, &options(access).write.reading()).unwrap();
         std::fs::rename(&other, &path).unwrap();
         right(&store, 60);
         let error = store.refresh().unwrap_err();
@@ -316,7 +324,7 @@ fn a_reader_of_a_file_that_was_replaced_keeps_what_it_has_and_is_told() {
         right(&store, 60);
         right(&Store::open(&path).unwrap(), 7);
         // Removed altogether it is the same.
-        let mut store = Store::open_with(&path, &options(access)).unwrap();
+        let mut store = Store::open_with(&path, &options(access).write.reading()).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(store.refresh().unwrap_err().root(), Error::Replaced));
         right(&store, 7);
@@ -338,7 +346,10 @@ fn a_writer_whose_file_is_deleted_or_replaced_is_told_at_its_next_commit_and_can
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("store.vls"), folder.path().join("other.vls"));
         let saved = folder.path().join("saved.vls");
-        let options = StoreOptions { commit_bytes: 100_000, ..options(Access::Auto) };
+        let options = StoreOptions {
+            write: WriteOptions { commit_bytes: 100_000, ..options(Access::Auto).write },
+            ..options(Access::Auto)
+        };
         let mut w = Writer::create(&path, &options).unwrap();
         fill(&mut w, 0..10);
         if way == "seal" {
@@ -394,7 +405,7 @@ fn a_writer_whose_file_was_renamed_is_told_where_it_is() {
         assert!(told.to_string().contains("old.vls"), "{told}");
     }
     drop(w);
-    let mut w = Writer::open(&old, &options(Access::Auto)).unwrap();
+    let mut w = Writer::open(&old, &options(Access::Auto).write).unwrap();
     fill(&mut w, 11..20);
     right(&Store::open(&old).unwrap(), 20);
 }
@@ -418,7 +429,7 @@ fn opening_for_writing_while_the_store_is_compacted_waits_for_nothing_and_loses_
         });
         let mut put = 5;
         for _ in 0..300 {
-            match Writer::open(&path, &options(Access::Auto)) {
+            match Writer::open(&path, &options(Access::Auto).write) {
                 Ok(mut w) => {
                     w.insert(put, &record(put)).unwrap();
                     w.close().unwrap();
@@ -444,7 +455,7 @@ fn a_file_that_is_cut_under_a_reader_is_by_default_an_error_and_no_fault() {
     let path = folder.path().join("store.vls");
     make(&path, 200);
     let whole = std::fs::metadata(&path).unwrap().len();
-    let store = Store::open_with(&path, &options(Access::default())).unwrap();
+    let store = Store::open_with(&path, &options(Access::default()).write.reading()).unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     for len in (0..whole / 4099).rev() {
         let len = len * 4099;
@@ -470,15 +481,15 @@ fn a_store_is_mapped_by_who_asks_for_it_and_by_nobody_else() {
         lists.contains(path.to_str().unwrap())
     };
     for access in [Access::default(), Access::Auto, Access::Pread] {
-        let by_calls = Store::open_with(&path, &options(access)).unwrap();
+        let by_calls = Store::open_with(&path, &options(access).write.reading()).unwrap();
         right(&by_calls, 10);
-        let mut w = Writer::open(&path, &options(access)).unwrap();
+        let mut w = Writer::open(&path, &options(access).write).unwrap();
         w.put("one more", b"").unwrap();
         w.delete("one more").unwrap();
         w.close().unwrap();
         assert!(!maps(&path), "{access:?}");
     }
-    let mapped = Store::open_with(&path, &options(Access::Map)).unwrap();
+    let mapped = Store::open_with(&path, &options(Access::Map).write.reading()).unwrap();
     right(&mapped, 10);
     assert!(maps(&path));
 }

@@ -19,7 +19,9 @@ fuzz_target!(|data: &[u8]| {
             done.then_some(out)
         });
         match (first, second) {
-            (Some(a), Some(b)) => assert!(a[32..32 + len] == b[32..32 + len], "bytes left as they were"),
+            (Some(a), Some(b)) => {
+                assert!(a[32..32 + len] == b[32..32 + len], "bytes left as they were")
+            }
             (a, b) => assert!(a.is_none() && b.is_none()),
         }
     }

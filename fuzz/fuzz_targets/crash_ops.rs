@@ -22,7 +22,8 @@ fuzz_target!(|input: (bool, Vec<Step>, u16, u64)| {
     let at = born + usize::from(cut) % (ops - born + 1);
     let image = backend.crash_image(at, seed);
     let store: Arc<dyn Backend> = Arc::new(MemoryBackend::from_bytes(image));
-    let opened = Store::open_in(store.clone(), &options(stored)).expect("it opens after a power cut");
+    let opened =
+        Store::open_in(store.clone(), &options(stored)).expect("it opens after a power cut");
     // Durable before the cut, or begun before it.
     let last = world.commits.iter().rposition(|c| c.3 <= at).unwrap();
     let allowed = &world.commits[last..];

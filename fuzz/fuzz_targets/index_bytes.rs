@@ -44,7 +44,10 @@ fuzz_target!(|data: &[u8]| {
         }
         2 => {
             if let Ok(entries) = saved_lookup::decode(&bytes) {
-                let again = saved_lookup::encode(entries.len(), entries.iter().map(|(k, s, e)| (k, *s, *e)));
+                let again = saved_lookup::encode(
+                    entries.len(),
+                    entries.iter().map(|(k, s, e)| (k, *s, *e)),
+                );
                 assert_eq!(saved_lookup::decode(&again.unwrap()).unwrap(), entries);
             }
         }

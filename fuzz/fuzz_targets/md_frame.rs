@@ -17,7 +17,8 @@ fuzz_target!(|data: &[u8]| {
         let mut again = Vec::new();
         MdFrameCodec.encode(&frame, &mut again).expect("what was read can be written");
         let mut space = AlignedBuf::default();
-        let second = MdFrameView::new(aligned(&again, &mut space).expect("memory")).expect("and read again");
+        let second =
+            MdFrameView::new(aligned(&again, &mut space).expect("memory")).expect("and read again");
         assert_eq!(second.nsites(), view.nsites());
         // NaN is not equal to itself, its text is.
         assert_eq!(format!("{:?}", second.to_owned()), format!("{frame:?}"));

@@ -7,8 +7,11 @@ pub mod world;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use vlstore::backend::{Backend, SliceBackend};
-use vlstore::chunk::Codec;
-use vlstore::{Alignment, Column, ColumnKind, Durability, Key, Readable, Row, Store, StoreOptions, Writer};
+use vlstore::chunk::Algorithm;
+use vlstore::{
+    Alignment, Column, ColumnKind, Compression, Durability, Key, Layout, Readable, Row, Store,
+    StoreOptions, WriteOptions, Writer,
+};
 
 /// The id of every store here.
 pub const FILE: [u8; 16] = [7; 16];
@@ -16,17 +19,22 @@ pub const FILE: [u8; 16] = [7; 16];
 /// Options with the smallest blocks, one thread and no commit by itself.
 pub fn options(stored: bool) -> StoreOptions {
     StoreOptions {
-        chunk_size: 4096,
-        block_size: 2048,
-        codec: Some((!stored).then_some(Codec::Lz4)),
-        alignment: Alignment::Contiguous,
-        threads: 1,
-        durability: Durability::Sync,
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1_000_000),
-        cache_bytes: 4096,
-        file_id: Some(FILE),
-        ..StoreOptions::default()
+        layout: Layout {
+            chunk_size: 4096,
+            block_size: 2048,
+            compression: Compression::from((!stored).then_some(Algorithm::Lz4)),
+            alignment: Alignment::Contiguous,
+            file_id: Some(FILE),
+            ..Layout::default()
+        },
+        write: WriteOptions {
+            threads: 1,
+            durability: Durability::Sync,
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1_000_000),
+            cache_bytes: 4096,
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -35,8 +43,12 @@ pub fn base() -> &'static [u8] {
     static BASE: OnceLock<Vec<u8>> = OnceLock::new();
     BASE.get_or_init(|| {
         let backend = Arc::new(vlstore::backend::MemoryBackend::new());
-        let columns = [Column::new("step", ColumnKind::I64, 1), Column::new("cell", ColumnKind::F64, 3)];
-        let options = StoreOptions { columns: Some(columns.to_vec()), ..options(false) };
+        let columns =
+            [Column::new("step", ColumnKind::I64, 1), Column::new("cell", ColumnKind::F64, 3)];
+        let options = StoreOptions {
+            layout: Layout { columns: Some(columns.to_vec()), ..options(false).layout },
+            ..options(false)
+        };
         let mut w = Writer::create_in(backend.clone(), &options).unwrap();
         for i in 0..24_u64 {
             let bytes: Vec<u8> = (0..40 + 30 * (i % 9)).map(|n| (n / 3 + i) as u8).collect();
@@ -44,7 +56,8 @@ pub fn base() -> &'static [u8] {
                 0 => {
                     let mut row = Row::new(&columns);
                     row.set_i64("step", &[i as i64]).unwrap();
-                    w.put_row(Some(&Key::from(i)), &bytes, 0, &row, vlstore::Existing::Refuse).unwrap()
+                    w.put_row(Some(&Key::from(i)), &bytes, 0, &row, vlstore::Existing::Refuse)
+                        .unwrap()
                 }
                 1 => w.insert(format!("k{i}"), &bytes).unwrap(),
                 _ => w.push(&bytes).unwrap(),
@@ -68,7 +81,7 @@ pub fn base() -> &'static [u8] {
 /// Reads everything there is to read, whatever comes of it.
 pub fn read_all(image: Vec<u8>) {
     let backend: Arc<dyn Backend> = Arc::new(SliceBackend::from_owner(image));
-    let Ok(store) = Store::open_in(backend, &options(false)) else { return };
+    let Ok(store) = Store::open_in(backend, &options(false).write.reading()) else { return };
     let n = store.len();
     for i in 0..n.min(40) {
         let _ = store.get_at(i);

@@ -44,7 +44,8 @@ impl Image<'_> {
     /// Reseals the chunks whose entries start at `at`, and then their blocks.
     fn chunks(&mut self, at: usize, count: usize, sums_at: usize, first: usize, file: [u8; 16]) {
         for i in 0..count.min(1000) {
-            let _ = self.chunk(at.wrapping_add(32 * i), sums_at, first.wrapping_add(i) as u64, file);
+            let _ =
+                self.chunk(at.wrapping_add(32 * i), sums_at, first.wrapping_add(i) as u64, file);
         }
     }
 
@@ -77,7 +78,9 @@ impl Image<'_> {
             let _ = self.chunk(totals + 64, totals + 128, chunks as u64, file);
         }
         let mut list = totals + 128 + 8 * base_sums;
-        for (counted, size, leaf) in [(96, 40, false), (100, 56, true), (104, 32, false), (108, 32, false)] {
+        for (counted, size, leaf) in
+            [(96, 40, false), (100, 56, true), (104, 32, false), (108, 32, false)]
+        {
             for _ in 0..count(self, counted)? {
                 if leaf {
                     let _ = self.leaf(list, file);

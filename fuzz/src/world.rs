@@ -29,7 +29,9 @@ pub struct Model {
 /// Bytes that a seed decides.
 pub fn content(seed: u8, len: u16) -> Vec<u8> {
     let len = usize::from(len) % 5000;
-    (0..len).map(|i| if seed % 3 == 0 { seed } else { (i * usize::from(seed) >> 3) as u8 }).collect()
+    (0..len)
+        .map(|i| if seed % 3 == 0 { seed } else { (i * usize::from(seed) >> 3) as u8 })
+        .collect()
 }
 
 fn key(n: u8) -> Key {
@@ -84,7 +86,11 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(backend: Arc<dyn Backend>, options: StoreOptions, calls: Box<dyn Fn() -> usize>) -> Self {
+    pub fn new(
+        backend: Arc<dyn Backend>,
+        options: StoreOptions,
+        calls: Box<dyn Fn() -> usize>,
+    ) -> Self {
         let writer = Writer::create_in(backend.clone(), &options).unwrap();
         let at = calls();
         let commits = vec![(writer.generation(), Model::default(), 0, at)];
@@ -105,7 +111,7 @@ impl World {
 
     fn reopen(&mut self) {
         let before = (self.calls)();
-        let writer = Writer::open_in(self.backend.clone(), &self.options).unwrap();
+        let writer = Writer::open_in(self.backend.clone(), &self.options.write).unwrap();
         let now = self.now.clone();
         self.commits.push((writer.generation(), now, before, (self.calls)()));
         self.writer = Some(writer);
@@ -117,11 +123,8 @@ impl World {
             Step::Put { key: k, seed, len, overwrite } => {
                 let (k, bytes) = (key(*k), content(*seed, *len));
                 let there = self.now.find(&k);
-                let put = if *overwrite {
-                    w.put(k.clone(), &bytes)
-                } else {
-                    w.insert(k.clone(), &bytes)
-                };
+                let put =
+                    if *overwrite { w.put(k.clone(), &bytes) } else { w.insert(k.clone(), &bytes) };
                 assert_eq!(put.is_ok(), there.is_none() || *overwrite);
                 if put.is_ok() {
                     if let Some(at) = there {

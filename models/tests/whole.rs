@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use vlstore::backend::{Backend, Mapping};
-use vlstore::{Alignment, Durability, Error, Opened, Result, Store, StoreOptions, Writer};
+use vlstore::{
+    Alignment, Compression, Durability, Error, Layout, Opened, Result, Store, StoreOptions,
+    WriteOptions, Writer,
+};
 
 const SCHEDULES: usize = 2_000;
 const SECTOR: usize = 512;
@@ -65,15 +68,20 @@ impl Backend for Stepped {
 
 fn options() -> StoreOptions {
     StoreOptions {
-        chunk_size: 128,
-        alignment: Alignment::Contiguous,
-        codec: Some(None),
-        typesize: 1,
-        threads: 1,
-        durability: Durability::Sync,
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1_000_000),
-        ..StoreOptions::default()
+        layout: Layout {
+            chunk_size: 128,
+            alignment: Alignment::Contiguous,
+            compression: Compression::Stored,
+            typesize: 1,
+            ..Layout::default()
+        },
+        write: WriteOptions {
+            threads: 1,
+            durability: Durability::Sync,
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1_000_000),
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -97,7 +105,7 @@ fn write(mut w: Writer) {
 }
 
 fn follow(file: Arc<dyn Backend>, fallbacks: &AtomicU64) {
-    let mut store = Store::open_in(file, &options()).unwrap();
+    let mut store = Store::open_in(file, &options().write.reading()).unwrap();
     let mut seen = 0;
     for _ in 0..3 {
         let generation = store.generation();
@@ -137,7 +145,7 @@ fn readers_see_whole_commits_that_never_go_back_while_a_writer_is_at_work() {
             .collect();
         write(writer);
         readers.into_iter().for_each(|r| r.join().unwrap());
-        let store = Store::open_in(file, &options()).unwrap();
+        let store = Store::open_in(file, &options().write.reading()).unwrap();
         assert_eq!((store.len(), store.opened()), (8, Opened::Whole));
     });
     println!("{schedules} schedules; a slot was half-written for too long {fallbacks:?} times");

@@ -85,7 +85,7 @@ impl Store {
         let backend = this.read(py, |v| Ok(v.committed()?.backend().clone()))?;
         let options = this.options.clone();
         let store = py
-            .detach(|| vlstore::Store::open_in(backend, &options))
+            .detach(|| vlstore::Store::open_in(backend, &options.reading()))
             .map_err(|error| from_error(py, &error))?;
         let handle = Arc::new(Handle::reader(store, this.place.clone(), options));
         Bound::new(py, Self::over(Typed { handle, ..self.typed.clone() }))

@@ -17,7 +17,7 @@ use vlstore::maintain::{
     SplitBy, SplitOptions,
 };
 use vlstore::trajectory::{Positions, Sharing, copy_frames};
-use vlstore::{Key, StoreOptions, codec};
+use vlstore::{Key, Layout, StoreOptions, codec};
 
 /// Works with the interpreter detached; what `progress` raises ends it.
 fn run<T: Send>(
@@ -31,14 +31,14 @@ fn run<T: Send>(
 }
 
 /// The options of a new store made from the one at `source`.
-fn layout(
+fn new_options(
     py: Python<'_>,
     source: Option<&PathBuf>,
     given: &Bound<'_, PyDict>,
-) -> PyResult<Option<StoreOptions>> {
-    let Some(source) = source else { return Ok(None) };
+) -> PyResult<StoreOptions> {
+    let Some(source) = source else { return Ok(StoreOptions::default()) };
     let store = py.detach(|| vlstore::Store::open(source)).map_err(|e| from_error(py, &e))?;
-    options::over(store.options(), given)
+    options::over(store.layout(), given)
 }
 
 fn compacted<'py>(py: Python<'py>, done: &Compacted) -> PyResult<Bound<'py, PyDict>> {
@@ -61,7 +61,7 @@ fn copied<'py>(py: Python<'py>, done: &Copied) -> PyResult<Bound<'py, PyDict>> {
 }
 
 fn compacting(given: &Bound<'_, PyDict>, verify: bool, accept: bool) -> PyResult<CompactOptions> {
-    let new = options::over(&StoreOptions::default(), given)?.unwrap_or_default();
+    let new = options::over(&Layout::default(), given)?.write;
     Ok(CompactOptions {
         threads: new.threads,
         access: new.access,
@@ -167,9 +167,11 @@ pub(crate) fn _copy<'py>(
                 .ok_or_else(|| named("positions", name, "\"quantised\", \"given\""))
         })
         .transpose()?;
+    let new = new_options(py, Some(&source), options)?;
     let how = CopyOptions {
         select: select(chosen)?,
-        store: layout(py, Some(&source), options)?,
+        layout: Some(new.layout),
+        write: new.write,
         overwrite,
         accept_older,
         refers: Some(codec::refers),
@@ -212,9 +214,11 @@ pub(crate) fn _merge<'py>(
             return Err(invalid(py, &format!("clash: {other:?} is not one of {known}")));
         }
     };
+    let new = new_options(py, sources.first(), options)?;
     let how = MergeOptions {
         clash,
-        store: layout(py, sources.first(), options)?,
+        layout: Some(new.layout),
+        write: new.write,
         overwrite,
         accept_older,
         refers: Some(codec::refers),
@@ -250,8 +254,14 @@ pub(crate) fn _split<'py>(
             SplitBy::Keys(keys)
         }
     };
-    let store = layout(py, Some(&source), options)?;
-    let how = SplitOptions { store, overwrite, accept_older, refers: Some(codec::refers) };
+    let new = new_options(py, Some(&source), options)?;
+    let how = SplitOptions {
+        layout: Some(new.layout),
+        write: new.write,
+        overwrite,
+        accept_older,
+        refers: Some(codec::refers),
+    };
     let done = run(py, progress, |p| {
         vlstore::maintain::split(&source, &target, &by, &how, |d, t| p.step(d, t))
     })?;
@@ -272,7 +282,7 @@ pub(crate) fn _recover<'py>(
     let mut store = StoreOptions::default();
     if let Some(name) = records {
         let codec = codec::by_name(name).map_err(|e| from_error(py, &e))?;
-        store.record_codec = (name.to_owned(), codec.version());
+        store.layout.record_codec = (name.to_owned(), codec.version());
     }
     let contents = Some(codec::content as fn(&str, u32) -> _);
     let how = RecoverOptions { overwrite, chunks, contents, store };

@@ -1,7 +1,7 @@
 //! Opening stores: on a file, in memory, over bytes.
 
 use crate::array::buffer::Bytes;
-use crate::convert::options::{agree, chooses_layout, from_dict};
+use crate::convert::options::{Role, agree, chooses_layout, from_dict};
 use crate::error::{Failure, Outcome, described, from_error, invalid, raise, wrong_type};
 use crate::store::class::Store;
 use crate::store::codec::RecordCodec;
@@ -45,13 +45,13 @@ impl Records {
     /// What a store that is made keeps about its records.
     fn name(&self, options: &mut StoreOptions) {
         if let Self::Codec(codec) = self {
-            options.record_codec = (codec.name().to_owned(), codec.version());
-            options.rows = codec.rows();
+            options.layout.record_codec = (codec.name().to_owned(), codec.version());
+            options.write.rows = codec.rows();
         }
         if !matches!(self, Self::Codec(_)) {
             // A file of frames gets rows of what is added; a new one is of plain bytes.
-            options.rows = RecordCodec::MdFrame.rows();
-            options.columns = Some(Vec::new());
+            options.write.rows = RecordCodec::MdFrame.rows();
+            options.layout.columns = Some(Vec::new());
         }
     }
 
@@ -72,7 +72,7 @@ impl Records {
             Self::Bytes => None,
             Self::Codec(codec) => Some(codec),
             Self::Auto => {
-                let name = handle.read(py, |v| Ok(v.options().record_codec.0.clone()))?;
+                let name = handle.read(py, |v| Ok(v.layout().record_codec.0.clone()))?;
                 match vlstore::codec::by_name(&name) {
                     Ok(codec) if codec.name() == RawCodec.name() => None,
                     // Records of a codec of the user can be looked at as bytes.
@@ -107,9 +107,9 @@ pub(crate) fn open<'py>(
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = path.py();
-    let writing = match mode {
-        "r" => false,
-        "a" | "w" | "x" => true,
+    let role = match mode {
+        "r" => Role::Read,
+        "a" | "w" | "x" => Role::Make,
         _ => {
             let why = format!(
                 "mode: {mode:?} is not one of \"r\" (read), \"a\" (add, and make if missing), \
@@ -127,13 +127,13 @@ pub(crate) fn open<'py>(
         }
     })?;
     let given = options;
-    let mut options = from_dict(given, writing)?;
+    let mut options = from_dict(given, role)?;
     let records = Records::new(records)?;
     if mode == "a" && chooses_layout(given)? && file.is_file() {
-        let there = py.detach(|| vlstore::Store::open_with(&file, &options));
+        let there = py.detach(|| vlstore::Store::open_with(&file, &options.write.reading()));
         // What cannot be opened is refused below, as it is without options.
         if let Ok(there) = there {
-            agree(given, &options, there.options())?;
+            agree(given, &options.layout, there.layout())?;
         }
     }
     records.name(&mut options);
@@ -141,15 +141,15 @@ pub(crate) fn open<'py>(
     let (handle, alone) = py.detach(|| -> Outcome<(Handle, bool)> {
         let writer = match mode {
             "r" => {
-                let store = vlstore::Store::open_with(&file, &options)?;
-                return Ok((Handle::reader(store, place, options), true));
+                let store = vlstore::Store::open_with(&file, &options.write.reading())?;
+                return Ok((Handle::reader(store, place, options.write), true));
             }
             "a" => Writer::open_or_create(&file, &options)?,
             "w" => Writer::replace(&file, &options)?,
             _ => Writer::create(&file, &options)?,
         };
         let alone = writer.is_locked();
-        Ok((Handle::writer(writer, place, "a", options), alone))
+        Ok((Handle::writer(writer, place, "a", options.write), alone))
     })?;
     if !alone {
         let text = format!(
@@ -170,11 +170,11 @@ pub(crate) fn memory<'py>(
     records: Option<&Bound<'py, PyAny>>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let mut options = from_dict(options, true)?;
+    let mut options = from_dict(options, Role::Make)?;
     let records = Records::new(records)?;
     records.name(&mut options);
     let writer = Writer::in_memory(&options).map_err(|e| from_error(py, &e))?;
-    records.over(py, Handle::writer(writer, Place::Memory, "a", options))
+    records.over(py, Handle::writer(writer, Place::Memory, "a", options.write))
 }
 
 /// Opens the store whose content is `data`.
@@ -191,19 +191,20 @@ pub(crate) fn from_bytes<'py>(
         let why = format!("mode: {mode:?} is neither \"r\" (read) nor \"a\" (add)");
         return Err(invalid(py, &why));
     }
-    let options = from_dict(options, false)?;
+    let role = if mode == "r" { Role::Read } else { Role::Write };
+    let options = from_dict(options, role)?;
     let records = Records::new(records)?;
     let bytes = Bytes::get(data, "data")?;
     let handle = py.detach(|| -> Outcome<Handle> {
         if mode == "r" {
             let bytes = copied(&bytes).map_err(Failure::from)?;
             let backend = Arc::new(vlstore::backend::SliceBackend::from_owner(bytes));
-            let store = vlstore::Store::open_in(backend, &options)?;
-            return Ok(Handle::reader(store, Place::Memory, options));
+            let store = vlstore::Store::open_in(backend, &options.write.reading())?;
+            return Ok(Handle::reader(store, Place::Memory, options.write));
         }
         let backend = Arc::new(MemoryBackend::from_bytes(copied(&bytes).map_err(Failure::from)?));
-        let writer = Writer::open_in(backend, &options).map_err(Failure::from)?;
-        Ok(Handle::writer(writer, Place::Memory, "a", options))
+        let writer = Writer::open_in(backend, &options.write).map_err(Failure::from)?;
+        Ok(Handle::writer(writer, Place::Memory, "a", options.write))
     })?;
     records.over(py, handle)
 }

@@ -124,7 +124,7 @@ def test_what_could_not_be_committed_at_the_end_is_said(path):
     text = """
         import resource, signal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        store = vlstore.open(PATH, "w", codec="stored")
+        store = vlstore.open(PATH, "w", compression="stored")
         store["a"] = os.urandom(100_000)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
     """

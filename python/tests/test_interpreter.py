@@ -169,7 +169,7 @@ def test_an_iterable_without_end_runs_out_of_memory_and_can_be_stopped(call, way
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_a_damaged_store_raises_errors_of_ours_alone(data):
-    depot = vlstore.memory(records="md-frame", codec=data.draw(st.sampled_from(["lz4", "stored"])))
+    depot = vlstore.memory(records="md-frame", compression=data.draw(st.sampled_from(["lz4", "stored"])))
     depot.put_frames(np.ones((5, 4, 3)), keys=range(5))
     content = bytearray(depot.to_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
@@ -181,7 +181,7 @@ def test_a_damaged_store_raises_errors_of_ours_alone(data):
         return
     for call in (
         lambda: list(opened.items()), lambda: opened.at.arrays(range(5)), lambda: opened.at[4].positions,
-        opened.verify, opened.stat, lambda: dict(opened.attrs), opened.to_bytes,
+        opened.verify, opened.info, lambda: dict(opened.attrs), opened.to_bytes,
     ):
         try:
             call()
@@ -238,7 +238,7 @@ class LikeADict(RuleBasedStateMachine):
     @rule()
     def seal(self):
         self.store.seal()
-        assert self.store.stat()["sealed"]
+        assert self.store.info()["sealed"]
 
     @rule(mode=st.sampled_from("ra"))
     def open_again(self, mode):

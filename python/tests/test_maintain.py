@@ -161,11 +161,11 @@ def test_others_run_while_a_store_is_copied(path, tmp_path):
 def test_a_copy_has_other_options_or_some_of_the_records(path, tmp_path):
     fill(path, [*range(20), "a", "b"])
     new = tmp_path / "new.vls"
-    done = vlstore.copy(path, new, purpose="dense", codec="lz4", level=3)
+    done = vlstore.copy(path, new, purpose="dense", compression="lz4", level=3)
     assert isinstance(done, vlstore.Copied) and done.records == 22
     assert done.file_bytes == new.stat().st_size
     options = vlstore.open(new).options
-    assert (options["purpose"], options["codec"], options["level"]) == ("dense", "lz4", 3)
+    assert (options["purpose"], options["compression"], options["level"]) == ("dense", "lz4", 3)
     assert content(new) == content(path) and vlstore.open(new).attrs["made by"] == "a test"
     all_ = content(path)
     for how, right in (

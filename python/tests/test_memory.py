@@ -102,7 +102,7 @@ def test_reading_over_and_over_grows_nothing(depot):
 def test_a_view_of_a_stored_record_keeps_nothing_but_the_map(tmp_path):
     path = tmp_path / "stored.vls"
     # Chunks small enough that the first is full; what is in the last lies in the log.
-    with vlstore.open(path, "w", records="md-frame", codec="stored", chunk_size=65536) as depot:
+    with vlstore.open(path, "w", records="md-frame", compression="stored", chunk_size=65536) as depot:
         depot.put_frames(np.ones((200, SITES, 3)))
     depot = vlstore.open(path, records="auto", access="map")
     positions = depot.at[7].positions

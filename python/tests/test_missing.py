@@ -194,7 +194,7 @@ def test_a_frame_that_claims_sites_without_an_array_takes_no_memory(path):
 
 def test_large_frames_are_read_in_parts_and_filled_too(path):
     random = np.random.default_rng(1)
-    with vlstore.open(path, "w", records="md-frame", codec="lz4", block_size=4096) as store:
+    with vlstore.open(path, "w", records="md-frame", compression="lz4", block_size=4096) as store:
         for i in range(3):
             store[f"k{i}"] = frame(4000, random, ["positions", "types"] + ["forces"] * (i != 1))
     store = vlstore.open(path)

@@ -320,8 +320,8 @@ def test_parameters_of_python_blosc2_are_understood(tmp_path):
     default = SChunkStore()
     assert default.chunksize == DEFAULT_CHUNK_SIZE == 4 << 20 and default.alignment == "no_cross"
     for given, name in ((5, "zstd"), (Enumeration(2), "lz4hc"), ("LZ4", "lz4"), (4, "zlib")):
-        assert options(codec=given, clevel=3)["codec"] == name
-    assert options(clevel=0)["codec"] == "stored"
+        assert options(codec=given, clevel=3)["compression"] == name
+    assert options(clevel=0)["compression"] == "stored"
     assert options(typesize=4, filters=[0, 0, Enumeration(2)])["filter"] == "bitshuffle"
     assert options(filters=[0, 0])["filter"] == "nofilter"
     assert options(blocksize=4096)["block_size"] == 4096
@@ -340,7 +340,7 @@ def test_parameters_of_python_blosc2_are_understood(tmp_path):
     assert SChunkStore(location=path, chunksize=1 << 20, cparams={"codec": 33}).chunksize == 4096
     if blosc2 := sys.modules.get("blosc2"):
         store = SChunkStore(cparams=blosc2.CParams(codec=blosc2.Codec.LZ4, typesize=8, clevel=2))
-        assert (store.backing.options["codec"], store.typesize) == ("lz4", 8)
+        assert (store.backing.options["compression"], store.typesize) == ("lz4", 8)
         store = SChunkStore(cparams=blosc2.cparams_dflts, dparams=blosc2.dparams_dflts)
         store["a"] = bytes(1000)
 

@@ -156,7 +156,7 @@ def test_a_modern_close_says_what_other_programs_do_not_see(tmp_path):
         behind = len(Program(path).lookup) != 20_001 + round_
         unseen += behind
         told += sum("other programs see" in str(w.message) and "seal()" in str(w.message) for w in said)
-        assert vlstore.open(path).stat()["sealed"] is not behind
+        assert vlstore.open(path).info()["sealed"] is not behind
         assert told == unseen
     assert unseen, "every close sealed: nothing was tested"
     with warnings.catch_warnings():

@@ -124,7 +124,7 @@ def test_a_closed_store_says_so(path):
     store.close()
     for call in (
         lambda: store["a"], lambda: store.put("a", b""), lambda: len(store), store.commit,
-        lambda: list(store), lambda: at[0], lambda: attrs["a"], lambda: list(keys), store.stat,
+        lambda: list(store), lambda: at[0], lambda: attrs["a"], lambda: list(keys), store.info,
         store.to_bytes, store.verify, lambda: store.put_many([]), lambda: pickle.dumps(store),
     ):
         with pytest.raises(vlstore.ClosedError, match="closed"):
@@ -152,12 +152,12 @@ def test_options_are_refused_by_name(path):
     for options, kind, why in (
         ({"purpose": "fast"}, ValueError, '"fast" is not one of "dense", "balanced", "random"'),
         ({"purpose": 3}, TypeError, "purpose is one of"),
-        ({"codec": "snappy"}, ValueError, "zstd"),
+        ({"compression": "snappy"}, ValueError, "zstd"),
         ({"level": True}, TypeError, "level is an integer"),
         ({"level": -1}, ValueError, "out of range"),
         ({"level": 300}, ValueError, "out of range"),
         ({"chunk_size": 100}, ValueError, "chunk size"),
-        ({"chunk_size": 1001, "typesize": 4}, ValueError, "no multiple of the type size"),
+        ({"chunk_size": 1001, "typesize": 4}, ValueError, "not a multiple of the type size"),
         ({"alignment": "left"}, ValueError, "alignment"),
         ({"commit_interval": "soon"}, ValueError, "seconds"),
         ({"records": "no such"}, ValueError, "no such"),
@@ -168,7 +168,13 @@ def test_options_are_refused_by_name(path):
             vlstore.open(path, "w", **options)
         assert not path.exists()
     vlstore.open(path, "w").close()
-    with pytest.raises(vlstore.InvalidError, match="takes it from the file"):
+    # What has an effect on a new store or on a writer alone is refused by a reader, not ignored.
+    for options in ({"purpose": "dense"}, {"durability": "sync"}, {"commit_bytes": 1}, {"accept_older": True}):
+        (name,) = options
+        with pytest.raises(ValueError, match=f"{name}: "):
+            vlstore.open(path, **options)
+    assert len(vlstore.open(path, threads=1, cache_bytes=0, access="pread")) == 0
+    with pytest.raises(vlstore.InvalidError, match="keeps what its file has"):
         vlstore.open(path, purpose="dense")
     with pytest.raises(vlstore.InvalidError, match="mode"):
         vlstore.open(path, "rw")

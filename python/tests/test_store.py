@@ -72,7 +72,7 @@ def test_batches_come_in_the_order_asked_for_and_may_repeat(path):
 
 
 def test_a_view_outlives_the_overwrite_the_close_and_the_file(path):
-    with vlstore.open(path, "w", codec="stored") as store:
+    with vlstore.open(path, "w", compression="stored") as store:
         store["a"] = b"old" * 1000
         view = store.view("a")
         store.commit()
@@ -182,7 +182,7 @@ def test_a_store_says_what_it_is(path):
     store = vlstore.open(path)
     assert "test.vls" in repr(store) and "1 records, reading" in repr(store)
     assert "&lt;x&gt;" in store._repr_html_() and "<caption>" in store._repr_html_()
-    stat = store.stat()
+    stat = store.info()
     assert (stat["records"], stat["raw_bytes"], stat["opened"]) == (1, 1000, "whole")
     assert store.options["purpose"] == "dense" and store.options["level"] == 3
     assert store.path == path and store.mode == "r"
@@ -192,7 +192,7 @@ def test_a_store_says_what_it_is(path):
 
 
 def test_damage_is_raised_for_the_record_and_listed_by_verify(path):
-    with vlstore.open(path, "w", codec="stored", chunk_size=4096) as store:
+    with vlstore.open(path, "w", compression="stored", chunk_size=4096) as store:
         store["a"] = b"A" * 3000
         store["b"] = b"B" * 3000
     data = bytearray(path.read_bytes())
@@ -249,14 +249,14 @@ def test_a_seal_stays_one_when_the_store_is_closed(path):
     with vlstore.open(path, "w") as store:
         store["a"] = b"1" * 1000
         store.seal()
-        assert store.stat()["sealed"] and store.stat()["sealed_records"] == 1
+        assert store.info()["sealed"] and store.info()["sealed_records"] == 1
     for _ in range(2):
-        assert vlstore.open(path).stat()["sealed"]
+        assert vlstore.open(path).info()["sealed"]
         vlstore.open(path, "a").close()
     with vlstore.open(path, "a") as store:
         store["b"] = b"2"
         store.commit()
-        assert not store.stat()["sealed"] and store.stat()["sealed_records"] == 1
+        assert not store.info()["sealed"] and store.info()["sealed_records"] == 1
 
 
 def test_what_another_program_adds_to_a_sealed_file_costs_nothing(path):

@@ -73,7 +73,7 @@ def test_frames_show_what_they_share_and_it_is_stored_once(path):
         depot["own"] = vlstore.MdFrame(positions(9), types=[2, 2, 2], topology=topology)
         assert depot[0].types.tolist() == [8, 1, 1]
     depot = vlstore.open(path, records="md-frame")
-    assert len(depot) == 7 and depot.stat()["shared"] == 1
+    assert len(depot) == 7 and depot.info()["shared"] == 1
     assert depot.topologies() == [topology]
     for i, frame in enumerate(depot.at[:5]):
         assert frame.topology == topology and frame.topology_digest == topology.digest
@@ -142,7 +142,7 @@ def test_flat_arrays_have_what_frames_share():
 def test_a_damaged_topology_is_an_error_that_names_it(path):
     n = 3000
     topology = vlstore.Topology(types=np.arange(n), masses=np.arange(n) / 7)
-    options = {"codec": "stored", "chunk_size": 1 << 16}
+    options = {"compression": "stored", "chunk_size": 1 << 16}
     with vlstore.open(path, "w", records="md-frame", **options) as depot:
         for i in range(3):
             depot[i] = vlstore.MdFrame(np.full((n, 3), i, "f4"), topology=topology)

@@ -152,7 +152,7 @@ def test_what_json_has_no_form_for_is_refused_by_its_place(given, where):
     [
         ({"chunk_size": 0}, "chunk_size"), ({"block_size": 0}, "block_size"), ({"level": 0}, "level"),
         ({"typesize": 0}, "typesize"), ({"chunk_size": -1}, "chunk_size"), ({"level": 10}, "level"),
-        ({"commit_interval": float("nan")}, "commit_interval"), ({"codec": "zip"}, "codec"),
+        ({"commit_interval": float("nan")}, "commit_interval"), ({"compression": "zip"}, "compression"),
         ({"chunk_size": 4097, "typesize": 8}, "chunk size"), ({"records": "pickle"}, "pickle"),
     ],
 )
@@ -170,13 +170,13 @@ def test_options_that_cannot_work_are_refused_by_name_and_leave_nothing(path, op
 
 def test_options_that_the_file_does_not_have_are_refused_in_mode_a(path):
     made = {
-        "purpose": "dense", "codec": "lz4", "level": 3, "filter": "bitshuffle", "typesize": 8,
+        "purpose": "dense", "compression": "lz4", "level": 3, "filter": "bitshuffle", "typesize": 8,
         "chunk_size": 8192, "block_size": 4096, "alignment": "contiguous",
     }
     vlstore.open(path, "a", **made).close()
     before = path.read_bytes()
     other = {
-        "purpose": "random", "codec": "zstd", "level": 4, "filter": "shuffle", "typesize": 4,
+        "purpose": "random", "compression": "zstd", "level": 4, "filter": "shuffle", "typesize": 4,
         "chunk_size": 16384, "block_size": 2048, "alignment": "block",
     }
     for name, value in other.items():

@@ -206,7 +206,7 @@ def copy(
     progress
         See :func:`compact`.
     **options
-        ``purpose``, ``codec``, ``level`` and other options of :func:`vlstore.open` that the new
+        ``purpose``, ``compression``, ``level`` and other options of :func:`vlstore.open` that the new
         store should have.
 
     Raises

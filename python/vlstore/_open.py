@@ -57,7 +57,7 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     *,
     records: Any = "auto",
     purpose: Purpose | None = None,
-    codec: Compression | None = None,
+    compression: Compression | None = None,
     level: int | None = None,
     filter: Filter | None = None,  # noqa: A002
     typesize: int | None = None,
@@ -95,8 +95,8 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     purpose : {"balanced", "dense", "random"}
         The use of a new store. ``dense`` makes the smallest file, ``random`` is fastest for single
         records in random order.
-    codec : {"zstd", "lz4", "lz4hc", "zlib", "blosclz", "stored"}
-        Compressor of a new store; by default ``zstd``, for ``random`` ``lz4``.
+    compression : {"zstd", "lz4", "lz4hc", "zlib", "blosclz", "stored"}
+        Compression of a new store; by default ``zstd``, for ``random`` ``lz4``.
     level : int
         Its effort, 1 to 9.
     filter : {"shuffle", "bitshuffle", "none"}
@@ -148,7 +148,7 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     """
     options = {
         "purpose": purpose,
-        "codec": codec,
+        "compression": compression,
         "level": level,
         "filter": filter,
         "typesize": typesize,
@@ -162,7 +162,7 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
         "commit_interval": commit_interval,
         "cache_bytes": cache_bytes,
         "access": access,
-        "accept_older": accept_older,
+        "accept_older": accept_older or None,
     }
     store = _core._open(path, _checked(mode), records, options)
     if mode != "r":
@@ -180,7 +180,7 @@ def memory(*, records: Any = "auto", **options: Unpack[Options]) -> _core.Store 
     """Create a store in memory, with the options of :func:`open`.
 
     >>> import vlstore
-    >>> store = vlstore.memory(codec="lz4")
+    >>> store = vlstore.memory(compression="lz4")
     >>> store["a"] = b"bytes"
     >>> vlstore.from_bytes(store.to_bytes())["a"]
     b'bytes'

@@ -16,7 +16,7 @@ class Options(TypedDict, total=False):
     """The options of :func:`vlstore.open`."""
 
     purpose: Purpose | None
-    codec: Compression | None
+    compression: Compression | None
     level: int | None
     filter: Filter | None
     typesize: int | None

@@ -15,7 +15,7 @@ pub(super) fn begin(
     check_sizes(params, block_size, nbytes)?;
     let block_size = block_size.min(nbytes);
     let mut header = Header::new(Kind::Streams, params.typesize, nbytes, block_size);
-    header.codec = params.codec;
+    header.algorithm = params.algorithm;
     header.filter = params.filter;
     header.split = params.splits(block_size);
     if header.blocks() > max_blocks {

@@ -6,14 +6,14 @@
 #![expect(unsafe_code, reason = "calls into C; every call says what was proved before it")]
 
 use super::header::EXTENDED;
-use super::params::{Codec, Params};
+use super::params::{Algorithm, Params};
 use crate::error::{Error, Result};
 use blosc2_sys as ffi;
 use std::ptr::{self, NonNull};
 
 /// Bytes before the streams in a chunk of one block: the header and one block start.
 pub(super) const ONE_BLOCK: usize = EXTENDED + 4;
-/// Readable bytes behind the input of a decoder: some codecs were caught reading past its end.
+/// Readable bytes behind the input of a decoder: some algorithms were caught reading past its end.
 pub(super) const SLACK: usize = 64;
 
 /// An owned context of the C library.
@@ -43,9 +43,14 @@ pub(super) fn overridden() -> Error {
 
 impl Context {
     /// A context that compresses blocks of `len` bytes with `params`.
-    pub(super) fn compressing(params: Params, codec: Codec, len: i32, split: bool) -> Result<Self> {
+    pub(super) fn compressing(
+        params: Params,
+        algorithm: Algorithm,
+        len: i32,
+        split: bool,
+    ) -> Result<Self> {
         let cparams = ffi::blosc2_cparams {
-            compcode: codec.id(),
+            compcode: algorithm.id(),
             compcode_meta: 0,
             clevel: params.level,
             use_dict: 0,
@@ -126,7 +131,7 @@ impl Context {
         };
         // SAFETY: `len` bytes and 64 more of `src` are readable, `to` bytes of `dst` writable,
         // and they cannot overlap. `wrap` wrote header and block start itself: a size equal to
-        // `dst`, one block, a codec and a filter of the allow-list (`Header::parse`), no flag
+        // `dst`, one block, an algorithm and a filter of the allow-list (`Header::parse`), no flag
         // that makes C follow a pointer or a file; `streams::walk` proved that every stream
         // lies inside and together they decode to exactly the block.
         unsafe {

@@ -6,7 +6,7 @@ use super::decoder::Decoder;
 use super::decoder::ready;
 use super::header::{EXTENDED, Header, Kind};
 use super::layout::ChunkLayout;
-use super::params::{Codec, Filter, Params};
+use super::params::{Algorithm, Filter, Params};
 use super::{assemble, special, streams};
 use crate::error::{Error, Result};
 use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX, STREAM_MAX};
@@ -50,7 +50,7 @@ impl Compressor {
     ///
     /// # Errors
     /// [`Error::Invalid`] for parameters that cannot work (see [`Params::check`]), a block size
-    /// that is no multiple of the typesize, or a `BLOSC_*` environment variable that overrides
+    /// that is not a multiple of the typesize, or a `BLOSC_*` environment variable that overrides
     /// what was asked for; [`Error::Limit`] for a block of more than
     /// [`crate::limits::STREAM_MAX`] bytes.
     pub fn new(params: Params, block_size: u32) -> Result<Self> {
@@ -67,8 +67,8 @@ impl Compressor {
             #[cfg(debug_assertions)]
             decoder: Decoder::new()?,
         };
-        if let Some(codec) = params.codec {
-            made.context(codec, block_size, params.splits(block_size))?;
+        if let Some(algorithm) = params.algorithm {
+            made.context(algorithm, block_size, params.splits(block_size))?;
         }
         Ok(made)
     }
@@ -89,13 +89,13 @@ impl Compressor {
     /// chunk with exactly this block size (or the chunk's, if that is smaller), streams in block
     /// order without gaps. Memory of `out` is used again.
     ///
-    /// The chunk is stored if the parameters name no codec or nothing was gained. A chunk of
+    /// The chunk is stored if the parameters name no algorithm or nothing was gained. A chunk of
     /// zeros becomes the 32 bytes that say so; in a frame these must not be written, C-Blosc2
     /// refuses to read them from a file: name the chunk in the offsets instead (see
     /// `frame::ChunkPlace::Zeros`).
     ///
     /// # Errors
-    /// [`Error::Invalid`] if `src` is empty or no multiple of the typesize, [`Error::Limit`] if
+    /// [`Error::Invalid`] if `src` is empty or not a multiple of the typesize, [`Error::Limit`] if
     /// it is longer than [`crate::limits::CHUNK_MAX`] or has more than
     /// [`crate::limits::BLOCKS_PER_CHUNK`] blocks.
     pub fn compress(&mut self, src: &[u8], out: &mut Vec<u8>) -> Result<()> {
@@ -130,7 +130,7 @@ impl Compressor {
             let mut header = Header::new(Kind::Stored, header.typesize, nbytes, header.block_size);
             assemble::finish(&mut header, out)
         };
-        if self.params.codec.is_none() {
+        if self.params.algorithm.is_none() {
             return stored(out);
         }
         // Every block is compressed into its place. No more is ever used than a stored chunk
@@ -157,7 +157,7 @@ impl Compressor {
     fn block(&mut self, header: &Header, src: &[u8], out: &mut [u8], at: usize) -> Result<usize> {
         let len = u32::try_from(src.len()).unwrap_or(u32::MAX);
         let count = header.streams(len);
-        let Some(codec) = header.codec else {
+        let Some(algorithm) = header.algorithm else {
             return Ok(0);
         };
         let small = || Error::codec("blosc2", "while compressing: no room left");
@@ -181,7 +181,7 @@ impl Compressor {
         let head = to.get(..ONE_BLOCK).ok_or_else(small)?;
         before.copy_from_slice(head);
         let split = count > 1;
-        let done = self.context(codec, len, split)?.compress(src, to);
+        let done = self.context(algorithm, len, split)?.compress(src, to);
         let made = check_made(header, src, split, done, to);
         if let Some(head) = to.get_mut(..ONE_BLOCK) {
             head.copy_from_slice(&before);
@@ -189,13 +189,13 @@ impl Compressor {
         made
     }
 
-    fn context(&mut self, codec: Codec, len: u32, split: bool) -> Result<&mut Context> {
+    fn context(&mut self, algorithm: Algorithm, len: u32, split: bool) -> Result<&mut Context> {
         let [full, last] = &mut self.contexts;
         let slot = if len == self.block_size { full } else { last };
         if slot.as_ref().is_none_or(|made| made.len != len || made.split != split) {
             let c_len = i32::try_from(len).map_err(|_| overridden())?;
             ready()?;
-            let context = Context::compressing(self.params, codec, c_len, split)?;
+            let context = Context::compressing(self.params, algorithm, c_len, split)?;
             *slot = Some(Made { context, len, split });
         }
         slot.as_mut().map(|made| &mut made.context).ok_or_else(overridden)
@@ -224,7 +224,7 @@ fn check_made(header: &Header, src: &[u8], split: bool, done: i32, chunk: &[u8])
     };
     let got = layout.header();
     let same = got.kind == Kind::Streams
-        && got.codec == header.codec
+        && got.algorithm == header.algorithm
         && got.filter == header.filter
         && got.typesize == header.typesize
         && got.split == split
@@ -243,7 +243,7 @@ fn check_made(header: &Header, src: &[u8], split: bool, done: i32, chunk: &[u8])
     Ok(streams.len())
 }
 
-/// Appends `src`, fewer than 32 bytes, as the filter would hand it to the codec.
+/// Appends `src`, fewer than 32 bytes, as the filter would hand it to the algorithm.
 fn push_filtered(filter: Filter, typesize: usize, src: &[u8], out: &mut Vec<u8>) {
     let elements = src.len() / typesize.max(1);
     let byte = |i: usize| src.get(i).copied().unwrap_or(0);

@@ -4,7 +4,7 @@
 use super::blosc::{Context, ONE_BLOCK, SLACK, no_memory};
 use super::header::{BITSHUFFLE, EXTENDED, Header, Kind, ONE_STREAM, SHUFFLE};
 use super::layout::ChunkLayout;
-use super::params::{Codec, Filter};
+use super::params::{Algorithm, Filter};
 use super::{direct, special, streams};
 use crate::error::{Error, Result};
 use crate::wire::memory;
@@ -23,7 +23,7 @@ pub(super) fn ready() -> Result<()> {
     READY.call_once(|| {
         result = Context::decompressing().and_then(|context| {
             let mut header = Header::new(Kind::Streams, 4, 64, 64);
-            header.codec = Some(Codec::Lz4);
+            header.algorithm = Some(Algorithm::Lz4);
             header.filter = Filter::Shuffle;
             let mut stream = [7; 68];
             if let Some(len) = stream.first_chunk_mut() {
@@ -47,7 +47,7 @@ pub struct Decoder {
     /// The context that the next new block length takes over.
     next: usize,
     /// The streams of the block in hand, with room for a header before them and slack behind:
-    /// what a codec reads is what was checked, whatever happens to the file meanwhile.
+    /// what an algorithm reads is what was checked, whatever happens to the file meanwhile.
     scratch: Vec<u8>,
     planes: Vec<u8>,
     /// A whole block of which a part is wanted.
@@ -244,7 +244,7 @@ impl Decoder {
         let len = u32::try_from(dst.len()).unwrap_or(u32::MAX);
         let count = header.streams(len);
         if len / count * count != len {
-            // The codec would leave the rest of the block as it found it.
+            // The algorithm would leave the rest of the block as it found it.
             return Err(Error::corrupt("block", 0, "does not split into its streams"));
         }
         let stream = self.scratch.get(ONE_BLOCK..ONE_BLOCK + held).unwrap_or_default();
@@ -263,7 +263,7 @@ impl Decoder {
         if usize::try_from(done).is_ok_and(|n| n == dst.len()) {
             Ok(())
         } else {
-            Err(Error::corrupt("block", 0, "the codec cannot decode it"))
+            Err(Error::corrupt("block", 0, "its compressed bytes cannot be decoded"))
         }
     }
 

@@ -1,12 +1,12 @@
-//! LZ4 blocks without the C library around the codec: streams walked and planes joined here.
+//! LZ4 blocks without the C library around the algorithm: streams walked and planes joined here.
 //!
-//! What C-Blosc2 does for a chunk before and after the codec costs as much as a small block.
+//! What C-Blosc2 does for a chunk before and after the algorithm costs as much as a small block.
 //! Here streams that were not compressed are read where they lie, and of a block whose planes
 //! are streams of their own nothing behind the wanted elements is decoded.
 
 use super::blosc::{SLACK, lz4};
 use super::header::Header;
-use super::params::{Codec, Filter};
+use super::params::{Algorithm, Filter};
 use super::planes;
 use super::streams::{self, Stream};
 use crate::error::{Error, Result};
@@ -57,13 +57,13 @@ impl<'a> Streams<'a> {
 /// Whether [`decode`] knows blocks of `len` bytes of such a chunk.
 pub(super) fn knows(header: &Header, len: u32) -> bool {
     let streams = header.streams(len) as usize;
-    matches!(header.codec, Some(Codec::Lz4 | Codec::Lz4hc))
+    matches!(header.algorithm, Some(Algorithm::Lz4 | Algorithm::Lz4hc))
         && (header.filter == Filter::None
             || (header.filter == Filter::Shuffle && streams <= PLANES))
 }
 
 fn damaged<T>() -> Result<T> {
-    Err(Error::corrupt("block", 0, "the codec cannot decode it"))
+    Err(Error::corrupt("block", 0, "its compressed bytes cannot be decoded"))
 }
 
 /// Decodes the bytes `part` of a block of `len` bytes, whose streams are `held`, into `out`,

@@ -1,6 +1,6 @@
 //! The header of a chunk: the allow-list that every chunk passes before anything else happens.
 
-use super::params::{Codec, Filter};
+use super::params::{Algorithm, Filter};
 use crate::error::{Error, Result};
 use crate::wire::Cursor;
 
@@ -39,7 +39,7 @@ pub(super) struct Header {
     /// Version of the chunk format; the C library needs it to undo the bit shuffle.
     pub(super) version: u8,
     pub(super) kind: Kind,
-    pub(super) codec: Option<Codec>,
+    pub(super) algorithm: Option<Algorithm>,
     pub(super) filter: Filter,
     /// Whether full blocks are split into `typesize` streams.
     pub(super) split: bool,
@@ -111,9 +111,9 @@ impl Header {
         if kind == Kind::Stored && u64::from(cbytes) != u64::from(nbytes) + len as u64 {
             return bad(12, "the compressed size of a stored chunk is not header plus data");
         }
-        let codec = if kind == Kind::Streams {
+        let algorithm = if kind == Kind::Streams {
             if stream_version != 1 {
-                return refuse("codec format version", stream_version, 1);
+                return refuse("compression format version", stream_version, 1);
             }
             Some(codec_of(flags >> 5, codec_id)?)
         } else {
@@ -122,9 +122,20 @@ impl Header {
         let split = kind == Kind::Streams && flags & ONE_STREAM == 0 && typesize > 1;
         if split && !block_size.is_multiple_of(u32::from(typesize)) {
             // The C library would leave the remainder of the block as it found it.
-            return bad(8, "the block size is no multiple of the typesize");
+            return bad(8, "the block size is not a multiple of the typesize");
         }
-        Ok(Self { version, kind, codec, filter, split, typesize, len, nbytes, cbytes, block_size })
+        Ok(Self {
+            version,
+            kind,
+            algorithm,
+            filter,
+            split,
+            typesize,
+            len,
+            nbytes,
+            cbytes,
+            block_size,
+        })
     }
 
     /// Blocks in the chunk.
@@ -143,7 +154,7 @@ impl Header {
         let mut special = 0;
         match self.kind {
             Kind::Streams => {
-                flags |= self.codec.map_or(0, Codec::format) << 5;
+                flags |= self.algorithm.map_or(0, Algorithm::format) << 5;
                 flags |= if self.split { 0 } else { ONE_STREAM };
             }
             Kind::Stored => flags |= STORED,
@@ -164,7 +175,7 @@ impl Header {
             0,
             0,
             self.filter.id(),
-            self.codec.map_or(0, Codec::id),
+            self.algorithm.map_or(0, Algorithm::id),
             0,
             0,
             0,
@@ -186,7 +197,7 @@ impl Header {
         Self {
             version: VERSION,
             kind,
-            codec: None,
+            algorithm: None,
             filter: Filter::None,
             split: false,
             typesize,
@@ -198,7 +209,7 @@ impl Header {
     }
 }
 
-/// The second half of a Blosc2 header: filters, codec and flags.
+/// The second half of a Blosc2 header: filters, algorithm and flags.
 fn extended_tail(
     tail: [u8; 16],
     typesize: u8,
@@ -211,7 +222,7 @@ fn extended_tail(
     for (bit, what) in [
         (0x01, "chunk with a dictionary"),
         (0x02, "big-endian chunk"),
-        (0x04, "chunk with its codec stated elsewhere"),
+        (0x04, "chunk with its compression stated elsewhere"),
         (0x08, "lazy chunk"),
         (0x80, "instrumented chunk"),
     ] {
@@ -233,7 +244,7 @@ fn extended_tail(
     };
     if !matches!(kind, Kind::Streams | Kind::Stored) {
         if !nbytes.is_multiple_of(u32::from(typesize)) {
-            return bad(4, "the decoded size is no multiple of the typesize");
+            return bad(4, "the decoded size is not a multiple of the typesize");
         }
         if kind == Kind::Nans && typesize != 4 && typesize != 8 {
             return refuse("chunk of NaN with typesize", typesize, 8);
@@ -258,7 +269,7 @@ fn extended_tail(
         }
     }
     if codec_meta != 0 {
-        return refuse("codec parameter", codec_meta, 0);
+        return refuse("compression parameter", codec_meta, 0);
     }
     Ok((kind, filter, Some(codec_id)))
 }
@@ -279,16 +290,16 @@ const fn short_filter(flags: u8, version: u8) -> Result<Filter> {
     }
 }
 
-/// The codec that the flags name; `id` tells LZ4HC from LZ4.
-fn codec_of(format: u8, id: Option<u8>) -> Result<Codec> {
+/// The algorithm that the flags name; `id` tells LZ4HC from LZ4.
+fn codec_of(format: u8, id: Option<u8>) -> Result<Algorithm> {
     match (format, id) {
-        (0, _) => Ok(Codec::BloscLz),
-        (1, Some(2)) => Ok(Codec::Lz4hc),
-        (1, _) => Ok(Codec::Lz4),
-        (3, _) => Ok(Codec::Zlib),
-        (4, _) => Ok(Codec::Zstd),
-        (6, Some(user)) => refuse("user-defined or plugin codec", user, 5),
-        (other, _) => refuse("codec format", other, 4),
+        (0, _) => Ok(Algorithm::BloscLz),
+        (1, Some(2)) => Ok(Algorithm::Lz4hc),
+        (1, _) => Ok(Algorithm::Lz4),
+        (3, _) => Ok(Algorithm::Zlib),
+        (4, _) => Ok(Algorithm::Zstd),
+        (6, Some(user)) => refuse("user-defined or plugin compression", user, 5),
+        (other, _) => refuse("compression format", other, 4),
     }
 }
 
@@ -298,7 +309,7 @@ mod tests {
 
     fn sample() -> [u8; 32] {
         let mut h = Header::new(Kind::Streams, 4, 4096, 1024);
-        h.codec = Some(Codec::Lz4);
+        h.algorithm = Some(Algorithm::Lz4);
         h.filter = Filter::Shuffle;
         h.split = true;
         h.cbytes = 600;
@@ -318,7 +329,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let h = Header::parse(&sample(), 1 << 20).unwrap();
-        assert_eq!((h.codec, h.filter, h.split), (Some(Codec::Lz4), Filter::Shuffle, true));
+        assert_eq!((h.algorithm, h.filter, h.split), (Some(Algorithm::Lz4), Filter::Shuffle, true));
         assert_eq!((h.nbytes, h.block_size, h.cbytes, h.blocks()), (4096, 1024, 600, 4));
         assert_eq!(h.encode(), sample());
     }
@@ -327,24 +338,24 @@ mod tests {
     fn everything_outside_the_allow_list_is_refused_by_name() {
         assert_eq!(what(0, 6), "chunk version");
         assert_eq!(what(0, 3), "chunk version");
-        assert_eq!(what(1, 2), "codec format version");
+        assert_eq!(what(1, 2), "compression format version");
         assert_eq!(what(2, 0x2d), "delta filter");
-        assert_eq!(what(2, 0xc5), "user-defined or plugin codec");
-        assert_eq!(what(2, 0xe5), "codec format");
-        assert_eq!(what(2, 0x45), "codec format");
+        assert_eq!(what(2, 0xc5), "user-defined or plugin compression");
+        assert_eq!(what(2, 0xe5), "compression format");
+        assert_eq!(what(2, 0x45), "compression format");
         assert_eq!(what(3, 0), "the typesize is 0");
-        assert_eq!(what(3, 3), "the block size is no multiple of the typesize");
+        assert_eq!(what(3, 3), "the block size is not a multiple of the typesize");
         assert_eq!(what(7, 0x80), "the decoded size is negative");
         for filter in [3, 4, 5, 32, 35, 160] {
             assert_eq!(what(21, filter), "filter");
         }
         assert_eq!(what(16, 1), "second filter");
-        assert_eq!(what(23, 1), "codec parameter");
+        assert_eq!(what(23, 1), "compression parameter");
         assert_eq!(what(29, 4), "filter parameter");
         assert_eq!(what(30, 1), "chunk flags");
         assert_eq!(what(31, 0x01), "chunk with a dictionary");
         assert_eq!(what(31, 0x02), "big-endian chunk");
-        assert_eq!(what(31, 0x04), "chunk with its codec stated elsewhere");
+        assert_eq!(what(31, 0x04), "chunk with its compression stated elsewhere");
         assert_eq!(what(31, 0x08), "lazy chunk");
         assert_eq!(what(31, 0x80), "instrumented chunk");
         assert_eq!(what(31, 0x40), "chunk of uninitialised values");

@@ -1,13 +1,13 @@
 //! Where the blocks of a chunk lie.
 
 use super::header::{EXTENDED, Header, Kind};
-use super::params::{Codec, Filter};
+use super::params::{Algorithm, Filter};
 use super::streams;
 use crate::error::{Error, Result};
 use crate::wire::{Cursor, memory};
 use std::ops::Range;
 
-/// The checked plan of a chunk: sizes, codec and the place of every block.
+/// The checked plan of a chunk: sizes, algorithm and the place of every block.
 ///
 /// Whatever the header and the block starts claimed has been compared with the allow-list and
 /// with each other; what remains unproved are the streams, which [`super::Decoder::decode`]
@@ -165,10 +165,10 @@ impl ChunkLayout {
         !matches!(self.header.kind, Kind::Stored | Kind::Streams)
     }
 
-    /// The codec; `None` for stored chunks and runs of one value.
+    /// The algorithm; `None` for stored chunks and runs of one value.
     #[must_use]
-    pub const fn codec(&self) -> Option<Codec> {
-        self.header.codec
+    pub const fn algorithm(&self) -> Option<Algorithm> {
+        self.header.algorithm
     }
 
     /// The filter that is undone after decoding; none for stored chunks and runs of one value.
@@ -230,7 +230,7 @@ mod tests {
 
     fn chunk(starts: &[u32], nbytes: u32, cbytes: u32) -> Vec<u8> {
         let mut h = Header::new(Kind::Streams, 1, nbytes, 100);
-        h.codec = Some(Codec::Zstd);
+        h.algorithm = Some(Algorithm::Zstd);
         h.cbytes = cbytes;
         let mut out = h.encode().to_vec();
         out.extend(starts.iter().flat_map(|s| s.to_le_bytes()));
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn a_header_that_claims_more_blocks_than_its_bytes_hold_is_refused_before_allocation() {
         let mut h = Header::new(Kind::Streams, 1, 256 << 20, 1);
-        h.codec = Some(Codec::Lz4);
+        h.algorithm = Some(Algorithm::Lz4);
         h.cbytes = 1000;
         assert!(ChunkLayout::prefix_len(&h.encode(), 256 << 20).is_err());
     }

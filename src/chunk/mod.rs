@@ -1,6 +1,6 @@
 //! One Blosc2 chunk: its parameters, its layout, and its blocks to bytes and back.
 //!
-//! Knows the chunk format of Blosc2 and, in `blosc.rs` alone, that the codecs are written in C.
+//! Knows the chunk format of Blosc2 and, in `blosc.rs` alone, that the algorithms are written in C.
 //! Everything that a chunk claims is checked in Rust before the C library sees a byte of it:
 //! [`ChunkLayout`] allows only what is listed, `streams.rs` walks the stream lengths of a block,
 //! and [`Decoder`] hands over one block at a time, wrapped in a header of its own. Of LZ4 blocks
@@ -26,7 +26,7 @@ pub use compress::Compressor;
 pub use decoder::Decoder;
 pub(crate) use decoder::with_decoder;
 pub use layout::{ChunkLayout, check_block};
-pub use params::{Codec, Filter, Params};
+pub use params::{Algorithm, Filter, Params};
 pub(crate) use special::{nans_chunk, zeros_chunk};
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Result};
 
-/// The codecs that are read and written: those that every build of Blosc2 has.
+/// The algorithms that are read and written: those that every build of Blosc2 has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Codec {
+pub enum Algorithm {
     /// `BloscLZ`: what python-blosc2 writes its offsets with; written only when asked for.
     BloscLz,
     /// LZ4: fastest to decode.
@@ -17,8 +17,8 @@ pub enum Codec {
     Zstd,
 }
 
-impl Codec {
-    /// All codecs, in the order of their ids.
+impl Algorithm {
+    /// All algorithms, in the order of their ids.
     pub const ALL: [Self; 5] = [Self::BloscLz, Self::Lz4, Self::Lz4hc, Self::Zlib, Self::Zstd];
 
     /// The name that Blosc2 gives it, in lower case.
@@ -33,13 +33,13 @@ impl Codec {
         }
     }
 
-    /// The codec of this name, in lower case.
+    /// The algorithm of this name, in lower case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|c| c.name() == name)
     }
 
-    /// The number of the codec in frame headers and chunk headers.
+    /// The number of the algorithm in frame headers and chunk headers.
     #[must_use]
     pub const fn id(self) -> u8 {
         match self {
@@ -51,7 +51,7 @@ impl Codec {
         }
     }
 
-    /// The codec with this number.
+    /// The algorithm with this number.
     #[must_use]
     pub fn from_id(id: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|c| c.id() == id)
@@ -68,7 +68,7 @@ impl Codec {
     }
 }
 
-/// What is done to the bytes of a block before the codec sees them.
+/// What is done to the bytes of a block before the algorithm sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Filter {
     /// Nothing.
@@ -126,9 +126,9 @@ impl Filter {
 /// How a chunk is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Params {
-    /// The codec; `None` stores the bytes as they are, so that they can be read in place.
-    pub codec: Option<Codec>,
-    /// How hard the codec tries, 1 to 9; not used for stored chunks.
+    /// The algorithm; `None` stores the bytes as they are, so that they can be read in place.
+    pub algorithm: Option<Algorithm>,
+    /// How hard the algorithm tries, 1 to 9; not used for stored chunks.
     pub level: u8,
     /// The filter; must be [`Filter::None`] for stored chunks.
     pub filter: Filter,
@@ -141,7 +141,7 @@ impl Params {
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the parameter: typesize 0, a level outside 1 to 9, or a filter
-    /// without a codec (Blosc2 leaves stored bytes unfiltered).
+    /// without an algorithm (Blosc2 leaves stored bytes unfiltered).
     pub fn check(&self) -> Result<()> {
         if self.typesize == 0 {
             return Err(Error::invalid(
@@ -149,20 +149,20 @@ impl Params {
                 "is 0; use 1 for bytes, 4 for 32-bit and 8 for 64-bit numbers",
             ));
         }
-        if self.codec.is_none() && self.filter != Filter::None {
+        if self.algorithm.is_none() && self.filter != Filter::None {
             return Err(Error::invalid(
                 "filter",
                 format!(
-                    "{} needs a codec: stored chunks hold their bytes as they are",
+                    "{} needs compression: stored chunks hold their bytes as they are",
                     self.filter.name()
                 ),
             ));
         }
-        if self.codec.is_some() && !(1..=9).contains(&self.level) {
+        if self.algorithm.is_some() && !(1..=9).contains(&self.level) {
             return Err(Error::invalid(
                 "level",
                 format!(
-                    "{} is outside 1 to 9; to store without compression use no codec",
+                    "{} is outside 1 to 9; to store without compression choose `stored`",
                     self.level
                 ),
             ));
@@ -172,12 +172,12 @@ impl Params {
 
     /// Whether the bytes of each position in an element become a stream of their own.
     ///
-    /// The rule of C-Blosc2, so that files are as dense as its own: fast codecs gain from it
+    /// The rule of C-Blosc2, so that files are as dense as its own: fast algorithms gain from it
     /// behind a shuffle, as long as each stream has something to work with.
     pub(super) fn splits(self, block_size: u32) -> bool {
-        let fast = match self.codec {
-            Some(Codec::BloscLz | Codec::Lz4) => true,
-            Some(Codec::Zstd) => self.level <= 5,
+        let fast = match self.algorithm {
+            Some(Algorithm::BloscLz | Algorithm::Lz4) => true,
+            Some(Algorithm::Zstd) => self.level <= 5,
             _ => false,
         };
         let typesize = u32::from(self.typesize);
@@ -193,16 +193,16 @@ mod tests {
     use super::*;
 
     const GOOD: Params =
-        Params { codec: Some(Codec::Lz4), level: 5, filter: Filter::Shuffle, typesize: 4 };
+        Params { algorithm: Some(Algorithm::Lz4), level: 5, filter: Filter::Shuffle, typesize: 4 };
 
     #[test]
     fn names_and_ids_lead_back_to_the_codec() {
-        for c in Codec::ALL {
-            assert_eq!(Codec::from_name(c.name()), Some(c));
-            assert_eq!(Codec::from_id(c.id()), Some(c));
+        for c in Algorithm::ALL {
+            assert_eq!(Algorithm::from_name(c.name()), Some(c));
+            assert_eq!(Algorithm::from_id(c.id()), Some(c));
         }
-        assert_eq!(Codec::from_name("snappy"), None);
-        assert_eq!(Codec::from_id(3), None);
+        assert_eq!(Algorithm::from_name("snappy"), None);
+        assert_eq!(Algorithm::from_id(3), None);
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(refused(Params { typesize: 0, ..GOOD }), "typesize");
         assert_eq!(refused(Params { level: 0, ..GOOD }), "level");
         assert_eq!(refused(Params { level: 10, ..GOOD }), "level");
-        assert_eq!(refused(Params { codec: None, ..GOOD }), "filter");
-        Params { codec: None, level: 0, filter: Filter::None, typesize: 1 }.check().unwrap();
+        assert_eq!(refused(Params { algorithm: None, ..GOOD }), "filter");
+        Params { algorithm: None, level: 0, filter: Filter::None, typesize: 1 }.check().unwrap();
     }
 }

@@ -20,7 +20,7 @@ pub(super) enum Stream<'a> {
     Run(u8),
     /// The decoded bytes.
     Plain(&'a [u8]),
-    /// Bytes for the codec.
+    /// Bytes for the algorithm.
     Packed(&'a [u8]),
 }
 

@@ -41,11 +41,11 @@ fn decode_all(decoder: &mut Decoder, chunk: &[u8]) -> Result<Vec<u8>> {
 
 fn all_params() -> Vec<Params> {
     let mut all = Vec::new();
-    for codec in Codec::ALL {
+    for algorithm in Algorithm::ALL {
         for filter in [Filter::None, Filter::Shuffle, Filter::BitShuffle] {
             for typesize in [1, 2, 3, 4, 8, 17] {
                 for level in [1, 5, 9] {
-                    all.push(Params { codec: Some(codec), level, filter, typesize });
+                    all.push(Params { algorithm: Some(algorithm), level, filter, typesize });
                 }
             }
         }
@@ -93,7 +93,7 @@ fn every_codec_filter_and_size_comes_back() {
 #[test]
 fn zeros_never_reach_the_library_and_noise_is_stored() {
     let params =
-        Params { codec: Some(Codec::Zstd), level: 1, filter: Filter::Shuffle, typesize: 4 };
+        Params { algorithm: Some(Algorithm::Zstd), level: 1, filter: Filter::Shuffle, typesize: 4 };
     let mut c = Compressor::new(params, 512).unwrap();
     let mut out = Vec::new();
     c.compress(&[0; 4000], &mut out).unwrap();
@@ -109,7 +109,8 @@ fn zeros_never_reach_the_library_and_noise_is_stored() {
 
 #[test]
 fn sizes_that_do_not_fit_are_refused() {
-    let params = Params { codec: Some(Codec::Lz4), level: 1, filter: Filter::None, typesize: 4 };
+    let params =
+        Params { algorithm: Some(Algorithm::Lz4), level: 1, filter: Filter::None, typesize: 4 };
     assert!(Compressor::new(params, 0).is_err());
     assert!(Compressor::new(params, 6).is_err());
     assert!(Compressor::new(params, STREAM_MAX + 4).is_err());
@@ -188,8 +189,9 @@ fn flipped_and_random_bytes_never_panic_or_write_outside_the_block() {
 fn damaged_streams_give_errors_or_a_whole_block() {
     let mut decoder = Decoder::new().unwrap();
     let mut r = Random(7);
-    for codec in Codec::ALL {
-        let params = Params { codec: Some(codec), level: 5, filter: Filter::Shuffle, typesize: 4 };
+    for algorithm in Algorithm::ALL {
+        let params =
+            Params { algorithm: Some(algorithm), level: 5, filter: Filter::Shuffle, typesize: 4 };
         let src = mixed(6000, 9);
         let mut chunk = Vec::new();
         Compressor::new(params, 2000).unwrap().compress(&src, &mut chunk).unwrap();
@@ -222,7 +224,7 @@ fn a_run_of_one_value_and_of_nan_is_made_in_rust() {
 #[test]
 fn many_block_sizes_take_turns_in_one_decoder() {
     let params =
-        Params { codec: Some(Codec::Zstd), level: 3, filter: Filter::Shuffle, typesize: 4 };
+        Params { algorithm: Some(Algorithm::Zstd), level: 3, filter: Filter::Shuffle, typesize: 4 };
     let mut decoder = Decoder::new().unwrap();
     let src = mixed(8000, 4);
     for block in [64, 128, 256, 512, 1024, 2048, 64, 4096, 128, 8000] {
@@ -280,8 +282,9 @@ fn one_block(params: Params, src: &[u8]) -> Option<(Vec<u8>, ChunkLayout)> {
 #[test]
 fn what_is_checked_is_a_copy_and_nothing_is_decoded_that_does_not_pass() {
     let mut decoder = Decoder::new().unwrap();
-    for codec in [Codec::Lz4, Codec::Zstd] {
-        let params = Params { codec: Some(codec), level: 5, filter: Filter::Shuffle, typesize: 4 };
+    for algorithm in [Algorithm::Lz4, Algorithm::Zstd] {
+        let params =
+            Params { algorithm: Some(algorithm), level: 5, filter: Filter::Shuffle, typesize: 4 };
         let src = mixed(4000, 7);
         let (chunk, layout) = one_block(params, &src).unwrap();
         let range = layout.block_range(0);
@@ -307,8 +310,8 @@ fn lz4_blocks_are_decoded_as_the_library_does_whole_and_in_parts() {
     let mut r = Random(11);
     for typesize in 1..=18_u8 {
         for filter in [Filter::None, Filter::Shuffle] {
-            for codec in [Codec::Lz4, Codec::Lz4hc] {
-                let params = Params { codec: Some(codec), level: 5, filter, typesize };
+            for algorithm in [Algorithm::Lz4, Algorithm::Lz4hc] {
+                let params = Params { algorithm: Some(algorithm), level: 5, filter, typesize };
                 let ts = usize::from(typesize);
                 for _ in 0..60 {
                     let len = (1 + r.below(5000 / ts)) * ts;
@@ -335,7 +338,7 @@ fn lz4_blocks_are_decoded_as_the_library_does_whole_and_in_parts() {
     }
 }
 
-/// Blocks whose length is no multiple of the type size: only other programs write them.
+/// Blocks whose length is not a multiple of the type size: only other programs write them.
 #[test]
 fn bytes_behind_the_last_element_stay_as_they_are() {
     let mut decoder = Decoder::new().unwrap();
@@ -345,7 +348,7 @@ fn bytes_behind_the_last_element_stay_as_they_are() {
             // A plain stream, and a run.
             for run in [false, true] {
                 let mut header = Header::new(Kind::Streams, typesize, len, len);
-                header.codec = Some(Codec::Lz4);
+                header.algorithm = Some(Algorithm::Lz4);
                 header.filter = Filter::Shuffle;
                 let mut stream = Vec::new();
                 if run {
@@ -379,7 +382,7 @@ fn damaged_parts_of_lz4_blocks_give_errors_or_whole_parts_and_write_nothing_else
     let mut decoder = Decoder::new().unwrap();
     let mut r = Random(13);
     for (typesize, filter) in [(4, Filter::Shuffle), (8, Filter::Shuffle), (4, Filter::None)] {
-        let params = Params { codec: Some(Codec::Lz4), level: 5, filter, typesize };
+        let params = Params { algorithm: Some(Algorithm::Lz4), level: 5, filter, typesize };
         let src = mixed(4000, 5);
         let (chunk, layout) = one_block(params, &src).unwrap();
         let range = layout.block_range(0);

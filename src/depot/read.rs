@@ -4,7 +4,7 @@ use crate::codec::{AnyCodec, Codec};
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::store::Readable;
-use crate::store::{Batch, Location, Opened, Record, Scan, Snapshot, Store, StoreOptions};
+use crate::store::{Batch, Layout, Location, Opened, Record, Scan, Snapshot, Store};
 use std::ops::Range;
 use std::path::Path;
 
@@ -18,15 +18,11 @@ pub struct Depot<C> {
 }
 
 /// Refuses a store whose records are of another codec than `codec`, or of a newer version.
-pub(super) fn check_codec(
-    codec: &dyn AnyCodec,
-    options: &StoreOptions,
-    opened: Opened,
-) -> Result<()> {
+pub(super) fn check_codec(codec: &dyn AnyCodec, layout: &Layout, opened: Opened) -> Result<()> {
     if opened == Opened::Unchecked {
         return Ok(());
     }
-    let (name, version) = &options.record_codec;
+    let (name, version) = &layout.record_codec;
     if name != codec.name() {
         return Err(Error::invalid(
             "codec",
@@ -64,7 +60,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// [`Error::Unsupported`] if they are of a newer version. A file of the original program
     /// names no codec and is read as it is asked for.
     pub fn new(snapshot: Snapshot, codec: C) -> Result<Self> {
-        check_codec(&codec, snapshot.options(), snapshot.opened())?;
+        check_codec(&codec, snapshot.layout(), snapshot.opened())?;
         Ok(Self { snapshot, codec })
     }
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
 use crate::store::Readable;
-use crate::store::{Closed, Snapshot, StoreOptions, Writer};
+use crate::store::{Closed, Layout, Snapshot, StoreOptions, WriteOptions, Writer};
 use crate::wire::Digest;
 use std::path::Path;
 
@@ -49,9 +49,10 @@ impl<C: Codec> DepotWriter<C> {
     /// # Errors
     /// As [`Writer::open`]; [`Error::Invalid`](crate::Error::Invalid) if its records are of
     /// another codec.
-    pub fn open(path: impl AsRef<Path>, codec: C, options: &StoreOptions) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>, codec: C, options: &WriteOptions) -> Result<Self> {
         let path = path.as_ref();
-        let writer = Writer::open(path, &named(&codec, options))?;
+        let options = StoreOptions { layout: Layout::default(), write: options.clone() };
+        let writer = Writer::open_adopting(path, &named(&codec, &options))?;
         Self::over(writer, codec).map_err(|e| e.at(path))
     }
 
@@ -85,7 +86,7 @@ impl<C: Codec> DepotWriter<C> {
     /// store are of another one, [`Error::Unsupported`](crate::Error::Unsupported) if they are
     /// of a newer version.
     pub fn over(writer: Writer, codec: C) -> Result<Self> {
-        check_codec(&codec, writer.options(), writer.opened())?;
+        check_codec(&codec, writer.layout(), writer.opened())?;
         Ok(Self { writer, codec, space: Vec::new(), fits: None })
     }
 
@@ -222,12 +223,13 @@ impl<C: Codec + Clone> DepotWriter<C> {
     }
 }
 
+/// These options for records of `codec`.
 fn named<C: Codec>(codec: &C, options: &StoreOptions) -> StoreOptions {
+    let StoreOptions { layout, write } = options.clone();
+    let (rows, check) = (write.rows.or(codec.rows()), write.check.or(Some(check)));
     StoreOptions {
-        record_codec: (codec.name().into(), codec.version()),
-        rows: options.rows.or(codec.rows()),
-        check: options.check.or(Some(check)),
-        ..options.clone()
+        layout: Layout { record_codec: (codec.name().into(), codec.version()), ..layout },
+        write: WriteOptions { rows, check, ..write },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::extxyz::ExtXyzEncoder;
 use super::kind::FormatKind;
-use super::writer::{FrameEncoder, FrameWriter, WriteOptions};
+use super::writer::{FrameEncoder, FrameWriter, OutputOptions};
 use super::xtc::XtcEncoder;
 use crate::backend::{Output, Place, There};
 use crate::codec::MdFrame;
@@ -25,7 +25,7 @@ const BATCH: usize = 1 << 20;
 pub fn create(
     path: &Path,
     kind: FormatKind,
-    options: &WriteOptions,
+    options: &OutputOptions,
     existing: Existing,
 ) -> Result<Box<dyn FrameWriter>> {
     create_waiting(path, kind, options, existing, &mut || Ok(()))
@@ -39,7 +39,7 @@ pub fn create(
 pub fn create_waiting(
     path: &Path,
     kind: FormatKind,
-    options: &WriteOptions,
+    options: &OutputOptions,
     existing: Existing,
     wait: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Box<dyn FrameWriter>> {
@@ -68,13 +68,13 @@ pub fn create_in(
     output: Output,
     name: &Path,
     kind: FormatKind,
-    options: &WriteOptions,
+    options: &OutputOptions,
 ) -> Result<Box<dyn FrameWriter>> {
     let encoder = encoder(kind, options).map_err(|e| e.at(name))?;
     FileWriter::start(encoder, output, name, kind)
 }
 
-fn encoder(kind: FormatKind, options: &WriteOptions) -> Result<Box<dyn FrameEncoder>> {
+fn encoder(kind: FormatKind, options: &OutputOptions) -> Result<Box<dyn FrameEncoder>> {
     Ok(match kind {
         FormatKind::Xtc => Box::new(XtcEncoder::new(options)?),
         FormatKind::ExtXyz => Box::new(ExtXyzEncoder::default()),

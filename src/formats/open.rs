@@ -4,7 +4,7 @@ use super::content::{self, Content};
 use super::extxyz::ExtXyzReader;
 use super::kind::{FormatKind, of_head};
 use super::names::NameMap;
-use super::reader::{FrameReader, Place, Reach, ReadOptions};
+use super::reader::{FrameReader, InputOptions, Place, Reach};
 use super::report::ReadReport;
 use super::source::Source;
 use super::sum::Sum;
@@ -20,7 +20,7 @@ use std::path::Path;
 /// # Errors
 /// As [`detect`](super::detect).
 pub fn open(path: &Path) -> Result<Box<dyn FrameReader>> {
-    open_with(path, &ReadOptions::default())
+    open_with(path, &InputOptions::default())
 }
 
 /// Opens a trajectory of a known format.
@@ -31,14 +31,14 @@ pub fn open(path: &Path) -> Result<Box<dyn FrameReader>> {
 /// [`Error::Format`](crate::Error::Format) if it is empty, all with the path. Damage shows when a
 /// frame is read.
 pub fn open_as(path: &Path, kind: FormatKind) -> Result<Box<dyn FrameReader>> {
-    open_with(path, &ReadOptions::of(Some(kind)))
+    open_with(path, &InputOptions::of(Some(kind)))
 }
 
 /// Opens a trajectory as `options` say.
 ///
 /// # Errors
 /// As [`open_as`]; if the format is to be told, as [`detect`](super::detect).
-pub fn open_with(path: &Path, options: &ReadOptions) -> Result<Box<dyn FrameReader>> {
+pub fn open_with(path: &Path, options: &InputOptions) -> Result<Box<dyn FrameReader>> {
     let open = || {
         let (head, content) = content::open(path, options.empty)?;
         reader(&head, content, FormatKind::from_path(path), options)
@@ -56,7 +56,7 @@ pub fn open_with(path: &Path, options: &ReadOptions) -> Result<Box<dyn FrameRead
 pub fn read_from(
     stream: impl Read + Send + 'static,
     name: &Path,
-    options: &ReadOptions,
+    options: &InputOptions,
 ) -> Result<Box<dyn FrameReader>> {
     let open = || {
         let (head, content) = content::stream(stream, 0)?;
@@ -70,7 +70,7 @@ fn reader(
     head: &[u8],
     content: Content,
     named: Option<FormatKind>,
-    options: &ReadOptions,
+    options: &InputOptions,
 ) -> Result<Box<dyn FrameReader>> {
     let kind = match (options.format, named) {
         (Some(kind), _) => kind,

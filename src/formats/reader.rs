@@ -31,7 +31,7 @@ pub enum Reach {
 /// How a trajectory is read.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
-pub struct ReadOptions {
+pub struct InputOptions {
     /// The format; `None` tells it by the content, then by the name.
     pub format: Option<FormatKind>,
     /// Whether a file without a byte may be opened: one that somebody has just begun to write. Its
@@ -41,7 +41,7 @@ pub struct ReadOptions {
     pub map: NameMap,
 }
 
-impl ReadOptions {
+impl InputOptions {
     /// Those of the format that is given; `None` tells it by the content.
     #[must_use]
     pub fn of(format: Option<FormatKind>) -> Self {

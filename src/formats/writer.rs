@@ -6,13 +6,13 @@ use crate::error::Result;
 /// How to write, where a format leaves a choice.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
-pub struct WriteOptions {
+pub struct OutputOptions {
     /// XTC: positions become integers of `1 / precision`. Without it, the precision of each
     /// frame is used, and a frame that has none is refused.
     pub precision: Option<f32>,
 }
 
-impl WriteOptions {
+impl OutputOptions {
     /// With this precision; see [`precision`](Self::precision).
     #[must_use]
     pub const fn with_precision(mut self, precision: f32) -> Self {

@@ -2,7 +2,7 @@
 
 use super::metalayer::{self, Metalayer};
 use super::msgpack;
-use crate::chunk::{Codec, Filter, Params};
+use crate::chunk::{Algorithm, Filter, Params};
 use crate::error::{Error, Result};
 use crate::limits::{FOREIGN_CHUNKS, METALAYER_MAX, METALAYERS};
 use crate::wire::Cursor;
@@ -50,8 +50,8 @@ pub struct FrameHeader {
     pub block_size: u32,
     /// Decoded size of every chunk but the last, in bytes; 0 only in a frame without chunks.
     pub chunk_size: u32,
-    /// Default codec; `None` if this crate does not know it. Chunks may differ.
-    pub codec: Option<Codec>,
+    /// Default algorithm; `None` if this crate does not know it. Chunks may differ.
+    pub algorithm: Option<Algorithm>,
     /// Default level, 0 to 9; 0 stores.
     pub level: u8,
     /// Ids of the default filters, in order.
@@ -130,7 +130,7 @@ impl FrameHeader {
             return bad(70, "has more filters than there is room for");
         }
         check_flags(flags)?;
-        let [_, _, codec, _] = flags;
+        let [_, _, algorithm, _] = flags;
         let (Ok(nbytes), Ok(cbytes)) = (u64::try_from(nbytes), u64::try_from(cbytes)) else {
             return bad(30, "a size is negative");
         };
@@ -158,8 +158,8 @@ impl FrameHeader {
             typesize,
             block_size,
             chunk_size,
-            codec: Codec::from_id(codec & 0x0f),
-            level: codec >> 4,
+            algorithm: Algorithm::from_id(algorithm & 0x0f),
+            level: algorithm >> 4,
             filters: [f0, f1, f2, f3, f4, f5],
             has_vlmetalayers,
             metalayers: metalayer::parse(bytes, METALAYERS_AT, METALAYERS, METALAYER_MAX)?,
@@ -223,7 +223,7 @@ impl FrameHeader {
         }
         let stored = self.level == 0;
         let params = Params {
-            codec: if stored { None } else { Some(self.codec?) },
+            algorithm: if stored { None } else { Some(self.algorithm?) },
             level: self.level,
             filter: if stored { Filter::None } else { filter },
             typesize: u8::try_from(self.typesize).ok()?,
@@ -288,14 +288,14 @@ pub fn build_header(params: &Params, chunk_size: u32, block_size: u32) -> Result
             format!("{block_size} bytes are more than the {chunk_size} of a chunk"),
         ));
     }
-    let (codec, level) = params.codec.map_or((Codec::Lz4, 0), |c| (c, params.level));
+    let (algorithm, level) = params.algorithm.map_or((Algorithm::Lz4, 0), |c| (c, params.level));
     let split = 0; // "Always": what other programs do with what they add.
     let mut out = Vec::with_capacity(HEADER_LEN);
     out.extend(b"\x9e\xa8b2frame\0\xd2");
     out.extend(HEADER_BYTES.to_be_bytes());
     out.push(0xcf);
     out.extend(u64::from(HEADER_BYTES).to_be_bytes());
-    out.extend([0xa4, 0x10 | VERSION, 0, codec.id() | level << 4, split]);
+    out.extend([0xa4, 0x10 | VERSION, 0, algorithm.id() | level << 4, split]);
     for _ in 0..2 {
         out.push(0xd3);
         out.extend([0; 8]);
@@ -306,7 +306,7 @@ pub fn build_header(params: &Params, chunk_size: u32, block_size: u32) -> Result
     }
     // One thread each, as everywhere.
     out.extend([0xd1, 0, 1, 0xd1, 0, 1]);
-    out.extend([0xc3, 0xd8, 6, 0, 0, 0, 0, 0, params.filter.id(), codec.id(), 0]);
+    out.extend([0xc3, 0xd8, 6, 0, 0, 0, 0, 0, params.filter.id(), algorithm.id(), 0]);
     out.extend([0; 8]);
     let mut magic = Vec::new();
     msgpack::push_bin(&mut magic, &MAGIC)?;
@@ -346,7 +346,7 @@ mod tests {
     use super::*;
 
     const PARAMS: Params =
-        Params { codec: Some(Codec::Zstd), level: 3, filter: Filter::Shuffle, typesize: 4 };
+        Params { algorithm: Some(Algorithm::Zstd), level: 3, filter: Filter::Shuffle, typesize: 4 };
 
     fn patched(frame_len: u64, nbytes: u64, cbytes: u64) -> Vec<u8> {
         let mut h = build_header(&PARAMS, 1 << 20, 8192).unwrap();

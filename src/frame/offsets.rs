@@ -1,7 +1,7 @@
 //! The offsets chunk: where each chunk of a frame starts.
 
 use super::header::FrameHeader;
-use crate::chunk::{ChunkLayout, Codec, Compressor, Decoder, Filter, Params};
+use crate::chunk::{Algorithm, ChunkLayout, Compressor, Decoder, Filter, Params};
 use crate::error::{Error, Result};
 use crate::limits::BLOCKS_PER_CHUNK;
 use crate::wire::memory;
@@ -80,7 +80,8 @@ pub fn encode_offsets(offsets: &[u64]) -> Result<Vec<u8>> {
     };
     let bytes: Vec<u8> = offsets.iter().flat_map(|o| o.to_le_bytes()).collect();
     let block = nbytes.div_ceil(BLOCKS_PER_CHUNK).next_power_of_two().max(BLOCK);
-    let params = Params { codec: Some(Codec::Lz4), level: 5, filter: Filter::Shuffle, typesize: 8 };
+    let params =
+        Params { algorithm: Some(Algorithm::Lz4), level: 5, filter: Filter::Shuffle, typesize: 8 };
     Compressor::new(params, block)?.compress_bounded(
         &bytes,
         BUFFER_MAX,
@@ -145,7 +146,7 @@ mod tests {
     use crate::frame::{build_header, patch_totals};
 
     fn header(chunks: u64, cbytes: u64) -> FrameHeader {
-        let params = Params { codec: None, level: 0, filter: Filter::None, typesize: 1 };
+        let params = Params { algorithm: None, level: 0, filter: Filter::None, typesize: 1 };
         let mut bytes = build_header(&params, 1000, 1000).unwrap();
         let totals = patch_totals(&bytes, 1 << 40, chunks * 1000, cbytes).unwrap();
         bytes[16..47].copy_from_slice(&totals);
@@ -183,7 +184,7 @@ mod tests {
     #[test]
     fn a_short_file_cannot_claim_more_chunks_than_memory_allows() {
         let mut zeros = Vec::new();
-        let params = Params { codec: None, level: 0, filter: Filter::None, typesize: 8 };
+        let params = Params { algorithm: None, level: 0, filter: Filter::None, typesize: 8 };
         Compressor::new(params, 1 << 16)
             .unwrap()
             .compress_bounded(&vec![0; 8 << 23], 8 << 23, u32::MAX, &mut zeros)

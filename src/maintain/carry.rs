@@ -32,7 +32,7 @@ impl<'a> Carry<'a> {
         refers: Option<Refers>,
         writer: &mut Writer,
     ) -> Result<Self> {
-        let refers = refers.and_then(|refers| refers(&source.options().record_codec.0));
+        let refers = refers.and_then(|refers| refers(&source.layout().record_codec.0));
         let mut out = Self { source, refers, done: HashSet::new(), last: None };
         if refers.is_none() {
             for (digest, _) in source.list_shared()? {

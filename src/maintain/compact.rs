@@ -7,7 +7,7 @@ use crate::maintain::carry::{Carry, Refers};
 use crate::maintain::transfer::{Carrier, stream};
 use crate::store::Readable;
 use crate::store::open::Store;
-use crate::store::options::{Durability, Lookup, StoreOptions};
+use crate::store::options::{Durability, Lookup, ReadOptions, StoreOptions, WriteOptions};
 use crate::store::read::load::Opened;
 use crate::store::read::snapshot::Snapshot;
 use crate::store::write::writer::Writer;
@@ -101,27 +101,27 @@ fn compact_file(
 ) -> Result<Compacted> {
     let (file, _lock) = WriterLock::open(path, options.access)?;
     let bytes_before = file.len()?;
-    let open = StoreOptions {
+    let write = WriteOptions {
         threads: options.threads,
         access: options.access,
         lookup: options.lookup,
         // One commit at the end; publishing syncs the file whatever is set here.
         durability: Durability::None,
-        ..StoreOptions::default()
+        ..WriteOptions::default()
     };
-    let snapshot = Store::open_in(file, &open)?.snapshot();
+    let snapshot = Store::open_in(file, &write.reading())?.snapshot();
     refuse_older(&snapshot, options.accept_older)?;
     let aside = Aside::new(path, options.access)?;
     let target: Arc<dyn Backend> = aside.backend().clone();
-    let mut new = StoreOptions { file_id: None, ..snapshot.options().clone() };
+    let mut new = StoreOptions { layout: snapshot.layout().clone(), write };
     // It is the same store: who found its records in it goes on to.
-    if new.lookup == Lookup::Auto && snapshot.info()?.lookup && !snapshot.is_empty() {
-        new.lookup = Lookup::Always;
+    if new.write.lookup == Lookup::Auto && snapshot.info()?.lookup && !snapshot.is_empty() {
+        new.write.lookup = Lookup::Always;
     }
     let mut writer = Writer::create_in(target.clone(), &new)?;
     let copied = rewrite(&snapshot, &mut writer, options.refers, &mut *progress)?;
     writer.close()?;
-    check(&snapshot, &copied, target.clone(), &open, options.verify)?;
+    check(&snapshot, &copied, target.clone(), &new.write.reading(), options.verify)?;
     let done = Compacted { bytes_before, bytes_after: target.len()?, ..copied };
     // The last moment at which nothing has changed.
     progress(done.record_bytes, done.record_bytes)?;
@@ -196,7 +196,7 @@ fn check(
     old: &Snapshot,
     copied: &Compacted,
     target: Arc<dyn Backend>,
-    options: &StoreOptions,
+    options: &ReadOptions,
     verify: bool,
 ) -> Result<()> {
     let new = Store::open_in(target, options)?;

@@ -10,7 +10,7 @@ use crate::maintain::select::Select;
 use crate::maintain::transfer::{Carrier, Item, stream};
 use crate::store::Readable;
 use crate::store::open::Store;
-use crate::store::options::{Durability, StoreOptions};
+use crate::store::options::{Durability, Layout, ReadOptions, StoreOptions, WriteOptions};
 use crate::store::read::snapshot::Snapshot;
 use crate::store::target::may_appear;
 use crate::store::write::writer::Writer;
@@ -25,7 +25,9 @@ pub struct CopyOptions {
     /// What the new store is made with; `None` makes it as the old one is. The record codec is
     /// always that of the source: its records are copied byte for byte. Start from
     /// [`Readable::options`](crate::Readable::options) of the source to change a few.
-    pub store: Option<StoreOptions>,
+    pub layout: Option<Layout>,
+    /// How the new store is written, and the old one read.
+    pub write: WriteOptions,
     /// Whether a store that is there is replaced; a file that is not a store never is.
     pub overwrite: bool,
     /// Whether a source whose newest commit cannot be read is copied as of an older one.
@@ -82,9 +84,8 @@ pub fn copy_with(
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Copied> {
     let (from, to) = (from.as_ref(), to.as_ref());
-    let open = options.store.clone().unwrap_or_default();
-    let source = open_source(from, &open, options.accept_older)?;
-    let new = options.store.clone().unwrap_or_else(|| source.options().clone());
+    let source = open_source(from, &options.write.reading(), options.accept_older)?;
+    let new = new_options(options.layout.as_ref(), &options.write, &source);
     let mut target = Target::new(to, &source, &new, Existing::of(options.overwrite))?;
     let writer = &mut target.writer;
     let rewrite: Rewrite<'_> = &mut rewrite;
@@ -166,12 +167,21 @@ fn copy_some(
 /// Opens a store that is only read from, as it must be for a copy to be one.
 pub(crate) fn open_source(
     path: &Path,
-    options: &StoreOptions,
+    options: &ReadOptions,
     accept_older: bool,
 ) -> Result<Snapshot> {
     let source = Store::open_with(path, options)?.snapshot();
     refuse_older(&source, accept_older).map_err(|e| e.at(path))?;
     Ok(source)
+}
+
+/// The options of a new store with this layout, or that of `source`.
+pub(crate) fn new_options(
+    layout: Option<&Layout>,
+    write: &WriteOptions,
+    source: &Snapshot,
+) -> StoreOptions {
+    StoreOptions { layout: layout.unwrap_or_else(|| source.layout()).clone(), write: write.clone() }
 }
 
 /// A new store beside the place where it is to appear.
@@ -198,16 +208,19 @@ impl Target {
     ) -> Result<Self> {
         may_appear(to, existing)?;
         // A store without columns gets those that were asked for, if its records allow it.
-        let kept = source.options().columns();
-        let new = StoreOptions {
-            record_codec: source.options().record_codec.clone(),
-            columns: if kept.is_empty() { options.columns.clone() } else { Some(kept.to_vec()) },
+        let kept = source.layout().columns();
+        let columns =
+            if kept.is_empty() { options.layout.columns.clone() } else { Some(kept.to_vec()) };
+        let layout = Layout {
+            record_codec: source.layout().record_codec.clone(),
+            columns,
             file_id: None,
-            // One commit at the end; publishing syncs the file.
-            durability: Durability::None,
-            ..options.clone()
+            ..options.layout.clone()
         };
-        let aside = Aside::over(to, options.access)?;
+        // One commit at the end; publishing syncs the file.
+        let write = WriteOptions { durability: Durability::None, ..options.write.clone() };
+        let new = StoreOptions { layout, write };
+        let aside = Aside::over(to, options.write.access)?;
         let backend: Arc<dyn Backend> = aside.backend().clone();
         let writer = Writer::create_in(backend, &new).map_err(|e| e.at(to))?;
         Ok(Self { aside, writer, existing })

@@ -4,11 +4,11 @@ use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
 use crate::maintain::carry::{Carry, Refers};
-use crate::maintain::copy::{Copied, Target, open_source};
+use crate::maintain::copy::{Copied, Target, new_options, open_source};
 use crate::maintain::transfer::{Carrier, stream};
 use crate::printable::printable_path;
 use crate::store::Readable;
-use crate::store::options::StoreOptions;
+use crate::store::options::{Layout, WriteOptions};
 use crate::store::read::snapshot::Snapshot;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -37,7 +37,9 @@ pub struct MergeOptions {
     /// What happens to clashing keys.
     pub clash: Clash,
     /// What the new store is made with; `None` makes it as the first source is.
-    pub store: Option<StoreOptions>,
+    pub layout: Option<Layout>,
+    /// How the new store is written, and the old one read.
+    pub write: WriteOptions,
     /// Whether a store that is there is replaced; a file that is not a store never is.
     pub overwrite: bool,
     /// Whether a source whose newest commit cannot be read is taken as of an older one.
@@ -76,11 +78,10 @@ pub fn merge<P: AsRef<Path>>(
     options: &MergeOptions,
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Merged> {
-    let open = options.store.clone().unwrap_or_default();
     let paths: Vec<&Path> = sources.iter().map(AsRef::as_ref).collect();
     let opened = paths
         .iter()
-        .map(|path| open_source(path, &open, options.accept_older))
+        .map(|path| open_source(path, &options.write.reading(), options.accept_older))
         .collect::<Result<Vec<_>>>()?;
     let Some(first) = opened.first() else {
         return Err(Error::invalid("sources", "there are none; name at least one store"));
@@ -90,7 +91,7 @@ pub fn merge<P: AsRef<Path>>(
     if options.clash == Clash::Refuse {
         refuse_clashes(&paths, &opened, &mut progress)?;
     }
-    let new = options.store.clone().unwrap_or_else(|| first.options().clone());
+    let new = new_options(options.layout.as_ref(), &options.write, first);
     let mut target = Target::new(to.as_ref(), first, &new, Existing::of(options.overwrite))?;
     let total = opened.iter().map(live_bytes).sum();
     let mut done = 0;
@@ -179,7 +180,7 @@ fn check(
             _ => Map::new(),
         };
         if let Some((other, earlier)) = first {
-            let (a, b) = (&earlier.options().record_codec, &source.options().record_codec);
+            let (a, b) = (&earlier.layout().record_codec, &source.layout().record_codec);
             if a != b {
                 return Err(Error::invalid(
                     "record codec",

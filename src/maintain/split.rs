@@ -4,10 +4,10 @@ use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
 use crate::maintain::carry::{Carry, Refers};
-use crate::maintain::copy::{Copied, Ready, Target, open_source};
+use crate::maintain::copy::{Copied, Ready, Target, new_options, open_source};
 use crate::maintain::transfer::{Carrier, stream};
 use crate::store::Readable;
-use crate::store::options::StoreOptions;
+use crate::store::options::{Layout, WriteOptions};
 use crate::store::read::snapshot::Snapshot;
 use crate::store::target::may_appear;
 use std::collections::HashSet;
@@ -33,7 +33,9 @@ pub enum SplitBy {
 #[derive(Debug, Clone, Default)]
 pub struct SplitOptions {
     /// What the new stores are made with; `None` makes them as the old one is.
-    pub store: Option<StoreOptions>,
+    pub layout: Option<Layout>,
+    /// How the new store is written, and the old one read.
+    pub write: WriteOptions,
     /// Whether stores that are there are replaced; a file that is not a store never is.
     pub overwrite: bool,
     /// Whether a source whose newest commit cannot be read is split as of an older one.
@@ -61,12 +63,11 @@ pub fn split(
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Vec<(PathBuf, Copied)>> {
     let (from, to) = (from.as_ref(), to.as_ref());
-    let open = options.store.clone().unwrap_or_default();
-    let source = open_source(from, &open, options.accept_older)?;
+    let source = open_source(from, &options.write.reading(), options.accept_older)?;
     let ends = ends(&source, by)?;
     let names = names(to, ends.len())?;
     names.iter().try_for_each(|name| may_appear(name, Existing::of(options.overwrite)))?;
-    let new = options.store.clone().unwrap_or_else(|| source.options().clone());
+    let new = new_options(options.layout.as_ref(), &options.write, &source);
     let totals = source.inner().core.totals;
     let total = totals.record_bytes.saturating_sub(totals.dead_bytes);
     let attributes = source.attributes();

@@ -29,7 +29,7 @@ pub(crate) struct Carrier(RowMap);
 
 impl Carrier {
     pub(crate) fn new(from: &Snapshot, to: &Writer) -> Self {
-        Self(RowMap::new(from.columns(), to.options().columns()))
+        Self(RowMap::new(from.columns(), to.layout().columns()))
     }
 
     /// Puts a record under `key`.

@@ -15,7 +15,10 @@ pub(crate) mod write;
 
 pub use config::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
 pub use open::{Closed, Store};
-pub use options::{Alignment, Durability, Lookup, Purpose, StoreOptions};
+pub use options::{
+    Alignment, Compression, Durability, Layout, Lookup, Purpose, ReadOptions, StoreOptions,
+    WriteOptions,
+};
 pub use read::batch::Batch;
 pub use read::info::Info;
 pub use read::load::Opened;

@@ -13,7 +13,7 @@ use crate::store::foreign::adopt::adopt_if_extended;
 use crate::store::foreign::any::load_any;
 use crate::store::foreign::original::{copy_original, load_original};
 use crate::store::index::slots;
-use crate::store::options::{Lookup, StoreOptions};
+use crate::store::options::{Layout, Lookup, ReadOptions, StoreOptions, WriteOptions};
 use crate::store::read::load::{Opened, load, read_config};
 use crate::store::read::readable::Readable;
 use crate::store::read::snapshot::Snapshot;
@@ -45,7 +45,7 @@ pub struct Closed {
 #[derive(Debug, Clone)]
 pub struct Store {
     snapshot: Snapshot,
-    options: StoreOptions,
+    options: ReadOptions,
     /// The open file, if it was opened by its path: another one may take that.
     file: Option<Arc<FileBackend>>,
 }
@@ -58,15 +58,14 @@ impl Store {
     /// [`Error::NotAStore`] for other files, [`Error::Unsupported`] for a newer format,
     /// [`Error::Corrupt`] if no whole state is left, [`Error::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(path, &StoreOptions::default())
+        Self::open_with(path, &ReadOptions::default())
     }
 
-    /// As [`Store::open`], with the cache, threads and access of `options`; what the file
-    /// itself keeps (chunk size, codec and the like) is taken from the file.
+    /// As [`Store::open`], with other options than the default.
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub fn open_with(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
+    pub fn open_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
         let path = path.as_ref();
         let open = || -> Result<Self> {
             let file = Arc::new(FileBackend::open_read(path, options.access)?);
@@ -80,9 +79,9 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub fn open_in(backend: Arc<dyn Backend>, options: &StoreOptions) -> Result<Self> {
+    pub fn open_in(backend: Arc<dyn Backend>, options: &ReadOptions) -> Result<Self> {
         let state = load_any(&backend, options)?;
-        Ok(Self { snapshot: Snapshot::new(state), options: options.clone(), file: None })
+        Ok(Self { snapshot: Snapshot::new(state), options: *options, file: None })
     }
 
     /// Opens the store whose file content is `bytes`, without copying it.
@@ -91,7 +90,7 @@ impl Store {
     /// As [`Store::open`].
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Result<Self> {
         let backend: Arc<dyn Backend> = Arc::new(SliceBackend::new(bytes.into()));
-        Self::open_in(backend, &StoreOptions::default())
+        Self::open_in(backend, &ReadOptions::default())
     }
 
     /// Moves on to the newest commit; whether there was a newer one. Snapshots that were
@@ -155,57 +154,64 @@ impl Writer {
         let make = || {
             options.check()?;
             may_appear(path, existing)?;
-            let aside = Aside::over(path, options.access)?;
+            let aside = Aside::over(path, options.write.access)?;
             let file = aside.backend().clone();
             newborn(&*file, options)?;
             let guard = lock(&file)?;
             let backend: Arc<dyn Backend> = file;
             aside.publish(existing)?;
-            open_locked(&backend, options, guard)
+            open_locked(&backend, &options.write, guard)
         };
         make().map_err(|e| e.at(path))
     }
 
-    /// Opens the store at `path` for adding records. What the file itself keeps (chunk size,
-    /// codec and the like) is taken from the file; the rest from `options`.
+    /// Opens the store at `path` for adding records. Its layout is taken from the file.
     ///
     /// A file of the original program is first copied, chunk by chunk without recompressing,
     /// to a new file that takes its place.
     ///
     /// # Errors
     /// [`Error::Locked`] if there is another writer, [`Error::Older`] if the newest commit cannot
-    /// be read (see [`StoreOptions::accept_older`]); else as [`Store::open`]. After every error the
+    /// be read (see [`WriteOptions::accept_older`]); else as [`Store::open`]. After every error the
     /// file is as it was.
-    pub fn open(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
-        let path = path.as_ref();
+    pub fn open(path: impl AsRef<Path>, options: &WriteOptions) -> Result<Self> {
+        let (layout, write) = (Layout::default(), options.clone());
+        Self::open_adopting(path.as_ref(), &StoreOptions { layout, write })
+    }
+
+    /// As [`Writer::open`]. A file of the original program does not know its codec and has no
+    /// columns: the copy of it takes them from `options`.
+    pub(crate) fn open_adopting(path: &Path, options: &StoreOptions) -> Result<Self> {
+        let (write, access) = (&options.write, options.write.access);
         let open = || {
-            let (file, outcome) = WriterLock::open(path, options.access)?;
+            let (file, outcome) = WriterLock::open(path, access)?;
             let guard = held(outcome);
             let backend: Arc<dyn Backend> = file;
             if read_config(&*backend)?.is_none() {
-                let state = load_original(&backend, options)?;
-                let aside = Aside::new(path, options.access)?;
+                let state = load_original(&backend, &write.reading())?;
+                let aside = Aside::new(path, access)?;
                 let copy = aside.backend().clone();
                 copy_original(&state, &copy, options)?;
                 let new_guard = lock(&copy)?;
                 aside.publish(Existing::Replace)?;
                 drop(guard);
                 let backend: Arc<dyn Backend> = copy;
-                return open_locked(&backend, options, new_guard);
+                return open_locked(&backend, write, new_guard);
             }
-            open_locked(&backend, options, guard)
+            open_locked(&backend, write, guard)
         };
         open().map_err(|e| e.at(path))
     }
 
-    /// Opens the store at `path` for adding records, or makes a new one there.
+    /// Opens the store at `path` for adding records, or makes a new one there. The layout of a
+    /// store that is there stays as it is.
     ///
     /// # Errors
     /// As [`Writer::open`] and [`Writer::create`].
     pub fn open_or_create(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
         let path = path.as_ref();
         if path.try_exists().unwrap_or(true) {
-            Self::open(path, options)
+            Self::open_adopting(path, options)
         } else {
             Self::create(path, options)
         }
@@ -230,7 +236,7 @@ impl Writer {
             return Err(Error::Exists { what: "something in this backend".into(), instead: None });
         }
         newborn(&*backend, options)?;
-        open_locked(&backend, options, None)
+        open_locked(&backend, &options.write, None)
     }
 
     /// Opens the store in `backend` for adding records. There is no lock: the caller sees to it
@@ -238,8 +244,8 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Store::open`]; [`Error::Older`] if the newest commit cannot be read (see
-    /// [`StoreOptions::accept_older`]).
-    pub fn open_in(backend: Arc<dyn Backend>, options: &StoreOptions) -> Result<Self> {
+    /// [`WriteOptions::accept_older`]).
+    pub fn open_in(backend: Arc<dyn Backend>, options: &WriteOptions) -> Result<Self> {
         open_locked(&backend, options, None)
     }
 
@@ -248,7 +254,7 @@ impl Writer {
     /// # Errors
     /// As [`Store::open`].
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Store::open_in(self.backend().clone(), &self.options).map(|s| s.snapshot())
+        Store::open_in(self.backend().clone(), &self.write.reading()).map(|s| s.snapshot())
     }
 
     /// Commits, and seals if the rule says so, with [`Lookup::Always`] in any case; the last call
@@ -260,7 +266,7 @@ impl Writer {
         self.usable()?;
         self.guard(|w| {
             let unsealed = w.is_dirty() || w.slot.seal.generation != w.slot.generation;
-            if unsealed && (w.options.lookup == Lookup::Always || w.seal_is_due()) {
+            if unsealed && (w.write.lookup == Lookup::Always || w.seal_is_due()) {
                 w.seal_or_commit(true)
             } else {
                 w.make_commit(true, false)
@@ -283,7 +289,7 @@ impl Writer {
     pub fn save_as(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let save = || {
-            let aside = Aside::new(path, self.options.access)?;
+            let aside = Aside::new(path, self.write.access)?;
             let from = self.backend();
             let mut piece = memory::zeroed(1 << 20)?;
             let mut at = 0;
@@ -322,15 +328,15 @@ fn held(outcome: LockOutcome) -> Guard {
     }
 }
 
-fn open_locked(backend: &Arc<dyn Backend>, options: &StoreOptions, guard: Guard) -> Result<Writer> {
+fn open_locked(backend: &Arc<dyn Backend>, options: &WriteOptions, guard: Guard) -> Result<Writer> {
     if !backend.writable() {
         return Err(Error::ReadOnly);
     }
     let Some(config) = read_config(&**backend)? else {
         return Err(Error::NotAStore { why: "it has no configuration of ours" });
     };
-    let state = load(backend, &config, options)?;
-    let state = adopt_if_extended(backend, state)?;
+    let state = load(backend, &config, &options.reading())?;
+    let state = adopt_if_extended(backend, state, &options.reading())?;
     if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = state.opened
         && !options.accept_older
     {
@@ -342,7 +348,7 @@ fn open_locked(backend: &Arc<dyn Backend>, options: &StoreOptions, guard: Guard)
         // Room for what is to come.
         core.open.data.resize(to_usize(core.chunk_size).unwrap_or(usize::MAX))?;
     }
-    let mut writer = Writer::from_state(state, guard);
+    let mut writer = Writer::from_state(state, options.clone(), guard);
     writer.guard(Writer::settle)?;
     Ok(writer)
 }
@@ -350,15 +356,16 @@ fn open_locked(backend: &Arc<dyn Backend>, options: &StoreOptions, guard: Guard)
 /// Writes a store without records into an empty backend: an empty sealed frame, and the first
 /// slot.
 fn newborn(backend: &dyn Backend, options: &StoreOptions) -> Result<()> {
-    let config = Config { file: options.file_id.unwrap_or_else(new_id), json: options.to_config() };
-    let params = options.params();
+    let layout = options.kept();
+    let config = Config { file: layout.file_id.unwrap_or_else(new_id), json: layout.to_config() };
+    let params = layout.params();
     // Readers do not use the block size of the frame header, but it must be a multiple of the type size.
     let typesize = u32::from(params.typesize);
-    let block = match options.block_size {
+    let block = match layout.block_size {
         0 => (32 << 10) / typesize * typesize,
         block => block,
     };
-    let mut bytes = frame::build_header(&params, options.chunk(), block.min(options.chunk()))?;
+    let mut bytes = frame::build_header(&params, layout.chunk(), block.min(layout.chunk()))?;
     let at = usize::try_from(CONFIG_AT).unwrap_or(0);
     let encoded = config.encode()?;
     if let Some(place) = bytes.get_mut(at..at + encoded.len()) {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::store::foreign::any::load_any;
 use crate::store::index::slots::slots;
-use crate::store::options::StoreOptions;
+use crate::store::options::ReadOptions;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub fn is_store(path: &Path) -> Result<bool> {
     let file = FileBackend::open_read(path, Access::Pread)?;
     let file: Arc<dyn Backend> = Arc::new(file);
     let own = !slots(&*file, None)?.is_empty();
-    let opened = || load_any(&file, &StoreOptions::default());
+    let opened = || load_any(&file, &ReadOptions::default());
     Ok(own || !matches!(opened(), Err(e) if matches!(e.root(), Error::NotAStore { .. })))
 }
 

@@ -6,7 +6,7 @@ use super::units::Conversion;
 use crate::codec::{Fields, MdFrame};
 use crate::error::{Error, Result, Unfit};
 use crate::existing::Existing;
-use crate::formats::{self, FormatKind, FrameWriter, WriteOptions};
+use crate::formats::{self, FormatKind, FrameWriter, OutputOptions};
 use crate::printable::printable_path;
 use crate::store::Readable;
 use std::path::Path;
@@ -116,8 +116,8 @@ fn kind(output: &Path, options: &ExportOptions) -> Result<FormatKind> {
     })
 }
 
-fn write_options(options: &ExportOptions) -> WriteOptions {
-    let plain = WriteOptions::default();
+fn write_options(options: &ExportOptions) -> OutputOptions {
+    let plain = OutputOptions::default();
     options.precision.map_or(plain.clone(), |precision| plain.with_precision(precision))
 }
 

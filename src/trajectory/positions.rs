@@ -107,12 +107,12 @@ fn round(values: impl Iterator<Item = f64>, precision: f32, to: &mut Vec<f32>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::StoreOptions;
     use crate::codec::{Field, Fields, MdFrameCodec, Values};
     use crate::depot::Item;
     use crate::store::Purpose;
     use crate::store::Readable;
     use crate::trajectory::{Sharing, TrajectoryWriter};
+    use crate::{Layout, StoreOptions};
 
     fn frame(step: i64, sites: usize, precision: Option<f32>) -> MdFrame {
         let n =
@@ -129,7 +129,10 @@ mod tests {
     }
 
     fn store(how: Positions, frames: &[MdFrame]) -> TrajectoryWriter {
-        let options = StoreOptions { purpose: Purpose::Random, ..StoreOptions::default() };
+        let options = StoreOptions {
+            layout: Layout { purpose: Purpose::Random, ..Layout::default() },
+            ..StoreOptions::default()
+        };
         let mut w = TrajectoryWriter::in_memory(&options).unwrap();
         w.keep_positions(how).unwrap();
         for (i, f) in (0..).zip(frames) {
@@ -148,7 +151,10 @@ mod tests {
             .map(|(sites, step)| frame(step, sites, Some(1000.0)))
             .collect();
         for sharing in [Sharing::Never, Sharing::Always] {
-            let options = StoreOptions { purpose: Purpose::Random, ..StoreOptions::default() };
+            let options = StoreOptions {
+                layout: Layout { purpose: Purpose::Random, ..Layout::default() },
+                ..StoreOptions::default()
+            };
             let mut w = TrajectoryWriter::in_memory(&options).unwrap();
             w.share_topologies(sharing);
             w.keep_positions(Positions::Quantised).unwrap();

@@ -144,9 +144,9 @@ fn candidates<'a>(frame: &MdFrameRef<'a>) -> impl Iterator<Item = TopologyRef<'a
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::StoreOptions;
     use crate::codec::{MdFrame, Property, Real, Values};
     use crate::trajectory::TrajectoryWriter;
+    use crate::{StoreOptions, WriteOptions};
     use std::sync::Arc;
 
     fn frame(step: i64, types: &[i32], label: i32) -> MdFrame {
@@ -240,7 +240,7 @@ mod tests {
         w.share_topologies(Sharing::Repeated);
         put(&mut w, &all, true);
         w.close().unwrap();
-        let mut w = TrajectoryWriter::open(&path, &StoreOptions::default()).unwrap();
+        let mut w = TrajectoryWriter::open(&path, &WriteOptions::default()).unwrap();
         w.share_topologies(Sharing::Repeated);
         w.insert(2, &all[0]).unwrap();
         w.commit().unwrap();

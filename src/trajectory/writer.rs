@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::existing::Existing;
 use crate::key::Key;
 use crate::store::Readable;
-use crate::store::{Closed, Snapshot, StoreOptions, Writer};
+use crate::store::{Closed, Snapshot, StoreOptions, WriteOptions, Writer};
 use crate::wire::Digest;
 use std::path::Path;
 
@@ -56,7 +56,7 @@ impl TrajectoryWriter {
     ///
     /// # Errors
     /// As [`DepotWriter::open`].
-    pub fn open(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>, options: &WriteOptions) -> Result<Self> {
         DepotWriter::open(path, MdFrameCodec, options).map(Self::of)
     }
 

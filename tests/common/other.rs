@@ -9,7 +9,7 @@
     reason = "shared by several test programs, none of which uses all of it"
 )]
 
-use vlstore::chunk::{Codec, Compressor, Filter, Params};
+use vlstore::chunk::{Algorithm, Compressor, Filter, Params};
 use vlstore::frame::{
     FrameHeader, MAGIC, build_header, build_trailer, decode_offsets, encode_offsets, patch_totals,
     trailer_len,
@@ -31,7 +31,8 @@ fn compressed(params: Params, bytes: &[u8]) -> Vec<u8> {
 fn table(entries: &[Entry]) -> Vec<u8> {
     let named = entries.iter().map(|(key, start, end)| (key, *start, *end));
     let bytes = saved_lookup::encode(entries.len(), named).unwrap();
-    let params = Params { codec: Some(Codec::Zstd), level: 1, filter: Filter::None, typesize: 1 };
+    let params =
+        Params { algorithm: Some(Algorithm::Zstd), level: 1, filter: Filter::None, typesize: 1 };
     compressed(params, &bytes)
 }
 

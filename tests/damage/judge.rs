@@ -4,7 +4,7 @@ use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::backend::{Backend, SliceBackend};
 use vlstore::wire::Digest;
-use vlstore::{ColumnData, ColumnValues, Key, Opened, Store, StoreOptions};
+use vlstore::{ColumnData, ColumnValues, Key, Opened, Store, StoreOptions, WriteOptions};
 
 /// Everything that a whole store says.
 #[derive(Debug)]
@@ -18,8 +18,11 @@ pub struct Truth {
 
 pub fn open(image: &[u8]) -> vlstore::Result<Store> {
     let backend: Arc<dyn Backend> = Arc::new(SliceBackend::from_owner(image.to_vec()));
-    let options = StoreOptions { cache_bytes: 4096, threads: 1, ..StoreOptions::default() };
-    Store::open_in(backend, &options)
+    let options = StoreOptions {
+        write: WriteOptions { cache_bytes: 4096, threads: 1, ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
+    Store::open_in(backend, &options.write.reading())
 }
 
 fn bits(data: &ColumnData) -> (Vec<u64>, &[u64]) {

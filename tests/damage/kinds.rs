@@ -4,13 +4,14 @@ use super::judge::Truth;
 use std::sync::Arc;
 use std::time::Duration;
 use vlstore::backend::MemoryBackend;
-use vlstore::chunk::{Codec, Filter, Params};
+use vlstore::chunk::{Algorithm, Filter, Params};
 use vlstore::codec::{MdFrame, Real};
 use vlstore::frame::{HEADER_LEN, build_header, build_trailer, encode_offsets, patch_totals};
 use vlstore::index::saved_lookup;
 use vlstore::trajectory::Sharing;
 use vlstore::{
-    Alignment, Durability, Key, Lookup, Purpose, StoreOptions, TrajectoryWriter, Writer,
+    Alignment, Compression, Durability, Key, Layout, Lookup, Purpose, StoreOptions,
+    TrajectoryWriter, WriteOptions, Writer,
 };
 
 use super::common::{content, rows};
@@ -72,7 +73,7 @@ impl Making {
     }
 
     fn reopen(&self) -> Writer {
-        Writer::open_in(self.backend.clone(), &self.options).unwrap()
+        Writer::open_in(self.backend.clone(), &self.options.write).unwrap()
     }
 
     fn done(self, name: &'static str) -> Kind {
@@ -80,19 +81,24 @@ impl Making {
     }
 }
 
-fn options(id: u8, codec: Option<Codec>) -> StoreOptions {
+fn options(id: u8, codec: Option<Algorithm>) -> StoreOptions {
     StoreOptions {
-        chunk_size: 4096,
-        block_size: 2048,
-        codec: Some(codec),
-        threads: 1,
-        lookup: Lookup::Always,
-        durability: Durability::Kernel,
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1_000_000),
-        cache_bytes: 4096,
-        file_id: Some([id; 16]),
-        ..StoreOptions::default()
+        layout: Layout {
+            chunk_size: 4096,
+            block_size: 2048,
+            compression: codec.into(),
+            file_id: Some([id; 16]),
+            ..Layout::default()
+        },
+        write: WriteOptions {
+            threads: 1,
+            lookup: Lookup::Always,
+            durability: Durability::Kernel,
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1_000_000),
+            cache_bytes: 4096,
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -103,8 +109,10 @@ fn value(i: u64) -> Vec<u8> {
 /// Several seals, commits behind the last of them, deleted and replaced records, shared ones,
 /// columns, attributes.
 fn several_seals() -> Kind {
-    let (mut m, mut w) =
-        Making::new(StoreOptions { rows: Some(rows()), ..options(1, Some(Codec::Zstd)) });
+    let (mut m, mut w) = Making::new(StoreOptions {
+        write: WriteOptions { rows: Some(rows()), ..options(1, Some(Algorithm::Zstd)).write },
+        ..options(1, Some(Algorithm::Zstd))
+    });
     for i in 0..36_u64 {
         w.put(format!("k{}", i % 25), &value(i)).unwrap();
         match i % 9 {
@@ -126,7 +134,7 @@ fn several_seals() -> Kind {
 
 /// Closed, opened again and closed.
 fn closed() -> Kind {
-    let (mut m, mut w) = Making::new(options(2, Some(Codec::Lz4)));
+    let (mut m, mut w) = Making::new(options(2, Some(Algorithm::Lz4)));
     for i in 0..20_i64 {
         w.insert(i - 7, &value(i.unsigned_abs())).unwrap();
     }
@@ -146,8 +154,10 @@ fn closed() -> Kind {
 
 /// Never sealed, bytes and great numbers as keys, stored as they are.
 fn never_sealed() -> Kind {
-    let (mut m, mut w) =
-        Making::new(StoreOptions { alignment: Alignment::Contiguous, ..options(3, None) });
+    let (mut m, mut w) = Making::new(StoreOptions {
+        layout: Layout { alignment: Alignment::Contiguous, ..options(3, None).layout },
+        ..options(3, None)
+    });
     for i in 0..24_u64 {
         let key =
             if i % 2 == 0 { Key::from(u64::MAX - i) } else { Key::from(&i.to_be_bytes()[..]) };
@@ -163,7 +173,7 @@ fn never_sealed() -> Kind {
 
 /// Records without keys, half of them deleted.
 fn without_keys() -> Kind {
-    let (mut m, mut w) = Making::new(options(4, Some(Codec::Zstd)));
+    let (mut m, mut w) = Making::new(options(4, Some(Algorithm::Zstd)));
     for i in 0..30_u64 {
         w.push(&value(i)).unwrap();
         if i % 7 == 6 {
@@ -178,9 +188,12 @@ fn without_keys() -> Kind {
 /// Many small records in leaves and runs with filters, of which the log deletes some.
 fn many() -> Kind {
     let (mut m, mut w) = Making::new(StoreOptions {
-        chunk_size: 16_384,
-        purpose: Purpose::Random,
-        ..options(5, Some(Codec::Lz4))
+        layout: Layout {
+            chunk_size: 16_384,
+            purpose: Purpose::Random,
+            ..options(5, Some(Algorithm::Lz4)).layout
+        },
+        ..options(5, Some(Algorithm::Lz4))
     });
     for part in 0..3_u64 {
         for i in 0..700 {
@@ -201,13 +214,21 @@ fn many() -> Kind {
 /// Frames that share topologies, in the layout that they have by default.
 fn frames() -> Kind {
     let options = StoreOptions {
-        chunk_size: 0,
-        block_size: 0,
-        rows: vlstore::codec::by_name("md-frame").unwrap().rows(),
-        record_codec: ("md-frame".into(), 1),
-        ..options(6, None)
+        layout: Layout {
+            chunk_size: 0,
+            block_size: 0,
+            record_codec: ("md-frame".into(), 1),
+            ..options(6, None).layout
+        },
+        write: WriteOptions {
+            rows: vlstore::codec::by_name("md-frame").unwrap().rows(),
+            ..options(6, None).write
+        },
     };
-    let options = StoreOptions { codec: None, ..options };
+    let options = StoreOptions {
+        layout: Layout { compression: Compression::Auto, ..options.layout },
+        ..options
+    };
     let (mut m, w) = Making::new(options);
     let mut w = TrajectoryWriter::over(w).unwrap();
     w.share_topologies(Sharing::Repeated);
@@ -235,7 +256,15 @@ fn frames() -> Kind {
 
 /// The default layout: chunks of half a mebibyte, of which one is open throughout.
 fn default_layout() -> Kind {
-    let options = StoreOptions { codec: None, chunk_size: 0, block_size: 0, ..options(7, None) };
+    let options = StoreOptions {
+        layout: Layout {
+            compression: Compression::Auto,
+            chunk_size: 0,
+            block_size: 0,
+            ..options(7, None).layout
+        },
+        ..options(7, None)
+    };
     let (mut m, mut w) = Making::new(options);
     for t in 0..6_u64 {
         for k in t * 12..t * 12 + 12 {
@@ -261,7 +290,8 @@ pub fn all() -> Vec<Kind> {
 
 /// A file as the original program leaves one: nothing in it has a checksum.
 pub fn original() -> Vec<u8> {
-    let params = Params { codec: Some(Codec::Lz4), level: 5, filter: Filter::Shuffle, typesize: 4 };
+    let params =
+        Params { algorithm: Some(Algorithm::Lz4), level: 5, filter: Filter::Shuffle, typesize: 4 };
     let chunk = |bytes: &[u8]| {
         let mut out = Vec::new();
         let mut c = vlstore::chunk::Compressor::new(params, 2048).unwrap();
@@ -278,7 +308,8 @@ pub fn original() -> Vec<u8> {
     let keys: Vec<_> = (0..24_u64).map(|i| (Key::from(i), i * 500, i * 500 + 500)).collect();
     let table = saved_lookup::encode(keys.len(), keys.iter().map(|(k, s, e)| (k, *s, *e))).unwrap();
     let mut lookup = Vec::new();
-    let plain = Params { codec: Some(Codec::Zstd), level: 3, filter: Filter::None, typesize: 1 };
+    let plain =
+        Params { algorithm: Some(Algorithm::Zstd), level: 3, filter: Filter::None, typesize: 1 };
     vlstore::chunk::Compressor::new(plain, 1 << 20).unwrap().compress(&table, &mut lookup).unwrap();
     file.extend(encode_offsets(&offsets).unwrap());
     file.extend(build_trailer(&[(saved_lookup::NAME, &lookup)]).unwrap());

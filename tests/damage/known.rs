@@ -18,14 +18,20 @@ use vlstore::Readable;
 use vlstore::backend::MemoryBackend;
 use vlstore::frame::SLOT_OFFSETS;
 use vlstore::maintain::{RecoverOptions, recover};
-use vlstore::{Durability, Error, Lookup, Opened, Store, StoreOptions, Writer};
+use vlstore::{
+    Compression, Durability, Error, Layout, Lookup, Opened, Store, StoreOptions, WriteOptions,
+    Writer,
+};
 
 fn options() -> StoreOptions {
     StoreOptions {
-        durability: Durability::Kernel,
-        lookup: Lookup::Always,
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1_000_000),
+        write: WriteOptions {
+            durability: Durability::Kernel,
+            lookup: Lookup::Always,
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1_000_000),
+            ..WriteOptions::default()
+        },
         ..StoreOptions::default()
     }
 }
@@ -73,8 +79,8 @@ fn a_store_whose_configuration_is_lost_is_no_file_of_the_original() {
             fs::write(&path, &image).unwrap();
             for error in [
                 Store::open(&path).map(drop).unwrap_err(),
-                Writer::open(&path, &options()).map(drop).unwrap_err(),
-                Writer::open(&path, &StoreOptions { accept_older: true, ..options() })
+                Writer::open(&path, &options().write).map(drop).unwrap_err(),
+                Writer::open(&path, &WriteOptions { accept_older: true, ..options().write })
                     .map(drop)
                     .unwrap_err(),
             ] {
@@ -173,7 +179,7 @@ fn a_damaged_slot_costs_nothing_and_a_lost_slot_page_stops_every_writer() {
         let store = Store::open(&path).unwrap();
         assert!(matches!(store.opened(), Opened::OlderCommit { .. }), "{:?}", store.opened());
         assert!(store.len() < all);
-        let error = Writer::open(&path, &options()).map(drop).unwrap_err();
+        let error = Writer::open(&path, &options().write).map(drop).unwrap_err();
         let Error::Older { records, .. } = error.root() else { panic!("{error}") };
         assert_eq!(*records, store.len());
         assert!(error.to_string().contains("vlstore recover"), "{error}");
@@ -182,8 +188,11 @@ fn a_damaged_slot_costs_nothing_and_a_lost_slot_page_stops_every_writer() {
         let found = recover(&path, &new, &options, |_, _| Ok(())).unwrap();
         assert_eq!(found.records, all);
         // Who says so goes on with what can be read, and then it is a whole store.
-        let accepted = StoreOptions { accept_older: true, ..self::options() };
-        let mut w = Writer::open(&path, &accepted).unwrap();
+        let accepted = StoreOptions {
+            write: WriteOptions { accept_older: true, ..self::options().write },
+            ..self::options()
+        };
+        let mut w = Writer::open(&path, &accepted.write).unwrap();
         w.insert("new", b"record").unwrap();
         w.close().unwrap();
         let after = Store::open(&path).unwrap();
@@ -194,7 +203,10 @@ fn a_damaged_slot_costs_nothing_and_a_lost_slot_page_stops_every_writer() {
 #[test]
 fn slots_that_both_went_back_are_noticed_where_two_commits_followed() {
     let backend = Arc::new(MemoryBackend::new());
-    let options = StoreOptions { chunk_size: 4096, codec: Some(None), ..options() };
+    let options = StoreOptions {
+        layout: Layout { chunk_size: 4096, compression: Compression::Stored, ..options().layout },
+        ..options()
+    };
     let mut w = Writer::create_in(backend.clone(), &options).unwrap();
     // Chunks come first in the file, so that the log lies behind what is lost.
     w.insert("first", &content(4, 20_480)).unwrap();
@@ -209,7 +221,7 @@ fn slots_that_both_went_back_are_noticed_where_two_commits_followed() {
     image[..16_384].copy_from_slice(&images[2][..16_384]);
     let store = open(&image).unwrap();
     assert!(matches!(store.opened(), Opened::OlderCommit { .. }), "{:?}", store.opened());
-    let refused = Writer::open_in(Arc::new(MemoryBackend::from_bytes(image)), &options);
+    let refused = Writer::open_in(Arc::new(MemoryBackend::from_bytes(image)), &options.write);
     assert!(matches!(refused, Err(Error::Older { records: 4, .. })));
     // One commit more is what a cut of the power inside of it leaves.
     let mut image = images[5].clone();

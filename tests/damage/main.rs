@@ -39,7 +39,7 @@ use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
 use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::maintain::{RecoverOptions, recover_into};
-use vlstore::{Error, Key, Opened, Store, StoreOptions, Writer};
+use vlstore::{Error, Key, Opened, ReadOptions, Store, StoreOptions, WriteOptions, Writer};
 
 /// Damages of each kind of store, in each of flips, cuts and losses.
 const FLIPS: u64 = 400;
@@ -173,10 +173,13 @@ type Found = BTreeMap<(Option<String>, Vec<u8>), u64>;
 fn recovered(image: Vec<u8>) -> Option<Found> {
     let damaged: Arc<dyn Backend> = Arc::new(MemoryBackend::from_bytes(image));
     let new: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
-    let store = StoreOptions { threads: 1, ..StoreOptions::default() };
+    let store = StoreOptions {
+        write: WriteOptions { threads: 1, ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
     let options = RecoverOptions { store, ..RecoverOptions::default() };
     recover_into(&damaged, &new, &options, |_, _| Ok(())).ok()?;
-    let store = Store::open_in(new, &StoreOptions::default()).unwrap();
+    let store = Store::open_in(new, &ReadOptions::default()).unwrap();
     let mut out = BTreeMap::new();
     for i in 0..store.len() {
         let key = store.key_at(i).unwrap().map(|k| k.to_string());
@@ -191,7 +194,7 @@ fn write_on(kind: &Kind, image: &[u8], answer: Answer, recover: bool) -> Result<
     let untouched = |why: &str| {
         if backend.to_bytes() == image { Ok(false) } else { Err(format!("{why}, and wrote")) }
     };
-    let mut w = match Writer::open_in(backend.clone(), &kind.options) {
+    let mut w = match Writer::open_in(backend.clone(), &kind.options.write) {
         Ok(w) => w,
         Err(Error::Older { .. }) if answer == Answer::Right => {
             return untouched("refused as older what is the newest");

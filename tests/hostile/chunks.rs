@@ -4,7 +4,7 @@
 use super::Expect::{Error, Right};
 use super::attacks;
 use super::craft::{BLOCK, CHUNK, compressed, header, of_streams, sealed, stream};
-use vlstore::chunk::{Codec, Filter};
+use vlstore::chunk::{Algorithm, Filter};
 
 /// Both bits that say "32-byte header", LZ4, blocks in one stream.
 const LZ4: u8 = 5 | 1 << 5 | 0x10;
@@ -20,13 +20,13 @@ fn with(chunk: &[u8]) -> Vec<u8> {
 /// A good LZ4 chunk with some bytes of its header changed.
 fn changed(bytes: &[(usize, u8)]) -> Vec<u8> {
     let src: Vec<u8> = (0..CHUNK).map(|i| (i / 40) as u8).collect();
-    let mut chunk = compressed(Some(Codec::Lz4), Filter::Shuffle, 4, &src);
+    let mut chunk = compressed(Some(Algorithm::Lz4), Filter::Shuffle, 4, &src);
     bytes.iter().for_each(|(at, value)| chunk[*at] = *value);
     with(&chunk)
 }
 
 /// The good chunk of a codec with its streams cut apart: block for block.
-fn blocks(codec: Codec) -> Vec<Vec<u8>> {
+fn blocks(codec: Algorithm) -> Vec<Vec<u8>> {
     let src: Vec<u8> = (0..CHUNK).map(|i| (i / 5 % 90) as u8).collect();
     let chunk = compressed(Some(codec), Filter::None, 1, &src);
     let layout = vlstore::chunk::ChunkLayout::parse(&chunk, CHUNK).unwrap();
@@ -39,7 +39,7 @@ fn blocks(codec: Codec) -> Vec<Vec<u8>> {
 }
 
 /// As [`blocks`], with the compressed bytes of the first block changed; its length stays true.
-fn spoiled(flags: u8, codec: Codec, f: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+fn spoiled(flags: u8, codec: Algorithm, f: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut parts = blocks(codec);
     let mut inner = parts[0].split_off(4);
     f(&mut inner);
@@ -105,26 +105,26 @@ attacks! {
     // The last 16 bytes of the chunk that it stands for belong to a record that was deleted.
     a_chunk_with_elements_of_255_bytes: Right => {
         let src: Vec<u8> = (0..255 * 16).map(|i| (i / 40) as u8).collect();
-        with(&compressed(Some(Codec::Zstd), Filter::Shuffle, 255, &src))
+        with(&compressed(Some(Algorithm::Zstd), Filter::Shuffle, 255, &src))
     };
-    a_split_block_is_no_multiple_of_its_elements: Error("the block size is no multiple of the typesize") =>
+    a_split_block_is_no_multiple_of_its_elements: Error("the block size is not a multiple of the typesize") =>
         changed(&[(2, 5 | 1 << 5), (3, 3)]);
     a_chunk_of_an_unknown_version: Error("chunk version 6") => changed(&[(0, 6)]);
-    a_codec_of_another_version: Error("codec format version 2") => changed(&[(1, 2)]);
+    a_codec_of_another_version: Error("compression format version 2") => changed(&[(1, 2)]);
     a_lazy_chunk: Error("lazy chunk") => changed(&[(31, 0x08)]);
     a_chunk_with_a_dictionary: Error("chunk with a dictionary") => changed(&[(31, 0x01)]);
     a_big_endian_chunk: Error("big-endian chunk") => changed(&[(31, 0x02)]);
-    a_chunk_with_its_codec_elsewhere: Error("codec stated elsewhere") => changed(&[(31, 0x04)]);
+    a_chunk_with_its_codec_elsewhere: Error("compression stated elsewhere") => changed(&[(31, 0x04)]);
     an_instrumented_chunk: Error("instrumented chunk") => changed(&[(31, 0x80)]);
     a_chunk_with_blocks_of_variable_length: Error("chunk flags") => changed(&[(30, 1)]);
-    a_plugin_codec_ndlz: Error("user-defined or plugin codec 32") =>
+    a_plugin_codec_ndlz: Error("user-defined or plugin compression 32") =>
         changed(&[(2, 5 | 6 << 5), (22, 32)]);
-    a_plugin_codec_zfp: Error("user-defined or plugin codec 33") =>
+    a_plugin_codec_zfp: Error("user-defined or plugin compression 33") =>
         changed(&[(2, 5 | 6 << 5), (22, 33)]);
-    a_codec_of_the_user: Error("user-defined or plugin codec 160") =>
+    a_codec_of_the_user: Error("user-defined or plugin compression 160") =>
         changed(&[(2, 5 | 6 << 5), (22, 160)]);
-    a_codec_that_was_given_up: Error("codec format 2") => changed(&[(2, 5 | 2 << 5)]);
-    a_codec_with_a_parameter: Error("codec parameter 1") => changed(&[(23, 1)]);
+    a_codec_that_was_given_up: Error("compression format 2") => changed(&[(2, 5 | 2 << 5)]);
+    a_codec_with_a_parameter: Error("compression parameter 1") => changed(&[(23, 1)]);
     the_filter_bytedelta: Error("filter 35") => changed(&[(20, 35)]);
     the_filter_delta: Error("filter 3") => changed(&[(20, 3)]);
     the_delta_flag: Error("delta filter") => changed(&[(2, 5 | 8 | 1 << 5)]);
@@ -136,22 +136,22 @@ attacks! {
     a_chunk_of_uninitialised_memory: Error("chunk of uninitialised values") => special(4, 4, CHUNK, &[]);
     a_special_chunk_of_an_unknown_kind: Error("special value 7") => special(7, 4, CHUNK, &[]);
     a_chunk_of_nan_with_three_bytes_each: Error("chunk of NaN with typesize 3") => special(2, 3, 4095, &[]);
-    a_special_chunk_with_half_an_element: Error("no multiple of the typesize") => special(1, 4, 4094, &[]);
+    a_special_chunk_with_half_an_element: Error("not a multiple of the typesize") => special(1, 4, 4094, &[]);
     a_repeated_value_that_is_not_there: Error("no room for the repeated value") => special(3, 8, CHUNK, &[1; 7]);
     a_repeated_value: Right => special(3, 8, CHUNK, &[1, 2, 3, 4, 5, 6, 7, 8]);
     a_chunk_of_nan: Right => special(2, 8, CHUNK, &[]);
     a_block_starts_inside_the_header: Error("a block starts outside the chunk") => {
-        let mut chunk = of_streams(LZ4, 1, 0, 1, &blocks(Codec::Lz4));
+        let mut chunk = of_streams(LZ4, 1, 0, 1, &blocks(Algorithm::Lz4));
         chunk[32] = 8;
         with(&chunk)
     };
     a_block_starts_behind_the_chunk: Error("a block starts outside the chunk") => {
-        let mut chunk = of_streams(LZ4, 1, 0, 1, &blocks(Codec::Lz4));
+        let mut chunk = of_streams(LZ4, 1, 0, 1, &blocks(Algorithm::Lz4));
         chunk[35] = 0x7f;
         with(&chunk)
     };
     all_blocks_start_at_the_same_place: Right => {
-        let mut chunk = of_streams(LZ4, 1, 0, 1, &blocks(Codec::Lz4));
+        let mut chunk = of_streams(LZ4, 1, 0, 1, &blocks(Algorithm::Lz4));
         chunk.copy_within(32..36, 36);
         with(&chunk)
     };
@@ -167,25 +167,25 @@ attacks! {
         first_block(LZ4, 1, 1, &stream(-256, &[1]));
     a_run_of_an_unknown_kind: Error("is a run of an unknown kind") =>
         first_block(LZ4, 1, 1, &stream(-7, &[2]));
-    an_lz4_match_before_the_start_of_the_block: Error("the codec cannot decode it") =>
+    an_lz4_match_before_the_start_of_the_block: Error("its compressed bytes cannot be decoded") =>
         first_block(LZ4, 1, 1, &stream(12, &[0x1f, 7, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255, 0]));
-    an_lz4_bomb: Error("the codec cannot decode it") =>
+    an_lz4_bomb: Error("its compressed bytes cannot be decoded") =>
         first_block(LZ4, 1, 1, &stream(1004, &[&[0x1f, 7, 1, 0][..], &[255; 1000]].concat()));
-    an_lz4_stream_that_ends_inside_a_literal: Error("the codec cannot decode it") =>
+    an_lz4_stream_that_ends_inside_a_literal: Error("its compressed bytes cannot be decoded") =>
         first_block(LZ4, 1, 1, &stream(3, &[0xf0, 255, 255]));
-    a_blosclz_match_before_the_start_of_the_block: Error("the codec cannot decode it") =>
+    a_blosclz_match_before_the_start_of_the_block: Error("its compressed bytes cannot be decoded") =>
         first_block(BLOSCLZ, 0, 1, &stream(16, &[0, 7, 0xff, 255, 255, 255, 255, 255, 0, 255, 255, 255, 255, 255, 0, 9]));
-    a_blosclz_match_without_end: Error("the codec cannot decode it") =>
+    a_blosclz_match_without_end: Error("its compressed bytes cannot be decoded") =>
         first_block(BLOSCLZ, 0, 1, &stream(1002, &[&[0, 7, 0xe0][..], &[255; 999]].concat()));
-    a_zlib_bomb: Error("the codec cannot decode it") => {
+    a_zlib_bomb: Error("its compressed bytes cannot be decoded") => {
         let bomb = bomb_of_zlib();
         first_block(ZLIB, 4, 1, &stream(bomb.len() as i32, &bomb))
     };
-    a_zlib_stream_that_is_cut: Error("the codec cannot decode it") =>
-        spoiled(ZLIB, Codec::Zlib, |s| s.truncate(s.len() / 2));
-    a_zstd_frame_that_claims_an_exabyte: Error("the codec cannot decode it") =>
+    a_zlib_stream_that_is_cut: Error("its compressed bytes cannot be decoded") =>
+        spoiled(ZLIB, Algorithm::Zlib, |s| s.truncate(s.len() / 2));
+    a_zstd_frame_that_claims_an_exabyte: Error("its compressed bytes cannot be decoded") =>
         first_block(ZSTD, 5, 1, &stream(14, &[0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 0, 0, 0x10, 1]));
-    a_zstd_bomb: Error("the codec cannot decode it") => {
+    a_zstd_bomb: Error("its compressed bytes cannot be decoded") => {
         // A raw header of an unknown size, and blocks that repeat one byte 131 071 times.
         let mut bytes = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0x70];
         for last in [0, 0, 0, 0, 1] {
@@ -195,15 +195,15 @@ attacks! {
         }
         first_block(ZSTD, 5, 1, &stream(bytes.len() as i32, &bytes))
     };
-    a_zstd_frame_with_a_dictionary: Error("the codec cannot decode it") =>
-        spoiled(ZSTD, Codec::Zstd, |s| { s[4] |= 3; s.splice(6..6, [9, 9, 9, 9]); });
-    a_zstd_stream_that_is_read_past_its_end: Error("the codec cannot decode it") =>
-        spoiled(ZSTD, Codec::Zstd, |s| s.truncate(s.len() - 3));
-    a_zstd_stream_of_noise_behind_its_header: Error("the codec cannot decode it") =>
-        spoiled(ZSTD, Codec::Zstd, |s| {
+    a_zstd_frame_with_a_dictionary: Error("its compressed bytes cannot be decoded") =>
+        spoiled(ZSTD, Algorithm::Zstd, |s| { s[4] |= 3; s.splice(6..6, [9, 9, 9, 9]); });
+    a_zstd_stream_that_is_read_past_its_end: Error("its compressed bytes cannot be decoded") =>
+        spoiled(ZSTD, Algorithm::Zstd, |s| s.truncate(s.len() - 3));
+    a_zstd_stream_of_noise_behind_its_header: Error("its compressed bytes cannot be decoded") =>
+        spoiled(ZSTD, Algorithm::Zstd, |s| {
             let n = s.len();
             for (i, b) in s[9.min(n)..].iter_mut().enumerate() { *b = (i * 167 + 13) as u8; }
         });
-    a_stream_that_decodes_to_less_than_its_block: Error("the codec cannot decode it") =>
+    a_stream_that_decodes_to_less_than_its_block: Error("its compressed bytes cannot be decoded") =>
         first_block(LZ4, 1, 1, &stream(6, &[0x50, 1, 2, 3, 4, 5]));
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use vlstore::backend::MemoryBackend;
-use vlstore::chunk::{ChunkLayout, Codec, Compressor, Filter, Params};
+use vlstore::chunk::{Algorithm, ChunkLayout, Compressor, Filter, Params};
 use vlstore::frame::SLOT_OFFSETS;
 use vlstore::index::layout::{
     ChunkEntry, Extent, LeafHeader, LeafRef, PieceEntry, RecordEntry, RootTotals, RunRef,
@@ -22,7 +22,7 @@ use vlstore::index::segment::{body_len, finish, whole_len};
 use vlstore::index::slot::{SLOT_COPIES, SLOT_LEN, Slot};
 use vlstore::store::{CONFIG_AT, CONFIG_SPACE};
 use vlstore::wire::{U32, U64, checksum, identify, mix};
-use vlstore::{Alignment, Durability, StoreOptions, Writer};
+use vlstore::{Alignment, Compression, Durability, Layout, StoreOptions, WriteOptions, Writer};
 
 /// Decoded bytes of a chunk of the stores here.
 pub const CHUNK: u32 = 4096;
@@ -33,17 +33,22 @@ pub const FILE: [u8; 16] = [7; 16];
 
 pub fn options() -> StoreOptions {
     StoreOptions {
-        chunk_size: CHUNK,
-        block_size: BLOCK,
-        codec: Some(Some(Codec::Lz4)),
-        alignment: Alignment::Contiguous,
-        threads: 1,
-        durability: Durability::None,
-        commit_bytes: u64::MAX,
-        commit_interval: Duration::from_secs(1_000_000),
-        cache_bytes: 4096,
-        file_id: Some(FILE),
-        ..StoreOptions::default()
+        layout: Layout {
+            chunk_size: CHUNK,
+            block_size: BLOCK,
+            compression: Compression::Lz4,
+            alignment: Alignment::Contiguous,
+            file_id: Some(FILE),
+            ..Layout::default()
+        },
+        write: WriteOptions {
+            threads: 1,
+            durability: Durability::None,
+            commit_bytes: u64::MAX,
+            commit_interval: Duration::from_secs(1_000_000),
+            cache_bytes: 4096,
+            ..WriteOptions::default()
+        },
     }
 }
 
@@ -674,11 +679,11 @@ impl Entry {
 }
 
 /// A chunk as this crate makes it.
-pub fn compressed(codec: Option<Codec>, filter: Filter, typesize: u8, bytes: &[u8]) -> Vec<u8> {
+pub fn compressed(codec: Option<Algorithm>, filter: Filter, typesize: u8, bytes: &[u8]) -> Vec<u8> {
     let level = if codec.is_some() { 5 } else { 0 };
     let block = BLOCK.min(bytes.len() as u32) / u32::from(typesize) * u32::from(typesize);
     let mut out = Vec::new();
-    let params = Params { codec, level, filter, typesize };
+    let params = Params { algorithm: codec, level, filter, typesize };
     Compressor::new(params, block).unwrap().compress(bytes, &mut out).unwrap();
     out
 }

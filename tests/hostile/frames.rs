@@ -5,7 +5,7 @@ use super::Expect::{Error, Refused, Right};
 use super::attacks;
 use super::craft::{compressed, header};
 use vlstore::Key;
-use vlstore::chunk::{Codec, Filter, Params};
+use vlstore::chunk::{Algorithm, Filter, Params};
 use vlstore::frame::{
     ChunkPlace, HEADER_LEN, build_header, build_trailer, encode_offsets, patch_totals,
 };
@@ -33,7 +33,8 @@ pub struct Original {
 /// The chunk around a table.
 pub fn table(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    let params = Params { codec: Some(Codec::Zstd), level: 3, filter: Filter::None, typesize: 1 };
+    let params =
+        Params { algorithm: Some(Algorithm::Zstd), level: 3, filter: Filter::None, typesize: 1 };
     let mut c = vlstore::chunk::Compressor::new(params, 1 << 20).unwrap();
     c.compress(bytes, &mut out).unwrap();
     out
@@ -48,7 +49,7 @@ impl Default for Original {
             (Key::from(&b"c"[..]), 4096, 5000),
         ];
         Self {
-            chunks: vec![Some(compressed(Some(Codec::Lz4), Filter::Shuffle, 4, &src)), None],
+            chunks: vec![Some(compressed(Some(Algorithm::Lz4), Filter::Shuffle, 4, &src)), None],
             special: ChunkPlace::Zeros.to_raw(),
             offsets: None,
             lookup: table(&saved_lookup::encode(3, entries).unwrap()),
@@ -62,7 +63,7 @@ impl Default for Original {
 impl Original {
     pub fn build(self) -> Vec<u8> {
         let stored =
-            Params { codec: None, level: 0, filter: Filter::None, typesize: self.typesize };
+            Params { algorithm: None, level: 0, filter: Filter::None, typesize: self.typesize };
         let mut file =
             build_header(&stored, self.chunk_size, self.chunk_size.min(1 << 20)).unwrap();
         let mut offsets = Vec::new();
@@ -184,7 +185,7 @@ attacks! {
     four_million_chunks_in_forty_bytes: Refused("chunks in a frame") =>
         many(MANY, 4, CHUNK, ChunkPlace::Zeros.to_raw());
     four_million_chunks_at_one_place: Refused("chunks in a frame") => many(MANY, 4, CHUNK, 0);
-    nan_in_chunks_that_are_no_multiple_of_four: Refused("no multiple of the typesize") =>
+    nan_in_chunks_that_are_no_multiple_of_four: Refused("not a multiple of the typesize") =>
         many(1, 3, 4095, ChunkPlace::Nans.to_raw());
     a_chunk_of_the_original_that_claims_two_gigabytes: Error("is above the limit of 4096") =>
         Original::first_chunk(header(5 | 2, 1, i32::MAX as u32, 1 << 20, 32));

@@ -16,7 +16,7 @@ attacks! {
     a_configuration_longer_than_its_room: Refused("configuration at byte 1024: length") =>
         sealed().edit_config(|c| c[12..16].fill(0xff)).bytes;
     a_configuration_that_is_no_json: Refused("is not JSON") => sealed().with_config(b"{\"a\": ").bytes;
-    a_configuration_that_is_a_number: Refused("names no codec") => sealed().with_config(b"12").bytes;
+    a_configuration_that_is_a_number: Refused("names no compression") => sealed().with_config(b"12").bytes;
     a_configuration_nested_a_thousand_deep: Refused("is not JSON") =>
         sealed().with_config(&[b'['; 1000]).bytes;
     a_configuration_of_objects_in_objects: Refused("is not JSON") =>
@@ -39,8 +39,8 @@ attacks! {
         sealed().with_member("block_size", json!(1_u64 << 31)).bytes;
     a_type_size_of_nothing: Refused("typesize") => sealed().with_member("typesize", json!(0)).bytes;
     a_type_size_beyond_a_byte: Refused("type size") => sealed().with_member("typesize", json!(256)).bytes;
-    a_codec_nobody_knows: Refused("names an unknown codec") =>
-        sealed().with_member("codec", json!("openzl")).bytes;
+    a_compression_nobody_knows: Refused("names an unknown compression") =>
+        sealed().with_member("compression", json!("openzl")).bytes;
     a_level_beyond_nine: Refused("level") => sealed().with_member("level", json!(99)).bytes;
     an_alignment_nobody_knows: Refused("alignment") =>
         sealed().with_member("alignment", json!("diagonal")).bytes;

@@ -46,7 +46,7 @@ use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
 use vlstore::limits::CHUNK_MAX;
 use vlstore::maintain::{RecoverOptions, recover_into};
 use vlstore::store::{CONFIG_AT, CONFIG_MAGIC};
-use vlstore::{Error, Key, Store, StoreOptions, Writer};
+use vlstore::{Error, Key, Store, StoreOptions, WriteOptions, Writer};
 
 /// Fails the allocation, and by that the test, above the ceiling of promise P4.
 #[global_allocator]
@@ -129,8 +129,11 @@ fn run(attacks: &[Attack], ask: fn(&[u8]) -> Vec<String>) {
 fn ask_store(bytes: &[u8]) -> Vec<String> {
     let mut told = Vec::new();
     let backend: Arc<dyn Backend> = Arc::new(SliceBackend::from_owner(bytes.to_vec()));
-    let options = StoreOptions { threads: 1, cache_bytes: 1 << 20, ..StoreOptions::default() };
-    match Store::open_in(backend, &options) {
+    let options = StoreOptions {
+        write: WriteOptions { threads: 1, cache_bytes: 1 << 20, ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
+    match Store::open_in(backend, &options.write.reading()) {
         Ok(store) => read(&store, &mut told),
         Err(e) => told.push(format!("refused: {e}")),
     }
@@ -224,7 +227,7 @@ fn read(store: &Store, told: &mut Vec<String>) {
 fn write(bytes: &[u8], options: &StoreOptions) {
     let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::from_bytes(bytes.to_vec()));
     let go_on = || -> vlstore::Result<()> {
-        let mut w = Writer::open_in(backend.clone(), options)?;
+        let mut w = Writer::open_in(backend.clone(), &options.write)?;
         let first = w.put("new 0", b"bytes of it")?;
         w.commit()?;
         w.put("new 1", &[5; 3000])?;
@@ -234,7 +237,7 @@ fn write(bytes: &[u8], options: &StoreOptions) {
         w.close().map(drop)
     };
     if go_on().is_ok()
-        && let Ok(store) = Store::open_in(backend, options)
+        && let Ok(store) = Store::open_in(backend, &options.write.reading())
         && let Ok(record) = store.get("new 1")
     {
         assert_eq!(*record, [5; 3000]);
@@ -258,7 +261,8 @@ fn save(bytes: &[u8], options: &StoreOptions) {
         ..RecoverOptions::default()
     };
     if recover_into(&damaged, &new, &options, |_, _| Ok(())).is_ok() {
-        let saved = Store::open_in(new, &options.store).expect("what was recovered opens");
+        let saved =
+            Store::open_in(new, &options.store.write.reading()).expect("what was recovered opens");
         let found = saved.verify(|_, _| Ok(())).expect("what was recovered can be checked");
         assert!(found.is_whole(), "what was recovered is whole: {:?}", found.damages);
     }

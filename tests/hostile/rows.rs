@@ -4,9 +4,9 @@ use super::Expect::{Error, Refused, Right};
 use super::attacks;
 use super::craft::{Entry, Image, Leaf, compressed, header, of, options};
 use serde_json::json;
-use vlstore::chunk::{Codec, Filter};
+use vlstore::chunk::{Algorithm, Filter};
 use vlstore::wire::U64;
-use vlstore::{Column, ColumnKind, Key, Row, StoreOptions, Writer};
+use vlstore::{Column, ColumnKind, Key, Layout, Row, StoreOptions, Writer};
 
 static COLUMNS: [Column; 2] =
     [Column::new("step", ColumnKind::I64, 1), Column::new("cell", ColumnKind::F64, 3)];
@@ -28,7 +28,10 @@ fn put(w: &mut Writer, n: i64) {
 
 /// A store with rows in a leaf and in two entries of the log.
 pub fn wide() -> Image {
-    let options = StoreOptions { columns: Some(COLUMNS.to_vec()), ..options() };
+    let options = StoreOptions {
+        layout: Layout { columns: Some(COLUMNS.to_vec()), ..options().layout },
+        ..options()
+    };
     of(&options, |w| {
         (0..RECORDS as i64).for_each(|n| put(w, n));
         w.seal().unwrap();
@@ -65,7 +68,7 @@ fn special(kind: u8, nbytes: u32) -> Vec<u8> {
 
 /// A good chunk of streams with one byte changed.
 fn changed(at: usize, value: u8) -> Vec<u8> {
-    let mut chunk = compressed(Some(Codec::Lz4), Filter::Shuffle, 8, &numbers(RECORDS * WORDS));
+    let mut chunk = compressed(Some(Algorithm::Lz4), Filter::Shuffle, 8, &numbers(RECORDS * WORDS));
     chunk[at] = value;
     with(chunk)
 }
@@ -95,7 +98,7 @@ attacks! {
     rows_of_uninitialised_memory: Error("disagrees with the directory") =>
         special(4, (RECORDS * WORDS * 8) as u32);
     rows_in_elements_of_four_bytes: Right => with(compressed(
-        Some(Codec::Lz4), Filter::Shuffle, 4, &numbers(RECORDS * WORDS),
+        Some(Algorithm::Lz4), Filter::Shuffle, 4, &numbers(RECORDS * WORDS),
     ));
     rows_in_elements_of_no_bytes: Error("disagrees with the directory") => changed(3, 0);
     rows_of_a_codec_of_the_user: Error("disagrees with the directory") => {
@@ -136,7 +139,7 @@ attacks! {
     // 24 bytes in the file, a kilobyte in memory each, if somebody kept what is absent.
     many_records_without_rows_of_a_kilobyte: Right => {
         let most = Column::new("cell", ColumnKind::F64, 128);
-        let options = StoreOptions { columns: Some(vec![most.clone()]), ..options() };
+        let options = StoreOptions { layout: Layout { columns: Some(vec![most.clone()]), ..options().layout }, ..options() };
         of(&options, |w| {
             w.seal().unwrap();
             let columns = [most];

@@ -8,7 +8,7 @@ use vlstore::backend::SliceBackend;
 use vlstore::codec::{MdFrame, MdFrameCodec, Real, Topology, refers};
 use vlstore::index::layout::LEAF_MAGIC;
 use vlstore::wire::{Digest, U16, U32, U64};
-use vlstore::{Store, StoreOptions, Trajectory, Writer};
+use vlstore::{Layout, Store, StoreOptions, Trajectory, WriteOptions, Writer};
 
 const SITES: usize = 5;
 
@@ -44,7 +44,13 @@ fn frame(n: i64, topology: Option<Digest>) -> Vec<u8> {
 
 fn store(fill: impl FnOnce(&mut Writer)) -> Image {
     let record_codec = ("md-frame".into(), 1);
-    of(&StoreOptions { record_codec, check: Some(|_, _, _, _| Ok(None)), ..options() }, fill)
+    of(
+        &StoreOptions {
+            layout: Layout { record_codec, ..options().layout },
+            write: WriteOptions { check: Some(|_, _, _, _| Ok(None)), ..options().write },
+        },
+        fill,
+    )
 }
 
 /// Frames of two molecules: one in a leaf, one in the log.
@@ -100,9 +106,14 @@ fn changed(from: u32, to: u32) -> Vec<u8> {
 /// Asks a store what any store is asked, and its frames for what they refer to.
 pub fn ask(bytes: &[u8]) -> Vec<String> {
     let mut told = ask_store(bytes);
-    let options = StoreOptions { threads: 1, ..StoreOptions::default() };
-    let Ok(store) = Store::open_in(Arc::new(SliceBackend::from_owner(bytes.to_vec())), &options)
-    else {
+    let options = StoreOptions {
+        write: WriteOptions { threads: 1, ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
+    let Ok(store) = Store::open_in(
+        Arc::new(SliceBackend::from_owner(bytes.to_vec())),
+        &options.write.reading(),
+    ) else {
         return told;
     };
     match store.verify_references(refers, |_, _| Ok(())) {

@@ -6,9 +6,11 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use vlstore::codec::MdFrame;
-use vlstore::formats::{self, WriteOptions};
+use vlstore::formats::{self, OutputOptions};
 use vlstore::trajectory::Positions;
-use vlstore::{Error, Existing, Result, Store, StoreOptions, Trajectory, TrajectoryWriter};
+use vlstore::{
+    Error, Existing, Result, Store, StoreOptions, Trajectory, TrajectoryWriter, WriteOptions,
+};
 
 /// Time that one figure may take.
 const EACH: Duration = Duration::from_millis(300);
@@ -115,7 +117,8 @@ fn append(source: &Path, folder: &Path, frames: &[MdFrame]) -> Result<(Row, u64)
     let file = folder.join(".demo-append").with_extension(kind.name());
     let scratch = folder.join(".demo-append.vls");
     let to_source = rate(|| {
-        let mut writer = formats::create(&file, kind, &WriteOptions::default(), Existing::Replace)?;
+        let mut writer =
+            formats::create(&file, kind, &OutputOptions::default(), Existing::Replace)?;
         frames.iter().try_for_each(|f| writer.write(f))?;
         writer.finish()?;
         Ok(frames.len() as u64)
@@ -152,8 +155,11 @@ fn random(source: &Path, store: &Path, len: u64) -> Result<Row> {
         Ok(8)
     })?;
     // No cache of decoded blocks: every frame is fetched and decoded anew.
-    let options = StoreOptions { cache_bytes: 0, ..StoreOptions::default() };
-    let snapshot = Store::open_with(store, &options)?.snapshot();
+    let options = StoreOptions {
+        write: WriteOptions { cache_bytes: 0, ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
+    let snapshot = Store::open_with(store, &options.write.reading())?.snapshot();
     let depot = Trajectory::new(snapshot)?;
     let from_store = rate(|| {
         for ordinal in &order {

@@ -3,7 +3,7 @@
 use super::{Folder, PROGRAM};
 use assert_cmd::Command;
 use std::fs;
-use vlstore::{StoreOptions, Writer};
+use vlstore::{WriteOptions, Writer};
 
 #[test]
 fn what_is_no_trajectory_is_refused_by_name_and_leaves_no_store() {
@@ -137,7 +137,7 @@ fn a_newer_format_is_refused_by_its_number() {
 #[test]
 fn a_held_lock_keeps_writers_out_and_readers_in() {
     let folder = Folder::new();
-    let held = Writer::open(folder.path("frames.vls"), &StoreOptions::default()).unwrap();
+    let held = Writer::open(folder.path("frames.vls"), &WriteOptions::default()).unwrap();
     for verb in [
         "import --append run.xtc frames.vls",
         "import --overwrite run.xtc frames.vls",

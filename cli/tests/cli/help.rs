@@ -78,7 +78,7 @@ fn arguments_that_cannot_be_understood_end_with_status_2_and_name_what_would_wor
         ("get x", "required"),
         ("columns", "required"),
         ("stat --keep x", "--training"),
-        ("import --codec rar a b", "lz4hc, zlib, zstd, none"),
+        ("import --compression rar a b", "auto, stored, zstd, lz4, lz4hc, zlib, blosclz"),
         ("import --purpose fast a b", "dense, balanced, random"),
         ("import --level 12 a b", "1..=9"),
         ("import --block-size 3furlongs a b", "KiB"),

@@ -34,7 +34,7 @@ const READERS: [&str; 27] = [
     "follow --count 1 long.vls",
     "recover long.vls NEW",
     "recover --chunks bad.vls NEW",
-    "copy --codec lz4 --purpose random long.vls NEW",
+    "copy --compression lz4 --purpose random long.vls NEW",
     "copy --match 1* bad.vls NEW",
     "merge --clash prefix long.vls frames.vls bad.vls NEW",
     "merge long.vls frames.vls NEW",

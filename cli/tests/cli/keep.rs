@@ -79,9 +79,9 @@ fn copies_splits_and_merges_hold_the_frames_that_were_asked_for() {
     let folder = Folder::new();
     let of =
         |store: &str| folder.json(&format!("info --json {store}"))["records"].as_u64().unwrap();
-    folder.ok("copy --range ::10 --codec lz4 frames.vls tenth.vls");
+    folder.ok("copy --range ::10 --compression lz4 frames.vls tenth.vls");
     assert_eq!(of("tenth.vls"), 101);
-    assert_eq!(folder.json("info --json tenth.vls")["compressor"], "lz4");
+    assert_eq!(folder.json("info --json tenth.vls")["compression"], "lz4");
     folder.ok("copy --match 99? frames.vls nines.vls");
     assert_eq!(of("nines.vls"), 10);
     folder.ok("copy --keys 5 7 --overwrite -- frames.vls nines.vls");

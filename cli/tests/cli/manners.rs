@@ -5,7 +5,7 @@ use super::{FRAMES, Folder, PROGRAM};
 use std::fs;
 use std::process::Command;
 use vlstore::codec::{MdFrame, Real};
-use vlstore::{StoreOptions, TrajectoryWriter};
+use vlstore::{StoreOptions, TrajectoryWriter, WriteOptions};
 
 /// A store of twenty frames of twelve sites, of which those in `bad` have a coordinate that no
 /// integer stands for.
@@ -136,7 +136,7 @@ fn what_a_terminal_would_act_on_is_shown_and_never_sent() {
     assert!(put.status.success(), "{put:?}");
     let attributes = serde_json::json!({"note": key});
     let mut writer =
-        vlstore::Writer::open(folder.path("kv.vls"), &StoreOptions::default()).unwrap();
+        vlstore::Writer::open(folder.path("kv.vls"), &WriteOptions::default()).unwrap();
     writer.set_attributes(&attributes).unwrap();
     writer.close().unwrap();
     let missing = format!("missing{odd}");
@@ -239,7 +239,7 @@ fn shells_complete_the_values_of_options() {
         let script = folder.ok(&format!("completions {shell}"));
         for values in [
             &["dense", "balanced", "random"][..],
-            &["zstd", "lz4hc", "blosclz", "none"],
+            &["zstd", "lz4hc", "blosclz", "stored"],
             &["block", "no_cross", "contiguous", "start"],
             &["none", "kernel", "sync"],
             &["never", "repeated", "always"],

@@ -112,7 +112,7 @@ fn a_killed_import_of_two_runs_with_the_same_steps_goes_on() {
     let mut run = super::frames(&carried());
     let steps: Vec<_> = run.iter().map(|f| f.step).collect();
     run.reverse();
-    let options = vlstore::formats::WriteOptions::default();
+    let options = vlstore::formats::OutputOptions::default();
     let kind = vlstore::formats::FormatKind::Xtc;
     let mut writer =
         vlstore::formats::create(&folder.path("b.xtc"), kind, &options, vlstore::Existing::Refuse)

@@ -120,9 +120,9 @@ fn every_option_of_the_layout_gives_back_the_same_frames() {
     for options in [
         "--purpose dense",
         "--purpose random --durability sync",
-        "--codec lz4 --level 9 --block-size 4KiB --chunk-size 64KiB",
-        "--codec none --alignment contiguous",
-        "--codec zlib --alignment no_cross --durability none",
+        "--compression lz4 --level 9 --block-size 4KiB --chunk-size 64KiB",
+        "--compression stored --alignment contiguous",
+        "--compression zlib --alignment no_cross --durability none",
         "--alignment start --chunk-size 4096 --threads 1",
         "--commit-every 100frames,1MiB,10s --name-prefix frame-",
     ] {
@@ -230,14 +230,17 @@ fn standard_input_and_compressed_files_are_read() {
 }
 
 #[test]
-fn layout_that_an_existing_store_does_not_have_is_said_to_change_nothing() {
+fn a_layout_that_an_existing_store_does_not_have_is_refused_by_name() {
     let folder = Folder::new();
-    folder.run("import --append --purpose random --level 1 run.xtc frames.vls").success().stderr(
-        concat!(
-            "note: a store keeps the options that it was created with; ",
-            "--purpose has no effect here\n"
-        ),
-    );
+    let before = fs::read(folder.path("frames.vls")).unwrap();
+    let run = "import --append --purpose random --level 1 run.xtc frames.vls";
+    folder.run(run).code(1).stderr(predicate::str::contains(
+        "--purpose: the store has balanced, not random, and keeps it; leave --purpose out, or make a \
+         store that has it: vlstore copy --purpose random frames.vls NEW",
+    ));
+    assert_eq!(fs::read(folder.path("frames.vls")).unwrap(), before);
+    // What it has is no contradiction: so the command that resumes an import may repeat it.
+    folder.ok("import -q --append --purpose balanced --compression zstd run.xtc frames.vls");
 }
 
 #[test]
@@ -276,7 +279,7 @@ fn nothing_is_narrowed_unless_asked_for() {
     let mut writer = vlstore::formats::create(
         &folder.path("wide.xyz"),
         kind,
-        &vlstore::formats::WriteOptions::default(),
+        &vlstore::formats::OutputOptions::default(),
         vlstore::Existing::Refuse,
     )
     .unwrap();

@@ -50,7 +50,7 @@ fn the_table_of_the_original_program_is_written_when_asked_and_kept() {
     }
     // A record without a key has no place in it.
     let mut writer =
-        vlstore::Writer::open(folder.path("frames.vls"), &vlstore::StoreOptions::default())
+        vlstore::Writer::open(folder.path("frames.vls"), &vlstore::StoreOptions::default().write)
             .unwrap();
     writer.put_unchecked(None, &[], 0, vlstore::Existing::Refuse).unwrap();
     writer.close().unwrap();

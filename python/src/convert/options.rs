@@ -5,49 +5,71 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyDictMethods};
 use std::time::Duration;
 use vlstore::backend::Access;
-use vlstore::{Alignment, Durability, Lookup, Purpose, StoreOptions};
-use vlstore::{Compression, Filter};
+use vlstore::{
+    Alignment, Compression, Durability, Filter, Layout, Lookup, Purpose, StoreOptions, WriteOptions,
+};
 
 /// What the file itself keeps; chosen when it is made.
 const KEPT: [&str; 9] = [
     "purpose",
     "chunk_size",
     "block_size",
-    "codec",
+    "compression",
     "level",
     "filter",
     "typesize",
     "alignment",
     "record_codec",
 ];
-/// What each handle chooses for itself.
-const OWN: [&str; 8] = [
-    "threads",
-    "durability",
-    "commit_bytes",
-    "commit_interval",
-    "cache_bytes",
-    "lookup",
-    "access",
-    "accept_older",
-];
+/// What a writer chooses for itself.
+const WRITE: [&str; 5] =
+    ["durability", "commit_bytes", "commit_interval", "lookup", "accept_older"];
+/// What a reader and a writer choose for themselves.
+const READ: [&str; 3] = ["threads", "cache_bytes", "access"];
 
-/// The options in `given`; `making` says whether a store may be made with them.
-pub(crate) fn from_dict(given: Option<&Bound<'_, PyDict>>, making: bool) -> PyResult<StoreOptions> {
-    let mut out = StoreOptions { check: Some(vlstore::codec::check), ..StoreOptions::default() };
+/// What a store is opened for, which decides which options have an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// To read.
+    Read,
+    /// To add to a store that is there.
+    Write,
+    /// To add to a store that may be made first.
+    Make,
+}
+
+impl Role {
+    /// Why the option has no effect in this role; `None` if it has one.
+    fn refuses(self, name: &str) -> Option<String> {
+        if self != Self::Make && KEPT.contains(&name) {
+            return Some(format!(
+                "{name}: is chosen when a store is made; an existing one keeps what its file has"
+            ));
+        }
+        if self == Self::Read && WRITE.contains(&name) {
+            return Some(format!(
+                "{name}: has an effect on writing alone, and mode \"r\" only reads; leave it out, or \
+                 open with mode \"a\""
+            ));
+        }
+        None
+    }
+}
+
+/// The options in `given`; `role` says which have an effect.
+pub(crate) fn from_dict(given: Option<&Bound<'_, PyDict>>, role: Role) -> PyResult<StoreOptions> {
+    let mut out = StoreOptions {
+        write: WriteOptions { check: Some(vlstore::codec::check), ..WriteOptions::default() },
+        ..StoreOptions::default()
+    };
     let Some(given) = given else { return Ok(out) };
     for (name, value) in given.iter() {
         let py = value.py();
         let name: String = name.extract()?;
-        if KEPT.contains(&&*name) && !making && !value.is_none() {
-            return Err(invalid(
-                py,
-                &format!(
-                    "{name}: is chosen when a store is made; opening one to read takes it from the file"
-                ),
-            ));
-        }
         if !value.is_none() {
+            if let Some(why) = role.refuses(&name) {
+                return Err(invalid(py, &why));
+            }
             set(&mut out, &name, &value)?;
             positive(&name, &value)?;
         }
@@ -79,8 +101,8 @@ pub(crate) fn chooses_layout(given: Option<&Bound<'_, PyDict>>) -> PyResult<bool
 /// Refuses options that a store which is there does not have, and which would have no effect.
 pub(crate) fn agree(
     given: Option<&Bound<'_, PyDict>>,
-    asked: &StoreOptions,
-    there: &StoreOptions,
+    asked: &Layout,
+    there: &Layout,
 ) -> PyResult<()> {
     let Some(given) = given else { return Ok(()) };
     let (py, own) = (given.py(), kept(given.py(), there)?);
@@ -105,23 +127,26 @@ pub(crate) fn agree(
     Ok(())
 }
 
-/// The options of a store that is made from one with those of `source`; `None` if none are given.
-pub(crate) fn over(
-    source: &StoreOptions,
-    given: &Bound<'_, PyDict>,
-) -> PyResult<Option<StoreOptions>> {
+/// The options of a store that is made from one with the layout of `source`.
+pub(crate) fn over(source: &Layout, given: &Bound<'_, PyDict>) -> PyResult<StoreOptions> {
     const ALSO: [&str; 4] = ["threads", "durability", "lookup", "access"];
     let py = given.py();
-    let mut out = source.clone();
+    let mut out = StoreOptions::from(source.clone());
     let get = |name: &str| Ok::<_, PyErr>(given.get_item(name)?.filter(|value| !value.is_none()));
     if get("purpose")?.is_some() {
         // All else follows anew from the purpose.
-        out = StoreOptions { codec: None, level: 0, chunk_size: 0, block_size: 0, ..out };
+        let layout = out.layout;
+        out.layout = Layout {
+            compression: Compression::Auto,
+            level: 0,
+            chunk_size: 0,
+            block_size: 0,
+            ..layout
+        };
     }
-    if get("codec")?.is_some() {
-        out.level = 0;
+    if get("compression")?.is_some() {
+        out.layout.level = 0;
     }
-    let mut some = false;
     for (name, value) in given.iter().filter(|(_, value)| !value.is_none()) {
         let name: String = name.extract()?;
         let known = || KEPT.iter().chain(&ALSO).filter(|known| **known != "record_codec");
@@ -132,71 +157,69 @@ pub(crate) fn over(
         }
         set(&mut out, &name, &value)?;
         positive(&name, &value)?;
-        some = true;
     }
     if get("chunk_size")?.is_some()
         && get("block_size")?.is_none()
-        && out.block_size > out.chunk_size
+        && out.layout.block_size > out.layout.chunk_size
     {
-        out.block_size = 0;
+        out.layout.block_size = 0;
     }
-    Ok(some.then_some(out))
+    Ok(out)
 }
 
 fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
     match name {
         "purpose" => {
-            out.purpose =
+            out.layout.purpose =
                 choice(name, value, Purpose::from_name, &["dense", "balanced", "random"])?;
         }
-        "chunk_size" => out.chunk_size = whole(name, value)?,
-        "block_size" => out.block_size = whole(name, value)?,
-        "codec" => {
-            let named = |name: &str| match name {
-                "stored" => Some(None),
-                other => Compression::from_name(other).map(Some),
-            };
+        "chunk_size" => out.layout.chunk_size = whole(name, value)?,
+        "block_size" => out.layout.block_size = whole(name, value)?,
+        "compression" => {
             let known = ["zstd", "lz4", "lz4hc", "zlib", "blosclz", "stored"];
-            out.codec = Some(choice(name, value, named, &known)?);
+            let named =
+                |name: &str| known.contains(&name).then(|| Compression::from_name(name)).flatten();
+            out.layout.compression = choice(name, value, named, &known)?;
         }
-        "level" => out.level = whole(name, value)?,
+        "level" => out.layout.level = whole(name, value)?,
         "filter" => {
-            out.filter =
+            out.layout.filter =
                 choice(name, value, Filter::from_name, &["none", "shuffle", "bitshuffle"])?;
         }
-        "typesize" => out.typesize = whole(name, value)?,
+        "typesize" => out.layout.typesize = whole(name, value)?,
         "alignment" => {
             let known = ["block", "no_cross", "contiguous", "start"];
-            out.alignment = choice(name, value, Alignment::from_name, &known)?;
+            out.layout.alignment = choice(name, value, Alignment::from_name, &known)?;
         }
         "record_codec" => {
-            out.record_codec = value.extract().or_else(|_| {
+            out.layout.record_codec = value.extract().or_else(|_| {
                 value.extract::<String>().map(|name| (name, 1)).map_err(|_| {
                     wrong_type(value.py(), "record_codec: give a name, or a name and a version")
                 })
             })?;
         }
-        "threads" => out.threads = whole(name, value)?,
+        "threads" => out.write.threads = whole(name, value)?,
         "durability" => {
             let known = ["none", "kernel", "sync"];
-            out.durability = choice(name, value, Durability::from_name, &known)?;
+            out.write.durability = choice(name, value, Durability::from_name, &known)?;
         }
-        "commit_bytes" => out.commit_bytes = whole(name, value)?,
+        "commit_bytes" => out.write.commit_bytes = whole(name, value)?,
         "commit_interval" => {
             let refuse = || invalid(value.py(), "commit_interval: give seconds, 0 or more");
             let seconds: f64 = value.extract().map_err(|_| refuse())?;
-            out.commit_interval = if seconds == f64::INFINITY {
+            out.write.commit_interval = if seconds == f64::INFINITY {
                 Duration::MAX
             } else {
                 Duration::try_from_secs_f64(seconds).map_err(|_| refuse())?
             };
         }
-        "cache_bytes" => out.cache_bytes = whole(name, value)?,
+        "cache_bytes" => out.write.cache_bytes = whole(name, value)?,
         "lookup" => {
-            out.lookup = choice(name, value, Lookup::from_name, &["auto", "always", "never"])?;
+            out.write.lookup =
+                choice(name, value, Lookup::from_name, &["auto", "always", "never"])?;
         }
         "accept_older" => {
-            out.accept_older = value.extract::<bool>().map_err(|_| {
+            out.write.accept_older = value.extract::<bool>().map_err(|_| {
                 described("accept_older is True or False", value)
                     .map_or_else(|e| e, |why| wrong_type(value.py(), &why))
             })?;
@@ -208,10 +231,11 @@ fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult
                 "pread" => Some(Access::Pread),
                 _ => None,
             };
-            out.access = choice(name, value, named, &["auto", "map", "pread"])?;
+            out.write.access = choice(name, value, named, &["auto", "map", "pread"])?;
         }
         _ => {
-            let known = KEPT.iter().chain(&OWN).copied().collect::<Vec<_>>().join(", ");
+            let known =
+                KEPT.iter().chain(&WRITE).chain(&READ).copied().collect::<Vec<_>>().join(", ");
             let why = format!("there is no option {name:?}; the options are {known}");
             return Err(wrong_type(value.py(), &why));
         }
@@ -250,7 +274,7 @@ fn whole<T: TryFrom<u64>>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
 
 /// The options that a second handle on the same store takes over, as a dict that `from_dict`
 /// reads.
-pub(crate) fn own<'py>(py: Python<'py>, options: &StoreOptions) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn own<'py>(py: Python<'py>, options: &WriteOptions) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("threads", options.threads)?;
     dict.set_item("cache_bytes", options.cache_bytes)?;
@@ -265,19 +289,19 @@ pub(crate) fn own<'py>(py: Python<'py>, options: &StoreOptions) -> PyResult<Boun
     Ok(dict)
 }
 
-/// What a file keeps of its options, for people and programs.
-pub(crate) fn kept<'py>(py: Python<'py>, options: &StoreOptions) -> PyResult<Bound<'py, PyDict>> {
-    let params = options.params();
+/// What a file keeps of its layout, for people and programs.
+pub(crate) fn kept<'py>(py: Python<'py>, layout: &Layout) -> PyResult<Bound<'py, PyDict>> {
+    let params = layout.params();
     let dict = PyDict::new(py);
-    dict.set_item("purpose", options.purpose.name())?;
-    dict.set_item("chunk_size", options.chunk())?;
-    dict.set_item("block_size", options.block_size)?;
-    dict.set_item("codec", params.codec.map_or("stored", Compression::name))?;
+    dict.set_item("purpose", layout.purpose.name())?;
+    dict.set_item("chunk_size", layout.chunk())?;
+    dict.set_item("block_size", layout.block_size)?;
+    dict.set_item("compression", Compression::from(params.algorithm).name())?;
     dict.set_item("level", params.level)?;
     dict.set_item("filter", params.filter.name())?;
     dict.set_item("typesize", params.typesize)?;
-    dict.set_item("alignment", options.alignment.name())?;
-    dict.set_item("record_codec", options.record_codec.0.as_str())?;
-    dict.set_item("record_codec_version", options.record_codec.1)?;
+    dict.set_item("alignment", layout.alignment.name())?;
+    dict.set_item("record_codec", layout.record_codec.0.as_str())?;
+    dict.set_item("record_codec_version", layout.record_codec.1)?;
     Ok(dict)
 }

@@ -295,16 +295,16 @@ impl Store {
     /// What the file keeps of the options it was made with.
     #[getter]
     fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let kept = self.handle().read(py, |v| Ok(v.options().clone()))?;
+        let kept = self.handle().read(py, |v| Ok(v.layout().clone()))?;
         options::kept(py, &kept)
     }
 
     /// Counts and sizes, as a dict: ``records``, ``raw_bytes`` (decoded), ``file_bytes``,
     /// ``ratio``, ``generation``, ``sealed_records``, ``opened`` and more. What a writer has not
     /// committed is not in it.
-    fn stat<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let info = self.handle().read(py, |v| Ok(v.info()?))?;
-        report::stat(py, &info)
+        report::info(py, &info)
     }
 
     /// Checks every byte of the last commit: index, blocks, the place of every record. Reads the

@@ -35,7 +35,7 @@ impl Encoded {
     ) -> Outcome<u64> {
         match self {
             Self::Unread(_, vouched) => {
-                let name = &writer.options().record_codec.0;
+                let name = &writer.layout().record_codec.0;
                 if vlstore::codec::by_name(name).is_ok() {
                     return Ok(match key {
                         Some(key) if existing.is_replaced() => writer.put(key, self)?,

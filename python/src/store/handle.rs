@@ -19,7 +19,7 @@ use vlstore::Digest;
 use vlstore::Readable;
 use vlstore::maintain::{CompactOptions, Compacted};
 use vlstore::trajectory::arrays::{ArrayRequest, Collator};
-use vlstore::{Closed, Error, Result, Store, StoreOptions, Writer};
+use vlstore::{Closed, Error, Result, Store, StoreOptions, WriteOptions, Writer};
 
 /// Topologies that are kept, at most.
 const KEPT: usize = 1024;
@@ -32,7 +32,7 @@ pub(crate) struct Handle {
     pub(crate) place: Place,
     pub(crate) mode: &'static str,
     /// The options it was opened with.
-    pub(crate) options: StoreOptions,
+    pub(crate) options: WriteOptions,
     process: u32,
     /// Where the file is, whatever the current folder.
     pub(crate) absolute: Option<PathBuf>,
@@ -59,7 +59,7 @@ enum Inner {
 }
 
 impl Handle {
-    pub(crate) fn reader(store: Store, place: Place, options: StoreOptions) -> Self {
+    pub(crate) fn reader(store: Store, place: Place, options: WriteOptions) -> Self {
         let inner = Inner::Reader(Mutex::new(Some(store)));
         Self {
             inner,
@@ -80,7 +80,7 @@ impl Handle {
         writer: Writer,
         place: Place,
         mode: &'static str,
-        options: StoreOptions,
+        options: WriteOptions,
     ) -> Self {
         let inner = Inner::Writer(Box::new(RwLock::new(Some(writer))));
         Self {
@@ -156,7 +156,7 @@ impl Handle {
         let writer = slot.take().ok_or(Failure::Closed)?;
         let file = writer.snapshot()?.file_id();
         writer.close()?;
-        let done = Store::open_with(path, &self.options).and_then(|there| {
+        let done = Store::open_with(path, &self.options.reading()).and_then(|there| {
             if there.file_id() != file {
                 return Err(Error::Replaced.at(path));
             }
@@ -322,7 +322,7 @@ fn compact_memory(
     writer.commit()?;
     let snapshot = writer.snapshot()?;
     let bytes_before = writer.backend().len()?;
-    let options = StoreOptions { file_id: None, ..snapshot.options().clone() };
+    let options = StoreOptions::from(snapshot.layout().clone());
     let mut new = Writer::in_memory(&options)?;
     let done = vlstore::maintain::compact_into(&snapshot, &mut new, progress)?;
     new.commit()?;

@@ -74,7 +74,7 @@ pub(crate) fn opened(opened: Opened) -> String {
     }
 }
 
-pub(crate) fn stat<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn info<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("records", info.records)?;
     dict.set_item("dead_records", info.dead_records)?;
@@ -89,7 +89,7 @@ pub(crate) fn stat<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, PyD
     dict.set_item("sealed_records", info.sealed_records)?;
     dict.set_item("checked", info.checked)?;
     dict.set_item("opened", opened(info.opened))?;
-    dict.update(options::kept(py, &info.options)?.as_mapping())?;
+    dict.update(options::kept(py, &info.layout)?.as_mapping())?;
     Ok(dict)
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn html(py: Python<'_>, class: &str, typed: &Typed) -> PyResult<Strin
         ("records", records.to_string()),
         ("record bytes", info.raw_bytes.to_string()),
         ("file bytes", format!("{} ({:.2} : 1)", info.file_bytes, info.ratio())),
-        ("record codec", info.options.record_codec.0.clone()),
+        ("record codec", info.layout.record_codec.0.clone()),
         ("commit", info.generation.to_string()),
         ("state", state),
     ];

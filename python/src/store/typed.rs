@@ -65,7 +65,7 @@ impl Typed {
     /// Refuses a codec that is not the one of the store's records.
     pub(crate) fn check(&self, py: Python<'_>) -> Outcome<()> {
         let Some(codec) = &self.codec else { return Ok(()) };
-        let (name, version) = self.handle.read(py, |v| Ok(v.options().record_codec.clone()))?;
+        let (name, version) = self.handle.read(py, |v| Ok(v.layout().record_codec.clone()))?;
         // What was put without a codec says nothing about itself.
         if name == "raw" || (name == codec.name() && version <= codec.version()) {
             return Ok(());

@@ -71,8 +71,10 @@ pub(crate) fn import(
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Imported> {
     let mut progress = Progress::new(progress)?;
-    let mut out =
-        ImportOptions { store: options::from_dict(options, true)?, ..ImportOptions::default() };
+    let mut out = ImportOptions {
+        store: options::from_dict(options, options::Role::Make)?,
+        ..ImportOptions::default()
+    };
     let (mut append, mut overwrite) = (false, false);
     for (name, value) in choices.iter().filter(|(_, value)| !value.is_none()) {
         let name: String = name.extract()?;

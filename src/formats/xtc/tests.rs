@@ -1,5 +1,5 @@
 use super::*;
-use crate::formats::writer::{FrameEncoder, WriteOptions};
+use crate::formats::writer::{FrameEncoder, OutputOptions};
 use std::io::Cursor as Bytes;
 
 const PEPTIDE: &[u8] = include_bytes!("../../../tests/data/ala2-npt-peptide.xtc");
@@ -21,7 +21,7 @@ fn frames(bytes: &[u8]) -> (Vec<MdFrame>, Option<Error>) {
 }
 
 fn bytes_of(frames: &[MdFrame]) -> Vec<u8> {
-    let mut e = XtcEncoder::new(&WriteOptions::default()).unwrap();
+    let mut e = XtcEncoder::new(&OutputOptions::default()).unwrap();
     let mut out = Vec::new();
     for f in frames {
         e.encode(f, &mut out).unwrap();
@@ -103,7 +103,7 @@ fn frame(atoms: usize, positions: Real, precision: Option<f32>) -> MdFrame {
 
 fn encoded(f: &MdFrame) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    XtcEncoder::new(&WriteOptions::default())?.encode(f, &mut out)?;
+    XtcEncoder::new(&OutputOptions::default())?.encode(f, &mut out)?;
     Ok(out)
 }
 
@@ -183,7 +183,7 @@ fn what_xtc_cannot_hold_is_refused_with_a_reason() {
         let error = encoded(&bad).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
     }
-    assert!(XtcEncoder::new(&WriteOptions::default().with_precision(-1.0)).is_err());
+    assert!(XtcEncoder::new(&OutputOptions::default().with_precision(-1.0)).is_err());
 }
 
 mod any {

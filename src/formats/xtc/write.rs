@@ -4,7 +4,7 @@ use super::encode::encode;
 use super::{ATOMS_1995, MAGIC_1995, MAGIC_2023, RAW_ATOMS};
 use crate::codec::{MdFrame, Real, quantise};
 use crate::error::{Error, Result, Unfit};
-use crate::formats::writer::{FrameEncoder, LeftOut, WriteOptions};
+use crate::formats::writer::{FrameEncoder, LeftOut, OutputOptions};
 use crate::wire::memory;
 
 /// Encodes frames at a fixed precision.
@@ -13,7 +13,7 @@ pub(in crate::formats) struct XtcEncoder {
 }
 
 impl XtcEncoder {
-    pub(in crate::formats) fn new(options: &WriteOptions) -> Result<Self> {
+    pub(in crate::formats) fn new(options: &OutputOptions) -> Result<Self> {
         match options.precision {
             Some(p) if !(p.is_finite() && p > 0.0) => Err(Error::invalid(
                 "precision",

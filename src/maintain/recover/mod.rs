@@ -30,7 +30,7 @@ use crate::store::foreign::frame::read_header;
 use crate::store::foreign::original::load_original;
 use crate::store::index::io::Io;
 use crate::store::index::slots::slots;
-use crate::store::options::{Durability, StoreOptions};
+use crate::store::options::{Durability, Layout, StoreOptions, WriteOptions};
 use crate::store::read::load::{Opened, State, load, read_config};
 use crate::store::target::may_appear;
 use crate::store::write::writer::Writer;
@@ -87,13 +87,13 @@ pub fn recover(
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Recovered> {
     let (damaged, new) = (damaged.as_ref(), new.as_ref());
-    let input = FileBackend::open_read(damaged, options.store.access)?;
+    let input = FileBackend::open_read(damaged, options.store.write.access)?;
     let there = new.try_exists().unwrap_or(false);
     if there && std::fs::canonicalize(damaged).ok() == std::fs::canonicalize(new).ok() {
         return Err(Error::invalid("new path", "leads to the damaged file itself; name another"));
     }
     may_appear(new, Existing::of(options.overwrite))?;
-    let aside = Aside::over(new, options.store.access)?;
+    let aside = Aside::over(new, options.store.write.access)?;
     let target: Arc<dyn Backend> = aside.backend().clone();
     let input: Arc<dyn Backend> = Arc::new(input);
     let out = recover_into(&input, &target, options, &mut progress).map_err(|e| e.at(damaged))?;
@@ -115,12 +115,15 @@ pub fn recover_into(
     let (salvage, found) = open(damaged, options, &mut out, &mut progress)?;
     let (codec, version) = &found.record_codec;
     let content = options.contents.and_then(|of| of(codec, *version));
+    let asked = &options.store.write;
     let wanted = StoreOptions {
-        file_id: None,
-        rows: content.and_then(|c| c.rows).or(found.rows),
-        // One commit, at the end: a recovery that was cut short leaves nothing.
-        durability: Durability::None,
-        ..found.clone()
+        layout: found.clone(),
+        write: WriteOptions {
+            rows: content.and_then(|c| c.rows).or(asked.rows),
+            // One commit, at the end: a recovery that was cut short leaves nothing.
+            durability: Durability::None,
+            ..asked.clone()
+        },
     };
     let mut rescue = Rescue {
         content,
@@ -156,15 +159,15 @@ fn open(
     options: &RecoverOptions,
     out: &mut Recovered,
     progress: Progress<'_>,
-) -> Result<(Salvage, StoreOptions)> {
+) -> Result<(Salvage, Layout)> {
     let config = config_of(&**backend, out)?;
     if let Some(config) = &config
-        && let Ok(state) = load(backend, config, &options.store)
-        && let Ok(state) = adopt_if_extended(backend, state)
+        && let Ok(state) = load(backend, config, &options.store.write.reading())
+        && let Ok(state) = adopt_if_extended(backend, state, &options.store.write.reading())
         && matches!(state.opened, Opened::Whole | Opened::Extended)
         && state.core.perm.all_leaves(&state.core.io).is_ok()
     {
-        let found = state.options.clone();
+        let found = state.layout.clone();
         return Ok((of_state(state, out)?, found));
     }
     let before = std::mem::replace(&mut out.damaged, true);
@@ -181,7 +184,7 @@ fn open(
     };
     let scanned = scan::scan(&**backend, file, progress)?;
     let found = match &config {
-        Some(config) => options.store.with_config(&config.json)?,
+        Some(config) => Layout::from_config(&config.json)?,
         None => lost_config(backend, file, &scanned, options, out)?,
     };
     let salvage = rebuild(backend, file, &scanned, &slots, &found, out)?;
@@ -231,16 +234,16 @@ fn lost_config(
     scanned: &Scanned,
     options: &RecoverOptions,
     out: &mut Recovered,
-) -> Result<StoreOptions> {
+) -> Result<Layout> {
     out.note(
         "the configuration is lost: purpose, alignment and the name of the record codec are those that were asked for",
     );
-    let mut found = options.store.clone();
+    let mut found = options.store.layout.clone();
     if let Ok((header, _)) = read_header(&**backend)
         && let Some(params) = header.params()
     {
         found.chunk_size = header.chunk_size;
-        found.codec = Some(params.codec);
+        found.compression = params.algorithm.into();
         (found.level, found.filter, found.typesize) =
             (params.level, params.filter, params.typesize);
         if found.block_size > found.chunk_size {
@@ -269,14 +272,14 @@ fn lost_config(
         let prefix = io.bytes(at, n, <[u8]>::to_vec).ok()?;
         Some(ChunkLayout::parse(&prefix, CHUNK_MAX).ok()?.nbytes())
     });
-    found = StoreOptions { chunk_size: size.unwrap_or(0), block_size: 0, ..options.store.clone() };
+    found = Layout { chunk_size: size.unwrap_or(0), block_size: 0, ..options.store.layout.clone() };
     found.check()?;
     Ok(found)
 }
 
 /// The newest state, as readers open it.
 fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
-    let State { core, slot, root, opened, attributes, options, .. } = state;
+    let State { core, slot, root, opened, attributes, layout, .. } = state;
     let mut rows = rows_of(&core.io, &core.perm)?;
     let count = core.tail.records.len() as u64;
     if count > 0 {
@@ -294,7 +297,7 @@ fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
     let sealed = if unchecked {
         Sealed::default()
     } else {
-        Sealed::read(&**core.io.backend(), Some(&slot.seal), options.chunk())
+        Sealed::read(&**core.io.backend(), Some(&slot.seal), layout.chunk())
     };
     let base = root.base.clone().map(|b| (root.chunks, b));
     Ok(Salvage {
@@ -321,13 +324,13 @@ fn open_foreign(
     backend: &Arc<dyn Backend>,
     options: &RecoverOptions,
     out: &mut Recovered,
-) -> Result<(Salvage, StoreOptions)> {
-    let state = match load_original(backend, &options.store) {
+) -> Result<(Salvage, Layout)> {
+    let state = match load_original(backend, &options.store.write.reading()) {
         Ok(state) => state,
         Err(e) if e.is_damage() => return open_cut(backend, options, e, out),
         Err(e) => return Err(e),
     };
-    let mut found = state.options.clone();
+    let mut found = state.layout.clone();
     found.chunk_size = found.chunk_size.min(CHUNK_MAX);
     out.note("a file of the original program: its bytes have no checksums");
     Ok((of_state(state, out)?, found))
@@ -339,7 +342,7 @@ fn open_cut(
     options: &RecoverOptions,
     why: Error,
     out: &mut Recovered,
-) -> Result<(Salvage, StoreOptions)> {
+) -> Result<(Salvage, Layout)> {
     let Ok((header, bytes)) = read_header(&**backend) else { return Err(why) };
     // Only of files of the original: a frame of somebody else is no store.
     let ours = header
@@ -351,7 +354,7 @@ fn open_cut(
     }
     let sealed = Sealed::walk(&**backend, header.header_len, header.chunk_size)?;
     out.damage(format!("a file of the original program, and its index is lost: {why}"));
-    let read = StoreOptions { chunk_size: header.chunk_size, ..options.store.clone() };
+    let read = Layout { chunk_size: header.chunk_size, ..options.store.layout.clone() };
     let salvage = without_index(backend, sealed, &read)?;
-    Ok((salvage, StoreOptions { chunk_size: 0, block_size: 0, ..options.store.clone() }))
+    Ok((salvage, Layout { chunk_size: 0, block_size: 0, ..options.store.layout.clone() }))
 }

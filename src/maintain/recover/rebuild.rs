@@ -18,7 +18,7 @@ use crate::store::index::leaf::{Leaf, open};
 use crate::store::index::levels::Perm;
 use crate::store::index::memtable::Tail;
 use crate::store::index::root::{Base, Root};
-use crate::store::options::StoreOptions;
+use crate::store::options::{Layout, ReadOptions};
 use crate::store::read::cache::BlockCache;
 use crate::store::read::core::{Core, OpenChunk};
 use once_cell::race::OnceBox;
@@ -76,17 +76,17 @@ pub(crate) fn dead_of(io: &Io, perm: &Perm) -> Result<(Vec<u64>, Option<Error>)>
 }
 
 /// A core that reads chunks by the index `perm` alone.
-fn core_of(io: Io, perm: Perm, options: &StoreOptions, records: u64, chunks: u64) -> Core {
-    let absent = Column::absent(options.columns()).into();
+fn core_of(io: Io, perm: Perm, layout: &Layout, records: u64, chunks: u64) -> Core {
+    let absent = Column::absent(layout.columns()).into();
     Core {
         io,
-        chunk_size: u64::from(options.chunk()),
+        chunk_size: u64::from(layout.chunk()),
         perm,
         tail: Tail::after(records, chunks).with_rows(absent),
         totals: crate::store::index::root::Totals::default(),
         open: OpenChunk::default(),
         waiting: BTreeMap::new(),
-        cache: BlockCache::new(options.cache_bytes),
+        cache: BlockCache::new(ReadOptions::default().cache_bytes),
         layouts: RwLock::default(),
         dead: OnceBox::new(),
         threads: 1,
@@ -97,11 +97,11 @@ fn core_of(io: Io, perm: Perm, options: &StoreOptions, records: u64, chunks: u64
 pub(crate) fn without_index(
     backend: &Arc<dyn Backend>,
     sealed: Sealed,
-    options: &StoreOptions,
+    layout: &Layout,
 ) -> Result<Salvage> {
     let io = Io::new(backend.clone(), [0; 16])?;
     Ok(Salvage {
-        core: core_of(io, Perm::default(), options, 0, 0),
+        core: core_of(io, Perm::default(), layout, 0, 0),
         rows: Vec::new(),
         chunks: BTreeMap::new(),
         pieces: BTreeMap::new(),
@@ -156,7 +156,7 @@ pub(crate) fn rebuild(
     file: [u8; 16],
     scanned: &Scanned,
     slots: &[Slot],
-    options: &StoreOptions,
+    layout: &Layout,
     out: &mut Recovered,
 ) -> Result<Salvage> {
     let io = Io::new(backend.clone(), file)?;
@@ -207,14 +207,14 @@ pub(crate) fn rebuild(
     let bases = bases(&io, scanned, &root, &rows);
     let loose = loose(&io, scanned);
     let mut salvage = Salvage {
-        core: core_of(io, Perm::default(), options, 0, 0),
+        core: core_of(io, Perm::default(), layout, 0, 0),
         rows,
         chunks: BTreeMap::new(),
         pieces: BTreeMap::new(),
         bases,
         dead,
         certain: false,
-        sealed: Sealed::read(&**backend, slots.first().map(|s| &s.seal), options.chunk()),
+        sealed: Sealed::read(&**backend, slots.first().map(|s| &s.seal), layout.chunk()),
         attributes: root.attributes.clone(),
         means,
         runs_reach: if bound { root.records } else { 0 },
@@ -256,7 +256,7 @@ pub(crate) fn rebuild(
         .last()
         .map_or(0, |l| l.at.first_chunk.get().saturating_add(u64::from(l.at.chunks.get())));
     (salvage.core.perm, salvage.core.tail) =
-        (perm, Tail::after(end, chunk_end).with_rows(Column::absent(options.columns()).into()));
+        (perm, Tail::after(end, chunk_end).with_rows(Column::absent(layout.columns()).into()));
     let newest_slot = slots.first().map(|s| s.generation.get());
     if newest_slot != Some(newest) || !bound {
         out.damage(format!(
@@ -375,15 +375,13 @@ fn add_entry(out: &mut Salvage, entry: &log::LogContent<'_>) {
 mod tests {
     use super::*;
     use crate::wire::U32;
-    use crate::{Durability, Writer};
+    use crate::{Durability, StoreOptions, WriteOptions, Writer};
 
     #[test]
     fn a_leaf_tells_how_much_of_everything_is_in_it() {
         let options = StoreOptions {
-            chunk_size: 8192,
-            block_size: 2048,
-            durability: Durability::None,
-            ..StoreOptions::default()
+            layout: Layout { chunk_size: 8192, block_size: 2048, ..Layout::default() },
+            write: WriteOptions { durability: Durability::None, ..WriteOptions::default() },
         };
         let mut w = Writer::in_memory(&options).unwrap();
         for i in 0..500_u64 {

@@ -39,7 +39,7 @@ impl Sealed {
                 typesize: 1,
                 block_size: 0,
                 chunk_size,
-                codec: None,
+                algorithm: None,
                 level: 0,
                 filters: [0; 6],
                 has_vlmetalayers: true,

@@ -28,7 +28,7 @@ impl Snapshot {
         mut progress: impl FnMut(u64, u64) -> Result<()>,
     ) -> Result<Vec<Damage>> {
         let mut causes = Causes::default();
-        let Some(reference) = refers(&self.options().record_codec.0) else {
+        let Some(reference) = refers(&self.layout().record_codec.0) else {
             return Ok(causes.into_list());
         };
         let core = &self.inner().core;

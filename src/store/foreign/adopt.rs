@@ -6,6 +6,7 @@ use crate::backend::Backend;
 use crate::error::Result;
 use crate::frame::{ChunkPlace, HEADER_LEN};
 use crate::index::layout::ChunkEntry;
+use crate::store::options::ReadOptions;
 use crate::store::read::core::OpenChunk;
 use crate::store::read::load::{Opened, State, load_sealed};
 use crate::store::write::pool::{Finished, sums};
@@ -23,7 +24,11 @@ fn wrote_at(frame: &Frame, place: u64) -> bool {
 
 /// A state that also sees what another program added to the sealed file. If it wrote over
 /// commits that were not sealed, the state is that of the last seal.
-pub(crate) fn adopt_if_extended(backend: &Arc<dyn Backend>, mut state: State) -> Result<State> {
+pub(crate) fn adopt_if_extended(
+    backend: &Arc<dyn Backend>,
+    mut state: State,
+    options: &ReadOptions,
+) -> Result<State> {
     let seal = state.slot.seal;
     let Ok((header, _)) = read_header(&**backend) else { return Ok(state) };
     let now = [header.frame_len, header.nbytes, header.cbytes];
@@ -43,8 +48,8 @@ pub(crate) fn adopt_if_extended(backend: &Arc<dyn Backend>, mut state: State) ->
     }
     let overwritten = state.slot.generation != seal.generation;
     if overwritten {
-        let options = state.options.clone();
-        state = load_sealed(backend, &state.slot, &options)?;
+        let layout = state.layout.clone();
+        state = load_sealed(backend, &state.slot, &layout, options)?;
     }
     let core = &mut state.core;
     let ours = to_usize(seal.nbytes.get() / core.chunk_size).unwrap_or(usize::MAX);

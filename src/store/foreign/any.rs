@@ -3,15 +3,15 @@
 use super::{adopt, original};
 use crate::backend::Backend;
 use crate::error::Result;
-use crate::store::options::StoreOptions;
+use crate::store::options::ReadOptions;
 use crate::store::read::load::{State, load, read_config};
 use std::sync::Arc;
 
-pub(crate) fn load_any(backend: &Arc<dyn Backend>, options: &StoreOptions) -> Result<State> {
+pub(crate) fn load_any(backend: &Arc<dyn Backend>, options: &ReadOptions) -> Result<State> {
     match read_config(&**backend)? {
         Some(config) => {
             let state = load(backend, &config, options)?;
-            adopt::adopt_if_extended(backend, state)
+            adopt::adopt_if_extended(backend, state, options)
         }
         None => original::load_original(backend, options),
     }

@@ -13,7 +13,7 @@ use crate::store::index::io::Io;
 use crate::store::index::memtable::Tail;
 use crate::store::index::root::Root;
 use crate::store::index::root::Totals;
-use crate::store::options::{Alignment, Lookup, StoreOptions};
+use crate::store::options::{Alignment, Layout, Lookup, ReadOptions, StoreOptions, WriteOptions};
 use crate::store::read::batch::threads;
 use crate::store::read::cache::BlockCache;
 use crate::store::read::core::{Core, OpenChunk, UNCHECKED_ZEROS};
@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 /// Opens a file of the original program as it is.
-pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &StoreOptions) -> Result<State> {
+pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &ReadOptions) -> Result<State> {
     let (header, bytes) = read_header(&**backend)?;
     let magic = header.metalayer("magic").and_then(|r| bytes.get(r));
     match magic {
@@ -56,17 +56,19 @@ pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &StoreOptions) 
             max: u64::from(CHUNK_MAX_FOREIGN),
         });
     }
-    let mut options = options.clone();
-    options.chunk_size = chunk;
-    options.block_size = 0;
-    options.columns = Some(Vec::new());
-    options.alignment = Alignment::NoCross;
-    options.typesize = u8::try_from(frame.header.typesize).unwrap_or(1).max(1);
+    let typesize = u8::try_from(frame.header.typesize).unwrap_or(1).max(1);
+    let mut layout = Layout {
+        chunk_size: chunk,
+        columns: Some(Vec::new()),
+        alignment: Alignment::NoCross,
+        typesize,
+        ..Layout::default()
+    };
     if let Some(params) = frame.header.params() {
-        options.codec = Some(params.codec);
-        options.level = params.level;
-        options.filter = params.filter;
-        options.typesize = params.typesize;
+        layout.compression = params.algorithm.into();
+        layout.level = params.level;
+        layout.filter = params.filter;
+        layout.typesize = params.typesize;
     }
     let mut core = Core {
         io: Io::new(backend.clone(), [0; 16])?,
@@ -91,7 +93,7 @@ pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &StoreOptions) 
         core,
         slot,
         root: Root::default(),
-        options,
+        layout,
         opened: Opened::Unchecked,
         attributes: b"{}".to_vec(),
         newest_seen: 0,
@@ -106,19 +108,23 @@ pub(crate) fn copy_original(
     copy: &Arc<FileBackend>,
     options: &StoreOptions,
 ) -> Result<()> {
-    let mut wanted =
-        StoreOptions { record_codec: options.record_codec.clone(), ..state.options.clone() };
-    wanted.file_id = options.file_id;
+    let layout = Layout {
+        record_codec: options.layout.record_codec.clone(),
+        file_id: options.layout.file_id,
+        // Records of the original have no rows, those that are added may.
+        columns: options.layout.columns.clone(),
+        ..state.layout.clone()
+    };
     // Whoever made the file is to find the records of it.
-    if options.lookup == Lookup::Auto {
-        wanted.lookup = Lookup::Always;
-    }
-    // Records of the original have no rows, those that are added may.
-    wanted.columns.clone_from(&options.columns);
-    if wanted.chunk_size > CHUNK_MAX {
+    let lookup = match options.write.lookup {
+        Lookup::Auto => Lookup::Always,
+        asked => asked,
+    };
+    let wanted = StoreOptions { layout, write: WriteOptions { lookup, ..options.write.clone() } };
+    if wanted.layout.chunk_size > CHUNK_MAX {
         return Err(Error::Limit {
             what: "chunk size of a file to be extended",
-            asked: u64::from(wanted.chunk_size),
+            asked: u64::from(wanted.layout.chunk_size),
             max: u64::from(CHUNK_MAX),
         });
     }
@@ -146,7 +152,7 @@ pub(crate) fn copy_original(
                 });
             }
             let size = u32::try_from(core.chunk_size).unwrap_or(u32::MAX);
-            zeros_chunk(wanted.typesize, size, size.min(32 << 10)).to_vec()
+            zeros_chunk(wanted.layout.typesize, size, size.min(32 << 10)).to_vec()
         } else {
             let mut block = Vec::new();
             for i in 0..place.layout.blocks() {
@@ -170,8 +176,8 @@ pub(crate) fn copy_original(
         if let Some(unused) = data.get_mut(inside..) {
             unused.fill(0);
         }
-        let typesize = u32::from(wanted.typesize);
-        let block = wanted.chunk_size.min((32 << 10) / typesize * typesize);
+        let typesize = u32::from(wanted.layout.typesize);
+        let block = wanted.layout.chunk_size.min((32 << 10) / typesize * typesize);
         writer.core.open = OpenChunk { number, block, data, lost: Vec::new() };
         writer.core.totals.cursor = used;
     }

@@ -1,7 +1,7 @@
 //! What a snapshot says about itself without reading a record.
 
 use crate::error::Result;
-use crate::store::options::StoreOptions;
+use crate::store::options::Layout;
 use crate::store::read::load::Opened;
 use crate::store::read::readable::Readable;
 use crate::store::read::snapshot::Snapshot;
@@ -47,7 +47,7 @@ pub struct Info {
     /// How much of what was written this state holds.
     pub opened: Opened,
     /// The options with which the store was made.
-    pub options: StoreOptions,
+    pub layout: Layout,
 }
 
 impl Info {
@@ -90,20 +90,23 @@ impl Snapshot {
             checked,
             chunk_size: inner.core.chunk_size,
             opened: inner.opened,
-            options: inner.options.clone(),
+            layout: inner.layout.clone(),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Durability, Lookup, StoreOptions, Writer};
+    use crate::{Durability, Lookup, StoreOptions, WriteOptions, Writer};
 
     #[test]
     fn a_snapshot_counts_what_lives_what_is_dead_and_what_is_sealed() {
         let options = StoreOptions {
-            durability: Durability::None,
-            lookup: Lookup::Always,
+            write: WriteOptions {
+                durability: Durability::None,
+                lookup: Lookup::Always,
+                ..WriteOptions::default()
+            },
             ..StoreOptions::default()
         };
         let mut w = Writer::in_memory(&options).unwrap();

@@ -14,7 +14,7 @@ use crate::store::index::io::Io;
 use crate::store::index::memtable::Tail;
 use crate::store::index::root::Root;
 use crate::store::index::slots::Slots;
-use crate::store::options::StoreOptions;
+use crate::store::options::{Layout, ReadOptions};
 use crate::store::read::core::{ChunkPlace, Core, Lost, OpenChunk};
 use crate::store::read::evidence;
 use crate::wire::{AlignedBuf, U32, U64, to_usize};
@@ -55,7 +55,7 @@ pub(crate) struct State {
     pub(crate) core: Core,
     pub(crate) slot: Slot,
     pub(crate) root: Root,
-    pub(crate) options: StoreOptions,
+    pub(crate) layout: Layout,
     pub(crate) opened: Opened,
     /// Attributes as of the newest log entry.
     pub(crate) attributes: Vec<u8>,
@@ -92,9 +92,9 @@ pub(crate) fn read_config(backend: &dyn Backend) -> Result<Option<Config>> {
 pub(crate) fn load(
     backend: &Arc<dyn Backend>,
     config: &Config,
-    options: &StoreOptions,
+    options: &ReadOptions,
 ) -> Result<State> {
-    let options = options.with_config(&config.json)?;
+    let layout = Layout::from_config(&config.json)?;
     let mut seen = None;
     // A writer may publish commits and reuse its log while we read: then the slots have
     // changed, and the newer state is the one to read.
@@ -105,7 +105,7 @@ pub(crate) fn load(
         let again = seen != Some(newest);
         let mut first_error = None;
         for slot in &slots.right {
-            match load_slot(backend, slot, &options).and_then(counted) {
+            match load_slot(backend, slot, &layout, options).and_then(counted) {
                 Ok(mut state) => {
                     state.newest_seen = newest.max(state.followed);
                     let generation = slot.generation.get();
@@ -123,8 +123,10 @@ pub(crate) fn load(
             }
         }
         if !again {
-            let sealed =
-                slots.right.iter().find_map(|slot| load_sealed(backend, slot, &options).ok());
+            let sealed = slots
+                .right
+                .iter()
+                .find_map(|slot| load_sealed(backend, slot, &layout, options).ok());
             return sealed.ok_or_else(|| {
                 first_error.unwrap_or_else(|| {
                     Error::corrupt("commit slots", 4096, "neither of the two can be read")
@@ -139,7 +141,8 @@ pub(crate) fn load(
 pub(crate) fn load_sealed(
     backend: &Arc<dyn Backend>,
     slot: &Slot,
-    options: &StoreOptions,
+    layout: &Layout,
+    options: &ReadOptions,
 ) -> Result<State> {
     let seal = slot.seal;
     let as_sealed = Slot {
@@ -151,7 +154,7 @@ pub(crate) fn load_sealed(
         records: seal.records,
         ..*slot
     };
-    let mut state = load_slot(backend, &as_sealed, options)?;
+    let mut state = load_slot(backend, &as_sealed, layout, options)?;
     state.opened = Opened::LastSeal { generation: seal.generation.get() };
     state.newest_seen = slot.generation.get();
     Ok(state)
@@ -168,7 +171,12 @@ fn counted(state: State) -> Result<State> {
     Err(Error::corrupt("commit slot", at, "counts other records than its root and log"))
 }
 
-fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) -> Result<State> {
+fn load_slot(
+    backend: &Arc<dyn Backend>,
+    slot: &Slot,
+    layout: &Layout,
+    options: &ReadOptions,
+) -> Result<State> {
     let io = Io::new(backend.clone(), slot.file)?;
     if slot.end.get() > io.len() {
         return Err(Error::corrupt(
@@ -189,13 +197,13 @@ fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) ->
     }
     let followed = followed_by(&io, slot);
     let bytes: Arc<[u8]> = io.bytes(slot.log.get(), log_len, |b| Arc::from(b))?;
-    let chunk_size = u64::from(options.chunk());
+    let chunk_size = u64::from(layout.chunk());
     let mut core = Core {
         io,
         chunk_size,
         perm: root.perm.clone(),
         tail: Tail::after(root.records, root.chunks)
-            .with_rows(Column::absent(options.columns()).into()),
+            .with_rows(Column::absent(layout.columns()).into()),
         totals: root.totals,
         open: OpenChunk::default(),
         waiting: std::collections::BTreeMap::new(),
@@ -249,7 +257,7 @@ fn load_slot(backend: &Arc<dyn Backend>, slot: &Slot, options: &StoreOptions) ->
     Ok(State {
         core,
         slot: *slot,
-        options: options.clone(),
+        layout: layout.clone(),
         opened: Opened::Whole,
         attributes,
         root,

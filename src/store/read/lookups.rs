@@ -103,11 +103,14 @@ impl Crowd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Durability, StoreOptions, Writer};
+    use crate::{Durability, StoreOptions, WriteOptions, Writer};
 
     /// A store of keys that nobody chose, some of them replaced, deleted and put again.
     fn store() -> Writer {
-        let options = StoreOptions { durability: Durability::None, ..StoreOptions::default() };
+        let options = StoreOptions {
+            write: WriteOptions { durability: Durability::None, ..WriteOptions::default() },
+            ..StoreOptions::default()
+        };
         let mut w = Writer::in_memory(&options).unwrap();
         for round in 0..3_u64 {
             for i in 0..40_u64 {

@@ -229,8 +229,8 @@ fn hand<T>(
 
 #[cfg(test)]
 mod tests {
-    use crate::chunk::Codec;
-    use crate::store::{Alignment, Purpose, Readable, StoreOptions, Writer};
+    use crate::chunk::Algorithm;
+    use crate::store::{Alignment, Layout, Purpose, Readable, StoreOptions, WriteOptions, Writer};
     use std::sync::Mutex;
 
     /// Lengths from nothing to several blocks, contents that tell records apart.
@@ -245,16 +245,19 @@ mod tests {
 
     #[test]
     fn every_position_gets_its_record_once_however_the_store_lies() {
-        for codec in [Some(Codec::Lz4), None] {
+        for codec in [Some(Algorithm::Lz4), None] {
             for alignment in [None, Some(Alignment::Contiguous)] {
                 for threads in [1, 3] {
                     let options = StoreOptions {
-                        purpose: Purpose::Random,
-                        codec: Some(codec),
-                        alignment: alignment.unwrap_or(StoreOptions::default().alignment),
-                        chunk_size: 256 << 10,
-                        threads,
-                        ..StoreOptions::default()
+                        layout: Layout {
+                            purpose: Purpose::Random,
+                            compression: codec.into(),
+                            alignment: alignment
+                                .unwrap_or(StoreOptions::default().layout.alignment),
+                            chunk_size: 256 << 10,
+                            ..Layout::default()
+                        },
+                        write: WriteOptions { threads, ..WriteOptions::default() },
                     };
                     let mut w = Writer::in_memory(&options).unwrap();
                     for i in 0..400 {

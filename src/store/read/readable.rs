@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::index::layout::{KEY_NONE, key_from_bytes};
 use crate::index::leaf::Place;
 use crate::key::Key;
-use crate::store::options::StoreOptions;
+use crate::store::options::Layout;
 use crate::store::read::batch::Batch;
 use crate::store::read::core::Core;
 use crate::store::read::load::Opened;
@@ -40,8 +40,8 @@ pub trait Readable {
     /// How much of what was written is seen.
     fn opened(&self) -> Opened;
 
-    /// The options with which the store was made.
-    fn options(&self) -> &StoreOptions;
+    /// What the file keeps of how the store was made.
+    fn layout(&self) -> &Layout;
 
     /// The user's attributes, a JSON object.
     fn attributes(&self) -> serde_json::Value;
@@ -55,7 +55,7 @@ pub trait Readable {
     /// The record under `key`.
     ///
     /// Decodes the blocks in which it lies, at most; a decoded block is kept for later reads,
-    /// see [`StoreOptions::cache_bytes`].
+    /// see [`ReadOptions::cache_bytes`].
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is none, [`Error::Corrupt`] if its bytes or its place in
@@ -136,7 +136,7 @@ pub trait Readable {
 
     /// The columns that this store keeps beside those that every store has.
     fn columns(&self) -> &[Column] {
-        self.options().columns()
+        self.layout().columns()
     }
 
     /// The column `name` of the records at the ordinals `range` (as far as there are records):
@@ -281,7 +281,7 @@ pub trait Readable {
 /// What stands on a [`Core`]: reading it is written once, below.
 pub(crate) trait OverCore {
     fn core(&self) -> &Core;
-    fn kept_options(&self) -> &StoreOptions;
+    fn kept_layout(&self) -> &Layout;
     fn commit_number(&self) -> u64;
     fn how_opened(&self) -> Opened;
     /// JSON.
@@ -320,8 +320,8 @@ impl<T: OverCore> Readable for T {
         self.how_opened()
     }
 
-    fn options(&self) -> &StoreOptions {
-        self.kept_options()
+    fn layout(&self) -> &Layout {
+        self.kept_layout()
     }
 
     fn attributes(&self) -> serde_json::Value {
@@ -428,11 +428,14 @@ impl<T: OverCore> Readable for T {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Durability, Error, Key, Readable, StoreOptions, Writer};
+    use crate::{Durability, Error, Key, Readable, StoreOptions, WriteOptions, Writer};
 
     #[test]
     fn a_writer_reads_what_is_committed_and_what_is_not_alike() {
-        let options = StoreOptions { durability: Durability::None, ..StoreOptions::default() };
+        let options = StoreOptions {
+            write: WriteOptions { durability: Durability::None, ..WriteOptions::default() },
+            ..StoreOptions::default()
+        };
         let mut w = Writer::in_memory(&options).unwrap();
         w.insert("old", b"one").unwrap();
         w.commit().unwrap();

@@ -8,7 +8,7 @@ use crate::index::leaf::Place;
 use crate::store::index::io::Io;
 use crate::store::index::leaf::{Leaf, leaf_records, open};
 use crate::store::index::row_chunk::layout;
-use crate::store::options::StoreOptions;
+use crate::store::options::{Layout, WriteOptions};
 use crate::store::read::core::Core;
 use crate::wire::memory;
 use std::ops::Range;
@@ -169,10 +169,10 @@ pub(crate) struct Maker {
 }
 
 impl Maker {
-    /// The one that these options name, if it fills all columns of the store.
-    pub(crate) fn new(options: &StoreOptions) -> Option<Self> {
+    /// The one that these options name, if it fills all columns of this layout.
+    pub(crate) fn new(options: &WriteOptions, layout: &Layout) -> Option<Self> {
         let maker = options.rows?;
-        let map = RowMap::new(maker.columns, options.columns());
+        let map = RowMap::new(maker.columns, layout.columns());
         let absent = Column::absent(maker.columns);
         map.from.is_some().then_some(Self { maker, map, absent, made: Vec::new() })
     }

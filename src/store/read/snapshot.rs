@@ -3,7 +3,7 @@
 use crate::backend::Backend;
 use crate::index::slot::Slot;
 use crate::store::index::root::Base;
-use crate::store::options::StoreOptions;
+use crate::store::options::Layout;
 use crate::store::read::core::Core;
 use crate::store::read::load::{Opened, State};
 use crate::store::read::readable::OverCore;
@@ -21,7 +21,7 @@ pub(crate) struct Inner {
     pub(crate) core: Core,
     pub(crate) slot: Slot,
     pub(crate) opened: Opened,
-    pub(crate) options: StoreOptions,
+    pub(crate) layout: Layout,
     pub(crate) attributes: Vec<u8>,
     /// The open chunk as the last seal wrote it.
     pub(crate) base: Option<Base>,
@@ -30,11 +30,11 @@ pub(crate) struct Inner {
 
 impl Snapshot {
     pub(crate) fn new(state: State) -> Self {
-        let State { core, slot, root, options, opened, attributes, .. } = state;
+        let State { core, slot, root, layout, opened, attributes, .. } = state;
         let garbage = root.garbage;
         // Once the log finishes that chunk, what the seal wrote of it is no part of the state.
         let base = root.base.filter(|_| root.chunks == core.tail.chunks_end());
-        let inner = Inner { core, slot, opened, options, attributes, base, garbage };
+        let inner = Inner { core, slot, opened, layout, attributes, base, garbage };
         Self { inner: Arc::new(inner) }
     }
 
@@ -67,8 +67,8 @@ impl OverCore for Snapshot {
         &self.inner.core
     }
 
-    fn kept_options(&self) -> &StoreOptions {
-        &self.inner.options
+    fn kept_layout(&self) -> &Layout {
+        &self.inner.layout
     }
 
     fn commit_number(&self) -> u64 {

@@ -22,8 +22,8 @@ pub struct SizeClass {
 /// Chunks that were compressed in the same way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkClass {
-    /// The compressor, `stored` or `special` for chunks of one value.
-    pub codec: Box<str>,
+    /// The compression, `stored` or `special` for chunks of one value.
+    pub compression: Box<str>,
     /// The filter before it.
     pub filter: Box<str>,
     /// Bytes of a block, decoded.
@@ -140,13 +140,13 @@ impl Snapshot {
                 Err(e) => return Err(e),
             };
             let layout = &place.layout;
-            let codec = match layout.codec() {
+            let compression = match layout.algorithm() {
                 _ if layout.is_special() => "special",
                 _ if layout.is_stored() => "stored",
-                Some(codec) => codec.name(),
+                Some(algorithm) => algorithm.name(),
                 None => "stored",
             };
-            let key = (codec.into(), layout.filter().name().into(), layout.block_size());
+            let key = (compression.into(), layout.filter().name().into(), layout.block_size());
             let (raw, file) = (u64::from(layout.nbytes()), u64::from(layout.cbytes()));
             let kind = kinds.entry(key).or_default();
             *kind = (kind.0 + 1, kind.1 + raw, kind.2 + file);
@@ -155,13 +155,8 @@ impl Snapshot {
         }
         out.kinds = kinds
             .into_iter()
-            .map(|((codec, filter, block_size), (chunks, raw_bytes, file_bytes))| ChunkClass {
-                codec,
-                filter,
-                block_size,
-                chunks,
-                raw_bytes,
-                file_bytes,
+            .map(|((compression, filter, block_size), (chunks, raw_bytes, file_bytes))| {
+                ChunkClass { compression, filter, block_size, chunks, raw_bytes, file_bytes }
             })
             .collect();
         let edge = |step: i32| 2_f64.powf(f64::from(step) / 2.0);

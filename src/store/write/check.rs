@@ -29,11 +29,11 @@ impl Writer {
     /// The sites of a record that is to be put, which the codec of the store has checked; `given`
     /// is what the caller says.
     pub(crate) fn checked(&self, bytes: &[u8], given: Option<u32>) -> Result<u32> {
-        let (name, version) = &self.options.record_codec;
+        let (name, version) = &self.layout.record_codec;
         if name == ANY {
             return Ok(given.unwrap_or(0));
         }
-        let Some(check) = self.options.check else {
+        let Some(check) = self.write.check else {
             let why = format!(
                 "the records of this store are {name}: put them through a DepotWriter of that \
                  codec, open the writer with `check: Some(codec::check)` among its options, or \

@@ -108,14 +108,14 @@ impl Writer {
         let used = self.open_used();
         let mut at = from;
         let mut out = Vec::new();
-        let typesize = usize::from(self.options.typesize);
+        let typesize = usize::from(self.layout.typesize);
         while at < used {
             let len = (used - at).min(BLOCK_MAX / 2);
             let bytes = self.core.open.data.get(at as usize..(at + len) as usize);
             let mut bytes = bytes.unwrap_or_default().to_vec();
             bytes.resize(bytes.len().next_multiple_of(typesize), 0);
             let block = u32::try_from(bytes.len()).unwrap_or(BLOCK_MAX);
-            let mut compressor = Compressor::new(self.options.params(), block)?;
+            let mut compressor = Compressor::new(self.layout.params(), block)?;
             let mut piece = Vec::new();
             compressor.compress(&bytes, &mut piece)?;
             out.push((at, len, piece));
@@ -320,7 +320,7 @@ impl Writer {
     }
 
     pub(crate) fn sync(&self) -> Result<()> {
-        if self.options.durability == Durability::Sync {
+        if self.write.durability == Durability::Sync {
             self.core.io.backend().sync()?;
         }
         Ok(())
@@ -354,7 +354,7 @@ impl Writer {
         }
         self.clear_to(self.core.open.data.len());
         let open = &self.core.open;
-        let mut compressor = Compressor::new(self.options.params(), open.block)?;
+        let mut compressor = Compressor::new(self.layout.params(), open.block)?;
         let file = self.core.io.file();
         let finished = finish(&mut compressor, file, open.number, &open.data, Vec::new())?;
         let entry = entry_at(0, &finished)?;

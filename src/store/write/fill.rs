@@ -66,11 +66,11 @@ impl Writer {
             return Err(Error::corrupt("chunk table", number, "a chunk would be left out"));
         }
         let seen = if self.before.is_empty() { &self.lengths } else { &self.before };
-        let chunk = self.options.chunk();
-        let block = match self.options.block_size {
+        let chunk = self.layout.chunk();
+        let block = match self.layout.block_size {
             0 => {
-                let codec = self.options.params().codec;
-                block_size(self.options.purpose, codec, seen, chunk, self.options.typesize)
+                let codec = self.layout.params().algorithm;
+                block_size(self.layout.purpose, codec, seen, chunk, self.layout.typesize)
             }
             fixed => fixed.min(chunk),
         };
@@ -112,9 +112,9 @@ impl Writer {
     pub(crate) fn compress_waiting(&mut self, chunk: u64) -> Result<Finished> {
         let missing = || Error::corrupt("chunk table", chunk, "names a chunk that is not there");
         let data = self.core.waiting.get(&chunk).ok_or_else(missing)?;
-        let typesize = u32::from(self.options.typesize);
-        let block = self.options.chunk().min((32 << 10) / typesize * typesize);
-        let mut compressor = Compressor::new(self.options.params(), block)?;
+        let typesize = u32::from(self.layout.typesize);
+        let block = self.layout.chunk().min((32 << 10) / typesize * typesize);
+        let mut compressor = Compressor::new(self.layout.params(), block)?;
         finish(&mut compressor, self.core.io.file(), chunk, data, Vec::new())
     }
 
@@ -153,7 +153,7 @@ impl Writer {
             false => tail.records.partition_point(ended).max(tail.in_early.records),
         };
         let to = Part { records, chunks: tail.chunks.len() };
-        let leaf = NewLeaf::new(tail, tail.in_early, to, self.options.row_params())?;
+        let leaf = NewLeaf::new(tail, tail.in_early, to, self.layout.row_params())?;
         // Where the chunks will lie: their places are in the leaf.
         let mut space = self.space;
         space.take(leaf.len(tail));

@@ -106,18 +106,20 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use crate::store::read::readable::Readable;
-    use crate::{Durability, Store, StoreOptions, Writer};
+    use crate::{Durability, Layout, Store, StoreOptions, WriteOptions, Writer};
     use std::time::Duration;
 
     const CHUNK: u32 = 4096;
 
     fn options() -> StoreOptions {
         StoreOptions {
-            chunk_size: CHUNK,
-            commit_bytes: 8 * u64::from(CHUNK),
-            commit_interval: Duration::from_secs(1_000_000),
-            durability: Durability::Kernel,
-            ..StoreOptions::default()
+            layout: Layout { chunk_size: CHUNK, ..Layout::default() },
+            write: WriteOptions {
+                commit_bytes: 8 * u64::from(CHUNK),
+                commit_interval: Duration::from_secs(1_000_000),
+                durability: Durability::Kernel,
+                ..WriteOptions::default()
+            },
         }
     }
 
@@ -132,7 +134,7 @@ mod tests {
             w.insert(i, &record(i)).unwrap();
             change(&mut w, i);
         }
-        let store = Store::open_in(w.backend().clone(), &options()).unwrap();
+        let store = Store::open_in(w.backend().clone(), &options().write.reading()).unwrap();
         assert_eq!(store.len(), w.committed_len());
         (store, w.len())
     }
@@ -142,7 +144,7 @@ mod tests {
         let (store, put) = after(200, |_, _| {});
         assert!(store.len() < put, "the newest records were committed too");
         let bytes: u64 = (store.len()..put).map(|i| record(i).len() as u64 + 64).sum();
-        assert!(bytes <= options().commit_bytes, "{bytes} bytes are in no commit");
+        assert!(bytes <= options().write.commit_bytes, "{bytes} bytes are in no commit");
         for i in 0..store.len() {
             assert_eq!(*store.get(i).unwrap(), record(i)[..]);
         }
@@ -160,14 +162,14 @@ mod tests {
             let committed = w.committed_len();
             let backend = w.backend().clone();
             drop(w);
-            w = Writer::open_in(backend, &options()).unwrap();
+            w = Writer::open_in(backend, &options().write).unwrap();
             assert_eq!(w.len(), committed);
             assert!(committed > first);
         }
         let expected = w.len();
         let backend = w.backend().clone();
         w.close().unwrap();
-        let store = Store::open_in(backend, &options()).unwrap();
+        let store = Store::open_in(backend, &options().write.reading()).unwrap();
         assert_eq!(store.len(), expected);
         for i in 0..expected {
             assert_eq!(*store.get_at(i).unwrap(), record(i)[..], "{i}");

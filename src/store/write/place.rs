@@ -1,6 +1,6 @@
 //! Placement: where the next record starts, and how large the blocks of the next chunk are.
 
-use crate::chunk::Codec;
+use crate::chunk::Algorithm;
 use crate::limits::{BLOCK_MAX, BLOCK_MIN, BLOCKS_PER_CHUNK};
 use crate::store::options::{Alignment, Purpose};
 
@@ -84,7 +84,7 @@ impl Lengths {
 #[expect(clippy::cast_possible_truncation, reason = "clamped to 1 MiB before")]
 pub(crate) fn block_size(
     purpose: Purpose,
-    codec: Option<Codec>,
+    codec: Option<Algorithm>,
     seen: &Lengths,
     chunk: u32,
     typesize: u8,
@@ -94,7 +94,7 @@ pub(crate) fn block_size(
         Purpose::Balanced => 32 << 10,
         Purpose::Random => match codec {
             None => 2 << 10,
-            Some(Codec::Lz4 | Codec::Lz4hc) => 4 << 10,
+            Some(Algorithm::Lz4 | Algorithm::Lz4hc) => 4 << 10,
             Some(_) => 8 << 10,
         },
     };
@@ -170,7 +170,7 @@ mod tests {
         for (len, purpose) in [(1900, Purpose::Random), (12_000, Purpose::Balanced)] {
             let mut seen = Lengths::default();
             (0..10).for_each(|_| seen.add(len));
-            let size = u64::from(block_size(purpose, Some(Codec::Zstd), &seen, 1 << 20, 4));
+            let size = u64::from(block_size(purpose, Some(Algorithm::Zstd), &seen, 1 << 20, 4));
             let each = len.next_multiple_of(64);
             assert!(size.is_multiple_of(each), "{size}");
         }

@@ -25,7 +25,7 @@ pub(crate) fn lookup_chunk(records: &[(Key, u64, u64)]) -> Result<Vec<u8>> {
     let entries = records.iter().map(|(key, start, end)| (key, *start, *end));
     let table = saved_lookup::encode(records.len(), entries)?;
     let params = Params {
-        codec: Some(crate::chunk::Codec::Zstd),
+        algorithm: Some(crate::chunk::Algorithm::Zstd),
         level: 1,
         filter: Filter::None,
         typesize: 1,
@@ -196,7 +196,7 @@ impl Writer {
 
     /// Whether the next seal is to have the table of the original program.
     fn wants_table(&self) -> bool {
-        match self.options.lookup {
+        match self.write.lookup {
             Lookup::Auto => {
                 let last = &self.slot.seal;
                 // The table of a newborn file names nothing.
@@ -240,7 +240,7 @@ impl Writer {
         }
         match lookup_chunk(&records) {
             Ok(content) => Ok((true, content)),
-            Err(Error::Limit { .. }) if self.options.lookup == Lookup::Auto => {
+            Err(Error::Limit { .. }) if self.write.lookup == Lookup::Auto => {
                 Ok((false, Vec::new()))
             }
             Err(e) => Err(e),

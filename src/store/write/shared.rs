@@ -71,14 +71,12 @@ mod tests {
     use super::*;
     use crate::key::Key;
     use crate::store::read::readable::Readable;
-    use crate::{Durability, StoreOptions};
+    use crate::{Durability, Layout, StoreOptions, WriteOptions};
 
     fn writer() -> Writer {
         let options = StoreOptions {
-            chunk_size: 4096,
-            block_size: 2048,
-            durability: Durability::None,
-            ..StoreOptions::default()
+            layout: Layout { chunk_size: 4096, block_size: 2048, ..Layout::default() },
+            write: WriteOptions { durability: Durability::None, ..WriteOptions::default() },
         };
         Writer::in_memory(&options).unwrap()
     }

@@ -13,7 +13,7 @@ use crate::limits::RECORD_MAX;
 use crate::store::index::flush::flush;
 use crate::store::index::root::{Base, Root};
 use crate::store::index::space::Space;
-use crate::store::options::{Durability, StoreOptions};
+use crate::store::options::{Durability, Layout, WriteOptions};
 use crate::store::read::core::Core;
 use crate::store::read::load::Opened;
 use crate::store::read::readable::OverCore;
@@ -68,7 +68,8 @@ impl Logged {
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) core: Core,
-    pub(crate) options: StoreOptions,
+    pub(crate) layout: Layout,
+    pub(crate) write: WriteOptions,
     pub(crate) pool: Pool,
     pub(crate) slot: Slot,
     /// Number of the next commit.
@@ -126,8 +127,8 @@ impl OverCore for Writer {
         &self.core
     }
 
-    fn kept_options(&self) -> &StoreOptions {
-        &self.options
+    fn kept_layout(&self) -> &Layout {
+        &self.layout
     }
 
     fn commit_number(&self) -> u64 {
@@ -146,13 +147,14 @@ impl OverCore for Writer {
 impl Writer {
     pub(crate) fn from_state(
         state: crate::store::read::load::State,
+        write: WriteOptions,
         lock: Option<Box<dyn Any + Send + Sync>>,
     ) -> Self {
         let crate::store::read::load::State {
             core,
             slot,
             root,
-            options,
+            layout,
             opened,
             attributes,
             newest_seen,
@@ -160,8 +162,8 @@ impl Writer {
         } = state;
         let Root { base, mut extents, garbage, .. } = root;
         usable(&mut extents, &slot);
-        let threads = crate::store::read::batch::threads(options.threads);
-        let pool = Pool::new(options.params(), core.io.file(), threads);
+        let threads = crate::store::read::batch::threads(write.threads);
+        let pool = Pool::new(layout.params(), core.io.file(), threads);
         let logged = Logged::all_of(&core);
         let base = base.filter(|_| core.open.block != 0 && root.chunks == core.open.number);
         let mut slot = slot;
@@ -211,13 +213,14 @@ impl Writer {
             stale: None,
             group: Vec::new(),
             spare: Vec::new(),
-            maker: Maker::new(&options),
+            maker: Maker::new(&write, &layout),
             text_bound: TextBound::default(),
             last_commit: Instant::now(),
             lock,
             slot,
             next,
-            options,
+            layout,
+            write,
         }
     }
 
@@ -226,10 +229,10 @@ impl Writer {
     ///
     /// A refused put changes nothing. The record is seen by this writer at
     /// once; it survives from the next commit on. Commits happen by themselves as
-    /// [`StoreOptions::commit_bytes`] and [`StoreOptions::commit_interval`] say.
+    /// [`WriteOptions::commit_bytes`] and [`WriteOptions::commit_interval`] say.
     ///
     /// Where the store names a codec, the bytes must be a record of it: see
-    /// [`StoreOptions::check`].
+    /// [`WriteOptions::check`].
     ///
     /// # Errors
     /// [`Error::Codec`] for bytes that the codec of the
@@ -283,7 +286,7 @@ impl Writer {
     /// As [`Writer::put_sized`], with the numbers that the store keeps of the record beside its
     /// bytes (see [`StoreOptions::columns`]).
     ///
-    /// Without them they follow from the bytes, where [`StoreOptions::rows`] says how; else the
+    /// Without them they follow from the bytes, where [`WriteOptions::rows`] says how; else the
     /// record has none.
     ///
     /// # Errors
@@ -296,7 +299,7 @@ impl Writer {
         row: &Row<'_>,
         existing: Existing,
     ) -> Result<u64> {
-        if row.columns() != self.options.columns() {
+        if row.columns() != self.layout.columns() {
             return Err(Error::invalid("row", "is not of the columns of this store"));
         }
         self.usable()?;
@@ -362,7 +365,7 @@ impl Writer {
         let empty = self.core.totals.cursor == 0;
         let core = &self.core;
         let block = u64::from(core.open.block);
-        let alignment = self.options.alignment;
+        let alignment = self.layout.alignment;
         let start = place(alignment, core.totals.cursor, empty, len, core.chunk_size, block);
         if let Some((hash, id)) = old {
             self.kill(hash, id)?;
@@ -527,17 +530,17 @@ impl Writer {
     }
 
     fn commit_if_due(&mut self) -> Result<()> {
-        if self.options.durability == Durability::None {
+        if self.write.durability == Durability::None {
             return Ok(());
         }
-        if self.last_commit.elapsed() >= self.options.commit_interval {
+        if self.last_commit.elapsed() >= self.write.commit_interval {
             return self.commit().map(drop);
         }
         // Where a chunk has just been closed hardly anything of the open one has to be saved
         // in the log; so a commit that would become due within the next chunk happens here.
         let closed = std::mem::take(&mut self.chunk_closed);
         let bytes = self.added + if closed { self.core.chunk_size } else { 0 };
-        let most = self.options.commit_bytes;
+        let most = self.write.commit_bytes;
         if bytes < most || (closed && self.guard(|w| w.commit_prefix(most / 2))?) {
             return Ok(());
         }
@@ -556,7 +559,7 @@ impl Writer {
 
     pub(crate) fn flush_tail(&mut self) -> Result<()> {
         let generation = self.next;
-        let params = self.options.row_params();
+        let params = self.layout.row_params();
         let core = &mut self.core;
         flush(&core.io, &mut self.space, &mut core.perm, &mut core.tail, generation, params)?;
         let Logged { open, cursor, .. } = self.logged;

@@ -9,11 +9,11 @@ use super::session::{Session, Settings};
 use super::sites;
 use crate::codec::MdFrame;
 use crate::error::{Error, Result};
-use crate::formats::{FormatKind, ReadOptions, Units};
+use crate::formats::{FormatKind, InputOptions, Units};
 use crate::key::Key;
 use crate::printable::printable_path;
 use crate::store::Readable;
-use crate::store::{Opened, Store, StoreOptions, Writer};
+use crate::store::{Layout, Opened, Store, Writer};
 use crate::trajectory::reader::Trajectory;
 use crate::trajectory::units::{check_units, state_units};
 use crate::trajectory::writer::TrajectoryWriter;
@@ -77,7 +77,7 @@ impl Importer {
         let appending = options.target == Target::Append;
         let there = store.try_exists().unwrap_or(false);
         let read =
-            ReadOptions { empty: options.growing.unwrap_or(appending), ..options.read.clone() };
+            InputOptions { empty: options.growing.unwrap_or(appending), ..options.read.clone() };
         let options = ImportOptions { read, ..options.clone() };
         for input in &inputs {
             if there && matches!(input, Input::Path(path) if same_file(path, store)) {
@@ -134,7 +134,7 @@ impl Importer {
     fn begin(&mut self, there: bool, planned: u64, depot: Option<&Trajectory>) -> Result<()> {
         let (path, options) = (self.store.clone(), &self.options.store);
         let mut writer = match self.options.target {
-            Target::Append if there => TrajectoryWriter::open(&path, options)?,
+            Target::Append if there => TrajectoryWriter::open(&path, &options.write)?,
             Target::Append | Target::Create => TrajectoryWriter::create(&path, options)?,
             Target::Replace => TrajectoryWriter::replace(&path, options)?,
         };
@@ -299,10 +299,10 @@ impl Importer {
         self.opened
     }
 
-    /// The options in force, while the store is open: those of the file, and those of the writer.
+    /// The layout of the store, while it is open.
     #[must_use]
-    pub fn store_options(&self) -> Option<&StoreOptions> {
-        self.writer.as_ref().map(|w| w.writer().options())
+    pub fn layout(&self) -> Option<&Layout> {
+        self.writer.as_ref().map(|w| w.writer().layout())
     }
 
     /// Whether other writers are kept out, while the store is open; see [`Writer::is_locked`].
@@ -367,7 +367,8 @@ fn same_units(given: &[Given]) -> Result<(FormatKind, Units)> {
 /// Refuses before anything is changed: opening a file of the original program for writing turns
 /// it into one of ours.
 fn may_append(path: &Path, units: &Units, options: &ImportOptions) -> Result<Option<Trajectory>> {
-    let depot = Trajectory::new(Store::open_with(path, &options.store)?.snapshot())?;
+    let depot =
+        Trajectory::new(Store::open_with(path, &options.store.write.reading())?.snapshot())?;
     let known = depot.is_empty() || options.same_units;
     let attributes = depot.snapshot().attributes();
     if known {
@@ -377,7 +378,7 @@ fn may_append(path: &Path, units: &Units, options: &ImportOptions) -> Result<Opt
     }
     if matches!(depot.snapshot().opened(), Opened::OlderCommit { .. } | Opened::LastSeal { .. }) {
         // What can be read is not all that was written: a writer says so first.
-        Writer::open(path, &options.store)?;
+        Writer::open(path, &options.store.write)?;
     }
     Ok(Some(depot))
 }

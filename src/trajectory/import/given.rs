@@ -1,7 +1,7 @@
 //! The inputs that an import is given.
 
 use crate::error::{Error, Result};
-use crate::formats::{self, FormatKind, FrameReader, Place, ReadOptions, Units};
+use crate::formats::{self, FormatKind, FrameReader, InputOptions, Place, Units};
 use crate::wire::checksum;
 use std::fmt;
 use std::io::Read;
@@ -71,7 +71,7 @@ pub(super) struct Given {
 
 impl Given {
     /// Looks at an input; nothing of a file is kept open.
-    pub(super) fn look(input: Input, options: &ReadOptions) -> Result<Self> {
+    pub(super) fn look(input: Input, options: &InputOptions) -> Result<Self> {
         let (name, path, reader) = match input {
             Input::Path(path) => {
                 let reader = formats::open_with(&path, options)?;
@@ -98,12 +98,12 @@ impl Given {
     }
 
     /// Opens it, where reading begins.
-    pub(super) fn open(&mut self, options: &ReadOptions) -> Result<Box<dyn FrameReader>> {
+    pub(super) fn open(&mut self, options: &InputOptions) -> Result<Box<dyn FrameReader>> {
         if self.path.is_none() {
             let again = || Error::invalid("input", "a stream cannot be read twice").at(&self.name);
             return self.stream.take().ok_or_else(again);
         }
-        let options = ReadOptions { format: Some(self.kind), ..options.clone() };
+        let options = InputOptions { format: Some(self.kind), ..options.clone() };
         formats::open_with(&self.name, &options)
     }
 

@@ -1,7 +1,7 @@
 //! What an import is asked for, and what it tells.
 
 use crate::error::{Error, Result};
-use crate::formats::{ReadOptions, ReadReport};
+use crate::formats::{InputOptions, ReadReport};
 use crate::store::StoreOptions;
 use crate::trajectory::positions::Positions;
 use crate::trajectory::sharing::Sharing;
@@ -78,7 +78,7 @@ pub struct ImportOptions {
     /// The store holds numbers in the units of the inputs, though it does not say so.
     pub same_units: bool,
     /// How the inputs are read.
-    pub read: ReadOptions,
+    pub read: InputOptions,
     /// Store float64 arrays as float32. An input that was begun so goes on so.
     pub float32: bool,
     /// Round positions to integers of one part in so many of the unit of length. An input that
@@ -117,7 +117,7 @@ impl Default for ImportOptions {
             drop_newer: false,
             keep_all: false,
             same_units: false,
-            read: ReadOptions::default(),
+            read: InputOptions::default(),
             float32: false,
             precision: None,
             positions: Positions::Quantised,

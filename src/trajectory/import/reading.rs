@@ -4,7 +4,7 @@ use super::given::Given;
 use super::options::Progress;
 use crate::codec::MdFrame;
 use crate::error::{Error, Result};
-use crate::formats::{FrameReader, NameMap, Place, ReadOptions, ReadReport, Sum};
+use crate::formats::{FrameReader, InputOptions, NameMap, Place, ReadReport, Sum};
 use crate::printable::printable_path;
 
 /// A frame that was read, and where.
@@ -45,7 +45,7 @@ pub(super) struct Reading {
     reader: Option<(usize, Box<dyn FrameReader>)>,
     /// Where the last frame that was read of the input that is open ends, and its end.
     last: Option<(Place, Sum)>,
-    options: ReadOptions,
+    options: InputOptions,
     /// Frames of the inputs that are still to be passed over.
     skip: u64,
     growing: bool,
@@ -61,7 +61,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(given: Vec<Given>, options: ReadOptions, skip: u64, growing: bool) -> Self {
+    pub(super) fn new(given: Vec<Given>, options: InputOptions, skip: u64, growing: bool) -> Self {
         let known = given.iter().all(|g| g.bytes > 0);
         let total = if known { given.iter().map(|g| g.bytes).sum() } else { 0 };
         let order = (0..given.len()).collect();
@@ -140,7 +140,7 @@ impl Reading {
         self.order = order;
     }
 
-    pub(super) const fn options(&self) -> &ReadOptions {
+    pub(super) const fn options(&self) -> &InputOptions {
         &self.options
     }
 

@@ -9,7 +9,7 @@ use super::record::Record;
 use super::session::{Session, Settings};
 use crate::codec::MdFrame;
 use crate::error::{Error, Result, Unresumed};
-use crate::formats::{Place, ReadOptions};
+use crate::formats::{InputOptions, Place};
 use crate::key::Key;
 use crate::printable::printable_path;
 use crate::store::Readable;
@@ -147,7 +147,7 @@ fn reading(given: Vec<Given>, options: &ImportOptions, settings: &Settings) -> R
         Some(Begin::Frame(n)) => n,
         _ => 0,
     };
-    let read = ReadOptions { map: settings.map.clone(), ..options.read.clone() };
+    let read = InputOptions { map: settings.map.clone(), ..options.read.clone() };
     Reading::new(given, read, skip, settings.growing)
 }
 

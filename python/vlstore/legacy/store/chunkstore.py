@@ -50,7 +50,7 @@ def _create_default_schunk(
     Needs the package ``blosc2``; a store of this package, made by giving a path to
     :class:`SChunkStore`, needs it not, and survives more.
 
-    Raises :class:`~vlstore.errors.InvalidError` if ``chunksize`` is no multiple of the type
+    Raises :class:`~vlstore.errors.InvalidError` if ``chunksize`` is not a multiple of the type
     size.
     """
     try:
@@ -65,7 +65,7 @@ def _create_default_schunk(
     typesize = as_dict("cparams", cparams).get("typesize", 1)
     chunksize = chunk_bytes(chunksize)
     if chunksize < 1 or chunksize % max(whole("typesize", typesize), 1):
-        raise InvalidError(f"chunksize: {chunksize} is no multiple of the type size {typesize}")
+        raise InvalidError(f"chunksize: {chunksize} is not a multiple of the type size {typesize}")
     arguments: dict[str, Any] = {
         "chunksize": chunksize,
         "cparams": cparams,

@@ -47,7 +47,7 @@ def creation_options(given: Mapping[str, Any], alignment: str) -> dict[str, Any]
         options |= _compression(cparams, chunk_size)
     if chunk_size % options["typesize"]:
         raise InvalidError(
-            f"chunksize: {chunk_size} is no multiple of the type size {options['typesize']}"
+            f"chunksize: {chunk_size} is not a multiple of the type size {options['typesize']}"
         )
     threads = as_dict("dparams", given.get("dparams")).get("nthreads")
     if threads is not None and "threads" not in options:
@@ -64,9 +64,9 @@ def _compression(cparams: Mapping[str, Any], chunk_size: int) -> dict[str, Any]:
         raise InvalidError("cparams: typesize: is 0; 1 is for bytes, 4 and 8 for numbers")
     level = whole("cparams: clevel", cparams.get("clevel", 1))
     if level == 0:
-        options["codec"] = "stored"
+        options["compression"] = "stored"
     else:
-        options |= {"codec": _codec(cparams.get("codec", 5)), "level": level}
+        options |= {"compression": _codec(cparams.get("codec", 5)), "level": level}
     filters = cparams.get("filters")
     if filters is not None and level:
         options["filter"] = _filter(filters)

@@ -64,7 +64,7 @@ class SuperChunk:
         self._lock = threading.RLock()
         if self.chunksize < 1 or self.chunksize % self.typesize:
             raise InvalidError(
-                f"chunksize: {self.chunksize} of the super-chunk is no multiple of its type size "
+                f"chunksize: {self.chunksize} of the super-chunk is not a multiple of its type size "
                 f"{self.typesize}"
             )
         # Number and bytes of the chunk that is being filled, and whether it was changed.
