@@ -8,7 +8,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use vlstore::loader::{Batching, Damaged, Loader, LoaderOptions, Rest, Share, Shuffle, View};
-use vlstore::{Error, Key, Purpose, Readable, Snapshot, Store, StoreOptions, Writer};
+use vlstore::{
+    Compression, Error, Key, Layout, Purpose, Readable, Snapshot, Store, StoreOptions, Writer,
+};
 
 /// Lengths from nothing to longer than a block; the first bytes are the number of the record.
 fn record(i: u64) -> Vec<u8> {
@@ -24,7 +26,10 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 fn options(purpose: Purpose) -> StoreOptions {
-    StoreOptions { purpose, chunk_size: 256 << 10, ..StoreOptions::default() }
+    StoreOptions {
+        layout: Layout { purpose, chunk_size: 256 << 10, ..Layout::default() },
+        ..StoreOptions::default()
+    }
 }
 
 fn store(n: u64, options: &StoreOptions) -> Snapshot {
@@ -268,7 +273,10 @@ fn a_store_that_grows_is_loaded_as_it_was() {
 
 /// A file in which one block of records is damaged, and the ordinals that lie in it.
 fn damaged() -> (Store, HashSet<u64>) {
-    let stored = StoreOptions { codec: Some(None), ..options(Purpose::Balanced) };
+    let stored = StoreOptions {
+        layout: Layout { compression: Compression::Stored, ..options(Purpose::Balanced).layout },
+        ..options(Purpose::Balanced)
+    };
     let mut w = Writer::in_memory(&stored).unwrap();
     for i in 0..2000 {
         w.insert(i, &record(i)).unwrap();

@@ -193,7 +193,7 @@ impl Loader {
 fn sizes(snapshot: &Snapshot, options: &LoaderOptions) -> Result<(u64, u64)> {
     let info = snapshot.info()?;
     let each = (info.raw_bytes / info.records.max(1)).max(1);
-    let wanted = match snapshot.options().purpose {
+    let wanted = match snapshot.layout().purpose {
         Purpose::Dense => 2 << 20,
         Purpose::Balanced | Purpose::Random => 512 << 10,
     };
@@ -211,7 +211,7 @@ fn sizes(snapshot: &Snapshot, options: &LoaderOptions) -> Result<(u64, u64)> {
 /// What each record costs.
 fn costs(snapshot: &Snapshot, view: &View, name: &str, cap: u64) -> Result<Arc<[u32]>> {
     let all = 0..snapshot.len();
-    let column = match codec::by_name(&snapshot.options().record_codec.0) {
+    let column = match codec::by_name(&snapshot.layout().record_codec.0) {
         Ok(codec) => snapshot.column_by(codec, name, all)?,
         Err(_) => snapshot.column(name, all)?,
     };
