@@ -13,6 +13,7 @@ mod convert;
 mod error;
 mod frame;
 mod legacy;
+mod loader;
 mod maintain;
 mod open;
 mod store;
@@ -32,6 +33,8 @@ mod _core {
     use super::frame::topology::Topology;
     #[pymodule_export]
     use super::legacy::byte_hash;
+    #[pymodule_export]
+    use super::loader::{Loader, Run, split};
     #[pymodule_export]
     use super::maintain::{_compact, _copy, _merge, _recover, _split};
     #[pymodule_export]

@@ -19,6 +19,7 @@ MODULES = [
     "vlstore._views",
     "vlstore._core",
     "vlstore.legacy.hash",
+    "vlstore.loader._loader",
     "vlstore.legacy.loader.blockshuffle",
     "vlstore.legacy.serialize",
     "vlstore.legacy.serialize.codec",

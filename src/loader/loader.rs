@@ -1,6 +1,7 @@
 //! The loader of one store: its order, where it is, and its runs.
 
 use super::called::called;
+use super::cursor::Cursor;
 use super::engine::Ahead;
 use super::options::LoaderOptions;
 use super::order::{Order, Shuffle};
@@ -8,7 +9,7 @@ use super::run::{Maker, Run};
 use super::schedule::Schedule;
 use super::state::{resumed, state};
 use super::view::View;
-use super::walk::{Cursor, Share, Walk};
+use super::walk::{Share, Walk};
 use crate::codec;
 use crate::column::ColumnValues;
 use crate::depot::Columns;

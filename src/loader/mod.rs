@@ -22,6 +22,7 @@
 //! ```
 
 mod called;
+mod cursor;
 mod engine;
 #[expect(clippy::module_inception, reason = "the room is named after what it is for")]
 mod loader;
@@ -37,6 +38,7 @@ mod state;
 mod view;
 mod walk;
 
+pub use cursor::Cursor;
 pub use loader::Loader;
 pub use options::{Damaged, LoaderOptions};
 pub use order::{Order, Sequence, Shuffle};
@@ -47,7 +49,7 @@ pub use schedule::{Batching, Last, Numbers, Schedule};
 pub use spread::{Spread, window_for};
 pub use state::{resumed, state};
 pub use view::View;
-pub use walk::{Cursor, Rest, Share, Turn, Walk};
+pub use walk::{Rest, Share, Turn, Walk};
 
 #[cfg(test)]
 mod tests;

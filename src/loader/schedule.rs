@@ -7,6 +7,7 @@
 //! batches. So a run goes on exactly with any other number of ranks from two numbers, the round and
 //! the batch in it; only what a rank decodes is more if it is not in one lane.
 
+use super::cursor::Cursor;
 use super::order::{Order, Shuffle};
 use super::pack::{Limits, divide, first_fit, in_order};
 use crate::error::{Error, Result};
@@ -189,6 +190,17 @@ impl Schedule {
             (None, Some(size), Last::Drop) => self.records / size.max(1),
             _ => (0..self.rounds()).map(|number| self.round(epoch, number).len() as u64).sum(),
         }
+    }
+
+    /// How much of its epoch lies before `at`, from 0 to 1.
+    #[must_use]
+    pub fn progress(&self, at: Cursor) -> f64 {
+        let Some(part) = self.part(at.round) else { return 1.0 };
+        #[expect(clippy::cast_precision_loss, reason = "a fraction for people")]
+        let float = |n: u64| n as f64;
+        let batches = float((self.round(at.epoch, at.round).len() as u64).max(1));
+        let inside = float(part.positions.end - part.positions.start) * float(at.batch) / batches;
+        (float(part.positions.start) + inside) / float(self.records.max(1))
     }
 
     /// The batches of a round in their order; none behind the last round.

@@ -1,7 +1,7 @@
 //! Where a run is, as a small JSON object, and whether it belongs to this loader.
 
+use super::cursor::Cursor;
 use super::schedule::{Last, Schedule};
-use super::walk::Cursor;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
 

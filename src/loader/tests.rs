@@ -60,6 +60,10 @@ proptest! {
             prop_assert!(all.eq(0..schedule.records()));
         }
         prop_assert_eq!(turns.len() as u64, schedule.batches(epoch));
+        let progress: Vec<f64> = turns.iter().map(|t| schedule.progress(t.after)).collect();
+        prop_assert!(progress.is_sorted() && progress.iter().all(|p| (0.0..=1.0).contains(p)));
+        prop_assert!(progress.last().is_none_or(|p| *p == 1.0));
+        prop_assert_eq!(schedule.progress(from) == 0.0, schedule.records() > 0);
         prop_assert!(sorted(turns).into_iter().eq(0..schedule.records()));
     }
 

@@ -1,5 +1,6 @@
 //! Which batches one rank gets, step by step, from any place on.
 
+use super::cursor::Cursor;
 use super::schedule::{Numbers, Schedule};
 use crate::error::{Error, Result};
 
@@ -75,17 +76,6 @@ impl Rest {
             Self::Repeat => "repeat",
         }
     }
-}
-
-/// A place between two steps: all batches before it were given to some rank.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Cursor {
-    /// The epoch.
-    pub epoch: u64,
-    /// The round of the next batch.
-    pub round: u64,
-    /// Its number in the round.
-    pub batch: u64,
 }
 
 /// The batch of one step.

@@ -1,0 +1,236 @@
+//! `vlstore._core._Loader`: the crate's loader over an open store. What it is called by and what it
+//! returns is for the class in Python that stands before it.
+
+use crate::array::numpy::{Input, Want, fresh};
+use crate::convert::number::real;
+use crate::convert::ordinals::many;
+use crate::convert::wanted::wanted;
+use crate::error::{from_error, invalid};
+use crate::loader::batch::{Form, Made};
+use crate::loader::options::options;
+use crate::loader::run::Run;
+use crate::store::class::Store;
+use crate::store::typed::Typed;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use vlstore::codec::DType;
+use vlstore::loader::{Cursor, Spread, View, window_for};
+use vlstore::trajectory::arrays::{Collator, Selection};
+use vlstore::{Error, Readable, Snapshot};
+
+/// A place in a run, as Python has it: epoch, round, batch.
+type At = (u64, u64, u64);
+
+/// The crate's loader; used by :class:`vlstore.loader.Loader`.
+#[pyclass(frozen, module = "vlstore", name = "_Loader")]
+pub(crate) struct Loader {
+    typed: Typed,
+    inner: Mutex<vlstore::loader::Loader>,
+}
+
+impl Loader {
+    fn inner(&self) -> MutexGuard<'_, vlstore::loader::Loader> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The loader as it is: what is done with it takes no lock.
+    fn now(&self) -> vlstore::loader::Loader {
+        self.inner().clone()
+    }
+}
+
+/// Real numbers, one for each of `records`.
+fn numbers(any: &Bound<'_, PyAny>, records: u64) -> PyResult<Vec<f64>> {
+    let py = any.py();
+    let input = Input::get(any, "values", Want::Real)?;
+    let reals: Vec<f64> = match input.reals() {
+        vlstore::codec::RealView::F32(v) => v.iter().map(|v| f64::from(*v)).collect(),
+        vlstore::codec::RealView::F64(v) => v.to_vec(),
+    };
+    if reals.len() as u64 != records {
+        let why = format!("values: there are {}, for {records} records", reals.len());
+        return Err(invalid(py, &why));
+    }
+    Ok(reals)
+}
+
+#[pymethods]
+impl Loader {
+    #[new]
+    #[pyo3(signature = (store, records, options))]
+    fn new(
+        store: &Bound<'_, Store>,
+        records: Option<&Bound<'_, PyAny>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Self> {
+        let (py, typed) = (store.py(), store.get().typed.clone());
+        let asked = records.map(many).transpose()?;
+        let snapshot: Snapshot = typed.handle.read(py, |v| Ok(v.committed()?))?;
+        let view = typed
+            .handle
+            .read(py, |v| asked.map(|asked| Ok(View::chosen(v.ordinals(&asked)?))).transpose())?;
+        let options = self::options(options, view)?;
+        let made = py.detach(|| vlstore::loader::Loader::new(snapshot, options));
+        let inner = Mutex::new(made.map_err(|e| from_error(py, &e))?);
+        Ok(Self { typed, inner })
+    }
+
+    /// Where the next run begins.
+    #[getter]
+    fn at(&self) -> At {
+        let at = self.inner().at();
+        (at.epoch, at.round, at.batch)
+    }
+
+    /// Lets the next run begin there.
+    fn set_at(&self, at: At) {
+        let (epoch, round, batch) = at;
+        self.inner().set_at(Cursor { epoch, round, batch });
+    }
+
+    /// Number of batches in a whole epoch.
+    fn steps(&self, py: Python<'_>, epoch: u64) -> u64 {
+        let loader = self.now();
+        py.detach(|| loader.steps(epoch))
+    }
+
+    /// How much of the epoch lies before ``at``, 0 to 1.
+    fn progress(&self, py: Python<'_>, at: At) -> f64 {
+        let loader = self.now();
+        let (epoch, round, batch) = at;
+        py.detach(|| loader.schedule().progress(Cursor { epoch, round, batch }))
+    }
+
+    /// The state of a run that has come to ``at``, as JSON.
+    fn state(&self, at: At) -> String {
+        let (epoch, round, batch) = at;
+        self.inner().state(Cursor { epoch, round, batch }).to_string()
+    }
+
+    /// Continues from a state in JSON.
+    fn resume(&self, py: Python<'_>, state: &str) -> PyResult<()> {
+        let given = serde_json::from_str(state)
+            .map_err(|e| invalid(py, &format!("state: is no JSON: {e}")))?;
+        self.inner().resume(&given).map_err(|e| from_error(py, &e))
+    }
+
+    /// What is loaded, and how.
+    fn describe<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let loader = self.now();
+        let (order, out) = (loader.schedule().order(), PyDict::new(py));
+        out.set_item("records", loader.view().len())?;
+        out.set_item("shuffle", order.shuffle.name())?;
+        out.set_item("seed", order.seed)?;
+        out.set_item("group", order.group)?;
+        out.set_item("window", order.window)?;
+        out.set_item("lanes", loader.schedule().lanes())?;
+        out.set_item("batch_size", loader.schedule().batching().records)?;
+        out.set_item("max_cost", loader.schedule().batching().cost)?;
+        out.set_item("memory", loader.options().memory)?;
+        Ok(out)
+    }
+
+    /// The ordinals of the records that are loaded, int64.
+    fn ordinals(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let view = self.inner().view().clone();
+        let (array, mut memory) = fresh(py, DType::I64, &[usize::try_from(view.len())?])?;
+        let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
+        for (number, place) in (0..).zip(places) {
+            *place = view.ordinal(number).unwrap_or(u64::MAX).to_ne_bytes();
+        }
+        Ok(array)
+    }
+
+    /// The design effect of an epoch's batches by ``values``, one for each record.
+    fn effect(&self, py: Python<'_>, values: &Bound<'_, PyAny>, epoch: u64) -> PyResult<f64> {
+        let loader = self.now();
+        let values = numbers(values, loader.view().len())?;
+        let effect = py.detach(|| {
+            let mut spread = Spread::new(&values);
+            let walk = loader.walk(Cursor { epoch, ..Cursor::default() })?;
+            walk.for_each(|turn| spread.add(&turn.records));
+            Ok::<_, Error>(spread.effect())
+        });
+        effect.map_err(|e| from_error(py, &e))
+    }
+
+    /// The window that keeps the effect below ``1 + excess`` for batches of ``batch`` records.
+    fn window_for(
+        &self,
+        values: &Bound<'_, PyAny>,
+        batch: u64,
+        excess: &Bound<'_, PyAny>,
+    ) -> PyResult<u64> {
+        let loader = self.now();
+        let values = numbers(values, loader.view().len())?;
+        let excess = real(excess, "excess")?;
+        Ok(window_for(&values, loader.schedule().order().group, batch, excess))
+    }
+
+    /// A run from ``at`` to the end of the epoch.
+    #[pyo3(signature = (layout, fields, missing, fill_value, mask, dtype, pad_to))]
+    #[expect(clippy::too_many_arguments, reason = "the Python half names them")]
+    fn start(
+        &self,
+        py: Python<'_>,
+        layout: &str,
+        fields: Option<&Bound<'_, PyAny>>,
+        missing: Option<&Bound<'_, PyAny>>,
+        fill_value: Option<&Bound<'_, PyAny>>,
+        mask: bool,
+        dtype: Option<&str>,
+        pad_to: Option<usize>,
+    ) -> PyResult<Run> {
+        let loader = self.now();
+        let form = Form::new(py, layout, dtype, pad_to)?;
+        let mut request = wanted(fields, missing, fill_value, mask)?;
+        request.batch = false;
+        let run = if form == Form::Records {
+            loader.start(|snapshot, ordinals| Ok(Made::Records(snapshot.get_batch_at(ordinals)?)))
+        } else {
+            let collator = Collator::new(request);
+            loader.start(move |snapshot, ordinals| {
+                let chosen = Selection::Ordinals(ordinals);
+                let new = |array: &vlstore::trajectory::arrays::ArrayInfo| {
+                    let mut memory = Vec::new();
+                    let bytes = array.bytes();
+                    let none = |_| Error::OutOfMemory { asked: bytes as u64 };
+                    memory.try_reserve_exact(bytes).map_err(none)?;
+                    memory.resize(bytes, 0);
+                    Ok::<_, Error>(memory)
+                };
+                Ok(Made::Arrays(collator.arrays(snapshot, chosen, new)?))
+            })
+        };
+        let run = run.map_err(|e| from_error(py, &e))?;
+        Ok(Run::new(self.typed.clone(), form, run))
+    }
+}
+
+/// Parts of the records at ``ordinals``, each an array of ordinals; see
+/// :func:`vlstore.loader.split`.
+#[pyfunction(name = "_split_records")]
+pub(crate) fn split(
+    py: Python<'_>,
+    ordinals: &Bound<'_, PyAny>,
+    shares: Vec<f64>,
+    seed: u64,
+    groups: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Vec<Py<PyAny>>> {
+    let unsigned = |any: &Bound<'_, PyAny>| -> PyResult<Vec<u64>> {
+        Ok(many(any)?.into_iter().map(i64::cast_unsigned).collect())
+    };
+    let view = View::chosen(unsigned(ordinals)?);
+    let groups = groups.map(unsigned).transpose()?;
+    let parts = view.split(&shares, seed, groups.as_deref()).map_err(|e| from_error(py, &e))?;
+    let array = |part: View| {
+        let (array, mut memory) = fresh(py, DType::I64, &[usize::try_from(part.len())?])?;
+        let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
+        for (number, place) in (0..).zip(places) {
+            *place = part.ordinal(number).unwrap_or(u64::MAX).to_ne_bytes();
+        }
+        Ok(array)
+    };
+    parts.into_iter().map(array).collect()
+}

@@ -1,0 +1,9 @@
+//! Loading for training: the crate's loader, and its batches as objects of Python and arrays.
+
+mod batch;
+mod class;
+mod options;
+mod run;
+
+pub(crate) use class::{Loader, split};
+pub(crate) use run::Run;

@@ -1,0 +1,56 @@
+//! `vlstore._core._Run`: the batches of an epoch.
+
+use crate::array::numpy::unset;
+use crate::error::from_error;
+use crate::loader::batch::{Form, Made};
+use crate::store::typed::Typed;
+use pyo3::prelude::*;
+use std::sync::{Mutex, PoisonError};
+use vlstore::codec::DType;
+
+/// A batch as the Python half takes it: content, ordinals, whether another rank has it too, and
+/// where the next one begins.
+type Given = (Py<PyAny>, Py<PyAny>, bool, (u64, u64, u64));
+
+/// The batches of an epoch; used by :class:`vlstore.loader.Loader`.
+#[pyclass(frozen, module = "vlstore", name = "_Run")]
+pub(crate) struct Run {
+    typed: Typed,
+    form: Form,
+    inner: Mutex<vlstore::loader::Run<Made>>,
+}
+
+impl Run {
+    pub(super) fn new(typed: Typed, form: Form, run: vlstore::loader::Run<Made>) -> Self {
+        Self { typed, form, inner: Mutex::new(run) }
+    }
+}
+
+#[pymethods]
+impl Run {
+    const fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Given>> {
+        let loaded = py.detach(|| {
+            self.inner.lock().unwrap_or_else(PoisonError::into_inner).next().transpose()
+        });
+        let Some(loaded) = loaded.map_err(|e| from_error(py, &e))? else { return Ok(None) };
+        let turn = loaded.turn();
+        let content = self.form.content(py, &self.typed, loaded.made(), loaded.range(), turn)?;
+        let (ordinals, mut memory) = unset(py, DType::I64, &[turn.records.len()])?;
+        let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
+        for (place, ordinal) in places.iter_mut().zip(&turn.records) {
+            *place = ordinal.to_ne_bytes();
+        }
+        let at = turn.after;
+        Ok(Some((content, ordinals, turn.repeated, (at.epoch, at.round, at.batch))))
+    }
+
+    /// Damaged records that were left out so far.
+    #[getter]
+    fn skipped(&self) -> u64 {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).skipped()
+    }
+}

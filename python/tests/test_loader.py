@@ -1,0 +1,395 @@
+"""The training loader: every record once, in every layout, after any stop, in any process."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import vlstore
+from vlstore.loader import Batch, Loader, Records, split
+from vlstore_workers import load_part
+
+METHODS = [m for m in ("fork", "spawn", "forkserver") if m in multiprocessing.get_all_start_methods()]
+FRAMES = 600
+
+
+@pytest.fixture
+def frames(path):
+    """Frames of 5 to 59 sites whose numbers say which frame they are of; every third has no energy."""
+    random = np.random.default_rng(0)
+    with vlstore.open(path, "w", records="md-frame", chunk_size=65536) as store:
+        for i, n in enumerate(random.integers(5, 60, FRAMES)):
+            energy = {} if i % 3 == 0 else {"energy": float(i)}
+            store[f"m{i}"] = vlstore.MdFrame(
+                np.full((n, 3), float(i)), types=np.full(n, i % 7), step=i, **energy
+            )
+    return path
+
+
+def served(loader):
+    return [o for batch in loader for o in batch.ordinals.tolist()]
+
+
+@pytest.mark.parametrize("shuffle", [True, False, "global", "windows", "sequential"])
+@pytest.mark.parametrize("limits", [{"batch_size": 32}, {"max_atoms": 500}, {"batch_size": 7, "max_atoms": 300}])
+def test_an_epoch_has_every_frame_once_with_its_arrays(frames, shuffle, limits):
+    loader = Loader(frames, shuffle=shuffle, seed=3, window=128, group=16, **limits)
+    seen = []
+    for batch in loader:
+        assert isinstance(batch, Batch) and not batch.repeated
+        assert batch["ptr"].tolist()[-1] == len(batch["positions"]) == len(batch["batch"])
+        assert (batch["step"] == batch.ordinals).all()
+        assert (batch["positions"][:, 0] == batch["step"][batch["batch"]]).all()
+        assert (np.diff(batch["ptr"]) == loader.store.at.sites(batch.ordinals)).all()
+        assert len(batch["positions"]) <= limits.get("max_atoms", 10**9)
+        assert len(batch.ordinals) <= limits.get("batch_size", 10**9)
+        batch["positions"][:] = 0
+        seen += batch.ordinals.tolist()
+    assert sorted(seen) == list(range(FRAMES))
+    assert (loader.epoch, loader.progress) == (1, 0.0)
+    again = served(loader)
+    assert sorted(again) == sorted(seen) and (again != seen) == (shuffle not in (False, "sequential"))
+    if limits == {"batch_size": 32}:
+        assert len(loader) == -(-FRAMES // 32)
+
+
+def test_layouts_hold_the_same_numbers(frames):
+    def first(**how):
+        return next(iter(Loader(frames, batch_size=8, seed=1, fields=["positions", "types", "step"], **how)))
+
+    ragged, padded, narrow = first(), first(layout="padded"), first(dtype="float32")
+    assert narrow["positions"].dtype == np.float32 and narrow["types"].dtype == np.int32
+    assert (narrow["positions"] == ragged["positions"]).all()
+    assert list(padded) == ["positions", "types", "step", "sites", "site_mask"]
+    assert padded["positions"].shape == (8, padded["sites"].max(), 3)
+    assert (padded["positions"][padded["site_mask"]] == ragged["positions"]).all()
+    assert not padded["types"][~padded["site_mask"]].any()
+    fixed = first(layout="padded", pad_to=64, dtype=np.float32)
+    assert fixed["positions"].shape == (8, 64, 3) and fixed["positions"].dtype == np.float32
+    assert (fixed["positions"][fixed["site_mask"]] == ragged["positions"]).all()
+    with pytest.raises(vlstore.InvalidError, match="sites, more than 20"):
+        first(layout="padded", pad_to=20)
+
+
+def test_missing_fields_are_filled_and_masked(frames):
+    for batch in Loader(frames, batch_size=50, fields=["energy"], fill_value=-1, mask=True):
+        there = batch.ordinals % 3 != 0
+        assert (batch["energy_mask"] == there).all()
+        assert (batch["energy"] == np.where(there, batch.ordinals, -1)).all()
+    with pytest.raises(vlstore.InvalidError, match="has no \"energy\""):
+        list(Loader(frames, batch_size=50, fields=["energy"]))
+
+
+def test_values_of_any_store_come_as_lists(path, frames):
+    batch = next(iter(Loader(frames, batch_size=4, layout="records")))
+    assert isinstance(batch, Records)
+    assert [frame.step for frame in batch] == batch.ordinals.tolist()
+    with vlstore.memory() as store:
+        for i in range(50):
+            store[i] = b"%d" % i
+        loader = Loader(store, batch_size=8)
+        with pytest.raises(vlstore.InvalidError, match="layout"):
+            Loader(store, batch_size=8, layout="ragged")
+        store.commit()
+        batches = list(Loader(store, batch_size=8))
+        assert sorted(int(value) for batch in batches for value in batch) == list(range(50))
+        assert list(loader) == [], "what was committed later is not seen"
+    with vlstore.memory(records="array") as arrays:
+        arrays[0] = np.arange(3.0)
+        arrays.commit()
+        (batch,) = Loader(arrays, batch_size=8)
+        assert batch[0].tolist() == [0, 1, 2]
+
+
+def test_a_state_goes_on_with_exactly_the_rest(frames):
+    for limits in ({"batch_size": 16}, {"max_atoms": 400}):
+        make = lambda **more: Loader(frames, seed=5, window=96, group=8, **limits, **more)  # noqa: E731
+        loader = make()
+        loader.set_epoch(2)
+        batches = iter(loader)
+        had = [next(batches) for _ in range(5)]
+        state = json.loads(json.dumps(loader.state_dict()))
+        assert len(json.dumps(state)) < 400 and state["epoch"] == 2
+        assert loader.state_dict(had[1])["batch"] == 2
+        rest = [b.ordinals.tolist() for b in batches]
+        other = make()
+        other.load_state_dict(state)
+        assert other.epoch == 2 and 0 < other.progress < 1
+        assert [b.ordinals.tolist() for b in other] == rest
+        assert other.epoch == 3
+        # Two ranks instead of one.
+        seen = [o for batch in had for o in batch.ordinals.tolist()]
+        for rank in range(2):
+            part = make(rank=rank, world=2, rest="repeat")
+            part.load_state_dict(state)
+            seen += [o for b in part if not b.repeated for o in b.ordinals.tolist()]
+        assert sorted(seen) == list(range(FRAMES))
+
+
+def test_an_iteration_that_is_left_begins_anew(frames):
+    loader = Loader(frames, batch_size=16, seed=1)
+    first = next(iter(loader)).ordinals.tolist()
+    assert next(iter(loader)).ordinals.tolist() == first
+    assert sorted(served(loader)) == list(range(FRAMES))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"seed": 6}, "seed is 5, that of this loader 6"),
+        ({"window": 128}, "window is 96"),
+        ({"batch_size": 8}, "batch size is 16"),
+        ({"shuffle": "global"}, "shuffle is \"windows\""),
+        ({"records": range(599)}, "number of records is 600"),
+        ({"records": range(599, -1, -1)}, "data"),
+    ],
+)
+def test_a_state_of_another_order_is_refused(frames, change, why):
+    options = {"seed": 5, "window": 96, "batch_size": 16, "group": 8}
+    state = Loader(frames, **options).state_dict()
+    with pytest.raises(vlstore.InvalidError, match=why):
+        Loader(frames, **{**options, **change}).load_state_dict(state)
+
+
+def test_states_that_are_none_are_refused(frames):
+    loader = Loader(frames, batch_size=16)
+    for bad in (None, {}, [1], {"vlstore-loader": "x"}):
+        with pytest.raises(vlstore.InvalidError):
+            loader.load_state_dict(bad)
+    with pytest.raises(vlstore.UnsupportedError):
+        loader.load_state_dict({**loader.state_dict(), "vlstore-loader": 99})
+    with pytest.raises(vlstore.WrongTypeError):
+        loader.load_state_dict({"a": object()})
+
+
+PROGRAM = """
+import json, os, sys
+from vlstore.loader import Loader
+
+loader = Loader(sys.argv[1], max_atoms=300, seed=2, window=64, group=8)
+if os.path.exists("state.json"):
+    loader.load_state_dict(json.load(open("state.json")))
+log = open("seen.txt", "a")
+for batch in loader:
+    # A step, then its records and its state, both or none.
+    line = " ".join(map(str, batch.ordinals))
+    with open("state.new", "w") as file:
+        json.dump(loader.state_dict(), file)
+    log.write(line + "\\n")
+    log.flush()
+    os.replace("state.new", "state.json")
+    print(flush=True)
+    if not os.path.exists("go"):
+        sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_killed_loop_goes_on_with_exactly_the_records_not_yet_seen(frames, tmp_path):
+    def start():
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(frames)], cwd=tmp_path, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
+
+    for steps in (3, 5, 1):
+        with start() as run:
+            for i in range(steps):
+                assert run.stdout.readline() == "\n"
+                if i < steps - 1:
+                    run.stdin.write("\n")
+                    run.stdin.flush()
+            run.send_signal(signal.SIGKILL)
+    assert len((tmp_path / "seen.txt").read_text().splitlines()) == 9
+    (tmp_path / "go").touch()
+    with start() as run:
+        run.communicate()
+        assert run.returncode == 0
+    seen = (tmp_path / "seen.txt").read_text().split()
+    assert sorted(map(int, seen)) == list(range(FRAMES))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_processes_load_disjoint_parts_also_when_the_parent_has_read(frames, method):
+    loader = Loader(vlstore.open(frames, threads=2), batch_size=8, seed=4, window=64, group=8)
+    under_way = iter(loader)
+    next(under_way)
+    context = multiprocessing.get_context(method)
+    answers = context.Queue()
+    parts = [loader.share(rank=rank, world=2, worker=worker, workers=2)
+             for rank in range(2) for worker in range(2)]
+    workers = [context.Process(target=load_part, args=(part, answers)) for part in parts]
+    for worker in workers:
+        worker.start()
+    found = [answers.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    seen = [o for batches in found for batch in batches for o in batch]
+    # 75 batches: the last has none for the second rank.
+    assert len(seen) == len(set(seen)) == FRAMES - 8
+    assert sorted(len(batches) for batches in found) == [18, 18, 19, 19]
+    assert sum(1 for _ in under_way) == 74
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_an_iteration_belongs_to_its_process(frames):
+    batches = iter(Loader(frames, batch_size=100, window=100))
+    next(batches)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            next(batches)
+        except vlstore.InvalidError as error:
+            code = 0 if "belongs to the process" in str(error) else 2
+        os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert sum(1 for _ in batches) == 5
+
+
+def test_ranks_have_equally_many_batches_and_say_what_is_repeated(frames):
+    for rest in ("drop", "repeat"):
+        parts = [list(Loader(frames, batch_size=32, seed=1, rank=r, world=4, rest=rest)) for r in range(4)]
+        lengths = {len(part) for part in parts}
+        assert lengths == {len(Loader(frames, batch_size=32, world=4, rest=rest))}
+        repeated = [b for part in parts for b in part if b.repeated]
+        # 19 batches: one step has none for one rank.
+        assert (lengths, len(repeated)) == (({4}, 0) if rest == "drop" else ({5}, 1))
+        assert rest == "drop" or repeated[0].ordinals.tolist() == parts[0][-1].ordinals.tolist()
+
+
+def test_atoms_are_balanced_between_ranks(frames):
+    sums = [
+        sum(len(b["positions"]) for b in Loader(
+            frames, max_atoms=300, seed=1, group=4, window=64, rank=rank, world=2, fields=["positions"]
+        ))
+        for rank in range(2)
+    ]
+    assert max(sums) <= 1.05 * min(sums)
+
+
+def test_selections_and_splits(frames):
+    store = vlstore.open(frames)
+    heavy = store.at.sites() > 30
+    loader = Loader(store, batch_size=16, records=heavy)
+    assert sorted(served(loader)) == np.flatnonzero(heavy).tolist()
+    assert sorted(served(Loader(store, batch_size=16, records=slice(100, None, 7)))) == list(range(100, 600, 7))
+    assert served(Loader(store, batch_size=16, records=[5, 3, -1], shuffle=False)) == [5, 3, 599]
+    assert served(Loader(store, batch_size=16, records=[])) == []
+    with pytest.raises(vlstore.InvalidError, match="a mask has one entry"):
+        Loader(store, batch_size=16, records=[True, False])
+    with pytest.raises(vlstore.OrdinalError):
+        Loader(store, batch_size=16, records=[600])
+    families = np.arange(600) // 20
+    train, valid, test = split(600, [0.7, 0.2, 0.1], seed=1, groups=families)
+    assert sorted([*train, *valid, *test]) == list(range(600))
+    assert not set(families[train]) & set(families[test])
+    assert [len(part) for part in (train, valid, test)] == [420, 120, 60]
+    assert (split(600, [0.5], seed=1)[0] == split(600, [0.5], seed=1)[0]).all()
+    assert set(split(train, [0.5], seed=2)[0]) < set(train)
+    with pytest.raises(vlstore.InvalidError, match="shares"):
+        split(10, [0.7, 0.7])
+
+
+def test_the_spread_tells_a_shuffle_from_an_order(frames):
+    effects = {
+        shuffle: Loader(frames, batch_size=16, shuffle=shuffle).design_effect()
+        for shuffle in ("sequential", "global")
+    }
+    assert effects["sequential"] > 10 and 0.6 < effects["global"] < 1.5
+    narrow = Loader(frames, batch_size=16, window=32, group=8)
+    window = narrow.window_for("step", excess=0.5)
+    assert 32 < window <= 600
+    wide = Loader(frames, batch_size=16, window=window, group=8)
+    assert wide.design_effect("step") < narrow.design_effect("step")
+    with pytest.raises(vlstore.InvalidError, match="there are 3, for 600"):
+        narrow.design_effect([1.0, 2.0, 3.0])
+    with pytest.raises(vlstore.InvalidError, match="batch"):
+        Loader(frames, max_atoms=100).window_for()
+
+
+def scaled(batch):
+    batch["positions"] *= 2
+    return batch
+
+
+def failing(batch):
+    raise KeyError("no such thing")
+
+
+def test_a_transform_is_applied_and_its_error_names_the_records(frames):
+    batch = next(iter(Loader(frames, batch_size=4, transform=scaled)))
+    assert (batch["positions"][:, 0] == 2 * batch["step"][batch["batch"]]).all()
+    loader = Loader(frames, batch_size=12, transform=failing)
+    with pytest.raises(KeyError, match="no such thing") as caught:
+        next(iter(loader))
+    (note,) = caught.value.__notes__
+    first = next(iter(Loader(frames, batch_size=12))).ordinals[0]
+    assert f"'m{first}'" in note and "and 4 more" in note
+
+
+def test_a_damaged_record_is_named_or_skipped(path):
+    with vlstore.open(path, "w", codec="stored") as store:
+        for i in range(300):
+            store[f"key {i}"] = b"%d." % i * 100
+    data = bytearray(path.read_bytes())
+    data[data.index(b"177." * 100)] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(vlstore.CorruptError, match=r"record \"key \d+\" \(ordinal \d+\)"):
+        list(Loader(path, batch_size=10))
+    loader = Loader(path, batch_size=10, damaged="skip")
+    values = [v for batch in loader for v in batch]
+    assert 0 < loader.skipped < 200 and len(values) + loader.skipped == 300
+    assert all(v == v[: len(v) // 100] * 100 for v in values)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({}, "how many records"),
+        ({"batch_size": 0}, "batch size: is 0"),
+        ({"batch_size": -1}, "batch_size"),
+        ({"batch_size": 4, "world": 0}, "world: is 0"),
+        ({"batch_size": 4, "rank": 2, "world": 2}, "2 is not below the number of ranks, 2"),
+        ({"batch_size": 4, "shuffle": "all"}, "shuffle"),
+        ({"batch_size": 4, "rest": "keep"}, "rest: \"keep\" is neither"),
+        ({"batch_size": 4, "damaged": "ignore"}, "damaged"),
+        ({"batch_size": 4, "layout": "dense"}, "layout"),
+        ({"batch_size": 4, "pad_to": 9}, "pad_to"),
+        ({"batch_size": 4, "dtype": "int32"}, "dtype"),
+        ({"batch_size": 4, "layout": "records", "fields": ["types"]}, "fields"),
+        ({"max_atoms": 40}, r"record \"m\d+\" \(ordinal \d+\) has \d+ sites, above the cap of 40"),
+        ({"max_cost": 9, "cost": "edges"}, "edges"),
+        ({"max_atoms": 9, "max_cost": 9}, "max_atoms"),
+    ],
+)
+def test_what_cannot_work_is_refused_when_it_is_asked_for(frames, wrong, why):
+    with pytest.raises(vlstore.Error, match=why):
+        Loader(frames, **wrong)
+
+
+def test_worlds_larger_than_the_data_and_empty_stores_end_at_once(path):
+    with vlstore.open(path, "w") as store:
+        store["only"] = b"one"
+    assert [list(Loader(path, batch_size=4, rank=r, world=3)) for r in range(3)] == [[]] * 3
+    parts = [list(Loader(path, batch_size=4, rank=r, world=3, rest="repeat")) for r in range(3)]
+    assert [[b.repeated for b in part] for part in parts] == [[False], [True], [True]]
+    with vlstore.open(path, "w"):
+        pass
+    assert list(Loader(path, batch_size=4)) == [] and len(Loader(path, batch_size=4)) == 0
+
+
+def test_a_loader_says_what_it_does(frames):
+    text = repr(Loader(frames, max_atoms=500, seed=3, window=64, group=8, rank=1, world=2))
+    for part in ("600 records", "max_cost=500", "cost='sites'", "windows of 64 in groups of 8",
+                 "seed 3", "rank 1 of 2", "2 lanes", "epoch 0, 0 %", "256 MiB"):
+        assert part in text, text
+    loader = pickle.loads(pickle.dumps(Loader(frames, batch_size=100, seed=1)))
+    assert loader and "batch_size=100" in repr(loader)

@@ -1,0 +1,422 @@
+"""Loading for training; the arguments of the compiled loader by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vlstore import _core
+from vlstore._open import open as open_store
+from vlstore.errors import InvalidError, WrongTypeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+    from typing import Literal
+
+    from numpy.typing import ArrayLike, NDArray
+
+_SHUFFLES = {True: "windows", False: "sequential"}
+
+
+class _Placed:
+    """What a batch says of itself: `ordinals`, `repeated`, `at`."""
+
+    ordinals: NDArray[np.int64]
+    repeated: bool
+    at: tuple[int, int, int]
+
+    def _place(self, ordinals: Any, repeated: bool, at: tuple[int, int, int]) -> Any:
+        self.ordinals, self.repeated, self.at = ordinals, repeated, at
+        return self
+
+
+class Batch(dict[str, Any], _Placed):
+    """A batch of frames: arrays by the name of the field.
+
+    ``ordinals`` are those of its records, int64; ``repeated`` says whether another rank has the same
+    batch (see ``rest`` of :class:`Loader`); ``at`` is the place behind it, for
+    :meth:`Loader.state_dict`.
+    """
+
+
+class Records(list[Any], _Placed):
+    """A batch of values, with ``ordinals``, ``repeated`` and ``at`` as a :class:`Batch` has them."""
+
+
+class Loader:
+    """Serves the records of a store for training: shuffled, in batches, resumable.
+
+    An iteration is an epoch. Records are read and decoded ahead in a thread of its own, a window at a
+    time, so that each block of the file is decoded once for all batches of the window. The order is a
+    function of ``seed`` and the number of the epoch: every record comes once, on every machine at the
+    same place.
+
+    Parameters
+    ----------
+    store : Store, str or os.PathLike
+        An open store, of which the last commit is loaded, or the path of one.
+    batch_size : int, optional
+        The number of records in a batch; with a cap, the most.
+    max_atoms, max_cost : int, optional
+        The most atoms (sites of the frames) that a batch has together, from the index; or the most of
+        the column ``cost``: ``"bytes"``, or any other with a number of 0 or more for each record.
+    shuffle : bool, {"windows", "global", "sequential"}
+        ``True`` is ``"windows"``: groups of neighbours in random order, and the records of each
+        window of groups shuffled. ``"global"`` shuffles each record by itself, which decodes a block
+        for nearly every record. ``False`` is ``"sequential"``.
+    seed : int
+        Chooses the order, 0 or more.
+    window, group : int, optional
+        Records that are shuffled together, and neighbours that are read together. By default 64
+        groups of 512 KiB (2 MiB in a store with purpose ``dense``), as far as ``memory`` goes.
+        :meth:`window_for` says which window the data need.
+    records : slice, array of ordinals or bool mask, optional
+        Which records, as places in the store; by default all. See also :func:`split`.
+    layout : {"ragged", "padded", "records"}
+        What a batch is. ``"ragged"``, the default for frames: a :class:`Batch` of arrays, those by
+        site one behind the other, with ``ptr`` and ``batch`` as
+        :meth:`vlstore.Trajectory.get_arrays` has them. ``"padded"``: arrays by site have the shape
+        (frames, sites, ...) with zeros behind the sites of a frame; ``sites`` (frames,) counts them and
+        ``site_mask`` (frames, sites) says where they are. ``"records"``: :class:`Records`, a list of
+        what the store returns for a key.
+    fields, missing, fill_value, mask
+        Which arrays of frames: see :meth:`vlstore.Trajectory.get_arrays`.
+    dtype : {"float32", "float64"}, optional
+        The type of the real numbers in the arrays; by default that of the store.
+    pad_to : int, optional
+        ``"padded"``: the number of sites in every batch, so that shapes stay fixed.
+    transform : callable, optional
+        Called with each batch in the thread that iterates; its result is served. An exception of it
+        gets a note with the keys of the batch.
+    drop_last : bool
+        Leave out the last batch if it has fewer than ``batch_size`` records.
+    rank, world : int
+        Which part of the batches is served here: each step gives one batch to each of the ``world``
+        ranks. All ranks have equally many.
+    rest : {"drop", "repeat"}
+        What happens to the batches of a last step that has not one for every rank: they are left out,
+        or some ranks get one of them once more, with ``repeated`` true.
+    memory : int
+        Bytes of records in memory at most: those in use and those read ahead.
+    damaged : {"raise", "skip"}
+        A damaged record raises an error that names it, or is left out of its batch and counted in
+        :attr:`skipped`.
+    lanes : int, optional
+        Windows that are served side by side; by default one for each rank, so that ranks decode no
+        block twice. A part of the order: give the number of ranks for the order that they have.
+
+    Raises
+    ------
+    InvalidError
+        For arguments that cannot work, and for a cap below what one record has: the record is named.
+
+    Notes
+    -----
+    An iteration begins where the epoch begins, or where a loaded state is; after a complete one the
+    next epoch comes. It belongs to the process that began it; the loader itself pickles, and works in
+    children of a fork.
+
+    Examples
+    --------
+    >>> import numpy as np, vlstore
+    >>> from vlstore.loader import Loader
+    >>> with vlstore.open("train.vls", "w", records="md-frame") as store:
+    ...     for step in range(10):
+    ...         store[step] = vlstore.MdFrame(np.zeros((3, 3)), energy=step)
+    >>> loader = Loader("train.vls", batch_size=4, fields=["positions", "energy"], seed=1)
+    >>> [batch["positions"].shape for batch in loader]
+    [(12, 3), (12, 3), (6, 3)]
+    >>> state = loader.state_dict()
+    """
+
+    def __init__(
+        self,
+        store: _core.Store | str | PathLike[str],
+        *,
+        batch_size: int | None = None,
+        max_atoms: int | None = None,
+        max_cost: int | None = None,
+        cost: str = "sites",
+        shuffle: bool | Literal["windows", "global", "sequential"] = True,
+        seed: int = 0,
+        window: int | None = None,
+        group: int | None = None,
+        records: slice | ArrayLike | None = None,
+        layout: Literal["ragged", "padded", "records"] | None = None,
+        fields: Iterable[str] | None = None,
+        missing: Literal["error", "fill"] | None = None,
+        fill_value: float | dict[str, float] | None = None,
+        mask: bool = False,
+        dtype: Any = None,
+        pad_to: int | None = None,
+        transform: Callable[[Any], Any] | None = None,
+        drop_last: bool = False,
+        rank: int = 0,
+        world: int = 1,
+        rest: Literal["drop", "repeat"] = "drop",
+        memory: int = 256 << 20,
+        damaged: Literal["raise", "skip"] = "raise",
+        lanes: int | None = None,
+    ) -> None:
+        if not isinstance(store, _core.Store):
+            store = open_store(store)
+        frames = isinstance(store, _core.Trajectory)
+        if layout is None:
+            layout = "ragged" if frames else "records"
+        if layout != "records" and not frames:
+            raise InvalidError(f"layout: {layout!r} is for a store of frames (md-frame)")
+        filling = missing is not None or fill_value is not None or mask
+        if layout == "records" and (fields is not None or filling):
+            raise InvalidError(
+                "fields, missing, fill_value and mask are for layout=\"ragged\" and \"padded\""
+            )
+        if max_atoms is not None:
+            if max_cost is not None or cost != "sites":
+                raise InvalidError("max_atoms: is max_cost of the cost \"sites\"; give one of them")
+            max_cost = max_atoms
+        #: The store.
+        self.store = store
+        self._transform = transform
+        self._options = {
+            "batch_size": batch_size,
+            "max_cost": max_cost,
+            "cost": cost,
+            "shuffle": _SHUFFLES[shuffle] if isinstance(shuffle, bool) else shuffle,
+            "seed": seed,
+            "window": window,
+            "group": group,
+            "drop_last": drop_last,
+            "rank": rank,
+            "world": world,
+            "worker": 0,
+            "workers": 1,
+            "rest": rest,
+            "memory": memory,
+            "damaged": damaged,
+            "lanes": lanes,
+        }
+        if fields is not None and not isinstance(fields, (str, bytes)):
+            fields = list(fields)
+        dtype = None if dtype is None else np.dtype(dtype).name
+        self._form = (layout, fields, missing, fill_value, mask, dtype, pad_to)
+        self._records = None if records is None else _ordinals(records, len(store))
+        self._core = _core._Loader(store, self._records, self._options)
+        # Refused here as it would be by the first batch.
+        self._core.start(*self._form)
+        self._at: tuple[int, int, int] = self._core.at
+        self._run: Any = None
+
+    def __iter__(self) -> Iterator[Any]:
+        self._at = self._core.at
+        self._run = run = self._core.start(*self._form)
+        kind = Records if self._form[0] == "records" else Batch
+        for content, *place in run:
+            batch = kind(content)._place(*place)
+            self._at = batch.at
+            yield batch if self._transform is None else self._transformed(batch)
+        self.set_epoch(self._core.at[0] + 1)
+
+    def _transformed(self, batch: Any) -> Any:
+        try:
+            return self._transform(batch)  # type: ignore[misc]
+        except Exception as error:
+            keys = [self.store.at.key(o) for o in batch.ordinals[:8]]
+            named = [o if k is None else k for o, k in zip(batch.ordinals, keys)]
+            more = "" if len(batch.ordinals) <= 8 else f" and {len(batch.ordinals) - 8} more"
+            error.add_note(f"in the transform of the records {', '.join(map(repr, named))}{more}")
+            raise
+
+    def __len__(self) -> int:
+        """Number of batches in a whole epoch, for this rank."""
+        return self._core.steps(self.epoch)
+
+    def __bool__(self) -> bool:
+        """A loader is true, also of an empty store."""
+        return True
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch that is served, or comes next."""
+        return self._at[0]
+
+    @property
+    def progress(self) -> float:
+        """How much of the epoch was served, 0 to 1."""
+        return self._core.progress(self._at)
+
+    @property
+    def skipped(self) -> int:
+        """Damaged records that were left out in this iteration."""
+        return 0 if self._run is None else self._run.skipped
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iteration be that of ``epoch``, from its beginning."""
+        self._core.set_at((epoch, 0, 0))
+        self._at = self._core.at
+
+    def state_dict(self, batch: Batch | Records | None = None) -> dict[str, Any]:
+        """Where the iteration is, as a small dict for JSON.
+
+        It is the place behind the last batch that was served, or behind ``batch``, which may have come
+        through a queue or a worker. All ranks have the same state after the same step.
+        """
+        return json.loads(self._core.state(self._at if batch is None else tuple(batch.at)))
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next iteration go on behind ``state`` with exactly the records nobody had.
+
+        The number of ranks and workers may be another one. Raises
+        :class:`~vlstore.errors.InvalidError` that says what differs for a state of another store, seed
+        or order, :class:`~vlstore.errors.UnsupportedError` for one of a newer release.
+        """
+        try:
+            text = json.dumps(state)
+        except (TypeError, ValueError) as error:
+            raise WrongTypeError(f"state is what state_dict() returned: {error}") from error
+        self._core.resume(text)
+        self._at = self._core.at
+
+    def share(
+        self, *, rank: int = 0, world: int = 1, worker: int = 0, workers: int = 1
+    ) -> Loader:
+        """The same loader for another rank, or for one of the ``workers`` that load for it.
+
+        Each worker has every ``workers``-th batch of the rank. The order is that of this loader if
+        its number of lanes was given or is known from a state, else that of so many ranks and workers.
+        """
+        new = self.__class__.__new__(self.__class__)
+        state = self.__getstate__()
+        options = {"rank": rank, "world": world, "worker": worker, "workers": workers}
+        state["_options"] = {**state["_options"], **options}
+        new.__setstate__(state)
+        return new
+
+    def _values(self, by: Any) -> Any:
+        if by is None:
+            return np.arange(len(self._core.ordinals()), dtype=np.float64)
+        if isinstance(by, str):
+            column = np.asarray(self.store.column(by), dtype=np.float64)
+            return column.reshape(len(column), -1)[:, 0][self._core.ordinals()]
+        return by
+
+    def design_effect(self, by: str | ArrayLike | None = None, epoch: int = 0) -> float:
+        """How far the order is from a uniform shuffle.
+
+        The mean over the batches of how many times the variance of a batch's mean is what it would be
+        for records drawn evenly (the design effect of Kish, 1965): 1 as for a uniform shuffle, up to
+        the size of a batch if its records are all alike. A batch of 32 records with an effect of 4 says
+        as much about the data as 8 records. ``by`` is a column, or a number for each record; by default
+        the place of the record, the worst case. Reads the index and no record.
+        """
+        return self._core.effect(self._values(by), epoch)
+
+    def window_for(
+        self, by: str | ArrayLike | None = None, *, batch: int | None = None, excess: float = 0.2
+    ) -> int:
+        """The window, in records, that keeps the :meth:`design_effect` below ``1 + excess``.
+
+        Records that were written in families, as the frames of trajectories are, need a wide one;
+        records in no order need hardly any. ``batch`` is the size of a batch if a cap decides it.
+        """
+        batch = batch or self._options["batch_size"]
+        if batch is None:
+            raise InvalidError("batch: say how many records a batch has about")
+        return self._core.window_for(self._values(by), batch, excess)
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("store", "_transform", "_options", "_form", "_records")
+        return {**{name: getattr(self, name) for name in kept}, "at": self._start()}
+
+    def _start(self) -> Any:
+        # Lanes that came from a state are kept.
+        began = self._core.at
+        lanes = self._core.describe()["lanes"]
+        own = self._options["lanes"] or self._options["world"] * self._options["workers"]
+        return began, None if lanes == own else lanes
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        began, lanes = state.pop("at")
+        self.__dict__.update(state)
+        if lanes is not None:
+            self._options = {**self._options, "lanes": lanes}
+        self._core = _core._Loader(self.store, self._records, self._options)
+        self._core.set_at(began)
+        self._at, self._run = began, None
+
+    def __repr__(self) -> str:
+        made = self._core.describe()
+        limits = [
+            f"{name}={made[name]}" for name in ("batch_size", "max_cost") if made[name] is not None
+        ]
+        options = self._options
+        if options["max_cost"] is not None:
+            limits.append(f"cost={options['cost']!r}")
+        order = f"{made['shuffle']}, seed {made['seed']}"
+        if made["shuffle"] == "windows":
+            window = min(made["window"], max(made["records"], 1))
+            order += f", windows of {window} in groups of {min(made['group'], window)}"
+        part = f"rank {options['rank']} of {options['world']}"
+        if options["workers"] > 1:
+            part += f", worker {options['worker']} of {options['workers']}"
+        if made["lanes"] > 1:
+            part += f", {made['lanes']} lanes"
+        return (
+            f"<vlstore.loader.Loader of {made['records']} records, {', '.join(limits)}: {order}; "
+            f"{part}; epoch {self.epoch}, {100 * self.progress:.0f} %; "
+            f"{made['memory'] / (1 << 20):.0f} MiB>"
+        )
+
+
+def _ordinals(records: Any, length: int) -> Any:
+    """The ordinals that ``records`` says: a slice, a mask or ordinals."""
+    if isinstance(records, slice):
+        return np.arange(*records.indices(length), dtype=np.int64)
+    if isinstance(records, range):
+        return np.arange(records.start, records.stop, records.step, dtype=np.int64)
+    records = np.asarray(records)
+    if records.dtype == bool:
+        if records.shape != (length,):
+            raise InvalidError(
+                f"records: a mask has one entry for each of the {length} records, not the shape "
+                f"{records.shape}"
+            )
+        return np.flatnonzero(records)
+    return records if records.size else records.astype(np.int64)
+
+
+def split(
+    records: int | ArrayLike,
+    shares: Iterable[float],
+    *,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+) -> list[NDArray[np.int64]]:
+    """Divide records at random into parts, as arrays of ordinals for ``records`` of a loader.
+
+    Parameters
+    ----------
+    records : int or array of ordinals
+        The number of records of a store, or those that are divided.
+    shares : numbers
+        The share of each part, 1 together at most.
+    seed : int
+        The same seed divides the same records in the same way.
+    groups : array, optional
+        For each record what it belongs to (a molecule, a trajectory): what belongs together comes into
+        the same part, so that no part is tested with neighbours of what another one has learned.
+
+    Examples
+    --------
+    >>> from vlstore.loader import split
+    >>> train, test = split(10, [0.8, 0.2], seed=1)
+    >>> len(train), len(test)
+    (8, 2)
+    """
+    ordinals = np.arange(records) if np.ndim(records) == 0 else np.asarray(records)
+    if groups is not None:
+        groups = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    return _core._split_records(ordinals, [float(share) for share in shares], seed, groups)
