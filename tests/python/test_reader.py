@@ -28,7 +28,7 @@ def load(name):
 
 # The reader takes `packed` from beside itself.
 sys.path.insert(0, str(HERE))
-reader, lookup = load("reader"), load("lookup")
+reader, lookup, streams = load("reader"), load("lookup"), load("streams")
 
 
 def found(store, key):
@@ -50,6 +50,28 @@ def key_of(entry):
             return int(digits)
         case {"bytes": digits}:
             return bytes.fromhex(digits)
+
+
+def test_every_chunk_of_the_golden_files_is_as_the_page_describes_its_streams(monkeypatch):
+    seen, blosc2 = set(), reader.blosc2
+
+    class Both:
+        def decompress2(self, chunk):
+            chunk = bytes(chunk)
+            theirs = blosc2.decompress2(chunk)
+            plain = chunk[2] & 5 == 5
+            if not plain or (not chunk[2] & 2 and chunk[2] >> 5 == 4 and not chunk[31]):
+                return theirs  # Zstd, or the short header of another program
+            assert streams.decode(chunk, None) == theirs
+            seen.add((chunk[2] >> 5, max(chunk[16:22]), bool(chunk[2] & 2)))
+            return theirs
+
+    monkeypatch.setattr(reader, "blosc2", Both())
+    for path in sorted(GOLDEN.glob("*.vlstore")):
+        assert all(data is not None for _, _, data in reader.Reader(path.read_bytes()))
+    for stream in (0, 1, 3):  # BloscLZ, LZ4, zlib
+        assert any(found == (stream, 2, False) for found in seen), (stream, seen)
+    assert (1, 1, False) in seen and any(stored for _, _, stored in seen)
 
 
 def test_a_reader_takes_no_more_than_210_lines():

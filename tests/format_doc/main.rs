@@ -10,6 +10,9 @@
     reason = "a test may panic"
 )]
 
+mod example;
+mod records;
+
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 use vlstore::Readable;
@@ -32,7 +35,7 @@ use vlstore::{
     Writer, limits,
 };
 
-const PAGE: &str = include_str!("../docs/format.md");
+const PAGE: &str = include_str!("../../docs/format.md");
 
 /// A row of a layout table: field, offset and size.
 type Row = (String, usize, usize);
