@@ -160,3 +160,21 @@ fn a_job_that_was_killed_goes_on_from_its_checkpoint_in_the_file() {
     assert_eq!(depot.get(119).unwrap().view().unwrap().step(), Some(595));
     assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_whole());
 }
+
+#[test]
+fn a_depot_over_a_writer_reads_what_was_not_committed() {
+    let mut w = DepotWriter::in_memory(FlatF32Codec, &StoreOptions::default()).unwrap();
+    w.put("a", &[0.5]).unwrap();
+    w.commit().unwrap();
+    w.put("b", &[1.5, 2.5]).unwrap();
+    assert_eq!(w.depot().unwrap().len(), 1);
+    let reading = w.reading().unwrap();
+    assert_eq!((reading.len(), reading.source().is_dirty()), (2, true));
+    assert_eq!(reading.get("b").unwrap().view().unwrap(), [1.5, 2.5]);
+    let batch = reading.get_batch_at(&[1, 0, 1]).unwrap();
+    let views: Vec<_> = (0..3).map(|i| batch.view(i).unwrap().to_vec()).collect();
+    assert_eq!(views, [vec![1.5, 2.5], vec![0.5], vec![1.5, 2.5]]);
+    assert_eq!(reading.column("bytes").unwrap().unknown.len(), 0);
+    let error = Depot::new(w.writer(), RawCodec).unwrap_err().to_string();
+    assert!(error.contains("are flat-f32"), "{error}");
+}

@@ -87,7 +87,7 @@ fn unknown_column(name: &str, kept: &[Column], codec: &dyn AnyCodec) -> Error {
 
 impl<T: Readable + ?Sized> Columns for T {}
 
-impl<C: Codec + Clone> Depot<C> {
+impl<C: Codec + Clone, S: Readable> Depot<C, S> {
     /// The column `name` of all records: one that the store keeps, one that the codec knows
     /// (of a frame `step`, `time`, `energy` and `cell`), or `sites` or `bytes`. What the store
     /// keeps is read without decoding a record; see [`Columns::column_by`].
@@ -103,6 +103,6 @@ impl<C: Codec + Clone> Depot<C> {
     /// # Errors
     /// As [`Depot::column`].
     pub fn column_range(&self, name: &str, range: Range<u64>) -> Result<ColumnData> {
-        self.snapshot().column_by(self.codec(), name, range)
+        self.source().column_by(self.codec(), name, range)
     }
 }

@@ -18,6 +18,7 @@
 //! assert!(w.insert("b", &[3.5]).is_err()); // there is one
 //! w.commit()?;
 //!
+//! assert_eq!(w.reading()?.get("b")?.view()?, [2.5]); // committed or not
 //! let depot = Depot::new(w.snapshot()?, FlatF32Codec)?;
 //! assert_eq!(depot.get("b")?.view()?, [2.5]);
 //! let batch = depot.get_batch_at(&[1, 0])?;

@@ -8,12 +8,11 @@ use crate::store::{Batch, Layout, Location, Opened, Record, Scan, Snapshot, Stor
 use std::ops::Range;
 use std::path::Path;
 
-/// Typed reading of the state of a store at one commit.
-///
-/// As cheap to clone as its [`Snapshot`], and shared between threads.
+/// Typed reading of whatever is [`Readable`]: by default the state of a store at one commit, which is
+/// as cheap to clone as its [`Snapshot`], and shared between threads.
 #[derive(Debug, Clone)]
-pub struct Depot<C> {
-    snapshot: Snapshot,
+pub struct Depot<C, S = Snapshot> {
+    source: S,
     codec: C,
 }
 
@@ -53,21 +52,41 @@ impl<C: Codec + Clone> Depot<C> {
         Self::new(Store::open(path)?.snapshot(), codec).map_err(|e| e.at(path))
     }
 
-    /// Typed reading of `snapshot`.
+    /// The records as bytes.
+    #[must_use]
+    pub const fn snapshot(&self) -> &Snapshot {
+        &self.source
+    }
+
+    /// All records in order, each block decoded once.
+    #[must_use]
+    pub fn iter(&self) -> Iter<C> {
+        self.range(0..self.len())
+    }
+
+    /// The records at the ordinals `range` in order, each block decoded once.
+    #[must_use]
+    pub fn range(&self, range: Range<u64>) -> Iter<C> {
+        Iter { scan: self.source.scan(range), codec: self.codec.clone() }
+    }
+}
+
+impl<C: Codec + Clone, S: Readable> Depot<C, S> {
+    /// Typed reading of `source`.
     ///
     /// # Errors
     /// [`Error::Invalid`] that names both codecs if the records are of another one,
     /// [`Error::Unsupported`] if they are of a newer version. A file of the original program
     /// names no codec and is read as it is asked for.
-    pub fn new(snapshot: Snapshot, codec: C) -> Result<Self> {
-        check_codec(&codec, snapshot.layout(), snapshot.opened())?;
-        Ok(Self { snapshot, codec })
+    pub fn new(source: S, codec: C) -> Result<Self> {
+        check_codec(&codec, source.layout(), source.opened())?;
+        Ok(Self { source, codec })
     }
 
     /// The records as bytes.
     #[must_use]
-    pub const fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+    pub const fn source(&self) -> &S {
+        &self.source
     }
 
     /// The codec.
@@ -79,13 +98,13 @@ impl<C: Codec + Clone> Depot<C> {
     /// Number of records.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.snapshot.len()
+        self.source.len()
     }
 
     /// Whether there is no record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.snapshot.is_empty()
+        self.source.is_empty()
     }
 
     /// The record under `key`.
@@ -93,7 +112,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// # Errors
     /// As [`Readable::get`](crate::Readable::get).
     pub fn get(&self, key: impl Into<Key>) -> Result<Item<C>> {
-        self.item(self.snapshot.get(key)?)
+        self.item(self.source.get(key)?)
     }
 
     /// The record at `ordinal`, counted from 0 in the order of insertion.
@@ -101,7 +120,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// # Errors
     /// As [`Readable::get_at`](crate::Readable::get_at).
     pub fn get_at(&self, ordinal: u64) -> Result<Item<C>> {
-        self.item(self.snapshot.get_at(ordinal)?)
+        self.item(self.source.get_at(ordinal)?)
     }
 
     /// The records under `keys`, in the order asked for; a key may come more than once. Each
@@ -113,7 +132,7 @@ impl<C: Codec + Clone> Depot<C> {
     where
         K: Into<Key>,
     {
-        let batch = self.snapshot.get_batch(keys)?.replaced(|bytes| self.codec.expand(bytes))?;
+        let batch = self.source.get_batch(keys)?.replaced(|bytes| self.codec.expand(bytes))?;
         Ok(Items { batch, codec: self.codec.clone() })
     }
 
@@ -122,7 +141,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// # Errors
     /// As [`Readable::get_batch_at`](crate::Readable::get_batch_at).
     pub fn get_batch_at(&self, ordinals: &[u64]) -> Result<Items<C>> {
-        let batch = self.snapshot.get_batch_at(ordinals)?;
+        let batch = self.source.get_batch_at(ordinals)?;
         let batch = batch.replaced(|bytes| self.codec.expand(bytes))?;
         Ok(Items { batch, codec: self.codec.clone() })
     }
@@ -140,19 +159,7 @@ impl<C: Codec + Clone> Depot<C> {
     /// # Errors
     /// As [`Readable::location_at`](crate::Readable::location_at).
     pub fn location_at(&self, ordinal: u64) -> Result<Location> {
-        self.snapshot.location_at(ordinal)
-    }
-
-    /// All records in order, each block decoded once.
-    #[must_use]
-    pub fn iter(&self) -> Iter<C> {
-        self.range(0..self.len())
-    }
-
-    /// The records at the ordinals `range` in order, each block decoded once.
-    #[must_use]
-    pub fn range(&self, range: Range<u64>) -> Iter<C> {
-        Iter { scan: self.snapshot.scan(range), codec: self.codec.clone() }
+        self.source.location_at(ordinal)
     }
 
     fn item(&self, record: Record) -> Result<Item<C>> {

@@ -214,6 +214,14 @@ impl<C: Codec> DepotWriter<C> {
 }
 
 impl<C: Codec + Clone> DepotWriter<C> {
+    /// Typed reading of all that was put, committed or not.
+    ///
+    /// # Errors
+    /// As [`Depot::new`].
+    pub fn reading(&self) -> Result<Depot<C, &Writer>> {
+        Depot::new(&self.writer, self.codec.clone())
+    }
+
     /// Typed reading of the state at the last commit.
     ///
     /// # Errors

@@ -288,6 +288,28 @@ pub(crate) trait OverCore {
     fn attribute_bytes(&self) -> &[u8];
 }
 
+impl<T: OverCore + ?Sized> OverCore for &T {
+    fn core(&self) -> &Core {
+        (**self).core()
+    }
+
+    fn kept_layout(&self) -> &Layout {
+        (**self).kept_layout()
+    }
+
+    fn commit_number(&self) -> u64 {
+        (**self).commit_number()
+    }
+
+    fn how_opened(&self) -> Opened {
+        (**self).how_opened()
+    }
+
+    fn attribute_bytes(&self) -> &[u8] {
+        (**self).attribute_bytes()
+    }
+}
+
 fn locate(core: &Core, entry: &Place) -> Result<Location> {
     let span = core.span(entry)?;
     Ok(Location { start: span.start, end: span.end, sites: entry.weight })
