@@ -69,7 +69,7 @@ fn check(s: &Snapshot, expected: &[i64]) {
     let right: Vec<f64> = expected.iter().flat_map(|n| [1.0, 2.0, *n as f64]).collect();
     assert_eq!(cell.values.as_f64(), Some(&right[..]));
     let found = s.verify(|_, _| Ok(())).unwrap();
-    assert!(found.is_whole(), "{:?}", found.damages);
+    assert!(found.is_intact(), "{:?}", found.damages);
 }
 
 fn content(backend: &dyn Backend) -> Vec<u8> {
@@ -366,7 +366,7 @@ fn damaged_rows_are_noticed_and_cost_no_record() {
         bad[chunk + bit / 8] ^= 1 << (bit % 8);
         let s = Store::from_bytes(bad).unwrap();
         assert!(s.column("step", 0..1).is_err(), "bit {bit}");
-        assert!(!s.verify(|_, _| Ok(())).unwrap().is_whole());
+        assert!(!s.verify(|_, _| Ok(())).unwrap().is_intact());
     }
     assert_eq!(right.len(), 300);
 }

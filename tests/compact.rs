@@ -104,7 +104,7 @@ fn every_live_record_stays_in_its_order_and_the_dead_space_is_given_back() {
     assert_eq!(new.layout().chunk(), old.layout().chunk());
     assert_eq!(done.bytes_after, fs::metadata(&path).unwrap().len());
     assert!(done.bytes_after < done.bytes_before, "{done:?}");
-    assert!(new.verify(|_, _| Ok(())).unwrap().is_whole());
+    assert!(new.verify(|_, _| Ok(())).unwrap().is_intact());
     assert_eq!(names(dir.path()), 1);
     // The old reader still sees the old file, deleted from its folder as it is.
     assert_eq!(listed(&old), before);

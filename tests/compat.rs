@@ -91,7 +91,7 @@ fn files_of_the_original_open_in_place_and_are_extended_by_a_copy() {
         w.insert("added later", b"new bytes").unwrap();
         w.close().unwrap();
         let mut store = Store::open(&copy).unwrap();
-        assert_eq!(store.opened(), Opened::Whole);
+        assert_eq!(store.opened(), Opened::Intact);
         assert_eq!(store.len(), wanted.len() as u64 + 1);
         check(&store);
         assert_eq!(*store.get("added later").unwrap(), *b"new bytes");

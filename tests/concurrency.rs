@@ -55,7 +55,7 @@ fn follow(mut store: Store, until: u64, seed: u64) -> u64 {
     loop {
         let n = store.len();
         // Commit g holds g - 1 records and nothing was sealed, so they tell each other.
-        assert_eq!(store.opened(), Opened::Whole);
+        assert_eq!(store.opened(), Opened::Intact);
         assert_eq!(store.attributes()["records"].as_u64().unwrap_or(0), n);
         for _ in 0..4 {
             let i = if rng.chance(4) { n.saturating_sub(1) } else { rng.below(n) };
@@ -308,7 +308,7 @@ fn a_slot_that_is_being_written_is_not_taken_for_damage() {
     for torn in 0..3 {
         let busy = Arc::new(Busy { inner: inner.clone(), torn: AtomicU64::new(torn) });
         let store = Store::open_in(busy, &options().write.reading()).unwrap();
-        assert_eq!(store.opened(), Opened::Whole, "{torn} torn reads");
+        assert_eq!(store.opened(), Opened::Intact, "{torn} torn reads");
         assert_eq!(store.generation(), w.generation());
     }
 }

@@ -385,7 +385,7 @@ fn a_file_and_a_folder_that_cannot_be_written_are_read_and_refused_to_writers() 
     };
     locked(true);
     assert_eq!(at(&a), before);
-    assert!(Store::open(&a).unwrap().verify(quiet).unwrap().is_whole());
+    assert!(Store::open(&a).unwrap().verify(quiet).unwrap().is_intact());
     if fs::OpenOptions::new().write(true).open(&a).is_ok() {
         eprintln!("skipped in part: this user may write to read-only files");
     } else {

@@ -59,7 +59,7 @@ impl Subject {
             return Err(format!("opened at commit {generation}, which never was"));
         };
         let older = generation != self.newest();
-        if older && store.opened() == Opened::Whole {
+        if older && store.opened() == Opened::Intact {
             return Err(format!("silently fell back to commit {generation}"));
         }
         match compare(&store, model, seed)? {
@@ -67,7 +67,7 @@ impl Subject {
             Ok(()) => Ok(Verdict::Right),
             Err(e) => {
                 let verified = store.verify(|_, _| Ok(())).map_err(|e| format!("verify: {e}"))?;
-                if verified.is_whole() {
+                if verified.is_intact() {
                     return Err(format!("verify found nothing, but: {e}"));
                 }
                 Ok(Verdict::Error)

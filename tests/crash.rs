@@ -252,7 +252,7 @@ impl Work {
             Ok(store) => store,
             Err(e) => panic!("{what}: {e}"),
         };
-        assert!(torn || store.opened() == Opened::Whole, "{what}: {:?}", store.opened());
+        assert!(torn || store.opened() == Opened::Intact, "{what}: {:?}", store.opened());
         let generation = store.generation();
         let mut why = String::new();
         for event in self.allowed(op).collect::<Vec<_>>().into_iter().rev() {

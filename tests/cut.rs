@@ -259,7 +259,7 @@ fn save(image: &[u8], options: &RecoverOptions) -> Result<(Recovered, Store), Er
     let new: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
     let report = recover_into(&input, &new, options, |_, _| Ok(()))?;
     let store = Store::open_in(new, &ReadOptions::default()).unwrap();
-    assert!(store.verify(|_, _| Ok(())).unwrap().is_whole());
+    assert!(store.verify(|_, _| Ok(())).unwrap().is_intact());
     assert_eq!(report.records, store.len());
     Ok((report, store))
 }

@@ -158,7 +158,7 @@ fn a_job_that_was_killed_goes_on_from_its_checkpoint_in_the_file() {
     let steps: Vec<_> = depot.iter().map(|f| f.unwrap().view().unwrap().step()).collect();
     assert_eq!(steps, (0..120).map(|n| Some(n * 5)).collect::<Vec<_>>());
     assert_eq!(depot.get(119).unwrap().view().unwrap().step(), Some(595));
-    assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_whole());
+    assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_intact());
 }
 
 #[test]

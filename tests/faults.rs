@@ -155,7 +155,7 @@ fn judge(bytes: &[u8], run: &Run, options: &StoreOptions, what: &str) {
     assert!(answers.iter().any(|a| a.is_ok()), "{what}: {run:?}: {answers:?}");
     // Half of a slot looks like damage to one; it is said, and harms nothing.
     let torn = what.contains("ShortWrite");
-    assert!(torn || store.opened() == Opened::Whole, "{what}: {:?}", store.opened());
+    assert!(torn || store.opened() == Opened::Intact, "{what}: {:?}", store.opened());
     let whole = Arc::new(FailingBackend::new(bytes.to_vec(), Fault::Medium, u64::MAX, false, 0));
     let mut w = Writer::open_in(whole.clone(), &options.write).unwrap();
     let before = w.len();
@@ -221,7 +221,7 @@ fn reads_that_fail_are_errors_and_the_same_store_answers_when_they_work_again() 
             match Store::open_in(failing.clone(), &options.write.reading()) {
                 Err(_) => assert!(failing.fired()),
                 Ok(store) => {
-                    assert_eq!(store.opened(), Opened::Whole, "{fault:?} {call}");
+                    assert_eq!(store.opened(), Opened::Intact, "{fault:?} {call}");
                     let answers = (0..3).map(|seed| common::compare(&store, &model, seed).unwrap());
                     let failed = answers.filter(Result::is_err).count();
                     assert!(failed <= usize::from(failing.fired()), "{failed} errors");

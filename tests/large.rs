@@ -136,7 +136,7 @@ fn two_hundred_thousand_records_without_a_commit_go_to_leaves_that_nobody_sees_u
     // What was not committed is gone, and its place is used again.
     drop(w);
     let mut w = Writer::open_in(backend.clone(), &options.write).unwrap();
-    assert_eq!((w.opened(), w.len()), (Opened::Whole, 1));
+    assert_eq!((w.opened(), w.len()), (Opened::Intact, 1));
     let mut newest = std::collections::HashMap::new();
     for i in 0..n {
         w.insert(format!("record {i}"), &bytes(i)).unwrap();

@@ -131,7 +131,7 @@ fn keys() {
         let keys = snapshot.keys().unwrap();
         assert_eq!(keys.len(), 4);
         assert!(keys.iter().all(|key| snapshot.find(key).unwrap().is_some()));
-        assert!(snapshot.verify(|_, _| Ok(())).unwrap().is_whole());
+        assert!(snapshot.verify(|_, _| Ok(())).unwrap().is_intact());
     }
 }
 

@@ -298,7 +298,7 @@ impl Case {
             memory.clone()
         };
         let store = Store::open_in(backend, &setting.options.write.reading()).unwrap();
-        assert_eq!(store.opened(), Opened::Whole);
+        assert_eq!(store.opened(), Opened::Intact);
         store
     }
 
@@ -310,7 +310,7 @@ impl Case {
             } else {
                 Writer::open_in(self.memory.clone(), &options.write).unwrap()
             };
-            assert_eq!(w.opened(), Opened::Whole);
+            assert_eq!(w.opened(), Opened::Intact);
             self.writer = Some(w);
         }
         self.writer.as_mut().unwrap()

@@ -56,8 +56,8 @@ fn holds(path: &Path, wanted: &[(Key, Vec<u8>)]) {
         assert_eq!(*store.get(key).unwrap(), **bytes);
     }
     let verified = store.verify(|_, _| Ok(())).unwrap();
-    assert!(verified.is_whole() && verified.frame.is_none(), "{:?}", verified.damages);
-    assert_eq!(store.opened(), Opened::Whole);
+    assert!(verified.is_intact() && verified.frame.is_none(), "{:?}", verified.damages);
+    assert_eq!(store.opened(), Opened::Intact);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn recover_mends_a_file_whose_bound_of_integer_keys_was_too_low() {
     w.insert(1, b"twice").unwrap();
     w.commit().unwrap();
     let snapshot = w.snapshot().unwrap();
-    assert!(!snapshot.verify(|_, _| Ok(())).unwrap().is_whole());
+    assert!(!snapshot.verify(|_, _| Ok(())).unwrap().is_intact());
     drop(w);
     vlstore::maintain::recover(&path, dir.path().join("b"), &RecoverOptions::default(), |_, _| {
         Ok(())

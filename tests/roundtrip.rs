@@ -155,7 +155,7 @@ fn damage_in_the_half_filled_last_chunk_costs_its_block_alone() {
             let some = |s: &Store| (0..40_u64).map(|i| s.get(i).is_ok()).collect::<Vec<_>>();
             Store::from_bytes(bad).is_ok_and(|s| {
                 let there = some(&s);
-                s.is_whole() && there.contains(&true) && there.contains(&false)
+                s.is_intact() && there.contains(&true) && there.contains(&false)
             })
         })
         .unwrap();

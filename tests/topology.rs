@@ -115,7 +115,7 @@ fn check(path: &Path, molecules: &[Topology]) -> Vec<Digest> {
         }
         assert_eq!(whole.positions, frame(n, view.nsites(), None).positions);
     }
-    assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_whole());
+    assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_intact());
     assert!(depot.snapshot().verify_references(refers, quiet).unwrap().is_empty());
     all
 }
@@ -306,7 +306,7 @@ fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
             let [a, b] = [&depot, &old].map(|d| d.column(column).unwrap());
             assert_eq!(a.values.into_words(), b.values.into_words());
         }
-        assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_whole());
+        assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_intact());
         assert!(depot.snapshot().verify_references(refers, quiet).unwrap().is_empty());
         let before = *bytes.get_or_insert(done.record_bytes);
         assert_eq!(done.record_bytes < before, how != Sharing::Never);
@@ -443,7 +443,7 @@ fn a_frame_whose_topology_is_gone_is_not_copied_silently() {
     let item = depot.get("x").unwrap();
     let why = depot.joined(&item.view().unwrap()).unwrap_err().to_string();
     assert!(why.contains(&format!("topology {lost}")), "{why}");
-    assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_whole());
+    assert!(depot.snapshot().verify(|_, _| Ok(())).unwrap().is_intact());
     let found = depot.snapshot().verify_references(refers, quiet).unwrap();
     assert_eq!((found.len(), &*found[0].effects[0].records[0].record), (1, "\"x\""));
     assert!(found[0].why.contains(&lost.to_string()));

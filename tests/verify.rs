@@ -72,14 +72,14 @@ fn places(image: &[u8], magic: [u8; 8]) -> Vec<usize> {
 #[test]
 fn one_flipped_byte_in_a_run_is_one_damage_with_all_that_follows() {
     let good = frames();
-    assert!(verify(&good).unwrap().is_whole());
+    assert!(verify(&good).unwrap().is_intact());
     // The newest run leads to all records: the older ones were merged into it.
     let mut worst = 0;
     for at in places(&good, RUN_MAGIC) {
         let mut image = good.clone();
         image[at + 70] ^= 1;
         let found = verify(&image).unwrap();
-        if found.is_whole() {
+        if found.is_intact() {
             continue; // one that was merged into another
         }
         assert_eq!(found.damages.len(), 1, "{:?}", found.damages);
@@ -110,7 +110,7 @@ fn no_damage_ends_the_check_and_none_is_told_twice() {
         let mut image = good.clone();
         image[at] ^= 0x20;
         let Some(found) = verify(&image) else { continue };
-        damaged += u64::from(!found.is_whole());
+        damaged += u64::from(!found.is_intact());
         // A leaf has chunks and records, a block its records: one line for each at most.
         assert!(found.damages.len() <= 3, "byte {at}: {:?}", found.damages);
         for damage in &found.damages {

@@ -155,7 +155,7 @@ fn kill_half_way(out: &mut Out, source: &Path, store: &Path, total: u64) -> Resu
     let after = Store::open(store)?;
     let survived = after.len();
     let state = match after.opened() {
-        Opened::Whole => "whole",
+        Opened::Intact => "intact",
         _ => "whole up to the last commit",
     };
     out.line(format!(

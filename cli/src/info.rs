@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 /// How much of what was written was opened, as a word.
 fn opened(info: &Info) -> &'static str {
     match info.opened {
-        Opened::Whole => "whole",
+        Opened::Intact => "intact",
         Opened::OlderCommit { .. } => "older commit",
         Opened::LastSeal { .. } => "last seal",
         Opened::Extended => "extended by another program",
@@ -177,7 +177,7 @@ fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<(
         )?;
     }
     match info.opened {
-        Opened::Whole => {}
+        Opened::Intact => {}
         Opened::Unchecked => {
             row("unchecked", "a file of the original program: its bytes have no checksums".into())?
         }

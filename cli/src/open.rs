@@ -73,7 +73,7 @@ pub(crate) fn saw_older() -> bool {
 /// there and closed; where it cannot be read any more another verb will say it.
 pub(crate) fn tell_unsealed(path: &Path) {
     let Ok(info) = Store::open(path).and_then(|store| store.info()) else { return };
-    if !info.sealed && info.opened == Opened::Whole {
+    if !info.sealed && info.opened == Opened::Intact {
         complain(&format!(
             "note: other programs see this store as it was at its last seal, with {} of {} records; \
              `vlstore seal {}` shows them all",

@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         }
         match checked {
             Ok(found) => {
-                damaged |= !found.is_whole() || found.frame.is_some();
+                damaged |= !found.is_intact() || found.frame.is_some();
                 if !args.quiet {
                     tell(path, &found, args.json)?;
                 }
@@ -145,7 +145,7 @@ fn object(path: &Path, found: &Verified) -> Value {
     let damages: Vec<_> = found.damages.iter().map(damage_json).collect();
     json!({
         "store": path.to_string_lossy(),
-        "whole": found.is_whole(), "records": found.records, "shared": found.shared,
+        "intact": found.is_intact(), "records": found.records, "shared": found.shared,
         "blocks": found.blocks,
         "bytes": found.bytes, "unchecked": found.unchecked, "frame": found.frame,
         "damages": damages,
@@ -174,7 +174,7 @@ fn people(out: &mut Out, path: &Path, found: &Verified) -> Result<()> {
         ))?;
     }
     let verdict = match found.damages.len() {
-        0 => "whole".into(),
+        0 => "intact".into(),
         n => plural(n as u64, "damage"),
     };
     out.line(format!(

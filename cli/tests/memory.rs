@@ -113,7 +113,7 @@ fn in_little_memory() {
         refused("visit", huge.plan(["huge"]).unwrap().each_into(vec![()], |(), _| Ok(())));
         refused("scan", huge.scan(0..2).collect::<vlstore::Result<Vec<_>>>());
         assert_eq!(*huge.get("small").unwrap(), *b"small");
-        assert!(huge.verify(|_, _| Ok(())).unwrap().is_whole());
+        assert!(huge.verify(|_, _| Ok(())).unwrap().is_intact());
         let many = Store::open_with(folder.join("many"), &options.write.reading()).unwrap();
         let all: Vec<u64> = (0..MANY).collect();
         refused("a batch", many.get_batch_at(&all));

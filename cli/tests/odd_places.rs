@@ -169,7 +169,7 @@ fn calls_that_a_signal_interrupts_or_ends_half_way_are_gone_on_with() {
             w.close().unwrap();
             let store = Store::open_with(&path, &options.write.reading()).unwrap();
             right(&store, 230);
-            assert!(store.verify(|_, _| Ok(())).unwrap().is_whole());
+            assert!(store.verify(|_, _| Ok(())).unwrap().is_intact());
         }
         return;
     }
@@ -248,7 +248,7 @@ fn from_a_read_only_medium_everything_is_read_and_nothing_written() {
     for access in [Access::Auto, Access::Map, Access::Pread] {
         let mut store = Store::open_with(&path, &options(access).write.reading()).unwrap();
         right(&store, 30);
-        assert!(store.verify(|_, _| Ok(())).unwrap().is_whole());
+        assert!(store.verify(|_, _| Ok(())).unwrap().is_intact());
         assert!(!store.refresh().unwrap());
     }
     let refused = |e: Error| {

@@ -17,7 +17,7 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
     let (_, committed, ..) = world.commits.last().unwrap().clone();
     let store = Store::open_in(backend.clone(), &options(stored)).unwrap();
     committed.compare(&store);
-    assert!(store.verify(|_, _| Ok(())).unwrap().is_whole());
+    assert!(store.verify(|_, _| Ok(())).unwrap().is_intact());
     world.step(&Step::Close);
     let store = Store::open_in(backend, &options(stored)).unwrap();
     world.now.compare(&store);

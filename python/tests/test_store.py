@@ -183,7 +183,7 @@ def test_a_store_says_what_it_is(path):
     assert "test.vls" in repr(store) and "1 records, reading" in repr(store)
     assert "&lt;x&gt;" in store._repr_html_() and "<caption>" in store._repr_html_()
     stat = store.info()
-    assert (stat["records"], stat["raw_bytes"], stat["opened"]) == (1, 1000, "whole")
+    assert (stat["records"], stat["raw_bytes"], stat["opened"]) == (1, 1000, "intact")
     assert store.options["purpose"] == "dense" and store.options["level"] == 3
     assert store.path == path and store.mode == "r"
     found = store.verify()
@@ -223,7 +223,7 @@ def test_a_commit_that_cannot_be_read_is_said(path):
     data[page + 40] ^= 1
     path.write_bytes(data)
     with vlstore.open(path) as store:
-        assert store.opened == "whole" and len(store) == 2 and not store.verify().ok
+        assert store.opened == "intact" and len(store) == 2 and not store.verify().ok
     data = bytearray(whole)
     data[page : page + 4096] = bytes(4096)
     path.write_bytes(data)
@@ -242,7 +242,7 @@ def test_a_commit_that_cannot_be_read_is_said(path):
     store["c"] = b"3"
     store.close()
     with vlstore.open(path) as store:
-        assert store.opened == "whole" and "c" in store and "b" not in store
+        assert store.opened == "intact" and "c" in store and "b" not in store
 
 
 def test_a_seal_stays_one_when_the_store_is_closed(path):

@@ -423,9 +423,9 @@ fn new_id() -> [u8; 16] {
 }
 
 impl Store {
-    /// Whether what was opened is less than what was written, or cannot be checked.
+    /// Whether what was opened is all that was written, and can be checked.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.opened() == Opened::Whole
+    pub fn is_intact(&self) -> bool {
+        self.opened() == Opened::Intact
     }
 }

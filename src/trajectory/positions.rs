@@ -203,7 +203,7 @@ mod tests {
             let why = crate::codec::MdFrameView::new(&bytes).unwrap_err().to_string();
             assert!(why.contains("expand"), "{why}");
             let report = stored.snapshot().verify(|_, _| Ok(())).unwrap();
-            assert!(report.is_whole(), "{report:?}");
+            assert!(report.is_intact(), "{report:?}");
         }
     }
 

@@ -36,7 +36,7 @@ fn bits(data: &ColumnData) -> (Vec<u64>, &[u64]) {
 impl Truth {
     pub fn of(image: &[u8]) -> Self {
         let store = open(image).unwrap();
-        assert_eq!(store.opened(), Opened::Whole);
+        assert_eq!(store.opened(), Opened::Intact);
         let record = |i| {
             let bytes = store.get_at(i).unwrap().to_vec();
             (store.key_at(i).unwrap(), bytes, store.location_at(i).unwrap().sites)

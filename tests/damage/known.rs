@@ -125,7 +125,7 @@ fn a_seal_of_ours_is_never_taken_for_that_of_another_program() {
             image[at..end].fill(0);
             let Ok(store) = open(&image) else { continue };
             match store.opened() {
-                Opened::Whole => drop(truth.compare(&store).unwrap()),
+                Opened::Intact => drop(truth.compare(&store).unwrap()),
                 Opened::OlderCommit { .. } | Opened::LastSeal { .. } => {
                     for k in 0..72_u64 {
                         if let Ok(found) = store.get(k) {
@@ -150,9 +150,9 @@ fn a_damaged_slot_costs_nothing_and_a_lost_slot_page_stops_every_writer() {
         let mut image = good.clone();
         image[at..at + 16].fill(0x55);
         let store = open(&image).unwrap();
-        assert_eq!(store.opened(), Opened::Whole);
+        assert_eq!(store.opened(), Opened::Intact);
         assert_eq!(truth.compare(&store), Ok(0));
-        assert!(!store.verify(|_, _| Ok(())).unwrap().is_whole(), "a damaged copy is damage");
+        assert!(!store.verify(|_, _| Ok(())).unwrap().is_intact(), "a damaged copy is damage");
     }
     // The page, lost or as it was before the commit.
     let mut before = good.clone();
@@ -196,7 +196,7 @@ fn a_damaged_slot_costs_nothing_and_a_lost_slot_page_stops_every_writer() {
         w.insert("new", b"record").unwrap();
         w.close().unwrap();
         let after = Store::open(&path).unwrap();
-        assert_eq!((after.opened(), after.len()), (Opened::Whole, store.len() + 1));
+        assert_eq!((after.opened(), after.len()), (Opened::Intact, store.len() + 1));
     }
 }
 
@@ -226,7 +226,7 @@ fn slots_that_both_went_back_are_noticed_where_two_commits_followed() {
     // One commit more is what a cut of the power inside of it leaves.
     let mut image = images[5].clone();
     image[..16_384].copy_from_slice(&images[4][..16_384]);
-    assert_eq!(open(&image).unwrap().opened(), Opened::Whole);
+    assert_eq!(open(&image).unwrap().opened(), Opened::Intact);
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn a_page_that_the_newest_commit_need_not_read_does_not_cost_it() {
         let mut image = good.clone();
         image[at] ^= 1;
         let store = open(&image).unwrap();
-        assert_eq!(store.opened(), Opened::Whole, "{at}");
+        assert_eq!(store.opened(), Opened::Intact, "{at}");
         assert_eq!(*store.get("last").unwrap(), *b"record");
         let errors = truth.compare(&store).unwrap();
         assert!(errors > 0, "{at}");

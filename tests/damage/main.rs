@@ -139,7 +139,7 @@ fn judge(kind: &Kind, image: &[u8], damage: &Damage) -> Result<Answer, String> {
     let Ok(store) = open(image) else { return Ok(Answer::Refused) };
     let newest = kind.states.last().unwrap().truth.generation;
     let told = match store.opened() {
-        Opened::Whole => false,
+        Opened::Intact => false,
         Opened::OlderCommit { .. } | Opened::LastSeal { .. } => true,
         other => return Err(format!("opened as {other:?}")),
     };
@@ -154,7 +154,7 @@ fn judge(kind: &Kind, image: &[u8], damage: &Damage) -> Result<Answer, String> {
     let truth = truth_of(kind, generation)?;
     match truth.compare(&store)? {
         0 => Ok(answer),
-        _ if store.verify(|_, _| Ok(())).map_err(|e| format!("verify: {e}"))?.is_whole() => {
+        _ if store.verify(|_, _| Ok(())).map_err(|e| format!("verify: {e}"))?.is_intact() => {
             Err("errors, and verify finds nothing".into())
         }
         _ => Ok(if answer == Answer::Right { Answer::Errors } else { answer }),
@@ -210,7 +210,7 @@ fn write_on(kind: &Kind, image: &[u8], answer: Answer, recover: bool) -> Result<
     }
     let after = backend.to_bytes();
     let store = open(&after).map_err(|e| format!("does not open after a commit: {e}"))?;
-    if store.opened() != Opened::Whole {
+    if store.opened() != Opened::Intact {
         return Err(format!("{:?} after a commit", store.opened()));
     }
     if store.get(new).map_err(|e| format!("the new record: {e}"))?.to_vec() != b"record" {

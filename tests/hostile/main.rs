@@ -264,7 +264,7 @@ fn save(bytes: &[u8], options: &StoreOptions) {
         let saved =
             Store::open_in(new, &options.store.write.reading()).expect("what was recovered opens");
         let found = saved.verify(|_, _| Ok(())).expect("what was recovered can be checked");
-        assert!(found.is_whole(), "what was recovered is whole: {:?}", found.damages);
+        assert!(found.is_intact(), "what was recovered is whole: {:?}", found.damages);
     }
 }
 

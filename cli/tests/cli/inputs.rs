@@ -152,7 +152,7 @@ fn an_interrupted_verb_leaves_its_input_whole_and_nothing_beside_it() {
                     // Either file, whole.
                     let store = Store::open(folder.path("long.vls")).unwrap();
                     assert_eq!(store.len(), records);
-                    assert!(store.verify(|_, _| Ok(())).unwrap().is_whole());
+                    assert!(store.verify(|_, _| Ok(())).unwrap().is_intact());
                 } else {
                     assert!(state_but_compacted(&folder) == but_compacted(&before), "{args}");
                 }
@@ -213,7 +213,7 @@ fn a_verb_that_runs_out_of_room_says_so_and_leaves_all_as_it_was() {
                 // They write behind what is there; the state is as it was.
                 let store = Store::open(folder.path("long.vls")).unwrap();
                 assert_eq!(store.len(), 20_020, "{args}");
-                assert!(store.verify(|_, _| Ok(())).unwrap().is_whole(), "{args}");
+                assert!(store.verify(|_, _| Ok(())).unwrap().is_intact(), "{args}");
             } else {
                 assert!(state(&folder) == before, "{args}");
             }

@@ -229,7 +229,7 @@ fn verify_takes_several_stores_and_ends_with_the_worst_status() {
     let lines = String::from_utf8_lossy(&out.get_output().stdout).into_owned();
     let whole: Vec<bool> = lines
         .lines()
-        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["whole"].as_bool().unwrap())
+        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["intact"].as_bool().unwrap())
         .collect();
     assert_eq!(whole, [true, false]);
     folder.run("verify -q frames.vls").code(0).stdout("").stderr("");
@@ -237,7 +237,7 @@ fn verify_takes_several_stores_and_ends_with_the_worst_status() {
     // One that cannot be checked keeps no other from it.
     let out = folder.run("verify missing.vls frames.vls").code(1);
     let text = String::from_utf8_lossy(&out.get_output().stdout).into_owned();
-    assert!(text.starts_with("frames.vls: whole"), "{text}");
+    assert!(text.starts_with("frames.vls: intact"), "{text}");
     folder.run("verify missing.vls bad.vls").code(3);
 }
 

@@ -177,7 +177,7 @@ fn a_file_of_the_original_program_is_extended() {
         "import -q --append --keep-all --same-units --mixed --name-prefix new- run.xtc old.vls",
     );
     let info = folder.json("info --json old.vls");
-    assert_eq!((&info["opened"], &info["records"]), (&json!("whole"), &json!(30 + FRAMES)));
+    assert_eq!((&info["opened"], &info["records"]), (&json!("intact"), &json!(30 + FRAMES)));
     assert_eq!(info["codec"], "md-frame");
     assert_eq!(folder.json("get --as json --at 0 old.vls")["nsites"], 200);
     assert_eq!(folder.json("get --as json --at -1 old.vls")["step"], 50_000);
@@ -188,7 +188,7 @@ fn verify_finds_nothing_in_a_whole_store_and_names_damage_by_record_and_place() 
     let folder = Folder::new();
     folder.ok("import -q --chunk-size 64KiB run.xtc chunks.vls");
     let found = folder.json("verify --json chunks.vls");
-    assert_eq!((&found["whole"], &found["records"]), (&json!(true), &json!(FRAMES)));
+    assert_eq!((&found["intact"], &found["records"]), (&json!(true), &json!(FRAMES)));
     // One bit after the other, until it is one of a record: files have parts that are dead.
     let whole = fs::read(folder.path("chunks.vls")).unwrap();
     let hit = (15_000..whole.len()).step_by(7919).find_map(|at| {
@@ -212,7 +212,7 @@ fn verify_finds_nothing_in_a_whole_store_and_names_damage_by_record_and_place() 
     let assert = folder.run("verify chunks.vls").code(3);
     let text = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
     assert!(text.contains("cannot be read") && text.contains("at byte "), "{text}");
-    assert!(damage["part"].is_string() && found["whole"] == json!(false), "{found}");
+    assert!(damage["part"].is_string() && found["intact"] == json!(false), "{found}");
     let offset = usize::try_from(damage["offset"].as_u64().unwrap()).unwrap();
     assert!(offset <= at && at < offset + 100_000, "{at}: {found}");
     // A record in the damaged block cannot be had, with the status for damage; others can.

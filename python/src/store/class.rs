@@ -278,7 +278,7 @@ impl Store {
         Ok(self.handle().read(py, |v| Ok(v.generation()))?)
     }
 
-    /// How much of what was written the store held when it was opened: ``"whole"``, ``"older
+    /// How much of what was written the store held when it was opened: ``"intact"``, ``"older
     /// commit 7"``, ``"last seal, commit 3"``, ``"extended by another program"``, or ``"without
     /// checksums"`` for a file of the original program.
     #[getter]

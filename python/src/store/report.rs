@@ -54,7 +54,7 @@ impl Verified {
 
     fn __repr__(&self) -> String {
         let found = match self.damages.as_slice() {
-            [] => "whole".to_owned(),
+            [] => "intact".to_owned(),
             [one] => one.clone(),
             [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
         };
@@ -65,7 +65,7 @@ impl Verified {
 /// How much of what was written an opened store holds, in words.
 pub(crate) fn opened(opened: Opened) -> String {
     match opened {
-        Opened::Whole => "whole".into(),
+        Opened::Intact => "intact".into(),
         Opened::OlderCommit { generation } => format!("older commit {generation}"),
         Opened::LastSeal { generation } => format!("last seal, commit {generation}"),
         Opened::Extended => "extended by another program".into(),

@@ -164,7 +164,7 @@ fn open(
     if let Some(config) = &config
         && let Ok(state) = load(backend, config, &options.store.write.reading())
         && let Ok(state) = adopt_if_extended(backend, state, &options.store.write.reading())
-        && matches!(state.opened, Opened::Whole | Opened::Extended)
+        && matches!(state.opened, Opened::Intact | Opened::Extended)
         && state.core.perm.all_leaves(&state.core.io).is_ok()
     {
         let found = state.layout.clone();

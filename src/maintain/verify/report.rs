@@ -149,7 +149,7 @@ pub struct Verified {
 impl Verified {
     /// Whether nothing is wrong.
     #[must_use]
-    pub const fn is_whole(&self) -> bool {
+    pub const fn is_intact(&self) -> bool {
         self.damages.is_empty()
     }
 

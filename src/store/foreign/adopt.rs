@@ -81,7 +81,7 @@ pub(crate) fn adopt_if_extended(
     // What another program added may have any key.
     state.slot.key_bound = U64::new(0);
     // Less than was committed is said before more than that.
-    if state.opened == Opened::Whole {
+    if state.opened == Opened::Intact {
         state.opened = Opened::Extended;
     }
     Ok(state)

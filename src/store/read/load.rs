@@ -30,7 +30,7 @@ const WRITE_OF_A_SLOT: Duration = Duration::from_millis(1);
 #[non_exhaustive]
 pub enum Opened {
     /// Everything that was committed.
-    Whole,
+    Intact,
     /// The newest commit could not be read; this is the one before it. `vlstore verify` says
     /// more.
     OlderCommit {
@@ -258,7 +258,7 @@ fn load_slot(
         core,
         slot: *slot,
         layout: layout.clone(),
-        opened: Opened::Whole,
+        opened: Opened::Intact,
         attributes,
         root,
         newest_seen: slot.generation.get(),

@@ -111,7 +111,7 @@ mod tests {
             );
             let all: Vec<_> = s.scan(0..9).map(|r| r.unwrap().to_vec()).collect();
             assert_eq!(all, [b"one", b"two"]);
-            assert!(s.verify(|_, _| Ok(())).unwrap().is_whole());
+            assert!(s.verify(|_, _| Ok(())).unwrap().is_intact());
         }
     }
 
@@ -136,7 +136,7 @@ mod tests {
         }
         let listed: Vec<Digest> = s.list_shared().unwrap().iter().map(|l| l.0).collect();
         assert_eq!(listed, digests);
-        assert!(s.verify(|_, _| Ok(())).unwrap().is_whole());
+        assert!(s.verify(|_, _| Ok(())).unwrap().is_intact());
     }
 
     #[test]

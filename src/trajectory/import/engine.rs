@@ -124,7 +124,7 @@ impl Importer {
             marked: None,
             uncommitted: 0,
             tally: Imported::default(),
-            opened: Opened::Whole,
+            opened: Opened::Intact,
         };
         me.begin(there, planned, depot.as_ref())?;
         Ok(me)
