@@ -209,8 +209,66 @@ impl Random {
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) % n
     }
 
+    /// A number of the normal distribution, as the sum of twelve even ones.
+    pub(crate) fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.below(1 << 40) as f64 / (1_u64 << 40) as f64).sum::<f64>() - 6.0
+    }
+
     /// `count` numbers below `n`.
     pub(crate) fn list(&mut self, count: usize, n: u64) -> Vec<u64> {
         (0..count).map(|_| self.below(n)).collect()
+    }
+}
+
+/// Frames that scatter around a few geometries, as those of molecular dynamics do: all bits of the
+/// numbers are there. Forces follow from the displacements.
+#[derive(Debug)]
+pub(crate) struct Thermal {
+    pub(crate) frames: Vec<MdFrame>,
+}
+
+impl Thermal {
+    /// `molecules` of 9 to 29 sites, `crystals` of 64 with a cell and a stress, or `chains` of 100 to
+    /// 1 900.
+    pub(crate) fn named(name: &str) -> Self {
+        let (count, shapes, least, most) = match name {
+            "molecules" => (100_000, 400, 9, 29),
+            "crystals" => (30_000, 200, 64, 64),
+            _ => (1_500, 20, 100, 1900),
+        };
+        let mut random = Random(0x5eed);
+        let shapes: Vec<(Vec<f64>, Vec<i32>)> = (0..shapes)
+            .map(|_| {
+                let sites = least + random.below(most - least + 1);
+                let mut at = [0.0; 3];
+                let mut places = Vec::new();
+                for _ in 0..sites {
+                    at.iter_mut().for_each(|x| *x += 1.4 * random.normal());
+                    places.extend(at);
+                }
+                let kinds = [1, 6, 7, 8];
+                (places, (0..sites).map(|_| kinds[random.below(4) as usize]).collect())
+            })
+            .collect();
+        let frames = (0..count)
+            .map(|_| {
+                let (places, types) = &shapes[random.below(shapes.len() as u64) as usize];
+                let moved: Vec<f64> = places.iter().map(|_| 0.036 * random.normal()).collect();
+                let energy = moved.iter().map(|d| 10.0 * d * d).sum();
+                let positions = places.iter().zip(&moved).map(|(x, d)| (x + d) as f32).collect();
+                let nine = |by: f64| (name == "crystals").then(|| [0; 9].map(|_| by));
+                MdFrame {
+                    nsites: types.len(),
+                    types: Some(types.clone()),
+                    positions: Some(Real::F32(positions)),
+                    forces: Some(Real::F32(moved.iter().map(|d| (-20.0 * d) as f32).collect())),
+                    energy: Some(energy),
+                    cell: nine(10.4 + 0.01 * random.normal()),
+                    stress: nine(random.normal()),
+                    ..MdFrame::default()
+                }
+            })
+            .collect();
+        Self { frames }
     }
 }

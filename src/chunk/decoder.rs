@@ -133,30 +133,16 @@ impl Decoder {
         dst: &mut [u8],
         check: impl FnOnce(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let range = layout.block_range(i);
-        let len = layout.block_len(i);
-        let whole = part == (0..len as usize);
-        let fits = dst.len() == part.len()
-            && !dst.is_empty()
-            && part.end <= len as usize
-            && stream.len() == range.len();
-        if !fits {
-            return Err(Error::invalid(
-                "block",
-                format!(
-                    "{i} of {} has {len} bytes, stored in {}; asked for were {part:?} into {} from {}",
-                    layout.blocks(),
-                    range.len(),
-                    dst.len(),
-                    stream.len()
-                ),
-            ));
-        }
+        fits(layout, i, &part, dst.len(), stream.len())?;
         let header = layout.header();
         if header.kind == Kind::Streams {
-            check(self.hold(stream)?)?;
-            return self.streams(header, stream.len(), len, &part, dst);
+            return self.decode_read(layout, i, part, dst, |held| {
+                held.copy_from_slice(stream);
+                check(held)
+            });
         }
+        let len = layout.block_len(i);
+        let whole = part == (0..len as usize);
         check(stream)?;
         match header.kind {
             Kind::Stored => dst.copy_from_slice(stream.get(part).unwrap_or_default()),
@@ -172,6 +158,25 @@ impl Decoder {
             }
         }
         Ok(())
+    }
+
+    /// As [`Self::decode_checked`] of a block that is made of streams: `read` puts them where they are
+    /// decoded from, and checks them there.
+    ///
+    /// # Errors
+    /// As [`Self::decode_part`], and those of `read`.
+    pub(crate) fn decode_read(
+        &mut self,
+        layout: &ChunkLayout,
+        i: u32,
+        part: Range<usize>,
+        dst: &mut [u8],
+        read: impl FnOnce(&mut [u8]) -> Result<()>,
+    ) -> Result<()> {
+        let held = layout.block_range(i).len();
+        fits(layout, i, &part, dst.len(), held)?;
+        read(self.hold(held)?)?;
+        self.streams(layout.header(), held, layout.block_len(i), &part, dst)
     }
 
     /// Decodes a part of a block of `len` bytes whose streams are held.
@@ -199,17 +204,15 @@ impl Decoder {
         done
     }
 
-    /// Copies the streams of a block into the scratch buffer, with zeros or bytes of earlier
-    /// blocks as slack behind them.
-    fn hold(&mut self, stream: &[u8]) -> Result<&[u8]> {
-        let total = ONE_BLOCK + stream.len() + SLACK;
+    /// A place in the scratch buffer for `len` bytes of streams, with zeros or bytes of earlier blocks
+    /// as slack behind them.
+    fn hold(&mut self, len: usize) -> Result<&mut [u8]> {
+        let total = ONE_BLOCK + len + SLACK;
         if self.scratch.len() < total {
             // A power of two, so that blocks of similar size do not each grow it a little.
             memory::resize(&mut self.scratch, total.next_power_of_two(), 0)?;
         }
-        let to = self.scratch.get_mut(ONE_BLOCK..ONE_BLOCK + stream.len()).ok_or_else(no_memory)?;
-        to.copy_from_slice(stream);
-        Ok(to)
+        self.scratch.get_mut(ONE_BLOCK..ONE_BLOCK + len).ok_or_else(no_memory)
     }
 
     /// Whether a part of a block of this chunk costs less than the whole.
@@ -231,7 +234,7 @@ impl Decoder {
             Kind::Value => special::fill(dst, stream),
             Kind::Nans => special::fill(dst, special::nan(header.typesize)),
             Kind::Streams => {
-                self.hold(stream)?;
+                self.hold(stream.len())?.copy_from_slice(stream);
                 self.block(header, stream.len(), dst)?;
             }
         }
@@ -336,6 +339,28 @@ impl Decoder {
         debug_assert_eq!(at, src.len());
         Ok(())
     }
+}
+
+/// Refuses slices of the wrong length for the bytes `part` of block `i`, stored in `stored` bytes.
+fn fits(
+    layout: &ChunkLayout,
+    i: u32,
+    part: &Range<usize>,
+    room: usize,
+    stored: usize,
+) -> Result<()> {
+    let (range, len) = (layout.block_range(i), layout.block_len(i));
+    if room == part.len() && room > 0 && part.end <= len as usize && stored == range.len() {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "block",
+        format!(
+            "{i} of {} has {len} bytes, stored in {}; asked for were {part:?} into {room} from {stored}",
+            layout.blocks(),
+            range.len(),
+        ),
+    ))
 }
 
 thread_local! {

@@ -165,6 +165,11 @@ impl ChunkLayout {
         !matches!(self.header.kind, Kind::Stored | Kind::Streams)
     }
 
+    /// Whether the blocks are streams of a codec.
+    pub(crate) fn has_streams(&self) -> bool {
+        self.header.kind == Kind::Streams
+    }
+
     /// The algorithm; `None` for stored chunks and runs of one value.
     #[must_use]
     pub const fn algorithm(&self) -> Option<Algorithm> {

@@ -50,7 +50,9 @@ pub use array::{ArrayCodec, ArrayView, Shape};
 pub use borrowed::{MdFrameRef, PropertyView, RealView, TextView, ValuesView};
 pub use dtype::{DType, Element};
 pub use flat_f32::FlatF32Codec;
-pub use md_frame::{Field, FrameFields as Fields, FramePart, HEAD, Matrices, MdFrameView};
+pub use md_frame::{
+    Field, FrameFields as Fields, FramePart, HEAD, Matrices, MdFrameView, PlainFrame,
+};
 pub use md_frame::{coordinate, quantise};
 pub use md_frame_codec::MdFrameCodec;
 pub use raw::RawCodec;

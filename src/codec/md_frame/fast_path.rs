@@ -15,6 +15,7 @@ use crate::limits::RECORD_MAX;
 use crate::wire::Digest;
 use bytemuck::AnyBitPattern;
 use flatbuffers::VOffsetT;
+use std::ops::Deref;
 
 /// Bytes of the longest vtable that is read here: several times what the schema has.
 const VTABLE_MAX: usize = 128;
@@ -27,7 +28,7 @@ pub(super) fn may_be_quantised(bytes: &[u8]) -> bool {
 /// The fields of the frame in `bytes`, and where its matrices begin; `None` if it is none, or not
 /// a plain one.
 pub(super) fn fast_path(bytes: &[u8]) -> Option<(MdFrameRef<'_>, Matrices)> {
-    let mut t = Table::find(bytes)?;
+    let mut t = Whole { table: Table::find(bytes)?, left: bytes.len() };
     for slot in [Wire::VT_ATOM_PROPERTIES, Wire::VT_FRAME_PROPERTIES, Wire::VT_QUANTISED_POSITIONS]
     {
         if t.place(slot).is_some() {
@@ -38,11 +39,6 @@ pub(super) fn fast_path(bytes: &[u8]) -> Option<(MdFrameRef<'_>, Matrices)> {
         return None;
     }
     let nsites = t.number(Wire::VT_NSITES, i32::from_le_bytes)?.unwrap_or(0);
-    let pbc = match t.number(Wire::VT_PBC, u8::from_le_bytes)? {
-        None => None,
-        Some(bits @ 0..8) => Some([bits & 1 != 0, bits & 2 != 0, bits & 4 != 0]),
-        Some(_) => return None,
-    };
     let topology = match t.vector::<u8>(Wire::VT_TOPOLOGY)? {
         None => None,
         Some(digest) => Some(Digest::from_bytes(digest)?),
@@ -60,7 +56,7 @@ pub(super) fn fast_path(bytes: &[u8]) -> Option<(MdFrameRef<'_>, Matrices)> {
         step: t.number(Wire::VT_STEP, i64::from_le_bytes)?,
         time: t.number(Wire::VT_TIME, f64::from_le_bytes)?,
         cell: t.matrix(Wire::VT_CELL)?,
-        pbc,
+        pbc: t.pbc()?,
         energy: t.number(Wire::VT_ENERGY, f64::from_le_bytes)?,
         stress: t.matrix(Wire::VT_STRESS)?,
         precision: t.number(Wire::VT_PRECISION, f32::from_le_bytes)?,
@@ -72,17 +68,15 @@ pub(super) fn fast_path(bytes: &[u8]) -> Option<(MdFrameRef<'_>, Matrices)> {
 }
 
 /// The root table of a record.
-struct Table<'a> {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Table<'a> {
     bytes: &'a [u8],
     at: usize,
     vtable: &'a [u8],
-    /// What all vectors together may still be long: parts that are shared are left to the
-    /// verifier, which counts them.
-    left: usize,
 }
 
 impl<'a> Table<'a> {
-    fn find(bytes: &'a [u8]) -> Option<Self> {
+    pub(super) fn find(bytes: &'a [u8]) -> Option<Self> {
         if bytes.len() as u64 > RECORD_MAX || rooted(bytes).is_err() {
             return None;
         }
@@ -94,16 +88,18 @@ impl<'a> Table<'a> {
             return None;
         }
         let end = vtable.checked_add(len).filter(|_| len <= VTABLE_MAX)?;
-        Some(Self { bytes, at, vtable: bytes.get(vtable..end)?, left: bytes.len() })
+        Some(Self { bytes, at, vtable: bytes.get(vtable..end)? })
     }
 
     /// Where the field in `slot` lies, if it is there.
-    fn place(&self, slot: VOffsetT) -> Option<usize> {
+    #[inline]
+    pub(super) fn place(&self, slot: VOffsetT) -> Option<usize> {
         let offset = u16::from_le_bytes(fixed(self.vtable, usize::from(slot))?);
         (offset != 0).then_some(self.at + usize::from(offset))
     }
 
-    fn number<T, const N: usize>(
+    #[inline]
+    pub(super) fn number<T, const N: usize>(
         &self,
         slot: VOffsetT,
         read: impl FnOnce([u8; N]) -> T,
@@ -115,15 +111,25 @@ impl<'a> Table<'a> {
         Some(Some(read(fixed(self.bytes, at)?)))
     }
 
-    fn matrix(&self, slot: VOffsetT) -> Option<Option<[f64; 9]>> {
+    pub(super) fn matrix(&self, slot: VOffsetT) -> Option<Option<[f64; 9]>> {
         let Some(at) = self.place(slot) else { return Some(None) };
         let (words, _) = self.bytes.get(at..at.checked_add(72)?)?.as_chunks::<8>();
         let words: &[[u8; 8]; 9] = words.try_into().ok()?;
         Some(Some(words.map(f64::from_le_bytes)))
     }
 
+    /// Whether there are three bits of periodicity, and which.
+    pub(super) fn pbc(&self) -> Option<Option<[bool; 3]>> {
+        match self.number(Wire::VT_PBC, u8::from_le_bytes)? {
+            None => Some(None),
+            Some(bits @ 0..8) => Some(Some([bits & 1 != 0, bits & 2 != 0, bits & 4 != 0])),
+            Some(_) => None,
+        }
+    }
+
     /// The bytes of the vector in `slot`, of items of `size` bytes, and where they begin.
-    fn bytes_of(&mut self, slot: VOffsetT, size: usize) -> Option<Option<(usize, &'a [u8])>> {
+    #[inline]
+    fn bytes_of(&self, slot: VOffsetT, size: usize) -> Option<Option<(usize, &'a [u8])>> {
         let Some(at) = self.place(slot) else { return Some(None) };
         let head = at.checked_add(word(self.bytes, at)?)?;
         let len = word(self.bytes, head)?.checked_mul(size)?;
@@ -131,8 +137,37 @@ impl<'a> Table<'a> {
         if !at.is_multiple_of(4) || !head.is_multiple_of(4) || !first.is_multiple_of(size) {
             return None;
         }
-        self.left = self.left.checked_sub(len)?;
         Some(Some((first, self.bytes.get(first..first.checked_add(len)?)?)))
+    }
+
+    /// The numbers of the vector in `slot`.
+    #[inline]
+    pub(super) fn vector<T: AnyBitPattern>(&self, slot: VOffsetT) -> Option<Option<&'a [T]>> {
+        let Some((_, bytes)) = self.bytes_of(slot, size_of::<T>())? else { return Some(None) };
+        numbers_in(NAME, "", bytes).ok().map(Some)
+    }
+}
+
+/// The table as it is read from end to end.
+struct Whole<'a> {
+    table: Table<'a>,
+    /// What all vectors together may still be long: parts that are shared are left to the
+    /// verifier, which counts them.
+    left: usize,
+}
+
+impl<'a> Deref for Whole<'a> {
+    type Target = Table<'a>;
+    fn deref(&self) -> &Table<'a> {
+        &self.table
+    }
+}
+
+impl<'a> Whole<'a> {
+    fn bytes_of(&mut self, slot: VOffsetT, size: usize) -> Option<Option<(usize, &'a [u8])>> {
+        let Some((first, bytes)) = self.table.bytes_of(slot, size)? else { return Some(None) };
+        self.left = self.left.checked_sub(bytes.len())?;
+        Some(Some((first, bytes)))
     }
 
     fn vector<T: AnyBitPattern>(&mut self, slot: VOffsetT) -> Option<Option<&'a [T]>> {

@@ -1,13 +1,14 @@
 //! Frames of a trajectory: the schema `schemas/md_frame.fbs`, a superset of the original's.
 //!
 //! `write` lays a frame out, `read` verifies a record and views it, `check` holds the rules that
-//! both obey, `codec` joins them; `fast_path` reads the usual frame in one pass, `part` chosen fields
-//! from a part of a record; `quantised` keeps positions of fixed precision as integers.
+//! both obey, `codec` joins them; `fast_path` reads the usual frame in one pass, `plain` single
+//! fields of it, `part` chosen fields from a part of a record; `quantised` keeps positions of fixed precision as integers.
 
 mod check;
 mod fast_path;
 mod name;
 mod part;
+mod plain;
 mod quantised;
 mod read;
 mod root;
@@ -18,6 +19,7 @@ pub(super) use check::{check, check_properties};
 pub(super) use name::NAME;
 pub(super) use part::ROWS;
 pub use part::{Field, Fields as FrameFields, FramePart, HEAD};
+pub use plain::PlainFrame;
 pub(super) use quantised::fold;
 pub use quantised::{coordinate, quantise};
 pub use read::MdFrameView;

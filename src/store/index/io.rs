@@ -128,10 +128,7 @@ impl Io {
                 return Ok(f(slice));
             }
         }
-        // No memory for what cannot be there.
-        if end > self.len() && end > self.backend.len()? {
-            return Err(past(offset));
-        }
+        self.holds(offset, len)?;
         let mut space = SPACE.try_with(RefCell::take).unwrap_or_default();
         if space.len() < len {
             let more = len - space.len();
@@ -145,6 +142,15 @@ impl Io {
             let _ = SPACE.try_with(|kept| kept.replace(space));
         }
         done
+    }
+
+    /// Refuses bytes that are not in the file, before there is memory for them.
+    pub(crate) fn holds(&self, offset: u64, len: usize) -> Result<()> {
+        let end = offset.checked_add(len as u64).ok_or_else(|| past(offset))?;
+        if end > self.len() && end > self.backend.len()? {
+            return Err(past(offset));
+        }
+        Ok(())
     }
 
     /// Whether the bytes come by calls, each of which has its cost.

@@ -233,7 +233,7 @@ impl Core {
     }
 
     /// Checks one block and decodes a part of it into `out`.
-    fn decode_part(
+    pub(crate) fn decode_part(
         &self,
         place: &ChunkPlace,
         block: u32,
@@ -247,6 +247,19 @@ impl Core {
             // Where they are wanted is as good a place to check them as any.
             self.io.read(offset, out)?;
             return self.compare(place, block, out).map_err(|e| locate(e, offset));
+        }
+        if self.io.reads_by_calls() && place.layout.has_streams() {
+            // Read to where they are decoded from, with no copy between.
+            self.io.holds(offset, len)?;
+            let mut was_read = false;
+            let done = with_decoder(|d| {
+                d.decode_read(&place.layout, block, part, out, |held| {
+                    self.io.read(offset, held)?;
+                    was_read = true;
+                    self.compare(place, block, held)
+                })
+            });
+            return if was_read { done.map_err(|e| locate(e, offset)) } else { done };
         }
         self.io.bytes(offset, len, |stream| self.decode_held(place, block, part, stream, out))?
     }

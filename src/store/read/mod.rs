@@ -18,3 +18,4 @@ pub(crate) mod scan;
 pub(crate) mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod stat;
+pub(crate) mod team;

@@ -1,12 +1,19 @@
 //! Many records, looked up to be read together: into one buffer, or each handed over where it was
 //! decoded, to those who copy what they need out of them and keep nothing.
 
+use crate::chunk::Decoder;
 use crate::error::{Error, Result};
 use crate::index::leaf::Place;
-use crate::store::read::batch::{Batch, WORTH_A_THREAD, ended, no_thread};
+use crate::store::read::batch::{Batch, WORTH_A_THREAD, ended};
 use crate::store::read::core::{ChunkData, ChunkPlace, Core};
 use crate::store::read::record::Record;
+use crate::store::read::team::together;
 use crate::wire::{AlignedBuf, memory, to_usize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Parts of the work for each thread, so that one that is late or slow is waited for only a little.
+const PARTS: usize = 4;
 
 /// Records that were looked up and are about to be read; made by
 /// [`Readable::plan`](crate::Readable::plan) and [`Readable::plan_at`](crate::Readable::plan_at).
@@ -16,7 +23,10 @@ use crate::wire::{AlignedBuf, memory, to_usize};
 #[derive(Debug)]
 pub struct Plan<'a> {
     core: &'a Core,
+    /// In the order asked for.
     entries: Vec<Place>,
+    /// Positions among them, in the order in which they lie.
+    order: Vec<usize>,
 }
 
 /// Where a record lies, and what it is wanted for.
@@ -27,7 +37,8 @@ struct Asked<T> {
 }
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(
+    /// Looks up one record after the other.
+    pub(crate) fn one_by_one(
         core: &'a Core,
         entries: impl ExactSizeIterator<Item = Result<Place>>,
     ) -> Result<Self> {
@@ -35,7 +46,36 @@ impl<'a> Plan<'a> {
         for entry in entries {
             found.push(entry?);
         }
-        Ok(Self { core, entries: found })
+        let mut order = memory::with_room(found.len())?;
+        order.extend(0..found.len());
+        Ok(Self { core, entries: found, order }.sorted())
+    }
+
+    /// Looks up the records at these ordinals, those that lie side by side in the index together.
+    pub(crate) fn at(core: &'a Core, ordinals: &[u64]) -> Result<Self> {
+        let mut asked = memory::with_room(ordinals.len())?;
+        for (i, ordinal) in ordinals.iter().enumerate() {
+            asked.push((core.id_at(*ordinal)?, i));
+        }
+        asked.sort_unstable();
+        match core.places(&asked) {
+            Ok(entries) => {
+                let mut order = memory::with_room(asked.len())?;
+                order.extend(asked.iter().map(|(_, i)| *i));
+                Ok(Self { core, entries, order }.sorted())
+            }
+            // The first that fails, in the order asked for.
+            Err(_) => Self::one_by_one(core, ordinals.iter().map(|o| core.entry_at(*o))),
+        }
+    }
+
+    fn sorted(mut self) -> Self {
+        let place = |i: &usize| self.entries.get(*i).map(|e| (e.start, e.len));
+        // Records of another writer may lie in any order.
+        if !self.order.is_sorted_by_key(place) {
+            self.order.sort_by_key(place);
+        }
+        self
     }
 }
 
@@ -93,37 +133,76 @@ impl Plan<'_> {
         if places.len() != self.entries.len() {
             return Err(Error::invalid("places", "there is not one for each record"));
         }
+        let mut places: Vec<Option<T>> = places.into_iter().map(Some).collect();
         let mut order: Vec<Asked<T>> = memory::with_room(self.entries.len())?;
-        for (entry, place) in self.entries.iter().zip(places) {
-            let span = self.core.span(entry)?;
-            order.push(Asked { start: span.start, end: span.end, place });
-        }
-        order.sort_unstable_by_key(|asked| (asked.start, asked.end));
-        let bytes: u64 = order.iter().map(|asked| asked.end - asked.start).sum();
-        let worth = to_usize(bytes).unwrap_or(usize::MAX) / WORTH_A_THREAD;
-        let parts = self.core.threads.min(worth).max(1);
-        if parts == 1 {
-            return self.part(&mut order, &f);
-        }
-        let (f, each) = (&f, order.len().div_ceil(parts).max(1));
-        let result = crossbeam::thread::scope(|scope| {
-            let mut running = Vec::new();
-            let mut rest = order.as_mut_slice();
-            while rest.len() > each {
-                let at = self.cut(rest, each)?;
-                let (now, later) = rest.split_at_mut(at);
-                rest = later;
-                let part = move |_: &_| self.part(now, f);
-                running.push(scope.builder().spawn(part).map_err(no_thread)?);
+        for i in &self.order {
+            let place = places.get_mut(*i).and_then(Option::take);
+            if let (Some(entry), Some(place)) = (self.entries.get(*i), place) {
+                let span = self.core.span(entry)?;
+                order.push(Asked { start: span.start, end: span.end, place });
             }
-            // The last part is the caller's own.
-            let own = self.part(rest, f);
-            let others = running.into_iter();
-            let others: Vec<_> =
-                others.map(|r| r.join().unwrap_or_else(|_| Err(ended()))).collect();
-            others.into_iter().chain([own]).collect()
+        }
+        let threads = self.threads(&order)?;
+        if threads == 1 {
+            return self.part(&mut order, &mut AlignedBuf::default(), &f);
+        }
+        let parts = self.parts(&mut order, threads * PARTS)?;
+        let (next, failed) = (AtomicUsize::new(0), Mutex::new(None::<(usize, Error)>));
+        let stopped = AtomicBool::new(false);
+        let kept = together(threads - 1, &|| {
+            let mut space = AlignedBuf::default();
+            while !stopped.load(Ordering::Relaxed) {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let Some(part) = parts.get(i) else { return };
+                let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+                let Err(error) = self.part(&mut part, &mut space, &f) else { continue };
+                stopped.store(true, Ordering::Relaxed);
+                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                // What is before this part is done or under way: the first error is the same each time.
+                if failed.as_ref().is_none_or(|(known, _)| i < *known) {
+                    *failed = Some((i, error));
+                }
+            }
         });
-        result.unwrap_or_else(|_| Err(ended()))
+        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match failed {
+            Some((_, error)) => Err(error),
+            None if kept => Ok(()),
+            None => Err(ended()),
+        }
+    }
+
+    /// Threads that so much work is worth.
+    fn threads<T>(&self, order: &[Asked<T>]) -> Result<usize> {
+        let (Some(first), Some(last)) = (order.first(), order.last()) else { return Ok(1) };
+        if self.core.threads == 1 {
+            return Ok(1);
+        }
+        // Each record decodes a block at most, and all of them what lies between the first and the last.
+        let block = self.core.block_end(first.start)? - self.core.block_start(first.start)?;
+        let each: u64 = order.iter().map(|asked| block.max(asked.end - asked.start)).sum();
+        let decoded = each.min((last.end - first.start).saturating_add(2 * block));
+        let worth = to_usize(decoded).unwrap_or(usize::MAX) / WORTH_A_THREAD;
+        Ok(self.core.threads.min(worth).max(1))
+    }
+
+    /// About `count` parts, cut where one block ends and another begins.
+    fn parts<'o, T>(
+        &self,
+        order: &'o mut [Asked<T>],
+        count: usize,
+    ) -> Result<Vec<Mutex<&'o mut [Asked<T>]>>> {
+        let each = order.len().div_ceil(count).max(1);
+        let mut parts = memory::with_room(count)?;
+        let mut rest = order;
+        while rest.len() > each {
+            let at = self.cut(rest, each)?;
+            let (now, later) = rest.split_at_mut(at);
+            rest = later;
+            parts.push(Mutex::new(now));
+        }
+        parts.push(Mutex::new(rest));
+        Ok(parts)
     }
 
     /// The first place at or after `at` where one block ends and another begins.
@@ -143,36 +222,38 @@ impl Plan<'_> {
     fn part<T>(
         &self,
         order: &mut [Asked<T>],
+        space: &mut AlignedBuf,
         f: &impl Fn(&mut T, &[u8]) -> Result<()>,
     ) -> Result<()> {
-        let mut space = AlignedBuf::default();
+        let mut held: Option<Arc<ChunkPlace>> = None;
+        // At a multiple of 8, as all others.
+        let nothing = AlignedBuf::default();
         let mut rest = order;
         while let Some(Asked { start, end, .. }) = rest.first() {
             let (start, end) = (*start, *end);
             let chunk = start / self.core.chunk_size;
             let base = chunk * self.core.chunk_size;
-            let place = if start == end || (end - 1) / self.core.chunk_size != chunk {
-                None
-            } else if let ChunkData::File(place) = self.core.chunk(chunk)? {
-                Some(place)
-            } else {
-                None
-            };
-            if let Some(place) = place {
+            if start == end || (end - 1) / self.core.chunk_size != chunk {
+                held = None;
+            } else if held.as_ref().is_none_or(|held| held.chunk != chunk) {
+                held = match self.core.chunk(chunk)? {
+                    ChunkData::File(place) => Some(place),
+                    ChunkData::Memory(_) => None,
+                };
+            }
+            if let Some(place) = &held {
                 let size = place.layout.block_size().max(1);
                 let block = u32::try_from((start - base) / u64::from(size)).unwrap_or(u32::MAX);
                 let first = base + u64::from(block) * u64::from(size);
                 let until = first + u64::from(place.layout.block_len(block));
-                let here = rest.partition_point(|asked| asked.start < until);
                 let whole = rest
                     .iter()
-                    .take(here)
                     .take_while(|asked| asked.start < asked.end && asked.end <= until)
                     .count();
                 let (now, later) = rest.split_at_mut(whole);
                 rest = later;
                 if !now.is_empty() {
-                    self.block(&place, block, &mut space, |bytes| hand(bytes, first, now, f))?;
+                    self.block(place, block, first, now, space, f)?;
                     continue;
                 }
             }
@@ -180,30 +261,51 @@ impl Plan<'_> {
             let same = rest.iter().take_while(|a| (a.start, a.end) == (start, end)).count();
             let (now, later) = rest.split_at_mut(same.max(1));
             rest = later;
-            space.resize(to_usize(end - start).unwrap_or(usize::MAX))?;
-            self.core.read(start..end, &mut space)?;
+            let space = room(space, to_usize(end - start).unwrap_or(usize::MAX))?;
+            self.core.read(start..end, space)?;
+            let bytes = if space.is_empty() { &*nothing } else { &*space };
             for asked in now {
-                f(&mut asked.place, &space)?;
+                f(&mut asked.place, bytes)?;
             }
         }
         Ok(())
     }
 
-    /// Calls `f` with a whole block, checked: decoded into `space`, or where it is stored.
-    fn block(
+    /// Hands over records of one block, checked: decoded into `space`, as far as they reach in it, or
+    /// where it is stored. `first` is its first logical byte.
+    fn block<T>(
         &self,
         place: &ChunkPlace,
         block: u32,
+        first: u64,
+        asked: &mut [Asked<T>],
         space: &mut AlignedBuf,
-        f: impl FnOnce(&[u8]) -> Result<()>,
+        f: &impl Fn(&mut T, &[u8]) -> Result<()>,
     ) -> Result<()> {
         if place.layout.is_stored() {
-            return self.core.stored_block(place, block, f);
+            return self.core.stored_block(place, block, |bytes| hand(bytes, first, asked, f));
         }
-        space.resize(place.layout.block_len(block) as usize)?;
-        self.core.decode(place, block, space)?;
-        f(space)
+        let (mut from, mut to) = (0, place.layout.block_len(block) as usize);
+        if Decoder::decodes_parts(&place.layout) {
+            let within = |at: u64| to_usize(at - first).unwrap_or(usize::MAX).min(to);
+            let begin = asked.first().map_or(0, |asked| within(asked.start));
+            let end = asked.iter().map(|asked| within(asked.end)).max().unwrap_or(to);
+            (from, to) = (begin / 8 * 8, end);
+        }
+        let space = room(space, to.saturating_sub(from))?;
+        self.core.decode_part(place, block, from..to, space)?;
+        hand(space, first + from as u64, asked, f)
     }
+}
+
+/// The first `len` bytes of `space`, which is made longer if need be: what they are is not said.
+fn room(space: &mut AlignedBuf, len: usize) -> Result<&mut [u8]> {
+    if space.len() < len {
+        // Gone first, so that its memory may be used again.
+        *space = AlignedBuf::default();
+        *space = AlignedBuf::unset(len)?;
+    }
+    Ok(space.get_mut(..len).unwrap_or_default())
 }
 
 /// Hands over those records of a block that were asked for. `first` is its first logical byte.

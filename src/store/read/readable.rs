@@ -378,11 +378,11 @@ impl<T: OverCore> Readable for T {
     }
 
     fn plan_keys(&self, keys: &[Key]) -> Result<Plan<'_>> {
-        Plan::new(self.core(), keys.iter().map(|key| self.core().lookup(key)))
+        Plan::one_by_one(self.core(), keys.iter().map(|key| self.core().lookup(key)))
     }
 
     fn plan_at(&self, ordinals: &[u64]) -> Result<Plan<'_>> {
-        Plan::new(self.core(), ordinals.iter().map(|ordinal| self.core().entry_at(*ordinal)))
+        Plan::at(self.core(), ordinals)
     }
 
     fn get_parts_at(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch> {

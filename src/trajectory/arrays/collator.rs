@@ -2,12 +2,12 @@
 //! it was decoded in to its places in the arrays.
 
 use super::column::{Column, Columns};
-use super::field::standard;
-use super::made::{ArrayInfo, Arrays, is_modest};
+use super::field::{Found, standard};
+use super::made::{ArrayInfo, Arrays, Row, is_modest};
 use super::request::ArrayRequest;
 use super::selection::Selection;
 use super::whole::{Fetched, is_spread};
-use crate::codec::{AnyCodec, MdFrameCodec, MdFrameView};
+use crate::codec::{AnyCodec, MdFrameCodec, MdFrameView, PlainFrame};
 use crate::error::{Error, Result};
 use crate::store::{Plan, Readable};
 use crate::trajectory::Topologies;
@@ -165,46 +165,76 @@ impl Collator {
         if !is_modest(&sizes) {
             return Ok(None);
         }
-        let mut made = Arrays::new(columns, &sizes, new)?;
-        let mut places = made.places(columns, &sizes);
-        let rows = places.chunks_mut(columns.len().max(1)).zip(&sizes).collect();
+        let mut made = Arrays::new(columns, &sizes, &self.request, new)?;
+        let rows = made.rows(columns, &sizes, &self.request);
         // Without names there must be a frame that has no standard field but these, else they are
         // not all that the frames have; where what is missing is filled, no frame may have others.
         let (named, fills) = (self.request.fields.is_some(), self.request.fill.is_some());
         let (differs, exact) = (AtomicBool::new(false), AtomicBool::new(named));
-        let done = plan.each_into(rows, |(row, sites), bytes| {
-            let expanded = MdFrameCodec.expand(bytes)?;
-            let frame = MdFrameView::new(expanded.as_deref().unwrap_or(bytes))?;
-            if !exact.load(Ordering::Relaxed) && standard(frame.fields()) == columns.len() {
-                exact.store(true, Ordering::Relaxed);
-            }
-            let more = !named && fills && standard(frame.fields()) != columns.len();
-            // What a frame has from its topology is not in its bytes.
-            let alike = !more
-                && frame.topology().is_none()
-                && **sites == frame.nsites()
-                && columns.iter().zip(row.iter_mut()).all(|(column, place)| {
-                    column.name.find(frame.fields()).is_some_and(|found| {
-                        found.piece.kind() == column.kind
-                            && found.by_site == column.by_site
-                            // The shape of what every frame has by itself is fixed.
-                            && (column.name.number.is_some() || found.tail == column.tail)
-                            && found.piece.put(column.kind, place) == Some(place.len())
-                    })
-                });
-            if alike {
+        let done = plan.each_into(rows, |row, bytes| {
+            let same = |fields: usize| {
+                if fields == columns.len() && !exact.load(Ordering::Relaxed) {
+                    exact.store(true, Ordering::Relaxed);
+                }
+                fields == columns.len() || !fills
+            };
+            let alike = match PlainFrame::new(bytes) {
+                Some(frame) => {
+                    frame.nsites() == row.sites
+                        && (named || same(frame.fields()))
+                        && copied(columns, row, |column| column.name.read(&frame))
+                }
+                None => false,
+            };
+            if alike || from_view(columns, row, bytes, |fields| named || same(fields))? {
+                row.number();
                 return Ok(());
             }
             differs.store(true, Ordering::Relaxed);
             Err(Error::invalid("batch", "its frames differ"))
         });
-        drop(places);
         match done {
             // The general way names the record that is not a frame.
             Err(Error::Codec { .. }) => return Ok(None),
             _ if differs.into_inner() || !exact.into_inner() => return Ok(None),
             done => done?,
         }
-        made.finish(columns, &sizes, &self.request, &[], new).map(Some)
+        made.fill_masks(columns, &self.request, |_, _| true);
+        Ok(Some(made))
     }
+}
+
+/// Copies what `find` finds of each column to its place in the row; whether all of it is there, and
+/// as the column says.
+fn copied<'a>(
+    columns: &[Column],
+    row: &mut Row<'_>,
+    find: impl Fn(&Column) -> Option<Found<'a>>,
+) -> bool {
+    columns.iter().zip(row.parts()).all(|(column, place)| {
+        find(column).is_some_and(|found| {
+            found.piece.kind() == column.kind
+                && found.by_site == column.by_site
+                // The shape of what every frame has by itself is fixed.
+                && (column.name.number.is_some() || found.tail == column.tail)
+                && found.piece.put(column.kind, place) == Some(place.len())
+        })
+    })
+}
+
+/// The same from a view of the whole record, which has its extra properties, too, and positions that
+/// are kept as integers. `same` is told how many standard fields it has.
+fn from_view(
+    columns: &[Column],
+    row: &mut Row<'_>,
+    bytes: &[u8],
+    same: impl Fn(usize) -> bool,
+) -> Result<bool> {
+    let expanded = MdFrameCodec.expand(bytes)?;
+    let frame = MdFrameView::new(expanded.as_deref().unwrap_or(bytes))?;
+    // What a frame has from its topology is not in its bytes.
+    Ok(frame.topology().is_none()
+        && frame.nsites() == row.sites
+        && same(standard(frame.fields()))
+        && copied(columns, row, |column| column.name.find(frame.fields())))
 }

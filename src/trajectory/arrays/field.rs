@@ -1,6 +1,6 @@
 //! What one frame adds to the arrays of a batch: its fields by name.
 
-use crate::codec::{DType, MdFrameRef, PropertyView, RealView, ValuesView};
+use crate::codec::{DType, MdFrameRef, PlainFrame, PropertyView, RealView, ValuesView};
 use std::sync::Arc;
 
 /// The fields that a frame has by itself, in the order in which a batch shows them.
@@ -112,6 +112,30 @@ fn field<'a>(frame: &MdFrameRef<'a>, number: usize) -> Option<Found<'a>> {
     }
 }
 
+/// The same of a frame whose fields are read one by one.
+#[inline]
+fn read<'a>(frame: &PlainFrame<'a>, number: usize) -> Option<Found<'a>> {
+    let site = |v: Option<Option<RealView<'a>>>, tail| {
+        Some(Found { piece: real(v??), tail, by_site: true })
+    };
+    let whole = |piece, tail| Some(Found { piece, tail, by_site: false });
+    match number {
+        0 => site(frame.positions(), THREE),
+        1 => site(frame.velocities(), THREE),
+        2 => site(frame.forces(), THREE),
+        3 => Some(Found { piece: Piece::I32(frame.types()??), tail: &[], by_site: true }),
+        4 => site(frame.masses(), &[]),
+        5 => site(frame.charges(), &[]),
+        6 => whole(Piece::Nine(frame.cell()??), NINE),
+        7 => whole(Piece::Three(frame.pbc()??), THREE),
+        8 => whole(Piece::Real(frame.energy()??), &[]),
+        9 => whole(Piece::Nine(frame.stress()??), NINE),
+        10 => whole(Piece::Whole(frame.step()??), &[]),
+        11 => whole(Piece::Real(frame.time()??), &[]),
+        _ => None,
+    }
+}
+
 /// Type, shape of an entry and whether there is one for each site, of the standard fields.
 const FORMS: [(DType, &[u32], bool); 12] = [
     (DType::F64, THREE, true),
@@ -152,6 +176,12 @@ impl Name {
             None => property(&frame.atom_properties, &self.text, true)
                 .or_else(|| property(&frame.frame_properties, &self.text, false)),
         }
+    }
+
+    /// As [`find`](Self::find), of standard fields alone.
+    #[inline]
+    pub(super) fn read<'a>(&self, frame: &PlainFrame<'a>) -> Option<Found<'a>> {
+        read(frame, self.number?)
     }
 
     /// Whether the frame has a standard field of its sites.

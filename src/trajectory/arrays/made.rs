@@ -2,7 +2,7 @@
 
 use super::column::Column;
 use super::request::ArrayRequest;
-use crate::codec::{DType, MdFrameRef};
+use crate::codec::DType;
 use crate::error::Error;
 use std::sync::Arc;
 
@@ -54,103 +54,128 @@ fn memory<M: AsMut<[u8]>, E: From<Error>>(
     Err(Error::invalid("arrays", why).into())
 }
 
+/// Parts of a row that lie in it and need no memory of their own.
+const FEW: usize = 4;
+
+/// What one frame fills: its part of each field, and of `batch`.
+#[derive(Debug, Default)]
+pub(super) struct Row<'m> {
+    /// Its position in the batch.
+    frame: i64,
+    pub(super) sites: usize,
+    few: [&'m mut [u8]; FEW],
+    more: Vec<&'m mut [u8]>,
+    batch: &'m mut [u8],
+}
+
+impl<'m> Row<'m> {
+    /// The parts of the fields, in their order; behind them there may be empty ones.
+    pub(super) fn parts(&mut self) -> impl Iterator<Item = &mut &'m mut [u8]> {
+        self.few.iter_mut().chain(&mut self.more)
+    }
+
+    /// Fills its part of `batch`.
+    pub(super) fn number(&mut self) {
+        self.batch.as_chunks_mut::<8>().0.fill(self.frame.to_ne_bytes());
+    }
+}
+
 impl<M: AsMut<[u8]>> Arrays<M> {
-    /// Memory for the columns of frames of these numbers of sites.
+    /// Memory for all arrays of frames of these numbers of sites. `ptr` is filled.
     pub(super) fn new<E: From<Error>>(
         columns: &[Column],
         sizes: &[usize],
+        request: &ArrayRequest,
         new: &mut impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
     ) -> std::result::Result<Self, E> {
         let sites = sizes.iter().sum();
-        let each = columns.iter().map(|column| {
-            let info = ArrayInfo {
-                name: column.name.text.clone(),
-                dtype: column.kind,
-                shape: column.shape(if column.by_site { sites } else { sizes.len() }),
-                by_site: column.by_site,
-            };
+        let mut out = Self { list: Vec::with_capacity(2 * columns.len() + 2) };
+        let mut add = |name: Arc<str>, dtype, shape, by_site| {
+            let info = ArrayInfo { name, dtype, shape, by_site };
             let memory = memory(&info, new)?;
-            Ok((info, memory))
-        });
-        Ok(Self { list: each.collect::<std::result::Result<_, E>>()? })
-    }
-
-    /// The part of each array of the first frame, of the second, and so on.
-    pub(super) fn places(&mut self, columns: &[Column], sizes: &[usize]) -> Vec<&mut [u8]> {
-        let widths: Vec<usize> = columns.iter().map(Column::width).collect();
-        let mut rests: Vec<&mut [u8]> =
-            self.list.iter_mut().map(|(_, memory)| memory.as_mut()).collect();
-        let mut places = Vec::with_capacity(columns.len() * sizes.len());
-        for sites in sizes {
-            for ((column, width), rest) in columns.iter().zip(&widths).zip(&mut rests) {
-                let len = if column.by_site { sites.saturating_mul(*width) } else { *width };
-                let len = len.min(rest.len());
-                let (now, later) = std::mem::take(rest).split_at_mut(len);
-                places.push(now);
-                *rest = later;
-            }
+            out.list.push((info, memory));
+            Ok::<_, E>(())
+        };
+        for column in columns {
+            let shape = column.shape(if column.by_site { sites } else { sizes.len() });
+            add(column.name.text.clone(), column.kind, shape, column.by_site)?;
         }
-        places
-    }
-
-    /// Adds the arrays that say where there are values, if that is wanted, and those that say which
-    /// sites belong to which frame. Of `frames` that are not given all have everything.
-    pub(super) fn finish<E: From<Error>>(
-        mut self,
-        columns: &[Column],
-        sizes: &[usize],
-        request: &ArrayRequest,
-        frames: &[MdFrameRef<'_>],
-        new: &mut impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
-    ) -> std::result::Result<Self, E> {
         for column in columns.iter().filter(|_| request.mask) {
             let name: Arc<str> = format!("{}_mask", column.name.text).into();
             if columns.iter().any(|other| other.name.text == name) {
                 let why = format!("there is a field {name:?}: ask for it in a batch of its own");
                 return Err(Error::invalid("mask", why).into());
             }
-            self.add(name, DType::Bool, sizes.len(), new, |out| {
-                for (i, place) in out.iter_mut().enumerate() {
-                    *place = frames.get(i).is_none_or(|f| column.name.find(f).is_some()).into();
-                }
-            })?;
+            add(name, DType::Bool, vec![sizes.len()], false)?;
         }
-        self.add("ptr".into(), DType::I64, sizes.len() + 1, new, |out| {
+        add("ptr".into(), DType::I64, vec![sizes.len() + 1], false)?;
+        if request.batch {
+            add("batch".into(), DType::I64, vec![sites], false)?;
+        }
+        let at = out.list.len() - 1 - usize::from(request.batch);
+        if let Some((_, memory)) = out.list.get_mut(at) {
             let mut end = 0_i64;
-            let (out, _) = out.as_chunks_mut::<8>();
-            for (place, n) in out.iter_mut().zip(std::iter::once(&0).chain(sizes)) {
+            let (ends, _) = memory.as_mut().as_chunks_mut::<8>();
+            for (place, n) in ends.iter_mut().zip(std::iter::once(&0).chain(sizes)) {
                 end += i64::try_from(*n).unwrap_or(i64::MAX);
                 *place = end.to_ne_bytes();
             }
-        })?;
-        if request.batch {
-            self.add("batch".into(), DType::I64, sizes.iter().sum(), new, |out| {
-                let (mut rest, _) = out.as_chunks_mut::<8>();
-                for (frame, sites) in (0_i64..).zip(sizes) {
-                    let len = rest.len().min(*sites);
-                    let (now, later) = rest.split_at_mut(len);
-                    now.fill(frame.to_ne_bytes());
-                    rest = later;
-                }
-            })?;
         }
-        Ok(self)
+        Ok(out)
     }
 
-    fn add<E: From<Error>>(
+    /// What the first frame fills, the second, and so on.
+    pub(super) fn rows(
         &mut self,
-        name: Arc<str>,
-        dtype: DType,
-        len: usize,
-        new: &mut impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
-        fill: impl FnOnce(&mut [u8]),
-    ) -> std::result::Result<(), E> {
-        let info = ArrayInfo { name, dtype, shape: vec![len], by_site: false };
-        let mut memory = memory(&info, new)?;
-        fill(memory.as_mut());
-        self.list.push((info, memory));
-        Ok(())
+        columns: &[Column],
+        sizes: &[usize],
+        request: &ArrayRequest,
+    ) -> Vec<Row<'_>> {
+        let each = |c: &Column| (c.width(), c.by_site);
+        let mut list = self.list.iter_mut().map(|(_, memory)| memory.as_mut());
+        let mut rests: Vec<(&mut [u8], usize, bool)> = Vec::with_capacity(columns.len());
+        for (width, by_site) in columns.iter().map(each) {
+            rests.push((list.next().unwrap_or_default(), width, by_site));
+        }
+        let mut batch = list.last().filter(|_| request.batch).unwrap_or_default();
+        let mut rows = Vec::with_capacity(sizes.len());
+        for (frame, sites) in (0..).zip(sizes) {
+            let mut row = Row { frame, sites: *sites, ..Row::default() };
+            for (i, (rest, width, by_site)) in rests.iter_mut().enumerate() {
+                let len = if *by_site { sites.saturating_mul(*width) } else { *width };
+                let part = cut(rest, len);
+                match row.few.get_mut(i) {
+                    Some(place) => *place = part,
+                    None => row.more.push(part),
+                }
+            }
+            row.batch = cut(&mut batch, sites.saturating_mul(8));
+            rows.push(row);
+        }
+        rows
     }
+
+    /// Fills the masks: which of the frames have the field, as `has` says of frame and column.
+    pub(super) fn fill_masks(
+        &mut self,
+        columns: &[Column],
+        request: &ArrayRequest,
+        has: impl Fn(usize, &Column) -> bool,
+    ) {
+        let masks = self.list.iter_mut().skip(columns.len());
+        for (column, (_, mask)) in columns.iter().filter(|_| request.mask).zip(masks) {
+            let mask = mask.as_mut().iter_mut().enumerate();
+            mask.for_each(|(i, place)| *place = has(i, column).into());
+        }
+    }
+}
+
+/// Cuts `len` bytes off the front of `rest`, or what there is of them.
+fn cut<'m>(rest: &mut &'m mut [u8], len: usize) -> &'m mut [u8] {
+    let len = len.min(rest.len());
+    let (now, later) = std::mem::take(rest).split_at_mut(len);
+    *rest = later;
+    now
 }
 
 /// Bytes of memory that frames may claim without bytes of their own.

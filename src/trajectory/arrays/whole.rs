@@ -141,16 +141,21 @@ impl Fetched {
         self.frames.with(
             |frames| {
                 let sizes: Vec<usize> = frames.iter().map(|f| f.nsites).collect();
-                let mut made = Arrays::new(columns, &sizes, &mut new)?;
-                let mut places = made.places(columns, &sizes);
-                for (frame, row) in frames.iter().zip(places.chunks_mut(columns.len().max(1))) {
-                    if !columns.iter().zip(row).all(|(column, place)| column.put(frame, place)) {
+                let request = &self.request;
+                let mut made = Arrays::new(columns, &sizes, request, &mut new)?;
+                for (frame, row) in frames.iter().zip(&mut made.rows(columns, &sizes, request)) {
+                    if !columns.iter().zip(row.parts()).all(|(column, out)| column.put(frame, out))
+                    {
                         let why = "its frames changed while it was read";
                         return Err(Error::invalid("batch", why).into());
                     }
+                    row.number();
                 }
-                drop(places);
-                made.finish(columns, &sizes, &self.request, frames, &mut new)
+                let has = |i, column: &Column| {
+                    frames.get(i).is_some_and(|frame| column.name.find(frame).is_some())
+                };
+                made.fill_masks(columns, request, has);
+                Ok(made)
             },
             |_, e| e,
         )
