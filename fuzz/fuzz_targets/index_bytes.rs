@@ -1,16 +1,18 @@
-//! Any bytes as a log entry, a slot, a segment or a table of records, with and without the right
-//! checksum.
+//! Any bytes as a log entry, a slot, a segment, a run, a list of fences or a table of records, with and
+//! without the right checksum.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
+use vlstore::index::layout::SegmentHeader;
+use vlstore::index::run::Shape;
 use vlstore::index::slot::Slot;
-use vlstore::index::{log, saved_lookup};
+use vlstore::index::{fence, log, saved_lookup};
 use vlstore::wire::{checksum, identify};
 use vlstore_fuzz::FILE;
 
 fuzz_target!(|data: &[u8]| {
     let Some((mode, data)) = data.split_first() else { return };
     let mut bytes = data.to_vec();
-    match mode % 4 {
+    match mode % 5 {
         0 => {
             if bytes.len() >= 88 && mode & 4 == 0 {
                 bytes[..8].copy_from_slice(b"VLlog\0\0\x01");
@@ -49,6 +51,31 @@ fuzz_target!(|data: &[u8]| {
                     entries.iter().map(|(k, s, e)| (k, *s, *e)),
                 );
                 assert_eq!(saved_lookup::decode(&again.unwrap()).unwrap(), entries);
+            }
+        }
+        3 => {
+            if let Some((head, rest)) = bytes.split_first_chunk::<8>()
+                && let Some(fences) = fence::decode(fence::head(*head).0, rest)
+            {
+                let again = fence::encode(&fences);
+                assert_eq!(fence::decode(fences.len() as u32, &again[8..]).as_ref(), Some(&fences));
+            }
+            if let Some((words, entries)) = bytes.split_first_chunk::<24>() {
+                let word = |i: usize| u64::from_le_bytes(words[8 * i..8 * i + 8].try_into().unwrap());
+                let header = SegmentHeader {
+                    first_record: word(0).into(),
+                    first_chunk: word(1).into(),
+                    count: word(2).into(),
+                    ..SegmentHeader::default()
+                };
+                let body = [&[0; 64], entries].concat();
+                if let Some(shape) = Shape::read(&header, body.len()) {
+                    for i in 0..shape.count().min(1000) {
+                        let span = shape.span(i..i + 1).expect("entries lie in the body");
+                        let entry = shape.unpack(&body[span], i, i, 0).expect("all of it is there");
+                        assert!(shape.records().contains(&entry.record()));
+                    }
+                }
             }
         }
         _ => {
