@@ -355,8 +355,10 @@ fn damaged_rows_are_noticed_and_cost_no_record() {
     let good = content(&**w.backend());
     let s = Store::from_bytes(good.clone()).unwrap();
     let right = steps(&s);
-    // The first leaf: its rows are a chunk of numbers of 8 bytes behind the keys.
+    // The first leaf and its copy: their rows are a chunk of numbers of 8 bytes behind the keys.
     let leaf = good.windows(8).position(|w| w == b"VLleaf\0\x01").unwrap();
+    let head = &good[leaf..leaf + 64];
+    let copy = leaf + 64 + good[leaf + 64..].windows(64).position(|w| w == head).unwrap();
     let chunk = (leaf..good.len() - 32)
         .step_by(8)
         .find(|at| good[*at..].starts_with(&[5, 1]) && good[at + 3] == 8)
@@ -364,6 +366,10 @@ fn damaged_rows_are_noticed_and_cost_no_record() {
     for bit in 0..64 * 8 {
         let mut bad = good.clone();
         bad[chunk + bit / 8] ^= 1 << (bit % 8);
+        let s = Store::from_bytes(bad.clone()).unwrap();
+        assert_eq!(steps(&s), right, "bit {bit}");
+        assert!(!s.verify(|_, _| Ok(())).unwrap().is_intact());
+        bad[chunk - leaf + copy + bit / 8] ^= 1 << (bit % 8);
         let s = Store::from_bytes(bad).unwrap();
         assert!(s.column("step", 0..1).is_err(), "bit {bit}");
         assert!(!s.verify(|_, _| Ok(())).unwrap().is_intact());

@@ -16,7 +16,9 @@ use vlstore::Readable;
 use vlstore::backend::{Backend, FileBackend, MemoryBackend, SliceBackend};
 use vlstore::chunk::ChunkLayout;
 use vlstore::codec::{MdFrame, Real, Topology, content, refers};
-use vlstore::index::layout::{ChunkEntry, LEAF_MAGIC, LeafRef, ROOT_MAGIC, RUN_MAGIC, RootTotals};
+use vlstore::index::layout::{
+    ChunkEntry, LEAF_MAGIC, LeafHeader, LeafRef, ROOT_MAGIC, RUN_MAGIC, RootTotals,
+};
 use vlstore::index::log;
 use vlstore::index::slot::{SLOT_LEN, Slot};
 use vlstore::limits::CHUNK_MAX;
@@ -196,7 +198,7 @@ fn blocks(image: &[u8], chunk_size: u64) -> Vec<(Range<u64>, u64)> {
         assert_eq!(totals.pages.get(), 0, "too many leaves for this test");
         let leaves = root + 64 + size_of::<RootTotals>() + 8 * totals.base_sums.get() as usize;
         for leaf in plain::<LeafRef>(image, leaves, totals.leaves.get() as usize) {
-            let at = leaf.segment.offset.get() as usize + 96;
+            let at = leaf.segment.offset.get() as usize + 64 + size_of::<LeafHeader>();
             let list = plain::<ChunkEntry>(image, at, leaf.chunks.get() as usize);
             chunks.extend((leaf.first_chunk.get()..).zip(list));
         }

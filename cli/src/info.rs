@@ -100,6 +100,7 @@ fn as_json(path: &Path, store: &Snapshot, info: &Info) -> Value {
         "dead_bytes": info.dead_bytes,
         "garbage_bytes": info.garbage,
         "log_bytes": info.log_bytes,
+        "compactable_bytes": info.compactable,
         "checked": info.checked,
         "opened": opened(info),
         "attributes": store.attributes(),
@@ -175,6 +176,10 @@ fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<(
                 human(info.garbage)
             ),
         )?;
+        if info.compacting_pays() {
+            let saved = human(info.compactable);
+            row("compact", format!("`vlstore compact` would save about {saved}"))?;
+        }
     }
     match info.opened {
         Opened::Intact => {}

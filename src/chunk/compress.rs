@@ -12,6 +12,10 @@ use crate::error::{Error, Result};
 use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX, STREAM_MAX};
 use crate::wire::memory;
 
+/// A chunk without compression leaves out the zeros that it ends with if they are at least this
+/// share of it: the others are read where they lie.
+const ZEROS_SHARE: usize = 16;
+
 /// The C library stores smaller buffers instead of compressing them.
 const C_MIN: usize = 32;
 
@@ -89,7 +93,8 @@ impl Compressor {
     /// chunk with exactly this block size (or the chunk's, if that is smaller), streams in block
     /// order without gaps. Memory of `out` is used again.
     ///
-    /// The chunk is stored if the parameters name no algorithm or nothing was gained. A chunk of
+    /// The chunk is stored if nothing was gained or the parameters name no algorithm; of such a one
+    /// that ends with many zeros, the zeros are left out. A chunk of
     /// zeros becomes the 32 bytes that say so; in a frame these must not be written, C-Blosc2
     /// refuses to read them from a file: name the chunk in the offsets instead (see
     /// `frame::ChunkPlace::Zeros`).
@@ -131,6 +136,13 @@ impl Compressor {
             assemble::finish(&mut header, out)
         };
         if self.params.algorithm.is_none() {
+            let end = src.iter().rposition(|b| *b != 0).map_or(0, |i| i + 1);
+            if src.len() - end >= (src.len() / ZEROS_SHARE).max(header.block_size as usize) {
+                self.padded(src, max_blocks, out)?;
+                #[cfg(debug_assertions)]
+                self.decoder.verify(src, out)?;
+                return Ok(());
+            }
             return stored(out);
         }
         // Every block is compressed into its place. No more is ever used than a stored chunk
@@ -150,6 +162,27 @@ impl Compressor {
         #[cfg(debug_assertions)]
         self.decoder.verify(src, out)?;
         Ok(())
+    }
+
+    /// A chunk that is not compressed, but for its blocks of zeros, which take no room.
+    fn padded(&self, src: &[u8], max_blocks: u32, out: &mut Vec<u8>) -> Result<()> {
+        // The algorithm is never asked: a stream of full length is the bytes as they are.
+        let (algorithm, typesize) = (Some(Algorithm::Lz4), self.params.typesize);
+        let params = Params { algorithm, level: 1, filter: Filter::None, typesize };
+        let nbytes = u32::try_from(src.len()).unwrap_or(u32::MAX);
+        let mut header = assemble::begin(&params, self.block_size, nbytes, max_blocks)?;
+        header.split = false;
+        out.clear();
+        memory::reserve(out, EXTENDED + src.len() + 8 * header.blocks() as usize)?;
+        out.resize(EXTENDED + 4 * header.blocks() as usize, 0);
+        for (i, block) in (0..).zip(src.chunks(header.block_size as usize)) {
+            let at = out.len();
+            assemble::mark_start(out, i, at)?;
+            let len = if special::is_zero(block) { 0 } else { block.len() };
+            out.extend(u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
+            out.extend_from_slice(block.get(..len).unwrap_or_default());
+        }
+        assemble::finish(&mut header, out)
     }
 
     /// Writes the streams of `src`, a block of a chunk with this header, into `out` from `at`

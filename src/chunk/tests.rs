@@ -108,6 +108,24 @@ fn zeros_never_reach_the_library_and_noise_is_stored() {
 }
 
 #[test]
+fn a_chunk_without_compression_leaves_out_the_zeros_that_it_ends_with() {
+    let mut r = Random(2);
+    let mut bytes: Vec<u8> = (0..300).flat_map(|_| r.next().to_le_bytes()).collect();
+    bytes.resize(40_000, 0);
+    for typesize in [1, 4, 8] {
+        let params = Params { algorithm: None, level: 0, filter: Filter::None, typesize };
+        let mut c = Compressor::new(params, 512).unwrap();
+        let mut out = Vec::new();
+        c.compress(&bytes, &mut out).unwrap();
+        assert!(out.len() < 4000, "{}", out.len());
+        assert_eq!(decode_all(&mut Decoder::new().unwrap(), &out).unwrap(), bytes);
+        // A few zeros are no reason.
+        c.compress(&bytes[..2720], &mut out).unwrap();
+        assert!(out[32..] == bytes[..2720]);
+    }
+}
+
+#[test]
 fn sizes_that_do_not_fit_are_refused() {
     let params =
         Params { algorithm: Some(Algorithm::Lz4), level: 1, filter: Filter::None, typesize: 4 };

@@ -144,6 +144,8 @@ pub struct LeafRef {
     pub sums: U32,
     /// Its packed records in words of 8 bytes.
     pub packed: U32,
+    /// First byte of the second copy of the segment; 0 if there is none.
+    pub copy: U64,
 }
 
 /// What a leaf says of itself, behind the header of its segment.
@@ -163,6 +165,16 @@ pub struct LeafHeader {
     pub ordered: u8,
     /// 0.
     pub reserved: [u8; 15],
+    /// Bit `i` is set if its rows have number `i` of each row; none if it has no rows.
+    pub numbers: [u8; 16],
+}
+
+impl LeafHeader {
+    /// The numbers of a row that its rows have, as bits.
+    #[must_use]
+    pub const fn numbers(&self) -> u128 {
+        u128::from_le_bytes(self.numbers)
+    }
 }
 
 /// A run of keys or of deleted records in the root.
@@ -310,8 +322,8 @@ const _: () = assert!(
     size_of::<SegmentHeader>() == 64
         && size_of::<RecordEntry>() == 24
         && size_of::<ChunkEntry>() == 32
-        && size_of::<LeafRef>() == 56
-        && size_of::<LeafHeader>() == 32
+        && size_of::<LeafRef>() == 64
+        && size_of::<LeafHeader>() == 48
         && size_of::<RunRef>() == 40
         && size_of::<Extent>() == 24
         && size_of::<RootTotals>() == 128

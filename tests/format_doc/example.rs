@@ -6,6 +6,7 @@ use crate::{Table, tables, written};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
+use vlstore::index::layout::{LeafHeader, LeafRef};
 use vlstore::wire::{checksum, identify};
 use vlstore::{Compression, Durability, Filter, Layout, StoreOptions, WriteOptions, Writer};
 
@@ -223,7 +224,7 @@ impl Example {
         self.structure("LeafHeader", head, "", &[]);
         let chunks = self.get("LeafHeader", "chunks", head);
         assert_eq!((chunks, self.get("LeafHeader", "sums", head)), (0, 0));
-        let packed = head + 32;
+        let packed = head + size_of::<LeafHeader>();
         for (i, name) in ["group 0", "the end"].into_iter().enumerate() {
             for (j, what) in ["places", "keys"].into_iter().enumerate() {
                 let place = packed + 8 * i + 4 * j;
@@ -260,7 +261,7 @@ impl Example {
         self.row(next, 8, "checksum of block 0", &sum);
         next += 8;
         self.structure("LeafRef", next, "leaf.", &[("leaf.segment.sum", "see the leaf".into())]);
-        next += 56;
+        next += size_of::<LeafRef>();
         let fences = number(&self.file[next..next + 4]);
         let len = usize::try_from(number(&self.file[next + 4..next + 8])).unwrap();
         self.row(next, 4, "fences", &format!("= {fences}"));
@@ -273,6 +274,16 @@ impl Example {
             next += 24;
         }
         self.row(next, count(self, "attributes"), "attributes", "");
+    }
+
+    /// The second copy of the leaf that the `LeafRef` at `by` names.
+    fn copy(&mut self, by: usize) {
+        let (first, len) =
+            (self.get("SegmentRef", "offset", by), self.get("SegmentRef", "len", by));
+        let at = self.get("LeafRef", "copy", by);
+        assert_eq!(self.file[first..first + len], self.file[at..at + len]);
+        self.told[at..at + len].fill(true);
+        writeln!(self.out, "{at:>5}  {len} bytes  as {first}..{}", first + len).unwrap();
     }
 
     /// A chunk; returns its end.
@@ -339,6 +350,8 @@ fn example() -> String {
     all.segment("Root", "", root_by, Example::root);
     all.title("Base chunk", "The open chunk with both records, filled with zeros to 128 bytes.");
     all.chunk(all.get("ChunkEntry", "offset", base));
+    all.title("Second copy of the leaf", "At least 4096 bytes behind the first; the gap is zeros.");
+    all.copy(leaf_by);
     all.title("Offsets chunk", "The place of the one chunk, counted from the end of the header.");
     let seal = even + all.tables["Slot"].place("seal").start;
     let trailer = all.chunk(12_288 + all.get("Seal", "cbytes", seal));

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::mem::offset_of;
 use vlstore::Readable;
 use vlstore::backend::{Access, Backend};
-use vlstore::chunk::{Algorithm, Compressor, Filter, Params};
+use vlstore::chunk::{Algorithm, ChunkLayout, Compressor, Decoder, Filter, Params};
 use vlstore::frame::{self, FrameHeader};
 use vlstore::index::fence;
 use vlstore::index::filter::Probe;
@@ -111,8 +111,8 @@ fn layouts() -> Vec<(&'static str, usize, Vec<Row>)> {
         RecordEntry { start, len, weight, key_at, key_len, key_kind, row }
         ChunkEntry { offset, prefix_sum, cbytes, first_sum, blocks, reserved }
         SegmentRef { offset, len, sum }
-        LeafHeader { records, chunks, sums, packed, ordered, reserved }
-        LeafRef { segment, first_record, first_chunk, records, chunks, sums, packed }
+        LeafHeader { records, chunks, sums, packed, ordered, reserved, numbers }
+        LeafRef { segment, first_record, first_chunk, records, chunks, sums, packed, copy }
         RunRef { segment, count, filter_blocks, reserved }
         Extent { offset, capacity, retired }
         RootTotals {
@@ -497,15 +497,26 @@ fn rows_lie_where_the_page_says() {
     let leaf: LeafRef = bytemuck::pod_read_unaligned(&root[leaves..][..size_of::<LeafRef>()]);
     let bytes = &file[at(leaf.segment.offset.get())..][..at(leaf.segment.len.get())];
     let counts = [leaf.chunks, leaf.sums, leaf.packed].map(|n| n.get() as usize);
-    let chunk = &bytes[96 + 32 * counts[0] + 8 * counts[1] + 8 * counts[2]..];
+    let chunk =
+        &bytes[64 + size_of::<LeafHeader>() + 32 * counts[0] + 8 * counts[1] + 8 * counts[2]..];
     let table = &tables()["ChunkHeader"];
     assert_eq!(chunk[table.place("nbytes")], 120_u32.to_le_bytes());
     assert_eq!(chunk[table.place("typesize")], [8]);
-    assert_eq!(chunk[table.place("cbytes")], (120 + 32_u32).to_le_bytes());
     // One page checksum, and no rest.
-    assert_eq!(chunk.len(), 120 + 32 + 8);
+    let cbytes = u32::from_le_bytes(chunk[table.place("cbytes")].try_into().unwrap()) as usize;
+    assert_eq!(chunk.len(), cbytes.next_multiple_of(8) + 8);
     let planes: Vec<u64> = (0..3).flat_map(|at| (0..5).map(move |n| number(n, at))).collect();
-    assert_eq!(&chunk[32..152], bytemuck::cast_slice::<u64, u8>(&planes));
+    let layout = ChunkLayout::parse(chunk, 120).unwrap();
+    let (stream, mut decoded) = (layout.block_range(0), [0; 120]);
+    let stream = &chunk[stream.start as usize..stream.end as usize];
+    Decoder::new().unwrap().decode(&layout, 0, stream, &mut decoded).unwrap();
+    let steps: Vec<u64> = planes
+        .chunks(5)
+        .flat_map(|p| (0..5).map(|n| if n == 0 { p[0] } else { p[n].wrapping_sub(p[n - 1]) }))
+        .collect();
+    assert_eq!(decoded, bytemuck::cast_slice::<u64, u8>(&steps));
+    let own = tables()["LeafHeader"].place("numbers");
+    assert_eq!(bytes[64 + own.start..64 + own.end], 0b111_u128.to_le_bytes());
     // In a log entry: record by record, at its end.
     let mut w = Writer::in_memory(&options).unwrap();
     w.insert("an entry of the log follows a root", b"x").unwrap();

@@ -457,6 +457,8 @@ pub struct Leaf {
     pub keys: Vec<u8>,
     /// The chunk of rows, and the zeros behind it.
     pub rows: Vec<u8>,
+    /// The numbers of a row that `rows` have, as bits.
+    pub numbers: u128,
     /// What happens to the packed records before they are written.
     pub lie: fn(&mut Vec<u8>),
 }
@@ -498,7 +500,8 @@ impl Leaf {
             .unwrap();
         let rows = body[leaf.rows_at()..].to_vec();
         let header = pod_read_unaligned(&body[..64]);
-        Self { header, records, chunks, sums, keys, rows, lie: |_| () }
+        let own: LeafHeader = pod_read_unaligned(&body[64..64 + size_of::<LeafHeader>()]);
+        Self { header, records, chunks, sums, keys, rows, numbers: own.numbers(), lie: |_| () }
     }
 
     fn packed(&self) -> Records {
@@ -521,6 +524,7 @@ impl Leaf {
             sums: count(self.sums.len()),
             packed: count(packed.bytes.len() / 8),
             ordered: packed.ordered,
+            numbers: self.numbers.to_le_bytes(),
             ..LeafHeader::default()
         };
         (own, packed.bytes)

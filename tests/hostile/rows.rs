@@ -121,7 +121,25 @@ attacks! {
     rows_that_end_before_their_leaf: Error("disagrees with the directory") =>
         with([stored(RECORDS * WORDS), vec![0; 64]].concat());
     rows_shorter_than_the_header_of_a_chunk: Error("disagrees with the directory") => with(vec![5; 16]);
-    records_with_a_row_in_a_leaf_without_rows: Error("of a record are missing") => with(Vec::new());
+    numbers_of_rows_in_a_leaf_without_rows: Error("disagrees with the directory") => with(Vec::new());
+    rows_in_a_leaf_that_has_no_number_of_them: Error("disagrees with the directory") =>
+        leaf(|l| l.numbers = 0);
+    rows_with_a_number_behind_their_columns: Error("are not as long as the configuration says") =>
+        leaf(|l| l.numbers |= 1 << WORDS);
+    rows_with_all_numbers_that_there_are: Error("are not as long as the configuration says") =>
+        leaf(|l| l.numbers = u128::MAX);
+    rows_with_fewer_numbers_than_they_are_long: Error("are not as long as the configuration says") =>
+        leaf(|l| l.numbers = 0b1011);
+    rows_with_another_number_than_those_of_their_columns: Error("are not as long as the configuration says") =>
+        leaf(|l| l.numbers = 0b10111);
+    records_with_a_row_in_a_leaf_without_rows: Right => leaf(|l| {
+        l.rows.clear();
+        l.numbers = 0;
+    });
+    rows_without_their_first_column: Right => leaf(|l| {
+        l.rows = stored(RECORDS * 3);
+        l.numbers = 0b1110;
+    });
     records_that_say_in_two_ways_who_has_a_row: Error("a group of places") =>
         leaf(|l| l.lie = |b| b[16] |= 8 | 16);
     rows_of_records_that_have_none: Right => leaf(|l| l.records.iter_mut().for_each(|e| e.row = 0));
@@ -183,7 +201,7 @@ attacks! {
         columns(json!([["step", "i64", 5], ["cell", "f64", 9]]));
     columns_of_other_names_and_as_many_numbers: Right => columns(json!([["step", "f64", 3], ["cell", "i64", 1]]));
     rows_without_columns: Refused("contradicts itself") => columns(json!([]));
-    rows_in_a_leaf_without_columns: Error("of a record are missing") => wide()
+    rows_in_a_leaf_without_columns: Error("are not as long as the configuration says") => wide()
         .edit_log(|all| all.iter_mut().for_each(|e| {
             e.rows.clear();
             e.records.iter_mut().for_each(|r| r.row = 0);

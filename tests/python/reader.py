@@ -93,8 +93,8 @@ class State:
             entry, counts = c.one("QQIII4x"), c.one("8I")
             open_block, self.base = counts[6], (chunks, fill, (entry, c.list("Q", sums)))
             pages = [self.segment(*page, b"VLpage\0\1") for page in c.list("3Q16x", counts[0])]
-            self.leaves = [(p.list("5Q4I", 64), p) for p in pages]
-            self.leaves.append((c.list("5Q4I", counts[1]), Cursor(c.data, c.at)))
+            self.leaves = [(p.list("5Q4IQ", 64), p) for p in pages]
+            self.leaves.append((c.list("5Q4IQ", counts[1]), Cursor(c.data, c.at)))
             c.bytes(c.one("2I")[1])
             for leaf in sum((leaves for leaves, _ in self.leaves), []):
                 read = cache(partial(self.leaf, leaf))
@@ -154,19 +154,19 @@ class State:
         lists = [self.segment(*place, b"VLdead\0\1").list("Q", count) for *place, count in self.lists]
         return self.killed.union(n for (n,) in sum(lists, []))
 
-    def segment(self, offset, length, total, magic):
-        body = length - 8 * -(-length // 16392)
-        data, table = Cursor(self.data, offset).bytes(length)[:body], self.data[offset + body : offset + length]
-        check(xxh3(table) ^ identify(self.file, offset, length) == total, "page checksums")
-        for i, (page,) in enumerate(struct.iter_unpack("<Q", table)):
-            check(xxh3(data[16384 * i : 16384 * (i + 1)]) == page, "index page")
-        check(data[:24] == magic + self.file, "kind of segment")
-        return Cursor(data, 64)
+    def segment(self, offset, length, total, magic, copy=0):
+        body, place = length - 8 * -(-length // 16392), identify(self.file, offset, length)
+        for at in (offset, copy or offset):
+            data, table = Cursor(self.data, at).bytes(length)[:body], self.data[at + body : at + length]
+            sums = b"".join(struct.pack("<Q", xxh3(data[i : i + 16384])) for i in range(0, body, 16384))
+            if (sums, data[:24]) == (table, magic + self.file) and xxh3(table) ^ place == total:
+                return Cursor(data, 64)
+        check(False, "index page")
 
     def leaf(self, reference):
-        *place, _, _, records, chunks, sums, words = reference
-        c = self.segment(*place, b"VLleaf\0\1")
-        check(c.one("4I16x") == reference[5:], "counts of a leaf")
+        *place, _, _, records, chunks, sums, words, copy = reference
+        c = self.segment(*place, b"VLleaf\0\1", copy)
+        check(c.one("4I32x") == reference[5:9], "counts of a leaf")
         entries, sums = c.list("QQIII4x", chunks), c.list("Q", sums)
         return packed.records(c.bytes(8 * words), records), [(entry, sums) for entry in entries]
 

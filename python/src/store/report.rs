@@ -83,6 +83,7 @@ pub(crate) fn info<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, PyD
     dict.set_item("dead_bytes", info.dead_bytes)?;
     dict.set_item("file_bytes", info.file_bytes)?;
     dict.set_item("garbage", info.garbage)?;
+    dict.set_item("compactable", info.compactable)?;
     dict.set_item("ratio", info.ratio())?;
     dict.set_item("generation", info.generation)?;
     dict.set_item("sealed", info.sealed)?;

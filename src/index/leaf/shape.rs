@@ -2,7 +2,7 @@
 
 use super::WORD;
 use crate::index::layout::{ChunkEntry, LeafHeader, LeafRef, SegmentHeader};
-use crate::wire::to_usize;
+use crate::wire::{U64, to_usize};
 
 /// Where what a leaf says of itself stands.
 pub const HEADER_AT: usize = size_of::<SegmentHeader>();
@@ -48,11 +48,11 @@ impl LeafRef {
     /// Whether the leaf itself says what this reference says of it.
     #[must_use]
     pub fn agrees(&self, head: &SegmentHeader, own: &LeafHeader) -> bool {
-        *self == Self::of(head, own, self.segment)
+        *self == (Self { copy: self.copy, ..Self::of(head, own, self.segment) })
             && head.count.get() == u64::from(own.records.get())
     }
 
-    /// The reference to a leaf at `segment` that says this of itself.
+    /// The reference to a leaf at `segment` that says this of itself, and of which no copy is known.
     #[must_use]
     pub const fn of(
         head: &SegmentHeader,
@@ -67,6 +67,7 @@ impl LeafRef {
             chunks: own.chunks,
             sums: own.sums,
             packed: own.packed,
+            copy: U64::new(0),
         }
     }
 }

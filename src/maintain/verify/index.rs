@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::index::filter::Filter;
 use crate::index::run::RunEntry;
 use crate::limits::INDEX_PAGE;
-use crate::store::index::leaf::{Leaf, leaf_records, open};
+use crate::store::index::leaf::{Leaf, open};
 use crate::store::index::open_run::{OpenRun, Run, RunReader, open_run};
 use crate::store::read::core::Core;
 use crate::store::read::rows::leaf_rows;
@@ -15,12 +15,15 @@ pub(crate) fn check(core: &Core, causes: &mut Causes) -> Result<()> {
     let words = core.tail.row_words();
     // A leaf or a page of the directory that cannot be opened is told of with its records.
     for leaf in core.perm.leaves_or(&core.io, core.tail.first_record, |_, e| passed(e))? {
-        if open(&core.io, leaf).is_ok()
-            && let Some(e) = damage(check_rows(core, leaf, words))?
-        {
+        let Ok(open) = open(&core.io, leaf) else { continue };
+        if let Some(e) = damage(check_rows(core, leaf, words))? {
             let cause = causes.cause(Damage::of(&e));
             let count = u64::from(leaf.at.records.get());
             causes.follow(cause, "cannot give their columns", count);
+        }
+        for e in open.segment.damages_of_copies(&core.io)? {
+            let cause = causes.cause(Damage::of(&e));
+            causes.follow(cause, "the other copy of this page of the index may be read instead", 0);
         }
     }
     for run in &core.perm.runs {
@@ -67,19 +70,13 @@ fn passed(e: Error) -> Result<()> {
     if e.is_damage() { Ok(()) } else { Err(e) }
 }
 
-/// Decodes the rows of a leaf, and says where there are none although a record has one.
+/// Decodes the rows of a leaf.
 fn check_rows(core: &Core, leaf: &Leaf, words: usize) -> Result<()> {
-    if leaf_rows(&core.io, leaf, words, 0..words)?.is_some() {
-        return Ok(());
-    }
-    let records = leaf_records(&core.io, leaf)?;
-    let mut places = Vec::new();
-    for group in 0..records.groups() {
-        records.places(group, &mut places)?;
-        if places.iter().any(|e| e.has_row) {
-            let at = leaf.at.segment.offset.get();
-            return Err(Error::corrupt("rows", at, "of a record are missing"));
-        }
+    let numbers = open(&core.io, leaf)?.numbers;
+    // One behind the columns is asked for too: it must not be there.
+    let last = usize::try_from(u128::BITS - numbers.leading_zeros()).unwrap_or(0);
+    for number in 0..words.max(last) {
+        leaf_rows(&core.io, leaf, words, number..number + 1)?;
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! Writing the index: leaves, runs and roots from what the writer holds in memory.
 
-use crate::chunk::Params;
 use crate::error::{Error, Result};
 use crate::index::fence::{self, Fence, Rank};
 use crate::index::layout::{
@@ -14,7 +13,7 @@ use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::levels::{DeadRun, PAGE_LEAVES, PageRef, Perm};
 use crate::store::index::memtable::{Part, Tail, less};
-use crate::store::index::row_chunk::encode_rows;
+use crate::store::index::row_chunk::{EncodedRows, RowStyle, encode_rows};
 use crate::store::index::runs::{self, to_merge};
 use crate::store::index::space::{Space, header, write_segment};
 use crate::wire::{U32, U64, memory, to_usize};
@@ -24,13 +23,12 @@ pub(crate) struct NewLeaf {
     from: Part,
     to: Part,
     records: Records,
-    rows: Vec<u8>,
+    rows: EncodedRows,
 }
 
 impl NewLeaf {
-    /// `row_params` say how its rows are compressed.
-    pub(crate) fn new(tail: &Tail, from: Part, to: Part, row_params: Params) -> Result<Self> {
-        let rows = encode_rows(tail, from.records..to.records, row_params)?;
+    pub(crate) fn new(tail: &Tail, from: Part, to: Part, rows: &RowStyle) -> Result<Self> {
+        let rows = encode_rows(tail, from.records..to.records, rows)?;
         let records = tail.records.get(from.records..to.records).unwrap_or_default();
         let records = pack(
             records.iter().map(|e| (Place::from(e), e.key_kind, tail.key(e).unwrap_or_default())),
@@ -48,7 +46,7 @@ impl NewLeaf {
         let chunks = (self.to.chunks - self.from.chunks) * size_of::<ChunkEntry>();
         let head = size_of::<SegmentHeader>() + size_of::<LeafHeader>();
         let plain = head + chunks + self.sums(tail).len() * 8 + self.records.bytes.len();
-        whole_len(((plain + self.rows.len()) as u64).next_multiple_of(8))
+        whole_len(((plain + self.rows.chunk.len()) as u64).next_multiple_of(8))
     }
 
     /// Writes it to the next free place.
@@ -74,6 +72,7 @@ impl NewLeaf {
             sums: count(sums.len())?,
             packed: count(self.records.bytes.len() / WORD)?,
             ordered: self.records.ordered,
+            numbers: self.rows.numbers.to_le_bytes(),
             ..LeafHeader::default()
         };
         let mut head = header(LEAF_MAGIC, generation, self.to.records - self.from.records);
@@ -89,7 +88,7 @@ impl NewLeaf {
         let sums = tail.sums.get(sums).unwrap_or_default();
         rest.extend(sums.iter().flat_map(|s| s.to_le_bytes()));
         rest.extend_from_slice(&self.records.bytes);
-        rest.extend_from_slice(&self.rows);
+        rest.extend_from_slice(&self.rows.chunk);
         let segment = write_segment(io, space, head, &rest)?;
         Ok(LeafRef::of(&head, &own, segment))
     }
@@ -103,12 +102,12 @@ pub(crate) fn flush(
     perm: &mut Perm,
     tail: &mut Tail,
     generation: u64,
-    row_params: Params,
+    rows: &RowStyle,
 ) -> Result<()> {
     let first = perm.leaves.len();
     perm.leaves.extend(std::mem::take(&mut tail.early).into_iter().map(Lazy::new));
     if tail.in_early != tail.whole() {
-        let leaf = NewLeaf::new(tail, tail.in_early, tail.whole(), row_params)?;
+        let leaf = NewLeaf::new(tail, tail.in_early, tail.whole(), rows)?;
         perm.leaves.push(Lazy::new(leaf.write(io, space, tail, generation)?));
     }
     let mut entries = fence_off(io, perm, tail, first)?;
@@ -135,7 +134,7 @@ pub(crate) fn flush(
         merge_dead(io, space, perm, generation)?;
     }
     while perm.leaves.len() >= 2 * PAGE_LEAVES {
-        write_page(io, space, perm, generation)?;
+        add_page(io, space, perm, generation)?;
     }
     *tail = tail.next();
     Ok(())
@@ -172,20 +171,30 @@ fn fence_off(io: &Io, perm: &mut Perm, tail: &Tail, first: usize) -> Result<Vec<
     Ok(entries)
 }
 
-fn write_page(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> Result<()> {
-    let old = perm.leaves.split_off(PAGE_LEAVES);
-    let full = std::mem::replace(&mut perm.leaves, old);
-    let refs: Vec<LeafRef> = full.iter().map(|l| l.at).collect();
-    let Some(first) = refs.first() else { return Ok(()) };
+/// Writes a directory page of these leaves and their fences.
+pub(crate) fn write_page(
+    io: &Io,
+    space: &mut Space,
+    refs: &[LeafRef],
+    fences: &[Fence],
+    generation: u64,
+) -> Result<PageRef> {
+    let first = refs.first().copied().unwrap_or_default();
     let mut head = header(PAGE_MAGIC, generation, refs.len());
     head.first_record = first.first_record;
     head.first_chunk = first.first_chunk;
-    let fences = perm.split_fences(&refs);
-    let body = [bytemuck::cast_slice(&refs), &fence::encode(&fences)].concat();
+    let body = [bytemuck::cast_slice(refs), &fence::encode(fences)].concat();
     let segment = write_segment(io, space, head, &body)?;
-    let page =
-        PageRef { segment, first_record: first.first_record, first_chunk: first.first_chunk };
-    perm.pages.push(Lazy::new(page));
+    Ok(PageRef { segment, first_record: first.first_record, first_chunk: first.first_chunk })
+}
+
+/// Moves the oldest leaves that the root lists into a page.
+fn add_page(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> Result<()> {
+    let old = perm.leaves.split_off(PAGE_LEAVES);
+    let full = std::mem::replace(&mut perm.leaves, old);
+    let refs: Vec<LeafRef> = full.iter().map(|l| l.at).collect();
+    let fences = perm.split_fences(&refs);
+    perm.pages.push(Lazy::new(write_page(io, space, &refs, &fences, generation)?));
     Ok(())
 }
 

@@ -23,6 +23,8 @@ pub(crate) type LeafRecords<'a> = Packed<InSegment<'a>>;
 pub(crate) struct OpenLeaf {
     pub(crate) segment: Segment,
     ordered: u8,
+    /// The numbers of a row that its rows have, as bits.
+    pub(crate) numbers: u128,
     /// Searches so far, up to [`SEARCHES`].
     searches: AtomicU32,
     /// The first keys of its groups; nothing if they are many, or cannot be read.
@@ -57,7 +59,8 @@ impl Source for InSegment<'_> {
 /// The open leaf.
 pub(crate) fn open<'a>(io: &Io, leaf: &'a Leaf) -> Result<&'a OpenLeaf> {
     leaf.get(|at| {
-        let segment = Segment::open(io, &at.segment, LEAF_MAGIC, "index leaf")?;
+        let copy = at.copy.get();
+        let segment = Segment::open_twofold(io, &at.segment, copy, LEAF_MAGIC, "index leaf")?;
         let (head, own): (SegmentHeader, LeafHeader) = segment
             .with(io, 0, HEADER_AT + size_of::<LeafHeader>(), |bytes| {
                 let (head, own) = bytes.split_at_checked(HEADER_AT)?;
@@ -69,11 +72,13 @@ pub(crate) fn open<'a>(io: &Io, leaf: &'a Leaf) -> Result<&'a OpenLeaf> {
         if !at.agrees(&head, &own)
             || end > segment.len()
             || (end < segment.len() && !rows_close(io, &segment, end)?)
+            || (end == segment.len()) != (own.numbers() == 0)
         {
             return Err(segment.corrupt("disagrees with the directory"));
         }
         let (searches, firsts) = (AtomicU32::new(0), OnceBox::new());
-        Ok(OpenLeaf { segment, ordered: own.ordered, searches, firsts })
+        let (ordered, numbers) = (own.ordered, own.numbers());
+        Ok(OpenLeaf { segment, ordered, numbers, searches, firsts })
     })
 }
 

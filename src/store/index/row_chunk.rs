@@ -11,29 +11,112 @@ use std::ops::Range;
 
 /// Bytes of a block of rows: a column is read without those of others.
 const BLOCK: u32 = 32 << 10;
+/// Bytes of a chunk of one block that holds nothing.
+const PREFIX: usize = ChunkLayout::HEADER_LEN + 4;
+
+/// Records of which a column is compressed to see what it costs.
+const SAMPLE: usize = 512;
+/// Columns that follow from the records take at most this share of the bytes of these, decoded,
+/// and so many bytes more: with their second copy under a hundredth of what the records take in the
+/// file.
+const SHARE: usize = 400;
+const PLAIN: usize = 256;
+
+/// How a writer makes rows.
+#[derive(Debug, Clone)]
+pub(crate) struct RowStyle {
+    pub(crate) params: Params,
+    /// Where the numbers of each column lie in a row, if they follow from the bytes of a record, so
+    /// that what costs much is better left out; nothing if all were asked for.
+    pub(crate) derived: Vec<Range<usize>>,
+}
+
+/// The rows of some records as their leaf has them: the numbers that are there, as bits, and their
+/// chunk.
+#[derive(Debug, Default)]
+pub(crate) struct EncodedRows {
+    pub(crate) numbers: u128,
+    pub(crate) chunk: Vec<u8>,
+}
 
 /// The rows of these records of a tail, as their leaf has them behind its keys: a chunk that
 /// holds the first number of every record, then the second, and so on; nothing if none of them
 /// was put with a row.
-pub(crate) fn encode_rows(tail: &Tail, records: Range<usize>, params: Params) -> Result<Vec<u8>> {
-    let mut chunk = Vec::new();
+pub(crate) fn encode_rows(
+    tail: &Tail,
+    records: Range<usize>,
+    style: &RowStyle,
+) -> Result<EncodedRows> {
+    let mut out = EncodedRows::default();
     if !tail.has_rows(records.clone()) {
-        return Ok(chunk);
+        return Ok(out);
     }
+    let numbers = kept(tail, &records, style)?;
     // A writer starts a leaf long before; a log that it did not write may hold more.
-    let words = records.len().saturating_mul(tail.row_words());
-    let len = words.saturating_mul(size_of::<u64>());
+    let len = records.len().saturating_mul(numbers.len()).saturating_mul(size_of::<u64>());
     if len > CHUNK_MAX as usize {
         let (asked, max) = (len as u64, u64::from(CHUNK_MAX));
         return Err(Error::Limit { what: "rows of one leaf", asked, max });
     }
-    let mut planes = memory::with_room(len)?;
-    for word in 0..tail.row_words() {
-        let plane = records.clone().filter_map(|i| tail.row_or_absent(i).get(word));
-        planes.extend(plane.flat_map(|w| w.to_le_bytes()));
+    if numbers.is_empty() {
+        return Ok(out);
     }
-    Compressor::new(params, BLOCK)?.compress(&planes, &mut chunk)?;
-    Ok(chunk)
+    let mut planes = memory::with_room(len)?;
+    for number in &numbers {
+        add_plane(tail, records.clone(), *number, &mut planes);
+        out.numbers |= 1 << number;
+    }
+    Compressor::new(style.params, BLOCK)?.compress(&planes, &mut out.chunk)?;
+    Ok(out)
+}
+
+/// Adds one number of each of these records, each as the difference to the one before: steps and
+/// times of a trajectory are the same number again and again then.
+fn add_plane(tail: &Tail, records: Range<usize>, number: usize, out: &mut Vec<u8>) {
+    let plane = records.filter_map(|i| tail.row_or_absent(i).get(number)).scan(0_u64, |last, w| {
+        let step = w.wrapping_sub(*last);
+        *last = *w;
+        Some(step)
+    });
+    out.extend(plane.flat_map(u64::to_le_bytes));
+}
+
+/// The numbers of which these are the differences, one plane of so many records after the other.
+pub(crate) fn add_up(planes: &mut [u64], records: usize) {
+    for plane in planes.chunks_mut(records.max(1)) {
+        plane.iter_mut().fold(0_u64, |sum, w| {
+            *w = sum.wrapping_add(u64::from_le(*w));
+            *w
+        });
+    }
+}
+
+/// The numbers of a row that a leaf of these records is to have.
+fn kept(tail: &Tail, records: &Range<usize>, style: &RowStyle) -> Result<Vec<usize>> {
+    if style.derived.is_empty() {
+        return Ok((0..tail.row_words()).collect());
+    }
+    let lengths = tail.records.get(records.clone()).unwrap_or_default();
+    let bytes: usize = lengths.iter().map(|e| e.len.get() as usize).sum();
+    let sample = records.start..records.end.min(records.start + SAMPLE);
+    let mut costs = Vec::new();
+    for column in &style.derived {
+        let (mut planes, mut chunk) = (Vec::new(), Vec::new());
+        column.clone().for_each(|number| add_plane(tail, sample.clone(), number, &mut planes));
+        Compressor::new(style.params, BLOCK)?.compress(&planes, &mut chunk)?;
+        let cost = chunk.len().saturating_sub(PREFIX);
+        costs.push((cost.saturating_mul(records.len()) / sample.len().max(1), column.clone()));
+    }
+    costs.sort_by_key(|(cost, column)| (*cost, column.start));
+    let mut room = bytes / SHARE + PLAIN;
+    let mut out = Vec::new();
+    for (cost, column) in costs {
+        let Some(left) = room.checked_sub(cost) else { break };
+        room = left;
+        out.extend(column);
+    }
+    out.sort_unstable();
+    Ok(out)
 }
 
 /// The layout of the chunk of rows at byte `at` of a leaf's body.

@@ -18,6 +18,15 @@ pub(crate) struct Segment {
     table: Box<[u8]>,
     checked: Box<[AtomicU64]>,
     part: &'static str,
+    /// Its second copy, which is read where this one is damaged.
+    copy: Option<Copied>,
+}
+
+/// The second copy of a segment.
+#[derive(Debug)]
+struct Copied {
+    offset: u64,
+    checked: Box<[AtomicU64]>,
 }
 
 impl Segment {
@@ -28,25 +37,46 @@ impl Segment {
         magic: [u8; 8],
         part: &'static str,
     ) -> Result<Self> {
+        Self::open_twofold(io, at, 0, magic, part)
+    }
+
+    /// As [`Self::open`]; what is damaged is read from the copy at byte `copy` of the file, if that
+    /// is not 0.
+    pub(crate) fn open_twofold(
+        io: &Io,
+        at: &SegmentRef,
+        copy: u64,
+        magic: [u8; 8],
+        part: &'static str,
+    ) -> Result<Self> {
         let offset = at.offset.get();
         let bad = |why| Error::corrupt(part, offset, why);
         let body = body_len(at.len.get()).and_then(to_usize).ok_or_else(|| bad("length"))?;
-        let table_at = offset.checked_add(body as u64).ok_or_else(|| bad("place"))?;
         let table_len = to_usize(at.len.get()).ok_or_else(|| bad("length"))?.saturating_sub(body);
-        if table_at.checked_add(table_len as u64).is_none_or(|end| end > io.len()) {
-            return Err(bad("reaches past the end of the file"));
-        }
-        let table = io.bytes(table_at, table_len, memory::copied)??;
-        if table_sum(io.file(), offset, at.len.get(), &table) != at.sum.get() {
-            return Err(bad("checksum of its page checksums differs"));
-        }
+        let table = |from: u64| {
+            let table_at = from.checked_add(body as u64).ok_or_else(|| bad("place"))?;
+            if table_at.checked_add(table_len as u64).is_none_or(|end| end > io.len()) {
+                return Err(bad("reaches past the end of the file"));
+            }
+            let table = io.bytes(table_at, table_len, memory::copied)??;
+            if table_sum(io.file(), offset, at.len.get(), &table) != at.sum.get() {
+                return Err(bad("checksum of its page checksums differs"));
+            }
+            Ok(table)
+        };
+        let table = table(offset).or_else(|e| match copy {
+            0 => Err(e),
+            copy => table(copy).map_err(|_| e),
+        })?;
         let words = body.div_ceil(INDEX_PAGE).div_ceil(64);
+        let unchecked = || (0..words).map(|_| AtomicU64::new(0)).collect();
         let out = Self {
             offset,
             body,
             table: table.into(),
-            checked: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            checked: unchecked(),
             part,
+            copy: (copy != 0).then(|| Copied { offset: copy, checked: unchecked() }),
         };
         let header: SegmentHeader = out.get(io, 0)?;
         if header.magic != magic || header.file != io.file() || header.len != at.len {
@@ -96,24 +126,74 @@ impl Segment {
         Ok(out)
     }
 
-    /// Calls `f` with page number `page`, checked.
+    /// Calls `f` with page number `page`, checked: that of the copy if the first is damaged or
+    /// cannot be read.
     fn page<R>(&self, io: &Io, page: usize, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        let mut f = Some(f);
+        let mut once = |bytes: &[u8]| f.take().map(|f| f(bytes));
+        let first = self.page_of(io, (self.offset, &self.checked), page, &mut once);
+        let (Some(copy), Ok(None) | Err(_)) = (&self.copy, &first) else {
+            return first?.ok_or_else(|| self.corrupt_page(self.offset, page));
+        };
+        match self.page_of(io, (copy.offset, &copy.checked), page, &mut once) {
+            Ok(Some(out)) => Ok(out),
+            _ => Err(first.err().unwrap_or_else(|| self.corrupt_page(self.offset, page))),
+        }
+    }
+
+    /// What `f` makes of page number `page` of the segment at this place, with a note of the pages
+    /// that were checked there; nothing if its checksum differs.
+    fn page_of<R>(
+        &self,
+        io: &Io,
+        (offset, checked): (u64, &[AtomicU64]),
+        page: usize,
+        f: &mut impl FnMut(&[u8]) -> Option<R>,
+    ) -> Result<Option<R>> {
         let first = page * INDEX_PAGE;
         let len = INDEX_PAGE.min(self.body.saturating_sub(first));
-        let place = self.offset + first as u64;
-        let word = self.checked.get(page / 64);
+        let place = offset.saturating_add(first as u64);
+        let word = checked.get(page / 64);
         let bit = 1_u64 << (page % 64);
         let known = word.is_some_and(|w| w.load(Ordering::Relaxed) & bit != 0);
         let stored = self.table.get(page * 8..page * 8 + 8);
         let out = io.page(place, len, |bytes, fresh| {
             let good =
                 (known && !fresh) || stored.is_some_and(|s| *s == checksum(bytes).to_le_bytes());
-            good.then(|| f(bytes))
+            if good { f(bytes) } else { None }
         })?;
         if let Some(w) = word.filter(|_| !known && out.is_some()) {
             w.fetch_or(bit, Ordering::Relaxed);
         }
-        out.ok_or_else(|| Error::corrupt(self.part, place, "checksum differs"))
+        Ok(out)
+    }
+
+    fn corrupt_page(&self, offset: u64, page: usize) -> Error {
+        Error::corrupt(self.part, offset + (page * INDEX_PAGE) as u64, "checksum differs")
+    }
+
+    /// What is damaged of either copy, page by page; nothing without a second one.
+    pub(crate) fn damages_of_copies(&self, io: &Io) -> Result<Vec<Error>> {
+        let mut out = Vec::new();
+        let Some(copy) = &self.copy else { return Ok(out) };
+        for (offset, checked) in [(self.offset, &self.checked), (copy.offset, &copy.checked)] {
+            for page in 0..self.body.div_ceil(INDEX_PAGE) {
+                match self.page_of(io, (offset, checked), page, &mut |_| Some(())) {
+                    Ok(Some(())) => {}
+                    Ok(None) => out.push(self.corrupt_page(offset, page)),
+                    Err(e) if e.is_damage() => out.push(e),
+                    Err(e) => return Err(e),
+                }
+            }
+            let table_at = offset.saturating_add(self.body as u64);
+            let same = |table: &[u8]| *table == *self.table;
+            if table_at.saturating_add(self.table.len() as u64) > io.len()
+                || !io.bytes(table_at, self.table.len(), same)?
+            {
+                out.push(Error::corrupt(self.part, table_at, "its page checksums differ"));
+            }
+        }
+        Ok(out)
     }
 
     /// Whether `len` bytes at byte `at` of the body are in it.

@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 pub struct Layout {
     /// What the store is for.
     pub purpose: Purpose,
-    /// Bytes of a chunk, decoded; 0 chooses by purpose (512 KiB, dense 2 MiB).
+    /// Bytes of a chunk, decoded; 0 chooses: 2 MiB for a dense store and for one without compression,
+    /// else 512 KiB.
     pub chunk_size: u32,
     /// Bytes of a block, decoded; 0 chooses chunk by chunk from the records.
     pub block_size: u32,
@@ -80,10 +81,11 @@ impl Layout {
     /// integers and in eights.
     #[must_use]
     pub fn chunk(&self) -> u32 {
-        let about = match (self.chunk_size, self.purpose) {
-            (0, Purpose::Dense) => 2 << 20,
-            (0, _) => 512 << 10,
-            (n, _) => return n,
+        let about = match (self.chunk_size, self.purpose, self.compression) {
+            // Stored records are not read chunk by chunk, and each chunk ends with a gap.
+            (0, Purpose::Dense, _) | (0, _, Compression::Stored) => 2 << 20,
+            (0, _, _) => 512 << 10,
+            (n, _, _) => return n,
         };
         let step = 8 * u32::from(self.typesize).max(1);
         about / step * step
@@ -95,9 +97,17 @@ impl Layout {
         self.columns.as_deref().unwrap_or_default()
     }
 
-    /// The compression of rows: that of the records, but for the width of a number.
+    /// The compression of rows: that of the records, but for the width of a number. Where records
+    /// are stored as they are, rows are compressed all the same: most columns are the same number
+    /// again and again.
     pub(crate) fn row_params(&self) -> Params {
-        Params { typesize: 8, ..self.params() }
+        match self.params() {
+            Params { algorithm: None, .. } => {
+                let algorithm = Some(Algorithm::Zstd);
+                Params { algorithm, level: 1, filter: Filter::Shuffle, typesize: 8 }
+            }
+            params => Params { typesize: 8, ..params },
+        }
     }
 
     /// Refuses combinations that cannot work.

@@ -47,14 +47,14 @@ impl Core {
             let end = at as usize + len;
             let bs = place.layout.block_size().max(1);
             let block = at / bs;
+            if place.layout.is_stored()
+                && let Some(r) = self.stored(&place, at as usize..end)?
+            {
+                return Ok(r);
+            }
             if (end - 1) as u64 / u64::from(bs) == u64::from(block) {
                 let first = (block * bs) as usize;
                 let inside = at as usize - first..end - first;
-                if place.layout.is_stored()
-                    && let Some(r) = self.stored(&place, block, inside.clone())?
-                {
-                    return Ok(r);
-                }
                 let whole = place.layout.block_len(block) as usize;
                 if inside.end > whole {
                     return Err(Error::corrupt("record entry", 0, "reaches past its block"));
@@ -83,21 +83,29 @@ impl Core {
         Ok(Record::owned(out))
     }
 
-    /// A slice of the map for a record in a stored chunk, its block checked where it lies.
-    fn stored(
-        &self,
-        place: &ChunkPlace,
-        block: u32,
-        inside: Range<usize>,
-    ) -> Result<Option<Record>> {
-        let range = place.layout.block_range(block);
-        let start = place.offset + u64::from(range.start);
-        let end = place.offset + u64::from(range.end);
-        let Some(map) = self.io.mapping(end) else { return Ok(None) };
-        let (Some(start), Some(end)) = (to_usize(start), to_usize(end)) else { return Ok(None) };
-        let Some(bytes) = map.get(start..end) else { return Ok(None) };
-        self.check(place, block, bytes)?;
-        let at = start + inside.start..start + inside.end;
+    /// A slice of the map for these bytes of a stored chunk, their blocks checked where they lie.
+    fn stored(&self, place: &ChunkPlace, bytes: Range<usize>) -> Result<Option<Record>> {
+        let size = place.layout.block_size().max(1) as usize;
+        let last = bytes.end.saturating_sub(1) / size;
+        if last >= place.layout.blocks() as usize {
+            return Ok(None);
+        }
+        let number = |block: usize| u32::try_from(block).unwrap_or(u32::MAX);
+        let start = u64::from(place.layout.block_range(number(bytes.start / size)).start);
+        let end = u64::from(place.layout.block_range(number(last)).end);
+        let Some(map) = self.io.mapping(place.offset + end) else { return Ok(None) };
+        let (Some(from), Some(to)) = (to_usize(place.offset + start), to_usize(place.offset + end))
+        else {
+            return Ok(None);
+        };
+        let Some(mut rest) = map.get(from..to) else { return Ok(None) };
+        for block in bytes.start / size..=last {
+            let (now, later) = rest.split_at(size.min(rest.len()));
+            self.check(place, number(block), now)?;
+            rest = later;
+        }
+        let inside = bytes.start - bytes.start / size * size;
+        let at = from + inside..from + inside + bytes.len();
         if !map.get(at.clone()).is_some_and(|b| b.as_ptr().addr().is_multiple_of(8)) {
             return Ok(None);
         }

@@ -27,6 +27,9 @@ pub struct Info {
     pub garbage: u64,
     /// Bytes of the log that the newest commits stand in.
     pub log_bytes: u64,
+    /// Bytes that compacting would save, about: what nothing refers to any more, the room of logs,
+    /// and the share of the records that were deleted or replaced.
+    pub compactable: u64,
     /// Number of this commit.
     pub generation: u64,
     /// Commits since the store was made, its making not counted.
@@ -57,6 +60,12 @@ impl Info {
     pub fn ratio(&self) -> f64 {
         self.raw_bytes as f64 / self.file_bytes.max(1) as f64
     }
+
+    /// Whether compacting would make the file a tenth smaller, and save a mebibyte at least.
+    #[must_use]
+    pub const fn compacting_pays(&self) -> bool {
+        self.compactable >= 1 << 20 && self.compactable >= self.file_bytes / 10
+    }
 }
 
 impl Snapshot {
@@ -72,15 +81,21 @@ impl Snapshot {
         let checked = inner.opened != Opened::Unchecked;
         let records = self.len();
         let foreign = !checked;
+        let file_bytes = self.backend().len()?;
+        let left = inner.garbage.saturating_add(inner.log_room).min(file_bytes);
+        let dead = u128::from(file_bytes - left) * u128::from(totals.dead_bytes)
+            / u128::from(totals.record_bytes.max(1));
+        let dead = u64::try_from(dead).unwrap_or(u64::MAX);
         Ok(Info {
             records,
             dead_records: totals.dead_records.saturating_sub(totals.shared),
             shared: totals.shared,
             raw_bytes: totals.record_bytes.saturating_sub(totals.dead_bytes),
             dead_bytes: totals.dead_bytes,
-            file_bytes: self.backend().len()?,
+            file_bytes,
             garbage: inner.garbage,
             log_bytes: slot.log_len.get(),
+            compactable: left.saturating_add(dead).min(file_bytes),
             generation,
             commits: generation.saturating_sub(1),
             sealed_generation: seal.generation.get(),

@@ -6,8 +6,8 @@ use crate::column::{Column, ColumnValues, RowMaker, no_column};
 use crate::error::{Error, Result};
 use crate::index::leaf::Place;
 use crate::store::index::io::Io;
-use crate::store::index::leaf::{Leaf, leaf_records, open};
-use crate::store::index::row_chunk::layout;
+use crate::store::index::leaf::{Leaf, OpenLeaf, leaf_records, open};
+use crate::store::index::row_chunk::{add_up, layout};
 use crate::store::options::{Layout, WriteOptions};
 use crate::store::read::core::Core;
 use crate::wire::memory;
@@ -22,31 +22,38 @@ pub struct ColumnData {
     pub first: u64,
     /// Its numbers, record by record, [`Column::count`] of each.
     pub values: ColumnValues,
-    /// Ordinals of the records that were put without a row, ascending: in `values` they have
-    /// none, and what there is to know of them stands in their bytes.
+    /// Ordinals of the records of which the store does not keep the column, ascending: those that
+    /// were put without a row, and those where its numbers would take much of the file. In `values`
+    /// they have none, and what there is to know of them stands in their bytes.
     pub unknown: Vec<u64>,
 }
 
 /// The numbers `wanted` of all rows of a leaf, of `words` numbers each: the first of every
-/// record, then the second, and so on. `None` if no record of the leaf was put with a row.
+/// record, then the second, and so on. `None` if the leaf does not have them all.
 pub(crate) fn leaf_rows(
     io: &Io,
     leaf: &Leaf,
     words: usize,
     wanted: Range<usize>,
 ) -> Result<Option<Vec<u64>>> {
-    let seg = &open(io, leaf)?.segment;
+    let OpenLeaf { segment: seg, numbers, .. } = open(io, leaf)?;
     let at = leaf.at.rows_at();
-    if at == seg.len() || wanted.is_empty() {
+    let has = |number: usize| numbers >> number.min(127) & 1 == 1;
+    if wanted.is_empty() || !wanted.clone().all(has) {
         return Ok(None);
     }
     let bad = |why| Error::corrupt("rows", leaf.at.segment.offset.get(), why);
     let layout = layout(io, seg, at)?;
     let records = leaf.at.records.get() as usize;
-    let whole = records.checked_mul(words).and_then(|n| n.checked_mul(8));
-    if whole != Some(layout.nbytes() as usize) || wanted.end > words {
+    let whole = records.checked_mul(numbers.count_ones() as usize).and_then(|n| n.checked_mul(8));
+    if whole != Some(layout.nbytes() as usize)
+        || wanted.end > words
+        || numbers.checked_shr(u32::try_from(words).unwrap_or(128)).is_some_and(|more| more != 0)
+    {
         return Err(bad("are not as long as the configuration says"));
     }
+    let before = (0..wanted.start).filter(|number| has(*number)).count();
+    let wanted = before..before + wanted.len();
     // Both ends lie inside the chunk, whose length has a ceiling.
     let (start, end) = (wanted.start * records * 8, wanted.end * records * 8);
     let mut out = memory::filled(wanted.len() * records, 0_u64)?;
@@ -68,7 +75,7 @@ pub(crate) fn leaf_rows(
             _ => return Err(bad("end before their last block")),
         }
     }
-    out.iter_mut().for_each(|w| *w = u64::from_le(*w));
+    add_up(&mut out, records);
     Ok(Some(out))
 }
 
@@ -100,8 +107,8 @@ impl RowCursor {
         if !self.held.as_ref().is_some_and(inside) {
             let leaf = core.perm.leaf_of(&core.io, id)?;
             let leaf = leaf.ok_or_else(|| Error::corrupt("rows", id, "are in no leaf"))?;
-            let rows = whole_rows(&core.io, leaf, words)?
-                .ok_or_else(|| Error::corrupt("rows", id, "of a record are missing"))?;
+            // Where not all numbers are kept they follow from the record again.
+            let rows = whole_rows(&core.io, leaf, words)?.unwrap_or_default();
             let at = &leaf.at;
             self.held = Some((at.first_record.get(), u64::from(at.records.get()), rows));
         }
@@ -112,7 +119,7 @@ impl RowCursor {
     }
 }
 
-/// All rows of a leaf, record by record.
+/// All rows of a leaf, record by record; `None` if it does not have all numbers of them.
 pub(crate) fn whole_rows(io: &Io, leaf: &Leaf, words: usize) -> Result<Option<Vec<u64>>> {
     let Some(planes) = leaf_rows(io, leaf, words, 0..words)? else { return Ok(None) };
     turned(&planes, leaf.at.records.get() as usize).map(Some)
@@ -258,10 +265,6 @@ impl Core {
                 for (i, (id, entry)) in here.zip((id..).zip(&places)) {
                     if ids.contains(&id) && !is_dead(id) {
                         let row = planes.as_ref().filter(|_| entry.has_row);
-                        if entry.has_row && row.is_none() && matches!(source, Source::Row(_)) {
-                            let at = leaf.at.segment.offset.get();
-                            return Err(Error::corrupt("rows", at, "of a record are missing"));
-                        }
                         let row = row.map(|p| p.iter().skip(i).step_by(records.records()));
                         out.push(source, entry, row);
                     }

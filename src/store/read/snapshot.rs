@@ -26,15 +26,18 @@ pub(crate) struct Inner {
     /// The open chunk as the last seal wrote it.
     pub(crate) base: Option<Base>,
     pub(crate) garbage: u64,
+    /// Bytes that log extents take, used or not.
+    pub(crate) log_room: u64,
 }
 
 impl Snapshot {
     pub(crate) fn new(state: State) -> Self {
         let State { core, slot, root, layout, opened, attributes, .. } = state;
         let garbage = root.garbage;
+        let log_room = root.extents.iter().map(|e| e.capacity.get()).fold(0, u64::saturating_add);
         // Once the log finishes that chunk, what the seal wrote of it is no part of the state.
         let base = root.base.filter(|_| root.chunks == core.tail.chunks_end());
-        let inner = Inner { core, slot, opened, layout, attributes, base, garbage };
+        let inner = Inner { core, slot, opened, layout, attributes, base, garbage, log_room };
         Self { inner: Arc::new(inner) }
     }
 

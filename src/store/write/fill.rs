@@ -153,7 +153,7 @@ impl Writer {
             false => tail.records.partition_point(ended).max(tail.in_early.records),
         };
         let to = Part { records, chunks: tail.chunks.len() };
-        let leaf = NewLeaf::new(tail, tail.in_early, to, self.layout.row_params())?;
+        let leaf = NewLeaf::new(tail, tail.in_early, to, &self.row_style)?;
         // Where the chunks will lie: their places are in the leaf.
         let mut space = self.space;
         space.take(leaf.len(tail));

@@ -4,6 +4,7 @@
 mod bound;
 mod check;
 mod commit;
+mod copies;
 mod fill;
 mod partial_commit;
 mod place;

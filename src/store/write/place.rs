@@ -7,8 +7,9 @@ use crate::store::options::{Alignment, Purpose};
 /// The place of the next record.
 ///
 /// `cursor` is the end of the last record, `empty` whether there is none yet, `block` the block
-/// size of the open chunk. The three rules of the original give its offsets, but for one: its
-/// `no_cross` moves on to the next chunk also where exactly `len` bytes are left.
+/// size of the open chunk, `step` what a start is a multiple of with [`Alignment::Block`]. The three
+/// rules of the original give its offsets, but for one: its `no_cross` moves on to the next chunk
+/// also where exactly `len` bytes are left.
 pub(crate) fn place(
     alignment: Alignment,
     cursor: u64,
@@ -16,6 +17,7 @@ pub(crate) fn place(
     len: u64,
     chunk: u64,
     block: u64,
+    step: u64,
 ) -> u64 {
     if empty {
         return 0;
@@ -27,7 +29,7 @@ pub(crate) fn place(
         Alignment::NoCross if next_chunk - cursor >= len || cursor == next_chunk => cursor,
         Alignment::NoCross => next_chunk,
         Alignment::Block => {
-            let start = cursor.next_multiple_of(8);
+            let start = cursor.next_multiple_of(step);
             let chunk_start = start / chunk * chunk;
             let chunk_end = chunk_start + chunk;
             if start == chunk_start || block == 0 {
@@ -45,6 +47,15 @@ pub(crate) fn place(
             }
         }
     }
+}
+
+/// Bytes of a record without a codec from which on it starts at a multiple of 8: the arrays that
+/// are in it can then be used where they lie. To shorter ones the rest would add much.
+const LONG: u64 = 64;
+
+/// What the start of a record of `len` bytes is a multiple of; `raw` if no codec says what it is.
+pub(crate) const fn step(raw: bool, len: u64) -> u64 {
+    if raw && len < LONG { 1 } else { 8 }
 }
 
 /// Lengths of records, for the choice of block sizes.
@@ -130,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_originals_rules_give_its_offsets() {
-        let at = |a, cursor, len| place(a, cursor, false, len, 1000, 0);
+        let at = |a, cursor, len| place(a, cursor, false, len, 1000, 0, 8);
         assert_eq!(at(Alignment::NoCross, 900, 99), 900);
         assert_eq!(at(Alignment::NoCross, 900, 100), 900, "an exact fit");
         assert_eq!(at(Alignment::NoCross, 900, 101), 1000);
@@ -139,7 +150,7 @@ mod tests {
         assert_eq!(at(Alignment::Contiguous, 901, 5000), 901);
         assert_eq!(at(Alignment::Start, 901, 5), 1000);
         assert_eq!(at(Alignment::Start, 2000, 5), 2000);
-        assert_eq!(place(Alignment::Start, 0, true, 5, 1000, 0), 0);
+        assert_eq!(place(Alignment::Start, 0, true, 5, 1000, 0, 8), 0);
     }
 
     #[test]
@@ -148,7 +159,7 @@ mod tests {
             let chunk = 4096;
             let mut cursor = 0;
             for (i, len) in (0..5000_u64).map(|i| (i, (i * 7919) % 5000)) {
-                let start = place(Alignment::Block, cursor, i == 0, len, chunk, block);
+                let start = place(Alignment::Block, cursor, i == 0, len, chunk, block, 8);
                 assert!(start >= cursor && start.is_multiple_of(8));
                 assert!(start - cursor <= chunk);
                 let end = start + len;

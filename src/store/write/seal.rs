@@ -79,7 +79,10 @@ impl Writer {
         }
         self.log_capacity = 0;
         let old_root = self.slot.root;
+        let base_len = base.as_ref().map(|b| b.bytes.len() as u64);
+        let copies = self.place_copies(generation, base_len)?;
         let root = self.write_root_and_base(generation, base)?;
+        self.write_copies(&copies)?;
         self.space.garbage += old_root.len.get();
         let frame = self.frame_end(content)?;
         let file = self.core.io.file();

@@ -12,6 +12,7 @@ use crate::key::Key;
 use crate::limits::RECORD_MAX;
 use crate::store::index::flush::flush;
 use crate::store::index::root::{Base, Root};
+use crate::store::index::row_chunk::RowStyle;
 use crate::store::index::space::Space;
 use crate::store::options::{Durability, Layout, WriteOptions};
 use crate::store::read::core::Core;
@@ -19,7 +20,7 @@ use crate::store::read::load::Opened;
 use crate::store::read::readable::OverCore;
 use crate::store::read::rows::Maker;
 use crate::store::write::bound::TextBound;
-use crate::store::write::place::{Lengths, place};
+use crate::store::write::place::{Lengths, place, step};
 use crate::store::write::pool::{Finished, Pool};
 use crate::wire::{AlignedBuf, U32, U64};
 use bytemuck::Zeroable;
@@ -103,6 +104,7 @@ pub struct Writer {
     pub(crate) spare: Vec<AlignedBuf>,
     /// Makes the rows of records that come without one.
     maker: Option<Maker>,
+    pub(crate) row_style: RowStyle,
     text_bound: TextBound,
     last_commit: Instant,
     /// Keeps the lock of the file for as long as the writer lives.
@@ -186,6 +188,7 @@ impl Writer {
         for e in extents.iter_mut().filter(|e| e.retired.get() == here) {
             e.retired = U64::new(next - 1);
         }
+        let maker = Maker::new(&write, &layout);
         let log_capacity = extents
             .iter()
             .find(|e| e.retired.get() == 0)
@@ -213,7 +216,8 @@ impl Writer {
             stale: None,
             group: Vec::new(),
             spare: Vec::new(),
-            maker: Maker::new(&write, &layout),
+            row_style: row_style(&layout, maker.is_some()),
+            maker,
             text_bound: TextBound::default(),
             last_commit: Instant::now(),
             lock,
@@ -364,9 +368,14 @@ impl Writer {
         // Without records there may be chunks of another program before the first one.
         let empty = self.core.totals.cursor == 0;
         let core = &self.core;
-        let block = u64::from(core.open.block);
-        let alignment = self.layout.alignment;
-        let start = place(alignment, core.totals.cursor, empty, len, core.chunk_size, block);
+        let block = match self.layout.params().algorithm {
+            // A block that is stored is read where it lies, together with its neighbours.
+            None if core.open.block != 0 => core.chunk_size,
+            _ => u64::from(core.open.block),
+        };
+        let (alignment, cursor) = (self.layout.alignment, core.totals.cursor);
+        let step = step(self.layout.record_codec.0 == "raw", len);
+        let start = place(alignment, cursor, empty, len, core.chunk_size, block, step);
         if let Some((hash, id)) = old {
             self.kill(hash, id)?;
         }
@@ -559,9 +568,8 @@ impl Writer {
 
     pub(crate) fn flush_tail(&mut self) -> Result<()> {
         let generation = self.next;
-        let params = self.layout.row_params();
-        let core = &mut self.core;
-        flush(&core.io, &mut self.space, &mut core.perm, &mut core.tail, generation, params)?;
+        let (core, rows) = (&mut self.core, &self.row_style);
+        flush(&core.io, &mut self.space, &mut core.perm, &mut core.tail, generation, rows)?;
         let Logged { open, cursor, .. } = self.logged;
         self.logged = Logged { open, cursor, ..Logged::default() };
         self.flushed = true;
@@ -572,6 +580,16 @@ impl Writer {
     pub(crate) fn open_used(&self) -> u32 {
         used(&self.core)
     }
+}
+
+/// How rows are made; `derived` says whether they follow from the records.
+fn row_style(layout: &Layout, derived: bool) -> RowStyle {
+    let columns = layout.columns().iter().filter(|_| derived).scan(0, |at, column| {
+        let start = *at;
+        *at += column.count as usize;
+        Some(start..*at)
+    });
+    RowStyle { params: layout.row_params(), derived: columns.collect() }
 }
 
 /// The integer below 2^63 that a key is, if it is one.
