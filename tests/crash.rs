@@ -292,7 +292,7 @@ impl Work {
 fn work(seed: u64, durability: Durability, steps: u64) -> (Work, Seeded) {
     let mut rng = Seeded::new(seed);
     let options = options(&mut rng, durability);
-    // The file is made aside and renamed: creating is over before the first crash.
+    // The file is made under another name and renamed: creating is over before the first crash.
     let born = Arc::new(RecordingBackend::new());
     drop(Writer::create_in(born.clone(), &options).unwrap());
     let backend = Arc::new(RecordingBackend::from_bytes(born.to_bytes()));

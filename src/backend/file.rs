@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::ahead::Ahead;
 use super::bounds::{end_of_write, ends_before};
+use super::preallocate::Preallocation;
 use super::{Access, Backend, Mapping};
 use crate::error::{Error, Result};
 
@@ -27,7 +27,7 @@ pub struct FileBackend {
     /// Whether a writer lock was taken through this handle: the system's lock belongs to the
     /// open file, so it would grant a second one through the same handle.
     pub(super) locked: Arc<AtomicBool>,
-    pub(super) ahead: Arc<Ahead>,
+    pub(super) preallocation: Arc<Preallocation>,
 }
 
 impl FileBackend {
@@ -110,7 +110,7 @@ impl FileBackend {
             writable,
             maps: access == Access::Map,
             locked,
-            ahead: Arc::default(),
+            preallocation: Arc::default(),
         })
     }
 
@@ -221,7 +221,7 @@ impl Backend for FileBackend {
         }
         let end = end_of_write(offset, data.len())?;
         if self.locked.load(Ordering::Relaxed) {
-            self.ahead.prepare(&self.file, offset, end);
+            self.preallocation.prepare(&self.file, offset, end);
         }
         positioned::write_all_at(&self.file, data, offset)
             .map_err(|e| Error::io_at("write", offset, e))

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::access::is_unsupported;
-use super::ahead::Ahead;
 use super::fork::Private;
+use super::preallocate::Preallocation;
 use super::{Access, Backend, FileBackend, process_id};
 use crate::error::{Error, Result};
 
@@ -21,14 +21,14 @@ const TRIES: usize = 16;
 /// An advisory lock of the system on the store file itself, so there is no lock file to be left
 /// behind. It belongs to an open file of its own, which forked children do not get: a second handle is
 /// refused, in this process too, and a child that outlives the holder keeps nobody out.
-/// Readers take no lock. A file that is built aside is locked before it is published, so that
+/// Readers take no lock. A file that is built beside the other is locked before it is published, so that
 /// no other writer can come between.
 #[derive(Debug)]
 pub struct WriterLock {
     /// What the lock belongs to.
     private: Private,
     flag: Arc<AtomicBool>,
-    ahead: Arc<Ahead>,
+    preallocation: Arc<Preallocation>,
     process: u32,
 }
 
@@ -111,8 +111,8 @@ impl WriterLock {
             return Err(replaced());
         }
         let flag = Arc::clone(&backend.locked);
-        let ahead = Arc::clone(&backend.ahead);
-        Ok(LockOutcome::Held(Self { private, flag, ahead, process: process_id() }))
+        let preallocation = Arc::clone(&backend.preallocation);
+        Ok(LockOutcome::Held(Self { private, flag, preallocation, process: process_id() }))
     }
 }
 
@@ -121,7 +121,7 @@ impl Drop for WriterLock {
         // A forked child that cleans up has a copy of this guard, but not of the open file.
         if self.process == process_id() {
             let file = self.private.file();
-            self.ahead.give_back(file);
+            self.preallocation.give_back(file);
             // Closing the file gives the lock back too, so there is nothing to do on failure.
             let _ = system::unlock(file);
             self.flag.store(false, Ordering::Release);
@@ -255,10 +255,10 @@ mod tests {
     fn a_lock_on_a_file_built_aside_holds_under_its_new_name() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("store");
-        let aside = crate::backend::Aside::new(&place, Access::Auto).unwrap();
-        let backend = Arc::clone(aside.backend());
+        let staged = crate::backend::StagedFile::new(&place, Access::Auto).unwrap();
+        let backend = Arc::clone(staged.backend());
         let lock = held(&backend);
-        aside.publish(crate::Existing::Refuse).unwrap();
+        staged.publish(crate::Existing::Refuse).unwrap();
         assert!(matches!(WriterLock::acquire(&open(&place)), Err(Error::Locked)));
         drop(lock);
         drop(held(&open(&place)));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::bounds::{end_of_write, ends_before};
-use super::{Access, Aside, Backend, Mapping};
+use super::{Access, Backend, Mapping, StagedFile};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::wire::to_usize;
@@ -52,10 +52,10 @@ impl MemoryBackend {
     /// [`Error::Exists`] if there is a file and it is not to be replaced; [`Error::Locked`] if it has a
     /// writer; [`Error::Io`].
     pub fn save(&self, path: impl AsRef<Path>, existing: Existing) -> Result<()> {
-        let new = if existing.is_replaced() { Aside::over } else { Aside::new };
-        let aside = new(path.as_ref(), Access::Pread)?;
-        aside.backend().write_at(0, &self.read())?;
-        aside.publish(existing)
+        let new = if existing.is_replaced() { StagedFile::over } else { StagedFile::new };
+        let staged = new(path.as_ref(), Access::Pread)?;
+        staged.backend().write_at(0, &self.read())?;
+        staged.publish(existing)
     }
 
     /// The content of the file at `path`, in memory: what is written later changes the memory

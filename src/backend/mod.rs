@@ -9,9 +9,7 @@
 //! backend written elsewhere runs the contract tests of `suite` (feature `testing`).
 
 mod access;
-mod ahead;
 mod api;
-mod aside;
 mod bounds;
 mod file;
 mod fork;
@@ -21,8 +19,10 @@ mod map;
 mod memory;
 mod output;
 mod place;
+mod preallocate;
 mod process;
 mod slice;
+mod staged_file;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod fault;
@@ -31,7 +31,6 @@ pub mod suite;
 
 pub use access::Access;
 pub use api::Backend;
-pub use aside::{Aside, sync_folder_of};
 pub use file::FileBackend;
 pub use lock::{LockOutcome, WriterLock};
 pub use map::Mapping;
@@ -40,3 +39,4 @@ pub use output::Output;
 pub use place::{Place, There};
 pub use process::process_id;
 pub use slice::SliceBackend;
+pub use staged_file::{StagedFile, sync_folder_of};

@@ -6,13 +6,13 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use super::place::{Place, There};
-use super::{Access, Aside, Backend};
+use super::{Access, Backend, StagedFile};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 
 /// An output that is written from its start to its end.
 ///
-/// A regular file is built aside and takes its place in one step, when it is whole; a link to one
+/// A regular file is built beside it and takes its place in one step, when it is whole; a link to one
 /// stays, and the file that it names is replaced. Pipes and devices are written to as they are.
 #[derive(Debug)]
 pub struct Output {
@@ -21,7 +21,7 @@ pub struct Output {
 
 #[derive(Debug)]
 enum Sink {
-    Aside { aside: Aside, at: u64, existing: Existing },
+    StagedFile { staged: StagedFile, at: u64, existing: Existing },
     Stream(File),
     Standard(io::Stdout),
 }
@@ -48,7 +48,7 @@ impl Output {
                 if existing == Existing::Refuse {
                     place.must_be_free()?;
                 }
-                Sink::Aside { aside: Aside::at(place, Access::Pread)?, at: 0, existing }
+                Sink::StagedFile { staged: StagedFile::at(place, Access::Pread)?, at: 0, existing }
             }
         };
         Ok(Self { sink })
@@ -64,7 +64,7 @@ impl Output {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         match &self.sink {
-            Sink::Aside { .. } => false,
+            Sink::StagedFile { .. } => false,
             Sink::Stream(file) => file.is_terminal(),
             Sink::Standard(out) => out.is_terminal(),
         }
@@ -77,8 +77,8 @@ impl Output {
     /// this, a pipe has it.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.sink {
-            Sink::Aside { aside, at, .. } => {
-                aside.backend().write_at(*at, bytes)?;
+            Sink::StagedFile { staged, at, .. } => {
+                staged.backend().write_at(*at, bytes)?;
                 *at = at.saturating_add(bytes.len() as u64);
                 Ok(())
             }
@@ -96,7 +96,7 @@ impl Output {
     /// [`Error::Io`]. Then there is no new file.
     pub fn publish(self) -> Result<()> {
         match self.sink {
-            Sink::Aside { aside, existing, .. } => aside.publish(existing),
+            Sink::StagedFile { staged, existing, .. } => staged.publish(existing),
             Sink::Stream(mut file) => file.flush().map_err(|e| Error::io("write", e)),
             Sink::Standard(mut out) => {
                 out.flush().map_err(|e| Error::io("write to standard output", e))

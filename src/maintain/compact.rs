@@ -1,6 +1,6 @@
 //! Compacting: a store without its dead space, in a new file that takes the place of the old.
 
-use crate::backend::{Access, Aside, Backend, WriterLock};
+use crate::backend::{Access, Backend, StagedFile, WriterLock};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::maintain::carry::{Carry, Refers};
@@ -111,8 +111,8 @@ fn compact_file(
     };
     let snapshot = Store::open_in(file, &write.reading())?.snapshot();
     refuse_older(&snapshot, options.accept_older)?;
-    let aside = Aside::new(path, options.access)?;
-    let target: Arc<dyn Backend> = aside.backend().clone();
+    let staged = StagedFile::new(path, options.access)?;
+    let target: Arc<dyn Backend> = staged.backend().clone();
     let mut new = StoreOptions { layout: snapshot.layout().clone(), write };
     // It is the same store: who found its records in it goes on to.
     if new.write.lookup == Lookup::Auto && snapshot.info()?.lookup && !snapshot.is_empty() {
@@ -125,7 +125,7 @@ fn compact_file(
     let done = Compacted { bytes_before, bytes_after: target.len()?, ..copied };
     // The last moment at which nothing has changed.
     progress(done.record_bytes, done.record_bytes)?;
-    aside.publish(Existing::Replace)?;
+    staged.publish(Existing::Replace)?;
     Ok(done)
 }
 

@@ -1,6 +1,6 @@
 //! Copying into a new store: other options, a selection, a newer version of the format.
 
-use crate::backend::{Aside, Backend};
+use crate::backend::{Backend, StagedFile};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
@@ -186,14 +186,14 @@ pub(crate) fn new_options(
 
 /// A new store beside the place where it is to appear.
 pub(crate) struct Target {
-    aside: Aside,
+    staged: StagedFile,
     pub(crate) writer: Writer,
     existing: Existing,
 }
 
 /// A new store that is written and waits for its name.
 pub(crate) struct Ready {
-    aside: Aside,
+    staged: StagedFile,
     copied: Copied,
     existing: Existing,
 }
@@ -220,16 +220,16 @@ impl Target {
         // One commit at the end; publishing syncs the file.
         let write = WriteOptions { durability: Durability::None, ..options.write.clone() };
         let new = StoreOptions { layout, write };
-        let aside = Aside::over(to, options.write.access)?;
-        let backend: Arc<dyn Backend> = aside.backend().clone();
+        let staged = StagedFile::over(to, options.write.access)?;
+        let backend: Arc<dyn Backend> = staged.backend().clone();
         let writer = Writer::create_in(backend, &new).map_err(|e| e.at(to))?;
-        Ok(Self { aside, writer, existing })
+        Ok(Self { staged, writer, existing })
     }
 
     /// Commits and seals.
     pub(crate) fn finish(self) -> Result<Ready> {
-        let Self { aside, writer, existing } = self;
-        let place = aside.place().to_path_buf();
+        let Self { staged, writer, existing } = self;
+        let place = staged.place().to_path_buf();
         let records = writer.len();
         let totals = writer.core.totals;
         let shared_bytes = writer.core.shared_bytes()?;
@@ -241,13 +241,13 @@ impl Target {
             record_bytes: totals.record_bytes.saturating_sub(totals.dead_bytes + shared_bytes),
             file_bytes: backend.len()?,
         };
-        Ok(Ready { aside, copied, existing })
+        Ok(Ready { staged, copied, existing })
     }
 }
 
 impl Ready {
     pub(crate) fn publish(self) -> Result<Copied> {
-        self.aside.publish(self.existing)?;
+        self.staged.publish(self.existing)?;
         Ok(self.copied)
     }
 }

@@ -1,7 +1,7 @@
 //! Making and opening stores: on a file, in memory, over bytes.
 
 use crate::backend::{
-    Aside, Backend, FileBackend, LockOutcome, MemoryBackend, SliceBackend, WriterLock,
+    Backend, FileBackend, LockOutcome, MemoryBackend, SliceBackend, StagedFile, WriterLock,
 };
 use crate::error::{Error, Result};
 use crate::existing::Existing;
@@ -154,12 +154,12 @@ impl Writer {
         let make = || {
             options.check()?;
             may_appear(path, existing)?;
-            let aside = Aside::over(path, options.write.access)?;
-            let file = aside.backend().clone();
+            let staged = StagedFile::over(path, options.write.access)?;
+            let file = staged.backend().clone();
             newborn(&*file, options)?;
             let guard = lock(&file)?;
             let backend: Arc<dyn Backend> = file;
-            aside.publish(existing)?;
+            staged.publish(existing)?;
             open_locked(&backend, &options.write, guard)
         };
         make().map_err(|e| e.at(path))
@@ -189,11 +189,11 @@ impl Writer {
             let backend: Arc<dyn Backend> = file;
             if read_config(&*backend)?.is_none() {
                 let state = load_original(&backend, &write.reading())?;
-                let aside = Aside::new(path, access)?;
-                let copy = aside.backend().clone();
+                let staged = StagedFile::new(path, access)?;
+                let copy = staged.backend().clone();
                 copy_original(&state, &copy, options)?;
                 let new_guard = lock(&copy)?;
-                aside.publish(Existing::Replace)?;
+                staged.publish(Existing::Replace)?;
                 drop(guard);
                 let backend: Arc<dyn Backend> = copy;
                 return open_locked(&backend, write, new_guard);
@@ -289,7 +289,7 @@ impl Writer {
     pub fn save_as(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let save = || {
-            let aside = Aside::new(path, self.write.access)?;
+            let staged = StagedFile::new(path, self.write.access)?;
             let from = self.backend();
             let mut piece = memory::zeroed(1 << 20)?;
             let mut at = 0;
@@ -297,10 +297,10 @@ impl Writer {
                 let n = to_usize(self.slot.end.get() - at).unwrap_or(usize::MAX);
                 let bytes = piece.get_mut(..n.min(1 << 20)).unwrap_or_default();
                 from.read_at(at, bytes)?;
-                aside.backend().write_at(at, bytes)?;
+                staged.backend().write_at(at, bytes)?;
                 at += bytes.len() as u64;
             }
-            aside.publish(Existing::Refuse)
+            staged.publish(Existing::Refuse)
         };
         save().map_err(|e| e.at(path))
     }

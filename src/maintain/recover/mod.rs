@@ -16,7 +16,7 @@ mod sealed;
 use crate::store::Readable;
 pub use report::{Found, Means, Recovered};
 
-use crate::backend::{Aside, Backend, FileBackend};
+use crate::backend::{Backend, FileBackend, StagedFile};
 use crate::chunk::ChunkLayout;
 use crate::column::Content;
 use crate::error::{Error, Result};
@@ -93,11 +93,11 @@ pub fn recover(
         return Err(Error::invalid("new path", "leads to the damaged file itself; name another"));
     }
     may_appear(new, Existing::of(options.overwrite))?;
-    let aside = Aside::over(new, options.store.write.access)?;
-    let target: Arc<dyn Backend> = aside.backend().clone();
+    let staged = StagedFile::over(new, options.store.write.access)?;
+    let target: Arc<dyn Backend> = staged.backend().clone();
     let input: Arc<dyn Backend> = Arc::new(input);
     let out = recover_into(&input, &target, options, &mut progress).map_err(|e| e.at(damaged))?;
-    aside.publish(Existing::of(options.overwrite))?;
+    staged.publish(Existing::of(options.overwrite))?;
     Ok(out)
 }
 

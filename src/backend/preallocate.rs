@@ -21,12 +21,12 @@ const NEVER: u64 = u64::MAX;
 
 /// How far room was taken for one open file. Only the holder of the writer lock takes some.
 #[derive(Debug, Default)]
-pub(super) struct Ahead {
+pub(super) struct Preallocation {
     appended: AtomicU64,
     until: AtomicU64,
 }
 
-impl Ahead {
+impl Preallocation {
     /// Sees to room for a write from `offset` to `end`, if that leads beyond what there is.
     /// Nothing is lost where it fails: the write finds its own room or says why not.
     pub(super) fn prepare(&self, file: &File, offset: u64, end: u64) {

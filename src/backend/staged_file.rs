@@ -24,7 +24,7 @@ const NAME_PART: usize = 200;
 /// Dropped unpublished it is removed. If the process is killed the temporary file stays, under
 /// a name that starts with a dot and ends in `.partial`; it may be deleted at any time.
 #[derive(Debug)]
-pub struct Aside {
+pub struct StagedFile {
     backend: Arc<FileBackend>,
     temporary: PathBuf,
     place: PathBuf,
@@ -33,7 +33,7 @@ pub struct Aside {
     replaced: Option<WriterLock>,
 }
 
-impl Aside {
+impl StagedFile {
     /// Starts a new file in the folder of `place`. A symbolic link at `place` is followed: it
     /// stays, and the file that it names is the place. A file that is there keeps its content
     /// until [`publish`](Self::publish), and its permissions are taken over.
@@ -46,37 +46,37 @@ impl Aside {
         Self::at(Place::of(place)?, access)
     }
 
-    /// As [`Aside::new`], for a place that was looked at.
+    /// As [`StagedFile::new`], for a place that was looked at.
     pub(super) fn at(place: Place, access: Access) -> Result<Self> {
         place.must_be_file()?;
         let (backend, temporary) = create_beside(place.path(), access)?;
         let backend = Arc::new(backend);
         let path = place.path().to_path_buf();
-        let aside = Self { backend, temporary, place: path, published: false, replaced: None };
+        let staged = Self { backend, temporary, place: path, published: false, replaced: None };
         if let There::File(there) = place.there() {
             // Before the first byte is written: a private file must not be copied to a public
             // one, not even for the time of the copy.
-            fs::set_permissions(&aside.temporary, there.permissions())
-                .map_err(|e| Error::io("take over the permissions", e).at(&aside.place))?;
+            fs::set_permissions(&staged.temporary, there.permissions())
+                .map_err(|e| Error::io("take over the permissions", e).at(&staged.place))?;
         }
-        Ok(aside)
+        Ok(staged)
     }
 
-    /// As [`Aside::new`], for a file that may replace one that somebody writes to: what they went on to
+    /// As [`StagedFile::new`], for a file that may replace one that somebody writes to: what they went on to
     /// write would be lost. Nobody else can begin to, until this is published or dropped.
     ///
     /// # Errors
-    /// As [`Aside::new`], and [`Error::Locked`] if the file in the place has a writer.
+    /// As [`StagedFile::new`], and [`Error::Locked`] if the file in the place has a writer.
     pub fn over(place: impl AsRef<Path>, access: Access) -> Result<Self> {
-        let mut aside = Self::new(place, access)?;
+        let mut staged = Self::new(place, access)?;
         // What cannot be opened for writing (or is not there) has no writer that could lock it.
-        if let Ok(there) = FileBackend::open_write(&aside.place, Access::Pread) {
-            match WriterLock::acquire(&there).map_err(|e| e.at(&aside.place))? {
-                LockOutcome::Held(lock) => aside.replaced = Some(lock),
+        if let Ok(there) = FileBackend::open_write(&staged.place, Access::Pread) {
+            match WriterLock::acquire(&there).map_err(|e| e.at(&staged.place))? {
+                LockOutcome::Held(lock) => staged.replaced = Some(lock),
                 LockOutcome::Unsupported => {}
             }
         }
-        Ok(aside)
+        Ok(staged)
     }
 
     /// The new file, empty at first. The handle stays good after publishing.
@@ -121,7 +121,7 @@ impl Aside {
     }
 }
 
-impl Drop for Aside {
+impl Drop for StagedFile {
     fn drop(&mut self) {
         if !self.published {
             // Nothing can be done about a failure, and nothing depends on the file.
@@ -242,21 +242,21 @@ mod tests {
         names
     }
 
-    fn filled(place: &Path, content: &[u8]) -> Aside {
-        let aside = Aside::new(place, Access::Auto).unwrap();
-        aside.backend().write_at(0, content).unwrap();
-        aside
+    fn filled(place: &Path, content: &[u8]) -> StagedFile {
+        let staged = StagedFile::new(place, Access::Auto).unwrap();
+        staged.backend().write_at(0, content).unwrap();
+        staged
     }
 
     #[test]
     fn nothing_is_seen_under_the_name_before_publishing_and_nothing_else_after() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("store");
-        let aside = filled(&place, b"whole");
-        let backend = Arc::clone(aside.backend());
+        let staged = filled(&place, b"whole");
+        let backend = Arc::clone(staged.backend());
         assert!(!place.exists());
         assert!(names(dir.path())[0].starts_with(".store."));
-        aside.publish(Existing::Refuse).unwrap();
+        staged.publish(Existing::Refuse).unwrap();
         assert_eq!(names(dir.path()), ["store"]);
         assert_eq!(fs::read(&place).unwrap(), b"whole");
         assert_eq!(backend.path(), place);
@@ -313,10 +313,10 @@ mod tests {
         fs::write(&place, b"old").unwrap();
         fs::set_permissions(&place, fs::Permissions::from_mode(0o600)).unwrap();
         std::os::unix::fs::symlink("store", &link).unwrap();
-        let aside = filled(&link, b"new");
-        let temporary = fs::metadata(&aside.temporary).unwrap();
+        let staged = filled(&link, b"new");
+        let temporary = fs::metadata(&staged.temporary).unwrap();
         assert_eq!(temporary.permissions().mode() & 0o777, 0o600);
-        aside.publish(Existing::Replace).unwrap();
+        staged.publish(Existing::Replace).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&place).unwrap(), b"new");
         assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o600);
@@ -325,11 +325,11 @@ mod tests {
     #[test]
     fn a_folder_in_which_nothing_can_be_created_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let error = Aside::new(dir.path().join("missing/store"), Access::Auto).unwrap_err();
+        let error = StagedFile::new(dir.path().join("missing/store"), Access::Auto).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("missing: cannot create a file in this folder"), "{text}");
         assert!(!text.contains("partial"), "{text}");
-        let error = Aside::new(dir.path(), Access::Auto).unwrap_err();
+        let error = StagedFile::new(dir.path(), Access::Auto).unwrap_err();
         assert!(error.to_string().contains("is a folder"), "{error}");
     }
 
@@ -343,7 +343,7 @@ mod tests {
             eprintln!("skipped: this user may write to read-only folders");
             return;
         }
-        let error = Aside::new(dir.path().join("store"), Access::Auto).unwrap_err();
+        let error = StagedFile::new(dir.path().join("store"), Access::Auto).unwrap_err();
         assert!(error.to_string().contains("create a file in this folder"), "{error}");
     }
 
