@@ -7,7 +7,9 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use vlstore::loader::{Batching, Damaged, Loader, LoaderOptions, Rest, Share, Shuffle, View};
+use vlstore::loader::{
+    Batching, Damaged, Loader, LoaderOptions, Rest, Share, Shuffle, Sources, View,
+};
 use vlstore::{
     Compression, Error, Key, Layout, Purpose, Readable, Snapshot, Store, StoreOptions, Writer,
 };
@@ -152,7 +154,7 @@ fn memory_stays_below_what_was_stated() {
                 Ok(Held(counter.clone(), bytes))
             })
             .unwrap();
-        let records: usize = run.map(|batch| batch.unwrap().range().len()).sum();
+        let records: usize = run.map(|batch| batch.unwrap().places().len()).sum();
         assert_eq!(records, 3000);
         let most = held.1.load(Ordering::SeqCst);
         assert!(most <= memory, "{most} of {memory}");
@@ -269,6 +271,73 @@ fn a_store_that_grows_is_loaded_as_it_was() {
     w.close().unwrap();
     let text = now(Some(View::range(0..500))).resume(&state).unwrap_err().to_string();
     assert!(text.contains("its data (store or selection)"), "{text}");
+}
+
+#[test]
+fn several_stores_are_one_data_set_and_few_are_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let sizes = [300, 0, 500, 1, 200];
+    let mut first = 0;
+    let paths: Vec<_> = sizes
+        .iter()
+        .enumerate()
+        .map(|(at, n)| {
+            let path = dir.path().join(format!("part {at}.vls"));
+            let mut w = Writer::create(&path, &options(Purpose::Balanced)).unwrap();
+            for i in first..first + n {
+                w.insert(i, &record(i)).unwrap();
+            }
+            first += n;
+            w.close().unwrap();
+            path
+        })
+        .collect();
+    let read_options = vlstore::ReadOptions::default();
+    for most in [1, 2, 10] {
+        let sources = Sources::open(&paths, &read_options, most).unwrap();
+        assert_eq!((sources.len(), sources.stores()), (1001, 5));
+        for cost in [None, Some(100_000)] {
+            let small = LoaderOptions { window: Some(128), group: Some(8), ..by_count(16) };
+            let batching = Batching { cost, ..small.batching.clone() };
+            let options = LoaderOptions { batching, cost: "bytes".into(), ..small };
+            let loader = Loader::over(sources.clone(), options).unwrap();
+            let batches = read(&loader);
+            assert!(sorted(&batches).into_iter().eq(0..1001));
+            assert!(batches.iter().any(|b| b.contains(&3) || b.iter().any(|i| *i > 800)));
+        }
+        #[cfg(target_os = "linux")]
+        {
+            let links = std::fs::read_dir("/proc/self/fd").unwrap();
+            let of_ours = |link: std::io::Result<std::fs::DirEntry>| {
+                std::fs::read_link(link.unwrap().path()).is_ok_and(|to| to.starts_with(dir.path()))
+            };
+            let open = links.map(of_ours);
+            assert!(open.filter(|ours| *ours).count() <= most);
+        }
+    }
+
+    // A state is of these stores; one that was replaced while it was not open is noticed.
+    let sources = Sources::open(&paths, &read_options, 1).unwrap();
+    let loader = Loader::over(sources, by_count(16)).unwrap();
+    let other = Sources::open(&paths[..4], &read_options, 1).unwrap();
+    let text = Loader::over(other, by_count(16)).unwrap();
+    let text = { text }.resume(&loader.state(loader.at())).unwrap_err().to_string();
+    assert!(text.contains("number of records is 1001"), "{text}");
+    let mut w = Writer::replace(&paths[2], &options(Purpose::Balanced)).unwrap();
+    w.push(b"another").unwrap();
+    w.close().unwrap();
+    let error = loader.records().unwrap().find_map(Result::err).unwrap();
+    assert!(
+        matches!(error.root(), Error::Replaced) && error.to_string().contains("part 2"),
+        "{error}"
+    );
+
+    let none: [&str; 0] = [];
+    assert!(Sources::open(none, &read_options, 1).is_err());
+    let path = dir.path().join("frames.vls");
+    vlstore::TrajectoryWriter::create(&path, &StoreOptions::default()).unwrap().close().unwrap();
+    let mixed = Sources::open([&paths[2], &path], &read_options, 1).unwrap_err().to_string();
+    assert!(mixed.contains("records of one codec"), "{mixed}");
 }
 
 /// A file in which one block of records is damaged, and the ordinals that lie in it.

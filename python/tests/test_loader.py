@@ -132,6 +132,23 @@ def test_a_state_goes_on_with_exactly_the_rest(frames):
         assert sorted(seen) == list(range(FRAMES))
 
 
+def test_workers_in_turn_are_one_sequence_and_their_batches_know_its_states(frames):
+    loader = Loader(frames, batch_size=16, seed=5, window=96, group=8)
+    workers = [iter(loader.share(worker=w, workers=3)) for w in range(3)]
+    batches = []
+    while (batch := next(workers[len(batches) % 3], None)) is not None:
+        batches.append(batch)
+    assert sorted(o for b in batches for o in b.ordinals) == list(range(FRAMES))
+    state = loader.state_dict(pickle.loads(pickle.dumps(batches[10])))
+    loader.load_state_dict(state)
+    rest = [b.ordinals.tolist() for b in batches[11:]]
+    assert [b.ordinals.tolist() for b in loader] == rest
+    # Also with other workers, who keep the lanes of the state.
+    loader.load_state_dict(state)
+    workers = [iter(loader.share(worker=w, workers=2)) for w in range(2)]
+    assert [next(workers[i % 2]).ordinals.tolist() for i in range(len(rest))] == rest
+
+
 def test_an_iteration_that_is_left_begins_anew(frames):
     loader = Loader(frames, batch_size=16, seed=1)
     first = next(iter(loader)).ordinals.tolist()
@@ -298,6 +315,51 @@ def test_selections_and_splits(frames):
         split(10, [0.7, 0.7])
 
 
+def test_several_stores_are_one_data_set(tmp_path):
+    first = 0
+    for part, n in enumerate((40, 3, 60)):
+        with vlstore.open(tmp_path / f"{part}.vls", "w", records="md-frame") as store:
+            for i in range(first, first + n):
+                kind = np.float32 if part == 1 else np.float64
+                store[i] = vlstore.MdFrame(np.full((i % 5 + 1, 3), i, kind), step=i)
+        first += n
+    (tmp_path / "notes.txt").touch()
+    paths = [tmp_path / f"{part}.vls" for part in range(3)]
+    for given in (paths, tmp_path, f"{tmp_path}/*.vls", tuple(map(str, paths))):
+        loader = Loader(given, batch_size=8, seed=1, window=64, group=4, max_open=1)
+        seen = []
+        for batch in loader:
+            assert (batch["step"] == batch.ordinals).all()
+            assert (batch["positions"][:, 0] == batch["step"][batch["batch"]]).all()
+            seen += batch.ordinals.tolist()
+        assert sorted(seen) == list(range(103)) and "103 records of 3 stores" in repr(loader)
+    padded = Loader(paths, batch_size=50, layout="padded", dtype="float32", shuffle=False)
+    batch = next(iter(padded))
+    assert batch["positions"].dtype == np.float32
+    assert (batch["positions"][batch["site_mask"]][:, 0] == np.repeat(batch["step"], batch["sites"])).all()
+    last = Loader(paths, batch_size=8, records=[-1, 41], shuffle=False)
+    assert served(last) == [102, 41]
+    assert last.design_effect("step") == 1.0
+    other = pickle.loads(pickle.dumps(loader))
+    batches = iter(loader)
+    had = [o for _ in range(3) for o in next(batches).ordinals.tolist()]
+    other.load_state_dict(loader.state_dict())
+    assert sorted(had + served(other)) == list(range(103))
+    with pytest.raises(KeyError) as caught:
+        next(iter(Loader(paths, batch_size=1, records=[42], transform=failing)))
+    assert "42 (ordinal 2 of " in caught.value.__notes__[0]
+    with pytest.raises(vlstore.InvalidError, match="several stores of frames"):
+        Loader(paths, batch_size=8, layout="records")
+    (tmp_path / "none").mkdir()
+    for nothing in (tmp_path / "none", f"{tmp_path}/*.h5", tmp_path / "absent.vls"):
+        with pytest.raises(vlstore.MissingFileError):
+            Loader(nothing, batch_size=8)
+    with pytest.raises(vlstore.InvalidError, match="empty"):
+        Loader([], batch_size=8)
+    with pytest.raises(vlstore.WrongTypeError):
+        Loader(7, batch_size=8)
+
+
 def test_the_spread_tells_a_shuffle_from_an_order(frames):
     effects = {
         shuffle: Loader(frames, batch_size=16, shuffle=shuffle).design_effect()
@@ -332,11 +394,11 @@ def test_a_transform_is_applied_and_its_error_names_the_records(frames):
         next(iter(loader))
     (note,) = caught.value.__notes__
     first = next(iter(Loader(frames, batch_size=12))).ordinals[0]
-    assert f"'m{first}'" in note and "and 4 more" in note
+    assert f'"m{first}"' in note and "and 4 more" in note
 
 
 def test_a_damaged_record_is_named_or_skipped(path):
-    with vlstore.open(path, "w", codec="stored") as store:
+    with vlstore.open(path, "w", compression="stored") as store:
         for i in range(300):
             store[f"key {i}"] = b"%d." % i * 100
     data = bytearray(path.read_bytes())
@@ -365,6 +427,7 @@ def test_a_damaged_record_is_named_or_skipped(path):
         ({"batch_size": 4, "pad_to": 9}, "pad_to"),
         ({"batch_size": 4, "dtype": "int32"}, "dtype"),
         ({"batch_size": 4, "layout": "records", "fields": ["types"]}, "fields"),
+        ({"batch_size": 4, "fields": ["charge"]}, "charge"),
         ({"max_atoms": 40}, r"record \"m\d+\" \(ordinal \d+\) has \d+ sites, above the cap of 40"),
         ({"max_cost": 9, "cost": "edges"}, "edges"),
         ({"max_atoms": 9, "max_cost": 9}, "max_atoms"),

@@ -18,7 +18,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: ./test in
 
 from torch.utils.data import DataLoader  # noqa: E402
 
-from vlstore.torch import Dataset, Sample, collate  # noqa: E402
+from vlstore.loader import Loader  # noqa: E402
+from vlstore.torch import Dataset, Sample, Stream, collate  # noqa: E402
 from vlstore_workers import centred  # noqa: E402
 
 FIELDS = ["positions", "types", "cell", "pbc", "energy"]
@@ -364,3 +365,25 @@ def test_frames_that_lack_a_field_are_filled_and_said(path):
     assert not Dataset(path, **how)[0]["forces_mask"]
     with pytest.raises(vlstore.InvalidError, match='ordinal 0.* has no "forces"'):
         Dataset(path, fields=fields)[0]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stream_serves_every_frame_once_as_tensors_and_goes_on(path, workers):
+    random = np.random.default_rng(0)
+    with vlstore.open(path, "w", records="md-frame") as store:
+        for i in range(200):
+            sites = int(random.integers(3, 30))
+            store[i] = vlstore.MdFrame(np.full((sites, 3), float(i)), step=i)
+    stream = Stream(Loader(path, batch_size=9, seed=1))
+    how = {"batch_size": None, "num_workers": workers}
+    seen, state = [], None
+    for batch in DataLoader(stream, **how):
+        assert isinstance(batch["positions"], torch.Tensor)
+        assert (batch["positions"][:, 0] == batch["step"][batch["batch"]]).all()
+        seen.append(batch["step"].tolist())
+        if len(seen) == 5:
+            state = stream.state_dict(batch)
+    assert sorted(sum(seen, [])) == list(range(200))
+    again = Stream(Loader(path, batch_size=9, seed=1))
+    again.load_state_dict(state)
+    assert [b["step"].tolist() for b in DataLoader(again, **how)] == seen[5:]

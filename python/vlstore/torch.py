@@ -1,4 +1,4 @@
-"""Stores as PyTorch data sets: ``vlstore.torch.Dataset`` and ``vlstore.torch.collate``.
+"""Stores as PyTorch data sets: ``vlstore.torch.Stream``, ``vlstore.torch.Dataset`` and ``vlstore.torch.collate``.
 
 Needs ``torch`` (``pip install vlstore[torch]``)::
 
@@ -28,16 +28,79 @@ import numpy as np
 
 import vlstore
 from vlstore.errors import InvalidError, OrdinalError, WrongTypeError
+from vlstore.loader import Batch, Loader
 
 try:
     import torch
 except ImportError as error:
     raise ImportError("vlstore.torch needs PyTorch: pip install torch") from error
 
-__all__ = ["Dataset", "Sample", "collate"]
+__all__ = ["Dataset", "Sample", "Stream", "collate"]
 
 #: Standard fields that have an entry for each site.
 _BY_SITE = ("positions", "velocities", "forces", "types", "masses", "charges")
+
+
+class Stream(torch.utils.data.IterableDataset[Any]):
+    """The batches of a :class:`vlstore.loader.Loader` as tensors, for ``DataLoader(stream, batch_size=None)``.
+
+    Parameters
+    ----------
+    loader : vlstore.loader.Loader
+        What is served: arrays become tensors that share their memory, lists stay as they are.
+
+    With ``num_workers=n`` each worker loads every n-th batch. The loader decodes in a thread of its
+    own, so that ``num_workers=0`` is the fastest. In a process group of ``torch.distributed`` rank and
+    world are taken from it, unless the loader has them.
+
+    With worker processes the epochs are told to the stream (:meth:`set_epoch`), as to a
+    ``DistributedSampler``, and states are those of a batch: ``stream.state_dict(batch)``.
+    """
+
+    def __init__(self, loader: Loader) -> None:
+        if not isinstance(loader, Loader):
+            kind = type(loader).__name__
+            raise WrongTypeError(f"loader is a vlstore.loader.Loader, not {kind} ({loader!r:.40})")
+        self.loader = loader
+
+    def _part(self) -> Loader:
+        """The loader for this process; the same one if it loads alone."""
+        worker = torch.utils.data.get_worker_info()
+        rank, world = self.loader.rank, self.loader.world
+        together = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if world == 1 and together:
+            rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        workers = 1 if worker is None else worker.num_workers
+        if (rank, world, workers) == (self.loader.rank, self.loader.world, 1):
+            return self.loader
+        number = 0 if worker is None else worker.id
+        return self.loader.share(rank=rank, world=world, worker=number, workers=workers)
+
+    def __iter__(self) -> Any:
+        part = self._part()
+        for batch in part:
+            if isinstance(batch, Batch):
+                for name, array in batch.items():
+                    if isinstance(array, np.ndarray):
+                        batch[name] = torch.from_numpy(array)
+            yield batch
+        # Those of a rank that was taken from the process group; a worker ends with its epoch.
+        self.loader.set_epoch(part.epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iteration be that of ``epoch``."""
+        self.loader.set_epoch(epoch)
+
+    def state_dict(self, batch: Any = None) -> dict[str, Any]:
+        """Where the iteration is; see :meth:`vlstore.loader.Loader.state_dict`."""
+        return self.loader.state_dict(batch)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next iteration go on behind ``state``; see :meth:`vlstore.loader.Loader.load_state_dict`."""
+        self.loader.load_state_dict(state)
+
+    def __repr__(self) -> str:
+        return f"<vlstore.torch.Stream of {self.loader!r}>"
 
 
 class Sample(dict[str, Any]):

@@ -3,16 +3,19 @@
 use super::walk::Turn;
 use crate::error::{Error, Result};
 use crossbeam::channel::{Receiver, bounded};
-use std::ops::Range;
 use std::thread::JoinHandle;
 
 /// Batches that are read together: each block in which one of their records lies is decoded once.
 #[derive(Debug)]
 pub(super) struct Piece<T> {
-    pub(super) made: T,
-    /// The batches, and where the records of each stand in what was made.
-    pub(super) turns: Vec<(Turn, Range<usize>)>,
+    /// What was made of the records of each store.
+    pub(super) made: Vec<T>,
+    /// The batches, and where their records stand in what was made.
+    pub(super) turns: Vec<(Turn, Vec<Place>)>,
 }
+
+/// Where a record stands: in which of the things that were made, and at which position.
+pub(super) type Place = (usize, usize);
 
 /// How pieces are made.
 pub(super) trait Make: Send {

@@ -1,12 +1,12 @@
 //! The loader of one store: its order, where it is, and its runs.
 
-use super::called::called;
 use super::cursor::Cursor;
 use super::engine::Ahead;
 use super::options::LoaderOptions;
 use super::order::{Order, Shuffle};
 use super::run::{Maker, Run};
 use super::schedule::Schedule;
+use super::sources::Sources;
 use super::state::{resumed, state};
 use super::view::View;
 use super::walk::{Share, Walk};
@@ -52,7 +52,7 @@ const GROUPS: u64 = 64;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Loader {
-    snapshot: Snapshot,
+    sources: Sources,
     options: LoaderOptions,
     view: View,
     schedule: Schedule,
@@ -60,32 +60,40 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// A loader of the records of `snapshot`.
+    /// A loader of the records of `snapshot`; see [`over`](Self::over).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn new(snapshot: Snapshot, options: LoaderOptions) -> Result<Self> {
+        Self::over(Sources::one(snapshot)?, options)
+    }
+
+    /// A loader of the records of one or several stores.
     ///
     /// # Errors
     /// [`Error::Invalid`] for options that cannot work, for a column that is no cost, and for a cap
     /// below the cost of one record, which is named by its key; [`Error::NotFound`] for a view that
     /// reaches past the store; as [`Readable::column`] for the costs.
-    pub fn new(snapshot: Snapshot, options: LoaderOptions) -> Result<Self> {
+    pub fn over(sources: Sources, options: LoaderOptions) -> Result<Self> {
         options.share.check()?;
-        let view = options.view.clone().unwrap_or_else(|| View::range(0..snapshot.len()));
-        view.check(snapshot.len())?;
+        let view = options.view.clone().unwrap_or_else(|| View::range(0..sources.len()));
+        view.check(sources.len())?;
         let costs = match options.batching.cost {
-            Some(cap) => Some(costs(&snapshot, &view, &options.cost, cap)?),
+            Some(cap) => Some(costs(&sources, &view, &options.cost, cap)?),
             None => None,
         };
-        let (group, window) = sizes(&snapshot, &options)?;
+        let (group, window) = sizes(&sources, &options)?;
         let Share { world, workers, .. } = options.share;
         let lanes = options.lanes.unwrap_or_else(|| world.saturating_mul(workers));
         let order = Order { shuffle: options.shuffle, seed: options.seed, group, window };
         let schedule = Schedule::new(view.len(), order, options.batching.clone(), lanes, costs)?;
-        Ok(Self { snapshot, options, view, schedule, at: Cursor::default() })
+        Ok(Self { sources, options, view, schedule, at: Cursor::default() })
     }
 
-    /// The store, as it is loaded.
+    /// The stores, as they are loaded.
     #[must_use]
-    pub const fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+    pub const fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// The records that are loaded.
@@ -152,15 +160,14 @@ impl Loader {
         if self.options.batching.cost.is_some() { &self.options.cost } else { "" }
     }
 
-    /// Which records these are: the file, what was deleted in it so far, and the view.
+    /// Which records these are: the files, what was deleted in them so far, and the view.
     fn data(&self) -> String {
-        let dead = self.snapshot.total() - self.snapshot.len();
-        format!("{} {dead} {}", self.snapshot.file_id(), self.view.name())
+        format!("{} {}", self.sources.name(), self.view.name())
     }
 
     /// A run from [`at`](Self::at) to the end of the epoch. `make` makes of the records at some
-    /// ordinals, in this order, what the caller wants, in a background thread: the records of many
-    /// batches in one call, so that each block is decoded once.
+    /// ordinals of a store, in this order, what the caller wants, in a background thread: the records of
+    /// many batches in one call, so that each block is decoded once.
     ///
     /// # Errors
     /// As [`Walk::new`]; [`Error::Io`] if no thread can be started.
@@ -170,7 +177,7 @@ impl Loader {
     ) -> Result<Run<T>> {
         let walk = self.walk(self.at)?;
         let maker = Maker {
-            snapshot: self.snapshot.clone(),
+            sources: self.sources.clone(),
             view: self.view.clone(),
             damaged: self.options.damaged,
             skipped: Arc::default(),
@@ -190,11 +197,10 @@ impl Loader {
     }
 }
 
-/// Group and window: those that were asked for, or what suits the store.
-fn sizes(snapshot: &Snapshot, options: &LoaderOptions) -> Result<(u64, u64)> {
-    let info = snapshot.info()?;
-    let each = (info.raw_bytes / info.records.max(1)).max(1);
-    let wanted = match snapshot.layout().purpose {
+/// Group and window: those that were asked for, or what suits the stores.
+fn sizes(sources: &Sources, options: &LoaderOptions) -> Result<(u64, u64)> {
+    let each = (sources.bytes() / sources.len().max(1)).max(1);
+    let wanted = match sources.snapshot(0)?.layout().purpose {
         Purpose::Dense => 2 << 20,
         Purpose::Balanced | Purpose::Random => 512 << 10,
     };
@@ -209,30 +215,44 @@ fn sizes(snapshot: &Snapshot, options: &LoaderOptions) -> Result<(u64, u64)> {
     Ok((group, window))
 }
 
-/// What each record costs.
-fn costs(snapshot: &Snapshot, view: &View, name: &str, cap: u64) -> Result<Arc<[u32]>> {
-    let all = 0..snapshot.len();
+/// What stands for a record without a cost.
+const NONE: u64 = u64::MAX;
+
+/// What the records of a store cost.
+fn costs_of(snapshot: &Snapshot, name: &str, records: u64) -> Result<Vec<u64>> {
     let column = match codec::by_name(&snapshot.layout().record_codec.0) {
-        Ok(codec) => snapshot.column_by(codec, name, all)?,
-        Err(_) => snapshot.column(name, all)?,
+        Ok(codec) => snapshot.column_by(codec, name, 0..records)?,
+        Err(_) => snapshot.column(name, 0..records)?,
     };
-    let bad = |why: String| Error::invalid("cost", why);
     if column.column.count != 1 {
         let n = column.column.count;
-        return Err(bad(format!("{name:?} has {n} numbers for each record, and a cost is one")));
+        let why = format!("{name:?} has {n} numbers for each record, and a cost is one");
+        return Err(Error::invalid("cost", why));
     }
-    let cost = |at: usize| -> Option<u64> {
-        match &column.values {
-            ColumnValues::I64(v) => u64::try_from(*v.get(at)?).ok(),
+    Ok(match column.values {
+        ColumnValues::I64(v) => v.into_iter().map(|v| u64::try_from(v).unwrap_or(NONE)).collect(),
+        ColumnValues::F64(v) => {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
-            ColumnValues::F64(v) => v.get(at).filter(|v| **v >= 0.0).map(|v| v.ceil() as u64),
+            let cost = |v: f64| if v >= 0.0 { v.ceil() as u64 } else { NONE };
+            v.into_iter().map(cost).collect()
         }
-    };
+    })
+}
+
+/// What each record costs.
+fn costs(sources: &Sources, view: &View, name: &str, cap: u64) -> Result<Arc<[u32]>> {
+    let bad = |why: String| Error::invalid("cost", why);
+    let mut all = Vec::new();
+    for store in 0..sources.stores() {
+        all.push(costs_of(&sources.snapshot(store)?, name, sources.records_of(store))?);
+    }
     let mut out = memory::with_room(usize::try_from(view.len()).unwrap_or(usize::MAX))?;
     for number in 0..view.len() {
-        let ordinal = view.ordinal(number).unwrap_or(u64::MAX);
-        let found = usize::try_from(ordinal).ok().and_then(cost);
-        let who = || called(snapshot, ordinal);
+        let record = view.ordinal(number).unwrap_or(u64::MAX);
+        let (store, ordinal) = sources.place(record);
+        let own = usize::try_from(ordinal).ok().and_then(|at| all.get(store)?.get(at)).copied();
+        let who = || format!("record {}", sources.called(record));
+        let found = own.filter(|cost| *cost != NONE);
         let found = found.ok_or_else(|| bad(format!("{} has no {name:?} of 0 or more", who())))?;
         if found > cap {
             let why = format!("{} has {found} {name}, above the cap of {cap} a batch", who());

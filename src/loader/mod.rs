@@ -6,7 +6,7 @@
 //! gives each rank and worker its part of them from any [`Cursor`] on, and a [`state`] that says in
 //! a few numbers where a run is, whatever it continues with. A [`View`] chooses the records, and a
 //! [`Spread`] says how far their order is from a uniform shuffle. A [`Loader`] joins these over the
-//! snapshot of a store, and its [`Run`] reads ahead in a thread of its own, in bounded memory.
+//! snapshot of a store, or over several as one ([`Sources`]), and its [`Run`] reads ahead in a thread of its own, in bounded memory.
 //!
 //! ```
 //! use vlstore::loader::{Batching, Cursor, Order, Rest, Schedule, Share, Shuffle, Walk};
@@ -21,7 +21,6 @@
 //! # Ok::<(), vlstore::Error>(())
 //! ```
 
-mod called;
 mod cursor;
 mod engine;
 #[expect(clippy::module_inception, reason = "the room is named after what it is for")]
@@ -33,6 +32,7 @@ mod permutation;
 mod random;
 mod run;
 mod schedule;
+mod sources;
 mod spread;
 mod state;
 mod view;
@@ -46,6 +46,7 @@ pub use permutation::Permutation;
 pub use random::{Random, key_of};
 pub use run::{Loaded, Run};
 pub use schedule::{Batching, Last, Numbers, Schedule};
+pub use sources::Sources;
 pub use spread::{Spread, window_for};
 pub use state::{resumed, state};
 pub use view::View;

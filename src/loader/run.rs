@@ -1,46 +1,47 @@
 //! One pass over the records: what a background thread makes of them, batch by batch.
 
-use super::called::called;
-use super::engine::{Ahead, Make, Piece};
+use super::engine::{Ahead, Make, Piece, Place};
 use super::options::Damaged;
+use super::sources::Sources;
 use super::view::View;
 use super::walk::Turn;
 use crate::error::{Error, Result};
-use crate::store::{Batch, Readable, Snapshot};
-use std::ops::Range;
+use crate::store::{Batch, Snapshot};
+use crate::wire::memory;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Batches of a piece that are not given yet.
-type Turns = std::vec::IntoIter<(Turn, Range<usize>)>;
+type Turns = std::vec::IntoIter<(Turn, Vec<Place>)>;
 
 /// The batches of an epoch, or of the rest of one, for one rank.
 #[derive(Debug)]
 pub struct Run<T> {
     ahead: Ahead<T>,
-    piece: Option<(Arc<T>, Turns)>,
+    piece: Option<(Arc<Vec<T>>, Turns)>,
     skipped: Arc<AtomicU64>,
 }
 
 /// A batch, and what was made of its records together with those of others.
 #[derive(Debug)]
 pub struct Loaded<T> {
-    made: Arc<T>,
-    range: Range<usize>,
+    made: Arc<Vec<T>>,
+    places: Vec<Place>,
     turn: Turn,
 }
 
 impl<T> Loaded<T> {
-    /// What was made of the records of several batches.
+    /// What was made of the records of several batches, once for each store that they are of.
     #[must_use]
-    pub fn made(&self) -> &T {
+    pub fn made(&self) -> &[T] {
         &self.made
     }
 
-    /// Where the records of this batch stand among those.
+    /// Where the records of this batch stand: in which of those, and at which position.
     #[must_use]
-    pub fn range(&self) -> Range<usize> {
-        self.range.clone()
+    pub fn places(&self) -> &[(usize, usize)] {
+        &self.places
     }
 
     /// The records of the batch, by their ordinals, and its place. Records that were skipped are not
@@ -54,7 +55,8 @@ impl<T> Loaded<T> {
 impl Loaded<Batch> {
     /// The bytes of the records.
     pub fn records(&self) -> impl Iterator<Item = &[u8]> {
-        self.range.clone().map(|i| self.made.get(i).unwrap_or_default())
+        let found = |(part, i): &Place| self.made.get(*part).and_then(|batch| batch.get(*i));
+        self.places.iter().map(move |place| found(place).unwrap_or_default())
     }
 }
 
@@ -75,9 +77,9 @@ impl<T: Send + 'static> Iterator for Run<T> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some((made, turns)) = &mut self.piece
-                && let Some((turn, range)) = turns.next()
+                && let Some((turn, places)) = turns.next()
             {
-                return Some(Ok(Loaded { made: made.clone(), range, turn }));
+                return Some(Ok(Loaded { made: made.clone(), places, turn }));
             }
             // Before the next one is waited for: it is made while this one's memory is free.
             self.piece = None;
@@ -91,7 +93,7 @@ impl<T: Send + 'static> Iterator for Run<T> {
 
 /// Makes pieces of the records of a store, as a run asks for it.
 pub(super) struct Maker<F> {
-    pub(super) snapshot: Snapshot,
+    pub(super) sources: Sources,
     pub(super) view: View,
     pub(super) damaged: Damaged,
     pub(super) skipped: Arc<AtomicU64>,
@@ -99,26 +101,47 @@ pub(super) struct Maker<F> {
 }
 
 impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T>> Maker<F> {
+    /// What is made of these records, store by store, and where each of them stands.
+    fn all(&self, records: &[u64]) -> Result<(Vec<T>, Vec<Place>)> {
+        let mut stores: BTreeMap<usize, (Vec<usize>, Vec<u64>)> = BTreeMap::new();
+        for (position, record) in records.iter().enumerate() {
+            let (store, ordinal) = self.sources.place(*record);
+            let (positions, ordinals) = stores.entry(store).or_default();
+            positions.push(position);
+            ordinals.push(ordinal);
+        }
+        let mut places = memory::filled(records.len(), (0, 0))?;
+        let mut made = Vec::new();
+        for (store, (positions, ordinals)) in stores {
+            for (i, position) in positions.into_iter().enumerate() {
+                if let Some(place) = places.get_mut(position) {
+                    *place = (made.len(), i);
+                }
+            }
+            made.push((self.make)(&self.sources.snapshot(store)?, &ordinals)?);
+        }
+        Ok((made, places))
+    }
+
     /// The error of the first of these records that cannot be made alone, with its name; those that
     /// can, if damaged ones are skipped.
-    fn sieve(&self, ordinals: &[u64], error: Error) -> Result<Vec<u64>> {
+    fn sieve(&self, records: &[u64], error: Error) -> Result<Vec<u64>> {
         let mut good = Vec::new();
-        for ordinal in ordinals {
-            match (self.make)(&self.snapshot, &[*ordinal]) {
-                Ok(_) => good.push(*ordinal),
+        for record in records {
+            match self.all(&[*record]) {
+                Ok(_) => good.push(*record),
                 Err(e) if self.damaged == Damaged::Skip && e.is_damage() => {
                     self.skipped.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(e @ Error::Record { .. }) => return Err(e),
                 Err(e) => {
-                    let key = called(&self.snapshot, *ordinal);
-                    let key = key.strip_prefix("record ").unwrap_or(&key).into();
+                    let key = self.sources.called(*record).into();
                     return Err(Error::Record { key, source: Box::new(e) });
                 }
             }
         }
         // Each alone is good: what is wrong is between them.
-        if good.len() == ordinals.len() { Err(error) } else { Ok(good) }
+        if good.len() == records.len() { Err(error) } else { Ok(good) }
     }
 }
 
@@ -129,31 +152,29 @@ impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T> + Send> Make for Maker<F> {
         self.view.ordinal(number).unwrap_or(u64::MAX)
     }
 
-    fn bytes(&self, ordinal: u64) -> Result<u64> {
-        Ok(self.snapshot.location_at(ordinal)?.len())
+    fn bytes(&self, record: u64) -> Result<u64> {
+        self.sources.bytes_of(record)
     }
 
-    fn make(&self, turns: Vec<Turn>) -> Result<Piece<T>> {
-        let ordinals: Vec<u64> = turns.iter().flat_map(|t| t.records.iter().copied()).collect();
-        let (made, turns) = match (self.make)(&self.snapshot, &ordinals) {
-            Ok(made) => (made, turns),
+    fn make(&self, mut turns: Vec<Turn>) -> Result<Piece<T>> {
+        let records: Vec<u64> = turns.iter().flat_map(|t| t.records.iter().copied()).collect();
+        let (made, places) = match self.all(&records) {
+            Ok(made) => made,
             Err(e) if e.is_damage() => {
-                let good = self.sieve(&ordinals, e)?;
+                let good = self.sieve(&records, e)?;
                 let mut left = good.iter().copied().peekable();
-                let mut turns = turns;
                 for turn in &mut turns {
-                    turn.records.retain(|o| left.next_if_eq(o).is_some());
+                    turn.records.retain(|record| left.next_if_eq(record).is_some());
                 }
-                ((self.make)(&self.snapshot, &good)?, turns)
+                self.all(&good)?
             }
             Err(e) => return Err(e),
         };
-        let mut end = 0;
-        let place = |turn: Turn| {
-            let start = end;
-            end += turn.records.len();
-            (turn, start..end)
+        let mut places = places.into_iter();
+        let placed = |turn: Turn| {
+            let own = places.by_ref().take(turn.records.len()).collect();
+            (turn, own)
         };
-        Ok(Piece { made, turns: turns.into_iter().map(place).collect() })
+        Ok(Piece { made, turns: turns.into_iter().map(placed).collect() })
     }
 }

@@ -57,90 +57,187 @@ impl Form {
         }
     }
 
-    /// The batch `turn`, whose records are those at `range` of `made`.
+    /// The batch `turn`, whose records are those at `places` of `made`.
     pub(super) fn content(
         self,
         py: Python<'_>,
         typed: &Typed,
-        made: &Made,
-        range: Range<usize>,
+        made: &[Made],
+        places: &[(usize, usize)],
         turn: &Turn,
     ) -> PyResult<Py<PyAny>> {
-        match (self, made) {
-            (Self::Ragged { dtype }, Made::Arrays(arrays)) => {
-                let dict = Part::of(arrays, range).ragged(py, dtype)?;
-                Ok(dict.into_any().unbind())
-            }
-            (Self::Padded { dtype, to }, Made::Arrays(arrays)) => {
-                let dict = Part::of(arrays, range).padded(py, dtype, to, &turn.records)?;
-                Ok(dict.into_any().unbind())
-            }
-            (_, Made::Records(batch)) => {
-                let values = range.zip(&turn.records).map(|(i, ordinal)| {
-                    // A copy: what somebody keeps holds no window of records.
-                    let bytes = AlignedBuf::copy_of(batch.get(i).unwrap_or_default());
-                    let record = bytes.map_err(|e| from_error(py, &e))?.into();
-                    typed.decode_as(py, record, || format!("ordinal {ordinal}"))
-                });
-                let values = values.collect::<PyResult<Vec<_>>>()?;
-                Ok(PyList::new(py, values)?.into_any().unbind())
-            }
-            (Self::Records, Made::Arrays(_)) => Err(invalid(py, "layout: records were not read")),
-        }
+        let (dtype, padded) = match self {
+            Self::Records => return records(py, typed, made, places, turn),
+            Self::Ragged { dtype } => (dtype, None),
+            Self::Padded { dtype, to } => (dtype, Some(to)),
+        };
+        let part = Part::of(made, places);
+        let fields = part.fields(py, dtype)?;
+        let dict = match padded {
+            None => part.ragged(py, &fields)?,
+            Some(to) => part.padded(py, &fields, to, &turn.records)?,
+        };
+        Ok(dict.into_any().unbind())
     }
 }
 
-/// Some neighbouring frames of many.
+/// The records as a list of values.
+fn records(
+    py: Python<'_>,
+    typed: &Typed,
+    made: &[Made],
+    places: &[(usize, usize)],
+    turn: &Turn,
+) -> PyResult<Py<PyAny>> {
+    let values = places.iter().zip(&turn.records).map(|((part, i), ordinal)| {
+        let bytes = match made.get(*part) {
+            Some(Made::Records(batch)) => batch.get(*i),
+            _ => None,
+        };
+        // A copy: what somebody keeps holds no window of records.
+        let bytes = AlignedBuf::copy_of(bytes.unwrap_or_default());
+        let record = bytes.map_err(|e| from_error(py, &e))?.into();
+        typed.decode_as(py, record, || format!("ordinal {ordinal}"))
+    });
+    Ok(PyList::new(py, values.collect::<PyResult<Vec<_>>>()?)?.into_any().unbind())
+}
+
+/// Where a frame is: which arrays it is in, its row there, and its sites.
+struct Frame {
+    part: usize,
+    row: usize,
+    sites: Range<usize>,
+}
+
+/// Some frames of many.
 struct Part<'a> {
-    arrays: &'a Arrays<Vec<u8>>,
-    frames: Range<usize>,
-    /// Where the sites of each of the frames begin among all, and where the last end.
-    ptr: Vec<usize>,
+    arrays: Vec<&'a [(ArrayInfo, Vec<u8>)]>,
+    frames: Vec<Frame>,
 }
 
 impl<'a> Part<'a> {
-    fn of(arrays: &'a Arrays<Vec<u8>>, frames: Range<usize>) -> Self {
-        let bytes = arrays.list.iter().find(|(info, _)| &*info.name == "ptr");
-        let (all, _) = bytes.map_or(&[][..], |(_, bytes)| bytes).as_chunks::<8>();
-        let all = all.get(frames.start..=frames.end).unwrap_or_default();
-        let ptr = all.iter().map(|n| usize::try_from(i64::from_ne_bytes(*n)).unwrap_or(0));
-        Self { arrays, frames, ptr: ptr.collect() }
+    fn of(made: &'a [Made], places: &[(usize, usize)]) -> Self {
+        let arrays: Vec<&[_]> = made
+            .iter()
+            .map(|made| match made {
+                Made::Arrays(arrays) => &arrays.list[..],
+                Made::Records(_) => &[],
+            })
+            .collect();
+        let ptrs: Vec<&[[u8; 8]]> = arrays
+            .iter()
+            .map(|list| {
+                let bytes = list.iter().find(|(info, _)| &*info.name == "ptr");
+                bytes.map_or(&[][..], |(_, bytes)| bytes).as_chunks().0
+            })
+            .collect();
+        let end = |part: usize, row: usize| {
+            let bytes = ptrs.get(part).and_then(|ptr| ptr.get(row));
+            bytes.and_then(|n| usize::try_from(i64::from_ne_bytes(*n)).ok()).unwrap_or(0)
+        };
+        let frame = |(part, row): &(usize, usize)| Frame {
+            part: *part,
+            row: *row,
+            sites: end(*part, *row)..end(*part, *row + 1),
+        };
+        Self { frames: places.iter().map(frame).collect(), arrays }
     }
 
-    /// The sites of all frames.
-    fn sites(&self) -> Range<usize> {
-        self.ptr.first().copied().unwrap_or(0)..self.ptr.last().copied().unwrap_or(0)
+    /// Sites of each frame.
+    fn sizes(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.frames.iter().map(|frame| frame.sites.len())
     }
 
-    /// The sites of each frame.
-    fn each(&self) -> impl ExactSizeIterator<Item = Range<usize>> {
-        self.ptr.windows(2).map(|w| match w {
-            [start, end] => *start..*end,
-            _ => 0..0,
-        })
+    /// The fields and their masks, each in the arrays of all stores.
+    fn fields(&self, py: Python<'_>, dtype: Option<DType>) -> PyResult<Vec<Field<'a>>> {
+        let mut used: Vec<usize> = self.frames.iter().map(|frame| frame.part).collect();
+        used.sort_unstable();
+        used.dedup();
+        let Some(first) = used.first().or(Some(&0)).and_then(|at| self.arrays.get(*at)) else {
+            return Ok(Vec::new());
+        };
+        let names = first.iter().map(|(info, _)| info).filter(|info| &*info.name != "ptr");
+        names.map(|info| self.field(py, info, &used, dtype)).collect()
     }
 
-    /// The fields and their masks.
-    fn fields(&self) -> impl Iterator<Item = (&'a ArrayInfo, &'a [u8])> {
-        let fields = self.arrays.list.iter().filter(|(info, _)| &*info.name != "ptr");
-        fields.map(|(info, bytes)| (info, &bytes[..]))
-    }
-
-    fn ragged<'py>(&self, py: Python<'py>, dtype: Option<DType>) -> PyResult<Bound<'py, PyDict>> {
-        let out = PyDict::new(py);
-        for (info, bytes) in self.fields() {
-            let rows = if info.by_site { self.sites() } else { self.frames.clone() };
-            let field = Field::new(info, bytes, dtype);
-            let (array, mut memory) = unset(py, field.to, &field.shape(&[rows.len()]))?;
-            field.copy(rows, memory.as_mut_slice());
-            out.set_item(&*info.name, array)?;
+    fn field(
+        &self,
+        py: Python<'_>,
+        info: &'a ArrayInfo,
+        used: &[usize],
+        dtype: Option<DType>,
+    ) -> PyResult<Field<'a>> {
+        let mut field = Field { info, to: info.dtype, parts: vec![None; self.arrays.len()] };
+        for at in used {
+            let list = self.arrays.get(*at).copied().unwrap_or_default();
+            let own = list.iter().find(|(other, _)| other.name == info.name);
+            let Some((other, bytes)) = own else {
+                let why = format!(
+                    "{:?} is in one of the stores of the batch and not in another: name \
+                                   the fields, and missing=\"fill\"",
+                    info.name
+                );
+                return Err(invalid(py, &why));
+            };
+            let alike =
+                other.by_site == info.by_site && other.shape.get(1..) == info.shape.get(1..);
+            field.to = match (field.to, other.dtype) {
+                (a, b) if a == b && alike => a,
+                (DType::F32, DType::F64) | (DType::F64, DType::F32) if alike => DType::F64,
+                _ => {
+                    let why = format!("{:?} has another shape or type in another store", info.name);
+                    return Err(invalid(py, &why));
+                }
+            };
+            if let Some(place) = field.parts.get_mut(*at) {
+                *place = Some((other.dtype, &bytes[..]));
+            }
         }
-        let first = self.sites().start;
-        let ptr = self.ptr.iter().map(|at| at - first);
-        out.set_item("ptr", integers(py, ptr)?)?;
-        let frames = self.each().enumerate();
-        let batch: Vec<usize> =
-            frames.flat_map(|(i, sites)| std::iter::repeat_n(i, sites.len())).collect();
+        if matches!(field.to, DType::F32 | DType::F64) {
+            field.to = dtype.unwrap_or(field.to);
+        }
+        Ok(field)
+    }
+
+    /// Copies the frames to `out` one behind the other; neighbours in one step.
+    fn gather(&self, field: &Field<'_>, out: &mut [u8]) {
+        let rows = |frame: &Frame| match field.info.by_site {
+            true => frame.sites.clone(),
+            false => frame.row..frame.row + 1,
+        };
+        let mut rest = out;
+        let mut frames = self.frames.iter().peekable();
+        while let Some(frame) = frames.next() {
+            let mut run = rows(frame);
+            while let Some(next) =
+                frames.next_if(|next| next.part == frame.part && rows(next).start == run.end)
+            {
+                run.end = rows(next).end;
+            }
+            let (now, later) = rest.split_at_mut((run.len() * field.row()).min(rest.len()));
+            field.copy(frame.part, run, now);
+            rest = later;
+        }
+    }
+
+    fn ragged<'py>(&self, py: Python<'py>, fields: &[Field<'_>]) -> PyResult<Bound<'py, PyDict>> {
+        let out = PyDict::new(py);
+        let sites: usize = self.sizes().sum();
+        for field in fields {
+            let rows = if field.info.by_site { sites } else { self.frames.len() };
+            let (array, mut memory) = unset(py, field.to, &field.shape(&[rows]))?;
+            self.gather(field, memory.as_mut_slice());
+            out.set_item(&*field.info.name, array)?;
+        }
+        let mut end = 0;
+        let mut ptr = vec![0];
+        ptr.extend(self.sizes().map(|n| {
+            end += n;
+            end
+        }));
+        out.set_item("ptr", integers(py, ptr.into_iter())?)?;
+        let frames = self.sizes().enumerate();
+        let batch: Vec<usize> = frames.flat_map(|(i, n)| std::iter::repeat_n(i, n)).collect();
         out.set_item("batch", integers(py, batch.into_iter())?)?;
         Ok(out)
     }
@@ -148,44 +245,39 @@ impl<'a> Part<'a> {
     fn padded<'py>(
         &self,
         py: Python<'py>,
-        dtype: Option<DType>,
+        fields: &[Field<'_>],
         to: Option<usize>,
         ordinals: &[u64],
     ) -> PyResult<Bound<'py, PyDict>> {
-        let longest = self.each().map(|sites| sites.len()).max().unwrap_or(0);
+        let longest = self.sizes().max().unwrap_or(0);
         let width = to.unwrap_or(longest);
-        if width < longest {
-            let at = self.each().position(|sites| sites.len() > width).unwrap_or(0);
-            let why = format!(
-                "pad_to: the frame at ordinal {} has {longest} sites, more than {width}",
-                ordinals.get(at).copied().unwrap_or(0)
-            );
+        if let Some((n, ordinal)) = self.sizes().zip(ordinals).find(|(n, _)| *n > width) {
+            let why =
+                format!("pad_to: the frame at ordinal {ordinal} has {n} sites, more than {width}");
             return Err(invalid(py, &why));
         }
         let out = PyDict::new(py);
-        for (info, bytes) in self.fields() {
-            let field = Field::new(info, bytes, dtype);
-            if !info.by_site {
-                let shape = field.shape(&[self.frames.len()]);
-                let (array, mut memory) = unset(py, field.to, &shape)?;
-                field.copy(self.frames.clone(), memory.as_mut_slice());
-                out.set_item(&*info.name, array)?;
+        for field in fields {
+            if !field.info.by_site {
+                let (array, mut memory) = unset(py, field.to, &field.shape(&[self.frames.len()]))?;
+                self.gather(field, memory.as_mut_slice());
+                out.set_item(&*field.info.name, array)?;
                 continue;
             }
             let shape = field.shape(&[self.frames.len(), width]);
             let (array, mut memory) = fresh(py, field.to, &shape)?;
-            let row = (width * field.row_out()).max(1);
-            for (sites, place) in self.each().zip(memory.as_mut_slice().chunks_exact_mut(row)) {
-                let len = sites.len() * field.row_out();
-                field.copy(sites, place.get_mut(..len).unwrap_or_default());
+            let places = memory.as_mut_slice().chunks_exact_mut((width * field.row()).max(1));
+            for (frame, place) in self.frames.iter().zip(places) {
+                let len = frame.sites.len() * field.row();
+                let place = place.get_mut(..len).unwrap_or_default();
+                field.copy(frame.part, frame.sites.clone(), place);
             }
-            out.set_item(&*info.name, array)?;
+            out.set_item(&*field.info.name, array)?;
         }
-        out.set_item("sites", integers(py, self.each().map(|sites| sites.len()))?)?;
+        out.set_item("sites", integers(py, self.sizes())?)?;
         let (array, mut memory) = fresh(py, DType::Bool, &[self.frames.len(), width])?;
-        let places = memory.as_mut_slice().chunks_exact_mut(width.max(1));
-        for (sites, place) in self.each().zip(places) {
-            place.get_mut(..sites.len()).unwrap_or_default().fill(1);
+        for (n, place) in self.sizes().zip(memory.as_mut_slice().chunks_exact_mut(width.max(1))) {
+            place.get_mut(..n).unwrap_or_default().fill(1);
         }
         out.set_item("site_mask", array)?;
         Ok(out)
@@ -202,27 +294,21 @@ fn integers(py: Python<'_>, values: impl ExactSizeIterator<Item = usize>) -> PyR
     Ok(array)
 }
 
-/// An array of many frames, and the type in which its rows are wanted.
+/// A field of frames, as the arrays of each store have it, and the type in which it is wanted.
 struct Field<'a> {
     info: &'a ArrayInfo,
-    bytes: &'a [u8],
     to: DType,
+    parts: Vec<Option<(DType, &'a [u8])>>,
 }
 
-impl<'a> Field<'a> {
-    fn new(info: &'a ArrayInfo, bytes: &'a [u8], dtype: Option<DType>) -> Self {
-        let real = matches!(info.dtype, DType::F32 | DType::F64);
-        let to = dtype.filter(|_| real).unwrap_or(info.dtype);
-        Self { info, bytes, to }
-    }
-
+impl Field<'_> {
     /// Numbers of a row.
     fn numbers(&self) -> usize {
         self.info.shape.iter().skip(1).product()
     }
 
     /// Bytes of a row as it is wanted.
-    fn row_out(&self) -> usize {
+    fn row(&self) -> usize {
         self.numbers() * self.to.size()
     }
 
@@ -231,11 +317,12 @@ impl<'a> Field<'a> {
         first.iter().chain(self.info.shape.iter().skip(1)).copied().collect()
     }
 
-    /// Copies rows to `out`, which has as many bytes as they take.
-    fn copy(&self, rows: Range<usize>, out: &mut [u8]) {
-        let row = self.numbers() * self.info.dtype.size();
-        let from = self.bytes.get(rows.start * row..rows.end * row).unwrap_or_default();
-        match (self.info.dtype, self.to) {
+    /// Copies rows of the arrays of a store to `out`, which has as many bytes as they take.
+    fn copy(&self, part: usize, rows: Range<usize>, out: &mut [u8]) {
+        let Some((kind, bytes)) = self.parts.get(part).copied().flatten() else { return };
+        let row = self.numbers() * kind.size();
+        let from = bytes.get(rows.start * row..rows.end * row).unwrap_or_default();
+        match (kind, self.to) {
             (DType::F64, DType::F32) => {
                 let (out, _) = out.as_chunks_mut::<4>();
                 for (place, value) in out.iter_mut().zip(from.as_chunks::<8>().0) {

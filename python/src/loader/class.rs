@@ -5,7 +5,7 @@ use crate::array::numpy::{Input, Want, fresh};
 use crate::convert::number::real;
 use crate::convert::ordinals::many;
 use crate::convert::wanted::wanted;
-use crate::error::{from_error, invalid};
+use crate::error::{Failure, Outcome, from_error, invalid};
 use crate::loader::batch::{Form, Made};
 use crate::loader::options::options;
 use crate::loader::run::Run;
@@ -13,11 +13,12 @@ use crate::store::class::Store;
 use crate::store::typed::Typed;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use vlstore::codec::DType;
-use vlstore::loader::{Cursor, Spread, View, window_for};
+use vlstore::loader::{Cursor, Sources, Spread, View, window_for};
 use vlstore::trajectory::arrays::{Collator, Selection};
-use vlstore::{Error, Readable, Snapshot};
+use vlstore::{Error, Readable};
 
 /// A place in a run, as Python has it: epoch, round, batch.
 type At = (u64, u64, u64);
@@ -40,6 +41,18 @@ impl Loader {
     }
 }
 
+/// Ordinals as Python counts: negative ones from the end.
+fn ordinals(asked: &[i64], len: u64) -> Outcome<Vec<u64>> {
+    let one = |asked: &i64| {
+        let found = match u64::try_from(*asked) {
+            Ok(ordinal) => Some(ordinal).filter(|ordinal| *ordinal < len),
+            Err(_) => len.checked_sub(asked.unsigned_abs()),
+        };
+        found.ok_or(Failure::Ordinal { asked: *asked, len })
+    };
+    asked.iter().map(one).collect()
+}
+
 /// Real numbers, one for each of `records`.
 fn numbers(any: &Bound<'_, PyAny>, records: u64) -> PyResult<Vec<f64>> {
     let py = any.py();
@@ -57,23 +70,39 @@ fn numbers(any: &Bound<'_, PyAny>, records: u64) -> PyResult<Vec<f64>> {
 
 #[pymethods]
 impl Loader {
+    /// A loader of an open store, or of those at `paths`, of which it is the first.
     #[new]
-    #[pyo3(signature = (store, records, options))]
+    #[pyo3(signature = (store, paths, max_open, records, options))]
     fn new(
         store: &Bound<'_, Store>,
+        paths: Option<Vec<PathBuf>>,
+        max_open: usize,
         records: Option<&Bound<'_, PyAny>>,
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Self> {
         let (py, typed) = (store.py(), store.get().typed.clone());
         let asked = records.map(many).transpose()?;
-        let snapshot: Snapshot = typed.handle.read(py, |v| Ok(v.committed()?))?;
-        let view = typed
-            .handle
-            .read(py, |v| asked.map(|asked| Ok(View::chosen(v.ordinals(&asked)?))).transpose())?;
-        let options = self::options(options, view)?;
-        let made = py.detach(|| vlstore::loader::Loader::new(snapshot, options));
+        let sources = match paths {
+            None => {
+                let snapshot = typed.handle.read(py, |v| Ok(v.committed()?))?;
+                Sources::one(snapshot)
+            }
+            Some(paths) => {
+                let how = typed.handle.options.reading();
+                py.detach(|| Sources::open(paths, &how, max_open))
+            }
+        };
+        let sources = sources.map_err(|e| from_error(py, &e))?;
+        let view = asked.map(|asked| ordinals(&asked, sources.len())).transpose()?;
+        let options = self::options(options, view.map(View::chosen))?;
+        let made = py.detach(|| vlstore::loader::Loader::over(sources, options));
         let inner = Mutex::new(made.map_err(|e| from_error(py, &e))?);
         Ok(Self { typed, inner })
+    }
+
+    /// What the record at an ordinal is called in messages.
+    fn called(&self, ordinal: u64) -> String {
+        self.now().sources().called(ordinal)
     }
 
     /// Where the next run begins.
@@ -166,6 +195,18 @@ impl Loader {
         let values = numbers(values, loader.view().len())?;
         let excess = real(excess, "excess")?;
         Ok(window_for(&values, loader.schedule().order().group, batch, excess))
+    }
+
+    /// Refuses what no batch can be.
+    #[pyo3(signature = (layout, dtype, pad_to))]
+    fn check(
+        &self,
+        py: Python<'_>,
+        layout: &str,
+        dtype: Option<&str>,
+        pad_to: Option<usize>,
+    ) -> PyResult<()> {
+        Form::new(py, layout, dtype, pad_to).map(drop)
     }
 
     /// A run from ``at`` to the end of the epoch.

@@ -38,7 +38,7 @@ impl Run {
         });
         let Some(loaded) = loaded.map_err(|e| from_error(py, &e))? else { return Ok(None) };
         let turn = loaded.turn();
-        let content = self.form.content(py, &self.typed, loaded.made(), loaded.range(), turn)?;
+        let content = self.form.content(py, &self.typed, loaded.made(), loaded.places(), turn)?;
         let (ordinals, mut memory) = unset(py, DType::I64, &[turn.records.len()])?;
         let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
         for (place, ordinal) in places.iter_mut().zip(&turn.records) {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import json
+import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ import numpy as np
 
 from vlstore import _core
 from vlstore._open import open as open_store
-from vlstore.errors import InvalidError, WrongTypeError
+from vlstore.errors import InvalidError, MissingFileError, WrongTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +29,10 @@ class _Placed:
 
     ordinals: NDArray[np.int64]
     repeated: bool
-    at: tuple[int, int, int]
+    at: tuple[int, int, int, int]
 
-    def _place(self, ordinals: Any, repeated: bool, at: tuple[int, int, int]) -> Any:
-        self.ordinals, self.repeated, self.at = ordinals, repeated, at
+    def _place(self, ordinals: Any, repeated: bool, at: tuple[int, int, int], lanes: int) -> Any:
+        self.ordinals, self.repeated, self.at = ordinals, repeated, (*at, lanes)
         return self
 
 
@@ -57,8 +59,10 @@ class Loader:
 
     Parameters
     ----------
-    store : Store, str or os.PathLike
-        An open store, of which the last commit is loaded, or the path of one.
+    store : Store, path, list of paths, folder or pattern
+        An open store, of which the last commit is loaded, or the path of one. Several stores are one
+        data set with one numbering: a list of paths, a folder (its files ``*.vls`` and ``*.vlstore``
+        by name), or a pattern such as ``"runs/*.vls"``.
     batch_size : int, optional
         The number of records in a batch; with a cap, the most.
     max_atoms, max_cost : int, optional
@@ -105,6 +109,8 @@ class Loader:
     damaged : {"raise", "skip"}
         A damaged record raises an error that names it, or is left out of its batch and counted in
         :attr:`skipped`.
+    max_open : int
+        Of several stores, how many files are open at a time.
     lanes : int, optional
         Windows that are served side by side; by default one for each rank, so that ranks decode no
         block twice. A part of the order: give the number of ranks for the order that they have.
@@ -135,7 +141,7 @@ class Loader:
 
     def __init__(
         self,
-        store: _core.Store | str | PathLike[str],
+        store: _core.Store | str | PathLike[str] | Iterable[str | PathLike[str]],
         *,
         batch_size: int | None = None,
         max_atoms: int | None = None,
@@ -160,15 +166,25 @@ class Loader:
         rest: Literal["drop", "repeat"] = "drop",
         memory: int = 256 << 20,
         damaged: Literal["raise", "skip"] = "raise",
+        max_open: int = 64,
         lanes: int | None = None,
     ) -> None:
+        self._paths = None
         if not isinstance(store, _core.Store):
-            store = open_store(store)
+            paths = _found(store)
+            if len(paths) > 1:
+                self._paths = paths
+            store = open_store(paths[0])
         frames = isinstance(store, _core.Trajectory)
         if layout is None:
             layout = "ragged" if frames else "records"
         if layout != "records" and not frames:
             raise InvalidError(f"layout: {layout!r} is for a store of frames (md-frame)")
+        if layout == "records" and frames and self._paths is not None:
+            raise InvalidError(
+                "layout: \"records\" of several stores of frames: what frames share lies in each store; "
+                "use \"ragged\", or one store (vlstore merge)"
+            )
         filling = missing is not None or fill_value is not None or mask
         if layout == "records" and (fields is not None or filling):
             raise InvalidError(
@@ -178,8 +194,9 @@ class Loader:
             if max_cost is not None or cost != "sites":
                 raise InvalidError("max_atoms: is max_cost of the cost \"sites\"; give one of them")
             max_cost = max_atoms
-        #: The store.
+        #: The store; of several the first.
         self.store = store
+        self._max_open = max_open
         self._transform = transform
         self._options = {
             "batch_size": batch_size,
@@ -203,20 +220,40 @@ class Loader:
             fields = list(fields)
         dtype = None if dtype is None else np.dtype(dtype).name
         self._form = (layout, fields, missing, fill_value, mask, dtype, pad_to)
-        self._records = None if records is None else _ordinals(records, len(store))
-        self._core = _core._Loader(store, self._records, self._options)
+        self._records = None if records is None else _ordinals(records, self._length())
+        self._make()
         # Refused here as it would be by the first batch.
-        self._core.start(*self._form)
+        self._core.check(layout, dtype, pad_to)
+        if layout != "records":
+            store.at._arrays([], fields, missing, fill_value, mask)
+
+    def _make(self) -> None:
+        self._core = _core._Loader(
+            self.store, self._paths, self._max_open, self._records, self._options
+        )
         self._at: tuple[int, int, int] = self._core.at
         self._run: Any = None
+
+    def _each(self) -> Iterator[_core.Store]:
+        """The stores, one after the other."""
+        if self._paths is None:
+            yield self.store
+            return
+        for path in self._paths:
+            with open_store(path) as store:
+                yield store
+
+    def _length(self) -> int:
+        return sum(map(len, self._each()))
 
     def __iter__(self) -> Iterator[Any]:
         self._at = self._core.at
         self._run = run = self._core.start(*self._form)
         kind = Records if self._form[0] == "records" else Batch
-        for content, *place in run:
-            batch = kind(content)._place(*place)
-            self._at = batch.at
+        lanes = self._core.describe()["lanes"]
+        for content, ordinals, repeated, at in run:
+            batch = kind(content)._place(ordinals, repeated, at, lanes)
+            self._at = at
             yield batch if self._transform is None else self._transformed(batch)
         self.set_epoch(self._core.at[0] + 1)
 
@@ -224,10 +261,9 @@ class Loader:
         try:
             return self._transform(batch)  # type: ignore[misc]
         except Exception as error:
-            keys = [self.store.at.key(o) for o in batch.ordinals[:8]]
-            named = [o if k is None else k for o, k in zip(batch.ordinals, keys)]
+            named = ", ".join(map(self._core.called, batch.ordinals[:8].tolist()))
             more = "" if len(batch.ordinals) <= 8 else f" and {len(batch.ordinals) - 8} more"
-            error.add_note(f"in the transform of the records {', '.join(map(repr, named))}{more}")
+            error.add_note(f"in the transform of the records {named}{more}")
             raise
 
     def __len__(self) -> int:
@@ -237,6 +273,16 @@ class Loader:
     def __bool__(self) -> bool:
         """A loader is true, also of an empty store."""
         return True
+
+    @property
+    def rank(self) -> int:
+        """The number of this process among those that train together."""
+        return self._options["rank"]
+
+    @property
+    def world(self) -> int:
+        """How many processes train together."""
+        return self._options["world"]
 
     @property
     def epoch(self) -> int:
@@ -264,7 +310,11 @@ class Loader:
         It is the place behind the last batch that was served, or behind ``batch``, which may have come
         through a queue or a worker. All ranks have the same state after the same step.
         """
-        return json.loads(self._core.state(self._at if batch is None else tuple(batch.at)))
+        if batch is None:
+            return json.loads(self._core.state(self._at))
+        # Workers may load in other lanes.
+        *at, lanes = batch.at
+        return {**json.loads(self._core.state(tuple(at))), "lanes": lanes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next iteration go on behind ``state`` with exactly the records nobody had.
@@ -299,8 +349,9 @@ class Loader:
         if by is None:
             return np.arange(len(self._core.ordinals()), dtype=np.float64)
         if isinstance(by, str):
-            column = np.asarray(self.store.column(by), dtype=np.float64)
-            return column.reshape(len(column), -1)[:, 0][self._core.ordinals()]
+            parts = [np.asarray(store.column(by), dtype=np.float64) for store in self._each()]
+            column = np.concatenate([part.reshape(len(part), -1)[:, 0] for part in parts])
+            return column[self._core.ordinals()]
         return by
 
     def design_effect(self, by: str | ArrayLike | None = None, epoch: int = 0) -> float:
@@ -328,7 +379,7 @@ class Loader:
         return self._core.window_for(self._values(by), batch, excess)
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("store", "_transform", "_options", "_form", "_records")
+        kept = ("store", "_paths", "_max_open", "_transform", "_options", "_form", "_records")
         return {**{name: getattr(self, name) for name in kept}, "at": self._start()}
 
     def _start(self) -> Any:
@@ -343,9 +394,9 @@ class Loader:
         self.__dict__.update(state)
         if lanes is not None:
             self._options = {**self._options, "lanes": lanes}
-        self._core = _core._Loader(self.store, self._records, self._options)
+        self._make()
         self._core.set_at(began)
-        self._at, self._run = began, None
+        self._at = began
 
     def __repr__(self) -> str:
         made = self._core.describe()
@@ -364,11 +415,40 @@ class Loader:
             part += f", worker {options['worker']} of {options['workers']}"
         if made["lanes"] > 1:
             part += f", {made['lanes']} lanes"
+        stores = "" if self._paths is None else f" of {len(self._paths)} stores"
         return (
-            f"<vlstore.loader.Loader of {made['records']} records, {', '.join(limits)}: {order}; "
+            f"<vlstore.loader.Loader of {made['records']} records{stores}, {', '.join(limits)}: {order}; "
             f"{part}; epoch {self.epoch}, {100 * self.progress:.0f} %; "
             f"{made['memory'] / (1 << 20):.0f} MiB>"
         )
+
+
+#: Ends of the names of stores in a folder.
+_ENDS = (".vls", ".vlstore")
+
+
+def _found(given: Any) -> list[str]:
+    """The paths of the stores that ``given`` says: one, a list, a folder or a pattern."""
+    if not isinstance(given, (str, os.PathLike)):
+        if not isinstance(given, Iterable):
+            kind = type(given).__name__
+            raise WrongTypeError(f"store is an open store or paths, not {kind} ({given!r:.40})")
+        paths = [os.fspath(path) for path in given]
+        if not paths:
+            raise InvalidError("store: the list of stores is empty")
+        return paths
+    path = os.fspath(given)
+    if os.path.isdir(path):
+        found = sorted(f"{path}/{name}" for name in os.listdir(path) if name.endswith(_ENDS))
+        if not found:
+            raise MissingFileError(f"{path}: has no file {' or '.join('*' + end for end in _ENDS)}")
+        return found
+    if glob.has_magic(path) and not os.path.exists(path):
+        found = sorted(glob.glob(path, recursive=True))
+        if not found:
+            raise MissingFileError(f"no file has a name like {path}")
+        return found
+    return [path]
 
 
 def _ordinals(records: Any, length: int) -> Any:

@@ -1,0 +1,244 @@
+//! One store or many as one data set: their records under one numbering, files opened when they are
+//! needed.
+
+use super::random::key_of;
+use crate::error::{Error, Result};
+use crate::store::{ReadOptions, Readable, Snapshot, Store};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// Stores whose records are numbered one store after the other.
+///
+/// The records are those of the last commit of each when it was added. Of stores that were given by
+/// their paths only so many stay open as was asked for; one that is opened again must still have the
+/// records that it had.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    stores: Arc<[Entry]>,
+    open: Arc<Open>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    from: Reached,
+    /// The number of its first record among all.
+    first: u64,
+    records: u64,
+    /// Bytes of its records.
+    bytes: u64,
+    known: Known,
+}
+
+/// How a store is reached.
+#[derive(Debug)]
+enum Reached {
+    Held(Snapshot),
+    Path(PathBuf),
+}
+
+/// What says whether a file still has the same records at the same ordinals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    file: String,
+    dead: u64,
+}
+
+impl Known {
+    fn of(snapshot: &Snapshot) -> Self {
+        Self { file: snapshot.file_id(), dead: snapshot.total() - snapshot.len() }
+    }
+}
+
+/// Stores that are open, the last one used last.
+#[derive(Debug)]
+struct Open {
+    most: usize,
+    options: ReadOptions,
+    stores: Mutex<VecDeque<(usize, Snapshot)>>,
+}
+
+impl Entry {
+    fn new(from: Reached, first: u64, snapshot: &Snapshot) -> Result<Self> {
+        let info = snapshot.info()?;
+        let (records, bytes) = (info.records, info.raw_bytes);
+        Ok(Self { from, first, records, bytes, known: Known::of(snapshot) })
+    }
+}
+
+impl Sources {
+    /// The records of one snapshot.
+    ///
+    /// # Errors
+    /// As [`Snapshot::info`].
+    pub fn one(snapshot: Snapshot) -> Result<Self> {
+        let entry = Entry::new(Reached::Held(snapshot.clone()), 0, &snapshot)?;
+        let open = Open { most: 0, options: ReadOptions::default(), stores: Mutex::default() };
+        Ok(Self { stores: [entry].into(), open: Arc::new(open) })
+    }
+
+    /// The stores at these paths, of which at most `most_open` are open at a time, one at least. Each
+    /// is opened once now, to count its records.
+    ///
+    /// # Errors
+    /// As [`Store::open_with`], with the path; [`Error::Invalid`] for stores whose records are of
+    /// different codecs, and for no store at all.
+    pub fn open(
+        paths: impl IntoIterator<Item = impl AsRef<Path>>,
+        options: &ReadOptions,
+        most_open: usize,
+    ) -> Result<Self> {
+        let open = Open { most: most_open.max(1), options: *options, stores: Mutex::default() };
+        let mut stores: Vec<Entry> = Vec::new();
+        let (mut first, mut codec) = (0_u64, None);
+        for path in paths {
+            let path = path.as_ref();
+            let snapshot = Store::open_with(path, options)?.snapshot();
+            let own = snapshot.layout().record_codec.clone();
+            let expected = codec.get_or_insert_with(|| own.clone());
+            if own != *expected {
+                let why = format!(
+                    "the records are {} (version {}), those of the first store {} (version {}): one \
+                     data set has records of one codec",
+                    own.0, own.1, expected.0, expected.1
+                );
+                return Err(Error::invalid("stores", why).at(path));
+            }
+            open.keep(stores.len(), &snapshot);
+            stores.push(Entry::new(Reached::Path(path.into()), first, &snapshot)?);
+            first = first.saturating_add(snapshot.len());
+        }
+        if stores.is_empty() {
+            return Err(Error::invalid("stores", "there is none; give at least one path"));
+        }
+        Ok(Self { stores: stores.into(), open: Arc::new(open) })
+    }
+
+    /// Number of records of all stores.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.stores.last().map_or(0, |last| last.first + last.records)
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of stores.
+    #[must_use]
+    pub fn stores(&self) -> usize {
+        self.stores.len()
+    }
+
+    /// The store in which the record `number` of all is, and its ordinal there; behind the last
+    /// record the last store and an ordinal that it does not have.
+    #[must_use]
+    pub fn place(&self, number: u64) -> (usize, u64) {
+        let at = self.stores.partition_point(|entry| entry.first <= number).saturating_sub(1);
+        // Stores without records have the number of the one behind them.
+        let first = self.stores.get(at).map_or(0, |entry| entry.first);
+        (at, number - first)
+    }
+
+    /// Bytes of all records.
+    pub(super) fn bytes(&self) -> u64 {
+        self.stores.iter().map(|entry| entry.bytes).sum()
+    }
+
+    /// Bytes of a record: exactly of a single store, of one of many the mean of its store, so that
+    /// it need not be opened.
+    pub(super) fn bytes_of(&self, number: u64) -> Result<u64> {
+        let (store, ordinal) = self.place(number);
+        match &*self.stores {
+            [Entry { from: Reached::Held(snapshot), .. }] => {
+                Ok(snapshot.location_at(ordinal)?.len())
+            }
+            many => Ok(many.get(store).map_or(0, |entry| entry.bytes / entry.records.max(1))),
+        }
+    }
+
+    /// How many records a store has.
+    pub(super) fn records_of(&self, store: usize) -> u64 {
+        self.stores.get(store).map_or(0, |entry| entry.records)
+    }
+
+    /// The state of a store that is loaded; opened if it is not open.
+    ///
+    /// # Errors
+    /// As [`Store::open_with`]; [`Error::Replaced`] if another file is there or records were deleted
+    /// since.
+    pub fn snapshot(&self, store: usize) -> Result<Snapshot> {
+        let entry = self.stores.get(store).ok_or_else(|| Error::NotFound {
+            key: format!("in store {store} of {}", self.stores.len()).into(),
+        })?;
+        let path = match &entry.from {
+            Reached::Held(snapshot) => return Ok(snapshot.clone()),
+            Reached::Path(path) => path,
+        };
+        if let Some(snapshot) = self.open.find(store) {
+            return Ok(snapshot);
+        }
+        let snapshot = Store::open_with(path, &self.open.options)?.snapshot();
+        if Known::of(&snapshot) != entry.known || snapshot.len() < entry.records {
+            return Err(Error::Replaced.at(path));
+        }
+        self.open.keep(store, &snapshot);
+        Ok(snapshot)
+    }
+
+    /// What a record is called in messages.
+    #[must_use]
+    pub fn called(&self, number: u64) -> String {
+        let (store, ordinal) = self.place(number);
+        let key = self.snapshot(store).and_then(|snapshot| snapshot.key_at(ordinal));
+        let place = match self.stores.get(store).map(|entry| &entry.from) {
+            Some(Reached::Path(path)) if self.stores.len() > 1 => {
+                format!("ordinal {ordinal} of {}", crate::printable::printable_path(path))
+            }
+            _ => format!("ordinal {ordinal}"),
+        };
+        match key {
+            Ok(Some(key)) => format!("{key} ({place})"),
+            _ => format!("at {place}"),
+        }
+    }
+
+    /// A short name for these stores with these records: that of no others.
+    pub(super) fn name(&self) -> String {
+        let one = |entry: &Entry| format!("{} {}", entry.known.file, entry.known.dead);
+        match &*self.stores {
+            [only] => one(only),
+            many => {
+                let each = many.iter().flat_map(|entry| {
+                    let text = format!("{} {}", one(entry), entry.records);
+                    text.into_bytes().into_iter().map(u64::from)
+                });
+                format!("{} stores {:016x}", many.len(), key_of(&each.collect::<Vec<_>>()))
+            }
+        }
+    }
+}
+
+impl Open {
+    /// A store that is open. The lock is not waited for: in a child of a fork a thread that is not
+    /// there may hold it.
+    fn find(&self, store: usize) -> Option<Snapshot> {
+        let mut stores = self.stores.try_lock().ok()?;
+        let at = stores.iter().position(|(number, _)| *number == store)?;
+        let found = stores.remove(at)?;
+        let snapshot = found.1.clone();
+        stores.push_back(found);
+        Some(snapshot)
+    }
+
+    fn keep(&self, store: usize, snapshot: &Snapshot) {
+        if let Ok(mut stores) = self.stores.try_lock() {
+            stores.push_back((store, snapshot.clone()));
+            while stores.len() > self.most {
+                stores.pop_front();
+            }
+        }
+    }
+}
