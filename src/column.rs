@@ -88,7 +88,7 @@ impl Column {
         for (i, column) in columns.iter().enumerate() {
             let name = &*column.name;
             if name.is_empty() || name.len() > COLUMN_NAME {
-                return bad(name, "is no name of 1 to 64 bytes");
+                return bad(name, "is not a name of 1 to 64 bytes");
             }
             if name == Self::SITES.name || name == Self::BYTES.name {
                 return bad(name, "is a column that every store has");

@@ -58,7 +58,7 @@ pub enum Error {
         /// The most that is allowed.
         max: u64,
     },
-    /// There is not so much memory: the machine has no more, or this process may not have more.
+    /// There is not enough memory: the machine has no more, or this process may not have more.
     OutOfMemory {
         /// The bytes that were asked for.
         asked: u64,
@@ -318,7 +318,7 @@ impl fmt::Display for Error {
             }
             Self::OutOfMemory { asked } => write!(
                 f,
-                "there is no memory for {asked} bytes; read or write less at a time, or raise the limit of this process (`ulimit -v`)"
+                "cannot allocate {asked} bytes; read or write less at a time, or raise the limit of this process (`ulimit -v`)"
             ),
             Self::NotFound { key } => write!(f, "no record {key}"),
             Self::Exists { what, instead: None } => write!(f, "{what} exists already"),

@@ -34,7 +34,7 @@ impl Key {
             Self::Int(i) if i64::try_from(*i).is_err() && u64::try_from(*i).is_err() => {
                 return Err(Error::invalid(
                     "key",
-                    format!("{i} is outside the range of whole-number keys, -2^63 to 2^64-1"),
+                    format!("{i} is outside the range of integer keys, -2^63 to 2^64-1"),
                 ));
             }
             Self::Int(_) => return Ok(()),

@@ -54,7 +54,7 @@ fn read(file: &[u8]) -> Result<Foreign> {
         return Err(Error::corrupt(
             "frame",
             file.len() as u64,
-            "has not the length that it states",
+            "does not have the length that it states",
         ));
     }
     let magic = header.metalayer("magic").and_then(|range| file.get(range));

@@ -311,7 +311,7 @@ fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
         let before = *bytes.get_or_insert(done.record_bytes);
         assert_eq!(done.record_bytes < before, how != Sharing::Never);
     }
-    // What is no frame is refused: a store of other records before anything, one among frames by
+    // What is not a frame is refused: a store of other records before anything, one among frames by
     // its name.
     let other = dir.path("other");
     let mut w = vlstore::Writer::create(&other, &options()).unwrap();

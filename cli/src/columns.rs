@@ -120,7 +120,7 @@ fn numbers(column: &ColumnData, i: usize) -> Vec<Value> {
             let some = v.get(at).unwrap_or_default().iter();
             some.map(|n| if *n == i64::MIN { Value::Null } else { json!(n) }).collect()
         }
-        // What is no number of JSON's is none here either.
+        // What is not a number of JSON's is none here either.
         ColumnValues::F64(v) => v.get(at).unwrap_or_default().iter().map(|x| json!(x)).collect(),
     }
 }

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         }))?;
     } else {
         out.line(format!(
-            "{}: {}, {} before, {} now; {} dead, {}, given back",
+            "{}: {}, {} before, {} now; deleted records removed: {}, {}",
             shown(&args.store),
             plural(done.records, "record"),
             human(done.bytes_before),

@@ -1,11 +1,11 @@
 //! `vlstore import`: trajectories into a store.
 
-use crate::again::Again;
 use crate::choices;
 use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Outcome};
 use crate::output::{Out, complain, human, plural, shown};
 use crate::progress::Progress;
+use crate::resume_command::Again;
 use crate::sizes::{self, Every};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -3,7 +3,6 @@
 //! Knows how a person asks and how the answer is shown. What is true of stores and
 //! trajectories is in the library; nothing here reads or writes a byte of a file by itself.
 
-mod again;
 mod bench;
 mod choices;
 mod columns;
@@ -27,6 +26,7 @@ mod progress;
 mod put;
 mod ranges;
 mod recover;
+mod resume_command;
 mod rm;
 mod seal;
 mod shell;
@@ -108,7 +108,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let again = match &verb {
-        Verb::Import(args) => Some(again::Again::new(&words, args.reads_standard())),
+        Verb::Import(args) => Some(resume_command::Again::new(&words, args.reads_standard())),
         _ => None,
     };
     let (outcome, hint): (Outcome, fn(&Error) -> Option<&'static str>) = match verb {

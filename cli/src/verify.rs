@@ -165,7 +165,7 @@ fn people(out: &mut Out, path: &Path, found: &Verified) -> Result<()> {
     if let Some(frame) = &found.frame {
         // The advice of the message is for other verbs.
         let what = frame.split("; `vlstore").next().unwrap_or_default();
-        out.line(format!("for other programs: {what}; the records are not concerned"))?;
+        out.line(format!("for other programs: {what}; the records are not affected"))?;
     }
     if found.unchecked > 0 {
         out.line(format!(

@@ -53,7 +53,7 @@ pub fn read_only<B: Backend>(backend: &B, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Bytes that differ from place to place, with a period that is no power of two.
+/// Bytes that differ from place to place, with a period that is not a power of two.
 fn pattern(len: usize, seed: u8) -> Vec<u8> {
     (0..=250_u8).cycle().map(|b| b.wrapping_mul(7).wrapping_add(seed)).take(len).collect()
 }

@@ -154,7 +154,7 @@ impl<'a> ArrayView<'a> {
         numbers_in(NAME, "the array", self.data)
     }
 
-    /// The values of an array of truth values.
+    /// The values of an array of booleans.
     ///
     /// # Errors
     ///
@@ -222,7 +222,7 @@ impl Codec for ArrayCodec {
 }
 
 fn bad(why: &str) -> Error {
-    Error::codec(NAME, format!("the record is no array: {why}"))
+    Error::codec(NAME, format!("the record is not an array: {why}"))
 }
 
 impl AnyCodec for ArrayCodec {

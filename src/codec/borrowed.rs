@@ -26,7 +26,7 @@ pub enum ValuesView<'a> {
     Real(RealView<'a>),
     /// Texts.
     Str(TextView<'a>),
-    /// Truth values.
+    /// Booleans.
     Bool(&'a [bool]),
 }
 

@@ -104,7 +104,7 @@ impl<'w> Json<'w> {
         Ok(self)
     }
 
-    /// One number or truth value.
+    /// One number or boolean.
     pub(super) fn value(&mut self, value: impl Item) -> Result<()> {
         self.next()?;
         value.put(&mut self.out).map_err(failed)

@@ -26,14 +26,14 @@ pub(super) fn numbers_in<'a, T: AnyBitPattern>(
     bytemuck::try_cast_slice(bytes).map_err(|why| refused(codec, what, size_of::<T>(), why))
 }
 
-/// The truth values in `bytes`, each of which must be 0 or 1.
+/// The booleans in `bytes`, each of which must be 0 or 1.
 pub(super) fn truths_in<'a>(
     codec: &'static str,
     what: &str,
     bytes: &'a [u8],
 ) -> Result<&'a [bool]> {
     bytemuck::checked::try_cast_slice(bytes)
-        .map_err(|_| Error::codec(codec, format!("{what} has a truth value that is not 0 or 1")))
+        .map_err(|_| Error::codec(codec, format!("{what} has a boolean that is neither 0 nor 1")))
 }
 
 fn refused(codec: &'static str, what: &str, size: usize, why: bytemuck::PodCastError) -> Error {

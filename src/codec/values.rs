@@ -22,7 +22,7 @@ pub enum Values {
     Real(Real),
     /// Texts.
     Str(Vec<String>),
-    /// Truth values.
+    /// Booleans.
     Bool(Vec<bool>),
 }
 

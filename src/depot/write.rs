@@ -52,7 +52,7 @@ impl<C: Codec> DepotWriter<C> {
     pub fn open(path: impl AsRef<Path>, codec: C, options: &WriteOptions) -> Result<Self> {
         let path = path.as_ref();
         let options = StoreOptions { layout: Layout::default(), write: options.clone() };
-        let writer = Writer::open_adopting(path, &named(&codec, &options))?;
+        let writer = Writer::open_converting(path, &named(&codec, &options))?;
         Self::over(writer, codec).map_err(|e| e.at(path))
     }
 

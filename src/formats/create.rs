@@ -98,7 +98,7 @@ impl FileWriter {
         kind: FormatKind,
     ) -> Result<Box<dyn FrameWriter>> {
         if kind == FormatKind::Xtc && output.is_terminal() {
-            let why = "this is a terminal, and XTC is binary: it would garble the screen; write \
+            let why = "this is a terminal, and XTC is binary: it would corrupt the display; write \
                        to a file or into a pipe, or write extxyz";
             return Err(Error::invalid("file to write", why).at(path));
         }

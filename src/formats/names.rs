@@ -75,7 +75,7 @@ impl NameMap {
     /// The names of a file, each with what it is read as.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a target that is no field, and for a name that is empty or given
+    /// [`Error::Invalid`] for a target that is not a field, and for a name that is empty or given
     /// twice.
     pub fn new<A, B>(pairs: impl IntoIterator<Item = (A, B)>) -> Result<Self>
     where
@@ -112,7 +112,7 @@ impl NameMap {
                 return Ok(());
             }
             None => format!(
-                "{from:?} is mapped onto {to:?}, which is no field; fields are {}, and \
+                "{from:?} is mapped onto {to:?}, which is not a field; fields are {}, and \
                  property:NAME keeps it under another name",
                 Self::FIELDS.join(", ")
             ),

@@ -29,7 +29,7 @@ pub enum NoteKind {
     /// Sites whose label is of no element: their type is 0, and the labels are kept as the atom
     /// property `species`.
     UnknownLabel,
-    /// A key or column of the name of a field that has not the shape of the field: it is kept as
+    /// A key or column of the name of a field that does not have the shape of the field: it is kept as
     /// a property.
     OtherShape(String),
     /// A cell in nested lists that is not symmetric: the rows are taken as the cell vectors, as
@@ -98,12 +98,12 @@ impl fmt::Display for Note {
         match &self.kind {
             NoteKind::UnknownLabel => write!(
                 f,
-                "{n} site{s} of type 0: the label is no element; the labels are kept as atom property \
+                "{n} site{s} of type 0: the label is not an element; the labels are kept as atom property \
                  species"
             ),
             NoteKind::OtherShape(name) => write!(
                 f,
-                "`{name}` has not the type and shape of the field of that name in {n} frame{s}; it \
+                "`{name}` does not have the type and shape of the field of that name in {n} frame{s}; it \
                  is kept as a property"
             ),
             NoteKind::CellInRows => write!(

@@ -48,7 +48,7 @@ pub trait FrameWriter: Send {
 
 /// A format: a frame in, bytes out.
 pub(super) trait FrameEncoder: Send {
-    /// Appends the bytes of `frame` to `out`; after an error `out` holds rubbish.
+    /// Appends the bytes of `frame` to `out`; after an error the content of `out` is unspecified.
     fn encode(&mut self, frame: &MdFrame, out: &mut Vec<u8>) -> Result<()>;
 
     /// What of `frame` the format has no place for.

@@ -240,7 +240,7 @@ fn field<'a, T>(
 ) -> Result<T> {
     let at = c.position() as u64;
     if c.u8() != Some(kind) {
-        return bad(at, "a field has not the type that it must have");
+        return bad(at, "a field does not have the type that it must have");
     }
     value(c).ok_or(Error::corrupt("frame header", at, "is cut short"))
 }

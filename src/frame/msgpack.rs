@@ -11,7 +11,7 @@ use crate::wire::Cursor;
 pub enum Token<'a> {
     /// Nothing.
     Nil,
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
     /// An integer.
     Int(i128),

@@ -64,7 +64,7 @@ pub fn trailer_len(tail: &[u8]) -> Result<u32> {
 /// start. What lies there is a Blosc2 chunk that holds the content, not checked yet.
 ///
 /// # Errors
-/// [`Error::Corrupt`] if it is no trailer of this length, [`Error::Unsupported`] for another
+/// [`Error::Corrupt`] if it is not a trailer of this length, [`Error::Unsupported`] for another
 /// version, [`Error::Limit`] for too many metalayers.
 pub fn parse_trailer(trailer: &[u8]) -> Result<Vec<Metalayer>> {
     let mut c = Cursor::new(trailer);
@@ -82,7 +82,7 @@ pub fn parse_trailer(trailer: &[u8]) -> Result<Vec<Metalayer>> {
         }
     }
     if trailer_len(trailer)? as usize != trailer.len() {
-        return Err(Error::corrupt("frame trailer", 0, "has not the length that it states"));
+        return Err(Error::corrupt("frame trailer", 0, "does not have the length that it states"));
     }
     let body = trailer.get(..trailer.len() - FOOTER).unwrap_or_default();
     metalayer::parse(body, 2, VLMETALAYERS, trailer.len())

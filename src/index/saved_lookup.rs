@@ -93,7 +93,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<(Key, u64, u64)>> {
     for _ in 0..count {
         let at = r.position();
         if r.token()? != Token::Array(4) || r.token()? != Token::Str(TUPLE) {
-            return bad(at, "has an entry that is no tuple of key, start and end");
+            return bad(at, "has an entry that is not a tuple of key, start and end");
         }
         let key = match r.token()? {
             Token::Str(text) => Key::Str(text.into()),

@@ -226,7 +226,7 @@ fn costs_of(snapshot: &Snapshot, name: &str, records: u64) -> Result<Vec<u64>> {
     };
     if column.column.count != 1 {
         let n = column.column.count;
-        let why = format!("{name:?} has {n} numbers for each record, and a cost is one");
+        let why = format!("{name:?} has {n} numbers for each record; a cost must be one number");
         return Err(Error::invalid("cost", why));
     }
     Ok(match column.values {

@@ -50,7 +50,7 @@ pub struct Order {
     pub window: u64,
 }
 
-/// For what a key is.
+/// What a key is used for.
 const GROUPS: u64 = 1;
 const WINDOW: u64 = 2;
 

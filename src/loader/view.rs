@@ -19,7 +19,7 @@ enum How {
     Chosen(Arc<[u64]>),
 }
 
-/// For what a key is.
+/// What a key is used for.
 const SPLIT: u64 = 3;
 
 impl View {

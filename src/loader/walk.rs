@@ -13,7 +13,7 @@ pub struct Share {
     pub world: u64,
     /// The number of this worker among those that load for this rank, from 0.
     pub worker: u64,
-    /// How many load for this rank: each has every so-manieth step.
+    /// How many load for this rank: each has every `workers`-th step.
     pub workers: u64,
 }
 

@@ -114,7 +114,7 @@ fn compact_file(
     let staged = StagedFile::new(path, options.access)?;
     let target: Arc<dyn Backend> = staged.backend().clone();
     let mut new = StoreOptions { layout: snapshot.layout().clone(), write };
-    // It is the same store: who found its records in it goes on to.
+    // It is the same store: the original program can still find its records.
     if new.write.lookup == Lookup::Auto && snapshot.info()?.lookup && !snapshot.is_empty() {
         new.write.lookup = Lookup::Always;
     }

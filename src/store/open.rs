@@ -9,8 +9,8 @@ use crate::frame::{self, SLOT_OFFSETS, TOTALS_OFFSET};
 use crate::index::saved_lookup;
 use crate::index::slot::{Seal, Slot};
 use crate::store::config::{CONFIG_AT, Config};
-use crate::store::foreign::adopt::adopt_if_extended;
 use crate::store::foreign::any::load_any;
+use crate::store::foreign::extended::adopt_if_extended;
 use crate::store::foreign::original::{copy_original, load_original};
 use crate::store::index::slots;
 use crate::store::options::{Layout, Lookup, ReadOptions, StoreOptions, WriteOptions};
@@ -176,12 +176,12 @@ impl Writer {
     /// file is as it was.
     pub fn open(path: impl AsRef<Path>, options: &WriteOptions) -> Result<Self> {
         let (layout, write) = (Layout::default(), options.clone());
-        Self::open_adopting(path.as_ref(), &StoreOptions { layout, write })
+        Self::open_converting(path.as_ref(), &StoreOptions { layout, write })
     }
 
     /// As [`Writer::open`]. A file of the original program does not know its codec and has no
     /// columns: the copy of it takes them from `options`.
-    pub(crate) fn open_adopting(path: &Path, options: &StoreOptions) -> Result<Self> {
+    pub(crate) fn open_converting(path: &Path, options: &StoreOptions) -> Result<Self> {
         let (write, access) = (&options.write, options.write.access);
         let open = || {
             let (file, outcome) = WriterLock::open(path, access)?;
@@ -211,7 +211,7 @@ impl Writer {
     pub fn open_or_create(path: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
         let path = path.as_ref();
         if path.try_exists().unwrap_or(true) {
-            Self::open_adopting(path, options)
+            Self::open_converting(path, options)
         } else {
             Self::create(path, options)
         }

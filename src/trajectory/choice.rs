@@ -6,7 +6,7 @@ pub enum Choice {
     /// All, in order.
     #[default]
     All,
-    /// So many, from one on, each so far from the one before; backwards with a negative step.
+    /// `count` frames from `first` on, each `step` behind the one before; backwards with a negative step.
     Steps {
         /// The first.
         first: u64,

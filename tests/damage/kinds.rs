@@ -149,7 +149,7 @@ fn closed() -> Kind {
     }
     w.delete(0).unwrap();
     m.close(w);
-    m.done("closed twice; LZ4, whole-number keys")
+    m.done("closed twice; LZ4, integer keys")
 }
 
 /// Never sealed, bytes and great numbers as keys, stored as they are.

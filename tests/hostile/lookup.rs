@@ -38,7 +38,7 @@ attacks! {
         Original { lookup: Vec::new(), ..Original::default() }.build();
     a_table_of_four_billion_entries: Refused("claims more entries than it has") =>
         with(&[0xdd, 0xff, 0xff, 0xff, 0xff, 0x94]);
-    a_table_with_lists_in_lists: Refused("is no tuple of key, start and end") =>
+    a_table_with_lists_in_lists: Refused("is not a tuple of key, start and end") =>
         with(&[&[0xdd, 0, 0, 0, 20][..], &[0x91; 400]].concat());
     a_table_with_a_bomb_of_maps: Refused("neither text, integer nor bytes") =>
         one(&[0xdf, 0xff, 0xff, 0xff, 0xff], &[0], &[1]);

@@ -109,53 +109,53 @@ fn with(f: impl FnOnce(Bytes) -> Vec<u8>) -> Vec<u8> {
 
 attacks! {
     a_frame_that_is_whole: Right => with(|b| b.0);
-    a_record_of_no_bytes: Refused("the record is no frame") => Vec::new();
-    a_record_of_three_bytes: Refused("the record is no frame") => vec![1, 2, 3];
-    a_root_table_behind_the_record: Refused("the record is no frame") => with(|b| b.put(0, 1 << 30));
+    a_record_of_no_bytes: Refused("the record is not a frame") => Vec::new();
+    a_record_of_three_bytes: Refused("the record is not a frame") => vec![1, 2, 3];
+    a_root_table_behind_the_record: Refused("the record is not a frame") => with(|b| b.put(0, 1 << 30));
     a_root_table_that_is_its_own_offset: Refused("it has no root table") => with(|b| b.put(0, 0));
-    a_vtable_before_the_record: Refused("the record is no frame") => with(|b| { let t = b.table(); b.put(t, i32::MAX as u32) });
+    a_vtable_before_the_record: Refused("the record is not a frame") => with(|b| { let t = b.table(); b.put(t, i32::MAX as u32) });
     a_vtable_that_is_the_table_itself: Refused("its root table has no list of fields") => with(|b| { let t = b.table(); b.put(t, 0) });
-    a_vtable_of_odd_length: Refused("the record is no frame") => with(|mut b| {
+    a_vtable_of_odd_length: Refused("the record is not a frame") => with(|mut b| {
         let v = b.vtable_of(b.table());
         b.0[v] |= 1;
         b.0
     });
-    a_vtable_of_64_kilobytes: Refused("the record is no frame") => with(|mut b| {
+    a_vtable_of_64_kilobytes: Refused("the record is not a frame") => with(|mut b| {
         let v = b.vtable_of(b.table());
         b.0[v..v + 2].copy_from_slice(&[0xfe, 0xff]);
         b.0
     });
-    a_field_outside_its_table: Refused("the record is no frame") => with(|mut b| {
+    a_field_outside_its_table: Refused("the record is not a frame") => with(|mut b| {
         let e = b.entry_of(b.table(), 5);
         b.0[e..e + 2].copy_from_slice(&[0xfc, 0xff]);
         b.0
     });
-    positions_of_four_billion_values: Refused("the record is no frame") => with(|b| { let v = b.vector(5); b.put(v, u32::MAX) });
-    positions_of_a_quarter_of_them: Refused("the record is no frame") => with(|b| { let v = b.vector(5); b.put(v, 1 << 30) });
+    positions_of_four_billion_values: Refused("the record is not a frame") => with(|b| { let v = b.vector(5); b.put(v, u32::MAX) });
+    positions_of_a_quarter_of_them: Refused("the record is not a frame") => with(|b| { let v = b.vector(5); b.put(v, 1 << 30) });
     positions_for_two_sites_of_three: Refused("positions has 6 values, but 3 sites need 9") =>
         with(|b| { let v = b.vector(5); b.put(v, 6) });
     more_sites_than_positions: Refused("sites need") => with(|b| { let f = b.field(1); b.put(f, 4) });
     fewer_than_no_sites: Refused("sites") => with(|b| { let f = b.field(1); b.put(f, u32::MAX) });
     as_many_sites_as_numbers_go: Refused("sites need") => with(|b| { let f = b.field(1); b.put(f, i32::MAX as u32) });
-    positions_at_an_odd_place: Refused("the record is no frame") => with(|b| { let f = b.field(5); let n = b.u32(f); b.put(f, n as u32 + 1) });
+    positions_at_an_odd_place: Refused("the record is not a frame") => with(|b| { let f = b.field(5); let n = b.u32(f); b.put(f, n as u32 + 1) });
     forces_that_are_the_positions: Right => with(|b| {
         let (from, to) = (b.field(19), b.vector(5));
         b.put(from, (to - from) as u32)
     });
     a_field_that_leads_to_itself: Refused("positions has 0 values, but 3 sites need 9") => with(|b| { let f = b.field(5); b.put(f, 0) });
-    a_property_that_is_the_frame_itself: Refused("the record is no frame") => with(|b| {
+    a_property_that_is_the_frame_itself: Refused("the record is not a frame") => with(|b| {
         let at = b.vector(21) + 4;
         let root = b.table();
         b.put(at, (root as u32).wrapping_sub(at as u32))
     });
-    four_billion_properties: Refused("the record is no frame") => with(|b| { let v = b.vector(21); b.put(v, u32::MAX) });
-    a_property_without_a_name: Refused("the record is no frame") => with(|mut b| {
+    four_billion_properties: Refused("the record is not a frame") => with(|b| { let v = b.vector(21); b.put(v, u32::MAX) });
+    a_property_without_a_name: Refused("the record is not a frame") => with(|mut b| {
         let e = b.entry_of(b.first_table(21), 0);
         b.0[e..e + 2].fill(0);
         b.0
     });
     a_property_with_two_kinds_of_values: Refused("codec md-frame") => {
-        // Where the texts are listed the truth values are found as well.
+        // Where the texts are listed the booleans are found as well.
         with(|mut b| {
             let t = b.first_table(22);
             let (truths, ints) = (b.entry_of(t, 7), b.entry_of(t, 2));
@@ -164,13 +164,13 @@ attacks! {
             b.0
         })
     };
-    a_name_of_four_gigabytes: Refused("the record is no frame") => with(|b| { let v = b.vector(0); b.put(v, u32::MAX) });
-    a_name_that_is_not_utf_8: Refused("the record is no frame") => with(|mut b| {
+    a_name_of_four_gigabytes: Refused("the record is not a frame") => with(|b| { let v = b.vector(0); b.put(v, u32::MAX) });
+    a_name_that_is_not_utf_8: Refused("the record is not a frame") => with(|mut b| {
         let v = b.vector(0) + 4;
         b.0[v..v + 2].fill(0xff);
         b.0
     });
-    a_name_without_its_zero: Refused("the record is no frame") => with(|mut b| {
+    a_name_without_its_zero: Refused("the record is not a frame") => with(|mut b| {
         let v = b.vector(0);
         let end = v + 4 + b.u32(v);
         b.0[end] = 7;
@@ -183,7 +183,7 @@ attacks! {
         b.0[v + 4] = 7;
         b.0
     });
-    one_text_shared_by_a_million: Refused("the record is no frame") => {
+    one_text_shared_by_a_million: Refused("the record is not a frame") => {
         let mut big = frame();
         big.nsites = 3;
         let mut b = Bytes::new(&big);

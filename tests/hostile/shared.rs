@@ -1,4 +1,4 @@
-//! Shared records that lie, and frames that refer to what is no topology.
+//! Shared records that lie, and frames that refer to what is not a topology.
 
 use super::Expect::{Error, Right};
 use super::craft::{Entry, Image, of, options};

@@ -63,7 +63,7 @@ pub(super) fn table(
     let rows = [append, random(source, store, frames.len() as u64)?, sequential(source, store)?];
     let sizes = [source, store].map(|p| fs::metadata(p).map(|m| m.len()));
     let [Ok(source_size), Ok(store_size)] = sizes else {
-        return Err(Error::invalid("files", "one of them went away"));
+        return Err(Error::invalid("files", "one of them was deleted"));
     };
     out.line(format!("{:<24}{:>14}{:>14}{:>14}", "", kind.name(), "vlstore", "vlstore is"))?;
     for (what, size) in [("size", once), ("size, committed often", store_size)] {

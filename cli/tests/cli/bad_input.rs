@@ -195,7 +195,7 @@ fn what_is_there_is_not_replaced_unless_asked_for() {
     assert!(folder.fails(1, "export frames.vls ten.xtc").contains("--overwrite"));
     folder.ok("export -q --overwrite --frames :20 frames.vls ten.xtc");
     assert_eq!(super::frames(&folder.path("ten.xtc")).len(), 20);
-    // The arguments swapped, and an input as output: what is no store is not replaced.
+    // The arguments swapped, and an input as output: what is not a store is not replaced.
     let said = folder.fails(1, "import --overwrite run.xtc notes.txt");
     assert!(said.contains("a text file, not a store"), "{said}");
     let said = folder.fails(1, "import --overwrite run.xtc run.xtc");

@@ -34,7 +34,7 @@ fn names_are_mapped_onto_fields_and_what_matched_nothing_is_said() {
         "import --map REF_energy=energy --map REF_forces=forces --map x=property:y fit.xyz a.vls",
     );
     assert!(told.contains("x is mapped, but no frame has a key or column x"), "{told}");
-    assert!(told.contains("1 site of type 0: the label is no element"), "{told}");
+    assert!(told.contains("1 site of type 0: the label is not an element"), "{told}");
     assert!(told.contains("fit.xyz, line 6 (frame 1): `Q1`"), "{told}");
     folder.ok("export a.vls out.xyz");
     let out = frames(&folder.path("out.xyz"));
@@ -50,7 +50,7 @@ fn names_are_mapped_onto_fields_and_what_matched_nothing_is_said() {
     assert!(out.iter().all(|f| f.energy.is_some() && f.forces.is_some()));
     let why = folder.fails(1, "import --append --map REF_energy=energy fit.xyz a.vls");
     assert!(why.contains("REF_energy=energy, REF_forces=forces"), "{why}");
-    // A clash, a name that is no field, and one of another shape.
+    // A clash, a name that is not a field, and one of another shape.
     fs::write(folder.path("both.xyz"), "1\nenergy=1 REF_energy=2\nH 0 0 0\n").unwrap();
     let why = folder.fails(1, "import --map REF_energy=energy both.xyz b.vls");
     assert!(why.contains("line 2 (frame 0)") && why.contains("energy=property:NAME"), "{why}");

@@ -132,7 +132,7 @@ pub(crate) enum Want {
     Int32,
     /// Integers that fit 64 bits.
     Int64,
-    /// Truth values.
+    /// Booleans.
     Bool,
     /// Any of the numbers above, in 32 or 64 bits.
     Any,
@@ -217,7 +217,7 @@ impl Input {
         }
     }
 
-    /// Truth values; NumPy keeps each as a byte of 0 or 1.
+    /// Booleans; NumPy keeps each as a byte of 0 or 1.
     pub(crate) fn truths(&self) -> &[bool] {
         if self.bytes.is_empty() {
             return &[];

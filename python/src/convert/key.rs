@@ -40,7 +40,7 @@ fn whole(any: &Bound<'_, PyAny>) -> PyResult<Key> {
     }
     number.extract::<u64>().map(Key::from).map_err(|error| {
         if error.is_instance_of::<PyOverflowError>(py) {
-            let why = "is outside the range of whole-number keys, -2^63 to 2^64-1";
+            let why = "is outside the range of integer keys, -2^63 to 2^64-1";
             from_error(py, &Error::invalid("key", format!("{number} {why}")))
         } else {
             error

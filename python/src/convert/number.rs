@@ -4,7 +4,7 @@ use crate::error::{described, invalid, wrong_type};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString};
 
-/// A number that is no truth value, or a refusal that names it.
+/// A number that is no boolean, or a refusal that names it.
 pub(crate) fn real(any: &Bound<'_, PyAny>, what: &str) -> PyResult<f64> {
     let py = any.py();
     let refused = any.is_instance_of::<PyBool>() || any.is_instance_of::<PyString>();

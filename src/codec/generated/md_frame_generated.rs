@@ -197,7 +197,7 @@ impl<'a> Property<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>(Property::VT_TEXTS, None)}
   }
-  /// Truth values, one byte each, 0 or 1. Since 1.
+  /// Booleans, one byte each, 0 or 1. Since 1.
   #[inline]
   pub fn truths(&self) -> Option<::flatbuffers::Vector<'a, u8>> {
     // Safety:

@@ -7,7 +7,7 @@
 mod check;
 mod fast_path;
 mod name;
-mod part;
+mod partial;
 mod plain;
 mod quantised;
 mod read;
@@ -17,8 +17,8 @@ mod write;
 
 pub(super) use check::{check, check_properties};
 pub(super) use name::NAME;
-pub(super) use part::ROWS;
-pub use part::{Field, Fields as FrameFields, FramePart, HEAD};
+pub(super) use partial::ROWS;
+pub use partial::{Field, Fields as FrameFields, FramePart, HEAD};
 pub use plain::PlainFrame;
 pub(super) use quantised::fold;
 pub use quantised::{coordinate, quantise};

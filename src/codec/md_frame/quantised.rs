@@ -20,7 +20,7 @@ use crate::wire::memory;
 
 /// The integer `n` of `1 / precision` for the coordinate `x`: the one that readers of XTC
 /// turn into the same `f32` again (`n as f32 * (1.0 / precision)`), if there is one, else the
-/// nearest. `None` if `x` is no number or too large for 31 bits.
+/// nearest. `None` if `x` is not a number or too large for 31 bits.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "compared with the bounds before")]
 #[expect(clippy::cast_precision_loss, reason = "as readers do")]

@@ -125,7 +125,7 @@ pub(super) struct Scan {
     quotes: bool,
     open: Option<char>,
     escaped: bool,
-    /// Whether an item begins here: a quote within a word is no quote.
+    /// Whether an item begins here: a quote within a word does not count.
     fresh: bool,
 }
 

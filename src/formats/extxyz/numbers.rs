@@ -3,7 +3,7 @@
 /// A number that no float64 holds.
 pub(super) const TOO_LARGE: &str = "is above 1.8e308, the largest number that a float64 holds";
 
-/// The real number that a word is; `None` if it is no number. An exponent may begin with `d`, as
+/// The real number that a word is; `None` if it is not a number. An exponent may begin with `d`, as
 /// Fortran writes it.
 ///
 /// # Errors

@@ -106,7 +106,7 @@ fn a_label_that_is_no_element_costs_its_own_site_alone() {
     let [note] = report.notes() else { panic!("{report:?}") };
     assert_eq!(
         note.to_string(),
-        "3 sites of type 0: the label is no element; the labels are kept as atom property species \
+        "3 sites of type 0: the label is not an element; the labels are kept as atom property species \
          (first: line 4 (frame 0): `C_alpha`)"
     );
 }

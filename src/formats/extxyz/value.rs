@@ -135,7 +135,7 @@ fn brackets(inner: &str) -> Result<Typed, Why> {
             rows.add(list, between, 0)?;
             rows.finish()
         }
-        _ if nested => Err(format!("`[{}]` is no list of lists", shorten(inner)).into()),
+        _ if nested => Err(format!("`[{}]` is not a list of lists", shorten(inner)).into()),
         // In blanks, or with something missing: what ASE makes of the characters.
         _ => typed(&unescaped(inner)),
     }
@@ -208,7 +208,7 @@ impl<'a> Rows<'a> {
                         return Err(MIXED.into());
                     }
                     let (list, between) = items(inner).ok_or_else(|| {
-                        format!("`[{}]` is no list: something is missing in it", shorten(inner))
+                        format!("`[{}]` is not a list: something is missing in it", shorten(inner))
                     })?;
                     self.add(list, between, depth.saturating_add(1))?;
                 }
@@ -335,7 +335,7 @@ mod tests {
             ("[[1], 2]", "side by side"),
             ("[1, [2]]", "side by side"),
             ("[[1, 2] [3, 4]]", "a comma is missing"),
-            ("[[1, 2],]", "is no list of lists"),
+            ("[[1, 2],]", "is not a list of lists"),
             ("[[1,, 2]]", "something is missing"),
             ("[[]]", "something is missing"),
         ] {

@@ -79,7 +79,7 @@ impl<R: Read + Seek> XtcReader<R> {
             return Ok(None);
         }
         let mut bytes = [0; HEADER];
-        // The magic number first: a tail that is no frame should not be called cut short.
+        // The magic number first: a tail that is not a frame should not be called cut short.
         let (magic, rest) = bytes.split_at_mut(4);
         if !self.source.fill(magic)? {
             return Err(Self::short("header"));

@@ -25,7 +25,7 @@ use crate::frame::MAGIC;
 use crate::index::slot::Slot;
 use crate::limits::{CHUNK_MAX, CHUNK_MAX_FOREIGN};
 use crate::store::config::{CONFIG_AT, CONFIG_SPACE, Config};
-use crate::store::foreign::adopt::adopt_if_extended;
+use crate::store::foreign::extended::adopt_if_extended;
 use crate::store::foreign::frame::read_header;
 use crate::store::foreign::original::load_original;
 use crate::store::index::io::Io;
@@ -79,7 +79,7 @@ pub type Contents = fn(&str, u32) -> Option<Content>;
 /// [`Error::Exists`] if there is a file at `new`; [`Error::Invalid`] if both paths lead to the
 /// same file; [`Error::NotAStore`] if nothing in the file is a store's; [`Error::Unsupported`]
 /// for a newer format; [`Error::Interrupted`] or what else `progress` returns; [`Error::Io`].
-/// Damage is no error here, it is in the answer.
+/// Damage is not an error here, it is in the result.
 pub fn recover(
     damaged: impl AsRef<Path>,
     new: impl AsRef<Path>,
@@ -344,7 +344,7 @@ fn open_cut(
     out: &mut Recovered,
 ) -> Result<(Salvage, Layout)> {
     let Ok((header, bytes)) = read_header(&**backend) else { return Err(why) };
-    // Only of files of the original: a frame of somebody else is no store.
+    // Only of files of the original: a frame of another program is not a store.
     let ours = header
         .metalayer("magic")
         .and_then(|r| bytes.get(r))

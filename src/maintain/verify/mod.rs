@@ -26,7 +26,7 @@ impl Snapshot {
     /// `progress` is told the decoded bytes done and to do; its error ends the check.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) and what `progress` returns; damage is no error here, it is in the answer.
+    /// [`Error::Io`](crate::Error::Io) and what `progress` returns; damage is not an error here, it is in the result.
     pub fn verify(&self, mut progress: impl FnMut(u64, u64) -> Result<()>) -> Result<Verified> {
         let core = &self.inner().core;
         let mut out = Verified::default();

@@ -20,7 +20,7 @@ impl Snapshot {
     /// `progress` is told the records done and to do; its error ends the check.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) and what `progress` returns; damage is no error here, it is in the answer.
+    /// [`Error::Io`](crate::Error::Io) and what `progress` returns; damage is not an error here, it is in the result.
     /// [`Verified::extend`](crate::maintain::Verified::extend) adds it to what `verify` found.
     pub fn verify_references(
         &self,
@@ -67,7 +67,7 @@ impl Snapshot {
                         let cause = causes.cause(Damage::of(&e));
                         Some((
                             cause,
-                            format!("cannot be made whole: shared {digest} cannot be found"),
+                            format!("cannot be completed: shared {digest} cannot be found"),
                         ))
                     }
                     Err(e) => return Err(e),

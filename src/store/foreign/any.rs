@@ -1,6 +1,6 @@
 //! Whatever a store is in: a file of ours, one that another program added to, one of the original.
 
-use super::{adopt, original};
+use super::{extended, original};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::store::options::ReadOptions;
@@ -11,7 +11,7 @@ pub(crate) fn load_any(backend: &Arc<dyn Backend>, options: &ReadOptions) -> Res
     match read_config(&**backend)? {
         Some(config) => {
             let state = load(backend, &config, options)?;
-            adopt::adopt_if_extended(backend, state, options)
+            extended::adopt_if_extended(backend, state, options)
         }
         None => original::load_original(backend, options),
     }

@@ -3,8 +3,8 @@
 //! Both are read through the Blosc2 frame itself: header, offsets, trailer, `saved_lookup`.
 //! What lies there has no checksums.
 
-pub(crate) mod adopt;
 pub(crate) mod any;
+pub(crate) mod extended;
 pub(crate) mod frame;
 pub(crate) mod original;
 mod unchecked;

@@ -35,7 +35,7 @@ pub(crate) fn is_ours(backend: &dyn Backend) -> Result<bool> {
     if head.windows(METALAYER.len()).any(|w| w == METALAYER) {
         return Ok(true);
     }
-    // A header as long as ours and that of hardly anybody else: then a look at the whole file.
+    // A header as long as ours, which other programs rarely write: then a look at the whole file.
     let ours = i32::try_from(HEADER_LEN).unwrap_or(0).to_be_bytes();
     if head.get(11..15) != Some(&ours[..]) {
         return Ok(false);

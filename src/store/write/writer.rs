@@ -477,7 +477,7 @@ impl Writer {
     /// Replaces the user's attributes, a JSON object.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if it is no object, [`Error::Limit`] above 1 MiB.
+    /// [`Error::Invalid`] if it is not an object, [`Error::Limit`] above 1 MiB.
     pub fn set_attributes(&mut self, attributes: &serde_json::Value) -> Result<()> {
         self.usable()?;
         if !attributes.is_object() {

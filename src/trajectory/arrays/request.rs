@@ -62,7 +62,7 @@ impl Fill {
         let refuse = || {
             let shown = given.map_or_else(String::new, FillValue::shown);
             let why = format!(
-                "{shown} is no value of {name:?}, whose values are {}; give one for each such \
+                "{shown} is not a valid value of {name:?}, whose values are {}; give one for each such \
                  field, as fill_value={{{name:?}: 0}}",
                 kind.name()
             );

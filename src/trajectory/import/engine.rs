@@ -1,6 +1,6 @@
 //! The import itself: frames from the inputs, one by one, into the store.
 
-use super::given::{Given, Input, same_file};
+use super::inputs::{Given, Input, same_file};
 use super::options::{ImportOptions, Imported, Progress, Target};
 use super::reading::{Arrived, Reading};
 use super::record::Record;
@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 /// ```
 ///
 /// The store keeps a record of its inputs, so the same call, given again after the process was
-/// killed, goes on where it was stopped and leaves out and doubles nothing; what it cannot settle
+/// killed, continues where it was stopped, with no frame lost or duplicated; what it cannot settle
 /// it refuses with [`Error::Resume`].
 pub struct Importer {
     options: ImportOptions,
@@ -140,7 +140,7 @@ impl Importer {
         };
         self.opened = writer.writer().opened();
         if writer.len() != planned {
-            let why = "somebody else has added or deleted records just now; try again";
+            let why = "another process has added or deleted records just now; try again";
             return Err(Error::invalid("store", why).at(&path));
         }
         let mut prepare = || {

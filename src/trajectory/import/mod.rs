@@ -8,8 +8,8 @@
 //! frame (`resume`). What cannot be settled so is refused, never guessed.
 
 mod engine;
-mod given;
-mod known;
+mod inputs;
+mod match_inputs;
 mod options;
 mod reading;
 mod record;
@@ -18,6 +18,6 @@ mod session;
 mod sites;
 
 pub use engine::Importer;
-pub use given::Input;
+pub use inputs::Input;
 pub use options::{Begin, Boundary, ImportOptions, Imported, Progress, Target};
 pub use record::{IMPORT, describe_import};

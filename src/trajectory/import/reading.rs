@@ -1,6 +1,6 @@
 //! The inputs one after the other, as one row of frames.
 
-use super::given::Given;
+use super::inputs::Given;
 use super::options::Progress;
 use crate::codec::MdFrame;
 use crate::error::{Error, Result};

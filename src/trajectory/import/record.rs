@@ -70,7 +70,7 @@ pub(super) struct Record {
     pub(super) map: NameMap,
     /// Whether its inputs may have any number of atoms.
     pub(super) mixed: bool,
-    /// Inputs that are not listed any more, or frames that came from nobody knows where.
+    /// Inputs that are not listed any more, or frames of unknown source.
     pub(super) unknown: u64,
 }
 

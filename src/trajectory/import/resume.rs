@@ -1,8 +1,8 @@
 //! Where an import goes on: what the store says of its inputs, compared with the inputs and with
 //! the frames that are stored. What cannot be settled is refused.
 
-use super::given::Given;
-use super::known;
+use super::inputs::Given;
+use super::match_inputs;
 use super::options::{Begin, ImportOptions, Target};
 use super::reading::{Arrived, Reading};
 use super::record::Record;
@@ -232,7 +232,7 @@ fn prepare(
     record: &Record,
     options: &ImportOptions,
 ) -> Result<Prepared> {
-    let found = known::find(given, record)?;
+    let found = match_inputs::find(given, record)?;
     let current = record.at.and_then(|at| given.iter().position(|g| g.row == Some(at.row)));
     let row = record.at.and_then(|at| record.rows.get(at.row));
     let stored = depot.len();

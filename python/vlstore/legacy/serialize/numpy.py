@@ -23,7 +23,7 @@ def _pack(array: np.ndarray, /, *, out: Any = None) -> Any:
     """The memory of ``array``, float32 and C-contiguous, of any shape; or ``out`` with a copy.
 
     Raises :class:`~vlstore.errors.InvalidError` for another type of number or another order,
-    :class:`~vlstore.errors.WrongTypeError` for something that is no array.
+    :class:`~vlstore.errors.WrongTypeError` for something that is not an array.
     """
     if not isinstance(array, np.ndarray):
         raise WrongTypeError(f"the value is a NumPy array, not {type(array).__name__}")

@@ -120,7 +120,7 @@ def create_fbframe_buffer(
     ``builder`` and ``check`` have no effect.
 
     Raises :class:`~vlstore.errors.InvalidError`, a ``ValueError``, for another shape or length,
-    :class:`~vlstore.errors.WrongTypeError` for what is no number.
+    :class:`~vlstore.errors.WrongTypeError` for what is not a number.
     """
     if not isinstance(name, str):
         raise WrongTypeError(f"name is a str, not {type(name).__name__}")

@@ -1,7 +1,7 @@
 //! Which of the inputs that are given a store has frames of: told by their content, so that one
 //! that was moved, renamed, compressed or has grown is known again.
 
-use super::given::Given;
+use super::inputs::Given;
 use super::record::{Record, Row};
 use crate::error::{Error, Result, Unresumed};
 use crate::formats::{self, Sum, Window};

@@ -80,7 +80,7 @@ pub(crate) fn adopt_if_extended(
     state.slot.end = U64::new(state.slot.end.get().max(frame.header.frame_len));
     // What another program added may have any key.
     state.slot.key_bound = U64::new(0);
-    // Less than was committed is said before more than that.
+    // A loss is reported first.
     if state.opened == Opened::Intact {
         state.opened = Opened::Extended;
     }

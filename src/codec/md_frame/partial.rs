@@ -363,11 +363,11 @@ impl<'a> Table<'a> {
         out.vtable = usize::try_from(vtable).map_err(|_| outside())?;
         let Some(vtable_len) = out.half(out.vtable)? else { return Ok(None) };
         if !vtable_len.is_multiple_of(2) || !out.vtable.is_multiple_of(2) {
-            return Err(bad("the record is no frame: its vtable is damaged"));
+            return Err(bad("the record is not a frame: its vtable is damaged"));
         }
         // As the verifier of whole records has it: zeros are no frame.
         if out.at < 4 || out.vtable < 4 || vtable_len < 4 || back == 0 {
-            return Err(bad("the record is no frame: it has no root table"));
+            return Err(bad("the record is not a frame: it has no root table"));
         }
         out.vtable_len = usize::from(vtable_len);
         Ok(Some(out))
@@ -381,7 +381,7 @@ impl<'a> Table<'a> {
 
     fn word(&self, at: usize) -> Result<Option<u32>> {
         if !at.is_multiple_of(4) {
-            return Err(bad("the record is no frame: a part is not aligned"));
+            return Err(bad("the record is not a frame: a part is not aligned"));
         }
         let bytes = self.bytes(at, 4)?;
         Ok(bytes.and_then(|b| b.try_into().ok()).map(u32::from_le_bytes))
@@ -413,7 +413,7 @@ impl<'a> Table<'a> {
             Some(Some(at)) => at,
         };
         if !at.is_multiple_of(align_of::<T>()) {
-            return Err(bad("the record is no frame: a number is not aligned"));
+            return Err(bad("the record is not a frame: a number is not aligned"));
         }
         let Some(bytes) = self.bytes(at, size_of::<T>())? else { return Ok(None) };
         Ok(Some(bytemuck::try_pod_read_unaligned::<T>(bytes).ok().map(T::native)))
@@ -437,7 +437,7 @@ impl<'a> Table<'a> {
         let end = count.checked_mul(size).and_then(|n| n.checked_add(first));
         let end = end.filter(|end| *end <= self.len).ok_or_else(outside)?;
         if !start.is_multiple_of(4) || !first.is_multiple_of(size) {
-            return Err(bad("the record is no frame: an array is not aligned"));
+            return Err(bad("the record is not a frame: an array is not aligned"));
         }
         Ok(Some(Some(start..end)))
     }
