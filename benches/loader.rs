@@ -1,6 +1,7 @@
 //! A shuffled epoch of the training loader against reading the same store in order, turn by turn in
 //! one run: the records as bytes against a scan, and the arrays of frames against the arrays of
-//! frames in order. Real frames of 64 atoms, and mixed ones, with Zstandard (dense) and LZ4.
+//! frames in order. Real frames of 64 atoms, and mixed ones, with Zstandard and LZ4. WINDOW, FRAMES and
+//! ROUNDS in the environment change the records of a window, those of a store, and the turns.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -23,7 +24,8 @@ use vlstore::{
 
 fn loader(snapshot: &Snapshot, shuffle: Shuffle) -> Loader {
     let batching = Batching { records: Some(32), ..Batching::default() };
-    let options = LoaderOptions { batching, shuffle, ..LoaderOptions::default() };
+    let window = u64::try_from(setting("WINDOW", 0)).ok().filter(|window| *window > 0);
+    let options = LoaderOptions { batching, shuffle, window, ..LoaderOptions::default() };
     Loader::new(snapshot.clone(), options).unwrap()
 }
 

@@ -166,7 +166,7 @@ impl Loader {
     }
 
     /// A run from [`at`](Self::at) to the end of the epoch. `make` makes of the records at some
-    /// ordinals of a store, in this order, what the caller wants, in a background thread: the records of
+    /// ordinals of a store, which ascend, what the caller wants, in a background thread: the records of
     /// many batches in one call, so that each block is decoded once.
     ///
     /// # Errors

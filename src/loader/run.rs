@@ -8,7 +8,6 @@ use super::walk::Turn;
 use crate::error::{Error, Result};
 use crate::store::{Batch, Snapshot};
 use crate::wire::memory;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -101,24 +100,28 @@ pub(super) struct Maker<F> {
 }
 
 impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T>> Maker<F> {
-    /// What is made of these records, store by store, and where each of them stands.
+    /// What is made of these records, store by store in the order of the file, and where each of them
+    /// stands.
     fn all(&self, records: &[u64]) -> Result<(Vec<T>, Vec<Place>)> {
-        let mut stores: BTreeMap<usize, (Vec<usize>, Vec<u64>)> = BTreeMap::new();
+        let mut order: Vec<(usize, u64, usize)> = memory::with_room(records.len())?;
         for (position, record) in records.iter().enumerate() {
             let (store, ordinal) = self.sources.place(*record);
-            let (positions, ordinals) = stores.entry(store).or_default();
-            positions.push(position);
-            ordinals.push(ordinal);
+            order.push((store, ordinal, position));
         }
+        order.sort_unstable();
         let mut places = memory::filled(records.len(), (0, 0))?;
         let mut made = Vec::new();
-        for (store, (positions, ordinals)) in stores {
-            for (i, position) in positions.into_iter().enumerate() {
-                if let Some(place) = places.get_mut(position) {
+        for own in order.chunk_by(|a, b| a.0 == b.0) {
+            let mut ordinals = memory::with_room(own.len())?;
+            for (i, (_, ordinal, position)) in own.iter().enumerate() {
+                ordinals.push(*ordinal);
+                if let Some(place) = places.get_mut(*position) {
                     *place = (made.len(), i);
                 }
             }
-            made.push((self.make)(&self.sources.snapshot(store)?, &ordinals)?);
+            if let Some((store, ..)) = own.first() {
+                made.push((self.make)(&self.sources.snapshot(*store)?, &ordinals)?);
+            }
         }
         Ok((made, places))
     }
