@@ -324,3 +324,36 @@ fn a_batch_reads_each_touched_block_once_and_no_other() {
         }
     }
 }
+
+#[test]
+fn batches_that_follow_each_other_read_a_block_in_which_they_meet_once() {
+    let options = options(Purpose::Dense);
+    let backend = Arc::new(Counting::default());
+    let mut w = Writer::create_in(backend.clone(), &options).unwrap();
+    let n = 8192_u64;
+    let bytes = |i: u64| common::content(i * 4 + 1, 500 + (i % 90) as usize);
+    for i in 0..n {
+        w.push(&bytes(i)).unwrap();
+    }
+    w.close().unwrap();
+    let store = Store::open_in(backend.clone(), &options.write.reading()).unwrap();
+    // What finding the records and the chunks costs is paid before.
+    store.plan_at(&(0..n).collect::<Vec<_>>()).unwrap();
+    (0..n).for_each(|i| assert!(store.blocks_at(i).unwrap() <= 1));
+    backend.forget();
+    for first in (0..n).step_by(100) {
+        let asked: Vec<u64> = (first..n.min(first + 100)).collect();
+        let plan = store.plan_at(&asked).unwrap();
+        plan.each_into(asked.clone(), |i, found| {
+            assert_eq!(*found, bytes(*i)[..]);
+            Ok(())
+        })
+        .unwrap();
+    }
+    let mut times: HashMap<u64, u32> = HashMap::new();
+    for (offset, _) in backend.reads.lock().unwrap().iter() {
+        *times.entry(*offset).or_default() += 1;
+    }
+    assert!(times.len() >= 8, "{} reads", times.len());
+    assert!(times.values().all(|n| *n == 1), "{times:?}");
+}

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes below which a second thread costs more than it saves.
-pub(crate) const WORTH_A_THREAD: usize = 128 << 10;
+const WORTH_A_THREAD: usize = 128 << 10;
 
 /// Records fetched together: one buffer, and the records in it in the order in which they were
 /// asked for. Keeps that buffer and nothing else alive.
@@ -366,7 +366,7 @@ fn outside() -> Error {
 }
 
 /// A thread that the system does not start is an error, where `spawn` alone would panic.
-pub(crate) fn no_thread(e: std::io::Error) -> Error {
+fn no_thread(e: std::io::Error) -> Error {
     Error::io("start a reading thread", e)
 }
 

@@ -206,7 +206,7 @@ impl Core {
 
     /// The block, if it is in the cache; its bytes `wanted`, or else those that it is decoded
     /// from, are asked for from memory, and come while others are still on their way to them.
-    fn cached(
+    pub(crate) fn cached(
         &self,
         place: &ChunkPlace,
         block: u32,
@@ -227,7 +227,7 @@ impl Core {
     }
 
     /// A block that is not in the cache; then it is.
-    fn fresh(&self, place: &ChunkPlace, block: u32) -> Result<Arc<AlignedBuf>> {
+    pub(crate) fn fresh(&self, place: &ChunkPlace, block: u32) -> Result<Arc<AlignedBuf>> {
         let mut data = AlignedBuf::unset(place.layout.block_len(block) as usize)?;
         self.decode(place, block, &mut data)?;
         let data = Arc::new(data);

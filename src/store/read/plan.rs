@@ -4,7 +4,7 @@
 use crate::chunk::Decoder;
 use crate::error::{Error, Result};
 use crate::index::leaf::Place;
-use crate::store::read::batch::{Batch, WORTH_A_THREAD, ended};
+use crate::store::read::batch::{Batch, ended};
 use crate::store::read::core::{ChunkData, ChunkPlace, Core};
 use crate::store::read::record::Record;
 use crate::store::read::team::together;
@@ -12,6 +12,8 @@ use crate::wire::{AlignedBuf, memory, to_usize};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Bytes to decode below which a helper costs more than it saves.
+const WORTH_A_HELPER: usize = 48 << 10;
 /// Parts of the work for each thread, so that one that is late or slow is waited for only a little.
 const PARTS: usize = 4;
 
@@ -182,7 +184,7 @@ impl Plan<'_> {
         let block = self.core.block_end(first.start)? - self.core.block_start(first.start)?;
         let each: u64 = order.iter().map(|asked| block.max(asked.end - asked.start)).sum();
         let decoded = each.min((last.end - first.start).saturating_add(2 * block));
-        let worth = to_usize(decoded).unwrap_or(usize::MAX) / WORTH_A_THREAD;
+        let worth = to_usize(decoded).unwrap_or(usize::MAX) / WORTH_A_HELPER;
         Ok(self.core.threads.min(worth).max(1))
     }
 
@@ -271,6 +273,13 @@ impl Plan<'_> {
         Ok(())
     }
 
+    /// Whether the first of all records is among these, or the last.
+    fn is_outer<T>(&self, asked: &[Asked<T>]) -> bool {
+        let at = |i: Option<&usize>| i.and_then(|i| self.entries.get(*i)).map(|e| e.start);
+        asked.first().map(|a| a.start) == at(self.order.first())
+            || asked.last().map(|a| a.start) == at(self.order.last())
+    }
+
     /// Hands over records of one block, checked: decoded into `space`, as far as they reach in it, or
     /// where it is stored. `first` is its first logical byte.
     fn block<T>(
@@ -286,6 +295,14 @@ impl Plan<'_> {
             return self.core.stored_block(place, block, |bytes| hand(bytes, first, asked, f));
         }
         let (mut from, mut to) = (0, place.layout.block_len(block) as usize);
+        if !Decoder::decodes_parts(&place.layout) && self.is_outer(asked) {
+            // Where batches follow each other, the next one goes on in the block in which this one ends.
+            let data = match self.core.cached(place, block, &(0..to)) {
+                Some(data) => data,
+                None => self.core.fresh(place, block)?,
+            };
+            return hand(&data, first, asked, f);
+        }
         if Decoder::decodes_parts(&place.layout) {
             let within = |at: u64| to_usize(at - first).unwrap_or(usize::MAX).min(to);
             let begin = asked.first().map_or(0, |asked| within(asked.start));
