@@ -75,3 +75,29 @@ def test_a_view_of_frames_on_a_store_that_was_opened_otherwise(path):
         vlstore.Trajectory(vlstore.memory(records="array"))
     with pytest.raises(vlstore.InvalidError, match="vlstore.Trajectory"):
         vlstore.Depot(vlstore.open(path), "md-frame")
+
+
+def test_frames_from_a_checkpoint_on_are_dropped_before_they_come_again(tmp_path):
+    path = tmp_path / "run.vls"
+    with vlstore.open(path, "w", records="md-frame") as run:
+        for step in range(0, 1000, 100):
+            run[step] = vlstore.MdFrame(np.zeros((2, 3), np.float32), step=step)
+    with vlstore.open(path, "a", records="md-frame") as run:
+        assert run.drop_from(step=650) == 3  # 700, 800 and 900
+        assert list(run) == list(range(0, 700, 100))
+        assert run.drop_from(step=650) == 0
+        assert run.drop_from(frame=600) == 1  # integer keys are the numbers of frames
+        with pytest.raises(vlstore.InvalidError, match="a step or a frame"):
+            run.drop_from()
+        with pytest.raises(vlstore.InvalidError, match="a step or a frame"):
+            run.drop_from(step=1, frame=1)
+        run[600] = vlstore.MdFrame(np.ones((2, 3), np.float32), step=600)
+    run = vlstore.open(path)
+    assert [frame.step for frame in run.at] == list(range(0, 700, 100)) and run[600].positions[0, 0] == 1
+    with pytest.raises(vlstore.ReadOnlyError):
+        run.drop_from(step=0)  # it is open for reading
+    with vlstore.open(tmp_path / "bare.vls", "w", records="md-frame") as bare:
+        bare.push(vlstore.MdFrame(np.zeros((1, 3))))
+        with pytest.raises(vlstore.InvalidError, match="step"):
+            bare.drop_from(step=0)
+        assert bare.drop_from(frame=0) == 1 and len(bare) == 0

@@ -56,7 +56,7 @@ pub use import::{
 };
 pub use positions::Positions;
 pub use reader::Trajectory;
-pub use resume::{Continue, Continued, StartAt};
+pub use resume::{Continue, Continued, StartAt, drop_from};
 pub use sharing::Sharing;
 pub use statistics::{KeptStatistics, STATISTICS, Statistics};
 pub use topologies::Topologies;

@@ -102,6 +102,17 @@ impl After {
     }
 }
 
+/// Deletes the stored frames at and past `start`, for a job that starts again from a checkpoint which
+/// lies before the last stored frame: what it repeats is not stored twice. Looks back from the end to the
+/// first frame that is older. The deletion is committed with what is put next, or by
+/// [`Writer::commit`].
+///
+/// # Errors
+/// As [`TrajectoryWriter::continue_from`](super::TrajectoryWriter::continue_from).
+pub fn drop_from(writer: &mut Writer, start: StartAt) -> Result<Continued> {
+    continue_from(writer, start, Continue::DropNewer).map(|(found, _)| found)
+}
+
 /// Prepares a writer for going on at `start`; see
 /// [`TrajectoryWriter::continue_from`](super::TrajectoryWriter::continue_from).
 pub(super) fn continue_from(

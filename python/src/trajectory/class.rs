@@ -4,7 +4,7 @@ use crate::array::buffer::Memory;
 use crate::convert::iterable;
 use crate::convert::key;
 use crate::convert::wanted::wanted;
-use crate::error::from_error;
+use crate::error::{from_error, invalid};
 use crate::frame::md_frame::MdFrame;
 use crate::frame::topology::Topology;
 use crate::store::class::Store;
@@ -19,6 +19,7 @@ use pyo3::types::PyDict;
 use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::codec::Fields;
+use vlstore::trajectory::StartAt;
 
 /// A store of frames: ``trajectory[key]`` is an :class:`MdFrame`.
 ///
@@ -52,6 +53,24 @@ impl Trajectory {
     fn new(store: &Bound<'_, Store>) -> PyResult<PyClassInitializer<Self>> {
         let codec = Some(Arc::new(RecordCodec::MdFrame));
         Self::over(store.py(), Typed { codec, ..store.get().typed.clone() })
+    }
+
+    /// Delete the stored frames at and after a simulation step or a frame number, so that a job that
+    /// starts again from a checkpoint stores no frame twice.
+    ///
+    /// Give one of ``step``, compared with the steps of the frames, and ``frame``, compared with their
+    /// integer keys, or, where they have none, with their ordinals. Returns the number of deleted
+    /// frames. The deletion is committed with the frames that are put next. Raises
+    /// :class:`~vlstore.errors.InvalidError` if steps are to be compared and a stored frame has none.
+    #[pyo3(signature = (*, step=None, frame=None))]
+    fn drop_from(slf: &Bound<'_, Self>, step: Option<i64>, frame: Option<u64>) -> PyResult<u64> {
+        let (py, store) = (slf.py(), Self::store(slf));
+        let start = match (step, frame) {
+            (Some(step), None) => StartAt::Step(step),
+            (None, Some(frame)) => StartAt::Frame(frame),
+            _ => return Err(invalid(py, "drop_from: give a step or a frame, and not both")),
+        };
+        Ok(store.handle().write(py, |w| Ok(vlstore::trajectory::drop_from(w, start)?.dropped))?)
     }
 
     /// The frame under ``key``, or ``default`` if there is none.
