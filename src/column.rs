@@ -261,8 +261,8 @@ pub struct Content {
     /// Whether a shared record of this codec may begin with these bytes, which go on to whatever
     /// lies behind it. A record is looked for only if it says so, so it must never deny one.
     pub shared: fn(bytes: &[u8]) -> bool,
-    /// The sites of a record; `None` if the bytes are not such a record.
-    pub sites: fn(bytes: &[u8]) -> Option<u32>,
+    /// The weight of a record; `None` if the bytes are not such a record.
+    pub weight: fn(bytes: &[u8]) -> Option<u32>,
     /// The row of a record, for codecs that have one.
     pub rows: Option<RowMaker>,
 }

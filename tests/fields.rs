@@ -286,7 +286,7 @@ fn columns_of_frames_are_what_the_frames_say_however_they_were_put() {
     .unwrap();
     let store = Store::open(&path).unwrap();
     for n in 0..300 {
-        let sites = store.location_at(n).unwrap().sites;
+        let sites = store.location_at(n).unwrap().weight;
         plain
             .put_unchecked(None, &store.get_at(n).unwrap(), sites, vlstore::Existing::Refuse)
             .unwrap();

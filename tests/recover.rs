@@ -56,7 +56,7 @@ fn listed(snapshot: &Snapshot) -> Vec<Row> {
     let mut out = Vec::new();
     snapshot
         .for_each(|ordinal, key, place| {
-            out.push((key, place.sites, snapshot.get_at(ordinal)?.to_vec()));
+            out.push((key, place.weight, snapshot.get_at(ordinal)?.to_vec()));
             Ok(())
         })
         .unwrap();

@@ -99,7 +99,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
                     "ordinal": ordinal,
                     "key": key_json(key.as_ref()),
                     "bytes": at.len(),
-                    "sites": at.sites,
+                    "sites": at.weight,
                 });
                 if let Some(members) = record.as_object_mut() {
                     members.extend(data.iter().map(|c| columns::member(c, row)));
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
                     .flat_map(|c| columns::cells(c, row))
                     .map(|cell| format!("{:>14} ", if cell.is_empty() { "-" } else { &cell }))
                     .collect();
-                out.line(format!("{ordinal:>10} {:>10} {:>8}  {cells}{key}", at.len(), at.sites))
+                out.line(format!("{ordinal:>10} {:>10} {:>8}  {cells}{key}", at.len(), at.weight))
             }
         };
         match args.range {

@@ -49,9 +49,9 @@ fn list(store: &Snapshot, as_json: bool, out: &mut Out) -> Result<()> {
     for (digest, at) in store.list_shared()? {
         if as_json {
             let digest = digest.to_string();
-            out.line(json!({"digest": digest, "bytes": at.len(), "sites": at.sites}))?;
+            out.line(json!({"digest": digest, "bytes": at.len(), "sites": at.weight}))?;
         } else {
-            out.line(format!("{digest} {:>10} {:>8}", at.len(), at.sites))?;
+            out.line(format!("{digest} {:>10} {:>8}", at.len(), at.weight))?;
         }
     }
     Ok(())

@@ -43,7 +43,7 @@ pub fn content(name: &str, version: u32) -> Option<Content> {
         _ => return None,
     };
     let reference = refers(name).unwrap_or(|_| None);
-    Some(Content { reference, shared: may_begin, sites: weight, rows: codec.rows() })
+    Some(Content { reference, shared: may_begin, weight, rows: codec.rows() })
 }
 
 /// Checks that bytes are a record of the codec of this name and version, and tells its weight; a
@@ -108,7 +108,7 @@ mod tests {
     fn what_every_codec_tells_of_its_records_is_known_by_its_name() {
         for codec in CODECS {
             let told = content(codec.name(), codec.version()).unwrap();
-            assert_eq!((told.sites)(&[]), codec.weight(&[]).ok(), "{}", codec.name());
+            assert_eq!((told.weight)(&[]), codec.weight(&[]).ok(), "{}", codec.name());
             assert_eq!(told.rows.is_some(), codec.rows().is_some());
             assert!(content(codec.name(), codec.version() + 1).is_none());
         }

@@ -151,7 +151,7 @@ impl<C: Codec + Clone, S: Readable> Depot<C, S> {
     /// # Errors
     /// As [`Readable::location_at`](crate::Readable::location_at).
     pub fn weight_at(&self, ordinal: u64) -> Result<u32> {
-        self.location_at(ordinal).map(|at| at.sites)
+        self.location_at(ordinal).map(|at| at.weight)
     }
 
     /// Place, length and weight of the record at `ordinal`; decodes nothing.

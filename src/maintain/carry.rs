@@ -67,11 +67,11 @@ impl<'a> Carry<'a> {
     fn take(&mut self, digest: Digest, writer: &mut Writer) -> Result<()> {
         let core = &self.source.inner().core;
         let record = core.shared(&digest)?;
-        let sites = match core.find_shared(&digest)? {
+        let weight = match core.find_shared(&digest)? {
             Some(id) => core.entry(id)?.weight,
             None => 0,
         };
-        writer.share_sized(&record, sites)?;
+        writer.share_sized(&record, weight)?;
         self.done.insert(digest);
         self.last = Some(digest);
         Ok(())

@@ -70,7 +70,7 @@ pub struct Compacted {
 }
 
 /// Rewrites the store at `path` without dead records and without what commits and seals left
-/// behind. Order, keys, sites, attributes and the options of the file stay.
+/// behind. Order, keys, weights, attributes and the options of the file stay.
 ///
 /// The new file is built beside the old one and takes its place in one step, after a sync, under
 /// the writer lock of the old one. Readers that have the old file open keep what they see. What

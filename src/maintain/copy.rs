@@ -52,7 +52,7 @@ pub struct Copied {
 
 /// Copies records of the store at `from` to a new store at `to`: with other options, or only a
 /// selection, or to bring a file of an older version or of the original program to the newest
-/// version. Order, sites and attributes stay. Records stream in bounded memory.
+/// version. Order, weights and attributes stay. Records stream in bounded memory.
 ///
 /// The new file appears under its name when it is whole; `from` is only read. `progress` is told
 /// the bytes done and to do; its error ends the work, and no file appears.
@@ -72,7 +72,7 @@ pub fn copy(
 
 /// As [`copy`], with records that are written in another way: `rewrite` gets the bytes of each, the
 /// new store, in which it may share what they refer to, and room for the new bytes; it returns
-/// whether it gives any. What the index keeps of the record (key, sites, row) stays.
+/// whether it gives any. What the index keeps of the record (key, weight, row) stays.
 ///
 /// # Errors
 /// As [`copy`]; what `rewrite` returns, with the record.

@@ -18,7 +18,7 @@ const WINDOW_RECORDS: usize = 8192;
 /// One record under way.
 pub(crate) struct Item<'a> {
     pub(crate) key: Option<&'a Key>,
-    pub(crate) sites: u32,
+    pub(crate) weight: u32,
     pub(crate) bytes: &'a [u8],
     /// Its row, if it has one.
     pub(crate) row: Option<&'a [u64]>,
@@ -39,7 +39,13 @@ impl Carrier {
         key: Option<&Key>,
         item: &Item<'_>,
     ) -> Result<u64> {
-        to.put_carried(key, item.bytes, item.sites, self.0.apply(item.row), crate::Existing::Refuse)
+        to.put_carried(
+            key,
+            item.bytes,
+            item.weight,
+            self.0.apply(item.row),
+            crate::Existing::Refuse,
+        )
     }
 }
 
@@ -100,9 +106,9 @@ impl Window {
             Err(e) => return Err(self.name(core, e)),
         };
         for ((_, key, id, entry), bytes) in self.records.iter().zip(batch.iter()) {
-            let sites = entry.weight;
+            let weight = entry.weight;
             let row = self.rows.row(core, *id, entry)?;
-            f(Item { key: key.as_ref(), sites, bytes, row })?;
+            f(Item { key: key.as_ref(), weight, bytes, row })?;
         }
         self.records.clear();
         self.bytes = 0;

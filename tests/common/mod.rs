@@ -172,7 +172,7 @@ pub fn compare(
             ordinal == at as u64
                 && r.key == key
                 && r.bytes.len() as u64 == place.len()
-                && r.sites == place.sites
+                && r.sites == place.weight
         });
         if !same && wrong.is_none() {
             wrong = Some(format!("record {at} is {ordinal} {key:?} {place:?}, not {expected:?}"));

@@ -39,7 +39,7 @@ impl Truth {
         assert_eq!(store.opened(), Opened::Intact);
         let record = |i| {
             let bytes = store.get_at(i).unwrap().to_vec();
-            (store.key_at(i).unwrap(), bytes, store.location_at(i).unwrap().sites)
+            (store.key_at(i).unwrap(), bytes, store.location_at(i).unwrap().weight)
         };
         let names: Vec<_> = store.columns().iter().map(|c| c.name.clone()).collect();
         Self {
@@ -79,7 +79,7 @@ impl Truth {
         for (i, (key, bytes, sites)) in (0..).zip(&self.records) {
             ask!(store.get_at(i).map(|r| *r == **bytes), true, "bytes of record {i}");
             ask!(store.key_at(i), *key, "key of record {i}");
-            ask!(store.location_at(i).map(|l| l.sites), *sites, "sites of record {i}");
+            ask!(store.location_at(i).map(|l| l.weight), *sites, "sites of record {i}");
             if let Some(key) = key {
                 ask!(store.find(key), Some(i), "place of {key}");
                 ask!(store.get(key).map(|r| *r == **bytes), true, "bytes of {key}");

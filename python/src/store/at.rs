@@ -96,7 +96,7 @@ impl At {
                 Some(asked) => v.ordinals(&asked)?,
                 None => (0..v.len()).collect(),
             };
-            let sites = all.into_iter().map(|o| Ok(v.location_at(o)?.sites));
+            let sites = all.into_iter().map(|o| Ok(v.location_at(o)?.weight));
             sites.collect::<Outcome<Vec<_>>>()
         })?;
         let (array, mut memory) = fresh(py, DType::I64, &[sites.len()])?;
@@ -146,7 +146,7 @@ impl At {
         let ordinal = one(ordinal)?;
         let handle = &self.typed.handle;
         let place = handle.read(py, |v| Ok(v.location_at(v.ordinal(ordinal)?)?))?;
-        Ok((place.start, place.end, place.sites))
+        Ok((place.start, place.end, place.weight))
     }
 
     /// Refused: a record keeps its place, and a changed one gets a new one.

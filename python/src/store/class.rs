@@ -198,7 +198,7 @@ impl Store {
         let key = self::key(key)?;
         let keyed = self.typed.keyed;
         let place = self.handle().read(py, |v| Ok(v.location_at(v.placed(&key, keyed)?)?))?;
-        Ok((place.start, place.end, place.sites))
+        Ok((place.start, place.end, place.weight))
     }
 
     /// The keys, in the order of insertion, as a view like that of a dict; the ordinals of records

@@ -56,7 +56,7 @@ pub struct RecoverOptions {
     /// `chunk-n`.
     pub chunks: bool,
     /// What the records of a codec, named with its version, tell by themselves
-    /// (`Some(codec::content)`): then sites and rows that were lost with the index follow from
+    /// (`Some(codec::content)`): then weights and rows that were lost with the index follow from
     /// the records again, and a shared record of whose index nothing is left is looked for where
     /// it can lie and known by its digest. `None` leaves them lost.
     pub contents: Option<Contents>,
@@ -165,7 +165,7 @@ fn open(
         && let Ok(state) = load(backend, config, &options.store.write.reading())
         && let Ok(state) = adopt_if_extended(backend, state, &options.store.write.reading())
         && matches!(state.opened, Opened::Intact | Opened::Extended)
-        && state.core.perm.all_leaves(&state.core.io).is_ok()
+        && state.core.stored_index.all_leaves(&state.core.io).is_ok()
     {
         let found = state.layout.clone();
         return Ok((of_state(state, out)?, found));
@@ -280,13 +280,13 @@ fn lost_config(
 /// The newest state, as readers open it.
 fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
     let State { core, slot, root, opened, attributes, layout, .. } = state;
-    let mut rows = rows_of(&core.io, &core.perm)?;
-    let count = core.tail.records.len() as u64;
+    let mut rows = rows_of(&core.io, &core.stored_index)?;
+    let count = core.memtable.records.len() as u64;
     if count > 0 {
-        rows.push(Row { first: core.tail.first_record, count, part: Part::Tail });
+        rows.push(Row { first: core.memtable.first_record, count, part: Part::Memtable });
     }
-    let (mut dead, bad) = dead_of(&core.io, &core.perm)?;
-    dead.extend(core.tail.dead.iter().map(|d| d.record.get()));
+    let (mut dead, bad) = dead_of(&core.io, &core.stored_index)?;
+    dead.extend(core.memtable.dead.iter().map(|d| d.record.get()));
     dead.sort_unstable();
     if let Some(e) = &bad {
         out.damage(format!(
@@ -301,7 +301,7 @@ fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
     };
     let base = root.base.clone().map(|b| (root.chunks, b));
     Ok(Salvage {
-        runs_reach: core.tail.first_record,
+        runs_reach: core.memtable.first_record,
         expected: (!unchecked).then(|| core.ids()),
         loose: unchecked.then(Vec::new),
         core,

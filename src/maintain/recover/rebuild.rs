@@ -15,8 +15,8 @@ use crate::maintain::recover::sealed::Sealed;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::leaf::{Leaf, open};
-use crate::store::index::levels::Perm;
-use crate::store::index::memtable::Tail;
+use crate::store::index::levels::StoredIndex;
+use crate::store::index::memtable::Memtable;
 use crate::store::index::root::{Base, Root};
 use crate::store::options::{Layout, ReadOptions};
 use crate::store::read::cache::BlockCache;
@@ -35,37 +35,37 @@ pub(crate) fn leaf_ref(io: &Io, found: &FoundSegment) -> Option<LeafRef> {
 }
 
 /// The leaves of an index in rows; pages of the directory that cannot be read are rows too.
-pub(crate) fn rows_of(io: &Io, perm: &Perm) -> Result<Vec<Row>> {
+pub(crate) fn rows_of(io: &Io, stored_index: &StoredIndex) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let row = |leaf: &Leaf| Row {
         first: leaf.at.first_record.get(),
         count: u64::from(leaf.at.records.get()),
         part: Part::Leaf(leaf.clone()),
     };
-    for (i, page) in perm.pages.iter().enumerate() {
-        let alone = Perm { pages: vec![page.clone()], ..Perm::default() };
+    for (i, page) in stored_index.pages.iter().enumerate() {
+        let alone = StoredIndex { pages: vec![page.clone()], ..StoredIndex::default() };
         match alone.all_leaves(io) {
             Ok(leaves) => rows.extend(leaves.into_iter().map(row)),
             Err(e) if e.is_damage() => {
                 let first = page.at.first_record.get();
-                let next = perm.pages.get(i + 1).map(|p| p.at.first_record.get());
-                let next = next.or(perm.leaves.first().map(|l| l.at.first_record.get()));
+                let next = stored_index.pages.get(i + 1).map(|p| p.at.first_record.get());
+                let next = next.or(stored_index.leaves.first().map(|l| l.at.first_record.get()));
                 let count = next.unwrap_or(first).saturating_sub(first);
                 rows.push(Row { first, count, part: Part::Lost(e) });
             }
             Err(e) => return Err(e),
         }
     }
-    rows.extend(perm.leaves.iter().map(row));
+    rows.extend(stored_index.leaves.iter().map(row));
     Ok(rows)
 }
 
-/// Deleted records by the lists of `perm`; whether all lists could be read.
-pub(crate) fn dead_of(io: &Io, perm: &Perm) -> Result<(Vec<u64>, Option<Error>)> {
+/// Deleted records by the lists of `stored_index`; whether all lists could be read.
+pub(crate) fn dead_of(io: &Io, stored_index: &StoredIndex) -> Result<(Vec<u64>, Option<Error>)> {
     let mut dead = Vec::new();
     let mut bad = None;
-    for run in &perm.dead_runs {
-        let alone = Perm { dead_runs: vec![run.clone()], ..Perm::default() };
+    for run in &stored_index.dead_runs {
+        let alone = StoredIndex { dead_runs: vec![run.clone()], ..StoredIndex::default() };
         match alone.dead(io) {
             Ok(list) => dead.extend(list),
             Err(e) if e.is_damage() => bad = Some(e),
@@ -75,14 +75,14 @@ pub(crate) fn dead_of(io: &Io, perm: &Perm) -> Result<(Vec<u64>, Option<Error>)>
     Ok((dead, bad))
 }
 
-/// A core that reads chunks by the index `perm` alone.
-fn core_of(io: Io, perm: Perm, layout: &Layout, records: u64, chunks: u64) -> Core {
+/// A core that reads chunks by the index `stored_index` alone.
+fn core_of(io: Io, stored_index: StoredIndex, layout: &Layout, records: u64, chunks: u64) -> Core {
     let absent = Column::absent(layout.columns()).into();
     Core {
         io,
         chunk_size: u64::from(layout.chunk()),
-        perm,
-        tail: Tail::after(records, chunks).with_rows(absent),
+        stored_index,
+        memtable: Memtable::after(records, chunks).with_rows(absent),
         totals: crate::store::index::root::Totals::default(),
         open: OpenChunk::default(),
         waiting: BTreeMap::new(),
@@ -101,7 +101,7 @@ pub(crate) fn without_index(
 ) -> Result<Salvage> {
     let io = Io::new(backend.clone(), [0; 16])?;
     Ok(Salvage {
-        core: core_of(io, Perm::default(), layout, 0, 0),
+        core: core_of(io, StoredIndex::default(), layout, 0, 0),
         rows: Vec::new(),
         chunks: BTreeMap::new(),
         pieces: BTreeMap::new(),
@@ -164,7 +164,7 @@ pub(crate) fn rebuild(
     let means = root.as_ref().map_or(Means::Segments, |r| Means::Root { generation: r.generation });
     let bound = root.is_some();
     let root = root.unwrap_or_else(|| Root { attributes: b"{}".to_vec(), ..Root::default() });
-    let mut rows = rows_of(&io, &root.perm)?;
+    let mut rows = rows_of(&io, &root.stored_index)?;
     let fresh = |generation: u64| !bound || generation > root.generation;
 
     // Leaves and log entries behind the root, or all; and leaves that a page of the directory
@@ -199,20 +199,22 @@ pub(crate) fn rebuild(
     }));
     claims.sort_by_key(Claim::order);
 
-    let (mut dead, bad) = dead_of(&io, &root.perm)?;
+    let (mut dead, bad) = dead_of(&io, &root.stored_index)?;
     if let Some(e) = &bad {
         out.damage(format!("a list of deleted records cannot be read ({e}): some may be back"));
     }
     for list in scanned.of(DEAD_MAGIC).filter(|s| bad.is_some() || fresh(s.head.generation.get())) {
         let run =
             Lazy::new(RunRef { segment: list.at, count: list.head.count, ..RunRef::default() });
-        dead.extend(dead_of(&io, &Perm { dead_runs: vec![run], ..Perm::default() })?.0);
+        dead.extend(
+            dead_of(&io, &StoredIndex { dead_runs: vec![run], ..StoredIndex::default() })?.0,
+        );
     }
 
     let bases = bases(&io, scanned, &root, &rows);
     let loose = loose(&io, scanned);
     let mut salvage = Salvage {
-        core: core_of(io, Perm::default(), layout, 0, 0),
+        core: core_of(io, StoredIndex::default(), layout, 0, 0),
         rows,
         chunks: BTreeMap::new(),
         pieces: BTreeMap::new(),
@@ -252,16 +254,18 @@ pub(crate) fn rebuild(
         Part::Leaf(leaf) => Some(leaf.clone()),
         _ => None,
     });
-    let mut perm = Perm { leaves: leaves.collect(), ..root.perm };
-    perm.pages.clear();
-    perm.leaves.sort_by_key(|l| (l.at.first_record.get(), l.at.first_chunk.get()));
+    let mut stored_index = StoredIndex { leaves: leaves.collect(), ..root.stored_index };
+    stored_index.pages.clear();
+    stored_index.leaves.sort_by_key(|l| (l.at.first_record.get(), l.at.first_chunk.get()));
     let end = salvage.rows.last().map_or(0, |r| r.first.saturating_add(r.count));
-    let chunk_end = perm
+    let chunk_end = stored_index
         .leaves
         .last()
         .map_or(0, |l| l.at.first_chunk.get().saturating_add(u64::from(l.at.chunks.get())));
-    (salvage.core.perm, salvage.core.tail) =
-        (perm, Tail::after(end, chunk_end).with_rows(Column::absent(layout.columns()).into()));
+    (salvage.core.stored_index, salvage.core.memtable) = (
+        stored_index,
+        Memtable::after(end, chunk_end).with_rows(Column::absent(layout.columns()).into()),
+    );
     let newest_slot = slots.first().map(|s| s.generation.get());
     if newest_slot != Some(newest) || !bound {
         out.damage(format!(
@@ -287,7 +291,7 @@ fn bases(io: &Io, scanned: &Scanned, best: &Root, rows: &[Row]) -> Vec<(u64, Bas
         .of(ROOT_MAGIC)
         .filter(|s| s.head.generation.get() < best.generation)
         .filter_map(|s| Root::read(io, &s.at).ok())
-        .filter(|r| r.perm.leaves.last().is_some_and(|leaf| named.contains(&place(leaf))))
+        .filter(|r| r.stored_index.leaves.last().is_some_and(|leaf| named.contains(&place(leaf))))
         .collect();
     older.sort_by_key(|r| std::cmp::Reverse(r.generation));
     let own = best.base.clone().map(|b| (best.chunks, b));
@@ -400,7 +404,7 @@ mod tests {
             crate::maintain::recover::scan::scan(&**w.backend(), io.file(), &mut |_, _| Ok(()))
                 .unwrap();
         let found: Vec<_> = scanned.of(LEAF_MAGIC).map(|s| leaf_ref(&io, s).unwrap()).collect();
-        let right: Vec<_> = root.perm.leaves.iter().map(|l| l.at).collect();
+        let right: Vec<_> = root.stored_index.leaves.iter().map(|l| l.at).collect();
         let firsts: Vec<_> = right.iter().map(|l| LeafRef { copy: U64::new(0), ..*l }).collect();
         let (first, copies) = found.split_at(right.len());
         assert_eq!(first, firsts);

@@ -149,12 +149,12 @@ impl Rescue {
         (means, unchecked): (Means, bool),
         key: Option<&Key>,
         bytes: &[u8],
-        sites: u32,
+        weight: u32,
         row: Option<&[u64]>,
     ) -> Result<()> {
-        self.refer(s, key, bytes, sites)?;
+        self.refer(s, key, bytes, weight)?;
         // The later of two records with one key is the one that replaced the other.
-        self.writer.put_carried(key, bytes, sites, row, crate::Existing::Replace)?;
+        self.writer.put_carried(key, bytes, weight, row, crate::Existing::Replace)?;
         let len = bytes.len() as u64;
         let out = self.out.get_mut();
         out.add(means, len, unchecked);
@@ -169,7 +169,7 @@ impl Rescue {
         s: &Salvage,
         key: Option<&Key>,
         bytes: &[u8],
-        sites: u32,
+        weight: u32,
     ) -> Result<()> {
         let Some(content) = self.content else { return Ok(()) };
         let Some(digest) = (content.reference)(bytes) else { return Ok(()) };
@@ -184,8 +184,8 @@ impl Rescue {
                 return Ok(());
             };
             s.mark(start, start + found.len() as u64);
-            // Both have the same sites, or the record would be refused.
-            self.writer.share_sized(&found, sites)?;
+            // Both have the same weight, or the record would be refused.
+            self.writer.share_sized(&found, weight)?;
             self.missing.remove(&digest);
             self.out.get_mut().note(format!(
                 "shared {digest}: its place was lost with the index; it was found by its content, which is the one that records refer to"
@@ -275,10 +275,10 @@ impl Rescue {
             left = left.saturating_sub(1);
             match s.read(*start, *end) {
                 Ok((bytes, unchecked)) => {
-                    let sites = self.content.and_then(|c| (c.sites)(&bytes));
-                    siteless += u64::from(sites.is_none());
-                    let sites = sites.unwrap_or(0);
-                    self.put(s, (Means::Lookup, unchecked), Some(key), &bytes, sites, None)?;
+                    let weight = self.content.and_then(|c| (c.weight)(&bytes));
+                    siteless += u64::from(weight.is_none());
+                    let weight = weight.unwrap_or(0);
+                    self.put(s, (Means::Lookup, unchecked), Some(key), &bytes, weight, None)?;
                 }
                 Err(e) if e.is_damage() => self.lose(Some(key.clone()), &e),
                 Err(e) => return Err(e),

@@ -35,7 +35,7 @@ pub(crate) enum Part {
     /// A leaf.
     Leaf(Leaf),
     /// What the newest state keeps in memory.
-    Tail,
+    Memtable,
     /// A log entry: the entries of its records, their keys and their rows.
     Log(Vec<RecordEntry>, Vec<u8>, Vec<u64>),
     /// An index that cannot be read, and why.
@@ -104,18 +104,19 @@ impl Salvage {
             let at = e.key_at.get() as usize;
             Some((e.key_kind, keys.get(at..at + e.key_len())?.to_vec()))
         };
-        let words = self.core.tail.row_words();
+        let words = self.core.memtable.row_words();
         let row_at = |rows: &[u64], i: usize, e: &Place| {
             let row = rows.get(i.checked_mul(words)?..i.checked_add(1)?.checked_mul(words)?)?;
             (e.has_row && words > 0).then(|| row.to_vec())
         };
         match &row.part {
             Part::Lost(e) => lost(first..end, e),
-            Part::Tail => {
-                let tail = &self.core.tail;
-                for (i, (id, entry)) in (tail.first_record..).zip(&tail.records).enumerate() {
-                    let key = tail.key(entry).map(|key| (entry.key_kind, key.to_vec()));
-                    let row = tail.row(i).map(<[u64]>::to_vec);
+            Part::Memtable => {
+                let memtable = &self.core.memtable;
+                for (i, (id, entry)) in (memtable.first_record..).zip(&memtable.records).enumerate()
+                {
+                    let key = memtable.key(entry).map(|key| (entry.key_kind, key.to_vec()));
+                    let row = memtable.row(i).map(<[u64]>::to_vec);
                     f(Entry { id, entry: entry.into(), key, row })?;
                 }
                 Ok(())
@@ -151,7 +152,7 @@ impl Salvage {
             Err(e) => return Err(e),
         };
         // Rows that cannot be read follow from the records again.
-        let words = self.core.tail.row_words();
+        let words = self.core.memtable.row_words();
         let rows = match whole_rows(io, leaf, words) {
             Ok(rows) => rows.unwrap_or_default(),
             Err(e) if e.is_damage() => Vec::new(),
@@ -228,21 +229,24 @@ impl Salvage {
         let mut scratch = [0; 8];
         let (kind, bytes) = key_bytes(key, &mut scratch)?;
         let hash = key_hash(kind, bytes);
-        let perm = &self.core.perm;
-        if (perm.runs.is_empty() && perm.fences.is_empty()) || ids.end > self.runs_reach {
+        let stored_index = &self.core.stored_index;
+        if (stored_index.runs.is_empty() && stored_index.fences.is_empty())
+            || ids.end > self.runs_reach
+        {
             return None;
         }
         let (mut live, mut dead) = (Vec::new(), Vec::new());
-        perm.search(&self.core.io, hash, |e| {
-            if e.is_dead() { &mut dead } else { &mut live }.push(e.record());
-            Ok(None::<()>)
-        })
-        .ok()?;
-        let newer = self.core.tail.dead.iter().filter(|d| d.hash.get() == hash);
+        stored_index
+            .search(&self.core.io, hash, |e| {
+                if e.is_dead() { &mut dead } else { &mut live }.push(e.record());
+                Ok(None::<()>)
+            })
+            .ok()?;
+        let newer = self.core.memtable.dead.iter().filter(|d| d.hash.get() == hash);
         dead.extend(newer.map(|d| d.record.get()));
         let here = |id: &u64| ids.contains(id) && !dead.contains(id) && !self.is_dead(*id);
         // Where the leaf is lost, which record has the key is not known; its tombstone would be.
-        let fenced = perm.fenced_among(&self.core.io, kind, bytes).is_some_and(|leaf| {
+        let fenced = stored_index.fenced_among(&self.core.io, kind, bytes).is_some_and(|leaf| {
             let range = leaf.start.max(ids.start)..leaf.end.min(ids.end);
             let one = range.end.saturating_sub(range.start) == 1;
             let killed = dead.iter().any(|id| range.contains(id));
@@ -268,8 +272,8 @@ impl Salvage {
 
     /// The chunks that can be read and in which no known record lies, in order.
     pub(crate) fn unused(&self) -> Result<Vec<u64>> {
-        let tail = self.core.tail.first_chunk..self.core.tail.chunks_end();
-        let mut known = Vec::from([0..self.sealed.chunks(), tail]);
+        let memtable = self.core.memtable.first_chunk..self.core.memtable.chunks_end();
+        let mut known = Vec::from([0..self.sealed.chunks(), memtable]);
         known.extend(self.chunks.keys().map(|n| *n..n.saturating_add(1)));
         known.extend(self.bases.iter().map(|(n, _)| *n..n.saturating_add(1)));
         for row in &self.rows {
@@ -308,7 +312,7 @@ impl Salvage {
             (at, at.saturating_add(u64::from(e.cbytes.get())))
         };
         let mut out: Vec<_> = self.chunks.values().map(|(e, _)| place(e)).collect();
-        out.extend(self.core.tail.chunks.iter().map(place));
+        out.extend(self.core.memtable.chunks.iter().map(place));
         out.extend(self.bases.iter().map(|(_, base)| place(&base.entry)));
         for row in &self.rows {
             if let Part::Leaf(leaf) = &row.part
@@ -501,10 +505,10 @@ impl Salvage {
     fn is_listed(&self, chunk: u64) -> bool {
         self.chunks.contains_key(&chunk)
             || self.bases.iter().any(|(number, _)| *number == chunk)
-            || self.core.tail.chunk(chunk).is_some()
+            || self.core.memtable.chunk(chunk).is_some()
             || self
                 .core
-                .perm
+                .stored_index
                 .chunk(&self.core.io, chunk)
                 .and_then(|f| f.map(|f| leaf_sums(&self.core.io, f.leaf, &f.entry)).transpose())
                 .is_ok_and(|sums| sums.is_some())

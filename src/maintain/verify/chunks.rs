@@ -35,7 +35,7 @@ pub(crate) fn check_chunks(
     progress: &mut impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<BadBlocks> {
     let mut bad = BadBlocks::default();
-    let chunks = core.tail.chunks_end();
+    let chunks = core.memtable.chunks_end();
     let chunks = chunks + u64::from(base.is_some());
     let total = chunks * core.chunk_size;
     let mut block = AlignedBuf::default();

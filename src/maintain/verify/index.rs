@@ -12,9 +12,11 @@ use crate::store::read::rows::leaf_rows;
 
 /// Reads every page of runs and the rows of leaves; the records of leaves are read one by one.
 pub(crate) fn check(core: &Core, causes: &mut Causes) -> Result<()> {
-    let words = core.tail.row_words();
+    let words = core.memtable.row_words();
     // A leaf or a page of the directory that cannot be opened is told of with its records.
-    for leaf in core.perm.leaves_or(&core.io, core.tail.first_record, |_, e| passed(e))? {
+    for leaf in
+        core.stored_index.leaves_or(&core.io, core.memtable.first_record, |_, e| passed(e))?
+    {
         let Ok(open) = open(&core.io, leaf) else { continue };
         if let Some(e) = damage(check_rows(core, leaf, words))? {
             let cause = causes.cause(Damage::of(&e));
@@ -26,7 +28,7 @@ pub(crate) fn check(core: &Core, causes: &mut Causes) -> Result<()> {
             causes.follow(cause, "the other copy of this page of the index may be read instead", 0);
         }
     }
-    for run in &core.perm.runs {
+    for run in &core.stored_index.runs {
         let open = match open_run(&core.io, run) {
             Ok(open) => open,
             Err(e) if e.is_damage() => {

@@ -58,13 +58,13 @@ pub(crate) fn adopt_if_extended(
     }
     // The last, half-filled chunk of ours is closed: others follow it.
     if let Some(base) = state.root.base.take() {
-        let first_sum = U32::new(u32::try_from(core.tail.sums.len()).unwrap_or(u32::MAX));
-        core.tail.chunks.push(ChunkEntry { first_sum, ..base.entry });
-        core.tail.sums.extend_from_slice(&base.sums);
+        let first_sum = U32::new(u32::try_from(core.memtable.sums.len()).unwrap_or(u32::MAX));
+        core.memtable.chunks.push(ChunkEntry { first_sum, ..base.entry });
+        core.memtable.sums.extend_from_slice(&base.sums);
     }
     core.open = OpenChunk::default();
     add_chunks(core, &**backend, &frame, ours)?;
-    core.totals.cursor = core.tail.chunks_end() * core.chunk_size;
+    core.totals.cursor = core.memtable.chunks_end() * core.chunk_size;
     for (key, start, end) in frame.lookup.iter().flatten() {
         let known = match core.find(key)? {
             Some(id) => {
@@ -91,18 +91,18 @@ impl Writer {
     /// Adds a finished chunk from elsewhere behind the last one.
     pub(crate) fn adopt_chunk(&mut self, finished: &Finished) -> Result<()> {
         let entry = self.write_chunk(finished)?;
-        let first_sum = U32::new(u32::try_from(self.core.tail.sums.len()).unwrap_or(u32::MAX));
-        self.core.tail.chunks.push(ChunkEntry { first_sum, ..entry });
-        self.core.tail.sums.extend_from_slice(&finished.sums);
+        let first_sum = U32::new(u32::try_from(self.core.memtable.sums.len()).unwrap_or(u32::MAX));
+        self.core.memtable.chunks.push(ChunkEntry { first_sum, ..entry });
+        self.core.memtable.sums.extend_from_slice(&finished.sums);
         Ok(())
     }
 
     /// Gives the chunks that another program added their checksums, after decoding each once.
     pub(crate) fn check_adopted(&mut self) -> Result<()> {
-        let first = self.core.tail.first_chunk;
-        for i in 0..self.core.tail.chunks.len() {
+        let first = self.core.memtable.first_chunk;
+        for i in 0..self.core.memtable.chunks.len() {
             let number = first + i as u64;
-            let Some(entry) = self.core.tail.chunks.get(i).copied() else { continue };
+            let Some(entry) = self.core.memtable.chunks.get(i).copied() else { continue };
             if entry.reserved.get() == 0 {
                 continue;
             }
@@ -134,12 +134,12 @@ impl Writer {
                     ..entry
                 }
             };
-            let tail = &mut self.core.tail;
-            let first_sum = U32::new(u32::try_from(tail.sums.len()).unwrap_or(u32::MAX));
-            if let Some(slot) = tail.chunks.get_mut(i) {
+            let memtable = &mut self.core.memtable;
+            let first_sum = U32::new(u32::try_from(memtable.sums.len()).unwrap_or(u32::MAX));
+            if let Some(slot) = memtable.chunks.get_mut(i) {
                 *slot = ChunkEntry { first_sum, ..written };
             }
-            tail.sums.extend_from_slice(&finished.sums);
+            memtable.sums.extend_from_slice(&finished.sums);
             self.core.waiting.remove(&number);
         }
         if let Ok(mut known) = self.core.layouts.write() {

@@ -10,7 +10,7 @@ use crate::index::layout::key_hash;
 use crate::index::slot::Slot;
 use crate::limits::{CHUNK_MAX, CHUNK_MAX_FOREIGN};
 use crate::store::index::io::Io;
-use crate::store::index::memtable::Tail;
+use crate::store::index::memtable::Memtable;
 use crate::store::index::root::Root;
 use crate::store::index::root::Totals;
 use crate::store::options::{Alignment, Layout, Lookup, ReadOptions, StoreOptions, WriteOptions};
@@ -73,8 +73,8 @@ pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &ReadOptions) -
     let mut core = Core {
         io: Io::new(backend.clone(), [0; 16])?,
         chunk_size: u64::from(chunk),
-        perm: crate::store::index::levels::Perm::default(),
-        tail: Tail::after(0, 0),
+        stored_index: crate::store::index::levels::StoredIndex::default(),
+        memtable: Memtable::after(0, 0),
         totals: Totals::default(),
         open: OpenChunk::default(),
         waiting: BTreeMap::new(),
@@ -132,9 +132,14 @@ pub(crate) fn copy_original(
     let mut writer = Writer::create_in(backend, &wanted)?;
     let core = &state.core;
     let file = writer.core.io.file();
-    let chunks = core.tail.chunks_end();
-    let used: u64 =
-        core.tail.records.iter().map(|e| e.start.get() + u64::from(e.len.get())).max().unwrap_or(0);
+    let chunks = core.memtable.chunks_end();
+    let used: u64 = core
+        .memtable
+        .records
+        .iter()
+        .map(|e| e.start.get() + u64::from(e.len.get()))
+        .max()
+        .unwrap_or(0);
     // A half-filled last chunk becomes the open chunk: it is gone on with.
     let open = used
         .checked_sub(1)
@@ -142,7 +147,7 @@ pub(crate) fn copy_original(
         .filter(|open| open + 1 == chunks && !used.is_multiple_of(core.chunk_size));
     for number in (0..chunks).filter(|n| Some(*n) != open) {
         let place = core.place(number)?;
-        let named = core.tail.chunk(number).filter(|e| e.cbytes.get() == 0);
+        let named = core.memtable.chunk(number).filter(|e| e.cbytes.get() == 0);
         let bytes = if let Some(entry) = named {
             if entry.reserved.get() != UNCHECKED_ZEROS {
                 return Err(Error::Unsupported {
@@ -183,7 +188,7 @@ pub(crate) fn copy_original(
     }
     let mut error = None;
     core.each_record(|id, e, kind, key| {
-        if !core.tail.kills(id) {
+        if !core.memtable.kills(id) {
             let span = core.span(e).map_err(|err| err.of_record(&id))?;
             let hash = key_hash(kind, key);
             let key = Some((kind, key, hash));

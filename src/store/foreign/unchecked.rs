@@ -29,14 +29,14 @@ fn unchecked(backend: &dyn Backend, offset: u64) -> Result<ChunkEntry> {
     })
 }
 
-/// Adds the chunks of a frame, from number `skip` on, to the tail of `core`.
+/// Adds the chunks of a frame, from number `skip` on, to the memtable of `core`.
 pub(crate) fn add_chunks(
     core: &mut Core,
     backend: &dyn Backend,
     frame: &Frame,
     skip: usize,
 ) -> Result<()> {
-    memory::reserve(&mut core.tail.chunks, frame.places.len().saturating_sub(skip))?;
+    memory::reserve(&mut core.memtable.chunks, frame.places.len().saturating_sub(skip))?;
     for place in frame.places.iter().skip(skip) {
         let entry = match place {
             ChunkPlace::At(offset) => unchecked(backend, frame.header.header_len + offset)?,
@@ -48,7 +48,7 @@ pub(crate) fn add_chunks(
         if entry.cbytes.get() == 0 {
             special_layout(entry.reserved.get(), core.chunk_size)?;
         }
-        core.tail.chunks.push(entry);
+        core.memtable.chunks.push(entry);
     }
     Ok(())
 }
@@ -71,7 +71,7 @@ pub(crate) fn add_record(core: &mut Core, key: &Key, start: u64, end: u64) -> Re
             len: len.into(),
             ..bytemuck::Zeroable::zeroed()
         };
-        core.tail.kill(dead);
+        core.memtable.kill(dead);
         core.totals.dead_records += 1;
         core.totals.dead_bytes += u64::from(len);
     }
@@ -79,5 +79,5 @@ pub(crate) fn add_record(core: &mut Core, key: &Key, start: u64, end: u64) -> Re
         Error::Limit { what: "record", asked: end - start, max: u64::from(u32::MAX) }.of_record(key)
     })?;
     core.totals.record_bytes += u64::from(len);
-    core.tail.push(start, len, 0, Some((kind, bytes, hash)), None)
+    core.memtable.push(start, len, 0, Some((kind, bytes, hash)), None)
 }

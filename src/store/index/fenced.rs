@@ -5,10 +5,10 @@ use crate::index::fence::{self, Fence, Rank};
 use crate::index::layout::LeafRef;
 use crate::store::index::io::Io;
 use crate::store::index::leaf::{Leaf, leaf_records, search_leaf};
-use crate::store::index::levels::{Perm, corrupt_page, leaf_of_fence, open_page};
+use crate::store::index::levels::{StoredIndex, corrupt_page, leaf_of_fence, open_page};
 use std::ops::Range;
 
-impl Perm {
+impl StoredIndex {
     /// The record with this key in the leaves that have a fence.
     pub(crate) fn fenced(&self, io: &Io, kind: u8, bytes: &[u8]) -> Result<Option<u64>> {
         if self.fences.is_empty() {

@@ -11,14 +11,14 @@ use crate::index::run::RunEntry;
 use crate::index::segment::whole_len;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
-use crate::store::index::levels::{DeadRun, PAGE_LEAVES, PageRef, Perm};
-use crate::store::index::memtable::{Part, Tail, less};
+use crate::store::index::levels::{DeadRun, PAGE_LEAVES, PageRef, StoredIndex};
+use crate::store::index::memtable::{Memtable, Part, less};
 use crate::store::index::row_chunk::{EncodedRows, RowStyle, encode_rows};
 use crate::store::index::runs::{self, to_merge};
 use crate::store::index::space::{Space, header, write_segment};
 use crate::wire::{U32, U64, memory, to_usize};
 
-/// A leaf that is not written yet: what `tail` holds between two places in it.
+/// A leaf that is not written yet: what `memtable` holds between two places in it.
 pub(crate) struct NewLeaf {
     from: Part,
     to: Part,
@@ -27,25 +27,27 @@ pub(crate) struct NewLeaf {
 }
 
 impl NewLeaf {
-    pub(crate) fn new(tail: &Tail, from: Part, to: Part, rows: &RowStyle) -> Result<Self> {
-        let rows = encode_rows(tail, from.records..to.records, rows)?;
-        let records = tail.records.get(from.records..to.records).unwrap_or_default();
+    pub(crate) fn new(memtable: &Memtable, from: Part, to: Part, rows: &RowStyle) -> Result<Self> {
+        let rows = encode_rows(memtable, from.records..to.records, rows)?;
+        let records = memtable.records.get(from.records..to.records).unwrap_or_default();
         let records = pack(
-            records.iter().map(|e| (Place::from(e), e.key_kind, tail.key(e).unwrap_or_default())),
+            records
+                .iter()
+                .map(|e| (Place::from(e), e.key_kind, memtable.key(e).unwrap_or_default())),
         )?;
         Ok(Self { from, to, records, rows })
     }
 
     /// The numbers of its checksums.
-    fn sums(&self, tail: &Tail) -> std::ops::Range<usize> {
-        tail.sums_at(self.from.chunks)..tail.sums_at(self.to.chunks)
+    fn sums(&self, memtable: &Memtable) -> std::ops::Range<usize> {
+        memtable.sums_at(self.from.chunks)..memtable.sums_at(self.to.chunks)
     }
 
     /// Its length as a segment, which does not depend on where anything lies.
-    pub(crate) fn len(&self, tail: &Tail) -> u64 {
+    pub(crate) fn len(&self, memtable: &Memtable) -> u64 {
         let chunks = (self.to.chunks - self.from.chunks) * size_of::<ChunkEntry>();
         let head = size_of::<SegmentHeader>() + size_of::<LeafHeader>();
-        let plain = head + chunks + self.sums(tail).len() * 8 + self.records.bytes.len();
+        let plain = head + chunks + self.sums(memtable).len() * 8 + self.records.bytes.len();
         whole_len(((plain + self.rows.chunk.len()) as u64).next_multiple_of(8))
     }
 
@@ -54,7 +56,7 @@ impl NewLeaf {
         &self,
         io: &Io,
         space: &mut Space,
-        tail: &Tail,
+        memtable: &Memtable,
         generation: u64,
     ) -> Result<LeafRef> {
         let count = |n: usize| {
@@ -64,8 +66,8 @@ impl NewLeaf {
                 max: u64::from(u32::MAX),
             })
         };
-        let sums = self.sums(tail);
-        let chunks = tail.chunks.get(self.from.chunks..self.to.chunks).unwrap_or_default();
+        let sums = self.sums(memtable);
+        let chunks = memtable.chunks.get(self.from.chunks..self.to.chunks).unwrap_or_default();
         let own = LeafHeader {
             records: count(self.to.records - self.from.records)?,
             chunks: count(chunks.len())?,
@@ -76,16 +78,16 @@ impl NewLeaf {
             ..LeafHeader::default()
         };
         let mut head = header(LEAF_MAGIC, generation, self.to.records - self.from.records);
-        head.first_record = (tail.first_record + self.from.records as u64).into();
-        head.first_chunk = (tail.first_chunk + self.from.chunks as u64).into();
-        let mut rest = memory::with_room(to_usize(self.len(tail)).unwrap_or(usize::MAX))?;
+        head.first_record = (memtable.first_record + self.from.records as u64).into();
+        head.first_chunk = (memtable.first_chunk + self.from.chunks as u64).into();
+        let mut rest = memory::with_room(to_usize(self.len(memtable)).unwrap_or(usize::MAX))?;
         rest.extend_from_slice(bytemuck::bytes_of(&own));
         for entry in chunks {
             // Places in a leaf count from its own checksums.
             let entry = ChunkEntry { first_sum: less(entry.first_sum, sums.start), ..*entry };
             rest.extend_from_slice(bytemuck::bytes_of(&entry));
         }
-        let sums = tail.sums.get(sums).unwrap_or_default();
+        let sums = memtable.sums.get(sums).unwrap_or_default();
         rest.extend(sums.iter().flat_map(|s| s.to_le_bytes()));
         rest.extend_from_slice(&self.records.bytes);
         rest.extend_from_slice(&self.rows.chunk);
@@ -94,56 +96,62 @@ impl NewLeaf {
     }
 }
 
-/// Moves everything in `tail` into leaves and runs of `perm`. Nothing refers to them until a
+/// Moves everything in `memtable` into leaves and runs of `stored_index`. Nothing refers to them until a
 /// root does.
 pub(crate) fn flush(
     io: &Io,
     space: &mut Space,
-    perm: &mut Perm,
-    tail: &mut Tail,
+    stored_index: &mut StoredIndex,
+    memtable: &mut Memtable,
     generation: u64,
     rows: &RowStyle,
 ) -> Result<()> {
-    let first = perm.leaves.len();
-    perm.leaves.extend(std::mem::take(&mut tail.early).into_iter().map(Lazy::new));
-    if tail.in_early != tail.whole() {
-        let leaf = NewLeaf::new(tail, tail.in_early, tail.whole(), rows)?;
-        perm.leaves.push(Lazy::new(leaf.write(io, space, tail, generation)?));
+    let first = stored_index.leaves.len();
+    stored_index.leaves.extend(std::mem::take(&mut memtable.early).into_iter().map(Lazy::new));
+    if memtable.in_early != memtable.whole() {
+        let leaf = NewLeaf::new(memtable, memtable.in_early, memtable.whole(), rows)?;
+        stored_index.leaves.push(Lazy::new(leaf.write(io, space, memtable, generation)?));
     }
-    let mut entries = fence_off(io, perm, tail, first)?;
+    let mut entries = fence_off(io, stored_index, memtable, first)?;
     entries.extend(
-        tail.dead
+        memtable
+            .dead
             .iter()
             .filter(|d| d.hash.get() != 0)
             .map(|d| RunEntry::new(d.hash.get(), d.record.get(), true)),
     );
     if !entries.is_empty() {
         entries.sort_unstable();
-        perm.runs.push(runs::write(io, space, generation, &entries)?);
-        let (kept, before) = (perm.runs.clone(), *space);
-        match runs::merge(io, space, &mut perm.runs, generation) {
+        stored_index.runs.push(runs::write(io, space, generation, &entries)?);
+        let (kept, before) = (stored_index.runs.clone(), *space);
+        match runs::merge(io, space, &mut stored_index.runs, generation) {
             // Runs that cannot be read stay as they are: a commit does not need them merged.
-            Err(Error::Corrupt(_)) => (perm.runs, *space) = (kept, before),
+            Err(Error::Corrupt(_)) => (stored_index.runs, *space) = (kept, before),
             other => other?,
         }
     }
-    if !tail.dead.is_empty() {
-        let mut dead: Vec<U64> = tail.dead.iter().map(|d| d.record).collect();
+    if !memtable.dead.is_empty() {
+        let mut dead: Vec<U64> = memtable.dead.iter().map(|d| d.record).collect();
         dead.sort_unstable_by_key(|r| r.get());
-        perm.dead_runs.push(write_dead(io, space, &dead, generation)?);
-        merge_dead(io, space, perm, generation)?;
+        stored_index.dead_runs.push(write_dead(io, space, &dead, generation)?);
+        merge_dead(io, space, stored_index, generation)?;
     }
-    while perm.leaves.len() >= 2 * PAGE_LEAVES {
-        add_page(io, space, perm, generation)?;
+    while stored_index.leaves.len() >= 2 * PAGE_LEAVES {
+        add_page(io, space, stored_index, generation)?;
     }
-    *tail = tail.next();
+    *memtable = memtable.next();
     Ok(())
 }
 
-/// Gives fences to those leaves of `tail`, the ones from `first` on, that can have one; the
+/// Gives fences to those leaves of `memtable`, the ones from `first` on, that can have one; the
 /// entries for the records of the others.
-fn fence_off(io: &Io, perm: &mut Perm, tail: &Tail, first: usize) -> Result<Vec<RunEntry>> {
-    let last = match perm.last_fenced_key(io) {
+fn fence_off(
+    io: &Io,
+    stored_index: &mut StoredIndex,
+    memtable: &Memtable,
+    first: usize,
+) -> Result<Vec<RunEntry>> {
+    let last = match stored_index.last_fenced_key(io) {
         Ok(last) => Some(last),
         // Where the last leaf with a fence cannot be read, no other gets one.
         Err(Error::Corrupt(_)) => None,
@@ -152,11 +160,11 @@ fn fence_off(io: &Io, perm: &mut Perm, tail: &Tail, first: usize) -> Result<Vec<
     let mut above =
         last.as_ref().map(|last| last.as_ref().and_then(|(kind, bytes)| Rank::new(*kind, bytes)));
     let mut entries = Vec::new();
-    for leaf in perm.leaves.get(first..).unwrap_or_default() {
+    for leaf in stored_index.leaves.get(first..).unwrap_or_default() {
         let record = leaf.at.first_record.get();
-        let start = to_usize(record - tail.first_record).unwrap_or(usize::MAX);
+        let start = to_usize(record - memtable.first_record).unwrap_or(usize::MAX);
         let positions = start..start + leaf.at.records.get() as usize;
-        let fence = tail.ascending(positions.clone()).and_then(|(first, last)| {
+        let fence = memtable.ascending(positions.clone()).and_then(|(first, last)| {
             let above = above.as_mut().filter(|above| above.is_none_or(|a| a < first))?;
             let fence = Fence::new(&first, record)?;
             *above = Some(last);
@@ -164,9 +172,9 @@ fn fence_off(io: &Io, perm: &mut Perm, tail: &Tail, first: usize) -> Result<Vec<
         });
         // Shared records are found by their hash alone.
         let by_hash = |kind: u8| fence.is_none() || kind == KEY_SHARED;
-        let hashes = tail.hashes(positions).filter(|(kind, _, _)| by_hash(*kind));
+        let hashes = memtable.hashes(positions).filter(|(kind, _, _)| by_hash(*kind));
         entries.extend(hashes.map(|(_, hash, id)| RunEntry::new(hash, id, false)));
-        perm.fences.extend(fence);
+        stored_index.fences.extend(fence);
     }
     Ok(entries)
 }
@@ -189,12 +197,17 @@ pub(crate) fn write_page(
 }
 
 /// Moves the oldest leaves that the root lists into a page.
-fn add_page(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> Result<()> {
-    let old = perm.leaves.split_off(PAGE_LEAVES);
-    let full = std::mem::replace(&mut perm.leaves, old);
+fn add_page(
+    io: &Io,
+    space: &mut Space,
+    stored_index: &mut StoredIndex,
+    generation: u64,
+) -> Result<()> {
+    let old = stored_index.leaves.split_off(PAGE_LEAVES);
+    let full = std::mem::replace(&mut stored_index.leaves, old);
     let refs: Vec<LeafRef> = full.iter().map(|l| l.at).collect();
-    let fences = perm.split_fences(&refs);
-    perm.pages.push(Lazy::new(write_page(io, space, &refs, &fences, generation)?));
+    let fences = stored_index.split_fences(&refs);
+    stored_index.pages.push(Lazy::new(write_page(io, space, &refs, &fences, generation)?));
     Ok(())
 }
 
@@ -205,21 +218,26 @@ fn write_dead(io: &Io, space: &mut Space, dead: &[U64], generation: u64) -> Resu
     Ok(Lazy::new(RunRef { segment, count, ..RunRef::default() }))
 }
 
-fn merge_dead(io: &Io, space: &mut Space, perm: &mut Perm, generation: u64) -> Result<()> {
-    while let Some(n) = to_merge(&perm.dead_runs) {
-        let old = perm.dead_runs.split_off(perm.dead_runs.len() - n);
-        let part = Perm { dead_runs: old, ..Perm::default() };
+fn merge_dead(
+    io: &Io,
+    space: &mut Space,
+    stored_index: &mut StoredIndex,
+    generation: u64,
+) -> Result<()> {
+    while let Some(n) = to_merge(&stored_index.dead_runs) {
+        let old = stored_index.dead_runs.split_off(stored_index.dead_runs.len() - n);
+        let part = StoredIndex { dead_runs: old, ..StoredIndex::default() };
         let all: Vec<U64> = match part.dead(io) {
             Ok(all) => all.into_iter().map(U64::new).collect(),
             // Lists that cannot be read stay as they are.
             Err(Error::Corrupt(_)) => {
-                perm.dead_runs.extend(part.dead_runs);
+                stored_index.dead_runs.extend(part.dead_runs);
                 return Ok(());
             }
             Err(e) => return Err(e),
         };
         space.garbage += part.dead_runs.iter().map(|r| r.at.bytes()).sum::<u64>();
-        perm.dead_runs.push(write_dead(io, space, &all, generation)?);
+        stored_index.dead_runs.push(write_dead(io, space, &all, generation)?);
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ pub(crate) struct OpenPage {
 
 /// Leaves and runs.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Perm {
+pub(crate) struct StoredIndex {
     pub(crate) pages: Vec<Page>,
     pub(crate) leaves: Vec<Leaf>,
     pub(crate) runs: Vec<Run>,
@@ -57,7 +57,7 @@ pub(crate) struct InLeaf<'a> {
     pub(crate) entry: ChunkEntry,
 }
 
-impl Perm {
+impl StoredIndex {
     /// The leaf for which `first` of it is the last not above `wanted`.
     fn leaf_for(
         &self,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Records, chunks and deletions that no leaf holds yet.
 #[derive(Debug, Default)]
-pub(crate) struct Tail {
+pub(crate) struct Memtable {
     pub(crate) first_record: u64,
     pub(crate) first_chunk: u64,
     pub(crate) records: Vec<RecordEntry>,
@@ -33,9 +33,9 @@ pub(crate) struct Tail {
     absent: Arc<[u64]>,
     killed: HashSet<u64>,
     /// Leaves that a writer put before chunks; they are not part of the index until all of the
-    /// tail is.
+    /// memtable is.
     pub(crate) early: Vec<LeafRef>,
-    /// Records and chunks of the tail that are in those leaves.
+    /// Records and chunks of the memtable that are in those leaves.
     pub(crate) in_early: Part,
     /// The newest record of each hash.
     table: HashTable<(u64, u64)>,
@@ -45,14 +45,14 @@ pub(crate) struct Tail {
     seed: Seed,
 }
 
-/// A number of records and of chunks of a tail, counted from its first ones.
+/// A number of records and of chunks of a memtable, counted from its first ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Part {
     pub(crate) records: usize,
     pub(crate) chunks: usize,
 }
 
-/// A number that differs from tail to tail.
+/// A number that differs from memtable to memtable.
 #[derive(Debug)]
 struct Seed(u64);
 
@@ -62,8 +62,8 @@ impl Default for Seed {
     }
 }
 
-impl Tail {
-    /// An empty tail behind `records` records and `chunks` chunks.
+impl Memtable {
+    /// An empty memtable behind `records` records and `chunks` chunks.
     pub(crate) fn after(records: u64, chunks: u64) -> Self {
         Self { first_record: records, first_chunk: chunks, ..Self::default() }
     }
@@ -73,7 +73,7 @@ impl Tail {
         Self { absent, ..self }
     }
 
-    /// An empty tail behind this one.
+    /// An empty memtable behind this one.
     pub(crate) fn next(&self) -> Self {
         Self::after(self.end(), self.chunks_end()).with_rows(self.absent.clone())
     }
@@ -83,7 +83,7 @@ impl Tail {
         self.absent.len()
     }
 
-    /// The row of the record at position `i` of this tail, if it was put with one.
+    /// The row of the record at position `i` of this memtable, if it was put with one.
     pub(crate) fn row(&self, i: usize) -> Option<&[u64]> {
         let at = usize::try_from((*self.row_at.get(i)?)?).ok()?;
         self.rows.get(at..at.checked_add(self.row_words())?)
@@ -104,17 +104,17 @@ impl Tail {
         self.records.len().saturating_mul(self.row_words())
     }
 
-    /// Number of records up to and with this tail.
+    /// Number of records up to and with this memtable.
     pub(crate) fn end(&self) -> u64 {
         self.first_record + self.records.len() as u64
     }
 
-    /// Number of chunks up to and with this tail.
+    /// Number of chunks up to and with this memtable.
     pub(crate) fn chunks_end(&self) -> u64 {
         self.first_chunk + self.chunks.len() as u64
     }
 
-    /// Bytes that a leaf of this tail would take, about.
+    /// Bytes that a leaf of this memtable would take, about.
     pub(crate) fn weight(&self) -> usize {
         size_of_val(self.records.as_slice())
             + self.keys.len()
@@ -201,18 +201,18 @@ impl Tail {
         }
     }
 
-    /// The record at `record`, if it is in this tail.
+    /// The record at `record`, if it is in this memtable.
     pub(crate) fn record(&self, record: u64) -> Option<&RecordEntry> {
         self.records.get(usize::try_from(record.checked_sub(self.first_record)?).ok()?)
     }
 
-    /// The key bytes of a record of this tail.
+    /// The key bytes of a record of this memtable.
     pub(crate) fn key(&self, entry: &RecordEntry) -> Option<&[u8]> {
         let at = usize::try_from(entry.key_at.get()).ok()?;
         self.keys.get(at..at.checked_add(entry.key_len())?)
     }
 
-    /// The newest record of this tail with this key, dead or alive.
+    /// The newest record of this memtable with this key, dead or alive.
     pub(crate) fn find(&self, hash: u64, kind: u8, bytes: &[u8]) -> Option<u64> {
         let newest = self.table.find(mix(hash ^ self.seed.0), |e| e.0 == hash).map(|e| e.1);
         let before = |record: &u64| {
@@ -258,12 +258,12 @@ impl Tail {
         Some((first, last))
     }
 
-    /// The chunk `chunk`, if it is in this tail.
+    /// The chunk `chunk`, if it is in this memtable.
     pub(crate) fn chunk(&self, chunk: u64) -> Option<&ChunkEntry> {
         self.chunks.get(usize::try_from(chunk.checked_sub(self.first_chunk)?).ok()?)
     }
 
-    /// The checksum of a block of a chunk of this tail.
+    /// The checksum of a block of a chunk of this memtable.
     pub(crate) fn sum(&self, entry: &ChunkEntry, block: u32) -> Option<u64> {
         self.sums.get(usize::try_from(entry.first_sum.get().checked_add(block)?).ok()?).copied()
     }
@@ -284,15 +284,15 @@ mod tests {
     #[test]
     fn keys_ascend_if_all_are_of_one_kind_and_each_is_greater() {
         let ascends = |keys: &[Option<(u8, &[u8])>]| {
-            let mut tail = Tail::after(5, 0);
+            let mut memtable = Memtable::after(5, 0);
             for key in keys {
                 let key = key.map(|(kind, bytes)| (kind, bytes, key_hash(kind, bytes)));
-                tail.push(0, 1, 0, key, None).unwrap();
+                memtable.push(0, 1, 0, key, None).unwrap();
             }
             let all = keys.iter().flatten().filter_map(|(kind, key)| Rank::new(*kind, key));
             let all: Vec<_> = all.collect();
             let (first, last) = (all.first().copied(), all.last().copied());
-            let found = tail.ascending(0..keys.len());
+            let found = memtable.ascending(0..keys.len());
             assert!(found.is_none_or(|(a, b)| (Some(a), Some(b)) == (first, last)));
             found.is_some()
         };

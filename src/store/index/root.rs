@@ -11,7 +11,7 @@ use crate::index::segment::whole_len;
 use crate::limits::ATTRIBUTES_MAX;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
-use crate::store::index::levels::{PageRef, Perm, leaf_of_fence, read_fences};
+use crate::store::index::levels::{PageRef, StoredIndex, leaf_of_fence, read_fences};
 use crate::store::index::segment::Segment;
 use crate::store::index::space::{Space, header, write_segment};
 use crate::wire::{U32, U64};
@@ -44,7 +44,7 @@ pub(crate) struct Totals {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Root {
     pub(crate) generation: u64,
-    pub(crate) perm: Perm,
+    pub(crate) stored_index: StoredIndex,
     pub(crate) records: u64,
     pub(crate) chunks: u64,
     pub(crate) totals: Totals,
@@ -84,10 +84,10 @@ impl Root {
             base_fill: base.map_or(0, |b| b.fill).into(),
             base_sums: count(base.map_or(0, |b| b.sums.len())),
             base: base.map_or_else(ChunkEntry::zeroed, |b| b.entry),
-            pages: count(self.perm.pages.len()),
-            leaves: count(self.perm.leaves.len()),
-            runs: count(self.perm.runs.len()),
-            dead_runs: count(self.perm.dead_runs.len()),
+            pages: count(self.stored_index.pages.len()),
+            leaves: count(self.stored_index.leaves.len()),
+            runs: count(self.stored_index.runs.len()),
+            dead_runs: count(self.stored_index.dead_runs.len()),
             extents: count(self.extents.len()),
             attributes: count(self.attributes.len()),
             open_block: self.open_block.into(),
@@ -95,12 +95,15 @@ impl Root {
         };
         let mut rest = bytemuck::bytes_of(&totals).to_vec();
         rest.extend(base.into_iter().flat_map(|b| &b.sums).flat_map(|s| s.to_le_bytes()));
-        let perm = &self.perm;
-        perm.pages.iter().for_each(|p| rest.extend_from_slice(bytemuck::bytes_of(&p.at)));
-        perm.leaves.iter().for_each(|l| rest.extend_from_slice(bytemuck::bytes_of(&l.at)));
-        rest.extend(fence::encode(&perm.fences));
-        perm.runs.iter().for_each(|r| rest.extend_from_slice(bytemuck::bytes_of(&r.at)));
-        perm.dead_runs.iter().for_each(|r| rest.extend_from_slice(bytemuck::bytes_of(&r.at)));
+        let stored_index = &self.stored_index;
+        stored_index.pages.iter().for_each(|p| rest.extend_from_slice(bytemuck::bytes_of(&p.at)));
+        stored_index.leaves.iter().for_each(|l| rest.extend_from_slice(bytemuck::bytes_of(&l.at)));
+        rest.extend(fence::encode(&stored_index.fences));
+        stored_index.runs.iter().for_each(|r| rest.extend_from_slice(bytemuck::bytes_of(&r.at)));
+        stored_index
+            .dead_runs
+            .iter()
+            .for_each(|r| rest.extend_from_slice(bytemuck::bytes_of(&r.at)));
         rest.extend_from_slice(bytemuck::cast_slice(&self.extents));
         rest.extend_from_slice(&self.attributes);
         rest
@@ -117,7 +120,7 @@ impl Root {
         let mut pos = 64 + size_of::<RootTotals>();
         let mut list = Reader { io, seg: &seg, at: &mut pos };
         let sums: Vec<u64> = list.next::<U64>(t.base_sums)?.into_iter().map(U64::get).collect();
-        let perm = Perm {
+        let stored_index = StoredIndex {
             pages: list.next::<PageRef>(t.pages)?.into_iter().map(Lazy::new).collect(),
             leaves: list.next::<LeafRef>(t.leaves)?.into_iter().map(Lazy::new).collect(),
             fences: list.fences()?,
@@ -136,7 +139,7 @@ impl Root {
         });
         let root = Self {
             generation: head.generation.get(),
-            perm,
+            stored_index,
             records: t.records.get(),
             chunks: t.chunks.get(),
             totals: Totals {
@@ -174,24 +177,27 @@ impl Root {
             return Err("claims longer records than there can be");
         }
         let mut next = (0, 0);
-        for page in &self.perm.pages {
+        for page in &self.stored_index.pages {
             let first = (page.at.first_record.get(), page.at.first_chunk.get());
             if first.0 < next.0 || first.1 < next.1 {
                 return Err("its directory pages do not follow each other");
             }
             next = first;
         }
-        let first = self.perm.leaves.first().map_or((self.records, self.chunks), |leaf| {
+        let first = self.stored_index.leaves.first().map_or((self.records, self.chunks), |leaf| {
             (leaf.at.first_record.get(), leaf.at.first_chunk.get())
         });
-        let follows = if self.perm.pages.is_empty() { first == (0, 0) } else { first >= next };
-        let leaves = self.perm.leaves.iter().map(|leaf| &leaf.at);
+        let follows =
+            if self.stored_index.pages.is_empty() { first == (0, 0) } else { first >= next };
+        let leaves = self.stored_index.leaves.iter().map(|leaf| &leaf.at);
         if !follows || leaves_end(leaves, first, len) != Some((self.records, self.chunks)) {
             return Err("its leaves do not hold its records and chunks");
         }
         // What leads into a page is compared with that when it is opened.
-        let own = |f: &Fence| f.record() < first.0 || leaf_of_fence(&self.perm.leaves, f).is_some();
-        if !self.perm.fences.iter().all(own) {
+        let own = |f: &Fence| {
+            f.record() < first.0 || leaf_of_fence(&self.stored_index.leaves, f).is_some()
+        };
+        if !self.stored_index.fences.iter().all(own) {
             return Err("its fences are not those of its leaves");
         }
         Ok(())

@@ -4,7 +4,7 @@ use crate::chunk::{ChunkLayout, Compressor, Params};
 use crate::error::{Error, Result};
 use crate::limits::CHUNK_MAX;
 use crate::store::index::io::Io;
-use crate::store::index::memtable::Tail;
+use crate::store::index::memtable::Memtable;
 use crate::store::index::segment::Segment;
 use crate::wire::memory;
 use std::ops::Range;
@@ -39,19 +39,19 @@ pub(crate) struct EncodedRows {
     pub(crate) chunk: Vec<u8>,
 }
 
-/// The rows of these records of a tail, as their leaf has them behind its keys: a chunk that
+/// The rows of these records of a memtable, as their leaf has them behind its keys: a chunk that
 /// holds the first number of every record, then the second, and so on; nothing if none of them
 /// was put with a row.
 pub(crate) fn encode_rows(
-    tail: &Tail,
+    memtable: &Memtable,
     records: Range<usize>,
     style: &RowStyle,
 ) -> Result<EncodedRows> {
     let mut out = EncodedRows::default();
-    if !tail.has_rows(records.clone()) {
+    if !memtable.has_rows(records.clone()) {
         return Ok(out);
     }
-    let numbers = kept(tail, &records, style)?;
+    let numbers = kept(memtable, &records, style)?;
     // A writer starts a leaf long before; a log that it did not write may hold more.
     let len = records.len().saturating_mul(numbers.len()).saturating_mul(size_of::<u64>());
     if len > CHUNK_MAX as usize {
@@ -63,7 +63,7 @@ pub(crate) fn encode_rows(
     }
     let mut planes = memory::with_room(len)?;
     for number in &numbers {
-        add_plane(tail, records.clone(), *number, &mut planes);
+        add_plane(memtable, records.clone(), *number, &mut planes);
         out.numbers |= 1 << number;
     }
     Compressor::new(style.params, BLOCK)?.compress(&planes, &mut out.chunk)?;
@@ -72,12 +72,13 @@ pub(crate) fn encode_rows(
 
 /// Adds one number of each of these records, each as the difference to the one before: steps and
 /// times of a trajectory are the same number again and again then.
-fn add_plane(tail: &Tail, records: Range<usize>, number: usize, out: &mut Vec<u8>) {
-    let plane = records.filter_map(|i| tail.row_or_absent(i).get(number)).scan(0_u64, |last, w| {
-        let step = w.wrapping_sub(*last);
-        *last = *w;
-        Some(step)
-    });
+fn add_plane(memtable: &Memtable, records: Range<usize>, number: usize, out: &mut Vec<u8>) {
+    let plane =
+        records.filter_map(|i| memtable.row_or_absent(i).get(number)).scan(0_u64, |last, w| {
+            let step = w.wrapping_sub(*last);
+            *last = *w;
+            Some(step)
+        });
     out.extend(plane.flat_map(u64::to_le_bytes));
 }
 
@@ -92,17 +93,17 @@ pub(crate) fn add_up(planes: &mut [u64], records: usize) {
 }
 
 /// The numbers of a row that a leaf of these records is to have.
-fn kept(tail: &Tail, records: &Range<usize>, style: &RowStyle) -> Result<Vec<usize>> {
+fn kept(memtable: &Memtable, records: &Range<usize>, style: &RowStyle) -> Result<Vec<usize>> {
     if style.derived.is_empty() {
-        return Ok((0..tail.row_words()).collect());
+        return Ok((0..memtable.row_words()).collect());
     }
-    let lengths = tail.records.get(records.clone()).unwrap_or_default();
+    let lengths = memtable.records.get(records.clone()).unwrap_or_default();
     let bytes: usize = lengths.iter().map(|e| e.len.get() as usize).sum();
     let sample = records.start..records.end.min(records.start + SAMPLE);
     let mut costs = Vec::new();
     for column in &style.derived {
         let (mut planes, mut chunk) = (Vec::new(), Vec::new());
-        column.clone().for_each(|number| add_plane(tail, sample.clone(), number, &mut planes));
+        column.clone().for_each(|number| add_plane(memtable, sample.clone(), number, &mut planes));
         Compressor::new(style.params, BLOCK)?.compress(&planes, &mut chunk)?;
         let cost = chunk.len().saturating_sub(PREFIX);
         costs.push((cost.saturating_mul(records.len()) / sample.len().max(1), column.clone()));

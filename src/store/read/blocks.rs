@@ -366,7 +366,7 @@ impl Core {
 
     /// Looks up where chunk `chunk` lies and how it is cut.
     pub(crate) fn place(&self, chunk: u64) -> Result<ChunkPlace> {
-        let (entry, sums) = if let Some(entry) = self.tail.chunk(chunk) {
+        let (entry, sums) = if let Some(entry) = self.memtable.chunk(chunk) {
             match entry.reserved.get() {
                 0 => {}
                 UNCHECKED => return self.place_of(chunk, entry, None),
@@ -375,10 +375,11 @@ impl Core {
                     return Ok(ChunkPlace { chunk, offset: 0, layout, sums: None });
                 }
             }
-            let sum = |b| self.tail.sum(entry, b).ok_or_else(|| missing_chunk(chunk));
+            let sum = |b| self.memtable.sum(entry, b).ok_or_else(|| missing_chunk(chunk));
             (*entry, (0..entry.blocks.get()).map(sum).collect::<Result<Vec<u64>>>()?)
         } else {
-            let found = self.perm.chunk(&self.io, chunk)?.ok_or_else(|| missing_chunk(chunk))?;
+            let found =
+                self.stored_index.chunk(&self.io, chunk)?.ok_or_else(|| missing_chunk(chunk))?;
             (found.entry, leaf_sums(&self.io, found.leaf, &found.entry)?)
         };
         self.place_of(chunk, &entry, Some(sums.into()))

@@ -8,8 +8,8 @@ use crate::index::leaf::{GROUP, GroupKeys, Place};
 use crate::key::Key;
 use crate::store::index::io::Io;
 use crate::store::index::leaf::leaf_records;
-use crate::store::index::levels::Perm;
-use crate::store::index::memtable::Tail;
+use crate::store::index::levels::StoredIndex;
+use crate::store::index::memtable::Memtable;
 use crate::store::index::root::Totals;
 use crate::store::read::cache::BlockCache;
 use crate::wire::{AlignedBuf, ByNumber, checksum, identify, memory, to_usize};
@@ -87,8 +87,8 @@ pub(crate) struct OpenChunk {
 pub(crate) struct Core {
     pub(crate) io: Io,
     pub(crate) chunk_size: u64,
-    pub(crate) perm: Perm,
-    pub(crate) tail: Tail,
+    pub(crate) stored_index: StoredIndex,
+    pub(crate) memtable: Memtable,
     pub(crate) totals: Totals,
     pub(crate) open: OpenChunk,
     /// Chunks on their way to the file.
@@ -128,8 +128,8 @@ impl InOrder {
         if let Some(place) = self.known(id) {
             return Ok(place);
         }
-        if id < core.tail.first_record
-            && let Some((records, i)) = core.perm.record(&core.io, id)?
+        if id < core.memtable.first_record
+            && let Some((records, i)) = core.stored_index.record(&core.io, id)?
         {
             self.first = id - (i % GROUP) as u64;
             if records.places(i / GROUP, &mut self.places).is_err() {
@@ -158,7 +158,7 @@ pub(crate) enum Sought {
 impl Core {
     /// Records ever put.
     pub(crate) fn ids(&self) -> u64 {
-        self.tail.end()
+        self.memtable.end()
     }
 
     /// Live records.
@@ -168,10 +168,10 @@ impl Core {
 
     /// Where a record lies.
     pub(crate) fn entry(&self, id: u64) -> Result<Place> {
-        if let Some(e) = self.tail.record(id) {
+        if let Some(e) = self.memtable.record(id) {
             return Ok(e.into());
         }
-        let (records, i) = self.perm.record(&self.io, id)?.ok_or_else(|| missing(&id))?;
+        let (records, i) = self.stored_index.record(&self.io, id)?.ok_or_else(|| missing(&id))?;
         records.place(i)
     }
 
@@ -187,12 +187,13 @@ impl Core {
         let mut group = Vec::new();
         let mut rest = asked;
         while let Some((id, i)) = rest.first().copied() {
-            if id >= self.tail.first_record {
+            if id >= self.memtable.first_record {
                 put(i, self.entry(id)?);
                 rest = rest.get(1..).unwrap_or_default();
                 continue;
             }
-            let (records, at) = self.perm.record(&self.io, id)?.ok_or_else(|| missing(&id))?;
+            let (records, at) =
+                self.stored_index.record(&self.io, id)?.ok_or_else(|| missing(&id))?;
             let number = at / GROUP;
             let first = id - (at % GROUP) as u64;
             let end = first + records.group_at(number).len() as u64;
@@ -218,10 +219,11 @@ impl Core {
     }
 
     pub(crate) fn key_of(&self, id: u64) -> Result<Option<Key>> {
-        let (kind, bytes) = if let Some(e) = self.tail.record(id) {
-            (e.key_kind, self.tail.key(e).unwrap_or_default().to_vec())
+        let (kind, bytes) = if let Some(e) = self.memtable.record(id) {
+            (e.key_kind, self.memtable.key(e).unwrap_or_default().to_vec())
         } else {
-            let (records, i) = self.perm.record(&self.io, id)?.ok_or_else(|| missing(&id))?;
+            let (records, i) =
+                self.stored_index.record(&self.io, id)?.ok_or_else(|| missing(&id))?;
             let mut bytes = Vec::new();
             (records.key(i, &mut bytes)?, bytes)
         };
@@ -257,15 +259,15 @@ impl Core {
     ) -> Result<Sought> {
         // A shared record stands among the deleted ones, which keeps it out of the count.
         let shared = kind == KEY_SHARED;
-        if let Some(id) = self.tail.find(hash, kind, bytes) {
-            return Ok(Sought::Known((shared || !self.tail.kills(id)).then_some(id)));
+        if let Some(id) = self.memtable.find(hash, kind, bytes) {
+            return Ok(Sought::Known((shared || !self.memtable.kills(id)).then_some(id)));
         }
-        let fenced = self.perm.fenced(&self.io, kind, bytes)?;
+        let fenced = self.stored_index.fenced(&self.io, kind, bytes)?;
         let mut passed = 0;
         // Whoever replaces or deletes a record writes a tombstone for it into the same run or
         // a newer one; runs are visited newest first.
         let mut killed: Vec<u64> = Vec::new();
-        let hit = self.perm.search(&self.io, hash, |entry| {
+        let hit = self.stored_index.search(&self.io, hash, |entry| {
             if passed == most {
                 return Ok(Some(Sought::Crowd));
             }
@@ -279,11 +281,13 @@ impl Core {
             if fenced.is_some_and(|fenced| id < fenced) {
                 return Ok(Some(Sought::Known(fenced)));
             }
-            let Some((records, i)) = self.perm.record(&self.io, id)? else { return Ok(None) };
+            let Some((records, i)) = self.stored_index.record(&self.io, id)? else {
+                return Ok(None);
+            };
             let same = records.key_is(i, kind, bytes)?;
             Ok(same.then_some(Sought::Known(Some(id))))
         })?;
-        let alive = |id: &u64| shared || (!killed.contains(id) && !self.tail.kills(*id));
+        let alive = |id: &u64| shared || (!killed.contains(id) && !self.memtable.kills(*id));
         Ok(match hit.unwrap_or(Sought::Known(fenced)) {
             Sought::Known(id) => Sought::Known(id.filter(alive)),
             Sought::Crowd => Sought::Crowd,
@@ -298,8 +302,8 @@ impl Core {
         let mut all = if self.totals.dead_records == 0 {
             Vec::new()
         } else {
-            let mut all = self.perm.dead(&self.io)?;
-            all.extend(self.tail.dead.iter().map(|d| d.record.get()));
+            let mut all = self.stored_index.dead(&self.io)?;
+            all.extend(self.memtable.dead.iter().map(|d| d.record.get()));
             all
         };
         all.sort_unstable();
@@ -364,9 +368,10 @@ impl Core {
         mut f: impl FnMut(u64, &Place, u8, &[u8]) -> Result<()>,
         mut lost: impl FnMut(u64, u64, Error) -> Result<()>,
     ) -> Result<()> {
-        let leaves = self.perm.leaves_or(&self.io, self.tail.first_record, |records, e| {
-            lost(records.start, records.end - records.start, e)
-        })?;
+        let leaves =
+            self.stored_index.leaves_or(&self.io, self.memtable.first_record, |records, e| {
+                lost(records.start, records.end - records.start, e)
+            })?;
         let (mut places, mut keys) = (Vec::new(), GroupKeys::default());
         for leaf in leaves {
             let first = leaf.at.first_record.get();
@@ -392,8 +397,8 @@ impl Core {
                 }
             }
         }
-        for (id, e) in (self.tail.first_record..).zip(&self.tail.records) {
-            f(id, &e.into(), e.key_kind, self.tail.key(e).unwrap_or_default())?;
+        for (id, e) in (self.memtable.first_record..).zip(&self.memtable.records) {
+            f(id, &e.into(), e.key_kind, self.memtable.key(e).unwrap_or_default())?;
         }
         Ok(())
     }

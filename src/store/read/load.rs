@@ -11,7 +11,7 @@ use crate::index::slot::Slot;
 use crate::limits::ATTRIBUTES_MAX;
 use crate::store::config::{CONFIG_AT, CONFIG_SPACE, Config};
 use crate::store::index::io::Io;
-use crate::store::index::memtable::Tail;
+use crate::store::index::memtable::Memtable;
 use crate::store::index::root::Root;
 use crate::store::index::slots::Slots;
 use crate::store::options::{Layout, ReadOptions};
@@ -201,8 +201,8 @@ fn load_slot(
     let mut core = Core {
         io,
         chunk_size,
-        perm: root.perm.clone(),
-        tail: Tail::after(root.records, root.chunks)
+        stored_index: root.stored_index.clone(),
+        memtable: Memtable::after(root.records, root.chunks)
             .with_rows(Column::absent(layout.columns()).into()),
         totals: root.totals,
         open: OpenChunk::default(),
@@ -222,8 +222,8 @@ fn load_slot(
         let bad = |why| Error::corrupt("log entry", place, why);
         let entry = bytes.get(at..).and_then(|b| log::decode(b, slot.file, place));
         let (entry, len) = entry.ok_or_else(|| bad("checksum differs"))?;
-        if entry.first_record != core.tail.end()
-            || entry.first_chunk != core.tail.chunks_end()
+        if entry.first_record != core.memtable.end()
+            || entry.first_chunk != core.memtable.chunks_end()
             || entry.generation < generation
             || entry.generation > slot.generation.get()
         {
@@ -237,11 +237,11 @@ fn load_slot(
         open_block = entry.open_block;
         for (start, len, piece) in &entry.pieces {
             let from = piece.as_ptr().addr() - bytes.as_ptr().addr();
-            pieces.push((core.tail.chunks_end(), *start, *len, from..from + piece.len()));
+            pieces.push((core.memtable.chunks_end(), *start, *len, from..from + piece.len()));
         }
         at += len;
     }
-    let held = core.tail.chunks_end() + u64::from(open_block != 0);
+    let held = core.memtable.chunks_end() + u64::from(open_block != 0);
     if u64::from(open_block) > chunk_size {
         let why = "its block size is above its chunk size";
         return Err(Error::corrupt("open chunk", slot.root.offset.get(), why));
@@ -298,17 +298,17 @@ fn entry_at(io: &Io, at: u64) -> Option<(u64, u64)> {
 }
 
 fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
-    let tail = &mut core.tail;
+    let memtable = &mut core.memtable;
     for d in entry.dead {
-        if tail.kills(d.record.get()) {
+        if memtable.kills(d.record.get()) {
             return None;
         }
-        tail.kill(*d);
+        memtable.kill(*d);
     }
     if entry.attributes.is_some_and(|a| a.len() > ATTRIBUTES_MAX) {
         return None;
     }
-    let words = tail.row_words();
+    let words = memtable.row_words();
     // Rows are there if one of the records has one, and as many as there are records.
     let with_rows = entry.records.iter().any(|e| e.has_row());
     let expected = if with_rows { entry.records.len().checked_mul(words)? } else { 0 };
@@ -328,10 +328,10 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
         let at = e.key_at.get() as usize;
         let key = entry.keys.get(at..at.checked_add(e.key_len())?)?;
         let named = (e.key_kind != KEY_NONE).then(|| (e.key_kind, key, key_hash(e.key_kind, key)));
-        tail.push(e.start.get(), e.len.get(), e.weight.get(), named, row).ok()?;
+        memtable.push(e.start.get(), e.len.get(), e.weight.get(), named, row).ok()?;
         core.totals.record_bytes += u64::from(e.len.get());
     }
-    let sums = u32::try_from(tail.sums.len()).ok()?;
+    let sums = u32::try_from(memtable.sums.len()).ok()?;
     for c in entry.chunks {
         let end = c.first_sum.get().checked_add(c.blocks.get())?;
         if end as usize > entry.sums.len() {
@@ -341,9 +341,9 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
         c.first_sum = U32::new(c.first_sum.get().checked_add(sums)?);
         // In memory it says that there are no checksums; a file has no say in that.
         c.reserved = U32::new(0);
-        tail.chunks.push(c);
+        memtable.chunks.push(c);
     }
-    tail.sums.extend(entry.sums.iter().map(|s| s.get()));
+    memtable.sums.extend(entry.sums.iter().map(|s| s.get()));
     core.totals.cursor = entry.cursor;
     // The entry itself says how long they are: no leaf is read for it, which may be damaged.
     for d in entry.dead {
@@ -371,7 +371,7 @@ fn open_chunk(
     pieces: &[Piece],
     log: &[u8],
 ) -> Result<OpenChunk> {
-    let number = core.tail.chunks_end();
+    let number = core.memtable.chunks_end();
     if block == 0 {
         return Ok(OpenChunk::default());
     }

@@ -8,7 +8,7 @@ pub struct Location {
     /// Behind the last byte.
     pub end: u64,
     /// What the codec counted when it was put: the number of sites of a frame.
-    pub sites: u32,
+    pub weight: u32,
 }
 
 impl Location {

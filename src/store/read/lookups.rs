@@ -52,15 +52,15 @@ impl<'a> Lookups<'a> {
             }
         };
         let shared = kind == KEY_SHARED;
-        let tail = &self.core.tail;
-        if let Some(id) = tail.find(hash, kind, bytes) {
-            return Ok((shared || !tail.kills(id)).then_some(id));
+        let memtable = &self.core.memtable;
+        if let Some(id) = memtable.find(hash, kind, bytes) {
+            return Ok((shared || !memtable.kills(id)).then_some(id));
         }
-        let fenced = self.core.perm.fenced(&self.core.io, kind, bytes)?;
+        let fenced = self.core.stored_index.fenced(&self.core.io, kind, bytes)?;
         let fenced = fenced.map(|id| (id, crowd.killed.contains(&id)));
         let first = crowd.first.get(&self.state.hash_one((kind, bytes))).copied();
         match (first.max(fenced), crowd.damage) {
-            (Some((id, dead)), _) => Ok((shared || !(dead || tail.kills(id))).then_some(id)),
+            (Some((id, dead)), _) => Ok((shared || !(dead || memtable.kills(id))).then_some(id)),
             (None, Some(c)) => Err(Error::Corrupt(c)),
             (None, None) => Ok(None),
         }
@@ -71,13 +71,15 @@ impl Crowd {
     fn of(core: &Core, hash: u64, state: &RandomState) -> Result<Self> {
         let mut out = Self::default();
         let mut key = Vec::new();
-        let done = core.perm.search(&core.io, hash, |entry| -> Result<Option<()>> {
+        let done = core.stored_index.search(&core.io, hash, |entry| -> Result<Option<()>> {
             let id = entry.record();
             if entry.is_dead() {
                 out.killed.insert(id);
                 return Ok(None);
             }
-            let Some((records, i)) = core.perm.record(&core.io, id)? else { return Ok(None) };
+            let Some((records, i)) = core.stored_index.record(&core.io, id)? else {
+                return Ok(None);
+            };
             let kind = records.key(i, &mut key)?;
             // A key of another hash is not looked for here.
             if kept_hash(key_hash(kind, &key)) == kept_hash(hash) {

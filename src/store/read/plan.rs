@@ -105,7 +105,7 @@ impl Plan<'_> {
 
     /// What the codec counted in each record when it was put (for a frame its sites), in the
     /// order asked for; decodes nothing.
-    pub fn sites(&self) -> impl ExactSizeIterator<Item = u32> {
+    pub fn weights(&self) -> impl ExactSizeIterator<Item = u32> {
         self.entries.iter().map(|e| e.weight)
     }
 
@@ -389,7 +389,7 @@ mod tests {
                     let seen: Vec<Mutex<Vec<Vec<u8>>>> =
                         asked.iter().map(|_| Mutex::default()).collect();
                     let plan = snapshot.plan_at(&asked).unwrap();
-                    assert_eq!(plan.sites().len(), asked.len());
+                    assert_eq!(plan.weights().len(), asked.len());
                     assert_eq!(plan.first().unwrap().unwrap()[..], record(asked[0])[..]);
                     plan.each_into((0..asked.len()).collect(), |i, bytes| {
                         assert!(bytes.as_ptr().addr().is_multiple_of(8));

@@ -312,7 +312,7 @@ impl<T: OverCore + ?Sized> OverCore for &T {
 
 fn locate(core: &Core, entry: &Place) -> Result<Location> {
     let span = core.span(entry)?;
-    Ok(Location { start: span.start, end: span.end, sites: entry.weight })
+    Ok(Location { start: span.start, end: span.end, weight: entry.weight })
 }
 
 fn copy_out(core: &Core, entry: &Place, out: &mut [u8]) -> Result<usize> {
@@ -470,7 +470,7 @@ mod tests {
         assert_eq!((w.find(7).unwrap(), w.find("no").unwrap()), (Some(2), None));
         assert_eq!((w.key_at(1).unwrap(), w.key_at(2).unwrap()), (None, Some(Key::from(7))));
         assert_eq!(w.location(7).unwrap(), w.location_at(2).unwrap());
-        assert_eq!((w.location(7).unwrap().len(), w.location(7).unwrap().sites), (5, 3));
+        assert_eq!((w.location(7).unwrap().len(), w.location(7).unwrap().weight), (5, 3));
         let mut out = [0; 4];
         assert_eq!((w.get_into("old", &mut out).unwrap(), &out), (3, b"one\0"));
         assert!(matches!(

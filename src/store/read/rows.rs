@@ -94,18 +94,18 @@ impl RowCursor {
         id: u64,
         entry: &Place,
     ) -> Result<Option<&'a [u64]>> {
-        let words = core.tail.row_words();
+        let words = core.memtable.row_words();
         if !entry.has_row || words == 0 {
             return Ok(None);
         }
-        if let Some(i) = id.checked_sub(core.tail.first_record) {
-            return Ok(usize::try_from(i).ok().and_then(|i| core.tail.row(i)));
+        if let Some(i) = id.checked_sub(core.memtable.first_record) {
+            return Ok(usize::try_from(i).ok().and_then(|i| core.memtable.row(i)));
         }
         let inside = |(first, count, _): &(u64, u64, Vec<u64>)| {
             id.checked_sub(*first).is_some_and(|i| i < *count)
         };
         if !self.held.as_ref().is_some_and(inside) {
-            let leaf = core.perm.leaf_of(&core.io, id)?;
+            let leaf = core.stored_index.leaf_of(&core.io, id)?;
             let leaf = leaf.ok_or_else(|| Error::corrupt("rows", id, "are in no leaf"))?;
             // Where not all numbers are kept they follow from the record again.
             let rows = whole_rows(&core.io, leaf, words)?.unwrap_or_default();
@@ -242,9 +242,9 @@ impl Core {
             }
             _ => false,
         };
-        let words = self.tail.row_words();
+        let words = self.memtable.row_words();
         let mut places = Vec::new();
-        for leaf in self.perm.all_leaves(&self.io)? {
+        for leaf in self.stored_index.all_leaves(&self.io)? {
             let first = leaf.at.first_record.get();
             let end = first.saturating_add(u64::from(leaf.at.records.get()));
             if end <= ids.start || first >= ids.end {
@@ -271,11 +271,13 @@ impl Core {
                 }
             }
         }
-        for (i, (id, entry)) in (self.tail.first_record..).zip(&self.tail.records).enumerate() {
+        for (i, (id, entry)) in
+            (self.memtable.first_record..).zip(&self.memtable.records).enumerate()
+        {
             if ids.contains(&id) && !is_dead(id) {
                 let row = match source {
                     Source::Row(wanted) => {
-                        self.tail.row(i).and_then(|r| r.get(wanted.clone())).map(<[u64]>::iter)
+                        self.memtable.row(i).and_then(|r| r.get(wanted.clone())).map(<[u64]>::iter)
                     }
                     _ => None,
                 };

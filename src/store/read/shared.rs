@@ -50,8 +50,8 @@ impl Core {
                 && seen.insert(digest)
             {
                 let span = self.span(entry)?;
-                let sites = entry.weight;
-                out.push((digest, Location { start: span.start, end: span.end, sites }));
+                let weight = entry.weight;
+                out.push((digest, Location { start: span.start, end: span.end, weight }));
             }
             Ok(())
         })?;

@@ -36,7 +36,7 @@ impl Snapshot {
         let garbage = root.garbage;
         let log_room = root.extents.iter().map(|e| e.capacity.get()).fold(0, u64::saturating_add);
         // Once the log finishes that chunk, what the seal wrote of it is no part of the state.
-        let base = root.base.filter(|_| root.chunks == core.tail.chunks_end());
+        let base = root.base.filter(|_| root.chunks == core.memtable.chunks_end());
         let inner = Inner { core, slot, opened, layout, attributes, base, garbage, log_room };
         Self { inner: Arc::new(inner) }
     }

@@ -119,7 +119,7 @@ impl Snapshot {
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<()> {
         let core = &self.inner().core;
-        let total = core.tail.chunks_end();
+        let total = core.memtable.chunks_end();
         if core.open.block != 0 {
             let start = core.open.number.saturating_mul(core.chunk_size);
             out.open_bytes = core.totals.cursor.saturating_sub(start);

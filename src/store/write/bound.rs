@@ -43,11 +43,11 @@ impl TextBound {
 
     /// The bound of a store, if its leaves with fences and its memory have all keys.
     fn of(core: &Core) -> Result<Self> {
-        let perm = &core.perm;
-        if !perm.runs.is_empty() {
+        let stored_index = &core.stored_index;
+        if !stored_index.runs.is_empty() {
             return Ok(Self::Unknown);
         }
-        let fenced = match perm.last_fenced_key(&core.io) {
+        let fenced = match stored_index.last_fenced_key(&core.io) {
             Ok(fenced) => fenced,
             Err(Error::Corrupt(_)) => return Ok(Self::Unknown),
             Err(e) => return Err(e),
@@ -55,14 +55,14 @@ impl TextBound {
         let mut last = match fenced {
             Some((KEY_STR, text)) => Some(text),
             // Fences of text stand before those of other kinds.
-            _ if perm.fences.first().is_some_and(|f| f.kind() == KEY_STR) => {
+            _ if stored_index.fences.first().is_some_and(|f| f.kind() == KEY_STR) => {
                 return Ok(Self::Unknown);
             }
             _ => None,
         };
-        let tail = &core.tail;
-        let texts = tail.records.iter().filter(|e| e.key_kind == KEY_STR);
-        if let Some(newer) = texts.filter_map(|e| tail.key(e)).max()
+        let memtable = &core.memtable;
+        let texts = memtable.records.iter().filter(|e| e.key_kind == KEY_STR);
+        if let Some(newer) = texts.filter_map(|e| memtable.key(e)).max()
             && last.as_deref().is_none_or(|last| last < newer)
         {
             last = Some(newer.to_vec());

@@ -20,13 +20,13 @@ impl Writer {
         &mut self,
         key: Option<&Key>,
         bytes: &[u8],
-        sites: u32,
+        weight: u32,
         existing: Existing,
     ) -> Result<u64> {
-        self.put_carried(key, bytes, sites, None, existing)
+        self.put_carried(key, bytes, weight, None, existing)
     }
 
-    /// The sites of a record that is to be put, which the codec of the store has checked; `given`
+    /// The weight of a record that is to be put, which the codec of the store has checked; `given`
     /// is what the caller says.
     pub(crate) fn checked(&self, bytes: &[u8], given: Option<u32>) -> Result<u32> {
         let (name, version) = &self.layout.record_codec;

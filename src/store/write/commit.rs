@@ -81,10 +81,10 @@ impl Writer {
         }
         // Where a chunk was closed, little of the open one has to be saved again: the best
         // moment to start the log anew.
-        let closed = self.core.tail.chunks.len() > self.logged.chunks;
+        let closed = self.core.memtable.chunks.len() > self.logged.chunks;
         let stale = closed && 2 * self.slot.log_len.get() > self.log_capacity;
         // Who opens the file next does not know of leaves that no root names.
-        let left = closing && !self.core.tail.early.is_empty();
+        let left = closing && !self.core.memtable.early.is_empty();
         let logged = !full && !stale && !left && !self.flushed && !self.tail_is_heavy() && {
             let pieces = self.pieces(self.logged.open)?;
             self.append_log(generation, self.everything(), self.core.open.block, &pieces)?
@@ -132,24 +132,24 @@ impl Writer {
         open_block: u32,
         pieces: &Pieces,
     ) -> Result<bool> {
-        let tail = &self.core.tail;
+        let memtable = &self.core.memtable;
         let from = self.logged;
         // Places in an entry count from the start of the entry.
-        let records: Vec<RecordEntry> = tail
+        let records: Vec<RecordEntry> = memtable
             .records
             .get(from.records..end.records)
             .unwrap_or_default()
             .iter()
             .map(|e| RecordEntry { key_at: less(e.key_at, from.keys), ..*e })
             .collect();
-        let chunks: Vec<ChunkEntry> = tail
+        let chunks: Vec<ChunkEntry> = memtable
             .chunks
             .get(from.chunks..end.chunks)
             .unwrap_or_default()
             .iter()
             .map(|e| ChunkEntry { first_sum: less(e.first_sum, from.sums), ..*e })
             .collect();
-        let sums: Vec<U64> = tail
+        let sums: Vec<U64> = memtable
             .sums
             .get(from.sums..end.sums)
             .unwrap_or_default()
@@ -157,22 +157,22 @@ impl Writer {
             .map(|s| U64::new(*s))
             .collect();
         let new = from.records..end.records;
-        let rows: Vec<U64> = if tail.has_rows(new.clone()) {
-            new.flat_map(|i| tail.row_or_absent(i)).map(|w| U64::new(*w)).collect()
+        let rows: Vec<U64> = if memtable.has_rows(new.clone()) {
+            new.flat_map(|i| memtable.row_or_absent(i)).map(|w| U64::new(*w)).collect()
         } else {
             Vec::new()
         };
         let content = LogContent {
             generation,
-            first_record: tail.first_record + from.records as u64,
-            first_chunk: tail.first_chunk + from.chunks as u64,
+            first_record: memtable.first_record + from.records as u64,
+            first_chunk: memtable.first_chunk + from.chunks as u64,
             cursor: end.cursor,
             open_block,
             records: &records,
             chunks: &chunks,
             sums: &sums,
-            dead: tail.dead.get(from.dead..end.dead).unwrap_or_default(),
-            keys: tail.keys.get(from.keys..end.keys).unwrap_or_default(),
+            dead: memtable.dead.get(from.dead..end.dead).unwrap_or_default(),
+            keys: memtable.keys.get(from.keys..end.keys).unwrap_or_default(),
             attributes: self.attributes_changed.then_some(&self.attributes),
             pieces: pieces.iter().map(|(at, len, b)| (*at, *len, b.as_slice())).collect(),
             rows: &rows,
@@ -196,7 +196,7 @@ impl Writer {
     /// Moves the index into leaves and runs, writes a root, and starts a new log with what is
     /// in the open chunk.
     fn checkpoint(&mut self, generation: u64) -> Result<Slot> {
-        let weight = self.core.tail.weight() as u64;
+        let weight = self.core.memtable.weight() as u64;
         self.flush_tail()?;
         let base_fill = self.base.as_ref().map_or(0, |b| b.fill);
         let pieces = self.pieces(base_fill)?;
@@ -225,9 +225,9 @@ impl Writer {
     pub(crate) fn root(&self, generation: u64) -> Root {
         Root {
             generation,
-            perm: self.core.perm.clone(),
-            records: self.core.tail.end(),
-            chunks: self.core.tail.chunks_end(),
+            stored_index: self.core.stored_index.clone(),
+            records: self.core.memtable.end(),
+            chunks: self.core.memtable.chunks_end(),
             totals: self.core.totals,
             garbage: self.space.garbage,
             base: self.base.clone(),

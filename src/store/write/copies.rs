@@ -37,7 +37,7 @@ impl Writer {
     /// behind a root and `base` bytes of a chunk that are written next, and names them in the index.
     pub(crate) fn place_copies(&mut self, generation: u64, base: Option<u64>) -> Result<Copies> {
         let mut pages = Vec::new();
-        for (i, page) in self.core.perm.pages.iter().enumerate() {
+        for (i, page) in self.core.stored_index.pages.iter().enumerate() {
             match open_page(&self.core.io, page) {
                 Ok(open) if open.leaves.iter().any(|leaf| self.wants_copy(&leaf.at)) => {
                     pages.push(i);
@@ -49,7 +49,7 @@ impl Writer {
         }
         // Neither a page nor a root is longer or shorter for the places that it names.
         let mut space = self.space;
-        for page in pages.iter().filter_map(|i| self.core.perm.pages.get(*i)) {
+        for page in pages.iter().filter_map(|i| self.core.stored_index.pages.get(*i)) {
             space.take(page.at.segment.len.get());
         }
         space.take(self.root(generation).len());
@@ -64,7 +64,7 @@ impl Writer {
             LeafRef { copy: U64::new(to), ..*leaf }
         };
         for i in pages {
-            let Some(page) = self.core.perm.pages.get(i) else { continue };
+            let Some(page) = self.core.stored_index.pages.get(i) else { continue };
             let open = open_page(&self.core.io, page)?;
             let refs: Vec<LeafRef> = open
                 .leaves
@@ -75,15 +75,16 @@ impl Writer {
             let io = &self.core.io;
             let new = write_page(io, &mut self.space, &refs, &open.fences, generation)?;
             self.space.garbage += left;
-            if let Some(page) = self.core.perm.pages.get_mut(i) {
+            if let Some(page) = self.core.stored_index.pages.get_mut(i) {
                 *page = Lazy::new(new);
             }
         }
-        let leaves = self.core.perm.leaves.iter().map(|leaf| match self.wants_copy(&leaf.at) {
-            true => Leaf::new(place(&leaf.at)),
-            false => leaf.clone(),
-        });
-        self.core.perm.leaves = leaves.collect();
+        let leaves =
+            self.core.stored_index.leaves.iter().map(|leaf| match self.wants_copy(&leaf.at) {
+                true => Leaf::new(place(&leaf.at)),
+                false => leaf.clone(),
+            });
+        self.core.stored_index.leaves = leaves.collect();
         Ok(Copies { list, end: space.end })
     }
 

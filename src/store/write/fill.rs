@@ -61,7 +61,7 @@ impl Writer {
     }
 
     pub(crate) fn open_chunk(&mut self, number: u64) -> Result<()> {
-        let expected = self.core.tail.chunks_end() + self.core.waiting.len() as u64;
+        let expected = self.core.memtable.chunks_end() + self.core.waiting.len() as u64;
         if number != expected {
             return Err(Error::corrupt("chunk table", number, "a chunk would be left out"));
         }
@@ -120,7 +120,7 @@ impl Writer {
 
     /// Takes the next finished chunk; whether there was one.
     fn take_one(&mut self, wait: bool) -> Result<bool> {
-        let chunk = self.core.tail.chunks_end() + self.group.len() as u64;
+        let chunk = self.core.memtable.chunks_end() + self.group.len() as u64;
         let Some(finished) = self.pool.take(chunk, wait) else { return Ok(false) };
         self.group.push(finished?);
         if self.group.len() as u64 * self.core.chunk_size >= GROUP {
@@ -137,34 +137,34 @@ impl Writer {
         if group.is_empty() {
             return Ok(());
         }
-        let tail = &mut self.core.tail;
-        let first = tail.chunks.len();
+        let memtable = &mut self.core.memtable;
+        let first = memtable.chunks.len();
         for finished in &group {
-            let first_sum = sum_index(tail.sums.len())?;
-            tail.chunks.push(ChunkEntry { first_sum, ..entry_at(0, finished)? });
-            tail.sums.extend_from_slice(&finished.sums);
+            let first_sum = sum_index(memtable.sums.len())?;
+            memtable.chunks.push(ChunkEntry { first_sum, ..entry_at(0, finished)? });
+            memtable.sums.extend_from_slice(&finished.sums);
         }
-        let end = tail.chunks_end().saturating_mul(self.core.chunk_size);
+        let end = memtable.chunks_end().saturating_mul(self.core.chunk_size);
         let ended = |e: &RecordEntry| e.start.get().saturating_add(e.len.get().into()) <= end;
         let records = match all {
-            true => tail.records.len(),
+            true => memtable.records.len(),
             // Those that were put meanwhile depend on how fast chunks are compressed; the bytes
             // of a file do not.
-            false => tail.records.partition_point(ended).max(tail.in_early.records),
+            false => memtable.records.partition_point(ended).max(memtable.in_early.records),
         };
-        let to = Part { records, chunks: tail.chunks.len() };
-        let leaf = NewLeaf::new(tail, tail.in_early, to, &self.row_style)?;
+        let to = Part { records, chunks: memtable.chunks.len() };
+        let leaf = NewLeaf::new(memtable, memtable.in_early, to, &self.row_style)?;
         // Where the chunks will lie: their places are in the leaf.
         let mut space = self.space;
-        space.take(leaf.len(tail));
-        for (entry, finished) in tail.chunks.iter_mut().skip(first).zip(&group) {
+        space.take(leaf.len(memtable));
+        for (entry, finished) in memtable.chunks.iter_mut().skip(first).zip(&group) {
             entry.offset = space.take(finished.bytes.len() as u64).into();
         }
         let generation = self.next;
-        let written = leaf.write(&self.core.io, &mut self.space, tail, generation)?;
-        tail.early.push(written);
-        tail.in_early = to;
-        for (number, finished) in (tail.first_chunk + first as u64..).zip(group) {
+        let written = leaf.write(&self.core.io, &mut self.space, memtable, generation)?;
+        memtable.early.push(written);
+        memtable.in_early = to;
+        for (number, finished) in (memtable.first_chunk + first as u64..).zip(group) {
             let at = self.space.take(finished.bytes.len() as u64);
             self.core.io.write(at, &finished.bytes)?;
             let memory = self.core.waiting.remove(&number).and_then(Arc::into_inner);

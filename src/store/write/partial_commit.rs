@@ -12,7 +12,7 @@ use crate::index::slot::Slot;
 use crate::store::write::writer::{Logged, Writer};
 use crate::wire::U32;
 
-/// A state that ends where a chunk ends: how much of the tail belongs to it.
+/// A state that ends where a chunk ends: how much of the memtable belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cut {
     records: usize,
@@ -32,7 +32,7 @@ impl Writer {
         // already written belongs to the next root.
         let whole = self.attributes_changed
             || self.flushed
-            || self.core.tail.dead.len() != self.logged.dead
+            || self.core.memtable.dead.len() != self.logged.dead
             || self.tail_is_heavy();
         if whole {
             return Ok(false);
@@ -62,7 +62,7 @@ impl Writer {
         if !self.append_log(generation, end, 0, &Vec::new())? {
             return Ok(false);
         }
-        let behind = (self.core.tail.records.len() - cut.records) as u64;
+        let behind = (self.core.memtable.records.len() - cut.records) as u64;
         let slot = Slot { closed: U32::new(0), ..self.slot };
         self.publish(slot, end, behind)?;
         Ok(true)
@@ -71,34 +71,34 @@ impl Writer {
     /// The last place where a finished chunk ends, no record crosses, and everything that is
     /// committed lies before.
     fn cut(&self) -> Option<Cut> {
-        let tail = &self.core.tail;
+        let memtable = &self.core.memtable;
         let size = self.core.chunk_size;
-        let mut chunks_end = tail.chunks_end();
+        let mut chunks_end = memtable.chunks_end();
         let records = loop {
             let cursor = chunks_end.checked_mul(size)?;
             let end =
                 |e: &crate::index::layout::RecordEntry| e.start.get() + u64::from(e.len.get());
-            let records = tail.records.partition_point(|e| end(e) <= cursor);
-            match tail.records.get(records).map(|e| e.start.get()) {
+            let records = memtable.records.partition_point(|e| end(e) <= cursor);
+            match memtable.records.get(records).map(|e| e.start.get()) {
                 Some(start) if start < cursor => chunks_end = start / size,
                 _ => break records,
             }
         };
         let cursor = chunks_end * size;
-        let chunks = usize::try_from(chunks_end.checked_sub(tail.first_chunk)?).ok()?;
+        let chunks = usize::try_from(chunks_end.checked_sub(memtable.first_chunk)?).ok()?;
         if cursor < self.logged.cursor
             || chunks <= self.logged.chunks
             || records <= self.logged.records
         {
             return None;
         }
-        let (keys, sums) = (tail.keys_at(records), tail.sums_at(chunks));
+        let (keys, sums) = (memtable.keys_at(records), memtable.sums_at(chunks));
         Some(Cut { records, keys, chunks, sums, cursor })
     }
 
-    /// What the records of the tail from `first` on count for in [`Self::added`].
+    /// What the records of the memtable from `first` on count for in [`Self::added`].
     pub(crate) fn bytes_from(&self, first: usize) -> u64 {
-        let records = self.core.tail.records.get(first..).unwrap_or_default();
+        let records = self.core.memtable.records.get(first..).unwrap_or_default();
         records.iter().map(|e| u64::from(e.len.get()) + 64).sum()
     }
 }

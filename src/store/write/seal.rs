@@ -65,7 +65,8 @@ impl Writer {
     fn seal_with(&mut self, content: FrameContent, closing: bool) -> Result<()> {
         let generation = self.next;
         let before = self.slot.seal;
-        if self.core.ids() > 0 && self.core.tail.chunks_end() == 0 && self.core.open.block == 0 {
+        if self.core.ids() > 0 && self.core.memtable.chunks_end() == 0 && self.core.open.block == 0
+        {
             // Only empty records so far: they too need a frame whose trailer can move.
             self.open_chunk(0)?;
         }
@@ -156,7 +157,7 @@ impl Writer {
     /// Writes offsets chunk and trailer past everything. A frame without chunks keeps the
     /// trailer with which it was born: its place is fixed, right behind the header.
     fn frame_end(&mut self, content: FrameContent) -> Result<FrameEnd> {
-        if self.core.tail.chunks_end() == 0 && self.base.is_none() {
+        if self.core.memtable.chunks_end() == 0 && self.base.is_none() {
             let seal = &self.slot.seal;
             return Ok(FrameEnd {
                 frame_len: seal.frame_len.get(),
@@ -186,13 +187,13 @@ impl Writer {
     /// What a seal says of the finished chunks and of the records, from the index as it stands.
     fn frame_content(&self) -> Result<FrameContent> {
         let mut offsets = Vec::new();
-        for leaf in self.core.perm.all_leaves(&self.core.io)? {
+        for leaf in self.core.stored_index.all_leaves(&self.core.io)? {
             if leaf.at.chunks.get() > 0 {
                 let chunks = leaf_chunks(&self.core.io, leaf)?;
                 offsets.extend(chunks.iter().map(offset_for_others));
             }
         }
-        offsets.extend(self.core.tail.chunks.iter().map(offset_for_others));
+        offsets.extend(self.core.memtable.chunks.iter().map(offset_for_others));
         let (wanted, content) = self.lookup()?;
         Ok(FrameContent { offsets, lookup: wanted.then_some(content) })
     }
@@ -278,11 +279,11 @@ impl Writer {
         let Some(base) = self.base.take_if(|b| b.fill == used) else {
             return Err(Error::Corrupt(damage));
         };
-        let first_sum = U32::new(u32::try_from(self.core.tail.sums.len()).unwrap_or(u32::MAX));
-        self.core.tail.chunks.push(ChunkEntry { first_sum, ..base.entry });
-        self.core.tail.sums.extend_from_slice(&base.sums);
+        let first_sum = U32::new(u32::try_from(self.core.memtable.sums.len()).unwrap_or(u32::MAX));
+        self.core.memtable.chunks.push(ChunkEntry { first_sum, ..base.entry });
+        self.core.memtable.sums.extend_from_slice(&base.sums);
         self.core.open = OpenChunk::default();
-        self.core.totals.cursor = self.core.tail.chunks_end() * self.core.chunk_size;
+        self.core.totals.cursor = self.core.memtable.chunks_end() * self.core.chunk_size;
         Ok(())
     }
 
@@ -291,7 +292,7 @@ impl Writer {
     /// that was written over.
     fn settle_after_others(&mut self) -> Result<()> {
         self.check_adopted()?;
-        if self.core.tail.chunks_end() == 0 && self.core.open.block == 0 {
+        if self.core.memtable.chunks_end() == 0 && self.core.open.block == 0 {
             // The trailer of a frame without chunks cannot move; the other program's stands there.
             self.open_chunk(0)?;
         }

@@ -27,7 +27,7 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::put`].
-    pub fn share_sized(&mut self, bytes: &[u8], sites: u32) -> Result<Digest> {
+    pub fn share_sized(&mut self, bytes: &[u8], weight: u32) -> Result<Digest> {
         self.usable()?;
         let digest = Digest::of(bytes);
         if self.core.find_shared(&digest)?.is_some() {
@@ -52,11 +52,11 @@ impl Writer {
         let hash = key_hash(KEY_SHARED, digest.as_bytes());
         self.guard(|w| {
             let id = w.core.ids();
-            w.add(Some((KEY_SHARED, digest.as_bytes(), hash)), bytes, sites, None, None)?;
+            w.add(Some((KEY_SHARED, digest.as_bytes(), hash)), bytes, weight, None, None)?;
             // Without a hash: no tombstone, or the runs would no longer lead to it.
             let shared =
                 DeadEntry { record: id.into(), shared: 1.into(), ..bytemuck::Zeroable::zeroed() };
-            w.core.tail.kill(shared);
+            w.core.memtable.kill(shared);
             w.core.totals.dead_records += 1;
             w.core.totals.shared += 1;
             w.core.dead = OnceBox::new();

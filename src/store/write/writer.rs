@@ -32,7 +32,7 @@ use std::time::Instant;
 /// Bytes of index in memory above which a leaf is written.
 const LEAF_WEIGHT: usize = 768 << 10;
 
-/// How much of the tail is in the log already.
+/// How much of the memtable is in the log already.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Logged {
     pub(crate) records: usize,
@@ -49,13 +49,13 @@ pub(crate) struct Logged {
 impl Logged {
     /// As if all of it was logged.
     pub(crate) fn all_of(core: &Core) -> Self {
-        let tail = &core.tail;
+        let memtable = &core.memtable;
         Self {
-            records: tail.records.len(),
-            keys: tail.keys.len(),
-            chunks: tail.chunks.len(),
-            sums: tail.sums.len(),
-            dead: tail.dead.len(),
+            records: memtable.records.len(),
+            keys: memtable.keys.len(),
+            chunks: memtable.chunks.len(),
+            sums: memtable.sums.len(),
+            dead: memtable.dead.len(),
             open: used(core),
             cursor: core.totals.cursor,
         }
@@ -245,8 +245,8 @@ impl Writer {
     /// of the last commit.
     pub fn put(&mut self, key: impl Into<Key>, bytes: &[u8]) -> Result<u64> {
         self.usable()?;
-        let sites = self.checked(bytes, None)?;
-        self.put_carried(Some(&key.into()), bytes, sites, None, Existing::Replace)
+        let weight = self.checked(bytes, None)?;
+        self.put_carried(Some(&key.into()), bytes, weight, None, Existing::Replace)
     }
 
     /// As [`put`](Self::put), but a record that is already there is kept, and the insertion
@@ -256,8 +256,8 @@ impl Writer {
     /// As [`put`](Self::put); [`Error::Exists`] that names the key if there is a record under it.
     pub fn insert(&mut self, key: impl Into<Key>, bytes: &[u8]) -> Result<u64> {
         self.usable()?;
-        let sites = self.checked(bytes, None)?;
-        self.put_carried(Some(&key.into()), bytes, sites, None, Existing::Refuse)
+        let weight = self.checked(bytes, None)?;
+        self.put_carried(Some(&key.into()), bytes, weight, None, Existing::Refuse)
     }
 
     /// Adds a record without a key: it is found by its ordinal alone.
@@ -266,25 +266,25 @@ impl Writer {
     /// As [`Writer::put`].
     pub fn push(&mut self, bytes: &[u8]) -> Result<u64> {
         self.usable()?;
-        let sites = self.checked(bytes, None)?;
-        self.put_carried(None, bytes, sites, None, Existing::Refuse)
+        let weight = self.checked(bytes, None)?;
+        self.put_carried(None, bytes, weight, None, Existing::Refuse)
     }
 
     /// As [`Writer::put`], with the count that the index keeps beside the length (for a frame
-    /// its number of sites).
+    /// its weight).
     ///
     /// # Errors
-    /// As [`Writer::put`]; [`Error::Invalid`] if the codec of the store counts other sites.
+    /// As [`Writer::put`]; [`Error::Invalid`] if the codec of the store counts another weight.
     pub fn put_sized(
         &mut self,
         key: Option<&Key>,
         bytes: &[u8],
-        sites: u32,
+        weight: u32,
         existing: Existing,
     ) -> Result<u64> {
         self.usable()?;
-        let sites = self.checked(bytes, Some(sites))?;
-        self.put_carried(key, bytes, sites, None, existing)
+        let weight = self.checked(bytes, Some(weight))?;
+        self.put_carried(key, bytes, weight, None, existing)
     }
 
     /// As [`Writer::put_sized`], with the numbers that the store keeps of the record beside its
@@ -299,7 +299,7 @@ impl Writer {
         &mut self,
         key: Option<&Key>,
         bytes: &[u8],
-        sites: u32,
+        weight: u32,
         row: &Row<'_>,
         existing: Existing,
     ) -> Result<u64> {
@@ -307,8 +307,8 @@ impl Writer {
             return Err(Error::invalid("row", "is not of the columns of this store"));
         }
         self.usable()?;
-        let sites = self.checked(bytes, Some(sites))?;
-        self.put_carried(key, bytes, sites, Some(row.words()), existing)
+        let weight = self.checked(bytes, Some(weight))?;
+        self.put_carried(key, bytes, weight, Some(row.words()), existing)
     }
 
     /// As [`Writer::put_sized`], with a row of this store if there is one.
@@ -316,7 +316,7 @@ impl Writer {
         &mut self,
         key: Option<&Key>,
         bytes: &[u8],
-        sites: u32,
+        weight: u32,
         row: Option<&[u64]>,
         existing: Existing,
     ) -> Result<u64> {
@@ -348,7 +348,7 @@ impl Writer {
         }
         let mut maker = self.maker.take();
         let row = row.or_else(|| maker.as_mut().and_then(|m| m.row(bytes)));
-        let added = self.guard(|w| w.add(named, bytes, sites, row, old));
+        let added = self.guard(|w| w.add(named, bytes, weight, row, old));
         self.maker = maker;
         added?;
         self.commit_if_due()?;
@@ -359,7 +359,7 @@ impl Writer {
         &mut self,
         key: Option<(u8, &[u8], u64)>,
         bytes: &[u8],
-        sites: u32,
+        weight: u32,
         row: Option<&[u64]>,
         old: Option<(u64, u64)>,
     ) -> Result<()> {
@@ -382,9 +382,9 @@ impl Writer {
         self.fill(start, bytes)?;
         self.core.totals.cursor = start + len;
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.name(start, len, sites, key, row)?;
+        self.name(start, len, weight, key, row)?;
         self.added += u64::from(len) + 64;
-        if self.core.tail.weight() > 8 * LEAF_WEIGHT {
+        if self.core.memtable.weight() > 8 * LEAF_WEIGHT {
             // Only without automatic commits: memory stays flat, nothing is published.
             self.flush_tail()?;
         }
@@ -397,11 +397,11 @@ impl Writer {
         &mut self,
         start: u64,
         len: u32,
-        sites: u32,
+        weight: u32,
         key: Option<(u8, &[u8], u64)>,
         row: Option<&[u64]>,
     ) -> Result<()> {
-        self.core.tail.push(start, len, sites, key, row)?;
+        self.core.memtable.push(start, len, weight, key, row)?;
         self.core.totals.record_bytes += u64::from(len);
         match key {
             Some((KEY_STR, text, _)) => self.text_bound.raise(text),
@@ -466,7 +466,7 @@ impl Writer {
             len: len.into(),
             ..DeadEntry::zeroed()
         };
-        self.core.tail.kill(dead);
+        self.core.memtable.kill(dead);
         self.core.totals.dead_records += 1;
         self.core.totals.dead_bytes += u64::from(len);
         self.core.dead = OnceBox::new();
@@ -561,15 +561,22 @@ impl Writer {
         self.last_commit = Instant::now();
     }
 
-    /// Whether the tail has grown enough for a leaf.
+    /// Whether the memtable has grown enough for a leaf.
     pub(crate) fn tail_is_heavy(&self) -> bool {
-        self.core.tail.weight() >= LEAF_WEIGHT
+        self.core.memtable.weight() >= LEAF_WEIGHT
     }
 
     pub(crate) fn flush_tail(&mut self) -> Result<()> {
         let generation = self.next;
         let (core, rows) = (&mut self.core, &self.row_style);
-        flush(&core.io, &mut self.space, &mut core.perm, &mut core.tail, generation, rows)?;
+        flush(
+            &core.io,
+            &mut self.space,
+            &mut core.stored_index,
+            &mut core.memtable,
+            generation,
+            rows,
+        )?;
         let Logged { open, cursor, .. } = self.logged;
         self.logged = Logged { open, cursor, ..Logged::default() };
         self.flushed = true;

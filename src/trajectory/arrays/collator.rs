@@ -160,7 +160,7 @@ impl Collator {
         columns: &[Column],
         new: &mut impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
     ) -> std::result::Result<Option<Arrays<M>>, E> {
-        let sizes: Vec<usize> = plan.sites().map(|n| n as usize).collect();
+        let sizes: Vec<usize> = plan.weights().map(|n| n as usize).collect();
         // What the index says is not believed before the records say it, too.
         if !is_modest(&sizes) {
             return Ok(None);
