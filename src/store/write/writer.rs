@@ -271,7 +271,7 @@ impl Writer {
     }
 
     /// As [`Writer::put`], with the count that the index keeps beside the length (for a frame
-    /// its weight).
+    /// its number of sites).
     ///
     /// # Errors
     /// As [`Writer::put`]; [`Error::Invalid`] if the codec of the store counts another weight.
