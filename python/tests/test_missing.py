@@ -120,7 +120,7 @@ def test_fill_values_are_checked_by_field(store):
     assert found["energy"][1] == -1 and (found["types"][3:] == 9).all() and found["pbc"][1].all()
     assert get(fill_value=float("nan"))["types"][3:].tolist() == [0] * 5
     for wrong, why in (
-        (0.5, '0.5 is no value of "types".*int32'), ({"types": 2**31}, "int32"),
+        (0.5, '0.5 is not a valid value of "types".*int32'), ({"types": 2**31}, "int32"),
         ({"pbc": 2}, "bool"), ({"position": 0}, '"position" is not one of the fields'),
     ):
         with pytest.raises(vlstore.InvalidError, match=why):

@@ -188,7 +188,7 @@ def test_a_store_says_what_it_is(path):
     assert store.path == path and store.mode == "r"
     found = store.verify()
     assert found and found.ok and found.records == 1 and found.damages == []
-    assert repr(found).endswith("whole>")
+    assert repr(found).endswith("intact>")
 
 
 def test_damage_is_raised_for_the_record_and_listed_by_verify(path):

@@ -164,8 +164,8 @@ mod tests {
         assert_eq!(map.find("energy"), Some((2, &Target::Property("old".into()))));
         assert!(map.find("x").is_none() && !map.is_empty());
         for (pairs, says) in [
-            (vec![("a", "enregy")], "no field; fields are energy, stress"),
-            (vec![("a", "property:")], "no field"),
+            (vec![("a", "enregy")], "not a field; fields are energy, stress"),
+            (vec![("a", "property:")], "not a field"),
             (vec![("a", "property:energy")], "is the name of a field"),
             (vec![("a", "property:pos")], "is the name of a field"),
             (vec![("a", "energy"), ("a", "forces")], "mapped twice"),

@@ -188,8 +188,8 @@ attacks! {
         columns(json!([["step", "i64", 1], ["step", "f64", 3]]));
     a_column_with_the_name_of_one_that_is_always_there: Refused("is a column that every store has") =>
         columns(json!([["sites", "i64", 1], ["cell", "f64", 3]]));
-    a_column_without_a_name: Refused("is no name") => columns(json!([["", "i64", 4]]));
-    a_column_with_a_name_of_65_bytes: Refused("is no name") => columns(json!([["n".repeat(65), "i64", 4]]));
+    a_column_without_a_name: Refused("is not a name") => columns(json!([["", "i64", 4]]));
+    a_column_with_a_name_of_65_bytes: Refused("is not a name") => columns(json!([["n".repeat(65), "i64", 4]]));
     a_column_of_an_unknown_kind: Refused("configuration") => columns(json!([["step", "i128", 1]]));
     a_column_of_two_members: Refused("configuration") => columns(json!([["step", "i64"]]));
     columns_that_are_an_object: Refused("configuration") => columns(json!({ "step": "i64" }));

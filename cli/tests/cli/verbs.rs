@@ -12,8 +12,14 @@ fn a_verb_that_leaves_other_programs_behind_says_so() {
     let mut writer =
         vlstore::Writer::create(folder.path("many.vls"), &vlstore::StoreOptions::default())
             .unwrap();
+    // Bytes that do not compress: the file is so large that a seal of each change would not pay.
+    let mut x = 1_u64;
     for i in 0..20_000_u32 {
-        writer.insert(i, &[7; 64]).unwrap();
+        let bytes = std::array::from_fn::<u8, 64, _>(|_| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (x >> 56) as u8
+        });
+        writer.insert(i, &bytes).unwrap();
     }
     assert!(writer.close().unwrap().sealed);
     let mut behind = 0;

@@ -24,7 +24,7 @@ where
     T: Follow<'a> + Verifiable + 'a,
 {
     bounded(bytes.len() as u64)?;
-    rooted(bytes).map_err(|why| bad(format!("the record is no {what}: {why}")))?;
+    rooted(bytes).map_err(|why| bad(format!("the record is not a {what}: {why}")))?;
     // A tree of tables that share parts may look larger than its bytes, but not without end;
     // legitimate writers share vtables and equal strings.
     let options = VerifierOptions {
@@ -36,7 +36,7 @@ where
     root_with_opts::<T>(&options, bytes).map_err(|why| {
         let why = why.to_string();
         let why = why.trim().lines().map(str::trim).collect::<Vec<_>>().join("; ");
-        bad(format!("the record is no {what}: {why}"))
+        bad(format!("the record is not a {what}: {why}"))
     })
 }
 

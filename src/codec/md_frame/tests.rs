@@ -168,7 +168,7 @@ fn a_property_has_one_kind_of_values_and_a_name_of_its_own() {
         let list = [md::Property::create(b, &args_of)];
         args.frame_properties = Some(b.create_vector(&list));
     });
-    assert!(why(&truth).contains("not 0 or 1"));
+    assert!(why(&truth).contains("neither 0 nor 1"));
     let twins = built(|b, args| {
         let list = [property(b, "a", 2), property(b, "a", 2)];
         args.atom_properties = Some(b.create_vector(&list));

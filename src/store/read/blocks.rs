@@ -407,7 +407,19 @@ impl Core {
         let likely = (ChunkLayout::HEADER_LEN + 4 * blocks as usize).min(cbytes);
         let read = self.io.bytes(offset, likely, |bytes| {
             let header = bytes.get(..ChunkLayout::HEADER_LEN).unwrap_or(bytes);
-            let prefix = ChunkLayout::prefix_len(header, most).map_err(located)?;
+            let prefix = match ChunkLayout::prefix_len(header, most) {
+                Ok(prefix) => prefix,
+                // A chunk of a newer version, or damage: its checksum tells.
+                Err(why @ Error::Unsupported { .. }) => {
+                    let right = |bytes: &[u8]| {
+                        entry.prefix_sum.get() == prefix_sum(self.io.file(), chunk, bytes)
+                    };
+                    let intact = sums.is_none() || right(header) || right(bytes);
+                    let damaged = || Error::corrupt("chunk header", offset, "checksum differs");
+                    return Err(if intact { located(why) } else { damaged() });
+                }
+                Err(why) => return Err(located(why)),
+            };
             if prefix > cbytes {
                 return Err(Error::corrupt("chunk", offset, "is shorter than its block starts"));
             }
