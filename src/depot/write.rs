@@ -26,7 +26,7 @@ pub struct DepotWriter<C> {
 
 impl<C: Codec> DepotWriter<C> {
     /// Makes a new store at `path` whose records are of `codec`, whatever
-    /// [`StoreOptions::record_codec`] says.
+    /// [`Layout::record_codec`](crate::Layout::record_codec) says.
     ///
     /// # Errors
     /// As [`Writer::create`].

@@ -24,7 +24,7 @@ pub struct CopyOptions {
     pub select: Select,
     /// What the new store is made with; `None` makes it as the old one is. The record codec is
     /// always that of the source: its records are copied byte for byte. Start from
-    /// [`Readable::options`](crate::Readable::options) of the source to change a few.
+    /// [`Readable::layout`](crate::Readable::layout) of the source to change a few.
     pub layout: Option<Layout>,
     /// How the new store is written, and the old one read.
     pub write: WriteOptions,

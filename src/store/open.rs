@@ -172,7 +172,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Locked`] if there is another writer, [`Error::Older`] if the newest commit cannot
-    /// be read (see [`WriteOptions::accept_older`]); else as [`Store::open`]. After every error the
+    /// be read (see [`WriteOptions::accept_older`](crate::WriteOptions::accept_older)); else as [`Store::open`]. After every error the
     /// file is as it was.
     pub fn open(path: impl AsRef<Path>, options: &WriteOptions) -> Result<Self> {
         let (layout, write) = (Layout::default(), options.clone());
@@ -244,7 +244,7 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Store::open`]; [`Error::Older`] if the newest commit cannot be read (see
-    /// [`WriteOptions::accept_older`]).
+    /// [`WriteOptions::accept_older`](crate::WriteOptions::accept_older)).
     pub fn open_in(backend: Arc<dyn Backend>, options: &WriteOptions) -> Result<Self> {
         open_locked(&backend, options, None)
     }

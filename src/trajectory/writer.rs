@@ -36,7 +36,7 @@ pub struct TrajectoryWriter {
 }
 
 impl TrajectoryWriter {
-    /// Makes a new store of frames at `path`, whatever [`StoreOptions::record_codec`] says.
+    /// Makes a new store of frames at `path`, whatever [`Layout::record_codec`](crate::Layout::record_codec) says.
     ///
     /// # Errors
     /// As [`DepotWriter::create`].

@@ -55,7 +55,7 @@ pub trait Readable {
     /// The record under `key`.
     ///
     /// Decodes the blocks in which it lies, at most; a decoded block is kept for later reads,
-    /// see [`ReadOptions::cache_bytes`].
+    /// see [`ReadOptions::cache_bytes`](crate::ReadOptions::cache_bytes).
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is none, [`Error::Corrupt`] if its bytes or its place in

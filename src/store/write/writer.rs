@@ -233,10 +233,10 @@ impl Writer {
     ///
     /// A refused put changes nothing. The record is seen by this writer at
     /// once; it survives from the next commit on. Commits happen by themselves as
-    /// [`WriteOptions::commit_bytes`] and [`WriteOptions::commit_interval`] say.
+    /// [`WriteOptions::commit_bytes`](crate::WriteOptions::commit_bytes) and [`WriteOptions::commit_interval`](crate::WriteOptions::commit_interval) say.
     ///
     /// Where the store names a codec, the bytes must be a record of it: see
-    /// [`WriteOptions::check`].
+    /// [`WriteOptions::check`](crate::WriteOptions::check).
     ///
     /// # Errors
     /// [`Error::Codec`] for bytes that the codec of the
@@ -288,9 +288,9 @@ impl Writer {
     }
 
     /// As [`Writer::put_sized`], with the numbers that the store keeps of the record beside its
-    /// bytes (see [`StoreOptions::columns`]).
+    /// bytes (see [`Layout::columns`](crate::Layout::columns)).
     ///
-    /// Without them they follow from the bytes, where [`WriteOptions::rows`] says how; else the
+    /// Without them they follow from the bytes, where [`WriteOptions::rows`](crate::WriteOptions::rows) says how; else the
     /// record has none.
     ///
     /// # Errors
