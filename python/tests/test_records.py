@@ -114,7 +114,7 @@ def test_zeros_are_no_frame():
     from vlstore.serialize import BackedAtomicDataCodec
 
     for length in (0, 4, 12, 1000):
-        with pytest.raises(vlstore.CodecError, match="no frame"):
+        with pytest.raises(vlstore.CodecError, match="not a frame"):
             vlstore.MdFrame.from_bytes(bytes(length))
         with pytest.raises(vlstore.CodecError):
             BackedAtomicDataCodec.unpack(bytes(length))
