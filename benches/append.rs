@@ -13,8 +13,7 @@ mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use support::data;
-use vlstore::chunk::Algorithm;
-use vlstore::{Layout, Purpose, StoreOptions, Writer};
+use vlstore::{Compression, Layout, Purpose, StoreOptions, Writer};
 
 fn append(c: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap();
@@ -26,17 +25,10 @@ fn append(c: &mut Criterion) {
         println!("append: {}", set.what);
         let mut group = c.benchmark_group(format!("append/{label}"));
         group.sample_size(10).throughput(Throughput::BytesDecimal(set.bytes() as u64));
-        for codec in [Some(Algorithm::Zstd), Some(Algorithm::Lz4), None] {
-            let options = StoreOptions {
-                layout: Layout {
-                    purpose: *purpose,
-                    compression: codec.into(),
-                    ..Layout::default()
-                },
-                ..StoreOptions::default()
-            };
-            let name = codec.map_or("stored", Algorithm::name);
-            group.bench_function(BenchmarkId::from_parameter(name), |b| {
+        for compression in [Compression::Zstd, Compression::Lz4, Compression::Stored] {
+            let layout = Layout { purpose: *purpose, compression, ..Layout::default() };
+            let options = StoreOptions::from(layout);
+            group.bench_function(BenchmarkId::from_parameter(compression.name()), |b| {
                 b.iter_batched(
                     || Writer::replace(dir.path().join("append"), &options).unwrap(),
                     |mut w| {

@@ -15,8 +15,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use std::hint::black_box;
 use support::data::{self, Random};
 use vlstore::Readable;
-use vlstore::chunk::Algorithm;
-use vlstore::{Layout, Purpose, Store, StoreOptions, WriteOptions, Writer};
+use vlstore::{Compression, Layout, Purpose, Store, StoreOptions, WriteOptions, Writer};
 
 fn batch(c: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap();
@@ -29,19 +28,15 @@ fn batch(c: &mut Criterion) {
         println!("batch: {}", set.what);
         let mut group = c.benchmark_group(format!("batch/{label}"));
         group.sample_size(20);
-        for codec in [Some(Algorithm::Zstd), Some(Algorithm::Lz4), None] {
+        for compression in [Compression::Zstd, Compression::Lz4, Compression::Stored] {
+            let layout = Layout { purpose: *purpose, compression, ..Layout::default() };
             let options = StoreOptions {
-                layout: Layout {
-                    purpose: *purpose,
-                    compression: codec.into(),
-                    ..Layout::default()
-                },
+                layout,
                 write: WriteOptions {
                     access: vlstore::backend::Access::Map,
                     ..WriteOptions::default()
                 },
             };
-            let name = codec.map_or("stored", Algorithm::name);
             let mut w = Writer::replace(&path, &options).unwrap();
             for r in &set.records {
                 w.push(r).unwrap();
@@ -54,10 +49,10 @@ fn batch(c: &mut Criterion) {
             }
             let mut random = Random(2);
             group.throughput(Throughput::Elements(256));
-            group.bench_function(BenchmarkId::new("256 shuffled", name), |b| {
+            group.bench_function(BenchmarkId::new("256 shuffled", compression.name()), |b| {
                 b.iter(|| black_box(store.get_batch_at(&random.list(256, n)).unwrap()));
             });
-            group.bench_function(BenchmarkId::new("256 of a window", name), |b| {
+            group.bench_function(BenchmarkId::new("256 of a window", compression.name()), |b| {
                 b.iter(|| {
                     let from = random.below(n - 2048);
                     let asked: Vec<u64> =
@@ -66,7 +61,7 @@ fn batch(c: &mut Criterion) {
                 });
             });
             group.throughput(Throughput::BytesDecimal(set.bytes() as u64));
-            group.bench_function(BenchmarkId::new("scan", name), |b| {
+            group.bench_function(BenchmarkId::new("scan", compression.name()), |b| {
                 b.iter(|| store.scan(0..n).map(|r| r.unwrap().len()).sum::<usize>());
             });
         }

@@ -15,8 +15,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use std::hint::black_box;
 use support::data::{self, Random};
 use vlstore::Readable;
-use vlstore::chunk::Algorithm;
-use vlstore::{Layout, Purpose, Store, StoreOptions, WriteOptions, Writer};
+use vlstore::{Compression, Layout, Purpose, Store, StoreOptions, WriteOptions, Writer};
 
 fn get(c: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap();
@@ -29,20 +28,16 @@ fn get(c: &mut Criterion) {
         println!("get: {}", set.what);
         let mut group = c.benchmark_group(format!("get/{label}"));
         group.throughput(Throughput::Elements(1));
-        for codec in [Some(Algorithm::Zstd), Some(Algorithm::Lz4), None] {
+        for compression in [Compression::Zstd, Compression::Lz4, Compression::Stored] {
+            let layout = Layout { purpose: *purpose, compression, ..Layout::default() };
             let options = StoreOptions {
-                layout: Layout {
-                    purpose: *purpose,
-                    compression: codec.into(),
-                    ..Layout::default()
-                },
+                layout,
                 write: WriteOptions {
                     cache_bytes: 0,
                     access: vlstore::backend::Access::Map,
                     ..WriteOptions::default()
                 },
             };
-            let name = codec.map_or("stored", Algorithm::name);
             let mut w = Writer::replace(&path, &options).unwrap();
             for (i, r) in set.records.iter().enumerate() {
                 w.insert(i as u64, r).unwrap();
@@ -54,10 +49,10 @@ fn get(c: &mut Criterion) {
                 assert_eq!(*store.get(i).unwrap(), set.records[i as usize][..]);
             }
             let mut random = Random(2);
-            group.bench_function(BenchmarkId::new("ordinal", name), |b| {
+            group.bench_function(BenchmarkId::new("ordinal", compression.name()), |b| {
                 b.iter(|| black_box(store.get_at(random.below(n)).unwrap()));
             });
-            group.bench_function(BenchmarkId::new("key", name), |b| {
+            group.bench_function(BenchmarkId::new("key", compression.name()), |b| {
                 b.iter(|| black_box(store.get(random.below(n)).unwrap()));
             });
             let cached = StoreOptions {
@@ -65,9 +60,12 @@ fn get(c: &mut Criterion) {
                 ..options
             };
             let cached = Store::open_with(&path, &cached.write.reading()).unwrap();
-            group.bench_function(BenchmarkId::new("ordinal, cache 32 MiB", name), |b| {
-                b.iter(|| black_box(cached.get_at(random.below(n)).unwrap()));
-            });
+            group.bench_function(
+                BenchmarkId::new("ordinal, cache 32 MiB", compression.name()),
+                |b| {
+                    b.iter(|| black_box(cached.get_at(random.below(n)).unwrap()));
+                },
+            );
         }
         group.finish();
     }

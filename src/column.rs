@@ -286,7 +286,7 @@ impl ColumnValues {
         }
     }
 
-    /// Whether there is no value.
+    /// Whether there are no values.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0

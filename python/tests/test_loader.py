@@ -13,7 +13,7 @@ import pytest
 
 import vlstore
 from vlstore.loader import Batch, Loader, Records, split
-from vlstore_workers import load_part
+from vlstore_workers import in_processes, load_part
 
 METHODS = [m for m in ("fork", "spawn", "forkserver") if m in multiprocessing.get_all_start_methods()]
 FRAMES = 600
@@ -237,17 +237,9 @@ def test_processes_load_disjoint_parts_also_when_the_parent_has_read(frames, met
     loader = Loader(vlstore.open(frames, threads=2), batch_size=8, seed=4, window=64, group=8)
     under_way = iter(loader)
     next(under_way)
-    context = multiprocessing.get_context(method)
-    answers = context.Queue()
     parts = [loader.share(rank=rank, world=2, worker=worker, workers=2)
              for rank in range(2) for worker in range(2)]
-    workers = [context.Process(target=load_part, args=(part, answers)) for part in parts]
-    for worker in workers:
-        worker.start()
-    found = [answers.get(timeout=120) for _ in workers]
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
+    found = in_processes(multiprocessing.get_context(method), load_part, [(part,) for part in parts])
     seen = [o for batches in found for batch in batches for o in batch]
     # 75 batches: the last has none for the second rank.
     assert len(seen) == len(set(seen)) == FRAMES - 8

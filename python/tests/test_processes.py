@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import vlstore
-from vlstore_workers import follow, read
+from vlstore_workers import follow, in_processes, read
 
 METHODS = [m for m in ("fork", "spawn", "forkserver") if m in multiprocessing.get_all_start_methods()]
 
@@ -33,15 +33,7 @@ def test_workers_read_what_the_parent_reads(frames, method):
         500,
         frames.generation,
     )
-    context = multiprocessing.get_context(method)
-    answers = context.Queue()
-    workers = [context.Process(target=read, args=(frames, ordinals, answers)) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    found = [answers.get(timeout=120) for _ in workers]
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
+    found = in_processes(multiprocessing.get_context(method), read, [(frames, ordinals)] * 3)
     assert found == [expected] * 3
     assert frames.at[0] == frames[0]
 
@@ -175,13 +167,13 @@ def test_readers_in_other_processes_follow_a_writer(path):
     context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
     with vlstore.open(path, "w") as store:
         store.commit()
-        answers = context.Queue()
-        readers = [context.Process(target=follow, args=(path, answers)) for _ in range(2)]
+        results = context.Queue()
+        readers = [context.Process(target=follow, args=(path, results)) for _ in range(2)]
         for reader in readers:
             reader.start()
         for i in range(200):
             store[i] = b"%d" % i * 100
             store.commit()
-        assert [answers.get(timeout=120) for _ in readers] == [200, 200]
+        assert [results.get(timeout=120) for _ in readers] == [200, 200]
         for reader in readers:
             reader.join(60)

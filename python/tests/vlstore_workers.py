@@ -3,14 +3,14 @@
 import vlstore
 
 
-def read(store, ordinals, answers):
+def read(store, ordinals, results):
     """What a worker does: single records, a batch, a view; then says what it saw."""
     total = sum(float(store.at[int(i)].positions.sum()) for i in ordinals[:5])
     arrays = store.at.arrays(ordinals)
-    answers.put((total, float(arrays["positions"].sum()), len(store), store.generation))
+    results.put((total, float(arrays["positions"].sum()), len(store), store.generation))
 
 
-def follow(path, answers):
+def follow(path, results):
     store = vlstore.open(path)
     seen, generation = 0, 0
     while seen < 200:
@@ -19,7 +19,7 @@ def follow(path, answers):
         seen, generation = len(store), store.generation
         for i in range(max(0, seen - 3), seen):
             assert store[i] == b"%d" % i * 100
-    answers.put(seen)
+    results.put(seen)
 
 
 def centred(sample):
@@ -28,9 +28,22 @@ def centred(sample):
     return sample
 
 
-def read_fifty(store, answers):
-    answers.put([store[i] for i in range(50)])
+def read_fifty(store, results):
+    results.put([store[i] for i in range(50)])
 
 
-def load_part(loader, answers):
-    answers.put([batch.ordinals.tolist() for batch in loader])
+def load_part(loader, results):
+    results.put([batch.ordinals.tolist() for batch in loader])
+
+
+def in_processes(context, target, each):
+    """What ``target(*args, results)`` puts for each of the ``args``, in a process of its own; in any order."""
+    results = context.Queue()
+    workers = [context.Process(target=target, args=(*args, results)) for args in each]
+    for worker in workers:
+        worker.start()
+    found = [results.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    return found

@@ -107,7 +107,7 @@ impl RealView<'_> {
         }
     }
 
-    /// Whether there is no value.
+    /// Whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -156,7 +156,7 @@ impl ValuesView<'_> {
         }
     }
 
-    /// Whether there is no value.
+    /// Whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -264,7 +264,7 @@ impl<'a> TextView<'a> {
         }
     }
 
-    /// Whether there is no text.
+    /// Whether there are no texts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -101,7 +101,7 @@ impl<C: Codec + Clone, S: Readable> Depot<C, S> {
         self.source.len()
     }
 
-    /// Whether there is no record.
+    /// Whether there are no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.source.is_empty()
@@ -220,7 +220,7 @@ impl<C: Codec> Items<C> {
         self.batch.len()
     }
 
-    /// Whether there is no record.
+    /// Whether there are no records.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.batch.is_empty()

@@ -180,7 +180,7 @@ impl<C: Codec> DepotWriter<C> {
         self.writer.len()
     }
 
-    /// Whether there is no record.
+    /// Whether there are no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.writer.is_empty()

@@ -376,6 +376,12 @@ pub fn key_from_bytes(kind: u8, bytes: &[u8]) -> Option<Key> {
     }
 }
 
+/// The integer below 2^63 that a key is, if it is one.
+#[must_use]
+pub fn signed(kind: u8, bytes: &[u8]) -> Option<i64> {
+    (kind == KEY_I64).then(|| bytes.try_into().map(i64::from_le_bytes).ok())?
+}
+
 /// The hash by which a key is found: XXH3 of its bytes with its kind as the seed; 1 instead of
 /// 0, which stands for no key.
 #[must_use]

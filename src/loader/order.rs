@@ -98,7 +98,7 @@ impl Sequence {
         self.n
     }
 
-    /// Whether there is no record.
+    /// Whether there are no records.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.n == 0

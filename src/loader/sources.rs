@@ -120,7 +120,7 @@ impl Sources {
         self.stores.last().map_or(0, |last| last.first + last.records)
     }
 
-    /// Whether there is no record.
+    /// Whether there are no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

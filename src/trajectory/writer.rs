@@ -267,7 +267,7 @@ impl TrajectoryWriter {
         self.depot.len()
     }
 
-    /// Whether there is no frame.
+    /// Whether there are no frames.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.depot.is_empty()

@@ -10,29 +10,16 @@ import zlib
 
 def lz4(data, size):
     out, at = bytearray(), 0
-
-    def more(length):
-        nonlocal at
-        if length == 15:
-            while True:
-                byte = data[at]
-                at += 1
-                length += byte
-                if byte < 255:
-                    break
-        return length
-
     while True:
         token = data[at]
-        at += 1
-        literals = more(token >> 4)
+        literals, at = lengthened(data, at + 1, token >> 4, 15)
         out += data[at : at + literals]
         at += literals
         if at == len(data):
             break
         offset = data[at] | data[at + 1] << 8
-        at += 2
-        copy(out, offset, more(token & 15) + 4)
+        length, at = lengthened(data, at + 2, token & 15, 15)
+        copy(out, offset, length + 4)
     assert len(out) == size
     return bytes(out)
 
@@ -45,14 +32,8 @@ def blosclz(data, size):
             out += data[at : at + head + 1]
             at += head + 1
         else:
-            length, far = head >> 5, head & 31
-            if length == 7:
-                while True:
-                    byte = data[at]
-                    at += 1
-                    length += byte
-                    if byte < 255:
-                        break
+            far = head & 31
+            length, at = lengthened(data, at, head >> 5, 7)
             near = data[at]
             at += 1
             offset = (far << 8) + near + 1
@@ -66,6 +47,16 @@ def blosclz(data, size):
         at += 1
     assert len(out) == size
     return bytes(out)
+
+
+def lengthened(data, at, length, full):
+    """`length`, and if it is `full` the bytes from `at` on up to the first that is not 255; and where they end."""
+    while length >= full:
+        byte, at = data[at], at + 1
+        length += byte
+        if byte < 255:
+            break
+    return length, at
 
 
 def copy(out, offset, length):

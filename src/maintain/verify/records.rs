@@ -3,13 +3,12 @@
 use super::chunks::BadBlocks;
 use super::report::{Affected, Causes, Damage, NOT_FOUND, UNREAD, Verified};
 use crate::error::{Error, Result};
-use crate::index::layout::{KEY_NONE, KEY_SHARED, key_from_bytes};
+use crate::index::layout::{KEY_NONE, KEY_SHARED, key_from_bytes, signed};
 use crate::index::leaf::Place;
 use crate::store::read::core::Core;
 use crate::store::read::lookups::Lookups;
 use crate::store::read::shared::other_content;
 use crate::store::read::snapshot::Snapshot;
-use crate::store::write::writer::signed;
 use crate::wire::Digest;
 use std::cell::{Cell, RefCell};
 

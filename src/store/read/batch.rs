@@ -26,7 +26,7 @@ impl Batch {
         self.places.len()
     }
 
-    /// Whether there is no record.
+    /// Whether there are no records.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.places.is_empty()

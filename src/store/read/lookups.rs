@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_answers_what_a_lookup_answers() {
+    fn a_bulk_lookup_finds_what_a_lookup_finds() {
         let w = store();
         let s = w.snapshot().unwrap();
         let core = &s.inner().core;

@@ -88,7 +88,7 @@ impl Plan<'_> {
         self.entries.len()
     }
 
-    /// Whether there is no record.
+    /// Whether there are no records.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_caller_answers_ends_the_visit() {
+    fn what_the_caller_returns_ends_the_visit() {
         let mut w = Writer::in_memory(&StoreOptions::default()).unwrap();
         w.push(b"one").unwrap();
         w.commit().unwrap();

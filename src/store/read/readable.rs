@@ -29,7 +29,7 @@ pub trait Readable {
     /// Number of records.
     fn len(&self) -> u64;
 
-    /// Whether there is no record.
+    /// Whether there are no records.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -85,7 +85,7 @@ impl Writer {
         let stale = closed && 2 * self.slot.log_len.get() > self.log_capacity;
         // Who opens the file next does not know of leaves that no root names.
         let left = closing && !self.core.memtable.early.is_empty();
-        let logged = !full && !stale && !left && !self.flushed && !self.tail_is_heavy() && {
+        let logged = !full && !stale && !left && !self.flushed && !self.memtable_is_full() && {
             let pieces = self.pieces(self.logged.open)?;
             self.append_log(generation, self.everything(), self.core.open.block, &pieces)?
         };
@@ -197,7 +197,7 @@ impl Writer {
     /// in the open chunk.
     fn checkpoint(&mut self, generation: u64) -> Result<Slot> {
         let weight = self.core.memtable.weight() as u64;
-        self.flush_tail()?;
+        self.flush_memtable()?;
         let base_fill = self.base.as_ref().map_or(0, |b| b.fill);
         let pieces = self.pieces(base_fill)?;
         let need: u64 = 256 + pieces.iter().map(|p| p.2.len() as u64 + 24).sum::<u64>();

@@ -33,7 +33,7 @@ impl Writer {
         let whole = self.attributes_changed
             || self.flushed
             || self.core.memtable.dead.len() != self.logged.dead
-            || self.tail_is_heavy();
+            || self.memtable_is_full();
         if whole {
             return Ok(false);
         }

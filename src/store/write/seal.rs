@@ -71,7 +71,7 @@ impl Writer {
             self.open_chunk(0)?;
         }
         let base = self.make_base()?;
-        self.flush_tail()?;
+        self.flush_memtable()?;
         // What the log held is in the root and the base chunk now.
         for e in &mut self.extents {
             if e.retired.get() == 0 {

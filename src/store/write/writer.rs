@@ -1,15 +1,11 @@
-//! Adding records: placing them, filling chunks, handing chunks to the compression threads.
+//! The state of a writer, and what keeps it from doing harm: after an error, and after a fork. What it does
+//! is in the files beside this one.
 
 use crate::backend::{Backend, process_id};
-use crate::column::Row;
 use crate::error::{Error, Result};
-use crate::existing::Existing;
 use crate::frame::HEADER_LEN;
-use crate::index::layout::{Extent, KEY_I64, KEY_STR, RECORDS_MAX, key_bytes, key_hash};
-use crate::index::log::DeadEntry;
+use crate::index::layout::Extent;
 use crate::index::slot::Slot;
-use crate::key::Key;
-use crate::limits::RECORD_MAX;
 use crate::store::index::flush::flush;
 use crate::store::index::root::{Base, Root};
 use crate::store::index::row_chunk::RowStyle;
@@ -20,17 +16,15 @@ use crate::store::read::load::Opened;
 use crate::store::read::readable::OverCore;
 use crate::store::read::rows::Maker;
 use crate::store::write::bound::TextBound;
-use crate::store::write::place::{Lengths, place, step};
+use crate::store::write::place::Lengths;
 use crate::store::write::pool::{Finished, Pool};
 use crate::wire::{AlignedBuf, U32, U64};
-use bytemuck::Zeroable;
-use once_cell::race::OnceBox;
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Bytes of index in memory above which a leaf is written.
-const LEAF_WEIGHT: usize = 768 << 10;
+pub(super) const LEAF_WEIGHT: usize = 768 << 10;
 
 /// How much of the memtable is in the log already.
 #[derive(Debug, Clone, Copy, Default)]
@@ -103,9 +97,9 @@ pub struct Writer {
     /// Memory of chunks that are in the file, for the next ones.
     pub(crate) spare: Vec<AlignedBuf>,
     /// Makes the rows of records that come without one.
-    maker: Option<Maker>,
+    pub(super) maker: Option<Maker>,
     pub(crate) row_style: RowStyle,
-    text_bound: TextBound,
+    pub(super) text_bound: TextBound,
     last_commit: Instant,
     /// Keeps the lock of the file for as long as the writer lives.
     lock: Option<Box<dyn Any + Send + Sync>>,
@@ -228,252 +222,6 @@ impl Writer {
         }
     }
 
-    /// Puts a record under `key` and returns its ordinal. A record that is already there is
-    /// replaced; [`insert`](Self::insert) refuses instead.
-    ///
-    /// A refused put changes nothing. The record is seen by this writer at
-    /// once; it survives from the next commit on. Commits happen by themselves as
-    /// [`WriteOptions::commit_bytes`](crate::WriteOptions::commit_bytes) and [`WriteOptions::commit_interval`](crate::WriteOptions::commit_interval) say.
-    ///
-    /// Where the store names a codec, the bytes must be a record of it: see
-    /// [`WriteOptions::check`](crate::WriteOptions::check).
-    ///
-    /// # Errors
-    /// [`Error::Codec`] for bytes that the codec of the
-    /// store refuses, [`Error::Limit`] for a record or key that is too
-    /// long, [`Error::Io`] if the disk refuses; then the writer is poisoned and the store is as
-    /// of the last commit.
-    pub fn put(&mut self, key: impl Into<Key>, bytes: &[u8]) -> Result<u64> {
-        self.usable()?;
-        let weight = self.checked(bytes, None)?;
-        self.put_carried(Some(&key.into()), bytes, weight, None, Existing::Replace)
-    }
-
-    /// As [`put`](Self::put), but a record that is already there is kept, and the insertion
-    /// refused.
-    ///
-    /// # Errors
-    /// As [`put`](Self::put); [`Error::Exists`] that names the key if there is a record under it.
-    pub fn insert(&mut self, key: impl Into<Key>, bytes: &[u8]) -> Result<u64> {
-        self.usable()?;
-        let weight = self.checked(bytes, None)?;
-        self.put_carried(Some(&key.into()), bytes, weight, None, Existing::Refuse)
-    }
-
-    /// Adds a record without a key: it is found by its ordinal alone.
-    ///
-    /// # Errors
-    /// As [`Writer::put`].
-    pub fn push(&mut self, bytes: &[u8]) -> Result<u64> {
-        self.usable()?;
-        let weight = self.checked(bytes, None)?;
-        self.put_carried(None, bytes, weight, None, Existing::Refuse)
-    }
-
-    /// As [`Writer::put`], with the count that the index keeps beside the length (for a frame
-    /// its number of sites).
-    ///
-    /// # Errors
-    /// As [`Writer::put`]; [`Error::Invalid`] if the codec of the store counts another weight.
-    pub fn put_sized(
-        &mut self,
-        key: Option<&Key>,
-        bytes: &[u8],
-        weight: u32,
-        existing: Existing,
-    ) -> Result<u64> {
-        self.usable()?;
-        let weight = self.checked(bytes, Some(weight))?;
-        self.put_carried(key, bytes, weight, None, existing)
-    }
-
-    /// As [`Writer::put_sized`], with the numbers that the store keeps of the record beside its
-    /// bytes (see [`Layout::columns`](crate::Layout::columns)).
-    ///
-    /// Without them they follow from the bytes, where [`WriteOptions::rows`](crate::WriteOptions::rows) says how; else the
-    /// record has none.
-    ///
-    /// # Errors
-    /// As [`Writer::put`]; [`Error::Invalid`] if `row` is not of the columns of this store.
-    pub fn put_row(
-        &mut self,
-        key: Option<&Key>,
-        bytes: &[u8],
-        weight: u32,
-        row: &Row<'_>,
-        existing: Existing,
-    ) -> Result<u64> {
-        if row.columns() != self.layout.columns() {
-            return Err(Error::invalid("row", "is not of the columns of this store"));
-        }
-        self.usable()?;
-        let weight = self.checked(bytes, Some(weight))?;
-        self.put_carried(key, bytes, weight, Some(row.words()), existing)
-    }
-
-    /// As [`Writer::put_sized`], with a row of this store if there is one.
-    pub(crate) fn put_carried(
-        &mut self,
-        key: Option<&Key>,
-        bytes: &[u8],
-        weight: u32,
-        row: Option<&[u64]>,
-        existing: Existing,
-    ) -> Result<u64> {
-        self.usable()?;
-        let len = bytes.len() as u64;
-        if len > RECORD_MAX {
-            return Err(Error::Limit { what: "record", asked: len, max: RECORD_MAX });
-        }
-        if self.core.ids() >= RECORDS_MAX {
-            return Err(Error::Limit { what: "records", asked: RECORDS_MAX + 1, max: RECORDS_MAX });
-        }
-        let mut scratch = [0; 8];
-        let mut named = None;
-        let mut old = None;
-        if let Some(key) = key {
-            key.check()?;
-            let (kind, bytes) = key_bytes(key, &mut scratch)
-                .ok_or_else(|| Error::invalid("key", "is outside the range of keys"))?;
-            let hash = key_hash(kind, bytes);
-            // Keys mostly rise: then there is nothing to look for.
-            if !self.is_above_all(kind, bytes)? {
-                old = self.core.find_bytes(kind, bytes, hash)?.map(|id| (hash, id));
-            }
-            if old.is_some() && existing == Existing::Refuse {
-                let what = format!("record {key}").into();
-                return Err(Error::Exists { what, instead: Some("put") });
-            }
-            named = Some((kind, bytes, hash));
-        }
-        let mut maker = self.maker.take();
-        let row = row.or_else(|| maker.as_mut().and_then(|m| m.row(bytes)));
-        let added = self.guard(|w| w.add(named, bytes, weight, row, old));
-        self.maker = maker;
-        added?;
-        self.commit_if_due()?;
-        Ok(self.core.live().saturating_sub(1))
-    }
-
-    pub(crate) fn add(
-        &mut self,
-        key: Option<(u8, &[u8], u64)>,
-        bytes: &[u8],
-        weight: u32,
-        row: Option<&[u64]>,
-        old: Option<(u64, u64)>,
-    ) -> Result<()> {
-        let len = bytes.len() as u64;
-        self.lengths.add(len);
-        // Without records there may be chunks of another program before the first one.
-        let empty = self.core.totals.cursor == 0;
-        let core = &self.core;
-        let block = match self.layout.params().algorithm {
-            // A block that is stored is read where it lies, together with its neighbours.
-            None if core.open.block != 0 => core.chunk_size,
-            _ => u64::from(core.open.block),
-        };
-        let (alignment, cursor) = (self.layout.alignment, core.totals.cursor);
-        let step = step(self.layout.record_codec.0 == "raw", len);
-        let start = place(alignment, cursor, empty, len, core.chunk_size, block, step);
-        if let Some((hash, id)) = old {
-            self.kill(hash, id)?;
-        }
-        self.fill(start, bytes)?;
-        self.core.totals.cursor = start + len;
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.name(start, len, weight, key, row)?;
-        self.added += u64::from(len) + 64;
-        if self.core.memtable.weight() > 8 * LEAF_WEIGHT {
-            // Only without automatic commits: memory stays flat, nothing is published.
-            self.flush_tail()?;
-        }
-        Ok(())
-    }
-
-    /// Enters a record whose bytes are in their place into the index. Every record that a file
-    /// gets comes by here, so that nothing that the slot says of all keys can miss one.
-    pub(crate) fn name(
-        &mut self,
-        start: u64,
-        len: u32,
-        weight: u32,
-        key: Option<(u8, &[u8], u64)>,
-        row: Option<&[u64]>,
-    ) -> Result<()> {
-        self.core.memtable.push(start, len, weight, key, row)?;
-        self.core.totals.record_bytes += u64::from(len);
-        match key {
-            Some((KEY_STR, text, _)) => self.text_bound.raise(text),
-            Some((kind, bytes, _)) => {
-                if let Some(key) = signed(kind, bytes) {
-                    self.slot.raise_bound(key);
-                }
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Whether no record can have this key, because every one of its kind that was put is less.
-    fn is_above_all(&mut self, kind: u8, bytes: &[u8]) -> Result<bool> {
-        if kind == KEY_STR {
-            return self.text_bound.is_below(&self.core, bytes);
-        }
-        Ok(signed(kind, bytes).is_some_and(|key| self.slot.is_above_all(key)))
-    }
-
-    /// Deletes the record under `key`. Its bytes stay in the file as dead space until the
-    /// store is compacted.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if there is none.
-    pub fn delete(&mut self, key: impl Into<Key>) -> Result<()> {
-        self.usable()?;
-        let key = key.into();
-        let mut scratch = [0; 8];
-        let hash = key_bytes(&key, &mut scratch).map(|(kind, bytes)| key_hash(kind, bytes));
-        let id = self.core.find(&key)?;
-        let (Some(id), Some(hash)) = (id, hash) else {
-            return Err(Error::NotFound { key: key.to_string().into() });
-        };
-        self.guard(|w| w.kill(hash, id))?;
-        self.commit_if_due()
-    }
-
-    /// Deletes the record at `ordinal`; those behind it move up by one.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if there is none.
-    pub fn delete_at(&mut self, ordinal: u64) -> Result<()> {
-        self.usable()?;
-        let id = self.core.id_at(ordinal)?;
-        let key = self.core.key_of(id)?;
-        let mut scratch = [0; 8];
-        let hash = key
-            .as_ref()
-            .and_then(|k| key_bytes(k, &mut scratch))
-            .map_or(0, |(kind, bytes)| key_hash(kind, bytes));
-        self.guard(|w| w.kill(hash, id))?;
-        self.commit_if_due()
-    }
-
-    fn kill(&mut self, hash: u64, id: u64) -> Result<()> {
-        let len = self.core.entry(id)?.len;
-        let dead = DeadEntry {
-            hash: hash.into(),
-            record: id.into(),
-            len: len.into(),
-            ..DeadEntry::zeroed()
-        };
-        self.core.memtable.kill(dead);
-        self.core.totals.dead_records += 1;
-        self.core.totals.dead_bytes += u64::from(len);
-        self.core.dead = OnceBox::new();
-        self.added += 64;
-        Ok(())
-    }
-
     /// Replaces the user's attributes, a JSON object.
     ///
     /// # Errors
@@ -538,7 +286,7 @@ impl Writer {
         out
     }
 
-    fn commit_if_due(&mut self) -> Result<()> {
+    pub(super) fn commit_if_due(&mut self) -> Result<()> {
         if self.write.durability == Durability::None {
             return Ok(());
         }
@@ -562,11 +310,11 @@ impl Writer {
     }
 
     /// Whether the memtable has grown enough for a leaf.
-    pub(crate) fn tail_is_heavy(&self) -> bool {
+    pub(crate) fn memtable_is_full(&self) -> bool {
         self.core.memtable.weight() >= LEAF_WEIGHT
     }
 
-    pub(crate) fn flush_tail(&mut self) -> Result<()> {
+    pub(crate) fn flush_memtable(&mut self) -> Result<()> {
         let generation = self.next;
         let (core, rows) = (&mut self.core, &self.row_style);
         flush(
@@ -597,11 +345,6 @@ fn row_style(layout: &Layout, derived: bool) -> RowStyle {
         Some(start..*at)
     });
     RowStyle { params: layout.row_params(), derived: columns.collect() }
-}
-
-/// The integer below 2^63 that a key is, if it is one.
-pub(crate) fn signed(kind: u8, bytes: &[u8]) -> Option<i64> {
-    (kind == KEY_I64).then(|| bytes.try_into().map(i64::from_le_bytes).ok())?
 }
 
 fn used(core: &Core) -> u32 {

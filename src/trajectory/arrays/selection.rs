@@ -23,7 +23,7 @@ impl Selection<'_> {
         }
     }
 
-    /// Whether there is no frame.
+    /// Whether there are no frames.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
