@@ -23,7 +23,8 @@ use vlstore::Readable;
 use vlstore::chunk::Algorithm;
 use vlstore::wire::checksum;
 use vlstore::{
-    Durability, Layout, Lookup, Purpose, ReadOptions, Store, StoreOptions, WriteOptions, Writer,
+    Durability, Layout, OriginalTable, Purpose, ReadOptions, Store, StoreOptions, WriteOptions,
+    Writer,
 };
 
 const CODECS: [Algorithm; 2] = [Algorithm::Zstd, Algorithm::Lz4];
@@ -506,7 +507,7 @@ impl Bench {
         let path = self.dir.join("large");
         let opts = StoreOptions {
             write: WriteOptions {
-                lookup: Lookup::Never,
+                lookup: OriginalTable::Never,
                 durability: Durability::Kernel,
                 ..options(Purpose::Random, Some(Algorithm::Lz4), self.threads).write
             },

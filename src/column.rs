@@ -51,7 +51,7 @@ impl ColumnKind {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Column {
-    /// The name: 1 to 64 bytes, unique in its store, and neither `sites` nor `bytes`, which
+    /// The name: 1 to 64 bytes, unique in its store, and neither `weight` nor `bytes`, which
     /// every store has.
     pub name: Cow<'static, str>,
     /// What its numbers are.
@@ -62,7 +62,7 @@ pub struct Column {
 
 impl Column {
     /// The column that every store has: what the codec counts, the sites of a frame.
-    pub const SITES: Self = Self::new("sites", ColumnKind::I64, 1);
+    pub const WEIGHT: Self = Self::new("weight", ColumnKind::I64, 1);
     /// The column that every store has: lengths of the records in bytes.
     pub const BYTES: Self = Self::new("bytes", ColumnKind::I64, 1);
 
@@ -90,7 +90,7 @@ impl Column {
             if name.is_empty() || name.len() > COLUMN_NAME {
                 return bad(name, "is not a name of 1 to 64 bytes");
             }
-            if name == Self::SITES.name || name == Self::BYTES.name {
+            if name == Self::WEIGHT.name || name == Self::BYTES.name {
                 return bad(name, "is a column that every store has");
             }
             if columns.iter().take(i).any(|other| other.name == column.name) {
@@ -342,7 +342,7 @@ mod tests {
             (vec![a.clone(), a.clone()], "twice"),
             (vec![Column { name: "".into(), ..a.clone() }], "1 to 64"),
             (vec![Column { name: "x".repeat(65).into(), ..a.clone() }], "1 to 64"),
-            (vec![Column::SITES], "every store has"),
+            (vec![Column::WEIGHT], "every store has"),
             (vec![Column { count: 0, ..a.clone() }], "no number"),
             (vec![Column { count: 129, ..a.clone() }], "129"),
             (vec![a.clone(); 65], "65"),

@@ -114,8 +114,8 @@ pub use existing::Existing;
 pub use key::Key;
 pub use store::{
     Alignment, Batch, ChunkClass, Closed, ColumnData, Compression, Durability, Info, Layout,
-    Location, Lookup, Opened, Plan, Purpose, RatioClass, ReadOptions, Readable, Record, Scan,
-    SizeClass, Snapshot, Stat, Store, StoreOptions, WriteOptions, Writer,
+    Location, Opened, OriginalTable, Plan, Purpose, RatioClass, ReadOptions, Readable, Record,
+    Scan, SizeClass, Snapshot, Stat, Store, StoreOptions, WriteOptions, Writer,
 };
 pub use trajectory::{Trajectory, TrajectoryWriter};
 pub use wire::{AlignedBuf, Digest};

@@ -48,6 +48,8 @@ pub const FOREIGN_CHUNKS: u64 = 1 << 28;
 pub const LOOKUP_MAX: usize = (1 << 31) - (1 << 20);
 /// Most axes of an array record. `NumPy` allows 64, but a view keeps its shape by value.
 pub const ARRAY_AXES: usize = 16;
+/// Most arrays of one document. A view lists them, 160 bytes for each of at least 16 bytes in the record.
+pub const DOCUMENT_ARRAYS: u32 = 1 << 16;
 /// Most extra properties of one trajectory frame, of its atoms and its own together. Files with
 /// descriptors of each structure in their comment line have hundreds.
 pub const PROPERTIES_MAX: usize = 4096;

@@ -143,7 +143,7 @@ fn rows_survive_commits_seals_deletions_and_reopening_like_their_records() {
         let found = s.column("step", from..to).unwrap();
         assert_eq!(found.values.as_i64(), Some(right), "{from}..{to}");
     }
-    let sites = s.column("sites", 0..3).unwrap();
+    let sites = s.column("weight", 0..3).unwrap();
     assert_eq!(sites.values, ColumnValues::I64(vec![0; 3]));
     let lengths = s.column("bytes", 0..u64::MAX).unwrap();
     assert_eq!(
@@ -202,7 +202,7 @@ fn a_column_is_read_without_touching_a_record() {
     let s = Store::from_bytes(file).unwrap();
     assert!((0..1900).all(|n| s.get_at(n).is_err()));
     assert_eq!(steps(&s), (0..2000).collect::<Vec<_>>());
-    assert_eq!(s.column("sites", 0..5).unwrap().values, ColumnValues::I64(vec![3; 5]));
+    assert_eq!(s.column("weight", 0..5).unwrap().values, ColumnValues::I64(vec![3; 5]));
 }
 
 #[test]
@@ -393,5 +393,5 @@ fn columns_that_a_file_cannot_keep_are_refused_when_it_is_made() {
         ..options()
     };
     let s = Writer::in_memory(&none).unwrap().snapshot().unwrap();
-    assert!(s.columns().is_empty() && s.column("sites", 0..9).unwrap().values.is_empty());
+    assert!(s.columns().is_empty() && s.column("weight", 0..9).unwrap().values.is_empty());
 }

@@ -21,7 +21,7 @@ use vlstore::backend::fault::{RecordingBackend, Seeded};
 use vlstore::chunk::{Algorithm, Filter};
 use vlstore::wire::Digest;
 use vlstore::{
-    Alignment, Compression, Durability, Key, Layout, Lookup, Opened, Store, StoreOptions,
+    Alignment, Compression, Durability, Key, Layout, Opened, OriginalTable, Store, StoreOptions,
     WriteOptions, Writer,
 };
 
@@ -69,7 +69,7 @@ fn options(rng: &mut Seeded, durability: Durability) -> StoreOptions {
         },
         write: WriteOptions {
             threads: 1,
-            lookup: [Lookup::Auto, Lookup::Always][pick(rng, 2)],
+            lookup: [OriginalTable::Auto, OriginalTable::Always][pick(rng, 2)],
             durability,
             commit_bytes,
             commit_interval: Duration::from_secs(1_000_000),

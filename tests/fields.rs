@@ -259,7 +259,7 @@ fn columns_of_frames_are_what_the_frames_say_however_they_were_put() {
         let right: Vec<_> =
             all.iter().flat_map(|f| f.cell.map_or([None; 9], |c| c.map(Some))).collect();
         assert_eq!(reals(&cell.values), right);
-        let sites = source.column_by(&MdFrameCodec, "sites", 0..300).unwrap();
+        let sites = source.column_by(&MdFrameCodec, "weight", 0..300).unwrap();
         let right: Vec<_> = all.iter().map(|f| f.nsites as i64).collect();
         assert_eq!(sites.values, ColumnValues::I64(right));
         let why = source.column_by(&MdFrameCodec, "enrgy", 0..1).unwrap_err().to_string();
@@ -468,7 +468,7 @@ fn fields_columns_and_statistics_do_not_depend_on_where_types_and_masses_stand()
         assert_eq!(found.types.clone().into_iter().collect::<Vec<_>>(), Vec::from_iter(types));
         assert_eq!(found.sites, all.iter().map(|f| f.nsites as u64).sum::<u64>());
         assert_eq!(found, Statistics::compute(never.snapshot(), |_, _| Ok(())).unwrap());
-        for name in ["step", "time", "energy", "sites"] {
+        for name in ["step", "time", "energy", "weight"] {
             let (found, right) = (depot.column(name).unwrap(), never.column(name).unwrap());
             // Through the text, so that NaN equals itself.
             assert_eq!(format!("{:?}", found.values), format!("{:?}", right.values), "{name}");

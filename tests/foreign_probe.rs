@@ -22,7 +22,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 use vlstore::Readable;
-use vlstore::{Compression, Error, Key, Layout, Lookup, Store, StoreOptions, WriteOptions, Writer};
+use vlstore::{
+    Compression, Error, Key, Layout, OriginalTable, Store, StoreOptions, WriteOptions, Writer,
+};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, b| {
@@ -45,7 +47,7 @@ fn options(asked: &Value) -> StoreOptions {
             commit_bytes: u64::MAX,
             commit_interval: Duration::from_secs(1 << 30),
             // The other programs look for records in it.
-            lookup: Lookup::Always,
+            lookup: OriginalTable::Always,
             ..WriteOptions::default()
         },
     }

@@ -7,7 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use vlstore::codec::MdFrame;
-use vlstore::formats::{self, FrameReader, InputOptions, Place, Reach};
+use vlstore::formats::{self, FramePlace, FrameReader, InputOptions, Reach};
 
 fn files() -> Vec<PathBuf> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
@@ -22,7 +22,7 @@ fn all(reader: &mut dyn FrameReader) -> Vec<MdFrame> {
     frames
 }
 
-fn at(reader: &mut dyn FrameReader, place: Place) -> Option<MdFrame> {
+fn at(reader: &mut dyn FrameReader, place: FramePlace) -> Option<MdFrame> {
     let mut frame = MdFrame::default();
     if !reader.go_to(place).unwrap() {
         return None;
@@ -40,7 +40,7 @@ fn any_frame_of_a_file_is_read_at_its_place_in_any_order() {
         assert!(frames.len() > 1, "{}", path.display());
         assert_eq!(reader.reach(), Reach::Anywhere);
         // Back to the start, which is a place like all others.
-        assert!(reader.go_to(Place { byte: 0, frame: 0, line: 0 }).unwrap());
+        assert!(reader.go_to(FramePlace { byte: 0, frame: 0, line: 0 }).unwrap());
         let places = reader.places().unwrap();
         assert_eq!(places.len(), frames.len());
         let backwards = (0..places.len()).rev();
@@ -51,7 +51,7 @@ fn any_frame_of_a_file_is_read_at_its_place_in_any_order() {
         let last = places.len() - 1;
         at(&mut *reader, places[last - 1]).unwrap();
         assert_eq!(all(&mut *reader), frames[last..]);
-        let behind = Place { byte: 1 << 40, frame: 0, line: 0 };
+        let behind = FramePlace { byte: 1 << 40, frame: 0, line: 0 };
         assert!(!reader.go_to(behind).unwrap());
     }
 }

@@ -22,8 +22,8 @@ use vlstore::backend::{Backend, MemoryBackend};
 use vlstore::chunk::{Algorithm, Filter};
 use vlstore::store::{CONFIG_AT, CONFIG_SPACE};
 use vlstore::{
-    Alignment, Column, ColumnKind, ColumnValues, Compression, Key, Layout, Lookup, ReadOptions,
-    Row, Store, StoreOptions, WriteOptions, Writer,
+    Alignment, Column, ColumnKind, ColumnValues, Compression, Key, Layout, OriginalTable,
+    ReadOptions, Row, Store, StoreOptions, WriteOptions, Writer,
 };
 
 /// Largest golden file, in bytes.
@@ -56,7 +56,7 @@ fn options(name: &str) -> StoreOptions {
         },
         write: WriteOptions {
             threads: 1,
-            lookup: Lookup::Always,
+            lookup: OriginalTable::Always,
             commit_bytes: u64::MAX,
             commit_interval: Duration::from_secs(1 << 30),
             ..WriteOptions::default()

@@ -17,7 +17,8 @@ use vlstore::limits::{
     FOREIGN_CHUNKS, KEY_MAX, METALAYER_MAX, METALAYERS, RECORD_MAX, VLMETALAYERS,
 };
 use vlstore::{
-    Alignment, Durability, Error, Key, Layout, Lookup, Store, StoreOptions, WriteOptions, Writer,
+    Alignment, Durability, Error, Key, Layout, OriginalTable, Store, StoreOptions, WriteOptions,
+    Writer,
 };
 
 fn options() -> StoreOptions {
@@ -234,13 +235,13 @@ fn the_table_for_the_original_program_is_written_when_asked_and_kept_from_then_o
     w.close().unwrap();
     let asked =
         |lookup| StoreOptions { write: WriteOptions { lookup, ..options().write }, ..options() };
-    let mut w = Writer::open_in(backend.clone(), &asked(Lookup::Always).write).unwrap();
+    let mut w = Writer::open_in(backend.clone(), &asked(OriginalTable::Always).write).unwrap();
     assert!(sealed(&mut w, "b"));
     w.close().unwrap();
     let mut w = Writer::open_in(backend.clone(), &options().write).unwrap();
     assert!(sealed(&mut w, "c"));
     w.close().unwrap();
-    let mut w = Writer::open_in(backend.clone(), &asked(Lookup::Never).write).unwrap();
+    let mut w = Writer::open_in(backend.clone(), &asked(OriginalTable::Never).write).unwrap();
     assert!(!sealed(&mut w, "d"));
     w.close().unwrap();
     let mut w = Writer::open_in(backend, &options().write).unwrap();

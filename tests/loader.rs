@@ -55,7 +55,7 @@ fn read(loader: &Loader) -> Vec<Vec<u64>> {
         let batch = batch.unwrap();
         let found: Vec<u64> = batch.records().map(number).collect();
         assert!(batch.records().zip(&found).all(|(bytes, i)| *bytes == *record(*i)));
-        assert_eq!(found, batch.turn().records);
+        assert_eq!(found, batch.step().records);
         found
     })
     .collect()
@@ -124,7 +124,7 @@ fn a_cap_counts_a_column_and_names_what_is_above_it() {
     }
     assert!(sorted(&batches).into_iter().eq(0..1500));
     let text = Loader::new(snapshot.clone(), capped(59_000)).unwrap_err().to_string();
-    let why = "record 5 (ordinal 5) has 60000 bytes, above the cap of 59000";
+    let why = "record 5 (ordinal 5) has bytes 60000, above the cap of 59000";
     assert!(text.contains(why), "{text}");
     let unknown = LoaderOptions { cost: "edges".into(), ..capped(9) };
     assert!(Loader::new(snapshot, unknown).unwrap_err().to_string().contains("edges"));
@@ -206,7 +206,7 @@ fn a_run_continues_on_another_number_of_ranks_with_what_nobody_had() {
             for _ in 0..11 {
                 let batch = run.next().unwrap().unwrap();
                 had.extend(batch.records().map(number));
-                at = batch.turn().after;
+                at = batch.step().after;
             }
             states.push(loader.state(at).to_string());
         }
@@ -215,7 +215,7 @@ fn a_run_continues_on_another_number_of_ranks_with_what_nobody_had() {
             let mut loader = rank(r, 2);
             loader.resume(&serde_json::from_str(&states[0]).unwrap()).unwrap();
             for batch in loader.records().unwrap().map(Result::unwrap) {
-                if !batch.turn().repeated {
+                if !batch.step().repeated {
                     had.extend(batch.records().map(number));
                 }
             }
@@ -256,7 +256,7 @@ fn a_store_that_grows_is_loaded_as_it_was() {
     assert!(had.into_iter().eq(0..500));
 
     // A state of the smaller store says what to do over the larger one.
-    let state = loader.state(first.turn().after);
+    let state = loader.state(first.step().after);
     let now = |view| {
         let options = LoaderOptions { view, ..by_count(10) };
         Loader::new(Store::open(&path).unwrap().snapshot(), options).unwrap()

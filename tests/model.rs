@@ -25,8 +25,8 @@ use vlstore::Readable;
 use vlstore::backend::{Access, Backend, FileBackend, MemoryBackend};
 use vlstore::chunk::{Algorithm, Filter, Params};
 use vlstore::{
-    Alignment, Compression, Durability, Error, Key, Layout, Lookup, Opened, Purpose, Snapshot,
-    Store, StoreOptions, WriteOptions, Writer,
+    Alignment, Compression, Durability, Error, Key, Layout, Opened, OriginalTable, Purpose,
+    Snapshot, Store, StoreOptions, WriteOptions, Writer,
 };
 
 const CASES: u64 = 256;
@@ -118,7 +118,7 @@ fn setting() -> impl Strategy<Value = Setting> {
     let durability =
         prop_oneof![Just(Durability::None), Just(Durability::Kernel), Just(Durability::Sync)];
     let access = prop_oneof![Just(Access::Map), Just(Access::Pread)];
-    let lookup = prop_oneof![Just(Lookup::Auto), Just(Lookup::Never)];
+    let lookup = prop_oneof![Just(OriginalTable::Auto), Just(OriginalTable::Never)];
     let on_file = prop_oneof![2 => Just(false), 1 => Just(true)];
     let origin = prop_oneof![
         3 => Just(Origin::New),
@@ -200,7 +200,7 @@ fn original(setting: &Setting) -> (Vec<u8>, Model) {
 /// second half; and what it holds.
 fn extended(setting: &Setting) -> (Vec<u8>, Model) {
     let options = StoreOptions {
-        write: WriteOptions { lookup: Lookup::Always, ..setting.options.clone().write },
+        write: WriteOptions { lookup: OriginalTable::Always, ..setting.options.clone().write },
         ..setting.options.clone()
     };
     let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new());

@@ -17,7 +17,7 @@ use vlstore::index::layout::{
 };
 use vlstore::maintain::{Means, RecoverOptions, Recovered, recover, recover_into};
 use vlstore::{
-    Durability, Error, Key, Layout, Lookup, ReadOptions, Snapshot, Store, StoreOptions,
+    Durability, Error, Key, Layout, OriginalTable, ReadOptions, Snapshot, Store, StoreOptions,
     WriteOptions, Writer,
 };
 
@@ -35,7 +35,7 @@ fn options() -> StoreOptions {
         write: WriteOptions {
             durability: Durability::None,
             threads: 1,
-            lookup: Lookup::Always,
+            lookup: OriginalTable::Always,
             check: Some(|_, _, _, _| Ok(None)),
             ..WriteOptions::default()
         },
@@ -265,7 +265,7 @@ fn records_of_a_damaged_leaf_come_back_by_the_table_of_the_seal_or_are_counted()
             let (report, new) = run(&image);
             let gone = missing(&listed(&new), &right, false);
             assert_eq!(gone.len() as u64, report.lost, "{report:?}");
-            let by_table = report.found.iter().find(|f| f.means == Means::Lookup);
+            let by_table = report.found.iter().find(|f| f.means == Means::OriginalTable);
             // A leaf that is newer than the seal is in no table.
             assert!(!sealed || by_table.is_some_and(|f| f.records > 0), "{report:?}");
             unchecked += report.found.iter().map(|f| f.unchecked).sum::<u64>();
@@ -376,7 +376,7 @@ fn without_any_index_of_ours_the_table_of_the_seal_gives_everything_back() {
     }
     let (report, new) = run(&image);
     assert_eq!(missing(&listed(&new), &live(&good), false), Vec::<String>::new(), "{report:?}");
-    assert!(report.found.iter().all(|f| f.means == Means::Lookup && f.unchecked > 0));
+    assert!(report.found.iter().all(|f| f.means == Means::OriginalTable && f.unchecked > 0));
     assert!(report.notes.iter().any(|n| n.contains("table of the last seal")));
 }
 

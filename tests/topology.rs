@@ -47,7 +47,7 @@ fn options() -> StoreOptions {
             durability: Durability::None,
             threads: 1,
             // A second way to the records, where leaves of the index are lost.
-            lookup: vlstore::Lookup::Always,
+            lookup: vlstore::OriginalTable::Always,
             ..WriteOptions::default()
         },
     }
@@ -307,7 +307,7 @@ fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
             };
             assert_eq!(whole(&depot), whole(&old), "{ordinal}");
         }
-        for column in ["step", "sites", "energy"] {
+        for column in ["step", "weight", "energy"] {
             let [a, b] = [&depot, &old].map(|d| d.column(column).unwrap());
             assert_eq!(a.values.into_words(), b.values.into_words());
         }
@@ -397,7 +397,7 @@ fn a_topology_whose_index_leaf_is_lost_is_found_by_its_content() {
                 assert_eq!(check(&new, molecules).len(), digests.len());
                 // Rows and sites follow from the frames again.
                 let depot = Trajectory::open(&new).unwrap();
-                for column in ["step", "sites", "bytes", "energy"] {
+                for column in ["step", "weight", "bytes", "energy"] {
                     let (a, b) = (depot.column(column).unwrap(), right.column(column).unwrap());
                     assert!(a.unknown.is_empty(), "{column}");
                     let (a, b) = (a.values.into_words(), b.values.into_words());

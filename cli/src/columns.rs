@@ -16,7 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   $ vlstore columns frames.vls
   $ vlstore columns frames.vls step time energy > run.csv
-  $ vlstore columns --range ::100 --json frames.vls time cell sites";
+  $ vlstore columns --range ::100 --json frames.vls time cell weight";
 
 /// Print numbers of every record (for frames step, time, energy, cell), without decoding them
 ///
@@ -27,7 +27,7 @@ Examples:
 pub(crate) struct Args {
     /// The store
     store: PathBuf,
-    /// Columns, in this order; every store has `sites` and `bytes`
+    /// Columns, in this order; every store has `weight` and `bytes`
     names: Vec<String>,
     /// Only these ordinals, as START:END:STEP
     #[arg(long, value_parser = ranges::parse, allow_hyphen_values = true)]
@@ -87,7 +87,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 
 /// All columns, and which of them must be found by decoding.
 fn list(out: &mut Out, store: &Snapshot, codec: &dyn AnyCodec, json: bool) -> Result<()> {
-    let always = [Column::SITES, Column::BYTES];
+    let always = [Column::WEIGHT, Column::BYTES];
     let kept: Vec<&Column> = store.columns().iter().chain(&always).collect();
     let made = codec.rows().map_or(&[][..], |maker| maker.columns);
     let made = made.iter().filter(|c| !kept.iter().any(|k| k.name == c.name));

@@ -20,7 +20,7 @@ Examples:
   $ vlstore ls --json --range -5: frames.vls
   $ vlstore ls --columns energy,step --range 0:10 frames.vls";
 
-/// List records: ordinal, key, bytes and sites, and columns if requested, from the index alone
+/// List records: ordinal, key, bytes and weight, and columns if requested, from the index alone
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -99,7 +99,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
                     "ordinal": ordinal,
                     "key": key_json(key.as_ref()),
                     "bytes": at.len(),
-                    "sites": at.weight,
+                    "weight": at.weight,
                 });
                 if let Some(members) = record.as_object_mut() {
                     members.extend(data.iter().map(|c| columns::member(c, row)));
@@ -141,5 +141,5 @@ pub(crate) fn run(args: &Args) -> Outcome {
 fn titles(data: &[ColumnData]) -> String {
     let columns = data.iter().flat_map(|c| columns::titles(&c.column));
     let columns: String = columns.map(|title| format!("{title:>14} ")).collect();
-    format!("{:>10} {:>10} {:>8}  {columns}{}", "ordinal", "bytes", "sites", "key")
+    format!("{:>10} {:>10} {:>8}  {columns}{}", "ordinal", "bytes", "weight", "key")
 }

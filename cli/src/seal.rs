@@ -4,7 +4,7 @@ use crate::open::{AcceptOlder, tell_accepted};
 use crate::outcome::{Exit, Outcome};
 use crate::output::complain;
 use std::path::PathBuf;
-use vlstore::{Lookup, Readable, Store, StoreOptions, WriteOptions, Writer};
+use vlstore::{OriginalTable, Readable, Store, StoreOptions, WriteOptions, Writer};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +30,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let accept_older = args.older.accept_older;
-    let lookup = if args.original { Lookup::Always } else { Lookup::Auto };
+    let lookup = if args.original { OriginalTable::Always } else { OriginalTable::Auto };
     let options = StoreOptions {
         write: WriteOptions { accept_older, lookup, ..WriteOptions::default() },
         ..StoreOptions::default()

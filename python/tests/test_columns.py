@@ -49,16 +49,16 @@ def filled(request, tmp_path):
 
 def test_columns_are_those_of_the_frames(filled):
     store, (_, _, energy, cell) = filled
-    found = store.columns("energy", "cell", "step", "time", "sites")
-    assert list(found) == ["energy", "cell", "step", "time", "sites"]
+    found = store.columns("energy", "cell", "step", "time", "weight")
+    assert list(found) == ["energy", "cell", "step", "time", "weight"]
     assert np.array_equal(found["energy"], energy) and found["energy"].dtype == np.float64
     assert np.array_equal(found["cell"], cell) and found["cell"].shape == (60, 3, 3)
     assert np.array_equal(found["step"], np.arange(60) * 10) and found["step"].dtype == np.int64
     assert np.array_equal(found["time"], np.arange(60) / 2)
-    assert np.array_equal(found["sites"], np.full(60, 7))
+    assert np.array_equal(found["weight"], np.full(60, 7))
     lengths = [len(store.view(i)) for i in range(60)]
     assert np.array_equal(store.column("bytes"), lengths)
-    assert set(store.columns()) == {"step", "time", "energy", "cell", "sites", "bytes"}
+    assert set(store.columns()) == {"step", "time", "energy", "cell", "weight", "bytes"}
     found["energy"][0] = 7  # The arrays are the caller's own.
     assert store.column("energy")[0] == energy[0]
     with pytest.raises(vlstore.errors.InvalidError, match="energy"):
@@ -83,7 +83,7 @@ def test_frames_put_one_by_one_as_bytes_and_many_at_once_have_columns_alike():
 def test_a_plain_store_has_what_every_store_has():
     store = vlstore.memory()
     store["a"] = b"four"
-    assert store.column("bytes").tolist() == [4] and list(store.columns()) == ["sites", "bytes"]
+    assert store.column("bytes").tolist() == [4] and list(store.columns()) == ["weight", "bytes"]
     with pytest.raises(vlstore.errors.InvalidError):
         store.column("energy")
     with pytest.raises(TypeError):

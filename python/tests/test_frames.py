@@ -60,7 +60,7 @@ def test_every_field_comes_back_as_it_went_in(path, kind, n):
     assert same(pickle.loads(pickle.dumps(depot["a"])), fields)
     assert same(vlstore.MdFrame(**frame.to_dict()), fields)
     assert vlstore.MdFrame.from_bytes(bytes(frame.record)) == frame
-    assert depot.at.sites().tolist() == [n]
+    assert depot.at.weights().tolist() == [n]
 
 
 def test_absent_fields_are_none_and_can_be_removed():
@@ -217,7 +217,7 @@ def test_frames_of_different_sizes_go_in_as_they_come_out(path):
             energy=np.arange(4.0), keys=range(4),
         )
     depot = vlstore.open(path, records="auto")
-    assert depot.at.sites().tolist() == sizes and depot.at.sites([2, -1]).tolist() == [7, 1]
+    assert depot.at.weights().tolist() == sizes and depot.at.weights([2, -1]).tolist() == [7, 1]
     assert np.array_equal(depot[2].positions, fields["positions"][3:10])
     arrays = depot.get_arrays(range(4))
     assert list(arrays) == ["positions", "types", "charges", "energy", "ptr", "batch"]
@@ -316,7 +316,7 @@ class Words:
     def decode(self, data):
         return bytes(data).decode().split(" ")
 
-    def sites(self, words):
+    def weight(self, words):
         return len(words)
 
 
@@ -325,7 +325,7 @@ def test_a_codec_in_python_is_kept_by_name_and_travels(path):
         depot["a"] = ["some", "words"]
         assert depot["a"] == ["some", "words"] and isinstance(depot.codec, Words)
     depot = vlstore.open(path, records=Words())
-    assert depot.at.sites().tolist() == [2] and depot.options["record_codec"] == "words"
+    assert depot.at.weights().tolist() == [2] and depot.options["record_codec"] == "words"
     assert pickle.loads(pickle.dumps(depot))["a"] == ["some", "words"]
     plain = vlstore.open(path)
     assert plain["a"] == b"some words" and vlstore.Depot(plain, Words())["a"] == ["some", "words"]

@@ -46,7 +46,7 @@ def test_an_epoch_has_every_frame_once_with_its_arrays(frames, shuffle, limits):
         assert batch["ptr"].tolist()[-1] == len(batch["positions"]) == len(batch["batch"])
         assert (batch["step"] == batch.ordinals).all()
         assert (batch["positions"][:, 0] == batch["step"][batch["batch"]]).all()
-        assert (np.diff(batch["ptr"]) == loader.store.at.sites(batch.ordinals)).all()
+        assert (np.diff(batch["ptr"]) == loader.store.at.weights(batch.ordinals)).all()
         assert len(batch["positions"]) <= limits.get("max_atoms", 10**9)
         assert len(batch.ordinals) <= limits.get("batch_size", 10**9)
         batch["positions"][:] = 0
@@ -286,7 +286,7 @@ def test_atoms_are_balanced_between_ranks(frames):
 
 def test_selections_and_splits(frames):
     store = vlstore.open(frames)
-    heavy = store.at.sites() > 30
+    heavy = store.at.weights() > 30
     loader = Loader(store, batch_size=16, records=heavy)
     assert sorted(served(loader)) == np.flatnonzero(heavy).tolist()
     assert sorted(served(Loader(store, batch_size=16, records=slice(100, None, 7)))) == list(range(100, 600, 7))
@@ -420,7 +420,7 @@ def test_a_damaged_record_is_named_or_skipped(path):
         ({"batch_size": 4, "dtype": "int32"}, "dtype"),
         ({"batch_size": 4, "layout": "records", "fields": ["types"]}, "fields"),
         ({"batch_size": 4, "fields": ["charge"]}, "charge"),
-        ({"max_atoms": 40}, r"record \"m\d+\" \(ordinal \d+\) has \d+ sites, above the cap of 40"),
+        ({"max_atoms": 40}, r"record \"m\d+\" \(ordinal \d+\) has weight \d+, above the cap of 40"),
         ({"max_cost": 9, "cost": "edges"}, "edges"),
         ({"max_atoms": 9, "max_cost": 9}, "max_atoms"),
     ],
@@ -443,7 +443,7 @@ def test_worlds_larger_than_the_data_and_empty_stores_end_at_once(path):
 
 def test_a_loader_says_what_it_does(frames):
     text = repr(Loader(frames, max_atoms=500, seed=3, window=64, group=8, rank=1, world=2))
-    for part in ("600 records", "max_cost=500", "cost='sites'", "windows of 64 in groups of 8",
+    for part in ("600 records", "max_cost=500", "cost='weight'", "windows of 64 in groups of 8",
                  "seed 3", "rank 1 of 2", "2 lanes", "epoch 0, 0 %", "256 MiB"):
         assert part in text, text
     loader = pickle.loads(pickle.dumps(Loader(frames, batch_size=100, seed=1)))

@@ -22,7 +22,7 @@ def frames(path, **how):
 def whole(path, count=2):
     store = vlstore.open(path)
     assert len(store) == len(list(store.values())) == count and store.verify()
-    assert store.at.arrays(range(count), fields=["positions"])["ptr"][-1] == store.at.sites().sum()
+    assert store.at.arrays(range(count), fields=["positions"])["ptr"][-1] == store.at.weights().sum()
     assert store.statistics()["frames"] == count
 
 
@@ -67,7 +67,7 @@ def test_bytes_that_are_no_frame_get_into_a_store_of_frames_by_no_way(path, reco
         # What the codec takes is taken as bytes, too, and counted.
         store["b"] = good
         store["b"] = good
-        assert store.at.sites().tolist() == [2, 3, 4] and store.column("energy")[2] == 2.0
+        assert store.at.weights().tolist() == [2, 3, 4] and store.column("energy")[2] == 2.0
     whole(path, 3)
 
 
@@ -121,3 +121,30 @@ def test_zeros_are_no_frame():
         with pytest.raises(vlstore.CodecError):
             vlstore.Topology.from_bytes(bytes(length))
     assert vlstore.MdFrame.from_bytes(vlstore.MdFrame().record).nsites == 0
+
+
+def test_a_document_is_json_and_arrays(tmp_path):
+    path = tmp_path / "d.vls"
+    head = {"name": "ä", "trial": 3, "missing": None, "nested": [1.5, True]}
+    arrays = [np.arange(6, dtype="int16").reshape(2, 3), np.array(2.5), np.zeros((0, 4), "complex64")]
+    with vlstore.open(path, "w", records="document") as depot:
+        depot["a"] = vlstore.Document(head, arrays)
+        depot["b"] = ([], [])
+    with vlstore.open(path) as depot:
+        found = depot["a"]
+        assert isinstance(found, vlstore.Document) and found.head == head
+        for here, there in zip(found.arrays, arrays, strict=True):
+            assert here.dtype == there.dtype and here.shape == there.shape
+            assert not here.flags.writeable
+            np.testing.assert_array_equal(here, there)
+        assert depot["b"] == ([], [])
+
+
+@pytest.mark.parametrize(
+    "value", [None, "ab", {"a": 1}, ({"x": float("nan")}, []), ({}, [["text"]]), ({1, 2}, []), ({}, 3), ({}, [], 0)]
+)
+def test_what_is_no_document_is_refused_and_nothing_is_put(value):
+    with vlstore.memory(records="document") as depot:
+        with pytest.raises((TypeError, ValueError)):
+            depot["a"] = value
+        assert len(depot) == 0

@@ -28,6 +28,7 @@ from vlstore._core import (
     Verified,
     __version__,
 )
+from vlstore._document import Document
 from vlstore._import import import_
 from vlstore._open import from_bytes, memory, open  # noqa: A004
 from vlstore._trajectory import export
@@ -51,6 +52,7 @@ __all__ = [
     "Compacted",
     "Copied",
     "Depot",
+    "Document",
     "Exported",
     "Frames",
     "Imported",

@@ -29,18 +29,18 @@ mod unix {
     /// A place for one descriptor. Places are made when they are needed, without a lock, are never moved
     /// or freed, and form a list, so that the hook can go through them at any moment.
     #[derive(Debug)]
-    pub(in crate::backend) struct Place {
+    pub(in crate::backend) struct Descriptor {
         descriptor: AtomicI32,
-        next: OnceBox<Place>,
+        next: OnceBox<Descriptor>,
     }
 
-    impl Place {
+    impl Descriptor {
         const fn new() -> Self {
             Self { descriptor: AtomicI32::new(FREE), next: OnceBox::new() }
         }
     }
 
-    static FIRST: Place = Place::new();
+    static FIRST: Descriptor = Descriptor::new();
     /// Forks that began and that ended, in this process.
     static BEGUN: AtomicU32 = AtomicU32::new(0);
     static ENDED: AtomicU32 = AtomicU32::new(0);
@@ -49,7 +49,7 @@ mod unix {
     #[derive(Debug)]
     pub(in crate::backend) struct Private {
         file: ManuallyDrop<File>,
-        pub(in crate::backend) place: &'static Place,
+        pub(in crate::backend) place: &'static Descriptor,
     }
 
     impl Private {
@@ -96,7 +96,7 @@ mod unix {
     }
 
     /// Puts a descriptor into a free place.
-    fn note(descriptor: i32) -> &'static Place {
+    fn note(descriptor: i32) -> &'static Descriptor {
         let mut place = &FIRST;
         loop {
             let free = place.descriptor.compare_exchange(
@@ -108,7 +108,7 @@ mod unix {
             if free.is_ok() {
                 return place;
             }
-            place = place.next.get_or_init(|| Box::new(Place::new()));
+            place = place.next.get_or_init(|| Box::new(Descriptor::new()));
         }
     }
 

@@ -36,7 +36,7 @@ pub use lock::{LockOutcome, WriterLock};
 pub use map::Mapping;
 pub use memory::MemoryBackend;
 pub use output::Output;
-pub use place::{Place, There};
+pub use place::{OutputPlace, There};
 pub use process::process_id;
 pub use slice::SliceBackend;
 pub use staged_file::{StagedFile, sync_folder_of};

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use super::place::{Place, There};
+use super::place::{OutputPlace, There};
 use super::{Access, Backend, StagedFile};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
@@ -38,7 +38,7 @@ impl Output {
         existing: Existing,
         wait: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Self> {
-        let place = Place::of(path)?;
+        let place = OutputPlace::of(path)?;
         let sink = match place.there() {
             There::Stream { standard: true, .. } => return Ok(Self::standard()),
             There::Stream { .. } => {

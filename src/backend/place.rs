@@ -12,7 +12,7 @@ const LINKS: usize = 40;
 
 /// The place of an output, with links followed.
 #[derive(Debug)]
-pub struct Place {
+pub struct OutputPlace {
     /// As it was asked for.
     asked: PathBuf,
     /// Where the last link leads; absolute.
@@ -20,7 +20,7 @@ pub struct Place {
     there: There,
 }
 
-/// What is at a [`Place`].
+/// What is at a [`OutputPlace`].
 #[derive(Debug)]
 pub enum There {
     /// Nothing: a new file can appear here.
@@ -36,7 +36,7 @@ pub enum There {
     },
 }
 
-impl Place {
+impl OutputPlace {
     /// Looks at `path`. A symbolic link is followed, also one that leads to no file yet.
     ///
     /// # Errors
@@ -177,13 +177,13 @@ mod tests {
     fn files_folders_and_free_names_are_told_apart() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
-        assert!(matches!(Place::of(&file).unwrap().there(), There::Nothing));
+        assert!(matches!(OutputPlace::of(&file).unwrap().there(), There::Nothing));
         fs::write(&file, b"x").unwrap();
-        let place = Place::of(&file).unwrap();
+        let place = OutputPlace::of(&file).unwrap();
         assert!(matches!(place.there(), There::File(about) if about.len() == 1));
         assert!(matches!(place.must_be_free().unwrap_err().root(), Error::Exists { .. }));
         place.must_be_file().unwrap();
-        assert!(Place::of(dir.path()).unwrap_err().to_string().contains("is a folder"));
+        assert!(OutputPlace::of(dir.path()).unwrap_err().to_string().contains("is a folder"));
     }
 
     #[cfg(unix)]
@@ -194,15 +194,15 @@ mod tests {
         fs::create_dir(dir.path().join("sub")).unwrap();
         symlink("sub/second", dir.path().join("first")).unwrap();
         symlink("../file", dir.path().join("sub/second")).unwrap();
-        let place = Place::of(dir.path().join("first")).unwrap();
+        let place = OutputPlace::of(dir.path().join("first")).unwrap();
         assert!(matches!(place.there(), There::Nothing));
         fs::write(dir.path().join("file"), b"x").unwrap();
-        let place = Place::of(dir.path().join("first")).unwrap();
+        let place = OutputPlace::of(dir.path().join("first")).unwrap();
         assert!(matches!(place.there(), There::File(_)));
         assert_eq!(fs::read(place.path()).unwrap(), b"x");
         assert!(!fs::symlink_metadata(place.path()).unwrap().is_symlink());
         symlink("round", dir.path().join("round")).unwrap();
-        assert!(Place::of(dir.path().join("round")).is_err());
+        assert!(OutputPlace::of(dir.path().join("round")).is_err());
     }
 
     #[cfg(target_os = "linux")]
@@ -212,7 +212,7 @@ mod tests {
         let pipe = dir.path().join("pipe");
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        let said = |path: &Path| Place::of(path).and_then(|p| p.must_be_file()).unwrap_err();
+        let said = |path: &Path| OutputPlace::of(path).and_then(|p| p.must_be_file()).unwrap_err();
         assert!(said(&pipe).to_string().contains("this is a pipe"));
         assert!(said(Path::new("/dev/null")).to_string().contains("this is a device"));
         let link = dir.path().join("link");
@@ -224,9 +224,12 @@ mod tests {
         // A file that this process has open, by the number of its handle.
         let file = fs::File::create(dir.path().join("file")).unwrap();
         let number = std::os::fd::AsRawFd::as_raw_fd(&file);
-        let place = Place::of(format!("/proc/self/fd/{number}")).unwrap();
+        let place = OutputPlace::of(format!("/proc/self/fd/{number}")).unwrap();
         assert!(matches!(place.there(), There::Stream { standard: false, .. }));
         // The file itself is a file.
-        assert!(matches!(Place::of(dir.path().join("file")).unwrap().there(), There::File(_)));
+        assert!(matches!(
+            OutputPlace::of(dir.path().join("file")).unwrap().there(),
+            There::File(_)
+        ));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 #[cfg(unix)]
 use super::access::is_unsupported;
-use super::place::{Place, There};
+use super::place::{OutputPlace, There};
 use super::{Access, Backend, FileBackend, LockOutcome, WriterLock};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
@@ -43,11 +43,11 @@ impl StagedFile {
     /// full); [`Error::Invalid`] if `place` is a folder, a pipe, a socket or a device, or has no
     /// file name.
     pub fn new(place: impl AsRef<Path>, access: Access) -> Result<Self> {
-        Self::at(Place::of(place)?, access)
+        Self::at(OutputPlace::of(place)?, access)
     }
 
     /// As [`StagedFile::new`], for a place that was looked at.
-    pub(super) fn at(place: Place, access: Access) -> Result<Self> {
+    pub(super) fn at(place: OutputPlace, access: Access) -> Result<Self> {
         place.must_be_file()?;
         let (backend, temporary) = create_beside(place.path(), access)?;
         let backend = Arc::new(backend);
@@ -103,7 +103,7 @@ impl StagedFile {
     pub fn publish(mut self, existing: Existing) -> Result<()> {
         self.backend.sync().map_err(|e| e.at(&self.temporary))?;
         // What became a pipe or a device meanwhile is not replaced either.
-        Place::of(&self.place)?.must_be_file()?;
+        OutputPlace::of(&self.place)?.must_be_file()?;
         let named = if existing.is_replaced() {
             fs::rename(&self.temporary, &self.place)
         } else {

@@ -132,6 +132,11 @@ impl<'a> ArrayView<'a> {
         &self.shape
     }
 
+    /// Bytes of the record of this array.
+    pub(super) fn record_len(&self) -> usize {
+        8 + 8 * self.shape.len() + self.data.len()
+    }
+
     /// The values as little-endian bytes in C order.
     #[must_use]
     pub fn data(&self) -> &'a [u8] {
@@ -175,7 +180,7 @@ impl Codec for ArrayCodec {
     type View<'a> = ArrayView<'a>;
 
     fn encode(&self, item: &ArrayView<'_>, out: &mut Vec<u8>) -> Result<Encoded> {
-        let len = 8 + 8 * item.shape.len() + item.data.len();
+        let len = item.record_len();
         bounded(len as u64)?;
         let axes =
             u8::try_from(item.shape.len()).map_err(|_| Error::codec(NAME, "more than 255 axes"))?;
@@ -246,24 +251,28 @@ impl AnyCodec for ArrayCodec {
         json.key("codec")?.text(NAME)?;
         json.key("dtype")?.text(view.dtype.name())?;
         json.key("shape")?.list(view.shape())?;
-        let json = json.key("data")?;
-        match view.dtype {
-            DType::Bool => json.list(view.as_bools()?)?,
-            DType::I8 => json.list(view.as_slice::<i8>()?)?,
-            DType::I16 => json.list(view.as_slice::<i16>()?)?,
-            DType::I32 => json.list(view.as_slice::<i32>()?)?,
-            DType::I64 => json.list(view.as_slice::<i64>()?)?,
-            DType::U8 => json.list(view.as_slice::<u8>()?)?,
-            DType::U16 => json.list(view.as_slice::<u16>()?)?,
-            DType::U32 => json.list(view.as_slice::<u32>()?)?,
-            DType::U64 => json.list(view.as_slice::<u64>()?)?,
-            DType::F16 => json.items(view.as_slice::<u16>()?.iter().map(|&bits| half(bits)))?,
-            DType::F32 => json.list(view.as_slice::<f32>()?)?,
-            DType::F64 => json.list(view.as_slice::<f64>()?)?,
-            DType::C64 => json.list(view.as_slice::<[f32; 2]>()?)?,
-            DType::C128 => json.list(view.as_slice::<[f64; 2]>()?)?,
-        }
+        write_values(json.key("data")?, &view)?;
         json.close('}')
+    }
+}
+
+/// Writes the values of an array as one list.
+pub(super) fn write_values(json: &mut Json<'_>, view: &ArrayView<'_>) -> Result<()> {
+    match view.dtype {
+        DType::Bool => json.list(view.as_bools()?),
+        DType::I8 => json.list(view.as_slice::<i8>()?),
+        DType::I16 => json.list(view.as_slice::<i16>()?),
+        DType::I32 => json.list(view.as_slice::<i32>()?),
+        DType::I64 => json.list(view.as_slice::<i64>()?),
+        DType::U8 => json.list(view.as_slice::<u8>()?),
+        DType::U16 => json.list(view.as_slice::<u16>()?),
+        DType::U32 => json.list(view.as_slice::<u32>()?),
+        DType::U64 => json.list(view.as_slice::<u64>()?),
+        DType::F16 => json.items(view.as_slice::<u16>()?.iter().map(|&bits| half(bits))),
+        DType::F32 => json.list(view.as_slice::<f32>()?),
+        DType::F64 => json.list(view.as_slice::<f64>()?),
+        DType::C64 => json.list(view.as_slice::<[f32; 2]>()?),
+        DType::C128 => json.list(view.as_slice::<[f64; 2]>()?),
     }
 }
 

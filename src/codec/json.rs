@@ -115,6 +115,22 @@ impl<'w> Json<'w> {
         self.value(text)
     }
 
+    /// A value that is JSON already, on one line.
+    pub(super) fn raw(&mut self, json: &str) -> Result<()> {
+        self.next()?;
+        // A string cannot contain a line end, so these are only between values.
+        for line in json.split_inclusive(['\n', '\r']) {
+            match line.strip_suffix(['\n', '\r']) {
+                Some(text) => {
+                    self.put(text)?;
+                    self.put(" ")?;
+                }
+                None => self.put(line)?,
+            }
+        }
+        Ok(())
+    }
+
     /// One text: bytes in hexadecimal digits.
     fn hex(&mut self, bytes: &[u8]) -> Result<()> {
         self.next()?;

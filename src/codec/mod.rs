@@ -32,6 +32,7 @@
 
 mod array;
 mod borrowed;
+mod document;
 mod dtype;
 mod flat_f32;
 mod generated;
@@ -48,6 +49,7 @@ mod values;
 
 pub use array::{ArrayCodec, ArrayView, Shape};
 pub use borrowed::{MdFrameRef, PropertyView, RealView, TextView, ValuesView};
+pub use document::{DocumentCodec, DocumentRef, DocumentView};
 pub use dtype::{DType, Element};
 pub use flat_f32::FlatF32Codec;
 pub use md_frame::{

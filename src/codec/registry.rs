@@ -1,15 +1,17 @@
 //! Codecs by name, so that a program can decode a store whose types it does not know.
 
 use super::topology::may_begin;
-use super::{AnyCodec, ArrayCodec, FlatF32Codec, MdFrameCodec, RawCodec};
+use super::{AnyCodec, ArrayCodec, DocumentCodec, FlatF32Codec, MdFrameCodec, RawCodec};
 use crate::column::{Content, SharedLookup};
 use crate::wire::Digest;
 use crate::{Error, Result};
 
 /// Every codec of this release.
-pub static CODECS: [&dyn AnyCodec; 4] = [&RawCodec, &ArrayCodec, &FlatF32Codec, &MdFrameCodec];
+pub static CODECS: [&dyn AnyCodec; 5] =
+    [&RawCodec, &ArrayCodec, &FlatF32Codec, &DocumentCodec, &MdFrameCodec];
 
-/// The codec that a store or a person names: `raw`, `array`, `flat-f32` or `md-frame`.
+/// The codec that a store or a person names: `raw`, `array`, `flat-f32`, `document` or
+/// `md-frame`.
 ///
 /// # Errors
 ///
@@ -39,6 +41,7 @@ pub fn content(name: &str, version: u32) -> Option<Content> {
         "raw" => |bytes| RawCodec.weight(bytes).ok(),
         "array" => |bytes| ArrayCodec.weight(bytes).ok(),
         "flat-f32" => |bytes| FlatF32Codec.weight(bytes).ok(),
+        "document" => |bytes| DocumentCodec.weight(bytes).ok(),
         "md-frame" => |bytes| MdFrameCodec.weight(bytes).ok(),
         _ => return None,
     };
@@ -90,7 +93,7 @@ mod tests {
 
     #[test]
     fn every_codec_is_found_by_its_name_and_no_other() {
-        for name in ["raw", "array", "flat-f32", "md-frame"] {
+        for name in ["raw", "array", "flat-f32", "document", "md-frame"] {
             assert_eq!(by_name(name).unwrap().name(), name);
         }
         let error = by_name("pickle").err().unwrap().to_string();

@@ -23,7 +23,7 @@ pub trait Columns: Readable {
     fn column_by(&self, codec: &dyn AnyCodec, name: &str, range: Range<u64>) -> Result<ColumnData> {
         let maker = codec.rows();
         let made = maker.and_then(|m| Column::find(m.columns, name).map(|found| (m, found)));
-        let everywhere = name == Column::SITES.name || name == Column::BYTES.name;
+        let everywhere = name == Column::WEIGHT.name || name == Column::BYTES.name;
         let kept = everywhere || Column::find(self.columns(), name).is_some();
         let mut out = match (kept, &made) {
             (true, _) => self.column(name, range)?,
@@ -76,7 +76,7 @@ fn nothing(column: &Column, first: u64, end: u64) -> ColumnData {
 fn unknown_column(name: &str, kept: &[Column], codec: &dyn AnyCodec) -> Error {
     let made = codec.rows().map_or(&[][..], |m| m.columns);
     let mut known: Vec<&str> = kept.iter().chain(made).map(|c| &*c.name).collect();
-    known.extend(["sites", "bytes"]);
+    known.extend(["weight", "bytes"]);
     known.sort_unstable();
     known.dedup();
     Error::invalid(
@@ -89,7 +89,7 @@ impl<T: Readable + ?Sized> Columns for T {}
 
 impl<C: Codec + Clone, S: Readable> Depot<C, S> {
     /// The column `name` of all records: one that the store keeps, one that the codec knows
-    /// (of a frame `step`, `time`, `energy` and `cell`), or `sites` or `bytes`. What the store
+    /// (of a frame `step`, `time`, `energy` and `cell`), or `weight` or `bytes`. What the store
     /// keeps is read without decoding a record; see [`Columns::column_by`].
     ///
     /// # Errors

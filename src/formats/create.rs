@@ -4,7 +4,7 @@ use super::extxyz::ExtXyzEncoder;
 use super::kind::FormatKind;
 use super::writer::{FrameEncoder, FrameWriter, OutputOptions};
 use super::xtc::XtcEncoder;
-use crate::backend::{Output, Place, There};
+use crate::backend::{Output, OutputPlace, There};
 use crate::codec::MdFrame;
 use crate::error::{Error, Result};
 use crate::existing::Existing;
@@ -46,7 +46,7 @@ pub fn create_waiting(
     let mut start = || {
         let encoder = encoder(kind, options)?;
         if existing.is_replaced()
-            && let There::File(_) = Place::of(path)?.there()
+            && let There::File(_) = OutputPlace::of(path)?.there()
             && store::is_store(path)?
         {
             let why = "this is a store, not a trajectory, so it is not replaced; are the \

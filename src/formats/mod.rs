@@ -31,7 +31,7 @@ pub use create::{create, create_in, create_waiting};
 pub use kind::{FormatKind, detect};
 pub use names::NameMap;
 pub use open::{open, open_as, open_with, read_from};
-pub use reader::{FrameReader, InputOptions, Place, Reach};
+pub use reader::{FramePlace, FrameReader, InputOptions, Reach};
 pub use report::{Note, NoteKind, ReadReport};
 pub use sum::Sum;
 pub use units::Units;

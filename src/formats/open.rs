@@ -4,7 +4,7 @@ use super::content::{self, Content};
 use super::extxyz::ExtXyzReader;
 use super::kind::{FormatKind, of_head};
 use super::names::NameMap;
-use super::reader::{FrameReader, InputOptions, Place, Reach};
+use super::reader::{FramePlace, FrameReader, InputOptions, Reach};
 use super::report::ReadReport;
 use super::source::Source;
 use super::sum::Sum;
@@ -115,10 +115,10 @@ impl FrameReader for AtPath {
     fn progress(&self) -> (u64, u64) {
         self.inner.progress()
     }
-    fn place(&self) -> Place {
+    fn place(&self) -> FramePlace {
         self.inner.place()
     }
-    fn go_to(&mut self, place: Place) -> Result<bool> {
+    fn go_to(&mut self, place: FramePlace) -> Result<bool> {
         self.inner.go_to(place).map_err(|e| e.at(&self.path))
     }
     fn reach(&self) -> Reach {
@@ -127,7 +127,7 @@ impl FrameReader for AtPath {
     fn units(&self) -> Units {
         self.inner.units()
     }
-    fn places(&mut self) -> Result<Vec<Place>> {
+    fn places(&mut self) -> Result<Vec<FramePlace>> {
         self.inner.places().map_err(|e| e.at(&self.path))
     }
     fn unfinished(&self) -> bool {

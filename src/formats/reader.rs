@@ -10,7 +10,7 @@ use crate::error::Result;
 
 /// A place between two frames of a trajectory, to which [`FrameReader::go_to`] leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Place {
+pub struct FramePlace {
     /// Bytes of the content before it.
     pub byte: u64,
     /// Frames before it.
@@ -100,7 +100,7 @@ pub trait FrameReader: Send {
     fn progress(&self) -> (u64, u64);
 
     /// Where the next frame begins.
-    fn place(&self) -> Place;
+    fn place(&self) -> FramePlace;
 
     /// Goes to a place that [`place`](Self::place) or [`places`](Self::places) gave, from where
     /// reading continues, also after an error; `false` if the trajectory ends before it, or if it
@@ -109,7 +109,7 @@ pub trait FrameReader: Send {
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
-    fn go_to(&mut self, place: Place) -> Result<bool>;
+    fn go_to(&mut self, place: FramePlace) -> Result<bool>;
 
     /// Where [`go_to`](Self::go_to) can lead.
     fn reach(&self) -> Reach;
@@ -119,7 +119,7 @@ pub trait FrameReader: Send {
     ///
     /// # Errors
     /// As [`next_frame`](Self::next_frame).
-    fn places(&mut self) -> Result<Vec<Place>> {
+    fn places(&mut self) -> Result<Vec<FramePlace>> {
         let mut places = Vec::new();
         loop {
             let place = self.place();

@@ -1,6 +1,6 @@
 //! Reading ahead in a background thread, within a stated amount of memory.
 
-use super::walk::Turn;
+use super::walk::StepBatch;
 use crate::error::{Error, Result};
 use crossbeam::channel::{Receiver, bounded};
 use std::thread::JoinHandle;
@@ -11,7 +11,7 @@ pub(super) struct Piece<T> {
     /// What was made of the records of each store.
     pub(super) made: Vec<T>,
     /// The batches, and where their records stand in what was made.
-    pub(super) turns: Vec<(Turn, Vec<Place>)>,
+    pub(super) steps: Vec<(StepBatch, Vec<Place>)>,
 }
 
 /// Where a record stands: in which of the things that were made, and at which position.
@@ -25,7 +25,7 @@ pub(super) trait Make: Send {
     /// The bytes of the record at an ordinal.
     fn bytes(&self, ordinal: u64) -> Result<u64>;
     /// The piece of these batches, whose records are ordinals.
-    fn make(&self, turns: Vec<Turn>) -> Result<Piece<Self::Made>>;
+    fn make(&self, steps: Vec<StepBatch>) -> Result<Piece<Self::Made>>;
 }
 
 /// Pieces that a thread makes one ahead of their use.
@@ -37,20 +37,20 @@ pub(super) struct Ahead<T> {
 }
 
 impl<T: Send + 'static> Ahead<T> {
-    /// Starts a thread that cuts `turns` into pieces, at the ends of rounds or before where a piece
+    /// Starts a thread that cuts `steps` into pieces, at the ends of rounds or before where a piece
     /// would have more than `most` bytes of records, and makes each.
     ///
     /// One piece is in use, and one is being made or waits: twice `most` is in memory.
     pub(super) fn start(
-        turns: impl Iterator<Item = Turn> + Send + 'static,
+        steps: impl Iterator<Item = StepBatch> + Send + 'static,
         most: u64,
         make: impl Make<Made = T> + 'static,
     ) -> Result<Self> {
         let (sender, pieces) = bounded(0);
         let work = move || {
-            let mut cut = Cut { turns, held: None };
+            let mut cut = Cut { steps, held: None };
             while let Some(piece) = cut.next(most, &make).transpose() {
-                let made = piece.and_then(|turns| make.make(turns));
+                let made = piece.and_then(|steps| make.make(steps));
                 let failed = made.is_err();
                 // Nobody waits for it any more, or it ends here.
                 if sender.send(made).is_err() || failed {
@@ -99,36 +99,36 @@ impl<T> Drop for Ahead<T> {
 
 /// Batches in pieces.
 struct Cut<I> {
-    turns: I,
+    steps: I,
     /// A batch that did not fit the piece before, and its bytes.
-    held: Option<(Turn, u64)>,
+    held: Option<(StepBatch, u64)>,
 }
 
-impl<I: Iterator<Item = Turn>> Cut<I> {
-    fn next(&mut self, most: u64, make: &impl Make) -> Result<Option<Vec<Turn>>> {
-        let mut piece: Vec<Turn> = Vec::new();
+impl<I: Iterator<Item = StepBatch>> Cut<I> {
+    fn next(&mut self, most: u64, make: &impl Make) -> Result<Option<Vec<StepBatch>>> {
+        let mut piece: Vec<StepBatch> = Vec::new();
         let mut bytes = 0_u64;
         loop {
-            let (turn, more) = match self.held.take() {
+            let (step, more) = match self.held.take() {
                 Some(held) => held,
                 None => {
-                    let Some(mut turn) = self.turns.next() else { break };
+                    let Some(mut step) = self.steps.next() else { break };
                     let mut more = 0;
-                    for record in &mut turn.records {
+                    for record in &mut step.records {
                         *record = make.ordinal(*record);
                         more += make.bytes(*record)?;
                     }
-                    (turn, more)
+                    (step, more)
                 }
             };
-            let round = |turn: &Turn| turn.after.round;
-            let ends = piece.last().is_some_and(|last| round(last) != round(&turn));
+            let round = |step: &StepBatch| step.after.round;
+            let ends = piece.last().is_some_and(|last| round(last) != round(&step));
             if !piece.is_empty() && (ends || bytes.saturating_add(more) > most) {
-                self.held = Some((turn, more));
+                self.held = Some((step, more));
                 break;
             }
             bytes = bytes.saturating_add(more);
-            piece.push(turn);
+            piece.push(step);
         }
         Ok(Some(piece).filter(|piece| !piece.is_empty()))
     }

@@ -44,7 +44,7 @@ const GROUPS: u64 = 64;
 /// assert_eq!(batch.records().count(), 32);
 ///
 /// // Later, elsewhere, with another number of ranks: exactly the records that nobody had.
-/// let state = loader.state(batch.turn().after);
+/// let state = loader.state(batch.step().after);
 /// loader.resume(&state)?;
 /// let rest: usize = loader.records()?.map(|b| Ok(b?.records().count())).sum::<vlstore::Result<_>>()?;
 /// assert_eq!(rest, 1000 - 32);
@@ -139,7 +139,7 @@ impl Loader {
         self.options.share.steps(self.options.rest, self.schedule.batches(epoch))
     }
 
-    /// The state of a run that has come to `at`: the [`after`](super::Turn::after) of its last
+    /// The state of a run that has come to `at`: the [`after`](super::StepBatch::after) of its last
     /// batch.
     #[must_use]
     pub fn state(&self, at: Cursor) -> Value {
@@ -255,7 +255,7 @@ fn costs(sources: &Sources, view: &View, name: &str, cap: u64) -> Result<Arc<[u3
         let found = own.filter(|cost| *cost != NONE);
         let found = found.ok_or_else(|| bad(format!("{} has no {name:?} of 0 or more", who())))?;
         if found > cap {
-            let why = format!("{} has {found} {name}, above the cap of {cap} a batch", who());
+            let why = format!("{} has {name} {found}, above the cap of {cap} a batch", who());
             return Err(Error::invalid("cost of a batch", why));
         }
         let found = u32::try_from(found).map_err(|_| bad(format!("{} is above 2^32", who())))?;

@@ -17,7 +17,7 @@
 //! let share = Share { rank: 1, world: 2, ..Share::default() };
 //! let mut walk = Walk::new(schedule, share, Rest::Drop, Cursor::default())?;
 //! let turn = walk.next().unwrap();
-//! assert_eq!((turn.records.len(), turn.after.batch), (32, 2));
+//! assert_eq!((step.records.len(), step.after.batch), (32, 2));
 //! # Ok::<(), vlstore::Error>(())
 //! ```
 
@@ -50,7 +50,7 @@ pub use sources::Sources;
 pub use spread::{Spread, window_for};
 pub use state::{resumed, state};
 pub use view::View;
-pub use walk::{Rest, Share, Turn, Walk};
+pub use walk::{Rest, Share, StepBatch, Walk};
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ pub struct LoaderOptions {
     pub window: Option<u64>,
     /// How many records, or what cost, a batch has.
     pub batching: Batching,
-    /// The column that a cap counts: `sites`, `bytes` or another one with a number for each record.
+    /// The column that a cap counts: `weight`, `bytes` or another one with a number for each record.
     pub cost: Box<str>,
     /// Which part of the batches is loaded here.
     pub share: Share,
@@ -45,7 +45,7 @@ impl Default for LoaderOptions {
             group: None,
             window: None,
             batching: Batching::default(),
-            cost: "sites".into(),
+            cost: "weight".into(),
             share: Share::default(),
             lanes: None,
             rest: Rest::Drop,

@@ -4,7 +4,7 @@ use super::engine::{Ahead, Make, Piece, Place};
 use super::options::Damaged;
 use super::sources::Sources;
 use super::view::View;
-use super::walk::Turn;
+use super::walk::StepBatch;
 use crate::error::{Error, Result};
 use crate::store::{Batch, Snapshot};
 use crate::wire::memory;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Batches of a piece that are not given yet.
-type Turns = std::vec::IntoIter<(Turn, Vec<Place>)>;
+type Turns = std::vec::IntoIter<(StepBatch, Vec<Place>)>;
 
 /// The batches of an epoch, or of the rest of one, for one rank.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Run<T> {
 pub struct Loaded<T> {
     made: Arc<Vec<T>>,
     places: Vec<Place>,
-    turn: Turn,
+    step: StepBatch,
 }
 
 impl<T> Loaded<T> {
@@ -46,8 +46,8 @@ impl<T> Loaded<T> {
     /// The records of the batch, by their ordinals, and its place. Records that were skipped are not
     /// among them.
     #[must_use]
-    pub const fn turn(&self) -> &Turn {
-        &self.turn
+    pub const fn step(&self) -> &StepBatch {
+        &self.step
     }
 }
 
@@ -75,15 +75,15 @@ impl<T: Send + 'static> Iterator for Run<T> {
     type Item = Result<Loaded<T>>;
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some((made, turns)) = &mut self.piece
-                && let Some((turn, places)) = turns.next()
+            if let Some((made, steps)) = &mut self.piece
+                && let Some((step, places)) = steps.next()
             {
-                return Some(Ok(Loaded { made: made.clone(), places, turn }));
+                return Some(Ok(Loaded { made: made.clone(), places, step }));
             }
             // Before the next one is waited for: it is made while this one's memory is free.
             self.piece = None;
             match self.ahead.next()? {
-                Ok(Piece { made, turns }) => self.piece = Some((Arc::new(made), turns.into_iter())),
+                Ok(Piece { made, steps }) => self.piece = Some((Arc::new(made), steps.into_iter())),
                 Err(e) => return Some(Err(e)),
             }
         }
@@ -159,25 +159,25 @@ impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T> + Send> Make for Maker<F> {
         self.sources.bytes_of(record)
     }
 
-    fn make(&self, mut turns: Vec<Turn>) -> Result<Piece<T>> {
-        let records: Vec<u64> = turns.iter().flat_map(|t| t.records.iter().copied()).collect();
+    fn make(&self, mut steps: Vec<StepBatch>) -> Result<Piece<T>> {
+        let records: Vec<u64> = steps.iter().flat_map(|t| t.records.iter().copied()).collect();
         let (made, places) = match self.all(&records) {
             Ok(made) => made,
             Err(e) if e.is_damage() => {
                 let good = self.sieve(&records, e)?;
                 let mut left = good.iter().copied().peekable();
-                for turn in &mut turns {
-                    turn.records.retain(|record| left.next_if_eq(record).is_some());
+                for step in &mut steps {
+                    step.records.retain(|record| left.next_if_eq(record).is_some());
                 }
                 self.all(&good)?
             }
             Err(e) => return Err(e),
         };
         let mut places = places.into_iter();
-        let placed = |turn: Turn| {
-            let own = places.by_ref().take(turn.records.len()).collect();
-            (turn, own)
+        let placed = |step: StepBatch| {
+            let own = places.by_ref().take(step.records.len()).collect();
+            (step, own)
         };
-        Ok(Piece { made, turns: turns.into_iter().map(placed).collect() })
+        Ok(Piece { made, steps: steps.into_iter().map(placed).collect() })
     }
 }

@@ -292,7 +292,7 @@ impl Schedule {
     }
 }
 
-/// The batches of lanes as one sequence, one of each lane in turn.
+/// The batches of lanes as one sequence, one of each lane in step.
 fn dealt(lanes: Vec<Vec<Numbers>>) -> Vec<Numbers> {
     let mut lanes: Vec<_> = lanes.into_iter().map(Vec::into_iter).collect();
     let mut out = Vec::new();

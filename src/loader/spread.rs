@@ -102,7 +102,7 @@ mod tests {
         for epoch in 0..8 {
             let from = Cursor { epoch, ..Cursor::default() };
             let walk = Walk::new(schedule.clone(), Share::default(), Rest::Drop, from).unwrap();
-            walk.for_each(|turn| spread.add(&turn.records));
+            walk.for_each(|step| spread.add(&step.records));
         }
         spread.effect()
     }

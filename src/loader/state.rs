@@ -130,16 +130,16 @@ mod tests {
     #[test]
     fn a_state_from_elsewhere_is_refused_with_the_reason() {
         let old = schedule(1, 1000, 4, 1);
-        let good = state(&old, "abc", "sites", Cursor::default());
+        let good = state(&old, "abc", "weight", Cursor::default());
         let refused = |schedule: &Schedule, data, cost, given: &Value| {
             resumed(schedule, data, cost, given).unwrap_err().to_string()
         };
         for (schedule, data, cost, why) in [
-            (schedule(2, 1000, 4, 1), "abc", "sites", "seed is 1, that of this loader 2"),
-            (schedule(1, 1001, 4, 1), "abc", "sites", "number of records is 1000"),
-            (schedule(1, 1000, 8, 1), "abc", "sites", "batch size is 4"),
-            (old.clone(), "abd", "sites", "data (store or selection) is \"abc\""),
-            (old.clone(), "abc", "bytes", "cost is \"sites\""),
+            (schedule(2, 1000, 4, 1), "abc", "weight", "seed is 1, that of this loader 2"),
+            (schedule(1, 1001, 4, 1), "abc", "weight", "number of records is 1000"),
+            (schedule(1, 1000, 8, 1), "abc", "weight", "batch size is 4"),
+            (old.clone(), "abd", "weight", "data (store or selection) is \"abc\""),
+            (old.clone(), "abc", "bytes", "cost is \"weight\""),
         ] {
             let text = refused(&schedule, data, cost, &good);
             assert!(text.contains(why), "{text}");
@@ -155,9 +155,9 @@ mod tests {
         ] {
             let mut bad = good.clone();
             bad[field] = value;
-            let text = refused(&old, "abc", "sites", &bad);
+            let text = refused(&old, "abc", "weight", &bad);
             assert!(text.contains(why), "{field}: {text}");
         }
-        assert!(refused(&old, "abc", "sites", &json!([1])).contains("not an object"));
+        assert!(refused(&old, "abc", "weight", &json!([1])).contains("not an object"));
     }
 }

@@ -25,7 +25,7 @@ prop_compose! {
     }
 }
 
-fn walk(schedule: &Schedule, share: Share, rest: Rest, from: Cursor) -> Vec<Turn> {
+fn walk(schedule: &Schedule, share: Share, rest: Rest, from: Cursor) -> Vec<StepBatch> {
     Walk::new(schedule.clone(), share, rest, from).unwrap().collect()
 }
 
@@ -33,8 +33,8 @@ fn ranks(world: u64) -> impl Iterator<Item = Share> {
     (0..world).map(move |rank| Share { rank, world, ..Share::default() })
 }
 
-fn sorted(turns: impl IntoIterator<Item = Turn>) -> Vec<u64> {
-    let mut all: Vec<u64> = turns.into_iter().flat_map(|t| t.records).collect();
+fn sorted(steps: impl IntoIterator<Item = StepBatch>) -> Vec<u64> {
+    let mut all: Vec<u64> = steps.into_iter().flat_map(|t| t.records).collect();
     all.sort_unstable();
     all
 }
@@ -43,28 +43,28 @@ proptest! {
     #[test]
     fn an_epoch_has_every_record_once(schedule in schedules(), epoch in 0_u64..3) {
         let from = Cursor { epoch, ..Cursor::default() };
-        let turns = walk(&schedule, Share::default(), Rest::Drop, from);
-        for turn in &turns {
-            let cost: u64 = turn.records.iter().map(|r| schedule.cost(*r)).sum();
+        let steps = walk(&schedule, Share::default(), Rest::Drop, from);
+        for step in &steps {
+            let cost: u64 = step.records.iter().map(|r| schedule.cost(*r)).sum();
             let limits = schedule.batching();
             prop_assert!(limits.cost.is_none_or(|cap| cost <= cap));
-            prop_assert!(limits.records.is_none_or(|most| turn.records.len() as u64 <= most));
-            prop_assert!(!turn.records.is_empty());
+            prop_assert!(limits.records.is_none_or(|most| step.records.len() as u64 <= most));
+            prop_assert!(!step.records.is_empty());
         }
         if let Batching { records: Some(size), cost: None, .. } = schedule.batching() {
-            let full = turns.iter().filter(|t| t.records.len() as u64 == *size).count() as u64;
+            let full = steps.iter().filter(|t| t.records.len() as u64 == *size).count() as u64;
             prop_assert_eq!(full, schedule.records() / size, "all but the last are full");
         }
         if (schedule.order().shuffle, schedule.lanes()) == (Shuffle::Sequential, 1) {
-            let all = turns.iter().flat_map(|t| t.records.clone());
+            let all = steps.iter().flat_map(|t| t.records.clone());
             prop_assert!(all.eq(0..schedule.records()));
         }
-        prop_assert_eq!(turns.len() as u64, schedule.batches(epoch));
-        let progress: Vec<f64> = turns.iter().map(|t| schedule.progress(t.after)).collect();
+        prop_assert_eq!(steps.len() as u64, schedule.batches(epoch));
+        let progress: Vec<f64> = steps.iter().map(|t| schedule.progress(t.after)).collect();
         prop_assert!(progress.is_sorted() && progress.iter().all(|p| (0.0..=1.0).contains(p)));
         prop_assert!(progress.last().is_none_or(|p| *p == 1.0));
         prop_assert_eq!(schedule.progress(from) == 0.0, schedule.records() > 0);
-        prop_assert!(sorted(turns).into_iter().eq(0..schedule.records()));
+        prop_assert!(sorted(steps).into_iter().eq(0..schedule.records()));
     }
 
     /// Ranks have equally many batches, no record in common, and together all but what is said to
@@ -74,9 +74,9 @@ proptest! {
         schedule in schedules(), world in 1_u64..6, workers in 1_u64..4,
     ) {
         let from = Cursor::default();
-        let each: Vec<Vec<Turn>> =
+        let each: Vec<Vec<StepBatch>> =
             ranks(world).map(|share| walk(&schedule, share, Rest::Drop, from)).collect();
-        prop_assert!(each.iter().all(|turns| turns.len() == each[0].len()));
+        prop_assert!(each.iter().all(|steps| steps.len() == each[0].len()));
         let mut all = sorted(each.iter().flatten().cloned());
         let had = all.len() as u64;
         all.dedup();
@@ -88,9 +88,9 @@ proptest! {
             prop_assert_eq!(walk.dropped(), schedule.records() - had);
         }
 
-        let each: Vec<Vec<Turn>> =
+        let each: Vec<Vec<StepBatch>> =
             ranks(world).map(|share| walk(&schedule, share, Rest::Repeat, from)).collect();
-        prop_assert!(each.iter().all(|turns| turns.len() == each[0].len()));
+        prop_assert!(each.iter().all(|steps| steps.len() == each[0].len()));
         let once = each.iter().flatten().filter(|t| !t.repeated).cloned();
         prop_assert!(sorted(once).into_iter().eq(0..schedule.records()));
 
@@ -108,10 +108,10 @@ proptest! {
             prop_assert_eq!(share.steps(Rest::Repeat, schedule.batches(0)), count as u64);
             prop_assert_eq!(walk.cursor(), from);
         }
-        for (i, turn) in each[each.len() - 1].iter().enumerate() {
+        for (i, step) in each[each.len() - 1].iter().enumerate() {
             let worker = i % theirs.len();
             let other = theirs[worker].next();
-            prop_assert_eq!(Some(turn), other.as_ref());
+            prop_assert_eq!(Some(step), other.as_ref());
         }
         prop_assert!(theirs.iter_mut().all(|w| w.next().is_none()));
     }
@@ -125,7 +125,7 @@ proptest! {
         let mut at = Cursor::default();
         let mut had = Vec::new();
         for (world, steps) in worlds {
-            let parts: Vec<Vec<Turn>> = ranks(world)
+            let parts: Vec<Vec<StepBatch>> = ranks(world)
                 .map(|share| walk(&schedule, share, Rest::Repeat, at).into_iter().take(steps).collect())
                 .collect();
             let ends: Vec<_> = parts.iter().map(|p| p.last().map_or(at, |t| t.after)).collect();
@@ -145,8 +145,8 @@ fn lanes_keep_ranks_in_blocks_of_their_own() {
     let schedule = Schedule::new(20_000, order, batching, 4, None).unwrap();
     let mut groups = std::collections::HashMap::<u64, std::collections::HashSet<u64>>::new();
     for share in ranks(4) {
-        for turn in walk(&schedule, share, Rest::Drop, Cursor::default()) {
-            for record in turn.records {
+        for step in walk(&schedule, share, Rest::Drop, Cursor::default()) {
+            for record in step.records {
                 groups.entry(record / 50).or_default().insert(share.rank);
             }
         }
@@ -167,11 +167,11 @@ fn capped_batches_cost_every_rank_the_same() {
         let order = Order { shuffle: Shuffle::Windows, seed: 4, group: 32, window };
         let batching = Batching { cost: Some(4000), ..Batching::default() };
         let schedule = Schedule::new(20_000, order, batching, world, Some(costs.clone())).unwrap();
-        let each: Vec<Vec<Turn>> =
+        let each: Vec<Vec<StepBatch>> =
             ranks(world).map(|s| walk(&schedule, s, Rest::Drop, Cursor::default())).collect();
         let sums: Vec<u64> = each
             .iter()
-            .map(|turns| turns.iter().flat_map(|t| &t.records).map(|r| schedule.cost(*r)).sum())
+            .map(|steps| steps.iter().flat_map(|t| &t.records).map(|r| schedule.cost(*r)).sum())
             .collect();
         let (least, most) = (sums.iter().min().unwrap(), sums.iter().max().unwrap());
         assert!(most * 100 <= least * 105, "{world} ranks: {sums:?}");

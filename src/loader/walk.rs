@@ -80,7 +80,7 @@ impl Rest {
 
 /// The batch of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Turn {
+pub struct StepBatch {
     /// The records of the batch.
     pub records: Numbers,
     /// Whether another rank has the same batch in this step.
@@ -150,7 +150,7 @@ impl Walk {
     }
 
     /// The batch of this rank in the next step, whichever worker loads it.
-    fn step(&mut self) -> Option<Turn> {
+    fn step(&mut self) -> Option<StepBatch> {
         let (mut own, mut all) = (None, Vec::new());
         let mut given = 0;
         while given < self.share.world
@@ -169,7 +169,7 @@ impl Walk {
         if given == self.share.world {
             self.dropped = 0;
             let records = own?;
-            return Some(Turn { records, repeated: false, after: self.next });
+            return Some(StepBatch { records, repeated: false, after: self.next });
         }
         match self.rest {
             Rest::Drop => {
@@ -182,21 +182,21 @@ impl Walk {
                 let again =
                     self.share.rank.checked_rem(given).and_then(|at| usize::try_from(at).ok());
                 let records = own.or_else(|| all.into_iter().nth(again?))?;
-                Some(Turn { records, repeated, after: self.next })
+                Some(StepBatch { records, repeated, after: self.next })
             }
         }
     }
 }
 
 impl Iterator for Walk {
-    type Item = Turn;
-    fn next(&mut self) -> Option<Turn> {
+    type Item = StepBatch;
+    fn next(&mut self) -> Option<StepBatch> {
         loop {
-            let turn = self.step()?;
+            let step = self.step()?;
             let mine = self.steps % self.share.workers == self.share.worker;
             self.steps += 1;
             if mine {
-                return Some(turn);
+                return Some(step);
             }
         }
     }

@@ -3,11 +3,11 @@
 use crate::backend::{Access, Backend, StagedFile, WriterLock};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
-use crate::maintain::carry::{Carry, Refers};
-use crate::maintain::transfer::{Carrier, stream};
+use crate::maintain::shared_transfer::{Refers, SharedTransfer};
+use crate::maintain::transfer::{RecordTransfer, stream};
 use crate::store::Readable;
 use crate::store::open::Store;
-use crate::store::options::{Durability, Lookup, ReadOptions, StoreOptions, WriteOptions};
+use crate::store::options::{Durability, OriginalTable, ReadOptions, StoreOptions, WriteOptions};
 use crate::store::read::load::Opened;
 use crate::store::read::snapshot::Snapshot;
 use crate::store::write::writer::Writer;
@@ -23,7 +23,7 @@ pub struct CompactOptions {
     /// How the files are read.
     pub access: Access,
     /// Whether the new file names its records for the original program.
-    pub lookup: Lookup,
+    pub lookup: OriginalTable,
     /// Whether every checksum of the new file is read back before it takes the place of the
     /// old one.
     pub verify: bool,
@@ -40,7 +40,7 @@ impl Default for CompactOptions {
         Self {
             threads: 0,
             access: Access::Auto,
-            lookup: Lookup::Auto,
+            lookup: OriginalTable::Auto,
             verify: true,
             accept_older: false,
             refers: None,
@@ -115,8 +115,8 @@ fn compact_file(
     let target: Arc<dyn Backend> = staged.backend().clone();
     let mut new = StoreOptions { layout: snapshot.layout().clone(), write };
     // It is the same store: the original program can still find its records.
-    if new.write.lookup == Lookup::Auto && snapshot.info()?.lookup && !snapshot.is_empty() {
-        new.write.lookup = Lookup::Always;
+    if new.write.lookup == OriginalTable::Auto && snapshot.info()?.lookup && !snapshot.is_empty() {
+        new.write.lookup = OriginalTable::Always;
     }
     let mut writer = Writer::create_in(target.clone(), &new)?;
     let copied = rewrite(&snapshot, &mut writer, options.refers, &mut *progress)?;
@@ -149,7 +149,7 @@ fn rewrite(
     refers: Option<Refers>,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<Compacted> {
-    let totals = snapshot.inner().core.totals;
+    let totals = snapshot.inner().reader.totals;
     let total = totals.record_bytes.saturating_sub(totals.dead_bytes);
     let mut out = Compacted {
         dead_records: totals.dead_records.saturating_sub(totals.shared),
@@ -157,8 +157,8 @@ fn rewrite(
         ..Compacted::default()
     };
     progress(0, total)?;
-    let mut carrier = Carrier::new(snapshot, writer);
-    let mut carry = Carry::new(snapshot, refers, writer)?;
+    let mut carrier = RecordTransfer::new(snapshot, writer);
+    let mut carry = SharedTransfer::new(snapshot, refers, writer)?;
     stream(
         snapshot,
         |_, _, _| Ok(true),
@@ -175,7 +175,7 @@ fn rewrite(
         writer.set_attributes(&attributes)?;
     }
     let before = snapshot.list_shared()?.len() as u64;
-    out.shared = writer.core.totals.shared;
+    out.shared = writer.reader.totals.shared;
     out.dead_shared = before.saturating_sub(out.shared);
     out.bytes_after = writer.backend().len()?;
     Ok(out)
@@ -200,12 +200,12 @@ fn check(
     verify: bool,
 ) -> Result<()> {
     let new = Store::open_in(target, options)?;
-    let totals = new.inner().core.totals;
+    let totals = new.inner().reader.totals;
     let right = new.len() == old.len()
         && copied.records == old.len()
         && totals.dead_records == copied.shared
         && totals.shared == copied.shared
-        && totals.record_bytes == copied.record_bytes + new.inner().core.shared_bytes()?
+        && totals.record_bytes == copied.record_bytes + new.inner().reader.shared_bytes()?
         && new.attributes() == old.attributes();
     if !right {
         return Err(Error::corrupt("new file", 0, "does not hold what was written to it"));

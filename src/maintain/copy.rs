@@ -4,10 +4,10 @@ use crate::backend::{Backend, StagedFile};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
-use crate::maintain::carry::{Carry, Refers};
 use crate::maintain::compact::refuse_older;
 use crate::maintain::select::Select;
-use crate::maintain::transfer::{Carrier, Item, stream};
+use crate::maintain::shared_transfer::{Refers, SharedTransfer};
+use crate::maintain::transfer::{Item, RecordTransfer, stream};
 use crate::store::Readable;
 use crate::store::open::Store;
 use crate::store::options::{Durability, Layout, ReadOptions, StoreOptions, WriteOptions};
@@ -119,13 +119,13 @@ fn copy_some(
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<Copied> {
     let chosen = select.check(snapshot)?;
-    let totals = snapshot.inner().core.totals;
+    let totals = snapshot.inner().reader.totals;
     let total = totals.record_bytes.saturating_sub(totals.dead_bytes);
     let mut seen = 0;
     let mut out = Copied::default();
-    let mut carry = Carry::new(snapshot, refers, writer)?;
+    let mut carry = SharedTransfer::new(snapshot, refers, writer)?;
     let done = std::cell::Cell::new(0);
-    let mut carrier = Carrier::new(snapshot, writer);
+    let mut carrier = RecordTransfer::new(snapshot, writer);
     let mut space = Vec::new();
     stream(
         snapshot,
@@ -156,7 +156,7 @@ fn copy_some(
         },
     )?;
     progress(total, total)?;
-    out.shared = writer.core.totals.shared;
+    out.shared = writer.reader.totals.shared;
     let attributes = snapshot.attributes();
     if attributes.is_object() {
         writer.set_attributes(&attributes)?;
@@ -231,8 +231,8 @@ impl Target {
         let Self { staged, writer, existing } = self;
         let place = staged.place().to_path_buf();
         let records = writer.len();
-        let totals = writer.core.totals;
-        let shared_bytes = writer.core.shared_bytes()?;
+        let totals = writer.reader.totals;
+        let shared_bytes = writer.reader.shared_bytes()?;
         let backend = writer.backend().clone();
         writer.close().map_err(|e| e.at(&place))?;
         let copied = Copied {

@@ -3,9 +3,9 @@
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
-use crate::maintain::carry::{Carry, Refers};
 use crate::maintain::copy::{Copied, Target, new_options, open_source};
-use crate::maintain::transfer::{Carrier, stream};
+use crate::maintain::shared_transfer::{Refers, SharedTransfer};
+use crate::maintain::transfer::{RecordTransfer, stream};
 use crate::printable::printable_path;
 use crate::store::Readable;
 use crate::store::options::{Layout, WriteOptions};
@@ -107,9 +107,10 @@ pub fn merge<P: AsRef<Path>>(
             _ => None,
         };
         let writer = &mut target.writer;
-        let mut carry = Carry::new(source, options.refers, writer).map_err(|e| e.at(path))?;
+        let mut carry =
+            SharedTransfer::new(source, options.refers, writer).map_err(|e| e.at(path))?;
         let mut left_out = 0;
-        let mut carrier = Carrier::new(source, writer);
+        let mut carrier = RecordTransfer::new(source, writer);
         stream(
             source,
             |_, key, _| {
@@ -142,7 +143,7 @@ pub fn merge<P: AsRef<Path>>(
 }
 
 fn live_bytes(source: &Snapshot) -> u64 {
-    let totals = source.inner().core.totals;
+    let totals = source.inner().reader.totals;
     totals.record_bytes.saturating_sub(totals.dead_bytes)
 }
 

@@ -3,21 +3,21 @@
 //! Stands above `store`: reads by snapshots, writes by a writer, and looks behind both where a
 //! damaged file has to be read.
 
-pub(crate) mod carry;
 mod compact;
 mod copy;
 mod merge;
 mod recover;
 mod select;
+pub(crate) mod shared_transfer;
 mod split;
 mod transfer;
 mod verify;
 
-pub use carry::{Reference, Refers};
 pub use compact::{CompactOptions, Compacted, compact, compact_into};
 pub use copy::{Copied, CopyOptions, copy, copy_into, copy_with};
 pub use merge::{Clash, MergeOptions, Merged, merge};
 pub use recover::{Contents, Found, Means, RecoverOptions, Recovered, recover, recover_into};
 pub use select::Select;
+pub use shared_transfer::{Reference, Refers};
 pub use split::{SPLIT_MAX, SplitBy, SplitOptions, split};
 pub use verify::{Affected, Damage, Effect, Verified};

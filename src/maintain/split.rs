@@ -3,9 +3,9 @@
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
-use crate::maintain::carry::{Carry, Refers};
 use crate::maintain::copy::{Copied, Ready, Target, new_options, open_source};
-use crate::maintain::transfer::{Carrier, stream};
+use crate::maintain::shared_transfer::{Refers, SharedTransfer};
+use crate::maintain::transfer::{RecordTransfer, stream};
 use crate::store::Readable;
 use crate::store::options::{Layout, WriteOptions};
 use crate::store::read::snapshot::Snapshot;
@@ -68,19 +68,19 @@ pub fn split(
     let names = names(to, ends.len())?;
     names.iter().try_for_each(|name| may_appear(name, Existing::of(options.overwrite)))?;
     let new = new_options(options.layout.as_ref(), &options.write, &source);
-    let totals = source.inner().core.totals;
+    let totals = source.inner().reader.totals;
     let total = totals.record_bytes.saturating_sub(totals.dead_bytes);
     let attributes = source.attributes();
-    let start = |i: usize| -> Result<Option<(Target, Carry<'_>)>> {
+    let start = |i: usize| -> Result<Option<(Target, SharedTransfer<'_>)>> {
         let Some(name) = names.get(i) else { return Ok(None) };
         let mut target = Target::new(name, &source, &new, Existing::of(options.overwrite))?;
         if attributes.is_object() {
             target.writer.set_attributes(&attributes)?;
         }
-        let carry = Carry::new(&source, options.refers, &mut target.writer)?;
+        let carry = SharedTransfer::new(&source, options.refers, &mut target.writer)?;
         Ok(Some((target, carry)))
     };
-    let finish = |part: (Target, Carry<'_>)| part.0.finish();
+    let finish = |part: (Target, SharedTransfer<'_>)| part.0.finish();
     let mut ready: Vec<Ready> = Vec::new();
     let mut now = start(0)?;
     let (mut ordinal, mut done) = (0, 0);
@@ -95,7 +95,11 @@ pub fn split(
             ordinal += 1;
             if let Some((target, carry)) = &mut now {
                 carry.before(item.key, item.bytes, &mut target.writer)?;
-                Carrier::new(&source, &target.writer).put(&mut target.writer, item.key, &item)?;
+                RecordTransfer::new(&source, &target.writer).put(
+                    &mut target.writer,
+                    item.key,
+                    &item,
+                )?;
             }
             done += item.bytes.len() as u64;
             progress(done.min(total), total)

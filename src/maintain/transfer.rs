@@ -5,7 +5,7 @@ use crate::index::layout::{KEY_NONE, key_from_bytes};
 use crate::index::leaf::Place;
 use crate::key::Key;
 use crate::store::Readable;
-use crate::store::read::core::Core;
+use crate::store::read::reader::Reader;
 use crate::store::read::rows::{RowCursor, RowMap};
 use crate::store::read::snapshot::Snapshot;
 use crate::store::write::writer::Writer;
@@ -25,9 +25,9 @@ pub(crate) struct Item<'a> {
 }
 
 /// Puts records of one store into another, rows with them.
-pub(crate) struct Carrier(RowMap);
+pub(crate) struct RecordTransfer(RowMap);
 
-impl Carrier {
+impl RecordTransfer {
     pub(crate) fn new(from: &Snapshot, to: &Writer) -> Self {
         Self(RowMap::new(from.columns(), to.layout().columns()))
     }
@@ -39,7 +39,7 @@ impl Carrier {
         key: Option<&Key>,
         item: &Item<'_>,
     ) -> Result<u64> {
-        to.put_carried(
+        to.put_with_row(
             key,
             item.bytes,
             item.weight,
@@ -56,11 +56,11 @@ pub(crate) fn stream(
     mut wanted: impl FnMut(u64, Option<&Key>, u64) -> Result<bool>,
     mut f: impl FnMut(Item<'_>) -> Result<()>,
 ) -> Result<()> {
-    let core = &snapshot.inner().core;
+    let reader = &snapshot.inner().reader;
     let mut window = Window::default();
-    let mut dead = core.dead()?.iter().copied().peekable();
+    let mut dead = reader.dead()?.iter().copied().peekable();
     let mut ordinal = 0;
-    core.each_record(|id, entry, kind, key| {
+    reader.each_record(|id, entry, kind, key| {
         if dead.next_if_eq(&id).is_some() {
             return Ok(());
         }
@@ -72,13 +72,13 @@ pub(crate) fn stream(
             return Ok(());
         }
         if window.bytes + len > WINDOW || window.records.len() >= WINDOW_RECORDS {
-            window.empty(core, &mut f)?;
+            window.empty(reader, &mut f)?;
         }
         window.bytes += len;
         window.records.push((here, key, id, *entry));
         Ok(())
     })?;
-    window.empty(core, &mut f)
+    window.empty(reader, &mut f)
 }
 
 /// The key of a record from its bytes in the index.
@@ -99,15 +99,15 @@ struct Window {
 }
 
 impl Window {
-    fn empty(&mut self, core: &Core, f: &mut impl FnMut(Item<'_>) -> Result<()>) -> Result<()> {
+    fn empty(&mut self, reader: &Reader, f: &mut impl FnMut(Item<'_>) -> Result<()>) -> Result<()> {
         let entries: Vec<Place> = self.records.iter().map(|r| r.3).collect();
-        let batch = match core.batch(&entries) {
+        let batch = match reader.batch(&entries) {
             Ok(batch) => batch,
-            Err(e) => return Err(self.name(core, e)),
+            Err(e) => return Err(self.name(reader, e)),
         };
         for ((_, key, id, entry), bytes) in self.records.iter().zip(batch.iter()) {
             let weight = entry.weight;
-            let row = self.rows.row(core, *id, entry)?;
+            let row = self.rows.row(reader, *id, entry)?;
             f(Item { key: key.as_ref(), weight, bytes, row })?;
         }
         self.records.clear();
@@ -116,9 +116,9 @@ impl Window {
     }
 
     /// Which record it is that cannot be read.
-    fn name(&self, core: &Core, e: Error) -> Error {
+    fn name(&self, reader: &Reader, e: Error) -> Error {
         for (ordinal, key, _, entry) in &self.records {
-            if let Err(e) = core.record(entry) {
+            if let Err(e) = reader.record(entry) {
                 return match key {
                     Some(key) => e.of_record(key),
                     None => e.of_record(&format_args!("at {ordinal}")),

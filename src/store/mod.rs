@@ -16,7 +16,7 @@ pub(crate) mod write;
 pub use config::{CONFIG_AT, CONFIG_MAGIC, CONFIG_SPACE, FORMAT_VERSION};
 pub use open::{Closed, Store};
 pub use options::{
-    Alignment, Compression, Durability, Layout, Lookup, Purpose, ReadOptions, StoreOptions,
+    Alignment, Compression, Durability, Layout, OriginalTable, Purpose, ReadOptions, StoreOptions,
     WriteOptions,
 };
 pub use read::batch::Batch;

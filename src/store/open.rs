@@ -13,7 +13,7 @@ use crate::store::foreign::any::load_any;
 use crate::store::foreign::extended::adopt_if_extended;
 use crate::store::foreign::original::{copy_original, load_original};
 use crate::store::index::slots;
-use crate::store::options::{Layout, Lookup, ReadOptions, StoreOptions, WriteOptions};
+use crate::store::options::{Layout, OriginalTable, ReadOptions, StoreOptions, WriteOptions};
 use crate::store::read::load::{Opened, load, read_config};
 use crate::store::read::readable::Readable;
 use crate::store::read::snapshot::Snapshot;
@@ -103,7 +103,7 @@ impl Store {
     pub fn refresh(&mut self) -> Result<bool> {
         let state = load_any(self.snapshot.backend(), &self.options)?;
         let newer = state.slot.generation.get() != self.snapshot.generation()
-            || state.core.ids() != self.snapshot.inner().core.ids();
+            || state.reader.ids() != self.snapshot.inner().reader.ids();
         if newer {
             self.snapshot = Snapshot::new(state);
         } else if let Some(file) = &self.file
@@ -257,7 +257,7 @@ impl Writer {
         Store::open_in(self.backend().clone(), &self.write.reading()).map(|s| s.snapshot())
     }
 
-    /// Commits, and seals if the rule says so, with [`Lookup::Always`] in any case; the last call
+    /// Commits, and seals if the rule says so, with [`OriginalTable::Always`] in any case; the last call
     /// to a writer. The answer says what other programs see of the records now.
     ///
     /// # Errors
@@ -266,7 +266,7 @@ impl Writer {
         self.usable()?;
         self.guard(|w| {
             let unsealed = w.is_dirty() || w.slot.seal.generation != w.slot.generation;
-            if unsealed && (w.write.lookup == Lookup::Always || w.seal_is_due()) {
+            if unsealed && (w.write.lookup == OriginalTable::Always || w.seal_is_due()) {
                 w.seal_or_commit(true)
             } else {
                 w.make_commit(true, false)
@@ -340,16 +340,16 @@ fn open_locked(backend: &Arc<dyn Backend>, options: &WriteOptions, guard: Guard)
     if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = state.opened
         && !options.accept_older
     {
-        return Err(Error::Older { generation, records: state.core.live() });
+        return Err(Error::Older { generation, records: state.reader.live() });
     }
     let mut state = state;
-    let core = &mut state.core;
-    if core.open.block != 0 {
+    let reader = &mut state.reader;
+    if reader.open.block != 0 {
         // Room for what is to come.
-        core.open.data.resize(to_usize(core.chunk_size).unwrap_or(usize::MAX))?;
+        reader.open.data.resize(to_usize(reader.chunk_size).unwrap_or(usize::MAX))?;
     }
     let mut writer = Writer::from_state(state, options.clone(), guard);
-    writer.guard(Writer::settle)?;
+    writer.guard(Writer::repair_after_open)?;
     Ok(writer)
 }
 

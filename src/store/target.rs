@@ -1,6 +1,6 @@
 //! Where a new store may be made.
 
-use crate::backend::{Access, Backend, FileBackend, Place, There, known};
+use crate::backend::{Access, Backend, FileBackend, OutputPlace, There, known};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::store::foreign::any::load_any;
@@ -27,7 +27,7 @@ pub fn is_store(path: &Path) -> Result<bool> {
 /// # Errors
 /// [`Error::Invalid`] and [`Error::Exists`] with the path; [`Error::Io`].
 pub(crate) fn may_appear(path: &Path, existing: Existing) -> Result<()> {
-    let place = Place::of(path)?;
+    let place = OutputPlace::of(path)?;
     place.must_be_file()?;
     let There::File(found) = place.there() else { return Ok(()) };
     if existing == Existing::Refuse {

@@ -33,13 +33,13 @@
 
 pub mod arrays;
 mod choice;
+mod continue_from;
 mod copy_frames;
 mod export;
 mod fields;
 mod import;
 mod positions;
 mod reader;
-mod resume;
 mod sharing;
 mod statistics;
 mod topologies;
@@ -47,6 +47,7 @@ mod units;
 mod writer;
 
 pub use choice::Choice;
+pub use continue_from::{Continue, Continued, StartAt, drop_from};
 pub use copy_frames::copy_frames;
 pub use export::{ExportOptions, Exported, Skipped, export, export_to};
 pub use fields::Frames;
@@ -56,7 +57,6 @@ pub use import::{
 };
 pub use positions::Positions;
 pub use reader::Trajectory;
-pub use resume::{Continue, Continued, StartAt, drop_from};
 pub use sharing::Sharing;
 pub use statistics::{KeptStatistics, STATISTICS, Statistics};
 pub use topologies::Topologies;

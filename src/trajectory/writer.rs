@@ -1,8 +1,8 @@
 //! Writing frames: the steps that each one goes through on its way into the store.
 
+use super::continue_from::{self, After, Continue, Continued, StartAt};
 use super::positions::{Keeper, Positions};
 use super::reader::Trajectory;
-use super::resume::{self, After, Continue, Continued, StartAt};
 use super::sharing::{Sharer, Sharing};
 use super::statistics::Statistics;
 use crate::codec::{MdFrame, MdFrameCodec, Topology};
@@ -172,7 +172,7 @@ impl TrajectoryWriter {
     /// has none; [`Error::Corrupt`](crate::Error::Corrupt) or
     /// [`Error::Codec`](crate::Error::Codec) if a stored frame that must be looked at is damaged.
     pub fn continue_from(&mut self, start: StartAt, how: Continue) -> Result<Continued> {
-        let (found, after) = resume::continue_from(self.depot.writer_mut(), start, how)?;
+        let (found, after) = continue_from::continue_from(self.depot.writer_mut(), start, how)?;
         self.after = after;
         Ok(found)
     }

@@ -10,7 +10,7 @@ use vlstore::frame::{HEADER_LEN, build_header, build_trailer, encode_offsets, pa
 use vlstore::index::saved_lookup;
 use vlstore::trajectory::Sharing;
 use vlstore::{
-    Alignment, Compression, Durability, Key, Layout, Lookup, Purpose, StoreOptions,
+    Alignment, Compression, Durability, Key, Layout, OriginalTable, Purpose, StoreOptions,
     TrajectoryWriter, WriteOptions, Writer,
 };
 
@@ -92,7 +92,7 @@ fn options(id: u8, codec: Option<Algorithm>) -> StoreOptions {
         },
         write: WriteOptions {
             threads: 1,
-            lookup: Lookup::Always,
+            lookup: OriginalTable::Always,
             durability: Durability::Kernel,
             commit_bytes: u64::MAX,
             commit_interval: Duration::from_secs(1_000_000),

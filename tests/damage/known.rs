@@ -19,15 +19,15 @@ use vlstore::backend::MemoryBackend;
 use vlstore::frame::SLOT_OFFSETS;
 use vlstore::maintain::{RecoverOptions, recover};
 use vlstore::{
-    Compression, Durability, Error, Layout, Lookup, Opened, Store, StoreOptions, WriteOptions,
-    Writer,
+    Compression, Durability, Error, Layout, Opened, OriginalTable, Store, StoreOptions,
+    WriteOptions, Writer,
 };
 
 fn options() -> StoreOptions {
     StoreOptions {
         write: WriteOptions {
             durability: Durability::Kernel,
-            lookup: Lookup::Always,
+            lookup: OriginalTable::Always,
             commit_bytes: u64::MAX,
             commit_interval: Duration::from_secs(1_000_000),
             ..WriteOptions::default()

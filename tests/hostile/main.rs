@@ -186,7 +186,7 @@ fn read(store: &Store, told: &mut Vec<String>) {
         let mut out = vec![0; 5000];
         let _ = store.get_into(key.clone(), &mut out);
     }
-    for name in ["step", "cell", "sites"] {
+    for name in ["step", "cell", "weight"] {
         match store.column(name, 0..n.min(1000)) {
             Ok(found) => assert_eq!(found.values.len() as u64 % n.clamp(1, 1000), 0),
             Err(Error::NotFound { .. } | Error::Invalid { .. }) => {}

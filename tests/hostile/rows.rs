@@ -187,7 +187,7 @@ attacks! {
     two_columns_of_one_name: Refused("is given twice") =>
         columns(json!([["step", "i64", 1], ["step", "f64", 3]]));
     a_column_with_the_name_of_one_that_is_always_there: Refused("is a column that every store has") =>
-        columns(json!([["sites", "i64", 1], ["cell", "f64", 3]]));
+        columns(json!([["weight", "i64", 1], ["cell", "f64", 3]]));
     a_column_without_a_name: Refused("is not a name") => columns(json!([["", "i64", 4]]));
     a_column_with_a_name_of_65_bytes: Refused("is not a name") => columns(json!([["n".repeat(65), "i64", 4]]));
     a_column_of_an_unknown_kind: Refused("configuration") => columns(json!([["step", "i128", 1]]));

@@ -9,7 +9,7 @@ fn ls_lists_columns_beside_the_records() {
     let folder = Folder::new();
     let text = folder.ok("ls --columns time,step,energy --range 2:5 frames.vls");
     let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["ordinal", "bytes", "sites", "time", "step", "energy", "key"]);
+    assert_eq!(lines[0], ["ordinal", "bytes", "weight", "time", "step", "energy", "key"]);
     let columns = folder.ok("columns --range 2:5 frames.vls time step");
     for (line, row) in lines[1..].iter().zip(columns.lines().skip(1)) {
         assert_eq!(line[3..5], row.split(',').collect::<Vec<_>>()[..]);

@@ -137,7 +137,7 @@ fn every_option_of_the_layout_gives_back_the_same_frames() {
     }
     let first: serde_json::Value =
         serde_json::from_str(&folder.ok("ls --json --range 3 new.vls")).unwrap();
-    assert_eq!(first, json!({"ordinal": 3, "key": "frame-3", "bytes": 308, "sites": 22}));
+    assert_eq!(first, json!({"ordinal": 3, "key": "frame-3", "bytes": 308, "weight": 22}));
     folder.ok("import -q --append --keep-all --name-prefix frame- run.xtc new.vls");
     folder.ok("get new.vls frame-2001");
 }

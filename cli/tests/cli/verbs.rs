@@ -115,7 +115,7 @@ fn ls_lists_ranges_for_people_and_programs() {
     let last: Vec<serde_json::Value> =
         lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(last.len(), 2);
-    assert_eq!(last[1], json!({"ordinal": 1000, "key": 1000, "bytes": 308, "sites": 22}));
+    assert_eq!(last[1], json!({"ordinal": 1000, "key": 1000, "bytes": 308, "weight": 22}));
     let text = folder.ok("ls --range ::-500 frames.vls");
     let keys: Vec<&str> = text.lines().skip(1).map(|l| l.rsplit(' ').next().unwrap()).collect();
     assert_eq!(keys, ["1000", "500", "0"]);
@@ -278,7 +278,7 @@ fn demo_kills_a_writer_goes_on_and_finds_every_frame() {
 fn columns_are_listed_and_written_as_text_and_as_json() {
     let folder = Folder::new();
     let listed = folder.ok("columns frames.vls");
-    for name in ["step", "time", "energy", "cell", "sites", "bytes"] {
+    for name in ["step", "time", "energy", "cell", "weight", "bytes"] {
         let line = listed.lines().find(|l| l.starts_with(name)).unwrap();
         assert!(line.ends_with("  kept"), "{line}");
     }
@@ -294,7 +294,7 @@ fn columns_are_listed_and_written_as_text_and_as_json() {
         assert_eq!(cells[3].parse().ok(), frame.cell.map(|c| c[0]));
     }
     let last = folder.json("columns --json --range -1 frames.vls sites cell energy");
-    assert_eq!((&last["sites"], &last["energy"]), (&json!(22), &json!(null)));
+    assert_eq!((&last["weight"], &last["energy"]), (&json!(22), &json!(null)));
     assert_eq!(last["cell"].as_array().unwrap().len(), 9);
     let said = folder.fails(1, "columns frames.vls tmie");
     assert!(said.contains("\"tmie\"") && said.contains("time") && said.contains("hint"), "{said}");

@@ -6,7 +6,8 @@ use pyo3::types::{PyBool, PyDict, PyDictMethods};
 use std::time::Duration;
 use vlstore::backend::Access;
 use vlstore::{
-    Alignment, Compression, Durability, Filter, Layout, Lookup, Purpose, StoreOptions, WriteOptions,
+    Alignment, Compression, Durability, Filter, Layout, OriginalTable, Purpose, StoreOptions,
+    WriteOptions,
 };
 
 /// What the file itself keeps; chosen when it is made.
@@ -216,7 +217,7 @@ fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult
         "cache_bytes" => out.write.cache_bytes = whole(name, value)?,
         "lookup" => {
             out.write.lookup =
-                choice(name, value, Lookup::from_name, &["auto", "always", "never"])?;
+                choice(name, value, OriginalTable::from_name, &["auto", "always", "never"])?;
         }
         "accept_older" => {
             out.write.accept_older = value.extract::<bool>().map_err(|_| {

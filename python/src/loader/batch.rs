@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::ops::Range;
 use vlstore::codec::DType;
-use vlstore::loader::Turn;
+use vlstore::loader::StepBatch;
 use vlstore::trajectory::arrays::{ArrayInfo, Arrays};
 use vlstore::{AlignedBuf, Batch};
 
@@ -57,17 +57,17 @@ impl Form {
         }
     }
 
-    /// The batch `turn`, whose records are those at `places` of `made`.
+    /// The batch `step`, whose records are those at `places` of `made`.
     pub(super) fn content(
         self,
         py: Python<'_>,
         typed: &Typed,
         made: &[Made],
         places: &[(usize, usize)],
-        turn: &Turn,
+        step: &StepBatch,
     ) -> PyResult<Py<PyAny>> {
         let (dtype, padded) = match self {
-            Self::Records => return records(py, typed, made, places, turn),
+            Self::Records => return records(py, typed, made, places, step),
             Self::Ragged { dtype } => (dtype, None),
             Self::Padded { dtype, to } => (dtype, Some(to)),
         };
@@ -75,7 +75,7 @@ impl Form {
         let fields = part.fields(py, dtype)?;
         let dict = match padded {
             None => part.ragged(py, &fields)?,
-            Some(to) => part.padded(py, &fields, to, &turn.records)?,
+            Some(to) => part.padded(py, &fields, to, &step.records)?,
         };
         Ok(dict.into_any().unbind())
     }
@@ -87,9 +87,9 @@ fn records(
     typed: &Typed,
     made: &[Made],
     places: &[(usize, usize)],
-    turn: &Turn,
+    step: &StepBatch,
 ) -> PyResult<Py<PyAny>> {
-    let values = places.iter().zip(&turn.records).map(|((part, i), ordinal)| {
+    let values = places.iter().zip(&step.records).map(|((part, i), ordinal)| {
         let bytes = match made.get(*part) {
             Some(Made::Records(batch)) => batch.get(*i),
             _ => None,

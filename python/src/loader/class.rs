@@ -178,7 +178,7 @@ impl Loader {
         let effect = py.detach(|| {
             let mut spread = Spread::new(&values);
             let walk = loader.walk(Cursor { epoch, ..Cursor::default() })?;
-            walk.for_each(|turn| spread.add(&turn.records));
+            walk.for_each(|step| spread.add(&step.records));
             Ok::<_, Error>(spread.effect())
         });
         effect.map_err(|e| from_error(py, &e))

@@ -37,15 +37,15 @@ impl Run {
             self.inner.lock().unwrap_or_else(PoisonError::into_inner).next().transpose()
         });
         let Some(loaded) = loaded.map_err(|e| from_error(py, &e))? else { return Ok(None) };
-        let turn = loaded.turn();
-        let content = self.form.content(py, &self.typed, loaded.made(), loaded.places(), turn)?;
-        let (ordinals, mut memory) = unset(py, DType::I64, &[turn.records.len()])?;
+        let step = loaded.step();
+        let content = self.form.content(py, &self.typed, loaded.made(), loaded.places(), step)?;
+        let (ordinals, mut memory) = unset(py, DType::I64, &[step.records.len()])?;
         let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
-        for (place, ordinal) in places.iter_mut().zip(&turn.records) {
+        for (place, ordinal) in places.iter_mut().zip(&step.records) {
             *place = ordinal.to_ne_bytes();
         }
-        let at = turn.after;
-        Ok(Some((content, ordinals, turn.repeated, (at.epoch, at.round, at.batch))))
+        let at = step.after;
+        Ok(Some((content, ordinals, step.repeated, (at.epoch, at.round, at.batch))))
     }
 
     /// Damaged records that were left out so far.

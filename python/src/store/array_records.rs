@@ -7,7 +7,7 @@ use crate::error::{from_error, invalid, wrong_type};
 use pyo3::prelude::*;
 use vlstore::codec::{ArrayCodec, ArrayView, Codec, DType, FlatF32Codec, RealView};
 
-/// The record of anything that NumPy makes an array of, and its sites.
+/// The record of anything that NumPy makes an array of, and its weight.
 pub(crate) fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, u32)> {
     let py = value.py();
     let np = py.import("numpy")?;
@@ -52,7 +52,7 @@ pub(crate) fn decode(py: Python<'_>, record: vlstore::Record) -> PyResult<Py<PyA
     Ok(view(Owner::of(&record), array.dtype(), &shape, at)?.unbind())
 }
 
-/// The record of an array of float32, without its shape, and its sites.
+/// The record of an array of float32, without its shape, and its weight.
 pub(crate) fn encode_flat(value: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, u32)> {
     let py = value.py();
     let what = "a value of a flat-f32 depot";

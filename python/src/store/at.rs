@@ -82,26 +82,26 @@ impl At {
         self.values(py, &many(ordinals)?)
     }
 
-    /// Number of sites of each record, (k,), int64; reads the index and decodes nothing. All
+    /// Weight of each record (of a frame its number of atoms), (k,), int64; reads the index and decodes nothing. All
     /// records without ``ordinals``.
     #[pyo3(signature = (ordinals=None))]
-    fn sites<'py>(
+    fn weights<'py>(
         &self,
         py: Python<'py>,
         ordinals: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let asked = ordinals.map(many).transpose()?;
-        let sites = self.typed.handle.read(py, |v| {
+        let weights = self.typed.handle.read(py, |v| {
             let all = match asked {
                 Some(asked) => v.ordinals(&asked)?,
                 None => (0..v.len()).collect(),
             };
-            let sites = all.into_iter().map(|o| Ok(v.location_at(o)?.weight));
-            sites.collect::<Outcome<Vec<_>>>()
+            let weights = all.into_iter().map(|o| Ok(v.location_at(o)?.weight));
+            weights.collect::<Outcome<Vec<_>>>()
         })?;
-        let (array, mut memory) = fresh(py, DType::I64, &[sites.len()])?;
+        let (array, mut memory) = fresh(py, DType::I64, &[weights.len()])?;
         let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
-        for (place, n) in places.iter_mut().zip(sites) {
+        for (place, n) in places.iter_mut().zip(weights) {
             *place = i64::from(n).to_ne_bytes();
         }
         Ok(array)
@@ -140,7 +140,7 @@ impl At {
         to_python(py, key.as_ref())
     }
 
-    /// Where the record at ``ordinal`` lies: ``(start, end, sites)``; see
+    /// Where the record at ``ordinal`` lies: ``(start, end, weight)``; see
     /// :meth:`Store.location`.
     fn location(&self, py: Python<'_>, ordinal: &Bound<'_, PyAny>) -> PyResult<(u64, u64, u32)> {
         let ordinal = one(ordinal)?;

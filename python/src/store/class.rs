@@ -155,7 +155,7 @@ impl Store {
     /// A number of every record, in the order of insertion, without decoding the records: an
     /// array of its own, writable.
     ///
-    /// Every store has ``"sites"`` and ``"bytes"``, ``(n,)`` int64, with ``n`` records. Of frames
+    /// Every store has ``"weight"`` and ``"bytes"``, ``(n,)`` int64, with ``n`` records. Of frames
     /// there are also ``"step"``, ``(n,)`` int64, -2**63 where a frame has none; ``"time"`` and
     /// ``"energy"``, ``(n,)`` float64; ``"cell"``, ``(n, 3, 3)`` float64, the vectors as rows;
     /// NaN where a frame has none, in the units of the store. What a file does not keep, as those
@@ -192,7 +192,7 @@ impl Store {
         Ok(self.handle().read(py, |v| Ok(v.place(&key, self.typed.keyed)?))?)
     }
 
-    /// Where the record under ``key`` lies: ``(start, end, sites)``, the first two in bytes of
+    /// Where the record under ``key`` lies: ``(start, end, weight)``, the first two in bytes of
     /// the logical byte space. Decodes nothing.
     fn location(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<(u64, u64, u32)> {
         let key = self::key(key)?;

@@ -5,6 +5,7 @@ use crate::array::ndarray::Holds as _;
 use crate::error::{described, from_error, invalid, wrong_type};
 use crate::frame::md_frame::{self, MdFrame};
 use crate::store::array_records as arrays;
+use crate::store::document_records as documents;
 use crate::store::encoded::Encoded;
 use crate::store::handle::Handle;
 use pyo3::prelude::*;
@@ -19,6 +20,8 @@ pub(crate) enum RecordCodec {
     MdFrame,
     /// NumPy arrays of any type and shape.
     Array,
+    /// JSON with arrays beside it.
+    Document,
     /// float32 values without their shape.
     FlatF32,
     Python(PythonCodec),
@@ -30,7 +33,7 @@ pub(crate) struct PythonCodec {
     given: Py<PyAny>,
     encode: Py<PyAny>,
     decode: Py<PyAny>,
-    sites: Option<Py<PyAny>>,
+    weight: Option<Py<PyAny>>,
     name: String,
     version: u32,
 }
@@ -50,6 +53,7 @@ impl RecordCodec {
             "raw" => Ok(Self::Raw),
             "md-frame" => Ok(Self::MdFrame),
             "array" => Ok(Self::Array),
+            "document" => Ok(Self::Document),
             "flat-f32" => Ok(Self::FlatF32),
             other => Err(invalid(py, &format!("codec {other} is not offered here"))),
         }
@@ -60,6 +64,7 @@ impl RecordCodec {
             Self::Raw => "raw",
             Self::MdFrame => "md-frame",
             Self::Array => "array",
+            Self::Document => "document",
             Self::FlatF32 => "flat-f32",
             Self::Python(codec) => &codec.name,
         }
@@ -88,22 +93,23 @@ impl RecordCodec {
         }
     }
 
-    /// The record of a value, and how many sites it has.
+    /// The record of a value, and its weight.
     pub(crate) fn encode(&self, value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
         let py = value.py();
         match self {
             Self::Raw => Ok((Encoded::Given(Bytes::get(value, "a value")?), 0)),
             Self::MdFrame => frame(value),
             Self::Array => made(arrays::encode(value)?),
+            Self::Document => made(documents::encode(value)?),
             Self::FlatF32 => made(arrays::encode_flat(value)?),
             Self::Python(codec) => {
                 let bytes = codec.encode.bind(py).call1((value,))?;
                 let what = format!("what codec {} encodes to", codec.name);
-                let sites = match &codec.sites {
-                    Some(sites) => sites.bind(py).call1((value,))?.extract()?,
+                let weight = match &codec.weight {
+                    Some(weight) => weight.bind(py).call1((value,))?.extract()?,
                     None => 0,
                 };
-                Ok((Encoded::Given(Bytes::get(&bytes, &what)?), sites))
+                Ok((Encoded::Given(Bytes::get(&bytes, &what)?), weight))
             }
         }
     }
@@ -123,6 +129,7 @@ impl RecordCodec {
                 Ok(Bound::new(py, frame)?.into_any().unbind())
             }
             Self::Array => arrays::decode(py, record),
+            Self::Document => documents::decode(py, record),
             Self::FlatF32 => arrays::decode_flat(py, record),
             Self::Python(codec) => {
                 let record = Bound::new(py, Record::stored(record))?;
@@ -132,8 +139,8 @@ impl RecordCodec {
     }
 }
 
-fn made((bytes, sites): (Vec<u8>, u32)) -> PyResult<(Encoded, u32)> {
-    Ok((Encoded::Made(bytes), sites))
+fn made((bytes, weight): (Vec<u8>, u32)) -> PyResult<(Encoded, u32)> {
+    Ok((Encoded::Made(bytes), weight))
 }
 
 /// The record of a frame: it is encoded already. Bytes are taken if they hold a frame.
@@ -141,7 +148,7 @@ fn frame(value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
     let py = value.py();
     if let Ok(frame) = value.cast::<MdFrame>() {
         let frame = frame.get();
-        let sites = u32::try_from(frame.nsites()).unwrap_or(u32::MAX);
+        let weight = u32::try_from(frame.nsites()).unwrap_or(u32::MAX);
         let memory = frame.memory().clone();
         let encoded = match frame.refers(py) {
             Some((_, Some(topology))) => Encoded::Refers(memory, topology),
@@ -150,13 +157,13 @@ fn frame(value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
             }
             None => Encoded::Frame(memory),
         };
-        return Ok((encoded, sites));
+        return Ok((encoded, weight));
     }
     if value.is_instance_of::<PyBytes>() || value.is_instance_of::<Record>() {
         let bytes = Bytes::get(value, "a frame")?;
-        let sites = md_frame::sites(py, &bytes)?;
+        let weight = md_frame::sites(py, &bytes)?;
         let refers = MdFrameCodec::topology_of(&bytes);
-        return Ok((Encoded::Unproved(Box::new(Encoded::Given(bytes)), refers), sites));
+        return Ok((Encoded::Unproved(Box::new(Encoded::Given(bytes)), refers), weight));
     }
     Err(wrong_type(py, &described("a value of an md-frame depot is an MdFrame", value)?))
 }
@@ -199,8 +206,8 @@ impl PythonCodec {
                 .map_err(|_| wrong_type(py, "the version of a codec is an integer, 1 or more"))?,
             None => 1,
         };
-        let sites = given.getattr_opt("sites")?.map(Bound::unbind);
+        let weight = given.getattr_opt("weight")?.map(Bound::unbind);
         let (encode, decode) = (encode.unbind(), decode.unbind());
-        Ok(Self { given: given.clone().unbind(), encode, decode, sites, name, version })
+        Ok(Self { given: given.clone().unbind(), encode, decode, weight, name, version })
     }
 }

@@ -31,7 +31,7 @@ impl Typed {
         let made = self.any().rows().map_or(&[][..], |maker| maker.columns);
         let kept = self.handle.read(py, |v| Ok(v.columns().to_vec()))?;
         let mut names: Vec<String> = Vec::new();
-        for column in kept.iter().chain(made).chain(&[Column::SITES, Column::BYTES]) {
+        for column in kept.iter().chain(made).chain(&[Column::WEIGHT, Column::BYTES]) {
             if !names.contains(&column.name.to_string()) {
                 names.push(column.name.to_string());
             }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 /// A store whose records are typed: ``depot[key]`` returns an object, not bytes.
 ///
 /// ``Depot(store, codec)`` is a second view of an open store; closing one closes both. ``codec``
-/// is a name (``"array"``, ``"flat-f32"``, ``"raw"``), a pair ``(encode,
+/// is a name (``"array"``, ``"document"``, ``"flat-f32"``, ``"raw"``), a pair ``(encode,
 /// decode)`` of functions, or an object with these two methods (or its class, which is called
 /// without arguments). ``encode`` takes an object and
 /// gives bytes, ``decode`` takes a :class:`Record` and gives the object. An object may also have
-/// a ``name`` and a ``version``, which a new store keeps, and a method ``sites`` that counts what
+/// a ``name`` and a ``version``, which a new store keeps, and a method ``weight`` that counts what
 /// batches are capped by.
 ///
 /// A store of frames is a :class:`Trajectory`. Raises :class:`~vlstore.errors.CodecError` if the store

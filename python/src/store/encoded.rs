@@ -30,7 +30,7 @@ impl Encoded {
         writer: &mut vlstore::Writer,
         handle: &Handle,
         key: Option<&Key>,
-        sites: u32,
+        weight: u32,
         existing: Existing,
     ) -> Outcome<u64> {
         match self {
@@ -54,12 +54,12 @@ impl Encoded {
                     let why = "is not in the store, and the frame does not bring it";
                     return Err(Error::invalid("topology", format!("{digest} {why}")).into());
                 }
-                return Ok(writer.put_sized(key, self, sites, existing)?);
+                return Ok(writer.put_sized(key, self, weight, existing)?);
             }
             Self::Refers(_, topology) => bring(topology.get(), writer, handle)?,
             Self::Given(_) | Self::Made(_) | Self::Frame(_) => {}
         }
-        Ok(writer.put_unchecked(key, self, sites, existing)?)
+        Ok(writer.put_unchecked(key, self, weight, existing)?)
     }
 }
 
@@ -79,8 +79,8 @@ pub(crate) fn bring(
 ) -> Outcome<()> {
     let digest = topology.digest();
     if !handle.has_shared(digest) {
-        let sites = u32::try_from(topology.nsites()).unwrap_or(u32::MAX);
-        writer.share_sized(topology.record().get(), sites)?;
+        let weight = u32::try_from(topology.nsites()).unwrap_or(u32::MAX);
+        writer.share_sized(topology.record().get(), weight)?;
         handle.note_shared(digest);
     }
     Ok(())

@@ -21,7 +21,7 @@ pub(crate) struct Typed {
 }
 
 impl Typed {
-    /// The record of a value, and how many sites it has.
+    /// The record of a value, and its weight.
     pub(crate) fn encode(&self, value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
         match &self.codec {
             Some(codec) => codec.encode(value),

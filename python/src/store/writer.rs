@@ -12,7 +12,7 @@ use crate::store::view::free;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyListMethods, PyString, PyTuple};
 use std::path::PathBuf;
-use vlstore::{Existing, Key, Lookup};
+use vlstore::{Existing, Key, OriginalTable};
 
 /// Records that are gathered before the interpreter is let go for them.
 const MANY: usize = 256;
@@ -70,9 +70,9 @@ impl Store {
 
     /// Adds a record without a key and returns its ordinal, under which the mapping has it.
     fn push(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<u64> {
-        let (bytes, sites) = self.typed.encode(value)?;
+        let (bytes, weight) = self.typed.encode(value)?;
         let handle = self.handle();
-        Ok(handle.write(py, |w| bytes.put(w, handle, None, sites, Existing::Refuse))?)
+        Ok(handle.write(py, |w| bytes.put(w, handle, None, weight, Existing::Refuse))?)
     }
 
     /// Puts many records: a mapping, or an iterable of pairs of key and value, which may be a
@@ -99,8 +99,8 @@ impl Store {
                     &described("an item is a pair of key and value", &pair)?,
                 ));
             };
-            let (bytes, sites) = self.typed.encode(&value)?;
-            Ok((Some(key(&name)?), bytes, sites))
+            let (bytes, weight) = self.typed.encode(&value)?;
+            Ok((Some(key(&name)?), bytes, weight))
         });
         self.all(py, puts, Existing::of(overwrite))
     }
@@ -111,8 +111,8 @@ impl Store {
             return Err(wrong_type(py, &described("values is an iterable of values", values)?));
         };
         let puts = values.map(|value| {
-            let (bytes, sites) = self.typed.encode(&value?)?;
-            Ok((None, bytes, sites))
+            let (bytes, weight) = self.typed.encode(&value?)?;
+            Ok((None, bytes, weight))
         });
         self.all(py, puts, Existing::Refuse)
     }
@@ -159,7 +159,7 @@ impl Store {
         let handle = self.handle();
         let closed = handle.close(py, true)?.filter(|closed| !closed.sealed);
         let (Some(closed), Place::File(path)) = (closed, &handle.place) else { return Ok(()) };
-        if handle.options.lookup == Lookup::Never {
+        if handle.options.lookup == OriginalTable::Never {
             return Ok(());
         }
         let text = format!(
@@ -236,10 +236,10 @@ impl Store {
         existing: Existing,
     ) -> PyResult<u64> {
         let key = self::key(key)?;
-        let (bytes, sites) = self.typed.encode(value)?;
+        let (bytes, weight) = self.typed.encode(value)?;
         Ok(self.handle().write(py, |w| {
             free(w, Some(&key), self.typed.keyed)?;
-            bytes.put(w, self.handle(), Some(&key), sites, existing)
+            bytes.put(w, self.handle(), Some(&key), weight, existing)
         })?)
     }
 
@@ -282,9 +282,9 @@ fn flush(
 ) -> PyResult<u64> {
     let puts = std::mem::take(gathered);
     Ok(typed.handle.write(py, |w| {
-        for (key, bytes, sites) in &puts {
+        for (key, bytes, weight) in &puts {
             free(w, key.as_ref(), typed.keyed)?;
-            bytes.put(w, &typed.handle, key.as_ref(), *sites, existing)?;
+            bytes.put(w, &typed.handle, key.as_ref(), *weight, existing)?;
         }
         Ok(puts.len() as u64)
     })?)

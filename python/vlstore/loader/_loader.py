@@ -146,7 +146,7 @@ class Loader:
         batch_size: int | None = None,
         max_atoms: int | None = None,
         max_cost: int | None = None,
-        cost: str = "sites",
+        cost: str = "weight",
         shuffle: bool | Literal["windows", "global", "sequential"] = True,
         seed: int = 0,
         window: int | None = None,
@@ -191,8 +191,8 @@ class Loader:
                 "fields, missing, fill_value and mask are for layout=\"ragged\" and \"padded\""
             )
         if max_atoms is not None:
-            if max_cost is not None or cost != "sites":
-                raise InvalidError("max_atoms: is max_cost of the cost \"sites\"; give one of them")
+            if max_cost is not None or cost != "weight":
+                raise InvalidError("max_atoms: is max_cost of the cost \"weight\"; give one of them")
             max_cost = max_atoms
         #: The store; of several the first.
         self.store = store

@@ -11,7 +11,7 @@ use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::{Error, Result};
 use crate::formats::kind::FormatKind;
 use crate::formats::names::NameMap;
-use crate::formats::reader::{FrameReader, Place, Reach};
+use crate::formats::reader::{FramePlace, FrameReader, Reach};
 use crate::formats::report::{NoteKind, ReadReport};
 use crate::formats::{source::Source, sum::Sum};
 use crate::limits;
@@ -365,11 +365,11 @@ impl<R: Read + Seek + Send> FrameReader for ExtXyzReader<R> {
         self.source.progress()
     }
 
-    fn place(&self) -> Place {
-        Place { byte: self.source.at(), frame: self.frame, line: self.number }
+    fn place(&self) -> FramePlace {
+        FramePlace { byte: self.source.at(), frame: self.frame, line: self.number }
     }
 
-    fn go_to(&mut self, place: Place) -> Result<bool> {
+    fn go_to(&mut self, place: FramePlace) -> Result<bool> {
         if !self.source.go_to(place.byte)? {
             return Ok(false);
         }

@@ -21,7 +21,7 @@ mod write;
 pub(super) use write::XtcEncoder;
 
 use super::kind::FormatKind;
-use super::reader::{FrameReader, Place, Reach};
+use super::reader::{FramePlace, FrameReader, Reach};
 use super::source::Source;
 use super::sum::Sum;
 use crate::codec::{MdFrame, Real};
@@ -251,11 +251,11 @@ impl<R: Read + Seek + Send> FrameReader for XtcReader<R> {
         self.source.progress()
     }
 
-    fn place(&self) -> Place {
-        Place { byte: self.source.at(), frame: self.next, line: 0 }
+    fn place(&self) -> FramePlace {
+        FramePlace { byte: self.source.at(), frame: self.next, line: 0 }
     }
 
-    fn go_to(&mut self, place: Place) -> Result<bool> {
+    fn go_to(&mut self, place: FramePlace) -> Result<bool> {
         if !self.source.go_to(place.byte)? {
             return Ok(false);
         }

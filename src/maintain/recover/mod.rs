@@ -38,7 +38,7 @@ use content::Gaps;
 use rebuild::{dead_of, rebuild, rows_of, without_index};
 use report::Progress;
 use rescue::Rescue;
-use salvage::{Part, Row, Salvage};
+use salvage::{FoundRange, RangeIndex, Salvage};
 use scan::Scanned;
 use sealed::Sealed;
 use std::cell::{Cell, RefCell};
@@ -148,7 +148,7 @@ pub fn recover_into(
     }
     let mut out = rescue.out.into_inner();
     out.records = rescue.writer.len();
-    out.shared = rescue.writer.core.totals.shared;
+    out.shared = rescue.writer.reader.totals.shared;
     rescue.writer.close()?;
     Ok(out)
 }
@@ -165,7 +165,7 @@ fn open(
         && let Ok(state) = load(backend, config, &options.store.write.reading())
         && let Ok(state) = adopt_if_extended(backend, state, &options.store.write.reading())
         && matches!(state.opened, Opened::Intact | Opened::Extended)
-        && state.core.stored_index.all_leaves(&state.core.io).is_ok()
+        && state.reader.stored_index.all_leaves(&state.reader.io).is_ok()
     {
         let found = state.layout.clone();
         return Ok((of_state(state, out)?, found));
@@ -279,14 +279,18 @@ fn lost_config(
 
 /// The newest state, as readers open it.
 fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
-    let State { core, slot, root, opened, attributes, layout, .. } = state;
-    let mut rows = rows_of(&core.io, &core.stored_index)?;
-    let count = core.memtable.records.len() as u64;
+    let State { reader, slot, root, opened, attributes, layout, .. } = state;
+    let mut rows = rows_of(&reader.io, &reader.stored_index)?;
+    let count = reader.memtable.records.len() as u64;
     if count > 0 {
-        rows.push(Row { first: core.memtable.first_record, count, part: Part::Memtable });
+        rows.push(FoundRange {
+            first: reader.memtable.first_record,
+            count,
+            part: RangeIndex::Memtable,
+        });
     }
-    let (mut dead, bad) = dead_of(&core.io, &core.stored_index)?;
-    dead.extend(core.memtable.dead.iter().map(|d| d.record.get()));
+    let (mut dead, bad) = dead_of(&reader.io, &reader.stored_index)?;
+    dead.extend(reader.memtable.dead.iter().map(|d| d.record.get()));
     dead.sort_unstable();
     if let Some(e) = &bad {
         out.damage(format!(
@@ -297,14 +301,14 @@ fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
     let sealed = if unchecked {
         Sealed::default()
     } else {
-        Sealed::read(&**core.io.backend(), Some(&slot.seal), layout.chunk())
+        Sealed::read(&**reader.io.backend(), Some(&slot.seal), layout.chunk())
     };
     let base = root.base.clone().map(|b| (root.chunks, b));
     Ok(Salvage {
-        runs_reach: core.memtable.first_record,
-        expected: (!unchecked).then(|| core.ids()),
+        runs_reach: reader.memtable.first_record,
+        expected: (!unchecked).then(|| reader.ids()),
         loose: unchecked.then(Vec::new),
-        core,
+        reader,
         rows,
         chunks: BTreeMap::new(),
         pieces: BTreeMap::new(),

@@ -9,7 +9,7 @@ use crate::index::leaf::HEADER_AT;
 use crate::index::log;
 use crate::index::slot::Slot;
 use crate::maintain::recover::report::{Means, Recovered};
-use crate::maintain::recover::salvage::{Part, Piece, Row, Salvage};
+use crate::maintain::recover::salvage::{FoundRange, Piece, RangeIndex, Salvage};
 use crate::maintain::recover::scan::{FoundEntry, FoundSegment, Scanned};
 use crate::maintain::recover::sealed::Sealed;
 use crate::store::index::io::Io;
@@ -20,7 +20,7 @@ use crate::store::index::memtable::Memtable;
 use crate::store::index::root::{Base, Root};
 use crate::store::options::{Layout, ReadOptions};
 use crate::store::read::cache::BlockCache;
-use crate::store::read::core::{Core, OpenChunk};
+use crate::store::read::reader::{OpenChunk, Reader};
 use once_cell::race::OnceBox;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -35,12 +35,12 @@ pub(crate) fn leaf_ref(io: &Io, found: &FoundSegment) -> Option<LeafRef> {
 }
 
 /// The leaves of an index in rows; pages of the directory that cannot be read are rows too.
-pub(crate) fn rows_of(io: &Io, stored_index: &StoredIndex) -> Result<Vec<Row>> {
+pub(crate) fn rows_of(io: &Io, stored_index: &StoredIndex) -> Result<Vec<FoundRange>> {
     let mut rows = Vec::new();
-    let row = |leaf: &Leaf| Row {
+    let row = |leaf: &Leaf| FoundRange {
         first: leaf.at.first_record.get(),
         count: u64::from(leaf.at.records.get()),
-        part: Part::Leaf(leaf.clone()),
+        part: RangeIndex::Leaf(leaf.clone()),
     };
     for (i, page) in stored_index.pages.iter().enumerate() {
         let alone = StoredIndex { pages: vec![page.clone()], ..StoredIndex::default() };
@@ -51,7 +51,7 @@ pub(crate) fn rows_of(io: &Io, stored_index: &StoredIndex) -> Result<Vec<Row>> {
                 let next = stored_index.pages.get(i + 1).map(|p| p.at.first_record.get());
                 let next = next.or(stored_index.leaves.first().map(|l| l.at.first_record.get()));
                 let count = next.unwrap_or(first).saturating_sub(first);
-                rows.push(Row { first, count, part: Part::Lost(e) });
+                rows.push(FoundRange { first, count, part: RangeIndex::Lost(e) });
             }
             Err(e) => return Err(e),
         }
@@ -75,10 +75,16 @@ pub(crate) fn dead_of(io: &Io, stored_index: &StoredIndex) -> Result<(Vec<u64>, 
     Ok((dead, bad))
 }
 
-/// A core that reads chunks by the index `stored_index` alone.
-fn core_of(io: Io, stored_index: StoredIndex, layout: &Layout, records: u64, chunks: u64) -> Core {
+/// A reader that reads chunks by the index `stored_index` alone.
+fn core_of(
+    io: Io,
+    stored_index: StoredIndex,
+    layout: &Layout,
+    records: u64,
+    chunks: u64,
+) -> Reader {
     let absent = Column::absent(layout.columns()).into();
-    Core {
+    Reader {
         io,
         chunk_size: u64::from(layout.chunk()),
         stored_index,
@@ -101,7 +107,7 @@ pub(crate) fn without_index(
 ) -> Result<Salvage> {
     let io = Io::new(backend.clone(), [0; 16])?;
     Ok(Salvage {
-        core: core_of(io, StoredIndex::default(), layout, 0, 0),
+        reader: core_of(io, StoredIndex::default(), layout, 0, 0),
         rows: Vec::new(),
         chunks: BTreeMap::new(),
         pieces: BTreeMap::new(),
@@ -184,7 +190,7 @@ pub(crate) fn rebuild(
             let offset = found.at.offset.get();
             claims.push(Claim { generation, offset, what: What::Leaf(leaf) });
         } else if fill_page(&mut rows, first, count) {
-            rows.push(Row { first, count, part: Part::Leaf(Lazy::new(leaf)) });
+            rows.push(FoundRange { first, count, part: RangeIndex::Leaf(Lazy::new(leaf)) });
         }
     }
     let current: Vec<_> = root.extents.iter().filter(|e| e.retired.get() == 0).collect();
@@ -214,7 +220,7 @@ pub(crate) fn rebuild(
     let bases = bases(&io, scanned, &root, &rows);
     let loose = loose(&io, scanned);
     let mut salvage = Salvage {
-        core: core_of(io, StoredIndex::default(), layout, 0, 0),
+        reader: core_of(io, StoredIndex::default(), layout, 0, 0),
         rows,
         chunks: BTreeMap::new(),
         pieces: BTreeMap::new(),
@@ -237,8 +243,8 @@ pub(crate) fn rebuild(
             What::Leaf(leaf) => {
                 let (first, count) = (leaf.first_record.get(), u64::from(leaf.records.get()));
                 cut_back(&mut salvage.rows, first, leaf.first_chunk.get());
-                let part = Part::Leaf(Lazy::new(leaf));
-                salvage.rows.push(Row { first, count, part });
+                let part = RangeIndex::Leaf(Lazy::new(leaf));
+                salvage.rows.push(FoundRange { first, count, part });
             }
             What::Entry(found) => {
                 let entry = log::decode(&found.bytes, file, found.offset);
@@ -251,7 +257,7 @@ pub(crate) fn rebuild(
     salvage.dead.sort_unstable();
     salvage.dead.dedup();
     let leaves = salvage.rows.iter().filter_map(|r| match &r.part {
-        Part::Leaf(leaf) => Some(leaf.clone()),
+        RangeIndex::Leaf(leaf) => Some(leaf.clone()),
         _ => None,
     });
     let mut stored_index = StoredIndex { leaves: leaves.collect(), ..root.stored_index };
@@ -262,7 +268,7 @@ pub(crate) fn rebuild(
         .leaves
         .last()
         .map_or(0, |l| l.at.first_chunk.get().saturating_add(u64::from(l.at.chunks.get())));
-    (salvage.core.stored_index, salvage.core.memtable) = (
+    (salvage.reader.stored_index, salvage.reader.memtable) = (
         stored_index,
         Memtable::after(end, chunk_end).with_rows(Column::absent(layout.columns()).into()),
     );
@@ -278,12 +284,12 @@ pub(crate) fn rebuild(
 /// The open chunk of the best root as it was written last, and as the seals before wrote it: of
 /// roots whose newest leaf the best one names too, so that what they wrote is part of the same
 /// history.
-fn bases(io: &Io, scanned: &Scanned, best: &Root, rows: &[Row]) -> Vec<(u64, Base)> {
+fn bases(io: &Io, scanned: &Scanned, best: &Root, rows: &[FoundRange]) -> Vec<(u64, Base)> {
     let place = |leaf: &Leaf| (leaf.at.segment.offset.get(), leaf.at.segment.sum.get());
     let named: HashSet<_> = rows
         .iter()
         .filter_map(|r| match &r.part {
-            Part::Leaf(leaf) => Some(place(leaf)),
+            RangeIndex::Leaf(leaf) => Some(place(leaf)),
             _ => None,
         })
         .collect();
@@ -307,9 +313,9 @@ pub(crate) fn loose(io: &Io, scanned: &Scanned) -> Vec<(u64, u32)> {
 }
 
 /// Takes away what earlier claims said of the records from `first` on: a later one begins there.
-fn cut_back(rows: &mut Vec<Row>, first: u64, first_chunk: u64) {
+fn cut_back(rows: &mut Vec<FoundRange>, first: u64, first_chunk: u64) {
     rows.retain_mut(|row| {
-        let leaf_of_chunks = matches!(&row.part, Part::Leaf(leaf)
+        let leaf_of_chunks = matches!(&row.part, RangeIndex::Leaf(leaf)
             if row.count == 0 && leaf.at.first_chunk.get() < first_chunk);
         if row.first > first || (row.first == first && !leaf_of_chunks) {
             return false;
@@ -320,12 +326,13 @@ fn cut_back(rows: &mut Vec<Row>, first: u64, first_chunk: u64) {
 }
 
 /// Takes the place of a row whose page of the directory is lost.
-fn fill_page(rows: &mut Vec<Row>, first: u64, count: u64) -> bool {
+fn fill_page(rows: &mut Vec<FoundRange>, first: u64, count: u64) -> bool {
     let end = first.saturating_add(count);
-    let inside =
-        |r: &Row| matches!(r.part, Part::Lost(_)) && r.first <= first && end <= r.first + r.count;
+    let inside = |r: &FoundRange| {
+        matches!(r.part, RangeIndex::Lost(_)) && r.first <= first && end <= r.first + r.count
+    };
     let Some(at) = rows.iter().position(inside) else { return false };
-    let Some(Row { first: old, count: n, part: Part::Lost(e) }) =
+    let Some(FoundRange { first: old, count: n, part: RangeIndex::Lost(e) }) =
         (at < rows.len()).then(|| rows.remove(at))
     else {
         return false;
@@ -335,10 +342,10 @@ fn fill_page(rows: &mut Vec<Row>, first: u64, count: u64) -> bool {
         _ => Error::corrupt("directory page", 0, "cannot be read"),
     };
     if old < first {
-        rows.push(Row { first: old, count: first - old, part: Part::Lost(why()) });
+        rows.push(FoundRange { first: old, count: first - old, part: RangeIndex::Lost(why()) });
     }
     if end < old + n {
-        rows.push(Row { first: end, count: old + n - end, part: Part::Lost(why()) });
+        rows.push(FoundRange { first: end, count: old + n - end, part: RangeIndex::Lost(why()) });
     }
     true
 }
@@ -361,17 +368,17 @@ fn add_entry(out: &mut Salvage, entry: &log::LogContent<'_>) {
     let open = entry.first_chunk.saturating_add(entry.chunks.len() as u64);
     for (start, len, bytes) in &entry.pieces {
         // No chunk is larger; a length made to abuse is not taken at its word.
-        if u64::from(*start) + u64::from(*len) <= out.core.chunk_size {
+        if u64::from(*start) + u64::from(*len) <= out.reader.chunk_size {
             let piece = Piece { start: *start, len: *len, bytes: bytes.to_vec() };
             out.pieces.entry(open).or_default().push(piece);
         }
     }
     if !entry.records.is_empty() {
         cut_back(&mut out.rows, entry.first_record, entry.first_chunk);
-        out.rows.push(Row {
+        out.rows.push(FoundRange {
             first: entry.first_record,
             count: entry.records.len() as u64,
-            part: Part::Log(
+            part: RangeIndex::Log(
                 entry.records.to_vec(),
                 entry.keys.to_vec(),
                 entry.rows.iter().map(|w| w.get()).collect(),
@@ -398,7 +405,7 @@ mod tests {
         }
         w.seal().unwrap();
         let root = &w.slot.root;
-        let io = Io::new(w.backend().clone(), w.core.io.file()).unwrap();
+        let io = Io::new(w.backend().clone(), w.reader.io.file()).unwrap();
         let root = Root::read(&io, root).unwrap();
         let scanned =
             crate::maintain::recover::scan::scan(&**w.backend(), io.file(), &mut |_, _| Ok(()))

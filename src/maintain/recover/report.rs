@@ -25,7 +25,7 @@ pub enum Means {
     /// Leaves and log entries found by searching the file, without a root that binds them.
     Segments,
     /// The table `saved_lookup` of the last seal.
-    Lookup,
+    OriginalTable,
     /// Whole chunks that nothing refers to any more, each as one record.
     Chunks,
 }
@@ -38,7 +38,7 @@ impl fmt::Display for Means {
                 write!(f, "the root of commit {generation} and what was written after it")
             }
             Self::Segments => f.write_str("index segments found by searching the file"),
-            Self::Lookup => f.write_str("the table of the last seal"),
+            Self::OriginalTable => f.write_str("the table of the last seal"),
             Self::Chunks => f.write_str("chunks without an index"),
         }
     }

@@ -154,7 +154,7 @@ impl Rescue {
     ) -> Result<()> {
         self.refer(s, key, bytes, weight)?;
         // The later of two records with one key is the one that replaced the other.
-        self.writer.put_carried(key, bytes, weight, row, crate::Existing::Replace)?;
+        self.writer.put_with_row(key, bytes, weight, row, crate::Existing::Replace)?;
         let len = bytes.len() as u64;
         let out = self.out.get_mut();
         out.add(means, len, unchecked);
@@ -278,13 +278,20 @@ impl Rescue {
                     let weight = self.content.and_then(|c| (c.weight)(&bytes));
                     siteless += u64::from(weight.is_none());
                     let weight = weight.unwrap_or(0);
-                    self.put(s, (Means::Lookup, unchecked), Some(key), &bytes, weight, None)?;
+                    self.put(
+                        s,
+                        (Means::OriginalTable, unchecked),
+                        Some(key),
+                        &bytes,
+                        weight,
+                        None,
+                    )?;
                 }
                 Err(e) if e.is_damage() => self.lose(Some(key.clone()), &e),
                 Err(e) => return Err(e),
             }
         }
-        let whole = s.sealed.chunks().saturating_mul(s.core.chunk_size);
+        let whole = s.sealed.chunks().saturating_mul(s.reader.chunk_size);
         self.gaps.add(seen..next.min(whole));
         if siteless > 0 {
             self.out
@@ -334,7 +341,7 @@ impl Rescue {
         if !self.holes {
             return Ok(());
         }
-        let size = s.core.chunk_size;
+        let size = s.reader.chunk_size;
         for number in s.unused()? {
             let Some(start) = number.checked_mul(size) else { continue };
             let Ok((bytes, unchecked)) = s.read(start, start.saturating_add(size)) else {
@@ -346,7 +353,7 @@ impl Rescue {
             self.chunk(s, format!("chunk-{number}"), &bytes, unchecked, write)?;
         }
         // Those to which no index leads at all.
-        let io = &s.core.io;
+        let io = &s.reader.io;
         let searched;
         let found = match &s.loose {
             Some(found) => found,

@@ -12,8 +12,8 @@ use crate::maintain::recover::report::Means;
 use crate::maintain::recover::sealed::Sealed;
 use crate::store::index::leaf::{Leaf, leaf_chunks, leaf_records, leaf_sums, open};
 use crate::store::index::root::Base;
-use crate::store::read::core::{ChunkData, ChunkPlace, Core};
 use crate::store::read::load::decode_piece;
+use crate::store::read::reader::{ChunkData, ChunkPlace, Reader};
 use crate::store::read::rows::whole_rows;
 use crate::wire::{AlignedBuf, memory, to_usize};
 use std::cell::RefCell;
@@ -31,7 +31,7 @@ pub(crate) struct Piece {
 
 /// Records in a row whose index is at one place.
 #[derive(Debug)]
-pub(crate) enum Part {
+pub(crate) enum RangeIndex {
     /// A leaf.
     Leaf(Leaf),
     /// What the newest state keeps in memory.
@@ -44,17 +44,17 @@ pub(crate) enum Part {
 
 /// One part: first record, number of records.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub(crate) struct FoundRange {
     pub(crate) first: u64,
     pub(crate) count: u64,
-    pub(crate) part: Part,
+    pub(crate) part: RangeIndex,
 }
 
 /// Everything from which records can be read.
 #[derive(Debug)]
 pub(crate) struct Salvage {
-    pub(crate) core: Core,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) reader: Reader,
+    pub(crate) rows: Vec<FoundRange>,
     /// Chunks that only log entries name, with their block checksums.
     pub(crate) chunks: BTreeMap<u64, (ChunkEntry, Box<[u64]>)>,
     pub(crate) pieces: BTreeMap<u64, Vec<Piece>>,
@@ -95,7 +95,7 @@ impl Salvage {
     /// records of which it no longer says anything.
     pub(crate) fn each(
         &self,
-        row: &Row,
+        row: &FoundRange,
         mut f: impl FnMut(Entry) -> Result<()>,
         mut lost: impl FnMut(Range<u64>, &Error) -> Result<()>,
     ) -> Result<()> {
@@ -104,15 +104,15 @@ impl Salvage {
             let at = e.key_at.get() as usize;
             Some((e.key_kind, keys.get(at..at + e.key_len())?.to_vec()))
         };
-        let words = self.core.memtable.row_words();
+        let words = self.reader.memtable.row_words();
         let row_at = |rows: &[u64], i: usize, e: &Place| {
             let row = rows.get(i.checked_mul(words)?..i.checked_add(1)?.checked_mul(words)?)?;
             (e.has_row && words > 0).then(|| row.to_vec())
         };
         match &row.part {
-            Part::Lost(e) => lost(first..end, e),
-            Part::Memtable => {
-                let memtable = &self.core.memtable;
+            RangeIndex::Lost(e) => lost(first..end, e),
+            RangeIndex::Memtable => {
+                let memtable = &self.reader.memtable;
                 for (i, (id, entry)) in (memtable.first_record..).zip(&memtable.records).enumerate()
                 {
                     let key = memtable.key(entry).map(|key| (entry.key_kind, key.to_vec()));
@@ -121,7 +121,7 @@ impl Salvage {
                 }
                 Ok(())
             }
-            Part::Log(records, keys, rows) => {
+            RangeIndex::Log(records, keys, rows) => {
                 let even = records.len().checked_mul(words) == Some(rows.len());
                 let rows = if even { rows.as_slice() } else { &[] };
                 for (i, (id, entry)) in (first..end).zip(records).enumerate() {
@@ -131,7 +131,7 @@ impl Salvage {
                 }
                 Ok(())
             }
-            Part::Leaf(leaf) => self.each_of_leaf(row, leaf, f, lost),
+            RangeIndex::Leaf(leaf) => self.each_of_leaf(row, leaf, f, lost),
         }
     }
 
@@ -139,12 +139,12 @@ impl Salvage {
     /// of theirs.
     fn each_of_leaf(
         &self,
-        row: &Row,
+        row: &FoundRange,
         leaf: &Leaf,
         mut f: impl FnMut(Entry) -> Result<()>,
         mut lost: impl FnMut(Range<u64>, &Error) -> Result<()>,
     ) -> Result<()> {
-        let io = &self.core.io;
+        let io = &self.reader.io;
         let end = row.first.saturating_add(row.count);
         let records = match leaf_records(io, leaf) {
             Ok(records) => records,
@@ -152,7 +152,7 @@ impl Salvage {
             Err(e) => return Err(e),
         };
         // Rows that cannot be read follow from the records again.
-        let words = self.core.memtable.row_words();
+        let words = self.reader.memtable.row_words();
         let rows = match whole_rows(io, leaf, words) {
             Ok(rows) => rows.unwrap_or_default(),
             Err(e) if e.is_damage() => Vec::new(),
@@ -229,7 +229,7 @@ impl Salvage {
         let mut scratch = [0; 8];
         let (kind, bytes) = key_bytes(key, &mut scratch)?;
         let hash = key_hash(kind, bytes);
-        let stored_index = &self.core.stored_index;
+        let stored_index = &self.reader.stored_index;
         if (stored_index.runs.is_empty() && stored_index.fences.is_empty())
             || ids.end > self.runs_reach
         {
@@ -237,16 +237,16 @@ impl Salvage {
         }
         let (mut live, mut dead) = (Vec::new(), Vec::new());
         stored_index
-            .search(&self.core.io, hash, |e| {
+            .search(&self.reader.io, hash, |e| {
                 if e.is_dead() { &mut dead } else { &mut live }.push(e.record());
                 Ok(None::<()>)
             })
             .ok()?;
-        let newer = self.core.memtable.dead.iter().filter(|d| d.hash.get() == hash);
+        let newer = self.reader.memtable.dead.iter().filter(|d| d.hash.get() == hash);
         dead.extend(newer.map(|d| d.record.get()));
         let here = |id: &u64| ids.contains(id) && !dead.contains(id) && !self.is_dead(*id);
         // Where the leaf is lost, which record has the key is not known; its tombstone would be.
-        let fenced = stored_index.fenced_among(&self.core.io, kind, bytes).is_some_and(|leaf| {
+        let fenced = stored_index.fenced_among(&self.reader.io, kind, bytes).is_some_and(|leaf| {
             let range = leaf.start.max(ids.start)..leaf.end.min(ids.end);
             let one = range.end.saturating_sub(range.start) == 1;
             let killed = dead.iter().any(|id| range.contains(id));
@@ -258,7 +258,7 @@ impl Salvage {
     /// Notes the chunks that a record lies in as known to the index.
     pub(crate) fn mark(&self, start: u64, end: u64) {
         if start < end {
-            let size = self.core.chunk_size.max(1);
+            let size = self.reader.chunk_size.max(1);
             let (first, last) = (start / size, (end - 1) / size);
             let mut used = self.used.borrow_mut();
             match used.last_mut() {
@@ -272,14 +272,14 @@ impl Salvage {
 
     /// The chunks that can be read and in which no known record lies, in order.
     pub(crate) fn unused(&self) -> Result<Vec<u64>> {
-        let memtable = self.core.memtable.first_chunk..self.core.memtable.chunks_end();
+        let memtable = self.reader.memtable.first_chunk..self.reader.memtable.chunks_end();
         let mut known = Vec::from([0..self.sealed.chunks(), memtable]);
         known.extend(self.chunks.keys().map(|n| *n..n.saturating_add(1)));
         known.extend(self.bases.iter().map(|(n, _)| *n..n.saturating_add(1)));
         for row in &self.rows {
             // What a reference claims counts only if the leaf itself is as long.
-            if let Part::Leaf(leaf) = &row.part
-                && open(&self.core.io, leaf).is_ok()
+            if let RangeIndex::Leaf(leaf) = &row.part
+                && open(&self.reader.io, leaf).is_ok()
             {
                 let first = leaf.at.first_chunk.get();
                 known.push(first..first.saturating_add(u64::from(leaf.at.chunks.get())));
@@ -306,16 +306,16 @@ impl Salvage {
 
     /// Places of the file in which known chunks lie: where each begins and ends.
     fn known_places(&self) -> Vec<(u64, u64)> {
-        let io = &self.core.io;
+        let io = &self.reader.io;
         let place = |e: &ChunkEntry| {
             let at = e.offset.get();
             (at, at.saturating_add(u64::from(e.cbytes.get())))
         };
         let mut out: Vec<_> = self.chunks.values().map(|(e, _)| place(e)).collect();
-        out.extend(self.core.memtable.chunks.iter().map(place));
+        out.extend(self.reader.memtable.chunks.iter().map(place));
         out.extend(self.bases.iter().map(|(_, base)| place(&base.entry)));
         for row in &self.rows {
-            if let Part::Leaf(leaf) = &row.part
+            if let RangeIndex::Leaf(leaf) = &row.part
                 && let Ok(chunks) = leaf_chunks(io, leaf)
             {
                 out.extend(chunks.iter().map(place));
@@ -346,7 +346,7 @@ impl Salvage {
             let before = known.partition_point(|(start, _)| start <= at);
             let inside = |i: usize| known.get(i).is_some_and(|(_, end)| at < end);
             if *at < free_from
-                || u64::from(*nbytes) != self.core.chunk_size
+                || u64::from(*nbytes) != self.reader.chunk_size
                 || before.checked_sub(1).is_some_and(inside)
             {
                 continue;
@@ -370,8 +370,8 @@ impl Salvage {
     }
 
     fn prefix_at(&self, offset: u64) -> Result<ChunkLayout> {
-        let most = u32::try_from(self.core.chunk_size).unwrap_or(u32::MAX).min(CHUNK_MAX_FOREIGN);
-        let io = &self.core.io;
+        let most = u32::try_from(self.reader.chunk_size).unwrap_or(u32::MAX).min(CHUNK_MAX_FOREIGN);
+        let io = &self.reader.io;
         let prefix =
             io.bytes(offset, ChunkLayout::HEADER_LEN, |h| ChunkLayout::prefix_len(h, most))??;
         io.bytes(offset, prefix, |bytes| ChunkLayout::parse(bytes, most))?
@@ -387,14 +387,14 @@ impl Salvage {
         let range = layout.block_range(block);
         let at = offset.saturating_add(u64::from(range.start));
         let len = range.end.saturating_sub(range.start) as usize;
-        self.core
+        self.reader
             .io
             .bytes(at, len, |stream| with_decoder(|d| d.decode(layout, block, stream, out)))?
     }
 
     /// The bytes from `start` to `end`, and whether some of them had no checksum.
     pub(crate) fn read(&self, start: u64, end: u64) -> Result<(AlignedBuf, bool)> {
-        let size = self.core.chunk_size.max(1);
+        let size = self.reader.chunk_size.max(1);
         let Some(len) = end.checked_sub(start).and_then(to_usize) else {
             return Err(Error::corrupt("record entry", start, "ends before it starts"));
         };
@@ -431,7 +431,7 @@ impl Salvage {
             if *number == chunk
                 && inside + out.len() <= base.fill as usize
                 && let Ok(place) =
-                    self.core.place_of(chunk, &base.entry, Some(base.sums.clone().into()))
+                    self.reader.place_of(chunk, &base.entry, Some(base.sums.clone().into()))
                 && self.read_uncached(&place, inside, out).is_ok()
             {
                 return Ok(false);
@@ -441,7 +441,7 @@ impl Salvage {
             return Ok(false);
         }
         // Where the index knows a checksum that differs, bytes without one are no better.
-        let end = (chunk * self.core.chunk_size).saturating_add((inside + out.len()) as u64);
+        let end = (chunk * self.reader.chunk_size).saturating_add((inside + out.len()) as u64);
         if !self.is_listed(chunk)
             && let Some(place) = self.sealed.place(chunk, end)
             && self.by_offset(chunk, place, inside, out).is_ok()
@@ -452,7 +452,7 @@ impl Salvage {
     }
 
     fn by_index(&self, chunk: u64, inside: usize, out: &mut [u8]) -> Result<bool> {
-        let place = match self.core.chunk(chunk) {
+        let place = match self.reader.chunk(chunk) {
             Ok(ChunkData::File(place)) => place,
             Ok(ChunkData::Memory(data)) => {
                 out.copy_from_slice(data.get(inside..inside + out.len())?);
@@ -463,7 +463,7 @@ impl Salvage {
                     self.places.borrow().get(&chunk).cloned().ok_or(e)?
                 }
                 Some((entry, sums)) => {
-                    let place = self.core.place_of(chunk, entry, Some(sums.clone()))?;
+                    let place = self.reader.place_of(chunk, entry, Some(sums.clone()))?;
                     let place = Arc::new(place);
                     self.places.borrow_mut().insert(chunk, place.clone());
                     place
@@ -471,7 +471,7 @@ impl Salvage {
                 None => return Err(e),
             },
         };
-        self.core.read_chunk(&place, inside, out)?;
+        self.reader.read_chunk(&place, inside, out)?;
         Ok(place.sums.is_none())
     }
 
@@ -505,12 +505,12 @@ impl Salvage {
     fn is_listed(&self, chunk: u64) -> bool {
         self.chunks.contains_key(&chunk)
             || self.bases.iter().any(|(number, _)| *number == chunk)
-            || self.core.memtable.chunk(chunk).is_some()
+            || self.reader.memtable.chunk(chunk).is_some()
             || self
-                .core
+                .reader
                 .stored_index
-                .chunk(&self.core.io, chunk)
-                .and_then(|f| f.map(|f| leaf_sums(&self.core.io, f.leaf, &f.entry)).transpose())
+                .chunk(&self.reader.io, chunk)
+                .and_then(|f| f.map(|f| leaf_sums(&self.reader.io, f.leaf, &f.entry)).transpose())
                 .is_ok_and(|sums| sums.is_some())
     }
 
@@ -542,7 +542,7 @@ impl Salvage {
                 return Err(gone());
             }
             data.resize(place.layout.block_len(block) as usize)?;
-            self.core.decode(place, block, &mut data)?;
+            self.reader.decode(place, block, &mut data)?;
             let from = data.get(at % size..).filter(|rest| !rest.is_empty()).ok_or_else(gone)?;
             let n = from.len().min(out.len());
             let (now, later) = std::mem::take(&mut out).split_at_mut(n);

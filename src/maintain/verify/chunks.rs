@@ -3,7 +3,7 @@
 use super::report::{Causes, Damage, Verified};
 use crate::error::Result;
 use crate::store::index::root::Base;
-use crate::store::read::core::{ChunkData, Core};
+use crate::store::read::reader::{ChunkData, Reader};
 use crate::wire::AlignedBuf;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ pub(crate) struct BadBlocks(BTreeMap<u64, Vec<(u64, u64, usize)>>);
 
 impl BadBlocks {
     /// The first damage inside these logical bytes.
-    pub(crate) fn inside(&self, core: &Core, span: &std::ops::Range<u64>) -> Option<usize> {
+    pub(crate) fn inside(&self, reader: &Reader, span: &std::ops::Range<u64>) -> Option<usize> {
         if span.is_empty() {
             return None;
         }
-        let chunks = span.start / core.chunk_size..=(span.end - 1) / core.chunk_size;
+        let chunks = span.start / reader.chunk_size..=(span.end - 1) / reader.chunk_size;
         self.0
             .range(chunks)
             .flat_map(|(_, blocks)| blocks)
@@ -28,30 +28,30 @@ impl BadBlocks {
 }
 
 pub(crate) fn check_chunks(
-    core: &Core,
+    reader: &Reader,
     base: Option<&Base>,
     out: &mut Verified,
     causes: &mut Causes,
     progress: &mut impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<BadBlocks> {
     let mut bad = BadBlocks::default();
-    let chunks = core.memtable.chunks_end();
+    let chunks = reader.memtable.chunks_end();
     let chunks = chunks + u64::from(base.is_some());
-    let total = chunks * core.chunk_size;
+    let total = chunks * reader.chunk_size;
     let mut block = AlignedBuf::default();
     for number in 0..chunks {
-        let start = number * core.chunk_size;
+        let start = number * reader.chunk_size;
         let found = match base.filter(|_| number + 1 == chunks) {
-            Some(base) => core
+            Some(base) => reader
                 .place_of(number, &base.entry, Some(base.sums.clone().into()))
                 .map(|place| ChunkData::File(Arc::new(place))),
-            None => core.chunk(number),
+            None => reader.chunk(number),
         };
         let place = match found {
             Ok(ChunkData::File(place)) => place,
             Ok(ChunkData::Memory(_)) => continue,
             Err(e) if e.is_damage() => {
-                let end = start + core.chunk_size;
+                let end = start + reader.chunk_size;
                 let cause = causes.cause(Damage::of(&e));
                 bad.0.entry(number).or_default().push((start, end, cause));
                 continue;
@@ -62,7 +62,7 @@ pub(crate) fn check_chunks(
         for i in 0..place.layout.blocks() {
             let len = place.layout.block_len(i);
             block.resize(len as usize)?;
-            match core.decode(&place, i, &mut block) {
+            match reader.decode(&place, i, &mut block) {
                 Ok(()) => {}
                 Err(e) if e.is_damage() => {
                     let end = at + u64::from(len);

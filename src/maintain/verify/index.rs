@@ -7,29 +7,29 @@ use crate::index::run::RunEntry;
 use crate::limits::INDEX_PAGE;
 use crate::store::index::leaf::{Leaf, open};
 use crate::store::index::open_run::{OpenRun, Run, RunReader, open_run};
-use crate::store::read::core::Core;
+use crate::store::read::reader::Reader;
 use crate::store::read::rows::leaf_rows;
 
 /// Reads every page of runs and the rows of leaves; the records of leaves are read one by one.
-pub(crate) fn check(core: &Core, causes: &mut Causes) -> Result<()> {
-    let words = core.memtable.row_words();
+pub(crate) fn check(reader: &Reader, causes: &mut Causes) -> Result<()> {
+    let words = reader.memtable.row_words();
     // A leaf or a page of the directory that cannot be opened is told of with its records.
     for leaf in
-        core.stored_index.leaves_or(&core.io, core.memtable.first_record, |_, e| passed(e))?
+        reader.stored_index.leaves_or(&reader.io, reader.memtable.first_record, |_, e| passed(e))?
     {
-        let Ok(open) = open(&core.io, leaf) else { continue };
-        if let Some(e) = damage(check_rows(core, leaf, words))? {
+        let Ok(open) = open(&reader.io, leaf) else { continue };
+        if let Some(e) = damage(check_rows(reader, leaf, words))? {
             let cause = causes.cause(Damage::of(&e));
             let count = u64::from(leaf.at.records.get());
             causes.follow(cause, "cannot give their columns", count);
         }
-        for e in open.segment.damages_of_copies(&core.io)? {
+        for e in open.segment.damages_of_copies(&reader.io)? {
             let cause = causes.cause(Damage::of(&e));
             causes.follow(cause, "the other copy of this page of the index may be read instead", 0);
         }
     }
-    for run in &core.stored_index.runs {
-        let open = match open_run(&core.io, run) {
+    for run in &reader.stored_index.runs {
+        let open = match open_run(&reader.io, run) {
             Ok(open) => open,
             Err(e) if e.is_damage() => {
                 causes.cause(Damage::of(&e));
@@ -42,7 +42,7 @@ pub(crate) fn check(core: &Core, causes: &mut Causes) -> Result<()> {
         for at in (0..open.segment.len()).step_by(INDEX_PAGE) {
             let n = INDEX_PAGE.min(open.segment.len() - at);
             let page = buf.get_mut(..n).unwrap_or_default();
-            if let Some(e) = damage(open.segment.read(&core.io, at, page))? {
+            if let Some(e) = damage(open.segment.read(&reader.io, at, page))? {
                 let cause = causes.cause(Damage::of(&e));
                 if std::mem::take(&mut whole) {
                     let what =
@@ -51,7 +51,7 @@ pub(crate) fn check(core: &Core, causes: &mut Causes) -> Result<()> {
                 }
             }
         }
-        if whole && let Some(e) = damage(check_entries(core, run, open))? {
+        if whole && let Some(e) = damage(check_entries(reader, run, open))? {
             causes.cause(Damage::of(&e));
         }
     }
@@ -73,44 +73,44 @@ fn passed(e: Error) -> Result<()> {
 }
 
 /// Decodes the rows of a leaf.
-fn check_rows(core: &Core, leaf: &Leaf, words: usize) -> Result<()> {
-    let numbers = open(&core.io, leaf)?.numbers;
+fn check_rows(reader: &Reader, leaf: &Leaf, words: usize) -> Result<()> {
+    let numbers = open(&reader.io, leaf)?.numbers;
     // One behind the columns is asked for too: it must not be there.
     let last = usize::try_from(u128::BITS - numbers.leading_zeros()).unwrap_or(0);
     for number in 0..words.max(last) {
-        leaf_rows(&core.io, leaf, words, number..number + 1)?;
+        leaf_rows(&reader.io, leaf, words, number..number + 1)?;
     }
     Ok(())
 }
 
 /// The order of the entries of a run, and that its filter knows each of them.
-fn check_entries(core: &Core, run: &Run, open: &OpenRun) -> Result<()> {
+fn check_entries(reader: &Reader, run: &Run, open: &OpenRun) -> Result<()> {
     let seg = &open.segment;
     let mut last: Option<RunEntry> = None;
     // A filter that reaches past the end of the file is not made for comparison.
     let filter_at = run.at.filter_at();
     let filter_end = filter_at.and_then(|at| at.checked_add(run.at.filter_len()));
-    if filter_at.is_some() && filter_end.is_none_or(|end| end > core.io.len()) {
+    if filter_at.is_some() && filter_end.is_none_or(|end| end > reader.io.len()) {
         return Err(seg.corrupt("its filter reaches past the end of the file"));
     }
     let mut filter = Filter::of_blocks(run.at.filter_blocks.get().into())?;
-    let mut reader = RunReader::new(&core.io, run)?;
-    while reader.left() > 0 {
-        reader.fill(&core.io)?;
-        for e in reader.rest() {
+    let mut entries = RunReader::new(&reader.io, run)?;
+    while entries.left() > 0 {
+        entries.fill(&reader.io)?;
+        for e in entries.rest() {
             if last.is_some_and(|l| l > *e) {
                 return Err(seg.corrupt("is out of order"));
             }
             filter.insert(e.hash());
             last = Some(*e);
         }
-        reader.take(reader.rest().len());
+        entries.take(entries.rest().len());
     }
     // A bit that is missing there would hide a record.
     let Some(filter_at) = filter_at else { return Ok(()) };
     let ours = filter.finish(filter_at, &run.at.segment);
     for (ours, at) in ours.chunks(INDEX_PAGE).zip((filter_at..).step_by(INDEX_PAGE)) {
-        if !core.io.bytes(at, ours.len(), |theirs| theirs == ours)? {
+        if !reader.io.bytes(at, ours.len(), |theirs| theirs == ours)? {
             return Err(seg.corrupt("its filter is damaged or does not fit its entries"));
         }
     }

@@ -28,7 +28,7 @@ impl Snapshot {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) and what `progress` returns; damage is not an error here, it is in the result.
     pub fn verify(&self, mut progress: impl FnMut(u64, u64) -> Result<()>) -> Result<Verified> {
-        let core = &self.inner().core;
+        let reader = &self.inner().reader;
         let mut out = Verified::default();
         let mut causes = Causes::default();
         if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = self.opened()
@@ -38,17 +38,17 @@ impl Snapshot {
             causes.cause(Damage::new("commit slot", Some(at), why));
         }
         if self.opened() != Opened::Unchecked {
-            for offset in Slots::read(&**core.io.backend(), Some(core.io.file()))?.bad {
+            for offset in Slots::read(&**reader.io.backend(), Some(reader.io.file()))?.bad {
                 let why = "one of its copies cannot be read";
                 causes.cause(Damage::new("commit slot", Some(offset), why));
             }
         }
         let base = self.inner().base.as_ref();
-        let bad = chunks::check_chunks(core, base, &mut out, &mut causes, &mut progress)?;
-        index::check(core, &mut causes)?;
-        let causes = self.check_records(core, &bad, &mut out, causes)?;
+        let bad = chunks::check_chunks(reader, base, &mut out, &mut causes, &mut progress)?;
+        index::check(reader, &mut causes)?;
+        let causes = self.check_records(reader, &bad, &mut out, causes)?;
         out.damages = causes.into_list();
-        out.frame = frame_is_readable(&**core.io.backend()).err().map(|e| e.to_string().into());
+        out.frame = frame_is_readable(&**reader.io.backend()).err().map(|e| e.to_string().into());
         Ok(out)
     }
 }

@@ -5,8 +5,8 @@ use super::report::{Affected, Causes, Damage, NOT_FOUND, UNREAD, Verified};
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_NONE, KEY_SHARED, key_from_bytes, signed};
 use crate::index::leaf::Place;
-use crate::store::read::core::Core;
-use crate::store::read::lookups::Lookups;
+use crate::store::read::bulk_lookup::BulkLookup;
+use crate::store::read::reader::Reader;
 use crate::store::read::shared::other_content;
 use crate::store::read::snapshot::Snapshot;
 use crate::wire::Digest;
@@ -16,12 +16,12 @@ impl Snapshot {
     /// Checks every record, deleted ones too; gives back the causes with what follows from them.
     pub(crate) fn check_records(
         &self,
-        core: &Core,
+        reader: &Reader,
         bad: &BadBlocks,
         out: &mut Verified,
         mut causes: Causes,
     ) -> Result<Causes> {
-        let (dead, dead_lost): (Vec<u64>, _) = match core.dead() {
+        let (dead, dead_lost): (Vec<u64>, _) = match reader.dead() {
             Ok(d) => (d.to_vec(), None),
             Err(e) if e.is_damage() => {
                 let cause = causes.cause(Damage::of(&e));
@@ -36,8 +36,8 @@ impl Snapshot {
         let missed = Cell::new(dead_lost.is_some());
         let (mut records, mut shared) = (0, 0);
         let (mut all_bytes, mut dead_bytes) = (0_u64, 0_u64);
-        let mut lookups = Lookups::new(core);
-        core.each_record_or(
+        let mut lookups = BulkLookup::new(reader);
+        reader.each_record_or(
             |id, entry, kind, key| {
                 let mut causes = causes.borrow_mut();
                 while dead.next_if(|d| *d < id).is_some() {}
@@ -47,7 +47,15 @@ impl Snapshot {
                 if kind == KEY_SHARED {
                     shared += 1;
                     let is_dead = is_dead || dead_lost.is_some();
-                    return check_shared(core, &mut lookups, bad, entry, key, is_dead, &mut causes);
+                    return check_shared(
+                        reader,
+                        &mut lookups,
+                        bad,
+                        entry,
+                        key,
+                        is_dead,
+                        &mut causes,
+                    );
                 }
                 if is_dead {
                     dead_bytes = dead_bytes.saturating_add(len);
@@ -65,8 +73,8 @@ impl Snapshot {
                     let cause = causes.cause(Damage::new("commit slot", None, why));
                     causes.affect(cause, "can be put a second time", who());
                 }
-                let cause = match core.span(entry) {
-                    Ok(span) => bad.inside(core, &span),
+                let cause = match reader.span(entry) {
+                    Ok(span) => bad.inside(reader, &span),
                     Err(e) => Some(causes.cause(Damage::of(&e))),
                 };
                 if let Some(cause) = cause {
@@ -108,7 +116,7 @@ impl Snapshot {
         out.records += records;
         out.shared += shared;
         let mut causes = causes.into_inner();
-        let told = core.totals;
+        let told = reader.totals;
         for (what, told, counted) in [
             ("shared records", told.shared, shared),
             ("bytes of all records", told.record_bytes, all_bytes),
@@ -126,8 +134,8 @@ impl Snapshot {
 
 /// Checks one shared record: that it is out of the count, found, and what its key says.
 fn check_shared(
-    core: &Core,
-    lookups: &mut Lookups<'_>,
+    reader: &Reader,
+    lookups: &mut BulkLookup<'_>,
     bad: &BadBlocks,
     entry: &Place,
     key: &[u8],
@@ -140,11 +148,11 @@ fn check_shared(
     let start = entry.start;
     let whole = || {
         let digest = digest.ok_or_else(|| other_content(start))?;
-        let span = core.span(entry)?;
-        if let Some(cause) = bad.inside(core, &span) {
+        let span = reader.span(entry)?;
+        if let Some(cause) = bad.inside(reader, &span) {
             return Ok(Some(cause));
         }
-        if Digest::of(&core.record(entry)?) != digest {
+        if Digest::of(&reader.record(entry)?) != digest {
             return Err(other_content(start));
         }
         Ok(None)

@@ -3,9 +3,9 @@
 use super::report::{Affected, Causes, Damage};
 use crate::error::Result;
 use crate::index::layout::KEY_SHARED;
-use crate::maintain::carry::Refers;
+use crate::maintain::shared_transfer::Refers;
 use crate::store::Readable;
-use crate::store::read::lookups::Lookups;
+use crate::store::read::bulk_lookup::BulkLookup;
 use crate::store::read::snapshot::Snapshot;
 use crate::wire::Digest;
 use std::collections::HashMap;
@@ -31,15 +31,15 @@ impl Snapshot {
         let Some(reference) = refers(&self.layout().record_codec.0) else {
             return Ok(causes.into_list());
         };
-        let core = &self.inner().core;
+        let reader = &self.inner().reader;
         // Of each digest what is wrong with it: a cause, and what follows from it.
         let mut known: HashMap<Digest, Option<(usize, String)>> = HashMap::new();
-        let mut lookups = Lookups::new(core);
+        let mut lookups = BulkLookup::new(reader);
         for ordinal in 0..self.len() {
             if ordinal.is_multiple_of(1024) {
                 progress(ordinal, self.len())?;
             }
-            let found = core.id_at(ordinal).and_then(|id| Ok((id, core.entry(id)?)));
+            let found = reader.id_at(ordinal).and_then(|id| Ok((id, reader.entry(id)?)));
             let (id, entry) = match found {
                 Ok(found) => found,
                 Err(e) if e.is_damage() => {
@@ -49,7 +49,7 @@ impl Snapshot {
                 }
                 Err(e) => return Err(e),
             };
-            let record = match core.record(&entry) {
+            let record = match reader.record(&entry) {
                 Ok(record) => record,
                 Err(e) if e.is_damage() => continue,
                 Err(e) => return Err(e),
@@ -74,7 +74,7 @@ impl Snapshot {
                 });
             }
             if let Some(Some((cause, what))) = known.get(&digest) {
-                let key = match core.key_of(id) {
+                let key = match reader.key_of(id) {
                     Ok(key) => key,
                     Err(e) if e.is_damage() => None,
                     Err(e) => return Err(e),

@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::frame::{ChunkPlace, HEADER_LEN};
 use crate::index::layout::ChunkEntry;
 use crate::store::options::ReadOptions;
-use crate::store::read::core::OpenChunk;
 use crate::store::read::load::{Opened, State, load_sealed};
+use crate::store::read::reader::OpenChunk;
 use crate::store::write::pool::{Finished, sums};
 use crate::store::write::seal::seal_is_intact;
 use crate::store::write::writer::Writer;
@@ -51,30 +51,30 @@ pub(crate) fn adopt_if_extended(
         let layout = state.layout.clone();
         state = load_sealed(backend, &state.slot, &layout, options)?;
     }
-    let core = &mut state.core;
-    let ours = to_usize(seal.nbytes.get() / core.chunk_size).unwrap_or(usize::MAX);
-    if frame.places.len() < ours || u64::from(frame.header.chunk_size) != core.chunk_size {
+    let reader = &mut state.reader;
+    let ours = to_usize(seal.nbytes.get() / reader.chunk_size).unwrap_or(usize::MAX);
+    if frame.places.len() < ours || u64::from(frame.header.chunk_size) != reader.chunk_size {
         return Ok(state);
     }
     // The last, half-filled chunk of ours is closed: others follow it.
     if let Some(base) = state.root.base.take() {
-        let first_sum = U32::new(u32::try_from(core.memtable.sums.len()).unwrap_or(u32::MAX));
-        core.memtable.chunks.push(ChunkEntry { first_sum, ..base.entry });
-        core.memtable.sums.extend_from_slice(&base.sums);
+        let first_sum = U32::new(u32::try_from(reader.memtable.sums.len()).unwrap_or(u32::MAX));
+        reader.memtable.chunks.push(ChunkEntry { first_sum, ..base.entry });
+        reader.memtable.sums.extend_from_slice(&base.sums);
     }
-    core.open = OpenChunk::default();
-    add_chunks(core, &**backend, &frame, ours)?;
-    core.totals.cursor = core.memtable.chunks_end() * core.chunk_size;
+    reader.open = OpenChunk::default();
+    add_chunks(reader, &**backend, &frame, ours)?;
+    reader.totals.cursor = reader.memtable.chunks_end() * reader.chunk_size;
     for (key, start, end) in frame.lookup.iter().flatten() {
-        let known = match core.find(key)? {
+        let known = match reader.find(key)? {
             Some(id) => {
-                let e = core.entry(id)?;
+                let e = reader.entry(id)?;
                 e.start == *start && e.start + u64::from(e.len) == *end
             }
             None => false,
         };
         if !known {
-            add_record(core, key, *start, *end)?;
+            add_record(reader, key, *start, *end)?;
         }
     }
     state.slot.end = U64::new(state.slot.end.get().max(frame.header.frame_len));
@@ -91,37 +91,38 @@ impl Writer {
     /// Adds a finished chunk from elsewhere behind the last one.
     pub(crate) fn adopt_chunk(&mut self, finished: &Finished) -> Result<()> {
         let entry = self.write_chunk(finished)?;
-        let first_sum = U32::new(u32::try_from(self.core.memtable.sums.len()).unwrap_or(u32::MAX));
-        self.core.memtable.chunks.push(ChunkEntry { first_sum, ..entry });
-        self.core.memtable.sums.extend_from_slice(&finished.sums);
+        let first_sum =
+            U32::new(u32::try_from(self.reader.memtable.sums.len()).unwrap_or(u32::MAX));
+        self.reader.memtable.chunks.push(ChunkEntry { first_sum, ..entry });
+        self.reader.memtable.sums.extend_from_slice(&finished.sums);
         Ok(())
     }
 
     /// Gives the chunks that another program added their checksums, after decoding each once.
     pub(crate) fn check_adopted(&mut self) -> Result<()> {
-        let first = self.core.memtable.first_chunk;
-        for i in 0..self.core.memtable.chunks.len() {
+        let first = self.reader.memtable.first_chunk;
+        for i in 0..self.reader.memtable.chunks.len() {
             let number = first + i as u64;
-            let Some(entry) = self.core.memtable.chunks.get(i).copied() else { continue };
+            let Some(entry) = self.reader.memtable.chunks.get(i).copied() else { continue };
             if entry.reserved.get() == 0 {
                 continue;
             }
             let finished = if entry.cbytes.get() == 0 {
-                let size = to_usize(self.core.chunk_size).unwrap_or(usize::MAX);
+                let size = to_usize(self.reader.chunk_size).unwrap_or(usize::MAX);
                 let mut data = AlignedBuf::zeroed(size)?;
-                self.core.read_chunk(&self.core.place(number)?, 0, &mut data)?;
-                self.core.waiting.insert(number, Arc::new(data));
+                self.reader.read_chunk(&self.reader.place(number)?, 0, &mut data)?;
+                self.reader.waiting.insert(number, Arc::new(data));
                 self.compress_waiting(number)?
             } else {
-                let place = self.core.place(number)?;
+                let place = self.reader.place(number)?;
                 let mut block = Vec::new();
                 for b in 0..place.layout.blocks() {
                     memory::resize(&mut block, place.layout.block_len(b) as usize, 0)?;
-                    self.core.decode(&place, b, &mut block)?;
+                    self.reader.decode(&place, b, &mut block)?;
                 }
                 let len = place.layout.cbytes() as usize;
-                let bytes = self.core.io.bytes(place.offset, len, memory::copied)??;
-                let (prefix_sum, sums) = sums(self.core.io.file(), number, &bytes)?;
+                let bytes = self.reader.io.bytes(place.offset, len, memory::copied)??;
+                let (prefix_sum, sums) = sums(self.reader.io.file(), number, &bytes)?;
                 Finished { bytes, prefix_sum, sums }
             };
             let written = if entry.cbytes.get() == 0 {
@@ -134,15 +135,15 @@ impl Writer {
                     ..entry
                 }
             };
-            let memtable = &mut self.core.memtable;
+            let memtable = &mut self.reader.memtable;
             let first_sum = U32::new(u32::try_from(memtable.sums.len()).unwrap_or(u32::MAX));
             if let Some(slot) = memtable.chunks.get_mut(i) {
                 *slot = ChunkEntry { first_sum, ..written };
             }
             memtable.sums.extend_from_slice(&finished.sums);
-            self.core.waiting.remove(&number);
+            self.reader.waiting.remove(&number);
         }
-        if let Ok(mut known) = self.core.layouts.write() {
+        if let Ok(mut known) = self.reader.layouts.write() {
             known.clear();
         }
         Ok(())

@@ -13,11 +13,13 @@ use crate::store::index::io::Io;
 use crate::store::index::memtable::Memtable;
 use crate::store::index::root::Root;
 use crate::store::index::root::Totals;
-use crate::store::options::{Alignment, Layout, Lookup, ReadOptions, StoreOptions, WriteOptions};
+use crate::store::options::{
+    Alignment, Layout, OriginalTable, ReadOptions, StoreOptions, WriteOptions,
+};
 use crate::store::read::batch::threads;
 use crate::store::read::cache::BlockCache;
-use crate::store::read::core::{Core, OpenChunk, UNCHECKED_ZEROS};
 use crate::store::read::load::{Opened, State};
+use crate::store::read::reader::{OpenChunk, Reader, UNCHECKED_ZEROS};
 use crate::store::write::pool::{Finished, sums};
 use crate::store::write::writer::Writer;
 use crate::wire::{AlignedBuf, memory, to_usize};
@@ -70,7 +72,7 @@ pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &ReadOptions) -
         layout.filter = params.filter;
         layout.typesize = params.typesize;
     }
-    let mut core = Core {
+    let mut reader = Reader {
         io: Io::new(backend.clone(), [0; 16])?,
         chunk_size: u64::from(chunk),
         stored_index: crate::store::index::levels::StoredIndex::default(),
@@ -83,14 +85,14 @@ pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &ReadOptions) -
         dead: OnceBox::new(),
         threads: threads(options.threads),
     };
-    add_chunks(&mut core, &**backend, &frame, 0)?;
-    core.totals.cursor = frame.header.nbytes;
+    add_chunks(&mut reader, &**backend, &frame, 0)?;
+    reader.totals.cursor = frame.header.nbytes;
     for (key, start, end) in &lookup {
-        add_record(&mut core, key, *start, *end)?;
+        add_record(&mut reader, key, *start, *end)?;
     }
     let slot = Slot { end: frame.header.frame_len.into(), ..Slot::default() };
     Ok(State {
-        core,
+        reader,
         slot,
         root: Root::default(),
         layout,
@@ -117,7 +119,7 @@ pub(crate) fn copy_original(
     };
     // Whoever made the file is to find the records of it.
     let lookup = match options.write.lookup {
-        Lookup::Auto => Lookup::Always,
+        OriginalTable::Auto => OriginalTable::Always,
         asked => asked,
     };
     let wanted = StoreOptions { layout, write: WriteOptions { lookup, ..options.write.clone() } };
@@ -130,10 +132,10 @@ pub(crate) fn copy_original(
     }
     let backend: Arc<dyn Backend> = copy.clone();
     let mut writer = Writer::create_in(backend, &wanted)?;
-    let core = &state.core;
-    let file = writer.core.io.file();
-    let chunks = core.memtable.chunks_end();
-    let used: u64 = core
+    let reader = &state.reader;
+    let file = writer.reader.io.file();
+    let chunks = reader.memtable.chunks_end();
+    let used: u64 = reader
         .memtable
         .records
         .iter()
@@ -143,11 +145,11 @@ pub(crate) fn copy_original(
     // A half-filled last chunk becomes the open chunk: it is gone on with.
     let open = used
         .checked_sub(1)
-        .map(|last| last / core.chunk_size)
-        .filter(|open| open + 1 == chunks && !used.is_multiple_of(core.chunk_size));
+        .map(|last| last / reader.chunk_size)
+        .filter(|open| open + 1 == chunks && !used.is_multiple_of(reader.chunk_size));
     for number in (0..chunks).filter(|n| Some(*n) != open) {
-        let place = core.place(number)?;
-        let named = core.memtable.chunk(number).filter(|e| e.cbytes.get() == 0);
+        let place = reader.place(number)?;
+        let named = reader.memtable.chunk(number).filter(|e| e.cbytes.get() == 0);
         let bytes = if let Some(entry) = named {
             if entry.reserved.get() != UNCHECKED_ZEROS {
                 return Err(Error::Unsupported {
@@ -156,40 +158,40 @@ pub(crate) fn copy_original(
                     newest: 0,
                 });
             }
-            let size = u32::try_from(core.chunk_size).unwrap_or(u32::MAX);
+            let size = u32::try_from(reader.chunk_size).unwrap_or(u32::MAX);
             zeros_chunk(wanted.layout.typesize, size, size.min(32 << 10)).to_vec()
         } else {
             let mut block = Vec::new();
             for i in 0..place.layout.blocks() {
                 memory::resize(&mut block, place.layout.block_len(i) as usize, 0)?;
-                core.decode(&place, i, &mut block)?;
+                reader.decode(&place, i, &mut block)?;
             }
-            if u64::from(place.layout.nbytes()) != core.chunk_size {
+            if u64::from(place.layout.nbytes()) != reader.chunk_size {
                 return Err(Error::corrupt("chunk", place.offset, "is shorter than the others"));
             }
-            core.io.bytes(place.offset, place.layout.cbytes() as usize, memory::copied)??
+            reader.io.bytes(place.offset, place.layout.cbytes() as usize, memory::copied)??
         };
         let (prefix_sum, sums) = sums(file, number, &bytes)?;
         writer.adopt_chunk(&Finished { bytes, prefix_sum, sums })?;
     }
-    writer.core.totals.cursor = chunks * core.chunk_size;
+    writer.reader.totals.cursor = chunks * reader.chunk_size;
     if let Some(number) = open {
-        let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
+        let size = to_usize(reader.chunk_size).unwrap_or(usize::MAX);
         let mut data = AlignedBuf::zeroed(size)?;
-        core.read(number * core.chunk_size..(number + 1) * core.chunk_size, &mut data)?;
-        let inside = to_usize(used % core.chunk_size).unwrap_or(size);
+        reader.read(number * reader.chunk_size..(number + 1) * reader.chunk_size, &mut data)?;
+        let inside = to_usize(used % reader.chunk_size).unwrap_or(size);
         if let Some(unused) = data.get_mut(inside..) {
             unused.fill(0);
         }
         let typesize = u32::from(wanted.layout.typesize);
         let block = wanted.layout.chunk_size.min((32 << 10) / typesize * typesize);
-        writer.core.open = OpenChunk { number, block, data, lost: Vec::new() };
-        writer.core.totals.cursor = used;
+        writer.reader.open = OpenChunk { number, block, data, lost: Vec::new() };
+        writer.reader.totals.cursor = used;
     }
     let mut error = None;
-    core.each_record(|id, e, kind, key| {
-        if !core.memtable.kills(id) {
-            let span = core.span(e).map_err(|err| err.of_record(&id))?;
+    reader.each_record(|id, e, kind, key| {
+        if !reader.memtable.kills(id) {
+            let span = reader.span(e).map_err(|err| err.of_record(&id))?;
             let hash = key_hash(kind, key);
             let key = Some((kind, key, hash));
             error = writer.name(span.start, e.len, 0, key, None).err();

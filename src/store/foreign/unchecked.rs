@@ -8,8 +8,8 @@ use crate::index::layout::{ChunkEntry, key_bytes, key_hash};
 use crate::index::log::DeadEntry;
 use crate::key::Key;
 use crate::store::read::blocks::special_layout;
-use crate::store::read::core::{
-    Core, UNCHECKED, UNCHECKED_NANS_4, UNCHECKED_NANS_8, UNCHECKED_ZEROS,
+use crate::store::read::reader::{
+    Reader, UNCHECKED, UNCHECKED_NANS_4, UNCHECKED_NANS_8, UNCHECKED_ZEROS,
 };
 use crate::wire::{U32, memory};
 
@@ -29,14 +29,14 @@ fn unchecked(backend: &dyn Backend, offset: u64) -> Result<ChunkEntry> {
     })
 }
 
-/// Adds the chunks of a frame, from number `skip` on, to the memtable of `core`.
+/// Adds the chunks of a frame, from number `skip` on, to the memtable of `reader`.
 pub(crate) fn add_chunks(
-    core: &mut Core,
+    reader: &mut Reader,
     backend: &dyn Backend,
     frame: &Frame,
     skip: usize,
 ) -> Result<()> {
-    memory::reserve(&mut core.memtable.chunks, frame.places.len().saturating_sub(skip))?;
+    memory::reserve(&mut reader.memtable.chunks, frame.places.len().saturating_sub(skip))?;
     for place in frame.places.iter().skip(skip) {
         let entry = match place {
             ChunkPlace::At(offset) => unchecked(backend, frame.header.header_len + offset)?,
@@ -46,9 +46,9 @@ pub(crate) fn add_chunks(
             ChunkPlace::Nans => special(UNCHECKED_NANS_4),
         };
         if entry.cbytes.get() == 0 {
-            special_layout(entry.reserved.get(), core.chunk_size)?;
+            special_layout(entry.reserved.get(), reader.chunk_size)?;
         }
-        core.memtable.chunks.push(entry);
+        reader.memtable.chunks.push(entry);
     }
     Ok(())
 }
@@ -58,26 +58,26 @@ fn special(kind: u32) -> ChunkEntry {
     ChunkEntry { reserved: U32::new(kind), ..bytemuck::Zeroable::zeroed() }
 }
 
-pub(crate) fn add_record(core: &mut Core, key: &Key, start: u64, end: u64) -> Result<()> {
+pub(crate) fn add_record(reader: &mut Reader, key: &Key, start: u64, end: u64) -> Result<()> {
     let mut scratch = [0; 8];
     let (kind, bytes) = key_bytes(key, &mut scratch)
         .ok_or_else(|| Error::invalid("key", "is outside the range of keys"))?;
     let hash = key_hash(kind, bytes);
-    if let Some(old) = core.find_bytes(kind, bytes, hash)? {
-        let len = core.entry(old)?.len;
+    if let Some(old) = reader.find_bytes(kind, bytes, hash)? {
+        let len = reader.entry(old)?.len;
         let dead = DeadEntry {
             hash: hash.into(),
             record: old.into(),
             len: len.into(),
             ..bytemuck::Zeroable::zeroed()
         };
-        core.memtable.kill(dead);
-        core.totals.dead_records += 1;
-        core.totals.dead_bytes += u64::from(len);
+        reader.memtable.kill(dead);
+        reader.totals.dead_records += 1;
+        reader.totals.dead_bytes += u64::from(len);
     }
     let len = u32::try_from(end - start).map_err(|_| {
         Error::Limit { what: "record", asked: end - start, max: u64::from(u32::MAX) }.of_record(key)
     })?;
-    core.totals.record_bytes += u64::from(len);
-    core.memtable.push(start, len, 0, Some((kind, bytes, hash)), None)
+    reader.totals.record_bytes += u64::from(len);
+    reader.memtable.push(start, len, 0, Some((kind, bytes, hash)), None)
 }

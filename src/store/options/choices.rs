@@ -96,7 +96,7 @@ pub enum Durability {
 /// Whether a seal writes `saved_lookup`, the table by which the original program finds records.
 /// It takes about 20 bytes a record; every other Blosc2 program reads the chunks without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Lookup {
+pub enum OriginalTable {
     /// As the last seal of the file has it: a new store gets none, a file of the original program
     /// and one that was sealed with the table keep it.
     #[default]
@@ -133,4 +133,4 @@ named!(Alignment {
     Block "block", NoCross "no_cross", Contiguous "contiguous", Start "start",
 });
 named!(Durability { None "none", Kernel "kernel", Sync "sync" });
-named!(Lookup { Auto "auto", Always "always", Never "never" });
+named!(OriginalTable { Auto "auto", Always "always", Never "never" });

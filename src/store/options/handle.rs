@@ -1,6 +1,6 @@
 //! What belongs to who has a store open: a writer or a reader.
 
-use super::choices::{Durability, Lookup};
+use super::choices::{Durability, OriginalTable};
 use crate::backend::Access;
 use crate::column::{RecordCheck, RowMaker};
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub struct WriteOptions {
     /// Bytes of decoded blocks that are kept for later reads.
     pub cache_bytes: usize,
     /// Whether a seal writes the table of the original program.
-    pub lookup: Lookup,
+    pub lookup: OriginalTable,
     /// How the file is read: mapped or by calls.
     pub access: Access,
     /// Whether a store whose newest commit cannot be read is opened all the same, as of an older
@@ -47,7 +47,7 @@ impl Default for WriteOptions {
             commit_bytes: 8 << 20,
             commit_interval: Duration::from_secs(5),
             cache_bytes: CACHE_BYTES,
-            lookup: Lookup::default(),
+            lookup: OriginalTable::default(),
             access: Access::Auto,
             accept_older: false,
             rows: None,

@@ -7,7 +7,7 @@ mod choices;
 mod handle;
 mod layout;
 
-pub use choices::{Alignment, Compression, Durability, Lookup, Purpose};
+pub use choices::{Alignment, Compression, Durability, OriginalTable, Purpose};
 pub use handle::{ReadOptions, WriteOptions};
 pub use layout::Layout;
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::index::leaf::Place;
-use crate::store::read::core::{ChunkData, Core};
+use crate::store::read::reader::{ChunkData, Reader};
 use crate::store::read::record::Record;
 use crate::wire::{AlignedBuf, memory, to_usize};
 use std::ops::Range;
@@ -118,7 +118,7 @@ pub(crate) fn threads(asked: usize) -> usize {
     }
 }
 
-impl Core {
+impl Reader {
     /// Fetches the records of these entries.
     pub(crate) fn batch(&self, entries: &[Place]) -> Result<Batch> {
         let spans = entries.iter().map(|e| self.span(e)).collect::<Result<Vec<_>>>()?;

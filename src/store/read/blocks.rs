@@ -8,8 +8,8 @@ use crate::index::layout::ChunkEntry;
 use crate::index::leaf::Place;
 use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX_FOREIGN, RECORD_MAX};
 use crate::store::index::leaf::leaf_sums;
-use crate::store::read::core::{
-    ChunkData, ChunkPlace, Core, InMemory, LAYOUTS_KEPT, UNCHECKED, UNCHECKED_NANS_4,
+use crate::store::read::reader::{
+    ChunkData, ChunkPlace, InMemory, LAYOUTS_KEPT, Reader, UNCHECKED, UNCHECKED_NANS_4,
     UNCHECKED_NANS_8, block_sum, prefix_sum,
 };
 use crate::store::read::record::Record;
@@ -17,7 +17,7 @@ use crate::wire::{AlignedBuf, prefetch, to_usize};
 use std::ops::Range;
 use std::sync::Arc;
 
-impl Core {
+impl Reader {
     /// Start and length of a record, bounded by what the store holds.
     pub(crate) fn span(&self, entry: &Place) -> Result<Range<u64>> {
         let start = entry.start;

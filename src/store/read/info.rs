@@ -75,7 +75,7 @@ impl Snapshot {
     /// [`Error::Io`](crate::Error::Io) if the length of the file cannot be asked for.
     pub fn info(&self) -> Result<Info> {
         let inner = self.inner();
-        let totals = &inner.core.totals;
+        let totals = &inner.reader.totals;
         let (slot, seal) = (&inner.slot, &inner.slot.seal);
         let generation = slot.generation.get();
         let checked = inner.opened != Opened::Unchecked;
@@ -103,7 +103,7 @@ impl Snapshot {
             sealed: foreign || seal.generation == slot.generation,
             lookup: foreign || seal.lookup.get() != 0,
             checked,
-            chunk_size: inner.core.chunk_size,
+            chunk_size: inner.reader.chunk_size,
             opened: inner.opened,
             layout: inner.layout.clone(),
         })
@@ -112,14 +112,14 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Durability, Lookup, StoreOptions, WriteOptions, Writer};
+    use crate::{Durability, OriginalTable, StoreOptions, WriteOptions, Writer};
 
     #[test]
     fn a_snapshot_counts_what_lives_what_is_dead_and_what_is_sealed() {
         let options = StoreOptions {
             write: WriteOptions {
                 durability: Durability::None,
-                lookup: Lookup::Always,
+                lookup: OriginalTable::Always,
                 ..WriteOptions::default()
             },
             ..StoreOptions::default()

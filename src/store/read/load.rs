@@ -15,8 +15,8 @@ use crate::store::index::memtable::Memtable;
 use crate::store::index::root::Root;
 use crate::store::index::slots::Slots;
 use crate::store::options::{Layout, ReadOptions};
-use crate::store::read::core::{ChunkPlace, Core, Lost, OpenChunk};
 use crate::store::read::evidence;
+use crate::store::read::reader::{ChunkPlace, Lost, OpenChunk, Reader};
 use crate::wire::{AlignedBuf, U32, U64, to_usize};
 use once_cell::race::OnceBox;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub enum Opened {
 /// A loaded state.
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) core: Core,
+    pub(crate) reader: Reader,
     pub(crate) slot: Slot,
     pub(crate) root: Root,
     pub(crate) layout: Layout,
@@ -162,8 +162,8 @@ pub(crate) fn load_sealed(
 
 /// The state, if it has as many records as its slot says.
 fn counted(state: State) -> Result<State> {
-    let (slot, core) = (&state.slot, &state.core);
-    if (slot.total.get(), slot.records.get()) == (core.ids(), core.live()) {
+    let (slot, reader) = (&state.slot, &state.reader);
+    if (slot.total.get(), slot.records.get()) == (reader.ids(), reader.live()) {
         return Ok(state);
     }
     let [even, odd] = SLOT_OFFSETS;
@@ -198,7 +198,7 @@ fn load_slot(
     let followed = followed_by(&io, slot);
     let bytes: Arc<[u8]> = io.bytes(slot.log.get(), log_len, |b| Arc::from(b))?;
     let chunk_size = u64::from(layout.chunk());
-    let mut core = Core {
+    let mut reader = Reader {
         io,
         chunk_size,
         stored_index: root.stored_index.clone(),
@@ -222,40 +222,40 @@ fn load_slot(
         let bad = |why| Error::corrupt("log entry", place, why);
         let entry = bytes.get(at..).and_then(|b| log::decode(b, slot.file, place));
         let (entry, len) = entry.ok_or_else(|| bad("checksum differs"))?;
-        if entry.first_record != core.memtable.end()
-            || entry.first_chunk != core.memtable.chunks_end()
+        if entry.first_record != reader.memtable.end()
+            || entry.first_chunk != reader.memtable.chunks_end()
             || entry.generation < generation
             || entry.generation > slot.generation.get()
         {
             return Err(bad("does not follow the entry before it"));
         }
         generation = entry.generation;
-        apply(&mut core, &entry).ok_or_else(|| bad("contradicts itself"))?;
+        apply(&mut reader, &entry).ok_or_else(|| bad("contradicts itself"))?;
         if let Some(a) = entry.attributes {
             attributes = a.to_vec();
         }
         open_block = entry.open_block;
         for (start, len, piece) in &entry.pieces {
             let from = piece.as_ptr().addr() - bytes.as_ptr().addr();
-            pieces.push((core.memtable.chunks_end(), *start, *len, from..from + piece.len()));
+            pieces.push((reader.memtable.chunks_end(), *start, *len, from..from + piece.len()));
         }
         at += len;
     }
-    let held = core.memtable.chunks_end() + u64::from(open_block != 0);
+    let held = reader.memtable.chunks_end() + u64::from(open_block != 0);
     if u64::from(open_block) > chunk_size {
         let why = "its block size is above its chunk size";
         return Err(Error::corrupt("open chunk", slot.root.offset.get(), why));
     }
-    if held.checked_mul(chunk_size).is_none_or(|end| core.totals.cursor > end) {
+    if held.checked_mul(chunk_size).is_none_or(|end| reader.totals.cursor > end) {
         return Err(Error::corrupt(
             "root",
             slot.root.offset.get(),
             "its records end behind its chunks",
         ));
     }
-    core.open = open_chunk(&core, &root, open_block, &pieces, &bytes)?;
+    reader.open = open_chunk(&reader, &root, open_block, &pieces, &bytes)?;
     Ok(State {
-        core,
+        reader,
         slot: *slot,
         layout: layout.clone(),
         opened: Opened::Intact,
@@ -297,8 +297,8 @@ fn entry_at(io: &Io, at: u64) -> Option<(u64, u64)> {
         .map(|(generation, len)| (generation, len as u64))
 }
 
-fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
-    let memtable = &mut core.memtable;
+fn apply(reader: &mut Reader, entry: &log::LogContent<'_>) -> Option<()> {
+    let memtable = &mut reader.memtable;
     for d in entry.dead {
         if memtable.kills(d.record.get()) {
             return None;
@@ -329,7 +329,7 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
         let key = entry.keys.get(at..at.checked_add(e.key_len())?)?;
         let named = (e.key_kind != KEY_NONE).then(|| (e.key_kind, key, key_hash(e.key_kind, key)));
         memtable.push(e.start.get(), e.len.get(), e.weight.get(), named, row).ok()?;
-        core.totals.record_bytes += u64::from(e.len.get());
+        reader.totals.record_bytes += u64::from(e.len.get());
     }
     let sums = u32::try_from(memtable.sums.len()).ok()?;
     for c in entry.chunks {
@@ -344,17 +344,17 @@ fn apply(core: &mut Core, entry: &log::LogContent<'_>) -> Option<()> {
         memtable.chunks.push(c);
     }
     memtable.sums.extend(entry.sums.iter().map(|s| s.get()));
-    core.totals.cursor = entry.cursor;
+    reader.totals.cursor = entry.cursor;
     // The entry itself says how long they are: no leaf is read for it, which may be damaged.
     for d in entry.dead {
-        if d.record.get() >= core.ids() {
+        if d.record.get() >= reader.ids() {
             return None;
         }
-        core.totals.dead_records = core.totals.dead_records.checked_add(1)?;
-        core.totals.shared = core.totals.shared.checked_add(u64::from(d.shared.get() == 1))?;
-        core.totals.dead_bytes = core.totals.dead_bytes.checked_add(u64::from(d.len.get()))?;
+        reader.totals.dead_records = reader.totals.dead_records.checked_add(1)?;
+        reader.totals.shared = reader.totals.shared.checked_add(u64::from(d.shared.get() == 1))?;
+        reader.totals.dead_bytes = reader.totals.dead_bytes.checked_add(u64::from(d.len.get()))?;
     }
-    if core.totals.dead_bytes > core.totals.record_bytes {
+    if reader.totals.dead_bytes > reader.totals.record_bytes {
         return None;
     }
     Some(())
@@ -365,30 +365,30 @@ type Piece = (u64, u32, u32, std::ops::Range<usize>);
 /// Puts the open chunk together from what the last seal wrote and the pieces in the log. It has
 /// memory for what is in it, rounded up to a block; a writer gives it the rest.
 fn open_chunk(
-    core: &Core,
+    reader: &Reader,
     root: &Root,
     block: u32,
     pieces: &[Piece],
     log: &[u8],
 ) -> Result<OpenChunk> {
-    let number = core.memtable.chunks_end();
+    let number = reader.memtable.chunks_end();
     if block == 0 {
         return Ok(OpenChunk::default());
     }
-    let bad = |why| Error::corrupt("open chunk", core.io.len(), why);
-    let size = to_usize(core.chunk_size).unwrap_or(usize::MAX);
-    let used = core.totals.cursor.saturating_sub(number * core.chunk_size);
+    let bad = |why| Error::corrupt("open chunk", reader.io.len(), why);
+    let size = to_usize(reader.chunk_size).unwrap_or(usize::MAX);
+    let used = reader.totals.cursor.saturating_sub(number * reader.chunk_size);
     let used = to_usize(used).unwrap_or(usize::MAX);
     let mut data = AlignedBuf::zeroed(used.min(size))?;
     let mut filled = 0;
     let mut lost = Vec::new();
     if let Some(base) = root.base.as_ref().filter(|_| number == root.chunks) {
-        match core.place_of(number, &base.entry, Some(base.sums.clone().into())) {
+        match reader.place_of(number, &base.entry, Some(base.sums.clone().into())) {
             Ok(place) => {
                 let fill = (base.fill as usize).min(size);
                 let block = (place.layout.block_size() as usize).max(1);
                 data.resize(fill.next_multiple_of(block).min(size).max(data.len()))?;
-                read_base(core, &place, fill.div_ceil(block), &mut data, &mut lost)?;
+                read_base(reader, &place, fill.div_ceil(block), &mut data, &mut lost)?;
             }
             // Without its header no block of it can be found.
             Err(Error::Corrupt(damage)) if damage.part != "file" => {
@@ -427,7 +427,7 @@ fn open_chunk(
 /// Decodes the first `blocks` of what the last seal wrote of the open chunk, behind which it is
 /// zero; notes what is damaged.
 fn read_base(
-    core: &Core,
+    reader: &Reader,
     place: &ChunkPlace,
     blocks: usize,
     data: &mut [u8],
@@ -439,7 +439,7 @@ fn read_base(
         let (now, later) = std::mem::take(&mut rest)
             .split_at_mut_checked(n)
             .ok_or_else(|| Error::corrupt("open chunk", place.offset, "length"))?;
-        match core.decode(place, i, now) {
+        match reader.decode(place, i, now) {
             Ok(()) => {}
             // A damaged block costs its own records, as in any chunk. A read that gave too
             // little is a failure of the system and may work the next time.

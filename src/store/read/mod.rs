@@ -3,15 +3,15 @@
 
 pub(crate) mod batch;
 pub(crate) mod blocks;
+pub(crate) mod bulk_lookup;
 pub(crate) mod cache;
-pub(crate) mod core;
 pub(crate) mod evidence;
 pub(crate) mod info;
 pub(crate) mod load;
 pub(crate) mod location;
-pub(crate) mod lookups;
 pub(crate) mod plan;
 pub(crate) mod readable;
+pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod rows;
 pub(crate) mod scan;

@@ -5,7 +5,7 @@ use crate::chunk::Decoder;
 use crate::error::{Error, Result};
 use crate::index::leaf::Place;
 use crate::store::read::batch::{Batch, ended};
-use crate::store::read::core::{ChunkData, ChunkPlace, Core};
+use crate::store::read::reader::{ChunkData, ChunkPlace, Reader};
 use crate::store::read::record::Record;
 use crate::store::read::team::together;
 use crate::wire::{AlignedBuf, memory, to_usize};
@@ -24,7 +24,7 @@ const PARTS: usize = 4;
 /// buffer ([`batch`](Self::batch)), or whatever is made of each record ([`each_into`](Self::each_into)).
 #[derive(Debug)]
 pub struct Plan<'a> {
-    core: &'a Core,
+    reader: &'a Reader,
     /// In the order asked for.
     entries: Vec<Place>,
     /// Positions among them, in the order in which they lie.
@@ -41,7 +41,7 @@ struct Asked<T> {
 impl<'a> Plan<'a> {
     /// Looks up one record after the other.
     pub(crate) fn one_by_one(
-        core: &'a Core,
+        reader: &'a Reader,
         entries: impl ExactSizeIterator<Item = Result<Place>>,
     ) -> Result<Self> {
         let mut found = memory::with_room(entries.len())?;
@@ -50,24 +50,24 @@ impl<'a> Plan<'a> {
         }
         let mut order = memory::with_room(found.len())?;
         order.extend(0..found.len());
-        Ok(Self { core, entries: found, order }.sorted())
+        Ok(Self { reader, entries: found, order }.sorted())
     }
 
     /// Looks up the records at these ordinals, those that lie side by side in the index together.
-    pub(crate) fn at(core: &'a Core, ordinals: &[u64]) -> Result<Self> {
+    pub(crate) fn at(reader: &'a Reader, ordinals: &[u64]) -> Result<Self> {
         let mut asked = memory::with_room(ordinals.len())?;
         for (i, ordinal) in ordinals.iter().enumerate() {
-            asked.push((core.id_at(*ordinal)?, i));
+            asked.push((reader.id_at(*ordinal)?, i));
         }
         asked.sort_unstable();
-        match core.places(&asked) {
+        match reader.places(&asked) {
             Ok(entries) => {
                 let mut order = memory::with_room(asked.len())?;
                 order.extend(asked.iter().map(|(_, i)| *i));
-                Ok(Self { core, entries, order }.sorted())
+                Ok(Self { reader, entries, order }.sorted())
             }
             // The first that fails, in the order asked for.
-            Err(_) => Self::one_by_one(core, ordinals.iter().map(|o| core.entry_at(*o))),
+            Err(_) => Self::one_by_one(reader, ordinals.iter().map(|o| reader.entry_at(*o))),
         }
     }
 
@@ -100,7 +100,7 @@ impl Plan<'_> {
     /// # Errors
     /// As [`Readable::get_at`](crate::Readable::get_at), for the first record that fails.
     pub fn batch(&self) -> Result<Batch> {
-        self.core.batch(&self.entries)
+        self.reader.batch(&self.entries)
     }
 
     /// What the codec counted in each record when it was put (for a frame its sites), in the
@@ -114,7 +114,7 @@ impl Plan<'_> {
     /// # Errors
     /// As [`Readable::get_at`](crate::Readable::get_at).
     pub fn first(&self) -> Result<Option<Record>> {
-        self.entries.first().map(|e| self.core.record(e)).transpose()
+        self.entries.first().map(|e| self.reader.record(e)).transpose()
     }
 
     /// Calls `f` for each record with its place among `places`, which are in the order asked for,
@@ -140,7 +140,7 @@ impl Plan<'_> {
         for i in &self.order {
             let place = places.get_mut(*i).and_then(Option::take);
             if let (Some(entry), Some(place)) = (self.entries.get(*i), place) {
-                let span = self.core.span(entry)?;
+                let span = self.reader.span(entry)?;
                 order.push(Asked { start: span.start, end: span.end, place });
             }
         }
@@ -177,15 +177,15 @@ impl Plan<'_> {
     /// Threads that so much work is worth.
     fn threads<T>(&self, order: &[Asked<T>]) -> Result<usize> {
         let (Some(first), Some(last)) = (order.first(), order.last()) else { return Ok(1) };
-        if self.core.threads == 1 {
+        if self.reader.threads == 1 {
             return Ok(1);
         }
         // Each record decodes a block at most, and all of them what lies between the first and the last.
-        let block = self.core.block_end(first.start)? - self.core.block_start(first.start)?;
+        let block = self.reader.block_end(first.start)? - self.reader.block_start(first.start)?;
         let each: u64 = order.iter().map(|asked| block.max(asked.end - asked.start)).sum();
         let decoded = each.min((last.end - first.start).saturating_add(2 * block));
         let worth = to_usize(decoded).unwrap_or(usize::MAX) / WORTH_A_HELPER;
-        Ok(self.core.threads.min(worth).max(1))
+        Ok(self.reader.threads.min(worth).max(1))
     }
 
     /// About `count` parts, cut where one block ends and another begins.
@@ -213,7 +213,7 @@ impl Plan<'_> {
             return Ok(at);
         };
         if let Some(last) = before.end.checked_sub(1) {
-            let end = self.core.block_end(last)?;
+            let end = self.reader.block_end(last)?;
             while order.get(at).is_some_and(|asked| asked.start < end) {
                 at += 1;
             }
@@ -233,12 +233,12 @@ impl Plan<'_> {
         let mut rest = order;
         while let Some(Asked { start, end, .. }) = rest.first() {
             let (start, end) = (*start, *end);
-            let chunk = start / self.core.chunk_size;
-            let base = chunk * self.core.chunk_size;
-            if start == end || (end - 1) / self.core.chunk_size != chunk {
+            let chunk = start / self.reader.chunk_size;
+            let base = chunk * self.reader.chunk_size;
+            if start == end || (end - 1) / self.reader.chunk_size != chunk {
                 held = None;
             } else if held.as_ref().is_none_or(|held| held.chunk != chunk) {
-                held = match self.core.chunk(chunk)? {
+                held = match self.reader.chunk(chunk)? {
                     ChunkData::File(place) => Some(place),
                     ChunkData::Memory(_) => None,
                 };
@@ -264,7 +264,7 @@ impl Plan<'_> {
             let (now, later) = rest.split_at_mut(same.max(1));
             rest = later;
             let space = room(space, to_usize(end - start).unwrap_or(usize::MAX))?;
-            self.core.read(start..end, space)?;
+            self.reader.read(start..end, space)?;
             let bytes = if space.is_empty() { &*nothing } else { &*space };
             for asked in now {
                 f(&mut asked.place, bytes)?;
@@ -292,14 +292,14 @@ impl Plan<'_> {
         f: &impl Fn(&mut T, &[u8]) -> Result<()>,
     ) -> Result<()> {
         if place.layout.is_stored() {
-            return self.core.stored_block(place, block, |bytes| hand(bytes, first, asked, f));
+            return self.reader.stored_block(place, block, |bytes| hand(bytes, first, asked, f));
         }
         let (mut from, mut to) = (0, place.layout.block_len(block) as usize);
         if !Decoder::decodes_parts(&place.layout) && self.is_outer(asked) {
             // Where batches follow each other, the next one goes on in the block in which this one ends.
-            let data = match self.core.cached(place, block, &(0..to)) {
+            let data = match self.reader.cached(place, block, &(0..to)) {
                 Some(data) => data,
-                None => self.core.fresh(place, block)?,
+                None => self.reader.fresh(place, block)?,
             };
             return hand(&data, first, asked, f);
         }
@@ -310,7 +310,7 @@ impl Plan<'_> {
             (from, to) = (begin / 8 * 8, end);
         }
         let space = room(space, to.saturating_sub(from))?;
-        self.core.decode_part(place, block, from..to, space)?;
+        self.reader.decode_part(place, block, from..to, space)?;
         hand(space, first + from as u64, asked, f)
     }
 }

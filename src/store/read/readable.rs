@@ -7,10 +7,10 @@ use crate::index::leaf::Place;
 use crate::key::Key;
 use crate::store::options::Layout;
 use crate::store::read::batch::Batch;
-use crate::store::read::core::Core;
 use crate::store::read::load::Opened;
 use crate::store::read::location::Location;
 use crate::store::read::plan::Plan;
+use crate::store::read::reader::Reader;
 use crate::store::read::record::Record;
 use crate::store::read::rows::ColumnData;
 use crate::wire::{Digest, memory, to_usize};
@@ -278,9 +278,9 @@ pub trait Readable {
     }
 }
 
-/// What stands on a [`Core`]: reading it is written once, below.
-pub(crate) trait OverCore {
-    fn core(&self) -> &Core;
+/// What stands on a [`Reader`]: reading it is written once, below.
+pub(crate) trait HasReader {
+    fn reader(&self) -> &Reader;
     fn kept_layout(&self) -> &Layout;
     fn commit_number(&self) -> u64;
     fn how_opened(&self) -> Opened;
@@ -288,9 +288,9 @@ pub(crate) trait OverCore {
     fn attribute_bytes(&self) -> &[u8];
 }
 
-impl<T: OverCore + ?Sized> OverCore for &T {
-    fn core(&self) -> &Core {
-        (**self).core()
+impl<T: HasReader + ?Sized> HasReader for &T {
+    fn reader(&self) -> &Reader {
+        (**self).reader()
     }
 
     fn kept_layout(&self) -> &Layout {
@@ -310,17 +310,17 @@ impl<T: OverCore + ?Sized> OverCore for &T {
     }
 }
 
-fn locate(core: &Core, entry: &Place) -> Result<Location> {
-    let span = core.span(entry)?;
+fn locate(reader: &Reader, entry: &Place) -> Result<Location> {
+    let span = reader.span(entry)?;
     Ok(Location { start: span.start, end: span.end, weight: entry.weight })
 }
 
-fn copy_out(core: &Core, entry: &Place, out: &mut [u8]) -> Result<usize> {
-    let span = core.span(entry)?;
+fn copy_out(reader: &Reader, entry: &Place, out: &mut [u8]) -> Result<usize> {
+    let span = reader.span(entry)?;
     let len = to_usize(span.end - span.start).unwrap_or(usize::MAX);
     let max = out.len() as u64;
     let out = out.get_mut(..len).ok_or(Error::Limit { what: "buffer", asked: len as u64, max })?;
-    core.read(span, out)?;
+    reader.read(span, out)?;
     Ok(len)
 }
 
@@ -329,9 +329,9 @@ fn at(ordinal: u64) -> impl FnOnce(Error) -> Error {
     move |e| e.of_record(&format_args!("at {ordinal}"))
 }
 
-impl<T: OverCore> Readable for T {
+impl<T: HasReader> Readable for T {
     fn len(&self) -> u64 {
-        self.core().live()
+        self.reader().live()
     }
 
     fn generation(&self) -> u64 {
@@ -351,72 +351,72 @@ impl<T: OverCore> Readable for T {
     }
 
     fn find_key(&self, key: &Key) -> Result<Option<u64>> {
-        match self.core().find(key)? {
-            Some(id) => self.core().ordinal_of(id),
+        match self.reader().find(key)? {
+            Some(id) => self.reader().ordinal_of(id),
             None => Ok(None),
         }
     }
 
     fn get_key(&self, key: &Key) -> Result<Record> {
-        let entry = self.core().lookup(key)?;
-        self.core().record(&entry).map_err(|e| e.of_record(key))
+        let entry = self.reader().lookup(key)?;
+        self.reader().record(&entry).map_err(|e| e.of_record(key))
     }
 
     fn get_at(&self, ordinal: u64) -> Result<Record> {
-        let entry = self.core().entry_at(ordinal)?;
-        self.core().record(&entry).map_err(at(ordinal))
+        let entry = self.reader().entry_at(ordinal)?;
+        self.reader().record(&entry).map_err(at(ordinal))
     }
 
     fn get_key_into(&self, key: &Key, out: &mut [u8]) -> Result<usize> {
-        let entry = self.core().lookup(key)?;
-        copy_out(self.core(), &entry, out).map_err(|e| e.of_record(key))
+        let entry = self.reader().lookup(key)?;
+        copy_out(self.reader(), &entry, out).map_err(|e| e.of_record(key))
     }
 
     fn get_at_into(&self, ordinal: u64, out: &mut [u8]) -> Result<usize> {
-        let entry = self.core().entry_at(ordinal)?;
-        copy_out(self.core(), &entry, out).map_err(at(ordinal))
+        let entry = self.reader().entry_at(ordinal)?;
+        copy_out(self.reader(), &entry, out).map_err(at(ordinal))
     }
 
     fn plan_keys(&self, keys: &[Key]) -> Result<Plan<'_>> {
-        Plan::one_by_one(self.core(), keys.iter().map(|key| self.core().lookup(key)))
+        Plan::one_by_one(self.reader(), keys.iter().map(|key| self.reader().lookup(key)))
     }
 
     fn plan_at(&self, ordinals: &[u64]) -> Result<Plan<'_>> {
-        Plan::at(self.core(), ordinals)
+        Plan::at(self.reader(), ordinals)
     }
 
     fn get_parts_at(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch> {
-        let core = self.core();
+        let reader = self.reader();
         let part =
-            |(ordinal, range): &(u64, Range<u64>)| core.part(&core.entry_at(*ordinal)?, range);
+            |(ordinal, range): &(u64, Range<u64>)| reader.part(&reader.entry_at(*ordinal)?, range);
         let spans = parts.iter().map(part).collect::<Result<Vec<_>>>()?;
-        core.batch_spans(&spans)
+        reader.batch_spans(&spans)
     }
 
     fn key_at(&self, ordinal: u64) -> Result<Option<Key>> {
-        self.core().key_of(self.core().id_at(ordinal)?)
+        self.reader().key_of(self.reader().id_at(ordinal)?)
     }
 
     fn location_at(&self, ordinal: u64) -> Result<Location> {
-        locate(self.core(), &self.core().entry_at(ordinal)?)
+        locate(self.reader(), &self.reader().entry_at(ordinal)?)
     }
 
     fn location_of(&self, key: &Key) -> Result<Location> {
-        locate(self.core(), &self.core().lookup(key)?)
+        locate(self.reader(), &self.reader().lookup(key)?)
     }
 
     fn blocks_at(&self, ordinal: u64) -> Result<u64> {
-        self.core().blocks(&self.core().entry_at(ordinal)?)
+        self.reader().blocks(&self.reader().entry_at(ordinal)?)
     }
 
     fn visit_index(
         &self,
         f: &mut dyn FnMut(u64, Option<Key>, Location) -> Result<()>,
     ) -> Result<()> {
-        let core = self.core();
-        let mut dead = core.dead()?.iter().copied().peekable();
+        let reader = self.reader();
+        let mut dead = reader.dead()?.iter().copied().peekable();
         let mut ordinal = 0;
-        core.each_record(|id, entry, kind, key| {
+        reader.each_record(|id, entry, kind, key| {
             if dead.next_if_eq(&id).is_some() {
                 return Ok(());
             }
@@ -425,26 +425,26 @@ impl<T: OverCore> Readable for T {
                 KEY_NONE => None,
                 kind => Some(key_from_bytes(kind, key).ok_or_else(unknown)?),
             };
-            f(ordinal, key, locate(core, entry)?)?;
+            f(ordinal, key, locate(reader, entry)?)?;
             ordinal += 1;
             Ok(())
         })
     }
 
     fn column(&self, name: &str, range: Range<u64>) -> Result<ColumnData> {
-        self.core().column(self.columns(), name, range)
+        self.reader().column(self.columns(), name, range)
     }
 
     fn shared(&self, digest: &Digest) -> Result<Record> {
-        self.core().shared(digest)
+        self.reader().shared(digest)
     }
 
     fn contains_shared(&self, digest: &Digest) -> Result<bool> {
-        Ok(self.core().find_shared(digest)?.is_some())
+        Ok(self.reader().find_shared(digest)?.is_some())
     }
 
     fn list_shared(&self) -> Result<Vec<(Digest, Location)>> {
-        self.core().list_shared()
+        self.reader().list_shared()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::store::index::io::Io;
 use crate::store::index::leaf::{Leaf, OpenLeaf, leaf_records, open};
 use crate::store::index::row_chunk::{add_up, layout};
 use crate::store::options::{Layout, WriteOptions};
-use crate::store::read::core::Core;
+use crate::store::read::reader::Reader;
 use crate::wire::memory;
 use std::ops::Range;
 
@@ -90,25 +90,25 @@ impl RowCursor {
     /// The row of a record, if it was put with one.
     pub(crate) fn row<'a>(
         &'a mut self,
-        core: &'a Core,
+        reader: &'a Reader,
         id: u64,
         entry: &Place,
     ) -> Result<Option<&'a [u64]>> {
-        let words = core.memtable.row_words();
+        let words = reader.memtable.row_words();
         if !entry.has_row || words == 0 {
             return Ok(None);
         }
-        if let Some(i) = id.checked_sub(core.memtable.first_record) {
-            return Ok(usize::try_from(i).ok().and_then(|i| core.memtable.row(i)));
+        if let Some(i) = id.checked_sub(reader.memtable.first_record) {
+            return Ok(usize::try_from(i).ok().and_then(|i| reader.memtable.row(i)));
         }
         let inside = |(first, count, _): &(u64, u64, Vec<u64>)| {
             id.checked_sub(*first).is_some_and(|i| i < *count)
         };
         if !self.held.as_ref().is_some_and(inside) {
-            let leaf = core.stored_index.leaf_of(&core.io, id)?;
+            let leaf = reader.stored_index.leaf_of(&reader.io, id)?;
             let leaf = leaf.ok_or_else(|| Error::corrupt("rows", id, "are in no leaf"))?;
             // Where not all numbers are kept they follow from the record again.
-            let rows = whole_rows(&core.io, leaf, words)?.unwrap_or_default();
+            let rows = whole_rows(&reader.io, leaf, words)?.unwrap_or_default();
             let at = &leaf.at;
             self.held = Some((at.first_record.get(), u64::from(at.records.get()), rows));
         }
@@ -195,12 +195,12 @@ impl Maker {
 
 /// What of every record a column takes.
 enum Source {
-    Sites,
+    Weight,
     Bytes,
     Row(Range<usize>),
 }
 
-impl Core {
+impl Reader {
     /// The column `name` of the live records at these ordinals.
     pub(crate) fn column(
         &self,
@@ -209,7 +209,7 @@ impl Core {
         ordinals: Range<u64>,
     ) -> Result<ColumnData> {
         let (source, column) = match name {
-            "sites" => (Source::Sites, &Column::SITES),
+            "weight" => (Source::Weight, &Column::WEIGHT),
             "bytes" => (Source::Bytes, &Column::BYTES),
             _ => {
                 let (at, column) = Column::find(columns, name).ok_or_else(|| no_column(name))?;
@@ -304,7 +304,7 @@ impl Taken {
         row: Option<impl Iterator<Item = &'a u64>>,
     ) {
         match (source, row) {
-            (Source::Sites, _) => self.words.push(u64::from(entry.weight)),
+            (Source::Weight, _) => self.words.push(u64::from(entry.weight)),
             (Source::Bytes, _) => self.words.push(u64::from(entry.len)),
             (Source::Row(_), Some(row)) => self.words.extend(row),
             (Source::Row(_), None) => {

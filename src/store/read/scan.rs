@@ -5,8 +5,8 @@ use crate::backend::process_id;
 use crate::error::{Error, Result};
 use crate::index::leaf::Place;
 use crate::store::read::batch::ended;
-use crate::store::read::core::{Core, InOrder};
 use crate::store::read::readable::Readable;
+use crate::store::read::reader::{InOrder, Reader};
 use crate::store::read::record::Record;
 use crate::store::read::snapshot::Snapshot;
 use crate::wire::{AlignedBuf, to_usize};
@@ -90,8 +90,8 @@ impl Scan {
         }
     }
 
-    fn core(&self) -> &Core {
-        &self.snapshot.inner().core
+    fn reader(&self) -> &Reader {
+        &self.snapshot.inner().reader
     }
 
     /// The next record, or why it cannot be read; an error of its own ends the scan.
@@ -108,7 +108,7 @@ impl Scan {
     }
 
     fn record(&self, entry: &Place) -> Result<Record> {
-        let span = self.core().span(entry)?;
+        let span = self.reader().span(entry)?;
         if span.is_empty() {
             return Ok(Record::empty());
         }
@@ -121,7 +121,7 @@ impl Scan {
             let bytes = self.window.get(at..end).unwrap_or_default();
             return AlignedBuf::copy_of(bytes).map(Record::owned);
         }
-        self.core().record(entry)
+        self.reader().record(entry)
     }
 
     /// Takes the next window; whether there was one.
@@ -135,7 +135,7 @@ impl Scan {
         }
         let old = std::mem::take(&mut self.window);
         self.spare.extend(Arc::into_inner(old).filter(|b| !b.is_empty()));
-        let threads = self.core().threads;
+        let threads = self.reader().threads;
         let depth = if threads > 1 && self.windows > 0 { threads + 1 } else { 1 };
         let enough = depth as u64 * WINDOW;
         let bytes = |ahead: &VecDeque<Plan>| ahead.iter().map(Plan::bytes).sum::<u64>();
@@ -181,19 +181,19 @@ impl Scan {
     /// The next records whose blocks make a window: all that start before the end of the block
     /// in which the window is full. So windows share a block only if a record crosses it.
     fn plan(&mut self) -> Result<Option<Plan>> {
-        let core = &self.snapshot.inner().core;
+        let reader = &self.snapshot.inner().reader;
         let (mut entries, mut in_order) = (Vec::new(), InOrder::default());
         let mut span: Option<Range<u64>> = None;
         let mut limit = 0;
         while self.planned < self.end && entries.len() < RECORDS {
-            let entry = in_order.place(core, core.id_at(self.planned)?)?;
-            let place = core.span(&entry)?;
+            let entry = in_order.place(reader, reader.id_at(self.planned)?)?;
+            let place = reader.span(&entry)?;
             if !place.is_empty() {
                 match &mut span {
                     None => {
-                        limit = core.block_end(place.start)?;
-                        while limit < place.start + WINDOW && limit < core.totals.cursor {
-                            limit = core.block_end(limit)?;
+                        limit = reader.block_end(place.start)?;
+                        while limit < place.start + WINDOW && limit < reader.totals.cursor {
+                            limit = reader.block_end(limit)?;
                         }
                         span = Some(place);
                     }
@@ -210,7 +210,7 @@ impl Scan {
         }
         let covers = match span {
             None => 0..0,
-            Some(s) => core.block_start(s.start)?..core.block_end(s.end - 1)?,
+            Some(s) => reader.block_start(s.start)?..reader.block_end(s.end - 1)?,
         };
         self.windows += 1;
         Ok(Some(Plan { number: self.windows, entries, covers }))
@@ -235,7 +235,7 @@ impl Iterator for Scan {
 
 fn decode(snapshot: &Snapshot, task: Task) -> (u64, Decoded) {
     let Task { number, covers, mut out } = task;
-    let read = AssertUnwindSafe(|| snapshot.inner().core.read(covers, &mut out));
+    let read = AssertUnwindSafe(|| snapshot.inner().reader.read(covers, &mut out));
     // Whoever waits for this window must hear of it, whatever happens.
     let done = catch_unwind(read).unwrap_or_else(|_| Err(ended()));
     (number, done.map(|()| out))

@@ -8,13 +8,13 @@
 
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_SHARED, key_hash};
-use crate::store::read::core::Core;
 use crate::store::read::location::Location;
+use crate::store::read::reader::Reader;
 use crate::store::read::record::Record;
 use crate::wire::Digest;
 use std::collections::HashSet;
 
-impl Core {
+impl Reader {
     pub(crate) fn find_shared(&self, digest: &Digest) -> Result<Option<u64>> {
         let bytes = digest.as_bytes();
         self.find_bytes(KEY_SHARED, bytes, key_hash(KEY_SHARED, bytes))

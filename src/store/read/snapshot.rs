@@ -4,9 +4,9 @@ use crate::backend::Backend;
 use crate::index::slot::Slot;
 use crate::store::index::root::Base;
 use crate::store::options::Layout;
-use crate::store::read::core::Core;
 use crate::store::read::load::{Opened, State};
-use crate::store::read::readable::OverCore;
+use crate::store::read::readable::HasReader;
+use crate::store::read::reader::Reader;
 use std::sync::Arc;
 
 /// The state of a store at one commit. Cheap to clone, shared between threads; takes no lock
@@ -18,7 +18,7 @@ pub struct Snapshot {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) core: Core,
+    pub(crate) reader: Reader,
     pub(crate) slot: Slot,
     pub(crate) opened: Opened,
     pub(crate) layout: Layout,
@@ -32,12 +32,12 @@ pub(crate) struct Inner {
 
 impl Snapshot {
     pub(crate) fn new(state: State) -> Self {
-        let State { core, slot, root, layout, opened, attributes, .. } = state;
+        let State { reader, slot, root, layout, opened, attributes, .. } = state;
         let garbage = root.garbage;
         let log_room = root.extents.iter().map(|e| e.capacity.get()).fold(0, u64::saturating_add);
         // Once the log finishes that chunk, what the seal wrote of it is no part of the state.
-        let base = root.base.filter(|_| root.chunks == core.memtable.chunks_end());
-        let inner = Inner { core, slot, opened, layout, attributes, base, garbage, log_room };
+        let base = root.base.filter(|_| root.chunks == reader.memtable.chunks_end());
+        let inner = Inner { reader, slot, opened, layout, attributes, base, garbage, log_room };
         Self { inner: Arc::new(inner) }
     }
 
@@ -48,26 +48,26 @@ impl Snapshot {
     /// Number of records ever put, deleted and replaced ones included.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.inner.core.ids()
+        self.inner.reader.ids()
     }
 
     /// The id of the file, 32 hexadecimal digits: that of no other, copies byte by byte apart.
     /// All zeros for a file of the original program.
     #[must_use]
     pub fn file_id(&self) -> String {
-        self.inner.core.io.file().iter().map(|b| format!("{b:02x}")).collect()
+        self.inner.reader.io.file().iter().map(|b| format!("{b:02x}")).collect()
     }
 
     /// The backend under the store.
     #[must_use]
     pub fn backend(&self) -> &Arc<dyn Backend> {
-        self.inner.core.io.backend()
+        self.inner.reader.io.backend()
     }
 }
 
-impl OverCore for Snapshot {
-    fn core(&self) -> &Core {
-        &self.inner.core
+impl HasReader for Snapshot {
+    fn reader(&self) -> &Reader {
+        &self.inner.reader
     }
 
     fn kept_layout(&self) -> &Layout {

@@ -1,8 +1,8 @@
 //! How a store is made up: sizes of records, ratios, blocks and codecs of its chunks.
 
 use crate::error::Result;
-use crate::store::read::core::ChunkData;
 use crate::store::read::readable::Readable;
+use crate::store::read::reader::ChunkData;
 use crate::store::read::snapshot::Snapshot;
 use std::collections::BTreeMap;
 
@@ -118,11 +118,11 @@ impl Snapshot {
         out: &mut Stat,
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<()> {
-        let core = &self.inner().core;
-        let total = core.memtable.chunks_end();
-        if core.open.block != 0 {
-            let start = core.open.number.saturating_mul(core.chunk_size);
-            out.open_bytes = core.totals.cursor.saturating_sub(start);
+        let reader = &self.inner().reader;
+        let total = reader.memtable.chunks_end();
+        if reader.open.block != 0 {
+            let start = reader.open.number.saturating_mul(reader.chunk_size);
+            out.open_bytes = reader.totals.cursor.saturating_sub(start);
         }
         // Codec, filter and block size; and of those chunks number, raw and stored bytes.
         type Kind = (Box<str>, Box<str>, u32);
@@ -130,7 +130,7 @@ impl Snapshot {
         let mut ratios: BTreeMap<i32, u64> = BTreeMap::new();
         for number in 0..total {
             progress(number, total)?;
-            let place = match core.chunk(number) {
+            let place = match reader.chunk(number) {
                 Ok(ChunkData::File(place)) => place,
                 Ok(ChunkData::Memory(_)) => continue,
                 Err(e) if e.is_damage() => {

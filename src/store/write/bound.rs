@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::index::layout::KEY_STR;
-use crate::store::read::core::Core;
+use crate::store::read::reader::Reader;
 
 /// A bound that no text key of the store is above.
 #[derive(Debug, Default)]
@@ -19,9 +19,9 @@ pub(crate) enum TextBound {
 
 impl TextBound {
     /// Whether no record can have this text as its key, because every text that was put is less.
-    pub(crate) fn is_below(&mut self, core: &Core, text: &[u8]) -> Result<bool> {
+    pub(crate) fn is_below(&mut self, reader: &Reader, text: &[u8]) -> Result<bool> {
         if matches!(self, Self::Unasked) {
-            *self = Self::of(core)?;
+            *self = Self::of(reader)?;
         }
         Ok(match self {
             Self::Known(last) => last.as_deref().is_none_or(|last| last < text),
@@ -42,12 +42,12 @@ impl TextBound {
     }
 
     /// The bound of a store, if its leaves with fences and its memory have all keys.
-    fn of(core: &Core) -> Result<Self> {
-        let stored_index = &core.stored_index;
+    fn of(reader: &Reader) -> Result<Self> {
+        let stored_index = &reader.stored_index;
         if !stored_index.runs.is_empty() {
             return Ok(Self::Unknown);
         }
-        let fenced = match stored_index.last_fenced_key(&core.io) {
+        let fenced = match stored_index.last_fenced_key(&reader.io) {
             Ok(fenced) => fenced,
             Err(Error::Corrupt(_)) => return Ok(Self::Unknown),
             Err(e) => return Err(e),
@@ -60,7 +60,7 @@ impl TextBound {
             }
             _ => None,
         };
-        let memtable = &core.memtable;
+        let memtable = &reader.memtable;
         let texts = memtable.records.iter().filter(|e| e.key_kind == KEY_STR);
         if let Some(newer) = texts.filter_map(|e| memtable.key(e)).max()
             && last.as_deref().is_none_or(|last| last < newer)

@@ -23,7 +23,7 @@ impl Writer {
         weight: u32,
         existing: Existing,
     ) -> Result<u64> {
-        self.put_carried(key, bytes, weight, None, existing)
+        self.put_with_row(key, bytes, weight, None, existing)
     }
 
     /// The weight of a record that is to be put, which the codec of the store has checked; `given`

@@ -56,7 +56,7 @@ impl Writer {
         let log = &self.logged;
         self.flushed
             || self.attributes_changed
-            || !self.core.waiting.is_empty()
+            || !self.reader.waiting.is_empty()
             || (now.records, now.chunks, now.dead, now.open)
                 != (log.records, log.chunks, log.dead, log.open)
     }
@@ -81,13 +81,13 @@ impl Writer {
         }
         // Where a chunk was closed, little of the open one has to be saved again: the best
         // moment to start the log anew.
-        let closed = self.core.memtable.chunks.len() > self.logged.chunks;
+        let closed = self.reader.memtable.chunks.len() > self.logged.chunks;
         let stale = closed && 2 * self.slot.log_len.get() > self.log_capacity;
         // Who opens the file next does not know of leaves that no root names.
-        let left = closing && !self.core.memtable.early.is_empty();
+        let left = closing && !self.reader.memtable.early.is_empty();
         let logged = !full && !stale && !left && !self.flushed && !self.memtable_is_full() && {
             let pieces = self.pieces(self.logged.open)?;
-            self.append_log(generation, self.everything(), self.core.open.block, &pieces)?
+            self.append_log(generation, self.everything(), self.reader.open.block, &pieces)?
         };
         let slot = if logged {
             Slot { log_len: self.slot.log_len, ..self.slot }
@@ -100,7 +100,7 @@ impl Writer {
 
     /// All that was put so far.
     pub(crate) fn everything(&self) -> Logged {
-        Logged::all_of(&self.core)
+        Logged::all_of(&self.reader)
     }
 
     /// Compresses the bytes of the open chunk from `from` on.
@@ -111,7 +111,7 @@ impl Writer {
         let typesize = usize::from(self.layout.typesize);
         while at < used {
             let len = (used - at).min(BLOCK_MAX / 2);
-            let bytes = self.core.open.data.get(at as usize..(at + len) as usize);
+            let bytes = self.reader.open.data.get(at as usize..(at + len) as usize);
             let mut bytes = bytes.unwrap_or_default().to_vec();
             bytes.resize(bytes.len().next_multiple_of(typesize), 0);
             let block = u32::try_from(bytes.len()).unwrap_or(BLOCK_MAX);
@@ -132,7 +132,7 @@ impl Writer {
         open_block: u32,
         pieces: &Pieces,
     ) -> Result<bool> {
-        let memtable = &self.core.memtable;
+        let memtable = &self.reader.memtable;
         let from = self.logged;
         // Places in an entry count from the start of the entry.
         let records: Vec<RecordEntry> = memtable
@@ -183,12 +183,12 @@ impl Writer {
             asked: 1 << 32,
             max: u64::from(u32::MAX),
         };
-        let bytes = content.encode(self.core.io.file(), at).ok_or_else(too_much)?;
+        let bytes = content.encode(self.reader.io.file(), at).ok_or_else(too_much)?;
         let len = self.slot.log_len.get() + bytes.len() as u64;
         if len > self.log_capacity {
             return Ok(false);
         }
-        self.core.io.write(at, &bytes)?;
+        self.reader.io.write(at, &bytes)?;
         self.slot.log_len = len.into();
         Ok(true)
     }
@@ -196,7 +196,7 @@ impl Writer {
     /// Moves the index into leaves and runs, writes a root, and starts a new log with what is
     /// in the open chunk.
     fn checkpoint(&mut self, generation: u64) -> Result<Slot> {
-        let weight = self.core.memtable.weight() as u64;
+        let weight = self.reader.memtable.weight() as u64;
         self.flush_memtable()?;
         let base_fill = self.base.as_ref().map_or(0, |b| b.fill);
         let pieces = self.pieces(base_fill)?;
@@ -210,7 +210,7 @@ impl Writer {
         self.space.garbage += old_root.len.get();
         self.logged.open = base_fill;
         let attributes_changed = std::mem::take(&mut self.attributes_changed);
-        let (end, block) = (self.everything(), self.core.open.block);
+        let (end, block) = (self.everything(), self.reader.open.block);
         if !pieces.is_empty() && !self.append_log(generation, end, block, &pieces)? {
             return Err(Error::corrupt("log", log, "has no room for the open chunk"));
         }
@@ -219,19 +219,19 @@ impl Writer {
     }
 
     pub(crate) fn write_root(&mut self, generation: u64) -> Result<SegmentRef> {
-        self.root(generation).write(&self.core.io, &mut self.space)
+        self.root(generation).write(&self.reader.io, &mut self.space)
     }
 
     pub(crate) fn root(&self, generation: u64) -> Root {
         Root {
             generation,
-            stored_index: self.core.stored_index.clone(),
-            records: self.core.memtable.end(),
-            chunks: self.core.memtable.chunks_end(),
-            totals: self.core.totals,
+            stored_index: self.reader.stored_index.clone(),
+            records: self.reader.memtable.end(),
+            chunks: self.reader.memtable.chunks_end(),
+            totals: self.reader.totals,
             garbage: self.space.garbage,
             base: self.base.clone(),
-            open_block: self.core.open.block,
+            open_block: self.reader.open.block,
             extents: self.extents.clone(),
             attributes: self.attributes.clone(),
         }
@@ -240,7 +240,7 @@ impl Writer {
     /// Room for a new log: an extent that neither slot needs any more, else new space. `weight`
     /// is that of the index which the commits since the last one added.
     fn new_log(&mut self, generation: u64, need: u64, weight: u64) -> (u64, u64) {
-        let most = (self.space.end / 32).min(LOG_MAX).max(self.core.chunk_size).max(LOG_MIN);
+        let most = (self.space.end / 32).min(LOG_MAX).max(self.reader.chunk_size).max(LOG_MIN);
         let bulk = (self.space.end / 1024).max((self.space.end / 256).clamp(LOG_MIN, BULK_LOG));
         let (least, most) = match self.added {
             0..BULK => (LOG_MIN, most),
@@ -285,16 +285,16 @@ impl Writer {
         let slot = Slot {
             generation: generation.into(),
             end: self.space.end.into(),
-            records: (self.core.live() - behind).into(),
-            total: (self.core.ids() - behind).into(),
+            records: (self.reader.live() - behind).into(),
+            total: (self.reader.ids() - behind).into(),
             ..slot
         };
         self.reserve()?;
         self.sync()?;
-        slots::write(&self.core.io, &slot, self.published)?;
+        slots::write(&self.reader.io, &slot, self.published)?;
         self.sync()?;
         // Behind the sync: a mark without its slot would tell of a commit that never was.
-        slots::mark(&self.core.io, generation)?;
+        slots::mark(&self.reader.io, generation)?;
         self.published = generation;
         self.slot = slot;
         self.next = generation + 1;
@@ -313,15 +313,15 @@ impl Writer {
     /// Makes the file as long as the commit says it is: a log extent that is not filled yet
     /// may be the last thing in it.
     fn reserve(&self) -> Result<()> {
-        if self.core.io.len() < self.space.end {
-            self.core.io.write(self.space.end - 1, &[0])?;
+        if self.reader.io.len() < self.space.end {
+            self.reader.io.write(self.space.end - 1, &[0])?;
         }
         Ok(())
     }
 
     pub(crate) fn sync(&self) -> Result<()> {
         if self.write.durability == Durability::Sync {
-            self.core.io.backend().sync()?;
+            self.reader.io.backend().sync()?;
         }
         Ok(())
     }
@@ -340,7 +340,7 @@ impl Writer {
     /// size. `None` if the last base holds the same bytes; else it is for the caller to write
     /// it and to say where it lies.
     pub(crate) fn make_base(&mut self) -> Result<Option<Finished>> {
-        if self.core.open.block == 0 {
+        if self.reader.open.block == 0 {
             return Ok(None);
         }
         let fill = self.open_used();
@@ -352,10 +352,10 @@ impl Writer {
             self.space.garbage += left;
             self.slot.seal_garbage = U64::new(self.slot.seal_garbage.get() + left);
         }
-        self.clear_to(self.core.open.data.len());
-        let open = &self.core.open;
+        self.clear_to(self.reader.open.data.len());
+        let open = &self.reader.open;
         let mut compressor = Compressor::new(self.layout.params(), open.block)?;
-        let file = self.core.io.file();
+        let file = self.reader.io.file();
         let finished = finish(&mut compressor, file, open.number, &open.data, Vec::new())?;
         let entry = entry_at(0, &finished)?;
         self.base = Some(Base { entry, sums: finished.sums.clone(), fill });

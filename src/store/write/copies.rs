@@ -37,8 +37,8 @@ impl Writer {
     /// behind a root and `base` bytes of a chunk that are written next, and names them in the index.
     pub(crate) fn place_copies(&mut self, generation: u64, base: Option<u64>) -> Result<Copies> {
         let mut pages = Vec::new();
-        for (i, page) in self.core.stored_index.pages.iter().enumerate() {
-            match open_page(&self.core.io, page) {
+        for (i, page) in self.reader.stored_index.pages.iter().enumerate() {
+            match open_page(&self.reader.io, page) {
                 Ok(open) if open.leaves.iter().any(|leaf| self.wants_copy(&leaf.at)) => {
                     pages.push(i);
                 }
@@ -49,7 +49,7 @@ impl Writer {
         }
         // Neither a page nor a root is longer or shorter for the places that it names.
         let mut space = self.space;
-        for page in pages.iter().filter_map(|i| self.core.stored_index.pages.get(*i)) {
+        for page in pages.iter().filter_map(|i| self.reader.stored_index.pages.get(*i)) {
             space.take(page.at.segment.len.get());
         }
         space.take(self.root(generation).len());
@@ -64,27 +64,27 @@ impl Writer {
             LeafRef { copy: U64::new(to), ..*leaf }
         };
         for i in pages {
-            let Some(page) = self.core.stored_index.pages.get(i) else { continue };
-            let open = open_page(&self.core.io, page)?;
+            let Some(page) = self.reader.stored_index.pages.get(i) else { continue };
+            let open = open_page(&self.reader.io, page)?;
             let refs: Vec<LeafRef> = open
                 .leaves
                 .iter()
                 .map(|leaf| if self.wants_copy(&leaf.at) { place(&leaf.at) } else { leaf.at })
                 .collect();
             let left = page.at.segment.len.get();
-            let io = &self.core.io;
+            let io = &self.reader.io;
             let new = write_page(io, &mut self.space, &refs, &open.fences, generation)?;
             self.space.garbage += left;
-            if let Some(page) = self.core.stored_index.pages.get_mut(i) {
+            if let Some(page) = self.reader.stored_index.pages.get_mut(i) {
                 *page = Lazy::new(new);
             }
         }
         let leaves =
-            self.core.stored_index.leaves.iter().map(|leaf| match self.wants_copy(&leaf.at) {
+            self.reader.stored_index.leaves.iter().map(|leaf| match self.wants_copy(&leaf.at) {
                 true => Leaf::new(place(&leaf.at)),
                 false => leaf.clone(),
             });
-        self.core.stored_index.leaves = leaves.collect();
+        self.reader.stored_index.leaves = leaves.collect();
         Ok(Copies { list, end: space.end })
     }
 
@@ -92,13 +92,13 @@ impl Writer {
         let chunks = u64::from(leaf.chunks.get()) + 1;
         let most = PLAIN
             + PER_RECORD * u64::from(leaf.records.get())
-            + chunks.saturating_mul(self.core.chunk_size / CHUNK_SHARE);
+            + chunks.saturating_mul(self.reader.chunk_size / CHUNK_SHARE);
         leaf.copy.get() == 0 && leaf.segment.len.get() <= most
     }
 
     /// Writes the copies to their places.
     pub(crate) fn write_copies(&mut self, copies: &Copies) -> Result<()> {
-        let io = &self.core.io;
+        let io = &self.reader.io;
         for Copying { leaf, to } in &copies.list {
             let len = to_usize(leaf.len.get()).unwrap_or(usize::MAX);
             // Of what cannot be read there is no copy; a reader is told by its checksums.

@@ -19,7 +19,7 @@ impl Writer {
         let key = key.into();
         let mut scratch = [0; 8];
         let hash = key_bytes(&key, &mut scratch).map(|(kind, bytes)| key_hash(kind, bytes));
-        let id = self.core.find(&key)?;
+        let id = self.reader.find(&key)?;
         let (Some(id), Some(hash)) = (id, hash) else {
             return Err(Error::NotFound { key: key.to_string().into() });
         };
@@ -33,8 +33,8 @@ impl Writer {
     /// [`Error::NotFound`] if there is none.
     pub fn delete_at(&mut self, ordinal: u64) -> Result<()> {
         self.usable()?;
-        let id = self.core.id_at(ordinal)?;
-        let key = self.core.key_of(id)?;
+        let id = self.reader.id_at(ordinal)?;
+        let key = self.reader.key_of(id)?;
         let mut scratch = [0; 8];
         let hash = key
             .as_ref()
@@ -46,17 +46,17 @@ impl Writer {
 
     /// Notes that the record of number `id` is deleted or replaced; `hash` is that of its key, or 0.
     pub(super) fn kill(&mut self, hash: u64, id: u64) -> Result<()> {
-        let len = self.core.entry(id)?.len;
+        let len = self.reader.entry(id)?.len;
         let dead = DeadEntry {
             hash: hash.into(),
             record: id.into(),
             len: len.into(),
             ..DeadEntry::zeroed()
         };
-        self.core.memtable.kill(dead);
-        self.core.totals.dead_records += 1;
-        self.core.totals.dead_bytes += u64::from(len);
-        self.core.dead = OnceBox::new();
+        self.reader.memtable.kill(dead);
+        self.reader.totals.dead_records += 1;
+        self.reader.totals.dead_bytes += u64::from(len);
+        self.reader.dead = OnceBox::new();
         self.added += 64;
         Ok(())
     }

@@ -17,23 +17,23 @@ const GROUP: u64 = 2 << 20;
 impl Writer {
     /// Copies the record into the chunks from `start` on, closing those that fill.
     pub(crate) fn fill(&mut self, start: u64, bytes: &[u8]) -> Result<()> {
-        let size = self.core.chunk_size;
+        let size = self.reader.chunk_size;
         let mut at = start;
         let mut rest = bytes;
         loop {
             let chunk = at / size;
-            if self.core.open.block != 0 && self.core.open.number < chunk {
+            if self.reader.open.block != 0 && self.reader.open.number < chunk {
                 self.close_chunk()?;
             }
             if rest.is_empty() && (!bytes.is_empty() || at.is_multiple_of(size)) {
                 return Ok(());
             }
-            if self.core.open.block == 0 {
+            if self.reader.open.block == 0 {
                 self.open_chunk(chunk)?;
             }
             let inside = usize::try_from(at % size).unwrap_or(usize::MAX);
             self.clear_to(inside);
-            let out = self.core.open.data.get_mut(inside..).unwrap_or_default();
+            let out = self.reader.open.data.get_mut(inside..).unwrap_or_default();
             let n = rest.len().min(out.len());
             let (now, later) = rest.split_at(n);
             if let Some(out) = out.get_mut(..n) {
@@ -53,7 +53,7 @@ impl Writer {
     /// Zeroes what earlier use left in the open chunk before `end`.
     pub(crate) fn clear_to(&mut self, end: usize) {
         if let Some(stale) = &mut self.stale
-            && let Some(left) = self.core.open.data.get_mut(*stale..end)
+            && let Some(left) = self.reader.open.data.get_mut(*stale..end)
         {
             left.fill(0);
             *stale = end;
@@ -61,7 +61,7 @@ impl Writer {
     }
 
     pub(crate) fn open_chunk(&mut self, number: u64) -> Result<()> {
-        let expected = self.core.memtable.chunks_end() + self.core.waiting.len() as u64;
+        let expected = self.reader.memtable.chunks_end() + self.reader.waiting.len() as u64;
         if number != expected {
             return Err(Error::corrupt("chunk table", number, "a chunk would be left out"));
         }
@@ -74,18 +74,18 @@ impl Writer {
             }
             fixed => fixed.min(chunk),
         };
-        let size = usize::try_from(self.core.chunk_size).unwrap_or(usize::MAX);
+        let size = usize::try_from(self.reader.chunk_size).unwrap_or(usize::MAX);
         let spare = self.spare.pop().filter(|b| b.len() == size);
         let reused = spare.is_some();
         let data = match spare {
             Some(spare) => spare,
             None => AlignedBuf::zeroed(size)?,
         };
-        self.core.open.number = number;
-        self.core.open.block = block;
+        self.reader.open.number = number;
+        self.reader.open.block = block;
         // Memory that was used before still holds the bytes of its chunk.
         self.stale = reused.then_some(0);
-        self.core.open.data = data;
+        self.reader.open.data = data;
         self.logged.open = 0;
         Ok(())
     }
@@ -95,11 +95,11 @@ impl Writer {
         while self.pool.under_way() >= self.pool.depth() {
             self.wait_for_one()?;
         }
-        self.clear_to(self.core.open.data.len());
-        let open = &mut self.core.open;
+        self.clear_to(self.reader.open.data.len());
+        let open = &mut self.reader.open;
         let data = Arc::new(std::mem::take(&mut open.data));
         self.pool.submit(open.number, open.block, data.clone())?;
-        self.core.waiting.insert(open.number, data);
+        self.reader.waiting.insert(open.number, data);
         open.block = 0;
         self.chunk_closed = true;
         self.before = std::mem::take(&mut self.lengths);
@@ -111,19 +111,19 @@ impl Writer {
     /// Compresses a chunk that is known from memory alone.
     pub(crate) fn compress_waiting(&mut self, chunk: u64) -> Result<Finished> {
         let missing = || Error::corrupt("chunk table", chunk, "names a chunk that is not there");
-        let data = self.core.waiting.get(&chunk).ok_or_else(missing)?;
+        let data = self.reader.waiting.get(&chunk).ok_or_else(missing)?;
         let typesize = u32::from(self.layout.typesize);
         let block = self.layout.chunk().min((32 << 10) / typesize * typesize);
         let mut compressor = Compressor::new(self.layout.params(), block)?;
-        finish(&mut compressor, self.core.io.file(), chunk, data, Vec::new())
+        finish(&mut compressor, self.reader.io.file(), chunk, data, Vec::new())
     }
 
     /// Takes the next finished chunk; whether there was one.
     fn take_one(&mut self, wait: bool) -> Result<bool> {
-        let chunk = self.core.memtable.chunks_end() + self.group.len() as u64;
+        let chunk = self.reader.memtable.chunks_end() + self.group.len() as u64;
         let Some(finished) = self.pool.take(chunk, wait) else { return Ok(false) };
         self.group.push(finished?);
-        if self.group.len() as u64 * self.core.chunk_size >= GROUP {
+        if self.group.len() as u64 * self.reader.chunk_size >= GROUP {
             self.write_group(false)?;
         }
         Ok(true)
@@ -137,14 +137,14 @@ impl Writer {
         if group.is_empty() {
             return Ok(());
         }
-        let memtable = &mut self.core.memtable;
+        let memtable = &mut self.reader.memtable;
         let first = memtable.chunks.len();
         for finished in &group {
             let first_sum = sum_index(memtable.sums.len())?;
             memtable.chunks.push(ChunkEntry { first_sum, ..entry_at(0, finished)? });
             memtable.sums.extend_from_slice(&finished.sums);
         }
-        let end = memtable.chunks_end().saturating_mul(self.core.chunk_size);
+        let end = memtable.chunks_end().saturating_mul(self.reader.chunk_size);
         let ended = |e: &RecordEntry| e.start.get().saturating_add(e.len.get().into()) <= end;
         let records = match all {
             true => memtable.records.len(),
@@ -161,13 +161,13 @@ impl Writer {
             entry.offset = space.take(finished.bytes.len() as u64).into();
         }
         let generation = self.next;
-        let written = leaf.write(&self.core.io, &mut self.space, memtable, generation)?;
+        let written = leaf.write(&self.reader.io, &mut self.space, memtable, generation)?;
         memtable.early.push(written);
         memtable.in_early = to;
         for (number, finished) in (memtable.first_chunk + first as u64..).zip(group) {
             let at = self.space.take(finished.bytes.len() as u64);
-            self.core.io.write(at, &finished.bytes)?;
-            let memory = self.core.waiting.remove(&number).and_then(Arc::into_inner);
+            self.reader.io.write(at, &finished.bytes)?;
+            let memory = self.reader.waiting.remove(&number).and_then(Arc::into_inner);
             if self.spare.len() < self.pool.depth() {
                 self.spare.extend(memory);
             }
@@ -183,7 +183,7 @@ impl Writer {
 
     pub(crate) fn write_chunk(&mut self, finished: &Finished) -> Result<ChunkEntry> {
         let at = self.space.take(finished.bytes.len() as u64);
-        self.core.io.write(at, &finished.bytes)?;
+        self.reader.io.write(at, &finished.bytes)?;
         entry_at(at, finished)
     }
 

@@ -32,7 +32,7 @@ impl Writer {
         // already written belongs to the next root.
         let whole = self.attributes_changed
             || self.flushed
-            || self.core.memtable.dead.len() != self.logged.dead
+            || self.reader.memtable.dead.len() != self.logged.dead
             || self.memtable_is_full();
         if whole {
             return Ok(false);
@@ -62,7 +62,7 @@ impl Writer {
         if !self.append_log(generation, end, 0, &Vec::new())? {
             return Ok(false);
         }
-        let behind = (self.core.memtable.records.len() - cut.records) as u64;
+        let behind = (self.reader.memtable.records.len() - cut.records) as u64;
         let slot = Slot { closed: U32::new(0), ..self.slot };
         self.publish(slot, end, behind)?;
         Ok(true)
@@ -71,8 +71,8 @@ impl Writer {
     /// The last place where a finished chunk ends, no record crosses, and everything that is
     /// committed lies before.
     fn cut(&self) -> Option<Cut> {
-        let memtable = &self.core.memtable;
-        let size = self.core.chunk_size;
+        let memtable = &self.reader.memtable;
+        let size = self.reader.chunk_size;
         let mut chunks_end = memtable.chunks_end();
         let records = loop {
             let cursor = chunks_end.checked_mul(size)?;
@@ -98,7 +98,7 @@ impl Writer {
 
     /// What the records of the memtable from `first` on count for in [`Self::added`].
     pub(crate) fn bytes_from(&self, first: usize) -> u64 {
-        let records = self.core.memtable.records.get(first..).unwrap_or_default();
+        let records = self.reader.memtable.records.get(first..).unwrap_or_default();
         records.iter().map(|e| u64::from(e.len.get()) + 64).sum()
     }
 }

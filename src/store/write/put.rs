@@ -28,7 +28,7 @@ impl Writer {
     pub fn put(&mut self, key: impl Into<Key>, bytes: &[u8]) -> Result<u64> {
         self.usable()?;
         let weight = self.checked(bytes, None)?;
-        self.put_carried(Some(&key.into()), bytes, weight, None, Existing::Replace)
+        self.put_with_row(Some(&key.into()), bytes, weight, None, Existing::Replace)
     }
 
     /// As [`put`](Self::put), but a record that is already there is kept, and the insertion
@@ -39,7 +39,7 @@ impl Writer {
     pub fn insert(&mut self, key: impl Into<Key>, bytes: &[u8]) -> Result<u64> {
         self.usable()?;
         let weight = self.checked(bytes, None)?;
-        self.put_carried(Some(&key.into()), bytes, weight, None, Existing::Refuse)
+        self.put_with_row(Some(&key.into()), bytes, weight, None, Existing::Refuse)
     }
 
     /// Adds a record without a key: it is found by its ordinal alone.
@@ -49,7 +49,7 @@ impl Writer {
     pub fn push(&mut self, bytes: &[u8]) -> Result<u64> {
         self.usable()?;
         let weight = self.checked(bytes, None)?;
-        self.put_carried(None, bytes, weight, None, Existing::Refuse)
+        self.put_with_row(None, bytes, weight, None, Existing::Refuse)
     }
 
     /// As [`Writer::put`], with the count that the index keeps beside the length (for a frame
@@ -66,7 +66,7 @@ impl Writer {
     ) -> Result<u64> {
         self.usable()?;
         let weight = self.checked(bytes, Some(weight))?;
-        self.put_carried(key, bytes, weight, None, existing)
+        self.put_with_row(key, bytes, weight, None, existing)
     }
 
     /// As [`Writer::put_sized`], with the numbers that the store keeps of the record beside its
@@ -90,11 +90,11 @@ impl Writer {
         }
         self.usable()?;
         let weight = self.checked(bytes, Some(weight))?;
-        self.put_carried(key, bytes, weight, Some(row.words()), existing)
+        self.put_with_row(key, bytes, weight, Some(row.words()), existing)
     }
 
     /// As [`Writer::put_sized`], with a row of this store if there is one.
-    pub(crate) fn put_carried(
+    pub(crate) fn put_with_row(
         &mut self,
         key: Option<&Key>,
         bytes: &[u8],
@@ -107,7 +107,7 @@ impl Writer {
         if len > RECORD_MAX {
             return Err(Error::Limit { what: "record", asked: len, max: RECORD_MAX });
         }
-        if self.core.ids() >= RECORDS_MAX {
+        if self.reader.ids() >= RECORDS_MAX {
             return Err(Error::Limit { what: "records", asked: RECORDS_MAX + 1, max: RECORDS_MAX });
         }
         let mut scratch = [0; 8];
@@ -120,7 +120,7 @@ impl Writer {
             let hash = key_hash(kind, bytes);
             // Keys mostly rise: then there is nothing to look for.
             if !self.is_above_all(kind, bytes)? {
-                old = self.core.find_bytes(kind, bytes, hash)?.map(|id| (hash, id));
+                old = self.reader.find_bytes(kind, bytes, hash)?.map(|id| (hash, id));
             }
             if old.is_some() && existing == Existing::Refuse {
                 let what = format!("record {key}").into();
@@ -134,7 +134,7 @@ impl Writer {
         self.maker = maker;
         added?;
         self.commit_if_due()?;
-        Ok(self.core.live().saturating_sub(1))
+        Ok(self.reader.live().saturating_sub(1))
     }
 
     pub(crate) fn add(
@@ -148,25 +148,25 @@ impl Writer {
         let len = bytes.len() as u64;
         self.lengths.add(len);
         // Without records there may be chunks of another program before the first one.
-        let empty = self.core.totals.cursor == 0;
-        let core = &self.core;
+        let empty = self.reader.totals.cursor == 0;
+        let reader = &self.reader;
         let block = match self.layout.params().algorithm {
             // A block that is stored is read where it lies, together with its neighbours.
-            None if core.open.block != 0 => core.chunk_size,
-            _ => u64::from(core.open.block),
+            None if reader.open.block != 0 => reader.chunk_size,
+            _ => u64::from(reader.open.block),
         };
-        let (alignment, cursor) = (self.layout.alignment, core.totals.cursor);
+        let (alignment, cursor) = (self.layout.alignment, reader.totals.cursor);
         let step = step(self.layout.record_codec.0 == "raw", len);
-        let start = place(alignment, cursor, empty, len, core.chunk_size, block, step);
+        let start = place(alignment, cursor, empty, len, reader.chunk_size, block, step);
         if let Some((hash, id)) = old {
             self.kill(hash, id)?;
         }
         self.fill(start, bytes)?;
-        self.core.totals.cursor = start + len;
+        self.reader.totals.cursor = start + len;
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         self.name(start, len, weight, key, row)?;
         self.added += u64::from(len) + 64;
-        if self.core.memtable.weight() > 8 * LEAF_WEIGHT {
+        if self.reader.memtable.weight() > 8 * LEAF_WEIGHT {
             // Only without automatic commits: memory stays flat, nothing is published.
             self.flush_memtable()?;
         }
@@ -183,8 +183,8 @@ impl Writer {
         key: Option<(u8, &[u8], u64)>,
         row: Option<&[u64]>,
     ) -> Result<()> {
-        self.core.memtable.push(start, len, weight, key, row)?;
-        self.core.totals.record_bytes += u64::from(len);
+        self.reader.memtable.push(start, len, weight, key, row)?;
+        self.reader.totals.record_bytes += u64::from(len);
         match key {
             Some((KEY_STR, text, _)) => self.text_bound.raise(text),
             Some((kind, bytes, _)) => {
@@ -200,7 +200,7 @@ impl Writer {
     /// Whether no record can have this key, because every one of its kind that was put is less.
     fn is_above_all(&mut self, kind: u8, bytes: &[u8]) -> Result<bool> {
         if kind == KEY_STR {
-            return self.text_bound.is_below(&self.core, bytes);
+            return self.text_bound.is_below(&self.reader, bytes);
         }
         Ok(signed(kind, bytes).is_some_and(|key| self.slot.is_above_all(key)))
     }

@@ -11,8 +11,8 @@ use crate::index::slot::{Seal, Slot};
 use crate::key::Key;
 use crate::limits::{BLOCK_MAX, LOOKUP_MAX};
 use crate::store::index::leaf::leaf_chunks;
-use crate::store::options::Lookup;
-use crate::store::read::core::OpenChunk;
+use crate::store::options::OriginalTable;
+use crate::store::read::reader::OpenChunk;
 use crate::store::write::pool::Finished;
 use crate::store::write::writer::Writer;
 use crate::wire::{U32, U64, checksum, identify, memory};
@@ -65,7 +65,9 @@ impl Writer {
     fn seal_with(&mut self, content: FrameContent, closing: bool) -> Result<()> {
         let generation = self.next;
         let before = self.slot.seal;
-        if self.core.ids() > 0 && self.core.memtable.chunks_end() == 0 && self.core.open.block == 0
+        if self.reader.ids() > 0
+            && self.reader.memtable.chunks_end() == 0
+            && self.reader.open.block == 0
         {
             // Only empty records so far: they too need a frame whose trailer can move.
             self.open_chunk(0)?;
@@ -86,7 +88,7 @@ impl Writer {
         self.write_copies(&copies)?;
         self.space.garbage += old_root.len.get();
         let frame = self.frame_end(content)?;
-        let file = self.core.io.file();
+        let file = self.reader.io.file();
         let lookup = frame.lookup;
         let seal = Seal {
             frame_len: frame.frame_len.into(),
@@ -94,7 +96,7 @@ impl Writer {
             cbytes: frame.cbytes.into(),
             sum: (frame.sum ^ identify(file, 0, frame.frame_len)).into(),
             generation: generation.into(),
-            records: self.core.live().into(),
+            records: self.reader.live().into(),
             lookup: u64::from(lookup).into(),
             root,
         };
@@ -139,7 +141,7 @@ impl Writer {
     /// Writes the fields of the frame header that the newest seal names.
     pub(crate) fn write_header(&self) -> Result<()> {
         let (_, right) = self.totals()?;
-        self.core.io.write(TOTALS_OFFSET, &right)?;
+        self.reader.io.write(TOTALS_OFFSET, &right)?;
         self.sync()
     }
 
@@ -147,7 +149,7 @@ impl Writer {
     fn totals(&self) -> Result<([u8; 31], [u8; 31])> {
         let seal = &self.slot.seal;
         let mut head = [0; 47];
-        self.core.io.backend().read_at(0, &mut head)?;
+        self.reader.io.backend().read_at(0, &mut head)?;
         let right =
             frame::patch_totals(&head, seal.frame_len.get(), seal.nbytes.get(), seal.cbytes.get())?;
         let now = head.last_chunk().copied().unwrap_or([0; 31]);
@@ -157,13 +159,13 @@ impl Writer {
     /// Writes offsets chunk and trailer past everything. A frame without chunks keeps the
     /// trailer with which it was born: its place is fixed, right behind the header.
     fn frame_end(&mut self, content: FrameContent) -> Result<FrameEnd> {
-        if self.core.memtable.chunks_end() == 0 && self.base.is_none() {
+        if self.reader.memtable.chunks_end() == 0 && self.base.is_none() {
             let seal = &self.slot.seal;
             return Ok(FrameEnd {
                 frame_len: seal.frame_len.get(),
                 nbytes: 0,
                 cbytes: 0,
-                sum: seal.sum.get() ^ identify(self.core.io.file(), 0, seal.frame_len.get()),
+                sum: seal.sum.get() ^ identify(self.reader.io.file(), 0, seal.frame_len.get()),
                 lookup: true,
             });
         }
@@ -174,10 +176,10 @@ impl Writer {
         let mut bytes = frame::encode_offsets(&offsets)?;
         bytes.extend(frame::build_trailer(&metalayers)?);
         let at = self.space.take(bytes.len() as u64);
-        self.core.io.write(at, &bytes)?;
+        self.reader.io.write(at, &bytes)?;
         Ok(FrameEnd {
             frame_len: self.space.end,
-            nbytes: offsets.len() as u64 * self.core.chunk_size,
+            nbytes: offsets.len() as u64 * self.reader.chunk_size,
             cbytes: at - HEADER,
             sum: checksum(&bytes),
             lookup: lookup.is_some(),
@@ -187,13 +189,13 @@ impl Writer {
     /// What a seal says of the finished chunks and of the records, from the index as it stands.
     fn frame_content(&self) -> Result<FrameContent> {
         let mut offsets = Vec::new();
-        for leaf in self.core.stored_index.all_leaves(&self.core.io)? {
+        for leaf in self.reader.stored_index.all_leaves(&self.reader.io)? {
             if leaf.at.chunks.get() > 0 {
-                let chunks = leaf_chunks(&self.core.io, leaf)?;
+                let chunks = leaf_chunks(&self.reader.io, leaf)?;
                 offsets.extend(chunks.iter().map(offset_for_others));
             }
         }
-        offsets.extend(self.core.memtable.chunks.iter().map(offset_for_others));
+        offsets.extend(self.reader.memtable.chunks.iter().map(offset_for_others));
         let (wanted, content) = self.lookup()?;
         Ok(FrameContent { offsets, lookup: wanted.then_some(content) })
     }
@@ -201,13 +203,13 @@ impl Writer {
     /// Whether the next seal is to have the table of the original program.
     fn wants_table(&self) -> bool {
         match self.write.lookup {
-            Lookup::Auto => {
+            OriginalTable::Auto => {
                 let last = &self.slot.seal;
                 // The table of a newborn file names nothing.
                 last.lookup.get() != 0 && last.records.get() > 0
             }
-            Lookup::Always => true,
-            Lookup::Never => false,
+            OriginalTable::Always => true,
+            OriginalTable::Never => false,
         }
     }
 
@@ -221,10 +223,10 @@ impl Writer {
         if !self.wants_table() {
             return Ok((false, Vec::new()));
         }
-        let mut dead = self.core.dead()?.iter().copied().peekable();
+        let mut dead = self.reader.dead()?.iter().copied().peekable();
         let mut records = Vec::new();
         let mut nameless = false;
-        self.core.each_record(|id, e, kind, key| {
+        self.reader.each_record(|id, e, kind, key| {
             if dead.next_if_eq(&id).is_some() {
                 return Ok(());
             }
@@ -234,7 +236,7 @@ impl Writer {
             }
             let key = key_from_bytes(kind, key)
                 .ok_or_else(|| Error::corrupt("record entry", id, "key"))?;
-            let span = self.core.span(e)?;
+            let span = self.reader.span(e)?;
             records.push((key, span.start, span.end));
             Ok(())
         })?;
@@ -244,7 +246,7 @@ impl Writer {
         }
         match lookup_chunk(&records) {
             Ok(content) => Ok((true, content)),
-            Err(Error::Limit { .. }) if self.write.lookup == Lookup::Auto => {
+            Err(Error::Limit { .. }) if self.write.lookup == OriginalTable::Auto => {
                 Ok((false, Vec::new()))
             }
             Err(e) => Err(e),
@@ -253,13 +255,13 @@ impl Writer {
 
     /// What the first writer after a crash or a foreign program does: finishes a seal whose
     /// header was not written, and seals what was left unsealed.
-    pub(crate) fn settle(&mut self) -> Result<()> {
+    pub(crate) fn repair_after_open(&mut self) -> Result<()> {
         let seal = self.slot.seal;
         self.close_damaged()?;
         let (now, right) = self.totals()?;
         if now != right {
             if !self.seal_is_intact()? {
-                return self.settle_after_others();
+                return self.repair_after_others();
             }
             self.write_header()?;
         }
@@ -273,26 +275,27 @@ impl Writer {
     /// Leaves an open chunk that could not be read whole as the last seal wrote it, so that what
     /// is lost of it stays known as lost, and goes on behind it.
     fn close_damaged(&mut self) -> Result<()> {
-        let Some(lost) = self.core.open.lost.first() else { return Ok(()) };
+        let Some(lost) = self.reader.open.lost.first() else { return Ok(()) };
         let damage = lost.damage;
         let used = self.open_used();
         let Some(base) = self.base.take_if(|b| b.fill == used) else {
             return Err(Error::Corrupt(damage));
         };
-        let first_sum = U32::new(u32::try_from(self.core.memtable.sums.len()).unwrap_or(u32::MAX));
-        self.core.memtable.chunks.push(ChunkEntry { first_sum, ..base.entry });
-        self.core.memtable.sums.extend_from_slice(&base.sums);
-        self.core.open = OpenChunk::default();
-        self.core.totals.cursor = self.core.memtable.chunks_end() * self.core.chunk_size;
+        let first_sum =
+            U32::new(u32::try_from(self.reader.memtable.sums.len()).unwrap_or(u32::MAX));
+        self.reader.memtable.chunks.push(ChunkEntry { first_sum, ..base.entry });
+        self.reader.memtable.sums.extend_from_slice(&base.sums);
+        self.reader.open = OpenChunk::default();
+        self.reader.totals.cursor = self.reader.memtable.chunks_end() * self.reader.chunk_size;
         Ok(())
     }
 
     /// Takes in what another program wrote, and seals at once: what came from it is in no commit
     /// yet, and until the header names a seal of ours again, every commit would be taken for one
     /// that was written over.
-    fn settle_after_others(&mut self) -> Result<()> {
+    fn repair_after_others(&mut self) -> Result<()> {
         self.check_adopted()?;
-        if self.core.memtable.chunks_end() == 0 && self.core.open.block == 0 {
+        if self.reader.memtable.chunks_end() == 0 && self.reader.open.block == 0 {
             // The trailer of a frame without chunks cannot move; the other program's stands there.
             self.open_chunk(0)?;
         }
@@ -302,7 +305,7 @@ impl Writer {
 
     /// Whether offsets chunk and trailer of the newest seal are as we wrote them.
     fn seal_is_intact(&self) -> Result<bool> {
-        seal_is_intact(&**self.core.io.backend(), self.core.io.file(), &self.slot.seal)
+        seal_is_intact(&**self.reader.io.backend(), self.reader.io.file(), &self.slot.seal)
     }
 }
 

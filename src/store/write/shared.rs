@@ -30,8 +30,8 @@ impl Writer {
     pub fn share_sized(&mut self, bytes: &[u8], weight: u32) -> Result<Digest> {
         self.usable()?;
         let digest = Digest::of(bytes);
-        if self.core.find_shared(&digest)?.is_some() {
-            match self.core.shared(&digest) {
+        if self.reader.find_shared(&digest)?.is_some() {
+            match self.reader.shared(&digest) {
                 Ok(_) => return Ok(digest),
                 // A read that gave too little may give all the next time.
                 Err(e) if matches!(e.root(), Error::Corrupt(c) if c.part == "file") => {
@@ -43,23 +43,23 @@ impl Writer {
         }
         let limits = [
             ("record", bytes.len() as u64, RECORD_MAX),
-            ("records", self.core.ids().saturating_add(1), RECORDS_MAX),
-            ("shared records", self.core.totals.shared.saturating_add(1), u32::MAX.into()),
+            ("records", self.reader.ids().saturating_add(1), RECORDS_MAX),
+            ("shared records", self.reader.totals.shared.saturating_add(1), u32::MAX.into()),
         ];
         if let Some((what, asked, max)) = limits.into_iter().find(|(_, asked, max)| asked > max) {
             return Err(Error::Limit { what, asked, max });
         }
         let hash = key_hash(KEY_SHARED, digest.as_bytes());
         self.guard(|w| {
-            let id = w.core.ids();
+            let id = w.reader.ids();
             w.add(Some((KEY_SHARED, digest.as_bytes(), hash)), bytes, weight, None, None)?;
             // Without a hash: no tombstone, or the runs would no longer lead to it.
             let shared =
                 DeadEntry { record: id.into(), shared: 1.into(), ..bytemuck::Zeroable::zeroed() };
-            w.core.memtable.kill(shared);
-            w.core.totals.dead_records += 1;
-            w.core.totals.shared += 1;
-            w.core.dead = OnceBox::new();
+            w.reader.memtable.kill(shared);
+            w.reader.totals.dead_records += 1;
+            w.reader.totals.shared += 1;
+            w.reader.dead = OnceBox::new();
             Ok(())
         })?;
         Ok(digest)

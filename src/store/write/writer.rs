@@ -11,9 +11,9 @@ use crate::store::index::root::{Base, Root};
 use crate::store::index::row_chunk::RowStyle;
 use crate::store::index::space::Space;
 use crate::store::options::{Durability, Layout, WriteOptions};
-use crate::store::read::core::Core;
 use crate::store::read::load::Opened;
-use crate::store::read::readable::OverCore;
+use crate::store::read::readable::HasReader;
+use crate::store::read::reader::Reader;
 use crate::store::read::rows::Maker;
 use crate::store::write::bound::TextBound;
 use crate::store::write::place::Lengths;
@@ -42,16 +42,16 @@ pub(crate) struct Logged {
 
 impl Logged {
     /// As if all of it was logged.
-    pub(crate) fn all_of(core: &Core) -> Self {
-        let memtable = &core.memtable;
+    pub(crate) fn all_of(reader: &Reader) -> Self {
+        let memtable = &reader.memtable;
         Self {
             records: memtable.records.len(),
             keys: memtable.keys.len(),
             chunks: memtable.chunks.len(),
             sums: memtable.sums.len(),
             dead: memtable.dead.len(),
-            open: used(core),
-            cursor: core.totals.cursor,
+            open: used(reader),
+            cursor: reader.totals.cursor,
         }
     }
 }
@@ -62,7 +62,7 @@ impl Logged {
 /// Dropping a writer commits nothing: what was not committed is gone. [`Writer::close`] commits.
 #[derive(Debug)]
 pub struct Writer {
-    pub(crate) core: Core,
+    pub(crate) reader: Reader,
     pub(crate) layout: Layout,
     pub(crate) write: WriteOptions,
     pub(crate) pool: Pool,
@@ -118,9 +118,9 @@ fn usable(extents: &mut Vec<Extent>, slot: &Slot) {
     });
 }
 
-impl OverCore for Writer {
-    fn core(&self) -> &Core {
-        &self.core
+impl HasReader for Writer {
+    fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     fn kept_layout(&self) -> &Layout {
@@ -147,7 +147,7 @@ impl Writer {
         lock: Option<Box<dyn Any + Send + Sync>>,
     ) -> Self {
         let crate::store::read::load::State {
-            core,
+            reader,
             slot,
             root,
             layout,
@@ -159,23 +159,23 @@ impl Writer {
         let Root { base, mut extents, garbage, .. } = root;
         usable(&mut extents, &slot);
         let threads = crate::store::read::batch::threads(write.threads);
-        let pool = Pool::new(layout.params(), core.io.file(), threads);
-        let logged = Logged::all_of(&core);
-        let base = base.filter(|_| core.open.block != 0 && root.chunks == core.open.number);
+        let pool = Pool::new(layout.params(), reader.io.file(), threads);
+        let logged = Logged::all_of(&reader);
+        let base = base.filter(|_| reader.open.block != 0 && root.chunks == reader.open.number);
         let mut slot = slot;
-        slot.seal_garbage = U64::new(slot.seal_garbage.get().min(core.io.len()));
+        slot.seal_garbage = U64::new(slot.seal_garbage.get().min(reader.io.len()));
         let mut end = slot.end.get();
         let older = matches!(opened, Opened::OlderCommit { .. } | Opened::LastSeal { .. });
         if older {
             // What lies behind may be all that is left of a damaged commit.
-            end = end.max(core.io.len());
+            end = end.max(reader.io.len());
         }
         // The next commit must be newer than any slot that still parses, and must go into the
         // slot that does not lead to this state.
         let here = slot.generation.get();
         // What a writer left there that ended before it committed bears the number after that
         // of the newest slot: no commit of ours is to bear it too.
-        let left = core.io.len() > slot.end.get();
+        let left = reader.io.len() > slot.end.get();
         let next = newest_seen.max(here) + if left { 3 } else { 1 };
         let next = if next % 2 == here % 2 { next + 1 } else { next };
         // The other slot still refers to what was given up only with the newest one.
@@ -189,7 +189,7 @@ impl Writer {
             .map_or(slot.log_len.get(), |e| e.capacity.get());
         Self {
             space: Space { end, garbage },
-            core,
+            reader,
             pool,
             log_capacity,
             extents,
@@ -261,7 +261,7 @@ impl Writer {
     /// The backend under the store, for a store in memory to be saved.
     #[must_use]
     pub fn backend(&self) -> &Arc<dyn Backend> {
-        self.core.io.backend()
+        self.reader.io.backend()
     }
 
     pub(crate) fn usable(&self) -> Result<()> {
@@ -296,7 +296,7 @@ impl Writer {
         // Where a chunk has just been closed hardly anything of the open one has to be saved
         // in the log; so a commit that would become due within the next chunk happens here.
         let closed = std::mem::take(&mut self.chunk_closed);
-        let bytes = self.added + if closed { self.core.chunk_size } else { 0 };
+        let bytes = self.added + if closed { self.reader.chunk_size } else { 0 };
         let most = self.write.commit_bytes;
         if bytes < most || (closed && self.guard(|w| w.commit_prefix(most / 2))?) {
             return Ok(());
@@ -311,17 +311,17 @@ impl Writer {
 
     /// Whether the memtable has grown enough for a leaf.
     pub(crate) fn memtable_is_full(&self) -> bool {
-        self.core.memtable.weight() >= LEAF_WEIGHT
+        self.reader.memtable.weight() >= LEAF_WEIGHT
     }
 
     pub(crate) fn flush_memtable(&mut self) -> Result<()> {
         let generation = self.next;
-        let (core, rows) = (&mut self.core, &self.row_style);
+        let (reader, rows) = (&mut self.reader, &self.row_style);
         flush(
-            &core.io,
+            &reader.io,
             &mut self.space,
-            &mut core.stored_index,
-            &mut core.memtable,
+            &mut reader.stored_index,
+            &mut reader.memtable,
             generation,
             rows,
         )?;
@@ -333,7 +333,7 @@ impl Writer {
 
     /// Bytes of the open chunk that are in use.
     pub(crate) fn open_used(&self) -> u32 {
-        used(&self.core)
+        used(&self.reader)
     }
 }
 
@@ -347,12 +347,12 @@ fn row_style(layout: &Layout, derived: bool) -> RowStyle {
     RowStyle { params: layout.row_params(), derived: columns.collect() }
 }
 
-fn used(core: &Core) -> u32 {
-    if core.open.block == 0 {
+fn used(reader: &Reader) -> u32 {
+    if reader.open.block == 0 {
         return 0;
     }
-    let start = core.open.number * core.chunk_size;
-    u32::try_from(core.totals.cursor.saturating_sub(start)).unwrap_or(u32::MAX)
+    let start = reader.open.number * reader.chunk_size;
+    u32::try_from(reader.totals.cursor.saturating_sub(start)).unwrap_or(u32::MAX)
 }
 
 pub(crate) fn sum_index(n: usize) -> Result<U32> {

@@ -3,10 +3,10 @@
 
 use super::column::{Column, Columns};
 use super::field::{Found, standard};
-use super::made::{ArrayInfo, Arrays, Row, is_modest};
+use super::general::{Fetched, is_spread};
+use super::output::{ArrayInfo, Arrays, OutputRow, is_modest};
 use super::request::ArrayRequest;
 use super::selection::Selection;
-use super::whole::{Fetched, is_spread};
 use crate::codec::{AnyCodec, MdFrameCodec, MdFrameView, PlainFrame};
 use crate::error::{Error, Result};
 use crate::store::{Plan, Readable};
@@ -208,7 +208,7 @@ impl Collator {
 /// as the column says.
 fn copied<'a>(
     columns: &[Column],
-    row: &mut Row<'_>,
+    row: &mut OutputRow<'_>,
     find: impl Fn(&Column) -> Option<Found<'a>>,
 ) -> bool {
     columns.iter().zip(row.parts()).all(|(column, place)| {
@@ -226,7 +226,7 @@ fn copied<'a>(
 /// are kept as integers. `same` is told how many standard fields it has.
 fn from_view(
     columns: &[Column],
-    row: &mut Row<'_>,
+    row: &mut OutputRow<'_>,
     bytes: &[u8],
     same: impl Fn(usize) -> bool,
 ) -> Result<bool> {

@@ -40,14 +40,14 @@
 mod collator;
 mod column;
 mod field;
-mod made;
+mod general;
+mod output;
 mod request;
 mod selection;
 mod survey;
-mod whole;
 
 pub use collator::Collator;
-pub use made::{ArrayInfo, Arrays};
+pub use general::Fetched;
+pub use output::{ArrayInfo, Arrays};
 pub use request::{ArrayRequest, Fill, FillValue};
 pub use selection::Selection;
-pub use whole::Fetched;

@@ -4,7 +4,7 @@ use super::inputs::{Given, Input, same_file};
 use super::options::{ImportOptions, Imported, Progress, Target};
 use super::reading::{Arrived, Reading};
 use super::record::Record;
-use super::resume::{self, Standing};
+use super::resume::{self, Resumption};
 use super::session::{Session, Settings};
 use super::sites;
 use crate::codec::MdFrame;
@@ -96,8 +96,8 @@ impl Importer {
         let behind = depot.as_ref().filter(|d| !d.is_empty());
         let record = depot.as_ref().and_then(|d| Record::of(&d.snapshot().attributes()));
         let begun = record.as_ref().filter(|r| behind.is_none() && !r.ended);
-        let Standing { mut session, mut reading, resumed } =
-            resume::stand(given, behind, begun, &options).map_err(|e| e.at(store))?;
+        let Resumption { mut session, mut reading, resumed } =
+            resume::resume(given, behind, begun, &options).map_err(|e| e.at(store))?;
         let written = record.unwrap_or_default();
         // An import that is resumed was allowed it, or was not, when it began.
         let mixed = options.mixed || (resumed && !written.ended && written.mixed);

@@ -1,7 +1,7 @@
 //! The inputs that an import is given.
 
 use crate::error::{Error, Result};
-use crate::formats::{self, FormatKind, FrameReader, InputOptions, Place, Units};
+use crate::formats::{self, FormatKind, FramePlace, FrameReader, InputOptions, Units};
 use crate::wire::checksum;
 use std::fmt;
 use std::io::Read;
@@ -64,7 +64,7 @@ pub(super) struct Given {
     /// Which row of the record it is, if the store has frames of it.
     pub(super) row: Option<usize>,
     /// Where reading begins.
-    pub(super) begin: Place,
+    pub(super) begin: FramePlace,
     /// Whether there is nothing to read that is not stored.
     pub(super) done: bool,
 }
@@ -92,7 +92,7 @@ impl Given {
             bytes,
             stream,
             row: None,
-            begin: Place::default(),
+            begin: FramePlace::default(),
             done: false,
         })
     }

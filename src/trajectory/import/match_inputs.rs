@@ -2,7 +2,7 @@
 //! that was moved, renamed, compressed or has grown is known again.
 
 use super::inputs::Given;
-use super::record::{Record, Row};
+use super::record::{InputEntry, Record};
 use crate::error::{Error, Result, Unresumed};
 use crate::formats::{self, Sum, Window};
 use crate::printable::printable_path;
@@ -88,7 +88,7 @@ fn candidates(likeness: &[Vec<Likeness>], i: usize) -> impl Iterator<Item = usiz
     rows.filter(|(_, l)| **l == Likeness::Whole).map(|(row, _)| row)
 }
 
-fn compare(input: &Given, rows: &[Row]) -> Result<Vec<Likeness>> {
+fn compare(input: &Given, rows: &[InputEntry]) -> Result<Vec<Likeness>> {
     let mut out = vec![Likeness::None; rows.len()];
     if input.path.is_none() || rows.is_empty() {
         return Ok(out);
@@ -113,7 +113,7 @@ fn compare(input: &Given, rows: &[Row]) -> Result<Vec<Likeness>> {
     Ok(out)
 }
 
-fn replaced(input: &Given, row: &Row, likeness: Likeness) -> Error {
+fn replaced(input: &Given, row: &InputEntry, likeness: Likeness) -> Error {
     let stored = row.next.frame;
     let what = if likeness == Likeness::None {
         "is not the file that it was: its content is another from the beginning on"

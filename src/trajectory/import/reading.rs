@@ -4,7 +4,7 @@ use super::inputs::Given;
 use super::options::Progress;
 use crate::codec::MdFrame;
 use crate::error::{Error, Result};
-use crate::formats::{FrameReader, InputOptions, NameMap, Place, ReadReport, Sum};
+use crate::formats::{FramePlace, FrameReader, InputOptions, NameMap, ReadReport, Sum};
 use crate::printable::printable_path;
 
 /// A frame that was read, and where.
@@ -14,8 +14,8 @@ pub(super) struct Arrived {
     /// Which of the inputs.
     pub(super) input: usize,
     /// Where it begins in its input, and where it ends.
-    pub(super) begin: Place,
-    pub(super) end: Place,
+    pub(super) begin: FramePlace,
+    pub(super) end: FramePlace,
     /// The end of its bytes.
     pub(super) tail: Sum,
 }
@@ -28,7 +28,7 @@ pub(super) enum Next {
     End {
         input: usize,
         /// Behind the last frame.
-        place: Place,
+        place: FramePlace,
         /// The end of the last frame that was read; `None` if all were passed over.
         tail: Option<Sum>,
     },
@@ -44,7 +44,7 @@ pub(super) struct Reading {
     opened: usize,
     reader: Option<(usize, Box<dyn FrameReader>)>,
     /// Where the last frame that was read of the input that is open ends, and its end.
-    last: Option<(Place, Sum)>,
+    last: Option<(FramePlace, Sum)>,
     options: InputOptions,
     /// Frames of the inputs that are still to be passed over.
     skip: u64,

@@ -3,7 +3,7 @@
 //! It lies in the attribute [`IMPORT`]; `docs/records.md` says what each member means.
 
 use super::options::Boundary;
-use crate::formats::{FormatKind, NameMap, Place, Sum};
+use crate::formats::{FormatKind, FramePlace, NameMap, Sum};
 use crate::printable::printable;
 use serde_json::{Map, Value, json};
 
@@ -17,7 +17,7 @@ const LONGEST: usize = 512 << 10;
 
 /// One input of which the store has frames.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Row {
+pub(super) struct InputEntry {
     /// The last part of its name when it was read, for people.
     pub(super) file: String,
     /// XXH3 of its whole path; 0 for standard input.
@@ -26,7 +26,7 @@ pub(super) struct Row {
     /// Length of the file when it was read; 0 for standard input.
     pub(super) bytes: u64,
     /// Where reading goes on: behind the last frame that was taken or passed over.
-    pub(super) next: Place,
+    pub(super) next: FramePlace,
     /// Ordinal of its first frame in the store, and the one behind its last.
     pub(super) first: u64,
     pub(super) upto: u64,
@@ -41,7 +41,7 @@ pub(super) struct At {
     /// Which of the rows.
     pub(super) row: usize,
     /// Where the frame begins.
-    pub(super) place: Place,
+    pub(super) place: FramePlace,
     /// Its ordinal in the store.
     pub(super) record: u64,
     /// The number in its key.
@@ -52,7 +52,7 @@ pub(super) struct At {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Record {
     /// In the order in which their frames lie in the store.
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<InputEntry>,
     /// A frame of the last input that has any, from which the frames behind it can be found.
     pub(super) at: Option<At>,
     /// Records of the store when the import ended in order; `None` while one runs.
@@ -84,7 +84,7 @@ fn unhex(value: &Value) -> Option<Sum> {
     Some(Sum { len, sum: u64::from_str_radix(sum.as_str()?, 16).ok()? })
 }
 
-impl Row {
+impl InputEntry {
     fn to_json(&self) -> Value {
         json!([
             self.file,
@@ -112,7 +112,7 @@ impl Row {
             path: u64::from_str_radix(path.as_str()?, 16).ok()?,
             format: format.as_str()?.into(),
             bytes: bytes.as_u64()?,
-            next: Place { byte: byte.as_u64()?, frame: frame.as_u64()?, line: line.as_u64()? },
+            next: FramePlace { byte: byte.as_u64()?, frame: frame.as_u64()?, line: line.as_u64()? },
             first: first.as_u64()?,
             upto: upto.as_u64()?,
             head: unhex(head)?,
@@ -152,13 +152,16 @@ impl Record {
         }
         let some = |name: &str| all.get(name).filter(|v| !v.is_null());
         let rows = all.get("inputs")?.as_array()?;
-        let rows = rows.iter().map(Row::of_json).collect::<Option<Vec<_>>>()?;
+        let rows = rows.iter().map(InputEntry::of_json).collect::<Option<Vec<_>>>()?;
         let at = match some("at") {
             None => None,
             Some(at) => {
                 let number = |name: &str| at.get(name).and_then(Value::as_u64);
-                let place =
-                    Place { byte: number("byte")?, frame: number("frame")?, line: number("line")? };
+                let place = FramePlace {
+                    byte: number("byte")?,
+                    frame: number("frame")?,
+                    line: number("line")?,
+                };
                 let row = usize::try_from(number("input")?).ok()?;
                 rows.get(row)?;
                 Some(At { row, place, record: number("record")?, key: number("key")? })
@@ -202,7 +205,7 @@ impl Record {
         });
         json!({
             "version": VERSION,
-            "inputs": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
+            "inputs": self.rows.iter().map(InputEntry::to_json).collect::<Vec<_>>(),
             "at": at,
             "records": self.records,
             "ended": self.ended,
@@ -245,7 +248,7 @@ impl Record {
     }
 
     /// Takes a row out, and says where the place is now.
-    pub(super) fn remove(&mut self, row: usize) -> Row {
+    pub(super) fn remove(&mut self, row: usize) -> InputEntry {
         if let Some(at) = &mut self.at {
             match row.cmp(&at.row) {
                 std::cmp::Ordering::Less => at.row -= 1,
@@ -271,13 +274,13 @@ impl Record {
 mod tests {
     use super::*;
 
-    fn row(n: u64) -> Row {
-        Row {
+    fn row(n: u64) -> InputEntry {
+        InputEntry {
             file: format!("run-{n}.xtc"),
             path: u64::MAX - n,
             format: "xtc".into(),
             bytes: 1000 * n,
-            next: Place { byte: 900 * n, frame: n, line: 0 },
+            next: FramePlace { byte: 900 * n, frame: n, line: 0 },
             first: 10 * n,
             upto: 10 * n + 10,
             head: Sum { len: 200, sum: n },
@@ -312,7 +315,7 @@ mod tests {
         let mut record = Record { rows: (0..1000).map(row).collect(), ..Record::default() };
         assert!(record.attributes(json!({})).to_string().len() < 150_000);
         record.rows = (0..20_000).map(row).collect();
-        record.at = Some(At { row: 19_999, place: Place::default(), record: 1, key: 1 });
+        record.at = Some(At { row: 19_999, place: FramePlace::default(), record: 1, key: 1 });
         let all = record.attributes(json!({}));
         assert!(all.to_string().len() < LONGEST + 100);
         assert_eq!(record.unknown + record.rows.len() as u64, 20_000);

@@ -9,14 +9,14 @@ use super::record::Record;
 use super::session::{Session, Settings};
 use crate::codec::MdFrame;
 use crate::error::{Error, Result, Unresumed};
-use crate::formats::{InputOptions, Place};
+use crate::formats::{FramePlace, InputOptions};
 use crate::key::Key;
 use crate::printable::printable_path;
 use crate::store::Readable;
 use crate::trajectory::reader::Trajectory;
 
 /// What there is to go on from.
-pub(super) struct Standing {
+pub(super) struct Resumption {
     /// Goes on behind the frames that are stored.
     pub(super) session: Session,
     pub(super) reading: Reading,
@@ -28,21 +28,21 @@ pub(super) struct Standing {
 ///
 /// `depot` has the frames that are stored. Where there is none, `begun` may be the record of an
 /// import that was stopped before its first commit.
-pub(super) fn stand(
+pub(super) fn resume(
     given: Vec<Given>,
     depot: Option<&Trajectory>,
     begun: Option<&Record>,
     options: &ImportOptions,
-) -> Result<Standing> {
+) -> Result<Resumption> {
     let Some(depot) = depot else {
-        let mut standing = fresh(given, None, options)?;
+        let mut resumption = fresh(given, None, options)?;
         if let Some(begun) = begun {
-            standing.session.settings = settings(options, Some(begun));
-            standing.reading.set_growing(standing.session.settings.growing);
+            resumption.session.settings = settings(options, Some(begun));
+            resumption.reading.set_growing(resumption.session.settings.growing);
             let prefix = options.key_prefix.as_ref().or(begun.key_prefix.as_ref());
-            standing.session.record.key_prefix = prefix.cloned();
+            resumption.session.record.key_prefix = prefix.cloned();
         }
-        return Ok(standing);
+        return Ok(resumption);
     };
     let stream = given.iter().find(|g| g.path.is_none());
     if let Some(stream) = stream
@@ -83,7 +83,7 @@ pub(super) fn stand(
         return Err(Error::resume(Unresumed::Unknown, why));
     };
     let (given, record, error) = match behind(given, depot, record, options) {
-        Ok(standing) => return Ok(standing),
+        Ok(resumption) => return Ok(resumption),
         Err(refused) => *refused,
     };
     match error.root() {
@@ -101,9 +101,9 @@ fn fresh(
     mut given: Vec<Given>,
     stored: Option<(&Trajectory, Option<Record>)>,
     options: &ImportOptions,
-) -> Result<Standing> {
+) -> Result<Resumption> {
     for given in &mut given {
-        (given.row, given.begin, given.done) = (None, Place::default(), false);
+        (given.row, given.begin, given.done) = (None, FramePlace::default(), false);
     }
     let settings = settings(options, None);
     let mut record = Record::default();
@@ -139,7 +139,7 @@ fn fresh(
     if let Some(depot) = stored_frames {
         session.behind(depot);
     }
-    Ok(Standing { session, reading, resumed: false })
+    Ok(Resumption { session, reading, resumed: false })
 }
 
 fn reading(given: Vec<Given>, options: &ImportOptions, settings: &Settings) -> Reading {
@@ -197,12 +197,12 @@ fn behind(
     depot: &Trajectory,
     record: Record,
     options: &ImportOptions,
-) -> std::result::Result<Standing, Refused> {
+) -> std::result::Result<Resumption, Refused> {
     let prepared = match prepare(&mut given, depot, &record, options) {
         Ok(prepared) => prepared,
         Err(error) => return Err(Box::new((given, record, error))),
     };
-    let mut standing = {
+    let mut resumption = {
         let first = prepared.current.unwrap_or(0);
         let mut order: Vec<usize> = (first..given.len()).collect();
         order.extend(0..first);
@@ -212,11 +212,11 @@ fn behind(
         let (ordinal, key) =
             (record.at.map_or(0, |at| at.record), record.at.map_or(0, |at| at.key));
         let session = Session::new(record.clone(), Settings::of(&record), ordinal, key);
-        Standing { session, reading, resumed: true }
+        Resumption { session, reading, resumed: true }
     };
-    match finish(&mut standing, depot, &record, options, prepared.current.is_some()) {
-        Ok(()) => Ok(standing),
-        Err(error) => Err(Box::new((standing.reading.given, record, error))),
+    match finish(&mut resumption, depot, &record, options, prepared.current.is_some()) {
+        Ok(()) => Ok(resumption),
+        Err(error) => Err(Box::new((resumption.reading.given, record, error))),
     }
 }
 
@@ -331,13 +331,13 @@ fn changed(record: &Record, stored: u64) -> Error {
 
 /// Compares the frames behind the record's place with those of the inputs, and looks at the order.
 fn finish(
-    standing: &mut Standing,
+    resumption: &mut Resumption,
     depot: &Trajectory,
     record: &Record,
     options: &ImportOptions,
     current: bool,
 ) -> Result<()> {
-    let Standing { session, reading, .. } = standing;
+    let Resumption { session, reading, .. } = resumption;
     let stored = depot.len();
     let wanted = reading.take_skip();
     if current {

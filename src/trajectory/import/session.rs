@@ -2,10 +2,10 @@
 
 use super::options::{Boundary, ImportOptions};
 use super::reading::{Arrived, Next, Reading};
-use super::record::{At, Record, Row};
+use super::record::{At, InputEntry, Record};
 use crate::codec::{Codec, MdFrame, MdFrameCodec};
 use crate::error::{Error, Result};
-use crate::formats::{self, NameMap, Place, Sum, Window};
+use crate::formats::{self, FramePlace, NameMap, Sum, Window};
 use crate::printable::printable_path;
 use crate::trajectory::positions::Positions;
 use crate::trajectory::reader::Trajectory;
@@ -209,7 +209,7 @@ impl Session {
         &mut self,
         reading: &mut Reading,
         input: usize,
-        place: Place,
+        place: FramePlace,
         tail: Option<Sum>,
     ) -> Result<()> {
         if let Some(given) = reading.given.get_mut(input) {
@@ -242,7 +242,7 @@ impl Session {
         &mut self,
         reading: &mut Reading,
         input: usize,
-        end: Place,
+        end: FramePlace,
         taken: bool,
     ) -> Result<usize> {
         let missing = || Error::invalid("input", "is not among those that are read");
@@ -256,7 +256,7 @@ impl Session {
                     Sum::of(head.get(..len).unwrap_or_default())
                 }
             };
-            self.record.rows.push(Row {
+            self.record.rows.push(InputEntry {
                 file: given.file(),
                 path: given.path.unwrap_or(0),
                 format: given.kind.name().into(),
@@ -264,7 +264,7 @@ impl Session {
                 first: self.ordinal,
                 upto: self.ordinal,
                 head,
-                ..Row::default()
+                ..InputEntry::default()
             });
             let row = self.record.rows.len() - 1;
             given.row = Some(row);

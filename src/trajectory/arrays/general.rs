@@ -3,7 +3,7 @@
 
 use super::column::{Column, Columns};
 use super::field::Name;
-use super::made::{ArrayInfo, Arrays, CLAIMED};
+use super::output::{ArrayInfo, Arrays, CLAIMED};
 use super::request::ArrayRequest;
 use super::selection::Selection;
 use crate::codec::{AnyCodec, Fields, MdFrame, MdFrameCodec, MdFrameRef, MdFrameView, Topology};

@@ -5,7 +5,7 @@
 
 use crate::error::{Corruption, Error, Result};
 use crate::index::layout::{KEY_SHARED, kept_hash, key_hash};
-use crate::store::read::core::{Core, Sought};
+use crate::store::read::reader::{Reader, Sought};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -14,9 +14,9 @@ use std::hash::{BuildHasher, RandomState};
 /// a run at most, and of keys that nobody chose for it hardly two share 40 bits.
 const FEW: usize = 64;
 
-/// Lookups of many keys, in time that grows with the index and not with its square.
-pub(crate) struct Lookups<'a> {
-    core: &'a Core,
+/// BulkLookup of many keys, in time that grows with the index and not with its square.
+pub(crate) struct BulkLookup<'a> {
+    reader: &'a Reader,
     crowds: HashMap<u64, Crowd>,
     /// Tells keys of one hash apart; nobody can choose keys for it.
     state: RandomState,
@@ -33,30 +33,30 @@ struct Crowd {
     killed: HashSet<u64>,
 }
 
-impl<'a> Lookups<'a> {
-    pub(crate) fn new(core: &'a Core) -> Self {
-        Self { core, crowds: HashMap::new(), state: RandomState::new() }
+impl<'a> BulkLookup<'a> {
+    pub(crate) fn new(reader: &'a Reader) -> Self {
+        Self { reader, crowds: HashMap::new(), state: RandomState::new() }
     }
 
-    /// As [`Core::find_bytes`].
+    /// As [`Reader::find_bytes`].
     pub(crate) fn find(&mut self, kind: u8, bytes: &[u8]) -> Result<Option<u64>> {
         let hash = key_hash(kind, bytes);
         let crowd = match self.crowds.entry(kept_hash(hash)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
-                match self.core.find_among(kind, bytes, hash, FEW)? {
+                match self.reader.find_among(kind, bytes, hash, FEW)? {
                     Sought::Known(found) => return Ok(found),
                     Sought::Crowd => {}
                 }
-                place.insert(Crowd::of(self.core, hash, &self.state)?)
+                place.insert(Crowd::of(self.reader, hash, &self.state)?)
             }
         };
         let shared = kind == KEY_SHARED;
-        let memtable = &self.core.memtable;
+        let memtable = &self.reader.memtable;
         if let Some(id) = memtable.find(hash, kind, bytes) {
             return Ok((shared || !memtable.kills(id)).then_some(id));
         }
-        let fenced = self.core.stored_index.fenced(&self.core.io, kind, bytes)?;
+        let fenced = self.reader.stored_index.fenced(&self.reader.io, kind, bytes)?;
         let fenced = fenced.map(|id| (id, crowd.killed.contains(&id)));
         let first = crowd.first.get(&self.state.hash_one((kind, bytes))).copied();
         match (first.max(fenced), crowd.damage) {
@@ -68,16 +68,16 @@ impl<'a> Lookups<'a> {
 }
 
 impl Crowd {
-    fn of(core: &Core, hash: u64, state: &RandomState) -> Result<Self> {
+    fn of(reader: &Reader, hash: u64, state: &RandomState) -> Result<Self> {
         let mut out = Self::default();
         let mut key = Vec::new();
-        let done = core.stored_index.search(&core.io, hash, |entry| -> Result<Option<()>> {
+        let done = reader.stored_index.search(&reader.io, hash, |entry| -> Result<Option<()>> {
             let id = entry.record();
             if entry.is_dead() {
                 out.killed.insert(id);
                 return Ok(None);
             }
-            let Some((records, i)) = core.stored_index.record(&core.io, id)? else {
+            let Some((records, i)) = reader.stored_index.record(&reader.io, id)? else {
                 return Ok(None);
             };
             let kind = records.key(i, &mut key)?;
@@ -133,23 +133,24 @@ mod tests {
     fn a_bulk_lookup_finds_what_a_lookup_finds() {
         let w = store();
         let s = w.snapshot().unwrap();
-        let core = &s.inner().core;
-        let mut lookups = Lookups::new(core);
+        let reader = &s.inner().reader;
+        let mut lookups = BulkLookup::new(reader);
         let mut asked = 0;
-        core.each_record(|_, _, kind, key| {
-            let hash = key_hash(kind, key);
-            let right = core.find_bytes(kind, key, hash)?;
-            assert_eq!(lookups.find(kind, key)?, right);
-            // And as if there were too many entries of its hash.
-            let crowd = Crowd::of(core, hash, &lookups.state)?;
-            assert_eq!((crowd.first.len(), crowd.damage), (1, None));
-            let mut lookups = Lookups::new(core);
-            lookups.crowds.insert(kept_hash(hash), Crowd::of(core, hash, &lookups.state)?);
-            assert_eq!(lookups.find(kind, key)?, right);
-            asked += 1;
-            Ok(())
-        })
-        .unwrap();
+        reader
+            .each_record(|_, _, kind, key| {
+                let hash = key_hash(kind, key);
+                let right = reader.find_bytes(kind, key, hash)?;
+                assert_eq!(lookups.find(kind, key)?, right);
+                // And as if there were too many entries of its hash.
+                let crowd = Crowd::of(reader, hash, &lookups.state)?;
+                assert_eq!((crowd.first.len(), crowd.damage), (1, None));
+                let mut lookups = BulkLookup::new(reader);
+                lookups.crowds.insert(kept_hash(hash), Crowd::of(reader, hash, &lookups.state)?);
+                assert_eq!(lookups.find(kind, key)?, right);
+                asked += 1;
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(asked, 124);
         assert!(lookups.crowds.is_empty());
     }

@@ -59,7 +59,7 @@ const FEW: usize = 4;
 
 /// What one frame fills: its part of each field, and of `batch`.
 #[derive(Debug, Default)]
-pub(super) struct Row<'m> {
+pub(super) struct OutputRow<'m> {
     /// Its position in the batch.
     frame: i64,
     pub(super) sites: usize,
@@ -68,7 +68,7 @@ pub(super) struct Row<'m> {
     batch: &'m mut [u8],
 }
 
-impl<'m> Row<'m> {
+impl<'m> OutputRow<'m> {
     /// The parts of the fields, in their order; behind them there may be empty ones.
     pub(super) fn parts(&mut self) -> impl Iterator<Item = &mut &'m mut [u8]> {
         self.few.iter_mut().chain(&mut self.more)
@@ -130,7 +130,7 @@ impl<M: AsMut<[u8]>> Arrays<M> {
         columns: &[Column],
         sizes: &[usize],
         request: &ArrayRequest,
-    ) -> Vec<Row<'_>> {
+    ) -> Vec<OutputRow<'_>> {
         let each = |c: &Column| (c.width(), c.by_site);
         let mut list = self.list.iter_mut().map(|(_, memory)| memory.as_mut());
         let mut rests: Vec<(&mut [u8], usize, bool)> = Vec::with_capacity(columns.len());
@@ -140,7 +140,7 @@ impl<M: AsMut<[u8]>> Arrays<M> {
         let mut batch = list.last().filter(|_| request.batch).unwrap_or_default();
         let mut rows = Vec::with_capacity(sizes.len());
         for (frame, sites) in (0..).zip(sizes) {
-            let mut row = Row { frame, sites: *sites, ..Row::default() };
+            let mut row = OutputRow { frame, sites: *sites, ..OutputRow::default() };
             for (i, (rest, width, by_site)) in rests.iter_mut().enumerate() {
                 let len = if *by_site { sites.saturating_mul(*width) } else { *width };
                 let part = cut(rest, len);

@@ -84,7 +84,7 @@ pub(crate) struct OpenChunk {
 
 /// The index and the chunks of a store, as a snapshot or as the writer sees them.
 #[derive(Debug)]
-pub(crate) struct Core {
+pub(crate) struct Reader {
     pub(crate) io: Io,
     pub(crate) chunk_size: u64,
     pub(crate) stored_index: StoredIndex,
@@ -124,12 +124,12 @@ pub(crate) struct InOrder {
 
 impl InOrder {
     /// Where a record lies.
-    pub(crate) fn place(&mut self, core: &Core, id: u64) -> Result<Place> {
+    pub(crate) fn place(&mut self, reader: &Reader, id: u64) -> Result<Place> {
         if let Some(place) = self.known(id) {
             return Ok(place);
         }
-        if id < core.memtable.first_record
-            && let Some((records, i)) = core.stored_index.record(&core.io, id)?
+        if id < reader.memtable.first_record
+            && let Some((records, i)) = reader.stored_index.record(&reader.io, id)?
         {
             self.first = id - (i % GROUP) as u64;
             if records.places(i / GROUP, &mut self.places).is_err() {
@@ -139,7 +139,7 @@ impl InOrder {
                 return Ok(place);
             }
         }
-        core.entry(id)
+        reader.entry(id)
     }
 
     fn known(&self, id: u64) -> Option<Place> {
@@ -155,7 +155,7 @@ pub(crate) enum Sought {
     Crowd,
 }
 
-impl Core {
+impl Reader {
     /// Records ever put.
     pub(crate) fn ids(&self) -> u64 {
         self.memtable.end()
@@ -249,7 +249,7 @@ impl Core {
         }
     }
 
-    /// As [`Core::find_bytes`], given up behind `most` entries of this hash.
+    /// As [`Reader::find_bytes`], given up behind `most` entries of this hash.
     pub(crate) fn find_among(
         &self,
         kind: u8,
@@ -361,7 +361,7 @@ impl Core {
         self.each_record_or(f, |_, _, e| Err(e))
     }
 
-    /// As [`Core::each_record`]; `lost` is told of what of the index cannot be read: the first
+    /// As [`Reader::each_record`]; `lost` is told of what of the index cannot be read: the first
     /// record whose entry is there, their number, and why. If it accepts that, the others follow.
     pub(crate) fn each_record_or(
         &self,

@@ -18,14 +18,14 @@ pub type Refers = fn(&str) -> Option<Reference>;
 
 /// Takes along the shared records that copied records refer to: each once, before the first
 /// that refers to it.
-pub(crate) struct Carry<'a> {
+pub(crate) struct SharedTransfer<'a> {
     source: &'a Snapshot,
     refers: Option<Reference>,
     done: HashSet<Digest>,
     last: Option<Digest>,
 }
 
-impl<'a> Carry<'a> {
+impl<'a> SharedTransfer<'a> {
     /// Nothing is known of what refers to what without `refers`: then all are taken at once.
     pub(crate) fn new(
         source: &'a Snapshot,
@@ -65,10 +65,10 @@ impl<'a> Carry<'a> {
     }
 
     fn take(&mut self, digest: Digest, writer: &mut Writer) -> Result<()> {
-        let core = &self.source.inner().core;
-        let record = core.shared(&digest)?;
-        let weight = match core.find_shared(&digest)? {
-            Some(id) => core.entry(id)?.weight,
+        let reader = &self.source.inner().reader;
+        let record = reader.shared(&digest)?;
+        let weight = match reader.find_shared(&digest)? {
+            Some(id) => reader.entry(id)?.weight,
             None => 0,
         };
         writer.share_sized(&record, weight)?;
