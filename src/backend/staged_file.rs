@@ -91,6 +91,18 @@ impl StagedFile {
         &self.place
     }
 
+    /// The same file, to appear at another place of the same file system: for content whose name
+    /// follows from it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if `place` is not one for a file, as of [`StagedFile::new`].
+    pub fn aimed(mut self, place: impl AsRef<Path>) -> Result<Self> {
+        let place = OutputPlace::of(place)?;
+        place.must_be_file()?;
+        self.place = place.path().to_path_buf();
+        Ok(self)
+    }
+
     /// Syncs the file, gives it its name in one step and syncs the folder. With `overwrite` a
     /// file that is there is replaced; readers that have it open keep reading it. Without, a
     /// file that is there is never touched, even if it appeared this very moment.
