@@ -63,6 +63,7 @@
 //!   `docs/design.md` says why it is as it is, `docs/benchmarks.md` what it reaches.
 
 pub mod backend;
+pub mod blobs;
 pub mod codec;
 pub mod column;
 pub mod depot;

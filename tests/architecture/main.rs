@@ -21,7 +21,7 @@ const FLOOR: [&str; 7] = ["error", "limits", "wire", "key", "column", "printable
 
 /// Each room and the others that it may use beside the floor. `backend`, `chunk`, `frame` and
 /// `index` stand side by side and only `store` joins them; `codec` does not know the store.
-const ROOMS: [(&str, &[&str]); 22] = [
+const ROOMS: [(&str, &[&str]); 23] = [
     ("error", &[]),
     ("limits", &[]),
     ("wire", &[]),
@@ -39,6 +39,7 @@ const ROOMS: [(&str, &[&str]); 22] = [
     ("depot", BELOW_DEPOT),
     ("formats", BELOW_DEPOT),
     ("trajectory", BELOW_TRAJECTORY),
+    ("blobs", BELOW_FORMATS),
     ("cache", BELOW_FORMATS),
     ("dataset", BELOW_DATASET),
     ("loader", BELOW_LOADER),
