@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 mod array;
+mod blobs;
 mod command;
 mod convert;
 mod error;
@@ -25,6 +26,12 @@ mod trajectory;
 mod _core {
     #[pymodule_export]
     use super::array::buffer::Record;
+    #[pymodule_export]
+    use super::blobs::digest::GrowingDigest;
+    #[pymodule_export]
+    use super::blobs::storage::BlobStorage;
+    #[pymodule_export]
+    use super::blobs::stream::BlobStream;
     #[pymodule_export]
     use super::command::_command;
     #[pymodule_export]

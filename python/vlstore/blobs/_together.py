@@ -1,0 +1,107 @@
+"""Many things at once, with each result where it was asked for."""
+
+import asyncio
+from typing import Generic, TypeVar
+
+from vlstore.blobs import _bridge
+
+T = TypeVar("T")
+_NOTHING = object()
+
+
+class Later(Generic[T]):
+    """What comes of a request, when the block in which it was made has ended."""
+
+    def __init__(self):
+        self._value = _NOTHING
+        self._error = None
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a result or an error."""
+        return self._value is not _NOTHING or self._error is not None
+
+    @property
+    def exception(self) -> BaseException | None:
+        """The error of the request, if it failed."""
+        return self._error
+
+    @property
+    def value(self) -> T:
+        """The result; the error of the request is raised, and a ``RuntimeError`` if it is not done."""
+        if self._error is not None:
+            raise self._error
+        if self._value is _NOTHING:
+            raise RuntimeError("this is not done yet: ask when the block has ended")
+        return self._value
+
+
+class Group:
+    """Requests that are worked on together in a block, which may be asynchronous or not."""
+
+    def __init__(self, verb, at_once):
+        self._verb = verb
+        self._limit = asyncio.Semaphore(at_once)
+        self._tasks = None
+        self._results = []
+        self._loop = None
+
+    def _begin(self, coroutine):
+        if self._tasks is None:
+            coroutine.close()
+            raise RuntimeError("nothing can be asked for outside of the block: use `async with`, or `with`")
+        later = Later()
+
+        async def work():
+            async with self._limit:
+                try:
+                    later._value = await coroutine
+                except BaseException as error:
+                    later._error = error
+                    if not isinstance(error, Exception):
+                        raise
+
+        self._results.append(later)
+        if self._loop is None:
+            self._tasks.append(asyncio.ensure_future(work()))
+        else:
+            self._tasks.append(asyncio.run_coroutine_threadsafe(work(), self._loop))
+        return later
+
+    async def _ended(self, done):
+        """What is to be done with all results."""
+
+    async def _end(self):
+        await self._ended([later._value for later in self._results if later._error is None and later.done])
+
+    def _raise(self, inside):
+        errors = [later.exception for later in self._results if later.exception is not None]
+        if errors and inside is None:
+            message = f"{len(errors)} of {len(self._results)} objects were not {self._verb}"
+            raise BaseExceptionGroup(message, errors)
+
+    async def __aenter__(self):
+        self._tasks = []
+        return self
+
+    async def __aexit__(self, kind, error, trace):
+        tasks, self._tasks = self._tasks, None
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._end()
+        self._raise(error)
+
+    def __enter__(self):
+        self._loop = _bridge._loop()[0]
+        self._tasks = []
+        return self
+
+    def __exit__(self, kind, error, trace):
+        tasks, self._tasks = self._tasks, None
+
+        async def wait():
+            futures = [asyncio.wrap_future(task) for task in tasks]
+            await asyncio.gather(*futures, return_exceptions=True)
+            await self._end()
+
+        _bridge.run(wait())
+        self._raise(error)
