@@ -11,13 +11,16 @@ import vlstore
 ROOT = pathlib.Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 # Pages whose code runs, and how many parts it has at least.
-PAGES = {"guide.md": 8, "training.md": 9, "from-the-original.md": 1}
+PAGES = {"guide.md": 8, "training.md": 9, "blobs.md": 13, "from-the-original.md": 1}
 MODULES = [
     "vlstore",
     "vlstore.errors",
     "vlstore._open",
     "vlstore._views",
     "vlstore._core",
+    "vlstore.blobs",
+    "vlstore.blobs._digest",
+    "vlstore.blobs._native",
     "vlstore.legacy.hash",
     "vlstore.loader._loader",
     "vlstore.legacy.loader.blockshuffle",
