@@ -69,6 +69,8 @@ pub mod column;
 pub mod depot;
 pub mod error;
 mod existing;
+#[cfg(feature = "experiments")]
+pub mod experiments;
 pub mod formats;
 pub mod key;
 pub mod limits;

@@ -12,6 +12,7 @@ mod blobs;
 mod command;
 mod convert;
 mod error;
+mod experiments;
 mod frame;
 mod legacy;
 mod loader;
@@ -34,6 +35,11 @@ mod _core {
     use super::blobs::stream::BlobStream;
     #[pymodule_export]
     use super::command::_command;
+    #[pymodule_export]
+    use super::experiments::{
+        _from_zip, _import_experiment, _read_hdf5, _to_hdf5, _to_zip, _write_hdf5, Experiment,
+        Storage, Task, TaskWriter,
+    };
     #[pymodule_export]
     use super::frame::md_frame::MdFrame;
     #[pymodule_export]

@@ -1,0 +1,297 @@
+"""One task of one subject: writing and reading."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vlstore import _core
+from vlstore.errors import InvalidError, WrongTypeError
+from vlstore.experiments._design import Array, Trial
+from vlstore.experiments._table import Trials
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["TaskReader", "TaskWriter", "Unfinished"]
+
+#: Writers that are open at the end of the program: their pieces are committed then.
+_open: weakref.WeakSet[TaskWriter] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for writer in list(_open):
+        writer.close()
+
+
+class TaskWriter:
+    """Writes the trials of one task. Made by :meth:`Storage.create_task` and
+    :meth:`Storage.append_task`; there is one for a task at a time.
+
+    A trial is written by :meth:`write`, in one commit. :meth:`begin` before it has the pieces of
+    its arrays written while they are acquired.
+    """
+
+    def __init__(self, inner: _core._TaskWriter) -> None:
+        self._inner = inner
+        _open.add(self)
+        if not inner.locked:
+            import warnings
+
+            warnings.warn(
+                "this file system has no locks; make sure that no other process writes the task",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+    def begin(self, trial: Trial) -> Trial:
+        """Begin a trial: from now on each piece that is stacked on its arrays is written.
+
+        Pieces are committed once a second (``commit_interval``), and what is committed survives the
+        end of the process. It belongs to no trial until :meth:`write`; after a crash
+        :attr:`TaskReader.unfinished` has it.
+        """
+        if trial._token is not None:
+            raise InvalidError("trial: it was begun already; write or abandon it first")
+        trial._begin(self._inner, self._inner.begin(_attributes(trial)))
+        return trial
+
+    def write(self, trial: Trial) -> int:
+        """Write the trial with its arrays, commit, empty the arrays, and return its number.
+
+        A trial that is refused leaves nothing behind, and keeps its data in memory.
+
+        Raises
+        ------
+        InvalidError
+            The trial has no ``block`` or ``trial`` number, or an array was declared and never
+            filled.
+        """
+        begun = trial._writer is self._inner
+        if trial._token is not None and not begun:
+            raise InvalidError("trial: it was begun with another writer")
+        token = trial._token if begun else None
+        try:
+            for name, array in trial.arrays.items():
+                if not array._filled:
+                    if token is not None:
+                        self._inner.abandon(token)
+                    raise InvalidError(
+                        f"trial: the array {name!r} was declared and never filled; stack data, or "
+                        "remove it from `arrays`"
+                    )
+            arrays = [(n, a.stack_axis, a._given()) for n, a in trial.arrays.items()]
+            number = self._inner.write(token, _attributes(trial), arrays)
+        finally:
+            trial._end()
+        for array in trial.arrays.values():
+            array.clear()
+        return number
+
+    def abandon(self, trial: Trial) -> None:
+        """Give up a trial that was begun: nothing of it stays in the file."""
+        if trial._writer is self._inner and trial._token is not None:
+            token = trial._token
+            trial._end()
+            self._inner.abandon(token)
+
+    def put_object(self, name: str, value: Any) -> None:
+        """Keep a single object under ``name``; one that is there is replaced.
+
+        ``value`` is bytes, an array of numbers, or what JSON can say (dicts with str keys, lists,
+        str, numbers, bool, None). Anything else is yours to make bytes of: a pickle, for example, is
+        kept as bytes and never loaded by this package.
+        """
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            self._inner.put_object(name, "bytes", bytes(value))
+        elif isinstance(value, (np.ndarray, np.generic)):
+            self._inner.put_object(name, "array", value)
+        else:
+            self._inner.put_object(name, "json", _json(value))
+
+    def discard_unfinished(self) -> int:
+        """Remove what earlier runs left of trials that were never written; return how many."""
+        return self._inner.discard_unfinished()
+
+    def commit(self) -> None:
+        """Commit all pieces that wait."""
+        self._inner.commit()
+
+    def close(self) -> None:
+        """Commit and close; nothing if it is closed."""
+        _open.discard(self)
+        self._inner.close()
+
+    @property
+    def closed(self) -> bool:
+        return self._inner.closed
+
+    def __len__(self) -> int:
+        """Number of trials of the task."""
+        return len(self._inner)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __enter__(self) -> TaskWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class TaskReader:
+    """Reads the trials of one task, as they were when it was opened."""
+
+    def __init__(self, inner: _core._Task, name: str = "") -> None:
+        self._inner = inner
+        self._name = name
+        self._trials: Trials | None = None
+
+    @property
+    def trials(self) -> Trials:
+        """The attributes of all trials, as a table."""
+        if self._trials is None:
+            self._trials = Trials(self._inner)
+        return self._trials
+
+    def __len__(self) -> int:
+        """Number of trials."""
+        return len(self._inner)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def attributes(self, trial: int) -> dict[str, Any]:
+        """The attributes of one trial, in the order in which they were given; without those of
+        other trials."""
+        return dict(self._inner.attributes(range(len(self))[trial]))
+
+    def arrays(self, trial: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Type and shape of each array of a trial; reads none."""
+        return {n: (t, tuple(s)) for n, t, s in self._inner.arrays(range(len(self))[trial])}
+
+    @property
+    def array_names(self) -> list[str]:
+        """Names of the arrays of all trials, in order of appearance."""
+        names: dict[str, None] = {}
+        for trial in range(len(self)):
+            names.update(dict.fromkeys(n for n, _, _ in self._inner.arrays(trial)))
+        return list(names)
+
+    def get(self, trial: int, name: str) -> np.ndarray:
+        """The array ``name`` of one trial. ``InvalidError`` if the trial has none."""
+        return self._inner.array(range(len(self))[trial], name)
+
+    def iterarray(self, name: str) -> Iterator[np.ndarray]:
+        """The array ``name`` of each trial, read when it is asked for.
+
+        A trial that has no such array is an ``InvalidError`` that says which trial.
+        """
+        return (self._inner.array(trial, name) for trial in range(len(self)))
+
+    def array(self, name: str) -> np.ndarray:
+        """The arrays ``name`` of all trials, rows below rows (``numpy.vstack``).
+
+        ``InvalidError`` if they do not have the same width.
+        """
+        arrays = list(self.iterarray(name))
+        if not arrays:
+            raise InvalidError(f"array: there is no trial, and so no {name!r} to stack")
+        try:
+            return np.vstack(arrays)
+        except ValueError as error:
+            shapes = sorted({a.shape for a in arrays})
+            raise InvalidError(
+                f"array: the trials of {name!r} do not stack, their shapes are {shapes}; read "
+                "them one by one with `iterarray`"
+            ) from error
+
+    @property
+    def objects(self) -> list[str]:
+        """Names of the single objects, sorted."""
+        return self._inner.objects()
+
+    def object(self, name: str) -> Any:
+        """The single object ``name``: bytes, an array, or what JSON says. Pickles are bytes."""
+        form, value = self._inner.object(name)
+        return json.loads(value) if form == "json" else value
+
+    @property
+    def unfinished(self) -> list[Unfinished]:
+        """Trials that were begun and never written: what a stopped acquisition left, or one that
+        goes on. They are not among the :attr:`trials`."""
+        found = self._inner.unfinished()
+        return [Unfinished(self._inner, i, dict(a), n) for i, (a, n) in enumerate(found)]
+
+    def __repr__(self) -> str:
+        return f"<TaskReader {self._name} with {len(self)} trials>"
+
+
+class Unfinished:
+    """What is committed of a trial that was begun and never written."""
+
+    def __init__(
+        self, inner: _core._Task, place: int, attrs: dict[str, Any], names: list[str]
+    ) -> None:
+        self._inner, self._place = inner, place
+        #: The attributes that it had when it was begun.
+        self.attrs = attrs
+        #: Names of its arrays.
+        self.array_names = names
+
+    def array(self, name: str) -> np.ndarray:
+        """All committed pieces of an array."""
+        return self._inner.unfinished_array(self._place, name)
+
+    def trial(self) -> Trial:
+        """It as a trial, which :meth:`TaskWriter.write` writes like any other."""
+        trial = Trial(self.attrs)
+        for name in self.array_names:
+            trial.arrays[name] = Array(self.array(name))
+        return trial
+
+    def __repr__(self) -> str:
+        return f"<Unfinished {self.attrs} with the arrays {self.array_names}>"
+
+
+def _attributes(trial: Trial) -> list[tuple[str, Any]]:
+    if not isinstance(trial, Trial):
+        raise WrongTypeError(f"a trial is a Trial (see Block.add_trial), not {type(trial).__name__}")
+    if not isinstance(trial.attrs, Mapping):
+        raise WrongTypeError(f"the attributes of a trial are a dict, not {trial.attrs!r}")
+    return list(trial.attrs.items())
+
+
+def _json(value: Any) -> str:
+    def check(value: Any) -> None:
+        if isinstance(value, dict):
+            if not all(isinstance(key, str) for key in value):
+                raise WrongTypeError("an object has str keys only")
+            for inner in value.values():
+                check(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                check(inner)
+        elif value is not None and not isinstance(value, (str, int, float, bool)):
+            raise WrongTypeError(
+                f"an object is bytes, an array of numbers, or what JSON can say, not "
+                f"{type(value).__name__}; make bytes of it yourself, for example with pickle.dumps"
+            )
+
+    check(value)
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError as error:
+        raise InvalidError(f"object: {error}; JSON has no NaN and no infinity") from error

@@ -1,0 +1,295 @@
+//! Reading an archive where it lies, and restoring it.
+
+use super::{LAYER, LIST, VERSION, zip_error};
+use crate::backend::{Access, FileBackend, sync_folder_of};
+use crate::error::{Error, Result};
+use crate::experiments::source::{Subjects, Task, no_subject, no_task};
+use crate::experiments::storage::SUFFIX;
+use crate::experiments::task::StoredTask;
+use crate::experiments::whole::{Part, io_error};
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zip::{CompressionMethod, ZipArchive};
+
+/// What of an archive is its list, at most.
+const LIST_MAX: u64 = 1 << 28;
+
+/// An experiment in an archive of ours, read without unpacking.
+#[derive(Debug)]
+pub struct Archive {
+    path: PathBuf,
+    file: Arc<FileBackend>,
+    /// The folders of the subjects, and where the stores of their tasks lie.
+    subjects: BTreeMap<String, BTreeMap<String, (u64, u64)>>,
+}
+
+/// An open archive with what it says of itself.
+struct Opened {
+    file: Arc<FileBackend>,
+    zip: ZipArchive<Part>,
+    /// Index, name without the root, whether it is a folder, length: of files and folders.
+    entries: Vec<(usize, String, bool, u64)>,
+    root: String,
+}
+
+impl Archive {
+    /// Opens the archive at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if it is no archive, or one that lost the folders of its experiment, which
+    /// the message names; [`Error::Io`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let mut opened = Opened::open(path)?;
+        let mut subjects: BTreeMap<String, BTreeMap<String, (u64, u64)>> = BTreeMap::new();
+        for (index, name, folder, _) in &opened.entries {
+            let parts: Vec<&str> = name.split('/').filter(|p| !p.is_empty()).collect();
+            match (parts.as_slice(), folder) {
+                ([subject], true) => drop(subjects.entry((*subject).into()).or_default()),
+                ([subject, file], false) if file.ends_with(SUFFIX) => {
+                    let task = file.strip_suffix(SUFFIX).unwrap_or(file);
+                    let entry = opened.zip.by_index(*index).map_err(|e| zip_error(path, e))?;
+                    if entry.compression() != CompressionMethod::Stored {
+                        continue;
+                    }
+                    if let Some(start) = entry.data_start() {
+                        let tasks = subjects.entry((*subject).into()).or_default();
+                        tasks.insert(task.into(), (start, entry.size()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { path: path.into(), file: opened.file, subjects })
+    }
+}
+
+impl Subjects for Archive {
+    fn subjects(&self) -> Result<Vec<String>> {
+        Ok(self.subjects.keys().cloned().collect())
+    }
+
+    fn tasks(&self, subject: &str) -> Result<Vec<String>> {
+        let tasks = self.subjects.get(subject).ok_or_else(|| no_subject(subject).at(&self.path))?;
+        Ok(tasks.keys().cloned().collect())
+    }
+
+    fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>> {
+        let tasks = self.subjects.get(subject).ok_or_else(|| no_subject(subject).at(&self.path))?;
+        let found = tasks.get(task).ok_or_else(|| no_task(subject, task).at(&self.path))?;
+        let part = Part::new(self.file.clone(), found.0, found.1);
+        let task = StoredTask::open_in(Arc::new(part)).map_err(|e| e.at(&self.path))?;
+        Ok(Box::new(task))
+    }
+}
+
+impl Opened {
+    fn open(path: &Path) -> Result<Self> {
+        let file = Arc::new(FileBackend::open_read(path, Access::Pread).map_err(|e| e.at(path))?);
+        let part = Part::whole(file.clone()).map_err(|e| e.at(path))?;
+        let mut zip = ZipArchive::new(part).map_err(|e| zip_error(path, e))?;
+        let mut names = Vec::new();
+        for i in 0..zip.len() {
+            let entry = zip.by_index_raw(i).map_err(|e| zip_error(path, e))?;
+            let name = entry.name().map_err(|e| zip_error(path, e))?.into_owned();
+            names.push((i, name, entry.is_dir(), entry.size()));
+        }
+        if let Some(losses) = losses(&zip, path, &names)? {
+            return Err(Error::format("zip", "archive", losses).at(path));
+        }
+        let unsafe_name = |name: &str| {
+            name.is_empty()
+                || name.starts_with('/')
+                || name.contains(['\\', '\0'])
+                || name.trim_end_matches('/').split('/').any(|p| matches!(p, "" | "." | ".."))
+        };
+        if let Some((_, name, ..)) = names.iter().find(|(_, name, ..)| unsafe_name(name)) {
+            let why = format!("the entry {name:?} would lie outside of its folder");
+            return Err(Error::format("zip", "archive", why).at(path));
+        }
+        let tops: BTreeSet<&str> =
+            names.iter().filter_map(|(_, name, ..)| name.split('/').next()).collect();
+        let [root] = *tops.iter().collect::<Vec<_>>().as_slice() else {
+            let why = "its entries do not lie in one folder, as those of an experiment do";
+            return Err(Error::format("zip", "archive", why).at(path));
+        };
+        let root = (*root).to_owned();
+        let views = listed(&mut zip, path, &root)?;
+        let prefix = format!("{root}/");
+        let view = |name: &str| views.iter().any(|v| name.starts_with(v.as_str()));
+        let entries = names
+            .into_iter()
+            .filter(|(_, name, ..)| !view(name) && *name != format!("{prefix}{LIST}"))
+            .filter_map(|(i, name, folder, len)| {
+                let below = name.strip_prefix(&prefix)?.to_owned();
+                (!below.is_empty()).then_some((i, below, folder, len))
+            })
+            .collect();
+        Ok(Self { file, zip, entries, root })
+    }
+}
+
+/// The folders of views, as the list of an archive of ours has them; another archive has none.
+fn listed(zip: &mut ZipArchive<Part>, path: &Path, root: &str) -> Result<Vec<String>> {
+    let Some(index) = zip.index_for_name(&format!("{root}/{LIST}")) else {
+        return Ok(Vec::new());
+    };
+    let entry = zip.by_index(index).map_err(|e| zip_error(path, e))?;
+    let mut text = String::new();
+    entry
+        .take(LIST_MAX)
+        .read_to_string(&mut text)
+        .map_err(|e| io_error("read the list of the archive", e).at(path))?;
+    let bad = |why: String| Error::format("zip", LIST, why).at(path);
+    let list: Json = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+    if list.get("layer").and_then(Json::as_str) != Some(LAYER) {
+        // A file of the experiment that happens to have this name: it is carried as one.
+        return Ok(Vec::new());
+    }
+    match list.get("version").and_then(Json::as_u64) {
+        Some(VERSION) => {}
+        found => {
+            return Err(Error::Unsupported {
+                what: "version of an archive",
+                found: found.unwrap_or_default(),
+                newest: VERSION,
+            }
+            .at(path));
+        }
+    }
+    let views = list.get("views").and_then(Json::as_object);
+    let views = views.ok_or_else(|| bad("it lists no views".into()))?;
+    Ok(views.values().filter_map(Json::as_str).map(|v| format!("{v}/")).collect())
+}
+
+/// What an archive that `storage_to_zip` of the original program made has lost; `None` for others.
+/// It writes every file directly below the root, whatever folder it comes from.
+fn losses(
+    zip: &ZipArchive<Part>,
+    path: &Path,
+    names: &[(usize, String, bool, u64)],
+) -> Result<Option<String>> {
+    let table = |name: &str| name.split('/').count() == 2 && name.ends_with("/trials.csv");
+    let repeated = zip.has_duplicate_names();
+    let listed = names.iter().any(|(_, name, ..)| name.ends_with(&format!("/{LIST}")));
+    if !repeated && (listed || !names.iter().any(|(_, name, ..)| table(name))) {
+        return Ok(None);
+    }
+    // The archive knows each name once: the directory at its end has them all.
+    let all = directory(path)?;
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in &all {
+        *counts.entry(name).or_default() += 1;
+    }
+    let shown: Vec<String> = counts.iter().map(|(name, n)| format!("{n} x {name:?}")).collect();
+    Ok(Some(format!(
+        "the folders of this experiment are lost: it was packed by a program that puts the files of \
+         all subjects and tasks into one folder, and unpacking leaves one file of each name. It has \
+         {} files under {} names ({}); which subject and task each belongs to is not recorded. Pack \
+         the original folder again with `vlstore archive`",
+        all.len(),
+        counts.len(),
+        shown.join(", ")
+    )))
+}
+
+/// The names in the directory at the end of an archive, repeated ones too.
+fn directory(path: &Path) -> Result<Vec<String>> {
+    let bytes = fs::read(path).map_err(|e| Error::io("read", e).at(path))?;
+    let u16_at = |at: usize| -> Option<usize> {
+        Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?).into())
+    };
+    let u32_at = |at: usize| -> Option<usize> {
+        usize::try_from(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?)).ok()
+    };
+    let names = || {
+        let end = bytes.windows(4).rposition(|w| w == b"PK\x05\x06")?;
+        let (count, mut at) = (u16_at(end + 10)?, u32_at(end + 16)?);
+        let mut names = Vec::new();
+        for _ in 0..count {
+            let (name, extra, comment) = (u16_at(at + 28)?, u16_at(at + 30)?, u16_at(at + 32)?);
+            names.push(String::from_utf8_lossy(bytes.get(at + 46..at + 46 + name)?).into_owned());
+            at += 46 + name + extra + comment;
+        }
+        Some(names)
+    };
+    names().ok_or_else(|| Error::format("zip", "directory", "it is damaged").at(path))
+}
+
+/// Restores the experiment in the archive at `path` byte for byte, in `folder` (by default the one
+/// in which the archive lies), and returns its root. It appears when it is complete.
+///
+/// # Errors
+/// [`Error::Exists`] if there is something with the name of the root; [`Error::Format`] if it is no
+/// archive or damaged; [`Error::Io`] if the disk is full. Then nothing is left.
+pub fn storage_from_zip(
+    path: &Path,
+    folder: Option<&Path>,
+    mut progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<PathBuf> {
+    let mut opened = Opened::open(path)?;
+    let folder = match folder {
+        Some(folder) => folder,
+        None => path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+    };
+    let root = folder.join(&opened.root);
+    let free = || match fs::symlink_metadata(&root) {
+        Ok(_) => {
+            let what = crate::printable::printable_path(&root).into();
+            Err(Error::Exists { what, instead: None }.at(&root))
+        }
+        Err(_) => Ok(()),
+    };
+    free()?;
+    let random = RandomState::new().hash_one(std::process::id());
+    let staged = folder.join(format!(".{random:016x}.partial"));
+    let total = opened.entries.iter().map(|e| e.3).sum();
+    let mut restore = || -> Result<()> {
+        progress(0, total)?;
+        fs::create_dir(&staged).map_err(|e| Error::io("create a folder", e).at(folder))?;
+        let mut done = 0;
+        for (index, name, is_folder, _) in &opened.entries {
+            let to = staged.join(name);
+            let failed = |e| Error::io("create", e).at(&root.join(name));
+            if *is_folder {
+                fs::create_dir_all(&to).map_err(failed)?;
+                continue;
+            }
+            if let Some(parent) = to.parent() {
+                fs::create_dir_all(parent).map_err(failed)?;
+            }
+            let mut from = opened.zip.by_index(*index).map_err(|e| zip_error(path, e))?;
+            let mut out = fs::File::create_new(&to).map_err(failed)?;
+            let mut step = crate::wire::memory::zeroed(1 << 20)?;
+            loop {
+                let n = from
+                    .read(&mut step)
+                    .map_err(|e| Error::format("zip", name.as_str(), e.to_string()).at(path))?;
+                if n == 0 {
+                    break;
+                }
+                out.write_all(step.get(..n).unwrap_or_default())
+                    .map_err(|e| Error::io("write", e).at(&root.join(name)))?;
+                done += n as u64;
+                progress(done.min(total), total)?;
+            }
+            out.sync_all().map_err(|e| Error::io("sync", e).at(&root.join(name)))?;
+        }
+        free()?;
+        fs::rename(&staged, &root).map_err(|e| Error::io("rename to", e).at(&root))
+    };
+    let restored = restore();
+    if restored.is_err() {
+        // What was written aside; nothing else is ever deleted.
+        let _ = fs::remove_dir_all(&staged);
+    }
+    restored?;
+    sync_folder_of(&root)?;
+    progress(total, total)?;
+    Ok(root)
+}

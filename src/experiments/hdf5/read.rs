@@ -1,0 +1,223 @@
+//! Reading a consolidated experiment, written by us and added to by others.
+
+use super::types::{dtype, swap, value};
+use super::{ARRAYS, ATTRIBUTES, FORM, LAYER, MARK, MARK_VERSION, OBJECTS, VERSION, hdf5_error};
+use crate::codec::DType;
+use crate::error::{Error, Result};
+use crate::experiments::array::{Array, StackAxis};
+use crate::experiments::head::{ArrayEntry, Attributes, Trial, attributes_from_text};
+use crate::experiments::object::Object;
+use crate::experiments::source::{Subjects, Task, no_subject, no_task};
+use crate::experiments::task::{no_object, no_trial};
+use hdf5_pure::{Dataset, File, Group};
+use std::path::{Path, PathBuf};
+
+/// Opens a file of HDF5 without reading all of it.
+pub(in crate::experiments) fn open_file(path: &Path) -> Result<File> {
+    File::open_streaming(path).map_err(|e| hdf5_error(path, "file", e))
+}
+
+/// An array that a data set is.
+pub(in crate::experiments) struct Found {
+    pub(in crate::experiments) dtype: DType,
+    pub(in crate::experiments) shape: Vec<u64>,
+    swapped: bool,
+}
+
+/// What array a data set is, without its values. `at` names it.
+pub(in crate::experiments) fn dataset_entry(
+    path: &Path,
+    at: &str,
+    dataset: &Dataset,
+) -> Result<Found> {
+    let failed = |e| hdf5_error(path, at, e);
+    let datatype = dataset.datatype().map_err(failed)?;
+    let (dtype, swapped) = dtype(&datatype).ok_or_else(|| {
+        let why = format!("its values are no numbers that an array has: {datatype}");
+        Error::format("HDF5", at, why).at(path)
+    })?;
+    Ok(Found { dtype, shape: dataset.shape().map_err(failed)?, swapped })
+}
+
+/// The array in a data set.
+pub(in crate::experiments) fn dataset_array(
+    path: &Path,
+    at: &str,
+    dataset: &Dataset,
+) -> Result<Array> {
+    let Found { dtype, shape, swapped } = dataset_entry(path, at, dataset)?;
+    let empty = shape.contains(&0);
+    let mut data =
+        if empty { Vec::new() } else { dataset.read_raw().map_err(|e| hdf5_error(path, at, e))? };
+    if swapped {
+        swap(dtype, &mut data);
+    }
+    let array = Array { dtype, shape, data };
+    array.view().map_err(|e| Error::format("HDF5", at, e.to_string()).at(path))?;
+    Ok(array)
+}
+
+/// An experiment in one file of HDF5.
+#[derive(Debug)]
+pub struct Consolidated {
+    path: PathBuf,
+    file: File,
+}
+
+impl Consolidated {
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if it is no HDF5 or no experiment that was consolidated,
+    /// [`Error::Unsupported`] if a newer release did, [`Error::Io`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let file = open_file(&path)?;
+        let marks = file.root().attrs().map_err(|e| hdf5_error(&path, "file", e))?;
+        if marks.get(MARK).and_then(|v| v.as_str()) != Some(LAYER) {
+            let why = "this is no experiment that `vlstore consolidate` wrote; `read_hdf5` reads \
+                       its arrays one by one";
+            return Err(Error::format("HDF5", "file", why).at(&path));
+        }
+        match marks.get(MARK_VERSION).and_then(hdf5_pure::AttrValue::as_i64) {
+            Some(VERSION) => Ok(Self { path, file }),
+            found => Err(Error::Unsupported {
+                what: "version of a consolidated experiment",
+                found: found.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
+                newest: VERSION.unsigned_abs(),
+            }
+            .at(&path)),
+        }
+    }
+
+    fn failed(&self, at: &str, error: hdf5_pure::Error) -> Error {
+        hdf5_error(&self.path, at, error)
+    }
+}
+
+impl Subjects for Consolidated {
+    fn subjects(&self) -> Result<Vec<String>> {
+        let mut names = self.file.root().groups().map_err(|e| self.failed("file", e))?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn tasks(&self, subject: &str) -> Result<Vec<String>> {
+        if !self.subjects()?.iter().any(|s| s == subject) {
+            return Err(no_subject(subject).at(&self.path));
+        }
+        let group = self.file.root().group(subject).map_err(|e| self.failed(subject, e))?;
+        let mut names = group.groups().map_err(|e| self.failed(subject, e))?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>> {
+        if !self.tasks(subject)?.iter().any(|t| t == task) {
+            return Err(no_task(subject, task).at(&self.path));
+        }
+        let at = format!("{subject}/{task}");
+        let group = self.file.group(&at).map_err(|e| self.failed(&at, e))?;
+        let mut numbered = Vec::new();
+        let mut objects = Vec::new();
+        for (name, inner) in group.iter_groups().map_err(|e| self.failed(&at, e))? {
+            if name == OBJECTS {
+                objects = inner.datasets().map_err(|e| self.failed(&at, e))?;
+            } else if let Ok(number) = name.parse::<u64>() {
+                numbered.push((number, inner));
+            }
+        }
+        numbered.sort_unstable_by_key(|(number, _)| *number);
+        objects.sort_unstable();
+        let (mut trials, mut places) = (Vec::new(), Vec::new());
+        for (number, inner) in &numbered {
+            let at = format!("{at}/{number}");
+            trials.push(self.trial(&at, inner)?);
+            places.push(at);
+        }
+        let (path, file) = (self.path.clone(), self.file.clone());
+        Ok(Box::new(ConsolidatedTask { path, file, at, places, trials, objects }))
+    }
+}
+
+impl Consolidated {
+    fn trial(&self, at: &str, group: &Group) -> Result<Trial> {
+        let attrs = group.attrs().map_err(|e| self.failed(at, e))?;
+        let attributes = match attrs.get(ATTRIBUTES).and_then(|v| v.as_str()) {
+            Some(text) => attributes_from_text(text)?,
+            // A trial that another program added.
+            None => {
+                let mut plain: Attributes =
+                    attrs.iter().filter_map(|(n, v)| Some((n.clone(), value(v)?))).collect();
+                plain.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+                plain
+            }
+        };
+        let order: Vec<String> = attrs
+            .get(ARRAYS)
+            .and_then(|v| v.as_str())
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default();
+        let mut arrays = Vec::new();
+        for (name, dataset) in group.iter_datasets().map_err(|e| self.failed(at, e))? {
+            let Found { dtype, shape, .. } =
+                dataset_entry(&self.path, &format!("{at}/{name}"), &dataset)?;
+            let (axis, pieces) = (StackAxis::default(), (0, 1));
+            arrays.push(ArrayEntry { name, dtype, shape, axis, pieces, whole: true });
+        }
+        let place = |name: &str| order.iter().position(|n| n == name).unwrap_or(usize::MAX);
+        arrays.sort_by(|a, b| place(&a.name).cmp(&place(&b.name)).then(a.name.cmp(&b.name)));
+        Ok(Trial { attributes, arrays, token: 0 })
+    }
+}
+
+/// A task in a file of HDF5.
+#[derive(Debug)]
+struct ConsolidatedTask {
+    path: PathBuf,
+    file: File,
+    at: String,
+    places: Vec<String>,
+    trials: Vec<Trial>,
+    objects: Vec<String>,
+}
+
+impl Task for ConsolidatedTask {
+    fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+
+    fn array(&self, trial: usize, name: &str) -> Result<Array> {
+        let (found, place) = match (self.trials.get(trial), self.places.get(trial)) {
+            (Some(found), Some(place)) => (found, place),
+            _ => return Err(no_trial(trial, self.trials.len())),
+        };
+        found.entry(&format!("trial {trial}"), name)?;
+        let at = format!("{place}/{name}");
+        let dataset = self.file.dataset(&at).map_err(|e| hdf5_error(&self.path, &at, e))?;
+        dataset_array(&self.path, &at, &dataset)
+    }
+
+    fn objects(&self) -> &[String] {
+        &self.objects
+    }
+
+    fn object(&self, name: &str) -> Result<Object> {
+        if !self.objects.iter().any(|n| n == name) {
+            return Err(no_object(name, &self.objects));
+        }
+        let at = format!("{}/{OBJECTS}/{name}", self.at);
+        let failed = |e| hdf5_error(&self.path, &at, e);
+        let dataset = self.file.dataset(&at).map_err(failed)?;
+        let attrs = dataset.attrs().map_err(failed)?;
+        let array = dataset_array(&self.path, &at, &dataset)?;
+        Ok(match attrs.get(FORM).and_then(|v| v.as_str()) {
+            Some("bytes") => Object::Bytes(array.data),
+            Some("json") => Object::Json(
+                serde_json::from_slice(&array.data)
+                    .map_err(|e| Error::format("HDF5", at.as_str(), e.to_string()).at(&self.path))?,
+            ),
+            _ => Object::Array(array),
+        })
+    }
+}

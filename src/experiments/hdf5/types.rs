@@ -1,0 +1,182 @@
+//! Types of arrays and attributes, as HDF5 has them and as other programs expect them there.
+
+use crate::codec::DType;
+use crate::experiments::value::{Scalar, Value};
+use hdf5_pure::{
+    AttrValue, CompoundTypeBuilder, Datatype, DatatypeByteOrder, EnumTypeBuilder,
+    FloatingPointLayout, FormatError, make_f32_type, make_f64_type, make_i8_type, make_i16_type,
+    make_i32_type, make_i64_type, make_u8_type, make_u16_type, make_u32_type, make_u64_type,
+};
+
+/// The type in a file: truth values and complex numbers as h5py writes them.
+pub(super) fn datatype(dtype: DType) -> Result<Datatype, FormatError> {
+    Ok(match dtype {
+        DType::Bool => {
+            EnumTypeBuilder::with_base(make_i8_type()).value("FALSE", 0).value("TRUE", 1).build()?
+        }
+        DType::I8 => make_i8_type(),
+        DType::I16 => make_i16_type(),
+        DType::I32 => make_i32_type(),
+        DType::I64 => make_i64_type(),
+        DType::U8 => make_u8_type(),
+        DType::U16 => make_u16_type(),
+        DType::U32 => make_u32_type(),
+        DType::U64 => make_u64_type(),
+        DType::F16 => Datatype::FloatingPoint {
+            size: 2,
+            byte_order: DatatypeByteOrder::LittleEndian,
+            layout: FloatingPointLayout {
+                bit_offset: 0,
+                bit_precision: 16,
+                exponent_location: 10,
+                exponent_size: 5,
+                mantissa_location: 0,
+                mantissa_size: 10,
+                exponent_bias: 15,
+            },
+        },
+        DType::F32 => make_f32_type(),
+        DType::F64 => make_f64_type(),
+        DType::C64 => CompoundTypeBuilder::new().f32_field("r").f32_field("i").build()?,
+        DType::C128 => CompoundTypeBuilder::new().f64_field("r").f64_field("i").build()?,
+    })
+}
+
+/// The type of ours for one in a file, and whether its bytes are in the other order; `None` for
+/// what no array has.
+pub(super) fn dtype(datatype: &Datatype) -> Option<(DType, bool)> {
+    let swapped = |order: &DatatypeByteOrder| match order {
+        DatatypeByteOrder::LittleEndian => Some(false),
+        DatatypeByteOrder::BigEndian => Some(true),
+        _ => None,
+    };
+    match datatype {
+        Datatype::FixedPoint { size, byte_order, layout } => {
+            if layout.bit_offset != 0 || u32::from(layout.bit_precision) != size * 8 {
+                return None;
+            }
+            let kind = match (size, layout.signed) {
+                (1, true) => DType::I8,
+                (2, true) => DType::I16,
+                (4, true) => DType::I32,
+                (8, true) => DType::I64,
+                (1, false) => DType::U8,
+                (2, false) => DType::U16,
+                (4, false) => DType::U32,
+                (8, false) => DType::U64,
+                _ => return None,
+            };
+            Some((kind, swapped(byte_order)?))
+        }
+        Datatype::FloatingPoint { byte_order, layout, .. } => {
+            let known = [DType::F16, DType::F32, DType::F64].into_iter().find(|kind| {
+                matches!(self::datatype(*kind), Ok(Datatype::FloatingPoint { layout: own, .. })
+                    if own == *layout)
+            });
+            Some((known?, swapped(byte_order)?))
+        }
+        Datatype::Enumeration { size: 1, members, .. } => {
+            let names: Vec<_> = members.iter().map(|m| (m.name.as_str(), m.value.as_slice())).collect();
+            let truth = names == [("FALSE", &[0][..]), ("TRUE", &[1][..])];
+            truth.then_some((DType::Bool, false))
+        }
+        Datatype::Compound { size, members } => {
+            let [real, imaginary] = members.as_slice() else { return None };
+            let (part, order) = dtype(&real.datatype)?;
+            let kind = match part {
+                DType::F32 => DType::C64,
+                DType::F64 => DType::C128,
+                _ => return None,
+            };
+            let named = (real.name.as_str(), imaginary.name.as_str()) == ("r", "i");
+            let placed = real.byte_offset == 0
+                && imaginary.byte_offset == part.size() as u64
+                && *size as usize == kind.size();
+            let same = imaginary.datatype == real.datatype;
+            (named && placed && same).then_some((kind, order))
+        }
+        _ => None,
+    }
+}
+
+/// Turns the bytes of values of `dtype` around.
+pub(super) fn swap(dtype: DType, data: &mut [u8]) {
+    // The two parts of a complex number stay where they are.
+    let size = match dtype {
+        DType::C64 => 4,
+        DType::C128 => 8,
+        other => other.size(),
+    };
+    data.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+}
+
+/// The attribute that other programs see; `None` where there is no value. A truth value is an
+/// integer of 8 bits, a complex number its two parts.
+pub(super) fn attribute(value: &Value) -> Option<AttrValue> {
+    Some(match value {
+        Value::Missing => return None,
+        Value::Bool(b) => AttrValue::I8((*b).into()),
+        Value::Int(n) => AttrValue::I64(*n),
+        Value::Float(x) => AttrValue::F64(*x),
+        Value::Text(text) => AttrValue::VarLenString(text.clone()),
+        Value::Scalar(scalar) => of_scalar(scalar),
+    })
+}
+
+fn of_scalar(scalar: &Scalar) -> AttrValue {
+    fn of<const N: usize>(bytes: &[u8]) -> [u8; N] {
+        bytes.try_into().unwrap_or([0; N])
+    }
+    let bytes = scalar.bytes();
+    match scalar.dtype() {
+        DType::Bool | DType::I8 => AttrValue::I8(i8::from_le_bytes(of(bytes))),
+        DType::I16 => AttrValue::I16(i16::from_le_bytes(of(bytes))),
+        DType::I32 => AttrValue::I32(i32::from_le_bytes(of(bytes))),
+        DType::I64 => AttrValue::I64(i64::from_le_bytes(of(bytes))),
+        DType::U8 => AttrValue::U8(u8::from_le_bytes(of(bytes))),
+        DType::U16 => AttrValue::U16(u16::from_le_bytes(of(bytes))),
+        DType::U32 => AttrValue::U32(u32::from_le_bytes(of(bytes))),
+        DType::U64 => AttrValue::U64(u64::from_le_bytes(of(bytes))),
+        DType::F32 => AttrValue::F32(f32::from_le_bytes(of(bytes))),
+        DType::F64 => AttrValue::F64(f64::from_le_bytes(of(bytes))),
+        DType::F16 | DType::C64 | DType::C128 => match scalar.reals() {
+            Some((x, Some(y))) => AttrValue::F64Array(vec![x, y]),
+            found => AttrValue::F64(found.map_or(f64::NAN, |(x, _)| x)),
+        },
+    }
+}
+
+/// The value of an attribute that another program wrote; `None` for lists and other types.
+pub(super) fn value(attribute: &AttrValue) -> Option<Value> {
+    let scalar = |dtype, bytes: &[u8]| Scalar::new(dtype, bytes).ok().map(Value::Scalar);
+    match attribute {
+        AttrValue::I64(n) => Some(Value::Int(*n)),
+        AttrValue::F64(x) => Some(Value::Float(*x)),
+        AttrValue::I8(n) => scalar(DType::I8, &n.to_le_bytes()),
+        AttrValue::I16(n) => scalar(DType::I16, &n.to_le_bytes()),
+        AttrValue::I32(n) => scalar(DType::I32, &n.to_le_bytes()),
+        AttrValue::U8(n) => scalar(DType::U8, &n.to_le_bytes()),
+        AttrValue::U16(n) => scalar(DType::U16, &n.to_le_bytes()),
+        AttrValue::U32(n) => scalar(DType::U32, &n.to_le_bytes()),
+        AttrValue::U64(n) => scalar(DType::U64, &n.to_le_bytes()),
+        AttrValue::F32(x) => scalar(DType::F32, &x.to_le_bytes()),
+        other => other.as_str().map(|text| Value::Text(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_leads_back() {
+        for kind in DType::ALL {
+            let there = datatype(*kind).unwrap();
+            assert_eq!(there.type_size() as usize, kind.size());
+            assert_eq!(dtype(&there), Some((*kind, false)));
+        }
+        let mut bytes = *b"12345678";
+        swap(DType::C64, &mut bytes);
+        assert_eq!(&bytes, b"43218765");
+    }
+}

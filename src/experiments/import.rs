@@ -1,0 +1,166 @@
+//! Experiments as they lie somewhere: recognised, read, and taken over into a root of ours.
+
+use super::archive::Archive;
+use super::array::Array;
+use super::hdf5::Consolidated;
+use super::original::Original;
+use super::source::{Subjects, Task};
+use super::storage::Storage;
+use super::task::{Acquired, TaskOptions, TaskWriter};
+use crate::backend::sync_folder_of;
+use crate::error::{Error, Result};
+use crate::existing::Existing;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+/// Opens the experiment at `path` for reading: a folder of ours or of the original program, an
+/// archive, or a consolidated file.
+///
+/// # Errors
+/// [`Error::Io`] if there is nothing; [`Error::Format`] or [`Error::Invalid`] for what is no
+/// experiment, and for an archive that lost the folders of its experiment.
+pub fn open_experiment(path: impl AsRef<Path>) -> Result<Box<dyn Subjects>> {
+    let path = path.as_ref();
+    let about = fs::metadata(path).map_err(|e| Error::io("open the experiment", e).at(path))?;
+    if about.is_dir() {
+        return Ok(match original_at(path)? {
+            Some(original) => Box::new(original),
+            None => Box::new(Storage::open(path)?),
+        });
+    }
+    let mut start = [0; 4];
+    let read = fs::File::open(path).and_then(|mut file| file.read(&mut start));
+    read.map_err(|e| Error::io("read", e).at(path))?;
+    match &start {
+        b"PK\x03\x04" | b"PK\x05\x06" => Ok(Box::new(Archive::open(path)?)),
+        b"\x89HDF" => Ok(Box::new(Consolidated::open(path)?)),
+        _ => {
+            let why = "this is no experiment: neither a folder nor an archive (zip) nor a \
+                       consolidated file (HDF5)";
+            Err(Error::invalid("path", why).at(path))
+        }
+    }
+}
+
+/// The experiment of the original program at `path`, if it is one; a folder that is of ours, too, is
+/// refused.
+fn original_at(path: &Path) -> Result<Option<Original>> {
+    if !Original::is_at(path)? {
+        return Ok(None);
+    }
+    let ours = Storage::open(path)?;
+    for subject in ours.subjects()? {
+        if let Some(task) = ours.tasks(&subject)?.first() {
+            let why = format!(
+                "it has tasks of ours ({subject}/{task}) and of the original program; import the \
+                 latter into another folder first"
+            );
+            return Err(Error::invalid("experiment", why).at(path));
+        }
+    }
+    Ok(Some(Original::open(path)?))
+}
+
+/// What [`import_experiment`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImportedExperiment {
+    /// Tasks that were made, of all subjects together.
+    pub tasks: u64,
+    /// Trials in them.
+    pub trials: u64,
+    /// Files that belong to no task, and stayed where they are.
+    pub left_out: Vec<String>,
+}
+
+/// Takes the experiment at `from` over into the root `to`: every subject, task, trial, array and
+/// single object. Each task appears when it is complete.
+///
+/// # Errors
+/// [`Error::Exists`] if a task is there already: then nothing was made. Else what reading and
+/// writing fails with; tasks before it are there.
+pub fn import_experiment(
+    from: &Path,
+    to: &Storage,
+    mut progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<ImportedExperiment> {
+    let source = open_experiment(from)?;
+    let mut done = ImportedExperiment::default();
+    if from.is_dir()
+        && let Some(original) = original_at(from)?
+    {
+        done.left_out = original.left_out()?;
+    }
+    let (mut all, mut total) = (Vec::new(), 0);
+    let subjects = source.subjects()?;
+    for subject in &subjects {
+        for task in source.tasks(subject)? {
+            let path = to.task_path(subject, &task)?;
+            if path.try_exists().unwrap_or(true) {
+                let what = format!("task {task:?} of subject {subject:?}").into();
+                return Err(Error::Exists { what, instead: None }.at(&path));
+            }
+            total += source.task(subject, &task)?.trials().len() as u64;
+            all.push((subject, task, path));
+        }
+    }
+    for subject in &subjects {
+        to.make_subject(subject)?;
+    }
+    for (subject, task, path) in all {
+        let aside = path.with_file_name(format!(".{}.partial", random()));
+        let read = source.task(subject, &task)?;
+        let mut written = || -> Result<()> {
+            copy_task(&*read, &aside, &mut || {
+                done.trials += 1;
+                progress(done.trials, total)
+            })?;
+            publish(&aside, &path)
+        };
+        let written = written();
+        if written.is_err() {
+            // What was written aside; nothing else is ever deleted.
+            let _ = fs::remove_file(&aside);
+        }
+        written?;
+        done.tasks += 1;
+    }
+    Ok(done)
+}
+
+fn random() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
+}
+
+/// Gives a complete task its name.
+fn publish(aside: &Path, path: &Path) -> Result<()> {
+    if path.try_exists().unwrap_or(true) {
+        let what = crate::printable::printable_path(path).into();
+        return Err(Error::Exists { what, instead: None }.at(path));
+    }
+    fs::rename(aside, path).map_err(|e| Error::io("rename to", e).at(path))?;
+    sync_folder_of(path)
+}
+
+fn copy_task(
+    from: &dyn Task,
+    to: &Path,
+    done: &mut dyn FnMut() -> Result<()>,
+) -> Result<()> {
+    let mut writer = TaskWriter::create(to, Existing::Refuse, TaskOptions::default())?;
+    for (i, trial) in from.trials().iter().enumerate() {
+        let arrays = trial.arrays.iter().map(|entry| from.array(i, &entry.name));
+        let arrays: Vec<Array> = arrays.collect::<Result<_>>()?;
+        let mut given = Vec::new();
+        for (entry, array) in trial.arrays.iter().zip(&arrays) {
+            given.push((entry.name.as_str(), entry.axis, Acquired::Whole(array.view()?)));
+        }
+        writer.write(None, &trial.attributes, &given)?;
+        done()?;
+    }
+    for name in from.objects() {
+        writer.put_object(name, &from.object(name)?)?;
+    }
+    writer.close()
+}

@@ -1,0 +1,71 @@
+//! What can be read of a task, wherever it lies: in a store, in an archive, in a file of HDF5, in
+//! a folder of the original program.
+
+use super::array::Array;
+use super::head::Trial;
+use super::object::Object;
+use super::table::Table;
+use crate::error::{Error, Result};
+use std::fmt::Debug;
+
+/// The trials of one task of one subject.
+pub trait Task: Debug + Send + Sync {
+    /// The trials in the order in which they were written, without their arrays.
+    fn trials(&self) -> &[Trial];
+
+    /// The array `name` of the trial at this place, counted from 0.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that says which arrays the trial has if it has no such; what reading
+    /// fails with.
+    fn array(&self, trial: usize, name: &str) -> Result<Array>;
+
+    /// Names of the single objects, sorted.
+    fn objects(&self) -> &[String];
+
+    /// The object `name`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that says which objects there are if there is no such; what reading
+    /// fails with.
+    fn object(&self, name: &str) -> Result<Object>;
+
+    /// The attributes of all trials.
+    fn table(&self) -> Table {
+        Table::of(self.trials())
+    }
+}
+
+/// Subjects and their tasks.
+pub trait Subjects: Debug + Send + Sync {
+    /// Names of the subjects, sorted as text.
+    ///
+    /// # Errors
+    /// What reading fails with.
+    fn subjects(&self) -> Result<Vec<String>>;
+
+    /// Names of the tasks of `subject`, sorted as text.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such subject; what reading fails with.
+    fn tasks(&self, subject: &str) -> Result<Vec<String>>;
+
+    /// One task.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such task; what reading fails with.
+    fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>>;
+}
+
+/// There is no such subject.
+pub(super) fn no_subject(subject: &str) -> Error {
+    Error::invalid("subject", format!("there is none named {subject:?}"))
+}
+
+/// The subject has no such task.
+pub(super) fn no_task(subject: &str, task: &str) -> Error {
+    Error::invalid(
+        "task",
+        format!("subject {subject:?} has no task {task:?}; create it first (`create_task`)"),
+    )
+}

@@ -1,0 +1,206 @@
+//! The folder of an experiment: a folder for each subject, a store in it for each task.
+
+use super::names;
+use super::source::{Subjects, Task, no_subject, no_task};
+use super::task::{StoredTask, TaskOptions, TaskWriter};
+use crate::error::{Error, Result};
+use crate::existing::Existing;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What the name of the file of a task ends with.
+pub(super) const SUFFIX: &str = ".vls";
+
+/// The data of an experiment: `root/SUBJECT/TASK.vls`.
+///
+/// Subjects and tasks are files of their own, so several processes can acquire at once, and
+/// experiments are merged by bringing the folders of their subjects under one root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    root: PathBuf,
+}
+
+impl Storage {
+    /// The experiment at `root`, which is made if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be made.
+    pub fn create(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        fs::create_dir_all(&root).map_err(|e| Error::io("create this folder", e).at(&root))?;
+        Ok(Self { root })
+    }
+
+    /// The experiment at `root`, which is there.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if there is nothing, [`Error::Invalid`] if it is no folder.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        let about = fs::metadata(&root).map_err(|e| Error::io("open the experiment", e).at(&root))?;
+        if !about.is_dir() {
+            return Err(Error::invalid("path", "this is no folder of an experiment").at(&root));
+        }
+        Ok(Self { root })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Takes the subject, or makes it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that cannot be one, [`Error::Io`] if the folder cannot be
+    /// made.
+    pub fn make_subject(&self, subject: &str) -> Result<PathBuf> {
+        let path = self.subject_path(subject)?;
+        fs::create_dir_all(&path).map_err(|e| Error::io("create this folder", e).at(&path))?;
+        Ok(path)
+    }
+
+    /// Makes a task of `subject`, which is made if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there is one and it is not to be replaced; else as
+    /// [`TaskWriter::create`].
+    pub fn create_task(
+        &self,
+        subject: &str,
+        task: &str,
+        existing: Existing,
+        options: TaskOptions,
+    ) -> Result<TaskWriter> {
+        let path = self.task_path(subject, task)?;
+        self.make_subject(subject)?;
+        TaskWriter::create(&path, existing, options).map_err(|e| match e.root() {
+            Error::Exists { .. } => {
+                let what = format!("task {task:?} of subject {subject:?}").into();
+                Error::Exists { what, instead: Some("overwriting (`overwrite`)") }.at(&path)
+            }
+            _ => e,
+        })
+    }
+
+    /// Opens a task to append trials, and makes it if it does not exist.
+    ///
+    /// # Errors
+    /// As [`TaskWriter::open`] and [`TaskWriter::create`].
+    pub fn append_task(
+        &self,
+        subject: &str,
+        task: &str,
+        options: TaskOptions,
+    ) -> Result<TaskWriter> {
+        let path = self.task_path(subject, task)?;
+        if path.try_exists().unwrap_or(true) {
+            return TaskWriter::open(&path, options);
+        }
+        self.create_task(subject, task, Existing::Refuse, options)
+    }
+
+    /// Opens a task for reading; makes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such task; else as [`StoredTask::open`].
+    pub fn require_task(&self, subject: &str, task: &str) -> Result<StoredTask> {
+        let path = self.task_path(subject, task)?;
+        if !path.try_exists().unwrap_or(true) {
+            return Err(no_task(subject, task).at(&self.root));
+        }
+        StoredTask::open(&path)
+    }
+
+    /// Brings all subjects and tasks of the experiment at `other` here, byte for byte; returns how
+    /// many tasks. Nothing is changed there.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if a task of a subject is here already: then nothing was brought.
+    /// [`Error::Locked`] if one is being written; [`Error::Io`] where a copy fails: those before
+    /// it are here.
+    pub fn merge(&self, other: &Self) -> Result<u64> {
+        let mut files = Vec::new();
+        for subject in other.subjects()? {
+            for task in other.tasks(&subject)? {
+                let (from, to) = (other.task_path(&subject, &task)?, self.task_path(&subject, &task)?);
+                if to.try_exists().unwrap_or(true) {
+                    let what = format!("task {task:?} of subject {subject:?}").into();
+                    return Err(Error::Exists { what, instead: None }.at(&to));
+                }
+                files.push((subject.clone(), from, to));
+            }
+        }
+        for (subject, from, to) in &files {
+            self.make_subject(subject)?;
+            super::whole::copy_store(from, to)?;
+        }
+        for subject in other.subjects()? {
+            self.make_subject(&subject)?;
+        }
+        Ok(files.len() as u64)
+    }
+
+    pub(super) fn subject_path(&self, subject: &str) -> Result<PathBuf> {
+        names::check("subject", subject)?;
+        Ok(self.root.join(subject))
+    }
+
+    /// Where the store of a task is, or would be.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for names that cannot be those of a subject and a task.
+    pub fn task_path(&self, subject: &str, task: &str) -> Result<PathBuf> {
+        names::check("task", task)?;
+        Ok(self.subject_path(subject)?.join(format!("{task}{SUFFIX}")))
+    }
+}
+
+impl Subjects for Storage {
+    fn subjects(&self) -> Result<Vec<String>> {
+        entries(&self.root, &|entry| entry.is_dir())
+    }
+
+    fn tasks(&self, subject: &str) -> Result<Vec<String>> {
+        let path = self.subject_path(subject)?;
+        let files = entries(&path, &|entry| entry.is_file()).map_err(|e| match e.root() {
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                no_subject(subject).at(&self.root)
+            }
+            _ => e,
+        })?;
+        let mut tasks: Vec<String> = files
+            .iter()
+            .filter_map(|name| name.strip_suffix(SUFFIX))
+            .filter(|name| !name.is_empty())
+            .map(Into::into)
+            .collect();
+        tasks.sort_unstable();
+        Ok(tasks)
+    }
+
+    fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>> {
+        Ok(Box::new(self.require_task(subject, task)?))
+    }
+}
+
+/// Names in the folder at `path` of what `wanted` says, sorted as text; hidden ones are left out, as
+/// files that are not complete are.
+pub(super) fn entries(path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<Vec<String>> {
+    let failed = |e| Error::io("list this folder", e).at(path);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().into_string().map_err(|name| {
+            let why = format!("the name of {name:?} is not UTF-8: rename it");
+            Error::invalid("experiment", why).at(path)
+        })?;
+        if !name.starts_with('.') && wanted(&entry.path()) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
