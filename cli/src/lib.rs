@@ -3,10 +3,12 @@
 //! Knows how a person asks and how the answer is shown. What is true of stores and
 //! trajectories is in the library; nothing here reads or writes a byte of a file by itself.
 
+mod archive;
 mod bench;
 mod choices;
 mod columns;
 mod compact;
+mod consolidate;
 mod copy;
 mod demo;
 mod export;
@@ -89,6 +91,8 @@ enum Verb {
     Copy(copy::Args),
     Merge(merge::Args),
     Split(split::Args),
+    Archive(archive::Args),
+    Consolidate(consolidate::Args),
     Bench(bench::Args),
     Demo(demo::Args),
     Completions(shell::Completions),
@@ -133,6 +137,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Copy(args) => (copy::run(&args), copy::hint),
         Verb::Merge(args) => (merge::run(&args), merge::hint),
         Verb::Split(args) => (split::run(&args), split::hint),
+        Verb::Archive(args) => (archive::run(&args), archive::hint),
+        Verb::Consolidate(args) => (consolidate::run(&args), consolidate::hint),
         Verb::Bench(args) => (bench::run(&args), |_| None),
         Verb::Demo(args) => (demo::run(&args), |_| None),
         Verb::Completions(args) => (shell::completions(&args, Cli::command()), |_| None),

@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 # Pages whose code runs, and how many parts it has at least.
 PAGES = {"guide.md": 8, "training.md": 9, "blobs.md": 13, "from-the-original.md": 1}
+PAGES = {"guide.md": 8, "training.md": 9, "experiments.md": 6, "from-the-original.md": 1}
 MODULES = [
     "vlstore",
     "vlstore.errors",
@@ -23,6 +24,8 @@ MODULES = [
     "vlstore.blobs._native",
     "vlstore.legacy.hash",
     "vlstore.loader._loader",
+    "vlstore.experiments._design",
+    "vlstore.experiments._storage",
     "vlstore.legacy.loader.blockshuffle",
     "vlstore.legacy.serialize",
     "vlstore.legacy.serialize.codec",

@@ -120,7 +120,12 @@ impl StackAxis {
         }
         let along = self.along(first.1.len());
         let same = first.1.len() == piece.1.len()
-            && first.1.iter().zip(piece.1).enumerate().all(|(axis, (a, b))| axis == along || a == b);
+            && first
+                .1
+                .iter()
+                .zip(piece.1)
+                .enumerate()
+                .all(|(axis, (a, b))| axis == along || a == b);
         if same {
             return Ok(());
         }
@@ -202,7 +207,8 @@ mod tests {
 
     #[test]
     fn another_type_is_refused_and_named() {
-        let (a, b) = (ArrayView::of(&[1], &[1.0_f32]).unwrap(), ArrayView::of(&[1], &[1_i32]).unwrap());
+        let (a, b) =
+            (ArrayView::of(&[1], &[1.0_f32]).unwrap(), ArrayView::of(&[1], &[1_i32]).unwrap());
         let why = StackAxis::Columns.joined(&[a, b]).unwrap_err().to_string();
         assert!(why.contains("float32") && why.contains("int32"), "{why}");
     }

@@ -143,11 +143,7 @@ fn publish(aside: &Path, path: &Path) -> Result<()> {
     sync_folder_of(path)
 }
 
-fn copy_task(
-    from: &dyn Task,
-    to: &Path,
-    done: &mut dyn FnMut() -> Result<()>,
-) -> Result<()> {
+fn copy_task(from: &dyn Task, to: &Path, done: &mut dyn FnMut() -> Result<()>) -> Result<()> {
     let mut writer = TaskWriter::create(to, Existing::Refuse, TaskOptions::default())?;
     for (i, trial) in from.trials().iter().enumerate() {
         let arrays = trial.arrays.iter().map(|entry| from.array(i, &entry.name));

@@ -54,7 +54,7 @@ mod whole;
 
 pub use archive::{Archive, ArchiveOptions, storage_from_zip, storage_to_zip};
 pub use array::{Array, StackAxis};
-pub use hdf5::{Consolidated, ConsolidateOptions, read_hdf5, storage_to_hdf5, write_hdf5};
+pub use hdf5::{ConsolidateOptions, Consolidated, read_hdf5, storage_to_hdf5, write_hdf5};
 pub use head::{ArrayEntry, Attributes, Trial};
 pub use import::{ImportedExperiment, import_experiment, open_experiment};
 pub use names::NAME_MAX;

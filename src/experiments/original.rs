@@ -42,7 +42,8 @@ impl Original {
             let subject = root.join(subject);
             for task in entries(&subject, &|p| p.is_dir())? {
                 let task = subject.join(task);
-                let theirs = |p: &Path| p.ends_with(TABLE) || p.extension().is_some_and(|e| e == "hdf5");
+                let theirs =
+                    |p: &Path| p.ends_with(TABLE) || p.extension().is_some_and(|e| e == "hdf5");
                 if !entries(&task, &theirs)?.is_empty() {
                     return Ok(true);
                 }
@@ -126,10 +127,11 @@ fn arrays(path: &Path, array: &str, trials: &mut [Trial]) -> Result<()> {
     for (name, dataset) in file.root().iter_datasets().map_err(failed)? {
         let Found { dtype, shape, .. } = dataset_entry(path, &name, &dataset)?;
         let count = trials.len();
-        let trial = name.parse::<usize>().ok().and_then(|i| trials.get_mut(i)).ok_or_else(|| {
-            let why = format!("it is of a trial that {TABLE} does not have: there are {count}");
-            Error::format("HDF5", format!("data set {name}"), why).at(path)
-        })?;
+        let trial =
+            name.parse::<usize>().ok().and_then(|i| trials.get_mut(i)).ok_or_else(|| {
+                let why = format!("it is of a trial that {TABLE} does not have: there are {count}");
+                Error::format("HDF5", format!("data set {name}"), why).at(path)
+            })?;
         let (axis, pieces, name) = (StackAxis::default(), (0, 1), array.to_owned());
         trial.arrays.push(ArrayEntry { name, dtype, shape, axis, pieces, whole: true });
     }
@@ -180,7 +182,11 @@ fn typed(cells: &[(String, bool)]) -> Vec<Value> {
         _ => None,
     };
     // Spellings that only a number has: "infinity" and "nan" are read, "1e400" is not a number.
-    let real = |cell: &str| cell.parse::<f64>().ok().filter(|x| x.is_finite() || !cell.contains(|c: char| c.is_ascii_digit()));
+    let real = |cell: &str| {
+        cell.parse::<f64>()
+            .ok()
+            .filter(|x| x.is_finite() || !cell.contains(|c: char| c.is_ascii_digit()))
+    };
     all(&|cell| cell.parse().ok().map(Value::Int))
         .or_else(|| all(&|cell| real(cell).map(Value::Float)))
         .or_else(|| all(&truth))

@@ -38,7 +38,8 @@ impl Storage {
     /// [`Error::Io`] if there is nothing, [`Error::Invalid`] if it is no folder.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
-        let about = fs::metadata(&root).map_err(|e| Error::io("open the experiment", e).at(&root))?;
+        let about =
+            fs::metadata(&root).map_err(|e| Error::io("open the experiment", e).at(&root))?;
         if !about.is_dir() {
             return Err(Error::invalid("path", "this is no folder of an experiment").at(&root));
         }
@@ -79,7 +80,7 @@ impl Storage {
         TaskWriter::create(&path, existing, options).map_err(|e| match e.root() {
             Error::Exists { .. } => {
                 let what = format!("task {task:?} of subject {subject:?}").into();
-                Error::Exists { what, instead: Some("overwriting (`overwrite`)") }.at(&path)
+                Error::Exists { what, instead: Some("`overwrite`") }.at(&path)
             }
             _ => e,
         })
@@ -125,7 +126,8 @@ impl Storage {
         let mut files = Vec::new();
         for subject in other.subjects()? {
             for task in other.tasks(&subject)? {
-                let (from, to) = (other.task_path(&subject, &task)?, self.task_path(&subject, &task)?);
+                let (from, to) =
+                    (other.task_path(&subject, &task)?, self.task_path(&subject, &task)?);
                 if to.try_exists().unwrap_or(true) {
                     let what = format!("task {task:?} of subject {subject:?}").into();
                     return Err(Error::Exists { what, instead: None }.at(&to));

@@ -121,8 +121,17 @@ mod tests {
     fn columns_may_differ_and_stand_in_the_order_of_appearance_with_the_numbers_last() {
         let trials = [
             trial(&[("block", Value::Int(0)), ("b", Value::Float(1.0)), ("trial", Value::Int(0))]),
-            trial(&[("a", Value::Text("x, \"y\"".into())), ("block", Value::Int(0)), ("trial", Value::Int(1))]),
-            trial(&[("b", Value::Missing), ("a", Value::Text(String::new())), ("trial", Value::Int(2)), ("block", Value::Int(0))]),
+            trial(&[
+                ("a", Value::Text("x, \"y\"".into())),
+                ("block", Value::Int(0)),
+                ("trial", Value::Int(1)),
+            ]),
+            trial(&[
+                ("b", Value::Missing),
+                ("a", Value::Text(String::new())),
+                ("trial", Value::Int(2)),
+                ("block", Value::Int(0)),
+            ]),
         ];
         let table = Table::of(&trials);
         let csv = table.csv();

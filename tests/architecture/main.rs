@@ -41,6 +41,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
     ("trajectory", BELOW_TRAJECTORY),
     ("blobs", BELOW_FORMATS),
     ("cache", BELOW_FORMATS),
+    ("experiments", BELOW_FORMATS),
     ("dataset", BELOW_DATASET),
     ("loader", BELOW_LOADER),
     ("demo", BELOW_FACES),
@@ -94,6 +95,7 @@ const BELOW_FACES: &[&str] = &[
     "cache",
     "dataset",
     "loader",
+    "experiments",
 ];
 
 /// An import against the arrows that is right all the same.

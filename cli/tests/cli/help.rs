@@ -3,7 +3,7 @@
 use super::{Folder, PROGRAM};
 use assert_cmd::Command;
 
-pub(super) const VERBS: [&str; 22] = [
+pub(super) const VERBS: [&str; 24] = [
     "import",
     "export",
     "info",
@@ -22,6 +22,8 @@ pub(super) const VERBS: [&str; 22] = [
     "copy",
     "merge",
     "split",
+    "archive",
+    "consolidate",
     "bench",
     "demo",
     "completions",
@@ -60,6 +62,8 @@ fn every_example_of_every_verb_works_in_a_folder_with_a_trajectory_and_its_store
         }
         for example in examples {
             let folder = Folder::new();
+            // An experiment without a task.
+            std::fs::create_dir_all(folder.path("data/p01")).unwrap();
             Command::new("sh")
                 .args(["-ec", example])
                 .env("PATH", &path)

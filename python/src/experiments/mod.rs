@@ -8,7 +8,5 @@ mod writer;
 
 pub(crate) use reader::Task;
 pub(crate) use storage::{Experiment, Storage};
-pub(crate) use whole::{
-    _from_zip, _import_experiment, _read_hdf5, _to_hdf5, _to_zip, _write_hdf5,
-};
+pub(crate) use whole::{_from_zip, _import_experiment, _read_hdf5, _to_hdf5, _to_zip, _write_hdf5};
 pub(crate) use writer::TaskWriter;

@@ -50,15 +50,13 @@ impl Task {
 
 #[pymethods]
 impl Task {
+    /// Number of trials.
     fn __len__(&self) -> usize {
         self.task().trials().len()
     }
 
     /// Names and values of the columns.
-    fn columns<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<Vec<(String, Vec<Bound<'py, PyAny>>)>> {
+    fn columns<'py>(&self, py: Python<'py>) -> PyResult<Vec<(String, Vec<Bound<'py, PyAny>>)>> {
         let table = self.task().table();
         let column = |(name, values): &(String, Vec<_>)| {
             let values = values.iter().map(|v| object(py, v)).collect::<PyResult<_>>()?;
@@ -77,21 +75,25 @@ impl Task {
         pairs(py, found.unwrap_or_default())
     }
 
+    /// The table as comma-separated text.
     fn csv(&self) -> String {
         self.task().table().csv()
     }
 
+    /// Name, type and shape of each array of a trial.
     fn arrays(&self, trial: usize) -> Vec<Entry> {
         let found = self.task().trials().get(trial).map(|t| t.arrays.as_slice());
         let entries = found.unwrap_or_default().iter();
         entries.map(|a| (a.name.clone(), a.dtype.name(), a.shape.clone())).collect()
     }
 
+    /// An array of a trial.
     fn array(&self, py: Python<'_>, trial: usize, name: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let name = text(name, "the name of an array")?;
         Self::read(py, || self.task().array(trial, &name))
     }
 
+    /// Names of the single objects.
     fn objects(&self) -> Vec<String> {
         self.task().objects().to_vec()
     }
@@ -123,6 +125,7 @@ impl Task {
         task.unfinished().iter().map(one).collect()
     }
 
+    /// What is committed of an array of an unfinished trial.
     fn unfinished_array(
         &self,
         py: Python<'_>,

@@ -7,8 +7,8 @@ use crate::error::{Failure, invalid};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 use std::time::Duration;
-use vlstore::{Durability, Existing};
 use vlstore::experiments::{Storage as Inner, Subjects, TaskOptions, open_experiment};
+use vlstore::{Durability, Existing};
 
 /// The folder of an experiment; used by :class:`vlstore.experiments.Storage`.
 #[pyclass(frozen, module = "vlstore", name = "_Storage")]
@@ -42,19 +42,23 @@ impl Storage {
         Ok(Self { inner: inner.map_err(Failure::from)? })
     }
 
+    /// Names of the subjects.
     fn subjects(&self) -> PyResult<Vec<String>> {
         Ok(self.inner.subjects().map_err(Failure::from)?)
     }
 
+    /// Takes a subject or makes it.
     fn make_subject(&self, subject: &Bound<'_, PyAny>) -> PyResult<()> {
         let subject = name(subject, "subject")?;
         Ok(self.inner.make_subject(&subject).map(drop).map_err(Failure::from)?)
     }
 
+    /// Names of the tasks of a subject.
     fn tasks(&self, subject: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
         Ok(self.inner.tasks(&name(subject, "subject")?).map_err(Failure::from)?)
     }
 
+    /// Makes a task.
     #[pyo3(signature = (subject, task, overwrite, interval, durability))]
     fn create_task(
         &self,
@@ -72,6 +76,7 @@ impl Storage {
         Ok(TaskWriter::over(made.map_err(Failure::from)?))
     }
 
+    /// Opens a task to append trials, or makes it.
     #[pyo3(signature = (subject, task, interval, durability))]
     fn append_task(
         &self,
@@ -87,6 +92,7 @@ impl Storage {
         Ok(TaskWriter::over(opened.map_err(Failure::from)?))
     }
 
+    /// Opens a task for reading.
     fn require_task(
         &self,
         py: Python<'_>,
@@ -98,6 +104,7 @@ impl Storage {
         Ok(Task::stored(opened.map_err(Failure::from)?))
     }
 
+    /// Brings the tasks of another experiment here; returns how many.
     fn merge(&self, py: Python<'_>, other: PathBuf) -> PyResult<u64> {
         let merged = py.detach(|| self.inner.merge(&Inner::open(other)?));
         Ok(merged.map_err(Failure::from)?)
@@ -118,15 +125,18 @@ impl Experiment {
         Ok(Self { inner })
     }
 
+    /// Names of the subjects.
     fn subjects(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         Ok(py.detach(|| self.inner.subjects()).map_err(Failure::from)?)
     }
 
+    /// Names of the tasks of a subject.
     fn tasks(&self, py: Python<'_>, subject: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
         let subject = name(subject, "subject")?;
         Ok(py.detach(|| self.inner.tasks(&subject)).map_err(Failure::from)?)
     }
 
+    /// One task.
     fn task(
         &self,
         py: Python<'_>,

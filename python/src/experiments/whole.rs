@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use std::path::PathBuf;
 use vlstore::Existing;
 use vlstore::experiments::{
-    Array, ArchiveOptions, ConsolidateOptions, Storage, import_experiment, open_experiment,
+    ArchiveOptions, Array, ConsolidateOptions, Storage, import_experiment, open_experiment,
     read_hdf5, storage_from_zip, storage_to_hdf5, storage_to_zip, write_hdf5,
 };
 

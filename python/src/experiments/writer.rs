@@ -43,11 +43,13 @@ fn axis(number: u64) -> Outcome<StackAxis> {
 
 #[pymethods]
 impl TaskWriter {
+    /// Begins a trial with these attributes; returns its token.
     fn begin(&self, py: Python<'_>, given: &Bound<'_, PyAny>) -> PyResult<u64> {
         let given = attributes(given)?;
         Ok(self.with(py, |w| w.begin(&given))?)
     }
 
+    /// Adds a piece to an array of a trial that was begun.
     fn stack(
         &self,
         py: Python<'_>,
@@ -62,6 +64,7 @@ impl TaskWriter {
         Ok(self.with(py, |w| w.stack(token, &name, axis, &given.view()?))?)
     }
 
+    /// Empties an array of a trial that was begun.
     fn clear(&self, py: Python<'_>, token: u64, name: &Bound<'_, PyAny>) -> PyResult<()> {
         let name = text(name, "the name of an array")?;
         Ok(self.with(py, |w| w.clear(token, &name))?)
@@ -110,10 +113,12 @@ impl TaskWriter {
         Ok(written?)
     }
 
+    /// Gives up a trial that was begun.
     fn abandon(&self, py: Python<'_>, token: u64) -> PyResult<()> {
         Ok(self.with(py, |w| w.abandon(token))?)
     }
 
+    /// Removes what earlier runs left of trials; returns how many.
     fn discard_unfinished(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.with(py, Inner::discard_unfinished)?)
     }
@@ -142,6 +147,7 @@ impl TaskWriter {
         Ok(self.with(py, |w| w.put_object(&name, &object))?)
     }
 
+    /// Commits what waits.
     fn commit(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.with(py, Inner::commit)?)
     }
@@ -155,16 +161,19 @@ impl TaskWriter {
         Ok(ended.map_err(Failure::from)?)
     }
 
+    /// Whether it was closed.
     #[getter]
     fn closed(&self) -> bool {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
+    /// Number of trials.
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
         let trials = self.with(py, |w| Ok(w.trials()))?;
         Ok(usize::try_from(trials)?)
     }
 
+    /// Whether the file system keeps a second writer out.
     #[getter]
     fn locked(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.with(py, |w| Ok(w.is_locked()))?)

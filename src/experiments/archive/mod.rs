@@ -8,8 +8,8 @@ mod read;
 mod write;
 
 pub use read::{Archive, storage_from_zip};
-pub use write::{ArchiveOptions, storage_to_zip};
 pub(super) use write::named;
+pub use write::{ArchiveOptions, storage_to_zip};
 
 use crate::error::Error;
 use std::path::Path;

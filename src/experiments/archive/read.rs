@@ -222,7 +222,7 @@ fn directory(path: &Path) -> Result<Vec<String>> {
 }
 
 /// Restores the experiment in the archive at `path` byte for byte, in `folder` (by default the one
-/// in which the archive lies), and returns its root. It appears when it is complete.
+/// in which the archive lies; it is made if it does not exist), and returns its root. It appears when it is complete.
 ///
 /// # Errors
 /// [`Error::Exists`] if there is something with the name of the root; [`Error::Format`] if it is no
@@ -251,6 +251,7 @@ pub fn storage_from_zip(
     let total = opened.entries.iter().map(|e| e.3).sum();
     let mut restore = || -> Result<()> {
         progress(0, total)?;
+        fs::create_dir_all(folder).map_err(|e| Error::io("create a folder", e).at(folder))?;
         fs::create_dir(&staged).map_err(|e| Error::io("create a folder", e).at(folder))?;
         let mut done = 0;
         for (index, name, is_folder, _) in &opened.entries {

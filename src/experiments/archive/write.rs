@@ -72,7 +72,7 @@ pub fn storage_to_zip(
     if options.existing == Existing::Refuse && fs::symlink_metadata(&out).is_ok() {
         return Err(Error::Exists {
             what: crate::printable::printable_path(&out).into(),
-            instead: Some("overwriting (`overwrite`)"),
+            instead: Some("`overwrite`"),
         }
         .at(&out));
     }
@@ -127,8 +127,8 @@ pub(in crate::experiments) fn named(
     let path = match root.file_name() {
         Some(_) => root,
         None => {
-            resolved = fs::canonicalize(root)
-                .map_err(|e| Error::io("open the experiment", e).at(root))?;
+            resolved =
+                fs::canonicalize(root).map_err(|e| Error::io("open the experiment", e).at(root))?;
             &resolved
         }
     };

@@ -213,10 +213,11 @@ impl Task for ConsolidatedTask {
         let array = dataset_array(&self.path, &at, &dataset)?;
         Ok(match attrs.get(FORM).and_then(|v| v.as_str()) {
             Some("bytes") => Object::Bytes(array.data),
-            Some("json") => Object::Json(
-                serde_json::from_slice(&array.data)
-                    .map_err(|e| Error::format("HDF5", at.as_str(), e.to_string()).at(&self.path))?,
-            ),
+            Some("json") => {
+                Object::Json(serde_json::from_slice(&array.data).map_err(|e| {
+                    Error::format("HDF5", at.as_str(), e.to_string()).at(&self.path)
+                })?)
+            }
             _ => Object::Array(array),
         })
     }

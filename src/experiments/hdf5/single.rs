@@ -1,9 +1,9 @@
 //! Single arrays in files of HDF5.
 
+use super::hdf5_error;
 use super::read::{dataset_array, open_file};
 use super::types::datatype;
 use super::write::dataset;
-use super::hdf5_error;
 use crate::backend::{Access, StagedFile};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
@@ -56,7 +56,8 @@ fn add(
     let failed = |e| hdf5_error(path, name, e);
     let file = File::open_rw(file).map_err(failed)?;
     let mut group = file.root();
-    let (last, folders) = parts.split_last().ok_or_else(|| Error::invalid("data set", "no name"))?;
+    let (last, folders) =
+        parts.split_last().ok_or_else(|| Error::invalid("data set", "no name"))?;
     let exists = || Error::Exists { what: format!("{name:?}").into(), instead: None }.at(path);
     for folder in folders {
         if group.datasets().map_err(failed)?.iter().any(|n| n == folder) {
@@ -68,7 +69,8 @@ fn add(
             group.create_group(folder).map_err(failed)?
         };
     }
-    let there = group.datasets().map_err(failed)?.into_iter().chain(group.groups().map_err(failed)?);
+    let there =
+        group.datasets().map_err(failed)?.into_iter().chain(group.groups().map_err(failed)?);
     if there.into_iter().any(|n| n == *last) {
         return Err(exists());
     }

@@ -76,7 +76,8 @@ pub(super) fn dtype(datatype: &Datatype) -> Option<(DType, bool)> {
             Some((known?, swapped(byte_order)?))
         }
         Datatype::Enumeration { size: 1, members, .. } => {
-            let names: Vec<_> = members.iter().map(|m| (m.name.as_str(), m.value.as_slice())).collect();
+            let names: Vec<_> =
+                members.iter().map(|m| (m.name.as_str(), m.value.as_slice())).collect();
             let truth = names == [("FALSE", &[0][..]), ("TRUE", &[1][..])];
             truth.then_some((DType::Bool, false))
         }

@@ -57,7 +57,7 @@ pub fn storage_to_hdf5(
     if options.existing == Existing::Refuse && std::fs::symlink_metadata(&out).is_ok() {
         return Err(Error::Exists {
             what: crate::printable::printable_path(&out).into(),
-            instead: Some("overwriting (`overwrite`)"),
+            instead: Some("`overwrite`"),
         }
         .at(&out));
     }
@@ -125,7 +125,8 @@ impl<'a> Out<'a> {
     ) -> Result<()> {
         let group = self.group(path)?;
         for (i, trial) in task.trials().iter().enumerate() {
-            let arrays = trial.arrays.iter().map(|a| Ok((a.name.as_str(), task.array(i, &a.name)?)));
+            let arrays =
+                trial.arrays.iter().map(|a| Ok((a.name.as_str(), task.array(i, &a.name)?)));
             let arrays = arrays.collect::<Result<Vec<_>>>()?;
             self.trial(&group, &i.to_string(), trial, arrays)
                 .map_err(|e| hdf5_error(self.out, &format!("{path}/{i}"), e))?;

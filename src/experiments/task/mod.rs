@@ -34,7 +34,10 @@ fn check_mark(attributes: &Json) -> Result<()> {
     let layer = attributes.get(LAYER).and_then(Json::as_str);
     if layer != Some(NAME) {
         let found = layer.map_or("a plain store".into(), |l| format!("a store of the layer {l:?}"));
-        return Err(Error::invalid("task", format!("this is {found}, not a task of an experiment")));
+        return Err(Error::invalid(
+            "task",
+            format!("this is {found}, not a task of an experiment"),
+        ));
     }
     match attributes.get("version").and_then(Json::as_u64) {
         Some(VERSION) => Ok(()),

@@ -6,9 +6,7 @@ use crate::codec::{ArrayView, DocumentCodec};
 use crate::depot::Depot;
 use crate::error::{Error, Result};
 use crate::experiments::array::Array;
-use crate::experiments::head::{
-    ArrayEntry, Attributes, Trial, begun_of, piece_axis, trial_of,
-};
+use crate::experiments::head::{ArrayEntry, Attributes, Trial, begun_of, piece_axis, trial_of};
 use crate::experiments::object::Object;
 use crate::experiments::source::Task;
 use crate::key::Key;
