@@ -70,9 +70,7 @@ fn push(out: &mut String, place: usize, cell: &str) {
 
 /// A text as a cell: in quotes where it would otherwise be read as something else.
 fn quoted(text: &str) -> String {
-    let special = text.is_empty()
-        || text.trim() != text
-        || text.contains(|c| matches!(c, ',' | '"' | '\n' | '\r'));
+    let special = text.is_empty() || text.trim() != text || text.contains([',', '"', '\n', '\r']);
     if special { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
 }
 

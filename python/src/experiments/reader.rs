@@ -22,6 +22,8 @@ pub(crate) struct Task {
 
 /// Name, type and shape of an array.
 type Entry = (String, &'static str, Vec<u64>);
+/// Attributes of an unfinished trial, and names of its arrays.
+type Left<'py> = (Vec<(String, Bound<'py, PyAny>)>, Vec<String>);
 
 impl Task {
     pub(super) fn stored(task: StoredTask) -> Self {
@@ -114,10 +116,7 @@ impl Task {
     }
 
     /// Attributes and names of arrays of the trials that were begun and never written.
-    fn unfinished<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<Vec<(Vec<(String, Bound<'py, PyAny>)>, Vec<String>)>> {
+    fn unfinished<'py>(&self, py: Python<'py>) -> PyResult<Vec<Left<'py>>> {
         let Inner::Stored(task) = &self.inner else { return Ok(Vec::new()) };
         let one = |trial: &vlstore::experiments::Unfinished| {
             Ok((pairs(py, &trial.attributes)?, trial.arrays().map(Into::into).collect()))
