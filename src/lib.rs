@@ -64,6 +64,7 @@
 
 pub mod backend;
 pub mod blobs;
+pub mod cache;
 pub mod codec;
 pub mod column;
 pub mod depot;

@@ -1,0 +1,158 @@
+//! A closure that runs once for the same arguments.
+
+use super::argument::Arguments;
+use super::call::Call;
+use super::file::Cache;
+use super::flight::Flights;
+use super::object::Object;
+use super::uses::seconds;
+use crate::error::{Error, Result};
+use serde_json::Value;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A closure whose results are kept in a [`Cache`].
+///
+/// Its name and version stand for what it computes: raise the version when that changes. What a closure
+/// captures is not part of the key: pass it as an argument if the result depends on it.
+/// The result of the closure is stored before it is returned; an error is not. Threads that call it with
+/// the same arguments at the same time wait for one of them; processes do not.
+///
+/// ```
+/// use vlstore::cache::{Cache, CacheOptions, Cached};
+/// # let dir = tempfile::tempdir().unwrap();
+/// let cache = Cache::open(dir.path().join("results.vls"), &CacheOptions::default())?;
+/// let power = Cached::new(&cache, "example.power", 1, |(x, e): (f64, i32)| Ok(x.powi(e)));
+/// assert_eq!(power.call((3.0, 2))?, 9.0);
+/// assert_eq!(power.call((3.0, 2))?, 9.0);
+/// assert_eq!((power.hits(), power.misses()), (1, 1));
+/// # Ok::<(), vlstore::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Cached<'a, F, A, T> {
+    cache: &'a Cache,
+    name: String,
+    version: u64,
+    run: F,
+    lives: Option<Duration>,
+    damaged: bool,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    flights: Flights,
+    result: PhantomData<fn(A) -> T>,
+}
+
+impl<'a, F, A, T> Cached<'a, F, A, T>
+where
+    F: Fn(A) -> Result<T>,
+    A: Arguments,
+    T: Object,
+{
+    /// The closure `run` as the function of this name and version. It takes its arguments as one
+    /// tuple.
+    #[must_use]
+    pub fn new(cache: &'a Cache, name: impl Into<String>, version: u64, run: F) -> Self {
+        Self {
+            cache,
+            name: name.into(),
+            version,
+            run,
+            lives: None,
+            damaged: false,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            flights: Flights::default(),
+            result: PhantomData,
+        }
+    }
+
+    /// The same, whose results are computed again when they are older than `lives`.
+    #[must_use]
+    pub const fn living(mut self, lives: Duration) -> Self {
+        self.lives = Some(lives);
+        self
+    }
+
+    /// The same, that returns the error of a damaged entry instead of computing it again.
+    #[must_use]
+    pub const fn refusing_damage(mut self) -> Self {
+        self.damaged = true;
+        self
+    }
+
+    /// Calls that were answered from the cache.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Calls that were computed.
+    #[must_use]
+    pub fn misses(&self) -> u64 {
+        self.misses.load(Ordering::Relaxed)
+    }
+
+    /// The result for these arguments: the stored one, or that of the closure.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`] if it would have to be computed and could not be stored: before it is. What
+    /// the closure returns. Errors of the cache while looking for the result; those of storing it are
+    /// not: the result is returned all the same.
+    pub fn call(&self, arguments: A) -> Result<T> {
+        let call = Call::new(&*self.name, self.version);
+        let text = arguments.list().into_iter().fold(call, Call::with).text();
+        loop {
+            if let Some(found) = self.find(&text)? {
+                self.hits.fetch_add(1, Ordering::Relaxed);
+                return Ok(found);
+            }
+            self.cache.writable()?;
+            let Some(_flight) = self.flights.board(&text) else { continue };
+            // It may have been stored between looking and boarding.
+            if let Some(found) = self.find(&text)? {
+                self.hits.fetch_add(1, Ordering::Relaxed);
+                return Ok(found);
+            }
+            self.misses.fetch_add(1, Ordering::Relaxed);
+            let result = (self.run)(arguments)?;
+            // What was computed is worth more than its place in the cache.
+            let _ = self.store(&text, &result);
+            return Ok(result);
+        }
+    }
+
+    fn find(&self, text: &str) -> Result<Option<T>> {
+        let found = || -> Result<Option<T>> {
+            let snapshot = self.cache.snapshot()?;
+            let entry = match self.cache.find(&snapshot, text) {
+                Err(e) if !self.damaged && e.is_damage() => return Ok(None),
+                entry => entry?,
+            };
+            let Some(entry) = entry else { return Ok(None) };
+            let view = match entry.view() {
+                Err(e) if !self.damaged && e.is_damage() => return Ok(None),
+                view => view?,
+            };
+            let stored = view.stored().unwrap_or(0.0);
+            if self.lives.is_some_and(|lives| seconds() - stored > lives.as_secs_f64()) {
+                return Ok(None);
+            }
+            match T::storage_retrieve(view.result().unwrap_or(&Value::Null), view.arrays()) {
+                Err(Error::Codec { .. }) if !self.damaged => Ok(None),
+                value => value.map(Some),
+            }
+        };
+        let found = found()?;
+        if found.is_some() {
+            self.cache.note_use(text);
+        }
+        Ok(found)
+    }
+
+    fn store(&self, text: &str, result: &T) -> Result<()> {
+        let prepared = result.storage_prepare()?;
+        let arrays = prepared.views()?;
+        self.cache.put(text, seconds(), &prepared.result, &Value::Null, &arrays).map(drop)
+    }
+}

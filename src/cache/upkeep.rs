@@ -1,0 +1,98 @@
+//! Keeping a cache within its budget, and its file without much dead space.
+
+use super::entry::{EntryInfo, list, put_row};
+use super::file::{Cache, locked};
+use super::uses::{self, digest, later};
+use crate::error::Result;
+use crate::key::Key;
+use crate::maintain::{CompactOptions, Compacted, compact};
+use crate::store::{Info, Readable, Writer};
+use crate::wire::Digest;
+use std::collections::HashMap;
+
+/// Dead space below which the file is left alone.
+const LITTLE: u64 = 1 << 20;
+/// From this many results on, more are deleted than must be, so that not every store looks at all of
+/// them.
+const MANY: usize = 10_000;
+
+/// Deletes what was used least recently until all results fit the budget, `newest` last; how many.
+///
+/// The budget counts bytes before compression. With more than [`MANY`] results a twentieth of it is
+/// freed beside.
+pub(super) fn within_budget(cache: &Cache, writer: &mut Writer, newest: &Key) -> Result<u64> {
+    let Some(max) = cache.options().max_bytes else { return Ok(0) };
+    writer.commit()?;
+    let snapshot = writer.snapshot()?;
+    let all = snapshot.info()?.raw_bytes;
+    if all.saturating_sub(uses::bytes(&snapshot)?) <= max {
+        if locked(&cache.uses).are_due() {
+            write_uses(cache, writer)?;
+        }
+        return Ok(0);
+    }
+    let used = write_uses(cache, writer)?;
+    let mut entries = list(&snapshot)?;
+    let last = |entry: &EntryInfo| {
+        used.get(&digest(&entry.key)).map_or(entry.stored, |time| time.max(entry.stored))
+    };
+    entries.sort_by(|a, b| last(a).total_cmp(&last(b)).then(a.ordinal.cmp(&b.ordinal)));
+    let mut total: u64 = entries.iter().map(|entry| entry.bytes).sum();
+    let most = if entries.len() > MANY { max - max / 20 } else { max };
+    let mut gone = 0;
+    for entry in &entries {
+        if total <= most {
+            break;
+        }
+        let key = entry.record_key();
+        if key != *newest {
+            writer.delete(key)?;
+            total -= entry.bytes;
+            gone += 1;
+        }
+    }
+    Ok(gone)
+}
+
+/// Writes the record of uses anew: what it says, and what this process noted since. Entries that are
+/// gone are left out.
+pub(super) fn write_uses(cache: &Cache, writer: &mut Writer) -> Result<HashMap<Digest, f64>> {
+    let noted = locked(&cache.uses).noted();
+    let mut all = uses::read(writer)?;
+    if noted.is_empty() {
+        return Ok(all);
+    }
+    later(&mut all, &noted);
+    let mut there = HashMap::new();
+    writer.visit_index(&mut |_, key, _| {
+        if let Some(Key::Str(text)) = key
+            && let Some((key, time)) = all.get_key_value(&digest(&text))
+        {
+            there.insert(*key, *time);
+        }
+        Ok(())
+    })?;
+    put_row(writer, &uses::key(), &uses::encode(&there)?, f64::NAN)?;
+    locked(&cache.uses).forget(&noted);
+    Ok(there)
+}
+
+impl Cache {
+    /// Rewrites the file without dead space: a new file is built beside it and takes its place in one
+    /// step, other processes go on with the new one.
+    ///
+    /// # Errors
+    /// As [`compact`]; [`Error::ReadOnly`](crate::Error::ReadOnly).
+    pub fn repack(&self) -> Result<Compacted> {
+        self.writable()?;
+        compact(&self.path, &CompactOptions::default(), |_, _| Ok(()))
+    }
+}
+
+/// Whether the file should be repacked: if more than half of it is dead space, or a quarter while it is
+/// longer than the budget.
+pub(super) fn is_worn(cache: &Cache, info: &Info) -> bool {
+    let over = cache.options().max_bytes.is_some_and(|max| info.file_bytes > max);
+    let share = if over { 4 } else { 2 };
+    info.compactable > LITTLE && info.compactable > info.file_bytes / share
+}
