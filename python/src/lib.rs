@@ -9,6 +9,7 @@ use pyo3::sync::PyOnceLock;
 
 mod array;
 mod blobs;
+mod cache;
 mod command;
 mod convert;
 mod error;
@@ -33,6 +34,8 @@ mod _core {
     use super::blobs::storage::BlobStorage;
     #[pymodule_export]
     use super::blobs::stream::BlobStream;
+    #[pymodule_export]
+    use super::cache::{_Cache, Listed};
     #[pymodule_export]
     use super::command::_command;
     #[pymodule_export]
