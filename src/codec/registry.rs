@@ -1,17 +1,19 @@
 //! Codecs by name, so that a program can decode a store whose types it does not know.
 
 use super::topology::may_begin;
-use super::{AnyCodec, ArrayCodec, DocumentCodec, FlatF32Codec, MdFrameCodec, RawCodec};
+use super::{
+    AnyCodec, ArrayCodec, DocumentCodec, FlatF32Codec, MdFrameCodec, RawCodec, SeriesCodec,
+};
 use crate::column::{Content, SharedLookup};
 use crate::wire::Digest;
 use crate::{Error, Result};
 
 /// Every codec of this release.
-pub static CODECS: [&dyn AnyCodec; 5] =
-    [&RawCodec, &ArrayCodec, &FlatF32Codec, &DocumentCodec, &MdFrameCodec];
+pub static CODECS: [&dyn AnyCodec; 6] =
+    [&RawCodec, &ArrayCodec, &FlatF32Codec, &DocumentCodec, &MdFrameCodec, &SeriesCodec];
 
-/// The codec that a store or a person names: `raw`, `array`, `flat-f32`, `document` or
-/// `md-frame`.
+/// The codec that a store or a person names: `raw`, `array`, `flat-f32`, `document`, `md-frame` or
+/// `series`.
 ///
 /// # Errors
 ///
@@ -43,6 +45,7 @@ pub fn content(name: &str, version: u32) -> Option<Content> {
         "flat-f32" => |bytes| FlatF32Codec.weight(bytes).ok(),
         "document" => |bytes| DocumentCodec.weight(bytes).ok(),
         "md-frame" => |bytes| MdFrameCodec.weight(bytes).ok(),
+        "series" => |bytes| SeriesCodec.weight(bytes).ok(),
         _ => return None,
     };
     let reference = refers(name).unwrap_or(|_| None);
@@ -93,7 +96,7 @@ mod tests {
 
     #[test]
     fn every_codec_is_found_by_its_name_and_no_other() {
-        for name in ["raw", "array", "flat-f32", "document", "md-frame"] {
+        for name in ["raw", "array", "flat-f32", "document", "md-frame", "series"] {
             assert_eq!(by_name(name).unwrap().name(), name);
         }
         let error = by_name("pickle").err().unwrap().to_string();
