@@ -78,6 +78,7 @@ pub mod limits;
 pub mod loader;
 pub mod maintain;
 pub mod printable;
+pub mod series;
 pub mod store;
 pub mod trajectory;
 

@@ -38,6 +38,7 @@ const ROOMS: [(&str, &[&str]); 24] = [
     ("maintain", BELOW_MAINTAIN),
     ("depot", BELOW_DEPOT),
     ("formats", BELOW_DEPOT),
+    ("series", BELOW_DEPOT),
     ("trajectory", BELOW_TRAJECTORY),
     ("blobs", BELOW_FORMATS),
     ("cache", BELOW_FORMATS),

@@ -1,0 +1,120 @@
+//! The ids and lengths of all series, from the index; and what of them does not fit together.
+
+use super::entry::{Entry, account_of};
+use super::ids::{Role, key, parse};
+use crate::error::Result;
+use crate::key::Key;
+use crate::store::Readable;
+use std::collections::{HashMap, HashSet};
+
+/// All series with their lengths, in the order in which they were stored. Decodes nothing.
+pub(super) fn lengths(store: &dyn Readable) -> Result<Vec<(Key, u64)>> {
+    let mut out: Vec<(Key, u64)> = Vec::new();
+    let mut place: HashMap<Key, usize> = HashMap::new();
+    let mut grown: Vec<(Key, u64)> = Vec::new();
+    store.visit_index(&mut |_, name, at| {
+        match name.as_ref().and_then(parse) {
+            Some((id, Role::Start)) => {
+                place.insert(id.clone(), out.len());
+                out.push((id, at.weight.into()));
+            }
+            Some((id, Role::Growth)) => grown.push((id, at.weight.into())),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    for (id, len) in grown {
+        let known = place.get(&id).and_then(|at| out.get_mut(*at));
+        if let Some((_, old)) = known {
+            // A length that the index cannot say stands in the account.
+            *old = if len == u64::from(u32::MAX) {
+                Entry::find(store, &id)?.map_or(len, |e| e.len())
+            } else {
+                len
+            };
+        }
+    }
+    Ok(out)
+}
+
+/// What of a series does not fit the rest of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defect {
+    /// The series.
+    pub id: Key,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Every series of which a part is missing, and every part of a series that is not there. Decodes the
+/// accounts alone; `Snapshot::verify` checks every byte.
+pub(super) fn check(store: &dyn Readable) -> Result<Vec<Defect>> {
+    let (mut starts, mut parts, mut accounts) = (HashMap::new(), HashMap::new(), Vec::new());
+    let mut out = Vec::new();
+    store.visit_index(&mut |ordinal, name, at| {
+        let found = name.as_ref().and_then(parse);
+        match found {
+            Some((id, Role::Start)) => drop(starts.insert(id, u64::from(at.weight))),
+            Some((id, Role::Growth)) => accounts.push((id, ordinal)),
+            Some((id, role)) => drop(parts.insert((id, role), u64::from(at.weight))),
+            None => {
+                let id = name.unwrap_or_else(|| Key::from(ordinal));
+                out.push(Defect { id, why: "a record that is of no series".into() });
+            }
+        }
+        Ok(())
+    })?;
+    let mut known = HashSet::new();
+    for (id, ordinal) in accounts {
+        let mut bad = |why: String| out.push(Defect { id: id.clone(), why });
+        let start = starts.get(&id).copied();
+        let growth = match store.get_at(ordinal).and_then(|record| account_of(&record)) {
+            Ok(growth) => growth,
+            Err(error) => {
+                bad(format!("its account cannot be read: {error}"));
+                continue;
+            }
+        };
+        if start != Some(growth.start) {
+            bad(match start {
+                None => "there is an account of it, and no start".into(),
+                Some(n) => {
+                    format!("its start has {n} points, not the {} of its account", growth.start)
+                }
+            });
+        }
+        let entry = Entry {
+            id: id.clone(),
+            ordinal,
+            start: growth.start,
+            growth: Some(growth),
+            stamp: (0, 0),
+        };
+        for part in entry.parts(0..entry.len()) {
+            if part.role == Role::Start {
+                continue;
+            }
+            let range = format!("{} to {}", part.first, part.first + part.points);
+            match parts.get(&(id.clone(), part.role)) {
+                None => bad(format!("its points {range} are missing")),
+                Some(n) if *n != part.points => {
+                    bad(format!("{n} points are where its points {range} should be"));
+                }
+                Some(_) => {}
+            }
+            known.insert(key(&id, part.role));
+        }
+    }
+    let mut left: Vec<_> =
+        parts.into_keys().filter(|(id, role)| !known.contains(&key(id, *role))).collect();
+    left.sort();
+    for (id, _) in left {
+        let why = if starts.contains_key(&id) {
+            "there are points that no account of it names"
+        } else {
+            "there are points of it, and no start"
+        };
+        out.push(Defect { id, why: why.into() });
+    }
+    Ok(out)
+}
