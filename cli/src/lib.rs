@@ -24,6 +24,7 @@ mod merge;
 mod open;
 mod outcome;
 mod output;
+mod plot;
 mod progress;
 mod put;
 mod ranges;
@@ -86,6 +87,7 @@ enum Verb {
     Stat(stat::Args),
     Topology(topology::Args),
     Follow(follow::Args),
+    Plot(plot::Args),
     Compact(compact::Args),
     Recover(recover::Args),
     Copy(copy::Args),
@@ -132,6 +134,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Stat(args) => (stat::run(&args), |_| None),
         Verb::Topology(args) => (topology::run(&args), |_| None),
         Verb::Follow(args) => (follow::run(&args), |_| None),
+        Verb::Plot(args) => (plot::run(&args), plot::hint),
         Verb::Compact(args) => (compact::run(&args), compact::hint),
         Verb::Recover(args) => (recover::run(&args), recover::hint),
         Verb::Copy(args) => (copy::run(&args), copy::hint),

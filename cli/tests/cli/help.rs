@@ -3,7 +3,7 @@
 use super::{Folder, PROGRAM};
 use assert_cmd::Command;
 
-pub(super) const VERBS: [&str; 24] = [
+pub(super) const VERBS: [&str; 25] = [
     "import",
     "export",
     "info",
@@ -17,6 +17,7 @@ pub(super) const VERBS: [&str; 24] = [
     "stat",
     "topology",
     "follow",
+    "plot",
     "compact",
     "recover",
     "copy",
@@ -64,6 +65,9 @@ fn every_example_of_every_verb_works_in_a_folder_with_a_trajectory_and_its_store
             let folder = Folder::new();
             // An experiment without a task.
             std::fs::create_dir_all(folder.path("data/p01")).unwrap();
+            if verb == "plot" {
+                super::plot::add_curves(&folder);
+            }
             Command::new("sh")
                 .args(["-ec", example])
                 .env("PATH", &path)

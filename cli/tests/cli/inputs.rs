@@ -15,7 +15,7 @@ use vlstore::Store;
 
 /// What each verb is asked for, but for those that write to the store that they are given, which is
 /// what they are for: `put`, `rm`, `seal`, `import --append`, `stat --keep`. NEW is a new file.
-const READERS: [&str; 27] = [
+const READERS: [&str; 28] = [
     "import long.xtc NEW",
     "export long.vls NEW.xtc",
     "export --fields positions long.vls NEW.xyz",
@@ -32,6 +32,7 @@ const READERS: [&str; 27] = [
     "stat --training long.vls",
     "topology long.vls",
     "follow --count 1 long.vls",
+    "plot long.vls NEW.png",
     "recover long.vls NEW",
     "recover --chunks bad.vls NEW",
     "copy --compression lz4 --purpose random long.vls NEW",

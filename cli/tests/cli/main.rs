@@ -14,6 +14,7 @@ mod manners;
 mod older;
 #[cfg(unix)]
 mod outputs;
+mod plot;
 #[cfg(unix)]
 mod signals;
 mod trajectories;

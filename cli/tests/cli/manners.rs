@@ -245,7 +245,7 @@ fn shells_complete_the_values_of_options() {
             &["never", "repeated", "always"],
             &["quantised", "given"],
             &["xtc", "extxyz"],
-            &["raw", "array", "flat-f32", "document", "md-frame"],
+            &["raw", "array", "flat-f32", "document", "md-frame", "series"],
             &["bytes", "json", "hex"],
             &["refuse", "keep-first", "keep-last", "prefix"],
             &["positions", "velocities", "stress"],
