@@ -19,6 +19,7 @@ mod legacy;
 mod loader;
 mod maintain;
 mod open;
+mod series;
 mod store;
 mod trajectory;
 
@@ -55,6 +56,12 @@ mod _core {
     use super::maintain::{_compact, _copy, _merge, _recover, _split};
     #[pymodule_export]
     use super::open::{_reopen, from_bytes, memory, open};
+    #[pymodule_export]
+    use super::series::class::{_new_id, Store as SeriesStore};
+    #[pymodule_export]
+    use super::series::csv::{_read_csv, _write_csv};
+    #[pymodule_export]
+    use super::series::lazy::{_lazy_of, Grid, Lazy};
     #[pymodule_export]
     use super::store::at::At;
     #[pymodule_export]

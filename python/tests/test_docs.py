@@ -16,6 +16,9 @@ DOCS = ROOT / "docs"
 PAGES = {
     "guide.md": 8, "training.md": 9, "blobs.md": 13, "experiments.md": 6, "cache.md": 6, "from-the-original.md": 1,
 }
+PAGES = {"guide.md": 8, "training.md": 9, "blobs.md": 13, "from-the-original.md": 1}
+PAGES = {"guide.md": 8, "training.md": 9, "experiments.md": 6, "from-the-original.md": 1}
+PAGES = {"guide.md": 8, "training.md": 9, "series.md": 7, "from-the-original.md": 1}
 MODULES = [
     "vlstore",
     "vlstore.cache",
@@ -30,6 +33,11 @@ MODULES = [
     "vlstore.loader._loader",
     "vlstore.experiments._design",
     "vlstore.experiments._storage",
+    "vlstore.series",
+    "vlstore.series._lazy",
+    "vlstore.series._manager",
+    "vlstore.series._stored",
+    "vlstore.series._timeseries",
     "vlstore.legacy.loader.blockshuffle",
     "vlstore.legacy.serialize",
     "vlstore.legacy.serialize.codec",

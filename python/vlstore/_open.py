@@ -40,7 +40,7 @@ def open(
     path: str | PathLike[str],
     mode: Mode = "r",
     *,
-    records: Literal["array", "document", "flat-f32", "raw"],
+    records: Literal["array", "document", "flat-f32", "raw", "series"],
     **options: Unpack[Options],
 ) -> _core.Depot: ...
 @overload
@@ -87,7 +87,7 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
         The type of the records. ``"auto"``, the default: as the file says. A store of frames is a
         :class:`Trajectory`, one of arrays or documents a :class:`Depot`, else the values are bytes (a
         :class:`Store`); a new store is one of bytes. Other values are the name of a codec
-        (``"md-frame"``, ``"array"``, ``"document"``, ``"flat-f32"``, ``"raw"``), or a codec written in Python (see
+        (``"md-frame"``, ``"array"``, ``"document"``, ``"flat-f32"``, ``"raw"``, ``"series"``), or a codec written in Python (see
         :class:`Depot`), whose name a new store keeps. ``"bytes"`` returns the bytes of the records
         unchanged. In every case bytes that the codec of the store refuses cannot be
         put. Without its codec, a store of a codec written in Python returns bytes, and no record

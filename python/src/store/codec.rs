@@ -8,6 +8,7 @@ use crate::store::array_records as arrays;
 use crate::store::document_records as documents;
 use crate::store::encoded::Encoded;
 use crate::store::handle::Handle;
+use crate::store::series_records as series;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 use vlstore::Digest;
@@ -24,6 +25,8 @@ pub(crate) enum RecordCodec {
     Document,
     /// float32 values without their shape.
     FlatF32,
+    /// Parts of time series.
+    Series,
     Python(PythonCodec),
 }
 
@@ -55,6 +58,7 @@ impl RecordCodec {
             "array" => Ok(Self::Array),
             "document" => Ok(Self::Document),
             "flat-f32" => Ok(Self::FlatF32),
+            "series" => Ok(Self::Series),
             other => Err(invalid(py, &format!("codec {other} is not offered here"))),
         }
     }
@@ -66,6 +70,7 @@ impl RecordCodec {
             Self::Array => "array",
             Self::Document => "document",
             Self::FlatF32 => "flat-f32",
+            Self::Series => "series",
             Self::Python(codec) => &codec.name,
         }
     }
@@ -102,6 +107,7 @@ impl RecordCodec {
             Self::Array => made(arrays::encode(value)?),
             Self::Document => made(documents::encode(value)?),
             Self::FlatF32 => made(arrays::encode_flat(value)?),
+            Self::Series => made(series::encode(value)?),
             Self::Python(codec) => {
                 let bytes = codec.encode.bind(py).call1((value,))?;
                 let what = format!("what codec {} encodes to", codec.name);
@@ -131,6 +137,7 @@ impl RecordCodec {
             Self::Array => arrays::decode(py, record),
             Self::Document => documents::decode(py, record),
             Self::FlatF32 => arrays::decode_flat(py, record),
+            Self::Series => series::decode(py, record),
             Self::Python(codec) => {
                 let record = Bound::new(py, Record::stored(record))?;
                 Ok(codec.decode.bind(py).call1((record,))?.unbind())

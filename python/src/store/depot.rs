@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// A store whose records are typed: ``depot[key]`` returns an object, not bytes.
 ///
 /// ``Depot(store, codec)`` is a second view of an open store; closing one closes both. ``codec``
-/// is a name (``"array"``, ``"document"``, ``"flat-f32"``, ``"raw"``), a pair ``(encode,
+/// is a name (``"array"``, ``"document"``, ``"flat-f32"``, ``"raw"``, ``"series"``), a pair ``(encode,
 /// decode)`` of functions, or an object with these two methods (or its class, which is called
 /// without arguments). ``encode`` takes an object and
 /// gives bytes, ``decode`` takes a :class:`Record` and gives the object. An object may also have

@@ -14,6 +14,7 @@ pub(crate) mod iter;
 mod mapping;
 pub(crate) mod place;
 pub(crate) mod report;
+mod series_records;
 pub(crate) mod typed;
 pub(crate) mod view;
 mod writer;

@@ -1,0 +1,287 @@
+//! `vlstore._core._SeriesStore`: the crate's storage manager; the classes in Python stand before it.
+
+use crate::convert::key::{key, to_python};
+use crate::error::{Failure, Outcome, from_error, invalid};
+use crate::series::floats::{Given, viewed};
+use crate::series::lazy::Lazy;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use vlstore::codec::Packing;
+use vlstore::series::lazy::Expr;
+use vlstore::series::{
+    SeriesOptions, SeriesStore, TimeRule, Unlisted, check_id, import_folder, new_id,
+};
+use vlstore::{Durability, Existing, Key};
+
+/// The crate's store of series; used by :class:`vlstore.series.FileStorageManager`.
+#[pyclass(frozen, module = "vlstore", name = "_SeriesStore")]
+pub(crate) struct Store {
+    inner: Mutex<Option<SeriesStore>>,
+    process: u32,
+}
+
+impl Store {
+    /// Calls `f` with the interpreter detached.
+    fn with<T: Send>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut SeriesStore) -> vlstore::Result<T> + Send,
+    ) -> PyResult<T> {
+        // In the child of a fork the lock may be held by a thread that is not there.
+        if std::process::id() != self.process {
+            return Err(Failure::Forked.into());
+        }
+        let done: Outcome<T> = py.detach(|| {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(f(inner.as_mut().ok_or(Failure::Closed)?)?)
+        });
+        Ok(done?)
+    }
+}
+
+fn id(any: &Bound<'_, PyAny>) -> PyResult<Key> {
+    let id = key(any)?;
+    check_id(&id).map_err(|e| from_error(any.py(), &e))?;
+    Ok(id)
+}
+
+fn named<T>(py: Python<'_>, what: &str, name: &str, found: Option<T>, known: &str) -> PyResult<T> {
+    found.ok_or_else(|| invalid(py, &format!("{what} is one of {known}, not {name:?}")))
+}
+
+#[pymethods]
+impl Store {
+    #[new]
+    #[pyo3(signature = (path, *, packing, times, durability, cache_bytes, wait, threads, writable))]
+    #[expect(clippy::too_many_arguments, reason = "the Python half names them")]
+    fn new(
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        packing: &str,
+        times: &str,
+        durability: &str,
+        cache_bytes: usize,
+        wait: f64,
+        threads: usize,
+        writable: bool,
+    ) -> PyResult<Self> {
+        let wait = Duration::try_from_secs_f64(wait)
+            .map_err(|_| invalid(py, "lock_timeout is a number of seconds, 0 or more"))?;
+        let options = SeriesOptions {
+            packing: named(py, "packing", packing, Packing::from_name(packing), "pco, plain")?,
+            times: named(
+                py,
+                "times",
+                times,
+                TimeRule::from_name(times),
+                "any, sorted, increasing",
+            )?,
+            durability: named(
+                py,
+                "durability",
+                durability,
+                Durability::from_name(durability),
+                "kernel, sync, none",
+            )?,
+            cache_bytes,
+            wait,
+            threads,
+            writable,
+        };
+        let opened: Outcome<SeriesStore> = py.detach(|| {
+            Ok(match path {
+                Some(path) => SeriesStore::open(path, options)?,
+                None => SeriesStore::in_memory(options)?,
+            })
+        });
+        let inner = Mutex::new(Some(opened?));
+        Ok(Self { inner, process: std::process::id() })
+    }
+
+    /// Whether another process made it: then it is opened again.
+    fn is_inherited(&self) -> bool {
+        std::process::id() != self.process
+    }
+
+    /// Closes the file.
+    fn close(&self, py: Python<'_>) {
+        if !self.is_inherited() {
+            py.detach(|| drop(self.inner.lock().unwrap_or_else(PoisonError::into_inner).take()));
+        }
+    }
+
+    /// Stores a series; ``values`` are channel by channel.
+    fn store(
+        &self,
+        name: &Bound<'_, PyAny>,
+        times: Option<&Bound<'_, PyAny>>,
+        values: &Bound<'_, PyAny>,
+        channels: usize,
+        replace: bool,
+    ) -> PyResult<()> {
+        let (key, given) = (id(name)?, Given::get(times, values, channels)?);
+        self.with(name.py(), |s| s.store(&key, &given.points()?, Existing::of(replace)))
+    }
+
+    /// Stores a series under a new id, and returns the id.
+    fn store_new(
+        &self,
+        py: Python<'_>,
+        times: Option<&Bound<'_, PyAny>>,
+        values: &Bound<'_, PyAny>,
+        channels: usize,
+    ) -> PyResult<Py<PyAny>> {
+        let given = Given::get(times, values, channels)?;
+        let key = self.with(py, |s| s.store_new(&given.points()?))?;
+        to_python(py, Some(&key))
+    }
+
+    /// Stores a chain of operations, block by block.
+    fn store_lazy(
+        &self,
+        name: &Bound<'_, PyAny>,
+        lazy: &Bound<'_, Lazy>,
+        replace: bool,
+    ) -> PyResult<u64> {
+        let (key, expr) = (id(name)?, lazy.get().expr().clone());
+        self.with(name.py(), |s| {
+            let first = expr.read(0..vlstore::series::lazy::BLOCK)?;
+            s.store_all(&key, &first.points()?, Existing::of(replace), |len| {
+                let next = expr.read(len..len + vlstore::series::lazy::BLOCK)?;
+                Ok(Some(next).filter(|n| !n.is_empty()))
+            })
+        })
+    }
+
+    /// Stores more points; the new length.
+    fn append(
+        &self,
+        name: &Bound<'_, PyAny>,
+        times: Option<&Bound<'_, PyAny>>,
+        values: &Bound<'_, PyAny>,
+        channels: usize,
+    ) -> PyResult<u64> {
+        let (key, given) = (id(name)?, Given::get(times, values, channels)?);
+        self.with(name.py(), |s| s.append(&key, &given.points()?))
+    }
+
+    /// Replaces values from the position ``first`` on.
+    fn set(
+        &self,
+        name: &Bound<'_, PyAny>,
+        first: u64,
+        values: &Bound<'_, PyAny>,
+        channels: usize,
+    ) -> PyResult<()> {
+        let (key, given) = (id(name)?, Given::get(None, values, channels)?);
+        self.with(name.py(), |s| s.set(&key, first, &given.points()?))
+    }
+
+    /// Removes a series.
+    fn remove(&self, name: &Bound<'_, PyAny>) -> PyResult<()> {
+        let key = id(name)?;
+        self.with(name.py(), |s| s.remove(&key))
+    }
+
+    /// Removes all series; how many there were.
+    fn clear(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, SeriesStore::clear)
+    }
+
+    /// Number of points.
+    fn size(&self, name: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let key = id(name)?;
+        self.with(name.py(), |s| s.size(&key))
+    }
+
+    /// Points, channels, and whether there are times.
+    fn shape(&self, name: &Bound<'_, PyAny>) -> PyResult<(u64, usize, bool)> {
+        let key = id(name)?;
+        self.with(name.py(), |s| s.shape(&key))
+    }
+
+    /// Whether there is a series under an id.
+    fn contains(&self, name: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let key = key(name)?;
+        self.with(name.py(), |s| s.contains(&key))
+    }
+
+    /// Times or ``None``, and the values of each channel.
+    fn get(&self, name: &Bound<'_, PyAny>) -> PyResult<(Option<Py<PyAny>>, Py<PyAny>)> {
+        let key = id(name)?;
+        let series = self.with(name.py(), |s| s.get(&key))?;
+        viewed(name.py(), &series)
+    }
+
+    /// As ``get``, of the positions from ``start`` to before ``stop``.
+    fn range(
+        &self,
+        name: &Bound<'_, PyAny>,
+        start: u64,
+        stop: u64,
+    ) -> PyResult<(Option<Py<PyAny>>, Py<PyAny>)> {
+        let key = id(name)?;
+        let series = self.with(name.py(), |s| s.range(&key, start..stop))?;
+        viewed(name.py(), &series)
+    }
+
+    /// A dict of ids and lengths.
+    fn lengths<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let out = PyDict::new(py);
+        for (key, len) in self.with(py, SeriesStore::lengths)? {
+            out.set_item(to_python(py, Some(&key))?, len)?;
+        }
+        Ok(out)
+    }
+
+    /// Ids of what does not fit together, and why.
+    fn check(&self, py: Python<'_>) -> PyResult<Vec<(Py<PyAny>, String)>> {
+        let found = self.with(py, SeriesStore::check)?;
+        found.into_iter().map(|d| Ok((to_python(py, Some(&d.id))?, d.why))).collect()
+    }
+
+    /// Begins a batch.
+    fn begin_batch(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, SeriesStore::begin_batch)
+    }
+
+    /// Ends a batch.
+    fn end_batch(&self, py: Python<'_>, commit: bool) -> PyResult<()> {
+        self.with(py, |s| s.end_batch(commit))
+    }
+
+    /// Bytes that are kept.
+    fn cached(&self, py: Python<'_>) -> PyResult<usize> {
+        self.with(py, |s| Ok(s.cached()))
+    }
+
+    /// A stored series, to be computed with.
+    fn lazy(&self, name: &Bound<'_, PyAny>) -> PyResult<Lazy> {
+        let key = id(name)?;
+        let values = self.with(name.py(), |s| s.values(&key))?;
+        Ok(Lazy::new(Expr::stored(values)))
+    }
+
+    /// Ids that came, what was broken with the reason, and what the map does not name.
+    fn import_folder(
+        &self,
+        py: Python<'_>,
+        folder: PathBuf,
+        replace: bool,
+        unlisted: bool,
+    ) -> PyResult<(Vec<Py<PyAny>>, Vec<(String, String)>, Vec<String>)> {
+        let unlisted = if unlisted { Unlisted::Import } else { Unlisted::Leave };
+        let done = self.with(py, |s| import_folder(s, &folder, Existing::of(replace), unlisted))?;
+        let ids = done.ids.iter().map(|key| to_python(py, Some(key)));
+        Ok((ids.collect::<PyResult<_>>()?, done.broken, done.unlisted))
+    }
+}
+
+/// An id that no process has made before.
+#[pyfunction]
+pub(crate) fn _new_id(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    to_python(py, Some(&new_id()))
+}

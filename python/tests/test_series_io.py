@@ -1,0 +1,184 @@
+"""Series in other formats: what goes out comes in again bit for bit, and nothing is copied without need."""
+
+import numpy as np
+import pytest
+
+import vlstore
+from vlstore.series import FileStorageManager, MemoryStorageManager, TimeSeries, from_csv, to_arrow, to_csv
+
+ODD = np.array([np.nan, -0.0, 5e-324, np.inf, -np.inf, 1.7976931348623157e308, 0.1, 1 / 3])
+
+
+@pytest.fixture
+def manager():
+    return MemoryStorageManager()
+
+
+def test_csv_goes_out_and_in_bit_for_bit(manager, tmp_path):
+    n = 40_000
+    values = np.resize(ODD, 2 * n).reshape(n, 2)
+    manager.store("x", (np.resize(ODD[::-1], n), values))
+    manager.store("counted", range(n))
+    assert manager.export_csv("x", tmp_path / "x.csv", names=["a", "b,c"]) == n
+    assert (tmp_path / "x.csv").read_text().startswith('time,a,"b,c"\n0.333')
+    assert manager.import_csv("y", tmp_path / "x.csv", time=0, values=[1, 2]) == manager.get("x")
+    found = manager.get("y").values()
+    assert np.array_equal(np.signbit(found), np.signbit(values))
+    manager.export_csv("counted", tmp_path / "c.csv")
+    assert np.array_equal(from_csv(tmp_path / "c.csv").times(), np.arange(n))
+    with pytest.raises(FileExistsError):
+        manager.export_csv("x", tmp_path / "c.csv")
+    to_csv(TimeSeries([1], [2]), tmp_path / "c.csv", overwrite=True)
+    assert (tmp_path / "c.csv").read_text() == "time,value\n1.0,2.0\n"
+    with pytest.raises(ValueError, match="names"):
+        to_csv(TimeSeries([1], [2]), tmp_path / "c.csv", names=["a", "b"], overwrite=True)
+
+
+def test_csv_of_others_is_read(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("# a comment, of two parts\n#MJD Mag Err\n48823.5 -9.332 0.012\n48824 -9.4 0.01\n")
+    series = from_csv(path, values=["Mag"])
+    assert series.items() == [(48823.5, -9.332), (48824.0, -9.4)]
+    path.write_text("1\n2\n")
+    assert from_csv(path).items() == [(0.0, 1.0), (1.0, 2.0)]
+    path.write_text("t;v\n1;x\n")
+    with pytest.raises(vlstore.errors.FormatError, match=r"x.csv: CSV, line 2: .*not a number"):
+        from_csv(path, delimiter=";")
+    with pytest.raises(ValueError, match='"z"'):
+        from_csv(path, delimiter=";", time="z")
+    with pytest.raises(FileNotFoundError):
+        from_csv(tmp_path / "none.csv")
+
+
+def test_light_curves_and_energies_of_others_are_read(shared_data, manager):
+    for path in sorted((shared_data / "timeseries" / "macho").iterdir()):
+        right = np.loadtxt(path)
+        stored = manager.import_csv(path.stem, path, values=["Mag", "Err"])
+        assert np.array_equal(stored.times(), right[:, 0])
+        assert np.array_equal(manager.get(path.stem).values(), right[:, 1:])
+    for path in sorted((shared_data / "timeseries" / "energies").iterdir()):
+        right = np.loadtxt(path, delimiter=",", skiprows=1)
+        stored = manager.import_csv(path.stem, path)
+        assert np.array_equal(stored.times(), right[:, 0])
+        assert np.array_equal(manager.get(path.stem).values(), right[:, 1:])
+    assert len(manager) == 23
+
+
+def test_parquet_goes_out_and_in_bit_for_bit(manager, tmp_path):
+    pytest.importorskip("pyarrow")
+    random = np.random.default_rng(0)
+    for i in range(30):
+        n = int(random.integers(1, 2000))
+        manager.store(f"series {i}", (random.normal(size=n), np.resize(ODD, n)))
+    manager.store("empty", [])
+    points = sum(manager.lengths().values())
+    assert manager.export_parquet(tmp_path / "all.parquet") == points
+    other = FileStorageManager(tmp_path / "s.vls")
+    assert other.import_parquet(tmp_path / "all.parquet") == [f"series {i}" for i in range(30)]
+    for i in range(30):
+        a, b = other.get(f"series {i}"), manager.get(f"series {i}")
+        assert np.array_equal(a.times().view(np.int64), b.times().view(np.int64))
+        assert np.array_equal(a.values().view(np.int64), b.values().view(np.int64))
+    with pytest.raises(FileExistsError):
+        manager.export_parquet(tmp_path / "all.parquet")
+    wide = MemoryStorageManager()
+    wide.store(7, ([1, 2], [[1, 2], [3, 4]]))
+    wide.export_parquet(tmp_path / "wide.parquet")
+    assert other.import_parquet(tmp_path / "wide.parquet") == [7]
+    assert other.get(7) == wide.get(7)
+    manager.store(1, [1])
+    with pytest.raises(ValueError, match="str or all int"):
+        manager.export_parquet(tmp_path / "b.parquet")
+    assert not (tmp_path / "b.parquet").exists()
+    manager.export_parquet(tmp_path / "b.parquet", [1])
+
+
+def test_parquet_of_others_is_one_series(manager, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as parquet
+
+    parquet.write_table(pa.table({"time": [0, 1], "v": [1.5, None]}), tmp_path / "heat.parquet")
+    assert manager.import_parquet(tmp_path / "heat.parquet") == ["heat"]
+    series = manager.get("heat")
+    assert series[0] == 1.5
+    assert np.isnan(series[1])
+
+
+def test_pandas_goes_in_and_out(manager):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    values = np.resize(ODD, 100)
+    manager.store("x", pandas.Series(values))
+    assert manager.get("x") == TimeSeries(None, values)
+    manager.store("x", pandas.Series(values, index=np.arange(100) * 0.5))
+    assert manager.get("x") == TimeSeries(np.arange(100) * 0.5, values)
+    days = pandas.date_range("2020-01-01", periods=3, freq="D", tz="UTC")
+    manager.store("days", pandas.Series([1, 2, 3], index=days))
+    assert manager.get("days").times()[1] == 1577836800 + 86400
+    frame = pandas.DataFrame({"a": [1.0, 2], "b": [3.0, 4]}, index=[0.5, 1.5])
+    manager.store("frame", frame)
+    assert np.array_equal(manager.get("frame").values(), frame.to_numpy())
+    back = to_arrow(manager.get("x")).to_pandas()
+    assert list(back.columns) == ["time", "value"]
+    assert np.array_equal(back["value"].to_numpy(), values, equal_nan=True)
+    for wrong in (pandas.Series(["a"]), pandas.Series([1], index=["a"])):
+        with pytest.raises(TypeError):
+            manager.store("wrong", wrong)
+    source = pandas.Series(values)
+    assert np.shares_memory(TimeSeries.of(source).values(), source.to_numpy())
+
+
+def test_polars_and_arrow_go_in_and_out(manager):
+    polars = pytest.importorskip("polars")
+    pa = pytest.importorskip("pyarrow")
+    values = np.resize(ODD, 100)
+    frame = polars.DataFrame({"time": np.arange(100.0), "v": values})
+    manager.store("x", frame)
+    assert manager.get("x") == TimeSeries(np.arange(100), values)
+    back = polars.DataFrame(manager.get("x"))
+    assert back.columns == ["time", "value"]
+    assert np.array_equal(back["value"].to_numpy(), values, equal_nan=True)
+    manager.store("y", frame["v"])
+    assert manager.get("y") == TimeSeries(None, values)
+    table = pa.table({"v": values, "time": np.arange(100.0)})
+    manager.store("z", table)
+    assert manager.get("z") == manager.get("x")
+    manager.store("array", pa.array([1.0, None]))
+    assert np.isnan(manager.get("array")[1])
+    with pytest.raises(TypeError):
+        manager.store("wrong", polars.DataFrame({"v": ["a"]}))
+
+
+def test_what_is_in_one_piece_is_not_copied():
+    polars = pytest.importorskip("polars")
+    pa = pytest.importorskip("pyarrow")
+    manager = MemoryStorageManager()
+    manager.store("x", (np.arange(1000.0), np.arange(1000.0)))
+    series = manager.get("x")
+    address = series.values().ctypes.data
+    table = to_arrow(series)
+    assert table["value"].chunk(0).buffers()[1].address == address
+    assert TimeSeries.of(table).values().ctypes.data == address
+    assert TimeSeries.of(pa.table(series)).times().ctypes.data == series.times().ctypes.data
+    frame = polars.DataFrame({"time": np.arange(10.0), "v": np.arange(10.0)})
+    assert np.shares_memory(TimeSeries.of(frame).values(), frame["v"].to_numpy())
+
+
+def test_without_pyarrow_the_message_says_what_to_install(monkeypatch, tmp_path):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pip install 'vlstore\[series\]'"):
+        to_arrow(TimeSeries([1], [2]))
+    with pytest.raises(ImportError, match=r"vlstore\[series\]"):
+        MemoryStorageManager().export_parquet(tmp_path / "x.parquet")
+
+
+@pytest.fixture
+def shared_data():
+    import pathlib
+
+    data = pathlib.Path(__file__).parents[3] / "shared" / "data"
+    if not (data / "timeseries").is_dir():
+        pytest.skip("there is no ../shared/data beside the checkout")
+    return data

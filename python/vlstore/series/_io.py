@@ -1,0 +1,243 @@
+"""Series in other formats: CSV, Parquet, pandas, Polars, Arrow."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+
+from vlstore import _core
+from vlstore.errors import InvalidError, StoreExistsError, WrongTypeError
+
+
+def _pyarrow(what):
+    try:
+        import pyarrow
+    except ImportError:
+        raise ImportError(f"{what} needs pyarrow: pip install 'vlstore[series]'") from None
+    return pyarrow
+
+
+def from_csv(path, *, delimiter=None, time=None, values=()):
+    """A CSV file as a :class:`TimeSeries`.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A first line that is not of numbers names the columns; so does a last line of comments (``#``).
+    delimiter : str, optional
+        One character; by default a comma, or blanks where a line has no comma.
+    time : str or int, optional
+        The column of times, by name or number from 0; by default the first of several. ``""``: there is none,
+        and times count from 0.
+    values : list of str or int
+        The columns of values, each a channel; by default all others. An empty cell is NaN.
+    """
+    from vlstore.series._points import joined
+    from vlstore.series._timeseries import TimeSeries
+
+    values = [values] if isinstance(values, (str, int)) else values
+    time = None if time is None else str(time)
+    times, channels, _ = _core._read_csv(os.fspath(path), delimiter, time, [str(v) for v in values])
+    return TimeSeries._over(times, joined(channels))
+
+
+def to_csv(series, path, *, names=None, overwrite=False):
+    """Write a series or a :class:`Lazy` as CSV, and return the number of points.
+
+    The columns are ``time`` and ``names``, by default ``value``, or ``value0``, ``value1`` and so on. Numbers have as
+    many digits as lead back to them bit for bit; NaN is ``NaN``. The file appears when it is whole.
+    """
+    from vlstore.series._lazy import Lazy
+
+    lazy = series if isinstance(series, Lazy) else Lazy(series)
+    names = _named(lazy.channels) if names is None else list(names)
+    if len(names) != lazy.channels:
+        raise InvalidError(f"names: there are {len(names)} for {lazy.channels} channels")
+    return _core._write_csv(os.fspath(path), lazy._core, names, overwrite)
+
+
+def _named(channels):
+    return ["value"] if channels == 1 else [f"value{i}" for i in range(channels)]
+
+
+def to_arrow(series):
+    """A table with the columns ``time`` and ``value`` (or ``value0`` and so on), over the memory of the series.
+
+    For pandas ``to_arrow(series).to_pandas()``; for Polars ``polars.DataFrame(series)`` does the same. A series of
+    one channel is not copied. Needs ``pyarrow``.
+    """
+    pa = _pyarrow("to_arrow")
+    times, values = series.times(), series.values()
+    columns = [values] if values.ndim == 1 else [values[:, i] for i in range(values.shape[1])]
+    arrays = [pa.array(np.ascontiguousarray(column)) for column in (times, *columns)]
+    return pa.table(arrays, names=["time", *_named(len(columns))])
+
+
+def _numbers(column):
+    """A column of Arrow as an array, without a copy where it is in one piece and has no nulls."""
+    pa = _pyarrow("a column of Arrow")
+    if pa.types.is_temporal(column.type):
+        import pyarrow.compute as compute
+
+        ns = compute.cast(compute.cast(column, pa.timestamp("ns")), pa.int64())
+        return _seconds(ns.to_numpy())
+    if pa.types.is_null(column.type) or not (
+        pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
+    ):
+        raise WrongTypeError(f"a column of {column.type} is not of numbers")
+    if isinstance(column, pa.ChunkedArray) and column.num_chunks == 1:
+        column = column.chunk(0)
+    if isinstance(column, pa.Array) and not column.null_count:
+        return column.to_numpy(zero_copy_only=True)
+    if pa.types.is_integer(column.type):
+        column = column.cast(pa.float64())
+    # Null becomes NaN.
+    return column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
+
+
+def _seconds(nanoseconds):
+    """Seconds since 1970 as float64: a few hundred nanoseconds apart in our time."""
+    nanoseconds = np.asarray(nanoseconds)
+    return nanoseconds // 1_000_000_000 + (nanoseconds % 1_000_000_000) / 1e9
+
+
+def _table(names, columns):
+    """Times and values of the columns of a table: the first is times if there are several."""
+    if not columns:
+        raise InvalidError("a table without columns is no series")
+    if len(columns) == 1:
+        return None, columns[0]
+    times = columns.pop(names.index("time") if "time" in names else 0)
+    return times, columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+
+
+def foreign(series):
+    """Times and values of an object of another library; ``None`` if it is none."""
+    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
+    if pandas is not None and isinstance(series, (pandas.Series, pandas.DataFrame)):
+        return _of_pandas(pandas, series)
+    if polars is not None and isinstance(series, polars.Series):
+        return None, _of_polars(polars, series)
+    if polars is not None and isinstance(series, polars.DataFrame):
+        columns = [_of_polars(polars, series[name]) for name in series.columns]
+        return _table(list(series.columns), columns)
+    if hasattr(series, "__arrow_c_stream__") and not isinstance(series, np.ndarray):
+        table = _pyarrow("an object with the Arrow interface").table(series)
+        return _table(table.column_names, [_numbers(c) for c in table.columns])
+    if hasattr(series, "__arrow_c_array__") and not isinstance(series, np.ndarray):
+        return None, _numbers(_pyarrow("an object with the Arrow interface").array(series))
+    return None
+
+
+def _of_polars(polars, column):
+    if column.dtype.is_temporal():
+        return _seconds(column.cast(polars.Datetime("ns")).cast(polars.Int64).to_numpy())
+    if not column.dtype.is_numeric():
+        raise WrongTypeError(f"a column of {column.dtype} is not of numbers")
+    if column.null_count():
+        column = column.cast(polars.Float64)
+    return column.to_numpy()
+
+
+def _of_pandas(pandas, series):
+    index = series.index
+    counted = isinstance(index, pandas.RangeIndex) and index.start == 0 and index.step == 1
+    if counted:
+        times = None
+    elif isinstance(index, pandas.DatetimeIndex):
+        times = _seconds(index.as_unit("ns").asi8)
+    elif index.dtype.kind in "iuf":
+        times = index.to_numpy()
+    else:
+        raise WrongTypeError(f"an index of {index.dtype} is neither numbers nor times; give times beside the values")
+    if isinstance(series, pandas.DataFrame):
+        columns = [series[name].to_numpy() for name in series.columns]
+        if counted:
+            return _table([str(name) for name in series.columns], columns)
+        return times, columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+    return times, series.to_numpy()
+
+
+def import_parquet(manager, path, id, time, existing):
+    """See :meth:`FileStorageManager.import_parquet`."""
+    _pyarrow("import_parquet")
+    import pyarrow.parquet as parquet
+
+    from vlstore.series._points import arrays_of
+
+    path = os.fspath(path)
+    done = {}
+    with parquet.ParquetFile(path) as file, manager.batch():
+        names = file.schema_arrow.names
+        keyed = id in names
+        for batch in file.iter_batches():
+            columns = {name: batch.column(i) for i, name in enumerate(names)}
+            keys = columns.pop(id) if keyed else None
+            times = _numbers(columns.pop(time)) if time in columns else None
+            values = [_numbers(column) for column in columns.values()]
+            if not values:
+                raise InvalidError(f"{path}: there is no column of values")
+            values = values[0] if len(values) == 1 else np.stack(values, axis=1)
+            times, values = arrays_of(times, values)
+            for key, start, stop in _runs(keys, batch.num_rows, path):
+                part = (None if times is None else times[start:stop], values[start:stop])
+                if key in done:
+                    manager.append(key, part)
+                else:
+                    manager.store(key, part, existing=existing)
+                    done[key] = None
+    return list(done)
+
+
+def _runs(keys, rows, path):
+    """Runs of rows with the same id."""
+    if keys is None:
+        yield os.path.splitext(os.path.basename(path))[0], 0, rows
+        return
+    encoded = keys.dictionary_encode() if not hasattr(keys, "dictionary") else keys
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    names = encoded.dictionary.to_pylist()
+    starts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist()] if rows else []
+    for start, stop in zip(starts, [*starts[1:], rows], strict=True):
+        yield names[int(codes[start])], start, stop
+
+
+def export_parquet(manager, path, ids, overwrite):
+    """See :meth:`FileStorageManager.export_parquet`."""
+    pa = _pyarrow("export_parquet")
+    import pyarrow.parquet as parquet
+
+    path = os.fspath(path)
+    if not overwrite and os.path.exists(path):
+        raise StoreExistsError(f"{path} exists already; overwrite=True replaces it")
+    ids = manager.ids() if ids is None else list(ids)
+    kinds = {type(id) for id in ids}
+    if len(kinds) > 1:
+        raise InvalidError("ids are all str or all int in one Parquet file; choose some with ids=[...]")
+    shapes = {manager.shape(id)[1] for id in ids}
+    if len(shapes) > 1:
+        raise InvalidError("series with different numbers of channels do not fit one Parquet file; choose some")
+    channels = shapes.pop() if shapes else 1
+    kind = pa.int64() if kinds == {int} else pa.string()
+    numbers = [(name, pa.float64()) for name in ("time", *_named(channels))]
+    schema = pa.schema([("id", pa.dictionary(pa.int32(), kind)), *numbers])
+    temporary = f"{path}.{os.getpid()}.part"
+    points = 0
+    try:
+        with parquet.ParquetWriter(temporary, schema) as writer:
+            for id in ids:
+                for block in manager.lazy(id).blocks(1 << 20):
+                    n = len(block)
+                    key = pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([id], kind))
+                    columns = to_arrow(block).columns
+                    writer.write_table(pa.table([key, *columns], schema=schema))
+                    points += n
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    return points
+

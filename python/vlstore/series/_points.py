@@ -1,0 +1,106 @@
+"""Whatever a caller gives as a series, as arrays of float64."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+
+from vlstore.errors import InvalidError, WrongTypeError
+
+
+def numbers_of(given, what):
+    """``given`` as a new or the same array of float64; what holds no real numbers is refused."""
+    if isinstance(given, (str, bytes, bytearray, dict, set, frozenset)) or given is None:
+        raise WrongTypeError(f"{what}: a sequence of numbers, not {type(given).__name__}")
+    if isinstance(given, np.ma.MaskedArray):
+        raise WrongTypeError(f"{what}: a masked array, whose mask would be lost; give array.filled(...)")
+    if not hasattr(given, "__array__") and not isinstance(given, (list, tuple, range)):
+        try:
+            given = list(given)
+        except TypeError:
+            raise WrongTypeError(
+                f"{what}: a sequence of numbers, not {type(given).__name__}"
+            ) from None
+    try:
+        array = np.asarray(given)
+    except (ValueError, TypeError) as error:
+        raise InvalidError(f"{what}: NumPy makes no array of this: {error}") from error
+    if array.size == 0 and array.dtype == object:
+        array = array.astype(np.float64)
+    if array.dtype == object:
+        if not all(isinstance(x, numbers.Real) for x in array.flat):
+            raise WrongTypeError(f"{what}: there is something else than real numbers in it")
+        array = array.astype(np.float64)
+    if array.dtype.kind not in "fiu":
+        raise WrongTypeError(f"{what}: real numbers, not {array.dtype}")
+    if array.dtype.itemsize > 8:
+        raise WrongTypeError(f"{what}: {array.dtype} is wider than float64; round it first")
+    wide = array.dtype.kind in "iu" and array.dtype.itemsize == 8
+    if wide and array.size and max(abs(int(array.max())), abs(int(array.min()))) > 2**53:
+        raise InvalidError(f"{what}: an integer above 2**53 would be rounded; scale or shift it first")
+    return array.astype(np.float64, copy=False)
+
+
+def arrays_of(times, values):
+    """Times of shape (n,) or ``None``, and values of shape (n,) or (n, channels); lengths agree."""
+    values = numbers_of(values, "values")
+    if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] == 0):
+        raise InvalidError(
+            f"values: of shape (n,), or (n, channels) with one channel or more, not {values.shape}"
+        )
+    if times is not None:
+        times = numbers_of(times, "times")
+        if times.ndim != 1 or len(times) != len(values):
+            raise InvalidError(f"there are {times.size} times and {len(values)} values")
+    return times, values
+
+
+def flat(times, values):
+    """What the compiled half takes: contiguous arrays, the values channel by channel."""
+    if times is not None:
+        times = np.ascontiguousarray(times)
+    channels = 1 if values.ndim == 1 else values.shape[1]
+    return times, np.ascontiguousarray(values.T), channels
+
+
+def joined(channels):
+    """Values of shape (n,) or (n, channels) of what the compiled half returns."""
+    if len(channels) == 1:
+        return channels[0]
+    first = channels[0]
+    base, n = first.base, len(first)
+    if base is not None and all(
+        c.base is base and c.ctypes.data == first.ctypes.data + 8 * n * i for i, c in enumerate(channels)
+    ):
+        # They lie side by side in one buffer.
+        offset = first.ctypes.data - np.frombuffer(base, np.uint8).ctypes.data
+        return np.ndarray((len(channels), n), np.float64, base, offset).T
+    return np.stack(channels, axis=1)
+
+
+def points_of(series):
+    """Times or ``None``, and values, of whatever is a series.
+
+    Another series, a pair of times and values, a pandas Series or DataFrame, an object with the Arrow
+    interface (the first column is times if there are several), or a sequence of values.
+    """
+    from vlstore.series import _io
+    from vlstore.series._interface import SizedContainerTimeSeriesInterface
+
+    if isinstance(series, SizedContainerTimeSeriesInterface):
+        return series._arrays()
+    found = _io.foreign(series)
+    if found is not None:
+        return arrays_of(*found)
+    if isinstance(series, tuple):
+        if len(series) != 2:
+            raise WrongTypeError(
+                f"series: a pair of times and values, not a tuple of {len(series)}; values alone are a list"
+            )
+        return arrays_of(*series)
+    if isinstance(series, (str, bytes, dict, numbers.Number)) or series is None:
+        raise WrongTypeError(
+            f"series: a series, a pair of times and values, or values, not {type(series).__name__}"
+        )
+    return arrays_of(None, series)

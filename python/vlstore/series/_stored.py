@@ -1,0 +1,157 @@
+"""A series that lies in a storage manager."""
+
+from __future__ import annotations
+
+import numbers
+import operator
+import threading
+
+import numpy as np
+
+from vlstore.errors import WrongTypeError
+from vlstore.series._interface import SizedContainerTimeSeriesInterface
+from vlstore.series._points import numbers_of
+from vlstore.series._timeseries import TimeSeries
+
+_LOCK = threading.Lock()
+
+
+class SMTimeSeries(SizedContainerTimeSeriesInterface):
+    """A series that is stored as soon as it is made, and read each time that it is used.
+
+    Parameters
+    ----------
+    times, values
+        As for :class:`TimeSeries`.
+    id : str or int, optional
+        By default a new one, which no process has used.
+    manager : StorageManagerInterface, optional
+        By default that of the class, ``SMTimeSeries.manager``. As long as nobody has set it, that is a
+        :class:`FileStorageManager` on ``series.vls`` in the folder that is the current one when the first
+        series is made.
+
+    It keeps no numbers: all is asked of the manager, whose cache decides what is read again. What is
+    computed of it is in memory; ``(a + b).stored()`` stores it.
+
+    >>> from vlstore.series import MemoryStorageManager, SMTimeSeries
+    >>> SMTimeSeries.manager = MemoryStorageManager()
+    >>> heat = SMTimeSeries([0, 1], [20.0, 21.0], id="heat")
+    >>> same = SMTimeSeries.from_db("heat")
+    >>> same[1] = 25.0
+    >>> heat
+    SMTimeSeries(id 'heat', 2 points: [0: 20, 1: 25])
+    >>> (heat * 2).stored("twice").id
+    'twice'
+    >>> SMTimeSeries.manager = None
+    """
+
+    __slots__ = ("_id", "_manager")
+
+    #: The manager of series to which none is given.
+    manager = None
+
+    def __init__(self, times, values, id=None, manager=None):
+        self._store(TimeSeries(times, values), id, manager)
+
+    def _store(self, series, id, manager):
+        manager = type(self)._default() if manager is None else manager
+        self._manager = manager
+        if id is None:
+            id = manager.new_id() if hasattr(manager, "new_id") else _new()
+        manager.store(id, series)
+        self._id = id
+
+    @classmethod
+    def _of(cls, series, id, manager):
+        out = cls.__new__(cls)
+        out._store(series, id, manager)
+        return out
+
+    @classmethod
+    def _default(cls):
+        with _LOCK:
+            if cls.manager is None:
+                from vlstore.series._manager import FileStorageManager
+
+                SMTimeSeries.manager = FileStorageManager("series.vls")
+            return cls.manager
+
+    @classmethod
+    def from_db(cls, id, manager=None):
+        """The series that is stored under ``id``; its values are read when they are asked for.
+
+        Raises :class:`KeyError` that names the id if there is none.
+        """
+        out = cls.__new__(cls)
+        out._manager = cls._default() if manager is None else manager
+        out._id = id
+        out._manager.size(id)
+        return out
+
+    @property
+    def id(self):
+        """The id under which it is stored."""
+        return self._id
+
+    def _fetched(self):
+        return self._manager.get(self._id)
+
+    def _arrays(self):
+        return self._fetched()._arrays()
+
+    def __len__(self):
+        return self._manager.size(self._id)
+
+    def append(self, series):
+        """Store more points behind the last one; see :meth:`FileStorageManager.append`."""
+        return self._manager.append(self._id, series)
+
+    def lazy(self):
+        """The series as the start of a chain of operations; see :class:`Lazy`."""
+        return self._manager.lazy(self._id)
+
+    def __setitem__(self, index, value):
+        """Replace values at a position or a slice, in the store: every handle sees it."""
+        n = len(self)
+        if isinstance(index, (numbers.Integral, np.integer)) and not isinstance(index, bool):
+            position = operator.index(index)
+            if not -n <= position < n:
+                raise IndexError(f"position {position} of a series of {n} points")
+            start, stop, inner = position % n, position % n + 1, 0
+        elif isinstance(index, slice):
+            positions = range(n)[index]
+            if not positions:
+                return
+            start, stop = min(positions), max(positions) + 1
+            inner = slice(None) if positions.step == 1 else np.asarray(positions) - start
+        else:
+            raise WrongTypeError(f"a position is an integer or a slice, not {type(index).__name__}")
+        given = numbers_of(value, "value") if np.ndim(value) else np.float64(_real(value))
+        if hasattr(self._manager, "set"):
+            values = np.array(self._manager.range(self._id, start, stop).values())
+            values[inner] = given
+            self._manager.set(self._id, start, values)
+        else:
+            series = TimeSeries.of(self._fetched())
+            series[index] = given
+            self._manager.store(self._id, series)
+
+    def __repr__(self):
+        series = self._fetched()
+        n = len(series)
+        return f"{type(self).__name__}(id {self._id!r}, {n} point{'' if n == 1 else 's'}: {series})"
+
+    def __reduce__(self):
+        return type(self).from_db, (self._id, self._manager)
+
+
+def _real(value):
+    if not isinstance(value, numbers.Real):
+        raise WrongTypeError(f"value: a real number, not {type(value).__name__}")
+    return value
+
+
+def _new():
+    from vlstore.series._manager import new_id
+
+    return new_id()
