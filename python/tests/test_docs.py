@@ -19,6 +19,13 @@ PAGES = {
 PAGES = {"guide.md": 8, "training.md": 9, "blobs.md": 13, "from-the-original.md": 1}
 PAGES = {"guide.md": 8, "training.md": 9, "experiments.md": 6, "from-the-original.md": 1}
 PAGES = {"guide.md": 8, "training.md": 9, "series.md": 7, "from-the-original.md": 1}
+    "guide.md": 8,
+    "training.md": 9,
+    "blobs.md": 13,
+    "experiments.md": 6,
+    "series.md": 7,
+    "from-the-original.md": 1,
+}
 MODULES = [
     "vlstore",
     "vlstore.cache",

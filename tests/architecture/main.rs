@@ -21,7 +21,7 @@ const FLOOR: [&str; 7] = ["error", "limits", "wire", "key", "column", "printable
 
 /// Each room and the others that it may use beside the floor. `backend`, `chunk`, `frame` and
 /// `index` stand side by side and only `store` joins them; `codec` does not know the store.
-const ROOMS: [(&str, &[&str]); 24] = [
+const ROOMS: [(&str, &[&str]); 25] = [
     ("error", &[]),
     ("limits", &[]),
     ("wire", &[]),
