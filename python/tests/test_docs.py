@@ -14,17 +14,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 # Pages whose code runs, and how many parts it has at least.
 PAGES = {
-    "guide.md": 8, "training.md": 9, "blobs.md": 13, "experiments.md": 6, "cache.md": 6, "from-the-original.md": 1,
-}
-PAGES = {"guide.md": 8, "training.md": 9, "blobs.md": 13, "from-the-original.md": 1}
-PAGES = {"guide.md": 8, "training.md": 9, "experiments.md": 6, "from-the-original.md": 1}
-PAGES = {"guide.md": 8, "training.md": 9, "series.md": 7, "from-the-original.md": 1}
-    "guide.md": 8,
-    "training.md": 9,
-    "blobs.md": 13,
-    "experiments.md": 6,
-    "series.md": 7,
-    "from-the-original.md": 1,
+    "guide.md": 8, "training.md": 9, "blobs.md": 13, "experiments.md": 6, "cache.md": 6, "series.md": 7, "from-the-original.md": 1,
 }
 MODULES = [
     "vlstore",
@@ -38,13 +28,13 @@ MODULES = [
     "vlstore.blobs._native",
     "vlstore.legacy.hash",
     "vlstore.loader._loader",
-    "vlstore.experiments._design",
-    "vlstore.experiments._storage",
     "vlstore.series",
     "vlstore.series._lazy",
     "vlstore.series._manager",
     "vlstore.series._stored",
     "vlstore.series._timeseries",
+    "vlstore.experiments._design",
+    "vlstore.experiments._storage",
     "vlstore.legacy.loader.blockshuffle",
     "vlstore.legacy.serialize",
     "vlstore.legacy.serialize.codec",
