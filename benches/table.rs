@@ -507,7 +507,7 @@ impl Bench {
         let path = self.dir.join("large");
         let opts = StoreOptions {
             write: WriteOptions {
-                lookup: OriginalTable::Never,
+                original_table: OriginalTable::Never,
                 durability: Durability::Kernel,
                 ..options(Purpose::Random, Some(Algorithm::Lz4), self.threads).write
             },

@@ -69,7 +69,7 @@ fn options(rng: &mut Seeded, durability: Durability) -> StoreOptions {
         },
         write: WriteOptions {
             threads: 1,
-            lookup: [OriginalTable::Auto, OriginalTable::Always][pick(rng, 2)],
+            original_table: [OriginalTable::Auto, OriginalTable::Always][pick(rng, 2)],
             durability,
             commit_bytes,
             commit_interval: Duration::from_secs(1_000_000),

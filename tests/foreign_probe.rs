@@ -47,7 +47,7 @@ fn options(asked: &Value) -> StoreOptions {
             commit_bytes: u64::MAX,
             commit_interval: Duration::from_secs(1 << 30),
             // The other programs look for records in it.
-            lookup: OriginalTable::Always,
+            original_table: OriginalTable::Always,
             ..WriteOptions::default()
         },
     }

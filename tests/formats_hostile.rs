@@ -51,7 +51,10 @@ fn damaged_files_cost_no_more_than_their_bytes_can_account_for() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     let xtc = std::fs::read(here.join("ala2-npt-peptide.xtc")).unwrap();
     let xyz = std::fs::read(here.join("small.extxyz")).unwrap();
-    for (kind, bytes) in [(FormatKind::Xtc, &xtc[..528]), (FormatKind::ExtXyz, &xyz)] {
+    let gro = std::fs::read(here.join("waters.gro")).unwrap();
+    let all: [(_, &[u8]); 3] =
+        [(FormatKind::Xtc, &xtc[..528]), (FormatKind::ExtXyz, &xyz), (FormatKind::Gro, &gro)];
+    for (kind, bytes) in all {
         let path = folder.path().join("file");
         let (all, _) = drain(&path, kind, bytes);
         assert!(all >= 3, "{all}");

@@ -56,7 +56,7 @@ fn options(name: &str) -> StoreOptions {
         },
         write: WriteOptions {
             threads: 1,
-            lookup: OriginalTable::Always,
+            original_table: OriginalTable::Always,
             commit_bytes: u64::MAX,
             commit_interval: Duration::from_secs(1 << 30),
             ..WriteOptions::default()

@@ -16,9 +16,10 @@ use flate2::{Compression, write::GzEncoder};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use vlstore::Readable;
-use vlstore::codec::{MdFrame, Property, Real, Values};
-use vlstore::formats::{self, FormatKind, OutputOptions};
+use vlstore::codec::{MdFrame, Property, Real, Topology, Values};
+use vlstore::formats::{self, FormatKind, InputOptions, OutputOptions};
 use vlstore::trajectory::Sharing;
 use vlstore::trajectory::{Begin, Boundary, IMPORT, ImportOptions, Importer, Input, Target};
 use vlstore::{Error, Key, Layout, StoreOptions, Trajectory, Unresumed, WriteOptions, Writer};
@@ -165,6 +166,17 @@ fn kinds(folder: &Path) -> Vec<Kind> {
     gzip(&a, &path("a.xtc.gz"));
     gzip(&xyz, &path("labels.xyz.gz"));
     fs::write(path("cut.xtc"), &fs::read(&b).unwrap()[..1000]).unwrap();
+    let gro = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/waters.gro");
+    let three = fs::read_to_string(&gro).unwrap();
+    fs::write(path("waters.gro"), [&*three, &three.replace("SOL", "HOH")].concat()).unwrap();
+    let named = Topology {
+        nsites: 20,
+        names: Some((0..20).map(|i| format!("C{i}")).collect()),
+        types: Some(vec![6; 20]),
+        ..Topology::default()
+    };
+    let mut read = InputOptions::default();
+    read.topology = Some(Arc::new(named));
     let old = path("old.vls");
     import(std::slice::from_ref(&a), &old, &options(), None).unwrap();
     let stated = path("stated.vls");
@@ -211,7 +223,9 @@ fn kinds(folder: &Path) -> Vec<Kind> {
             None,
         ),
         kind("float32", &[&xyz], ImportOptions { float32: true, ..new() }, None),
-        kind("rounded", &[&xyz], ImportOptions { precision: Some(100.0), ..every }, None),
+        kind("rounded", &[&xyz], ImportOptions { precision: Some(100.0), ..every.clone() }, None),
+        kind("a topology in the file", &[&path("waters.gro")], every.clone(), None),
+        kind("a topology beside the file", &[&a, &b], ImportOptions { read, ..new() }, None),
         kind("topologies", &[&xyz], ImportOptions { topologies: Sharing::Always, ..new() }, None),
         kind(
             "from a frame",
@@ -669,4 +683,45 @@ fn keys_keep_the_form_of_the_store() {
     let numbered = path("n.vls");
     import(&[path("a.xtc")], &numbered, &options(), None).unwrap();
     assert_eq!(reason(import(&[path("a.xtc")], &numbered, &named("x"), None)), Unresumed::Options);
+}
+
+#[test]
+fn what_a_file_says_of_its_atoms_is_stored_once_and_frames_refer_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let gro = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/waters.gro");
+    import(std::slice::from_ref(&gro), &path("gro.vls"), &options(), None).unwrap();
+    let store = Trajectory::open(path("gro.vls")).unwrap();
+    assert_eq!((store.len(), store.snapshot().list_shared().unwrap().len()), (3, 1));
+    let item = store.get_at(2).unwrap();
+    let digest = item.view().unwrap().topology().unwrap();
+    let topology = store.topology(&digest).unwrap();
+    assert_eq!(topology.names.as_ref().unwrap()[6], "NA");
+    assert_eq!(topology.residue_names.as_deref().unwrap(), ["SOL", "SOL", "NA"]);
+    assert_eq!(item.view().unwrap().step(), Some(500));
+
+    // The same atoms for a trajectory that does not name them.
+    let sites = |n: usize| (0..4).map(move |i| frame(i, n, Some(i * 10))).collect::<Vec<_>>();
+    write(&path("run.xtc"), &sites(7));
+    write(&path("other.xtc"), &sites(8));
+    let topology = formats::read_topology(&gro).unwrap();
+    let mut read = InputOptions::default();
+    read.topology = Some(Arc::new(topology));
+    let with = ImportOptions { read, ..options() };
+    import(&[path("run.xtc")], &path("xtc.vls"), &with, None).unwrap();
+    let named = Trajectory::open(path("xtc.vls")).unwrap();
+    assert_eq!(named.get_at(3).unwrap().view().unwrap().topology(), Some(digest));
+    let why = import(&[path("other.xtc")], &path("no.vls"), &with, None).unwrap_err().to_string();
+    assert!(why.contains("has 8 atoms, but the topology that was given has 7"), "{why}");
+    assert!(why.contains("other.xtc") && !path("no.vls").exists(), "{why}");
+
+    let why = formats::read_topology(&path("run.xtc")).unwrap_err().to_string();
+    assert!(why.contains("says nothing of its atoms"), "{why}");
+    let why = formats::create(
+        &path("out.gro"),
+        FormatKind::Gro,
+        &OutputOptions::default(),
+        vlstore::Existing::Refuse,
+    );
+    assert!(why.err().unwrap().to_string().contains("gro is only read; written are xtc, extxyz"));
 }

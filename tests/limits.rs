@@ -228,13 +228,15 @@ fn the_table_for_the_original_program_is_written_when_asked_and_kept_from_then_o
     let sealed = |w: &mut Writer, key: &str| {
         w.insert(key, b"x").unwrap();
         w.seal().unwrap();
-        w.snapshot().unwrap().info().unwrap().lookup
+        w.snapshot().unwrap().info().unwrap().original_table
     };
     let mut w = Writer::create_in(backend.clone(), &options()).unwrap();
     assert!(!sealed(&mut w, "a"));
     w.close().unwrap();
-    let asked =
-        |lookup| StoreOptions { write: WriteOptions { lookup, ..options().write }, ..options() };
+    let asked = |lookup| StoreOptions {
+        write: WriteOptions { original_table: lookup, ..options().write },
+        ..options()
+    };
     let mut w = Writer::open_in(backend.clone(), &asked(OriginalTable::Always).write).unwrap();
     assert!(sealed(&mut w, "b"));
     w.close().unwrap();

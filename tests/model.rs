@@ -156,7 +156,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                     commit_interval: Duration::from_secs(1_000_000),
                     cache_bytes: if blocks { 0 } else { 1 << 20 },
                     rows: (typesize != 1).then(common::rows),
-                    lookup,
+                    original_table: lookup,
                     access,
                     ..WriteOptions::default()
                 },
@@ -200,7 +200,10 @@ fn original(setting: &Setting) -> (Vec<u8>, Model) {
 /// second half; and what it holds.
 fn extended(setting: &Setting) -> (Vec<u8>, Model) {
     let options = StoreOptions {
-        write: WriteOptions { lookup: OriginalTable::Always, ..setting.options.clone().write },
+        write: WriteOptions {
+            original_table: OriginalTable::Always,
+            ..setting.options.clone().write
+        },
         ..setting.options.clone()
     };
     let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new());

@@ -35,7 +35,7 @@ fn options() -> StoreOptions {
         write: WriteOptions {
             durability: Durability::None,
             threads: 1,
-            lookup: OriginalTable::Always,
+            original_table: OriginalTable::Always,
             check: Some(|_, _, _, _| Ok(None)),
             ..WriteOptions::default()
         },

@@ -47,7 +47,7 @@ fn options() -> StoreOptions {
             durability: Durability::None,
             threads: 1,
             // A second way to the records, where leaves of the index are lost.
-            lookup: vlstore::OriginalTable::Always,
+            original_table: vlstore::OriginalTable::Always,
             ..WriteOptions::default()
         },
     }

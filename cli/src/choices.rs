@@ -17,8 +17,18 @@ fn one_of<T: Clone + Send + Sync + 'static>(
     PossibleValuesParser::new(names).try_map(move |name| of(&name).ok_or("this is not known"))
 }
 
+/// A format of trajectories that is read.
 pub(crate) fn format() -> impl TypedValueParser<Value = FormatKind> {
-    let names = FormatKind::ALL
+    one_of_formats(FormatKind::ALL)
+}
+
+/// A format of trajectories that is written.
+pub(crate) fn written_format() -> impl TypedValueParser<Value = FormatKind> {
+    one_of_formats(FormatKind::WRITTEN)
+}
+
+fn one_of_formats(all: &'static [FormatKind]) -> impl TypedValueParser<Value = FormatKind> {
+    let names = all
         .iter()
         .map(|kind| PossibleValue::new(kind.name()).aliases(kind.extensions().iter().copied()));
     one_of(names, |name| FormatKind::from_name(name).ok())

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// The file to write; - is standard output
     output: PathBuf,
     /// Format [default: from the name of the file]
-    #[arg(long, value_name = "FORMAT", value_parser = choices::format())]
+    #[arg(long, value_name = "FORMAT", value_parser = choices::written_format())]
     to: Option<FormatKind>,
     /// Only these frames, as START:END:STEP of their ordinals
     #[arg(long, value_parser = ranges::parse, allow_hyphen_values = true)]

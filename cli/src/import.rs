@@ -8,6 +8,7 @@ use crate::progress::Progress;
 use crate::resume_command::Again;
 use crate::sizes::{self, Every};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vlstore::formats::{FormatKind, InputOptions, NameMap};
 use vlstore::trajectory::{
@@ -44,7 +45,7 @@ a truncated file gives all its complete frames, then an error.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Trajectories: XTC or extended XYZ, detected by content, then by name, also compressed with
+    /// Trajectories: XTC, extended XYZ or GRO, detected by content, then by name, also compressed with
     /// gzip; `-` is standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
@@ -100,6 +101,10 @@ pub(crate) struct Args {
     /// types, masses or charges, or property:NAME for a property of another name
     #[arg(long, value_name = "NAME=FIELD", value_parser = mapping)]
     map: Vec<(String, String)>,
+    /// Take what the frames have in common (names, residues, types, masses) from this file, such as
+    /// GRO or extended XYZ, for inputs that do not say it; stored once
+    #[arg(long, value_name = "FILE")]
+    topology: Option<PathBuf>,
     /// Store float64 arrays as float32 [default: as they are]
     #[arg(long)]
     float32: bool,
@@ -202,6 +207,8 @@ impl Args {
     fn import_options(&self) -> Result<ImportOptions> {
         let mut read = InputOptions::of(self.format);
         read.map = NameMap::new(self.map.iter().cloned())?;
+        let topology = self.topology.as_deref().map(vlstore::formats::read_topology);
+        read.topology = topology.transpose()?.map(Arc::new);
         let target = match (self.append, self.overwrite) {
             (true, _) => Target::Append,
             (_, true) => Target::Replace,

@@ -94,7 +94,7 @@ fn as_json(path: &Path, store: &Snapshot, info: &Info) -> Value {
         "generation": info.generation,
         "sealed": info.sealed,
         "sealed_records": info.sealed_records,
-        "lookup": info.lookup,
+        "original_table": info.original_table,
         "shared": info.shared,
         "dead_records": info.dead_records,
         "dead_bytes": info.dead_bytes,
@@ -161,7 +161,7 @@ fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<(
             )
         };
         row("sealed", sealed)?;
-        let original = if info.lookup {
+        let original = if info.original_table {
             "the original program finds what is sealed by its keys"
         } else {
             "the original program cannot read it; `vlstore seal --original` writes what it needs"

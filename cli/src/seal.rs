@@ -30,9 +30,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let accept_older = args.older.accept_older;
-    let lookup = if args.original { OriginalTable::Always } else { OriginalTable::Auto };
+    let original_table = if args.original { OriginalTable::Always } else { OriginalTable::Auto };
     let options = StoreOptions {
-        write: WriteOptions { accept_older, lookup, ..WriteOptions::default() },
+        write: WriteOptions { accept_older, original_table, ..WriteOptions::default() },
         ..StoreOptions::default()
     };
     let mut writer = Writer::open(&args.store, &options.write)?;
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     crate::output::warn_without_lock(&args.store, writer.is_locked());
     writer.seal().map_err(|e| e.at(&args.store))?;
     writer.close().map_err(|e| e.at(&args.store))?;
-    if args.original && !Store::open(&args.store)?.info()?.lookup {
+    if args.original && !Store::open(&args.store)?.info()?.original_table {
         complain(
             "note: the original program cannot read this store: a record has no key, or the table \
              would be too long; other programs see all of it",

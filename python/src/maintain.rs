@@ -65,7 +65,7 @@ fn compacting(given: &Bound<'_, PyDict>, verify: bool, accept: bool) -> PyResult
     Ok(CompactOptions {
         threads: new.threads,
         access: new.access,
-        lookup: new.lookup,
+        original_table: new.original_table,
         verify,
         accept_older: accept,
         refers: Some(codec::refers),
@@ -105,7 +105,7 @@ impl Store {
         let how = CompactOptions {
             threads: self.handle().options.threads,
             access: self.handle().options.access,
-            lookup: self.handle().options.lookup,
+            original_table: self.handle().options.original_table,
             verify,
             refers: Some(codec::refers),
             ..CompactOptions::default()

@@ -105,3 +105,44 @@ def test_ctrl_c_commits_and_raises(tmp_path):
     assert stored < 160
     done = vlstore.import_(WATER, tmp_path / "a.vls", append=True)
     assert (done.skipped, done.records) == (stored, 160)
+
+
+def test_gro_is_read_as_mdanalysis_reads_it(tmp_path):
+    MDAnalysis = pytest.importorskip("MDAnalysis")
+    path = DATA / "waters.gro"
+    assert vlstore.import_(path, tmp_path / "gro.vls").frames == 3
+    first = frames(tmp_path / "gro.vls")[0]
+    # MDAnalysis reads the first frame only, in angstrom.
+    one = tmp_path / "one.gro"
+    lines = path.read_text().splitlines(keepends=True)
+    one.write_text("".join(lines[: len(lines) // 3]))
+    atoms = MDAnalysis.Universe(str(one)).atoms
+    np.testing.assert_allclose(first.positions * 10, atoms.positions, rtol=1e-6)
+    np.testing.assert_allclose(first.velocities * 10, atoms.velocities, rtol=1e-6)
+    topology = first.topology
+    assert topology.names == list(atoms.names)
+    assert topology.residue_names == list(atoms.residues.resnames)
+    assert list(topology.residue_ids) == list(atoms.residues.resids)
+    cell = MDAnalysis.lib.mdamath.triclinic_vectors(atoms.dimensions) / 10
+    np.testing.assert_allclose(first.cell, cell, atol=1e-4)
+    assert (first.time, first.step) == (0.0, 0)
+
+
+def test_a_topology_names_the_atoms_of_a_trajectory_that_does_not(tmp_path):
+    gro = tmp_path / "named.gro"
+    lines = [f"{1:5d}ALA  {'C' + str(i):>5s}{i + 1:5d}{0.1 * i:8.3f}{0.0:8.3f}{0.0:8.3f}" for i in range(20)]
+    gro.write_text("\n".join(["a chain", "20", *lines, "   2.0   2.0   2.0", ""]))
+    store = tmp_path / "a.vls"
+    first = [DATA / "replica-a.xtc"]
+    vlstore.import_(first, store, topology=gro)
+    both = [*first, DATA / "replica-b.xtc"]
+    done = vlstore.import_(both, store, topology=gro, append=True)
+    assert (done.frames, done.skipped) == (10, 10)
+    with vlstore.open(store) as opened:
+        assert len(opened.topologies()) == 1
+        assert opened.at[19].topology.names[:2] == ["C0", "C1"]
+        other = tmp_path / "b.vls"
+        vlstore.import_(first, other, topology=opened.at[0].topology)
+    with pytest.raises(vlstore.FormatError, match="has 20 atoms, but the topology that was given has 7"):
+        vlstore.import_(first, tmp_path / "c.vls", topology=DATA / "waters.gro")
+    assert not (tmp_path / "c.vls").exists()

@@ -145,7 +145,7 @@ def test_an_original_face_that_was_closed_shows_everything_to_the_original(tmp_p
 
 def test_a_modern_close_says_what_other_programs_do_not_see(tmp_path):
     path = tmp_path / "many.vls"
-    with vlstore.open(path, "w", lookup="always") as store:
+    with vlstore.open(path, "w", original_table="always") as store:
         store.put_many((i, bytes(64)) for i in range(20_000))
     unseen, told = 0, 0
     for round_ in range(12):
@@ -161,9 +161,9 @@ def test_a_modern_close_says_what_other_programs_do_not_see(tmp_path):
     assert unseen, "every close sealed: nothing was tested"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with vlstore.open(path, "a", lookup="never") as store:
+        with vlstore.open(path, "a", original_table="never") as store:
             store["quiet"] = b"x"
-        with vlstore.open(path, "a", lookup="always") as store:
+        with vlstore.open(path, "a", original_table="always") as store:
             store["last"] = b"x"
     assert len(Program(path).lookup) == 20_000 + 12 + 2
 

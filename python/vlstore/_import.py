@@ -31,8 +31,9 @@ def import_(
     out_of_order: bool = False,
     growing: bool | None = None,
     boundary: Literal["keep", "drop"] | None = None,
-    format: Literal["xtc", "extxyz"] | None = None,  # noqa: A002
+    format: Literal["xtc", "extxyz", "gro"] | None = None,  # noqa: A002
     map: dict[str, str] | None = None,  # noqa: A002
+    topology: str | PathLike[str] | _core.Topology | None = None,
     float32: bool = False,
     precision: float | None = None,
     positions: Literal["quantised", "given"] = "quantised",
@@ -42,7 +43,8 @@ def import_(
     progress: Callable[[int, int], Any] | None = None,
     **options: Unpack[Options],
 ) -> _core.Imported:
-    """Put the frames of trajectory files into a store: XTC or extended XYZ, also compressed (gzip).
+    """Put the frames of trajectory files into a store: XTC, extended XYZ or GRO, also
+    compressed (gzip).
 
     The store keeps a record of its inputs. With ``append`` the frames that it does not have yet
     are added, independent of their steps, so the same call can be repeated after the process was
@@ -78,11 +80,15 @@ def import_(
     boundary : {"keep", "drop"}
         What to do with a first frame that equals the last one of the input before it. By default
         it is kept, with a warning.
-    format : {"xtc", "extxyz"}
+    format : {"xtc", "extxyz", "gro"}
         By default detected by content.
     map : dict
         Keys and columns of the inputs that are read as fields, for example
         ``{"REF_energy": "energy"}``.
+    topology : path or Topology
+        What the frames have in common (names, residues, types, masses, bonds), for inputs that do not
+        say it: a file such as GRO whose first frame says it, or an object. Frames with another
+        number of atoms are an error. Needed again with ``append``.
     float32 : bool
         Store float64 arrays as float32.
     precision : float
@@ -133,6 +139,7 @@ def import_(
         "boundary": boundary,
         "format": format,
         "map": map,
+        "topology": topology,
         "float32": float32,
         "precision": precision,
         "positions": positions,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         Compression,
         Durability,
         Filter,
-        Lookup,
+        OriginalTable,
         Mode,
         Options,
         Purpose,
@@ -64,7 +64,7 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     chunk_size: int | None = None,
     block_size: int | None = None,
     alignment: Alignment | None = None,
-    lookup: Lookup | None = None,
+    original_table: OriginalTable | None = None,
     threads: int | None = None,
     durability: Durability | None = None,
     commit_bytes: int | None = None,
@@ -107,7 +107,7 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
         Bytes, decoded. The default follows from the purpose, the block size also from the records.
     alignment : {"block", "no_cross", "contiguous", "start"}
         Where records are placed.
-    lookup : {"auto", "always", "never"}
+    original_table : {"auto", "always", "never"}
         Whether a seal writes the table by which the original program finds records, about 20 bytes
         for each. By default as the last seal of the file has it; a new store gets none.
     threads : int
@@ -155,7 +155,7 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
         "chunk_size": chunk_size,
         "block_size": block_size,
         "alignment": alignment,
-        "lookup": lookup,
+        "original_table": original_table,
         "threads": threads,
         "durability": durability,
         "commit_bytes": commit_bytes,

@@ -7,7 +7,7 @@ Purpose = Literal["balanced", "dense", "random"]
 Compression = Literal["zstd", "lz4", "lz4hc", "zlib", "blosclz", "stored"]
 Filter = Literal["shuffle", "bitshuffle", "none"]
 Alignment = Literal["block", "no_cross", "contiguous", "start"]
-Lookup = Literal["auto", "always", "never"]
+OriginalTable = Literal["auto", "always", "never"]
 Durability = Literal["kernel", "sync", "none"]
 Access = Literal["auto", "map", "pread"]
 
@@ -23,7 +23,7 @@ class Options(TypedDict, total=False):
     chunk_size: int | None
     block_size: int | None
     alignment: Alignment | None
-    lookup: Lookup | None
+    original_table: OriginalTable | None
     threads: int | None
     durability: Durability | None
     commit_bytes: int | None

@@ -22,7 +22,7 @@ use crate::error::Result;
 ///   bytes, and a second sync that succeeds proves nothing about them.
 /// * Calls that a signal interrupts are repeated inside.
 ///
-/// The functions of `backend::suite` (feature `testing`) check this for any implementation.
+/// The functions of `backend::contract` (feature `testing`) check this for any implementation.
 pub trait Backend: Send + Sync + Debug {
     /// The length in bytes, as it is now.
     ///

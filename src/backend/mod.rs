@@ -2,11 +2,12 @@
 //!
 //! Knows files, maps, memory, locks and how a new file takes the place of an old one. Must not
 //! know what the bytes mean: no frame, chunk, index or record is named here, and nothing is
-//! parsed. Only the `store` room asks a backend for bytes.
+//! parsed. Only `store` and `maintain` read and write a store
+//! through a backend.
 //!
 //! One narrow trait, [`Backend`], is all that the rooms above see, so that the recording and
 //! failing backends of the tests can stand in for a disk that loses power or fills up. A
-//! backend written elsewhere runs the contract tests of `suite` (feature `testing`).
+//! backend written elsewhere runs the contract tests of `contract` (feature `testing`).
 
 mod access;
 mod api;
@@ -25,9 +26,9 @@ mod slice;
 mod staged_file;
 
 #[cfg(any(test, feature = "testing"))]
-pub mod fault;
+pub mod contract;
 #[cfg(any(test, feature = "testing"))]
-pub mod suite;
+pub mod fault;
 
 pub use access::Access;
 pub use api::Backend;

@@ -78,6 +78,11 @@ fn encoder(kind: FormatKind, options: &OutputOptions) -> Result<Box<dyn FrameEnc
     Ok(match kind {
         FormatKind::Xtc => Box::new(XtcEncoder::new(options)?),
         FormatKind::ExtXyz => Box::new(ExtXyzEncoder::default()),
+        FormatKind::Gro => {
+            let written = FormatKind::WRITTEN.iter().map(|k| k.name()).collect::<Vec<_>>();
+            let why = format!("{} is only read; written are {}", kind.name(), written.join(", "));
+            return Err(Error::invalid("format", why));
+        }
     })
 }
 

@@ -1,6 +1,7 @@
 //! Which format a file is in.
 
 use super::content;
+use super::gro;
 use super::units::Units;
 use crate::backend::known;
 use crate::error::{Error, Result};
@@ -14,11 +15,15 @@ pub enum FormatKind {
     Xtc,
     /// XYZ with keys in the comment line, as ASE and libAtoms write it; also plain XYZ.
     ExtXyz,
+    /// Structures and trajectories of GROMACS as text, with names of atoms and residues; read only.
+    Gro,
 }
 
 impl FormatKind {
     /// Every format, in the order in which they are listed for people.
-    pub const ALL: &'static [Self] = &[Self::Xtc, Self::ExtXyz];
+    pub const ALL: &'static [Self] = &[Self::Xtc, Self::ExtXyz, Self::Gro];
+    /// The formats that can be written, too.
+    pub const WRITTEN: &'static [Self] = &[Self::Xtc, Self::ExtXyz];
 
     /// The name by which a person asks for it.
     #[must_use]
@@ -26,6 +31,7 @@ impl FormatKind {
         match self {
             Self::Xtc => "xtc",
             Self::ExtXyz => "extxyz",
+            Self::Gro => "gro",
         }
     }
 
@@ -35,6 +41,7 @@ impl FormatKind {
         match self {
             Self::Xtc => &["xtc"],
             Self::ExtXyz => &["extxyz", "xyz"],
+            Self::Gro => &["gro"],
         }
     }
 
@@ -42,7 +49,7 @@ impl FormatKind {
     #[must_use]
     pub const fn units(self) -> Units {
         match self {
-            Self::Xtc => Units {
+            Self::Xtc | Self::Gro => Units {
                 length: "nm",
                 time: "ps",
                 velocity: "nm/ps",
@@ -117,6 +124,9 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
         return Ok(FormatKind::Xtc);
     }
     let text = is_text(head);
+    if text && (gro::begins(head) || named == Some(FormatKind::Gro)) {
+        return Ok(FormatKind::Gro);
+    }
     if text && (starts_with_a_count(head) || named == Some(FormatKind::ExtXyz)) {
         return Ok(FormatKind::ExtXyz);
     }

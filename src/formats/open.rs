@@ -2,6 +2,7 @@
 
 use super::content::{self, Content};
 use super::extxyz::ExtXyzReader;
+use super::gro::GroReader;
 use super::kind::{FormatKind, of_head};
 use super::names::NameMap;
 use super::reader::{FramePlace, FrameReader, InputOptions, Reach};
@@ -10,10 +11,11 @@ use super::source::Source;
 use super::sum::Sum;
 use super::units::Units;
 use super::xtc::XtcReader;
-use crate::codec::MdFrame;
-use crate::error::Result;
+use crate::codec::{MdFrame, Topology, TopologyRef};
+use crate::error::{Error, Result};
 use std::io::{Read, Seek};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Opens a trajectory whose format its content tells, compressed with gzip or not.
 ///
@@ -44,7 +46,30 @@ pub fn open_with(path: &Path, options: &InputOptions) -> Result<Box<dyn FrameRea
         reader(&head, content, FormatKind::from_path(path), options)
     };
     let inner = open().map_err(|e| e.at(path))?;
-    Ok(Box::new(AtPath { inner, path: path.into(), names: ReadReport::of(&options.map) }))
+    Ok(Box::new(AtPath::new(inner, path, options)))
+}
+
+/// What a file says of the atoms of its first frame: names, residues, bonds, and of a format
+/// without these the types and masses of the frame.
+///
+/// # Errors
+/// As [`open`] and [`FrameReader::next_frame`]; [`Error::Format`](crate::Error::Format) if there
+/// is no frame, or if it says nothing of its atoms.
+pub fn read_topology(path: &Path) -> Result<Topology> {
+    let mut reader = open(path)?;
+    let mut frame = MdFrame::default();
+    let refused = |why: &str| Error::format("topology", "frame 0", why).at(path);
+    if !reader.next_frame(&mut frame)? {
+        return Err(refused("there is no frame in the file"));
+    }
+    if let Some(topology) = reader.topology() {
+        return Ok(Topology::clone(topology));
+    }
+    TopologyRef::of_frame(&frame.view()).map(|topology| topology.to_owned()).ok_or_else(|| {
+        refused(
+            "the file says nothing of its atoms; give one that does, such as GRO or extended XYZ",
+        )
+    })
 }
 
 /// Reads a trajectory from a stream, such as standard input, compressed with gzip or not. `name` is
@@ -63,7 +88,7 @@ pub fn read_from(
         reader(&head, content, None, options)
     };
     let inner = open().map_err(|e| e.at(name))?;
-    Ok(Box::new(AtPath { inner, path: name.into(), names: ReadReport::of(&options.map) }))
+    Ok(Box::new(AtPath::new(inner, name, options)))
 }
 
 fn reader(
@@ -91,20 +116,48 @@ fn of_kind<R: Read + Seek + Send + 'static>(
     match kind {
         FormatKind::Xtc => Box::new(XtcReader::new(source)),
         FormatKind::ExtXyz => Box::new(ExtXyzReader::new(source, map.clone())),
+        FormatKind::Gro => Box::new(GroReader::new(source)),
     }
 }
 
-/// Adds the path to every error.
+/// Adds the path to every error, and the topology that was given for the file.
 struct AtPath {
     inner: Box<dyn FrameReader>,
     path: Box<Path>,
     /// The names of the map, which no format but one knows.
     names: ReadReport,
+    topology: Option<Arc<Topology>>,
+}
+
+impl AtPath {
+    fn new(inner: Box<dyn FrameReader>, path: &Path, options: &InputOptions) -> Self {
+        let (names, topology) = (ReadReport::of(&options.map), options.topology.clone());
+        Self { inner, path: path.into(), names, topology }
+    }
+
+    /// Refuses a frame that the topology does not fit.
+    fn fits(&self, frame: &MdFrame) -> Result<()> {
+        match self.topology() {
+            Some(topology) if topology.nsites != frame.nsites => {
+                let place = format!("frame {}", self.inner.place().frame.saturating_sub(1));
+                let why = format!(
+                    "it has {} atoms, but the topology that was given has {}",
+                    frame.nsites, topology.nsites
+                );
+                Err(Error::format("trajectory", place, why))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl FrameReader for AtPath {
     fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
-        self.inner.next_frame(into).map_err(|e| e.at(&self.path))
+        let next = self.inner.next_frame(into).and_then(|more| match more {
+            true => self.fits(into).map(|()| true),
+            false => Ok(false),
+        });
+        next.map_err(|e| e.at(&self.path))
     }
     fn skip(&mut self, frames: u64) -> Result<u64> {
         self.inner.skip(frames).map_err(|e| e.at(&self.path))
@@ -126,6 +179,9 @@ impl FrameReader for AtPath {
     }
     fn units(&self) -> Units {
         self.inner.units()
+    }
+    fn topology(&self) -> Option<&Arc<Topology>> {
+        self.inner.topology().or(self.topology.as_ref())
     }
     fn places(&mut self) -> Result<Vec<FramePlace>> {
         self.inner.places().map_err(|e| e.at(&self.path))

@@ -5,8 +5,9 @@ use super::names::NameMap;
 use super::report::ReadReport;
 use super::sum::Sum;
 use super::units::Units;
-use crate::codec::MdFrame;
+use crate::codec::{MdFrame, Topology};
 use crate::error::Result;
+use std::sync::Arc;
 
 /// A place between two frames of a trajectory, to which [`FrameReader::go_to`] leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +40,9 @@ pub struct InputOptions {
     pub empty: bool,
     /// Names of keys and columns that are read as fields; see [`NameMap`].
     pub map: NameMap,
+    /// What the frames have in common, for a format that does not say it itself; see
+    /// [`read_topology`](super::read_topology). Frames of another number of atoms are refused.
+    pub topology: Option<Arc<Topology>>,
 }
 
 impl InputOptions {
@@ -93,6 +97,13 @@ pub trait FrameReader: Send {
     /// What the numbers of this file mean: what the file says, else what its format fixes.
     fn units(&self) -> Units {
         self.kind().units()
+    }
+
+    /// What the file says of the atoms of the frame that was read last and that frames do not hold:
+    /// names, residues, bonds. The same `Arc` as long as it stays the same; `None` before the first
+    /// frame, and of a format that says nothing of the kind.
+    fn topology(&self) -> Option<&Arc<Topology>> {
+        None
     }
 
     /// Bytes that were read, and bytes in all, as the file counts them; 0 if nobody knows how many

@@ -1,9 +1,9 @@
 //! The loader of one store: its order, where it is, and its runs.
 
 use super::cursor::Cursor;
-use super::engine::Ahead;
 use super::options::LoaderOptions;
 use super::order::{Order, Shuffle};
+use super::read_ahead::Ahead;
 use super::run::{Maker, Run};
 use super::schedule::Schedule;
 use super::sources::Sources;

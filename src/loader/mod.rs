@@ -16,13 +16,12 @@
 //! let schedule = Schedule::new(10_000, order, batching, 2, None)?;
 //! let share = Share { rank: 1, world: 2, ..Share::default() };
 //! let mut walk = Walk::new(schedule, share, Rest::Drop, Cursor::default())?;
-//! let turn = walk.next().unwrap();
+//! let step = walk.next().unwrap();
 //! assert_eq!((step.records.len(), step.after.batch), (32, 2));
 //! # Ok::<(), vlstore::Error>(())
 //! ```
 
 mod cursor;
-mod engine;
 #[expect(clippy::module_inception, reason = "the room is named after what it is for")]
 mod loader;
 mod options;
@@ -30,6 +29,7 @@ mod order;
 mod pack;
 mod permutation;
 mod random;
+mod read_ahead;
 mod run;
 mod schedule;
 mod sources;

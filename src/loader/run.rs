@@ -1,7 +1,7 @@
 //! One pass over the records: what a background thread makes of them, batch by batch.
 
-use super::engine::{Ahead, Make, Piece, Place};
 use super::options::Damaged;
+use super::read_ahead::{Ahead, Make, Piece, Place};
 use super::sources::Sources;
 use super::view::View;
 use super::walk::StepBatch;
@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Batches of a piece that are not given yet.
-type Turns = std::vec::IntoIter<(StepBatch, Vec<Place>)>;
+type Steps = std::vec::IntoIter<(StepBatch, Vec<Place>)>;
 
 /// The batches of an epoch, or of the rest of one, for one rank.
 #[derive(Debug)]
 pub struct Run<T> {
     ahead: Ahead<T>,
-    piece: Option<(Arc<Vec<T>>, Turns)>,
+    piece: Option<(Arc<Vec<T>>, Steps)>,
     skipped: Arc<AtomicU64>,
 }
 

@@ -50,7 +50,7 @@ pub struct Schedule {
 pub type Numbers = Vec<u64>;
 
 /// The records of a round: their positions, and into how many lanes they are divided.
-struct Part {
+struct RoundRecords {
     positions: Range<u64>,
     lanes: u64,
 }
@@ -163,19 +163,19 @@ impl Schedule {
         }
     }
 
-    fn part(&self, number: u64) -> Option<Part> {
+    fn part(&self, number: u64) -> Option<RoundRecords> {
         let (full, even, rest) = self.parts();
         let each = self.order.window.saturating_mul(self.lanes);
         let capped = self.batching.cost.is_some();
         if number < full {
             let first = number * each;
-            Some(Part { positions: first..first + each, lanes: self.lanes })
+            Some(RoundRecords { positions: first..first + each, lanes: self.lanes })
         } else if number == full && even > 0 {
             let first = full * each;
-            Some(Part { positions: first..first + even * self.lanes, lanes: self.lanes })
+            Some(RoundRecords { positions: first..first + even * self.lanes, lanes: self.lanes })
         } else if number == full + u64::from(even > 0) && rest > 0 {
             let lanes = if capped { self.lanes } else { 1 };
-            Some(Part { positions: self.records - rest..self.records, lanes })
+            Some(RoundRecords { positions: self.records - rest..self.records, lanes })
         } else {
             None
         }
@@ -217,7 +217,7 @@ impl Schedule {
         }
     }
 
-    fn counted(&self, epoch: u64, number: u64, part: &Part, batch: u64) -> Vec<Numbers> {
+    fn counted(&self, epoch: u64, number: u64, part: &RoundRecords, batch: u64) -> Vec<Numbers> {
         let sequence = self.order.sequence(self.records, epoch);
         let Range { start, end } = part.positions;
         let each = (end - start) / part.lanes;
@@ -235,7 +235,7 @@ impl Schedule {
         dealt(lanes.collect())
     }
 
-    fn capped(&self, epoch: u64, number: u64, part: &Part, limits: Limits) -> Vec<Numbers> {
+    fn capped(&self, epoch: u64, number: u64, part: &RoundRecords, limits: Limits) -> Vec<Numbers> {
         let sequence = self.order.sequence(self.records, epoch);
         let runs: Vec<Range<u64>> = sequence.runs(part.positions.clone()).collect();
         let cost = |record| self.cost(record);

@@ -23,7 +23,7 @@ pub struct CompactOptions {
     /// How the files are read.
     pub access: Access,
     /// Whether the new file names its records for the original program.
-    pub lookup: OriginalTable,
+    pub original_table: OriginalTable,
     /// Whether every checksum of the new file is read back before it takes the place of the
     /// old one.
     pub verify: bool,
@@ -40,7 +40,7 @@ impl Default for CompactOptions {
         Self {
             threads: 0,
             access: Access::Auto,
-            lookup: OriginalTable::Auto,
+            original_table: OriginalTable::Auto,
             verify: true,
             accept_older: false,
             refers: None,
@@ -104,7 +104,7 @@ fn compact_file(
     let write = WriteOptions {
         threads: options.threads,
         access: options.access,
-        lookup: options.lookup,
+        original_table: options.original_table,
         // One commit at the end; publishing syncs the file whatever is set here.
         durability: Durability::None,
         ..WriteOptions::default()
@@ -115,8 +115,11 @@ fn compact_file(
     let target: Arc<dyn Backend> = staged.backend().clone();
     let mut new = StoreOptions { layout: snapshot.layout().clone(), write };
     // It is the same store: the original program can still find its records.
-    if new.write.lookup == OriginalTable::Auto && snapshot.info()?.lookup && !snapshot.is_empty() {
-        new.write.lookup = OriginalTable::Always;
+    if new.write.original_table == OriginalTable::Auto
+        && snapshot.info()?.original_table
+        && !snapshot.is_empty()
+    {
+        new.write.original_table = OriginalTable::Always;
     }
     let mut writer = Writer::create_in(target.clone(), &new)?;
     let copied = rewrite(&snapshot, &mut writer, options.refers, &mut *progress)?;

@@ -265,18 +265,19 @@ impl Writer {
     pub fn close(mut self) -> Result<Closed> {
         self.usable()?;
         self.guard(|w| {
-            let unsealed = w.is_dirty() || w.slot.seal.generation != w.slot.generation;
-            if unsealed && (w.write.lookup == OriginalTable::Always || w.seal_is_due()) {
+            let unsealed =
+                w.is_dirty() || w.commits.slot.seal.generation != w.commits.slot.generation;
+            if unsealed && (w.write.original_table == OriginalTable::Always || w.seal_is_due()) {
                 w.seal_or_commit(true)
             } else {
                 w.make_commit(true, false)
             }
         })?;
-        let seal = &self.slot.seal;
+        let seal = &self.commits.slot.seal;
         Ok(Closed {
             records: self.len(),
             seen: seal.records.get(),
-            sealed: seal.generation == self.slot.generation,
+            sealed: seal.generation == self.commits.slot.generation,
         })
     }
 
@@ -293,8 +294,8 @@ impl Writer {
             let from = self.backend();
             let mut piece = memory::zeroed(1 << 20)?;
             let mut at = 0;
-            while at < self.slot.end.get() {
-                let n = to_usize(self.slot.end.get() - at).unwrap_or(usize::MAX);
+            while at < self.commits.slot.end.get() {
+                let n = to_usize(self.commits.slot.end.get() - at).unwrap_or(usize::MAX);
                 let bytes = piece.get_mut(..n.min(1 << 20)).unwrap_or_default();
                 from.read_at(at, bytes)?;
                 staged.backend().write_at(at, bytes)?;

@@ -105,7 +105,7 @@ pub fn export_to(
 
 fn kind(output: &Path, options: &ExportOptions) -> Result<FormatKind> {
     options.format.or_else(|| FormatKind::from_path(output)).ok_or_else(|| {
-        let known = FormatKind::ALL.iter().map(|k| k.name()).collect::<Vec<_>>().join(" or ");
+        let known = FormatKind::WRITTEN.iter().map(|k| k.name()).collect::<Vec<_>>().join(" or ");
         let why = match output.extension() {
             Some(end) => {
                 format!("cannot write {}; name the format: {known}", printable_path(Path::new(end)))

@@ -129,7 +129,7 @@ const UNSAFE: [&str; 10] = [
     "src/chunk/blosc.rs",
     "src/chunk/planes.rs",
     "src/codec/generated/",
-    "src/store/read/team.rs",
+    "src/store/read/helper_threads.rs",
     "src/wire/prefetch.rs",
     "python/src/array/buffer.rs",
     "python/src/array/ndarray.rs",

@@ -92,7 +92,7 @@ fn options(id: u8, codec: Option<Algorithm>) -> StoreOptions {
         },
         write: WriteOptions {
             threads: 1,
-            lookup: OriginalTable::Always,
+            original_table: OriginalTable::Always,
             durability: Durability::Kernel,
             commit_bytes: u64::MAX,
             commit_interval: Duration::from_secs(1_000_000),

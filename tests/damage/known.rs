@@ -27,7 +27,7 @@ fn options() -> StoreOptions {
     StoreOptions {
         write: WriteOptions {
             durability: Durability::Kernel,
-            lookup: OriginalTable::Always,
+            original_table: OriginalTable::Always,
             commit_bytes: u64::MAX,
             commit_interval: Duration::from_secs(1_000_000),
             ..WriteOptions::default()

@@ -566,7 +566,7 @@ fn a_directory_page_is_listed_as_the_page_says() {
         layout: Layout { chunk_size: 4096, ..Layout::default() },
         write: WriteOptions {
             commit_bytes: u64::MAX,
-            lookup: vlstore::OriginalTable::Never,
+            original_table: vlstore::OriginalTable::Never,
             ..WriteOptions::default()
         },
     };

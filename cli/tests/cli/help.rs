@@ -43,6 +43,11 @@ fn the_front_page_lists_every_verb_and_every_exit_status() {
     for verb in VERBS {
         assert!(text.lines().any(|l| l.trim_start().starts_with(verb)), "{verb}");
     }
+    let page = include_str!("../../../docs/cli.md");
+    for verb in VERBS {
+        let named = page.lines().any(|l| l.starts_with("| ") && l.contains(&format!("`{verb}`")));
+        assert!(named, "docs/cli.md does not list {verb}");
+    }
     for status in ["  0  ", "  1  ", "  2  ", "  3  ", "  4  ", "130  "] {
         assert!(text.contains(status), "{status}");
     }

@@ -244,7 +244,7 @@ fn shells_complete_the_values_of_options() {
             &["none", "kernel", "sync"],
             &["never", "repeated", "always"],
             &["quantised", "given"],
-            &["xtc", "extxyz"],
+            &["xtc", "extxyz", "gro"],
             &["raw", "array", "flat-f32", "document", "md-frame", "series"],
             &["bytes", "json", "hex"],
             &["refuse", "keep-first", "keep-last", "prefix"],

@@ -322,3 +322,35 @@ fn units_are_stated_never_mixed_and_converted_at_export() {
         assert_eq!(back.step, source.step);
     }
 }
+
+#[test]
+fn gro_names_the_atoms_of_its_frames_and_of_a_trajectory_without_names() {
+    let folder = Folder::new();
+    let waters = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/waters.gro");
+    fs::copy(waters, folder.path("waters.gro")).unwrap();
+    folder.ok("import -q waters.gro waters.vls");
+    let frame = folder.json("get --as json waters.vls 2");
+    assert_eq!((&frame["step"], &frame["nsites"]), (&json!(500), &json!(7)));
+    assert!(folder.ok("topology waters.vls").lines().count() == 2);
+    // A GRO of as many atoms as the trajectory has.
+    let atoms: String = (1..=22)
+        .map(|i| format!("    1ALA  {:>5}{i:5}   0.100   0.200   0.300\n", format!("A{i}")))
+        .collect();
+    fs::write(folder.path("named.gro"), format!("named\n22\n{atoms}   2.0 2.0 2.0\n")).unwrap();
+    folder.ok("import -q --topology named.gro run.xtc named.vls");
+    let digest = folder.ok("topology named.vls");
+    let digest = digest.lines().nth(1).unwrap().split_whitespace().next().unwrap();
+    assert!(folder.ok(&format!("topology named.vls {digest}")).contains("A22"));
+    folder.ok("import -q --append --topology named.gro run.xtc named.vls");
+    assert_eq!(folder.json("info --json named.vls")["records"], FRAMES);
+    folder
+        .run("import -q --topology waters.gro run.xtc no.vls")
+        .code(1)
+        .stderr(predicate::str::contains("has 22 atoms, but the topology that was given has 7"));
+    assert!(!folder.path("no.vls").exists());
+    folder
+        .run("export waters.vls out.gro")
+        .code(1)
+        .stderr(predicate::str::contains("gro is only read; written are xtc, extxyz"));
+    assert!(!folder.path("out.gro").exists());
+}

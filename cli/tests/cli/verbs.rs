@@ -41,7 +41,7 @@ fn a_verb_that_leaves_other_programs_behind_says_so() {
 #[test]
 fn the_table_of_the_original_program_is_written_when_asked_and_kept() {
     let folder = Folder::new();
-    let has = || folder.json("info --json frames.vls")["lookup"] == true;
+    let has = || folder.json("info --json frames.vls")["original_table"] == true;
     folder.ok("seal frames.vls");
     assert!(!has());
     let told = predicate::str::contains("the original program cannot read it");

@@ -24,7 +24,7 @@ const KEPT: [&str; 9] = [
 ];
 /// What a writer chooses for itself.
 const WRITE: [&str; 5] =
-    ["durability", "commit_bytes", "commit_interval", "lookup", "accept_older"];
+    ["durability", "commit_bytes", "commit_interval", "original_table", "accept_older"];
 /// What a reader and a writer choose for themselves.
 const READ: [&str; 3] = ["threads", "cache_bytes", "access"];
 
@@ -130,7 +130,7 @@ pub(crate) fn agree(
 
 /// The options of a store that is made from one with the layout of `source`.
 pub(crate) fn over(source: &Layout, given: &Bound<'_, PyDict>) -> PyResult<StoreOptions> {
-    const ALSO: [&str; 4] = ["threads", "durability", "lookup", "access"];
+    const ALSO: [&str; 4] = ["threads", "durability", "original_table", "access"];
     let py = given.py();
     let mut out = StoreOptions::from(source.clone());
     let get = |name: &str| Ok::<_, PyErr>(given.get_item(name)?.filter(|value| !value.is_none()));
@@ -215,8 +215,8 @@ fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult
             };
         }
         "cache_bytes" => out.write.cache_bytes = whole(name, value)?,
-        "lookup" => {
-            out.write.lookup =
+        "original_table" => {
+            out.write.original_table =
                 choice(name, value, OriginalTable::from_name, &["auto", "always", "never"])?;
         }
         "accept_older" => {

@@ -159,7 +159,7 @@ impl Store {
         let handle = self.handle();
         let closed = handle.close(py, true)?.filter(|closed| !closed.sealed);
         let (Some(closed), Place::File(path)) = (closed, &handle.place) else { return Ok(()) };
-        if handle.options.lookup == OriginalTable::Never {
+        if handle.options.original_table == OriginalTable::Never {
             return Ok(());
         }
         let text = format!(

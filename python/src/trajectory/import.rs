@@ -3,10 +3,12 @@
 use crate::convert::options;
 use crate::convert::progress::Progress;
 use crate::error::{from_error, invalid};
+use crate::frame::topology::Topology;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use vlstore::formats::{FormatKind, NameMap};
 use vlstore::trajectory::{self, Begin, Boundary, ImportOptions, Importer, Input, Target};
 use vlstore::trajectory::{Positions, Sharing};
@@ -59,6 +61,17 @@ fn named<T>(
     of(name).ok_or_else(|| invalid(py, &format!("{what}: {name:?} is not one of {known}")))
 }
 
+/// The topology that was given: an object of ours, or the path of a file that says one.
+fn topology(given: &Bound<'_, PyAny>) -> PyResult<Arc<vlstore::codec::Topology>> {
+    let py = given.py();
+    if let Ok(topology) = given.cast::<Topology>() {
+        return Ok(Arc::new(topology.get().fields(py)?.to_owned()));
+    }
+    let path: PathBuf = given.extract()?;
+    let read = py.detach(|| vlstore::formats::read_topology(&path));
+    Ok(Arc::new(read.map_err(|e| from_error(py, &e))?))
+}
+
 /// Puts frames of trajectory files into a store.
 #[pyfunction(name = "_import")]
 #[pyo3(signature = (inputs, store, choices, options, progress))]
@@ -97,6 +110,7 @@ pub(crate) fn import(
                 let pairs: BTreeMap<String, String> = value.extract()?;
                 out.read.map = NameMap::new(pairs).map_err(|e| from_error(py, &e))?;
             }
+            "topology" => out.read.topology = Some(topology(&value)?),
             "boundary" => {
                 let text: String = value.extract()?;
                 let of = Boundary::from_name;

@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn it_keeps_the_contract_until_it_fails() {
         for fault in Fault::ALL {
-            crate::backend::suite::writable(|| {
+            crate::backend::contract::writable(|| {
                 Ok(FailingBackend::new(Vec::new(), fault, u64::MAX, true, 0))
             })
             .unwrap();

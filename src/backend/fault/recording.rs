@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn it_keeps_the_contract() {
-        crate::backend::suite::writable(|| Ok(RecordingBackend::new())).unwrap();
+        crate::backend::contract::writable(|| Ok(RecordingBackend::new())).unwrap();
     }
 
     /// 1 000 bytes of 1, a sync, 3 000 bytes of 2 over their end, a write of 3 at the start.

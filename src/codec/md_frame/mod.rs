@@ -2,7 +2,7 @@
 //!
 //! `write` lays a frame out, `read` verifies a record and views it, `check` holds the rules that
 //! both obey, `codec` joins them; `fast_path` reads the usual frame in one pass, `plain` single
-//! fields of it, `part` chosen fields from a part of a record; `quantised` keeps positions of fixed precision as integers.
+//! fields of it, `partial` chosen fields from a part of a record; `quantised` keeps positions of fixed precision as integers.
 
 mod check;
 mod fast_path;

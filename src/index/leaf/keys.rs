@@ -198,7 +198,7 @@ pub(super) struct Mixed<'a> {
 
 /// Keys of one kind among the keys of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct KindKeys {
     /// The kind.
     pub(super) kind: u8,
     /// Where they lie.
@@ -209,13 +209,13 @@ pub(super) struct Part {
 
 impl Mixed<'_> {
     /// The kinds with the places of their keys; of [`KEY_NONE`] there are none.
-    pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
+    pub(super) fn parts(&self) -> impl Iterator<Item = KindKeys> {
         let mut at = self.first;
         self.kinds.iter().zip(self.lens).enumerate().map(move |(class, (kind, len))| {
             let first = at;
             at = at.saturating_add(u32::from_le_bytes(*len) as usize);
             let n = (0..self.n).filter(|i| self.class(*i) == Some(class)).count();
-            Part { kind: *kind, at: first..at, n }
+            KindKeys { kind: *kind, at: first..at, n }
         })
     }
 
@@ -224,7 +224,7 @@ impl Mixed<'_> {
     }
 
     /// The part with the key of the record at position `i`, and its position in that part.
-    pub(super) fn find(&self, i: usize) -> Option<(Part, usize)> {
+    pub(super) fn find(&self, i: usize) -> Option<(KindKeys, usize)> {
         let class = self.class(i)?;
         let before = (0..i).filter(|j| self.class(*j) == Some(class)).count();
         Some((self.parts().nth(class)?, before))

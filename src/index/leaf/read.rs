@@ -1,6 +1,6 @@
 //! Reading packed records where they lie.
 
-use super::keys::{At, GroupKeys, HEAD_MAX, Head, Kind, Part, order};
+use super::keys::{At, GroupKeys, HEAD_MAX, Head, Kind, KindKeys, order};
 use super::places::{Place, Places};
 use super::{DIRECTORY, GROUP, Lie, WORD, text};
 use crate::error::{Error, Result};
@@ -175,7 +175,7 @@ impl<S: Source> Packed<S> {
     /// Calls `f` with the keys of a part of a group.
     pub(super) fn with_kind<R>(
         &self,
-        part: &Part,
+        part: &KindKeys,
         f: impl FnOnce(&Kind<'_>) -> Result<R, Lie>,
     ) -> Result<R> {
         let head = part.at.start..part.at.end.min(part.at.start + HEAD_MAX);
@@ -190,19 +190,19 @@ impl<S: Source> Packed<S> {
 
     /// The keys among which that of the record at position `i` of a group stands, and its
     /// position there; nothing if it has none.
-    fn part_of(&self, group: &Group, i: usize) -> Result<Option<(Part, usize)>> {
+    fn part_of(&self, group: &Group, i: usize) -> Result<Option<(KindKeys, usize)>> {
         if group.keys.is_empty() {
             return Ok(None);
         }
-        let shift = |part: Part| {
+        let shift = |part: KindKeys| {
             let at = part.at.start + group.keys.start..part.at.end + group.keys.start;
-            Part { at, ..part }
+            KindKeys { at, ..part }
         };
         let head = group.keys.start..group.keys.end.min(group.keys.start + HEAD_MAX);
         let found = self.told(self.source.with(head, |bytes| {
             Ok(match Head::parse(bytes, group.keys.len(), group.n)? {
                 Head::One(kind) => {
-                    Some((Part { kind: kind.kind, at: 0..group.keys.len(), n: group.n }, i))
+                    Some((KindKeys { kind: kind.kind, at: 0..group.keys.len(), n: group.n }, i))
                 }
                 Head::Mixed(mixed) => mixed.find(i),
             })
@@ -211,7 +211,7 @@ impl<S: Source> Packed<S> {
     }
 
     /// The keys of `kind` in a group.
-    pub(super) fn part_with(&self, group: &Group, kind: u8) -> Result<Option<Part>> {
+    pub(super) fn part_with(&self, group: &Group, kind: u8) -> Result<Option<KindKeys>> {
         if group.keys.is_empty() {
             return Ok(None);
         }
@@ -219,13 +219,15 @@ impl<S: Source> Packed<S> {
         self.told(self.source.with(head, |bytes| {
             let (len, first) = (group.keys.len(), group.keys.start);
             Ok(match Head::parse(bytes, len, group.n)? {
-                Head::One(one) => {
-                    (one.kind == kind).then(|| Part { kind, at: group.keys.clone(), n: group.n })
-                }
+                Head::One(one) => (one.kind == kind).then(|| KindKeys {
+                    kind,
+                    at: group.keys.clone(),
+                    n: group.n,
+                }),
                 Head::Mixed(mixed) => mixed
                     .parts()
                     .find(|p| p.kind == kind && p.n > 0)
-                    .map(|p| Part { at: p.at.start + first..p.at.end + first, ..p }),
+                    .map(|p| KindKeys { at: p.at.start + first..p.at.end + first, ..p }),
             })
         }))
     }
@@ -295,7 +297,7 @@ impl<S: Source> Packed<S> {
     }
 
     /// How the key at position `i` of a part compares with `wanted`.
-    pub(super) fn compare(&self, part: &Part, i: usize, wanted: &[u8]) -> Result<Ordering> {
+    pub(super) fn compare(&self, part: &KindKeys, i: usize, wanted: &[u8]) -> Result<Ordering> {
         let at = match self.with_kind(part, |kind| kind.compare(i, wanted))? {
             Ok(order) => return Ok(order),
             Err(at) => at,

@@ -1,6 +1,6 @@
 //! Searching the keys of an ascending leaf.
 
-use super::keys::{At, Kind, Part, order};
+use super::keys::{At, Kind, KindKeys, order};
 use super::read::{AT_ONCE, DISORDER, Group, Packed, Source, entry, order_in};
 use super::{DIRECTORY, GROUP, Lie, text};
 use crate::error::Result;
@@ -117,7 +117,7 @@ impl<S: Source> Packed<S> {
     }
 
     /// The position of a key in a part whose first key is not greater.
-    fn search_part(&self, part: &Part, key: &[u8]) -> Result<Option<usize>> {
+    fn search_part(&self, part: &KindKeys, key: &[u8]) -> Result<Option<usize>> {
         if part.at.len() <= AT_ONCE {
             return self.told(self.source.with(part.at.clone(), |bytes| {
                 search_in(&Kind::parse(bytes, bytes.len(), part.n)?, bytes, part.n, key)

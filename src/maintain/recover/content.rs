@@ -5,7 +5,7 @@
 //! put before the first record that refers to it, as a rule directly before.
 
 use crate::error::Result;
-use crate::maintain::recover::salvage::Salvage;
+use crate::maintain::recover::recovery_reader::RecoveryReader;
 use crate::store::options::Alignment;
 use crate::wire::{AlignedBuf, Digest, to_usize};
 use std::collections::HashMap;
@@ -63,7 +63,7 @@ impl Gaps {
     /// whether one may begin with some bytes.
     pub(crate) fn find(
         &mut self,
-        s: &Salvage,
+        s: &RecoveryReader,
         begins: fn(&[u8]) -> bool,
         digest: &Digest,
     ) -> Result<Option<(u64, AlignedBuf)>> {

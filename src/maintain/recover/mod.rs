@@ -7,9 +7,9 @@
 
 mod content;
 mod rebuild;
+mod recovery_reader;
+mod recovery_writer;
 mod report;
-mod rescue;
-mod salvage;
 mod scan;
 mod sealed;
 
@@ -36,9 +36,9 @@ use crate::store::target::may_appear;
 use crate::store::write::writer::Writer;
 use content::Gaps;
 use rebuild::{dead_of, rebuild, rows_of, without_index};
+use recovery_reader::{FoundRange, RangeIndex, RecoveryReader};
+use recovery_writer::RecoveryWriter;
 use report::Progress;
-use rescue::Rescue;
-use salvage::{FoundRange, RangeIndex, Salvage};
 use scan::Scanned;
 use sealed::Sealed;
 use std::cell::{Cell, RefCell};
@@ -112,7 +112,7 @@ pub fn recover_into(
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Recovered> {
     let mut out = Recovered::default();
-    let (salvage, found) = open(damaged, options, &mut out, &mut progress)?;
+    let (source, found) = open(damaged, options, &mut out, &mut progress)?;
     let (codec, version) = &found.record_codec;
     let content = options.contents.and_then(|of| of(codec, *version));
     let asked = &options.store.write;
@@ -125,7 +125,7 @@ pub fn recover_into(
             ..asked.clone()
         },
     };
-    let mut rescue = Rescue {
+    let mut recovery = RecoveryWriter {
         content,
         gaps: Gaps::new(found.alignment, damaged.len()?),
         writer: Writer::create_in(new.clone(), &wanted)?,
@@ -138,18 +138,18 @@ pub fn recover_into(
         missing: BTreeMap::new(),
         known: HashSet::new(),
     };
-    rescue.records(&salvage, &mut progress)?;
-    rescue.tell_lost_shared()?;
-    rescue.chunks(&salvage, options.chunks, &mut progress)?;
-    if let Ok(attributes) = serde_json::from_slice::<serde_json::Value>(&salvage.attributes)
+    recovery.records(&source, &mut progress)?;
+    recovery.tell_lost_shared()?;
+    recovery.chunks(&source, options.chunks, &mut progress)?;
+    if let Ok(attributes) = serde_json::from_slice::<serde_json::Value>(&source.attributes)
         && attributes.is_object()
     {
-        rescue.writer.set_attributes(&attributes)?;
+        recovery.writer.set_attributes(&attributes)?;
     }
-    let mut out = rescue.out.into_inner();
-    out.records = rescue.writer.len();
-    out.shared = rescue.writer.reader.totals.shared;
-    rescue.writer.close()?;
+    let mut out = recovery.out.into_inner();
+    out.records = recovery.writer.len();
+    out.shared = recovery.writer.reader.totals.shared;
+    recovery.writer.close()?;
     Ok(out)
 }
 
@@ -159,7 +159,7 @@ fn open(
     options: &RecoverOptions,
     out: &mut Recovered,
     progress: Progress<'_>,
-) -> Result<(Salvage, Layout)> {
+) -> Result<(RecoveryReader, Layout)> {
     let config = config_of(&**backend, out)?;
     if let Some(config) = &config
         && let Ok(state) = load(backend, config, &options.store.write.reading())
@@ -187,11 +187,11 @@ fn open(
         Some(config) => Layout::from_config(&config.json)?,
         None => lost_config(backend, file, &scanned, options, out)?,
     };
-    let salvage = rebuild(backend, file, &scanned, &slots, &found, out)?;
+    let source = rebuild(backend, file, &scanned, &slots, &found, out)?;
     if let Some(slot) = slots.first() {
         tell_newest(slot, out);
     }
-    Ok((salvage, found))
+    Ok((source, found))
 }
 
 fn tell_newest(slot: &Slot, out: &mut Recovered) {
@@ -278,7 +278,7 @@ fn lost_config(
 }
 
 /// The newest state, as readers open it.
-fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
+fn of_state(state: State, out: &mut Recovered) -> Result<RecoveryReader> {
     let State { reader, slot, root, opened, attributes, layout, .. } = state;
     let mut rows = rows_of(&reader.io, &reader.stored_index)?;
     let count = reader.memtable.records.len() as u64;
@@ -304,7 +304,7 @@ fn of_state(state: State, out: &mut Recovered) -> Result<Salvage> {
         Sealed::read(&**reader.io.backend(), Some(&slot.seal), layout.chunk())
     };
     let base = root.base.clone().map(|b| (root.chunks, b));
-    Ok(Salvage {
+    Ok(RecoveryReader {
         runs_reach: reader.memtable.first_record,
         expected: (!unchecked).then(|| reader.ids()),
         loose: unchecked.then(Vec::new),
@@ -328,7 +328,7 @@ fn open_foreign(
     backend: &Arc<dyn Backend>,
     options: &RecoverOptions,
     out: &mut Recovered,
-) -> Result<(Salvage, Layout)> {
+) -> Result<(RecoveryReader, Layout)> {
     let state = match load_original(backend, &options.store.write.reading()) {
         Ok(state) => state,
         Err(e) if e.is_damage() => return open_cut(backend, options, e, out),
@@ -346,7 +346,7 @@ fn open_cut(
     options: &RecoverOptions,
     why: Error,
     out: &mut Recovered,
-) -> Result<(Salvage, Layout)> {
+) -> Result<(RecoveryReader, Layout)> {
     let Ok((header, bytes)) = read_header(&**backend) else { return Err(why) };
     // Only of files of the original: a frame of another program is not a store.
     let ours = header
@@ -359,6 +359,6 @@ fn open_cut(
     let sealed = Sealed::walk(&**backend, header.header_len, header.chunk_size)?;
     out.damage(format!("a file of the original program, and its index is lost: {why}"));
     let read = Layout { chunk_size: header.chunk_size, ..options.store.layout.clone() };
-    let salvage = without_index(backend, sealed, &read)?;
-    Ok((salvage, Layout { chunk_size: 0, block_size: 0, ..options.store.layout.clone() }))
+    let source = without_index(backend, sealed, &read)?;
+    Ok((source, Layout { chunk_size: 0, block_size: 0, ..options.store.layout.clone() }))
 }

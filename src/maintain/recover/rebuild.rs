@@ -8,16 +8,16 @@ use crate::index::layout::{DEAD_MAGIC, LEAF_MAGIC, LeafHeader, LeafRef, ROOT_MAG
 use crate::index::leaf::HEADER_AT;
 use crate::index::log;
 use crate::index::slot::Slot;
+use crate::maintain::recover::recovery_reader::{FoundRange, Piece, RangeIndex, RecoveryReader};
 use crate::maintain::recover::report::{Means, Recovered};
-use crate::maintain::recover::salvage::{FoundRange, Piece, RangeIndex, Salvage};
 use crate::maintain::recover::scan::{FoundEntry, FoundSegment, Scanned};
 use crate::maintain::recover::sealed::Sealed;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::leaf::{Leaf, open};
-use crate::store::index::levels::StoredIndex;
 use crate::store::index::memtable::Memtable;
 use crate::store::index::root::{Base, Root};
+use crate::store::index::stored_index::StoredIndex;
 use crate::store::options::{Layout, ReadOptions};
 use crate::store::read::cache::BlockCache;
 use crate::store::read::reader::{OpenChunk, Reader};
@@ -104,9 +104,9 @@ pub(crate) fn without_index(
     backend: &Arc<dyn Backend>,
     sealed: Sealed,
     layout: &Layout,
-) -> Result<Salvage> {
+) -> Result<RecoveryReader> {
     let io = Io::new(backend.clone(), [0; 16])?;
-    Ok(Salvage {
+    Ok(RecoveryReader {
         reader: core_of(io, StoredIndex::default(), layout, 0, 0),
         rows: Vec::new(),
         chunks: BTreeMap::new(),
@@ -164,7 +164,7 @@ pub(crate) fn rebuild(
     slots: &[Slot],
     layout: &Layout,
     out: &mut Recovered,
-) -> Result<Salvage> {
+) -> Result<RecoveryReader> {
     let io = Io::new(backend.clone(), file)?;
     let root = best_root(&io, scanned, slots);
     let means = root.as_ref().map_or(Means::Segments, |r| Means::Root { generation: r.generation });
@@ -219,7 +219,7 @@ pub(crate) fn rebuild(
 
     let bases = bases(&io, scanned, &root, &rows);
     let loose = loose(&io, scanned);
-    let mut salvage = Salvage {
+    let mut source = RecoveryReader {
         reader: core_of(io, StoredIndex::default(), layout, 0, 0),
         rows,
         chunks: BTreeMap::new(),
@@ -242,33 +242,33 @@ pub(crate) fn rebuild(
         match claim.what {
             What::Leaf(leaf) => {
                 let (first, count) = (leaf.first_record.get(), u64::from(leaf.records.get()));
-                cut_back(&mut salvage.rows, first, leaf.first_chunk.get());
+                cut_back(&mut source.rows, first, leaf.first_chunk.get());
                 let part = RangeIndex::Leaf(Lazy::new(leaf));
-                salvage.rows.push(FoundRange { first, count, part });
+                source.rows.push(FoundRange { first, count, part });
             }
             What::Entry(found) => {
                 let entry = log::decode(&found.bytes, file, found.offset);
                 let Some((entry, _)) = entry else { continue };
-                add_entry(&mut salvage, &entry);
+                add_entry(&mut source, &entry);
             }
         }
     }
-    salvage.rows.sort_by_key(|r| r.first);
-    salvage.dead.sort_unstable();
-    salvage.dead.dedup();
-    let leaves = salvage.rows.iter().filter_map(|r| match &r.part {
+    source.rows.sort_by_key(|r| r.first);
+    source.dead.sort_unstable();
+    source.dead.dedup();
+    let leaves = source.rows.iter().filter_map(|r| match &r.part {
         RangeIndex::Leaf(leaf) => Some(leaf.clone()),
         _ => None,
     });
     let mut stored_index = StoredIndex { leaves: leaves.collect(), ..root.stored_index };
     stored_index.pages.clear();
     stored_index.leaves.sort_by_key(|l| (l.at.first_record.get(), l.at.first_chunk.get()));
-    let end = salvage.rows.last().map_or(0, |r| r.first.saturating_add(r.count));
+    let end = source.rows.last().map_or(0, |r| r.first.saturating_add(r.count));
     let chunk_end = stored_index
         .leaves
         .last()
         .map_or(0, |l| l.at.first_chunk.get().saturating_add(u64::from(l.at.chunks.get())));
-    (salvage.reader.stored_index, salvage.reader.memtable) = (
+    (source.reader.stored_index, source.reader.memtable) = (
         stored_index,
         Memtable::after(end, chunk_end).with_rows(Column::absent(layout.columns()).into()),
     );
@@ -278,7 +278,7 @@ pub(crate) fn rebuild(
             "the records were found by searching the file, up to commit {newest}: what was deleted or replaced after that may be back"
         ));
     }
-    Ok(salvage)
+    Ok(source)
 }
 
 /// The open chunk of the best root as it was written last, and as the seals before wrote it: of
@@ -351,7 +351,7 @@ fn fill_page(rows: &mut Vec<FoundRange>, first: u64, count: u64) -> bool {
 }
 
 /// Adds what a log entry tells.
-fn add_entry(out: &mut Salvage, entry: &log::LogContent<'_>) {
+fn add_entry(out: &mut RecoveryReader, entry: &log::LogContent<'_>) {
     out.dead.extend(entry.dead.iter().map(|d| d.record.get()));
     if let Some(a) = entry.attributes {
         out.attributes = a.to_vec();
@@ -404,7 +404,7 @@ mod tests {
             w.insert(format!("key number {i}"), &[7; 100]).unwrap();
         }
         w.seal().unwrap();
-        let root = &w.slot.root;
+        let root = &w.commits.slot.root;
         let io = Io::new(w.backend().clone(), w.reader.io.file()).unwrap();
         let root = Root::read(&io, root).unwrap();
         let scanned =

@@ -2,6 +2,7 @@
 //! ends the check: what else can be looked at is looked at, and what follows from a damage is
 //! told with it.
 
+mod all_keys;
 mod chunks;
 mod index;
 mod records;

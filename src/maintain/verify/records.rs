@@ -1,11 +1,11 @@
 //! Checking records: that each lies in the data, is whole, and is found by its key.
 
+use super::all_keys::BulkLookup;
 use super::chunks::BadBlocks;
 use super::report::{Affected, Causes, Damage, NOT_FOUND, UNREAD, Verified};
 use crate::error::{Error, Result};
 use crate::index::layout::{KEY_NONE, KEY_SHARED, key_from_bytes, signed};
 use crate::index::leaf::Place;
-use crate::store::read::bulk_lookup::BulkLookup;
 use crate::store::read::reader::Reader;
 use crate::store::read::shared::other_content;
 use crate::store::read::snapshot::Snapshot;

@@ -1,11 +1,11 @@
 //! Checking references: that every shared record to which a record refers is there.
 
+use super::all_keys::BulkLookup;
 use super::report::{Affected, Causes, Damage};
 use crate::error::Result;
 use crate::index::layout::KEY_SHARED;
 use crate::maintain::shared_transfer::Refers;
 use crate::store::Readable;
-use crate::store::read::bulk_lookup::BulkLookup;
 use crate::store::read::snapshot::Snapshot;
 use crate::wire::Digest;
 use std::collections::HashMap;

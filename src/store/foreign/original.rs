@@ -10,7 +10,7 @@ use crate::index::layout::key_hash;
 use crate::index::slot::Slot;
 use crate::limits::{CHUNK_MAX, CHUNK_MAX_FOREIGN};
 use crate::store::index::io::Io;
-use crate::store::index::memtable::Memtable;
+use crate::store::index::memtable::{Memtable, Unchecked};
 use crate::store::index::root::Root;
 use crate::store::index::root::Totals;
 use crate::store::options::{
@@ -19,7 +19,7 @@ use crate::store::options::{
 use crate::store::read::batch::threads;
 use crate::store::read::cache::BlockCache;
 use crate::store::read::load::{Opened, State};
-use crate::store::read::reader::{OpenChunk, Reader, UNCHECKED_ZEROS};
+use crate::store::read::reader::{OpenChunk, Reader};
 use crate::store::write::pool::{Finished, sums};
 use crate::store::write::writer::Writer;
 use crate::wire::{AlignedBuf, memory, to_usize};
@@ -75,7 +75,7 @@ pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &ReadOptions) -
     let mut reader = Reader {
         io: Io::new(backend.clone(), [0; 16])?,
         chunk_size: u64::from(chunk),
-        stored_index: crate::store::index::levels::StoredIndex::default(),
+        stored_index: crate::store::index::stored_index::StoredIndex::default(),
         memtable: Memtable::after(0, 0),
         totals: Totals::default(),
         open: OpenChunk::default(),
@@ -118,11 +118,12 @@ pub(crate) fn copy_original(
         ..state.layout.clone()
     };
     // Whoever made the file is to find the records of it.
-    let lookup = match options.write.lookup {
+    let original_table = match options.write.original_table {
         OriginalTable::Auto => OriginalTable::Always,
         asked => asked,
     };
-    let wanted = StoreOptions { layout, write: WriteOptions { lookup, ..options.write.clone() } };
+    let wanted =
+        StoreOptions { layout, write: WriteOptions { original_table, ..options.write.clone() } };
     if wanted.layout.chunk_size > CHUNK_MAX {
         return Err(Error::Limit {
             what: "chunk size of a file to be extended",
@@ -149,9 +150,9 @@ pub(crate) fn copy_original(
         .filter(|open| open + 1 == chunks && !used.is_multiple_of(reader.chunk_size));
     for number in (0..chunks).filter(|n| Some(*n) != open) {
         let place = reader.place(number)?;
-        let named = reader.memtable.chunk(number).filter(|e| e.cbytes.get() == 0);
-        let bytes = if let Some(entry) = named {
-            if entry.reserved.get() != UNCHECKED_ZEROS {
+        let kind = reader.memtable.unchecked(number).filter(|kind| *kind != Unchecked::Stored);
+        let bytes = if let Some(kind) = kind {
+            if kind != Unchecked::Zeros {
                 return Err(Error::Unsupported {
                     what: "chunk of NaN in a file to be extended",
                     found: number,

@@ -7,10 +7,9 @@ use crate::frame::ChunkPlace;
 use crate::index::layout::{ChunkEntry, key_bytes, key_hash};
 use crate::index::log::DeadEntry;
 use crate::key::Key;
+use crate::store::index::memtable::Unchecked;
 use crate::store::read::blocks::special_layout;
-use crate::store::read::reader::{
-    Reader, UNCHECKED, UNCHECKED_NANS_4, UNCHECKED_NANS_8, UNCHECKED_ZEROS,
-};
+use crate::store::read::reader::Reader;
 use crate::wire::{U32, memory};
 
 /// The index entry of a chunk without checksums.
@@ -24,7 +23,6 @@ fn unchecked(backend: &dyn Backend, offset: u64) -> Result<ChunkEntry> {
     Ok(ChunkEntry {
         offset: offset.into(),
         cbytes: U32::new(u32::from_le_bytes([a, b, c, d])),
-        reserved: U32::new(UNCHECKED),
         ..bytemuck::Zeroable::zeroed()
     })
 }
@@ -38,24 +36,21 @@ pub(crate) fn add_chunks(
 ) -> Result<()> {
     memory::reserve(&mut reader.memtable.chunks, frame.places.len().saturating_sub(skip))?;
     for place in frame.places.iter().skip(skip) {
-        let entry = match place {
-            ChunkPlace::At(offset) => unchecked(backend, frame.header.header_len + offset)?,
-            ChunkPlace::Zeros => special(UNCHECKED_ZEROS),
+        let kind = match place {
+            ChunkPlace::At(offset) => {
+                let entry = unchecked(backend, frame.header.header_len + offset)?;
+                reader.memtable.push_unchecked(entry, Unchecked::Stored);
+                continue;
+            }
+            ChunkPlace::Zeros => Unchecked::Zeros,
             // Numbers of 8 bytes if the frame says so, else of 4, as python-blosc2 makes them.
-            ChunkPlace::Nans if frame.header.typesize == 8 => special(UNCHECKED_NANS_8),
-            ChunkPlace::Nans => special(UNCHECKED_NANS_4),
+            ChunkPlace::Nans if frame.header.typesize == 8 => Unchecked::Nans8,
+            ChunkPlace::Nans => Unchecked::Nans4,
         };
-        if entry.cbytes.get() == 0 {
-            special_layout(entry.reserved.get(), reader.chunk_size)?;
-        }
-        reader.memtable.chunks.push(entry);
+        special_layout(kind, reader.chunk_size)?;
+        reader.memtable.push_unchecked(bytemuck::Zeroable::zeroed(), kind);
     }
     Ok(())
-}
-
-/// The index entry of a chunk that only the offsets name; it lies nowhere.
-fn special(kind: u32) -> ChunkEntry {
-    ChunkEntry { reserved: U32::new(kind), ..bytemuck::Zeroable::zeroed() }
 }
 
 pub(crate) fn add_record(reader: &mut Reader, key: &Key, start: u64, end: u64) -> Result<()> {

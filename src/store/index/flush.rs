@@ -11,23 +11,28 @@ use crate::index::run::RunEntry;
 use crate::index::segment::whole_len;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
-use crate::store::index::levels::{DeadRun, PAGE_LEAVES, PageRef, StoredIndex};
-use crate::store::index::memtable::{Memtable, Part, less};
+use crate::store::index::memtable::{Memtable, Prefix, less};
 use crate::store::index::row_chunk::{EncodedRows, RowStyle, encode_rows};
 use crate::store::index::runs::{self, to_merge};
 use crate::store::index::space::{Space, header, write_segment};
+use crate::store::index::stored_index::{DeadRun, PAGE_LEAVES, PageRef, StoredIndex};
 use crate::wire::{U32, U64, memory, to_usize};
 
 /// A leaf that is not written yet: what `memtable` holds between two places in it.
 pub(crate) struct NewLeaf {
-    from: Part,
-    to: Part,
+    from: Prefix,
+    to: Prefix,
     records: Records,
     rows: EncodedRows,
 }
 
 impl NewLeaf {
-    pub(crate) fn new(memtable: &Memtable, from: Part, to: Part, rows: &RowStyle) -> Result<Self> {
+    pub(crate) fn new(
+        memtable: &Memtable,
+        from: Prefix,
+        to: Prefix,
+        rows: &RowStyle,
+    ) -> Result<Self> {
         let rows = encode_rows(memtable, from.records..to.records, rows)?;
         let records = memtable.records.get(from.records..to.records).unwrap_or_default();
         let records = pack(

@@ -22,6 +22,8 @@ pub(crate) struct Memtable {
     pub(crate) keys: Vec<u8>,
     pub(crate) chunks: Vec<ChunkEntry>,
     pub(crate) sums: Vec<u64>,
+    /// Of each chunk, as far as this reaches, what it is if it has no checksums.
+    unchecked: Vec<Option<Unchecked>>,
     /// Every record deleted, replaced or shared since the last leaf.
     pub(crate) dead: Vec<DeadEntry>,
     /// Rows of the records that were put with one, one behind the other, as bits.
@@ -36,18 +38,31 @@ pub(crate) struct Memtable {
     /// memtable is.
     pub(crate) early: Vec<LeafRef>,
     /// Records and chunks of the memtable that are in those leaves.
-    pub(crate) in_early: Part,
+    pub(crate) in_early: Prefix,
     /// The newest record of each hash.
     table: HashTable<(u64, u64)>,
     /// Of each record the hash of its key, and the record before it whose key has the same hash.
     links: Vec<(u64, Option<u64>)>,
-    /// Part of the place of a hash in the table: keys cannot be chosen to meet there.
+    /// Prefix of the place of a hash in the table: keys cannot be chosen to meet there.
     seed: Seed,
+}
+
+/// A chunk of another program: it has no checksums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unchecked {
+    /// It is in the file, as any other.
+    Stored,
+    /// It is nowhere: only the offsets of the frame say that it is all zeros.
+    Zeros,
+    /// The same for NaN in numbers of 4 bytes.
+    Nans4,
+    /// The same for NaN in numbers of 8 bytes.
+    Nans8,
 }
 
 /// A number of records and of chunks of a memtable, counted from its first ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Part {
+pub(crate) struct Prefix {
     pub(crate) records: usize,
     pub(crate) chunks: usize,
 }
@@ -125,8 +140,8 @@ impl Memtable {
     }
 
     /// All of it.
-    pub(crate) fn whole(&self) -> Part {
-        Part { records: self.records.len(), chunks: self.chunks.len() }
+    pub(crate) fn whole(&self) -> Prefix {
+        Prefix { records: self.records.len(), chunks: self.chunks.len() }
     }
 
     /// Where the keys of the records from `records` on begin among the keys.
@@ -261,6 +276,31 @@ impl Memtable {
     /// The chunk `chunk`, if it is in this memtable.
     pub(crate) fn chunk(&self, chunk: u64) -> Option<&ChunkEntry> {
         self.chunks.get(usize::try_from(chunk.checked_sub(self.first_chunk)?).ok()?)
+    }
+
+    /// Adds a chunk that has no checksums.
+    pub(crate) fn push_unchecked(&mut self, entry: ChunkEntry, kind: Unchecked) {
+        self.unchecked.resize(self.chunks.len(), None);
+        self.unchecked.push(Some(kind));
+        self.chunks.push(entry);
+    }
+
+    /// What the chunk `chunk` of this memtable is, if it has no checksums.
+    pub(crate) fn unchecked(&self, chunk: u64) -> Option<Unchecked> {
+        let at = usize::try_from(chunk.checked_sub(self.first_chunk)?).ok()?;
+        self.unchecked.get(at).copied().flatten()
+    }
+
+    /// Gives the chunk at position `i`, which had none, these checksums.
+    pub(crate) fn set_checked(&mut self, i: usize, entry: ChunkEntry, sums: &[u64]) {
+        let first_sum = U32::new(u32::try_from(self.sums.len()).unwrap_or(u32::MAX));
+        if let Some(place) = self.chunks.get_mut(i) {
+            *place = ChunkEntry { first_sum, ..entry };
+        }
+        if let Some(kind) = self.unchecked.get_mut(i) {
+            *kind = None;
+        }
+        self.sums.extend_from_slice(sums);
     }
 
     /// The checksum of a block of a chunk of this memtable.

@@ -1,12 +1,11 @@
 //! The index of a store in the file and in memory: segments, the levels of leaves and runs that a
 //! root names, the memtable of what is newer, and how the one becomes the other.
 
-pub(crate) mod fenced;
+pub(crate) mod fence_search;
 pub(crate) mod flush;
 pub(crate) mod io;
 pub(crate) mod lazy;
 pub(crate) mod leaf;
-pub(crate) mod levels;
 pub(crate) mod memtable;
 pub(crate) mod open_run;
 mod pages;
@@ -16,3 +15,4 @@ pub(crate) mod runs;
 pub(crate) mod segment;
 pub(crate) mod slots;
 pub(crate) mod space;
+pub(crate) mod stored_index;

@@ -11,9 +11,9 @@ use crate::index::segment::whole_len;
 use crate::limits::ATTRIBUTES_MAX;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
-use crate::store::index::levels::{PageRef, StoredIndex, leaf_of_fence, read_fences};
 use crate::store::index::segment::Segment;
 use crate::store::index::space::{Space, header, write_segment};
+use crate::store::index::stored_index::{PageRef, StoredIndex, leaf_of_fence, read_fences};
 use crate::wire::{U32, U64};
 use bytemuck::Zeroable;
 

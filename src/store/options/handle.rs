@@ -22,7 +22,7 @@ pub struct WriteOptions {
     /// Bytes of decoded blocks that are kept for later reads.
     pub cache_bytes: usize,
     /// Whether a seal writes the table of the original program.
-    pub lookup: OriginalTable,
+    pub original_table: OriginalTable,
     /// How the file is read: mapped or by calls.
     pub access: Access,
     /// Whether a store whose newest commit cannot be read is opened all the same, as of an older
@@ -47,7 +47,7 @@ impl Default for WriteOptions {
             commit_bytes: 8 << 20,
             commit_interval: Duration::from_secs(5),
             cache_bytes: CACHE_BYTES,
-            lookup: OriginalTable::default(),
+            original_table: OriginalTable::default(),
             access: Access::Auto,
             accept_older: false,
             rows: None,

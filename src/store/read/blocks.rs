@@ -8,9 +8,9 @@ use crate::index::layout::ChunkEntry;
 use crate::index::leaf::Place;
 use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX_FOREIGN, RECORD_MAX};
 use crate::store::index::leaf::leaf_sums;
+use crate::store::index::memtable::Unchecked;
 use crate::store::read::reader::{
-    ChunkData, ChunkPlace, InMemory, LAYOUTS_KEPT, Reader, UNCHECKED, UNCHECKED_NANS_4,
-    UNCHECKED_NANS_8, block_sum, prefix_sum,
+    ChunkData, ChunkLocation, InMemory, LAYOUTS_KEPT, Reader, block_sum, prefix_sum,
 };
 use crate::store::read::record::Record;
 use crate::wire::{AlignedBuf, prefetch, to_usize};
@@ -84,7 +84,7 @@ impl Reader {
     }
 
     /// A slice of the map for these bytes of a stored chunk, their blocks checked where they lie.
-    fn stored(&self, place: &ChunkPlace, bytes: Range<usize>) -> Result<Option<Record>> {
+    fn stored(&self, place: &ChunkLocation, bytes: Range<usize>) -> Result<Option<Record>> {
         let size = place.layout.block_size().max(1) as usize;
         let last = bytes.end.saturating_sub(1) / size;
         if last >= place.layout.blocks() as usize {
@@ -125,7 +125,7 @@ impl Reader {
     /// Calls `f` with a block of a stored chunk, checked where it lies.
     pub(crate) fn stored_block(
         &self,
-        place: &ChunkPlace,
+        place: &ChunkLocation,
         block: u32,
         f: impl FnOnce(&[u8]) -> Result<()>,
     ) -> Result<()> {
@@ -161,7 +161,7 @@ impl Reader {
 
     pub(crate) fn read_chunk(
         &self,
-        place: &ChunkPlace,
+        place: &ChunkLocation,
         inside: usize,
         out: &mut [u8],
     ) -> Result<()> {
@@ -208,7 +208,7 @@ impl Reader {
     /// from, are asked for from memory, and come while others are still on their way to them.
     pub(crate) fn cached(
         &self,
-        place: &ChunkPlace,
+        place: &ChunkLocation,
         block: u32,
         wanted: &Range<usize>,
     ) -> Option<Arc<AlignedBuf>> {
@@ -227,7 +227,7 @@ impl Reader {
     }
 
     /// A block that is not in the cache; then it is.
-    pub(crate) fn fresh(&self, place: &ChunkPlace, block: u32) -> Result<Arc<AlignedBuf>> {
+    pub(crate) fn fresh(&self, place: &ChunkLocation, block: u32) -> Result<Arc<AlignedBuf>> {
         let mut data = AlignedBuf::unset(place.layout.block_len(block) as usize)?;
         self.decode(place, block, &mut data)?;
         let data = Arc::new(data);
@@ -236,14 +236,14 @@ impl Reader {
     }
 
     /// Checks and decodes one block into `out`.
-    pub(crate) fn decode(&self, place: &ChunkPlace, block: u32, out: &mut [u8]) -> Result<()> {
+    pub(crate) fn decode(&self, place: &ChunkLocation, block: u32, out: &mut [u8]) -> Result<()> {
         self.decode_part(place, block, 0..place.layout.block_len(block) as usize, out)
     }
 
     /// Checks one block and decodes a part of it into `out`.
     pub(crate) fn decode_part(
         &self,
-        place: &ChunkPlace,
+        place: &ChunkLocation,
         block: u32,
         part: Range<usize>,
         out: &mut [u8],
@@ -275,7 +275,7 @@ impl Reader {
     /// Checks one block, whose bytes in the file are `stream`, and decodes a part of it.
     fn decode_held(
         &self,
-        place: &ChunkPlace,
+        place: &ChunkLocation,
         block: u32,
         part: Range<usize>,
         stream: &[u8],
@@ -291,7 +291,12 @@ impl Reader {
     }
 
     /// Checks and decodes blocks that lie one behind the other in the file, read by one call.
-    fn decode_stretch(&self, place: &ChunkPlace, blocks: Range<u32>, out: &mut [u8]) -> Result<()> {
+    fn decode_stretch(
+        &self,
+        place: &ChunkLocation,
+        blocks: Range<u32>,
+        out: &mut [u8],
+    ) -> Result<()> {
         let first = place.layout.block_range(blocks.start).start;
         let last = place.layout.block_range(blocks.end.saturating_sub(1)).end;
         let len = last.saturating_sub(first) as usize;
@@ -322,14 +327,14 @@ impl Reader {
     }
 
     /// Checks a block where it is stored.
-    fn check(&self, place: &ChunkPlace, block: u32, bytes: &[u8]) -> Result<()> {
+    fn check(&self, place: &ChunkLocation, block: u32, bytes: &[u8]) -> Result<()> {
         prefetch(bytes.as_ptr().addr(), bytes.len());
         self.compare(place, block, bytes)
             .map_err(|e| locate(e, place.offset + u64::from(place.layout.block_range(block).start)))
     }
 
     /// Compares the bytes of a block with its checksum; a difference is found at its offset 0.
-    fn compare(&self, place: &ChunkPlace, block: u32, bytes: &[u8]) -> Result<()> {
+    fn compare(&self, place: &ChunkLocation, block: u32, bytes: &[u8]) -> Result<()> {
         let Some(sums) = &place.sums else { return Ok(()) };
         let right = sums.get(block as usize).copied();
         if right != Some(block_sum(self.io.file(), place.chunk, block, bytes)) {
@@ -365,14 +370,14 @@ impl Reader {
     }
 
     /// Looks up where chunk `chunk` lies and how it is cut.
-    pub(crate) fn place(&self, chunk: u64) -> Result<ChunkPlace> {
+    pub(crate) fn place(&self, chunk: u64) -> Result<ChunkLocation> {
         let (entry, sums) = if let Some(entry) = self.memtable.chunk(chunk) {
-            match entry.reserved.get() {
-                0 => {}
-                UNCHECKED => return self.place_of(chunk, entry, None),
-                kind => {
+            match self.memtable.unchecked(chunk) {
+                None => {}
+                Some(Unchecked::Stored) => return self.place_of(chunk, entry, None),
+                Some(kind) => {
                     let layout = special_layout(kind, self.chunk_size)?;
-                    return Ok(ChunkPlace { chunk, offset: 0, layout, sums: None });
+                    return Ok(ChunkLocation { chunk, offset: 0, layout, sums: None });
                 }
             }
             let sum = |b| self.memtable.sum(entry, b).ok_or_else(|| missing_chunk(chunk));
@@ -390,7 +395,7 @@ impl Reader {
         chunk: u64,
         entry: &ChunkEntry,
         sums: Option<Box<[u64]>>,
-    ) -> Result<ChunkPlace> {
+    ) -> Result<ChunkLocation> {
         let offset = entry.offset.get();
         let most = u32::try_from(self.chunk_size).unwrap_or(u32::MAX).min(CHUNK_MAX_FOREIGN);
         let located = |e| locate(e, offset);
@@ -437,7 +442,7 @@ impl Reader {
         }
         // Where no checksum depends on them, the blocks of a run of one value may be smaller.
         let layout = if sums.is_none() { layout.in_small_blocks() } else { layout };
-        Ok(ChunkPlace { chunk, offset, layout, sums })
+        Ok(ChunkLocation { chunk, offset, layout, sums })
     }
 }
 
@@ -446,7 +451,7 @@ const STRETCH: u32 = 256 << 10;
 
 /// How many whole blocks from `first` on can be read together to fill up to `room` bytes, and how
 /// many bytes they are: those that lie one behind the other in the file.
-fn stretch(place: &ChunkPlace, first: u32, room: usize) -> (usize, u32) {
+fn stretch(place: &ChunkLocation, first: u32, room: usize) -> (usize, u32) {
     let layout = &place.layout;
     let mut end = layout.block_range(first);
     let start = end.start;
@@ -480,13 +485,13 @@ fn missing_chunk(chunk: u64) -> Error {
 
 /// The layout of a chunk that only the offsets name. Its blocks are as small as they can be
 /// without becoming many: nothing of it is kept but what is asked for.
-pub(crate) fn special_layout(kind: u32, chunk_size: u64) -> Result<ChunkLayout> {
+pub(crate) fn special_layout(kind: Unchecked, chunk_size: u64) -> Result<ChunkLayout> {
     let size = u32::try_from(chunk_size).unwrap_or(u32::MAX);
     let block = size.clamp(1, 64 << 10);
     let bytes = match kind {
-        UNCHECKED_NANS_8 => nans_chunk(8, size, block),
-        UNCHECKED_NANS_4 => nans_chunk(4, size, block),
-        _ => zeros_chunk(1, size, block),
+        Unchecked::Nans8 => nans_chunk(8, size, block),
+        Unchecked::Nans4 => nans_chunk(4, size, block),
+        Unchecked::Zeros | Unchecked::Stored => zeros_chunk(1, size, block),
     };
     ChunkLayout::parse(&bytes, size)
 }

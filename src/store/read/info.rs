@@ -41,7 +41,7 @@ pub struct Info {
     /// Whether other programs see all of this commit.
     pub sealed: bool,
     /// Whether the seal names its records for the original program.
-    pub lookup: bool,
+    pub original_table: bool,
     /// Whether every byte that is handed out lay under a checksum: not in a file of the
     /// original.
     pub checked: bool,
@@ -101,7 +101,7 @@ impl Snapshot {
             sealed_generation: seal.generation.get(),
             sealed_records: if foreign { records } else { seal.records.get() },
             sealed: foreign || seal.generation == slot.generation,
-            lookup: foreign || seal.lookup.get() != 0,
+            original_table: foreign || seal.lookup.get() != 0,
             checked,
             chunk_size: inner.reader.chunk_size,
             opened: inner.opened,
@@ -119,7 +119,7 @@ mod tests {
         let options = StoreOptions {
             write: WriteOptions {
                 durability: Durability::None,
-                lookup: OriginalTable::Always,
+                original_table: OriginalTable::Always,
                 ..WriteOptions::default()
             },
             ..StoreOptions::default()
@@ -139,7 +139,7 @@ mod tests {
         assert!(info.checked && info.log_bytes > 0 && info.ratio() > 0.0);
         w.seal().unwrap();
         let info = w.snapshot().unwrap().info().unwrap();
-        assert!(info.sealed && info.lookup);
+        assert!(info.sealed && info.original_table);
         assert_eq!(info.sealed_records, 2);
         assert_eq!(info.file_bytes, w.backend().len().unwrap());
     }

@@ -5,19 +5,19 @@ use crate::chunk::ChunkLayout;
 use crate::column::Column;
 use crate::error::{Corruption, Error, Result};
 use crate::frame::{HEADER_LEN, SLOT_OFFSETS};
-use crate::index::layout::{KEY_NONE, LOG_MAGIC, LogHeader, RecordEntry, key_hash};
+use crate::index::layout::{LOG_MAGIC, LogHeader};
 use crate::index::log;
 use crate::index::slot::Slot;
-use crate::limits::ATTRIBUTES_MAX;
 use crate::store::config::{CONFIG_AT, CONFIG_SPACE, Config};
 use crate::store::index::io::Io;
 use crate::store::index::memtable::Memtable;
 use crate::store::index::root::Root;
 use crate::store::index::slots::Slots;
 use crate::store::options::{Layout, ReadOptions};
-use crate::store::read::evidence;
-use crate::store::read::reader::{ChunkPlace, Lost, OpenChunk, Reader};
-use crate::wire::{AlignedBuf, U32, U64, to_usize};
+use crate::store::read::is_our_file;
+use crate::store::read::reader::{ChunkLocation, Lost, OpenChunk, Reader};
+use crate::store::read::replay_log::{Piece, Replayed, replay};
+use crate::wire::{AlignedBuf, U64, to_usize};
 use once_cell::race::OnceBox;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub(crate) struct State {
     pub(crate) opened: Opened,
     /// Attributes as of the newest log entry.
     pub(crate) attributes: Vec<u8>,
-    /// The greatest generation of which the slot pages give evidence.
+    /// The greatest generation of which the slot pages give is_our_file.
     pub(crate) newest_seen: u64,
     /// Behind its log lie commits that can only have been written after it was followed by
     /// another: the slots went back to what they were. The generation of the last; 0 if none do.
@@ -67,7 +67,7 @@ pub(crate) struct State {
 }
 
 /// The configuration of a file of ours; `None` for files of others. One that is ours by other
-/// evidence is never taken for another program's.
+/// is_our_file is never taken for another program's.
 pub(crate) fn read_config(backend: &dyn Backend) -> Result<Option<Config>> {
     let len = backend.len()?;
     if len == 0 {
@@ -79,7 +79,7 @@ pub(crate) fn read_config(backend: &dyn Backend) -> Result<Option<Config>> {
         backend.read_at(CONFIG_AT, &mut bytes)?;
     }
     match Config::parse(&bytes)? {
-        None if evidence::is_ours(backend)? => Err(Error::corrupt(
+        None if is_our_file::is_ours(backend)? => Err(Error::corrupt(
             "configuration",
             CONFIG_AT,
             "is not there, and other parts of the file say that it is a store",
@@ -212,35 +212,7 @@ fn load_slot(
         dead: OnceBox::new(),
         threads: crate::store::read::batch::threads(options.threads),
     };
-    let mut attributes = root.attributes.clone();
-    let mut open_block = root.open_block;
-    let mut pieces = Vec::new();
-    let mut at = 0;
-    let mut generation = root.generation;
-    while at < log_len {
-        let place = slot.log.get() + at as u64;
-        let bad = |why| Error::corrupt("log entry", place, why);
-        let entry = bytes.get(at..).and_then(|b| log::decode(b, slot.file, place));
-        let (entry, len) = entry.ok_or_else(|| bad("checksum differs"))?;
-        if entry.first_record != reader.memtable.end()
-            || entry.first_chunk != reader.memtable.chunks_end()
-            || entry.generation < generation
-            || entry.generation > slot.generation.get()
-        {
-            return Err(bad("does not follow the entry before it"));
-        }
-        generation = entry.generation;
-        apply(&mut reader, &entry).ok_or_else(|| bad("contradicts itself"))?;
-        if let Some(a) = entry.attributes {
-            attributes = a.to_vec();
-        }
-        open_block = entry.open_block;
-        for (start, len, piece) in &entry.pieces {
-            let from = piece.as_ptr().addr() - bytes.as_ptr().addr();
-            pieces.push((reader.memtable.chunks_end(), *start, *len, from..from + piece.len()));
-        }
-        at += len;
-    }
+    let Replayed { attributes, open_block, pieces } = replay(&mut reader, &root, slot, &bytes)?;
     let held = reader.memtable.chunks_end() + u64::from(open_block != 0);
     if u64::from(open_block) > chunk_size {
         let why = "its block size is above its chunk size";
@@ -296,71 +268,6 @@ fn entry_at(io: &Io, at: u64) -> Option<(u64, u64)> {
         .ok()?
         .map(|(generation, len)| (generation, len as u64))
 }
-
-fn apply(reader: &mut Reader, entry: &log::LogContent<'_>) -> Option<()> {
-    let memtable = &mut reader.memtable;
-    for d in entry.dead {
-        if memtable.kills(d.record.get()) {
-            return None;
-        }
-        memtable.kill(*d);
-    }
-    if entry.attributes.is_some_and(|a| a.len() > ATTRIBUTES_MAX) {
-        return None;
-    }
-    let words = memtable.row_words();
-    // Rows are there if one of the records has one, and as many as there are records.
-    let with_rows = entry.records.iter().any(|e| e.has_row());
-    let expected = if with_rows { entry.records.len().checked_mul(words)? } else { 0 };
-    if entry.rows.len() != expected || (with_rows && words == 0) {
-        return None;
-    }
-    if !RecordEntry::keys_fit(entry.records, entry.keys.len()) {
-        return None;
-    }
-    let mut row = vec![0; words];
-    for (i, e) in entry.records.iter().enumerate() {
-        if with_rows {
-            let from = entry.rows.get(i * words..(i + 1) * words)?;
-            row.iter_mut().zip(from).for_each(|(w, v)| *w = v.get());
-        }
-        let row = e.has_row().then_some(row.as_slice());
-        let at = e.key_at.get() as usize;
-        let key = entry.keys.get(at..at.checked_add(e.key_len())?)?;
-        let named = (e.key_kind != KEY_NONE).then(|| (e.key_kind, key, key_hash(e.key_kind, key)));
-        memtable.push(e.start.get(), e.len.get(), e.weight.get(), named, row).ok()?;
-        reader.totals.record_bytes += u64::from(e.len.get());
-    }
-    let sums = u32::try_from(memtable.sums.len()).ok()?;
-    for c in entry.chunks {
-        let end = c.first_sum.get().checked_add(c.blocks.get())?;
-        if end as usize > entry.sums.len() {
-            return None;
-        }
-        let mut c = *c;
-        c.first_sum = U32::new(c.first_sum.get().checked_add(sums)?);
-        // In memory it says that there are no checksums; a file has no say in that.
-        c.reserved = U32::new(0);
-        memtable.chunks.push(c);
-    }
-    memtable.sums.extend(entry.sums.iter().map(|s| s.get()));
-    reader.totals.cursor = entry.cursor;
-    // The entry itself says how long they are: no leaf is read for it, which may be damaged.
-    for d in entry.dead {
-        if d.record.get() >= reader.ids() {
-            return None;
-        }
-        reader.totals.dead_records = reader.totals.dead_records.checked_add(1)?;
-        reader.totals.shared = reader.totals.shared.checked_add(u64::from(d.shared.get() == 1))?;
-        reader.totals.dead_bytes = reader.totals.dead_bytes.checked_add(u64::from(d.len.get()))?;
-    }
-    if reader.totals.dead_bytes > reader.totals.record_bytes {
-        return None;
-    }
-    Some(())
-}
-
-type Piece = (u64, u32, u32, std::ops::Range<usize>);
 
 /// Puts the open chunk together from what the last seal wrote and the pieces in the log. It has
 /// memory for what is in it, rounded up to a block; a writer gives it the rest.
@@ -428,7 +335,7 @@ fn open_chunk(
 /// zero; notes what is damaged.
 fn read_base(
     reader: &Reader,
-    place: &ChunkPlace,
+    place: &ChunkLocation,
     blocks: usize,
     data: &mut [u8],
     lost: &mut Vec<Lost>,

@@ -3,19 +3,20 @@
 
 pub(crate) mod batch;
 pub(crate) mod blocks;
-pub(crate) mod bulk_lookup;
 pub(crate) mod cache;
-pub(crate) mod evidence;
+pub(crate) mod helper_threads;
 pub(crate) mod info;
+pub(crate) mod is_our_file;
+pub(crate) mod key_lookup;
 pub(crate) mod load;
 pub(crate) mod location;
 pub(crate) mod plan;
 pub(crate) mod readable;
 pub(crate) mod reader;
 pub(crate) mod record;
+mod replay_log;
 pub(crate) mod rows;
 pub(crate) mod scan;
 pub(crate) mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod stat;
-pub(crate) mod team;

@@ -5,9 +5,9 @@ use crate::chunk::Decoder;
 use crate::error::{Error, Result};
 use crate::index::leaf::Place;
 use crate::store::read::batch::{Batch, ended};
-use crate::store::read::reader::{ChunkData, ChunkPlace, Reader};
+use crate::store::read::helper_threads::together;
+use crate::store::read::reader::{ChunkData, ChunkLocation, Reader};
 use crate::store::read::record::Record;
-use crate::store::read::team::together;
 use crate::wire::{AlignedBuf, memory, to_usize};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -227,7 +227,7 @@ impl Plan<'_> {
         space: &mut AlignedBuf,
         f: &impl Fn(&mut T, &[u8]) -> Result<()>,
     ) -> Result<()> {
-        let mut held: Option<Arc<ChunkPlace>> = None;
+        let mut held: Option<Arc<ChunkLocation>> = None;
         // At a multiple of 8, as all others.
         let nothing = AlignedBuf::default();
         let mut rest = order;
@@ -284,7 +284,7 @@ impl Plan<'_> {
     /// where it is stored. `first` is its first logical byte.
     fn block<T>(
         &self,
-        place: &ChunkPlace,
+        place: &ChunkLocation,
         block: u32,
         first: u64,
         asked: &mut [Asked<T>],

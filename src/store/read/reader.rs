@@ -3,14 +3,14 @@
 
 use crate::chunk::ChunkLayout;
 use crate::error::{Corruption, Error, Result};
-use crate::index::layout::{KEY_NONE, KEY_SHARED, key_bytes, key_from_bytes, key_hash};
+use crate::index::layout::{KEY_NONE, key_from_bytes};
 use crate::index::leaf::{GROUP, GroupKeys, Place};
 use crate::key::Key;
 use crate::store::index::io::Io;
 use crate::store::index::leaf::leaf_records;
-use crate::store::index::levels::StoredIndex;
 use crate::store::index::memtable::Memtable;
 use crate::store::index::root::Totals;
+use crate::store::index::stored_index::StoredIndex;
 use crate::store::read::cache::BlockCache;
 use crate::wire::{AlignedBuf, ByNumber, checksum, identify, memory, to_usize};
 use once_cell::race::OnceBox;
@@ -25,7 +25,7 @@ pub(crate) const LAYOUTS_KEPT: usize = 8192;
 /// A chunk in the file: where, how it is cut, and the checksums of its blocks (none in a file
 /// of the original).
 #[derive(Debug)]
-pub(crate) struct ChunkPlace {
+pub(crate) struct ChunkLocation {
     pub(crate) chunk: u64,
     pub(crate) offset: u64,
     pub(crate) layout: ChunkLayout,
@@ -33,12 +33,12 @@ pub(crate) struct ChunkPlace {
 }
 
 /// Places of chunks by their numbers.
-pub(crate) type Layouts = HashMap<u64, Arc<ChunkPlace>, BuildHasherDefault<ByNumber>>;
+pub(crate) type Layouts = HashMap<u64, Arc<ChunkLocation>, BuildHasherDefault<ByNumber>>;
 
 /// Where the bytes of a chunk are.
 pub(crate) enum ChunkData<'a> {
     Memory(InMemory<'a>),
-    File(Arc<ChunkPlace>),
+    File(Arc<ChunkLocation>),
 }
 
 /// A chunk in memory, and the parts of it that could not be read into it.
@@ -99,15 +99,6 @@ pub(crate) struct Reader {
     pub(crate) threads: usize,
 }
 
-/// Mark of a chunk of another program, in memory only: it has no checksums.
-pub(crate) const UNCHECKED: u32 = 1;
-/// The same for one that lies nowhere: only the offsets of the frame say that it is all zeros.
-pub(crate) const UNCHECKED_ZEROS: u32 = 2;
-/// The same for NaN in numbers of 4 bytes.
-pub(crate) const UNCHECKED_NANS_4: u32 = 3;
-/// The same for NaN in numbers of 8 bytes.
-pub(crate) const UNCHECKED_NANS_8: u32 = 4;
-
 /// Records of one group from which on all of it is taken apart: to look up one costs a sixth of that.
 const TOGETHER: usize = 6;
 
@@ -145,14 +136,6 @@ impl InOrder {
     fn known(&self, id: u64) -> Option<Place> {
         self.places.get(to_usize(id.checked_sub(self.first)?)?).copied()
     }
-}
-
-/// The answer of a lookup that may be given up.
-pub(crate) enum Sought {
-    /// The record, or that there is none.
-    Known(Option<u64>),
-    /// There are too many entries of this hash.
-    Crowd,
 }
 
 impl Reader {
@@ -235,65 +218,6 @@ impl Reader {
             .ok_or_else(|| Error::corrupt("record entry", 0, "its key is of no known kind"))
     }
 
-    /// The record under `key`, if there is one.
-    pub(crate) fn find(&self, key: &Key) -> Result<Option<u64>> {
-        let mut scratch = [0; 8];
-        let Some((kind, bytes)) = key_bytes(key, &mut scratch) else { return Ok(None) };
-        self.find_bytes(kind, bytes, key_hash(kind, bytes))
-    }
-
-    pub(crate) fn find_bytes(&self, kind: u8, bytes: &[u8], hash: u64) -> Result<Option<u64>> {
-        match self.find_among(kind, bytes, hash, usize::MAX)? {
-            Sought::Known(id) => Ok(id),
-            Sought::Crowd => Ok(None),
-        }
-    }
-
-    /// As [`Reader::find_bytes`], given up behind `most` entries of this hash.
-    pub(crate) fn find_among(
-        &self,
-        kind: u8,
-        bytes: &[u8],
-        hash: u64,
-        most: usize,
-    ) -> Result<Sought> {
-        // A shared record stands among the deleted ones, which keeps it out of the count.
-        let shared = kind == KEY_SHARED;
-        if let Some(id) = self.memtable.find(hash, kind, bytes) {
-            return Ok(Sought::Known((shared || !self.memtable.kills(id)).then_some(id)));
-        }
-        let fenced = self.stored_index.fenced(&self.io, kind, bytes)?;
-        let mut passed = 0;
-        // Whoever replaces or deletes a record writes a tombstone for it into the same run or
-        // a newer one; runs are visited newest first.
-        let mut killed: Vec<u64> = Vec::new();
-        let hit = self.stored_index.search(&self.io, hash, |entry| {
-            if passed == most {
-                return Ok(Some(Sought::Crowd));
-            }
-            passed += 1;
-            let id = entry.record();
-            if entry.is_dead() {
-                killed.push(id);
-                return Ok(None);
-            }
-            // No entry behind this one is newer than that record, nor kills it.
-            if fenced.is_some_and(|fenced| id < fenced) {
-                return Ok(Some(Sought::Known(fenced)));
-            }
-            let Some((records, i)) = self.stored_index.record(&self.io, id)? else {
-                return Ok(None);
-            };
-            let same = records.key_is(i, kind, bytes)?;
-            Ok(same.then_some(Sought::Known(Some(id))))
-        })?;
-        let alive = |id: &u64| shared || (!killed.contains(id) && !self.memtable.kills(*id));
-        Ok(match hit.unwrap_or(Sought::Known(fenced)) {
-            Sought::Known(id) => Sought::Known(id.filter(alive)),
-            Sought::Crowd => Sought::Crowd,
-        })
-    }
-
     /// All records without an ordinal, the deleted and the shared ones, sorted.
     pub(crate) fn dead(&self) -> Result<&[u64]> {
         if let Some(d) = self.dead.get() {
@@ -344,12 +268,6 @@ impl Reader {
             Ok(_) => None,
             Err(before) => Some(id - before as u64),
         })
-    }
-
-    /// The record under `key`, or an error that names it.
-    pub(crate) fn lookup(&self, key: &Key) -> Result<Place> {
-        let id = self.find(key)?.ok_or_else(|| Error::NotFound { key: key.to_string().into() })?;
-        self.entry(id)
     }
 
     /// Calls `f` with every record ever put, in order: its number and place, kind and bytes of its

@@ -53,9 +53,9 @@ impl Writer {
     #[must_use]
     pub fn is_dirty(&self) -> bool {
         let now = self.everything();
-        let log = &self.logged;
-        self.flushed
-            || self.attributes_changed
+        let log = &self.log.logged;
+        self.commits.flushed
+            || self.attributes.changed
             || !self.reader.waiting.is_empty()
             || (now.records, now.chunks, now.dead, now.open)
                 != (log.records, log.chunks, log.dead, log.open)
@@ -65,32 +65,33 @@ impl Writer {
     /// root even where a log entry would do.
     pub(crate) fn make_commit(&mut self, closing: bool, full: bool) -> Result<()> {
         self.drain()?;
-        let to_close = closing && self.slot.closed.get() == 0;
+        let to_close = closing && self.commits.slot.closed.get() == 0;
         if !self.is_dirty() && !full && !to_close {
             self.committed();
             return self.backend().check_place();
         }
-        let generation = self.next;
-        let sealed = self.slot.seal.generation == self.slot.generation;
+        let generation = self.commits.next;
+        let sealed = self.commits.slot.seal.generation == self.commits.slot.generation;
         if to_close && sealed && !self.is_dirty() && !full {
             // The mark alone: what is sealed stays so, and nothing of ours comes to lie behind
             // the frame, where another program may add.
-            let seal = Seal { generation: generation.into(), ..self.slot.seal };
-            let slot = Slot { closed: U32::new(1), seal, ..self.slot };
+            let seal = Seal { generation: generation.into(), ..self.commits.slot.seal };
+            let slot = Slot { closed: U32::new(1), seal, ..self.commits.slot };
             return self.publish(slot, self.everything(), 0);
         }
         // Where a chunk was closed, little of the open one has to be saved again: the best
         // moment to start the log anew.
-        let closed = self.reader.memtable.chunks.len() > self.logged.chunks;
-        let stale = closed && 2 * self.slot.log_len.get() > self.log_capacity;
+        let closed = self.reader.memtable.chunks.len() > self.log.logged.chunks;
+        let stale = closed && 2 * self.commits.slot.log_len.get() > self.log.capacity;
         // Who opens the file next does not know of leaves that no root names.
         let left = closing && !self.reader.memtable.early.is_empty();
-        let logged = !full && !stale && !left && !self.flushed && !self.memtable_is_full() && {
-            let pieces = self.pieces(self.logged.open)?;
-            self.append_log(generation, self.everything(), self.reader.open.block, &pieces)?
-        };
+        let logged =
+            !full && !stale && !left && !self.commits.flushed && !self.memtable_is_full() && {
+                let pieces = self.pieces(self.log.logged.open)?;
+                self.append_log(generation, self.everything(), self.reader.open.block, &pieces)?
+            };
         let slot = if logged {
-            Slot { log_len: self.slot.log_len, ..self.slot }
+            Slot { log_len: self.commits.slot.log_len, ..self.commits.slot }
         } else {
             self.checkpoint(generation)?
         };
@@ -133,7 +134,7 @@ impl Writer {
         pieces: &Pieces,
     ) -> Result<bool> {
         let memtable = &self.reader.memtable;
-        let from = self.logged;
+        let from = self.log.logged;
         // Places in an entry count from the start of the entry.
         let records: Vec<RecordEntry> = memtable
             .records
@@ -173,23 +174,23 @@ impl Writer {
             sums: &sums,
             dead: memtable.dead.get(from.dead..end.dead).unwrap_or_default(),
             keys: memtable.keys.get(from.keys..end.keys).unwrap_or_default(),
-            attributes: self.attributes_changed.then_some(&self.attributes),
+            attributes: self.attributes.changed.then_some(&self.attributes.bytes),
             pieces: pieces.iter().map(|(at, len, b)| (*at, *len, b.as_slice())).collect(),
             rows: &rows,
         };
-        let at = self.slot.log.get() + self.slot.log_len.get();
+        let at = self.commits.slot.log.get() + self.commits.slot.log_len.get();
         let too_much = || Error::Limit {
             what: "entries of one commit",
             asked: 1 << 32,
             max: u64::from(u32::MAX),
         };
         let bytes = content.encode(self.reader.io.file(), at).ok_or_else(too_much)?;
-        let len = self.slot.log_len.get() + bytes.len() as u64;
-        if len > self.log_capacity {
+        let len = self.commits.slot.log_len.get() + bytes.len() as u64;
+        if len > self.log.capacity {
             return Ok(false);
         }
         self.reader.io.write(at, &bytes)?;
-        self.slot.log_len = len.into();
+        self.commits.slot.log_len = len.into();
         Ok(true)
     }
 
@@ -198,24 +199,24 @@ impl Writer {
     fn checkpoint(&mut self, generation: u64) -> Result<Slot> {
         let weight = self.reader.memtable.weight() as u64;
         self.flush_memtable()?;
-        let base_fill = self.base.as_ref().map_or(0, |b| b.fill);
+        let base_fill = self.commits.base.as_ref().map_or(0, |b| b.fill);
         let pieces = self.pieces(base_fill)?;
         let need: u64 = 256 + pieces.iter().map(|p| p.2.len() as u64 + 24).sum::<u64>();
-        let old_root = self.slot.root;
+        let old_root = self.commits.slot.root;
         let (log, capacity) = self.new_log(generation, need, weight);
-        self.slot.log = log.into();
-        self.slot.log_len = U64::new(0);
-        self.log_capacity = capacity;
+        self.commits.slot.log = log.into();
+        self.commits.slot.log_len = U64::new(0);
+        self.log.capacity = capacity;
         let root = self.write_root(generation)?;
         self.space.garbage += old_root.len.get();
-        self.logged.open = base_fill;
-        let attributes_changed = std::mem::take(&mut self.attributes_changed);
+        self.log.logged.open = base_fill;
+        let attributes_changed = std::mem::take(&mut self.attributes.changed);
         let (end, block) = (self.everything(), self.reader.open.block);
         if !pieces.is_empty() && !self.append_log(generation, end, block, &pieces)? {
             return Err(Error::corrupt("log", log, "has no room for the open chunk"));
         }
-        self.attributes_changed = attributes_changed;
-        Ok(Slot { root, ..self.slot })
+        self.attributes.changed = attributes_changed;
+        Ok(Slot { root, ..self.commits.slot })
     }
 
     pub(crate) fn write_root(&mut self, generation: u64) -> Result<SegmentRef> {
@@ -230,10 +231,10 @@ impl Writer {
             chunks: self.reader.memtable.chunks_end(),
             totals: self.reader.totals,
             garbage: self.space.garbage,
-            base: self.base.clone(),
+            base: self.commits.base.clone(),
             open_block: self.reader.open.block,
-            extents: self.extents.clone(),
-            attributes: self.attributes.clone(),
+            extents: self.log.extents.clone(),
+            attributes: self.attributes.bytes.clone(),
         }
     }
 
@@ -242,13 +243,13 @@ impl Writer {
     fn new_log(&mut self, generation: u64, need: u64, weight: u64) -> (u64, u64) {
         let most = (self.space.end / 32).min(LOG_MAX).max(self.reader.chunk_size).max(LOG_MIN);
         let bulk = (self.space.end / 1024).max((self.space.end / 256).clamp(LOG_MIN, BULK_LOG));
-        let (least, most) = match self.added {
+        let (least, most) = match self.due.added {
             0..BULK => (LOG_MIN, most),
             _ if weight > bulk => (LOG_MIN, LOG_MIN),
             _ => (bulk.min(most), bulk.min(most)),
         };
-        let wanted = (4 * self.log_capacity).min(most).max(least).max(need.next_multiple_of(64));
-        for e in &mut self.extents {
+        let wanted = (4 * self.log.capacity).min(most).max(least).max(need.next_multiple_of(64));
+        for e in &mut self.log.extents {
             if e.retired.get() == 0 {
                 e.retired = generation.into();
             }
@@ -258,19 +259,19 @@ impl Writer {
         // an extent behind each time.
         let least = need.max(wanted / 2);
         let fit = |e: &Extent| free(e) && e.capacity.get() >= least;
-        if let Some(e) = self.extents.iter_mut().find(|e| fit(e)) {
+        if let Some(e) = self.log.extents.iter_mut().find(|e| fit(e)) {
             e.retired = U64::new(0);
             return (e.offset.get(), e.capacity.get());
         }
         // Extents that have become too small are given up.
         let garbage = &mut self.space.garbage;
-        self.extents.retain(|e| {
+        self.log.extents.retain(|e| {
             let keep = !free(e);
             *garbage += if keep { 0 } else { e.capacity.get() };
             keep
         });
         let offset = self.space.take(wanted);
-        self.extents.push(Extent {
+        self.log.extents.push(Extent {
             offset: offset.into(),
             capacity: wanted.into(),
             retired: U64::new(0),
@@ -281,7 +282,7 @@ impl Writer {
     /// Makes `slot` the newest state of the file: what was put up to `end`, which is all but
     /// the last `behind` records.
     pub(crate) fn publish(&mut self, slot: Slot, end: Logged, behind: u64) -> Result<()> {
-        let generation = self.next;
+        let generation = self.commits.next;
         let slot = Slot {
             generation: generation.into(),
             end: self.space.end.into(),
@@ -291,20 +292,20 @@ impl Writer {
         };
         self.reserve()?;
         self.sync()?;
-        slots::write(&self.reader.io, &slot, self.published)?;
+        slots::write(&self.reader.io, &slot, self.commits.published)?;
         self.sync()?;
         // Behind the sync: a mark without its slot would tell of a commit that never was.
         slots::mark(&self.reader.io, generation)?;
-        self.published = generation;
-        self.slot = slot;
-        self.next = generation + 1;
-        self.logged = end;
-        self.attributes_changed = false;
-        self.flushed = false;
+        self.commits.published = generation;
+        self.commits.slot = slot;
+        self.commits.next = generation + 1;
+        self.log.logged = end;
+        self.attributes.changed = false;
+        self.commits.flushed = false;
         if behind == 0 {
             self.committed();
         } else {
-            self.added = self.bytes_from(end.records);
+            self.due.added = self.bytes_from(end.records);
         }
         // Last: the commit is in the file, wherever that is now.
         self.backend().check_place()
@@ -329,11 +330,12 @@ impl Writer {
     /// Whether closing now should seal: what earlier seals left behind stays under a tenth of
     /// the live bytes, else the data has grown by a quarter since the last one.
     pub(crate) fn seal_is_due(&self) -> bool {
-        let seal: &Seal = &self.slot.seal;
+        let seal: &Seal = &self.commits.slot.seal;
         let live = self.space.end.saturating_sub(self.space.garbage).max(1);
-        let end = self.slot.end.get().max(self.space.end);
+        let end = self.commits.slot.end.get().max(self.space.end);
         let grown = end.saturating_sub(seal.frame_len.get());
-        self.slot.seal_garbage.get() * 10 < live || grown.saturating_mul(4) >= seal.frame_len.get()
+        self.commits.slot.seal_garbage.get() * 10 < live
+            || grown.saturating_mul(4) >= seal.frame_len.get()
     }
 
     /// Makes the last partly filled chunk the base, as a seal writes it: zero-filled to its full
@@ -344,13 +346,13 @@ impl Writer {
             return Ok(None);
         }
         let fill = self.open_used();
-        if let Some(old) = &self.base {
+        if let Some(old) = &self.commits.base {
             if old.fill == fill {
                 return Ok(None);
             }
             let left = u64::from(old.entry.cbytes.get());
             self.space.garbage += left;
-            self.slot.seal_garbage = U64::new(self.slot.seal_garbage.get() + left);
+            self.commits.slot.seal_garbage = U64::new(self.commits.slot.seal_garbage.get() + left);
         }
         self.clear_to(self.reader.open.data.len());
         let open = &self.reader.open;
@@ -358,7 +360,7 @@ impl Writer {
         let file = self.reader.io.file();
         let finished = finish(&mut compressor, file, open.number, &open.data, Vec::new())?;
         let entry = entry_at(0, &finished)?;
-        self.base = Some(Base { entry, sums: finished.sums.clone(), fill });
+        self.commits.base = Some(Base { entry, sums: finished.sums.clone(), fill });
         Ok(Some(finished))
     }
 }

@@ -6,7 +6,7 @@ use crate::index::layout::{LeafRef, SegmentRef};
 use crate::store::index::flush::write_page;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::leaf::Leaf;
-use crate::store::index::levels::open_page;
+use crate::store::index::stored_index::open_page;
 use crate::store::write::writer::Writer;
 use crate::wire::{U64, memory, to_usize};
 

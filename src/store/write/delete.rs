@@ -57,7 +57,7 @@ impl Writer {
         self.reader.totals.dead_records += 1;
         self.reader.totals.dead_bytes += u64::from(len);
         self.reader.dead = OnceBox::new();
-        self.added += 64;
+        self.due.added += 64;
         Ok(())
     }
 }

@@ -4,8 +4,8 @@ use crate::chunk::Compressor;
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, RecordEntry};
 use crate::store::index::flush::NewLeaf;
-use crate::store::index::memtable::Part;
-use crate::store::write::place::block_size;
+use crate::store::index::memtable::Prefix;
+use crate::store::write::placement::block_size;
 use crate::store::write::pool::{Finished, finish};
 use crate::store::write::writer::{Writer, sum_index};
 use crate::wire::{AlignedBuf, U32};
@@ -39,7 +39,7 @@ impl Writer {
             if let Some(out) = out.get_mut(..n) {
                 out.copy_from_slice(now);
             }
-            if let Some(stale) = &mut self.stale {
+            if let Some(stale) = &mut self.filler.stale {
                 *stale = inside + n;
             }
             rest = later;
@@ -52,7 +52,7 @@ impl Writer {
 
     /// Zeroes what earlier use left in the open chunk before `end`.
     pub(crate) fn clear_to(&mut self, end: usize) {
-        if let Some(stale) = &mut self.stale
+        if let Some(stale) = &mut self.filler.stale
             && let Some(left) = self.reader.open.data.get_mut(*stale..end)
         {
             left.fill(0);
@@ -65,7 +65,8 @@ impl Writer {
         if number != expected {
             return Err(Error::corrupt("chunk table", number, "a chunk would be left out"));
         }
-        let seen = if self.before.is_empty() { &self.lengths } else { &self.before };
+        let seen =
+            if self.filler.before.is_empty() { &self.filler.lengths } else { &self.filler.before };
         let chunk = self.layout.chunk();
         let block = match self.layout.block_size {
             0 => {
@@ -75,7 +76,7 @@ impl Writer {
             fixed => fixed.min(chunk),
         };
         let size = usize::try_from(self.reader.chunk_size).unwrap_or(usize::MAX);
-        let spare = self.spare.pop().filter(|b| b.len() == size);
+        let spare = self.filler.spare.pop().filter(|b| b.len() == size);
         let reused = spare.is_some();
         let data = match spare {
             Some(spare) => spare,
@@ -84,26 +85,26 @@ impl Writer {
         self.reader.open.number = number;
         self.reader.open.block = block;
         // Memory that was used before still holds the bytes of its chunk.
-        self.stale = reused.then_some(0);
+        self.filler.stale = reused.then_some(0);
         self.reader.open.data = data;
-        self.logged.open = 0;
+        self.log.logged.open = 0;
         Ok(())
     }
 
     /// Hands the open chunk to the compression threads.
     fn close_chunk(&mut self) -> Result<()> {
-        while self.pool.under_way() >= self.pool.depth() {
+        while self.filler.pool.under_way() >= self.filler.pool.depth() {
             self.wait_for_one()?;
         }
         self.clear_to(self.reader.open.data.len());
         let open = &mut self.reader.open;
         let data = Arc::new(std::mem::take(&mut open.data));
-        self.pool.submit(open.number, open.block, data.clone())?;
+        self.filler.pool.submit(open.number, open.block, data.clone())?;
         self.reader.waiting.insert(open.number, data);
         open.block = 0;
-        self.chunk_closed = true;
-        self.before = std::mem::take(&mut self.lengths);
-        self.logged.open = 0;
+        self.filler.chunk_closed = true;
+        self.filler.before = std::mem::take(&mut self.filler.lengths);
+        self.log.logged.open = 0;
         while self.take_one(false)? {}
         Ok(())
     }
@@ -120,10 +121,10 @@ impl Writer {
 
     /// Takes the next finished chunk; whether there was one.
     fn take_one(&mut self, wait: bool) -> Result<bool> {
-        let chunk = self.reader.memtable.chunks_end() + self.group.len() as u64;
-        let Some(finished) = self.pool.take(chunk, wait) else { return Ok(false) };
-        self.group.push(finished?);
-        if self.group.len() as u64 * self.reader.chunk_size >= GROUP {
+        let chunk = self.reader.memtable.chunks_end() + self.filler.group.len() as u64;
+        let Some(finished) = self.filler.pool.take(chunk, wait) else { return Ok(false) };
+        self.filler.group.push(finished?);
+        if self.filler.group.len() as u64 * self.reader.chunk_size >= GROUP {
             self.write_group(false)?;
         }
         Ok(true)
@@ -133,7 +134,7 @@ impl Writer {
     /// are in no leaf yet, or with `all` that were put. So of a file that ends too early every
     /// record is known whose bytes are still there: what leads to it lies before it.
     pub(crate) fn write_group(&mut self, all: bool) -> Result<()> {
-        let group = std::mem::take(&mut self.group);
+        let group = std::mem::take(&mut self.filler.group);
         if group.is_empty() {
             return Ok(());
         }
@@ -152,7 +153,7 @@ impl Writer {
             // of a file do not.
             false => memtable.records.partition_point(ended).max(memtable.in_early.records),
         };
-        let to = Part { records, chunks: memtable.chunks.len() };
+        let to = Prefix { records, chunks: memtable.chunks.len() };
         let leaf = NewLeaf::new(memtable, memtable.in_early, to, &self.row_style)?;
         // Where the chunks will lie: their places are in the leaf.
         let mut space = self.space;
@@ -160,7 +161,7 @@ impl Writer {
         for (entry, finished) in memtable.chunks.iter_mut().skip(first).zip(&group) {
             entry.offset = space.take(finished.bytes.len() as u64).into();
         }
-        let generation = self.next;
+        let generation = self.commits.next;
         let written = leaf.write(&self.reader.io, &mut self.space, memtable, generation)?;
         memtable.early.push(written);
         memtable.in_early = to;
@@ -168,15 +169,15 @@ impl Writer {
             let at = self.space.take(finished.bytes.len() as u64);
             self.reader.io.write(at, &finished.bytes)?;
             let memory = self.reader.waiting.remove(&number).and_then(Arc::into_inner);
-            if self.spare.len() < self.pool.depth() {
-                self.spare.extend(memory);
+            if self.filler.spare.len() < self.filler.pool.depth() {
+                self.filler.spare.extend(memory);
             }
-            self.pool.recycle(finished.bytes);
+            self.filler.pool.recycle(finished.bytes);
         }
-        if let Some(base) = self.base.take() {
+        if let Some(base) = self.commits.base.take() {
             self.space.garbage += u64::from(base.entry.cbytes.get());
-            let left = self.slot.seal_garbage.get() + u64::from(base.entry.cbytes.get());
-            self.slot.seal_garbage = left.into();
+            let left = self.commits.slot.seal_garbage.get() + u64::from(base.entry.cbytes.get());
+            self.commits.slot.seal_garbage = left.into();
         }
         Ok(())
     }
@@ -189,7 +190,7 @@ impl Writer {
 
     /// Waits until every closed chunk is in the file.
     pub(crate) fn drain(&mut self) -> Result<()> {
-        while self.pool.under_way() > 0 {
+        while self.filler.pool.under_way() > 0 {
             self.wait_for_one()?;
         }
         self.write_group(true)

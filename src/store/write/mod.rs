@@ -1,16 +1,17 @@
 //! Writing: where a record is placed, how chunks are filled and compressed, how a commit and a seal
 //! are made.
 
-mod bound;
 mod check;
 mod commit;
 mod copies;
 mod delete;
 mod fill;
+mod foreign_checksums;
 mod partial_commit;
-mod place;
+mod placement;
 pub(crate) mod pool;
 mod put;
 pub(crate) mod seal;
 mod shared;
+mod text_key_bound;
 pub(crate) mod writer;

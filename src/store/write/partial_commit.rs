@@ -30,9 +30,9 @@ impl Writer {
     pub(crate) fn commit_prefix(&mut self, rest: u64) -> Result<bool> {
         // What is deleted or replaced must not come apart from what replaced it, and a leaf
         // already written belongs to the next root.
-        let whole = self.attributes_changed
-            || self.flushed
-            || self.reader.memtable.dead.len() != self.logged.dead
+        let whole = self.attributes.changed
+            || self.commits.flushed
+            || self.reader.memtable.dead.len() != self.log.logged.dead
             || self.memtable_is_full();
         if whole {
             return Ok(false);
@@ -43,19 +43,19 @@ impl Writer {
             if let Some(cut) = cut.filter(|c| self.bytes_from(c.records) <= rest) {
                 break cut;
             }
-            if self.pool.under_way() == 0 {
+            if self.filler.pool.under_way() == 0 {
                 return Ok(false);
             }
             self.wait_for_one()?;
             self.write_group(false)?;
         };
-        let generation = self.next;
+        let generation = self.commits.next;
         let end = Logged {
             records: cut.records,
             keys: cut.keys,
             chunks: cut.chunks,
             sums: cut.sums,
-            dead: self.logged.dead,
+            dead: self.log.logged.dead,
             open: 0,
             cursor: cut.cursor,
         };
@@ -63,7 +63,7 @@ impl Writer {
             return Ok(false);
         }
         let behind = (self.reader.memtable.records.len() - cut.records) as u64;
-        let slot = Slot { closed: U32::new(0), ..self.slot };
+        let slot = Slot { closed: U32::new(0), ..self.commits.slot };
         self.publish(slot, end, behind)?;
         Ok(true)
     }
@@ -86,9 +86,9 @@ impl Writer {
         };
         let cursor = chunks_end * size;
         let chunks = usize::try_from(chunks_end.checked_sub(memtable.first_chunk)?).ok()?;
-        if cursor < self.logged.cursor
-            || chunks <= self.logged.chunks
-            || records <= self.logged.records
+        if cursor < self.log.logged.cursor
+            || chunks <= self.log.logged.chunks
+            || records <= self.log.logged.records
         {
             return None;
         }

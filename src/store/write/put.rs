@@ -6,7 +6,7 @@ use crate::existing::Existing;
 use crate::index::layout::{KEY_STR, RECORDS_MAX, key_bytes, key_hash, signed};
 use crate::key::Key;
 use crate::limits::RECORD_MAX;
-use crate::store::write::place::{place, step};
+use crate::store::write::placement::{place, step};
 use crate::store::write::writer::{LEAF_WEIGHT, Writer};
 
 impl Writer {
@@ -146,7 +146,7 @@ impl Writer {
         old: Option<(u64, u64)>,
     ) -> Result<()> {
         let len = bytes.len() as u64;
-        self.lengths.add(len);
+        self.filler.lengths.add(len);
         // Without records there may be chunks of another program before the first one.
         let empty = self.reader.totals.cursor == 0;
         let reader = &self.reader;
@@ -165,7 +165,7 @@ impl Writer {
         self.reader.totals.cursor = start + len;
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         self.name(start, len, weight, key, row)?;
-        self.added += u64::from(len) + 64;
+        self.due.added += u64::from(len) + 64;
         if self.reader.memtable.weight() > 8 * LEAF_WEIGHT {
             // Only without automatic commits: memory stays flat, nothing is published.
             self.flush_memtable()?;
@@ -189,7 +189,7 @@ impl Writer {
             Some((KEY_STR, text, _)) => self.text_bound.raise(text),
             Some((kind, bytes, _)) => {
                 if let Some(key) = signed(kind, bytes) {
-                    self.slot.raise_bound(key);
+                    self.commits.slot.raise_bound(key);
                 }
             }
             None => {}
@@ -202,6 +202,6 @@ impl Writer {
         if kind == KEY_STR {
             return self.text_bound.is_below(&self.reader, bytes);
         }
-        Ok(signed(kind, bytes).is_some_and(|key| self.slot.is_above_all(key)))
+        Ok(signed(kind, bytes).is_some_and(|key| self.commits.slot.is_above_all(key)))
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn lookup_chunk(records: &[(Key, u64, u64)]) -> Result<Vec<u8>> {
 impl Writer {
     pub(crate) fn make_seal(&mut self, closing: bool) -> Result<()> {
         self.drain()?;
-        let sealed = self.slot.seal.generation == self.slot.generation;
+        let sealed = self.commits.slot.seal.generation == self.commits.slot.generation;
         if sealed && !self.is_dirty() && self.has_wanted_table() && self.seal_is_intact()? {
             return self.make_commit(closing, false);
         }
@@ -63,8 +63,8 @@ impl Writer {
     }
 
     fn seal_with(&mut self, content: FrameContent, closing: bool) -> Result<()> {
-        let generation = self.next;
-        let before = self.slot.seal;
+        let generation = self.commits.next;
+        let before = self.commits.slot.seal;
         if self.reader.ids() > 0
             && self.reader.memtable.chunks_end() == 0
             && self.reader.open.block == 0
@@ -75,13 +75,13 @@ impl Writer {
         let base = self.make_base()?;
         self.flush_memtable()?;
         // What the log held is in the root and the base chunk now.
-        for e in &mut self.extents {
+        for e in &mut self.log.extents {
             if e.retired.get() == 0 {
                 e.retired = generation.into();
             }
         }
-        self.log_capacity = 0;
-        let old_root = self.slot.root;
+        self.log.capacity = 0;
+        let old_root = self.commits.slot.root;
         let base_len = base.as_ref().map(|b| b.bytes.len() as u64);
         let copies = self.place_copies(generation, base_len)?;
         let root = self.write_root_and_base(generation, base)?;
@@ -109,10 +109,10 @@ impl Writer {
             log: U64::new(0),
             log_len: U64::new(0),
             seal,
-            seal_garbage: U64::new(self.slot.seal_garbage.get() + left),
+            seal_garbage: U64::new(self.commits.slot.seal_garbage.get() + left),
             before: [before.frame_len, before.nbytes, before.cbytes],
             closed: U32::new(u32::from(closing)),
-            ..self.slot
+            ..self.commits.slot
         };
         self.publish(slot, self.everything(), 0)?;
         self.write_header()
@@ -130,7 +130,7 @@ impl Writer {
         let mut space = self.space;
         space.take(self.root(generation).len());
         let at = space.take(finished.bytes.len() as u64);
-        if let Some(base) = &mut self.base {
+        if let Some(base) = &mut self.commits.base {
             base.entry.offset = at.into();
         }
         let root = self.write_root(generation)?;
@@ -147,7 +147,7 @@ impl Writer {
 
     /// The changeable fields of the frame header, as they are and as the newest seal wants them.
     fn totals(&self) -> Result<([u8; 31], [u8; 31])> {
-        let seal = &self.slot.seal;
+        let seal = &self.commits.slot.seal;
         let mut head = [0; 47];
         self.reader.io.backend().read_at(0, &mut head)?;
         let right =
@@ -159,8 +159,8 @@ impl Writer {
     /// Writes offsets chunk and trailer past everything. A frame without chunks keeps the
     /// trailer with which it was born: its place is fixed, right behind the header.
     fn frame_end(&mut self, content: FrameContent) -> Result<FrameEnd> {
-        if self.reader.memtable.chunks_end() == 0 && self.base.is_none() {
-            let seal = &self.slot.seal;
+        if self.reader.memtable.chunks_end() == 0 && self.commits.base.is_none() {
+            let seal = &self.commits.slot.seal;
             return Ok(FrameEnd {
                 frame_len: seal.frame_len.get(),
                 nbytes: 0,
@@ -170,7 +170,7 @@ impl Writer {
             });
         }
         let FrameContent { mut offsets, lookup } = content;
-        offsets.extend(self.base.iter().map(|b| offset_for_others(&b.entry)));
+        offsets.extend(self.commits.base.iter().map(|b| offset_for_others(&b.entry)));
         let mut metalayers: Vec<(&str, &[u8])> = Vec::new();
         metalayers.extend(lookup.as_deref().map(|table| (saved_lookup::NAME, table)));
         let mut bytes = frame::encode_offsets(&offsets)?;
@@ -202,9 +202,9 @@ impl Writer {
 
     /// Whether the next seal is to have the table of the original program.
     fn wants_table(&self) -> bool {
-        match self.write.lookup {
+        match self.write.original_table {
             OriginalTable::Auto => {
-                let last = &self.slot.seal;
+                let last = &self.commits.slot.seal;
                 // The table of a newborn file names nothing.
                 last.lookup.get() != 0 && last.records.get() > 0
             }
@@ -215,7 +215,7 @@ impl Writer {
 
     /// Whether the newest seal has the table if it was asked for, and only then.
     fn has_wanted_table(&self) -> bool {
-        let last = &self.slot.seal;
+        let last = &self.commits.slot.seal;
         last.records.get() == 0 || self.wants_table() == (last.lookup.get() != 0)
     }
 
@@ -246,7 +246,7 @@ impl Writer {
         }
         match lookup_chunk(&records) {
             Ok(content) => Ok((true, content)),
-            Err(Error::Limit { .. }) if self.write.lookup == OriginalTable::Auto => {
+            Err(Error::Limit { .. }) if self.write.original_table == OriginalTable::Auto => {
                 Ok((false, Vec::new()))
             }
             Err(e) => Err(e),
@@ -256,7 +256,7 @@ impl Writer {
     /// What the first writer after a crash or a foreign program does: finishes a seal whose
     /// header was not written, and seals what was left unsealed.
     pub(crate) fn repair_after_open(&mut self) -> Result<()> {
-        let seal = self.slot.seal;
+        let seal = self.commits.slot.seal;
         self.close_damaged()?;
         let (now, right) = self.totals()?;
         if now != right {
@@ -265,8 +265,8 @@ impl Writer {
             }
             self.write_header()?;
         }
-        let crashed = self.slot.closed.get() == 0;
-        if crashed && seal.generation != self.slot.generation && self.seal_is_due() {
+        let crashed = self.commits.slot.closed.get() == 0;
+        if crashed && seal.generation != self.commits.slot.generation && self.seal_is_due() {
             self.seal_or_commit(false)?;
         }
         Ok(())
@@ -278,7 +278,7 @@ impl Writer {
         let Some(lost) = self.reader.open.lost.first() else { return Ok(()) };
         let damage = lost.damage;
         let used = self.open_used();
-        let Some(base) = self.base.take_if(|b| b.fill == used) else {
+        let Some(base) = self.commits.base.take_if(|b| b.fill == used) else {
             return Err(Error::Corrupt(damage));
         };
         let first_sum =
@@ -299,13 +299,13 @@ impl Writer {
             // The trailer of a frame without chunks cannot move; the other program's stands there.
             self.open_chunk(0)?;
         }
-        self.flushed = true;
+        self.commits.flushed = true;
         self.make_seal(false)
     }
 
     /// Whether offsets chunk and trailer of the newest seal are as we wrote them.
     fn seal_is_intact(&self) -> Result<bool> {
-        seal_is_intact(&**self.reader.io.backend(), self.reader.io.file(), &self.slot.seal)
+        seal_is_intact(&**self.reader.io.backend(), self.reader.io.file(), &self.commits.slot.seal)
     }
 }
 

@@ -15,9 +15,9 @@ use crate::store::read::load::Opened;
 use crate::store::read::readable::HasReader;
 use crate::store::read::reader::Reader;
 use crate::store::read::rows::Maker;
-use crate::store::write::bound::TextBound;
-use crate::store::write::place::Lengths;
+use crate::store::write::placement::Lengths;
 use crate::store::write::pool::{Finished, Pool};
+use crate::store::write::text_key_bound::TextBound;
 use crate::wire::{AlignedBuf, U32, U64};
 use std::any::Any;
 use std::sync::Arc;
@@ -65,28 +65,36 @@ pub struct Writer {
     pub(crate) reader: Reader,
     pub(crate) layout: Layout,
     pub(crate) write: WriteOptions,
-    pub(crate) pool: Pool,
-    pub(crate) slot: Slot,
-    /// Number of the next commit.
-    pub(crate) next: u64,
-    pub(crate) space: Space,
-    pub(crate) log_capacity: u64,
-    pub(crate) extents: Vec<Extent>,
-    pub(crate) logged: Logged,
-    pub(crate) base: Option<Base>,
-    pub(crate) attributes: Vec<u8>,
-    pub(crate) attributes_changed: bool,
-    /// Index that was written for this commit but that no slot names yet.
-    pub(crate) flushed: bool,
+    pub(crate) attributes: Attributes,
+    /// How the file was found.
     pub(crate) opened: Opened,
-    poisoned: bool,
-    /// The newest generation that was in the file when it was opened, or published since.
-    pub(crate) published: u64,
-    process: u32,
+    pub(crate) filler: Filler,
+    /// Makes the rows of records that come without one.
+    pub(super) maker: Option<Maker>,
+    pub(crate) row_style: RowStyle,
+    pub(super) text_bound: TextBound,
+    pub(crate) space: Space,
+    pub(crate) log: Log,
+    pub(crate) commits: Commits,
+    pub(super) due: Due,
+    guarded: Guarded,
+}
+
+/// What the user keeps with the store: a JSON object.
+#[derive(Debug)]
+pub(crate) struct Attributes {
+    pub(crate) bytes: Vec<u8>,
+    /// Whether they are other ones than in the last commit.
+    pub(crate) changed: bool,
+}
+
+/// Chunks from the first record in them until they are in the file.
+#[derive(Debug)]
+pub(crate) struct Filler {
+    pub(crate) pool: Pool,
+    /// Lengths of the records in the open chunk, and in the one before.
     pub(crate) lengths: Lengths,
     pub(crate) before: Lengths,
-    /// Bytes that no commit holds yet, with 64 for each record.
-    pub(crate) added: u64,
     /// A chunk was closed since the last look at whether a commit is due.
     pub(crate) chunk_closed: bool,
     /// From where on the memory of the open chunk holds bytes of an earlier one.
@@ -96,11 +104,44 @@ pub struct Writer {
     pub(crate) group: Vec<Finished>,
     /// Memory of chunks that are in the file, for the next ones.
     pub(crate) spare: Vec<AlignedBuf>,
-    /// Makes the rows of records that come without one.
-    pub(super) maker: Option<Maker>,
-    pub(crate) row_style: RowStyle,
-    pub(super) text_bound: TextBound,
-    last_commit: Instant,
+}
+
+/// The log behind the last root.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) capacity: u64,
+    /// All logs of the file, those that can be used again among them.
+    pub(crate) extents: Vec<Extent>,
+    pub(crate) logged: Logged,
+}
+
+/// The last commit, and what the next one needs to know of it.
+#[derive(Debug)]
+pub(crate) struct Commits {
+    pub(crate) slot: Slot,
+    /// Number of the next commit.
+    pub(crate) next: u64,
+    /// The newest generation that was in the file when it was opened, or published since.
+    pub(crate) published: u64,
+    pub(crate) base: Option<Base>,
+    /// Index that was written for the next commit but that no slot names yet.
+    pub(crate) flushed: bool,
+}
+
+/// When the next commit happens by itself.
+#[derive(Debug)]
+pub(super) struct Due {
+    /// Bytes that no commit holds yet, with 64 for each record.
+    pub(super) added: u64,
+    pub(super) last_commit: Instant,
+}
+
+/// What keeps a writer from doing harm.
+#[derive(Debug)]
+struct Guarded {
+    poisoned: bool,
+    /// The process that opened it.
+    process: u32,
     /// Keeps the lock of the file for as long as the writer lives.
     lock: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -128,7 +169,7 @@ impl HasReader for Writer {
     }
 
     fn commit_number(&self) -> u64 {
-        self.slot.generation.get()
+        self.commits.slot.generation.get()
     }
 
     fn how_opened(&self) -> Opened {
@@ -136,7 +177,7 @@ impl HasReader for Writer {
     }
 
     fn attribute_bytes(&self) -> &[u8] {
-        &self.attributes
+        &self.attributes.bytes
     }
 }
 
@@ -183,40 +224,38 @@ impl Writer {
             e.retired = U64::new(next - 1);
         }
         let maker = Maker::new(&write, &layout);
-        let log_capacity = extents
+        let capacity = extents
             .iter()
             .find(|e| e.retired.get() == 0)
             .map_or(slot.log_len.get(), |e| e.capacity.get());
         Self {
-            space: Space { end, garbage },
             reader,
-            pool,
-            log_capacity,
-            extents,
-            logged,
-            base,
-            attributes,
-            attributes_changed: false,
-            // An older state becomes the newest with the next commit, whatever is in it.
-            flushed: older,
+            attributes: Attributes { bytes: attributes, changed: false },
             opened,
-            poisoned: false,
-            published: here,
-            process: process_id(),
-            lengths: Lengths::default(),
-            before: Lengths::default(),
-            added: 0,
-            chunk_closed: false,
-            stale: None,
-            group: Vec::new(),
-            spare: Vec::new(),
+            filler: Filler {
+                pool,
+                lengths: Lengths::default(),
+                before: Lengths::default(),
+                chunk_closed: false,
+                stale: None,
+                group: Vec::new(),
+                spare: Vec::new(),
+            },
             row_style: row_style(&layout, maker.is_some()),
             maker,
             text_bound: TextBound::default(),
-            last_commit: Instant::now(),
-            lock,
-            slot,
-            next,
+            space: Space { end, garbage },
+            log: Log { capacity, extents, logged },
+            commits: Commits {
+                slot,
+                next,
+                published: here,
+                base,
+                // An older state becomes the newest with the next commit, whatever is in it.
+                flushed: older,
+            },
+            due: Due { added: 0, last_commit: Instant::now() },
+            guarded: Guarded { poisoned: false, process: process_id(), lock },
             layout,
             write,
         }
@@ -237,8 +276,8 @@ impl Writer {
             let asked = bytes.len() as u64;
             return Err(Error::Limit { what: "attributes", asked, max: max as u64 });
         }
-        self.attributes_changed |= bytes != self.attributes;
-        self.attributes = bytes;
+        self.attributes.changed |= bytes != self.attributes.bytes;
+        self.attributes.bytes = bytes;
         Ok(())
     }
 
@@ -248,14 +287,14 @@ impl Writer {
     /// not wait until these are compressed; [`Writer::commit`] always does.
     #[must_use]
     pub const fn committed_len(&self) -> u64 {
-        self.slot.records.get()
+        self.commits.slot.records.get()
     }
 
     /// Whether other writers are kept out. Not on a file system without locks, nor over a
     /// backend of the caller's: then it is up to the caller that there is one writer.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        self.lock.is_some()
+        self.guarded.lock.is_some()
     }
 
     /// The backend under the store, for a store in memory to be saved.
@@ -265,12 +304,12 @@ impl Writer {
     }
 
     pub(crate) fn usable(&self) -> Result<()> {
-        if self.poisoned {
+        if self.guarded.poisoned {
             // If that was because nothing leads to the file, it is said again.
             self.backend().check_place()?;
             return Err(Error::Poisoned);
         }
-        if self.process != process_id() {
+        if self.guarded.process != process_id() {
             return Err(Error::invalid(
                 "writer",
                 "was opened before a fork; only the process that opened it may write",
@@ -282,7 +321,7 @@ impl Writer {
     /// Runs a step that must not be repeated if it fails half-way.
     pub(crate) fn guard<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
         let out = step(self);
-        self.poisoned |= out.is_err();
+        self.guarded.poisoned |= out.is_err();
         out
     }
 
@@ -290,13 +329,13 @@ impl Writer {
         if self.write.durability == Durability::None {
             return Ok(());
         }
-        if self.last_commit.elapsed() >= self.write.commit_interval {
+        if self.due.last_commit.elapsed() >= self.write.commit_interval {
             return self.commit().map(drop);
         }
         // Where a chunk has just been closed hardly anything of the open one has to be saved
         // in the log; so a commit that would become due within the next chunk happens here.
-        let closed = std::mem::take(&mut self.chunk_closed);
-        let bytes = self.added + if closed { self.reader.chunk_size } else { 0 };
+        let closed = std::mem::take(&mut self.filler.chunk_closed);
+        let bytes = self.due.added + if closed { self.reader.chunk_size } else { 0 };
         let most = self.write.commit_bytes;
         if bytes < most || (closed && self.guard(|w| w.commit_prefix(most / 2))?) {
             return Ok(());
@@ -305,8 +344,8 @@ impl Writer {
     }
 
     pub(crate) fn committed(&mut self) {
-        self.added = 0;
-        self.last_commit = Instant::now();
+        self.due.added = 0;
+        self.due.last_commit = Instant::now();
     }
 
     /// Whether the memtable has grown enough for a leaf.
@@ -315,7 +354,7 @@ impl Writer {
     }
 
     pub(crate) fn flush_memtable(&mut self) -> Result<()> {
-        let generation = self.next;
+        let generation = self.commits.next;
         let (reader, rows) = (&mut self.reader, &self.row_style);
         flush(
             &reader.io,
@@ -325,9 +364,9 @@ impl Writer {
             generation,
             rows,
         )?;
-        let Logged { open, cursor, .. } = self.logged;
-        self.logged = Logged { open, cursor, ..Logged::default() };
-        self.flushed = true;
+        let Logged { open, cursor, .. } = self.log.logged;
+        self.log.logged = Logged { open, cursor, ..Logged::default() };
+        self.commits.flushed = true;
         Ok(())
     }
 

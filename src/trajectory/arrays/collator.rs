@@ -3,7 +3,7 @@
 
 use super::column::{Column, Columns};
 use super::field::{Found, standard};
-use super::general::{Fetched, is_spread};
+use super::mixed_frames::{Fetched, is_spread};
 use super::output::{ArrayInfo, Arrays, OutputRow, is_modest};
 use super::request::ArrayRequest;
 use super::selection::Selection;

@@ -40,14 +40,14 @@
 mod collator;
 mod column;
 mod field;
-mod general;
+mod mixed_frames;
 mod output;
 mod request;
 mod selection;
 mod survey;
 
 pub use collator::Collator;
-pub use general::Fetched;
+pub use mixed_frames::Fetched;
 pub use output::{ArrayInfo, Arrays};
 pub use request::{ArrayRequest, Fill, FillValue};
 pub use selection::Selection;

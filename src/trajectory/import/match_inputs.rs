@@ -2,7 +2,7 @@
 //! that was moved, renamed, compressed or has grown is known again.
 
 use super::inputs::Given;
-use super::record::{InputEntry, Record};
+use super::record::{ImportRecord, InputEntry};
 use crate::error::{Error, Result, Unresumed};
 use crate::formats::{self, Sum, Window};
 use crate::printable::printable_path;
@@ -26,7 +26,7 @@ enum Likeness {
 }
 
 /// Sets [`Given::row`] of each input that a row of the record is about.
-pub(super) fn find(given: &mut [Given], record: &Record) -> Result<Found> {
+pub(super) fn find(given: &mut [Given], record: &ImportRecord) -> Result<Found> {
     let mut likeness = Vec::with_capacity(given.len());
     for input in given.iter() {
         likeness.push(compare(input, &record.rows)?);

@@ -3,11 +3,11 @@
 //!
 //! How this is known: a commit that holds frames of an import also holds, in the attribute
 //! [`IMPORT`], which inputs they come from (`record`). What an input is called does not matter: it
-//! is known by its content (`known`). The place in the record may lie some frames behind the
+//! is known by its content (`match_inputs`). The place in the record may lie some frames behind the
 //! store, so that it need not be written with each commit: what lies between is compared frame by
 //! frame (`resume`). What cannot be settled so is refused, never guessed.
 
-mod engine;
+mod importer;
 mod inputs;
 mod match_inputs;
 mod options;
@@ -15,9 +15,9 @@ mod reading;
 mod record;
 mod resume;
 mod session;
-mod sites;
+mod site_count;
 
-pub use engine::Importer;
+pub use importer::Importer;
 pub use inputs::Input;
 pub use options::{Begin, Boundary, ImportOptions, Imported, Progress, Target};
 pub use record::{IMPORT, describe_import};

@@ -2,10 +2,11 @@
 
 use super::inputs::Given;
 use super::options::Progress;
-use crate::codec::MdFrame;
+use crate::codec::{MdFrame, Topology};
 use crate::error::{Error, Result};
 use crate::formats::{FramePlace, FrameReader, InputOptions, NameMap, ReadReport, Sum};
 use crate::printable::printable_path;
+use std::sync::Arc;
 
 /// A frame that was read, and where.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub(super) struct Arrived {
     pub(super) end: FramePlace,
     /// The end of its bytes.
     pub(super) tail: Sum,
+    /// What its input says of its atoms.
+    pub(super) topology: Option<Arc<Topology>>,
 }
 
 /// What came next.
@@ -196,7 +199,8 @@ impl Reading {
             Ok(true) => {
                 let (end, tail) = (reader.place(), reader.tail());
                 self.last = Some((end, tail));
-                return Ok(Next::Frame(Arrived { frame, input, begin, end, tail }));
+                let topology = reader.topology().cloned();
+                return Ok(Next::Frame(Arrived { frame, input, begin, end, tail, topology }));
             }
             Ok(false) => None,
             Err(error) if self.growing && reader.unfinished() => Some(error.root().to_string()),

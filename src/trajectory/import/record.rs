@@ -50,7 +50,7 @@ pub(super) struct At {
 
 /// All that is kept.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Record {
+pub(super) struct ImportRecord {
     /// In the order in which their frames lie in the store.
     pub(super) rows: Vec<InputEntry>,
     /// A frame of the last input that has any, from which the frames behind it can be found.
@@ -129,7 +129,7 @@ impl InputEntry {
 /// input, and how far it was read. `None` if there is none.
 #[must_use]
 pub fn describe_import(attributes: &Value) -> Option<String> {
-    let record = Record::of(attributes)?;
+    let record = ImportRecord::of(attributes)?;
     let last = record.rows.get(record.at?.row)?;
     let inputs = match record.rows.len() as u64 + record.unknown {
         1 => "1 input".to_owned(),
@@ -143,7 +143,7 @@ pub fn describe_import(attributes: &Value) -> Option<String> {
     ))
 }
 
-impl Record {
+impl ImportRecord {
     /// The record in the attributes of a store; `None` if there is none that can be understood.
     pub(super) fn of(attributes: &Value) -> Option<Self> {
         let all = attributes.get(IMPORT)?;
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_from_attributes_beside_others() {
-        let mut record = Record {
+        let mut record = ImportRecord {
             rows: vec![row(1), row(2)],
             at: Some(At { row: 1, place: row(2).next, record: 29, key: 29 }),
             key_prefix: Some("frame-".into()),
@@ -298,21 +298,22 @@ mod tests {
             from_step: Some(-5),
             boundary: Boundary::Drop,
             map: NameMap::new([("REF_energy", "energy")]).unwrap(),
-            ..Record::default()
+            ..ImportRecord::default()
         };
         let all = record.attributes(json!({"units": {"length": "nm"}}));
         assert_eq!(all["units"]["length"], "nm");
-        assert_eq!(Record::of(&all), Some(record.clone()));
+        assert_eq!(ImportRecord::of(&all), Some(record.clone()));
         record.records = Some(30);
-        assert_eq!(Record::of(&record.attributes(all.clone())), Some(record));
+        assert_eq!(ImportRecord::of(&record.attributes(all.clone())), Some(record));
         for broken in [json!({}), json!({"import": 1}), json!({"import": {"version": 2}})] {
-            assert_eq!(Record::of(&broken), None);
+            assert_eq!(ImportRecord::of(&broken), None);
         }
     }
 
     #[test]
     fn a_thousand_inputs_take_less_than_150_kb_and_more_are_forgotten_in_words() {
-        let mut record = Record { rows: (0..1000).map(row).collect(), ..Record::default() };
+        let mut record =
+            ImportRecord { rows: (0..1000).map(row).collect(), ..ImportRecord::default() };
         assert!(record.attributes(json!({})).to_string().len() < 150_000);
         record.rows = (0..20_000).map(row).collect();
         record.at = Some(At { row: 19_999, place: FramePlace::default(), record: 1, key: 1 });
@@ -320,12 +321,13 @@ mod tests {
         assert!(all.to_string().len() < LONGEST + 100);
         assert_eq!(record.unknown + record.rows.len() as u64, 20_000);
         assert_eq!(record.rows[record.at.unwrap().row], row(19_999));
-        assert_eq!(Record::of(&all), Some(record));
+        assert_eq!(ImportRecord::of(&all), Some(record));
     }
 
     #[test]
     fn inputs_whose_frames_were_deleted_are_not_known_any_more() {
-        let mut record = Record { rows: (0..4).map(row).collect(), ..Record::default() };
+        let mut record =
+            ImportRecord { rows: (0..4).map(row).collect(), ..ImportRecord::default() };
         record.cut(25);
         assert_eq!((record.rows, record.unknown), ((0..2).map(row).collect(), 1));
     }

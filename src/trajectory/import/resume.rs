@@ -5,7 +5,7 @@ use super::inputs::Given;
 use super::match_inputs;
 use super::options::{Begin, ImportOptions, Target};
 use super::reading::{Arrived, Reading};
-use super::record::Record;
+use super::record::ImportRecord;
 use super::session::{Session, Settings};
 use crate::codec::MdFrame;
 use crate::error::{Error, Result, Unresumed};
@@ -31,7 +31,7 @@ pub(super) struct Resumption {
 pub(super) fn resume(
     given: Vec<Given>,
     depot: Option<&Trajectory>,
-    begun: Option<&Record>,
+    begun: Option<&ImportRecord>,
     options: &ImportOptions,
 ) -> Result<Resumption> {
     let Some(depot) = depot else {
@@ -53,7 +53,7 @@ pub(super) fn resume(
                    say so";
         return Err(Error::resume(Unresumed::Stream, why).at(&stream.name));
     }
-    let record = Record::of(&depot.snapshot().attributes());
+    let record = ImportRecord::of(&depot.snapshot().attributes());
     if let (Some(record), Some(prefix)) = (&record, &options.key_prefix)
         && !options.drop_newer
         && record.at.is_some()
@@ -99,14 +99,14 @@ pub(super) fn resume(
 /// All frames of the inputs are taken, from where they are told to begin.
 fn fresh(
     mut given: Vec<Given>,
-    stored: Option<(&Trajectory, Option<Record>)>,
+    stored: Option<(&Trajectory, Option<ImportRecord>)>,
     options: &ImportOptions,
 ) -> Result<Resumption> {
     for given in &mut given {
         (given.row, given.begin, given.done) = (None, FramePlace::default(), false);
     }
     let settings = settings(options, None);
-    let mut record = Record::default();
+    let mut record = ImportRecord::default();
     let (mut ordinal, mut key) = (0, 0);
     let stored_frames = stored.as_ref().map(|(depot, _)| (*depot).clone());
     if let Some((depot, there)) = stored {
@@ -152,7 +152,7 @@ fn reading(given: Vec<Given>, options: &ImportOptions, settings: &Settings) -> R
 }
 
 /// What holds from now on: what is asked for, else what an import that was interrupted said.
-fn settings(options: &ImportOptions, record: Option<&Record>) -> Settings {
+fn settings(options: &ImportOptions, record: Option<&ImportRecord>) -> Settings {
     let open = record.filter(|r| !r.ended);
     let appending = options.target == Target::Append;
     Settings {
@@ -173,7 +173,7 @@ fn settings(options: &ImportOptions, record: Option<&Record>) -> Settings {
 }
 
 /// All frames of an input would be added, though an import of it was stopped in its middle.
-fn refuse_half(given: &[Given], record: Option<&Record>) -> Result<()> {
+fn refuse_half(given: &[Given], record: Option<&ImportRecord>) -> Result<()> {
     let Some(record) = record.filter(|r| !r.ended) else { return Ok(()) };
     let Some(row) = record.at.and_then(|at| record.rows.get(at.row)) else { return Ok(()) };
     if given.iter().any(|g| g.path == Some(row.path)) {
@@ -189,13 +189,13 @@ fn refuse_half(given: &[Given], record: Option<&Record>) -> Result<()> {
 }
 
 /// The inputs and the record, given back, and why.
-type Refused = Box<(Vec<Given>, Record, Error)>;
+type Refused = Box<(Vec<Given>, ImportRecord, Error)>;
 
 /// Goes on behind what the record says, if everything agrees with it.
 fn behind(
     mut given: Vec<Given>,
     depot: &Trajectory,
-    record: Record,
+    record: ImportRecord,
     options: &ImportOptions,
 ) -> std::result::Result<Resumption, Refused> {
     let prepared = match prepare(&mut given, depot, &record, options) {
@@ -229,7 +229,7 @@ struct Prepared {
 fn prepare(
     given: &mut [Given],
     depot: &Trajectory,
-    record: &Record,
+    record: &ImportRecord,
     options: &ImportOptions,
 ) -> Result<Prepared> {
     let found = match_inputs::find(given, record)?;
@@ -289,7 +289,7 @@ fn prepare(
     Ok(Prepared { current, notes: found.notes })
 }
 
-fn contradicted(record: &Record, options: &ImportOptions) -> Result<()> {
+fn contradicted(record: &ImportRecord, options: &ImportOptions) -> Result<()> {
     let rounded =
         |p: Option<f32>| p.map_or_else(|| "as given".into(), |p| format!("rounded to 1/{p}"));
     if options.precision.is_some() && options.precision != record.precision {
@@ -314,7 +314,7 @@ fn contradicted(record: &Record, options: &ImportOptions) -> Result<()> {
     Ok(())
 }
 
-fn changed(record: &Record, stored: u64) -> Error {
+fn changed(record: &ImportRecord, stored: u64) -> Error {
     let file = record.at.and_then(|at| record.rows.get(at.row)).map_or("", |row| &row.file);
     let why = match record.records {
         Some(n) if n != stored => format!(
@@ -333,7 +333,7 @@ fn changed(record: &Record, stored: u64) -> Error {
 fn finish(
     resumption: &mut Resumption,
     depot: &Trajectory,
-    record: &Record,
+    record: &ImportRecord,
     options: &ImportOptions,
     current: bool,
 ) -> Result<()> {

@@ -2,13 +2,15 @@
 
 use super::options::{Boundary, ImportOptions};
 use super::reading::{Arrived, Next, Reading};
-use super::record::{At, InputEntry, Record};
-use crate::codec::{Codec, MdFrame, MdFrameCodec};
+use super::record::{At, ImportRecord, InputEntry};
+use crate::codec::{Codec, MdFrame, MdFrameCodec, Topology};
 use crate::error::{Error, Result};
 use crate::formats::{self, FramePlace, NameMap, Sum, Window};
 use crate::printable::printable_path;
 use crate::trajectory::positions::Positions;
 use crate::trajectory::reader::Trajectory;
+use crate::wire::Digest;
+use std::sync::Arc;
 
 /// What decides which frames are taken, and what becomes of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +25,7 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Those under which the frames of a record were taken.
-    pub(super) fn of(record: &Record) -> Self {
+    pub(super) fn of(record: &ImportRecord) -> Self {
         Self {
             float32: record.float32,
             precision: record.precision,
@@ -48,7 +50,7 @@ impl Settings {
 
 /// The record of the import, brought up to date with each frame.
 pub(super) struct Session {
-    pub(super) record: Record,
+    pub(super) record: ImportRecord,
     pub(super) settings: Settings,
     /// Ordinal of the next frame, and the number in its key.
     pub(super) ordinal: u64,
@@ -58,6 +60,8 @@ pub(super) struct Session {
     pub(super) last: Option<Arrived>,
     /// The stored frames, with the last of which the first one of an input that begins is compared.
     stored: Option<Trajectory>,
+    /// The topology of the last input that brought one.
+    topology: Option<(Arc<Topology>, Digest)>,
 }
 
 /// Whether two frames are the same to the last bit.
@@ -69,8 +73,8 @@ fn same(a: &MdFrame, b: &MdFrame) -> Result<bool> {
 }
 
 impl Session {
-    pub(super) fn new(record: Record, settings: Settings, ordinal: u64, key: u64) -> Self {
-        Self { record, settings, ordinal, key, last: None, stored: None }
+    pub(super) fn new(record: ImportRecord, settings: Settings, ordinal: u64, key: u64) -> Self {
+        Self { record, settings, ordinal, key, last: None, stored: None, topology: None }
     }
 
     /// The frames that are stored already.
@@ -86,7 +90,10 @@ impl Session {
         frame: &MdFrame,
     ) -> Result<bool> {
         let item = depot.get_at(ordinal)?;
-        let there = depot.joined(&item.view()?)?;
+        let there = match frame.topology {
+            Some(_) => item.view()?.to_owned(),
+            None => depot.joined(&item.view()?)?,
+        };
         same(&there, &self.settings.kept(frame)?)
     }
 
@@ -109,6 +116,7 @@ impl Session {
             if self.settings.float32 {
                 arrived.frame = arrived.frame.narrowed()?;
             }
+            self.refer(&mut arrived)?;
             if self.is_wanted(reading, &arrived, before)? {
                 return Ok(Some(arrived));
             }
@@ -116,6 +124,26 @@ impl Session {
             self.passed(reading, &arrived)?;
             spare = arrived.frame;
         }
+    }
+
+    /// Lets a frame whose input says more of its atoms refer to that, and leaves out of the frame
+    /// what it has from there.
+    fn refer(&mut self, arrived: &mut Arrived) -> Result<()> {
+        let Some(topology) = &arrived.topology else { return Ok(()) };
+        let digest = match &self.topology {
+            Some((last, digest)) if Arc::ptr_eq(last, topology) => *digest,
+            _ => {
+                let mut bytes = Vec::new();
+                topology.encode(&mut bytes)?;
+                self.topology.insert((topology.clone(), Digest::of(&bytes))).1
+            }
+        };
+        let frame = &mut arrived.frame;
+        frame.types.take_if(|types| topology.types.as_ref() == Some(types));
+        frame.masses.take_if(|masses| topology.masses.as_ref() == Some(masses));
+        frame.charges.take_if(|charges| topology.charges.as_ref() == Some(charges));
+        frame.topology = Some(digest);
+        Ok(())
     }
 
     fn is_wanted(

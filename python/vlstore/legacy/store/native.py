@@ -88,7 +88,7 @@ class Native:
                 raise ReadOnlyStoreError("the store was opened for reading")
             else:
                 try:
-                    opened = vlstore.open(self._path, "a", records="bytes", lookup="always")
+                    opened = vlstore.open(self._path, "a", records="bytes", original_table="always")
                     self._store = opened._keyed()
                 except PermissionError as error:
                     raise ReadOnlyStoreError(f"the store cannot be written to: {error}") from error

@@ -37,7 +37,7 @@ def creation_options(given: Mapping[str, Any], alignment: str) -> dict[str, Any]
     options: dict[str, Any] = {
         "chunk_size": chunk_size,
         "alignment": alignment,
-        "lookup": "always",
+        "original_table": "always",
     }
     cparams = as_dict("cparams", given.get("cparams"))
     if not cparams:

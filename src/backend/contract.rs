@@ -1,8 +1,8 @@
 //! The contract of [`Backend`] as tests that any implementation can run.
 //!
 //! ```
-//! use vlstore::backend::{suite, MemoryBackend};
-//! suite::writable(|| Ok(MemoryBackend::new()))?;
+//! use vlstore::backend::{contract, MemoryBackend};
+//! contract::writable(|| Ok(MemoryBackend::new()))?;
 //! # Ok::<(), vlstore::Error>(())
 //! ```
 

@@ -5,7 +5,7 @@ use crate::index::fence::{self, Fence, Rank};
 use crate::index::layout::LeafRef;
 use crate::store::index::io::Io;
 use crate::store::index::leaf::{Leaf, leaf_records, search_leaf};
-use crate::store::index::levels::{StoredIndex, corrupt_page, leaf_of_fence, open_page};
+use crate::store::index::stored_index::{StoredIndex, corrupt_page, leaf_of_fence, open_page};
 use std::ops::Range;
 
 impl StoredIndex {

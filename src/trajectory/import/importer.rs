@@ -3,10 +3,10 @@
 use super::inputs::{Given, Input, same_file};
 use super::options::{ImportOptions, Imported, Progress, Target};
 use super::reading::{Arrived, Reading};
-use super::record::Record;
+use super::record::ImportRecord;
 use super::resume::{self, Resumption};
 use super::session::{Session, Settings};
-use super::sites;
+use super::site_count;
 use crate::codec::MdFrame;
 use crate::error::{Error, Result};
 use crate::formats::{FormatKind, InputOptions, Units};
@@ -17,6 +17,7 @@ use crate::store::{Layout, Opened, Store, Writer};
 use crate::trajectory::reader::Trajectory;
 use crate::trajectory::units::{check_units, state_units};
 use crate::trajectory::writer::TrajectoryWriter;
+use crate::wire::Digest;
 use std::path::{Path, PathBuf};
 
 /// An import that is about to be done.
@@ -46,12 +47,14 @@ pub struct Importer {
     /// The frame that is put next.
     next: Option<Arrived>,
     /// The record as the store has it.
-    written: Record,
+    written: ImportRecord,
     /// Bytes that were read when the place was written down.
     marked: Option<u64>,
     uncommitted: u64,
     tally: Imported,
     opened: Opened,
+    /// The topology that was stored last.
+    shared: Option<Digest>,
     kind: Option<FormatKind>,
     units: Units,
 }
@@ -94,14 +97,14 @@ impl Importer {
         };
         let planned = depot.as_ref().map_or(0, |d| d.len());
         let behind = depot.as_ref().filter(|d| !d.is_empty());
-        let record = depot.as_ref().and_then(|d| Record::of(&d.snapshot().attributes()));
+        let record = depot.as_ref().and_then(|d| ImportRecord::of(&d.snapshot().attributes()));
         let begun = record.as_ref().filter(|r| behind.is_none() && !r.ended);
         let Resumption { mut session, mut reading, resumed } =
             resume::resume(given, behind, begun, &options).map_err(|e| e.at(store))?;
         let written = record.unwrap_or_default();
         // An import that is resumed was allowed it, or was not, when it began.
         let mixed = options.mixed || (resumed && !written.ended && written.mixed);
-        let several = sites::check(&mut reading, behind, mixed, store)?;
+        let several = site_count::check(&mut reading, behind, mixed, store)?;
         session.record.mixed = mixed || several;
         // A file whose first frame is damaged leaves no empty store behind.
         let last = session.last.take();
@@ -125,6 +128,7 @@ impl Importer {
             uncommitted: 0,
             tally: Imported::default(),
             opened: Opened::Intact,
+            shared: None,
         };
         me.begin(there, planned, depot.as_ref())?;
         Ok(me)
@@ -227,6 +231,11 @@ impl Importer {
                 Some(prefix) => Key::from(format!("{prefix}{}", session.key)),
                 None => Key::from(session.key),
             };
+            if let (Some(topology), Some(digest)) = (&current.topology, current.frame.topology)
+                && self.shared != Some(digest)
+            {
+                self.shared = Some(writer.share_topology(topology)?);
+            }
             writer.insert(key, &current.frame)?;
             session.put();
             self.tally.frames += 1;
@@ -251,8 +260,8 @@ impl Importer {
         if self.tally.frames == 0 {
             // What is told of the frames that are there stays; what was compared may be more.
             let same = session.record.at == written.at;
-            let Record { rows, at, .. } = std::mem::take(&mut session.record);
-            session.record = Record { rows, at, ..written.clone() };
+            let ImportRecord { rows, at, .. } = std::mem::take(&mut session.record);
+            session.record = ImportRecord { rows, at, ..written.clone() };
             session.settings = Settings::of(&session.record);
             session.record.ended = ended || (same && written.ended);
         } else {

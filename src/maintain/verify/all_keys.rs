@@ -5,7 +5,8 @@
 
 use crate::error::{Corruption, Error, Result};
 use crate::index::layout::{KEY_SHARED, kept_hash, key_hash};
-use crate::store::read::reader::{Reader, Sought};
+use crate::store::read::key_lookup::Sought;
+use crate::store::read::reader::Reader;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -14,7 +15,7 @@ use std::hash::{BuildHasher, RandomState};
 /// a run at most, and of keys that nobody chose for it hardly two share 40 bits.
 const FEW: usize = 64;
 
-/// BulkLookup of many keys, in time that grows with the index and not with its square.
+/// Look-ups of many keys, in time that grows with the index and not with its square.
 pub(crate) struct BulkLookup<'a> {
     reader: &'a Reader,
     crowds: HashMap<u64, Crowd>,

@@ -13,7 +13,7 @@ use crate::maintain::recover::sealed::Sealed;
 use crate::store::index::leaf::{Leaf, leaf_chunks, leaf_records, leaf_sums, open};
 use crate::store::index::root::Base;
 use crate::store::read::load::decode_piece;
-use crate::store::read::reader::{ChunkData, ChunkPlace, Reader};
+use crate::store::read::reader::{ChunkData, ChunkLocation, Reader};
 use crate::store::read::rows::whole_rows;
 use crate::wire::{AlignedBuf, memory, to_usize};
 use std::cell::RefCell;
@@ -52,7 +52,7 @@ pub(crate) struct FoundRange {
 
 /// Everything from which records can be read.
 #[derive(Debug)]
-pub(crate) struct Salvage {
+pub(crate) struct RecoveryReader {
     pub(crate) reader: Reader,
     pub(crate) rows: Vec<FoundRange>,
     /// Chunks that only log entries name, with their block checksums.
@@ -74,7 +74,7 @@ pub(crate) struct Salvage {
     /// What begins like a chunk, where the file was searched: its place, and how many bytes it
     /// says that it holds.
     pub(crate) loose: Option<Vec<(u64, u32)>>,
-    pub(crate) places: RefCell<BTreeMap<u64, Arc<ChunkPlace>>>,
+    pub(crate) places: RefCell<BTreeMap<u64, Arc<ChunkLocation>>>,
     /// First and last chunk of those in which known records lie.
     pub(crate) used: RefCell<Vec<(u64, u64)>>,
 }
@@ -90,7 +90,7 @@ pub(crate) struct Entry {
     pub(crate) row: Option<Vec<u64>>,
 }
 
-impl Salvage {
+impl RecoveryReader {
     /// Calls `f` with what the index says of each record of a row, and `lost` with ranges of
     /// records of which it no longer says anything.
     pub(crate) fn each(
@@ -531,7 +531,7 @@ impl Salvage {
 
     /// Reads from another copy of a chunk than the one that the index names. Blocks are cached by
     /// the number of their chunk, and those of the two differ: of this one none may be kept.
-    fn read_uncached(&self, place: &ChunkPlace, inside: usize, out: &mut [u8]) -> Result<()> {
+    fn read_uncached(&self, place: &ChunkLocation, inside: usize, out: &mut [u8]) -> Result<()> {
         let size = place.layout.block_size().max(1) as usize;
         let gone = || Error::corrupt("chunk", place.offset, "ends before the record");
         let (mut at, mut out) = (inside, out);
@@ -553,7 +553,7 @@ impl Salvage {
     }
 
     /// The chunk at `offset` of the file, of which no index says anything.
-    fn place_at(&self, chunk: u64, offset: u64) -> Result<ChunkPlace> {
+    fn place_at(&self, chunk: u64, offset: u64) -> Result<ChunkLocation> {
         let layout = self.prefix_at(offset)?;
         // Decoded here once, whole: a place that only looks like a chunk is told by that.
         let mut block = Vec::new();
@@ -561,6 +561,6 @@ impl Salvage {
             memory::resize(&mut block, layout.block_len(i) as usize, 0)?;
             self.decode_at(offset, &layout, i, &mut block)?;
         }
-        Ok(ChunkPlace { chunk, offset, layout, sums: None })
+        Ok(ChunkLocation { chunk, offset, layout, sums: None })
     }
 }

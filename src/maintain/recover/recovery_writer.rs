@@ -7,8 +7,8 @@ use crate::index::layout::KEY_SHARED;
 use crate::key::Key;
 use crate::maintain::recover::content::Gaps;
 use crate::maintain::recover::rebuild::loose;
+use crate::maintain::recover::recovery_reader::{Entry, RecoveryReader};
 use crate::maintain::recover::report::{Means, Recovered};
-use crate::maintain::recover::salvage::{Entry, Salvage};
 use crate::maintain::recover::scan;
 use crate::maintain::transfer::key_of;
 use crate::store::Readable;
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 /// The new store as it grows.
-pub(crate) struct Rescue {
+pub(crate) struct RecoveryWriter {
     pub(crate) writer: Writer,
     pub(crate) out: RefCell<Recovered>,
     pub(crate) lost_keys: HashSet<Key>,
@@ -39,8 +39,8 @@ pub(crate) struct Rescue {
     pub(crate) missing: BTreeMap<Digest, (String, u64)>,
 }
 
-impl Rescue {
-    pub(crate) fn records(&mut self, s: &Salvage, progress: Progress<'_>) -> Result<()> {
+impl RecoveryWriter {
+    pub(crate) fn records(&mut self, s: &RecoveryReader, progress: Progress<'_>) -> Result<()> {
         let known: u64 = s.rows.iter().map(|r| r.count).fold(0, u64::saturating_add);
         let total = s.expected.unwrap_or(known).max(known);
         let mut end = 0;
@@ -91,7 +91,7 @@ impl Rescue {
     }
 
     /// One record of which the index still tells.
-    pub(crate) fn record(&mut self, s: &Salvage, e: &Entry) -> Result<()> {
+    pub(crate) fn record(&mut self, s: &RecoveryReader, e: &Entry) -> Result<()> {
         let (start, len) = (e.entry.start, u64::from(e.entry.len));
         let end = start.saturating_add(len);
         s.mark(start, end);
@@ -145,7 +145,7 @@ impl Rescue {
 
     pub(crate) fn put(
         &mut self,
-        s: &Salvage,
+        s: &RecoveryReader,
         (means, unchecked): (Means, bool),
         key: Option<&Key>,
         bytes: &[u8],
@@ -166,7 +166,7 @@ impl Rescue {
     /// Sees to it that what this record refers to is in the new store, if it can be found.
     pub(crate) fn refer(
         &mut self,
-        s: &Salvage,
+        s: &RecoveryReader,
         key: Option<&Key>,
         bytes: &[u8],
         weight: u32,
@@ -196,7 +196,7 @@ impl Rescue {
     }
 
     /// Whether a record of which the key cannot be read may be a shared one: its content tells.
-    fn may_be_shared(&self, s: &Salvage, e: &Entry) -> Result<bool> {
+    fn may_be_shared(&self, s: &RecoveryReader, e: &Entry) -> Result<bool> {
         let Some(content) = self.content else { return Ok(false) };
         let end = e.entry.start.saturating_add(e.entry.len.into());
         match s.read(e.entry.start, end) {
@@ -207,7 +207,7 @@ impl Rescue {
     }
 
     /// A shared record: kept whether or not a record that is left refers to it.
-    pub(crate) fn shared(&mut self, s: &Salvage, e: &Entry) -> Result<()> {
+    pub(crate) fn shared(&mut self, s: &RecoveryReader, e: &Entry) -> Result<()> {
         let (start, len) = (e.entry.start, u64::from(e.entry.len));
         let digest = e.key.as_ref().and_then(|(_, key)| Digest::from_bytes(key));
         let error = match s.read(start, start.saturating_add(len)) {
@@ -245,7 +245,7 @@ impl Rescue {
     /// start from the last record seen up to logical byte `next`.
     pub(crate) fn hole(
         &mut self,
-        s: &Salvage,
+        s: &RecoveryReader,
         ids: Range<u64>,
         next: u64,
         why: &Error,
@@ -334,7 +334,7 @@ impl Rescue {
     /// Chunks with data to which no record leads, if some of the index is lost.
     pub(crate) fn chunks(
         &mut self,
-        s: &Salvage,
+        s: &RecoveryReader,
         write: bool,
         progress: Progress<'_>,
     ) -> Result<()> {
@@ -367,7 +367,7 @@ impl Rescue {
 
     fn chunk(
         &mut self,
-        s: &Salvage,
+        s: &RecoveryReader,
         mut name: String,
         bytes: &[u8],
         unchecked: bool,

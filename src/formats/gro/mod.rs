@@ -1,0 +1,292 @@
+//! GRO, the text of structures and trajectories of GROMACS: positions and velocities with the names of
+//! atoms and residues.
+//!
+//! The columns are those of "gro" in the GROMACS reference manual, section "File formats": a title, the
+//! number of atoms, a line for each atom and the box. Atoms are in columns of a fixed width, the
+//! numbers in columns as wide as two of their points are apart. Frames may follow one another.
+
+mod atoms;
+#[cfg(test)]
+mod tests;
+
+use super::kind::FormatKind;
+use super::reader::{FramePlace, FrameReader, Reach};
+use super::source::Source;
+use super::sum::Sum;
+use crate::codec::{MdFrame, Real, Topology};
+use crate::error::{Error, Result};
+use crate::wire::memory;
+use atoms::{Columns, LABEL, Residues};
+use std::io::{Read, Seek};
+use std::sync::Arc;
+
+/// Decimals of positions up to which float32 holds them.
+const SINGLE: usize = 4;
+
+/// Whether a file that begins with `head` is one of these: a title, a number of atoms, and a line with
+/// three numbers in columns of one width.
+pub(super) fn begins(head: &[u8]) -> bool {
+    let mut lines = head.split(|b| *b == b'\n');
+    let (Some(_), Some(count), Some(atom)) = (lines.next(), lines.next(), lines.next()) else {
+        return false;
+    };
+    let count = count.trim_ascii();
+    !count.is_empty() && count.iter().all(u8::is_ascii_digit) && Columns::of(atom).is_some()
+}
+
+/// Reads frames from `R`.
+pub(super) struct GroReader<R> {
+    source: Source<R>,
+    line: Vec<u8>,
+    /// Lines and frames that were read.
+    number: u64,
+    frame: u64,
+    /// Numbers and names of atoms and residues of the frame that was read last, as the file has them.
+    labels: Vec<u8>,
+    topology: Option<Arc<Topology>>,
+    failed: Option<(Box<str>, Box<str>)>,
+}
+
+impl<R: Read + Seek> GroReader<R> {
+    pub(super) fn new(source: Source<R>) -> Self {
+        Self {
+            source,
+            line: Vec::new(),
+            number: 0,
+            frame: 0,
+            labels: Vec::new(),
+            topology: None,
+            failed: None,
+        }
+    }
+
+    fn at(&self) -> String {
+        format!("line {} (frame {})", self.number, self.frame)
+    }
+
+    fn wrong(&self, why: impl Into<Box<str>>) -> Error {
+        Error::format("GRO", self.at(), why.into())
+    }
+
+    /// As [`wrong`](Self::wrong), where more was to come.
+    fn short(&mut self, why: impl Into<Box<str>>) -> Error {
+        self.source.note_cut();
+        self.wrong(why)
+    }
+
+    fn advance(&mut self) -> Result<bool> {
+        let more = self.source.line(&mut self.line)?;
+        self.number = self.number.saturating_add(u64::from(more));
+        Ok(more)
+    }
+
+    /// The title; `None` at the end of the file, before which there may be empty lines.
+    fn title(&mut self) -> Result<Option<String>> {
+        loop {
+            if !self.advance()? {
+                return Ok(None);
+            }
+            if !self.line.trim_ascii().is_empty() {
+                break;
+            }
+            if self.number == 1 {
+                break;
+            }
+        }
+        Ok(Some(String::from_utf8_lossy(&self.line).trim().to_owned()))
+    }
+
+    /// The line with the number of atoms.
+    fn count(&mut self) -> Result<usize> {
+        if !self.advance()? {
+            return Err(self.short("the file ends before the number of atoms"));
+        }
+        let word = str::from_utf8(&self.line).unwrap_or_default().trim();
+        let Ok(count) = word.parse::<u64>() else {
+            let why = "the second line of a frame is the number of its atoms; this is none";
+            return Err(self.wrong(why));
+        };
+        // The shortest line of an atom has the labels and three numbers such as ` 1.0`.
+        let most = self.source.left() / (LABEL as u64 + 12) + 1;
+        match usize::try_from(count) {
+            Ok(n) if count <= most => Ok(n),
+            _ => {
+                let left = self.source.left();
+                let why = format!("{count} atoms do not fit in the {left} bytes that follow");
+                Err(self.short(why))
+            }
+        }
+    }
+
+    fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
+        *into = MdFrame::default();
+        self.source.begin();
+        let Some(title) = self.title()? else { return Ok(false) };
+        (into.time, into.step) = (number_after(&title, "t="), number_after(&title, "step="));
+        let atoms = self.count()?;
+        into.nsites = atoms;
+        let room =
+            usize::try_from(self.source.reserve((atoms as u64).saturating_mul(LABEL as u64)))
+                .unwrap_or(usize::MAX);
+        let mut labels = memory::with_room(room)?;
+        let (mut positions, mut velocities) = (Vec::new(), Vec::new());
+        let mut columns: Option<Columns> = None;
+        for done in 0..atoms {
+            if !self.advance()? {
+                return Err(
+                    self.short(format!("the file ends here, after {done} of {atoms} atoms"))
+                );
+            }
+            let of = match columns {
+                Some(of) => of,
+                None => *columns.insert(Columns::of(&self.line).ok_or_else(|| {
+                    self.wrong(
+                        "this is no line of an atom: labels in 20 columns, then three numbers",
+                    )
+                })?),
+            };
+            of.atom(&self.line, &mut positions, &mut velocities).map_err(|why| self.wrong(why))?;
+            memory::append(&mut labels, self.line.get(..LABEL).unwrap_or_default())?;
+        }
+        self.cell(into)?;
+        if let Some(of) = columns {
+            let single = of.decimals <= SINGLE;
+            let real = |values: Vec<f64>| match single {
+                #[expect(clippy::cast_possible_truncation, reason = "so few digits are kept")]
+                true => Real::F32(values.into_iter().map(|x| x as f32).collect()),
+                false => Real::F64(values),
+            };
+            into.precision = single.then(|| 10f32.powi(i32::try_from(of.decimals).unwrap_or(0)));
+            into.velocities = of.velocities.then(|| real(velocities));
+            into.positions = Some(real(positions));
+        } else {
+            into.positions = Some(Real::F32(Vec::new()));
+        }
+        if self.topology.is_none() || !Residues::same(&labels, &self.labels) {
+            let name = title.split(" t=").next().unwrap_or_default().trim();
+            let topology =
+                Residues::topology(&labels, atoms, name).map_err(|why| self.wrong(why))?;
+            self.topology = Some(Arc::new(topology));
+            self.labels = labels;
+        }
+        Ok(true)
+    }
+
+    /// The line of the box: three lengths, or nine numbers in the order xx yy zz xy xz yx yz zx zy.
+    fn cell(&mut self, into: &mut MdFrame) -> Result<()> {
+        if !self.advance()? {
+            return Err(self.short("the file ends before the box of this frame"));
+        }
+        let words = str::from_utf8(&self.line).unwrap_or_default().split_ascii_whitespace();
+        let numbers: Option<Vec<f64>> = words.map(|w| w.parse().ok()).collect();
+        let cell = match numbers.as_deref() {
+            Some(&[x, y, z]) => [x, 0., 0., 0., y, 0., 0., 0., z],
+            Some(&[xx, yy, zz, xy, xz, yx, yz, zx, zy]) => [xx, xy, xz, yx, yy, yz, zx, zy, zz],
+            _ => return Err(self.wrong("the last line of a frame is its box: 3 or 9 numbers")),
+        };
+        // A box of zeros says that there is none.
+        if cell.iter().any(|x| *x != 0.0) {
+            into.cell = Some(cell);
+            into.pbc = Some([true; 3]);
+        }
+        Ok(())
+    }
+
+    /// Passes over a frame: lines are counted, not read.
+    fn pass(&mut self) -> Result<bool> {
+        if self.title()?.is_none() {
+            return Ok(false);
+        }
+        let atoms = self.count()?;
+        for done in 0..=atoms {
+            if !self.advance()? {
+                return Err(
+                    self.short(format!("the file ends here, after {done} of {atoms} atoms"))
+                );
+            }
+        }
+        Ok(true)
+    }
+
+    /// Counts frames, and stays at the first error.
+    fn step(&mut self, act: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
+        if let Some((at, why)) = &self.failed {
+            return Err(Error::format("GRO", at.clone(), why.clone()));
+        }
+        let result = act(self);
+        match &result {
+            Ok(more) => self.frame = self.frame.saturating_add(u64::from(*more)),
+            Err(Error::Format { at, why, .. }) => self.failed = Some((at.clone(), why.clone())),
+            Err(other) => {
+                let at = format!("line {}", self.number).into();
+                self.failed = Some((at, format!("{other}; open the file again").into()));
+            }
+        }
+        result
+    }
+}
+
+/// The number after `name` in a title such as `water t= 10.5 step= 5250`.
+fn number_after<T: std::str::FromStr>(title: &str, name: &str) -> Option<T> {
+    let from = title.rfind(name)?;
+    let before = title.get(..from)?;
+    let alone = before.is_empty() || before.ends_with([' ', '\t', ',']);
+    let word = title.get(from + name.len()..)?.split_ascii_whitespace().next()?;
+    word.parse().ok().filter(|_| alone)
+}
+
+impl<R: Read + Seek + Send> FrameReader for GroReader<R> {
+    fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
+        let result = self.step(|me| me.read(into));
+        if !matches!(result, Ok(true)) {
+            *into = MdFrame::default();
+        }
+        result
+    }
+
+    fn skip(&mut self, frames: u64) -> Result<u64> {
+        for done in 0..frames {
+            self.source.begin();
+            if !self.step(Self::pass)? {
+                return Ok(done);
+            }
+        }
+        Ok(frames)
+    }
+
+    fn kind(&self) -> FormatKind {
+        FormatKind::Gro
+    }
+
+    fn topology(&self) -> Option<&Arc<Topology>> {
+        self.topology.as_ref()
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        self.source.progress()
+    }
+
+    fn place(&self) -> FramePlace {
+        FramePlace { byte: self.source.at(), frame: self.frame, line: self.number }
+    }
+
+    fn go_to(&mut self, place: FramePlace) -> Result<bool> {
+        if !self.source.go_to(place.byte)? {
+            return Ok(false);
+        }
+        (self.frame, self.number, self.failed) = (place.frame, place.line, None);
+        Ok(true)
+    }
+
+    fn reach(&self) -> Reach {
+        if self.source.rewinds() { Reach::Anywhere } else { Reach::Forward }
+    }
+
+    fn unfinished(&self) -> bool {
+        self.source.unfinished()
+    }
+
+    fn tail(&self) -> Sum {
+        self.source.tail()
+    }
+}
