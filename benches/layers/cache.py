@@ -18,6 +18,8 @@ import time
 
 import numpy as np
 
+#: Of the file of vlstore; the others do not compress.
+COMPRESSION = "stored"
 SIZES = {"1 KB": 1 << 7, "1 MB": 1 << 17, "100 MB": 100 << 17}
 
 
@@ -39,7 +41,7 @@ def peers(folder):
     disk = diskcache.Cache(str(folder / "diskcache"), size_limit=1 << 40)
     memory = joblib.Memory(str(folder / "joblib"), verbose=0)
     return {
-        "vlstore": (cached(StorageFile(folder / "cache.vls")), folder / "cache.vls"),
+        "vlstore": (cached(StorageFile(folder / "cache.vls", compression=COMPRESSION)), folder / "cache.vls"),
         "diskcache": (disk.memoize(), folder / "diskcache"),
         "joblib": (memory.cache, folder / "joblib"),
     }
@@ -187,7 +189,9 @@ def processes(quick):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="smaller and fewer")
-    quick = parser.parse_args().quick
+    parser.add_argument("--compression", default=COMPRESSION, help="of vlstore: stored, lz4, zstd, ...")
+    options = parser.parse_args()
+    globals()["COMPRESSION"], quick = options.compression, options.quick
     print(f"{os.cpu_count()} cores; ratios are to vlstore, above 1 the other takes more")
     hits(quick)
     many(quick)
