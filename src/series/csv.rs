@@ -1,6 +1,6 @@
 //! Series as comma-separated values: one column of times, the others channels.
 
-use super::series::Series;
+use super::held::Series;
 use super::stored::Stored;
 use crate::backend::{Output, OutputPlace, There};
 use crate::error::{Error, Result};

@@ -3,11 +3,11 @@
 use super::cache::Cache;
 use super::check::{self, Defect};
 use super::entry::unknown;
+use super::held::Series;
 use super::ids::{check_id, new_id};
 use super::layer::{LAYER, SERIES, VERSION, is_of_series};
 use super::points::{Points, TimeRule};
 use super::read;
-use super::series::Series;
 use super::stored::{Stored, Values};
 use super::write::{self, Growing};
 use crate::codec::{Packing, SeriesCodec};

@@ -31,6 +31,9 @@ fn value<'a>(header: &'a str, key: &str) -> Option<&'a str> {
     rest.get(..end)
 }
 
+/// A number from its bytes, which are big-endian or not.
+type Number = fn(&[u8], bool) -> Option<f64>;
+
 /// The rows of an array of two axes or one, with two rows at least: of float64, float32 or integers of
 /// up to 32 bits, which become float64 without loss.
 ///
@@ -65,7 +68,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Npy> {
             "a series has a row of times and one of values, and this has {rows}"
         )));
     }
-    let (size, number): (usize, fn(&[u8], bool) -> Option<f64>) = match kind.get(1..) {
+    let (size, number): (usize, Number) = match kind.get(1..) {
         Some("f8") => (8, |b, big| {
             let b = b.try_into().ok()?;
             Some(if big { f64::from_be_bytes(b) } else { f64::from_le_bytes(b) })

@@ -1,9 +1,9 @@
 //! Parts of a series that belong to nobody else, and a stored series that is read part by part.
 
 use super::entry::Entry;
+use super::held::Series;
 use super::points::Points;
 use super::read;
-use super::series::Series;
 use crate::error::Result;
 use crate::key::Key;
 use crate::store::Snapshot;

@@ -168,7 +168,7 @@ impl<'a> Growing<'a> {
         for number in merged.clone() {
             let record = self.put.writer.get_key(&key(self.put.id, Role::Piece(number)));
             let record = record.map_err(of_series(self.put.id))?;
-            held.extend(&super::series::Series::of_record(record)?.points()?);
+            held.extend(&super::held::Series::of_record(record)?.points()?);
         }
         let mut first = self.growth.len - (new - points.len() as u64);
         let whole;

@@ -147,7 +147,7 @@ fn shown(value: f64, extent: f64) -> String {
     let step = step(extent, 10);
     let value = if value.abs() < step / 1e6 { 0.0 } else { value };
     let size = value.abs().max(step);
-    if size >= 1e7 || size < 1e-4 {
+    if !(1e-4..1e7).contains(&size) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 17")]
         let digits = ((size / step).log10().ceil()).clamp(0.0, 17.0) as usize;
         let text = format!("{value:.digits$e}");

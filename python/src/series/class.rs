@@ -266,6 +266,7 @@ impl Store {
     }
 
     /// Ids that came, what was broken with the reason, and what the map does not name.
+    #[expect(clippy::type_complexity, reason = "what an import found, in three lists")]
     fn import_folder(
         &self,
         py: Python<'_>,

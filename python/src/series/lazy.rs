@@ -109,6 +109,7 @@ impl Lazy {
 
     /// Times, and for each number that was asked for an array for each channel.
     #[pyo3(signature = (points, width, origin, wanted))]
+    #[expect(clippy::type_complexity, reason = "times, and arrays by name and channel")]
     fn aggregate(
         &self,
         py: Python<'_>,
@@ -174,6 +175,7 @@ impl Grid {
     }
 
     /// The next points; ``None`` behind the last.
+    #[expect(clippy::type_complexity, reason = "times and channels, as for every part of a series")]
     fn next_block(&self, py: Python<'_>) -> PyResult<Option<(Option<Py<PyAny>>, Py<PyAny>)>> {
         let block = detached(py, || {
             self.inner.lock().unwrap_or_else(PoisonError::into_inner).next_block()

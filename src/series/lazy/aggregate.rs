@@ -49,7 +49,7 @@ impl Summary {
         self.sum += x;
         if self.count == 1 {
             (self.min, self.max, self.mean, self.first) = (x, x, x, x);
-            self.squares = x - x;
+            self.squares = if x.is_finite() { 0.0 } else { f64::NAN };
             return;
         }
         let difference = x - self.mean;

@@ -120,7 +120,7 @@ impl Resample {
                 return Ok((self.at, self.at, 0.0));
             }
             if let Some(high) = self.time(self.at + 1) {
-                if !(low <= high) {
+                if low > high || low.is_nan() || high.is_nan() {
                     let why = format!(
                         "{high:?} at position {} comes after {low:?}; a series is resampled by sorted \
                          times",
