@@ -182,3 +182,57 @@ fn single_arrays_are_kept_and_what_is_there_stays() {
     assert_eq!(read_hdf5(&path, "group/data").unwrap(), array(3.0));
     assert!(matches!(read_hdf5(&path, "none").unwrap_err().root(), Error::NotFound { .. }));
 }
+
+/// A file that lost its end has an older state, which is no answer to who asks for the trials.
+#[test]
+fn damage_is_an_error_and_never_fewer_trials() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = filled(dir.path());
+    let path = storage.task_path("p2", "reach").unwrap();
+    let whole = fs::read(&path).unwrap();
+    let csv = storage.require_task("p2", "reach").unwrap().table().csv();
+    let read = || -> vlstore::Result<String> {
+        let task = storage.require_task("p2", "reach")?;
+        for (i, trial) in task.trials().iter().enumerate() {
+            for array in &trial.arrays {
+                task.array(i, &array.name)?;
+            }
+        }
+        Ok(task.table().csv())
+    };
+    let mut found = 0;
+    for step in 0..150 {
+        let at = whole.len() * step / 150;
+        fs::write(&path, &whole[..at]).unwrap();
+        let cut = read();
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x41;
+        fs::write(&path, &bytes).unwrap();
+        for result in [cut, read()] {
+            match result {
+                Ok(table) => assert_eq!(table, csv, "byte {at}"),
+                Err(error) => {
+                    assert!(!matches!(error.root(), Error::Invalid { .. }), "byte {at}: {error}");
+                    found += 1;
+                }
+            }
+        }
+    }
+    assert!(found > 50, "{found}");
+    // A damaged task is packed as it is, for whoever will recover it; but not without a word.
+    let mut bytes = whole.clone();
+    bytes.truncate(whole.len() / 2);
+    fs::write(&path, &bytes).unwrap();
+    let out = dir.path().with_extension("zip");
+    let pack = |views| {
+        let options = ArchiveOptions { existing: Existing::Replace, views };
+        storage_to_zip(dir.path(), Some(&out), options, |_, _| Ok(()))
+    };
+    assert!(pack(true).is_err() || open_experiment(&out).unwrap().task("p2", "reach").is_err());
+    let back = tempfile::tempdir().unwrap();
+    let back = storage_from_zip(&pack(false).unwrap(), Some(back.path()), |_, _| Ok(())).unwrap();
+    assert_eq!(fs::read(back.join("p2/reach.vls")).unwrap(), bytes);
+    fs::remove_file(&out).unwrap();
+    fs::write(&path, &whole).unwrap();
+    assert_eq!(read().unwrap(), csv);
+}

@@ -7,9 +7,11 @@ import os
 import pathlib
 import pickle
 import random
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -718,12 +720,35 @@ def test_a_full_disk_is_an_error_and_what_was_committed_stays(tmp_path):
         subprocess.run(["umount", "-l", small], check=True)
 
 
-def test_permission_denied_is_said(tmp_path):
-    if os.name != "posix" or os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
-    (tmp_path / "data").mkdir(mode=0o500)
-    with pytest.raises(PermissionError):
-        Storage(tmp_path / "data").subject_id = "p01"
+def test_permission_denied_is_said_and_nothing_changes():
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("only root can become somebody else for a moment")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        storage = Storage(os.path.join(folder, "data"))
+        storage.subject_id = "p01"
+        with storage.create_task("t") as task:
+            t = trial()
+            t.add_array("x", [1.0])
+            task.write(t)
+        before = sorted(pathlib.Path(folder).rglob("*"))
+        os.seteuid(65534)
+        try:
+            assert storage.require_task("t").get(0, "x").tolist() == [1.0]
+            for denied in (
+                lambda: setattr(storage, "subject_id", "p02"),
+                lambda: storage.create_task("u"),
+                lambda: storage.append_task("t"),
+                lambda: storage.create_task("t", overwrite=True),
+                storage.to_zip,
+                storage.to_hdf5,
+            ):
+                with pytest.raises(PermissionError, match=re.escape(folder)):
+                    denied()
+        finally:
+            os.seteuid(0)
+        assert sorted(pathlib.Path(folder).rglob("*")) == before
+        assert len(storage.require_task("t")) == 1
 
 
 def test_a_root_that_is_a_file_is_refused(tmp_path):
@@ -747,6 +772,8 @@ def test_what_a_task_keeps_is_documents_that_every_tool_reads(storage):
     assert storage.require_task("copy").get(0, "x").tolist() == [1.5]
     vlstore.compact(path)
     assert storage.require_task("t").trials[0]["label"] == "a"
+    vlstore.recover(path, path.with_name("found.vls"))
+    assert storage.require_task("found").get(0, "x").tolist() == [1.5]
 
 
 def test_random_acquisitions_come_back(tmp_path):

@@ -341,6 +341,7 @@ def test_h5py_reads_a_consolidated_file_and_adds_to_it(made, tmp_path):
             assert attrs["hit"] == (i % 3 == 1) and attrs["block"] == i // 3 and attrs["trial"] == i % 3
             assert np.isnan(attrs["nan"]) and attrs["small"] == 1.5
             assert attrs["complex"].tolist() == [1, -2] and "late" not in attrs
+        assert all(d.compression == "gzip" for d in file["p01/reach/2"].values())
         for name, array in types():
             found = file[f"p02 ü/types/0/{name}"]
             assert found.dtype == array.dtype, name

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod chosen;
+mod experiments;
 mod extxyz;
 mod help;
 #[cfg(unix)]

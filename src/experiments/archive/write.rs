@@ -48,7 +48,8 @@ enum Entry {
 /// # Errors
 /// [`Error::Io`] if there is no such folder or the disk is full; [`Error::Exists`] if there is a
 /// file already and it is not to be replaced; [`Error::Locked`] if a task is being written;
-/// [`Error::Invalid`] for names that are not UTF-8.
+/// [`Error::Invalid`] for names that are not UTF-8; [`Error::Corrupt`] for a damaged task, which is
+/// packed as it is [without views](ArchiveOptions::views).
 pub fn storage_to_zip(
     root: &Path,
     outfile: Option<&Path>,
@@ -86,7 +87,8 @@ pub fn storage_to_zip(
             Entry::File(path, file, len) => {
                 let still = store_of_task(path, &name, file)?;
                 pack.file(path, file, *len, still.as_ref(), &mut progress)?;
-                if let Some((_, task)) = still.filter(|_| options.views) {
+                if let Some(still) = still.filter(|_| options.views) {
+                    let task = StoredTask::open_in(still.file.clone()).map_err(|e| e.at(file))?;
                     let folder = free(path, &there);
                     pack.views(&folder, &task)?;
                     views.insert(path.clone(), json!(folder));
@@ -185,22 +187,16 @@ fn collect(folder: &Path, path: &str, own: &Path, found: &mut Vec<Entry>) -> Res
     Ok(())
 }
 
-/// The task in `file`, if it is one, which nobody writes to as long as the first part lives.
-fn store_of_task(path: &str, root: &str, file: &Path) -> Result<Option<(Still, StoredTask)>> {
+/// The file, if it is the store of a task: nobody writes to it for as long as what is returned lives.
+/// Damage in it does not matter here: the bytes are carried as they are.
+fn store_of_task(path: &str, root: &str, file: &Path) -> Result<Option<Still>> {
     let below = path.strip_prefix(root).and_then(|p| p.strip_prefix('/')).unwrap_or_default();
     if !below.ends_with(SUFFIX) || below.split('/').count() != 2 {
         return Ok(None);
     }
     let still = Still::of(file)?;
     let store = Store::open_in(still.file.clone(), &ReadOptions::default());
-    match store {
-        Ok(store) if is_task(&*store) => {
-            let task = StoredTask::open_in(still.file.clone()).map_err(|e| e.at(file))?;
-            Ok(Some((still, task)))
-        }
-        // Whatever it is, it is carried as it is.
-        _ => Ok(None),
-    }
+    Ok(store.is_ok_and(|store| is_task(&*store)).then_some(still))
 }
 
 /// A name for the folder of views that no entry has.
@@ -259,12 +255,12 @@ impl Pack<'_> {
         path: &str,
         file: &Path,
         len: u64,
-        still: Option<&(Still, StoredTask)>,
+        still: Option<&Still>,
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<()> {
         let failed = |e| io_error("read", e).at(file);
         let mut input: Box<dyn Read> = match still {
-            Some((still, _)) => {
+            Some(still) => {
                 self.start(path, CompressionMethod::Stored, len)?;
                 Box::new(Part::whole(still.file.clone())?)
             }

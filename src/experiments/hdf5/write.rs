@@ -226,12 +226,17 @@ pub(super) fn dataset(
         return;
     }
     builder.with_raw_data(kind, data, count).with_shape(&shape);
-    // A single value cannot be compressed, and a few are not worth it.
-    if shape.is_empty() || level == 0 || count * size < 256 {
+    // A single value has no axis to be cut along.
+    if shape.is_empty() {
         return;
     }
-    let chunk = chunk_shape(&shape, size);
-    builder.with_chunks(&chunk).with_shuffle().with_deflate(level);
+    builder.with_chunks(&chunk_shape(&shape, size));
+    // Either way with a checksum: that of the compressed pieces, or one of their own.
+    if level == 0 {
+        builder.with_fletcher32();
+    } else {
+        builder.with_shuffle().with_deflate(level);
+    }
 }
 
 /// Lengths of the pieces in which an array is compressed: the longest axis is cut first.

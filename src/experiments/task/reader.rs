@@ -10,7 +10,7 @@ use crate::experiments::head::{ArrayEntry, Attributes, Trial, begun_of, piece_ax
 use crate::experiments::object::Object;
 use crate::experiments::source::Task;
 use crate::key::Key;
-use crate::store::{ReadOptions, Readable, Snapshot, Store};
+use crate::store::{Opened, ReadOptions, Readable, Snapshot, Store};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,7 +49,8 @@ impl StoredTask {
     /// Opens the task at `path`.
     ///
     /// # Errors
-    /// As [`Store::open`]; [`Error::Invalid`] for a store that is no task.
+    /// As [`Store::open`]; [`Error::Older`] if the newest commit cannot be read; [`Error::Invalid`]
+    /// for a store that is no task.
     pub fn open(path: &Path) -> Result<Self> {
         let open = || Self::over(Store::open(path)?.snapshot());
         open().map_err(|e| e.at(path))
@@ -64,6 +65,12 @@ impl StoredTask {
     }
 
     fn over(snapshot: Snapshot) -> Result<Self> {
+        // Fewer trials than were written are not shown without a word: `recover` saves them.
+        if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } =
+            snapshot.opened()
+        {
+            return Err(Error::Older { generation, records: snapshot.len() });
+        }
         check_mark(&snapshot.attributes())?;
         let depot = Depot::new(snapshot, DocumentCodec)?;
         let (mut numbers, mut objects) = (Vec::new(), Vec::new());
