@@ -356,14 +356,14 @@ fn parts_of_a_stream_that_was_given_up_are_deleted_and_it_says_so() {
     impl ByteStream for Slow<'_> {
         fn next_into(&mut self, out: &mut Vec<u8>) -> Result<bool> {
             self.0 += 1;
-            if self.0 == 4 {
+            if self.0 == 6 {
                 // What a process on another machine does with a stream of which it hears nothing for a day.
                 let mut w = DepotWriter::open(self.1, DocumentCodec, &WriteOptions::default())?;
                 w.writer_mut().delete(".unfinished")?;
                 w.close()?;
             }
             out.extend(bytes(1000 + self.0));
-            Ok(self.0 < 6)
+            Ok(self.0 < 9)
         }
     }
     let dir = tempfile::tempdir().unwrap();

@@ -1,13 +1,13 @@
 //! Blobs as files of a folder, named by their digest.
 
 use super::data::StorageData;
-use super::digest::ContentDigest;
+use super::digest::{ContentDigest, Hasher};
 use super::name::StorageName;
 use super::sidecar;
 use super::storage::{
     Checks, Entry, Router, Storage, check_place, check_range, check_written, missing, place_of,
 };
-use super::stream::{ByteStream, GetDigest, Incoming, Outgoing, must_match};
+use super::stream::{ByteStream, GetDigest, Incoming, Outgoing};
 use super::tags::Tags;
 use crate::backend::{Access, Backend, StagedFile};
 use crate::error::{Error, Result};
@@ -235,15 +235,30 @@ impl Storage for FolderStorage {
     }
 
     fn read_data(&self, at: &StorageData) -> Result<Vec<u8>> {
-        let (mut file, path) = self.open_file(at)?;
-        let size = to_usize(at.digest().size()).unwrap_or(usize::MAX);
-        let mut data = memory::with_room(size)?;
-        let bound = at.digest().size();
-        let read = Read::by_ref(&mut file).take(bound).read_to_end(&mut data);
-        read.map_err(|e| Error::io("read", e).at(&path))?;
-        must_match(&data, at.digest(), at.part("file")?, self.options.checks.read)
-            .map_err(|e| e.at(&path))?;
+        self.open_file(at)?;
+        let mut data = memory::zeroed(to_usize(at.digest().size()).unwrap_or(usize::MAX))?;
+        self.read_into(at, &mut data)?;
         Ok(data)
+    }
+
+    fn read_into(&self, at: &StorageData, out: &mut [u8]) -> Result<()> {
+        let (mut file, path) = self.open_file(at)?;
+        if out.len() as u64 != at.digest().size() {
+            let (asked, max) = (at.digest().size(), out.len() as u64);
+            return Err(Error::Limit { what: "buffer", asked, max });
+        }
+        let mut hasher = self.options.checks.read.then(Hasher::default);
+        for piece in out.chunks_mut(PIECE) {
+            file.read_exact(piece).map_err(|e| Error::io("read", e).at(&path))?;
+            if let Some(hasher) = &mut hasher {
+                hasher.update(piece);
+            }
+        }
+        if hasher.is_none_or(|hasher| hasher.now().0 == at.digest().hash()) {
+            return Ok(());
+        }
+        let why = "its SHA-256 is not that of what was written";
+        Err(Error::corrupt("content", 0, why).at(&path))
     }
 
     fn write_data_stream(

@@ -29,6 +29,8 @@
 //! # Ok::<(), vlstore::Error>(())
 //! ```
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod data;
 mod digest;
 mod folder;
@@ -44,6 +46,8 @@ mod store;
 mod stream;
 mod tags;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::AsyncStorage;
 pub use data::StorageData;
 pub use digest::{ContentDigest, ContentKind};
 pub use folder::{FolderOptions, FolderStorage};

@@ -1,5 +1,6 @@
 //! Reading blobs of a store: the newest state of the file, or what this process is writing.
 
+use super::digest::Hasher;
 use super::records::{self, Head, part_key};
 use super::session::{Shared, found};
 use super::stream::ByteStream;
@@ -11,6 +12,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// Bytes of a part that are given out at a time.
+const PIECE: usize = 256 << 10;
 /// Records that are read together in a search.
 const WINDOW: usize = 256;
 
@@ -153,18 +156,30 @@ impl Blob {
         })
     }
 
-    /// All bytes.
-    pub(super) fn whole(&self) -> Result<Vec<u8>> {
-        let Some(parts) = &self.head.parts else {
-            return memory::copied(records::bytes(&self.record)?);
-        };
-        let size = to_usize(self.head.digest.size()).unwrap_or(usize::MAX);
-        let mut data = memory::with_room(size)?;
-        for n in 0..parts.count {
-            let part = self.part(&parts.token, n)?;
-            memory::append(&mut data, records::bytes(&part)?)?;
+    /// Copies all bytes to `out`; whether they have the digest of the blob, if that is to be checked.
+    pub(super) fn copy_to(&self, out: &mut [u8], check: bool) -> Result<bool> {
+        let mut hasher = check.then(Hasher::default);
+        let mut rest = out;
+        let count = self.head.parts.as_ref().map_or(1, |parts| parts.count);
+        for n in 0..count {
+            let part = match &self.head.parts {
+                Some(parts) => self.part(&parts.token, n)?,
+                None => self.record.clone(),
+            };
+            let bytes = records::bytes(&part)?;
+            let Some((now, later)) = std::mem::take(&mut rest).split_at_mut_checked(bytes.len())
+            else {
+                return Err(Error::corrupt("content", n, "a part of it is too long"));
+            };
+            now.copy_from_slice(bytes);
+            // While the part is in the cache of the processor.
+            if let Some(hasher) = &mut hasher {
+                hasher.update(now);
+            }
+            rest = later;
         }
-        Ok(data)
+        let right = hasher.is_none_or(|hasher| hasher.now().0 == self.head.digest.hash());
+        Ok(right && rest.is_empty())
     }
 
     /// Some of the bytes; only the blocks in which they lie are decoded.
@@ -203,27 +218,37 @@ impl Blob {
 /// The parts of a blob as a stream.
 pub(super) struct BlobParts {
     blob: Blob,
+    /// The part that is being given out, and how much of it was.
+    part: Option<(Record, usize)>,
     next: u64,
     path: PathBuf,
 }
 
 impl BlobParts {
     pub(super) fn new(blob: Blob, path: &Path) -> Self {
-        Self { blob, next: 0, path: path.into() }
+        Self { blob, part: None, next: 0, path: path.into() }
     }
 
     fn append(&mut self, out: &mut Vec<u8>) -> Result<bool> {
-        let n = self.next;
-        let whole = match &self.blob.head.parts {
-            None if n == 0 => memory::append(out, records::bytes(&self.blob.record)?),
-            Some(parts) if n < parts.count => {
-                let part = self.blob.part(&parts.token, n)?;
-                memory::append(out, records::bytes(&part)?)
+        if self.part.is_none() {
+            let n = self.next;
+            let record = match &self.blob.head.parts {
+                None if n == 0 => self.blob.record.clone(),
+                Some(parts) if n < parts.count => self.blob.part(&parts.token, n)?,
+                _ => return Ok(false),
+            };
+            self.next += 1;
+            self.part = Some((record, 0));
+        }
+        if let Some((record, at)) = &mut self.part {
+            let rest = records::bytes(record)?.get(*at..).unwrap_or_default();
+            let piece = rest.get(..PIECE).unwrap_or(rest);
+            memory::append(out, piece)?;
+            *at += piece.len();
+            if piece.len() == rest.len() {
+                self.part = None;
             }
-            _ => return Ok(false),
-        };
-        whole?;
-        self.next += 1;
+        }
         Ok(true)
     }
 }

@@ -16,6 +16,8 @@ pub(super) const LAYER: (&str, u64) = ("blobs", 1);
 pub(super) const ATTRIBUTE: &str = "vlstore:layer";
 /// Streams that are being written; places do not begin with a dot.
 pub(super) const UNFINISHED: &str = ".unfinished";
+/// The head of a part: of one length, so that all parts but the last are.
+pub(super) const PART_HEAD: &str = "part";
 /// What the array head of a record of bytes takes: 8 bytes, and 8 for its length.
 const ARRAY_HEAD: u64 = 16;
 

@@ -63,6 +63,20 @@ pub trait Storage: Send + Sync + Debug {
     /// [`Error::NotFound`] if it is not here, [`Error::Corrupt`] if it is not what was written.
     fn read_data(&self, at: &StorageData) -> Result<Vec<u8>>;
 
+    /// As [`read_data`](Self::read_data), into `out`, which is as long as the content.
+    ///
+    /// # Errors
+    /// As there; [`Error::Limit`] if `out` has another length. What is in `out` then means nothing.
+    fn read_into(&self, at: &StorageData, out: &mut [u8]) -> Result<()> {
+        let data = self.read_data(at)?;
+        if data.len() != out.len() {
+            let (asked, max) = (data.len() as u64, out.len() as u64);
+            return Err(Error::Limit { what: "buffer", asked, max });
+        }
+        out.copy_from_slice(&data);
+        Ok(())
+    }
+
     /// Stores all of `stream`, in bounded memory, and returns what finds it again.
     ///
     /// # Errors

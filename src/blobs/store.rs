@@ -4,30 +4,45 @@ use super::data::StorageData;
 use super::digest::ContentDigest;
 use super::name::StorageName;
 use super::reading::{Blob, BlobParts, Reader, each_record};
-use super::records::{self, Head, Parts, part_key, tags_key};
+use super::records::{self, Head, PART_HEAD, Parts, part_key, tags_key};
 use super::session::{Session, Shared, found, no_longer};
 use super::storage::{
     Checks, Entry, Router, Storage, TAGS_ENDING, check_place, check_range, check_written, missing,
     place_of,
 };
-use super::stream::{ByteStream, GetDigest, Incoming, Outgoing, Pieces, must_match};
+use super::stream::{ByteStream, GetDigest, Incoming, Outgoing};
 use super::tags::{TagSets, Tags};
 use crate::DepotWriter;
 use crate::codec::DocumentCodec;
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::store::{Compression, Layout, Record, StoreOptions, WriteOptions};
+use crate::wire::{memory, to_usize};
 use serde_json::json;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Bytes of a part: with its head it fills a chunk of 2 MiB, so that it is read where it lies in the file.
-const PART: usize = (2 << 20) - 256;
+/// Bytes of a part: with its head it fills a chunk of 2 MiB exactly. So it is read where it lies in the file,
+/// and a commit behind it has no open chunk to save.
+const PART: usize = (2 << 20) - 48;
+/// Parts that are written with one commit.
+const TOGETHER: usize = 4;
 /// Most bytes of a part.
 const PART_MAX: usize = 512 << 20;
+
+/// How often a stream says in the store that it goes on.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+
+/// A content that is being written in parts.
+struct Going {
+    token: String,
+    written: u64,
+    /// When the store was told last.
+    noted: Option<Instant>,
+}
 
 /// How a [`StoreStorage`] works.
 #[derive(Clone)]
@@ -212,34 +227,52 @@ impl StoreStorage {
         records::put(writer, key, &head, None).map(drop)
     }
 
-    /// Writes all parts of a stream, each for itself; how many, and the digest.
-    fn write_parts(
+    /// How many bytes of parts are written with one commit.
+    const fn together(&self) -> usize {
+        TOGETHER * self.options.part
+    }
+
+    /// Writes these bytes as the next parts of a stream.
+    fn write_parts(&self, going: &mut Going, bytes: &[u8]) -> Result<()> {
+        let session = self.shared.enter()?;
+        if going.noted.is_none_or(|noted| noted.elapsed() > SIGN_OF_LIFE) {
+            session.begin(&going.token)?;
+            going.noted = Some(Instant::now());
+        }
+        for part in bytes.chunks(self.options.part) {
+            session.with(|w| {
+                let key = part_key(&going.token, going.written);
+                records::put(w, key, &json!(PART_HEAD), Some(part)).map(drop)
+            })?;
+            going.written += 1;
+        }
+        session.leave_part()
+    }
+
+    /// Writes all parts of a stream that begins with `piece`.
+    fn write_all_parts(
         &self,
-        token: &str,
-        first: Vec<u8>,
+        going: &mut Going,
+        mut piece: Vec<u8>,
         incoming: &mut Incoming<'_>,
-        written: &mut u64,
     ) -> Result<ContentDigest> {
-        let (mut piece, mut more) = (first, true);
+        let mut more = true;
         while more || !piece.is_empty() {
-            more = more && incoming.fill(&mut piece, self.options.part)?;
-            let end = piece.len().min(self.options.part);
-            let part = piece.get(..end).unwrap_or_default();
-            if part.is_empty() {
+            // Nobody waits for us while we wait for the source.
+            more = more && incoming.fill(&mut piece, self.together())?;
+            // A source may give more at once; all parts but the last are of one size.
+            let whole = if more {
+                piece.len() / self.options.part * self.options.part
+            } else {
+                piece.len()
+            };
+            let now = piece.get(..whole.min(self.together())).unwrap_or_default();
+            if now.is_empty() {
                 break;
             }
-            let session = self.shared.enter()?;
-            if written.is_multiple_of(64) {
-                session.begin(token)?;
-            }
-            let head = json!({"part": *written});
-            session.with(|w| {
-                records::put(w, part_key(token, *written), &head, Some(part)).map(drop)
-            })?;
-            *written += 1;
-            session.leave_part()?;
-            // A source may give more than a part at once.
-            piece.drain(..end);
+            self.write_parts(going, now)?;
+            let now = now.len();
+            piece.drain(..now);
         }
         incoming.digest()
     }
@@ -282,22 +315,21 @@ impl StoreStorage {
         drop(done);
     }
 
+    /// Stores a content in parts, which `write` writes.
     fn write_large(
         &self,
-        first: Vec<u8>,
-        incoming: &mut Incoming<'_>,
         tags: &Tags,
+        write: impl FnOnce(&mut Going) -> Result<ContentDigest>,
     ) -> Result<StorageData> {
         let random = RandomState::new();
         let token = format!("{:016x}{:016x}", random.hash_one(0_u8), random.hash_one(1_u8));
-        let mut written = 0;
-        let done = self
-            .write_parts(&token, first, incoming, &mut written)
-            .and_then(|digest| self.finish(&token, written, &digest, tags));
-        if done.is_err() && written > 0 {
-            self.give_up(&token, written);
+        let mut going = Going { token, written: 0, noted: None };
+        let done = write(&mut going)
+            .and_then(|digest| self.finish(&going.token, going.written, &digest, tags));
+        if done.is_err() && going.noted.is_some() {
+            self.give_up(&going.token, going.written);
         }
-        no_longer(&token);
+        no_longer(&going.token);
         done
     }
 
@@ -323,7 +355,8 @@ impl StoreStorage {
         check_place(place)?;
         let blob = self.reader.blob(&self.shared, at.part("store")?, place)?;
         let blob = blob.ok_or_else(|| missing(place).at(self.path()))?;
-        if blob.head.digest.hash() == at.digest().hash() {
+        let there = &blob.head.digest;
+        if (there.hash(), there.size()) == (at.digest().hash(), at.digest().size()) {
             return Ok(blob);
         }
         let why = "another content lies at its place than was written";
@@ -355,18 +388,38 @@ impl Storage for StoreStorage {
         if data.len() <= self.options.part {
             return self.write_small(data, digest, tags);
         }
-        let known = GetDigest::of(digest);
-        let mut pieces = Pieces(data.chunks(self.options.part).map(Ok));
-        let mut incoming = Incoming::new(&mut pieces, &known, false);
-        self.write_large(Vec::new(), &mut incoming, tags)
+        let place = place_of(self.options.router.as_ref(), digest, tags)?;
+        let session = self.shared.enter()?;
+        if session.with(|w| Self::same(w, &place, digest))? {
+            session.with(|w| Self::add_tags(w, &place, digest, tags))?;
+            session.leave()?;
+            return self.at(&place, digest);
+        }
+        let at = self.write_large(tags, |going| {
+            for bytes in data.chunks(self.together()) {
+                self.write_parts(going, bytes)?;
+            }
+            Ok(digest.clone())
+        })?;
+        // Held for all parts: there is no source to wait for.
+        session.leave()?;
+        Ok(at)
+    }
+
+    fn read_into(&self, at: &StorageData, out: &mut [u8]) -> Result<()> {
+        let check = self.options.checks.read;
+        let whole = self.find(at)?.copy_to(out, check).map_err(|e| e.at(self.path()))?;
+        if whole {
+            return Ok(());
+        }
+        let why = "its SHA-256 is not that of what was written";
+        Err(Error::corrupt("content", 0, why).of_record(&at.part("key")?).at(self.path()))
     }
 
     fn read_data(&self, at: &StorageData) -> Result<Vec<u8>> {
-        let blob = self.find(at)?;
-        let data = blob.whole().map_err(|e| e.at(self.path()))?;
-        let called = at.part("key")?;
-        must_match(&data, at.digest(), called, self.options.checks.read)
-            .map_err(|e| e.at(self.path()))?;
+        let size = self.find(at)?.head.digest.size();
+        let mut data = memory::zeroed(to_usize(size).unwrap_or(usize::MAX))?;
+        self.read_into(at, &mut data)?;
         Ok(data)
     }
 
@@ -383,7 +436,7 @@ impl Storage for StoreStorage {
             let digest = incoming.digest()?;
             return self.write_small(&first, &digest, tags);
         }
-        self.write_large(first, &mut incoming, tags)
+        self.write_large(tags, |going| self.write_all_parts(going, first, &mut incoming))
     }
 
     fn read_data_stream(&self, at: &StorageData) -> Result<Box<dyn ByteStream>> {

@@ -80,13 +80,12 @@ pub struct GetDigest {
 enum State {
     Growing(Hasher),
     Ended(Hasher),
-    Known(ContentDigest),
 }
 
 impl State {
     fn count(&mut self, data: &[u8]) {
-        if let Self::Growing(hasher) | Self::Ended(hasher) = self {
-            hasher.update(data);
+        match self {
+            Self::Growing(hasher) | Self::Ended(hasher) => hasher.update(data),
         }
     }
 
@@ -108,12 +107,6 @@ impl GetDigest {
     #[must_use]
     pub fn new(kind: ContentKind) -> Self {
         Self { state: Arc::new(Mutex::new(State::Growing(Hasher::default()))), kind }
-    }
-
-    /// A digest that is known before the stream begins.
-    pub(super) fn of(known: &ContentDigest) -> Self {
-        let state = Arc::new(Mutex::new(State::Known(known.clone())));
-        Self { state, kind: known.kind().clone() }
     }
 
     /// What the content is.
@@ -148,7 +141,6 @@ impl GetDigest {
         match &*self.state() {
             State::Growing(hasher) => hasher.digest(self.kind.clone(), false),
             State::Ended(hasher) => hasher.digest(self.kind.clone(), true),
-            State::Known(digest) => digest.clone(),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Digests and storage data cross as JSON texts: that is how they travel anyway.
 
-use crate::array::buffer::{Bytes, copied_bytes};
+use crate::array::buffer::{Bytes, copied_bytes, fresh_bytes};
 use crate::blobs::digest::GrowingDigest;
 use crate::blobs::source::{Source, outcome, router};
 use crate::blobs::stream::BlobStream;
@@ -204,8 +204,19 @@ impl BlobStorage {
 
     /// A content.
     fn read<'py>(&self, py: Python<'py>, at: &str) -> PyResult<Bound<'py, PyBytes>> {
-        let content = self.call(py, |storage| storage.read_data(&data(at)?))?;
-        copied_bytes(py, &content)
+        // It is there and as long as its data says: only then as much memory is taken.
+        let (at, size) = self.call(py, |storage| {
+            let at = data(at)?;
+            storage.read_range(&at, 0..0)?;
+            let size = usize::try_from(at.digest().size()).unwrap_or(usize::MAX);
+            Ok((at, size))
+        })?;
+        let mut read = Ok(());
+        let content = fresh_bytes(py, size, |out| {
+            read = py.detach(|| self.any().read_into(&at, out));
+        })?;
+        outcome(py, read)?;
+        Ok(content)
     }
 
     /// A content, piece by piece.
