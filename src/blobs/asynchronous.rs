@@ -215,11 +215,11 @@ mod tests {
         let kind = || ContentKind::new("text/plain", None).unwrap();
         run(async {
             for n in [0_usize, 1, 50] {
-                let pieces = stream::iter((0..n).map(|i| Ok(vec![i as u8; 333])));
+                let pieces = stream::iter((0..n).map(|i| Ok(vec![i.to_le_bytes()[0]; 333])));
                 let digest = GetDigest::new(kind());
                 let at = storage.write_data_stream(pieces, &digest, Tags::default()).await.unwrap();
                 assert_eq!(at.digest(), &digest.get().unwrap());
-                let whole: Vec<u8> = (0..n).flat_map(|i| vec![i as u8; 333]).collect();
+                let whole: Vec<u8> = (0..n).flat_map(|i| vec![i.to_le_bytes()[0]; 333]).collect();
                 assert_eq!(storage.read_data(at.clone()).await.unwrap(), whole);
                 let back = storage.read_data_stream(at).await.unwrap();
                 let back: Vec<_> = back.map(|p| p.unwrap()).collect().await;

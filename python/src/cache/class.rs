@@ -42,6 +42,7 @@ impl _Cache {
 #[pymethods]
 impl _Cache {
     #[new]
+    #[expect(clippy::too_many_arguments, reason = "the Python half names them")]
     #[pyo3(signature = (path, *, truncate, readonly, max_bytes, lock_timeout, compression, accept_older))]
     fn new(
         py: Python<'_>,
