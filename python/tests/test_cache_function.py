@@ -515,7 +515,7 @@ class TestDamage:
                      {"key": f.key(1), "stored": 1.0, "result": {"array": 5}},
                      {"key": f.key(1), "stored": 1.0, "result": {"nothing": 5}},
                      {"key": f.key(1), "stored": 1.0, "result": {"tuple": 5}}):
-            with vlstore.open(path, "a", records="document", lookup="never") as store:
+            with vlstore.open(path, "a", records="document", original_table="never") as store:
                 store[f.key(1)] = vlstore.Document(head, [])
             with pytest.raises(cache.DamagedEntryError):
                 storage[f.key(1)]
