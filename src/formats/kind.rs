@@ -1,7 +1,7 @@
 //! Which format a file is in.
 
 use super::content;
-use super::gro;
+use super::gro_lines;
 use super::units::Units;
 use crate::backend::known;
 use crate::error::{Error, Result};
@@ -124,7 +124,7 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
         return Ok(FormatKind::Xtc);
     }
     let text = is_text(head);
-    if text && (gro::begins(head) || named == Some(FormatKind::Gro)) {
+    if text && (gro_lines::begins(head) || named == Some(FormatKind::Gro)) {
         return Ok(FormatKind::Gro);
     }
     if text && (starts_with_a_count(head) || named == Some(FormatKind::ExtXyz)) {

@@ -16,6 +16,7 @@ mod create;
 mod elements;
 mod extxyz;
 mod gro;
+mod gro_lines;
 mod kind;
 mod names;
 mod open;

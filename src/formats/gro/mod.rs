@@ -5,10 +5,10 @@
 //! number of atoms, a line for each atom and the box. Atoms are in columns of a fixed width, the
 //! numbers in columns as wide as two of their points are apart. Frames may follow one another.
 
-mod atoms;
 #[cfg(test)]
 mod tests;
 
+use super::gro_lines::{Columns, LABEL, Residues};
 use super::kind::FormatKind;
 use super::reader::{FramePlace, FrameReader, Reach};
 use super::source::Source;
@@ -16,23 +16,11 @@ use super::sum::Sum;
 use crate::codec::{MdFrame, Real, Topology};
 use crate::error::{Error, Result};
 use crate::wire::memory;
-use atoms::{Columns, LABEL, Residues};
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
 /// Decimals of positions up to which float32 holds them.
 const SINGLE: usize = 4;
-
-/// Whether a file that begins with `head` is one of these: a title, a number of atoms, and a line with
-/// three numbers in columns of one width.
-pub(super) fn begins(head: &[u8]) -> bool {
-    let mut lines = head.split(|b| *b == b'\n');
-    let (Some(_), Some(count), Some(atom)) = (lines.next(), lines.next(), lines.next()) else {
-        return false;
-    };
-    let count = count.trim_ascii();
-    !count.is_empty() && count.iter().all(u8::is_ascii_digit) && Columns::of(atom).is_some()
-}
 
 /// Reads frames from `R`.
 pub(super) struct GroReader<R> {

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use super::*;
+use crate::formats::gro_lines::begins;
 use std::io::Cursor;
 
 const WATER: &str = "\

@@ -1,4 +1,5 @@
-//! The lines of atoms: labels, numbers, and the residues that the labels make.
+//! The lines of a GRO file: how one is recognised, labels and numbers of its atoms, and the residues that the
+//! labels make.
 
 use crate::codec::Topology;
 
@@ -6,6 +7,17 @@ use crate::codec::Topology;
 pub(super) const LABEL: usize = 20;
 /// Of these, the columns that say which atom it is; its number may start again at 0.
 const IDENTITY: usize = 15;
+
+/// Whether a file that begins with `head` is one of these: a title, a number of atoms, and a line with
+/// three numbers in columns of one width.
+pub(super) fn begins(head: &[u8]) -> bool {
+    let mut lines = head.split(|b| *b == b'\n');
+    let (Some(_), Some(count), Some(atom)) = (lines.next(), lines.next(), lines.next()) else {
+        return false;
+    };
+    let count = count.trim_ascii();
+    !count.is_empty() && count.iter().all(u8::is_ascii_digit) && Columns::of(atom).is_some()
+}
 
 /// Where the numbers are in the lines of one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
