@@ -247,15 +247,23 @@ fn no_damage_gives_wrong_bytes_or_silently_fewer() {
         assert_eq!(subject.check(subject.image.clone(), 0, "undamaged"), Verdict::Right);
         assert!((24 << 10..48 << 10).contains(&n), "{}: {n} bytes", subject.name);
         limit(subject);
-        // All bits of one store, and of the others one bit of each byte.
-        let step = if i == 0 { 1 } else { 8 };
+        // A bit of each byte of one store and of each third byte of the others, and a cut at each third
+        // byte; a campaign tries all bits of the first, a bit of each byte, and all cuts.
+        let thorough = scaled(1) > 1;
+        let (step, apart) = match (thorough, i) {
+            (true, 0) => (1, 1),
+            (true, _) => (8, 1),
+            (false, 0) => (8, 3),
+            (false, _) => (24, 3),
+        };
         let flips = each(n as u64 * 8 / step, |k| {
             let bit = k * step + k / 8 % step;
             let mut image = subject.image.clone();
             image[bit as usize / 8] ^= 1 << (bit % 8);
             subject.check(image, bit, &format!("bit {} of byte {}", bit % 8, bit / 8))
         });
-        let cuts = each(n as u64, |len| {
+        let cuts = each(n as u64 / apart, |k| {
+            let len = k * apart + k % apart;
             let image = subject.image[..len as usize].to_vec();
             let verdict = subject.check(image, len, &format!("cut to {len}"));
             let behind = len >= subject.image.len() as u64 - 64;
