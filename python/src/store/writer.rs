@@ -151,10 +151,10 @@ impl Store {
     }
 
     /// Closes the store; a writer commits first, and seals when that is cheap, or in any case with
-    /// ``lookup="always"``. Views and arrays stay valid. Closing twice does nothing.
+    /// ``original_table="always"``. Views and arrays stay valid. Closing twice does nothing.
     ///
     /// A ``RuntimeWarning`` says so if other programs do not see the newest records of the file, as
-    /// the last seal is older. Not with ``lookup="never"``.
+    /// the last seal is older. Not with ``original_table="never"``.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let handle = self.handle();
         let closed = handle.close(py, true)?.filter(|closed| !closed.sealed);
@@ -164,7 +164,7 @@ impl Store {
         }
         let text = format!(
             "other programs see {} as it was at its last seal, with {} of {} records; call seal() \
-             before close(), or open with lookup=\"always\"",
+             before close(), or open with original_table=\"always\"",
             path.display(),
             closed.seen,
             closed.records
