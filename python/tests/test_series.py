@@ -715,6 +715,75 @@ def test_the_manager_of_the_class_serves_where_none_is_given(tmp_path, monkeypat
     assert FileStorageManager(tmp_path).ids() == ["x"]
 
 
+def test_a_change_of_folder_changes_no_file(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(SMTimeSeries, "manager", None)
+    series = SMTimeSeries(None, [1, 2], id="default")
+    manager = FileStorageManager("s.vls")
+    manager.store("x", [1])
+    monkeypatch.chdir(tmp_path / "other")
+    assert manager.path == str(tmp_path / "s.vls")
+    manager.append("x", [2])
+    series[0] = 5
+    pickle.loads(pickle.dumps(manager)).append("x", [3])
+    pid = os.fork()
+    if pid == 0:
+        try:
+            manager.append("x", [4])
+            series[1] = 6
+            os._exit(0)
+        except BaseException:
+            os._exit(2)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert manager.get("x").values().tolist() == [1, 2, 3, 4]
+    assert series.values().tolist() == [5, 6]
+    assert os.listdir(tmp_path / "other") == []
+
+
+def test_a_call_fetches_the_whole_once():
+    """Two fetches could be of two versions, if another thread stores in between."""
+
+    class Alternating(StorageManagerInterface):
+        fetched = 0
+
+        def store(self, id, series): ...
+
+        def size(self, id):
+            return 3 + self.fetched % 2
+
+        def get(self, id):
+            self.fetched += 1
+            return TimeSeries(np.arange(self.size(id)) * 2.0, [self.fetched] * self.size(id))
+
+    series = SMTimeSeries.from_db("x", Alternating())
+    for call in (
+        series.items,
+        lambda: list(series.iteritems()),
+        lambda: series.between(1, 5),
+        lambda: series == TimeSeries([0], [0]),
+        lambda: series.interpolate([1]),
+        lambda: TimeSeries([0], [0]).interpolate(series),
+        lambda: str(series),
+        lambda: repr(series),
+        lambda: series * 2,
+        lambda: series[1],
+        lambda: series[::2],
+        lambda: abs(series),
+        lambda: 2 in series,
+        series.mean,
+        series.times,
+    ):
+        before = series._manager.fetched
+        call()
+        assert series._manager.fetched == before + 1
+    with pytest.raises(ValueError, match="points"):
+        series + series
+    before = series._manager.fetched
+    assert series != series
+    assert series._manager.fetched == before + 2
+
+
 def test_three_methods_make_a_manager():
     with pytest.raises(TypeError):
         StorageManagerInterface()

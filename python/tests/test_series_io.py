@@ -182,3 +182,29 @@ def shared_data():
     if not (data / "timeseries").is_dir():
         pytest.skip("there is no ../shared/data beside the checkout")
     return data
+
+
+def test_no_table_replaces_a_store(manager, tmp_path):
+    pytest.importorskip("pyarrow")
+    manager.store("x", [1, 2])
+    other = FileStorageManager(tmp_path / "s.vls")
+    other.store("keep", range(100))
+    link = tmp_path / "link"
+    link.symlink_to(other.path)
+    for path in (other.path, link):
+        for export in (manager.export_parquet, lambda p, **o: manager.export_csv("x", p, **o)):
+            with pytest.raises(ValueError, match="this is a store, so it is not replaced by a table"):
+                export(path, overwrite=True)
+    assert link.is_symlink()
+    assert len(other.get("keep")) == 100
+    # A damaged store is one.
+    damaged = tmp_path / "damaged"
+    content = bytearray((tmp_path / "s.vls").read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    damaged.write_bytes(content)
+    with pytest.raises(ValueError, match="this is a store"):
+        manager.export_parquet(damaged, overwrite=True)
+    for old in (b"", b"text"):
+        (tmp_path / "p").write_bytes(old)
+        assert manager.export_parquet(tmp_path / "p", overwrite=True) == 2
+    assert manager.export_parquet(tmp_path / "p", overwrite=True) == 2

@@ -216,3 +216,45 @@ def test_memory_is_bounded(tmp_path):
     np.testing.assert_allclose(found, np.percentile(np.tile(part, 17), [0.1, 37]), rtol=1e-12)
     assert size == 17 << 20
     assert grown < size / 2 + (8 << 20), (size, grown)
+
+
+def test_a_chain_keeps_its_times_wherever_it_is_taken(monkeypatch):
+    manager = MemoryStorageManager()
+    manager.store("x", ([0, 10, 20], [1, 2, 3]))
+    x = manager.lazy("x")
+    for found in (
+        manager.store(None, x),
+        manager.get(manager.store_new(x)),
+        TimeSeries.of(x),
+        Lazy(x).evaluate(),
+        manager.store("y", x * 1),
+    ):
+        assert found.items() == [(0, 1), (10, 2), (20, 3)]
+    manager.store("counted", [5, 6])
+    assert manager.shape(manager.store_new(manager.lazy("counted")))[2] is False
+    monkeypatch.setattr("vlstore.series._manager._PART", 32)
+    assert manager.append("x", x + 1) == 6
+    assert manager.get("x").items()[3:] == [(0, 2), (10, 3), (20, 4)]
+    assert manager.append("x", x[:0]) == 6
+    manager.store("wide", ([0, 1, 2], [[1, 2], [3, 4], [5, 6]]))
+    assert manager.append("wide", manager.lazy("wide")[1:]) == 5
+    assert manager.get("wide").values()[3:].tolist() == [[3, 4], [5, 6]]
+    assert manager.append("counted", manager.lazy("counted")) == 4
+    assert manager.get("counted").items()[2:] == [(2, 5), (3, 6)]
+    with pytest.raises(ValueError):
+        manager.append("x", manager.lazy("counted"))
+    assert manager.size("x") == 6
+
+
+def test_a_stored_chain_and_one_position_are_not_read_whole(tmp_path, monkeypatch):
+    manager = FileStorageManager(tmp_path / "s.vls", cache_bytes=0)
+    manager.store("x", range(N))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(manager), "get", None)
+        stored = manager.store("y", manager.lazy("x") + 1)
+        new = manager.store(None, manager.lazy("x"))
+        assert (len(stored), stored[0], stored[-1], new[np.int64(N - 2)]) == (N, 1, N, N - 2)
+        for index in (N, -N - 1):
+            with pytest.raises(IndexError):
+                stored[index]
+    assert stored == manager.get("x") + 1

@@ -59,10 +59,14 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
 
         return TimeSeries._over(times, values)
 
+    def _points(self):
+        """Times and values, as arrays. Both are of one fetch: two could be of two versions of the series."""
+        times, values = self._arrays()
+        return np.arange(len(values), dtype=np.float64) if times is None else times, values
+
     def times(self):
         """The times, ``(n,)`` float64."""
-        times, values = self._arrays()
-        return np.arange(len(values), dtype=np.float64) if times is None else times
+        return self._points()[0]
 
     def values(self):
         """The values, ``(n,)`` float64, or ``(n, channels)``."""
@@ -99,7 +103,7 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
 
     def iteritems(self):
         """Goes over the pairs of time and value."""
-        return zip(self.times(), self.values(), strict=True)
+        return zip(*self._points(), strict=True)
 
     def __contains__(self, value):
         """Whether a point has this value; NaN is found if there is one."""
@@ -128,7 +132,7 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
 
     def between(self, start=None, stop=None):
         """The points with times from ``start`` to before ``stop``, in their order."""
-        times, (_, values) = self.times(), self._arrays()
+        times, values = self._points()
         chosen = np.ones(len(times), bool)
         if start is not None:
             chosen &= times >= start
@@ -139,13 +143,14 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
             return self._made(times[at[0] : at[-1] + 1], values[at[0] : at[-1] + 1])
         return self._made(times[at], values[at])
 
-    def _same_times(self, other):
-        (own, a), (their, b) = self._arrays(), other._arrays()
-        if len(a) != len(b):
-            raise InvalidError(f"one series has {len(a)} points and the other {len(b)}")
+    @staticmethod
+    def _must_have_same_times(own, their, n, m):
+        """Two arrays of times (``None``: they count from 0) of ``n`` and ``m`` points."""
+        if n != m:
+            raise InvalidError(f"one series has {n} points and the other {m}")
         if own is None and their is None:
             return
-        own, their = self.times(), other.times()
+        own, their = (np.arange(n, dtype=np.float64) if t is None else t for t in (own, their))
         if own is not their and not np.array_equal(own, their, equal_nan=True):
             at = int(np.flatnonzero((own != their) & ~(np.isnan(own) & np.isnan(their)))[0])
             raise InvalidError(
@@ -157,18 +162,18 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
         """Whether times and values are equal; NaN is equal to NaN here."""
         if not isinstance(other, SizedContainerTimeSeriesInterface):
             return NotImplemented
-        a, b = self.values(), other.values()
+        (own, a), (their, b) = self._points(), other._points()
         return (
             a.shape == b.shape
             and np.array_equal(a, b, equal_nan=True)
-            and np.array_equal(self.times(), other.times(), equal_nan=True)
+            and np.array_equal(own, their, equal_nan=True)
         )
 
     def _with(self, other, op, swapped=False):
         times, values = self._arrays()
         if isinstance(other, SizedContainerTimeSeriesInterface):
-            self._same_times(other)
-            second = other._arrays()[1]
+            their, second = other._arrays()
+            self._must_have_same_times(times, their, len(values), len(second))
             if values.ndim != second.ndim:
                 values, second = (v[:, None] if v.ndim == 1 else v for v in (values, second))
             if values.ndim == 2 and 1 not in (values.shape[1], second.shape[1]):
@@ -177,7 +182,7 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
                         f"one series has {values.shape[1]} channels and the other {second.shape[1]}"
                     )
             if times is None:
-                times = other._arrays()[0]
+                times = their
         elif isinstance(other, numbers.Real) and not isinstance(other, bool):
             second = float(other)
         else:
@@ -249,14 +254,13 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
         Before the first point and behind the last it has their values. The times of this series must be
         sorted; of points at the same time the last counts behind it.
         """
-        from vlstore.series._points import numbers_of
+        from vlstore.series._points import must_be_sorted, numbers_of
 
         wanted = numbers_of(times.times() if hasattr(times, "times") else times, "times")
-        own, values = self.times(), self.values()
+        own, values = self._points()
         if not len(own):
             raise InvalidError("a series without points has no values in between")
-        if np.isnan(own).any() or (np.diff(own) < 0).any():
-            raise InvalidError("the times are not sorted; sort the series first: series[numpy.argsort(...)]")
+        must_be_sorted(own)
         if values.ndim == 1:
             return self._made(wanted, np.interp(wanted, own, values))
         columns = [np.interp(wanted, own, values[:, c]) for c in range(values.shape[1])]
@@ -277,8 +281,8 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
 
         return to_arrow(self).__arrow_c_stream__(requested_schema)
 
-    def _shown(self):
-        times, values = self.times(), self.values()
+    @staticmethod
+    def _shown(times, values):
 
         def pair(at):
             value = values[at]
@@ -293,11 +297,12 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
         return f"[{first}, ..., {last}]"
 
     def __str__(self):
-        return self._shown()
+        return self._shown(*self._points())
 
     def __repr__(self):
-        n = len(self)
-        return f"{type(self).__name__}({n} point{'' if n == 1 else 's'}: {self._shown()})"
+        times, values = self._points()
+        n = len(times)
+        return f"{type(self).__name__}({n} point{'' if n == 1 else 's'}: {self._shown(times, values)})"
 
 
 def _each(numbers_):

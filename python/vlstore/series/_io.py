@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from vlstore import _core
-from vlstore.errors import InvalidError, StoreExistsError, WrongTypeError
+from vlstore.errors import Error, InvalidError, NotAStoreError, StoreExistsError, WrongTypeError
 
 
 def _pyarrow(what):
@@ -58,6 +58,21 @@ def to_csv(series, path, *, names=None, overwrite=False):
     return _core._write_csv(os.fspath(path), lazy._core, names, overwrite)
 
 
+def _must_not_be_store(path, what):
+    """Refuses to replace a store, also a damaged one, as CSV and pictures do."""
+    import vlstore
+
+    if not os.path.isfile(path):
+        return
+    try:
+        vlstore.open(path).close()
+    except NotAStoreError:
+        return
+    except Error:
+        pass
+    raise InvalidError(f"{path}: this is a store, so it is not replaced by {what}; name another file")
+
+
 def _named(channels):
     return ["value"] if channels == 1 else [f"value{i}" for i in range(channels)]
 
@@ -69,7 +84,7 @@ def to_arrow(series):
     one channel is not copied. Needs ``pyarrow``.
     """
     pa = _pyarrow("to_arrow")
-    times, values = series.times(), series.values()
+    times, values = series._points()
     columns = [values] if values.ndim == 1 else [values[:, i] for i in range(values.shape[1])]
     arrays = [pa.array(np.ascontiguousarray(column)) for column in (times, *columns)]
     return pa.table(arrays, names=["time", *_named(len(columns))])
@@ -212,6 +227,7 @@ def export_parquet(manager, path, ids, overwrite):
     path = os.fspath(path)
     if not overwrite and os.path.exists(path):
         raise StoreExistsError(f"{path} exists already; overwrite=True replaces it")
+    _must_not_be_store(path, "a table")
     ids = manager.ids() if ids is None else list(ids)
     kinds = {type(id) for id in ids}
     if len(kinds) > 1:

@@ -50,7 +50,9 @@ class Lazy:
     __array_ufunc__ = None
 
     def __init__(self, core):
-        if not isinstance(core, _core._Lazy):
+        if isinstance(core, Lazy):
+            core = core._core
+        elif not isinstance(core, _core._Lazy):
             core = _core._lazy_of(*flat(*points_of(core)))
         self._core = core
 
@@ -160,6 +162,12 @@ class Lazy:
             return parts[0] if parts else self._read(0, 0)
         times = None if parts[0]._arrays()[0] is None else np.concatenate([p.times() for p in parts])
         return TimeSeries._over(times, np.concatenate([p.values() for p in parts]))
+
+    def _parts(self, points):
+        """As :meth:`blocks`, but as times and values: times are ``None`` if those of the chain count from 0."""
+        for start in range(0, len(self), points):
+            times, channels = self._core.read(start, start + points)
+            yield times, joined(channels)
 
     def blocks(self, points=1 << 14):
         """The points as :class:`TimeSeries` of at most ``points`` points, one after the other."""

@@ -22,6 +22,10 @@ def new_id():
     return _core._new_id()
 
 
+#: Bytes of a chain that are in memory while it is appended.
+_PART = 32 << 20
+
+
 class FolderImport(NamedTuple):
     """What an import of a folder found."""
 
@@ -52,7 +56,7 @@ class _Manager(StorageManagerInterface):
     # -- storing
 
     def store(self, id, series, *, existing=None):
-        """Store a series under ``id`` and return it as a :class:`TimeSeries`.
+        """Store a series under ``id`` and return it as a :class:`TimeSeries`; a :class:`Lazy` as an :class:`SMTimeSeries`.
 
         Parameters
         ----------
@@ -69,20 +73,33 @@ class _Manager(StorageManagerInterface):
         What is refused (unequal lengths, what is no number, times that the rule does not allow) raises
         an error, and nothing is stored. The call is one commit.
         """
+        replace = _replaces(self._existing if existing is None else existing)
+        if isinstance(series, Lazy):
+            return self._stored(self._store_lazy(id, series, replace))
         if id is None:
             id, stored = self._new(series)
             return stored
-        replace = _replaces(self._existing if existing is None else existing)
-        if isinstance(series, Lazy):
-            self._handle().store_lazy(id, series._core, replace)
-            return self.get(id)
         times, values = points_of(series)
         self._handle().store(id, *flat(times, values), replace)
         return TimeSeries._over(times, values)
 
     def store_new(self, series):
         """Store a series under a new id, and return the id."""
+        if isinstance(series, Lazy):
+            return self._store_lazy(None, series, False)
         return self._new(series)[0]
+
+    def _store_lazy(self, id, lazy, replace):
+        if id is None:
+            id, replace = self.new_id(), False
+        self._handle().store_lazy(id, lazy._core, replace)
+        return id
+
+    def _stored(self, id):
+        """What is larger than memory is not read back: its values come when they are asked for."""
+        from vlstore.series._stored import SMTimeSeries
+
+        return SMTimeSeries.from_db(id, self)
 
     def _new(self, series):
         times, values = points_of(series)
@@ -94,7 +111,15 @@ class _Manager(StorageManagerInterface):
 
         ``series`` is as for :meth:`store`, with times if the stored one has times. This costs what is
         appended, and at most the writing of one block of 256 KiB more, however long the series is.
+
+        A :class:`Lazy` of more than 32 MiB is appended in parts of 32 MiB, so that memory stays bounded. Each
+        part is a commit; within :meth:`batch` no other process writes in between.
         """
+        if isinstance(series, Lazy):
+            size = self.size(id)
+            for times, values in series._parts(max(1, _PART // (8 * (1 + series.channels)))):
+                size = self._handle().append(id, *flat(times, values))
+            return size
         return self._handle().append(id, *flat(*points_of(series)))
 
     def set(self, id, start, values):
@@ -298,7 +323,7 @@ class FileStorageManager(_Manager):
     >>> manager.get("missing")
     Traceback (most recent call last):
         ...
-    vlstore.errors.NotFoundError: lab/series.vls: no record of the series "missing"
+    vlstore.errors.NotFoundError: .../lab/series.vls: no record of the series "missing"
     """
 
     def __init__(
@@ -321,6 +346,8 @@ class FileStorageManager(_Manager):
             path = os.fsdecode(path)
         if os.path.isdir(path) or path.endswith(("/", os.sep)):
             path = os.path.join(path, "series.vls")
+        # The file stays the same when the process, a child of it, or one that unpickles this is in another folder.
+        path = os.path.abspath(path)
         options = {
             "packing": packing,
             "times": times,
@@ -334,7 +361,7 @@ class FileStorageManager(_Manager):
 
     @property
     def path(self):
-        """The file."""
+        """The file: an absolute path, made when the manager is, so that a change of folder changes nothing."""
         return self._path
 
     def close(self):
@@ -348,7 +375,7 @@ class FileStorageManager(_Manager):
         self.close()
 
     def __reduce__(self):
-        return _opened, (os.path.abspath(self._path), self._existing, self._options)
+        return _opened, (self._path, self._existing, self._options)
 
     def __repr__(self):
         return f"<vlstore.series.FileStorageManager {self._path!r}>"

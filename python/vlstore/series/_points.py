@@ -42,6 +42,22 @@ def numbers_of(given, what):
     return array.astype(np.float64, copy=False)
 
 
+def must_be_sorted(times, before=-np.inf, first=0):
+    """Refuses times that are less than the one before, or NaN, with the position.
+
+    ``before``: the time before them, ``first``: the position of the first of them. Returns the last one.
+    """
+    ahead = np.concatenate([[before], times])
+    # Not less than NaN is not sorted either.
+    wrong = np.flatnonzero(~(ahead[1:] >= ahead[:-1]))
+    if len(wrong):
+        raise InvalidError(
+            f"the times are not sorted: {float(times[wrong[0]])!r} at position {first + int(wrong[0])}; sort the series "
+            "first: series[numpy.argsort(series.times())]"
+        )
+    return ahead[-1]
+
+
 def arrays_of(times, values):
     """Times of shape (n,) or ``None``, and values of shape (n,) or (n, channels); lengths agree."""
     values = numbers_of(values, "values")
@@ -82,14 +98,17 @@ def joined(channels):
 def points_of(series):
     """Times or ``None``, and values, of whatever is a series.
 
-    Another series, a pair of times and values, a pandas Series or DataFrame, an object with the Arrow
+    Another series, a chain of operations (evaluated in memory), a pair of times and values, a pandas Series or DataFrame, an object with the Arrow
     interface (the first column is times if there are several), or a sequence of values.
     """
     from vlstore.series import _io
     from vlstore.series._interface import SizedContainerTimeSeriesInterface
+    from vlstore.series._lazy import Lazy
 
     if isinstance(series, SizedContainerTimeSeriesInterface):
         return series._arrays()
+    if isinstance(series, Lazy):
+        return series.evaluate()._arrays()
     found = _io.foreign(series)
     if found is not None:
         return arrays_of(*found)

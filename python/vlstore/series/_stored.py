@@ -102,6 +102,19 @@ class SMTimeSeries(SizedContainerTimeSeriesInterface):
     def __len__(self):
         return self._manager.size(self._id)
 
+    def __getitem__(self, index):
+        """The value at a position, of which only the block is read, or a series of the points at a slice."""
+        whole = isinstance(index, bool) or not isinstance(index, (numbers.Integral, np.integer))
+        if whole or not hasattr(self._manager, "range"):
+            return super().__getitem__(index)
+        n, position = len(self), operator.index(index)
+        if -n <= position < n:
+            found = self._manager.range(self._id, position % n, position % n + 1).values()
+            # Another writer may have stored a shorter series in between.
+            if len(found):
+                return found[0]
+        raise IndexError(f"position {position} of a series of {n} points")
+
     def append(self, series):
         """Store more points behind the last one; see :meth:`FileStorageManager.append`."""
         return self._manager.append(self._id, series)
@@ -111,26 +124,33 @@ class SMTimeSeries(SizedContainerTimeSeriesInterface):
         return self._manager.lazy(self._id)
 
     def __setitem__(self, index, value):
-        """Replace values at a position or a slice, in the store: every handle sees it."""
+        """Replace values at a position or a slice, in the store: every handle sees it.
+
+        Positions side by side are replaced in one commit. A slice in other steps than 1 and -1 is written point by
+        point, each a commit (``with manager.batch()`` makes them one), so that what others write in between stays.
+        """
         n = len(self)
         if isinstance(index, (numbers.Integral, np.integer)) and not isinstance(index, bool):
             position = operator.index(index)
             if not -n <= position < n:
                 raise IndexError(f"position {position} of a series of {n} points")
-            start, stop, inner = position % n, position % n + 1, 0
+            positions = range(position % n, position % n + 1)
         elif isinstance(index, slice):
             positions = range(n)[index]
             if not positions:
                 return
-            start, stop = min(positions), max(positions) + 1
-            inner = slice(None) if positions.step == 1 else np.asarray(positions) - start
         else:
             raise WrongTypeError(f"a position is an integer or a slice, not {type(index).__name__}")
         given = numbers_of(value, "value") if np.ndim(value) else np.float64(_real(value))
         if hasattr(self._manager, "set"):
-            values = np.array(self._manager.range(self._id, start, stop).values())
-            values[inner] = given
-            self._manager.set(self._id, start, values)
+            # Only the shape of what is there matters: a value that was read and written back could undo a write of others.
+            tail = self._manager.range(self._id, positions[0], positions[0] + 1).values().shape[1:]
+            given = np.broadcast_to(given, (len(positions), *tail))
+            if abs(positions.step) == 1 or len(positions) == 1:
+                self._manager.set(self._id, min(positions), given[:: positions.step])
+            else:
+                for position, value in zip(positions, given, strict=True):
+                    self._manager.set(self._id, position, value[None])
         else:
             series = TimeSeries.of(self._fetched())
             series[index] = given
