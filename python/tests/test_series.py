@@ -715,6 +715,24 @@ def test_the_manager_of_the_class_serves_where_none_is_given(tmp_path, monkeypat
     assert FileStorageManager(tmp_path).ids() == ["x"]
 
 
+def test_a_slice_in_steps_keeps_what_others_write_in_between(tmp_path):
+    class Crowded(FileStorageManager):
+        def range(self, id, start, stop):
+            found = super().range(id, start, stop)
+            other.set(id, 1, [100.0])
+            return found
+
+    other = FileStorageManager(tmp_path / "s.vls")
+    series = SMTimeSeries(None, range(6), id="x", manager=Crowded(tmp_path / "s.vls"))
+    series[::2] = [7, 8, 9]
+    assert other.get("x").values().tolist() == [7, 100, 8, 3, 9, 5]
+    series[4:1:-1] = [1, 2, 3]
+    assert other.get("x").values().tolist() == [7, 100, 3, 2, 1, 5]
+    with pytest.raises(ValueError):
+        series[::2] = [1, 2]
+    assert other.get("x").values().tolist() == [7, 100, 3, 2, 1, 5]
+
+
 def test_a_change_of_folder_changes_no_file(tmp_path, monkeypatch):
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path)

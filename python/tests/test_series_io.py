@@ -74,7 +74,8 @@ def test_parquet_goes_out_and_in_bit_for_bit(manager, tmp_path):
     points = sum(manager.lengths().values())
     assert manager.export_parquet(tmp_path / "all.parquet") == points
     other = FileStorageManager(tmp_path / "s.vls")
-    assert other.import_parquet(tmp_path / "all.parquet") == [f"series {i}" for i in range(30)]
+    assert other.import_parquet(tmp_path / "all.parquet") == manager.ids()
+    assert other.shape("empty") == manager.shape("empty") == (0, 1, False)
     for i in range(30):
         a, b = other.get(f"series {i}"), manager.get(f"series {i}")
         assert np.array_equal(a.times().view(np.int64), b.times().view(np.int64))
@@ -208,3 +209,49 @@ def test_no_table_replaces_a_store(manager, tmp_path):
         (tmp_path / "p").write_bytes(old)
         assert manager.export_parquet(tmp_path / "p", overwrite=True) == 2
     assert manager.export_parquet(tmp_path / "p", overwrite=True) == 2
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_series_without_points_go_through_parquet(channels, tmp_path):
+    pytest.importorskip("pyarrow")
+    manager = MemoryStorageManager()
+
+    def values(n):
+        return np.arange(n * channels).reshape((n, channels) if channels > 1 else n)
+
+    for id, n in (("first", 0), ("a", 3), ('m"1', 0), ("m2", 0), ("b", 2), ("last", 0)):
+        manager.store(id, (np.arange(n), values(n)))
+    manager.store("counted", (None, values(0)))
+    for ids in (manager.ids(), ["last", "first"]):
+        manager.export_parquet(tmp_path / "p", ids, overwrite=True)
+        other = MemoryStorageManager()
+        assert other.import_parquet(tmp_path / "p") == other.ids() == ids
+        for id in ids:
+            assert other.shape(id) == manager.shape(id)
+            assert other.get(id) == manager.get(id)
+    numbered = MemoryStorageManager()
+    numbered.store(7, values(0))
+    numbered.export_parquet(tmp_path / "n.parquet")
+    assert other.import_parquet(tmp_path / "n.parquet") == [7]
+
+
+def test_dates_that_are_missing_are_nan_or_refused(manager):
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    pa = pytest.importorskip("pyarrow")
+    dates = pandas.to_datetime(["2020-01-01", None, "2020-01-02"])
+    right = [1577836800.0, np.nan, 1577836800.0 + 86400]
+    sorted_only = MemoryStorageManager(times="sorted")
+    frame = pandas.DataFrame({"v": [1.0, 2, 3], "time": dates})
+    table = pa.table({"time": pa.array([d.to_pydatetime() if d == d else None for d in dates]), "v": [1, 2, 3]})
+    for given in (
+        pandas.Series([1, 2, 3], index=dates),
+        frame,
+        frame.assign(time=dates.tz_localize("UTC")),
+        table,
+        polars.DataFrame({"time": table["time"].to_pylist(), "v": [1, 2, 3]}),
+    ):
+        manager.store("x", given)
+        assert np.array_equal(manager.get("x").times(), right, equal_nan=True)
+        assert manager.get("x").values().tolist() == [1, 2, 3]
+        with pytest.raises(ValueError, match="position 1"):
+            sorted_only.store("x", given)

@@ -258,3 +258,20 @@ def test_a_stored_chain_and_one_position_are_not_read_whole(tmp_path, monkeypatc
             with pytest.raises(IndexError):
                 stored[index]
     assert stored == manager.get("x") + 1
+
+
+def test_resampling_refuses_times_that_are_not_sorted_by_position():
+    manager = MemoryStorageManager()
+    late = np.arange(N, dtype=float)
+    late[40_000] = 7
+    seam = np.arange(N, dtype=float)
+    seam[1 << 14] = 0
+    gone = np.arange(N, dtype=float)
+    gone[-1] = np.nan
+    for times, at in (([2, 1, 0], 1), ([0, 5, 1], 2), (late, 40_000), (seam, 1 << 14), (gone, N - 1)):
+        manager.store("x", (times, np.zeros(len(times))))
+        for count in (2, 0):
+            with pytest.raises(ValueError, match=rf"not sorted: .* at position {at};"):
+                manager.lazy("x").resample(1, start=0.0, count=count)
+        with pytest.raises(ValueError, match=rf"at position {at};"):
+            manager.get("x").interpolate([0.5])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -97,7 +98,8 @@ def _numbers(column):
         import pyarrow.compute as compute
 
         ns = compute.cast(compute.cast(column, pa.timestamp("ns")), pa.int64())
-        return _seconds(ns.to_numpy())
+        null = np.asarray(compute.is_null(ns))
+        return _seconds(np.asarray(compute.fill_null(ns, 0)), null)
     if pa.types.is_null(column.type) or not (
         pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
     ):
@@ -112,10 +114,11 @@ def _numbers(column):
     return column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
 
 
-def _seconds(nanoseconds):
-    """Seconds since 1970 as float64: a few hundred nanoseconds apart in our time."""
-    nanoseconds = np.asarray(nanoseconds)
-    return nanoseconds // 1_000_000_000 + (nanoseconds % 1_000_000_000) / 1e9
+def _seconds(nanoseconds, null):
+    """Seconds since 1970 as float64, a few hundred nanoseconds apart in our time; NaN where ``null``."""
+    seconds = nanoseconds // 1_000_000_000 + (nanoseconds % 1_000_000_000) / 1e9
+    seconds[null] = np.nan
+    return seconds
 
 
 def _table(names, columns):
@@ -148,11 +151,23 @@ def foreign(series):
 
 def _of_polars(polars, column):
     if column.dtype.is_temporal():
-        return _seconds(column.cast(polars.Datetime("ns")).cast(polars.Int64).to_numpy())
+        ns = column.cast(polars.Datetime("ns")).cast(polars.Int64)
+        return _seconds(ns.fill_null(0).to_numpy(), ns.is_null().to_numpy())
     if not column.dtype.is_numeric():
         raise WrongTypeError(f"a column of {column.dtype} is not of numbers")
     if column.null_count():
         column = column.cast(polars.Float64)
+    return column.to_numpy()
+
+
+def _dates(pandas, dates):
+    dates = pandas.DatetimeIndex(dates).as_unit("ns")
+    return _seconds(dates.asi8, np.asarray(dates.isna()))
+
+
+def _column_of_pandas(pandas, column):
+    if pandas.api.types.is_datetime64_any_dtype(column.dtype):
+        return _dates(pandas, column)
     return column.to_numpy()
 
 
@@ -162,13 +177,13 @@ def _of_pandas(pandas, series):
     if counted:
         times = None
     elif isinstance(index, pandas.DatetimeIndex):
-        times = _seconds(index.as_unit("ns").asi8)
+        times = _dates(pandas, index)
     elif index.dtype.kind in "iuf":
         times = index.to_numpy()
     else:
         raise WrongTypeError(f"an index of {index.dtype} is neither numbers nor times; give times beside the values")
     if isinstance(series, pandas.DataFrame):
-        columns = [series[name].to_numpy() for name in series.columns]
+        columns = [_column_of_pandas(pandas, series[name]) for name in series.columns]
         if counted:
             return _table([str(name) for name in series.columns], columns)
         return times, columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
@@ -184,32 +199,69 @@ def import_parquet(manager, path, id, time, existing):
 
     path = os.fspath(path)
     done = {}
+
+    def put(key, part):
+        if key in done:
+            manager.append(key, part)
+        else:
+            manager.store(key, part, existing=existing)
+            done[key] = None
+
     with parquet.ParquetFile(path) as file, manager.batch():
         names = file.schema_arrow.names
         keyed = id in names
+        empty = _empty_of(file.metadata.metadata, path) if keyed else []
+        channels = len(names) - keyed - (time in names)
+        if channels < 1:
+            raise InvalidError(f"{path}: there is no column of values")
+        nothing = np.empty(0) if channels == 1 else np.empty((0, channels))
+
+        def put_empty(rows):
+            """Those that stand before the first row of the next series, or all."""
+            while empty and (rows is None or empty[0][1] <= rows):
+                key, _, timed = empty.pop(0)
+                put(key, (np.empty(0) if timed else None, nothing))
+
+        rows = 0
         for batch in file.iter_batches():
             columns = {name: batch.column(i) for i, name in enumerate(names)}
             keys = columns.pop(id) if keyed else None
             times = _numbers(columns.pop(time)) if time in columns else None
             values = [_numbers(column) for column in columns.values()]
-            if not values:
-                raise InvalidError(f"{path}: there is no column of values")
             values = values[0] if len(values) == 1 else np.stack(values, axis=1)
             times, values = arrays_of(times, values)
             for key, start, stop in _runs(keys, batch.num_rows, path):
-                part = (None if times is None else times[start:stop], values[start:stop])
-                if key in done:
-                    manager.append(key, part)
-                else:
-                    manager.store(key, part, existing=existing)
-                    done[key] = None
+                put_empty(rows + start)
+                put(key, (None if times is None else times[start:stop], values[start:stop]))
+            rows += batch.num_rows
+        put_empty(None)
+        if not keyed and not done:
+            # A file without rows is a series without points.
+            put(_stem(path), (np.empty(0) if time in names else None, nothing))
     return list(done)
+
+
+#: The key of the metadata of a Parquet file that names series without points, which have no row: a JSON list of
+#: ids, the number of rows before them, and whether they have times of their own.
+_EMPTY = b"vlstore:empty"
+
+
+def _empty_of(metadata, path):
+    try:
+        found = json.loads((metadata or {}).get(_EMPTY, b"[]"))
+        return [(id, int(rows), bool(timed)) for id, rows, timed in found]
+    except (ValueError, TypeError) as error:
+        raise InvalidError(f"{path}: the metadata {_EMPTY.decode()} is not what export_parquet writes") from error
+
+
+def _stem(path):
+    return os.path.splitext(os.path.basename(path))[0]
 
 
 def _runs(keys, rows, path):
     """Runs of rows with the same id."""
     if keys is None:
-        yield os.path.splitext(os.path.basename(path))[0], 0, rows
+        yield _stem(path), 0, rows
         return
     encoded = keys.dictionary_encode() if not hasattr(keys, "dictionary") else keys
     codes = encoded.indices.to_numpy(zero_copy_only=False)
@@ -232,18 +284,28 @@ def export_parquet(manager, path, ids, overwrite):
     kinds = {type(id) for id in ids}
     if len(kinds) > 1:
         raise InvalidError("ids are all str or all int in one Parquet file; choose some with ids=[...]")
-    shapes = {manager.shape(id)[1] for id in ids}
+    empty, rows, shapes = {}, 0, set()
+    for id in ids:
+        n, channels, timed = manager.shape(id)
+        shapes.add(channels)
+        rows += n
+        if not n:
+            empty[id] = [id, rows, timed]
     if len(shapes) > 1:
         raise InvalidError("series with different numbers of channels do not fit one Parquet file; choose some")
     channels = shapes.pop() if shapes else 1
     kind = pa.int64() if kinds == {int} else pa.string()
     numbers = [(name, pa.float64()) for name in ("time", *_named(channels))]
     schema = pa.schema([("id", pa.dictionary(pa.int32(), kind)), *numbers])
+    if empty:
+        schema = schema.with_metadata({_EMPTY: json.dumps(list(empty.values()))})
     temporary = f"{path}.{os.getpid()}.part"
     points = 0
     try:
         with parquet.ParquetWriter(temporary, schema) as writer:
             for id in ids:
+                if id in empty:
+                    continue
                 for block in manager.lazy(id).blocks(1 << 20):
                     n = len(block)
                     key = pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([id], kind))

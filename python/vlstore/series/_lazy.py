@@ -10,7 +10,7 @@ import numpy as np
 
 from vlstore import _core
 from vlstore.errors import InvalidError, WrongTypeError
-from vlstore.series._points import flat, joined, points_of
+from vlstore.series._points import flat, joined, must_be_sorted, points_of
 
 
 class Aggregates(NamedTuple):
@@ -237,12 +237,20 @@ class Lazy:
         """The series on the grid ``start + n * step``, by straight lines: an iterator of blocks.
 
         From the first time to the last unless ``start`` and ``count`` say otherwise; outside it has the
-        values of the first and the last point. Times must be sorted. Each block is a :class:`TimeSeries` of
+        values of the first and the last point. Times must be sorted, which is checked by reading the series once
+        more. Each block is a :class:`TimeSeries` of
         at most 16 384 points; ``manager.append(id, block)`` stores one behind the other.
         """
         from vlstore.series._timeseries import TimeSeries
 
         grid = self._core.resample(float(step), start, count)
+        # The grid reads no more than it needs, and where times go back that may be nothing.
+        before, first = -np.inf, 0
+        for times, values in self._parts(1 << 14):
+            if times is None:
+                break
+            before = must_be_sorted(times, before, first)
+            first += len(values)
 
         def blocks():
             while (block := grid.next_block()) is not None:

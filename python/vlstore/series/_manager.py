@@ -56,7 +56,9 @@ class _Manager(StorageManagerInterface):
     # -- storing
 
     def store(self, id, series, *, existing=None):
-        """Store a series under ``id`` and return it as a :class:`TimeSeries`; a :class:`Lazy` as an :class:`SMTimeSeries`.
+        """Store a series under ``id`` and return it as a :class:`TimeSeries`.
+
+        A :class:`Lazy` is returned as an :class:`SMTimeSeries`, whose values are read when they are asked for.
 
         Parameters
         ----------
@@ -268,14 +270,18 @@ class _Manager(StorageManagerInterface):
         """Store the series of a Parquet file; needs ``pyarrow``.
 
         With a column ``id`` each run of rows with the same id is a series (or more points of it), and
-        without one the file is one series, under the name of the file. Returns the ids.
+        without one the file is one series, under the name of the file. Series without points come from the
+        metadata that :meth:`export_parquet` writes. Returns the ids.
         """
         from vlstore.series._io import import_parquet
 
         return import_parquet(self, path, id, time, existing)
 
     def export_parquet(self, path, ids=None, *, overwrite=False):
-        """Write series to one Parquet file with the columns id, time and values; needs ``pyarrow``."""
+        """Write series to one Parquet file with the columns id, time and values; needs ``pyarrow``.
+
+        Series without points have no row, and are named in the metadata of the file (``vlstore:empty``).
+        """
         from vlstore.series._io import export_parquet
 
         return export_parquet(self, path, ids, overwrite)

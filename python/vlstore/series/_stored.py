@@ -143,7 +143,8 @@ class SMTimeSeries(SizedContainerTimeSeriesInterface):
             raise WrongTypeError(f"a position is an integer or a slice, not {type(index).__name__}")
         given = numbers_of(value, "value") if np.ndim(value) else np.float64(_real(value))
         if hasattr(self._manager, "set"):
-            # Only the shape of what is there matters: a value that was read and written back could undo a write of others.
+            # Only the shape of what is there matters: a value that was read and written back could undo what
+            # others wrote.
             tail = self._manager.range(self._id, positions[0], positions[0] + 1).values().shape[1:]
             given = np.broadcast_to(given, (len(positions), *tail))
             if abs(positions.step) == 1 or len(positions) == 1:
