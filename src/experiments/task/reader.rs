@@ -154,6 +154,10 @@ impl StoredTask {
 }
 
 impl Task for StoredTask {
+    fn stored(&self) -> Option<&StoredTask> {
+        Some(self)
+    }
+
     fn trials(&self) -> &[Trial] {
         &self.trials
     }
