@@ -20,7 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   $ vlstore plot curves.vls lc.png
   $ vlstore plot --series lc --points --invert curves.vls lc.svg
-  $ vlstore plot --series lc --range 0:500 --size 1200x500 --title 'A light curve' curves.vls first.png
+  $ vlstore plot --range 0:500 --size 1200x500 curves.vls first.png
 
 However long a series is, what is drawn has a bounded size: of points that fall on the same column of
 the picture the least and the greatest value are kept, and what is not a number is a gap.";

@@ -149,7 +149,7 @@ fn shown(value: f64, extent: f64) -> String {
     let size = value.abs().max(step);
     if !(1e-4..1e7).contains(&size) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 17")]
-        let digits = ((size / step).log10().ceil()).clamp(0.0, 17.0) as usize;
+        let digits = ((size / step).log10().floor()).clamp(0.0, 17.0) as usize;
         let text = format!("{value:.digits$e}");
         return text.replace('-', "\u{2212}");
     }

@@ -282,10 +282,10 @@ fn columns_are_listed_and_written_as_text_and_as_json() {
         let line = listed.lines().find(|l| l.starts_with(name)).unwrap();
         assert!(line.ends_with("  kept"), "{line}");
     }
-    let text = folder.ok("columns frames.vls step time energy cell sites");
+    let text = folder.ok("columns frames.vls step time energy cell weight");
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!((lines.len(), lines[0].split(',').count()), (FRAMES + 1, 13));
-    assert!(lines[0].starts_with("step,time,energy,cell_0,") && lines[0].ends_with(",sites"));
+    assert!(lines[0].starts_with("step,time,energy,cell_0,") && lines[0].ends_with(",weight"));
     for (line, frame) in lines[1..].iter().zip(frames(&carried())) {
         let cells: Vec<&str> = line.split(',').collect();
         assert_eq!(cells[0].parse().ok(), frame.step);
@@ -293,7 +293,7 @@ fn columns_are_listed_and_written_as_text_and_as_json() {
         assert_eq!((cells[2], cells[12]), ("", "22"));
         assert_eq!(cells[3].parse().ok(), frame.cell.map(|c| c[0]));
     }
-    let last = folder.json("columns --json --range -1 frames.vls sites cell energy");
+    let last = folder.json("columns --json --range -1 frames.vls weight cell energy");
     assert_eq!((&last["weight"], &last["energy"]), (&json!(22), &json!(null)));
     assert_eq!(last["cell"].as_array().unwrap().len(), 9);
     let said = folder.fails(1, "columns frames.vls tmie");

@@ -22,7 +22,8 @@ use std::io;
 ///
 /// let (times, values) = ([0.0, 0.5, 2.0], [1.0, f64::NAN, -0.0]);
 /// let mut out = Vec::new();
-/// let series = SeriesRef::start(Some(&times), &[&values])?;
+/// let channels: [&[f64]; 1] = [&values];
+/// let series = SeriesRef::start(Some(&times), &channels)?;
 /// assert_eq!(SeriesCodec.encode(&series, &mut out)?.weight, 3);
 ///
 /// let record = match SeriesCodec.expand(&out)? {
