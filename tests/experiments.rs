@@ -342,7 +342,8 @@ fn unfinished_trials_are_seen_in_a_folder_and_in_an_archive_and_counted() {
         let from = open_experiment(path).unwrap();
         assert_eq!(unfinished_trials(&*from).unwrap(), 1);
         let task = from.task("p1", "reach").unwrap();
-        let array = task.unfinished_array(&task.unfinished()[0], "emg").unwrap();
+        let stored = task.stored().unwrap();
+        let array = stored.unfinished_array(&stored.unfinished()[0], "emg").unwrap();
         assert_eq!(values(&array), [1.0, 2.0]);
     }
     let to = Storage::create(dir.path().join("new")).unwrap();

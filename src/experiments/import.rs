@@ -104,7 +104,7 @@ pub fn import_experiment(
             }
             let read = source.task(subject, &task)?;
             total += read.trials().len() as u64;
-            done.unfinished += read.unfinished().len() as u64;
+            done.unfinished += read.stored().map_or(0, |task| task.unfinished().len() as u64);
             all.push((subject, task, path));
         }
     }

@@ -4,7 +4,6 @@
 use super::array::{Array, StackAxis};
 use super::hdf5::{Found, dataset_array, dataset_entry, open_file};
 use super::head::{ArrayEntry, Trial};
-use super::names::{ARRAYS, TABLE, is_original};
 use super::object::Object;
 use super::source::{Subjects, Task, no_subject, no_task};
 use super::storage::entries;
@@ -16,6 +15,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+const TABLE: &str = "trials.csv";
+const ARRAYS: &str = ".hdf5";
+
+/// Whether a file of this name shows that the folder in which it lies is a task of the original
+/// program.
+pub(super) fn is_original(name: &str) -> bool {
+    name == TABLE || name.strip_suffix(ARRAYS).is_some_and(|array| !array.is_empty())
+}
 
 /// A folder of the original program.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 //! a folder of the original program.
 
 use super::array::Array;
-use super::head::{Trial, Unfinished};
+use super::head::Trial;
 use super::object::Object;
 use super::table::Table;
+use super::task::StoredTask;
 use crate::error::{Error, Result};
 use std::fmt::Debug;
 
@@ -30,17 +31,9 @@ pub trait Task: Debug + Send + Sync {
     /// fails with.
     fn object(&self, name: &str) -> Result<Object>;
 
-    /// Trials that were begun and never written, which only stores of ours know.
-    fn unfinished(&self) -> &[Unfinished] {
-        &[]
-    }
-
-    /// What is committed of the array `name` of an unfinished trial.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if there is no piece of it; what reading fails with.
-    fn unfinished_array(&self, _trial: &Unfinished, name: &str) -> Result<Array> {
-        Err(Error::invalid("array", format!("no piece of {name:?} was committed")))
+    /// The task as a store of ours, which alone knows of unfinished trials; `None` for others.
+    fn stored(&self) -> Option<&StoredTask> {
+        None
     }
 
     /// The attributes of all trials.
@@ -79,7 +72,8 @@ pub fn unfinished_trials(from: &dyn Subjects) -> Result<u64> {
     let mut count = 0;
     for subject in from.subjects()? {
         for task in from.tasks(&subject)? {
-            count += from.task(&subject, &task)?.unfinished().len() as u64;
+            let task = from.task(&subject, &task)?;
+            count += task.stored().map_or(0, |task| task.unfinished().len() as u64);
         }
     }
     Ok(count)

@@ -3,7 +3,7 @@
 use super::{LAYER, LIST, VERSION, zip_error};
 use crate::backend::{Access, FileBackend, sync_folder_of};
 use crate::error::{Error, Result};
-use crate::experiments::names::is_original;
+use crate::experiments::original::is_original;
 use crate::experiments::source::{Subjects, Task, no_subject, no_task};
 use crate::experiments::storage::SUFFIX;
 use crate::experiments::task::StoredTask;

@@ -10,7 +10,7 @@
 mod reader;
 mod writer;
 
-pub use reader::StoredTask;
+pub use reader::{StoredTask, Unfinished};
 pub(super) use reader::{no_object, no_trial};
 pub use writer::{Acquired, TaskOptions, TaskWriter};
 
