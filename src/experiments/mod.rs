@@ -60,7 +60,7 @@ pub use import::{ImportedExperiment, import_experiment, open_experiment};
 pub use names::NAME_MAX;
 pub use object::Object;
 pub use original::Original;
-pub use source::{Subjects, Task, unfinished_trials};
+pub use source::{Subjects, Task};
 pub use storage::Storage;
 pub use table::Table;
 pub use task::{Acquired, StoredTask, TaskOptions, TaskWriter, Unfinished};

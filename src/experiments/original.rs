@@ -19,12 +19,6 @@ use std::path::{Path, PathBuf};
 const TABLE: &str = "trials.csv";
 const ARRAYS: &str = ".hdf5";
 
-/// Whether a file of this name shows that the folder in which it lies is a task of the original
-/// program.
-pub(super) fn is_original(name: &str) -> bool {
-    name == TABLE || name.strip_suffix(ARRAYS).is_some_and(|array| !array.is_empty())
-}
-
 /// A folder of the original program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Original {
@@ -49,7 +43,7 @@ impl Original {
             for task in entries(&subject, &|p| p.is_dir())? {
                 let task = subject.join(task);
                 let theirs =
-                    |p: &Path| p.file_name().and_then(|n| n.to_str()).is_some_and(is_original);
+                    |p: &Path| p.ends_with(TABLE) || p.extension().is_some_and(|e| e == "hdf5");
                 if !entries(&task, &theirs)?.is_empty() {
                     return Ok(true);
                 }

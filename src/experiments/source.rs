@@ -5,7 +5,6 @@ use super::array::Array;
 use super::head::Trial;
 use super::object::Object;
 use super::table::Table;
-use super::task::StoredTask;
 use crate::error::{Error, Result};
 use std::fmt::Debug;
 
@@ -30,11 +29,6 @@ pub trait Task: Debug + Send + Sync {
     /// [`Error::Invalid`] that says which objects there are if there is no such; what reading
     /// fails with.
     fn object(&self, name: &str) -> Result<Object>;
-
-    /// The task as a store of ours, which alone knows of unfinished trials; `None` for others.
-    fn stored(&self) -> Option<&StoredTask> {
-        None
-    }
 
     /// The attributes of all trials.
     fn table(&self) -> Table {
@@ -61,22 +55,6 @@ pub trait Subjects: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Invalid`] if there is no such task; what reading fails with.
     fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>>;
-}
-
-/// How many trials of all tasks were begun and never written. They are in the stores and in archives
-/// of them; consolidation and import leave them out.
-///
-/// # Errors
-/// What reading fails with.
-pub fn unfinished_trials(from: &dyn Subjects) -> Result<u64> {
-    let mut count = 0;
-    for subject in from.subjects()? {
-        for task in from.tasks(&subject)? {
-            let task = from.task(&subject, &task)?;
-            count += task.stored().map_or(0, |task| task.unfinished().len() as u64);
-        }
-    }
-    Ok(count)
 }
 
 /// There is no such subject.

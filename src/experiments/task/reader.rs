@@ -154,10 +154,6 @@ impl StoredTask {
 }
 
 impl Task for StoredTask {
-    fn stored(&self) -> Option<&StoredTask> {
-        Some(self)
-    }
-
     fn trials(&self) -> &[Trial] {
         &self.trials
     }
