@@ -63,6 +63,8 @@ def main(folder="data", picture="trial.png"):
     block.shuffle(seed=1)
     with StorageWriter(folder, "p01") as run:
         task = run.task("reach")
+        for left in run.require_task("reach").unfinished:
+            print(f"left of an earlier run: {left.attrs}, {left.array('emg').shape if left.array_names else 'no piece'}")
         for trial in block:
             task.begin(trial)
             emg = trial.add_array("emg")

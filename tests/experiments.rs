@@ -10,7 +10,7 @@ use vlstore::codec::ArrayView;
 use vlstore::experiments::{
     Acquired, Archive, ArchiveOptions, Attributes, ConsolidateOptions, Consolidated, Object,
     StackAxis, Storage, Subjects, Task, TaskOptions, Value, import_experiment, open_experiment,
-    read_hdf5, storage_from_zip, storage_to_hdf5, storage_to_zip, write_hdf5,
+    read_hdf5, storage_from_zip, storage_to_hdf5, storage_to_zip, unfinished_trials, write_hdf5,
 };
 use vlstore::{Error, Existing, Readable, Store};
 
@@ -235,4 +235,117 @@ fn damage_is_an_error_and_never_fewer_trials() {
     fs::remove_file(&out).unwrap();
     fs::write(&path, &whole).unwrap();
     assert_eq!(read().unwrap(), csv);
+}
+
+/// What is read is never replaced, by whatever name; an earlier archive in the folder is.
+#[test]
+fn an_output_that_is_an_input_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("data");
+    filled(&root);
+    let store = root.join("p2/reach.vls");
+    let zip = ArchiveOptions { existing: Existing::Replace, views: false };
+    let hdf5 = ConsolidateOptions { existing: Existing::Replace, ..ConsolidateOptions::default() };
+    let pack = |out: &Path| storage_to_zip(&root, Some(out), zip, |_, _| Ok(()));
+    let consolidate = |from: &Path, out: &Path| {
+        let source = open_experiment(from)?;
+        storage_to_hdf5(&*source, from, Some(out), hdf5, |_, _| Ok(()))
+    };
+    let mut outputs = vec![store.clone(), root.join("p10/../p2/reach.vls")];
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&store, dir.path().join("link")).unwrap();
+        outputs.push(dir.path().join("link"));
+        std::os::unix::fs::symlink(&root, dir.path().join("folder")).unwrap();
+        outputs.push(dir.path().join("folder/p2/reach.vls"));
+    }
+    for out in &outputs {
+        for refused in [pack(out).unwrap_err(), consolidate(&root, out).unwrap_err()] {
+            assert!(matches!(refused.root(), Error::Invalid { .. }), "{refused}");
+            assert!(refused.to_string().contains("reach.vls"), "{refused}");
+        }
+    }
+    check(&Storage::open(&root).unwrap());
+    let archive = pack(&dir.path().join("out.zip")).unwrap();
+    let refused = consolidate(&archive, &archive).unwrap_err();
+    assert!(matches!(refused.root(), Error::Invalid { .. }), "{refused}");
+    check(&Archive::open(&archive).unwrap());
+    for _ in 0..2 {
+        check(&Archive::open(pack(&root.join("in.zip")).unwrap()).unwrap());
+        let out = consolidate(&root, &root.join("in.hdf5")).unwrap();
+        check(&Consolidated::open(out).unwrap());
+    }
+}
+
+/// A damaged task is in the archive of bytes, is listed, and is an error to who opens it.
+#[test]
+fn a_damaged_task_does_not_vanish_in_an_archive() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("data");
+    filled(&root);
+    let whole = fs::read(root.join("p2/reach.vls")).unwrap();
+    for len in [0, 10, whole.len() / 2] {
+        fs::write(root.join("p2/bad.vls"), &whole[..len]).unwrap();
+        let pack = |views| {
+            let options = ArchiveOptions { existing: Existing::Replace, views };
+            storage_to_zip(&root, None, options, |_, _| Ok(()))
+        };
+        let why = pack(true).unwrap_err().to_string();
+        assert!(why.contains("bad.vls"), "{why}");
+        let archive = Archive::open(pack(false).unwrap()).unwrap();
+        assert_eq!(archive.tasks("p2").unwrap(), ["bad", "reach"]);
+        let why = archive.task("p2", "bad").unwrap_err().to_string();
+        assert!(why.contains("bad.vls"), "{why}");
+        assert_eq!(archive.task("p2", "reach").unwrap().trials().len(), 4);
+    }
+}
+
+/// An archive of a folder of the original program is not an experiment without tasks.
+#[test]
+fn an_archive_of_a_folder_of_the_original_program_is_restored_before_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("theirs");
+    fs::create_dir_all(root.join("p1/reach")).unwrap();
+    fs::write(root.join("p1/reach/trials.csv"), "block,trial\n0,0\n").unwrap();
+    let zip = storage_to_zip(&root, None, ArchiveOptions::default(), |_, _| Ok(())).unwrap();
+    let why = open_experiment(&zip).unwrap_err().to_string();
+    assert!(why.contains("vlstore archive --restore"), "{why}");
+    let to = Storage::create(dir.path().join("ours")).unwrap();
+    import_experiment(&zip, &to, |_, _| Ok(())).unwrap_err();
+    let back = storage_from_zip(&zip, Some(&dir.path().join("back")), |_, _| Ok(())).unwrap();
+    assert_eq!(open_experiment(back).unwrap().task("p1", "reach").unwrap().trials().len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_with_a_backslash_is_refused_before_it_is_packed() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("data");
+    filled(&root);
+    fs::write(root.join("p2/a\\b"), "x").unwrap();
+    let e = storage_to_zip(&root, None, ArchiveOptions::default(), |_, _| Ok(())).unwrap_err();
+    assert!(e.to_string().contains("a\\\\b") && e.to_string().contains("rename"), "{e}");
+    assert!(!dir.path().join("data.zip").exists());
+}
+
+#[test]
+fn unfinished_trials_are_seen_in_a_folder_and_in_an_archive_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("data");
+    let storage = Storage::create(&root).unwrap();
+    let mut task = storage.append_task("p1", "reach", EACH).unwrap();
+    let token = task.begin(&numbers(0, 0)).unwrap();
+    task.stack(token, "emg", StackAxis::Columns, &row(&[1.0, 2.0])).unwrap();
+    drop(task);
+    let zip = storage_to_zip(&root, None, ArchiveOptions::default(), |_, _| Ok(())).unwrap();
+    for path in [&root, &zip] {
+        let from = open_experiment(path).unwrap();
+        assert_eq!(unfinished_trials(&*from).unwrap(), 1);
+        let task = from.task("p1", "reach").unwrap();
+        let array = task.unfinished_array(&task.unfinished()[0], "emg").unwrap();
+        assert_eq!(values(&array), [1.0, 2.0]);
+    }
+    let to = Storage::create(dir.path().join("new")).unwrap();
+    let done = import_experiment(&zip, &to, |_, _| Ok(())).unwrap();
+    assert_eq!((done.tasks, done.trials, done.unfinished), (1, 0, 1));
 }

@@ -26,6 +26,7 @@ from vlstore.experiments import (
     Design,
     Experiment,
     Storage,
+    StorageWriter,
     Trial,
     import_experiment,
     read_hdf5,
@@ -544,6 +545,59 @@ def test_folders_of_both_kinds_are_refused(tmp_path):
     (theirs / "trials.csv").write_text("block,trial\n0,0\n")
     with pytest.raises(InvalidError, match="import the latter"):
         Experiment(tmp_path / "data")
+
+
+@pytest.mark.parametrize("shape, chunks", [((1 << 42,), (1 << 20,)), ((1 << 40, 1 << 40), (1, 1 << 20))])
+def test_a_small_file_that_claims_a_huge_array_is_an_error(tmp_path, shape, chunks):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file.create_dataset("data", shape=shape, chunks=chunks, dtype="f8", compression="gzip")
+    with pytest.raises(vlstore.Error, match="a.hdf5"):
+        read_hdf5(tmp_path / "a.hdf5")
+    storage = Storage(tmp_path / "data")
+    storage.subject_id = "p01"
+    with storage.create_task("t") as task:
+        task.write(Trial({"block": 0, "trial": 0}))
+    with h5py.File(storage.to_hdf5(), "r+") as file:
+        file["p01/t/0"].create_dataset("emg", shape=shape, chunks=chunks, dtype="f8")
+    task = Experiment(tmp_path / "data.hdf5").task("p01", "t")
+    with pytest.raises(vlstore.Error, match="data.hdf5"):
+        task.get(0, "emg")
+
+
+def test_unfinished_trials_are_shown_and_their_loss_is_said(tmp_path):
+    storage = Storage(tmp_path / "data")
+    storage.subject_id = "p01"
+    with storage.create_task("t") as task:
+        task.begin(Trial({"block": 0, "trial": 0})).add_array("emg").stack([1.0, 2.0])
+    for path in (tmp_path / "data", storage.to_zip()):
+        (left,) = Experiment(path).task("p01", "t").unfinished
+        assert left.array("emg").tolist() == [1.0, 2.0]
+    with pytest.warns(UserWarning, match="1 unfinished"):
+        storage_to_hdf5(tmp_path / "data")
+    with pytest.warns(UserWarning, match="1 unfinished"):
+        assert import_experiment(tmp_path / "data", tmp_path / "new").unfinished == 1
+
+
+def test_a_run_closes_all_tasks_and_raises_the_first_error(tmp_path):
+    run = StorageWriter(tmp_path / "data", "p01")
+    tasks = [run.task(name) for name in ("a", "b", "c")]
+    closed = []
+
+    def failing(name, close):
+        def end():
+            closed.append(name)
+            close()
+            if name != "b":
+                raise OSError(name)
+        return end
+
+    for name, task in zip("abc", tasks):
+        task.close = failing(name, task.close)
+    with pytest.raises(OSError, match="a"):
+        run.close()
+    assert closed == ["a", "b", "c"] and all(task.closed for task in tasks)
+    run.close()
 
 
 # The command.

@@ -7,6 +7,7 @@ use super::value::Value;
 use crate::codec::DType;
 use crate::error::{Error, Result};
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 
 /// The attributes that every trial has: its block, and its place in it.
 pub(super) const NUMBERS: [&str; 2] = ["block", "trial"];
@@ -180,4 +181,22 @@ pub(super) fn parsed(head: &str) -> Result<Json> {
 
 pub(super) fn bad(what: &str) -> Error {
     Error::codec("document", format!("a record of a task is no {what}"))
+}
+
+/// A trial that was begun and never written: what a stopped acquisition left, or one that goes on
+/// just now. It is in no table, and no array of it is among those of the trials.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unfinished {
+    /// The attributes that it had when it was begun.
+    pub attributes: Attributes,
+    /// Names of its arrays, and which pieces of them are committed.
+    pub(super) arrays: BTreeMap<String, Vec<u64>>,
+    pub(super) token: u64,
+}
+
+impl Unfinished {
+    /// Names of the arrays of which pieces are committed, sorted.
+    pub fn arrays(&self) -> impl Iterator<Item = &str> {
+        self.arrays.keys().map(String::as_str)
+    }
 }

@@ -71,6 +71,8 @@ pub struct ImportedExperiment {
     pub trials: u64,
     /// Files that belong to no task, and stayed where they are.
     pub left_out: Vec<String>,
+    /// Trials that were begun and never written: they are not taken over.
+    pub unfinished: u64,
 }
 
 /// Takes the experiment at `from` over into the root `to`: every subject, task, trial, array and
@@ -100,7 +102,9 @@ pub fn import_experiment(
                 let what = format!("task {task:?} of subject {subject:?}").into();
                 return Err(Error::Exists { what, instead: None }.at(&path));
             }
-            total += source.task(subject, &task)?.trials().len() as u64;
+            let read = source.task(subject, &task)?;
+            total += read.trials().len() as u64;
+            done.unfinished += read.unfinished().len() as u64;
             all.push((subject, task, path));
         }
     }

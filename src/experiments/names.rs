@@ -6,6 +6,16 @@ use crate::error::{Error, Result};
 /// is added.
 pub const NAME_MAX: usize = 240;
 
+/// Files of a task of the original program: its table, and what those of its arrays end with.
+pub(super) const TABLE: &str = "trials.csv";
+pub(super) const ARRAYS: &str = ".hdf5";
+
+/// Whether a file of this name shows that the folder in which it lies is a task of the original
+/// program.
+pub(super) fn is_original(name: &str) -> bool {
+    name == TABLE || name.strip_suffix(ARRAYS).is_some_and(|array| !array.is_empty())
+}
+
 /// Refuses what cannot be the name of a file in every place where an experiment is written to.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 use super::array::{Array, StackAxis};
 use super::hdf5::{Found, dataset_array, dataset_entry, open_file};
 use super::head::{ArrayEntry, Trial};
+use super::names::{ARRAYS, TABLE, is_original};
 use super::object::Object;
 use super::source::{Subjects, Task, no_subject, no_task};
 use super::storage::entries;
@@ -15,9 +16,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-const TABLE: &str = "trials.csv";
-const ARRAYS: &str = ".hdf5";
 
 /// A folder of the original program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +41,7 @@ impl Original {
             for task in entries(&subject, &|p| p.is_dir())? {
                 let task = subject.join(task);
                 let theirs =
-                    |p: &Path| p.ends_with(TABLE) || p.extension().is_some_and(|e| e == "hdf5");
+                    |p: &Path| p.file_name().and_then(|n| n.to_str()).is_some_and(is_original);
                 if !entries(&task, &theirs)?.is_empty() {
                     return Ok(true);
                 }

@@ -2,7 +2,7 @@
 //! a folder of the original program.
 
 use super::array::Array;
-use super::head::Trial;
+use super::head::{Trial, Unfinished};
 use super::object::Object;
 use super::table::Table;
 use crate::error::{Error, Result};
@@ -30,6 +30,19 @@ pub trait Task: Debug + Send + Sync {
     /// fails with.
     fn object(&self, name: &str) -> Result<Object>;
 
+    /// Trials that were begun and never written, which only stores of ours know.
+    fn unfinished(&self) -> &[Unfinished] {
+        &[]
+    }
+
+    /// What is committed of the array `name` of an unfinished trial.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no piece of it; what reading fails with.
+    fn unfinished_array(&self, _trial: &Unfinished, name: &str) -> Result<Array> {
+        Err(Error::invalid("array", format!("no piece of {name:?} was committed")))
+    }
+
     /// The attributes of all trials.
     fn table(&self) -> Table {
         Table::of(self.trials())
@@ -55,6 +68,21 @@ pub trait Subjects: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Invalid`] if there is no such task; what reading fails with.
     fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>>;
+}
+
+/// How many trials of all tasks were begun and never written. They are in the stores and in archives
+/// of them; consolidation and import leave them out.
+///
+/// # Errors
+/// What reading fails with.
+pub fn unfinished_trials(from: &dyn Subjects) -> Result<u64> {
+    let mut count = 0;
+    for subject in from.subjects()? {
+        for task in from.tasks(&subject)? {
+            count += from.task(&subject, &task)?.unfinished().len() as u64;
+        }
+    }
+    Ok(count)
 }
 
 /// There is no such subject.

@@ -4,6 +4,8 @@ use crate::backend::{Access, Backend, FileBackend, LockOutcome, StagedFile, Writ
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::wire::{memory, to_usize};
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -42,6 +44,67 @@ pub(super) fn copy_store(from: &Path, to: &Path) -> Result<()> {
     let mut input = Part::whole(still.file.clone())?;
     io::copy(&mut input, &mut out).map_err(|e| io_error("copy", e).at(from))?;
     out.publish(Existing::Refuse)
+}
+
+/// Refuses an output that is, also through links, a file that is read: `root` itself, or one below
+/// it. What `earlier` says of a file below it is the output of an earlier run, which may be replaced.
+pub(super) fn refuse_input(
+    root: &Path,
+    out: &Path,
+    earlier: impl FnOnce(&Path) -> bool,
+) -> Result<()> {
+    let Ok(of) = Identity::of(out) else { return Ok(()) };
+    let refused = |input: &Path| {
+        let why = format!(
+            "it is {}, which is read: replacing it would lose its data; give the output another name",
+            crate::printable::printable_path(input)
+        );
+        Err(Error::invalid("output", why).at(out))
+    };
+    if of == Identity::of(root).map_err(|e| Error::io("open the experiment", e).at(root))? {
+        return refused(root);
+    }
+    let mut folders = vec![root.to_path_buf()];
+    let mut seen = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        // What cannot be listed is an error of the work itself.
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        if !fs::canonicalize(&folder).is_ok_and(|folder| seen.insert(folder)) {
+            continue;
+        }
+        for path in entries.flatten().map(|entry| entry.path()) {
+            match Identity::of(&path) {
+                Ok(found) if found == of => {
+                    return if earlier(out) { Ok(()) } else { refused(&path) };
+                }
+                Ok(_) if path.is_dir() => folders.push(path),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What two names of one file have in common.
+#[derive(PartialEq, Eq)]
+struct Identity {
+    #[cfg(unix)]
+    file: (u64, u64),
+    #[cfg(not(unix))]
+    file: std::path::PathBuf,
+}
+
+impl Identity {
+    #[cfg(unix)]
+    fn of(path: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(path).map(|about| Self { file: (about.dev(), about.ino()) })
+    }
+
+    #[cfg(not(unix))]
+    fn of(path: &Path) -> io::Result<Self> {
+        fs::canonicalize(path).map(|file| Self { file })
+    }
 }
 
 /// An error of the crate that travelled through `io`, or one of `io`.

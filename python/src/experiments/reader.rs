@@ -117,11 +117,10 @@ impl Task {
 
     /// Attributes and names of arrays of the trials that were begun and never written.
     fn unfinished<'py>(&self, py: Python<'py>) -> PyResult<Vec<Left<'py>>> {
-        let Inner::Stored(task) = &self.inner else { return Ok(Vec::new()) };
         let one = |trial: &vlstore::experiments::Unfinished| {
             Ok((pairs(py, &trial.attributes)?, trial.arrays().map(Into::into).collect()))
         };
-        task.unfinished().iter().map(one).collect()
+        self.task().unfinished().iter().map(one).collect()
     }
 
     /// What is committed of an array of an unfinished trial.
@@ -134,7 +133,7 @@ impl Task {
         let name = text(name, "the name of an array")?;
         let none = || vlstore::Error::invalid("trial", "there is no such unfinished trial");
         Self::read(py, || {
-            let Inner::Stored(task) = &self.inner else { return Err(none()) };
+            let task = self.task();
             let trial = task.unfinished().get(place).ok_or_else(none)?;
             task.unfinished_array(trial, &name)
         })

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use vlstore::Existing;
 use vlstore::experiments::{
     ArchiveOptions, Array, ConsolidateOptions, Storage, import_experiment, open_experiment,
-    read_hdf5, storage_from_zip, storage_to_hdf5, storage_to_zip, write_hdf5,
+    read_hdf5, storage_from_zip, storage_to_hdf5, storage_to_zip, unfinished_trials, write_hdf5,
 };
 
 /// Works with the interpreter detached; what `progress` raises ends it.
@@ -50,6 +50,7 @@ pub(crate) fn _from_zip(
     run(py, progress, |p| storage_from_zip(&path, folder.as_deref(), |d, t| p.step(d, t)))
 }
 
+/// The file, and how many unfinished trials are not in it.
 #[pyfunction]
 #[pyo3(signature = (path, outfile, overwrite, level, progress))]
 pub(crate) fn _to_hdf5(
@@ -59,15 +60,18 @@ pub(crate) fn _to_hdf5(
     overwrite: bool,
     level: u32,
     progress: Option<&Bound<'_, PyAny>>,
-) -> PyResult<PathBuf> {
+) -> PyResult<(PathBuf, u64)> {
     let options = ConsolidateOptions { existing: Existing::of(overwrite), level };
     run(py, progress, |p| {
         let from = open_experiment(&path)?;
-        storage_to_hdf5(&*from, &path, outfile.as_deref(), options, |d, t| p.step(d, t))
+        let unfinished = unfinished_trials(&*from)?;
+        let step = |d, t| p.step(d, t);
+        let made = storage_to_hdf5(&*from, &path, outfile.as_deref(), options, step)?;
+        Ok((made, unfinished))
     })
 }
 
-/// Tasks, trials, and what was left out.
+/// Tasks, trials, what was left out, and how many unfinished trials.
 #[pyfunction]
 #[pyo3(signature = (path, root, progress))]
 pub(crate) fn _import_experiment(
@@ -75,13 +79,13 @@ pub(crate) fn _import_experiment(
     path: PathBuf,
     root: PathBuf,
     progress: Option<&Bound<'_, PyAny>>,
-) -> PyResult<(u64, u64, Vec<String>)> {
+) -> PyResult<(u64, u64, Vec<String>, u64)> {
     let done = run(py, progress, |p| {
         // Looked at first: a root is not made for what is no experiment.
         drop(open_experiment(&path)?);
         import_experiment(&path, &Storage::create(root)?, |d, t| p.step(d, t))
     })?;
-    Ok((done.tasks, done.trials, done.left_out))
+    Ok((done.tasks, done.trials, done.left_out, done.unfinished))
 }
 
 #[pyfunction]

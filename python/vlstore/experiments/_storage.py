@@ -242,11 +242,18 @@ class StorageWriter:
         return self.storage.require_task(task_id)
 
     def close(self) -> None:
-        """Close all tasks; nothing if it is closed."""
+        """Close all tasks; nothing if it is closed. Where some cannot be closed without an error, the
+        others are closed, and the first error is raised."""
         self._closed = True
         tasks, self._tasks = list(self._tasks.values()), {}
+        first: BaseException | None = None
         for task in tasks:
-            task.close()
+            try:
+                task.close()
+            except BaseException as error:
+                first = first or error
+        if first is not None:
+            raise first
 
     def _usable(self) -> None:
         if self._closed:

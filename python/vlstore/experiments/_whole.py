@@ -54,13 +54,17 @@ def storage_to_zip(
         Replace a file that has the name of the archive.
     views : bool
         Whether trials and arrays are in it once more for other programs. Without, the archive is
-        about half as long.
+        about half as long, and a damaged task is packed as it is.
     progress : callable, optional
         Called with the bytes done and the total.
 
     Raises
     ------
     MissingFileError, StoreExistsError, LockedError (somebody is writing a task), SystemCallError
+    CorruptError
+        A task is damaged, and its views cannot be made.
+    InvalidError
+        ``outfile`` is a file of the experiment, or a name has a backslash.
     """
     target = None if outfile is None else os.fspath(outfile)
     return os.fspath(_core._to_zip(os.fspath(path), target, overwrite, views, progress))
@@ -105,9 +109,33 @@ def storage_to_hdf5(
         Effort of the compression, 0 (none) to 9.
     progress : callable, optional
         Called with the trials done and the total.
+
+    Raises
+    ------
+    InvalidError
+        ``outfile`` is a file that is read.
+
+    Warns
+    -----
+    UserWarning
+        Unfinished trials are left out; it says how many.
     """
     target = None if outfile is None else os.fspath(outfile)
-    return os.fspath(_core._to_hdf5(os.fspath(path), target, overwrite, level, progress))
+    out, unfinished = _core._to_hdf5(os.fspath(path), target, overwrite, level, progress)
+    _warn_of(unfinished)
+    return os.fspath(out)
+
+
+def _warn_of(unfinished: int) -> None:
+    if unfinished:
+        import warnings
+
+        warnings.warn(
+            f"{unfinished} unfinished trials are left out: they were begun and never written; "
+            "`TaskReader.unfinished` has them",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 @dataclass(frozen=True)
@@ -120,6 +148,8 @@ class ImportedExperiment:
     trials: int
     #: Files that belong to no task, and stayed where they are.
     left_out: list[str]
+    #: Trials that were begun and never written: they are not taken over.
+    unfinished: int = 0
 
 
 def import_experiment(
@@ -131,10 +161,11 @@ def import_experiment(
     follow from the table (integers, numbers, truth values, text; empty cells are missing), and
     pickles become single objects of bytes, under the names of their files. They are never loaded.
     """
-    tasks, trials, left_out = _core._import_experiment(
+    tasks, trials, left_out, unfinished = _core._import_experiment(
         os.fspath(path), os.fspath(root), progress
     )
-    return ImportedExperiment(tasks, trials, left_out)
+    _warn_of(unfinished)
+    return ImportedExperiment(tasks, trials, left_out, unfinished)
 
 
 def write_hdf5(path: _Path, data: ArrayLike, dataset: str = "data") -> None:

@@ -3,6 +3,7 @@
 use super::{LAYER, LIST, VERSION, zip_error};
 use crate::backend::{Access, FileBackend, sync_folder_of};
 use crate::error::{Error, Result};
+use crate::experiments::names::is_original;
 use crate::experiments::source::{Subjects, Task, no_subject, no_task};
 use crate::experiments::storage::SUFFIX;
 use crate::experiments::task::StoredTask;
@@ -24,8 +25,9 @@ const LIST_MAX: u64 = 1 << 28;
 pub struct Archive {
     path: PathBuf,
     file: Arc<FileBackend>,
-    /// The folders of the subjects, and where the stores of their tasks lie.
-    subjects: BTreeMap<String, BTreeMap<String, (u64, u64)>>,
+    /// The folders of the subjects, and where the stores of their tasks lie; `None` for one that
+    /// cannot be read where it lies.
+    subjects: BTreeMap<String, BTreeMap<String, Option<(u64, u64)>>>,
 }
 
 /// An open archive with what it says of itself.
@@ -41,26 +43,34 @@ impl Archive {
     /// Opens the archive at `path`.
     ///
     /// # Errors
-    /// [`Error::Format`] if it is no archive, or one that lost the folders of its experiment, which
-    /// the message names; [`Error::Io`].
+    /// [`Error::Format`] if it is no archive, one that lost the folders of its experiment, which the
+    /// message names, or one of a folder of the original program, which is restored first;
+    /// [`Error::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let mut opened = Opened::open(path)?;
-        let mut subjects: BTreeMap<String, BTreeMap<String, (u64, u64)>> = BTreeMap::new();
+        let mut subjects: BTreeMap<String, BTreeMap<String, Option<(u64, u64)>>> = BTreeMap::new();
         for (index, name, folder, _) in &opened.entries {
             let parts: Vec<&str> = name.split('/').filter(|p| !p.is_empty()).collect();
             match (parts.as_slice(), folder) {
                 ([subject], true) => drop(subjects.entry((*subject).into()).or_default()),
                 ([subject, file], false) if file.ends_with(SUFFIX) => {
                     let task = file.strip_suffix(SUFFIX).unwrap_or(file);
-                    let entry = opened.zip.by_index(*index).map_err(|e| zip_error(path, e))?;
-                    if entry.compression() != CompressionMethod::Stored {
+                    if task.is_empty() || task.starts_with('.') {
                         continue;
                     }
-                    if let Some(start) = entry.data_start() {
-                        let tasks = subjects.entry((*subject).into()).or_default();
-                        tasks.insert(task.into(), (start, entry.size()));
-                    }
+                    let entry = opened.zip.by_index(*index).map_err(|e| zip_error(path, e))?;
+                    let stored = entry.compression() == CompressionMethod::Stored;
+                    let place = entry.data_start().filter(|_| stored).map(|at| (at, entry.size()));
+                    subjects.entry((*subject).into()).or_default().insert(task.into(), place);
+                }
+                ([_, _, file], false) if is_original(file) => {
+                    let why = format!(
+                        "it holds a folder of AxoPy ({name:?}), which is not read inside an archive; \
+                         restore it with `vlstore archive --restore` or `storage_from_zip`, and \
+                         read the folder"
+                    );
+                    return Err(Error::format("zip", "archive", why).at(path));
                 }
                 _ => {}
             }
@@ -82,8 +92,16 @@ impl Subjects for Archive {
     fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>> {
         let tasks = self.subjects.get(subject).ok_or_else(|| no_subject(subject).at(&self.path))?;
         let found = tasks.get(task).ok_or_else(|| no_task(subject, task).at(&self.path))?;
-        let part = Part::new(self.file.clone(), found.0, found.1);
-        let task = StoredTask::open_in(Arc::new(part)).map_err(|e| e.at(&self.path))?;
+        let name = || PathBuf::from(format!("{subject}/{task}{SUFFIX}"));
+        let Some((start, len)) = *found else {
+            let why = "it is compressed, and not read inside the archive; restore the experiment \
+                       with `vlstore archive --restore` and read the folder";
+            let at = crate::printable::printable_path(&name()).to_string();
+            return Err(Error::format("zip", at, why).at(&self.path));
+        };
+        let part = Part::new(self.file.clone(), start, len);
+        let opened = StoredTask::open_in(Arc::new(part)).map_err(|e| e.at(&self.path.join(name())));
+        let task = opened?;
         Ok(Box::new(task))
     }
 }
@@ -132,6 +150,19 @@ impl Opened {
             .collect();
         Ok(Self { file, zip, entries, root })
     }
+}
+
+/// Whether the file at `path` is an archive that was written here.
+pub(super) fn is_ours(path: &Path) -> bool {
+    let list = || {
+        let mut zip = ZipArchive::new(fs::File::open(path).ok()?).ok()?;
+        let of_list = |n: &str| n.strip_suffix(LIST).is_some_and(|root| root.ends_with('/'));
+        let name = zip.file_names().flatten().find(|n| of_list(n))?.into_owned();
+        let mut text = String::new();
+        zip.by_name(&name).ok()?.take(LIST_MAX).read_to_string(&mut text).ok()?;
+        serde_json::from_str::<Json>(&text).ok()
+    };
+    list().is_some_and(|list| list.get("layer").and_then(Json::as_str) == Some(LAYER))
 }
 
 /// The folders of views, as the list of an archive of ours has them; another archive has none.

@@ -1,5 +1,6 @@
 //! Writing an archive.
 
+use super::read::is_ours;
 use super::{LAYER, LIST, VERSION, zip_error};
 use crate::backend::{Access, StagedFile};
 use crate::error::{Error, Result};
@@ -7,9 +8,8 @@ use crate::existing::Existing;
 use crate::experiments::npy;
 use crate::experiments::source::Task;
 use crate::experiments::storage::SUFFIX;
-use crate::experiments::task::{StoredTask, is_task};
-use crate::experiments::whole::{Part, Staged, Still, io_error};
-use crate::store::{ReadOptions, Store};
+use crate::experiments::task::StoredTask;
+use crate::experiments::whole::{Part, Staged, Still, io_error, refuse_input};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -48,8 +48,10 @@ enum Entry {
 /// # Errors
 /// [`Error::Io`] if there is no such folder or the disk is full; [`Error::Exists`] if there is a
 /// file already and it is not to be replaced; [`Error::Locked`] if a task is being written;
-/// [`Error::Invalid`] for names that are not UTF-8; [`Error::Corrupt`] for a damaged task, which is
-/// packed as it is [without views](ArchiveOptions::views).
+/// [`Error::Invalid`] for names that are not UTF-8 or have a backslash, and for an archive that would
+/// replace a file of the experiment (an earlier archive in the folder is none); what opening fails
+/// with, such as [`Error::Corrupt`], for a damaged task, which is packed as it is
+/// [without views](ArchiveOptions::views).
 pub fn storage_to_zip(
     root: &Path,
     outfile: Option<&Path>,
@@ -61,8 +63,14 @@ pub fn storage_to_zip(
         return Err(Error::invalid("path", "this is no folder of an experiment").at(root));
     }
     let (name, out) = named(root, outfile, ".zip")?;
+    check_name(&name).map_err(|e| e.at(root))?;
+    if options.existing == Existing::Replace {
+        refuse_input(root, &out, is_ours)?;
+    }
     let mut found = Vec::new();
-    collect(root, &name, &own_place(&out), &mut found)?;
+    // The name of the archive, and the file that it is a link to.
+    let own = [own_place(&out), fs::canonicalize(&out).unwrap_or_default()];
+    collect(root, &name, &own, &mut found)?;
     let total = found.iter().map(|e| if let Entry::File(_, _, n) = e { *n } else { 0 }).sum();
     let there: BTreeSet<String> = found.iter().map(|e| e.path().to_owned()).collect();
     let list = format!("{name}/{LIST}");
@@ -86,9 +94,12 @@ pub fn storage_to_zip(
             Entry::Folder(path) => pack.folder(path)?,
             Entry::File(path, file, len) => {
                 let still = store_of_task(path, &name, file)?;
+                let task = match &still {
+                    Some(still) if options.views => task_in(still, file)?,
+                    _ => None,
+                };
                 pack.file(path, file, *len, still.as_ref(), &mut progress)?;
-                if let Some(still) = still.filter(|_| options.views) {
-                    let task = StoredTask::open_in(still.file.clone()).map_err(|e| e.at(file))?;
+                if let Some(task) = task {
                     let folder = free(path, &there);
                     pack.views(&folder, &task)?;
                     views.insert(path.clone(), json!(folder));
@@ -149,7 +160,7 @@ fn own_place(out: &Path) -> PathBuf {
 }
 
 /// Everything below `folder`, sorted; without the archive itself and files that are not complete.
-fn collect(folder: &Path, path: &str, own: &Path, found: &mut Vec<Entry>) -> Result<()> {
+fn collect(folder: &Path, path: &str, own: &[PathBuf], found: &mut Vec<Entry>) -> Result<()> {
     found.push(Entry::Folder(format!("{path}/")));
     let here = fs::canonicalize(folder).map_err(|e| Error::io("open this folder", e).at(folder))?;
     let failed = |e| Error::io("list this folder", e).at(folder);
@@ -161,7 +172,8 @@ fn collect(folder: &Path, path: &str, own: &Path, found: &mut Vec<Entry>) -> Res
             Error::invalid("experiment", why).at(folder)
         })?;
         let incomplete = name.starts_with('.') && name.ends_with(".partial");
-        if !incomplete && here.join(&name) != own {
+        if !incomplete && !own.contains(&here.join(&name)) {
+            check_name(&name).map_err(|e| e.at(folder))?;
             names.push(name);
         }
     }
@@ -187,16 +199,33 @@ fn collect(folder: &Path, path: &str, own: &Path, found: &mut Vec<Entry>) -> Res
     Ok(())
 }
 
-/// The file, if it is the store of a task: nobody writes to it for as long as what is returned lives.
+/// Refuses a name that would not be restored: some programs take a backslash for the end of a folder.
+fn check_name(name: &str) -> Result<()> {
+    if name.contains('\\') {
+        let why =
+            format!("the name {name:?} has a backslash, which no archive restores: rename it");
+        return Err(Error::invalid("experiment", why));
+    }
+    Ok(())
+}
+
+/// The file, if it has the name of a task: nobody writes to it for as long as what is returned lives.
 /// Damage in it does not matter here: the bytes are carried as they are.
 fn store_of_task(path: &str, root: &str, file: &Path) -> Result<Option<Still>> {
     let below = path.strip_prefix(root).and_then(|p| p.strip_prefix('/')).unwrap_or_default();
     if !below.ends_with(SUFFIX) || below.split('/').count() != 2 {
         return Ok(None);
     }
-    let still = Still::of(file)?;
-    let store = Store::open_in(still.file.clone(), &ReadOptions::default());
-    Ok(store.is_ok_and(|store| is_task(&*store)).then_some(still))
+    Still::of(file).map(Some)
+}
+
+/// The task whose views are made; `None` for a store that is of something else.
+fn task_in(still: &Still, file: &Path) -> Result<Option<StoredTask>> {
+    match StoredTask::open_in(still.file.clone()) {
+        Ok(task) => Ok(Some(task)),
+        Err(e) if matches!(e.root(), Error::Invalid { .. }) => Ok(None),
+        Err(e) => Err(e.at(file)),
+    }
 }
 
 /// A name for the folder of views that no entry has.

@@ -9,6 +9,7 @@ use crate::experiments::head::{ArrayEntry, Attributes, Trial, attributes_from_te
 use crate::experiments::object::Object;
 use crate::experiments::source::{Subjects, Task, no_subject, no_task};
 use crate::experiments::task::{no_object, no_trial};
+use crate::wire::{memory, to_usize};
 use hdf5_pure::{Dataset, File, Group};
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,26 @@ pub(in crate::experiments) fn dataset_entry(
     Ok(Found { dtype, shape: dataset.shape().map_err(failed)?, swapped })
 }
 
+/// Bytes of an array that are read whatever the length of the file.
+const ALWAYS: u64 = 1 << 30;
+/// What a byte of a file becomes, at most, where it is compressed as is usual in HDF5.
+const RATIO: u64 = 1100;
+
+/// Refuses an array whose shape claims more than its file can hold, or than there is memory for.
+fn check_room(path: &Path, at: &str, dtype: DType, shape: &[u64]) -> Result<()> {
+    let size = dtype.size() as u64;
+    let bytes = shape.iter().try_fold(size, |bytes, n| bytes.checked_mul(*n)).unwrap_or(u64::MAX);
+    let file = std::fs::metadata(path).map_err(|e| Error::io("look at", e).at(path))?.len();
+    if bytes > ALWAYS.max(file.saturating_mul(RATIO)) {
+        let why = format!(
+            "its shape {shape:?} claims {bytes} bytes, more than a file of {file} bytes can hold"
+        );
+        return Err(Error::format("HDF5", at, why).at(path));
+    }
+    let asked = to_usize(bytes).unwrap_or(usize::MAX);
+    memory::with_room::<u8>(asked).map(drop).map_err(|e| e.at(path))
+}
+
 /// The array in a data set.
 pub(in crate::experiments) fn dataset_array(
     path: &Path,
@@ -47,6 +68,9 @@ pub(in crate::experiments) fn dataset_array(
 ) -> Result<Array> {
     let Found { dtype, shape, swapped } = dataset_entry(path, at, dataset)?;
     let empty = shape.contains(&0);
+    if !empty {
+        check_room(path, at, dtype, &shape)?;
+    }
     let mut data =
         if empty { Vec::new() } else { dataset.read_raw().map_err(|e| hdf5_error(path, at, e))? };
     if swapped {

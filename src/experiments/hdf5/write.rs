@@ -1,5 +1,6 @@
 //! Consolidating an experiment into one file.
 
+use super::read::Consolidated;
 use super::types::{attribute, datatype};
 use super::{ARRAYS, ATTRIBUTES, FORM, LAYER, MARK, MARK_VERSION, OBJECTS, VERSION, hdf5_error};
 use crate::backend::{Access, StagedFile};
@@ -10,6 +11,7 @@ use crate::experiments::array::Array;
 use crate::experiments::head::{Trial, attributes_text};
 use crate::experiments::object::Object;
 use crate::experiments::source::{Subjects, Task};
+use crate::experiments::whole::refuse_input;
 use hdf5_pure::{
     AttrValue, DatasetBuilder, File, FileAccessProperties, FileBuilder, Group, SyncPolicy,
 };
@@ -41,7 +43,8 @@ impl Default for ConsolidateOptions {
 /// be added to later. `progress` is told how many trials of how many are written.
 ///
 /// # Errors
-/// [`Error::Exists`] if there is a file already and it is not to be replaced; [`Error::Io`] if the
+/// [`Error::Exists`] if there is a file already and it is not to be replaced; [`Error::Invalid`] if
+/// it is one that is read (a file of the experiment, or the archive itself); [`Error::Io`] if the
 /// disk is full: then nothing is left; what reading the experiment fails with.
 pub fn storage_to_hdf5(
     from: &dyn Subjects,
@@ -60,6 +63,9 @@ pub fn storage_to_hdf5(
             instead: Some("`overwrite`"),
         }
         .at(&out));
+    }
+    if options.existing == Existing::Replace {
+        refuse_input(root, &out, |out| Consolidated::open(out).is_ok())?;
     }
     let mut tasks = Vec::new();
     let mut total = 0;

@@ -10,13 +10,12 @@
 mod reader;
 mod writer;
 
-pub use reader::{StoredTask, Unfinished};
+pub use reader::StoredTask;
 pub(super) use reader::{no_object, no_trial};
 pub use writer::{Acquired, TaskOptions, TaskWriter};
 
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::store::Readable;
 use serde_json::{Value as Json, json};
 
 /// The attribute of a store that says which layer wrote it.
@@ -47,11 +46,6 @@ fn check_mark(attributes: &Json) -> Result<()> {
             newest: VERSION,
         }),
     }
-}
-
-/// Whether the store is one of a task.
-pub(super) fn is_task(store: &impl Readable) -> bool {
-    check_mark(&store.attributes()).is_ok()
 }
 
 /// What a key of a task names.

@@ -6,7 +6,7 @@ use crate::codec::{ArrayView, DocumentCodec};
 use crate::depot::Depot;
 use crate::error::{Error, Result};
 use crate::experiments::array::Array;
-use crate::experiments::head::{ArrayEntry, Attributes, Trial, begun_of, piece_axis, trial_of};
+use crate::experiments::head::{ArrayEntry, Trial, Unfinished, begun_of, piece_axis, trial_of};
 use crate::experiments::object::Object;
 use crate::experiments::source::Task;
 use crate::key::Key;
@@ -25,24 +25,6 @@ pub struct StoredTask {
     trials: Vec<Trial>,
     objects: Vec<String>,
     unfinished: Vec<Unfinished>,
-}
-
-/// A trial that was begun and never written: what a stopped acquisition left, or one that goes on
-/// just now. It is in no table, and no array of it is among those of the trials.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Unfinished {
-    /// The attributes that it had when it was begun.
-    pub attributes: Attributes,
-    /// Names of its arrays, and which pieces of them are committed.
-    arrays: BTreeMap<String, Vec<u64>>,
-    token: u64,
-}
-
-impl Unfinished {
-    /// Names of the arrays of which pieces are committed, sorted.
-    pub fn arrays(&self) -> impl Iterator<Item = &str> {
-        self.arrays.keys().map(String::as_str)
-    }
 }
 
 impl StoredTask {
@@ -154,6 +136,14 @@ impl StoredTask {
 }
 
 impl Task for StoredTask {
+    fn unfinished(&self) -> &[Unfinished] {
+        self.unfinished()
+    }
+
+    fn unfinished_array(&self, trial: &Unfinished, name: &str) -> Result<Array> {
+        self.unfinished_array(trial, name)
+    }
+
     fn trials(&self) -> &[Trial] {
         &self.trials
     }

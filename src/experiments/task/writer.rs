@@ -157,10 +157,11 @@ impl TaskWriter {
         })
     }
 
-    /// Refuses a process that has this writer by a fork: it has no lock.
+    /// Refuses a process that has this writer by a fork, which has no lock, and a writer that the
+    /// disk failed: what is stacked to it would never be in the file.
     fn usable(&self) -> Result<()> {
         if self.process == process_id() {
-            return Ok(());
+            return self.writer.writer().usable();
         }
         let why = "the task was opened before a fork; only the process that opened it writes it";
         Err(Error::invalid("task", why))
