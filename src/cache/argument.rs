@@ -20,7 +20,7 @@ pub enum Argument {
     Null,
     /// A truth value.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i128),
     /// A floating-point number.
     Float(f64),

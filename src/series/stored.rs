@@ -40,7 +40,7 @@ impl Stored {
     }
 }
 
-/// The series of a store at one commit, for who reads alone.
+/// The series of a store at one commit, read without a writer.
 #[derive(Debug, Clone)]
 pub struct SeriesReader {
     snapshot: Snapshot,

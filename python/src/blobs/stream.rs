@@ -64,7 +64,7 @@ impl BlobStream {
         piece
     }
 
-    /// Gives up what is left.
+    /// Drops what is left.
     fn close(&self, py: Python<'_>) {
         let left = py.detach(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner).take());
         drop(left);

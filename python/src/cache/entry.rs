@@ -1,9 +1,8 @@
 //! Entries as Python sees them: the text of the head, and arrays.
 
 use crate::array::buffer::{Bytes, Record};
-use crate::array::ndarray::Owner;
-use crate::array::numpy::view;
 use crate::error::{from_error, invalid};
+use crate::store::document_records::arrays_of;
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -16,17 +15,7 @@ pub(super) fn parts<'py>(py: Python<'py>, entry: Entry) -> PyResult<(String, Bou
     let record = Bound::new(py, Record::stored(entry.record().clone()))?;
     let all: &[u8] = record.get();
     let document = py.detach(|| DocumentCodec.decode(all)).map_err(|e| damaged(py, &e))?;
-    let arrays = PyList::empty(py);
-    for array in document.arrays() {
-        let shape = array
-            .shape()
-            .iter()
-            .map(|n| usize::try_from(*n))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| invalid(py, "the array is larger than this machine's memory"))?;
-        let at = array.data().as_ptr().addr() - all.as_ptr().addr();
-        arrays.append(view(Owner::of(&record), array.dtype(), &shape, at)?)?;
-    }
+    let arrays = arrays_of(&record, &document)?;
     Ok((document.head().to_owned(), arrays))
 }
 

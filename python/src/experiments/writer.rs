@@ -113,7 +113,7 @@ impl TaskWriter {
         Ok(written?)
     }
 
-    /// Gives up a trial that was begun.
+    /// Discards a trial that was begun.
     fn abandon(&self, py: Python<'_>, token: u64) -> PyResult<()> {
         Ok(self.with(py, |w| w.abandon(token))?)
     }

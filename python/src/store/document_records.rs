@@ -8,7 +8,7 @@ use crate::store::array_records as arrays;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use vlstore::AlignedBuf;
-use vlstore::codec::{ArrayCodec, Codec as _, DocumentCodec, DocumentRef};
+use vlstore::codec::{ArrayCodec, Codec as _, DocumentCodec, DocumentRef, DocumentView};
 
 /// The record of a `Document`, or of a pair like it, and its weight.
 pub(crate) fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, u32)> {
@@ -43,9 +43,19 @@ pub(crate) fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, u32)> {
 /// The document in a record; its arrays are read-only, without a copy.
 pub(crate) fn decode(py: Python<'_>, record: vlstore::Record) -> PyResult<Py<PyAny>> {
     let record = Bound::new(py, Record::stored(record))?;
-    let all: &[u8] = record.get();
-    let document = DocumentCodec.decode(all).map_err(|e| from_error(py, &e))?;
+    let document = DocumentCodec.decode(record.get()).map_err(|e| from_error(py, &e))?;
     let head = py.import("json")?.call_method1("loads", (document.head(),))?;
+    let class = py.import("vlstore._document")?.getattr("Document")?;
+    Ok(class.call1((head, arrays_of(&record, &document)?))?.unbind())
+}
+
+/// The arrays of the document in `record`: read-only, without a copy.
+pub(crate) fn arrays_of<'py>(
+    record: &Bound<'py, Record>,
+    document: &DocumentView<'_>,
+) -> PyResult<Bound<'py, PyList>> {
+    let py = record.py();
+    let all: &[u8] = record.get();
     let arrays = PyList::empty(py);
     for array in document.arrays() {
         let shape = array
@@ -55,8 +65,7 @@ pub(crate) fn decode(py: Python<'_>, record: vlstore::Record) -> PyResult<Py<PyA
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| invalid(py, "the array is larger than this machine's memory"))?;
         let at = array.data().as_ptr().addr() - all.as_ptr().addr();
-        arrays.append(view(Owner::of(&record), array.dtype(), &shape, at)?)?;
+        arrays.append(view(Owner::of(record), array.dtype(), &shape, at)?)?;
     }
-    let class = py.import("vlstore._document")?.getattr("Document")?;
-    Ok(class.call1((head, arrays))?.unbind())
+    Ok(arrays)
 }

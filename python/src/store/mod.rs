@@ -6,7 +6,7 @@ pub(crate) mod class;
 pub(crate) mod codec;
 mod columns;
 pub(crate) mod depot;
-mod document_records;
+pub(crate) mod document_records;
 pub(crate) mod encoded;
 pub(crate) mod exit;
 pub(crate) mod handle;

@@ -1,8 +1,8 @@
 """From the arguments of a call to the text that is its key, and back.
 
 The text is JSON without spaces, with the names in the order of their code points, and two additions:
-``NaN``, ``Infinity`` and ``-Infinity`` as Python's ``json`` writes them, and whole numbers of any length.
-``1``, ``1.0`` and ``true`` are three values; tuples are lists; a name that is a whole number is its text.
+``NaN``, ``Infinity`` and ``-Infinity`` as Python's ``json`` writes them, and integers of any length.
+``1``, ``1.0`` and ``true`` are three values; tuples are lists; a name that is an integer is its text.
 """
 
 import functools
@@ -53,7 +53,7 @@ def _int(value):
     try:
         return int.__repr__(value)
     except ValueError:
-        raise _Refused("is a whole number with too many digits") from None
+        raise _Refused("is an integer with too many digits") from None
 
 
 def _list(value, arrays):

@@ -35,7 +35,7 @@ class Options:
                 "write @cached() or @cached(storage)"
             )
         if isinstance(version, bool) or not isinstance(version, int) or version < 0:
-            raise WrongTypeError(f"version is a whole number, 0 or more, not {version!r:.40}")
+            raise WrongTypeError(f"version is an integer, 0 or more, not {version!r:.40}")
         if not (name is None or isinstance(name, str)):
             raise WrongTypeError(f"name is a str, not {name!r:.40}")
         if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or not ttl >= 0):

@@ -343,7 +343,7 @@ impl TaskWriter {
         Ok(self.trials - 1)
     }
 
-    /// Gives up the trial `token`: nothing of it stays.
+    /// Discards the trial `token`: nothing of it stays.
     ///
     /// # Errors
     /// As [`Writer::delete`](crate::Writer::delete).
