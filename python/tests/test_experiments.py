@@ -33,6 +33,7 @@ from vlstore.experiments import (
     StorageWriter,
     Trial,
 )
+from vlstore_workers import acquire
 
 NUMBERS = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
 REALS = "float16 float32 float64 complex64 complex128".split()
@@ -533,15 +534,6 @@ def test_two_writers_of_one_task_are_refused_and_other_tasks_are_free(storage):
         task.write(trial(2))
     with storage.append_task("t") as task:
         assert len(task) == 2
-
-
-def acquire(root, subject, trials):
-    with StorageWriter(root, subject) as run:
-        for i in range(trials):
-            t = trial(i, who=subject)
-            run.task("t").begin(t)
-            t.add_array("x").stack(np.full((4, 10), i))
-            run.write("t", t)
 
 
 def test_several_processes_acquire_at_once_and_roots_are_merged(tmp_path):

@@ -1,6 +1,9 @@
 """What other processes do in the tests: a module that they can import by its name."""
 
+import numpy as np
+
 import vlstore
+from vlstore.experiments import StorageWriter, Trial
 
 
 def read(store, ordinals, results):
@@ -47,3 +50,12 @@ def in_processes(context, target, each):
         worker.join(60)
         assert worker.exitcode == 0
     return found
+
+
+def acquire(root, subject, trials):
+    with StorageWriter(root, subject) as run:
+        for i in range(trials):
+            trial = Trial({"who": subject, "block": 0, "trial": i})
+            run.task("t").begin(trial)
+            trial.add_array("x").stack(np.full((4, 10), i))
+            run.write("t", trial)
