@@ -99,6 +99,44 @@ def test_sources_of_any_kind_are_taken_alike(manager):
     assert manager.get("y") == manager.get("x")
 
 
+def test_integers_that_would_be_rounded_are_refused_wherever_they_are(manager):
+    big = 2**53 + 1
+    for wrong in (
+        [big, 0.5],
+        [0.5, -big],
+        [2**63, -1],
+        [10**400, 0.5],
+        [[big, 0.5], [1, 2]],
+        ([big, 0.5], [1, 2]),
+        (x for x in (0.5, big)),
+        np.array([big, 0.5], object),
+    ):
+        with pytest.raises(ValueError, match="above 2"):
+            manager.store("x", wrong)
+    assert "x" not in manager
+    manager.store("x", [2**53, 1e300, 0.5])
+    same(manager.get("x").values(), [2.0**53, 1e300, 0.5])
+
+
+def test_only_numbers_are_assigned(manager):
+    big = 2**53 + 1
+    stored = SMTimeSeries([0, 1], [1.0, 2.0], id="y", manager=manager)
+    for target in (TimeSeries(None, [1.0, 2.0]), stored):
+        for wrong in ("5", b"5", None, 1j, np.datetime64("2020"), ["5"], [None], {"a": 1}):
+            for index in (0, slice(0, 1)):
+                with pytest.raises((TypeError, ValueError)):
+                    target[index] = wrong
+        for wrong in (big, [big], [big, 0.5]):
+            with pytest.raises(ValueError, match="above 2"):
+                target[:] = wrong
+        for index in (True, "a", None, 1.5):
+            with pytest.raises(TypeError):
+                target[index] = 1
+        same(target.values(), [1.0, 2.0])
+        target[0:2] = [3, 4]
+        same(target.values(), [3.0, 4.0])
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -532,6 +570,98 @@ def test_the_commands_of_stores_work_on_series(tmp_path):
         assert found.lengths() == {"x": 1, 7: 2 * BLOCK + 1}
         assert len(found.get(7)) == 2 * BLOCK + 1
         assert found.check() == []
+
+
+def _long(path, id, n, factor=1.0):
+    manager = FileStorageManager(path)
+    manager.store(id, (np.arange(n) * 0.5, np.arange(n) * factor))
+    return manager
+
+
+def _store_of_two(tmp_path, first, second, **options):
+    """Two stores that both have "x", of these lengths, merged."""
+    a, b = tmp_path / "a.vls", tmp_path / "b.vls"
+    _long(a, "x", first)
+    _long(b, "x", second, 2.0)
+    for path in (a, b):
+        FileStorageManager(path).store("short", [1, 2])
+    vlstore.merge([a, b], tmp_path / "both.vls", **options)
+    return FileStorageManager(tmp_path / "both.vls")
+
+
+@pytest.mark.parametrize("policy", ["keep-first", "keep-last"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(10, 3 * BLOCK), (3 * BLOCK, 10), (2 * BLOCK, 4 * BLOCK + 7), (4 * BLOCK + 7, 2 * BLOCK), (3, 5)],
+)
+def test_a_merge_never_mixes_two_series_in_silence(policy, first, second, tmp_path):
+    merged = _store_of_two(tmp_path, first, second, clash=policy)
+    n, factor = (first, 1.0) if policy == "keep-first" else (second, 2.0)
+    try:
+        found = merged.get("x")
+    except errors.Error as error:
+        assert 'series "x"' in str(error)
+        assert "is mixed" in str(error)
+        assert "manager.store(id" in str(error)
+        assert any(id == "x" and "mixed" in why for id, why in merged.check())
+        for call in (merged.size, merged.lazy, lambda id: merged.append(id, ([1], [1]))):
+            with pytest.raises(errors.Error, match="mixed"):
+                call("x")
+    else:
+        same(found.values(), np.arange(n) * factor)
+    assert merged.get("short")[1] == 2
+    assert merged.ids() == ["x", "short"]
+    # Storing it again leaves nothing of either.
+    merged.store("x", ([1], [2]))
+    assert merged.get("x").items() == [(1, 2)]
+    assert merged.check() == []
+
+
+def test_a_part_of_another_series_is_never_returned(tmp_path):
+    # The same length and layout, so that the marks alone tell them apart.
+    _long(tmp_path / "a.vls", "x", 3 * BLOCK)
+    _long(tmp_path / "b.vls", "x", 3 * BLOCK, 2.0)
+    block = b"b" + bytes(8) + b"sx"
+    vlstore.copy(tmp_path / "b.vls", tmp_path / "block.vls", keys=[block])
+    vlstore.merge([tmp_path / "a.vls", tmp_path / "block.vls"], tmp_path / "mixed.vls", clash="keep-last")
+    manager = FileStorageManager(tmp_path / "mixed.vls")
+    for call in (
+        lambda: manager.get("x"),
+        lambda: manager.range("x", BLOCK, BLOCK + 1),
+        lambda: manager.lazy("x").sum(),
+        lambda: manager.set("x", BLOCK, [1.0]),
+    ):
+        with pytest.raises(errors.Error, match=r'series "x".*is mixed'):
+            call()
+    assert manager.range("x", 5, 6).values()[0] == 5
+    assert [id for id, why in manager.check() if "mixed" in why] == ["x"]
+
+
+def test_commands_that_choose_records_cut_no_series_in_silence(tmp_path):
+    manager = _long(tmp_path / "s.vls", "x", 3 * BLOCK)
+    manager.store("grown", [1, 2])
+    manager.append("grown", [3])
+    manager.store("short", [1, 2])
+    vlstore.copy(manager.path, tmp_path / "some.vls", keys=["x", "grown", "short"])
+    some = FileStorageManager(tmp_path / "some.vls")
+    for id in ("x", "grown"):
+        for call in (some.get, some.size, some.lazy, some.shape, lambda id: some.append(id, [1])):
+            with pytest.raises(errors.Error, match=rf'series "{id}".*is cut.*copy --keys'):
+                call(id)
+    assert some.get("short").values().tolist() == [1, 2]
+    assert some.ids() == ["x", "grown", "short"]
+    assert {id for id, why in some.check() if "is cut" in why} == {"x", "grown"}
+    some.store("x", manager.lazy("x"))
+    same(some.get("x").values(), manager.get("x").values())
+    some.remove("grown")
+    assert some.check() == []
+    with vlstore.open(manager.path, "a") as store:
+        del store["x"]
+    with pytest.raises(KeyError, match='"x"'):
+        manager.get("x")
+    assert any(id == "x" for id, _ in manager.check())
+    manager.store("x", [7])
+    assert manager.check() == []
 
 
 # -- appending

@@ -255,3 +255,58 @@ def test_dates_that_are_missing_are_nan_or_refused(manager):
         assert manager.get("x").values().tolist() == [1, 2, 3]
         with pytest.raises(ValueError, match="position 1"):
             sorted_only.store("x", given)
+
+
+def test_parquet_without_times_says_so_and_counts_when_told(manager, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as parquet
+
+    path = tmp_path / "v.parquet"
+    parquet.write_table(pa.table({"t": [5, 6], "v": [1.5, 2.5]}), path)
+    with pytest.raises(ValueError, match=r"v.parquet: there is no column of times 'time'; the columns are t, v"):
+        manager.import_parquet(path)
+    assert manager.ids() == []
+    assert manager.import_parquet(path, time="t") == ["v"]
+    assert manager.get("v").items() == [(5, 1.5), (6, 2.5)]
+    manager.import_parquet(path, time=None)
+    assert manager.shape("v") == (2, 2, False)
+
+
+def test_dates_far_from_now_and_whole_numbers_of_others_are_exact(manager):
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    pa = pytest.importorskip("pyarrow")
+    import datetime
+
+    dates = [datetime.datetime(3000, 1, 1), datetime.datetime(1500, 1, 1, 0, 0, 0, 250_000)]
+    right = [32503680000.0, -14831769600.0 + 0.25]
+    for given in (
+        pa.table({"time": pa.array(dates, pa.timestamp("us")), "v": [1, 2]}),
+        pa.table({"time": pa.chunked_array([pa.array([d], pa.timestamp("us")) for d in dates]), "v": [1, 2]}),
+        polars.DataFrame({"time": dates, "v": [1, 2]}),
+        pandas.Series([1, 2], index=pandas.DatetimeIndex(np.array(dates, "datetime64[us]"))),
+    ):
+        manager.store("x", given)
+        assert manager.get("x").times().tolist() == right
+    days = [d.date() for d in dates]
+    for given in (pa.table({"time": days, "v": [1, 2]}), polars.DataFrame({"time": days, "v": [1, 2]})):
+        manager.store("x", given)
+        assert manager.get("x").times()[0] == right[0]
+    big = 2**53 + 1
+    for wrong in (
+        pa.array([big, None]),
+        pa.array([big]),
+        pa.table({"time": [1, 2], "a": [big, 1], "b": [0.5, 1.5]}),
+        polars.Series([big, None]),
+        polars.DataFrame({"time": [1, 2], "a": [big, 1], "b": [0.5, 1.5]}),
+        pandas.Series([big, None], dtype="Int64"),
+        pandas.DataFrame({"time": [1, 2], "a": [big, 1], "b": [0.5, 1.5]}),
+    ):
+        with pytest.raises(ValueError, match="above 2"):
+            manager.store("wrong", wrong)
+    for wrong in (pa.array(["a"]), pa.table({"a": pa.array([1], pa.duration("s"))}), pa.array([b"a"]), pa.nulls(2)):
+        with pytest.raises(TypeError, match="column of"):
+            manager.store("wrong", wrong)
+    assert "wrong" not in manager
+    for given in (pa.array([1, None]), polars.Series([1, None]), pandas.Series([1, None], dtype="Int64")):
+        manager.store("x", given)
+        assert np.array_equal(manager.get("x").values(), [1, np.nan], equal_nan=True)

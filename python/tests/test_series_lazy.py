@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from vlstore.series import FileStorageManager, Lazy, MemoryStorageManager, TimeSeries
+from vlstore.series import FileStorageManager, Lazy, MemoryStorageManager, SMTimeSeries, TimeSeries
 
 N = 3 * (1 << 14) + 11
 
@@ -275,3 +275,116 @@ def test_resampling_refuses_times_that_are_not_sorted_by_position():
                 manager.lazy("x").resample(1, start=0.0, count=count)
         with pytest.raises(ValueError, match=rf"at position {at};"):
             manager.get("x").interpolate([0.5])
+
+
+class _Counting(FileStorageManager):
+    """Counts the points that are read."""
+
+    points = 0
+
+    def get(self, id):
+        raise AssertionError("read whole")
+
+    def _seen(self, series):
+        self.points += 0 if series is None else len(series)
+        return series
+
+    def range(self, id, start, stop):
+        return self._seen(super().range(id, start, stop))
+
+    def _between(self, id, start, stop):
+        return self._seen(super()._between(id, start, stop))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_slices_by_position_and_by_time_read_what_they_need(channels, tmp_path):
+    counting = _Counting(tmp_path / "s.vls", cache_bytes=0)
+    n = 6 << 14
+    times = np.repeat(np.arange(n // 3) * 0.25, 3)
+    values = np.arange(n * channels, dtype=float)
+    values = values if channels == 1 else values.reshape(n, channels)
+    counting.store("x", (times[:5], values[:5]))
+    for a, b in ((5, 9), (9, n - 20), (n - 20, n - 3), (n - 3, n)):
+        counting.append("x", (times[a:b], values[a:b]))
+    counting.store("at once", (times, values))
+    counting.store("counted", values)
+    right = TimeSeries(times, values)
+    for id in ("x", "at once"):
+        series = SMTimeSeries.from_db(id, counting)
+        for index in (
+            slice(3, 9),
+            slice(-7, None),
+            slice(None, 5),
+            slice(20_000, 20_010, 3),
+            slice(40_010, 40_000, -1),
+            slice(7, 3),
+            slice(n + 5, n + 9),
+            slice(-n - 5, 3),
+            slice(-1, -4, -2),
+        ):
+            counting.points = 0
+            assert series[index] == right[index]
+            assert counting.points <= 12
+        for start, stop in ((2.5, 3), (7000.1, 7001), (None, 0.5), (times[-1], None), (5, 4), (1e9, None), (None, -1)):
+            counting.points = 0
+            found, wanted = series.between(start, stop), right.between(start, stop)
+            assert found == wanted, (start, stop)
+            assert counting.points == len(wanted)
+    part = SMTimeSeries.from_db("counted", counting)[40_000:40_003]
+    assert part.times().tolist() == [40_000, 40_001, 40_002]
+    # Times that go back are looked at, all.
+    whole = FileStorageManager(tmp_path / "s.vls")
+    whole.append("x", ([1.0], values[:1]))
+    series = SMTimeSeries.from_db("x", whole)
+    assert len(series.between(1, 1.2)) == 4
+    assert len(SMTimeSeries.from_db("counted", whole).between(5, 7)) == 2
+
+
+def test_edges_of_windows_and_of_grids_are_exact():
+    manager = MemoryStorageManager()
+    for width in (0.1, 0.7, 1 / 3, 1e-3):
+        for origin in (0.0, 0.3, -1e3):
+            edges = origin + np.arange(1000) * width
+            times = np.unique(np.concatenate([edges, np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)]))
+            times = times[(times >= origin) & (times < edges[-1])]
+            manager.store("x", (times, times))
+            found = manager.lazy("x").aggregate(["first", "last", "count"], width=width, origin=origin)
+            number = np.searchsorted(edges, times, side="right") - 1
+            assert np.array_equal(found.times, edges[np.unique(number)])
+            assert np.array_equal(found["count"], np.bincount(number)[np.unique(number)])
+            assert (found["first"] >= found.times).all()
+            for last in (edges[777], np.nextafter(edges[777], -np.inf)):
+                manager.store("y", ([origin, last], [0, 1]))
+                (grid,) = manager.lazy("y").resample(width)
+                assert np.array_equal(grid.times(), edges[edges <= last])
+    manager.store("far", ([1e17, 1e17 + 64], [0, 1]))
+    with pytest.raises(ValueError, match="too small beside the time"):
+        manager.lazy("far").aggregate("max", width=1.0, origin=0.0)
+
+
+def test_infinite_times_are_refused_and_infinite_values_stay(manager):
+    memory = MemoryStorageManager()
+    inf = np.inf
+    for times in ([-inf, 0, 1], [0, 1, inf], [-inf, inf, inf]):
+        memory.store("x", (times, [1, 2, 3]))
+        x = memory.lazy("x")
+        for call in (
+            lambda x=x: x.aggregate("max", width=1.0),
+            lambda x=x: x.aggregate("max", width=1.0, origin=0.0),
+            lambda x=x: list(x.resample(0.5)),
+            lambda x=x: list(x.resample(0.5, start=0.0, count=3)),
+            lambda: memory.get("x").interpolate([0.5]),
+        ):
+            with pytest.raises(ValueError, match="finite|begins at"):
+                call()
+    memory.store("v", ([0, 1, 2, 3], [inf, inf, 1, -inf]))
+    (grid,) = memory.lazy("v").resample(0.5)
+    assert grid.values().tolist() == [inf, inf, inf, inf, 1, -inf, -inf]
+    memory.store("p", [inf, 1, inf, inf])
+    p = memory.lazy("p")
+    assert [p.percentile(q) for q in (0, 50, 99)] == [1, inf, inf]
+    assert p.aggregate(["median", "mean"], points=4).columns["median"][0] == inf
+    assert p.mean() == inf
+    assert memory.get("p").mean() == inf
+    memory.store("both", [inf, -inf])
+    assert np.isnan(memory.lazy("both").mean())

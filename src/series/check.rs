@@ -1,6 +1,6 @@
 //! The ids and lengths of all series, from the index; and what of them does not fit together.
 
-use super::entry::{Entry, account_of};
+use super::entry::{CUT, Entry, MIXED, account_of, head_at};
 use super::ids::{Role, key, parse};
 use crate::error::Result;
 use crate::key::Key;
@@ -24,7 +24,7 @@ pub(super) fn lengths(store: &dyn Readable) -> Result<Vec<(Key, u64)>> {
         Ok(())
     })?;
     for (id, len) in grown {
-        let known = place.get(&id).and_then(|at| out.get_mut(*at));
+        let known = place.remove(&id).and_then(|at| out.get_mut(at));
         if let Some((_, old)) = known {
             // A length that the index cannot say stands in the account.
             *old = if len == u64::from(u32::MAX) {
@@ -32,6 +32,15 @@ pub(super) fn lengths(store: &dyn Readable) -> Result<Vec<(Key, u64)>> {
             } else {
                 len
             };
+        }
+    }
+    // Of a series that is cut: the points that are here.
+    for at in place.into_values() {
+        let Some((id, len)) = out.get_mut(at) else { continue };
+        if *len == u64::from(u32::MAX)
+            && let Some(ordinal) = store.find_key(id)?
+        {
+            *len = head_at(store, ordinal)?.points;
         }
     }
     Ok(out)
@@ -46,17 +55,17 @@ pub struct Defect {
     pub why: String,
 }
 
-/// Every series of which a part is missing, and every part of a series that is not there. Decodes the
-/// accounts alone; `Snapshot::verify` checks every byte.
+/// Every series of which a part is missing or of another series, and every part of a series that is not
+/// there. Decodes the accounts and the heads of what they name; `Snapshot::verify` checks every byte.
 pub(super) fn check(store: &dyn Readable) -> Result<Vec<Defect>> {
     let (mut starts, mut parts, mut accounts) = (HashMap::new(), HashMap::new(), Vec::new());
     let mut out = Vec::new();
     store.visit_index(&mut |ordinal, name, at| {
         let found = name.as_ref().and_then(parse);
         match found {
-            Some((id, Role::Start)) => drop(starts.insert(id, u64::from(at.weight))),
+            Some((id, Role::Start)) => drop(starts.insert(id, (ordinal, at.weight))),
             Some((id, Role::Growth)) => accounts.push((id, ordinal)),
-            Some((id, role)) => drop(parts.insert((id, role), u64::from(at.weight))),
+            Some((id, role)) => drop(parts.insert((id, role), (ordinal, u64::from(at.weight)))),
             None => {
                 let id = name.unwrap_or_else(|| Key::from(ordinal));
                 out.push(Defect { id, why: "a record that is of no series".into() });
@@ -65,6 +74,14 @@ pub(super) fn check(store: &dyn Readable) -> Result<Vec<Defect>> {
         Ok(())
     })?;
     let mut known = HashSet::new();
+    let grown: HashSet<Key> = accounts.iter().map(|(id, _)| id.clone()).collect();
+    let mut cut: Vec<&Key> = starts
+        .iter()
+        .filter(|(id, at)| at.1 == u32::MAX && !grown.contains(id))
+        .map(|(id, _)| id)
+        .collect();
+    cut.sort();
+    out.extend(cut.into_iter().map(|id| Defect { id: id.clone(), why: CUT.into() }));
     for (id, ordinal) in accounts {
         let mut bad = |why: String| out.push(Defect { id: id.clone(), why });
         let start = starts.get(&id).copied();
@@ -75,14 +92,15 @@ pub(super) fn check(store: &dyn Readable) -> Result<Vec<Defect>> {
                 continue;
             }
         };
-        if start != Some(growth.start) {
-            bad(match start {
-                None => "there is an account of it, and no start".into(),
-                Some(n) => {
-                    format!("its start has {n} points, not the {} of its account", growth.start)
-                }
-            });
+        // Whether a record is of the series of the account.
+        let own = |ordinal| head_at(store, ordinal).map(|head| head.mark == growth.mark);
+        let mut mixed = false;
+        match start {
+            None => bad("there is an account of it, and no start".into()),
+            Some((_, weight)) if weight != u32::MAX => mixed = true,
+            Some((ordinal, _)) => mixed = !own(ordinal)?,
         }
+        let mark = growth.mark;
         let entry = Entry {
             id: id.clone(),
             ordinal,
@@ -97,12 +115,15 @@ pub(super) fn check(store: &dyn Readable) -> Result<Vec<Defect>> {
             let range = format!("{} to {}", part.first, part.first + part.points);
             match parts.get(&(id.clone(), part.role)) {
                 None => bad(format!("its points {range} are missing")),
-                Some(n) if *n != part.points => {
+                Some((_, n)) if *n != part.points => {
                     bad(format!("{n} points are where its points {range} should be"));
                 }
-                Some(_) => {}
+                Some((ordinal, _)) => mixed |= head_at(store, *ordinal)?.mark != mark,
             }
             known.insert(key(&id, part.role));
+        }
+        if mixed {
+            out.push(Defect { id, why: MIXED.into() });
         }
     }
     let mut left: Vec<_> =

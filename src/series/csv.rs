@@ -5,6 +5,7 @@ use super::stored::Stored;
 use crate::backend::{Output, OutputPlace, There};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -14,8 +15,8 @@ use std::path::Path;
 pub struct CsvOptions {
     /// Between columns: a character, or `None` for a comma, or blanks where a line has no comma.
     pub delimiter: Option<char>,
-    /// The column of times, by its name or its number from 0; `None` for the first. An empty name for
-    /// none: the times count from 0.
+    /// The column of times, by its name or its number from 0; `None` for that named `time`, or else the
+    /// first. An empty name for none: the times count from 0.
     pub time: Option<String>,
     /// The columns of values; empty for all others.
     pub values: Vec<String>,
@@ -35,14 +36,52 @@ fn bad(line: u64, why: impl Into<Box<str>>) -> Error {
 }
 
 /// The cells of a line.
-fn cells(line: &str, delimiter: Option<char>) -> Vec<&str> {
+fn cells(line: &str, delimiter: Option<char>) -> Vec<Cow<'_, str>> {
+    if line.contains('"') {
+        return quoted(line, delimiter).into_iter().map(Cow::Owned).collect();
+    }
     let split: Vec<&str> = match delimiter {
         Some(c) if c.is_whitespace() && c != '\t' => line.split_whitespace().collect(),
         Some(c) => line.split(c).collect(),
         None if line.contains(',') => line.split(',').collect(),
         None => line.split_whitespace().collect(),
     };
-    split.into_iter().map(|cell| cell.trim().trim_matches('"')).collect()
+    split.into_iter().map(|cell| Cow::Borrowed(cell.trim())).collect()
+}
+
+/// The cells of a line with quotes: between two of them a delimiter is text, and two in a row are one.
+fn quoted(line: &str, delimiter: Option<char>) -> Vec<String> {
+    let blanks = match delimiter {
+        Some(c) => c.is_whitespace() && c != '\t',
+        None => !line.contains(','),
+    };
+    let ends = |c: char| if blanks { c.is_whitespace() } else { c == delimiter.unwrap_or(',') };
+    let mut out = Vec::new();
+    // Whether the place is between quotes, and whether the cell has any.
+    let (mut cell, mut within, mut has) = (String::new(), false, false);
+    let mut done = |cell: &mut String, has: &mut bool| {
+        let text = std::mem::take(cell);
+        if *has {
+            out.push(text);
+        } else if !blanks || !text.is_empty() {
+            out.push(text.trim().to_owned());
+        }
+        *has = false;
+    };
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '"' && within && chars.next_if_eq(&'"').is_some() {
+            cell.push('"');
+        } else if c == '"' {
+            (within, has) = (!within, true);
+        } else if !within && ends(c) {
+            done(&mut cell, &mut has);
+        } else if within || !(c.is_whitespace() && (has || cell.is_empty())) {
+            cell.push(c);
+        }
+    }
+    done(&mut cell, &mut has);
+    out
 }
 
 /// A number as people and programs write it; nothing is NaN.
@@ -85,8 +124,8 @@ fn parse(from: impl BufRead, options: &CsvOptions) -> Result<Table> {
         }
         if let Some(comment) = line.trim_start().strip_prefix('#') {
             if chosen.is_none() {
-                names =
-                    cells(comment.trim(), options.delimiter).into_iter().map(Into::into).collect();
+                let found = cells(comment.trim(), options.delimiter);
+                names = found.into_iter().map(Cow::into_owned).collect();
             }
             continue;
         }
@@ -94,11 +133,16 @@ fn parse(from: impl BufRead, options: &CsvOptions) -> Result<Table> {
         if chosen.is_none() {
             let header = found.iter().any(|cell| number(cell).is_none());
             if header && out.channels.is_empty() && width == 0 {
-                names = found.into_iter().map(Into::into).collect();
+                names = found.into_iter().map(Cow::into_owned).collect();
                 width = names.len();
                 continue;
             }
             if names.len() != found.len() {
+                if width > 0 {
+                    let why =
+                        format!("it has {} columns, and the header names {width}", found.len());
+                    return Err(bad(number_of, why));
+                }
                 // A comment that was one.
                 names.clear();
             }
@@ -114,7 +158,7 @@ fn parse(from: impl BufRead, options: &CsvOptions) -> Result<Table> {
         }
         let Some((time, values)) = &chosen else { continue };
         let value = |at: usize| {
-            let cell = found.get(at).copied().unwrap_or_default();
+            let cell = found.get(at).map(Cow::as_ref).unwrap_or_default();
             number(cell).ok_or_else(|| bad(number_of, format!("{cell:?} is not a number")))
         };
         if let (Some(times), Some(at)) = (&mut out.times, time) {
@@ -147,7 +191,8 @@ fn choose(
         Some("") => None,
         Some(name) => Some(column(name, names, width)?),
         // One column alone is of values.
-        None => (width > 1).then_some(0),
+        None => (width > 1)
+            .then(|| names.iter().position(|n| n.eq_ignore_ascii_case("time")).unwrap_or(0)),
     };
     let values: Vec<usize> = if options.values.is_empty() {
         (0..width).filter(|at| Some(*at) != time).collect()
@@ -244,6 +289,21 @@ mod tests {
         assert_eq!((table.points.times, table.names), (None, vec!["0".into(), "1".into()]));
         assert_eq!(read("7\n8\n", &all).unwrap().points.channels, [[7.0, 8.0]]);
         assert_eq!(read("t,v\n", &all).unwrap().points.len(), 0);
+    }
+
+    #[test]
+    fn headers_with_quotes_and_times_elsewhere_are_understood() {
+        let read = |text: &str| parse(text.as_bytes(), &CsvOptions::default());
+        let table = read("v,\"a \"\"b\"\", c\",Time\n1,2,3\n\"4\", \"5\" ,6\n").unwrap();
+        assert_eq!(table.names, ["v", "a \"b\", c"]);
+        assert_eq!(table.points.times, Some(vec![3.0, 6.0]));
+        assert_eq!(table.points.channels, [[1.0, 4.0], [2.0, 5.0]]);
+        let table = read("\"my time\" \"v\"\n1 2\n").unwrap();
+        assert_eq!((table.points.times, table.names), (Some(vec![1.0]), vec!["v".into()]));
+        let why = read("time,a,b\n1,2\n").unwrap_err().to_string();
+        assert!(why.contains("line 2") && why.contains("the header names 3"), "{why}");
+        let table = read("time,\"\",b\n1,,2\n").unwrap();
+        assert!(table.points.channels[0][0].is_nan() && table.names[0].is_empty());
     }
 
     #[test]

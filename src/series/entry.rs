@@ -1,7 +1,7 @@
 //! What the index knows of a series, and which records hold which points of it.
 
 use super::ids::{Role, key};
-use crate::codec::{Codec, Growth, SeriesCodec};
+use crate::codec::{Codec, Growth, SeriesCodec, SeriesHead};
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::store::Readable;
@@ -47,6 +47,21 @@ pub(super) fn of_series(id: &Key) -> impl FnOnce(Error) -> Error {
     }
 }
 
+/// Of a series that is only in part in the store, and of one whose parts are those of two.
+pub(super) const CUT: &str =
+    "is cut: its first points are here, and the account of the others is not";
+pub(super) const MIXED: &str = "is mixed: its parts are of two series that had this id";
+
+/// That the parts of a series do not belong together, and how that is put right.
+pub(super) fn cut(what: &str) -> Error {
+    let why = format!(
+        "{what}. Commands that choose records (copy --keys, copy --match, split, rm, merge) do not know series; \
+         store it again from where it is whole, in Python manager.store(id, other.lazy(id)), or remove it: \
+         manager.remove(id)"
+    );
+    Error::codec("series", why)
+}
+
 impl Entry {
     /// The series `id`, if there is one.
     pub(super) fn find(store: &dyn Readable, id: &Key) -> Result<Option<Self>> {
@@ -62,8 +77,20 @@ impl Entry {
                 )
             }
         };
+        // The start of a series that has grown weighs what no other weighs.
+        match (&growth, at.weight == u32::MAX) {
+            (None, true) => return Err(of_series(id)(cut(CUT))),
+            (Some(_), false) => return Err(of_series(id)(cut(MIXED))),
+            _ => {}
+        }
+        let start = growth.as_ref().map_or(at.weight.into(), |g| g.start);
         let stamp = (at.start, grown);
-        Ok(Some(Self { id: id.clone(), ordinal, start: at.weight.into(), growth, stamp }))
+        Ok(Some(Self { id: id.clone(), ordinal, start, growth, stamp }))
+    }
+
+    /// The mark that all its records have.
+    pub(super) fn mark(&self) -> u64 {
+        self.growth.as_ref().map_or(0, |g| g.mark)
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -75,10 +102,7 @@ impl Entry {
         if let Some(growth) = &self.growth {
             return Ok((growth.times, growth.channels as usize));
         }
-        let len = store.location_at(self.ordinal)?.len();
-        let head = store.get_parts_at(&[(self.ordinal, 0..len.min(24))])?;
-        let head =
-            SeriesCodec.peek(head.get(0).unwrap_or_default()).map_err(of_series(&self.id))?;
+        let head = head_at(store, self.ordinal).map_err(of_series(&self.id))?;
         Ok((head.times, head.channels as usize))
     }
 
@@ -114,6 +138,13 @@ impl Entry {
     }
 }
 
+/// What the record at `ordinal` says of itself.
+pub(super) fn head_at(store: &dyn Readable, ordinal: u64) -> Result<SeriesHead> {
+    let len = store.location_at(ordinal)?.len();
+    let head = store.get_parts_at(&[(ordinal, 0..len.min(SeriesHead::LEN as u64))])?;
+    SeriesCodec.peek(head.get(0).unwrap_or_default())
+}
+
 /// The account in a record.
 pub(super) fn account_of(record: &[u8]) -> Result<Growth> {
     let mut space = AlignedBuf::default();
@@ -129,8 +160,11 @@ mod tests {
     #[test]
     fn the_parts_of_a_range_are_those_that_touch_it() {
         let growth = Growth {
+            mark: 1,
             channels: 1,
             times: false,
+            sorted: false,
+            last: 0.0,
             len: 25,
             start: 10,
             block: 4,

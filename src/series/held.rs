@@ -21,6 +21,8 @@ pub struct Series {
     channels: usize,
     first: u64,
     len: usize,
+    /// The mark of the record.
+    mark: u64,
 }
 
 impl Series {
@@ -38,8 +40,8 @@ impl Series {
         let head = record.len() - 8 * len * (view.channels() + usize::from(view.has_times()));
         let times = view.has_times().then_some(head);
         let values = if view.has_times() { head + 8 * len } else { head };
-        let (channels, first) = (view.channels(), view.first());
-        Ok(Self { record, times, values, stride: len, channels, first, len })
+        let (channels, first, mark) = (view.channels(), view.first(), view.mark());
+        Ok(Self { record, times, values, stride: len, channels, first, len, mark })
     }
 
     /// Room for `len` points from the position `first` on, and a function that fills a part of them.
@@ -59,7 +61,7 @@ impl Series {
         fill(&mut Filling { out: place, len, times })?;
         let (values, times) = if times { (8 * len, Some(0)) } else { (0, None) };
         let record = Record::from(out);
-        Ok(Self { record, times, values, stride: len, channels, first, len })
+        Ok(Self { record, times, values, stride: len, channels, first, len, mark: 0 })
     }
 
     /// A copy of these points, the first of which has the position `first`.
@@ -69,6 +71,11 @@ impl Series {
     pub fn of_points(points: &Points<'_>, first: u64) -> Result<Self> {
         let (times, channels) = (points.times().is_some(), points.channels().len());
         Self::build(times, channels, first, points.len(), |out| out.put(0, points))
+    }
+
+    /// The mark of the record in which it was read.
+    pub(super) const fn mark(&self) -> u64 {
+        self.mark
     }
 
     /// Number of points.

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::key::Key;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Longest id that is text, in bytes: every record behind the start repeats it in its key.
 pub const ID_MAX: usize = 4096;
@@ -86,10 +86,8 @@ pub(super) fn parse(key: &Key) -> Option<(Key, Role)> {
 /// The digits of an id that was made: in the order of their codes, without look-alikes.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// An id that no process has made before: `ts-`, the time in milliseconds, and 60 bits of chance, in
-/// 22 digits. Asks nobody, so that it costs the same however many series there are.
-#[must_use]
-pub fn new_id() -> Key {
+/// The time since 1970, and 64 bits of chance that no other process has.
+fn chance() -> (Duration, u64) {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // The keys of a RandomState come from the system's source of random numbers, once a thread; a
@@ -98,12 +96,24 @@ pub fn new_id() -> Key {
     chance.write_u32(crate::backend::process_id());
     chance.write_u128(now.as_nanos());
     chance.write_u64(COUNT.fetch_add(1, Ordering::Relaxed));
+    (now, chance.finish())
+}
+
+/// A mark of a series that grows, which no other series has; not 0.
+pub(super) fn new_mark() -> u64 {
+    chance().1.max(1)
+}
+
+/// An id that no process has made before: `ts-`, the time in milliseconds, and 60 bits of chance, in
+/// 22 digits. Asks nobody, so that it costs the same however many series there are.
+#[must_use]
+pub fn new_id() -> Key {
+    let (now, chance) = chance();
     let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     let digit = |value: u64, place: u32| {
         let index = usize::try_from((value >> (5 * place)) & 31).unwrap_or(0);
         char::from(DIGITS.get(index).copied().unwrap_or(b'0'))
     };
-    let chance = chance.finish();
     let time = (0..10).rev().map(|place| digit(millis, place));
     let rest = (0..12).rev().map(|place| digit(chance, place));
     Key::from("ts-".chars().chain(time).chain(rest).collect::<String>())

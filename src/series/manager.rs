@@ -347,14 +347,17 @@ impl SeriesStore {
                 let what = format!("series {id}").into();
                 return Err(Error::Exists { what, instead: Some("existing=\"replace\"") });
             }
-            let mut growing = Growing::begin(writer, id, options.packing, points)?;
             let (mut len, mut before) = (points.len() as u64, last(points));
-            while let Some(more) = next(len)? {
+            let mut following = next(len)?.filter(|more| !more.is_empty());
+            let some = following.is_some();
+            let mut growing = Growing::begin(writer, id, options.packing, points, some)?;
+            while let Some(more) = following {
                 let more = more.points()?;
                 growing.fits(&more)?;
                 options.times.check(before, more.times().unwrap_or_default(), len)?;
                 growing.push(&more)?;
                 (len, before) = (len + more.len() as u64, last(&more).or(before));
+                following = next(len)?;
             }
             growing.end()
         })
@@ -506,6 +509,47 @@ impl SeriesStore {
     /// As [`get`](Self::get).
     pub fn range(&mut self, id: &Key, range: Range<u64>) -> Result<Series> {
         self.reading(|store| read::points(store, &read::entry(store, id)?, range))
+    }
+
+    /// Points of a series from one position to before another, as far as there are some; negative ones
+    /// count from the end, as in Python. `None` stands for the first and the last position.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn slice(&mut self, id: &Key, from: Option<i64>, to: Option<i64>) -> Result<Series> {
+        self.reading(|store| {
+            let entry = read::entry(store, id)?;
+            let len = entry.len();
+            let place = |at: i64| {
+                if at < 0 { len.saturating_sub(at.unsigned_abs()) } else { at.unsigned_abs() }
+            };
+            let range = from.map_or(0, place)..to.map_or(len, place);
+            read::points(store, &entry, range.start..range.end.max(range.start))
+        })
+    }
+
+    /// Points with times from `from` to before `to`, of which only the records are read that hold them,
+    /// and a few to find these. `None` for a series whose times are not known to be sorted, or that is
+    /// one record: then all of it has to be looked at.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn between(
+        &mut self,
+        id: &Key,
+        from: Option<f64>,
+        to: Option<f64>,
+    ) -> Result<Option<Series>> {
+        self.reading(|store| {
+            let entry = read::entry(store, id)?;
+            if !entry.growth.as_ref().is_some_and(|g| g.sorted) {
+                return Ok(None);
+            }
+            let place = |time| read::first_not_before(store, &entry, time);
+            let from = from.map_or(Ok(0), place)?;
+            let to = to.map_or(Ok(entry.len()), place)?;
+            read::points(store, &entry, from..to.max(from)).map(Some)
+        })
     }
 
     /// A series as it is now, to be read part by part: it stays as it is whatever happens to the

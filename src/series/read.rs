@@ -1,6 +1,6 @@
 //! Reading series from whatever is readable: a snapshot, or a writer with what it was given.
 
-use super::entry::{Entry, Part, of_series, unknown};
+use super::entry::{Entry, MIXED, Part, cut, of_series, unknown};
 use super::held::Series;
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -45,7 +45,7 @@ fn read(store: &dyn Readable, entry: &Entry, range: Range<u64>) -> Result<Series
             let batch = store.plan_keys(&keys).map_err(|e| missing(e, entry))?.batch()?;
             for (part, bytes) in group.iter().zip(batch.iter()) {
                 let series = Series::of_record(Record::from(AlignedBuf::copy_of(bytes)?))?;
-                fits(&series, part, channels, times)?;
+                fits(&series, entry, part, channels, times)?;
                 let skip = to_usize(range.start.saturating_sub(part.first)).unwrap_or(usize::MAX);
                 let end = to_usize(range.end - part.first).unwrap_or(usize::MAX);
                 let at = part.first.saturating_sub(range.start);
@@ -57,16 +57,43 @@ fn read(store: &dyn Readable, entry: &Entry, range: Range<u64>) -> Result<Series
     })
 }
 
+/// The first position whose time is not less than `time`, of a series with sorted times.
+pub(super) fn first_not_before(store: &dyn Readable, entry: &Entry, time: f64) -> Result<u64> {
+    let parts = entry.parts(0..entry.len());
+    let read = |part: &Part| {
+        let series = one(store, entry, part).map_err(of_series(&entry.id))?;
+        let times = series.times().unwrap_or_default();
+        Ok::<_, Error>((times.partition_point(|t| *t < time), times.len()))
+    };
+    // The first record with such a time lies between these.
+    let (mut low, mut high) = (0, parts.len());
+    while let Some(part) = parts.get(low + (high - low) / 2).filter(|_| low < high) {
+        match read(part)? {
+            (0, _) => high = low + (high - low) / 2,
+            (less, all) if less == all => low += (high - low) / 2 + 1,
+            (less, _) => return Ok(part.first + less as u64),
+        }
+    }
+    Ok(parts.get(low).map_or(entry.len(), |part| part.first))
+}
+
 /// The points of one record.
 fn one(store: &dyn Readable, entry: &Entry, part: &Part) -> Result<Series> {
     let record = store.get_key(&entry.key(part)).map_err(|e| missing(e, entry))?;
     let series = Series::of_record(record)?;
-    fits(&series, part, series.channels(), series.times().is_some())?;
+    let (channels, times) = match &entry.growth {
+        Some(growth) => (growth.channels as usize, growth.times),
+        None => (series.channels(), series.times().is_some()),
+    };
+    fits(&series, entry, part, channels, times)?;
     Ok(series)
 }
 
 /// Refuses a record that is not what the account says.
-fn fits(series: &Series, part: &Part, channels: usize, times: bool) -> Result<()> {
+fn fits(series: &Series, entry: &Entry, part: &Part, channels: usize, times: bool) -> Result<()> {
+    if series.mark() != entry.mark() {
+        return Err(cut(MIXED));
+    }
     let as_said = series.len() as u64 == part.points
         && series.first() == part.first
         && series.channels() == channels

@@ -1,7 +1,7 @@
 //! Writing series through a writer that commits when it is told to, so that one call is one commit.
 
-use super::entry::{Entry, of_series};
-use super::ids::{Role, key};
+use super::entry::{Entry, MIXED, cut, of_series};
+use super::ids::{Role, key, new_mark};
 use super::points::{Owned, Points};
 use super::read;
 use crate::codec::{Growth, Packing, SeriesCodec, SeriesRef};
@@ -33,11 +33,11 @@ struct Put<'a> {
 }
 
 impl Put<'_> {
-    fn points(&mut self, role: Role, first: u64, points: &Points<'_>) -> Result<()> {
+    fn points(&mut self, role: Role, first: u64, mark: u64, points: &Points<'_>) -> Result<()> {
         let part = if role == Role::Start {
-            SeriesRef::start(points.times(), points.channels())?
+            SeriesRef::start(mark, points.times(), points.channels())?
         } else {
-            SeriesRef::continuation(first, points.times(), points.channels())?
+            SeriesRef::continuation(first, mark, points.times(), points.channels())?
         };
         self.space.clear();
         let encoded = SeriesCodec.encode_with(&part, self.packing, &mut self.space)?;
@@ -48,6 +48,17 @@ impl Put<'_> {
         self.space.clear();
         let encoded = SeriesCodec.encode_growth(growth, &mut self.space)?;
         self.record(Role::Growth, encoded.weight)
+    }
+
+    /// Marks a start that was a series by itself: from now on it has an account.
+    fn mark_start(&mut self, mark: u64) -> Result<Order> {
+        let old = self.writer.get_key(self.id).map_err(of_series(self.id))?;
+        self.space.clear();
+        let encoded = SeriesCodec.encode_marked(&old, mark, &mut self.space);
+        let encoded = encoded.map_err(of_series(self.id))?;
+        self.record(Role::Start, encoded.weight)?;
+        let start = super::held::Series::of_record(old).map_err(of_series(self.id))?;
+        Ok(Order::default().with(start.times()))
     }
 
     fn record(&mut self, role: Role, weight: u32) -> Result<()> {
@@ -64,6 +75,30 @@ impl Put<'_> {
     }
 }
 
+/// Whether times ascend, and the last of them.
+#[derive(Clone, Copy)]
+struct Order {
+    sorted: bool,
+    last: f64,
+}
+
+impl Default for Order {
+    fn default() -> Self {
+        Self { sorted: true, last: f64::NEG_INFINITY }
+    }
+}
+
+impl Order {
+    /// That of these times behind the others; times that count from 0 are not stored, and have none.
+    fn with(self, times: Option<&[f64]>) -> Self {
+        let Some(times) = times else { return Self { sorted: false, last: 0.0 } };
+        let ascend = |sorted: bool, (a, b): (&f64, &f64)| sorted && a <= b;
+        let before = std::iter::once(&self.last).chain(times);
+        let sorted = before.zip(times).fold(self.sorted, ascend);
+        Self { sorted, last: times.last().copied().unwrap_or(self.last) }
+    }
+}
+
 /// A series that is being written, from its first point on or from its end on.
 pub(super) struct Growing<'a> {
     put: Put<'a>,
@@ -73,19 +108,26 @@ pub(super) struct Growing<'a> {
 }
 
 impl<'a> Growing<'a> {
-    /// Begins a new series with these points; what was under its id is gone.
+    /// Begins a new series with these points; what was under its id is gone. `more` says that others will
+    /// follow.
     pub(super) fn begin(
         writer: &'a mut Writer,
         id: &'a Key,
         packing: Packing,
         points: &Points<'_>,
+        more: bool,
     ) -> Result<Self> {
         remove(writer, id, false)?;
         let block = block_of(points.channels().len());
         let mut put = Put { writer, id, packing, space: Vec::new() };
         let start = points.part(0, block);
-        put.points(Role::Start, 0, &start)?;
+        let mark = if more || points.len() > block { new_mark() } else { 0 };
+        put.points(Role::Start, 0, mark, &start)?;
+        let order = Order::default().with(start.times());
         let growth = Growth {
+            mark,
+            sorted: order.sorted,
+            last: order.last,
             channels: u32::try_from(points.channels().len()).unwrap_or(u32::MAX),
             times: points.times().is_some(),
             len: start.len() as u64,
@@ -93,7 +135,7 @@ impl<'a> Growing<'a> {
             block: block as u64,
             ..Growth::default()
         };
-        let mut growing = Self { put, growth, changed: false };
+        let mut growing = Self { put, growth, changed: mark != 0 };
         growing.push(&points.part(block, usize::MAX))?;
         Ok(growing)
     }
@@ -110,6 +152,7 @@ impl<'a> Growing<'a> {
             None => {
                 let (times, channels) = entry.shape(&*writer)?;
                 Growth {
+                    mark: 0,
                     channels: u32::try_from(channels).unwrap_or(u32::MAX),
                     times,
                     len: entry.start,
@@ -151,6 +194,15 @@ impl<'a> Growing<'a> {
         if points.is_empty() {
             return Ok(());
         }
+        if self.growth.mark == 0 {
+            self.growth.mark = new_mark();
+            let order = self.put.mark_start(self.growth.mark)?;
+            (self.growth.sorted, self.growth.last) = (order.sorted, order.last);
+        }
+        let order = Order { sorted: self.growth.sorted, last: self.growth.last };
+        let order = order.with(points.times());
+        (self.growth.sorted, self.growth.last) = (order.sorted, order.last);
+        let mark = self.growth.mark;
         let block = to_usize(self.growth.block).unwrap_or(usize::MAX);
         let tail: u64 = self.growth.pieces.iter().sum();
         let mut new = points.len() as u64;
@@ -168,7 +220,11 @@ impl<'a> Growing<'a> {
         for number in merged.clone() {
             let record = self.put.writer.get_key(&key(self.put.id, Role::Piece(number)));
             let record = record.map_err(of_series(self.put.id))?;
-            held.extend(&super::held::Series::of_record(record)?.points()?);
+            let piece = super::held::Series::of_record(record).map_err(of_series(self.put.id))?;
+            if piece.mark() != mark {
+                return Err(of_series(self.put.id)(cut(MIXED)));
+            }
+            held.extend(&piece.points()?);
         }
         let mut first = self.growth.len - (new - points.len() as u64);
         let whole;
@@ -180,7 +236,7 @@ impl<'a> Growing<'a> {
             whole.points()?
         };
         while full && rest.len() >= block {
-            self.put.points(Role::Block(self.growth.blocks), first, &rest.part(0, block))?;
+            self.put.points(Role::Block(self.growth.blocks), first, mark, &rest.part(0, block))?;
             self.growth.blocks += 1;
             first += self.growth.block;
             rest = rest.part(block, usize::MAX);
@@ -188,7 +244,7 @@ impl<'a> Growing<'a> {
         self.growth.pieces.truncate(keep);
         let mut dead = merged;
         if !rest.is_empty() {
-            self.put.points(Role::Piece(keep as u64), first, &rest)?;
+            self.put.points(Role::Piece(keep as u64), first, mark, &rest)?;
             self.growth.pieces.push(rest.len() as u64);
             // Its number is that of the first piece in it.
             dead.next();
@@ -223,24 +279,15 @@ pub(super) fn remove(writer: &mut Writer, id: &Key, whole: bool) -> Result<bool>
     };
     let there = writer.find_key(id)?.is_some();
     let mut put = Put { writer, id, packing: Packing::Plain, space: Vec::new() };
-    match entry.and_then(|e| e.growth) {
-        Some(growth) => {
-            for number in 0..growth.blocks {
-                put.delete(Role::Block(number))?;
+    let growth = entry.and_then(|e| e.growth).unwrap_or_default();
+    let known = [growth.blocks, growth.pieces.len() as u64];
+    for (role, known) in [Role::Block as fn(u64) -> Role, Role::Piece].into_iter().zip(known) {
+        // Behind those that the account names may be some of another series, if two stores were merged.
+        for number in 0.. {
+            if number >= known && put.writer.find_key(&key(id, role(number)))?.is_none() {
+                break;
             }
-            for number in 0..growth.pieces.len() {
-                put.delete(Role::Piece(number as u64))?;
-            }
-        }
-        None => {
-            for role in [Role::Block as fn(u64) -> Role, Role::Piece] {
-                for number in 0.. {
-                    if put.writer.find_key(&key(id, role(number)))?.is_none() {
-                        break;
-                    }
-                    put.delete(role(number))?;
-                }
-            }
+            put.delete(role(number))?;
         }
     }
     put.delete(Role::Growth)?;
@@ -285,7 +332,7 @@ pub(super) fn set(
             }
         }
         let mut put = Put { writer: &mut *writer, id, packing, space: Vec::new() };
-        put.points(part.role, part.first, &new.points()?)?;
+        put.points(part.role, part.first, entry.mark(), &new.points()?)?;
     }
     // A new account, so that who keeps the series sees that it is another one.
     if let Some(growth) = &entry.growth {

@@ -64,6 +64,19 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(160, 150, 20),
 ];
 
+/// The colour of a line: first those above, then others all around the circle of hues, none of them twice.
+fn colour(n: usize) -> RGBColor {
+    if let Some(colour) = COLOURS.get(n) {
+        return *colour;
+    }
+    // Steps of the golden ratio leave the largest gaps between the hues, however many there are.
+    let n = u32::try_from(n % 10_000).unwrap_or(0);
+    let hue = (f64::from(n) * 0.618_033_988_749_895).fract();
+    let lightness = 0.3 + 0.1 * f64::from(n % 3);
+    let (r, g, b) = HSLColor(hue, 0.7, lightness).rgb();
+    RGBColor(r, g, b)
+}
+
 /// The picture of a chart.
 pub(super) fn draw(chart: &Chart, picture: Picture, size: (u32, u32)) -> Result<Vec<u8>> {
     font()?;
@@ -190,8 +203,7 @@ fn plot<B: DrawingBackend>(
         .light_line_style(TRANSPARENT)
         .draw()
         .map_err(failed)?;
-    for (line, colour) in chart.lines.iter().zip(COLOURS.iter().cycle()) {
-        let colour = *colour;
+    for (line, colour) in chart.lines.iter().zip((0..).map(colour)) {
         for part in &line.parts {
             if line.style == Style::Line {
                 let points = LineSeries::new(part.iter().copied(), colour.stroke_width(1));
@@ -238,6 +250,15 @@ mod tests {
         let axis = Axis { low: 0.13, high: 0.91, inverted: false };
         let marks = axis.key_points(10);
         assert!(marks.len() > 4 && marks.iter().all(|m| (0.13..=0.91).contains(m)), "{marks:?}");
+    }
+
+    #[test]
+    fn no_two_lines_of_a_chart_have_one_colour() {
+        let mut seen = std::collections::HashSet::new();
+        for n in 0..100 {
+            let RGBColor(r, g, b) = colour(n);
+            assert!(seen.insert((r, g, b)), "{n}");
+        }
     }
 
     #[test]

@@ -216,16 +216,31 @@ impl Store {
         viewed(name.py(), &series)
     }
 
-    /// As ``get``, of the positions from ``start`` to before ``stop``.
+    /// As ``get``, of the positions from ``start`` to before ``stop`` as in a slice; and the first of them.
+    #[expect(clippy::type_complexity, reason = "times and channels, as for every part of a series")]
     fn range(
         &self,
         name: &Bound<'_, PyAny>,
-        start: u64,
-        stop: u64,
-    ) -> PyResult<(Option<Py<PyAny>>, Py<PyAny>)> {
+        start: Option<i64>,
+        stop: Option<i64>,
+    ) -> PyResult<(Option<Py<PyAny>>, Py<PyAny>, u64)> {
         let key = id(name)?;
-        let series = self.with(name.py(), |s| s.range(&key, start..stop))?;
-        viewed(name.py(), &series)
+        let series = self.with(name.py(), |s| s.slice(&key, start, stop))?;
+        let (times, channels) = viewed(name.py(), &series)?;
+        Ok((times, channels, series.first()))
+    }
+
+    /// As ``get``, of the times from ``start`` to before ``stop``; ``None`` if all has to be looked at.
+    #[expect(clippy::type_complexity, reason = "times and channels, as for every part of a series")]
+    fn between(
+        &self,
+        name: &Bound<'_, PyAny>,
+        start: Option<f64>,
+        stop: Option<f64>,
+    ) -> PyResult<Option<(Option<Py<PyAny>>, Py<PyAny>)>> {
+        let key = id(name)?;
+        let series = self.with(name.py(), |s| s.between(&key, start, stop))?;
+        series.map(|series| viewed(name.py(), &series)).transpose()
     }
 
     /// A dict of ids and lengths.

@@ -19,7 +19,7 @@ pub(crate) fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, u32)> {
     let mut out = Vec::new();
     let encoded = given
         .points()
-        .and_then(|p| SeriesCodec.encode(&SeriesRef::start(p.times(), p.channels())?, &mut out))
+        .and_then(|p| SeriesCodec.encode(&SeriesRef::start(0, p.times(), p.channels())?, &mut out))
         .map_err(|e| from_error(py, &e))?;
     Ok((out, encoded.weight))
 }

@@ -10,6 +10,7 @@ import numpy as np
 
 from vlstore import _core
 from vlstore.errors import Error, InvalidError, NotAStoreError, StoreExistsError, WrongTypeError
+from vlstore.series._points import arrays_of, numbers_of, stacked
 
 
 def _pyarrow(what):
@@ -30,7 +31,7 @@ def from_csv(path, *, delimiter=None, time=None, values=()):
     delimiter : str, optional
         One character; by default a comma, or blanks where a line has no comma.
     time : str or int, optional
-        The column of times, by name or number from 0; by default the first of several. ``""``: there is none,
+        The column of times, by name or number from 0; by default ``time``, or else the first of several. ``""``: there is none,
         and times count from 0.
     values : list of str or int
         The columns of values, each a channel; by default all others. An empty cell is NaN.
@@ -95,11 +96,15 @@ def _numbers(column):
     """A column of Arrow as an array, without a copy where it is in one piece and has no nulls."""
     pa = _pyarrow("a column of Arrow")
     if pa.types.is_temporal(column.type):
-        import pyarrow.compute as compute
-
-        ns = compute.cast(compute.cast(column, pa.timestamp("ns")), pa.int64())
-        null = np.asarray(compute.is_null(ns))
-        return _seconds(np.asarray(compute.fill_null(ns, 0)), null)
+        if not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
+            raise WrongTypeError(f"a column of {column.type} is neither numbers nor dates")
+        # The unit of a column of dates is kept: nanoseconds end in the year 2262.
+        if pa.types.is_date(column.type):
+            column = column.cast(pa.timestamp("s" if pa.types.is_date32(column.type) else "ms"))
+        units = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+        null = np.asarray(column.is_null())
+        ticks = np.asarray(column.cast(pa.int64()).fill_null(0))
+        return _seconds(ticks, null, units[column.type.unit])
     if pa.types.is_null(column.type) or not (
         pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
     ):
@@ -109,16 +114,27 @@ def _numbers(column):
     if isinstance(column, pa.Array) and not column.null_count:
         return column.to_numpy(zero_copy_only=True)
     if pa.types.is_integer(column.type):
-        column = column.cast(pa.float64())
+        null = np.asarray(column.is_null())
+        return _with_nan(np.asarray(column.fill_null(0)), null)
     # Null becomes NaN.
     return column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
 
 
-def _seconds(nanoseconds, null):
-    """Seconds since 1970 as float64, a few hundred nanoseconds apart in our time; NaN where ``null``."""
-    seconds = nanoseconds // 1_000_000_000 + (nanoseconds % 1_000_000_000) / 1e9
+def _seconds(ticks, null, unit=10**9):
+    """Seconds since 1970 as float64, a few hundred nanoseconds apart in our time; NaN where ``null``.
+
+    ``unit``: ticks of a second.
+    """
+    seconds = ticks // unit + (ticks % unit) / unit
     seconds[null] = np.nan
     return seconds
+
+
+def _with_nan(values, null):
+    """Numbers as float64, exact, and NaN where ``null``."""
+    out = np.array(numbers_of(values, "values"), dtype=np.float64)
+    out[null] = np.nan
+    return out
 
 
 def _table(names, columns):
@@ -128,7 +144,7 @@ def _table(names, columns):
     if len(columns) == 1:
         return None, columns[0]
     times = columns.pop(names.index("time") if "time" in names else 0)
-    return times, columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+    return times, stacked(columns)
 
 
 def foreign(series):
@@ -150,24 +166,31 @@ def foreign(series):
 
 
 def _of_polars(polars, column):
-    if column.dtype.is_temporal():
-        ns = column.cast(polars.Datetime("ns")).cast(polars.Int64)
-        return _seconds(ns.fill_null(0).to_numpy(), ns.is_null().to_numpy())
-    if not column.dtype.is_numeric():
-        raise WrongTypeError(f"a column of {column.dtype} is not of numbers")
-    if column.null_count():
-        column = column.cast(polars.Float64)
+    if column.dtype == polars.Date:
+        column = column.cast(polars.Datetime("ms"))
+    if isinstance(column.dtype, polars.Datetime):
+        units = {"ms": 10**3, "us": 10**6, "ns": 10**9}
+        ticks = column.cast(polars.Int64)
+        return _seconds(ticks.fill_null(0).to_numpy(), ticks.is_null().to_numpy(), units[column.dtype.time_unit])
+    if not column.dtype.is_numeric() or column.dtype.is_decimal():
+        raise WrongTypeError(f"a column of {column.dtype} is neither numbers nor dates")
+    if column.null_count() and column.dtype.is_integer():
+        return _with_nan(column.fill_null(0).to_numpy(), column.is_null().to_numpy())
     return column.to_numpy()
 
 
 def _dates(pandas, dates):
-    dates = pandas.DatetimeIndex(dates).as_unit("ns")
-    return _seconds(dates.asi8, np.asarray(dates.isna()))
+    dates = pandas.DatetimeIndex(dates)
+    units = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+    return _seconds(dates.asi8, np.asarray(dates.isna()), units[dates.unit])
 
 
 def _column_of_pandas(pandas, column):
     if pandas.api.types.is_datetime64_any_dtype(column.dtype):
         return _dates(pandas, column)
+    if pandas.api.types.is_extension_array_dtype(column.dtype) and pandas.api.types.is_numeric_dtype(column.dtype):
+        null = np.asarray(column.isna())
+        return _with_nan(column.fillna(0).to_numpy(), null) if null.any() else column.to_numpy()
     return column.to_numpy()
 
 
@@ -186,16 +209,14 @@ def _of_pandas(pandas, series):
         columns = [_column_of_pandas(pandas, series[name]) for name in series.columns]
         if counted:
             return _table([str(name) for name in series.columns], columns)
-        return times, columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
-    return times, series.to_numpy()
+        return times, stacked(columns)
+    return times, _column_of_pandas(pandas, series)
 
 
 def import_parquet(manager, path, id, time, existing):
     """See :meth:`FileStorageManager.import_parquet`."""
     _pyarrow("import_parquet")
     import pyarrow.parquet as parquet
-
-    from vlstore.series._points import arrays_of
 
     path = os.fspath(path)
     done = {}
@@ -211,6 +232,11 @@ def import_parquet(manager, path, id, time, existing):
         names = file.schema_arrow.names
         keyed = id in names
         empty = _empty_of(file.metadata.metadata, path) if keyed else []
+        if time is not None and time not in names:
+            raise InvalidError(
+                f"{path}: there is no column of times {time!r}; the columns are {', '.join(names)}. Give time=... as "
+                "one of them, or time=None for times that count from 0"
+            )
         channels = len(names) - keyed - (time in names)
         if channels < 1:
             raise InvalidError(f"{path}: there is no column of values")
@@ -228,8 +254,7 @@ def import_parquet(manager, path, id, time, existing):
             keys = columns.pop(id) if keyed else None
             times = _numbers(columns.pop(time)) if time in columns else None
             values = [_numbers(column) for column in columns.values()]
-            values = values[0] if len(values) == 1 else np.stack(values, axis=1)
-            times, values = arrays_of(times, values)
+            times, values = arrays_of(times, stacked(values))
             for key, start, stop in _runs(keys, batch.num_rows, path):
                 put_empty(rows + start)
                 put(key, (None if times is None else times[start:stop], values[start:stop]))

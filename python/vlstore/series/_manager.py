@@ -6,6 +6,8 @@ import contextlib
 import os
 from typing import NamedTuple
 
+import numpy as np
+
 from vlstore import _core
 from vlstore.errors import WrongTypeError
 from vlstore.series._interface import StorageManagerInterface
@@ -178,15 +180,16 @@ class _Manager(StorageManagerInterface):
 
     def range(self, id, start, stop):
         """The points at the positions from ``start`` to before ``stop``; what holds them is read alone."""
-        n = self.size(id)
-        start, stop, _ = slice(start, stop).indices(n)
-        times, channels = self._handle().range(id, start, max(start, stop))
+        times, channels, first = self._handle().range(id, start, stop)
         values = joined(channels)
-        if times is None and start:
-            from numpy import arange, float64
-
-            times = arange(start, start + len(values), dtype=float64)
+        if times is None and first:
+            times = np.arange(first, first + len(values), dtype=np.float64)
         return TimeSeries._over(times, values)
+
+    def _between(self, id, start, stop):
+        """Points by time, where not all has to be looked at; else ``None``."""
+        found = self._handle().between(id, start, stop)
+        return None if found is None else TimeSeries._over(found[0], joined(found[1]))
 
     def lazy(self, id):
         """A stored series as the start of a chain of operations; see :class:`Lazy`."""
@@ -268,6 +271,8 @@ class _Manager(StorageManagerInterface):
 
     def import_parquet(self, path, *, id="id", time="time", existing=None):
         """Store the series of a Parquet file; needs ``pyarrow``.
+
+        ``time``: the column of times; ``None``: there is none, and times count from 0.
 
         With a column ``id`` each run of rows with the same id is a series (or more points of it), and
         without one the file is one series, under the name of the file. Series without points come from the

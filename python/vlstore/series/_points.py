@@ -31,19 +31,48 @@ def numbers_of(given, what):
     if array.dtype == object:
         if not all(isinstance(x, numbers.Real) for x in array.flat):
             raise WrongTypeError(f"{what}: there is something else than real numbers in it")
+        _must_be_exact(array, what)
         array = array.astype(np.float64)
+    elif array.dtype.kind == "f" and not hasattr(given, "__array__") and (np.abs(array) >= EXACT).any():
+        # Integers beside other numbers are floats by now, and may have been rounded.
+        _must_be_exact(np.asarray(given, dtype=object), what)
     if array.dtype.kind not in "fiu":
         raise WrongTypeError(f"{what}: real numbers, not {array.dtype}")
     if array.dtype.itemsize > 8:
         raise WrongTypeError(f"{what}: {array.dtype} is wider than float64; round it first")
     wide = array.dtype.kind in "iu" and array.dtype.itemsize == 8
-    if wide and array.size and max(abs(int(array.max())), abs(int(array.min()))) > 2**53:
-        raise InvalidError(f"{what}: an integer above 2**53 would be rounded; scale or shift it first")
+    if wide and array.size and max(abs(int(array.max())), abs(int(array.min()))) > EXACT:
+        raise InvalidError(_ROUNDED.format(what))
     return array.astype(np.float64, copy=False)
 
 
+#: Integers up to this one are float64, each.
+EXACT = 2**53
+_ROUNDED = "{}: an integer above 2**53 would be rounded; scale or shift it first"
+
+
+def _must_be_exact(objects, what):
+    if any(isinstance(x, numbers.Integral) and abs(int(x)) > EXACT for x in objects.flat):
+        raise InvalidError(_ROUNDED.format(what))
+
+
+def value_of(given):
+    """What is assigned: one number, or an array of them; what is no real number is refused."""
+    if np.ndim(given):
+        return numbers_of(given, "value")
+    if not isinstance(given, numbers.Real):
+        raise WrongTypeError(f"value: a real number, not {type(given).__name__}")
+    return numbers_of([given], "value")[0]
+
+
+def stacked(columns):
+    """Columns as one array ``(n, channels)``; each by itself is checked, as all together would be rounded."""
+    columns = [numbers_of(column, "values") for column in columns]
+    return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+
+
 def must_be_sorted(times, before=-np.inf, first=0):
-    """Refuses times that are less than the one before, or NaN, with the position.
+    """Refuses times that are less than the one before, NaN, or infinite, with the position.
 
     ``before``: the time before them, ``first``: the position of the first of them. Returns the last one.
     """
@@ -54,6 +83,12 @@ def must_be_sorted(times, before=-np.inf, first=0):
         raise InvalidError(
             f"the times are not sorted: {float(times[wrong[0]])!r} at position {first + int(wrong[0])}; sort the series "
             "first: series[numpy.argsort(series.times())]"
+        )
+    infinite = np.flatnonzero(np.isinf(times))
+    if len(infinite):
+        raise InvalidError(
+            f"the times are not finite: {float(times[infinite[0]])!r} at position {first + int(infinite[0])}; there is "
+            "no straight line to it"
         )
     return ahead[-1]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vlstore.errors import WrongTypeError
 from vlstore.series._interface import SizedContainerTimeSeriesInterface
-from vlstore.series._points import numbers_of
+from vlstore.series._points import value_of
 from vlstore.series._timeseries import TimeSeries
 
 _LOCK = threading.Lock()
@@ -103,7 +103,9 @@ class SMTimeSeries(SizedContainerTimeSeriesInterface):
         return self._manager.size(self._id)
 
     def __getitem__(self, index):
-        """The value at a position, of which only the block is read, or a series of the points at a slice."""
+        """The value at a position, or a series of the points at a slice; only the blocks with them are read."""
+        if isinstance(index, slice) and hasattr(self._manager, "range"):
+            return self._slice(index)
         whole = isinstance(index, bool) or not isinstance(index, (numbers.Integral, np.integer))
         if whole or not hasattr(self._manager, "range"):
             return super().__getitem__(index)
@@ -114,6 +116,30 @@ class SMTimeSeries(SizedContainerTimeSeriesInterface):
             if len(found):
                 return found[0]
         raise IndexError(f"position {position} of a series of {n} points")
+
+    def _slice(self, index):
+        if index.step is None or operator.index(index.step) == 1:
+            times, values = self._manager.range(self._id, index.start, index.stop)._points()
+            return self._made(times, values)
+        positions = range(len(self))[index]
+        if positions:
+            low = min(positions[0], positions[-1])
+            found = self._manager.range(self._id, low, max(positions[0], positions[-1]) + 1)
+            if len(found) == abs(positions[-1] - positions[0]) + 1:
+                times, values = found._points()
+                return self._made(times[:: positions.step], values[:: positions.step])
+        # None, or another writer has stored a shorter series in between.
+        return super().__getitem__(index)
+
+    def between(self, start=None, stop=None):
+        """The points with times from ``start`` to before ``stop``, in their order.
+
+        Of a series whose times are sorted only the blocks with these points are read, and a few to find them.
+        """
+        found = None
+        if hasattr(self._manager, "_between"):
+            found = self._manager._between(self._id, start, stop)
+        return super().between(start, stop) if found is None else found
 
     def append(self, series):
         """Store more points behind the last one; see :meth:`FileStorageManager.append`."""
@@ -141,7 +167,7 @@ class SMTimeSeries(SizedContainerTimeSeriesInterface):
                 return
         else:
             raise WrongTypeError(f"a position is an integer or a slice, not {type(index).__name__}")
-        given = numbers_of(value, "value") if np.ndim(value) else np.float64(_real(value))
+        given = value_of(value)
         if hasattr(self._manager, "set"):
             # Only the shape of what is there matters: a value that was read and written back could undo what
             # others wrote.
@@ -164,12 +190,6 @@ class SMTimeSeries(SizedContainerTimeSeriesInterface):
 
     def __reduce__(self):
         return type(self).from_db, (self._id, self._manager)
-
-
-def _real(value):
-    if not isinstance(value, numbers.Real):
-        raise WrongTypeError(f"value: a real number, not {type(value).__name__}")
-    return value
 
 
 def _new():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
+
 import numpy as np
 
+from vlstore.errors import WrongTypeError
 from vlstore.series._interface import SizedContainerTimeSeriesInterface
-from vlstore.series._points import arrays_of, points_of
+from vlstore.series._points import arrays_of, points_of, value_of
 
 
 class TimeSeries(SizedContainerTimeSeriesInterface):
@@ -45,6 +48,9 @@ class TimeSeries(SizedContainerTimeSeriesInterface):
 
     def __setitem__(self, index, value):
         """Replace values at a position, a slice, or a list of positions."""
+        if isinstance(index, bool) or not isinstance(index, (numbers.Integral, slice, list, np.ndarray)):
+            raise WrongTypeError(f"a position is an integer or a slice, not {type(index).__name__}")
+        value = value_of(value)
         if not self._values.flags.writeable:
             self._values = np.array(self._values)
         self._values[index] = value

@@ -3,7 +3,7 @@
 use super::growth::Growth;
 use super::magic::{NAME, VERSION, bad};
 use super::packing::{self, Packing};
-use super::view::{Head, SeriesHead, SeriesRef, SeriesView};
+use super::view::{Head, SeriesHead, SeriesPart, SeriesRef, SeriesView};
 use crate::Result;
 use crate::codec::json::Json;
 use crate::codec::slices::{aligned, bounded, bytes_of};
@@ -14,8 +14,9 @@ use std::io;
 /// Records that are a part of a time series each, or the account of how one has grown.
 ///
 /// A short series is one record: its start. What is appended lies in records of its own, of which
-/// [`Growth`] keeps the account, so that the start is never written again. The weight of a record is
-/// its number of points, of a growth the length of the whole series.
+/// [`Growth`] keeps the account. All records of such a series have one mark, by which parts of two
+/// series are told apart. The weight of a record is its number of points, of a growth the length of the
+/// whole series, and of the start of a series that has a growth `u32::MAX`.
 ///
 /// ```
 /// use vlstore::codec::{AnyCodec, Codec, SeriesCodec, SeriesRef};
@@ -23,7 +24,7 @@ use std::io;
 /// let (times, values) = ([0.0, 0.5, 2.0], [1.0, f64::NAN, -0.0]);
 /// let mut out = Vec::new();
 /// let channels: [&[f64]; 1] = [&values];
-/// let series = SeriesRef::start(Some(&times), &channels)?;
+/// let series = SeriesRef::start(0, Some(&times), &channels)?;
 /// assert_eq!(SeriesCodec.encode(&series, &mut out)?.weight, 3);
 ///
 /// let record = match SeriesCodec.expand(&out)? {
@@ -37,10 +38,6 @@ use std::io;
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SeriesCodec;
-
-fn weight(points: u64) -> Encoded {
-    Encoded { weight: u32::try_from(points).unwrap_or(u32::MAX) }
-}
 
 impl SeriesCodec {
     /// As [`Codec::encode`], with the arrays packed as asked for.
@@ -56,7 +53,7 @@ impl SeriesCodec {
     ) -> Result<Encoded> {
         let before = out.len();
         Self::append(item, packing, out).inspect_err(|_| out.truncate(before))?;
-        Ok(weight(item.points()))
+        Ok(Head::of(item, false).weight())
     }
 
     fn append(item: &SeriesRef<'_>, packing: Packing, out: &mut Vec<u8>) -> Result<()> {
@@ -92,7 +89,7 @@ impl SeriesCodec {
         Ok(())
     }
 
-    /// What the record says of its part, from its first 24 bytes: no number is looked at.
+    /// What the record says of its part, from its first [`SeriesHead::LEN`] bytes: no number is looked at.
     ///
     /// # Errors
     ///
@@ -113,7 +110,25 @@ impl SeriesCodec {
         for word in growth.words() {
             out.extend_from_slice(&word.to_le_bytes());
         }
-        Ok(weight(growth.len))
+        Ok(Head::of_growth(growth).weight())
+    }
+
+    /// The start in `bytes` with a mark, as the start of a series that grows; its numbers stay packed
+    /// as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Codec`](crate::Error::Codec) if it is no start, or the mark is 0.
+    pub fn encode_marked(&self, bytes: &[u8], mark: u64, out: &mut Vec<u8>) -> Result<Encoded> {
+        let (head, body) = Head::read(bytes)?;
+        if head.public().part != SeriesPart::Start || mark == 0 {
+            return Err(bad("only a start is marked, and not with 0"));
+        }
+        let head = head.marked(mark);
+        memory::reserve(out, bytes.len())?;
+        head.write(out);
+        out.extend_from_slice(body);
+        Ok(head.weight())
     }
 }
 
@@ -154,7 +169,7 @@ impl AnyCodec for SeriesCodec {
 
     fn weight(&self, bytes: &[u8]) -> Result<u32> {
         let mut space = AlignedBuf::default();
-        Ok(weight(self.decode(ready(bytes, &mut space)?)?.points()).weight)
+        Ok(self.decode(ready(bytes, &mut space)?)?.weight().weight)
     }
 
     fn expand(&self, bytes: &[u8]) -> Result<Option<AlignedBuf>> {
@@ -182,9 +197,11 @@ impl AnyCodec for SeriesCodec {
         json.key("part")?.text(view.part().name())?;
         json.key("first")?.value(view.first())?;
         json.key("points")?.value(view.points())?;
+        json.key("mark")?.value(view.mark())?;
         if let Some(growth) = view.growth() {
             json.key("block")?.value(growth.block)?;
             json.key("blocks")?.value(growth.blocks)?;
+            json.key("sorted")?.value(growth.sorted)?;
             json.key("pieces")?.list(&growth.pieces)?;
             return json.close('}');
         }

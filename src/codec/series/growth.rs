@@ -5,12 +5,18 @@ use crate::{Error, Result};
 
 /// The account of a series that has more than its start: full blocks of one length, then pieces that
 /// are not a block yet.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Growth {
+    /// The mark of the series, which all of its records have: not 0.
+    pub mark: u64,
     /// Number of channels.
     pub channels: u32,
     /// Whether times are stored; else they count from 0.
     pub times: bool,
+    /// Whether each time is at least the one before it, and none is NaN; false without times.
+    pub sorted: bool,
+    /// The last time; 0 without times.
+    pub last: f64,
     /// Points of the whole series.
     pub len: u64,
     /// Points of its start.
@@ -34,8 +40,8 @@ impl Growth {
     /// [`Error::Codec`].
     pub(super) fn check(&self) -> Result<()> {
         let bad = |why: &str| Err(Error::codec(NAME, format!("the account of a series: {why}")));
-        if self.block == 0 || self.pieces.len() > PIECES {
-            return bad("has no length of a block, or too many pieces");
+        if self.mark == 0 || self.block == 0 || self.pieces.len() > PIECES {
+            return bad("has no mark, no length of a block, or too many pieces");
         }
         let full = self.blocks.checked_mul(self.block).and_then(|n| n.checked_add(self.start));
         let all = self.pieces.iter().try_fold(full, |n, points| {
@@ -48,13 +54,17 @@ impl Growth {
     }
 
     pub(super) fn words(&self) -> Vec<u64> {
-        [self.block, self.blocks].into_iter().chain(self.pieces.iter().copied()).collect()
+        [self.block, self.blocks, self.last.to_bits()]
+            .into_iter()
+            .chain(self.pieces.iter().copied())
+            .collect()
     }
 
     /// The account with the numbers of `words`, of which the rest of `self` is known.
     pub(super) fn with_words(self, words: &[u64]) -> Option<Self> {
-        let [block, blocks, pieces @ ..] = words else { return None };
-        let growth = Self { block: *block, blocks: *blocks, pieces: pieces.to_vec(), ..self };
+        let [block, blocks, last, pieces @ ..] = words else { return None };
+        let last = f64::from_bits(*last);
+        let growth = Self { block: *block, blocks: *blocks, last, pieces: pieces.to_vec(), ..self };
         growth.check().ok().map(|()| growth)
     }
 }

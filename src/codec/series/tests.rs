@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 fn encoded(times: Option<&[f64]>, channels: &[&[f64]], packing: Packing) -> Vec<u8> {
     let mut out = Vec::new();
-    let series = SeriesRef::start(times, channels).unwrap();
+    let series = SeriesRef::start(0, times, channels).unwrap();
     SeriesCodec.encode_with(&series, packing, &mut out).unwrap();
     out
 }
@@ -58,7 +58,7 @@ fn what_is_smaller_packed_is_packed_and_what_is_not_is_viewed_where_it_lies() {
     assert!(packed.len() < 8 * values.len() / 4, "{}", packed.len());
     assert!(SeriesCodec.expand(&packed).unwrap().is_some());
     let short = encoded(None, &[&[1.5]], Packing::default());
-    assert_eq!(short.len(), 32);
+    assert_eq!(short.len(), 40);
     assert!(SeriesCodec.expand(&short).unwrap().is_none());
 }
 
@@ -68,20 +68,24 @@ fn the_layout_is_as_documented() {
     let mut expected = vec![0x5e, 1, 0, 1, 1, 0, 0, 0];
     expected.extend([0; 8]);
     expected.extend(1u64.to_le_bytes());
+    expected.extend([0; 8]);
     expected.extend(2f64.to_le_bytes());
     expected.extend(1f64.to_le_bytes());
     assert_eq!(record, expected);
     assert_eq!(
         SeriesCodec.describe(&record).unwrap(),
-        r#"{"codec":"series","part":"start","first":0,"points":1,"times":[2.0],"values":[[1.0]]}"#
+        r#"{"codec":"series","part":"start","first":0,"points":1,"mark":0,"times":[2.0],"values":[[1.0]]}"#
     );
 }
 
 #[test]
 fn an_account_comes_back_and_a_wrong_one_is_refused() {
     let growth = Growth {
+        mark: 9,
         channels: 1,
         times: true,
+        sorted: true,
+        last: 3.5,
         len: 25,
         start: 10,
         block: 4,
@@ -94,25 +98,47 @@ fn an_account_comes_back_and_a_wrong_one_is_refused() {
     assert_eq!(SeriesCodec.decode(&record).unwrap().growth(), Some(&growth));
     assert_eq!(
         SeriesCodec.describe(&record).unwrap(),
-        r#"{"codec":"series","part":"growth","first":10,"points":25,"block":4,"blocks":3,"pieces":[2,1]}"#
+        r#"{"codec":"series","part":"growth","first":10,"points":25,"mark":9,"block":4,"blocks":3,"sorted":true,"pieces":[2,1]}"#
     );
-    let wrong = Growth { len: 26, ..growth };
+    let wrong = Growth { len: 26, ..growth.clone() };
+    assert!(SeriesCodec.encode_growth(&wrong, &mut out).is_err());
+    let wrong = Growth { mark: 0, ..growth };
     assert!(SeriesCodec.encode_growth(&wrong, &mut out).is_err());
 }
 
 #[test]
+fn a_start_is_marked_without_unpacking_it_and_weighs_what_no_other_does() {
+    let values: Vec<f64> = (0..5000).map(|i| f64::from(i % 321) * 0.001).collect();
+    let alone = encoded(None, &[&values], Packing::default());
+    assert_eq!(SeriesCodec.weight(&alone).unwrap(), 5000);
+    let mut marked = Vec::new();
+    assert_eq!(SeriesCodec.encode_marked(&alone, 7, &mut marked).unwrap().weight, u32::MAX);
+    assert_eq!((&marked[..24], &marked[32..]), (&alone[..24], &alone[32..]));
+    assert_eq!(marked[24..32], 7u64.to_le_bytes());
+    assert_eq!(SeriesCodec.weight(&marked).unwrap(), u32::MAX);
+    let head = SeriesCodec.peek(&marked[..32]).unwrap();
+    assert_eq!((head.mark, head.points), (7, 5000));
+    assert!(SeriesCodec.encode_marked(&alone, 0, &mut marked).is_err());
+    let later = SeriesRef::continuation(5, 7, None, &[&[1.0]]).unwrap();
+    let mut out = Vec::new();
+    assert_eq!(SeriesCodec.encode(&later, &mut out).unwrap().weight, 1);
+    assert!(SeriesCodec.encode_marked(&out, 7, &mut marked).is_err());
+    assert!(SeriesRef::continuation(5, 0, None, &[&[1.0]]).is_err());
+}
+
+#[test]
 fn lengths_that_differ_are_refused() {
-    let why = SeriesRef::start(Some(&[1.0]), &[&[1.0, 2.0]]).unwrap_err().to_string();
+    let why = SeriesRef::start(0, Some(&[1.0]), &[&[1.0, 2.0]]).unwrap_err().to_string();
     assert!(why.contains("1 times and 2 values"), "{why}");
-    assert!(SeriesRef::start(None, &[]).is_err());
-    assert!(SeriesRef::start(None, &[&[1.0], &[]]).is_err());
+    assert!(SeriesRef::start(0, None, &[]).is_err());
+    assert!(SeriesRef::start(0, None, &[&[1.0], &[]]).is_err());
 }
 
 #[test]
 fn each_rule_of_the_layout_is_refused() {
     let good = encoded(Some(&[2.0]), &[&[1.0]], Packing::Plain);
     for (at, byte) in
-        [(0, 0), (1, 2), (2, 3), (3, 4), (3, 3), (4, 0), (4, 2), (6, 2), (8, 1), (16, 2)]
+        [(0, 0), (1, 2), (2, 3), (3, 8), (3, 5), (3, 3), (4, 0), (4, 2), (6, 2), (8, 1), (16, 2)]
     {
         let mut bytes = good.clone();
         bytes[at] = byte;

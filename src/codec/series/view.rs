@@ -2,6 +2,7 @@
 
 use super::growth::Growth;
 use super::magic::{CHANNELS, MAGIC, NAME, VERSION, bad};
+use crate::codec::Encoded;
 use crate::codec::slices::numbers_in;
 use crate::wire::{Cursor, to_usize};
 use crate::{Error, Result};
@@ -36,6 +37,7 @@ impl SeriesPart {
 pub struct SeriesRef<'a> {
     part: SeriesPart,
     first: u64,
+    mark: u64,
     times: Option<&'a [f64]>,
     channels: &'a [&'a [f64]],
 }
@@ -43,27 +45,38 @@ pub struct SeriesRef<'a> {
 impl<'a> SeriesRef<'a> {
     /// The start of a series: values of each channel, and their times unless these count from 0.
     ///
-    /// # Errors
-    /// [`Error::Codec`] if there is no channel, or the lengths differ.
-    pub fn start(times: Option<&'a [f64]>, channels: &'a [&'a [f64]]) -> Result<Self> {
-        Self::new(SeriesPart::Start, 0, times, channels)
-    }
-
-    /// Points of a series from the position `first` on.
+    /// `mark` is 0 if the series is this record alone; else it is the mark that all records of the
+    /// series have.
     ///
     /// # Errors
-    /// As [`SeriesRef::start`].
+    /// [`Error::Codec`] if there is no channel, or the lengths differ.
+    pub fn start(mark: u64, times: Option<&'a [f64]>, channels: &'a [&'a [f64]]) -> Result<Self> {
+        Self::new(SeriesPart::Start, 0, mark, times, channels)
+    }
+
+    /// Points of a series from the position `first` on; `mark` is that of the series, not 0.
+    ///
+    /// # Errors
+    /// As [`SeriesRef::start`]; [`Error::Codec`] without a mark.
     pub fn continuation(
         first: u64,
+        mark: u64,
         times: Option<&'a [f64]>,
         channels: &'a [&'a [f64]],
     ) -> Result<Self> {
-        Self::new(SeriesPart::Continuation, first, times, channels)
+        if mark == 0 {
+            return Err(Error::codec(
+                NAME,
+                "later points of a series have its mark, which is not 0",
+            ));
+        }
+        Self::new(SeriesPart::Continuation, first, mark, times, channels)
     }
 
     fn new(
         part: SeriesPart,
         first: u64,
+        mark: u64,
         times: Option<&'a [f64]>,
         channels: &'a [&'a [f64]],
     ) -> Result<Self> {
@@ -80,7 +93,7 @@ impl<'a> SeriesRef<'a> {
             let (asked, max) = (channels.len() as u64, CHANNELS.into());
             return Err(Error::Limit { what: "number of channels", asked, max });
         }
-        Ok(Self { part, first, times, channels })
+        Ok(Self { part, first, mark, times, channels })
     }
 
     /// Number of points.
@@ -117,8 +130,10 @@ impl<'a> SeriesView<'a> {
             let (words, rest) = body.as_chunks::<8>();
             let words: Vec<u64> = words.iter().map(|w| u64::from_le_bytes(*w)).collect();
             let known = Growth {
+                mark: head.mark,
                 channels: head.channels,
                 times: head.times,
+                sorted: head.sorted,
                 len: head.points,
                 start: head.first,
                 ..Growth::default()
@@ -152,6 +167,12 @@ impl<'a> SeriesView<'a> {
     #[must_use]
     pub const fn points(&self) -> u64 {
         self.head.points
+    }
+
+    /// The mark that all records of the series have; 0 if this one is all of it.
+    #[must_use]
+    pub const fn mark(&self) -> u64 {
+        self.head.mark
     }
 
     /// Number of channels.
@@ -188,6 +209,10 @@ impl<'a> SeriesView<'a> {
         self.values().get(at..at.checked_add(n)?).filter(|_| channel < self.channels())
     }
 
+    pub(super) fn weight(&self) -> Encoded {
+        self.head.weight()
+    }
+
     /// The account, if it is one.
     #[must_use]
     pub const fn growth(&self) -> Option<&Growth> {
@@ -206,6 +231,13 @@ pub struct SeriesHead {
     pub channels: u32,
     /// Number of points; of a growth, of the whole series.
     pub points: u64,
+    /// The mark that all records of the series have; 0 if this one is all of it.
+    pub mark: u64,
+}
+
+impl SeriesHead {
+    /// Bytes from which a head is read.
+    pub const LEN: usize = Head::LEN;
 }
 
 /// The first bytes of a record.
@@ -214,25 +246,30 @@ pub(super) struct Head {
     part: SeriesPart,
     times: bool,
     packed: bool,
+    sorted: bool,
     channels: u32,
     first: u64,
     points: u64,
+    mark: u64,
 }
 
 const TIMES: u8 = 1;
 const PACKED: u8 = 2;
+const SORTED: u8 = 4;
 
 impl Head {
-    pub(super) const LEN: usize = 24;
+    pub(super) const LEN: usize = 32;
 
     pub(super) fn of(item: &SeriesRef<'_>, packed: bool) -> Self {
         Self {
             part: item.part,
             times: item.times.is_some(),
             packed,
+            sorted: false,
             channels: u32::try_from(item.channels.len()).unwrap_or(u32::MAX),
             first: item.first,
             points: item.points(),
+            mark: item.mark,
         }
     }
 
@@ -241,9 +278,11 @@ impl Head {
             part: SeriesPart::Growth,
             times: growth.times,
             packed: false,
+            sorted: growth.sorted,
             channels: growth.channels,
             first: growth.start,
             points: growth.len,
+            mark: growth.mark,
         }
     }
 
@@ -253,11 +292,13 @@ impl Head {
             SeriesPart::Continuation => 1,
             SeriesPart::Growth => 2,
         };
-        let flags = if self.times { TIMES } else { 0 } | if self.packed { PACKED } else { 0 };
+        let flag = |set, flag| if set { flag } else { 0 };
+        let flags = flag(self.times, TIMES) | flag(self.packed, PACKED) | flag(self.sorted, SORTED);
         out.extend_from_slice(&[MAGIC, VERSION, part, flags]);
         out.extend_from_slice(&self.channels.to_le_bytes());
         out.extend_from_slice(&self.first.to_le_bytes());
         out.extend_from_slice(&self.points.to_le_bytes());
+        out.extend_from_slice(&self.mark.to_le_bytes());
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<(Self, &[u8])> {
@@ -279,21 +320,32 @@ impl Head {
         let channels = from.u32_le().ok_or_else(cut)?;
         let first = from.u64_le().ok_or_else(cut)?;
         let points = from.u64_le().ok_or_else(cut)?;
-        let (times, packed) = (flags & TIMES != 0, flags & PACKED != 0);
+        let mark = from.u64_le().ok_or_else(cut)?;
+        let [times, packed, sorted] = [TIMES, PACKED, SORTED].map(|flag| flags & flag != 0);
         let growth = part == SeriesPart::Growth;
-        if flags & !(TIMES | PACKED) != 0 || (growth && packed) {
+        let known = flags & !(TIMES | PACKED | SORTED) == 0;
+        if !known || (growth && packed) || (sorted && !(growth && times)) {
             return Err(bad("its flags are not known"));
         }
-        if !(1..=CHANNELS).contains(&channels) || (part == SeriesPart::Start && first != 0) {
+        let fits = if part == SeriesPart::Start { first == 0 } else { mark != 0 };
+        if !(1..=CHANNELS).contains(&channels) || !fits {
             return Err(bad("its numbers do not fit its part"));
         }
-        let head = Self { part, times, packed, channels, first, points };
+        let head = Self { part, times, packed, sorted, channels, first, points, mark };
         Ok((head, from.take(from.remaining()).unwrap_or_default()))
     }
 
     pub(super) const fn public(self) -> SeriesHead {
-        let Self { part, times, channels, points, .. } = self;
-        SeriesHead { part, times, channels, points }
+        let Self { part, times, channels, points, mark, .. } = self;
+        SeriesHead { part, times, channels, points, mark }
+    }
+
+    /// What the record weighs: its points. The start of a grown series weighs the most that there is, so that
+    /// the index alone tells that its length stands in the account.
+    pub(super) fn weight(self) -> Encoded {
+        let grown = self.part == SeriesPart::Start && self.mark != 0;
+        let points = if grown { u64::MAX } else { self.points };
+        Encoded { weight: u32::try_from(points).unwrap_or(u32::MAX) }
     }
 
     pub(super) const fn is_packed(self) -> bool {
@@ -302,6 +354,10 @@ impl Head {
 
     pub(super) const fn expanded(self) -> Self {
         Self { packed: false, ..self }
+    }
+
+    pub(super) const fn marked(self, mark: u64) -> Self {
+        Self { mark, ..self }
     }
 
     /// Number of arrays.

@@ -53,8 +53,13 @@ impl Summary {
             return;
         }
         let difference = x - self.mean;
-        self.mean += difference / self.count as f64;
-        self.squares += difference * (x - self.mean);
+        if x.is_infinite() || self.mean.is_infinite() {
+            // As the sum: of one sign infinite, of both NaN.
+            (self.mean, self.squares) = (self.sum, f64::NAN);
+        } else {
+            self.mean += difference / self.count as f64;
+            self.squares += difference * (x - self.mean);
+        }
         // NaN is neither less nor greater, and stays.
         if x < self.min || x.is_nan() {
             self.min = x;

@@ -3,6 +3,7 @@
 
 mod aggregate;
 mod expr;
+mod line;
 mod op;
 mod percentile;
 mod resample;

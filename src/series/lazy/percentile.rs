@@ -1,6 +1,7 @@
 //! Percentiles: of values in memory by sorting them in part, of more by counting in passes.
 
 use super::expr::{BLOCK, Expr};
+use super::line::line;
 use crate::error::{Error, Result};
 use std::ops::Range;
 
@@ -40,10 +41,6 @@ fn between(q: f64, n: u64) -> (u64, f64) {
     let at = q / 100.0 * (n - 1) as f64;
     let below = (at.floor() as u64).min(n - 1);
     (below, at - below as f64)
-}
-
-fn line(low: f64, high: f64, t: f64) -> f64 {
-    if t == 0.0 { low } else { low + (high - low) * t }
 }
 
 /// The percentiles of values in memory, which are brought into another order.

@@ -1,6 +1,7 @@
 //! A series at other times than those at which it was measured.
 
 use super::expr::{BLOCK, Expr};
+use super::line::line;
 use crate::error::{Error, Result};
 use crate::series::stored::Stored;
 
@@ -41,14 +42,28 @@ impl Resample {
             Ok(point.times.map_or(at as f64, |t| t.first().copied().unwrap_or(f64::NAN)))
         };
         let first = time(0)?;
+        if start.is_some_and(f64::is_nan) {
+            return Err(Error::invalid("start", "is not a number"));
+        }
         let start = start.unwrap_or(first);
         let last = time(series.len() - 1)?;
+        if start.is_infinite() || last.is_infinite() {
+            let why = format!("the grid begins at {start:?}, and the last time is {last:?}");
+            return Err(Error::invalid("times", why));
+        }
         let count = match count {
             Some(count) => count,
             None => {
                 let steps = ((last - start) / step).floor();
                 if steps.is_nan() || steps > 1e15 {
                     return Err(Error::invalid("step", "makes more points than can be counted"));
+                }
+                // The quotient is rounded; what counts is the grid.
+                let mut steps = steps;
+                if start + steps * step > last {
+                    steps -= 1.0;
+                } else if start + (steps + 1.0) * step <= last {
+                    steps += 1.0;
                 }
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -96,7 +111,7 @@ impl Resample {
             for (out, values) in out.channels.iter_mut().zip(&self.block.channels) {
                 let value = |at: usize| values.get(at).copied().unwrap_or(f64::NAN);
                 let (a, b) = (value(low), value(high));
-                out.push(if low == high || t == 0.0 { a } else { a + (b - a) * t });
+                out.push(if low == high { a } else { line(a, b, t) });
             }
         }
         self.done += n;
@@ -120,6 +135,14 @@ impl Resample {
                 return Ok((self.at, self.at, 0.0));
             }
             if let Some(high) = self.time(self.at + 1) {
+                if low.is_infinite() || high.is_infinite() {
+                    let why = format!(
+                        "{:?} is near position {}; a series is resampled by finite times",
+                        if low.is_infinite() { low } else { high },
+                        self.first + self.at as u64
+                    );
+                    return Err(Error::invalid("times", why));
+                }
                 if low > high || low.is_nan() || high.is_nan() {
                     let why = format!(
                         "{high:?} at position {} comes after {low:?}; a series is resampled by sorted \

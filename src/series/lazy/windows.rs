@@ -142,6 +142,12 @@ pub fn aggregate(series: &Expr, windows: Windows, wanted: &[What]) -> Result<Agg
             let start = match windows {
                 Windows::Points(n) => (position % n == 0).then_some(time),
                 Windows::Time { width, .. } => {
+                    if time.is_infinite() {
+                        let why = format!(
+                            "{time:?} at position {position}: windows by time need finite times"
+                        );
+                        return Err(Error::invalid("times", why));
+                    }
                     if time.is_nan() || time < last {
                         let why = format!(
                             "{time:?} at position {position} comes after {last:?}; windows by time need \
@@ -151,7 +157,7 @@ pub fn aggregate(series: &Expr, windows: Windows, wanted: &[What]) -> Result<Agg
                     }
                     last = time;
                     let origin = *origin.get_or_insert(time);
-                    let start = origin + ((time - origin) / width).floor() * width;
+                    let start = edge(time, origin, width)?;
                     open.as_ref().is_none_or(|o| o.start != start).then_some(start)
                 }
             };
@@ -187,6 +193,21 @@ pub fn aggregate(series: &Expr, windows: Windows, wanted: &[What]) -> Result<Agg
         close(series, done, wanted, &mut out)?;
     }
     Ok(out)
+}
+
+/// Where the window begins in which `time` lies.
+fn edge(time: f64, origin: f64, width: f64) -> Result<f64> {
+    let begin = |n: f64| origin + n * width;
+    // The quotient is rounded, so that it may be that of a neighbour.
+    let n = ((time - origin) / width).floor();
+    let found =
+        [n, n - 1.0, n + 1.0].into_iter().find(|n| begin(*n) <= time && time < begin(n + 1.0));
+    found.map(begin).ok_or_else(|| {
+        let why = format!(
+            "has a width of {width:?}, which is too small beside the time {time:?} to divide it; give a larger one"
+        );
+        Error::invalid("window", why)
+    })
 }
 
 fn close(series: &Expr, mut open: Open, wanted: &[What], out: &mut Aggregates) -> Result<()> {
