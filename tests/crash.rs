@@ -26,9 +26,9 @@ use vlstore::{
 };
 
 /// Seeded pieces of work whose calls are recorded.
-const WORKLOADS: u64 = 24;
+const WORKLOADS: u64 = 12;
 /// Images of a power cut, over all workloads.
-const IMAGES: u64 = 20_000;
+const IMAGES: u64 = 10_000;
 /// Of these, images after which work goes on and the power is cut again: one in so many.
 const TWICE: u64 = 10;
 /// Of these, images whose Blosc2 frame is read too: one in so many.
@@ -358,34 +358,44 @@ fn power_cuts(seed: u64, images: u64) {
 
 #[test]
 fn a_killed_process_leaves_the_last_commit_also_without_syncs() {
-    for seed in 100..100 + WORKLOADS {
-        let (work, mut rng) = work(seed, Durability::Kernel, 120);
-        let ops = work.backend.ops();
-        for op in 0..=ops {
-            let part = rng.below(300) as usize;
-            let what = format!("workload {seed}, killed in call {op} of {ops} after {part}");
-            let image = work.backend.kill_image(op, 0);
-            work.open(image.clone(), op, &what);
-            if op % 8 == 0 {
-                work.check_frame(&image, op, &what);
-            }
-            // Killed inside a write: the next writer sets right what is half there.
-            let image = work.backend.kill_image(op, part);
-            let at = work.open_as(image.clone(), op, &what, true);
-            if op % 4 == 0 {
-                let again = Arc::new(RecordingBackend::from_bytes(image));
-                let mut again = Work::on(again, &work.options, at.generation, at.model);
-                again.before.clone_from(&work.events);
-                again.writer();
-                again.check_frame(&again.backend.to_bytes(), usize::MAX, &what);
-                for _ in 0..3 {
-                    again.step(&mut rng);
+    std::thread::scope(|scope| {
+        for part in 0..2 {
+            scope.spawn(move || {
+                for seed in (100 + part..100 + WORKLOADS).step_by(2) {
+                    kills(seed);
                 }
-                again.writer = None;
-                let ops = again.backend.ops();
-                again.open_as(again.backend.to_bytes(), ops, &what, true);
-                again.check_frame(&again.backend.to_bytes(), usize::MAX, &what);
+            });
+        }
+    });
+}
+
+fn kills(seed: u64) {
+    let (work, mut rng) = work(seed, Durability::Kernel, 120);
+    let ops = work.backend.ops();
+    for op in 0..=ops {
+        let part = rng.below(300) as usize;
+        let what = format!("workload {seed}, killed in call {op} of {ops} after {part}");
+        let image = work.backend.kill_image(op, 0);
+        work.open(image.clone(), op, &what);
+        if op % 8 == 0 {
+            work.check_frame(&image, op, &what);
+        }
+        // Killed inside a write: the next writer sets right what is half there.
+        let image = work.backend.kill_image(op, part);
+        let at = work.open_as(image.clone(), op, &what, true);
+        if op % 4 == 0 {
+            let again = Arc::new(RecordingBackend::from_bytes(image));
+            let mut again = Work::on(again, &work.options, at.generation, at.model);
+            again.before.clone_from(&work.events);
+            again.writer();
+            again.check_frame(&again.backend.to_bytes(), usize::MAX, &what);
+            for _ in 0..3 {
+                again.step(&mut rng);
             }
+            again.writer = None;
+            let ops = again.backend.ops();
+            again.open_as(again.backend.to_bytes(), ops, &what, true);
+            again.check_frame(&again.backend.to_bytes(), usize::MAX, &what);
         }
     }
 }

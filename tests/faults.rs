@@ -24,7 +24,7 @@ use vlstore::{
 };
 
 /// Seeded pieces of work.
-const WORKLOADS: u64 = 6;
+const WORKLOADS: u64 = 4;
 
 fn options(seed: u64) -> StoreOptions {
     StoreOptions {
@@ -168,37 +168,53 @@ fn judge(bytes: &[u8], run: &Run, options: &StoreOptions, what: &str) {
 
 #[test]
 fn whichever_call_fails_the_error_comes_up_and_no_commit_is_lost() {
+    let runs = std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..2)
+            .map(|part| {
+                scope.spawn(move || {
+                    (part..scaled(WORKLOADS)).step_by(2).map(every_call_fails).sum::<u64>()
+                })
+            })
+            .collect();
+        parts
+            .into_iter()
+            .map(|p| p.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+            .sum::<u64>()
+    });
+    println!("{runs} runs");
+}
+
+/// Lets each call of a workload fail in turn, in each way; how many runs that were.
+fn every_call_fails(seed: u64) -> u64 {
     let mut runs = 0;
-    for seed in 0..scaled(WORKLOADS) {
-        let options = options(seed);
-        let born = Arc::new(FailingBackend::new(Vec::new(), Fault::Medium, u64::MAX, false, 0));
-        drop(Writer::create_in(born.clone(), &options).unwrap());
-        for fault in Fault::ALL {
-            for for_ever in [false, true] {
-                let mut call = 0;
-                loop {
-                    let what = format!("seed {seed}, {fault:?}, call {call}, for ever {for_ever}");
-                    let backend = FailingBackend::new(born.to_bytes(), fault, call, for_ever, call);
-                    let backend = Arc::new(backend);
-                    let run = run(&backend, &options, seed);
-                    runs += 1;
-                    // While the machine stays up, and after it lost its power.
-                    judge(&backend.to_bytes(), &run, &options, &what);
-                    if !backend.fired() {
-                        assert!(run.failed.is_none(), "{what}: {run:?}");
-                        break;
-                    }
-                    judge(&backend.to_durable_bytes(), &run, &options, &what);
-                    // A read that fails while a file is opened may be answered by the other
-                    // slot; everything else must come up.
-                    let reads = matches!(fault, Fault::ShortRead | Fault::Medium);
-                    assert!(reads || run.failed.is_some(), "{what}: nobody was told");
-                    call += 1;
+    let options = options(seed);
+    let born = Arc::new(FailingBackend::new(Vec::new(), Fault::Medium, u64::MAX, false, 0));
+    drop(Writer::create_in(born.clone(), &options).unwrap());
+    for fault in Fault::ALL {
+        for for_ever in [false, true] {
+            let mut call = 0;
+            loop {
+                let what = format!("seed {seed}, {fault:?}, call {call}, for ever {for_ever}");
+                let backend = FailingBackend::new(born.to_bytes(), fault, call, for_ever, call);
+                let backend = Arc::new(backend);
+                let run = run(&backend, &options, seed);
+                runs += 1;
+                // While the machine stays up, and after it lost its power.
+                judge(&backend.to_bytes(), &run, &options, &what);
+                if !backend.fired() {
+                    assert!(run.failed.is_none(), "{what}: {run:?}");
+                    break;
                 }
+                judge(&backend.to_durable_bytes(), &run, &options, &what);
+                // A read that fails while a file is opened may be answered by the other
+                // slot; everything else must come up.
+                let reads = matches!(fault, Fault::ShortRead | Fault::Medium);
+                assert!(reads || run.failed.is_some(), "{what}: nobody was told");
+                call += 1;
             }
         }
     }
-    println!("{runs} runs");
+    runs
 }
 
 #[test]

@@ -29,7 +29,7 @@ use vlstore::{
     Snapshot, Store, StoreOptions, WriteOptions, Writer,
 };
 
-const CASES: u64 = 256;
+const CASES: u64 = 128;
 const STEPS: usize = 100;
 /// Bytes of live records above which a case only deletes, so that it ends in time.
 const MOST: usize = 400 << 10;

@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected is to fail there"
 )]
 
+use std::path::Path;
 use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::backend::MemoryBackend;
@@ -42,46 +43,54 @@ fn check(store: &Store, n: u64) {
 #[test]
 fn every_alignment_purpose_and_chunk_size_gives_back_what_was_put() {
     let dir = tempfile::tempdir().unwrap();
-    for (k, alignment) in
-        [Alignment::Block, Alignment::NoCross, Alignment::Contiguous, Alignment::Start]
-            .into_iter()
-            .enumerate()
-    {
-        for purpose in [Purpose::Dense, Purpose::Balanced, Purpose::Random] {
-            for chunk_size in [1000, 65_536, 0] {
-                let options = StoreOptions {
-                    layout: Layout { alignment, purpose, chunk_size, ..Layout::default() },
-                    ..StoreOptions::default()
-                };
-                let path = dir.path().join(format!("{k}{}{chunk_size}", purpose.name()));
-                let mut w = Writer::create(&path, &options).unwrap();
-                for i in 0..300 {
-                    w.insert(format!("k{i}"), &record(i)).unwrap();
-                    if i % 17 == 0 {
-                        assert_eq!(*w.get(format!("k{i}")).unwrap(), record(i)[..]);
-                        w.commit().unwrap();
-                    }
-                    if i % 101 == 100 {
-                        check(&Store::open(&path).unwrap(), i / 17 * 17 + 1);
+    std::thread::scope(|scope| {
+        for alignment in
+            [Alignment::Block, Alignment::NoCross, Alignment::Contiguous, Alignment::Start]
+        {
+            let dir = dir.path().join(alignment.name());
+            scope.spawn(move || {
+                std::fs::create_dir(&dir).unwrap();
+                for purpose in [Purpose::Dense, Purpose::Balanced, Purpose::Random] {
+                    for chunk_size in [1000, 65_536, 0] {
+                        put_and_check(&dir, alignment, purpose, chunk_size);
                     }
                 }
-                w.close().unwrap();
-                check(&Store::open(&path).unwrap(), 300);
-                let mut w = Writer::open(&path, &options.write).unwrap();
-                for i in 300..400 {
-                    w.insert(format!("k{i}"), &record(i)).unwrap();
-                    assert_eq!(*w.get(format!("k{}", i - 100)).unwrap(), record(i - 100)[..]);
-                }
-                w.commit().unwrap();
-                drop(w);
-                check(&Store::open(&path).unwrap(), 400);
-                let mut w = Writer::open(&path, &options.write).unwrap();
-                w.insert("k400", &record(400)).unwrap();
-                w.seal().unwrap();
-                check(&Store::open(&path).unwrap(), 401);
-            }
+            });
+        }
+    });
+}
+
+fn put_and_check(dir: &Path, alignment: Alignment, purpose: Purpose, chunk_size: u32) {
+    let options = StoreOptions {
+        layout: Layout { alignment, purpose, chunk_size, ..Layout::default() },
+        ..StoreOptions::default()
+    };
+    let path = dir.join(format!("{}{chunk_size}", purpose.name()));
+    let mut w = Writer::create(&path, &options).unwrap();
+    for i in 0..300 {
+        w.insert(format!("k{i}"), &record(i)).unwrap();
+        if i % 17 == 0 {
+            assert_eq!(*w.get(format!("k{i}")).unwrap(), record(i)[..]);
+            w.commit().unwrap();
+        }
+        if i % 101 == 100 {
+            check(&Store::open(&path).unwrap(), i / 17 * 17 + 1);
         }
     }
+    w.close().unwrap();
+    check(&Store::open(&path).unwrap(), 300);
+    let mut w = Writer::open(&path, &options.write).unwrap();
+    for i in 300..400 {
+        w.insert(format!("k{i}"), &record(i)).unwrap();
+        assert_eq!(*w.get(format!("k{}", i - 100)).unwrap(), record(i - 100)[..]);
+    }
+    w.commit().unwrap();
+    drop(w);
+    check(&Store::open(&path).unwrap(), 400);
+    let mut w = Writer::open(&path, &options.write).unwrap();
+    w.insert("k400", &record(400)).unwrap();
+    w.seal().unwrap();
+    check(&Store::open(&path).unwrap(), 401);
 }
 
 #[test]

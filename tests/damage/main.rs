@@ -42,9 +42,9 @@ use vlstore::maintain::{RecoverOptions, recover_into};
 use vlstore::{Error, Key, Opened, ReadOptions, Store, StoreOptions, WriteOptions, Writer};
 
 /// Damages of each kind of store, in each of flips, cuts and losses.
-const FLIPS: u64 = 400;
-const CUTS: u64 = 60;
-const LOSSES: u64 = 1_000;
+const FLIPS: u64 = 200;
+const CUTS: u64 = 30;
+const LOSSES: u64 = 500;
 /// One in so many damaged stores is written to; of those one in so many is recovered before and after.
 const WRITTEN: u64 = 4;
 const RECOVERED: u64 = 5;
