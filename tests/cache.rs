@@ -243,6 +243,55 @@ fn one_thread_computes_and_the_others_wait() {
 }
 
 #[test]
+fn a_result_that_cannot_be_stored_is_returned_and_said() {
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    let dir = tempfile::tempdir().unwrap();
+    let cache = limited(&dir.path().join("a.vls"), 10);
+    let f = Cached::new(&cache, "f", 1, |(_,): (i32,)| Ok(5.0_f64)).reporting(|_, error| {
+        assert!(matches!(error.root(), Error::Limit { .. }), "{error}");
+        TOLD.fetch_add(1, Ordering::Relaxed);
+    });
+    assert_eq!((f.call((1,)).unwrap(), f.call((1,)).unwrap()), (5.0, 5.0));
+    assert_eq!(TOLD.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn no_other_store_is_replaced_by_an_empty_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("precious.vls");
+    let mut w = Writer::create(&path, &StoreOptions::default()).unwrap();
+    w.put("a", b"precious").unwrap();
+    w.close().unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let error = Cache::replace(&path, &CacheOptions::default()).unwrap_err();
+    assert!(matches!(error.root(), Error::Invalid { .. }), "{error}");
+    std::fs::write(dir.path().join("text"), "precious").unwrap();
+    assert!(Cache::replace(dir.path().join("text"), &CacheOptions::default()).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(std::fs::read(dir.path().join("text")).unwrap(), b"precious");
+}
+
+#[test]
+fn the_budget_holds_in_every_commit_and_a_file_has_never_many_unsealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.vls");
+    let cache = limited(&path, 10_000);
+    let other = open(&path);
+    for n in 0..100 {
+        put(&cache, n, n as f64).unwrap();
+        let info = other.info().unwrap();
+        assert!(info.bytes <= 10_000, "{info:?}");
+        let all = Store::open(&path).unwrap().info().unwrap();
+        assert!(all.generation - all.sealed_generation < 40, "{all:?}");
+    }
+    assert!(has(&cache, 99) && !has(&cache, 0));
+    // One commit for the result and what had to go.
+    let before = Store::open(&path).unwrap().generation();
+    put(&cache, 200, 200.0).unwrap();
+    assert!(Store::open(&path).unwrap().generation() <= before + 2);
+}
+
+#[test]
 fn old_results_are_computed_again() {
     let dir = tempfile::tempdir().unwrap();
     let cache = open(&dir.path().join("a.vls"));
@@ -265,7 +314,13 @@ fn a_damaged_entry_is_computed_again_or_refused_and_a_read_only_cache_says_so_fi
     let make = || Cached::new(&cache, "f", 1, |(_,): (i32,)| Ok(5.0_f64));
     let refusing = make().refusing_damage();
     assert!(matches!(refusing.call((1,)).unwrap_err().root(), Error::Codec { .. }));
-    assert_eq!((make().call((1,)).unwrap(), refusing.call((1,)).unwrap()), (5.0, 5.0));
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    let telling = make().reporting(|text, error| {
+        assert!(text.contains("\"f\"") && matches!(error.root(), Error::Codec { .. }));
+        TOLD.fetch_add(1, Ordering::Relaxed);
+    });
+    assert_eq!((telling.call((1,)).unwrap(), refusing.call((1,)).unwrap()), (5.0, 5.0));
+    assert_eq!(TOLD.load(Ordering::Relaxed), 1);
     let reading = CacheOptions { read_only: true, ..CacheOptions::default() };
     let reader = Cache::open(&path, &reading).unwrap();
     let f = Cached::new(&reader, "f", 1, |(x,): (i32,)| -> Result<f64> { panic!("it ran: {x}") });

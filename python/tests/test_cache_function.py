@@ -1,10 +1,14 @@
 """A cached function runs once for the same arguments, whoever calls it and however it is called."""
 
 import asyncio
+import collections
 import functools
 import math
+import subprocess
+import sys
 import threading
 import time
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -12,7 +16,8 @@ import pytest
 
 import vlstore
 from vlstore import cache
-from vlstore.cache import StorageFile, StorageMemory, cached
+from vlstore.cache import ArgumentError, StorageFile, StorageMemory, cached
+from vlstore.errors import InvalidError
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -234,8 +239,7 @@ def test_methods_count_with_the_class_and_the_attributes_of_their_object():
     assert other.scaled(3) == 6 and Other(2).scaled(3) == 6 and Other.runs == 3
     with pytest.raises(cache.ArgumentError, match=r"`self`\['a'\]"):
         Model({1}).scaled(3)
-    with pytest.raises(cache.ArgumentError, match="cache_key"):
-        Slotted().f()
+    assert Slotted().f() == 1
     before = Model.runs
     assert Model.of_class(1) == ("Model", 1) == Model(7).of_class(1) and Other.of_class(1) == ("Other", 1)
     assert Model.free(1) == Model(3).free(1) == 1 and Model.runs == before + 3
@@ -647,3 +651,170 @@ def test_a_class_with_the_storage_protocol(storage):
     assert len(ran.calls) == 2
     square_cached(2, e=2)
     assert len(ran.calls) == 3 and len(storage) == 2
+
+
+# What a user's program may do beside the plain case.
+
+
+def test_objects_that_differ_by_more_than_attributes_need_a_key_of_their_own():
+    class Pair(collections.namedtuple("Pair", "x y")):
+        @cached()
+        def total(self):
+            return self.x + self.y
+
+    class Number(int):
+        @cached()
+        def double(self):
+            return 2 * self
+
+    class Base:
+        __slots__ = ("x",)
+
+    class Slots(Base):
+        def __init__(self, x):
+            self.x = x
+
+        @cached()
+        def double(self):
+            return 2 * self.x
+
+    class Keyed(int):
+        def cache_key(self):
+            return int(self)
+
+        @cached()
+        def double(self):
+            return 2 * self
+
+    for call in (Pair(1, 2).total, Number(1).double):
+        with pytest.raises(ArgumentError, match="cache_key"):
+            call()
+    assert [Slots(x).double() for x in (1, 2)] == [2, 4]
+    assert [Keyed(x).double() for x in (1, 2)] == [2, 4]
+
+
+def test_a_caller_cannot_change_shape_or_type_of_a_stored_array():
+    f = cached()(four)
+    f()
+    first, second = f(), f()
+    first.shape, second.dtype = (2, 2), "u1"
+    assert f().shape == (4,) and f().dtype == float
+
+
+def four():
+    return np.arange(4.0)
+
+
+def test_a_lambda_needs_a_name():
+    with pytest.raises(InvalidError, match="name"):
+        cached()(lambda x: x)
+    square, cube = cached(name="square")(lambda x: x**2), cached(name="cube")(lambda x: x**3)
+    assert (square(2), cube(2)) == (4, 8)
+
+
+def test_a_wrapper_counts_as_what_it_is():
+    def listed(function):
+        @functools.wraps(function)
+        def inner(*args, **kwargs):
+            return list(function(*args, **kwargs))
+
+        return inner
+
+    def repeated(function):
+        @functools.wraps(function)
+        def inner(x, times=1):
+            return [function(x)] * times
+
+        return inner
+
+    @cached()
+    @listed
+    def some(n):
+        yield from range(n)
+
+    @cached()
+    @repeated
+    def one(x):
+        return x
+
+    assert some(3) == some(n=3) == [0, 1, 2] and some.info().misses == 1
+    assert (one(1), one(1, times=2), one(1, times=1)) == ([1], [1, 1], [1]) and one.info().misses == 2
+
+
+def test_a_plain_function_may_call_its_argument_self_or_cls():
+    @cached()
+    def label(cls):
+        return cls.upper()
+
+    assert label("a") == "A"
+
+
+def test_objects_are_found_as_keys_and_their_own_errors_are_shown():
+    @cached()
+    def table():
+        return {Kept(1): 5, (Kept(2), 1): Kept(3)}
+
+    table()
+    assert table() == {Kept(1): 5, (Kept(2), 1): Kept(3)} and table.info().hits == 1
+
+    @cached()
+    def broken():
+        return Broken()
+
+    with pytest.raises(OSError, match="own"):
+        broken()
+
+
+class Kept:
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return type(other) is Kept and other.value == self.value
+
+    def __hash__(self):
+        return hash(self.value)
+
+    def storage_prepare(self):
+        return np.array([self.value]), {}
+
+    @classmethod
+    def storage_retrieve(cls, array, extra):
+        return cls(int(array[0]))
+
+
+class Broken:
+    def storage_prepare(self):
+        raise OSError("own")
+
+
+def test_a_class_of_the_program_is_found_by_programs_that_import_it(tmp_path):
+    (tmp_path / "prog.py").write_text(
+        "import numpy as np\nfrom vlstore.cache import StorageFile, cached\n"
+        "class Fit:\n"
+        "    def __init__(self, x): self.x = x\n"
+        "    def storage_prepare(self): return np.array([self.x]), {}\n"
+        "    @classmethod\n"
+        "    def storage_retrieve(cls, array, extra): return cls(int(array[0]))\n"
+        "@cached(StorageFile('a.vls'))\n"
+        "def fit(x): print('ran'); return Fit(x)\n"
+        "if __name__ == '__main__': fit(3); print(type(fit(3)) is Fit)\n"
+    )
+    run = [sys.executable, "prog.py"], [sys.executable, "-c", "import prog; print(prog.fit(3).x, type(prog.fit(3)) is prog.Fit)"]
+    said = [subprocess.run(r, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split() for r in run]
+    assert said == [["ran", "True"], ["3", "True"]]
+
+
+def test_long_keys_are_not_kept_in_memory():
+    size = cached()(len_of)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for i in range(40):
+        size.key(f"{i}" + "x" * 100_000)
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 1_000_000
+
+
+def len_of(text):
+    return len(text)

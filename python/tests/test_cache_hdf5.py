@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from conftest import DATA
 import vlstore
 from vlstore import cache
 from vlstore.cache import StorageFile, StorageMemory, cached
+
+from vlstore.errors import InvalidError
 
 h5py = pytest.importorskip("h5py")
 from vlstore.cache import StorageHDF5  # noqa: E402
@@ -233,3 +236,120 @@ def test_arguments_too_long_for_an_attribute_are_refused(tmp_path):
     with pytest.raises(vlstore.LimitError, match="attribute"):
         storage.store(1, ["x" * 70_000])
     assert len(storage) == 0
+
+
+def test_what_is_no_result_stays_in_the_file(tmp_path):
+    path = tmp_path / "a.h5"
+    storage = StorageHDF5(path)
+    storage.store(np.arange(5), [1])
+    storage.store(np.arange(6), [2])
+    with h5py.File(path, "r+") as file:
+        file["notes"] = "mine"
+        file["group/inner"] = [1, 2]
+        file["link"] = h5py.SoftLink("/group/inner")
+        file.create_dataset("odd", data=1).attrs.update({"args": "[", "kwargs": "{}", "internal_data": "{}"})
+    storage.delete([1])
+    storage.repack()
+    with h5py.File(path) as file:
+        assert set(file) > {"notes", "group", "link", "odd"} and len(file) == 5
+        assert file["link"][1] == 2
+    with pytest.raises(InvalidError, match="group"):
+        StorageHDF5(path, truncate=True)
+    assert storage.clear() == 1
+    with h5py.File(path) as file:
+        assert set(file) == {"notes", "group", "link"}
+    StorageHDF5(tmp_path / "b.h5").store(1, [1])
+    assert len(StorageHDF5(tmp_path / "b.h5", truncate=True)) == 0
+
+
+@pytest.mark.parametrize("mine", [5, {"function": "x"}, {"by": "vlstore"}, None])
+def test_extra_data_may_have_any_name(tmp_path, mine):
+    path = tmp_path / "a.h5"
+    StorageHDF5(path).store(np.arange(2), [1], {}, {"vlstore": mine, "other": 1})
+    extra = StorageHDF5(path).retrieve([1])[3]
+    assert extra["vlstore"] == mine and extra["other"] == 1
+
+
+def test_a_class_method_is_found_when_the_file_is_read_anew(tmp_path):
+    class Table:
+        @classmethod
+        @cached(StorageHDF5(tmp_path / "a.h5"))
+        def make(cls, n):
+            return np.arange(n)
+
+    Table.make(3)
+    time.sleep(0.15)
+    os.utime(tmp_path / "a.h5")
+    Table.make(3)
+    assert Table.make.info().misses == 1
+
+
+def test_a_store_does_not_read_the_whole_index_again(tmp_path, monkeypatch):
+    storage = StorageHDF5(tmp_path / "a.h5")
+    reads = []
+    whole = StorageHDF5._read_index
+    monkeypatch.setattr(StorageHDF5, "_read_index", lambda self, file: reads.append(1) or whole(self, file))
+    for i in range(3):
+        storage.store(i, [i])
+        time.sleep(0.15)
+        assert storage.retrieve([i])[0] == i
+    assert not reads
+    StorageHDF5(tmp_path / "a.h5").store(9, [9])
+    assert storage.retrieve([9])[0] == 9 and reads
+
+
+def test_a_store_that_waited_for_a_repack_goes_to_the_new_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.h5"
+    one, two = StorageHDF5(path), StorageHDF5(path)
+    one.store(1, [1])
+    opened, done = h5py.File, []
+
+    def late(name, mode):
+        file = opened(name, mode)
+        if mode == "r+" and not done:
+            # Between opening and writing another process puts a new file in its place.
+            done.append(1)
+            shutil.copyfile(path, tmp_path / "new")
+            os.replace(tmp_path / "new", path)
+        return file
+
+    monkeypatch.setattr(h5py, "File", late)
+    two.store(2, [2])
+    monkeypatch.undo()
+    assert done and StorageHDF5(path).retrieve([2])[0] == 2
+
+
+def test_a_changed_value_is_damage(tmp_path):
+    path = tmp_path / "a.h5"
+    storage = StorageHDF5(path)
+    storage.store(np.arange(1000.0), [1])
+    raw = bytearray(path.read_bytes())
+    at = raw.index(np.arange(1000.0)[500:510].tobytes())
+    raw[at + 3] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(cache.DamagedEntryError):
+        storage.retrieve([1])
+
+
+def test_a_full_disk_costs_no_result_and_the_file_is_used_again(tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small], capture_output=True).returncode:
+        pytest.skip("mounting a small file system is not permitted here")
+    try:
+        make = cached(StorageHDF5(small / "a.h5"))(np.ones)
+        make(1000)
+        for _ in range(2):
+            with pytest.warns(cache.NotStoredWarning, match="No space"):
+                assert make(1_000_000).shape == (1_000_000,)
+        assert make(1000).shape == (1000,) and make(2000).shape == (2000,)
+        assert make.info().hits == 1 and make.info().entries == 2
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_repacking_through_a_link_keeps_the_link(tmp_path):
+    StorageHDF5(tmp_path / "a.h5").store(1, [1])
+    (tmp_path / "link.h5").symlink_to("a.h5")
+    StorageHDF5(tmp_path / "link.h5").repack()
+    assert (tmp_path / "link.h5").is_symlink() and StorageHDF5(tmp_path / "a.h5").retrieve([1])[0] == 1

@@ -1,12 +1,13 @@
 """Functions that are evaluated from stored points."""
 
+import math
 import threading
 
 import numpy as np
 import pytest
 
 from vlstore import cache
-from vlstore.cache import Interpolator, StorageFile, StorageMemory, interpolated
+from vlstore.cache import Interpolator, NotStoredWarning, StorageFile, StorageMemory, interpolated
 
 pytest.importorskip("scipy")
 pytest.importorskip("h5py")
@@ -241,3 +242,13 @@ def test_threads_can_add_points():
     for thread in threads:
         thread.join()
     assert func.info().points == 160 and all(func(i) == 2 * i for i in range(160))
+
+
+def test_a_result_that_cannot_be_stored_is_returned_all_the_same():
+    f = interpolated(StorageMemory(max_bytes=10))(math.sqrt)
+    with pytest.warns(NotStoredWarning):
+        assert f(4.0) == 2.0
+
+
+def test_no_points_are_nowhere():
+    assert np.isnan(Interpolator([], [])(1.0))

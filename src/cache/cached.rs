@@ -37,6 +37,7 @@ pub struct Cached<'a, F, A, T> {
     run: F,
     lives: Option<Duration>,
     damaged: bool,
+    report: Option<fn(&str, &Error)>,
     hits: AtomicU64,
     misses: AtomicU64,
     flights: Flights,
@@ -60,6 +61,7 @@ where
             run,
             lives: None,
             damaged: false,
+            report: None,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             flights: Flights::default(),
@@ -79,6 +81,20 @@ where
     pub const fn refusing_damage(mut self) -> Self {
         self.damaged = true;
         self
+    }
+
+    /// The same, that tells `report` of a damaged entry that is computed again, and of a result that is returned
+    /// but could not be stored: the text of the call, and the error. Without, nobody is told.
+    #[must_use]
+    pub const fn reporting(mut self, report: fn(&str, &Error)) -> Self {
+        self.report = Some(report);
+        self
+    }
+
+    fn tell(&self, text: &str, error: &Error) {
+        if let Some(report) = self.report {
+            report(text, error);
+        }
     }
 
     /// Calls that were answered from the cache.
@@ -103,51 +119,61 @@ where
         let call = Call::new(&*self.name, self.version);
         let text = arguments.list().into_iter().fold(call, Call::with).text();
         loop {
-            if let Some(found) = self.find(&text)? {
+            if let Some(found) = self.find(&text, false)? {
                 self.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(found);
             }
             self.cache.writable()?;
             let Some(_flight) = self.flights.board(&text) else { continue };
             // It may have been stored between looking and boarding.
-            if let Some(found) = self.find(&text)? {
+            if let Some(found) = self.find(&text, true)? {
                 self.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(found);
             }
             self.misses.fetch_add(1, Ordering::Relaxed);
             let result = (self.run)(arguments)?;
             // What was computed is worth more than its place in the cache.
-            let _ = self.store(&text, &result);
+            if let Err(error) = self.store(&text, &result) {
+                self.tell(&text, &error);
+            }
             return Ok(result);
         }
     }
 
-    fn find(&self, text: &str) -> Result<Option<T>> {
-        let found = || -> Result<Option<T>> {
-            let snapshot = self.cache.snapshot()?;
-            let entry = match self.cache.find(&snapshot, text) {
-                Err(e) if !self.damaged && e.is_damage() => return Ok(None),
-                entry => entry?,
-            };
-            let Some(entry) = entry else { return Ok(None) };
-            let view = match entry.view() {
-                Err(e) if !self.damaged && e.is_damage() => return Ok(None),
-                view => view?,
-            };
-            let stored = view.stored().unwrap_or(0.0);
-            if self.lives.is_some_and(|lives| seconds() - stored > lives.as_secs_f64()) {
-                return Ok(None);
-            }
-            match T::storage_retrieve(view.result().unwrap_or(&Value::Null), view.arrays()) {
-                Err(Error::Codec { .. }) if !self.damaged => Ok(None),
-                value => value.map(Some),
-            }
+    /// The stored result; `tells` whether damage is reported, which is once a call.
+    fn find(&self, text: &str, tells: bool) -> Result<Option<T>> {
+        let snapshot = self.cache.snapshot()?;
+        let entry = match self.cache.find(&snapshot, text) {
+            Err(e) if self.forgives(text, &e, tells) => return Ok(None),
+            entry => entry?,
         };
-        let found = found()?;
-        if found.is_some() {
-            self.cache.note_use(text);
+        let Some(entry) = entry else { return Ok(None) };
+        let view = match entry.view() {
+            Err(e) if self.forgives(text, &e, tells) => return Ok(None),
+            view => view?,
+        };
+        let stored = view.stored().unwrap_or(0.0);
+        if self.lives.is_some_and(|lives| seconds() - stored > lives.as_secs_f64()) {
+            return Ok(None);
         }
-        Ok(found)
+        match T::storage_retrieve(view.result().unwrap_or(&Value::Null), view.arrays()) {
+            // Other errors are those of the type itself.
+            Err(e @ Error::Codec { .. }) if self.forgives(text, &e, tells) => Ok(None),
+            value => {
+                let value = value?;
+                self.cache.note_use(text);
+                Ok(Some(value))
+            }
+        }
+    }
+
+    /// Whether this is damage, for which the result is computed again; says so if `tells`.
+    fn forgives(&self, text: &str, error: &Error, tells: bool) -> bool {
+        let forgiven = !self.damaged && error.is_damage();
+        if forgiven && tells {
+            self.tell(text, error);
+        }
+        forgiven
     }
 
     fn store(&self, text: &str, result: &T) -> Result<()> {

@@ -107,14 +107,20 @@ impl Cache {
         Self::over(path, options)
     }
 
-    /// Makes an empty cache at `path`; a store that is there is replaced.
+    /// Makes an empty cache at `path`; a cache that is there is replaced.
     ///
     /// # Errors
-    /// As [`Writer::replace`]; [`Error::ReadOnly`] if it is to be read only.
+    /// [`Error::Invalid`] if there is a store that is not a cache, and as [`Store::open`] if it cannot be told
+    /// what it is: it stays as it is. Else as [`Writer::replace`]; [`Error::ReadOnly`] if it is to be read
+    /// only.
     pub fn replace(path: impl AsRef<Path>, options: &CacheOptions) -> Result<Self> {
         let path = absolute(path.as_ref())?;
         if options.read_only {
             return Err(Error::ReadOnly.at(&path));
+        }
+        if path.try_exists().unwrap_or(true) {
+            let there = Store::open_with(&path, &reading(options))?;
+            check_layer(&*there).map_err(|e| e.at(&path))?;
         }
         let make = || Writer::replace(&path, &new(options));
         mark(&mut patiently(options.lock_wait, make)?)?;

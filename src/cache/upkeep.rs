@@ -6,7 +6,7 @@ use super::uses::{self, digest, later};
 use crate::error::Result;
 use crate::key::Key;
 use crate::maintain::{CompactOptions, Compacted, compact};
-use crate::store::{Info, Readable, Writer};
+use crate::store::{Info, Readable, Snapshot, Writer};
 use crate::wire::Digest;
 use std::collections::HashMap;
 
@@ -16,40 +16,44 @@ const LITTLE: u64 = 1 << 20;
 /// them.
 const MANY: usize = 10_000;
 
-/// Deletes what was used least recently until all results fit the budget, `newest` last; how many.
+/// Deletes what was used least recently until all results fit the budget: those of `before`, and the
+/// `newest` of `added` bytes, which stays; how many.
 ///
 /// The budget counts bytes before compression. With more than [`MANY`] results a twentieth of it is
 /// freed beside.
-pub(super) fn within_budget(cache: &Cache, writer: &mut Writer, newest: &Key) -> Result<u64> {
+pub(super) fn within_budget(
+    cache: &Cache,
+    writer: &mut Writer,
+    before: &Snapshot,
+    newest: &Key,
+    added: u64,
+) -> Result<u64> {
     let Some(max) = cache.options().max_bytes else { return Ok(0) };
-    writer.commit()?;
-    let snapshot = writer.snapshot()?;
-    let all = snapshot.info()?.raw_bytes;
-    if all.saturating_sub(uses::bytes(&snapshot)?) <= max {
+    let replaced = uses::bytes_of(before, newest)?;
+    let all = before.info()?.raw_bytes.saturating_sub(uses::bytes(before)?);
+    if all.saturating_sub(replaced) + added <= max {
         if locked(&cache.uses).are_due() {
             write_uses(cache, writer)?;
         }
         return Ok(0);
     }
     let used = write_uses(cache, writer)?;
-    let mut entries = list(&snapshot)?;
+    let mut entries = list(before)?;
+    entries.retain(|entry| entry.record_key() != *newest);
     let last = |entry: &EntryInfo| {
         used.get(&digest(&entry.key)).map_or(entry.stored, |time| time.max(entry.stored))
     };
     entries.sort_by(|a, b| last(a).total_cmp(&last(b)).then(a.ordinal.cmp(&b.ordinal)));
-    let mut total: u64 = entries.iter().map(|entry| entry.bytes).sum();
+    let mut total = added + entries.iter().map(|entry| entry.bytes).sum::<u64>();
     let most = if entries.len() > MANY { max - max / 20 } else { max };
     let mut gone = 0;
     for entry in &entries {
         if total <= most {
             break;
         }
-        let key = entry.record_key();
-        if key != *newest {
-            writer.delete(key)?;
-            total -= entry.bytes;
-            gone += 1;
-        }
+        writer.delete(entry.record_key())?;
+        total -= entry.bytes;
+        gone += 1;
     }
     Ok(gone)
 }

@@ -78,7 +78,12 @@ pub(super) fn records(snapshot: &Snapshot) -> Result<u64> {
 
 /// Bytes of the record; 0 if there is none.
 pub(super) fn bytes(source: &impl Readable) -> Result<u64> {
-    match source.location_of(&key()) {
+    bytes_of(source, &key())
+}
+
+/// Bytes of the record with this key; 0 if there is none.
+pub(super) fn bytes_of(source: &impl Readable, key: &Key) -> Result<u64> {
+    match source.location_of(key) {
         Err(e) if matches!(e.root(), Error::NotFound { .. }) => Ok(0),
         found => found.map(|place| place.len()),
     }

@@ -12,6 +12,9 @@ use crate::store::{Readable, Writer};
 use serde_json::json;
 use std::time::Duration;
 
+/// Commits behind the last seal from which on the file is sealed.
+const UNSEALED: u64 = 32;
+
 impl Cache {
     /// Stores a result under the text of its call; one that is there is replaced. `stored` is in seconds
     /// since 1970 (UTC), `result` a tree whose numbers of arrays lead to `arrays`, `extra` any
@@ -57,8 +60,10 @@ impl Cache {
         }
         let key = record_key(text);
         self.write(wait, |writer| {
+            // One commit for the result and for what has to go: the budget holds at every moment.
+            let before = writer.snapshot()?;
             put_row(writer, &key, &bytes, stored)?;
-            upkeep::within_budget(self, writer, &key)
+            upkeep::within_budget(self, writer, &before, &key, bytes.len() as u64)
         })
     }
 
@@ -144,8 +149,14 @@ impl Cache {
             mark(&mut writer)?;
             let done = work(&mut writer)?;
             writer.commit()?;
-            let worn = upkeep::is_worn(self, &writer.snapshot()?.info()?);
-            // Not closed: that would seal the file, which the next result leaves behind.
+            let info = writer.snapshot()?.info()?;
+            // Not closed: that would seal the file, which the next result leaves behind. But the next who
+            // writes reads all commits behind the seal, so there are never many.
+            if info.generation - info.sealed_generation >= UNSEALED {
+                // The result is committed, whether this works or not; the next writer tries again.
+                let _ = writer.seal();
+            }
+            let worn = upkeep::is_worn(self, &info);
             drop(writer);
             if worn {
                 // What was to be written is. Whoever has the lock now, or the next who stores something,

@@ -212,22 +212,60 @@ def parse_key(key):
     raise ValueError("it is not the text of a call")
 
 
-def function_name(function):
-    """The qualified name of a function, the same in every run.
+def module_name(module):
+    """The name of a module, the same in every run.
 
-    A function of the program that was started has the name of its file for a module: so it is the same
-    when a child process imports it, or another program does.
+    The program that was started has the name of its file: so what it defines is the same when a child process
+    imports it, or another program does.
     """
-    module = getattr(function, "__module__", None) or ""
     if module in ("__main__", "__mp_main__"):
         main = sys.modules.get(module)
         spec, path = getattr(main, "__spec__", None), getattr(main, "__file__", None)
         if spec is not None and getattr(spec, "name", None):
-            module = spec.name
-        elif path:
-            module = path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+            return spec.name
+        if path:
+            return path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    return module
+
+
+def function_name(function):
+    """The qualified name of a function, the same in every run."""
+    module = module_name(getattr(function, "__module__", None) or "")
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
     return f"{module}.{name}" if module else name
+
+
+#: The flag of a class that a program has made, and no C library.
+_MADE = 1 << 9
+
+
+def _attributes(value):
+    """The attributes of an object, those in slots too, if they are all that tells it from another one."""
+    kind = type(value)
+    plain = kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__
+    state = all(base.__flags__ & _MADE for base in kind.__mro__[:-1])
+    if state and plain and kind.__getstate__ is object.__getstate__:
+        try:
+            # Refuses an object of which a C library keeps a part.
+            object.__reduce_ex__(value, 2)
+        except TypeError:
+            state = False
+    out = dict(getattr(value, "__dict__", {}))
+    slots = False
+    for base in kind.__mro__[:-1]:
+        names = base.__dict__.get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else names:
+            slots = True
+            if name.startswith("__") and not name.endswith("__"):
+                name = f"_{base.__name__.lstrip('_')}{name}"
+            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
+                out[name] = getattr(value, name)
+    if not state or not (slots or hasattr(value, "__dict__")):
+        raise _Refused(
+            f"is of class {kind.__qualname__}, whose objects differ by more than their attributes: "
+            "give it a method cache_key()"
+        )
+    return out
 
 
 class _Self:
@@ -236,26 +274,24 @@ class _Self:
     @staticmethod
     def text(value, arrays):
         if isinstance(value, type):
-            return json.dumps({SELF: [function_name(value)]})
+            return f'{{"{SELF}":[{encode_basestring(function_name(value))}]}}'
         own = getattr(type(value), "cache_key", None)
         if own is not None:
             state = canonical(value.cache_key(), arrays)
         else:
-            try:
-                attributes = vars(value)
-            except TypeError:
-                raise _Refused(
-                    f"is of class {type(value).__qualname__}, which has no attributes to tell objects apart: "
-                    "give it a method cache_key()"
-                ) from None
-            state = canonical(dict(attributes), arrays)
+            state = canonical(_attributes(value), arrays)
         return f'{{"{SELF}":[{encode_basestring(function_name(type(value)))},{state}]}}'
+
+
+def _takes_anything(signature):
+    kinds = [parameter.kind for parameter in signature.parameters.values()]
+    return kinds == [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]
 
 
 #: Types whose equal values have one key, if also the types are equal.
 _SIMPLE = frozenset((int, float, bool, str, type(None)))
-#: Keys that are kept.
-_KNOWN = 1024
+#: Keys that are kept, and how long the longest of them is.
+_KNOWN, _LONGEST = 1024, 4096
 
 
 class Call:
@@ -278,7 +314,10 @@ class Call:
         self.name = function_name(inner) if name is None else name
         self.where = f"{self.name}: " if self.name else ""
         try:
-            self.signature = inspect.signature(inner)
+            self.signature = inspect.signature(inner, follow_wrapped=False)
+            if _takes_anything(self.signature):
+                # A wrapper that passes on what it is given.
+                self.signature = inspect.signature(inner)
         except (TypeError, ValueError):
             self.signature = inspect.Signature(
                 [
@@ -311,7 +350,10 @@ class Call:
                 f"ignore_kwargs: {self.name} has no argument {unknown[0]!r}; it has {', '.join(known) or 'none'}"
             )
         self.ignore = ignore
-        self.is_method = bool(self.positional) and self.positional[0].name in ("self", "cls")
+        # Defined in a class: a plain function may call its first argument as it likes.
+        owner = getattr(self.function, "__qualname__", "").rpartition(".")[0]
+        in_class = bool(owner) and not owner.endswith("<locals>")
+        self.is_method = in_class and bool(self.positional) and self.positional[0].name in ("self", "cls")
 
     def arguments(self, args, kwargs):
         """Positional and named arguments as a key has them, and the names of the positional ones.
@@ -344,7 +386,7 @@ class Call:
             if name in self.ignore:
                 continue
             by_name = parameter.default is not empty and parameter.kind is not inspect.Parameter.POSITIONAL_ONLY
-            if by_name and not rest:
+            if by_name and not (rest and self.rest not in self.ignore):
                 named[name] = values[name]
             else:
                 out.append(values[name])
@@ -392,6 +434,8 @@ class Call:
             found = self.make_key(args, kwargs)
             if any(type(value) is float and value == 0 for value in (*args, *kwargs.values())):
                 # 0.0 and -0.0 are equal here, and two keys.
+                return found
+            if len(found) > _LONGEST:
                 return found
             if len(self.known) >= _KNOWN:
                 self.known.clear()

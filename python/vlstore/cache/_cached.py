@@ -10,7 +10,7 @@ import warnings
 
 from vlstore.cache import _base
 from vlstore.cache._arguments import Call
-from vlstore.cache._errors import DamagedEntryError, DamagedEntryWarning, NotStoredWarning
+from vlstore.cache._errors import DamagedEntryError, DamagedEntryWarning, NotStoredWarning, ResultError
 from vlstore.cache._flight import Flights, LoopFlights
 from vlstore.cache._memory import StorageMemory
 from vlstore.errors import Error, InvalidError, WrongTypeError
@@ -50,6 +50,11 @@ class Options:
         self.arrays, self.recompute = arrays == "content", damaged == "recompute"
 
 
+def warn_not_stored(key, error, level):
+    """Says that a result is returned, but not stored."""
+    warnings.warn(f"the result of {key:.200} was not stored: {error}", NotStoredWarning, stacklevel=level)
+
+
 class Keeper:
     """The results of one function in a storage."""
 
@@ -85,9 +90,15 @@ class Keeper:
     def keep(self, key, result):
         """Stores a result. What stands in the way is a warning: the result is worth more than its place."""
         try:
-            self.storage._save(key, _base.pack(result, None, self.storage._local))
+            # An error in ``storage_prepare`` of an object is its own, and reaches the caller.
+            packed = _base.pack(result, None, self.storage._local)
+        except ResultError as error:
+            warn_not_stored(key, error, 5)
+            return
+        try:
+            self.storage._save(key, packed)
         except (Error, OSError, MemoryError) as error:
-            warnings.warn(f"the result of {key:.200} was not stored: {error}", NotStoredWarning, stacklevel=4)
+            warn_not_stored(key, error, 5)
 
     def info(self):
         entries, size = self.storage._size()
@@ -153,7 +164,8 @@ def _refuse(function):
     if isinstance(function, (staticmethod, classmethod, property)):
         kind = type(function).__name__
         raise WrongTypeError(f"cached goes below @{kind}: decorate the function, then make it a {kind}")
-    inner = inspect.unwrap(function)
+    # Not what a wrapper has inside: it may make a list of a generator, or run a coroutine.
+    inner = function
     while isinstance(inner, functools.partial):
         inner = inner.func
     if not callable(inner):
@@ -163,6 +175,12 @@ def _refuse(function):
             f"{getattr(inner, '__qualname__', inner)} is a generator, whose result cannot be stored: return a list"
         )
     return inner
+
+
+def _require_name(function, name):
+    """Refuses a lambda without a name: two of one scope would share their results."""
+    if name is None and getattr(function, "__name__", "") == "<lambda>":
+        raise InvalidError("a lambda has no name that tells it from others: give one, cached(..., name=...), or use def")
 
 
 def cached(
@@ -180,12 +198,13 @@ def cached(
 
     Without a storage the function has one of its own in memory, of ``max_bytes`` if that is given. A result
     belongs to the qualified name of the function, ``version`` and the arguments: raise the version when the
-    function returns something else than before. ``name`` replaces the qualified name.
+    function returns something else than before. ``name`` replaces the qualified name; a lambda needs one.
 
     Positional and named arguments are unified and defaults filled in. Arguments that JSON cannot hold raise
     ``ArgumentError`` before the function runs; ``arrays="content"`` accepts NumPy arrays by their content. The
     arguments named in ``ignore_kwargs`` do not count, whether they are passed by name or by position. For a
-    method the object counts by its class and its attributes, or by what its method ``cache_key()`` returns.
+    method the object counts by its class and its attributes, or by what its method ``cache_key()`` returns; one whose
+    objects differ by more than attributes, as subclasses of ``int`` or ``list`` do, needs that method.
 
     A result older than ``ttl`` seconds is computed again. A damaged entry is computed again with a
     ``DamagedEntryWarning``, or raises with ``damaged="raise"``. Exceptions are not kept. A result that cannot
@@ -209,6 +228,7 @@ def cached(
         inner = _refuse(function)
         keeper = Keeper(function, options)
         call, store = keeper.call, options.storage
+        _require_name(inner, options.name)
         make = _coroutine if inspect.iscoroutinefunction(inner) else _plain
         wrapper = make(function, keeper)
         if not hasattr(function, "__name__"):

@@ -7,7 +7,7 @@ import weakref
 from vlstore.cache import _base
 from vlstore.cache._errors import DamagedEntryError
 from vlstore.cache._memory import budget
-from vlstore.errors import InvalidError, ReadOnlyError
+from vlstore.errors import Error, InvalidError
 
 
 def modes(path, readonly, truncate, temporary):
@@ -33,7 +33,7 @@ class StorageFile(_base.StorageBase):
     stored.
 
     ``readonly`` needs no permission to write, and a missing file is an error. ``truncate`` begins with an
-    empty file. A ``temporary`` file is removed when the object is closed or collected. ``max_bytes`` is the
+    empty file; a file that is not a cache is refused, and stays. A ``temporary`` file is removed when the object is closed or collected. ``max_bytes`` is the
     budget: bytes of all results together before compression; when a store exceeds it, the results that
     were used least recently are deleted. ``compression`` of a new file is one of those of
     :func:`vlstore.open`: ``"auto"`` is LZ4, ``"stored"`` returns large arrays fastest, ``"zstd"`` makes the smallest file. If the newest commit of the file cannot be read, ``OlderStateError`` is raised, also later;
@@ -196,6 +196,6 @@ def _flush(cache, process):
         return
     try:
         cache.flush()
-    except (OSError, ReadOnlyError):
+    except (OSError, Error):
         # Only the order of the next deletions is a little older.
         pass

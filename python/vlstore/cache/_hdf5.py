@@ -6,12 +6,13 @@ original program passes over.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import random
 import shutil
-import tempfile
+import threading
 import time
 import weakref
 
@@ -22,7 +23,14 @@ from vlstore.cache._arguments import VERBATIM, key_text, named_text, parse_key, 
 from vlstore.cache._errors import DamagedEntryError
 from vlstore.cache._file import modes, remove
 from vlstore.cache._lock import Lock
-from vlstore.errors import LimitError, LockedError, MissingFileError, NotAStoreError, PermissionDeniedError
+from vlstore.errors import (
+    InvalidError,
+    LimitError,
+    LockedError,
+    MissingFileError,
+    NotAStoreError,
+    PermissionDeniedError,
+)
 
 try:
     import h5py
@@ -35,9 +43,27 @@ _OURS = "vlstore"
 _ATTRIBUTE = 64_000
 #: Between a change of a file and the next that is sure to have another time.
 _LAG = 0.1
+#: The attribute of a file that each of our writers gives a new value.
+_MARK = "vlstore_changed"
+#: What an entry has.
+_ATTRIBUTES = ("args", "kwargs", "internal_data")
+#: Room on the disk that HDF5 needs beside the values: one that is full leaves the file open, and useless to
+#: this process.
+_ROOM = 1 << 20
+#: Longest array of which a checksum is kept: it is one chunk of the dataset.
+_CHUNK = 1 << 31
 
 # HDF5 has one handle for a file in a process: one thread at a time.
-_turn = Lock()
+_turns = weakref.WeakValueDictionary()
+_finding = threading.Lock()
+
+
+def _turn_of(path):
+    with _finding:
+        found = _turns.get(path)
+        if found is None:
+            found = _turns[path] = Lock()
+        return found
 
 
 class StorageHDF5(_base.StorageBase):
@@ -49,8 +75,12 @@ class StorageHDF5(_base.StorageBase):
     file; a ``temporary`` file is removed when the object is closed or collected. Needs h5py
     (``pip install 'vlstore[hdf5]'``).
 
+    What else is in the file (other datasets, groups, attributes) stays there; a file with such things is not
+    truncated.
+
     HDF5 has no commits: a process that is killed while it writes can leave a file that HDF5 does not open. A
-    :class:`~vlstore.cache.StorageFile` cannot; ``import_`` takes the entries over.
+    :class:`~vlstore.cache.StorageFile` cannot; ``import_`` takes the entries over. The values of arrays have a
+    checksum (Fletcher-32), what else HDF5 writes has none.
     """
 
     def __init__(self, path, readonly=False, truncate=False, temporary=False, *, lock_timeout=60.0):
@@ -60,7 +90,10 @@ class StorageHDF5(_base.StorageBase):
         self.readonly, self.temporary = bool(readonly), bool(temporary)
         self.lock_timeout = float(lock_timeout)
         self._place = f"the storage {self.filename}"
+        self._turn = _turn_of(os.path.realpath(self.filename))
         self._index, self._older, self._changes, self._stamp, self._settled = {}, {}, 0, None, False
+        # What the file said of its changes when it was read.
+        self._seen = None
         there = os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
         if there and not h5py.is_hdf5(self.filename):
             # One that may not be read is not told from one that is no HDF5 file.
@@ -69,7 +102,19 @@ class StorageHDF5(_base.StorageBase):
         if readonly:
             if not there:
                 raise MissingFileError(f"{self.filename}: there is no such file, or it is empty")
-        elif truncate or not there:
+        elif truncate and there:
+            with self._open("r+") as file:
+                foreign = [name for name in file if not _is_entry(file.get(name))]
+                if foreign:
+                    raise InvalidError(
+                        f"{self.filename}: it has {foreign[0]!r}, which is no result: a file with other things is not "
+                        "truncated; clear() deletes the results alone"
+                    )
+                for name in list(file):
+                    del file[name]
+                self._mark_changed(file)
+            self._rewrite(clear=True)
+        elif not there:
             with self._open("w"):
                 pass
         self._end = weakref.finalize(self, remove, self.filename, os.getpid()) if temporary else None
@@ -102,11 +147,14 @@ class StorageHDF5(_base.StorageBase):
     def _open(self, mode):
         """The open file, when it is this thread's and this process's turn."""
         begun, pause = time.monotonic(), 0.001
-        with _turn:
+        with self._turn:
             while True:
                 try:
                     file = h5py.File(self.filename, mode)
-                    break
+                    if self._is_the_file(file):
+                        break
+                    # Another process has put a new file in its place since.
+                    file.close()
                 except FileNotFoundError as error:
                     raise MissingFileError(f"{self.filename}: there is no such file") from error
                 except PermissionError as error:
@@ -122,6 +170,25 @@ class StorageHDF5(_base.StorageBase):
             with file:
                 yield file
 
+    def _is_the_file(self, file):
+        try:
+            there, opened = os.stat(self.filename), os.fstat(file.id.get_vfd_handle())
+        except FileNotFoundError:
+            return False
+        return (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
+
+    def _has_room(self, size):
+        """Raises if the disk is nearly full, before anything is written."""
+        free = shutil.disk_usage(os.path.dirname(os.path.realpath(self.filename))).free
+        if free < size + _ROOM:
+            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {size} bytes and {_ROOM} for HDF5, {free} free", self.filename)
+
+    @staticmethod
+    def _mark_changed(file):
+        mark = int.from_bytes(os.urandom(7))
+        file.attrs[_MARK] = mark
+        return mark, len(file)
+
     def _now(self):
         try:
             found = os.stat(self.filename)
@@ -131,28 +198,32 @@ class StorageHDF5(_base.StorageBase):
 
     def _looked(self):
         """Brings the index up to date if the file may have changed."""
-        with _turn:
+        with self._turn:
             now, stamp = time.time(), self._now()
             # Two changes in a moment can bear one time: what was read then is read once more, later.
             settled = abs(now - stamp[3] / 1e9) > _LAG
             if self._stamp == stamp and (self._settled or not settled):
                 return
             with self._open("r") as file:
-                found = self._read_index(file)
-            if found != self._index:
+                seen = int(file.attrs.get(_MARK, 0)), len(file)
+                # A program that leaves no mark changes the time, or adds a dataset.
+                found = self._index if self._stamp == stamp and self._seen == seen else self._read_index(file)
+            self._seen = seen
+            if found is not self._index and found != self._index:
                 self._index, self._changes = found, self._changes + 1
             self._stamp, self._settled = stamp, settled
 
     def _read_index(self, file):
         """Name, time and bytes of each entry, by key. Of two under one key the newer counts."""
         out, self._older = {}, {}
-        for name, item in file.items():
+        for name in file:
+            item = file.get(name)
             if not isinstance(item, h5py.Dataset) or item.attrs.get("deleted", False):
                 continue
             try:
                 key, stored = self._key(item), self._internal(item)["time_stored"]
                 entry = name, float(stored), int(item.size) * int(item.dtype.itemsize)
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, AttributeError):
                 # Not an entry, or one whose writer was killed: there is no key to find it by.
                 continue
             if key in out:
@@ -174,7 +245,7 @@ class StorageHDF5(_base.StorageBase):
 
     def _key(self, item):
         args, kwargs = self._json(item, "args"), self._json(item, "kwargs")
-        ours = self._internal(item).get(_OURS, {})
+        ours = _ours(self._internal(item))
         positional = positional_text(args or (), VERBATIM)
         return key_text(positional, named_text(kwargs or {}, VERBATIM), ours.get("function", ""), ours.get("version", 1))
 
@@ -199,7 +270,11 @@ class StorageHDF5(_base.StorageBase):
 
     def _packed(self, item):
         internal = self._internal(item)
-        ours = internal.pop(_OURS, {})
+        ours = _ours(internal)
+        if ours:
+            del internal[_OURS]
+        if _OURS in ours:
+            internal[_OURS] = ours[_OURS]
         stored = float(internal.pop("time_stored"))
         data = item[()]
         if isinstance(data, (bytes, str)) and not isinstance(data, np.generic):
@@ -229,6 +304,8 @@ class StorageHDF5(_base.StorageBase):
         internal = json.loads(packed.extra) if packed.extra else {}
         internal["time_stored"] = packed.stored
         node, ours = packed.node, {}
+        if _OURS in internal:
+            ours[_OURS] = internal.pop(_OURS)
         found = _result.object_of(node)
         if found:
             internal["obj_module"], internal["obj_class"], properties = found
@@ -242,23 +319,27 @@ class StorageHDF5(_base.StorageBase):
         if function:
             ours["function"], ours["version"] = function, version
         if ours:
-            internal[_OURS] = ours
+            internal[_OURS] = {"by": _OURS, **ours}
         texts = {"args": json.dumps(args), "kwargs": json.dumps(kwargs), "internal_data": json.dumps(internal)}
         for name, text in texts.items():
             if len(text) > _ATTRIBUTE:
                 raise LimitError(f"{name} of {len(text)} bytes: an attribute of HDF5 holds {_ATTRIBUTE}")
-        with _turn:
+        with self._turn:
             self._looked()
+            whole = isinstance(data, np.ndarray) and data.ndim > 0 and 0 < data.nbytes < _CHUNK
+            self._has_room(data.nbytes if isinstance(data, np.ndarray) else 0)
             with self._open("r+") as file:
                 old = self._index.get(key)
                 name = self._free_name(file, key)
-                item = file.create_dataset(name, data=data)
+                checked = {"chunks": data.shape, "fletcher32": True} if whole else {}
+                item = file.create_dataset(name, data=data, **checked)
                 for attribute, text in texts.items():
                     item.attrs[attribute] = text
                 # Only now: a process that is killed in between leaves both, and the newer counts.
                 if old is not None:
                     self._mark(file, key, old[0])
                 size = int(item.size) * int(item.dtype.itemsize)
+                self._seen = self._mark_changed(file)
             self._index.pop(key, None)
             self._index[key] = name, packed.stored, size
             self._restamp()
@@ -318,10 +399,12 @@ class StorageHDF5(_base.StorageBase):
         if not listed:
             return 0
         done = 0
-        with _turn, self._open("r+") as file:
-            for key, _, name in listed:
-                done += self._mark(file, key, name)
-                self._index.pop(key, None)
+        with self._turn:
+            with self._open("r+") as file:
+                for key, _, name in listed:
+                    done += self._mark(file, key, name)
+                    self._index.pop(key, None)
+                self._seen = self._mark_changed(file)
             self._restamp()
         return done
 
@@ -338,38 +421,68 @@ class StorageHDF5(_base.StorageBase):
 
     def _clear(self):
         count = len(self)
-        self._rewrite(())
+        self._rewrite(clear=True)
         return count
 
     def repack(self):
         """Rewrites the file without deleted entries. The old file stays until the new one is whole and synced."""
         self._writable()
-        self._rewrite(None)
+        self._rewrite(clear=False)
 
-    def _rewrite(self, keep):
-        with _turn:
+    def _rewrite(self, clear):
+        """Puts a new file in the place of the old: without what is deleted, or with ``clear`` without any entry.
+
+        What is no entry, or one that cannot be read, stays.
+        """
+        with self._turn:
             # The lock of the old file keeps others out until the new one has its place.
             with self._open("r+") as old:
-                names = [name for name, _, _ in self._read_index(old).values()] if keep is None else keep
-                folder, base = os.path.split(self.filename)
-                handle, path = tempfile.mkstemp(prefix=f".{base}.", suffix=".tmp", dir=folder)
-                os.close(handle)
+                self._read_index(old)
+                gone = {name for names in self._older.values() for name in names}
+                names = [name for name in old if name not in gone and not _goes(old.get(name), clear)]
+                # Of links, the file itself: those who know it by another name go on with the same one.
+                whole_path = os.path.realpath(self.filename)
+                folder, base = os.path.split(whole_path)
+                # Who has the lock is alone; one that is there was left by a process that was killed.
+                path = os.path.join(folder, f".{base}.repack")
                 try:
                     with h5py.File(path, "w") as new:
                         for name, value in old.attrs.items():
                             new.attrs[name] = value
                         for name in names:
-                            old.copy(name, new)
+                            link = old.get(name, getlink=True)
+                            if isinstance(link, h5py.HardLink):
+                                old.copy(name, new)
+                            else:
+                                new[name] = link
+                        self._mark_changed(new)
                     with open(path, "rb+") as whole:
                         os.fsync(whole.fileno())
-                    shutil.copymode(self.filename, path)
-                    os.replace(path, self.filename)
+                    shutil.copymode(whole_path, path)
+                    os.replace(path, whole_path)
                 except BaseException:
                     with contextlib.suppress(OSError):
                         os.remove(path)
                     raise
             self._stamp = None
             self._looked()
+
+
+def _is_entry(item):
+    return isinstance(item, h5py.Dataset) and all(name in item.attrs for name in _ATTRIBUTES)
+
+
+def _goes(item, clear):
+    """Whether something is left out of a file that is written anew."""
+    return _is_entry(item) and (clear or bool(item.attrs.get("deleted", False)))
+
+
+def _ours(internal):
+    """What we wrote of a result, beside the extra data of its user."""
+    found = internal.get(_OURS)
+    if not isinstance(found, dict) or found.get("by") != _OURS:
+        return {}
+    return found
 
 
 def _is_json(value):

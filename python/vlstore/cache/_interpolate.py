@@ -8,10 +8,10 @@ import math
 import numpy as np
 
 from vlstore.cache import _arguments, _base, _result
-from vlstore.cache._cached import Options, _refuse
+from vlstore.cache._cached import Options, _refuse, _require_name, warn_not_stored
 from vlstore.cache._errors import ArgumentError, ResultError
 from vlstore.cache._lock import Lock
-from vlstore.errors import InvalidError, WrongTypeError
+from vlstore.errors import Error, InvalidError, WrongTypeError
 
 #: What ``info()`` of an interpolated function returns.
 InterpolationInfo = collections.namedtuple("InterpolationInfo", "interpolated computed points")
@@ -86,13 +86,15 @@ class Interpolator:
 
     def _evaluate(self, asked):
         if self._made is None:
-            flat = self.values.reshape(len(self.values), -1)
+            flat = self.values.reshape(len(self.values), math.prod(self.shape))
             flat = flat.astype(np.result_type(flat.dtype, np.float64))
             self._made = self._make(flat)
         return self._made(asked)
 
     def _make(self, flat):
         n = len(self.points)
+        if n == 0:
+            return lambda asked: np.full((len(asked), math.prod(self.shape)), np.nan)
         if self.dimension == 1:
             order = np.argsort(self.points[:, 0], kind="stable")
             x, y = self.points[order, 0], flat[order]
@@ -312,6 +314,7 @@ def interpolated(
         inner = _refuse(function)
         if inspect.iscoroutinefunction(inner):
             raise WrongTypeError("interpolated decorates a plain function, not a coroutine")
+        _require_name(inner, options.name)
         own = _Function(function, options, float(max_distance), kind)
         store = options.storage
 
@@ -340,7 +343,12 @@ def interpolated(
                 value = packed.result(True)
                 own.fits(own.sets.get(text) or _Set(), point, value)
                 before = own.state
-                store._save(key, packed)
+                try:
+                    store._save(key, packed)
+                except (Error, OSError, MemoryError) as error:
+                    own.computed += 1
+                    warn_not_stored(key, error, 3)
+                    return result
                 own.computed += 1
                 after = store._state()
                 if _follows(before, after):

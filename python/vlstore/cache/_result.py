@@ -7,9 +7,11 @@ import importlib
 import json
 import math
 import struct
+import sys
 
 import numpy as np
 
+from vlstore.cache._arguments import module_name
 from vlstore.cache._errors import DamagedEntryError, MissingClassError, ResultError
 
 #: Types of array that a record holds as they are.
@@ -149,10 +151,10 @@ def _object(value, arrays, depth):
                 f"an object of {kind.__module__}.{kind.__qualname__} cannot be stored in a file: a class inside a "
                 "function is not found again; define it at the top of its module"
             )
-        _local[kind.__module__, kind.__qualname__] = kind
+        _local[module_name(kind.__module__), kind.__qualname__] = kind
     data, properties = prepared
     return {
-        "object": [kind.__module__, kind.__qualname__],
+        "object": [module_name(kind.__module__), kind.__qualname__],
         "data": _encode(data, arrays, depth + 1),
         "extra": _encode(properties, arrays, depth + 1),
     }
@@ -175,11 +177,7 @@ def encode(result, local=False):
     """
     arrays = _Arrays()
     arrays.local = local
-    try:
-        node = _encode(result, arrays, 0)
-    except RecursionError:
-        raise ResultError("the result is nested too deeply, or contains itself") from None
-    return node, arrays
+    return _encode(result, arrays, 0), arrays
 
 
 def _taken(node, name, arrays):
@@ -193,14 +191,17 @@ def _taken(node, name, arrays):
             array = array.view(dtype).reshape(shape)
     if node.get("order") == "F":
         array = array.T
-    return array
+    # A view: who changes its shape or type changes nobody else's.
+    return array.view()
 
 
 def _class(module, name):
+    main = sys.modules.get("__main__")
     if (module, name) in _local:
         return _local[module, name]
     try:
-        found = importlib.import_module(module)
+        # The program itself is not imported a second time.
+        found = main if module == module_name("__main__") else importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
@@ -219,7 +220,9 @@ def _decode(node, arrays, raw):
     if "array" in node:
         return _taken(node, "array", arrays)
     if "scalar" in node:
-        return _taken(node, "scalar", arrays)[()]
+        found = _taken(node, "scalar", arrays)
+        # NumPy takes the zeros at the end of bytes away.
+        return np.bytes_(found.tobytes()) if found.dtype.kind == "S" else found[()]
     if "tuple" in node:
         return tuple(_decode(item, arrays, raw) for item in node["tuple"])
     if "dict" in node:
@@ -266,7 +269,7 @@ def _rebuild(value):
     if kind is tuple:
         return tuple(_rebuild(item) for item in value)
     if kind is dict:
-        return {key: _rebuild(item) for key, item in value.items()}
+        return {_rebuild(key): _rebuild(item) for key, item in value.items()}
     return value
 
 
@@ -287,7 +290,7 @@ def decode(node, arrays, raw=False, what="the entry"):
     """
     if type(node) is dict and len(node) == 1 and node.get("array") == 0 and arrays:
         # What most results are.
-        return arrays[0]
+        return arrays[0].view()
     try:
         value = _decode(node, arrays, raw)
         objects = not raw and type(node) is not str and has_object(node)
