@@ -1,18 +1,21 @@
 """Time series: store, get and append beside one .npy a series, h5py, and Parquet.
 
-    benches/layers/run series [--series 100000] [--rounds 3]
+    benches/layers/run series [--series 100000] [--rivals 100000] [--rounds 3]
 
 The data is made: series of 10 to 10 000 points (the logarithm of the length is uniform), times that are not
-equally spaced with 6 decimals, values with 3 decimals, as light curves have them.
+equally spaced with 6 decimals, values with 3 decimals, as light curves have them. With --rivals the others store the
+first so many series alone; rates and sizes are per byte, and the times of one call are of the series that are there.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import pathlib
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 
@@ -155,18 +158,37 @@ class Ours:
         return os.stat(self.manager.path).st_size
 
 
+#: What time is: of the clock, or of the processor (--cpu).
+clock = time.perf_counter
+
+
 def timed(f):
-    start = time.perf_counter()
+    start = clock()
     f()
-    return time.perf_counter() - start
+    return clock() - start
+
+
+def stored(store, series, count):
+    """Stores the first ``count`` series; the seconds of that alone, and the bytes of their numbers."""
+    seconds = size = 0
+    series = itertools.islice(series, count)
+    while chunk := list(itertools.islice(series, 1000)):
+        seconds += timed(lambda chunk=chunk: store.store_all(chunk))
+        size += sum(16 * len(times) for _, times, _ in chunk)
+    return seconds, size
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", type=int, default=100_000)
+    parser.add_argument("--rivals", type=int, help="series that the others store, if not all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=pathlib.Path)
+    parser.add_argument("--cpu", action="store_true", help="time of the processor, where others use the machine too")
     args = parser.parse_args()
+    if args.cpu:
+        global clock
+        clock = time.process_time
     folder = pathlib.Path(tempfile.mkdtemp(dir=args.folder))
     try:
         compare(folder, args)
@@ -179,15 +201,21 @@ def compare(folder, args):
     raw = sum(16 * len(t) for _, t, _ in made(args.series))
     stores = [Ours(folder), Ours(folder, "plain"), Npy(folder), H5(folder), Parquet(folder)]
     print(f"{args.series} series of 10 to 10 000 points, {raw / 1e6:.0f} MB of times and values", flush=True)
-    bulk = {s.name: timed(lambda s=s: s.store_all(made(args.series))) for s in stores}
-    sizes = {s.name: s.size() for s in stores}
+    rivals = min(args.rivals or args.series, args.series)
+    counts = {s.name: args.series if isinstance(s, Ours) else rivals for s in stores}
+    bulk, sizes, own = {}, {}, {}
+    for s in stores:
+        bulk[s.name], own[s.name] = stored(s, made(args.series), counts[s.name])
+        sizes[s.name] = s.size()
+        print(f"    {s.name}: {counts[s.name]} series in {bulk[s.name]:.1f} s", file=sys.stderr, flush=True)
     random = np.random.default_rng(1)
     calls = {"store one": [], "get one": [], "append 10 points": []}
     rows = {(s.name, what): [] for s in stores for what in calls}
     new = list(made(300, seed=5))
     for round in range(args.rounds):
-        chosen = [f"lc_{i}" for i in random.integers(0, args.series, 300)]
+        places = random.integers(0, rivals, 300)
         for s in stores:
+            chosen = [f"lc_{i}" for i in places]
             t = timed(lambda s=s: [s.store(f"new_{round}_{id}", a, b) for id, a, b in new])
             rows[s.name, "store one"].append(t / 300)
             rows[s.name, "get one"].append(timed(lambda s=s: [s.get(id) for id in chosen]) / 300)
@@ -201,8 +229,8 @@ def compare(folder, args):
     for s in stores:
         cells = [
             s.name,
-            f"{raw / bulk[s.name] / 1e6:.0f} ({bulk[s.name] / bulk[best]:.2f})",
-            f"{sizes[s.name] / raw:.2f} ({sizes[s.name] / sizes[best]:.2f})",
+            f"{own[s.name] / bulk[s.name] / 1e6:.0f} ({bulk[s.name] / own[s.name] / (bulk[best] / own[best]):.2f})",
+            f"{sizes[s.name] / own[s.name]:.2f} ({sizes[s.name] / own[s.name] / (sizes[best] / own[best]):.2f})",
         ]
         for what in calls:
             ours = statistics.median(rows[best, what])

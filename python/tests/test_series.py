@@ -7,6 +7,7 @@ import pathlib
 import pickle
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -570,6 +571,43 @@ def test_the_commands_of_stores_work_on_series(tmp_path):
         assert found.lengths() == {"x": 1, 7: 2 * BLOCK + 1}
         assert len(found.get(7)) == 2 * BLOCK + 1
         assert found.check() == []
+
+
+def test_a_reader_that_knows_the_documentation_alone_finds_every_point(tmp_path):
+    path = tmp_path / "s.vls"
+    manager = FileStorageManager(path, packing="plain")
+    n = 2 * BLOCK + 100
+    times, values = np.arange(n) * 0.5, np.arange(2 * n).reshape(n, 2) * 1.0
+    manager.store("x", (times[:10], values[:10]))
+    manager.append("x", (times[10:-5], values[10:-5]))
+    manager.append("x", (times[-5:], values[-5:]))
+    manager.store(7, [1.5, 2.5])
+
+    def record(store, key):
+        head, body = store.get(key)[:32], store.get(key)[32:]
+        magic, version, part, flags, channels, first, points, mark = struct.unpack("<4BI3Q", head)
+        assert (magic, version) == (0x5E, 1)
+        return part, flags, channels, first, points, mark, np.frombuffer(body, "<f8"), body
+
+    with vlstore.open(path, records="bytes") as store:
+        assert record(store, 7)[:6] == (0, 0, 1, 0, 2, 0)
+        assert record(store, 7)[6].tolist() == [1.5, 2.5]
+        part, flags, channels, first, length, mark, _, body = record(store, b"gsx")
+        block, blocks, last, *pieces = struct.unpack(f"<2Qd{len(body) // 8 - 3}Q", body)
+        assert (part, flags, channels, first, length, last) == (2, 1 | 4, 2, 10, n, times[-1])
+        assert mark
+        keys = ["x", *(b"b" + struct.pack(">Q", i) + b"sx" for i in range(blocks))]
+        keys += [b"p" + struct.pack(">Q", i) + b"sx" for i in range(len(pieces))]
+        assert len(store) == len(keys) + 2
+        found, at = [], 0
+        for key, count in zip(keys, [first, *[block] * blocks, *pieces], strict=True):
+            part, flags, channels, begin, points, own, numbers, _ = record(store, key)
+            assert (part, flags, channels, begin, points, own) == (at > 0, 1, 2, at, count, mark)
+            found.append(numbers.reshape(3, points))
+            at += points
+    found = np.concatenate(found, axis=1)
+    same(found[0], times)
+    same(found[1:].T, values)
 
 
 def _long(path, id, n, factor=1.0):
