@@ -217,7 +217,6 @@ impl Store {
     }
 
     /// As ``get``, of the positions from ``start`` to before ``stop`` as in a slice; and the first of them.
-    #[expect(clippy::type_complexity, reason = "times and channels, as for every part of a series")]
     fn range(
         &self,
         name: &Bound<'_, PyAny>,
