@@ -318,6 +318,9 @@ def recover(
 ) -> Recovered:
     """Write a new store with everything that is left of a damaged one, which is only read.
 
+    Damage is returned, not raised: the result is true if nothing is missing. Raises
+    :class:`~vlstore.errors.NotAStoreError` if nothing in the file belongs to a store.
+
     Parameters
     ----------
     records : str
@@ -326,9 +329,6 @@ def recover(
         Whether chunks whose records are unknown are written too, each as one record ``chunk-N``.
     overwrite, progress
         See :func:`copy`.
-
-    Damage is returned, not raised: the result is true if nothing is missing. Raises
-    :class:`~vlstore.errors.NotAStoreError` if nothing in the file belongs to a store.
     """
     return Recovered(
         **_core._recover(
