@@ -321,6 +321,9 @@ def test_slices_by_position_and_by_time_read_what_they_need(channels, tmp_path):
             slice(n + 5, n + 9),
             slice(-n - 5, 3),
             slice(-1, -4, -2),
+            slice(np.int64(4), 4 + 2),
+            slice(-(10**30), 3),
+            slice(n - 2, 10**30),
         ):
             counting.points = 0
             assert series[index] == right[index]

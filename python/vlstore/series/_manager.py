@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 from typing import NamedTuple
 
@@ -180,7 +181,7 @@ class _Manager(StorageManagerInterface):
 
     def range(self, id, start, stop):
         """The points at the positions from ``start`` to before ``stop``; what holds them is read alone."""
-        times, channels, first = self._handle().range(id, start, stop)
+        times, channels, first = self._handle().range(id, _place(start), _place(stop))
         values = joined(channels)
         if times is None and first:
             times = np.arange(first, first + len(values), dtype=np.float64)
@@ -415,6 +416,11 @@ class MemoryStorageManager(_Manager):
 
     def __reduce__(self):
         raise WrongTypeError("a manager in memory cannot be pickled; use a FileStorageManager")
+
+
+def _place(position):
+    """A position of a slice, as far as one can be."""
+    return None if position is None else max(-(2**62), min(operator.index(position), 2**62))
 
 
 def _opened(path, existing, options):
