@@ -302,16 +302,17 @@ fn a_damaged_task_does_not_vanish_in_an_archive() {
 
 /// An archive of a folder of the original program is not an experiment without tasks.
 #[test]
-fn an_archive_of_a_folder_of_the_original_program_is_restored_before_it_is_read() {
+fn an_archive_of_a_folder_of_the_original_program_is_read_imported_and_restored() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("theirs");
     fs::create_dir_all(root.join("p1/reach")).unwrap();
     fs::write(root.join("p1/reach/trials.csv"), "block,trial\n0,0\n").unwrap();
+    fs::write(root.join("notes.txt"), "by hand").unwrap();
     let zip = storage_to_zip(&root, None, ArchiveOptions::default(), |_, _| Ok(())).unwrap();
-    let why = open_experiment(&zip).unwrap_err().to_string();
-    assert!(why.contains("vlstore archive --restore"), "{why}");
+    assert_eq!(open_experiment(&zip).unwrap().task("p1", "reach").unwrap().trials().len(), 1);
     let to = Storage::create(dir.path().join("ours")).unwrap();
-    import_experiment(&zip, &to, |_, _| Ok(())).unwrap_err();
+    let done = import_experiment(&zip, &to, |_, _| Ok(())).unwrap();
+    assert_eq!((done.trials, done.left_out), (1, vec!["notes.txt".to_owned()]));
     let back = storage_from_zip(&zip, Some(&dir.path().join("back")), |_, _| Ok(())).unwrap();
     assert_eq!(open_experiment(back).unwrap().task("p1", "reach").unwrap().trials().len(), 1);
 }

@@ -5,7 +5,9 @@ use crate::output::{Out, human, shown};
 use crate::work::Work;
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::experiments::{ConsolidateOptions, open_experiment, storage_to_hdf5};
+use vlstore::experiments::{
+    ConsolidateOptions, open_experiment, storage_to_hdf5, unfinished_trials,
+};
 use vlstore::{Error, Existing};
 
 const EXAMPLES: &str = "\
@@ -46,6 +48,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 pub(crate) fn run(args: &Args) -> Outcome {
     let options = ConsolidateOptions { existing: Existing::of(args.overwrite), level: args.level };
     let from = open_experiment(&args.experiment)?;
+    let unfinished = unfinished_trials(&*from)?;
     let mut work = Work::begin("trials", args.json)?;
     let out = args.out.as_deref();
     let made = storage_to_hdf5(&*from, &args.experiment, out, options, |at, of| work.step(at, of));
@@ -53,10 +56,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
         return Ok(Exit::Signal(signal));
     }
     let made = made?;
+    crate::output::warn_of_unfinished(&args.experiment, unfinished);
     let bytes = std::fs::metadata(&made).map_or(0, |about| about.len());
     let mut out = Out::new();
     if args.json {
-        out.line(json!({ "path": made.to_string_lossy(), "bytes": bytes }))?;
+        out.line(
+            json!({ "path": made.to_string_lossy(), "bytes": bytes, "unfinished": unfinished }),
+        )?;
     } else {
         out.line(format!("{}: {}", shown(&made), human(bytes)))?;
     }

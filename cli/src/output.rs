@@ -40,6 +40,17 @@ impl Out {
     }
 }
 
+/// Says that trials which were begun and never written are not in what was made of an experiment.
+pub(crate) fn warn_of_unfinished(experiment: &Path, trials: u64) {
+    if trials > 0 {
+        complain(&format!(
+            "warning: {}: {trials} unfinished trials are left out: they were begun and never written; \
+             `TaskReader.unfinished` of the Python package reads them",
+            shown(experiment)
+        ));
+    }
+}
+
 /// Says on standard error that nothing keeps a second writer out, where that is so.
 pub(crate) fn warn_without_lock(store: &Path, locked: bool) {
     if !locked {

@@ -671,6 +671,22 @@ def test_long_acquisition_in_small_pieces_is_whole(storage):
     assert np.array_equal(reader.get(0, "flat"), np.repeat(np.arange(pieces), 3))
 
 
+def test_the_example_acquires_every_sample_in_real_time(tmp_path):
+    example = pathlib.Path(__file__).parents[2] / "examples" / "acquire_emg.py"
+    done = subprocess.run(
+        [sys.executable, str(example), "data", "trial.png"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    storage = Storage(tmp_path / "data")
+    storage.subject_id = "p01"
+    reader = storage.require_task("reach")
+    assert sorted(reader.trials["side"]) == ["left", "right"]
+    # 64 channels at 1 kHz for 2 s: none is missing.
+    assert [emg.shape for emg in reader.iterarray("emg")] == [(64, 2000)] * 2
+    if "no picture" not in done.stdout:
+        assert (tmp_path / "trial.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_full_disk_is_an_error_and_what_was_committed_stays(tmp_path):
     if os.name != "posix" or os.geteuid() != 0:
         pytest.skip("a small file system needs root")
@@ -710,6 +726,73 @@ def test_a_full_disk_is_an_error_and_what_was_committed_stays(tmp_path):
         assert len(storage.require_task("t")) == written
     finally:
         subprocess.run(["umount", "-l", small], check=True)
+
+
+def test_pieces_that_a_full_disk_refuses_stay_in_memory(tmp_path):
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("a small file system needs root")
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small], check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        storage, other = Storage(small / "data"), Storage(tmp_path / "other")
+        storage.subject_id = other.subject_id = "p01"
+        task = storage.create_task("t", commit_interval=0)
+        pieces = [np.random.default_rng(i).random((64, 500)) for i in range(40)]
+        t = task.begin(trial(0))
+        emg = t.add_array("emg")
+        stacked = 0
+        with pytest.raises(OSError):
+            for piece in pieces:
+                stacked += 1
+                emg.stack(piece)
+        # The piece that failed is in memory, and so are those after it; each says that it is not on disk.
+        with pytest.raises(vlstore.Error):
+            emg.stack(pieces[stacked])
+        assert np.array_equal(emg.data, np.hstack(pieces[:stacked + 1]))
+        (left,) = storage.require_task("t").unfinished
+        assert np.array_equal(left.array("emg"), np.hstack(pieces[:stacked - 1]))
+        with pytest.raises(vlstore.Error):
+            task.abandon(t)
+        with other.create_task("t") as elsewhere:
+            elsewhere.write(t)
+        assert np.array_equal(other.require_task("t").get(0, "emg"), np.hstack(pieces[:stacked + 1]))
+        with pytest.raises(vlstore.Error):
+            task.close()
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
+
+
+def test_arrays_that_are_replaced_renamed_or_taken_out_of_a_trial_under_way(storage):
+    with storage.create_task("t") as task:
+        t = task.begin(trial(0))
+        old = t.add_array("emg")
+        old.stack([1.0, 2.0])
+        t.add_array("emg").stack([3.0])
+        assert old.data.tolist() == [1.0, 2.0]
+        old.stack([4.0])
+        t.add_array("a").stack([5.0])
+        t.arrays["b"] = t.arrays.pop("a")
+        gone = t.add_array("gone")
+        gone.stack([6.0])
+        del t.arrays["gone"]
+        task.write(t)
+        gone.stack([7.0])
+        assert gone.data.tolist() == [6.0, 7.0]
+    reader = storage.require_task("t")
+    assert list(reader.arrays(0)) == ["emg", "b"] and reader.unfinished == []
+    assert reader.get(0, "emg").tolist() == [3.0] and reader.get(0, "b").tolist() == [5.0]
+
+
+def test_trials_of_other_types_do_not_stack_unseen(storage):
+    with storage.create_task("t") as task:
+        for i, values in enumerate(([2**53 + 1], [0.5])):
+            t = trial(i)
+            t.add_array("x", np.array(values))
+            task.write(t)
+    with pytest.raises(InvalidError, match=r"int64 \(first in trial 0\), float64 \(first in trial 1\)"):
+        storage.require_task("t").array("x")
 
 
 def test_permission_denied_is_said_and_nothing_changes():

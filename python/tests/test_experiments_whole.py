@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import json
 import os
 import pathlib
 import pickle
@@ -178,6 +179,80 @@ def test_anybody_can_read_an_archive_with_unzip_alone(made, tmp_path):
         assert archive.getinfo("data/notes.txt").compress_size < 400
         sizes = {i.date_time for i in archive.infolist()}
         assert sizes == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_views_have_names_of_their_own_also_where_case_does_not_count(tmp_path):
+    storage = Storage(tmp_path / "data")
+    storage.subject_id = "p01"
+    names = ["trials.csv", "emg", "EMG", "a:b", "a?b", "b.", "b"]
+    for task_id in ("reach", "Reach"):
+        with storage.create_task(task_id) as task:
+            t = Trial({"block": 0, "trial": 0})
+            for i, name in enumerate(names):
+                t.add_array(name, [float(i)])
+            task.write(t)
+    with zipfile.ZipFile(storage.to_zip()) as archive:
+        entries = [e for e in archive.namelist() if not e.endswith(("/", ".vls"))]
+        plain = [e.lower().replace(":", "_").replace("?", "_") for e in entries]
+        assert len(set(plain)) == len(plain), entries
+        assert not any(a != b and b.startswith(a + "/") for a in plain for b in plain)
+        said = json.loads(archive.read("data/vlstore.json"))
+        for folder in said["views"].values():
+            for i, name in enumerate(names):
+                renamed = [p for p, n in said["renamed"].items() if n == name and p.startswith(folder + "/")]
+                place = renamed[0] if renamed else f"{folder}/{name}"
+                assert np.load(io.BytesIO(archive.read(f"{place}/0.npy"))).tolist() == [float(i)]
+    root = storage_from_zip(tmp_path / "data.zip", tmp_path / "back")
+    assert hierarchy(root) == hierarchy(tmp_path / "data")
+
+
+def test_a_failed_restore_leaves_no_folders(made, tmp_path):
+    archive = pathlib.Path(storage_to_zip(made, tmp_path / "a.zip"))
+    with zipfile.ZipFile(archive) as entries:
+        info = entries.getinfo("data/notes.txt")
+        at = info.header_offset + 30 + len(info.filename)
+    content = bytearray(archive.read_bytes())
+    content[at + 5] ^= 0xFF
+    archive.write_bytes(content)
+    (tmp_path / "there").mkdir()
+    for folder in (tmp_path / "else" / "where", tmp_path / "there" / "more", tmp_path / "there"):
+        with pytest.raises(vlstore.Error):
+            storage_from_zip(archive, folder)
+        assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.zip", "there"]
+
+
+def test_an_archive_that_claims_huge_entries_is_an_error(made, tmp_path):
+    whole = pathlib.Path(storage_to_zip(made, tmp_path / "a.zip", views=False)).read_bytes()
+    huge = b"\x01\x00\x10\x00" + (2**63 + 5).to_bytes(8, "little") * 2
+    content, at = bytearray(whole), whole.index(b"PK\x01\x02")
+    begin = at
+    while content[at:at + 4] == b"PK\x01\x02":
+        name, extra, comment = (int.from_bytes(content[at + i:at + i + 2], "little") for i in (28, 30, 32))
+        content[at + 20:at + 28] = b"\xff" * 8
+        content[at + 30:at + 32] = (extra + len(huge)).to_bytes(2, "little")
+        content[at + 46 + name:at + 46 + name] = huge
+        at += 46 + name + extra + len(huge) + comment
+    content[at + 12:at + 16] = (at - begin).to_bytes(4, "little")
+    (tmp_path / "b.zip").write_bytes(content)
+    with pytest.raises(vlstore.Error):
+        storage_from_zip(tmp_path / "b.zip", tmp_path / "back")
+    with pytest.raises(vlstore.Error):
+        Experiment(tmp_path / "b.zip").task("p01", "reach").trials
+    assert not (tmp_path / "back").exists()
+
+
+def test_hidden_folders_are_no_subjects_and_are_restored(tmp_path):
+    storage = Storage(tmp_path / "data")
+    storage.subject_id = "p01"
+    storage.create_task("t").close()
+    (tmp_path / "data" / ".git" / "objects").mkdir(parents=True)
+    (tmp_path / "data" / ".git" / "a.vls").write_text("no store")
+    assert list(storage.subject_ids) == ["p01"]
+    (tmp_path / "data" / ".git" / "a.vls").rename(tmp_path / "data" / ".git" / "HEAD")
+    archive = storage.to_zip()
+    for path in (archive, tmp_path / "data", storage.to_hdf5()):
+        assert Experiment(path).subject_ids == ["p01"]
+    assert hierarchy(storage_from_zip(archive, tmp_path / "back")) == hierarchy(tmp_path / "data")
 
 
 def test_an_archive_is_read_where_it_lies(made, tmp_path):
@@ -369,6 +444,55 @@ def test_h5py_reads_a_consolidated_file_and_adds_to_it(made, tmp_path):
         assert file["p01/reach/0/ours"][:].tolist() == [0, 1, 2]
 
 
+def test_what_h5py_changes_in_a_consolidated_file_is_read_back(made, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    out = storage_to_hdf5(made, tmp_path / "out.hdf5")
+    before = Experiment(made).task("p01", "reach")
+    with h5py.File(out, "r+") as file:
+        trial = file["p01/reach/0"]
+        trial.attrs["label"] = "changed"
+        trial.attrs["x"] = 2.5
+        trial.attrs["hit"] = np.bool_(True)
+        trial.attrs["score"] = 7
+        trial.attrs["late"] = "now"
+        trial.attrs["list"] = [1, 2]
+        trial.attrs["complex"] = 5
+        del trial.attrs["small"]
+        trial["comment"] = "text, no numbers"
+        trial["texts"] = np.array([b"a", b"b"])
+        file["p01/reach/2"].attrs["late"] = np.int16(3)
+        file["p01/reach/objects/text"] = "no numbers either"
+    task = Experiment(out).task("p01", "reach")
+    changed = {"label": "changed", "x": 2.5, "hit": True, "block": 0, "trial": 0, "complex": 5, "late": "now", "score": 7}
+    found = task.attributes(0)
+    assert np.isnan(found.pop("nan")) and found == changed
+    assert type(found["hit"]) is bool and type(found["score"]) is int
+    assert task.attributes(2)["late"] == 3
+    assert task.attributes(1) == pytest.approx(before.attributes(1), nan_ok=True)
+    assert task.arrays(0) == before.arrays(0)
+    assert np.array_equal(task.get(0, "emg"), before.get(0, "emg"))
+    for name in ("comment", "texts"):
+        with pytest.raises(FormatError, match=f"{name}.*no numbers"):
+            task.get(0, name)
+    with pytest.raises(FormatError, match="text"):
+        task.object("text")
+    assert task.object("settings") == before.object("settings")
+
+
+def test_attributes_that_hdf5_cannot_show_come_back(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    storage = Storage(tmp_path / "data")
+    storage.subject_id = "p01"
+    attrs = {"text": "a\0b", "na\0me": 1, "vlstore:attributes": "mine", "": None, "block": 0, "trial": 0}
+    del attrs[""]
+    with storage.create_task("t") as task:
+        task.write(Trial(attrs))
+    out = storage.to_hdf5()
+    assert Experiment(out).task("p01", "t").attributes(0) == attrs
+    with h5py.File(out, "r") as file:
+        assert sorted(n for n in file["p01/t/0"].attrs if not n.startswith("vlstore:")) == ["block", "trial"]
+
+
 def test_many_trials_and_long_texts_are_consolidated(tmp_path):
     storage = Storage(tmp_path / "data")
     storage.subject_id = "p01"
@@ -444,6 +568,71 @@ def test_single_arrays_of_h5py_are_read_and_ours_by_h5py(tmp_path):
             assert file[name].dtype == array.dtype and file[name][:].tobytes() == array.tobytes()
 
 
+def links(file):
+    """Every link of a file and what kind it has."""
+    found = {}
+
+    def look(group, at):
+        for name in group:
+            link = group.get(name, getlink=True)
+            found[f"{at}{name}"] = type(link).__name__
+            inner = group.get(name) if type(link).__name__ == "HardLink" else None
+            if hasattr(inner, "keys") and len(found) < 300:
+                look(inner, f"{at}{name}/")
+
+    look(file, "")
+    return found
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+@pytest.mark.parametrize("kind", ["plain", "soft", "external", "hard", "many", "type"])
+def test_adding_to_files_of_h5py_keeps_every_link_or_changes_nothing(tmp_path, libver, kind):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "theirs.hdf5"
+    with h5py.File(path, "w", libver=libver) as file:
+        file["a"] = np.arange(5)
+        file["a"].attrs["unit"] = "mV"
+        group = file.create_group("g")
+        group["x"] = 1.0
+        if kind == "soft":
+            file["taken"] = h5py.SoftLink("/a")
+        elif kind == "external":
+            file["taken"] = h5py.ExternalLink("other.hdf5", "/a")
+        elif kind == "hard":
+            file["taken"] = group
+        elif kind == "many":
+            file["taken"] = 1
+            for i in range(30):
+                file[f"many {i}"] = i
+        elif kind == "type":
+            file["taken"] = np.dtype("f4")
+        before = links(file)
+    for name in ("new", "g/new", "taken", "taken/new"):
+        content = path.read_bytes()
+        try:
+            write_hdf5(path, np.arange(3.0), name)
+            assert name != "taken" or kind == "plain"
+        except vlstore.Error as error:
+            assert isinstance(error, (StoreExistsError, FormatError))
+            assert isinstance(error, StoreExistsError) or "unchanged" in str(error), error
+            assert path.read_bytes() == content
+            continue
+        with h5py.File(path, "r") as file:
+            after = links(file)
+            assert file[name][:].tolist() == [0, 1, 2]
+            assert file["a"][:].tolist() == [0, 1, 2, 3, 4] and file["a"].attrs["unit"] == "mV"
+        assert before.items() <= after.items()
+        before = after
+    # An ordinary file takes all of them.
+    assert kind != "plain" or len(before) == 6, before
+
+
+def test_a_name_of_a_data_set_has_no_nul(tmp_path):
+    with pytest.raises(InvalidError, match="no name"):
+        write_hdf5(tmp_path / "a.hdf5", [1.0], "a\0b")
+    assert list(tmp_path.iterdir()) == []
+
+
 # The original program.
 
 
@@ -510,6 +699,14 @@ def test_a_pickle_of_axopy_is_never_loaded(tmp_path):
         Experiment(tmp_path / "theirs").task("p01", "t")
 
 
+def test_an_archive_of_a_folder_of_axopy_is_read_where_it_lies(tmp_path):
+    archive = storage_to_zip(original(), tmp_path / "axopy.zip")
+    same(Experiment(original()), Experiment(archive))
+    one = import_experiment(original(), tmp_path / "one")
+    assert import_experiment(archive, tmp_path / "two") == one
+    same(Experiment(original()), Experiment(storage_to_hdf5(archive)))
+
+
 def test_a_folder_of_axopy_is_archived_and_restored_byte_for_byte(tmp_path):
     root = original()
     archive = storage_to_zip(root, tmp_path / "axopy.zip")
@@ -536,6 +733,13 @@ def test_the_flattened_archive_of_axopy_is_recognised_and_its_losses_named(tmp_p
         Experiment(tmp_path / "one.zip")
 
 
+def test_a_folder_of_axopy_is_not_merged_but_imported(tmp_path):
+    storage = Storage(tmp_path / "data")
+    with pytest.raises(InvalidError, match="import_experiment"):
+        storage.merge(original())
+    assert list(storage.subject_ids) == []
+
+
 def test_folders_of_both_kinds_are_refused(tmp_path):
     storage = Storage(tmp_path / "data")
     storage.subject_id = "p01"
@@ -547,11 +751,14 @@ def test_folders_of_both_kinds_are_refused(tmp_path):
         Experiment(tmp_path / "data")
 
 
-@pytest.mark.parametrize("shape, chunks", [((1 << 42,), (1 << 20,)), ((1 << 40, 1 << 40), (1, 1 << 20))])
-def test_a_small_file_that_claims_a_huge_array_is_an_error(tmp_path, shape, chunks):
+@pytest.mark.parametrize(
+    "shape, chunks, most",
+    [((1 << 42,), (1 << 20,), None), ((1 << 40, 1 << 40), (1, 1 << 20), None), ((1,), ((1 << 29) - 1,), (None,))],
+)
+def test_a_small_file_that_claims_a_huge_array_is_an_error(tmp_path, shape, chunks, most):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
-        file.create_dataset("data", shape=shape, chunks=chunks, dtype="f8", compression="gzip")
+        file.create_dataset("data", shape=shape, chunks=chunks, maxshape=most, dtype="f8", compression="gzip")
     with pytest.raises(vlstore.Error, match="a.hdf5"):
         read_hdf5(tmp_path / "a.hdf5")
     storage = Storage(tmp_path / "data")
@@ -559,7 +766,7 @@ def test_a_small_file_that_claims_a_huge_array_is_an_error(tmp_path, shape, chun
     with storage.create_task("t") as task:
         task.write(Trial({"block": 0, "trial": 0}))
     with h5py.File(storage.to_hdf5(), "r+") as file:
-        file["p01/t/0"].create_dataset("emg", shape=shape, chunks=chunks, dtype="f8")
+        file["p01/t/0"].create_dataset("emg", shape=shape, chunks=chunks, maxshape=most, dtype="f8")
     task = Experiment(tmp_path / "data.hdf5").task("p01", "t")
     with pytest.raises(vlstore.Error, match="data.hdf5"):
         task.get(0, "emg")
@@ -569,10 +776,18 @@ def test_unfinished_trials_are_shown_and_their_loss_is_said(tmp_path):
     storage = Storage(tmp_path / "data")
     storage.subject_id = "p01"
     with storage.create_task("t") as task:
-        task.begin(Trial({"block": 0, "trial": 0})).add_array("emg").stack([1.0, 2.0])
+        t = task.begin(Trial({"block": 0, "trial": 0}))
+        t.add_array("emg").stack([1.0, 2.0])
+        t.add_array("rows", stack_axis=0).stack([1.0, 2.0])
     for path in (tmp_path / "data", storage.to_zip()):
         (left,) = Experiment(path).task("p01", "t").unfinished
         assert left.array("emg").tolist() == [1.0, 2.0]
+        again = left.trial().arrays
+        assert (again["emg"].stack_axis, again["rows"].stack_axis) == (1, 0)
+        again["rows"].stack([3.0, 4.0])
+        assert again["rows"].data.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    code, said = command("consolidate", "data", "unfinished.hdf5", cwd=tmp_path)
+    assert code == 0 and "warning: data: 1 unfinished" in said
     with pytest.warns(UserWarning, match="1 unfinished"):
         storage_to_hdf5(tmp_path / "data")
     with pytest.warns(UserWarning, match="1 unfinished"):

@@ -189,8 +189,8 @@ pub(super) fn bad(what: &str) -> Error {
 pub struct Unfinished {
     /// The attributes that it had when it was begun.
     pub attributes: Attributes,
-    /// Names of its arrays, and which pieces of them are committed.
-    pub(super) arrays: BTreeMap<String, Vec<u64>>,
+    /// Names of its arrays, how their pieces are joined, and which of those are committed.
+    pub(super) arrays: BTreeMap<String, (StackAxis, Vec<u64>)>,
     pub(super) token: u64,
 }
 
@@ -198,5 +198,11 @@ impl Unfinished {
     /// Names of the arrays of which pieces are committed, sorted.
     pub fn arrays(&self) -> impl Iterator<Item = &str> {
         self.arrays.keys().map(String::as_str)
+    }
+
+    /// How the pieces of an array are joined; `None` if no piece of it is committed.
+    #[must_use]
+    pub fn axis(&self, name: &str) -> Option<StackAxis> {
+        self.arrays.get(name).map(|(axis, _)| *axis)
     }
 }

@@ -29,10 +29,7 @@ pub fn open_experiment(path: impl AsRef<Path>) -> Result<Box<dyn Subjects>> {
             None => Box::new(Storage::open(path)?),
         });
     }
-    let mut start = [0; 4];
-    let read = fs::File::open(path).and_then(|mut file| file.read(&mut start));
-    read.map_err(|e| Error::io("read", e).at(path))?;
-    match &start {
+    match &start_of(path)? {
         b"PK\x03\x04" | b"PK\x05\x06" => Ok(Box::new(Archive::open(path)?)),
         b"\x89HDF" => Ok(Box::new(Consolidated::open(path)?)),
         _ => {
@@ -41,6 +38,17 @@ pub fn open_experiment(path: impl AsRef<Path>) -> Result<Box<dyn Subjects>> {
             Err(Error::invalid("path", why).at(path))
         }
     }
+}
+
+fn start_of(path: &Path) -> Result<[u8; 4]> {
+    let mut start = [0; 4];
+    let read = fs::File::open(path).and_then(|mut file| file.read(&mut start));
+    read.map_err(|e| Error::io("read", e).at(path))?;
+    Ok(start)
+}
+
+fn is_zip(path: &Path) -> Result<bool> {
+    Ok(start_of(path)?.starts_with(b"PK"))
 }
 
 /// The experiment of the original program at `path`, if it is one; a folder that is of ours, too, is
@@ -87,12 +95,7 @@ pub fn import_experiment(
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<ImportedExperiment> {
     let source = open_experiment(from)?;
-    let mut done = ImportedExperiment::default();
-    if from.is_dir()
-        && let Some(original) = original_at(from)?
-    {
-        done.left_out = original.left_out()?;
-    }
+    let mut done = ImportedExperiment { left_out: left_out(from)?, ..Default::default() };
     let (mut all, mut total) = (Vec::new(), 0);
     let subjects = source.subjects()?;
     for subject in &subjects {
@@ -130,6 +133,14 @@ pub fn import_experiment(
         done.tasks += 1;
     }
     Ok(done)
+}
+
+/// Files of an experiment of the original program that belong to no task.
+fn left_out(from: &Path) -> Result<Vec<String>> {
+    if from.is_dir() {
+        return original_at(from)?.map_or_else(|| Ok(Vec::new()), |original| original.left_out());
+    }
+    if is_zip(from)? { Archive::open(from)?.left_out() } else { Ok(Vec::new()) }
 }
 
 fn random() -> String {

@@ -38,6 +38,7 @@
 
 mod archive;
 mod array;
+mod files;
 mod hdf5;
 mod head;
 mod import;

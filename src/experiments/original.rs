@@ -2,25 +2,24 @@
 //! each kind of array, and pickles, which are carried as bytes and never loaded.
 
 use super::array::{Array, StackAxis};
-use super::hdf5::{Found, dataset_array, dataset_entry, open_file};
+use super::files::{Files, Folder};
+use super::hdf5::{Found, dataset_array, dataset_entry};
 use super::head::{ArrayEntry, Trial};
 use super::names::{ARRAYS, TABLE, is_original};
 use super::object::Object;
 use super::source::{Subjects, Task, no_subject, no_task};
-use super::storage::entries;
 use super::table::rows;
 use super::task::{no_object, no_trial};
 use super::value::Value;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// A folder of the original program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A folder of the original program, on disk or in an archive.
+#[derive(Debug, Clone)]
 pub struct Original {
-    root: PathBuf,
+    files: Arc<dyn Files>,
 }
 
 impl Original {
@@ -29,20 +28,22 @@ impl Original {
     /// # Errors
     /// [`Error::Io`] if there is no such folder.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
-        let root = root.into();
-        entries(&root, &|_| false)?;
-        Ok(Self { root })
+        Self::over(Arc::new(Folder(root.into())))
+    }
+
+    /// The experiment in these files.
+    pub(super) fn over(files: Arc<dyn Files>) -> Result<Self> {
+        files.folders("")?;
+        Ok(Self { files })
     }
 
     /// Whether there is a task of the original program at `root`.
     pub(super) fn is_at(root: &Path) -> Result<bool> {
-        for subject in entries(root, &|p| p.is_dir())? {
-            let subject = root.join(subject);
-            for task in entries(&subject, &|p| p.is_dir())? {
-                let task = subject.join(task);
-                let theirs =
-                    |p: &Path| p.file_name().and_then(|n| n.to_str()).is_some_and(is_original);
-                if !entries(&task, &theirs)?.is_empty() {
+        let files = Folder(root.into());
+        for subject in files.folders("")? {
+            for task in files.folders(&subject)? {
+                let found = files.files(&format!("{subject}/{task}"))?;
+                if found.iter().any(|name| is_original(name)) {
                     return Ok(true);
                 }
             }
@@ -52,13 +53,12 @@ impl Original {
 
     /// Files and folders that belong to no task: they are not part of what is read.
     pub(super) fn left_out(&self) -> Result<Vec<String>> {
-        let mut out = entries(&self.root, &|p| !p.is_dir())?;
+        let mut out = self.files.files("")?;
         for subject in self.subjects()? {
-            let folder = self.root.join(&subject);
-            let files = entries(&folder, &|p| !p.is_dir())?;
+            let files = self.files.files(&subject)?;
             out.extend(files.iter().map(|f| format!("{subject}/{f}")));
             for task in self.tasks(&subject)? {
-                let inner = entries(&folder.join(&task), &|p| p.is_dir())?;
+                let inner = self.files.folders(&format!("{subject}/{task}"))?;
                 out.extend(inner.iter().map(|f| format!("{subject}/{task}/{f}/")));
             }
         }
@@ -68,67 +68,76 @@ impl Original {
 
 impl Subjects for Original {
     fn subjects(&self) -> Result<Vec<String>> {
-        entries(&self.root, &|p| p.is_dir())
+        self.files.folders("")
     }
 
     fn tasks(&self, subject: &str) -> Result<Vec<String>> {
         if !self.subjects()?.iter().any(|s| s == subject) {
-            return Err(no_subject(subject).at(&self.root));
+            return Err(no_subject(subject).at(&self.files.path("")));
         }
-        entries(&self.root.join(subject), &|p| p.is_dir())
+        self.files.folders(subject)
     }
 
     fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>> {
         if !self.tasks(subject)?.iter().any(|t| t == task) {
-            return Err(no_task(subject, task).at(&self.root));
+            return Err(no_task(subject, task).at(&self.files.path("")));
         }
-        Ok(Box::new(OriginalTask::open(self.root.join(subject).join(task))?))
+        Ok(Box::new(OriginalTask::open(self.files.clone(), format!("{subject}/{task}"))?))
     }
 }
 
 #[derive(Debug)]
 struct OriginalTask {
-    folder: PathBuf,
+    files: Arc<dyn Files>,
+    /// Its folder.
+    at: String,
     trials: Vec<Trial>,
     objects: Vec<String>,
 }
 
 impl OriginalTask {
-    fn open(folder: PathBuf) -> Result<Self> {
-        let mut trials = table(&folder.join(TABLE))?;
+    fn open(files: Arc<dyn Files>, at: String) -> Result<Self> {
+        let of_table = format!("{at}/{TABLE}");
+        // A task that was started and has no trial has no table.
+        let mut trials = match files.bytes(&of_table)? {
+            Some(bytes) => table(&files.path(&of_table), bytes)?,
+            None => Vec::new(),
+        };
         let mut objects = Vec::new();
-        for name in entries(&folder, &|p| p.is_file())? {
-            let path = folder.join(&name);
+        for name in files.files(&at)? {
+            let inner = format!("{at}/{name}");
             let array = name.strip_suffix(ARRAYS).filter(|n| !n.is_empty());
             match array {
-                Some(array) if numbered(&path)? => arrays(&path, array, &mut trials)?,
+                Some(array) if numbered(&*files, &inner)? => {
+                    arrays(&*files, &inner, array, &mut trials)?;
+                }
                 _ if name == TABLE => {}
                 _ => objects.push(name),
             }
         }
-        Ok(Self { folder, trials, objects })
+        Ok(Self { files, at, trials, objects })
     }
 }
 
 /// Whether all data sets of a file are called as trials are.
-fn numbered(path: &Path) -> Result<bool> {
-    let file = open_file(path)?;
-    let names = file.root().datasets();
-    let names = names.map_err(|e| Error::format("HDF5", "file", e.to_string()).at(path))?;
+fn numbered(files: &dyn Files, at: &str) -> Result<bool> {
+    let failed = |e: hdf5_pure::Error| Error::format("HDF5", "file", e.to_string());
+    let names = files.hdf5(at)?.root().datasets();
+    let names = names.map_err(|e| failed(e).at(&files.path(at)))?;
     Ok(!names.is_empty() && names.iter().all(|n| n.parse::<usize>().is_ok()))
 }
 
 /// Notes the arrays of a kind with their trials.
-fn arrays(path: &Path, array: &str, trials: &mut [Trial]) -> Result<()> {
-    let file = open_file(path)?;
-    let failed = |e: hdf5_pure::Error| Error::format("HDF5", "file", e.to_string()).at(path);
+fn arrays(files: &dyn Files, at: &str, array: &str, trials: &mut [Trial]) -> Result<()> {
+    let (file, path) = (files.hdf5(at)?, files.path(at));
+    let failed = |e: hdf5_pure::Error| Error::format("HDF5", "file", e.to_string()).at(&path);
     for (name, dataset) in file.root().iter_datasets().map_err(failed)? {
-        let Found { dtype, shape, .. } = dataset_entry(path, &name, &dataset)?;
+        let Found { dtype, shape, .. } = dataset_entry(&path, &name, &dataset)?;
         let count = trials.len();
         let trial =
             name.parse::<usize>().ok().and_then(|i| trials.get_mut(i)).ok_or_else(|| {
                 let why = format!("it is of a trial that {TABLE} does not have: there are {count}");
-                Error::format("HDF5", format!("data set {name}"), why).at(path)
+                Error::format("HDF5", format!("data set {name}"), why).at(&path)
             })?;
         let (axis, pieces, name) = (StackAxis::default(), (0, 1), array.to_owned());
         trial.arrays.push(ArrayEntry { name, dtype, shape, axis, pieces, whole: true });
@@ -138,13 +147,9 @@ fn arrays(path: &Path, array: &str, trials: &mut [Trial]) -> Result<()> {
 
 /// The trials of a table. The types of a column follow from its cells, as they do for readers of
 /// such tables: integers, numbers, truth values, else text; an empty cell is a missing value.
-fn table(path: &Path) -> Result<Vec<Trial>> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        // A task that was started and has no trial.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io("read", e).at(path)),
-    };
+fn table(path: &Path, bytes: Vec<u8>) -> Result<Vec<Trial>> {
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::format("CSV", "table", "it is not UTF-8").at(path))?;
     let mut cells = rows(&text).into_iter();
     let names: Vec<String> = cells.next().unwrap_or_default().into_iter().map(|(n, _)| n).collect();
     let mut trials: Vec<Trial> = Vec::new();
@@ -200,9 +205,11 @@ impl Task for OriginalTask {
     fn array(&self, trial: usize, name: &str) -> Result<Array> {
         let found = self.trials.get(trial).ok_or_else(|| no_trial(trial, self.trials.len()))?;
         found.entry(&format!("trial {trial}"), name)?;
-        let path = self.folder.join(format!("{name}{ARRAYS}"));
-        let at = trial.to_string();
-        let dataset = open_file(&path)?
+        let file = format!("{}/{name}{ARRAYS}", self.at);
+        let (path, at) = (self.files.path(&file), trial.to_string());
+        let dataset = self
+            .files
+            .hdf5(&file)?
             .dataset(&at)
             .map_err(|e| Error::format("HDF5", at.as_str(), e.to_string()).at(&path))?;
         dataset_array(&path, &at, &dataset)
@@ -216,8 +223,8 @@ impl Task for OriginalTask {
         if !self.objects.iter().any(|n| n == name) {
             return Err(no_object(name, &self.objects));
         }
-        let path = self.folder.join(name);
-        fs::read(&path).map(Object::Bytes).map_err(|e| Error::io("read", e).at(&path))
+        let bytes = self.files.bytes(&format!("{}/{name}", self.at))?;
+        bytes.map(Object::Bytes).ok_or_else(|| no_object(name, &[]))
     }
 }
 

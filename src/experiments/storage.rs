@@ -1,8 +1,10 @@
 //! The folder of an experiment: a folder for each subject, a store in it for each task.
 
 use super::names;
+use super::original::Original;
 use super::source::{Subjects, Task, no_subject, no_task};
 use super::task::{StoredTask, TaskOptions, TaskWriter};
+use super::whole::entries;
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use std::fs;
@@ -119,10 +121,15 @@ impl Storage {
     /// many tasks. Nothing is changed there.
     ///
     /// # Errors
-    /// [`Error::Exists`] if a task of a subject is here already: then nothing was brought.
-    /// [`Error::Locked`] if one is being written; [`Error::Io`] where a copy fails: those before
+    /// [`Error::Exists`] if a task of a subject is here already, [`Error::Invalid`] if `other` is a
+    /// folder of the original program: then nothing was brought. [`Error::Locked`] if one is being written; [`Error::Io`] where a copy fails: those before
     /// it are here.
     pub fn merge(&self, other: &Self) -> Result<u64> {
+        if Original::is_at(&other.root)? {
+            let why =
+                "it is a folder of AxoPy, which holds no tasks of ours: use `import_experiment`";
+            return Err(Error::invalid("experiment", why).at(&other.root));
+        }
         let mut files = Vec::new();
         for subject in other.subjects()? {
             for task in other.tasks(&subject)? {
@@ -186,23 +193,4 @@ impl Subjects for Storage {
     fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>> {
         Ok(Box::new(self.require_task(subject, task)?))
     }
-}
-
-/// Names in the folder at `path` of what `wanted` says, sorted as text; hidden ones are left out, as
-/// files that are not complete are.
-pub(super) fn entries(path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<Vec<String>> {
-    let failed = |e| Error::io("list this folder", e).at(path);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name().into_string().map_err(|name| {
-            let why = format!("the name of {name:?} is not UTF-8: rename it");
-            Error::invalid("experiment", why).at(path)
-        })?;
-        if !name.starts_with('.') && wanted(&entry.path()) {
-            names.push(name);
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
 }

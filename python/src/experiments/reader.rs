@@ -22,8 +22,8 @@ pub(crate) struct Task {
 
 /// Name, type and shape of an array.
 type Entry = (String, &'static str, Vec<u64>);
-/// Attributes of an unfinished trial, and names of its arrays.
-type Left<'py> = (Vec<(String, Bound<'py, PyAny>)>, Vec<String>);
+/// Attributes of an unfinished trial, and names and stack axes of its arrays.
+type Left<'py> = (Vec<(String, Bound<'py, PyAny>)>, Vec<(String, u8)>);
 
 impl Task {
     pub(super) fn stored(task: StoredTask) -> Self {
@@ -115,10 +115,12 @@ impl Task {
         })
     }
 
-    /// Attributes and names of arrays of the trials that were begun and never written.
+    /// Attributes, and names and stack axes of arrays, of the trials that were begun and never written.
     fn unfinished<'py>(&self, py: Python<'py>) -> PyResult<Vec<Left<'py>>> {
         let one = |trial: &vlstore::experiments::Unfinished| {
-            Ok((pairs(py, &trial.attributes)?, trial.arrays().map(Into::into).collect()))
+            let axis = |name| trial.axis(name).unwrap_or_default().number();
+            let arrays = trial.arrays().map(|name| (name.to_owned(), axis(name))).collect();
+            Ok((pairs(py, &trial.attributes)?, arrays))
         };
         self.task().unfinished().iter().map(one).collect()
     }

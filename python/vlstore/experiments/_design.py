@@ -83,6 +83,8 @@ class Trial:
         self.arrays: dict[str, Array] = {}
         self._writer: _core._TaskWriter | None = None
         self._token: int | None = None
+        #: Arrays that hand their pieces to the writer, also those that were taken out of `arrays`.
+        self._attached: list[Array] = []
 
     def add_array(
         self, name: str, data: ArrayLike | None = None, stack_axis: int = 1
@@ -91,21 +93,28 @@ class Trial:
         array = Array(data, stack_axis)
         old = self.arrays.get(name)
         if old is not None:
-            old._detach(forget=True)
+            old._forget()
         self.arrays[name] = array
         if self._writer is not None and self._token is not None:
-            array._attach(self._writer, self._token, name)
+            self._attach(name, array)
         return array
+
+    def _attach(self, name: str, array: Array) -> None:
+        assert self._writer is not None and self._token is not None
+        self._attached.append(array)
+        array._attach(self._writer, self._token, name)
 
     def _begin(self, writer: _core._TaskWriter, token: int) -> None:
         self._writer, self._token = writer, token
         for name, array in self.arrays.items():
-            array._attach(writer, token, name)
+            self._attach(name, array)
 
     def _end(self) -> None:
+        attached, self._attached = self._attached, []
+        for array in attached:
+            if array._to is not None and array._to[:2] == (self._writer, self._token):
+                array._detach()
         self._writer = self._token = None
-        for array in self.arrays.values():
-            array._detach()
 
     def __str__(self) -> str:
         return pprint.pformat(self.attrs, sort_dicts=False)
@@ -163,7 +172,12 @@ class Array:
             self._whole = _numbers(data)
 
     def stack(self, data: ArrayLike) -> None:
-        """Add a piece. Of a trial that was begun (:meth:`TaskWriter.begin`), it is written at once."""
+        """Add a piece. Of a trial that was begun (:meth:`TaskWriter.begin`), it is written at once.
+
+        A piece that is refused (it does not fit those before it) is not in the array. Where writing
+        fails, as on a full disk, this raises, and the array keeps the piece in memory: ``data`` has
+        everything. Free the trial with :meth:`TaskWriter.abandon` and write it elsewhere.
+        """
         piece = np.array(_numbers(data))
         if piece.ndim == 0:
             raise InvalidError("a single value cannot be stacked; give an array of one entry")
@@ -176,7 +190,7 @@ class Array:
         self._pieces.append(piece)
         try:
             self._send()
-        except BaseException:
+        except (InvalidError, WrongTypeError):
             self._pieces.pop()
             raise
 
@@ -213,10 +227,15 @@ class Array:
         self._to, self._sent = (writer, token, name), 0
         self._send()
 
-    def _detach(self, forget: bool = False) -> None:
-        if forget and self._to is not None and self._sent:
-            self.clear()
+    def _detach(self) -> None:
         self._to, self._sent = None, 0
+
+    def _forget(self) -> None:
+        """Takes its pieces back from the writer, and keeps them in memory."""
+        if self._to is not None and self._sent:
+            writer, token, name = self._to
+            writer.clear(token, name)
+        self._detach()
 
     def _send(self) -> None:
         if self._to is None:
@@ -226,9 +245,10 @@ class Array:
             writer.stack(token, name, self.stack_axis, self._pieces[self._sent])
             self._sent += 1
 
-    def _given(self) -> np.ndarray | None:
-        """What a writer is given with the trial: nothing if it has all pieces."""
-        return None if self._to is not None and self._pieces else self.data
+    def _given(self, name: str) -> np.ndarray | None:
+        """What a writer is given with the trial under this name: nothing if it has all pieces."""
+        sent = self._to is not None and self._to[2] == name and self._pieces
+        return None if sent else self.data
 
     @property
     def _filled(self) -> bool:

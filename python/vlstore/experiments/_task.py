@@ -86,7 +86,7 @@ class TaskWriter:
                         f"trial: the array {name!r} was declared and never filled; stack data, or "
                         "remove it from `arrays`"
                     )
-            arrays = [(n, a.stack_axis, a._given()) for n, a in trial.arrays.items()]
+            arrays = [(n, a.stack_axis, a._given(n)) for n, a in trial.arrays.items()]
             number = self._inner.write(token, _attributes(trial), arrays)
         finally:
             trial._end()
@@ -95,7 +95,9 @@ class TaskWriter:
         return number
 
     def abandon(self, trial: Trial) -> None:
-        """Give up a trial that was begun: nothing of it stays in the file."""
+        """Give up a trial that was begun: nothing of it stays in the file. Its arrays stay in memory,
+        and it may be begun or written again, here or with another writer. Where the disk failed this
+        writer, that is an error, and what was committed of the trial stays in the file."""
         if trial._writer is self._inner and trial._token is not None:
             token = trial._token
             trial._end()
@@ -204,11 +206,22 @@ class TaskReader:
     def array(self, name: str) -> np.ndarray:
         """The arrays ``name`` of all trials, rows below rows (``numpy.vstack``).
 
-        ``InvalidError`` if they do not have the same width.
+        ``InvalidError`` if they do not have the same width, or not the same type: no value is
+        converted unseen.
         """
         arrays = list(self.iterarray(name))
         if not arrays:
             raise InvalidError(f"array: there is no trial, and so no {name!r} to stack")
+        types: dict[np.dtype[Any], int] = {}
+        for trial, array in enumerate(arrays):
+            types.setdefault(array.dtype, trial)
+        if len(types) > 1:
+            found = ", ".join(f"{dtype} (first in trial {trial})" for dtype, trial in types.items())
+            raise InvalidError(
+                f"array: the trials of {name!r} do not stack, their types are {found}; convert them "
+                f"one by one, for example numpy.vstack([a.astype(float) for a in "
+                f"reader.iterarray({name!r})])"
+            )
         try:
             return np.vstack(arrays)
         except ValueError as error:
@@ -233,7 +246,7 @@ class TaskReader:
         """Trials that were begun and never written: what a stopped acquisition left, or one that
         goes on. They are not among the :attr:`trials`."""
         found = self._inner.unfinished()
-        return [Unfinished(self._inner, i, dict(a), n) for i, (a, n) in enumerate(found)]
+        return [Unfinished(self._inner, i, dict(a), dict(n)) for i, (a, n) in enumerate(found)]
 
     def __repr__(self) -> str:
         return f"<TaskReader {self._name} with {len(self)} trials>"
@@ -243,13 +256,13 @@ class Unfinished:
     """What is committed of a trial that was begun and never written."""
 
     def __init__(
-        self, inner: _core._Task, place: int, attrs: dict[str, Any], names: list[str]
+        self, inner: _core._Task, place: int, attrs: dict[str, Any], axes: dict[str, int]
     ) -> None:
-        self._inner, self._place = inner, place
+        self._inner, self._place, self._axes = inner, place, axes
         #: The attributes that it had when it was begun.
         self.attrs = attrs
         #: Names of its arrays.
-        self.array_names = names
+        self.array_names = list(axes)
 
     def array(self, name: str) -> np.ndarray:
         """All committed pieces of an array."""
@@ -259,7 +272,7 @@ class Unfinished:
         """It as a trial, which :meth:`TaskWriter.write` writes like any other."""
         trial = Trial(self.attrs)
         for name in self.array_names:
-            trial.arrays[name] = Array(self.array(name))
+            trial.arrays[name] = Array(self.array(name), self._axes[name])
         return trial
 
     def __repr__(self) -> str:

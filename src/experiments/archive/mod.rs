@@ -4,6 +4,8 @@
 //! (`trials.csv`) and its arrays (`ARRAY/0.npy`), for people who have `unzip` and nothing of ours.
 //! `vlstore.json` at the end says which entries are files and which are such views.
 
+mod packed;
+mod places;
 mod read;
 mod write;
 

@@ -1,9 +1,11 @@
 //! Reading an archive where it lies, and restoring it.
 
+use super::packed::Packed;
 use super::{LAYER, LIST, VERSION, zip_error};
-use crate::backend::{Access, FileBackend, sync_folder_of};
+use crate::backend::{Access, Backend, FileBackend, sync_folder_of};
 use crate::error::{Error, Result};
 use crate::experiments::names::is_original;
+use crate::experiments::original::Original;
 use crate::experiments::source::{Subjects, Task, no_subject, no_task};
 use crate::experiments::storage::SUFFIX;
 use crate::experiments::task::StoredTask;
@@ -28,6 +30,8 @@ pub struct Archive {
     /// The folders of the subjects, and where the stores of their tasks lie; `None` for one that
     /// cannot be read where it lies.
     subjects: BTreeMap<String, BTreeMap<String, Option<(u64, u64)>>>,
+    /// If it is a folder of the original program.
+    original: Option<Original>,
 }
 
 /// An open archive with what it says of itself.
@@ -43,16 +47,19 @@ impl Archive {
     /// Opens the archive at `path`.
     ///
     /// # Errors
-    /// [`Error::Format`] if it is no archive, one that lost the folders of its experiment, which the
-    /// message names, or one of a folder of the original program, which is restored first;
+    /// [`Error::Format`] if it is no archive, or one that lost the folders of its experiment, which the
+    /// message names; [`Error::Invalid`] for one with tasks of ours and of the original program;
     /// [`Error::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let mut opened = Opened::open(path)?;
         let mut subjects: BTreeMap<String, BTreeMap<String, Option<(u64, u64)>>> = BTreeMap::new();
+        let mut original = false;
         for (index, name, folder, _) in &opened.entries {
             let parts: Vec<&str> = name.split('/').filter(|p| !p.is_empty()).collect();
             match (parts.as_slice(), folder) {
+                // Hidden, as in a folder.
+                ([subject, ..], _) if subject.starts_with('.') => {}
                 ([subject], true) => drop(subjects.entry((*subject).into()).or_default()),
                 ([subject, file], false) if file.ends_with(SUFFIX) => {
                     let task = file.strip_suffix(SUFFIX).unwrap_or(file);
@@ -64,32 +71,57 @@ impl Archive {
                     let place = entry.data_start().filter(|_| stored).map(|at| (at, entry.size()));
                     subjects.entry((*subject).into()).or_default().insert(task.into(), place);
                 }
-                ([_, _, file], false) if is_original(file) => {
-                    let why = format!(
-                        "it holds a folder of AxoPy ({name:?}), which is not read inside an archive; \
-                         restore it with `vlstore archive --restore` or `storage_from_zip`, and \
-                         read the folder"
-                    );
-                    return Err(Error::format("zip", "archive", why).at(path));
-                }
+                ([_, _, file], false) if is_original(file) => original = true,
                 _ => {}
             }
         }
-        Ok(Self { path: path.into(), file: opened.file, subjects })
+        let Opened { file, zip, entries, .. } = opened;
+        let ours = subjects.iter().find_map(|(s, tasks)| Some((s, tasks.keys().next()?)));
+        let original = match (original, ours) {
+            (false, _) => None,
+            (true, Some((subject, task))) => {
+                let why = format!(
+                    "it has tasks of ours ({subject}/{task}) and of the original program: restore it, \
+                     and import the latter into another folder"
+                );
+                return Err(Error::invalid("experiment", why).at(path));
+            }
+            (true, None) => {
+                let len = file.len()?;
+                Some(Original::over(Arc::new(Packed::new(path, len, zip, entries)))?)
+            }
+        };
+        Ok(Self { path: path.into(), file, subjects, original })
+    }
+}
+
+impl Archive {
+    /// Files of a folder of the original program that belong to no task.
+    pub(in crate::experiments) fn left_out(&self) -> Result<Vec<String>> {
+        self.original.as_ref().map_or_else(|| Ok(Vec::new()), Original::left_out)
     }
 }
 
 impl Subjects for Archive {
     fn subjects(&self) -> Result<Vec<String>> {
+        if let Some(original) = &self.original {
+            return original.subjects();
+        }
         Ok(self.subjects.keys().cloned().collect())
     }
 
     fn tasks(&self, subject: &str) -> Result<Vec<String>> {
+        if let Some(original) = &self.original {
+            return original.tasks(subject);
+        }
         let tasks = self.subjects.get(subject).ok_or_else(|| no_subject(subject).at(&self.path))?;
         Ok(tasks.keys().cloned().collect())
     }
 
     fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>> {
+        if let Some(original) = &self.original {
+            return original.task(subject, task);
+        }
         let tasks = self.subjects.get(subject).ok_or_else(|| no_subject(subject).at(&self.path))?;
         let found = tasks.get(task).ok_or_else(|| no_task(subject, task).at(&self.path))?;
         let name = || PathBuf::from(format!("{subject}/{task}{SUFFIX}"));
@@ -99,10 +131,8 @@ impl Subjects for Archive {
             let at = crate::printable::printable_path(&name()).to_string();
             return Err(Error::format("zip", at, why).at(&self.path));
         };
-        let part = Part::new(self.file.clone(), start, len);
-        let opened = StoredTask::open_in(Arc::new(part)).map_err(|e| e.at(&self.path.join(name())));
-        let task = opened?;
-        Ok(Box::new(task))
+        let open = || StoredTask::open_in(Arc::new(Part::new(self.file.clone(), start, len)?));
+        Ok(Box::new(open().map_err(|e| e.at(&self.path.join(name())))?))
     }
 }
 
@@ -150,6 +180,12 @@ impl Opened {
             .collect();
         Ok(Self { file, zip, entries, root })
     }
+}
+
+/// Whether there is nothing of this name; the folder in which a relative path begins is there.
+fn is_missing(path: &Path) -> bool {
+    let found = fs::symlink_metadata(path);
+    !path.as_os_str().is_empty() && found.is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Whether the file at `path` is an archive that was written here.
@@ -279,7 +315,9 @@ pub fn storage_from_zip(
     free()?;
     let random = RandomState::new().hash_one(std::process::id());
     let staged = folder.join(format!(".{random:016x}.partial"));
-    let total = opened.entries.iter().map(|e| e.3).sum();
+    // What an archive claims may be more than there are numbers.
+    let total = opened.entries.iter().fold(0_u64, |total, e| total.saturating_add(e.3));
+    let missing: Vec<&Path> = folder.ancestors().take_while(|f| is_missing(f)).collect();
     let mut restore = || -> Result<()> {
         progress(0, total)?;
         fs::create_dir_all(folder).map_err(|e| Error::io("create a folder", e).at(folder))?;
@@ -317,8 +355,10 @@ pub fn storage_from_zip(
     };
     let restored = restore();
     if restored.is_err() {
-        // What was written aside; nothing else is ever deleted.
+        // What was written aside, and the folders that were made for it, if nobody else has put
+        // anything there; nothing else is ever deleted.
         let _ = fs::remove_dir_all(&staged);
+        missing.iter().for_each(|folder| drop(fs::remove_dir(folder)));
     }
     restored?;
     sync_folder_of(&root)?;

@@ -1,5 +1,6 @@
 //! Writing an archive.
 
+use super::places::{Places, folded};
 use super::read::is_ours;
 use super::{LAYER, LIST, VERSION, zip_error};
 use crate::backend::{Access, StagedFile};
@@ -72,9 +73,8 @@ pub fn storage_to_zip(
     let own = [own_place(&out), fs::canonicalize(&out).unwrap_or_default()];
     collect(root, &name, &own, &mut found)?;
     let total = found.iter().map(|e| if let Entry::File(_, _, n) = e { *n } else { 0 }).sum();
-    let there: BTreeSet<String> = found.iter().map(|e| e.path().to_owned()).collect();
     let list = format!("{name}/{LIST}");
-    if there.contains(&list) {
+    if found.iter().any(|e| folded(e.path()) == folded(&list)) {
         let why = format!("its file {LIST} has the name of the list of an archive: rename it");
         return Err(Error::invalid("experiment", why).at(root));
     }
@@ -88,7 +88,8 @@ pub fn storage_to_zip(
     progress(0, total)?;
     let staged = Staged::new(StagedFile::new(&out, Access::Pread)?)?;
     let mut pack = Pack { zip: ZipWriter::new(staged), out: &out, done: 0, total };
-    let mut views = Map::new();
+    let mut places = Places::new(found.iter().map(Entry::path));
+    let (mut views, mut renamed) = (Map::new(), Map::new());
     for entry in &found {
         match entry {
             Entry::Folder(path) => pack.folder(path)?,
@@ -100,8 +101,8 @@ pub fn storage_to_zip(
                 };
                 pack.file(path, file, *len, still.as_ref(), &mut progress)?;
                 if let Some(task) = task {
-                    let folder = free(path, &there);
-                    pack.views(&folder, &task)?;
+                    let folder = places.free("", path.strip_suffix(SUFFIX).unwrap_or(path));
+                    pack.views(&folder, &task, &mut renamed)?;
                     views.insert(path.clone(), json!(folder));
                 }
             }
@@ -114,6 +115,7 @@ pub fn storage_to_zip(
     let content = json!({
         "layer": LAYER, "version": VERSION, "root": name,
         "folders": of(true), "files": of(false), "views": Json::Object(views),
+        "renamed": Json::Object(renamed),
     });
     pack.bytes(&list, format!("{content:#}\n").as_bytes())?;
     let staged = pack.zip.finish().map_err(|e| zip_error(&out, e))?;
@@ -228,19 +230,6 @@ fn task_in(still: &Still, file: &Path) -> Result<Option<StoredTask>> {
     }
 }
 
-/// A name for the folder of views that no entry has.
-fn free(path: &str, there: &BTreeSet<String>) -> String {
-    let plain = path.strip_suffix(SUFFIX).unwrap_or(path);
-    let taken = |name: &str| there.contains(name) || there.contains(&format!("{name}/"));
-    let mut name = plain.to_owned();
-    let mut n = 1;
-    while taken(&name) {
-        name = format!("{plain}.{n}");
-        n += 1;
-    }
-    name
-}
-
 struct Pack<'a> {
     zip: ZipWriter<Staged>,
     out: &'a Path,
@@ -310,23 +299,34 @@ impl Pack<'_> {
         }
     }
 
-    /// The trials and arrays of a task, for other programs.
-    fn views(&mut self, folder: &str, task: &StoredTask) -> Result<()> {
+    /// The trials and arrays of a task, for other programs. `renamed` gets the arrays whose folder
+    /// is not called as they are.
+    fn views(
+        &mut self,
+        folder: &str,
+        task: &StoredTask,
+        renamed: &mut Map<String, Json>,
+    ) -> Result<()> {
+        const TABLE: &str = "trials.csv";
         self.folder(&format!("{folder}/"))?;
-        self.bytes(&format!("{folder}/trials.csv"), task.table().csv().as_bytes())?;
+        self.bytes(&format!("{folder}/{TABLE}"), task.table().csv().as_bytes())?;
         let trials = task.trials();
         let names: BTreeSet<&str> =
             trials.iter().flat_map(|t| &t.arrays).map(|a| a.name.as_str()).collect();
+        let mut places = Places::new([TABLE]);
         for name in names {
+            let place = places.free(&format!("{folder}/"), name);
+            if place != format!("{folder}/{name}") {
+                renamed.insert(place.clone(), json!(name));
+            }
             for (i, trial) in trials.iter().enumerate() {
                 if !trial.arrays.iter().any(|a| a.name == name) {
                     continue;
                 }
                 let array = task.array(i, name)?;
                 let header = npy::header(&array);
-                let path = format!("{folder}/{name}/{i}.npy");
                 let len = (header.len() + array.data.len()) as u64;
-                self.start(&path, CompressionMethod::Deflated, len)?;
+                self.start(&format!("{place}/{i}.npy"), CompressionMethod::Deflated, len)?;
                 self.write(&header)?;
                 self.write(&array.data)?;
             }

@@ -5,6 +5,7 @@
 //! `vlstore:attributes` has them with their types and order, and `vlstore:arrays` the order of the
 //! arrays. Single objects are data sets in `/SUBJECT/TASK/objects`.
 
+mod links;
 mod read;
 mod single;
 mod types;
@@ -20,7 +21,8 @@ use std::path::Path;
 
 const LAYER: &str = "experiment-hdf5";
 const VERSION: i64 = 1;
-/// Names of attributes of ours.
+/// What names of attributes of ours begin with, and those names.
+const OURS: &str = "vlstore:";
 const MARK: &str = "vlstore:layer";
 const MARK_VERSION: &str = "vlstore:version";
 const ATTRIBUTES: &str = "vlstore:attributes";

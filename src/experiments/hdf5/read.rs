@@ -1,7 +1,9 @@
 //! Reading a consolidated experiment, written by us and added to by others.
 
-use super::types::{dtype, swap, value};
-use super::{ARRAYS, ATTRIBUTES, FORM, LAYER, MARK, MARK_VERSION, OBJECTS, VERSION, hdf5_error};
+use super::types::{attribute, dtype, same, swap, value};
+use super::{
+    ARRAYS, ATTRIBUTES, FORM, LAYER, MARK, MARK_VERSION, OBJECTS, OURS, VERSION, hdf5_error,
+};
 use crate::codec::DType;
 use crate::error::{Error, Result};
 use crate::experiments::array::{Array, StackAxis};
@@ -49,7 +51,9 @@ const RATIO: u64 = 1100;
 fn check_room(path: &Path, at: &str, dtype: DType, shape: &[u64]) -> Result<()> {
     let size = dtype.size() as u64;
     let bytes = shape.iter().try_fold(size, |bytes, n| bytes.checked_mul(*n)).unwrap_or(u64::MAX);
-    let file = std::fs::metadata(path).map_err(|e| Error::io("look at", e).at(path))?.len();
+    // In an archive, the archive is the file.
+    let files = path.ancestors().filter_map(|p| std::fs::metadata(p).ok());
+    let file = files.into_iter().find(std::fs::Metadata::is_file).map_or(0, |about| about.len());
     if bytes > ALWAYS.max(file.saturating_mul(RATIO)) {
         let why = format!(
             "its shape {shape:?} claims {bytes} bytes, more than a file of {file} bytes can hold"
@@ -70,6 +74,10 @@ pub(in crate::experiments) fn dataset_array(
     let empty = shape.contains(&0);
     if !empty {
         check_room(path, at, dtype, &shape)?;
+        // A piece is read whole, and may be longer than the array.
+        if let Some(piece) = dataset.chunk_shape().map_err(|e| hdf5_error(path, at, e))? {
+            check_room(path, at, dtype, &piece)?;
+        }
     }
     let mut data =
         if empty { Vec::new() } else { dataset.read_raw().map_err(|e| hdf5_error(path, at, e))? };
@@ -165,27 +173,56 @@ impl Subjects for Consolidated {
 }
 
 impl Consolidated {
-    fn trial(&self, at: &str, group: &Group) -> Result<Trial> {
-        let attrs = group.attrs().map_err(|e| self.failed(at, e))?;
-        let attributes = match attrs.get(ATTRIBUTES).and_then(|v| v.as_str()) {
+    /// The attributes of a trial: with the types that it was written with, and as another program
+    /// changed them since.
+    fn attributes(&self, at: &str, group: &Group) -> Result<(Attributes, Option<String>)> {
+        let failed = |e| self.failed(at, e);
+        let attrs = group.attrs().map_err(failed)?;
+        let kinds = group.attr_datatypes().map_err(failed)?;
+        let noted = match attrs.get(ATTRIBUTES).and_then(|v| v.as_str()) {
             Some(text) => attributes_from_text(text)?,
             // A trial that another program added.
-            None => {
-                let mut plain: Attributes =
-                    attrs.iter().filter_map(|(n, v)| Some((n.clone(), value(v)?))).collect();
-                plain.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-                plain
-            }
+            None => Attributes::new(),
         };
-        let order: Vec<String> = attrs
-            .get(ARRAYS)
-            .and_then(|v| v.as_str())
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default();
+        let now = |name: &str| value(attrs.get(name)?, kinds.get(name));
+        let mut attributes = Attributes::new();
+        for (name, noted) in noted {
+            let written = attribute(&name, &noted);
+            let kept = match (attrs.get(&name), &written) {
+                (Some(found), Some(written)) => same(found, written),
+                // A missing value, and what other programs would not read.
+                (None, None) => true,
+                (None, Some(_)) => false,
+                (Some(_), None) => name.starts_with(OURS),
+            };
+            if let Some(value) = if kept { Some(noted) } else { now(&name) } {
+                attributes.push((name, value));
+            }
+        }
+        let mut added: Attributes = attrs
+            .keys()
+            .filter(|name| !name.starts_with(OURS))
+            .filter(|name| !attributes.iter().any(|(other, _)| other == *name))
+            .filter_map(|name| Some((name.clone(), now(name)?)))
+            .collect();
+        added.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        attributes.extend(added);
+        let order = attrs.get(ARRAYS).and_then(|v| v.as_str()).map(Into::into);
+        Ok((attributes, order))
+    }
+
+    fn trial(&self, at: &str, group: &Group) -> Result<Trial> {
+        let (attributes, order) = self.attributes(at, group)?;
+        let order: Vec<String> =
+            order.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let mut arrays = Vec::new();
         for (name, dataset) in group.iter_datasets().map_err(|e| self.failed(at, e))? {
-            let Found { dtype, shape, .. } =
-                dataset_entry(&self.path, &format!("{at}/{name}"), &dataset)?;
+            // Text and the like, which another program added: asking for it says what it is.
+            let Ok(Found { dtype, shape, .. }) =
+                dataset_entry(&self.path, &format!("{at}/{name}"), &dataset)
+            else {
+                continue;
+            };
             let (axis, pieces) = (StackAxis::default(), (0, 1));
             arrays.push(ArrayEntry { name, dtype, shape, axis, pieces, whole: true });
         }
@@ -216,8 +253,14 @@ impl Task for ConsolidatedTask {
             (Some(found), Some(place)) => (found, place),
             _ => return Err(no_trial(trial, self.trials.len())),
         };
-        found.entry(&format!("trial {trial}"), name)?;
         let at = format!("{place}/{name}");
+        if let Err(none) = found.entry(&format!("trial {trial}"), name) {
+            // It may be there, and hold no numbers.
+            return match self.file.dataset(&at) {
+                Ok(dataset) if !name.contains('/') => dataset_array(&self.path, &at, &dataset),
+                _ => Err(none),
+            };
+        }
         let dataset = self.file.dataset(&at).map_err(|e| hdf5_error(&self.path, &at, e))?;
         dataset_array(&self.path, &at, &dataset)
     }

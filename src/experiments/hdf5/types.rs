@@ -1,5 +1,6 @@
 //! Types of arrays and attributes, as HDF5 has them and as other programs expect them there.
 
+use super::OURS;
 use crate::codec::DType;
 use crate::experiments::value::{Scalar, Value};
 use hdf5_pure::{
@@ -111,10 +112,16 @@ pub(super) fn swap(dtype: DType, data: &mut [u8]) {
     data.chunks_exact_mut(size).for_each(<[u8]>::reverse);
 }
 
-/// The attribute that other programs see; `None` where there is no value. A truth value is an
-/// integer of 8 bits, a complex number its two parts.
-pub(super) fn attribute(value: &Value) -> Option<AttrValue> {
+/// The attribute that other programs see; `None` where there is no value, and for what those would
+/// not read: names of ours, and text with a NUL, which ends there. A truth value is an integer of 8
+/// bits, a complex number its two parts.
+pub(super) fn attribute(name: &str, value: &Value) -> Option<AttrValue> {
+    let nul = |text: &str| text.contains('\0');
+    if name.starts_with(OURS) || nul(name) {
+        return None;
+    }
     Some(match value {
+        Value::Text(text) if nul(text) => return None,
         Value::Missing => return None,
         Value::Bool(b) => AttrValue::I8((*b).into()),
         Value::Int(n) => AttrValue::I64(*n),
@@ -147,12 +154,32 @@ fn of_scalar(scalar: &Scalar) -> AttrValue {
     }
 }
 
-/// The value of an attribute that another program wrote; `None` for lists and other types.
-pub(super) fn value(attribute: &AttrValue) -> Option<Value> {
+/// Whether the attribute that was found is the one that was written, to the bit.
+pub(super) fn same(found: &AttrValue, written: &AttrValue) -> bool {
+    use AttrValue::{F32, F64, F64Array};
+    match (found, written) {
+        (F64(a), F64(b)) => a.to_bits() == b.to_bits(),
+        (F32(a), F32(b)) => a.to_bits() == b.to_bits(),
+        (F64Array(a), F64Array(b)) => {
+            a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()))
+        }
+        _ => match (found.as_str(), written.as_str()) {
+            (Some(a), Some(b)) => a == b,
+            _ => found == written,
+        },
+    }
+}
+
+/// The value of an attribute that another program wrote, whose type in the file is `kind`; `None`
+/// for lists and other types.
+pub(super) fn value(attribute: &AttrValue, kind: Option<&Datatype>) -> Option<Value> {
     let scalar = |dtype, bytes: &[u8]| Scalar::new(dtype, bytes).ok().map(Value::Scalar);
     match attribute {
         AttrValue::I64(n) => Some(Value::Int(*n)),
         AttrValue::F64(x) => Some(Value::Float(*x)),
+        AttrValue::I8(n) if kind.and_then(dtype).is_some_and(|(t, _)| t == DType::Bool) => {
+            Some(Value::Bool(*n != 0))
+        }
         AttrValue::I8(n) => scalar(DType::I8, &n.to_le_bytes()),
         AttrValue::I16(n) => scalar(DType::I16, &n.to_le_bytes()),
         AttrValue::I32(n) => scalar(DType::I32, &n.to_le_bytes()),

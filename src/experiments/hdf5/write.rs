@@ -166,7 +166,7 @@ impl<'a> Out<'a> {
         let level = self.level;
         group.create_group_with(number, |g| {
             for (name, value) in &trial.attributes {
-                if let Some(value) = attribute(value) {
+                if let Some(value) = attribute(name, value) {
                     g.set_attr(name, value);
                 }
             }

@@ -85,9 +85,15 @@ impl StoredTask {
             }
         }
         let mut unfinished = Vec::new();
-        for (token, mut arrays) in begun {
+        for (token, found) in begun {
             let attributes = begun_of(depot.get(begun_key(token))?.view()?.head())?;
-            arrays.values_mut().for_each(|pieces| pieces.sort_unstable());
+            let mut arrays = BTreeMap::new();
+            for (name, mut pieces) in found {
+                pieces.sort_unstable();
+                let Some(first) = pieces.first() else { continue };
+                let axis = piece_axis(depot.get(piece_key(token, &name, *first))?.view()?.head())?;
+                arrays.insert(name, (axis, pieces));
+            }
             unfinished.push(Unfinished { attributes, arrays, token });
         }
         Ok(Self { depot, trials, objects, unfinished })
@@ -105,7 +111,7 @@ impl StoredTask {
     /// [`Error::Invalid`] if there is no piece of it; else as
     /// [`Readable::get`].
     pub fn unfinished_array(&self, trial: &Unfinished, name: &str) -> Result<Array> {
-        let numbers = trial.arrays.get(name).ok_or_else(|| {
+        let (_, numbers) = trial.arrays.get(name).ok_or_else(|| {
             Error::invalid("array", format!("no piece of {name:?} was committed"))
         })?;
         self.joined(numbers.iter().map(|n| piece_key(trial.token, name, *n)).collect(), None)
