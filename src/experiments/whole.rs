@@ -7,7 +7,7 @@ use crate::wire::{memory, to_usize};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes that are read and written at a time.
@@ -63,6 +63,28 @@ pub(super) fn copy_store(from: &Path, to: &Path) -> Result<()> {
     let mut input = Part::whole(still.file.clone())?;
     io::copy(&mut input, &mut out).map_err(|e| io_error("copy", e).at(from))?;
     out.publish(Existing::Refuse)
+}
+
+/// Name of the folder, and of the file that is made of it.
+pub(super) fn named(
+    root: &Path,
+    outfile: Option<&Path>,
+    suffix: &str,
+) -> Result<(String, PathBuf)> {
+    let resolved;
+    let path = match root.file_name() {
+        Some(_) => root,
+        None => {
+            resolved =
+                fs::canonicalize(root).map_err(|e| Error::io("open the experiment", e).at(root))?;
+            &resolved
+        }
+    };
+    let name = path.file_name().and_then(|n| n.to_str()).ok_or_else(|| {
+        Error::invalid("experiment", "its folder has no name that is text").at(root)
+    })?;
+    let beside = || path.with_file_name(format!("{name}{suffix}"));
+    Ok((name.to_owned(), outfile.map_or_else(beside, Path::to_path_buf)))
 }
 
 /// Refuses an output that is, also through links, a file that is read: `root` itself, or one below

@@ -10,7 +10,6 @@ mod read;
 mod write;
 
 pub use read::{Archive, storage_from_zip};
-pub(super) use write::named;
 pub use write::{ArchiveOptions, storage_to_zip};
 
 use crate::error::Error;

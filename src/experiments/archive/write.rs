@@ -10,7 +10,7 @@ use crate::experiments::npy;
 use crate::experiments::source::Task;
 use crate::experiments::storage::SUFFIX;
 use crate::experiments::task::StoredTask;
-use crate::experiments::whole::{Part, Staged, Still, io_error, refuse_input};
+use crate::experiments::whole::{Part, Staged, Still, io_error, named, refuse_input};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -130,28 +130,6 @@ impl Entry {
             Self::Folder(path) | Self::File(path, ..) => path,
         }
     }
-}
-
-/// Name of the folder, and of the file that is made of it.
-pub(in crate::experiments) fn named(
-    root: &Path,
-    outfile: Option<&Path>,
-    suffix: &str,
-) -> Result<(String, PathBuf)> {
-    let resolved;
-    let path = match root.file_name() {
-        Some(_) => root,
-        None => {
-            resolved =
-                fs::canonicalize(root).map_err(|e| Error::io("open the experiment", e).at(root))?;
-            &resolved
-        }
-    };
-    let name = path.file_name().and_then(|n| n.to_str()).ok_or_else(|| {
-        Error::invalid("experiment", "its folder has no name that is text").at(root)
-    })?;
-    let beside = || path.with_file_name(format!("{name}{suffix}"));
-    Ok((name.to_owned(), outfile.map_or_else(beside, Path::to_path_buf)))
 }
 
 /// Where the archive will be, as the folder that is packed may name it.

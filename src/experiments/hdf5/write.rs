@@ -6,12 +6,11 @@ use super::{ARRAYS, ATTRIBUTES, FORM, LAYER, MARK, MARK_VERSION, OBJECTS, VERSIO
 use crate::backend::{Access, StagedFile};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
-use crate::experiments::archive::named;
 use crate::experiments::array::Array;
 use crate::experiments::head::{Trial, attributes_text};
 use crate::experiments::object::Object;
 use crate::experiments::source::{Subjects, Task};
-use crate::experiments::whole::refuse_input;
+use crate::experiments::whole::{named, refuse_input};
 use hdf5_pure::{
     AttrValue, DatasetBuilder, File, FileAccessProperties, FileBuilder, Group, SyncPolicy,
 };

@@ -192,7 +192,8 @@ impl TaskWriter {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a piece that does not fit those before it, or a trial that was not
-    /// begun: nothing has changed. Else as [`Writer::put`](crate::Writer::put).
+    /// begun: nothing has changed. Else as [`Writer::put`](crate::Writer::put): then this writer
+    /// writes no more, and what was committed stays.
     pub fn stack(
         &mut self,
         token: u64,
