@@ -11,7 +11,17 @@ use vlstore::formats::{self, FramePlace, FrameReader, InputOptions, Reach};
 
 fn files() -> Vec<PathBuf> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    ["ala2-npt-peptide.xtc", "small.extxyz", "cp2k-pos-1.xyz"].map(|n| data.join(n)).into()
+    [
+        "ala2-npt-peptide.xtc",
+        "small.extxyz",
+        "cp2k-pos-1.xyz",
+        "cell_shapes.trr",
+        "cell_shapes_d.trr",
+        "fixed-atoms.dcd",
+        "mrmd_h2so4-64bit-be.dcd",
+    ]
+    .map(|n| data.join(n))
+    .into()
 }
 
 fn all(reader: &mut dyn FrameReader) -> Vec<MdFrame> {

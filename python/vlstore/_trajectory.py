@@ -20,7 +20,7 @@ def export(
     *,
     frames: slice | Iterable[int] | int | None = None,
     fields: Iterable[str] | None = None,
-    format: Literal["xtc", "extxyz"] | None = None,  # noqa: A002
+    format: Literal["xtc", "trr", "dcd", "extxyz"] | None = None,  # noqa: A002
     precision: float | None = None,
     overwrite: bool = False,
     skip_unfit: bool = False,
@@ -43,7 +43,7 @@ def export(
     fields : names
         Only these fields: positions, velocities, forces, types, masses, charges, cell, pbc,
         energy, stress, step, time.
-    format : {"xtc", "extxyz"}
+    format : {"xtc", "trr", "dcd", "extxyz"}
         By default what the name of the file stands for.
     precision : float
         XTC: keep positions to ``1 / precision`` nm; by default the precision of each frame.

@@ -8,10 +8,7 @@ use std::path::Path;
 #[must_use]
 pub fn foreign(head: &[u8]) -> Option<&'static str> {
     let begins = |at: usize, what: &[u8]| head.get(at..).is_some_and(|h| h.starts_with(what));
-    let known: [(usize, &[u8], &str); 15] = [
-        (0, &[0, 0, 7, 0xc9], "GROMACS TRR"),
-        (4, b"CORD", "DCD"),
-        (8, b"CORD", "DCD with 64-bit record marks"),
+    let known: [(usize, &[u8], &str); 12] = [
         (0, b"\x89HDF\r\n\x1a\n", "HDF5 (H5MD, MDTraj or PyTables)"),
         (0, b"CDF", "NetCDF (Amber)"),
         (0, b"SQLite format 3\0", "an SQLite database (ASE)"),
@@ -38,6 +35,8 @@ pub fn describe(path: &Path) -> &'static str {
     }
     match head.first_chunk::<4>().map(|b| i32::from_be_bytes(*b)) {
         Some(1995 | 2023) => return "a GROMACS XTC trajectory",
+        Some(1993) => return "a GROMACS TRR trajectory",
+        _ if head.get(4..).is_some_and(|h| h.starts_with(b"CORD")) => return "a DCD trajectory",
         None if head.is_empty() => return "an empty file",
         _ => {}
     }

@@ -89,6 +89,18 @@ impl Output {
         }
     }
 
+    /// Puts `bytes` at the place of others that were written to a file; what was written to a pipe or a
+    /// device stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    pub fn write_over(&self, at: u64, bytes: &[u8]) -> Result<()> {
+        match &self.sink {
+            Sink::StagedFile { staged, .. } => staged.backend().write_at(at, bytes),
+            Sink::Stream(_) | Sink::Standard(_) => Ok(()),
+        }
+    }
+
     /// Makes a file durable and gives it its name; hands on what a stream still holds.
     ///
     /// # Errors

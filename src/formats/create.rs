@@ -1,7 +1,9 @@
 //! Starting a file of a format, and writing frames to it.
 
+use super::dcd::DcdEncoder;
 use super::extxyz::ExtXyzEncoder;
 use super::kind::FormatKind;
+use super::trr::TrrEncoder;
 use super::writer::{FrameEncoder, FrameWriter, OutputOptions};
 use super::xtc::XtcEncoder;
 use crate::backend::{Output, OutputPlace, There};
@@ -77,6 +79,8 @@ pub fn create_in(
 fn encoder(kind: FormatKind, options: &OutputOptions) -> Result<Box<dyn FrameEncoder>> {
     Ok(match kind {
         FormatKind::Xtc => Box::new(XtcEncoder::new(options)?),
+        FormatKind::Trr => Box::new(TrrEncoder),
+        FormatKind::Dcd => Box::new(DcdEncoder::default()),
         FormatKind::ExtXyz => Box::new(ExtXyzEncoder::default()),
         FormatKind::Gro => {
             let written = FormatKind::WRITTEN.iter().map(|k| k.name()).collect::<Vec<_>>();
@@ -102,9 +106,12 @@ impl FileWriter {
         path: &Path,
         kind: FormatKind,
     ) -> Result<Box<dyn FrameWriter>> {
-        if kind == FormatKind::Xtc && output.is_terminal() {
-            let why = "this is a terminal, and XTC is binary: it would corrupt the display; write \
-                       to a file or into a pipe, or write extxyz";
+        if kind.is_binary() && output.is_terminal() {
+            let why = format!(
+                "this is a terminal, and {} is binary: it would corrupt the display; write to a \
+                 file or into a pipe, or write extxyz",
+                kind.name().to_uppercase()
+            );
             return Err(Error::invalid("file to write", why).at(path));
         }
         Ok(Box::new(Self {
@@ -124,6 +131,12 @@ impl FileWriter {
         }
         self.waiting.clear();
         Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let patches = self.encoder.finish(&mut self.waiting)?;
+        self.push()?;
+        patches.iter().try_for_each(|patch| self.output.write_over(patch.at, &patch.bytes))
     }
 
     fn append(&mut self, frame: &MdFrame) -> Result<()> {
@@ -151,7 +164,7 @@ impl FrameWriter for FileWriter {
 
     fn finish(mut self: Box<Self>) -> Result<()> {
         let path = self.path.clone();
-        let end = if self.poisoned { Err(Error::Poisoned) } else { self.push() };
+        let end = if self.poisoned { Err(Error::Poisoned) } else { self.end() };
         end.and_then(|()| self.output.publish()).map_err(|e| e.at(&path))
     }
 }

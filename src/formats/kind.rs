@@ -1,5 +1,6 @@
 //! Which format a file is in.
 
+use super::binary_heads::{self, Records};
 use super::content;
 use super::gro_lines;
 use super::units::Units;
@@ -13,6 +14,10 @@ use std::path::Path;
 pub enum FormatKind {
     /// Compressed coordinates of GROMACS.
     Xtc,
+    /// Positions, velocities and forces of GROMACS in full precision.
+    Trr,
+    /// Positions of CHARMM, NAMD, X-PLOR, OpenMM and LAMMPS.
+    Dcd,
     /// XYZ with keys in the comment line, as ASE and libAtoms write it; also plain XYZ.
     ExtXyz,
     /// Structures and trajectories of GROMACS as text, with names of atoms and residues; read only.
@@ -21,15 +26,26 @@ pub enum FormatKind {
 
 impl FormatKind {
     /// Every format, in the order in which they are listed for people.
-    pub const ALL: &'static [Self] = &[Self::Xtc, Self::ExtXyz, Self::Gro];
+    pub const ALL: &'static [Self] = &[Self::Xtc, Self::Trr, Self::Dcd, Self::ExtXyz, Self::Gro];
     /// The formats that can be written, too.
-    pub const WRITTEN: &'static [Self] = &[Self::Xtc, Self::ExtXyz];
+    pub const WRITTEN: &'static [Self] = &[Self::Xtc, Self::Trr, Self::Dcd, Self::ExtXyz];
+
+    /// Whether its files are bytes that are no text, which a terminal must not get.
+    #[must_use]
+    pub const fn is_binary(self) -> bool {
+        match self {
+            Self::Xtc | Self::Trr | Self::Dcd => true,
+            Self::ExtXyz | Self::Gro => false,
+        }
+    }
 
     /// The name by which a person asks for it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Xtc => "xtc",
+            Self::Trr => "trr",
+            Self::Dcd => "dcd",
             Self::ExtXyz => "extxyz",
             Self::Gro => "gro",
         }
@@ -40,6 +56,8 @@ impl FormatKind {
     pub const fn extensions(self) -> &'static [&'static str] {
         match self {
             Self::Xtc => &["xtc"],
+            Self::Trr => &["trr"],
+            Self::Dcd => &["dcd"],
             Self::ExtXyz => &["extxyz", "xyz"],
             Self::Gro => &["gro"],
         }
@@ -49,12 +67,22 @@ impl FormatKind {
     #[must_use]
     pub const fn units(self) -> Units {
         match self {
-            Self::Xtc | Self::Gro => Units {
+            Self::Xtc | Self::Trr | Self::Gro => Units {
                 length: "nm",
                 time: "ps",
                 velocity: "nm/ps",
                 energy: "kJ/mol",
                 force: "kJ/mol/nm",
+                mass: "u",
+                charge: "e",
+            },
+            // The time is turned from AKMA to ps when it is read: both follow from the header.
+            Self::Dcd => Units {
+                length: "angstrom",
+                time: "ps",
+                velocity: "angstrom/akma",
+                energy: "kcal/mol",
+                force: "kcal/mol/angstrom",
                 mass: "u",
                 charge: "e",
             },
@@ -123,6 +151,12 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
     if matches!(first, Some(1995 | 2023)) {
         return Ok(FormatKind::Xtc);
     }
+    if first == Some(binary_heads::TRR) {
+        return Ok(FormatKind::Trr);
+    }
+    if Records::of(head).is_some() {
+        return Ok(FormatKind::Dcd);
+    }
     let text = is_text(head);
     if text && (gro_lines::begins(head) || named == Some(FormatKind::Gro)) {
         return Ok(FormatKind::Gro);
@@ -138,6 +172,13 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
         match (named, first) {
             (Some(FormatKind::Xtc), Some(n)) => {
                 format!("an XTC file begins with the number 1995 or 2023, this one with {n}")
+            }
+            (Some(FormatKind::Trr), Some(n)) => {
+                format!("a TRR file begins with the number 1993, this one with {n}")
+            }
+            (Some(FormatKind::Dcd), _) => {
+                "a DCD file begins with the length 84 and CORD or VELD, and this one does not"
+                    .into()
             }
             _ => "its first bytes are those of no format that is read here".into(),
         }

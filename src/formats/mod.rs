@@ -11,8 +11,11 @@
 //! [`FormatKind`]. Opening, naming the path in errors and how an output is written
 //! ([`Output`](crate::backend::Output)) are shared.
 
+mod binary_heads;
 mod content;
+mod counter;
 mod create;
+mod dcd;
 mod elements;
 mod extxyz;
 mod gro;
@@ -24,6 +27,8 @@ mod reader;
 mod report;
 mod source;
 mod sum;
+mod trr;
+mod unfit;
 mod units;
 mod writer;
 mod xtc;

@@ -1,6 +1,7 @@
 //! Opening: which format, and its reader.
 
 use super::content::{self, Content};
+use super::dcd::DcdReader;
 use super::extxyz::ExtXyzReader;
 use super::gro::GroReader;
 use super::kind::{FormatKind, of_head};
@@ -9,6 +10,7 @@ use super::reader::{FramePlace, FrameReader, InputOptions, Reach};
 use super::report::ReadReport;
 use super::source::Source;
 use super::sum::Sum;
+use super::trr::TrrReader;
 use super::units::Units;
 use super::xtc::XtcReader;
 use crate::codec::{MdFrame, Topology, TopologyRef};
@@ -115,6 +117,8 @@ fn of_kind<R: Read + Seek + Send + 'static>(
 ) -> Box<dyn FrameReader> {
     match kind {
         FormatKind::Xtc => Box::new(XtcReader::new(source)),
+        FormatKind::Trr => Box::new(TrrReader::new(source)),
+        FormatKind::Dcd => Box::new(DcdReader::new(source)),
         FormatKind::ExtXyz => Box::new(ExtXyzReader::new(source, map.clone())),
         FormatKind::Gro => Box::new(GroReader::new(source)),
     }

@@ -32,6 +32,8 @@ pub enum NoteKind {
     /// A key or column of the name of a field that does not have the shape of the field: it is kept as
     /// a property.
     OtherShape(String),
+    /// A file that ends before as many frames as its header claims.
+    FewerFrames(u64),
     /// A cell in nested lists that is not symmetric: the rows are taken as the cell vectors, as
     /// the specification says, where some readers take the columns.
     CellInRows,
@@ -105,6 +107,11 @@ impl fmt::Display for Note {
                 f,
                 "`{name}` does not have the type and shape of the field of that name in {n} frame{s}; it \
                  is kept as a property"
+            ),
+            NoteKind::FewerFrames(claimed) => write!(
+                f,
+                "{n} frame{s} fewer than the {claimed} that the header of the file claims: the \
+                 program that wrote it was stopped, or the file was cut between two frames"
             ),
             NoteKind::CellInRows => write!(
                 f,

@@ -51,8 +51,21 @@ pub(super) trait FrameEncoder: Send {
     /// Appends the bytes of `frame` to `out`; after an error the content of `out` is unspecified.
     fn encode(&mut self, frame: &MdFrame, out: &mut Vec<u8>) -> Result<()>;
 
+    /// After the last frame: appends what the file ends with, and returns what is to be changed in what was
+    /// written. Pipes cannot be changed and stay as they are.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<Vec<Patch>> {
+        let _ = out;
+        Ok(Vec::new())
+    }
+
     /// What of `frame` the format has no place for.
     fn left_out(&self, frame: &MdFrame) -> LeftOut;
+}
+
+/// Bytes that take the place of others.
+pub(super) struct Patch {
+    pub(super) at: u64,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// Names of fields that a format has no place for.

@@ -86,6 +86,10 @@ fn size(unit: &str) -> Option<f64> {
         "angstrom" => 0.1,
         "eV" => EV,
         "eV/angstrom" => EV * 10.0,
+        "kcal/mol" => 4.184,
+        "kcal/mol/angstrom" => 41.84,
+        // CHARMM's unit of time is 0.048 888 21 ps.
+        "angstrom/akma" => 0.1 / 0.048_888_21,
         "fs" => 0.001,
         "angstrom/fs" => 100.0,
         // sqrt(u / eV) is 1 / sqrt(EV) ps/nm.

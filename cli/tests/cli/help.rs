@@ -101,7 +101,7 @@ fn arguments_that_cannot_be_understood_end_with_status_2_and_name_what_would_wor
         ("ls --range 1:2:0 a", "step 0"),
         ("get a int:x", "integer"),
         ("get a hex:abc", "hexadecimal"),
-        ("export --to dcd a b", "xtc, extxyz"),
+        ("export --to h5md a b", "xtc, trr, dcd, extxyz"),
         ("put --codec pickle a b", "md-frame"),
     ] {
         let args = args.split(' ').filter(|a| !a.is_empty());

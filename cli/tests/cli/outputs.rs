@@ -190,9 +190,12 @@ fn an_export_to_standard_output_says_the_rest_on_standard_error() {
     assert!(said.contains("1001 frames as extxyz"), "{said}");
     // Without a name there is no format to be told by it.
     let said = folder.fails(1, "export frames.vls -");
-    assert!(said.contains("xtc or extxyz") && said.contains("--to"), "{said}");
-    let said = folder.fails(1, "export frames.vls run.dcd");
-    assert!(said.contains("cannot write dcd") && said.contains("xtc or extxyz"), "{said}");
+    assert!(said.contains("xtc or trr or dcd or extxyz") && said.contains("--to"), "{said}");
+    let said = folder.fails(1, "export frames.vls run.h5md");
+    assert!(
+        said.contains("cannot write h5md") && said.contains("xtc or trr or dcd or extxyz"),
+        "{said}"
+    );
 }
 
 #[test]

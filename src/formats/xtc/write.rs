@@ -3,7 +3,8 @@
 use super::encode::encode;
 use super::{ATOMS_1995, MAGIC_1995, MAGIC_2023, RAW_ATOMS};
 use crate::codec::{MdFrame, Real, quantise};
-use crate::error::{Error, Result, Unfit};
+use crate::error::{Error, Result};
+use crate::formats::unfit::{LEAVE_OUT, single, step, three_each, unfit as refuse};
 use crate::formats::writer::{FrameEncoder, LeftOut, OutputOptions};
 use crate::wire::memory;
 
@@ -35,17 +36,9 @@ fn unfit(
     why: impl Into<Box<str>>,
     remedy: impl Into<Box<str>>,
 ) -> Error {
-    Error::Unfit(Box::new(Unfit {
-        format: "XTC",
-        frame: None,
-        field: field.into(),
-        site,
-        why: why.into(),
-        remedy: remedy.into(),
-    }))
+    refuse("XTC", field, site, why, remedy)
 }
 
-const LEAVE_OUT: &str = "leave the frame out, or write extended XYZ";
 const SET_PRECISION: &str =
     "set a precision: 1000 keeps three decimals of a nanometre; or write extended XYZ";
 
@@ -55,34 +48,22 @@ impl FrameEncoder for XtcEncoder {
             cannot("positions", "there are none, and XTC holds little else", LEAVE_OUT)
         })?;
         let atoms = frame.nsites;
-        if atoms.checked_mul(3) != Some(positions.len()) {
-            let why = format!("found {} numbers for {atoms} sites", positions.len());
-            return Err(cannot("positions", why, "store three numbers for each site"));
-        }
+        three_each("XTC", "positions", positions, atoms)?;
         let count = i32::try_from(atoms).map_err(|_| Error::Limit {
             what: "number of atoms",
             asked: atoms as u64,
             max: (1 << 31) - 1,
         })?;
-        let step = match frame.step {
-            Some(n) => i32::try_from(n).map_err(|_| {
-                cannot(
-                    "step",
-                    format!("{n} is outside the 32 bits that XTC has for it"),
-                    "leave the step out (--fields positions,cell,time), or write extended XYZ",
-                )
-            })?,
-            None => 0,
-        };
+        let step = step("XTC", frame.step)?;
         let wide = atoms > ATOMS_1995;
         let magic = if wide { MAGIC_2023 } else { MAGIC_1995 };
         let mut head = Vec::with_capacity(96);
         for word in [magic, count, step] {
             head.extend(word.to_be_bytes());
         }
-        head.extend(single("time", None, frame.time.unwrap_or_default())?.to_be_bytes());
+        head.extend(single("XTC", "time", None, frame.time.unwrap_or_default())?.to_be_bytes());
         for x in frame.cell.unwrap_or_default() {
-            head.extend(single("cell", None, x)?.to_be_bytes());
+            head.extend(single("XTC", "cell", None, x)?.to_be_bytes());
         }
         head.extend(count.to_be_bytes());
         if atoms <= RAW_ATOMS {
@@ -91,7 +72,7 @@ impl FrameEncoder for XtcEncoder {
                 Real::F32(v) => out.extend(v.iter().flat_map(|x| x.to_be_bytes())),
                 Real::F64(v) => {
                     for (i, x) in v.iter().enumerate() {
-                        out.extend(single("positions", Some(i / 3), *x)?.to_be_bytes());
+                        out.extend(single("XTC", "positions", Some(i / 3), *x)?.to_be_bytes());
                     }
                 }
             }
@@ -149,17 +130,6 @@ impl FrameEncoder for XtcEncoder {
         out.properties(frame);
         out
     }
-}
-
-/// The number in the 32 bits that XTC has for it.
-#[expect(clippy::cast_possible_truncation, reason = "XTC holds 32 bits; stated in docs/formats.md")]
-fn single(field: &str, site: Option<usize>, x: f64) -> Result<f32> {
-    let narrow = x as f32;
-    if narrow.is_infinite() && x.is_finite() {
-        let why = format!("{x:e} is greater than any number of 32 bits");
-        return Err(unfit(field, site, why, LEAVE_OUT));
-    }
-    Ok(narrow)
 }
 
 /// Positions as integers, multiples of `1 / precision`: those that a reader turns into the same

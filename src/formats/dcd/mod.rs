@@ -1,0 +1,251 @@
+//! DCD, the trajectories of CHARMM, NAMD, X-PLOR, OpenMM and LAMMPS.
+//!
+//! A file is Fortran records: a header of 21 words, a title, the number of atoms, if atoms are fixed
+//! the list of the others; then of each frame the unit cell, x, y and z of all atoms and, if there is
+//! one, a fourth coordinate. If atoms are fixed, only the first frame has all of them. Numbers are
+//! in either order of bytes and lengths of records of 32 or 64 bits; the first bytes tell. Frames
+//! have no step and no time of their own: the header has the first step, the steps between frames
+//! and the time of a step in the unit of CHARMM (AKMA, 48.88821 fs).
+//!
+//! There is no checksum: all lengths are compared with each other and with the file. The layout is that
+//! of `dcdplugin` of VMD and of the documentation of CHARMM (`dynamc.doc`).
+
+mod cell;
+mod head;
+mod records;
+mod write;
+
+pub(super) use write::DcdEncoder;
+
+use super::counter::Counter;
+use super::kind::FormatKind;
+use super::reader::{FramePlace, FrameReader, Reach};
+use super::report::{NoteKind, ReadReport};
+use super::source::Source;
+use super::sum::Sum;
+use crate::codec::{MdFrame, Property, Real, Values};
+use crate::error::Result;
+use crate::wire::memory;
+use head::Head;
+use records::{short, wrong};
+use std::io::{Read, Seek};
+
+/// Reads frames from `R`.
+pub(super) struct DcdReader<R> {
+    source: Source<R>,
+    counter: Counter,
+    head: Option<Head>,
+    /// Coordinates of the first frame, if atoms are fixed.
+    first: Vec<f32>,
+    /// Bytes of a record.
+    space: Vec<u8>,
+    report: ReadReport,
+}
+
+impl<R: Read + Seek> DcdReader<R> {
+    pub(super) fn new(source: Source<R>) -> Self {
+        Self {
+            source,
+            counter: Counter::new("DCD"),
+            head: None,
+            first: Vec::new(),
+            space: Vec::new(),
+            report: ReadReport::default(),
+        }
+    }
+
+    /// Goes behind the header, which is read once.
+    fn behind_the_head(&mut self) -> Result<()> {
+        if self.source.at() > 0 {
+            return Ok(());
+        }
+        match &self.head {
+            Some(head) => match self.source.skip(head.bytes)? {
+                true => Ok(()),
+                false => Err(short("header")),
+            },
+            None => {
+                self.head = Some(Head::read(&mut self.source, &mut self.space)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// At the end of the file: whether there should be more.
+    fn ended(&mut self, claimed: u64) {
+        let frames = self.counter.next();
+        if frames < claimed && self.report.notes().is_empty() {
+            let first = || format!("after frame {frames}");
+            self.report.count(&NoteKind::FewerFrames(claimed), claimed - frames, first);
+        }
+    }
+
+    fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
+        let old = std::mem::take(into);
+        self.source.begin();
+        self.behind_the_head()?;
+        let Some(head) = &self.head else { return Err(wrong("its header was not read")) };
+        if self.source.at_end()? {
+            let claimed = head.claimed;
+            self.ended(claimed);
+            return Ok(false);
+        }
+        let number = self.counter.next();
+        let (source, space) = (&mut self.source, &mut self.space);
+        if head.cell {
+            head.records.read(source, space, Some(48), "unit cell")?;
+            let mut six = [0.0; 6];
+            for (x, bytes) in six.iter_mut().zip(space.as_chunks().0) {
+                *x = head.records.double(*bytes);
+            }
+            into.cell = cell::decode(six).map_err(wrong)?;
+            into.pbc = into.cell.map(|_| [true; 3]);
+        }
+        let mut values = match if head.velocities { old.velocities } else { old.positions } {
+            Some(Real::F32(v)) => v,
+            _ => Vec::new(),
+        };
+        let moving = head.moving(number);
+        let expected = Some(moving as u64 * 4);
+        values.clear();
+        for (axis, part) in ["x coordinates", "y coordinates", "z coordinates"].iter().enumerate() {
+            head.records.read(source, space, expected, part)?;
+            if axis == 0 {
+                // As many bytes were read as a third of this takes, or the first frame had them.
+                memory::resize(&mut values, head.atoms.saturating_mul(3), 0.0)?;
+                if moving < head.atoms {
+                    if values.len() != self.first.len() {
+                        return Err(wrong(
+                            "atoms are fixed, and the first frame, which has them, was not read",
+                        ));
+                    }
+                    values.copy_from_slice(&self.first);
+                }
+            }
+            let numbers = space.as_chunks().0.iter().map(|b| head.records.single(*b));
+            if moving == head.atoms && number == 0 || head.free.is_none() {
+                let places = values.iter_mut().skip(axis).step_by(3);
+                places.zip(numbers).for_each(|(place, x)| *place = x);
+            } else {
+                for (atom, x) in head.free.iter().flatten().zip(numbers) {
+                    if let Some(place) = values.get_mut(3 * atom + axis) {
+                        *place = x;
+                    }
+                }
+            }
+        }
+        if head.fourth {
+            let part = "fourth coordinates";
+            head.records.read(source, space, expected, part)?;
+            if moving == head.atoms {
+                let numbers = space.as_chunks().0.iter().map(|b| head.records.single(*b));
+                let values = Values::Real(Real::F32(numbers.collect()));
+                into.atom_properties.push(Property { name: "w".into(), shape: vec![], values });
+            }
+        }
+        if head.free.is_some() && number == 0 && self.first.is_empty() {
+            self.first = memory::copied(&values)?;
+        }
+        into.nsites = head.atoms;
+        let values = Some(Real::F32(values));
+        if head.velocities {
+            into.velocities = values;
+        } else {
+            into.positions = values;
+        }
+        (into.step, into.time) = head.when(number);
+        Ok(true)
+    }
+
+    fn pass(&mut self) -> Result<bool> {
+        let number = self.counter.next();
+        let needs_the_first = self.head.as_ref().is_none_or(|h| h.free.is_some());
+        if number == 0 && self.first.is_empty() && needs_the_first {
+            return self.read(&mut MdFrame::default());
+        }
+        self.source.begin();
+        self.behind_the_head()?;
+        let Some(head) = &self.head else { return Err(wrong("its header was not read")) };
+        if self.source.at_end()? {
+            let claimed = head.claimed;
+            self.ended(claimed);
+            return Ok(false);
+        }
+        if !self.source.skip(head.frame(number))? {
+            return Err(short("coordinates"));
+        }
+        Ok(true)
+    }
+
+    /// Counts frames, names them in errors, and stays at the first error.
+    fn step(&mut self, act: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
+        self.counter.check()?;
+        let byte = self.source.at();
+        let result = act(self);
+        self.counter.count(byte, result)
+    }
+}
+
+impl<R: Read + Seek + Send> FrameReader for DcdReader<R> {
+    fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
+        let read = self.step(|me| me.read(into));
+        if !matches!(read, Ok(true)) {
+            *into = MdFrame::default();
+        }
+        read
+    }
+
+    fn skip(&mut self, frames: u64) -> Result<u64> {
+        for done in 0..frames {
+            if !self.step(Self::pass)? {
+                return Ok(done);
+            }
+        }
+        Ok(frames)
+    }
+
+    fn kind(&self) -> FormatKind {
+        FormatKind::Dcd
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        self.source.progress()
+    }
+
+    fn place(&self) -> FramePlace {
+        FramePlace { byte: self.source.at(), frame: self.counter.next(), line: 0 }
+    }
+
+    fn go_to(&mut self, place: FramePlace) -> Result<bool> {
+        if place.frame > 0 && self.head.is_none() && self.source.at() == 0 {
+            // What all frames need: the header, and the first frame if atoms are fixed.
+            if !self.step(Self::pass)? {
+                return Ok(false);
+            }
+        }
+        if !self.source.go_to(place.byte)? {
+            return Ok(false);
+        }
+        self.counter.go_to(place.frame);
+        Ok(true)
+    }
+
+    fn reach(&self) -> Reach {
+        if self.source.rewinds() { Reach::Anywhere } else { Reach::Forward }
+    }
+
+    fn unfinished(&self) -> bool {
+        self.source.unfinished()
+    }
+
+    fn tail(&self) -> Sum {
+        self.source.tail()
+    }
+
+    fn report(&self) -> ReadReport {
+        self.report.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! TRR, the full-precision trajectories of GROMACS.
+//!
+//! A file is frames one after the other, all numbers big-endian (XDR, RFC 4506): the number 1993, a
+//! name, the lengths of the parts in bytes, the number of atoms, the step, the time and lambda; then
+//! those parts whose length is not 0: box, virial, pressure, positions, velocities, forces. Numbers
+//! are of 32 or 64 bits throughout a frame, which the lengths tell. The layout is described in the
+//! GROMACS manual, section "File formats". Frames may have different parts.
+//!
+//! There is no checksum and no index: sizes are compared with each other and with the file.
+
+mod header;
+mod write;
+
+pub(super) use write::TrrEncoder;
+
+use super::binary_heads::TRR as MAGIC;
+use super::counter::Counter;
+use super::kind::FormatKind;
+use super::reader::{FramePlace, FrameReader, Reach};
+use super::source::Source;
+use super::sum::Sum;
+use crate::codec::{MdFrame, Property, Real, Values};
+use crate::error::{Error, Result};
+use crate::wire::memory;
+use header::{Header, NAME, Part, START, WORDS};
+use std::io::{Read, Seek};
+
+/// Reads frames from `R`.
+pub(super) struct TrrReader<R> {
+    source: Source<R>,
+    counter: Counter,
+    /// Bytes of a part.
+    space: Vec<u8>,
+}
+
+impl<R: Read + Seek> TrrReader<R> {
+    pub(super) const fn new(source: Source<R>) -> Self {
+        Self { source, counter: Counter::new("TRR"), space: Vec::new() }
+    }
+
+    fn wrong(why: impl Into<Box<str>>) -> Error {
+        Error::format("TRR", "", why)
+    }
+
+    fn short(part: &str) -> Error {
+        Self::wrong(format!("the file ends inside the {part} of this frame; it was cut short"))
+    }
+
+    fn header(&mut self) -> Result<Option<Header>> {
+        if self.source.at_end()? {
+            return Ok(None);
+        }
+        let mut start = [0; START];
+        // The magic number first: a tail that is not a frame should not be called cut short.
+        let (magic, rest) = start.split_at_mut(4);
+        if !self.source.fill(magic)? {
+            return Err(Self::short("header"));
+        }
+        let number = magic.first_chunk().map(|b| i32::from_be_bytes(*b)).unwrap_or_default();
+        if number != MAGIC {
+            let why = format!("a frame begins with {MAGIC}, here stands {number}");
+            return Err(Self::wrong(why));
+        }
+        if !self.source.fill(rest)? {
+            return Err(Self::short("header"));
+        }
+        if rest.split_at(8) != ([0, 0, 0, 13, 0, 0, 0, 12].as_slice(), NAME.as_slice()) {
+            return Err(Self::wrong("behind 1993 the name GMX_trn_file does not follow"));
+        }
+        let mut words = [0; WORDS];
+        if !self.source.fill(&mut words)? {
+            return Err(Self::short("header"));
+        }
+        let header = Header::parse(&words).map_err(Self::wrong)?;
+        if header.length() > self.source.left() {
+            self.source.note_cut();
+            return Err(Self::wrong(format!(
+                "the file ends inside this frame, which claims {} bytes for {} atoms where {} are \
+                 left; it was cut short",
+                header.length(),
+                header.atoms,
+                self.source.left()
+            )));
+        }
+        Ok(Some(header))
+    }
+
+    /// The numbers of the next part, in memory that was used before.
+    fn numbers(&mut self, width: u64, count: u64, name: &str, old: Option<Real>) -> Result<Real> {
+        let bytes = usize::try_from(width.saturating_mul(count))
+            .map_err(|_| memory::out_of_memory(usize::MAX))?;
+        if !self.source.fill_vec(&mut self.space, bytes, 0)? {
+            return Err(Self::short(name));
+        }
+        Ok(if width == 4 {
+            let mut out = match old {
+                Some(Real::F32(v)) => v,
+                _ => Vec::new(),
+            };
+            out.clear();
+            memory::reserve(&mut out, bytes / 4)?;
+            out.extend(self.space.as_chunks().0.iter().map(|b| f32::from_be_bytes(*b)));
+            Real::F32(out)
+        } else {
+            let mut out = match old {
+                Some(Real::F64(v)) => v,
+                _ => Vec::new(),
+            };
+            out.clear();
+            memory::reserve(&mut out, bytes / 8)?;
+            out.extend(self.space.as_chunks().0.iter().map(|b| f64::from_be_bytes(*b)));
+            Real::F64(out)
+        })
+    }
+
+    fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
+        let old = std::mem::take(into);
+        self.source.begin();
+        let Some(header) = self.header()? else {
+            return Ok(false);
+        };
+        let width = header.width;
+        let time = match self.numbers(width, 1, "time", None)? {
+            Real::F32(v) => v.first().copied().map(f64::from),
+            Real::F64(v) => v.first().copied(),
+        };
+        let lambda = self.numbers(width, 1, "lambda", None)?;
+        let mut olds = [old.positions, old.velocities, old.forces];
+        for part in Part::ALL {
+            if !header.has(part) {
+                continue;
+            }
+            let reused = match (part, &mut olds) {
+                (Part::Positions, [old, _, _])
+                | (Part::Velocities, [_, old, _])
+                | (Part::Forces, [_, _, old]) => old.take(),
+                _ => None,
+            };
+            let numbers = self.numbers(width, part.numbers(header.atoms), part.name(), reused)?;
+            match part {
+                Part::Positions => into.positions = Some(numbers),
+                Part::Velocities => into.velocities = Some(numbers),
+                Part::Forces => into.forces = Some(numbers),
+                Part::Virial | Part::Pressure => {
+                    into.frame_properties.push(property(part.name(), &[3, 3], numbers));
+                }
+                Part::Cell => {
+                    let all = match &numbers {
+                        Real::F32(v) => v.first_chunk().map(|c: &[f32; 9]| c.map(f64::from)),
+                        Real::F64(v) => v.first_chunk().copied(),
+                    };
+                    // A box of zeros says that there is none.
+                    into.cell = all.filter(|c| c.iter().any(|x| *x != 0.0));
+                    into.pbc = into.cell.map(|_| [true; 3]);
+                }
+            }
+        }
+        into.frame_properties.push(property("lambda", &[], lambda));
+        into.nsites = header.atoms;
+        into.step = Some(header.step.into());
+        into.time = time;
+        Ok(true)
+    }
+
+    fn pass(&mut self) -> Result<bool> {
+        self.source.begin();
+        let Some(header) = self.header()? else {
+            return Ok(false);
+        };
+        if !self.source.skip(header.length())? {
+            return Err(Self::short("data"));
+        }
+        Ok(true)
+    }
+
+    /// Counts frames, names them in errors, and stays at the first error.
+    fn step(&mut self, act: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
+        self.counter.check()?;
+        let byte = self.source.at();
+        let result = act(self);
+        self.counter.count(byte, result)
+    }
+}
+
+fn property(name: &str, shape: &[u32], values: Real) -> Property {
+    Property { name: name.into(), shape: shape.into(), values: Values::Real(values) }
+}
+
+impl<R: Read + Seek + Send> FrameReader for TrrReader<R> {
+    fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
+        let read = self.step(|me| me.read(into));
+        if !matches!(read, Ok(true)) {
+            *into = MdFrame::default();
+        }
+        read
+    }
+
+    fn skip(&mut self, frames: u64) -> Result<u64> {
+        for done in 0..frames {
+            if !self.step(Self::pass)? {
+                return Ok(done);
+            }
+        }
+        Ok(frames)
+    }
+
+    fn kind(&self) -> FormatKind {
+        FormatKind::Trr
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        self.source.progress()
+    }
+
+    fn place(&self) -> FramePlace {
+        FramePlace { byte: self.source.at(), frame: self.counter.next(), line: 0 }
+    }
+
+    fn go_to(&mut self, place: FramePlace) -> Result<bool> {
+        if !self.source.go_to(place.byte)? {
+            return Ok(false);
+        }
+        self.counter.go_to(place.frame);
+        Ok(true)
+    }
+
+    fn reach(&self) -> Reach {
+        if self.source.rewinds() { Reach::Anywhere } else { Reach::Forward }
+    }
+
+    fn unfinished(&self) -> bool {
+        self.source.unfinished()
+    }
+
+    fn tail(&self) -> Sum {
+        self.source.tail()
+    }
+}
+
+#[cfg(test)]
+mod tests;
