@@ -4,7 +4,7 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use vlstore::codec::{AnyCodec, CODECS, Field};
 use vlstore::formats::FormatKind;
-use vlstore::trajectory::Boundary;
+use vlstore::trajectory::{AtomGroup, Boundary};
 use vlstore::trajectory::{Positions, Sharing};
 use vlstore::{Alignment, Compression, Durability, Purpose};
 
@@ -32,6 +32,11 @@ fn one_of_formats(all: &'static [FormatKind]) -> impl TypedValueParser<Value = F
         .iter()
         .map(|kind| PossibleValue::new(kind.name()).aliases(kind.extensions().iter().copied()));
     one_of(names, |name| FormatKind::from_name(name).ok())
+}
+
+/// A kind of residues, by its name.
+pub(crate) fn atom_group() -> impl TypedValueParser<Value = AtomGroup> {
+    one_of(AtomGroup::ALL.map(AtomGroup::name), |name| AtomGroup::from_name(name).ok())
 }
 
 /// A field of frames, by its name.

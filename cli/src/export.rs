@@ -11,7 +11,7 @@ use vlstore::backend::{Output, OutputPlace, There};
 use vlstore::codec::Fields;
 use vlstore::formats::FormatKind;
 use vlstore::printable::printable_path;
-use vlstore::trajectory::{self, Choice, ExportOptions, Exported};
+use vlstore::trajectory::{self, AtomGroup, Atoms, Choice, ExportOptions, Exported};
 use vlstore::{Error, Result, Trajectory};
 
 const EXAMPLES: &str = "\
@@ -20,6 +20,8 @@ Examples:
   $ vlstore export --frames 0:100:10 frames.vls some.xtc
   $ vlstore export --to extxyz --frames -1 frames.vls last.xyz
   $ vlstore export --fields positions,step,time frames.vls thin.xtc
+  $ vlstore export --atoms-of protein frames.vls protein.xtc
+  $ vlstore export --atoms 0:100 frames.vls run.dcd
   $ vlstore export --to extxyz frames.vls - | head -24
 
 Numbers are converted to the units of the format if the store states its units. A file appears
@@ -40,6 +42,12 @@ pub(crate) struct Args {
     /// Only these frames, as START:END:STEP of their ordinals
     #[arg(long, value_parser = ranges::parse, allow_hyphen_values = true)]
     frames: Option<Slice>,
+    /// Only these atoms of each frame, as START:END:STEP of their places
+    #[arg(long, value_parser = ranges::parse, allow_hyphen_values = true)]
+    atoms: Option<Slice>,
+    /// Only the atoms in residues of this kind, as the topology of the frames names them
+    #[arg(long, value_name = "KIND", value_parser = choices::atom_group(), conflicts_with = "atoms")]
+    atoms_of: Option<AtomGroup>,
     /// Only these fields of the frames, comma-separated
     #[arg(long, value_delimiter = ',', value_name = "FIELD", value_parser = choices::field())]
     fields: Vec<String>,
@@ -77,6 +85,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let options = ExportOptions {
         format: args.to,
         frames: choice(args.frames, depot.len()),
+        atoms: atoms(args),
         fields: (!args.fields.is_empty()).then(|| Fields::named(&args.fields)).transpose()?,
         precision: args.precision,
         overwrite: args.overwrite,
@@ -104,6 +113,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 fn is_stream(path: &Path) -> bool {
     OutputPlace::of(path).is_ok_and(|place| matches!(place.there(), There::Stream { .. }))
+}
+
+fn atoms(args: &Args) -> Atoms {
+    let range = |slice: Slice| {
+        let (start, end, step) = slice.parts();
+        Atoms::Range { start, end, step }
+    };
+    args.atoms.map(range).or(args.atoms_of.map(Atoms::Of)).unwrap_or_default()
 }
 
 fn choice(slice: Option<Slice>, len: u64) -> Choice {

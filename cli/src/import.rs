@@ -45,7 +45,7 @@ a truncated file gives all its complete frames, then an error.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Trajectories: XTC, TRR, DCD, extended XYZ or GRO, detected by content, then by name, also compressed with
+    /// Trajectories: XTC, TRR, DCD, extended XYZ, PDB or GRO, detected by content, then by name, also compressed with
     /// gzip; `-` is standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,

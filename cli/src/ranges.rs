@@ -40,6 +40,11 @@ impl Slice {
     /// Everything, in order.
     pub(crate) const ALL: Self = Self { start: None, end: None, step: 1 };
 
+    /// Start, end and step, as they were given.
+    pub(crate) const fn parts(self) -> (Option<i64>, Option<i64>, i64) {
+        (self.start, self.end, self.step)
+    }
+
     /// From one ordinal to the next.
     pub(crate) const fn step(self) -> i64 {
         self.step

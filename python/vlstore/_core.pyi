@@ -396,6 +396,8 @@ def _export(
     store: Store,
     output: str | PathLike[str],
     frames: slice | Iterable[int] | int | None,
+    atoms: tuple[int | None, int | None, int | None] | None,
+    atoms_of: str | None,
     fields: list[str] | None,
     format: str | None,
     precision: float | None,

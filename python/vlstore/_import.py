@@ -31,7 +31,7 @@ def import_(
     out_of_order: bool = False,
     growing: bool | None = None,
     boundary: Literal["keep", "drop"] | None = None,
-    format: Literal["xtc", "trr", "dcd", "extxyz", "gro"] | None = None,  # noqa: A002
+    format: Literal["xtc", "trr", "dcd", "extxyz", "pdb", "gro"] | None = None,  # noqa: A002
     map: dict[str, str] | None = None,  # noqa: A002
     topology: str | PathLike[str] | _core.Topology | None = None,
     float32: bool = False,
@@ -80,7 +80,7 @@ def import_(
     boundary : {"keep", "drop"}
         What to do with a first frame that equals the last one of the input before it. By default
         it is kept, with a warning.
-    format : {"xtc", "trr", "dcd", "extxyz", "gro"}
+    format : {"xtc", "trr", "dcd", "extxyz", "pdb", "gro"}
         By default detected by content.
     map : dict
         Keys and columns of the inputs that are read as fields, for example

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlstore import _core
 from vlstore._open import open as open_store
+from vlstore.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,6 +20,8 @@ def export(
     output: str | PathLike[str],
     *,
     frames: slice | Iterable[int] | int | None = None,
+    atoms: slice | None = None,
+    atoms_of: Literal["protein", "nucleic", "water", "not-water"] | None = None,
     fields: Iterable[str] | None = None,
     format: Literal["xtc", "trr", "dcd", "extxyz"] | None = None,  # noqa: A002
     precision: float | None = None,
@@ -40,6 +43,10 @@ def export(
         The file to write.
     frames : slice, ordinals or None
         Which frames, as places in the store: ``slice(None, None, 10)``, ``[0, 5, -1]``, an array.
+    atoms : slice
+        Which atoms of each frame, as places in it: ``slice(0, 100)``; the step is 1 or more.
+    atoms_of : {"protein", "nucleic", "water", "not-water"}
+        Only the atoms in residues of this kind, as the topology of the frames names them.
     fields : names
         Only these fields: positions, velocities, forces, types, masses, charges, cell, pbc,
         energy, stress, step, time.
@@ -73,12 +80,16 @@ def export(
     >>> vlstore.export("water.vls", "water.xyz", frames=slice(None, None, 2))
     <vlstore.Exported 3 frames as extxyz>
     """
+    if atoms is not None and atoms_of is not None:
+        raise InvalidError("atoms: give atoms or atoms_of, not both")
     opened = nullcontext(store) if isinstance(store, _core.Store) else open_store(store)
     with opened as source:
         return _core._export(
             source,
             output,
             frames,
+            None if atoms is None else (atoms.start, atoms.stop, atoms.step),
+            atoms_of,
             None if fields is None else list(fields),
             format,
             precision,

@@ -82,7 +82,7 @@ fn encoder(kind: FormatKind, options: &OutputOptions) -> Result<Box<dyn FrameEnc
         FormatKind::Trr => Box::new(TrrEncoder),
         FormatKind::Dcd => Box::new(DcdEncoder::default()),
         FormatKind::ExtXyz => Box::new(ExtXyzEncoder::default()),
-        FormatKind::Gro => {
+        FormatKind::Gro | FormatKind::Pdb => {
             let written = FormatKind::WRITTEN.iter().map(|k| k.name()).collect::<Vec<_>>();
             let why = format!("{} is only read; written are {}", kind.name(), written.join(", "));
             return Err(Error::invalid("format", why));

@@ -121,3 +121,12 @@ impl Residues {
             && a.chunks(LABEL).zip(b.chunks(LABEL)).all(|(a, b)| identity(a) == identity(b))
     }
 }
+
+/// The number after `name` in a title such as `water t= 10.5 step= 5250`.
+pub(super) fn number_after<T: std::str::FromStr>(title: &str, name: &str) -> Option<T> {
+    let from = title.rfind(name)?;
+    let before = title.get(..from)?;
+    let alone = before.is_empty() || before.ends_with([' ', '\t', ',']);
+    let word = title.get(from + name.len()..)?.split_ascii_whitespace().next()?;
+    word.parse().ok().filter(|_| alone)
+}

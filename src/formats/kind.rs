@@ -3,6 +3,7 @@
 use super::binary_heads::{self, Records};
 use super::content;
 use super::gro_lines;
+use super::pdb_lines;
 use super::units::Units;
 use crate::backend::known;
 use crate::error::{Error, Result};
@@ -20,13 +21,17 @@ pub enum FormatKind {
     Dcd,
     /// XYZ with keys in the comment line, as ASE and libAtoms write it; also plain XYZ.
     ExtXyz,
+    /// Structures of the wwPDB and of simulation programs as text, with names of atoms, residues and
+    /// chains, elements and bonds; read only.
+    Pdb,
     /// Structures and trajectories of GROMACS as text, with names of atoms and residues; read only.
     Gro,
 }
 
 impl FormatKind {
     /// Every format, in the order in which they are listed for people.
-    pub const ALL: &'static [Self] = &[Self::Xtc, Self::Trr, Self::Dcd, Self::ExtXyz, Self::Gro];
+    pub const ALL: &'static [Self] =
+        &[Self::Xtc, Self::Trr, Self::Dcd, Self::ExtXyz, Self::Pdb, Self::Gro];
     /// The formats that can be written, too.
     pub const WRITTEN: &'static [Self] = &[Self::Xtc, Self::Trr, Self::Dcd, Self::ExtXyz];
 
@@ -35,7 +40,7 @@ impl FormatKind {
     pub const fn is_binary(self) -> bool {
         match self {
             Self::Xtc | Self::Trr | Self::Dcd => true,
-            Self::ExtXyz | Self::Gro => false,
+            Self::ExtXyz | Self::Pdb | Self::Gro => false,
         }
     }
 
@@ -47,6 +52,7 @@ impl FormatKind {
             Self::Trr => "trr",
             Self::Dcd => "dcd",
             Self::ExtXyz => "extxyz",
+            Self::Pdb => "pdb",
             Self::Gro => "gro",
         }
     }
@@ -59,6 +65,7 @@ impl FormatKind {
             Self::Trr => &["trr"],
             Self::Dcd => &["dcd"],
             Self::ExtXyz => &["extxyz", "xyz"],
+            Self::Pdb => &["pdb", "ent"],
             Self::Gro => &["gro"],
         }
     }
@@ -76,8 +83,9 @@ impl FormatKind {
                 mass: "u",
                 charge: "e",
             },
-            // The time is turned from AKMA to ps when it is read: both follow from the header.
-            Self::Dcd => Units {
+            // The time of DCD is turned from AKMA to ps when it is read: it follows from the header. PDB
+            // has none of the others.
+            Self::Dcd | Self::Pdb => Units {
                 length: "angstrom",
                 time: "ps",
                 velocity: "angstrom/akma",
@@ -160,6 +168,9 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
     let text = is_text(head);
     if text && (gro_lines::begins(head) || named == Some(FormatKind::Gro)) {
         return Ok(FormatKind::Gro);
+    }
+    if text && (pdb_lines::begins(head) || named == Some(FormatKind::Pdb)) {
+        return Ok(FormatKind::Pdb);
     }
     if text && (starts_with_a_count(head) || named == Some(FormatKind::ExtXyz)) {
         return Ok(FormatKind::ExtXyz);

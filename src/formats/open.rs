@@ -6,6 +6,7 @@ use super::extxyz::ExtXyzReader;
 use super::gro::GroReader;
 use super::kind::{FormatKind, of_head};
 use super::names::NameMap;
+use super::pdb::PdbReader;
 use super::reader::{FramePlace, FrameReader, InputOptions, Reach};
 use super::report::ReadReport;
 use super::source::Source;
@@ -69,7 +70,7 @@ pub fn read_topology(path: &Path) -> Result<Topology> {
     }
     TopologyRef::of_frame(&frame.view()).map(|topology| topology.to_owned()).ok_or_else(|| {
         refused(
-            "the file says nothing of its atoms; give one that does, such as GRO or extended XYZ",
+            "the file says nothing of its atoms; give one that does, such as PDB, GRO or extended XYZ",
         )
     })
 }
@@ -120,6 +121,7 @@ fn of_kind<R: Read + Seek + Send + 'static>(
         FormatKind::Trr => Box::new(TrrReader::new(source)),
         FormatKind::Dcd => Box::new(DcdReader::new(source)),
         FormatKind::ExtXyz => Box::new(ExtXyzReader::new(source, map.clone())),
+        FormatKind::Pdb => Box::new(PdbReader::new(source)),
         FormatKind::Gro => Box::new(GroReader::new(source)),
     }
 }

@@ -34,6 +34,10 @@ pub enum NoteKind {
     OtherShape(String),
     /// A file that ends before as many frames as its header claims.
     FewerFrames(u64),
+    /// Atoms whose element is none of the periodic table, or is not stated where that of others is.
+    UnknownElement,
+    /// Bonds that name an atom that is not there, or a number that several atoms have.
+    LostBonds,
     /// A cell in nested lists that is not symmetric: the rows are taken as the cell vectors, as
     /// the specification says, where some readers take the columns.
     CellInRows,
@@ -112,6 +116,14 @@ impl fmt::Display for Note {
                 f,
                 "{n} frame{s} fewer than the {claimed} that the header of the file claims: the \
                  program that wrote it was stopped, or the file was cut between two frames"
+            ),
+            NoteKind::UnknownElement => write!(
+                f,
+                "{n} atom{s} of type 0: the columns of the element are empty or name none"
+            ),
+            NoteKind::LostBonds => write!(
+                f,
+                "{n} bond{s} of CONECT left out: the serial number is that of no atom, or of several"
             ),
             NoteKind::CellInRows => write!(
                 f,

@@ -1,5 +1,6 @@
 //! Frames of a store to a trajectory file.
 
+use super::atoms::{Atoms, keep_atoms};
 use super::choice::Choice;
 use super::reader::Trajectory;
 use super::units::Conversion;
@@ -23,6 +24,8 @@ pub struct ExportOptions {
     pub format: Option<FormatKind>,
     /// Which frames.
     pub frames: Choice,
+    /// Which atoms of them.
+    pub atoms: Atoms,
     /// Which fields of them; `None` takes all.
     pub fields: Option<Fields>,
     /// XTC: keep positions to `1 / precision` nm; `None` takes the precision of each frame.
@@ -135,6 +138,7 @@ fn run(
     options: &ExportOptions,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<Exported> {
+    options.atoms.check()?;
     let total = options.frames.count(depot.len());
     let (mut seen, mut frames) = (0, 0);
     let mut skipped = Skipped::default();
@@ -148,6 +152,9 @@ fn run(
         for (view, ordinal) in items.iter().zip(&part) {
             let whole = view.and_then(|view| depot.joined(&view));
             let mut frame: MdFrame = whole.map_err(|e| in_record(e, *ordinal))?;
+            if options.atoms != Atoms::All {
+                cut(depot, &mut frame, options.atoms).map_err(|e| in_record(e, *ordinal))?;
+            }
             if let Some(fields) = options.fields {
                 fields.keep(&mut frame);
             }
@@ -171,6 +178,13 @@ fn run(
     let left_out = writer.left_out();
     writer.finish()?;
     Ok(Exported { frames, format: kind, left_out, skipped, units_stated })
+}
+
+/// Leaves the chosen atoms.
+fn cut(depot: &Trajectory, frame: &mut MdFrame, atoms: Atoms) -> Result<()> {
+    let topology = frame.topology.map(|digest| depot.topology(&digest)).transpose()?;
+    let places = atoms.places(frame.nsites, topology.as_deref())?;
+    keep_atoms(frame, &places)
 }
 
 /// The next ordinals to fetch together: few enough for memory.

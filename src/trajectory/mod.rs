@@ -32,6 +32,7 @@
 //! ```
 
 pub mod arrays;
+mod atoms;
 mod choice;
 mod continue_from;
 mod copy_frames;
@@ -46,6 +47,7 @@ mod topologies;
 mod units;
 mod writer;
 
+pub use atoms::{AtomGroup, Atoms};
 pub use choice::Choice;
 pub use continue_from::{Continue, Continued, StartAt, drop_from};
 pub use copy_frames::copy_frames;

@@ -12,14 +12,14 @@ use vlstore::Error;
 use vlstore::Readable;
 use vlstore::codec::Fields;
 use vlstore::formats::FormatKind;
-use vlstore::trajectory::{self, Choice, ExportOptions, Trajectory};
+use vlstore::trajectory::{self, AtomGroup, Atoms, Choice, ExportOptions, Trajectory};
 
 /// What :func:`export` wrote.
 #[pyclass(frozen, get_all, module = "vlstore", name = "Exported")]
 pub(crate) struct Exported {
     /// Frames.
     frames: u64,
-    /// The format: ``"xtc"`` or ``"extxyz"``.
+    /// The format: ``"xtc"``, ``"trr"``, ``"dcd"`` or ``"extxyz"``.
     format: &'static str,
     /// Names of fields of these frames that have no place in the format.
     left_out: Vec<String>,
@@ -42,13 +42,15 @@ impl Exported {
 
 /// Writes frames of an open store to a file.
 #[pyfunction(name = "_export")]
-#[pyo3(signature = (store, output, frames, fields, format, precision, overwrite, skip_unfit, progress))]
+#[pyo3(signature = (store, output, frames, atoms, atoms_of, fields, format, precision, overwrite, skip_unfit, progress))]
 #[expect(clippy::too_many_arguments, reason = "named in Python")]
 pub(crate) fn export(
     py: Python<'_>,
     store: &Bound<'_, Store>,
     output: PathBuf,
     frames: Option<&Bound<'_, PyAny>>,
+    atoms: Option<(Option<i64>, Option<i64>, Option<i64>)>,
+    atoms_of: Option<&str>,
     fields: Option<Vec<String>>,
     format: Option<&str>,
     precision: Option<f32>,
@@ -68,6 +70,11 @@ pub(crate) fn export(
     let options = ExportOptions {
         format: format.map(FormatKind::from_name).transpose().map_err(store_error)?,
         frames: choice(frames, snapshot.len())?,
+        atoms: match (atoms, atoms_of) {
+            (Some((start, end, step)), _) => Atoms::Range { start, end, step: step.unwrap_or(1) },
+            (None, Some(group)) => Atoms::Of(AtomGroup::from_name(group).map_err(store_error)?),
+            (None, None) => Atoms::All,
+        },
         fields: fields.map(|names| Fields::named(&names)).transpose().map_err(store_error)?,
         precision,
         overwrite,

@@ -5,6 +5,8 @@
 //! one of the six is negative or an angle above 180, they are the lower triangle of a symmetric
 //! matrix whose rows are the cell vectors (CHARMM since version 25); else degrees (older programs).
 
+use crate::formats::triclinic;
+
 /// Rounding that a cell may undergo, as a part of its largest number.
 const TOLERANCE: f64 = 1e-6;
 
@@ -20,25 +22,9 @@ pub(super) fn decode(six: [f64; 6]) -> Result<Option<[f64; 9]>, String> {
     } else if six.iter().any(|x| *x < 0.0) || angles.iter().any(|x| *x > 180.0) {
         return Ok(Some([a, gamma, beta, gamma, b, alpha, beta, alpha, c]));
     } else {
-        angles.map(cosine)
+        angles.map(triclinic::cosine)
     };
-    let [ca, cb, cg] = cosines;
-    let sg = (1.0 - cg * cg).sqrt();
-    let (cx, cy) = (c * cb, c * (ca - cb * cg) / sg);
-    let cz = (c * c - cx * cx - cy * cy).sqrt();
-    let cell = [a, 0.0, 0.0, b * cg, b * sg, 0.0, cx, cy, cz];
-    if cell.iter().all(|x| x.is_finite()) {
-        return Ok(Some(cell));
-    }
-    Err(format!(
-        "its unit cell (A {a}, gamma {gamma}, B {b}, beta {beta}, alpha {alpha}, C {c}) is none: \
-         there is no parallelepiped with these lengths and angles"
-    ))
-}
-
-/// Of an angle in degrees, exactly 0 for a right one.
-fn cosine(degrees: f64) -> f64 {
-    (90.0 - degrees).to_radians().sin()
+    triclinic::cell([a, b, c], cosines).map(Some)
 }
 
 /// The six numbers from which a reader gets this cell back; `None` if there are none such.

@@ -8,7 +8,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::gro_lines::{Columns, LABEL, Residues};
+use super::gro_lines::{Columns, LABEL, Residues, number_after};
 use super::kind::FormatKind;
 use super::reader::{FramePlace, FrameReader, Reach};
 use super::source::Source;
@@ -212,15 +212,6 @@ impl<R: Read + Seek> GroReader<R> {
         }
         result
     }
-}
-
-/// The number after `name` in a title such as `water t= 10.5 step= 5250`.
-fn number_after<T: std::str::FromStr>(title: &str, name: &str) -> Option<T> {
-    let from = title.rfind(name)?;
-    let before = title.get(..from)?;
-    let alone = before.is_empty() || before.ends_with([' ', '\t', ',']);
-    let word = title.get(from + name.len()..)?.split_ascii_whitespace().next()?;
-    word.parse().ok().filter(|_| alone)
 }
 
 impl<R: Read + Seek + Send> FrameReader for GroReader<R> {
