@@ -55,13 +55,15 @@ fn damaged_files_cost_no_more_than_their_bytes_can_account_for() {
     let trr = std::fs::read(here.join("cell_shapes.trr")).unwrap();
     let fixed = std::fs::read(here.join("fixed-atoms.dcd")).unwrap();
     let wide = std::fs::read(here.join("mrmd_h2so4-64bit-be.dcd")).unwrap();
-    let all: [(_, &[u8]); 6] = [
+    let pdb = std::fs::read(here.join("three-models.pdb")).unwrap();
+    let all: [(_, &[u8]); 7] = [
         (FormatKind::Xtc, &xtc[..528]),
         (FormatKind::Trr, &trr),
         (FormatKind::Dcd, &fixed[..900]),
         (FormatKind::Dcd, &wide[..800]),
         (FormatKind::ExtXyz, &xyz),
         (FormatKind::Gro, &gro),
+        (FormatKind::Pdb, &pdb),
     ];
     for (kind, bytes) in all {
         let path = folder.path().join("file");
@@ -69,8 +71,8 @@ fn damaged_files_cost_no_more_than_their_bytes_can_account_for() {
         assert!(all >= 3, "{all}");
         for cut in 0..bytes.len() {
             let (whole, failed) = drain(&path, kind, &bytes[..cut]);
-            // A DCD file of a header alone has no frame, and that is no error.
-            let header = kind == FormatKind::Dcd;
+            // A DCD or PDB file of a header alone has no frame, and that is no error.
+            let header = matches!(kind, FormatKind::Dcd | FormatKind::Pdb);
             assert!(whole <= all && (failed || whole > 0 || header));
         }
         // Every bit is the business of the unit tests, without the ceiling.

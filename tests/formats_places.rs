@@ -19,6 +19,7 @@ fn files() -> Vec<PathBuf> {
         "cell_shapes_d.trr",
         "fixed-atoms.dcd",
         "mrmd_h2so4-64bit-be.dcd",
+        "three-models.pdb",
     ]
     .map(|n| data.join(n))
     .into()

@@ -102,7 +102,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME=FIELD", value_parser = mapping)]
     map: Vec<(String, String)>,
     /// Take what the frames have in common (names, residues, types, masses) from this file, such as
-    /// GRO or extended XYZ, for inputs that do not say it; stored once
+    /// PDB, GRO or extended XYZ, for inputs that do not say it; stored once
     #[arg(long, value_name = "FILE")]
     topology: Option<PathBuf>,
     /// Store float64 arrays as float32 [default: as they are]

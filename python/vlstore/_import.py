@@ -43,7 +43,7 @@ def import_(
     progress: Callable[[int, int], Any] | None = None,
     **options: Unpack[Options],
 ) -> _core.Imported:
-    """Put the frames of trajectory files into a store: XTC, extended XYZ or GRO, also
+    """Put the frames of trajectory files into a store: XTC, TRR, DCD, extended XYZ, PDB or GRO, also
     compressed (gzip).
 
     The store keeps a record of its inputs. With ``append`` the frames that it does not have yet
@@ -87,7 +87,7 @@ def import_(
         ``{"REF_energy": "energy"}``.
     topology : path or Topology
         What the frames have in common (names, residues, types, masses, bonds), for inputs that do not
-        say it: a file such as GRO whose first frame says it, or an object. Frames with another
+        say it: a file such as PDB or GRO whose first frame says it, or an object. Frames with another
         number of atoms are an error. Needed again with ``append``.
     float32 : bool
         Store float64 arrays as float32.
