@@ -4,7 +4,7 @@ use super::atoms::{Atoms, keep_atoms};
 use super::choice::Choice;
 use super::reader::Trajectory;
 use super::units::Conversion;
-use crate::codec::{Fields, MdFrame};
+use crate::codec::{Fields, MdFrame, MdFrameView};
 use crate::error::{Error, Result, Unfit};
 use crate::existing::Existing;
 use crate::formats::{self, FormatKind, FrameWriter, OutputOptions};
@@ -150,11 +150,8 @@ fn run(
         }
         let items = depot.get_batch_at(&part)?;
         for (view, ordinal) in items.iter().zip(&part) {
-            let whole = view.and_then(|view| depot.joined(&view));
+            let whole = view.and_then(|view| cut(depot, &view, options.atoms));
             let mut frame: MdFrame = whole.map_err(|e| in_record(e, *ordinal))?;
-            if options.atoms != Atoms::All {
-                cut(depot, &mut frame, options.atoms).map_err(|e| in_record(e, *ordinal))?;
-            }
             if let Some(fields) = options.fields {
                 fields.keep(&mut frame);
             }
@@ -180,11 +177,14 @@ fn run(
     Ok(Exported { frames, format: kind, left_out, skipped, units_stated })
 }
 
-/// Leaves the chosen atoms.
-fn cut(depot: &Trajectory, frame: &mut MdFrame, atoms: Atoms) -> Result<()> {
-    let topology = frame.topology.map(|digest| depot.topology(&digest)).transpose()?;
-    let places = atoms.places(frame.nsites, topology.as_deref())?;
-    keep_atoms(frame, &places)
+/// The frame with what it has from its topology, and of it the chosen atoms.
+fn cut(depot: &Trajectory, view: &MdFrameView<'_>, atoms: Atoms) -> Result<MdFrame> {
+    let mut frame = depot.joined(view)?;
+    if atoms != Atoms::All {
+        let topology = depot.topology_of(view)?;
+        keep_atoms(&mut frame, &atoms.places(view.nsites(), topology.as_deref())?)?;
+    }
+    Ok(frame)
 }
 
 /// The next ordinals to fetch together: few enough for memory.
