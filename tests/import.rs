@@ -723,5 +723,10 @@ fn what_a_file_says_of_its_atoms_is_stored_once_and_frames_refer_to_it() {
         &OutputOptions::default(),
         vlstore::Existing::Refuse,
     );
-    assert!(why.err().unwrap().to_string().contains("gro is only read; written are xtc, extxyz"));
+    assert!(
+        why.err()
+            .unwrap()
+            .to_string()
+            .contains("gro is only read; written are xtc, trr, dcd, extxyz")
+    );
 }
