@@ -357,9 +357,20 @@ fn parts_of_a_stream_that_was_given_up_are_deleted_and_it_says_so() {
             self.0 += 1;
             if self.0 == 6 {
                 // What a process on another machine does with a stream of which it hears nothing for a day.
-                let mut w = DepotWriter::open(self.1, DocumentCodec, &WriteOptions::default())?;
-                w.writer_mut().delete(".unfinished")?;
-                w.close()?;
+                // The thread that writes has the lock until it has waited a moment for us.
+                let given_up = || {
+                    let mut w = DepotWriter::open(self.1, DocumentCodec, &WriteOptions::default())?;
+                    w.writer_mut().delete(".unfinished")?;
+                    w.close()
+                };
+                let mut done = given_up();
+                while let Err(e) = &done
+                    && matches!(e.root(), Error::Locked | Error::NotFound { .. })
+                {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                    done = given_up();
+                }
+                done?;
             }
             out.extend(bytes(1000 + self.0));
             Ok(self.0 < 9)

@@ -304,6 +304,21 @@ def test_files_are_named_by_digest_and_type(tmp_path):
         storage.write(b"x", "nonsense")
 
 
+def test_pieces_have_a_settable_size_and_a_missing_place_is_made_only_when_asked(tmp_path):
+    for make in (lambda: FileStorage(tmp_path / "files"), lambda: StoreStorage(tmp_path / "b.vls")):
+        with pytest.raises(FileNotFoundError):
+            make()
+    assert os.listdir(tmp_path) == []
+    files = FileStorage(tmp_path / "files", mkdir=True, piece=7)
+    sizes = [len(piece) for piece in files.read_stream(files.write(bytes(30)))]
+    assert sizes == [7, 7, 7, 7, 2]
+    for storage in (files, StoreStorage(tmp_path / "b.vls", create=True), MemoryStorage()):
+        assert [piece for piece in storage.read_stream(storage.write_stream([])) if piece] == []
+        assert [piece for piece in storage.read_stream(storage.write(b""))] == []
+    with pytest.raises(ValueError, match="piece size"):
+        FileStorage(tmp_path / "files", piece=0)
+
+
 def test_a_router_chooses_places(tmp_path):
     def by_run(digest, tags):
         assert digest["content_size"] == 3
@@ -352,6 +367,7 @@ def test_a_store_of_blobs_is_one_for_all_commands(tmp_path):
 
     assert at["place"]["key"] in ran("ls", path)
     assert '"content_size":2' in ran("get", path, small["place"]["key"], "--as", "json").replace(" ", "")
+    assert "layer       blobs, version 1" in ran("info", path)
     ran("verify", path)
     ran("compact", path)
     ran("copy", path, tmp_path / "copy.vls")
@@ -528,15 +544,17 @@ for storage in (b.StoreStorage(sys.argv[1] + "/b.vls", create=True, part=100_000
 def test_cancelling_a_write_leaves_nothing(tmp_path):
     storage = StoreStorage(tmp_path / "b.vls", create=True, part=1000)
 
-    async def endless():
-        while True:
+    async def waits_after_some_parts(reached):
+        for _ in range(3):
             yield b"x" * 20_000
-            await asyncio.sleep(0.001)
+        reached.set()
+        await asyncio.Event().wait()
 
     async def go():
-        stream = DigestedStream(endless())
+        reached = asyncio.Event()
+        stream = DigestedStream(waits_after_some_parts(reached))
         writing = asyncio.create_task(storage.write_data_stream(stream, stream.get_digest, {}))
-        await asyncio.sleep(0.3)
+        await reached.wait()
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing

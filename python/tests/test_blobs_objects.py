@@ -475,6 +475,31 @@ def test_small_json_lies_in_the_manifest(registry):
         save(StorableStream(of([[1]]), storage=storage), registry=registry)
 
 
+def test_a_storage_may_keep_its_data_in_a_form_of_its_own(registry):
+    class Numbered(Storage[tuple]):
+        name = "test.numbered@v1"
+        kept: list = []
+
+        async def write_data(self, data, digest, tags):
+            self.kept.append(data)
+            return (len(self.kept) - 1,)
+
+        async def read_data(self, data):
+            assert isinstance(data, tuple)
+            return self.kept[data[0]]
+
+        def dump_data(self, data):
+            return json.dumps({"number": data[0]})
+
+        def load_data(self, text):
+            return (json.loads(text)["number"],)
+
+    registry = Registry(registries=[registry], storages=[Numbered()])
+    manifest = save(StorableValue({"a": 1}, storage=Numbered), registry=registry)
+    assert manifest.contents[0].storage_data == '{"number": 0}'
+    assert load(Manifest.from_json(manifest.to_json()), registry=registry).value == {"a": 1}
+
+
 def test_a_content_that_changed_under_its_manifest_is_refused(registry):
     class Liar(MemoryStorage):
         name = "test.liar@v1"

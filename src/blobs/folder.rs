@@ -194,11 +194,15 @@ impl FolderStorage {
     /// A place that the user chose may hold something else.
     fn must_be_the_same(&self, path: &Path, digest: &ContentDigest) -> Result<()> {
         let mut file = File::open(path).map_err(|e| Error::io("open", e).at(path))?;
-        let mut data = Vec::new();
-        let bound = digest.size().saturating_add(1);
-        let read = Read::by_ref(&mut file).take(bound).read_to_end(&mut data);
-        read.map_err(|e| Error::io("read", e).at(path))?;
-        if ContentDigest::of_kind(&data, digest.kind().clone()).hash() == digest.hash() {
+        let (mut hasher, mut piece) = (Hasher::default(), memory::zeroed(PIECE)?);
+        loop {
+            let n = file.read(&mut piece).map_err(|e| Error::io("read", e).at(path))?;
+            if n == 0 {
+                break;
+            }
+            hasher.update(piece.get(..n).unwrap_or_default());
+        }
+        if hasher.now().0 == digest.hash() {
             return Ok(());
         }
         let what = format!("another content at the place {}", printable_path(path));

@@ -34,6 +34,7 @@ mod asynchronous;
 mod data;
 mod digest;
 mod folder;
+mod large;
 mod manifests;
 mod memory;
 mod name;

@@ -10,7 +10,9 @@ use crate::store::{ReadOptions, Readable, Record, Snapshot, Store};
 use crate::wire::{memory, to_usize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 /// Bytes of a part that are given out at a time.
 const PIECE: usize = 256 << 10;
@@ -156,9 +158,31 @@ impl Blob {
         })
     }
 
-    /// Copies all bytes to `out`; whether they have the digest of the blob, if that is to be checked.
+    /// Copies all bytes to `out`; whether they have the digest of the blob, if that is to be checked. The
+    /// digest of a large one is computed by a second thread.
     pub(super) fn copy_to(&self, out: &mut [u8], check: bool) -> Result<bool> {
-        let mut hasher = check.then(Hasher::default);
+        if !check {
+            return self.copy_parts(out, &mut |_| ());
+        }
+        let mut hasher = Hasher::default();
+        let whole = if self.head.parts.is_none() {
+            self.copy_parts(out, &mut |part| hasher.update(part))?
+        } else {
+            let (send, copied) = mpsc::channel::<&[u8]>();
+            let counting = &mut hasher;
+            thread::scope(|scope| {
+                scope.spawn(move || copied.iter().for_each(|part| counting.update(part)));
+                // The other end is there until this one is dropped.
+                self.copy_parts(out, &mut move |part| {
+                    let _ = send.send(part);
+                })
+            })?
+        };
+        Ok(whole && hasher.now().0 == self.head.digest.hash())
+    }
+
+    /// Copies all bytes to `out`, and calls `copied` with each part there; whether `out` is full.
+    fn copy_parts<'a>(&self, out: &'a mut [u8], copied: &mut dyn FnMut(&'a [u8])) -> Result<bool> {
         let mut rest = out;
         let count = self.head.parts.as_ref().map_or(1, |parts| parts.count);
         for n in 0..count {
@@ -172,14 +196,10 @@ impl Blob {
                 return Err(Error::corrupt("content", n, "a part of it is too long"));
             };
             now.copy_from_slice(bytes);
-            // While the part is in the cache of the processor.
-            if let Some(hasher) = &mut hasher {
-                hasher.update(now);
-            }
+            copied(now);
             rest = later;
         }
-        let right = hasher.is_none_or(|hasher| hasher.now().0 == self.head.digest.hash());
-        Ok(right && rest.is_empty())
+        Ok(rest.is_empty())
     }
 
     /// Some of the bytes; only the blocks in which they lie are decoded.

@@ -182,18 +182,22 @@ impl Session<'_> {
         done.map_err(|e| e.at(&self.shared.path))
     }
 
-    /// Commits to the operating system only, and leaves: for parts of a stream, which the commit at its end
-    /// makes as safe as the store is to be.
-    pub(super) fn leave_part(self) -> Result<()> {
+    /// Commits to the operating system only: for parts of a content, so that they are found from its record,
+    /// whose commit makes them as safe as the store is to be.
+    pub(super) fn commit_parts(&self) -> Result<()> {
         self.with(|w| {
             let writer = w.writer_mut();
             let durability = std::mem::replace(&mut writer.write.durability, Durability::Kernel);
             let done = writer.commit();
             writer.write.durability = durability;
             done.map(drop)
-        })?;
+        })
+    }
+
+    /// As [`commit_parts`](Self::commit_parts), and leaves.
+    pub(super) fn leave_part(self) -> Result<()> {
         // Dropping closes nothing that would be lost.
-        Ok(())
+        self.commit_parts()
     }
 
     /// Notes that this process writes the stream `token`, and that it is alive.

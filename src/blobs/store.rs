@@ -4,8 +4,8 @@ use super::data::StorageData;
 use super::digest::ContentDigest;
 use super::name::StorageName;
 use super::reading::{Blob, BlobParts, Reader, each_record};
-use super::records::{self, Head, PART_HEAD, Parts, part_key, tags_key};
-use super::session::{Session, Shared, found, no_longer};
+use super::records::{self, Head, tags_key};
+use super::session::{Session, Shared, found};
 use super::storage::{
     Checks, Entry, Router, Storage, TAGS_ENDING, check_place, check_range, check_written, missing,
     place_of,
@@ -20,29 +20,15 @@ use crate::store::{Compression, Layout, Record, StoreOptions, WriteOptions};
 use crate::wire::{memory, to_usize};
 use serde_json::json;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Bytes of a part: with its head it fills a chunk of 2 MiB exactly. So it is read where it lies in the file,
 /// and a commit behind it has no open chunk to save.
 const PART: usize = (2 << 20) - 48;
-/// Parts that are written with one commit.
-const TOGETHER: usize = 4;
 /// Most bytes of a part.
 const PART_MAX: usize = 512 << 20;
-
-/// How often a stream says in the store that it goes on.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
-
-/// A content that is being written in parts.
-struct Going {
-    token: String,
-    written: u64,
-    /// When the store was told last.
-    noted: Option<Instant>,
-}
 
 /// How a [`StoreStorage`] works.
 #[derive(Clone)]
@@ -95,7 +81,7 @@ impl fmt::Debug for BlobOptions {
 #[derive(Debug)]
 pub struct StoreStorage {
     name: StorageName,
-    options: BlobOptions,
+    pub(super) options: BlobOptions,
     pub(super) shared: Shared,
     pub(super) reader: Reader,
 }
@@ -188,13 +174,13 @@ impl StoreStorage {
         if self.options.read_only { Err(Error::ReadOnly.at(self.path())) } else { Ok(()) }
     }
 
-    fn at(&self, place: &str, digest: &ContentDigest) -> Result<StorageData> {
+    pub(super) fn at(&self, place: &str, digest: &ContentDigest) -> Result<StorageData> {
         let path = self.path().to_string_lossy();
         StorageData::new([("store", &path), ("key", place)], digest.clone())
     }
 
     /// The head of the record at `place`, if there is one, which must be of this content.
-    fn same(
+    pub(super) fn same(
         writer: &DepotWriter<DocumentCodec>,
         place: &str,
         digest: &ContentDigest,
@@ -208,7 +194,7 @@ impl StoreStorage {
         Ok(true)
     }
 
-    fn add_tags(
+    pub(super) fn add_tags(
         writer: &mut DepotWriter<DocumentCodec>,
         place: &str,
         digest: &ContentDigest,
@@ -225,112 +211,6 @@ impl StoreStorage {
         }
         let head = json!({"tags": sets.to_json(), "blob": digest.to_json()});
         records::put(writer, key, &head, None).map(drop)
-    }
-
-    /// How many bytes of parts are written with one commit.
-    const fn together(&self) -> usize {
-        TOGETHER * self.options.part
-    }
-
-    /// Writes these bytes as the next parts of a stream.
-    fn write_parts(&self, going: &mut Going, bytes: &[u8]) -> Result<()> {
-        let session = self.shared.enter()?;
-        if going.noted.is_none_or(|noted| noted.elapsed() > SIGN_OF_LIFE) {
-            session.begin(&going.token)?;
-            going.noted = Some(Instant::now());
-        }
-        for part in bytes.chunks(self.options.part) {
-            session.with(|w| {
-                let key = part_key(&going.token, going.written);
-                records::put(w, key, &json!(PART_HEAD), Some(part)).map(drop)
-            })?;
-            going.written += 1;
-        }
-        session.leave_part()
-    }
-
-    /// Writes all parts of a stream that begins with `piece`.
-    fn write_all_parts(
-        &self,
-        going: &mut Going,
-        mut piece: Vec<u8>,
-        incoming: &mut Incoming<'_>,
-    ) -> Result<ContentDigest> {
-        let mut more = true;
-        while more || !piece.is_empty() {
-            // Nobody waits for us while we wait for the source.
-            more = more && incoming.fill(&mut piece, self.together())?;
-            // A source may give more at once; all parts but the last are of one size.
-            let whole = if more {
-                piece.len() / self.options.part * self.options.part
-            } else {
-                piece.len()
-            };
-            let now = piece.get(..whole.min(self.together())).unwrap_or_default();
-            if now.is_empty() {
-                break;
-            }
-            self.write_parts(going, now)?;
-            let now = now.len();
-            piece.drain(..now);
-        }
-        incoming.digest()
-    }
-
-    /// Makes the parts of a stream a blob, or drops them if there is one already.
-    fn finish(
-        &self,
-        token: &str,
-        count: u64,
-        digest: &ContentDigest,
-        tags: &Tags,
-    ) -> Result<StorageData> {
-        let place = place_of(self.options.router.as_ref(), digest, tags)?;
-        let at = self.at(&place, digest)?;
-        let session = self.shared.enter()?;
-        if session.with(|w| Self::same(w, &place, digest))? {
-            session.forget(token, count)?;
-            session.end(token)?;
-        } else {
-            session.end(token)?;
-            let parts = Parts { token: token.into(), count, size: self.options.part as u64 };
-            let head = Head { digest: digest.clone(), parts: Some(parts) };
-            let key = Key::from(place.as_str());
-            session.with(|w| records::put(w, key, &head.to_json(), None).map(drop))?;
-        }
-        session.with(|w| Self::add_tags(w, &place, digest, tags))?;
-        session.leave()?;
-        Ok(at)
-    }
-
-    /// Deletes what a failed stream left. What cannot be deleted now is deleted by the next writer.
-    fn give_up(&self, token: &str, count: u64) {
-        let done = self.shared.enter().and_then(|session| {
-            session.forget(token, count)?;
-            // Whoever gave it up before has noted that already.
-            let _ = session.end(token);
-            session.leave()
-        });
-        // The error that matters is that of the stream.
-        drop(done);
-    }
-
-    /// Stores a content in parts, which `write` writes.
-    fn write_large(
-        &self,
-        tags: &Tags,
-        write: impl FnOnce(&mut Going) -> Result<ContentDigest>,
-    ) -> Result<StorageData> {
-        let random = RandomState::new();
-        let token = format!("{:016x}{:016x}", random.hash_one(0_u8), random.hash_one(1_u8));
-        let mut going = Going { token, written: 0, noted: None };
-        let done = write(&mut going)
-            .and_then(|digest| self.finish(&going.token, going.written, &digest, tags));
-        if done.is_err() && going.noted.is_some() {
-            self.give_up(&going.token, going.written);
-        }
-        no_longer(&going.token);
-        done
     }
 
     /// Stores a content that fits one record.
@@ -395,13 +275,8 @@ impl Storage for StoreStorage {
             session.leave()?;
             return self.at(&place, digest);
         }
-        let at = self.write_large(tags, |going| {
-            for bytes in data.chunks(self.together()) {
-                self.write_parts(going, bytes)?;
-            }
-            Ok(digest.clone())
-        })?;
         // Held for all parts: there is no source to wait for.
+        let at = self.write_large(&session, data, digest, tags)?;
         session.leave()?;
         Ok(at)
     }
@@ -436,7 +311,7 @@ impl Storage for StoreStorage {
             let digest = incoming.digest()?;
             return self.write_small(&first, &digest, tags);
         }
-        self.write_large(tags, |going| self.write_all_parts(going, first, &mut incoming))
+        self.write_large_stream(first, &mut incoming, tags)
     }
 
     fn read_data_stream(&self, at: &StorageData) -> Result<Box<dyn ByteStream>> {
