@@ -16,6 +16,9 @@ Examples:
   $ vlstore info --json frames.vls
   $ vlstore info *.vls";
 
+/// The attribute of the layers over stores: blobs, series, experiments, the cache.
+const LAYER: &str = "vlstore:layer";
+
 /// Show what is in a store: records, sizes, commits, attributes
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -202,8 +205,23 @@ fn people(out: &mut Out, path: &Path, store: &Snapshot, info: &Info) -> Result<(
             members.remove(IMPORT);
         }
     }
+    if let Some(layer) = described_layer(&attributes) {
+        row("layer", layer)?;
+        if let Some(members) = attributes.as_object_mut() {
+            members.remove(LAYER);
+        }
+    }
     if attributes.as_object().is_some_and(|a| !a.is_empty()) {
         row("attributes", attributes.to_string())?;
     }
     Ok(())
+}
+
+/// Which layer wrote the store, in words; nothing if none did, or in words of its own.
+fn described_layer(attributes: &Value) -> Option<String> {
+    let layer = attributes.get(LAYER)?;
+    let name = layer.get("name").unwrap_or(layer).as_str()?.escape_debug();
+    let version =
+        layer.get("version").or_else(|| attributes.get("version")).and_then(Value::as_u64);
+    Some(version.map_or_else(|| name.to_string(), |version| format!("{name}, version {version}")))
 }
