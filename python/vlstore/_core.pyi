@@ -504,6 +504,14 @@ class _BlobStorage:
         options: dict[str, Any],
         common: dict[str, Any],
     ) -> _BlobStorage: ...
+    @staticmethod
+    def s3(
+        bucket: str,
+        prefix: str,
+        settings: dict[str, str],
+        part: int | None,
+        common: dict[str, Any],
+    ) -> _BlobStorage: ...
     def write(
         self,
         content: Buffer,

@@ -3,7 +3,8 @@
 //! A content is known by the SHA-256 of its bytes and by its type; equal contents are stored once. A
 //! [`Storage`] takes it whole or piece by piece and returns [`StorageData`], a small JSON value that finds
 //! it again, also in another process. There are storages in a store file ([`StoreStorage`]), in a folder
-//! ([`FolderStorage`]) and in memory ([`MemoryStorage`]), and whoever implements the trait has another.
+//! ([`FolderStorage`]), in memory ([`MemoryStorage`]) and, with the feature `object-store`, in S3; whoever implements
+//! the trait has another.
 //! Stands on [`Depot`](crate::Depot); knows nothing of what a content means.
 //!
 //! ```
@@ -38,6 +39,14 @@ mod large;
 mod manifests;
 mod memory;
 mod name;
+#[cfg(feature = "object-store")]
+mod object;
+#[cfg(feature = "object-store")]
+mod object_access;
+#[cfg(feature = "object-store")]
+mod object_s3;
+#[cfg(feature = "object-store")]
+mod object_tags;
 mod reading;
 mod records;
 mod session;
@@ -54,6 +63,8 @@ pub use digest::{ContentDigest, ContentKind};
 pub use folder::{FolderOptions, FolderStorage};
 pub use memory::MemoryStorage;
 pub use name::StorageName;
+#[cfg(feature = "object-store")]
+pub use object::{ObjectOptions, ObjectStorage};
 pub use storage::{Checks, Entry, Router, Storage};
 pub use store::{BlobOptions, StoreStorage};
 pub use stream::{ByteStream, Digesting, GetDigest, IntoRead, Pieces, Reading, append, collect};

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use vlstore::blobs::{
     BlobOptions, Checks, ContentDigest, ContentKind, Digesting, Entry, FolderOptions,
-    FolderStorage, MemoryStorage, Storage, StorageData, StorageName, StoreStorage, Tags,
+    FolderStorage, MemoryStorage, ObjectOptions, ObjectStorage, Storage, StorageData, StorageName,
+    StoreStorage, Tags,
 };
 use vlstore::{Error, Result};
 
@@ -31,6 +32,7 @@ enum Kind {
     Memory(MemoryStorage),
     Folder(FolderStorage),
     Store(Box<StoreStorage>),
+    Object(Box<ObjectStorage>),
 }
 
 /// What every class of storages takes.
@@ -74,6 +76,7 @@ impl BlobStorage {
             Kind::Memory(storage) => storage,
             Kind::Folder(storage) => storage,
             Kind::Store(storage) => &**storage,
+            Kind::Object(storage) => &**storage,
         }
     }
 
@@ -152,6 +155,28 @@ impl BlobStorage {
             }
         });
         Ok(Self { inner: Kind::Store(Box::new(outcome(py, storage)?)) })
+    }
+
+    /// In a bucket of S3.
+    #[staticmethod]
+    fn s3(
+        py: Python<'_>,
+        bucket: &str,
+        prefix: &str,
+        settings: Texts,
+        part: Option<usize>,
+        common: Common,
+    ) -> PyResult<Self> {
+        let (name, checks) = (common.name(py)?, common.checks());
+        let made = ObjectOptions {
+            checks,
+            part: part.unwrap_or(ObjectOptions::default().part),
+            router: common.router.map(router),
+            read_only: common.read_only,
+        };
+        let settings = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let storage = outcome(py, ObjectStorage::s3(name, bucket, prefix, settings, made))?;
+        Ok(Self { inner: Kind::Object(Box::new(storage)) })
     }
 
     /// Stores a content, whose digest is computed here unless it is given.
@@ -268,6 +293,7 @@ impl BlobStorage {
             Kind::Store(storage) => storage.sweep(),
             Kind::Folder(storage) => storage.sweep(),
             Kind::Memory(_) => Ok(0),
+            Kind::Object(storage) => storage.sweep(),
         });
         outcome(py, swept)
     }
@@ -301,7 +327,7 @@ impl BlobStorage {
         match &self.inner {
             Kind::Store(storage) => Some(storage.path().to_path_buf()),
             Kind::Folder(storage) => Some(storage.root().to_path_buf()),
-            Kind::Memory(_) => None,
+            _ => None,
         }
     }
 }

@@ -20,7 +20,7 @@ from vlstore.blobs._errors import (
 from vlstore.blobs._labox import ImportedLabox, import_labox
 from vlstore.blobs._load import LoadedStream, Loader, load, load_one, new_loader
 from vlstore.blobs._manifest import Content, Manifest, Manifests, ManifestStorage
-from vlstore.blobs._native import FileStorage, MemoryStorage, StoreStorage, temporary_storage
+from vlstore.blobs._native import FileStorage, MemoryStorage, S3Storage, StoreStorage, temporary_storage
 from vlstore.blobs._registry import Registry
 from vlstore.blobs._save import Saver, new_saver, save, save_one
 from vlstore.blobs._serializer import (
@@ -82,6 +82,7 @@ __all__ = [
     "NotRegisteredError",
     "NpySerializer",
     "Registry",
+    "S3Storage",
     "Saver",
     "SerializedData",
     "SerializedDataStream",

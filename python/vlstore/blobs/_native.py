@@ -1,4 +1,4 @@
-"""The storages of the crate: a store file, a folder, memory."""
+"""The storages of the crate: a store file, a folder, memory, a bucket of S3."""
 
 import asyncio
 import atexit
@@ -301,6 +301,59 @@ class StoreStorage(_Native):
 
     def __reduce__(self):
         return _remade, (type(self), *self._made)
+
+
+class S3Storage(_Native):
+    """Contents as objects under ``prefix`` in a bucket of S3, or of what speaks its protocol.
+
+    Content type and encoding are those of the object; so are the tags, as far as S3 takes them (up to ten, of its
+    characters). All tags lie in small objects beside it too, in which :meth:`search` looks. ``settings`` are those of
+    the crate ``object_store``, such as ``endpoint``, ``region``, ``access_key_id``, ``secret_access_key``,
+    ``allow_http``; what is not given comes from the environment (``AWS_ACCESS_KEY_ID`` and others). No message shows a
+    key, but a pickled storage has those that it was given. A stream of more than ``part`` bytes (at least 5 MiB, else
+    16 MiB) is uploaded in parts under a name of its own, which is aborted if it fails, and then copied to its place.
+    The other arguments are those of :class:`FileStorage`.
+
+    A storage belongs to the process that made it: after a fork the child makes its own.
+    """
+
+    name = "vlstore.s3@v1"
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        part: int | None = None,
+        router: Router | None = None,
+        read_only: bool = False,
+        check_written: bool = True,
+        check_read: bool = True,
+        **settings: str | bool | int,
+    ):
+        common = self._common(check_written, check_read, read_only, router)
+        settings = {name: _setting(name, value) for name, value in settings.items()}
+        self._core = _BlobStorage.s3(bucket, prefix, settings, part, common)
+        options = {
+            "prefix": prefix,
+            "part": part,
+            "router": router,
+            "read_only": read_only,
+            "check_written": check_written,
+            "check_read": check_read,
+        }
+        self._made = (bucket, options | settings)
+
+    def __reduce__(self):
+        return _remade, (type(self), *self._made)
+
+
+def _setting(name, value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int):
+        return str(value)
+    raise TypeError(f"{name}: is str, int or bool, not {type(value).__name__}")
 
 
 def _remade(cls: Any, place, options):
