@@ -261,7 +261,7 @@ fn a_full_disk_fails_the_write_and_deletes_nothing() {
         let done = std::process::Command::new("bash")
             .arg("-c")
             .arg(format!(
-                "trap '' XFSZ; ulimit -f 4000; VLSTORE_BLOBS_FULL={} exec {} --exact \
+                "trap '' XFSZ; ulimit -f 8000; VLSTORE_BLOBS_FULL={} exec {} --exact \
                  a_full_disk_fails_the_write_and_deletes_nothing --nocapture",
                 dir.path().display(),
                 me.display()

@@ -3,7 +3,7 @@
 use super::data::StorageData;
 use super::digest::ContentDigest;
 use super::records::{self, Head, PART_HEAD, Parts, part_key};
-use super::session::{Session, no_longer};
+use super::session::{Session, end_stream, forget_parts, no_longer};
 use super::storage::place_of;
 use super::store::StoreStorage;
 use super::stream::Incoming;
@@ -180,17 +180,18 @@ impl StoreStorage {
         let place = place_of(self.options.router.as_ref(), digest, tags)?;
         let at = self.at(&place, digest)?;
         let session = self.shared.enter()?;
-        if session.with(|w| Self::same(w, &place, digest))? {
-            session.forget(token, count)?;
-            session.end(token)?;
-        } else {
-            session.end(token)?;
-            let parts = Parts { token: token.into(), count, size: self.options.part as u64 };
-            let head = Head { digest: digest.clone(), parts: Some(parts) };
-            let key = Key::from(place.as_str());
-            session.with(|w| records::put(w, key, &head.to_json(), None).map(drop))?;
-        }
-        session.with(|w| Self::add_tags(w, &place, digest, tags))?;
+        // In one go: of two that finish equal contents at once the second finds the first.
+        session.with(|w| {
+            end_stream(w, token)?;
+            if Self::same(w, &place, digest)? {
+                forget_parts(w, token, count)?;
+            } else {
+                let parts = Parts { token: token.into(), count, size: self.options.part as u64 };
+                let head = Head { digest: digest.clone(), parts: Some(parts) };
+                records::put(w, Key::from(place.as_str()), &head.to_json(), None)?;
+            }
+            Self::add_tags(w, &place, digest, tags)
+        })?;
         session.leave()?;
         Ok(at)
     }

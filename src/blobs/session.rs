@@ -218,28 +218,37 @@ impl Session<'_> {
     /// # Errors
     /// [`Error::Invalid`] if somebody gave it up and took its parts.
     pub(super) fn end(&self, token: &str) -> Result<()> {
-        self.with(|w| {
-            let mut list = unfinished(w.writer())?;
-            let before = list.len();
-            list.retain(|one| name_of(one) != Some(token));
-            if list.len() == before {
-                let why =
-                    "was given up by another process, which deleted its parts; write it again";
-                return Err(Error::invalid("stream", why));
-            }
-            keep_unfinished(w, &list)
-        })
+        self.with(|w| end_stream(w, token))
     }
 
     /// Deletes the first `count` parts of a stream that failed.
     pub(super) fn forget(&self, token: &str, count: u64) -> Result<()> {
-        self.with(|w| {
-            for n in 0..count {
-                delete_if_there(w, &part_key(token, n))?;
-            }
-            Ok(())
-        })
+        self.with(|w| forget_parts(w, token, count))
     }
+}
+
+/// As [`Session::end`], of a writer that nobody else uses meanwhile.
+pub(super) fn end_stream(w: &mut DepotWriter<DocumentCodec>, token: &str) -> Result<()> {
+    let mut list = unfinished(w.writer())?;
+    let before = list.len();
+    list.retain(|one| name_of(one) != Some(token));
+    if list.len() == before {
+        let why = "was given up by another process, which deleted its parts; write it again";
+        return Err(Error::invalid("stream", why));
+    }
+    keep_unfinished(w, &list)
+}
+
+/// As [`Session::forget`], of a writer that nobody else uses meanwhile.
+pub(super) fn forget_parts(
+    w: &mut DepotWriter<DocumentCodec>,
+    token: &str,
+    count: u64,
+) -> Result<()> {
+    for n in 0..count {
+        delete_if_there(w, &part_key(token, n))?;
+    }
+    Ok(())
 }
 
 impl Drop for Session<'_> {
