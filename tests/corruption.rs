@@ -309,7 +309,7 @@ fn sectors(subject: &Subject) {
             subject.check(image, 1, &format!("sector {i} all {value}"));
         }
         // Each pair of sectors in one order or the other; a campaign tries both.
-        for j in (0..n).filter(|j| scaled(1) > 1 || (i + j) % 2 == 0) {
+        for j in (0..n).filter(|j| scaled(1) > 1 || (i + j).is_multiple_of(2)) {
             let (from, to) = (at(j), at(i));
             let len = from.len().min(to.len());
             let mut image = subject.image.clone();
