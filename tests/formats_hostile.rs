@@ -60,7 +60,7 @@ fn damaged_files_cost_no_more_than_their_bytes_can_account_for() {
         (FormatKind::Xtc, &xtc[..528]),
         (FormatKind::Trr, &trr),
         (FormatKind::Dcd, &fixed[..900]),
-        (FormatKind::Dcd, &wide[..800]),
+        (FormatKind::Dcd, &wide[..900]),
         (FormatKind::ExtXyz, &xyz),
         (FormatKind::Gro, &gro),
         (FormatKind::Pdb, &pdb),
