@@ -63,8 +63,11 @@ class Keeper:
         self.storage, self.options = options.storage, options
         self.hits = self.misses = 0
 
-    def find(self, key):
-        """The stored result, or ``_MISSING``. Only an entry that is not there, too old, or damaged, is missing."""
+    def find(self, key, tells=True):
+        """The stored result, or ``_MISSING``. Only an entry that is not there, too old, or damaged, is missing.
+
+        ``tells`` is whether a damaged one is warned of: once a call.
+        """
         options = self.options
         try:
             packed = self.storage._load(key)
@@ -74,7 +77,8 @@ class Keeper:
         except DamagedEntryError as error:
             if not options.recompute:
                 raise
-            warnings.warn(f"a damaged entry is computed again: {error}", DamagedEntryWarning, stacklevel=4)
+            if tells:
+                warnings.warn(f"a damaged entry is computed again: {error}", DamagedEntryWarning, stacklevel=4)
             return _MISSING
         # No lock: see StorageBase._count.
         self.hits += 1
@@ -112,11 +116,11 @@ def _plain(function, keeper):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
         key = key_of(args, kwargs)
-        found = find(key)
+        found = find(key, False)
         if found is not _MISSING:
             return found
         while not flights.board(key):
-            found = find(key)
+            found = find(key, False)
             if found is not _MISSING:
                 return found
         try:
