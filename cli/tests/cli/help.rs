@@ -53,6 +53,13 @@ fn the_front_page_lists_every_verb_and_every_exit_status() {
     }
 }
 
+/// Frames whose topology names residues, in the place of those that have none.
+fn add_residues(folder: &Folder) {
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/three-models.pdb");
+    std::fs::copy(models, folder.path("models.pdb")).unwrap();
+    folder.ok("import --quiet --overwrite models.pdb frames.vls");
+}
+
 #[test]
 fn every_example_of_every_verb_works_in_a_folder_with_a_trajectory_and_its_store() {
     let bin = std::path::Path::new(PROGRAM).parent().unwrap();
@@ -72,6 +79,9 @@ fn every_example_of_every_verb_works_in_a_folder_with_a_trajectory_and_its_store
             std::fs::create_dir_all(folder.path("data/p01")).unwrap();
             if verb == "plot" {
                 super::plot::add_curves(&folder);
+            }
+            if example.contains("--atoms-of") {
+                add_residues(&folder);
             }
             Command::new("sh")
                 .args(["-ec", example])
