@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any, overload
@@ -69,8 +70,14 @@ class Trials(Sequence[dict[str, Any]]):
         text = self._task.csv()
         if path is None:
             return text
-        with open(path, "x", encoding="utf-8", newline="") as file:
-            file.write(text)
+        file = open(path, "x", encoding="utf-8", newline="")
+        try:
+            with file:
+                file.write(text)
+        except BaseException:
+            # Of this call, and not complete.
+            os.unlink(path)
+            raise
         return None
 
     def to_pandas(self) -> Any:
