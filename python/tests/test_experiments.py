@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -881,3 +883,120 @@ def test_random_acquisitions_come_back(tmp_path):
             assert reader.attributes(i) == attrs and list(reader.arrays(i)) == list(held)
             for name, array in held.items():
                 assert np.array_equal(reader.get(i, name), array)
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 2**120 + 1])
+def test_integers_of_objects_are_kept_to_the_digit_or_refused_by_name(storage, number):
+    with storage.create_task("t") as task:
+        task.put_object("fits", {"a": [2**64 - 1, -(2**63)]})
+        with pytest.raises(InvalidError, match=r"object\['state'\]\['inc'\]\[1\].*64 bits"):
+            task.put_object("long", {"state": {"inc": [0, number]}})
+    reader = storage.require_task("t")
+    assert reader.object("fits") == {"a": [2**64 - 1, -(2**63)]} and reader.objects == ["fits"]
+
+
+def test_what_is_given_is_copied_and_data_is_read_only(storage):
+    buffer = np.zeros(4)
+    one = trial()
+    array = one.add_array("x", buffer)
+    grown = one.add_array("y")
+    grown.stack(buffer)
+    buffer[:] = 7
+    assert not array.data.any() and not grown.data.any()
+    for held in (array, grown):
+        with pytest.raises(ValueError, match="read-only"):
+            held.data[0] = 1
+    grown.stack(buffer)
+    with pytest.raises(ValueError, match="read-only"):
+        grown.data[0] = 1
+    array.data = buffer
+    buffer[:] = 8
+    assert array.data.tolist() == [7] * 4
+    again = pickle.loads(pickle.dumps(grown))
+    again.stack([1.0])
+    assert again.data.tolist() == [0] * 4 + [7] * 4 + [1]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_thread_may_look_at_the_data_while_another_stacks(storage, begun):
+    pieces, switch = 3000, sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with storage.create_task("t", commit_interval=100) as task:
+            one = trial()
+            array = one.add_array("x")
+            if begun:
+                task.begin(one)
+            ended = threading.Event()
+
+            def look():
+                while not ended.is_set():
+                    array.data
+
+            thread = threading.Thread(target=look)
+            thread.start()
+            for n in range(pieces):
+                array.stack([n])
+            ended.set()
+            thread.join()
+            assert array.data.tolist() == list(range(pieces))
+            task.write(one)
+    finally:
+        sys.setswitchinterval(switch)
+    assert storage.require_task("t").get(0, "x").tolist() == list(range(pieces))
+
+
+def test_pieces_are_committed_while_a_device_pauses(storage):
+    with storage.create_task("t", commit_interval=0.1) as task:
+        one = task.begin(trial())
+        one.add_array("x").stack([1, 2])
+        one.arrays["x"].stack([3])
+        for _ in range(1000):
+            found = storage.require_task("t").unfinished[0]
+            if "x" in found.array_names and len(found.array("x")) == 3:
+                break
+            time.sleep(0.01)
+        assert found.array("x").tolist() == [1, 2, 3]
+        timer = task._timer
+        task.write(one)
+    assert not timer.is_alive()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_of_a_fork_ends_while_pieces_are_committed_in_time(storage):
+    with storage.create_task("t", commit_interval=0.001) as task:
+        one = task.begin(trial())
+        array = one.add_array("x")
+        for n in range(20):
+            array.stack([n])
+            child = os.fork()
+            if child == 0:
+                try:
+                    task.close()
+                except BaseException:
+                    os._exit(3)
+                os._exit(4)
+            assert os.waitpid(child, 0)[1] >> 8 in (3, 4)
+        task.write(one)
+    assert storage.require_task("t").get(0, "x").tolist() == list(range(20))
+
+
+def test_the_first_error_of_a_with_block_is_what_the_caller_sees(storage):
+    class Full:
+        closed = False
+
+        def close(self):
+            raise vlstore.errors.PoisonedError("follows")
+
+    with pytest.raises(OSError, match="full") as seen:
+        with storage.create_task("t") as task:
+            inner, task._inner = task._inner, Full()
+            raise OSError("full")
+    inner.close()
+    assert any("follows" in note for note in getattr(seen.value, "__notes__", ["follows"]))
+    with pytest.raises(OSError, match="full"):
+        with StorageWriter(storage.root, "p02") as run:
+            inner = run.task("t")._inner
+            run.task("t")._inner, run._tasks["t"]._inner = Full(), Full()
+            raise OSError("full")
+    inner.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pprint
 import random
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +137,8 @@ class Array:
         rows; 2 layers behind layers. Pieces get the axes that they lack.
 
     All pieces have one type: a piece of another is refused, so that no value changes unseen.
+    What is given is copied: a buffer of a device may be used again at once. One thread may stack
+    while others look at the data.
     """
 
     def __init__(self, data: ArrayLike | None = None, stack_axis: int = 1) -> None:
@@ -149,27 +152,37 @@ class Array:
         self._to: tuple[_core._TaskWriter, int, str] | None = None
         #: Pieces of the list that the writer has.
         self._sent = 0
+        #: What the fields above are read and changed with.
+        self._lock = threading.RLock()
         if data is not None:
-            self._whole = _numbers(data)
+            self._whole = _own(data)
 
     @property
     def data(self) -> np.ndarray | None:
-        """All of it as one array; ``None`` if there is nothing yet."""
-        if self._pieces:
-            # Joined once, and kept as one piece.
-            joined = np.concatenate(self._pieces, axis=self._along()) if len(self._pieces) > 1 else self._pieces[0]
+        """All of it as one array; ``None`` if there is nothing yet.
+
+        It is read-only, since an edit in place would not reach what is written already. Assign an
+        array to replace it all.
+        """
+        with self._lock:
+            if not self._pieces:
+                return self._whole
+            joined = self._pieces[0]
+            if len(self._pieces) > 1:
+                # Joined once, and kept as one piece.
+                joined = _fixed(np.concatenate(self._pieces, axis=self._along()))
             sent = 1 if self._sent == len(self._pieces) else 0
             if self._to is None or sent:
                 self._pieces = [joined]
                 self._sent = sent
             return joined
-        return self._whole
 
     @data.setter
     def data(self, data: ArrayLike | None) -> None:
-        self.clear()
-        if data is not None:
-            self._whole = _numbers(data)
+        whole = None if data is None else _own(data)
+        with self._lock:
+            self.clear()
+            self._whole = whole
 
     def stack(self, data: ArrayLike) -> None:
         """Add a piece. Of a trial that was begun (:meth:`TaskWriter.begin`), it is written at once.
@@ -178,28 +191,30 @@ class Array:
         fails, as on a full disk, this raises, and the array keeps the piece in memory: ``data`` has
         everything. Free the trial with :meth:`TaskWriter.abandon` and write it elsewhere.
         """
-        piece = np.array(_numbers(data))
+        piece = _own(data)
         if piece.ndim == 0:
             raise InvalidError("a single value cannot be stacked; give an array of one entry")
         piece = self._lifted(piece)
-        first = self._pieces[0] if self._pieces else self._whole
-        if first is not None:
-            self._check(self._lifted(first), piece)
-        if self._whole is not None:
-            self._pieces, self._whole = [self._lifted(self._whole)], None
-        self._pieces.append(piece)
-        try:
-            self._send()
-        except (InvalidError, WrongTypeError):
-            self._pieces.pop()
-            raise
+        with self._lock:
+            first = self._pieces[0] if self._pieces else self._whole
+            if first is not None:
+                self._check(self._lifted(first), piece)
+            if self._whole is not None:
+                self._pieces, self._whole = [self._lifted(self._whole)], None
+            self._pieces.append(piece)
+            try:
+                self._send()
+            except (InvalidError, WrongTypeError):
+                self._pieces.pop()
+                raise
 
     def clear(self) -> None:
         """Empty it. What was in it is gone, also from the trial that is under way."""
-        if self._to is not None and self._sent:
-            writer, token, name = self._to
-            writer.clear(token, name)
-        self._pieces, self._whole, self._sent = [], None, 0
+        with self._lock:
+            if self._to is not None and self._sent:
+                writer, token, name = self._to
+                writer.clear(token, name)
+            self._pieces, self._whole, self._sent = [], None, 0
 
     def _along(self) -> int:
         return 0 if self.stack_axis == 1 and self._pieces[0].ndim == 1 else self.stack_axis
@@ -224,18 +239,21 @@ class Array:
             )
 
     def _attach(self, writer: _core._TaskWriter, token: int, name: str) -> None:
-        self._to, self._sent = (writer, token, name), 0
-        self._send()
+        with self._lock:
+            self._to, self._sent = (writer, token, name), 0
+            self._send()
 
     def _detach(self) -> None:
-        self._to, self._sent = None, 0
+        with self._lock:
+            self._to, self._sent = None, 0
 
     def _forget(self) -> None:
         """Takes its pieces back from the writer, and keeps them in memory."""
-        if self._to is not None and self._sent:
-            writer, token, name = self._to
-            writer.clear(token, name)
-        self._detach()
+        with self._lock:
+            if self._to is not None and self._sent:
+                writer, token, name = self._to
+                writer.clear(token, name)
+            self._detach()
 
     def _send(self) -> None:
         if self._to is None:
@@ -254,10 +272,27 @@ class Array:
     def _filled(self) -> bool:
         return bool(self._pieces) or self._whole is not None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+
     def __repr__(self) -> str:
         data = self.data
         held = "empty" if data is None else f"{data.dtype} of shape {data.shape}"
         return f"<Array, {held}, stacked along axis {self.stack_axis}>"
+
+
+def _own(data: ArrayLike) -> np.ndarray:
+    """A copy of numbers, so that what the caller does with its buffer changes nothing here."""
+    return _fixed(np.array(_numbers(data)))
+
+
+def _fixed(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
 
 
 def _numbers(data: ArrayLike) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from vlstore import _core
 from vlstore.errors import InvalidError
-from vlstore.experiments._task import TaskReader, TaskWriter
+from vlstore.experiments._task import TaskReader, TaskWriter, _close_after
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -106,7 +106,7 @@ class Storage:
         made = self._inner.create_task(
             subject, task_id, replace, commit_interval, durability
         )
-        return TaskWriter(made)
+        return TaskWriter(made, commit_interval)
 
     def append_task(
         self,
@@ -118,7 +118,7 @@ class Storage:
         """Open a task to append trials, for a second run; it is made if it does not exist."""
         subject = self._need("writing a task")
         opened = self._inner.append_task(subject, task_id, commit_interval, durability)
-        return TaskWriter(opened)
+        return TaskWriter(opened, commit_interval)
 
     def require_task(self, task_id: str) -> TaskReader:
         """Open a task that exists, for reading. Makes nothing."""
@@ -270,7 +270,7 @@ class StorageWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        _close_after(self.close, error)
 
 
 class Experiment:

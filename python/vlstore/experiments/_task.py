@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
+import os
+import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +33,38 @@ def _close_all() -> None:
         writer.close()
 
 
+#: Held while a thread commits what waits: a fork comes before or after.
+_timing = threading.Lock()
+
+
+def _after_fork() -> None:
+    # The threads are not in the child, and might have held the locks of these.
+    for writer in list(_open):
+        writer._ended, writer._timer = threading.Event(), None
+    _timing.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_timing.acquire, after_in_parent=_timing.release, after_in_child=_after_fork
+    )
+
+
+def _commit_in_time(
+    inner: _core._TaskWriter, ended: threading.Event, wait: float, failed: list[Exception]
+) -> None:
+    """Commits what waits every `wait` seconds, until `ended`: also where no further piece comes."""
+    while not ended.wait(wait):
+        with _timing:
+            if ended.is_set():
+                return
+            try:
+                inner.commit()
+            except Exception as error:
+                failed.append(error)
+                return
+
+
 class TaskWriter:
     """Writes the trials of one task. Made by :meth:`Storage.create_task` and
     :meth:`Storage.append_task`; there is one for a task at a time.
@@ -38,8 +73,13 @@ class TaskWriter:
     its arrays written while they are acquired.
     """
 
-    def __init__(self, inner: _core._TaskWriter) -> None:
+    def __init__(self, inner: _core._TaskWriter, commit_interval: float = 0.0) -> None:
         self._inner = inner
+        self._interval = commit_interval
+        #: What a commit in a pause failed with, until a caller is told.
+        self._failed: list[Exception] = []
+        self._ended = threading.Event()
+        self._timer: threading.Thread | None = None
         _open.add(self)
         if not inner.locked:
             import warnings
@@ -53,13 +93,26 @@ class TaskWriter:
     def begin(self, trial: Trial) -> Trial:
         """Begin a trial: from now on each piece that is stacked on its arrays is written.
 
-        Pieces are committed once a second (``commit_interval``), and what is committed survives the
-        end of the process. It belongs to no trial until :meth:`write`; after a crash
+        Pieces are committed once a second (``commit_interval``), also while no further ones come, and
+        what is committed survives the end of the process. An error of a commit in a pause is raised
+        by the next call of the writer, and the next piece is refused (``PoisonedError``).
+        What is committed belongs to no trial until :meth:`write`; after a crash
         :attr:`TaskReader.unfinished` has it.
         """
         if trial._token is not None:
             raise InvalidError("trial: it was begun already; write or abandon it first")
+        self._tell()
         trial._begin(self._inner, self._inner.begin(_attributes(trial)))
+        if self._timer is None and self._interval > 0:
+            # An hour is no longer than any system can wait, and a short wait costs others.
+            wait = min(max(self._interval, 0.01), 3600.0)
+            arguments = (self._inner, self._ended, wait, self._failed)
+            self._timer = threading.Thread(
+                target=_commit_in_time, args=arguments, name="vlstore-commit", daemon=True
+            )
+            # A writer that nobody has any more ends its thread, too.
+            weakref.finalize(self, self._ended.set).atexit = False
+            self._timer.start()
         return trial
 
     def write(self, trial: Trial) -> int:
@@ -73,10 +126,18 @@ class TaskWriter:
             The trial has no ``block`` or ``trial`` number, or an array was declared and never
             filled.
         """
+        self._tell()
         begun = trial._writer is self._inner
         if trial._token is not None and not begun:
             raise InvalidError("trial: it was begun with another writer")
         token = trial._token if begun else None
+        with contextlib.ExitStack() as locks:
+            # A piece that another thread stacks meanwhile waits, and is in the emptied array then.
+            for array in trial.arrays.values():
+                locks.enter_context(array._lock)
+            return self._write(trial, token)
+
+    def _write(self, trial: Trial, token: int | None) -> int:
         try:
             for name, array in trial.arrays.items():
                 if not array._filled:
@@ -107,8 +168,9 @@ class TaskWriter:
         """Keep a single object under ``name``; one that is there is replaced.
 
         ``value`` is bytes, an array of numbers, or what JSON can say (dicts with str keys, lists,
-        str, numbers, bool, None). Anything else is yours to make bytes of: a pickle, for example, is
-        kept as bytes and never loaded by this package.
+        str, numbers, bool, None), with integers of 64 bits; longer ones are refused. Anything else
+        is yours to make bytes of: a pickle, for example, is kept as bytes and never loaded by this
+        package.
         """
         if isinstance(value, (bytes, bytearray, memoryview)):
             self._inner.put_object(name, "bytes", bytes(value))
@@ -123,12 +185,24 @@ class TaskWriter:
 
     def commit(self) -> None:
         """Commit all pieces that wait."""
+        self._tell()
         self._inner.commit()
 
     def close(self) -> None:
         """Commit and close; nothing if it is closed."""
         _open.discard(self)
-        self._inner.close()
+        self._ended.set()
+        if self._timer is not None:
+            self._timer.join()
+        try:
+            self._inner.close()
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Raises, once, what a commit in a pause failed with."""
+        if self._failed:
+            raise self._failed.pop()
 
     @property
     def closed(self) -> bool:
@@ -150,7 +224,19 @@ class TaskWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        _close_after(self.close, error)
+
+
+def _close_after(close: Callable[[], None], error: BaseException | None) -> None:
+    """Closes at the end of a `with` block. Where the block failed, its error is the first one, and
+    what closing fails with follows from it: it becomes a note."""
+    try:
+        close()
+    except Exception as second:
+        if error is None:
+            raise
+        if hasattr(error, "add_note"):
+            error.add_note(f"closing failed, too: {second}")
 
 
 class TaskReader:
@@ -288,15 +374,20 @@ def _attributes(trial: Trial) -> list[tuple[str, Any]]:
 
 
 def _json(value: Any) -> str:
-    def check(value: Any) -> None:
+    def check(value: Any, at: str = "object") -> None:
         if isinstance(value, dict):
             if not all(isinstance(key, str) for key in value):
                 raise WrongTypeError("an object has str keys only")
-            for inner in value.values():
-                check(inner)
+            for key, inner in value.items():
+                check(inner, f"{at}[{key!r}]")
         elif isinstance(value, list):
-            for inner in value:
-                check(inner)
+            for place, inner in enumerate(value):
+                check(inner, f"{at}[{place}]")
+        elif isinstance(value, int) and not -(2**63) <= value < 2**64:
+            raise InvalidError(
+                f"{at}: the integer {value} does not fit 64 bits, and would come back as a rounded "
+                "float; give it as text, for example the whole object as json.dumps(...)"
+            )
         elif value is not None and not isinstance(value, (str, int, float, bool)):
             raise WrongTypeError(
                 f"an object is bytes, an array of numbers, or what JSON can say, not "
