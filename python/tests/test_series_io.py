@@ -310,3 +310,35 @@ def test_dates_far_from_now_and_whole_numbers_of_others_are_exact(manager):
     for given in (pa.array([1, None]), polars.Series([1, None]), pandas.Series([1, None], dtype="Int64")):
         manager.store("x", given)
         assert np.array_equal(manager.get("x").values(), [1, np.nan], equal_nan=True)
+
+
+def test_the_column_time_of_pandas_is_the_times_whatever_the_index_is(manager):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"v": [1.0, 2.0, 3.0], "time": [5.0, 4.0, 6.0]})
+    for chosen in (frame[1:], frame[frame.v != 2], frame.sort_values("time"), frame.set_index("v", drop=False)):
+        stored = manager.store("x", chosen)
+        assert stored.times().tolist() == chosen.time.tolist() and stored.values().tolist() == chosen.v.tolist()
+    by_index = frame.set_index("time")
+    assert manager.store("x", by_index).items() == [(5, 1), (4, 2), (6, 3)]
+
+
+def test_tables_of_parquet_that_are_no_series_are_refused_by_name(manager, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "x.parquet"
+    one = pa.array([1.0])
+    parquet.write_table(pa.table([one, one, one], names=["time", "v", "v"]), path)
+    with pytest.raises(ValueError, match="two columns 'v'"):
+        manager.import_parquet(path)
+    parquet.write_table(pa.table({"id": pa.array(["a", None]), "time": [0.0, 1.0], "v": [1.0, 2.0]}), path)
+    with pytest.raises(ValueError, match="without an id"):
+        manager.import_parquet(path)
+    assert manager.ids() == []
+    manager.store("a", [1.0])
+    manager.store(3, [1.0])
+    manager.store(2**63, [1.0])
+    for ids, why in [(["a", "a"], "'a' is there 2 times"), ([2**63], "64 bits"), ("a", "a list of ids"), (3, "a list")]:
+        with pytest.raises((ValueError, TypeError), match=why):
+            manager.export_parquet(path, ids, overwrite=True)
+    assert manager.export_parquet(path, [np.int64(3)], overwrite=True) == 1
+    assert MemoryStorageManager().import_parquet(path) == [3]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import numbers
+import operator
 import os
 import sys
+from collections import Counter
 
 import numpy as np
 
@@ -196,6 +199,10 @@ def _column_of_pandas(pandas, column):
 
 def _of_pandas(pandas, series):
     index = series.index
+    if isinstance(series, pandas.DataFrame) and "time" in series.columns:
+        # Rows that were chosen or sorted keep the numbers of their index, which are no times then.
+        columns = [_column_of_pandas(pandas, series.iloc[:, i]) for i in range(series.shape[1])]
+        return _table([str(name) for name in series.columns], columns)
     counted = isinstance(index, pandas.RangeIndex) and index.start == 0 and index.step == 1
     if counted:
         times = None
@@ -230,6 +237,9 @@ def import_parquet(manager, path, id, time, existing):
 
     with parquet.ParquetFile(path) as file, manager.batch():
         names = file.schema_arrow.names
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InvalidError(f"{path}: there are two columns {twice[0]!r}; give each column a name of its own")
         keyed = id in names
         empty = _empty_of(file.metadata.metadata, path) if keyed else []
         if time is not None and time not in names:
@@ -289,6 +299,8 @@ def _runs(keys, rows, path):
         yield _stem(path), 0, rows
         return
     encoded = keys.dictionary_encode() if not hasattr(keys, "dictionary") else keys
+    if keys.null_count:
+        raise InvalidError(f"{path}: there are rows without an id; give each one, or leave them out of the file")
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     names = encoded.dictionary.to_pylist()
     starts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist()] if rows else []
@@ -305,7 +317,18 @@ def export_parquet(manager, path, ids, overwrite):
     if not overwrite and os.path.exists(path):
         raise StoreExistsError(f"{path} exists already; overwrite=True replaces it")
     _must_not_be_store(path, "a table")
-    ids = manager.ids() if ids is None else list(ids)
+    if ids is None:
+        ids = manager.ids()
+    elif isinstance(ids, (str, numbers.Integral)):
+        raise WrongTypeError(f"ids: a list of ids, not {type(ids).__name__}; give ids=[{ids!r}]")
+    else:
+        # NumPy's integers are integers.
+        ids = [operator.index(id) if isinstance(id, numbers.Integral) else id for id in ids]
+    for id, count in Counter(ids).items():
+        if count > 1:
+            raise InvalidError(f"ids: {id!r} is there {count} times; name each series once")
+        if isinstance(id, int) and not -(2**63) <= id < 2**63:
+            raise InvalidError(f"ids: {id} does not fit the 64 bits of an integer in Parquet; store it under a text")
     kinds = {type(id) for id in ids}
     if len(kinds) > 1:
         raise InvalidError("ids are all str or all int in one Parquet file; choose some with ids=[...]")
@@ -320,8 +343,8 @@ def export_parquet(manager, path, ids, overwrite):
         raise InvalidError("series with different numbers of channels do not fit one Parquet file; choose some")
     channels = shapes.pop() if shapes else 1
     kind = pa.int64() if kinds == {int} else pa.string()
-    numbers = [(name, pa.float64()) for name in ("time", *_named(channels))]
-    schema = pa.schema([("id", pa.dictionary(pa.int32(), kind)), *numbers])
+    fields = [(name, pa.float64()) for name in ("time", *_named(channels))]
+    schema = pa.schema([("id", pa.dictionary(pa.int32(), kind)), *fields])
     if empty:
         schema = schema.with_metadata({_EMPTY: json.dumps(list(empty.values()))})
     temporary = f"{path}.{os.getpid()}.part"
