@@ -1024,3 +1024,30 @@ def test_the_folder_of_a_student_manager_is_imported_whole_and_exact(shared_data
     assert "extra" in MemoryStorageManager().import_folder(folder, unlisted=True).ids
     with pytest.raises(FileNotFoundError):
         rest.import_folder(tmp_path)
+
+
+def test_assigning_keeps_what_the_manager_was_told_of_existing_series():
+    manager = MemoryStorageManager(existing="refuse")
+    manager["a"] = [1.0]
+    with pytest.raises(errors.RecordExistsError, match="a"):
+        manager["a"] = [2.0]
+    assert manager.get("a")[0] == 1.0
+    free = MemoryStorageManager()
+    free["a"] = [1.0]
+    free["a"] = [2.0]
+    assert free.get("a")[0] == 2.0
+
+
+def test_edges_of_numbers_shapes_and_batches(tmp_path):
+    for manager in (MemoryStorageManager(), FileStorageManager(tmp_path / "s.vls")):
+        stored = manager.store("x", [[1.0], [2.0]])
+        assert stored.values().shape == manager.get("x").values().shape == (2,)
+        assert 2**200 not in manager and -(2**200) not in manager
+        with manager.batch():
+            with pytest.raises(ValueError, match="one already"), manager.batch():
+                pass
+            manager.store("y", [1.0])
+        assert manager.ids() == ["x", "y"]
+    for values, norm in [([3e200, 4e200], 5e200), ([3e-200, 4e-200], 5e-200), ([3.0, -4.0], 5.0), ([], 0.0)]:
+        assert abs(TimeSeries(None, values)) == pytest.approx(norm, rel=1e-15, abs=0)
+    assert abs(TimeSeries(None, [np.inf, 1.0])) == np.inf and np.isnan(abs(TimeSeries(None, [np.nan, 1.0])))

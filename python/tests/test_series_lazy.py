@@ -1,5 +1,7 @@
 """Chains of operations on stored series: the numbers are NumPy's, and memory does not grow with the series."""
 
+import contextlib
+import functools
 import subprocess
 import sys
 import textwrap
@@ -391,3 +393,23 @@ def test_infinite_times_are_refused_and_infinite_values_stay(manager):
     assert memory.get("p").mean() == inf
     memory.store("both", [inf, -inf])
     assert np.isnan(memory.lazy("both").mean())
+
+
+@pytest.mark.parametrize("kind", ["memory", "batch"])
+def test_a_chain_that_is_refused_half_way_changes_nothing(tmp_path, kind):
+    make = MemoryStorageManager if kind == "memory" else functools.partial(FileStorageManager, tmp_path / "s.vls")
+    manager = make(times="sorted")
+    n = 40_000
+    times = np.arange(float(n))
+    manager.store("x", (times, times))
+    other = Lazy((times, times)) + Lazy((np.r_[times[:-1], 9e9], times))
+    unsorted = Lazy((np.r_[times[:-1], 5.0], times))
+    with contextlib.nullcontext() if kind == "memory" else manager.batch():
+        for chain, why in [(other, "differ at position 39999"), (unsorted, "5.0 at position 39999")]:
+            for id in ("x", "new"):
+                with pytest.raises(ValueError, match=why):
+                    manager.store(id, chain)
+    assert manager.ids() == ["x"] and manager.check() == []
+    assert np.array_equal(manager.get("x").values(), times)
+    manager.store("x", Lazy((times, times)) * 2)
+    assert manager.get("x")[n - 1] == 2.0 * (n - 1)

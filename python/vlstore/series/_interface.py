@@ -229,7 +229,15 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
 
     def __abs__(self):
         """The L2 norm: the square root of the sum of the squares of all values."""
-        return float(np.linalg.norm(self.values().ravel()))
+        values = np.abs(self.values().ravel())
+        largest = values.max(initial=0.0)
+        if not 0 < largest < np.inf:
+            return float(np.linalg.norm(values))
+        # The squares of large numbers are infinite, and those of small ones zero.
+        if 1e-140 < largest < 1e140:
+            return float(np.linalg.norm(values))
+        scale = 2.0 ** (np.frexp(largest)[1] - 1)
+        return float(np.linalg.norm(values / scale) * scale)
 
     def mean(self):
         """The mean of the values: a number, or one for each channel; NaN of none."""

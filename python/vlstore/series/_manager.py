@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vlstore import _core
-from vlstore.errors import WrongTypeError
+from vlstore.errors import InvalidError, WrongTypeError
 from vlstore.series._interface import StorageManagerInterface
 from vlstore.series._lazy import Lazy
 from vlstore.series._points import arrays_of, flat, joined, points_of
@@ -24,6 +24,9 @@ def new_id():
     """
     return _core._new_id()
 
+
+#: Points of a chain that are evaluated at a time.
+_BLOCK = 1 << 14
 
 #: Bytes of a chain that are in memory while it is appended.
 _PART = 32 << 20
@@ -48,6 +51,7 @@ class _Manager(StorageManagerInterface):
         self._open()
 
     def _open(self):
+        self._in_batch = False
         self._core = _core._SeriesStore(self._path, **self._options)
 
     def _handle(self):
@@ -97,6 +101,9 @@ class _Manager(StorageManagerInterface):
     def _store_lazy(self, id, lazy, replace):
         if id is None:
             id, replace = self.new_id(), False
+        if (self._in_batch or self._path is None) and len(lazy) > _BLOCK:
+            # What is written cannot be undone here by itself, so a refusal must come before anything is.
+            lazy._must_be_storable(self._options["times"])
         self._handle().store_lazy(id, lazy._core, replace)
         return id
 
@@ -118,7 +125,8 @@ class _Manager(StorageManagerInterface):
         appended, and at most the writing of one block of 256 KiB more, however long the series is.
 
         A :class:`Lazy` of more than 32 MiB is appended in parts of 32 MiB, so that memory stays bounded. Each
-        part is a commit; within :meth:`batch` no other process writes in between.
+        part is a commit; within :meth:`batch` no other process writes in between. If a part is refused, those
+        before it stay.
         """
         if isinstance(series, Lazy):
             size = self.size(id)
@@ -151,15 +159,21 @@ class _Manager(StorageManagerInterface):
 
         Calls within it are committed together at its end, or each time that they are 64 MiB, which costs
         far less than a commit for each. Other processes see nothing of it before, and cannot write. If
-        it ends with an error, what is not committed is forgotten.
+        it ends with an error, what is not committed is forgotten. :meth:`lazy`, and so :meth:`export_csv` and
+        :meth:`export_parquet`, commit what the batch has so far. A manager in memory undoes nothing.
         """
         core = self._handle()
+        if self._in_batch:
+            raise InvalidError("batch: there is one already; end it before another begins")
         core.begin_batch()
+        self._in_batch = True
         try:
             yield self
         except BaseException:
+            self._in_batch = False
             core.end_batch(False)
             raise
+        self._in_batch = False
         core.end_batch(True)
 
     # -- reading
@@ -209,6 +223,9 @@ class _Manager(StorageManagerInterface):
         return self._handle().shape(id)
 
     def __contains__(self, id):
+        # An integer outside the range of ids is the id of no series.
+        if isinstance(id, int) and not -(2**63) <= id < 2**64:
+            return False
         return self._handle().contains(id)
 
     def __len__(self):
@@ -226,7 +243,8 @@ class _Manager(StorageManagerInterface):
         return self.get(id)
 
     def __setitem__(self, id, series):
-        self.store(id, series, existing="replace")
+        """Store a series as :meth:`store` does, so that a manager with ``existing="refuse"`` replaces none."""
+        self.store(id, series)
 
     def __delitem__(self, id):
         self.remove(id)

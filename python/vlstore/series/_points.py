@@ -94,12 +94,15 @@ def must_be_sorted(times, before=-np.inf, first=0):
 
 
 def arrays_of(times, values):
-    """Times of shape (n,) or ``None``, and values of shape (n,) or (n, channels); lengths agree."""
+    """Times of shape (n,) or ``None``, and values of shape (n,), or (n, channels) of several; lengths agree."""
     values = numbers_of(values, "values")
     if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] == 0):
         raise InvalidError(
             f"values: of shape (n,), or (n, channels) with one channel or more, not {values.shape}"
         )
+    if values.ndim == 2 and values.shape[1] == 1:
+        # One channel has one shape, as it comes back.
+        values = values[:, 0]
     if times is not None:
         times = numbers_of(times, "times")
         if times.ndim != 1 or len(times) != len(values):
