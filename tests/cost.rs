@@ -192,18 +192,49 @@ fn a_store_of_many_small_commits_opens_with_few_reads_of_few_bytes() {
     drop(w);
     println!("{} bytes written, {} kept", backend.written(), backend.len().unwrap());
     backend.forget();
-    let store = Store::open_in(backend.clone(), &options.write.reading()).unwrap();
+    let mut store = Store::open_in(backend.clone(), &options.write.reading()).unwrap();
     let (calls, bytes) = backend.read();
     println!("opened with {calls} reads of {bytes} bytes");
     assert_eq!((store.len(), store.generation()), (n, n + 1));
     assert!(calls < 40, "{calls} reads to open");
     assert!(bytes < 4 << 20, "{bytes} bytes to open");
+    // Whether there is something new is asked often, and the answer is mostly no.
+    backend.forget();
+    assert!(!store.refresh().unwrap());
+    let (calls, bytes) = backend.read();
+    assert!(calls < 8 && bytes < 16 << 10, "{calls} reads of {bytes} bytes to find nothing new");
     backend.forget();
     for i in (0..n).step_by(n as usize / 20) {
         backend.forget();
         assert_eq!(*store.get(i).unwrap(), i.to_le_bytes());
         let (calls, bytes) = backend.read();
         assert!(calls < 60 && bytes < 1 << 20, "record {i}: {calls} reads of {bytes} bytes");
+    }
+}
+
+#[test]
+fn what_the_last_seal_wrote_of_the_open_chunk_is_read_by_one_call() {
+    let mut w = Writer::in_memory(&options(Purpose::Random)).unwrap();
+    let records: Vec<Vec<u8>> = (0..60_u64)
+        .map(|i| (0..500).flat_map(|k| (i * 977 + k * k).to_le_bytes()).collect())
+        .collect();
+    for (i, record) in (0_u64..).zip(&records) {
+        w.insert(i, record).unwrap();
+    }
+    w.seal().unwrap();
+    w.insert("behind", b"it").unwrap();
+    w.commit().unwrap();
+    let counting = Arc::new(Counting::default());
+    let mut image = vec![0; w.backend().len().unwrap() as usize];
+    w.backend().read_at(0, &mut image).unwrap();
+    counting.write_at(0, &image).unwrap();
+    let store =
+        Store::open_in(counting.clone(), &options(Purpose::Random).write.reading()).unwrap();
+    let (calls, _) = counting.read();
+    // 15 blocks of 16 KiB.
+    assert!(calls < 24, "{calls} reads to open");
+    for (i, record) in (0_u64..).zip(&records) {
+        assert!(store.get(i).unwrap()[..] == record[..], "{i}");
     }
 }
 

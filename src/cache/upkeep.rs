@@ -6,7 +6,7 @@ use super::uses::{self, digest, later};
 use crate::error::Result;
 use crate::key::Key;
 use crate::maintain::{CompactOptions, Compacted, compact};
-use crate::store::{Info, Readable, Snapshot, Writer};
+use crate::store::{Info, Readable as _, Writer};
 use crate::wire::Digest;
 use std::collections::HashMap;
 
@@ -16,29 +16,37 @@ const LITTLE: u64 = 1 << 20;
 /// them.
 const MANY: usize = 10_000;
 
-/// Deletes what was used least recently until all results fit the budget: those of `before`, and the
-/// `newest` of `added` bytes, which stays; how many.
+/// Bytes of all results but the one with this key, which is about to be put; 0 without a budget, where nobody
+/// asks.
+pub(super) fn bytes_beside(cache: &Cache, writer: &Writer, key: &Key) -> Result<u64> {
+    if cache.options().max_bytes.is_none() {
+        return Ok(0);
+    }
+    let others = uses::bytes(writer)? + uses::bytes_of(writer, key)?;
+    Ok(writer.info()?.raw_bytes.saturating_sub(others))
+}
+
+/// Deletes what was used least recently until all results fit the budget: those of `before` bytes, and the
+/// `newest` of `added` bytes, which was put just now and stays; how many.
 ///
 /// The budget counts bytes before compression. With more than [`MANY`] results a twentieth of it is
 /// freed beside.
 pub(super) fn within_budget(
     cache: &Cache,
     writer: &mut Writer,
-    before: &Snapshot,
+    before: u64,
     newest: &Key,
     added: u64,
 ) -> Result<u64> {
     let Some(max) = cache.options().max_bytes else { return Ok(0) };
-    let replaced = uses::bytes_of(before, newest)?;
-    let all = before.info()?.raw_bytes.saturating_sub(uses::bytes(before)?);
-    if all.saturating_sub(replaced) + added <= max {
+    if before + added <= max {
         if locked(&cache.uses).are_due() {
             write_uses(cache, writer)?;
         }
         return Ok(0);
     }
     let used = write_uses(cache, writer)?;
-    let mut entries = list(before)?;
+    let mut entries = list(writer)?;
     entries.retain(|entry| entry.record_key() != *newest);
     let last = |entry: &EntryInfo| {
         used.get(&digest(&entry.key)).map_or(entry.stored, |time| time.max(entry.stored))

@@ -8,7 +8,7 @@ use super::upkeep;
 use crate::codec::{ArrayView, Codec as _, DocumentCodec, DocumentRef};
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::store::{Readable, Writer};
+use crate::store::{Readable as _, Writer};
 use serde_json::json;
 use std::time::Duration;
 
@@ -61,9 +61,9 @@ impl Cache {
         let key = record_key(text);
         self.write(wait, |writer| {
             // One commit for the result and for what has to go: the budget holds at every moment.
-            let before = writer.snapshot()?;
+            let before = upkeep::bytes_beside(self, writer, &key)?;
             put_row(writer, &key, &bytes, stored)?;
-            upkeep::within_budget(self, writer, &before, &key, bytes.len() as u64)
+            upkeep::within_budget(self, writer, before, &key, bytes.len() as u64)
         })
     }
 
@@ -149,7 +149,7 @@ impl Cache {
             mark(&mut writer)?;
             let done = work(&mut writer)?;
             writer.commit()?;
-            let info = writer.snapshot()?.info()?;
+            let info = writer.info()?;
             // Not closed: that would seal the file, which the next result leaves behind. But the next who
             // writes reads all commits behind the seal, so there are never many.
             if info.generation - info.sealed_generation >= UNSEALED {

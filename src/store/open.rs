@@ -101,15 +101,22 @@ impl Store {
     /// by now, as after [`compact`](crate::maintain::compact()), or to none: this store stays as it is,
     /// and opening the path again shows the other. Else as [`Store::open`].
     pub fn refresh(&mut self) -> Result<bool> {
+        let newer = !self.snapshot.is_newest()? && self.load_newer()?;
+        if !newer
+            && let Some(file) = &self.file
+            && !file.is_at_its_path()?
+        {
+            return Err(Error::Replaced.at(&file.path()));
+        }
+        Ok(newer)
+    }
+
+    fn load_newer(&mut self) -> Result<bool> {
         let state = load_any(self.snapshot.backend(), &self.options)?;
         let newer = state.slot.generation.get() != self.snapshot.generation()
             || state.reader.ids() != self.snapshot.inner().reader.ids();
         if newer {
             self.snapshot = Snapshot::new(state);
-        } else if let Some(file) = &self.file
-            && !file.is_at_its_path()?
-        {
-            return Err(Error::Replaced.at(&file.path()));
         }
         Ok(newer)
     }

@@ -5,8 +5,9 @@
 //! cannot use again for the next buffer what it has for this one: rewriting a store of 2 GB grew to
 //! as much memory.
 
-use super::memory;
+use super::{memory, pages};
 use crate::error::Result;
+use memmap2::MmapMut;
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -21,10 +22,48 @@ const LINE: usize = 64;
 /// end of the process.
 #[derive(Default)]
 pub struct AlignedBuf {
-    memory: Vec<u8>,
+    memory: Memory,
     /// Where in `memory` the bytes start.
     at: usize,
     len: usize,
+}
+
+/// Where the bytes are.
+enum Memory {
+    /// From the allocator; as long as what is in use of it.
+    Heap(Vec<u8>),
+    /// From the system, [`pages::LARGE`] or more.
+    Pages(MmapMut),
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::Heap(Vec::new())
+    }
+}
+
+impl Memory {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Heap(memory) => memory,
+            Self::Pages(memory) => memory,
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Heap(memory) => memory,
+            Self::Pages(memory) => memory,
+        }
+    }
+
+    /// Bytes that there is memory for.
+    fn room(&self) -> usize {
+        match self {
+            Self::Heap(memory) => memory.capacity(),
+            Self::Pages(memory) => memory.len(),
+        }
+    }
 }
 
 /// Buffers that each thread keeps for the next one, and the largest of them, in bytes: most blocks
@@ -56,7 +95,7 @@ impl AlignedBuf {
         let Ok(Some(mut memory)) = kept else { return Self::zeroed(len) };
         let at = start(&memory);
         memory.resize(at + len, 0);
-        Ok(Self { memory, at, len })
+        Ok(Self { memory: Memory::Heap(memory), at, len })
     }
 
     /// A buffer of `len` zero bytes.
@@ -72,12 +111,16 @@ impl AlignedBuf {
 
     /// As [`Self::zeroed`], with memory for `room` bytes if there is so much.
     fn with_room(len: usize, room: usize) -> Result<Self> {
+        if len >= pages::LARGE {
+            let memory = pages::zeroed(room).or_else(|_| pages::zeroed(len))?;
+            return Ok(Self { memory: Memory::Pages(memory), at: 0, len });
+        }
         let taken = memory::with_room(room.saturating_add(LINE))
             .or_else(|_| memory::with_room(len.saturating_add(LINE)));
         let mut memory: Vec<u8> = taken.map_err(|_| memory::out_of_memory(len))?;
         let at = start(&memory);
         memory.resize(at + len, 0);
-        Ok(Self { memory, at, len })
+        Ok(Self { memory: Memory::Heap(memory), at, len })
     }
 
     /// A buffer with a copy of `bytes`.
@@ -95,20 +138,27 @@ impl AlignedBuf {
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); then nothing has changed.
     pub fn resize(&mut self, len: usize) -> Result<()> {
-        let room = self.memory.capacity().saturating_sub(self.at);
-        if len > room {
+        if len > self.memory.room().saturating_sub(self.at) {
             // Twice as much where it grows again and again, so that the copying stays in proportion.
             let mut larger = Self::with_room(len, len.max(self.len.saturating_mul(2)))?;
             if let Some(old) = larger.get_mut(..self.len) {
                 old.copy_from_slice(self);
             }
             *self = larger;
-        } else {
-            // In two steps, as what lies behind the old length is not known to be zero.
-            self.memory.truncate(self.at + self.len.min(len));
-            self.memory.resize(self.at + len, 0);
-            self.len = len;
+            return Ok(());
         }
+        // What lies behind the old length is not known to be zero.
+        let kept = self.at + self.len.min(len);
+        match &mut self.memory {
+            Memory::Heap(memory) => {
+                memory.truncate(kept);
+                memory.resize(self.at + len, 0);
+            }
+            Memory::Pages(memory) => {
+                memory.get_mut(kept..self.at + len).unwrap_or_default().fill(0);
+            }
+        }
+        self.len = len;
         Ok(())
     }
 }
@@ -120,10 +170,10 @@ fn start(memory: &[u8]) -> usize {
 
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
-        if !(1..=KEPT_MAX + LINE).contains(&self.memory.capacity()) {
+        let Memory::Heap(memory) = std::mem::take(&mut self.memory) else { return };
+        if !(1..=KEPT_MAX + LINE).contains(&memory.capacity()) {
             return;
         }
-        let memory = std::mem::take(&mut self.memory);
         // What falls out is freed when nothing is borrowed any more, as it is where a thread ends.
         let _oldest = SPARE.try_with(|spare| {
             let Ok(mut spare) = spare.try_borrow_mut() else { return Some(memory) };
@@ -142,13 +192,13 @@ impl Deref for AlignedBuf {
             let nothing: &[u64] = &[];
             return bytemuck::cast_slice(nothing);
         }
-        self.memory.get(self.at..self.at + self.len).unwrap_or_default()
+        self.memory.bytes().get(self.at..self.at + self.len).unwrap_or_default()
     }
 }
 
 impl DerefMut for AlignedBuf {
     fn deref_mut(&mut self) -> &mut [u8] {
-        self.memory.get_mut(self.at..self.at + self.len).unwrap_or_default()
+        self.memory.bytes_mut().get_mut(self.at..self.at + self.len).unwrap_or_default()
     }
 }
 
@@ -185,7 +235,7 @@ mod tests {
 
     #[test]
     fn bytes_start_at_a_multiple_of_64_and_grow_with_zeros() {
-        for len in [1, 70, 640, 4000, 270_000, 1 << 20] {
+        for len in [1, 70, 640, 4000, 270_000, 1 << 20, pages::LARGE] {
             for make in [AlignedBuf::zeroed, AlignedBuf::unset] {
                 let b = make(len).unwrap();
                 assert_eq!((b.as_ptr().addr() % 64, b.len()), (0, len));
@@ -198,6 +248,15 @@ mod tests {
         assert_eq!(&b[..60], &[9; 60]);
         assert_eq!(&b[60..], &[0; 70]);
         assert_eq!(AlignedBuf::default().as_ptr().addr() % 8, 0);
+        let large = pages::LARGE;
+        let mut b = AlignedBuf::zeroed(large - 10).unwrap();
+        b.fill(9);
+        for len in [large, large - 20, large + 10, 3 * large] {
+            b.resize(len).unwrap();
+        }
+        let nines = b.iter().take_while(|byte| **byte == 9).count();
+        assert_eq!((b.len(), nines), (3 * large, large - 20));
+        assert!(b[nines..].iter().all(|byte| *byte == 0));
     }
 
     #[test]

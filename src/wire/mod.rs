@@ -9,6 +9,7 @@ mod cursor;
 mod digest;
 mod le;
 pub mod memory;
+mod pages;
 mod prefetch;
 
 pub use aligned::AlignedBuf;

@@ -5,6 +5,8 @@ use crate::index::leaf::Place;
 use crate::store::read::reader::{ChunkData, Reader};
 use crate::store::read::record::Record;
 use crate::wire::{AlignedBuf, memory, to_usize};
+use once_cell::race::OnceNonZeroUsize;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -110,12 +112,13 @@ impl Chunks<'_> {
     }
 }
 
-/// As many threads as asked for; 0 takes the cores of the machine.
+/// As many threads as asked for; 0 takes the cores that the process may use.
 pub(crate) fn threads(asked: usize) -> usize {
-    match asked {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        n => n,
-    }
+    // Asked for once: the answer is read from several files of the system, which costs as much as to
+    // open a small store.
+    static CORES: OnceNonZeroUsize = OnceNonZeroUsize::new();
+    let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    NonZeroUsize::new(asked).unwrap_or_else(|| CORES.get_or_init(cores)).get()
 }
 
 impl Reader {

@@ -78,8 +78,8 @@ impl Reader {
             }
         }
         self.exists(&span)?;
-        let mut out = AlignedBuf::zeroed(len)?;
-        self.read(span, &mut out)?;
+        let mut out = AlignedBuf::unset(len)?;
+        self.read_side_by_side(span, &mut out)?;
         Ok(Record::owned(out))
     }
 
@@ -324,6 +324,47 @@ impl Reader {
             }
             Ok(())
         })?
+    }
+
+    /// Checks and decodes the first blocks of a chunk, which are read by one call, each to where it belongs
+    /// in `out`; `done` is told how it went.
+    pub(crate) fn decode_first(
+        &self,
+        place: &ChunkLocation,
+        blocks: u32,
+        out: &mut [u8],
+        mut done: impl FnMut(u32, Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        let layout = &place.layout;
+        let ranges = || (0..blocks).map(|block| layout.block_range(block));
+        let first = ranges().map(|range| range.start).min().unwrap_or(0);
+        let len = ranges().map(|range| range.end).max().unwrap_or(0).saturating_sub(first) as usize;
+        let offset = place.offset + u64::from(first);
+        let mut each = |held: Option<&[u8]>| {
+            let mut rest = &mut *out;
+            for (block, range) in (0..blocks).zip(ranges()) {
+                let n = layout.block_len(block) as usize;
+                let (now, later) = std::mem::take(&mut rest)
+                    .split_at_mut_checked(n)
+                    .ok_or_else(|| Error::corrupt("open chunk", place.offset, "length"))?;
+                rest = later;
+                let from = range.start.saturating_sub(first) as usize;
+                let stream = held.and_then(|held| held.get(from..from + range.len()));
+                done(
+                    block,
+                    match stream {
+                        Some(stream) => self.decode_held(place, block, 0..n, stream, now),
+                        None => self.decode(place, block, now),
+                    },
+                )?;
+            }
+            Ok(())
+        };
+        // What all blocks are where there is one value is not in the file.
+        if layout.is_special() || self.io.holds(offset, len).is_err() {
+            return each(None);
+        }
+        self.io.bytes(offset, len, |held| each(Some(held)))?
     }
 
     /// Checks a block where it is stored.

@@ -1,12 +1,13 @@
-//! What a snapshot says about itself without reading a record.
+//! What a snapshot or a writer says about itself without reading a record.
 
 use crate::error::Result;
+use crate::index::layout::Extent;
+use crate::index::slot::Slot;
 use crate::store::options::Layout;
 use crate::store::read::load::Opened;
-use crate::store::read::readable::Readable;
-use crate::store::read::snapshot::Snapshot;
+use crate::store::read::reader::Reader;
 
-/// Counts and sizes of a store at one commit; see [`Snapshot::info`].
+/// Counts and sizes of a store; see [`Snapshot::info`](crate::Snapshot::info) and [`Writer::info`](crate::Writer::info).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Info {
@@ -68,21 +69,31 @@ impl Info {
     }
 }
 
-impl Snapshot {
-    /// Counts and sizes, from what opening has read already.
-    ///
-    /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if the length of the file cannot be asked for.
-    pub fn info(&self) -> Result<Info> {
-        let inner = self.inner();
-        let totals = &inner.reader.totals;
-        let (slot, seal) = (&inner.slot, &inner.slot.seal);
+/// What the counts and sizes of a store follow from.
+pub(crate) struct Parts<'a> {
+    pub(crate) reader: &'a Reader,
+    pub(crate) slot: &'a Slot,
+    pub(crate) opened: Opened,
+    pub(crate) layout: &'a Layout,
+    pub(crate) garbage: u64,
+    pub(crate) log_room: u64,
+}
+
+/// Bytes that logs take, used or not.
+pub(crate) fn log_room(extents: &[Extent]) -> u64 {
+    extents.iter().map(|e| e.capacity.get()).fold(0, u64::saturating_add)
+}
+
+impl Parts<'_> {
+    pub(crate) fn info(&self) -> Result<Info> {
+        let totals = &self.reader.totals;
+        let (slot, seal) = (self.slot, &self.slot.seal);
         let generation = slot.generation.get();
-        let checked = inner.opened != Opened::Unchecked;
-        let records = self.len();
+        let checked = self.opened != Opened::Unchecked;
+        let records = self.reader.live();
         let foreign = !checked;
-        let file_bytes = self.backend().len()?;
-        let left = inner.garbage.saturating_add(inner.log_room).min(file_bytes);
+        let file_bytes = self.reader.io.backend().len()?;
+        let left = self.garbage.saturating_add(self.log_room).min(file_bytes);
         let dead = u128::from(file_bytes - left) * u128::from(totals.dead_bytes)
             / u128::from(totals.record_bytes.max(1));
         let dead = u64::try_from(dead).unwrap_or(u64::MAX);
@@ -93,7 +104,7 @@ impl Snapshot {
             raw_bytes: totals.record_bytes.saturating_sub(totals.dead_bytes),
             dead_bytes: totals.dead_bytes,
             file_bytes,
-            garbage: inner.garbage,
+            garbage: self.garbage,
             log_bytes: slot.log_len.get(),
             compactable: left.saturating_add(dead).min(file_bytes),
             generation,
@@ -103,9 +114,9 @@ impl Snapshot {
             sealed: foreign || seal.generation == slot.generation,
             original_table: foreign || seal.lookup.get() != 0,
             checked,
-            chunk_size: inner.reader.chunk_size,
-            opened: inner.opened,
-            layout: inner.layout.clone(),
+            chunk_size: self.reader.chunk_size,
+            opened: self.opened,
+            layout: self.layout.clone(),
         })
     }
 }
@@ -136,11 +147,21 @@ mod tests {
         assert_eq!((info.records, info.dead_records), (2, 1));
         assert_eq!((info.raw_bytes, info.dead_bytes), (60, 100));
         assert_eq!((info.commits, info.sealed, info.sealed_records), (2, false, 0));
+        assert_eq!(format!("{:?}", w.info().unwrap()), format!("{info:?}"));
         assert!(info.checked && info.log_bytes > 0 && info.ratio() > 0.0);
         w.seal().unwrap();
         let info = w.snapshot().unwrap().info().unwrap();
         assert!(info.sealed && info.original_table);
         assert_eq!(info.sealed_records, 2);
         assert_eq!(info.file_bytes, w.backend().len().unwrap());
+        let own = w.info().unwrap();
+        assert_eq!((own.sealed, own.sealed_records, own.records), (true, 2, 2));
+        // The root of the seal could not say yet that the one before it is left over.
+        assert!(own.garbage > info.garbage && own.file_bytes == info.file_bytes);
+        // What is not committed counts for the writer, which sees it.
+        w.insert("c", &[4; 7]).unwrap();
+        let (own, others) = (w.info().unwrap(), w.snapshot().unwrap().info().unwrap());
+        assert_eq!((own.records, own.raw_bytes, own.commits), (3, others.raw_bytes + 7, 3));
+        assert_eq!((others.records, others.commits), (2, 3));
     }
 }

@@ -241,7 +241,7 @@ fn load_slot(
 /// Whether two commits or more lie whole behind the log of this state: the second was begun only
 /// after the first had been published, so this slot is not the newest that was there. One may be of
 /// a writer that was stopped before it published it, or has not yet.
-fn followed_by(io: &Io, slot: &Slot) -> u64 {
+pub(crate) fn followed_by(io: &Io, slot: &Slot) -> u64 {
     let mut at = slot.log.get() + slot.log_len.get();
     let (mut last, mut count) = (slot.generation.get(), 0);
     while slot.log.get() != 0
@@ -340,25 +340,20 @@ fn read_base(
     data: &mut [u8],
     lost: &mut Vec<Lost>,
 ) -> Result<()> {
-    let mut rest = data;
-    for i in (0..place.layout.blocks()).take(blocks) {
-        let n = place.layout.block_len(i) as usize;
-        let (now, later) = std::mem::take(&mut rest)
-            .split_at_mut_checked(n)
-            .ok_or_else(|| Error::corrupt("open chunk", place.offset, "length"))?;
-        match reader.decode(place, i, now) {
-            Ok(()) => {}
-            // A damaged block costs its own records, as in any chunk. A read that gave too
-            // little is a failure of the system and may work the next time.
-            Err(Error::Corrupt(damage)) if damage.part != "file" => {
-                let start = (i * place.layout.block_size()) as usize;
-                lost.push(Lost { range: start..start + n, damage });
-            }
-            Err(e) => return Err(e),
+    let size = place.layout.block_size();
+    let blocks = u32::try_from(blocks).unwrap_or(u32::MAX).min(place.layout.blocks());
+    reader.decode_first(place, blocks, data, |block, decoded| match decoded {
+        Ok(()) => Ok(()),
+        // A damaged block costs its own records, as in any chunk. A read that gave too
+        // little is a failure of the system and may work the next time.
+        Err(Error::Corrupt(damage)) if damage.part != "file" => {
+            let start = (block * size) as usize;
+            let end = start + place.layout.block_len(block) as usize;
+            lost.push(Lost { range: start..end, damage });
+            Ok(())
         }
-        rest = later;
-    }
-    Ok(())
+        Err(e) => Err(e),
+    })
 }
 
 pub(crate) fn decode_piece(piece: &[u8], out: &mut [u8]) -> Result<()> {

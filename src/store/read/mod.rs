@@ -18,5 +18,6 @@ mod replay_log;
 pub(crate) mod rows;
 pub(crate) mod scan;
 pub(crate) mod shared;
+mod side_by_side;
 pub(crate) mod snapshot;
 pub(crate) mod stat;

@@ -1,10 +1,13 @@
 //! What a reader sees: the state at one commit, for as long as it wants.
 
 use crate::backend::Backend;
+use crate::error::Result;
 use crate::index::slot::Slot;
 use crate::store::index::root::Base;
+use crate::store::index::slots::Slots;
 use crate::store::options::Layout;
-use crate::store::read::load::{Opened, State};
+use crate::store::read::info::{Info, Parts, log_room};
+use crate::store::read::load::{Opened, State, followed_by};
 use crate::store::read::readable::HasReader;
 use crate::store::read::reader::Reader;
 use std::sync::Arc;
@@ -34,7 +37,7 @@ impl Snapshot {
     pub(crate) fn new(state: State) -> Self {
         let State { reader, slot, root, layout, opened, attributes, .. } = state;
         let garbage = root.garbage;
-        let log_room = root.extents.iter().map(|e| e.capacity.get()).fold(0, u64::saturating_add);
+        let log_room = log_room(&root.extents);
         // Once the log finishes that chunk, what the seal wrote of it is no part of the state.
         let base = root.base.filter(|_| root.chunks == reader.memtable.chunks_end());
         let inner = Inner { reader, slot, opened, layout, attributes, base, garbage, log_room };
@@ -56,6 +59,35 @@ impl Snapshot {
     #[must_use]
     pub fn file_id(&self) -> String {
         self.inner.reader.io.file().iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// Counts and sizes, from what opening has read already.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if the length of the file cannot be asked for.
+    pub fn info(&self) -> Result<Info> {
+        let inner = self.inner();
+        Parts {
+            reader: &inner.reader,
+            slot: &inner.slot,
+            opened: inner.opened,
+            layout: &inner.layout,
+            garbage: inner.garbage,
+            log_room: inner.log_room,
+        }
+        .info()
+    }
+
+    /// Whether the file holds, for certain, no newer state: from its length and its slots alone, so that to
+    /// ask costs the same however much was committed.
+    pub(crate) fn is_newest(&self) -> Result<bool> {
+        let Inner { reader, slot, opened, .. } = self.inner();
+        if *opened != Opened::Intact || self.backend().len()? != reader.io.len() {
+            return Ok(false);
+        }
+        let slots = Slots::read(&**self.backend(), Some(slot.file))?;
+        let newest = slots.right.first() == Some(slot) && !slots.is_older(slot.generation.get());
+        Ok(newest && followed_by(&reader.io, slot) == 0)
     }
 
     /// The backend under the store.

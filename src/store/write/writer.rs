@@ -11,6 +11,7 @@ use crate::store::index::root::{Base, Root};
 use crate::store::index::row_chunk::RowStyle;
 use crate::store::index::space::Space;
 use crate::store::options::{Durability, Layout, WriteOptions};
+use crate::store::read::info::{Info, Parts, log_room};
 use crate::store::read::load::Opened;
 use crate::store::read::readable::HasReader;
 use crate::store::read::reader::Reader;
@@ -288,6 +289,23 @@ impl Writer {
     #[must_use]
     pub const fn committed_len(&self) -> u64 {
         self.commits.slot.records.get()
+    }
+
+    /// Counts and sizes, with what is not committed yet, and with what the last commit left behind; reads
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the length of the file cannot be asked for.
+    pub fn info(&self) -> Result<Info> {
+        Parts {
+            reader: &self.reader,
+            slot: &self.commits.slot,
+            opened: self.opened,
+            layout: &self.layout,
+            garbage: self.space.garbage,
+            log_room: log_room(&self.log.extents),
+        }
+        .info()
     }
 
     /// Whether other writers are kept out. Not on a file system without locks, nor over a
