@@ -83,7 +83,8 @@ fn size(unit: &str) -> Option<f64> {
     const EV: f64 = 96.485_332_123_310_02;
     Some(match unit {
         "nm" | "ps" | "nm/ps" | "kJ/mol" | "kJ/mol/nm" | "u" | "e" => 1.0,
-        "angstrom" => 0.1,
+        "angstrom" | "angstrom/ps" => 0.1,
+        "kJ/mol/angstrom" => 10.0,
         "eV" => EV,
         "eV/angstrom" => EV * 10.0,
         "kcal/mol" => 4.184,
@@ -221,6 +222,14 @@ mod tests {
         assert_eq!(frame.time, Some(1000.0));
         let Some(Real::F64(v)) = frame.velocities else { unreachable!() };
         assert_eq!(v[0], 0.01);
+        // As MDAnalysis measures.
+        let other = json!({"units": {"velocity": "angstrom/ps", "force": "kJ/mol/angstrom"}});
+        let (c, _) = Conversion::new(&other, &FormatKind::Trr.units()).unwrap();
+        let force = Some(Real::F64(vec![2.0]));
+        let mut frame = MdFrame { velocities: force.clone(), forces: force, ..MdFrame::default() };
+        c.unwrap().apply(&mut frame);
+        assert_eq!(frame.velocities, Some(Real::F64(vec![0.2])));
+        assert_eq!(frame.forces, Some(Real::F64(vec![20.0])));
         // A store that was filled when the format was taken to be in ASE's unit of time, which
         // is 98.227 to the picosecond.
         let old = json!({"units": {"time": "angstrom*sqrt(u/eV)", "velocity": "sqrt(eV/u)"}});

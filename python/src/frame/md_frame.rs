@@ -477,6 +477,27 @@ impl MdFrame {
         slf.get_type().call((), Some(&dict))
     }
 
+    /// The frame of an ``ase.Atoms``: :func:`vlstore.plugins.ase.from_atoms`, with its options.
+    #[staticmethod]
+    #[pyo3(signature = (atoms, **options))]
+    fn from_ase<'py>(
+        atoms: &Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let plugin = atoms.py().import("vlstore.plugins.ase")?;
+        plugin.getattr("from_atoms")?.call((atoms,), options)
+    }
+
+    /// The ``ase.Atoms`` of the frame: :func:`vlstore.plugins.ase.to_atoms`. ``units`` is what its
+    /// numbers mean, ``store.attrs["units"]``; by default Å, eV and fs.
+    #[pyo3(signature = (units=None))]
+    fn to_ase<'py>(
+        slf: &Bound<'py, Self>,
+        units: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("vlstore.plugins.ase")?.call_method1("to_atoms", (slf, units))
+    }
+
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
         other.cast::<Self>().is_ok_and(|other| *self.memory == *other.get().memory)
     }

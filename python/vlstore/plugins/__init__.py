@@ -1,0 +1,11 @@
+"""Stores of frames in the programs for molecular dynamics, each with a module of its own.
+
+======================================= ============================================== =================
+module                                  what it brings                                 needs
+======================================= ============================================== =================
+:mod:`vlstore.plugins.ase`              ``ase.io.read`` and ``write``, a writer for    ``vlstore[ase]``
+                                        dynamics, frames as ``Atoms`` and back
+======================================= ============================================== =================
+
+Importing this package imports none of them.
+"""
