@@ -331,6 +331,27 @@ def test_a_changed_value_is_damage(tmp_path):
         storage.retrieve([1])
 
 
+def test_an_import_names_a_damaged_entry_and_can_leave_it_out(tmp_path):
+    path = tmp_path / "a.h5"
+    storage = StorageHDF5(path)
+    for i in range(4):
+        storage.store(np.arange(1000.0) + i * 5000, [i])
+    raw = bytearray(path.read_bytes())
+    raw[raw.index((np.arange(1000.0) + 5000)[500:510].tobytes()) + 3] ^= 1
+    path.write_bytes(raw)
+    target = StorageFile(tmp_path / "a.vls")
+    with pytest.raises(cache.DamagedEntryError) as error:
+        target.import_(storage)
+    assert any("skip" in note for note in error.value.__notes__)
+    with pytest.warns(cache.DamagedEntryWarning, match="not copied"):
+        assert target.import_(storage, damaged="skip") == 3
+    for i in (0, 2, 3):
+        assert np.array_equal(target.retrieve([i])[0], np.arange(1000.0) + i * 5000)
+    assert len(target) == 3
+    with pytest.raises(InvalidError, match="skip"):
+        target.import_(storage, damaged="ignore")
+
+
 def test_a_full_disk_costs_no_result_and_the_file_is_used_again(tmp_path):
     small = tmp_path / "small"
     small.mkdir()

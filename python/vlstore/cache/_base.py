@@ -6,10 +6,11 @@ import datetime
 import json
 import math
 import time
+import warnings
 
 from vlstore.cache import _arguments, _result
-from vlstore.cache._errors import DamagedEntryError, ResultError
-from vlstore.errors import NotFoundError, ReadOnlyError, WrongTypeError
+from vlstore.cache._errors import DamagedEntryError, DamagedEntryWarning, ResultError
+from vlstore.errors import InvalidError, NotFoundError, ReadOnlyError, WrongTypeError
 
 #: What :meth:`StorageBase.info` returns.
 StorageInfo = collections.namedtuple("StorageInfo", "hits misses entries bytes")
@@ -317,17 +318,28 @@ class StorageBase(abc.ABC):
         """Rewrites what is stored without dead space; the old file is kept until the new one is whole."""
         self._writable()
 
-    def import_(self, source):
+    def import_(self, source, damaged="raise"):
         """Copies all entries of another storage, with their times and extra data, and returns how many.
 
-        Entries under the same key are replaced if those of ``source`` are not older.
+        Entries under the same key are replaced if those of ``source`` are not older. A damaged entry raises
+        ``DamagedEntryError``, and what was copied before it stays; with ``damaged="skip"`` it is left out with a
+        ``DamagedEntryWarning``, and the others are copied.
         """
+        if damaged not in ("raise", "skip"):
+            raise InvalidError(f'damaged is "raise" or "skip", not {damaged!r}')
         self._writable()
         there, done = self.times(), 0
         for key, stored, handle in source._list():
             if key in there and there[key] > stored:
                 continue
-            packed = source._read(key, handle)
+            try:
+                packed = source._read(key, handle)
+            except DamagedEntryError as error:
+                if damaged == "raise":
+                    error.add_note('import_(source, damaged="skip") copies the others')
+                    raise
+                warnings.warn(f"a damaged entry is not copied: {error}", DamagedEntryWarning, stacklevel=2)
+                continue
             if packed is not None:
                 self._save(key, packed)
                 done += 1

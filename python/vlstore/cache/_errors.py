@@ -34,7 +34,7 @@ class MissingClassError(EntryError):
 
 
 class DamagedEntryWarning(UserWarning):
-    """A damaged entry was computed again."""
+    """A damaged entry was computed again, or left out of an import."""
 
 
 class NotStoredWarning(UserWarning):
