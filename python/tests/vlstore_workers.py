@@ -1,5 +1,7 @@
 """What other processes do in the tests: a module that they can import by its name."""
 
+import time
+
 import numpy as np
 
 import vlstore
@@ -59,3 +61,18 @@ def acquire(root, subject, trials):
             run.task("t").begin(trial)
             trial.add_array("x").stack(np.full((4, 10), i))
             run.write("t", trial)
+
+
+def centre_of(given):
+    universe, frame = given
+    universe.trajectory[frame]
+    return universe.atoms.positions.mean(0)
+
+
+def simulate(path, frames):
+    """Adds frames to a store in nm, one commit each."""
+    with vlstore.open(path, "a", records="md-frame") as store:
+        for step in range(1, frames + 1):
+            store.push(vlstore.MdFrame(np.full((2, 3), float(step)), step=step, time=float(step)))
+            store.commit()
+            time.sleep(0.01)
