@@ -48,7 +48,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 pub(crate) fn run(args: &Args) -> Outcome {
     let options = ConsolidateOptions { existing: Existing::of(args.overwrite), level: args.level };
     let from = open_experiment(&args.experiment)?;
-    let unfinished = unfinished_trials(&*from)?;
+    let (unfinished, left_out) = (unfinished_trials(&*from)?, from.left_out()?);
     let mut work = Work::begin("trials", args.json)?;
     let out = args.out.as_deref();
     let made = storage_to_hdf5(&*from, &args.experiment, out, options, |at, of| work.step(at, of));
@@ -57,12 +57,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let made = made?;
     crate::output::warn_of_unfinished(&args.experiment, unfinished);
+    crate::output::warn_of_left_out(&args.experiment, &left_out);
     let bytes = std::fs::metadata(&made).map_or(0, |about| about.len());
     let mut out = Out::new();
     if args.json {
-        out.line(
-            json!({ "path": made.to_string_lossy(), "bytes": bytes, "unfinished": unfinished }),
-        )?;
+        let path = made.to_string_lossy();
+        out.line(json!({
+            "path": path, "bytes": bytes, "unfinished": unfinished, "left_out": left_out,
+        }))?;
     } else {
         out.line(format!("{}: {}", shown(&made), human(bytes)))?;
     }

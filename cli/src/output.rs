@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::Path;
 use std::sync::OnceLock;
-use vlstore::printable::{printable_lines, printable_path};
+use vlstore::printable::{printable, printable_lines, printable_path};
 use vlstore::{Error, Key, Result};
 
 /// Standard output, buffered; flushed by [`Out::end`].
@@ -48,6 +48,28 @@ pub(crate) fn warn_of_unfinished(experiment: &Path, trials: u64) {
              `TaskReader.unfinished` of the Python package reads them",
             shown(experiment)
         ));
+    }
+}
+
+/// How many names are shown of those that are left out.
+const SHOWN: usize = 20;
+
+/// Says what of an experiment is not in what was made of it.
+pub(crate) fn warn_of_left_out(experiment: &Path, names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
+    let count = plural(names.len() as u64, "entry").replace("entrys", "entries");
+    let is = if names.len() == 1 { "is" } else { "are" };
+    complain(&format!(
+        "warning: {}: {count} that {is} in no task {is} left out:",
+        shown(experiment)
+    ));
+    for name in names.iter().take(SHOWN) {
+        complain(&format!("    {}", printable(name)));
+    }
+    if let Some(more) = names.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        complain(&format!("    and {more} more, which --json lists"));
     }
 }
 

@@ -41,3 +41,5 @@ pub use place::{OutputPlace, There};
 pub use process::process_id;
 pub use slice::SliceBackend;
 pub use staged_file::{StagedFile, sync_folder_of};
+#[cfg(feature = "experiments")]
+pub(crate) use staged_file::{is_temporary_name, temporary_name};

@@ -1,6 +1,6 @@
 //! A new file that appears under its name only when it is whole.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -18,6 +18,34 @@ use crate::printable::printable_path;
 /// Longest part of the final name that the temporary one repeats, in bytes: file systems end
 /// names at 255.
 const NAME_PART: usize = 200;
+
+/// What the name of a file that is not complete ends with, behind a random number.
+const SUFFIX: &str = ".partial";
+/// Digits of that number, in base 16.
+const DIGITS: usize = 16;
+
+/// A name for something that is not complete: a dot, `name` and another dot if there is one, 16 digits in
+/// base 16, `.partial`.
+pub(crate) fn temporary_name(name: Option<&OsStr>, number: u64) -> OsString {
+    let mut temporary = OsString::from(".");
+    if let Some(name) = name.filter(|name| name.len() <= NAME_PART) {
+        temporary.push(name);
+        temporary.push(".");
+    }
+    temporary.push(format!("{number:0DIGITS$x}{SUFFIX}"));
+    temporary
+}
+
+/// Whether a name is one of [`temporary_name`]: what has it was left by a process that was killed. A name
+/// that only ends in `.partial` is somebody's own.
+#[cfg(any(test, feature = "experiments"))]
+pub(crate) fn is_temporary_name(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix('.').and_then(|n| n.strip_suffix(SUFFIX)) else {
+        return false;
+    };
+    let number = rest.rsplit('.').next().unwrap_or_default();
+    number.len() == DIGITS && number.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
 
 /// A file that is built beside the place where it is to appear, and then takes it in one step.
 ///
@@ -152,14 +180,8 @@ fn create_beside(place: &Path, access: Access) -> Result<(FileBackend, PathBuf)>
     // as many.
     let mut tries = 0;
     loop {
-        let mut temporary = OsString::from(".");
-        if name.len() <= NAME_PART {
-            temporary.push(name);
-            temporary.push(".");
-        }
         let random = RandomState::new().hash_one((std::process::id(), tries));
-        temporary.push(format!("{random:016x}.partial"));
-        let temporary = folder.join(temporary);
+        let temporary = folder.join(temporary_name(Some(name), random));
         match FileBackend::create_new(&temporary, access) {
             Ok(backend) => return Ok((backend, temporary)),
             Err(Error::Exists { .. }) if tries < 8 => tries += 1,
@@ -244,6 +266,29 @@ pub fn sync_folder_of(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_what_is_not_complete_are_told_from_those_of_others() {
+        let long = OsString::from("x".repeat(250));
+        for name in [None, Some(OsStr::new("a.vls")), Some(OsStr::new("a.partial")), Some(&long)] {
+            for number in [0, 7, u64::MAX] {
+                let temporary = temporary_name(name, number);
+                assert!(is_temporary_name(temporary.to_str().unwrap()), "{temporary:?}");
+            }
+        }
+        for own in [
+            "p01.partial",
+            ".notes.partial",
+            ".partial",
+            "0123456789abcdef.partial",
+            ".0123456789ABCDEF.partial",
+            ".x.0123456789abcde.partial",
+            ".x-0123456789abcdef.partial",
+            ".0123456789abcdef.partial.vls",
+        ] {
+            assert!(!is_temporary_name(own), "{own}");
+        }
+    }
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(folder)

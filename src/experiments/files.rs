@@ -1,21 +1,80 @@
 //! The files of a folder, wherever it lies: on disk, or in an archive.
 
 use super::hdf5::open_file;
-use super::whole::entries;
+use crate::backend::is_temporary_name;
 use crate::error::{Error, Result};
 use hdf5_pure::File;
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{fs, io};
 
-/// Folders and files below a root; `at` is the path below it, with `/`.
-pub(super) trait Files: Debug + Send + Sync {
-    /// Names of the folders in a folder, sorted as text, without hidden ones.
-    fn folders(&self, at: &str) -> Result<Vec<String>>;
+/// What a name in a folder is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Folder,
+    File,
+    /// Neither, such as a link to nothing.
+    Other,
+}
 
-    /// Names of the files in a folder, sorted as text, without hidden ones.
-    fn files(&self, at: &str) -> Result<Vec<String>>;
+/// Names of folders and files below a root; `at` is the path below it, with `/`.
+pub(super) trait Listing {
+    /// Everything in a folder, sorted as text, hidden names too; not what a process that was killed
+    /// left of a file that was not complete.
+    fn list(&self, at: &str) -> Result<Vec<(String, Kind)>>;
 
+    /// Names of the folders in a folder, without hidden ones.
+    fn folders(&self, at: &str) -> Result<Vec<String>> {
+        Ok(of_kind(self.list(at)?, Kind::Folder))
+    }
+
+    /// Names of the files in a folder, without hidden ones.
+    fn files(&self, at: &str) -> Result<Vec<String>> {
+        Ok(of_kind(self.list(at)?, Kind::File))
+    }
+}
+
+fn of_kind(names: Vec<(String, Kind)>, wanted: Kind) -> Vec<String> {
+    let visible = names.into_iter().filter(|(name, kind)| !is_hidden(name) && *kind == wanted);
+    visible.map(|(name, _)| name).collect()
+}
+
+pub(super) fn is_hidden(name: &str) -> bool {
+    name.starts_with('.')
+}
+
+/// A name in the folder `at`, from the root on.
+pub(super) fn below(at: &str, name: &str) -> String {
+    if at.is_empty() { name.to_owned() } else { format!("{at}/{name}") }
+}
+
+/// What lies beside the tasks of an experiment, from the root on; folders end with `/`. `is_task` says whether
+/// what is in the folder of a subject is a task.
+pub(super) fn beside_tasks(
+    files: &dyn Listing,
+    is_task: &dyn Fn(&str, Kind) -> bool,
+) -> Result<Vec<String>> {
+    let shown = |at: &str, name: &str, kind| {
+        let end = if kind == Kind::Folder { "/" } else { "" };
+        format!("{}{end}", below(at, name))
+    };
+    let mut out = Vec::new();
+    for (name, kind) in files.list("")? {
+        if kind != Kind::Folder || is_hidden(&name) {
+            out.push(shown("", &name, kind));
+            continue;
+        }
+        for (inner, kind) in files.list(&name)? {
+            if is_hidden(&inner) || !is_task(&inner, kind) {
+                out.push(shown(&name, &inner, kind));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// The content of files, too.
+pub(super) trait Files: Listing + Debug + Send + Sync {
     /// The content of a file; `None` if there is none.
     fn bytes(&self, at: &str) -> Result<Option<Vec<u8>>>;
 
@@ -30,15 +89,32 @@ pub(super) trait Files: Debug + Send + Sync {
 #[derive(Debug)]
 pub(super) struct Folder(pub(super) PathBuf);
 
+impl Listing for Folder {
+    fn list(&self, at: &str) -> Result<Vec<(String, Kind)>> {
+        let path = self.path(at);
+        let failed = |e| Error::io("list this folder", e).at(&path);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().into_string().map_err(|name| {
+                let why = format!("the name of {name:?} is not UTF-8: rename it");
+                Error::invalid("experiment", why).at(&path)
+            })?;
+            let kind = match fs::metadata(entry.path()) {
+                Ok(about) if about.is_dir() => Kind::Folder,
+                Ok(about) if about.is_file() => Kind::File,
+                _ => Kind::Other,
+            };
+            if !is_temporary_name(&name) {
+                names.push((name, kind));
+            }
+        }
+        names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(names)
+    }
+}
+
 impl Files for Folder {
-    fn folders(&self, at: &str) -> Result<Vec<String>> {
-        entries(&self.path(at), &Path::is_dir)
-    }
-
-    fn files(&self, at: &str) -> Result<Vec<String>> {
-        entries(&self.path(at), &Path::is_file)
-    }
-
     fn bytes(&self, at: &str) -> Result<Option<Vec<u8>>> {
         let path = self.path(at);
         match fs::read(&path) {

@@ -5,9 +5,9 @@ use super::array::Array;
 use super::hdf5::Consolidated;
 use super::original::Original;
 use super::source::{Subjects, Task};
-use super::storage::Storage;
-use super::task::{Acquired, TaskOptions, TaskWriter};
-use crate::backend::sync_folder_of;
+use super::storage::{Storage, check_root};
+use super::task::{Acquired, StoredTask, TaskOptions, TaskWriter};
+use crate::backend::{sync_folder_of, temporary_name};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use std::fs;
@@ -19,11 +19,12 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Error::Io`] if there is nothing; [`Error::Format`] or [`Error::Invalid`] for what is no
-/// experiment, and for an archive that lost the folders of its experiment.
+/// experiment, such as the folder of a subject, and for an archive that lost the folders of its experiment.
 pub fn open_experiment(path: impl AsRef<Path>) -> Result<Box<dyn Subjects>> {
     let path = path.as_ref();
     let about = fs::metadata(path).map_err(|e| Error::io("open the experiment", e).at(path))?;
     if about.is_dir() {
+        check_root(path, true)?;
         return Ok(match original_at(path)? {
             Some(original) => Box::new(original),
             None => Box::new(Storage::open(path)?),
@@ -32,6 +33,11 @@ pub fn open_experiment(path: impl AsRef<Path>) -> Result<Box<dyn Subjects>> {
     match &start_of(path)? {
         b"PK\x03\x04" | b"PK\x05\x06" => Ok(Box::new(Archive::open(path)?)),
         b"\x89HDF" => Ok(Box::new(Consolidated::open(path)?)),
+        _ if StoredTask::is_at(path) => {
+            let why = "this is one task; give the folder of its experiment, two above it, or read it alone \
+                       with `Storage`";
+            Err(Error::invalid("experiment", why).at(path))
+        }
         _ => {
             let why = "this is no experiment: neither a folder nor an archive (zip) nor a \
                        consolidated file (HDF5)";
@@ -45,10 +51,6 @@ fn start_of(path: &Path) -> Result<[u8; 4]> {
     let read = fs::File::open(path).and_then(|mut file| file.read(&mut start));
     read.map_err(|e| Error::io("read", e).at(path))?;
     Ok(start)
-}
-
-fn is_zip(path: &Path) -> Result<bool> {
-    Ok(start_of(path)?.starts_with(b"PK"))
 }
 
 /// The experiment of the original program at `path`, if it is one; a folder that is of ours, too, is
@@ -77,7 +79,7 @@ pub struct ImportedExperiment {
     pub tasks: u64,
     /// Trials in them.
     pub trials: u64,
-    /// Files that belong to no task, and stayed where they are.
+    /// What is in no task, and stayed where it is: see [`Subjects::left_out`].
     pub left_out: Vec<String>,
     /// Trials that were begun and never written: they are not taken over.
     pub unfinished: u64,
@@ -95,7 +97,7 @@ pub fn import_experiment(
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<ImportedExperiment> {
     let source = open_experiment(from)?;
-    let mut done = ImportedExperiment { left_out: left_out(from)?, ..Default::default() };
+    let mut done = ImportedExperiment { left_out: source.left_out()?, ..Default::default() };
     let (mut all, mut total) = (Vec::new(), 0);
     let subjects = source.subjects()?;
     for subject in &subjects {
@@ -115,10 +117,10 @@ pub fn import_experiment(
         to.make_subject(subject)?;
     }
     for (subject, task, path) in all {
-        let aside = path.with_file_name(format!(".{}.partial", random()));
+        let aside = path.with_file_name(temporary_name(None, random()));
         let read = source.task(subject, &task)?;
         let mut written = || -> Result<()> {
-            copy_task(&*read, &aside, &mut || {
+            copy_task(&*read, &from.join(subject).join(&task), &aside, &mut || {
                 done.trials += 1;
                 progress(done.trials, total)
             })?;
@@ -135,17 +137,9 @@ pub fn import_experiment(
     Ok(done)
 }
 
-/// Files of an experiment of the original program that belong to no task.
-fn left_out(from: &Path) -> Result<Vec<String>> {
-    if from.is_dir() {
-        return original_at(from)?.map_or_else(|| Ok(Vec::new()), |original| original.left_out());
-    }
-    if is_zip(from)? { Archive::open(from)?.left_out() } else { Ok(Vec::new()) }
-}
-
-fn random() -> String {
+fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};
-    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
+    RandomState::new().hash_one(std::process::id())
 }
 
 /// Gives a complete task its name.
@@ -158,7 +152,13 @@ fn publish(aside: &Path, path: &Path) -> Result<()> {
     sync_folder_of(path)
 }
 
-fn copy_task(from: &dyn Task, to: &Path, done: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+/// `place` names the task in messages.
+fn copy_task(
+    from: &dyn Task,
+    place: &Path,
+    to: &Path,
+    done: &mut dyn FnMut() -> Result<()>,
+) -> Result<()> {
     let mut writer = TaskWriter::create(to, Existing::Refuse, TaskOptions::default())?;
     for (i, trial) in from.trials().iter().enumerate() {
         let arrays = trial.arrays.iter().map(|entry| from.array(i, &entry.name));
@@ -167,7 +167,9 @@ fn copy_task(from: &dyn Task, to: &Path, done: &mut dyn FnMut() -> Result<()>) -
         for (entry, array) in trial.arrays.iter().zip(&arrays) {
             given.push((entry.name.as_str(), entry.axis, Acquired::Whole(array.view()?)));
         }
-        writer.write(None, &trial.attributes, &given)?;
+        writer
+            .write(None, &trial.attributes, &given)
+            .map_err(|e| e.at(&place.join(i.to_string())))?;
         done()?;
     }
     for name in from.objects() {

@@ -42,6 +42,7 @@ mod files;
 mod hdf5;
 mod head;
 mod import;
+mod level;
 mod names;
 mod npy;
 mod object;
@@ -51,11 +52,14 @@ mod storage;
 mod table;
 mod task;
 mod value;
+mod views;
 mod whole;
 
 pub use archive::{Archive, ArchiveOptions, storage_from_zip, storage_to_zip};
 pub use array::{Array, StackAxis};
-pub use hdf5::{ConsolidateOptions, Consolidated, read_hdf5, storage_to_hdf5, write_hdf5};
+pub use hdf5::{
+    Added, ConsolidateOptions, Consolidated, add_hdf5, read_hdf5, storage_to_hdf5, write_hdf5,
+};
 pub use head::{ArrayEntry, Attributes, Trial, Unfinished};
 pub use import::{ImportedExperiment, import_experiment, open_experiment};
 pub use names::NAME_MAX;

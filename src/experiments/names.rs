@@ -6,6 +6,19 @@ use crate::error::{Error, Result};
 /// is added.
 pub const NAME_MAX: usize = 240;
 
+/// What the name of the file of a task ends with.
+pub(super) const SUFFIX: &str = ".vls";
+
+/// The task whose store a file of this name is.
+pub(super) fn task_of(file: &str) -> Option<&str> {
+    file.strip_suffix(SUFFIX).filter(|task| !task.is_empty() && !task.starts_with('.'))
+}
+
+/// The number that a name is, written as numbers are: `7`, but neither `07` nor `+7`.
+pub(super) fn ordinal(name: &str) -> Option<u64> {
+    name.parse().ok().filter(|n: &u64| n.to_string() == name)
+}
+
 /// Files of a task of the original program: its table, and what those of its arrays end with.
 pub(super) const TABLE: &str = "trials.csv";
 pub(super) const ARRAYS: &str = ".hdf5";

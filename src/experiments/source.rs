@@ -43,6 +43,12 @@ pub trait Task: Debug + Send + Sync {
         Err(Error::invalid("array", format!("no piece of {name:?} was committed")))
     }
 
+    /// What of the task cannot be read here, by its place in the file and with the reason: what other
+    /// programs added to a consolidated file. It is in no trial.
+    fn left_out(&self) -> &[String] {
+        &[]
+    }
+
     /// The attributes of all trials.
     fn table(&self) -> Table {
         Table::of(self.trials())
@@ -68,6 +74,13 @@ pub trait Subjects: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Invalid`] if there is no such task; what reading fails with.
     fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>>;
+
+    /// Everything that is in no task, by its place below the root: files and folders (these end with
+    /// `/`), and [what of a task cannot be read](Task::left_out). Consolidation and import leave it out.
+    ///
+    /// # Errors
+    /// What reading fails with.
+    fn left_out(&self) -> Result<Vec<String>>;
 }
 
 /// How many trials of all tasks were begun and never written. They are in the stores and in archives

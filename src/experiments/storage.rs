@@ -1,18 +1,17 @@
 //! The folder of an experiment: a folder for each subject, a store in it for each task.
 
-use super::names;
+use super::files::{Folder, Kind, Listing, beside_tasks};
+use super::level::level;
+use super::names::{self, SUFFIX, task_of};
 use super::original::Original;
 use super::source::{Subjects, Task, no_subject, no_task};
 use super::task::{StoredTask, TaskOptions, TaskWriter};
-use super::whole::entries;
+use super::views::Views;
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// What the name of the file of a task ends with.
-pub(super) const SUFFIX: &str = ".vls";
 
 /// The data of an experiment: `root/SUBJECT/TASK.vls`.
 ///
@@ -27,17 +26,18 @@ impl Storage {
     /// The experiment at `root`, which is made if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Io`] if the folder cannot be made.
+    /// [`Error::Io`] if the folder cannot be made, [`Error::Invalid`] if it is that of a subject.
     pub fn create(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         fs::create_dir_all(&root).map_err(|e| Error::io("create this folder", e).at(&root))?;
+        check_root(&root, false)?;
         Ok(Self { root })
     }
 
     /// The experiment at `root`, which is there.
     ///
     /// # Errors
-    /// [`Error::Io`] if there is nothing, [`Error::Invalid`] if it is no folder.
+    /// [`Error::Io`] if there is nothing, [`Error::Invalid`] if it is no folder, or that of a subject.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         let about =
@@ -45,6 +45,7 @@ impl Storage {
         if !about.is_dir() {
             return Err(Error::invalid("path", "this is no folder of an experiment").at(&root));
         }
+        check_root(&root, false)?;
         Ok(Self { root })
     }
 
@@ -169,23 +170,19 @@ impl Storage {
 
 impl Subjects for Storage {
     fn subjects(&self) -> Result<Vec<String>> {
-        entries(&self.root, &|entry| entry.is_dir())
+        Folder(self.root.clone()).folders("")
     }
 
     fn tasks(&self, subject: &str) -> Result<Vec<String>> {
         let path = self.subject_path(subject)?;
-        let files = entries(&path, &|entry| entry.is_file()).map_err(|e| match e.root() {
+        let files = Folder(path).files("").map_err(|e| match e.root() {
             Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 no_subject(subject).at(&self.root)
             }
             _ => e,
         })?;
-        let mut tasks: Vec<String> = files
-            .iter()
-            .filter_map(|name| name.strip_suffix(SUFFIX))
-            .filter(|name| !name.is_empty())
-            .map(Into::into)
-            .collect();
+        let mut tasks: Vec<String> =
+            files.iter().filter_map(|name| task_of(name)).map(Into::into).collect();
         tasks.sort_unstable();
         Ok(tasks)
     }
@@ -193,4 +190,18 @@ impl Subjects for Storage {
     fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>> {
         Ok(Box::new(self.require_task(subject, task)?))
     }
+
+    fn left_out(&self) -> Result<Vec<String>> {
+        let views = Views::at(&self.root)?.unwrap_or_default();
+        let is_task = |name: &str, kind| kind == Kind::File && task_of(name).is_some();
+        let mut beside = beside_tasks(&Folder(self.root.clone()), &is_task)?;
+        beside.retain(|name| !views.has_in("", name));
+        Ok(beside)
+    }
+}
+
+/// Refuses a folder on disk that is of a subject, and with `deeper` also one that lies above the experiment.
+pub(super) fn check_root(root: &Path, deeper: bool) -> Result<()> {
+    let is_task = |at: &str| StoredTask::is_at(&root.join(at));
+    level(&Folder(root.into()), &is_task, deeper)?.must_be_root(root)
 }

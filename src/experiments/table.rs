@@ -74,8 +74,9 @@ fn quoted(text: &str) -> String {
     if special { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
 }
 
-/// The cells of a comma-separated text, row by row, and of each whether it was in quotes.
-pub(super) fn rows(text: &str) -> Vec<Vec<(String, bool)>> {
+/// The cells of a comma-separated text, row by row, and of each whether it was in quotes; `None` if quotes
+/// have no end.
+pub(super) fn rows(text: &str) -> Option<Vec<Vec<(String, bool)>>> {
     let mut rows = Vec::new();
     let (mut row, mut cell, mut quotes, mut inside) = (Vec::new(), String::new(), false, false);
     let mut chars = text.strip_prefix('\u{feff}').unwrap_or(text).chars().peekable();
@@ -97,13 +98,16 @@ pub(super) fn rows(text: &str) -> Vec<Vec<(String, bool)>> {
             c => cell.push(c),
         }
     }
+    if inside {
+        return None;
+    }
     if !cell.is_empty() || quotes || !row.is_empty() {
         row.push((cell, quotes));
         rows.push(row);
     }
     // Blank lines are no rows.
     rows.retain(|row| row.len() > 1 || row.first().is_some_and(|(cell, q)| !cell.is_empty() || *q));
-    rows
+    Some(rows)
 }
 
 #[cfg(test)]
@@ -134,7 +138,7 @@ mod tests {
         let table = Table::of(&trials);
         let csv = table.csv();
         assert_eq!(csv, "b,a,block,trial\n1.0,,0,0\n,\"x, \"\"y\"\"\",0,1\n,\"\",0,2\n");
-        let back = rows(&csv);
+        let back = rows(&csv).unwrap();
         assert_eq!(back.len(), 4);
         assert_eq!(back[2][1], ("x, \"y\"".to_owned(), true));
         assert_eq!((back[3][0].1, back[3][1].1), (false, true));
@@ -143,9 +147,10 @@ mod tests {
 
     #[test]
     fn text_of_other_programs_is_read() {
-        let cells = rows("\u{feff}a,b\r\n1,\"two\nlines\"\r\n\r\n3,");
+        let cells = rows("\u{feff}a,b\r\n1,\"two\nlines\"\r\n\r\n3,").unwrap();
         let plain: Vec<Vec<&str>> =
             cells.iter().map(|r| r.iter().map(|(c, _)| c.as_str()).collect()).collect();
         assert_eq!(plain, [["a", "b"], ["1", "two\nlines"], ["3", ""]]);
+        assert_eq!(rows("a\n\"no end\n1\n"), None);
     }
 }

@@ -36,25 +36,6 @@ impl Still {
     }
 }
 
-/// Names in the folder at `path` of what `wanted` says, sorted as text; hidden ones are left out, as
-/// files that are not complete are.
-pub(super) fn entries(path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<Vec<String>> {
-    let failed = |e| Error::io("list this folder", e).at(path);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name().into_string().map_err(|name| {
-            let why = format!("the name of {name:?} is not UTF-8: rename it");
-            Error::invalid("experiment", why).at(path)
-        })?;
-        if !name.starts_with('.') && wanted(&entry.path()) {
-            names.push(name);
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
 /// Copies the store at `from` to a new file at `to`, byte by byte.
 pub(super) fn copy_store(from: &Path, to: &Path) -> Result<()> {
     let still = Still::of(from)?;

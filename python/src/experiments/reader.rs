@@ -95,6 +95,11 @@ impl Task {
         Self::read(py, || self.task().array(trial, &name))
     }
 
+    /// What of the task cannot be read here.
+    fn left_out(&self) -> Vec<String> {
+        self.task().left_out().to_vec()
+    }
+
     /// Names of the single objects.
     fn objects(&self) -> Vec<String> {
         self.task().objects().to_vec()

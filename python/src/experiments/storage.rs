@@ -136,6 +136,11 @@ impl Experiment {
         Ok(py.detach(|| self.inner.tasks(&subject)).map_err(Failure::from)?)
     }
 
+    /// What is in no task.
+    fn left_out(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        Ok(py.detach(|| self.inner.left_out()).map_err(Failure::from)?)
+    }
+
     /// One task.
     fn task(
         &self,

@@ -8,8 +8,9 @@ use pyo3::prelude::*;
 use std::path::PathBuf;
 use vlstore::Existing;
 use vlstore::experiments::{
-    ArchiveOptions, Array, ConsolidateOptions, Storage, import_experiment, open_experiment,
-    read_hdf5, storage_from_zip, storage_to_hdf5, storage_to_zip, unfinished_trials, write_hdf5,
+    Added, ArchiveOptions, Array, ConsolidateOptions, Storage, add_hdf5, import_experiment,
+    open_experiment, read_hdf5, storage_from_zip, storage_to_hdf5, storage_to_zip,
+    unfinished_trials,
 };
 
 /// Works with the interpreter detached; what `progress` raises ends it.
@@ -50,7 +51,7 @@ pub(crate) fn _from_zip(
     run(py, progress, |p| storage_from_zip(&path, folder.as_deref(), |d, t| p.step(d, t)))
 }
 
-/// The file, and how many unfinished trials are not in it.
+/// The file, how many unfinished trials are not in it, and what else.
 #[pyfunction]
 #[pyo3(signature = (path, outfile, overwrite, level, progress))]
 pub(crate) fn _to_hdf5(
@@ -60,14 +61,14 @@ pub(crate) fn _to_hdf5(
     overwrite: bool,
     level: u32,
     progress: Option<&Bound<'_, PyAny>>,
-) -> PyResult<(PathBuf, u64)> {
+) -> PyResult<(PathBuf, u64, Vec<String>)> {
     let options = ConsolidateOptions { existing: Existing::of(overwrite), level };
     run(py, progress, |p| {
         let from = open_experiment(&path)?;
-        let unfinished = unfinished_trials(&*from)?;
+        let (unfinished, left_out) = (unfinished_trials(&*from)?, from.left_out()?);
         let step = |d, t| p.step(d, t);
         let made = storage_to_hdf5(&*from, &path, outfile.as_deref(), options, step)?;
-        Ok((made, unfinished))
+        Ok((made, unfinished, left_out))
     })
 }
 
@@ -88,17 +89,21 @@ pub(crate) fn _import_experiment(
     Ok((done.tasks, done.trials, done.left_out, done.unfinished))
 }
 
+/// Why nothing can be added to the file here, which is unchanged then; nothing if the array is in it.
 #[pyfunction]
 pub(crate) fn _write_hdf5(
     py: Python<'_>,
     path: PathBuf,
     data: &Bound<'_, PyAny>,
     dataset: &Bound<'_, PyAny>,
-) -> PyResult<()> {
+) -> PyResult<Option<String>> {
     let name = text(dataset, "the name of a data set")?;
     let given = Given::get(data, "the data")?;
-    let written = py.detach(|| write_hdf5(&path, Array::of(&given.view()?)?, &name));
-    Ok(written.map_err(Failure::from)?)
+    let added = py.detach(|| add_hdf5(&path, Array::of(&given.view()?)?, &name));
+    Ok(match added.map_err(Failure::from)? {
+        Added::Done => None,
+        Added::Refused(reason) => Some(reason.into()),
+    })
 }
 
 #[pyfunction]

@@ -273,6 +273,12 @@ class StorageWriter:
         _close_after(self.close, error)
 
 
+def _some(names: list[str]) -> str:
+    """The first of these names, and how many there are."""
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+
+
 class Experiment:
     """An experiment for reading, in whatever form: a folder of ours or of AxoPy, an archive (zip,
     read where it lies), or a consolidated file (HDF5)."""
@@ -291,8 +297,25 @@ class Experiment:
         return self._inner.tasks(subject_id)
 
     def task(self, subject_id: str, task_id: str) -> TaskReader:
-        """One task."""
-        return TaskReader(self._inner.task(subject_id, task_id), f"{subject_id}/{task_id}")
+        """One task. What other programs added to a consolidated file and cannot be read here is in no
+        trial: a ``UserWarning`` names it, and so does :attr:`TaskReader.left_out`."""
+        task = TaskReader(self._inner.task(subject_id, task_id), f"{subject_id}/{task_id}")
+        if task.left_out:
+            import warnings
+
+            warnings.warn(
+                f"{self.path}: in no trial, since it cannot be read here (h5py reads it): "
+                f"{_some(task.left_out)}",
+                UserWarning,
+                stacklevel=2,
+            )
+        return task
+
+    @property
+    def left_out(self) -> list[str]:
+        """What is in no task, by its place below the root: files and folders (these end with ``/``), and
+        what of a task cannot be read here. Consolidation and import leave it out."""
+        return self._inner.left_out()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Experiment, (self.path,))

@@ -318,6 +318,12 @@ class TaskReader:
             ) from error
 
     @property
+    def left_out(self) -> list[str]:
+        """What of the task cannot be read here, by its place and with the reason: what other programs
+        added to a consolidated file, such as attributes that are lists (``p01/reach/0@NAME``)."""
+        return self._inner.left_out()
+
+    @property
     def objects(self) -> list[str]:
         """Names of the single objects, sorted."""
         return self._inner.objects()

@@ -6,12 +6,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from vlstore import _core
+from vlstore.errors import FormatError, StoreExistsError
+from vlstore.experiments._storage import _some
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike
 
 __all__ = [
@@ -118,11 +121,22 @@ def storage_to_hdf5(
     Warns
     -----
     UserWarning
-        Unfinished trials are left out; it says how many.
+        Unfinished trials are left out, or what is in no task (:attr:`Experiment.left_out`); it says what.
     """
     target = None if outfile is None else os.fspath(outfile)
-    out, unfinished = _core._to_hdf5(os.fspath(path), target, overwrite, level, progress)
+    out, unfinished, left_out = _core._to_hdf5(
+        os.fspath(path), target, overwrite, level, progress
+    )
     _warn_of(unfinished)
+    if left_out:
+        import warnings
+
+        warnings.warn(
+            f"{os.fspath(path)}: left out, since it is in no task: {_some(left_out)} "
+            "(`Experiment(...).left_out` lists all)",
+            UserWarning,
+            stacklevel=2,
+        )
     return os.fspath(out)
 
 
@@ -146,7 +160,7 @@ class ImportedExperiment:
     tasks: int
     #: Trials in them.
     trials: int
-    #: Files that belong to no task, and stayed where they are.
+    #: What is in no task, and stayed where it is: see :attr:`Experiment.left_out`.
     left_out: list[str]
     #: Trials that were begun and never written: they are not taken over.
     unfinished: int = 0
@@ -171,9 +185,42 @@ def import_experiment(
 def write_hdf5(path: _Path, data: ArrayLike, dataset: str = "data") -> None:
     """Write one array to a file of HDF5, which is made if it does not exist; what is in it stays.
 
-    A data set of the name that exists is refused (``StoreExistsError``).
+    A data set of the name that exists is refused (``StoreExistsError``). To some files that h5py made
+    (many links in one group, or soft links) only h5py can add; where it is installed it does, and where it
+    is not, that is a ``FormatError`` and the file is unchanged.
     """
-    _core._write_hdf5(os.fspath(path), data, dataset)
+    refused = _core._write_hdf5(os.fspath(path), data, dataset)
+    if refused is not None:
+        _write_by_h5py(os.fspath(path), np.asarray(data), dataset, refused)
+
+
+def _write_by_h5py(path: str, data: np.ndarray, dataset: str, why: str) -> None:
+    try:
+        import h5py
+    except ImportError as error:
+        raise FormatError(
+            f"{path}: HDF5, {dataset}: only h5py can add to this file ({why}), and it is not installed; the "
+            "file is unchanged. `pip install h5py` and call this again, or write to another file"
+        ) from error
+    packed = data.ndim > 0 and data.size > 0
+    options = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if packed else {}
+    try:
+        with h5py.File(path, "r+") as file:
+            *folders, name = dataset.split("/")
+            group: Any = file
+            for folder in folders:
+                # A soft link is followed; what it leads to may be in another file.
+                group = group.require_group(folder)
+            if group.get(name, getlink=True) is not None:
+                raise StoreExistsError(f'{path}: "{dataset}" exists already')
+            group.create_dataset(name, data=data, **options)
+    except TypeError as error:
+        # `require_group` where there is a data set.
+        raise StoreExistsError(f'{path}: "{dataset}" exists already: {error}') from error
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, StoreExistsError):
+            raise
+        raise FormatError(f"{path}: HDF5, {dataset}: h5py cannot add to it: {error}") from error
 
 
 def read_hdf5(path: _Path, dataset: str = "data") -> np.ndarray:

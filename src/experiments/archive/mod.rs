@@ -16,11 +16,6 @@ use crate::error::Error;
 use std::path::Path;
 use zip::result::ZipError;
 
-/// The entry, below the root, that says what the others are.
-const LIST: &str = "vlstore.json";
-const LAYER: &str = "experiment-archive";
-const VERSION: u64 = 1;
-
 /// The error of the crate for one of an archive.
 fn zip_error(path: &Path, error: ZipError) -> Error {
     match error {

@@ -1,8 +1,9 @@
 //! The files of a folder that lies in an archive, read one by one.
 
 use super::zip_error;
+use crate::backend::is_temporary_name;
 use crate::error::{Error, Result};
-use crate::experiments::files::Files;
+use crate::experiments::files::{Files, Kind, Listing};
 use crate::experiments::whole::{Part, io_error};
 use crate::wire::{memory, to_usize};
 use hdf5_pure::File;
@@ -25,7 +26,7 @@ pub(super) struct Packed {
     zip: Mutex<ZipArchive<Part>>,
     /// Place and length of each file, by its name without the root.
     files: BTreeMap<String, (usize, u64)>,
-    folders: BTreeSet<String>,
+    names: Names,
     /// The file of HDF5 that was opened last: arrays are asked for one after the other.
     last: Mutex<Option<(String, File)>>,
 }
@@ -33,6 +34,43 @@ pub(super) struct Packed {
 impl std::fmt::Debug for Packed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Packed").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Names of files and folders below the root.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    files: BTreeSet<String>,
+    folders: BTreeSet<String>,
+}
+
+impl Names {
+    /// Of names, and whether they are of folders. Folders that have no entry of their own are found, too.
+    pub(super) fn new<'a>(entries: impl Iterator<Item = (&'a str, bool)>) -> Self {
+        let mut names = Self::default();
+        for (name, folder) in entries {
+            let name = name.trim_end_matches('/');
+            let around = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
+            names.folders.extend(around.map(ToOwned::to_owned));
+            let kind = if folder { &mut names.folders } else { &mut names.files };
+            kind.insert(name.to_owned());
+        }
+        names
+    }
+}
+
+impl Listing for Names {
+    fn list(&self, at: &str) -> Result<Vec<(String, Kind)>> {
+        let prefix = if at.is_empty() { String::new() } else { format!("{at}/") };
+        let inside = |names: &BTreeSet<String>, kind| -> Vec<(String, Kind)> {
+            let after = names.range(prefix.clone()..).map_while(|n| n.strip_prefix(&prefix));
+            let direct = after.filter(|name| !name.contains('/') && !is_temporary_name(name));
+            direct.map(|name| (name.to_owned(), kind)).collect()
+        };
+        let mut found = inside(&self.files, Kind::File);
+        found.extend(inside(&self.folders, Kind::Folder));
+        found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(found)
     }
 }
 
@@ -44,47 +82,20 @@ impl Packed {
         zip: ZipArchive<Part>,
         entries: Vec<(usize, String, bool, u64)>,
     ) -> Self {
-        let (mut files, mut folders) = (BTreeMap::new(), BTreeSet::new());
-        for (index, name, folder, len) in entries {
-            let name = name.trim_end_matches('/').to_owned();
-            let around = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
-            folders.extend(around.map(ToOwned::to_owned));
-            if folder {
-                folders.insert(name);
-            } else {
-                files.insert(name, (index, len));
-            }
-        }
-        Self {
-            path: path.into(),
-            len,
-            zip: Mutex::new(zip),
-            files,
-            folders,
-            last: Mutex::new(None),
-        }
+        let names = Names::new(entries.iter().map(|(_, name, folder, _)| (name.as_str(), *folder)));
+        let files = entries.into_iter().filter(|(_, _, folder, _)| !folder);
+        let files = files.map(|(index, name, _, len)| (name, (index, len))).collect();
+        Self { path: path.into(), len, zip: Mutex::new(zip), files, names, last: Mutex::new(None) }
     }
 }
 
-/// Last parts of those names that lie in the folder `at` itself, without hidden ones.
-fn inside<'a>(names: impl Iterator<Item = &'a String>, at: &str) -> Vec<String> {
-    let prefix = if at.is_empty() { String::new() } else { format!("{at}/") };
-    names
-        .filter_map(|name| name.strip_prefix(&prefix))
-        .filter(|name| !name.contains('/') && !name.starts_with('.'))
-        .map(Into::into)
-        .collect()
+impl Listing for Packed {
+    fn list(&self, at: &str) -> Result<Vec<(String, Kind)>> {
+        self.names.list(at)
+    }
 }
 
 impl Files for Packed {
-    fn folders(&self, at: &str) -> Result<Vec<String>> {
-        Ok(inside(self.folders.iter(), at))
-    }
-
-    fn files(&self, at: &str) -> Result<Vec<String>> {
-        Ok(inside(self.files.keys(), at))
-    }
-
     fn bytes(&self, at: &str) -> Result<Option<Vec<u8>>> {
         let Some((index, len)) = self.files.get(at) else { return Ok(None) };
         if *len > ALWAYS.max(self.len.saturating_mul(RATIO)) {

@@ -1,16 +1,17 @@
 //! Reading an archive where it lies, and restoring it.
 
-use super::packed::Packed;
-use super::{LAYER, LIST, VERSION, zip_error};
-use crate::backend::{Access, Backend, FileBackend, sync_folder_of};
+use super::packed::{Names, Packed};
+use super::zip_error;
+use crate::backend::{Access, Backend, FileBackend, sync_folder_of, temporary_name};
 use crate::error::{Error, Result};
-use crate::experiments::names::is_original;
+use crate::experiments::files::{Kind, Listing, beside_tasks};
+use crate::experiments::level::level;
+use crate::experiments::names::{SUFFIX, is_original, task_of};
 use crate::experiments::original::Original;
 use crate::experiments::source::{Subjects, Task, no_subject, no_task};
-use crate::experiments::storage::SUFFIX;
 use crate::experiments::task::StoredTask;
+use crate::experiments::views::{LIST, LIST_MAX, Views};
 use crate::experiments::whole::{Part, io_error};
-use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
@@ -19,8 +20,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zip::{CompressionMethod, ZipArchive};
 
-/// What of an archive is its list, at most.
-const LIST_MAX: u64 = 1 << 28;
+/// The folder that archives of macOS have beside that of the experiment: it holds what only macOS knows of
+/// the files, and no data of theirs.
+const OF_MACOS: &str = "__MACOSX/";
 
 /// An experiment in an archive of ours, read without unpacking.
 #[derive(Debug)]
@@ -30,8 +32,16 @@ pub struct Archive {
     /// The folders of the subjects, and where the stores of their tasks lie; `None` for one that
     /// cannot be read where it lies.
     subjects: BTreeMap<String, BTreeMap<String, Option<(u64, u64)>>>,
+    names: Names,
     /// If it is a folder of the original program.
     original: Option<Original>,
+}
+
+/// Where an entry lies that can be read without unpacking it.
+fn place_of(zip: &mut ZipArchive<Part>, path: &Path, index: usize) -> Result<Option<(u64, u64)>> {
+    let entry = zip.by_index(index).map_err(|e| zip_error(path, e))?;
+    let stored = entry.compression() == CompressionMethod::Stored;
+    Ok(entry.data_start().filter(|_| stored).map(|at| (at, entry.size())))
 }
 
 /// An open archive with what it says of itself.
@@ -55,26 +65,28 @@ impl Archive {
         let mut opened = Opened::open(path)?;
         let mut subjects: BTreeMap<String, BTreeMap<String, Option<(u64, u64)>>> = BTreeMap::new();
         let mut original = false;
+        let names = opened.entries.iter().map(|(_, name, folder, _)| (name.as_str(), *folder));
+        let names = Names::new(names);
+        for subject in names.folders("")? {
+            subjects.insert(subject, BTreeMap::new());
+        }
         for (index, name, folder, _) in &opened.entries {
             let parts: Vec<&str> = name.split('/').filter(|p| !p.is_empty()).collect();
             match (parts.as_slice(), folder) {
-                // Hidden, as in a folder.
-                ([subject, ..], _) if subject.starts_with('.') => {}
-                ([subject], true) => drop(subjects.entry((*subject).into()).or_default()),
-                ([subject, file], false) if file.ends_with(SUFFIX) => {
-                    let task = file.strip_suffix(SUFFIX).unwrap_or(file);
-                    if task.is_empty() || task.starts_with('.') {
-                        continue;
+                ([subject, file], false) => {
+                    // A hidden folder is no subject.
+                    let Some(tasks) = subjects.get_mut(*subject) else { continue };
+                    if let Some(task) = task_of(file) {
+                        tasks.insert(task.into(), place_of(&mut opened.zip, path, *index)?);
                     }
-                    let entry = opened.zip.by_index(*index).map_err(|e| zip_error(path, e))?;
-                    let stored = entry.compression() == CompressionMethod::Stored;
-                    let place = entry.data_start().filter(|_| stored).map(|at| (at, entry.size()));
-                    subjects.entry((*subject).into()).or_default().insert(task.into(), place);
                 }
-                ([_, _, file], false) if is_original(file) => original = true,
+                ([subject, _, file], false) if subjects.contains_key(*subject) => {
+                    original |= is_original(file);
+                }
                 _ => {}
             }
         }
+        level(&names, &|_| true, true)?.must_be_packed(path)?;
         let Opened { file, zip, entries, .. } = opened;
         let ours = subjects.iter().find_map(|(s, tasks)| Some((s, tasks.keys().next()?)));
         let original = match (original, ours) {
@@ -91,14 +103,7 @@ impl Archive {
                 Some(Original::over(Arc::new(Packed::new(path, len, zip, entries)))?)
             }
         };
-        Ok(Self { path: path.into(), file, subjects, original })
-    }
-}
-
-impl Archive {
-    /// Files of a folder of the original program that belong to no task.
-    pub(in crate::experiments) fn left_out(&self) -> Result<Vec<String>> {
-        self.original.as_ref().map_or_else(|| Ok(Vec::new()), Original::left_out)
+        Ok(Self { path: path.into(), file, subjects, names, original })
     }
 }
 
@@ -134,6 +139,13 @@ impl Subjects for Archive {
         let open = || StoredTask::open_in(Arc::new(Part::new(self.file.clone(), start, len)?));
         Ok(Box::new(open().map_err(|e| e.at(&self.path.join(name())))?))
     }
+
+    fn left_out(&self) -> Result<Vec<String>> {
+        if let Some(original) = &self.original {
+            return original.left_out();
+        }
+        beside_tasks(&self.names, &|name, kind| kind == Kind::File && task_of(name).is_some())
+    }
 }
 
 impl Opened {
@@ -145,15 +157,24 @@ impl Opened {
         for i in 0..zip.len() {
             let entry = zip.by_index_raw(i).map_err(|e| zip_error(path, e))?;
             let name = entry.name().map_err(|e| zip_error(path, e))?.into_owned();
-            names.push((i, name, entry.is_dir(), entry.size()));
+            if !name.starts_with(OF_MACOS) {
+                names.push((i, name, entry.is_dir(), entry.size()));
+            }
         }
         if let Some(losses) = losses(&zip, path, &names)? {
             return Err(Error::format("zip", "archive", losses).at(path));
         }
+        if let Some((_, name, ..)) = names.iter().find(|(_, name, ..)| name.contains('\\')) {
+            let why = format!(
+                "the entry {name:?} has a backslash, where archives have `/` between folders; unpack it \
+                 with the program that made it, and give the folder or pack it with `vlstore archive`"
+            );
+            return Err(Error::format("zip", "archive", why).at(path));
+        }
         let unsafe_name = |name: &str| {
             name.is_empty()
                 || name.starts_with('/')
-                || name.contains(['\\', '\0'])
+                || name.contains('\0')
                 || name.trim_end_matches('/').split('/').any(|p| matches!(p, "" | "." | ".."))
         };
         if let Some((_, name, ..)) = names.iter().find(|(_, name, ..)| unsafe_name(name)) {
@@ -163,19 +184,24 @@ impl Opened {
         let tops: BTreeSet<&str> =
             names.iter().filter_map(|(_, name, ..)| name.split('/').next()).collect();
         let [root] = *tops.iter().collect::<Vec<_>>().as_slice() else {
-            let why = "its entries do not lie in one folder, as those of an experiment do";
+            let some: Vec<_> = tops.iter().take(3).map(|top| format!("{top:?}")).collect();
+            let more = if tops.len() > 3 { ", ..." } else { "" };
+            let why = format!(
+                "its entries do not lie in one folder, as those of an experiment do: there are {}{more}; \
+                 unpack it into a new folder, and give that one or pack it with `vlstore archive`",
+                some.join(", ")
+            );
             return Err(Error::format("zip", "archive", why).at(path));
         };
         let root = (*root).to_owned();
         let views = listed(&mut zip, path, &root)?;
         let prefix = format!("{root}/");
-        let view = |name: &str| views.iter().any(|v| name.starts_with(v.as_str()));
+        let kept = |name: &str| !views.as_ref().is_some_and(|views| views.has_in("", name));
         let entries = names
             .into_iter()
-            .filter(|(_, name, ..)| !view(name) && *name != format!("{prefix}{LIST}"))
             .filter_map(|(i, name, folder, len)| {
                 let below = name.strip_prefix(&prefix)?.to_owned();
-                (!below.is_empty()).then_some((i, below, folder, len))
+                (!below.is_empty() && kept(&below)).then_some((i, below, folder, len))
             })
             .collect();
         Ok(Self { file, zip, entries, root })
@@ -196,42 +222,24 @@ pub(super) fn is_ours(path: &Path) -> bool {
         let name = zip.file_names().flatten().find(|n| of_list(n))?.into_owned();
         let mut text = String::new();
         zip.by_name(&name).ok()?.take(LIST_MAX).read_to_string(&mut text).ok()?;
-        serde_json::from_str::<Json>(&text).ok()
+        Some(text)
     };
-    list().is_some_and(|list| list.get("layer").and_then(Json::as_str) == Some(LAYER))
+    // Of a newer release, too.
+    list().is_some_and(|text| !matches!(Views::of(&text), Ok(None)))
 }
 
-/// The folders of views, as the list of an archive of ours has them; another archive has none.
-fn listed(zip: &mut ZipArchive<Part>, path: &Path, root: &str) -> Result<Vec<String>> {
-    let Some(index) = zip.index_for_name(&format!("{root}/{LIST}")) else {
-        return Ok(Vec::new());
-    };
+/// The views, as the list of an archive of ours has them; another archive has none.
+fn listed(zip: &mut ZipArchive<Part>, path: &Path, root: &str) -> Result<Option<Views>> {
+    let Some(index) = zip.index_for_name(&format!("{root}/{LIST}")) else { return Ok(None) };
     let entry = zip.by_index(index).map_err(|e| zip_error(path, e))?;
-    let mut text = String::new();
+    let mut text = Vec::new();
     entry
         .take(LIST_MAX)
-        .read_to_string(&mut text)
+        .read_to_end(&mut text)
         .map_err(|e| io_error("read the list of the archive", e).at(path))?;
-    let bad = |why: String| Error::format("zip", LIST, why).at(path);
-    let list: Json = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
-    if list.get("layer").and_then(Json::as_str) != Some(LAYER) {
-        // A file of the experiment that happens to have this name: it is carried as one.
-        return Ok(Vec::new());
-    }
-    match list.get("version").and_then(Json::as_u64) {
-        Some(VERSION) => {}
-        found => {
-            return Err(Error::Unsupported {
-                what: "version of an archive",
-                found: found.unwrap_or_default(),
-                newest: VERSION,
-            }
-            .at(path));
-        }
-    }
-    let views = list.get("views").and_then(Json::as_object);
-    let views = views.ok_or_else(|| bad("it lists no views".into()))?;
-    Ok(views.values().filter_map(Json::as_str).map(|v| format!("{v}/")).collect())
+    // What is no text is a file of the experiment that happens to have this name.
+    let Ok(text) = String::from_utf8(text) else { return Ok(None) };
+    Views::of(&text).map_err(|e| e.at(path))
 }
 
 /// What an archive that `storage_to_zip` of the original program made has lost; `None` for others.
@@ -246,6 +254,15 @@ fn losses(
     let listed = names.iter().any(|(_, name, ..)| name.ends_with(&format!("/{LIST}")));
     if !repeated && (listed || !names.iter().any(|(_, name, ..)| table(name))) {
         return Ok(None);
+    }
+    if !repeated {
+        let name = names.iter().find(|(_, name, ..)| table(name)).map_or("", |(_, name, ..)| name);
+        return Ok(Some(format!(
+            "the folders of this experiment are lost: {name:?} lies directly in the folder of the \
+             archive, not in those of a subject and a task. It was packed by a program that leaves \
+             them out, or from the folder of one task alone. Pack the whole folder of the experiment \
+             with `vlstore archive`"
+        )));
     }
     // The archive knows each name once: the directory at its end has them all.
     let all = directory(path)?;
@@ -314,7 +331,7 @@ pub fn storage_from_zip(
     };
     free()?;
     let random = RandomState::new().hash_one(std::process::id());
-    let staged = folder.join(format!(".{random:016x}.partial"));
+    let staged = folder.join(temporary_name(None, random));
     // What an archive claims may be more than there are numbers.
     let total = opened.entries.iter().fold(0_u64, |total, e| total.saturating_add(e.3));
     let missing: Vec<&Path> = folder.ancestors().take_while(|f| is_missing(f)).collect();

@@ -2,14 +2,16 @@
 
 use super::places::{Places, folded};
 use super::read::is_ours;
-use super::{LAYER, LIST, VERSION, zip_error};
-use crate::backend::{Access, StagedFile};
+use super::zip_error;
+use crate::backend::{Access, StagedFile, is_temporary_name};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
+use crate::experiments::names::{SUFFIX, task_of};
 use crate::experiments::npy;
 use crate::experiments::source::Task;
-use crate::experiments::storage::SUFFIX;
+use crate::experiments::storage::check_root;
 use crate::experiments::task::StoredTask;
+use crate::experiments::views::{LAYER, LIST, VERSION, Views};
 use crate::experiments::whole::{Part, Staged, Still, io_error, named, refuse_input};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
@@ -49,8 +51,8 @@ enum Entry {
 /// # Errors
 /// [`Error::Io`] if there is no such folder or the disk is full; [`Error::Exists`] if there is a
 /// file already and it is not to be replaced; [`Error::Locked`] if a task is being written;
-/// [`Error::Invalid`] for names that are not UTF-8 or have a backslash, and for an archive that would
-/// replace a file of the experiment (an earlier archive in the folder is none); what opening fails
+/// [`Error::Invalid`] for the folder of a subject, for names that are not UTF-8 or have a backslash, and for
+/// an archive that would replace a file of the experiment (an earlier archive in the folder is none); what opening fails
 /// with, such as [`Error::Corrupt`], for a damaged task, which is packed as it is
 /// [without views](ArchiveOptions::views).
 pub fn storage_to_zip(
@@ -63,6 +65,7 @@ pub fn storage_to_zip(
     if !about.is_dir() {
         return Err(Error::invalid("path", "this is no folder of an experiment").at(root));
     }
+    check_root(root, false)?;
     let (name, out) = named(root, outfile, ".zip")?;
     check_name(&name).map_err(|e| e.at(root))?;
     if options.existing == Existing::Replace {
@@ -75,7 +78,15 @@ pub fn storage_to_zip(
     let total = found.iter().map(|e| if let Entry::File(_, _, n) = e { *n } else { 0 }).sum();
     let list = format!("{name}/{LIST}");
     if found.iter().any(|e| folded(e.path()) == folded(&list)) {
-        let why = format!("its file {LIST} has the name of the list of an archive: rename it");
+        let why = if Views::at(root)?.is_some() {
+            format!(
+                "it was unpacked from an archive by another program, so that the tables and arrays for \
+                 other programs lie beside the tasks; restore it with `vlstore archive --restore`, or \
+                 delete the folders that its {LIST} lists under \"views\", and {LIST}"
+            )
+        } else {
+            format!("its file {LIST} has the name of the list of an archive: rename it")
+        };
         return Err(Error::invalid("experiment", why).at(root));
     }
     if options.existing == Existing::Refuse && fs::symlink_metadata(&out).is_ok() {
@@ -151,8 +162,7 @@ fn collect(folder: &Path, path: &str, own: &[PathBuf], found: &mut Vec<Entry>) -
             let why = format!("the name of {name:?} is not UTF-8: rename it");
             Error::invalid("experiment", why).at(folder)
         })?;
-        let incomplete = name.starts_with('.') && name.ends_with(".partial");
-        if !incomplete && !own.contains(&here.join(&name)) {
+        if !is_temporary_name(&name) && !own.contains(&here.join(&name)) {
             check_name(&name).map_err(|e| e.at(folder))?;
             names.push(name);
         }
@@ -193,10 +203,10 @@ fn check_name(name: &str) -> Result<()> {
 /// Damage in it does not matter here: the bytes are carried as they are.
 fn store_of_task(path: &str, root: &str, file: &Path) -> Result<Option<Still>> {
     let below = path.strip_prefix(root).and_then(|p| p.strip_prefix('/')).unwrap_or_default();
-    if !below.ends_with(SUFFIX) || below.split('/').count() != 2 {
-        return Ok(None);
+    match below.split('/').collect::<Vec<_>>().as_slice() {
+        [_, name] if task_of(name).is_some() => Still::of(file).map(Some),
+        _ => Ok(None),
     }
-    Still::of(file).map(Some)
 }
 
 /// The task whose views are made; `None` for a store that is of something else.

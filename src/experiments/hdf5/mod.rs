@@ -5,6 +5,9 @@
 //! `vlstore:attributes` has them with their types and order, and `vlstore:arrays` the order of the
 //! arrays. Single objects are data sets in `/SUBJECT/TASK/objects`.
 
+mod attributes;
+mod compress;
+mod dataset;
 mod links;
 mod read;
 mod single;
@@ -13,7 +16,7 @@ mod write;
 
 pub use read::Consolidated;
 pub(super) use read::{Found, dataset_array, dataset_entry, open_file};
-pub use single::{read_hdf5, write_hdf5};
+pub use single::{Added, add_hdf5, read_hdf5, write_hdf5};
 pub use write::{ConsolidateOptions, storage_to_hdf5};
 
 use crate::error::Error;

@@ -1,13 +1,12 @@
 //! Reading a consolidated experiment, written by us and added to by others.
 
-use super::types::{attribute, dtype, same, swap, value};
-use super::{
-    ARRAYS, ATTRIBUTES, FORM, LAYER, MARK, MARK_VERSION, OBJECTS, OURS, VERSION, hdf5_error,
-};
+use super::attributes::Found as FoundAttributes;
+use super::types::{dtype, swap};
+use super::{ARRAYS, FORM, LAYER, MARK, MARK_VERSION, OBJECTS, OURS, VERSION, hdf5_error};
 use crate::codec::DType;
 use crate::error::{Error, Result};
 use crate::experiments::array::{Array, StackAxis};
-use crate::experiments::head::{ArrayEntry, Attributes, Trial, attributes_from_text};
+use crate::experiments::head::{ArrayEntry, Trial};
 use crate::experiments::object::Object;
 use crate::experiments::source::{Subjects, Task, no_subject, no_task};
 use crate::experiments::task::{no_object, no_trial};
@@ -33,13 +32,24 @@ pub(in crate::experiments) fn dataset_entry(
     at: &str,
     dataset: &Dataset,
 ) -> Result<Found> {
-    let failed = |e| hdf5_error(path, at, e);
-    let datatype = dataset.datatype().map_err(failed)?;
-    let (dtype, swapped) = dtype(&datatype).ok_or_else(|| {
-        let why = format!("its values are no numbers that an array has: {datatype}");
-        Error::format("HDF5", at, why).at(path)
-    })?;
-    Ok(Found { dtype, shape: dataset.shape().map_err(failed)?, swapped })
+    known_entry(path, at, dataset)?.map_err(|why| Error::format("HDF5", at, why).at(path))
+}
+
+/// The same; why it is no array that can be read where it holds other things than numbers.
+fn known_entry(
+    path: &Path,
+    at: &str,
+    dataset: &Dataset,
+) -> Result<std::result::Result<Found, String>> {
+    let datatype = match dataset.datatype() {
+        Ok(datatype) => datatype,
+        Err(e @ hdf5_pure::Error::Io(_)) => return Err(hdf5_error(path, at, e)),
+        Err(e) => return Ok(Err(format!("its type is not known here: {e}"))),
+    };
+    let Some((dtype, swapped)) = dtype(&datatype) else {
+        return Ok(Err(format!("its values are no numbers that an array has: {datatype}")));
+    };
+    Ok(Ok(Found { dtype, shape: dataset.shape().map_err(|e| hdf5_error(path, at, e))?, swapped }))
 }
 
 /// Bytes of an array that are read whatever the length of the file.
@@ -150,82 +160,91 @@ impl Subjects for Consolidated {
         }
         let at = format!("{subject}/{task}");
         let group = self.file.group(&at).map_err(|e| self.failed(&at, e))?;
-        let mut numbered = Vec::new();
-        let mut objects = Vec::new();
-        for (name, inner) in group.iter_groups().map_err(|e| self.failed(&at, e))? {
+        let failed = |e| self.failed(&at, e);
+        let (mut numbered, mut objects) = (Vec::new(), Vec::new());
+        let mut left_out = self.own_attributes(&at, &group)?;
+        for (name, inner) in group.iter_groups().map_err(failed)? {
             if name == OBJECTS {
-                objects = inner.datasets().map_err(|e| self.failed(&at, e))?;
-            } else if let Ok(number) = name.parse::<u64>() {
-                numbered.push((number, inner));
+                objects = inner.datasets().map_err(failed)?;
+                let groups = inner.groups().map_err(failed)?;
+                left_out.extend(groups.iter().map(|name| format!("{at}/{OBJECTS}/{name}/")));
+            } else if let Some(number) = number(&name) {
+                numbered.push((number, name, inner));
+            } else {
+                left_out.push(format!("{at}/{name}/"));
             }
         }
-        numbered.sort_unstable_by_key(|(number, _)| *number);
+        let others = group.datasets().map_err(failed)?;
+        left_out.extend(others.iter().map(|name| format!("{at}/{name}")));
+        numbered.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         objects.sort_unstable();
         let (mut trials, mut places) = (Vec::new(), Vec::new());
-        for (number, inner) in &numbered {
-            let at = format!("{at}/{number}");
-            trials.push(self.trial(&at, inner)?);
+        for (_, name, inner) in &numbered {
+            let at = format!("{at}/{name}");
+            trials.push(self.trial(&at, inner, &mut left_out)?);
             places.push(at);
         }
         let (path, file) = (self.path.clone(), self.file.clone());
-        Ok(Box::new(ConsolidatedTask { path, file, at, places, trials, objects }))
+        Ok(Box::new(ConsolidatedTask { path, file, at, places, trials, objects, left_out }))
+    }
+
+    fn left_out(&self) -> Result<Vec<String>> {
+        let root = self.file.root();
+        let mut out = self.own_attributes("", &root)?;
+        out.extend(root.datasets().map_err(|e| self.failed("file", e))?);
+        for subject in self.subjects()? {
+            let group = root.group(&subject).map_err(|e| self.failed(&subject, e))?;
+            out.extend(self.own_attributes(&subject, &group)?);
+            let others = group.datasets().map_err(|e| self.failed(&subject, e))?;
+            out.extend(others.iter().map(|name| format!("{subject}/{name}")));
+            for task in self.tasks(&subject)? {
+                out.extend_from_slice(self.task(&subject, &task)?.left_out());
+            }
+        }
+        Ok(out)
     }
 }
 
+/// The number of the trial in a group of this name. One with leading zeros is a trial of its own.
+fn number(name: &str) -> Option<u64> {
+    name.bytes().all(|b| b.is_ascii_digit()).then(|| name.parse().ok()).flatten()
+}
+
 impl Consolidated {
-    /// The attributes of a trial: with the types that it was written with, and as another program
-    /// changed them since.
-    fn attributes(&self, at: &str, group: &Group) -> Result<(Attributes, Option<String>)> {
-        let failed = |e| self.failed(at, e);
-        let attrs = group.attrs().map_err(failed)?;
-        let kinds = group.attr_datatypes().map_err(failed)?;
-        let noted = match attrs.get(ATTRIBUTES).and_then(|v| v.as_str()) {
-            Some(text) => attributes_from_text(text)?,
-            // A trial that another program added.
-            None => Attributes::new(),
-        };
-        let now = |name: &str| value(attrs.get(name)?, kinds.get(name));
-        let mut attributes = Attributes::new();
-        for (name, noted) in noted {
-            let written = attribute(&name, &noted);
-            let kept = match (attrs.get(&name), &written) {
-                (Some(found), Some(written)) => same(found, written),
-                // A missing value, and what other programs would not read.
-                (None, None) => true,
-                (None, Some(_)) => false,
-                (Some(_), None) => name.starts_with(OURS),
-            };
-            if let Some(value) = if kept { Some(noted) } else { now(&name) } {
-                attributes.push((name, value));
-            }
-        }
-        let mut added: Attributes = attrs
-            .keys()
-            .filter(|name| !name.starts_with(OURS))
-            .filter(|name| !attributes.iter().any(|(other, _)| other == *name))
-            .filter_map(|name| Some((name.clone(), now(name)?)))
-            .collect();
-        added.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        attributes.extend(added);
-        let order = attrs.get(ARRAYS).and_then(|v| v.as_str()).map(Into::into);
-        Ok((attributes, order))
+    /// The attributes that other programs gave to a group that has none for us.
+    fn own_attributes(&self, at: &str, group: &Group) -> Result<Vec<String>> {
+        let kinds = group.attr_datatypes().map_err(|e| self.failed(at, e))?;
+        let others = kinds.into_keys().filter(|name| !name.starts_with(OURS));
+        let mut others: Vec<_> = others.map(|name| format!("{at}@{name}")).collect();
+        others.sort_unstable();
+        Ok(others)
     }
 
-    fn trial(&self, at: &str, group: &Group) -> Result<Trial> {
-        let (attributes, order) = self.attributes(at, group)?;
-        let order: Vec<String> =
-            order.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    fn trial(&self, at: &str, group: &Group, left_out: &mut Vec<String>) -> Result<Trial> {
+        let failed = |e| self.failed(at, e);
+        let found = FoundAttributes::of(&self.path, at, group)?;
+        let (attributes, refused) = found.attributes().map_err(|e| e.at(&self.path))?;
+        left_out.extend(refused.iter().map(|(name, why)| format!("{at}@{name} ({why})")));
+        let order = found.text(ARRAYS).and_then(|text| serde_json::from_str(text).ok());
+        let order: Vec<String> = order.unwrap_or_default();
         let mut arrays = Vec::new();
-        for (name, dataset) in group.iter_datasets().map_err(|e| self.failed(at, e))? {
+        for (name, dataset) in group.iter_datasets().map_err(failed)? {
+            let place = format!("{at}/{name}");
             // Text and the like, which another program added: asking for it says what it is.
-            let Ok(Found { dtype, shape, .. }) =
-                dataset_entry(&self.path, &format!("{at}/{name}"), &dataset)
-            else {
-                continue;
+            let Found { dtype, shape, .. } = match known_entry(&self.path, &place, &dataset)? {
+                Ok(found) => found,
+                Err(why) => {
+                    left_out.push(format!("{place} ({why})"));
+                    continue;
+                }
             };
+            let kinds = dataset.attr_datatypes().map_err(failed)?;
+            left_out.extend(kinds.into_keys().map(|name| format!("{place}@{name}")));
             let (axis, pieces) = (StackAxis::default(), (0, 1));
             arrays.push(ArrayEntry { name, dtype, shape, axis, pieces, whole: true });
         }
+        let inner = group.groups().map_err(failed)?;
+        left_out.extend(inner.iter().map(|name| format!("{at}/{name}/")));
         let place = |name: &str| order.iter().position(|n| n == name).unwrap_or(usize::MAX);
         arrays.sort_by(|a, b| place(&a.name).cmp(&place(&b.name)).then(a.name.cmp(&b.name)));
         Ok(Trial { attributes, arrays, token: 0 })
@@ -241,9 +260,14 @@ struct ConsolidatedTask {
     places: Vec<String>,
     trials: Vec<Trial>,
     objects: Vec<String>,
+    left_out: Vec<String>,
 }
 
 impl Task for ConsolidatedTask {
+    fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
     fn trials(&self) -> &[Trial] {
         &self.trials
     }

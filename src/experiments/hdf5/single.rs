@@ -1,10 +1,10 @@
 //! Single arrays in files of HDF5.
 
+use super::dataset::dataset;
 use super::hdf5_error;
 use super::links::has_old_links;
 use super::read::{dataset_array, open_file};
 use super::types::datatype;
-use super::write::dataset;
 use crate::backend::{Access, StagedFile};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
@@ -32,9 +32,37 @@ fn parts(name: &str) -> Result<Vec<&str>> {
 /// # Errors
 /// [`Error::Invalid`] for a name that cannot be one; [`Error::Exists`] if there is anything of this
 /// name; [`Error::Format`] if the file is no HDF5, or one that nothing can be added to here without
-/// damage (its groups have soft or external links in the format of HDF5 1.6, more links than fit a
-/// header, or several names): then it is unchanged. [`Error::Io`].
+/// damage (see [`add_hdf5`]): then it is unchanged. [`Error::Io`].
 pub fn write_hdf5(path: &Path, array: Array, name: &str) -> Result<()> {
+    match add_hdf5(path, array, name)? {
+        Added::Done => Ok(()),
+        Added::Refused(reason) => {
+            let why = format!(
+                "nothing can be added to this file here ({reason}); it is unchanged: write to another \
+                 file, or add to it with h5py"
+            );
+            Err(Error::format("HDF5", name, why).at(path))
+        }
+    }
+}
+
+/// What became of an array that was to be added to a file.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Added {
+    /// It is in the file.
+    Done,
+    /// It is not, and the file is unchanged: another library has to add it, for this reason.
+    Refused(Box<str>),
+}
+
+/// As [`write_hdf5`], for callers that have another library for files that nothing can be added to here
+/// without damage: their groups have soft or external links in the format of HDF5 1.6, more links than fit a
+/// header, or several names.
+///
+/// # Errors
+/// As [`write_hdf5`], without that refusal.
+pub fn add_hdf5(path: &Path, array: Array, name: &str) -> Result<Added> {
     let parts = parts(name)?;
     let failed = |e| hdf5_error(path, name, e);
     let kind = datatype(array.dtype).map_err(|e| failed(e.into()))?;
@@ -43,8 +71,9 @@ pub fn write_hdf5(path: &Path, array: Array, name: &str) -> Result<()> {
         let staged = StagedFile::new(path, Access::Pread)?;
         let aside = staged.backend().path();
         FileBuilder::new().write(&aside).map_err(failed)?;
-        add(&aside, path, &parts, array, kind, name)?;
-        return staged.publish(Existing::Refuse);
+        let added = add(&aside, path, &parts, array, kind, name)?;
+        staged.publish(Existing::Refuse)?;
+        return Ok(added);
     }
     add(path, path, &parts, array, kind, name)
 }
@@ -56,51 +85,56 @@ fn add(
     array: Array,
     kind: hdf5_pure::Datatype,
     name: &str,
-) -> Result<()> {
+) -> Result<Added> {
     let exists = || Error::Exists { what: format!("{name:?}").into(), instead: None }.at(path);
-    let refused = |reason: &str| {
-        let why = format!(
-            "nothing can be added to this file here ({reason}); it is unchanged: write to another \
-             file, or add to it with h5py"
-        );
-        Error::format("HDF5", name, why).at(path)
-    };
-    let failed = |e| match e {
-        // Links that are neither data sets nor groups, such as soft links and named types.
-        hdf5_pure::Error::EditUnsupported(why) if why.contains("already exists") => exists(),
-        hdf5_pure::Error::EditUnsupported(why) => refused(why),
-        // The address of a soft link in a symbol table: there is none.
-        hdf5_pure::Error::Format(FormatError::UnexpectedEof { expected: usize::MAX, .. }) => {
-            refused("its group has soft links in the format of HDF5 1.6")
-        }
-        other => hdf5_error(path, name, other),
-    };
     if has_old_links(file)? {
-        return Err(refused("it has soft or external links in the format of HDF5 1.6"));
+        let reason = "it has soft or external links in the format of HDF5 1.6";
+        return Ok(Added::Refused(reason.into()));
     }
-    let file = File::open_rw(file).map_err(failed)?;
-    let mut group = file.root();
-    let (last, folders) =
-        parts.split_last().ok_or_else(|| Error::invalid("data set", "no name"))?;
-    for folder in folders {
-        if group.datasets().map_err(failed)?.iter().any(|n| n == folder) {
-            return Err(exists());
+    match put(file, parts, array, kind) {
+        Ok(true) => Ok(Added::Done),
+        Ok(false) => Err(exists()),
+        // Links that are neither data sets nor groups, such as soft links and named types.
+        Err(hdf5_pure::Error::EditUnsupported(why)) if why.contains("already exists") => {
+            Err(exists())
         }
-        group = if group.groups().map_err(failed)?.iter().any(|n| n == folder) {
-            group.group(folder).map_err(failed)?
+        Err(hdf5_pure::Error::EditUnsupported(why)) => Ok(Added::Refused(why.into())),
+        // The address of a soft link in a symbol table: there is none.
+        Err(hdf5_pure::Error::Format(FormatError::UnexpectedEof {
+            expected: usize::MAX, ..
+        })) => Ok(Added::Refused("its group has soft links in the format of HDF5 1.6".into())),
+        Err(other) => Err(hdf5_error(path, name, other)),
+    }
+}
+
+/// Whether the array was put under a name that was free.
+fn put(
+    file: &Path,
+    parts: &[&str],
+    array: Array,
+    kind: hdf5_pure::Datatype,
+) -> std::result::Result<bool, hdf5_pure::Error> {
+    let file = File::open_rw(file)?;
+    let mut group = file.root();
+    let Some((last, folders)) = parts.split_last() else { return Ok(false) };
+    for folder in folders {
+        if group.datasets()?.iter().any(|n| n == folder) {
+            return Ok(false);
+        }
+        group = if group.groups()?.iter().any(|n| n == folder) {
+            group.group(folder)?
         } else {
-            group.create_group(folder).map_err(failed)?
+            group.create_group(folder)?
         };
     }
-    let there =
-        group.datasets().map_err(failed)?.into_iter().chain(group.groups().map_err(failed)?);
-    if there.into_iter().any(|n| n == *last) {
-        return Err(exists());
+    if group.datasets()?.into_iter().chain(group.groups()?).any(|n| n == *last) {
+        return Ok(false);
     }
-    group.create_dataset(last, |b| dataset(b, array, kind, LEVEL)).map_err(failed)?;
+    group.create_dataset(last, |b| dataset(b, array, kind, LEVEL))?;
     drop(group);
-    file.commit().map_err(failed)?;
-    file.close().map_err(failed)
+    file.commit()?;
+    file.close()?;
+    Ok(true)
 }
 
 /// Reads the data set `name` of the file at `path`.

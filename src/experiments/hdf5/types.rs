@@ -154,14 +154,16 @@ fn of_scalar(scalar: &Scalar) -> AttrValue {
     }
 }
 
-/// Whether the attribute that was found is the one that was written, to the bit.
+/// Whether the attribute that was found is the one that was written, to the bit; which NaN it is does not
+/// count, since the library that reads it does not keep that.
 pub(super) fn same(found: &AttrValue, written: &AttrValue) -> bool {
     use AttrValue::{F32, F64, F64Array};
+    let equal = |a: f64, b: f64| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
     match (found, written) {
-        (F64(a), F64(b)) => a.to_bits() == b.to_bits(),
-        (F32(a), F32(b)) => a.to_bits() == b.to_bits(),
+        (F64(a), F64(b)) => equal(*a, *b),
+        (F32(a), F32(b)) => equal(f64::from(*a), f64::from(*b)),
         (F64Array(a), F64Array(b)) => {
-            a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()))
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(*a, *b))
         }
         _ => match (found.as_str(), written.as_str()) {
             (Some(a), Some(b)) => a == b,
@@ -170,26 +172,61 @@ pub(super) fn same(found: &AttrValue, written: &AttrValue) -> bool {
     }
 }
 
-/// The value of an attribute that another program wrote, whose type in the file is `kind`; `None`
-/// for lists and other types.
-pub(super) fn value(attribute: &AttrValue, kind: Option<&Datatype>) -> Option<Value> {
-    let scalar = |dtype, bytes: &[u8]| Scalar::new(dtype, bytes).ok().map(Value::Scalar);
-    match attribute {
-        AttrValue::I64(n) => Some(Value::Int(*n)),
-        AttrValue::F64(x) => Some(Value::Float(*x)),
-        AttrValue::I8(n) if kind.and_then(dtype).is_some_and(|(t, _)| t == DType::Bool) => {
-            Some(Value::Bool(*n != 0))
-        }
-        AttrValue::I8(n) => scalar(DType::I8, &n.to_le_bytes()),
-        AttrValue::I16(n) => scalar(DType::I16, &n.to_le_bytes()),
-        AttrValue::I32(n) => scalar(DType::I32, &n.to_le_bytes()),
-        AttrValue::U8(n) => scalar(DType::U8, &n.to_le_bytes()),
-        AttrValue::U16(n) => scalar(DType::U16, &n.to_le_bytes()),
-        AttrValue::U32(n) => scalar(DType::U32, &n.to_le_bytes()),
-        AttrValue::U64(n) => scalar(DType::U64, &n.to_le_bytes()),
-        AttrValue::F32(x) => scalar(DType::F32, &x.to_le_bytes()),
-        other => other.as_str().map(|text| Value::Text(text.to_owned())),
+/// The value of an attribute that another program wrote, whose type in the file is `kind`; what it is where
+/// it cannot be kept as it is. `attribute` is what was made of its bytes, if anything.
+pub(super) fn value(attribute: Option<&AttrValue>, kind: &Datatype) -> Result<Value, String> {
+    let known = dtype(kind).map(|(known, _)| known);
+    let scalar = |bytes: &[u8]| known.and_then(|known| Scalar::new(known, bytes).ok());
+    let number = match (attribute, known) {
+        (Some(AttrValue::I64(n)), Some(DType::I64)) => return Ok(Value::Int(*n)),
+        (Some(AttrValue::F64(x)), Some(DType::F64)) => return Ok(Value::Float(*x)),
+        (Some(AttrValue::I8(n)), Some(DType::Bool)) => return Ok(Value::Bool(*n != 0)),
+        (Some(AttrValue::U8(n)), Some(DType::Bool)) => return Ok(Value::Bool(*n != 0)),
+        (Some(AttrValue::I8(n)), Some(DType::I8)) => scalar(&n.to_le_bytes()),
+        (Some(AttrValue::I16(n)), Some(DType::I16)) => scalar(&n.to_le_bytes()),
+        (Some(AttrValue::I32(n)), Some(DType::I32)) => scalar(&n.to_le_bytes()),
+        (Some(AttrValue::U8(n)), Some(DType::U8)) => scalar(&n.to_le_bytes()),
+        (Some(AttrValue::U16(n)), Some(DType::U16)) => scalar(&n.to_le_bytes()),
+        (Some(AttrValue::U32(n)), Some(DType::U32)) => scalar(&n.to_le_bytes()),
+        (Some(AttrValue::U64(n)), Some(DType::U64)) => scalar(&n.to_le_bytes()),
+        (Some(AttrValue::F32(x)), Some(DType::F32)) => scalar(&x.to_le_bytes()),
+        _ => None,
+    };
+    match (number, attribute, known) {
+        (Some(number), ..) => Ok(Value::Scalar(number)),
+        (_, Some(_), Some(_)) => Err("a list".into()),
+        (_, None, Some(known)) => Err(known.name().into()),
+        (_, found, None) => match found.and_then(AttrValue::as_str) {
+            // What stands for bytes that are no text.
+            Some(text) if text.contains('\u{fffd}') => Err("text that is not UTF-8".into()),
+            Some(text) => Ok(Value::Text(text.to_owned())),
+            None => Err(kind.to_string()),
+        },
     }
+}
+
+/// A complex number whose two parts were found, as `noted` is one: with its type where that holds them.
+pub(super) fn complex(noted: &Value, found: &AttrValue) -> Option<Value> {
+    let (Value::Scalar(noted), AttrValue::F64Array(parts)) = (noted, found) else { return None };
+    let [real, imaginary] = *parts.as_slice() else { return None };
+    let both = |a: &[u8], b: &[u8]| [a, b].concat();
+    let short = |x: f64| {
+        #[expect(clippy::cast_possible_truncation, reason = "compared with the value before")]
+        let short = x as f32;
+        (f64::from(short).to_bits() == x.to_bits()).then_some(short)
+    };
+    let wide = || Scalar::new(DType::C128, &both(&real.to_le_bytes(), &imaginary.to_le_bytes()));
+    let scalar = match noted.dtype() {
+        DType::C64 => match (short(real), short(imaginary)) {
+            (Some(a), Some(b)) => {
+                Scalar::new(DType::C64, &both(&a.to_le_bytes(), &b.to_le_bytes()))
+            }
+            _ => wide(),
+        },
+        DType::C128 => wide(),
+        _ => return None,
+    };
+    scalar.ok().map(Value::Scalar)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Consolidating an experiment into one file.
 
+use super::compress::{DATA, compressed, is_large, threads};
+use super::dataset::dataset;
 use super::read::Consolidated;
 use super::types::{attribute, datatype};
 use super::{ARRAYS, ATTRIBUTES, FORM, LAYER, MARK, MARK_VERSION, OBJECTS, VERSION, hdf5_error};
@@ -7,20 +9,16 @@ use crate::backend::{Access, StagedFile};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::experiments::array::Array;
-use crate::experiments::head::{Trial, attributes_text};
+use crate::experiments::head::{ArrayEntry, Trial, attributes_text};
 use crate::experiments::object::Object;
 use crate::experiments::source::{Subjects, Task};
 use crate::experiments::whole::{named, refuse_input};
-use hdf5_pure::{
-    AttrValue, DatasetBuilder, File, FileAccessProperties, FileBuilder, Group, SyncPolicy,
-};
+use hdf5_pure::{AttrValue, File, FileAccessProperties, FileBuilder, Group, SyncPolicy};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Bytes of arrays that are held in memory until they are written.
 const BATCH: usize = 32 << 20;
-/// Values are compressed in pieces of at most about so many bytes.
-const CHUNK: u64 = 1 << 20;
 
 /// How an experiment is consolidated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +83,8 @@ pub fn storage_to_hdf5(
     }
     for (subject, task) in &tasks {
         let read = from.task(subject, task)?;
-        file.task(&format!("{subject}/{task}"), &*read, &mut || {
-            done += 1;
+        file.task(&format!("{subject}/{task}"), &*read, &mut |written| {
+            done += written;
             progress(done, total)
         })?;
     }
@@ -101,7 +99,18 @@ struct Out<'a> {
     file: File,
     out: &'a Path,
     level: u32,
-    waiting: usize,
+    /// Trials that are in memory only, and the bytes of their arrays.
+    waiting: Vec<Waiting>,
+    bytes: usize,
+}
+
+/// A trial that is to be written.
+struct Waiting {
+    /// The group of the task, and the place of the trial in it.
+    at: String,
+    number: usize,
+    trial: Trial,
+    arrays: Vec<(String, Array)>,
 }
 
 impl<'a> Out<'a> {
@@ -115,55 +124,91 @@ impl<'a> Out<'a> {
         // The file is synced once, before it gets its name.
         let how = FileAccessProperties::new().with_sync_policy(SyncPolicy::OnClose);
         let file = File::open_rw_with_options(path, how).map_err(failed)?;
-        Ok(Self { file, out, level, waiting: 0 })
+        Ok(Self { file, out, level, waiting: Vec::new(), bytes: 0 })
+    }
+
+    fn failed(&self, at: &str, error: hdf5_pure::Error) -> Error {
+        hdf5_error(self.out, at, error)
     }
 
     fn group(&self, path: &str) -> Result<Group> {
-        self.file.root().create_group(path).map_err(|e| hdf5_error(self.out, path, e))
+        self.file.root().create_group(path).map_err(|e| self.failed(path, e))
     }
 
+    /// `done` is told how many more trials are written.
     fn task(
         &mut self,
         path: &str,
         task: &dyn Task,
-        done: &mut dyn FnMut() -> Result<()>,
+        done: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<()> {
-        let group = self.group(path)?;
-        for (i, trial) in task.trials().iter().enumerate() {
-            let arrays =
-                trial.arrays.iter().map(|a| Ok((a.name.as_str(), task.array(i, &a.name)?)));
-            let arrays = arrays.collect::<Result<Vec<_>>>()?;
-            self.trial(&group, &i.to_string(), trial, arrays)
-                .map_err(|e| hdf5_error(self.out, &format!("{path}/{i}"), e))?;
-            done()?;
+        self.group(path)?;
+        for (number, trial) in task.trials().iter().enumerate() {
+            let read = |a: &ArrayEntry| Ok((a.name.clone(), task.array(number, &a.name)?));
+            let arrays = trial.arrays.iter().map(read).collect::<Result<Vec<_>>>()?;
+            self.bytes += arrays.iter().map(|(_, array)| array.data.len()).sum::<usize>();
+            self.waiting.push(Waiting { at: path.into(), number, trial: trial.clone(), arrays });
+            if self.bytes >= BATCH {
+                done(self.settle()?)?;
+            }
         }
+        done(self.settle()?)?;
         if !task.objects().is_empty() {
             let objects = self.group(&format!("{path}/{OBJECTS}"))?;
             for name in task.objects() {
                 let object = task.object(name)?;
                 self.object(&objects, name, object)
-                    .map_err(|e| hdf5_error(self.out, &format!("{path}/{name}"), e))?;
+                    .map_err(|e| self.failed(&format!("{path}/{name}"), e))?;
             }
         }
-        self.commit().map_err(|e| hdf5_error(self.out, path, e))
+        self.commit(path)
     }
 
-    fn trial(
-        &mut self,
-        group: &Group,
-        number: &str,
-        trial: &Trial,
-        arrays: Vec<(&str, Array)>,
-    ) -> Result<(), hdf5_pure::Error> {
-        let order: Vec<&str> = arrays.iter().map(|(name, _)| *name).collect();
+    /// Writes the trials that wait; how many they were.
+    fn settle(&mut self) -> Result<u64> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let several = self.level > 0 && threads() > 1;
+        let large = waiting.iter().flat_map(|w| &w.arrays).filter(|(_, a)| is_large(a)).count();
+        let mut places = Vec::new();
+        let mut arrays = Vec::new();
+        for Waiting { at, number, arrays: own, .. } in &mut waiting {
+            let (here, compressed) = std::mem::take(own)
+                .into_iter()
+                .partition(|(_, array)| !several || large < 2 || !is_large(array));
+            *own = here;
+            let compressed: Vec<(String, Array)> = compressed;
+            for (name, array) in compressed {
+                places.push(format!("{at}/{number}/{name}"));
+                arrays.push(array);
+            }
+        }
+        let files = compressed(self.out, arrays, self.level)?;
+        let count = waiting.len() as u64;
+        let mut last = String::new();
+        for trial in waiting {
+            last = format!("{}/{}", trial.at, trial.number);
+            self.trial(trial).map_err(|e| self.failed(&last, e))?;
+        }
+        for (at, file) in places.iter().zip(&files) {
+            self.file.copy_from(file, DATA, at).map_err(|e| self.failed(at, e))?;
+        }
+        drop(files);
+        if count > 0 {
+            self.commit(&last)?;
+        }
+        Ok(count)
+    }
+
+    fn trial(&self, waiting: Waiting) -> Result<(), hdf5_pure::Error> {
+        let Waiting { at, number, trial, arrays } = waiting;
+        let order: Vec<&str> = trial.arrays.iter().map(|a| a.name.as_str()).collect();
         let order = json!(order).to_string();
-        let bytes: usize = arrays.iter().map(|(_, array)| array.data.len()).sum();
         let mut kinds = Vec::new();
         for (_, array) in &arrays {
             kinds.push(datatype(array.dtype)?);
         }
         let level = self.level;
-        group.create_group_with(number, |g| {
+        self.file.root().create_group_with(&format!("{at}/{number}"), |g| {
             for (name, value) in &trial.attributes {
                 if let Some(value) = attribute(name, value) {
                     g.set_attr(name, value);
@@ -173,11 +218,10 @@ impl<'a> Out<'a> {
             g.set_attr(ATTRIBUTES, AttrValue::VarLenString(text));
             g.set_attr(ARRAYS, AttrValue::VarLenString(order));
             for ((name, array), kind) in arrays.into_iter().zip(kinds) {
-                g.create_dataset(name, |b| dataset(b, array, kind, level));
+                g.create_dataset(&name, |b| dataset(b, array, kind, level));
             }
         })?;
-        self.waiting += bytes;
-        if self.waiting >= BATCH { self.commit() } else { Ok(()) }
+        Ok(())
     }
 
     fn object(
@@ -192,82 +236,30 @@ impl<'a> Out<'a> {
             Object::Json(value) => ("json", of_bytes(value.to_string().into_bytes())),
         };
         let kind = datatype(array.dtype)?;
-        self.waiting += array.data.len();
+        self.bytes += array.data.len();
         let level = self.level;
         group.create_dataset(name, |b| {
             dataset(b, array, kind, level);
             b.set_attr(FORM, AttrValue::String(form.into()));
         })?;
-        if self.waiting >= BATCH { self.commit() } else { Ok(()) }
-    }
-
-    fn commit(&mut self) -> Result<(), hdf5_pure::Error> {
-        self.waiting = 0;
+        if self.bytes < BATCH {
+            return Ok(());
+        }
+        self.bytes = 0;
         self.file.commit()
     }
 
+    fn commit(&mut self, at: &str) -> Result<()> {
+        self.bytes = 0;
+        self.file.commit().map_err(|e| self.failed(at, e))
+    }
+
     fn end(mut self) -> Result<()> {
-        self.commit().map_err(|e| hdf5_error(self.out, "file", e))?;
+        self.commit("file")?;
         self.file.close().map_err(|e| hdf5_error(self.out, "file", e))
     }
 }
 
 fn of_bytes(data: Vec<u8>) -> Array {
     Array { dtype: crate::codec::DType::U8, shape: vec![data.len() as u64], data }
-}
-
-/// Sets up a data set of an array.
-pub(super) fn dataset(
-    builder: &mut DatasetBuilder,
-    array: Array,
-    kind: hdf5_pure::Datatype,
-    level: u32,
-) {
-    let Array { dtype, shape, data } = array;
-    let size = dtype.size() as u64;
-    let count = (data.len() / dtype.size()) as u64;
-    if count == 0 {
-        builder.with_dtype(kind).with_shape(&shape);
-        return;
-    }
-    builder.with_raw_data(kind, data, count).with_shape(&shape);
-    // A single value has no axis to be cut along.
-    if shape.is_empty() {
-        return;
-    }
-    builder.with_chunks(&chunk_shape(&shape, size));
-    // Either way with a checksum: that of the compressed pieces, or one of their own.
-    if level == 0 {
-        builder.with_fletcher32();
-    } else {
-        builder.with_shuffle().with_deflate(level);
-    }
-}
-
-/// Lengths of the pieces in which an array is compressed: the longest axis is cut first.
-fn chunk_shape(shape: &[u64], size: u64) -> Vec<u64> {
-    let mut chunk = shape.to_vec();
-    loop {
-        let bytes = chunk.iter().product::<u64>().saturating_mul(size);
-        if bytes <= CHUNK {
-            return chunk;
-        }
-        match chunk.iter_mut().max() {
-            Some(longest) if *longest > 1 => *longest = longest.div_ceil(2),
-            _ => return chunk,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunks_are_small_and_cover_small_arrays_whole() {
-        assert_eq!(chunk_shape(&[64, 1000], 8), [64, 1000]);
-        assert_eq!(chunk_shape(&[1 << 21], 4), [1 << 18]);
-        let chunk = chunk_shape(&[64, 100_000], 8);
-        assert!(chunk[0] == 64 && chunk.iter().product::<u64>() * 8 <= CHUNK, "{chunk:?}");
-    }
 }

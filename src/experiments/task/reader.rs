@@ -38,6 +38,11 @@ impl StoredTask {
         open().map_err(|e| e.at(path))
     }
 
+    /// Whether there is a task at `path`.
+    pub(in crate::experiments) fn is_at(path: &Path) -> bool {
+        Store::open(path).is_ok_and(|store| check_mark(&store.snapshot().attributes()).is_ok())
+    }
+
     /// Opens the task in `backend`.
     ///
     /// # Errors
