@@ -42,7 +42,8 @@ fn an_experiment_is_packed_restored_and_consolidated() {
     }
     folder.fails(1, "archive --restore data.zip");
     folder.ok("consolidate data");
-    folder.ok("consolidate --level 0 data.zip two.hdf5");
+    let said = folder.json("consolidate --json --level 0 data.zip two.hdf5");
+    assert_eq!(said["left_out"], serde_json::json!(["notes.txt"]));
     let emg =
         |file| vlstore::experiments::read_hdf5(&folder.path(file), "p01/reach/0/emg").unwrap();
     assert_eq!(emg("data.hdf5"), emg("two.hdf5"));
