@@ -58,7 +58,7 @@ pub(crate) fn stream(
 ) -> Result<()> {
     let reader = &snapshot.inner().reader;
     let mut window = Window::default();
-    let mut dead = reader.dead()?.iter().copied().peekable();
+    let mut dead = reader.dead()?.iter().peekable();
     let mut ordinal = 0;
     reader.each_record(|id, entry, kind, key| {
         if dead.next_if_eq(&id).is_some() {

@@ -22,7 +22,7 @@ impl Snapshot {
         mut causes: Causes,
     ) -> Result<Causes> {
         let (dead, dead_lost): (Vec<u64>, _) = match reader.dead() {
-            Ok(d) => (d.to_vec(), None),
+            Ok(d) => (d.iter().collect(), None),
             Err(e) if e.is_damage() => {
                 let cause = causes.cause(Damage::of(&e));
                 causes.follow(cause, "which records are deleted is not known", 0);

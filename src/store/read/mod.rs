@@ -4,6 +4,7 @@
 pub(crate) mod batch;
 pub(crate) mod blocks;
 pub(crate) mod cache;
+pub(crate) mod dead;
 pub(crate) mod helper_threads;
 pub(crate) mod info;
 pub(crate) mod is_our_file;

@@ -414,7 +414,7 @@ impl<T: HasReader> Readable for T {
         f: &mut dyn FnMut(u64, Option<Key>, Location) -> Result<()>,
     ) -> Result<()> {
         let reader = self.reader();
-        let mut dead = reader.dead()?.iter().copied().peekable();
+        let mut dead = reader.dead()?.iter().peekable();
         let mut ordinal = 0;
         reader.each_record(|id, entry, kind, key| {
             if dead.next_if_eq(&id).is_some() {

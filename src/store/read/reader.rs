@@ -12,6 +12,7 @@ use crate::store::index::memtable::Memtable;
 use crate::store::index::root::Totals;
 use crate::store::index::stored_index::StoredIndex;
 use crate::store::read::cache::BlockCache;
+use crate::store::read::dead::DeadList;
 use crate::wire::{AlignedBuf, ByNumber, checksum, identify, memory, to_usize};
 use once_cell::race::OnceBox;
 use std::collections::{BTreeMap, HashMap};
@@ -95,7 +96,7 @@ pub(crate) struct Reader {
     pub(crate) waiting: BTreeMap<u64, Arc<AlignedBuf>>,
     pub(crate) cache: BlockCache,
     pub(crate) layouts: RwLock<Layouts>,
-    pub(crate) dead: OnceBox<Vec<u64>>,
+    pub(crate) dead: OnceBox<Arc<DeadList>>,
     pub(crate) threads: usize,
 }
 
@@ -218,10 +219,10 @@ impl Reader {
             .ok_or_else(|| Error::corrupt("record entry", 0, "its key is of no known kind"))
     }
 
-    /// All records without an ordinal, the deleted and the shared ones, sorted.
-    pub(crate) fn dead(&self) -> Result<&[u64]> {
-        if let Some(d) = self.dead.get() {
-            return Ok(d);
+    /// All records without an ordinal, the deleted and the shared ones.
+    pub(crate) fn dead(&self) -> Result<&DeadList> {
+        if let Some(dead) = self.dead.get() {
+            return Ok(dead);
         }
         let mut all = if self.totals.dead_records == 0 {
             Vec::new()
@@ -239,7 +240,18 @@ impl Reader {
             let why = "does not name each deleted record once";
             return Err(Error::corrupt("list of deleted records", 0, why));
         }
-        Ok(self.dead.get_or_init(|| Box::new(all)))
+        Ok(self.dead.get_or_init(|| Box::new(Arc::new(DeadList::new(&all)))))
+    }
+
+    /// Adds a record to those without an ordinal, if they have been asked for. To gather them anew for
+    /// each one would cost all that there are.
+    pub(crate) fn add_dead(&mut self, id: u64) {
+        let Some(mut dead) = self.dead.get().cloned() else { return };
+        // Now nobody else holds it, unless a reader was made meanwhile.
+        self.dead = OnceBox::new();
+        if Arc::make_mut(&mut dead).add(id) {
+            self.dead = OnceBox::with_value(Box::new(dead));
+        }
     }
 
     /// The record at position `ordinal` among the live ones, in the order of insertion.
@@ -252,11 +264,7 @@ impl Reader {
         if self.totals.dead_records == 0 {
             return Ok(ordinal);
         }
-        let dead = self.dead()?;
-        // The k-th deleted record lies before the wanted one if at most `ordinal` live ones
-        // come before it.
-        let before = partition_index(dead, |k, id| id - k as u64 <= ordinal);
-        Ok(ordinal + before as u64)
+        Ok(ordinal + self.dead()?.before_live(ordinal) as u64)
     }
 
     /// The position of a record among the live ones; `None` if it is deleted.
@@ -264,7 +272,7 @@ impl Reader {
         if self.totals.dead_records == 0 {
             return Ok(Some(id));
         }
-        Ok(match self.dead()?.binary_search(&id) {
+        Ok(match self.dead()?.rank(id) {
             Ok(_) => None,
             Err(before) => Some(id - before as u64),
         })
@@ -330,19 +338,6 @@ pub(crate) fn block_sum(file: [u8; 16], chunk: u64, block: u32, bytes: &[u8]) ->
 /// Checksum of a chunk's header and block starts.
 pub(crate) fn prefix_sum(file: [u8; 16], chunk: u64, bytes: &[u8]) -> u64 {
     checksum(bytes) ^ identify(file, chunk, PREFIX)
-}
-
-fn partition_index(sorted: &[u64], before: impl Fn(usize, u64) -> bool) -> usize {
-    let (mut low, mut high) = (0, sorted.len());
-    while low < high {
-        let mid = low + (high - low) / 2;
-        if sorted.get(mid).is_some_and(|id| before(mid, *id)) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-    low
 }
 
 fn missing(id: &u64) -> Error {

@@ -233,15 +233,8 @@ impl Reader {
     }
 
     fn take(&self, source: &Source, ids: Range<u64>, out: &mut Taken) -> Result<()> {
-        let dead = if self.totals.dead_records == 0 { &[] } else { self.dead()? };
-        let mut dead = dead.get(dead.partition_point(|d| *d < ids.start)..).unwrap_or_default();
-        let mut is_dead = |id| match dead.split_first() {
-            Some((first, rest)) if *first == id => {
-                dead = rest;
-                true
-            }
-            _ => false,
-        };
+        let mut dead = self.dead()?.iter_from(ids.start).peekable();
+        let mut is_dead = |id| dead.next_if_eq(&id).is_some();
         let words = self.memtable.row_words();
         let mut places = Vec::new();
         for leaf in self.stored_index.all_leaves(&self.io)? {

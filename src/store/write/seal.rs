@@ -223,7 +223,7 @@ impl Writer {
         if !self.wants_table() {
             return Ok((false, Vec::new()));
         }
-        let mut dead = self.reader.dead()?.iter().copied().peekable();
+        let mut dead = self.reader.dead()?.iter().peekable();
         let mut records = Vec::new();
         let mut nameless = false;
         self.reader.each_record(|id, e, kind, key| {

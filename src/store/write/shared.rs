@@ -6,7 +6,6 @@ use crate::index::log::DeadEntry;
 use crate::limits::RECORD_MAX;
 use crate::store::write::writer::Writer;
 use crate::wire::Digest;
-use once_cell::race::OnceBox;
 
 impl Writer {
     /// Stores `bytes` once, for other records to refer to, and returns the digest by which they
@@ -59,7 +58,7 @@ impl Writer {
             w.reader.memtable.kill(shared);
             w.reader.totals.dead_records += 1;
             w.reader.totals.shared += 1;
-            w.reader.dead = OnceBox::new();
+            w.reader.add_dead(id);
             Ok(())
         })?;
         Ok(digest)
