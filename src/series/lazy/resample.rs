@@ -130,8 +130,8 @@ impl Resample {
     fn around(&mut self, time: f64) -> Result<(usize, usize, f64)> {
         loop {
             let Some(low) = self.time(self.at) else { return Ok((0, 0, 0.0)) };
-            if time <= low {
-                // Before the first point of all; else it would lie behind the one before.
+            if time < low {
+                // Before the first point of all. Of points at the same time the last counts.
                 return Ok((self.at, self.at, 0.0));
             }
             if let Some(high) = self.time(self.at + 1) {
