@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Records, chunks and deletions that no leaf holds yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Memtable {
     pub(crate) first_record: u64,
     pub(crate) first_chunk: u64,
@@ -68,7 +68,7 @@ pub(crate) struct Prefix {
 }
 
 /// A number that differs from memtable to memtable.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Seed(u64);
 
 impl Default for Seed {

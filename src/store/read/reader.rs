@@ -254,6 +254,25 @@ impl Reader {
         }
     }
 
+    /// The same state, for another to read from now on.
+    pub(crate) fn copy(&self, used: usize, cache_bytes: usize) -> Result<Self> {
+        let OpenChunk { number, block, data, lost } = &self.open;
+        let data = AlignedBuf::copy_of(data.get(..used).unwrap_or_default())?;
+        Ok(Self {
+            io: Io::new(self.io.backend().clone(), self.io.file())?,
+            chunk_size: self.chunk_size,
+            stored_index: self.stored_index.clone(),
+            memtable: self.memtable.clone(),
+            totals: self.totals,
+            open: OpenChunk { number: *number, block: *block, data, lost: lost.clone() },
+            waiting: self.waiting.clone(),
+            cache: BlockCache::new(cache_bytes),
+            layouts: RwLock::default(),
+            dead: self.dead.clone(),
+            threads: self.threads,
+        })
+    }
+
     /// The record at position `ordinal` among the live ones, in the order of insertion.
     pub(crate) fn id_at(&self, ordinal: u64) -> Result<u64> {
         if ordinal >= self.live() {

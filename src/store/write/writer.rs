@@ -78,6 +78,8 @@ pub struct Writer {
     pub(crate) log: Log,
     pub(crate) commits: Commits,
     pub(super) due: Due,
+    /// Numbers of the records that were deleted or replaced since a step began that can be undone.
+    pub(super) killed: Option<Vec<u64>>,
     guarded: Guarded,
 }
 
@@ -256,6 +258,7 @@ impl Writer {
                 flushed: older,
             },
             due: Due { added: 0, last_commit: Instant::now() },
+            killed: None,
             guarded: Guarded { poisoned: false, process: process_id(), lock },
             layout,
             write,
