@@ -2,6 +2,7 @@
 
 use super::entry::{CUT, Entry, MIXED, account_of, head_at};
 use super::ids::{Role, key, parse};
+use super::layer::lost;
 use crate::error::Result;
 use crate::key::Key;
 use crate::store::Readable;
@@ -49,17 +50,24 @@ pub(super) fn lengths(store: &dyn Readable) -> Result<Vec<(Key, u64)>> {
 /// What of a series does not fit the rest of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defect {
-    /// The series.
-    pub id: Key,
+    /// The series; `None` for the store as a whole.
+    pub id: Option<Key>,
     /// What is wrong with it.
     pub why: String,
 }
 
-/// Every series of which a part is missing or of another series, and every part of a series that is not
-/// there. Decodes the accounts and the heads of what they name; `Snapshot::verify` checks every byte.
+impl Defect {
+    fn of(id: &Key, why: impl Into<String>) -> Self {
+        Self { id: Some(id.clone()), why: why.into() }
+    }
+}
+
+/// That an older state is read; every series of which a part is missing or of another series, and every
+/// part of a series that is not there. Decodes the accounts and the heads of what they name; `Snapshot::verify` checks every byte.
 pub(super) fn check(store: &dyn Readable) -> Result<Vec<Defect>> {
     let (mut starts, mut parts, mut accounts) = (HashMap::new(), HashMap::new(), Vec::new());
-    let mut out = Vec::new();
+    let older = lost(store).map(|why| Defect { id: None, why });
+    let mut out: Vec<Defect> = older.into_iter().collect();
     store.visit_index(&mut |ordinal, name, at| {
         let found = name.as_ref().and_then(parse);
         match found {
@@ -68,7 +76,7 @@ pub(super) fn check(store: &dyn Readable) -> Result<Vec<Defect>> {
             Some((id, role)) => drop(parts.insert((id, role), (ordinal, u64::from(at.weight)))),
             None => {
                 let id = name.unwrap_or_else(|| Key::from(ordinal));
-                out.push(Defect { id, why: "a record that is of no series".into() });
+                out.push(Defect::of(&id, "a record that is of no series"));
             }
         }
         Ok(())
@@ -81,9 +89,9 @@ pub(super) fn check(store: &dyn Readable) -> Result<Vec<Defect>> {
         .map(|(id, _)| id)
         .collect();
     cut.sort();
-    out.extend(cut.into_iter().map(|id| Defect { id: id.clone(), why: CUT.into() }));
+    out.extend(cut.into_iter().map(|id| Defect::of(id, CUT)));
     for (id, ordinal) in accounts {
-        let mut bad = |why: String| out.push(Defect { id: id.clone(), why });
+        let mut bad = |why: String| out.push(Defect::of(&id, why));
         let start = starts.get(&id).copied();
         let growth = match store.get_at(ordinal).and_then(|record| account_of(&record)) {
             Ok(growth) => growth,
@@ -123,7 +131,7 @@ pub(super) fn check(store: &dyn Readable) -> Result<Vec<Defect>> {
             known.insert(key(&id, part.role));
         }
         if mixed {
-            out.push(Defect { id, why: MIXED.into() });
+            out.push(Defect::of(&id, MIXED));
         }
     }
     let mut left: Vec<_> =
@@ -135,7 +143,7 @@ pub(super) fn check(store: &dyn Readable) -> Result<Vec<Defect>> {
         } else {
             "there are points of it, and no start"
         };
-        out.push(Defect { id, why: why.into() });
+        out.push(Defect::of(&id, why));
     }
     Ok(out)
 }

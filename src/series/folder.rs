@@ -4,6 +4,7 @@
 use super::manager::SeriesStore;
 use super::npy::{self, Npy};
 use super::points::Points;
+use super::storing::store_in;
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
@@ -34,7 +35,7 @@ pub struct FolderImport {
     pub unlisted: Vec<String>,
 }
 
-/// Imports all series of a folder in one batch, bit for bit: the first row of each file is times, the
+/// Imports all series of a folder in one commit, bit for bit: the first row of each file is times, the
 /// others are channels. An entry of the map without its file, or whose file is damaged or of another
 /// length, is named, and so is a file that the map does not name; the rest comes.
 ///
@@ -52,16 +53,26 @@ pub fn import_folder(
         serde_json::from_str(&text).map_err(|e| {
             Error::format("JSON", format!("line {}", e.line()), e.to_string()).at(&path)
         })?;
-    let mut out = FolderImport::default();
-    let own = !store.in_batch();
-    if own {
-        store.begin_batch()?;
-    }
-    let mut all = || -> Result<()> {
+    store.writing(|writer, options| {
+        let mut out = FolderImport::default();
+        let mut put = |id: &str, npy: &Npy| {
+            let mut rows = npy.rows();
+            let times = rows.next();
+            let points = Points::new(times, rows.collect())?;
+            let key = Key::from(id);
+            match store_in(writer, options, &key, &points, existing, |_| Ok(None)) {
+                // Which one it is that times do not fit.
+                Err(error @ Error::Invalid { .. }) => {
+                    let key = format!("series {key}").into();
+                    Err(Error::Record { key, source: Box::new(error) })
+                }
+                stored => stored.map(drop),
+            }
+        };
         for (id, length) in &map {
             match load(folder, id) {
                 Ok(npy) if Some(npy.columns as u64) == length.as_u64() => {
-                    put(store, id, &npy, existing)?;
+                    put(id, &npy)?;
                     out.ids.push(Key::from(id.as_str()));
                 }
                 Ok(npy) => {
@@ -80,7 +91,7 @@ pub fn import_folder(
             if unlisted == Unlisted::Import {
                 match load(folder, &id) {
                     Ok(npy) => {
-                        put(store, &id, &npy, existing)?;
+                        put(&id, &npy)?;
                         out.ids.push(Key::from(id.as_str()));
                     }
                     Err(error) => out.broken.push((id.clone(), error.to_string())),
@@ -88,16 +99,8 @@ pub fn import_folder(
             }
             out.unlisted.push(id);
         }
-        Ok(())
-    };
-    let done = all();
-    if own {
-        let ended = store.end_batch(done.is_ok());
-        done.and(ended)?;
-    } else {
-        done?;
-    }
-    Ok(out)
+        Ok(out)
+    })
 }
 
 fn load(folder: &Path, id: &str) -> Result<Npy> {
@@ -108,12 +111,6 @@ fn load(folder: &Path, id: &str) -> Result<Npy> {
     let path = folder.join(format!("{id}.npy"));
     let bytes = std::fs::read(&path).map_err(|e| Error::io("read", e).at(&path))?;
     npy::parse(&bytes).map_err(|e| e.at(&path))
-}
-
-fn put(store: &mut SeriesStore, id: &str, npy: &Npy, existing: Existing) -> Result<()> {
-    let mut rows = npy.rows();
-    let times = rows.next();
-    store.store(&Key::from(id), &Points::new(times, rows.collect())?, existing)
 }
 
 /// The names of all `.npy` files, without the ending, sorted.

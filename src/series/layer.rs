@@ -2,7 +2,7 @@
 
 use crate::codec::{AnyCodec, SeriesCodec};
 use crate::error::{Error, Result};
-use crate::store::Readable;
+use crate::store::{Opened, Readable};
 
 /// The attribute by which a store says what lies in it.
 pub const LAYER: &str = "vlstore:layer";
@@ -33,4 +33,18 @@ pub(super) fn is_of_series(store: &dyn Readable) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is missing of a store whose newest commit cannot be read, and what to do.
+pub(super) fn lost(store: &dyn Readable) -> Option<String> {
+    let (what, commit) = match store.opened() {
+        Opened::OlderCommit { generation } => ("commit", generation),
+        Opened::LastSeal { generation } => ("the last seal, commit", generation),
+        _ => return None,
+    };
+    Some(format!(
+        "the newest commit cannot be read, and this is {what} {commit}: what was stored, appended or removed \
+         after it is missing; `vlstore verify STORE` says more, and `vlstore recover STORE NEW` saves all that \
+         is left"
+    ))
 }

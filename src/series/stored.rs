@@ -4,6 +4,7 @@ use super::entry::Entry;
 use super::held::Series;
 use super::points::Points;
 use super::read;
+use super::undone::Undone;
 use crate::error::Result;
 use crate::key::Key;
 use crate::store::Snapshot;
@@ -69,7 +70,7 @@ impl SeriesReader {
     /// # Errors
     /// As there.
     pub fn values(&self, id: &Key) -> Result<Values> {
-        Values::new(self.snapshot.clone(), id)
+        Values::new(self.snapshot.clone(), None, id)
     }
 }
 
@@ -77,16 +78,18 @@ impl SeriesReader {
 #[derive(Debug, Clone)]
 pub struct Values {
     snapshot: Snapshot,
+    /// Of the batch in which it was read.
+    undone: Option<Undone>,
     entry: Entry,
     times: bool,
     channels: usize,
 }
 
 impl Values {
-    pub(super) fn new(snapshot: Snapshot, id: &Key) -> Result<Self> {
+    pub(super) fn new(snapshot: Snapshot, undone: Option<Undone>, id: &Key) -> Result<Self> {
         let entry = read::entry(&snapshot, id)?;
         let (times, channels) = entry.shape(&snapshot)?;
-        Ok(Self { snapshot, entry, times, channels })
+        Ok(Self { snapshot, undone, entry, times, channels })
     }
 
     /// Number of points.
@@ -116,8 +119,12 @@ impl Values {
     /// The points at `range`, as far as there are some.
     ///
     /// # Errors
-    /// As [`SeriesStore::get`](super::SeriesStore::get).
+    /// As [`SeriesStore::get`](super::SeriesStore::get); [`Error::Invalid`](crate::Error::Invalid) if the batch
+    /// in which it was read has been undone.
     pub fn read(&self, range: Range<u64>) -> Result<Series> {
+        if let Some(undone) = &self.undone {
+            undone.check(&self.entry.id)?;
+        }
         read::points(&self.snapshot, &self.entry, range)
     }
 }

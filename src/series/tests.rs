@@ -1,5 +1,10 @@
 use super::*;
-use crate::series::block_of;
+use crate::existing::Existing;
+use crate::key::Key;
+use crate::series::lazy::{Expr, Resample};
+use crate::series::{Points, Stored, TimeRule, block_of, read};
+use crate::store::StoreOptions;
+use std::ops::Range;
 
 fn store() -> SeriesStore {
     SeriesStore::in_memory(SeriesOptions::default()).unwrap()
@@ -203,7 +208,8 @@ fn a_missing_part_is_named_and_the_rest_is_read() {
         writer.commit().unwrap();
     }
     let found = s.check().unwrap();
-    let named: Vec<String> = found.iter().map(|d| format!("{}: {}", d.id, d.why)).collect();
+    let named = found.iter().map(|d| format!("{}: {}", d.id.as_ref().unwrap(), d.why));
+    let named: Vec<String> = named.collect();
     let a = format!("\"a\": its points {block} to {}", 2 * block);
     assert!(named.iter().any(|n| n.contains(&a)), "{named:?}");
     assert!(named.iter().any(|n| n.contains("\"c\": is cut")), "{named:?}");
@@ -308,4 +314,180 @@ fn a_store_of_something_else_is_refused_by_name() {
     Writer::create(&path, &StoreOptions::default()).unwrap().close().unwrap();
     let why = SeriesStore::open(&path, SeriesOptions::default()).unwrap_err().to_string();
     assert!(why.contains("a store of raw, not of time series"), "{why}");
+}
+
+/// A store in memory, and one on a file, with the series "x" of a block and 5 points, and "y".
+fn both(folder: &Path) -> [SeriesStore; 2] {
+    let options = SeriesOptions { times: TimeRule::Sorted, ..SeriesOptions::default() };
+    let file = SeriesStore::open(folder.join("series.vls"), options.clone()).unwrap();
+    let mut both = [SeriesStore::in_memory(options).unwrap(), file];
+    for store in &mut both {
+        put(store, "x", 0..block_of(1) + 5);
+        put(store, "y", 0..3);
+    }
+    both
+}
+
+fn as_before(store: &mut SeriesStore) {
+    check(store, "x", block_of(1) + 5);
+    check(store, "y", 3);
+    assert_eq!(store.lengths().unwrap().len(), 2);
+}
+
+#[test]
+fn a_batch_that_fails_undoes_all_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let block = block_of(1);
+    for mut s in both(folder.path()) {
+        for commit in [false, true] {
+            s.begin_batch().unwrap();
+            assert!(s.in_batch() && s.begin_batch().is_err());
+            append(&mut s, "x", block + 5..block + 6);
+            put(&mut s, "y", 0..2 * block);
+            put(&mut s, "z", 0..1);
+            s.set(&key("x"), 0, &Points::new(None, vec![&[9.0]]).unwrap()).unwrap();
+            assert_eq!(s.get(&key("x")).unwrap().channel(0)[0], 9.0);
+            s.remove(&key("y")).unwrap();
+            put(&mut s, "y", 0..4);
+            if commit {
+                s.end_batch(true).unwrap();
+                break;
+            }
+            s.end_batch(false).unwrap();
+            assert!(!s.in_batch());
+            as_before(&mut s);
+        }
+        check(&mut s, "y", 4);
+        check(&mut s, "z", 1);
+        assert_eq!(s.size(&key("x")).unwrap(), block as u64 + 6);
+    }
+}
+
+#[test]
+fn a_large_batch_is_no_commit_before_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("series.vls");
+    let options =
+        SeriesOptions { packing: crate::codec::Packing::Plain, ..SeriesOptions::default() };
+    let mut s = SeriesStore::open(&path, options).unwrap();
+    put(&mut s, "x", 0..3);
+    let long = vec![1.5; 1 << 20];
+    s.begin_batch().unwrap();
+    for id in 0..9 {
+        s.store(&Key::from(id), &Points::new(None, vec![&long]).unwrap(), Existing::Refuse)
+            .unwrap();
+    }
+    assert_eq!(Store::open(&path).unwrap().len(), 1);
+    s.end_batch(false).unwrap();
+    check(&mut s, "x", 3);
+    assert_eq!(s.lengths().unwrap().len(), 1);
+}
+
+#[test]
+fn a_chain_that_is_refused_half_way_leaves_what_was_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let block = block_of(1);
+    let (times, values) = numbers(0..2 * block);
+    let back: Vec<f64> = times.iter().rev().copied().collect();
+    for mut s in both(folder.path()) {
+        for batch in [false, true] {
+            if batch {
+                s.begin_batch().unwrap();
+                put(&mut s, "y", 0..3);
+            }
+            for id in ["x", "new"] {
+                let first = Points::new(Some(&times), vec![&values]).unwrap();
+                let refused = s.store_all(&key(id), &first, Existing::Replace, |len| {
+                    let times =
+                        if len < 4 * block as u64 { vec![1e9; 2 * block] } else { back.clone() };
+                    Ok(Some(Stored { times: Some(times), channels: vec![values.clone()] }))
+                });
+                assert!(refused.unwrap_err().to_string().contains("is not sorted"));
+                as_before(&mut s);
+            }
+            let first = Points::new(Some(&times), vec![&values]).unwrap();
+            let failed =
+                s.store_all(&key("x"), &first, Existing::Replace, |_| Err(Error::Interrupted));
+            assert!(matches!(failed.unwrap_err().root(), Error::Interrupted));
+            as_before(&mut s);
+            if batch {
+                put(&mut s, "z", 0..2);
+                s.end_batch(true).unwrap();
+            }
+        }
+        check(&mut s, "x", block + 5);
+        check(&mut s, "z", 2);
+    }
+}
+
+#[test]
+fn a_chain_in_a_batch_sees_it_and_commits_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let block = block_of(1);
+    for mut s in both(folder.path()) {
+        let before = s.reading(|r| Ok(r.generation())).unwrap();
+        s.begin_batch().unwrap();
+        append(&mut s, "x", block + 5..2 * block + 7);
+        put(&mut s, "z", 0..4);
+        let (x, z) = (s.values(&key("x")).unwrap(), s.values(&key("z")).unwrap());
+        put(&mut s, "z", 0..2);
+        let newer = s.values(&key("z")).unwrap();
+        assert_eq!((x.len(), z.len(), newer.len()), (2 * block as u64 + 7, 4, 2));
+        assert_eq!(s.reading(|r| Ok(r.generation())).unwrap(), before);
+        if let Some(path) = s.path() {
+            assert_eq!(Store::open(path).unwrap().generation(), before);
+        }
+        // What is computed of a series can replace it.
+        s.store_all(
+            &key("x"),
+            &x.read(0..10).unwrap().points().unwrap(),
+            Existing::Replace,
+            |_| Ok(None),
+        )
+        .unwrap();
+        assert_eq!(x.read(0..9 * block as u64).unwrap().channel(0), numbers(0..2 * block + 7).1);
+        s.end_batch(true).unwrap();
+        assert_eq!(z.read(0..9).unwrap().channel(0), numbers(0..4).1);
+        s.begin_batch().unwrap();
+        put(&mut s, "z", 0..5);
+        let gone = s.values(&key("z")).unwrap();
+        s.end_batch(false).unwrap();
+        let why = gone.read(0..5).unwrap_err().to_string();
+        assert!(why.contains("series: \"z\" was read in a batch that has been undone"), "{why}");
+        assert_eq!(z.read(0..9).unwrap().len(), 4);
+        check(&mut s, "z", 2);
+    }
+}
+
+#[test]
+fn an_older_state_is_said_and_is_a_defect() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("series.vls");
+    let mut s = SeriesStore::open(&path, SeriesOptions::default()).unwrap();
+    put(&mut s, "x", 0..3);
+    assert_eq!((s.lost(), s.check().unwrap()), (None, vec![]));
+    put(&mut s, "x", 0..4);
+    let newest = Store::open(&path).unwrap().generation();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let page = usize::try_from(crate::frame::SLOT_OFFSETS[usize::from(newest % 2 == 1)]).unwrap();
+    bytes[page..page + 4096].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+    let mut s = SeriesStore::open(&path, SeriesOptions::default()).unwrap();
+    let lost = s.lost().unwrap();
+    assert!(lost.contains("is missing") && lost.contains("vlstore recover"), "{lost}");
+    assert_eq!(s.check().unwrap(), [crate::series::Defect { id: None, why: lost }]);
+    assert_eq!(s.size(&key("x")).unwrap(), 3);
+}
+
+#[test]
+fn of_points_at_the_same_time_the_last_counts() {
+    let mut s = store();
+    let times = [0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0];
+    let values: Vec<f64> = (0..7).map(f64::from).collect();
+    s.store(&key("x"), &Points::new(Some(&times), vec![&values]).unwrap(), Existing::Refuse)
+        .unwrap();
+    let x = Expr::stored(s.values(&key("x")).unwrap());
+    let mut grid = Resample::new(&x, 0.5, Some(-0.5), Some(7)).unwrap();
+    let found = grid.next_block().unwrap().unwrap();
+    assert_eq!(found.channels[0], [0.0, 1.0, 1.5, 4.0, 4.5, 6.0, 6.0]);
 }

@@ -6,7 +6,9 @@ use crate::series::floats::{Given, viewed};
 use crate::series::lazy::Lazy;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use std::path::PathBuf;
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use vlstore::codec::Packing;
@@ -21,6 +23,14 @@ use vlstore::{Durability, Existing, Key};
 pub(crate) struct Store {
     inner: Mutex<Option<SeriesStore>>,
     process: u32,
+    /// Whether it was said that an older state than the newest is read.
+    told: AtomicBool,
+}
+
+/// What an older state than the newest lacks, with the path.
+fn lost(store: &SeriesStore) -> Option<String> {
+    let path = store.path().unwrap_or(Path::new("")).display();
+    store.lost().map(|lost| format!("{path}: {lost}"))
 }
 
 impl Store {
@@ -34,11 +44,27 @@ impl Store {
         if std::process::id() != self.process {
             return Err(Failure::Forked.into());
         }
-        let done: Outcome<T> = py.detach(|| {
+        let (done, lost): (Outcome<T>, _) = py.detach(|| {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(f(inner.as_mut().ok_or(Failure::Closed)?)?)
+            let Some(store) = inner.as_mut() else { return (Err(Failure::Closed), None) };
+            let done = f(store).map_err(Failure::from);
+            (done, lost(store))
         });
+        // Behind the method of the manager that called.
+        self.tell(py, lost, 2)?;
         Ok(done?)
+    }
+
+    /// Says once that an older state than the newest is read.
+    fn tell(&self, py: Python<'_>, lost: Option<String>, level: i32) -> PyResult<()> {
+        let told = self.told.swap(lost.is_some(), Ordering::Relaxed);
+        match lost {
+            Some(lost) if !told => {
+                let class = py.import("vlstore.errors")?.getattr("RecoveredWarning")?;
+                PyErr::warn(py, &class, &CString::new(lost)?, level)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -97,8 +123,13 @@ impl Store {
                 None => SeriesStore::in_memory(options)?,
             })
         });
-        let inner = Mutex::new(Some(opened?));
-        Ok(Self { inner, process: std::process::id() })
+        let opened = opened?;
+        let lost = lost(&opened);
+        let (inner, process) = (Mutex::new(Some(opened)), std::process::id());
+        let made = Self { inner, process, told: AtomicBool::new(false) };
+        // Behind the three methods that make a manager.
+        made.tell(py, lost, 4)?;
+        Ok(made)
     }
 
     /// Whether another process made it: then it is opened again.
@@ -254,7 +285,7 @@ impl Store {
     /// Ids of what does not fit together, and why.
     fn check(&self, py: Python<'_>) -> PyResult<Vec<(Py<PyAny>, String)>> {
         let found = self.with(py, SeriesStore::check)?;
-        found.into_iter().map(|d| Ok((to_python(py, Some(&d.id))?, d.why))).collect()
+        found.into_iter().map(|d| Ok((to_python(py, d.id.as_ref())?, d.why))).collect()
     }
 
     /// Begins a batch.

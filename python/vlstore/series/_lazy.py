@@ -169,25 +169,6 @@ class Lazy:
             times, channels = self._core.read(start, start + points)
             yield times, joined(channels)
 
-    def _must_be_storable(self, rule):
-        """Raises what storing would raise: goes over all points, and stores nothing."""
-        before, first = -np.inf, 0
-        for times, values in self._parts(1 << 14):
-            if times is not None and rule != "any":
-                ahead = np.concatenate([[before], times])
-                good = ahead[1:] > ahead[:-1] if rule == "increasing" else ahead[1:] >= ahead[:-1]
-                # Of the first time nothing comes before; it is refused only if it is NaN.
-                good[0] |= first == 0 and times[0] == times[0]
-                wrong = np.flatnonzero(~good)
-                if len(wrong):
-                    at = int(wrong[0])
-                    raise InvalidError(
-                        f"times: {float(times[at])!r} at position {first + at} comes after {float(ahead[at])!r}; this "
-                        f"manager takes times that are {rule}"
-                    )
-                before = times[-1]
-            first += len(values)
-
     def blocks(self, points=1 << 14):
         """The points as :class:`TimeSeries` of at most ``points`` points, one after the other."""
         for start in range(0, len(self), points):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vlstore import _core
-from vlstore.errors import InvalidError, WrongTypeError
+from vlstore.errors import ClosedError, WrongTypeError
 from vlstore.series._interface import StorageManagerInterface
 from vlstore.series._lazy import Lazy
 from vlstore.series._points import arrays_of, flat, joined, points_of
@@ -24,9 +24,6 @@ def new_id():
     """
     return _core._new_id()
 
-
-#: Points of a chain that are evaluated at a time.
-_BLOCK = 1 << 14
 
 #: Bytes of a chain that are in memory while it is appended.
 _PART = 32 << 20
@@ -51,7 +48,6 @@ class _Manager(StorageManagerInterface):
         self._open()
 
     def _open(self):
-        self._in_batch = False
         self._core = _core._SeriesStore(self._path, **self._options)
 
     def _handle(self):
@@ -101,9 +97,6 @@ class _Manager(StorageManagerInterface):
     def _store_lazy(self, id, lazy, replace):
         if id is None:
             id, replace = self.new_id(), False
-        if (self._in_batch or self._path is None) and len(lazy) > _BLOCK:
-            # What is written cannot be undone here by itself, so a refusal must come before anything is.
-            lazy._must_be_storable(self._options["times"])
         self._handle().store_lazy(id, lazy._core, replace)
         return id
 
@@ -157,23 +150,21 @@ class _Manager(StorageManagerInterface):
     def batch(self):
         """Store many series at once: ``with manager.batch(): ...``.
 
-        Calls within it are committed together at its end, or each time that they are 64 MiB, which costs
-        far less than a commit for each. Other processes see nothing of it before, and cannot write. If
-        it ends with an error, what is not committed is forgotten. :meth:`lazy`, and so :meth:`export_csv` and
-        :meth:`export_parquet`, commit what the batch has so far. A manager in memory undoes nothing.
+        Calls within it are committed together at its end, which costs far less than a commit for each. Other
+        processes see nothing of it before, and cannot write; this manager sees all of it, also in :meth:`lazy`
+        and exports. If it ends with an error, all that was done in it is undone. A call within it that is refused
+        changes nothing by itself; if its error is caught, the batch goes on. Memory stays bounded however much is
+        stored.
         """
         core = self._handle()
-        if self._in_batch:
-            raise InvalidError("batch: there is one already; end it before another begins")
         core.begin_batch()
-        self._in_batch = True
         try:
             yield self
         except BaseException:
-            self._in_batch = False
-            core.end_batch(False)
+            # If the manager was closed meanwhile, nothing of the batch is left.
+            with contextlib.suppress(ClosedError):
+                core.end_batch(False)
             raise
-        self._in_batch = False
         core.end_batch(True)
 
     # -- reading
@@ -207,7 +198,11 @@ class _Manager(StorageManagerInterface):
         return None if found is None else TimeSeries._over(found[0], joined(found[1]))
 
     def lazy(self, id):
-        """A stored series as the start of a chain of operations; see :class:`Lazy`."""
+        """A stored series as the start of a chain of operations; see :class:`Lazy`.
+
+        Within :meth:`batch` it is the series as the batch has it so far. If the batch is undone, so is the chain:
+        its values are refused then.
+        """
         return Lazy(self._handle().lazy(id))
 
     def ids(self):
@@ -252,8 +247,9 @@ class _Manager(StorageManagerInterface):
     def check(self):
         """What does not fit together: a list of ids and reasons, empty if all is well.
 
-        Names a series of which a part is missing, and parts of which no series knows. The bytes are checked
-        by ``vlstore verify``.
+        Names a series of which a part is missing, and parts of which no series knows. The id ``None`` is the
+        file as a whole: its newest commit cannot be read, so that an older state is. The bytes are checked by
+        ``vlstore verify``.
         """
         return self._handle().check()
 
@@ -344,6 +340,10 @@ class FileStorageManager(_Manager):
     writing for the moment of a write only, so that many processes can use it at a time; each read sees the
     newest commit. All methods may be called from several threads.
 
+    If the newest commit of the file cannot be read, an older state is, with a
+    :class:`~vlstore.errors.RecoveredWarning` that says what to do; :meth:`check` says so too. Nothing can be
+    written then (:class:`~vlstore.errors.OlderStateError`).
+
     >>> from vlstore.series import FileStorageManager
     >>> manager = FileStorageManager("lab/series.vls")
     >>> _ = manager.store("a/b", [1.0, 2.0])
@@ -412,7 +412,7 @@ class FileStorageManager(_Manager):
 
 
 class MemoryStorageManager(_Manager):
-    """Time series in memory, with the methods of :class:`FileStorageManager`."""
+    """Time series in memory, with the methods of :class:`FileStorageManager`, a batch that fails among them."""
 
     def __init__(self, *, existing="replace", times="any", packing="pco", cache_bytes=32 << 20, threads=0):
         options = {
