@@ -438,7 +438,7 @@ def test_threads_a_fork_and_pickle_share_a_manager(tmp_path):
     assert manager.get("child")[0] == 7
 
 
-def test_a_batch_is_one_commit_and_one_that_fails_leaves_nothing(tmp_path):
+def test_a_batch_is_one_commit(tmp_path):
     manager = FileStorageManager(tmp_path / "s.vls")
     other = FileStorageManager(tmp_path / "s.vls", lock_timeout=0.05)
     manager.store("x", [1])
@@ -453,12 +453,90 @@ def test_a_batch_is_one_commit_and_one_that_fails_leaves_nothing(tmp_path):
             other.store("y", [1])
     assert vlstore.open(manager.path).generation <= before + 2
     assert len(other) == 201
+
+
+def test_a_batch_that_fails_undoes_all_of_it(manager, tmp_path):
+    manager.store("x", range(BLOCK + 5))
+    manager.store("gone", [1.0])
+    (tmp_path / "y.csv").write_text("1\n2\n")
+    for end in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(end), manager.batch():
+            manager.append("x", [9])
+            manager.store("x", [9])
+            manager.set("x", 0, [7])
+            manager.remove("gone")
+            manager.import_csv("y", tmp_path / "y.csv")
+            manager.store("lazy", manager.lazy("y") * 2)
+            with pytest.raises(KeyError):
+                manager.append("none", [1])
+            # What is refused changes nothing by itself, and the batch goes on.
+            assert manager.ids() == ["x", "y", "lazy"] and manager.get("x")[0] == 7
+            raise end
+        assert manager.ids() == ["x", "gone"] and manager.check() == []
+        same(manager.get("x").values(), np.arange(BLOCK + 5.0))
+    with manager.batch():
+        manager.clear()
+        manager.store("x", [1.0])
+    assert manager.lengths() == {"x": 1}
+    with pytest.raises(KeyError), manager.batch():
+        manager.store("x", [2.0, 3.0])
+        chain = manager.lazy("x")
+        assert chain.sum() == 5
+        manager.append("none", [1])
+    with pytest.raises(ValueError, match='"x" was read in a batch that has been undone'):
+        chain.sum()
+    assert manager.lengths() == {"x": 1} and manager.lazy("x").sum() == 1
+
+
+def test_chains_and_exports_see_a_batch_and_do_not_commit_it(manager, tmp_path):
+    manager.store("x", [1.0, 2.0])
+    paths = [tmp_path / "a.csv", tmp_path / "a.parquet"]
     with pytest.raises(RuntimeError), manager.batch():
-        manager.store("x", [9])
-        manager.get("x")
+        manager.append("x", range(BLOCK))
+        manager.store("y", [5.0])
+        assert manager.lazy("x").max() == BLOCK - 1 and len(manager.lazy("y")) == 1
+        assert manager.export_csv("x", paths[0]) == BLOCK + 2
+        pytest.importorskip("pyarrow")
+        assert manager.export_parquet(paths[1]) == BLOCK + 3
+        x = manager.get("x")
+        if isinstance(manager, FileStorageManager):
+            assert FileStorageManager(manager.path, "r").lengths() == {"x": 2}
         raise RuntimeError
-    same(manager.get("x").values(), [1.0, 2.0])
-    assert other.get("x") == manager.get("x")
+    assert manager.lengths() == {"x": 2}
+    other = MemoryStorageManager()
+    assert other.import_parquet(paths[1]) == ["x", "y"]
+    assert other.get("x") == x == other.import_csv("csv", paths[0])
+
+
+def test_an_older_state_is_said_at_open_and_by_check(tmp_path):
+    path = tmp_path / "s.vls"
+    manager = FileStorageManager(path)
+    manager.store("x", [1])
+    manager.store("x", [1, 2])
+    content = bytearray(path.read_bytes())
+    newest = 4096 * (1 + vlstore.open(path).generation % 2)
+    content[newest : newest + 4096] = bytes(4096)
+    path.write_bytes(content)
+    # One that was open is told by the next call that reads.
+    with pytest.warns(errors.RecoveredWarning, match="is missing") as told:
+        assert manager.size("x") == 1
+    assert told[0].filename == __file__
+    with pytest.warns(errors.RecoveredWarning) as told:
+        again = FileStorageManager(path)
+        assert again.size("x") == 1
+    assert len(told) == 1 and told[0].filename == __file__
+    message = str(told[0].message)
+    assert message.startswith(f"{path}: the newest commit cannot be read") and "vlstore recover" in message
+    ((id, why),) = again.check()
+    assert id is None and f"{path}: {why}" == message
+    with pytest.raises(errors.OlderStateError, match="vlstore recover"):
+        again.store("x", [3])
+    # The way that the guide names.
+    with pytest.warns(errors.RecoveredWarning):
+        vlstore.open(path, "a", accept_older=True).close()
+    whole = FileStorageManager(path)
+    whole.append("x", [5])
+    assert whole.check() == again.check() == [] and again.size("x") == 2
 
 
 def test_a_file_of_something_else_and_damage_are_refused(tmp_path):

@@ -41,6 +41,22 @@ def test_csv_of_others_is_read(tmp_path):
     assert series.items() == [(48823.5, -9.332), (48824.0, -9.4)]
     path.write_text("1\n2\n")
     assert from_csv(path).items() == [(0.0, 1.0), (1.0, 2.0)]
+    path.write_bytes(b"time,v\r0,1\r1,2")
+    assert from_csv(path).items() == [(0.0, 1.0), (1.0, 2.0)]
+    for text, why in [
+        ("0,1O\n1,2\n", r"x.csv: CSV, line 1: \"1O\" is not a number; .* begins with #"),
+        ("0,1\n1,9007199254740993\n", "line 2: the integer 9007199254740993 would be rounded"),
+        ("0,1e400\n", "line 1: 1e400 is larger than any"),
+        ("t,v\n", "line 1: there are no numbers"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(vlstore.errors.FormatError, match=why):
+            from_csv(path)
+    to_csv(TimeSeries([], []), path, overwrite=True)
+    assert len(from_csv(path)) == 0
+    for options, why in [({"delimiter": ";;"}, "delimiter: one character"), ({"values": ["z"]}, "x.csv: column: .*time")]:
+        with pytest.raises(ValueError, match=why):
+            from_csv(path, **options)
     path.write_text("t;v\n1;x\n")
     with pytest.raises(vlstore.errors.FormatError, match=r"x.csv: CSV, line 2: .*not a number"):
         from_csv(path, delimiter=";")
@@ -342,3 +358,54 @@ def test_tables_of_parquet_that_are_no_series_are_refused_by_name(manager, tmp_p
             manager.export_parquet(path, ids, overwrite=True)
     assert manager.export_parquet(path, [np.int64(3)], overwrite=True) == 1
     assert MemoryStorageManager().import_parquet(path) == [3]
+
+
+def test_errors_of_other_libraries_name_the_file_and_the_column(manager, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    path = tmp_path / "x.parquet"
+    with pytest.raises(vlstore.errors.MissingFileError, match=f"^{path}: there is no such file"):
+        manager.import_parquet(path)
+    n = 10_000
+    table = {"id": ["a"] * n, "time": np.arange(float(n)), "v": np.random.default_rng(0).normal(size=n)}
+    parquet.write_table(pa.table(table), path, row_group_size=1000)
+    content = path.read_bytes()
+    middle = len(content) // 2
+    for bad in (b"", b"text", content[:middle], content[:middle] + b"\xff" * 64 + content[middle + 64 :]):
+        path.write_bytes(bad)
+        with pytest.raises(vlstore.errors.FormatError, match=f"^{path}: this cannot be read as Parquet .*write it again"):
+            manager.import_parquet(path)
+    for wrong, why in [
+        ({"time": [0.0], "v": ["a"]}, "the column 'v': a column of string"),
+        ({"time": ["a"], "v": [0.0]}, "the column 'time': a column of string"),
+        ({"time": [0.0], "v": [2**53 + 1]}, r"the column 'v': an integer above 2\*\*53"),
+        ({"id": [1.5], "time": [0.0], "v": [1.0]}, "the column 'id': ids are texts or integers, not double"),
+        ({"id": [1], "time": [0.0]}, "there is no column of values"),
+    ]:
+        parquet.write_table(pa.table(wrong), path)
+        with pytest.raises((ValueError, TypeError), match=f"^{path}: {why}"):
+            manager.import_parquet(path)
+    # The batch of the import is undone.
+    assert manager.ids() == []
+    with pytest.raises(vlstore.errors.MissingFileError, match="no such file or folder"):
+        manager.export_parquet(tmp_path / "none" / "x.parquet")
+
+    class Broken:
+        def __arrow_c_stream__(self, schema=None):
+            raise ValueError("broken")
+
+    for wrong, why in [
+        (pandas.DataFrame({"time": [0, 1], "v": [1, "b"]}), "the column 'v': 'b' at position 1 is not a real number"),
+        (polars.DataFrame({"time": [0], "v": ["a"]}), "the column 'v': a column of String"),
+        ([[1, 2], [3]], "values: its parts have different lengths"),
+        (Broken(), r"series: the Arrow interface of Broken gives no table \(broken\)"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=why):
+            manager.store("x", wrong)
+    series = TimeSeries(None, [1.0, 2.0])
+    for target in (series, series.stored("x", manager)):
+        with pytest.raises(ValueError, match=r"value: what is assigned has the shape \(3,\), and its place \(2,\)"):
+            target[:] = [1, 2, 3]
+        with pytest.raises(IndexError, match="position 5 of a series of 2 points"):
+            target[5] = 1

@@ -411,6 +411,7 @@ def test_a_chain_that_is_refused_half_way_changes_nothing(tmp_path, kind):
             for id in ("x", "new"):
                 with pytest.raises(ValueError, match=why):
                     manager.store(id, chain)
+        assert np.array_equal(manager.get("x").values(), times)
     assert manager.ids() == ["x"] and manager.check() == []
     assert np.array_equal(manager.get("x").values(), times)
     manager.store("x", Lazy((times, times)) * 2)

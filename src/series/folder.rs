@@ -51,7 +51,8 @@ pub fn import_folder(
     let text = std::fs::read_to_string(&path).map_err(|e| Error::io("read", e).at(&path))?;
     let map: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&text).map_err(|e| {
-            Error::format("JSON", format!("line {}", e.line()), e.to_string()).at(&path)
+            let why = format!("{e}; the map is an object of ids and their numbers of points");
+            Error::format("JSON", format!("line {}", e.line()), why).at(&path)
         })?;
     store.writing(|writer, options| {
         let mut out = FolderImport::default();

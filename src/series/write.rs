@@ -308,10 +308,14 @@ pub(super) fn set(
     let entry = read::entry(writer, id)?;
     let end = from.saturating_add(values.len() as u64);
     let (_, channels) = entry.shape(writer)?;
-    if end > entry.len() || channels != values.channels().len() {
+    if channels != values.channels().len() {
+        let given = values.channels().len();
+        let why = format!("the series {id} has {channels} channels, and {given} are given");
+        return Err(Error::invalid("values", why));
+    }
+    if end > entry.len() {
         let why = format!(
-            "there are no {channels} channels of the points {from} to {end} in the series {id}, which \
-             has {} points",
+            "there are no points {from} to {end} in the series {id}, which has {}",
             entry.len()
         );
         return Err(Error::invalid("position", why));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import numbers
 import operator
@@ -12,7 +13,16 @@ from collections import Counter
 import numpy as np
 
 from vlstore import _core
-from vlstore.errors import Error, InvalidError, NotAStoreError, StoreExistsError, WrongTypeError
+from vlstore.errors import (
+    Error,
+    FormatError,
+    InvalidError,
+    MissingFileError,
+    NotAStoreError,
+    StoreExistsError,
+    SystemCallError,
+    WrongTypeError,
+)
 from vlstore.series._points import arrays_of, numbers_of, stacked
 
 
@@ -24,13 +34,41 @@ def _pyarrow(what):
     return pyarrow
 
 
+@contextlib.contextmanager
+def _named(what):
+    """Puts the name of a file or a column before what is wrong with it."""
+    try:
+        yield
+    except (InvalidError, WrongTypeError) as error:
+        raise type(error)(f"{what}: {error}") from error
+
+
+@contextlib.contextmanager
+def _parquet(path, cannot, advice):
+    """Errors of pyarrow as those of this package, with the file and what to do."""
+    pa = _pyarrow("a Parquet file")
+    try:
+        yield
+    except Error:
+        raise
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path}: there is no such file or folder") from error
+    except (pa.ArrowException, OSError) as error:
+        why = f"{path}: {cannot} ({str(error).partition(chr(10))[0]}); {advice}"
+        system = isinstance(error, OSError) and error.errno is not None
+        raise (SystemCallError if system else FormatError)(why) from error
+
+
 def from_csv(path, *, delimiter=None, time=None, values=()):
     """A CSV file as a :class:`TimeSeries`.
 
     Parameters
     ----------
     path : str or os.PathLike
-        A first line that is not of numbers names the columns; so does a last line of comments (``#``).
+        A first line without any number in it names the columns, if other lines follow or it names the column of
+        times; so does the last line of comments (``#``) before the numbers. All other lines are numbers: what is none
+        is an error with its line. A decimal fraction becomes the nearest float64; an integer that would be rounded
+        (``9007199254740993``) and a number that would become infinite (``1e400``) are refused.
     delimiter : str, optional
         One character; by default a comma, or blanks where a line has no comma.
     time : str or int, optional
@@ -42,7 +80,9 @@ def from_csv(path, *, delimiter=None, time=None, values=()):
     from vlstore.series._points import joined
     from vlstore.series._timeseries import TimeSeries
 
-    values = [values] if isinstance(values, (str, int)) else values
+    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
+        raise InvalidError(f"delimiter: one character, such as ';' or '\\t', not {delimiter!r}")
+    values = [values] if isinstance(values, (str, int)) else () if values is None else values
     time = None if time is None else str(time)
     times, channels, _ = _core._read_csv(os.fspath(path), delimiter, time, [str(v) for v in values])
     return TimeSeries._over(times, joined(channels))
@@ -57,7 +97,7 @@ def to_csv(series, path, *, names=None, overwrite=False):
     from vlstore.series._lazy import Lazy
 
     lazy = series if isinstance(series, Lazy) else Lazy(series)
-    names = _named(lazy.channels) if names is None else list(names)
+    names = _channel_names(lazy.channels) if names is None else list(names)
     if len(names) != lazy.channels:
         raise InvalidError(f"names: there are {len(names)} for {lazy.channels} channels")
     return _core._write_csv(os.fspath(path), lazy._core, names, overwrite)
@@ -78,7 +118,7 @@ def _must_not_be_store(path, what):
     raise InvalidError(f"{path}: this is a store, so it is not replaced by {what}; name another file")
 
 
-def _named(channels):
+def _channel_names(channels):
     return ["value"] if channels == 1 else [f"value{i}" for i in range(channels)]
 
 
@@ -92,15 +132,18 @@ def to_arrow(series):
     times, values = series._points()
     columns = [values] if values.ndim == 1 else [values[:, i] for i in range(values.shape[1])]
     arrays = [pa.array(np.ascontiguousarray(column)) for column in (times, *columns)]
-    return pa.table(arrays, names=["time", *_named(len(columns))])
+    return pa.table(arrays, names=["time", *_channel_names(len(columns))])
 
 
-def _numbers(column):
+def _numbers(column, name=None):
     """A column of Arrow as an array, without a copy where it is in one piece and has no nulls."""
+    if name is not None:
+        with _named(f"the column {name!r}"):
+            return _numbers(column)
     pa = _pyarrow("a column of Arrow")
     if pa.types.is_temporal(column.type):
         if not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
-            raise WrongTypeError(f"a column of {column.type} is neither numbers nor dates")
+            raise WrongTypeError(f"a column of {column.type} is neither numbers nor dates; convert it, or leave it out")
         # The unit of a column of dates is kept: nanoseconds end in the year 2262.
         if pa.types.is_date(column.type):
             column = column.cast(pa.timestamp("s" if pa.types.is_date32(column.type) else "ms"))
@@ -111,7 +154,7 @@ def _numbers(column):
     if pa.types.is_null(column.type) or not (
         pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
     ):
-        raise WrongTypeError(f"a column of {column.type} is not of numbers")
+        raise WrongTypeError(f"a column of {column.type} is not of numbers; convert it, or leave it out")
     if isinstance(column, pa.ChunkedArray) and column.num_chunks == 1:
         column = column.chunk(0)
     if isinstance(column, pa.Array) and not column.null_count:
@@ -143,11 +186,12 @@ def _with_nan(values, null):
 def _table(names, columns):
     """Times and values of the columns of a table: the first is times if there are several."""
     if not columns:
-        raise InvalidError("a table without columns is no series")
+        raise InvalidError("a table without columns is no series; give one column of values or more")
     if len(columns) == 1:
-        return None, columns[0]
-    times = columns.pop(names.index("time") if "time" in names else 0)
-    return times, stacked(columns)
+        return None, stacked(names, columns)
+    at = names.index("time") if "time" in names else 0
+    times = numbers_of(columns.pop(at), f"the column {names.pop(at)!r}")
+    return times, stacked(names, columns)
 
 
 def foreign(series):
@@ -158,14 +202,27 @@ def foreign(series):
     if polars is not None and isinstance(series, polars.Series):
         return None, _of_polars(polars, series)
     if polars is not None and isinstance(series, polars.DataFrame):
-        columns = [_of_polars(polars, series[name]) for name in series.columns]
-        return _table(list(series.columns), columns)
+        columns = {name: _of_polars(polars, series[name]) for name in series.columns}
+        return _table(list(columns), list(columns.values()))
     if hasattr(series, "__arrow_c_stream__") and not isinstance(series, np.ndarray):
-        table = _pyarrow("an object with the Arrow interface").table(series)
-        return _table(table.column_names, [_numbers(c) for c in table.columns])
+        table = _of_arrow(series, "table")
+        columns = [_numbers(c, name) for name, c in zip(table.column_names, table.columns, strict=True)]
+        return _table(table.column_names, columns)
     if hasattr(series, "__arrow_c_array__") and not isinstance(series, np.ndarray):
-        return None, _numbers(_pyarrow("an object with the Arrow interface").array(series))
+        return None, _numbers(_of_arrow(series, "array"))
     return None
+
+
+def _of_arrow(series, kind):
+    """A table or an array of an object with the Arrow interface."""
+    pa = _pyarrow("an object with the Arrow interface")
+    try:
+        return getattr(pa, kind)(series)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise InvalidError(
+            f"series: the Arrow interface of {type(series).__name__} gives no {kind} ({error}); give times and values "
+            "as arrays"
+        ) from error
 
 
 def _of_polars(polars, column):
@@ -176,7 +233,8 @@ def _of_polars(polars, column):
         ticks = column.cast(polars.Int64)
         return _seconds(ticks.fill_null(0).to_numpy(), ticks.is_null().to_numpy(), units[column.dtype.time_unit])
     if not column.dtype.is_numeric() or column.dtype.is_decimal():
-        raise WrongTypeError(f"a column of {column.dtype} is neither numbers nor dates")
+        name = f"the column {column.name!r}: " if column.name else ""
+        raise WrongTypeError(f"{name}a column of {column.dtype} is neither numbers nor dates; convert it, or leave it out")
     if column.null_count() and column.dtype.is_integer():
         return _with_nan(column.fill_null(0).to_numpy(), column.is_null().to_numpy())
     return column.to_numpy()
@@ -213,16 +271,17 @@ def _of_pandas(pandas, series):
     else:
         raise WrongTypeError(f"an index of {index.dtype} is neither numbers nor times; give times beside the values")
     if isinstance(series, pandas.DataFrame):
-        columns = [_column_of_pandas(pandas, series[name]) for name in series.columns]
+        names = [str(name) for name in series.columns]
+        columns = [_column_of_pandas(pandas, series.iloc[:, i]) for i in range(len(names))]
         if counted:
-            return _table([str(name) for name in series.columns], columns)
-        return times, stacked(columns)
+            return _table(names, columns)
+        return times, stacked(names, columns)
     return times, _column_of_pandas(pandas, series)
 
 
 def import_parquet(manager, path, id, time, existing):
     """See :meth:`FileStorageManager.import_parquet`."""
-    _pyarrow("import_parquet")
+    pa = _pyarrow("import_parquet")
     import pyarrow.parquet as parquet
 
     path = os.fspath(path)
@@ -235,7 +294,12 @@ def import_parquet(manager, path, id, time, existing):
             manager.store(key, part, existing=existing)
             done[key] = None
 
-    with parquet.ParquetFile(path) as file, manager.batch():
+    advice = "check what wrote the file, and write it again"
+    with (
+        _parquet(path, "this cannot be read as Parquet", advice),
+        parquet.ParquetFile(path) as file,
+        manager.batch(),
+    ):
         names = file.schema_arrow.names
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -249,7 +313,15 @@ def import_parquet(manager, path, id, time, existing):
             )
         channels = len(names) - keyed - (time in names)
         if channels < 1:
-            raise InvalidError(f"{path}: there is no column of values")
+            raise InvalidError(
+                f"{path}: there is no column of values beside {', '.join(names)}; give the file one or more of numbers"
+            )
+        if keyed:
+            kind = file.schema_arrow.field(id).type
+            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+            texts = pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer
+            if not any(is_of(kind) for is_of in texts):
+                raise WrongTypeError(f"{path}: the column {id!r}: ids are texts or integers, not {kind}; convert it")
         nothing = np.empty(0) if channels == 1 else np.empty((0, channels))
 
         def put_empty(rows):
@@ -262,9 +334,10 @@ def import_parquet(manager, path, id, time, existing):
         for batch in file.iter_batches():
             columns = {name: batch.column(i) for i, name in enumerate(names)}
             keys = columns.pop(id) if keyed else None
-            times = _numbers(columns.pop(time)) if time in columns else None
-            values = [_numbers(column) for column in columns.values()]
-            times, values = arrays_of(times, stacked(values))
+            with _named(path):
+                times = _numbers(columns.pop(time), time) if time in columns else None
+                values = [_numbers(column, name) for name, column in columns.items()]
+                times, values = arrays_of(times, stacked(columns, values))
             for key, start, stop in _runs(keys, batch.num_rows, path):
                 put_empty(rows + start)
                 put(key, (None if times is None else times[start:stop], values[start:stop]))
@@ -343,14 +416,17 @@ def export_parquet(manager, path, ids, overwrite):
         raise InvalidError("series with different numbers of channels do not fit one Parquet file; choose some")
     channels = shapes.pop() if shapes else 1
     kind = pa.int64() if kinds == {int} else pa.string()
-    fields = [(name, pa.float64()) for name in ("time", *_named(channels))]
+    fields = [(name, pa.float64()) for name in ("time", *_channel_names(channels))]
     schema = pa.schema([("id", pa.dictionary(pa.int32(), kind)), *fields])
     if empty:
         schema = schema.with_metadata({_EMPTY: json.dumps(list(empty.values()))})
     temporary = f"{path}.{os.getpid()}.part"
     points = 0
     try:
-        with parquet.ParquetWriter(temporary, schema) as writer:
+        with (
+            _parquet(path, "this cannot be written as Parquet", "give another path, or make room"),
+            parquet.ParquetWriter(temporary, schema) as writer,
+        ):
             for id in ids:
                 if id in empty:
                     continue

@@ -24,15 +24,24 @@ def numbers_of(given, what):
             ) from None
     try:
         array = np.asarray(given)
-    except (ValueError, TypeError) as error:
-        raise InvalidError(f"{what}: NumPy makes no array of this: {error}") from error
+    except (ValueError, TypeError, RuntimeError) as error:
+        if isinstance(given, (list, tuple)):
+            why = "its parts have different lengths; give as many values for each point"
+        else:
+            why = f"the object of type {type(given).__name__} makes no array ({error}); give a NumPy array"
+        raise InvalidError(f"{what}: {why}") from error
     if array.size == 0 and array.dtype == object:
         array = array.astype(np.float64)
     if array.dtype == object:
-        if not all(isinstance(x, numbers.Real) for x in array.flat):
-            raise WrongTypeError(f"{what}: there is something else than real numbers in it")
+        for i, x in enumerate(array.flat):
+            if not isinstance(x, numbers.Real):
+                at = i // (array[0].size if array.ndim > 1 else 1)
+                raise WrongTypeError(f"{what}: {x!r:.40} at position {at} is not a real number; convert it, or leave it out")
         _must_be_exact(array, what)
-        array = array.astype(np.float64)
+        try:
+            array = array.astype(np.float64)
+        except OverflowError as error:
+            raise InvalidError(f"{what}: a number is larger than any float64; scale it first") from error
     elif array.dtype.kind == "f" and not hasattr(given, "__array__") and (np.abs(array) >= EXACT).any():
         # Integers beside other numbers are floats by now, and may have been rounded.
         _must_be_exact(np.asarray(given, dtype=object), what)
@@ -65,9 +74,17 @@ def value_of(given):
     return numbers_of([given], "value")[0]
 
 
-def stacked(columns):
+def fitted(value, shape):
+    """A value, or values, for all positions of this shape."""
+    try:
+        return np.broadcast_to(value, shape)
+    except ValueError as error:
+        raise InvalidError(f"value: what is assigned has the shape {np.shape(value)}, and its place {shape}") from error
+
+
+def stacked(names, columns):
     """Columns as one array ``(n, channels)``; each by itself is checked, as all together would be rounded."""
-    columns = [numbers_of(column, "values") for column in columns]
+    columns = [numbers_of(column, f"the column {name!r}") for name, column in zip(names, columns, strict=True)]
     return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vlstore.errors import WrongTypeError
 from vlstore.series._interface import SizedContainerTimeSeriesInterface
-from vlstore.series._points import value_of
+from vlstore.series._points import fitted, value_of
 from vlstore.series._timeseries import TimeSeries
 
 _LOCK = threading.Lock()
@@ -172,7 +172,7 @@ class SMTimeSeries(SizedContainerTimeSeriesInterface):
             # Only the shape of what is there matters: a value that was read and written back could undo what
             # others wrote.
             tail = self._manager.range(self._id, positions[0], positions[0] + 1).values().shape[1:]
-            given = np.broadcast_to(given, (len(positions), *tail))
+            given = fitted(given, (len(positions), *tail))
             if abs(positions.step) == 1 or len(positions) == 1:
                 self._manager.set(self._id, min(positions), given[:: positions.step])
             else:

@@ -8,7 +8,7 @@ import numpy as np
 
 from vlstore.errors import WrongTypeError
 from vlstore.series._interface import SizedContainerTimeSeriesInterface
-from vlstore.series._points import arrays_of, points_of, value_of
+from vlstore.series._points import arrays_of, fitted, points_of, value_of
 
 
 class TimeSeries(SizedContainerTimeSeriesInterface):
@@ -53,7 +53,10 @@ class TimeSeries(SizedContainerTimeSeriesInterface):
         value = value_of(value)
         if not self._values.flags.writeable:
             self._values = np.array(self._values)
-        self._values[index] = value
+        n = len(self._values)
+        if isinstance(index, numbers.Integral) and not -n <= index < n:
+            raise IndexError(f"position {index} of a series of {n} points")
+        self._values[index] = fitted(value, self._values[index].shape)
 
     def __reduce__(self):
         return type(self), (self._times, self._values)
