@@ -70,7 +70,9 @@ impl SeriesStore {
             match Writer::create(&path, &out.options.create()).and_then(named) {
                 // Another process was faster.
                 Err(error) if matches!(error.root(), Error::Exists { .. }) => {}
-                made => drop(made?.close()?),
+                made => {
+                    made?.close()?;
+                }
             }
         }
         out.refreshed()?;

@@ -105,8 +105,8 @@ mod tests {
         assert_eq!(list.iter().collect::<Vec<_>>(), right.iter().copied().collect::<Vec<_>>());
         let live: Vec<u64> = (0..end).filter(|id| !right.contains(id)).collect();
         for (ordinal, id) in live.iter().enumerate() {
-            assert_eq!(ordinal as u64 + list.before_live(ordinal as u64) as u64, *id);
-            assert_eq!(list.rank(*id), Err((*id - ordinal as u64) as usize));
+            let dead = usize::try_from(*id - ordinal as u64).unwrap();
+            assert_eq!((list.before_live(ordinal as u64), list.rank(*id)), (dead, Err(dead)));
         }
         for (rank, id) in right.iter().enumerate() {
             assert_eq!(list.rank(*id), Ok(rank));
@@ -118,13 +118,13 @@ mod tests {
 
     #[test]
     fn numbers_added_in_any_order_are_sorted_and_counted() {
-        let end = 10_000;
-        for (start, step) in [(0, 3), (9_999, 7), (5_000, 9_999), (0, 1)] {
+        let end = 7_000;
+        for (start, step) in [(0, 3), (6_999, 11), (3_000, 6_999), (0, 1)] {
             for given in [0, 1, 2_500] {
                 let mut right: BTreeSet<u64> = (0..given).map(|i| i * 2).collect();
                 let mut list = DeadList::new(&right.iter().copied().collect::<Vec<_>>());
                 let mut id = start;
-                for _ in 0..4_000 {
+                for _ in 0..3_000 {
                     assert_eq!(list.add(id), right.insert(id));
                     id = (id + step) % end;
                 }
