@@ -9,7 +9,7 @@ use crate::error::Result;
 use memmap2::MmapMut;
 
 /// From how many bytes on memory comes from here.
-pub(super) const LARGE: usize = 16 << 20;
+pub(super) const LARGE: usize = 2 << 20;
 
 /// At least `len` zero bytes, at a multiple of a page.
 ///
