@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 import vlstore
-from vlstore.errors import FormatError, InvalidError, MissingFileError, StoreExistsError
+from vlstore.errors import (
+    FormatError,
+    InvalidError,
+    MissingFileError,
+    NotFoundError,
+    StoreExistsError,
+    WrongTypeError,
+)
 from vlstore.experiments import (
     Experiment,
     Storage,
@@ -140,6 +147,28 @@ def test_arrays_of_h5py_are_exact_or_named(tmp_path):
                     "p01/reach/own group/", "p01/stray", "stray", "@lab", "p01@lab"}
     with pytest.warns(UserWarning, match="left out"):
         assert import_experiment(out, tmp_path / "again").left_out and storage_to_hdf5(out, tmp_path / "two.hdf5")
+
+
+def test_long_arrays_are_read_by_h5py(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    arrays = {
+        f"{shape} {dtype}": np.arange(np.prod(shape)).astype(dtype).reshape(shape)
+        for shape in ((65_535,), (65_536,), (300_000,), (70_000, 2), (2, 140_000)) for dtype in ("u1", "f8")
+    }
+    storage = Storage(tmp_path / "data")
+    storage.subject_id = "p01"
+    with storage.create_task("t") as task:
+        trial = Trial({"block": 0, "trial": 0})
+        for name, array in arrays.items():
+            trial.add_array(name, array)
+        task.write(trial)
+    for level in (4, 0):
+        out = storage.to_hdf5(level=level, overwrite=True)
+        write_hdf5(out, arrays["(300000,) f8"], "p01/t/0/added")
+        with h5py.File(out, "r") as file:
+            for name, array in {**arrays, "added": arrays["(300000,) f8"]}.items():
+                found = file[f"p01/t/0/{name}"]
+                assert found.dtype == array.dtype and np.array_equal(found[:], array), name
 
 
 def test_names_with_leading_zeros_are_kept_as_text(tmp_path):
@@ -332,6 +361,68 @@ def test_attributes_in_arrays_of_axopy_are_named(tmp_path):
         file["filter/taps"] = [1.0]
     task = Experiment(tmp_path / "theirs").task("p01", "reach")
     assert task.object("emg.hdf5") == (folder / "emg.hdf5").read_bytes() and task.array_names == []
+
+
+# Outputs.
+
+
+def test_outputs_that_cannot_be_are_refused_by_errors_of_this_package(tmp_path):
+    storage = fill(tmp_path / "data")
+    for work in (storage.to_zip, storage.to_hdf5):
+        for overwrite in (False, True):
+            with pytest.raises(InvalidError, match="this is a folder; give the name of the file"):
+                work(tmp_path, overwrite=overwrite)
+    for level in (-1, 10, 2**40):
+        with pytest.raises(InvalidError, match=f"level: {level} is not one of 0 to 9"):
+            storage.to_hdf5(level=level)
+    trials = Experiment(tmp_path / "data").task("p01", "reach").trials
+    for path, error in ((tmp_path / "data", StoreExistsError), (tmp_path / "no" / "x", MissingFileError)):
+        with pytest.raises(error, match=str(path)):
+            trials.to_csv(path)
+    with pytest.raises(WrongTypeError, match="NumPy makes no array"):
+        Trial().add_array("x", [[1, 2], [3]])
+    assert sorted(os.listdir(tmp_path)) == ["data"]
+
+
+FULL = """
+import os, resource, signal, sys
+from vlstore.errors import SystemCallError
+from vlstore.experiments import import_experiment, storage_from_zip, storage_to_hdf5, storage_to_zip, write_hdf5
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+works = {
+    "zip": lambda: storage_to_zip("data", "b.zip"), "over zip": lambda: storage_to_zip("data", "a.zip", overwrite=True),
+    "hdf5": lambda: storage_to_hdf5("data", "b.hdf5"),
+    "over hdf5": lambda: storage_to_hdf5("data", "a.hdf5", overwrite=True),
+    "back": lambda: storage_from_zip("a.zip", "back"), "import": lambda: import_experiment("a.hdf5", "data"),
+    "one": lambda: write_hdf5("a.hdf5", list(range(10_000)), "new"),
+}
+for name, work in works.items():
+    try:
+        work()
+        sys.exit(f"{name}: no error")
+    except SystemCallError as error:
+        assert "partial" not in str(error), error
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of files there")
+def test_a_full_disk_leaves_what_there_was(tmp_path):
+    for root, subject in (("data", "p02"), ("other", "p01")):
+        with StorageWriter(tmp_path / root, subject) as run:
+            trial = Trial({"block": 0, "trial": 0})
+            trial.add_array("emg", np.random.default_rng(0).normal(size=20_000))
+            run.write("reach", trial)
+    storage_to_zip(tmp_path / "data", tmp_path / "a.zip")
+    storage_to_hdf5(tmp_path / "other", tmp_path / "a.hdf5")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.name != "a.hdf5"}
+    done = subprocess.run([sys.executable, "-c", FULL], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.name != "a.hdf5"} == before
+    # What was added in part is no part of the file.
+    with pytest.raises(NotFoundError):
+        read_hdf5(tmp_path / "a.hdf5", "new")
+    assert Experiment(tmp_path / "a.hdf5").task("p01", "reach").get(0, "emg").shape == (20_000,)
 
 
 # Another folder than that of the experiment.

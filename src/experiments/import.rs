@@ -126,7 +126,11 @@ pub fn import_experiment(
             })?;
             publish(&aside, &path)
         };
-        let written = written();
+        // By its name, which nobody has heard of before.
+        let written = written().map_err(|e| match e {
+            Error::File { path: of, source } if *of == *aside => source.at(&path),
+            other => other.at(&path),
+        });
         if written.is_err() {
             // What was written aside; nothing else is ever deleted.
             let _ = fs::remove_file(&aside);
@@ -167,9 +171,11 @@ fn copy_task(
         for (entry, array) in trial.arrays.iter().zip(&arrays) {
             given.push((entry.name.as_str(), entry.axis, Acquired::Whole(array.view()?)));
         }
-        writer
-            .write(None, &trial.attributes, &given)
-            .map_err(|e| e.at(&place.join(i.to_string())))?;
+        writer.write(None, &trial.attributes, &given).map_err(|e| match e {
+            // What is wrong is in the trial that was read.
+            Error::Invalid { .. } => e.at(&place.join(i.to_string())),
+            other => other,
+        })?;
         done()?;
     }
     for name in from.objects() {

@@ -65,7 +65,12 @@ pub(super) fn named(
         Error::invalid("experiment", "its folder has no name that is text").at(root)
     })?;
     let beside = || path.with_file_name(format!("{name}{suffix}"));
-    Ok((name.to_owned(), outfile.map_or_else(beside, Path::to_path_buf)))
+    let out = outfile.map_or_else(beside, Path::to_path_buf);
+    if out.is_dir() {
+        let why = "this is a folder; give the name of the file to write";
+        return Err(Error::invalid("output", why).at(&out));
+    }
+    Ok((name.to_owned(), out))
 }
 
 /// Refuses an output that is, also through links, a file that is read: `root` itself, or one below

@@ -298,7 +298,10 @@ def _fixed(array: np.ndarray) -> np.ndarray:
 def _numbers(data: ArrayLike) -> np.ndarray:
     if isinstance(data, np.ma.MaskedArray):
         raise WrongTypeError("a masked array would lose its mask; give array.filled(...)")
-    array = np.asarray(data)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise WrongTypeError(f"NumPy makes no array of this: {error}") from error
     if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16 or (
         array.dtype.kind == "f" and array.dtype.itemsize > 8
     ):

@@ -8,9 +8,26 @@ from os import PathLike
 from typing import Any, overload
 
 from vlstore import _core
-from vlstore.errors import NotFoundError
+from vlstore.errors import (
+    Error,
+    MissingFileError,
+    NotFoundError,
+    PermissionDeniedError,
+    StoreExistsError,
+    SystemCallError,
+)
 
 __all__ = ["Trials"]
+
+
+def _refused(path: str | PathLike[str], error: OSError) -> Error:
+    """The error of this package for one of a file."""
+    if isinstance(error, FileExistsError):
+        return StoreExistsError(f"{os.fspath(path)} exists already")
+    kinds = {FileNotFoundError: MissingFileError, PermissionError: PermissionDeniedError}
+    raised = kinds.get(type(error), SystemCallError)(f"{os.fspath(path)}: {error.strerror}")
+    raised.errno, raised.filename = error.errno, os.fspath(path)
+    return raised
 
 
 class Trials(Sequence[dict[str, Any]]):
@@ -70,14 +87,17 @@ class Trials(Sequence[dict[str, Any]]):
         text = self._task.csv()
         if path is None:
             return text
-        file = open(path, "x", encoding="utf-8", newline="")
         try:
-            with file:
-                file.write(text)
-        except BaseException:
-            # Of this call, and not complete.
-            os.unlink(path)
-            raise
+            file = open(path, "x", encoding="utf-8", newline="")
+            try:
+                with file:
+                    file.write(text)
+            except BaseException:
+                # Of this call, and not complete.
+                os.unlink(path)
+                raise
+        except OSError as error:
+            raise _refused(path, error) from error
         return None
 
     def to_pandas(self) -> Any:

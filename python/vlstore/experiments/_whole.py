@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from vlstore import _core
-from vlstore.errors import FormatError, StoreExistsError
+from vlstore.errors import FormatError, InvalidError, StoreExistsError
 from vlstore.experiments._storage import _some
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def storage_to_zip(
     CorruptError
         A task is damaged, and its views cannot be made.
     InvalidError
-        ``outfile`` is a file of the experiment, or a name has a backslash.
+        ``path`` is the folder of a subject, ``outfile`` is a file of the experiment, or a name has a
+        backslash.
     """
     target = None if outfile is None else os.fspath(outfile)
     return os.fspath(_core._to_zip(os.fspath(path), target, overwrite, views, progress))
@@ -116,13 +117,15 @@ def storage_to_hdf5(
     Raises
     ------
     InvalidError
-        ``outfile`` is a file that is read.
+        ``outfile`` is a file that is read, or ``path`` is the folder of a subject.
 
     Warns
     -----
     UserWarning
         Unfinished trials are left out, or what is in no task (:attr:`Experiment.left_out`); it says what.
     """
+    if not 0 <= level <= 9:
+        raise InvalidError(f"level: {level} is not one of 0 to 9")
     target = None if outfile is None else os.fspath(outfile)
     out, unfinished, left_out = _core._to_hdf5(
         os.fspath(path), target, overwrite, level, progress

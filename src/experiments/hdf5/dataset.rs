@@ -5,6 +5,9 @@ use hdf5_pure::{DatasetBuilder, Datatype};
 
 /// Values are compressed in pieces of at most about so many bytes.
 const CHUNK: u64 = 1 << 20;
+/// The longest axis of a piece. Longer ones are written with 4 bytes where 3 are enough, which HDF5 since
+/// version 2 refuses to read.
+const AXIS: u64 = 0xffff;
 
 /// Sets up a data set of an array.
 pub(super) fn dataset(builder: &mut DatasetBuilder, array: Array, kind: Datatype, level: u32) {
@@ -29,12 +32,12 @@ pub(super) fn dataset(builder: &mut DatasetBuilder, array: Array, kind: Datatype
     }
 }
 
-/// Lengths of the pieces in which an array is compressed: the longest axis is cut first.
+/// Lengths of the pieces in which an array is cut: the longest axis first.
 fn chunk_shape(shape: &[u64], size: u64) -> Vec<u64> {
     let mut chunk = shape.to_vec();
     loop {
         let bytes = chunk.iter().product::<u64>().saturating_mul(size);
-        if bytes <= CHUNK {
+        if bytes <= CHUNK && chunk.iter().all(|n| *n <= AXIS) {
             return chunk;
         }
         match chunk.iter_mut().max() {
@@ -51,7 +54,9 @@ mod tests {
     #[test]
     fn chunks_are_small_and_cover_small_arrays_whole() {
         assert_eq!(chunk_shape(&[64, 1000], 8), [64, 1000]);
-        assert_eq!(chunk_shape(&[1 << 21], 4), [1 << 18]);
+        assert_eq!(chunk_shape(&[1 << 21], 4), [1 << 15]);
+        assert_eq!(chunk_shape(&[AXIS], 1), [AXIS]);
+        assert_eq!(chunk_shape(&[AXIS + 1, 2], 1), [(AXIS + 1) / 2, 2]);
         let chunk = chunk_shape(&[64, 100_000], 8);
         assert!(chunk[0] == 64 && chunk.iter().product::<u64>() * 8 <= CHUNK, "{chunk:?}");
     }
