@@ -23,6 +23,8 @@ from ase.spacegroup import crystal  # noqa: E402
 
 from vlstore.plugins.ase import Writer, from_atoms, to_atoms  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("error:other programs see:RuntimeWarning")
+
 
 def same(a, b):
     """The same types, shapes and bits, all the way down."""
@@ -147,7 +149,8 @@ def test_reading_by_slices_keys_and_pieces(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     images = [Atoms("H", positions=[[i, 0, 0]], info={"i": i}) for i in range(200)]
     write("all.vls", images[:150])
-    write("all.vls", images[150:], append=True)
+    write("all.vls", images[150], append=True)
+    write("all.vls", images[151:], append=True)
     at = lambda index: [atoms.info["i"] for atoms in read("all.vls", index)]  # noqa: E731
     assert at(":") == list(range(200)) and at("::-50") == [199, 149, 99, 49]
     assert at(slice(-3, None)) == [197, 198, 199] and at("500:") == []

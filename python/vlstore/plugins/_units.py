@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import vlstore
 from vlstore.errors import InvalidError
 
 # One electronvolt in kJ/mol: e times N_A, both exact (CODATA 2018).
@@ -116,14 +117,27 @@ def reading(store: Any, target: Units) -> Factors:
     return factors(stated, target)
 
 
-def state(store: Any, units: Units) -> None:
-    """Writes the units into a store without a record; refuses a store of others."""
+def writable(path: Any, mode: str, units: Units, options: dict[str, Any]) -> vlstore.Trajectory:
+    """Opens a store of frames in these units for writing; refuses one of others.
+
+    Closing it says nothing about programs that know only Blosc2, unless the options ask for their table.
+    """
+    store = vlstore.open(path, mode, records="md-frame", **{"original_table": "never"} | options)
+    try:
+        _state(store, units)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _state(store: vlstore.Trajectory, units: Units) -> None:
     stated = store.attrs.get("units")
     mine = asdict(units)
     if stated is None:
         if len(store):
             raise InvalidError(
-                f"units: {store.path or 'the store'} has frames and does not state their units; if they are in "
+                f"units: {store.path} has frames and does not state their units; if they are in "
                 f'{units.length}, {units.time} and {units.energy}, say so first: store.attrs["units"] = {mine}'
             )
         store.attrs["units"] = mine
@@ -131,7 +145,7 @@ def state(store: Any, units: Units) -> None:
     for what, unit in mine.items():
         if stated.get(what, unit) != unit:
             raise InvalidError(
-                f"units: {store.path or 'the store'} holds {what} in {stated[what]}, the new frames in {unit}; "
+                f"units: {store.path} holds {what} in {stated[what]}, the new frames in {unit}; "
                 "units are not mixed in one store: write to another one"
             )
 

@@ -231,20 +231,16 @@ class Writer:
             master = world.rank == 0
         if not master:
             return
-        self._store = store = vlstore.open(filename, mode, records="md-frame", **options)
-        try:
-            _units.state(store, _units.ASE)
-            self._known = {topology.digest: topology for topology in store.topologies()}
-            self._step, self._time = 0, 0.0
-            if dynamics is not None and len(store):
-                self._continue(store)
-        except BaseException:
-            store.close()
-            raise
+        self._store = store = _units.writable(filename, mode, _units.ASE, options)
+        self._known = {topology.digest: topology for topology in store.topologies()}
+        self._step, self._time = 0, 0.0
+        if dynamics is not None and len(store):
+            self._continue(store)
 
     def _continue(self, store: vlstore.Trajectory) -> None:
         last = store.at[-1]
         if last.step is None or store.at.key(-1) != last.step:
+            store.close()
             raise InvalidError(
                 f"{store.path} was not written with dynamics: the key of its last frame is not its step, so it "
                 "cannot be continued with dynamics; write to another store"

@@ -29,6 +29,7 @@ import vlstore
 from vlstore.errors import InvalidError
 from vlstore.plugins import _units
 from vlstore.plugins._elements import numbers, symbols_of
+from vlstore.plugins._round import checked, rounded
 
 try:
     import MDAnalysis  # noqa: F401
@@ -283,7 +284,8 @@ class Writer(WriterBase):
     topology : bool
         Whether names, residues, segments, elements, masses, charges and bonds are stored, once for all frames.
     precision : float
-        Round positions to 1 / ``precision`` Å. By default they are stored as they are.
+        Round positions to 1 / ``precision`` Å. By default they are stored as they are. A
+        :func:`vlstore.copy` with ``positions="quantised"`` stores rounded positions as integers.
     options : dict
         Options of :func:`vlstore.open`, such as ``commit_interval``.
     **kwargs
@@ -313,20 +315,13 @@ class Writer(WriterBase):
     ) -> None:
         if n_atoms == 0:
             raise ValueError("a writer needs at least one atom")
-        if precision is not None and not precision > 0:
-            raise InvalidError(f"precision is positive, not {precision}")
         self.filename = str(filename)
         self.n_atoms = n_atoms
         self._chosen = {"positions": positions, "velocities": velocities, "forces": forces}
-        self._data, self._with_topology, self._precision = data, topology, precision
+        self._data, self._with_topology, self._precision = data, topology, checked(precision)
         self._topology: vlstore.Topology | None = None
         self._written: Any = None
-        self._store = store = vlstore.open(self.filename, "a" if append else "w", records="md-frame", **options or {})
-        try:
-            _units.state(store, _units.MDANALYSIS)
-        except BaseException:
-            store.close()
-            raise
+        self._store = _units.writable(self.filename, "a" if append else "w", _units.MDANALYSIS, options or {})
 
     def _write_next_frame(self, obj: Any) -> None:
         try:
@@ -343,8 +338,7 @@ class Writer(WriterBase):
             if chosen and getattr(ts, f"has_{name}"):
                 fields[name] = getattr(ts, name)
         if self._precision is not None and "positions" in fields:
-            rounded = np.rint(fields["positions"].astype(np.float64) * self._precision)
-            fields["positions"] = (rounded / self._precision).astype(np.float32)
+            fields["positions"] = rounded(fields["positions"], self._precision)
             fields["precision"] = self._precision
         extra = self._extra(ts.data, fields) if self._data else {}
         if "time" in ts.data or "dt" in ts.data:
