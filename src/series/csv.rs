@@ -1,12 +1,8 @@
-//! Series as comma-separated values: one column of times, the others channels.
+//! Series from comma-separated values: one column of times, the others channels.
 
-use super::held::Series;
 use super::stored::Stored;
-use crate::backend::{Output, OutputPlace, There};
 use crate::error::{Error, Result};
-use crate::existing::Existing;
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -276,63 +272,6 @@ fn choose(
         return Err(Error::invalid("columns", "there is none of values"));
     }
     Ok((time, values))
-}
-
-/// Bytes that are gathered before they are written.
-const GATHERED: usize = 1 << 20;
-
-/// Writes points as they come: the time and the value of each channel, with as few digits as lead back to
-/// the same number. The file appears when it is whole. `next` gives pieces until there are no more.
-///
-/// # Errors
-/// [`Error::Exists`] if there is a file and `existing` keeps it, [`Error::Io`]; what `next` returns.
-pub fn write_csv(
-    path: &Path,
-    existing: Existing,
-    names: &[String],
-    mut next: impl FnMut() -> Result<Option<Series>>,
-) -> Result<u64> {
-    let mut write = || {
-        if existing.is_replaced()
-            && let There::File(_) = OutputPlace::of(path)?.there()
-            && crate::store::is_store(path)?
-        {
-            let why = "this is a store, so it is not replaced by a table; name another file";
-            return Err(Error::invalid("file to write", why));
-        }
-        let mut out = Output::create(path, existing, &mut || Ok(()))?;
-        let mut text = String::from("time");
-        for name in names {
-            text.push(',');
-            let plain = !name.contains([',', '"', '\n', '\r']);
-            if plain {
-                text.push_str(name);
-            } else {
-                let _ = write!(text, "\"{}\"", name.replace(['"', '\n', '\r'], " "));
-            }
-        }
-        text.push('\n');
-        let mut count = 0;
-        while let Some(series) = next()? {
-            for i in 0..series.len() {
-                let _ = write!(text, "{:?}", series.time(i));
-                for channel in 0..series.channels() {
-                    let value = series.channel(channel).get(i).copied().unwrap_or(f64::NAN);
-                    let _ = write!(text, ",{value:?}");
-                }
-                text.push('\n');
-                if text.len() >= GATHERED {
-                    out.write(text.as_bytes())?;
-                    text.clear();
-                }
-            }
-            count += series.len() as u64;
-        }
-        out.write(text.as_bytes())?;
-        out.publish()?;
-        Ok(count)
-    };
-    write().map_err(|e: Error| e.at(path))
 }
 
 #[cfg(test)]

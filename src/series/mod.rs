@@ -8,6 +8,7 @@
 mod cache;
 mod check;
 mod csv;
+mod csv_write;
 mod entry;
 mod fetching;
 mod folder;
@@ -26,7 +27,8 @@ mod undone;
 mod write;
 
 pub use check::Defect;
-pub use csv::{CsvOptions, Table, read_csv, write_csv};
+pub use csv::{CsvOptions, Table, read_csv};
+pub use csv_write::write_csv;
 pub use folder::{FolderImport, MAP, Unlisted, import_folder};
 pub use held::Series;
 pub use ids::{ID_MAX, check_id, new_id};
