@@ -180,10 +180,10 @@ def stored(store, series, count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--series", type=int, default=100_000)
+    parser.add_argument("--series", type=int, default=100_000, help="number of series (default 100000)")
     parser.add_argument("--rivals", type=int, help="series that the others store, if not all")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=3, help="how often one call is timed; the least counts (default 3)")
+    parser.add_argument("--folder", type=pathlib.Path, help="where the files are made; by default that of the system")
     parser.add_argument("--cpu", action="store_true", help="time of the processor, where others use the machine too")
     args = parser.parse_args()
     if args.cpu:

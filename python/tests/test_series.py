@@ -190,8 +190,12 @@ def test_an_unknown_id_is_a_key_error_that_names_it_everywhere(manager):
             with pytest.raises(KeyError) as found:
                 call(id)
             assert repr(id).strip("'") in str(found.value)
-    for id in (1.5, True, b"x", ("a",)):
-        with pytest.raises((TypeError, ValueError)):
+        # What no series can be called is unknown, too.
+        for id in (2**64, "x" * 5000, "\ud800"):
+            with pytest.raises(KeyError, match=repr(id)[:40].replace("\\", ".")):
+                call(id)
+    for id in (1.5, True, b"x", ("a",), None):
+        with pytest.raises(TypeError, match="an id is a str or an int, not"):
             manager.get(id)
 
 
@@ -1114,6 +1118,29 @@ def test_assigning_keeps_what_the_manager_was_told_of_existing_series():
     free["a"] = [1.0]
     free["a"] = [2.0]
     assert free.get("a")[0] == 2.0
+
+
+def test_wrong_numbers_are_refused_by_name(manager):
+    manager.store("x", (range(5), range(5)))
+    x, series = manager.lazy("x"), SMTimeSeries.from_db("x", manager)
+    for call, why in [
+        (lambda: x.aggregate("min", points=-1), "points: 0 or more, not -1"),
+        (lambda: x.aggregate("min", points=1.5), "points: an integer, not float"),
+        (lambda: x.aggregate("min", width="a"), "width: a real number, not str"),
+        (lambda: x.resample("a"), "step: a real number"),
+        (lambda: x.resample(1, count=-3), "count: 0 or more, not -3"),
+        (lambda: x.percentile("a"), "q: a real number"),
+        (lambda: manager.set("x", -1, [1]), "start: 0 or more"),
+        (lambda: manager.set("x", 4, [1, 2]), "no points 4 to 6 .* has 5"),
+        (lambda: manager.set("x", 0, [[1, 2]]), "has 1 channels, and 2 are given"),
+        (lambda: manager.range("x", 0, 1.5), "position: an integer"),
+        (lambda: series.between("a"), "start: a real number"),
+        (lambda: manager.get("x").between(0, "a"), "stop: a real number"),
+        (lambda: MemoryStorageManager(cache_bytes=-1), "cache_bytes: 0 or more"),
+        (lambda: MemoryStorageManager(threads=1.5), "threads: an integer"),
+    ]:
+        with pytest.raises((errors.InvalidError, errors.WrongTypeError), match=why):
+            call()
 
 
 def test_edges_of_numbers_shapes_and_batches(tmp_path):

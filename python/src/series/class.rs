@@ -1,9 +1,10 @@
 //! `vlstore._core._SeriesStore`: the crate's storage manager; the classes in Python stand before it.
 
 use crate::convert::key::{key, to_python};
-use crate::error::{Failure, Outcome, from_error, invalid};
+use crate::error::{Failure, Outcome, described, from_error, invalid, wrong_type};
 use crate::series::floats::{Given, viewed};
 use crate::series::lazy::Lazy;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ffi::CString;
@@ -16,7 +17,7 @@ use vlstore::series::lazy::Expr;
 use vlstore::series::{
     SeriesOptions, SeriesStore, TimeRule, Unlisted, check_id, import_folder, new_id,
 };
-use vlstore::{Durability, Existing, Key};
+use vlstore::{Durability, Error, Existing, Key};
 
 /// The crate's store of series; used by :class:`vlstore.series.FileStorageManager`.
 #[pyclass(frozen, module = "vlstore", name = "_SeriesStore")]
@@ -68,10 +69,35 @@ impl Store {
     }
 }
 
+/// The id that a Python object stands for.
 fn id(any: &Bound<'_, PyAny>) -> PyResult<Key> {
-    let id = key(any)?;
-    check_id(&id).map_err(|e| from_error(any.py(), &e))?;
+    let py = any.py();
+    let id = match key(any) {
+        Ok(Key::Bytes(_)) => None,
+        Err(error) if error.is_instance_of::<PyTypeError>(py) => None,
+        id => Some(id?),
+    };
+    let Some(id) = id else {
+        return Err(wrong_type(py, &described("an id is a str or an int", any)?));
+    };
+    check_id(&id).map_err(|e| from_error(py, &e))?;
     Ok(id)
+}
+
+/// The id of a series that should be there: what no series can be called is unknown, too.
+fn known(any: &Bound<'_, PyAny>) -> PyResult<Key> {
+    let py = any.py();
+    id(any).or_else(|error| {
+        if !error.is_instance_of::<PyValueError>(py) {
+            return Err(error);
+        }
+        let mut shown: String = any.repr()?.to_string_lossy().chars().take(61).collect();
+        if shown.chars().count() > 60 {
+            shown.push_str("...");
+        }
+        let key = format!("of the series {shown}, and no series can have this id").into();
+        Err(from_error(py, &Error::NotFound { key }))
+    })
 }
 
 fn named<T>(py: Python<'_>, what: &str, name: &str, found: Option<T>, known: &str) -> PyResult<T> {
@@ -195,7 +221,7 @@ impl Store {
         values: &Bound<'_, PyAny>,
         channels: usize,
     ) -> PyResult<u64> {
-        let (key, given) = (id(name)?, Given::get(times, values, channels)?);
+        let (key, given) = (known(name)?, Given::get(times, values, channels)?);
         self.with(name.py(), |s| s.append(&key, &given.points()?))
     }
 
@@ -207,13 +233,13 @@ impl Store {
         values: &Bound<'_, PyAny>,
         channels: usize,
     ) -> PyResult<()> {
-        let (key, given) = (id(name)?, Given::get(None, values, channels)?);
+        let (key, given) = (known(name)?, Given::get(None, values, channels)?);
         self.with(name.py(), |s| s.set(&key, first, &given.points()?))
     }
 
     /// Removes a series.
     fn remove(&self, name: &Bound<'_, PyAny>) -> PyResult<()> {
-        let key = id(name)?;
+        let key = known(name)?;
         self.with(name.py(), |s| s.remove(&key))
     }
 
@@ -224,13 +250,13 @@ impl Store {
 
     /// Number of points.
     fn size(&self, name: &Bound<'_, PyAny>) -> PyResult<u64> {
-        let key = id(name)?;
+        let key = known(name)?;
         self.with(name.py(), |s| s.size(&key))
     }
 
     /// Points, channels, and whether there are times.
     fn shape(&self, name: &Bound<'_, PyAny>) -> PyResult<(u64, usize, bool)> {
-        let key = id(name)?;
+        let key = known(name)?;
         self.with(name.py(), |s| s.shape(&key))
     }
 
@@ -242,7 +268,7 @@ impl Store {
 
     /// Times or ``None``, and the values of each channel.
     fn get(&self, name: &Bound<'_, PyAny>) -> PyResult<(Option<Py<PyAny>>, Py<PyAny>)> {
-        let key = id(name)?;
+        let key = known(name)?;
         let series = self.with(name.py(), |s| s.get(&key))?;
         viewed(name.py(), &series)
     }
@@ -254,7 +280,7 @@ impl Store {
         start: Option<i64>,
         stop: Option<i64>,
     ) -> PyResult<(Option<Py<PyAny>>, Py<PyAny>, u64)> {
-        let key = id(name)?;
+        let key = known(name)?;
         let series = self.with(name.py(), |s| s.slice(&key, start, stop))?;
         let (times, channels) = viewed(name.py(), &series)?;
         Ok((times, channels, series.first()))
@@ -268,7 +294,7 @@ impl Store {
         start: Option<f64>,
         stop: Option<f64>,
     ) -> PyResult<Option<(Option<Py<PyAny>>, Py<PyAny>)>> {
-        let key = id(name)?;
+        let key = known(name)?;
         let series = self.with(name.py(), |s| s.between(&key, start, stop))?;
         series.map(|series| viewed(name.py(), &series)).transpose()
     }
@@ -305,7 +331,7 @@ impl Store {
 
     /// A stored series, to be computed with.
     fn lazy(&self, name: &Bound<'_, PyAny>) -> PyResult<Lazy> {
-        let key = id(name)?;
+        let key = known(name)?;
         let values = self.with(name.py(), |s| s.values(&key))?;
         Ok(Lazy::new(Expr::stored(values)))
     }

@@ -132,12 +132,14 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
 
     def between(self, start=None, stop=None):
         """The points with times from ``start`` to before ``stop``, in their order."""
+        from vlstore.series._points import real
+
         times, values = self._points()
         chosen = np.ones(len(times), bool)
         if start is not None:
-            chosen &= times >= start
+            chosen &= times >= real(start, "start")
         if stop is not None:
-            chosen &= times < stop
+            chosen &= times < real(stop, "stop")
         at = np.flatnonzero(chosen)
         if len(at) and at[-1] - at[0] + 1 == len(at):
             return self._made(times[at[0] : at[-1] + 1], values[at[0] : at[-1] + 1])
@@ -154,7 +156,7 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
         if own is not their and not np.array_equal(own, their, equal_nan=True):
             at = int(np.flatnonzero((own != their) & ~(np.isnan(own) & np.isnan(their)))[0])
             raise InvalidError(
-                f"the times differ at position {at}: {own[at]!r} and {their[at]!r}; bring both series to "
+                f"the times differ at position {at}: {float(own[at])!r} and {float(their[at])!r}; bring both series to "
                 "the same times first (interpolate)"
             )
 

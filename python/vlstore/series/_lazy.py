@@ -10,7 +10,7 @@ import numpy as np
 
 from vlstore import _core
 from vlstore.errors import InvalidError, WrongTypeError
-from vlstore.series._points import flat, joined, must_be_sorted, points_of
+from vlstore.series._points import flat, joined, must_be_sorted, points_of, real, whole
 
 
 class Aggregates(NamedTuple):
@@ -208,7 +208,7 @@ class Lazy:
         Between two neighbours by a straight line, as NumPy's default. Up to two million values they are
         sorted in memory; more are read again for each 16 bits of the number, in bounded memory.
         """
-        found = np.array(self._core.percentiles([float(x) for x in np.atleast_1d(q)]))
+        found = np.array(self._core.percentiles([real(x, "q") for x in np.atleast_1d(q)]))
         found = found[0] if self.channels == 1 else found.T
         if np.ndim(q) == 0:
             return found[0] if self.channels > 1 else float(found[0])
@@ -229,7 +229,9 @@ class Lazy:
             by default the first time. Times must be sorted. A window without points is left out.
         """
         names = [what] if isinstance(what, str) else list(what)
-        width = None if width is None else float(width)
+        points = None if points is None else whole(points, "points")
+        width = None if width is None else real(width, "width")
+        origin = None if origin is None else real(origin, "origin")
         times, columns = self._core.aggregate(points, width, origin, names)
         return Aggregates(times, {name: joined(tuple(c)) for name, c in zip(names, columns, strict=True)})
 
@@ -243,7 +245,9 @@ class Lazy:
         """
         from vlstore.series._timeseries import TimeSeries
 
-        grid = self._core.resample(float(step), start, count)
+        start = None if start is None else real(start, "start")
+        count = None if count is None else whole(count, "count")
+        grid = self._core.resample(real(step, "step"), start, count)
         # The grid reads no more than it needs, and where times go back that may be nothing.
         before, first = -np.inf, 0
         for times, values in self._parts(1 << 14):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 import os
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from vlstore import _core
 from vlstore.errors import ClosedError, WrongTypeError
 from vlstore.series._interface import StorageManagerInterface
 from vlstore.series._lazy import Lazy
-from vlstore.series._points import arrays_of, flat, joined, points_of
+from vlstore.series._points import arrays_of, flat, joined, points_of, whole
 from vlstore.series._timeseries import TimeSeries
 
 
@@ -44,6 +43,8 @@ class _Manager(StorageManagerInterface):
 
     def __init__(self, path, existing, options):
         _replaces(existing)
+        for name in ("cache_bytes", "threads"):
+            whole(options[name], name)
         self._path, self._existing, self._options = path, existing, options
         self._open()
 
@@ -132,7 +133,7 @@ class _Manager(StorageManagerInterface):
         """Replace values from the position ``start`` on."""
         _, values = arrays_of(None, values)
         _, values, channels = flat(None, values)
-        self._handle().set(id, start, values, channels)
+        self._handle().set(id, whole(start, "start"), values, channels)
 
     def remove(self, id):
         """Remove a series. Raises :class:`KeyError` that names the id if there is none."""
@@ -272,11 +273,11 @@ class _Manager(StorageManagerInterface):
         ids, broken, left = self._handle().import_folder(os.fspath(folder), replace, unlisted)
         return FolderImport(ids, dict(broken), left)
 
-    def import_csv(self, id, path, **options):
-        """Store a CSV file as a series; the options of :func:`vlstore.series.from_csv`."""
+    def import_csv(self, id, path, *, existing=None, **options):
+        """Store a CSV file as a series; ``existing`` as for :meth:`store`, the options of :func:`vlstore.series.from_csv`."""
         from vlstore.series._io import from_csv
 
-        return self.store(id, from_csv(path, **options))
+        return self.store(id, from_csv(path, **options), existing=existing)
 
     def export_csv(self, id, path, *, names=None, overwrite=False):
         """Write a series as CSV, block by block; see :func:`vlstore.series.to_csv`."""
@@ -438,7 +439,7 @@ class MemoryStorageManager(_Manager):
 
 def _place(position):
     """A position of a slice, as far as one can be."""
-    return None if position is None else max(-(2**62), min(operator.index(position), 2**62))
+    return None if position is None else max(-(2**62), min(whole(position, "position", None), 2**62))
 
 
 def _opened(path, existing, options):

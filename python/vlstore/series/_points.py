@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import operator
 
 import numpy as np
 
@@ -63,6 +64,24 @@ _ROUNDED = "{}: an integer above 2**53 would be rounded; scale or shift it first
 def _must_be_exact(objects, what):
     if any(isinstance(x, numbers.Integral) and abs(int(x)) > EXACT for x in objects.flat):
         raise InvalidError(_ROUNDED.format(what))
+
+
+def whole(given, what, least=0):
+    """A number of points, or a position: an integer."""
+    try:
+        number = operator.index(given)
+    except TypeError:
+        raise WrongTypeError(f"{what}: an integer, not {type(given).__name__}") from None
+    if least is not None and number < least:
+        raise InvalidError(f"{what}: {least} or more, not {number}")
+    return number
+
+
+def real(given, what):
+    """A time, or a length of time: a real number."""
+    if isinstance(given, bool) or not isinstance(given, numbers.Real):
+        raise WrongTypeError(f"{what}: a real number, not {type(given).__name__}")
+    return float(given)
 
 
 def value_of(given):

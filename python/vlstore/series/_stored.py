@@ -10,7 +10,7 @@ import numpy as np
 
 from vlstore.errors import WrongTypeError
 from vlstore.series._interface import SizedContainerTimeSeriesInterface
-from vlstore.series._points import fitted, value_of
+from vlstore.series._points import fitted, real, value_of
 from vlstore.series._timeseries import TimeSeries
 
 _LOCK = threading.Lock()
@@ -137,6 +137,7 @@ class SMTimeSeries(SizedContainerTimeSeriesInterface):
         Of a series whose times are sorted only the blocks with these points are read, and a few to find them.
         """
         found = None
+        start, stop = (None if t is None else real(t, name) for t, name in ((start, "start"), (stop, "stop")))
         if hasattr(self._manager, "_between"):
             found = self._manager._between(self._id, start, stop)
         return super().between(start, stop) if found is None else found
