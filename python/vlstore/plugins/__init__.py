@@ -6,6 +6,7 @@ module                                  what it brings                          
 :mod:`vlstore.plugins.ase`              ``ase.io.read`` and ``write``, a writer for    ``vlstore[ase]``
                                         dynamics, frames as ``Atoms`` and back
 :mod:`vlstore.plugins.mdanalysis`       a reader, a writer, a topology parser          ``vlstore[MDAnalysis]``
+:mod:`vlstore.plugins.mdtraj`           load, iterload, open, save                     ``vlstore[mdtraj]``
 :mod:`vlstore.plugins.openmm`           a reporter                                     ``vlstore[openmm]``
 ======================================= ============================================== =================
 
