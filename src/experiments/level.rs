@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 pub(super) enum Level {
     /// It is the root, or nothing says that it is not.
     Root,
-    /// It is of a subject; this task is in it.
+    /// It is of a subject; this task of ours is in it.
     Subject(String),
+    /// The same, of the original program.
+    Theirs(String),
     /// It is of a task of the original program.
     Task,
     /// The root is this folder in it.
@@ -43,7 +45,7 @@ pub(super) fn level(
                     && !is_hidden(&name)
                     && files.list(&name)?.contains(&(TABLE.to_owned(), Kind::File)) =>
             {
-                found = Level::Subject(name);
+                found = Level::Theirs(name);
             }
             _ => {}
         }
@@ -87,18 +89,23 @@ impl Level {
     /// Refuses a folder on disk that is not the root, and says which one is.
     pub(super) fn must_be_root(&self, path: &Path) -> Result<()> {
         let above = |n: usize| printable_path(&up(path, n)).to_string();
-        let why = match self {
-            Self::Root => return Ok(()),
-            Self::Subject(task) => format!(
+        const LOST: &str = "was unpacked from an archive that AxoPy made, the folders of its subjects and \
+                            tasks are lost, and one file of each name is left: pack the original folder \
+                            again with `vlstore archive`";
+        let subject = |task: &str| {
+            format!(
                 "this is the folder of a subject (it holds the task {task:?}), not that of the \
                  experiment; give the folder above it: {}",
                 above(1)
-            ),
+            )
+        };
+        let why = match self {
+            Self::Root => return Ok(()),
+            Self::Subject(task) => subject(task),
+            Self::Theirs(task) => format!("{} (if {task:?} {LOST})", subject(task)),
             Self::Task => format!(
                 "this is the folder of a task of AxoPy (it holds {TABLE}), not that of the \
-                 experiment; give the folder two above it: {}. If it was unpacked from an archive that \
-                 AxoPy made, the folders of its subjects and tasks are lost, and one file of each name \
-                 is left: pack the original folder again with `vlstore archive`",
+                 experiment; give the folder two above it: {} (if it {LOST})",
                 above(2)
             ),
             Self::Above(folder) => format!(
@@ -114,7 +121,7 @@ impl Level {
         let why = match self {
             // Of a task alone the reader of archives says more.
             Self::Root | Self::Task => return Ok(()),
-            Self::Subject(task) => format!(
+            Self::Subject(task) | Self::Theirs(task) => format!(
                 "its folder is that of one subject (it holds the task {task:?}); restore it into an \
                  empty folder, and give that one, or pack the folder above it with `vlstore archive`"
             ),
@@ -163,7 +170,7 @@ mod tests {
         assert_eq!(of("all/data/p01", false), Level::Subject("reach".into()));
         assert_eq!(of("all/data/p02", true), Level::Root);
         assert_eq!(of("all/data/theirs", true), Level::Root);
-        assert_eq!(of("all/data/theirs/p", false), Level::Subject("t".into()));
+        assert_eq!(of("all/data/theirs/p", false), Level::Theirs("t".into()));
         assert_eq!(of("all/data/theirs/p/t", false), Level::Task);
         assert_eq!(of("all", false), Level::Root);
         assert_eq!(of("all", true), Level::Above("data".into()));

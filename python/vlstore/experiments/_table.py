@@ -12,6 +12,7 @@ from vlstore.errors import (
     Error,
     MissingFileError,
     NotFoundError,
+    OrdinalError,
     PermissionDeniedError,
     StoreExistsError,
     SystemCallError,
@@ -69,7 +70,10 @@ class Trials(Sequence[dict[str, Any]]):
             return list(self._columns[key])
         if isinstance(key, slice):
             return [self[i] for i in self.index[key]]
-        place = self.index[key]
+        try:
+            place = self.index[key]
+        except IndexError as error:
+            raise OrdinalError(f"there is no trial {key}; there are {self._count}") from error
         return {name: values[place] for name, values in self._columns.items()}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vlstore import _core
-from vlstore.errors import InvalidError, WrongTypeError
+from vlstore.errors import InvalidError, OrdinalError, WrongTypeError
 from vlstore.experiments._design import Array, Trial
 from vlstore.experiments._table import Trials
 
@@ -261,14 +261,23 @@ class TaskReader:
     def __bool__(self) -> bool:
         return True
 
+    def _place(self, trial: int) -> int:
+        """The place of a trial counted from 0, where negative ones count from the end."""
+        try:
+            return range(len(self))[trial]
+        except IndexError as error:
+            raise OrdinalError(
+                f"{self._name}: there is no trial {trial}; the task has {len(self)}, counted from 0"
+            ) from error
+
     def attributes(self, trial: int) -> dict[str, Any]:
         """The attributes of one trial, in the order in which they were given; without those of
         other trials."""
-        return dict(self._inner.attributes(range(len(self))[trial]))
+        return dict(self._inner.attributes(self._place(trial)))
 
     def arrays(self, trial: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         """Type and shape of each array of a trial; reads none."""
-        return {n: (t, tuple(s)) for n, t, s in self._inner.arrays(range(len(self))[trial])}
+        return {n: (t, tuple(s)) for n, t, s in self._inner.arrays(self._place(trial))}
 
     @property
     def array_names(self) -> list[str]:
@@ -279,8 +288,9 @@ class TaskReader:
         return list(names)
 
     def get(self, trial: int, name: str) -> np.ndarray:
-        """The array ``name`` of one trial. ``InvalidError`` if the trial has none."""
-        return self._inner.array(range(len(self))[trial], name)
+        """The array ``name`` of one trial. ``InvalidError`` if the trial has none, ``OrdinalError`` if
+        there is no such trial."""
+        return self._inner.array(self._place(trial), name)
 
     def iterarray(self, name: str) -> Iterator[np.ndarray]:
         """The array ``name`` of each trial, read when it is asked for.
