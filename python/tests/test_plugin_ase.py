@@ -162,7 +162,9 @@ def test_reading_by_slices_keys_and_pieces(tmp_path, monkeypatch):
     assert [str(atoms.symbols) for atoms in read("all.vls", "the one")] == ["OH2"]
     with pytest.raises(vlstore.NotFoundError, match="other"):
         read("all.vls", "other")
-    write("all.vls", images[3])  # replaced
+    write("all.vls", iread("all.vls", ":200:2"))  # replaced by a part of itself
+    assert at(":") == list(range(0, 200, 2))
+    write("all.vls", images[3])
     assert at(":") == [3]
 
 
@@ -206,6 +208,37 @@ def test_results_are_those_of_the_atoms_as_they_are():
     done = calculated(energy=1.0, node_energy=np.ones(3))
     done.positions[0] += 0.1
     assert from_atoms(done).energy is None and not from_atoms(done).atom_properties
+
+
+class Other:
+    """A calculator of no class of ASE."""
+
+    name = "other"
+
+    def get_property(self, name, atoms, allow_calculation=True):
+        assert not allow_calculation
+        if name == "dipole":
+            raise ase.calculators.calculator.PropertyNotImplementedError
+        return {"energy": -2.0, "forces": np.ones((3, 3))}.get(name)
+
+
+class Old:
+    """One of before 2013."""
+
+    def calculation_required(self, atoms, names):
+        return names != ["energy"]
+
+    def get_potential_energy(self, atoms):
+        return -3.0
+
+
+def test_calculators_of_other_kinds_are_asked(tmp_path):
+    atoms = molecule("H2O")
+    for calc, energy, name in ((Other(), -2.0, "other"), (Old(), -3.0, "old")):
+        atoms.calc = calc
+        (back,) = through(tmp_path, atoms)
+        assert back.get_potential_energy() == energy and back.calc.name == name
+    assert "forces" not in back.calc.results
 
 
 def test_stores_in_other_units_are_converted(tmp_path):

@@ -213,11 +213,24 @@ def _is_shared(name: str, value: Any) -> bool:
 
 def found_results(atoms: Atoms, chosen: Iterable[str] | None = None) -> dict[str, Any]:
     """What the calculator of the atoms has found for them as they are now; nothing is calculated."""
-    from ase.calculators.calculator import PropertyNotImplementedError, all_properties
+    from ase.calculators.calculator import Calculator
+    from ase.calculators.singlepoint import SinglePointCalculator
 
     calc = atoms.calc
     if calc is None:
         return {}
+    if getattr(type(calc), "get_property", None) in (Calculator.get_property, SinglePointCalculator.get_property):
+        # What they do for each result, once: the atoms are compared with those of the calculation.
+        found = {} if calc.check_state(atoms) else {k: v for k, v in calc.results.items() if v is not None}
+    else:
+        found = _asked(calc, atoms)
+    return {name: value for name, value in found.items() if chosen is None or name in chosen}
+
+
+def _asked(calc: Any, atoms: Atoms) -> dict[str, Any]:
+    """The results of a calculator of another kind."""
+    from ase.calculators.calculator import PropertyNotImplementedError, all_properties
+
     if not hasattr(calc, "get_property"):
         from ase.io.trajectory import OldCalculatorWrapper
 
@@ -230,11 +243,7 @@ def found_results(atoms: Atoms, chosen: Iterable[str] | None = None) -> dict[str
             continue
         if value is not None:
             found[name] = value
-    # Those that ASE does not know, such as the energies of the nodes of a network.
-    more = getattr(calc, "results", {})
-    if any(name not in all_properties for name in more) and not calc.check_state(atoms):
-        found |= {name: value for name, value in more.items() if name not in all_properties}
-    return {name: value for name, value in found.items() if chosen is None or name in chosen}
+    return found
 
 
 def parts_of(

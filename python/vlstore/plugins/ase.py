@@ -18,6 +18,7 @@ Needs ``ase`` (``pip install vlstore[ase]``).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -145,12 +146,15 @@ def write_vlstore(
     **options: Any,
 ) -> None:
     """What ``ase.io.write`` calls; the arguments are those of :class:`Writer`."""
+    every = iter([images] if hasattr(images, "arrays") else images)
+    # Before the store is replaced: it may be what they are read from.
+    first = list(itertools.islice(every, 1))
     writer = Writer(
         filename, "a" if append else "w",
         velocities=velocities, topologies=topologies, skip_unfit=skip_unfit, **options,
     )
     with writer:
-        for atoms in [images] if hasattr(images, "arrays") else images:
+        for atoms in itertools.chain(first, every):
             writer.write(atoms)
 
 
