@@ -222,7 +222,7 @@ def test_memory_is_bounded(tmp_path):
     assert grown < size / 2 + (8 << 20), (size, grown)
 
 
-def test_a_chain_keeps_its_times_wherever_it_is_taken(monkeypatch):
+def test_a_chain_keeps_its_times_wherever_it_is_taken():
     manager = MemoryStorageManager()
     manager.store("x", ([0, 10, 20], [1, 2, 3]))
     x = manager.lazy("x")
@@ -236,7 +236,6 @@ def test_a_chain_keeps_its_times_wherever_it_is_taken(monkeypatch):
         assert found.items() == [(0, 1), (10, 2), (20, 3)]
     manager.store("counted", [5, 6])
     assert manager.shape(manager.store_new(manager.lazy("counted")))[2] is False
-    monkeypatch.setattr("vlstore.series._manager._PART", 32)
     assert manager.append("x", x + 1) == 6
     assert manager.get("x").items()[3:] == [(0, 2), (10, 3), (20, 4)]
     assert manager.append("x", x[:0]) == 6
@@ -404,13 +403,20 @@ def test_a_chain_that_is_refused_half_way_changes_nothing(tmp_path, kind):
     n = 40_000
     times = np.arange(float(n))
     manager.store("x", (times, times))
-    other = Lazy((times, times)) + Lazy((np.r_[times[:-1], 9e9], times))
-    unsorted = Lazy((np.r_[times[:-1], 5.0], times))
+
+    def refused(first):
+        """The times of two series differ at the end, and times that are not sorted there."""
+        late = times + first
+        return Lazy((late, times)) + Lazy((np.r_[late[:-1], 9e9], times)), Lazy((np.r_[late[:-1], 5.0], times))
+
     with contextlib.nullcontext() if kind == "memory" else manager.batch():
-        for chain, why in [(other, "differ at position 39999"), (unsorted, "5.0 at position 39999")]:
+        for chain, why in zip(refused(0), ("differ at position 39999", "5.0 at position 39999"), strict=True):
             for id in ("x", "new"):
                 with pytest.raises(ValueError, match=why):
                     manager.store(id, chain)
+        for chain, why in zip(refused(n), ("differ at position 39999", "5.0 at position 79999"), strict=True):
+            with pytest.raises(ValueError, match=why):
+                manager.append("x", chain)
         assert np.array_equal(manager.get("x").values(), times)
     assert manager.ids() == ["x"] and manager.check() == []
     assert np.array_equal(manager.get("x").values(), times)

@@ -94,20 +94,25 @@ fn number(cell: &str) -> std::result::Result<f64, String> {
         return Ok(f64::NAN);
     }
     let value: f64 = cell.parse().map_err(|_| format!("{cell:?} is not a number"))?;
-    let digits = cell.trim_start_matches(['+', '-']).trim_start_matches('0');
     if value.is_infinite() && cell.contains(|c: char| c.is_ascii_digit()) {
         return Err(format!(
             "{cell} is larger than any number of 64 bits (1.8e308); scale it first, or write inf"
         ));
     }
-    let whole = digits.len() > EXACT_DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
-    if whole && format!("{:.0}", value.abs()) != digits {
+    if cell.len() > EXACT_DIGITS && !is_exact(cell, value) {
         return Err(format!(
             "the integer {cell} would be rounded to {value:?}; scale or shift it first, or write it with a \
              decimal point to have it rounded"
         ));
     }
     Ok(value)
+}
+
+/// Whether a text that is digits alone is this number.
+fn is_exact(cell: &str, value: f64) -> bool {
+    let digits = cell.trim_start_matches(['+', '-']).trim_start_matches('0');
+    let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    !whole || format!("{:.0}", value.abs()) == digits
 }
 
 /// Which column a name or a number means.
@@ -374,8 +379,14 @@ mod tests {
 
     #[test]
     fn what_would_be_rounded_to_another_integer_or_to_infinity_is_refused() {
-        let exact =
-            ["9007199254740992", "-9007199254740994", "+0018014398509481984", "1e22", "1e-400"];
+        let exact = [
+            "9007199254740992",
+            "-9007199254740994",
+            "+0018014398509481984",
+            "-0000000000000000000",
+            "1e22",
+            "1e-400",
+        ];
         for text in [
             &exact[..],
             &["0.1", "9007199254740993.0", "-inf", "Infinity", "1.7976931348623157e308"],

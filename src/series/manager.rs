@@ -227,7 +227,7 @@ impl SeriesStore {
         f: impl FnOnce(&mut Writer, &SeriesOptions) -> Result<T>,
     ) -> Result<T> {
         self.must_be_writable()?;
-        let Self { place, options, batch, .. } = self;
+        let Self { place, options, batch, cache } = self;
         if let Some(batch) = batch {
             batch.present = None;
             return match (place, &mut batch.writer) {
@@ -239,9 +239,12 @@ impl SeriesStore {
             };
         }
         if let Place::Memory(writer) = place {
-            let out = writer.whole(|writer| f(writer, options))?;
-            writer.commit()?;
-            return Ok(out);
+            let done = f(writer, options).and_then(|out| writer.commit().map(|_| out));
+            if done.is_err() && writer.is_dirty() {
+                cache.clear();
+                roll_back(writer, options)?;
+            }
+            return done;
         }
         let Place::File(path, _) = place else { return Err(Error::ReadOnly) };
         let path = path.clone();
@@ -293,8 +296,7 @@ impl SeriesStore {
         }
         batch.undone.set();
         if let Place::Memory(writer) = &mut self.place {
-            // The last commit.
-            **writer = Writer::open_in(writer.backend().clone(), &self.options.write())?;
+            roll_back(writer, &self.options)?;
         }
         ended
     }
@@ -304,6 +306,12 @@ impl SeriesStore {
     pub const fn in_batch(&self) -> bool {
         self.batch.is_some()
     }
+}
+
+/// Brings a store in memory back to its last commit.
+fn roll_back(writer: &mut Writer, options: &SeriesOptions) -> Result<()> {
+    *writer = Writer::open_in(writer.backend().clone(), &options.write())?;
+    Ok(())
 }
 
 /// Says in a new store what lies in it.

@@ -63,18 +63,29 @@ impl SeriesStore {
     /// channels, with times where it has none or without where it has some, and for times that the
     /// rule refuses; as [`store`](Self::store).
     pub fn append(&mut self, id: &Key, points: &Points<'_>) -> Result<u64> {
+        self.writing(|writer, options| append_in(writer, options, id, points))
+    }
+
+    /// As [`append`](Self::append), with points in pieces, as `next` gives them for the number of points so
+    /// far until it gives none, in one commit: for points that are larger than memory.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); what `next` returns. Nothing is appended then.
+    pub fn append_all(
+        &mut self,
+        id: &Key,
+        mut next: impl FnMut(u64) -> Result<Option<Stored>>,
+    ) -> Result<u64> {
         self.writing(|writer, options| {
-            let entry = read::entry(writer, id)?;
-            let len = entry.len();
-            if let Some(times) = points.times().filter(|_| options.times != TimeRule::Any) {
-                let end = read::points(writer, &entry, len.saturating_sub(1)..len)?;
-                let last = end.times().and_then(|t| t.last().copied());
-                options.times.check(last, times, len)?;
+            let (mut len, mut done) = (read::entry(writer, id)?.len(), 0);
+            while let Some(more) = next(done)? {
+                len = append_in(writer, options, id, &more.points()?)?;
+                if more.is_empty() {
+                    break;
+                }
+                done += more.len() as u64;
             }
-            let mut growing = Growing::resume(writer, id, options.packing, &entry)?;
-            growing.fits(points)?;
-            growing.push(points)?;
-            growing.end()
+            Ok(len)
         })
     }
 
@@ -144,5 +155,25 @@ pub(super) fn store_in(
         (len, before) = (len + more.len() as u64, last(&more).or(before));
         following = next(len)?;
     }
+    growing.end()
+}
+
+/// Adds points behind the last one of a series; its length.
+fn append_in(
+    writer: &mut Writer,
+    options: &SeriesOptions,
+    id: &Key,
+    points: &Points<'_>,
+) -> Result<u64> {
+    let entry = read::entry(writer, id)?;
+    let len = entry.len();
+    if let Some(times) = points.times().filter(|_| options.times != TimeRule::Any) {
+        let end = read::points(writer, &entry, len.saturating_sub(1)..len)?;
+        let last = end.times().and_then(|t| t.last().copied());
+        options.times.check(last, times, len)?;
+    }
+    let mut growing = Growing::resume(writer, id, options.packing, &entry)?;
+    growing.fits(points)?;
+    growing.push(points)?;
     growing.end()
 }

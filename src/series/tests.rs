@@ -404,6 +404,7 @@ fn a_chain_that_is_refused_half_way_leaves_what_was_stored() {
                 });
                 assert!(refused.unwrap_err().to_string().contains("is not sorted"));
                 as_before(&mut s);
+                assert!(batch || s.lengths().unwrap()[0].0 == key("x"), "the order stays");
             }
             let first = Points::new(Some(&times), vec![&values]).unwrap();
             let failed =

@@ -225,6 +225,18 @@ impl Store {
         self.with(name.py(), |s| s.append(&key, &given.points()?))
     }
 
+    /// Stores the points of a chain of operations behind the last one, block by block; the new length.
+    fn append_lazy(&self, name: &Bound<'_, PyAny>, lazy: &Bound<'_, Lazy>) -> PyResult<u64> {
+        let (key, expr) = (known(name)?, lazy.get().expr().clone());
+        self.with(name.py(), |s| {
+            s.append_all(&key, |done| {
+                let next = expr.read(done..done + vlstore::series::lazy::BLOCK)?;
+                // Channels and times must fit also where there are no points.
+                Ok(Some(next).filter(|n| done == 0 || !n.is_empty()))
+            })
+        })
+    }
+
     /// Replaces values from the position ``first`` on.
     fn set(
         &self,

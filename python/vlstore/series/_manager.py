@@ -24,10 +24,6 @@ def new_id():
     return _core._new_id()
 
 
-#: Bytes of a chain that are in memory while it is appended.
-_PART = 32 << 20
-
-
 class FolderImport(NamedTuple):
     """What an import of a folder found."""
 
@@ -118,15 +114,10 @@ class _Manager(StorageManagerInterface):
         ``series`` is as for :meth:`store`, with times if the stored one has times. This costs what is
         appended, and at most the writing of one block of 256 KiB more, however long the series is.
 
-        A :class:`Lazy` of more than 32 MiB is appended in parts of 32 MiB, so that memory stays bounded. Each
-        part is a commit; within :meth:`batch` no other process writes in between. If a part is refused, those
-        before it stay.
+        A :class:`Lazy` is evaluated and appended block by block, in one commit.
         """
         if isinstance(series, Lazy):
-            size = self.size(id)
-            for times, values in series._parts(max(1, _PART // (8 * (1 + series.channels)))):
-                size = self._handle().append(id, *flat(times, values))
-            return size
+            return self._handle().append_lazy(id, series._core)
         return self._handle().append(id, *flat(*points_of(series)))
 
     def set(self, id, start, values):
@@ -286,7 +277,7 @@ class _Manager(StorageManagerInterface):
         return to_csv(self.lazy(id), path, names=names, overwrite=overwrite)
 
     def import_parquet(self, path, *, id="id", time="time", existing=None):
-        """Store the series of a Parquet file; needs ``pyarrow``.
+        """Store the series of a Parquet file, in a batch of its own; needs ``pyarrow``.
 
         ``time``: the column of times; ``None``: there is none, and times count from 0.
 
