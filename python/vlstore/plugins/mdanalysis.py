@@ -79,6 +79,9 @@ _CLASSES = {
 class Reader(ReaderBase):
     """The frames of a store; what ``Universe(topology, "run.vls")`` has as ``trajectory``.
 
+    The number of frames is that of the last commit at the time of opening; :meth:`refresh` looks for new ones, and
+    :meth:`follow` waits for them. All frames must have the number of atoms of the first.
+
     Parameters
     ----------
     filename : path
@@ -87,9 +90,6 @@ class Reader(ReaderBase):
         Convert from the units that the store states; without, its numbers are taken as they are.
     dt : float
         Time between frames in ps. By default the times of the frames count.
-
-    The number of frames is that of the last commit at the time of opening; :meth:`refresh` looks for new ones, and
-    :meth:`follow` waits for them. All frames must have the number of atoms of the first.
     """
 
     format = "VLS"
@@ -268,6 +268,8 @@ class Reader(ReaderBase):
 class Writer(WriterBase):
     """Writes atoms to a store: ``Writer("run.vls", n_atoms=u.atoms.n_atoms)``, then ``write(u.atoms)`` for each frame.
 
+    Positions, velocities and forces are float32, as MDAnalysis has them. A box is stored as cell vectors.
+
     Parameters
     ----------
     filename : path
@@ -290,8 +292,6 @@ class Writer(WriterBase):
         Options of :func:`vlstore.open`, such as ``commit_interval``.
     **kwargs
         What MDAnalysis gives to all writers (``start``, ``step``, ``dt``, ``remarks``) has no effect.
-
-    Positions, velocities and forces are float32, as MDAnalysis has them. A box is stored as cell vectors.
     """
 
     format = "VLS"

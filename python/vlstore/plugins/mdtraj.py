@@ -48,7 +48,6 @@ _AT_ONCE = 64
 _Arrays = tuple[NDArray[np.float32], NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None]
 
 
-@FormatRegistry.register_fileobject(".vls")
 class VlsTrajectoryFile:
     """A store as a file of MDTraj: what ``md.open("run.vls")`` returns.
 
@@ -244,7 +243,6 @@ class VlsTrajectoryFile:
         self.close()
 
 
-@FormatRegistry.register_loader(".vls")
 def load(
     filename: Any, top: Any = None, stride: int | None = None, atom_indices: Any = None, frame: int | None = None
 ) -> Any:
@@ -414,3 +412,6 @@ def _topology_to(frame: vlstore.MdFrame) -> Any:
             made.add_bond(atoms[a], atoms[b], order=int(order) if order in (1, 2, 3) else None)
     return made
 
+
+FormatRegistry.register_fileobject(".vls")(VlsTrajectoryFile)
+FormatRegistry.register_loader(".vls")(load)
