@@ -14,6 +14,7 @@ import vlstore
 from vlstore.errors import (
     FormatError,
     InvalidError,
+    LockedError,
     MissingFileError,
     NotFoundError,
     OrdinalError,
@@ -246,6 +247,19 @@ def test_files_with_many_links_are_added_to_by_h5py(tmp_path, made, monkeypatch)
         with pytest.raises(FormatError, match="unchanged. `pip install h5py`"):
             write_hdf5(path, data, "p01/reach/0/other")
         assert path.read_bytes() == content
+
+
+def test_a_file_that_another_program_has_open_is_said_to_be_so(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    write_hdf5(tmp_path / "a.hdf5", [1.0], "x")
+    with h5py.File(tmp_path / "a.hdf5", "r+"):
+        with pytest.raises(LockedError, match="another writer"):
+            write_hdf5(tmp_path / "a.hdf5", [1.0], "y")
+        for work in (lambda: read_hdf5(tmp_path / "a.hdf5", "x"), lambda: Experiment(tmp_path / "a.hdf5")):
+            with pytest.raises(FormatError, match="a program has this file open for writing.*close it"):
+                work()
+    with pytest.raises(InvalidError, match="this is a folder"):
+        read_hdf5(tmp_path)
 
 
 # Tables by hand.
@@ -513,6 +527,15 @@ def test_archives_that_were_packed_by_hand(tmp_path, kind):
     with pytest.raises(FormatError, match="backslash.*unpack it"):
         Experiment(tmp_path / "back.zip")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_table_beside_the_subjects_is_no_sign_of_lost_folders(tmp_path):
+    for name, make in (("ours", fill), ("theirs", axopy)):
+        make(tmp_path / name)
+        (tmp_path / name / "trials.csv").write_text("a summary\n")
+        path = pack(tmp_path / f"{name}.zip", tmp_path / name, tmp_path)
+        for found in (Experiment(path), Experiment(tmp_path / name)):
+            assert found.subject_ids == ["p01"] and found.left_out == ["trials.csv"]
 
 
 def test_an_archive_that_another_program_unpacked_is_the_experiment(tmp_path):

@@ -251,8 +251,14 @@ fn losses(
 ) -> Result<Option<String>> {
     let table = |name: &str| name.split('/').count() == 2 && name.ends_with("/trials.csv");
     let repeated = zip.has_duplicate_names();
+    let parts = |name: &str| name.split('/').map(str::to_owned).collect::<Vec<_>>();
+    let whole = names.iter().any(|(_, name, ..)| match parts(name).as_slice() {
+        [_, _, file] => task_of(file).is_some(),
+        [_, _, _, file] => is_original(file),
+        _ => false,
+    });
     let listed = names.iter().any(|(_, name, ..)| name.ends_with(&format!("/{LIST}")));
-    if !repeated && (listed || !names.iter().any(|(_, name, ..)| table(name))) {
+    if !repeated && (listed || whole || !names.iter().any(|(_, name, ..)| table(name))) {
         return Ok(None);
     }
     if !repeated {

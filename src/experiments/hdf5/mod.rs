@@ -38,6 +38,12 @@ const OBJECTS: &str = "objects";
 fn hdf5_error(path: &Path, at: &str, error: hdf5_pure::Error) -> Error {
     match error {
         hdf5_pure::Error::Io(error) => Error::io("read or write the HDF5 file", error),
+        hdf5_pure::Error::FileLocked(_) => Error::Locked,
+        hdf5_pure::Error::FileMarkedInUse(_) => {
+            let why = "a program has this file open for writing, or ended without closing it; close it \
+                       there, or remove the mark that was left with `h5clear -s FILE` of HDF5";
+            Error::format("HDF5", at, why)
+        }
         other => Error::format("HDF5", at, other.to_string()),
     }
     .at(path)

@@ -16,6 +16,10 @@ use std::path::{Path, PathBuf};
 
 /// Opens a file of HDF5 without reading all of it.
 pub(in crate::experiments) fn open_file(path: &Path) -> Result<File> {
+    if path.is_dir() {
+        let why = "this is a folder, where a file of HDF5 is expected";
+        return Err(Error::invalid("path", why).at(path));
+    }
     File::open_streaming(path).map_err(|e| hdf5_error(path, "file", e))
 }
 
