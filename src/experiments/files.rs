@@ -23,6 +23,9 @@ pub(super) trait Listing {
     /// left of a file that was not complete.
     fn list(&self, at: &str) -> Result<Vec<(String, Kind)>>;
 
+    /// Whether there is a file at `at`.
+    fn is_file(&self, at: &str) -> bool;
+
     /// Names of the folders in a folder, without hidden ones.
     fn folders(&self, at: &str) -> Result<Vec<String>> {
         Ok(of_kind(self.list(at)?, Kind::Folder))
@@ -90,6 +93,10 @@ pub(super) trait Files: Listing + Debug + Send + Sync {
 pub(super) struct Folder(pub(super) PathBuf);
 
 impl Listing for Folder {
+    fn is_file(&self, at: &str) -> bool {
+        self.path(at).is_file()
+    }
+
     fn list(&self, at: &str) -> Result<Vec<(String, Kind)>> {
         let path = self.path(at);
         let failed = |e| Error::io("list this folder", e).at(&path);

@@ -25,14 +25,11 @@ pub(super) enum Level {
 }
 
 /// Where a folder lies. `is_task` says whether a file is a store of a task; with `deeper` it is also
-/// looked for an experiment in the folders of this one.
-pub(super) fn level(
-    files: &dyn Listing,
-    is_task: &dyn Fn(&str) -> bool,
-    deeper: bool,
-) -> Result<Level> {
+/// looked for an experiment in the folders of this one. What cannot be listed is passed over: it is an error
+/// where it is read.
+pub(super) fn level(files: &dyn Listing, is_task: &dyn Fn(&str) -> bool, deeper: bool) -> Level {
     let mut found = Level::Root;
-    for (name, kind) in files.list("")? {
+    for (name, kind) in files.list("").unwrap_or_default() {
         match kind {
             Kind::File if name == TABLE => found = Level::Task,
             Kind::File if found == Level::Root => {
@@ -43,7 +40,7 @@ pub(super) fn level(
             Kind::Folder
                 if found == Level::Root
                     && !is_hidden(&name)
-                    && files.list(&name)?.contains(&(TABLE.to_owned(), Kind::File)) =>
+                    && files.is_file(&below(&name, TABLE)) =>
             {
                 found = Level::Theirs(name);
             }
@@ -51,38 +48,33 @@ pub(super) fn level(
         }
     }
     // Whatever else lies in a folder with tasks in the right place, it is a root.
-    if (found == Level::Root && !deeper) || has_tasks(files, "", &|_| true)? {
-        return Ok(Level::Root);
+    if (found == Level::Root && !deeper) || has_tasks(files, "", &|_| true) {
+        return Level::Root;
     }
     if found == Level::Root {
-        for folder in files.folders("")? {
-            if has_tasks(files, &folder, is_task)? {
-                return Ok(Level::Above(folder));
-            }
+        let mut folders = files.folders("").unwrap_or_default().into_iter();
+        if let Some(folder) = folders.find(|folder| has_tasks(files, folder, is_task)) {
+            return Level::Above(folder);
         }
     }
-    Ok(found)
+    found
 }
 
 /// Whether a task lies where it would if the folder `root` were that of an experiment.
-fn has_tasks(files: &dyn Listing, root: &str, is_task: &dyn Fn(&str) -> bool) -> Result<bool> {
-    for subject in files.folders(root)? {
-        let subject = below(root, &subject);
-        for (name, kind) in files.list(&subject)? {
-            let at = below(&subject, &name);
-            let task = match kind {
-                Kind::File => task_of(&name).is_some() && is_task(&at),
-                Kind::Folder if !is_hidden(&name) => {
-                    files.files(&at)?.iter().any(|inner| is_original(inner))
+fn has_tasks(files: &dyn Listing, root: &str, is_task: &dyn Fn(&str) -> bool) -> bool {
+    let subjects = files.folders(root).unwrap_or_default();
+    subjects.iter().map(|subject| below(root, subject)).any(|subject| {
+        files.list(&subject).unwrap_or_default().iter().any(|(name, kind)| {
+            let at = below(&subject, name);
+            match kind {
+                Kind::File => task_of(name).is_some() && is_task(&at),
+                Kind::Folder if !is_hidden(name) => {
+                    files.files(&at).unwrap_or_default().iter().any(|inner| is_original(inner))
                 }
                 _ => false,
-            };
-            if task {
-                return Ok(true);
             }
-        }
-    }
-    Ok(false)
+        })
+    })
 }
 
 impl Level {
@@ -164,8 +156,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
-        let of =
-            |path: &str, deeper| level(&Folder(dir.path().join(path)), &|_| true, deeper).unwrap();
+        let of = |path: &str, deeper| level(&Folder(dir.path().join(path)), &|_| true, deeper);
         assert_eq!(of("all/data", false), Level::Root);
         assert_eq!(of("all/data/p01", false), Level::Subject("reach".into()));
         assert_eq!(of("all/data/p02", true), Level::Root);
@@ -174,8 +165,16 @@ mod tests {
         assert_eq!(of("all/data/theirs/p/t", false), Level::Task);
         assert_eq!(of("all", false), Level::Root);
         assert_eq!(of("all", true), Level::Above("data".into()));
-        let none = level(&Folder(root.join("p01")), &|_| false, false).unwrap();
+        let none = level(&Folder(root.join("p01")), &|_| false, false);
         assert_eq!(none, Level::Root, "a store of something else");
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            let odd = dir.path().join("odd/p01").join(std::ffi::OsStr::from_bytes(b"\xff"));
+            fs::create_dir_all(odd.parent().unwrap()).unwrap();
+            fs::write(odd, "").unwrap();
+            assert_eq!(of("odd", true), Level::Root, "what cannot be listed is no reason");
+        }
         let said = of("all/data/p01", false).must_be_root(&root.join("p01")).unwrap_err();
         let right = format!("give the folder above it: {}", printable_path(&root));
         assert!(said.to_string().contains(&right), "{said}");

@@ -60,6 +60,10 @@ impl Names {
 }
 
 impl Listing for Names {
+    fn is_file(&self, at: &str) -> bool {
+        self.files.contains(at)
+    }
+
     fn list(&self, at: &str) -> Result<Vec<(String, Kind)>> {
         let prefix = if at.is_empty() { String::new() } else { format!("{at}/") };
         let inside = |names: &BTreeSet<String>, kind| -> Vec<(String, Kind)> {
@@ -90,6 +94,10 @@ impl Packed {
 }
 
 impl Listing for Packed {
+    fn is_file(&self, at: &str) -> bool {
+        self.names.is_file(at)
+    }
+
     fn list(&self, at: &str) -> Result<Vec<(String, Kind)>> {
         self.names.list(at)
     }

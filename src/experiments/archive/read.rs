@@ -86,7 +86,7 @@ impl Archive {
                 _ => {}
             }
         }
-        level(&names, &|_| true, true)?.must_be_packed(path)?;
+        level(&names, &|_| true, true).must_be_packed(path)?;
         let Opened { file, zip, entries, .. } = opened;
         let ours = subjects.iter().find_map(|(s, tasks)| Some((s, tasks.keys().next()?)));
         let original = match (original, ours) {
