@@ -61,8 +61,8 @@ def test_frames_are_those_of_the_own_readers_bit_by_bit(real):
         assert_same_frame(theirs.trajectory[i], ours.trajectory[i])
     chosen = "name CH3 or resname NME"
     for options in ({}, {"start": 5, "stop": 150, "step": 3}, {"stop": 5, "order": "afc"}):
-        series = ours.trajectory.timeseries(ours.select_atoms(chosen), **options)
-        assert np.array_equal(series, theirs.trajectory.timeseries(theirs.select_atoms(chosen), **options))
+        series = ours.trajectory.timeseries(atomgroup=ours.select_atoms(chosen), **options)
+        assert np.array_equal(series, theirs.trajectory.timeseries(atomgroup=theirs.select_atoms(chosen), **options))
     assert np.array_equal(ours.trajectory.timeseries(step=-50), ours.trajectory.timeseries()[::-50])
     assert np.array_equal(ours.trajectory.timeseries(stop=3), theirs.trajectory.timeseries(stop=3))
     ours.trajectory.add_transformations(translate([1, 2, 3]))
@@ -105,6 +105,29 @@ def test_analysis_in_parallel(real):
     serial = RMSD(backbone).run(stop=40)
     parallel = RMSD(backbone).run(stop=40, backend="multiprocessing", n_workers=2)
     assert np.array_equal(serial.results.rmsd, parallel.results.rmsd) and serial.results.rmsd.shape == (40, 3)
+
+
+def test_a_reader_does_what_mdanalysis_asks_of_all(real, tmp_path):
+    universe = mda.Universe(real[2])
+    reader, first = universe.trajectory, universe.trajectory.ts.copy()
+    (tmp_path / "data.xvg").write_text("".join(f"{i * 2 * reader.dt} {i}\n" for i in range(4)))
+    reader.add_auxiliary("every_other", str(tmp_path / "data.xvg"))
+    reader[50]
+    assert [ts.frame for ts in reader.iter_as_aux("every_other")] == [0, 2, 4, 6]
+    reader.remove_auxiliary("every_other")
+    assert reader.next().frame == 7 and next(iter(reader)).frame == 0 and reader.next().frame == 1
+    with pytest.raises(StopIteration):
+        reader[-1]
+        reader.next()
+    assert reader.frame == 0  # at its end it goes back, as all do
+    reader.close()
+    reader.close()
+    reader._reopen()
+    assert_same_frame(reader.next(), first)
+    with pytest.warns(DeprecationWarning, match="asel argument"):
+        reader.timeseries(asel=universe.atoms[:2], stop=1)
+    with pytest.raises(ValueError, match="both asel and atomgroup"):
+        reader.timeseries(asel=universe.atoms, atomgroup=universe.atoms)
 
 
 def made_up(n=5, frames=4, **attributes):

@@ -158,12 +158,14 @@ class Reader(ReaderBase):
                 clock.sleep(poll)
 
     def _reopen(self) -> None:
-        self.ts.frame = -1
+        if self._store.closed:
+            self._store = vlstore.open(self.filename, records="md-frame")
+        self._frame = -1
 
     def _read_next_timestep(self, ts: Any = None) -> Any:
-        if self.ts.frame + 1 >= self._n_frames:
+        if self._frame + 1 >= self._n_frames:
             raise EOFError(f"{self.filename} has {self._n_frames} frames")
-        return self._read_frame(self.ts.frame + 1)
+        return self._read_frame(self._frame + 1)
 
     def _read_frame(self, frame: int) -> Any:
         return self._fill(self._store.at[int(frame)], int(frame))
@@ -176,7 +178,7 @@ class Reader(ReaderBase):
                 f"frame {number} of {self.filename} has {frame.nsites} atoms, the first one has {self.n_atoms}; "
                 "MDAnalysis reads frames of one size: write them to stores of their own (vlstore.copy with a range)"
             )
-        ts.frame = number
+        ts.frame = self._frame = number
         for name, values, factor in (
             ("positions", frame.positions, by.length),
             ("velocities", frame.velocities, by.velocity),
@@ -230,6 +232,11 @@ class Reader(ReaderBase):
         order: str | None = "fac",
     ) -> NDArray[np.float32]:
         """Positions of many frames as one array, decoded on all cores; see ``ReaderBase.timeseries``."""
+        if asel is not None:
+            if atomgroup is not None:
+                raise ValueError("Cannot provide both asel and atomgroup: they are the same")
+            text = "the asel argument to timeseries is called atomgroup since MDAnalysis 2.7"
+            warnings.warn(text, DeprecationWarning, stacklevel=2)
         chosen = asel if atomgroup is None else atomgroup
         if self.transformations or self._auxs or sorted(order or "") != list("acf"):
             return super().timeseries(
