@@ -1,7 +1,9 @@
 """ASE reads and writes stores, and an ``Atoms`` comes back as it was."""
 
+import signal
 import subprocess
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -374,3 +376,42 @@ def test_dynamics_are_continued_without_a_lost_or_doubled_frame(tmp_path):
     with Writer(path, "a", whole, master=False) as other:
         other.write()
         assert len(other) == 0
+
+
+RUN = """
+from ase import units
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.io import read
+from ase.md.verlet import VelocityVerlet
+from vlstore.plugins.ase import Writer
+import pathlib
+mode = "a" if pathlib.Path("run.vls").exists() else "w"
+atoms = read("run.vls") if mode == "a" else bulk("Cu", cubic=True)
+if mode == "w":
+    atoms.rattle(0.1, seed=1)
+atoms.calc = EMT()
+dynamics = VelocityVerlet(atoms, timestep=2 * units.fs)
+writer = Writer("run.vls", mode, atoms, dynamics=dynamics, commit_interval=0.02)
+dynamics.attach(writer.write, interval=3)
+dynamics.run(10**9)
+"""
+
+
+def test_dynamics_that_are_killed_go_on(tmp_path):
+    path, ends = tmp_path / "run.vls", [0]
+    for _ in range(2):
+        process = subprocess.Popen([sys.executable, "-P", "-c", RUN], cwd=tmp_path)
+        while not path.exists() or len(vlstore.open(path)) < ends[-1] + 5:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        ends.append(len(vlstore.open(path)))
+    store = vlstore.open(path)
+    assert list(store) == list(range(0, 3 * ends[-1], 3)) and ends[1] < ends[2]
+    assert np.allclose(np.diff(store.column("time")), 6.0)
+    whole = bulk("Cu", cubic=True)
+    whole.rattle(0.1, seed=1)
+    dynamics_of(whole).run(int(store.at[-1].step))
+    assert np.allclose(whole.positions, read(path).positions, rtol=0, atol=1e-8)
