@@ -1,6 +1,6 @@
 """Time series: store, get and append beside one .npy a series, h5py, and Parquet.
 
-    benches/layers/run series [--series 100000] [--rivals 100000] [--rounds 3]
+    benches/layers/run series [--series 100000] [--rivals 100000] [--rounds 9]
 
 The data is made: series of 10 to 10 000 points (the logarithm of the length is uniform), times that are not
 equally spaced with 6 decimals, values with 3 decimals, as light curves have them. With --rivals the others store the
@@ -182,7 +182,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", type=int, default=100_000, help="number of series (default 100000)")
     parser.add_argument("--rivals", type=int, help="series that the others store, if not all")
-    parser.add_argument("--rounds", type=int, default=3, help="how often one call is timed; the least counts (default 3)")
+    parser.add_argument("--rounds", type=int, default=9, help="how often one call is timed; the least counts (default 9)")
     parser.add_argument("--folder", type=pathlib.Path, help="where the files are made; by default that of the system")
     parser.add_argument("--cpu", action="store_true", help="time of the processor, where others use the machine too")
     args = parser.parse_args()

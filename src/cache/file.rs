@@ -317,11 +317,17 @@ pub(super) fn writing(options: &CacheOptions) -> WriteOptions {
     }
 }
 
+/// Bytes of a chunk in a new file.
+const CHUNK: u32 = 256 << 10;
+
 /// How a new file is made.
 fn new(options: &CacheOptions) -> StoreOptions {
     let layout = Layout {
         // Results are fetched one by one.
         purpose: Purpose::Random,
+        // Each store opens the file, which reads what is in the open chunk, and a seal writes that anew: with
+        // small results this is most of what a store costs. Large ones are read from many chunks as fast.
+        chunk_size: CHUNK,
         compression: options.compression,
         typesize: 8,
         record_codec: (DocumentCodec.name().into(), DocumentCodec.version()),

@@ -66,10 +66,11 @@ impl Memory {
     }
 }
 
-/// Buffers that each thread keeps for the next one, and the largest of them, in bytes: most blocks
-/// are as long as that, or shorter.
+/// Buffers that each thread keeps for the next one, their bytes, and the largest of them: most blocks
+/// and records are as long as that, or shorter.
 const KEPT: usize = 4;
-const KEPT_MAX: usize = 256 << 10;
+const KEPT_BYTES: usize = 4 << 20;
+const KEPT_MAX: usize = 5 << 18;
 
 thread_local! {
     /// What was freed last lies in a cache of the processor.
@@ -176,10 +177,18 @@ impl Drop for AlignedBuf {
         }
         // What falls out is freed when nothing is borrowed any more, as it is where a thread ends.
         let _oldest = SPARE.try_with(|spare| {
-            let Ok(mut spare) = spare.try_borrow_mut() else { return Some(memory) };
-            let oldest = (spare.len() >= KEPT).then(|| spare.remove(0));
+            let Ok(mut spare) = spare.try_borrow_mut() else { return vec![memory] };
             spare.push(memory);
-            oldest
+            let bytes: usize = spare.iter().map(Vec::capacity).sum();
+            let mut over = bytes.saturating_sub(KEPT_BYTES);
+            let many = spare.len().saturating_sub(KEPT);
+            let more = spare.iter().take_while(|v| {
+                let falls_out = over > 0;
+                over = over.saturating_sub(v.capacity());
+                falls_out
+            });
+            let n = more.count().max(many);
+            spare.drain(..n).collect()
         });
     }
 }
@@ -231,6 +240,12 @@ mod tests {
         drop(AlignedBuf::zeroed(KEPT_MAX + 1).unwrap());
         let largest = |v: &Vec<Vec<u8>>| v.iter().map(Vec::capacity).max();
         SPARE.with(|spare| assert!(largest(&spare.borrow()) <= Some(KEPT_MAX + LINE)));
+        let large: Vec<_> = (0..KEPT).map(|_| AlignedBuf::zeroed(KEPT_MAX).unwrap()).collect();
+        let newest = large[KEPT - 1].as_ptr();
+        drop(large);
+        let bytes = |v: &Vec<Vec<u8>>| v.iter().map(Vec::capacity).sum::<usize>();
+        SPARE.with(|spare| assert!((1..=KEPT_BYTES).contains(&bytes(&spare.borrow()))));
+        assert_eq!(AlignedBuf::unset(KEPT_MAX).unwrap().as_ptr(), newest);
     }
 
     #[test]
