@@ -565,6 +565,11 @@ def test_an_archive_that_another_program_unpacked_is_the_experiment(tmp_path):
     unpack(storage_to_zip(theirs), tmp_path / "theirs by hand")
     found = Experiment(tmp_path / "theirs by hand" / "theirs")
     assert found.task("p01", "reach").get(0, "emg").tolist() == [0.5, 1.5] and found.left_out == []
+    # Without views nothing is in the way of packing it again.
+    plain = storage_to_zip(tmp_path / "data", tmp_path / "plain.zip", views=False)
+    unpack(plain, tmp_path / "plain")
+    for first, again in ((plain, tmp_path / "plain" / "data"), (tmp_path / "theirs.zip", tmp_path / "theirs by hand" / "theirs")):
+        assert pathlib.Path(storage_to_zip(again, views=False)).read_bytes() == pathlib.Path(first).read_bytes()
 
 
 def test_an_archive_of_axopy_that_was_unpacked_says_what_is_lost(tmp_path):

@@ -185,7 +185,7 @@ fn arrays(
 /// lost: a column with a leading zero, or with an integer that its numbers would round, is text.
 fn table(path: &Path, bytes: Vec<u8>) -> Result<Vec<Trial>> {
     let text = String::from_utf8(bytes)
-        .map_err(|_| Error::format("CSV", "table", "it is not UTF-8").at(path))?;
+        .map_err(|_| Error::format("CSV", "table", "it is not UTF-8: save it as UTF-8").at(path))?;
     let mut cells = rows(&text)
         .ok_or_else(|| {
             let why = "a text in quotes has no end: the file was cut, or a quote is missing";

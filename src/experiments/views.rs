@@ -66,6 +66,11 @@ impl Views {
         }
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a name below the root is one of them or lies in one.
     pub(super) fn has(&self, name: &str) -> bool {
         let name = name.trim_end_matches('/');

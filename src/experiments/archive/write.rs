@@ -75,10 +75,15 @@ pub fn storage_to_zip(
     // The name of the archive, and the file that it is a link to.
     let own = [own_place(&out), fs::canonicalize(&out).unwrap_or_default()];
     collect(root, &name, &own, &mut found)?;
-    let total = found.iter().map(|e| if let Entry::File(_, _, n) = e { *n } else { 0 }).sum();
     let list = format!("{name}/{LIST}");
+    let unpacked = Views::at(root)?;
+    if unpacked.as_ref().is_some_and(Views::is_empty) {
+        // It only says that there are no views, and is made anew.
+        found.retain(|e| e.path() != list);
+    }
+    let total = found.iter().map(|e| if let Entry::File(_, _, n) = e { *n } else { 0 }).sum();
     if found.iter().any(|e| folded(e.path()) == folded(&list)) {
-        let why = if Views::at(root)?.is_some() {
+        let why = if unpacked.is_some() {
             format!(
                 "it was unpacked from an archive by another program, so that the tables and arrays for \
                  other programs lie beside the tasks; restore it with `vlstore archive --restore`, or \
