@@ -279,3 +279,10 @@ def test_a_store_is_followed_while_another_process_writes(tmp_path):
         process.join(30)
     assert process.exitcode == 0
     assert [ts.frame for ts in universe.trajectory.follow(start=58, timeout=0.05, poll=0.01)] == [58, 59, 60]
+    with vlstore.open(path, "a", records="md-frame") as store:
+        assert store.drop_from(step=50) == 11
+    reader, looks = universe.trajectory, []
+    refresh = reader.refresh
+    reader.refresh = lambda: looks.append(refresh()) or looks[-1]
+    assert [ts.frame for ts in reader.follow(start=55, timeout=0.2, poll=0.05)] == [55, 56, 57, 58, 59, 60]
+    assert looks[0] == -11 and set(looks[1:]) == {0} and len(looks) < 10 and len(reader) == 50

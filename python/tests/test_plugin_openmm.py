@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -188,6 +189,26 @@ def test_a_state_as_xml_is_a_checkpoint_too(tmp_path):
     (tmp_path / "none").mkdir()
     with Reporter(tmp_path / "new.vls", 5, checkpoint=tmp_path / "none" / "a.chk") as reporter:
         assert not reporter.resume(other)
+
+
+def test_frames_that_wait_are_limited_by_their_bytes(tmp_path, monkeypatch):
+    module, started, waiting = sys.modules["vlstore.plugins.openmm"], threading.Event(), []
+    run = module._Job.run
+
+    def slow(job):
+        started.wait(30)
+        waiting.append(writer._jobs.qsize())
+        run(job)
+
+    monkeypatch.setattr(module._Job, "run", slow)
+    monkeypatch.setattr(module, "_WAITING_BYTES", 3 * 54 * 3 * 8)
+    made, reporter = simulation(), Reporter(tmp_path / "run.vls", 1, energy=False, box=False)
+    made.reporters.append(reporter)
+    writer = reporter._writer
+    threading.Timer(0.5, started.set).start()
+    made.step(12)
+    reporter.close()
+    assert max(waiting) == 3 and list(vlstore.open(tmp_path / "run.vls")) == list(range(1, 13))
 
 
 def test_an_error_of_the_thread_stops_the_simulation(tmp_path):

@@ -137,7 +137,10 @@ class Reader(ReaderBase):
             return int(store.at.weights([0])[0])
 
     def refresh(self) -> int:
-        """Look for frames that were committed since; the number of new ones."""
+        """Look for frames that were committed since; the number of new ones.
+
+        It is negative if a run that went back to its checkpoint deleted frames that come again.
+        """
         self._store.refresh()
         before, self._n_frames = self._n_frames, len(self._store)
         return self._n_frames - before
@@ -145,14 +148,15 @@ class Reader(ReaderBase):
     def follow(self, start: int = 0, *, timeout: float = 60.0, poll: float = 0.2) -> Iterator[Any]:
         """Iterate over the frames from ``start`` on, and over those that are written meanwhile.
 
-        Ends when there was no new frame for ``timeout`` seconds; looks for them every ``poll`` seconds.
+        Ends when there was no new frame for ``timeout`` seconds; looks for them every ``poll`` seconds. Frames that a
+        run writes again after it went back to its checkpoint are not shown twice.
         """
         at, last = start, clock.monotonic()
         while True:
             while at < self._n_frames:
                 yield self[at]
                 at, last = at + 1, clock.monotonic()
-            if not self.refresh():
+            if self.refresh() <= 0:
                 if clock.monotonic() - last >= timeout:
                     return
                 clock.sleep(poll)

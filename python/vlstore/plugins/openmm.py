@@ -39,8 +39,8 @@ from vlstore.plugins._round import checked, rounded
 __all__ = ["Reporter", "topology_of"]
 
 _NM_PS = ("positions", "velocities", "forces", "energy")
-# Frames that wait for the thread that writes.
-_WAITING = 16
+# Frames that wait for the thread that writes, and how many bytes they may have: one frame always may wait.
+_WAITING, _WAITING_BYTES = 16, 256 << 20
 
 
 class Reporter:
@@ -76,7 +76,8 @@ class Reporter:
     checkpointInterval : int
         Steps between checkpoints, a multiple of ``reportInterval``; by default ten times that.
     background : bool
-        Compress and write in a thread. Without, :meth:`report` returns when the frame is in the store.
+        Compress and write in a thread, which up to 16 frames or 256 MiB wait for; then the simulation waits. Without,
+        :meth:`report` returns when the frame is in the store.
     **options
         Those of :func:`vlstore.open`, such as ``commit_interval``, ``compression`` and ``durability``.
     """
@@ -270,6 +271,7 @@ class _Job:
 
     def __init__(self, store: vlstore.Trajectory, step: int, fields: dict[str, Any], width: type) -> None:
         self.store, self.step, self.fields, self.width = store, step, fields, width
+        self.nbytes = sum(value.nbytes for value in fields.values() if isinstance(value, np.ndarray))
 
     def run(self) -> None:
         fields = self.fields
@@ -286,7 +288,7 @@ class _Thread:
     """Runs jobs in their order; an error of one is raised by the next call."""
 
     def __init__(self, store: vlstore.Trajectory) -> None:
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(_WAITING)
+        self._jobs: queue.Queue[_Job | None] = queue.Queue()
         self._error: BaseException | None = None
         # It ends with the process: what waits is written by `close`, at exit at the latest.
         self._thread = threading.Thread(target=self._work, name=f"vlstore {store.path}", daemon=True)
@@ -305,6 +307,8 @@ class _Thread:
 
     def put(self, job: _Job) -> None:
         self._check()
+        # Frames of a run are of one size: so many fit.
+        self._jobs.maxsize = max(1, min(_WAITING, _WAITING_BYTES // max(1, job.nbytes)))
         self._jobs.put(job)
 
     def drain(self) -> None:
