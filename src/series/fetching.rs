@@ -21,7 +21,7 @@ impl SeriesStore {
     /// Whether there is a series under `id`.
     ///
     /// # Errors
-    /// As [`Readable::find_key`].
+    /// As [`Readable::find_key`](crate::Readable::find_key).
     pub fn contains(&mut self, id: &Key) -> Result<bool> {
         if matches!(id, Key::Bytes(_)) {
             return Ok(false);
@@ -130,7 +130,7 @@ impl SeriesStore {
     /// index alone.
     ///
     /// # Errors
-    /// As [`Readable::visit_index`].
+    /// As [`Readable::visit_index`](crate::Readable::visit_index).
     pub fn lengths(&mut self) -> Result<Vec<(Key, u64)>> {
         self.reading(check::lengths)
     }
@@ -139,7 +139,7 @@ impl SeriesStore {
     /// knows. That an older state than the newest is read comes first.
     ///
     /// # Errors
-    /// As [`Readable::visit_index`].
+    /// As [`Readable::visit_index`](crate::Readable::visit_index).
     pub fn check(&mut self) -> Result<Vec<Defect>> {
         self.reading(check::check)
     }
