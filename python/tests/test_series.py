@@ -535,10 +535,8 @@ def test_an_older_state_is_said_at_open_and_by_check(tmp_path):
     assert id is None and f"{path}: {why}" == message
     with pytest.raises(errors.OlderStateError, match="vlstore recover"):
         again.store("x", [3])
-    # The way that the guide names.
     with pytest.warns(errors.RecoveredWarning):
-        vlstore.open(path, "a", accept_older=True).close()
-    whole = FileStorageManager(path)
+        whole = FileStorageManager(path, accept_older=True)
     whole.append("x", [5])
     assert whole.check() == again.check() == [] and again.size("x") == 2
 

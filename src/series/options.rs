@@ -23,6 +23,9 @@ pub struct SeriesOptions {
     pub threads: usize,
     /// Whether anything may be written.
     pub writable: bool,
+    /// Whether a file whose newest commit cannot be read may be written to in an older state: what came after
+    /// it is lost then.
+    pub accept_older: bool,
 }
 
 impl Default for SeriesOptions {
@@ -35,6 +38,7 @@ impl Default for SeriesOptions {
             wait: Duration::from_secs(10),
             threads: 0,
             writable: true,
+            accept_older: false,
         }
     }
 }
@@ -47,6 +51,7 @@ impl SeriesOptions {
             commit_bytes: u64::MAX >> 1,
             commit_interval: Duration::MAX,
             durability: self.durability,
+            accept_older: self.accept_older,
             cache_bytes: self.cache_bytes / 4,
             check: Some(crate::codec::check),
             ..WriteOptions::default()

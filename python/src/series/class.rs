@@ -107,7 +107,7 @@ fn named<T>(py: Python<'_>, what: &str, name: &str, found: Option<T>, known: &st
 #[pymethods]
 impl Store {
     #[new]
-    #[pyo3(signature = (path, *, packing, times, durability, cache_bytes, wait, threads, writable))]
+    #[pyo3(signature = (path, *, packing, times, durability, cache_bytes, wait, threads, writable, accept_older))]
     #[expect(clippy::too_many_arguments, reason = "the Python half names them")]
     fn new(
         py: Python<'_>,
@@ -119,6 +119,7 @@ impl Store {
         wait: f64,
         threads: usize,
         writable: bool,
+        accept_older: bool,
     ) -> PyResult<Self> {
         let wait = Duration::try_from_secs_f64(wait)
             .map_err(|_| invalid(py, "lock_timeout is a number of seconds, 0 or more"))?;
@@ -142,6 +143,7 @@ impl Store {
             wait,
             threads,
             writable,
+            accept_older,
         };
         let opened: Outcome<SeriesStore> = py.detach(|| {
             Ok(match path {

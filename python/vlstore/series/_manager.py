@@ -326,6 +326,9 @@ class FileStorageManager(_Manager):
         Seconds that a write waits while another process writes; then :class:`~vlstore.errors.LockedError`.
     threads : int
         Threads that decode; 0: one per core.
+    accept_older : bool
+        Whether a file whose newest commit cannot be read may be written to in an older state: everything after it
+        is lost then. ``vlstore recover`` saves it first.
 
     Each call that changes something is one commit: if the process is killed at any moment, the series is
     as before the call or as after it, and ids and lengths are those of the data. The file is opened for
@@ -333,8 +336,8 @@ class FileStorageManager(_Manager):
     newest commit. All methods may be called from several threads.
 
     If the newest commit of the file cannot be read, an older state is, with a
-    :class:`~vlstore.errors.RecoveredWarning` that says what to do; :meth:`check` says so too. Nothing can be
-    written then (:class:`~vlstore.errors.OlderStateError`).
+    :class:`~vlstore.errors.RecoveredWarning` that says what to do; :meth:`check` says so too. A write is refused
+    then (:class:`~vlstore.errors.OlderStateError`), unless ``accept_older`` was given.
 
     >>> from vlstore.series import FileStorageManager
     >>> manager = FileStorageManager("lab/series.vls")
@@ -360,6 +363,7 @@ class FileStorageManager(_Manager):
         cache_bytes=32 << 20,
         lock_timeout=10.0,
         threads=0,
+        accept_older=False,
     ):
         if mode not in ("a", "r"):
             raise WrongTypeError(f'mode is "a" or "r", not {mode!r}')
@@ -378,6 +382,7 @@ class FileStorageManager(_Manager):
             "wait": lock_timeout,
             "threads": threads,
             "writable": mode == "a",
+            "accept_older": bool(accept_older),
         }
         super().__init__(path, existing, options)
 
@@ -415,6 +420,7 @@ class MemoryStorageManager(_Manager):
             "wait": 0.0,
             "threads": threads,
             "writable": True,
+            "accept_older": False,
         }
         super().__init__(None, existing, options)
 
