@@ -160,8 +160,9 @@ def test_polars_and_arrow_go_in_and_out(manager):
     table = pa.table({"v": values, "time": np.arange(100.0)})
     manager.store("z", table)
     assert manager.get("z") == manager.get("x")
-    manager.store("array", pa.array([1.0, None]))
-    assert np.isnan(manager.get("array")[1])
+    for given in (pa.array([1.0, None]), pa.chunked_array([[1.0], [None]])):
+        manager.store("array", given)
+        assert np.isnan(manager.get("array")[1])
     with pytest.raises(TypeError):
         manager.store("wrong", polars.DataFrame({"v": ["a"]}))
 

@@ -31,11 +31,36 @@ fn value<'a>(header: &'a str, key: &str) -> Option<&'a str> {
     rest.get(..end)
 }
 
-/// A number from its bytes, which are big-endian or not.
-type Number = fn(&[u8], bool) -> Option<f64>;
+/// What the numbers of an array are; all of them become float64 without loss, or are refused.
+#[derive(Clone, Copy)]
+enum Kind {
+    Float,
+    Signed,
+    Unsigned,
+}
 
-/// The rows of an array of two axes or one, with two rows at least: of float64, float32 or integers of
-/// up to 32 bits, which become float64 without loss.
+/// Integers up to this one are float64, each.
+const EXACT: u64 = 1 << 53;
+
+/// A number of these bytes, the least significant first; `None` if it is an integer that would be rounded.
+#[expect(clippy::cast_precision_loss, reason = "what is above 2^53 is refused before")]
+fn number(kind: Kind, bytes: &[u8]) -> Option<f64> {
+    let mut whole = [0; 8];
+    whole.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    let unused = 64 - 8 * u32::try_from(bytes.len()).ok()?;
+    match kind {
+        Kind::Float if unused == 0 => Some(f64::from_le_bytes(whole)),
+        Kind::Float => Some(f32::from_le_bytes(bytes.try_into().ok()?).into()),
+        Kind::Unsigned => Some(u64::from_le_bytes(whole)).filter(|n| *n <= EXACT).map(|n| n as f64),
+        Kind::Signed => {
+            // The sign fills what is not used.
+            let number = i64::from_le_bytes(whole) << unused >> unused;
+            (number.unsigned_abs() <= EXACT).then_some(number as f64)
+        }
+    }
+}
+
+/// The rows of an array of two axes, with two rows at least: of float64, float32 or integers.
 ///
 /// # Errors
 /// [`Error::Format`].
@@ -68,21 +93,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Npy> {
             "a series has a row of times and one of values, and this has {rows}"
         )));
     }
-    let (size, number): (usize, Number) = match kind.get(1..) {
-        Some("f8") => (8, |b, big| {
-            let b = b.try_into().ok()?;
-            Some(if big { f64::from_be_bytes(b) } else { f64::from_le_bytes(b) })
-        }),
-        Some("f4") => (4, |b, big| {
-            let b = b.try_into().ok()?;
-            Some(f64::from(if big { f32::from_be_bytes(b) } else { f32::from_le_bytes(b) }))
-        }),
-        Some("i4") => (4, |b, big| {
-            let b = b.try_into().ok()?;
-            Some(f64::from(if big { i32::from_be_bytes(b) } else { i32::from_le_bytes(b) }))
-        }),
+    let (numbers, size) = match kind.get(1..) {
+        Some("f8") => (Kind::Float, 8),
+        Some("f4") => (Kind::Float, 4),
+        Some("i8") => (Kind::Signed, 8),
+        Some("i4") => (Kind::Signed, 4),
+        Some("i2") => (Kind::Signed, 2),
+        Some("i1") => (Kind::Signed, 1),
+        Some("u8") => (Kind::Unsigned, 8),
+        Some("u4") => (Kind::Unsigned, 4),
+        Some("u2") => (Kind::Unsigned, 2),
+        Some("u1") => (Kind::Unsigned, 1),
         _ => {
-            let why = format!("a series is of float64, float32 or int32, and this of {kind}");
+            let why = format!("a series is of float64, float32 or integers, and this of {kind}");
             return Err(bad(why));
         }
     };
@@ -96,13 +119,26 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Npy> {
         let why = format!("its shape {shape} is not that of its {} bytes", data.len());
         return Err(bad(why));
     }
-    let mut numbers = memory::with_room(count)?;
+    let mut out = memory::with_room(count)?;
+    let mut space = [0; 8];
     for i in 0..count {
         let at = if fortran && columns > 0 { (i % columns) * rows + i / columns } else { i };
-        let found = data.get(at * size..(at + 1) * size).and_then(|b| number(b, big));
-        numbers.push(found.ok_or_else(cut)?);
+        let place = space.get_mut(..size).ok_or_else(cut)?;
+        place.copy_from_slice(data.get(at * size..(at + 1) * size).ok_or_else(cut)?);
+        if big {
+            place.reverse();
+        }
+        out.push(number(numbers, place).ok_or_else(|| {
+            let (row, column) = (i / columns.max(1), i % columns.max(1));
+            let at = format!("row {row}, position {column}");
+            Error::format(
+                "NPY",
+                at,
+                "an integer above 2^53 would be rounded; scale or shift it first",
+            )
+        })?);
     }
-    Ok(Npy { numbers, columns, rows })
+    Ok(Npy { numbers: out, columns, rows })
 }
 
 #[cfg(test)]
@@ -134,6 +170,28 @@ mod tests {
         assert_eq!(bits(&parse(&file(&head(">f8", "False"), &big)).unwrap()), plain);
         let turned = [vec![b[0], b[2]], vec![b[1], b[3]]];
         assert_eq!(bits(&parse(&file(&head("<f8", "True"), &little)).unwrap()), turned);
+    }
+
+    #[test]
+    fn integers_come_exactly_or_are_refused() {
+        let read = |kind: &str, data: &[u8]| {
+            let head =
+                format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (2, 1), }}\n");
+            parse(&file(&head, data)).map(|npy| npy.numbers)
+        };
+        assert_eq!(read("|i1", &[255, 127]).unwrap(), [-1.0, 127.0]);
+        assert_eq!(read("|u1", &[255, 127]).unwrap(), [255.0, 127.0]);
+        assert_eq!(read(">i2", &[255, 254, 1, 0]).unwrap(), [-2.0, 256.0]);
+        assert_eq!(read("<u2", &[254, 255, 1, 0]).unwrap(), [65534.0, 1.0]);
+        let two = |a: i64, b: i64| [a.to_le_bytes(), b.to_le_bytes()].concat();
+        let most = 1 << 53;
+        assert_eq!(read("<i8", &two(-most, 7)).unwrap(), [-9_007_199_254_740_992.0, 7.0]);
+        for (kind, data) in
+            [("<i8", two(1, most + 1)), ("<i8", two(1, i64::MIN)), ("<u8", two(1, -1))]
+        {
+            let why = read(kind, &data).unwrap_err().to_string();
+            assert!(why.contains("row 1, position 0") && why.contains("rounded"), "{why}");
+        }
     }
 
     #[test]

@@ -204,6 +204,9 @@ def foreign(series):
     if polars is not None and isinstance(series, polars.DataFrame):
         columns = {name: _of_polars(polars, series[name]) for name in series.columns}
         return _table(list(columns), list(columns.values()))
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is not None and isinstance(series, pyarrow.ChunkedArray):
+        return None, _numbers(series)
     if hasattr(series, "__arrow_c_stream__") and not isinstance(series, np.ndarray):
         table = _of_arrow(series, "table")
         columns = [_numbers(c, name) for name, c in zip(table.column_names, table.columns, strict=True)]
