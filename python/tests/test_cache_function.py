@@ -262,6 +262,33 @@ def test_partials_share_the_results_of_their_function(storage):
     assert part(2, c=5) == (1, 2, 5) and part.__name__ == "f"
 
 
+def test_what_a_partial_a_default_or_an_object_holds_counts_as_it_is_now():
+    held = [1]
+
+    def total(x, numbers=held):
+        return x + sum(numbers)
+
+    class Scale:
+        def __init__(self, factor):
+            self.factor = factor
+
+        def times(self, x):
+            return self.factor * x
+
+    scale = Scale(2)
+    functions = [
+        cached(name="a")(functools.partial(total, numbers=held)),
+        cached(name="b")(functools.partial(lambda numbers, x: x + sum(numbers), held)),
+        cached(name="c")(total),
+        cached()(scale.times),
+    ]
+    assert [f(3) for f in functions] == [4, 4, 4, 6]
+    held.append(5)
+    scale.factor = 5
+    assert [f(3) for f in functions] == [9, 9, 9, 15]
+    assert [f(3) for f in functions] == [9, 9, 9, 15] and all(f.info()[:2] == (1, 2) for f in functions)
+
+
 def test_coroutines(storage):
     ran = Counter()
 

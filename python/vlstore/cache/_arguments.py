@@ -294,6 +294,11 @@ _SIMPLE = frozenset((int, float, bool, str, type(None)))
 _KNOWN, _LONGEST = 1024, 4096
 
 
+def _is_fixed(value):
+    """Whether a value has the same key for as long as it lives: it cannot be changed."""
+    return type(value) in _SIMPLE or type(value) is tuple and all(map(_is_fixed, value))
+
+
 class Call:
     """How calls of one function become keys: positional and named arguments unified, defaults filled in.
 
@@ -354,6 +359,13 @@ class Call:
         owner = getattr(self.function, "__qualname__", "").rpartition(".")[0]
         in_class = bool(owner) and not owner.endswith("<locals>")
         self.is_method = in_class and bool(self.positional) and self.positional[0].name in ("self", "cls")
+        defaults = [
+            parameter.default
+            for name, parameter in self.signature.parameters.items()
+            if parameter.default is not kinds.empty and name not in ignore
+        ]
+        # What a call does not pass, but its key has: the object of a bound method, a list that a partial holds.
+        self.is_fixed = all(map(_is_fixed, (*self.bound, *self.named.values(), *defaults)))
 
     def arguments(self, args, kwargs):
         """Positional and named arguments as a key has them, and the names of the positional ones.
@@ -419,6 +431,8 @@ class Call:
 
         ``ArgumentError`` names an argument that JSON cannot hold.
         """
+        if not self.is_fixed:
+            return self.make_key(args, kwargs)
         for value in args:
             if type(value) not in _SIMPLE:
                 return self.make_key(args, kwargs)
