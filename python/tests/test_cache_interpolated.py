@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vlstore import cache
-from vlstore.cache import Interpolator, NotStoredWarning, StorageFile, StorageMemory, interpolated
+from vlstore.cache import DamagedEntryWarning, Interpolator, NotStoredWarning, StorageFile, StorageMemory, interpolated
 
 pytest.importorskip("scipy")
 pytest.importorskip("h5py")
@@ -242,6 +242,48 @@ def test_threads_can_add_points():
     for thread in threads:
         thread.join()
     assert func.info().points == 160 and all(func(i) == 2 * i for i in range(160))
+
+
+def test_threads_that_add_one_point_add_it_once(storage):
+    together = threading.Barrier(2)
+
+    @interpolated(storage, max_distance=0.6, kind="cubic")
+    def func(x):
+        if x == 4:
+            together.wait(timeout=10)
+        return float(x) ** 2
+
+    for x in range(4):
+        func(x)
+    threads = [threading.Thread(target=func, args=(4,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Cubic interpolation refuses points that are there twice.
+    assert func(3.5) == pytest.approx(12.25) and func.info().points == 5
+
+
+def test_a_damaged_point_is_left_out_and_computed_again(tmp_path):
+    path = tmp_path / "points.vls"
+    storage = StorageFile(path, compression="stored")
+
+    @interpolated(storage, max_distance=0.6)
+    def func(x):
+        return np.full(200, float(x))
+
+    for x in (0, 1, 2):
+        func(x)
+    storage.repack()
+    bytes_ = bytearray(path.read_bytes())
+    at = bytes_.index(np.full(50, 1.0).tobytes())
+    bytes_[at + 8] ^= 1
+    path.write_bytes(bytes_)
+    again = interpolated(StorageFile(path), max_distance=0.6, name=func.cache_name)(func.__wrapped__)
+    with pytest.warns(DamagedEntryWarning, match="left out"):
+        assert (again(0.5) == 0.5).all()
+    # The function runs there, and the point takes the place of the damaged one.
+    assert again.info().interpolated == 0 and again.info().computed == 1
 
 
 def test_a_result_that_cannot_be_stored_is_returned_all_the_same():

@@ -4,12 +4,13 @@ import collections
 import functools
 import inspect
 import math
+import warnings
 
 import numpy as np
 
 from vlstore.cache import _arguments, _base, _result
 from vlstore.cache._cached import Options, _refuse, _require_name, warn_not_stored
-from vlstore.cache._errors import ArgumentError, ResultError
+from vlstore.cache._errors import ArgumentError, DamagedEntryError, DamagedEntryWarning, ResultError
 from vlstore.cache._lock import Lock
 from vlstore.errors import Error, InvalidError, WrongTypeError
 
@@ -134,6 +135,18 @@ class _Set:
 
     def __init__(self):
         self.points, self.values, self.example, self.interpolator = [], [], None, None
+        # The place of each point in the lists.
+        self.numbers = {}
+
+    def put(self, point, value):
+        """Adds a point; the value of one that is there is replaced."""
+        number = self.numbers.setdefault(tuple(point.reshape(-1).tolist()), len(self.points))
+        if number == len(self.points):
+            self.points.append(point)
+            self.values.append(value)
+        else:
+            self.values[number] = value
+        self.interpolator = None
 
 
 class _Function:
@@ -168,27 +181,31 @@ class _Function:
         state = self.storage._state()
         if state is not None and state == self.state:
             return
-        self.sets, self.state = {}, state
+        # What an error leaves half read is read again.
+        self.sets, self.state = {}, None
         own = self.storage._select(None, None, self.call.name, self.options.version)
         for key, _, handle in own:
-            packed = self.storage._read(key, handle)
+            try:
+                packed = self.storage._read(key, handle)
+                value = packed and packed.result(True, f"the entry of {key:.200}")
+            except DamagedEntryError as error:
+                warnings.warn(f"a damaged point is left out: {error}", DamagedEntryWarning, stacklevel=3)
+                continue
             if packed is None:
                 continue
             _, _, args, named = _arguments.parse_key(key)
             if len(args) != 1:
                 continue
             text = _arguments.named_text(named, _arguments.VERBATIM)
-            self.add(text, _point(args[0], self.call.where), packed)
+            self.add(text, _point(args[0], self.call.where), value, packed)
+        self.state = state
 
-    def add(self, text, point, packed):
+    def add(self, text, point, value, packed):
         found = self.sets.setdefault(text, _Set())
-        value = packed.result(True)
         self.fits(found, point, value)
-        found.points.append(point)
         # A copy: the caller may go on with the array.
-        found.values.append(np.array(value))
+        found.put(point, np.array(value))
         found.example = _result.object_of(packed.node) and packed
-        found.interpolator = None
 
     def fits(self, found, point, value):
         """Raises if point and value have other shapes than those that are there."""
@@ -297,7 +314,8 @@ def interpolated(
     the stored one.
 
     The other arguments keep separate sets of points, those in ``ignore_kwargs`` share one. Values are numbers or
-    arrays of one shape for all points of a set, else ``InvalidError`` is raised. An object with the storage protocol is made
+    arrays of one shape for all points of a set, else ``InvalidError`` is raised. A damaged point is left out with a
+    ``DamagedEntryWarning``. An object with the storage protocol is made
     by the classmethod ``create_from_interpolated(array, args, extra)`` of its class: the interpolated array, the positional
     arguments of the call, and the extra data of one of the stored objects.
 
@@ -352,7 +370,7 @@ def interpolated(
                 own.computed += 1
                 after = store._state()
                 if _follows(before, after):
-                    own.add(text, point, packed)
+                    own.add(text, point, value, packed)
                     own.state = after
             return result
 
