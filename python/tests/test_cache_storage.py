@@ -52,6 +52,8 @@ VALUES = [
     np.array([(1, [2.5, math.nan], b"abc", "2001-01-01")] * 2, dtype_with_fields()),
     np.zeros(2, [("x", [("y", "u1")])]), np.array([b"\x00\x01"], "V2"), np.arange(3, dtype=np.float16),
     {"many": [np.arange(3), (np.zeros((2, 0)), np.float32(2)), b"bytes"]},
+    # Longer than an attribute of HDF5, and with more axes than an array of a record or a dataset has.
+    "é" * 70_000, [0.5] * 20_000, [np.arange(2), "a"] * 1500, np.arange(6.0).reshape((1,) * 30 + (2, 3)), np.ones((1,) * 60, bool),
 ]
 
 
@@ -517,6 +519,12 @@ class TestBudget:
         assert os.path.getsize(tmp_path / "a.vls") < 3 * (4 << 20)
         vlstore.open(tmp_path / "a.vls").verify()
         assert np.array_equal(storage.retrieve([39])[0], np.random.default_rng(39).random(100_000))
+
+    def test_a_budget_may_be_an_integer_of_any_kind_and_size(self, tmp_path):
+        for good in (2**70, np.int64(9000)):
+            with StorageFile(tmp_path / "a.vls", max_bytes=good) as storage:
+                storage.store(1)
+                assert storage.retrieve()[0] == 1
 
     def test_a_budget_is_a_number_of_bytes(self, tmp_path):
         for bad in (-1, 1.5, "1 GB", True):

@@ -41,6 +41,8 @@ except ImportError as error:
 _OURS = "vlstore"
 #: Longest text that an attribute of every version of HDF5 holds, with its own header.
 _ATTRIBUTE = 64_000
+#: Longest tree of a result that stands in an attribute; a longer one stands in the dataset.
+_TREE = 16_000
 #: Between a change of a file and the next that is sure to have another time.
 _LAG = 0.1
 #: The attribute of a file that each of our writers gives a new value.
@@ -291,6 +293,10 @@ class StorageHDF5(_base.StorageBase):
                 arrays = _apart(np.asarray(data), ours["parts"])
             elif isinstance(data, np.generic):
                 arrays = [np.asarray(data)]
+        elif "tree" in ours:
+            whole, length = np.asarray(data), ours["tree"]
+            tree = json.loads(whole[:length].tobytes())
+            node, arrays = tree["result"], _apart(whole[length:], tree["parts"])
         for array in arrays:
             array.flags.writeable = False
         if "obj_class" in internal:
@@ -366,13 +372,19 @@ class StorageHDF5(_base.StorageBase):
                 # HDF5 does not tell a number from an array without axes.
                 ours["result"] = node
             return array
+        parts = [[array.dtype.str, list(array.shape)] for array in arrays]
+        pieces = [array.reshape(-1).view(np.uint8) for array in map(np.ascontiguousarray, arrays)]
+        tree = json.dumps({"result": node, "parts": parts}).encode()
+        if len(tree) > _TREE:
+            ours["tree"] = len(tree)
+            return np.concatenate([np.frombuffer(tree, np.uint8), *pieces])
         ours["result"] = node
         if not arrays:
             return node if type(node) in (bool, int, float) else np.empty(0, np.uint8)
         if len(arrays) == 1:
             return arrays[0]
-        ours["parts"] = [[array.dtype.str, list(array.shape)] for array in arrays]
-        return np.concatenate([array.reshape(-1).view(np.uint8) for array in map(np.ascontiguousarray, arrays)])
+        ours["parts"] = parts
+        return np.concatenate(pieces)
 
     def _list(self):
         self._looked()

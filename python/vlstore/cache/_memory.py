@@ -1,6 +1,7 @@
 """Results in memory."""
 
 import collections
+import operator
 
 from vlstore.cache import _base
 from vlstore.cache._lock import Lock
@@ -13,9 +14,10 @@ def budget(max_bytes):
     """A number of bytes, or ``None`` for no limit."""
     if max_bytes is None:
         return None
-    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 0:
+    if isinstance(max_bytes, bool) or not hasattr(max_bytes, "__index__") or max_bytes < 0:
         raise InvalidError(f"max_bytes is a number of bytes, 0 or more, or None, not {max_bytes!r:.40}")
-    return max_bytes
+    # No file is longer.
+    return min(operator.index(max_bytes), 2**63 - 1)
 
 
 def frozen(array):

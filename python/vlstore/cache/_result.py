@@ -22,6 +22,8 @@ _PLAIN = frozenset(
         "float16 float32 float64 complex64 complex128"
     ).split()
 )
+#: Most axes of an array that a record holds as it is.
+_AXES = 16
 #: Deepest nesting: readers of JSON follow 128 levels, and a dict takes three.
 _DEEPEST = 100
 _LONG = 1 << 63
@@ -75,7 +77,7 @@ def _array(value, arrays, name):
         node["order"] = "F"
         value = value.T
     # A field's bytes between its values are whatever was there, so copies are made by value.
-    if dtype.str in _PLAIN and dtype.names is None:
+    if dtype.str in _PLAIN and dtype.names is None and value.ndim <= _AXES:
         arrays.append(np.ascontiguousarray(value).reshape(value.shape))
         return node
     node["dtype"] = describe(dtype)
