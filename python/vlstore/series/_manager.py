@@ -302,6 +302,15 @@ class _Manager(StorageManagerInterface):
 class FileStorageManager(_Manager):
     """Time series in one store file.
 
+    Each call that changes something is one commit: if the process is killed at any moment, the series is
+    as before the call or as after it, and ids and lengths are those of the data. The file is opened for
+    writing for the moment of a write only, so that many processes can use it at a time; each read sees the
+    newest commit. All methods may be called from several threads.
+
+    If the newest commit of the file cannot be read, an older state is, with a
+    :class:`~vlstore.errors.RecoveredWarning` that says what to do; :meth:`check` says so too. A write is refused
+    then (:class:`~vlstore.errors.OlderStateError`), unless ``accept_older`` was given.
+
     Parameters
     ----------
     path : str or os.PathLike
@@ -330,15 +339,8 @@ class FileStorageManager(_Manager):
         Whether a file whose newest commit cannot be read may be written to in an older state: everything after it
         is lost then. ``vlstore recover`` saves it first.
 
-    Each call that changes something is one commit: if the process is killed at any moment, the series is
-    as before the call or as after it, and ids and lengths are those of the data. The file is opened for
-    writing for the moment of a write only, so that many processes can use it at a time; each read sees the
-    newest commit. All methods may be called from several threads.
-
-    If the newest commit of the file cannot be read, an older state is, with a
-    :class:`~vlstore.errors.RecoveredWarning` that says what to do; :meth:`check` says so too. A write is refused
-    then (:class:`~vlstore.errors.OlderStateError`), unless ``accept_older`` was given.
-
+    Examples
+    --------
     >>> from vlstore.series import FileStorageManager
     >>> manager = FileStorageManager("lab/series.vls")
     >>> _ = manager.store("a/b", [1.0, 2.0])
