@@ -144,6 +144,67 @@ def test_the_digest_grows_and_does_not_depend_on_the_cuts():
     assert digests == [make_digest(content, "text/plain", "gzip")] * 3
 
 
+@pytest.mark.parametrize("asynchronous", [True, False], ids=["async", "sync"])
+def test_a_stream_may_go_through_other_hands_on_its_way(storage, asynchronous):
+    # Then the storage does not count the pieces itself, and compares at the end what came with what was promised.
+    async def passed_on(stream):
+        async for piece in stream:
+            yield piece
+
+    async def write(change):
+        stream = DigestedStream(cut(CONTENTS[-1], 7000), "text/plain")
+        source = passed_on(stream) if asynchronous else (change(piece) for piece in stream)
+        return await storage.write_data_stream(source, stream.get_digest, {})
+
+    if asynchronous or not isinstance(storage, Plain):
+        at = asyncio.run(write(lambda piece: piece))
+        assert storage.read(at) == CONTENTS[-1]
+    if not asynchronous and not isinstance(storage, Plain):
+        with pytest.raises(ValueError, match="nothing was written"):
+            asyncio.run(write(lambda piece: piece[1:]))
+
+
+def test_a_stream_that_failed_or_was_closed_has_no_digest():
+    def fails():
+        yield b"abc"
+        raise OSError("half-way")
+
+    async def fails_async():
+        for piece in fails():
+            yield piece
+
+    def ended_again(source):
+        stream = DigestedStream(source)
+        assert next(stream) == b"abc"
+        with pytest.raises(OSError, match="half-way"):
+            next(stream)
+        assert list(stream) == []
+        return stream
+
+    async def ended_again_async(source):
+        stream = DigestedStream(source)
+        assert await anext(stream) == b"abc"
+        with pytest.raises(OSError, match="half-way"):
+            await anext(stream)
+        assert [piece async for piece in stream] == []
+        return stream
+
+    async def closed():
+        stream = DigestedStream(iter([b"abc", b"def"]))
+        await anext(stream)
+        await stream.aclose()
+        assert [piece async for piece in stream] == []
+        return stream
+
+    failed = [ended_again(fails()), ended_again(fails_async())]
+    failed += [asyncio.run(ended_again_async(source())) for source in (fails, fails_async)] + [asyncio.run(closed())]
+    for stream in failed:
+        with pytest.raises(ValueError, match="to its end"):
+            stream.get_digest()
+        so_far = stream.get_digest(allow_incomplete=True)
+        assert (so_far["content_hash"], so_far["is_complete"]) == (make_digest(b"abc")["content_hash"], False)
+
+
 def test_storage_data_is_json_and_enough_elsewhere(storage, tmp_path):
     at = storage.write(b"content")
     text = storage.dump_data(at)
@@ -291,6 +352,8 @@ def test_tags_travel_and_are_searched(tmp_path):
         for wrong in ({"a": 1}, {1: "a"}, {"a": None}):
             with pytest.raises(TypeError, match="tags"):
                 storage.write(b"x", tags=wrong)
+        with pytest.raises(ValueError, match="tags: .*not Unicode"):
+            storage.write(b"x", tags={"a": "\ud800"})
 
 
 def test_files_are_named_by_digest_and_type(tmp_path):

@@ -71,7 +71,7 @@ class DigestedStream:
         self._source = source
         self._growing = _GrowingDigest(content_type, content_encoding)
         self._iterator = None
-        self._begun = False
+        self._begun = self._broken = False
 
     def get_digest(self, *, allow_incomplete=False) -> StreamDigest:
         """The digest of the whole; before the end a ``ValueError``, unless ``allow_incomplete``."""
@@ -104,7 +104,10 @@ class DigestedStream:
         try:
             piece = next(self._iterator)
         except StopIteration:
-            self._growing.end()
+            self._end()
+            raise
+        except BaseException:
+            self._broken = True
             raise
         self._growing.count(piece)
         return piece
@@ -113,19 +116,28 @@ class DigestedStream:
         return self
 
     async def __anext__(self):
-        if self._iterator is None:
+        if not hasattr(self._iterator, "__anext__"):
             self._begun = True
-            self._iterator = _bridge.as_async(self._source)
+            self._iterator = _bridge.as_async(self._source if self._iterator is None else self._iterator)
         try:
             piece = await anext(self._iterator)
         except StopAsyncIteration:
-            self._growing.end()
+            self._end()
+            raise
+        except BaseException:
+            self._broken = True
             raise
         self._growing.count(piece)
         return piece
 
+    def _end(self):
+        # A source that failed or was closed says that it has ended if it is asked again: that is not its end.
+        if not self._broken:
+            self._growing.end()
+
     async def aclose(self):
         """Closes the source."""
+        self._broken = True
         if self._iterator is not None and hasattr(self._iterator, "aclose"):
             await self._iterator.aclose()
         await _bridge.close(self._source)

@@ -138,13 +138,15 @@ class _Native(Storage[dict]):
         taken = owner.take() if owner is stream and isinstance(owner, DigestedStream) else None
         if taken is not None:
             # The crate counts the bytes into the digest of the stream as it writes them.
-            source, growing = taken
+            (source, growing), promised = taken, None
         else:
             so_far = get_digest(allow_incomplete=True)
             growing = _GrowingDigest(so_far["content_type"], so_far["content_encoding"])
-            source = _promised(stream, get_digest, growing)
+            source, promised = stream, get_digest
 
         def write(pieces):
+            if promised is not None:
+                pieces = _promised(pieces, promised, growing)
             return self._write_pieces(pieces, growing, True, tags)
 
         if _bridge.is_async(source):
@@ -165,10 +167,12 @@ class _Native(Storage[dict]):
         return await asyncio.to_thread(self.read_range, data, start, stop)
 
 
-async def _promised(stream, get_digest, growing):
-    """The pieces of a stream that counts itself; at the end its digest must be that of what came."""
-    async for piece in _bridge.as_async(stream):
-        yield piece
+def _promised(pieces, get_digest, growing):
+    """The pieces of a stream that counts itself; at the end its digest must be that of what came.
+
+    It is iterated by the crate, which has counted each piece before it asks for the next one.
+    """
+    yield from pieces
     promised, found = get_digest(), json.loads(growing.json())
     for part in ("content_hash", "content_size"):
         if promised[part] != found[part]:

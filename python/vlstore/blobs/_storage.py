@@ -119,4 +119,8 @@ def check_tags(tags: Tags | None) -> dict[str, str]:
     for name, text in tags.items():
         if not isinstance(name, str) or not isinstance(text, str):
             raise TypeError(f"tags: names and texts are str, not {name!r}: {text!r}")
+        try:
+            (name + text).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"tags: {name!r}: {text!r} is not Unicode text: {error.reason}") from None
     return tags
