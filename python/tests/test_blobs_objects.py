@@ -2,14 +2,17 @@
 
 import asyncio
 import copy
+import csv
 import dataclasses
 import datetime
+import gc
 import json
 import pathlib
 import random
 import shutil
 import sqlite3
 import sys
+import time
 import types
 from contextlib import AsyncExitStack, ExitStack, closing
 
@@ -105,12 +108,41 @@ def test_csv_keeps_its_options_and_its_line_ends():
     for wrong in ({"colour": 1}, {"delimiter": 1}, {"delimiter": "ab"}):
         with pytest.raises(TypeError):
             CsvSerializer(**wrong)
+    # What could not be read back as it was.
+    with pytest.raises(ValueError, match="lineterminator"):
+        CsvSerializer(lineterminator="|")
+    with pytest.raises(ValueError, match="QUOTE_ALL"):
+        CsvSerializer(skipinitialspace=True).serialize_data([["a", " b"]])
+    assert through(CsvSerializer(skipinitialspace=True, quoting=csv.QUOTE_ALL), [["a", " b"]]) == [["a", " b"]]
+
+
+def test_csv_is_read_by_a_process_that_knows_nothing_of_the_writer():
+    csv.register_dialect("lab", delimiter=":", quoting=csv.QUOTE_ALL)
+    content = CsvSerializer(dialect="lab").serialize_data([["a", "b:c"]])
+    csv.unregister_dialect("lab")
+    assert blobs.csv_serializer.deserialize_data(content) == [["a", "b:c"]]
+    limit = csv.field_size_limit()
+    assert through(blobs.csv_serializer, [["x" * (limit + 1)]]) == [["x" * (limit + 1)]]
+    assert csv.field_size_limit() == limit
+
+
+def test_a_masked_array_is_refused_since_its_mask_would_be_lost():
+    with pytest.raises(TypeError, match="getmaskarray"):
+        blobs.npy_serializer.serialize_data(np.ma.array([1, 2], mask=[0, 1]))
 
 
 def test_what_json_cannot_hold_is_refused():
     for wrong in (float("nan"), [float("-inf")], {1: 2}, b"x", {"a": {1, 2}}, np.zeros(2)):
         with pytest.raises((TypeError, ValueError), match="JSON"):
             blobs.json_serializer.serialize_data(wrong)
+    with pytest.raises(ValueError, match="JSON cannot hold it"):
+        blobs.json_serializer.serialize_data({"a": "\ud800"})
+    # Nor is it read, or put into a manifest by a serializer of the user.
+    for wrong in (b"NaN", b'{"a": [-Infinity]}'):
+        with pytest.raises(ValueError, match="JSON has no"):
+            blobs.json_serializer.deserialize_data({"data": wrong})
+        with pytest.raises(ValueError, match="JSON has no"):
+            blobs.manifest_storage.write(wrong, "application/json")
 
 
 ITEMS = [
@@ -156,7 +188,7 @@ def test_a_json_stream_comes_back_in_any_cuts(items, how):
 
 @pytest.mark.parametrize(
     "wrong",
-    ["", "[", "[{}", "[{},]", "[,{}]", "[{} {}]", "[{}]]", "[1]", '["a"]', "{}", "[{}] x", "[{]}]", '[{"a}]', "[{'a':1}]", "[null]"],
+    ["", "[", "[{}", "[{},]", "[,{}]", "[{} {}]", "[{}]]", "[1]", '["a"]', "{}", "[{}] x", "[{]}]", '[{"a}]', "[{'a':1}]", "[null]", "[[NaN]]"],
 )
 @pytest.mark.parametrize("how", ["one", "bytes"])
 def test_a_malformed_json_stream_is_refused(wrong, how):
@@ -167,6 +199,25 @@ def test_a_malformed_json_stream_is_refused(wrong, how):
         content = blobs.json_stream_serializer.serialize_data_stream(of([item]))
         with pytest.raises((TypeError, ValueError)):
             asyncio.run(collected(content["data_stream"]))
+
+
+def test_many_items_in_one_piece_take_no_longer_than_in_many():
+    data = json.dumps([{"i": i} for i in range(60_000)]).encode()
+
+    def seconds(size):
+        async def source():
+            for at in range(0, len(data), size):
+                yield data[at : at + size]
+
+        async def go():
+            stream = blobs.json_stream_serializer.deserialize_data_stream({"data_stream": source()})
+            return len([item async for item in stream])
+
+        begin = time.process_time()
+        assert asyncio.run(go()) == 60_000
+        return time.process_time() - begin
+
+    assert seconds(len(data)) < 4 * seconds(1000)
 
 
 def test_a_text_stream_is_never_cut_within_a_character():
@@ -355,8 +406,9 @@ def test_asynchronously_with_a_scope_that_closes_the_stream(registry):
             assert await anext(loaded.value_stream) == {"a": 1}
         with pytest.raises(ValueError, match="closed"):
             await anext(loaded.value_stream)
-        with pytest.raises(TypeError, match="not of a StorableValue"):
-            await load_one(manifest, StorableValue, registry=registry)
+        for other in (StorableValue, StorableValue[int]):
+            with pytest.raises(TypeError, match="not of a StorableValue"):
+                await load_one(manifest, other, registry=registry)
         with pytest.raises(TypeError, match="scope"):
             await load_one(manifest, registry=registry, scope="yes")
 
@@ -413,6 +465,77 @@ def test_many_at_once_keep_results_with_requests_and_one_failure_loses_none(regi
     assert [one.value.value for one in back] == [[i] for i in range(10)]
     with pytest.raises(RuntimeError, match="block"):
         saver.save_soon(StorableValue(1))
+
+
+def test_a_saver_is_used_again(registry, tmp_path):
+    kept = Manifests(tmp_path / "manifests.vls")
+    saver = new_saver(registry=registry, manifests=kept)
+
+    async def go():
+        async with saver:
+            return saver.save_soon(StorableValue(3))
+
+    ids = []
+    for i in range(2):
+        with saver:
+            later = saver.save_soon(StorableValue(i))
+        ids.append(later.value.id)
+    ids.append(asyncio.run(go()).value.id)
+    assert [one.id for one in kept] == ids
+
+
+class Source:
+    """Waits for ever, and knows whether it was closed."""
+
+    def __init__(self):
+        self.closed = False
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        await asyncio.Event().wait()
+
+    async def aclose(self):
+        self.closed = True
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "not begun"])
+def test_sources_are_closed_when_saving_is_cancelled(registry, begun):
+    sources = [Source() for _ in range(40)]
+
+    async def go():
+        async def save_all():
+            async with new_saver(registry=registry) as saver:
+                later.extend(saver.save_soon(StorableStream(source)) for source in sources)
+
+        later, saving = [], asyncio.create_task(save_all())
+        await asyncio.sleep(0.1 if begun else 0)
+        saving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await saving
+        assert all(isinstance(one.exception, asyncio.CancelledError) for one in later)
+
+    asyncio.run(go())
+    gc.collect()
+    assert all(source.closed for source in sources)
+
+
+class Wrong(Storable, class_id="77778888", unpacker=type("U", (Unpacker,), {"name": "test.wrong@v1"})()):
+    pass
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("part", [{3: {"value": 1}}, {"b": {}}], ids=["name", "no value"])
+def test_sources_are_closed_when_the_parts_are_wrong(registry, part, monkeypatch):
+    source = Source()
+    unpack = lambda obj, registry: {"a": {"value_stream": source}, **part}
+    monkeypatch.setattr(Wrong.storable_config().unpacker, "unpack_object", unpack, raising=False)
+    with pytest.raises((TypeError, ValueError), match=r"test\.wrong@v1"):
+        save(Wrong(), registry=Registry(registries=[registry], storables=[Wrong]))
+    gc.collect()
+    assert source.closed
 
 
 def test_a_class_that_is_not_registered_is_refused_before_anything_is_saved(registry):
@@ -548,7 +671,9 @@ class Trial(StorableDataclass, class_id="33334444"):
 
 
 def test_dataclasses_are_stored_field_by_field(registry):
-    registry = Registry(registries=[registry], storables=[Setup, Trial], default_storage=registry.get_default_storage())
+    default = registry.get_default_storage()
+    without_setup = Registry(registries=[registry], storables=[Trial], default_storage=default)
+    registry = Registry(registries=[registry], storables=[Setup, Trial], default_storage=default)
     now = datetime.datetime(2024, 5, 6, 7, 8, 9)
     trial = Trial("s01", Setup(2.5, ["a", "b"]), np.arange(3), now, b"raw", of([[1], [2]]))
     manifest = save(trial, registry=registry)
@@ -557,6 +682,9 @@ def test_dataclasses_are_stored_field_by_field(registry):
         back = load(manifest, Trial, registry=registry, scope=scope)
         assert (back.subject, back.setup, back.when, back.raw) == ("s01", trial.setup, now, b"raw")
         assert back.signal.tolist() == [0, 1, 2] and list(back.log) == [[1], [2]]
+    # An object within another one is loaded by its class too.
+    with pytest.raises(NotRegisteredError, match="Setup is not registered"):
+        save(trial, registry=without_setup)
 
 
 # What labox left.

@@ -20,7 +20,10 @@ def dumps(value, what="the value"):
     """``value`` as JSON text; ``what`` names it in a refusal."""
     try:
         _check(value, what)
-        return _ENCODER.encode(value)
+        text = _ENCODER.encode(value)
+        if not text.isascii():
+            text.encode()  # halves of surrogate pairs are no text
+        return text
     except (TypeError, ValueError, RecursionError) as error:
         if str(error).startswith(what):
             raise
@@ -28,4 +31,13 @@ def dumps(value, what="the value"):
         raise kind(f"{what}: JSON cannot hold it: {error}") from None
 
 
-loads = json.loads
+def _refuse(constant):
+    raise ValueError(f"JSON has no {constant}")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def loads(text):
+    """The value of JSON ``text``; a ``ValueError`` if it is not JSON, which NaN and infinities are not."""
+    return _DECODER.decode(text)

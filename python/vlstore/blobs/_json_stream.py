@@ -7,7 +7,7 @@ from vlstore.blobs import _json
 # What decides where an item ends, outside of a text and in one.
 _OUTSIDE = re.compile(r'["\[\]{}]')
 _INSIDE = re.compile(r'["\\]')
-_SPACE = " \t\n\r"
+_SPACES = re.compile(r"[ \t\n\r]*")
 
 
 class Items:
@@ -18,6 +18,7 @@ class Items:
 
     def __init__(self):
         self._text = ""
+        self._start = 0  # of what is not given out yet
         self._at = 0  # what has been looked at
         self._open = []  # brackets of the item that is not whole yet
         self._inside = False  # in a text
@@ -25,14 +26,17 @@ class Items:
 
     def feed(self, text):
         """The items that end in ``text``."""
-        self._text += text
+        # Cut once for each piece, not for each item: what is behind an item is not copied for it.
+        self._text = self._text[self._start :] + text
+        self._at -= self._start
+        self._start = 0
         while True:
             if not self._open and not self._between():
                 break
             end = self._end_of_item()
             if end is None:
                 break
-            item, self._text, self._at = self._text[:end], self._text[end:], 0
+            item, self._start = self._text[self._start : end], end
             self._wanted = ",]"
             yield _json.loads(item)
         # A text may be longer than a piece: what was looked at is not looked at again.
@@ -40,19 +44,19 @@ class Items:
     def _between(self):
         """Goes to the beginning of an item; whether there is one."""
         while True:
-            self._text = self._text.lstrip(_SPACE)
-            if not self._text:
+            self._start = self._at = _SPACES.match(self._text, self._start).end()
+            if self._start == len(self._text):
                 return False
-            first = self._text[0]
+            first = self._text[self._start]
             if first in "[{" and "item" in self._wanted:
-                self._at = 0
                 return True
             if first not in self._wanted or self._wanted == "item":
                 wanted = {"[": "'['", "": "nothing"}.get(self._wanted, "an object or array, ',' or ']'")
+                found = self._text[self._start : self._start + 20]
                 raise ValueError(
-                    f"JSON stream: {wanted} was expected, not {self._text[:20]!r}: it is one array of objects and arrays"
+                    f"JSON stream: {wanted} was expected, not {found!r}: it is one array of objects and arrays"
                 )
-            self._text = self._text[1:]
+            self._start += 1
             self._wanted = {"[": "item]", ",": "item", "]": ""}[first]
 
     def _end_of_item(self):
@@ -80,5 +84,5 @@ class Items:
 
     def end(self):
         """Refuses a stream that ends in the middle."""
-        if self._wanted or self._text.strip(_SPACE):
+        if self._wanted or _SPACES.match(self._text, self._start).end() != len(self._text):
             raise ValueError("JSON stream: it ends in the middle")

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from contextlib import AsyncExitStack, ExitStack
-from typing import Any
+from typing import Any, get_origin
 
 from vlstore.blobs import _bridge
 from vlstore.blobs._digest import make_digest
@@ -112,6 +112,8 @@ async def _checked(pieces, content):
 
 async def _load_object(manifest: Manifest, cls, registry, scope):
     actual = registry.get_storable(manifest.class_id)
+    # StorableValue[int] stands for StorableValue: what is in it is not known before it is loaded.
+    cls = get_origin(cls) or cls
     if cls is not None and not issubclass(actual, cls):
         raise TypeError(f"manifest {manifest.id} is of a {actual.__qualname__}, not of a {cls.__qualname__}")
     unpacker = registry.get_unpacker(manifest.unpacker)

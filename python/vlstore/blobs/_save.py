@@ -79,21 +79,44 @@ async def _save_stream(key, part, tags, registry):
         await _bridge.close(source)
 
 
+def _check_parts(parts, unpacker):
+    for key, part in parts.items():
+        if not isinstance(key, str):
+            raise TypeError(f"{named(unpacker)}: the name of a part is a str, not {key!r}")
+        if "value_stream" not in part and "value" not in part:
+            raise ValueError(f"{named(unpacker)}: the part {key!r} has neither value nor value_stream")
+
+
+async def _close_sources(parts):
+    for part in parts.values():
+        if "value_stream" in part:
+            await _bridge.close(part["value_stream"])
+
+
+async def _give_up(obj, registry):
+    """Closes the sources of an object that is not saved any more."""
+    await _close_sources(type(obj).storable_config().unpacker.unpack_object(obj, registry))
+
+
 async def _save_object(obj, tags, registry) -> Manifest:
     config = type(obj).storable_config()
     parts = dict(config.unpacker.unpack_object(obj, registry))
-    saving = []
-    for key, part in parts.items():
-        if not isinstance(key, str):
-            raise TypeError(f"{named(config.unpacker)}: the name of a part is a str, not {key!r}")
-        if "value_stream" in part:
-            saving.append(_save_stream(key, part, tags, registry))
-        elif "value" in part:
-            saving.append(_save_value(key, part, tags, registry))
-        else:
-            raise ValueError(f"{named(config.unpacker)}: the part {key!r} has neither value nor value_stream")
+    try:
+        _check_parts(parts, config.unpacker)
+    except BaseException:
+        await _close_sources(parts)
+        raise
+    saving = [
+        (_save_stream if "value_stream" in part else _save_value)(key, part, tags, registry)
+        for key, part in parts.items()
+    ]
     # All of them end before one error is told: sources are closed, and nothing goes on behind our back.
-    done = await asyncio.gather(*saving, return_exceptions=True)
+    try:
+        done = await asyncio.gather(*saving, return_exceptions=True)
+    except BaseException:
+        # Cancelled, some perhaps before they began.
+        await _close_sources(parts)
+        raise
     errors = [error for error in done if isinstance(error, BaseException)]
     if len(errors) == 1:
         raise errors[0]
@@ -121,7 +144,8 @@ class Saver(Group):
     def save_soon(self, obj: Storable, *, tags=None) -> Later[Manifest]:
         """Begins to save ``obj``, and returns what has its manifest as ``value`` when the block has ended."""
         _must_be_registered(obj, self._registry)
-        return self._begin(_save_object(obj, check_tags(tags), self._registry))
+        saving = _save_object(obj, check_tags(tags), self._registry)
+        return self._begin(saving, lambda: _give_up(obj, self._registry))
 
     async def _ended(self, done):
         if self._manifests is not None and done:

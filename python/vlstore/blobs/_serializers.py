@@ -4,6 +4,7 @@ import codecs
 import csv
 import datetime
 import io
+import threading
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ _CSV = {
     "quoting": int,
     "strict": bool,
 }
+# The longest field that Python's reader takes is a setting of the process, which is raised while one reads.
+_LONGEST = threading.Lock()
 
 
 def _serialized(data, content_type, content_encoding=None, config=None):
@@ -120,19 +123,46 @@ class CsvSerializer(Serializer[list]):
                 raise TypeError(f"CSV has no option {name!r}; it has {', '.join(_CSV)}")
             if not isinstance(value, _CSV[name]):
                 raise TypeError(f"CSV option {name}: {value!r} is not one")
-        csv.writer(io.StringIO(), **options)
+        dialect = csv.writer(io.StringIO(), **options).dialect
+        if dialect.lineterminator not in ("\r\n", "\n", "\r"):
+            raise ValueError(
+                f"CSV option lineterminator: {dialect.lineterminator!r} ends no line for those who read; it is one of "
+                "'\\r\\n', '\\n', '\\r'"
+            )
+        if "dialect" in options:
+            # The process that reads may know no dialect of this name, or another one.
+            options = {name: getattr(dialect, name) for name in _CSV if name != "dialect"}
+            options["strict"] = bool(options["strict"])
         self.options = options
+        self._loses_spaces = dialect.skipinitialspace and dialect.quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE)
 
     def serialize_data(self, value):
         """The rows of ``value``."""
         out = io.StringIO(newline="")
-        csv.writer(out, **self.options).writerows(value)
+        csv.writer(out, **self.options).writerows(self._rows(value) if self._loses_spaces else value)
         return _serialized(out.getvalue().encode(), "text/csv", "utf-8", self.options)
+
+    @staticmethod
+    def _rows(rows):
+        for row in rows:
+            row = list(row)
+            if any(isinstance(field, str) and field.startswith(" ") for field in row):
+                raise ValueError(
+                    f"CSV: {row!r} has a text that begins with a space, which skipinitialspace drops when it is read: add "
+                    "quoting=csv.QUOTE_ALL"
+                )
+            yield row
 
     def deserialize_data(self, content):
         """The rows."""
-        text = io.StringIO(content["data"].decode(), newline="")
-        return list(csv.reader(text, **(content.get("config") or {})))
+        data = content["data"].decode()
+        with _LONGEST:
+            before = csv.field_size_limit()
+            csv.field_size_limit(max(before, min(len(data), (1 << 31) - 1)))
+            try:
+                return list(csv.reader(io.StringIO(data, newline=""), **(content.get("config") or {})))
+            finally:
+                csv.field_size_limit(before)
 
 
 class NpySerializer(Serializer[np.ndarray]):
@@ -146,6 +176,11 @@ class NpySerializer(Serializer[np.ndarray]):
     def serialize_data(self, value):
         """``value`` as the bytes of a file."""
         array = np.asanyarray(value)
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(
+                "a masked array is not stored, since .npy has no masks: store its data and its mask (numpy.ma.getdata, "
+                "numpy.ma.getmaskarray), or array.filled(...)"
+            )
         if array.dtype.hasobject:
             raise TypeError("an array of Python objects is not stored: give it a type of numbers or texts")
         out = io.BytesIO()

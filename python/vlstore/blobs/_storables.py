@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, Generic, TypeVar
 
 from vlstore.blobs import _json
+from vlstore.blobs._errors import NotRegisteredError
 from vlstore.blobs._serializer import StreamSerializer
 from vlstore.blobs._storable import Storable, Unpacker
 
@@ -83,6 +84,10 @@ class _DataclassUnpacker(Unpacker):
         return {"body": {"value": body, "serializer": registry.get_serializer_by_content_type("application/json")}, **parts}
 
     def _take_apart(self, obj, registry, path, parts):
+        if not registry.has_storable(type(obj)):
+            raise NotRegisteredError(
+                f"{type(obj).__qualname__} is not registered: give it to Registry(storables=[...]), or it could not be loaded"
+            )
         body = {"class_id": type(obj).storable_config().class_id, "fields": {}, "parts": [], "objects": {}}
         for field in dataclasses.fields(obj):
             if not field.init:

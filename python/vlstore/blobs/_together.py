@@ -1,6 +1,7 @@
 """Many things at once, with each result where it was asked for."""
 
 import asyncio
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from vlstore.blobs import _bridge
@@ -41,12 +42,21 @@ class Group:
 
     def __init__(self, verb, at_once):
         self._verb = verb
-        self._limit = asyncio.Semaphore(at_once)
+        self._at_once = at_once
         self._tasks = None
         self._results = []
+        self._waiting = {}
         self._loop = None
 
-    def _begin(self, coroutine):
+    def _open(self, loop):
+        if self._tasks is not None:
+            raise RuntimeError("this block is open already: one after the other")
+        self._limit = asyncio.Semaphore(self._at_once)
+        self._tasks, self._results, self._loop = [], [], loop
+        return self
+
+    def _begin(self, coroutine, give_up=None):
+        """Begins ``coroutine``, or calls ``give_up`` if the block is cancelled before its turn came."""
         if self._tasks is None:
             coroutine.close()
             raise RuntimeError("nothing can be asked for outside of the block: use `async with`, or `with`")
@@ -54,6 +64,8 @@ class Group:
 
         async def work():
             async with self._limit:
+                if self._waiting.pop(later, None) is None:
+                    return
                 try:
                     later._value = await coroutine
                 except BaseException as error:
@@ -61,6 +73,7 @@ class Group:
                     if not isinstance(error, Exception):
                         raise
 
+        self._waiting[later] = coroutine, give_up
         self._results.append(later)
         if self._loop is None:
             self._tasks.append(asyncio.ensure_future(work()))
@@ -70,6 +83,19 @@ class Group:
 
     async def _ended(self, done):
         """What is to be done with all results."""
+
+    async def _all(self, tasks):
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            # Cancelled before their turn came.
+            while self._waiting:
+                later, (coroutine, give_up) = self._waiting.popitem()
+                coroutine.close()
+                later._error = asyncio.CancelledError()
+                if give_up is not None:
+                    with suppress(Exception):
+                        await give_up()
 
     async def _end(self):
         await self._ended([later._value for later in self._results if later._error is None and later.done])
@@ -81,26 +107,22 @@ class Group:
             raise BaseExceptionGroup(message, errors)
 
     async def __aenter__(self):
-        self._tasks = []
-        return self
+        return self._open(None)
 
     async def __aexit__(self, kind, error, trace):
         tasks, self._tasks = self._tasks, None
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._all(tasks)
         await self._end()
         self._raise(error)
 
     def __enter__(self):
-        self._loop = _bridge._loop()[0]
-        self._tasks = []
-        return self
+        return self._open(_bridge._loop()[0])
 
     def __exit__(self, kind, error, trace):
         tasks, self._tasks = self._tasks, None
 
         async def wait():
-            futures = [asyncio.wrap_future(task) for task in tasks]
-            await asyncio.gather(*futures, return_exceptions=True)
+            await self._all([asyncio.wrap_future(task) for task in tasks])
             await self._end()
 
         _bridge.run(wait())
