@@ -288,6 +288,11 @@ def test_a_wrong_digest_is_refused_unless_told_not_to(tmp_path):
                 await storage.write_data_stream(stream, get_digest, {})
 
         asyncio.run(lies())
+    plain = Plain()
+    with pytest.raises(ValueError, match="nothing was written"):
+        plain.write(b"content", digest=wrong)
+    assert plain.kept == {}
+    assert plain.read(plain.write(b"content", digest=make_digest(b"content"))) == b"content"
 
 
 class Broken(Exception):

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from vlstore.blobs import _bridge, _json
 from vlstore.blobs._digest import Digest, DigestedStream, GetStreamDigest, make_digest
 from vlstore.blobs._names import Component
+from vlstore.errors import InvalidError
 
 D = TypeVar("D")
 Tags = Mapping[str, str]
@@ -72,9 +73,13 @@ class Storage(Component, Generic[D]):
         digest: Digest | None = None,
         tags: Tags | None = None,
     ) -> D:
-        """Stores ``data``; ``digest`` is computed unless it is given."""
+        """Stores ``data``; its digest is computed, or compared with ``digest`` (a ``ValueError`` if it differs)."""
+        found = make_digest(data, content_type, content_encoding)
         if digest is None:
-            digest = make_digest(data, content_type, content_encoding)
+            digest = found
+        for part in ("content_hash_algorithm", "content_hash", "content_size"):
+            if digest[part] != found[part]:
+                raise InvalidError(f"digest: {part} of the content is {found[part]}, not {digest[part]}; nothing was written")
         return _bridge.run(self.write_data(data, digest, check_tags(tags)))
 
     def read(self, data: D) -> bytes:
