@@ -484,6 +484,21 @@ def test_a_saver_is_used_again(registry, tmp_path):
     assert [one.id for one in kept] == ids
 
 
+def test_manifests_that_cannot_be_kept_hide_no_other_error(registry, tmp_path):
+    path = tmp_path / "manifests.vls"
+    Manifests(path)
+    refusing = Manifests(StoreStorage(path, read_only=True))
+    with pytest.raises(vlstore.ReadOnlyError), new_saver(registry=registry, manifests=refusing) as saver:
+        saver.save_soon(StorableValue(1))
+    with (
+        pytest.raises(BaseExceptionGroup, match="1 of 2 objects were not saved") as caught,
+        new_saver(registry=registry, manifests=refusing) as saver,
+    ):
+        saver.save_soon(StorableValue(1))
+        saver.save_soon(StorableValue(object()))
+    assert [type(error) for error in caught.value.exceptions] == [NotRegisteredError, vlstore.ReadOnlyError]
+
+
 class Source:
     """Waits for ever, and knows whether it was closed."""
 

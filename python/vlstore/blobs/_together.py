@@ -98,13 +98,22 @@ class Group:
                         await give_up()
 
     async def _end(self):
-        await self._ended([later._value for later in self._results if later._error is None and later.done])
+        """What is to be done with all results; the error of that, if any."""
+        try:
+            await self._ended([later._value for later in self._results if later._error is None and later.done])
+        except Exception as error:
+            return error
+        return None
 
-    def _raise(self, inside):
+    def _raise(self, inside, at_the_end):
         errors = [later.exception for later in self._results if later.exception is not None]
-        if errors and inside is None:
+        if inside is not None and at_the_end is None:
+            return
+        if at_the_end is not None and not errors:
+            raise at_the_end
+        if errors:
             message = f"{len(errors)} of {len(self._results)} objects were not {self._verb}"
-            raise BaseExceptionGroup(message, errors)
+            raise BaseExceptionGroup(message, errors if at_the_end is None else [*errors, at_the_end])
 
     async def __aenter__(self):
         return self._open(None)
@@ -112,8 +121,7 @@ class Group:
     async def __aexit__(self, kind, error, trace):
         tasks, self._tasks = self._tasks, None
         await self._all(tasks)
-        await self._end()
-        self._raise(error)
+        self._raise(error, await self._end())
 
     def __enter__(self):
         return self._open(_bridge._loop()[0])
@@ -123,7 +131,6 @@ class Group:
 
         async def wait():
             await self._all([asyncio.wrap_future(task) for task in tasks])
-            await self._end()
+            return await self._end()
 
-        _bridge.run(wait())
-        self._raise(error)
+        self._raise(error, _bridge.run(wait()))
