@@ -9,7 +9,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Duration;
 
 use vlstore::blobs::{
@@ -17,7 +18,7 @@ use vlstore::blobs::{
     FolderStorage, GetDigest, MemoryStorage, Pieces, Reading, Storage, StorageData, StorageName,
     StoreStorage, Tags, collect,
 };
-use vlstore::codec::{DocumentCodec, RawCodec};
+use vlstore::codec::{DocumentCodec, DocumentRef, RawCodec};
 use vlstore::maintain::CompactOptions;
 use vlstore::{
     Compression, Depot, DepotWriter, Error, Readable, Result, Store, StoreOptions, WriteOptions,
@@ -404,6 +405,55 @@ fn other_stores_are_refused_by_name_and_this_one_by_others() {
     assert!(open("cache").unwrap_err().to_string().contains("one of cache"));
     store(&path("blobs"), 1000);
     assert!(Depot::open(path("blobs"), RawCodec).is_err());
+}
+
+#[test]
+fn many_may_make_one_store_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let path = dir.path().join(round.to_string());
+        let barrier = Barrier::new(4);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let storage = store(&path, 1000);
+                    let at = storage.put(b"abc", kind(), &Tags::default()).unwrap();
+                    assert_eq!(storage.read_data(&at).unwrap(), b"abc");
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn a_store_without_its_mark_is_taken_if_it_is_empty_or_has_blobs() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |path: &Path| StoreStorage::open(name(), path, BlobOptions::default());
+    let mark = |path: &Path| Store::open(path).unwrap().attributes().get("vlstore:layer").is_some();
+
+    // Left by a process that was killed when it had made the file.
+    let empty = dir.path().join("empty");
+    DepotWriter::create(&empty, DocumentCodec, &StoreOptions::default()).unwrap().close().unwrap();
+    let storage = open(&empty).unwrap();
+    assert!(storage.search(&Tags::default()).unwrap().is_empty() && !mark(&empty));
+    let at = storage.put(b"abc", kind(), &Tags::default()).unwrap();
+    assert!(storage.read_data(&at).unwrap() == b"abc" && mark(&empty));
+
+    // What was recovered of a file whose newest commits were cut off.
+    let mut writer = DepotWriter::open(&empty, DocumentCodec, &WriteOptions::default()).unwrap();
+    writer.writer_mut().set_attributes(&serde_json::json!({})).unwrap();
+    writer.close().unwrap();
+    let storage = open(&empty).unwrap();
+    assert_eq!(storage.read_data(&at).unwrap(), b"abc");
+    storage.put(b"abcd", kind(), &Tags::default()).unwrap();
+    assert!(mark(&empty));
+
+    let other = dir.path().join("other");
+    let mut writer = DepotWriter::create(&other, DocumentCodec, &StoreOptions::default()).unwrap();
+    writer.put("a", &DocumentRef { head: "{}", arrays: &[] }).unwrap();
+    writer.close().unwrap();
+    assert!(open(&other).unwrap_err().to_string().contains("not one of blobs"));
 }
 
 #[test]

@@ -112,7 +112,7 @@ impl Reader {
 
 fn open(path: &Path, options: ReadOptions) -> Result<Store> {
     let store = Store::open_with(path, &options)?;
-    records::check_layer(&store.attributes()).map_err(|e| e.at(path))?;
+    records::check(&*store).map_err(|e| e.at(path))?;
     Ok(store)
 }
 

@@ -3,10 +3,10 @@
 use super::digest::ContentDigest;
 use super::storage::TAGS_ENDING;
 use super::tags::TagSets;
-use crate::codec::{ArrayView, Codec, DType, DocumentCodec, DocumentRef, DocumentView};
+use crate::codec::{AnyCodec, ArrayView, Codec, DType, DocumentCodec, DocumentRef, DocumentView};
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::store::{Record, Writer};
+use crate::store::{Opened, Readable, Record, Writer};
 use serde_json::{Value, json};
 use std::ops::Range;
 
@@ -127,12 +127,11 @@ pub(super) fn tag_sets(record: &Record) -> Result<TagSets> {
 
 /// Refuses a store that is not one of blobs; marks an empty one.
 pub(super) fn claim(writer: &mut Writer) -> Result<()> {
-    use crate::store::Readable;
+    check(writer)?;
     let mut attributes = writer.attributes();
     let (name, version) = LAYER;
-    match attributes.get(ATTRIBUTE) {
-        None if writer.is_empty() => {}
-        _ => return check_layer(&attributes),
+    if attributes.get(ATTRIBUTE).is_some() {
+        return Ok(());
     }
     if let Some(members) = attributes.as_object_mut() {
         members.insert(ATTRIBUTE.into(), json!({"name": name, "version": version}));
@@ -140,8 +139,39 @@ pub(super) fn claim(writer: &mut Writer) -> Result<()> {
     writer.set_attributes(&attributes)
 }
 
+/// Refuses a store that is not one of blobs, or of a newer release.
+///
+/// One without a mark is taken if it is empty: as it is for a moment while another process makes it, or left so if
+/// that one was killed then. So is one of records of blobs: what `recover` saves of a file may lack the mark.
+pub(super) fn check(store: &impl Readable) -> Result<()> {
+    let attributes = store.attributes();
+    let (codec, _) = &store.layout().record_codec;
+    if attributes.get(ATTRIBUTE).is_none() && codec == DocumentCodec.name() {
+        let young = store.is_empty() && store.opened() == Opened::Intact;
+        if young || is_of_blobs(store) {
+            return Ok(());
+        }
+        if store.is_empty() {
+            let why = "has lost its newest commits, and with them all records; `vlstore recover STORE NEW` saves \
+                       what is left";
+            return Err(Error::invalid("store", why));
+        }
+    }
+    check_layer(&attributes)
+}
+
+/// Whether the first record is one of this layer.
+fn is_of_blobs(store: &impl Readable) -> bool {
+    let Ok(first) = store.get_at(0) else { return false };
+    let Ok((head, _)) = view(&first) else { return false };
+    let has = |member: &str| head.get(member).is_some();
+    let blob = head.get("blob").is_some_and(|blob| ContentDigest::from_json(blob).is_ok());
+    let manifest = has("class_id") && has("unpacker") && has("contents");
+    blob || manifest || has("unfinished") || head == PART_HEAD
+}
+
 /// Refuses attributes of another layer, or of none.
-pub(super) fn check_layer(attributes: &Value) -> Result<()> {
+fn check_layer(attributes: &Value) -> Result<()> {
     let layer = attributes.get(ATTRIBUTE);
     let found = |part: &str| layer.and_then(|layer| layer.get(part));
     let (name, newest) = LAYER;

@@ -104,8 +104,8 @@ impl Shared {
                     std::thread::sleep(pause);
                     pause = LONGEST_PAUSE.min(2 * pause);
                 }
-                Ok(writer) => {
-                    records::check_layer(&writer.writer().attributes())?;
+                Ok(mut writer) => {
+                    records::claim(writer.writer_mut())?;
                     return Ok(writer);
                 }
                 Err(e) => return Err(e),
