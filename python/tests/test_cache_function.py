@@ -4,6 +4,7 @@ import asyncio
 import collections
 import functools
 import math
+import operator
 import subprocess
 import sys
 import threading
@@ -730,6 +731,33 @@ def test_a_caller_cannot_change_shape_or_type_of_a_stored_array():
 
 def four():
     return np.arange(4.0)
+
+
+def test_an_object_that_is_called_counts_with_its_attributes(storage):
+    class Times:
+        """Multiplies."""
+
+        def __init__(self, factor):
+            self.factor = factor
+
+        def __call__(self, x, y=1):
+            return self.factor * x * y
+
+    class Later(Times):
+        async def __call__(self, x):
+            return self.factor * x
+
+    two, three = cached(storage)(Times(2)), cached(storage)(Times(3))
+    assert (two(1), three(1), two(x=1, y=1), three(1, 2)) == (2, 3, 2, 6) and two.info()[:3] == (1, 1, 3)
+    later = cached(storage)(Later(5))
+    assert asyncio.run(later(2)) == asyncio.run(later(2)) == 10 and later.info().hits == 1
+    # One of a C library does not say what tells it from others.
+    with pytest.raises(InvalidError, match="itemgetter has no name"):
+        cached(storage)(operator.itemgetter(1))
+    with pytest.raises(TypeError, match="str.find is a method"):
+        cached(storage)("text".find)
+    assert cached(storage)(int.from_bytes) and cached(storage)(math.sqrt)(4) == 2
+    assert cached(storage, name="second")(operator.itemgetter(1))([1, 2]) == 2
 
 
 def test_a_lambda_needs_a_name():

@@ -228,10 +228,20 @@ def module_name(module):
     return module
 
 
+def own_name(function):
+    """The name that tells a function from others; ``None`` if it has none."""
+    return getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
+
+
+def is_object(function):
+    """Whether something that can be called is an object whose class has a method ``__call__``, and no function."""
+    return not hasattr(function, "__qualname__") and inspect.isfunction(getattr(type(function), "__call__", None))
+
+
 def function_name(function):
     """The qualified name of a function, the same in every run."""
     module = module_name(getattr(function, "__module__", None) or "")
-    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    name = own_name(function) or type(function).__qualname__
     return f"{module}.{name}" if module else name
 
 
@@ -313,6 +323,8 @@ class Call:
             inner = inner.func
         if inspect.ismethod(inner):
             bound, inner = (inner.__self__, *bound), inner.__func__
+        elif is_object(inner):
+            bound, inner = (inner, *bound), type(inner).__call__
         self.function = inner
         self.bound, self.named, self.known = bound, named, {}
         self.arrays = arrays

@@ -9,7 +9,7 @@ import time
 import warnings
 
 from vlstore.cache import _base
-from vlstore.cache._arguments import Call
+from vlstore.cache._arguments import Call, is_object, own_name
 from vlstore.cache._errors import DamagedEntryError, DamagedEntryWarning, NotStoredWarning, ResultError
 from vlstore.cache._flight import Flights, LoopFlights
 from vlstore.cache._memory import StorageMemory
@@ -174,6 +174,15 @@ def _refuse(function):
         inner = inner.func
     if not callable(inner):
         raise WrongTypeError(f"cached decorates a function, not {type(inner).__qualname__}")
+    if is_object(inner):
+        inner = type(inner).__call__
+    owner = getattr(inner, "__self__", None)
+    if inspect.isbuiltin(inner) and not (owner is None or inspect.ismodule(owner) or isinstance(owner, type)):
+        # Its object is not seen by its signature.
+        raise WrongTypeError(
+            f"{inner.__qualname__} is a method of an object of C, which would not count: write a function that takes "
+            f"the {type(owner).__qualname__} as an argument"
+        )
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         raise WrongTypeError(
             f"{getattr(inner, '__qualname__', inner)} is a generator, whose result cannot be stored: return a list"
@@ -182,9 +191,11 @@ def _refuse(function):
 
 
 def _require_name(function, name):
-    """Refuses a lambda without a name: two of one scope would share their results."""
-    if name is None and getattr(function, "__name__", "") == "<lambda>":
-        raise InvalidError("a lambda has no name that tells it from others: give one, cached(..., name=...), or use def")
+    """Refuses what has no name, and a lambda: two of one scope would share their results."""
+    own = own_name(function) or f"an object of {type(function).__qualname__}"
+    if name is None and (own_name(function) is None or own.endswith("<lambda>")):
+        what = "a lambda" if own.endswith("<lambda>") else own
+        raise InvalidError(f"{what} has no name that tells it from others: give one, cached(..., name=...), or use def")
 
 
 def cached(
