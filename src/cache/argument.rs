@@ -88,7 +88,7 @@ fn float(value: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{digits}e{sign}{exponent:0>2}")
 }
 
-/// The arguments of a closure: a tuple of up to six.
+/// The arguments of a closure: a tuple of up to six, or `()`.
 pub trait Arguments {
     /// One after the other.
     fn list(&self) -> Vec<Argument>;
@@ -105,6 +105,13 @@ macro_rules! tuples {
         }
     };
 }
+
+impl Arguments for () {
+    fn list(&self) -> Vec<Argument> {
+        Vec::new()
+    }
+}
+
 tuples!(A);
 tuples!(A B);
 tuples!(A B C);
@@ -128,6 +135,19 @@ macro_rules! whole_numbers {
     )*};
 }
 whole_numbers!(i8 i16 i32 i64 u8 u16 u32 u64);
+
+// Wide enough on every platform that there is.
+impl From<usize> for Argument {
+    fn from(value: usize) -> Self {
+        Self::Int(value as i128)
+    }
+}
+
+impl From<isize> for Argument {
+    fn from(value: isize) -> Self {
+        Self::Int(value as i128)
+    }
+}
 
 impl From<f64> for Argument {
     fn from(value: f64) -> Self {
@@ -197,6 +217,8 @@ mod tests {
             ("é\n\u{7f}\"\\\u{1}".into(), "\"é\\n\u{7f}\\\"\\\\\\u0001\""),
             (Argument::from_iter([("b".to_owned(), 1), ("a".to_owned(), 2)]), r#"{"a":2,"b":1}"#),
             (None::<i32>.into(), "null"),
+            (usize::MAX.into(), "18446744073709551615"),
+            ((-3_isize).into(), "-3"),
         ];
         for (argument, text) in cases {
             assert_eq!(argument.to_string(), text);
