@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use vlstore::cache::{Argument, Cache, CacheOptions, Cached, Call, Object, Prepared};
 use vlstore::codec::ArrayView;
-use vlstore::{Error, Readable, Result, Store, StoreOptions, WriteOptions, Writer};
+use vlstore::{Compression, Error, Readable, Result, Store, StoreOptions, WriteOptions, Writer};
 
 fn open(path: &Path) -> Cache {
     Cache::open(path, &CacheOptions::default()).unwrap()
@@ -373,4 +373,61 @@ fn a_cache_in_a_file_that_was_compacted_meanwhile_goes_on() {
     assert_eq!(Store::open(&path).unwrap().len(), 11);
     std::fs::remove_file(&path).unwrap();
     assert!(cache.get("[[],{}]").is_err());
+}
+
+#[test]
+fn a_damaged_file_to_which_nothing_can_be_written_is_cleared_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.vls");
+    let options = CacheOptions { compression: Compression::Stored, ..CacheOptions::default() };
+    let cache = Cache::open(&path, &options).unwrap();
+    for n in 0..20 {
+        put(&cache, n, 0.0).unwrap();
+    }
+    let mut bytes = std::fs::read(&path).unwrap();
+    let value: Vec<u8> = [5_u64; 50].iter().flat_map(|n| n.to_le_bytes()).collect();
+    let at = bytes.windows(value.len()).rposition(|found| found == value).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let cache = open(&path);
+    assert!(matches!(put(&cache, 11, 0.0).unwrap_err().root(), Error::Corrupt(_)));
+    assert_eq!(cache.clear().unwrap(), 20);
+    put(&cache, 11, 0.0).unwrap();
+    assert!(has(&cache, 11) && cache.len().unwrap() == 1);
+    assert_eq!(Store::open(&path).unwrap().layout().compression, Compression::Stored);
+}
+
+#[test]
+fn an_error_names_the_file_also_when_another_one_took_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.vls");
+    let cache = open(&path);
+    std::fs::write(&path, "a text").unwrap();
+    assert!(cache.get("[[],{}]").unwrap_err().to_string().contains("a.vls"));
+}
+
+#[test]
+fn what_a_killed_process_left_of_a_repack_is_removed_by_a_later_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = open(&dir.path().join("a.vls"));
+    let left = dir.path().join(".a.vls.0123456789abcdef.partial");
+    let file = std::fs::File::create(&left).unwrap();
+    cache.repack().unwrap();
+    assert!(left.exists());
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    cache.repack().unwrap();
+    assert!(!left.exists());
+}
+
+#[test]
+fn a_closure_may_take_nothing_or_a_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = open(&dir.path().join("a.vls"));
+    let f = Cached::new(&cache, "f", 1, |()| Ok(5_u64));
+    assert_eq!((f.call(()).unwrap(), f.call(()).unwrap(), f.hits()), (5, 5, 1));
+    let g = Cached::new(&cache, "g", 1, |(n,): (usize,)| Ok(vec![1.5; n]));
+    assert_eq!(
+        (g.call((3,)).unwrap(), g.call((3,)).unwrap().len(), g.hits()),
+        (vec![1.5; 3], 3, 1)
+    );
 }

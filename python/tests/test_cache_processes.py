@@ -76,7 +76,8 @@ def test_a_killed_process_leaves_whole_entries(tmp_path):
         for result, args, _, _ in storage.values():
             assert args == ("still works",) or np.array_equal(result, workers.table(args[0]))
         storage.store(1, ["still works"])
-        assert os.listdir(tmp_path) == ["a.vls"]
+        # A new file that it was building may be left; repacking removes it when it is a quarter of an hour old.
+        assert [name for name in os.listdir(tmp_path) if not name.endswith(".partial")] == ["a.vls"]
 
 
 def test_a_repack_by_another_process_is_noticed(tmp_path):

@@ -40,6 +40,7 @@ pub use output::Output;
 pub use place::{OutputPlace, There};
 pub use process::process_id;
 pub use slice::SliceBackend;
+pub(crate) use staged_file::remove_abandoned;
 pub use staged_file::{StagedFile, sync_folder_of};
 #[cfg(feature = "experiments")]
 pub(crate) use staged_file::{is_temporary_name, temporary_name};

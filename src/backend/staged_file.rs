@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(unix)]
 use super::access::is_unsupported;
@@ -38,13 +39,33 @@ pub(crate) fn temporary_name(name: Option<&OsStr>, number: u64) -> OsString {
 
 /// Whether a name is one of [`temporary_name`]: what has it was left by a process that was killed. A name
 /// that only ends in `.partial` is somebody's own.
-#[cfg(any(test, feature = "experiments"))]
 pub(crate) fn is_temporary_name(name: &str) -> bool {
     let Some(rest) = name.strip_prefix('.').and_then(|n| n.strip_suffix(SUFFIX)) else {
         return false;
     };
     let number = rest.rsplit('.').next().unwrap_or_default();
     number.len() == DIGITS && number.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Removes the temporary files of `place` to which nobody has written for longer than `age`: those that
+/// processes left which were killed. What cannot be looked at or removed stays.
+pub(crate) fn remove_abandoned(place: &Path, age: Duration) {
+    let place = fs::canonicalize(place).unwrap_or_else(|_| place.to_path_buf());
+    let Some(name) = place.file_name().and_then(OsStr::to_str) else { return };
+    let Ok(folder) = fs::read_dir(folder_of(&place)) else { return };
+    let start = format!(".{name}.");
+    for file in folder.flatten() {
+        let found = file.file_name();
+        let ours = found.to_str().is_some_and(|found| {
+            is_temporary_name(found)
+                && found.starts_with(&start)
+                && found.len() == start.len() + DIGITS + SUFFIX.len()
+        });
+        let old = || file.metadata().and_then(|about| about.modified()).ok()?.elapsed().ok();
+        if ours && old().is_some_and(|old| old > age) {
+            let _ = fs::remove_file(file.path());
+        }
+    }
 }
 
 /// A file that is built beside the place where it is to appear, and then takes it in one step.
@@ -288,6 +309,30 @@ mod tests {
         ] {
             assert!(!is_temporary_name(own), "{own}");
         }
+    }
+
+    #[test]
+    fn only_old_temporary_files_of_one_place_are_abandoned() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("a.vls");
+        let (old, fresh) = (".a.vls.0123456789abcdef.partial", ".a.vls.0123456789abcdee.partial");
+        let others = [
+            "a.vls",
+            ".b.vls.0123456789abcdef.partial",
+            ".a.vls.x.0123456789abcdef.partial",
+            ".a.vls.123.partial",
+        ];
+        let hour = Duration::from_secs(3600);
+        for name in [old, fresh].iter().chain(&others) {
+            let file = fs::File::create(dir.path().join(name)).unwrap();
+            if *name != fresh {
+                file.set_modified(std::time::SystemTime::now() - 2 * hour).unwrap();
+            }
+        }
+        remove_abandoned(&place, hour);
+        let left = names(dir.path());
+        assert!(!left.contains(&old.to_owned()) && left.contains(&fresh.to_owned()));
+        assert!(others.iter().all(|name| left.contains(&(*name).to_owned())), "{left:?}");
     }
 
     fn names(folder: &Path) -> Vec<String> {

@@ -181,7 +181,7 @@ impl Cache {
                     seen.store = opened(&self.path, &self.options)?;
                     return Ok(());
                 }
-                Err(e) => return Err(e),
+                Err(e) => return Err(e.at(&self.path)),
             }
         }
     }

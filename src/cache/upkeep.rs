@@ -3,13 +3,17 @@
 use super::entry::{EntryInfo, list, put_row};
 use super::file::{Cache, locked};
 use super::uses::{self, digest, later};
+use crate::backend::remove_abandoned;
 use crate::error::Result;
 use crate::key::Key;
 use crate::maintain::{CompactOptions, Compacted, compact};
 use crate::store::{Info, Readable as _, Writer};
 use crate::wire::Digest;
 use std::collections::HashMap;
+use std::time::Duration;
 
+/// A file that is being built and has not been written to for as long is nobody's any more.
+const ABANDONED: Duration = Duration::from_secs(15 * 60);
 /// Dead space below which the file is left alone.
 const LITTLE: u64 = 1 << 20;
 /// From this many results on, more are deleted than must be, so that not every store looks at all of
@@ -91,12 +95,15 @@ pub(super) fn write_uses(cache: &Cache, writer: &mut Writer) -> Result<HashMap<D
 
 impl Cache {
     /// Rewrites the file without dead space: a new file is built beside it and takes its place in one
-    /// step, other processes go on with the new one.
+    /// step, other processes go on with the new one. What processes left beside it that were killed while they did
+    /// so is removed, a quarter of an hour later.
     ///
     /// # Errors
     /// As [`compact`]; [`Error::ReadOnly`](crate::Error::ReadOnly).
     pub fn repack(&self) -> Result<Compacted> {
         self.writable()?;
+        // Repacked without being asked, a cache would fill the disk with them.
+        remove_abandoned(&self.path, ABANDONED);
         compact(&self.path, &CompactOptions::default(), |_, _| Ok(()))
     }
 }

@@ -112,13 +112,32 @@ impl Cache {
         })
     }
 
-    /// Deletes everything.
+    /// Deletes everything, and returns how many results there were. A file to which nothing can be written because it
+    /// is damaged is replaced by an empty one.
     ///
     /// # Errors
     /// As [`Cache::put`].
     pub fn clear(&self) -> Result<u64> {
-        let entries = self.entries()?;
-        self.remove_entries(&entries, self.options.lock_wait)
+        self.clear_within(self.options.lock_wait)
+    }
+
+    /// As [`Cache::clear`]; `wait` is how long it waits for its turn.
+    ///
+    /// # Errors
+    /// As [`Cache::put`].
+    pub fn clear_within(&self, wait: Duration) -> Result<u64> {
+        self.writable()?;
+        let there = self.len()?;
+        match self.entries().and_then(|entries| self.remove_entries(&entries, wait)) {
+            // Nothing of the file is wanted any more.
+            Err(e) if matches!(e.root(), Error::Corrupt(_)) => {
+                let mut options = self.options.clone();
+                options.compression = self.snapshot()?.layout().compression;
+                options.lock_wait = wait;
+                Self::replace(&self.path, &options).map(|_| there)
+            }
+            cleared => cleared,
+        }
     }
 
     /// Writes down when results were used last, for other processes and later runs.

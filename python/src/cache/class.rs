@@ -146,6 +146,11 @@ impl _Cache {
         self.turn(py, |cache, wait| cache.remove_entries(&infos, wait))
     }
 
+    /// Deletes everything; how many entries there were.
+    fn clear(&self, py: Python<'_>) -> PyResult<u64> {
+        self.turn(py, Cache::clear_within)
+    }
+
     /// Deletes the entry with this key; whether there was one.
     fn delete(&self, py: Python<'_>, key: &str) -> PyResult<bool> {
         Ok(self.turn(py, |cache, wait| cache.remove_within([key], wait))? > 0)

@@ -163,7 +163,7 @@ class StorageFile(_base.StorageBase):
         return self._cache.remove([handle for _, _, handle in listed])
 
     def _clear(self):
-        return self._cache.remove(self._cache.entries())
+        return self._cache.clear()
 
     def _delete(self, key):
         return self._cache.delete(key)
