@@ -132,7 +132,7 @@ fn what_is_no_trajectory_is_refused_with_a_reason() {
         ("broken/bad-magic.trr", "begins with the number 1993"),
         ("broken/truncated.db", "SQLite"),
         ("broken/truncated-half.vlstore", "Blosc2"),
-        ("mdanalysis/cu.h5md", "HDF5"),
+        ("mdanalysis/cu.h5md", "HDF5 (H5MD, MDTraj or PyTables)"),
         ("asedb/fairchem-cattsunami.traj", "ASE .traj"),
         ("asedb/mptrj-150.aselmdb", "LMDB"),
         ("mdanalysis/amber/posfor.ncdf", "NetCDF"),
@@ -142,6 +142,21 @@ fn what_is_no_trajectory_is_refused_with_a_reason() {
         let error = formats::detect(&path).unwrap_err();
         assert!(matches!(error, Error::File { .. }));
         assert!(error.to_string().contains(says), "{error}");
+    }
+    for name in [
+        "mdanalysis/cu.h5md",
+        "mdanalysis/amber/posfor.ncdf",
+        "mdanalysis/lammps/image_vf.lammpstrj",
+        "asedb/fairchem-cattsunami.traj",
+        "asedb/mptrj-150.db",
+        "asedb/mptrj-150.aselmdb",
+    ] {
+        let Some(path) = data(name) else { continue };
+        let says = formats::detect(&path).unwrap_err().to_string();
+        assert!(
+            says.contains("the Python package: python -m vlstore import INPUT STORE"),
+            "{says}"
+        );
     }
     if let Some(path) = data("broken/xtc-renamed.vlstore") {
         assert_eq!(formats::detect(&path).unwrap(), FormatKind::Xtc);

@@ -8,6 +8,12 @@ from vlstore import _core
 
 def main() -> int:
     """Run the command with the arguments of this process; return its exit status."""
+    if sys.argv[1:2] == ["import"]:
+        from vlstore._libraries import _command
+
+        status = _command.run(sys.argv[1:])
+        if status is not None:
+            return status
     # The command handles Ctrl-C itself; Python would add a traceback when it is done.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return _core._command(["vlstore", *sys.argv[1:]])

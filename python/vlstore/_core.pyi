@@ -456,6 +456,14 @@ def _recover(
 ) -> dict[str, Any]: ...
 @final
 class Imported:
+    def __new__(
+        cls,
+        frames: int = 0,
+        skipped: int = 0,
+        dropped: int = 0,
+        records: int = 0,
+        notes: list[str] = ...,
+    ) -> Self: ...
     @property
     def frames(self) -> int: ...
     @property

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from vlstore import _core
+from vlstore.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,7 +32,7 @@ def import_(
     out_of_order: bool = False,
     growing: bool | None = None,
     boundary: Literal["keep", "drop"] | None = None,
-    format: Literal["xtc", "trr", "dcd", "extxyz", "pdb", "gro"] | None = None,  # noqa: A002
+    format: str | None = None,  # noqa: A002
     map: dict[str, str] | None = None,  # noqa: A002
     topology: str | PathLike[str] | _core.Topology | None = None,
     float32: bool = False,
@@ -41,10 +42,12 @@ def import_(
     key_prefix: str | None = None,
     commit_frames: int | None = None,
     progress: Callable[[int, int], Any] | None = None,
+    reader: dict[str, Any] | None = None,
     **options: Unpack[Options],
 ) -> _core.Imported:
     """Put the frames of trajectory files into a store: XTC, TRR, DCD, extended XYZ, PDB or GRO, also
-    compressed (gzip).
+    compressed (gzip), and what MDAnalysis, ASE and h5py read: H5MD, AMBER NetCDF, dumps of LAMMPS,
+    trajectories and databases of ASE.
 
     The store keeps a record of its inputs. With ``append`` the frames that it does not have yet
     are added, independent of their steps, so the same call can be repeated after the process was
@@ -80,15 +83,19 @@ def import_(
     boundary : {"keep", "drop"}
         What to do with a first frame that equals the last one of the input before it. By default
         it is kept, with a warning.
-    format : {"xtc", "trr", "dcd", "extxyz", "pdb", "gro"}
-        By default detected by content.
+    format : str
+        By default detected by content: ``"xtc"``, ``"trr"``, ``"dcd"``, ``"extxyz"``, ``"pdb"``, ``"gro"``, or one
+        that a library reads: ``"h5md"``, ``"amber-netcdf"``, ``"lammps-dump"``, ``"ase-traj"``, ``"ase-db"``,
+        ``"aselmdb"``, ``"mdanalysis:NAME"`` and ``"ase:NAME"`` with a format of these libraries. With such a
+        format ``from_step``, ``from_frame``, ``drop_newer``, ``same_units``, ``out_of_order``, ``growing``, ``boundary``
+        and ``map`` are refused, and ``positions`` has no effect.
     map : dict
         Keys and columns of the inputs that are read as fields, for example
         ``{"REF_energy": "energy"}``.
     topology : path or Topology
         What the frames have in common (names, residues, types, masses, bonds), for inputs that do not
-        say it: a file such as PDB or GRO whose first frame says it, or an object. Frames with another
-        number of atoms are an error. Needed again with ``append``.
+        say it: a file such as PDB or GRO whose first frame says it, one that MDAnalysis reads (TPR, PSF,
+        PRMTOP), or an object. Frames with another number of atoms are an error. Needed again with ``append``.
     float32 : bool
         Store float64 arrays as float32.
     precision : float
@@ -106,6 +113,8 @@ def import_(
     progress : callable
         Called several times a second with the number of bytes read and the total;
         if it raises, the import ends and can be resumed.
+    reader : dict
+        Arguments for the reader of the library, such as ``{"units": "metal"}``.
     **options
         Those of :func:`vlstore.open`.
 
@@ -147,7 +156,25 @@ def import_(
         "key_prefix": key_prefix,
         "commit_frames": commit_frames,
     }
-    done = _core._import(listed, store, choices, dict(options), progress)
+    from vlstore import _libraries
+
+    if isinstance(topology, (str, os.PathLike)):
+        choices["topology"] = _libraries.topology_of(topology)
+    foreign = [_libraries.format_of(path, format) for path in listed]
+    by_libraries = [kind for kind in foreign if kind is not None]
+    if not by_libraries:
+        if reader:
+            raise InvalidError("reader: only for formats that a library reads")
+        done = _core._import(listed, store, choices, dict(options), progress)
+    elif len(by_libraries) < len(listed):
+        own = listed[foreign.index(None)]
+        raise InvalidError(
+            f"inputs: {os.fspath(own)} is not read through a library as the others are: import it in a call of its own"
+        )
+    else:
+        done = _libraries.import_by_libraries(
+            listed, by_libraries, store, choices, reader, dict(options), progress
+        )
     for note in done.notes:
         warnings.warn(note, UserWarning, stacklevel=2)
     return done

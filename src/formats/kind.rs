@@ -175,10 +175,12 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
     if text && (starts_with_a_count(head) || named == Some(FormatKind::ExtXyz)) {
         return Ok(FormatKind::ExtXyz);
     }
-    let what = if text {
+    let what = if text && head.starts_with(b"ITEM: ") {
+        format!("it looks like a dump of LAMMPS, which is not read here{}", by_libraries(head))
+    } else if text {
         "it is text, but its first line is not a number of atoms as in XYZ".into()
     } else if let Some(other) = known::foreign(head) {
-        format!("it looks like {other}, which is not read here")
+        format!("it looks like {other}, which is not read here{}", by_libraries(head))
     } else {
         match (named, first) {
             (Some(FormatKind::Xtc), Some(n)) => {
@@ -199,6 +201,24 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
         Some(kind) => format!("the file is named as {}, but {what}", kind.name()),
         None => format!("{what}; formats are {}", known.join(", ")),
     })
+}
+
+/// What to do with a file that the Python package reads through libraries.
+fn by_libraries(head: &[u8]) -> &'static str {
+    const READ: [(usize, &[u8]); 6] = [
+        (0, b"\x89HDF\r\n\x1a\n"),
+        (0, b"CDF"),
+        (0, b"SQLite format 3\0"),
+        (16, &[0xde, 0xc0, 0xef, 0xbe]),
+        (0, b"- of Ulm"),
+        (0, b"ITEM: "),
+    ];
+    let begins = |(at, what): &(usize, &[u8])| head.get(*at..).is_some_and(|h| h.starts_with(what));
+    if READ.iter().any(begins) {
+        " but by the Python package: python -m vlstore import INPUT STORE"
+    } else {
+        ""
+    }
 }
 
 /// No control characters but those of text. Bytes above 127 may be any encoding.

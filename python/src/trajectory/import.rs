@@ -42,6 +42,18 @@ impl Imported {
 
 #[pymethods]
 impl Imported {
+    #[new]
+    #[pyo3(signature = (frames=0, skipped=0, dropped=0, records=0, notes=Vec::new()))]
+    fn of_counts(
+        frames: u64,
+        skipped: u64,
+        dropped: u64,
+        records: u64,
+        notes: Vec<String>,
+    ) -> Self {
+        Self { frames, skipped, dropped, records, notes }
+    }
+
     fn __repr__(&self) -> String {
         format!(
             "<vlstore.Imported {} frames, {} skipped, {} in all>",

@@ -124,14 +124,15 @@ def writable(path: Any, mode: str, units: Units, options: dict[str, Any]) -> vls
     """
     store = vlstore.open(path, mode, records="md-frame", **{"original_table": "never"} | options)
     try:
-        _state(store, units)
+        state(store, units)
     except BaseException:
         store.close()
         raise
     return store
 
 
-def _state(store: vlstore.Trajectory, units: Units) -> None:
+def state(store: vlstore.Trajectory, units: Units) -> None:
+    """States these units in a store without frames; refuses one of others."""
     stated = store.attrs.get("units")
     mine = asdict(units)
     if stated is None:

@@ -1,0 +1,210 @@
+"""``vlstore import`` of files that libraries read, with the options of the command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+import warnings
+from typing import Any
+
+import vlstore
+from vlstore._libraries import format_of
+from vlstore._libraries._detect import topology_format
+from vlstore.errors import CorruptError, Error, InvalidError, StoreExistsError
+
+_SIZES = {
+    "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gib": 1 << 30,
+    "kb": 1000, "mb": 10**6, "gb": 10**9,
+}
+_TIMES = {"ms": 0.001, "s": 1.0, "sec": 1.0, "min": 60.0}
+_FRAMES = ("", "f", "frame", "frames")
+# What the command does not repeat when it says how to resume.
+_ONCE = ("--overwrite", "--keep-all", "--append")
+
+
+class _Unknown(Exception):
+    """These arguments are not for us."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        raise _Unknown(message)
+
+
+def _split(text: str) -> tuple[int, str]:
+    digits = len(text) - len(text.lstrip("0123456789"))
+    if not digits:
+        raise _Unknown(text)
+    return int(text[:digits]), text[digits:].strip().lower()
+
+
+def _size(text: str) -> int:
+    number, unit = _split(text.strip())
+    if unit and unit not in _SIZES:
+        raise _Unknown(text)
+    return number * _SIZES.get(unit, 1)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of ``vlstore import``, with the names of the arguments of :func:`vlstore.import_`."""
+    out = _Parser("vlstore import", add_help=False, allow_abbrev=False)
+    out.add_argument("inputs", nargs="+")
+    out.add_argument("store")
+    for name in (
+        "--append", "--overwrite", "--drop-newer", "--keep-all", "--same-units", "--mixed", "--out-of-order", "--float32"
+    ):
+        out.add_argument(name, action="store_true")
+    out.add_argument("--growing", dest="growing", action="store_const", const=True, default=None)
+    out.add_argument("--finished", dest="growing", action="store_const", const=False)
+    out.add_argument("--from-step", type=int)
+    out.add_argument("--from-frame", type=int)
+    for name in ("--boundary", "--format", "--topology", "--topologies", "--positions"):
+        out.add_argument(name)
+    out.add_argument("--map", action="append", default=[])
+    out.add_argument("--reader", action="append", default=[])
+    out.add_argument("--precision", type=float)
+    out.add_argument("--name-prefix", dest="key_prefix")
+    for name in ("--purpose", "--compression", "--alignment", "--durability"):
+        out.add_argument(name)
+    for name in ("--level", "--threads"):
+        out.add_argument(name, type=int)
+    for name in ("--chunk-size", "--block-size"):
+        out.add_argument(name, type=_size)
+    out.add_argument("--commit-every", action="append", default=[])
+    out.add_argument("--accept-older", action="store_true", default=None)
+    out.add_argument("--quiet", "-q", action="store_true")
+    return out
+
+
+_OF_STORE = (
+    "purpose", "compression", "alignment", "durability", "level", "threads", "chunk_size", "block_size", "accept_older",
+)
+
+
+def _call(given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of :func:`vlstore.import_`."""
+    pairs = [pair.rpartition("=") for pair in given.pop("map")]
+    given["map"] = {name: target for name, _, target in pairs} or None
+    reader: dict[str, Any] = {}
+    for pair in given.pop("reader"):
+        name, _, text = pair.partition("=")
+        try:
+            reader[name] = json.loads(text)
+        except ValueError:
+            reader[name] = text
+    given["reader"] = reader or None
+    for every in ",".join(given.pop("commit_every")).split(","):
+        if not every:
+            continue
+        # Only what is asked for: the others are off, as in the command.
+        given.setdefault("commit_bytes", 2**63 - 1)
+        given.setdefault("commit_interval", 1e9)
+        number, unit = _split(every.strip())
+        if unit in _FRAMES:
+            given["commit_frames"] = number
+        elif unit in _TIMES:
+            given["commit_interval"] = number * _TIMES[unit]
+        else:
+            given["commit_bytes"] = _size(every)
+    for name in ("positions", "topologies", *_OF_STORE):
+        if given.get(name) is None:
+            given.pop(name, None)
+    return given
+
+
+def run(words: list[str]) -> int | None:
+    """Do what the words behind ``vlstore`` ask for, and return the status; None if they are for the compiled command."""
+    if not words or words[0] != "import" or "--help" in words or "-h" in words:
+        return None
+    try:
+        given = vars(parser().parse_args(words[1:]))
+        inputs, own = given["inputs"], given["format"]
+        ours = any(format_of(path, own) for path in inputs)
+        if not ours and not (given["topology"] and topology_format(given["topology"])):
+            return None
+        if "-" in inputs:
+            raise InvalidError("inputs: standard input is not read through a library; name a file")
+        call = _call(given)
+    except (_Unknown, OSError):
+        return None
+    except Error as error:
+        return _refused(error, words)
+    return _import(call, words)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _again(words: list[str]) -> str:
+    rest = [word for word in words[1:] if word not in _ONCE]
+    return shlex.join(["vlstore", "import", "--append", *rest])
+
+
+def _refused(error: BaseException, words: list[str]) -> int:
+    _say(f"error: {error}")
+    if isinstance(error, StoreExistsError):
+        _say(f"hint: to add the frames that it does not have: {_again(words)}")
+    return 3 if isinstance(error, CorruptError) else 1
+
+
+def _import(call: dict[str, Any], words: list[str]) -> int:
+    quiet, store = call.pop("quiet"), call["store"]
+    begun = time.monotonic()
+    # The command ends on Ctrl-C at once; here what was read is committed first.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    bar = None if quiet or not sys.stderr.isatty() else _Bar()
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", UserWarning)
+            done = vlstore.import_(progress=bar, **call)
+    except KeyboardInterrupt:
+        _end(bar)
+        _say(f"interrupted: what was read is stored in {store}")
+        _say(f"hint: to resume: {_again(words)}")
+        return 130
+    except (Error, ImportError, TypeError) as error:
+        _end(bar)
+        return _refused(error, words)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    _end(bar)
+    if quiet:
+        return 0
+    for warning in said:
+        _say(f"note: {warning.message}")
+    if done.skipped:
+        print(f"skipped {_many(done.skipped)}: the store has them already, or they were not requested")
+    rate = done.frames / max(time.monotonic() - begun, 1e-9)
+    size = os.path.getsize(store)
+    print(f"{store}: {_many(done.frames)} imported, {done.records} in all; {size / 2**20:.1f} MiB, {rate:.0f} frames/s")
+    return 0
+
+
+def _many(frames: int) -> str:
+    return f"{frames} frame{'' if frames == 1 else 's'}"
+
+
+class _Bar:
+    """A line on a terminal."""
+
+    def __init__(self) -> None:
+        self.begun = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        part = done / total if total else 0.0
+        gone = time.monotonic() - self.begun
+        left = f", {gone * (1 - part) / part:.0f} s left" if part else ""
+        sys.stderr.write(f"\r\x1b[K{100 * part:3.0f}% {'#' * int(30 * part):30s}{left}")
+        sys.stderr.flush()
+
+
+def _end(bar: _Bar | None) -> None:
+    if bar is not None:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()

@@ -1,0 +1,104 @@
+"""Which library reads a file: by its first bytes, else by its name."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+from typing import Any
+
+from vlstore.errors import InvalidError
+
+#: Formats of trajectories, and what reads them.
+FORMATS = {
+    "h5md": "h5py",
+    "amber-netcdf": "MDAnalysis",
+    "lammps-dump": "",
+    "ase-traj": "ase",
+    "ase-db": "ase",
+    "aselmdb": "ase-db-backends",
+    "ase": "ase",
+    "mdanalysis": "MDAnalysis",
+}
+#: Formats of the compiled code.
+NATIVE = ("xtc", "trr", "dcd", "extxyz", "xyz", "pdb", "ent", "gro")
+#: Ends of names of topologies that MDAnalysis reads, and its name of the format.
+TOPOLOGIES = {
+    ".tpr": "TPR",
+    ".psf": "PSF",
+    ".prmtop": "PRMTOP",
+    ".parm7": "PRMTOP",
+    ".top": "ITP",
+    ".itp": "ITP",
+    ".mol2": "MOL2",
+    ".pqr": "PQR",
+    ".pdbqt": "PDBQT",
+    ".crd": "CRD",
+    ".data": "DATA",
+    ".xml": "XML",
+    ".gsd": "GSD",
+    ".mmtf": "MMTF",
+}
+_PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_HEADS = (
+    (0, b"\x89HDF\r\n\x1a\n", "h5md"),
+    (0, b"CDF", "amber-netcdf"),
+    (0, b"SQLite format 3\0", "ase-db"),
+    (16, b"\xde\xc0\xef\xbe", "aselmdb"),
+    (0, b"- of Ulm", "ase-traj"),
+    (0, b"ITEM: ", "lammps-dump"),
+)
+
+
+def opened(path: str | os.PathLike[str]) -> Any:
+    """The bytes of a file, unpacked if they are compressed (gzip, bzip2, xz)."""
+    with open(path, "rb") as file:
+        head = file.read(8)
+    unpack = next((unpack for start, unpack in _PACKED.items() if head.startswith(start)), open)
+    return unpack(path, "rb")
+
+
+def head_of(path: str | os.PathLike[str], size: int = 512) -> bytes:
+    """The first bytes of a file, unpacked; none if it cannot be read, which the reader says."""
+    if not os.path.isfile(path):
+        return b""
+    try:
+        with opened(path) as file:
+            return file.read(size)
+    except (OSError, EOFError, lzma.LZMAError):
+        return b""
+
+
+def format_of(path: str | os.PathLike[str], given: str | None = None) -> str | None:
+    """The format of a trajectory that a library reads; None if the compiled code is asked.
+
+    ``given`` is that of the caller: one of :data:`FORMATS`, also with a format of the library behind a colon
+    (``"ase:vasp-xdatcar"``).
+    """
+    if given is not None:
+        if given.partition(":")[0] in FORMATS:
+            return given
+        if given.lower() in NATIVE:
+            return None
+        raise InvalidError(
+            f"format: {given!r} is not one of {', '.join((*NATIVE, *FORMATS))}; ase:NAME and mdanalysis:NAME are "
+            "the formats of these libraries"
+        )
+    head = head_of(path)
+    return next((name for at, start, name in _HEADS if head[at:].startswith(start)), None)
+
+
+def topology_format(path: str | os.PathLike[str]) -> str | None:
+    """The name that MDAnalysis has for a file of a topology; None if the compiled code is asked."""
+    if not os.path.isfile(path):
+        return None  # it says what is wrong
+    head = head_of(path)
+    if head.startswith(b"%VERSION"):
+        return "PRMTOP"
+    if head.startswith(b"PSF"):
+        return "PSF"
+    stem, end = os.path.splitext(os.fspath(path))
+    if end.lower() in (".gz", ".bz2", ".xz"):
+        end = os.path.splitext(stem)[1]
+    return TOPOLOGIES.get(end.lower())

@@ -1,0 +1,318 @@
+"""Frames that a library reads into a store, such that an import that was stopped anywhere, also by a kill, can be
+given again and gives what an uninterrupted one gives, frame for frame."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import vlstore
+from vlstore._core import Imported, MdFrame, Topology
+from vlstore._libraries._record import NAME, Record, Row, digest
+from vlstore._libraries._source import Making, Source, with_topology
+from vlstore.errors import FormatError, InvalidError, ResumeError, StoreExistsError
+from vlstore.plugins import _units
+from vlstore.plugins._round import checked, rounded
+
+# Seconds between calls of `progress`.
+_EACH = 0.2
+
+
+@dataclass
+class Choices:
+    """How frames are stored; see :func:`vlstore.import_`."""
+
+    append: bool = False
+    overwrite: bool = False
+    keep_all: bool = False
+    mixed: bool = False
+    topology: Topology | None = None
+    float32: bool = False
+    precision: float | None = None
+    topologies: str = "repeated"
+    key_prefix: str | None = None
+    commit_frames: int | None = None
+    progress: Callable[[int, int], Any] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Input:
+    """A file, and what opens it."""
+
+    path: str | os.PathLike[str]
+    format: str
+    open: Callable[[], Source]
+
+
+def fill(inputs: list[Input], path: str | os.PathLike[str], choices: Choices) -> Imported:
+    """Put the frames of the inputs into the store at ``path``."""
+    if choices.append and choices.overwrite:
+        raise InvalidError("append and overwrite exclude each other")
+    if choices.topologies not in ("repeated", "always", "never"):
+        raise InvalidError(f"topologies is repeated, always or never, not {choices.topologies!r}")
+    if choices.commit_frames is not None and choices.commit_frames < 1:
+        raise InvalidError(f"commit_frames is 1 or more, not {choices.commit_frames}")
+    checked(choices.precision)
+    if not inputs:
+        raise InvalidError("inputs: there is none")
+    if not choices.append and not choices.overwrite and os.path.lexists(path):
+        raise StoreExistsError(
+            f"{os.fspath(path)} exists; add to it with append=True, replace it with overwrite=True, or take another name"
+        )
+    return _Filling(inputs, path, choices).run()
+
+
+class _Filling:
+    def __init__(self, inputs: list[Input], path: str | os.PathLike[str], choices: Choices) -> None:
+        self.inputs, self.path, self.choices = inputs, path, choices
+        self.frames = self.skipped = 0
+        self.notes: list[str] = []
+        self.sizes = [os.path.getsize(one.path) for one in inputs]
+        self.shown = 0.0
+
+    def run(self) -> Imported:
+        store: vlstore.Trajectory | None = None
+        try:
+            for index, given in enumerate(self.inputs):
+                source = given.open()
+                try:
+                    self._fits(given, source)
+                    if store is None:
+                        # Not before the first input was opened: there is no store if it cannot be read.
+                        store = self._opened(source)
+                    else:
+                        _units.state(store, source.units)
+                    self._one(store, index, given, source)
+                    self.notes += source.notes
+                finally:
+                    source.close()
+            assert store is not None
+            self._show(len(self.inputs), 0.0, always=True)
+            return Imported(self.frames, self.skipped, 0, len(store), list(dict.fromkeys(self.notes)))
+        finally:
+            # What was read before an error or Ctrl-C is committed.
+            if store is not None:
+                store.close()
+
+    def _fits(self, given: Input, source: Source) -> None:
+        first = next(source.frames(0), None)
+        if first is None:
+            raise FormatError(f"{os.fspath(given.path)}: there is no frame in it")
+        self._check_sites(given, 0, first)
+        making = self._cast(first)
+        making.frame(None)
+
+    def _check_sites(self, given: Input, at: int, making: Making) -> None:
+        topology = self.choices.topology
+        if topology is not None and topology.nsites != making.sites:
+            raise InvalidError(
+                f"{os.fspath(given.path)}, frame {at}: it has {making.sites} atoms, the topology {topology.nsites}: "
+                "give a topology of the same atoms"
+            )
+
+    def _opened(self, source: Source) -> vlstore.Trajectory:
+        choices = self.choices
+        mode = "w" if choices.overwrite else "a" if choices.append else "x"
+        store = _units.writable(self.path, mode, source.units, choices.options)
+        try:
+            record = Record.of(store.attrs.get(NAME))
+            if record is None and len(store) and not choices.keep_all:
+                raise self._refusal(
+                    "unknown",
+                    "it does not say which inputs of this kind its frames come from; keep_all=True adds all frames of "
+                    "the inputs",
+                )
+            if record is None:
+                record = Record([], choices.key_prefix, choices.float32, choices.precision)
+            for name in ("float32", "precision"):
+                if getattr(record, name) != getattr(choices, name):
+                    raise self._refusal(
+                        "options", f"its frames were imported with {name}={getattr(record, name)}: give the same"
+                    )
+            if choices.key_prefix not in (None, record.key_prefix):
+                raise self._refusal(
+                    "options", f"its keys have the prefix {record.key_prefix!r}: give the same, or none"
+                )
+        except BaseException:
+            store.close()
+            raise
+        self.record, self.claimed = record, set[int]()
+        self.known = {topology.digest: topology for topology in store.topologies()}
+        self.before: str | None = None
+        for name, value in source.attributes.items():
+            if name not in store.attrs:
+                store.attrs[name] = value
+        return store
+
+    def _refusal(self, reason: str, why: str) -> ResumeError:
+        error = ResumeError(f"{os.fspath(self.path)} cannot be added to: {why}")
+        error.reason = reason
+        return error
+
+    def _one(self, store: vlstore.Trajectory, index: int, given: Input, source: Source) -> None:
+        self.before = None
+        row = None if self.choices.keep_all else self._known_row(store, given, source)
+        if row is None:
+            row = self._new_row(store, given, source)
+            makings, at = source.frames(0), 0
+        else:
+            makings, at = self._behind(store, row, given, source)
+            self.skipped += at
+        for making in makings:
+            if row is not self.record.rows[-1]:
+                raise self._refusal(
+                    "out of order",
+                    f"{os.fspath(given.path)} has new frames behind frame {at - 1}, and frames of other inputs follow "
+                    "those in the store; import it into a store of its own",
+                )
+            if row.upto is not None:
+                row.upto = None
+                self._keep(store)
+            self._check_sites(given, at, making)
+            frame = self._frame(self._cast(making))
+            prefix, number = self.record.key_prefix, len(store)
+            store.insert(number if prefix is None else f"{prefix}{number}", frame)
+            self.frames += 1
+            at += 1
+            if self.choices.commit_frames and self.frames % self.choices.commit_frames == 0:
+                store.commit()
+            if source.total:
+                self._show(index, at / source.total)
+        if row.upto is None:
+            row.upto = len(store)
+            self._keep(store)
+        store.commit()
+        self._show(index + 1, 0.0)
+
+    def _keep(self, store: vlstore.Trajectory) -> None:
+        store.attrs[NAME] = self.record.value()
+
+    def _new_row(self, store: vlstore.Trajectory, given: Input, source: Source) -> Row:
+        rows = self.record.rows
+        if rows and rows[-1].upto is None:
+            if not self.choices.keep_all:
+                raise self._refusal(
+                    "unfinished",
+                    f"an import was stopped in {rows[-1].file}: give this input first; keep_all=True adds all frames of "
+                    "the inputs that are given",
+                )
+            rows[-1].upto = len(store)
+        if len(store) and not self.choices.mixed:
+            sites = int(store.at.weights([len(store) - 1])[0])
+            first = next(source.frames(0))
+            if first.sites != sites and self._all_have(store, sites):
+                raise self._refusal(
+                    "sites",
+                    f"{os.fspath(given.path)} has {first.sites} atoms in its first frame, all frames of the store have "
+                    f"{sites}: another molecule? mixed=True accepts it",
+                )
+        row = Row(os.path.basename(os.fspath(given.path)), digest(given.path), given.format, len(store))
+        rows.append(row)
+        self.claimed.add(len(rows) - 1)
+        self._keep(store)
+        return row
+
+    @staticmethod
+    def _all_have(store: vlstore.Trajectory, sites: int) -> bool:
+        # Most often the sizes of a set of molecules differ at its beginning.
+        chunks = (range(at, min(at + 4096, len(store))) for at in range(0, len(store), 4096))
+        return all((np.asarray(store.at.weights(chunk)) == sites).all() for chunk in chunks)
+
+    def _known_row(self, store: vlstore.Trajectory, given: Input, source: Source) -> Row | None:
+        """The row of this input: known by its first frame, wherever the file lies now."""
+        path, rows = digest(given.path), self.record.rows
+        first = self._cast(next(source.frames(0)))
+        order = sorted(range(len(rows)), key=lambda i: rows[i].path != path)
+        for i in order:
+            row = rows[i]
+            empty = row.first == (len(store) if row.upto is None else row.upto)
+            if i in self.claimed or row.format != given.format:
+                continue
+            if row.path == path if empty else self._equal(store, row.first, first):
+                self.claimed.add(i)
+                return row
+        if any(rows[i].path == path and i not in self.claimed for i in order):
+            raise self._refusal(
+                "replaced",
+                f"{os.fspath(given.path)} does not begin with the frame that was imported from it: another file has its "
+                "name now; rename it to import it as a further input",
+            )
+        return None
+
+    def _behind(
+        self, store: vlstore.Trajectory, row: Row, given: Input, source: Source
+    ) -> tuple[Iterator[Making], int]:
+        """The frames of an input that the store does not have, after the last one that it has was compared."""
+        count = (len(store) if row.upto is None else row.upto) - row.first
+        if count == 0:
+            return source.frames(0), 0
+        makings = source.frames(count - 1)
+        last = next(makings, None)
+        if last is None:
+            raise self._refusal(
+                "replaced", f"the store has {count} frames of {os.fspath(given.path)}, which has fewer now"
+            )
+        if not self._equal(store, row.first + count - 1, self._cast(last)):
+            raise self._refusal(
+                "replaced",
+                f"frame {count - 1} of {os.fspath(given.path)} is not the frame that was imported from it: the file was "
+                "replaced, or frames were added to or deleted from the store",
+            )
+        if self.choices.topology is None:
+            self.before = last.topology().digest
+        return makings, count
+
+    def _equal(self, store: vlstore.Trajectory, at: int, making: Making) -> bool:
+        stored = store.at[at]
+        if self.choices.topology is not None:
+            if self.choices.topology.nsites != making.sites:
+                return False
+            return bool(stored == with_topology(making, self.choices.topology))
+        if stored.topology is None:
+            return bool(stored == making.frame(None))
+        return bool(stored == making.frame(making.topology()))
+
+    def _frame(self, making: Making) -> MdFrame:
+        if self.choices.topology is not None:
+            return with_topology(making, self.choices.topology)
+        if self.choices.topologies == "never":
+            return making.frame(None)
+        topology = making.topology()
+        if not _says_something(topology):
+            return making.frame(None)
+        repeated, self.before = topology.digest == self.before, topology.digest
+        repeated |= topology.bonds is not None or topology.digest in self.known
+        if self.choices.topologies == "repeated" and not repeated:
+            return making.frame(None)
+        return making.frame(self.known.setdefault(topology.digest, topology))
+
+    def _cast(self, making: Making) -> Making:
+        fields, choices = making.fields, self.choices
+        if choices.float32:
+            for name, value in fields.items():
+                if isinstance(value, np.ndarray) and value.dtype == np.float64 and name not in ("cell", "stress"):
+                    fields[name] = value.astype(np.float32)
+        if choices.precision is not None and "positions" in fields:
+            fields["positions"] = rounded(fields["positions"], choices.precision)
+            fields["precision"] = choices.precision
+        return making
+
+    def _show(self, index: int, part: float, *, always: bool = False) -> None:
+        """Tell how many bytes were read, by the part of the frames."""
+        if self.choices.progress is None:
+            return
+        now = time.monotonic()
+        if always or now - self.shown >= _EACH:
+            self.shown = now
+            done = sum(self.sizes[:index]) + (int(part * self.sizes[index]) if part else 0)
+            self.choices.progress(done, sum(self.sizes))
+
+
+def _says_something(topology: Topology) -> bool:
+    return topology.types is not None or topology.bonds is not None or topology.masses is not None or len(topology.atom_properties) > 0

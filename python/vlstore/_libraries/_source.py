@@ -1,0 +1,112 @@
+"""What a reader of trajectories gives: frames in the making, one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from vlstore._core import MdFrame, Topology
+from vlstore.plugins._units import Units
+
+#: Fields that frames of one system have in common.
+SHARED = ("types", "masses", "charges")
+
+
+class Making(Protocol):
+    """A frame that is not made yet, so that what it shares with others can be taken out."""
+
+    sites: int
+    fields: dict[str, Any]
+
+    def topology(self) -> Topology:
+        """What it may have in common with others."""
+
+    def frame(self, topology: Topology | None) -> MdFrame:
+        """The frame, without what is in the topology, which is that of :meth:`topology`."""
+
+
+class Source(Protocol):
+    """An opened trajectory."""
+
+    units: Units
+    #: Number of frames, if it is known without reading them.
+    total: int | None
+    #: What one should know.
+    notes: list[str]
+    #: Attributes for the store.
+    attributes: dict[str, Any]
+
+    def frames(self, start: int) -> Iterator[Making]:
+        """The frames from ``start`` on."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+@dataclass
+class Draft:
+    """A frame of numbers and names."""
+
+    sites: int
+    fields: dict[str, Any]
+    of_atoms: dict[str, Any] = field(default_factory=dict)
+    of_frame: dict[str, Any] = field(default_factory=dict)
+    #: Properties of the atoms that belong to the topology.
+    labels: dict[str, Any] = field(default_factory=dict)
+    #: Pairs of atoms; frames with them have a topology always.
+    bonds: Any = None
+
+    def topology(self) -> Topology:
+        """What it may have in common with others."""
+        fields = {name: self.fields[name] for name in SHARED if name in self.fields}
+        return Topology(**fields, nsites=self.sites, bonds=self.bonds, atom_properties=self.labels)
+
+    def frame(self, topology: Topology | None) -> MdFrame:
+        """The frame, without what is in the topology."""
+        fields, of_atoms = self.fields, self.of_atoms
+        if topology is None:
+            of_atoms = of_atoms | self.labels
+        else:
+            fields = {name: value for name, value in fields.items() if name not in SHARED}
+        return MdFrame(
+            **fields, nsites=self.sites, atom_properties=of_atoms, frame_properties=self.of_frame, topology=topology
+        )
+
+
+def with_topology(making: Making, topology: Topology) -> MdFrame:
+    """The frame with a topology from elsewhere: types, masses and charges that are the same are not kept twice."""
+    frame = making.frame(None)
+    same = {
+        name: None
+        for name in SHARED
+        if getattr(frame, name) is not None and np.array_equal(getattr(frame, name), getattr(topology, name))
+    }
+    return frame.replace(topology=topology, **same)
+
+
+@contextlib.contextmanager
+def elsewhere(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Another path of the same file, in a folder of its own that is deleted afterwards.
+
+    For readers that write files beside their input.
+    """
+    full = os.path.abspath(path)
+    with tempfile.TemporaryDirectory(prefix="vlstore-") as folder:
+        link = os.path.join(folder, os.path.basename(full))
+        try:
+            os.symlink(full, link)
+        except (OSError, NotImplementedError):  # Windows, without the right to make them
+            shutil.copyfile(full, link)
+        yield link
+
+
+def needs(library: str, what: str, error: ImportError) -> ImportError:
+    """The error for a library that is not installed."""
+    return ImportError(f"{what} needs {library}: pip install {library} ({error})")
