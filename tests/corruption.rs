@@ -13,7 +13,7 @@
 
 mod common;
 
-use common::{Model, Rec, compare, content, scaled};
+use common::{Model, Rec, compare, content, scaled, scaled_or_half};
 use std::alloc::System;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -337,8 +337,7 @@ fn sectors(subject: &Subject) {
 }
 
 fn bursts(subject: &Subject) {
-    let bursts = if thorough() { scaled(BURSTS) } else { scaled(BURSTS) / 2 };
-    let counts = each(bursts, |seed| {
+    let counts = each(scaled_or_half(BURSTS), |seed| {
         let mut rng = Seeded::new(seed);
         let mut image = subject.image.clone();
         for _ in 0..=rng.below(3) {

@@ -13,7 +13,7 @@ mod common;
 #[path = "common/frame.rs"]
 mod frame;
 
-use common::{Model, Rec, check, content, scaled};
+use common::{Model, Rec, check, content, scaled_or_half};
 use std::sync::Arc;
 use std::time::Duration;
 use vlstore::Readable;
@@ -306,7 +306,7 @@ fn work(seed: u64, durability: Durability, steps: u64) -> (Work, Seeded) {
 
 #[test]
 fn after_a_power_cut_the_last_commit_or_the_one_in_flight_opens_whole() {
-    let each = scaled(IMAGES).div_ceil(WORKLOADS);
+    let each = scaled_or_half(IMAGES).div_ceil(WORKLOADS);
     std::thread::scope(|scope| {
         for part in 0..2 {
             scope.spawn(move || {

@@ -27,6 +27,12 @@ pub fn scaled(figure: u64) -> u64 {
     ((figure as f64 * scale.unwrap_or(1.0)) as u64).max(1)
 }
 
+/// As [`scaled`], but half of it in the usual run, which has to end in minutes.
+pub fn scaled_or_half(figure: u64) -> u64 {
+    let n = scaled(figure);
+    if n > figure { n } else { (n / 2).max(1) }
+}
+
 /// `len` bytes that `seed` decides: noise, a smooth ramp of floats, one repeated byte or zeros.
 pub fn content(seed: u64, len: usize) -> Vec<u8> {
     let mut rng = Seeded::new(seed);
