@@ -97,7 +97,7 @@ def test_what_is_there_is_replaced_only_when_asked_and_a_store_never(frames, tmp
         vlstore.export(frames, frames, format="xtc", precision=1000, overwrite=True)
     assert frames.read_bytes() == before
     with pytest.raises(errors.InvalidError, match="xtc or trr or dcd or extxyz"):
-        vlstore.export(frames, tmp_path / "out.h5md")
+        vlstore.export(frames, tmp_path / "out.nc")
 
 
 def test_a_frame_that_does_not_fit_is_named(frames, tmp_path):

@@ -1,5 +1,6 @@
 """What MDAnalysis and ASE read goes into a store: frame by frame as the library has it, and exactly once."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -69,6 +70,224 @@ def test_a_format_without_times_gives_frames_without(tmp_path, path):
     with pytest.warns(UserWarning, match="no time in it"):
         vlstore.import_(source, path, format="mdanalysis:XYZ")
     assert [frame.time for frame in stored(path)[0]] == [None, None]
+
+
+H5MD = ["cobrotoxin.h5md", "coordinates/test.h5md", "cu.h5md"]
+
+
+@pytest.mark.parametrize("name", H5MD)
+def test_h5md_is_read_in_the_units_that_it_states_and_written_the_same(name, tmp_path, path):
+    h5py = pytest.importorskip("h5py")
+    source = data(f"mdanalysis/{name}", tmp_path)
+    vlstore.import_(source, path)
+    assert os.listdir(source.parent) == [source.name]
+    frames, attrs, _ = stored(path)
+    with h5py.File(source) as file:
+        (group,) = file["particles"].values()
+        position = group["position"]
+        force = group["force" if "force" in group else "forces"]
+        assert len(frames) == len(position["value"])
+        for i, frame in enumerate(frames):
+            same_bits(frame.positions, position["value"][i])
+            same_bits(frame.forces, force["value"][i])
+            assert (frame.step, frame.time) == (position["step"][i], position["time"][i])
+            np.testing.assert_array_equal(frame.cell, group["box/edges/value"][i])
+        units = {"nm": "nm", "Angstrom": "angstrom"}[position["value"].attrs["unit"]]
+    assert attrs["units"]["length"] == units
+    if name == "cu.h5md":
+        assert attrs["units"]["energy"] == "eV" and attrs["units"]["time"] == "fs"
+        assert frames[0].types.tolist() == [29] * 108 and frames[0].energy == 2.5973966979616563
+        assert attrs["units of properties"] == {"momentum": "eV/fs"}
+
+    done = vlstore.export(path, tmp_path / "out.h5md")
+    assert (done.frames, done.format, done.left_out) == (len(frames), "h5md", [])
+    vlstore.import_(tmp_path / "out.h5md", tmp_path / "again.vls")
+    again, said, _ = stored(tmp_path / "again.vls")
+    assert again == frames and said["units"] == attrs["units"]
+
+
+@pytest.mark.parametrize("name", H5MD[:2])
+def test_mdanalysis_reads_the_h5md_that_is_written_as_it_reads_the_source(name, tmp_path, path):
+    pytest.importorskip("MDAnalysis")
+    pytest.importorskip("h5py")
+    from MDAnalysis.coordinates.H5MD import H5MDReader
+
+    source = data(f"mdanalysis/{name}", tmp_path)
+    vlstore.import_(source, path)
+    vlstore.export(path, tmp_path / "out.h5md")
+    ours, theirs = H5MDReader(str(tmp_path / "out.h5md")), H5MDReader(str(source))
+    assert len(ours) == len(theirs) > 1
+    for a, b in zip(ours, theirs, strict=True):
+        for array in ("positions", "velocities", "forces"):
+            same_bits(getattr(a, array), getattr(b, array))
+        assert a.time == b.time and a.data["step"] == b.data["step"]
+        np.testing.assert_array_equal(a.dimensions, b.dimensions)
+    ours.close(), theirs.close()
+
+
+def test_h5md_converts_units_finds_frames_by_their_step_and_asks_for_what_is_not_said(tmp_path, path):
+    h5py = pytest.importorskip("h5py")
+    source = tmp_path / "a.h5md"
+    with h5py.File(source, "w") as file:
+        group = file.create_group("particles/all")
+        group.create_dataset("position/value", data=np.ones((3, 2, 3), np.float32)).attrs["unit"] = "Angstrom"
+        group["position/step"] = np.array(10)
+        group["position/step"].attrs["offset"] = 5
+        group["position/time"] = np.array(2.0)
+        group["position/time"].attrs["unit"] = "fs"
+        # Velocities of every second frame.
+        group.create_dataset("velocity/value", data=np.ones((2, 2, 3))).attrs["unit"] = "nm ps-1"
+        group["velocity/step"] = [5, 25]
+        group.create_dataset("force/value", data=np.ones((3, 2, 3))).attrs["unit"] = "kcal mol-1 Angstrom-1"
+        group["force/step"] = group["position/step"]
+        group["mass"] = [1.0, 2.0]
+        file["connectivity/bonds"] = [[0, 1]]
+    vlstore.import_(source, path)
+    frames, attrs, _ = stored(path)
+    assert attrs["units"]["length"] == "angstrom" and attrs["units"]["energy"] == "kJ/mol"
+    assert [frame.step for frame in frames] == [5, 15, 25]
+    assert [frame.time for frame in frames] == [0, 0.002, 0.004]
+    assert [None if f.velocities is None else f.velocities[0, 0] for f in frames] == [10.0, None, 10.0]
+    assert frames[0].forces[0, 0] == 4.184
+    assert frames[0].topology.bonds.tolist() == [[0, 1]] and frames[0].masses.tolist() == [1, 2]
+
+    with h5py.File(source, "a") as file:
+        del file["particles/all/position/value"].attrs["unit"]
+    with pytest.raises(vlstore.FormatError, match="does not state the unit"):
+        vlstore.import_(source, tmp_path / "b.vls")
+    vlstore.import_(source, tmp_path / "b.vls", reader={"units": "nm"})
+    with h5py.File(source, "a") as file:
+        file.create_group("particles/others")
+    with pytest.raises(vlstore.InvalidError, match="all, others"):
+        vlstore.import_(source, path, overwrite=True)
+    with h5py.File(source, "w") as file:
+        file["coordinates"] = np.zeros((2, 2, 3))
+    with pytest.raises(vlstore.FormatError, match="no group `particles`"):
+        vlstore.import_(source, path, overwrite=True)
+
+
+def test_h5md_is_written_for_chosen_frames_atoms_and_fields_or_not_at_all(tmp_path, path):
+    h5py = pytest.importorskip("h5py")
+    topology = vlstore.Topology(types=[8, 1, 1], names=["O", "H", "H"], bonds=[[0, 1], [0, 2]])
+    with vlstore.open(path, "w", records="md-frame") as store:
+        for i in range(20):
+            store[i] = vlstore.MdFrame(
+                np.full((3, 3), i / 7), velocities=np.ones((3, 3)) if i < 19 else None, energy=float(i),
+                topology=topology, frame_properties={"note": "n", "lambda": i * 0.5},
+            )
+    output = tmp_path / "a.h5md"
+    done = vlstore.export(path, output, frames=slice(0, 19, 3), atoms=slice(0, 2))
+    assert done.left_out == ["names", "note"] and not done.units_stated
+    with h5py.File(output) as file:
+        group = file["particles/trajectory"]
+        assert group["position/value"].shape == (7, 2, 3) and "unit" not in group["position/value"].attrs
+        assert group["position/value"][2, 1, 2] == 6 / 7
+        assert file["observables/trajectory/lambda/value"][:].tolist() == [i * 1.5 for i in range(7)]
+        assert file["connectivity/bonds"][:].tolist() == [[0, 1]]
+        assert group["species/value"][0].tolist() == [8, 1]
+    with pytest.raises(vlstore.StoreExistsError):
+        vlstore.export(path, output)
+    with pytest.raises(vlstore.InvalidError, match="this is a store"):
+        vlstore.export(path, path, format="h5md", overwrite=True)
+    with pytest.raises(vlstore.InvalidError, match="md-frame"):
+        vlstore.export(vlstore.memory(records="raw"), tmp_path / "raw.h5md")
+    with pytest.raises(vlstore.FormatError, match="velocities") as caught:
+        vlstore.export(path, output, overwrite=True)
+    assert (caught.value.ordinal, caught.value.field) == (19, "velocities")
+    with h5py.File(output) as file:
+        assert len(file["particles/trajectory/position/value"]) == 7
+    assert sorted(os.listdir(tmp_path)) == ["a.h5md", "test.vls"]
+    vlstore.export(path, output, fields=["positions"], overwrite=True)
+    with h5py.File(output) as file:
+        assert len(file["particles/trajectory/position/value"]) == 20
+        assert "velocity" not in file["particles/trajectory"]
+
+
+@pytest.mark.parametrize(("name", "scaled"), [
+    ("image_vf.lammpstrj", False),
+    ("chain_dump_1.lammpstrj", False),
+    ("albite_triclinic.dump", True),
+    ("wat.lammpstrj.bz2", True),
+])
+def test_dumps_of_lammps_are_read_as_mdanalysis_reads_them(name, scaled, tmp_path, path):
+    pytest.importorskip("MDAnalysis")
+    from MDAnalysis.coordinates.LAMMPS import DumpReader
+    from MDAnalysis.lib.mdamath import triclinic_box
+
+    source = data(f"mdanalysis/lammps/{name}", tmp_path)
+    with pytest.raises(vlstore.FormatError, match="does not state its units"):
+        vlstore.import_(source, path)
+    assert not path.exists()
+    cut = pytest.warns(UserWarning, match="no end") if name.startswith("albite") else contextlib.nullcontext()
+    with cut:
+        vlstore.import_(source, path, reader={"units": "real"})
+    frames, attrs, _ = stored(path)
+    assert attrs["units"]["force"] == "kcal/mol/angstrom"
+    expected = DumpReader(str(source), dt=1.0)
+    assert len(frames) == len(expected) > 0
+    for frame, ts in zip(frames, expected, strict=True):
+        assert frame.step == ts.data["step"] and frame.time is None
+        # It moves the origin of the box to 0, and does it twice if the positions are parts of the box.
+        origin = frame.frame_properties.get("origin", np.zeros(3)) * (2 if scaled else 1)
+        np.testing.assert_allclose(frame.positions - origin, ts.positions, atol=2e-5)
+        np.testing.assert_allclose(triclinic_box(*frame.cell), ts.dimensions, rtol=1e-6)
+        for array in ("velocities", "forces"):
+            assert (getattr(frame, array) is not None) == getattr(ts, f"has_{array}")
+            if getattr(ts, f"has_{array}"):
+                np.testing.assert_array_equal(getattr(frame, array).astype(np.float32), getattr(ts, array))
+
+
+DUMP = """ITEM: UNITS
+metal
+ITEM: TIMESTEP
+{step}
+ITEM: TIME
+{time}
+ITEM: NUMBER OF ATOMS
+2
+ITEM: BOX BOUNDS pp ff pp
+1 3
+0 2
+0 4
+ITEM: ATOMS id type element xs ys zs q mass c_pe label
+7 2 O 0.5 0 0 -1 15.999 0.25 b
+3 1 C 0 0.5 {z} 1 12.011 0.5 a
+"""
+
+
+def test_a_dump_says_its_units_elements_and_other_columns(tmp_path, path):
+    source = tmp_path / "a.dump"
+    source.write_text("".join(DUMP.format(step=i, time=i / 4, z=i / 10) for i in range(4)))
+    vlstore.import_(source, path)
+    frames, attrs, _ = stored(path)
+    assert attrs["units"]["energy"] == "eV" and attrs["units"]["time"] == "ps"
+    assert [frame.time for frame in frames] == [0, 0.25, 0.5, 0.75]
+    last = frames[3]
+    np.testing.assert_allclose(last.positions, [[1, 1, 1.2], [2, 0, 0]])
+    assert last.types.tolist() == [6, 8] and last.charges.tolist() == [1, -1] and last.pbc == (True, False, True)
+    properties = last.atom_properties
+    assert properties["id"].tolist() == [3, 7] and properties["type"].tolist() == [1, 2]
+    assert properties["c_pe"].tolist() == [0.5, 0.25] and properties["label"] == ["a", "b"]
+    # Every place at which it may be cut gives the whole frames before, and an error.
+    text = source.read_text()
+    for at in range(len(text) * 3 // 4 + 1, len(text) - 2, 5):
+        source.write_text(text[:at])
+        with pytest.raises(vlstore.FormatError, match="frame 3"):
+            vlstore.import_(source, path, overwrite=True)
+        assert stored(path)[0] == frames[:3]
+
+
+@pytest.mark.parametrize(("name", "says"), [
+    ("atom-duplicated-id", "atom 2 is there twice"),
+    ("atom-not-enough-lines", "the file ends inside of it"),
+    ("atom-too-many-fields", "line 10, frame 0: 5 columns expected, there are 6"),
+    ("box-not-numbers", "line 6, frame 0: 2 numbers expected"),
+    ("timestep-no-item", "ITEM: expected"),
+])
+def test_broken_dumps_are_errors_with_their_line(name, says, tmp_path, path):
+    source = data(f"chemfiles/lammps-bad/{name}.lammpstrj", tmp_path)
+    with pytest.raises(vlstore.FormatError, match=says):
+        vlstore.import_(source, path, format="lammps-dump", reader={"units": "lj"})
 
 
 def ase_images(source):
@@ -207,7 +426,9 @@ def test_an_import_that_was_killed_anywhere_gives_what_an_uninterrupted_one_give
     rng = np.random.default_rng(1)
     inputs = []
     for part in range(2):
-        images = [ase.Atoms("CO" if i % 4 else "N2", rng.random((2, 3))) for i in range(10)]
+        # The first two frames in sequence with the same atoms are on the two sides of a commit.
+        kinds = ["N2", "CO", "HF", "HF", "HF", "CO", "N2", "N2", "CO", "HF"]
+        images = [ase.Atoms(kind, rng.random((2, 3))) for kind in kinds]
         inputs.append(tmp_path / f"{part}.traj")
         write(inputs[-1], images)
     vlstore.import_(inputs, path)
@@ -317,15 +538,19 @@ def test_the_command_reads_the_same_formats(tmp_path, path):
     assert status == 0 and "skipped 150 frames" in out and "0 frames imported, 150 in all" in out
     status, _, said = command("import", source, path)
     assert status == 1 and "hint: to add the frames that it does not have: vlstore import --append" in said
+    status, out, said = command("export", "--frames", "0:1", "--fields", "positions,cell", path, tmp_path / "a.h5md")
+    assert status == 0 and "1 frame as h5md" in out and said.startswith("note: H5MD has no place for")
     status, _, said = command("import", "--format", "nonsense", source, path)
     assert status != 0 and "ase-db" in said and "xtc" in said
 
 
-def test_the_command_knows_each_option_of_the_compiled_one():
-    from vlstore._libraries._command import parser
+@pytest.mark.parametrize("verb", ["import", "export"])
+def test_the_command_knows_each_option_of_the_compiled_one(verb):
+    from vlstore._libraries._command import export_parser, parser
 
-    ours = {word for action in parser()._actions for word in action.option_strings}
-    shown = command("import", "--help")[1].split()
+    make = {"import": parser, "export": export_parser}[verb]
+    ours = {word for action in make()._actions for word in action.option_strings}
+    shown = command(verb, "--help")[1].split()
     theirs = {word.rstrip(",") for word in shown if word.startswith("--") and len(word) > 3}
     options = {word for word in theirs if word.strip("-").replace("-", "").isalpha()}
     assert options - ours <= {"--help"}, options - ours

@@ -8,7 +8,7 @@ from vlstore import _core
 
 def main() -> int:
     """Run the command with the arguments of this process; return its exit status."""
-    if sys.argv[1:2] == ["import"]:
+    if sys.argv[1:2] in (["import"], ["export"]):
         from vlstore._libraries import _command
 
         status = _command.run(sys.argv[1:])

@@ -384,6 +384,14 @@ def _reopen(
 ) -> Store: ...
 @final
 class Exported:
+    def __new__(
+        cls,
+        frames: int = 0,
+        format: str = ...,
+        left_out: list[str] = ...,
+        skipped: list[int] = ...,
+        units_stated: bool = True,
+    ) -> Self: ...
     @property
     def frames(self) -> int: ...
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ def export(
     atoms: slice | None = None,
     atoms_of: Literal["protein", "nucleic", "water", "not-water"] | None = None,
     fields: Iterable[str] | None = None,
-    format: Literal["xtc", "trr", "dcd", "extxyz"] | None = None,  # noqa: A002
+    format: Literal["xtc", "trr", "dcd", "extxyz", "h5md"] | None = None,  # noqa: A002
     precision: float | None = None,
     overwrite: bool = False,
     skip_unfit: bool = False,
@@ -50,8 +51,9 @@ def export(
     fields : names
         Only these fields: positions, velocities, forces, types, masses, charges, cell, pbc,
         energy, stress, step, time.
-    format : {"xtc", "trr", "dcd", "extxyz"}
-        By default what the name of the file stands for.
+    format : {"xtc", "trr", "dcd", "extxyz", "h5md"}
+        By default what the name of the file stands for. H5MD is written by ``h5py``, which must be installed, without
+        ``atoms_of``, ``precision`` and ``skip_unfit``.
     precision : float
         XTC: keep positions to ``1 / precision`` nm; by default the precision of each frame.
     overwrite : bool
@@ -84,6 +86,16 @@ def export(
         raise InvalidError("atoms: give atoms or atoms_of, not both")
     opened = nullcontext(store) if isinstance(store, _core.Store) else open_store(store)
     with opened as source:
+        if format == "h5md" or (format is None and os.fspath(output).lower().endswith((".h5md", ".h5"))):
+            for name, given in (("atoms_of", atoms_of), ("precision", precision), ("skip_unfit", skip_unfit)):
+                if given:
+                    raise InvalidError(f"{name}: not for H5MD")
+            from vlstore._libraries._h5md_write import write_h5md
+
+            chosen = None if fields is None else list(fields)
+            return write_h5md(
+                source, output, frames=frames, atoms=atoms, fields=chosen, overwrite=overwrite, progress=progress
+            )
         return _core._export(
             source,
             output,

@@ -19,8 +19,8 @@ use vlstore::trajectory::{self, AtomGroup, Atoms, Choice, ExportOptions, Traject
 pub(crate) struct Exported {
     /// Frames.
     frames: u64,
-    /// The format: ``"xtc"``, ``"trr"``, ``"dcd"`` or ``"extxyz"``.
-    format: &'static str,
+    /// The format: ``"xtc"``, ``"trr"``, ``"dcd"``, ``"extxyz"`` or ``"h5md"``.
+    format: String,
     /// Names of fields of these frames that have no place in the format.
     left_out: Vec<String>,
     /// Ordinals of frames that the format cannot hold, if they were to be left out.
@@ -31,6 +31,18 @@ pub(crate) struct Exported {
 
 #[pymethods]
 impl Exported {
+    #[new]
+    #[pyo3(signature = (frames=0, format=String::new(), left_out=Vec::new(), skipped=Vec::new(), units_stated=true))]
+    fn of_counts(
+        frames: u64,
+        format: String,
+        left_out: Vec<String>,
+        skipped: Vec<u64>,
+        units_stated: bool,
+    ) -> Self {
+        Self { frames, format, left_out, skipped, units_stated }
+    }
+
     fn __repr__(&self) -> String {
         let skipped = match self.skipped.len() {
             0 => String::new(),
@@ -87,7 +99,7 @@ pub(crate) fn export(
     let done = progress.end(done)?;
     Ok(Exported {
         frames: done.frames,
-        format: done.format.name(),
+        format: done.format.name().to_owned(),
         left_out: done.left_out,
         skipped: done.skipped.ordinals,
         units_stated: done.units_stated,

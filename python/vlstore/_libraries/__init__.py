@@ -101,7 +101,15 @@ def _opened(path: Any, kind: str, topology: Topology | None, reader: dict[str, A
         from vlstore._libraries._ase import DatabaseSource
 
         return DatabaseSource(path, name, reader)
+    if name == "h5md":
+        from vlstore._libraries._h5md import H5mdSource
+
+        return H5mdSource(path, **reader)
+    if name == "lammps-dump":
+        from vlstore._libraries._lammps import LammpsSource
+
+        return LammpsSource(path, **reader)
     from vlstore._libraries._mdanalysis import MDAnalysisSource
 
-    format_ = {"amber-netcdf": "NCDF", "h5md": "H5MD", "lammps-dump": "LAMMPSDUMP"}.get(name, inner or None)
+    format_ = "NCDF" if name == "amber-netcdf" else inner or None
     return MDAnalysisSource(path, format_, topology, reader)

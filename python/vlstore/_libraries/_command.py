@@ -1,4 +1,4 @@
-"""``vlstore import`` of files that libraries read, with the options of the command."""
+"""``vlstore import`` and ``export`` of files that libraries read and write, with the options of the command."""
 
 from __future__ import annotations
 
@@ -119,7 +119,11 @@ def _call(given: dict[str, Any]) -> dict[str, Any]:
 
 def run(words: list[str]) -> int | None:
     """Do what the words behind ``vlstore`` ask for, and return the status; None if they are for the compiled command."""
-    if not words or words[0] != "import" or "--help" in words or "-h" in words:
+    if "--help" in words or "-h" in words:
+        return None
+    if words[:1] == ["export"]:
+        return _export(words)
+    if words[:1] != ["import"]:
         return None
     try:
         given = vars(parser().parse_args(words[1:]))
@@ -137,6 +141,58 @@ def run(words: list[str]) -> int | None:
     return _import(call, words)
 
 
+def _slice(text: str) -> slice:
+    parts = text.split(":")
+    if len(parts) not in (2, 3):
+        raise _Unknown(text)
+    try:
+        return slice(*(int(part) if part else None for part in parts))
+    except ValueError as error:
+        raise _Unknown(text) from error
+
+
+def export_parser() -> argparse.ArgumentParser:
+    """The options of ``vlstore export``."""
+    out = _Parser("vlstore export", add_help=False, allow_abbrev=False)
+    out.add_argument("store")
+    out.add_argument("output")
+    out.add_argument("--to", dest="format")
+    for name in ("--frames", "--atoms"):
+        out.add_argument(name, type=_slice)
+    for name in ("--atoms-of", "--fields"):
+        out.add_argument(name)
+    out.add_argument("--precision", type=float)
+    for name in ("--skip-unfit", "--overwrite"):
+        out.add_argument(name, action="store_true")
+    out.add_argument("--quiet", "-q", action="store_true")
+    return out
+
+
+def _export(words: list[str]) -> int | None:
+    try:
+        given = vars(export_parser().parse_args(words[1:]))
+    except _Unknown:
+        return None
+    if given["format"] != "h5md" and (given["format"] or not given["output"].lower().endswith((".h5md", ".h5"))):
+        return None
+    quiet = given.pop("quiet")
+    given["fields"] = given["fields"].split(",") if given["fields"] else None
+    bar = None if quiet or not sys.stderr.isatty() else _Bar()
+    try:
+        done = vlstore.export(progress=bar, **given)
+    except (Error, ImportError) as error:
+        _end(bar)
+        return _refused(error, words)
+    _end(bar)
+    if not quiet:
+        if done.left_out:
+            _say(f"note: H5MD has no place for {', '.join(done.left_out)}")
+        if not done.units_stated:
+            _say("note: the store does not state its units, so the file states none")
+        print(f"{given['output']}: {_many(done.frames)} as h5md")
+    return 0
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -148,7 +204,7 @@ def _again(words: list[str]) -> str:
 
 def _refused(error: BaseException, words: list[str]) -> int:
     _say(f"error: {error}")
-    if isinstance(error, StoreExistsError):
+    if isinstance(error, StoreExistsError) and words[0] == "import":
         _say(f"hint: to add the frames that it does not have: {_again(words)}")
     return 3 if isinstance(error, CorruptError) else 1
 

@@ -10,17 +10,8 @@ from typing import Any
 
 from vlstore.errors import InvalidError
 
-#: Formats of trajectories, and what reads them.
-FORMATS = {
-    "h5md": "h5py",
-    "amber-netcdf": "MDAnalysis",
-    "lammps-dump": "",
-    "ase-traj": "ase",
-    "ase-db": "ase",
-    "aselmdb": "ase-db-backends",
-    "ase": "ase",
-    "mdanalysis": "MDAnalysis",
-}
+#: Formats of trajectories that the compiled code does not read.
+FORMATS = ("h5md", "amber-netcdf", "lammps-dump", "ase-traj", "ase-db", "aselmdb", "ase", "mdanalysis")
 #: Formats of the compiled code.
 NATIVE = ("xtc", "trr", "dcd", "extxyz", "xyz", "pdb", "ent", "gro")
 #: Ends of names of topologies that MDAnalysis reads, and its name of the format.

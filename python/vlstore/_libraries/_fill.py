@@ -182,8 +182,7 @@ class _Filling:
             at += 1
             if self.choices.commit_frames and self.frames % self.choices.commit_frames == 0:
                 store.commit()
-            if source.total:
-                self._show(index, at / source.total)
+            self._show(index, at / source.total if source.total else getattr(source, "part", 0.0))
         if row.upto is None:
             row.upto = len(store)
             self._keep(store)
