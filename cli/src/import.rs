@@ -29,7 +29,8 @@ Examples:
   $ vlstore import --name-prefix frame- --commit-every 100frames run.xtc new.vls
 
 Frames get integer keys: 0, 1, 2 and so on, across all inputs. Inputs may be compressed with gzip;
-`-` is standard input.
+`-` is standard input. The command that comes with the Python package also reads H5MD, AMBER NetCDF,
+dumps of LAMMPS, ASE trajectories and databases, and topologies such as TPR, PSF and PRMTOP.
 
 The store keeps a record of its inputs. With --append the frames that it does not have yet are
 added, independent of their steps, so the same command resumes an import that was stopped, also by a

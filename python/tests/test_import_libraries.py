@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -277,6 +278,23 @@ def test_a_dump_says_its_units_elements_and_other_columns(tmp_path, path):
         assert stored(path)[0] == frames[:3]
 
 
+def test_a_dump_that_grows_is_followed_without_a_frame_that_is_not_whole(tmp_path, path):
+    source = tmp_path / "a.dump"
+    text = "".join(DUMP.format(step=i, time=i, z=i / 10) for i in range(3))
+    one = len(text) // 3
+    for at, count in ((0, 0), (one // 2, 0), (one + 30, 1), (2 * one - 1, 1), (2 * one, 2), (len(text) - 3, 2)):
+        source.write_text(text[:at])
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            vlstore.import_(source, path, append=True, format="lammps-dump", reader={"units": "metal"})
+        assert len(stored(path)[0]) == count
+        assert any("not complete yet" in str(w.message) for w in said) == (at % one != 0)
+    source.write_text(text)
+    vlstore.import_(source, path, append=True)
+    vlstore.import_(source, tmp_path / "whole.vls")
+    assert stored(path)[0] == stored(tmp_path / "whole.vls")[0] and len(stored(path)[0]) == 3
+
+
 @pytest.mark.parametrize(("name", "says"), [
     ("atom-duplicated-id", "atom 2 is there twice"),
     ("atom-not-enough-lines", "the file ends inside of it"),
@@ -482,6 +500,27 @@ def test_an_import_goes_on_where_the_input_grew_and_refuses_what_is_not_clear(tm
     assert vlstore.import_(moved, tmp_path / "other.vls", append=True, keep_all=True).records == 7
 
 
+def test_progress_is_told_in_bytes_and_may_stop_the_import(tmp_path, path, monkeypatch):
+    from vlstore._libraries import _fill
+
+    monkeypatch.setattr(_fill, "_EACH", 0.0)
+    source = tmp_path / "a.dump"
+    source.write_text("".join(DUMP.format(step=i, time=i, z=i / 10) for i in range(100)))
+    seen = []
+    vlstore.import_(source, path, progress=lambda *at: seen.append(at))
+    total = source.stat().st_size
+    assert {all_of for _, all_of in seen} == {total} and seen[-1][0] == total
+    assert sorted(seen) == seen and any(0 < done < total for done, _ in seen)
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vlstore.import_(source, path, overwrite=True, progress=stop)
+    assert len(stored(path)[0]) == 1
+    assert vlstore.import_(source, path, append=True).frames == 99
+
+
 def test_numbers_are_rounded_only_when_asked(tmp_path, path):
     ase = pytest.importorskip("ase")
     from ase.io import write
@@ -538,10 +577,24 @@ def test_the_command_reads_the_same_formats(tmp_path, path):
     assert status == 0 and "skipped 150 frames" in out and "0 frames imported, 150 in all" in out
     status, _, said = command("import", source, path)
     assert status == 1 and "hint: to add the frames that it does not have: vlstore import --append" in said
-    status, out, said = command("export", "--frames", "0:1", "--fields", "positions,cell", path, tmp_path / "a.h5md")
-    assert status == 0 and "1 frame as h5md" in out and said.startswith("note: H5MD has no place for")
     status, _, said = command("import", "--format", "nonsense", source, path)
     assert status != 0 and "ase-db" in said and "xtc" in said
+
+
+def test_the_command_writes_h5md(tmp_path, path):
+    h5py = pytest.importorskip("h5py")
+    with vlstore.open(path, "w", records="md-frame") as store:
+        store.attrs["units"] = {"length": "nm"}
+        for i in range(4):
+            store[i] = vlstore.MdFrame(np.full((2, 3), float(i)), time=float(i), frame_properties={"note": "n"})
+    output = tmp_path / "a.h5md"
+    status, out, said = command("export", "--frames", "1::2", "--fields", "positions", path, output)
+    assert (status, said) == (0, "note: H5MD has no place for note\n") and "2 frames as h5md" in out
+    with h5py.File(output) as file:
+        position = file["particles/trajectory/position"]
+        assert position["value"][:, 0, 0].tolist() == [1, 3] and "time" not in position
+    assert command("export", path, output)[0] == 1
+    assert command("export", "--overwrite", "--quiet", path, output) == (0, "", "")
 
 
 @pytest.mark.parametrize("verb", ["import", "export"])

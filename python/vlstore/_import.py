@@ -87,7 +87,7 @@ def import_(
         By default detected by content: ``"xtc"``, ``"trr"``, ``"dcd"``, ``"extxyz"``, ``"pdb"``, ``"gro"``, or one
         that a library reads: ``"h5md"``, ``"amber-netcdf"``, ``"lammps-dump"``, ``"ase-traj"``, ``"ase-db"``,
         ``"aselmdb"``, ``"mdanalysis:NAME"`` and ``"ase:NAME"`` with a format of these libraries. With such a
-        format ``from_step``, ``from_frame``, ``drop_newer``, ``same_units``, ``out_of_order``, ``growing``, ``boundary``
+        format ``from_step``, ``from_frame``, ``drop_newer``, ``same_units``, ``out_of_order``, ``boundary``
         and ``map`` are refused, and ``positions`` has no effect.
     map : dict
         Keys and columns of the inputs that are read as fields, for example

@@ -20,7 +20,7 @@ __all__ = ["FORMATS", "format_of", "import_by_libraries", "topology_of"]
 
 # Arguments of `vlstore.import_` that only the compiled readers know.
 _NATIVE_ONLY = (
-    "from_step", "from_frame", "drop_newer", "same_units", "out_of_order", "growing", "boundary", "map",
+    "from_step", "from_frame", "drop_newer", "same_units", "out_of_order", "boundary", "map",
 )
 
 
@@ -59,6 +59,7 @@ def import_by_libraries(
         overwrite=choices["overwrite"],
         keep_all=choices["keep_all"],
         mixed=choices["mixed"],
+        growing=choices["growing"],
         topology=topology,
         float32=choices["float32"],
         precision=choices["precision"],

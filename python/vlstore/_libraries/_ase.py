@@ -22,6 +22,7 @@ class _AseSource:
         self.path = os.fspath(path)
         self.total: int | None = None
         self.notes: list[str] = []
+        self.growing = False
         self.attributes: dict[str, Any] = {}
         self._held = contextlib.ExitStack()
 

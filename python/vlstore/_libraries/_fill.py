@@ -31,6 +31,7 @@ class Choices:
     overwrite: bool = False
     keep_all: bool = False
     mixed: bool = False
+    growing: bool | None = None
     topology: Topology | None = None
     float32: bool = False
     precision: float | None = None
@@ -81,14 +82,18 @@ class _Filling:
         try:
             for index, given in enumerate(self.inputs):
                 source = given.open()
+                growing = self.choices.append if self.choices.growing is None else self.choices.growing
+                # Frames of further inputs would follow what is left now.
+                source.growing = growing and index + 1 == len(self.inputs)
                 try:
-                    self._fits(given, source)
+                    empty = not self._fits(given, source)
                     if store is None:
                         # Not before the first input was opened: there is no store if it cannot be read.
                         store = self._opened(source)
                     else:
                         _units.state(store, source.units)
-                    self._one(store, index, given, source)
+                    if not empty:
+                        self._one(store, index, given, source)
                     self.notes += source.notes
                 finally:
                     source.close()
@@ -100,13 +105,17 @@ class _Filling:
             if store is not None:
                 store.close()
 
-    def _fits(self, given: Input, source: Source) -> None:
+    def _fits(self, given: Input, source: Source) -> bool:
+        """Whether there is a frame yet; refuses one that cannot be stored."""
         first = next(source.frames(0), None)
         if first is None:
+            if source.growing:
+                return False
             raise FormatError(f"{os.fspath(given.path)}: there is no frame in it")
         self._check_sites(given, 0, first)
         making = self._cast(first)
         making.frame(None)
+        return True
 
     def _check_sites(self, given: Input, at: int, making: Making) -> None:
         topology = self.choices.topology

@@ -74,6 +74,7 @@ class H5mdSource:
         except ImportError as error:
             raise needs("h5py", self.path, error) from error
         self.notes: list[str] = []
+        self.growing = False
         self.attributes: dict[str, Any] = {}
         try:
             self._file = h5py.File(path, "r")

@@ -31,6 +31,8 @@ class LammpsSource:
     """The frames of a dump, atoms in the order of their numbers, positions as in the file (float64)."""
 
     total: int | None = None
+    #: Whether it may still be written to: then a last frame that is not whole is left.
+    growing = False
 
     def __init__(self, path: str | os.PathLike[str], units: str | None = None, dt: float | None = None) -> None:
         self.path = os.fspath(path)
@@ -57,7 +59,7 @@ class LammpsSource:
     @property
     def part(self) -> float:
         """The part of the file that was read; 0 for one that is compressed."""
-        at = self._file.tell() if self._file is not None and not hasattr(self._file, "peek") else 0
+        at = self._file.tell() if isinstance(self._file, io.BufferedReader) else 0
         return min(at / max(self._size, 1), 1.0)
 
     def frames(self, start: int) -> Iterator[Draft]:
@@ -72,6 +74,9 @@ class LammpsSource:
                         return
                     lines = self._lines(head["atoms"], frame)
                 except EOFError as error:
+                    if self.growing:
+                        self.notes = [f"{self.path}: frame {frame} is not complete yet; the next import takes it"]
+                        return
                     raise self._wrong(frame, f"the file ends inside of it ({error})") from error
                 if frame >= start:
                     yield self._draft(head, lines, frame)
@@ -86,6 +91,8 @@ class LammpsSource:
         if not line:
             raise EOFError(f"line {self._line}")
         if not line.endswith(b"\n"):
+            if self.growing:
+                raise EOFError(f"line {self._line}")
             note = f"{self.path}, line {self._line}: the last line has no end, so its last number may be cut"
             self.notes = [note]
         return line

@@ -62,6 +62,7 @@ class MDAnalysisSource:
         self.path = os.fspath(path)
         self._vectors = triclinic_vectors
         self.notes: list[str] = []
+        self.growing = False
         self.attributes: dict[str, Any] = {}
         self._held = contextlib.ExitStack()
         link = self._held.enter_context(elsewhere(path))

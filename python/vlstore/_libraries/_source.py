@@ -40,6 +40,8 @@ class Source(Protocol):
     total: int | None
     #: What one should know.
     notes: list[str]
+    #: Whether the file may still be written to; what is not whole at its end is left then.
+    growing: bool
     #: Attributes for the store.
     attributes: dict[str, Any]
 
