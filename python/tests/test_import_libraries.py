@@ -162,9 +162,45 @@ def test_h5md_converts_units_finds_frames_by_their_step_and_asks_for_what_is_not
     with pytest.raises(vlstore.InvalidError, match="all, others"):
         vlstore.import_(source, path, overwrite=True)
     with h5py.File(source, "w") as file:
-        file["coordinates"] = np.zeros((2, 2, 3))
+        file["something"] = np.zeros((2, 2, 3))
     with pytest.raises(vlstore.FormatError, match="no group `particles`"):
         vlstore.import_(source, path, overwrite=True)
+
+
+def test_files_of_mdtraj_are_read_with_their_topology(tmp_path, path):
+    h5py = pytest.importorskip("h5py")
+    source = data("mdtraj/frame0.h5", tmp_path)
+    vlstore.import_(source, path)
+    frames, attrs, _ = stored(path)
+    assert attrs["units"]["length"] == "nm" and len(frames) == 501
+    with h5py.File(source) as file:
+        for frame, position, time in zip(frames, file["coordinates"], file["time"], strict=True):
+            same_bits(frame.positions, position)
+            assert frame.time == time and (frame.cell == np.eye(3)).all()
+    # The same molecule as PDB.
+    vlstore.import_(data("mdtraj/native.pdb", tmp_path), tmp_path / "pdb.vls", topologies="always")
+    ours, theirs = frames[7].topology, stored(tmp_path / "pdb.vls")[0][0].topology
+    assert all(frame.topology_digest == ours.digest for frame in frames)
+    assert len(ours.bonds) == 21 and ours.residue_names == theirs.residue_names == ["ACE", "ALA", "NME"]
+    assert ours.residue_ids.tolist() == theirs.residue_ids.tolist()
+    assert ours.residues.tolist() == theirs.residues.tolist() and ours.types.tolist().count(6) == 6
+    done = vlstore.import_(source, path, append=True)
+    assert (done.frames, done.skipped) == (0, 501)
+    with h5py.File(source, "a") as file:
+        file["coordinates"].attrs["units"] = "angstroms"
+    with pytest.raises(vlstore.FormatError, match="angstroms"):
+        vlstore.import_(source, path, overwrite=True)
+
+
+def test_the_cell_of_lengths_and_angles_is_that_of_ase():
+    cells = pytest.importorskip("ase.cell")
+    from vlstore._libraries._mdtraj_h5 import _cell
+
+    for lengths, angles in (([1, 2, 3], [80, 70, 100]), ([2, 2, 2], [60, 60, 90]), ([1, 2, 3], [90, 90, 90])):
+        expected = cells.Cell.fromcellpar([*lengths, *angles]).array
+        np.testing.assert_allclose(_cell(lengths, angles), expected, atol=1e-15)
+    with pytest.raises(vlstore.FormatError, match="no cell"):
+        _cell([1, 1, 1], [170, 170, 170])
 
 
 def test_h5md_is_written_for_chosen_frames_atoms_and_fields_or_not_at_all(tmp_path, path):

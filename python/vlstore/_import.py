@@ -85,7 +85,7 @@ def import_(
         it is kept, with a warning.
     format : str
         By default detected by content: ``"xtc"``, ``"trr"``, ``"dcd"``, ``"extxyz"``, ``"pdb"``, ``"gro"``, or one
-        that a library reads: ``"h5md"``, ``"amber-netcdf"``, ``"lammps-dump"``, ``"ase-traj"``, ``"ase-db"``,
+        that a library reads: ``"h5md"``, ``"mdtraj-h5"``, ``"amber-netcdf"``, ``"lammps-dump"``, ``"ase-traj"``, ``"ase-db"``,
         ``"aselmdb"``, ``"mdanalysis:NAME"`` and ``"ase:NAME"`` with a format of these libraries. With such a
         format ``from_step``, ``from_frame``, ``drop_newer``, ``same_units``, ``out_of_order``, ``boundary``
         and ``map`` are refused, and ``positions`` has no effect.

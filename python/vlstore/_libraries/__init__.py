@@ -102,6 +102,10 @@ def _opened(path: Any, kind: str, topology: Topology | None, reader: dict[str, A
         from vlstore._libraries._ase import DatabaseSource
 
         return DatabaseSource(path, name, reader)
+    if name == "mdtraj-h5":
+        from vlstore._libraries._mdtraj_h5 import MdtrajSource
+
+        return MdtrajSource(path, **reader)
     if name == "h5md":
         from vlstore._libraries._h5md import H5mdSource
 

@@ -11,7 +11,7 @@ from typing import Any
 from vlstore.errors import InvalidError
 
 #: Formats of trajectories that the compiled code does not read.
-FORMATS = ("h5md", "amber-netcdf", "lammps-dump", "ase-traj", "ase-db", "aselmdb", "ase", "mdanalysis")
+FORMATS = ("h5md", "mdtraj-h5", "amber-netcdf", "lammps-dump", "ase-traj", "ase-db", "aselmdb", "ase", "mdanalysis")
 #: Formats of the compiled code.
 NATIVE = ("xtc", "trr", "dcd", "extxyz", "xyz", "pdb", "ent", "gro")
 #: Ends of names of topologies that MDAnalysis reads, and its name of the format.
@@ -77,7 +77,12 @@ def format_of(path: str | os.PathLike[str], given: str | None = None) -> str | N
             "the formats of these libraries"
         )
     head = head_of(path)
-    return next((name for at, start, name in _HEADS if head[at:].startswith(start)), None)
+    found = next((name for at, start, name in _HEADS if head[at:].startswith(start)), None)
+    if found == "h5md":
+        from vlstore._libraries._mdtraj_h5 import is_mdtraj
+
+        return "mdtraj-h5" if is_mdtraj(path) else found
+    return found
 
 
 def topology_format(path: str | os.PathLike[str]) -> str | None:

@@ -295,7 +295,8 @@ class _Filling:
         if not _says_something(topology):
             return making.frame(None)
         repeated, self.before = topology.digest == self.before, topology.digest
-        repeated |= topology.bonds is not None or topology.digest in self.known
+        # What the file says itself has no other place than a topology.
+        repeated |= topology.bonds is not None or topology.names is not None or topology.digest in self.known
         if self.choices.topologies == "repeated" and not repeated:
             return making.frame(None)
         return making.frame(self.known.setdefault(topology.digest, topology))
@@ -323,4 +324,5 @@ class _Filling:
 
 
 def _says_something(topology: Topology) -> bool:
-    return topology.types is not None or topology.bonds is not None or topology.masses is not None or len(topology.atom_properties) > 0
+    held = (topology.types, topology.masses, topology.bonds, topology.names)
+    return any(value is not None for value in held) or len(topology.atom_properties) > 0

@@ -90,8 +90,8 @@ class H5mdSource:
         particles = self._file.get("particles")
         if particles is None or not len(particles):
             raise FormatError(
-                f"{self.path}: it has no group `particles`, so it is not H5MD; a file of MDTraj is read by "
-                "mdtraj.load and stored by vlstore.plugins.mdtraj.save"
+                f"{self.path}: it has no group `particles`, so it is not H5MD, and it is not of MDTraj; what "
+                "h5py reads of it can be put into a store with put_frames"
             )
         if group is None and len(particles) > 1:
             raise InvalidError(

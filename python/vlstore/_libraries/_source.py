@@ -64,9 +64,13 @@ class Draft:
     labels: dict[str, Any] = field(default_factory=dict)
     #: Pairs of atoms; frames with them have a topology always.
     bonds: Any = None
+    #: The topology that the file states, if it states one.
+    known: Topology | None = None
 
     def topology(self) -> Topology:
         """What it may have in common with others."""
+        if self.known is not None:
+            return self.known
         fields = {name: self.fields[name] for name in SHARED if name in self.fields}
         return Topology(**fields, nsites=self.sites, bonds=self.bonds, atom_properties=self.labels)
 
