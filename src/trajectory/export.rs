@@ -188,7 +188,7 @@ fn cut(depot: &Trajectory, view: &MdFrameView<'_>, atoms: Atoms) -> Result<MdFra
 }
 
 /// The next ordinals to fetch together: few enough for memory.
-fn next_part(depot: &Trajectory, chosen: &Choice, from: u64) -> Result<Vec<u64>> {
+pub(super) fn next_part(depot: &Trajectory, chosen: &Choice, from: u64) -> Result<Vec<u64>> {
     let (mut part, mut bytes) = (Vec::new(), 0_u64);
     while part.len() < PART_RECORDS && bytes < PART_BYTES {
         let Some(ordinal) = chosen.at(from + part.len() as u64, depot.len()) else { break };

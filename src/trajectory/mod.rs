@@ -40,6 +40,7 @@ mod export;
 mod fields;
 mod import;
 mod positions;
+pub mod quantities;
 mod reader;
 mod sharing;
 mod statistics;
@@ -58,9 +59,10 @@ pub use import::{
     describe_import,
 };
 pub use positions::Positions;
+pub use quantities::{MeasureOptions, Measured, Quantity, Sample, measure};
 pub use reader::Trajectory;
 pub use sharing::Sharing;
 pub use statistics::{KeptStatistics, STATISTICS, Statistics};
 pub use topologies::Topologies;
-pub use units::{Conversion, UNITS, check_units, state_units};
+pub use units::{Conversion, UNITS, check_units, state_units, stated_unit};
 pub use writer::TrajectoryWriter;

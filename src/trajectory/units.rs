@@ -77,6 +77,42 @@ fn states(attributes: &Value, units: &Units) -> Result<bool> {
     }
 }
 
+/// The unit that the attributes state of `name`: `length`, `time`, `velocity`, `energy`, `force`, `mass` or
+/// `charge`; `None` if they state none.
+#[must_use]
+pub fn stated_unit<'a>(attributes: &'a Value, name: &str) -> Option<&'a str> {
+    attributes.get(UNITS)?.get(name)?.as_str()
+}
+
+/// What turns numbers of `name` in the unit that the attributes state into `to`.
+///
+/// # Errors
+/// [`Error::Invalid`] if they state none, or one that is not known here.
+pub(super) fn factor(attributes: &Value, name: &str, to: &str) -> Result<f64> {
+    let known = stated_unit(attributes, name);
+    match known.and_then(size).zip(size(to)) {
+        Some((from, to)) => Ok(from / to),
+        None => {
+            let known = known.map_or_else(|| "no unit".into(), |unit| format!("{unit:?}"));
+            let why = format!(
+                "the store states {known} of {name}, so its numbers cannot be turned to {to}; state it in \
+                 the attribute `{UNITS}`"
+            );
+            Err(Error::invalid("units", why))
+        }
+    }
+}
+
+/// What turns numbers in `from` into `to`.
+///
+/// # Errors
+/// [`Error::Invalid`] for a unit that is not known here.
+pub(super) fn factor_of(from: &str, to: &str) -> Result<f64> {
+    let sizes = size(from).zip(size(to));
+    let unknown = || Error::invalid("units", format!("{from:?} cannot be turned to {to:?}"));
+    sizes.map(|(from, to)| from / to).ok_or_else(unknown)
+}
+
 /// In units of the SI or multiples of e and u: lengths in nm, times in ps, energies in kJ/mol,
 /// masses in u. 1 eV is 96.48533212331 kJ/mol (CODATA 2018); u nm²/ps² is 1 kJ/mol.
 fn size(unit: &str) -> Option<f64> {
