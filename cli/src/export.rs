@@ -11,7 +11,7 @@ use vlstore::backend::{Output, OutputPlace, There};
 use vlstore::codec::Fields;
 use vlstore::formats::FormatKind;
 use vlstore::printable::printable_path;
-use vlstore::trajectory::{self, AtomGroup, Atoms, Choice, ExportOptions, Exported};
+use vlstore::trajectory::{self, AtomGroup, Atoms, ExportOptions, Exported};
 use vlstore::{Error, Result, Trajectory};
 
 const EXAMPLES: &str = "\
@@ -84,8 +84,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let depot = Trajectory::new(depot).map_err(|e| e.at(&args.store))?;
     let options = ExportOptions {
         format: args.to,
-        frames: choice(args.frames, depot.len()),
-        atoms: atoms(args),
+        frames: args.frames.unwrap_or(Slice::ALL).choice(depot.len()),
+        atoms: args.atoms.map(Slice::atoms).or(args.atoms_of.map(Atoms::Of)).unwrap_or_default(),
         fields: (!args.fields.is_empty()).then(|| Fields::named(&args.fields)).transpose()?,
         precision: args.precision,
         overwrite: args.overwrite,
@@ -113,21 +113,6 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 fn is_stream(path: &Path) -> bool {
     OutputPlace::of(path).is_ok_and(|place| matches!(place.there(), There::Stream { .. }))
-}
-
-fn atoms(args: &Args) -> Atoms {
-    let range = |slice: Slice| {
-        let (start, end, step) = slice.parts();
-        Atoms::Range { start, end, step }
-    };
-    args.atoms.map(range).or(args.atoms_of.map(Atoms::Of)).unwrap_or_default()
-}
-
-fn choice(slice: Option<Slice>, len: u64) -> Choice {
-    let Some(slice) = slice else { return Choice::All };
-    let mut chosen = slice.of(len);
-    let count = chosen.len() as u64;
-    Choice::Steps { first: chosen.next().unwrap_or(0), step: slice.step(), count }
 }
 
 fn report(args: &Args, done: &Exported, streamed: bool) -> Result<()> {

@@ -1,5 +1,7 @@
 //! Selections of records: `a:b:c`, as slices of Python.
 
+use vlstore::trajectory::{Atoms, Choice};
+
 /// Which ordinals, in which order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slice {
@@ -48,6 +50,21 @@ impl Slice {
     /// From one ordinal to the next.
     pub(crate) const fn step(self) -> i64 {
         self.step
+    }
+
+    /// These frames of a store of `len`.
+    pub(crate) fn choice(self, len: u64) -> Choice {
+        if self == Self::ALL {
+            return Choice::All;
+        }
+        let mut chosen = self.of(len);
+        let count = chosen.len() as u64;
+        Choice::Steps { first: chosen.next().unwrap_or(0), step: self.step, count }
+    }
+
+    /// These atoms of a frame.
+    pub(crate) const fn atoms(self) -> Atoms {
+        Atoms::Range { start: self.start, end: self.end, step: self.step }
     }
 
     /// The ordinals among `len` records.

@@ -1,5 +1,7 @@
 //! What a picture shows, whatever it is of and however it is drawn.
 
+use super::axis::Axis;
+
 /// How the points of a line are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
@@ -7,6 +9,8 @@ pub(super) enum Style {
     Line,
     /// Each by itself.
     Points,
+    /// In pairs: the upper left and the upper right corner of a bar that stands on 0.
+    Bars,
 }
 
 /// Points that belong together.
@@ -26,6 +30,8 @@ pub(super) struct Chart {
     pub(super) y_label: String,
     /// Whether values grow downwards.
     pub(super) invert_y: bool,
+    /// Whether places along the first axis are logarithms to base 10.
+    pub(super) log_x: bool,
     pub(super) lines: Vec<Line>,
 }
 
@@ -38,7 +44,20 @@ impl Chart {
                 values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
             room(low, high)
         };
-        (span(&mut all().map(|p| p.0)), span(&mut all().map(|p| p.1)))
+        let (across, mut up) = (span(&mut all().map(|p| p.0)), span(&mut all().map(|p| p.1)));
+        if self.lines.iter().any(|line| line.style == Style::Bars) {
+            up.0 = 0.0;
+        }
+        (across, up)
+    }
+
+    /// The axis below and the axis beside.
+    pub(super) fn axes(&self) -> (Axis, Axis) {
+        let ((left, right), (low, high)) = self.bounds();
+        // Bars count things of a whole number.
+        let whole = self.lines.iter().any(|line| line.style == Style::Bars);
+        let across = Axis { low: left, high: right, inverted: false, log: self.log_x, whole };
+        (across, Axis { low, high, inverted: self.invert_y, log: false, whole })
     }
 }
 
@@ -67,6 +86,7 @@ mod tests {
             x_label: String::new(),
             y_label: String::new(),
             invert_y: false,
+            log_x: false,
             lines: vec![line],
         }
         .bounds()

@@ -1,5 +1,6 @@
 //! A chart as the bytes of a picture. The font is in the program: the machine needs none.
 
+use super::axis::Axis;
 use super::chart::{Chart, Style};
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
@@ -107,41 +108,19 @@ fn png(pixels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// An axis with marks at round numbers.
-#[derive(Clone)]
-struct Axis {
-    low: f64,
-    high: f64,
-    /// Whether it runs the other way.
-    inverted: bool,
-}
-
-/// The distance of marks so that there are at most `most`: 1, 2 or 5 times a power of 10.
-fn step(extent: f64, most: usize) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a few dozen")]
-    let rough = extent / most.max(1) as f64;
-    let power = 10_f64.powf(rough.log10().floor());
-    [1.0, 2.0, 5.0].into_iter().map(|n| n * power).find(|s| *s >= rough).unwrap_or(10.0 * power)
-}
-
 impl Ranged for Axis {
     type FormatOption = NoDefaultFormatting;
     type ValueType = f64;
 
     fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
-        let part = (value - self.low) / (self.high - self.low);
-        let part = if self.inverted { 1.0 - part } else { part };
-        let at = f64::from(from) + part * f64::from(to - from);
+        let at = f64::from(from) + self.part(*value) * f64::from(to - from);
         #[expect(clippy::cast_possible_truncation, reason = "kept inside")]
         let at = at.clamp(-1e6, 1e6).round() as i32;
         at
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        let step = step(self.high - self.low, hint.max_num_points().min(10));
-        let first = (self.low / step).ceil();
-        let marks = (0..64).map(|n| (first + f64::from(n)) * step);
-        marks.take_while(|mark| *mark <= self.high).collect()
+        self.marks(hint.max_num_points().min(MARKS))
     }
 
     fn range(&self) -> std::ops::Range<f64> {
@@ -151,25 +130,12 @@ impl Ranged for Axis {
 
 impl ValueFormatter<f64> for Axis {
     fn format_ext(&self, value: &f64) -> String {
-        shown(*value, self.high - self.low)
+        self.text(*value, MARKS)
     }
 }
 
-/// A mark with as many digits as tell it from its neighbours.
-fn shown(value: f64, extent: f64) -> String {
-    let step = step(extent, 10);
-    let value = if value.abs() < step / 1e6 { 0.0 } else { value };
-    let size = value.abs().max(step);
-    if !(1e-4..1e7).contains(&size) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 17")]
-        let digits = ((size / step).log10().floor()).clamp(0.0, 17.0) as usize;
-        let text = format!("{value:.digits$e}");
-        return text.replace('-', "\u{2212}");
-    }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 12")]
-    let digits = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
-    format!("{value:.digits$}").replace('-', "\u{2212}")
-}
+/// Most marks of an axis.
+const MARKS: usize = 10;
 
 fn plot<B: DrawingBackend>(
     chart: &Chart,
@@ -178,11 +144,9 @@ fn plot<B: DrawingBackend>(
     let grey = RGBColor(90, 90, 90);
     let text = (FONT, 15).into_font().color(&RGBColor(40, 40, 40));
     area.fill(&WHITE).map_err(failed)?;
-    let ((left, right), (low, high)) = chart.bounds();
-    let x = Axis { low: left, high: right, inverted: false };
-    let y = Axis { low, high, inverted: chart.invert_y };
+    let (x, y) = chart.axes();
     let widest =
-        y.key_points(10).iter().map(|v| y.format_ext(v).chars().count()).max().unwrap_or(1);
+        y.marks(MARKS).iter().map(|v| y.text(*v, MARKS).chars().count()).max().unwrap_or(1);
     let beside = u32::try_from(widest).unwrap_or(10) * 9 + 34;
     let mut drawn = ChartBuilder::on(area)
         .caption(&chart.title, (FONT, 20).into_font())
@@ -205,6 +169,16 @@ fn plot<B: DrawingBackend>(
         .map_err(failed)?;
     for (line, colour) in chart.lines.iter().zip((0..).map(colour)) {
         for part in &line.parts {
+            if line.style == Style::Bars {
+                let bars = part.as_chunks::<2>().0.iter();
+                let bar = |[(from, top), (to, _)]: &[(f64, f64); 2]| [(*from, 0.0), (*to, *top)];
+                let fill = colour.mix(0.7).filled();
+                let filled = bars.clone().map(|b| Rectangle::new(bar(b), fill));
+                drawn.draw_series(filled).map_err(failed)?;
+                let edges = bars.map(|b| Rectangle::new(bar(b), colour.stroke_width(1)));
+                drawn.draw_series(edges).map_err(failed)?;
+                continue;
+            }
             if line.style == Style::Line {
                 let points = LineSeries::new(part.iter().copied(), colour.stroke_width(1));
                 drawn.draw_series(points).map_err(failed)?;
@@ -241,18 +215,6 @@ mod tests {
     use crate::plot::chart::Line;
 
     #[test]
-    fn marks_are_round_and_told_apart() {
-        assert_eq!([step(1.0, 10), step(7.3, 10), step(48000.0, 10)], [0.1, 1.0, 5000.0]);
-        assert_eq!(shown(-0.30000000000000004, 1.0), "\u{2212}0.3");
-        assert_eq!(shown(1e-17, 1.0), "0.0");
-        assert_eq!(shown(48_823.5, 4.0), "48823.5");
-        assert_eq!(shown(2e300, 1e301), "2e300");
-        let axis = Axis { low: 0.13, high: 0.91, inverted: false };
-        let marks = axis.key_points(10);
-        assert!(marks.len() > 4 && marks.iter().all(|m| (0.13..=0.91).contains(m)), "{marks:?}");
-    }
-
-    #[test]
     fn no_two_lines_of_a_chart_have_one_colour() {
         let mut seen = std::collections::HashSet::new();
         for n in 0..100 {
@@ -279,6 +241,7 @@ mod tests {
                 x_label: "t / \u{b5}s".into(),
                 y_label: String::new(),
                 invert_y: true,
+                log_x: false,
                 lines,
             };
             let png = draw(&chart, Picture::Png, (300, 200)).unwrap();

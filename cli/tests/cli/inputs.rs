@@ -261,8 +261,8 @@ fn every_verb_takes_paths_that_are_not_text() {
             a if a.contains("bad.vls") => &[3],
             a if a.starts_with("rm long.vls 5000000") => &[4],
             a if a.contains("nowhere") => &[2],
-            // No experiment, and no series.
-            a if ["archive", "consolidate", "plot"].iter().any(|v| a.starts_with(v)) => &[1],
+            // No experiment.
+            a if ["archive", "consolidate"].iter().any(|v| a.starts_with(v)) => &[1],
             a if a.contains("seal notes") || a.starts_with("merge long") => &[1],
             // Frames and raw bytes do not mix.
             a if a.starts_with("put") => &[0, 1],

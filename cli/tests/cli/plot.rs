@@ -1,4 +1,4 @@
-//! `plot`: series become pictures, on a machine without fonts too, and nothing else is touched.
+//! `plot`: stores become pictures, on a machine without fonts too, and nothing else is touched.
 
 use super::Folder;
 use std::fs;
@@ -48,7 +48,7 @@ fn what_cannot_be_drawn_is_refused_and_no_file_is_made_or_replaced() {
     let before = fs::read(folder.path("curves.vls")).unwrap();
     for (status, args, says) in [
         (1, "plot curves.vls a.jpg", "NAME.png or NAME.svg"),
-        (1, "plot frames.vls a.png", "not of time series"),
+        (1, "plot --series lc frames.vls a.png", "not of time series"),
         (1, "plot --overwrite curves.vls curves.vls", ".png"),
         (4, "plot --series no curves.vls a.png", "\"no\""),
         (1, "plot --series lc --range ::2 curves.vls a.png", "step"),
@@ -69,4 +69,96 @@ fn what_cannot_be_drawn_is_refused_and_no_file_is_made_or_replaced() {
     folder.ok("plot --overwrite curves.vls a.png");
     assert_eq!(folder.made().len(), 2);
     assert_eq!(fs::read(folder.path("curves.vls")).unwrap(), before);
+}
+
+/// Frames with energies, velocities, masses and properties, of which one lacks its energy.
+fn add_made(folder: &Folder) {
+    let mut text = String::new();
+    for i in 0..20 {
+        let energy =
+            if i == 7 { String::new() } else { format!("energy={} ", -5.0 - f64::from(i)) };
+        text += &format!(
+            "2\nProperties=species:S:1:pos:R:3:masses:R:1:velo:R:3 {energy}pressure={i}.5 dipole=\"1 2 {i}\" time={i}\n"
+        );
+        text += "Ar 0 0 0 39.948 0.02 0.01 0\nAr 1 0 0 39.948 0 0.02 0.01\n";
+    }
+    fs::write(folder.path("made.extxyz"), text).unwrap();
+    folder.ok("import --quiet made.extxyz made.vls");
+}
+
+#[test]
+fn quantities_of_frames_are_drawn_with_their_units() {
+    let folder = Folder::new();
+    add_made(&folder);
+    for (args, says) in [
+        (
+            "--quantity rmsd frames.vls",
+            &["frames: RMSD from frame 0", "RMSD (nm)", "time (ps)"][..],
+        ),
+        ("--reference -1 --atoms 4:10 frames.vls", &["frames: RMSD from frame 1000, atoms 4:10"]),
+        ("--quantity radius-of-gyration frames.vls", &["every atom with the same weight", "(nm)"]),
+        ("--quantity radius-of-gyration made.vls", &["mass-weighted", "radius of gyration (Å)"]),
+        ("--quantity volume --over step frames.vls", &["volume (nm³)", "step\n"]),
+        ("made.vls", &["made: energy", "energy (eV)"]),
+        ("--quantity property:pressure --over frame made.vls", &["made: pressure", "frame\n"]),
+        ("--quantity property:dipole made.vls", &["[0]\n", "[2]\n"]),
+        ("--quantity bytes frames.vls", &["1001 records", "size of a record (bytes)", "records\n"]),
+        ("--quantity weight made.vls", &["weight of a record"]),
+        ("frames.vls", &["RMSD from frame 0"]),
+    ] {
+        folder.ok(&format!("plot --quiet --overwrite --output a.svg {args}"));
+        let svg = fs::read_to_string(folder.path("a.svg")).unwrap();
+        for text in says {
+            assert!(svg.contains(text), "{args}: {text}\n{svg}");
+        }
+        assert!(svg.len() < 150_000, "{args}: {}", svg.len());
+    }
+    let assert = folder.run("plot made.vls b.png").success();
+    let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(said.contains("1 of 20 frames have no such number"), "{said}");
+    assert!(said.contains("b.png: 1 line with 19 points"), "{said}");
+}
+
+#[test]
+fn without_an_output_the_terminal_shows_it() {
+    let folder = Folder::new();
+    add_curves(&folder);
+    let drawn = folder.ok("plot --quantity rmsd frames.vls");
+    for text in ["frames: RMSD from frame 0", "RMSD (nm)", "time (ps)", "┤", "└"] {
+        assert!(drawn.contains(text), "{text}\n{drawn}");
+    }
+    assert!(drawn.lines().all(|line| line.chars().count() <= 80) && drawn.lines().count() < 24);
+    assert!(drawn.chars().any(|c| (0x2801..=0x28ff).contains(&u32::from(c))));
+    assert_eq!(folder.made(), ["curves.vls"]);
+    // Of several lines each has a panel with its name.
+    let drawn = folder.ok("plot curves.vls");
+    for text in ["lc", "long", "wide [0]", "wide [1]"] {
+        assert!(drawn.lines().any(|line| line.trim() == text), "{text}\n{drawn}");
+    }
+    assert!(folder.ok("plot --terminal frames.vls both.png").contains("RMSD (nm)"));
+    assert!(folder.path("both.png").exists());
+}
+
+#[test]
+fn what_frames_do_not_have_is_refused_with_what_they_have() {
+    let folder = Folder::new();
+    add_curves(&folder);
+    for (args, says) in [
+        ("plot --quantity energy frames.vls a.png", "there are rmsd, radius-of-gyration, volume"),
+        ("plot --quantity temperature frames.vls a.png", "no velocities"),
+        ("plot --quantity property:x frames.vls a.png", "--quantity bytes draws"),
+        ("plot --quantity rmsd --reference 1001 frames.vls a.png", "there is no frame 1001"),
+        ("plot --quantity volume --reference 1 frames.vls a.png", "--quantity rmsd"),
+        ("plot --quantity volume --atoms 1:2 frames.vls a.png", "rmsd, radius-of-gyration"),
+        ("plot --quantity rmsd --dof 3 frames.vls a.png", "--quantity temperature"),
+        ("plot --quantity rmsd --atoms 22: frames.vls a.png", "none is in the range"),
+        ("plot --quantity rmsd --range 5:5 frames.vls a.png", "no frame"),
+        ("plot --quantity energy curves.vls a.png", "curves.vls"),
+    ] {
+        let said = folder.fails(1, args);
+        assert!(said.contains(says), "{args}: {said}");
+    }
+    folder.run("plot --quantity speed frames.vls a.png").code(2);
+    folder.run("plot --quantity rmsd --series lc curves.vls a.png").code(2);
+    assert_eq!(folder.made(), ["curves.vls"]);
 }
