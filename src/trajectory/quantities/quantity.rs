@@ -20,13 +20,13 @@ pub enum Quantity {
         /// one: three rigid bonds of a water take three.
         degrees_of_freedom: Option<f64>,
     },
-    /// The least RMSD of the chosen atoms from those of another frame; see [`Reference`].
+    /// The least RMSD of the chosen atoms from those of another frame; see [`Reference`](super::Reference).
     Rmsd {
         /// The ordinal of that frame.
         reference: u64,
     },
     /// The radius of gyration of the chosen atoms: weighted by the masses where the first frame or its topology
-    /// has them, else with the same weight for every atom; see [`radius_of_gyration`].
+    /// has them, else with the same weight for every atom; see [`radius_of_gyration`](super::radius_of_gyration).
     RadiusOfGyration,
     /// The volume of the cell.
     Volume,
