@@ -195,7 +195,6 @@ class _Filling:
         if row.upto is None:
             row.upto = len(store)
             self._keep(store)
-        store.commit()
         self._show(index + 1, 0.0)
 
     def _keep(self, store: vlstore.Trajectory) -> None:
