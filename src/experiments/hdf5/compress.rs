@@ -8,10 +8,9 @@ use super::hdf5_error;
 use super::types::datatype;
 use crate::error::Result;
 use crate::experiments::array::Array;
+use crate::store::read::share_out::share_out;
 use hdf5_pure::{File, FileBuilder};
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::thread;
 
 /// The data set in a file of [`compressed`].
@@ -35,31 +34,12 @@ pub(super) fn threads() -> usize {
 /// Files with one data set each, compressed, in the order of `arrays`. `path` is that of the file which will
 /// hold them all.
 pub(super) fn compressed(path: &Path, arrays: Vec<Array>, level: u32) -> Result<Vec<File>> {
-    let threads = threads().min(arrays.len());
-    let count = arrays.len();
-    let next = Mutex::new(arrays.into_iter().enumerate());
-    let work = || -> Result<Vec<(usize, File)>> {
-        let mut done = Vec::new();
-        loop {
-            let found = next.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((place, array)) = found else { return Ok(done) };
-            done.push((place, file(array, level).map_err(|e| hdf5_error(path, "file", e))?));
-        }
-    };
-    let mut done = Vec::with_capacity(count);
-    thread::scope(|scope| -> Result<()> {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        done.extend(work()?);
-        for other in others {
-            match other.join() {
-                Ok(found) => done.extend(found?),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        Ok(())
-    })?;
-    done.sort_unstable_by_key(|(place, _)| *place);
-    Ok(done.into_iter().map(|(_, file)| file).collect())
+    share_out(
+        threads(),
+        arrays,
+        || (),
+        |(), array| file(array, level).map_err(|e| hdf5_error(path, "file", e)),
+    )
 }
 
 fn file(array: Array, level: u32) -> std::result::Result<File, hdf5_pure::Error> {

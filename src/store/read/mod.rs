@@ -18,6 +18,7 @@ pub(crate) mod record;
 mod replay_log;
 pub(crate) mod rows;
 pub(crate) mod scan;
+pub(crate) mod share_out;
 pub(crate) mod shared;
 mod side_by_side;
 pub(crate) mod snapshot;

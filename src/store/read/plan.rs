@@ -4,13 +4,12 @@
 use crate::chunk::Decoder;
 use crate::error::{Error, Result};
 use crate::index::leaf::Place;
-use crate::store::read::batch::{Batch, ended};
-use crate::store::read::helper_threads::together;
+use crate::store::read::batch::Batch;
 use crate::store::read::reader::{ChunkData, ChunkLocation, Reader};
 use crate::store::read::record::Record;
+use crate::store::read::share_out::share_out;
 use crate::wire::{AlignedBuf, memory, to_usize};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Bytes to decode below which a helper costs more than it saves.
 const WORTH_A_HELPER: usize = 48 << 10;
@@ -149,29 +148,9 @@ impl Plan<'_> {
             return self.part(&mut order, &mut AlignedBuf::default(), &f);
         }
         let parts = self.parts(&mut order, threads * PARTS)?;
-        let (next, failed) = (AtomicUsize::new(0), Mutex::new(None::<(usize, Error)>));
-        let stopped = AtomicBool::new(false);
-        let kept = together(threads - 1, &|| {
-            let mut space = AlignedBuf::default();
-            while !stopped.load(Ordering::Relaxed) {
-                let i = next.fetch_add(1, Ordering::Relaxed);
-                let Some(part) = parts.get(i) else { return };
-                let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
-                let Err(error) = self.part(&mut part, &mut space, &f) else { continue };
-                stopped.store(true, Ordering::Relaxed);
-                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                // What is before this part is done or under way: the first error is the same each time.
-                if failed.as_ref().is_none_or(|(known, _)| i < *known) {
-                    *failed = Some((i, error));
-                }
-            }
-        });
-        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match failed {
-            Some((_, error)) => Err(error),
-            None if kept => Ok(()),
-            None => Err(ended()),
-        }
+        let work = |space: &mut AlignedBuf, part| self.part(part, space, &f);
+        share_out(threads, parts, AlignedBuf::default, work)?;
+        Ok(())
     }
 
     /// Threads that so much work is worth.
@@ -193,7 +172,7 @@ impl Plan<'_> {
         &self,
         order: &'o mut [Asked<T>],
         count: usize,
-    ) -> Result<Vec<Mutex<&'o mut [Asked<T>]>>> {
+    ) -> Result<Vec<&'o mut [Asked<T>]>> {
         let each = order.len().div_ceil(count).max(1);
         let mut parts = memory::with_room(count)?;
         let mut rest = order;
@@ -201,9 +180,9 @@ impl Plan<'_> {
             let at = self.cut(rest, each)?;
             let (now, later) = rest.split_at_mut(at);
             rest = later;
-            parts.push(Mutex::new(now));
+            parts.push(now);
         }
-        parts.push(Mutex::new(rest));
+        parts.push(rest);
         Ok(parts)
     }
 

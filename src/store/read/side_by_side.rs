@@ -1,12 +1,10 @@
 //! One large record, read by several threads, chunk by chunk.
 
-use crate::error::{Error, Result};
-use crate::store::read::batch::ended;
-use crate::store::read::helper_threads::together;
+use crate::error::Result;
 use crate::store::read::reader::Reader;
+use crate::store::read::share_out::share_out;
 use crate::wire::to_usize;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 /// Bytes of a record below which helpers cost more than they save.
 const WORTH_HELPERS: usize = 1 << 20;
@@ -14,36 +12,17 @@ const WORTH_HELPERS: usize = 1 << 20;
 /// nothing.
 const PART: u64 = 1 << 20;
 
-/// The first error, in the order of the bytes.
-struct First(Option<(u64, Error)>);
-
 impl Reader {
     /// As [`Reader::read`], by as many threads as the store was given where there is much to read.
     pub(crate) fn read_side_by_side(&self, span: Range<u64>, out: &mut [u8]) -> Result<()> {
         if self.threads == 1 || out.len() < WORTH_HELPERS {
             return self.read(span, out);
         }
-        let parts = self.parts(span, out);
-        let helpers = parts.len().min(self.threads) - 1;
-        let (parts, first) = (Mutex::new(parts.into_iter()), Mutex::new(First(None)));
-        let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let failed = || first.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = together(helpers, &|| {
-            while let Some((start, part)) = next() {
-                let Err(e) = self.read(start..start + part.len() as u64, part) else { continue };
-                let mut failed = failed();
-                // All that lie before this part are read, too: the first error is the same each time.
-                if failed.0.as_ref().is_none_or(|(known, _)| start < *known) {
-                    failed.0 = Some((start, e));
-                }
-                return;
-            }
-        });
-        match failed().0.take() {
-            Some((_, e)) => Err(e),
-            None if kept => Ok(()),
-            None => Err(ended()),
-        }
+        let read = |(): &mut (), (start, part): (u64, &mut [u8])| {
+            self.read(start..start + part.len() as u64, part)
+        };
+        share_out(self.threads, self.parts(span, out), || (), read)?;
+        Ok(())
     }
 
     /// The bytes cut where one chunk ends and another begins, so that no block is decoded twice; each part

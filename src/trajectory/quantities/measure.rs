@@ -4,6 +4,7 @@ use super::arrays::cell_volume;
 use super::method::{MeasureOptions, Measured, Method, lacking};
 use crate::column::ColumnValues;
 use crate::error::{Error, Result};
+use crate::store::read::share_out::share_out;
 use crate::trajectory::atoms::Atoms;
 use crate::trajectory::choice::Choice;
 use crate::trajectory::export::next_part;
@@ -29,6 +30,8 @@ pub struct Sample {
 const WINDOW: u64 = 1 << 14;
 /// Atoms from which on it is worth it to share the work of a window.
 const SHARED: usize = 20_000;
+/// Shares of a window for each thread, so that a slow one is waited for only a little.
+const SHARES: usize = 4;
 
 /// Measures the chosen frames in their order and hands the numbers to `each`, some frames at a time.
 ///
@@ -141,31 +144,12 @@ fn decoded(
     } else {
         thread::available_parallelism().map_or(1, NonZeroUsize::get).min(rest)
     };
-    let share = rest.div_ceil(threads.max(1)).max(1);
+    let share = rest.div_ceil(threads.saturating_mul(SHARES).max(1)).max(1);
     let shares: Vec<Range<usize>> = (1..part.len())
         .step_by(share)
         .map(|start| start..part.len().min(start.saturating_add(share)))
         .collect();
-    thread::scope(|scope| -> Result<()> {
-        let mut waiting = Vec::new();
-        for range in shares.iter().skip(1).cloned() {
-            let work = || some(range);
-            waiting.push(
-                thread::Builder::new()
-                    .spawn_scoped(scope, work)
-                    .map_err(|e| Error::io("start a thread", e))?,
-            );
-        }
-        if let Some(range) = shares.first().cloned() {
-            out.extend(some(range)?.1);
-        }
-        for other in waiting {
-            match other.join() {
-                Ok(done) => out.extend(done?.1),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        Ok(())
-    })?;
+    let work = |(): &mut (), range| Ok(some(range)?.1);
+    out.extend(share_out(threads, shares, || (), work)?.into_iter().flatten());
     Ok(out)
 }
