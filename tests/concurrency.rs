@@ -147,9 +147,9 @@ fn threads_that_batch_visit_and_scan_one_store_get_every_record_whole() {
                     assert!(asked.iter().zip(batch.iter()).all(|(i, b)| *b == *record(*i)));
                     let seen = AtomicU64::new(0);
                     let visit = snapshot.plan_at(&asked).unwrap();
-                    let each = visit.each_into(asked.clone(), |asked, bytes| {
+                    let each = visit.each(|i, bytes| {
                         seen.fetch_add(1, Ordering::Relaxed);
-                        assert_eq!(*bytes, record(*asked)[..]);
+                        assert_eq!(*bytes, record(asked[i])[..]);
                         Ok(())
                     });
                     each.unwrap();

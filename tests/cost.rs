@@ -375,8 +375,8 @@ fn batches_that_follow_each_other_read_a_block_in_which_they_meet_once() {
     for first in (0..n).step_by(100) {
         let asked: Vec<u64> = (first..n.min(first + 100)).collect();
         let plan = store.plan_at(&asked).unwrap();
-        plan.each_into(asked.clone(), |i, found| {
-            assert_eq!(*found, bytes(*i)[..]);
+        plan.each(|i, found| {
+            assert_eq!(*found, bytes(asked[i])[..]);
             Ok(())
         })
         .unwrap();
@@ -387,4 +387,40 @@ fn batches_that_follow_each_other_read_a_block_in_which_they_meet_once() {
     }
     assert!(times.len() >= 8, "{} reads", times.len());
     assert!(times.values().all(|n| *n == 1), "{times:?}");
+}
+
+#[test]
+fn neighbours_in_short_blocks_are_read_together_and_single_ones_alone() {
+    let options = options(Purpose::Random);
+    let backend = Arc::new(Counting::default());
+    let mut w = Writer::create_in(backend.clone(), &options).unwrap();
+    let n = 4096_u64;
+    let bytes = |i: u64| common::content(i * 4 + 1, 500 + (i % 90) as usize);
+    for i in 0..n {
+        w.push(&bytes(i)).unwrap();
+    }
+    w.close().unwrap();
+    let store = Store::open_in(backend.clone(), &options.write.reading()).unwrap();
+    let reads = |asked: &[u64]| {
+        let plan = store.plan_at(asked).unwrap();
+        let visit = || {
+            plan.each(|i, found| {
+                assert_eq!(*found, bytes(asked[i])[..]);
+                Ok(())
+            })
+        };
+        // What finding the chunks costs is paid before.
+        visit().unwrap();
+        backend.forget();
+        visit().unwrap();
+        backend.reads.lock().unwrap().len()
+    };
+    let all: Vec<u64> = (0..n).collect();
+    // Two megabytes of a few kilobytes each.
+    let together = reads(&all);
+    assert!(together <= 40, "{together} reads");
+    let apart: Vec<u64> = (0..n).step_by(64).collect();
+    let single = reads(&apart);
+    // The last ones may be in a chunk that is in memory.
+    assert!((50..=apart.len()).contains(&single), "{single} reads");
 }

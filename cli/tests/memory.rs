@@ -111,7 +111,7 @@ fn in_little_memory() {
         refused("get", huge.get("huge"));
         refused("get_at", huge.get_at(1));
         refused("get_batch", huge.get_batch(["small", "huge"]));
-        refused("visit", huge.plan(["huge"]).unwrap().each_into(vec![()], |(), _| Ok(())));
+        refused("visit", huge.plan(["huge"]).unwrap().each(|_, _| Ok(())));
         refused("scan", huge.scan(0..2).collect::<vlstore::Result<Vec<_>>>());
         assert_eq!(*huge.get("small").unwrap(), *b"small");
         assert!(huge.verify(|_, _| Ok(())).unwrap().is_intact());
@@ -121,7 +121,7 @@ fn in_little_memory() {
         assert_eq!(many.get_batch_at(&all[..3]).unwrap().len(), 3);
         many.plan_at(&all)
             .unwrap()
-            .each_into(all, |_, bytes| {
+            .each(|_, bytes| {
                 assert_eq!(bytes.len(), EACH);
                 Ok(())
             })

@@ -11,6 +11,7 @@ mod le;
 pub mod memory;
 mod pages;
 mod prefetch;
+mod rows;
 
 pub use aligned::AlignedBuf;
 pub use by_number::ByNumber;
@@ -19,6 +20,7 @@ pub use cursor::Cursor;
 pub use digest::Digest;
 pub use le::{U16, U32, U64};
 pub use prefetch::prefetch;
+pub use rows::{Cut, Row, Rows};
 
 /// A number from a file as an index into memory; `None` if it does not fit this machine.
 #[must_use]

@@ -159,8 +159,16 @@ impl Reader {
         let mut order: Vec<(u64, u64, usize)> =
             spans.iter().enumerate().map(|(i, span)| (span.start, span.end, i)).collect();
         order.sort_unstable();
-        let mut places = memory::filled(spans.len(), 0..0)?;
-        let mut wants: Vec<Want> = memory::with_room(spans.len())?;
+        self.batch_sorted(order.into_iter())
+    }
+
+    /// As [`batch_spans`](Self::batch_spans) of begin, end and position of each span, in the order in which they lie.
+    pub(crate) fn batch_sorted(
+        &self,
+        order: impl ExactSizeIterator<Item = (u64, u64, usize)>,
+    ) -> Result<Batch> {
+        let mut places = memory::filled(order.len(), 0..0)?;
+        let mut wants: Vec<Want> = memory::with_room(order.len())?;
         let mut size = 0_usize;
         for (start, end, i) in order {
             if start == end {

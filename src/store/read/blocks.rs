@@ -34,7 +34,11 @@ impl Reader {
 
     /// The bytes of a record.
     pub(crate) fn record(&self, entry: &Place) -> Result<Record> {
-        let span = self.span(entry)?;
+        self.record_in(self.span(entry)?)
+    }
+
+    /// The record of these logical bytes.
+    pub(crate) fn record_in(&self, span: Range<u64>) -> Result<Record> {
         let len = to_usize(span.end - span.start).unwrap_or(usize::MAX);
         if len == 0 {
             return Ok(Record::empty());
@@ -272,8 +276,33 @@ impl Reader {
         self.io.bytes(offset, len, |stream| self.decode_held(place, block, part, stream, out))?
     }
 
+    /// Whether blocks of this chunk are read by calls, and made of streams.
+    pub(crate) fn reads_streams_by_calls(&self, place: &ChunkLocation) -> bool {
+        self.io.reads_by_calls() && place.layout.has_streams()
+    }
+
+    /// Calls `f` for blocks that lie one behind the other in the file, with the bytes of each as they are
+    /// there. They are read by one call.
+    pub(crate) fn streams(
+        &self,
+        place: &ChunkLocation,
+        blocks: Range<u32>,
+        mut f: impl FnMut(u32, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let first = place.layout.block_range(blocks.start).start;
+        let last = place.layout.block_range(blocks.end.saturating_sub(1)).end;
+        let len = last.saturating_sub(first) as usize;
+        self.io.bytes(place.offset + u64::from(first), len, |bytes| {
+            blocks.into_iter().try_for_each(|block| {
+                let range = place.layout.block_range(block);
+                let from = range.start.saturating_sub(first) as usize;
+                f(block, bytes.get(from..from + range.len()).unwrap_or_default())
+            })
+        })?
+    }
+
     /// Checks one block, whose bytes in the file are `stream`, and decodes a part of it.
-    fn decode_held(
+    pub(crate) fn decode_held(
         &self,
         place: &ChunkLocation,
         block: u32,
@@ -311,19 +340,13 @@ impl Reader {
                 self.compare(place, block, now).map_err(|e| locate(e, at))
             });
         }
-        self.io.bytes(offset, len, |bytes| {
-            let mut rest = out;
-            for block in blocks {
-                let range = place.layout.block_range(block);
-                let at = range.start.saturating_sub(first) as usize;
-                let stream = bytes.get(at..at + range.len()).unwrap_or_default();
-                let n = place.layout.block_len(block) as usize;
-                let (now, later) = std::mem::take(&mut rest).split_at_mut(n);
-                self.decode_held(place, block, 0..n, stream, now)?;
-                rest = later;
-            }
-            Ok(())
-        })?
+        let mut rest = out;
+        self.streams(place, blocks, |block, stream| {
+            let n = place.layout.block_len(block) as usize;
+            let (now, later) = std::mem::take(&mut rest).split_at_mut(n);
+            rest = later;
+            self.decode_held(place, block, 0..n, stream, now)
+        })
     }
 
     /// Checks and decodes the first blocks of a chunk, which are read by one call, each to where it belongs

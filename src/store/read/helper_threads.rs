@@ -23,7 +23,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 /// How long a helper looks out for the next call before it sleeps, and a caller for the last helper.
-const LOOK_OUT: Duration = Duration::from_micros(20);
+const LOOK_OUT: Duration = Duration::from_micros(50);
 
 /// The helpers of one process.
 #[derive(Debug)]

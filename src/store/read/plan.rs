@@ -9,10 +9,15 @@ use crate::store::read::reader::{ChunkData, ChunkLocation, Reader};
 use crate::store::read::record::Record;
 use crate::store::read::share_out::share_out;
 use crate::wire::{AlignedBuf, memory, to_usize};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes to decode below which a helper costs more than it saves.
 const WORTH_A_HELPER: usize = 48 << 10;
+/// Compressed bytes of a block up to which it is read together with its neighbours.
+const SHORT: usize = 32 << 10;
+/// Compressed bytes that are read together at most.
+const STRETCH: usize = 128 << 10;
 /// Parts of the work for each thread, so that one that is late or slow is waited for only a little.
 const PARTS: usize = 4;
 
@@ -20,21 +25,27 @@ const PARTS: usize = 4;
 /// [`Readable::plan`](crate::Readable::plan) and [`Readable::plan_at`](crate::Readable::plan_at).
 ///
 /// Has their lengths and weights without decoding anything, and fills what the caller wants: one
-/// buffer ([`batch`](Self::batch)), or whatever is made of each record ([`each_into`](Self::each_into)).
+/// buffer ([`batch`](Self::batch)), or whatever is made of each record ([`each`](Self::each)).
 #[derive(Debug)]
 pub struct Plan<'a> {
     reader: &'a Reader,
-    /// In the order asked for.
-    entries: Vec<Place>,
-    /// Positions among them, in the order in which they lie.
-    order: Vec<usize>,
+    /// In the order in which they lie.
+    wanted: Vec<Wanted>,
 }
 
-/// Where a record lies, and what it is wanted for.
-struct Asked<T> {
+/// A record: its logical bytes, and its position among those that were asked for.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
     start: u64,
     end: u64,
-    place: T,
+    weight: u32,
+    position: u32,
+}
+
+/// The position of a record, in few bytes: there are many of them, and they are moved about.
+fn position(i: usize) -> Result<u32> {
+    let limit = Error::Limit { what: "records of a batch", asked: i as u64, max: u32::MAX.into() };
+    u32::try_from(i).map_err(|_| limit)
 }
 
 impl<'a> Plan<'a> {
@@ -43,38 +54,42 @@ impl<'a> Plan<'a> {
         reader: &'a Reader,
         entries: impl ExactSizeIterator<Item = Result<Place>>,
     ) -> Result<Self> {
-        let mut found = memory::with_room(entries.len())?;
-        for entry in entries {
-            found.push(entry?);
+        let mut plan = Self { reader, wanted: memory::with_room(entries.len())? };
+        for (i, entry) in entries.enumerate() {
+            plan.add(&entry?, position(i)?)?;
         }
-        let mut order = memory::with_room(found.len())?;
-        order.extend(0..found.len());
-        Ok(Self { reader, entries: found, order }.sorted())
+        Ok(plan.sorted())
     }
 
     /// Looks up the records at these ordinals, those that lie side by side in the index together.
     pub(crate) fn at(reader: &'a Reader, ordinals: &[u64]) -> Result<Self> {
         let mut asked = memory::with_room(ordinals.len())?;
         for (i, ordinal) in ordinals.iter().enumerate() {
-            asked.push((reader.id_at(*ordinal)?, i));
+            asked.push((reader.id_at(*ordinal)?, position(i)?));
         }
-        asked.sort_unstable();
-        match reader.places(&asked) {
-            Ok(entries) => {
-                let mut order = memory::with_room(asked.len())?;
-                order.extend(asked.iter().map(|(_, i)| *i));
-                Ok(Self { reader, entries, order }.sorted())
-            }
+        if !asked.is_sorted() {
+            asked.sort_unstable();
+        }
+        let mut plan = Self { reader, wanted: memory::with_room(asked.len())? };
+        match reader.places(&asked, |place, i| plan.add(place, i)) {
+            Ok(()) => Ok(plan.sorted()),
             // The first that fails, in the order asked for.
             Err(_) => Self::one_by_one(reader, ordinals.iter().map(|o| reader.entry_at(*o))),
         }
     }
 
+    fn add(&mut self, place: &Place, position: u32) -> Result<()> {
+        let span = self.reader.span(place)?;
+        let (start, end, weight) = (span.start, span.end, place.weight);
+        self.wanted.push(Wanted { start, end, weight, position });
+        Ok(())
+    }
+
     fn sorted(mut self) -> Self {
-        let place = |i: &usize| self.entries.get(*i).map(|e| (e.start, e.len));
+        let place = |w: &Wanted| (w.start, w.end);
         // Records of another writer may lie in any order.
-        if !self.order.is_sorted_by_key(place) {
-            self.order.sort_by_key(place);
+        if !self.wanted.is_sorted_by_key(place) {
+            self.wanted.sort_by_key(place);
         }
         self
     }
@@ -84,13 +99,13 @@ impl Plan<'_> {
     /// Number of records.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.entries.len()
+        self.wanted.len()
     }
 
     /// Whether there are no records.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.wanted.is_empty()
     }
 
     /// The records in one buffer, in the order asked for. Each block in which one of them lies is
@@ -99,13 +114,22 @@ impl Plan<'_> {
     /// # Errors
     /// As [`Readable::get_at`](crate::Readable::get_at), for the first record that fails.
     pub fn batch(&self) -> Result<Batch> {
-        self.reader.batch(&self.entries)
+        self.reader.batch_sorted(self.wanted.iter().map(|w| (w.start, w.end, w.position as usize)))
     }
 
     /// What the codec counted in each record when it was put (for a frame its sites), in the
     /// order asked for; decodes nothing.
-    pub fn weights(&self) -> impl ExactSizeIterator<Item = u32> {
-        self.entries.iter().map(|e| e.weight)
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn weights(&self) -> Result<Vec<u32>> {
+        let mut out = memory::filled(self.len(), 0)?;
+        for wanted in &self.wanted {
+            if let Some(place) = out.get_mut(wanted.position as usize) {
+                *place = wanted.weight;
+            }
+        }
+        Ok(out)
     }
 
     /// The first of the records; `None` if none was asked for.
@@ -113,72 +137,52 @@ impl Plan<'_> {
     /// # Errors
     /// As [`Readable::get_at`](crate::Readable::get_at).
     pub fn first(&self) -> Result<Option<Record>> {
-        self.entries.first().map(|e| self.reader.record(e)).transpose()
+        let first = self.wanted.iter().find(|w| w.position == 0);
+        first.map(|w| self.reader.record_in(w.start..w.end)).transpose()
     }
 
-    /// Calls `f` for each record with its place among `places`, which are in the order asked for,
-    /// one for each record, and with its bytes, which start at a multiple of 8 in memory and are
-    /// gone when `f` returns.
+    /// Calls `f` for each record with its position among those that were asked for and with its bytes,
+    /// which start at a multiple of 8 in memory and are gone when `f` returns.
     ///
-    /// Each block in which one of them lies is decoded once. `f` is called in no particular order,
-    /// from as many threads as the store was given; they end before this returns.
+    /// Each block in which one of them lies is decoded once. `f` is called once for each position, in no
+    /// particular order, from as many threads as the store was given; they end before this returns.
     ///
     /// # Errors
     /// As [`Readable::get_at`](crate::Readable::get_at), or what `f` returns; some of the records may have been visited.
-    /// [`Error::Invalid`] if there are not as many places as records.
-    pub fn each_into<T: Send>(
-        &self,
-        places: Vec<T>,
-        f: impl Fn(&mut T, &[u8]) -> Result<()> + Sync,
-    ) -> Result<()> {
-        if places.len() != self.entries.len() {
-            return Err(Error::invalid("places", "there is not one for each record"));
-        }
-        let mut places: Vec<Option<T>> = places.into_iter().map(Some).collect();
-        let mut order: Vec<Asked<T>> = memory::with_room(self.entries.len())?;
-        for i in &self.order {
-            let place = places.get_mut(*i).and_then(Option::take);
-            if let (Some(entry), Some(place)) = (self.entries.get(*i), place) {
-                let span = self.reader.span(entry)?;
-                order.push(Asked { start: span.start, end: span.end, place });
-            }
-        }
-        let threads = self.threads(&order)?;
+    pub fn each(&self, f: impl Fn(usize, &[u8]) -> Result<()> + Sync) -> Result<()> {
+        let threads = self.threads()?;
         if threads == 1 {
-            return self.part(&mut order, &mut AlignedBuf::default(), &f);
+            return self.part(&self.wanted, &mut AlignedBuf::default(), &f);
         }
-        let parts = self.parts(&mut order, threads * PARTS)?;
-        let work = |space: &mut AlignedBuf, part| self.part(part, space, &f);
+        let parts = self.parts(threads * PARTS)?;
+        let work = |space: &mut AlignedBuf, part: &[Wanted]| self.part(part, space, &f);
         share_out(threads, parts, AlignedBuf::default, work)?;
         Ok(())
     }
 
     /// Threads that so much work is worth.
-    fn threads<T>(&self, order: &[Asked<T>]) -> Result<usize> {
-        let (Some(first), Some(last)) = (order.first(), order.last()) else { return Ok(1) };
+    fn threads(&self) -> Result<usize> {
+        let (Some(first), Some(last)) = (self.wanted.first(), self.wanted.last()) else {
+            return Ok(1);
+        };
         if self.reader.threads == 1 {
             return Ok(1);
         }
         // Each record decodes a block at most, and all of them what lies between the first and the last.
         let block = self.reader.block_end(first.start)? - self.reader.block_start(first.start)?;
-        let each: u64 = order.iter().map(|asked| block.max(asked.end - asked.start)).sum();
+        let each: u64 = self.wanted.iter().map(|wanted| block.max(wanted.end - wanted.start)).sum();
         let decoded = each.min((last.end - first.start).saturating_add(2 * block));
         let worth = to_usize(decoded).unwrap_or(usize::MAX) / WORTH_A_HELPER;
         Ok(self.reader.threads.min(worth).max(1))
     }
 
     /// About `count` parts, cut where one block ends and another begins.
-    fn parts<'o, T>(
-        &self,
-        order: &'o mut [Asked<T>],
-        count: usize,
-    ) -> Result<Vec<&'o mut [Asked<T>]>> {
-        let each = order.len().div_ceil(count).max(1);
+    fn parts(&self, count: usize) -> Result<Vec<&[Wanted]>> {
+        let each = self.wanted.len().div_ceil(count).max(1);
         let mut parts = memory::with_room(count)?;
-        let mut rest = order;
+        let mut rest = &*self.wanted;
         while rest.len() > each {
-            let at = self.cut(rest, each)?;
-            let (now, later) = rest.split_at_mut(at);
+            let (now, later) = rest.split_at(self.cut(rest, each)?);
             rest = later;
             parts.push(now);
         }
@@ -187,30 +191,30 @@ impl Plan<'_> {
     }
 
     /// The first place at or after `at` where one block ends and another begins.
-    fn cut<T>(&self, order: &[Asked<T>], mut at: usize) -> Result<usize> {
-        let Some(before) = at.checked_sub(1).and_then(|before| order.get(before)) else {
+    fn cut(&self, wanted: &[Wanted], mut at: usize) -> Result<usize> {
+        let Some(before) = at.checked_sub(1).and_then(|before| wanted.get(before)) else {
             return Ok(at);
         };
         if let Some(last) = before.end.checked_sub(1) {
             let end = self.reader.block_end(last)?;
-            while order.get(at).is_some_and(|asked| asked.start < end) {
+            while wanted.get(at).is_some_and(|wanted| wanted.start < end) {
                 at += 1;
             }
         }
         Ok(at)
     }
 
-    fn part<T>(
+    fn part(
         &self,
-        order: &mut [Asked<T>],
+        wanted: &[Wanted],
         space: &mut AlignedBuf,
-        f: &impl Fn(&mut T, &[u8]) -> Result<()>,
+        f: &impl Fn(usize, &[u8]) -> Result<()>,
     ) -> Result<()> {
         let mut held: Option<Arc<ChunkLocation>> = None;
         // At a multiple of 8, as all others.
         let nothing = AlignedBuf::default();
-        let mut rest = order;
-        while let Some(Asked { start, end, .. }) = rest.first() {
+        let mut rest = wanted;
+        while let Some(Wanted { start, end, .. }) = rest.first() {
             let (start, end) = (*start, *end);
             let chunk = start / self.reader.chunk_size;
             let base = chunk * self.reader.chunk_size;
@@ -223,74 +227,166 @@ impl Plan<'_> {
                 };
             }
             if let Some(place) = &held {
-                let size = place.layout.block_size().max(1);
-                let block = u32::try_from((start - base) / u64::from(size)).unwrap_or(u32::MAX);
-                let first = base + u64::from(block) * u64::from(size);
-                let until = first + u64::from(place.layout.block_len(block));
-                let whole = rest
-                    .iter()
-                    .take_while(|asked| asked.start < asked.end && asked.end <= until)
-                    .count();
-                let (now, later) = rest.split_at_mut(whole);
+                let at = Blocks { place, base };
+                let (stretch, blocks) = self.stretch(&at, rest);
+                let (now, later) = rest.split_at(stretch);
+                match blocks.len() {
+                    0 => {}
+                    1 => self.block(&at, blocks.start, now, space, f)?,
+                    _ => self.together(&at, blocks, now, space, f)?,
+                }
                 rest = later;
                 if !now.is_empty() {
-                    self.block(place, block, first, now, space, f)?;
                     continue;
                 }
             }
             // In memory, across blocks, or empty; those that were asked for twice come together.
-            let same = rest.iter().take_while(|a| (a.start, a.end) == (start, end)).count();
-            let (now, later) = rest.split_at_mut(same.max(1));
+            let same = rest.iter().take_while(|w| (w.start, w.end) == (start, end)).count();
+            let (now, later) = rest.split_at(same.max(1));
             rest = later;
             let space = room(space, to_usize(end - start).unwrap_or(usize::MAX))?;
             self.reader.read(start..end, space)?;
             let bytes = if space.is_empty() { &*nothing } else { &*space };
-            for asked in now {
-                f(&mut asked.place, bytes)?;
+            for wanted in now {
+                f(wanted.position as usize, bytes)?;
             }
         }
         Ok(())
     }
 
     /// Whether the first of all records is among these, or the last.
-    fn is_outer<T>(&self, asked: &[Asked<T>]) -> bool {
-        let at = |i: Option<&usize>| i.and_then(|i| self.entries.get(*i)).map(|e| e.start);
-        asked.first().map(|a| a.start) == at(self.order.first())
-            || asked.last().map(|a| a.start) == at(self.order.last())
+    fn is_outer(&self, wanted: &[Wanted]) -> bool {
+        let start = |w: Option<&Wanted>| w.map(|w| w.start);
+        start(wanted.first()) == start(self.wanted.first())
+            || start(wanted.last()) == start(self.wanted.last())
+    }
+
+    /// How many of the first records lie in one block each, and in which blocks: in one, or in
+    /// several that lie one behind the other in the file, all of which are wanted, and are so short
+    /// that a read for each would cost as much as what is done with it.
+    fn stretch(&self, at: &Blocks<'_>, wanted: &[Wanted]) -> (usize, Range<u32>) {
+        let layout = &at.place.layout;
+        let Some(first) = wanted.first() else { return (0, 0..0) };
+        let block = at.block_of(first.start);
+        let mut records = at.count(block, wanted);
+        let mut blocks = block..block + u32::from(records > 0);
+        let parts = Decoder::decodes_parts(layout);
+        let outer = |wanted: &[Wanted]| !parts && self.is_outer(wanted);
+        if records == 0
+            || !self.reader.reads_streams_by_calls(at.place)
+            || layout.block_range(block).len() > SHORT
+            || outer(wanted.get(..records).unwrap_or_default())
+        {
+            return (records, blocks);
+        }
+        let start = layout.block_range(block).start;
+        while blocks.end < layout.blocks() {
+            let rest = wanted.get(records..).unwrap_or_default();
+            let more = at.count(blocks.end, rest);
+            let (before, range) =
+                (layout.block_range(blocks.end - 1), layout.block_range(blocks.end));
+            if more == 0
+                || range.start != before.end
+                || range.end.saturating_sub(start) as usize > STRETCH
+                || outer(rest.get(..more).unwrap_or_default())
+            {
+                break;
+            }
+            records += more;
+            blocks.end += 1;
+        }
+        (records, blocks)
+    }
+
+    /// Hands over records of several blocks that are read by one call.
+    fn together(
+        &self,
+        at: &Blocks<'_>,
+        blocks: Range<u32>,
+        wanted: &[Wanted],
+        space: &mut AlignedBuf,
+        f: &impl Fn(usize, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut rest = wanted;
+        self.reader.streams(at.place, blocks, |block, stream| {
+            let (now, later) = rest.split_at(at.count(block, rest));
+            rest = later;
+            let part = at.part(block, now);
+            let decoded = room(space, part.len())?;
+            let first = at.first(block) + part.start as u64;
+            self.reader.decode_held(at.place, block, part, stream, decoded)?;
+            hand(decoded, first, now, &mut AlignedBuf::default(), f)
+        })
     }
 
     /// Hands over records of one block, checked: decoded into `space`, as far as they reach in it, or
-    /// where it is stored. `first` is its first logical byte.
-    fn block<T>(
+    /// where it is stored.
+    fn block(
         &self,
-        place: &ChunkLocation,
+        at: &Blocks<'_>,
         block: u32,
-        first: u64,
-        asked: &mut [Asked<T>],
+        wanted: &[Wanted],
         space: &mut AlignedBuf,
-        f: &impl Fn(&mut T, &[u8]) -> Result<()>,
+        f: &impl Fn(usize, &[u8]) -> Result<()>,
     ) -> Result<()> {
+        let (place, first) = (at.place, at.first(block));
         if place.layout.is_stored() {
-            return self.reader.stored_block(place, block, |bytes| hand(bytes, first, asked, f));
+            let hand = |bytes: &[u8]| hand(bytes, first, wanted, space, f);
+            return self.reader.stored_block(place, block, hand);
         }
-        let (mut from, mut to) = (0, place.layout.block_len(block) as usize);
-        if !Decoder::decodes_parts(&place.layout) && self.is_outer(asked) {
+        if !Decoder::decodes_parts(&place.layout) && self.is_outer(wanted) {
             // Where batches follow each other, the next one goes on in the block in which this one ends.
-            let data = match self.reader.cached(place, block, &(0..to)) {
+            let all = 0..place.layout.block_len(block) as usize;
+            let data = match self.reader.cached(place, block, &all) {
                 Some(data) => data,
                 None => self.reader.fresh(place, block)?,
             };
-            return hand(&data, first, asked, f);
+            return hand(&data, first, wanted, space, f);
         }
-        if Decoder::decodes_parts(&place.layout) {
-            let within = |at: u64| to_usize(at - first).unwrap_or(usize::MAX).min(to);
-            let begin = asked.first().map_or(0, |asked| within(asked.start));
-            let end = asked.iter().map(|asked| within(asked.end)).max().unwrap_or(to);
-            (from, to) = (begin / 8 * 8, end);
+        let part = at.part(block, wanted);
+        let decoded = room(space, part.len())?;
+        let first = first + part.start as u64;
+        self.reader.decode_part(place, block, part, decoded)?;
+        hand(decoded, first, wanted, &mut AlignedBuf::default(), f)
+    }
+}
+
+/// The blocks of a chunk in the file, whose first logical byte is `base`.
+struct Blocks<'a> {
+    place: &'a ChunkLocation,
+    base: u64,
+}
+
+impl Blocks<'_> {
+    /// The block in which a logical byte of the chunk lies.
+    fn block_of(&self, at: u64) -> u32 {
+        let size = u64::from(self.place.layout.block_size().max(1));
+        u32::try_from((at - self.base) / size).unwrap_or(u32::MAX)
+    }
+
+    /// The first logical byte of a block.
+    fn first(&self, block: u32) -> u64 {
+        self.base + u64::from(block) * u64::from(self.place.layout.block_size().max(1))
+    }
+
+    /// How many of the first records lie in this block, each as a whole.
+    fn count(&self, block: u32, wanted: &[Wanted]) -> usize {
+        let first = self.first(block);
+        let end = first + u64::from(self.place.layout.block_len(block));
+        let inside = |w: &&Wanted| first <= w.start && w.start < w.end && w.end <= end;
+        wanted.iter().take_while(inside).count()
+    }
+
+    /// What of a block must be decoded for these records of it.
+    fn part(&self, block: u32, wanted: &[Wanted]) -> Range<usize> {
+        let (first, len) = (self.first(block), self.place.layout.block_len(block) as usize);
+        if !Decoder::decodes_parts(&self.place.layout) {
+            return 0..len;
         }
-        let space = room(space, to.saturating_sub(from))?;
-        self.reader.decode_part(place, block, from..to, space)?;
-        hand(space, first + from as u64, asked, f)
+        let within = |at: u64| to_usize(at - first).unwrap_or(usize::MAX).min(len);
+        let begin = wanted.first().map_or(0, |w| within(w.start));
+        let end = wanted.iter().map(|w| within(w.end)).max().unwrap_or(len);
+        begin / 8 * 8..end
     }
 }
 
@@ -304,22 +400,26 @@ fn room(space: &mut AlignedBuf, len: usize) -> Result<&mut [u8]> {
     Ok(space.get_mut(..len).unwrap_or_default())
 }
 
-/// Hands over those records of a block that were asked for. `first` is its first logical byte.
-fn hand<T>(
+/// Hands over those records of a block that are wanted, through `space` where they do not lie at a
+/// multiple of 8. `first` is the first logical byte of `block`.
+fn hand(
     block: &[u8],
     first: u64,
-    order: &mut [Asked<T>],
-    f: &impl Fn(&mut T, &[u8]) -> Result<()>,
+    wanted: &[Wanted],
+    space: &mut AlignedBuf,
+    f: &impl Fn(usize, &[u8]) -> Result<()>,
 ) -> Result<()> {
     let outside = || Error::corrupt("record entry", first, "reaches outside its block");
-    for Asked { start, end, place } in order {
+    for Wanted { start, end, position, .. } in wanted {
         let (from, to) = (to_usize(*start - first), to_usize(*end - first));
         let range = from.unwrap_or(usize::MAX)..to.unwrap_or(usize::MAX);
         let bytes = block.get(range).ok_or_else(outside)?;
         if bytes.as_ptr().addr().is_multiple_of(8) {
-            f(place, bytes)?;
+            f(*position as usize, bytes)?;
         } else {
-            f(place, &AlignedBuf::copy_of(bytes)?)?;
+            let aligned = room(space, bytes.len())?;
+            aligned.copy_from_slice(bytes);
+            f(*position as usize, aligned)?;
         }
     }
     Ok(())
@@ -368,11 +468,11 @@ mod tests {
                     let seen: Vec<Mutex<Vec<Vec<u8>>>> =
                         asked.iter().map(|_| Mutex::default()).collect();
                     let plan = snapshot.plan_at(&asked).unwrap();
-                    assert_eq!(plan.weights().len(), asked.len());
+                    assert_eq!(plan.weights().unwrap().len(), asked.len());
                     assert_eq!(plan.first().unwrap().unwrap()[..], record(asked[0])[..]);
-                    plan.each_into((0..asked.len()).collect(), |i, bytes| {
+                    plan.each(|i, bytes| {
                         assert!(bytes.as_ptr().addr().is_multiple_of(8));
-                        seen[*i].lock().unwrap().push(bytes.to_vec());
+                        seen[i].lock().unwrap().push(bytes.to_vec());
                         Ok(())
                     })
                     .unwrap();
@@ -394,7 +494,7 @@ mod tests {
         w.commit().unwrap();
         let snapshot = w.snapshot().unwrap();
         let refused = snapshot.plan_at(&[0]).unwrap();
-        let refused = refused.each_into(vec![()], |(), _| Err(crate::Error::Locked));
+        let refused = refused.each(|_, _| Err(crate::Error::Locked));
         assert!(matches!(refused, Err(crate::Error::Locked)));
     }
 }

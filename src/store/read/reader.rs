@@ -13,7 +13,7 @@ use crate::store::index::root::Totals;
 use crate::store::index::stored_index::StoredIndex;
 use crate::store::read::cache::BlockCache;
 use crate::store::read::dead::DeadList;
-use crate::wire::{AlignedBuf, ByNumber, checksum, identify, memory, to_usize};
+use crate::wire::{AlignedBuf, ByNumber, checksum, identify, to_usize};
 use once_cell::race::OnceBox;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
@@ -159,20 +159,18 @@ impl Reader {
         records.place(i)
     }
 
-    /// Where the records with these numbers lie, each at the position beside it in `asked`, which is
-    /// sorted. A group of a leaf of which several are wanted is taken apart once.
-    pub(crate) fn places(&self, asked: &[(u64, usize)]) -> Result<Vec<Place>> {
-        let mut out = memory::filled(asked.len(), Place::default())?;
-        let mut put = |i: usize, place: Place| {
-            if let Some(out) = out.get_mut(i) {
-                *out = place;
-            }
-        };
+    /// Calls `f` with the place of each of these records, which are sorted, and with the number beside it.
+    /// A group of a leaf of which several are wanted is taken apart once.
+    pub(crate) fn places(
+        &self,
+        asked: &[(u64, u32)],
+        mut f: impl FnMut(&Place, u32) -> Result<()>,
+    ) -> Result<()> {
         let mut group = Vec::new();
         let mut rest = asked;
         while let Some((id, i)) = rest.first().copied() {
             if id >= self.memtable.first_record {
-                put(i, self.entry(id)?);
+                f(&self.entry(id)?, i)?;
                 rest = rest.get(1..).unwrap_or_default();
                 continue;
             }
@@ -181,20 +179,20 @@ impl Reader {
             let number = at / GROUP;
             let first = id - (at % GROUP) as u64;
             let end = first + records.group_at(number).len() as u64;
-            let (now, later) = rest.split_at(rest.partition_point(|(id, _)| *id < end));
+            let (now, later) = rest.split_at(rest.iter().take_while(|(id, _)| *id < end).count());
             rest = later;
             if now.len() >= TOGETHER && records.places(number, &mut group).is_ok() {
                 for (id, i) in now {
                     let place = to_usize(id - first).and_then(|at| group.get(at));
-                    put(*i, *place.ok_or_else(|| missing(id))?);
+                    f(place.ok_or_else(|| missing(id))?, *i)?;
                 }
                 continue;
             }
             for (id, i) in now {
-                put(*i, records.place(number * GROUP + to_usize(id - first).unwrap_or(GROUP))?);
+                f(&records.place(number * GROUP + to_usize(id - first).unwrap_or(GROUP))?, *i)?;
             }
         }
-        Ok(out)
+        Ok(())
     }
 
     /// The entry of the record at `ordinal` among the live ones.

@@ -4,13 +4,14 @@
 use super::column::{Column, Columns};
 use super::field::{Found, standard};
 use super::mixed_frames::{Fetched, is_spread};
-use super::output::{ArrayInfo, Arrays, OutputRow, is_modest};
+use super::output::{ArrayInfo, Arrays, ends, is_modest, number};
 use super::request::ArrayRequest;
 use super::selection::Selection;
 use crate::codec::{AnyCodec, MdFrameCodec, MdFrameView, PlainFrame};
 use crate::error::{Error, Result};
 use crate::store::{Plan, Readable};
 use crate::trajectory::Topologies;
+use crate::wire::Row;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -160,39 +161,44 @@ impl Collator {
         columns: &[Column],
         new: &mut impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
     ) -> std::result::Result<Option<Arrays<M>>, E> {
-        let sizes: Vec<usize> = plan.weights().map(|n| n as usize).collect();
+        let ends = ends(plan.weights()?.into_iter().map(|n| n as usize));
         // What the index says is not believed before the records say it, too.
-        if !is_modest(&sizes) {
+        if !is_modest(&ends) {
             return Ok(None);
         }
-        let mut made = Arrays::new(columns, &sizes, &self.request, new)?;
-        let rows = made.rows(columns, &sizes, &self.request);
+        let mut made = Arrays::new(columns, &ends, &self.request, new)?;
+        let rows = made.rows(columns, &ends, &self.request)?;
         // Without names there must be a frame that has no standard field but these, else they are
         // not all that the frames have; where what is missing is filled, no frame may have others.
         let (named, fills) = (self.request.fields.is_some(), self.request.fill.is_some());
         let (differs, exact) = (AtomicBool::new(false), AtomicBool::new(named));
-        let done = plan.each_into(rows, |row, bytes| {
+        let done = plan.each(|i, bytes| {
             let same = |fields: usize| {
                 if fields == columns.len() && !exact.load(Ordering::Relaxed) {
                     exact.store(true, Ordering::Relaxed);
                 }
                 fields == columns.len() || !fills
             };
-            let alike = match PlainFrame::new(bytes) {
-                Some(frame) => {
-                    frame.nsites() == row.sites
-                        && (named || same(frame.fields()))
-                        && copied(columns, row, |column| column.name.read(&frame))
+            let sites = ends.get(i + 1).zip(ends.get(i)).map_or(0, |(end, start)| end - start);
+            if let Some(mut row) = rows.take(i) {
+                let alike = match PlainFrame::new(bytes) {
+                    Some(frame) => {
+                        frame.nsites() == sites
+                            && (named || same(frame.fields()))
+                            && copied(columns, &mut row, |column| column.name.read(&frame))
+                    }
+                    None => false,
+                };
+                let all = |fields| named || same(fields);
+                if alike || from_view(columns, &mut row, sites, bytes, all)? {
+                    number(row.part(columns.len()), i);
+                    return Ok(());
                 }
-                None => false,
-            };
-            if alike || from_view(columns, row, bytes, |fields| named || same(fields))? {
-                row.number();
-                return Ok(());
             }
             differs.store(true, Ordering::Relaxed);
             Err(Error::invalid("batch", "its frames differ"))
         });
+        drop(rows);
         match done {
             // The general way names the record that is not a frame.
             Err(Error::Codec { .. }) => return Ok(None),
@@ -208,11 +214,12 @@ impl Collator {
 /// as the column says.
 fn copied<'a>(
     columns: &[Column],
-    row: &mut OutputRow<'_>,
+    row: &mut Row<'_>,
     find: impl Fn(&Column) -> Option<Found<'a>>,
 ) -> bool {
-    columns.iter().zip(row.parts()).all(|(column, place)| {
+    columns.iter().enumerate().all(|(i, column)| {
         find(column).is_some_and(|found| {
+            let place = row.part(i);
             found.piece.kind() == column.kind
                 && found.by_site == column.by_site
                 // The shape of what every frame has by itself is fixed.
@@ -226,7 +233,8 @@ fn copied<'a>(
 /// are kept as integers. `same` is told how many standard fields it has.
 fn from_view(
     columns: &[Column],
-    row: &mut OutputRow<'_>,
+    row: &mut Row<'_>,
+    sites: usize,
     bytes: &[u8],
     same: impl Fn(usize) -> bool,
 ) -> Result<bool> {
@@ -234,7 +242,7 @@ fn from_view(
     let frame = MdFrameView::new(expanded.as_deref().unwrap_or(bytes))?;
     // What a frame has from its topology is not in its bytes.
     Ok(frame.topology().is_none()
-        && frame.nsites() == row.sites
+        && frame.nsites() == sites
         && same(standard(frame.fields()))
         && copied(columns, row, |column| column.name.find(frame.fields())))
 }

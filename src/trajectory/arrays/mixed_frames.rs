@@ -3,7 +3,7 @@
 
 use super::column::{Column, Columns};
 use super::field::Name;
-use super::output::{ArrayInfo, Arrays, CLAIMED};
+use super::output::{ArrayInfo, Arrays, CLAIMED, ends, number};
 use super::request::ArrayRequest;
 use super::selection::Selection;
 use crate::codec::{AnyCodec, Fields, MdFrame, MdFrameCodec, MdFrameRef, MdFrameView, Topology};
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::store::{Batch, Readable};
 use crate::trajectory::Topologies;
 use crate::trajectory::fields::Frames;
-use crate::wire::Digest;
+use crate::wire::{Digest, Row};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -140,17 +140,22 @@ impl Fetched {
         let columns = &self.columns;
         self.frames.with(
             |frames| {
-                let sizes: Vec<usize> = frames.iter().map(|f| f.nsites).collect();
+                let ends = ends(frames.iter().map(|f| f.nsites));
                 let request = &self.request;
-                let mut made = Arrays::new(columns, &sizes, request, &mut new)?;
-                for (frame, row) in frames.iter().zip(&mut made.rows(columns, &sizes, request)) {
-                    if !columns.iter().zip(row.parts()).all(|(column, out)| column.put(frame, out))
-                    {
+                let mut made = Arrays::new(columns, &ends, request, &mut new)?;
+                let rows = made.rows(columns, &ends, request)?;
+                for (i, frame) in frames.iter().enumerate() {
+                    let put = |row: &mut Row<'_>| {
+                        columns.iter().enumerate().all(|(c, column)| column.put(frame, row.part(c)))
+                    };
+                    let row = rows.take(i).and_then(|mut row| put(&mut row).then_some(row));
+                    let Some(mut row) = row else {
                         let why = "its frames changed while it was read";
                         return Err(Error::invalid("batch", why).into());
-                    }
-                    row.number();
+                    };
+                    number(row.part(columns.len()), i);
                 }
+                drop(rows);
                 let has = |i, column: &Column| {
                     frames.get(i).is_some_and(|frame| column.name.find(frame).is_some())
                 };

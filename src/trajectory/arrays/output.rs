@@ -4,6 +4,7 @@ use super::column::Column;
 use super::request::ArrayRequest;
 use crate::codec::DType;
 use crate::error::Error;
+use crate::wire::{Cut, Rows};
 use std::sync::Arc;
 
 /// What an array is, before there is memory for it.
@@ -54,41 +55,33 @@ fn memory<M: AsMut<[u8]>, E: From<Error>>(
     Err(Error::invalid("arrays", why).into())
 }
 
-/// Parts of a row that lie in it and need no memory of their own.
-const FEW: usize = 4;
-
-/// What one frame fills: its part of each field, and of `batch`.
-#[derive(Debug, Default)]
-pub(super) struct OutputRow<'m> {
-    /// Its position in the batch.
-    frame: i64,
-    pub(super) sites: usize,
-    few: [&'m mut [u8]; FEW],
-    more: Vec<&'m mut [u8]>,
-    batch: &'m mut [u8],
+/// Where the sites of each frame begin, and behind the last where they end.
+pub(super) fn ends(sizes: impl ExactSizeIterator<Item = usize>) -> Vec<usize> {
+    let mut ends = Vec::with_capacity(sizes.len() + 1);
+    let mut end = 0_usize;
+    ends.push(end);
+    for n in sizes {
+        end = end.saturating_add(n);
+        ends.push(end);
+    }
+    ends
 }
 
-impl<'m> OutputRow<'m> {
-    /// The parts of the fields, in their order; behind them there may be empty ones.
-    pub(super) fn parts(&mut self) -> impl Iterator<Item = &mut &'m mut [u8]> {
-        self.few.iter_mut().chain(&mut self.more)
-    }
-
-    /// Fills its part of `batch`.
-    pub(super) fn number(&mut self) {
-        self.batch.as_chunks_mut::<8>().0.fill(self.frame.to_ne_bytes());
-    }
+/// Fills the part of a frame in `batch`.
+pub(super) fn number(batch: &mut [u8], frame: usize) {
+    let frame = i64::try_from(frame).unwrap_or(i64::MAX);
+    batch.as_chunks_mut::<8>().0.fill(frame.to_ne_bytes());
 }
 
 impl<M: AsMut<[u8]>> Arrays<M> {
-    /// Memory for all arrays of frames of these numbers of sites. `ptr` is filled.
+    /// Memory for all arrays of frames whose sites end there. `ptr` is filled.
     pub(super) fn new<E: From<Error>>(
         columns: &[Column],
-        sizes: &[usize],
+        ends: &[usize],
         request: &ArrayRequest,
         new: &mut impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
     ) -> std::result::Result<Self, E> {
-        let sites = sizes.iter().sum();
+        let (frames, sites) = (ends.len().saturating_sub(1), ends.last().copied().unwrap_or(0));
         let mut out = Self { list: Vec::with_capacity(2 * columns.len() + 2) };
         let mut add = |name: Arc<str>, dtype, shape, by_site| {
             let info = ArrayInfo { name, dtype, shape, by_site };
@@ -97,7 +90,7 @@ impl<M: AsMut<[u8]>> Arrays<M> {
             Ok::<_, E>(())
         };
         for column in columns {
-            let shape = column.shape(if column.by_site { sites } else { sizes.len() });
+            let shape = column.shape(if column.by_site { sites } else { frames });
             add(column.name.text.clone(), column.kind, shape, column.by_site)?;
         }
         for column in columns.iter().filter(|_| request.mask) {
@@ -106,53 +99,42 @@ impl<M: AsMut<[u8]>> Arrays<M> {
                 let why = format!("there is a field {name:?}: ask for it in a batch of its own");
                 return Err(Error::invalid("mask", why).into());
             }
-            add(name, DType::Bool, vec![sizes.len()], false)?;
+            add(name, DType::Bool, vec![frames], false)?;
         }
-        add("ptr".into(), DType::I64, vec![sizes.len() + 1], false)?;
+        add("ptr".into(), DType::I64, vec![ends.len()], false)?;
         if request.batch {
             add("batch".into(), DType::I64, vec![sites], false)?;
         }
         let at = out.list.len() - 1 - usize::from(request.batch);
         if let Some((_, memory)) = out.list.get_mut(at) {
-            let mut end = 0_i64;
-            let (ends, _) = memory.as_mut().as_chunks_mut::<8>();
-            for (place, n) in ends.iter_mut().zip(std::iter::once(&0).chain(sizes)) {
-                end += i64::try_from(*n).unwrap_or(i64::MAX);
-                *place = end.to_ne_bytes();
+            let (places, _) = memory.as_mut().as_chunks_mut::<8>();
+            for (place, end) in places.iter_mut().zip(ends) {
+                *place = i64::try_from(*end).unwrap_or(i64::MAX).to_ne_bytes();
             }
         }
         Ok(out)
     }
 
-    /// What the first frame fills, the second, and so on.
-    pub(super) fn rows(
-        &mut self,
+    /// The arrays in rows, one for each frame: those of the fields in their order, and `batch` if it is
+    /// asked for.
+    pub(super) fn rows<'m>(
+        &'m mut self,
         columns: &[Column],
-        sizes: &[usize],
+        ends: &'m [usize],
         request: &ArrayRequest,
-    ) -> Vec<OutputRow<'_>> {
-        let each = |c: &Column| (c.width(), c.by_site);
+    ) -> Result<Rows<'m>, Error> {
         let mut list = self.list.iter_mut().map(|(_, memory)| memory.as_mut());
-        let mut rests: Vec<(&mut [u8], usize, bool)> = Vec::with_capacity(columns.len());
-        for (width, by_site) in columns.iter().map(each) {
-            rests.push((list.next().unwrap_or_default(), width, by_site));
+        let mut arrays = Vec::with_capacity(columns.len() + 1);
+        for (column, memory) in columns.iter().zip(list.by_ref()) {
+            let width = column.width();
+            arrays.push((
+                memory,
+                if column.by_site { Cut::Items(width, ends) } else { Cut::Even(width) },
+            ));
         }
-        let mut batch = list.last().filter(|_| request.batch).unwrap_or_default();
-        let mut rows = Vec::with_capacity(sizes.len());
-        for (frame, sites) in (0..).zip(sizes) {
-            let mut row = OutputRow { frame, sites: *sites, ..OutputRow::default() };
-            for (i, (rest, width, by_site)) in rests.iter_mut().enumerate() {
-                let len = if *by_site { sites.saturating_mul(*width) } else { *width };
-                let part = cut(rest, len);
-                match row.few.get_mut(i) {
-                    Some(place) => *place = part,
-                    None => row.more.push(part),
-                }
-            }
-            row.batch = cut(&mut batch, sites.saturating_mul(8));
-            rows.push(row);
-        }
-        rows
+        arrays.extend(list.last().filter(|_| request.batch).map(|m| (m, Cut::Items(8, ends))));
+        let why = "the arrays are longer than memory can be";
+        Rows::new(ends.len().saturating_sub(1), arrays).ok_or_else(|| Error::invalid("batch", why))
     }
 
     /// Fills the masks: which of the frames have the field, as `has` says of frame and column.
@@ -170,19 +152,11 @@ impl<M: AsMut<[u8]>> Arrays<M> {
     }
 }
 
-/// Cuts `len` bytes off the front of `rest`, or what there is of them.
-fn cut<'m>(rest: &mut &'m mut [u8], len: usize) -> &'m mut [u8] {
-    let len = len.min(rest.len());
-    let (now, later) = std::mem::take(rest).split_at_mut(len);
-    *rest = later;
-    now
-}
-
 /// Bytes of memory that frames may claim without bytes of their own.
 pub(super) const CLAIMED: usize = 512 << 20;
 
-/// Whether frames of these numbers of sites, of which nothing but the index has said so, may have
+/// Whether frames whose sites end there, of which nothing but the index has said so, may have
 /// memory already.
-pub(super) fn is_modest(sizes: &[usize]) -> bool {
-    sizes.iter().fold(0_usize, |n, sites| n.saturating_add(*sites)).saturating_mul(8) <= CLAIMED
+pub(super) fn is_modest(ends: &[usize]) -> bool {
+    ends.last().is_none_or(|sites| sites.saturating_mul(8) <= CLAIMED)
 }
