@@ -75,6 +75,8 @@ def simulated(folder, rounds, steps):
         "XTC": lambda: app.XTCReporter(str(folder / "run.xtc"), 5),
         "vlstore, in a thread": lambda: Reporter(folder / "run.vls", 5, energy=False, precision=1000),
         "vlstore, no thread": lambda: Reporter(folder / "all.vls", 5, energy=False, precision=1000, background=False),
+        "unrounded, in a thread": lambda: Reporter(folder / "float.vls", 5, energy=False),
+        "unrounded, no thread": lambda: Reporter(folder / "float-all.vls", 5, energy=False, background=False),
     }
     times = {name: [] for name in makers}
     for _ in range(rounds):

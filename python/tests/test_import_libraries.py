@@ -1,8 +1,10 @@
 """What MDAnalysis and ASE read goes into a store: frame by frame as the library has it, and exactly once."""
 
 import contextlib
+import gzip
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -573,6 +575,7 @@ def test_numbers_are_rounded_only_when_asked(tmp_path, path):
     ({"map": {"a": "energy"}}, "map"),
     ({"format": "nonsense"}, "ase-db"),
     ({"format": "ase:nonsense"}, "nonsense"),
+    ({"format": "lammps-dump", "reader": {"unit": "metal"}}, "no argument 'unit'; it has units and dt"),
 ])
 def test_what_cannot_work_is_said_and_leaves_no_store(arguments, says, tmp_path, path):
     ase = pytest.importorskip("ase")
@@ -581,6 +584,13 @@ def test_what_cannot_work_is_said_and_leaves_no_store(arguments, says, tmp_path,
     write(tmp_path / "a.traj", ase.Atoms("H"))
     with pytest.raises(vlstore.Error, match=says):
         vlstore.import_(tmp_path / "a.traj", path, **arguments)
+    assert not path.exists()
+
+
+def test_a_topology_that_is_given_as_a_trajectory_is_called_one(path):
+    source = pathlib.Path(__file__).parents[2] / "tests" / "data" / "gromacs" / "topol.tpr"
+    with pytest.raises(vlstore.InvalidError, match=r"a topology \(TPR\).*--topology"):
+        vlstore.import_(source, path)
     assert not path.exists()
 
 
@@ -615,6 +625,32 @@ def test_the_command_reads_the_same_formats(tmp_path, path):
     assert status == 1 and "hint: to add the frames that it does not have: vlstore import --append" in said
     status, _, said = command("import", "--format", "nonsense", source, path)
     assert status != 0 and "ase-db" in said and "xtc" in said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ulimit")
+def test_after_a_full_disk_the_command_that_is_printed_resumes(tmp_path, path):
+    """The error was that of closing the store, which did not say what had failed, and no command was named."""
+    with gzip.open(pathlib.Path(__file__).parents[2] / "tests" / "data" / "argon.lammpstrj.gz", "rt") as file:
+        dump = file.read()
+    source = tmp_path / "two words.lammpstrj"
+    source.write_text(dump * 6)
+    words = [sys.executable, "-P", "-m", "vlstore", "import", "--commit-every", "20frames", "--reader", "units=metal", source, path]
+    # No file grows beyond 400 blocks of 1024 bytes.
+    limited = subprocess.run(
+        ["bash", "-c", 'ulimit -f 400; exec "$@"', "-", *map(str, words)], capture_output=True, text=True, check=False
+    )
+    kept = len(stored(path)[0])
+    told, error, hint = limited.stderr.splitlines()
+    assert limited.returncode == 1 and 20 <= kept < 306
+    assert told == f"{path}: {kept} frames stored, up to the error" and "File too large" in error
+    start, _, again = hint.partition("resume: vlstore ")
+    assert start == "hint: every commit is kept; free some space, then "
+    status, out, _ = command(*shlex.split(again))
+    assert status == 0 and f"skipped {kept} frames" in out
+    vlstore.import_(source, tmp_path / "whole.vls", reader={"units": "metal"})
+    frames, _, keys = stored(path)
+    expected, _, expected_keys = stored(tmp_path / "whole.vls")
+    assert frames == expected and keys == expected_keys and len(frames) == 306
 
 
 def test_the_command_writes_h5md(tmp_path, path):

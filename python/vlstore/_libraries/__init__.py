@@ -5,6 +5,7 @@ Importing this package imports none of them.
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,16 @@ def _native_topology(path: Any) -> Topology:
     return found
 
 
+def _known(source: type, kind: str, reader: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a reader of ours, if it has all of them."""
+    has = list(inspect.signature(source).parameters)[1:]
+    for name in reader:
+        if name not in has:
+            which = f"it has {' and '.join(has)}" if has else "it has none"
+            raise InvalidError(f"reader: the reader of {kind} has no argument {name!r}; {which}")
+    return reader
+
+
 def _opened(path: Any, kind: str, topology: Topology | None, reader: dict[str, Any]) -> Source:
     name, _, inner = kind.partition(":")
     if name in ("ase", "ase-traj"):
@@ -105,15 +116,15 @@ def _opened(path: Any, kind: str, topology: Topology | None, reader: dict[str, A
     if name == "mdtraj-h5":
         from vlstore._libraries._mdtraj_h5 import MdtrajSource
 
-        return MdtrajSource(path, **reader)
+        return MdtrajSource(path, **_known(MdtrajSource, kind, reader))
     if name == "h5md":
         from vlstore._libraries._h5md import H5mdSource
 
-        return H5mdSource(path, **reader)
+        return H5mdSource(path, **_known(H5mdSource, kind, reader))
     if name == "lammps-dump":
         from vlstore._libraries._lammps import LammpsSource
 
-        return LammpsSource(path, **reader)
+        return LammpsSource(path, **_known(LammpsSource, kind, reader))
     from vlstore._libraries._mdanalysis import MDAnalysisSource
 
     format_ = "NCDF" if name == "amber-netcdf" else inner or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import shlex
@@ -15,7 +16,7 @@ from typing import Any
 import vlstore
 from vlstore._libraries import format_of
 from vlstore._libraries._detect import topology_format
-from vlstore.errors import CorruptError, Error, InvalidError, StoreExistsError
+from vlstore.errors import CorruptError, Error, InvalidError, ResumeError, StoreExistsError
 
 _SIZES = {
     "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gib": 1 << 30,
@@ -23,6 +24,7 @@ _SIZES = {
 }
 _TIMES = {"ms": 0.001, "s": 1.0, "sec": 1.0, "min": 60.0}
 _FRAMES = ("", "f", "frame", "frames")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What the command does not repeat when it says how to resume.
 _ONCE = ("--overwrite", "--keep-all", "--append")
 
@@ -202,18 +204,30 @@ def _again(words: list[str]) -> str:
     return shlex.join(["vlstore", "import", "--append", *rest])
 
 
-def _refused(error: BaseException, words: list[str]) -> int:
+def _refused(error: BaseException, words: list[str], stored: int = 0) -> int:
     _say(f"error: {error}")
     if isinstance(error, StoreExistsError) and words[0] == "import":
         _say(f"hint: to add the frames that it does not have: {_again(words)}")
+    elif stored:
+        space = "free some space, then resume" if getattr(error, "errno", None) in _FULL else "to resume"
+        _say(f"hint: every commit is kept; {space}: {_again(words)}")
     return 3 if isinstance(error, CorruptError) else 1
+
+
+def _stored(path: str) -> int:
+    """How many frames a store has; 0 if there is none that can be read."""
+    try:
+        with vlstore.open(path) as store:
+            return len(store)
+    except Error:
+        return 0
 
 
 def _import(call: dict[str, Any], words: list[str]) -> int:
     quiet, store = call.pop("quiet"), call["store"]
-    begun = time.monotonic()
+    begun, before = time.monotonic(), _stored(store)
     # The command ends on Ctrl-C at once; here what was read is committed first.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     bar = None if quiet or not sys.stderr.isatty() else _Bar()
     try:
         with warnings.catch_warnings(record=True) as said:
@@ -221,14 +235,18 @@ def _import(call: dict[str, Any], words: list[str]) -> int:
             done = vlstore.import_(progress=bar, **call)
     except KeyboardInterrupt:
         _end(bar)
-        _say(f"interrupted: what was read is stored in {store}")
+        _say(f"interrupted: {_many(_stored(store))} stored in {store}")
         _say(f"hint: to resume: {_again(words)}")
         return 130
     except (Error, ImportError, TypeError) as error:
         _end(bar)
-        return _refused(error, words)
+        after = 0 if isinstance(error, (StoreExistsError, ResumeError)) else _stored(store)
+        if after == before:
+            return _refused(error, words)
+        _say(f"{store}: {_many(after)} stored, up to the error")
+        return _refused(error, words, after)
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
     _end(bar)
     if quiet:
         return 0

@@ -31,6 +31,8 @@ TOPOLOGIES = {
     ".gsd": "GSD",
     ".mmtf": "MMTF",
 }
+# Those of them that have no frames which would be read.
+_WITHOUT_FRAMES = ("TPR", "PSF", "PRMTOP", "ITP")
 _PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _HEADS = (
     (0, b"\x89HDF\r\n\x1a\n", "h5md"),
@@ -82,6 +84,12 @@ def format_of(path: str | os.PathLike[str], given: str | None = None) -> str | N
         from vlstore._libraries._mdtraj_h5 import is_mdtraj
 
         return "mdtraj-h5" if is_mdtraj(path) else found
+    if found is None and (kind := topology_format(path)) in _WITHOUT_FRAMES:
+        name = os.fspath(path)
+        raise InvalidError(
+            f"{name}: this is a topology ({kind}), not a trajectory: give it beside a trajectory, as topology={name!r}, on "
+            f"the command line --topology {name}"
+        )
     return found
 
 

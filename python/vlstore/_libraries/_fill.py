@@ -3,6 +3,7 @@ given again and gives what an uninterrupted one gives, frame for frame."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import vlstore
 from vlstore._core import Imported, MdFrame, Topology
 from vlstore._libraries._record import NAME, Record, Row, digest
 from vlstore._libraries._source import Making, Source, with_topology
-from vlstore.errors import FormatError, InvalidError, ResumeError, StoreExistsError
+from vlstore.errors import Error, FormatError, InvalidError, ResumeError, StoreExistsError
 from vlstore.plugins import _units
 from vlstore.plugins._round import checked, rounded
 
@@ -99,11 +100,16 @@ class _Filling:
                     source.close()
             assert store is not None
             self._show(len(self.inputs), 0.0, always=True)
-            return Imported(self.frames, self.skipped, 0, len(store), list(dict.fromkeys(self.notes)))
-        finally:
-            # What was read before an error or Ctrl-C is committed.
+            records = len(store)
+        except BaseException:
+            # What was read before an error or Ctrl-C is committed. If the error is that the store cannot be written,
+            # closing it fails too, and says less.
             if store is not None:
-                store.close()
+                with contextlib.suppress(Error):
+                    store.close()
+            raise
+        store.close()
+        return Imported(self.frames, self.skipped, 0, records, list(dict.fromkeys(self.notes)))
 
     def _fits(self, given: Input, source: Source) -> bool:
         """Whether there is a frame yet; refuses one that cannot be stored."""
