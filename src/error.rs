@@ -99,6 +99,12 @@ pub enum Error {
     },
     /// Work was stopped on request.
     Interrupted,
+    /// A thread of this crate ended in the middle of its work: a fault of this crate. Nothing that was
+    /// committed is lost.
+    Thread {
+        /// What it did, for example `"reading"`.
+        doing: &'static str,
+    },
     /// A record does not decode, or an object does not encode.
     Codec {
         /// The codec's name.
@@ -214,7 +220,10 @@ impl Error {
     /// there now, a read that failed, a stop that was asked for.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        !matches!(self.root(), Self::Io { .. } | Self::OutOfMemory { .. } | Self::Interrupted)
+        !matches!(
+            self.root(),
+            Self::Io { .. } | Self::OutOfMemory { .. } | Self::Interrupted | Self::Thread { .. }
+        )
     }
 
     /// Damage of `part` at `offset` of the file.
@@ -303,7 +312,7 @@ impl fmt::Display for Error {
             Self::Corrupt(c) => c.fmt(f),
             Self::Older { generation, records } => write!(
                 f,
-                "the newest commit cannot be read; commit {generation} can, with {records} records, and what was written after it would be lost; `vlstore recover STORE NEW` first saves all that is left, and --accept-older (accept_older) then goes on with the older state"
+                "the newest commit cannot be read; commit {generation} can, with {records} records, and what was written after it would be lost; `vlstore recover STORE NEW` first saves all that is left, and --accept-older (accept_older) then continues with the older state"
             ),
             Self::NotAStore { why } => write!(f, "not a store: {why}"),
             Self::Unsupported { what, found, newest } => write!(
@@ -338,13 +347,17 @@ impl fmt::Display for Error {
             ),
             Self::Displaced { now: Some(now) } => write!(
                 f,
-                "the file was renamed to {} while it was being written; what was put so far is committed there: open it under that name to go on",
+                "the file was renamed to {} while it was being written; what was put so far is committed there: open it under that name to continue",
                 now.display()
             ),
             Self::Displaced { now: None } => f.write_str(
                 "the file was deleted or replaced by another while it was being written; what was put so far is committed in it, but no path leads to it: a program in Rust or Python can write it to a new path with `save_as` while the writer is open",
             ),
             Self::Interrupted => f.write_str("interrupted"),
+            Self::Thread { doing } => write!(
+                f,
+                "{doing}: a thread ended unexpectedly, which is a fault of vlstore; what was committed is safe: open the store again"
+            ),
             Self::Codec { codec, why } => write!(f, "codec {codec}: {why}"),
             Self::Format { format, at, why } => write!(f, "{format}, {at}: {why}"),
             Self::Unfit(unfit) => unfit.fmt(f),
@@ -386,5 +399,23 @@ impl std::error::Error for Error {
             Self::File { source, .. } | Self::Record { source, .. } => Some(&**source),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_the_system_or_of_this_crate_is_not_damage_of_a_file() {
+        for error in [
+            Error::io("read", io::ErrorKind::Other.into()),
+            Error::OutOfMemory { asked: 1 },
+            Error::Interrupted,
+            Error::Thread { doing: "reading" },
+        ] {
+            assert!(!error.at(Path::new("run.vls")).is_damage());
+        }
+        assert!(Error::corrupt("block", 0, "checksum differs").is_damage());
     }
 }

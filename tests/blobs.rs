@@ -382,7 +382,7 @@ fn parts_of_a_stream_that_was_given_up_are_deleted_and_it_says_so() {
     let (storage, sweeping) = (store(&path, 1000), store(&path, 1000));
     let (mut stream, digest) = Digesting::new(Slow(0, &path), kind());
     let error = storage.write_data_stream(&mut stream, &digest, &Tags::default()).unwrap_err();
-    assert!(error.to_string().contains("given up"), "{error}");
+    assert!(error.to_string().contains("abandoned"), "{error}");
     assert_eq!(sweeping.sweep().unwrap(), 0);
     assert_eq!(Store::open(&path).unwrap().len(), 0);
 }

@@ -2,13 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+#[path = "common/listed.rs"]
+mod listed;
+
+use listed::{Listed, listed};
 use std::fs;
 use std::path::Path;
 use vlstore::Readable;
 use vlstore::maintain::{CompactOptions, compact, compact_into};
-use vlstore::{
-    Durability, Error, Key, Layout, Purpose, Snapshot, Store, StoreOptions, WriteOptions, Writer,
-};
+use vlstore::{Durability, Error, Key, Layout, Purpose, Store, StoreOptions, WriteOptions, Writer};
 
 fn options() -> StoreOptions {
     StoreOptions {
@@ -59,21 +61,7 @@ fn fill(writer: &mut Writer) {
     writer.set_attributes(&serde_json::json!({"units": {"length": "nm"}})).unwrap();
 }
 
-type Listed = Vec<(Option<Key>, u32, Vec<u8>)>;
-
-/// Everything that a store holds, in order.
-fn listed(snapshot: &Snapshot) -> Listed {
-    let mut out = Vec::new();
-    snapshot
-        .for_each(|ordinal, key, place| {
-            out.push((key, place.weight, snapshot.get_at(ordinal)?.to_vec()));
-            Ok(())
-        })
-        .unwrap();
-    out
-}
-
-fn store_at(path: &Path) -> Listed {
+fn store_at(path: &Path) -> Vec<Listed> {
     let mut writer = Writer::create(path, &options()).unwrap();
     fill(&mut writer);
     writer.close().unwrap();

@@ -4,6 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+#[path = "common/listed.rs"]
+mod listed;
+
+use listed::{Listed, listed};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +18,7 @@ use vlstore::maintain::{
     merge, split,
 };
 use vlstore::{
-    Compression, Durability, Error, Key, Layout, Snapshot, Store, StoreOptions, WriteOptions,
-    Writer,
+    Compression, Durability, Error, Key, Layout, Store, StoreOptions, WriteOptions, Writer,
 };
 
 fn options() -> StoreOptions {
@@ -25,20 +28,7 @@ fn options() -> StoreOptions {
     }
 }
 
-type Row = (Option<Key>, u32, Vec<u8>);
-
-fn listed(snapshot: &Snapshot) -> Vec<Row> {
-    let mut out = Vec::new();
-    snapshot
-        .for_each(|ordinal, key, place| {
-            out.push((key, place.weight, snapshot.get_at(ordinal)?.to_vec()));
-            Ok(())
-        })
-        .unwrap();
-    out
-}
-
-fn at(path: impl AsRef<Path>) -> Vec<Row> {
+fn at(path: impl AsRef<Path>) -> Vec<Listed> {
     listed(&Store::open(path).unwrap())
 }
 
@@ -175,7 +165,7 @@ fn merged_stores_follow_each_other() {
     make(&a, 0..30, Some("nm"));
     make(&b, 30..50, Some("nm"));
     let done = merge(&[&a, &b], &c, &MergeOptions::default(), quiet).unwrap();
-    let right: Vec<Row> = at(&a).into_iter().chain(at(&b)).collect();
+    let right: Vec<Listed> = at(&a).into_iter().chain(at(&b)).collect();
     assert_eq!(at(&c), right);
     assert_eq!((done.copied.records, done.left_out), (50, 0));
     assert_eq!(done.differing, ["made"]);
@@ -273,7 +263,7 @@ fn the_parts_of_a_split_hold_everything_in_order_and_merge_to_the_whole() {
     let by = |by: SplitBy| {
         let wanted = SplitOptions { overwrite: true, ..SplitOptions::default() };
         let parts = split(&a, dir.path("part.vls"), &by, &wanted, quiet)?;
-        let joined: Vec<Row> = parts.iter().flat_map(|p| at(&p.0)).collect();
+        let joined: Vec<Listed> = parts.iter().flat_map(|p| at(&p.0)).collect();
         assert_eq!(joined, all);
         Ok::<_, Error>(parts)
     };

@@ -9,6 +9,10 @@
     reason = "a test ends where something is not as it should be"
 )]
 
+#[path = "common/listed.rs"]
+mod listed;
+
+use listed::{Listed, listed};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,7 +29,7 @@ use vlstore::limits::CHUNK_MAX;
 use vlstore::maintain::{RecoverOptions, Recovered, recover, recover_into};
 use vlstore::{
     Alignment, Column, ColumnKind, Compression, Durability, Error, Key, Layout, ReadOptions, Row,
-    Snapshot, Store, StoreOptions, TrajectoryWriter, WriteOptions, Writer,
+    Store, StoreOptions, TrajectoryWriter, WriteOptions, Writer,
 };
 
 static COLUMNS: [Column; 1] = [Column::new("step", ColumnKind::I64, 1)];
@@ -223,19 +227,6 @@ fn blocks(image: &[u8], chunk_size: u64) -> Vec<(Range<u64>, u64)> {
             logical = next;
         }
     }
-    out
-}
-
-type Listed = (Option<Key>, u32, Vec<u8>);
-
-fn listed(snapshot: &Snapshot) -> Vec<Listed> {
-    let mut out = Vec::new();
-    snapshot
-        .for_each(|ordinal, key, place| {
-            out.push((key, place.weight, snapshot.get_at(ordinal)?.to_vec()));
-            Ok(())
-        })
-        .unwrap();
     out
 }
 

@@ -103,7 +103,7 @@ fn broken_files_give_their_whole_frames_and_then_a_clear_error() {
         ("natoms-changed.xtc", 3, "frame 3: it claims 23 atoms in its header and 22"),
         ("negative-natoms.xtc", 0, "frame 0: it claims -5 atoms"),
         ("huge-natoms.xtc", 0, "frame 0: it claims 2147483647 atoms"),
-        ("bad-magic.xtc", 0, "frame 0: a frame begins with 1995 or 2023, here stands 1994"),
+        ("bad-magic.xtc", 0, "frame 0: a frame begins with 1995 or 2023, found 1994"),
     ] {
         let Some(path) = data(&format!("broken/{name}")) else {
             continue;

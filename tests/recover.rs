@@ -6,6 +6,10 @@
     reason = "a test ends where something is not as it should be"
 )]
 
+#[path = "common/listed.rs"]
+mod listed;
+
+use listed::{Listed, listed};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fs;
@@ -15,10 +19,10 @@ use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
 use vlstore::index::layout::{
     DEAD_MAGIC, LEAF_MAGIC, LOG_MAGIC, PAGE_MAGIC, ROOT_MAGIC, RUN_MAGIC,
 };
-use vlstore::maintain::{Means, RecoverOptions, Recovered, recover, recover_into};
+use vlstore::maintain::{RecoverOptions, Recovered, RecoveryMethod, recover, recover_into};
 use vlstore::{
-    Durability, Error, Key, Layout, OriginalTable, ReadOptions, Snapshot, Store, StoreOptions,
-    WriteOptions, Writer,
+    Durability, Error, Key, Layout, OriginalTable, ReadOptions, Store, StoreOptions, WriteOptions,
+    Writer,
 };
 
 const SLOTS: [usize; 2] = [4096, 8192];
@@ -48,19 +52,6 @@ fn bytes(i: u64, round: u64) -> Vec<u8> {
     (0..len as u64)
         .map(|k| u8::try_from((k * (i + 3) * (k % 7 + 1) + round) % 251).unwrap())
         .collect()
-}
-
-type Row = (Option<Key>, u32, Vec<u8>);
-
-fn listed(snapshot: &Snapshot) -> Vec<Row> {
-    let mut out = Vec::new();
-    snapshot
-        .for_each(|ordinal, key, place| {
-            out.push((key, place.weight, snapshot.get_at(ordinal)?.to_vec()));
-            Ok(())
-        })
-        .unwrap();
-    out
 }
 
 fn image(writer: &Writer) -> Vec<u8> {
@@ -101,7 +92,7 @@ fn grown(sealed_last: bool) -> Vec<u8> {
     image(&w)
 }
 
-fn live(image: &[u8]) -> Vec<Row> {
+fn live(image: &[u8]) -> Vec<Listed> {
     listed(&Store::from_bytes(image.to_vec()).unwrap())
 }
 
@@ -125,7 +116,7 @@ fn places(image: &[u8], magic: [u8; 8]) -> Vec<usize> {
 }
 
 /// Compares what came back with what was there; answers the names of what did not.
-fn missing(got: &[Row], right: &[Row], sites: bool) -> Vec<String> {
+fn missing(got: &[Listed], right: &[Listed], sites: bool) -> Vec<String> {
     let mut got = got.iter().peekable();
     let mut out = Vec::new();
     for (key, n, bytes) in right {
@@ -157,7 +148,7 @@ fn of_a_whole_store_everything_comes_back_and_nothing_else() {
         assert_eq!(new.attributes(), serde_json::json!({"a": 1}));
         assert_eq!(new.layout().record_codec, ("test".into(), 3));
         assert_eq!(new.layout().chunk(), 16 << 10);
-        assert!(matches!(report.found[..], [f] if matches!(f.means, Means::Commit { .. })
+        assert!(matches!(report.found[..], [f] if matches!(f.means, RecoveryMethod::Commit { .. })
             && f.unchecked == 0 && f.records == new.len()));
     }
 }
@@ -173,7 +164,7 @@ fn without_slots_the_newest_root_and_its_log_are_found_and_nothing_deleted_comes
         let (report, new) = run(&image);
         assert_eq!(listed(&new), right);
         assert_eq!((report.lost, report.losses.len()), (0, 0));
-        assert!(matches!(report.found[0].means, Means::Root { .. }));
+        assert!(matches!(report.found[0].means, RecoveryMethod::Root { .. }));
         assert!(report.notes.iter().any(|n| n.contains("may be back")), "{report:?}");
         assert_eq!(new.attributes(), serde_json::json!({"a": 1}));
     }
@@ -265,7 +256,7 @@ fn records_of_a_damaged_leaf_come_back_by_the_table_of_the_seal_or_are_counted()
             let (report, new) = run(&image);
             let gone = missing(&listed(&new), &right, false);
             assert_eq!(gone.len() as u64, report.lost, "{report:?}");
-            let by_table = report.found.iter().find(|f| f.means == Means::OriginalTable);
+            let by_table = report.found.iter().find(|f| f.means == RecoveryMethod::OriginalTable);
             // A leaf that is newer than the seal is in no table.
             assert!(!sealed || by_table.is_some_and(|f| f.records > 0), "{report:?}");
             unchecked += report.found.iter().map(|f| f.unchecked).sum::<u64>();
@@ -376,7 +367,9 @@ fn without_any_index_of_ours_the_table_of_the_seal_gives_everything_back() {
     }
     let (report, new) = run(&image);
     assert_eq!(missing(&listed(&new), &live(&good), false), Vec::<String>::new(), "{report:?}");
-    assert!(report.found.iter().all(|f| f.means == Means::OriginalTable && f.unchecked > 0));
+    assert!(
+        report.found.iter().all(|f| f.means == RecoveryMethod::OriginalTable && f.unchecked > 0)
+    );
     assert!(report.notes.iter().any(|n| n.contains("table of the last seal")));
 }
 
@@ -399,7 +392,7 @@ fn chunks_that_nothing_names_are_reported_and_written_on_request() {
     let wanted = RecoverOptions { chunks: true, ..RecoverOptions::default() };
     let (again, new) = run_with(&image, &wanted).unwrap();
     assert_eq!(new.len(), report.chunks_without_index);
-    assert_eq!(again.found[0].means, Means::Chunks);
+    assert_eq!(again.found[0].means, RecoveryMethod::Chunks);
     let chunk = new.get("chunk-0").unwrap();
     let old = Store::from_bytes(good).unwrap();
     let place = old.location_at(5).unwrap();

@@ -257,7 +257,9 @@ fn show(args: &Args, store: &Snapshot, figures: &[Figure]) -> Result<()> {
     }
     out.line("\nEvery record that was read equals what the first pass read.")?;
     if cfg!(debug_assertions) {
-        out.line("This program was built without full optimisation: the speeds mean little.")?;
+        out.line(
+            "This program was built without full optimisation: its speeds are not representative.",
+        )?;
     }
     out.end()
 }

@@ -133,7 +133,7 @@ fn report(args: &Args, done: &Exported, streamed: bool) -> Result<()> {
         ));
     }
     if !done.left_out.is_empty() {
-        complain(&format!("note: {format} has no place for: {}", done.left_out.join(", ")));
+        complain(&format!("note: {format} cannot hold: {}", done.left_out.join(", ")));
     }
     let name = printable_path(&args.output);
     let line = format!("{name}: {} as {format}", plural(done.frames, "frame"));

@@ -5,7 +5,7 @@ use crate::keys;
 use crate::open::{open, tell};
 use crate::outcome::{Exit, Outcome};
 use crate::output::{Out, grouped, human, key_json};
-use crate::sizes::{self, Every};
+use crate::sizes::{self, Interval};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -42,8 +42,8 @@ pub(crate) struct Args {
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    match sizes::every(text)? {
-        Every::Time(time) => Ok(time),
+    match sizes::interval(text)? {
+        Interval::Time(time) => Ok(time),
         _ => Err("expected a time, for example 500ms".into()),
     }
 }

@@ -5,8 +5,8 @@ use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Outcome};
 use crate::output::{Out, complain, human, plural, shown};
 use crate::progress::Progress;
-use crate::resume_command::Again;
-use crate::sizes::{self, Every};
+use crate::resume_command::ResumeCommand;
+use crate::sizes::{self, Interval};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -151,8 +151,8 @@ pub(crate) struct Args {
     durability: Option<Durability>,
     /// Commit after this many frames, bytes or seconds, for example 100frames,8MiB,5s; a killed
     /// job loses at most that [default: 8MiB,5s]
-    #[arg(long, value_name = "EACH", value_delimiter = ',', value_parser = sizes::every)]
-    commit_every: Vec<Every>,
+    #[arg(long, value_name = "EACH", value_delimiter = ',', value_parser = sizes::interval)]
+    commit_every: Vec<Interval>,
     /// Threads that compress [default: as many as cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -189,9 +189,9 @@ impl Args {
         }
         for every in &self.commit_every {
             match every {
-                Every::Bytes(n) => options.write.commit_bytes = *n,
-                Every::Time(t) => options.write.commit_interval = *t,
-                Every::Frames(_) => {}
+                Interval::Bytes(n) => options.write.commit_bytes = *n,
+                Interval::Time(t) => options.write.commit_interval = *t,
+                Interval::Frames(_) => {}
             }
         }
         options
@@ -199,7 +199,7 @@ impl Args {
 
     fn commit_frames(&self) -> Option<u64> {
         self.commit_every.iter().find_map(|every| match every {
-            Every::Frames(n) => Some(*n),
+            Interval::Frames(n) => Some(*n),
             _ => None,
         })
     }
@@ -261,13 +261,13 @@ fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
+pub(crate) fn run(args: &Args, resume: &ResumeCommand) -> Outcome {
     let options = args.import_options()?;
     options.check()?;
     let begun = Instant::now();
     let interrupt = Interrupt::watch()?;
     let mut importer = Importer::open(args.inputs(), &args.store, &options)?;
-    again.begun();
+    resume.begun();
     crate::output::warn_without_lock(&args.store, importer.is_locked());
     crate::open::tell_accepted(&args.store, importer.opened());
     if let Some(has) = importer.layout().filter(|_| args.append) {
@@ -291,14 +291,14 @@ pub(crate) fn run(args: &Args, again: &Again) -> Outcome {
         bar.end();
     }
     let done = importer.imported();
-    again.came_to(done.skipped + done.frames);
+    resume.came_to(done.skipped + done.frames);
     if let Some(signal) = signal {
         complain(&format!(
             "interrupted: {} stored in {}",
             plural(done.records, "frame"),
             shown(&args.store)
         ));
-        complain(&format!("hint: to resume: {}", again.command()));
+        complain(&format!("hint: to resume: {}", resume.command()));
         return Ok(Exit::Signal(signal));
     }
     if let Err(error) = passed {

@@ -54,7 +54,7 @@ Exit status:
     1  failed; the message says what failed, where, and what to do
     2  the arguments cannot be understood
     3  damage was found or prevented the work, or an older state than the newest was shown
-    4  there is no such record
+    4  the record does not exist
   130  interrupted by Ctrl-C (143: by a termination signal); what was done is committed
 
 Keys: an integer is an integer key, as frames have; anything else is a string key. str:7 is the
@@ -114,7 +114,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let again = match &verb {
-        Verb::Import(args) => Some(resume_command::Again::new(&words, args.reads_standard())),
+        Verb::Import(args) => {
+            Some(resume_command::ResumeCommand::new(&words, args.reads_standard()))
+        }
         _ => None,
     };
     let (outcome, hint): (Outcome, fn(&Error) -> Option<&'static str>) = match verb {

@@ -17,7 +17,7 @@ use crate::work::Work;
 use crate::{choices, keys};
 use chart::{Chart, Style};
 use draw::Picture;
-use frames::Over;
+use frames::XAxis;
 use std::path::{Path, PathBuf};
 use vlstore::backend::{Output, OutputPlace, There};
 use vlstore::codec::{AnyCodec, MdFrameCodec, SeriesCodec};
@@ -97,7 +97,7 @@ pub(crate) struct Args {
     dof: Option<u32>,
     /// What the axis below is, for frames [default: time, else frame]
     #[arg(long, value_enum, conflicts_with = "series")]
-    over: Option<Over>,
+    over: Option<XAxis>,
     /// Draw points instead of lines
     #[arg(long)]
     points: bool,
@@ -137,7 +137,7 @@ fn what(name: &str) -> std::result::Result<What, String> {
         "weight" => Ok(What::Sizes(Column::WEIGHT)),
         _ => Quantity::from_name(name).map(What::Frames).ok_or_else(|| {
             let known = Quantity::NAMES.join(", ");
-            format!("there are {known}, property:NAME, bytes, weight")
+            format!("known are {known}, property:NAME, bytes, weight")
         }),
     }
 }
@@ -155,7 +155,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 }
 
 /// A chart, and what is to be said of it.
-struct Made {
+struct Drawing {
     chart: Chart,
     /// What was drawn, in a few words.
     summary: String,
@@ -214,7 +214,7 @@ fn write(args: &Args, output: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|e: Error| e.at(output))
 }
 
-fn make(args: &Args, store: &Store, work: &mut Work) -> Result<Made> {
+fn make(args: &Args, store: &Store, work: &mut Work) -> Result<Drawing> {
     let codec = store.layout().record_codec.0.as_str();
     let about_frames = args.reference.is_some()
         || args.atoms.is_some()
@@ -253,7 +253,7 @@ fn lines(chart: &Chart, points: u64) -> String {
     format!("{} with {}", plural(chart.lines.len() as u64, "line"), plural(points, "point"))
 }
 
-fn of_series(args: &Args, store: &Store) -> Result<Made> {
+fn of_series(args: &Args, store: &Store) -> Result<Drawing> {
     let chosen = series::Chosen { ids: &args.series, most: ALL, range: args.range };
     let found = series::lines(store, &chosen, style(args), width(args))?;
     let more = (found.left_out > 0).then(|| {
@@ -268,10 +268,10 @@ fn of_series(args: &Args, store: &Store) -> Result<Made> {
         lines: found.lines,
     };
     let summary = lines(&chart, found.points);
-    Ok(Made { chart, summary, notes: more.into_iter().collect() })
+    Ok(Drawing { chart, summary, notes: more.into_iter().collect() })
 }
 
-fn of_sizes(args: &Args, store: &Store, column: &Column) -> Result<Made> {
+fn of_sizes(args: &Args, store: &Store, column: &Column) -> Result<Drawing> {
     let found = sizes::distribution(store, column)?;
     let what =
         if *column == Column::BYTES { "size of a record (bytes)" } else { "weight of a record" };
@@ -283,7 +283,7 @@ fn of_sizes(args: &Args, store: &Store, column: &Column) -> Result<Made> {
         log_x: found.log,
         lines: vec![found.line],
     };
-    Ok(Made { chart, summary: plural(found.records, "record"), notes: Vec::new() })
+    Ok(Drawing { chart, summary: plural(found.records, "record"), notes: Vec::new() })
 }
 
 fn of_frames(
@@ -291,7 +291,7 @@ fn of_frames(
     store: &Store,
     quantity: Option<Quantity>,
     work: &mut Work,
-) -> Result<Made> {
+) -> Result<Drawing> {
     let trajectory = Trajectory::new(store.snapshot())?;
     let options = MeasureOptions {
         quantity: asked(args, &trajectory, quantity)?,
@@ -304,7 +304,7 @@ fn of_frames(
     let mut notes = Vec::new();
     if counted < frames {
         notes.push(format!(
-            "{} of {} have no such number",
+            "{} of {} do not have this quantity",
             grouped(frames - counted),
             plural(frames, "frame")
         ));
@@ -328,7 +328,7 @@ fn of_frames(
         lines: found.lines,
     };
     let summary = lines(&chart, counted);
-    Ok(Made { chart, summary, notes })
+    Ok(Drawing { chart, summary, notes })
 }
 
 /// The quantity with the options that belong to it; which are for another one is refused.
@@ -355,7 +355,7 @@ fn asked(args: &Args, trajectory: &Trajectory, quantity: Option<Quantity>) -> Re
         let len = trajectory.len();
         let found = if n < 0 { len.checked_add_signed(n) } else { u64::try_from(n).ok() };
         *reference = found.filter(|n| *n < len).ok_or_else(|| {
-            let why = format!("there is no frame {n}: the store has {}", plural(len, "frame"));
+            let why = format!("frame {n} does not exist: the store has {}", plural(len, "frame"));
             Error::invalid("reference", why)
         })?;
     }

@@ -7,7 +7,7 @@ use vlstore::{Error, Unresumed};
 
 /// How `import` was called, and how far it came.
 #[derive(Debug)]
-pub(crate) struct Again {
+pub(crate) struct ResumeCommand {
     words: Vec<OsString>,
     standard: bool,
     begun: Cell<bool>,
@@ -18,7 +18,7 @@ pub(crate) struct Again {
 /// or added anew has been.
 const ONCE: [&str; 4] = ["--overwrite", "--drop-newer", "--keep-all", "--append"];
 
-impl Again {
+impl ResumeCommand {
     /// From the words of the command line; `standard` if one of the inputs is standard input, which
     /// cannot be read again.
     pub(crate) fn new(words: &[OsString], standard: bool) -> Self {
@@ -153,10 +153,10 @@ mod tests {
     use super::*;
     use clap::Parser;
 
-    fn again(line: &[&str]) -> Again {
+    fn again(line: &[&str]) -> ResumeCommand {
         let words: Vec<OsString> = line.iter().map(OsString::from).collect();
         let crate::Verb::Import(args) = crate::Cli::parse_from(&words).verb else { panic!() };
-        Again::new(&words, args.reads_standard())
+        ResumeCommand::new(&words, args.reads_standard())
     }
 
     #[test]

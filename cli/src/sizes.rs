@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// When a commit is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Every {
+pub(crate) enum Interval {
     /// After this many frames.
     Frames(u64),
     /// After this many bytes of records.
@@ -35,17 +35,17 @@ pub(crate) fn small(text: &str) -> Result<u32, String> {
 }
 
 /// `100` or `100frames`, `8MiB`, `5s`, `500ms`, `2min`.
-pub(crate) fn every(text: &str) -> Result<Every, String> {
+pub(crate) fn interval(text: &str) -> Result<Interval, String> {
     let (number, unit) = split(text)?;
     if number == 0 {
         return Err("the number must be 1 or more".into());
     }
     Ok(match unit.to_ascii_lowercase().as_str() {
-        "" | "f" | "frame" | "frames" => Every::Frames(number),
-        "ms" => Every::Time(Duration::from_millis(number)),
-        "s" | "sec" => Every::Time(Duration::from_secs(number)),
-        "min" => Every::Time(Duration::from_secs(number.saturating_mul(60))),
-        _ => Every::Bytes(bytes(text).map_err(|_| {
+        "" | "f" | "frame" | "frames" => Interval::Frames(number),
+        "ms" => Interval::Time(Duration::from_millis(number)),
+        "s" | "sec" => Interval::Time(Duration::from_secs(number)),
+        "min" => Interval::Time(Duration::from_secs(number.saturating_mul(60))),
+        _ => Interval::Bytes(bytes(text).map_err(|_| {
             format!(
                 "{unit:?} is not a unit; use frames, KiB, MiB, ms, s or min, for example 100frames"
             )
@@ -71,12 +71,12 @@ mod tests {
         assert_eq!(bytes("4MiB"), Ok(4 << 20));
         assert_eq!(bytes("1 kB"), Ok(1000));
         assert_eq!(small("64k"), Ok(65_536));
-        assert_eq!(every("100"), Ok(Every::Frames(100)));
-        assert_eq!(every("8MiB"), Ok(Every::Bytes(8 << 20)));
-        assert_eq!(every("500ms"), Ok(Every::Time(Duration::from_millis(500))));
+        assert_eq!(interval("100"), Ok(Interval::Frames(100)));
+        assert_eq!(interval("8MiB"), Ok(Interval::Bytes(8 << 20)));
+        assert_eq!(interval("500ms"), Ok(Interval::Time(Duration::from_millis(500))));
         for bad in ["", "MiB", "1.5M", "-1", "4 furlongs", "99999999999G"] {
             assert!(bytes(bad).is_err(), "{bad}");
         }
-        assert!(every("0").is_err() && every("3 apples").is_err() && small("4G").is_err());
+        assert!(interval("0").is_err() && interval("3 apples").is_err() && small("4G").is_err());
     }
 }

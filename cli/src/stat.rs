@@ -186,7 +186,7 @@ fn picture(out: &mut Out, stat: &Stat) -> Result<()> {
     }
     let open = match stat.open_bytes {
         0 => String::new(),
-        n => format!(", and {} in one that has room yet", human(n)),
+        n => format!(", and {} in one that is not full", human(n)),
     };
     out.line(format!("{}{open}", plural(stat.chunks, "full chunk")))?;
     for k in &stat.kinds {

@@ -90,7 +90,7 @@ pub(crate) fn _compact<'py>(
 #[pymethods]
 impl Store {
     /// Gives back the space of deleted and replaced records of a store that is open for writing,
-    /// which goes on with the new file; commits first. Returns what :func:`vlstore.compact` does.
+    /// which continues with the new file; commits first. Returns what :func:`vlstore.compact` does.
     ///
     /// Other threads wait meanwhile. ``progress`` is called with the bytes that are done and those
     /// that there are, and must not use the store; what it raises ends the work, and the store

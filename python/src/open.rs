@@ -8,8 +8,8 @@ use crate::store::codec::RecordCodec;
 use crate::store::depot::Depot;
 use crate::store::exit;
 use crate::store::handle::Handle;
-use crate::store::place::Place;
 use crate::store::report::warn;
+use crate::store::store_path::StorePath;
 use crate::store::typed::Typed;
 use crate::trajectory::class::Trajectory;
 use pyo3::exceptions::{PyRuntimeWarning, PyTypeError};
@@ -120,7 +120,7 @@ pub(crate) fn open<'py>(
     };
     let file: PathBuf = path.extract().map_err(|error: PyErr| {
         if error.is_instance_of::<PyTypeError>(py) {
-            described("path is a str or an os.PathLike", path)
+            described("path must be a str or an os.PathLike", path)
                 .map_or_else(|e| e, |why| wrong_type(py, &why))
         } else {
             error
@@ -137,7 +137,7 @@ pub(crate) fn open<'py>(
         }
     }
     records.name(&mut options);
-    let place = Place::File(file.clone());
+    let place = StorePath::File(file.clone());
     let (handle, alone) = py.detach(|| -> Outcome<(Handle, bool)> {
         let writer = match mode {
             "r" => {
@@ -174,7 +174,7 @@ pub(crate) fn memory<'py>(
     let records = Records::new(records)?;
     records.name(&mut options);
     let writer = Writer::in_memory(&options).map_err(|e| from_error(py, &e))?;
-    records.over(py, Handle::writer(writer, Place::Memory, "a", options.write))
+    records.over(py, Handle::writer(writer, StorePath::Memory, "a", options.write))
 }
 
 /// Opens the store whose content is `data`.
@@ -200,11 +200,11 @@ pub(crate) fn from_bytes<'py>(
             let bytes = copied(&bytes).map_err(Failure::from)?;
             let backend = Arc::new(vlstore::backend::SliceBackend::from_owner(bytes));
             let store = vlstore::Store::open_in(backend, &options.write.reading())?;
-            return Ok(Handle::reader(store, Place::Memory, options.write));
+            return Ok(Handle::reader(store, StorePath::Memory, options.write));
         }
         let backend = Arc::new(MemoryBackend::from_bytes(copied(&bytes).map_err(Failure::from)?));
         let writer = Writer::open_in(backend, &options.write).map_err(Failure::from)?;
-        Ok(Handle::writer(writer, Place::Memory, "a", options.write))
+        Ok(Handle::writer(writer, StorePath::Memory, "a", options.write))
     })?;
     records.over(py, handle)
 }

@@ -19,8 +19,11 @@ from vlstore.blobs import (
     FileStorage,
     MemoryStorage,
     MissingBlobError,
+    Serializer,
     Storage,
     StoreStorage,
+    StreamSerializer,
+    Unpacker,
     make_digest,
     temporary_storage,
 )
@@ -385,6 +388,34 @@ def test_pieces_have_a_settable_size_and_a_missing_place_is_made_only_when_asked
         assert [piece for piece in storage.read_stream(storage.write(b""))] == []
     with pytest.raises(ValueError, match="piece size"):
         FileStorage(tmp_path / "files", piece=0)
+
+
+class Half(Storage, Serializer, StreamSerializer, Unpacker):
+    """Everything that a user can write a class of, without a single method."""
+
+    name = "test.half@v1"
+
+
+@pytest.mark.parametrize(
+    ("call", "action", "method"),
+    [
+        (lambda it: it.write(b"x"), "write blobs", "write_data"),
+        (lambda it: it.read("x"), "read blobs", "read_data"),
+        (lambda it: it.write_stream([b"x"]), "write streams", "write_data_stream"),
+        (lambda it: next(it.read_stream("x")), "read streams", "read_data_stream"),
+        (lambda it: it.serialize_data(1), "serialize objects", "serialize_data"),
+        (lambda it: it.deserialize_data({}), "deserialize objects", "deserialize_data"),
+        (lambda it: it.serialize_data_stream(None), "serialize streams", "serialize_data_stream"),
+        (lambda it: it.deserialize_data_stream({}), "deserialize streams", "deserialize_data_stream"),
+        (lambda it: it.unpack_object(1, None), "unpack objects", "unpack_object"),
+        (lambda it: it.repack_object(int, {}, None), "repack objects", "repack_object"),
+    ],
+)
+def test_a_method_that_a_class_does_not_define_is_named(call, action, method):
+    with pytest.raises(vlstore.errors.UnsupportedError) as info:
+        call(Half())
+    assert str(info.value) == f"Half cannot {action}: the class does not define the method {method}"
+    assert isinstance(info.value, NotImplementedError)
 
 
 def test_a_router_chooses_places(tmp_path):

@@ -220,7 +220,7 @@ def test_no_trials_are_an_empty_table(storage):
     assert len(reader) == len(reader.trials) == 0
     assert reader.trials.columns == [] and reader.trials.to_csv() == "" and list(reader.trials) == []
     assert list(reader.iterarray("emg")) == []
-    with pytest.raises(InvalidError, match="there is no trial"):
+    with pytest.raises(InvalidError, match="trial .* does not exist"):
         reader.array("emg")
 
 
@@ -497,7 +497,7 @@ def test_single_objects_by_name(storage):
     assert reader.object("bytes") == b"replaced" and reader.object("json") == values["json"]
     assert np.array_equal(reader.object("array"), values["array"])
     assert pickle.loads(reader.object("pickle")) == {1, 2}
-    with pytest.raises(InvalidError, match="there is none named \"x\"; objects: \"array\""):
+    with pytest.raises(InvalidError, match="\"x\" does not exist; objects: \"array\""):
         reader.object("x")
 
 

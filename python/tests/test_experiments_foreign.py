@@ -394,13 +394,13 @@ def test_outputs_that_cannot_be_are_refused_by_errors_of_this_package(tmp_path):
     trials = task.trials
     for work in (trials.__getitem__, task.attributes, task.arrays, lambda i: task.get(i, "emg")):
         for i in (1, -2):
-            with pytest.raises(OrdinalError, match=f"there is no trial {i}; "):
+            with pytest.raises(OrdinalError, match=f"trial {i} does not exist; "):
                 work(i)
         assert work(-1) is not None
     for path, error in ((tmp_path / "data", StoreExistsError), (tmp_path / "no" / "x", MissingFileError)):
         with pytest.raises(error, match=str(path)):
             trials.to_csv(path)
-    with pytest.raises(WrongTypeError, match="NumPy makes no array"):
+    with pytest.raises(WrongTypeError, match="NumPy cannot make an array"):
         Trial().add_array("x", [[1, 2], [3]])
     assert sorted(os.listdir(tmp_path)) == ["data"]
 

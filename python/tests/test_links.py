@@ -45,7 +45,7 @@ def broken(page):
         path, _, anchor = target.partition("#")
         to = (ROOT / page).parent / path if path else ROOT / page
         if not to.exists():
-            yield f"{page}: {target}: there is no such file"
+            yield f"{page}: {target}: this file does not exist"
         elif anchor and to.suffix == ".md":
             if anchor not in anchors(to.read_text(encoding="utf-8")):
                 yield f"{page}: {target}: there is no such heading"

@@ -490,7 +490,7 @@ def test_what_cannot_be_hashed_is_refused():
         with pytest.raises(TypeError):
             byte_hash(wrong)
     for wrong in (1.0, "1", None):
-        with pytest.raises(vlstore.WrongTypeError, match="seed is an integer, not"):
+        with pytest.raises(vlstore.WrongTypeError, match="seed must be an integer, not"):
             byte_hash(b"", seed=wrong)
 
 
@@ -539,7 +539,7 @@ def test_a_chunk_size_may_be_a_real_number_that_is_whole():
     for size in (1e6, np.float64(1e6), np.int64(10**6)):
         assert SChunkStore(chunksize=size).chunksize == 10**6
     for wrong in (1e6 + 0.5, float("nan"), float("inf"), True, "1000000"):
-        with pytest.raises(vlstore.WrongTypeError, match="chunksize is an integer, not"):
+        with pytest.raises(vlstore.WrongTypeError, match="chunksize must be an integer, not"):
             SChunkStore(chunksize=wrong)
     with pytest.raises(ValueError, match="chunksize"):
         SChunkStore(chunksize=-1e6)
@@ -548,7 +548,7 @@ def test_a_chunk_size_may_be_a_real_number_that_is_whole():
 def test_a_super_chunk_takes_such_a_chunk_size_too():
     pytest.importorskip("blosc2")
     assert _create_default_schunk(chunksize=1e6).chunksize == 10**6
-    with pytest.raises(vlstore.WrongTypeError, match="chunksize is an integer, not"):
+    with pytest.raises(vlstore.WrongTypeError, match="chunksize must be an integer, not"):
         _create_default_schunk(chunksize=1000.5)
 
 
@@ -586,7 +586,7 @@ def test_bools_in_a_list_are_numbers():
     made = BackedAtomicData.from_values(atom_types=[True, False], masses=[False, True], **values)
     assert made.atom_types.dtype == np.int32 and made.atom_types.tolist() == [1, 0]
     assert made.masses.dtype == np.float32 and made.masses.tolist() == [0, 1]
-    with pytest.raises(vlstore.WrongTypeError, match="atom_types are numbers, not bool"):
+    with pytest.raises(vlstore.WrongTypeError, match="atom_types must be numbers, not bool"):
         BackedAtomicData.from_values(atom_types=np.array([True, False]), masses=[1, 1], **values)
 
 

@@ -312,7 +312,7 @@ def test_what_cannot_be_stored_is_refused_by_name_or_left_out(tmp_path):
         to_atoms(vlstore.MdFrame(types=[1]))
     with pytest.raises(vlstore.InvalidError, match="parsec"):
         to_atoms(vlstore.MdFrame(np.zeros((1, 3))), {"length": "parsec"})
-    with pytest.raises(vlstore.InvalidError, match="mode is w, a or x, not 'r'"):
+    with pytest.raises(vlstore.InvalidError, match="mode must be w, a or x, not 'r'"):
         Writer(tmp_path / "b.vls", "r")
     with vlstore.open(tmp_path / "bytes.vls", "w") as store:
         store.attrs["units"] = {}

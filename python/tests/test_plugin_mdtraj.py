@@ -82,7 +82,7 @@ def test_a_store_is_a_file_of_mdtraj(real):
         file.seek(10)
         file.seek(-5, 1)
         assert file.read(1)[1].tolist() == [2.5]
-        with pytest.raises(vlstore.InvalidError, match="201 frames; there is none at 202"):
+        with pytest.raises(vlstore.InvalidError, match="201 frames, not a frame 202"):
             file.seek(202)
         with pytest.raises(vlstore.InvalidError, match="open for reading"):
             file.write(xyz)

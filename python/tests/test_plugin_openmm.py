@@ -170,7 +170,7 @@ def test_a_run_that_does_not_fit_the_store_is_refused(tmp_path):
     assert list(vlstore.open(path)) == [5, 10, 15]
     with pytest.raises(vlstore.InvalidError, match="reportInterval is 1 step or more"):
         Reporter(path, 0)
-    with pytest.raises(vlstore.InvalidError, match="checkpointInterval .7. is a multiple of reportInterval .5."):
+    with pytest.raises(vlstore.InvalidError, match="checkpointInterval .7. must be a multiple of reportInterval .5."):
         Reporter(path, 5, checkpoint="c.chk", checkpointInterval=7)
     with vlstore.open(tmp_path / "other.vls", "w", records="md-frame") as other:
         other.attrs["units"] = {"length": "angstrom"}

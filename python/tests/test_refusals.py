@@ -178,7 +178,7 @@ def test_options_are_refused_by_name(path):
         vlstore.open(path, purpose="dense")
     with pytest.raises(vlstore.InvalidError, match="mode"):
         vlstore.open(path, "rw")
-    with pytest.raises(vlstore.WrongTypeError, match="path is a str"):
+    with pytest.raises(vlstore.WrongTypeError, match="path must be a str"):
         vlstore.open(3)
 
 
@@ -263,9 +263,9 @@ def test_what_cannot_be_kept_of_a_value_is_refused():
 
 def test_a_mode_and_an_attribute_that_are_none_of_ours(path):
     for mode in (None, b"r", 1):
-        with pytest.raises(vlstore.WrongTypeError, match="mode is a string"):
+        with pytest.raises(vlstore.WrongTypeError, match="mode must be a string"):
             vlstore.open(path, mode)
-        with pytest.raises(vlstore.WrongTypeError, match="mode is a string"):
+        with pytest.raises(vlstore.WrongTypeError, match="mode must be a string"):
             vlstore.from_bytes(b"", mode)
     store = vlstore.memory()
     for call in (store.attrs.__getitem__, store.attrs.__delitem__):

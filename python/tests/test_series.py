@@ -195,7 +195,7 @@ def test_an_unknown_id_is_a_key_error_that_names_it_everywhere(manager):
             with pytest.raises(KeyError, match=repr(id)[:40].replace("\\", ".")):
                 call(id)
     for id in (1.5, True, b"x", ("a",), None):
-        with pytest.raises(TypeError, match="an id is a str or an int, not"):
+        with pytest.raises(TypeError, match="an id must be a str or an int, not"):
             manager.get(id)
 
 

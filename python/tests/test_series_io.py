@@ -47,7 +47,7 @@ def test_csv_of_others_is_read(tmp_path):
         ("0,1O\n1,2\n", r"x.csv: CSV, line 1: \"1O\" is not a number; .* begins with #"),
         ("0,1\n1,9007199254740993\n", "line 2: the integer 9007199254740993 would be rounded"),
         ("0,1e400\n", "line 1: 1e400 is larger than any"),
-        ("t,v\n", "line 1: there are no numbers"),
+        ("t,v\n", "line 1: it has no numbers"),
     ]:
         path.write_text(text)
         with pytest.raises(vlstore.errors.FormatError, match=why):
@@ -280,7 +280,7 @@ def test_parquet_without_times_says_so_and_counts_when_told(manager, tmp_path):
 
     path = tmp_path / "v.parquet"
     parquet.write_table(pa.table({"t": [5, 6], "v": [1.5, 2.5]}), path)
-    with pytest.raises(ValueError, match=r"v.parquet: there is no column of times 'time'; the columns are t, v"):
+    with pytest.raises(ValueError, match=r"v.parquet: the column of times 'time' does not exist; the columns are t, v"):
         manager.import_parquet(path)
     assert manager.ids() == []
     assert manager.import_parquet(path, time="t") == ["v"]
@@ -366,7 +366,7 @@ def test_errors_of_other_libraries_name_the_file_and_the_column(manager, tmp_pat
     parquet = pytest.importorskip("pyarrow.parquet")
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     path = tmp_path / "x.parquet"
-    with pytest.raises(vlstore.errors.MissingFileError, match=f"^{path}: there is no such file"):
+    with pytest.raises(vlstore.errors.MissingFileError, match=f"^{path}: this file does not exist"):
         manager.import_parquet(path)
     n = 10_000
     table = {"id": ["a"] * n, "time": np.arange(float(n)), "v": np.random.default_rng(0).normal(size=n)}
@@ -381,8 +381,8 @@ def test_errors_of_other_libraries_name_the_file_and_the_column(manager, tmp_pat
         ({"time": [0.0], "v": ["a"]}, "the column 'v': a column of string"),
         ({"time": ["a"], "v": [0.0]}, "the column 'time': a column of string"),
         ({"time": [0.0], "v": [2**53 + 1]}, r"the column 'v': an integer above 2\*\*53"),
-        ({"id": [1.5], "time": [0.0], "v": [1.0]}, "the column 'id': ids are texts or integers, not double"),
-        ({"id": [1], "time": [0.0]}, "there is no column of values"),
+        ({"id": [1.5], "time": [0.0], "v": [1.0]}, "the column 'id': ids must be strings or integers, not double"),
+        ({"id": [1], "time": [0.0]}, "it has no column of values"),
     ]:
         parquet.write_table(pa.table(wrong), path)
         with pytest.raises((ValueError, TypeError), match=f"^{path}: {why}"):

@@ -205,26 +205,26 @@ def test_a_transform_says_which_of_its_fields_are_per_site(properties):
 @pytest.mark.parametrize(
     ("indices", "why"),
     [
-        ([True, False, True], r"an ordinal is an integer, not bool \(True\)"),
-        ([0, True], r"an ordinal is an integer, not bool \(True\)"),
-        (np.array([True, False]), "ordinals are integers, not an array of bool"),
-        (torch.tensor([True, False]), "ordinals are integers, not an array of bool"),
-        ([torch.tensor(True)], "an ordinal is an integer, not Tensor"),
-        ([0.5, 1.0], r"an ordinal is an integer, not float \(0.5\)"),
-        (np.array([1.0]), "ordinals are integers, not an array of float64"),
-        (torch.tensor([1.5]), "ordinals are integers, not an array of float32"),
-        ([None], "an ordinal is an integer, not None"),
-        ("012", r"an ordinal is an integer, not str \('0'\)"),
-        (3, r"ordinals are a sequence of integers, not int \(3\)"),
+        ([True, False, True], r"an ordinal must be an integer, not bool \(True\)"),
+        ([0, True], r"an ordinal must be an integer, not bool \(True\)"),
+        (np.array([True, False]), "ordinals must be integers, not an array of bool"),
+        (torch.tensor([True, False]), "ordinals must be integers, not an array of bool"),
+        ([torch.tensor(True)], "an ordinal must be an integer, not Tensor"),
+        ([0.5, 1.0], r"an ordinal must be an integer, not float \(0.5\)"),
+        (np.array([1.0]), "ordinals must be integers, not an array of float64"),
+        (torch.tensor([1.5]), "ordinals must be integers, not an array of float32"),
+        ([None], "an ordinal must be an integer, not None"),
+        ("012", r"an ordinal must be an integer, not str \('0'\)"),
+        (3, r"ordinals must be a sequence of integers, not int \(3\)"),
     ],
 )
-def test_indices_that_are_no_whole_numbers_are_refused(depot, indices, why):
+def test_indices_that_are_not_integers_are_refused(depot, indices, why):
     with pytest.raises(vlstore.WrongTypeError, match=why) as caught:
         Dataset(depot, indices=indices)
     assert isinstance(caught.value, TypeError)
 
 
-def test_indices_are_whole_numbers_of_any_kind(depot):
+def test_indices_are_integers_of_any_kind(depot):
     for indices in ([2, 0], (2, 0), iter([2, 0]), np.array([2, 0], "u1"), np.array([2, 0], ">i8"),
                     torch.tensor([2, 0]), [np.int32(2), torch.tensor(0)], range(2, -1, -2)):
         dataset = Dataset(depot, fields=["energy"], indices=indices)
@@ -255,7 +255,7 @@ def test_one_sample_is_at_one_index(depot):
         with pytest.raises(vlstore.WrongTypeError, match="not slice.*Subset"):
             dataset[0:2]
         for wrong in (1.0, True, None, "0", torch.tensor(True)):
-            with pytest.raises(vlstore.WrongTypeError, match="an ordinal is an integer, not"):
+            with pytest.raises(vlstore.WrongTypeError, match="an ordinal must be an integer, not"):
                 dataset[wrong]
         assert dataset[torch.tensor(1)].keys() == dataset[np.int32(1)].keys()
 

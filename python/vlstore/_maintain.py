@@ -119,7 +119,7 @@ def _path(given: Any, what: str) -> str:
         path = os.fspath(given)
     except TypeError:
         kind = type(given).__name__
-        raise WrongTypeError(f"{what} is a path or an open store, not {kind} ({given!r:.40})") from None
+        raise WrongTypeError(f"{what} must be a path or an open store, not {kind} ({given!r:.40})") from None
     return os.fsdecode(path)
 
 
@@ -233,7 +233,7 @@ def copy(
 def _ordinals(source: str, asked: Any) -> tuple[int, int, int]:
     """Start, end and step of the ordinals, as far as there are records."""
     if not isinstance(asked, (range, slice)):
-        raise WrongTypeError(f"range is a range or a slice, not {type(asked).__name__}")
+        raise WrongTypeError(f"range must be a range or a slice, not {type(asked).__name__}")
     with_all = _core._open(source, "r", "bytes", None)
     length = len(with_all)
     with_all.close()
@@ -268,7 +268,7 @@ def merge(
     :func:`copy`. No new file is left.
     """
     if isinstance(sources, (str, bytes, PathLike, _core.Store)):
-        raise WrongTypeError("sources is a list of paths")
+        raise WrongTypeError("sources must be a list of paths")
     paths = [_path(source, "a source") for source in sources]
     return Merged(
         **_core._merge(

@@ -221,5 +221,5 @@ def from_bytes(
 
 def _checked(mode: Any) -> str:
     if not isinstance(mode, str):
-        raise WrongTypeError(f"mode is a string such as \"r\", not {mode!r}")
+        raise WrongTypeError(f"mode must be a string such as \"r\", not {mode!r}")
     return mode

@@ -76,7 +76,7 @@ def _plain(value, place):
         for name in value:
             if not isinstance(name, str):
                 kind = type(name).__name__
-                raise InvalidError(f"{place}: its keys are strings, not {kind} ({name!r:.40})")
+                raise InvalidError(f"{place}: its keys must be strings, not {kind} ({name!r:.40})")
         return {str(name): _plain(entry, f"{place}[{name!r}]") for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(entry, f"{place}[{i}]") for i, entry in enumerate(value)]
@@ -85,16 +85,16 @@ def _plain(value, place):
         if value.dtype.kind in _NUMBERS and not (value.dtype.kind == "f" and value.itemsize > 8):
             return _plain(value.tolist(), place)
         kind = f"an array of {value.dtype}" if getattr(value, "ndim", 0) else f"{value.dtype}"
-        raise InvalidError(f"{place}: JSON has no form for {kind} ({value!r:.40}): use strings or numbers")
+        raise InvalidError(f"{place}: JSON cannot hold {kind} ({value!r:.40}): use strings or numbers")
     kind = type(value).__name__
     raise InvalidError(
-        f"{place}: JSON has no form for {kind} ({value!r:.40}): use numbers, strings, lists and dicts"
+        f"{place}: JSON cannot hold {kind} ({value!r:.40}): use numbers, strings, lists and dicts"
     )
 
 
 def _name(name):
     if not isinstance(name, str):
-        raise InvalidError(f"the name of an attribute is a string, not {type(name).__name__}")
+        raise InvalidError(f"the name of an attribute must be a string, not {type(name).__name__}")
     return str(name)
 
 

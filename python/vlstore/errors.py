@@ -101,7 +101,7 @@ class OlderStateError(CorruptError):
     """The newest commit cannot be read, and the store was opened for writing.
 
     Nothing was changed. ``vlstore recover`` saves all that is left into a new store; reading
-    shows the older state; ``accept_older=True`` goes on with it, and loses the newer.
+    shows the older state; ``accept_older=True`` continues with it, and loses the newer.
     """
 
 

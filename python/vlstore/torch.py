@@ -60,7 +60,7 @@ class Stream(torch.utils.data.IterableDataset[Any]):
     def __init__(self, loader: Loader) -> None:
         if not isinstance(loader, Loader):
             kind = type(loader).__name__
-            raise WrongTypeError(f"loader is a vlstore.loader.Loader, not {kind} ({loader!r:.40})")
+            raise WrongTypeError(f"loader must be a vlstore.loader.Loader, not {kind} ({loader!r:.40})")
         self.loader = loader
 
     def _part(self) -> Loader:
@@ -177,7 +177,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
             store = vlstore.open(store)
         elif not isinstance(store, vlstore.Store):
             kind = type(store).__name__
-            raise WrongTypeError(f"store is a path or an open store, not {kind} ({store!r:.40})")
+            raise WrongTypeError(f"store must be a path or an open store, not {kind} ({store!r:.40})")
         elif store.mode != "r":
             if store.path is None:
                 raise InvalidError("a store in memory: give vlstore.from_bytes(store.to_bytes())")
@@ -220,7 +220,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
     def __getitem__(self, index: SupportsIndex) -> Any:
         if isinstance(index, slice):
             raise WrongTypeError(
-                f"an ordinal is an integer, not slice ({index!r}): a part of a data set is "
+                f"an ordinal must be an integer, not slice ({index!r}): a part of a data set is "
                 "Dataset(store, indices=...) or torch.utils.data.Subset"
             )
         # A flat data set is cut here, too: one index asks for one sample.
@@ -273,7 +273,7 @@ def _whole(value: Any) -> int:
         except TypeError:
             pass
     shown = "None" if value is None else f"{type(value).__name__} ({value!r:.40})"
-    raise WrongTypeError(f"an ordinal is an integer, not {shown}")
+    raise WrongTypeError(f"an ordinal must be an integer, not {shown}")
 
 
 def _row(indices: Any) -> torch.Tensor:
@@ -283,12 +283,12 @@ def _row(indices: Any) -> torch.Tensor:
     if not isinstance(indices, np.ndarray):
         if not isinstance(indices, Iterable):
             shown = f"{type(indices).__name__} ({indices!r:.40})"
-            raise WrongTypeError(f"ordinals are a sequence of integers, not {shown}")
+            raise WrongTypeError(f"ordinals must be a sequence of integers, not {shown}")
         indices = np.array([_whole(i) for i in indices], object)
     elif indices.dtype.kind not in "iu":
-        raise WrongTypeError(f"ordinals are integers, not an array of {indices.dtype}")
+        raise WrongTypeError(f"ordinals must be integers, not an array of {indices.dtype}")
     if indices.ndim != 1:
-        raise InvalidError("indices is one row of ordinals")
+        raise InvalidError("indices must be one row of ordinals")
     bounds = np.iinfo(np.int64)
     if len(indices) and not bounds.min <= int(indices.min()) <= int(indices.max()) <= bounds.max:
         raise InvalidError("indices have an ordinal that does not fit 64 bits")

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use super::place::{OutputPlace, There};
+use super::output_place::{OutputPlace, There};
 use super::{Access, Backend, StagedFile};
 use crate::error::{Error, Result};
 use crate::existing::Existing;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[cfg(unix)]
 use super::access::is_unsupported;
-use super::place::{OutputPlace, There};
+use super::output_place::{OutputPlace, There};
 use super::{Access, Backend, FileBackend, LockOutcome, WriterLock};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
@@ -106,7 +106,7 @@ impl StagedFile {
             // Before the first byte is written: a private file must not be copied to a public
             // one, not even for the time of the copy.
             fs::set_permissions(&staged.temporary, there.permissions())
-                .map_err(|e| Error::io("take over the permissions", e).at(&staged.place))?;
+                .map_err(|e| Error::io("copy the permissions", e).at(&staged.place))?;
         }
         Ok(staged)
     }
@@ -194,7 +194,7 @@ impl Drop for StagedFile {
 /// Creates a file with a name of its own in the folder of `place`.
 fn create_beside(place: &Path, access: Access) -> Result<(FileBackend, PathBuf)> {
     let Some(name) = place.file_name() else {
-        return Err(Error::invalid("path", "this names no file").at(place));
+        return Err(Error::invalid("path", "this path does not name a file").at(place));
     };
     let folder = folder_of(place);
     // A name that is already there has odds of 1 in 2^64 each time, so a few tries are as good

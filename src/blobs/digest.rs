@@ -52,7 +52,9 @@ impl ContentKind {
         let plain =
             |text: &str| text.len() <= LONGEST && !text.bytes().any(|b| b.is_ascii_control());
         if !two || !plain(content_type) {
-            let why = format!("{content_type:?} is not one such as text/csv or application/json");
+            let why = format!(
+                "{content_type:?} is not a content type, for example text/csv or application/json"
+            );
             return Err(Error::invalid("content type", why));
         }
         if let Some(wrong) = encoding.filter(|e| e.is_empty() || !plain(e)) {
@@ -210,7 +212,7 @@ impl ContentDigest {
     /// # Errors
     /// [`Error::Invalid`] for anything else; as [`ContentDigest::claimed`].
     pub fn from_json(json: &Value) -> Result<Self> {
-        let wrong = |name: &str| Error::invalid("digest", format!("has no right {name:?}"));
+        let wrong = |name: &str| Error::invalid("digest", format!("has no valid {name:?}"));
         let text = |name: &str| json.get(name).and_then(Value::as_str).ok_or_else(|| wrong(name));
         let encoding = json.get("content_encoding").and_then(Value::as_str);
         let kind = ContentKind::new(text("content_type")?, encoding)?;

@@ -96,11 +96,12 @@ impl Access {
         }
         let at = &self.at;
         let no_bucket = answer.contains(NO_BUCKET);
-        let denied = "no access: are access_key_id, secret_access_key and region right, and may this key do it?";
+        let denied = "access denied: check access_key_id, secret_access_key and region, and what this key is allowed to do";
         let (kind, why) = match error {
-            _ if no_bucket => {
-                (io::ErrorKind::NotFound, "there is no such bucket: make it, or correct its name")
-            }
+            _ if no_bucket => (
+                io::ErrorKind::NotFound,
+                "this bucket does not exist: create it, or correct its name",
+            ),
             object_store::Error::PermissionDenied { .. }
             | object_store::Error::Unauthenticated { .. } => {
                 (io::ErrorKind::PermissionDenied, denied)
@@ -108,7 +109,7 @@ impl Access {
             _ if answer.contains("403 Forbidden") || answer.contains("401 Unauthorized") => {
                 (io::ErrorKind::PermissionDenied, denied)
             }
-            _ => (io::ErrorKind::Other, "the store answered"),
+            _ => (io::ErrorKind::Other, "the object store returned an error"),
         };
         let answer: String = answer.chars().take(SHOWN).collect();
         Error::io("use the object store", io::Error::new(kind, format!("{at}: {why} ({answer})")))

@@ -233,7 +233,7 @@ pub(super) fn end_stream(w: &mut DepotWriter<DocumentCodec>, token: &str) -> Res
     let before = list.len();
     list.retain(|one| name_of(one) != Some(token));
     if list.len() == before {
-        let why = "was given up by another process, which deleted its parts; write it again";
+        let why = "was abandoned by another process, which deleted its parts; write it again";
         return Err(Error::invalid("stream", why));
     }
     keep_unfinished(w, &list)

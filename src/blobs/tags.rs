@@ -63,7 +63,7 @@ impl Tags {
     /// # Errors
     /// [`Error::Invalid`] if it is anything else; as [`Tags::new`].
     pub fn from_json(json: &Value) -> Result<Self> {
-        let wrong = || Error::invalid("tags", "are not an object with texts alone");
+        let wrong = || Error::invalid("tags", "are not an object whose values are strings");
         let members: &Map<String, Value> = json.as_object().ok_or_else(wrong)?;
         let pair = |(name, text): (&String, &Value)| {
             text.as_str().map(|text| (name.clone(), text.to_owned())).ok_or_else(wrong)

@@ -18,7 +18,7 @@ use std::fmt::{self, Write as _};
 pub enum Argument {
     /// Nothing.
     Null,
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
     /// An integer.
     Int(i128),

@@ -3,9 +3,9 @@
 use super::argument::Arguments;
 use super::call::Call;
 use super::file::Cache;
-use super::flight::Flights;
+use super::last_used::seconds;
 use super::object::Object;
-use super::uses::seconds;
+use super::single_flight::Flights;
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::marker::PhantomData;
@@ -124,7 +124,7 @@ where
                 return Ok(found);
             }
             self.cache.writable()?;
-            let Some(_flight) = self.flights.board(&text) else { continue };
+            let Some(_flight) = self.flights.begin(&text) else { continue };
             // It may have been stored between looking and boarding.
             if let Some(found) = self.find(&text, true)? {
                 self.hits.fetch_add(1, Ordering::Relaxed);

@@ -1,9 +1,9 @@
 //! An open cache: where it is, what it may take, and what of it is seen.
 
 use super::entry::{Entry, EntryInfo, STORED, list};
+use super::last_used::Uses;
+use super::lock_wait::open_with_retries;
 use super::stamp::Stamp;
-use super::turn::patiently;
-use super::uses::Uses;
 use crate::backend::Access;
 use crate::codec::{AnyCodec as _, DocumentCodec, check};
 use crate::error::{Error, Result};
@@ -123,7 +123,7 @@ impl Cache {
             check_layer(&*there).map_err(|e| e.at(&path))?;
         }
         let make = || Writer::replace(&path, &new(options));
-        mark(&mut patiently(options.lock_wait, make)?)?;
+        mark(&mut open_with_retries(options.lock_wait, make)?)?;
         Self::over(path, options)
     }
 
@@ -219,7 +219,7 @@ impl Cache {
     /// at all without a budget.
     pub fn note_use(&self, text: &str) {
         if self.options.max_bytes.is_some() {
-            locked(&self.uses).note(text, super::uses::seconds());
+            locked(&self.uses).note(text, super::last_used::seconds());
         }
     }
 
@@ -248,7 +248,7 @@ impl Cache {
     /// As [`Cache::snapshot`].
     pub fn len(&self) -> Result<u64> {
         let snapshot = self.snapshot()?;
-        Ok(snapshot.len() - super::uses::records(&snapshot)?)
+        Ok(snapshot.len() - super::last_used::records(&snapshot)?)
     }
 
     /// Whether nothing is stored.
@@ -267,8 +267,8 @@ impl Cache {
         let snapshot = self.snapshot()?;
         let all = snapshot.info()?;
         Ok(CacheInfo {
-            entries: snapshot.len() - super::uses::records(&snapshot)?,
-            bytes: all.raw_bytes - super::uses::bytes(&snapshot)?.min(all.raw_bytes),
+            entries: snapshot.len() - super::last_used::records(&snapshot)?,
+            bytes: all.raw_bytes - super::last_used::bytes(&snapshot)?.min(all.raw_bytes),
             file_bytes: all.file_bytes,
             reclaimable: all.compactable,
         })

@@ -10,16 +10,16 @@
 //! none waits while another computes. Knows nothing of Python, NumPy or HDF5.
 
 mod argument;
+mod budget;
 mod cached;
 mod call;
 mod entry;
 mod file;
-mod flight;
+mod last_used;
+mod lock_wait;
 mod object;
+mod single_flight;
 mod stamp;
-mod turn;
-mod upkeep;
-mod uses;
 mod write;
 
 pub use argument::{Argument, Arguments};

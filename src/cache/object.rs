@@ -52,7 +52,7 @@ pub(super) fn named_array<'a>(
     number
         .and_then(|number| arrays.get(number))
         .copied()
-        .ok_or_else(|| malformed(&format!("has no {name} where one is expected")))
+        .ok_or_else(|| malformed(&format!("has no {name}, but must have one")))
 }
 
 fn malformed(why: &str) -> Error {
@@ -137,7 +137,7 @@ impl Object for String {
     }
 
     fn storage_retrieve(result: &Value, _: &[ArrayView<'_>]) -> Result<Self> {
-        result.as_str().map(Self::from).ok_or_else(|| malformed("is not a text"))
+        result.as_str().map(Self::from).ok_or_else(|| malformed("is not a string"))
     }
 }
 
@@ -147,7 +147,7 @@ impl Object for bool {
     }
 
     fn storage_retrieve(result: &Value, _: &[ArrayView<'_>]) -> Result<Self> {
-        result.as_bool().ok_or_else(|| malformed("is not a truth value"))
+        result.as_bool().ok_or_else(|| malformed("is not a boolean"))
     }
 }
 
@@ -157,7 +157,7 @@ impl Object for () {
     }
 
     fn storage_retrieve(result: &Value, _: &[ArrayView<'_>]) -> Result<Self> {
-        if result.is_null() { Ok(()) } else { Err(malformed("is not nothing")) }
+        if result.is_null() { Ok(()) } else { Err(malformed("is not null")) }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// How far the clock of a file system may lag behind: two changes within that time can bear the same
+/// How far the clock of a file system may lag behind: two changes within that time can have the same
 /// time.
 const LAG: Duration = Duration::from_millis(100);
 

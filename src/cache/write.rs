@@ -1,10 +1,10 @@
 //! Storing and deleting: each its own turn of the lock.
 
+use super::budget;
 use super::call::record_key;
 use super::entry::{EntryInfo, put_row};
 use super::file::{Cache, check_layer, locked, mark, writing};
-use super::turn::patiently;
-use super::upkeep;
+use super::lock_wait::open_with_retries;
 use crate::codec::{ArrayView, Codec as _, DocumentCodec, DocumentRef};
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -61,9 +61,9 @@ impl Cache {
         let key = record_key(text);
         self.write(wait, |writer| {
             // One commit for the result and for what has to go: the budget holds at every moment.
-            let before = upkeep::bytes_beside(self, writer, &key)?;
+            let before = budget::bytes_beside(self, writer, &key)?;
             put_row(writer, &key, &bytes, stored)?;
-            upkeep::within_budget(self, writer, before, &key, bytes.len() as u64)
+            budget::within_budget(self, writer, before, &key, bytes.len() as u64)
         })
     }
 
@@ -156,13 +156,13 @@ impl Cache {
         if self.options.read_only || locked(&self.uses).is_empty() {
             return Ok(());
         }
-        self.write(wait, |writer| upkeep::write_uses(self, writer).map(drop))
+        self.write(wait, |writer| budget::write_uses(self, writer).map(drop))
     }
 
     /// One turn of the lock: opens the file for writing, and commits what `work` did.
     fn write<T>(&self, wait: Duration, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
         let options = writing(&self.options);
-        let mut writer = patiently(wait, || Writer::open(&self.path, &options))?;
+        let mut writer = open_with_retries(wait, || Writer::open(&self.path, &options))?;
         let turn = || -> Result<T> {
             check_layer(&writer)?;
             mark(&mut writer)?;
@@ -175,7 +175,7 @@ impl Cache {
                 // The result is committed, whether this works or not; the next writer tries again.
                 let _ = writer.seal();
             }
-            let worn = upkeep::is_worn(self, &info);
+            let worn = budget::is_worn(self, &info);
             drop(writer);
             if worn {
                 // What was to be written is. Whoever has the lock now, or the next who stores something,

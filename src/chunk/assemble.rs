@@ -34,13 +34,13 @@ pub(super) fn check_sizes(params: &Params, block_size: u32, nbytes: u32) -> Resu
     if nbytes == 0 || !nbytes.is_multiple_of(typesize) {
         return Err(Error::invalid(
             "chunk size",
-            format!("{nbytes} bytes are no positive multiple of the typesize {typesize}"),
+            format!("{nbytes} bytes are not a positive multiple of the typesize {typesize}"),
         ));
     }
     if block_size == 0 || !block_size.is_multiple_of(typesize) {
         return Err(Error::invalid(
             "block size",
-            format!("{block_size} bytes are no positive multiple of the typesize {typesize}"),
+            format!("{block_size} bytes are not a positive multiple of the typesize {typesize}"),
         ));
     }
     Ok(())

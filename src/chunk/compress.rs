@@ -28,13 +28,13 @@ pub struct Compressor {
     block_size: u32,
     /// For full blocks, and for the last block of a chunk or a chunk shorter than a block. Each
     /// serves one block length: a context that met a shorter block keeps to that length.
-    contexts: [Option<Made>; 2],
+    contexts: [Option<CachedContext>; 2],
     #[cfg(debug_assertions)]
     decoder: Decoder,
 }
 
 /// A context for compression, the block length that it was made for, and whether it splits.
-struct Made {
+struct CachedContext {
     context: Context,
     len: u32,
     split: bool,
@@ -229,7 +229,7 @@ impl Compressor {
             let c_len = i32::try_from(len).map_err(|_| overridden())?;
             ready()?;
             let context = Context::compressing(self.params, algorithm, c_len, split)?;
-            *slot = Some(Made { context, len, split });
+            *slot = Some(CachedContext { context, len, split });
         }
         slot.as_mut().map(|made| &mut made.context).ok_or_else(overridden)
     }
@@ -246,7 +246,7 @@ fn room(header: &Header, len: u32) -> usize {
 fn check_made(header: &Header, src: &[u8], split: bool, done: i32, chunk: &[u8]) -> Result<usize> {
     let failed = |why: &str| Err(Error::codec("blosc2", format!("while compressing: {why}")));
     let Ok(done) = usize::try_from(done) else {
-        return failed(&format!("the library answered with error {done}"));
+        return failed(&format!("the library returned error {done}"));
     };
     let Some(chunk) = chunk.get(..done) else {
         return failed("more bytes than there is room for");

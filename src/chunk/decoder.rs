@@ -190,7 +190,7 @@ impl Decoder {
     ) -> Result<()> {
         if direct::knows(header, len) {
             let all = self.scratch.get(ONE_BLOCK..).unwrap_or_default();
-            let streams = direct::Held::new(all, held).ok_or_else(no_memory)?;
+            let streams = direct::BlockStreams::new(all, held).ok_or_else(no_memory)?;
             return direct::decode(header, streams, len, part, dst, &mut self.planes);
         }
         if *part == (0..len as usize) {

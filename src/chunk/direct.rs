@@ -18,12 +18,12 @@ const PLANES: usize = 16;
 
 /// The streams of a block, held where nobody changes them, with [`SLACK`] bytes behind.
 #[derive(Clone, Copy)]
-pub(super) struct Held<'a> {
+pub(super) struct BlockStreams<'a> {
     all: &'a [u8],
     len: usize,
 }
 
-impl<'a> Held<'a> {
+impl<'a> BlockStreams<'a> {
     /// The first `len` of the bytes `all`; `None` if there are not so many and the slack.
     pub(super) fn new(all: &'a [u8], len: usize) -> Option<Self> {
         (all.len() >= len.checked_add(SLACK)?).then_some(Self { all, len })
@@ -36,7 +36,7 @@ impl<'a> Held<'a> {
 
 /// A walk over them.
 struct Streams<'a> {
-    held: Held<'a>,
+    held: BlockStreams<'a>,
     cursor: Cursor<'a>,
 }
 
@@ -74,7 +74,7 @@ fn damaged<T>() -> Result<T> {
 /// length.
 pub(super) fn decode(
     header: &Header,
-    held: Held<'_>,
+    held: BlockStreams<'_>,
     len: u32,
     part: &Range<usize>,
     out: &mut [u8],

@@ -51,7 +51,7 @@ pub(super) fn next<'a>(c: &mut Cursor<'a>, each: u32) -> Result<Stream<'a>> {
     };
     let Ok(len) = u32::try_from(len) else {
         return match (u8::try_from(len.unsigned_abs()), c.u8()) {
-            (Err(_), _) => bad("repeats something that is no byte"),
+            (Err(_), _) => bad("repeats a value that is not a byte"),
             (Ok(value), Some(token)) if token & 1 == 1 => Ok(Stream::Run(value)),
             _ => bad("is a run of an unknown kind"),
         };

@@ -195,10 +195,10 @@ impl Codec for ArrayCodec {
 
     fn decode<'a>(&self, bytes: &'a [u8]) -> Result<ArrayView<'a>> {
         let mut from = Cursor::new(bytes);
-        let head: [u8; 8] = from.array().ok_or_else(|| bad("it has no whole header"))?;
+        let head: [u8; 8] = from.array().ok_or_else(|| bad("its header is incomplete"))?;
         let [magic, version, dtype, axes, padding @ ..] = head;
         if magic != MAGIC {
-            return Err(bad("it does not begin as one"));
+            return Err(bad("it does not begin with the right bytes"));
         }
         if version != VERSION {
             return Err(Error::Unsupported {

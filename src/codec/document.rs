@@ -143,10 +143,10 @@ impl Codec for DocumentCodec {
 
     fn decode<'a>(&self, bytes: &'a [u8]) -> Result<DocumentView<'a>> {
         let mut from = Cursor::new(bytes);
-        let fixed: [u8; 4] = from.array().ok_or_else(|| bad("it has no whole header"))?;
+        let fixed: [u8; 4] = from.array().ok_or_else(|| bad("its header is incomplete"))?;
         let [magic, version, zeros @ ..] = fixed;
         if magic != MAGIC {
-            return Err(bad("it does not begin as one"));
+            return Err(bad("it does not begin with the right bytes"));
         }
         if version != VERSION {
             return Err(Error::Unsupported {
@@ -158,10 +158,10 @@ impl Codec for DocumentCodec {
         if zeros != [0; 2] {
             return Err(bad("its padding is not zero"));
         }
-        let n = from.u32_le().ok_or_else(|| bad("it has no whole header"))?;
+        let n = from.u32_le().ok_or_else(|| bad("its header is incomplete"))?;
         let n = count(n as usize)? as usize;
         let length = |from: &mut Cursor<'_>| from.u64_le().and_then(to_usize);
-        let head = length(&mut from).ok_or_else(|| bad("it has no whole header"))?;
+        let head = length(&mut from).ok_or_else(|| bad("its header is incomplete"))?;
         let mut lens = from.clone();
         from.take(8 * n).ok_or_else(|| bad("the lengths of its arrays are cut off"))?;
         let head = str::from_utf8(padded(&mut from, head, "its head")?)
@@ -282,7 +282,7 @@ mod tests {
             bytes[at] = byte;
             refused(&bytes)
         };
-        assert!(with(0, 0xa7).contains("does not begin as one"));
+        assert!(with(0, 0xa7).contains("does not begin with"));
         assert!(with(1, 2).contains("version"));
         assert!(with(2, 1).contains("padding"));
         assert!(with(7, 0xff).contains("number of arrays"));

@@ -21,7 +21,7 @@ pub static CODECS: [&dyn AnyCodec; 6] =
 pub fn by_name(name: &str) -> Result<&'static dyn AnyCodec> {
     CODECS.into_iter().find(|c| c.name() == name).ok_or_else(|| {
         let known = CODECS.map(AnyCodec::name).join(", ");
-        Error::invalid("codec", format!("there is none named {name:?}; this release knows {known}"))
+        Error::invalid("codec", format!("{name:?} is not known; this release knows {known}"))
     })
 }
 

@@ -79,10 +79,7 @@ fn unknown_column(name: &str, kept: &[Column], codec: &dyn AnyCodec) -> Error {
     known.extend(["weight", "bytes"]);
     known.sort_unstable();
     known.dedup();
-    Error::invalid(
-        "column",
-        format!("there is none named {name:?}; there are {}", known.join(", ")),
-    )
+    Error::invalid("column", format!("{name:?} is not one of {}", known.join(", ")))
 }
 
 impl<T: Readable + ?Sized> Columns for T {}

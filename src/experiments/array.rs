@@ -142,7 +142,7 @@ impl StackAxis {
     /// [`Error::Invalid`] if there is none or they do not fit each other, [`Error::OutOfMemory`].
     pub fn joined(self, pieces: &[ArrayView<'_>]) -> Result<Array> {
         let Some(first) = pieces.first() else {
-            return Err(Error::invalid("array", "there is no piece of it"));
+            return Err(Error::invalid("array", "no piece of it was given"));
         };
         let dtype = first.dtype();
         let mut shape = self.lifted(first.shape())?;

@@ -176,11 +176,11 @@ pub(super) fn piece_axis(head: &str) -> Result<StackAxis> {
 
 pub(super) fn parsed(head: &str) -> Result<Json> {
     serde_json::from_str(head)
-        .map_err(|e| Error::codec("document", format!("the head of a record is no JSON: {e}")))
+        .map_err(|e| Error::codec("document", format!("the head of a record is not JSON: {e}")))
 }
 
 pub(super) fn bad(what: &str) -> Error {
-    Error::codec("document", format!("a record of a task is no {what}"))
+    Error::codec("document", format!("a record of a task is not a {what}"))
 }
 
 /// A trial that was begun and never written: what a stopped acquisition left, or one that goes on

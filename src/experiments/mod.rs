@@ -39,21 +39,21 @@
 mod archive;
 mod array;
 mod files;
+mod folder_level;
 mod hdf5;
 mod head;
 mod import;
-mod level;
 mod names;
 mod npy;
 mod object;
 mod original;
+mod raw_files;
 mod source;
 mod storage;
 mod table;
 mod task;
 mod value;
 mod views;
-mod whole;
 
 pub use archive::{Archive, ArchiveOptions, storage_from_zip, storage_to_zip};
 pub use array::{Array, StackAxis};

@@ -181,7 +181,7 @@ fn arrays(
 }
 
 /// The trials of a table. The types of a column follow from its cells, as they do for readers of
-/// such tables: integers, numbers, truth values, else text; an empty cell is a missing value. No digit is
+/// such tables: integers, numbers, booleans, else text; an empty cell is a missing value. No digit is
 /// lost: a column with a leading zero, or with an integer that its numbers would round, is text.
 fn table(path: &Path, bytes: Vec<u8>) -> Result<Vec<Trial>> {
     let text = String::from_utf8(bytes)

@@ -100,7 +100,7 @@ pub fn unfinished_trials(from: &dyn Subjects) -> Result<u64> {
 
 /// There is no such subject.
 pub(super) fn no_subject(subject: &str) -> Error {
-    Error::invalid("subject", format!("there is none named {subject:?}"))
+    Error::invalid("subject", format!("{subject:?} does not exist"))
 }
 
 /// The subject has no such task.

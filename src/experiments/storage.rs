@@ -1,7 +1,7 @@
 //! The folder of an experiment: a folder for each subject, a store in it for each task.
 
 use super::files::{Folder, Kind, Listing, beside_tasks};
-use super::level::level;
+use super::folder_level::level;
 use super::names::{self, SUFFIX, task_of};
 use super::original::Original;
 use super::source::{Subjects, Task, no_subject, no_task};
@@ -43,7 +43,7 @@ impl Storage {
         let about =
             fs::metadata(&root).map_err(|e| Error::io("open the experiment", e).at(&root))?;
         if !about.is_dir() {
-            return Err(Error::invalid("path", "this is no folder of an experiment").at(&root));
+            return Err(Error::invalid("path", "this is not the folder of an experiment").at(&root));
         }
         check_root(&root, false)?;
         Ok(Self { root })
@@ -145,7 +145,7 @@ impl Storage {
         }
         for (subject, from, to) in &files {
             self.make_subject(subject)?;
-            super::whole::copy_store(from, to)?;
+            super::raw_files::copy_store(from, to)?;
         }
         for subject in other.subjects()? {
             self.make_subject(&subject)?;

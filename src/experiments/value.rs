@@ -39,7 +39,7 @@ impl Scalar {
         match own.get_mut(..dtype.size()) {
             Some(place) if place.len() == bytes.len() => place.copy_from_slice(bytes),
             _ => {
-                let why = format!("{} bytes are no {}", bytes.len(), dtype.name());
+                let why = format!("{} bytes are not a value of {}", bytes.len(), dtype.name());
                 return Err(Error::invalid("attribute", why));
             }
         }
@@ -132,7 +132,7 @@ impl Value {
     }
 
     pub(super) fn from_json(json: &Json) -> Result<Self> {
-        let bad = || Error::codec("document", format!("{json} is no value of an attribute"));
+        let bad = || Error::codec("document", format!("{json} is not a value of an attribute"));
         Ok(match json {
             Json::Null => Self::Missing,
             Json::Bool(b) => Self::Bool(*b),

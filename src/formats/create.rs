@@ -84,7 +84,11 @@ fn encoder(kind: FormatKind, options: &OutputOptions) -> Result<Box<dyn FrameEnc
         FormatKind::ExtXyz => Box::new(ExtXyzEncoder::default()),
         FormatKind::Gro | FormatKind::Pdb => {
             let written = FormatKind::WRITTEN.iter().map(|k| k.name()).collect::<Vec<_>>();
-            let why = format!("{} is only read; written are {}", kind.name(), written.join(", "));
+            let why = format!(
+                "{} can be read, but not written; supported are {}",
+                kind.name(),
+                written.join(", ")
+            );
             return Err(Error::invalid("format", why));
         }
     })

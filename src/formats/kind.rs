@@ -5,7 +5,7 @@ use super::content;
 use super::gro_lines;
 use super::pdb_lines;
 use super::units::Units;
-use crate::backend::known;
+use crate::backend::file_kinds;
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -179,7 +179,7 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
         format!("it looks like a dump of LAMMPS, which is not read here{}", by_libraries(head))
     } else if text {
         "it is text, but its first line is not a number of atoms as in XYZ".into()
-    } else if let Some(other) = known::foreign(head) {
+    } else if let Some(other) = file_kinds::foreign(head) {
         format!("it looks like {other}, which is not read here{}", by_libraries(head))
     } else {
         match (named, first) {

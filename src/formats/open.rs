@@ -63,14 +63,14 @@ pub fn read_topology(path: &Path) -> Result<Topology> {
     let mut frame = MdFrame::default();
     let refused = |why: &str| Error::format("topology", "frame 0", why).at(path);
     if !reader.next_frame(&mut frame)? {
-        return Err(refused("there is no frame in the file"));
+        return Err(refused("the file has no frames"));
     }
     if let Some(topology) = reader.topology() {
         return Ok(Topology::clone(topology));
     }
     TopologyRef::of_frame(&frame.view()).map(|topology| topology.to_owned()).ok_or_else(|| {
         refused(
-            "the file says nothing of its atoms; give one that does, such as PDB, GRO or extended XYZ",
+            "the file does not say what its atoms are; give one that does, such as PDB, GRO or extended XYZ",
         )
     })
 }

@@ -277,7 +277,7 @@ pub fn build_header(params: &Params, chunk_size: u32, block_size: u32) -> Result
         Ok(n) if n > 0 && n.unsigned_abs().is_multiple_of(typesize) => Ok(n.to_be_bytes()),
         _ => Err(Error::invalid(
             what,
-            format!("{n} bytes are no positive multiple of the typesize {typesize}"),
+            format!("{n} bytes are not a positive multiple of the typesize {typesize}"),
         )),
     };
     let chunk_bytes = size("chunk size", chunk_size)?;

@@ -76,7 +76,7 @@ impl<T: Send + 'static> Ahead<T> {
         self.pieces = None;
         match self.thread.take()?.join() {
             Ok(()) => None,
-            Err(_) => Some(Err(Error::invalid("loader", "its thread ended unexpectedly"))),
+            Err(_) => Some(Err(Error::Thread { doing: "loading" })),
         }
     }
 }

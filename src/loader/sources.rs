@@ -109,7 +109,7 @@ impl Sources {
             first = first.saturating_add(snapshot.len());
         }
         if stores.is_empty() {
-            return Err(Error::invalid("stores", "there is none; give at least one path"));
+            return Err(Error::invalid("stores", "none was given; give at least one path"));
         }
         Ok(Self { stores: stores.into(), open: Arc::new(open) })
     }

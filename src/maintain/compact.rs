@@ -133,7 +133,7 @@ fn compact_file(
 }
 
 /// Writes all records of `snapshot`, shared ones and its attributes too, into `writer`, and
-/// commits nothing: for stores that are not files. The lengths in the answer are 0 before and that of the new backend
+/// commits nothing: for stores that are not files. The lengths in the result are 0 before and that of the new backend
 /// after.
 ///
 /// # Errors
@@ -160,14 +160,14 @@ fn rewrite(
         ..Compacted::default()
     };
     progress(0, total)?;
-    let mut carrier = RecordTransfer::new(snapshot, writer);
-    let mut carry = SharedTransfer::new(snapshot, refers, writer)?;
+    let mut records = RecordTransfer::new(snapshot, writer);
+    let mut shared = SharedTransfer::new(snapshot, refers, writer)?;
     stream(
         snapshot,
         |_, _, _| Ok(true),
         |item| {
-            carry.before(item.key, item.bytes, writer)?;
-            carrier.put(writer, item.key, &item)?;
+            shared.before(item.key, item.bytes, writer)?;
+            records.put(writer, item.key, &item)?;
             out.records += 1;
             out.record_bytes += item.bytes.len() as u64;
             progress(out.record_bytes.min(total), total)

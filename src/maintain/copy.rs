@@ -94,20 +94,6 @@ pub fn copy_with(
     target.finish()?.publish()
 }
 
-/// Copies the chosen records of `snapshot`, all shared ones and its attributes into `writer`;
-/// commits nothing.
-///
-/// # Errors
-/// As [`copy`]; [`Error::Exists`] if `writer` has a record under one of the keys already.
-pub fn copy_into(
-    snapshot: &Snapshot,
-    writer: &mut Writer,
-    select: &Select,
-    mut progress: impl FnMut(u64, u64) -> Result<()>,
-) -> Result<Copied> {
-    copy_some(snapshot, writer, select, None, &mut |_, _, _| Ok(false), &mut progress)
-}
-
 type Rewrite<'a> = &'a mut dyn FnMut(&[u8], &mut Writer, &mut Vec<u8>) -> Result<bool>;
 
 fn copy_some(
@@ -123,9 +109,9 @@ fn copy_some(
     let total = totals.record_bytes.saturating_sub(totals.dead_bytes);
     let mut seen = 0;
     let mut out = Copied::default();
-    let mut carry = SharedTransfer::new(snapshot, refers, writer)?;
+    let mut shared = SharedTransfer::new(snapshot, refers, writer)?;
     let done = std::cell::Cell::new(0);
-    let mut carrier = RecordTransfer::new(snapshot, writer);
+    let mut records = RecordTransfer::new(snapshot, writer);
     let mut space = Vec::new();
     stream(
         snapshot,
@@ -138,7 +124,7 @@ fn copy_some(
             Ok(chosen.takes(ordinal, key))
         },
         |item| {
-            carry.before(item.key, item.bytes, writer)?;
+            shared.before(item.key, item.bytes, writer)?;
             space.clear();
             let named = |e: Error| {
                 let key = item.key.map_or_else(|| "without a key".into(), Key::to_string);
@@ -149,7 +135,7 @@ fn copy_some(
             };
             let other = rewrite(item.bytes, writer, &mut space).map_err(named)?;
             let item = if other { Item { bytes: &space, ..item } } else { item };
-            carrier.put(writer, item.key, &item)?;
+            records.put(writer, item.key, &item)?;
             out.records += 1;
             out.record_bytes += item.bytes.len() as u64;
             Ok(())
@@ -192,7 +178,7 @@ pub(crate) struct Target {
 }
 
 /// A new store that is written and waits for its name.
-pub(crate) struct Ready {
+pub(crate) struct UnpublishedStore {
     staged: StagedFile,
     copied: Copied,
     existing: Existing,
@@ -227,7 +213,7 @@ impl Target {
     }
 
     /// Commits and seals.
-    pub(crate) fn finish(self) -> Result<Ready> {
+    pub(crate) fn finish(self) -> Result<UnpublishedStore> {
         let Self { staged, writer, existing } = self;
         let place = staged.place().to_path_buf();
         let records = writer.len();
@@ -241,11 +227,11 @@ impl Target {
             record_bytes: totals.record_bytes.saturating_sub(totals.dead_bytes + shared_bytes),
             file_bytes: backend.len()?,
         };
-        Ok(Ready { staged, copied, existing })
+        Ok(UnpublishedStore { staged, copied, existing })
     }
 }
 
-impl Ready {
+impl UnpublishedStore {
     pub(crate) fn publish(self) -> Result<Copied> {
         self.staged.publish(self.existing)?;
         Ok(self.copied)

@@ -84,7 +84,7 @@ pub fn merge<P: AsRef<Path>>(
         .map(|path| open_source(path, &options.write.reading(), options.accept_older))
         .collect::<Result<Vec<_>>>()?;
     let Some(first) = opened.first() else {
-        return Err(Error::invalid("sources", "there are none; name at least one store"));
+        return Err(Error::invalid("sources", "none was given; name at least one store"));
     };
     let mut out = Merged::default();
     let attributes = check(&paths, &opened, &options.clash, &mut out)?;

@@ -14,9 +14,11 @@ mod transfer;
 mod verify;
 
 pub use compact::{CompactOptions, Compacted, compact, compact_into};
-pub use copy::{Copied, CopyOptions, copy, copy_into, copy_with};
+pub use copy::{Copied, CopyOptions, copy, copy_with};
 pub use merge::{Clash, MergeOptions, Merged, merge};
-pub use recover::{Contents, Found, Means, RecoverOptions, Recovered, recover, recover_into};
+pub use recover::{
+    Contents, Found, RecoverOptions, Recovered, RecoveryMethod, recover, recover_into,
+};
 pub use select::Select;
 pub use shared_transfer::{Reference, Refers};
 pub use split::{SPLIT_MAX, SplitBy, SplitOptions, split};

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
-use crate::maintain::copy::{Copied, Ready, Target, new_options, open_source};
+use crate::maintain::copy::{Copied, Target, UnpublishedStore, new_options, open_source};
 use crate::maintain::shared_transfer::{Refers, SharedTransfer};
 use crate::maintain::transfer::{RecordTransfer, stream};
 use crate::store::Readable;
@@ -81,7 +81,7 @@ pub fn split(
         Ok(Some((target, carry)))
     };
     let finish = |part: (Target, SharedTransfer<'_>)| part.0.finish();
-    let mut ready: Vec<Ready> = Vec::new();
+    let mut ready: Vec<UnpublishedStore> = Vec::new();
     let mut now = start(0)?;
     let (mut ordinal, mut done) = (0, 0);
     stream(
@@ -107,7 +107,7 @@ pub fn split(
     )
     .map_err(|e| e.at(from))?;
     ready.extend(now.take().map(finish).transpose()?);
-    let published = ready.into_iter().map(Ready::publish).collect::<Result<Vec<_>>>()?;
+    let published = ready.into_iter().map(UnpublishedStore::publish).collect::<Result<Vec<_>>>()?;
     Ok(names.into_iter().zip(published).collect())
 }
 
@@ -155,7 +155,7 @@ fn ends(source: &Snapshot, by: &SplitBy) -> Result<Vec<u64>> {
 /// The names of `count` parts; any bytes that a file system allows stay as they are.
 fn names(to: &Path, count: usize) -> Result<Vec<PathBuf>> {
     let Some(stem) = to.file_stem() else {
-        return Err(Error::invalid("path", "this names no file").at(to));
+        return Err(Error::invalid("path", "this path does not name a file").at(to));
     };
     let name = |i: usize| {
         let mut name = OsString::from(stem);

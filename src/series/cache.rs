@@ -1,7 +1,7 @@
 //! Series that were read, kept up to a number of bytes. What is kept is returned only while the index
 //! says that the series is the same.
 
-use super::held::Series;
+use super::series_view::Series;
 use crate::key::Key;
 use std::collections::{BTreeMap, HashMap};
 

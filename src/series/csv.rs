@@ -120,7 +120,7 @@ fn column(wanted: &str, names: &[String], count: usize) -> Result<usize> {
     let by_name = names.iter().position(|n| n == wanted);
     by_name.or_else(|| wanted.parse().ok().filter(|n| *n < count)).ok_or_else(|| {
         let known = if names.is_empty() { "no names".into() } else { names.join(", ") };
-        Error::invalid("column", format!("there is none named {wanted:?}; the file has {known}"))
+        Error::invalid("column", format!("{wanted:?} does not exist; the file has {known}"))
     })
 }
 
@@ -235,7 +235,7 @@ fn parse(mut from: impl BufRead, options: &CsvOptions) -> Result<Table> {
         Some((_, values)) => values,
         None => {
             if !names.iter().any(|name| is_time(name, options)) {
-                let why = "there are no numbers; a series without points has one line, which names the \
+                let why = "it has no numbers; a series without points has one line, which names the \
                            column of times: time, or the one that is given";
                 return Err(bad(number_of.max(1), why));
             }
@@ -274,7 +274,7 @@ fn choose(
         options.values.iter().map(|name| column(name, names, width)).collect::<Result<_>>()?
     };
     if values.is_empty() {
-        return Err(Error::invalid("columns", "there is none of values"));
+        return Err(Error::invalid("columns", "none of them has values"));
     }
     Ok((time, values))
 }
@@ -356,7 +356,7 @@ mod tests {
             assert_eq!((table.points.len(), table.points.times), (0, Some(vec![])), "{header}");
         }
         for wrong in ["", "t,v\n", "#t v\n", "l.5\n", "\n\n"] {
-            assert!(why(wrong).contains("there are no numbers"), "{wrong:?}");
+            assert!(why(wrong).contains("it has no numbers"), "{wrong:?}");
         }
     }
 

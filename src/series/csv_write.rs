@@ -1,6 +1,6 @@
 //! Series as comma-separated values: the time first, then the channels.
 
-use super::held::Series;
+use super::series_view::Series;
 use crate::backend::{Output, OutputPlace, There};
 use crate::error::{Error, Result};
 use crate::existing::Existing;

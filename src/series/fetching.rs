@@ -1,9 +1,9 @@
 //! What reads the series of a collection, whole or in part, and what lists and checks them.
 
 use super::check::{self, Defect};
-use super::held::Series;
 use super::manager::SeriesStore;
 use super::read;
+use super::series_view::Series;
 use super::stored::Values;
 use crate::error::{Error, Result};
 use crate::key::Key;

@@ -18,7 +18,7 @@ pub const ID_MAX: usize = 4096;
 /// [`Error::Invalid`] for bytes, [`Error::Limit`] above [`ID_MAX`] bytes; as [`Key::check`].
 pub fn check_id(id: &Key) -> Result<()> {
     match id {
-        Key::Bytes(_) => Err(Error::invalid("id", "is an integer or a text, not bytes")),
+        Key::Bytes(_) => Err(Error::invalid("id", "must be an integer or a string, not bytes")),
         Key::Str(text) if text.len() > ID_MAX => {
             Err(Error::Limit { what: "id", asked: text.len() as u64, max: ID_MAX as u64 })
         }

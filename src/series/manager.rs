@@ -4,7 +4,7 @@
 use super::cache::Cache;
 use super::layer::{LAYER, SERIES, VERSION, is_of_series, lost};
 use super::options::SeriesOptions;
-use super::undone::Undone;
+use super::undone_batch::Undone;
 use crate::error::{Error, Result};
 use crate::store::{Readable, Snapshot, Store, Writer};
 use serde_json::json;
@@ -32,14 +32,14 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Debug)]
 pub struct SeriesStore {
-    pub(super) place: Place,
+    pub(super) place: Backing,
     options: SeriesOptions,
     batch: Option<Batch>,
     pub(super) cache: Cache,
 }
 
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum Backing {
     File(PathBuf, Option<Store>),
     Memory(Box<Writer>),
 }
@@ -61,7 +61,7 @@ impl SeriesStore {
     /// As [`Store::open`]; [`Error::Invalid`] if the file holds something else than series.
     pub fn open(path: impl AsRef<Path>, options: SeriesOptions) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let mut out = Self::new(Place::File(path.clone(), None), options);
+        let mut out = Self::new(Backing::File(path.clone(), None), options);
         if out.options.writable && !path.try_exists().unwrap_or(true) {
             if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
                 std::fs::create_dir_all(folder)
@@ -86,10 +86,10 @@ impl SeriesStore {
     pub fn in_memory(options: SeriesOptions) -> Result<Self> {
         let mut writer = named(Writer::in_memory(&options.create())?)?;
         writer.commit()?;
-        Ok(Self::new(Place::Memory(Box::new(writer)), options))
+        Ok(Self::new(Backing::Memory(Box::new(writer)), options))
     }
 
-    fn new(place: Place, options: SeriesOptions) -> Self {
+    fn new(place: Backing, options: SeriesOptions) -> Self {
         let cache = Cache::new(options.cache_bytes / 4 * 3);
         Self { place, options, batch: None, cache }
     }
@@ -98,8 +98,8 @@ impl SeriesStore {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
-            Place::File(path, _) => Some(path),
-            Place::Memory(_) => None,
+            Backing::File(path, _) => Some(path),
+            Backing::Memory(_) => None,
         }
     }
 
@@ -119,13 +119,13 @@ impl SeriesStore {
     /// state is read, or that of the last seal. `None` if nothing is missing. Of the state that was read last.
     #[must_use]
     pub fn lost(&self) -> Option<String> {
-        let Place::File(_, Some(store)) = &self.place else { return None };
+        let Backing::File(_, Some(store)) = &self.place else { return None };
         lost(&**store)
     }
 
     /// Moves on to the newest commit of the file; within a batch nobody else writes one.
     pub(super) fn refreshed(&mut self) -> Result<()> {
-        let Place::File(path, store) = &mut self.place else { return Ok(()) };
+        let Backing::File(path, store) = &mut self.place else { return Ok(()) };
         if self.batch.is_some() {
             return Ok(());
         }
@@ -151,10 +151,10 @@ impl SeriesStore {
         let Self { place, batch, cache, .. } = self;
         let writer = batch.as_ref().and_then(|batch| batch.writer.as_ref());
         match (place, writer) {
-            (Place::Memory(writer), _) => Ok((&**writer, None, cache)),
-            (Place::File(path, _), Some(writer)) => Ok((writer, Some(path), cache)),
-            (Place::File(path, Some(store)), None) => Ok((&**store, Some(path), cache)),
-            (Place::File(..), None) => Err(Error::Replaced),
+            (Backing::Memory(writer), _) => Ok((&**writer, None, cache)),
+            (Backing::File(path, _), Some(writer)) => Ok((writer, Some(path), cache)),
+            (Backing::File(path, Some(store)), None) => Ok((&**store, Some(path), cache)),
+            (Backing::File(..), None) => Err(Error::Replaced),
         }
     }
 
@@ -172,20 +172,20 @@ impl SeriesStore {
         self.refreshed()?;
         if let Some(batch) = &mut self.batch {
             let writer = match (&self.place, &batch.writer) {
-                (Place::Memory(writer), _) => writer,
-                (Place::File(..), Some(writer)) => writer,
-                (Place::File(..), None) => return Err(Error::Replaced),
+                (Backing::Memory(writer), _) => writer,
+                (Backing::File(..), Some(writer)) => writer,
+                (Backing::File(..), None) => return Err(Error::Replaced),
             };
             let present = match &batch.present {
                 Some(present) => present.clone(),
-                None => batch.present.insert(writer.present()?).clone(),
+                None => batch.present.insert(writer.uncommitted_snapshot()?).clone(),
             };
             return Ok((present, Some(batch.undone.clone())));
         }
         match &self.place {
-            Place::Memory(writer) => Ok((writer.snapshot()?, None)),
-            Place::File(_, Some(store)) => Ok((store.snapshot(), None)),
-            Place::File(..) => Err(Error::Replaced),
+            Backing::Memory(writer) => Ok((writer.snapshot()?, None)),
+            Backing::File(_, Some(store)) => Ok((store.snapshot(), None)),
+            Backing::File(..) => Err(Error::Replaced),
         }
     }
 
@@ -231,14 +231,14 @@ impl SeriesStore {
         if let Some(batch) = batch {
             batch.present = None;
             return match (place, &mut batch.writer) {
-                (Place::Memory(writer), _) => writer.whole(|writer| f(writer, options)),
-                (Place::File(path, _), Some(writer)) => {
-                    writer.whole(|writer| f(writer, options)).map_err(|e| of_file(e, path))
+                (Backing::Memory(writer), _) => writer.all_or_nothing(|writer| f(writer, options)),
+                (Backing::File(path, _), Some(writer)) => {
+                    writer.all_or_nothing(|writer| f(writer, options)).map_err(|e| of_file(e, path))
                 }
-                (Place::File(..), None) => Err(Error::ReadOnly),
+                (Backing::File(..), None) => Err(Error::ReadOnly),
             };
         }
-        if let Place::Memory(writer) = place {
+        if let Backing::Memory(writer) = place {
             let done = f(writer, options).and_then(|out| writer.commit().map(|_| out));
             if done.is_err() && writer.is_dirty() {
                 cache.clear();
@@ -246,7 +246,7 @@ impl SeriesStore {
             }
             return done;
         }
-        let Place::File(path, _) = place else { return Err(Error::ReadOnly) };
+        let Backing::File(path, _) = place else { return Err(Error::ReadOnly) };
         let path = path.clone();
         let mut writer = self.open_writer(&path)?;
         let out = f(&mut writer, &self.options).map_err(|e| of_file(e, &path))?;
@@ -269,8 +269,8 @@ impl SeriesStore {
         }
         self.must_be_writable()?;
         let writer = match &self.place {
-            Place::File(path, _) => Some(self.open_writer(&path.clone())?),
-            Place::Memory(_) => None,
+            Backing::File(path, _) => Some(self.open_writer(&path.clone())?),
+            Backing::Memory(_) => None,
         };
         self.batch = Some(Batch { writer, ..Batch::default() });
         Ok(())
@@ -285,17 +285,17 @@ impl SeriesStore {
         // What was kept may be of records that are gone, at places that are given to others.
         self.cache.clear();
         let ended = match (&mut self.place, batch.writer) {
-            (Place::File(path, _), Some(writer)) if commit => {
+            (Backing::File(path, _), Some(writer)) if commit => {
                 writer.close().map(drop).map_err(|e| e.at(path))
             }
-            (Place::Memory(writer), _) if commit => writer.commit().map(drop),
+            (Backing::Memory(writer), _) if commit => writer.commit().map(drop),
             _ => Ok(()),
         };
         if commit && ended.is_ok() {
             return Ok(());
         }
         batch.undone.set();
-        if let Place::Memory(writer) = &mut self.place {
+        if let Backing::Memory(writer) = &mut self.place {
             roll_back(writer, &self.options)?;
         }
         ended

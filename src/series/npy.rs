@@ -65,7 +65,9 @@ fn number(kind: Kind, bytes: &[u8]) -> Option<f64> {
 /// # Errors
 /// [`Error::Format`].
 pub(super) fn parse(bytes: &[u8]) -> Result<Npy> {
-    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| bad("it does not begin as one"))?;
+    let rest = bytes
+        .strip_prefix(b"\x93NUMPY")
+        .ok_or_else(|| bad("it does not begin with the right bytes"))?;
     let cut = || bad("it is cut off");
     let (len, rest) = match rest {
         [1, 0, a, b, rest @ ..] => (usize::from(u16::from_le_bytes([*a, *b])), rest),
@@ -83,7 +85,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Npy> {
     let fortran = value(header, "fortran_order").ok_or_else(|| bad("it names no order"))? == "True";
     let shape = value(header, "shape").ok_or_else(|| bad("it names no shape"))?;
     let axes = shape.trim_matches(['(', ')']).split(',').map(str::trim).filter(|a| !a.is_empty());
-    let axes = axes.map(|a| a.parse::<usize>().map_err(|_| bad("its shape is no numbers")));
+    let axes =
+        axes.map(|a| a.parse::<usize>().map_err(|_| bad("its shape is not a list of integers")));
     let axes = axes.collect::<Result<Vec<_>>>()?;
     let [rows, columns] = axes[..] else {
         return Err(bad(format!("a series has two rows or more, and this has the shape {shape}")));

@@ -1,7 +1,7 @@
 //! Reading series from whatever is readable: a snapshot, or a writer with what it was given.
 
 use super::entry::{Entry, MIXED, Part, cut, of_series, unknown};
-use super::held::Series;
+use super::series_view::Series;
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::store::{Readable, Record};

@@ -1,10 +1,10 @@
 //! Parts of a series that belong to nobody else, and a stored series that is read part by part.
 
 use super::entry::Entry;
-use super::held::Series;
 use super::points::Points;
 use super::read;
-use super::undone::Undone;
+use super::series_view::Series;
+use super::undone_batch::Undone;
 use crate::error::Result;
 use crate::key::Key;
 use crate::store::Snapshot;

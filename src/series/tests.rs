@@ -199,7 +199,7 @@ fn a_missing_part_is_named_and_the_rest_is_read() {
         put(&mut s, id, 0..2 * block + 5);
     }
     {
-        let Place::Memory(writer) = &mut s.place else { panic!("in memory") };
+        let Backing::Memory(writer) = &mut s.place else { panic!("in memory") };
         writer
             .delete(super::super::ids::key(&key("a"), super::super::ids::Role::Block(0)))
             .unwrap();

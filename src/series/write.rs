@@ -57,7 +57,7 @@ impl Put<'_> {
         let encoded = SeriesCodec.encode_marked(&old, mark, &mut self.space);
         let encoded = encoded.map_err(of_series(self.id))?;
         self.record(Role::Start, encoded.weight)?;
-        let start = super::held::Series::of_record(old).map_err(of_series(self.id))?;
+        let start = super::series_view::Series::of_record(old).map_err(of_series(self.id))?;
         Ok(Order::default().with(start.times()))
     }
 
@@ -220,7 +220,8 @@ impl<'a> Growing<'a> {
         for number in merged.clone() {
             let record = self.put.writer.get_key(&key(self.put.id, Role::Piece(number)));
             let record = record.map_err(of_series(self.put.id))?;
-            let piece = super::held::Series::of_record(record).map_err(of_series(self.put.id))?;
+            let piece =
+                super::series_view::Series::of_record(record).map_err(of_series(self.put.id))?;
             if piece.mark() != mark {
                 return Err(of_series(self.put.id)(cut(MIXED)));
             }
@@ -315,7 +316,7 @@ pub(super) fn set(
     }
     if end > entry.len() {
         let why = format!(
-            "there are no points {from} to {end} in the series {id}, which has {}",
+            "the points {from} to {end} do not exist in the series {id}, which has {}",
             entry.len()
         );
         return Err(Error::invalid("position", why));

@@ -163,7 +163,7 @@ impl Writer {
             may_appear(path, existing)?;
             let staged = StagedFile::over(path, options.write.access)?;
             let file = staged.backend().clone();
-            newborn(&*file, options)?;
+            write_empty_store(&*file, options)?;
             let guard = lock(&file)?;
             let backend: Arc<dyn Backend> = file;
             staged.publish(existing)?;
@@ -242,7 +242,7 @@ impl Writer {
         if backend.len()? != 0 {
             return Err(Error::Exists { what: "something in this backend".into(), instead: None });
         }
-        newborn(&*backend, options)?;
+        write_empty_store(&*backend, options)?;
         open_locked(&backend, &options.write, None)
     }
 
@@ -265,7 +265,7 @@ impl Writer {
     }
 
     /// Commits, and seals if the rule says so, with [`OriginalTable::Always`] in any case; the last call
-    /// to a writer. The answer says what other programs see of the records now.
+    /// to a writer. The result says what other programs see of the records now.
     ///
     /// # Errors
     /// As [`Writer::commit`].
@@ -363,7 +363,7 @@ fn open_locked(backend: &Arc<dyn Backend>, options: &WriteOptions, guard: Guard)
 
 /// Writes a store without records into an empty backend: an empty sealed frame, and the first
 /// slot.
-fn newborn(backend: &dyn Backend, options: &StoreOptions) -> Result<()> {
+fn write_empty_store(backend: &dyn Backend, options: &StoreOptions) -> Result<()> {
     let layout = options.kept();
     let config = Config { file: layout.file_id.unwrap_or_else(new_id), json: layout.to_config() };
     let params = layout.params();

@@ -48,7 +48,7 @@ pub struct Continued {
 
 /// Which frames are still wanted.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct After {
+pub(super) struct FrameFilter {
     /// Frames before this step are ignored.
     first_step: Option<i64>,
     /// Frames up to this step are ignored; moves on with what is stored.
@@ -57,7 +57,7 @@ pub(super) struct After {
     frame: Option<u64>,
 }
 
-impl After {
+impl FrameFilter {
     /// Whether the frame of this key and step is ignored; without a key it is called by its
     /// `ordinal`.
     pub(super) fn ignores(
@@ -119,7 +119,7 @@ pub(super) fn continue_from(
     writer: &mut Writer,
     start: StartAt,
     how: Continue,
-) -> Result<(Continued, After)> {
+) -> Result<(Continued, FrameFilter)> {
     if writer.is_dirty() {
         writer.commit()?;
     }
@@ -150,16 +150,16 @@ pub(super) fn continue_from(
             return Err(no_step(kept - 1));
         }
         (StartAt::Step(first), Continue::SkipOlder) => {
-            After { first_step: Some(first), step: last_step, frame: None }
+            FrameFilter { first_step: Some(first), step: last_step, frame: None }
         }
         (StartAt::Step(first), Continue::DropNewer | Continue::KeepAll) => {
-            After { first_step: Some(first), ..After::default() }
+            FrameFilter { first_step: Some(first), ..FrameFilter::default() }
         }
         (StartAt::Frame(first), Continue::SkipOlder) => {
-            After { frame: Some(first.max(next_frame)), ..After::default() }
+            FrameFilter { frame: Some(first.max(next_frame)), ..FrameFilter::default() }
         }
         (StartAt::Frame(first), Continue::DropNewer | Continue::KeepAll) => {
-            After { frame: Some(first), ..After::default() }
+            FrameFilter { frame: Some(first), ..FrameFilter::default() }
         }
     };
     Ok((Continued { dropped: stored - kept, kept, last_step, next_frame }, after))

@@ -53,13 +53,13 @@ impl Positions {
 
 /// What a writer does with positions.
 #[derive(Debug, Default)]
-pub(super) struct Keeper {
+pub(super) struct PositionEncoder {
     how: Positions,
     /// Rounded positions; the memory is used again.
     space: Vec<f32>,
 }
 
-impl Keeper {
+impl PositionEncoder {
     pub(super) fn new(how: Positions) -> Result<Self> {
         if let Positions::Rounded(precision) = how
             && !(precision.is_finite() && precision > 0.0)

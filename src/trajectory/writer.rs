@@ -1,7 +1,7 @@
 //! Writing frames: the steps that each one goes through on its way into the store.
 
-use super::continue_from::{self, After, Continue, Continued, StartAt};
-use super::positions::{Keeper, Positions};
+use super::continue_from::{self, Continue, Continued, FrameFilter, StartAt};
+use super::positions::{PositionEncoder, Positions};
 use super::reader::Trajectory;
 use super::sharing::{Sharer, Sharing};
 use super::statistics::Statistics;
@@ -28,9 +28,9 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct TrajectoryWriter {
     depot: DepotWriter<MdFrameCodec>,
-    after: After,
+    after: FrameFilter,
     sharer: Sharer,
-    keeper: Keeper,
+    keeper: PositionEncoder,
     /// Frames that were put with their positions as integers.
     quantised: u64,
 }
@@ -87,9 +87,9 @@ impl TrajectoryWriter {
     fn of(depot: DepotWriter<MdFrameCodec>) -> Self {
         Self {
             depot,
-            after: After::default(),
+            after: FrameFilter::default(),
             sharer: Sharer::default(),
-            keeper: Keeper::default(),
+            keeper: PositionEncoder::default(),
             quantised: 0,
         }
     }
@@ -208,7 +208,7 @@ impl TrajectoryWriter {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for a precision that is not positive and finite.
     pub fn keep_positions(&mut self, how: Positions) -> Result<()> {
-        self.keeper = Keeper::new(how)?;
+        self.keeper = PositionEncoder::new(how)?;
         Ok(())
     }
 

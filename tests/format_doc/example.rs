@@ -344,7 +344,7 @@ fn example() -> String {
     let root = all.get("SegmentRef", "offset", root_by);
     let base = root + 64 + all.tables["RootTotals"].place("base").start;
     let leaf_by = root + 64 + 128 + 8;
-    all.title("Trailer of the newborn file", "The odd slot page still seals it.");
+    all.title("Trailer of the new file", "The odd slot page still seals it.");
     all.trailer(12_288, 12_379);
     all.segment("Leaf", "", leaf_by, Example::leaf);
     all.segment("Root", "", root_by, Example::root);

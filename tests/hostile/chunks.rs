@@ -163,7 +163,7 @@ attacks! {
         first_block(LZ4, 1, 1, &stream(1000, &[9; 100]));
     a_stream_that_starts_behind_its_block: Error("starts past the end of its block") =>
         first_block(LZ4 & !0x10, 1, 4, &[stream(3, &[9; 3]), stream(0, &[])].concat());
-    a_run_of_something_that_is_no_byte: Error("repeats something that is no byte") =>
+    a_run_of_something_that_is_no_byte: Error("repeats a value that is not a byte") =>
         first_block(LZ4, 1, 1, &stream(-256, &[1]));
     a_run_of_an_unknown_kind: Error("is a run of an unknown kind") =>
         first_block(LZ4, 1, 1, &stream(-7, &[2]));

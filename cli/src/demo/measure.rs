@@ -45,7 +45,7 @@ fn rate(mut work: impl FnMut() -> Result<u64>) -> Result<f64> {
     }
 }
 
-struct Row {
+struct Comparison {
     what: &'static str,
     source: f64,
     store: f64,
@@ -90,7 +90,9 @@ pub(super) fn table(
         kind.name()
     ))?;
     if cfg!(debug_assertions) {
-        out.line("This program was built without full optimisation: the speeds mean little.")?;
+        out.line(
+            "This program was built without full optimisation: its speeds are not representative.",
+        )?;
     }
     Ok(())
 }
@@ -111,7 +113,7 @@ fn per_second(rate: f64) -> String {
 
 /// Frames that are in memory, encoded, compressed and written; the store commits as it does by
 /// default and is closed. Returns the size of that store, too.
-fn append(source: &Path, folder: &Path, frames: &[MdFrame]) -> Result<(Row, u64)> {
+fn append(source: &Path, folder: &Path, frames: &[MdFrame]) -> Result<(Comparison, u64)> {
     let kind = formats::detect(source)?;
     // Two names: a store does not replace a trajectory, nor the other way round.
     let file = folder.join(".demo-append").with_extension(kind.name());
@@ -136,12 +138,12 @@ fn append(source: &Path, folder: &Path, frames: &[MdFrame]) -> Result<(Row, u64)
     // What is left is a file in the folder of the demonstration.
     let _ = fs::remove_file(&scratch);
     let _ = fs::remove_file(&file);
-    Ok((Row { what: "append", source: to_source, store: to_store }, size))
+    Ok((Comparison { what: "append", source: to_source, store: to_store }, size))
 }
 
 /// One frame at a time, anywhere. A trajectory file has no index: its reader passes over the
 /// frames before the wanted one.
-fn random(source: &Path, store: &Path, len: u64) -> Result<Row> {
+fn random(source: &Path, store: &Path, len: u64) -> Result<Comparison> {
     let order = shuffled(len);
     let mut wanted = order.iter().copied().cycle();
     let from_source = rate(|| {
@@ -167,10 +169,10 @@ fn random(source: &Path, store: &Path, len: u64) -> Result<Row> {
         }
         Ok(len)
     })?;
-    Ok(Row { what: "random frame", source: from_source, store: from_store })
+    Ok(Comparison { what: "random frame", source: from_source, store: from_store })
 }
 
-fn sequential(source: &Path, store: &Path) -> Result<Row> {
+fn sequential(source: &Path, store: &Path) -> Result<Comparison> {
     let from_source = rate(|| {
         let mut reader = formats::open(source)?;
         let mut frame = MdFrame::default();
@@ -188,5 +190,5 @@ fn sequential(source: &Path, store: &Path) -> Result<Row> {
         }
         Ok(depot.len())
     })?;
-    Ok(Row { what: "sequential scan", source: from_source, store: from_store })
+    Ok(Comparison { what: "sequential scan", source: from_source, store: from_store })
 }

@@ -9,7 +9,7 @@ pub(super) struct Axis {
     pub(super) inverted: bool,
     /// Whether its numbers are the logarithms to base 10 of what is shown.
     pub(super) log: bool,
-    /// Whether only whole numbers are marked.
+    /// Whether only integers are marked.
     pub(super) whole: bool,
 }
 

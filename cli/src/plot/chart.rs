@@ -54,7 +54,7 @@ impl Chart {
     /// The axis below and the axis beside.
     pub(super) fn axes(&self) -> (Axis, Axis) {
         let ((left, right), (low, high)) = self.bounds();
-        // Bars count things of a whole number.
+        // Bars count items: only integers are marked.
         let whole = self.lines.iter().any(|line| line.style == Style::Bars);
         let across = Axis { low: left, high: right, inverted: false, log: self.log_x, whole };
         (across, Axis { low, high, inverted: self.invert_y, log: false, whole })

@@ -12,7 +12,7 @@ const MOST: usize = 10;
 
 /// What the axis below is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Over {
+pub(super) enum XAxis {
     /// Simulation time
     Time,
     /// Simulation step
@@ -35,7 +35,7 @@ pub(super) struct Found {
 pub(super) fn lines(
     trajectory: &Trajectory,
     options: &MeasureOptions,
-    over: Option<Over>,
+    over: Option<XAxis>,
     (style, width): (Style, u32),
     work: &mut Work,
 ) -> Result<Found> {
@@ -51,7 +51,7 @@ pub(super) fn lines(
             over = over.or_else(|| Some(best(samples.first()?)));
         }
         for sample in &samples {
-            let place = place(sample, over.unwrap_or(Over::Frame));
+            let place = place(sample, over.unwrap_or(XAxis::Frame));
             for (i, thin) in thin.iter_mut().enumerate() {
                 thin.add(place, sample.values.get(i).copied().unwrap_or(f64::NAN));
             }
@@ -63,29 +63,29 @@ pub(super) fn lines(
     let name = |i: usize| if several { format!("[{i}]") } else { String::new() };
     let lines = thin.into_iter().enumerate();
     let lines = lines.map(|(i, thin)| Line { name: name(i), style, parts: thin.end() }).collect();
-    let x_label = match over.unwrap_or(Over::Frame) {
-        Over::Time => {
+    let x_label = match over.unwrap_or(XAxis::Frame) {
+        XAxis::Time => {
             let attributes = trajectory.snapshot().attributes();
             with_unit("time", stated_unit(&attributes, "time"))
         }
-        Over::Step => "step".into(),
-        Over::Frame => "frame".into(),
+        XAxis::Step => "step".into(),
+        XAxis::Frame => "frame".into(),
     };
     let y_label = with_unit(&title(&options.quantity), measured.unit.as_deref());
     Ok(Found { lines, measured, x_label, y_label, left_out })
 }
 
 /// Times if the first frame has one, else ordinals.
-fn best(first: &Sample) -> Over {
-    if first.time.is_some() { Over::Time } else { Over::Frame }
+fn best(first: &Sample) -> XAxis {
+    if first.time.is_some() { XAxis::Time } else { XAxis::Frame }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a place in a picture")]
-fn place(sample: &Sample, over: Over) -> f64 {
+fn place(sample: &Sample, over: XAxis) -> f64 {
     match over {
-        Over::Time => sample.time.unwrap_or(f64::NAN),
-        Over::Step => sample.step.map_or(f64::NAN, |step| step as f64),
-        Over::Frame => sample.ordinal as f64,
+        XAxis::Time => sample.time.unwrap_or(f64::NAN),
+        XAxis::Step => sample.step.map_or(f64::NAN, |step| step as f64),
+        XAxis::Frame => sample.ordinal as f64,
     }
 }
 

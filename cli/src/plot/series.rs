@@ -55,7 +55,7 @@ pub(super) fn lines(
                 if slice.step() != 1 {
                     return Err(Error::invalid(
                         "range",
-                        "has a step; a line is drawn of all points",
+                        "has a step, but a line is drawn through all points",
                     ));
                 }
                 let count = chosen.len() as u64;

@@ -115,7 +115,7 @@ fn quantities_of_frames_are_drawn_with_their_units() {
     }
     let assert = folder.run("plot made.vls b.png").success();
     let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
-    assert!(said.contains("1 of 20 frames have no such number"), "{said}");
+    assert!(said.contains("1 of 20 frames do not have this quantity"), "{said}");
     assert!(said.contains("b.png: 1 line with 19 points"), "{said}");
 }
 
@@ -147,7 +147,7 @@ fn what_frames_do_not_have_is_refused_with_what_they_have() {
         ("plot --quantity energy frames.vls a.png", "there are rmsd, radius-of-gyration, volume"),
         ("plot --quantity temperature frames.vls a.png", "no velocities"),
         ("plot --quantity property:x frames.vls a.png", "--quantity bytes draws"),
-        ("plot --quantity rmsd --reference 1001 frames.vls a.png", "there is no frame 1001"),
+        ("plot --quantity rmsd --reference 1001 frames.vls a.png", "frame 1001 does not exist"),
         ("plot --quantity volume --reference 1 frames.vls a.png", "--quantity rmsd"),
         ("plot --quantity volume --atoms 1:2 frames.vls a.png", "rmsd, radius-of-gyration"),
         ("plot --quantity rmsd --dof 3 frames.vls a.png", "--quantity temperature"),

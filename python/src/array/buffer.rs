@@ -33,20 +33,20 @@ pub(crate) struct Record {
 pub(crate) enum Memory {
     Stored(vlstore::Record),
     /// Encoded here.
-    Made(Arc<AlignedBuf>),
+    Owned(Arc<AlignedBuf>),
 }
 
 impl Memory {
     pub(crate) fn made(bytes: &[u8]) -> PyResult<Self> {
         let copy = AlignedBuf::copy_of(bytes).map_err(Failure::from)?;
-        Ok(Self::Made(Arc::new(copy)))
+        Ok(Self::Owned(Arc::new(copy)))
     }
 
     /// Bytes of memory that are kept alive; 0 if they lie in the mapped file.
     pub(crate) fn held(&self) -> usize {
         match self {
             Self::Stored(record) => record.held(),
-            Self::Made(bytes) => bytes.len(),
+            Self::Owned(bytes) => bytes.len(),
         }
     }
 }
@@ -56,7 +56,7 @@ impl Deref for Memory {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Stored(record) => record,
-            Self::Made(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
         }
     }
 }
@@ -140,7 +140,7 @@ impl Record {
         flags: c_int,
     ) -> PyResult<()> {
         if view.is_null() {
-            return Err(PyBufferError::new_err("no place for the view"));
+            return Err(PyBufferError::new_err("the view is null"));
         }
         let bytes: &[u8] = slf.get();
         let len = isize::try_from(bytes.len())
@@ -176,7 +176,7 @@ impl Bytes {
     pub(crate) fn get(any: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
         let Some(export) = Export::get(any, what)? else {
             let mut why =
-                described(&format!("{what} is bytes or another object with a buffer"), any)?;
+                described(&format!("{what} must be bytes or another object with a buffer"), any)?;
             if any.is_instance_of::<PyString>() {
                 why.push_str("; encode strings first: value.encode()");
             }
@@ -289,7 +289,7 @@ impl Export {
             return Ok(Some(Self { view }));
         }
         let cause = PyErr::fetch(any.py());
-        let why = format!("{what} has a buffer that it does not give: {}", cause.value(any.py()));
+        let why = format!("the buffer of {what} cannot be read: {}", cause.value(any.py()));
         let raised = wrong_type(any.py(), &why);
         raised.set_cause(any.py(), Some(cause));
         Err(raised)
@@ -321,7 +321,7 @@ impl Export {
             return Err(invalid(py, &why));
         }
         let at = NonNull::new(self.view.buf.cast::<u8>())
-            .ok_or_else(|| invalid(py, &format!("{what} has no memory")))?;
+            .ok_or_else(|| invalid(py, &format!("{what} has a buffer without memory")))?;
         Ok(NonNull::slice_from_raw_parts(at, len))
     }
 }

@@ -204,7 +204,7 @@ fn over<'py>(
     // SAFETY: a new reference, or null with an exception set.
     let array = unsafe { Bound::from_owned_ptr_or_err(py, array) }.map_err(|error| {
         // Axes without an entry beside ones that no memory would hold: NumPy has no such array.
-        let raised = raise(py, "CodecError", &format!("NumPy makes no array of it: {error}"));
+        let raised = raise(py, "CodecError", &format!("NumPy cannot make an array of it: {error}"));
         raised.set_cause(py, Some(error));
         raised
     })?;

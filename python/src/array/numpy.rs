@@ -153,12 +153,13 @@ impl Input {
     pub(crate) fn get(any: &Bound<'_, PyAny>, what: &str, want: Want) -> PyResult<Self> {
         let py = any.py();
         if any.is_none() {
-            return Err(wrong_type(py, &format!("{what} is an array, not None")));
+            return Err(wrong_type(py, &format!("{what} must be an array, not None")));
         }
         unmasked(any, what)?;
         let np = numpy(py)?;
         let array = np.asarray.bind(py).call1((any,)).map_err(|error| {
-            let raised = wrong_type(py, &format!("{what}: NumPy makes no array of this: {error}"));
+            let raised =
+                wrong_type(py, &format!("{what}: NumPy cannot make an array of this: {error}"));
             raised.set_cause(py, Some(error));
             raised
         })?;

@@ -136,7 +136,7 @@ impl BlobStorage {
     ) -> PyResult<Self> {
         let (name, checks) = (common.name(py)?, common.checks());
         let wait = Duration::try_from_secs_f64(wait)
-            .map_err(|_| invalid(py, "wait: is a number of seconds, 0 or more"))?;
+            .map_err(|_| invalid(py, "wait: must be a number of seconds, 0 or more"))?;
         let given = from_dict(Some(options), Role::Make)?;
         let made = BlobOptions {
             checks,

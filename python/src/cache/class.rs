@@ -55,10 +55,10 @@ impl _Cache {
         accept_older: bool,
     ) -> PyResult<Self> {
         let lock_wait = Duration::try_from_secs_f64(lock_timeout)
-            .map_err(|_| invalid(py, "lock_timeout: is a number of seconds, 0 or more"))?;
+            .map_err(|_| invalid(py, "lock_timeout: must be a number of seconds, 0 or more"))?;
         let compression = Compression::from_name(compression).ok_or_else(|| {
             let known = Compression::ALL.iter().map(|c| c.name()).collect::<Vec<_>>().join(", ");
-            invalid(py, &format!("compression: {compression:?} is none of {known}"))
+            invalid(py, &format!("compression: {compression:?} is not one of {known}"))
         })?;
         let options = CacheOptions {
             max_bytes,

@@ -41,7 +41,7 @@ const FIELDS_MAX: usize = 4096;
 fn limited(any: &Bound<'_, PyAny>, what: &str, most: usize) -> PyResult<Vec<String>> {
     let single = any.is_instance_of::<PyString>() || any.is_instance_of::<PyBytes>();
     let Some(items) = any.try_iter().ok().filter(|_| !single) else {
-        let wanted = format!("{what} is a list of strings");
+        let wanted = format!("{what} must be a list of strings");
         return Err(wrong_type(any.py(), &described(&wanted, any)?));
     };
     let (count, bytes) = (Cell::new(0_usize), Cell::new(0_u64));

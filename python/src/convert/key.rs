@@ -32,7 +32,12 @@ fn whole(any: &Bound<'_, PyAny>) -> PyResult<Key> {
     } else {
         match any.getattr("__index__").ok().filter(|_| !refused).map(|index| index.call0()) {
             Some(Ok(number)) => number,
-            _ => return Err(wrong_type(py, &described("a key is a str, an int or bytes", any)?)),
+            _ => {
+                return Err(wrong_type(
+                    py,
+                    &described("a key must be a str, an int or bytes", any)?,
+                ));
+            }
         }
     };
     if let Ok(number) = number.extract::<i64>() {
@@ -65,10 +70,10 @@ pub(crate) fn to_python(py: Python<'_>, key: Option<&Key>) -> PyResult<Py<PyAny>
 pub(crate) fn keys(any: &Bound<'_, PyAny>) -> PyResult<Vec<Key>> {
     let py = any.py();
     if any.is_instance_of::<PyString>() || any.is_instance_of::<PyBytes>() {
-        return Err(wrong_type(py, &described("keys are an iterable of keys", any)?));
+        return Err(wrong_type(py, &described("keys must be an iterable of keys", any)?));
     }
     let Ok(items) = any.try_iter() else {
-        return Err(wrong_type(py, &described("keys are an iterable of keys", any)?));
+        return Err(wrong_type(py, &described("keys must be an iterable of keys", any)?));
     };
     gathered(&items, key)
 }

@@ -10,7 +10,7 @@ pub(crate) fn real(any: &Bound<'_, PyAny>, what: &str) -> PyResult<f64> {
     let refused = any.is_instance_of::<PyBool>() || any.is_instance_of::<PyString>();
     match any.extract::<f64>() {
         Ok(value) if !refused => Ok(value),
-        _ => Err(wrong_type(py, &described(&format!("{what} is a number"), any)?)),
+        _ => Err(wrong_type(py, &described(&format!("{what} must be a number"), any)?)),
     }
 }
 
@@ -24,5 +24,5 @@ pub(crate) fn whole(any: &Bound<'_, PyAny>, what: &str) -> PyResult<i64> {
             .extract()
             .map_err(|_| invalid(py, &format!("{what}: {index} does not fit 64 bits")));
     }
-    Err(wrong_type(py, &described(&format!("{what} is an integer"), any)?))
+    Err(wrong_type(py, &described(&format!("{what} must be an integer"), any)?))
 }

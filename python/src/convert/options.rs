@@ -153,7 +153,7 @@ pub(crate) fn over(source: &Layout, given: &Bound<'_, PyDict>) -> PyResult<Store
         let known = || KEPT.iter().chain(&ALSO).filter(|known| **known != "record_codec");
         if !known().any(|known| *known == name) {
             let known = known().copied().collect::<Vec<_>>().join(", ");
-            let why = format!("there is no option {name:?} here; the options are {known}");
+            let why = format!("unknown option {name:?}; the options here are {known}");
             return Err(wrong_type(py, &why));
         }
         set(&mut out, &name, &value)?;
@@ -221,7 +221,7 @@ fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult
         }
         "accept_older" => {
             out.write.accept_older = value.extract::<bool>().map_err(|_| {
-                described("accept_older is True or False", value)
+                described("accept_older must be True or False", value)
                     .map_or_else(|e| e, |why| wrong_type(value.py(), &why))
             })?;
         }
@@ -237,7 +237,7 @@ fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult
         _ => {
             let known =
                 KEPT.iter().chain(&WRITE).chain(&READ).copied().collect::<Vec<_>>().join(", ");
-            let why = format!("there is no option {name:?}; the options are {known}");
+            let why = format!("unknown option {name:?}; the options are {known}");
             return Err(wrong_type(value.py(), &why));
         }
     }
@@ -254,7 +254,7 @@ fn choice<T>(
     let Ok(name) = value.extract::<String>() else {
         return Err(wrong_type(
             value.py(),
-            &described(&format!("{what} is one of {list}"), value)?,
+            &described(&format!("{what} must be one of {list}"), value)?,
         ));
     };
     named(&name)
@@ -264,7 +264,7 @@ fn choice<T>(
 fn whole<T: TryFrom<u64>>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
     let number = value.extract::<u64>();
     if value.is_instance_of::<PyBool>() || !value.hasattr("__index__")? {
-        let wanted = format!("{what} is an integer");
+        let wanted = format!("{what} must be an integer");
         return Err(wrong_type(value.py(), &described(&wanted, value)?));
     }
     number.ok().and_then(|n| T::try_from(n).ok()).ok_or_else(|| {

@@ -17,7 +17,7 @@ pub(crate) fn one(any: &Bound<'_, PyAny>) -> PyResult<i64> {
     {
         return Ok(index.extract::<i64>().unwrap_or(i64::MAX));
     }
-    Err(wrong_type(any.py(), &described("an ordinal is an integer", any)?))
+    Err(wrong_type(any.py(), &described("an ordinal must be an integer", any)?))
 }
 
 /// Many ordinals: an array of integers, or anything that can be iterated over.
@@ -26,7 +26,8 @@ pub(crate) fn many(any: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     if any.hasattr("__array_interface__")? {
         let kind: String = any.getattr("dtype")?.getattr("kind")?.extract()?;
         if !matches!(&*kind, "i" | "u") {
-            let why = format!("ordinals are integers, not an array of {}", any.getattr("dtype")?);
+            let why =
+                format!("ordinals must be integers, not an array of {}", any.getattr("dtype")?);
             return Err(wrong_type(py, &why));
         }
         let how = PyDict::new(py);
@@ -37,7 +38,7 @@ pub(crate) fn many(any: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
         return Ok(numbers.iter().map(|n| i64::from_le_bytes(*n)).collect());
     }
     let Ok(items) = any.try_iter() else {
-        return Err(wrong_type(py, &described("ordinals are a sequence of integers", any)?));
+        return Err(wrong_type(py, &described("ordinals must be a sequence of integers", any)?));
     };
     gathered(&items, one)
 }

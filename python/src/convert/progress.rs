@@ -19,7 +19,7 @@ impl Progress {
     /// For a callable that takes what is done and what there is to do, or nobody.
     pub(crate) fn new(callable: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         if let Some(callable) = callable.filter(|c| !c.is_callable()) {
-            let why = described("progress is a callable", callable)?;
+            let why = described("progress must be a callable", callable)?;
             return Err(wrong_type(callable.py(), &why));
         }
         let callable = callable.map(|c| c.clone().unbind());

@@ -10,6 +10,6 @@ pub(crate) fn text(any: &Bound<'_, PyAny>, what: &str) -> PyResult<String> {
         Ok(text) => text.to_str().map(ToOwned::to_owned).map_err(|_| {
             invalid(any.py(), &format!("{what} must be valid Unicode: it has a lone surrogate"))
         }),
-        Err(_) => Err(wrong_type(any.py(), &described(&format!("{what} is a str"), any)?)),
+        Err(_) => Err(wrong_type(any.py(), &described(&format!("{what} must be a str"), any)?)),
     }
 }

@@ -138,8 +138,7 @@ impl Task {
         name: &Bound<'_, PyAny>,
     ) -> PyResult<Py<PyAny>> {
         let name = text(name, "the name of an array")?;
-        let none =
-            || vlstore::Error::invalid("trial", "there is no unfinished trial with this number");
+        let none = || vlstore::Error::invalid("trial", "no unfinished trial has this number");
         Self::read(py, || {
             let task = self.task();
             let trial = task.unfinished().get(place).ok_or_else(none)?;

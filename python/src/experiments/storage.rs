@@ -21,8 +21,9 @@ fn name(any: &Bound<'_, PyAny>, what: &str) -> PyResult<String> {
 }
 
 fn options(py: Python<'_>, interval: f64, durable: Option<&str>) -> PyResult<TaskOptions> {
-    let commit_interval = Duration::try_from_secs_f64(interval)
-        .map_err(|_| invalid(py, &format!("commit_interval: {interval} is no time in seconds")))?;
+    let commit_interval = Duration::try_from_secs_f64(interval).map_err(|_| {
+        invalid(py, &format!("commit_interval: {interval} is not a time in seconds"))
+    })?;
     let known = |name: &str| {
         Durability::from_name(name).ok_or_else(|| {
             let why = format!("durability: {name:?} is not one of kernel, sync, none");

@@ -108,12 +108,13 @@ impl Given {
     pub(super) fn get(any: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
         let py = any.py();
         if any.is_none() {
-            return Err(wrong_type(py, &format!("{what} is an array, not None")));
+            return Err(wrong_type(py, &format!("{what} must be an array, not None")));
         }
         unmasked(any, what)?;
         let np = py.import("numpy")?;
         let array = np.call_method1("asarray", (any,)).map_err(|error| {
-            let raised = wrong_type(py, &format!("{what}: NumPy makes no array of this: {error}"));
+            let raised =
+                wrong_type(py, &format!("{what}: NumPy cannot make an array of this: {error}"));
             raised.set_cause(py, Some(error));
             raised
         })?;

@@ -107,7 +107,7 @@ impl Parts {
     pub(crate) fn topology(&mut self, given: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let Some(given) = given else { return Ok(()) };
         let Ok(topology) = given.cast::<Topology>() else {
-            let why = described("topology is a vlstore.Topology", given)?;
+            let why = described("topology must be a vlstore.Topology", given)?;
             return Err(wrong_type(given.py(), &why));
         };
         self.nsites.hold(given.py(), topology.get().nsites(), "topology")?;

@@ -60,7 +60,7 @@ impl Properties {
                 Held::Numbers(input) => *input.shape.first().ok_or_else(|| {
                     invalid(
                         value.py(),
-                        &format!("{what} is one number, but must have one per site"),
+                        &format!("{what} is one number, but there must be one per site"),
                     )
                 })?,
             };
@@ -117,7 +117,7 @@ impl Property {
 fn dict<'a, 'py>(any: &'a Bound<'py, PyAny>, what: &str) -> PyResult<&'a Bound<'py, PyDict>> {
     match any.cast::<PyDict>() {
         Ok(dict) => Ok(dict),
-        Err(_) => Err(wrong_type(any.py(), &described(&format!("{what} is a dict"), any)?)),
+        Err(_) => Err(wrong_type(any.py(), &described(&format!("{what} must be a dict"), any)?)),
     }
 }
 
@@ -127,7 +127,7 @@ fn property(any: &Bound<'_, PyAny>, name: String, what: &str) -> PyResult<Proper
         || any.is_instance_of::<PySet>()
         || any.is_instance_of::<PyFrozenSet>()
     {
-        let wanted = format!("{what} is a number, a string, an array or a list of strings");
+        let wanted = format!("{what} must be a number, a string, an array or a list of strings");
         return Err(wrong_type(any.py(), &described(&wanted, any)?));
     }
     if any.is_instance_of::<PyString>() {

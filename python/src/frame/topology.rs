@@ -165,7 +165,8 @@ fn counts(any: &Bound<'_, PyAny>, what: &str, width: usize) -> PyResult<Vec<u32>
     };
     let input = input.shaped(py, what, form, right)?;
     let small = |n: &i64| {
-        u32::try_from(*n).map_err(|_| invalid(py, &format!("{what} has {n}, which counts nothing")))
+        u32::try_from(*n)
+            .map_err(|_| invalid(py, &format!("{what} has {n}, which is not an index")))
     };
     input.values::<i64>().iter().map(small).collect()
 }

@@ -12,7 +12,7 @@ use vlstore::trajectory::arrays::{ArrayInfo, Arrays};
 use vlstore::{AlignedBuf, Batch};
 
 /// What a background thread makes of the records of many batches.
-pub(crate) enum Made {
+pub(crate) enum Prepared {
     Records(Batch),
     Arrays(Arrays<Vec<u8>>),
 }
@@ -51,7 +51,7 @@ impl Form {
             ("ragged", Some(_)) => Err(invalid(py, "pad_to: is for layout=\"padded\"")),
             ("padded", to) => Ok(Self::Padded { dtype, to }),
             _ => {
-                let why = "is none of \"records\", \"ragged\" and \"padded\"";
+                let why = "is not one of \"records\", \"ragged\", \"padded\"";
                 Err(invalid(py, &format!("layout: {layout:?} {why}")))
             }
         }
@@ -62,7 +62,7 @@ impl Form {
         self,
         py: Python<'_>,
         typed: &Typed,
-        made: &[Made],
+        made: &[Prepared],
         places: &[(usize, usize)],
         step: &StepBatch,
     ) -> PyResult<Py<PyAny>> {
@@ -85,13 +85,13 @@ impl Form {
 fn records(
     py: Python<'_>,
     typed: &Typed,
-    made: &[Made],
+    made: &[Prepared],
     places: &[(usize, usize)],
     step: &StepBatch,
 ) -> PyResult<Py<PyAny>> {
     let values = places.iter().zip(&step.records).map(|((part, i), ordinal)| {
         let bytes = match made.get(*part) {
-            Some(Made::Records(batch)) => batch.get(*i),
+            Some(Prepared::Records(batch)) => batch.get(*i),
             _ => None,
         };
         // A copy: what somebody keeps holds no window of records.
@@ -116,12 +116,12 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn of(made: &'a [Made], places: &[(usize, usize)]) -> Self {
+    fn of(made: &'a [Prepared], places: &[(usize, usize)]) -> Self {
         let arrays: Vec<&[_]> = made
             .iter()
             .map(|made| match made {
-                Made::Arrays(arrays) => &arrays.list[..],
-                Made::Records(_) => &[],
+                Prepared::Arrays(arrays) => &arrays.list[..],
+                Prepared::Records(_) => &[],
             })
             .collect();
         let ptrs: Vec<&[[u8; 8]]> = arrays

@@ -2,11 +2,11 @@
 //! returns is for the class in Python that stands before it.
 
 use crate::array::numpy::{Input, Want, fresh};
+use crate::convert::array_request::array_request;
 use crate::convert::number::real;
 use crate::convert::ordinals::many;
-use crate::convert::wanted::wanted;
 use crate::error::{Failure, Outcome, from_error, invalid};
-use crate::loader::batch::{Form, Made};
+use crate::loader::batch::{Form, Prepared};
 use crate::loader::options::options;
 use crate::loader::run::Run;
 use crate::store::class::Store;
@@ -62,7 +62,7 @@ fn numbers(any: &Bound<'_, PyAny>, records: u64) -> PyResult<Vec<f64>> {
         vlstore::codec::RealView::F64(v) => v.to_vec(),
     };
     if reals.len() as u64 != records {
-        let why = format!("values: there are {}, for {records} records", reals.len());
+        let why = format!("values: found {}, but there are {records} records", reals.len());
         return Err(invalid(py, &why));
     }
     Ok(reals)
@@ -140,7 +140,7 @@ impl Loader {
     /// Continues from a state in JSON.
     fn resume(&self, py: Python<'_>, state: &str) -> PyResult<()> {
         let given = serde_json::from_str(state)
-            .map_err(|e| invalid(py, &format!("state: is no JSON: {e}")))?;
+            .map_err(|e| invalid(py, &format!("state: is not JSON: {e}")))?;
         self.inner().resume(&given).map_err(|e| from_error(py, &e))
     }
 
@@ -225,10 +225,11 @@ impl Loader {
     ) -> PyResult<Run> {
         let loader = self.now();
         let form = Form::new(py, layout, dtype, pad_to)?;
-        let mut request = wanted(fields, missing, fill_value, mask)?;
+        let mut request = array_request(fields, missing, fill_value, mask)?;
         request.batch = false;
         let run = if form == Form::Records {
-            loader.start(|snapshot, ordinals| Ok(Made::Records(snapshot.get_batch_at(ordinals)?)))
+            loader
+                .start(|snapshot, ordinals| Ok(Prepared::Records(snapshot.get_batch_at(ordinals)?)))
         } else {
             let collator = Collator::new(request);
             loader.start(move |snapshot, ordinals| {
@@ -241,7 +242,7 @@ impl Loader {
                     memory.resize(bytes, 0);
                     Ok::<_, Error>(memory)
                 };
-                Ok(Made::Arrays(collator.arrays(snapshot, chosen, new)?))
+                Ok(Prepared::Arrays(collator.arrays(snapshot, chosen, new)?))
             })
         };
         let run = run.map_err(|e| from_error(py, &e))?;

@@ -14,7 +14,7 @@ where
     let value = given.get_item(name)?.unwrap_or_else(|| py.None().into_bound(py));
     value.extract::<T>().map_err(|_| {
         let shown = value.repr().map_or_else(|_| String::new(), |r| r.to_string());
-        invalid(py, &format!("{name}: {shown} cannot be its value"))
+        invalid(py, &format!("{name}: {shown} is not a valid value"))
     })
 }
 
@@ -34,7 +34,7 @@ fn second(given: &Bound<'_, PyDict>, name: &str, words: [&str; 2]) -> PyResult<b
 pub(crate) fn options(given: &Bound<'_, PyDict>, view: Option<View>) -> PyResult<LoaderOptions> {
     let shuffle: String = get(given, "shuffle")?;
     let shuffle = Shuffle::from_name(&shuffle).ok_or_else(|| {
-        let why = "is none of \"windows\", \"global\" and \"sequential\"";
+        let why = "is not one of \"windows\", \"global\", \"sequential\"";
         invalid(given.py(), &format!("shuffle: {shuffle:?} {why}"))
     })?;
     let last = if get(given, "drop_last")? { Last::Drop } else { Last::Keep };

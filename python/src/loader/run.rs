@@ -2,7 +2,7 @@
 
 use crate::array::numpy::unset;
 use crate::error::from_error;
-use crate::loader::batch::{Form, Made};
+use crate::loader::batch::{Form, Prepared};
 use crate::store::typed::Typed;
 use pyo3::prelude::*;
 use std::sync::{Mutex, PoisonError};
@@ -17,11 +17,11 @@ type Given = (Py<PyAny>, Py<PyAny>, bool, (u64, u64, u64));
 pub(crate) struct Run {
     typed: Typed,
     form: Form,
-    inner: Mutex<vlstore::loader::Run<Made>>,
+    inner: Mutex<vlstore::loader::Run<Prepared>>,
 }
 
 impl Run {
-    pub(super) fn new(typed: Typed, form: Form, run: vlstore::loader::Run<Made>) -> Self {
+    pub(super) fn new(typed: Typed, form: Form, run: vlstore::loader::Run<Prepared>) -> Self {
         Self { typed, form, inner: Mutex::new(run) }
     }
 }

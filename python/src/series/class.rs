@@ -78,7 +78,7 @@ fn id(any: &Bound<'_, PyAny>) -> PyResult<Key> {
         id => Some(id?),
     };
     let Some(id) = id else {
-        return Err(wrong_type(py, &described("an id is a str or an int", any)?));
+        return Err(wrong_type(py, &described("an id must be a str or an int", any)?));
     };
     check_id(&id).map_err(|e| from_error(py, &e))?;
     Ok(id)
@@ -101,7 +101,7 @@ fn known(any: &Bound<'_, PyAny>) -> PyResult<Key> {
 }
 
 fn named<T>(py: Python<'_>, what: &str, name: &str, found: Option<T>, known: &str) -> PyResult<T> {
-    found.ok_or_else(|| invalid(py, &format!("{what} is one of {known}, not {name:?}")))
+    found.ok_or_else(|| invalid(py, &format!("{what} must be one of {known}, not {name:?}")))
 }
 
 #[pymethods]
@@ -122,7 +122,7 @@ impl Store {
         accept_older: bool,
     ) -> PyResult<Self> {
         let wait = Duration::try_from_secs_f64(wait)
-            .map_err(|_| invalid(py, "lock_timeout is a number of seconds, 0 or more"))?;
+            .map_err(|_| invalid(py, "lock_timeout must be a number of seconds, 0 or more"))?;
         let options = SeriesOptions {
             packing: named(py, "packing", packing, Packing::from_name(packing), "pco, plain")?,
             times: named(

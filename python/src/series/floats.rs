@@ -31,7 +31,7 @@ impl Given {
             || !aligned(&given.values)
             || given.times.as_ref().is_some_and(|t| !aligned(t))
         {
-            return Err(invalid(py, "times and values are contiguous arrays of float64"));
+            return Err(invalid(py, "times and values must be contiguous arrays of float64"));
         }
         Ok(given)
     }

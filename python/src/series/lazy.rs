@@ -30,7 +30,7 @@ impl Lazy {
 }
 
 fn known<T>(py: Python<'_>, name: &str, op: Option<T>) -> PyResult<T> {
-    op.ok_or_else(|| invalid(py, &format!("there is no operation {name:?}")))
+    op.ok_or_else(|| invalid(py, &format!("unknown operation {name:?}")))
 }
 
 fn detached<T: Send>(py: Python<'_>, f: impl FnOnce() -> vlstore::Result<T> + Send) -> PyResult<T> {

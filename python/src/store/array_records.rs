@@ -12,11 +12,11 @@ pub(crate) fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, u32)> {
     let py = value.py();
     let np = py.import("numpy")?;
     if value.is_none() {
-        return Err(wrong_type(py, "a value of an array depot is an array, not None"));
+        return Err(wrong_type(py, "a value of an array depot must be an array, not None"));
     }
     unmasked(value, "a value of an array depot")?;
     let array = np.call_method1("asarray", (value,)).map_err(|error| {
-        let raised = wrong_type(py, &format!("NumPy makes no array of this: {error}"));
+        let raised = wrong_type(py, &format!("NumPy cannot make an array of this: {error}"));
         raised.set_cause(py, Some(error));
         raised
     })?;
@@ -58,8 +58,9 @@ pub(crate) fn encode_flat(value: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, u32)> 
     let what = "a value of a flat-f32 depot";
     let input = Input::get(value, what, Want::Real)?;
     let RealView::F32(values) = input.reals() else {
-        let why =
-            format!("{what} is an array of float32; narrow it first: array.astype(\"float32\")");
+        let why = format!(
+            "{what} must be an array of float32; narrow it first: array.astype(\"float32\")"
+        );
         return Err(wrong_type(py, &why));
     };
     let mut out = Vec::new();

@@ -8,8 +8,8 @@ use crate::error::{Failure, invalid, no_attribute};
 use crate::store::at::At;
 use crate::store::handle::Handle;
 use crate::store::iter::{Iter, What};
-use crate::store::place::Place;
 use crate::store::report;
+use crate::store::store_path::StorePath;
 use crate::store::typed::{Typed, part};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -255,8 +255,8 @@ impl Store {
     #[getter]
     fn path(&self) -> Option<std::path::PathBuf> {
         match &self.handle().place {
-            Place::File(path) => Some(path.clone()),
-            Place::Memory => None,
+            StorePath::File(path) => Some(path.clone()),
+            StorePath::Memory => None,
         }
     }
 

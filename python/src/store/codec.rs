@@ -147,7 +147,7 @@ impl RecordCodec {
 }
 
 fn made((bytes, weight): (Vec<u8>, u32)) -> PyResult<(Encoded, u32)> {
-    Ok((Encoded::Made(bytes), weight))
+    Ok((Encoded::Bytes(bytes), weight))
 }
 
 /// The record of a frame: it is encoded already. Bytes are taken if they hold a frame.
@@ -172,7 +172,7 @@ fn frame(value: &Bound<'_, PyAny>) -> PyResult<(Encoded, u32)> {
         let refers = MdFrameCodec::topology_of(&bytes);
         return Ok((Encoded::Unproved(Box::new(Encoded::Given(bytes)), refers), weight));
     }
-    Err(wrong_type(py, &described("a value of an md-frame depot is an MdFrame", value)?))
+    Err(wrong_type(py, &described("a value of an md-frame depot must be an MdFrame", value)?))
 }
 
 impl PythonCodec {
@@ -201,16 +201,16 @@ impl PythonCodec {
         let name = match given.getattr_opt("name")? {
             Some(name) => name
                 .extract::<String>()
-                .map_err(|_| wrong_type(py, "the name of a codec is a str"))?,
+                .map_err(|_| wrong_type(py, "the name of a codec must be a str"))?,
             None => "custom".into(),
         };
         if vlstore::codec::by_name(&name).is_ok() {
             return Err(invalid(py, &format!("codec: {name:?} is the name of a codec of vlstore")));
         }
         let version = match given.getattr_opt("version")? {
-            Some(version) => version
-                .extract::<u32>()
-                .map_err(|_| wrong_type(py, "the version of a codec is an integer, 1 or more"))?,
+            Some(version) => version.extract::<u32>().map_err(|_| {
+                wrong_type(py, "the version of a codec must be an integer, 1 or more")
+            })?,
             None => 1,
         };
         let weight = given.getattr_opt("weight")?.map(Bound::unbind);

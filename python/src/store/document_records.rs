@@ -14,7 +14,7 @@ use vlstore::codec::{ArrayCodec, Codec as _, DocumentCodec, DocumentRef, Documen
 pub(crate) fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, u32)> {
     let py = value.py();
     let Ok((head, given)) = value.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
-        let what = "a value of a document depot is a Document, or a pair of head and arrays";
+        let what = "a value of a document depot must be a Document, or a pair of head and arrays";
         return Err(wrong_type(py, &described(what, value)?));
     };
     let options = PyDict::new(py);

@@ -12,7 +12,7 @@ use vlstore::{Error, Existing, Key, Readable};
 /// The bytes of a record to store: those of a Python object, or a buffer of ours.
 pub(crate) enum Encoded {
     Given(Bytes),
-    Made(Vec<u8>),
+    Bytes(Vec<u8>),
     Frame(Memory),
     /// A frame that refers to a topology, which is stored before it.
     Refers(Memory, Py<Topology>),
@@ -51,13 +51,13 @@ impl Encoded {
                 if let Some(digest) = digest
                     && !writer.contains_shared(digest)?
                 {
-                    let why = "is not in the store, and the frame does not bring it";
+                    let why = "is not in the store, and the frame does not contain it";
                     return Err(Error::invalid("topology", format!("{digest} {why}")).into());
                 }
                 return Ok(writer.put_sized(key, self, weight, existing)?);
             }
             Self::Refers(_, topology) => bring(topology.get(), writer, handle)?,
-            Self::Given(_) | Self::Made(_) | Self::Frame(_) => {}
+            Self::Given(_) | Self::Bytes(_) | Self::Frame(_) => {}
         }
         Ok(writer.put_unchecked(key, self, weight, existing)?)
     }
@@ -91,7 +91,7 @@ impl Deref for Encoded {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Given(bytes) | Self::Unread(bytes, _) => bytes,
-            Self::Made(bytes) => bytes,
+            Self::Bytes(bytes) => bytes,
             Self::Frame(memory) | Self::Refers(memory, ..) => memory,
             Self::Unproved(encoded, _) => encoded,
         }

@@ -1,7 +1,7 @@
 //! Stores that are still open for writing when the program ends.
 
 use crate::store::handle::Handle;
-use crate::store::place::{Place, lost};
+use crate::store::store_path::{StorePath, lost};
 use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -11,7 +11,7 @@ static OPEN: Mutex<Vec<Weak<Handle>>> = Mutex::new(Vec::new());
 
 /// Notes a store, to be closed at the end of the interpreter if nobody has done so.
 pub(crate) fn note(handle: &Arc<Handle>) {
-    if handle.is_writer() && matches!(handle.place, Place::File(_)) {
+    if handle.is_writer() && matches!(handle.place, StorePath::File(_)) {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|other| other.strong_count() > 0);
         open.push(Arc::downgrade(handle));

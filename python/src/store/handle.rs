@@ -7,7 +7,7 @@
 use crate::array::buffer;
 use crate::error::{Failure, Outcome};
 use crate::frame::topology::Topology;
-use crate::store::place::{Place, lost, unclosed};
+use crate::store::store_path::{StorePath, lost, unclosed};
 use crate::store::view::View;
 use pyo3::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -29,7 +29,7 @@ const COLLATORS: usize = 8;
 /// An open store.
 pub(crate) struct Handle {
     inner: Inner,
-    pub(crate) place: Place,
+    pub(crate) place: StorePath,
     pub(crate) mode: &'static str,
     /// The options it was opened with.
     pub(crate) options: WriteOptions,
@@ -59,7 +59,7 @@ enum Inner {
 }
 
 impl Handle {
-    pub(crate) fn reader(store: Store, place: Place, options: WriteOptions) -> Self {
+    pub(crate) fn reader(store: Store, place: StorePath, options: WriteOptions) -> Self {
         let inner = Inner::Reader(Mutex::new(Some(store)));
         Self {
             inner,
@@ -78,7 +78,7 @@ impl Handle {
 
     pub(crate) fn writer(
         writer: Writer,
-        place: Place,
+        place: StorePath,
         mode: &'static str,
         options: WriteOptions,
     ) -> Self {
@@ -340,7 +340,7 @@ impl Drop for Handle {
         let Inner::Writer(writer) = &mut self.inner else { return };
         let slot = writer.get_mut().unwrap_or_else(PoisonError::into_inner);
         // What is in memory is gone either way.
-        let Some(writer) = slot.take().filter(|_| matches!(self.place, Place::File(_))) else {
+        let Some(writer) = slot.take().filter(|_| matches!(self.place, StorePath::File(_))) else {
             return;
         };
         let place = &self.place;

@@ -53,7 +53,7 @@ impl Store {
         let handle = slf.get().handle();
         let last = handle.read(py, |v| Ok(v.len()))?.checked_sub(1);
         let Some(last) = last else {
-            return Err(raise(py, "NotFoundError", "there is no record"));
+            return Err(raise(py, "NotFoundError", "the store is empty"));
         };
         let at = slf.getattr("at")?;
         let key = at.call_method1("key", (last,))?;

@@ -3,7 +3,7 @@
 use crate::convert::html::{escaped, table};
 use crate::convert::options;
 use crate::store::handle::Handle;
-use crate::store::place::Place;
+use crate::store::store_path::StorePath;
 use crate::store::typed::Typed;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -96,8 +96,8 @@ pub(crate) fn info<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, PyD
 
 fn place(typed: &Typed) -> String {
     match &typed.handle.place {
-        Place::File(path) => path.display().to_string(),
-        Place::Memory => "memory".into(),
+        StorePath::File(path) => path.display().to_string(),
+        StorePath::Memory => "memory".into(),
     }
 }
 

@@ -5,8 +5,8 @@ use crate::convert::options;
 use crate::error::{described, raise, wrong_type};
 use crate::store::class::Store;
 use crate::store::encoded::Encoded;
-use crate::store::place::Place;
 use crate::store::report::warn;
+use crate::store::store_path::StorePath;
 use crate::store::typed::Typed;
 use crate::store::view::free;
 use pyo3::prelude::*;
@@ -85,7 +85,7 @@ impl Store {
         let pairs = match items.getattr_opt("items")? {
             Some(method) => method.call0()?.try_iter()?,
             None => items.try_iter().map_err(|_| {
-                wrong_type(py, "items is a mapping, or an iterable of pairs of key and value")
+                wrong_type(py, "items must be a mapping, or an iterable of pairs of key and value")
             })?,
         };
         let puts = pairs.map(|pair| {
@@ -96,7 +96,7 @@ impl Store {
             let Ok((name, value)) = taken.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
                 return Err(wrong_type(
                     py,
-                    &described("an item is a pair of key and value", &pair)?,
+                    &described("an item must be a pair of key and value", &pair)?,
                 ));
             };
             let (bytes, weight) = self.typed.encode(&value)?;
@@ -108,7 +108,10 @@ impl Store {
     /// Adds many records without keys, from any iterable of values. Returns their number.
     fn push_many(&self, py: Python<'_>, values: &Bound<'_, PyAny>) -> PyResult<u64> {
         let Ok(values) = values.try_iter() else {
-            return Err(wrong_type(py, &described("values is an iterable of values", values)?));
+            return Err(wrong_type(
+                py,
+                &described("values must be an iterable of values", values)?,
+            ));
         };
         let puts = values.map(|value| {
             let (bytes, weight) = self.typed.encode(&value?)?;
@@ -158,7 +161,7 @@ impl Store {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let handle = self.handle();
         let closed = handle.close(py, true)?.filter(|closed| !closed.sealed);
-        let (Some(closed), Place::File(path)) = (closed, &handle.place) else { return Ok(()) };
+        let (Some(closed), StorePath::File(path)) = (closed, &handle.place) else { return Ok(()) };
         if handle.options.original_table == OriginalTable::Never {
             return Ok(());
         }
@@ -203,10 +206,10 @@ impl Store {
             picklable(py, codec.bind(py))?;
         }
         let place = match &handle.place {
-            Place::File(path) => {
+            StorePath::File(path) => {
                 handle.absolute.as_ref().unwrap_or(path).into_pyobject(py)?.into_any()
             }
-            Place::Memory => this.to_bytes(py)?.into_any(),
+            StorePath::Memory => this.to_bytes(py)?.into_any(),
         };
         let codec = codec.unwrap_or_else(|| PyString::new(py, "bytes").into_any().unbind());
         let reopen = py.import("vlstore._core")?.getattr("_reopen")?;

@@ -1,7 +1,7 @@
 //! `trajectory.at`: the frames by their ordinals.
 
+use crate::convert::array_request::array_request;
 use crate::convert::ordinals::many;
-use crate::convert::wanted::wanted;
 use crate::store::at::At;
 use crate::store::typed::Typed;
 use crate::store::view::Asked;
@@ -47,7 +47,7 @@ impl Frames {
         mask: bool,
     ) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
         let py = slf.py();
-        let request = wanted(fields, missing, fill_value, mask)?;
+        let request = array_request(fields, missing, fill_value, mask)?;
         let asked = many(ordinals)?;
         let handle = &slf.as_super().get().typed.handle;
         let asked = handle.read(py, |v| Ok(Asked::Ordinals(v.ordinals(&asked)?)))?;

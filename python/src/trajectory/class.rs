@@ -1,9 +1,9 @@
 //! `vlstore.Trajectory`: a store of frames.
 
 use crate::array::buffer::Memory;
+use crate::convert::array_request::array_request;
 use crate::convert::iterable;
 use crate::convert::key;
-use crate::convert::wanted::wanted;
 use crate::error::{from_error, invalid};
 use crate::frame::md_frame::MdFrame;
 use crate::frame::topology::Topology;
@@ -138,7 +138,7 @@ impl Trajectory {
         mask: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let (py, typed) = (slf.py(), Self::typed(slf));
-        let request = wanted(fields, missing, fill_value, mask)?;
+        let request = array_request(fields, missing, fill_value, mask)?;
         let keys = key::keys(keys)?;
         let asked = typed.handle.read(py, |v| v.asked(keys, typed.keyed))?;
         flat(py, &typed.handle, &asked, request)?.dict(py)

@@ -143,7 +143,7 @@ pub(crate) fn import(
                 let kind = FormatKind::from_name(&text).map_err(|e| from_error(py, &e))?;
                 out.read.format = Some(kind);
             }
-            _ => return Err(invalid(py, &format!("there is no argument {name:?}"))),
+            _ => return Err(invalid(py, &format!("unknown argument {name:?}"))),
         }
     }
     if append && overwrite {

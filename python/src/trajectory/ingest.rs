@@ -48,7 +48,7 @@ impl Stacks {
             form,
             |shape| matches!(shape, [n] if *n > 0),
         )?;
-        let refuse = || invalid(py, "ptr must begin with 0 and never fall");
+        let refuse = || invalid(py, "ptr must begin with 0 and never decrease");
         let ptr = input
             .values::<i64>()
             .iter()
@@ -107,27 +107,30 @@ impl Stacks {
         Ok(())
     }
 
-    /// Arrays by frame, each entry of the shape `tail`; one without frames is shared.
+    /// Arrays by frame, each entry of the shape `item_shape`; one without frames is shared.
     fn by_frame(
         &mut self,
         name: &'static str,
         any: Option<&Bound<'_, PyAny>>,
         want: Want,
-        tail: &[usize],
+        item_shape: &[usize],
     ) -> PyResult<()> {
         let Some(any) = any else { return Ok(()) };
         let py = any.py();
         let input = Input::get(any, name, want)?;
-        let shared = input.shape == tail && !tail.is_empty();
-        let each = input.shape.split_first().filter(|(_, rest)| *rest == tail);
+        let shared = input.shape == item_shape && !item_shape.is_empty();
+        let each = input.shape.split_first().filter(|(_, rest)| *rest == item_shape);
         match each {
             _ if shared => {}
             Some((frames, _)) => self.agree(py, name, *frames)?,
             None => {
-                let one =
-                    if tail.is_empty() { String::new() } else { format!(" or {}", tuple(tail)) };
-                let rest: String = tail.iter().map(|n| format!(", {n}")).collect();
-                let end = if tail.is_empty() { "," } else { "" };
+                let one = if item_shape.is_empty() {
+                    String::new()
+                } else {
+                    format!(" or {}", tuple(item_shape))
+                };
+                let rest: String = item_shape.iter().map(|n| format!(", {n}")).collect();
+                let end = if item_shape.is_empty() { "," } else { "" };
                 let found = tuple(&input.shape);
                 let why =
                     format!("{name} has shape {found}, but must have (frames{end}{rest}){one}");
@@ -307,7 +310,7 @@ impl Trajectory {
         };
         let keys = keys.map(key::keys).transpose()?;
         if let Some(keys) = keys.as_ref().filter(|keys| keys.len() != frames) {
-            let why = format!("there are {} keys, but {first} has {frames} frames", keys.len());
+            let why = format!("found {} keys, but {first} has {frames} frames", keys.len());
             return Err(invalid(py, &why));
         }
         if let Some(topology) = topology {
@@ -360,5 +363,5 @@ fn misfit(i: usize, frame: usize, topology: usize) -> Error {
 }
 
 fn missing(i: usize) -> Error {
-    Error::invalid("keys", format!("there is none for frame {i}"))
+    Error::invalid("keys", format!("frame {i} has none"))
 }

@@ -89,7 +89,7 @@ def _native_topology(path: Any) -> Topology:
         with vlstore.open(held) as store:
             found = store.at[0].topology
     if found is None:
-        raise InvalidError(f"{os.fspath(path)}: it says nothing of its atoms; give a topology such as PDB, GRO or TPR")
+        raise InvalidError(f"{os.fspath(path)}: it does not say what its atoms are; give a topology such as PDB, GRO or TPR")
     return found
 
 

@@ -57,12 +57,12 @@ def fill(inputs: list[Input], path: str | os.PathLike[str], choices: Choices) ->
     if choices.append and choices.overwrite:
         raise InvalidError("append and overwrite exclude each other")
     if choices.topologies not in ("repeated", "always", "never"):
-        raise InvalidError(f"topologies is repeated, always or never, not {choices.topologies!r}")
+        raise InvalidError(f"topologies must be repeated, always or never, not {choices.topologies!r}")
     if choices.commit_frames is not None and choices.commit_frames < 1:
-        raise InvalidError(f"commit_frames is 1 or more, not {choices.commit_frames}")
+        raise InvalidError(f"commit_frames must be 1 or more, not {choices.commit_frames}")
     checked(choices.precision)
     if not inputs:
-        raise InvalidError("inputs: there is none")
+        raise InvalidError("inputs: none was given")
     if not choices.append and not choices.overwrite and os.path.lexists(path):
         raise StoreExistsError(
             f"{os.fspath(path)} exists; add to it with append=True, replace it with overwrite=True, or take another name"
@@ -117,7 +117,7 @@ class _Filling:
         if first is None:
             if source.growing:
                 return False
-            raise FormatError(f"{os.fspath(given.path)}: there is no frame in it")
+            raise FormatError(f"{os.fspath(given.path)}: it has no frames")
         self._check_sites(given, 0, first)
         making = self._cast(first)
         making.frame(None)

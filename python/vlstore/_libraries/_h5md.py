@@ -100,7 +100,7 @@ class H5mdSource:
             )
         name = next(iter(particles)) if group is None else group
         if name not in particles:
-            raise InvalidError(f"{self.path}: there is no group {name!r}; there are {', '.join(particles)}")
+            raise InvalidError(f"{self.path}: the group {name!r} does not exist; the groups are {', '.join(particles)}")
         root = particles[name]
         self._elements: dict[str, _Element] = {}
         self._others: dict[str, _Element] = {}

@@ -54,7 +54,7 @@ def write_h5md(
         raise InvalidError(f"H5MD is made of frames: open the store with records=\"md-frame\", not {store.codec!r}")
     chosen = _chosen(store, frames)
     if not len(chosen):
-        raise InvalidError("frames: there is none to write")
+        raise InvalidError("frames: none is selected")
     real = os.path.realpath(output)
     partial = os.path.join(os.path.dirname(real), f".{os.path.basename(real)}.{os.getpid()}.partial")
     try:
@@ -84,7 +84,7 @@ def _chosen(store: Any, frames: Any) -> Any:
     every = [frames] if isinstance(frames, (int, np.integer)) else list(frames)
     for place in every:
         if not -count <= place < count:
-            raise InvalidError(f"frames: there are {count}, none at {place}")
+            raise InvalidError(f"frames: {place} does not exist, the store has {count}")
     return [int(place) % count for place in every]
 
 
@@ -97,7 +97,7 @@ class _Writer:
         self.atoms = None if atoms is None else np.arange(first.nsites)[atoms]
         self.sites = first.nsites if atoms is None else len(self.atoms)
         if not self.sites:
-            raise InvalidError("atoms: there is none in this range")
+            raise InvalidError("atoms: none is in this range")
         self.whole = first.nsites
         self.units = units_of.fields_stated(store.attrs.get("units"))
         self.data: dict[str, Any] = {}

@@ -182,7 +182,7 @@ class LammpsSource:
             order = np.argsort(ids, kind="stable")
             if count and (np.diff(ids[order]) == 0).any():
                 twice = ids[order][1:][np.diff(ids[order]) == 0][0]
-                raise self._wrong(frame, f"the atom {twice} is there twice")
+                raise self._wrong(frame, f"the atom {twice} occurs twice")
             columns = {name: column[order] for name, column in columns.items()}
             if (columns["id"] == np.arange(1, count + 1)).all():
                 del columns["id"]
@@ -244,7 +244,7 @@ class LammpsSource:
                 fields[name] = columns.pop(column)
         for name, value in fields.items():
             if isinstance(value, np.ndarray) and value.dtype.kind != "f":
-                raise self._wrong(frame, f"a number of {name} is none")
+                raise self._wrong(frame, f"a value of {name} is not a number")
         types = numbers(columns["element"]) if "element" in columns else None
         if types is not None:
             fields["types"] = types

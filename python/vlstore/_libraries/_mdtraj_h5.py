@@ -78,7 +78,7 @@ class MdtrajSource:
             place = {atom["index"]: i for i, (_, atom) in enumerate(atoms)}
             bonds = [[place[pair[0]], place[pair[1]]] for pair in found.get("bonds", ())]
         except (ValueError, KeyError, TypeError) as error:
-            raise FormatError(f"{self.path}, topology: it is no topology of MDTraj: {error!r}") from error
+            raise FormatError(f"{self.path}, topology: it is not a topology of MDTraj: {error!r}") from error
         if len(atoms) != self.sites:
             raise FormatError(f"{self.path}: it has {self.sites} atoms, its topology {len(atoms)}")
         types = numbers("" if atom["element"] == "VS" else atom["element"] for _, atom in atoms)
@@ -129,5 +129,5 @@ def _cell(lengths: Any, angles: Any) -> Any:
     y = (cosine[0] - cosine[1] * cosine[2]) / sine
     rest = 1.0 - cosine[1] ** 2 - y**2
     if rest <= 0:
-        raise FormatError(f"the angles {angles.tolist()} are of no cell")
+        raise FormatError(f"the angles {angles.tolist()} are not those of a cell")
     return np.array([[a, 0, 0], [b * cosine[2], b * sine, 0], [c * cosine[1], c * y, c * np.sqrt(rest)]])

@@ -1,6 +1,6 @@
 """What can go wrong with blobs, beside what :mod:`vlstore.errors` has."""
 
-from vlstore.errors import CorruptError, InvalidError, NotFoundError
+from vlstore.errors import CorruptError, InvalidError, NotFoundError, UnsupportedError
 
 
 class MissingBlobError(NotFoundError):
@@ -17,3 +17,8 @@ class DuplicateError(InvalidError):
 
 class WrongContentError(CorruptError):
     """A content is not what was written: its bytes have another digest than its manifest says."""
+
+
+def undefined(obj, action, method):
+    """The error for a method that the class of ``obj`` inherits from its base class, and has to define itself."""
+    return UnsupportedError(f"{type(obj).__qualname__} cannot {action}: the class does not define the method {method}")

@@ -9,7 +9,7 @@ def _check(value, what):
     if isinstance(value, dict):
         for name, member in value.items():
             if not isinstance(name, str):
-                raise TypeError(f"{what}: JSON has no names that are {type(name).__name__}: {name!r}")
+                raise TypeError(f"{what}: in JSON a name cannot be {type(name).__name__}: {name!r}")
             _check(member, what)
     elif isinstance(value, (list, tuple)):
         for item in value:

@@ -111,7 +111,7 @@ def _read(files, content):
     try:
         data = (files / name).read_bytes()
     except FileNotFoundError:
-        raise MissingBlobError(f"{files}: there is no file {name}, which the database names") from None
+        raise MissingBlobError(f"{files}: the file {name}, which the database names, does not exist") from None
     digest = make_digest(data)
     if content.content_hash_algorithm != "sha256" or digest["content_hash"] != content.content_hash:
         raise WrongContentError(f"{files / name}: its SHA-256 is not the one in the database, {content.content_hash}")

@@ -60,7 +60,7 @@ def _keep(scope, stream):
     elif isinstance(scope, ExitStack):
         scope.callback(stream.close)
     else:
-        raise TypeError(f"scope: is a contextlib.AsyncExitStack or ExitStack, not {scope!r}")
+        raise TypeError(f"scope: must be a contextlib.AsyncExitStack or ExitStack, not {scope!r}")
 
 
 async def _load_content(content: Content, registry, scope) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class _Native(Storage[dict]):
         A ``ValueError`` for a range that ends behind the content.
         """
         if not 0 <= start <= stop:
-            raise errors.InvalidError(f"range: {start} to {stop} is none")
+            raise errors.InvalidError(f"range: {start} to {stop} is not a range")
         with _missing():
             return self._core.read_range(self.dump_data(data), start, stop)
 

@@ -16,7 +16,7 @@ def essence(content_type):
     text = content_type.split(";")[0].strip().lower()
     main, slash, sub = text.partition("/")
     if not slash or not main or not sub or any(c.isspace() for c in text):
-        raise ValueError(f"content type: {content_type!r} is not one such as text/csv")
+        raise ValueError(f"content type: {content_type!r} is not a content type, for example text/csv")
     return text
 
 
@@ -43,7 +43,7 @@ class Registry:
         duplicates: str = "last",
     ):
         if duplicates not in ("last", "refuse"):
-            raise ValueError(f'duplicates: is "last" or "refuse", not {duplicates!r}')
+            raise ValueError(f'duplicates: must be "last" or "refuse", not {duplicates!r}')
         self._refuse = duplicates == "refuse"
         self._storables: dict[str, type] = {}
         self._unpackers: dict[str, Unpacker] = {}
@@ -78,10 +78,10 @@ class Registry:
             self._default = default_storage
         elif default_storage is True:
             if self._last is None:
-                raise ValueError("default_storage: there is no storage that could be the default one")
+                raise ValueError("default_storage: none of the storages can be the default one")
             self._default = self._last
         elif default_storage is not False and default_storage is not None:
-            raise TypeError(f"default_storage: is a storage, True or False, not {default_storage!r}")
+            raise TypeError(f"default_storage: must be a storage, True or False, not {default_storage!r}")
 
     def _set(self, mapping, what, name, thing):
         there = mapping.get(name, thing)
@@ -133,7 +133,7 @@ class Registry:
         if (found := self._aliases.get((what, name))) is not None:
             return found
         known = ", ".join(sorted(map(str, mapping))) or "none"
-        raise NotRegisteredError(f"no {what} {name!r} is registered; there are: {known}")
+        raise NotRegisteredError(f"no {what} {name!r} is registered; registered are: {known}")
 
     def get_default_storage(self) -> Storage:
         """The default storage; a ``ValueError`` if there is none."""

@@ -82,7 +82,7 @@ async def _save_stream(key, part, tags, registry):
 def _check_parts(parts, unpacker):
     for key, part in parts.items():
         if not isinstance(key, str):
-            raise TypeError(f"{named(unpacker)}: the name of a part is a str, not {key!r}")
+            raise TypeError(f"{named(unpacker)}: the name of a part must be a str, not {key!r}")
         if "value_stream" not in part and "value" not in part:
             raise ValueError(f"{named(unpacker)}: the part {key!r} has neither value nor value_stream")
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, Generic, NotRequired, TypedDict, TypeVar
 
 from vlstore.blobs import _json
+from vlstore.blobs._errors import undefined
 from vlstore.blobs._names import Component
 
 T = TypeVar("T")
@@ -51,11 +52,11 @@ class Serializer(_Serializing[T]):
 
     def serialize_data(self, value: T) -> SerializedData:
         """``value`` as bytes."""
-        raise NotImplementedError(f"{type(self).__qualname__} does not serialize")
+        raise undefined(self, "serialize objects", "serialize_data")
 
     def deserialize_data(self, content: SerializedData) -> T:
         """The object of these bytes."""
-        raise NotImplementedError(f"{type(self).__qualname__} does not deserialize")
+        raise undefined(self, "deserialize objects", "deserialize_data")
 
 
 class StreamSerializer(_Serializing[T]):
@@ -67,8 +68,8 @@ class StreamSerializer(_Serializing[T]):
 
     def serialize_data_stream(self, stream: AsyncIterable[T]) -> SerializedDataStream:
         """The objects of ``stream`` as bytes."""
-        raise NotImplementedError(f"{type(self).__qualname__} does not serialize")
+        raise undefined(self, "serialize streams", "serialize_data_stream")
 
     def deserialize_data_stream(self, content: SerializedDataStream) -> AsyncIterator[T]:
         """The objects of these bytes."""
-        raise NotImplementedError(f"{type(self).__qualname__} does not deserialize")
+        raise undefined(self, "deserialize streams", "deserialize_data_stream")

@@ -122,7 +122,7 @@ class CsvSerializer(Serializer[list]):
             if name not in _CSV:
                 raise TypeError(f"CSV has no option {name!r}; it has {', '.join(_CSV)}")
             if not isinstance(value, _CSV[name]):
-                raise TypeError(f"CSV option {name}: {value!r} is not one")
+                raise TypeError(f"CSV option {name}: {value!r} is not a valid value")
         dialect = csv.writer(io.StringIO(), **options).dialect
         if dialect.lineterminator not in ("\r\n", "\n", "\r"):
             raise ValueError(

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, NamedTuple, NotRequired, TypedDict, TypeVar
 
+from vlstore.blobs._errors import undefined
 from vlstore.blobs._names import Component
 
 S = TypeVar("S")
@@ -32,11 +33,11 @@ class Unpacker(Component, Generic[S]):
 
     def unpack_object(self, obj: S, registry) -> Mapping[str, Unpacked | UnpackedStream]:
         """The parts of ``obj`` by name."""
-        raise NotImplementedError(f"{type(self).__qualname__} does not unpack")
+        raise undefined(self, "unpack objects", "unpack_object")
 
     def repack_object(self, cls: type[S], contents: Mapping[str, Any], registry) -> S:
         """The object of these parts: each has its ``value`` or ``value_stream``."""
-        raise NotImplementedError(f"{type(self).__qualname__} does not repack")
+        raise undefined(self, "repack objects", "repack_object")
 
 
 class StorableConfig(NamedTuple):
@@ -62,7 +63,7 @@ class Storable:
         cls._storable_id = None if class_id is None else normal_id(class_id, cls)
         if unpacker is not None:
             if not isinstance(unpacker, Unpacker):
-                raise TypeError(f"{cls.__qualname__}: unpacker is an instance of Unpacker, not {unpacker!r}")
+                raise TypeError(f"{cls.__qualname__}: unpacker must be an instance of Unpacker, not {unpacker!r}")
             cls._storable_unpacker = unpacker
 
     @classmethod

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from vlstore.blobs import _bridge, _json
 from vlstore.blobs._digest import Digest, DigestedStream, GetStreamDigest, make_digest
+from vlstore.blobs._errors import undefined
 from vlstore.blobs._names import Component
 from vlstore.errors import InvalidError
 
@@ -31,21 +32,21 @@ class Storage(Component, Generic[D]):
 
     async def write_data(self, data: bytes, digest: Digest, tags: Tags) -> D:
         """Stores ``data``, and returns what finds it again."""
-        raise NotImplementedError(f"{type(self).__qualname__} does not write blobs")
+        raise undefined(self, "write blobs", "write_data")
 
     async def read_data(self, data: D) -> bytes:
         """The content that ``data`` finds."""
-        raise NotImplementedError(f"{type(self).__qualname__} does not read blobs")
+        raise undefined(self, "read blobs", "read_data")
 
     async def write_data_stream(
         self, stream: AsyncIterable[bytes], get_digest: GetStreamDigest, tags: Tags
     ) -> D:
         """Stores all pieces of ``stream``, and returns what finds the content again."""
-        raise NotImplementedError(f"{type(self).__qualname__} does not write streams")
+        raise undefined(self, "write streams", "write_data_stream")
 
     def read_data_stream(self, data: D) -> AsyncIterator[bytes]:
         """The content that ``data`` finds, piece by piece."""
-        raise NotImplementedError(f"{type(self).__qualname__} does not read streams")
+        raise undefined(self, "read streams", "read_data_stream")
 
     async def read_data_range(self, data: D, start: int, stop: int) -> bytes:
         """The bytes of a content from ``start`` up to ``stop``."""
@@ -123,7 +124,7 @@ def check_tags(tags: Tags | None) -> dict[str, str]:
     tags = dict(tags or {})
     for name, text in tags.items():
         if not isinstance(name, str) or not isinstance(text, str):
-            raise TypeError(f"tags: names and texts are str, not {name!r}: {text!r}")
+            raise TypeError(f"tags: names and values must be str, not {name!r}: {text!r}")
         try:
             (name + text).encode()
         except UnicodeEncodeError as error:

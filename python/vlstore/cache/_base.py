@@ -52,7 +52,7 @@ def pack(result, extra=None, local=False):
     text = ""
     if extra:
         if not isinstance(extra, dict):
-            raise WrongTypeError(f"extra data is a dict of JSON, not {type(extra).__qualname__}")
+            raise WrongTypeError(f"extra data must be a dict of JSON, not {type(extra).__qualname__}")
         if "time_stored" in extra:
             stored = _seconds(extra["time_stored"], "time_stored")
         if "obj_class" in extra and _result.object_of(node) is None:
@@ -75,7 +75,7 @@ def _seconds(value, what):
     except (TypeError, ValueError):
         seconds = math.nan
     if not math.isfinite(seconds) and what == "time_stored" or math.isnan(seconds):
-        raise WrongTypeError(f"{what} is a number of seconds since 1970, or a datetime, not {value!r:.40}")
+        raise WrongTypeError(f"{what} must be a number of seconds since 1970, or a datetime, not {value!r:.40}")
     return seconds
 
 
@@ -158,7 +158,7 @@ class StorageBase(abc.ABC):
         args = () if args is None else args
         kwargs = {} if kwargs is None else kwargs
         if isinstance(args, (str, bytes)) or not isinstance(kwargs, dict):
-            raise WrongTypeError("args is a sequence of positional arguments, kwargs a dict of named ones")
+            raise WrongTypeError("args must be a sequence of positional arguments, kwargs a dict of named ones")
         positional, named = _arguments.positional_text(args), _arguments.named_text(kwargs)
         return _arguments.key_text(positional, named, _name_of(function) or "", version)
 
@@ -326,7 +326,7 @@ class StorageBase(abc.ABC):
         ``DamagedEntryWarning``, and the others are copied.
         """
         if damaged not in ("raise", "skip"):
-            raise InvalidError(f'damaged is "raise" or "skip", not {damaged!r}')
+            raise InvalidError(f'damaged must be "raise" or "skip", not {damaged!r}')
         self._writable()
         there, done = self.times(), 0
         for key, stored, handle in source._list():
@@ -353,7 +353,7 @@ class StorageBase(abc.ABC):
 
 def _checked(key):
     if not isinstance(key, str):
-        raise WrongTypeError(f"a key is a str, as get_key returns it, not {type(key).__qualname__}")
+        raise WrongTypeError(f"a key must be a str, as get_key returns it, not {type(key).__qualname__}")
     return key
 
 

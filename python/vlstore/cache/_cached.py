@@ -11,7 +11,7 @@ import warnings
 from vlstore.cache import _base
 from vlstore.cache._arguments import Call, is_object, own_name
 from vlstore.cache._errors import DamagedEntryError, DamagedEntryWarning, NotStoredWarning, ResultError
-from vlstore.cache._flight import Flights, LoopFlights
+from vlstore.cache._single_flight import Flights, LoopFlights
 from vlstore.cache._memory import StorageMemory
 from vlstore.errors import Error, InvalidError, WrongTypeError
 
@@ -31,15 +31,15 @@ class Options:
             raise InvalidError("max_bytes: a storage that is given has its own budget: StorageFile(..., max_bytes=...)")
         if not isinstance(storage, _base.StorageBase):
             raise WrongTypeError(
-                f"storage is a StorageMemory, StorageFile or StorageHDF5, not {type(storage).__qualname__}; "
+                f"storage must be a StorageMemory, StorageFile or StorageHDF5, not {type(storage).__qualname__}; "
                 "write @cached() or @cached(storage)"
             )
         if isinstance(version, bool) or not isinstance(version, int) or version < 0:
-            raise WrongTypeError(f"version is an integer, 0 or more, not {version!r:.40}")
+            raise WrongTypeError(f"version must be an integer, 0 or more, not {version!r:.40}")
         if not (name is None or isinstance(name, str)):
-            raise WrongTypeError(f"name is a str, not {name!r:.40}")
+            raise WrongTypeError(f"name must be a str, not {name!r:.40}")
         if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or not ttl >= 0):
-            raise InvalidError(f"ttl is a number of seconds, 0 or more, or None, not {ttl!r:.40}")
+            raise InvalidError(f"ttl must be a number of seconds, 0 or more, or None, not {ttl!r:.40}")
         if arrays not in ("refuse", "content"):
             raise InvalidError(f'arrays: {arrays!r} is neither "refuse" nor "content"')
         if damaged not in ("recompute", "raise"):

@@ -37,7 +37,7 @@ class StorageFile(_base.StorageBase):
     budget: bytes of all results together before compression; when a store exceeds it, the results that
     were used least recently are deleted. ``compression`` of a new file is one of those of
     :func:`vlstore.open`: ``"auto"`` is LZ4, ``"stored"`` returns large arrays fastest, ``"zstd"`` makes the smallest file. If the newest commit of the file cannot be read, ``OlderStateError`` is raised, also later;
-    ``accept_older`` goes on with the commit before.
+    ``accept_older`` continues with the commit before.
 
     The file is a store of ``document`` records: ``vlstore info``, ``ls``, ``verify``, ``compact`` and ``copy``
     work on it.

@@ -103,7 +103,7 @@ class StorageHDF5(_base.StorageBase):
                 raise NotAStoreError(f"{self.filename}: not an HDF5 file")
         if readonly:
             if not there:
-                raise MissingFileError(f"{self.filename}: there is no such file, or it is empty")
+                raise MissingFileError(f"{self.filename}: this file does not exist, or is empty")
         elif truncate and there:
             with self._open("r+") as file:
                 foreign = [name for name in file if not _is_entry(file.get(name))]
@@ -158,7 +158,7 @@ class StorageHDF5(_base.StorageBase):
                     # Another process has put a new file in its place since.
                     file.close()
                 except FileNotFoundError as error:
-                    raise MissingFileError(f"{self.filename}: there is no such file") from error
+                    raise MissingFileError(f"{self.filename}: this file does not exist") from error
                 except PermissionError as error:
                     raise PermissionDeniedError(f"{self.filename}: {error}") from error
                 except OSError as error:

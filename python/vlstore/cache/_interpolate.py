@@ -44,7 +44,7 @@ class Interpolator:
             raise InvalidError(f'kind: {kind!r} is neither "linear" nor "cubic"')
         points, values = np.asarray(points, float), np.asarray(values)
         if points.ndim not in (1, 2):
-            raise InvalidError(f"points have the shape (n,) or (n, d), not {points.shape}")
+            raise InvalidError(f"points must have the shape (n,) or (n, d), not {points.shape}")
         if values.ndim == 0 or len(values) != len(points):
             raise InvalidError(f"{len(points)} points need as many values, not {values.shape}")
         if values.dtype.kind not in "biufc":
@@ -80,7 +80,7 @@ class Interpolator:
             outer = point.shape
         else:
             if point.ndim == 0 or point.shape[-1] != self.dimension:
-                raise InvalidError(f"a point here has {self.dimension} coordinates, not the shape {point.shape}")
+                raise InvalidError(f"a point here must have {self.dimension} coordinates, not the shape {point.shape}")
             outer = point.shape[:-1]
         asked = point.reshape(-1, self.dimension)
         return self._evaluate(asked).reshape(outer + self.shape)
@@ -290,7 +290,7 @@ def _point(value, where):
             f"{where}the first argument is the point: a number or a short sequence of numbers, not {value!r:.60}"
         ) from None
     if point.ndim > 1 or point.size == 0:
-        raise ArgumentError(f"{where}the point is a number or a sequence of numbers, not of shape {point.shape}")
+        raise ArgumentError(f"{where}the point must be a number or a sequence of numbers, not of shape {point.shape}")
     if not np.isfinite(point).all():
         raise ArgumentError(f"{where}the point has a coordinate that is not finite: {value!r:.60}")
     return point
@@ -324,7 +324,7 @@ def interpolated(
     """
     options = Options(storage, ignore_kwargs, version, name, None, arrays, "raise", None)
     if isinstance(max_distance, bool) or not isinstance(max_distance, (int, float, np.number)) or not max_distance >= 0:
-        raise InvalidError(f"max_distance is a number, 0 or more, not {max_distance!r:.40}")
+        raise InvalidError(f"max_distance must be a number, 0 or more, not {max_distance!r:.40}")
     if kind not in _KINDS:
         raise InvalidError(f'kind: {kind!r} is neither "linear" nor "cubic"')
 

@@ -15,7 +15,7 @@ def budget(max_bytes):
     if max_bytes is None:
         return None
     if isinstance(max_bytes, bool) or not hasattr(max_bytes, "__index__") or max_bytes < 0:
-        raise InvalidError(f"max_bytes is a number of bytes, 0 or more, or None, not {max_bytes!r:.40}")
+        raise InvalidError(f"max_bytes must be a number of bytes, 0 or more, or None, not {max_bytes!r:.40}")
     # No file is longer.
     return min(operator.index(max_bytes), 2**63 - 1)
 

@@ -48,7 +48,7 @@ def describe(dtype):
     titles = [field[2] if len(field) > 2 else None for field in fields]
     if any(title is not None for title in titles):
         if not all(title is None or isinstance(title, str) for title in titles):
-            raise ResultError(f"an array of {dtype} cannot be stored: a title of a field is not a text")
+            raise ResultError(f"an array of {dtype} cannot be stored: a title of a field is not a string")
         out["titles"] = titles
     if dtype.isalignedstruct:
         out["aligned"] = True

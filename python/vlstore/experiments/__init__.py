@@ -9,7 +9,7 @@ from vlstore.experiments._design import Array, Block, Design, Trial
 from vlstore.experiments._storage import Experiment, Storage, StorageWriter
 from vlstore.experiments._table import Trials
 from vlstore.experiments._task import TaskReader, TaskWriter, Unfinished
-from vlstore.experiments._whole import (
+from vlstore.experiments._archive import (
     ImportedExperiment,
     import_experiment,
     read_hdf5,

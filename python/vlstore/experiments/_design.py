@@ -301,12 +301,12 @@ def _numbers(data: ArrayLike) -> np.ndarray:
     try:
         array = np.asarray(data)
     except ValueError as error:
-        raise WrongTypeError(f"NumPy makes no array of this: {error}") from error
+        raise WrongTypeError(f"NumPy cannot make an array of this: {error}") from error
     if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16 or (
         array.dtype.kind == "f" and array.dtype.itemsize > 8
     ):
         raise WrongTypeError(
-            f"an array holds numbers or truth values, not {array.dtype}; keep other objects with "
+            f"an array holds numbers or booleans, not {array.dtype}; keep other objects with "
             "`TaskWriter.put_object`"
         )
     return array

@@ -141,7 +141,7 @@ class Storage:
         progress: Progress | None = None,
     ) -> str:
         """See :func:`storage_to_zip`."""
-        from vlstore.experiments._whole import storage_to_zip
+        from vlstore.experiments._archive import storage_to_zip
 
         return storage_to_zip(
             self.root, outfile, overwrite=overwrite, views=views, progress=progress
@@ -156,7 +156,7 @@ class Storage:
         progress: Progress | None = None,
     ) -> str:
         """See :func:`storage_to_hdf5`."""
-        from vlstore.experiments._whole import storage_to_hdf5
+        from vlstore.experiments._archive import storage_to_hdf5
 
         return storage_to_hdf5(
             self.root, outfile, overwrite=overwrite, level=level, progress=progress

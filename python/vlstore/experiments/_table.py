@@ -66,14 +66,14 @@ class Trials(Sequence[dict[str, Any]]):
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str):
             if key not in self._columns:
-                raise NotFoundError(f"there is no column {key!r}; columns: {self.columns}")
+                raise NotFoundError(f"the column {key!r} does not exist; columns: {self.columns}")
             return list(self._columns[key])
         if isinstance(key, slice):
             return [self[i] for i in self.index[key]]
         try:
             place = self.index[key]
         except IndexError as error:
-            raise OrdinalError(f"there is no trial {key}; there are {self._count}") from error
+            raise OrdinalError(f"trial {key} does not exist; the table has {self._count}") from error
         return {name: values[place] for name, values in self._columns.items()}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

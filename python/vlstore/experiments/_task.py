@@ -267,7 +267,7 @@ class TaskReader:
             return range(len(self))[trial]
         except IndexError as error:
             raise OrdinalError(
-                f"{self._name}: there is no trial {trial}; the task has {len(self)}, counted from 0"
+                f"{self._name}: trial {trial} does not exist; the task has {len(self)}, counted from 0"
             ) from error
 
     def attributes(self, trial: int) -> dict[str, Any]:
@@ -307,7 +307,7 @@ class TaskReader:
         """
         arrays = list(self.iterarray(name))
         if not arrays:
-            raise InvalidError(f"array: there is no trial, and so no {name!r} to stack")
+            raise InvalidError(f"array: the task has no trials, and so no {name!r} to stack")
         types: dict[np.dtype[Any], int] = {}
         for trial, array in enumerate(arrays):
             types.setdefault(array.dtype, trial)
@@ -383,9 +383,9 @@ class Unfinished:
 
 def _attributes(trial: Trial) -> list[tuple[str, Any]]:
     if not isinstance(trial, Trial):
-        raise WrongTypeError(f"a trial is a Trial (see Block.add_trial), not {type(trial).__name__}")
+        raise WrongTypeError(f"a trial must be a Trial (see Block.add_trial), not {type(trial).__name__}")
     if not isinstance(trial.attrs, Mapping):
-        raise WrongTypeError(f"the attributes of a trial are a dict, not {trial.attrs!r}")
+        raise WrongTypeError(f"the attributes of a trial must be a dict, not {trial.attrs!r}")
     return list(trial.attrs.items())
 
 
@@ -393,7 +393,7 @@ def _json(value: Any) -> str:
     def check(value: Any, at: str = "object") -> None:
         if isinstance(value, dict):
             if not all(isinstance(key, str) for key in value):
-                raise WrongTypeError("an object has str keys only")
+                raise WrongTypeError("the keys of an object must be str")
             for key, inner in value.items():
                 check(inner, f"{at}[{key!r}]")
         elif isinstance(value, list):
@@ -406,7 +406,7 @@ def _json(value: Any) -> str:
             )
         elif value is not None and not isinstance(value, (str, int, float, bool)):
             raise WrongTypeError(
-                f"an object is bytes, an array of numbers, or what JSON can say, not "
+                f"an object must be bytes, an array of numbers, or what JSON can hold, not "
                 f"{type(value).__name__}; make bytes of it yourself, for example with pickle.dumps"
             )
 

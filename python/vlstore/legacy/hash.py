@@ -29,5 +29,5 @@ def byte_hash(content: Any, /, seed: SupportsIndex = HASH_SEED) -> str:
         number = operator.index(seed)
     except TypeError:
         kind = type(seed).__name__
-        raise WrongTypeError(f"seed is an integer, not {kind} ({seed!r:.40})") from None
+        raise WrongTypeError(f"seed must be an integer, not {kind} ({seed!r:.40})") from None
     return _core._byte_hash(content, number % (1 << 64))

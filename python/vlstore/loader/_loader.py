@@ -326,7 +326,7 @@ class Loader:
         try:
             text = json.dumps(state)
         except (TypeError, ValueError) as error:
-            raise WrongTypeError(f"state is what state_dict() returned: {error}") from error
+            raise WrongTypeError(f"state must be what state_dict() returned: {error}") from error
         self._core.resume(text)
         self._at = self._core.at
 
@@ -375,7 +375,7 @@ class Loader:
         """
         batch = batch or self._options["batch_size"]
         if batch is None:
-            raise InvalidError("batch: say how many records a batch has about")
+            raise InvalidError("batch: say about how many records a batch has")
         return self._core.window_for(self._values(by), batch, excess)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -432,7 +432,7 @@ def _found(given: Any) -> list[str]:
     if not isinstance(given, (str, os.PathLike)):
         if not isinstance(given, Iterable):
             kind = type(given).__name__
-            raise WrongTypeError(f"store is an open store or paths, not {kind} ({given!r:.40})")
+            raise WrongTypeError(f"store must be an open store or paths, not {kind} ({given!r:.40})")
         paths = [os.fspath(path) for path in given]
         if not paths:
             raise InvalidError("store: the list of stores is empty")

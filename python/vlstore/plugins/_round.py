@@ -13,7 +13,7 @@ from vlstore.errors import InvalidError
 def checked(precision: float | None) -> float | None:
     """The precision, if it is one."""
     if precision is not None and not 0 < precision < float("inf"):
-        raise InvalidError(f"precision is positive, not {precision}")
+        raise InvalidError(f"precision must be positive, not {precision}")
     return precision
 
 

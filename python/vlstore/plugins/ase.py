@@ -120,7 +120,7 @@ def read_vlstore(
             return
         chosen = range(len(store))[index if isinstance(index, slice) else slice(index, (index + 1) or None)]
         if not len(chosen) and not isinstance(index, slice):
-            raise IndexError(f"{filename} has {len(store)} frames; there is none at {index}")
+            raise IndexError(f"{filename} has {len(store)} frames, not a frame {index}")
         # A single one, as `read` takes from a slice with an open end, is not waiting for others.
         for first, last in _rising(len(chosen)):
             for frame in store.at.batch(chosen[first:last]):
@@ -218,11 +218,11 @@ class Writer:
         **options: Any,
     ) -> None:
         if mode not in ("w", "a", "x"):
-            raise InvalidError(f"mode is w, a or x, not {mode!r}")
+            raise InvalidError(f"mode must be w, a or x, not {mode!r}")
         if topologies not in ("repeated", "always", "never"):
-            raise InvalidError(f"topologies is repeated, always or never, not {topologies!r}")
+            raise InvalidError(f"topologies must be repeated, always or never, not {topologies!r}")
         if isinstance(properties, str):
-            raise WrongTypeError(f"properties are a list of names, not {properties!r}")
+            raise WrongTypeError(f"properties must be a list of names, not {properties!r}")
         self.atoms = atoms
         self.dynamics = dynamics
         self._properties = None if properties is None else frozenset(properties)
@@ -267,7 +267,7 @@ class Writer:
             return
         atoms = self.atoms if atoms is None else atoms
         if atoms is None:
-            raise InvalidError("there are no atoms to write: give them to write(), or to the Writer")
+            raise InvalidError("no atoms to write: give them to write(), or to the Writer")
         # Filters, of which optimizers know, are of atoms.
         for image in atoms.iterimages():
             self._write(self._store, image, results)

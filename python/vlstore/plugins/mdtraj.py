@@ -79,7 +79,7 @@ class VlsTrajectoryFile:
         **options: Any,
     ) -> None:
         if mode not in ("r", "w", "a"):
-            raise InvalidError(f"mode is r, w or a, not {mode!r}")
+            raise InvalidError(f"mode must be r, w or a, not {mode!r}")
         if mode == "w" and not force_overwrite and os.path.exists(filename):
             raise StoreExistsError(f"{filename} exists already: give force_overwrite=True to replace it")
         self._mode, self._at, self._precision = mode, 0, checked(precision)
@@ -217,7 +217,7 @@ class VlsTrajectoryFile:
         """Go to a frame: counted from the first one (0), from here (1), from the end (2)."""
         at = offset + {0: 0, 1: self._at, 2: len(self._store)}[whence]
         if not 0 <= at <= len(self._store):
-            raise InvalidError(f"{self._store.path} has {len(self._store)} frames; there is none at {at}")
+            raise InvalidError(f"{self._store.path} has {len(self._store)} frames, not a frame {at}")
         self._at = at
 
     def tell(self) -> int:

@@ -104,11 +104,11 @@ class Reporter:
         **options: Any,
     ) -> None:
         if reportInterval < 1:
-            raise InvalidError(f"reportInterval is 1 step or more, not {reportInterval}")
+            raise InvalidError(f"reportInterval must be 1 step or more, not {reportInterval}")
         checkpointInterval = checkpointInterval or 10 * reportInterval  # noqa: N806
         if checkpointInterval % reportInterval:
             raise InvalidError(
-                f"checkpointInterval ({checkpointInterval}) is a multiple of reportInterval ({reportInterval}): "
+                f"checkpointInterval ({checkpointInterval}) must be a multiple of reportInterval ({reportInterval}): "
                 "a checkpoint belongs to a stored frame"
             )
         self._interval = reportInterval
@@ -139,7 +139,7 @@ class Reporter:
     def resume(self, simulation: Any) -> bool:
         """Load the checkpoint into the simulation, if there is one; whether there was."""
         if self._checkpoint is None:
-            raise InvalidError("there is no checkpoint to load: give the reporter one (checkpoint=path)")
+            raise InvalidError("no checkpoint to load: give the reporter one (checkpoint=path)")
         if not os.path.exists(self._checkpoint):
             return False
         if self._checkpoint.endswith(".xml"):

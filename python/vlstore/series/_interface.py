@@ -123,7 +123,7 @@ class SizedContainerTimeSeriesInterface(abc.ABC):
             return values[position]
         if not isinstance(index, (slice, list, np.ndarray)):
             raise WrongTypeError(
-                f"a position is an integer or a slice, not {type(index).__name__}; times are for between()"
+                f"a position must be an integer or a slice, not {type(index).__name__}; times are for between()"
             )
         if times is None:
             # Other positions have other times than those that count from 0.

@@ -52,7 +52,7 @@ def _parquet(path, cannot, advice):
     except Error:
         raise
     except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: there is no such file or folder") from error
+        raise MissingFileError(f"{path}: this file or folder does not exist") from error
     except (pa.ArrowException, OSError) as error:
         why = f"{path}: {cannot} ({str(error).partition(chr(10))[0]}); {advice}"
         system = isinstance(error, OSError) and error.errno is not None
@@ -186,7 +186,7 @@ def _with_nan(values, null):
 def _table(names, columns):
     """Times and values of the columns of a table: the first is times if there are several."""
     if not columns:
-        raise InvalidError("a table without columns is no series; give one column of values or more")
+        raise InvalidError("a table without columns is not a series; give one column of values or more")
     if len(columns) == 1:
         return None, stacked(names, columns)
     at = names.index("time") if "time" in names else 0
@@ -223,7 +223,7 @@ def _of_arrow(series, kind):
         return getattr(pa, kind)(series)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise InvalidError(
-            f"series: the Arrow interface of {type(series).__name__} gives no {kind} ({error}); give times and values "
+            f"series: the Arrow interface of {type(series).__name__} does not return {kind} ({error}); give times and values "
             "as arrays"
         ) from error
 
@@ -306,25 +306,25 @@ def import_parquet(manager, path, id, time, existing):
         names = file.schema_arrow.names
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise InvalidError(f"{path}: there are two columns {twice[0]!r}; give each column a name of its own")
+            raise InvalidError(f"{path}: two columns have the name {twice[0]!r}; give each column a name of its own")
         keyed = id in names
         empty = _empty_of(file.metadata.metadata, path) if keyed else []
         if time is not None and time not in names:
             raise InvalidError(
-                f"{path}: there is no column of times {time!r}; the columns are {', '.join(names)}. Give time=... as "
+                f"{path}: the column of times {time!r} does not exist; the columns are {', '.join(names)}. Give time=... as "
                 "one of them, or time=None for times that count from 0"
             )
         channels = len(names) - keyed - (time in names)
         if channels < 1:
             raise InvalidError(
-                f"{path}: there is no column of values beside {', '.join(names)}; give the file one or more of numbers"
+                f"{path}: it has no column of values beside {', '.join(names)}; give the file one or more of numbers"
             )
         if keyed:
             kind = file.schema_arrow.field(id).type
             kind = kind.value_type if pa.types.is_dictionary(kind) else kind
             texts = pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer
             if not any(is_of(kind) for is_of in texts):
-                raise WrongTypeError(f"{path}: the column {id!r}: ids are texts or integers, not {kind}; convert it")
+                raise WrongTypeError(f"{path}: the column {id!r}: ids must be strings or integers, not {kind}; convert it")
         nothing = np.empty(0) if channels == 1 else np.empty((0, channels))
 
         def put_empty(rows):
@@ -376,7 +376,7 @@ def _runs(keys, rows, path):
         return
     encoded = keys.dictionary_encode() if not hasattr(keys, "dictionary") else keys
     if keys.null_count:
-        raise InvalidError(f"{path}: there are rows without an id; give each one, or leave them out of the file")
+        raise InvalidError(f"{path}: some rows have no id; give each one, or leave them out of the file")
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     names = encoded.dictionary.to_pylist()
     starts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist()] if rows else []
@@ -402,12 +402,12 @@ def export_parquet(manager, path, ids, overwrite):
         ids = [operator.index(id) if isinstance(id, numbers.Integral) else id for id in ids]
     for id, count in Counter(ids).items():
         if count > 1:
-            raise InvalidError(f"ids: {id!r} is there {count} times; name each series once")
+            raise InvalidError(f"ids: {id!r} occurs {count} times; name each series once")
         if isinstance(id, int) and not -(2**63) <= id < 2**63:
-            raise InvalidError(f"ids: {id} does not fit the 64 bits of an integer in Parquet; store it under a text")
+            raise InvalidError(f"ids: {id} does not fit the 64 bits of an integer in Parquet; store it under a string")
     kinds = {type(id) for id in ids}
     if len(kinds) > 1:
-        raise InvalidError("ids are all str or all int in one Parquet file; choose some with ids=[...]")
+        raise InvalidError("ids must be all str or all int in one Parquet file; choose some with ids=[...]")
     empty, rows, shapes = {}, 0, set()
     for id in ids:
         n, channels, timed = manager.shape(id)

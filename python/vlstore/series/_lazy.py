@@ -137,7 +137,7 @@ class Lazy:
                 raise InvalidError("a chain is sliced in steps of 1; evaluate it first for others")
             return Lazy(self._core.slice(start, max(start, stop)))
         if not isinstance(index, (numbers.Integral, np.integer)):
-            raise WrongTypeError(f"a position is an integer or a slice, not {type(index).__name__}")
+            raise WrongTypeError(f"a position must be an integer or a slice, not {type(index).__name__}")
         position = operator.index(index)
         if not -n <= position < n:
             raise IndexError(f"position {position} of a series of {n} points")

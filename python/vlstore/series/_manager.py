@@ -257,7 +257,7 @@ class _Manager(StorageManagerInterface):
 
         Such folders are what student storage managers of the course CS207 write: the first row of each
         file is times, the others are channels. An entry of the map whose file is missing, damaged or of
-        another length is named in the answer, and so is a file that the map does not name, which is
+        another length is named in the result, and so is a file that the map does not name, which is
         imported too with ``unlisted=True``. All else comes, bit for bit; ids are text, as in the map.
         """
         replace = _replaces(self._existing if existing is None else existing)
@@ -368,7 +368,7 @@ class FileStorageManager(_Manager):
         accept_older=False,
     ):
         if mode not in ("a", "r"):
-            raise WrongTypeError(f'mode is "a" or "r", not {mode!r}')
+            raise WrongTypeError(f'mode must be "a" or "r", not {mode!r}')
         path = os.fspath(path)
         if isinstance(path, bytes):
             path = os.fsdecode(path)
@@ -449,5 +449,5 @@ def _opened(path, existing, options):
 
 def _replaces(existing):
     if existing not in ("replace", "refuse"):
-        raise WrongTypeError(f'existing is "replace" or "refuse", not {existing!r}')
+        raise WrongTypeError(f'existing must be "replace" or "refuse", not {existing!r}')
     return existing == "replace"

@@ -29,7 +29,7 @@ def numbers_of(given, what):
         if isinstance(given, (list, tuple)):
             why = "its parts have different lengths; give as many values for each point"
         else:
-            why = f"the object of type {type(given).__name__} makes no array ({error}); give a NumPy array"
+            why = f"the object of type {type(given).__name__} cannot be made an array ({error}); give a NumPy array"
         raise InvalidError(f"{what}: {why}") from error
     if array.size == 0 and array.dtype == object:
         array = array.astype(np.float64)
@@ -98,7 +98,7 @@ def fitted(value, shape):
     try:
         return np.broadcast_to(value, shape)
     except ValueError as error:
-        raise InvalidError(f"value: what is assigned has the shape {np.shape(value)}, and its place {shape}") from error
+        raise InvalidError(f"value: the shape of what is assigned is {np.shape(value)}, not {shape}") from error
 
 
 def stacked(names, columns):
@@ -142,7 +142,7 @@ def arrays_of(times, values):
     if times is not None:
         times = numbers_of(times, "times")
         if times.ndim != 1 or len(times) != len(values):
-            raise InvalidError(f"there are {times.size} times and {len(values)} values")
+            raise InvalidError(f"found {times.size} times, but {len(values)} values")
     return times, values
 
 

@@ -167,7 +167,7 @@ class SMTimeSeries(SizedContainerTimeSeriesInterface):
             if not positions:
                 return
         else:
-            raise WrongTypeError(f"a position is an integer or a slice, not {type(index).__name__}")
+            raise WrongTypeError(f"a position must be an integer or a slice, not {type(index).__name__}")
         given = value_of(value)
         if hasattr(self._manager, "set"):
             # Only the shape of what is there matters: a value that was read and written back could undo what

@@ -49,7 +49,7 @@ class TimeSeries(SizedContainerTimeSeriesInterface):
     def __setitem__(self, index, value):
         """Replace values at a position, a slice, or a list of positions."""
         if isinstance(index, bool) or not isinstance(index, (numbers.Integral, slice, list, np.ndarray)):
-            raise WrongTypeError(f"a position is an integer or a slice, not {type(index).__name__}")
+            raise WrongTypeError(f"a position must be an integer or a slice, not {type(index).__name__}")
         value = value_of(value)
         if not self._values.flags.writeable:
             self._values = np.array(self._values)

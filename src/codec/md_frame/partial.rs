@@ -114,7 +114,10 @@ impl Fields {
             let name = name.as_ref();
             let field = Field::from_name(name).ok_or_else(|| {
                 let known = Field::ALL.map(Field::name).join(", ");
-                Error::invalid("field", format!("a frame has none named {name:?}; it has {known}"))
+                Error::invalid(
+                    "field",
+                    format!("a frame has no field {name:?}; the fields are {known}"),
+                )
             })?;
             Ok(Self(all.0 | field.bit()))
         })

@@ -302,11 +302,11 @@ impl Head {
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<(Self, &[u8])> {
-        let cut = || bad("it has no whole header");
+        let cut = || bad("its header is incomplete");
         let mut from = Cursor::new(bytes);
         let [magic, version, part, flags]: [u8; 4] = from.array().ok_or_else(cut)?;
         if magic != MAGIC {
-            return Err(bad("it does not begin as one"));
+            return Err(bad("it does not begin with the right bytes"));
         }
         if version != VERSION {
             return Err(Error::Unsupported {

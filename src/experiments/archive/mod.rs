@@ -19,7 +19,7 @@ use zip::result::ZipError;
 /// The error of the crate for one of an archive.
 fn zip_error(path: &Path, error: ZipError) -> Error {
     match error {
-        ZipError::Io(error) => super::whole::io_error("read or write the archive", error),
+        ZipError::Io(error) => super::raw_files::io_error("read or write the archive", error),
         other => Error::format("zip", "archive", other.to_string()),
     }
     .at(path)

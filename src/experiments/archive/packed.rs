@@ -4,7 +4,7 @@ use super::zip_error;
 use crate::backend::is_temporary_name;
 use crate::error::{Error, Result};
 use crate::experiments::files::{Files, Kind, Listing};
-use crate::experiments::whole::{Part, io_error};
+use crate::experiments::raw_files::{Part, io_error};
 use crate::wire::{memory, to_usize};
 use hdf5_pure::File;
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,7 +128,7 @@ impl Files for Packed {
         {
             return Ok(file.clone());
         }
-        let missing = || Error::format("zip", at, "there is no such file").at(&self.path);
+        let missing = || Error::format("zip", at, "this file does not exist").at(&self.path);
         let bytes = self.bytes(at)?.ok_or_else(missing)?;
         let file = File::from_bytes(bytes)
             .map_err(|e| Error::format("HDF5", "file", e.to_string()).at(&self.path(at)))?;

@@ -8,11 +8,11 @@ use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::experiments::names::{SUFFIX, task_of};
 use crate::experiments::npy;
+use crate::experiments::raw_files::{LockedStore, Part, Staged, io_error, named, refuse_input};
 use crate::experiments::source::Task;
 use crate::experiments::storage::check_root;
 use crate::experiments::task::StoredTask;
 use crate::experiments::views::{LAYER, LIST, VERSION, Views};
-use crate::experiments::whole::{Part, Staged, Still, io_error, named, refuse_input};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -63,7 +63,7 @@ pub fn storage_to_zip(
 ) -> Result<PathBuf> {
     let about = fs::metadata(root).map_err(|e| Error::io("open the experiment", e).at(root))?;
     if !about.is_dir() {
-        return Err(Error::invalid("path", "this is no folder of an experiment").at(root));
+        return Err(Error::invalid("path", "this is not the folder of an experiment").at(root));
     }
     check_root(root, false)?;
     let (name, out) = named(root, outfile, ".zip")?;
@@ -206,16 +206,16 @@ fn check_name(name: &str) -> Result<()> {
 
 /// The file, if it has the name of a task: nobody writes to it for as long as what is returned lives.
 /// Damage in it does not matter here: the bytes are carried as they are.
-fn store_of_task(path: &str, root: &str, file: &Path) -> Result<Option<Still>> {
+fn store_of_task(path: &str, root: &str, file: &Path) -> Result<Option<LockedStore>> {
     let below = path.strip_prefix(root).and_then(|p| p.strip_prefix('/')).unwrap_or_default();
     match below.split('/').collect::<Vec<_>>().as_slice() {
-        [_, name] if task_of(name).is_some() => Still::of(file).map(Some),
+        [_, name] if task_of(name).is_some() => LockedStore::of(file).map(Some),
         _ => Ok(None),
     }
 }
 
 /// The task whose views are made; `None` for a store that is of something else.
-fn task_in(still: &Still, file: &Path) -> Result<Option<StoredTask>> {
+fn task_in(still: &LockedStore, file: &Path) -> Result<Option<StoredTask>> {
     match StoredTask::open_in(still.file.clone()) {
         Ok(task) => Ok(Some(task)),
         Err(e) if matches!(e.root(), Error::Invalid { .. }) => Ok(None),
@@ -266,7 +266,7 @@ impl Pack<'_> {
         path: &str,
         file: &Path,
         len: u64,
-        still: Option<&Still>,
+        still: Option<&LockedStore>,
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<()> {
         let failed = |e| io_error("read", e).at(file);

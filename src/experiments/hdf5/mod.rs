@@ -10,13 +10,13 @@ mod compress;
 mod dataset;
 mod links;
 mod read;
-mod single;
+mod single_array;
 mod types;
 mod write;
 
 pub use read::Consolidated;
 pub(super) use read::{Found, dataset_array, dataset_entry, open_file};
-pub use single::{Added, add_hdf5, read_hdf5, write_hdf5};
+pub use single_array::{Added, add_hdf5, read_hdf5, write_hdf5};
 pub use write::{ConsolidateOptions, storage_to_hdf5};
 
 use crate::error::Error;

@@ -51,7 +51,7 @@ fn known_entry(
         Err(e) => return Ok(Err(format!("its type is not known here: {e}"))),
     };
     let Some((dtype, swapped)) = dtype(&datatype) else {
-        return Ok(Err(format!("its values are no numbers that an array has: {datatype}")));
+        return Ok(Err(format!("an array cannot have values of its type: {datatype}")));
     };
     Ok(Ok(Found { dtype, shape: dataset.shape().map_err(|e| hdf5_error(path, at, e))?, swapped }))
 }

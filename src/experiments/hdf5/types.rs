@@ -9,7 +9,7 @@ use hdf5_pure::{
     make_i32_type, make_i64_type, make_u8_type, make_u16_type, make_u32_type, make_u64_type,
 };
 
-/// The type in a file: truth values and complex numbers as h5py writes them.
+/// The type in a file: booleans and complex numbers as h5py writes them.
 pub(super) fn datatype(dtype: DType) -> Result<Datatype, FormatError> {
     Ok(match dtype {
         DType::Bool => {
@@ -113,7 +113,7 @@ pub(super) fn swap(dtype: DType, data: &mut [u8]) {
 }
 
 /// The attribute that other programs see; `None` where there is no value, and for what those would
-/// not read: names of ours, and text with a NUL, which ends there. A truth value is an integer of 8
+/// not read: names of ours, and text with a NUL, which ends there. A boolean is an integer of 8
 /// bits, a complex number its two parts.
 pub(super) fn attribute(name: &str, value: &Value) -> Option<AttrValue> {
     let nul = |text: &str| text.contains('\0');

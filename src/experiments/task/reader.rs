@@ -188,12 +188,15 @@ impl Task for StoredTask {
 
 /// There is no such trial.
 pub(crate) fn no_trial(trial: usize, of: usize) -> Error {
-    Error::invalid("trial", format!("there is no trial {trial}; the task has {of}, counted from 0"))
+    Error::invalid(
+        "trial",
+        format!("trial {trial} does not exist; the task has {of}, counted from 0"),
+    )
 }
 
 /// There is no such object.
 pub(crate) fn no_object(name: &str, there: &[String]) -> Error {
     let names: Vec<_> = there.iter().map(|n| format!("{n:?}")).collect();
     let names = if names.is_empty() { "none".into() } else { names.join(", ") };
-    Error::invalid("object", format!("there is none named {name:?}; objects: {names}"))
+    Error::invalid("object", format!("{name:?} does not exist; objects: {names}"))
 }

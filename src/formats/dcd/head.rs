@@ -168,7 +168,9 @@ fn free<R: Read + Seek>(
         match usize::try_from(number).ok().and_then(|n| n.checked_sub(1)).filter(|n| *n < atoms) {
             Some(atom) => free.push(atom),
             None => {
-                let why = format!("atom {number} of those that are not fixed is none of {atoms}");
+                let why = format!(
+                    "atom {number} of those that are not fixed is not one of the {atoms} atoms"
+                );
                 return Err(wrong(why));
             }
         }

@@ -131,7 +131,7 @@ fn renamed(key: &str, map: &NameMap, matched: &mut Vec<usize>) -> (String, bool)
 
 fn twice(key: &str, first: &str, second: &str) -> Why {
     if first == second {
-        return format!("key `{}` stands twice with two values", shorten(key)).into();
+        return format!("key `{}` occurs twice, with two values", shorten(key)).into();
     }
     format!(
         "`{}` and `{}` both stand for {}; map one of them to another name, as in \

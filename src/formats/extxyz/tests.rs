@@ -335,7 +335,7 @@ fn errors_name_the_line_and_what_was_expected() {
         ("1\nenergy=1 note=\"open\nH 0 0 0\n", "`\"` is missing"),
         ("1\nLattice=\"1 2 3\nH 0 0 0\n", "`\"` is missing"),
         ("1\npbc=maybe\nH 0 0 0\n", "key `pbc`: it is not three"),
-        ("1\na=1 a=2\nH 0 0 0\n", "`a` stands twice"),
+        ("1\na=1 a=2\nH 0 0 0\n", "`a` occurs twice"),
         ("1\nProperties=Z:I:1\n4000000000\n", "does not fit 32 bits"),
         ("1\n", "line 1 (frame 0): the file ends before the line of keys"),
     ] {

@@ -189,7 +189,7 @@ impl<'a> Rows<'a> {
         match self.lengths.get(depth) {
             Some(length) if *length != list.len() => {
                 return Err(format!(
-                    "lists of {length} and of {} values stand side by side; they must be of one \
+                    "lists of {length} and of {} values are mixed; they must be of one \
                      length",
                     list.len()
                 )
@@ -231,7 +231,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-const MIXED: &str = "lists and single values stand side by side";
+const MIXED: &str = "lists and single values are mixed";
 
 #[cfg(test)]
 mod tests {
@@ -332,8 +332,8 @@ mod tests {
             ("\"_JSON [1e400]\"", "`1e400` is above"),
             ("[[1, 2], [3]]", "lists of 2 and of 1 values"),
             ("[[1,2],[3]]", "lists of 2 and of 1 values"),
-            ("[[1], 2]", "side by side"),
-            ("[1, [2]]", "side by side"),
+            ("[[1], 2]", "mixed"),
+            ("[1, [2]]", "mixed"),
             ("[[1, 2] [3, 4]]", "a comma is missing"),
             ("[[1, 2],]", "is not a list of lists"),
             ("[[1,, 2]]", "something is missing"),

@@ -205,7 +205,7 @@ fn check(spec: &ColumnSpec, from: From<'_>, atoms: usize) -> Result<()> {
         let odd = |c: char| c.is_whitespace() || c.is_control();
         if let Some(at) = v.iter().position(|s| s.is_empty() || s.contains(odd)) {
             let text = v.get(at).map(String::as_str).unwrap_or_default();
-            let why = format!("{text:?} cannot stand in a column, whose values end at white space");
+            let why = format!("{text:?} cannot be a value of a column: values end at white space");
             return Err(unfit(name, Some(at / spec.width as usize), why, LEAVE_OUT));
         }
     }

@@ -58,14 +58,14 @@ impl<R: Read + Seek> TrrReader<R> {
         }
         let number = magic.first_chunk().map(|b| i32::from_be_bytes(*b)).unwrap_or_default();
         if number != MAGIC {
-            let why = format!("a frame begins with {MAGIC}, here stands {number}");
+            let why = format!("a frame begins with {MAGIC}, found {number}");
             return Err(Self::wrong(why));
         }
         if !self.source.fill(rest)? {
             return Err(Self::short("header"));
         }
         if rest.split_at(8) != ([0, 0, 0, 13, 0, 0, 0, 12].as_slice(), NAME.as_slice()) {
-            return Err(Self::wrong("behind 1993 the name GMX_trn_file does not follow"));
+            return Err(Self::wrong("after 1993, the name GMX_trn_file does not follow"));
         }
         let mut words = [0; WORDS];
         if !self.source.fill(&mut words)? {

@@ -140,7 +140,7 @@ fn sizes_that_contradict_each_other_are_refused_with_frame_and_byte() {
         why.unwrap()
     };
     for (at, value, says) in [
-        (0, 1994, "frame 0 (byte 0): a frame begins with 1993, here stands 1994"),
+        (0, 1994, "frame 0 (byte 0): a frame begins with 1993, found 1994"),
         (4, 14, "GMX_trn_file"),
         (START, 4, "since version 3"),
         (START + 8, 40, "40 bytes of box for 2 atoms"),

@@ -87,7 +87,7 @@ impl<R: Read + Seek> XtcReader<R> {
         let magic = Cursor::new(magic).i32_be();
         if !matches!(magic, Some(MAGIC_1995 | MAGIC_2023)) {
             return Err(Self::wrong(format!(
-                "a frame begins with 1995 or 2023, here stands {}",
+                "a frame begins with 1995 or 2023, found {}",
                 magic.unwrap_or_default()
             )));
         }

@@ -118,7 +118,7 @@ fn claimed_sizes_are_refused_before_they_cost_memory() {
         frames(&bytes).1.unwrap().to_string()
     };
     for (at, word, what) in [
-        (&[0][..], 1994, "here stands 1994"),
+        (&[0][..], 1994, "found 1994"),
         (&[4], 11, "11 atoms in its header and 10"),
         (&[4, 52], -5, "claims -5 atoms"),
         (&[4, 52], i32::MAX, "atoms in"),

@@ -14,7 +14,7 @@ mod scan;
 mod sealed;
 
 use crate::store::Readable;
-pub use report::{Found, Means, Recovered};
+pub use report::{Found, Recovered, RecoveryMethod};
 
 use crate::backend::{Backend, FileBackend, StagedFile};
 use crate::chunk::ChunkLayout;
@@ -317,7 +317,7 @@ fn of_state(state: State, out: &mut Recovered) -> Result<RecoveryReader> {
         certain: bad.is_none(),
         sealed,
         attributes,
-        means: Means::Commit { generation: slot.generation.get() },
+        means: RecoveryMethod::Commit { generation: slot.generation.get() },
         places: RefCell::default(),
         used: RefCell::default(),
     })

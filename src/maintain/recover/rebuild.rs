@@ -9,7 +9,7 @@ use crate::index::leaf::HEADER_AT;
 use crate::index::log;
 use crate::index::slot::Slot;
 use crate::maintain::recover::recovery_reader::{FoundRange, Piece, RangeIndex, RecoveryReader};
-use crate::maintain::recover::report::{Means, Recovered};
+use crate::maintain::recover::report::{Recovered, RecoveryMethod};
 use crate::maintain::recover::scan::{FoundEntry, FoundSegment, Scanned};
 use crate::maintain::recover::sealed::Sealed;
 use crate::store::index::io::Io;
@@ -116,7 +116,7 @@ pub(crate) fn without_index(
         certain: false,
         sealed,
         attributes: b"{}".to_vec(),
-        means: Means::Chunks,
+        means: RecoveryMethod::Chunks,
         runs_reach: 0,
         expected: None,
         loose: Some(Vec::new()),
@@ -167,7 +167,9 @@ pub(crate) fn rebuild(
 ) -> Result<RecoveryReader> {
     let io = Io::new(backend.clone(), file)?;
     let root = best_root(&io, scanned, slots);
-    let means = root.as_ref().map_or(Means::Segments, |r| Means::Root { generation: r.generation });
+    let means = root
+        .as_ref()
+        .map_or(RecoveryMethod::Segments, |r| RecoveryMethod::Root { generation: r.generation });
     let bound = root.is_some();
     let root = root.unwrap_or_else(|| Root { attributes: b"{}".to_vec(), ..Root::default() });
     let mut rows = rows_of(&io, &root.stored_index)?;

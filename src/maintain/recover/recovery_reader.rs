@@ -8,7 +8,7 @@ use crate::index::layout::{ChunkEntry, RecordEntry, key_bytes, key_hash};
 use crate::index::leaf::{GroupKeys, Place};
 use crate::key::Key;
 use crate::limits::{CHUNK_MAX_FOREIGN, RECORD_MAX};
-use crate::maintain::recover::report::Means;
+use crate::maintain::recover::report::RecoveryMethod;
 use crate::maintain::recover::sealed::Sealed;
 use crate::store::index::leaf::{Leaf, leaf_chunks, leaf_records, leaf_sums, open};
 use crate::store::index::root::Base;
@@ -66,7 +66,7 @@ pub(crate) struct RecoveryReader {
     pub(crate) certain: bool,
     pub(crate) sealed: Sealed,
     pub(crate) attributes: Vec<u8>,
-    pub(crate) means: Means,
+    pub(crate) means: RecoveryMethod,
     /// Records below which the runs know every key.
     pub(crate) runs_reach: u64,
     /// Records that the newest slot counts, if there is one.

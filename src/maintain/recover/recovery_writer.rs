@@ -8,7 +8,7 @@ use crate::key::Key;
 use crate::maintain::recover::content::Gaps;
 use crate::maintain::recover::rebuild::loose;
 use crate::maintain::recover::recovery_reader::{Entry, RecoveryReader};
-use crate::maintain::recover::report::{Means, Recovered};
+use crate::maintain::recover::report::{Recovered, RecoveryMethod};
 use crate::maintain::recover::scan;
 use crate::maintain::transfer::key_of;
 use crate::store::Readable;
@@ -146,7 +146,7 @@ impl RecoveryWriter {
     pub(crate) fn put(
         &mut self,
         s: &RecoveryReader,
-        (means, unchecked): (Means, bool),
+        (means, unchecked): (RecoveryMethod, bool),
         key: Option<&Key>,
         bytes: &[u8],
         weight: u32,
@@ -280,7 +280,7 @@ impl RecoveryWriter {
                     let weight = weight.unwrap_or(0);
                     self.put(
                         s,
-                        (Means::OriginalTable, unchecked),
+                        (RecoveryMethod::OriginalTable, unchecked),
                         Some(key),
                         &bytes,
                         weight,
@@ -380,6 +380,6 @@ impl RecoveryWriter {
         while self.writer.contains(name.as_str())? {
             name.push('\'');
         }
-        self.put(s, (Means::Chunks, unchecked), Some(&Key::from(name)), bytes, 0, None)
+        self.put(s, (RecoveryMethod::Chunks, unchecked), Some(&Key::from(name)), bytes, 0, None)
     }
 }

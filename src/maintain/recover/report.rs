@@ -11,7 +11,7 @@ pub(crate) type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 /// By which means records were found, from the surest to the weakest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum Means {
+pub enum RecoveryMethod {
     /// The newest commit, as every reader opens it.
     Commit {
         /// Its number.
@@ -30,7 +30,7 @@ pub enum Means {
     Chunks,
 }
 
-impl fmt::Display for Means {
+impl fmt::Display for RecoveryMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Commit { generation } => write!(f, "the newest commit, {generation}"),
@@ -48,7 +48,7 @@ impl fmt::Display for Means {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
     /// How they were found.
-    pub means: Means,
+    pub means: RecoveryMethod,
     /// Their number.
     pub records: u64,
     /// Their bytes, decoded.
@@ -115,7 +115,7 @@ impl Recovered {
         }
     }
 
-    pub(crate) fn add(&mut self, means: Means, bytes: u64, unchecked: bool) {
+    pub(crate) fn add(&mut self, means: RecoveryMethod, bytes: u64, unchecked: bool) {
         let at = self.found.iter().position(|f| f.means == means).unwrap_or_else(|| {
             self.found.push(Found { means, records: 0, bytes: 0, unchecked: 0 });
             self.found.len() - 1

@@ -51,7 +51,7 @@ impl Scanned {
     }
 }
 
-/// The file id that most segments bear.
+/// The file id that most segments have.
 pub(crate) fn file_id(
     backend: &dyn Backend,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,

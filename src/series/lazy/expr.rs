@@ -2,7 +2,7 @@
 
 use super::op::{Binary, Unary};
 use crate::error::{Error, Result};
-use crate::series::held::Series;
+use crate::series::series_view::Series;
 use crate::series::stored::{Stored, Values};
 use crate::wire::to_usize;
 use std::ops::Range;

@@ -69,10 +69,7 @@ impl What {
                 let q = name.strip_prefix('p').and_then(|q| q.parse().ok());
                 let q: f64 = q.ok_or_else(|| {
                     let known = "count, min, max, mean, sum, std, first, last, median, p0 to p100";
-                    Error::invalid(
-                        "aggregate",
-                        format!("there is none named {name:?}; known are {known}"),
-                    )
+                    Error::invalid("aggregate", format!("{name:?} is not known; known are {known}"))
                 })?;
                 percentile::check(&[q])?;
                 Self::Percentile(q)

@@ -382,5 +382,5 @@ fn no_thread(e: std::io::Error) -> Error {
 }
 
 pub(crate) fn ended() -> Error {
-    Error::invalid("reading", "a thread ended unexpectedly")
+    Error::Thread { doing: "reading" }
 }

@@ -83,7 +83,7 @@ impl Reader {
         }
         self.exists(&span)?;
         let mut out = AlignedBuf::unset(len)?;
-        self.read_side_by_side(span, &mut out)?;
+        self.read_parallel(span, &mut out)?;
         Ok(Record::owned(out))
     }
 

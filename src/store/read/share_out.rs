@@ -44,7 +44,7 @@ impl<T, R, I: Iterator<Item = (usize, T)>> Progress<I, R> {
 ///
 /// # Errors
 /// The error of the first item, in their order, that fails; no further item is begun then.
-/// [`Error::Invalid`] if `work` panicked on a helper. A panic on this thread goes on to the caller.
+/// [`Error::Thread`] if `work` panicked on a helper. A panic on this thread goes on to the caller.
 pub(crate) fn share_out<T: Send, S, R: Send>(
     threads: usize,
     items: Vec<T>,
@@ -148,6 +148,6 @@ mod tests {
                 Ok(())
             },
         );
-        assert!(done.unwrap_err().to_string().contains("a thread ended unexpectedly"));
+        assert!(matches!(done, Err(Error::Thread { .. })));
     }
 }

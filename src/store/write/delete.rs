@@ -59,8 +59,8 @@ impl Writer {
         self.reader.totals.dead_records += 1;
         self.reader.totals.dead_bytes += u64::from(len);
         self.reader.add_dead(id);
-        if let Some(killed) = &mut self.killed {
-            killed.push(id);
+        if let Some(undo_list) = &mut self.undo_list {
+            undo_list.push(id);
         }
         self.due.added += 64;
         Ok(())

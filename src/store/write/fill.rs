@@ -200,7 +200,7 @@ impl Writer {
         if self.take_one(true)? {
             return Ok(());
         }
-        Err(Error::invalid("compression", "a thread ended without an answer"))
+        Err(Error::Thread { doing: "compression" })
     }
 }
 

@@ -27,7 +27,7 @@ impl Writer {
     /// Commits finished chunks and the records in them, such that at most `rest` bytes stay
     /// uncommitted; whether it could. Nothing has happened if not, except that chunks may have
     /// been written.
-    pub(crate) fn commit_prefix(&mut self, rest: u64) -> Result<bool> {
+    pub(crate) fn commit_partially(&mut self, rest: u64) -> Result<bool> {
         // What is deleted or replaced must not come apart from what replaced it, and a leaf
         // already written belongs to the next root.
         let whole = self.attributes.changed

@@ -81,7 +81,7 @@ impl Pool {
         running
             .tasks
             .send(Task { chunk, block, data, space: self.spare.pop().unwrap_or_default() })
-            .map_err(|_| Error::invalid("compression", "its threads have ended"))?;
+            .map_err(|_| Error::Thread { doing: "compression" })?;
         self.under_way += 1;
         Ok(())
     }

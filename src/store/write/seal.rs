@@ -205,7 +205,7 @@ impl Writer {
         match self.write.original_table {
             OriginalTable::Auto => {
                 let last = &self.commits.slot.seal;
-                // The table of a newborn file names nothing.
+                // The table of a new file names nothing.
                 last.lookup.get() != 0 && last.records.get() > 0
             }
             OriginalTable::Always => true,

@@ -79,7 +79,7 @@ pub struct Writer {
     pub(crate) commits: Commits,
     pub(super) due: Due,
     /// Numbers of the records that were deleted or replaced since a step began that can be undone.
-    pub(super) killed: Option<Vec<u64>>,
+    pub(super) undo_list: Option<Vec<u64>>,
     guarded: Guarded,
 }
 
@@ -217,8 +217,8 @@ impl Writer {
         // The next commit must be newer than any slot that still parses, and must go into the
         // slot that does not lead to this state.
         let here = slot.generation.get();
-        // What a writer left there that ended before it committed bears the number after that
-        // of the newest slot: no commit of ours is to bear it too.
+        // What a writer left there that ended before it committed has the number after that
+        // of the newest slot: no commit of ours is to have it too.
         let left = reader.io.len() > slot.end.get();
         let next = newest_seen.max(here) + if left { 3 } else { 1 };
         let next = if next % 2 == here % 2 { next + 1 } else { next };
@@ -258,7 +258,7 @@ impl Writer {
                 flushed: older,
             },
             due: Due { added: 0, last_commit: Instant::now() },
-            killed: None,
+            undo_list: None,
             guarded: Guarded { poisoned: false, process: process_id(), lock },
             layout,
             write,
@@ -285,7 +285,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Number of records that the last commit holds: what is left if the process is killed now.
+    /// Number of records that the last commit holds: what is left if the process is undo_list now.
     ///
     /// Commits that happen by themselves need not hold the newest records, so that they need
     /// not wait until these are compressed; [`Writer::commit`] always does.
@@ -358,7 +358,7 @@ impl Writer {
         let closed = std::mem::take(&mut self.filler.chunk_closed);
         let bytes = self.due.added + if closed { self.reader.chunk_size } else { 0 };
         let most = self.write.commit_bytes;
-        if bytes < most || (closed && self.guard(|w| w.commit_prefix(most / 2))?) {
+        if bytes < most || (closed && self.guard(|w| w.commit_partially(most / 2))?) {
             return Ok(());
         }
         self.commit().map(drop)

@@ -223,7 +223,7 @@ fn copied<'a>(
             found.piece.kind() == column.kind
                 && found.by_site == column.by_site
                 // The shape of what every frame has by itself is fixed.
-                && (column.name.number.is_some() || found.tail == column.tail)
+                && (column.name.number.is_some() || found.item_shape == column.item_shape)
                 && found.piece.put(column.kind, place) == Some(place.len())
         })
     })

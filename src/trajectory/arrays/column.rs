@@ -8,13 +8,13 @@ use crate::codec::{DType, MdFrameRef, RealView};
 use crate::error::{Error, Result};
 use crate::store::Readable;
 
-/// One array of the answer.
+/// One array of the result.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
     pub(super) name: Name,
     pub(super) kind: DType,
     pub(super) by_site: bool,
-    pub(super) tail: Vec<u32>,
+    pub(super) item_shape: Vec<u32>,
     /// Bytes of one value where a frame does not have the field; none where all have it.
     pub(super) fill: Vec<u8>,
 }
@@ -22,8 +22,8 @@ pub(super) struct Column {
 impl Column {
     /// Shape of an array of `rows` rows.
     pub(super) fn shape(&self, rows: usize) -> Vec<usize> {
-        let tail = self.tail.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX));
-        std::iter::once(rows).chain(tail).collect()
+        let item_shape = self.item_shape.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX));
+        std::iter::once(rows).chain(item_shape).collect()
     }
 
     /// Bytes of a row.
@@ -72,8 +72,14 @@ impl Columns<'_> {
             None => survey.first.clone(),
         };
         let column = |text| {
-            if let Some((kind, tail, by_site)) = survey.form(text) {
-                return Ok(Column { name: Name::new(text), kind, by_site, tail, fill: Vec::new() });
+            if let Some((kind, item_shape, by_site)) = survey.form(text) {
+                return Ok(Column {
+                    name: Name::new(text),
+                    kind,
+                    by_site,
+                    item_shape,
+                    fill: Vec::new(),
+                });
             }
             form(&[], &Name::new(text)).ok_or_else(|| survey.unknown(text))
         };
@@ -99,11 +105,11 @@ impl Columns<'_> {
             let kind = found.piece.kind();
             match &mut column {
                 None => {
-                    let (by_site, tail) = (found.by_site, found.tail.to_vec());
+                    let (by_site, item_shape) = (found.by_site, found.item_shape.to_vec());
                     let name = name.clone();
-                    column = Some(Column { name, kind, by_site, tail, fill: Vec::new() });
+                    column = Some(Column { name, kind, by_site, item_shape, fill: Vec::new() });
                 }
-                Some(c) if c.by_site != found.by_site || c.tail != found.tail => {
+                Some(c) if c.by_site != found.by_site || c.item_shape != found.item_shape => {
                     return Err(who.differs(i, text, "shape"));
                 }
                 Some(c) => match (c.kind, kind) {
@@ -129,10 +135,10 @@ impl Columns<'_> {
     /// The column of a field that no frame of the batch has, as other frames of the store have it.
     fn elsewhere(&self, text: &str) -> Result<Column> {
         let survey = Survey::of(self.from, &[text.to_owned()])?;
-        let Some((kind, tail, by_site)) = survey.form(text) else {
+        let Some((kind, item_shape, by_site)) = survey.form(text) else {
             return Err(survey.unknown(text));
         };
-        Ok(Column { name: Name::new(text), kind, by_site, tail, fill: Vec::new() })
+        Ok(Column { name: Name::new(text), kind, by_site, item_shape, fill: Vec::new() })
     }
 
     /// The error for a field that was asked for and is not in a frame.
@@ -150,10 +156,16 @@ impl Columns<'_> {
 
 /// A standard field that none of the frames has: numbers by site are as wide as the positions.
 fn form(frames: &[MdFrameRef<'_>], name: &Name) -> Option<Column> {
-    let (kind, tail, by_site) = name.form()?;
+    let (kind, item_shape, by_site) = name.form()?;
     let narrow = by_site
         && kind == DType::F64
         && frames.iter().all(|f| matches!(f.positions, Some(RealView::F32(_))));
     let kind = if narrow && !frames.is_empty() { DType::F32 } else { kind };
-    Some(Column { name: name.clone(), kind, by_site, tail: tail.to_vec(), fill: Vec::new() })
+    Some(Column {
+        name: name.clone(),
+        kind,
+        by_site,
+        item_shape: item_shape.to_vec(),
+        fill: Vec::new(),
+    })
 }

@@ -76,7 +76,7 @@ fn wide(values: impl ExactSizeIterator<Item = [u8; 8]>, out: &mut [u8]) -> Optio
 /// What a field adds, and the shape of one entry: of one site if `by_site`, else of one frame.
 pub(super) struct Found<'a> {
     pub(super) piece: Piece<'a>,
-    pub(super) tail: &'a [u32],
+    pub(super) item_shape: &'a [u32],
     pub(super) by_site: bool,
 }
 
@@ -92,14 +92,15 @@ fn real(view: RealView<'_>) -> Piece<'_> {
 
 /// A field of [`FIELDS`] by its number there, so that no name is compared for each frame.
 fn field<'a>(frame: &MdFrameRef<'a>, number: usize) -> Option<Found<'a>> {
-    let site =
-        |v: Option<RealView<'a>>, tail| v.map(|v| Found { piece: real(v), tail, by_site: true });
-    let whole = |piece, tail| Found { piece, tail, by_site: false };
+    let site = |v: Option<RealView<'a>>, item_shape| {
+        v.map(|v| Found { piece: real(v), item_shape, by_site: true })
+    };
+    let whole = |piece, item_shape| Found { piece, item_shape, by_site: false };
     match number {
         0 => site(frame.positions, THREE),
         1 => site(frame.velocities, THREE),
         2 => site(frame.forces, THREE),
-        3 => frame.types.map(|v| Found { piece: Piece::I32(v), tail: &[], by_site: true }),
+        3 => frame.types.map(|v| Found { piece: Piece::I32(v), item_shape: &[], by_site: true }),
         4 => site(frame.masses, &[]),
         5 => site(frame.charges, &[]),
         6 => frame.cell.map(|v| whole(Piece::Nine(v), NINE)),
@@ -115,15 +116,15 @@ fn field<'a>(frame: &MdFrameRef<'a>, number: usize) -> Option<Found<'a>> {
 /// The same of a frame whose fields are read one by one.
 #[inline]
 fn read<'a>(frame: &PlainFrame<'a>, number: usize) -> Option<Found<'a>> {
-    let site = |v: Option<Option<RealView<'a>>>, tail| {
-        Some(Found { piece: real(v??), tail, by_site: true })
+    let site = |v: Option<Option<RealView<'a>>>, item_shape| {
+        Some(Found { piece: real(v??), item_shape, by_site: true })
     };
-    let whole = |piece, tail| Some(Found { piece, tail, by_site: false });
+    let whole = |piece, item_shape| Some(Found { piece, item_shape, by_site: false });
     match number {
         0 => site(frame.positions(), THREE),
         1 => site(frame.velocities(), THREE),
         2 => site(frame.forces(), THREE),
-        3 => Some(Found { piece: Piece::I32(frame.types()??), tail: &[], by_site: true }),
+        3 => Some(Found { piece: Piece::I32(frame.types()??), item_shape: &[], by_site: true }),
         4 => site(frame.masses(), &[]),
         5 => site(frame.charges(), &[]),
         6 => whole(Piece::Nine(frame.cell()??), NINE),
@@ -205,5 +206,5 @@ fn property<'a>(list: &[PropertyView<'a>], name: &str, by_site: bool) -> Option<
         ValuesView::Real(v) => real(v),
         ValuesView::Str(_) => return None,
     };
-    Some(Found { piece, tail: property.shape, by_site })
+    Some(Found { piece, item_shape: property.shape, by_site })
 }

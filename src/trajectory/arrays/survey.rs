@@ -85,7 +85,7 @@ impl Survey {
         // A text may have the same name, of the atoms or in another frame.
         let known = self.forms.entry(name.to_owned()).or_default();
         if known.is_none() {
-            *known = Some((found.piece.kind(), found.tail.to_vec(), found.by_site));
+            *known = Some((found.piece.kind(), found.item_shape.to_vec(), found.by_site));
         }
         true
     }
@@ -117,6 +117,6 @@ impl Survey {
             (0, _) | (_, true) => String::new(),
             (n, false) => format!(" in {n} frames that were looked at"),
         };
-        Error::invalid("fields", format!("there is none named {name:?}{seen}; there are {known}"))
+        Error::invalid("fields", format!("{name:?} does not exist{seen}; available: {known}"))
     }
 }

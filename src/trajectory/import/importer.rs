@@ -357,7 +357,7 @@ fn tell(reading: &mut Reading, nothing: bool) {
 
 fn same_units(given: &[Given]) -> Result<(FormatKind, Units)> {
     let Some((first, others)) = given.split_first() else {
-        return Err(Error::invalid("inputs", "there is none"));
+        return Err(Error::invalid("inputs", "none was given"));
     };
     for other in others {
         if other.units != first.units {

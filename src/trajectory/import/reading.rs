@@ -215,10 +215,10 @@ impl Reading {
             ));
         } else if begin.frame == 0 {
             if !self.growing {
-                let why = "there is no frame in it";
+                let why = "it has no frames";
                 return Err(Error::format("trajectory", "its end", why).at(name.as_ref()));
             }
-            self.notes.push(format!("{name}: there is no frame in it yet"));
+            self.notes.push(format!("{name}: it has no frames yet"));
         }
         let tail = self.last.take().filter(|(end, _)| *end == begin).map(|(_, tail)| tail);
         self.before += self.given.get(input).map_or(0, |g| g.bytes);

@@ -34,7 +34,7 @@ pub(super) fn check(
             Ok(false) if read.empty => continue,
             Err(_) if read.empty && reader.unfinished() => continue,
             Ok(false) => {
-                let why = "there is no frame in it";
+                let why = "it has no frames";
                 return Err(Error::format("trajectory", "its end", why).at(&given.name));
             }
             Err(error) => return Err(error),

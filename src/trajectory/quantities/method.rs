@@ -55,7 +55,7 @@ pub(super) fn lacking(
         }
         Ok(there) => {
             let there = there.join(", ");
-            let why = format!("{}: {why}; there are {there}", options.quantity.name());
+            let why = format!("{}: {why}; available: {there}", options.quantity.name());
             Error::invalid("quantity", why)
         }
     }

@@ -226,9 +226,9 @@ fn what_is_not_there_is_named_with_what_is() {
     for (name, says) in [
         (
             "rmsd",
-            "the reference has no positions; there are energy, temperature, property:pressure, property:dipole",
+            "the reference has no positions; available: energy, temperature, property:pressure, property:dipole",
         ),
-        ("radius-of-gyration", "no frame has it; there are energy"),
+        ("radius-of-gyration", "no frame has it; available: energy"),
         ("volume", "no frame has it"),
         ("property:title", "no frame has it"),
     ] {

@@ -477,7 +477,7 @@ def _at_path(location: Any, alignment: TYPE_ALIGNMENT, given: dict[str, Any]) ->
     if path.exists():
         return Native.open(path)
     if not path.parent.is_dir():
-        raise MissingFolderError(f"location: there is no folder {path.parent}")
+        raise MissingFolderError(f"location: the folder {path.parent} does not exist")
     return Native.create(path, alignment, given)
 
 

@@ -32,7 +32,7 @@ def checked_alignment(alignment: Any) -> TYPE_ALIGNMENT:
     known = get_args(TYPE_ALIGNMENT)
     if alignment not in known:
         listed = ", ".join(map(repr, known))
-        raise InvalidError(f"alignment: {alignment!r} is none of {listed}")
+        raise InvalidError(f"alignment: {alignment!r} is not one of {listed}")
     return alignment
 
 
@@ -244,5 +244,5 @@ def next_start(end: int, size: int, alignment: TYPE_ALIGNMENT, block_size: int) 
 
 def _there(location: Location | None) -> Location:
     if location is None:
-        raise InvalidError("there is no location in the index")
+        raise InvalidError("the index has no location")
     return location

@@ -43,7 +43,7 @@ class MappingVerbs:
         for last in ((key,) for key in self):
             pass
         if last is None:
-            raise NotFoundError("there is no record")
+            raise NotFoundError("the store is empty")
         return last[0], self.pop(last[0])
 
     def setdefault(self: Any, key: Any, default: Any) -> Any:

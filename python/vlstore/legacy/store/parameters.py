@@ -30,7 +30,7 @@ def creation_options(given: Mapping[str, Any], alignment: str) -> dict[str, Any]
     for name in given:
         if name not in _KNOWN:
             listed = ", ".join(_KNOWN)
-            raise WrongTypeError(f"there is no option {name!r}; the options are {listed}")
+            raise WrongTypeError(f"unknown option {name!r}; the options are {listed}")
     chunk_size = chunk_bytes(given.get("chunksize", DEFAULT_CHUNK_SIZE))
     if chunk_size == 0:
         raise InvalidError("chunksize: is 0")
@@ -90,7 +90,7 @@ def _codec(codec: Any) -> str:
     if isinstance(name, str) and name.lower() in _CODECS.values():
         return name.lower()
     listed = ", ".join(_CODECS.values())
-    raise InvalidError(f"cparams: codec: {codec!r} is none of {listed}")
+    raise InvalidError(f"cparams: codec: {codec!r} is not one of {listed}")
 
 
 def _filter(filters: Any) -> str:

@@ -144,7 +144,7 @@ def _array(what: str, values: Any) -> np.ndarray:
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise InvalidError(f"{what}: NumPy makes no array of this: {error}") from None
+        raise InvalidError(f"{what}: NumPy cannot make an array of this: {error}") from None
     if array.dtype == bool and not isinstance(values, np.ndarray):
         # In a list the bools of Python are numbers.
         array = array.astype(np.int32)

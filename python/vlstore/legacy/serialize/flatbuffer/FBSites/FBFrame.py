@@ -27,7 +27,7 @@ _SIZES = struct.Struct("<HH")
 
 
 def _bad(why: str) -> CodecError:
-    return CodecError(f"the bytes are no frame: {why}")
+    return CodecError(f"the bytes are not a frame: {why}")
 
 
 def _vector(field: int, dtype: np.dtype) -> tuple[Callable[..., Any], ...]:

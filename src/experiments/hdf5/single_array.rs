@@ -20,7 +20,8 @@ fn parts(name: &str) -> Result<Vec<&str>> {
     let parts: Vec<&str> = name.split('/').collect();
     let bad = |part: &&str| matches!(*part, "" | "." | "..") || part.contains('\0');
     if parts.iter().any(bad) {
-        let why = format!("{name:?} is no name; give one such as \"data\" or \"group/data\"");
+        let why =
+            format!("{name:?} is not a valid name; give one such as \"data\" or \"group/data\"");
         return Err(Error::invalid("data set", why));
     }
     Ok(parts)

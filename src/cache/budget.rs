@@ -2,7 +2,7 @@
 
 use super::entry::{EntryInfo, list, put_row};
 use super::file::{Cache, locked};
-use super::uses::{self, digest, later};
+use super::last_used::{self, digest, later};
 use crate::backend::remove_abandoned;
 use crate::error::Result;
 use crate::key::Key;
@@ -26,7 +26,7 @@ pub(super) fn bytes_beside(cache: &Cache, writer: &Writer, key: &Key) -> Result<
     if cache.options().max_bytes.is_none() {
         return Ok(0);
     }
-    let others = uses::bytes(writer)? + uses::bytes_of(writer, key)?;
+    let others = last_used::bytes(writer)? + last_used::bytes_of(writer, key)?;
     Ok(writer.info()?.raw_bytes.saturating_sub(others))
 }
 
@@ -74,7 +74,7 @@ pub(super) fn within_budget(
 /// gone are left out.
 pub(super) fn write_uses(cache: &Cache, writer: &mut Writer) -> Result<HashMap<Digest, f64>> {
     let noted = locked(&cache.uses).noted();
-    let mut all = uses::read(writer)?;
+    let mut all = last_used::read(writer)?;
     if noted.is_empty() {
         return Ok(all);
     }
@@ -88,7 +88,7 @@ pub(super) fn write_uses(cache: &Cache, writer: &mut Writer) -> Result<HashMap<D
         }
         Ok(())
     })?;
-    put_row(writer, &uses::key(), &uses::encode(&there)?, f64::NAN)?;
+    put_row(writer, &last_used::key(), &last_used::encode(&there)?, f64::NAN)?;
     locked(&cache.uses).forget(&noted);
     Ok(there)
 }

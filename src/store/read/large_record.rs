@@ -14,7 +14,7 @@ const PART: u64 = 1 << 20;
 
 impl Reader {
     /// As [`Reader::read`], by as many threads as the store was given where there is much to read.
-    pub(crate) fn read_side_by_side(&self, span: Range<u64>, out: &mut [u8]) -> Result<()> {
+    pub(crate) fn read_parallel(&self, span: Range<u64>, out: &mut [u8]) -> Result<()> {
         if self.threads == 1 || out.len() < WORTH_HELPERS {
             return self.read(span, out);
         }

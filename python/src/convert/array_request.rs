@@ -9,7 +9,7 @@ use pyo3::types::{PyBool, PyDict, PyString};
 use vlstore::trajectory::arrays::{ArrayRequest, Fill, FillValue};
 
 /// What is asked of the arrays of a batch.
-pub(crate) fn wanted(
+pub(crate) fn array_request(
     fields: Option<&Bound<'_, PyAny>>,
     missing: Option<&Bound<'_, PyAny>>,
     fill_value: Option<&Bound<'_, PyAny>>,
@@ -27,7 +27,7 @@ pub(crate) fn wanted(
                 return Err(invalid(any.py(), why));
             }
             _ => {
-                let wanted = "missing is \"error\" or \"fill\"";
+                let wanted = "missing must be \"error\" or \"fill\"";
                 return Err(wrong_type(any.py(), &described(wanted, any)?));
             }
         },

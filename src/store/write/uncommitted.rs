@@ -14,7 +14,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
-    pub(crate) fn present(&self) -> Result<Snapshot> {
+    pub(crate) fn uncommitted_snapshot(&self) -> Result<Snapshot> {
         self.usable()?;
         let used = usize::try_from(self.open_used()).unwrap_or(usize::MAX);
         Ok(Snapshot::new(State {
@@ -59,7 +59,7 @@ mod tests {
                 _ => {}
             }
             if i % 37 == 0 {
-                states.push((w.present().unwrap(), w.keys().unwrap(), w.generation()));
+                states.push((w.uncommitted_snapshot().unwrap(), w.keys().unwrap(), w.generation()));
             }
         }
         w.commit().unwrap();

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 const PAUSES: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(20));
 
 /// Tries `open` again and again while somebody else writes, at most for as long as `wait`.
-pub(super) fn patiently(wait: Duration, open: impl Fn() -> Result<Writer>) -> Result<Writer> {
+pub(super) fn open_with_retries(
+    wait: Duration,
+    open: impl Fn() -> Result<Writer>,
+) -> Result<Writer> {
     let begun = Instant::now();
     let (mut pause, longest) = PAUSES;
     loop {

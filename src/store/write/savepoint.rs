@@ -12,35 +12,38 @@ impl Writer {
     /// # Errors
     /// What `step` returns. As [`Writer::put`] if that cannot be undone: then the writer is poisoned and the
     /// store is as of the last commit.
-    pub(crate) fn whole<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+    pub(crate) fn all_or_nothing<R>(
+        &mut self,
+        step: impl FnOnce(&mut Self) -> Result<R>,
+    ) -> Result<R> {
         self.usable()?;
-        let outermost = self.killed.is_none();
-        let (first, mark) = (self.reader.ids(), self.killed.get_or_insert_default().len());
+        let outermost = self.undo_list.is_none();
+        let (first, mark) = (self.reader.ids(), self.undo_list.get_or_insert_default().len());
         let mut done = step(self);
         if done.is_err() && self.usable().is_ok() {
-            let killed = self.killed.as_ref().and_then(|k| k.get(mark..)).unwrap_or_default();
-            let killed = killed.iter().copied().filter(|id| *id < first).collect();
-            if let Err(error) = self.guard(|w| w.undo(first, killed)) {
+            let undo_list = self.undo_list.as_ref().and_then(|k| k.get(mark..)).unwrap_or_default();
+            let undo_list = undo_list.iter().copied().filter(|id| *id < first).collect();
+            if let Err(error) = self.guard(|w| w.undo(first, undo_list)) {
                 done = Err(error);
             }
         }
         if outermost {
-            self.killed = None;
+            self.undo_list = None;
         }
         done
     }
 
     /// Deletes all records from the number `first` on, and puts those again that were deleted since.
-    fn undo(&mut self, first: u64, mut killed: Vec<u64>) -> Result<()> {
+    fn undo(&mut self, first: u64, mut undo_list: Vec<u64>) -> Result<()> {
         for id in first..self.reader.ids() {
             if self.reader.ordinal_of(id)?.is_some() {
                 let hash = self.hash_of(id)?;
                 self.kill(hash, id)?;
             }
         }
-        killed.sort_unstable();
+        undo_list.sort_unstable();
         let mut rows = RowCursor::default();
-        for id in killed {
+        for id in undo_list {
             let place = self.reader.entry(id)?;
             let bytes = self.reader.record(&place)?;
             let row = rows.row(&self.reader, id, &place)?.map(<[u64]>::to_vec);
@@ -83,7 +86,7 @@ mod tests {
         w.put(5, b"not committed").unwrap();
         w.delete(6).unwrap();
         let (before, len) = (all(&w), w.len());
-        let failed = w.whole(|w| {
+        let failed = w.all_or_nothing(|w| {
             for i in 50..150 {
                 w.put(i, &[9; 200])?;
                 w.put(i, &[8; 100])?;
@@ -97,14 +100,21 @@ mod tests {
         assert!(matches!(failed.unwrap_err(), Error::NotFound { .. }));
         assert_eq!((all(&w), w.len()), (before.clone(), len));
         // A step within one that fails is undone with it, and one within one that does not is not.
-        w.whole(|w| {
+        w.all_or_nothing(|w| {
             w.put("outer", b"stays")?;
-            assert!(w.whole(|w| w.put("outer", b"goes").and_then(|_| w.delete("no"))).is_err());
+            assert!(
+                w.all_or_nothing(|w| w.put("outer", b"goes").and_then(|_| w.delete("no"))).is_err()
+            );
             assert_eq!(&w.get("outer")?[..], b"stays");
-            w.whole(|w| w.put("inner", b"stays"))
+            w.all_or_nothing(|w| w.put("inner", b"stays"))
         })
         .unwrap();
-        assert!(w.whole(|w| w.whole(|w| w.delete("inner")).and_then(|()| w.delete("no"))).is_err());
+        assert!(
+            w.all_or_nothing(|w| w
+                .all_or_nothing(|w| w.delete("inner"))
+                .and_then(|()| w.delete("no")))
+                .is_err()
+        );
         assert_eq!((&w.get("inner").unwrap()[..], w.len()), (&b"stays"[..], len + 2));
         w.delete("outer").unwrap();
         w.delete("inner").unwrap();
@@ -125,7 +135,7 @@ mod tests {
             }
         }
         let clears = |w: &mut Writer| (0..20).try_for_each(|i| w.delete(i));
-        assert!(w.whole(|w| clears(w).and_then(|()| w.delete("no"))).is_err());
+        assert!(w.all_or_nothing(|w| clears(w).and_then(|()| w.delete("no"))).is_err());
         let column = w.column("n", 0..20).unwrap();
         assert_eq!(column.values, ColumnValues::I64((0..20).collect()));
         assert!(column.unknown.is_empty());

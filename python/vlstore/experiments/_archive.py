@@ -175,7 +175,7 @@ def import_experiment(
     """Take an experiment over into ``root``, a folder of ours that is made if it does not exist.
 
     ``path`` is whatever :class:`Experiment` reads. Of a folder of AxoPy, the types of attributes
-    follow from the table (integers, numbers, truth values, text; empty cells are missing), and
+    follow from the table (integers, numbers, booleans, text; empty cells are missing), and
     pickles become single objects of bytes, under the names of their files. They are never loaded.
     """
     tasks, trials, left_out, unfinished = _core._import_experiment(

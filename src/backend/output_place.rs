@@ -72,7 +72,7 @@ impl OutputPlace {
             Err(e) => return Err(failed(e)),
         };
         if path.file_name().is_none() {
-            return Err(Error::invalid("path", "this names no file"));
+            return Err(Error::invalid("path", "this path does not name a file"));
         }
         Ok(Self { asked: asked.into(), path, there })
     }

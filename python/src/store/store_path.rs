@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 /// Where a store lies.
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
+pub(crate) enum StorePath {
     File(PathBuf),
     Memory,
 }
 
-impl Place {
+impl StorePath {
     /// The path, whatever the current folder.
     pub(crate) fn absolute(&self) -> Option<PathBuf> {
         match self {
@@ -32,7 +32,7 @@ impl Place {
 }
 
 /// Warns that a store could not be closed.
-pub(crate) fn lost(py: Python<'_>, place: &Place, error: Failure) -> PyResult<()> {
+pub(crate) fn lost(py: Python<'_>, place: &StorePath, error: Failure) -> PyResult<()> {
     let why = PyErr::from(error).value(py).str()?.to_string();
     let text = format!(
         "{}: what was put since the last commit is lost, it could not be committed at the end: {why}",
@@ -42,7 +42,7 @@ pub(crate) fn lost(py: Python<'_>, place: &Place, error: Failure) -> PyResult<()
 }
 
 /// Warns that nobody closed a store.
-pub(crate) fn unclosed(py: Python<'_>, place: &Place) -> PyResult<()> {
+pub(crate) fn unclosed(py: Python<'_>, place: &StorePath) -> PyResult<()> {
     let text = format!("unclosed store {}: what was put is committed", place.shown());
     let category = py.get_type::<PyResourceWarning>();
     PyErr::warn(py, &category, &CString::new(text)?, 1)

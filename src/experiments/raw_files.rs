@@ -15,12 +15,12 @@ const STEP: usize = 1 << 20;
 
 /// A store that nobody writes to for as long as this lives: what is read of it is one state.
 #[derive(Debug)]
-pub(super) struct Still {
+pub(super) struct LockedStore {
     pub(super) file: Arc<FileBackend>,
     _lock: Option<WriterLock>,
 }
 
-impl Still {
+impl LockedStore {
     /// # Errors
     /// [`Error::Locked`] if it has a writer.
     pub(super) fn of(path: &Path) -> Result<Self> {
@@ -38,7 +38,7 @@ impl Still {
 
 /// Copies the store at `from` to a new file at `to`, byte by byte.
 pub(super) fn copy_store(from: &Path, to: &Path) -> Result<()> {
-    let still = Still::of(from)?;
+    let still = LockedStore::of(from)?;
     let staged = StagedFile::new(to, Access::Pread)?;
     let mut out = Staged::new(staged)?;
     let mut input = Part::whole(still.file.clone())?;
@@ -62,7 +62,7 @@ pub(super) fn named(
         }
     };
     let name = path.file_name().and_then(|n| n.to_str()).ok_or_else(|| {
-        Error::invalid("experiment", "its folder has no name that is text").at(root)
+        Error::invalid("experiment", "the name of its folder is not Unicode text").at(root)
     })?;
     let beside = || path.with_file_name(format!("{name}{suffix}"));
     let out = outfile.map_or_else(beside, Path::to_path_buf);
