@@ -759,7 +759,7 @@ def test_a_damaged_or_missing_file_of_labox_ends_the_import(labox):
     with pytest.raises(vlstore.CorruptError, match="SHA-256"):
         blobs.import_labox(labox / "labox.sqlite", labox / "labox-files", storage=storage)
     victim.unlink()
-    with pytest.raises(MissingBlobError, match="no file"):
+    with pytest.raises(MissingBlobError, match="does not exist"):
         blobs.import_labox(labox / "labox.sqlite", labox / "labox-files", storage=storage)
     with pytest.raises(sqlite3.OperationalError):
         blobs.import_labox(labox / "missing.sqlite", labox / "labox-files", storage=storage)

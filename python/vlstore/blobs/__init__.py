@@ -52,7 +52,7 @@ from vlstore.blobs._serializers import (
 from vlstore.blobs._storable import Storable, StorableConfig, Unpacked, UnpackedStream, Unpacker
 from vlstore.blobs._storables import StorableDataclass, StorableStream, StorableValue
 from vlstore.blobs._storage import Storage, Tags
-from vlstore.blobs._together import Later
+from vlstore.blobs._task_group import Later
 
 # In the manifest itself; registered with the serializers.
 manifest_storage = ManifestStorage()

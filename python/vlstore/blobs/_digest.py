@@ -5,7 +5,7 @@ import json
 from typing import Protocol, TypedDict
 
 from vlstore._core import _GrowingDigest
-from vlstore.blobs import _bridge
+from vlstore.blobs import _async_bridge
 
 
 class Digest(TypedDict):
@@ -100,7 +100,7 @@ class DigestedStream:
         if self._iterator is None:
             self._begun = True
             source = self._source
-            self._iterator = _bridge.as_sync(source) if _bridge.is_async(source) else iter(source)
+            self._iterator = _async_bridge.as_sync(source) if _async_bridge.is_async(source) else iter(source)
         try:
             piece = next(self._iterator)
         except StopIteration:
@@ -118,7 +118,7 @@ class DigestedStream:
     async def __anext__(self):
         if not hasattr(self._iterator, "__anext__"):
             self._begun = True
-            self._iterator = _bridge.as_async(self._source if self._iterator is None else self._iterator)
+            self._iterator = _async_bridge.as_async(self._source if self._iterator is None else self._iterator)
         try:
             piece = await anext(self._iterator)
         except StopAsyncIteration:
@@ -140,8 +140,8 @@ class DigestedStream:
         self._broken = True
         if self._iterator is not None and hasattr(self._iterator, "aclose"):
             await self._iterator.aclose()
-        await _bridge.close(self._source)
+        await _async_bridge.close(self._source)
 
     def close(self):
         """Closes the source."""
-        _bridge.run(self.aclose())
+        _async_bridge.run(self.aclose())

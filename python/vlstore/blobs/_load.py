@@ -5,11 +5,11 @@ import hashlib
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any, get_origin
 
-from vlstore.blobs import _bridge
+from vlstore.blobs import _async_bridge
 from vlstore.blobs._digest import make_digest
 from vlstore.blobs._errors import WrongContentError
 from vlstore.blobs._manifest import Content, Manifest
-from vlstore.blobs._together import Group, Later
+from vlstore.blobs._task_group import Group, Later
 
 AT_ONCE = 16
 
@@ -39,7 +39,7 @@ class LoadedStream:
     def __next__(self):
         self._check()
         if self._items is None:
-            self._items = _bridge.as_sync(self._values)
+            self._items = _async_bridge.as_sync(self._values)
         return next(self._items)
 
     async def aclose(self):
@@ -51,7 +51,7 @@ class LoadedStream:
 
     def close(self):
         """Closes the stream and the content under it."""
-        _bridge.run(self.aclose())
+        _async_bridge.run(self.aclose())
 
 
 def _keep(scope, stream):
@@ -154,4 +154,4 @@ async def load_one(manifest: Manifest, cls: type | None = None, *, registry, sco
 
 def load(manifest: Manifest, cls: type | None = None, *, registry, scope=None) -> Any:
     """As :func:`load_one`, for code that is not asynchronous."""
-    return _bridge.run(load_one(manifest, cls, registry=registry, scope=scope))
+    return _async_bridge.run(load_one(manifest, cls, registry=registry, scope=scope))

@@ -12,7 +12,7 @@ from typing import Any
 
 from vlstore import errors
 from vlstore._core import _BlobStorage, _GrowingDigest
-from vlstore.blobs import _bridge, _json
+from vlstore.blobs import _async_bridge, _json
 from vlstore.blobs._digest import Digest, DigestedStream
 from vlstore.blobs._errors import MissingBlobError
 from vlstore.blobs._storage import Storage, check_tags
@@ -80,7 +80,7 @@ class _Native(Storage[dict]):
 
     def write_stream(self, pieces, content_type="application/octet-stream", content_encoding=None, *, tags=None):
         """Stores all pieces, objects with a buffer, in bounded memory; nothing if they end with an error."""
-        if _bridge.is_async(pieces):
+        if _async_bridge.is_async(pieces):
             return super().write_stream(pieces, content_type, content_encoding, tags=tags)
         growing = _GrowingDigest(content_type, content_encoding)
         try:
@@ -149,9 +149,9 @@ class _Native(Storage[dict]):
                 pieces = _promised(pieces, promised, growing)
             return self._write_pieces(pieces, growing, True, tags)
 
-        if _bridge.is_async(source):
-            return await _bridge.pumped(source, write)
-        return await _bridge.in_own_thread(write, source)
+        if _async_bridge.is_async(source):
+            return await _async_bridge.pumped(source, write)
+        return await _async_bridge.in_own_thread(write, source)
 
     async def read_data_stream(self, data):
         """The content that ``data`` finds, piece by piece; see :meth:`read_stream`."""

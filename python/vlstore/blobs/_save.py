@@ -2,14 +2,14 @@
 
 import asyncio
 
-from vlstore.blobs import _bridge
+from vlstore.blobs import _async_bridge
 from vlstore.blobs._digest import DigestedStream, make_digest
 from vlstore.blobs._errors import NotRegisteredError
 from vlstore.blobs._manifest import Content, Manifest, Manifests
 from vlstore.blobs._names import named
 from vlstore.blobs._storable import Storable
 from vlstore.blobs._storage import check_tags
-from vlstore.blobs._together import Group, Later
+from vlstore.blobs._task_group import Group, Later
 
 # Objects that are saved at the same time; the others wait.
 AT_ONCE = 16
@@ -52,7 +52,7 @@ async def _save_stream(key, part, tags, registry):
     try:
         storage = part.get("storage") or registry.get_default_storage()
         serializer = part.get("serializer")
-        items = _bridge.as_async(source)
+        items = _async_bridge.as_async(source)
         if serializer is None:
             try:
                 first = await anext(items)
@@ -76,7 +76,7 @@ async def _save_stream(key, part, tags, registry):
             )
         return _content(key, digest, serialized, serializer, storage, data, True)
     finally:
-        await _bridge.close(source)
+        await _async_bridge.close(source)
 
 
 def _check_parts(parts, unpacker):
@@ -90,7 +90,7 @@ def _check_parts(parts, unpacker):
 async def _close_sources(parts):
     for part in parts.values():
         if "value_stream" in part:
-            await _bridge.close(part["value_stream"])
+            await _async_bridge.close(part["value_stream"])
 
 
 async def _give_up(obj, registry):
@@ -178,5 +178,5 @@ async def save_one(obj: Storable, *, registry, manifests=None, tags=None) -> Man
 
 def save(obj: Storable, *, registry, manifests=None, tags=None) -> Manifest:
     """As :func:`save_one`, for code that is not asynchronous."""
-    return _bridge.run(save_one(obj, registry=registry, manifests=manifests, tags=tags))
+    return _async_bridge.run(save_one(obj, registry=registry, manifests=manifests, tags=tags))
 

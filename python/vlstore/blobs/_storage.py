@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Ma
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from vlstore.blobs import _bridge, _json
+from vlstore.blobs import _async_bridge, _json
 from vlstore.blobs._digest import Digest, DigestedStream, GetStreamDigest, make_digest
 from vlstore.blobs._errors import undefined
 from vlstore.blobs._names import Component
@@ -81,11 +81,11 @@ class Storage(Component, Generic[D]):
         for part in ("content_hash_algorithm", "content_hash", "content_size"):
             if digest[part] != found[part]:
                 raise InvalidError(f"digest: {part} of the content is {found[part]}, not {digest[part]}; nothing was written")
-        return _bridge.run(self.write_data(data, digest, check_tags(tags)))
+        return _async_bridge.run(self.write_data(data, digest, check_tags(tags)))
 
     def read(self, data: D) -> bytes:
         """The content that ``data`` finds."""
-        return _bridge.run(self.read_data(data))
+        return _async_bridge.run(self.read_data(data))
 
     def write_stream(
         self,
@@ -96,7 +96,7 @@ class Storage(Component, Generic[D]):
         tags: Tags | None = None,
     ) -> D:
         """Stores all pieces."""
-        return _bridge.run(self._write_stream(pieces, content_type, content_encoding, tags))
+        return _async_bridge.run(self._write_stream(pieces, content_type, content_encoding, tags))
 
     async def _write_stream(self, pieces, content_type, content_encoding, tags):
         stream = DigestedStream(pieces, content_type, content_encoding)
@@ -107,11 +107,11 @@ class Storage(Component, Generic[D]):
 
     def read_stream(self, data: D) -> Iterator[bytes]:
         """The content that ``data`` finds, piece by piece."""
-        return _bridge.as_sync(self.read_data_stream(data))
+        return _async_bridge.as_sync(self.read_data_stream(data))
 
     def read_range(self, data: D, start: int, stop: int) -> bytes:
         """The bytes of a content from ``start`` up to ``stop``."""
-        return _bridge.run(self.read_data_range(data, start, stop))
+        return _async_bridge.run(self.read_data_range(data, start, stop))
 
     @contextmanager
     def held(self) -> Iterator[Any]:

@@ -22,7 +22,7 @@ from vlstore.cache import _base, _result
 from vlstore.cache._arguments import VERBATIM, key_text, named_text, parse_key, positional_text
 from vlstore.cache._errors import DamagedEntryError
 from vlstore.cache._file import modes, remove
-from vlstore.cache._lock import Lock
+from vlstore.cache._fork_lock import Lock
 from vlstore.errors import (
     InvalidError,
     LimitError,

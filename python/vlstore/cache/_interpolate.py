@@ -11,7 +11,7 @@ import numpy as np
 from vlstore.cache import _arguments, _base, _result
 from vlstore.cache._cached import Options, _refuse, _require_name, warn_not_stored
 from vlstore.cache._errors import ArgumentError, DamagedEntryError, DamagedEntryWarning, ResultError
-from vlstore.cache._lock import Lock
+from vlstore.cache._fork_lock import Lock
 from vlstore.errors import Error, InvalidError, WrongTypeError
 
 #: What ``info()`` of an interpolated function returns.

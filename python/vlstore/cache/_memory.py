@@ -4,7 +4,7 @@ import collections
 import operator
 
 from vlstore.cache import _base
-from vlstore.cache._lock import Lock
+from vlstore.cache._fork_lock import Lock
 from vlstore.errors import InvalidError, LimitError
 
 _EXTRA = 64

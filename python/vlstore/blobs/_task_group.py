@@ -1,10 +1,10 @@
-"""Many things at once, with each result where it was asked for."""
+"""Tasks that run at once, with each result where it was asked for."""
 
 import asyncio
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from vlstore.blobs import _bridge
+from vlstore.blobs import _async_bridge
 
 T = TypeVar("T")
 _NOTHING = object()
@@ -124,7 +124,7 @@ class Group:
         self._raise(error, await self._end())
 
     def __enter__(self):
-        return self._open(_bridge._loop()[0])
+        return self._open(_async_bridge._loop()[0])
 
     def __exit__(self, kind, error, trace):
         tasks, self._tasks = self._tasks, None
@@ -133,4 +133,4 @@ class Group:
             await self._all([asyncio.wrap_future(task) for task in tasks])
             return await self._end()
 
-        self._raise(error, _bridge.run(wait()))
+        self._raise(error, _async_bridge.run(wait()))
