@@ -174,7 +174,7 @@ def test_attributes_keep_their_types_their_order_and_what_is_missing(storage):
     assert reader.trials["b"] == [1, None, -(2**63), None, 2**64 - 1]
     assert reader.trials["none"] == [None] * 5
     assert reader.trials[-1]["block"] == 1 and len(reader.trials[1:3]) == 2
-    with pytest.raises(NotFoundError, match="no column 'zzz'"):
+    with pytest.raises(NotFoundError, match="column 'zzz' does not exist"):
         reader.trials["zzz"]
     assert [i for i, _ in reader.trials.iterrows()] == list(reader.trials.index) == [0, 1, 2, 3, 4]
 

@@ -363,7 +363,7 @@ def test_the_spread_tells_a_shuffle_from_an_order(frames):
     assert 32 < window <= 600
     wide = Loader(frames, batch_size=16, window=window, group=8)
     assert wide.design_effect("step") < narrow.design_effect("step")
-    with pytest.raises(vlstore.InvalidError, match="there are 3, for 600"):
+    with pytest.raises(vlstore.InvalidError, match="found 3, but there are 600"):
         narrow.design_effect([1.0, 2.0, 3.0])
     with pytest.raises(vlstore.InvalidError, match="batch"):
         Loader(frames, max_atoms=100).window_for()

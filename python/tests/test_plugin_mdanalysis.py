@@ -256,7 +256,7 @@ def test_stores_that_do_not_fit_are_refused(tmp_path):
             refused(tmp_path / "none.vls")
     with pytest.raises(ValueError, match="at least one atom"):
         Writer(tmp_path / "b.vls", 0)
-    with pytest.raises(vlstore.InvalidError, match="precision is positive"):
+    with pytest.raises(vlstore.InvalidError, match="precision must be positive"):
         Writer(tmp_path / "b.vls", 1, precision=0)
 
 

@@ -167,5 +167,5 @@ def test_units_and_stores_that_do_not_fit(tmp_path):
     for refused in (vmd.load, vmd.topology, lambda path: vmd.VlsTrajectoryFile(path).n_atoms):
         with pytest.raises(vlstore.InvalidError, match="a.vls has no frame yet"):
             refused(path)
-    with pytest.raises(vlstore.InvalidError, match="mode is r, w or a"):
+    with pytest.raises(vlstore.InvalidError, match="mode must be r, w or a"):
         md.open(path, "x")

@@ -93,7 +93,7 @@ def test_rounded_positions_become_integers(tmp_path):
     assert np.array_equal(large.positions, small.positions) and small.precision == 1000
     lengths = [len(vlstore.open(tmp_path / name, records="bytes")[10]) for name in ("run.vls", "small.vls")]
     assert lengths[1] < lengths[0] - 300
-    with pytest.raises(vlstore.InvalidError, match="precision is positive"):
+    with pytest.raises(vlstore.InvalidError, match="precision must be positive"):
         Reporter(tmp_path / "run.vls", 5, precision=-1)
 
 
@@ -168,7 +168,7 @@ def test_a_run_that_does_not_fit_the_store_is_refused(tmp_path):
         with pytest.raises(vlstore.InvalidError, match="went back from step 15 to step 3"):
             made.step(1)
     assert list(vlstore.open(path)) == [5, 10, 15]
-    with pytest.raises(vlstore.InvalidError, match="reportInterval is 1 step or more"):
+    with pytest.raises(vlstore.InvalidError, match="reportInterval must be 1 step or more"):
         Reporter(path, 0)
     with pytest.raises(vlstore.InvalidError, match="checkpointInterval .7. must be a multiple of reportInterval .5."):
         Reporter(path, 5, checkpoint="c.chk", checkpointInterval=7)

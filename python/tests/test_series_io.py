@@ -345,7 +345,7 @@ def test_tables_of_parquet_that_are_no_series_are_refused_by_name(manager, tmp_p
     path = tmp_path / "x.parquet"
     one = pa.array([1.0])
     parquet.write_table(pa.table([one, one, one], names=["time", "v", "v"]), path)
-    with pytest.raises(ValueError, match="two columns 'v'"):
+    with pytest.raises(ValueError, match="two columns have the name 'v'"):
         manager.import_parquet(path)
     parquet.write_table(pa.table({"id": pa.array(["a", None]), "time": [0.0, 1.0], "v": [1.0, 2.0]}), path)
     with pytest.raises(ValueError, match="without an id"):
@@ -389,7 +389,7 @@ def test_errors_of_other_libraries_name_the_file_and_the_column(manager, tmp_pat
             manager.import_parquet(path)
     # The batch of the import is undone.
     assert manager.ids() == []
-    with pytest.raises(vlstore.errors.MissingFileError, match="no such file or folder"):
+    with pytest.raises(vlstore.errors.MissingFileError, match="this file or folder does not exist"):
         manager.export_parquet(tmp_path / "none" / "x.parquet")
 
     class Broken:
@@ -406,7 +406,7 @@ def test_errors_of_other_libraries_name_the_file_and_the_column(manager, tmp_pat
             manager.store("x", wrong)
     series = TimeSeries(None, [1.0, 2.0])
     for target in (series, series.stored("x", manager)):
-        with pytest.raises(ValueError, match=r"value: what is assigned has the shape \(3,\), and its place \(2,\)"):
+        with pytest.raises(ValueError, match=r"value: the shape of what is assigned is \(3,\), not \(2,\)"):
             target[:] = [1, 2, 3]
         with pytest.raises(IndexError, match="position 5 of a series of 2 points"):
             target[5] = 1

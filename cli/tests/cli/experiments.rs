@@ -56,7 +56,7 @@ fn what_is_no_experiment_is_refused_and_nothing_is_made() {
     let folder = Folder::new();
     for (args, says) in [
         ("archive missing", "missing"),
-        ("archive notes.txt", "no folder"),
+        ("archive notes.txt", "not the folder"),
         ("archive --restore notes.txt", "zip"),
         ("archive --restore run.xtc", "zip"),
         ("consolidate missing", "missing"),

@@ -144,7 +144,7 @@ fn what_frames_do_not_have_is_refused_with_what_they_have() {
     let folder = Folder::new();
     add_curves(&folder);
     for (args, says) in [
-        ("plot --quantity energy frames.vls a.png", "there are rmsd, radius-of-gyration, volume"),
+        ("plot --quantity energy frames.vls a.png", "available: rmsd, radius-of-gyration, volume"),
         ("plot --quantity temperature frames.vls a.png", "no velocities"),
         ("plot --quantity property:x frames.vls a.png", "--quantity bytes draws"),
         ("plot --quantity rmsd --reference 1001 frames.vls a.png", "frame 1001 does not exist"),

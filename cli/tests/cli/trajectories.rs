@@ -351,6 +351,6 @@ fn gro_names_the_atoms_of_its_frames_and_of_a_trajectory_without_names() {
     folder
         .run("export waters.vls out.gro")
         .code(1)
-        .stderr(predicate::str::contains("gro is only read; written are xtc, trr, dcd, extxyz"));
+        .stderr(predicate::str::contains("gro can be read, but not written; supported are xtc, trr, dcd, extxyz"));
     assert!(!folder.path("out.gro").exists());
 }

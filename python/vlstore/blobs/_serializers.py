@@ -148,7 +148,7 @@ class CsvSerializer(Serializer[list]):
             row = list(row)
             if any(isinstance(field, str) and field.startswith(" ") for field in row):
                 raise ValueError(
-                    f"CSV: {row!r} has a text that begins with a space, which skipinitialspace drops when it is read: add "
+                    f"CSV: {row!r} has a string that begins with a space, which skipinitialspace drops when it is read: add "
                     "quoting=csv.QUOTE_ALL"
                 )
             yield row
@@ -182,7 +182,7 @@ class NpySerializer(Serializer[np.ndarray]):
                 "numpy.ma.getmaskarray), or array.filled(...)"
             )
         if array.dtype.hasobject:
-            raise TypeError("an array of Python objects is not stored: give it a type of numbers or texts")
+            raise TypeError("an array of Python objects is not stored: give it a type of numbers or strings")
         out = io.BytesIO()
         np.save(out, array, allow_pickle=False)
         scalar = isinstance(value, np.generic)

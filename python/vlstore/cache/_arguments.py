@@ -37,7 +37,7 @@ def _text(value):
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise _Refused("is a text with half a surrogate pair, which JSON files cannot hold") from None
+            raise _Refused("is a string with half a surrogate pair, which JSON files cannot hold") from None
     return encode_basestring(value)
 
 
@@ -81,7 +81,7 @@ def _name(name):
 
         if isinstance(name, (np.bool_, np.integer, np.floating)):
             return canonical(name, False)
-    raise _Refused(f"has a name that is neither a text nor a number: {kind.__qualname__}")
+    raise _Refused(f"has a name that is neither a string nor a number: {kind.__qualname__}")
 
 
 def _dict(value, arrays):
@@ -89,7 +89,7 @@ def _dict(value, arrays):
     for given, item in value.items():
         name = _name(given)
         if name in parts:
-            raise _Refused(f"has two names that are the same text, {name!r}")
+            raise _Refused(f"has two names that are the same string, {name!r}")
         if name in _RESERVED and arrays != VERBATIM:
             raise _Refused(f"has the name {name!r}, which stands for something else in keys")
         try:

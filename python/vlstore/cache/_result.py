@@ -137,7 +137,7 @@ def _encode(value, arrays, depth):
             "its class the storage protocol"
         )
     raise ResultError(
-        f"a result with a {kind.__module__}.{kind.__qualname__} cannot be stored: numbers, texts, bytes, None, "
+        f"a result with a {kind.__module__}.{kind.__qualname__} cannot be stored: numbers, strings, bytes, None, "
         "arrays, and tuples, lists and dicts of them can, and objects with storage_prepare and storage_retrieve"
     )
 

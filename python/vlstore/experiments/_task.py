@@ -402,7 +402,7 @@ def _json(value: Any) -> str:
         elif isinstance(value, int) and not -(2**63) <= value < 2**64:
             raise InvalidError(
                 f"{at}: the integer {value} does not fit 64 bits, and would come back as a rounded "
-                "float; give it as text, for example the whole object as json.dumps(...)"
+                "float; give it as a string, for example the whole object as json.dumps(...)"
             )
         elif value is not None and not isinstance(value, (str, int, float, bool)):
             raise WrongTypeError(
