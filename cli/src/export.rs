@@ -7,7 +7,7 @@ use crate::output::{Out, complain, plural};
 use crate::ranges::{self, Slice};
 use crate::work::Work;
 use std::path::{Path, PathBuf};
-use vlstore::backend::{Output, OutputPlace, There};
+use vlstore::backend::{ExistingOutput, Output, OutputPlace};
 use vlstore::codec::Fields;
 use vlstore::formats::FormatKind;
 use vlstore::printable::printable_path;
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 }
 
 fn is_stream(path: &Path) -> bool {
-    OutputPlace::of(path).is_ok_and(|place| matches!(place.there(), There::Stream { .. }))
+    OutputPlace::of(path).is_ok_and(|place| matches!(place.there(), ExistingOutput::Stream { .. }))
 }
 
 fn report(args: &Args, done: &Exported, streamed: bool) -> Result<()> {

@@ -19,7 +19,7 @@ use chart::{Chart, Style};
 use draw::Picture;
 use frames::XAxis;
 use std::path::{Path, PathBuf};
-use vlstore::backend::{Output, OutputPlace, There};
+use vlstore::backend::{ExistingOutput, Output, OutputPlace};
 use vlstore::codec::{AnyCodec, MdFrameCodec, SeriesCodec};
 use vlstore::printable::printable_path;
 use vlstore::trajectory::quantities::{MeasureOptions, Quantity};
@@ -200,7 +200,7 @@ fn columns() -> usize {
 
 fn write(args: &Args, output: &Path, bytes: &[u8]) -> Result<()> {
     if args.overwrite
-        && let There::File(_) = OutputPlace::of(output)?.there()
+        && let ExistingOutput::File(_) = OutputPlace::of(output)?.there()
         && vlstore::store::is_store(output)?
     {
         let why = "this is a store, so it is not replaced by a picture; are the arguments in the right order?";

@@ -208,7 +208,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         return len(self.store) if self.indices is None else len(self.indices)
 
     def _ordinals(self, indices: Iterable[SupportsIndex]) -> Any:
-        asked = [_whole(i) for i in indices]
+        asked = [_integer(i) for i in indices]
         if self.indices is None:
             return asked
         length = len(self.indices)
@@ -264,7 +264,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         return f"<vlstore.torch.Dataset{size} from {self.store!r}>"
 
 
-def _whole(value: Any) -> int:
+def _integer(value: Any) -> int:
     """``value`` as an ordinal, refused as ``store.at`` refuses it."""
     # A tensor of a bool counts as an integer elsewhere.
     if not isinstance(value, bool) and getattr(value, "dtype", None) != torch.bool:
@@ -284,7 +284,7 @@ def _row(indices: Any) -> torch.Tensor:
         if not isinstance(indices, Iterable):
             shown = f"{type(indices).__name__} ({indices!r:.40})"
             raise WrongTypeError(f"ordinals must be a sequence of integers, not {shown}")
-        indices = np.array([_whole(i) for i in indices], object)
+        indices = np.array([_integer(i) for i in indices], object)
     elif indices.dtype.kind not in "iu":
         raise WrongTypeError(f"ordinals must be integers, not an array of {indices.dtype}")
     if indices.ndim != 1:

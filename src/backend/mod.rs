@@ -37,7 +37,7 @@ pub use lock::{LockOutcome, WriterLock};
 pub use map::Mapping;
 pub use memory::MemoryBackend;
 pub use output::Output;
-pub use output_place::{OutputPlace, There};
+pub use output_place::{ExistingOutput, OutputPlace};
 pub use process::process_id;
 pub use slice::SliceBackend;
 pub(crate) use staged_file::remove_abandoned;

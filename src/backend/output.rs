@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use super::output_place::{OutputPlace, There};
+use super::output_place::{ExistingOutput, OutputPlace};
 use super::{Access, Backend, StagedFile};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
@@ -40,11 +40,11 @@ impl Output {
     ) -> Result<Self> {
         let place = OutputPlace::of(path)?;
         let sink = match place.there() {
-            There::Stream { standard: true, .. } => return Ok(Self::standard()),
-            There::Stream { .. } => {
+            ExistingOutput::Stream { standard: true, .. } => return Ok(Self::standard()),
+            ExistingOutput::Stream { .. } => {
                 Sink::Stream(open_stream(place.asked(), wait).map_err(|e| e.at(place.asked()))?)
             }
-            There::File(_) | There::Nothing => {
+            ExistingOutput::File(_) | ExistingOutput::Nothing => {
                 if existing == Existing::Refuse {
                     place.must_be_free()?;
                 }

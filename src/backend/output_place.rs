@@ -17,12 +17,12 @@ pub struct OutputPlace {
     asked: PathBuf,
     /// Where the last link leads; absolute.
     path: PathBuf,
-    there: There,
+    there: ExistingOutput,
 }
 
 /// What is at a [`OutputPlace`].
 #[derive(Debug)]
-pub enum There {
+pub enum ExistingOutput {
     /// Nothing: a new file can appear here.
     Nothing,
     /// A regular file, which a new one can replace.
@@ -68,7 +68,7 @@ impl OutputPlace {
         // behind `/dev/stdout`, has no path of its own.
         let there = match fs::metadata(asked) {
             Ok(found) => there(found, descriptor.or_else(|| own_descriptor(&path)))?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => There::Nothing,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => ExistingOutput::Nothing,
             Err(e) => return Err(failed(e)),
         };
         if path.file_name().is_none() {
@@ -91,7 +91,7 @@ impl OutputPlace {
 
     /// What is there.
     #[must_use]
-    pub const fn there(&self) -> &There {
+    pub const fn there(&self) -> &ExistingOutput {
         &self.there
     }
 
@@ -101,7 +101,7 @@ impl OutputPlace {
     /// [`Error::Invalid`] with the path and what is there.
     pub fn must_be_file(&self) -> Result<()> {
         match &self.there {
-            There::Stream { what, .. } => Err(Error::invalid(
+            ExistingOutput::Stream { what, .. } => Err(Error::invalid(
                 "path",
                 format!(
                     "this is {what}; a store is written to a regular file only: name another path"
@@ -118,7 +118,7 @@ impl OutputPlace {
     /// [`Error::Exists`] with the path.
     pub fn must_be_free(&self) -> Result<()> {
         match self.there {
-            There::File(_) => {
+            ExistingOutput::File(_) => {
                 Err(Error::Exists { what: printable_path(&self.asked).into(), instead: None }
                     .at(&self.asked))
             }
@@ -127,8 +127,8 @@ impl OutputPlace {
     }
 }
 
-fn there(found: Metadata, descriptor: Option<u32>) -> Result<There> {
-    let stream = |what| Ok(There::Stream { what, standard: descriptor == Some(1) });
+fn there(found: Metadata, descriptor: Option<u32>) -> Result<ExistingOutput> {
+    let stream = |what| Ok(ExistingOutput::Stream { what, standard: descriptor == Some(1) });
     if found.is_dir() {
         return Err(Error::invalid("path", "this is a folder; name a file in it"));
     }
@@ -153,7 +153,7 @@ fn there(found: Metadata, descriptor: Option<u32>) -> Result<There> {
         // Renaming a file to its name would leave whoever opened it with the old one.
         return stream("an open file of this process");
     }
-    Ok(There::File(found))
+    Ok(ExistingOutput::File(found))
 }
 
 /// The number of the open file of this process that `path` stands for, as `/dev/stdout` does.
@@ -177,10 +177,10 @@ mod tests {
     fn files_folders_and_free_names_are_told_apart() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
-        assert!(matches!(OutputPlace::of(&file).unwrap().there(), There::Nothing));
+        assert!(matches!(OutputPlace::of(&file).unwrap().there(), ExistingOutput::Nothing));
         fs::write(&file, b"x").unwrap();
         let place = OutputPlace::of(&file).unwrap();
-        assert!(matches!(place.there(), There::File(about) if about.len() == 1));
+        assert!(matches!(place.there(), ExistingOutput::File(about) if about.len() == 1));
         assert!(matches!(place.must_be_free().unwrap_err().root(), Error::Exists { .. }));
         place.must_be_file().unwrap();
         assert!(OutputPlace::of(dir.path()).unwrap_err().to_string().contains("is a folder"));
@@ -195,10 +195,10 @@ mod tests {
         symlink("sub/second", dir.path().join("first")).unwrap();
         symlink("../file", dir.path().join("sub/second")).unwrap();
         let place = OutputPlace::of(dir.path().join("first")).unwrap();
-        assert!(matches!(place.there(), There::Nothing));
+        assert!(matches!(place.there(), ExistingOutput::Nothing));
         fs::write(dir.path().join("file"), b"x").unwrap();
         let place = OutputPlace::of(dir.path().join("first")).unwrap();
-        assert!(matches!(place.there(), There::File(_)));
+        assert!(matches!(place.there(), ExistingOutput::File(_)));
         assert_eq!(fs::read(place.path()).unwrap(), b"x");
         assert!(!fs::symlink_metadata(place.path()).unwrap().is_symlink());
         symlink("round", dir.path().join("round")).unwrap();
@@ -225,11 +225,11 @@ mod tests {
         let file = fs::File::create(dir.path().join("file")).unwrap();
         let number = std::os::fd::AsRawFd::as_raw_fd(&file);
         let place = OutputPlace::of(format!("/proc/self/fd/{number}")).unwrap();
-        assert!(matches!(place.there(), There::Stream { standard: false, .. }));
+        assert!(matches!(place.there(), ExistingOutput::Stream { standard: false, .. }));
         // The file itself is a file.
         assert!(matches!(
             OutputPlace::of(dir.path().join("file")).unwrap().there(),
-            There::File(_)
+            ExistingOutput::File(_)
         ));
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[cfg(unix)]
 use super::access::is_unsupported;
-use super::output_place::{OutputPlace, There};
+use super::output_place::{ExistingOutput, OutputPlace};
 use super::{Access, Backend, FileBackend, LockOutcome, WriterLock};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
@@ -102,7 +102,7 @@ impl StagedFile {
         let backend = Arc::new(backend);
         let path = place.path().to_path_buf();
         let staged = Self { backend, temporary, place: path, published: false, replaced: None };
-        if let There::File(there) = place.there() {
+        if let ExistingOutput::File(there) = place.there() {
             // Before the first byte is written: a private file must not be copied to a public
             // one, not even for the time of the copy.
             fs::set_permissions(&staged.temporary, there.permissions())

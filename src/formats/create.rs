@@ -6,7 +6,7 @@ use super::kind::FormatKind;
 use super::trr::TrrEncoder;
 use super::writer::{FrameEncoder, FrameWriter, OutputOptions};
 use super::xtc::XtcEncoder;
-use crate::backend::{Output, OutputPlace, There};
+use crate::backend::{ExistingOutput, Output, OutputPlace};
 use crate::codec::MdFrame;
 use crate::error::{Error, Result};
 use crate::existing::Existing;
@@ -48,7 +48,7 @@ pub fn create_waiting(
     let mut start = || {
         let encoder = encoder(kind, options)?;
         if existing.is_replaced()
-            && let There::File(_) = OutputPlace::of(path)?.there()
+            && let ExistingOutput::File(_) = OutputPlace::of(path)?.there()
             && store::is_store(path)?
         {
             let why = "this is a store, not a trajectory, so it is not replaced; are the \

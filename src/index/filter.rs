@@ -73,7 +73,7 @@ impl Probe {
 /// Whether a block that was read at byte `at` of the file is the one that belongs there, in the
 /// filter of `run`: its checksum is tied to both, and that of the run to the file.
 #[must_use]
-pub fn is_whole(block: &[u8; BLOCK], at: u64, run: &SegmentRef) -> bool {
+pub fn is_intact(block: &[u8; BLOCK], at: u64, run: &SegmentRef) -> bool {
     let (sum, bits) = block.split_at(SUM);
     sum == (checksum(bits) ^ mix(run.sum.get() ^ at)).to_le_bytes()
 }
@@ -167,20 +167,20 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_whole_in_its_place_behind_its_run_alone() {
+    fn a_block_is_intact_in_its_place_behind_its_run_alone() {
         let mut filter = Filter::new(2000).unwrap();
         (0..2000).for_each(|i| filter.insert(mix(i)));
         let bytes = filter.finish(640, &run(5));
         let block = *bytes[128..].first_chunk().unwrap();
-        assert!(is_whole(&block, 768, &run(5)));
-        assert!(!is_whole(&block, 704, &run(5)));
-        assert!(!is_whole(&block, 768, &run(6)));
+        assert!(is_intact(&block, 768, &run(5)));
+        assert!(!is_intact(&block, 704, &run(5)));
+        assert!(!is_intact(&block, 768, &run(6)));
         for bit in 0..8 * BLOCK {
             let mut block = block;
             block[bit / 8] ^= 1 << (bit % 8);
-            assert!(!is_whole(&block, 768, &run(5)), "bit {bit}");
+            assert!(!is_intact(&block, 768, &run(5)), "bit {bit}");
         }
-        assert!(!is_whole(&[0; BLOCK], 768, &run(5)));
+        assert!(!is_intact(&[0; BLOCK], 768, &run(5)));
     }
 
     #[test]

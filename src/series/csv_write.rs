@@ -1,7 +1,7 @@
 //! Series as comma-separated values: the time first, then the channels.
 
 use super::series_view::Series;
-use crate::backend::{Output, OutputPlace, There};
+use crate::backend::{ExistingOutput, Output, OutputPlace};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use std::fmt::Write as _;
@@ -23,7 +23,7 @@ pub fn write_csv(
 ) -> Result<u64> {
     let mut write = || {
         if existing.is_replaced()
-            && let There::File(_) = OutputPlace::of(path)?.there()
+            && let ExistingOutput::File(_) = OutputPlace::of(path)?.there()
             && crate::store::is_store(path)?
         {
             let why = "this is a store, so it is not replaced by a table; name another file";

@@ -1,6 +1,6 @@
 //! Where a new store may be made.
 
-use crate::backend::{Access, Backend, FileBackend, OutputPlace, There, file_kinds};
+use crate::backend::{Access, Backend, ExistingOutput, FileBackend, OutputPlace, file_kinds};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::store::foreign::any::load_any;
@@ -29,7 +29,7 @@ pub fn is_store(path: &Path) -> Result<bool> {
 pub(crate) fn may_appear(path: &Path, existing: Existing) -> Result<()> {
     let place = OutputPlace::of(path)?;
     place.must_be_file()?;
-    let There::File(found) = place.there() else { return Ok(()) };
+    let ExistingOutput::File(found) = place.there() else { return Ok(()) };
     if existing == Existing::Refuse {
         return place.must_be_free();
     }

@@ -15,7 +15,7 @@ use vlstore::index::layout::{
     ChunkEntry, Extent, LeafHeader, LeafRef, PieceEntry, RecordEntry, RootTotals, RunRef,
     SegmentHeader, SegmentRef,
 };
-use vlstore::index::leaf::{Lie, Packed, Records, Source, pack};
+use vlstore::index::leaf::{Defect, Packed, Records, Source, pack};
 use vlstore::index::log::{self, DeadEntry, LogContent};
 use vlstore::index::run::RunEntry;
 use vlstore::index::segment::{body_len, finish, whole_len};
@@ -471,7 +471,7 @@ impl Source for Slice<'_> {
         Ok(f(&self.0[range]))
     }
 
-    fn lie(&self, why: Lie) -> vlstore::Error {
+    fn defect(&self, why: Defect) -> vlstore::Error {
         panic!("{why}")
     }
 }

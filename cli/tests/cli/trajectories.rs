@@ -348,9 +348,8 @@ fn gro_names_the_atoms_of_its_frames_and_of_a_trajectory_without_names() {
         .code(1)
         .stderr(predicate::str::contains("has 22 atoms, but the topology that was given has 7"));
     assert!(!folder.path("no.vls").exists());
-    folder
-        .run("export waters.vls out.gro")
-        .code(1)
-        .stderr(predicate::str::contains("gro can be read, but not written; supported are xtc, trr, dcd, extxyz"));
+    folder.run("export waters.vls out.gro").code(1).stderr(predicate::str::contains(
+        "gro can be read, but not written; supported are xtc, trr, dcd, extxyz",
+    ));
     assert!(!folder.path("out.gro").exists());
 }

@@ -1,7 +1,7 @@
 //! What is wanted of many frames: which fields, and what stands where a frame lacks one.
 
 use crate::convert::iterable::fields as names;
-use crate::convert::number::{real, whole};
+use crate::convert::number::{integer, real};
 use crate::convert::text::text;
 use crate::error::{described, invalid, wrong_type};
 use pyo3::prelude::*;
@@ -58,7 +58,7 @@ fn number(any: &Bound<'_, PyAny>, what: &str) -> PyResult<FillValue> {
         return Ok(FillValue::Int(truth.is_true().into()));
     }
     if any.hasattr("__index__")? {
-        return whole(any, what).map(FillValue::Int);
+        return integer(any, what).map(FillValue::Int);
     }
     real(any, what).map(FillValue::Real)
 }

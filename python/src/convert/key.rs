@@ -18,13 +18,13 @@ pub(crate) fn key(any: &Bound<'_, PyAny>) -> PyResult<Key> {
     } else if let Ok(bytes) = any.cast::<PyBytes>() {
         Key::from(bytes.as_bytes())
     } else {
-        return whole(any);
+        return integer(any);
     };
     key.check().map_err(|e| from_error(py, &e))?;
     Ok(key)
 }
 
-fn whole(any: &Bound<'_, PyAny>) -> PyResult<Key> {
+fn integer(any: &Bound<'_, PyAny>) -> PyResult<Key> {
     let py = any.py();
     let refused = any.is_instance_of::<PyBool>() || any.is_instance_of::<PyFloat>();
     let number = if any.is_exact_instance_of::<PyInt>() {

@@ -15,7 +15,7 @@ pub(crate) fn real(any: &Bound<'_, PyAny>, what: &str) -> PyResult<f64> {
 }
 
 /// An integer of 64 bits, or a refusal that names it.
-pub(crate) fn whole(any: &Bound<'_, PyAny>, what: &str) -> PyResult<i64> {
+pub(crate) fn integer(any: &Bound<'_, PyAny>, what: &str) -> PyResult<i64> {
     let py = any.py();
     if !any.is_instance_of::<PyBool>()
         && let Ok(index) = any.call_method0("__index__")

@@ -174,20 +174,20 @@ fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult
             out.layout.purpose =
                 choice(name, value, Purpose::from_name, &["dense", "balanced", "random"])?;
         }
-        "chunk_size" => out.layout.chunk_size = whole(name, value)?,
-        "block_size" => out.layout.block_size = whole(name, value)?,
+        "chunk_size" => out.layout.chunk_size = integer(name, value)?,
+        "block_size" => out.layout.block_size = integer(name, value)?,
         "compression" => {
             let known = ["zstd", "lz4", "lz4hc", "zlib", "blosclz", "stored"];
             let named =
                 |name: &str| known.contains(&name).then(|| Compression::from_name(name)).flatten();
             out.layout.compression = choice(name, value, named, &known)?;
         }
-        "level" => out.layout.level = whole(name, value)?,
+        "level" => out.layout.level = integer(name, value)?,
         "filter" => {
             out.layout.filter =
                 choice(name, value, Filter::from_name, &["none", "shuffle", "bitshuffle"])?;
         }
-        "typesize" => out.layout.typesize = whole(name, value)?,
+        "typesize" => out.layout.typesize = integer(name, value)?,
         "alignment" => {
             let known = ["block", "no_cross", "contiguous", "start"];
             out.layout.alignment = choice(name, value, Alignment::from_name, &known)?;
@@ -199,12 +199,12 @@ fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult
                 })
             })?;
         }
-        "threads" => out.write.threads = whole(name, value)?,
+        "threads" => out.write.threads = integer(name, value)?,
         "durability" => {
             let known = ["none", "kernel", "sync"];
             out.write.durability = choice(name, value, Durability::from_name, &known)?;
         }
-        "commit_bytes" => out.write.commit_bytes = whole(name, value)?,
+        "commit_bytes" => out.write.commit_bytes = integer(name, value)?,
         "commit_interval" => {
             let refuse = || invalid(value.py(), "commit_interval: give seconds, 0 or more");
             let seconds: f64 = value.extract().map_err(|_| refuse())?;
@@ -214,7 +214,7 @@ fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult
                 Duration::try_from_secs_f64(seconds).map_err(|_| refuse())?
             };
         }
-        "cache_bytes" => out.write.cache_bytes = whole(name, value)?,
+        "cache_bytes" => out.write.cache_bytes = integer(name, value)?,
         "original_table" => {
             out.write.original_table =
                 choice(name, value, OriginalTable::from_name, &["auto", "always", "never"])?;
@@ -261,7 +261,7 @@ fn choice<T>(
         .ok_or_else(|| invalid(value.py(), &format!("{what}: {name:?} is not one of {list}")))
 }
 
-fn whole<T: TryFrom<u64>>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
+fn integer<T: TryFrom<u64>>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
     let number = value.extract::<u64>();
     if value.is_instance_of::<PyBool>() || !value.hasattr("__index__")? {
         let wanted = format!("{what} must be an integer");

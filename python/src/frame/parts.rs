@@ -1,7 +1,7 @@
 //! The fields of a frame as Python gives them, checked by name.
 
 use crate::array::numpy::{Input, Want};
-use crate::convert::number::{real, whole};
+use crate::convert::number::{integer, real};
 use crate::convert::text::text;
 use crate::error::{described, invalid, wrong_type};
 use crate::frame::properties::{Properties, Sites};
@@ -78,7 +78,7 @@ impl Parts {
     ) -> PyResult<()> {
         self.energy = energy.map(|any| real(any, "energy")).transpose()?;
         self.time = time.map(|any| real(any, "time")).transpose()?;
-        self.step = step.map(|any| whole(any, "step")).transpose()?;
+        self.step = step.map(|any| integer(any, "step")).transpose()?;
         if let Some(any) = precision {
             real(any, "precision")?;
             self.precision = Some(any.extract()?);
@@ -95,7 +95,7 @@ impl Parts {
             self.name = Some(text(any, "name")?);
         }
         if let Some(any) = nsites {
-            let n = whole(any, "nsites")?;
+            let n = integer(any, "nsites")?;
             let n = usize::try_from(n)
                 .map_err(|_| invalid(any.py(), &format!("nsites: {n} is negative")))?;
             self.nsites.hold(any.py(), n, "nsites")?;

@@ -4,7 +4,7 @@ use crate::array::buffer::{Bytes, Record};
 use crate::array::ndarray::Owner;
 use crate::array::numpy::{Input, Want, view};
 use crate::convert::iterable::texts;
-use crate::convert::number::whole;
+use crate::convert::number::integer;
 use crate::convert::text::text;
 use crate::error::{from_error, invalid};
 use crate::frame::fields::{Array, array, offset, property_value};
@@ -224,7 +224,7 @@ impl Topology {
         let bonds = read(&bonds, "bonds", |a, w| counts(a, w, 2))?;
         let orders = read(&bond_orders, "bond_orders", |a, w| numbers(a, w, Want::Real))?;
         let name = read(&name, "name", text)?;
-        let given = read(&nsites, "nsites", whole)?;
+        let given = read(&nsites, "nsites", integer)?;
         let mut counted = Sites::default();
         let properties = Properties::of_atoms(atom_properties.as_ref(), &mut counted)?;
         let by_site = [

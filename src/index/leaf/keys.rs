@@ -4,7 +4,7 @@
 use super::bits::{self, Bits};
 use super::numbers::{LINE, Line, Numbers, SIGNED, UNSIGNED};
 use super::text::{self, FRONT_MAX, RESTART};
-use super::{GROUP, Lie, STRETCH, WORD};
+use super::{Defect, GROUP, STRETCH, WORD};
 use crate::index::layout::{KEY_I64, KEY_NONE, KEY_U64};
 use std::cmp::Ordering;
 use std::ops::{Range, RangeInclusive};
@@ -265,12 +265,12 @@ pub(super) enum At {
     Front(Range<usize>, usize, usize),
 }
 
-const NO_FIT: Lie = "keys of a group are not as long as they say";
-const OTHER: Lie = "keys of a group are packed in no known way";
+const NO_FIT: Defect = "keys of a group are not as long as they say";
+const OTHER: Defect = "keys of a group are packed in no known way";
 
 impl<'a> Head<'a> {
     /// The keys of `n` records, `len` bytes of which `bytes` are the first.
-    pub(super) fn parse(bytes: &'a [u8], len: usize, n: usize) -> Result<Self, Lie> {
+    pub(super) fn parse(bytes: &'a [u8], len: usize, n: usize) -> Result<Self, Defect> {
         if bytes.first() != Some(&MIXED) {
             return Kind::parse(bytes, len, n).map(Head::One);
         }
@@ -296,7 +296,7 @@ impl<'a> Head<'a> {
 
 impl<'a> Kind<'a> {
     /// The keys of `n` records, `len` bytes of which `bytes` are the first.
-    pub(super) fn parse(bytes: &'a [u8], len: usize, n: usize) -> Result<Self, Lie> {
+    pub(super) fn parse(bytes: &'a [u8], len: usize, n: usize) -> Result<Self, Defect> {
         let (head, rest) = bytes.split_first_chunk::<4>().ok_or(NO_FIT)?;
         let [way, kind, a, b] = *head;
         let at = |rest: &[u8]| bytes.len() - rest.len();
@@ -348,7 +348,7 @@ impl<'a> Kind<'a> {
 
     /// Calls `f` with the key at position `i`, if it follows from what stands in front; else
     /// where it stands.
-    fn seek<R>(&self, i: usize, f: impl FnOnce(&[&[u8]]) -> R) -> Result<Result<R, At>, Lie> {
+    fn seek<R>(&self, i: usize, f: impl FnOnce(&[&[u8]]) -> R) -> Result<Result<R, At>, Defect> {
         let first = |firsts: Bits<'_>, i: usize, at: usize| match i.checked_sub(1) {
             None => Some(at),
             Some(i) => at.checked_add(usize::try_from(firsts.get(i)?).ok()?),
@@ -392,7 +392,7 @@ impl<'a> Kind<'a> {
     }
 
     /// Puts the key at position `i` into `out`, or says where it stands.
-    pub(super) fn key(&self, i: usize, out: &mut Vec<u8>) -> Result<At, Lie> {
+    pub(super) fn key(&self, i: usize, out: &mut Vec<u8>) -> Result<At, Defect> {
         let known = self.seek(i, |parts| {
             out.clear();
             parts.iter().for_each(|p| out.extend_from_slice(p));
@@ -402,7 +402,7 @@ impl<'a> Kind<'a> {
     }
 
     /// How the key at position `i` compares with `wanted`, or where it stands.
-    pub(super) fn compare(&self, i: usize, wanted: &[u8]) -> Result<Result<Ordering, At>, Lie> {
+    pub(super) fn compare(&self, i: usize, wanted: &[u8]) -> Result<Result<Ordering, At>, Defect> {
         self.seek(i, |parts| match parts {
             [key] => order(self.kind, key, wanted),
             parts => parts.iter().copied().flatten().cmp(wanted),
@@ -434,7 +434,7 @@ impl GroupKeys {
     }
 
     /// Takes apart `bytes`, all keys of `n` records. What it held before is gone.
-    pub(super) fn fill(&mut self, bytes: &[u8], n: usize) -> Result<(), Lie> {
+    pub(super) fn fill(&mut self, bytes: &[u8], n: usize) -> Result<(), Defect> {
         self.bytes.clear();
         self.keys.clear();
         self.keys.resize(n, (KEY_NONE, 0..0));
@@ -462,7 +462,7 @@ impl GroupKeys {
         bytes: &[u8],
         kind: &Kind<'_>,
         position: impl Fn(usize) -> Option<usize>,
-    ) -> Result<(), Lie> {
+    ) -> Result<(), Defect> {
         let mut own = Vec::new();
         let mut i = 0;
         // Keys that share their bytes would be more than there are.

@@ -35,4 +35,4 @@ pub const DIRECTORY: usize = 8;
 pub const WORD: usize = 8;
 
 /// What a group says that cannot be.
-pub type Lie = &'static str;
+pub type Defect = &'static str;

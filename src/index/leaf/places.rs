@@ -2,7 +2,7 @@
 //! was put with a row.
 
 use super::bits::{self, Bits, below, bitmap};
-use super::{GROUP, Lie, STRETCH, WORD};
+use super::{Defect, GROUP, STRETCH, WORD};
 use crate::index::layout::RecordEntry;
 use std::ops::Range;
 
@@ -152,12 +152,12 @@ pub(super) struct Places<'a> {
     rows: u128,
 }
 
-const NO_FIT: Lie = "a group of places is not as long as it says";
-const NO_PLACE: Lie = "a place or a length overflows";
+const NO_FIT: Defect = "a group of places is not as long as it says";
+const NO_PLACE: Defect = "a place or a length overflows";
 
 impl<'a> Places<'a> {
     /// The group of `n` records in `bytes`, all of them.
-    pub(super) fn parse(bytes: &'a [u8], n: usize) -> Result<Self, Lie> {
+    pub(super) fn parse(bytes: &'a [u8], n: usize) -> Result<Self, Defect> {
         let parsed = || {
             let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
             let [flags, len_bits, weight_bits, gap_bits, start_bits, r0, r1, r2, head @ ..] = *head;
@@ -203,7 +203,7 @@ impl<'a> Places<'a> {
 
     /// The record at position `i` of the group.
     #[inline]
-    pub(super) fn get(&self, i: usize) -> Result<Place, Lie> {
+    pub(super) fn get(&self, i: usize) -> Result<Place, Defect> {
         if i >= self.n {
             return Err(NO_FIT);
         }
@@ -252,7 +252,7 @@ impl<'a> Places<'a> {
     }
 
     /// Appends the records at `positions` to `out`, each at the cost of its own.
-    pub(super) fn list(&self, positions: Range<usize>, out: &mut Vec<Place>) -> Result<(), Lie> {
+    pub(super) fn list(&self, positions: Range<usize>, out: &mut Vec<Place>) -> Result<(), Defect> {
         if positions.end > self.n {
             return Err(NO_FIT);
         }

@@ -2,7 +2,7 @@
 
 use super::keys::{At, GroupKeys, HEAD_MAX, Head, Kind, KindKeys, order};
 use super::places::{Place, Places};
-use super::{DIRECTORY, GROUP, Lie, WORD, text};
+use super::{DIRECTORY, Defect, GROUP, WORD, text};
 use crate::error::{Error, Result};
 use crate::index::layout::KEY_NONE;
 use std::cmp::Ordering;
@@ -17,7 +17,7 @@ pub trait Source {
     fn with<R>(&self, range: Range<usize>, f: impl FnOnce(&[u8]) -> R) -> Result<R>;
 
     /// The error for what they say.
-    fn lie(&self, why: Lie) -> Error;
+    fn defect(&self, why: Defect) -> Error;
 }
 
 /// The packed records of a leaf.
@@ -46,7 +46,7 @@ pub(super) fn entry([a, b, c, d, e, f, g, h]: [u8; DIRECTORY]) -> (usize, usize)
     (bytes([a, b, c, d]), bytes([e, f, g, h]))
 }
 
-pub(super) const DISORDER: Lie = "the groups of its records do not follow each other";
+pub(super) const DISORDER: Defect = "the groups of its records do not follow each other";
 
 impl<S: Source> Packed<S> {
     /// `records` packed into `len` bytes; `ordered` as [`super::Records`] has it.
@@ -76,8 +76,8 @@ impl<S: Source> Packed<S> {
         (self.ordered != KEY_NONE).then_some(self.ordered)
     }
 
-    pub(super) fn told<T>(&self, told: Result<Result<T, Lie>>) -> Result<T> {
-        told?.map_err(|why| self.source.lie(why))
+    pub(super) fn told<T>(&self, told: Result<Result<T, Defect>>) -> Result<T> {
+        told?.map_err(|why| self.source.defect(why))
     }
 
     /// The two numbers of each of `n` entries of the directory from `first` on, in bytes.
@@ -103,7 +103,7 @@ impl<S: Source> Packed<S> {
             && keys <= keys_end
             && keys_end <= self.len;
         if !follow {
-            return Err(self.source.lie(DISORDER));
+            return Err(self.source.defect(DISORDER));
         }
         let n = self.records.saturating_sub(g * GROUP).min(GROUP);
         Ok(Group { n, places: places..places_end, keys: keys..keys_end })
@@ -121,7 +121,7 @@ impl<S: Source> Packed<S> {
             let [(end, keys_end)] = self.directory(self.groups())?;
             first == (self.groups() + 1) * DIRECTORY && end == keys && keys_end == self.len
         };
-        if right { Ok(()) } else { Err(self.source.lie(DISORDER)) }
+        if right { Ok(()) } else { Err(self.source.defect(DISORDER)) }
     }
 
     /// The record at position `i` of the leaf.
@@ -176,7 +176,7 @@ impl<S: Source> Packed<S> {
     pub(super) fn with_kind<R>(
         &self,
         part: &KindKeys,
-        f: impl FnOnce(&Kind<'_>) -> Result<R, Lie>,
+        f: impl FnOnce(&Kind<'_>) -> Result<R, Defect>,
     ) -> Result<R> {
         let head = part.at.start..part.at.end.min(part.at.start + HEAD_MAX);
         self.told(self.source.with(head, |bytes| {
@@ -283,7 +283,7 @@ impl<S: Source> Packed<S> {
     pub(super) fn with_one<R>(
         &self,
         group: &Group,
-        f: impl FnOnce(&Kind<'_>, &[u8]) -> Result<R, Lie>,
+        f: impl FnOnce(&Kind<'_>, &[u8]) -> Result<R, Defect>,
     ) -> Result<Option<R>> {
         if group.keys.is_empty() || group.keys.len() > AT_ONCE {
             return Ok(None);
@@ -304,13 +304,13 @@ impl<S: Source> Packed<S> {
         };
         let shift = |at: Range<usize>| part.at.start + at.start..part.at.start + at.end;
         match at {
-            At::Known => Err(self.source.lie(DISORDER)),
+            At::Known => Err(self.source.defect(DISORDER)),
             At::Bytes(at) => self.source.with(shift(at), |bytes| order(part.kind, bytes, wanted)),
             At::Front(at, i, n) => {
                 let order = self.told(self.source.with(shift(at), |bytes| {
                     text::compare_fronts(bytes, n, wanted, |j, order| (j == i).then_some(order))
                 }))?;
-                order.ok_or_else(|| self.source.lie(DISORDER))
+                order.ok_or_else(|| self.source.defect(DISORDER))
             }
         }
     }
@@ -367,7 +367,7 @@ pub(super) fn order_in(
     bytes: &[u8],
     i: usize,
     wanted: &[u8],
-) -> Result<Ordering, Lie> {
+) -> Result<Ordering, Defect> {
     match kind.compare(i, wanted)? {
         Ok(order) => Ok(order),
         Err(At::Known) => Err(DISORDER),

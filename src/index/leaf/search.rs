@@ -2,7 +2,7 @@
 
 use super::keys::{At, Kind, KindKeys, order};
 use super::read::{AT_ONCE, DISORDER, Group, Packed, Source, entry, order_in};
-use super::{DIRECTORY, GROUP, Lie, text};
+use super::{DIRECTORY, Defect, GROUP, text};
 use crate::error::Result;
 use crate::wire::memory;
 use std::cmp::Ordering;
@@ -175,7 +175,7 @@ impl<S: Source> Packed<S> {
 }
 
 /// The position of a key among `n` whose first is not greater; `bytes` are all of them.
-fn search_in(kind: &Kind<'_>, bytes: &[u8], n: usize, key: &[u8]) -> Result<Option<usize>, Lie> {
+fn search_in(kind: &Kind<'_>, bytes: &[u8], n: usize, key: &[u8]) -> Result<Option<usize>, Defect> {
     let step = kind.step();
     let (mut low, mut high) = (0, n.div_ceil(step));
     while low + 1 < high {

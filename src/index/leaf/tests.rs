@@ -9,11 +9,11 @@ struct Slice<'a>(&'a [u8]);
 
 impl Source for Slice<'_> {
     fn with<R>(&self, range: Range<usize>, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
-        let bytes = self.0.get(range).ok_or_else(|| self.lie("outside"))?;
+        let bytes = self.0.get(range).ok_or_else(|| self.defect("outside"))?;
         Ok(f(bytes))
     }
 
-    fn lie(&self, why: Lie) -> Error {
+    fn defect(&self, why: Defect) -> Error {
         Error::corrupt("index leaf", 0, why)
     }
 }
@@ -259,23 +259,27 @@ fn groups_that_lie_are_errors() {
     let records = placed(5, text);
     let whole = packed(&records);
     let at = 2 * DIRECTORY;
-    let lie = |change: &dyn Fn(&mut [u8])| {
+    let defect = |change: &dyn Fn(&mut [u8])| {
         let mut bytes = whole.bytes.clone();
         change(&mut bytes);
         open(&whole, &bytes, 5).place(4).is_err()
     };
-    assert!(!lie(&|_| ()));
+    assert!(!defect(&|_| ()));
     // Unknown flags, both kinds of starts, widths of no number, what means nothing.
-    assert!(lie(&|b| b[at] |= 32) && lie(&|b| b[at] = 3) && lie(&|b| b[at] = 5));
-    assert!(lie(&|b| b[at + 1] = 33) && lie(&|b| b[at + 2] = 33) && lie(&|b| b[at + 3] = 1));
-    assert!(lie(&|b| b[at + 4] = 65) || lie(&|b| b[at + 4] = 64));
-    assert!(lie(&|b| b[at + 5] = 1) && lie(&|b| b[at + 7] = 1));
+    assert!(defect(&|b| b[at] |= 32) && defect(&|b| b[at] = 3) && defect(&|b| b[at] = 5));
+    assert!(
+        defect(&|b| b[at + 1] = 33) && defect(&|b| b[at + 2] = 33) && defect(&|b| b[at + 3] = 1)
+    );
+    assert!(defect(&|b| b[at + 4] = 65) || defect(&|b| b[at + 4] = 64));
+    assert!(defect(&|b| b[at + 5] = 1) && defect(&|b| b[at + 7] = 1));
     // Sums that overflow.
-    assert!(lie(&|b| b[at + 8..at + 16].fill(0xff)));
-    assert!(lie(&|b| b[at + 16..at + 20].fill(0xff)) && lie(&|b| b[at + 20..at + 24].fill(0xff)));
+    assert!(defect(&|b| b[at + 8..at + 16].fill(0xff)));
+    assert!(
+        defect(&|b| b[at + 16..at + 20].fill(0xff)) && defect(&|b| b[at + 20..at + 24].fill(0xff))
+    );
     // A directory that leads elsewhere.
     for byte in 0..16 {
-        assert!(lie(&|b| b[byte] ^= 0x80), "{byte}");
+        assert!(defect(&|b| b[byte] ^= 0x80), "{byte}");
     }
 }
 

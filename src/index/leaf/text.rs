@@ -1,6 +1,6 @@
 //! Keys of text and bytes: numbers in decimals behind a common prefix, and front coding.
 
-use super::Lie;
+use super::Defect;
 use std::cmp::Ordering;
 
 /// Longest prefix of numbered keys.
@@ -117,7 +117,7 @@ struct Front<'a> {
 }
 
 /// Takes one key, `before` being the length of the one in front of it.
-fn take_front<'a>(bytes: &mut &'a [u8], before: usize) -> Result<Front<'a>, Lie> {
+fn take_front<'a>(bytes: &mut &'a [u8], before: usize) -> Result<Front<'a>, Defect> {
     let mut take = || {
         let (token, mut left) = bytes.split_first()?;
         let mut number = |nibble: u8| {
@@ -138,7 +138,7 @@ fn take_front<'a>(bytes: &mut &'a [u8], before: usize) -> Result<Front<'a>, Lie>
 }
 
 /// Puts the key at position `i` behind a restart into `out`.
-pub(super) fn front(mut bytes: &[u8], i: usize, out: &mut Vec<u8>) -> Result<(), Lie> {
+pub(super) fn front(mut bytes: &[u8], i: usize, out: &mut Vec<u8>) -> Result<(), Defect> {
     out.clear();
     for _ in 0..=i {
         let key = take_front(&mut bytes, out.len())?;
@@ -149,7 +149,7 @@ pub(super) fn front(mut bytes: &[u8], i: usize, out: &mut Vec<u8>) -> Result<(),
 }
 
 /// Calls `f` with `n` keys behind a restart.
-pub(super) fn fronts(mut bytes: &[u8], n: usize, mut f: impl FnMut(&[u8])) -> Result<(), Lie> {
+pub(super) fn fronts(mut bytes: &[u8], n: usize, mut f: impl FnMut(&[u8])) -> Result<(), Defect> {
     let mut key = Vec::new();
     for _ in 0..n {
         let next = take_front(&mut bytes, key.len())?;
@@ -167,7 +167,7 @@ pub(super) fn compare_fronts<R>(
     n: usize,
     wanted: &[u8],
     mut f: impl FnMut(usize, Ordering) -> Option<R>,
-) -> Result<Option<R>, Lie> {
+) -> Result<Option<R>, Defect> {
     // Length of the key, and how many bytes of it are those of `wanted`.
     let (mut len, mut same) = (0, 0);
     let mut order = Ordering::Less;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, LEAF_MAGIC, LeafHeader, LeafRef, SegmentHeader};
-use crate::index::leaf::{Firsts, HEADER_AT, Lie, Packed, Source};
+use crate::index::leaf::{Firsts, HEADER_AT, Defect, Packed, Source};
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::row_chunk::rows_close;
@@ -47,11 +47,11 @@ pub(crate) struct InSegment<'a> {
 impl Source for InSegment<'_> {
     fn with<R>(&self, range: Range<usize>, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
         let len = range.end.checked_sub(range.start).filter(|_| range.end <= self.len);
-        let len = len.ok_or_else(|| self.lie("refers past its packed records"))?;
+        let len = len.ok_or_else(|| self.defect("refers past its packed records"))?;
         self.segment.with(self.io, self.at.saturating_add(range.start), len, f)
     }
 
-    fn lie(&self, why: Lie) -> Error {
+    fn defect(&self, why: Defect) -> Error {
         self.segment.corrupt(why)
     }
 }

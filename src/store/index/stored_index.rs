@@ -250,7 +250,7 @@ fn filter_block(run: &RunRef, probe: Probe) -> Option<u64> {
 fn lacks(run: &RunRef, probe: Probe, at: u64, block: &[u8]) -> bool {
     block
         .first_chunk()
-        .is_some_and(|block| !probe.may_be_in(block) && filter::is_whole(block, at, &run.segment))
+        .is_some_and(|block| !probe.may_be_in(block) && filter::is_intact(block, at, &run.segment))
 }
 
 /// Whether the filter of a run says that it does not hold a key.

@@ -243,7 +243,7 @@ impl Writer {
     fn new_log(&mut self, generation: u64, need: u64, weight: u64) -> (u64, u64) {
         let most = (self.space.end / 32).min(LOG_MAX).max(self.reader.chunk_size).max(LOG_MIN);
         let bulk = (self.space.end / 1024).max((self.space.end / 256).clamp(LOG_MIN, BULK_LOG));
-        let (least, most) = match self.due.added {
+        let (least, most) = match self.auto_commit.added {
             0..BULK => (LOG_MIN, most),
             _ if weight > bulk => (LOG_MIN, LOG_MIN),
             _ => (bulk.min(most), bulk.min(most)),
@@ -305,7 +305,7 @@ impl Writer {
         if behind == 0 {
             self.committed();
         } else {
-            self.due.added = self.bytes_from(end.records);
+            self.auto_commit.added = self.bytes_from(end.records);
         }
         // Last: the commit is in the file, wherever that is now.
         self.backend().check_place()

@@ -62,7 +62,7 @@ impl Writer {
         if let Some(undo_list) = &mut self.undo_list {
             undo_list.push(id);
         }
-        self.due.added += 64;
+        self.auto_commit.added += 64;
         Ok(())
     }
 }

@@ -165,7 +165,7 @@ impl Writer {
         self.reader.totals.cursor = start + len;
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         self.name(start, len, weight, key, row)?;
-        self.due.added += u64::from(len) + 64;
+        self.auto_commit.added += u64::from(len) + 64;
         if self.reader.memtable.weight() > 8 * LEAF_WEIGHT {
             // Only without automatic commits: memory stays flat, nothing is published.
             self.flush_memtable()?;

@@ -77,7 +77,7 @@ pub struct Writer {
     pub(crate) space: Space,
     pub(crate) log: Log,
     pub(crate) commits: Commits,
-    pub(super) due: Due,
+    pub(super) auto_commit: AutoCommit,
     /// Numbers of the records that were deleted or replaced since a step began that can be undone.
     pub(super) undo_list: Option<Vec<u64>>,
     guarded: Guarded,
@@ -133,7 +133,7 @@ pub(crate) struct Commits {
 
 /// When the next commit happens by itself.
 #[derive(Debug)]
-pub(super) struct Due {
+pub(super) struct AutoCommit {
     /// Bytes that no commit holds yet, with 64 for each record.
     pub(super) added: u64,
     pub(super) last_commit: Instant,
@@ -257,7 +257,7 @@ impl Writer {
                 // An older state becomes the newest with the next commit, whatever is in it.
                 flushed: older,
             },
-            due: Due { added: 0, last_commit: Instant::now() },
+            auto_commit: AutoCommit { added: 0, last_commit: Instant::now() },
             undo_list: None,
             guarded: Guarded { poisoned: false, process: process_id(), lock },
             layout,
@@ -350,13 +350,13 @@ impl Writer {
         if self.write.durability == Durability::None {
             return Ok(());
         }
-        if self.due.last_commit.elapsed() >= self.write.commit_interval {
+        if self.auto_commit.last_commit.elapsed() >= self.write.commit_interval {
             return self.commit().map(drop);
         }
         // Where a chunk has just been closed hardly anything of the open one has to be saved
         // in the log; so a commit that would become due within the next chunk happens here.
         let closed = std::mem::take(&mut self.filler.chunk_closed);
-        let bytes = self.due.added + if closed { self.reader.chunk_size } else { 0 };
+        let bytes = self.auto_commit.added + if closed { self.reader.chunk_size } else { 0 };
         let most = self.write.commit_bytes;
         if bytes < most || (closed && self.guard(|w| w.commit_partially(most / 2))?) {
             return Ok(());
@@ -365,8 +365,8 @@ impl Writer {
     }
 
     pub(crate) fn committed(&mut self) {
-        self.due.added = 0;
-        self.due.last_commit = Instant::now();
+        self.auto_commit.added = 0;
+        self.auto_commit.last_commit = Instant::now();
     }
 
     /// Whether the memtable has grown enough for a leaf.
