@@ -199,7 +199,7 @@ def test_a_bucket_that_is_not_there_says_so(bucket):
         lambda: wrong.read_range(at, 0, 3),
         lambda: wrong.search({}),
     ):
-        with pytest.raises(FileNotFoundError, match="no such bucket") as error:
+        with pytest.raises(FileNotFoundError, match="this bucket does not exist") as error:
             use()
         assert bucket.name in str(error.value)
 

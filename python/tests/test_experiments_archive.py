@@ -631,7 +631,7 @@ def test_adding_to_files_of_h5py_keeps_every_link_or_changes_nothing(tmp_path, l
 
 
 def test_a_name_of_a_data_set_has_no_nul(tmp_path):
-    with pytest.raises(InvalidError, match="no name"):
+    with pytest.raises(InvalidError, match="not a valid name"):
         write_hdf5(tmp_path / "a.hdf5", [1.0], "a\0b")
     assert list(tmp_path.iterdir()) == []
 

@@ -143,7 +143,7 @@ def test_arrays_of_h5py_are_exact_or_named(tmp_path):
     for name in ("long", "long complex", "pairs"):
         with pytest.raises(FormatError, match=f"{name}.*cannot have values of its type"):
             task.get(0, name)
-    left = {line.split(" (its values")[0] for line in Experiment(out).left_out}
+    left = {line.split(" (an array cannot")[0] for line in Experiment(out).left_out}
     at = "p01/reach/0"
     assert left == {f"{at}/long", f"{at}/long complex", f"{at}/pairs", f"{at}/inner/", "p01/reach/notes",
                     "p01/reach/own group/", "p01/stray", "stray", "@lab", "p01@lab"}

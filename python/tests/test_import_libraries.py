@@ -201,7 +201,7 @@ def test_the_cell_of_lengths_and_angles_is_that_of_ase():
     for lengths, angles in (([1, 2, 3], [80, 70, 100]), ([2, 2, 2], [60, 60, 90]), ([1, 2, 3], [90, 90, 90])):
         expected = cells.Cell.fromcellpar([*lengths, *angles]).array
         np.testing.assert_allclose(_cell(lengths, angles), expected, atol=1e-15)
-    with pytest.raises(vlstore.FormatError, match="no cell"):
+    with pytest.raises(vlstore.FormatError, match="not those of a cell"):
         _cell([1, 1, 1], [170, 170, 170])
 
 
@@ -334,7 +334,7 @@ def test_a_dump_that_grows_is_followed_without_a_frame_that_is_not_whole(tmp_pat
 
 
 @pytest.mark.parametrize(("name", "says"), [
-    ("atom-duplicated-id", "atom 2 is there twice"),
+    ("atom-duplicated-id", "atom 2 occurs twice"),
     ("atom-not-enough-lines", "the file ends inside of it"),
     ("atom-too-many-fields", "line 10, frame 0: 5 columns expected, there are 6"),
     ("box-not-numbers", "line 6, frame 0: 2 numbers expected"),

@@ -180,7 +180,7 @@ def test_a_copy_has_other_options_or_some_of_the_records(path, tmp_path):
     for how, kind, why in (
         ({"keys": ["no"]}, KeyError, "no"), ({"range": range(0, 23)}, ValueError, "beyond"),
         ({"range": slice(None, None, -1)}, ValueError, "order"), ({"range": 3}, TypeError, "slice"),
-        ({"match": "a", "keys": ["a"]}, ValueError, "one of"), ({"sped": 3}, TypeError, "no option"),
+        ({"match": "a", "keys": ["a"]}, ValueError, "one of"), ({"sped": 3}, TypeError, "unknown option"),
         ({"level": 0}, ValueError, "level"), ({"positions": "x"}, ValueError, "positions"),
     ):
         with pytest.raises(kind, match=why) as caught:

@@ -144,7 +144,7 @@ def test_names_are_checked_where_they_are_given_also_for_no_frame(path, empty, m
             store["b"] = vlstore.MdFrame(nsites=1, frame_properties={"label": "text"})
     with vlstore.open(path, mode) as store:
         for asked in ([], [0]) if not empty else ([],):
-            with pytest.raises(vlstore.InvalidError, match='none named "position".*positions, ') as caught:
+            with pytest.raises(vlstore.InvalidError, match='"position" does not exist.*positions, ') as caught:
                 store.at.arrays(asked, fields=["position"])
             assert ("spin" in str(caught.value)) != empty
         with pytest.raises(vlstore.InvalidError, match='"position".*positions'):

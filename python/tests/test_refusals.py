@@ -151,9 +151,9 @@ def test_a_store_open_for_reading_refuses_writes(path):
 def test_options_are_refused_by_name(path):
     for options, kind, why in (
         ({"purpose": "fast"}, ValueError, '"fast" is not one of "dense", "balanced", "random"'),
-        ({"purpose": 3}, TypeError, "purpose is one of"),
+        ({"purpose": 3}, TypeError, "purpose must be one of"),
         ({"compression": "snappy"}, ValueError, "zstd"),
-        ({"level": True}, TypeError, "level is an integer"),
+        ({"level": True}, TypeError, "level must be an integer"),
         ({"level": -1}, ValueError, "out of range"),
         ({"level": 300}, ValueError, "out of range"),
         ({"chunk_size": 100}, ValueError, "chunk size"),

@@ -1129,7 +1129,7 @@ def test_wrong_numbers_are_refused_by_name(manager):
         (lambda: x.resample(1, count=-3), "count: 0 or more, not -3"),
         (lambda: x.percentile("a"), "q: a real number"),
         (lambda: manager.set("x", -1, [1]), "start: 0 or more"),
-        (lambda: manager.set("x", 4, [1, 2]), "no points 4 to 6 .* has 5"),
+        (lambda: manager.set("x", 4, [1, 2]), "points 4 to 6 do not exist .* has 5"),
         (lambda: manager.set("x", 0, [[1, 2]]), "has 1 channels, and 2 are given"),
         (lambda: manager.range("x", 0, 1.5), "position: an integer"),
         (lambda: series.between("a"), "start: a real number"),

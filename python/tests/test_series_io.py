@@ -348,13 +348,13 @@ def test_tables_of_parquet_that_are_no_series_are_refused_by_name(manager, tmp_p
     with pytest.raises(ValueError, match="two columns have the name 'v'"):
         manager.import_parquet(path)
     parquet.write_table(pa.table({"id": pa.array(["a", None]), "time": [0.0, 1.0], "v": [1.0, 2.0]}), path)
-    with pytest.raises(ValueError, match="without an id"):
+    with pytest.raises(ValueError, match="rows have no id"):
         manager.import_parquet(path)
     assert manager.ids() == []
     manager.store("a", [1.0])
     manager.store(3, [1.0])
     manager.store(2**63, [1.0])
-    for ids, why in [(["a", "a"], "'a' is there 2 times"), ([2**63], "64 bits"), ("a", "a list of ids"), (3, "a list")]:
+    for ids, why in [(["a", "a"], "'a' occurs 2 times"), ([2**63], "64 bits"), ("a", "a list of ids"), (3, "a list")]:
         with pytest.raises((ValueError, TypeError), match=why):
             manager.export_parquet(path, ids, overwrite=True)
     assert manager.export_parquet(path, [np.int64(3)], overwrite=True) == 1
@@ -366,7 +366,7 @@ def test_errors_of_other_libraries_name_the_file_and_the_column(manager, tmp_pat
     parquet = pytest.importorskip("pyarrow.parquet")
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     path = tmp_path / "x.parquet"
-    with pytest.raises(vlstore.errors.MissingFileError, match=f"^{path}: this file does not exist"):
+    with pytest.raises(vlstore.errors.MissingFileError, match=f"^{path}: this file or folder does not exist"):
         manager.import_parquet(path)
     n = 10_000
     table = {"id": ["a"] * n, "time": np.arange(float(n)), "v": np.random.default_rng(0).normal(size=n)}
@@ -400,7 +400,7 @@ def test_errors_of_other_libraries_name_the_file_and_the_column(manager, tmp_pat
         (pandas.DataFrame({"time": [0, 1], "v": [1, "b"]}), "the column 'v': 'b' at position 1 is not a real number"),
         (polars.DataFrame({"time": [0], "v": ["a"]}), "the column 'v': a column of String"),
         ([[1, 2], [3]], "values: its parts have different lengths"),
-        (Broken(), r"series: the Arrow interface of Broken gives no table \(broken\)"),
+        (Broken(), r"series: the Arrow interface of Broken does not return table \(broken\)"),
     ]:
         with pytest.raises((ValueError, TypeError), match=why):
             manager.store("x", wrong)

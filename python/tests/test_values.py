@@ -64,7 +64,7 @@ def test_buffers_that_cannot_be_had_are_refused_with_their_reason():
     released = memoryview(b"abc")
     released.release()
     for value, why in (
-        (np.array(["2024"], "M8[Y]"), "not give"),
+        (np.array(["2024"], "M8[Y]"), "cannot be read"),
         (released, "released"), (np.array(None), "Python objects"),
         (np.array([(None,)], [("a", "O")]), "Python objects"), (object(), "not object"),
         (np.zeros((4, 4))[:, 1], "not contiguous"), (np.asfortranarray(np.zeros((2, 3))), "contiguous"),
@@ -125,7 +125,7 @@ CIRCLE.append(CIRCLE)
     ("given", "where"),
     [
         (float("nan"), r"attrs\['m'\]: .*nan"), ([1, np.float32("inf")], r"attrs\['m'\]\[1\]"),
-        ({"a": [0, 1, b"x"]}, r"attrs\['m'\]\['a'\]\[2\].*bytes"), ({1: 2}, "keys are strings, not int"),
+        ({"a": [0, 1, b"x"]}, r"attrs\['m'\]\['a'\]\[2\].*bytes"), ({1: 2}, "keys must be strings, not int"),
         ({"a": {None: 1}}, r"attrs\['m'\]\['a'\]: its keys"), (1 + 2j, "complex"), ({1}, "set"),
         (np.datetime64("2024"), "datetime64"), (np.array([1j]), "complex128"),
         (np.longdouble(1), "longdouble|float128|float64|float96"), (2**64, "2\\^64"),

@@ -469,7 +469,7 @@ def _at_path(location: Any, alignment: TYPE_ALIGNMENT, given: dict[str, Any]) ->
         path = Path(location).absolute()
     except TypeError:
         raise WrongTypeError(
-            "location is a path, a super-chunk, an open store or None, not "
+            "location must be a path, a super-chunk, an open store or None, not "
             f"{type(location).__name__}"
         ) from None
     if path.is_dir():

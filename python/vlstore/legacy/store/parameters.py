@@ -97,7 +97,7 @@ def _filter(filters: Any) -> str:
     try:
         pipeline = [_number(f) for f in filters]
     except TypeError:
-        raise WrongTypeError("cparams: filters is a list of filters") from None
+        raise WrongTypeError("cparams: filters must be a list of filters") from None
     used = [(f, n) for f, n in zip(filters, pipeline, strict=True) if n != 0]
     if len(used) > 1 or any(n not in _FILTERS for _, n in used):
         names = ", ".join(repr(f) for f, _ in used)
@@ -112,7 +112,7 @@ def whole(name: str, value: Any) -> int:
         if number >= 0:
             return number
         raise InvalidError(f"{name}: {number} is negative")
-    raise WrongTypeError(f"{name} is an integer, not {value!r}")
+    raise WrongTypeError(f"{name} must be an integer, not {value!r}")
 
 
 def chunk_bytes(value: Any) -> int:

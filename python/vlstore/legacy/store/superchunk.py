@@ -411,7 +411,7 @@ def checked(key: Any) -> Key:
         if -(1 << 63) <= number < 1 << 64:
             return number
         raise InvalidError(f"key: {number} is outside of -2**63 to 2**64-1")
-    raise WrongTypeError(f"a key is a str, an int or bytes, not {type(key).__name__} ({key!r})")
+    raise WrongTypeError(f"a key must be a str, an int or bytes, not {type(key).__name__} ({key!r})")
 
 
 def iterable(keys: Any) -> Iterable[Key]:

@@ -123,9 +123,9 @@ def create_fbframe_buffer(
     :class:`~vlstore.errors.WrongTypeError` for what is not a number.
     """
     if not isinstance(name, str):
-        raise WrongTypeError(f"name is a str, not {type(name).__name__}")
+        raise WrongTypeError(f"name must be a str, not {type(name).__name__}")
     if isinstance(nsites, bool) or not hasattr(nsites, "__index__"):
-        raise WrongTypeError(f"nsites is an integer, not {nsites!r}")
+        raise WrongTypeError(f"nsites must be an integer, not {nsites!r}")
     n = nsites.__index__()
     if n < 0:
         raise InvalidError(f"nsites: {n} is negative")
@@ -149,7 +149,7 @@ def _array(what: str, values: Any) -> np.ndarray:
         # In a list the bools of Python are numbers.
         array = array.astype(np.int32)
     if array.size and array.dtype.kind not in "iuf":
-        raise WrongTypeError(f"{what} are numbers, not {array.dtype}")
+        raise WrongTypeError(f"{what} must be numbers, not {array.dtype}")
     return array
 
 
