@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, LEAF_MAGIC, LeafHeader, LeafRef, SegmentHeader};
-use crate::index::leaf::{Firsts, HEADER_AT, Defect, Packed, Source};
+use crate::index::leaf::{Defect, Firsts, HEADER_AT, Packed, Source};
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::row_chunk::rows_close;
