@@ -4,7 +4,7 @@
 //!
 //! `cargo bench --bench arrays -- molecules lz4-random batch` runs what all of these words name.
 //! `VLSTORE_ROUNDS` (7), `VLSTORE_MS` (60, of each measurement), `VLSTORE_MAP` (1: files are mapped) and
-//! `VLSTORE_ALONE` (1: without the model, to be profiled) can be set.
+//! `VLSTORE_ALONE` (1: ours on one thread without the model, 2: on two, to be profiled) can be set.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -179,7 +179,7 @@ fn main() {
     };
     let time = Duration::from_millis(setting("VLSTORE_MS", 60) as u64);
     let rounds = setting("VLSTORE_ROUNDS", 7);
-    let alone = setting("VLSTORE_ALONE", 0) == 1;
+    let alone = setting("VLSTORE_ALONE", 0);
     let dir = tempfile::tempdir().unwrap();
     let sets = ["molecules", "crystals", "chains"];
     let kinds = [
@@ -263,9 +263,10 @@ fn main() {
                 };
                 let mut samples: [Vec<f64>; 4] = Default::default();
                 for round in 0..=rounds {
-                    let (c1, c2) = if alone { (0.0, 0.0) } else { (theirs(1), theirs(2)) };
-                    let o2 = if alone { 0.0 } else { ours(&two, part, time) };
-                    let now = [c1, c2, ours(&one, part, time), o2];
+                    let (c1, c2) = if alone == 0 { (theirs(1), theirs(2)) } else { (0.0, 0.0) };
+                    let o1 = if alone == 2 { 0.0 } else { ours(&one, part, time) };
+                    let o2 = if alone == 1 { 0.0 } else { ours(&two, part, time) };
+                    let now = [c1, c2, o1, o2];
                     if round > 0 {
                         samples.iter_mut().zip(now).for_each(|(all, one)| all.push(one));
                     }

@@ -14,7 +14,7 @@ use std::ptr::{self, NonNull};
 /// Bytes before the streams in a chunk of one block: the header and one block start.
 pub(super) const ONE_BLOCK: usize = EXTENDED + 4;
 /// Readable bytes behind the input of a decoder: some algorithms were caught reading past its end.
-pub(super) const SLACK: usize = 64;
+pub(crate) const SLACK: usize = 64;
 
 /// An owned context of the C library.
 pub(super) struct Context(NonNull<ffi::blosc2_context>);

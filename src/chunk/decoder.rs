@@ -179,6 +179,34 @@ impl Decoder {
         self.streams(layout.header(), held, layout.block_len(i), &part, dst)
     }
 
+    /// As [`Self::decode_checked`] of a block whose streams are the first bytes of `stream`, in memory that
+    /// nobody changes meanwhile, with at least [`SLACK`] bytes behind them: where no more than that is needed
+    /// they are decoded where they are.
+    ///
+    /// # Errors
+    /// As [`Self::decode_checked`].
+    pub(crate) fn decode_in_place(
+        &mut self,
+        layout: &ChunkLayout,
+        i: u32,
+        stream: &[u8],
+        part: Range<usize>,
+        dst: &mut [u8],
+        check: impl FnOnce(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let (header, len) = (layout.header(), layout.block_len(i));
+        let held = layout.block_range(i).len();
+        let streams = stream.get(..held).unwrap_or_default();
+        match direct::Held::new(stream, held) {
+            Some(all) if header.kind == Kind::Streams && direct::knows(header, len) => {
+                fits(layout, i, &part, dst.len(), streams.len())?;
+                check(streams)?;
+                direct::decode(header, all, len, &part, dst, &mut self.planes)
+            }
+            _ => self.decode_checked(layout, i, streams, part, dst, check),
+        }
+    }
+
     /// Decodes a part of a block of `len` bytes whose streams are held.
     fn streams(
         &mut self,

@@ -22,6 +22,7 @@ mod planes;
 mod special;
 mod streams;
 
+pub(crate) use blosc::SLACK;
 pub use compress::Compressor;
 pub use decoder::Decoder;
 pub(crate) use decoder::with_decoder;

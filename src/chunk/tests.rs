@@ -349,6 +349,40 @@ fn lz4_blocks_are_decoded_as_the_library_does_whole_and_in_parts() {
                         let mut part = vec![3; to - from];
                         decoder.decode_part(&layout, 0, stream, from..to, &mut part).unwrap();
                         assert_eq!(part, src[from..to], "{params:?} {len} {from}..{to}");
+                        // Where it lies, with enough bytes behind it or too few.
+                        for slack in [SLACK, SLACK - 1] {
+                            let held = [stream, &[0xff; SLACK][..slack]].concat();
+                            let mut part = vec![4; to - from];
+                            let mut checked = false;
+                            let check = |bytes: &[u8]| {
+                                checked = bytes == stream;
+                                Ok(())
+                            };
+                            let done = decoder.decode_in_place(
+                                &layout,
+                                0,
+                                &held,
+                                from..to,
+                                &mut part,
+                                check,
+                            );
+                            done.unwrap();
+                            assert!(
+                                checked && part == src[from..to],
+                                "{params:?} {len} {from}..{to}"
+                            );
+                            let refused =
+                                |_: &[u8]| Err(Error::corrupt("block", 0, "for the test"));
+                            let done = decoder.decode_in_place(
+                                &layout,
+                                0,
+                                &held,
+                                from..to,
+                                &mut part,
+                                refused,
+                            );
+                            assert!(done.is_err());
+                        }
                     }
                 }
             }

@@ -24,6 +24,7 @@ pub use read::info::Info;
 pub use read::load::Opened;
 pub use read::location::Location;
 pub use read::plan::Plan;
+pub(crate) use read::plan::Visit;
 pub use read::readable::Readable;
 pub use read::record::Record;
 pub use read::rows::ColumnData;

@@ -20,7 +20,7 @@ pub use cursor::Cursor;
 pub use digest::Digest;
 pub use le::{U16, U32, U64};
 pub use prefetch::prefetch;
-pub use rows::{Cut, Row, Rows};
+pub use rows::{Cut, Row, Rows, Share};
 
 /// A number from a file as an index into memory; `None` if it does not fit this machine.
 #[must_use]

@@ -4,8 +4,8 @@
     reason = "lends disjoint parts of the same memory to several threads; docs/safety.md, section wire"
 )]
 
+use super::prefetch;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How an array is cut.
 #[derive(Debug, Clone, Copy)]
@@ -42,11 +42,13 @@ unsafe impl Send for Array<'_> {}
 // SAFETY: through a shared one only `Row::part` reaches the memory, which reaches each row from one thread alone.
 unsafe impl Sync for Array<'_> {}
 
-/// The arrays, and which rows were taken.
+/// The arrays, and whose each row is.
 #[derive(Debug)]
 pub struct Rows<'m> {
     arrays: Vec<Array<'m>>,
-    taken: Vec<AtomicBool>,
+    rows: usize,
+    /// The share of each row; without any, all are those of the first.
+    owners: Vec<u16>,
 }
 
 impl<'m> Rows<'m> {
@@ -68,19 +70,63 @@ impl<'m> Rows<'m> {
             (end <= len).then_some(Array { first, len, cut, memory: PhantomData })
         };
         let arrays = arrays.into_iter().map(fits).collect::<Option<_>>()?;
-        Some(Self { arrays, taken: (0..rows).map(|_| AtomicBool::new(false)).collect() })
+        Some(Self { arrays, rows, owners: Vec::new() })
     }
 
-    /// Row `i`, the first time that it is asked for; afterwards, and where there is none, `None`.
-    #[must_use]
-    pub fn take(&self, i: usize) -> Option<Row<'_>> {
-        // Nothing is read that another thread wrote before: who waits for all threads sees all rows.
-        let before = self.taken.get(i)?.swap(true, Ordering::Relaxed);
-        (!before).then_some(Row { arrays: &self.arrays, i })
+    /// Shares the rows out: the first share has those that the first of `parts` names, and so on. A row
+    /// that no part names belongs to the first share, one that several name to the last of them; those
+    /// beyond the greatest number of shares have no row.
+    pub fn share<P: IntoIterator<Item = usize>>(
+        &mut self,
+        parts: impl ExactSizeIterator<Item = P>,
+    ) -> Vec<Share<'_>> {
+        let count = parts.len();
+        self.owners.clear();
+        if count > 1 {
+            self.owners.resize(self.rows, 0);
+            for (part, owner) in parts.zip(0..=u16::MAX) {
+                for i in part {
+                    if let Some(place) = self.owners.get_mut(i) {
+                        *place = owner;
+                    }
+                }
+            }
+        }
+        let rows = &*self;
+        (0..=u16::MAX).take(count).map(|owner| Share { rows, owner }).collect()
     }
 }
 
-/// One row of all arrays. There is one of each number.
+/// Some of the rows, for one thread. There is one share of each number, so that a row is reached
+/// through one share alone, and shares are neither copied nor used from two places at once.
+#[derive(Debug)]
+pub struct Share<'r> {
+    rows: &'r Rows<'r>,
+    owner: u16,
+}
+
+impl Share<'_> {
+    /// Row `i`; `None` if it is not of this share.
+    ///
+    /// No atomic operation here: it would wait until all that was written to the rows before is in memory.
+    #[inline]
+    pub fn row(&mut self, i: usize) -> Option<Row<'_>> {
+        let owner = if self.rows.owners.is_empty() { 0 } else { *self.rows.owners.get(i)? };
+        (owner == self.owner && i < self.rows.rows).then_some(Row { arrays: &self.rows.arrays, i })
+    }
+
+    /// Asks for the memory of row `i`, which will be written soon.
+    #[inline]
+    pub fn prefetch(&self, i: usize) {
+        for array in &self.rows.arrays {
+            if let Some((start, end)) = array.cut.range(i) {
+                prefetch(array.first.addr().wrapping_add(start), end.saturating_sub(start));
+            }
+        }
+    }
+}
+
+/// One row of all arrays, as long as its share is borrowed.
 #[derive(Debug)]
 pub struct Row<'r> {
     arrays: &'r [Array<'r>],
@@ -97,8 +143,9 @@ impl Row<'_> {
             return &mut [];
         }
         // SAFETY: the range lies in the memory of the array, which `Rows` has for itself as long as this
-        // lives. Rows do not overlap (`Cut::range` of ascending ends, which cannot change meanwhile), there is
-        // one `Row` of each number (`Rows::take`), and the slice borrows it mutably.
+        // lives. Rows do not overlap (`Cut::range` of ascending ends, which cannot change meanwhile). A row is
+        // reached through one share (`Rows::share`), which lends one `Row` at a time, and the slice borrows it
+        // mutably.
         unsafe { std::slice::from_raw_parts_mut(array.first.wrapping_add(start), end - start) }
     }
 }
@@ -108,39 +155,54 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_fill_each_row_once_and_nothing_else() {
+    fn threads_fill_the_rows_of_their_shares_and_nothing_else() {
         let ends: Vec<usize> = (0..=200_usize).map(|i| i * i / 7).collect();
-        let (rows, items) = (200, *ends.last().unwrap());
-        let (mut even, mut uneven) = (vec![0; rows * 3 + 5], vec![0; items * 2 + 1]);
-        let cuts = [(&mut even[..], Cut::Even(3)), (&mut uneven[..], Cut::Items(2, &ends))];
-        let shared = Rows::new(rows, cuts).unwrap();
-        let taken = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            for thread in 0..3 {
-                let (shared, ends, taken) = (&shared, &ends, &taken);
-                scope.spawn(move || {
-                    for i in (0..rows + 2).map(|i| (i * 37 + thread) % (rows + 2)) {
-                        let Some(mut row) = shared.take(i) else { continue };
-                        let value = u8::try_from(i % 250 + 1).unwrap();
-                        assert_eq!(row.part(0).len(), 3);
-                        assert_eq!(row.part(1).len(), 2 * (ends[i + 1] - ends[i]));
-                        assert!(row.part(2).is_empty());
-                        row.part(0).fill(value);
-                        row.part(1).fill(value);
-                        taken.store(true, Ordering::Relaxed);
-                        assert!(shared.take(i).is_none());
-                    }
-                });
-            }
-        });
-        assert!(taken.into_inner() && (0..rows).all(|i| shared.take(i).is_none()));
-        drop(shared);
-        let value = |i: usize| u8::try_from(i % 250 + 1).unwrap();
-        assert!((0..rows).all(|i| even[i * 3..i * 3 + 3].iter().all(|b| *b == value(i))));
-        assert_eq!(even[rows * 3..], [0; 5]);
-        let row = |i: usize| &uneven[2 * ends[i]..2 * ends[i + 1]];
-        assert!((0..rows).all(|i| row(i).iter().all(|b| *b == value(i))));
-        assert_eq!(uneven[items * 2..], [0]);
+        let (count, items) = (200, *ends.last().unwrap());
+        for threads in [1, 3] {
+            let (mut even, mut uneven) = (vec![0; count * 3 + 5], vec![0; items * 2 + 1]);
+            let cuts = [(&mut even[..], Cut::Even(3)), (&mut uneven[..], Cut::Items(2, &ends))];
+            let mut rows = Rows::new(count, cuts).unwrap();
+            let owner = |i: usize| i * 37 % threads;
+            let part = |thread| (0..count + 2).filter(move |i| owner(*i) == thread);
+            let shares = rows.share((0..threads).map(part));
+            std::thread::scope(|scope| {
+                for (thread, mut share) in shares.into_iter().enumerate() {
+                    let ends = &ends;
+                    scope.spawn(move || {
+                        for i in (0..count + 2).rev() {
+                            share.prefetch(i);
+                            let Some(mut row) = share.row(i) else {
+                                assert!(owner(i) != thread || i >= count);
+                                continue;
+                            };
+                            assert!(owner(i) == thread && i < count);
+                            let value = u8::try_from(i % 250 + 1).unwrap();
+                            assert_eq!(row.part(0).len(), 3);
+                            assert_eq!(row.part(1).len(), 2 * (ends[i + 1] - ends[i]));
+                            assert!(row.part(2).is_empty());
+                            row.part(0).fill(value);
+                            row.part(1).fill(value);
+                        }
+                    });
+                }
+            });
+            let value = |i: usize| u8::try_from(i % 250 + 1).unwrap();
+            assert!((0..count).all(|i| even[i * 3..i * 3 + 3].iter().all(|b| *b == value(i))));
+            assert_eq!(even[count * 3..], [0; 5]);
+            let row = |i: usize| &uneven[2 * ends[i]..2 * ends[i + 1]];
+            assert!((0..count).all(|i| row(i).iter().all(|b| *b == value(i))));
+            assert_eq!(uneven[items * 2..], [0]);
+        }
+    }
+
+    #[test]
+    fn a_row_that_several_parts_name_belongs_to_one() {
+        let mut memory = [0; 8];
+        let mut rows = Rows::new(4, [(&mut memory[..], Cut::Even(2))]).unwrap();
+        let mut shares = rows.share([vec![0, 1, 2], vec![2, 1, 9]].into_iter());
+        let has = |share: &mut Share<'_>| [0, 1, 2, 3].map(|i| share.row(i).is_some());
+        assert_eq!(has(&mut shares[0]), [true, false, false, true]);
+        assert_eq!(has(&mut shares[1]), [false, true, true, false]);
     }
 
     #[test]

@@ -256,29 +256,46 @@ impl<'a> Places<'a> {
         if positions.end > self.n {
             return Err(NO_FIT);
         }
-        let raw = self.flags & RAW != 0;
-        let pad = self.flags & PADDED != 0;
+        self.listed(positions, out).ok_or(NO_PLACE)
+    }
+
+    /// One kind of number after the other, each as many at a look as there are in it.
+    fn listed(&self, positions: Range<usize>, out: &mut Vec<Place>) -> Option<()> {
+        let before = out.len();
+        let above = |least: u32, packed: u64| u32::try_from(u64::from(least) + packed).ok();
+        let mut fits = true;
+        self.lens.each(positions.clone(), |packed| {
+            let len = above(self.len_min, packed);
+            fits &= len.is_some();
+            out.push(Place { len: len.unwrap_or_default(), ..Place::default() });
+        })?;
+        let mut places = out.iter_mut().skip(before);
+        self.weights.each(positions.clone(), |packed| {
+            let weight = above(self.weight_min, packed);
+            fits &= weight.is_some();
+            if let Some(place) = places.next() {
+                place.weight = weight.unwrap_or_default();
+            }
+        })?;
+        let (raw, pad) = (self.flags & RAW != 0, self.flags & PADDED != 0);
         let mut gap = (self.gap_at & below(positions.start + 1)).count_ones() as usize;
-        let mut next = None;
-        for i in positions.clone() {
-            let mut place = || {
-                let start = if raw || i == positions.start {
-                    self.start(i)?
+        let mut next = Some(self.start(positions.start)?).filter(|_| !positions.is_empty());
+        for (i, place) in positions.clone().zip(out.iter_mut().skip(before)) {
+            if i > positions.start {
+                if raw {
+                    next = self.start(i);
                 } else if i.is_multiple_of(STRETCH) {
-                    self.first(i / STRETCH)?
+                    next = self.first(i / STRETCH);
                 } else if self.gap_at >> i & 1 == 1 {
                     gap += 1;
-                    u64::checked_add(next?, self.gaps.get(gap - 1)?)?
-                } else {
-                    next?
-                };
-                let place = self.place(i, start)?;
-                next = start.checked_add(padded(place.len.into(), pad));
-                Some(place)
-            };
-            out.push(place().ok_or(NO_PLACE)?);
+                    next = u64::checked_add(next?, self.gaps.get(gap - 1)?);
+                }
+            }
+            place.start = next?;
+            place.has_row = self.rows >> i & 1 == 1;
+            next = place.start.checked_add(padded(place.len.into(), pad));
         }
-        Ok(())
+        fits.then_some(())
     }
 }
 

@@ -128,15 +128,28 @@ impl Io {
                 return Ok(f(slice));
             }
         }
+        self.read_into_space(offset, len, 0, f)
+    }
+
+    /// Calls `f` with `len` bytes at `offset`, read by a call, and `slack` bytes of any kind behind them.
+    pub(crate) fn read_into_space<R>(
+        &self,
+        offset: u64,
+        len: usize,
+        slack: usize,
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R> {
         self.holds(offset, len)?;
         let mut space = SPACE.try_with(RefCell::take).unwrap_or_default();
-        if space.len() < len {
-            let more = len - space.len();
+        let all = len.saturating_add(slack);
+        if space.len() < all {
+            let more = all - space.len();
             memory::reserve(&mut space, more)?;
-            space.resize(len, 0);
+            space.resize(all, 0);
         }
         let bytes = space.get_mut(..len).unwrap_or_default();
-        let done = self.backend.read_at(offset, bytes).map(|()| f(bytes));
+        let read = self.backend.read_at(offset, bytes);
+        let done = read.map(|()| f(space.get(..all).unwrap_or_default()));
         if space.len() <= SPACE_KEPT {
             // Lost where the thread ends.
             let _ = SPACE.try_with(|kept| kept.replace(space));

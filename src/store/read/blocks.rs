@@ -1,7 +1,7 @@
 //! From the entry of a record to its bytes: chunks found, blocks checked and decoded.
 
 use crate::chunk::with_decoder;
-use crate::chunk::{ChunkLayout, Decoder};
+use crate::chunk::{ChunkLayout, Decoder, SLACK};
 use crate::chunk::{nans_chunk, zeros_chunk};
 use crate::error::{Error, Result};
 use crate::index::layout::ChunkEntry;
@@ -281,28 +281,55 @@ impl Reader {
         self.io.reads_by_calls() && place.layout.has_streams()
     }
 
-    /// Calls `f` for blocks that lie one behind the other in the file, with the bytes of each as they are
-    /// there. They are read by one call.
+    /// Calls `f` for blocks that lie one behind the other in the file. They are read by one call.
     pub(crate) fn streams(
         &self,
         place: &ChunkLocation,
         blocks: Range<u32>,
-        mut f: impl FnMut(u32, &[u8]) -> Result<()>,
+        mut f: impl FnMut(u32, &RawBlock<'_>) -> Result<()>,
     ) -> Result<()> {
         let first = place.layout.block_range(blocks.start).start;
         let last = place.layout.block_range(blocks.end.saturating_sub(1)).end;
         let len = last.saturating_sub(first) as usize;
-        self.io.bytes(place.offset + u64::from(first), len, |bytes| {
+        let offset = place.offset + u64::from(first);
+        let was_read = self.io.reads_by_calls();
+        let each = |bytes: &[u8]| {
             blocks.into_iter().try_for_each(|block| {
-                let range = place.layout.block_range(block);
-                let from = range.start.saturating_sub(first) as usize;
-                f(block, bytes.get(from..from + range.len()).unwrap_or_default())
+                let from = place.layout.block_range(block).start.saturating_sub(first) as usize;
+                f(block, &RawBlock { bytes: bytes.get(from..).unwrap_or_default(), was_read })
             })
-        })?
+        };
+        if was_read {
+            self.io.read_into_space(offset, len, SLACK, each)?
+        } else {
+            self.io.bytes(offset, len, each)?
+        }
+    }
+
+    /// Checks a block and decodes a part of it.
+    pub(crate) fn decode_raw(
+        &self,
+        place: &ChunkLocation,
+        block: u32,
+        part: Range<usize>,
+        raw: &RawBlock<'_>,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let range = place.layout.block_range(block);
+        if !raw.was_read {
+            let stream = raw.bytes.get(..range.len()).unwrap_or_default();
+            return self.decode_held(place, block, part, stream, out);
+        }
+        with_decoder(|d| {
+            d.decode_in_place(&place.layout, block, raw.bytes, part, out, |held| {
+                self.compare(place, block, held)
+            })
+        })
+        .map_err(|e| locate(e, place.offset + u64::from(range.start)))
     }
 
     /// Checks one block, whose bytes in the file are `stream`, and decodes a part of it.
-    pub(crate) fn decode_held(
+    fn decode_held(
         &self,
         place: &ChunkLocation,
         block: u32,
@@ -341,11 +368,11 @@ impl Reader {
             });
         }
         let mut rest = out;
-        self.streams(place, blocks, |block, stream| {
+        self.streams(place, blocks, |block, raw| {
             let n = place.layout.block_len(block) as usize;
             let (now, later) = std::mem::take(&mut rest).split_at_mut(n);
             rest = later;
-            self.decode_held(place, block, 0..n, stream, now)
+            self.decode_raw(place, block, 0..n, raw, now)
         })
     }
 
@@ -508,6 +535,14 @@ impl Reader {
         let layout = if sums.is_none() { layout.in_small_blocks() } else { layout };
         Ok(ChunkLocation { chunk, offset, layout, sums })
     }
+}
+
+/// A block as it is in the file.
+pub(crate) struct RawBlock<'a> {
+    /// From its first byte on; others may follow.
+    bytes: &'a [u8],
+    /// Whether they were read, with [`SLACK`] bytes behind the last block, to where nobody changes them.
+    was_read: bool,
 }
 
 /// Bytes of the file that are read by one call, at most, unless one block has more.

@@ -18,8 +18,10 @@ const WORTH_A_HELPER: usize = 48 << 10;
 const SHORT: usize = 32 << 10;
 /// Compressed bytes that are read together at most.
 const STRETCH: usize = 128 << 10;
+/// How many records ahead memory for one is asked for.
+const AHEAD: usize = 3;
 /// Parts of the work for each thread, so that one that is late or slow is waited for only a little.
-const PARTS: usize = 4;
+const PARTS: usize = 16;
 
 /// Records that were looked up and are about to be read; made by
 /// [`Readable::plan`](crate::Readable::plan) and [`Readable::plan_at`](crate::Readable::plan_at).
@@ -48,6 +50,45 @@ fn position(i: usize) -> Result<u32> {
     u32::try_from(i).map_err(|_| limit)
 }
 
+/// Sorts numbers of records, with their positions, as windows of neighbours in any order mostly are:
+/// by counting, where there are about as many as numbers that they could be.
+fn sort(asked: &mut Vec<(u64, u32)>) -> Result<()> {
+    if asked.is_sorted() {
+        return Ok(());
+    }
+    let least = asked.iter().map(|(id, _)| *id).min().unwrap_or(0);
+    let most = asked.iter().map(|(id, _)| *id).max().unwrap_or(0);
+    let span = to_usize(most - least).unwrap_or(usize::MAX);
+    if span / 4 >= asked.len() {
+        asked.sort_unstable();
+        return Ok(());
+    }
+    // How many come before each number, then where the next one of it belongs.
+    let mut next = memory::filled(span + 2, 0_usize)?;
+    let number = |id: u64| to_usize(id - least).unwrap_or(span);
+    for (id, _) in &*asked {
+        if let Some(count) = next.get_mut(number(*id) + 1) {
+            *count += 1;
+        }
+    }
+    let mut before = 0;
+    for count in &mut next {
+        before += *count;
+        *count = before;
+    }
+    let mut sorted = memory::filled(asked.len(), (0, 0))?;
+    for one in &*asked {
+        if let Some(at) = next.get_mut(number(one.0)) {
+            if let Some(place) = sorted.get_mut(*at) {
+                *place = *one;
+            }
+            *at += 1;
+        }
+    }
+    *asked = sorted;
+    Ok(())
+}
+
 impl<'a> Plan<'a> {
     /// Looks up one record after the other.
     pub(crate) fn one_by_one(
@@ -67,9 +108,7 @@ impl<'a> Plan<'a> {
         for (i, ordinal) in ordinals.iter().enumerate() {
             asked.push((reader.id_at(*ordinal)?, position(i)?));
         }
-        if !asked.is_sorted() {
-            asked.sort_unstable();
-        }
+        sort(&mut asked)?;
         let mut plan = Self { reader, wanted: memory::with_room(asked.len())? };
         match reader.places(&asked, |place, i| plan.add(place, i)) {
             Ok(()) => Ok(plan.sorted()),
@@ -150,13 +189,22 @@ impl Plan<'_> {
     /// # Errors
     /// As [`Readable::get_at`](crate::Readable::get_at), or what `f` returns; some of the records may have been visited.
     pub fn each(&self, f: impl Fn(usize, &[u8]) -> Result<()> + Sync) -> Result<()> {
+        self.visit(|parts| parts.map(|_| Each(&f)).collect())
+    }
+
+    /// As [`each`](Self::each), with a visitor for each part of the records, made by `visitors` of their
+    /// positions: what one part needs stays with it.
+    pub(crate) fn visit<V: Visit>(
+        &self,
+        visitors: impl FnOnce(&mut dyn ExactSizeIterator<Item = Positions<'_>>) -> Vec<V>,
+    ) -> Result<()> {
         let threads = self.threads()?;
-        if threads == 1 {
-            return self.part(&self.wanted, &mut AlignedBuf::default(), &f);
-        }
-        let parts = self.parts(threads * PARTS)?;
-        let work = |space: &mut AlignedBuf, part: &[Wanted]| self.part(part, space, &f);
-        share_out(threads, parts, AlignedBuf::default, work)?;
+        let parts = if threads == 1 { vec![&*self.wanted] } else { self.parts(threads * PARTS)? };
+        let visitors = visitors(&mut parts.iter().map(|part| Positions(part.iter())));
+        let work = |space: &mut AlignedBuf, (part, mut visitor): (&[Wanted], V)| {
+            self.part(part, space, &mut visitor)
+        };
+        share_out(threads, parts.into_iter().zip(visitors).collect(), AlignedBuf::default, work)?;
         Ok(())
     }
 
@@ -208,7 +256,7 @@ impl Plan<'_> {
         &self,
         wanted: &[Wanted],
         space: &mut AlignedBuf,
-        f: &impl Fn(usize, &[u8]) -> Result<()>,
+        visitor: &mut impl Visit,
     ) -> Result<()> {
         let mut held: Option<Arc<ChunkLocation>> = None;
         // At a multiple of 8, as all others.
@@ -232,8 +280,8 @@ impl Plan<'_> {
                 let (now, later) = rest.split_at(stretch);
                 match blocks.len() {
                     0 => {}
-                    1 => self.block(&at, blocks.start, now, space, f)?,
-                    _ => self.together(&at, blocks, now, space, f)?,
+                    1 => self.block(&at, blocks.start, now, space, visitor)?,
+                    _ => self.together(&at, blocks, now, space, visitor)?,
                 }
                 rest = later;
                 if !now.is_empty() {
@@ -248,7 +296,7 @@ impl Plan<'_> {
             self.reader.read(start..end, space)?;
             let bytes = if space.is_empty() { &*nothing } else { &*space };
             for wanted in now {
-                f(wanted.position as usize, bytes)?;
+                visitor.record(wanted.position as usize, bytes)?;
             }
         }
         Ok(())
@@ -305,17 +353,17 @@ impl Plan<'_> {
         blocks: Range<u32>,
         wanted: &[Wanted],
         space: &mut AlignedBuf,
-        f: &impl Fn(usize, &[u8]) -> Result<()>,
+        visitor: &mut impl Visit,
     ) -> Result<()> {
         let mut rest = wanted;
-        self.reader.streams(at.place, blocks, |block, stream| {
+        self.reader.streams(at.place, blocks, |block, raw| {
             let (now, later) = rest.split_at(at.count(block, rest));
             rest = later;
             let part = at.part(block, now);
             let decoded = room(space, part.len())?;
             let first = at.first(block) + part.start as u64;
-            self.reader.decode_held(at.place, block, part, stream, decoded)?;
-            hand(decoded, first, now, &mut AlignedBuf::default(), f)
+            self.reader.decode_raw(at.place, block, part, raw, decoded)?;
+            hand(decoded, first, now, &mut AlignedBuf::default(), visitor)
         })
     }
 
@@ -327,11 +375,11 @@ impl Plan<'_> {
         block: u32,
         wanted: &[Wanted],
         space: &mut AlignedBuf,
-        f: &impl Fn(usize, &[u8]) -> Result<()>,
+        visitor: &mut impl Visit,
     ) -> Result<()> {
         let (place, first) = (at.place, at.first(block));
         if place.layout.is_stored() {
-            let hand = |bytes: &[u8]| hand(bytes, first, wanted, space, f);
+            let hand = |bytes: &[u8]| hand(bytes, first, wanted, space, visitor);
             return self.reader.stored_block(place, block, hand);
         }
         if !Decoder::decodes_parts(&place.layout) && self.is_outer(wanted) {
@@ -341,13 +389,47 @@ impl Plan<'_> {
                 Some(data) => data,
                 None => self.reader.fresh(place, block)?,
             };
-            return hand(&data, first, wanted, space, f);
+            return hand(&data, first, wanted, space, visitor);
         }
         let part = at.part(block, wanted);
         let decoded = room(space, part.len())?;
         let first = first + part.start as u64;
         self.reader.decode_part(place, block, part, decoded)?;
-        hand(decoded, first, wanted, &mut AlignedBuf::default(), f)
+        hand(decoded, first, wanted, &mut AlignedBuf::default(), visitor)
+    }
+}
+
+/// Who is shown the records of one part of a plan.
+pub(crate) trait Visit: Send {
+    /// The record at this position among those that were asked for, whose bytes start at a multiple of 8
+    /// in memory.
+    ///
+    /// # Errors
+    /// Its own, which end the visit.
+    fn record(&mut self, position: usize, bytes: &[u8]) -> Result<()>;
+
+    /// The record at this position comes soon: time to ask for memory that will be written.
+    fn soon(&mut self, position: usize) {
+        let _ = position;
+    }
+}
+
+/// A visitor that has nothing of its own.
+struct Each<'f, F>(&'f F);
+
+impl<F: Fn(usize, &[u8]) -> Result<()> + Sync> Visit for Each<'_, F> {
+    fn record(&mut self, position: usize, bytes: &[u8]) -> Result<()> {
+        (self.0)(position, bytes)
+    }
+}
+
+/// The positions of the records of a part, in the order in which they are visited.
+pub(crate) struct Positions<'p>(std::slice::Iter<'p, Wanted>);
+
+impl Iterator for Positions<'_> {
+    type Item = usize;
+    fn next(&mut self) -> Option<usize> {
+        self.0.next().map(|wanted| wanted.position as usize)
     }
 }
 
@@ -407,19 +489,22 @@ fn hand(
     first: u64,
     wanted: &[Wanted],
     space: &mut AlignedBuf,
-    f: &impl Fn(usize, &[u8]) -> Result<()>,
+    visitor: &mut impl Visit,
 ) -> Result<()> {
     let outside = || Error::corrupt("record entry", first, "reaches outside its block");
-    for Wanted { start, end, position, .. } in wanted {
+    for (i, Wanted { start, end, position, .. }) in wanted.iter().enumerate() {
+        if let Some(later) = wanted.get(i + AHEAD) {
+            visitor.soon(later.position as usize);
+        }
         let (from, to) = (to_usize(*start - first), to_usize(*end - first));
         let range = from.unwrap_or(usize::MAX)..to.unwrap_or(usize::MAX);
         let bytes = block.get(range).ok_or_else(outside)?;
         if bytes.as_ptr().addr().is_multiple_of(8) {
-            f(*position as usize, bytes)?;
+            visitor.record(*position as usize, bytes)?;
         } else {
             let aligned = room(space, bytes.len())?;
             aligned.copy_from_slice(bytes);
-            f(*position as usize, aligned)?;
+            visitor.record(*position as usize, aligned)?;
         }
     }
     Ok(())
@@ -484,6 +569,19 @@ mod tests {
                     assert!(snapshot.plan_at(&none).unwrap().first().unwrap().is_none());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn numbers_are_sorted_with_their_positions_however_they_are_spread() {
+        for (count, step) in [(0, 1), (1, 1), (500, 1), (500, 3), (500, 1 << 50), (500, 0)] {
+            let mixed = |i: u64| (i * 37 + i / 13) % 499;
+            let asked = (0..count).zip(0_u32..).map(|(i, at)| (7 + step * mixed(i), at));
+            let mut asked: Vec<(u64, u32)> = asked.collect();
+            let mut right = asked.clone();
+            right.sort_unstable();
+            super::sort(&mut asked).unwrap();
+            assert_eq!(asked, right);
         }
     }
 

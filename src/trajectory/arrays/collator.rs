@@ -9,9 +9,9 @@ use super::request::ArrayRequest;
 use super::selection::Selection;
 use crate::codec::{AnyCodec, MdFrameCodec, MdFrameView, PlainFrame};
 use crate::error::{Error, Result};
-use crate::store::{Plan, Readable};
+use crate::store::{Plan, Readable, Visit};
 use crate::trajectory::Topologies;
-use crate::wire::Row;
+use crate::wire::{Row, Share};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -167,46 +167,86 @@ impl Collator {
             return Ok(None);
         }
         let mut made = Arrays::new(columns, &ends, &self.request, new)?;
-        let rows = made.rows(columns, &ends, &self.request)?;
         // Without names there must be a frame that has no standard field but these, else they are
         // not all that the frames have; where what is missing is filled, no frame may have others.
-        let (named, fills) = (self.request.fields.is_some(), self.request.fill.is_some());
-        let (differs, exact) = (AtomicBool::new(false), AtomicBool::new(named));
-        let done = plan.each(|i, bytes| {
-            let same = |fields: usize| {
-                if fields == columns.len() && !exact.load(Ordering::Relaxed) {
-                    exact.store(true, Ordering::Relaxed);
-                }
-                fields == columns.len() || !fills
-            };
-            let sites = ends.get(i + 1).zip(ends.get(i)).map_or(0, |(end, start)| end - start);
-            if let Some(mut row) = rows.take(i) {
-                let alike = match PlainFrame::new(bytes) {
-                    Some(frame) => {
-                        frame.nsites() == sites
-                            && (named || same(frame.fields()))
-                            && copied(columns, &mut row, |column| column.name.read(&frame))
-                    }
-                    None => false,
-                };
-                let all = |fields| named || same(fields);
-                if alike || from_view(columns, &mut row, sites, bytes, all)? {
-                    number(row.part(columns.len()), i);
-                    return Ok(());
-                }
-            }
-            differs.store(true, Ordering::Relaxed);
-            Err(Error::invalid("batch", "its frames differ"))
+        let how = How {
+            columns,
+            ends: &ends,
+            named: self.request.fields.is_some(),
+            fills: self.request.fill.is_some(),
+            exact: AtomicBool::new(self.request.fields.is_some()),
+            differs: AtomicBool::new(false),
+        };
+        let mut rows = made.rows(columns, &ends, &self.request)?;
+        let done = plan.visit(|parts| {
+            rows.share(parts).into_iter().map(|rows| Filler { how: &how, rows }).collect()
         });
         drop(rows);
+        let (differs, exact) = (how.differs.into_inner(), how.exact.into_inner());
         match done {
             // The general way names the record that is not a frame.
             Err(Error::Codec { .. }) => return Ok(None),
-            _ if differs.into_inner() || !exact.into_inner() => return Ok(None),
+            _ if differs || !exact => return Ok(None),
             done => done?,
         }
         made.fill_masks(columns, &self.request, |_, _| true);
         Ok(Some(made))
+    }
+}
+
+/// What all fillers of a batch know, and what they find out.
+struct How<'a> {
+    columns: &'a [Column],
+    ends: &'a [usize],
+    named: bool,
+    fills: bool,
+    /// Whether there is a frame that has no standard field but these.
+    exact: AtomicBool,
+    differs: AtomicBool,
+}
+
+impl How<'_> {
+    /// Whether a frame with so many standard fields may be one of the batch.
+    fn fits(&self, fields: usize) -> bool {
+        let same = fields == self.columns.len();
+        if same && !self.exact.load(Ordering::Relaxed) {
+            self.exact.store(true, Ordering::Relaxed);
+        }
+        self.named || same || !self.fills
+    }
+}
+
+/// Copies frames to their rows.
+struct Filler<'a> {
+    how: &'a How<'a>,
+    rows: Share<'a>,
+}
+
+impl Visit for Filler<'_> {
+    fn record(&mut self, i: usize, bytes: &[u8]) -> Result<()> {
+        let How { columns, ends, named, .. } = *self.how;
+        let sites = ends.get(i + 1).zip(ends.get(i)).map_or(0, |(end, start)| end - start);
+        if let Some(mut row) = self.rows.row(i) {
+            let alike = match PlainFrame::new(bytes) {
+                Some(frame) => {
+                    frame.nsites() == sites
+                        && (named || self.how.fits(frame.fields()))
+                        && copied(columns, &mut row, |column| column.name.read(&frame))
+                }
+                None => false,
+            };
+            let fits = |fields| named || self.how.fits(fields);
+            if alike || from_view(columns, &mut row, sites, bytes, fits)? {
+                number(row.part(columns.len()), i);
+                return Ok(());
+            }
+        }
+        self.how.differs.store(true, Ordering::Relaxed);
+        Err(Error::invalid("batch", "its frames differ"))
+    }
+
+    fn soon(&mut self, i: usize) {
+        self.rows.prefetch(i);
     }
 }
 

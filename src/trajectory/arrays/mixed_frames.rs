@@ -143,18 +143,23 @@ impl Fetched {
                 let ends = ends(frames.iter().map(|f| f.nsites));
                 let request = &self.request;
                 let mut made = Arrays::new(columns, &ends, request, &mut new)?;
-                let rows = made.rows(columns, &ends, request)?;
+                let mut rows = made.rows(columns, &ends, request)?;
+                let mut all = rows.share(std::iter::once(0..frames.len()));
                 for (i, frame) in frames.iter().enumerate() {
                     let put = |row: &mut Row<'_>| {
                         columns.iter().enumerate().all(|(c, column)| column.put(frame, row.part(c)))
                     };
-                    let row = rows.take(i).and_then(|mut row| put(&mut row).then_some(row));
+                    let row = all
+                        .first_mut()
+                        .and_then(|all| all.row(i))
+                        .and_then(|mut row| put(&mut row).then_some(row));
                     let Some(mut row) = row else {
                         let why = "its frames changed while it was read";
                         return Err(Error::invalid("batch", why).into());
                     };
                     number(row.part(columns.len()), i);
                 }
+                drop(all);
                 drop(rows);
                 let has = |i, column: &Column| {
                     frames.get(i).is_some_and(|frame| column.name.find(frame).is_some())
