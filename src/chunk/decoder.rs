@@ -197,7 +197,7 @@ impl Decoder {
         let (header, len) = (layout.header(), layout.block_len(i));
         let held = layout.block_range(i).len();
         let streams = stream.get(..held).unwrap_or_default();
-        match direct::Held::new(stream, held) {
+        match direct::BlockStreams::new(stream, held) {
             Some(all) if header.kind == Kind::Streams && direct::knows(header, len) => {
                 fits(layout, i, &part, dst.len(), streams.len())?;
                 check(streams)?;
