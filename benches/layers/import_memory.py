@@ -110,6 +110,7 @@ def main():
     parser.add_argument("--gigabytes", nargs="+", type=float, default=[0.5, 2, 5])
     parser.add_argument("--source", type=pathlib.Path, help="an XTC file of more than 9 atoms")
     parser.add_argument("--folder", help="where the files are made; twice the largest size must be free")
+    parser.add_argument("--dumps", action=argparse.BooleanOptionalAction, default=True, help="the rows of LAMMPS, too")
     parser.add_argument("--command", nargs="+", default=[sys.executable, "-m", "vlstore"])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
@@ -120,7 +121,7 @@ def main():
         for size in given.gigabytes:
             frames = write_xtc(source, path, size * 1e9)
             row("XTC", given.command, path, store, frames)
-        for part in (50, 8):
+        for part in (50, 8) if given.dumps else ():
             path = folder / "run.lammpstrj"
             frames = write_dump(path, given.gigabytes[0] * 1e9 / part)
             row("dump of LAMMPS", [sys.executable, "-m", "vlstore"], path, store, frames, "--reader", "units=metal")
