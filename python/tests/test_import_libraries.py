@@ -6,6 +6,7 @@ import os
 import pathlib
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -651,6 +652,25 @@ def test_after_a_full_disk_the_command_that_is_printed_resumes(tmp_path, path):
     frames, _, keys = stored(path)
     expected, _, expected_keys = stored(tmp_path / "whole.vls")
     assert frames == expected and keys == expected_keys and len(frames) == 306
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_command_that_is_interrupted_keeps_what_was_read(number, status, tmp_path, path):
+    source = tmp_path / "long.dump"
+    source.write_text("".join(DUMP.format(step=i, time=i, z=i / 10) for i in range(30_000)))
+    words = [sys.executable, "-P", "-m", "vlstore", "import", "--commit-every", "50frames", str(source), str(path)]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None:
+        with contextlib.suppress(vlstore.Error), vlstore.open(path) as store:
+            if len(store) > 0:
+                break
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    frames, _, keys = stored(path)
+    assert process.returncode == status and 0 < len(frames) < 30_000 and keys == list(range(len(frames)))
+    assert said.splitlines()[0] == f"interrupted: {len(frames)} frames stored in {path}"
+    assert said.splitlines()[1].startswith("hint: to resume: vlstore import --append ")
 
 
 def test_the_command_writes_h5md(tmp_path, path):

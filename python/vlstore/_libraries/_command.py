@@ -33,6 +33,14 @@ class _Unknown(Exception):
     """These arguments are not for us."""
 
 
+class _Terminated(BaseException):
+    """The signal by which other programs end this one."""
+
+
+def _terminated(*_: object) -> None:
+    raise _Terminated
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
         raise _Unknown(message)
@@ -226,18 +234,19 @@ def _stored(path: str) -> int:
 def _import(call: dict[str, Any], words: list[str]) -> int:
     quiet, store = call.pop("quiet"), call["store"]
     begun, before = time.monotonic(), _stored(store)
-    # The command ends on Ctrl-C at once; here what was read is committed first.
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The command ends on Ctrl-C at once; here what was read is committed first. A queue of jobs sends the other signal.
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminated}
+    held = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     bar = None if quiet or not sys.stderr.isatty() else _Bar()
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", UserWarning)
             done = vlstore.import_(progress=bar, **call)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Terminated) as why:
         _end(bar)
         _say(f"interrupted: {_many(_stored(store))} stored in {store}")
         _say(f"hint: to resume: {_again(words)}")
-        return 130
+        return 143 if isinstance(why, _Terminated) else 130
     except (Error, ImportError, TypeError) as error:
         _end(bar)
         after = 0 if isinstance(error, (StoreExistsError, ResumeError)) else _stored(store)
@@ -246,7 +255,8 @@ def _import(call: dict[str, Any], words: list[str]) -> int:
         _say(f"{store}: {_many(after)} stored, up to the error")
         return _refused(error, words, after)
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in held.items():
+            signal.signal(number, handler)
     _end(bar)
     if quiet:
         return 0
