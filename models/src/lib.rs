@@ -23,16 +23,19 @@ pub mod wire {
 pub mod error {
     pub type Result<T, E = Error> = std::result::Result<T, E>;
     #[derive(Debug)]
-    pub struct Error(pub &'static str);
+    pub enum Error {
+        Other(&'static str),
+        Thread { doing: &'static str },
+    }
     impl Error {
         pub fn invalid(_: &str, why: &'static str) -> Self {
-            Self(why)
+            Self::Other(why)
         }
         pub fn io(op: &'static str, _: std::io::Error) -> Self {
-            Self(op)
+            Self::Other(op)
         }
         pub fn corrupt(_: &str, _: u64, why: &'static str) -> Self {
-            Self(why)
+            Self::Other(why)
         }
     }
 }
@@ -45,7 +48,7 @@ pub mod chunk {
     pub struct Compressor;
     impl Compressor {
         pub fn new(_: Params, block: u32) -> Result<Self> {
-            if block == 0 { Err(Error("no block")) } else { Ok(Self) }
+            if block == 0 { Err(Error::Other("no block")) } else { Ok(Self) }
         }
         pub fn compress(&mut self, src: &[u8], out: &mut Vec<u8>) -> Result<()> {
             out.clear();
@@ -73,13 +76,15 @@ pub mod chunk {
 
 /// What stands for `crate::store`.
 pub mod store {
-    /// What stands for `crate::store::core`.
-    pub mod core {
-        pub fn block_sum(_: [u8; 16], _: u64, _: u32, _: &[u8]) -> u64 {
-            0
-        }
-        pub fn prefix_sum(_: [u8; 16], _: u64, _: &[u8]) -> u64 {
-            0
+    /// What stands for `crate::store::read`.
+    pub mod read {
+        pub mod reader {
+            pub fn block_sum(_: [u8; 16], _: u64, _: u32, _: &[u8]) -> u64 {
+                0
+            }
+            pub fn prefix_sum(_: [u8; 16], _: u64, _: &[u8]) -> u64 {
+                0
+            }
         }
     }
     pub mod cache {

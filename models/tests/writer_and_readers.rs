@@ -8,6 +8,7 @@ use shuttle::{scheduler::PctScheduler, thread};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use vlstore::Readable;
 use vlstore::backend::{Backend, Mapping};
 use vlstore::{
     Alignment, Compression, Durability, Error, Layout, Opened, Result, Store, StoreOptions,
