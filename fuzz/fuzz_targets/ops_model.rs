@@ -15,10 +15,10 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
         world.step(step);
     }
     let (_, committed, ..) = world.commits.last().unwrap().clone();
-    let store = Store::open_in(backend.clone(), &options(stored)).unwrap();
+    let store = Store::open_in(backend.clone(), &options(stored).write.reading()).unwrap();
     committed.compare(&store);
     assert!(store.verify(|_, _| Ok(())).unwrap().is_intact());
     world.step(&Step::Close);
-    let store = Store::open_in(backend, &options(stored)).unwrap();
+    let store = Store::open_in(backend, &options(stored).write.reading()).unwrap();
     world.now.compare(&store);
 });
