@@ -1,4 +1,5 @@
-"""Measures vlstore and other stores on the same frames: size, writing, random batches, reading in order.
+"""Measures vlstore and other stores on the same frames: size, writing, random batches in one process and in two,
+reading in order, single frames, opening with the first frame.
 
     benches/compare/run [--sets molecules crystals chains] [--peers vlstore bagz ...] [--rounds 5] [--out FOLDER]
 
@@ -28,6 +29,8 @@ from peers import PEERS
 
 BATCH = 256
 SECONDS = 1.0  # of one kind of reading in one round
+SINGLE = 2000  # frames that are read one by one in one round
+OPENED = 15  # times that a store is opened in one round
 
 
 def size_of(path):
@@ -51,33 +54,75 @@ def check(store, frames, rng):
         raise ValueError("what was read is not what was written")
 
 
-def serve(pipe, key, path, made):
-    """One peer: writes the frames, then reads when it is told to."""
-    try:
-        cls, _, options = PEERS[key]
-        frames = made()
+def rate_of(store, rng):
+    """Frames a second in random batches."""
+    done, start = 0, time.perf_counter()
+    while (spent := time.perf_counter() - start) < SECONDS:
+        touch(store.batch(rng.integers(0, store.count, BATCH)))
+        done += BATCH
+    return done / spent
+
+
+def in_order(store):
+    done, start = 0, time.perf_counter()
+    for part in store.scan():
+        touch(part)
+        done += len(part[2])
+        if (spent := time.perf_counter() - start) > SECONDS:
+            break
+    return done / spent
+
+
+def one_by_one(store, rng):
+    """Seconds a single frame takes, each of which is read for the first time in this call."""
+    ordinals = rng.permutation(store.count)[:SINGLE].tolist()
+    start = time.perf_counter()
+    for i in ordinals:
+        positions, forces = store.one(i)
+        positions[0, 0] + forces[0, 0]
+    return (time.perf_counter() - start) / len(ordinals)
+
+
+def opened(cls, path, options):
+    """Seconds from nothing open to the arrays of the first frame; the median of some times."""
+    times = []
+    for _ in range(OPENED):
         store = cls(path, **options)
         start = time.perf_counter()
-        store.write(frames)
-        wrote = time.perf_counter() - start
         store.open()
-        check(store, frames, np.random.default_rng(5))
-        pipe.send({"size": size_of(path) / frames.raw, "write MB/s": frames.raw / wrote / 1e6})
-        del frames
-        rng = np.random.default_rng(7)
-        while pipe.recv():
-            done, start = 0, time.perf_counter()
-            while (spent := time.perf_counter() - start) < SECONDS:
-                touch(store.batch(rng.integers(0, store.count, BATCH)))
-                done += BATCH
-            random_rate = done / spent
-            done, start = 0, time.perf_counter()
-            for part in store.scan():
-                touch(part)
-                done += len(part[2])
-                if (spent := time.perf_counter() - start) > SECONDS:
-                    break
-            pipe.send({"batches, k/s": random_rate / 1e3, "in order, k/s": done / spent / 1e3})
+        store.one(0)
+        times.append(time.perf_counter() - start)
+        store.close()
+    return statistics.median(times)
+
+
+def serve(pipe, key, path, made):
+    """One peer: writes the frames if there are some, then reads as it is told to."""
+    try:
+        cls, _, options = PEERS[key]
+        store = cls(path, **options)
+        if made:
+            frames = made()
+            start = time.perf_counter()
+            store.write(frames)
+            wrote = time.perf_counter() - start
+            store.open()
+            check(store, frames, np.random.default_rng(5))
+            pipe.send({"size": size_of(path) / frames.raw, "write MB/s": frames.raw / wrote / 1e6})
+            del frames
+        else:
+            store.open()
+            pipe.send({})
+        rng = np.random.default_rng(7 if made else 8)
+        while told := pipe.recv():
+            if told == "batches":
+                pipe.send(rate_of(store, rng) / 1e3)
+                continue
+            found = {"batches, k/s": rate_of(store, rng) / 1e3, "in order, k/s": in_order(store) / 1e3}
+            found["one, us"] = one_by_one(store, rng) * 1e6
+            if cls.opens_again:
+                found["open, ms"] = opened(cls, path, options) * 1e3
+            pipe.send(found)
     except Exception:
         pipe.send({"error": traceback.format_exc()})
 
@@ -85,37 +130,54 @@ def serve(pipe, key, path, made):
 def measure(name, peers, rounds, folder):
     """All peers on one set: by peer the figures, as lists of samples."""
     context = multiprocessing.get_context("spawn")
+
+    def begin(key, made):
+        ours, theirs = context.Pipe()
+        args = (theirs, key, folder / f"{name}-{key}", made)
+        context.Process(target=serve, args=args, daemon=True).start()
+        return ours, ours.recv()
+
     running, figures = {}, {}
     for key in peers:
-        ours, theirs = context.Pipe()
-        path = folder / f"{name}-{key}"
-        process = context.Process(target=serve, args=(theirs, key, path, SETS[name]), daemon=True)
-        process.start()
         print(f"{name}: {key} writes", file=sys.stderr, flush=True)
-        first = ours.recv()
-        if "error" in first:
-            print(f"{key} is left out:\n{first['error']}", file=sys.stderr)
+        first, found = begin(key, SETS[name])
+        second, failed = begin(key, None) if "error" not in found else (None, found)
+        if "error" in failed:
+            print(f"{key} is left out:\n{failed['error']}", file=sys.stderr)
             continue
-        running[key] = ours
-        figures[key] = {figure: [value] for figure, value in first.items()}
+        running[key] = (first, second)
+        figures[key] = {figure: [value] for figure, value in found.items()}
     for turn in range(rounds + 1):
         print(f"{name}: round {turn} of {rounds}", file=sys.stderr, flush=True)
         for key in random.sample(list(running), len(running)):
-            running[key].send(True)
-            for figure, value in running[key].recv().items():
+            both = running[key]
+            both[0].send("all")
+            found = both[0].recv()
+            for pipe in both:
+                pipe.send("batches")
+            rates = [pipe.recv() for pipe in both]
+            failed = [f for f in (found, *rates) if isinstance(f, dict) and "error" in f]
+            if failed:
+                print(f"{key} is left out:\n{failed[0]['error']}", file=sys.stderr)
+                del running[key], figures[key]
+                continue
+            found["2 processes"] = sum(rates)
+            for figure, value in found.items():
                 if turn > 0:
                     figures[key].setdefault(figure, []).append(value)
-    for pipe in running.values():
-        pipe.send(False)
+    for pipe in (pipe for both in running.values() for pipe in both):
+        pipe.send(None)
     return figures
 
 
 def table(name, figures):
-    columns = ["size", "write MB/s", "batches, k/s", "in order, k/s"]
+    columns = {"size": 3, "write MB/s": 0, "batches, k/s": 1, "2 processes": 1, "in order, k/s": 0}
+    columns |= {"one, us": 1, "open, ms": 2}
     lines = [f"## {name}", "", f"| store | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
     for key in sorted(figures, key=lambda k: figures[k]["size"]):
-        cells = [statistics.median(figures[key][c]) for c in columns]
-        lines.append(f"| {PEERS[key][1]} | {cells[0]:.3f} | {cells[1]:.0f} | {cells[2]:.1f} | {cells[3]:.0f} |")
+        found = figures[key]
+        cells = (f"{statistics.median(found[c]):.{digits}f}" if c in found else "" for c, digits in columns.items())
+        lines.append(f"| {PEERS[key][1]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -22,8 +22,16 @@ def peer(key, label, **options):
 
 
 class Peer:
+    opens_again = True  # in a process in which it is open
+
     def __init__(self, path, **options):
         self.path, self.options = str(path), options
+
+    def one(self, i):
+        return self.batch(np.array([i]))[:2]
+
+    def close(self):
+        """Gives up what `open` made."""
 
     def scan(self):
         for first in range(0, self.count, STEP):
@@ -35,13 +43,15 @@ class Peer:
 @peer("vlstore-random", "vlstore, Zstd, random", purpose="random", compression="zstd")
 @peer("vlstore-lz4", "vlstore, LZ4, balanced", compression="lz4")
 @peer("vlstore-lz4-random", "vlstore, LZ4, random", purpose="random", compression="lz4")
+@peer("vlstore-lz4-random-map", "vlstore, LZ4, random, mapped", purpose="random", compression="lz4", access="map")
 @peer("vlstore-lz4-random-1", "vlstore, LZ4, random, one thread", purpose="random", compression="lz4", threads=1)
-@peer("vlstore-stored", "vlstore, stored", compression="stored")
+@peer("vlstore-lz4-records", "vlstore, LZ4, blocks of 2 KiB", purpose="random", compression="lz4", block_size=2048)
+@peer("vlstore-stored", "vlstore, stored, mapped", purpose="random", compression="stored", access="map")
 class Vlstore(Peer):
     def write(self, frames):
         import vlstore
 
-        layout = {name: value for name, value in self.options.items() if name != "threads"}
+        layout = {name: value for name, value in self.options.items() if name not in ("threads", "access")}
         with vlstore.open(self.path, "w", records="md-frame", **layout) as store:
             step, keys = 8192, frames.keys
             for a in range(0, len(frames), step):
@@ -59,12 +69,20 @@ class Vlstore(Peer):
     def open(self):
         import vlstore
 
-        self.store = vlstore.open(self.path, threads=self.options.get("threads"), cache_bytes=0)
+        reading = {name: self.options[name] for name in ("threads", "access") if name in self.options}
+        self.store = vlstore.open(self.path, cache_bytes=0, **reading)
         self.count = len(self.store)
 
     def batch(self, ordinals):
         made = self.store.at.arrays(ordinals, fields=["positions", "forces"])
         return made["positions"], made["forces"], np.diff(made["ptr"])
+
+    def one(self, i):
+        frame = self.store.at[i]
+        return frame.positions, frame.forces
+
+    def close(self):
+        self.store.close()
 
 
 @peer("atompack", "Atompack", compression="none")
@@ -99,6 +117,10 @@ class Atompack(Peer):
 
         self.store = atompack.Database.open(self.path)
         self.count = len(self.store)
+
+    def one(self, i):
+        molecule = self.store[i]
+        return molecule.positions, molecule.forces
 
     def batch(self, ordinals):
         made = self.store.get_molecules_flat(ordinals.tolist())
@@ -145,6 +167,8 @@ class Bagz(Packed):
 @peer("lmdb", "LMDB")
 @peer("lmdb-zstd", "LMDB, Zstd a record", packed=True)
 class Lmdb(Packed):
+    opens_again = False
+
     def write(self, frames):
         import lmdb
         import zstandard
@@ -188,6 +212,9 @@ class Hdf5(Peer):
         self.file = h5py.File(self.path, "r")
         self.starts = self.file["starts"][:]
         self.count = len(self.starts) - 1
+
+    def close(self):
+        self.file.close()
 
     def batch(self, ordinals):
         sites = [slice(self.starts[i], self.starts[i + 1]) for i in ordinals]

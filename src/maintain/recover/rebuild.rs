@@ -24,7 +24,7 @@ use crate::store::read::reader::{OpenChunk, Reader};
 use once_cell::race::OnceBox;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 /// The reference to a leaf from the leaf itself, if it can be opened by that.
 pub(crate) fn leaf_ref(io: &Io, found: &FoundSegment) -> Option<LeafRef> {
@@ -93,7 +93,7 @@ fn core_of(
         open: OpenChunk::default(),
         waiting: BTreeMap::new(),
         cache: BlockCache::new(ReadOptions::default().cache_bytes),
-        layouts: RwLock::default(),
+        layouts: crossbeam::sync::ShardedLock::default(),
         dead: OnceBox::new(),
         threads: 1,
     }

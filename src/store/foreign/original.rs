@@ -25,7 +25,7 @@ use crate::store::write::writer::Writer;
 use crate::wire::{AlignedBuf, memory, to_usize};
 use once_cell::race::OnceBox;
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 /// Opens a file of the original program as it is.
 pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &ReadOptions) -> Result<State> {
@@ -81,7 +81,7 @@ pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &ReadOptions) -
         open: OpenChunk::default(),
         waiting: BTreeMap::new(),
         cache: BlockCache::new(options.cache_bytes),
-        layouts: RwLock::default(),
+        layouts: crossbeam::sync::ShardedLock::default(),
         dead: OnceBox::new(),
         threads: threads(options.threads),
     };

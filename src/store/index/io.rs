@@ -5,10 +5,11 @@ use crate::error::{Error, Result};
 use crate::limits::INDEX_PAGE;
 use crate::store::index::pages::{Page, PageCache};
 use crate::wire::{memory, to_usize};
+use crossbeam::sync::ShardedLock;
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
 
 /// Most memory that a thread keeps for its next read, in bytes.
 const SPACE_KEPT: usize = 1 << 20;
@@ -31,7 +32,8 @@ pub(crate) struct Io {
     backend: Arc<dyn Backend>,
     file: [u8; 16],
     len: AtomicU64,
-    map: RwLock<Option<Mapping>>,
+    /// Looked at for each block by each thread of a batch.
+    map: ShardedLock<Option<Mapping>>,
     maps: bool,
     reads: AtomicU32,
     pages: PageCache,
@@ -45,7 +47,7 @@ impl Io {
             file,
             len: AtomicU64::new(len),
             maps: map.is_some(),
-            map: RwLock::new(map),
+            map: ShardedLock::new(map),
             reads: AtomicU32::new(0),
             backend,
             pages: PageCache::default(),

@@ -208,7 +208,7 @@ fn load_slot(
         open: OpenChunk::default(),
         waiting: std::collections::BTreeMap::new(),
         cache: crate::store::read::cache::BlockCache::new(options.cache_bytes),
-        layouts: std::sync::RwLock::default(),
+        layouts: crossbeam::sync::ShardedLock::default(),
         dead: OnceBox::new(),
         threads: crate::store::read::batch::threads(options.threads),
     };

@@ -14,11 +14,12 @@ use crate::store::index::stored_index::StoredIndex;
 use crate::store::read::cache::BlockCache;
 use crate::store::read::dead::DeadList;
 use crate::wire::{AlignedBuf, ByNumber, checksum, identify, to_usize};
+use crossbeam::sync::ShardedLock;
 use once_cell::race::OnceBox;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
 use std::ops::Range;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 /// Chunks whose layout is kept.
 pub(crate) const LAYOUTS_KEPT: usize = 8192;
@@ -95,7 +96,9 @@ pub(crate) struct Reader {
     /// Chunks on their way to the file.
     pub(crate) waiting: BTreeMap<u64, Arc<AlignedBuf>>,
     pub(crate) cache: BlockCache,
-    pub(crate) layouts: RwLock<Layouts>,
+    /// Looked at for each chunk by each thread of a batch: one counter of readers for all threads would
+    /// cost them more than to decode a small block.
+    pub(crate) layouts: ShardedLock<Layouts>,
     pub(crate) dead: OnceBox<Arc<DeadList>>,
     pub(crate) threads: usize,
 }
@@ -265,7 +268,7 @@ impl Reader {
             open: OpenChunk { number: *number, block: *block, data, lost: lost.clone() },
             waiting: self.waiting.clone(),
             cache: BlockCache::new(cache_bytes),
-            layouts: RwLock::default(),
+            layouts: crossbeam::sync::ShardedLock::default(),
             dead: self.dead.clone(),
             threads: self.threads,
         })
