@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use vlstore::loader::{
-    Batching, Damaged, Loader, LoaderOptions, Rest, Share, Shuffle, Sources, View,
+    Batching, Damaged, Loader, LoaderOptions, Mixing, Rest, Share, Shuffle, Sources, View, Weights,
 };
 use vlstore::{
     Compression, Error, Key, Layout, Purpose, Readable, Snapshot, Store, StoreOptions, Writer,
@@ -104,6 +104,20 @@ fn views_choose_records_by_ordinal_and_splits_share_none() {
     }
     seen.sort_unstable();
     assert!(seen.into_iter().eq(0..600));
+    // By keys, and by a condition on a column.
+    let sources = Sources::one(snapshot.clone()).unwrap();
+    let keys = [599, 3, 40].map(Key::from);
+    let by_key = View::chosen(sources.find(&keys).unwrap());
+    let bytes = sources.values("bytes").unwrap();
+    let large = View::range(0..600).filter(|o| bytes[usize::try_from(o).unwrap()] > 1000.0);
+    for (view, wanted) in
+        [(by_key, vec![3, 40, 599]), (large, (0..600).filter(|i| i % 97 == 5).collect())]
+    {
+        let options = LoaderOptions { view: Some(view), ..by_count(10) };
+        assert_eq!(sorted(&read(&Loader::new(snapshot.clone(), options).unwrap())), wanted);
+    }
+    let unknown = sources.find(&[Key::from(3), Key::from(600)]).unwrap_err();
+    assert!(matches!(&unknown, Error::NotFound { key } if &**key == "600"), "{unknown}");
     let beyond = LoaderOptions { view: Some(View::range(0..601)), ..by_count(10) };
     let refused = Loader::new(snapshot, beyond).unwrap_err();
     assert!(matches!(refused, Error::NotFound { .. }), "{refused}");
@@ -124,10 +138,33 @@ fn a_cap_counts_a_column_and_names_what_is_above_it() {
     }
     assert!(sorted(&batches).into_iter().eq(0..1500));
     let text = Loader::new(snapshot.clone(), capped(59_000)).unwrap_err().to_string();
-    let why = "record 5 (ordinal 5) has bytes 60000, above the cap of 59000";
+    let why = "record 5 (ordinal 5) has bytes 60000, above the cap of 59000 a batch";
     assert!(text.contains(why), "{text}");
     let unknown = LoaderOptions { cost: "edges".into(), ..capped(9) };
-    assert!(Loader::new(snapshot, unknown).unwrap_err().to_string().contains("edges"));
+    assert!(Loader::new(snapshot.clone(), unknown).unwrap_err().to_string().contains("edges"));
+
+    // Costs of the caller's, as numbers of edges that no column has.
+    let given = |costs: Vec<u64>, cap| {
+        let options = LoaderOptions { costs: Some(costs.into()), ..capped(cap) };
+        Loader::new(snapshot.clone(), options)
+    };
+    let edges: Vec<u64> = (0..1500).map(|i| i % 50).collect();
+    let mut loader = given(edges.clone(), 200).unwrap();
+    let batches = read(&loader);
+    assert!(batches.iter().all(|b| b.iter().map(|i| i % 50).sum::<u64>() <= 200));
+    assert!(sorted(&batches).into_iter().eq(0..1500));
+    let state = loader.state(loader.at());
+    loader.resume(&state).unwrap();
+    let other = given(vec![1; 1500], 200).unwrap().resume(&state).unwrap_err().to_string();
+    assert!(other.contains("its cost is \"given "), "{other}");
+    for (costs, cap, why) in [
+        (vec![1; 7], 200, "there are 7 costs, for 1500 records"),
+        (edges.clone(), 40, "record 41 (ordinal 41) has cost 41, above the cap of 40"),
+        (vec![u64::MAX; 1500], 40, "record 0 (ordinal 0) has no \"cost\" of 0 or more"),
+    ] {
+        let text = given(costs, cap).unwrap_err().to_string();
+        assert!(text.contains(why), "{text}");
+    }
 }
 
 #[test]
@@ -338,6 +375,63 @@ fn several_stores_are_one_data_set_and_few_are_open() {
     vlstore::TrajectoryWriter::create(&path, &StoreOptions::default()).unwrap().close().unwrap();
     let mixed = Sources::open([&paths[2], &path], &read_options, 1).unwrap_err().to_string();
     assert!(mixed.contains("records of one codec"), "{mixed}");
+}
+
+/// A small store comes again and again, each time in another order, while a large one goes on; a state
+/// is that of these shares.
+#[test]
+fn several_stores_are_mixed_with_the_shares_that_were_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = 0;
+    let paths: Vec<_> = [50, 900]
+        .iter()
+        .map(|n| {
+            let path = dir.path().join(format!("of {n}.vls"));
+            let mut w = Writer::create(&path, &options(Purpose::Balanced)).unwrap();
+            for i in first..first + n {
+                w.insert(i, &record(i)).unwrap();
+            }
+            first += n;
+            w.close().unwrap();
+            path
+        })
+        .collect();
+    let make = |weights: &[f64], view| {
+        let sources = Sources::open(&paths, &vlstore::ReadOptions::default(), 2).unwrap();
+        let weights = Weights::Stated(weights.to_vec());
+        let mixing = Some(Mixing { weights, parts: None, records: Some(400) });
+        Loader::over(
+            sources,
+            LoaderOptions { view, mixing, window: Some(64), group: Some(8), ..by_count(16) },
+        )
+    };
+    let mut loader = make(&[1.0, 3.0], None).unwrap();
+    let mut had = vec![0_u32; 950];
+    let mut small = Vec::new();
+    for epoch in 0..9 {
+        loader.set_at(vlstore::loader::Cursor { epoch, ..Default::default() });
+        let records = read(&loader).concat();
+        assert_eq!(records.len(), 400);
+        assert_eq!(records.iter().filter(|i| **i < 50).count(), 100);
+        records.iter().for_each(|i| had[usize::try_from(*i).unwrap()] += 1);
+        small.extend(records.into_iter().filter(|i| *i < 50));
+    }
+    // Nine epochs are 18 passes of the small store and three of the large one.
+    assert!(had[..50].iter().all(|n| *n == 18) && had[50..].iter().all(|n| *n == 3));
+    assert_ne!(small[..50], small[50..100]);
+    let state = loader.state(loader.at());
+    let text = make(&[1.0, 1.0], None).unwrap().resume(&state).unwrap_err().to_string();
+    assert!(text.contains("its mixture (what an epoch has of each store) is \"100+300 "), "{text}");
+    assert!(make(&[2.0, 6.0], None).unwrap().resume(&state).is_ok());
+    // A view has parts of both; in another order than the stores they are refused.
+    let view = View::chosen((20..80).collect());
+    assert_eq!(read(&make(&[1.0, 1.0], Some(view)).unwrap()).concat().len(), 400);
+    let text = make(&[1.0, 1.0], Some(View::chosen(vec![70, 3]))).unwrap_err().to_string();
+    assert!(text.contains("another order than that of the stores"), "{text}");
+    let text = make(&[1.0], None).unwrap_err().to_string();
+    assert!(text.contains("there are 1, for 2 stores"), "{text}");
+    let text = make(&[1.0, 1e-9], None).unwrap_err().to_string();
+    assert!(text.contains("of 900.vls") && text.contains("larger weight"), "{text}");
 }
 
 /// A file in which one block of records is damaged, and the ordinals that lie in it.

@@ -4,6 +4,7 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use vlstore::codec::{AnyCodec, CODECS, Field};
 use vlstore::formats::FormatKind;
+use vlstore::loader::Shuffle;
 use vlstore::trajectory::{AtomGroup, Boundary};
 use vlstore::trajectory::{Positions, Sharing};
 use vlstore::{Alignment, Compression, Durability, Purpose};
@@ -75,6 +76,12 @@ pub(crate) fn boundary() -> impl TypedValueParser<Value = Boundary> {
     one_of(Boundary::ALL.map(Boundary::name), Boundary::from_name)
 }
 
+/// How records are shuffled, by name.
+pub(crate) fn shuffle() -> impl TypedValueParser<Value = Shuffle> {
+    let all = [Shuffle::Windows, Shuffle::Global, Shuffle::Sequential];
+    one_of(all.map(Shuffle::name), Shuffle::from_name)
+}
+
 pub(crate) fn positions() -> impl TypedValueParser<Value = Positions> {
     one_of(["quantised", "given"], Positions::from_name)
 }
@@ -109,6 +116,7 @@ mod tests {
             (parse(durability(), "x").unwrap_err(), "none, kernel, sync"),
             (parse(sharing(), "x").unwrap_err(), "never, repeated, always"),
             (parse(positions(), "x").unwrap_err(), "quantised, given"),
+            (parse(shuffle(), "x").unwrap_err(), "windows, global, sequential"),
             (parse(field(), "x").unwrap_err(), "positions, velocities, forces"),
         ] {
             assert!(said.contains(names), "{said}");

@@ -4,6 +4,7 @@ mod axis;
 mod chart;
 mod draw;
 mod frames;
+mod order;
 mod series;
 mod sizes;
 mod terminal;
@@ -34,6 +35,7 @@ Examples:
   $ vlstore plot --quantity radius-of-gyration --range 0:500 --terminal frames.vls
   $ vlstore plot --quantity volume --over step --output volume.png frames.vls
   $ vlstore plot --quantity bytes frames.vls sizes.png
+  $ vlstore plot --quantity order --window 4096 --group 64 frames.vls order.png
   $ vlstore plot curves.vls lc.png
   $ vlstore plot --series lc --points --invert curves.vls lc.svg
   $ vlstore plot --range 0:500 --size 1200x500 curves.vls first.png
@@ -46,6 +48,8 @@ Quantities:
   volume              of the cell
   property:NAME       a property of frames, with all its numbers
   bytes, weight       how many records have which size: of any store
+  order               in which order the training loader serves the records of any store, how far that is
+                      from a uniform shuffle, and which window is wide enough
 
 Coordinates are used as they are stored: a molecule that crosses the border of a periodic cell is not put
 together before.
@@ -98,6 +102,8 @@ pub(crate) struct Args {
     /// What the axis below is, for frames [default: time, else frame]
     #[arg(long, value_enum, conflicts_with = "series")]
     over: Option<XAxis>,
+    #[command(flatten)]
+    order: order::OrderArgs,
     /// Draw points instead of lines
     #[arg(long)]
     points: bool,
@@ -129,15 +135,17 @@ pub(crate) struct Args {
 enum What {
     Frames(Quantity),
     Sizes(Column),
+    Order,
 }
 
 fn what(name: &str) -> std::result::Result<What, String> {
     match name {
         "bytes" => Ok(What::Sizes(Column::BYTES)),
         "weight" => Ok(What::Sizes(Column::WEIGHT)),
+        "order" => Ok(What::Order),
         _ => Quantity::from_name(name).map(What::Frames).ok_or_else(|| {
             let known = Quantity::NAMES.join(", ");
-            format!("known are {known}, property:NAME, bytes, weight")
+            format!("known are {known}, property:NAME, bytes, weight, order")
         }),
     }
 }
@@ -221,7 +229,13 @@ fn make(args: &Args, store: &Store, work: &mut Work) -> Result<Drawing> {
         || args.atoms_of.is_some()
         || args.dof.is_some()
         || args.over.is_some();
+    if args.order.given() && args.quantity.as_ref().is_some_and(|what| *what != What::Order) {
+        let why = "--window, --group, --shuffle, --seed, --epoch, --batch and --by are for --quantity order";
+        return Err(Error::invalid("arguments", why));
+    }
     match &args.quantity {
+        Some(What::Order) => of_order(args, store),
+        None if args.order.given() => of_order(args, store),
         Some(What::Frames(quantity)) => of_frames(args, store, Some(quantity.clone()), work),
         Some(What::Sizes(column)) => of_sizes(args, store, column),
         None if !args.series.is_empty() => of_series(args, store),
@@ -284,6 +298,19 @@ fn of_sizes(args: &Args, store: &Store, column: &Column) -> Result<Drawing> {
         lines: vec![found.line],
     };
     Ok(Drawing { chart, summary: plural(found.records, "record"), notes: Vec::new() })
+}
+
+fn of_order(args: &Args, store: &Store) -> Result<Drawing> {
+    let found = order::order(&store.snapshot(), &args.order)?;
+    let chart = Chart {
+        title: title(args, &found.title),
+        x_label: args.x_label.clone().unwrap_or_else(|| "place in the epoch".into()),
+        y_label: args.y_label.clone().unwrap_or_else(|| "place in the store".into()),
+        invert_y: args.invert,
+        log_x: false,
+        lines: vec![found.line],
+    };
+    Ok(Drawing { chart, summary: found.summary, notes: found.notes })
 }
 
 fn of_frames(

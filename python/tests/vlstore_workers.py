@@ -41,6 +41,16 @@ def load_part(loader, results):
     results.put([batch.ordinals.tolist() for batch in loader])
 
 
+def doubled(frame):
+    return {**frame, "positions": frame["positions"] * 2, "count": len(frame["positions"])}
+
+
+def refusing(frame):
+    if frame["step"] == 77:
+        raise KeyError("no 77")
+    return frame
+
+
 def in_processes(context, target, each):
     """What ``target(*args, results)`` puts for each of the ``args``, in a process of its own; in any order."""
     results = context.Queue()

@@ -1,20 +1,22 @@
 //! The loader of one store: its order, where it is, and its runs.
 
+use super::balance::{Balance, padding};
 use super::cursor::Cursor;
-use super::options::LoaderOptions;
+use super::mixture::Mixture;
+use super::options::{LoaderOptions, Mixing};
 use super::order::{Order, Shuffle};
+use super::random::key_of;
 use super::read_ahead::Ahead;
 use super::run::{Maker, Run};
-use super::schedule::Schedule;
+use super::schedule::{Batching, Schedule};
 use super::sources::Sources;
+use super::spread::{Spread, window_for, window_for_mixture};
 use super::state::{resumed, state};
 use super::view::View;
 use super::walk::{Share, Walk};
-use crate::codec;
 use crate::column::ColumnValues;
-use crate::depot::Columns;
 use crate::error::{Error, Result};
-use crate::store::{Batch, Purpose, Readable, Snapshot};
+use crate::store::{Batch, ColumnData, Purpose, Readable, Snapshot};
 use crate::wire::memory;
 use serde_json::Value;
 use std::sync::Arc;
@@ -71,22 +73,30 @@ impl Loader {
     /// A loader of the records of one or several stores.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for options that cannot work, for a column that is no cost, and for a cap
-    /// below the cost of one record, which is named by its key; [`Error::NotFound`] for a view that
-    /// reaches past the store; as [`Readable::column`] for the costs.
+    /// [`Error::Invalid`] for options that cannot work, for a column that is no cost, for a cap or a
+    /// last bucket below the cost of one record, which is named by its key, and as
+    /// [`Mixture::new`]; [`Error::NotFound`] for a view that reaches past the store; as
+    /// [`Readable::column`] for the costs.
     pub fn over(sources: Sources, options: LoaderOptions) -> Result<Self> {
         options.share.check()?;
         let view = options.view.clone().unwrap_or_else(|| View::range(0..sources.len()));
         view.check(sources.len())?;
-        let costs = match options.batching.cost {
-            Some(cap) => Some(costs(&sources, &view, &options.cost, cap)?),
-            None => None,
+        let batching = &options.batching;
+        batching.check_limits()?;
+        let costs = match batching.cost.is_some() || batching.buckets.is_some() {
+            true => Some(costs(&sources, &view, &options, batching)?),
+            false => None,
         };
+        let mixture = options.mixing.as_ref().map(|m| mixture(&sources, &view, m)).transpose()?;
         let (group, window) = sizes(&sources, &options)?;
         let Share { world, workers, .. } = options.share;
         let lanes = options.lanes.unwrap_or_else(|| world.saturating_mul(workers));
         let order = Order { shuffle: options.shuffle, seed: options.seed, group, window };
-        let schedule = Schedule::new(view.len(), order, options.batching.clone(), lanes, costs)?;
+        let mut schedule =
+            Schedule::new(view.len(), order, options.batching.clone(), lanes, costs)?;
+        if let Some(mixture) = mixture {
+            schedule = schedule.mixed(mixture)?;
+        }
         Ok(Self { sources, options, view, schedule, at: Cursor::default() })
     }
 
@@ -139,11 +149,85 @@ impl Loader {
         self.options.share.steps(self.options.rest, self.schedule.batches(epoch))
     }
 
+    /// How evenly an epoch is divided between the ranks, by the column
+    /// [`cost`](LoaderOptions::cost); reads the index and no record.
+    ///
+    /// # Errors
+    /// As [`over`](Self::over) for the costs.
+    pub fn balance(&self, epoch: u64) -> Result<Balance> {
+        let costs = self.costs()?;
+        let Share { world, .. } = self.options.share;
+        Ok(Balance::of(&self.schedule, epoch, world, self.options.rest, |r| cost_at(&costs, r)))
+    }
+
+    /// The share of padding in the padded batches of an epoch, by the column
+    /// [`cost`](LoaderOptions::cost), 0 to 1; see [`padding`].
+    ///
+    /// # Errors
+    /// As [`over`](Self::over) for the costs.
+    pub fn padding(&self, epoch: u64, width: Option<u64>) -> Result<f64> {
+        let costs = self.costs()?;
+        Ok(padding(&self.schedule, epoch, width, |r| cost_at(&costs, r)))
+    }
+
+    /// What each record costs, also if nothing caps it.
+    fn costs(&self) -> Result<Arc<[u32]>> {
+        match self.schedule.costs() {
+            Some(costs) => Ok(costs.clone()),
+            None => costs(&self.sources, &self.view, &self.options, &Batching::default()),
+        }
+    }
+
+    /// The design effect of the batches of an epoch of this share, by `values`, one for each record of
+    /// the view; see [`Spread`].
+    ///
+    /// # Errors
+    /// As [`walk`](Self::walk).
+    pub fn effect(&self, values: &[f64], epoch: u64) -> Result<f64> {
+        let mut spread = match self.schedule.mixture() {
+            None => Spread::new(values),
+            Some(mixture) => Spread::mixed(values, mixture),
+        };
+        let walk = self.walk(Cursor { epoch, ..Cursor::default() })?;
+        walk.for_each(|step| spread.add(&step.records));
+        Ok(spread.effect())
+    }
+
+    /// The first number of a column for each record of the view, to measure an
+    /// [`effect`](Self::effect) by; reads the index and no record if the store keeps the column.
+    ///
+    /// # Errors
+    /// As [`Readable::column`]; [`Error::Invalid`] for a record that has no such number, by its key.
+    pub fn values(&self, name: &str) -> Result<Vec<f64>> {
+        let all = self.sources.values(name)?;
+        let mut out = memory::with_room(usize::try_from(self.view.len()).unwrap_or(usize::MAX))?;
+        for number in 0..self.view.len() {
+            let record = self.view.ordinal(number).unwrap_or(u64::MAX);
+            let found = usize::try_from(record).ok().and_then(|at| all.get(at));
+            out.push(*found.filter(|v| v.is_finite()).ok_or_else(|| {
+                let why = format!("record {} has no {name:?}", self.sources.called(record));
+                Error::invalid("column", why)
+            })?);
+        }
+        Ok(out)
+    }
+
+    /// The window that keeps the [`effect`](Self::effect) of batches of `batch` records below `1 +
+    /// excess`; see [`window_for`].
+    #[must_use]
+    pub fn window_for(&self, values: &[f64], batch: u64, excess: f64) -> u64 {
+        let group = self.schedule.order().group;
+        match self.schedule.mixture() {
+            None => window_for(values, group, batch, excess),
+            Some(mixture) => window_for_mixture(values, mixture, group, batch, excess),
+        }
+    }
+
     /// The state of a run that has come to `at`: the [`after`](super::StepBatch::after) of its last
     /// batch.
     #[must_use]
     pub fn state(&self, at: Cursor) -> Value {
-        state(&self.schedule, &self.data(), self.cost(), at)
+        state(&self.schedule, &self.data(), &self.cost(), at)
     }
 
     /// Continues where a state was made: the next run has exactly the records that no rank had.
@@ -151,13 +235,18 @@ impl Loader {
     /// # Errors
     /// As [`resumed`].
     pub fn resume(&mut self, given: &Value) -> Result<()> {
-        let (schedule, at) = resumed(&self.schedule, &self.data(), self.cost(), given)?;
+        let (schedule, at) = resumed(&self.schedule, &self.data(), &self.cost(), given)?;
         (self.schedule, self.at) = (schedule, at);
         Ok(())
     }
 
-    const fn cost(&self) -> &str {
-        if self.options.batching.cost.is_some() { &self.options.cost } else { "" }
+    /// What the costs are: a column, or numbers of the caller's.
+    fn cost(&self) -> String {
+        match (self.schedule.costs(), &self.options.costs) {
+            (None, _) => String::new(),
+            (Some(_), None) => self.options.cost.to_string(),
+            (Some(_), Some(costs)) => format!("given {:016x}", key_of(costs)),
+        }
     }
 
     /// Which records these are: the files, what was deleted in them so far, and the view.
@@ -215,15 +304,44 @@ fn sizes(sources: &Sources, options: &LoaderOptions) -> Result<(u64, u64)> {
     Ok((group, window))
 }
 
+/// The parts of these records, and what an epoch has of each.
+fn mixture(sources: &Sources, view: &View, mixing: &Mixing) -> Result<Mixture> {
+    let bad = |why: &str| Error::invalid("mixture", why);
+    let names: Vec<(Box<str>, usize)> = match &mixing.parts {
+        Some(parts) => parts.clone(),
+        None => (0..sources.stores()).map(|i| (sources.store_name(i).into(), 1)).collect(),
+    };
+    if names.iter().map(|(_, stores)| stores).sum::<usize>() != sources.stores() {
+        return Err(bad("its parts do not have all stores"));
+    }
+    let mut ends = Vec::new();
+    let mut store = 0;
+    for (_, stores) in &names {
+        store += stores;
+        ends.push(sources.first_of(store));
+    }
+    let ends = view.cut(&ends).ok_or_else(|| {
+        bad("the records are chosen in another order than that of the stores: sort them")
+    })?;
+    let mut from = 0;
+    let mut parts = Vec::new();
+    for ((name, _), end) in names.into_iter().zip(ends) {
+        parts.push((name, end - from));
+        from = end;
+    }
+    Mixture::new(&parts, &mixing.weights, mixing.records.unwrap_or(view.len()))
+}
+
+fn cost_at(costs: &[u32], record: u64) -> u64 {
+    let cost = usize::try_from(record).ok().and_then(|at| costs.get(at));
+    cost.copied().unwrap_or(0).into()
+}
+
 /// What stands for a record without a cost.
 const NONE: u64 = u64::MAX;
 
 /// What the records of a store cost.
-fn costs_of(snapshot: &Snapshot, name: &str, records: u64) -> Result<Vec<u64>> {
-    let column = match codec::by_name(&snapshot.layout().record_codec.0) {
-        Ok(codec) => snapshot.column_by(codec, name, 0..records)?,
-        Err(_) => snapshot.column(name, 0..records)?,
-    };
+fn costs_of(column: ColumnData, name: &str) -> Result<Vec<u64>> {
     if column.column.count != 1 {
         let n = column.column.count;
         let why = format!("{name:?} has {n} numbers for each record; a cost must be one number");
@@ -239,25 +357,34 @@ fn costs_of(snapshot: &Snapshot, name: &str, records: u64) -> Result<Vec<u64>> {
     })
 }
 
-/// What each record costs.
-fn costs(sources: &Sources, view: &View, name: &str, cap: u64) -> Result<Arc<[u32]>> {
+/// What each record costs, none more than a batch can hold.
+fn costs(
+    sources: &Sources,
+    view: &View,
+    options: &LoaderOptions,
+    batching: &Batching,
+) -> Result<Arc<[u32]>> {
     let bad = |why: String| Error::invalid("cost", why);
-    let mut all = Vec::new();
-    for store in 0..sources.stores() {
-        all.push(costs_of(&sources.snapshot(store)?, name, sources.records_of(store))?);
-    }
+    let (name, all) = match &options.costs {
+        Some(costs) if costs.len() as u64 == sources.len() => ("cost", costs.clone()),
+        Some(costs) => {
+            let (n, records) = (costs.len(), sources.len());
+            return Err(bad(format!("there are {n} costs, for {records} records")));
+        }
+        None => {
+            let columns = sources.columns(&options.cost)?.into_iter();
+            let each = columns.map(|c| costs_of(c, &options.cost)).collect::<Result<Vec<_>>>()?;
+            (&*options.cost, each.concat().into())
+        }
+    };
     let mut out = memory::with_room(usize::try_from(view.len()).unwrap_or(usize::MAX))?;
     for number in 0..view.len() {
         let record = view.ordinal(number).unwrap_or(u64::MAX);
-        let (store, ordinal) = sources.place(record);
-        let own = usize::try_from(ordinal).ok().and_then(|at| all.get(store)?.get(at)).copied();
+        let own = usize::try_from(record).ok().and_then(|at| all.get(at)).copied();
         let who = || format!("record {}", sources.called(record));
         let found = own.filter(|cost| *cost != NONE);
         let found = found.ok_or_else(|| bad(format!("{} has no {name:?} of 0 or more", who())))?;
-        if found > cap {
-            let why = format!("{} has {name} {found}, above the cap of {cap} a batch", who());
-            return Err(Error::invalid("cost of a batch", why));
-        }
+        batching.check(found, |why| format!("{} has {name} {found}, {why}", who()))?;
         let found = u32::try_from(found).map_err(|_| bad(format!("{} is above 2^32", who())))?;
         out.push(found);
     }

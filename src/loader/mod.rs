@@ -4,8 +4,9 @@
 //! an [`Order`] of groups of neighbours and of the records in a window ([`Permutation`] needs no
 //! memory for it), a [`Schedule`] of batches by number or under a cap on their cost, a [`Walk`] that
 //! gives each rank and worker its part of them from any [`Cursor`] on, and a [`state`] that says in
-//! a few numbers where a run is, whatever it continues with. A [`View`] chooses the records, and a
-//! [`Spread`] says how far their order is from a uniform shuffle. A [`Loader`] joins these over the
+//! a few numbers where a run is, whatever it continues with. A [`View`] chooses the records, a
+//! [`Mixture`] how often the stores come, and a [`Spread`] says how far their order is from a uniform
+//! shuffle. A [`Loader`] joins these over the
 //! snapshot of a store, or over several as one ([`Sources`]), and its [`Run`] reads ahead in a thread of its own, in bounded memory.
 //!
 //! ```
@@ -21,9 +22,11 @@
 //! # Ok::<(), vlstore::Error>(())
 //! ```
 
+mod balance;
 mod cursor;
 #[expect(clippy::module_inception, reason = "the room is named after what it is for")]
 mod loader;
+mod mixture;
 mod options;
 mod order;
 mod pack;
@@ -38,16 +41,18 @@ mod state;
 mod view;
 mod walk;
 
+pub use balance::{Balance, padding};
 pub use cursor::Cursor;
 pub use loader::Loader;
-pub use options::{Damaged, LoaderOptions};
+pub use mixture::{Mixture, Weights};
+pub use options::{Damaged, LoaderOptions, Mixing};
 pub use order::{Order, Sequence, Shuffle};
 pub use permutation::Permutation;
 pub use random::{Random, key_of};
 pub use run::{Loaded, Run};
-pub use schedule::{Batching, Last, Numbers, Schedule};
+pub use schedule::{Batching, Buckets, Last, Numbers, Schedule};
 pub use sources::Sources;
-pub use spread::{Spread, window_for};
+pub use spread::{Spread, window_for, window_for_mixture};
 pub use state::{resumed, state};
 pub use view::View;
 pub use walk::{Rest, Share, StepBatch, Walk};

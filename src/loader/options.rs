@@ -1,15 +1,19 @@
 //! What a loader is asked for.
 
+use super::mixture::Weights;
 use super::order::Shuffle;
 use super::schedule::Batching;
 use super::view::View;
 use super::walk::{Rest, Share};
+use std::sync::Arc;
 
 /// How records are loaded; see [`Loader::new`](super::Loader::new).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LoaderOptions {
     /// The records; by default all.
     pub view: Option<View>,
+    /// What shares several stores have of an epoch; by default each record comes once.
+    pub mixing: Option<Mixing>,
     /// How they are shuffled.
     pub shuffle: Shuffle,
     /// Chooses one of the orders.
@@ -20,8 +24,11 @@ pub struct LoaderOptions {
     pub window: Option<u64>,
     /// How many records, or what cost, a batch has.
     pub batching: Batching,
-    /// The column that a cap counts: `weight`, `bytes` or another one with a number for each record.
+    /// The column that a cap and buckets count: `weight`, `bytes` or another one with a number for each record.
     pub cost: Box<str>,
+    /// What each record of the stores costs, by its number, in place of a column; `u64::MAX` for one
+    /// that has no cost.
+    pub costs: Option<Arc<[u64]>>,
     /// Which part of the batches is loaded here.
     pub share: Share,
     /// The number of lanes; by default one for each worker of each rank. See
@@ -40,12 +47,14 @@ impl Default for LoaderOptions {
     fn default() -> Self {
         Self {
             view: None,
+            mixing: None,
             shuffle: Shuffle::Windows,
             seed: 0,
             group: None,
             window: None,
             batching: Batching::default(),
             cost: "weight".into(),
+            costs: None,
             share: Share::default(),
             lanes: None,
             rest: Rest::Drop,
@@ -53,6 +62,17 @@ impl Default for LoaderOptions {
             damaged: Damaged::Refuse,
         }
     }
+}
+
+/// What shares several stores have of an epoch; see [`Mixture`](super::Mixture).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mixing {
+    /// The share of each part.
+    pub weights: Weights,
+    /// The parts, if they are not the stores: a name, and how many stores it has, one behind the other.
+    pub parts: Option<Vec<(Box<str>, usize)>>,
+    /// Records of an epoch; by default as many as there are.
+    pub records: Option<u64>,
 }
 
 /// What happens to a record that cannot be read.

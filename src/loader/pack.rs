@@ -59,6 +59,46 @@ pub(super) fn first_fit(
     batches
 }
 
+/// Puts records of nearly the same cost together, in which a batch pays for each of its records as for
+/// the dearest, as a padded one does; then brings the batches into random order.
+///
+/// With `edges`, which ascend and of which the last is not below any cost, a record counts as the first
+/// of them that is not below its cost, and a batch has records of one edge only.
+pub(super) fn alike(
+    records: &[u64],
+    cost: impl Fn(u64) -> u64,
+    limits: Limits,
+    edges: &[u64],
+    random: &mut Random,
+) -> Vec<Vec<u64>> {
+    let edge = |cost: u64| edges.get(edges.partition_point(|e| *e < cost)).copied();
+    let mut sorted: Vec<(u64, u64)> = records
+        .iter()
+        .map(|record| {
+            let cost = cost(*record);
+            (edge(cost).unwrap_or(cost), *record)
+        })
+        .collect();
+    // Stable: which of those that count alike are together is left to the order of the window.
+    sorted.sort_by_key(|(counts, _)| *counts);
+    let mut batches: Vec<(u64, Vec<u64>)> = Vec::new();
+    for (counts, record) in sorted {
+        let room = |(first, batch): &&mut (u64, Vec<u64>)| {
+            let n = batch.len() as u64 + 1;
+            n <= limits.records
+                && n.checked_mul(counts).is_some_and(|sum| sum <= limits.cost)
+                && (edges.is_empty() || *first == counts)
+        };
+        match batches.last_mut().filter(room) {
+            Some((_, batch)) => batch.push(record),
+            None => batches.push((counts, vec![record])),
+        }
+    }
+    let mut batches: Vec<_> = batches.into_iter().map(|(_, batch)| batch).collect();
+    random.shuffle(&mut batches);
+    batches
+}
+
 /// Fills one batch after the other and keeps the order of the records.
 pub(super) fn in_order(
     records: &[u64],
@@ -114,7 +154,19 @@ mod tests {
             let mut mixed = first_fit(&records, cost, limits, &mut Random::new(seed));
             divide(&mut mixed, records.len().min(more));
             prop_assert!(mixed.len() >= records.len().min(more));
-            for batches in [mixed, in_order(&records, cost, limits)] {
+            let near = alike(&records, cost, limits, &[], &mut Random::new(seed));
+            let edges = [10, 50, 100];
+            let edged = alike(&records, cost, limits, &edges, &mut Random::new(seed));
+            let edge = |r: &u64| *edges.iter().find(|e| **e >= cost(*r)).unwrap();
+            for batch in &edged {
+                prop_assert!(batch.iter().all(|r| edge(r) == edge(&batch[0])));
+                prop_assert!(batch.len() as u64 * edge(&batch[0]) <= cap);
+            }
+            for batch in &near {
+                let dearest = batch.iter().map(|r| cost(*r)).max().unwrap();
+                prop_assert!(batch.len() as u64 * dearest <= cap, "padded");
+            }
+            for batches in [mixed, near, edged, in_order(&records, cost, limits)] {
                 let mut all = batches.concat();
                 all.sort_unstable();
                 prop_assert_eq!(&all, &records);

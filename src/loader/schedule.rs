@@ -8,8 +8,9 @@
 //! the batch in it; only what a rank decodes is more if it is not in one lane.
 
 use super::cursor::Cursor;
+use super::mixture::{Mixture, Neighbours};
 use super::order::{Order, Shuffle};
-use super::pack::{Limits, divide, first_fit, in_order};
+use super::pack::{Limits, alike, divide, first_fit, in_order};
 use crate::error::{Error, Result};
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,10 +20,41 @@ use std::sync::Arc;
 pub struct Batching {
     /// The number of records in a batch; the most if there is also a cap on their cost.
     pub records: Option<u64>,
-    /// The most that the records of a batch cost together.
+    /// The most that the records of a batch cost together; with buckets, what they cost if each costs
+    /// as much as the dearest, as in a padded batch.
     pub cost: Option<u64>,
+    /// Whether records of the same or nearly the same cost are put together.
+    pub buckets: Option<Buckets>,
     /// What happens to the last batch of an epoch if it has fewer than `records`.
     pub last: Last,
+}
+
+/// Which records of a window are put together by their cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Buckets {
+    /// Neighbours in cost: least padding, and a width of its own for each batch.
+    Near,
+    /// Those that have the same edge, the first of these that is not below their cost: few widths, for
+    /// frameworks that compile for each. Edges ascend, and no record costs more than the last.
+    Edges(Vec<u64>),
+}
+
+impl Buckets {
+    const fn edges(&self) -> &[u64] {
+        match self {
+            Self::Near => &[],
+            Self::Edges(edges) => edges.as_slice(),
+        }
+    }
+
+    /// What a record of this cost counts as; `None` above the last edge.
+    #[must_use]
+    pub fn width(&self, cost: u64) -> Option<u64> {
+        match self {
+            Self::Near => Some(cost),
+            Self::Edges(edges) => edges.get(edges.partition_point(|e| *e < cost)).copied(),
+        }
+    }
 }
 
 /// What happens to a last batch with fewer records than the others.
@@ -32,7 +64,7 @@ pub enum Last {
     #[default]
     Keep,
     /// It is left out, and with it less than a batch of records in each epoch. Without effect if a
-    /// cap on the cost decides what is in a batch.
+    /// cap on the cost, or buckets, decide what is in a batch.
     Drop,
 }
 
@@ -44,6 +76,7 @@ pub struct Schedule {
     batching: Batching,
     lanes: u64,
     costs: Option<Arc<[u32]>>,
+    mixture: Option<Mixture>,
 }
 
 /// A batch: numbers of records.
@@ -55,16 +88,61 @@ struct RoundRecords {
     lanes: u64,
 }
 
+impl Batching {
+    /// Refuses limits that no batch can keep.
+    pub(super) fn check_limits(&self) -> Result<()> {
+        let limits = [("batch size", self.records), ("cost of a batch", self.cost)];
+        if let Some((what, _)) = limits.into_iter().find(|(_, limit)| *limit == Some(0)) {
+            return Err(Error::invalid(what, "is 0, and must be 1 or more"));
+        }
+        if self.records.is_none() && self.cost.is_none() {
+            let why = "say how many records, or what cost, a batch has";
+            return Err(Error::invalid("batch size", why));
+        }
+        match &self.buckets {
+            Some(Buckets::Edges(edges))
+                if edges.is_empty() || !edges.is_sorted_by(|a, b| a < b) =>
+            {
+                Err(Error::invalid("buckets", "the edges are at least one, and ascend"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a record of this cost that fits no batch; `say` names it before the reason.
+    pub(super) fn check(&self, cost: u64, say: impl Fn(String) -> String) -> Result<()> {
+        let width = self.buckets.as_ref().map_or(Some(cost), |buckets| buckets.width(cost));
+        let Some(width) = width else {
+            let last = self.buckets.as_ref().and_then(|b| b.edges().last()).copied().unwrap_or(0);
+            return Err(Error::invalid("buckets", say(format!("above the last edge {last}"))));
+        };
+        match self.cost {
+            Some(cap) if width > cap => {
+                let padded =
+                    if width > cost { format!("{width} with padding, ") } else { String::new() };
+                let why = say(format!("{padded}above the cap of {cap} a batch"));
+                Err(Error::invalid("cost of a batch", why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The records of every batch but the last, if nothing but their number counts.
+    const fn counted(&self) -> Option<u64> {
+        if self.cost.is_some() || self.buckets.is_some() { None } else { self.records }
+    }
+}
+
 impl Schedule {
     /// The batches of `records` records.
     ///
-    /// `costs` are what a cap counts, one for each record; without a cap there are none. The window
-    /// of the order grows to a multiple of the records of a batch.
+    /// `costs` are what a cap and buckets count, one for each record; without these there are none. The
+    /// window of the order grows to a multiple of the records of a batch.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a size of 0, for neither a number of records nor a cap, for costs that
-    /// are not one for each record, and for a record that alone costs more than the cap: its number
-    /// is in the message.
+    /// [`Error::Invalid`] for a size of 0, for neither a number of records nor a cap, for edges that
+    /// do not ascend, for costs that are not one for each record, and for a record that alone costs
+    /// more than the cap or the last edge: its number is in the message.
     pub fn new(
         records: u64,
         mut order: Order,
@@ -73,32 +151,34 @@ impl Schedule {
         costs: Option<Arc<[u32]>>,
     ) -> Result<Self> {
         let named = [("group", order.group), ("window", order.window), ("lanes", lanes)];
-        let limits = [("batch size", batching.records), ("cost of a batch", batching.cost)];
-        let limits = limits.into_iter().filter_map(|(name, limit)| Some((name, limit?)));
-        if let Some((what, _)) = named.into_iter().chain(limits).find(|(_, size)| *size == 0) {
+        if let Some((what, _)) = named.into_iter().find(|(_, size)| *size == 0) {
             return Err(Error::invalid(what, "is 0, and must be 1 or more"));
         }
-        match (&batching, &costs) {
-            (Batching { cost: Some(cap), .. }, Some(costs)) if costs.len() as u64 == records => {
-                let above = (0_u64..).zip(&**costs).find(|(_, cost)| u64::from(**cost) > *cap);
-                if let Some((number, cost)) = above {
-                    let why = format!("record {number} alone costs {cost}, above the cap of {cap}");
-                    return Err(Error::invalid("cost of a batch", why));
-                }
+        batching.check_limits()?;
+        if batching.cost.is_some() || batching.buckets.is_some() {
+            let there = costs.as_ref().filter(|costs| costs.len() as u64 == records);
+            let costs =
+                there.ok_or_else(|| Error::invalid("costs", "are not one for each record"))?;
+            for (number, cost) in (0_u64..).zip(&**costs) {
+                batching
+                    .check((*cost).into(), |why| format!("record {number} costs {cost}, {why}"))?;
             }
-            (Batching { cost: Some(_), .. }, _) => {
-                return Err(Error::invalid("costs", "are not one for each record"));
-            }
-            (Batching { records: None, .. }, _) => {
-                let why = "say how many records, or what cost, a batch has";
-                return Err(Error::invalid("batch size", why));
-            }
-            (Batching { records: Some(batch), .. }, _) => {
-                let window = order.window.div_ceil(*batch).checked_mul(*batch);
-                order.window = window.unwrap_or(order.window);
-            }
+        } else if let Some(batch) = batching.records {
+            let window = order.window.div_ceil(batch).checked_mul(batch);
+            order.window = window.unwrap_or(order.window);
         }
-        Ok(Self { records, order, batching, lanes, costs })
+        Ok(Self { records, order, batching, lanes, costs, mixture: None })
+    }
+
+    /// The same batches, of the draws of a mixture of these records.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a mixture of another number of records.
+    pub fn mixed(self, mixture: Mixture) -> Result<Self> {
+        if mixture.records() != self.records {
+            return Err(Error::invalid("mixture", "is not of the records that are loaded"));
+        }
+        Ok(Self { mixture: Some(mixture), ..self })
     }
 
     /// The same batches dealt in another number of lanes.
@@ -112,10 +192,16 @@ impl Schedule {
         Ok(Self { lanes, ..self.clone() })
     }
 
-    /// Number of records.
+    /// Number of records of an epoch.
     #[must_use]
-    pub const fn records(&self) -> u64 {
-        self.records
+    pub fn records(&self) -> u64 {
+        self.mixture.as_ref().map_or(self.records, Mixture::draws)
+    }
+
+    /// What parts of the records an epoch has how many of, if it is not each once.
+    #[must_use]
+    pub const fn mixture(&self) -> Option<&Mixture> {
+        self.mixture.as_ref()
     }
 
     /// The order, with the window that is used.
@@ -136,7 +222,12 @@ impl Schedule {
         self.lanes
     }
 
-    /// What a record costs; 1 without a cap.
+    /// What each record costs, if something counts it.
+    pub(super) const fn costs(&self) -> Option<&Arc<[u32]>> {
+        self.costs.as_ref()
+    }
+
+    /// What a record costs; 1 if nothing counts it.
     #[must_use]
     pub fn cost(&self, number: u64) -> u64 {
         let Some(costs) = &self.costs else { return 1 };
@@ -153,9 +244,9 @@ impl Schedule {
     /// Full rounds; records of each lane in a shorter one; records in a last one of one lane.
     fn parts(&self) -> (u64, u64, u64) {
         let each = self.order.window.saturating_mul(self.lanes);
-        let (full, rest) = (self.records / each, self.records % each);
-        match (self.batching.cost, self.batching.records) {
-            (None, Some(batch)) if self.lanes > 1 => {
+        let (full, rest) = (self.records() / each, self.records() % each);
+        match self.batching.counted() {
+            Some(batch) if self.lanes > 1 => {
                 let even = rest / self.lanes / batch * batch;
                 (full, even, rest - even * self.lanes)
             }
@@ -166,7 +257,7 @@ impl Schedule {
     fn part(&self, number: u64) -> Option<RoundRecords> {
         let (full, even, rest) = self.parts();
         let each = self.order.window.saturating_mul(self.lanes);
-        let capped = self.batching.cost.is_some();
+        let capped = self.batching.counted().is_none();
         if number < full {
             let first = number * each;
             Some(RoundRecords { positions: first..first + each, lanes: self.lanes })
@@ -175,7 +266,7 @@ impl Schedule {
             Some(RoundRecords { positions: first..first + even * self.lanes, lanes: self.lanes })
         } else if number == full + u64::from(even > 0) && rest > 0 {
             let lanes = if capped { self.lanes } else { 1 };
-            Some(RoundRecords { positions: self.records - rest..self.records, lanes })
+            Some(RoundRecords { positions: self.records() - rest..self.records(), lanes })
         } else {
             None
         }
@@ -185,9 +276,9 @@ impl Schedule {
     /// some tens of nanoseconds for each record.
     #[must_use]
     pub fn batches(&self, epoch: u64) -> u64 {
-        match (self.batching.cost, self.batching.records, self.batching.last) {
-            (None, Some(size), Last::Keep) => self.records.div_ceil(size.max(1)),
-            (None, Some(size), Last::Drop) => self.records / size.max(1),
+        match (self.batching.counted(), self.batching.last) {
+            (Some(size), Last::Keep) => self.records().div_ceil(size.max(1)),
+            (Some(size), Last::Drop) => self.records() / size.max(1),
             _ => (0..self.rounds()).map(|number| self.round(epoch, number).len() as u64).sum(),
         }
     }
@@ -200,30 +291,47 @@ impl Schedule {
         let float = |n: u64| n as f64;
         let batches = float((self.round(at.epoch, at.round).len() as u64).max(1));
         let inside = float(part.positions.end - part.positions.start) * float(at.batch) / batches;
-        (float(part.positions.start) + inside) / float(self.records.max(1))
+        (float(part.positions.start) + inside) / float(self.records().max(1))
     }
 
     /// The batches of a round in their order; none behind the last round.
     #[must_use]
     pub fn round(&self, epoch: u64, number: u64) -> Vec<Numbers> {
         let Some(part) = self.part(number) else { return Vec::new() };
-        match (self.batching.cost, self.batching.records) {
-            (None, Some(batch)) => self.counted(epoch, number, &part, batch),
-            (cost, records) => {
-                let cost = cost.unwrap_or(u64::MAX);
-                let limits = Limits { records: records.unwrap_or(u64::MAX), cost };
-                self.capped(epoch, number, &part, limits)
+        if let Some(batch) = self.batching.counted() {
+            return self.counted(epoch, number, &part, batch);
+        }
+        let Batching { records, cost, .. } = self.batching;
+        let (records, cost) = (records.unwrap_or(u64::MAX), cost.unwrap_or(u64::MAX));
+        self.packed(epoch, number, &part, Limits { records, cost })
+    }
+
+    /// The records at these positions of an epoch.
+    fn numbers(&self, epoch: u64, positions: Range<u64>) -> Numbers {
+        match &self.mixture {
+            None => self.order.sequence(self.records, epoch).records(positions).collect(),
+            Some(mixture) => mixture.sequence(&self.order, epoch).records(positions),
+        }
+    }
+
+    /// The same as runs of neighbours.
+    fn runs(&self, epoch: u64, positions: Range<u64>) -> Vec<Neighbours> {
+        match &self.mixture {
+            None => {
+                let sequence = self.order.sequence(self.records, epoch);
+                let run = |(place, records)| Neighbours { part: 0, place, records };
+                (0..).zip(sequence.runs(positions)).map(run).collect()
             }
+            Some(mixture) => mixture.sequence(&self.order, epoch).runs(positions),
         }
     }
 
     fn counted(&self, epoch: u64, number: u64, part: &RoundRecords, batch: u64) -> Vec<Numbers> {
-        let sequence = self.order.sequence(self.records, epoch);
         let Range { start, end } = part.positions;
         let each = (end - start) / part.lanes;
         let lanes = (0..part.lanes).map(|lane| {
             let first = start + lane * each;
-            let mut records: Numbers = sequence.records(first..first + each).collect();
+            let mut records = self.numbers(epoch, first..first + each);
             self.order.shuffle_window(epoch, number * self.lanes + lane, &mut records);
             let size = usize::try_from(batch).unwrap_or(usize::MAX);
             let mut batches: Vec<_> = records.chunks(size).map(<[u64]>::to_vec).collect();
@@ -235,26 +343,32 @@ impl Schedule {
         dealt(lanes.collect())
     }
 
-    fn capped(&self, epoch: u64, number: u64, part: &RoundRecords, limits: Limits) -> Vec<Numbers> {
-        let sequence = self.order.sequence(self.records, epoch);
-        let runs: Vec<Range<u64>> = sequence.runs(part.positions.clone()).collect();
+    /// All batches of an epoch, in their order.
+    pub fn all(&self, epoch: u64) -> impl Iterator<Item = Numbers> {
+        (0..self.rounds()).flat_map(move |number| self.round(epoch, number))
+    }
+
+    fn packed(&self, epoch: u64, number: u64, part: &RoundRecords, limits: Limits) -> Vec<Numbers> {
         let cost = |record| self.cost(record);
-        let pack = |lane: u64, runs: &[Range<u64>]| {
-            let mut records: Numbers = runs.iter().cloned().flatten().collect();
+        let pack = |lane: u64, mut records: Numbers| {
             let window = number * self.lanes + lane;
-            if self.order.shuffle == Shuffle::Sequential {
-                return in_order(&records, cost, limits);
-            }
             self.order.shuffle_window(epoch, window, &mut records);
             // Not those that shuffled the records.
             let mut random = self.order.random(epoch, u64::MAX - window);
-            first_fit(&records, cost, limits, &mut random)
+            match &self.batching.buckets {
+                Some(buckets) => alike(&records, cost, limits, buckets.edges(), &mut random),
+                None if self.order.shuffle == Shuffle::Sequential => {
+                    in_order(&records, cost, limits)
+                }
+                None => first_fit(&records, cost, limits, &mut random),
+            }
         };
         if part.lanes > 1
-            && let Some(divided) = self.divided(&runs, part.lanes)
+            && let Some(divided) =
+                self.divided(self.runs(epoch, part.positions.clone()), part.lanes)
         {
             let mut lanes: Vec<_> =
-                (0..).zip(&divided).map(|(lane, runs)| pack(lane, runs)).collect();
+                (0..).zip(divided).map(|(lane, records)| pack(lane, records)).collect();
             let most = lanes.iter().map(Vec::len).max().unwrap_or(0);
             if lanes.iter_mut().all(|batches| divide(batches, most)) {
                 // The lane with the largest group is another one in each round.
@@ -263,7 +377,7 @@ impl Schedule {
             }
         }
         // Too few records for that: all lanes share a window.
-        let mut batches = pack(0, &runs);
+        let mut batches = pack(0, self.numbers(epoch, part.positions.clone()));
         let lanes = usize::try_from(part.lanes).unwrap_or(usize::MAX);
         let even = batches.len().checked_next_multiple_of(lanes).unwrap_or(usize::MAX);
         let records: usize = batches.iter().map(Vec::len).sum();
@@ -273,22 +387,47 @@ impl Schedule {
         batches
     }
 
-    /// The groups of a round for each lane, so that all lanes cost about the same: the dearest first,
-    /// each to the lane that has least so far. `None` if there are fewer groups than lanes.
-    fn divided(&self, runs: &[Range<u64>], lanes: u64) -> Option<Vec<Vec<Range<u64>>>> {
+    /// The records of a round for each lane, in whole groups, so that all lanes cost about the same: the
+    /// dearest group first, each to the lane that has least so far; of a mixture part by part, each
+    /// to those that have fewest groups of the part. `None` if there are fewer groups than lanes.
+    fn divided(&self, runs: Vec<Neighbours>, lanes: u64) -> Option<Vec<Numbers>> {
+        struct Lane {
+            cost: u64,
+            /// Groups of the part that is divided.
+            groups: usize,
+            /// With their place in the epoch.
+            runs: Vec<(u64, Range<u64>)>,
+        }
         if (runs.len() as u64) < lanes {
             return None;
         }
         let sum = |run: &Range<u64>| run.clone().map(|r| self.cost(r)).sum::<u64>();
-        let mut runs: Vec<_> = runs.iter().map(|run| (sum(run), run.clone())).collect();
-        runs.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
-        let mut out: Vec<(u64, Vec<Range<u64>>)> = (0..lanes).map(|_| (0, Vec::new())).collect();
-        for (cost, run) in runs {
-            let lane = out.iter_mut().min_by_key(|(sum, runs)| (*sum, runs.len()))?;
-            lane.0 += cost;
-            lane.1.push(run);
+        let dear = |run: Neighbours| (run.part, sum(&run.records), run.place, run.records);
+        let mut runs: Vec<_> = runs.into_iter().map(dear).collect();
+        runs.sort_by_key(|(part, cost, ..)| (*part, std::cmp::Reverse(*cost)));
+        let mut out: Vec<Lane> =
+            (0..lanes).map(|_| Lane { cost: 0, groups: 0, runs: Vec::new() }).collect();
+        for own in runs.chunk_by(|a, b| a.0 == b.0) {
+            out.iter_mut().for_each(|lane| lane.groups = 0);
+            for (_, cost, place, records) in own {
+                let mixed = self.mixture.is_some();
+                let least = |lane: &&mut Lane| {
+                    (if mixed { lane.groups } else { 0 }, lane.cost, lane.runs.len())
+                };
+                let lane = out.iter_mut().min_by_key(least)?;
+                lane.cost += cost;
+                lane.groups += 1;
+                lane.runs.push((*place, records.clone()));
+            }
         }
-        Some(out.into_iter().map(|(_, runs)| runs).collect())
+        let records = |mut lane: Lane| {
+            if self.order.shuffle != Shuffle::Windows {
+                // Nothing shuffles them behind this.
+                lane.runs.sort_by_key(|(place, _)| *place);
+            }
+            lane.runs.into_iter().flat_map(|(_, run)| run).collect()
+        };
+        Some(out.into_iter().map(records).collect())
     }
 }
 

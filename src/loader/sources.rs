@@ -2,8 +2,13 @@
 //! needed.
 
 use super::random::key_of;
+use crate::codec;
+use crate::column::ColumnValues;
+use crate::depot::Columns;
 use crate::error::{Error, Result};
-use crate::store::{ReadOptions, Readable, Snapshot, Store};
+use crate::key::Key;
+use crate::store::{ColumnData, ReadOptions, Readable, Snapshot, Store};
+use crate::wire::memory;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -159,6 +164,19 @@ impl Sources {
         }
     }
 
+    /// The number of the first record of a store; behind the last store that of all records.
+    pub(super) fn first_of(&self, store: usize) -> u64 {
+        self.stores.get(store).map_or(self.len(), |entry| entry.first)
+    }
+
+    /// What a store is called in messages.
+    pub(super) fn store_name(&self, store: usize) -> String {
+        match self.stores.get(store).map(|entry| &entry.from) {
+            Some(Reached::Path(path)) => crate::printable::printable_path(path).to_string(),
+            _ => format!("store {store}"),
+        }
+    }
+
     /// How many records a store has.
     pub(super) fn records_of(&self, store: usize) -> u64 {
         self.stores.get(store).map_or(0, |entry| entry.records)
@@ -186,6 +204,64 @@ impl Sources {
         }
         self.open.keep(store, &snapshot);
         Ok(snapshot)
+    }
+
+    /// The numbers of the records with these keys, in their order, for a [`View`](super::View).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a key that no store has, [`Error::Invalid`] for one that several have;
+    /// as [`Readable::find`].
+    pub fn find(&self, keys: &[Key]) -> Result<Vec<u64>> {
+        let mut found: Vec<Option<u64>> = vec![None; keys.len()];
+        for (number, store) in self.stores.iter().enumerate() {
+            let snapshot = self.snapshot(number)?;
+            for (place, key) in found.iter_mut().zip(keys) {
+                let Some(ordinal) = snapshot.find_key(key)?.filter(|o| *o < store.records) else {
+                    continue;
+                };
+                if place.replace(store.first + ordinal).is_some() {
+                    let why = format!("{key} is in several stores: choose its record by ordinal");
+                    return Err(Error::invalid("keys", why));
+                }
+            }
+        }
+        let all = found.into_iter().zip(keys);
+        all.map(|(at, key)| at.ok_or_else(|| Error::NotFound { key: key.to_string().into() }))
+            .collect()
+    }
+
+    /// A column of each store, of the records that are loaded.
+    ///
+    /// # Errors
+    /// As [`Readable::column`](crate::Readable::column).
+    pub(super) fn columns(&self, name: &str) -> Result<Vec<ColumnData>> {
+        let of = |store| {
+            let (snapshot, records) = (self.snapshot(store)?, 0..self.records_of(store));
+            match codec::by_name(&snapshot.layout().record_codec.0) {
+                Ok(codec) => snapshot.column_by(codec, name, records),
+                Err(_) => snapshot.column(name, records),
+            }
+        };
+        (0..self.stores()).map(of).collect()
+    }
+
+    /// The first number of a column for each record of all stores, NaN where there is none: for a view
+    /// of records that fulfil a condition. Reads the index and no record if the stores keep the column.
+    ///
+    /// # Errors
+    /// As [`Readable::column`](crate::Readable::column).
+    pub fn values(&self, name: &str) -> Result<Vec<f64>> {
+        let mut out = memory::with_room(usize::try_from(self.len()).unwrap_or(usize::MAX))?;
+        for column in self.columns(name)? {
+            let each = (column.column.count as usize).max(1);
+            #[expect(clippy::cast_precision_loss, reason = "a number to compare by")]
+            let real = |v: &i64| if *v == i64::MIN { f64::NAN } else { *v as f64 };
+            match &column.values {
+                ColumnValues::I64(v) => out.extend(v.iter().step_by(each).map(real)),
+                ColumnValues::F64(v) => out.extend(v.iter().step_by(each).copied()),
+            }
+        }
+        Ok(out)
     }
 
     /// What a record is called in messages.

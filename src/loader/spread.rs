@@ -8,12 +8,16 @@
 //! about the same, is shown by Xu et al., «In-database machine learning with `CorgiPile`: stochastic
 //! gradient descent without full data shuffle», SIGMOD 2022.
 
+use super::mixture::Mixture;
+
 /// The design effect of batches, for one number of each record.
 #[derive(Debug, Clone)]
 pub struct Spread<'a> {
     values: &'a [f64],
     mean: f64,
     variance: f64,
+    /// How many records there are, each of which comes once.
+    all: Option<f64>,
     sum: f64,
     batches: f64,
 }
@@ -39,7 +43,18 @@ impl<'a> Spread<'a> {
     pub fn new(values: &'a [f64]) -> Self {
         let mean = mean(values.iter().copied());
         let variance = variance(values, mean);
-        Self { values, mean, variance, sum: 0.0, batches: 0.0 }
+        let all = Some(float(values.len()));
+        Self { values, mean, variance, all, sum: 0.0, batches: 0.0 }
+    }
+
+    /// The same of a mixture: batches are compared with those drawn evenly with its shares. An effect
+    /// below 1 is possible, for the shares of a batch vary less than those of one that is drawn.
+    #[must_use]
+    pub fn mixed(values: &'a [f64], mixture: &Mixture) -> Self {
+        let parts = parts(values, mixture);
+        let mean = parts.iter().map(|(share, values)| share * mean(values.iter().copied())).sum();
+        let variance = parts.iter().map(|(share, values)| share * variance(values, mean)).sum();
+        Self { values, mean, variance, all: None, sum: 0.0, batches: 0.0 }
     }
 
     /// Takes a batch into account; numbers of records that have no value are left out.
@@ -48,9 +63,10 @@ impl<'a> Spread<'a> {
             .iter()
             .filter_map(|r| self.values.get(usize::try_from(*r).ok()?).copied())
             .collect();
-        let (n, all) = (float(values.len()), float(self.values.len()));
+        let n = float(values.len());
         // The variance of the mean of `n` of `all` that are drawn without putting back.
-        let uniform = self.variance / n * (all - n) / (all - 1.0);
+        let left = self.all.map_or(1.0, |all| (all - n) / (all - 1.0));
+        let uniform = self.variance / n * left;
         if uniform > 0.0 {
             self.sum += (mean(values.into_iter()) - self.mean).powi(2) / uniform;
             self.batches += 1.0;
@@ -73,14 +89,58 @@ impl<'a> Spread<'a> {
 /// at most all records.
 #[must_use]
 pub fn window_for(values: &[f64], group: u64, batch: u64, excess: f64) -> u64 {
-    let all = values.len();
+    let whole = variance(values, mean(values.iter().copied()));
+    window(values.len(), between(values, group), whole, group, batch, excess)
+}
+
+/// The same for a mixture, whose windows have so much of each part as its share says.
+#[must_use]
+pub fn window_for_mixture(
+    values: &[f64],
+    mixture: &Mixture,
+    group: u64,
+    batch: u64,
+    excess: f64,
+) -> u64 {
+    // Of a part with the share `s` a window of `k` groups has `s · k`, and the mean of these counts
+    // `s`: its variance adds `s² · between / (s · k)`.
+    let between =
+        parts(values, mixture).iter().map(|(share, values)| share * between(values, group)).sum();
+    let whole = Spread::mixed(values, mixture).variance;
+    window(
+        usize::try_from(mixture.draws()).unwrap_or(usize::MAX),
+        between,
+        whole,
+        group,
+        batch,
+        excess,
+    )
+}
+
+/// The values of each part, and its share of an epoch.
+fn parts<'a>(values: &'a [f64], mixture: &Mixture) -> Vec<(f64, &'a [f64])> {
+    let index = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let draws = float(index(mixture.draws()).max(1));
+    let part = |(records, count): (std::ops::Range<u64>, u64)| {
+        let own = values.get(index(records.start)..index(records.end)).unwrap_or_default();
+        (float(index(count)) / draws, own)
+    };
+    mixture.parts().map(part).collect()
+}
+
+/// How much of the variance lies between groups beyond what groups of unlike records would have.
+fn between(values: &[f64], group: u64) -> f64 {
     let size = usize::try_from(group.max(1)).unwrap_or(usize::MAX);
     let mean = mean(values.iter().copied());
-    let whole = variance(values, mean);
     let means: Vec<f64> =
         values.chunks(size).map(|group| self::mean(group.iter().copied())).collect();
-    let between = variance(&means, mean) - whole / float(size.min(all).max(1));
-    let share = if whole > 0.0 { (between / whole).clamp(0.0, 1.0) } else { 0.0 };
+    let unlike = variance(values, mean) / float(size.min(values.len()).max(1));
+    (variance(&means, mean) - unlike).max(0.0)
+}
+
+fn window(all: usize, between: f64, whole: f64, group: u64, batch: u64, excess: f64) -> u64 {
+    let size = usize::try_from(group.max(1)).unwrap_or(usize::MAX);
+    let share = if whole > 0.0 { (between / whole).min(1.0) } else { 0.0 };
     let batch = usize::try_from(batch).unwrap_or(usize::MAX);
     let groups = (float(batch.saturating_sub(1)) * share / excess.max(f64::MIN_POSITIVE)).ceil();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]

@@ -1,7 +1,7 @@
 //! Where a run is, as a small JSON object, and whether it belongs to this loader.
 
 use super::cursor::Cursor;
-use super::schedule::{Last, Schedule};
+use super::schedule::{Buckets, Last, Schedule};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -10,9 +10,11 @@ const NAME: &str = "vlstore-loader";
 const VERSION: u64 = 1;
 
 /// What must be the same in the loader that continues, and what a person calls it.
-const SAME: [(&str, &str); 10] = [
+const SAME: [(&str, &str); 12] = [
     ("records", "number of records"),
     ("data", "data (store or selection)"),
+    ("mixture", "mixture (what an epoch has of each store)"),
+    ("buckets", "buckets"),
     ("shuffle", "shuffle"),
     ("seed", "seed"),
     ("group", "group"),
@@ -31,7 +33,7 @@ const SAME: [(&str, &str); 10] = [
 #[must_use]
 pub fn state(schedule: &Schedule, data: &str, cost: &str, at: Cursor) -> Value {
     let (order, batching) = (schedule.order(), schedule.batching());
-    json!({
+    let mut state = json!({
         NAME: VERSION,
         "epoch": at.epoch,
         "round": at.round,
@@ -47,7 +49,16 @@ pub fn state(schedule: &Schedule, data: &str, cost: &str, at: Cursor) -> Value {
         "batch_cost": batching.cost,
         "cost": cost,
         "drop_last": batching.last == Last::Drop,
-    })
+    });
+    if let Some(mixture) = schedule.mixture() {
+        state["mixture"] = mixture.name().into();
+    }
+    match &batching.buckets {
+        None => {}
+        Some(Buckets::Near) => state["buckets"] = "near".into(),
+        Some(Buckets::Edges(edges)) => state["buckets"] = edges.clone().into(),
+    }
+    state
 }
 
 /// The schedule with which a run continues, and its place, from a [`state`] of it.
@@ -107,13 +118,19 @@ pub fn resumed(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Batching, Order, Shuffle};
+    use super::super::{Batching, Mixture, Order, Shuffle, Weights};
     use super::*;
 
     fn schedule(seed: u64, records: u64, batch: u64, lanes: u64) -> Schedule {
         let order = Order { shuffle: Shuffle::Windows, seed, group: 8, window: 32 };
         let batching = Batching { records: Some(batch), ..Batching::default() };
         Schedule::new(records, order, batching, lanes, None).unwrap()
+    }
+
+    fn mixed(weights: &[f64]) -> Schedule {
+        let weights = Weights::Stated(weights.to_vec());
+        let mixture = Mixture::new(&[("a", 900), ("b", 100)], &weights, 1000).unwrap();
+        schedule(1, 1000, 4, 1).mixed(mixture).unwrap()
     }
 
     #[test]
@@ -140,6 +157,12 @@ mod tests {
             (schedule(1, 1000, 8, 1), "abc", "weight", "batch size is 4"),
             (old.clone(), "abd", "weight", "data (store or selection) is \"abc\""),
             (old.clone(), "abc", "bytes", "cost is \"weight\""),
+            (
+                mixed(&[3.0, 1.0]),
+                "abc",
+                "weight",
+                "mixture (what an epoch has of each store) is nothing",
+            ),
         ] {
             let text = refused(&schedule, data, cost, &good);
             assert!(text.contains(why), "{text}");
@@ -159,5 +182,11 @@ mod tests {
             assert!(text.contains(why), "{field}: {text}");
         }
         assert!(refused(&old, "abc", "weight", &json!([1])).contains("not an object"));
+
+        let of_mixture = state(&mixed(&[3.0, 1.0]), "abc", "weight", Cursor::default());
+        assert!(resumed(&mixed(&[6.0, 2.0]), "abc", "weight", &of_mixture).is_ok());
+        let text = refused(&mixed(&[1.0, 1.0]), "abc", "weight", &of_mixture);
+        assert!(text.contains("is \"750+250 "), "{text}");
+        assert!(text.contains("that of this loader \"500+500 "), "{text}");
     }
 }

@@ -13,15 +13,21 @@ prop_compose! {
         n in 0_u64..700,
         shuffle in shuffles(), seed in any::<u64>(), group in 1_u64..40, window in 1_u64..200,
         records in prop::option::of(1_u64..50), cap in prop::option::of(60_u64..600),
-        lanes in 1_u64..6, spread in 1_u64..60,
+        lanes in 1_u64..6, spread in 1_u64..60, buckets in 0_u8..4,
     ) -> Schedule {
         let order = Order { shuffle, seed, group, window };
         let mut random = Random::new(seed);
         let costs: Arc<[u32]> =
             (0..n).map(|_| u32::try_from(1 + random.below(spread)).unwrap()).collect();
         let records = if cap.is_none() { records.or(Some(7)) } else { records };
-        let batching = Batching { records, cost: cap, last: Last::Keep };
-        Schedule::new(n, order, batching, lanes, cap.map(|_| costs)).unwrap()
+        let buckets = match buckets {
+            0 => Some(Buckets::Near),
+            1 => Some(Buckets::Edges(vec![10, 30, 60])),
+            _ => None,
+        };
+        let counted = cap.is_some() || buckets.is_some();
+        let batching = Batching { records, cost: cap, buckets, ..Batching::default() };
+        Schedule::new(n, order, batching, lanes, counted.then_some(costs)).unwrap()
     }
 }
 
@@ -51,11 +57,12 @@ proptest! {
             prop_assert!(limits.records.is_none_or(|most| step.records.len() as u64 <= most));
             prop_assert!(!step.records.is_empty());
         }
-        if let Batching { records: Some(size), cost: None, .. } = schedule.batching() {
+        if let Batching { records: Some(size), cost: None, buckets: None, .. } = schedule.batching() {
             let full = steps.iter().filter(|t| t.records.len() as u64 == *size).count() as u64;
             prop_assert_eq!(full, schedule.records() / size, "all but the last are full");
         }
-        if (schedule.order().shuffle, schedule.lanes()) == (Shuffle::Sequential, 1) {
+        let order = (schedule.order().shuffle, schedule.lanes());
+        if order == (Shuffle::Sequential, 1) && schedule.batching().buckets.is_none() {
             let all = steps.iter().flat_map(|t| t.records.clone());
             prop_assert!(all.eq(0..schedule.records()));
         }
@@ -138,6 +145,106 @@ proptest! {
     }
 }
 
+/// Three stores, of which the smallest is half of an epoch.
+fn mixture(draws: u64) -> Mixture {
+    let weights = Weights::Stated(vec![2.0, 1.0, 1.0]);
+    Mixture::new(&[("a", 70), ("b", 500), ("c", 430)], &weights, draws).unwrap()
+}
+
+proptest! {
+    /// Ranks and workers divide the draws of a mixture, with any batching, and a state continues
+    /// with the rest, as for records that come once.
+    #[test]
+    fn a_mixture_is_divided_and_continued_like_any_data(
+        shuffle in shuffles(), seed in any::<u64>(), group in 1_u64..20, window in 20_u64..200,
+        records in 1_u64..50, cap in prop::option::of(60_u64..600), near in any::<bool>(),
+        worlds in prop::collection::vec((1_u64..5, 0_usize..9), 1..4), epoch in 0_u64..4,
+        lanes in 1_u64..5, draws in 200_u64..1200,
+    ) {
+        let order = Order { shuffle, seed, group, window };
+        let buckets = near.then_some(Buckets::Near);
+        let counted = cap.is_some() || near;
+        let batching = Batching { records: Some(records), cost: cap, buckets, ..Batching::default() };
+        let costs = counted.then(|| families(1000).iter().map(|c| c % 60).collect());
+        let schedule = Schedule::new(1000, order, batching, lanes, costs).unwrap();
+        let schedule = schedule.mixed(mixture(draws)).unwrap();
+        let from = Cursor { epoch, ..Cursor::default() };
+        let whole = sorted(walk(&schedule, Share::default(), Rest::Drop, from));
+        prop_assert_eq!(whole.len() as u64, draws);
+        prop_assert_eq!(schedule.all(epoch).count() as u64, schedule.batches(epoch));
+        let mut at = from;
+        let mut had = Vec::new();
+        for (world, steps) in worlds {
+            let parts: Vec<Vec<StepBatch>> = ranks(world)
+                .map(|share| walk(&schedule, share, Rest::Repeat, at).into_iter().take(steps).collect())
+                .collect();
+            at = parts[0].last().map_or(at, |t| t.after);
+            had.extend(parts.into_iter().flatten().filter(|t| !t.repeated));
+        }
+        had.extend(walk(&schedule, Share::default(), Rest::Drop, at));
+        prop_assert_eq!(sorted(had), whole);
+    }
+}
+
+#[test]
+fn batches_of_a_mixture_have_its_shares_and_no_lane_one_store_alone() {
+    for (shuffle, cap) in [
+        (Shuffle::Windows, None),
+        (Shuffle::Global, None),
+        (Shuffle::Sequential, None),
+        (Shuffle::Windows, Some(2000)),
+        (Shuffle::Global, Some(2000)),
+        (Shuffle::Sequential, Some(2000)),
+    ] {
+        let order = Order { shuffle, seed: 2, group: 4, window: 256 };
+        let batching = Batching { records: Some(64), cost: cap, ..Batching::default() };
+        let costs = cap.map(|_| vec![20; 1000].into());
+        let schedule = Schedule::new(1000, order, batching, 2, costs).unwrap();
+        let schedule = schedule.mixed(mixture(2048)).unwrap();
+        for batch in schedule.all(1).filter(|batch| batch.len() == 64) {
+            // The first is half of an epoch: 32 of 64, with a standard deviation of 4.
+            let first = batch.iter().filter(|r| **r < 70).count();
+            assert!((10..55).contains(&first), "{shuffle:?} {cap:?}: {first} of 64");
+        }
+    }
+}
+
+#[test]
+fn buckets_leave_little_padding_and_few_widths() {
+    let costs = families(20_000);
+    let cost = |r: u64| u64::from(costs[usize::try_from(r).unwrap()]);
+    let share = |buckets: Option<Buckets>, cap| {
+        let order = Order { shuffle: Shuffle::Windows, seed: 4, group: 32, window: 4096 };
+        let batching = Batching { records: Some(32), cost: cap, buckets, ..Batching::default() };
+        let counted = batching.buckets.is_some().then(|| costs.clone());
+        let schedule = Schedule::new(20_000, order, batching, 1, counted).unwrap();
+        padding(&schedule, 0, None, cost)
+    };
+    let (mixed, near) = (share(None, None), share(Some(Buckets::Near), None));
+    assert!(mixed > 0.3 && near < 0.02, "{mixed} {near}");
+    let edges = Buckets::Edges((1..=9).map(|i| i * 64).collect());
+    let edged = share(Some(edges.clone()), Some(64 * 64));
+    assert!(near < edged && edged < 0.2, "{edged}");
+    let too_large = Batching {
+        buckets: Some(Buckets::Edges(vec![64])),
+        records: Some(1),
+        ..Batching::default()
+    };
+    let order = Order { shuffle: Shuffle::Windows, seed: 4, group: 32, window: 4096 };
+    let make = |batching| Schedule::new(20_000, order.clone(), batching, 1, Some(costs.clone()));
+    assert!(make(too_large).unwrap_err().to_string().contains("above the last edge 64"));
+    for edges in [vec![], vec![64, 64], vec![64, 32]] {
+        let batching = Batching {
+            buckets: Some(Buckets::Edges(edges)),
+            records: Some(1),
+            ..Batching::default()
+        };
+        assert!(make(batching).unwrap_err().to_string().contains("ascend"));
+    }
+    let narrow = Batching { buckets: Some(edges), cost: Some(550), ..Batching::default() };
+    assert!(make(narrow).unwrap_err().to_string().contains("576 with padding, above the cap"));
+}
+
 #[test]
 fn lanes_keep_ranks_in_blocks_of_their_own() {
     let order = Order { shuffle: Shuffle::Windows, seed: 1, group: 50, window: 500 };
@@ -154,6 +261,35 @@ fn lanes_keep_ranks_in_blocks_of_their_own() {
     assert!(groups.values().all(|ranks| ranks.len() == 1), "a group is read by one rank");
 }
 
+/// With every record by itself, batches under a cap are as mixed as the data, on any number of ranks.
+#[test]
+fn a_cap_sorts_no_sizes_into_batches() {
+    let costs: Arc<[u32]> = (0..4000).map(|i| if i % 2 == 0 { 10 } else { 90 }).collect();
+    for lanes in [1, 3] {
+        let order = Order { shuffle: Shuffle::Global, seed: 4, group: 1, window: 512 };
+        let batching = Batching { cost: Some(1000), ..Batching::default() };
+        let schedule = Schedule::new(4000, order, batching, lanes, Some(costs.clone())).unwrap();
+        let of_one_size = |batch: &Numbers| batch.iter().all(|r| r % 2 == batch[0] % 2);
+        let (odd, all) = (schedule.all(0).filter(of_one_size).count(), schedule.batches(0));
+        assert!(odd as u64 * 50 < all, "{odd} of {all} batches have one size only");
+    }
+}
+
+#[test]
+fn ranks_without_a_whole_step_have_what_the_walk_gives_them() {
+    let order = Order { shuffle: Shuffle::Windows, seed: 1, group: 4, window: 64 };
+    let batching = Batching { records: Some(10), ..Batching::default() };
+    let schedule = Schedule::new(25, order, batching, 1, None).unwrap();
+    for rest in [Rest::Drop, Rest::Repeat] {
+        let of = |share| walk(&schedule, share, rest, Cursor::default());
+        let records = |steps: Vec<StepBatch>| steps.iter().map(|t| t.records.len() as u64).sum();
+        let sums: Vec<u64> = ranks(2).map(|share| records(of(share))).collect();
+        assert_eq!(Balance::of(&schedule, 0, 2, rest, |_| 1).sums, sums, "{rest:?}");
+    }
+    let none = Balance::of(&schedule, 0, 9, Rest::Drop, |_| 1);
+    assert_eq!((none.sums, none.steps, none.median), (vec![0; 9], 0, 1.0));
+}
+
 /// Sizes that come in families, small ones first, as a merged data set has them.
 fn families(n: u64) -> Arc<[u32]> {
     let mut random = Random::new(9);
@@ -163,10 +299,22 @@ fn families(n: u64) -> Arc<[u32]> {
 #[test]
 fn capped_batches_cost_every_rank_the_same() {
     let costs = families(20_000);
-    for (world, window) in [(2_u64, 2048), (4, 1024), (8, 512)] {
+    for (world, window, mixed) in
+        [(2_u64, 2048, false), (4, 1024, false), (8, 512, false), (2, 2048, true), (4, 1024, true)]
+    {
         let order = Order { shuffle: Shuffle::Windows, seed: 4, group: 32, window };
         let batching = Batching { cost: Some(4000), ..Batching::default() };
-        let schedule = Schedule::new(20_000, order, batching, world, Some(costs.clone())).unwrap();
+        let mut schedule =
+            Schedule::new(20_000, order, batching, world, Some(costs.clone())).unwrap();
+        let mut needed = costs.iter().map(|c| u64::from(*c)).sum::<u64>().div_ceil(4000);
+        if mixed {
+            // The second half has five times the cost of the first.
+            let parts = [("small", 10_000), ("large", 10_000)];
+            let weights = Weights::Stated(vec![3.0, 1.0]);
+            schedule = schedule.mixed(Mixture::new(&parts, &weights, 20_000).unwrap()).unwrap();
+            needed =
+                schedule.all(0).flatten().map(|r| schedule.cost(r)).sum::<u64>().div_ceil(4000);
+        }
         let each: Vec<Vec<StepBatch>> =
             ranks(world).map(|s| walk(&schedule, s, Rest::Drop, Cursor::default())).collect();
         let sums: Vec<u64> = each
@@ -175,10 +323,12 @@ fn capped_batches_cost_every_rank_the_same() {
             .collect();
         let (least, most) = (sums.iter().min().unwrap(), sums.iter().max().unwrap());
         assert!(most * 100 <= least * 105, "{world} ranks: {sums:?}");
+        let balance = Balance::of(&schedule, 0, world, Rest::Drop, |r| schedule.cost(r));
+        assert_eq!((balance.sums.clone(), balance.steps), (sums, each[0].len() as u64));
+        assert!(balance.apart() <= 0.05 && (1.0..1.05).contains(&balance.median), "{balance:?}");
         let had: usize = each.iter().flatten().map(|t| t.records.len()).sum();
         assert!(had > 19_900, "{had} records of 20000");
         let batches: usize = each.iter().map(Vec::len).sum();
-        let needed = costs.iter().map(|c| u64::from(*c)).sum::<u64>().div_ceil(4000);
         assert!(
             (batches as u64) * 100 < needed * 112,
             "{batches} batches, {needed} would hold all"
@@ -190,7 +340,7 @@ fn capped_batches_cost_every_rank_the_same() {
 fn sizes_that_cannot_work_are_refused_by_name() {
     let order = Order { shuffle: Shuffle::Windows, seed: 0, group: 8, window: 64 };
     let make = |order: &Order, records, cost, lanes, costs: Option<Vec<u32>>| {
-        let batching = Batching { records, cost, last: Last::Keep };
+        let batching = Batching { records, cost, ..Batching::default() };
         let made = Schedule::new(10, order.clone(), batching, lanes, costs.map(Into::into));
         made.unwrap_err().to_string()
     };
@@ -203,7 +353,7 @@ fn sizes_that_cannot_work_are_refused_by_name() {
     let mut costs = vec![5; 10];
     costs[7] = 6;
     let above = make(&order, None, Some(5), 1, Some(costs));
-    assert!(above.contains("record 7 alone costs 6, above the cap of 5"), "{above}");
+    assert!(above.contains("record 7 costs 6, above the cap of 5 a batch"), "{above}");
     for (rank, world) in [(0, 0), (2, 2)] {
         let share = Share { rank, world, ..Share::default() };
         assert!(share.check().is_err());

@@ -39,6 +39,14 @@ impl View {
         Self { how: How::Chosen(ordinals.into()) }
     }
 
+    /// The records of this view whose ordinal `keep` is true for, as for a condition on the
+    /// [`values`](super::Sources::values) of a column.
+    #[must_use]
+    pub fn filter(&self, mut keep: impl FnMut(u64) -> bool) -> Self {
+        let all = (0..self.len()).filter_map(|number| self.ordinal(number));
+        Self::chosen(all.filter(|ordinal| keep(*ordinal)).collect())
+    }
+
     /// Number of records.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -61,6 +69,24 @@ impl View {
             How::Range(range) => Some(range.start + number).filter(|_| number < self.len()),
             How::Chosen(ordinals) => {
                 usize::try_from(number).ok().and_then(|at| ordinals.get(at)).copied()
+            }
+        }
+    }
+
+    /// How many of its records lie before each of these ordinals, which ascend and divide the store into
+    /// parts; `None` if the records of the view are not in the order of these parts.
+    pub(super) fn cut(&self, ordinals: &[u64]) -> Option<Vec<u64>> {
+        match &self.how {
+            How::Range(range) => {
+                let before =
+                    |o: &u64| (*o).clamp(range.start, range.end.max(range.start)) - range.start;
+                Some(ordinals.iter().map(before).collect())
+            }
+            How::Chosen(chosen) => {
+                let part = |o: &u64| ordinals.partition_point(|first| first <= o);
+                let before = |n: &u64| chosen.partition_point(|o| o < n) as u64;
+                let sorted = chosen.is_sorted_by_key(part);
+                sorted.then(|| ordinals.iter().map(before).collect())
             }
         }
     }

@@ -120,6 +120,40 @@ fn quantities_of_frames_are_drawn_with_their_units() {
 }
 
 #[test]
+fn the_order_of_the_loader_is_drawn_with_what_it_is_worth() {
+    let folder = Folder::new();
+    let said = |args: &str| {
+        let assert = folder.run(&format!("plot --overwrite {args} frames.vls order.svg")).success();
+        String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+    };
+    let narrow = said("--quantity order --window 64 --group 16 --seed 3");
+    assert!(narrow.contains("take windows of ") && narrow.contains("--window "), "{narrow}");
+    let effect = |said: &str| {
+        let (_, rest) = said.split_once("design effect ").unwrap();
+        rest.split(';').next().unwrap().parse::<f64>().unwrap()
+    };
+    let advised = narrow.split("--window ").nth(1).unwrap().split(',').next().unwrap();
+    let wide = said(&format!("--window {advised} --group 16 --seed 3"));
+    assert!(wide.contains("is wide enough for an effect below 1.2"), "{wide}");
+    assert!(effect(&narrow) > 2.0 && effect(&wide) < 1.6, "{narrow}{wide}");
+    let svg = fs::read_to_string(folder.path("order.svg")).unwrap();
+    for text in ["frames: order of epoch 0, windows of", "place in the epoch", "place in the store"]
+    {
+        assert!(svg.contains(text), "{text}");
+    }
+    assert!(
+        said("--shuffle sequential --batch 16 --by step")
+            .contains("judged by \"step\", a batch of 16")
+    );
+    assert!(said("--shuffle global").contains("1001 records"));
+    assert!(
+        folder.fails(1, "plot --quantity bytes --window 8 frames.vls").contains("--quantity order")
+    );
+    assert!(folder.fails(1, "plot --window 0 frames.vls").contains("window: is 0"));
+    assert!(folder.ok("plot --quantity order frames.vls").contains("design effect"));
+}
+
+#[test]
 fn without_an_output_the_terminal_shows_it() {
     let folder = Folder::new();
     add_curves(&folder);

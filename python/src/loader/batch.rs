@@ -18,14 +18,15 @@ pub(crate) enum Prepared {
 }
 
 /// What a batch is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Form {
     /// A list of values.
     Records,
     /// Arrays by site one behind the other, real numbers in this type if one is given.
     Ragged { dtype: Option<DType> },
-    /// Arrays by site with a row of sites for each frame, as long as the longest, or as `to`.
-    Padded { dtype: Option<DType>, to: Option<usize> },
+    /// Arrays by site with a row of sites for each frame, as long as the longest, or as the first of
+    /// `to`, which ascend, that is not below it.
+    Padded { dtype: Option<DType>, to: Vec<usize> },
 }
 
 impl Form {
@@ -33,8 +34,11 @@ impl Form {
         py: Python<'_>,
         layout: &str,
         dtype: Option<&str>,
-        to: Option<usize>,
+        to: Vec<usize>,
     ) -> PyResult<Self> {
+        if !to.is_sorted() {
+            return Err(invalid(py, "pad_to: the sizes ascend"));
+        }
         let dtype = match dtype {
             None => None,
             Some("float32") => Some(DType::F32),
@@ -44,12 +48,12 @@ impl Form {
                 return Err(invalid(py, &why));
             }
         };
-        match (layout, to) {
-            ("records", None) if dtype.is_none() => Ok(Self::Records),
+        match (layout, to.is_empty()) {
+            ("records", true) if dtype.is_none() => Ok(Self::Records),
             ("records", _) => Err(invalid(py, "layout: records have no dtype and no pad_to")),
-            ("ragged", None) => Ok(Self::Ragged { dtype }),
-            ("ragged", Some(_)) => Err(invalid(py, "pad_to: is for layout=\"padded\"")),
-            ("padded", to) => Ok(Self::Padded { dtype, to }),
+            ("ragged", true) => Ok(Self::Ragged { dtype }),
+            ("ragged", false) => Err(invalid(py, "pad_to: is for layout=\"padded\"")),
+            ("padded", _) => Ok(Self::Padded { dtype, to }),
             _ => {
                 let why = "is not one of \"records\", \"ragged\", \"padded\"";
                 Err(invalid(py, &format!("layout: {layout:?} {why}")))
@@ -59,7 +63,7 @@ impl Form {
 
     /// The batch `step`, whose records are those at `places` of `made`.
     pub(super) fn content(
-        self,
+        &self,
         py: Python<'_>,
         typed: &Typed,
         made: &[Prepared],
@@ -69,10 +73,10 @@ impl Form {
         let (dtype, padded) = match self {
             Self::Records => return records(py, typed, made, places, step),
             Self::Ragged { dtype } => (dtype, None),
-            Self::Padded { dtype, to } => (dtype, Some(to)),
+            Self::Padded { dtype, to } => (dtype, Some(&to[..])),
         };
         let part = Part::of(made, places);
-        let fields = part.fields(py, dtype)?;
+        let fields = part.fields(py, *dtype)?;
         let dict = match padded {
             None => part.ragged(py, &fields)?,
             Some(to) => part.padded(py, &fields, to, &step.records)?,
@@ -246,11 +250,12 @@ impl<'a> Part<'a> {
         &self,
         py: Python<'py>,
         fields: &[Field<'_>],
-        to: Option<usize>,
+        to: &[usize],
         ordinals: &[u64],
     ) -> PyResult<Bound<'py, PyDict>> {
         let longest = self.sizes().max().unwrap_or(0);
-        let width = to.unwrap_or(longest);
+        let fits = to.iter().find(|width| **width >= longest).or(to.last());
+        let width = fits.copied().unwrap_or(longest);
         if let Some((n, ordinal)) = self.sizes().zip(ordinals).find(|(n, _)| *n > width) {
             let why =
                 format!("pad_to: the frame at ordinal {ordinal} has {n} sites, more than {width}");

@@ -3,6 +3,7 @@
 
 use crate::array::numpy::{Input, Want, fresh};
 use crate::convert::array_request::array_request;
+use crate::convert::key::keys;
 use crate::convert::number::real;
 use crate::convert::ordinals::many;
 use crate::error::{Failure, Outcome, from_error, invalid};
@@ -16,7 +17,7 @@ use pyo3::types::PyDict;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use vlstore::codec::DType;
-use vlstore::loader::{Cursor, Sources, Spread, View, window_for};
+use vlstore::loader::{Cursor, Sources, View};
 use vlstore::trajectory::arrays::{Collator, Selection};
 use vlstore::{Error, Readable};
 
@@ -93,8 +94,17 @@ impl Loader {
             }
         };
         let sources = sources.map_err(|e| from_error(py, &e))?;
-        let view = asked.map(|asked| ordinals(&asked, sources.len())).transpose()?;
-        let options = self::options(options, view.map(View::chosen))?;
+        let mut view = asked.map(|asked| ordinals(&asked, sources.len())).transpose()?;
+        if let Some(asked) = options.get_item("keys")?.filter(|keys| !keys.is_none()) {
+            let asked = keys(&asked)?;
+            view = Some(py.detach(|| sources.find(&asked)).map_err(|e| from_error(py, &e))?);
+        }
+        let given = options.get_item("costs")?.filter(|costs| !costs.is_none());
+        let given = given.map(|costs| many(&costs)).transpose()?;
+        let mut options = self::options(options, view.map(View::chosen))?;
+        // What is negative is no cost.
+        let cost = |cost: i64| u64::try_from(cost).unwrap_or(u64::MAX);
+        options.costs = given.map(|costs| costs.into_iter().map(cost).collect());
         let made = py.detach(|| vlstore::loader::Loader::over(sources, options));
         let inner = Mutex::new(made.map_err(|e| from_error(py, &e))?);
         Ok(Self { typed, inner })
@@ -149,6 +159,7 @@ impl Loader {
         let loader = self.now();
         let (order, out) = (loader.schedule().order(), PyDict::new(py));
         out.set_item("records", loader.view().len())?;
+        out.set_item("epoch_records", loader.schedule().records())?;
         out.set_item("shuffle", order.shuffle.name())?;
         out.set_item("seed", order.seed)?;
         out.set_item("group", order.group)?;
@@ -175,13 +186,30 @@ impl Loader {
     fn effect(&self, py: Python<'_>, values: &Bound<'_, PyAny>, epoch: u64) -> PyResult<f64> {
         let loader = self.now();
         let values = numbers(values, loader.view().len())?;
-        let effect = py.detach(|| {
-            let mut spread = Spread::new(&values);
-            let walk = loader.walk(Cursor { epoch, ..Cursor::default() })?;
-            walk.for_each(|step| spread.add(&step.records));
-            Ok::<_, Error>(spread.effect())
-        });
-        effect.map_err(|e| from_error(py, &e))
+        py.detach(|| loader.effect(&values, epoch)).map_err(|e| from_error(py, &e))
+    }
+
+    /// What the ranks have in an epoch: the cost of each, the steps, and the median and the worst of the
+    /// greatest cost of a step to the mean; how far the sums lie apart.
+    fn balance(&self, py: Python<'_>, epoch: u64) -> PyResult<(Vec<u64>, u64, f64, f64, f64)> {
+        let loader = self.now();
+        let found = py.detach(|| loader.balance(epoch)).map_err(|e| from_error(py, &e))?;
+        let apart = found.apart();
+        Ok((found.sums, found.steps, found.median, found.worst, apart))
+    }
+
+    /// The share of padding in the padded batches of an epoch, each as wide as its bucket or its largest
+    /// record, or ``width`` wide.
+    fn padding(&self, py: Python<'_>, epoch: u64, width: Option<u64>) -> PyResult<f64> {
+        let loader = self.now();
+        py.detach(|| loader.padding(epoch, width)).map_err(|e| from_error(py, &e))
+    }
+
+    /// How many records an epoch has of each part, if shares were given.
+    fn draws(&self) -> Option<Vec<u64>> {
+        let loader = self.now();
+        let mixture = loader.schedule().mixture()?;
+        Some(mixture.parts().map(|(_, draws)| draws).collect())
     }
 
     /// The window that keeps the effect below ``1 + excess`` for batches of ``batch`` records.
@@ -194,7 +222,7 @@ impl Loader {
         let loader = self.now();
         let values = numbers(values, loader.view().len())?;
         let excess = real(excess, "excess")?;
-        Ok(window_for(&values, loader.schedule().order().group, batch, excess))
+        Ok(loader.window_for(&values, batch, excess))
     }
 
     /// Refuses what no batch can be.
@@ -204,7 +232,7 @@ impl Loader {
         py: Python<'_>,
         layout: &str,
         dtype: Option<&str>,
-        pad_to: Option<usize>,
+        pad_to: Vec<usize>,
     ) -> PyResult<()> {
         Form::new(py, layout, dtype, pad_to).map(drop)
     }
@@ -221,7 +249,7 @@ impl Loader {
         fill_value: Option<&Bound<'_, PyAny>>,
         mask: bool,
         dtype: Option<&str>,
-        pad_to: Option<usize>,
+        pad_to: Vec<usize>,
     ) -> PyResult<Run> {
         let loader = self.now();
         let form = Form::new(py, layout, dtype, pad_to)?;

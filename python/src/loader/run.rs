@@ -17,12 +17,18 @@ type Given = (Py<PyAny>, Py<PyAny>, bool, (u64, u64, u64));
 pub(crate) struct Run {
     typed: Typed,
     form: Form,
-    inner: Mutex<vlstore::loader::Run<Prepared>>,
+    inner: Mutex<Inner>,
+}
+
+/// A run until it was closed, and then what it had skipped.
+struct Inner {
+    run: Option<vlstore::loader::Run<Prepared>>,
+    skipped: u64,
 }
 
 impl Run {
     pub(super) fn new(typed: Typed, form: Form, run: vlstore::loader::Run<Prepared>) -> Self {
-        Self { typed, form, inner: Mutex::new(run) }
+        Self { typed, form, inner: Mutex::new(Inner { run: Some(run), skipped: 0 }) }
     }
 }
 
@@ -34,7 +40,8 @@ impl Run {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Given>> {
         let loaded = py.detach(|| {
-            self.inner.lock().unwrap_or_else(PoisonError::into_inner).next().transpose()
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            inner.run.as_mut().and_then(Iterator::next).transpose()
         });
         let Some(loaded) = loaded.map_err(|e| from_error(py, &e))? else { return Ok(None) };
         let step = loaded.step();
@@ -51,6 +58,18 @@ impl Run {
     /// Damaged records that were left out so far.
     #[getter]
     fn skipped(&self) -> u64 {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).skipped()
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.run.as_ref().map_or(inner.skipped, vlstore::loader::Run::skipped)
+    }
+
+    /// Ends the run and frees what it has read ahead.
+    fn close(&self, py: Python<'_>) {
+        // Not waited for: whoever holds the lock may be a thread that a fork has left behind.
+        let Ok(mut inner) = self.inner.try_lock() else { return };
+        if let Some(run) = inner.run.take() {
+            inner.skipped = run.skipped();
+            // Its thread ends behind the piece that it is at.
+            py.detach(|| drop(run));
+        }
     }
 }

@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING, Any
 from vlstore.legacy.loader import BlockShuffleBatch, block_ownership
 
 if TYPE_CHECKING:
-    from vlstore.loader._loader import Batch, Loader, Records, split
+    from vlstore.loader._loader import Balance, Batch, Loader, Records, split
+    from vlstore.loader._transform import Frame
 
-__all__ = ["Batch", "BlockShuffleBatch", "Loader", "Records", "block_ownership", "split"]
+__all__ = [
+    "Balance", "Batch", "BlockShuffleBatch", "Frame", "Loader", "Records", "block_ownership", "split",
+]
 
 
 def __getattr__(name: str) -> Any:
     # NumPy is imported when somebody loads.
-    if name in ("Batch", "Loader", "Records", "split"):
+    if name in ("Balance", "Batch", "Loader", "Records", "split"):
         from vlstore.loader import _loader
 
         return getattr(_loader, name)
+    if name == "Frame":
+        from vlstore.loader._transform import Frame
+
+        return Frame
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,21 +5,25 @@ from __future__ import annotations
 import glob
 import json
 import os
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from vlstore import _core
 from vlstore._open import open as open_store
 from vlstore.errors import InvalidError, MissingFileError, WrongTypeError
+from vlstore.loader._transform import Failed, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
     from os import PathLike
     from typing import Literal
 
     from numpy.typing import ArrayLike, NDArray
+
+    _Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 _SHUFFLES = {True: "windows", False: "sequential"}
 
@@ -34,6 +38,21 @@ class _Placed:
     def _place(self, ordinals: Any, repeated: bool, at: tuple[int, int, int], lanes: int) -> Any:
         self.ordinals, self.repeated, self.at = ordinals, repeated, (*at, lanes)
         return self
+
+
+class Balance(NamedTuple):
+    """What the ranks have in an epoch; see :meth:`Loader.balance`."""
+
+    #: The cost of all batches of each rank.
+    sums: list[int]
+    #: Batches of each rank.
+    steps: int
+    #: Median over the steps of the greatest cost of a rank divided by the mean of all ranks.
+    median: float
+    #: The same of the worst step.
+    worst: float
+    #: How far the sums lie apart, as a part of the greatest.
+    apart: float
 
 
 class Batch(dict[str, Any], _Placed):
@@ -59,15 +78,35 @@ class Loader:
 
     Parameters
     ----------
-    store : Store, path, list of paths, folder or pattern
+    store : Store, path, list of paths, folder, pattern or dict
         An open store, of which the last commit is loaded, or the path of one. Several stores are one
         data set with one numbering: a list of paths, a folder (its files ``*.vls`` and ``*.vlstore``
-        by name), or a pattern such as ``"runs/*.vls"``.
+        by name), or a pattern such as ``"runs/*.vls"``. A dict gives names to such stores, for
+        ``weights``.
     batch_size : int, optional
         The number of records in a batch; with a cap, the most.
     max_atoms, max_cost : int, optional
         The most atoms (sites of the frames) that a batch has together, from the index; or the most of
-        the column ``cost``: ``"bytes"``, or any other with a number of 0 or more for each record.
+        ``cost``.
+    cost : str or array of int
+        What ``max_cost`` and ``buckets`` count: a column with a number of 0 or more for each record, as
+        ``"weight"`` (sites) or ``"bytes"``; or the numbers themselves, one for each record of the store or
+        stores, for example of edges. They become a part of the loader and of its state.
+    buckets : bool or list of int, optional
+        Puts records of nearly the same ``cost`` (by default sites) of a window together. ``True``:
+        neighbours in size, which leaves least padding. A list of sizes that ascend: a batch has records of
+        one bucket only, the first size that is not below theirs, and ``layout="padded"`` pads to it, so
+        that there are only so many shapes. A cap then counts each record as the largest of its
+        batch, or its bucket: what the padded batch takes.
+    weights : list or dict of numbers, optional
+        Of several stores: the share that each has of an epoch, in the order of the stores, or by name
+        if ``store`` is a dict. A store that has fewer records than its share is repeated, each time in another
+        order; of one that has more, the next epoch brings the next records.
+    temperature : float, optional
+        In place of ``weights``: shares in proportion to size^(1/temperature). 1 leaves them as they are,
+        ``math.inf`` makes all stores alike.
+    epoch_records : int, optional
+        With ``weights`` or ``temperature``: records of an epoch; by default as many as there are.
     shuffle : bool, {"windows", "global", "sequential"}
         ``True`` is ``"windows"``: groups of neighbours in random order, and the records of each
         window of groups shuffled. ``"global"`` shuffles each record by itself, which decodes a block
@@ -78,8 +117,12 @@ class Loader:
         Records that are shuffled together, and neighbours that are read together. By default 64
         groups of 512 KiB (2 MiB in a store with purpose ``dense``), as far as ``memory`` goes.
         :meth:`window_for` says which window the data need.
-    records : slice, array of ordinals or bool mask, optional
-        Which records, as places in the store; by default all. See also :func:`split`.
+    records : slice, array of ordinals, bool mask or callable, optional
+        Which records, as places in the store; by default all. See also :func:`split`. A callable is given a
+        function that returns a column of all records by its name, and returns one of these:
+        ``lambda column: column("energy") < -3``.
+    keys : list of keys, optional
+        In place of ``records``: the records with these keys, in this order.
     layout : {"ragged", "padded", "records"}
         What a batch is. ``"ragged"``, the default for frames: a :class:`Batch` of arrays, those by
         site one behind the other, with ``ptr`` and ``batch`` as
@@ -91,11 +134,23 @@ class Loader:
         Which arrays of frames: see :meth:`vlstore.Trajectory.get_arrays`.
     dtype : {"float32", "float64"}, optional
         The type of the real numbers in the arrays; by default that of the store.
-    pad_to : int, optional
-        ``"padded"``: the number of sites in every batch, so that shapes stay fixed.
+    pad_to : int or list of int, optional
+        ``"padded"``: the number of sites in every batch, so that shapes stay fixed. Of several that
+        ascend each batch gets the first that is not below its largest frame; by default those of ``buckets``.
     transform : callable, optional
-        Called with each batch in the thread that iterates; its result is served. An exception of it
-        gets a note with the keys of the batch.
+        Called with each batch; its result is served. An exception of it gets a note with the keys of
+        the batch.
+    transform_record : callable, optional
+        Called with each record before: with what the store returns for a key (``"records"``), or with
+        a :class:`Frame`, the dict of the arrays of one frame. What it returns takes the place of
+        the record; the batch is put together of all, so that numbers of sites may change. An exception gets a
+        note with the key.
+    transform_in : {"caller", "threads", "processes"} or concurrent.futures.Executor
+        Where the two run: in the thread that iterates, or some batches ahead of it in threads (for
+        functions that release the interpreter lock, as most of NumPy does) or in processes, which
+        receive batches by pickle. Order and states are the same.
+    transform_workers : int, optional
+        How many threads or processes; by default one for each core, eight at most.
     drop_last : bool
         Leave out the last batch if it has fewer than ``batch_size`` records.
     rank, world : int
@@ -141,25 +196,33 @@ class Loader:
 
     def __init__(
         self,
-        store: _core.Store | str | PathLike[str] | Iterable[str | PathLike[str]],
+        store: _core.Store | _Paths | Mapping[str, _Paths],
         *,
         batch_size: int | None = None,
         max_atoms: int | None = None,
         max_cost: int | None = None,
-        cost: str = "weight",
+        cost: str | ArrayLike = "weight",
+        buckets: bool | Iterable[int] | None = None,
+        weights: Iterable[float] | Mapping[str, float] | None = None,
+        temperature: float | None = None,
+        epoch_records: int | None = None,
         shuffle: bool | Literal["windows", "global", "sequential"] = True,
         seed: int = 0,
         window: int | None = None,
         group: int | None = None,
-        records: slice | ArrayLike | None = None,
+        records: slice | ArrayLike | Callable[[Callable[[str], Any]], Any] | None = None,
+        keys: Iterable[Any] | None = None,
         layout: Literal["ragged", "padded", "records"] | None = None,
         fields: Iterable[str] | None = None,
         missing: Literal["error", "fill"] | None = None,
         fill_value: float | dict[str, float] | None = None,
         mask: bool = False,
         dtype: Any = None,
-        pad_to: int | None = None,
+        pad_to: int | Iterable[int] | None = None,
         transform: Callable[[Any], Any] | None = None,
+        transform_record: Callable[[Any], Any] | None = None,
+        transform_in: Literal["caller", "threads", "processes"] | Executor = "caller",
+        transform_workers: int | None = None,
         drop_last: bool = False,
         rank: int = 0,
         world: int = 1,
@@ -170,6 +233,13 @@ class Loader:
         lanes: int | None = None,
     ) -> None:
         self._paths = None
+        parts = None
+        if isinstance(store, Mapping):
+            found = {str(name): _found(given) for name, given in store.items()}
+            if not found:
+                raise InvalidError("store: the dict of stores is empty")
+            parts = [(name, len(paths)) for name, paths in found.items()]
+            store = [path for paths in found.values() for path in paths]
         if not isinstance(store, _core.Store):
             paths = _found(store)
             if len(paths) > 1:
@@ -190,18 +260,42 @@ class Loader:
             raise InvalidError(
                 "fields, missing, fill_value and mask are for layout=\"ragged\" and \"padded\""
             )
+        costs = None
+        if not isinstance(cost, str):
+            costs, cost = _costs(cost), "weight"
         if max_atoms is not None:
-            if max_cost is not None or cost != "weight":
+            if max_cost is not None or costs is not None or cost != "weight":
                 raise InvalidError("max_atoms: is max_cost of the cost \"weight\"; give one of them")
             max_cost = max_atoms
+        if buckets is not None and not isinstance(buckets, bool):
+            buckets = [int(size) for size in buckets]
+            if not buckets:
+                raise InvalidError("buckets: the list of sizes is empty")
+        edges = buckets if isinstance(buckets, list) else []
+        if pad_to is None:
+            pad_to = edges if layout == "padded" and costs is None and cost == "weight" else []
+        elif isinstance(pad_to, Iterable):
+            pad_to = list(pad_to)
+        else:
+            pad_to = [pad_to]
+        if temperature is not None and weights is not None:
+            raise InvalidError("temperature: is in place of weights; give one of them")
+        if epoch_records is not None and weights is None and temperature is None:
+            raise InvalidError("epoch_records: is for weights or a temperature")
         #: The store; of several the first.
         self.store = store
         self._max_open = max_open
-        self._transform = transform
         self._options = {
             "batch_size": batch_size,
             "max_cost": max_cost,
             "cost": cost,
+            "costs": costs,
+            "keys": None if keys is None else list(keys),
+            "buckets": edges if buckets else None,
+            "weights": None if weights is None else _weights(weights, parts),
+            "temperature": None if temperature is None else float(temperature),
+            "parts": parts,
+            "epoch_records": epoch_records,
             "shuffle": _SHUFFLES[shuffle] if isinstance(shuffle, bool) else shuffle,
             "seed": seed,
             "window": window,
@@ -220,12 +314,30 @@ class Loader:
             fields = list(fields)
         dtype = None if dtype is None else np.dtype(dtype).name
         self._form = (layout, fields, missing, fill_value, mask, dtype, pad_to)
+        if callable(records):
+            records = records(self._column)
+        if records is not None and keys is not None:
+            raise InvalidError("keys: are in place of records; give one of them")
         self._records = None if records is None else _ordinals(records, self._length())
         self._make()
         # Refused here as it would be by the first batch.
         self._core.check(layout, dtype, pad_to)
+        self._per_site: Any = frozenset()
         if layout != "records":
-            store.at._arrays([], fields, missing, fill_value, mask)
+            self._per_site = store.at._arrays([], fields, missing, fill_value, mask)[1]
+        padded = layout == "padded" and transform_record is not None
+        self._transform = Transform(
+            transform,
+            transform_record,
+            transform_in,
+            transform_workers,
+            self._per_site,
+            pad_to if padded else None,
+        )
+        if padded:
+            # They are padded behind the function.
+            self._form = ("ragged", *self._form[1:-1], [])
+        self._pad_to = pad_to
 
     def _make(self) -> None:
         self._core = _core._Loader(
@@ -247,24 +359,51 @@ class Loader:
         return sum(map(len, self._each()))
 
     def __iter__(self) -> Iterator[Any]:
-        self._at = self._core.at
+        began = self._at = self._core.at
         self._run = run = self._core.start(*self._form)
         kind = Records if self._form[0] == "records" else Batch
         lanes = self._core.describe()["lanes"]
-        for content, ordinals, repeated, at in run:
-            batch = kind(content)._place(ordinals, repeated, at, lanes)
-            self._at = at
-            yield batch if self._transform is None else self._transformed(batch)
-        self.set_epoch(self._core.at[0] + 1)
-
-    def _transformed(self, batch: Any) -> Any:
+        batches = (
+            (kind(content)._place(ordinals, repeated, at, lanes), at)
+            for content, ordinals, repeated, at in run
+        )
+        served = self._transform.over(batches)
         try:
-            return self._transform(batch)  # type: ignore[misc]
-        except Exception as error:
-            named = ", ".join(map(self._core.called, batch.ordinals[:8].tolist()))
-            more = "" if len(batch.ordinals) <= 8 else f" and {len(batch.ordinals) - 8} more"
-            error.add_note(f"in the transform of the records {named}{more}")
-            raise
+            while True:
+                failure = None
+                try:
+                    _, at, made = next(served)
+                except StopIteration:
+                    break
+                except Failed as failed:
+                    failure = failed
+                if failure is not None:
+                    # Not while another one is handled: it is the user's own.
+                    raise self._named(failure)
+                self._at = at
+                yield made
+        finally:
+            served.close()
+            # What was read ahead is not held until the next iteration.
+            run.close()
+        # Unless it was told meanwhile where to go on.
+        if self._core.at == began:
+            self._core.set_at((began[0] + 1, 0, 0))
+        self._at = self._core.at
+
+    def _named(self, failed: Failed) -> BaseException:
+        """The exception of a transform, with a note that names the records."""
+        ordinals = failed.batch.ordinals.tolist()
+        if failed.record is not None:
+            note = f"in the transform of the record {self._core.called(ordinals[failed.record])}"
+        else:
+            more = "" if len(ordinals) <= 8 else f" and {len(ordinals) - 8} more"
+            note = f"in the transform of the records {', '.join(map(self._core.called, ordinals[:8]))}{more}"
+        failed.error.add_note(note)
+        if failed.error.__traceback__ is None:
+            # That of the process in which it was raised.
+            failed.error.__cause__ = failed.__cause__
+        return failed.error
 
     def __len__(self) -> int:
         """Number of batches in a whole epoch, for this rank."""
@@ -349,10 +488,13 @@ class Loader:
         if by is None:
             return np.arange(len(self._core.ordinals()), dtype=np.float64)
         if isinstance(by, str):
-            parts = [np.asarray(store.column(by), dtype=np.float64) for store in self._each()]
-            column = np.concatenate([part.reshape(len(part), -1)[:, 0] for part in parts])
-            return column[self._core.ordinals()]
+            column = np.asarray(self._column(by), dtype=np.float64)
+            return column.reshape(len(column), -1)[:, 0][self._core.ordinals()]
         return by
+
+    def _column(self, name: str) -> Any:
+        """A column of all records of all stores, chosen or not."""
+        return np.concatenate([store.column(name) for store in self._each()])
 
     def design_effect(self, by: str | ArrayLike | None = None, epoch: int = 0) -> float:
         """How far the order is from a uniform shuffle.
@@ -378,8 +520,34 @@ class Loader:
             raise InvalidError("batch: say about how many records a batch has")
         return self._core.window_for(self._values(by), batch, excess)
 
+    def balance(self, epoch: int = 0) -> Balance:
+        """How evenly an epoch is divided between the ranks, by the column ``cost`` (sites).
+
+        Reads the index and no record.
+        """
+        return Balance(*self._core.balance(epoch))
+
+    def padding(self, epoch: int = 0) -> float:
+        """The share of padding in the batches of an epoch if they are padded, 0 to 1.
+
+        Each is as wide as its largest record, its bucket, or ``pad_to``. Reads the index and no record.
+        """
+        width = self._pad_to[0] if len(self._pad_to) == 1 else None
+        return self._core.padding(epoch, width)
+
+    @property
+    def shares(self) -> dict[str, int] | list[int] | None:
+        """How many records an epoch has of each store; ``None`` without ``weights``."""
+        draws, parts = self._core.draws(), self._options["parts"]
+        if draws is None or parts is None:
+            return draws
+        return {name: n for (name, _), n in zip(parts, draws, strict=True)}
+
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("store", "_paths", "_max_open", "_transform", "_options", "_form", "_records")
+        kept = (
+            "store", "_paths", "_max_open", "_transform", "_options", "_form", "_records", "_per_site",
+            "_pad_to",
+        )
         return {**{name: getattr(self, name) for name in kept}, "at": self._start()}
 
     def _start(self) -> Any:
@@ -405,7 +573,7 @@ class Loader:
         ]
         options = self._options
         if options["max_cost"] is not None:
-            limits.append(f"cost={options['cost']!r}")
+            limits.append("cost=given" if options["costs"] is not None else f"cost={options['cost']!r}")
         order = f"{made['shuffle']}, seed {made['seed']}"
         if made["shuffle"] == "windows":
             window = min(made["window"], max(made["records"], 1))
@@ -416,6 +584,10 @@ class Loader:
         if made["lanes"] > 1:
             part += f", {made['lanes']} lanes"
         stores = "" if self._paths is None else f" of {len(self._paths)} stores"
+        if self.shares is not None:
+            stores += f", {made['epoch_records']} an epoch"
+        if options["buckets"] is not None:
+            limits.append(f"buckets={options['buckets'] or True}")
         return (
             f"<vlstore.loader.Loader of {made['records']} records{stores}, {', '.join(limits)}: {order}; "
             f"{part}; epoch {self.epoch}, {100 * self.progress:.0f} %; "
@@ -449,6 +621,34 @@ def _found(given: Any) -> list[str]:
             raise MissingFileError(f"no file has a name like {path}")
         return found
     return [path]
+
+
+def _costs(costs: Any) -> Any:
+    """Costs as integers, none less than what was given."""
+    array = np.asarray(costs)
+    if array.ndim != 1 or array.dtype.kind not in "iuf":
+        shown = "numbers" if array.ndim == 1 else f"an array of {array.ndim} axes"
+        raise WrongTypeError(f"cost: is the name of a column or one number for each record, not {shown} "
+                             f"of {array.dtype}")
+    # What is not a number is no cost, which is said when the record is known.
+    known = np.nan_to_num(np.ceil(array), nan=-1.0) if array.dtype.kind == "f" else array
+    return known.astype(np.int64)
+
+
+def _weights(weights: Any, parts: list[tuple[str, int]] | None) -> list[float]:
+    """The weights in the order of the stores."""
+    if isinstance(weights, Mapping):
+        if parts is None:
+            raise InvalidError("weights: a dict of weights is for a dict of stores")
+        names = [name for name, _ in parts]
+        odd = sorted(set(weights).symmetric_difference(names), key=str)
+        if odd:
+            raise InvalidError(f"weights: the stores and the weights differ in {', '.join(map(str, odd))}")
+        weights = [weights[name] for name in names]
+    try:
+        return [float(weight) for weight in weights]
+    except (TypeError, ValueError) as error:
+        raise WrongTypeError(f"weights are numbers: {error}") from error
 
 
 def _ordinals(records: Any, length: int) -> Any:

@@ -1,0 +1,272 @@
+"""What a user's functions make of batches and records, and where they run."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_all_start_methods, get_context
+from typing import Any
+
+import numpy as np
+
+from vlstore.errors import InvalidError, WrongTypeError
+
+#: Where functions run, by name.
+PLACES = ("caller", "threads", "processes")
+
+
+class Frame(dict[str, Any]):
+    """One frame of a batch: its arrays by name, those by site with an entry for each of its sites.
+
+    ``per_site`` is the set of the names of arrays by site. A transform that adds such an array adds its
+    name, one that makes another kind of array of it takes it out.
+    """
+
+    def __init__(self, arrays: Any, per_site: Iterable[str]) -> None:
+        super().__init__(arrays)
+        self.per_site = set(per_site)
+
+
+class Failed(Exception):
+    """An exception of a transform, and the place in the batch of the record that it had."""
+
+    def __init__(self, error: BaseException, record: int | None) -> None:
+        super().__init__(error, record)
+        self.error, self.record = error, record
+        self.batch: Any = None
+
+
+class Transform:
+    """The functions for batches and records, and where they run."""
+
+    def __init__(
+        self,
+        batch: Callable[[Any], Any] | None,
+        record: Callable[[Any], Any] | None,
+        where: str | Executor,
+        workers: int | None,
+        per_site: Iterable[str],
+        pad_to: list[int] | None,
+    ) -> None:
+        for name, function in (("transform", batch), ("transform_record", record)):
+            if function is not None and not callable(function):
+                raise WrongTypeError(f"{name} is a function, not {type(function).__name__}")
+        if not isinstance(where, Executor) and where not in PLACES:
+            raise InvalidError(
+                f"transform_in: {where!r} is none of {', '.join(map(repr, PLACES))}, and no Executor"
+            )
+        if workers is not None and workers < 1:
+            raise InvalidError(f"transform_workers: is {workers}, and must be 1 or more")
+        self._do = _Do(batch, record, frozenset(per_site), pad_to)
+        self._where, self._workers = where, workers or min(os.cpu_count() or 1, 8)
+        if (batch or record) and self._where == "processes":
+            try:
+                pickle.dumps(self._do)
+            except Exception as error:
+                raise WrongTypeError(
+                    "transform_in=\"processes\" needs functions that pickle, as those of a module do; "
+                    f"use \"threads\" for others: {error}"
+                ) from error
+
+    def over(self, batches: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any, Any]]:
+        """For each pair of a batch and its place these, and what was made of it, in the same order."""
+        if self._do.nothing:
+            yield from ((batch, at, batch) for batch, at in batches)
+        elif self._where == "caller":
+            for batch, at in batches:
+                with _of(batch):
+                    made = self._do(batch)
+                yield batch, at, made
+        else:
+            with self._executor() as executor:
+                yield from self._ahead(executor, batches)
+
+    def _ahead(self, executor: Executor, batches: Iterator[tuple[Any, Any]]) -> Iterator[Any]:
+        """Some batches ahead of the one that is served."""
+        waiting: deque[tuple[Any, Any, Any]] = deque()
+        unread: Exception | None = None
+        try:
+            while True:
+                try:
+                    batch, at = next(batches)
+                except StopIteration:
+                    break
+                except Exception as error:
+                    # Those before it come first, as they do without workers.
+                    unread = error
+                    break
+                waiting.append((batch, at, executor.submit(self._do, batch)))
+                if len(waiting) > self._workers + 1:
+                    yield _done(*waiting.popleft())
+            while waiting:
+                yield _done(*waiting.popleft())
+            if unread is not None:
+                raise unread
+        finally:
+            for _, _, future in waiting:
+                future.cancel()
+
+    @contextmanager
+    def _executor(self) -> Iterator[Executor]:
+        if isinstance(self._where, Executor):
+            # Another one's, who ends it.
+            yield self._where
+            return
+        if self._where == "threads":
+            own: Executor = ThreadPoolExecutor(self._workers, "vlstore transform")
+        else:
+            # Not by fork: there are threads.
+            method = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
+            own = ProcessPoolExecutor(self._workers, get_context(method))
+        try:
+            yield own
+        finally:
+            own.shutdown(wait=True, cancel_futures=True)
+
+
+def _done(batch: Any, at: Any, future: Any) -> tuple[Any, Any, Any]:
+    with _of(batch):
+        return batch, at, future.result()
+
+
+@contextmanager
+def _of(batch: Any) -> Iterator[None]:
+    """Tell a failure which batch it is of."""
+    try:
+        yield
+    except Failed as failed:
+        failed.batch = batch
+        raise
+
+
+class _Do:
+    """What is done with a batch; pickles if the functions do."""
+
+    def __init__(
+        self,
+        batch: Callable[[Any], Any] | None,
+        record: Callable[[Any], Any] | None,
+        per_site: frozenset[str],
+        pad_to: list[int] | None,
+    ) -> None:
+        self.batch, self.record, self.per_site, self.pad_to = batch, record, per_site, pad_to
+
+    @property
+    def nothing(self) -> bool:
+        return self.batch is None and self.record is None
+
+    def __call__(self, batch: Any) -> Any:
+        if self.record is not None:
+            batch = self._records(batch)
+        if self.batch is None:
+            return batch
+        try:
+            return self.batch(batch)
+        except Exception as error:
+            raise Failed(_portable(error), None) from error
+
+    def _records(self, batch: Any) -> Any:
+        frames = isinstance(batch, dict)
+        made = []
+        for i, record in enumerate(_frames(batch, self.per_site) if frames else batch):
+            try:
+                new = self.record(record)  # type: ignore[misc]
+                made.append(_checked(new, record) if frames else new)
+            except Exception as error:
+                raise Failed(_portable(error), i) from error
+        out = batch.__class__(self._joined(made, batch) if frames else made)
+        out.__dict__.update(batch.__dict__)
+        return out
+
+    def _joined(self, frames: list[Frame], batch: Any) -> dict[str, Any]:
+        if not frames:
+            return dict(batch)
+        first = frames[0]
+        for i, frame in enumerate(frames):
+            if frame.keys() != first.keys() or frame.per_site != first.per_site:
+                odd = sorted((frame.keys() ^ first.keys()) | (frame.per_site ^ first.per_site))
+                why = f"what it returned differs from that of the first record in {', '.join(odd)}"
+                raise Failed(InvalidError(f"transform_record: {why}"), i)
+        sites = np.array([_sites(frame) for frame in frames], np.int64)
+        if self.pad_to is not None:
+            return self._padded(frames, sites)
+        out = {
+            name: np.concatenate([frame[name] for frame in frames])
+            if name in first.per_site
+            else _stacked([frame[name] for frame in frames])
+            for name in first
+        }
+        out["ptr"] = np.concatenate([[0], np.cumsum(sites)])
+        out["batch"] = np.repeat(np.arange(len(frames)), sites)
+        return out
+
+    def _padded(self, frames: list[Frame], sites: Any) -> dict[str, Any]:
+        longest = int(sites.max(initial=0))
+        width = next((n for n in self.pad_to or [longest] if n >= longest), None)
+        if width is None:
+            i = int(sites.argmax())
+            why = f"pad_to: the frame has {sites[i]} sites, more than {(self.pad_to or [0])[-1]}"
+            raise Failed(InvalidError(why), i)
+        out = {}
+        for name in frames[0]:
+            values = [frame[name] for frame in frames]
+            if name not in frames[0].per_site:
+                out[name] = _stacked(values)
+                continue
+            array = np.zeros((len(frames), width, *np.shape(values[0])[1:]), np.result_type(*values))
+            for row, value in zip(array, values, strict=True):
+                row[: len(value)] = value
+            out[name] = array
+        out["sites"] = sites
+        out["site_mask"] = np.arange(width) < sites[:, None]
+        return out
+
+
+def _frames(batch: Any, per_site: frozenset[str]) -> Iterator[Frame]:
+    """The frames of a ragged batch, as views of its arrays."""
+    ptr = batch["ptr"].tolist()
+    own = {name: array for name, array in batch.items() if name not in ("ptr", "batch")}
+    by_site = per_site & own.keys()
+    for i, (start, end) in enumerate(zip(ptr[:-1], ptr[1:], strict=True)):
+        parts = {name: a[start:end] if name in by_site else a[i] for name, a in own.items()}
+        yield Frame(parts, by_site)
+
+
+def _checked(made: Any, record: Frame) -> Frame:
+    if not isinstance(made, dict):
+        raise WrongTypeError(f"transform_record returns the dict of a frame, not {type(made).__name__}")
+    if not isinstance(made, Frame):
+        made = Frame(made, record.per_site & made.keys())
+    made.per_site &= made.keys()
+    _sites(made)
+    return made
+
+
+def _sites(frame: Frame) -> int:
+    """The number of sites of a frame, the same in all its arrays by site."""
+    found = {name: len(frame[name]) for name in frame.per_site}
+    if len(set(found.values())) > 1:
+        shown = ", ".join(f"{name} {n}" for name, n in sorted(found.items()))
+        raise InvalidError(f"the arrays by site have different numbers of sites: {shown}")
+    return next(iter(found.values()), 0)
+
+
+def _stacked(values: list[Any]) -> Any:
+    """One array of what has one shape, a list of what has not."""
+    if any(not isinstance(value, (np.ndarray, np.generic, bool, int, float)) for value in values):
+        return values
+    same = len({np.shape(value) for value in values}) == 1
+    return np.stack([np.asarray(value) for value in values]) if same else values
+
+
+def _portable(error: Exception) -> BaseException:
+    """The exception, or one that says the same, as another process can receive it."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
