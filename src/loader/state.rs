@@ -50,13 +50,15 @@ pub fn state(schedule: &Schedule, data: &str, cost: &str, at: Cursor) -> Value {
         "cost": cost,
         "drop_last": batching.last == Last::Drop,
     });
-    if let Some(mixture) = schedule.mixture() {
-        state["mixture"] = mixture.name().into();
-    }
-    match &batching.buckets {
-        None => {}
-        Some(Buckets::Near) => state["buckets"] = "near".into(),
-        Some(Buckets::Edges(edges)) => state["buckets"] = edges.clone().into(),
+    // Named only where there are any.
+    let mixture = schedule.mixture().map(|mixture| Value::from(mixture.name()));
+    let buckets = batching.buckets.as_ref().map(|buckets| match buckets {
+        Buckets::Near => Value::from("near"),
+        Buckets::Edges(edges) => Value::from(edges.clone()),
+    });
+    if let Value::Object(state) = &mut state {
+        state.extend(mixture.map(|mixture| ("mixture".to_owned(), mixture)));
+        state.extend(buckets.map(|buckets| ("buckets".to_owned(), buckets)));
     }
     state
 }

@@ -234,7 +234,8 @@ class Loader:
     ) -> None:
         self._paths = None
         parts = None
-        if isinstance(store, Mapping):
+        # A store is a mapping of its own.
+        if isinstance(store, Mapping) and not isinstance(store, _core.Store):
             found = {str(name): _found(given) for name, given in store.items()}
             if not found:
                 raise InvalidError("store: the dict of stores is empty")
