@@ -8,6 +8,8 @@ use vlstore::{Result, Snapshot};
 
 /// Points that are drawn, at most: more are one blot.
 const POINTS: u64 = 6000;
+/// Batches by which an order is judged, at least, if that is not too many epochs.
+const BATCHES: u64 = 2000;
 /// How much the advised window may add to the design effect.
 const EXCESS: f64 = 0.2;
 
@@ -81,7 +83,12 @@ pub(super) fn order(store: &Snapshot, args: &OrderArgs) -> Result<Found> {
         Some(name) => loader.values(name)?,
         None => (0..records).map(float).collect(),
     };
-    let effect = loader.effect(&values, epoch)?;
+    // The mean of a few epochs, where one has too few batches to say much.
+    let epochs = (BATCHES / loader.steps(epoch).max(1)).clamp(1, 16);
+    let mut effect = 0.0;
+    for more in 0..epochs {
+        effect += loader.effect(&values, epoch.saturating_add(more))? / float(epochs);
+    }
     let window = loader.window_for(&values, batch, EXCESS);
 
     let every = records.div_ceil(POINTS).max(1);
@@ -111,9 +118,7 @@ pub(super) fn order(store: &Snapshot, args: &OrderArgs) -> Result<Found> {
 fn how(order: &Order, records: u64) -> String {
     let few = |n: u64| grouped(n.min(records.max(1)));
     match order.shuffle {
-        Shuffle::Windows => {
-            format!("windows of {} in groups of {}", few(order.window), few(order.group))
-        }
+        Shuffle::Windows => format!("windows of {}", few(order.window)),
         Shuffle::Global => "every record by itself".into(),
         Shuffle::Sequential => "not shuffled".into(),
     }
@@ -139,7 +144,7 @@ fn advice(
     }
     let limit = 1.0 + EXCESS;
     if order.shuffle == Shuffle::Windows && wide(order.window) >= wide(window) {
-        let all = if wide(order.window) == records { ", which holds the whole store" } else { "" };
+        let all = if wide(order.window) == records { ", which holds the whole store," } else { "" };
         out.push(format!(
             "the window of {}{all} is wide enough for an effect below {limit}; {} records would be",
             grouped(wide(order.window)),
