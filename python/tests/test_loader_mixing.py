@@ -94,6 +94,19 @@ def test_a_mixture_goes_on_after_a_stop_on_any_ranks_and_refuses_other_weights(s
         Loader(stores, temperature=2, **how).load_state_dict(state)
 
 
+def test_a_mixture_is_of_paths(stores):
+    with vlstore.open(stores["small"]) as store:
+        for given in ({"small": store}, [store, stores["small"]]):
+            with pytest.raises(vlstore.WrongTypeError, match="paths"):
+                Loader(given, weights=[1], batch_size=8)
+    with pytest.raises(vlstore.MissingFileError):
+        Loader({"none": "none.vls", **stores}, weights=[1, 1, 1], batch_size=8)
+    alone = Loader({"small": stores["small"]}, temperature=2, batch_size=8, epoch_records=100)
+    assert len(served(alone)) == 100 and alone.shares == {"small": 100}
+    empty = Loader({"small": stores["small"]}, weights=[1], batch_size=8, epoch_records=0)
+    assert served(empty) == [] and empty.epoch == 1
+
+
 def test_a_temperature_makes_shares_alike(stores):
     shares = lambda t: list(Loader(stores, temperature=t, batch_size=8).shares.values())  # noqa: E731
     assert shares(1) == [40, 560] and shares(math.inf) == [300, 300]
@@ -112,10 +125,12 @@ def test_a_temperature_makes_shares_alike(stores):
         ({"weights": [0, 0]}, "all 0"),
         ({"weights": [1, 1e-9]}, "none of large.*larger weight"),
         ({"temperature": 0}, "temperature: 0 is not above 0"),
+        ({"temperature": "x"}, "temperature: 'x' is not a number"),
         ({"temperature": 2, "weights": [1, 1]}, "one of them"),
         ({"epoch_records": 100}, "epoch_records"),
         ({"temperature": 2, "records": [500, 3]}, "another order than that of the stores"),
         ({"buckets": []}, "buckets"),
+        ({"buckets": [16.5]}, "buckets: 16.5 is not an integer"),
         ({"buckets": [32, 16]}, "ascend"),
         ({"buckets": [16]}, r"\"m\d+\" \(ordinal \d+ of .*\) has weight \d+, above the last edge 16"),
         ({"records": [1], "keys": ["m1"]}, "one of them"),

@@ -105,10 +105,7 @@ pub(super) fn order(store: &Snapshot, args: &OrderArgs) -> Result<Found> {
     let order = loader.schedule().order();
     Ok(Found {
         line: Line { name: String::new(), style: Style::Points, parts: vec![points] },
-        title: format!(
-            "order of epoch {epoch}, {}, design effect {effect:.2}",
-            how(order, records)
-        ),
+        title: format!("order, {}, design effect {effect:.2}", how(order, records)),
         summary: plural(records, "record"),
         notes: advice(order, args.by.as_deref(), (records, batch), effect, window),
     })

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -269,16 +270,16 @@ class Loader:
                 raise InvalidError("max_atoms: is max_cost of the cost \"weight\"; give one of them")
             max_cost = max_atoms
         if buckets is not None and not isinstance(buckets, bool):
-            buckets = [int(size) for size in buckets]
+            buckets = [_integer("buckets", size) for size in buckets]
             if not buckets:
                 raise InvalidError("buckets: the list of sizes is empty")
         edges = buckets if isinstance(buckets, list) else []
         if pad_to is None:
             pad_to = edges if layout == "padded" and costs is None and cost == "weight" else []
         elif isinstance(pad_to, Iterable):
-            pad_to = list(pad_to)
+            pad_to = [_integer("pad_to", size) for size in pad_to]
         else:
-            pad_to = [pad_to]
+            pad_to = [_integer("pad_to", pad_to)]
         if temperature is not None and weights is not None:
             raise InvalidError("temperature: is in place of weights; give one of them")
         if epoch_records is not None and weights is None and temperature is None:
@@ -294,7 +295,7 @@ class Loader:
             "keys": None if keys is None else list(keys),
             "buckets": edges if buckets else None,
             "weights": None if weights is None else _weights(weights, parts),
-            "temperature": None if temperature is None else float(temperature),
+            "temperature": None if temperature is None else _real("temperature", temperature),
             "parts": parts,
             "epoch_records": epoch_records,
             "shuffle": _SHUFFLES[shuffle] if isinstance(shuffle, bool) else shuffle,
@@ -603,10 +604,11 @@ _ENDS = (".vls", ".vlstore")
 def _found(given: Any) -> list[str]:
     """The paths of the stores that ``given`` says: one, a list, a folder or a pattern."""
     if not isinstance(given, (str, os.PathLike)):
-        if not isinstance(given, Iterable):
+        # An open store is an iterable of its keys.
+        if isinstance(given, _core.Store) or not isinstance(given, Iterable):
             kind = type(given).__name__
             raise WrongTypeError(f"store must be an open store or paths, not {kind} ({given!r:.40})")
-        paths = [os.fspath(path) for path in given]
+        paths = [_path(path) for path in given]
         if not paths:
             raise InvalidError("store: the list of stores is empty")
         return paths
@@ -622,6 +624,28 @@ def _found(given: Any) -> list[str]:
             raise MissingFileError(f"no file has a name like {path}")
         return found
     return [path]
+
+
+def _path(given: Any) -> str:
+    try:
+        return os.fspath(given)
+    except TypeError as error:
+        kind = type(given).__name__
+        raise WrongTypeError(f"store: several stores are given by their paths, not as {kind}") from error
+
+
+def _integer(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise WrongTypeError(f"{name}: {value!r:.40} is not an integer") from error
+
+
+def _real(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise WrongTypeError(f"{name}: {value!r:.40} is not a number") from error
 
 
 def _costs(costs: Any) -> Any:
