@@ -107,6 +107,29 @@ def test_ctrl_c_commits_and_raises(tmp_path):
     assert (done.skipped, done.records) == (stored, 160)
 
 
+def test_info_tells_an_import_that_was_killed_from_one_that_ended(tmp_path):
+    """It named the first frame of the first input as all that was read, since the place is written down now and then only."""
+    store = tmp_path / "a.vls"
+    program = f"""
+        import os
+        import vlstore
+
+        inputs = [{str(DATA / "ala2-npt-peptide.xtc")!r}] * 200
+        first = os.path.getsize(inputs[0])
+        vlstore.import_(inputs, {str(store)!r}, commit_frames=10, progress=lambda done, total: done > first and os._exit(9))
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, check=False)
+    assert done.returncode == 9
+
+    def imported():
+        info = subprocess.run([sys.executable, "-m", "vlstore", "info", store], capture_output=True, text=True, check=True)
+        return next(line for line in info.stdout.splitlines() if line.startswith("imported"))
+
+    assert "1 input or more; an import is running or was killed; last noted: ala2-npt-peptide.xtc, frame 0" in imported()
+    vlstore.import_(DATA / "replica-a.xtc", store, overwrite=True)
+    assert imported().endswith("1 input; of the last, replica-a.xtc, 10 frames were read")
+
+
 def test_gro_is_read_as_mdanalysis_reads_it(tmp_path):
     MDAnalysis = pytest.importorskip("MDAnalysis")
     path = DATA / "waters.gro"

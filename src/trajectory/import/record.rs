@@ -135,12 +135,18 @@ pub fn describe_import(attributes: &Value) -> Option<String> {
         1 => "1 input".to_owned(),
         n => format!("{n} inputs"),
     };
+    let (file, frames) = (printable(&last.file), last.next.frame);
+    if record.records.is_none() {
+        // The place is written down now and then only.
+        return Some(format!(
+            "{inputs} or more; an import is running or was killed; last noted: {file}, frame {}",
+            frames.saturating_sub(1)
+        ));
+    }
+    let frames =
+        if frames == 1 { "1 frame was read".into() } else { format!("{frames} frames were read") };
     let stopped = if record.ended { "" } else { ", where the import was stopped" };
-    Some(format!(
-        "{inputs}; of the last, {}, {} frames were read{stopped}",
-        printable(&last.file),
-        last.next.frame
-    ))
+    Some(format!("{inputs}; of the last, {file}, {frames}{stopped}"))
 }
 
 impl ImportRecord {
