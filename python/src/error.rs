@@ -124,6 +124,11 @@ fn class_named<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyType>>
     Ok(module.bind(py).getattr(name)?.cast_into::<PyType>()?)
 }
 
+/// Whether it says no more than that the handle has failed before.
+pub(crate) fn is_poisoned(py: Python<'_>, error: &PyErr) -> bool {
+    class_named(py, "PoisonedError").is_ok_and(|class| error.is_instance(py, &class))
+}
+
 /// The exception for an error of the crate.
 pub(crate) fn from_error(py: Python<'_>, error: &Error) -> PyErr {
     let root = error.root();

@@ -134,6 +134,26 @@ def test_what_could_not_be_committed_at_the_end_is_said(path):
     assert resource and keys(path) == []
 
 
+def test_a_block_that_fails_because_the_disk_is_full_says_so(path):
+    """The error was that of closing a store whose writing had failed before."""
+    text = """
+        import errno, resource, signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            with vlstore.open(PATH, "w", compression="stored", commit_bytes=100_000) as store:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+                for i in range(100):
+                    store[i] = os.urandom(100_000)
+        except vlstore.SystemCallError as error:
+            assert error.errno == errno.EFBIG, error
+        else:
+            raise AssertionError("100 times 100 kB fit")
+    """
+    pytest.importorskip("resource")
+    program(path, text)
+    assert 0 < len(keys(path)) < 100
+
+
 def test_a_store_that_is_dropped_is_closed_and_that_is_said_on_request(path):
     store = vlstore.open(path, "w")
     store["a"] = b"1"

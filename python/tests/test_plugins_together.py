@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import pathlib
 import subprocess
 import sys
 
@@ -166,3 +167,44 @@ def test_no_program_is_imported_that_was_not_asked_for():
     code = "import sys, vlstore, vlstore.plugins, vlstore.plugins.ase; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert not {"ase", "MDAnalysis", "mdtraj", "openmm"} & set(done.stdout.split())
+
+
+FULL = {
+    "ase": """
+from ase import Atoms
+from vlstore.plugins.ase import Writer
+with Writer(path, "w", commit_interval=0.01) as writer:
+    for i in range(3000):
+        writer.write(Atoms("H200", np.random.default_rng(i).random((200, 3))))
+""",
+    "openmm": """
+from openmm_workers import simulation
+from vlstore.plugins.openmm import Reporter
+made = simulation()
+with Reporter(path, 1, velocities=True, double=True, background=BACKGROUND, commit_interval=0.01) as reporter:
+    made.reporters.append(reporter)
+    made.step(3000)
+""",
+}
+FULL["openmm in a thread"] = FULL["openmm"].replace("BACKGROUND", "True")
+FULL["openmm"] = FULL["openmm"].replace("BACKGROUND", "False")
+
+
+@pytest.mark.parametrize("which", FULL)
+def test_a_full_disk_is_the_error_that_is_raised(which, tmp_path):
+    """The error was that of closing the store, whose writing had failed before."""
+    pytest.importorskip(which.split()[0])
+    pytest.importorskip("resource")
+    path = tmp_path / "run.vls"
+    start = f"""
+import resource, signal, sys
+import numpy as np
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
+path = {str(path)!r}
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", start + FULL[which]], capture_output=True, text=True, check=False)
+    assert "SystemCallError: cannot write at byte" in done.stderr.splitlines()[-1], done.stderr
+    with vlstore.open(path) as store:
+        assert len(store) > 0

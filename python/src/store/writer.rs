@@ -2,7 +2,7 @@
 
 use crate::convert::key::key;
 use crate::convert::options;
-use crate::error::{described, raise, wrong_type};
+use crate::error::{described, is_poisoned, raise, wrong_type};
 use crate::store::class::Store;
 use crate::store::encoded::Encoded;
 use crate::store::report::warn;
@@ -181,9 +181,14 @@ impl Store {
     }
 
     /// Closes. An exception changes nothing about that: what was put before it is committed.
-    #[pyo3(signature = (*_why))]
-    fn __exit__(&self, py: Python<'_>, _why: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self.close(py)
+    #[pyo3(signature = (*why))]
+    fn __exit__(&self, py: Python<'_>, why: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let raised = why.get_item(0).is_ok_and(|kind| !kind.is_none());
+        match self.close(py) {
+            // The exception that is raised says what failed first.
+            Err(error) if raised && is_poisoned(py, &error) => Ok(()),
+            closed => closed,
+        }
     }
 
     /// Travels to another process as path, id of the file, commit and options: there the store is

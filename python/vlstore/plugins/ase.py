@@ -314,7 +314,9 @@ class Writer:
         return self
 
     def __exit__(self, *why: object) -> None:
-        self.close()
+        # The store knows whether it is an error under way that says what failed.
+        if self._store is not None:
+            self._store.__exit__(*why)
 
     def __len__(self) -> int:
         return 0 if self._store is None else len(self._store)

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import vlstore
-from vlstore.errors import InvalidError, ResumeError
+from vlstore.errors import InvalidError, PoisonedError, ResumeError
 from vlstore.plugins import _units
 from vlstore.plugins._elements import numbers
 from vlstore.plugins._round import checked, rounded
@@ -236,11 +236,10 @@ class Reporter:
         if self._store.closed:
             return
         atexit.unregister(self._at_exit)
-        try:
+        # An error of the thread says what failed; that of closing the store then only that it had failed.
+        with self._store:
             if self._writer is not None:
                 self._writer.end()
-        finally:
-            self._store.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_at_exit"):
@@ -250,7 +249,12 @@ class Reporter:
         return self
 
     def __exit__(self, *why: object) -> None:
-        self.close()
+        try:
+            self.close()
+        except PoisonedError:
+            # The error under way says what failed.
+            if why[0] is None:
+                raise
 
 
 def _close(reporter: Any) -> None:
