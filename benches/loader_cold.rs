@@ -18,13 +18,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use support::data;
-use support::measure::{interleave, median, seconds, setting, wanted};
+use support::measure::{Pair, interleave, median, seconds, setting, wanted};
 use vlstore::backend::{Access, Backend, FileBackend, Mapping};
 use vlstore::chunk::Algorithm;
 use vlstore::loader::{Batching, Loader, LoaderOptions, Permutation, Shuffle};
+use vlstore::trajectory::arrays::{ArrayInfo, ArrayRequest, Collator, Selection};
 use vlstore::{
-    Layout, Purpose, ReadOptions, Readable, Result, Snapshot, Store, StoreOptions, WriteOptions,
-    Writer,
+    Error, Layout, Purpose, ReadOptions, Readable, Result, Snapshot, Store, StoreOptions,
+    WriteOptions, Writer,
 };
 
 /// Waits before each read, and counts them.
@@ -63,18 +64,24 @@ impl Backend for Waiting {
     }
 }
 
-fn epoch(snapshot: &Snapshot, shuffle: Shuffle) -> usize {
+/// An epoch as the arrays of frames; how many there were.
+fn epoch(snapshot: &Snapshot, shuffle: Shuffle) -> u64 {
     let batching = Batching { records: Some(32), ..Batching::default() };
     let options = LoaderOptions { batching, shuffle, ..LoaderOptions::default() };
     let loader = Loader::new(snapshot.clone(), options).unwrap();
-    loader.records().unwrap().map(|b| b.unwrap().records().map(<[u8]>::len).sum::<usize>()).sum()
+    let collator = Collator::new(ArrayRequest { batch: false, ..ArrayRequest::default() });
+    let run = loader.start(move |snapshot, ordinals| {
+        let new = |array: &ArrayInfo| Ok::<_, Error>(vec![0_u8; array.bytes()]);
+        collator.arrays(snapshot, Selection::Ordinals(ordinals), new)
+    });
+    run.unwrap().map(|batch| batch.unwrap().places().len() as u64).sum()
 }
 
-/// A part of the records, one by one in random order.
-fn singles(snapshot: &Snapshot) -> usize {
+/// A part of the records, one by one in random order, as bytes.
+fn singles(snapshot: &Snapshot) -> u64 {
     let order = Permutation::new(snapshot.len(), 1);
     let few = (0..snapshot.len() / SINGLES).map(|i| order.at(i));
-    few.map(|ordinal| snapshot.get_at(ordinal).unwrap().len()).sum()
+    few.map(|ordinal| u64::from(!snapshot.get_at(ordinal).unwrap().is_empty())).sum()
 }
 
 /// One record of so many is read alone.
@@ -91,7 +98,7 @@ fn drop_pages(path: &Path) {
     let _ = path;
 }
 
-fn cold(path: &Path, f: impl Fn(&Snapshot) -> usize) -> f64 {
+fn cold(path: &Path, f: impl Fn(&Snapshot) -> u64) -> f64 {
     drop_pages(path);
     let snapshot = Store::open(path).unwrap().snapshot();
     seconds(|| assert!(f(&snapshot) > 0))
@@ -135,22 +142,28 @@ fn measure(records: &[Vec<u8>], raw: usize, name: &str, compression: Algorithm, 
         rate(raw / SINGLES as usize, &single.ours),
     );
 
-    let (backend, snapshot) = waiting(&path);
-    let shuffled = || seconds(|| assert_eq!(epoch(&snapshot, Shuffle::Windows), raw));
-    let ordered = || seconds(|| assert_eq!(epoch(&snapshot, Shuffle::Sequential), raw));
-    let pair = interleave(rounds, shuffled, ordered);
-    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let (reads, bytes) = (of(&backend.reads), of(&backend.bytes));
-    let few = || seconds(|| assert!(singles(&snapshot) > 0));
-    let single = interleave(rounds, few, || 0.0);
+    // Opened for each turn: nothing is kept from the one before.
+    let (reads, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+    let wait = |f: &dyn Fn(&Snapshot) -> u64| {
+        let (backend, snapshot) = waiting(&path);
+        let time = seconds(|| assert!(f(&snapshot) > 0));
+        reads.store(backend.reads.load(Ordering::Relaxed), Ordering::Relaxed);
+        bytes.store(backend.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+        time
+    };
+    let single = interleave(rounds, || wait(&singles), || 0.0);
+    let shuffled = || wait(&|s| epoch(s, Shuffle::Windows));
+    let pair = interleave(rounds, || wait(&|s| epoch(s, Shuffle::Sequential)), shuffled);
+    let pair = Pair { ours: pair.reference, reference: pair.ours };
+    let (reads, bytes) = (reads.into_inner(), bytes.into_inner());
     println!(
         "  a wait a read: {:>6.0} MB/s shuffled, {:>6.0} in order: {:.2}; single records {:>5.1} MB/s; \
-         {} reads of {} kB an epoch",
+         {} reads of {} kB a shuffled epoch",
         rate(raw, &pair.ours),
         rate(raw, &pair.reference),
         1.0 / pair.ratio(),
         rate(raw / SINGLES as usize, &single.ours),
-        reads / (2 * (rounds as u64 + 1)),
+        reads,
         bytes / reads.max(1) / 1000,
     );
 }

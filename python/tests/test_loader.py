@@ -444,7 +444,7 @@ def test_worlds_larger_than_the_data_and_empty_stores_end_at_once(path):
 def test_a_loader_says_what_it_does(frames):
     text = repr(Loader(frames, max_atoms=500, seed=3, window=64, group=8, rank=1, world=2))
     for part in ("600 records", "max_cost=500", "cost='weight'", "windows of 64 in groups of 8",
-                 "seed 3", "rank 1 of 2", "2 lanes", "epoch 0, 0 %", "256 MiB"):
+                 "seed 3", "rank 1 of 2 (rest dropped)", "2 lanes", "epoch 0, 0 %", "256 MiB"):
         assert part in text, text
     loader = pickle.loads(pickle.dumps(Loader(frames, batch_size=100, seed=1)))
     assert loader and "batch_size=100" in repr(loader)

@@ -2,6 +2,8 @@
 
 use super::schedule::Schedule;
 use super::walk::Rest;
+use crate::error::Result;
+use crate::wire::memory;
 
 /// What the ranks have in an epoch.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,24 +26,21 @@ const fn float(n: u64) -> f64 {
 
 impl Balance {
     /// Of an epoch of `world` ranks, in which a record costs what `cost` says.
-    #[must_use]
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) for more ranks than there is memory for.
     pub fn of(
         schedule: &Schedule,
         epoch: u64,
         world: u64,
         rest: Rest,
         cost: impl Fn(u64) -> u64,
-    ) -> Self {
+    ) -> Result<Self> {
         let world = usize::try_from(world.max(1)).unwrap_or(usize::MAX);
         let costs: Vec<u64> =
             schedule.all(epoch).map(|batch| batch.iter().map(|r| cost(*r)).sum()).collect();
-        let mut out = Self {
-            sums: vec![0; world.min(costs.len().max(1))],
-            steps: 0,
-            median: 1.0,
-            worst: 1.0,
-        };
-        out.sums.resize(world, 0);
+        let sums = memory::filled(world, 0)?;
+        let mut out = Self { sums, steps: 0, median: 1.0, worst: 1.0 };
         let mut ratios = Vec::new();
         for step in costs.chunks(world) {
             if step.len() < world && rest == Rest::Drop {
@@ -59,7 +58,7 @@ impl Balance {
         ratios.sort_by(f64::total_cmp);
         out.median = ratios.get(ratios.len() / 2).copied().unwrap_or(1.0);
         out.worst = ratios.last().copied().unwrap_or(1.0);
-        out
+        Ok(out)
     }
 
     /// How far the sums of the ranks lie apart, as a part of the greatest: 0.05 is 5 %.

@@ -157,7 +157,7 @@ impl Loader {
     pub fn balance(&self, epoch: u64) -> Result<Balance> {
         let costs = self.costs()?;
         let Share { world, .. } = self.options.share;
-        Ok(Balance::of(&self.schedule, epoch, world, self.options.rest, |r| cost_at(&costs, r)))
+        Balance::of(&self.schedule, epoch, world, self.options.rest, |r| cost_at(&costs, r))
     }
 
     /// The share of padding in the padded batches of an epoch, by the column

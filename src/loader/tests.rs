@@ -284,9 +284,10 @@ fn ranks_without_a_whole_step_have_what_the_walk_gives_them() {
         let of = |share| walk(&schedule, share, rest, Cursor::default());
         let records = |steps: Vec<StepBatch>| steps.iter().map(|t| t.records.len() as u64).sum();
         let sums: Vec<u64> = ranks(2).map(|share| records(of(share))).collect();
-        assert_eq!(Balance::of(&schedule, 0, 2, rest, |_| 1).sums, sums, "{rest:?}");
+        assert_eq!(Balance::of(&schedule, 0, 2, rest, |_| 1).unwrap().sums, sums, "{rest:?}");
     }
-    let none = Balance::of(&schedule, 0, 9, Rest::Drop, |_| 1);
+    assert!(Balance::of(&schedule, 0, u64::MAX, Rest::Drop, |_| 1).is_err());
+    let none = Balance::of(&schedule, 0, 9, Rest::Drop, |_| 1).unwrap();
     assert_eq!((none.sums, none.steps, none.median), (vec![0; 9], 0, 1.0));
 }
 
@@ -323,7 +324,7 @@ fn capped_batches_cost_every_rank_the_same() {
             .collect();
         let (least, most) = (sums.iter().min().unwrap(), sums.iter().max().unwrap());
         assert!(most * 100 <= least * 105, "{world} ranks: {sums:?}");
-        let balance = Balance::of(&schedule, 0, world, Rest::Drop, |r| schedule.cost(r));
+        let balance = Balance::of(&schedule, 0, world, Rest::Drop, |r| schedule.cost(r)).unwrap();
         assert_eq!((balance.sums.clone(), balance.steps), (sums, each[0].len() as u64));
         assert!(balance.apart() <= 0.05 && (1.0..1.05).contains(&balance.median), "{balance:?}");
         let had: usize = each.iter().flatten().map(|t| t.records.len()).sum();

@@ -581,6 +581,8 @@ class Loader:
             window = min(made["window"], max(made["records"], 1))
             order += f", windows of {window} in groups of {min(made['group'], window)}"
         part = f"rank {options['rank']} of {options['world']}"
+        if options["world"] > 1:
+            part += f" (rest {'dropped' if options['rest'] == 'drop' else 'repeated'})"
         if options["workers"] > 1:
             part += f", worker {options['worker']} of {options['workers']}"
         if made["lanes"] > 1:
