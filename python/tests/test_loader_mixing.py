@@ -135,6 +135,8 @@ def test_a_temperature_makes_shares_alike(stores):
         ({"buckets": [16]}, r"\"m\d+\" \(ordinal \d+ of .*\) has weight \d+, above the last edge 16"),
         ({"records": [1], "keys": ["m1"]}, "one of them"),
         ({"keys": ["m9999"]}, "m9999"),
+        ({"keys": "m1"}, "a list of keys, not one"),
+        ({"cost": np.full(600, np.inf), "max_cost": 9}, "has no \"cost\" of 0 or more"),
         ({"cost": [1, 2], "max_cost": 9}, "there are 2 costs, for 600"),
         ({"cost": np.full(600, -1), "max_cost": 9}, "has no \"cost\" of 0 or more"),
         ({"cost": ["a"], "max_cost": 9}, "one number for each record"),
@@ -164,6 +166,7 @@ def test_buckets_leave_little_padding_and_few_shapes(frames):
     assert all(rows * width <= 512 for rows, width, _ in shapes)
     assert Loader(frames, batch_size=16, layout="padded", pad_to=64).padding() > mixed.padding()
     assert "buckets=[16, 32, 64]" in repr(edged) and "buckets=True" in repr(near)
+    assert len(Loader(frames, batch_size=32, buckets=[2**63])) == 10
     widths = {b["positions"].shape[1] for b in Loader(frames, batch_size=4, layout="padded", pad_to=[32, 64])}
     assert widths == {32, 64}
 

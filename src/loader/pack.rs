@@ -86,7 +86,7 @@ pub(super) fn alike(
         let room = |(first, batch): &&mut (u64, Vec<u64>)| {
             let n = batch.len() as u64 + 1;
             n <= limits.records
-                && n.checked_mul(counts).is_some_and(|sum| sum <= limits.cost)
+                && n.saturating_mul(counts) <= limits.cost
                 && (edges.is_empty() || *first == counts)
         };
         match batches.last_mut().filter(room) {

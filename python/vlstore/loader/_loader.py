@@ -320,6 +320,8 @@ class Loader:
             records = records(self._column)
         if records is not None and keys is not None:
             raise InvalidError("keys: are in place of records; give one of them")
+        if isinstance(keys, (str, bytes)):
+            raise WrongTypeError(f"keys: a list of keys, not one ({keys!r:.40})")
         self._records = None if records is None else _ordinals(records, self._length())
         self._make()
         # Refused here as it would be by the first batch.
@@ -658,7 +660,7 @@ def _costs(costs: Any) -> Any:
         raise WrongTypeError(f"cost: is the name of a column or one number for each record, not {shown} "
                              f"of {array.dtype}")
     # What is not a number is no cost, which is said when the record is known.
-    known = np.nan_to_num(np.ceil(array), nan=-1.0) if array.dtype.kind == "f" else array
+    known = np.nan_to_num(np.ceil(array), nan=-1.0, posinf=-1.0, neginf=-1.0) if array.dtype.kind == "f" else array
     return known.astype(np.int64)
 
 
