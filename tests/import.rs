@@ -21,7 +21,7 @@ use vlstore::Readable;
 use vlstore::codec::{MdFrame, Property, Real, Topology, Values};
 use vlstore::formats::{self, FormatKind, InputOptions, OutputOptions};
 use vlstore::trajectory::Sharing;
-use vlstore::trajectory::{Begin, Boundary, IMPORT, ImportOptions, Importer, Input, Target};
+use vlstore::trajectory::{Begin, Duplicates, IMPORT, ImportOptions, Importer, Input, Target};
 use vlstore::{Error, Key, Layout, StoreOptions, Trajectory, Unresumed, WriteOptions, Writer};
 
 /// The frame that `seed` decides, at a step if there is one.
@@ -128,6 +128,10 @@ fn options() -> ImportOptions {
     ImportOptions { store, commit_frames: Some(3), ..ImportOptions::default() }
 }
 
+fn with(options: &ImportOptions, duplicates: Duplicates) -> ImportOptions {
+    ImportOptions { duplicates: Some(duplicates), ..options.clone() }
+}
+
 fn appending() -> ImportOptions {
     ImportOptions { target: Target::Append, ..options() }
 }
@@ -157,6 +161,21 @@ fn kinds(folder: &Path) -> Vec<Kind> {
     );
     let still = run("still.xtc", vec![frame(7, 20, Some(5)); 8]);
     let part = run("part2.xtc", [vec![frame(8, 20, Some(80))], rising(60, 5)].concat());
+    // Started again from a checkpoint: two frames as they were, then another run from step 80 on.
+    let again = [rising(6, 2), (8..12).map(|i| frame(i + 80, 20, Some(i * 10))).collect()].concat();
+    let again = again.into_iter().zip(60..).map(|(f, n)| match n {
+        60 | 61 => MdFrame { step: Some((n - 54) * 10), time: Some((n - 54) as f64 * 5.0), ..f },
+        _ => f,
+    });
+    let again: Vec<MdFrame> = again.collect();
+    let restart = run("restart.xtc", again.clone());
+    let one_file = run("one-file.xtc", [rising(0, 9), again].concat());
+    let unnumbered: Vec<_> = (0..8).map(|i| labelled(i, 30)).collect();
+    let texts = run("twice.xyz", [&unnumbered[..6], &unnumbered[3..]].concat());
+    let counted: Vec<_> = (0..8)
+        .map(|i| MdFrame { step: None, time: None, precision: None, ..frame(i, 20, None) })
+        .collect();
+    let counted = run("counted.dcd", [&counted[..6], &counted[3..]].concat());
     let ones: Vec<PathBuf> =
         (0..9).map(|i| run(&format!("one-{i}.xtc"), vec![frame(i, 20, Some(0))])).collect();
     let xyz = run("labels.xyz", (0..8).map(|i| labelled(i, 30)).collect());
@@ -213,7 +232,33 @@ fn kinds(folder: &Path) -> Vec<Kind> {
         kind(
             "parts that share a frame, once",
             &[&a, &part],
-            ImportOptions { boundary: Some(Boundary::Drop), ..every.clone() },
+            ImportOptions { duplicates: Some(Duplicates::Drop), ..every.clone() },
+            None,
+        ),
+        kind("restarted", &[&a, &restart], every.clone(), None),
+        kind("restarted, once", &[&a, &restart], with(&every, Duplicates::Drop), None),
+        kind("restarted, the later", &[&a, &restart], with(&every, Duplicates::Latest), None),
+        kind(
+            "restarted, the later, seldom",
+            &[&a, &restart],
+            with(&new(), Duplicates::Latest),
+            None,
+        ),
+        kind("restarted in one file", &[&one_file], with(&new(), Duplicates::Drop), None),
+        kind("the later in one file", &[&one_file], with(&every, Duplicates::Latest), None),
+        kind(
+            "the later of a store",
+            &[&restart],
+            with(&appending(), Duplicates::Latest),
+            Some(&old),
+        ),
+        kind("once in a store", &[&restart], with(&appending(), Duplicates::Drop), Some(&old)),
+        kind("no steps, once", &[&texts, &xyz], with(&every, Duplicates::Drop), None),
+        kind("counted steps, once", &[&counted], with(&every, Duplicates::Drop), None),
+        kind(
+            "rounded, once",
+            &[&texts],
+            ImportOptions { precision: Some(100.0), ..with(&new(), Duplicates::Drop) },
             None,
         ),
         kind(
@@ -618,26 +663,124 @@ fn a_frame_that_two_parts_share_is_said_and_kept_or_dropped() {
     write(&one, &run(0, 4));
     write(&two, &run(4, 8));
     let list = [one.clone(), two.clone()];
-    for (boundary, count) in [(None, 10), (Some(Boundary::Keep), 10), (Some(Boundary::Drop), 9)] {
+    for (duplicates, count) in
+        [(None, 10), (Some(Duplicates::Keep), 10), (Some(Duplicates::Drop), 9)]
+    {
         let apart = [&list[..1], &list[..]];
         for steps in [&apart[..], &[&list[..]]] {
             let store = path("s.vls");
             let _ = fs::remove_file(&store);
             let mut notes = Vec::new();
             for inputs in steps {
-                let options = ImportOptions { boundary, ..appending() };
+                let options = ImportOptions { duplicates, ..appending() };
                 notes.extend(import(inputs, &store, &options, None).unwrap());
             }
             assert_eq!(content(&store).len(), count);
             assert_eq!(notes.len(), 1, "{notes:?}");
-            assert!(notes[0].contains("part2.xtc begins with the last frame"), "{notes:?}");
+            let said = "part2.xtc: frame 0 (step 4) repeats a frame of ";
+            assert!(notes[0].contains(said) && notes[0].contains("part1.xtc; "), "{notes:?}");
         }
-        // Not by another first frame of the same step.
+        // Another frame of the same step is another version.
         write(&path("other.xtc"), &[frame(70, 20, Some(4))]);
-        let options = ImportOptions { boundary, target: Target::Replace, ..options() };
+        let options = ImportOptions { duplicates, target: Target::Replace, ..options() };
         let other = [one.clone(), path("other.xtc")];
-        assert_eq!(import(&other, &path("o.vls"), &options, None).unwrap(), [""; 0]);
+        let notes = import(&other, &path("o.vls"), &options, None).unwrap();
+        assert!(notes[0].contains("frame 0 (step 4) has the step of a frame of"), "{notes:?}");
         assert_eq!(content(&path("o.vls")).len(), 6);
+    }
+}
+
+/// The steps of the frames of a store.
+fn steps(store: &Path) -> Vec<i64> {
+    content(store).into_iter().map(|(_, f)| f.step.unwrap()).collect()
+}
+
+#[test]
+fn frames_that_a_restarted_simulation_wrote_again_are_said_and_kept_dropped_replaced_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let store = path("s.vls");
+    let run = |from: i64, to: i64, of: i64| {
+        (from..=to).map(|i| frame(i + of, 20, Some(i))).collect::<Vec<_>>()
+    };
+    let at = |how| ImportOptions { target: Target::Replace, ..with(&options(), how) };
+    for end in ["xtc", "trr"] {
+        // Steps 6 and 7 as they were; another run from 8 on.
+        let (one, two) = (path(&format!("a.{end}")), path(&format!("b.{end}")));
+        let both = path(&format!("both.{end}"));
+        write(&one, &run(0, 9, 0));
+        write(&two, &[run(6, 7, 0), run(8, 11, 50)].concat());
+        fs::write(&both, [fs::read(&one).unwrap(), fs::read(&two).unwrap()].concat()).unwrap();
+        let expected = [
+            (Duplicates::Keep, [(0..=9).collect::<Vec<_>>(), (6..=11).collect()].concat()),
+            (Duplicates::Drop, [(0..=9).collect::<Vec<_>>(), (8..=11).collect()].concat()),
+            (Duplicates::Latest, (0..=11).collect()),
+        ];
+        for (how, right) in expected {
+            for inputs in [vec![one.clone(), two.clone()], vec![both.clone()]] {
+                let mut importer = Importer::open(self::inputs(&inputs), &store, &at(how)).unwrap();
+                importer.run(|_| Ok(())).unwrap();
+                let done = importer.imported();
+                assert_eq!(steps(&store), right, "{how:?} {inputs:?}");
+                let keys = content(&store).into_iter().map(|(key, _)| key);
+                assert!(keys.eq((0..right.len() as u64).map(|n| Some(Key::from(n)))));
+                // The run of step 8 that is there last is the later one, but for `Drop`.
+                let last = content(&store).pop().unwrap().1;
+                assert_eq!(last.positions, frame(61, 20, Some(11)).positions);
+                assert_eq!(done.duplicates, if how == Duplicates::Latest { 3 } else { 4 });
+                assert_eq!(done.dropped, if how == Duplicates::Latest { 2 } else { 0 });
+                let (first, of) = match inputs.len() {
+                    1 => (10, "the same file"),
+                    _ => (0, &*format!("a.{end}")),
+                };
+                let same = format!(
+                    "frames {first} to {} (steps 6 to 7) repeat frames of {of}; ",
+                    first + 1
+                );
+                assert!(done.notes[0].contains(&same), "{:?}", done.notes);
+                let other = match how {
+                    Duplicates::Latest => format!("frame {} (step 8) has the step of", first + 2),
+                    _ => format!("frames {} to {} (steps 8 to 9) have", first + 2, first + 3),
+                };
+                assert!(done.notes[1].contains(&other), "{:?}", done.notes);
+                assert_eq!(done.notes.len(), 2);
+            }
+        }
+        let refused =
+            import(std::slice::from_ref(&both), &store, &at(Duplicates::Refuse), None).unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains("frame 10 (step 6) repeats a frame of the same file"), "{said}");
+        assert!(said.contains("--duplicates keep") && said.contains(&format!("both.{end}")));
+        assert_eq!(steps(&store), (0..=9).collect::<Vec<_>>(), "what came before is stored");
+        import(&[both], &store, &with(&appending(), Duplicates::Latest), None).unwrap();
+        assert_eq!(steps(&store), (0..=11).collect::<Vec<_>>());
+    }
+    // A replica has the same steps and other content: kept, and said once.
+    let many = path("many.xtc");
+    write(&many, &run(0, 99, 0));
+    write(&path("replica.xtc"), &run(0, 99, 200));
+    let list = [many, path("replica.xtc")];
+    for how in [Duplicates::Keep, Duplicates::Drop] {
+        let notes = import(&list, &store, &at(how), None).unwrap();
+        assert_eq!((steps(&store).len(), notes.len()), (200, 1), "{notes:?}");
+        assert!(notes[0].contains("frames 0 to 99 (steps 0 to 99) have the steps"), "{notes:?}");
+        assert_eq!(notes[0].contains("the first 16 were"), how == Duplicates::Keep, "{notes:?}");
+    }
+    // Frames of another output interval lie between: nothing is deleted.
+    write(&path("odd.xtc"), &[frame(300, 20, Some(7)), frame(301, 20, Some(8))]);
+    write(&path("even.xtc"), &[0, 6, 8, 10].map(|i| frame(i, 20, Some(i))));
+    let notes = import(&[path("even.xtc"), path("odd.xtc")], &store, &at(Duplicates::Latest), None)
+        .unwrap();
+    assert_eq!(steps(&store), [0, 6, 8, 10, 7, 8]);
+    assert!(notes[0].contains("both are kept"), "{notes:?}");
+    // Without steps, and with steps that are counted, content alone tells.
+    let bare = |i: i64| MdFrame { step: None, time: None, precision: None, ..frame(i, 20, None) };
+    let twice: Vec<_> = [0, 1, 2, 3, 2, 3, 4].map(bare).into();
+    for name in ["twice.xyz", "twice.dcd"] {
+        write(&path(name), &twice);
+        let notes = import(&[path(name)], &store, &at(Duplicates::Drop), None).unwrap();
+        assert_eq!(content(&store).len(), 5, "{name}");
+        assert!(notes[0].contains("frames 4 to 5"), "{notes:?}");
     }
 }
 

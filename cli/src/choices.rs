@@ -5,7 +5,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use vlstore::codec::{AnyCodec, CODECS, Field};
 use vlstore::formats::FormatKind;
 use vlstore::loader::Shuffle;
-use vlstore::trajectory::{AtomGroup, Boundary};
+use vlstore::trajectory::{AtomGroup, Duplicates, Masses};
 use vlstore::trajectory::{Positions, Sharing};
 use vlstore::{Alignment, Compression, Durability, Purpose};
 
@@ -72,8 +72,12 @@ pub(crate) fn sharing() -> impl TypedValueParser<Value = Sharing> {
     one_of(all.map(Sharing::name), Sharing::from_name)
 }
 
-pub(crate) fn boundary() -> impl TypedValueParser<Value = Boundary> {
-    one_of(Boundary::ALL.map(Boundary::name), Boundary::from_name)
+pub(crate) fn duplicates() -> impl TypedValueParser<Value = Duplicates> {
+    one_of(Duplicates::ALL.map(Duplicates::name), Duplicates::from_name)
+}
+
+pub(crate) fn masses() -> impl TypedValueParser<Value = Masses> {
+    one_of([Masses::AsGiven, Masses::OfElements].map(Masses::name), Masses::from_name)
 }
 
 /// How records are shuffled, by name.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vlstore::formats::{FormatKind, InputOptions, NameMap};
 use vlstore::trajectory::{
-    Begin, Boundary, ImportOptions, Imported, Importer, Input, Progress as Done, Target,
+    Begin, Duplicates, ImportOptions, Imported, Importer, Input, Masses, Progress as Done, Target,
 };
 use vlstore::trajectory::{Positions, Sharing};
 use vlstore::{
@@ -30,7 +30,7 @@ Examples:
 
 Frames get integer keys: 0, 1, 2 and so on, across all inputs. Inputs may be compressed with gzip;
 `-` is standard input. The command that comes with the Python package also reads H5MD, AMBER NetCDF,
-dumps of LAMMPS, ASE trajectories and databases, and topologies such as TPR, PSF and PRMTOP.
+dumps of LAMMPS, ASE trajectories and databases, Atompack files, and topologies such as TPR, PSF and PRMTOP.
 
 The store keeps a record of its inputs. With --append the frames that it does not have yet are
 added, independent of their steps, so the same command resumes an import that was stopped, also by a
@@ -87,10 +87,12 @@ pub(crate) struct Args {
     /// The inputs are complete: an incomplete last frame is an error [default without --append]
     #[arg(long)]
     finished: bool,
-    /// What to do with a first frame that equals the last one of the input before it, as in the
-    /// parts of a GROMACS run [default: keep it and report it]
-    #[arg(long, value_name = "WHAT", value_parser = choices::boundary())]
-    boundary: Option<Boundary>,
+    /// What to do with frames that the inputs or the store have already, as a restarted simulation writes
+    /// them: keep and report them, drop (the same step, time and content is stored once), latest (of two
+    /// versions of a step, the later one and what follows it replace what was stored from there on),
+    /// or refuse [default: keep]
+    #[arg(long, value_name = "WHAT", value_parser = choices::duplicates())]
+    duplicates: Option<Duplicates>,
     #[command(flatten)]
     older: crate::open::AcceptOlder,
 
@@ -106,6 +108,10 @@ pub(crate) struct Args {
     /// PDB, GRO or extended XYZ, for inputs that do not say it; stored once
     #[arg(long, value_name = "FILE")]
     topology: Option<PathBuf>,
+    /// Masses of atoms for which the input states none: given leaves them out, elements takes the
+    /// standard atomic weights of the IUPAC by the types, which must be atomic numbers
+    #[arg(long, value_name = "FROM", default_value = "given", value_parser = choices::masses())]
+    masses: Masses,
     /// Store float64 arrays as float32 [default: as they are]
     #[arg(long)]
     float32: bool,
@@ -226,11 +232,12 @@ impl Args {
             read,
             float32: self.float32,
             precision: self.precision,
+            masses: self.masses,
             positions: self.positions,
             topologies: self.topologies,
             key_prefix: self.name_prefix.clone(),
             commit_frames: self.commit_frames(),
-            boundary: self.boundary,
+            duplicates: self.duplicates,
             growing: if self.finished { Some(false) } else { self.growing.then_some(true) },
             mixed: self.mixed,
             out_of_order: self.out_of_order,

@@ -117,6 +117,10 @@ impl ResumeCommand {
             {
                 format!("every commit is kept; free some space, then resume: {}", self.command())
             }
+            Error::Format { format, .. } if self.begun.get() && *format != "trajectory" => format!(
+                "the frames before it are stored; when the input is whole, to resume: {}",
+                self.command()
+            ),
             _ if self.begun.get() => format!("every commit is kept; to resume: {}", self.command()),
             _ => return None,
         })

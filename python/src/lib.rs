@@ -79,9 +79,9 @@ mod _core {
     #[pymodule_export]
     use super::trajectory::class::Trajectory;
     #[pymodule_export]
-    use super::trajectory::export::{Exported, export};
+    use super::trajectory::export::{Exported, export, residues_of};
     #[pymodule_export]
-    use super::trajectory::import::{Imported, import};
+    use super::trajectory::import::{Imported, import, standard_masses};
     use super::{Bound, PyModule, PyModuleMethods, PyResult, at_home};
     use pyo3::PyTypeInfo;
 

@@ -243,6 +243,79 @@ def test_h5md_is_written_for_chosen_frames_atoms_and_fields_or_not_at_all(tmp_pa
         assert "velocity" not in file["particles/trajectory"]
 
 
+def test_h5md_is_written_for_atoms_of_a_kind_rounded_and_without_frames_that_do_not_fit(tmp_path, path):
+    h5py = pytest.importorskip("h5py")
+
+    def named(*residues):
+        return vlstore.Topology(residues=range(len(residues)), residue_names=residues, nsites=len(residues))
+
+    dry, turned = named("ALA", "SOL", "GLY"), named("SOL", "ALA", "GLY")
+    rng = np.random.default_rng(1)
+    with vlstore.open(path, "w", records="md-frame") as store:
+        for i in range(5):
+            store[i] = vlstore.MdFrame(
+                rng.random((3, 3)), velocities=np.ones((3, 3)) if i != 3 else None, topology=turned if i == 4 else dry
+            )
+        frames = list(store.values())
+    output = tmp_path / "a.h5md"
+    with pytest.raises(vlstore.FormatError, match="frame 3"):
+        vlstore.export(path, output, atoms_of="protein")
+    done = vlstore.export(path, output, atoms_of="protein", precision=100, skip_unfit=True)
+    assert (done.frames, done.skipped) == (4, [3])
+    with h5py.File(output) as file:
+        group = file["particles/trajectory"]
+        assert group["velocity/value"].shape == (4, 2, 3) and group["position/step"][:].tolist() == [0, 1, 2, 4]
+        expected = [frames[0].positions[[0, 2]], frames[4].positions[[1, 2]]]
+        found = group["position/value"][:]
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found[[0, -1]], np.rint(np.array(expected) * 100) / 100, rtol=1e-6)
+    assert command("export", "--overwrite", "--atoms-of", "protein", "--skip-unfit", path, output)[::2] == (
+        0, "note: left out 1 frame that H5MD cannot hold: ordinals 3\n"
+        "note: H5MD has no place for residues\nnote: the store does not state its units, so the file states none\n",
+    )  # fmt: skip
+    assert sorted(vlstore.import_(output, tmp_path / "b.vls", reader={"units": "nm"}).notes) == []
+    for wrong, says in [({"atoms_of": "nucleic"}, "none is in"), ({"precision": -1}, "positive")]:
+        with pytest.raises(vlstore.Error, match=says):
+            vlstore.export(path, tmp_path / "no.h5md", fields=["positions"], **wrong)
+    assert not (tmp_path / "no.h5md").exists()
+
+
+def test_masses_are_those_of_the_elements_where_that_is_asked_for(tmp_path, path):
+    ase = pytest.importorskip("ase")
+    from ase.data import atomic_masses_iupac2016
+    from ase.io import write
+
+    numbers = [z for z in range(1, 93) if z not in (43, 61, 84, 85, 86, 87, 88, 89)]
+    atoms = ase.Atoms(numbers, np.arange(3.0 * len(numbers)).reshape(-1, 3))
+    for name in ("a.xyz", "a.traj"):
+        write(tmp_path / name, [atoms, atoms])
+        vlstore.import_(tmp_path / name, path, masses="elements", overwrite=True)
+        for frame in stored(path)[0]:
+            assert frame.masses.tolist() == atomic_masses_iupac2016[numbers].tolist()
+        assert vlstore.import_(tmp_path / name, path, append=True, masses="elements").skipped == 2
+    # An XTC file names no elements; a PDB file beside it does.
+    (tmp_path / "a.pdb").write_text(
+        "ATOM      1  O   HOH A   1       0.000   0.000   0.000  1.00  0.00           O\n"
+        "ATOM      2  H1  HOH A   1       0.000   0.000   1.000  1.00  0.00           H\n"
+    )
+    with vlstore.open(tmp_path / "s.vls", "w", records="md-frame") as store:
+        store[0] = vlstore.MdFrame(np.zeros((2, 3)), step=1)
+    vlstore.export(tmp_path / "s.vls", tmp_path / "a.xtc", precision=1000)
+    for topology in ("a.pdb", "a.xtc"):
+        given = {"topology": tmp_path / topology} if topology == "a.pdb" else {}
+        if not given:
+            with pytest.raises(vlstore.FormatError, match=r"a\.xtc.*frame 0.*--topology"):
+                vlstore.import_(tmp_path / "a.xtc", tmp_path / "no.vls", masses="elements")
+            assert not (tmp_path / "no.vls").exists()
+            continue
+        vlstore.import_(tmp_path / "a.xtc", path, masses="elements", overwrite=True, **given)
+        (frame,) = stored(path)[0]
+        assert frame.masses.tolist() == [15.999, 1.008] == frame.topology.masses.tolist()
+    write(tmp_path / "b.traj", ase.Atoms("HX", np.eye(3)[:2]))
+    with pytest.raises(vlstore.FormatError, match="atom 1 is 0"):
+        vlstore.import_(tmp_path / "b.traj", path, masses="elements", overwrite=True)
+
+
 @pytest.mark.parametrize(("name", "scaled"), [
     ("image_vf.lammpstrj", False),
     ("chain_dump_1.lammpstrj", False),
@@ -539,6 +612,154 @@ def test_an_import_goes_on_where_the_input_grew_and_refuses_what_is_not_clear(tm
     assert vlstore.import_(moved, tmp_path / "other.vls", append=True, keep_all=True).records == 7
 
 
+RESTARTED = """
+import os, signal, sys
+import vlstore
+calls = 0
+def progress(done, total):
+    global calls
+    calls += 1
+    if calls == int(sys.argv[4]):
+        os.kill(os.getpid(), signal.SIGKILL)
+from vlstore._libraries import _fill
+_fill._EACH = 0.0
+vlstore.import_(sys.argv[1:3], sys.argv[3], append=True, duplicates=sys.argv[5], commit_frames=1, progress=progress)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("files", [1, 2])
+def test_frames_that_a_restarted_simulation_wrote_again_are_said_and_kept_dropped_replaced_or_refused(
+    files, tmp_path, path
+):
+    def run(steps, z):
+        return "".join(DUMP.format(step=i, time=i, z=i + z / 4) for i in steps)
+
+    # Steps 60 and 70 as they were; another run from 80 on.
+    before, after = run(range(0, 91, 10), 0), run((60, 70), 0) + run(range(80, 111, 10), 0.5)
+    inputs = [tmp_path / "a.dump", tmp_path / "b.dump"][:files]
+    for file, text in zip(inputs, [before + after] if files == 1 else [before, after], strict=True):
+        file.write_text(text)
+    old, new = list(range(0, 91, 10)), list(range(60, 111, 10))
+    expected = {"keep": old + new, "drop": old + new[2:], "latest": [*range(0, 111, 10)]}
+    for how, steps in expected.items():
+        with pytest.warns(UserWarning, match="step") as said:
+            done = vlstore.import_(inputs, path, overwrite=True, duplicates=how)
+        frames, _, keys = stored(path)
+        assert [frame.step for frame in frames] == steps and keys == list(range(len(steps)))
+        assert [frame.positions[0, 2] % 1 for frame in frames[-4:]] == [0.5] * 4
+        assert (done.duplicates, done.dropped) == ((3, 2) if how == "latest" else (4, 0))
+        texts = [str(warning.message) for warning in said]
+        of = "the same file" if files == 1 else "a.dump"
+        first = 10 if files == 1 else 0
+        assert f"frames {first} to {first + 1} (steps 60 to 70) repeat frames of {of}; " in texts[0]
+        assert ("2 earlier deleted" in texts[1]) == (how == "latest") and f"of {of} and other content" in texts[1]
+        if how == "keep":
+            continue
+        again = vlstore.import_(inputs, path, append=True, duplicates=how)
+        assert (again.frames, again.duplicates) == (0, 0)
+        for stop in (6, 10, 11, 12, 13, 14):
+            resumed = tmp_path / f"{how}-{stop}.vls"
+            words = [sys.executable, "-P", "-c", RESTARTED, inputs[0], inputs[-1], resumed, str(stop), how]
+            if files == 1:
+                words[3] = RESTARTED.replace("sys.argv[1:3]", "sys.argv[1]")
+            assert subprocess.run(words, check=False, capture_output=True).returncode == -9
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                vlstore.import_(inputs, resumed, append=True)
+            assert stored(resumed)[0] == frames and stored(resumed)[2] == keys, (how, stop)
+    with pytest.raises(vlstore.FormatError, match=r"frame \d+ \(step 60\) repeats a frame of .*\"latest\""):
+        vlstore.import_(inputs, path, overwrite=True, duplicates="refuse")
+    assert [frame.step for frame in stored(path)[0]] == old
+    with pytest.warns(UserWarning, match="earlier deleted"):
+        vlstore.import_(inputs, path, append=True, duplicates="latest")
+    assert [frame.step for frame in stored(path)[0]] == expected["latest"]
+    with pytest.raises(vlstore.InvalidError, match="latest"):
+        vlstore.import_(inputs, path, overwrite=True, duplicates="first")
+
+
+def test_frames_without_steps_are_the_same_if_all_of_them_is(tmp_path, path):
+    ase = pytest.importorskip("ase")
+    from ase.io import write
+
+    images = [ase.Atoms("H2", [[0, 0, 0], [0, 0, i / 10]], info={"n": i}) for i in (1, 2, 3, 2, 3, 4)]
+    images.append(images[-1].copy())
+    images[-1].info["n"] = 5
+    write(tmp_path / "a.traj", images)
+    with pytest.warns(UserWarning, match="frames 3 to 4 repeat frames of the same file; stored once"):
+        vlstore.import_(tmp_path / "a.traj", path, duplicates="drop")
+    assert [frame.frame_properties["n"] for frame in stored(path)[0]] == [1, 2, 3, 4, 5]
+
+
+def test_files_of_atompack_are_read_with_all_that_they_hold(tmp_path, path):
+    atompack = pytest.importorskip("atompack", reason="pip install atompack-db")
+    rng = np.random.default_rng(1)
+    source = tmp_path / "set.data"
+    database = atompack.Database(str(source), overwrite=True)
+    molecules = []
+    for i in range(7):
+        sites = 2 + i % 3
+        given = {
+            "forces": rng.random((sites, 3), np.float32), "charges": rng.random(sites),
+            "velocities": rng.random((sites, 3), np.float32), "stress": rng.random((3, 3)),
+        }  # fmt: skip
+        given |= {"energy": -1.5 * i, "cell": 10 * np.eye(3), "pbc": (True, True, False)}
+        given = given if i != 3 else {}
+        molecule = atompack.Molecule.from_arrays(
+            rng.random((sites, 3), np.float32), np.arange(1, sites + 1, dtype=np.uint8), **given
+        )
+        for name, value in (("tag", "a"), ("n", i), ("vector", np.arange(4.0)), ("nothing", None)):
+            molecule.set_property(name, value)
+        molecule.set_property("label", np.arange(sites), scope="atom")
+        database.add_molecule(molecule)
+        molecules.append((molecule, given))
+    database.flush()
+    del database
+    done = vlstore.import_(source, path, commit_frames=2)
+    frames, attrs, keys = stored(path)
+    assert done.frames == 7 and keys == list(range(7))
+    assert attrs["units"]["energy"] == "eV" and attrs["units"]["velocity"] == "angstrom/fs"
+    for i, (frame, (molecule, given)) in enumerate(zip(frames, molecules, strict=True)):
+        same_bits(frame.positions, molecule.positions)
+        assert frame.types.tolist() == molecule.atomic_numbers.tolist()
+        properties = frame.frame_properties
+        assert (properties["tag"], properties["n"]) == ("a", i) and "nothing" not in properties
+        assert properties["vector"].tolist() == [0, 1, 2, 3]
+        assert frame.atom_properties["label"].tolist() == list(range(frame.nsites))
+        for name in ("forces", "charges", "stress"):
+            assert (getattr(frame, name) is None) == (name not in given)
+            if name in given:
+                same_bits(getattr(frame, name), given[name])
+        assert frame.energy == given.get("energy") and frame.pbc == given.get("pbc")
+        if given:
+            units = pytest.importorskip("ase").units
+            np.testing.assert_allclose(frame.velocities, given["velocities"] * units.fs, rtol=1e-6)
+    assert vlstore.import_(source, path, append=True).skipped == 7
+    source.write_bytes(source.read_bytes()[:100])
+    with pytest.raises(vlstore.FormatError, match=r"set\.data.*Atompack cannot"):
+        vlstore.import_(source, path, overwrite=True)
+
+
+def test_the_error_of_a_missing_library_names_what_brings_it(tmp_path, path, monkeypatch):
+    pyproject = (pathlib.Path(__file__).parents[2] / "pyproject.toml").read_text()
+    heads = [
+        (b"ATPK", "atompack", "atompack"), (b"\x89HDF\r\n\x1a\n", "h5py", "hdf5"), (b"CDF", "MDAnalysis", "MDAnalysis"),
+        (b"SQLite format 3\0", "ase", "ase"), (bytes(16) + b"\xde\xc0\xef\xbe", "ase_db_backends", "aselmdb"),
+    ]  # fmt: skip
+    for head, library, extra in heads:
+        source = tmp_path / library
+        source.write_bytes(head + bytes(600))
+        with monkeypatch.context() as without:
+            for name in [name for name in sys.modules if name.partition(".")[0] == library]:
+                without.delitem(sys.modules, name)
+            without.setitem(sys.modules, library, None)
+            if library == "ase_db_backends":
+                pytest.importorskip("ase")
+            with pytest.raises(ImportError, match=rf'pip install "vlstore\[{extra}\]"') as caught:
+                vlstore.import_(source, path)
+        assert source.name in str(caught.value) and f"\n{extra} = [" in pyproject and not path.exists()
+
+
 def test_progress_is_told_in_bytes_and_may_stop_the_import(tmp_path, path, monkeypatch):
     from vlstore._libraries import _fill
 
@@ -595,6 +816,20 @@ def test_a_topology_that_is_given_as_a_trajectory_is_called_one(path):
     assert not path.exists()
 
 
+def test_rounded_positions_are_stored_as_integers(tmp_path, path):
+    ase = pytest.importorskip("ase")
+    from ase.io import write
+
+    rng = np.random.default_rng(1)
+    write(tmp_path / "a.traj", [ase.Atoms("H500", rng.normal(size=(500, 3))) for _ in range(20)])
+    vlstore.import_(tmp_path / "a.traj", path, precision=1000)
+    frames, plain = stored(path)[0], tmp_path / "plain.vls"
+    with vlstore.open(plain, "w", records="md-frame") as store:
+        store.update(enumerate(frames))
+    assert stored(plain)[0] == frames
+    assert path.stat().st_size * 3 < plain.stat().st_size * 2
+
+
 def test_damaged_files_are_errors(tmp_path, path):
     pytest.importorskip("ase")
     with pytest.raises(vlstore.FormatError, match=r"truncated\.db"):
@@ -607,9 +842,30 @@ def test_damaged_files_are_errors(tmp_path, path):
     assert 0 < len(stored(path)[0]) < 10
 
 
+@pytest.mark.parametrize("size", [7, 3000])
+def test_a_broken_file_of_netcdf_is_one_line(size, tmp_path, path):
+    pytest.importorskip("MDAnalysis")
+    source = data("mdanalysis/amber/ace_tip3p.nc", tmp_path)
+    source.write_bytes(source.read_bytes()[:size])
+    status, _, said = command("import", source, path)
+    assert status == 1 and said.count("\n") == 1 and f"{source}: MDAnalysis cannot read it as NCDF" in said
+    assert "is the file whole" in said and not path.exists()
+
+
 def command(*words):
     done = subprocess.run([sys.executable, "-P", "-m", "vlstore", *map(str, words)], capture_output=True, text=True)
     return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_says_what_to_do_with_what_is_packed_or_not_recognised(tmp_path, path):
+    packed, text = tmp_path / "a.db.gz", tmp_path / "a.dump"
+    packed.write_bytes(gzip.compress(b"SQLite format 3\0" + bytes(100)))
+    status, _, said = command("import", packed, path)
+    assert status == 1 and f"{packed}: it is compressed, and ase-db is read unpacked: gunzip -k" in said
+    text.write_text("TIMESTEP\n0\n")
+    status, _, said = command("import", "--reader", "units=real", text, path)
+    assert status == 1 and "--reader" in said and "--format lammps-dump" in said and str(text) in said
+    assert not path.exists()
 
 
 def test_the_command_reads_the_same_formats(tmp_path, path):

@@ -47,7 +47,7 @@ def test_what_cannot_be_settled_raises_with_a_reason(tmp_path):
         DATA / "replica-a.xtc", store, append=True, keep_all=True, same_units=True
     )
     assert done.records == 13
-    for wrong in [{"boundary": "x"}, {"topologies": "x"}, {"format": "x"}, {"precision": -1.0},
+    for wrong in [{"duplicates": "x"}, {"topologies": "x"}, {"format": "x"}, {"precision": -1.0},
                   {"append": True, "overwrite": True}]:
         with pytest.raises(vlstore.InvalidError):
             vlstore.import_(DATA / "replica-a.xtc", tmp_path / "b.vls", **wrong)

@@ -31,10 +31,11 @@ def import_(
     mixed: bool = False,
     out_of_order: bool = False,
     growing: bool | None = None,
-    boundary: Literal["keep", "drop"] | None = None,
+    duplicates: Literal["keep", "drop", "latest", "refuse"] | None = None,
     format: str | None = None,  # noqa: A002
     map: dict[str, str] | None = None,  # noqa: A002
     topology: str | PathLike[str] | _core.Topology | None = None,
+    masses: Literal["given", "elements"] = "given",
     float32: bool = False,
     precision: float | None = None,
     positions: Literal["quantised", "given"] = "quantised",
@@ -47,7 +48,7 @@ def import_(
 ) -> _core.Imported:
     """Put the frames of trajectory files into a store: XTC, TRR, DCD, extended XYZ, PDB or GRO, also
     compressed (gzip), and what MDAnalysis, ASE and h5py read: H5MD, AMBER NetCDF, dumps of LAMMPS,
-    trajectories and databases of ASE.
+    trajectories and databases of ASE, and files of Atompack.
 
     The store keeps a record of its inputs. With ``append`` the frames that it does not have yet
     are added, independent of their steps, so the same call can be repeated after the process was
@@ -80,15 +81,18 @@ def import_(
     growing : bool
         Whether the inputs may still be written to: then an incomplete last frame is left
         for the next import. The default is the value of ``append``.
-    boundary : {"keep", "drop"}
-        What to do with a first frame that equals the last one of the input before it. By default
-        it is kept, with a warning.
+    duplicates : {"keep", "drop", "latest", "refuse"}
+        What to do with frames that the inputs or the store have already, as a simulation writes them
+        that is started again from a checkpoint. ``"keep"``, the default, stores them, with a warning that says
+        how many there are and where. ``"drop"`` stores a frame with the same step, time and content once.
+        ``"latest"`` also stores, of two frames with the same step and other content, the later one: the
+        earlier one and what was stored after it are deleted. ``"refuse"`` raises an error.
     format : str
         By default detected by content: ``"xtc"``, ``"trr"``, ``"dcd"``, ``"extxyz"``, ``"pdb"``, ``"gro"``, or one
         that a library reads: ``"h5md"``, ``"mdtraj-h5"``, ``"amber-netcdf"``, ``"lammps-dump"``, ``"ase-traj"``, ``"ase-db"``,
-        ``"aselmdb"``, ``"mdanalysis:NAME"`` and ``"ase:NAME"`` with a format of these libraries. With such a
-        format ``from_step``, ``from_frame``, ``drop_newer``, ``same_units``, ``out_of_order``, ``boundary``
-        and ``map`` are refused, and ``positions`` has no effect.
+        ``"aselmdb"``, ``"atompack"``, ``"mdanalysis:NAME"`` and ``"ase:NAME"`` with a format of these libraries. With
+        such a format ``from_step``, ``from_frame``, ``drop_newer``, ``same_units``, ``out_of_order`` and ``map`` are
+        refused.
     map : dict
         Keys and columns of the inputs that are read as fields, for example
         ``{"REF_energy": "energy"}``.
@@ -96,6 +100,9 @@ def import_(
         What the frames have in common (names, residues, types, masses, bonds), for inputs that do not
         say it: a file such as PDB or GRO whose first frame says it, one that MDAnalysis reads (TPR, PSF,
         PRMTOP), or an object. Frames with another number of atoms are an error. Needed again with ``append``.
+    masses : {"given", "elements"}
+        Masses of atoms for which the input states none: absent, or the standard atomic weights of the IUPAC
+        (2016, conventional values, in u) of their types, which must be atomic numbers.
     float32 : bool
         Store float64 arrays as float32.
     precision : float
@@ -145,10 +152,11 @@ def import_(
         "mixed": mixed,
         "out_of_order": out_of_order,
         "growing": growing,
-        "boundary": boundary,
+        "duplicates": duplicates,
         "format": format,
         "map": map,
         "topology": topology,
+        "masses": masses,
         "float32": float32,
         "precision": precision,
         "positions": positions,

@@ -52,10 +52,10 @@ def export(
         Only these fields: positions, velocities, forces, types, masses, charges, cell, pbc,
         energy, stress, step, time.
     format : {"xtc", "trr", "dcd", "extxyz", "h5md"}
-        By default what the name of the file stands for. H5MD is written by ``h5py``, which must be installed, without
-        ``atoms_of``, ``precision`` and ``skip_unfit``.
+        By default what the name of the file stands for. H5MD is written by ``h5py``, which must be installed.
     precision : float
-        XTC: keep positions to ``1 / precision`` nm; by default the precision of each frame.
+        XTC: keep positions to ``1 / precision`` nm; by default the precision of each frame. H5MD: round positions
+        to ``1 / precision`` of the unit of length of the store; by default they are not rounded.
     overwrite : bool
         Replace a file that is there; a store is never replaced.
     skip_unfit : bool
@@ -87,14 +87,20 @@ def export(
     opened = nullcontext(store) if isinstance(store, _core.Store) else open_store(store)
     with opened as source:
         if format == "h5md" or (format is None and os.fspath(output).lower().endswith((".h5md", ".h5"))):
-            for name, given in (("atoms_of", atoms_of), ("precision", precision), ("skip_unfit", skip_unfit)):
-                if given:
-                    raise InvalidError(f"{name}: not for H5MD")
             from vlstore._libraries._h5md_write import write_h5md
 
             chosen = None if fields is None else list(fields)
             return write_h5md(
-                source, output, frames=frames, atoms=atoms, fields=chosen, overwrite=overwrite, progress=progress
+                source,
+                output,
+                frames=frames,
+                atoms=atoms,
+                atoms_of=atoms_of,
+                fields=chosen,
+                precision=precision,
+                overwrite=overwrite,
+                skip_unfit=skip_unfit,
+                progress=progress,
             )
         return _core._export(
             source,

@@ -44,6 +44,13 @@ impl FormatKind {
         }
     }
 
+    /// Whether steps and times of frames are not in the file for each frame, but counted from its
+    /// header: then a frame that was written twice has two of them.
+    #[must_use]
+    pub const fn counts_steps(self) -> bool {
+        matches!(self, Self::Dcd)
+    }
+
     /// The name by which a person asks for it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -178,7 +185,7 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
     let what = if text && head.starts_with(b"ITEM: ") {
         format!("it looks like a dump of LAMMPS, which is not read here{}", by_libraries(head))
     } else if text {
-        "it is text, but its first line is not a number of atoms as in XYZ".into()
+        "it is text whose first line is not a number of atoms, as in XYZ".into()
     } else if let Some(other) = file_kinds::foreign(head) {
         format!("it looks like {other}, which is not read here{}", by_libraries(head))
     } else {

@@ -55,7 +55,7 @@ pub use copy_frames::copy_frames;
 pub use export::{ExportOptions, Exported, Skipped, export, export_to};
 pub use fields::Frames;
 pub use import::{
-    Begin, Boundary, IMPORT, ImportOptions, Imported, Importer, Input, Progress, Target,
+    Begin, Duplicates, IMPORT, ImportOptions, Imported, Importer, Input, Masses, Progress, Target,
     describe_import,
 };
 pub use positions::Positions;

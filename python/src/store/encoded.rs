@@ -7,6 +7,7 @@ use crate::store::handle::Handle;
 use pyo3::prelude::*;
 use std::ops::Deref;
 use vlstore::Digest;
+use vlstore::codec::{MdFrameCodec, MdFrameView};
 use vlstore::{Error, Existing, Key, Readable};
 
 /// The bytes of a record to store: those of a Python object, or a buffer of ours.
@@ -59,7 +60,21 @@ impl Encoded {
             Self::Refers(_, topology) => bring(topology.get(), writer, handle)?,
             Self::Given(_) | Self::Bytes(_) | Self::Frame(_) => {}
         }
-        Ok(writer.put_unchecked(key, self, weight, existing)?)
+        let integers = if handle.quantises() { self.quantised()? } else { None };
+        let bytes: &[u8] = integers.as_deref().unwrap_or(self);
+        Ok(writer.put_unchecked(key, bytes, weight, existing)?)
+    }
+
+    /// The record with its positions as integers, if they are such to the last bit.
+    fn quantised(&self) -> Outcome<Option<Vec<u8>>> {
+        let (Self::Frame(memory) | Self::Refers(memory, _)) = self else { return Ok(None) };
+        let view = MdFrameView::new(memory)?;
+        if view.fields().precision.is_none() {
+            return Ok(None);
+        }
+        let mut out = Vec::new();
+        let (_, exact) = MdFrameCodec.encode_quantised(view.fields(), &mut out)?;
+        Ok(exact.then_some(out))
     }
 }
 

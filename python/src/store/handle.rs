@@ -41,6 +41,8 @@ pub(crate) struct Handle {
     is_busy: AtomicBool,
     /// Changes made through this handle, so that an iteration notices them.
     writes: AtomicU64,
+    /// Whether positions of frames are put as integers where they are such.
+    quantises: AtomicBool,
     topologies: Topologies,
     /// Those that were used last.
     collators: Mutex<Vec<Arc<Collator>>>,
@@ -71,6 +73,7 @@ impl Handle {
             options,
             process: std::process::id(),
             writes: AtomicU64::new(0),
+            quantises: AtomicBool::new(false),
             topologies: Topologies::default(),
             collators: Mutex::default(),
         }
@@ -93,6 +96,7 @@ impl Handle {
             options,
             process: std::process::id(),
             writes: AtomicU64::new(0),
+            quantises: AtomicBool::new(false),
             topologies: Topologies::default(),
             collators: Mutex::default(),
         }
@@ -100,6 +104,15 @@ impl Handle {
 
     pub(crate) fn is_writer(&self) -> bool {
         matches!(self.inner, Inner::Writer(_))
+    }
+
+    /// Whether positions of frames are put as integers where they are such.
+    pub(crate) fn quantises(&self) -> bool {
+        self.quantises.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn quantise(&self, quantise: bool) {
+        self.quantises.store(quantise, Ordering::Relaxed);
     }
 
     pub(crate) fn writes(&self) -> u64 {

@@ -73,6 +73,12 @@ impl Trajectory {
         Ok(store.handle().write(py, |w| Ok(vlstore::trajectory::drop_from(w, start)?.dropped))?)
     }
 
+    /// Put positions of frames as integers of the precision that a frame states, from now on, where
+    /// they are such to the last bit.
+    fn _quantise_positions(slf: &Bound<'_, Self>, quantise: bool) {
+        Self::store(slf).handle().quantise(quantise);
+    }
+
     /// The frame under ``key``, or ``default`` if there is none.
     ///
     /// ``fields`` names what is wanted of it (``"positions"``, ``"energy"`` …): the

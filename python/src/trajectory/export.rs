@@ -52,6 +52,14 @@ impl Exported {
     }
 }
 
+/// Which of these names are of residues of a kind, such as ``"protein"``.
+#[pyfunction(name = "_residues_of")]
+#[pyo3(signature = (group, names))]
+pub(crate) fn residues_of(py: Python<'_>, group: &str, names: Vec<String>) -> PyResult<Vec<bool>> {
+    let group = AtomGroup::from_name(group).map_err(|e| from_error(py, &e))?;
+    Ok(names.iter().map(|name| group.has(name)).collect())
+}
+
 /// Writes frames of an open store to a file.
 #[pyfunction(name = "_export")]
 #[pyo3(signature = (store, output, frames, atoms, atoms_of, fields, format, precision, overwrite, skip_unfit, progress))]

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use vlstore::formats::{FormatKind, NameMap};
-use vlstore::trajectory::{self, Begin, Boundary, ImportOptions, Importer, Input, Target};
+use vlstore::trajectory::{
+    self, Begin, Duplicates, ImportOptions, Importer, Input, Masses, Target,
+};
 use vlstore::trajectory::{Positions, Sharing};
 
 /// What :func:`import_` did.
@@ -26,6 +28,8 @@ pub(crate) struct Imported {
     records: u64,
     /// What one should know.
     notes: Vec<String>,
+    /// Frames of the inputs that were there already, kept or not.
+    duplicates: u64,
 }
 
 impl Imported {
@@ -36,6 +40,7 @@ impl Imported {
             dropped: done.dropped,
             records: done.records,
             notes: done.notes,
+            duplicates: done.duplicates,
         }
     }
 }
@@ -43,15 +48,16 @@ impl Imported {
 #[pymethods]
 impl Imported {
     #[new]
-    #[pyo3(signature = (frames=0, skipped=0, dropped=0, records=0, notes=Vec::new()))]
+    #[pyo3(signature = (frames=0, skipped=0, dropped=0, records=0, notes=Vec::new(), duplicates=0))]
     fn of_counts(
         frames: u64,
         skipped: u64,
         dropped: u64,
         records: u64,
         notes: Vec<String>,
+        duplicates: u64,
     ) -> Self {
-        Self { frames, skipped, dropped, records, notes }
+        Self { frames, skipped, dropped, records, notes, duplicates }
     }
 
     fn __repr__(&self) -> String {
@@ -82,6 +88,13 @@ fn topology(given: &Bound<'_, PyAny>) -> PyResult<Arc<vlstore::codec::Topology>>
     let path: PathBuf = given.extract()?;
     let read = py.detach(|| vlstore::formats::read_topology(&path));
     Ok(Arc::new(read.map_err(|e| from_error(py, &e))?))
+}
+
+/// The standard atomic weights of these atomic numbers, in u.
+#[pyfunction(name = "_standard_masses")]
+#[pyo3(signature = (types))]
+pub(crate) fn standard_masses(py: Python<'_>, types: Vec<i32>) -> PyResult<Vec<f64>> {
+    vlstore::formats::standard_masses(&types).map_err(|e| from_error(py, &e))
 }
 
 /// Puts frames of trajectory files into a store.
@@ -123,10 +136,16 @@ pub(crate) fn import(
                 out.read.map = NameMap::new(pairs).map_err(|e| from_error(py, &e))?;
             }
             "topology" => out.read.topology = Some(topology(&value)?),
-            "boundary" => {
+            "duplicates" => {
                 let text: String = value.extract()?;
-                let of = Boundary::from_name;
-                out.boundary = Some(named(py, &name, &text, of, "\"keep\", \"drop\"")?);
+                let (of, known) =
+                    (Duplicates::from_name, "\"keep\", \"drop\", \"latest\", \"refuse\"");
+                out.duplicates = Some(named(py, &name, &text, of, known)?);
+            }
+            "masses" => {
+                let text: String = value.extract()?;
+                let of = Masses::from_name;
+                out.masses = named(py, &name, &text, of, "\"given\", \"elements\"")?;
             }
             "topologies" => {
                 let known = "\"never\", \"repeated\", \"always\"";

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from vlstore._core import Topology
@@ -21,7 +22,7 @@ __all__ = ["FORMATS", "format_of", "import_by_libraries", "topology_of"]
 
 # Arguments of `vlstore.import_` that only the compiled readers know.
 _NATIVE_ONLY = (
-    "from_step", "from_frame", "drop_newer", "same_units", "out_of_order", "boundary", "map",
+    "from_step", "from_frame", "drop_newer", "same_units", "out_of_order", "map",
 )
 
 
@@ -55,18 +56,9 @@ def import_by_libraries(
     topology = choices["topology"]
     if topology is not None and not isinstance(topology, Topology):
         topology = _native_topology(topology)
+    known = {one.name for one in fields(Choices)}
     of_store = Choices(
-        append=choices["append"],
-        overwrite=choices["overwrite"],
-        keep_all=choices["keep_all"],
-        mixed=choices["mixed"],
-        growing=choices["growing"],
-        topology=topology,
-        float32=choices["float32"],
-        precision=choices["precision"],
-        topologies=choices["topologies"],
-        key_prefix=choices["key_prefix"],
-        commit_frames=choices["commit_frames"],
+        **{name: value for name, value in choices.items() if name in known} | {"topology": topology},
         progress=progress,
         options=options,
     )
@@ -113,6 +105,10 @@ def _opened(path: Any, kind: str, topology: Topology | None, reader: dict[str, A
         from vlstore._libraries._ase import DatabaseSource
 
         return DatabaseSource(path, name, reader)
+    if name == "atompack":
+        from vlstore._libraries._atompack import AtompackSource
+
+        return AtompackSource(path, **reader)
     if name == "mdtraj-h5":
         from vlstore._libraries._mdtraj_h5 import MdtrajSource
 

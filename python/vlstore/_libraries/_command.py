@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--finished", dest="growing", action="store_const", const=False)
     out.add_argument("--from-step", type=int)
     out.add_argument("--from-frame", type=int)
-    for name in ("--boundary", "--format", "--topology", "--topologies", "--positions"):
+    for name in ("--duplicates", "--format", "--topology", "--topologies", "--positions", "--masses"):
         out.add_argument(name)
     out.add_argument("--map", action="append", default=[])
     out.add_argument("--reader", action="append", default=[])
@@ -121,7 +121,7 @@ def _call(given: dict[str, Any]) -> dict[str, Any]:
             given["commit_interval"] = number * _TIMES[unit]
         else:
             given["commit_bytes"] = _size(every)
-    for name in ("positions", "topologies", *_OF_STORE):
+    for name in ("positions", "topologies", "masses", *_OF_STORE):
         if given.get(name) is None:
             given.pop(name, None)
     return given
@@ -139,6 +139,11 @@ def run(words: list[str]) -> int | None:
         given = vars(parser().parse_args(words[1:]))
         inputs, own = given["inputs"], given["format"]
         ours = any(format_of(path, own) for path in inputs)
+        if given["reader"] and not ours:
+            raise InvalidError(
+                f"--reader: for formats that a library reads, and {inputs[0]} is not recognised as one; name its format, "
+                "such as --format lammps-dump"
+            )
         if not ours and not (given["topology"] and topology_format(given["topology"])):
             return None
         if "-" in inputs:
@@ -195,6 +200,9 @@ def _export(words: list[str]) -> int | None:
         return _refused(error, words)
     _end(bar)
     if not quiet:
+        if done.skipped:
+            listed = ", ".join(map(str, done.skipped[:8])) + (" ..." if len(done.skipped) > 8 else "")
+            _say(f"note: left out {_many(len(done.skipped))} that H5MD cannot hold: ordinals {listed}")
         if done.left_out:
             _say(f"note: H5MD has no place for {', '.join(done.left_out)}")
         if not done.units_stated:

@@ -11,7 +11,9 @@ from typing import Any
 from vlstore.errors import InvalidError
 
 #: Formats of trajectories that the compiled code does not read.
-FORMATS = ("h5md", "mdtraj-h5", "amber-netcdf", "lammps-dump", "ase-traj", "ase-db", "aselmdb", "ase", "mdanalysis")
+FORMATS = (
+    "h5md", "mdtraj-h5", "amber-netcdf", "lammps-dump", "ase-traj", "ase-db", "aselmdb", "atompack", "ase", "mdanalysis",
+)  # fmt: skip
 #: Formats of the compiled code.
 NATIVE = ("xtc", "trr", "dcd", "extxyz", "xyz", "pdb", "ent", "gro")
 #: Ends of names of topologies that MDAnalysis reads, and its name of the format.
@@ -40,8 +42,15 @@ _HEADS = (
     (0, b"SQLite format 3\0", "ase-db"),
     (16, b"\xde\xc0\xef\xbe", "aselmdb"),
     (0, b"- of Ulm", "ase-traj"),
+    (0, b"ATPK", "atompack"),
     (0, b"ITEM: ", "lammps-dump"),
 )
+
+
+def is_packed(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is compressed (gzip, bzip2, xz)."""
+    with open(path, "rb") as file:
+        return file.read(8).startswith(tuple(_PACKED))
 
 
 def opened(path: str | os.PathLike[str]) -> Any:
@@ -80,6 +89,8 @@ def format_of(path: str | os.PathLike[str], given: str | None = None) -> str | N
         )
     head = head_of(path)
     found = next((name for at, start, name in _HEADS if head[at:].startswith(start)), None)
+    if found not in (None, "lammps-dump") and is_packed(path):
+        raise InvalidError(f"{os.fspath(path)}: it is compressed, and {found} is read unpacked: gunzip -k, or what packed it")
     if found == "h5md":
         from vlstore._libraries._mdtraj_h5 import is_mdtraj
 

@@ -4,6 +4,7 @@ given again and gives what an uninterrupted one gives, frame for frame."""
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -14,14 +15,17 @@ import numpy as np
 
 import vlstore
 from vlstore._core import Imported, MdFrame, Topology
+from vlstore._libraries._duplicates import KINDS, REMEMBERED, Known, Span, mark
 from vlstore._libraries._record import NAME, Record, Row, digest
-from vlstore._libraries._source import Making, Source, with_topology
+from vlstore._libraries._source import Draft, Making, Source, masses_of, weighed, with_topology
 from vlstore.errors import Error, FormatError, InvalidError, ResumeError, StoreExistsError
 from vlstore.plugins import _units
 from vlstore.plugins._round import checked, rounded
 
 # Seconds between calls of `progress`.
 _EACH = 0.2
+# Stored frames that are read at once.
+_AT_ONCE = 64
 
 
 @dataclass
@@ -36,7 +40,11 @@ class Choices:
     topology: Topology | None = None
     float32: bool = False
     precision: float | None = None
+    masses: str = "given"
+    positions: str = "quantised"
     topologies: str = "repeated"
+    #: None as the import said that was stopped, else "keep".
+    duplicates: str | None = None
     key_prefix: str | None = None
     commit_frames: int | None = None
     progress: Callable[[int, int], Any] | None = None
@@ -58,6 +66,14 @@ def fill(inputs: list[Input], path: str | os.PathLike[str], choices: Choices) ->
         raise InvalidError("append and overwrite exclude each other")
     if choices.topologies not in ("repeated", "always", "never"):
         raise InvalidError(f"topologies must be repeated, always or never, not {choices.topologies!r}")
+    if choices.duplicates not in (None, *KINDS):
+        raise InvalidError(f"duplicates must be one of {', '.join(KINDS)}, not {choices.duplicates!r}")
+    if choices.masses not in ("given", "elements"):
+        raise InvalidError(f"masses must be given or elements, not {choices.masses!r}")
+    if choices.topology is not None and choices.masses == "elements":
+        choices.topology = weighed(choices.topology, "topology")
+    if choices.positions not in ("quantised", "given"):
+        raise InvalidError(f"positions must be quantised or given, not {choices.positions!r}")
     if choices.commit_frames is not None and choices.commit_frames < 1:
         raise InvalidError(f"commit_frames must be 1 or more, not {choices.commit_frames}")
     checked(choices.precision)
@@ -73,10 +89,11 @@ def fill(inputs: list[Input], path: str | os.PathLike[str], choices: Choices) ->
 class _Filling:
     def __init__(self, inputs: list[Input], path: str | os.PathLike[str], choices: Choices) -> None:
         self.inputs, self.path, self.choices = inputs, path, choices
-        self.frames = self.skipped = 0
+        self.frames = self.skipped = self.dropped = 0
         self.notes: list[str] = []
         self.sizes = [os.path.getsize(one.path) for one in inputs]
         self.shown = 0.0
+        self.weighed: tuple[Topology, Topology] | None = None
 
     def run(self) -> Imported:
         store: vlstore.Trajectory | None = None
@@ -99,6 +116,9 @@ class _Filling:
                 finally:
                     source.close()
             assert store is not None
+            if self.record.duplicates != "keep":
+                self.record.duplicates = "keep"
+                self._keep(store)
             self._show(len(self.inputs), 0.0, always=True)
             records = len(store)
         except BaseException:
@@ -109,7 +129,10 @@ class _Filling:
                     store.close()
             raise
         store.close()
-        return Imported(self.frames, self.skipped, 0, records, list(dict.fromkeys(self.notes)))
+        notes = [*self.notes, *self.seen.notes(self.how)]
+        return Imported(
+            self.frames, self.skipped, self.dropped, records, list(dict.fromkeys(notes)), self.seen.met
+        )
 
     def _fits(self, given: Input, source: Source) -> bool:
         """Whether there is a frame yet; refuses one that cannot be stored."""
@@ -144,8 +167,8 @@ class _Filling:
                     "the inputs",
                 )
             if record is None:
-                record = Record([], choices.key_prefix, choices.float32, choices.precision)
-            for name in ("float32", "precision"):
+                record = Record([], choices.key_prefix, choices.float32, choices.precision, choices.masses)
+            for name in ("float32", "precision", "masses"):
                 if getattr(record, name) != getattr(choices, name):
                     raise self._refusal(
                         "options", f"its frames were imported with {name}={getattr(record, name)}: give the same"
@@ -158,6 +181,10 @@ class _Filling:
             store.close()
             raise
         self.record, self.claimed = record, set[int]()
+        # What was asked for holds until the import has ended.
+        self.how = record.duplicates = choices.duplicates or record.duplicates
+        self.seen = self._learnt(store)
+        store._quantise_positions(choices.positions == "quantised" or choices.precision is not None)
         self.known = {topology.digest: topology for topology in store.topologies()}
         self.before: str | None = None
         for name, value in source.attributes.items():
@@ -190,18 +217,87 @@ class _Filling:
                 row.upto = None
                 self._keep(store)
             self._check_sites(given, at, making)
-            frame = self._frame(self._cast(making))
-            prefix, number = self.record.key_prefix, len(store)
-            store.insert(number if prefix is None else f"{prefix}{number}", frame)
-            self.frames += 1
+            self._cast(making)
+            if self._is_taken(store, given, row, at, making):
+                prefix, number = self.record.key_prefix, len(store)
+                store.insert(number if prefix is None else f"{prefix}{number}", self._frame(making))
+                self.frames += 1
+                if self.choices.commit_frames and self.frames % self.choices.commit_frames == 0:
+                    store.commit()
             at += 1
-            if self.choices.commit_frames and self.frames % self.choices.commit_frames == 0:
-                store.commit()
             self._show(index, at / source.total if source.total else getattr(source, "part", 0.0))
         if row.upto is None:
             row.upto = len(store)
             self._keep(store)
         self._show(index + 1, 0.0)
+
+    def _learnt(self, store: vlstore.Trajectory) -> Known:
+        """What is known of the stored frames: of the newest, or of the last alone."""
+        seen, count = Known(), len(store)
+        begin = max(0, count - (1 if self.how == "keep" else REMEMBERED))
+        seen.begin(begin)
+        for at in range(begin, count, _AT_ONCE):
+            part = range(at, min(at + _AT_ONCE, count))
+            for ordinal, frame in zip(part, store.at.batch(part), strict=True):
+                seen.take(mark(frame.step, frame.time, frame.positions), ordinal)
+        return seen
+
+    def _is_taken(self, store: vlstore.Trajectory, given: Input, row: Row, at: int, making: Making) -> bool:
+        """Whether a frame is stored, after it was looked for among those that are."""
+        fields = making.fields
+        looked = mark(fields.get("step"), fields.get("time"), fields.get("positions"))
+        found, seen, how = self.seen.find(looked), self.seen, self.how
+        same = compared = False
+        if found is not None:
+            compared = seen.compares(how, looked)
+            same = compared and self._equal(store, found, making)
+            if not same and not seen.is_version(looked):
+                found = None
+        if found is None:
+            seen.take(looked, len(store))
+            return True
+        path = os.fspath(given.path)
+        if how == "refuse":
+            what = Span(path, at, looked.clock, same, self._whose(row, found)).what()
+            raise FormatError(
+                f"{path}, frame {at}: {what}; duplicates=\"keep\" stores both, \"drop\" the same frame once, "
+                '"latest" the later of two versions'
+            )
+        replaces = how == "latest" and not same and seen.may_replace(found)
+        replaced = len(store) - found if replaces else 0
+        seen.meet(
+            path, at, looked, lambda: self._whose(row, found), same=same, compared=compared, replaced=replaced
+        )
+        if same and how in ("drop", "latest"):
+            row.leave_out(at)
+            self._keep(store)
+            self.skipped += 1
+            return False
+        if replaces:
+            self._delete_from(store, found)
+        seen.take(looked, len(store), replaces=replaces)
+        return True
+
+    def _whose(self, row: Row, ordinal: int) -> str:
+        """What a stored frame is of, as a person calls it."""
+        for one in reversed(self.record.rows):
+            if one.first <= ordinal and (one.upto is None or ordinal < one.upto):
+                return "the same file" if one is row else one.file
+        return "the store"
+
+    def _delete_from(self, store: vlstore.Trajectory, kept: int) -> None:
+        """Delete the frames from there on: later versions of them follow."""
+        count = len(store)
+        for row in self.record.rows:
+            upto = count if row.upto is None else row.upto
+            for stored in reversed(range(max(row.first, kept), upto)):
+                row.leave_out(row.source(stored - row.first))
+            row.first = min(row.first, kept)
+            row.upto = None if row.upto is None else min(row.upto, kept)
+        self._keep(store)
+        for ordinal in reversed(range(kept, count)):
+            del store[store.at.key(ordinal)]
+        self.dropped += count - kept
 
     def _keep(self, store: vlstore.Trajectory) -> None:
         store.attrs[NAME] = self.record.value()
@@ -240,14 +336,15 @@ class _Filling:
     def _known_row(self, store: vlstore.Trajectory, given: Input, source: Source) -> Row | None:
         """The row of this input: known by its first frame, wherever the file lies now."""
         path, rows = digest(given.path), self.record.rows
-        first = self._cast(next(source.frames(0)))
         order = sorted(range(len(rows)), key=lambda i: rows[i].path != path)
         for i in order:
             row = rows[i]
             empty = row.first == (len(store) if row.upto is None else row.upto)
             if i in self.claimed or row.format != given.format:
                 continue
-            if row.path == path if empty else self._equal(store, row.first, first):
+            first = None if empty else next(source.frames(row.source(0)), None)
+            same = first is not None and self._equal(store, row.first, self._cast(first))
+            if row.path == path if empty else same:
                 self.claimed.add(i)
                 return row
         if any(rows[i].path == path and i not in self.claimed for i in order):
@@ -263,9 +360,11 @@ class _Filling:
     ) -> tuple[Iterator[Making], int]:
         """The frames of an input that the store does not have, after the last one that it has was compared."""
         count = (len(store) if row.upto is None else row.upto) - row.first
+        begin = row.behind(count)
         if count == 0:
-            return source.frames(0), 0
-        makings = source.frames(count - 1)
+            return source.frames(begin), begin
+        at = row.source(count - 1)
+        makings = source.frames(at)
         last = next(makings, None)
         if last is None:
             raise self._refusal(
@@ -274,12 +373,13 @@ class _Filling:
         if not self._equal(store, row.first + count - 1, self._cast(last)):
             raise self._refusal(
                 "replaced",
-                f"frame {count - 1} of {os.fspath(given.path)} is not the frame that was imported from it: the file was "
+                f"frame {at} of {os.fspath(given.path)} is not the frame that was imported from it: the file was "
                 "replaced, or frames were added to or deleted from the store",
             )
         if self.choices.topology is None:
             self.before = last.topology().digest
-        return makings, count
+        # Frames that were left out follow it.
+        return itertools.islice(makings, begin - at - 1, None), begin
 
     def _equal(self, store: vlstore.Trajectory, at: int, making: Making) -> bool:
         stored = store.at[at]
@@ -308,6 +408,8 @@ class _Filling:
 
     def _cast(self, making: Making) -> Making:
         fields, choices = making.fields, self.choices
+        if choices.masses == "elements":
+            self._weigh(making)
         if choices.float32:
             for name, value in fields.items():
                 if isinstance(value, np.ndarray) and value.dtype == np.float64 and name not in ("cell", "stress"):
@@ -316,6 +418,24 @@ class _Filling:
             fields["positions"] = rounded(fields["positions"], choices.precision)
             fields["precision"] = choices.precision
         return making
+
+    def _weigh(self, making: Making) -> None:
+        """Adds the masses of the elements, unless there are masses."""
+        given = self.choices.topology
+        if "masses" in making.fields or (given is not None and given.masses is not None):
+            return
+        if isinstance(making, Draft) and making.known is not None:
+            if self.weighed is None or self.weighed[0] is not making.known:
+                self.weighed = (making.known, weighed(making.known, "masses"))
+            making.known = self.weighed[1]
+            if making.known.masses is not None:
+                return
+        types = making.fields.get("types")
+        if types is None:
+            raise FormatError(
+                "masses: the atoms have no elements; name them with a topology, such as a PDB file with elements"
+            )
+        making.fields["masses"] = masses_of(types, "masses")
 
     def _show(self, index: int, part: float, *, always: bool = False) -> None:
         """Tell how many bytes were read, by the part of the frames."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vlstore._libraries import _h5md_units as units_of
-from vlstore._libraries._source import Draft, needs
+from vlstore._libraries._source import Draft, Hdf5Source
 from vlstore.errors import FormatError, InvalidError
 from vlstore.plugins._units import scaled
 
@@ -64,26 +64,15 @@ def _rows(node: Any, count: int) -> Any:
     return node[:]
 
 
-class H5mdSource:
+class H5mdSource(Hdf5Source):
     """The frames of a group of particles; numbers keep their width."""
 
     def __init__(self, path: str | os.PathLike[str], group: str | None = None, units: str | None = None) -> None:
-        self.path = os.fspath(path)
-        try:
-            import h5py
-        except ImportError as error:
-            raise needs("h5py", self.path, error) from error
-        self.notes: list[str] = []
-        self.growing = False
-        self.attributes: dict[str, Any] = {}
-        try:
-            self._file = h5py.File(path, "r")
-        except OSError as error:
-            raise FormatError(f"{self.path}: h5py cannot open it: {error}") from error
+        super().__init__(path)
         try:
             self._open(group, units)
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     def _open(self, group: str | None, units: str | None) -> None:
@@ -114,7 +103,6 @@ class H5mdSource:
         position = self._elements["positions"]
         if position.data.ndim != 3 or position.data.shape[2] != 3:
             raise FormatError(f"{self.path}: positions of shape {position.data.shape} are not (frames, atoms, 3)")
-        self.total: int | None
         self.total, self.sites = position.data.shape[:2]
         self._box(root.get("box"), name)
         self._observables(name)
@@ -246,7 +234,3 @@ class H5mdSource:
             of_atoms[name] = value.astype(np.int64) if value.dtype.kind in "iu" else value
         else:
             of_frame[name] = value if isinstance(value, str) else value[()]
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 import vlstore
-from vlstore._core import Exported, MdFrame
+from vlstore._core import Exported, MdFrame, Topology, _residues_of
 from vlstore._libraries import _h5md_units as units_of
 from vlstore._libraries._source import needs
 from vlstore.errors import FormatError, InvalidError, StoreExistsError
+from vlstore.plugins._round import checked, rounded
 
 #: The group of the particles, as MDAnalysis names it.
 GROUP = "trajectory"
@@ -33,8 +34,11 @@ def write_h5md(
     *,
     frames: slice | Iterable[int] | int | None = None,
     atoms: slice | None = None,
+    atoms_of: str | None = None,
     fields: list[str] | None = None,
+    precision: float | None = None,
     overwrite: bool = False,
+    skip_unfit: bool = False,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Exported:
     """Write frames of a store; the file appears when it is complete."""
@@ -59,13 +63,16 @@ def write_h5md(
     partial = os.path.join(os.path.dirname(real), f".{os.path.basename(real)}.{os.getpid()}.partial")
     try:
         with h5py.File(partial, "w") as file:
-            writer = _Writer(file, store, chosen, atoms, fields)
-            writer.write(progress)
+            writer = _Writer(file, store, chosen, atoms, atoms_of, fields, checked(precision))
+            writer.write(progress, skip_unfit=skip_unfit)
+            if not writer.written:
+                raise InvalidError("frames: H5MD can hold none of them")
         os.replace(partial, real)
     finally:
         if os.path.exists(partial):
             os.remove(partial)
-    return Exported(len(chosen), "h5md", sorted(writer.left_out), [], store.attrs.get("units") is not None)
+    stated = store.attrs.get("units") is not None
+    return Exported(writer.written, "h5md", sorted(writer.left_out), writer.skipped, stated)
 
 
 def _is_store(path: str) -> bool:
@@ -88,16 +95,42 @@ def _chosen(store: Any, frames: Any) -> Any:
     return [int(place) % count for place in every]
 
 
+def _places(group: str, topology: Topology | None) -> Any:
+    """The atoms in residues of a kind."""
+    if topology is None or topology.residues is None or topology.residue_names is None:
+        raise InvalidError(
+            "atoms: the topology of the frames names no residues; give one when they are imported: "
+            "vlstore import --topology FILE, a GRO or PDB file of these atoms"
+        )
+    among = np.array(_residues_of(group, list(topology.residue_names)), bool)
+    return np.flatnonzero(among[topology.residues])
+
+
 class _Writer:
-    def __init__(self, file: Any, store: Any, chosen: Any, atoms: slice | None, fields: list[str] | None) -> None:
-        self.file, self.store, self.chosen = file, store, chosen
+    def __init__(
+        self,
+        file: Any,
+        store: Any,
+        chosen: Any,
+        atoms: slice | None,
+        atoms_of: str | None,
+        fields: list[str] | None,
+        precision: float | None,
+    ) -> None:
+        self.file, self.store, self.chosen, self.precision = file, store, chosen, precision
         self.fields = set(_FIELDS) if fields is None else set(fields)
         self.left_out: set[str] = set()
+        self.skipped: list[int] = []
+        self.written = 0
         first = store.at[chosen[0]]
+        self.atoms_of, self.named = atoms_of, first.topology
         self.atoms = None if atoms is None else np.arange(first.nsites)[atoms]
-        self.sites = first.nsites if atoms is None else len(self.atoms)
+        if atoms_of is not None:
+            self.atoms = _places(atoms_of, first.topology)
+        self.sites = first.nsites if self.atoms is None else len(self.atoms)
         if not self.sites:
-            raise InvalidError("atoms: none is in this range")
+            what = "in this range" if atoms_of is None else f"in residues of the kind {atoms_of}"
+            raise InvalidError(f"atoms: of the {first.nsites} atoms of the frame none is {what}")
         self.whole = first.nsites
         self.units = units_of.fields_stated(store.attrs.get("units"))
         self.data: dict[str, Any] = {}
@@ -120,15 +153,17 @@ class _Writer:
             raise self._refused(0, first, "positions", "it has none, and H5MD is written with positions")
         count = len(self.chosen)
         held = self.root.create_group("position")
-        self.step = held.create_dataset("step", (count,), np.int64)
+        self.step = held.create_dataset("step", (count,), np.int64, maxshape=(None,))
         self.with_time = first.time is not None and "time" in self.fields
-        self.time = held.create_dataset("time", (count,), np.float64) if self.with_time else None
+        self.time = held.create_dataset("time", (count,), np.float64, maxshape=(None,)) if self.with_time else None
         if self.time is not None and "time" in self.units:
             self.time.attrs["unit"] = self.units["time"]
         for name, called in _MOVING.items():
             value = getattr(first, name)
             if value is not None and name in self.fields:
-                self._add(self.root.require_group(called), name, (self.sites, 3), value.dtype)
+                round_ = name == "positions" and self.precision is not None
+                dtype = np.dtype(np.float32) if round_ else value.dtype
+                self._add(self.root.require_group(called), name, (self.sites, 3), dtype)
         if first.cell is not None and "cell" in self.fields:
             self._add(box.create_group("edges"), "cell", (3, 3), np.dtype(np.float64))
         for name, called in _ATOMS.items():
@@ -144,7 +179,7 @@ class _Writer:
         count = len(self.chosen)
         large = int(np.prod(shape, dtype=np.int64)) > 64
         data = group.create_dataset(
-            "value", (count, *shape), dtype, chunks=(1, *shape) if large else True,
+            "value", (count, *shape), dtype, maxshape=(None, *shape), chunks=(1, *shape) if large else True,
             **({"compression": "gzip", "compression_opts": 1, "shuffle": True} if large else {}),
         )
         if name in self.units:
@@ -202,28 +237,47 @@ class _Writer:
         error.ordinal, error.key, error.field = ordinal, str(key), field
         return error
 
-    def write(self, progress: Callable[[int, int], Any] | None) -> None:
+    def write(self, progress: Callable[[int, int], Any] | None, *, skip_unfit: bool) -> None:
         """All frames, a few at a time."""
         count, shown = len(self.chosen), clock.monotonic()
         for begin in range(0, count, _AT_ONCE):
             part = self.chosen[begin : begin + _AT_ONCE]
             for at, frame in enumerate(self.store.at.batch(part), begin):
-                self._frame(at, frame)
+                try:
+                    self._frame(at, frame)
+                except FormatError:
+                    if not skip_unfit:
+                        raise
+                    self.skipped.append(int(self.chosen[at]))
+                else:
+                    self.written += 1
             now = clock.monotonic()
             if progress is not None and (now - shown >= _EACH or begin + _AT_ONCE >= count):
                 shown = now
                 progress(min(begin + _AT_ONCE, count), count)
+        if self.skipped:
+            every = [self.step, *self.data.values(), *([] if self.time is None else [self.time])]
+            for data in every:
+                data.resize(self.written, axis=0)
 
     def _frame(self, at: int, frame: MdFrame) -> None:
         if frame.nsites != self.whole:
             raise self._refused(
                 at, frame, "positions", f"it has {frame.nsites} atoms, the first frame {self.whole}; H5MD has one number"
             )
-        self.step[at] = at if frame.step is None or "step" not in self.fields else frame.step
+        if self.atoms_of is not None and frame.topology != self.named:
+            self.named = frame.topology
+            self.atoms = _places(self.atoms_of, frame.topology)
+        if self.atoms is not None and len(self.atoms) != self.sites:
+            raise self._refused(
+                at, frame, "positions", f"{len(self.atoms)} of its atoms are chosen, of the first frame {self.sites}"
+            )
+        row = self.written
+        self.step[row] = at if frame.step is None or "step" not in self.fields else frame.step
         if self.time is not None:
             if frame.time is None:
                 raise self._refused(at, frame, "time", "it has none, and the first frame has one; leave the field out")
-            self.time[at] = frame.time
+            self.time[row] = frame.time
         elif frame.time is not None and "time" in self.fields:
             self.left_out.add("time")
         for name in (*_MOVING, *_ATOMS, "cell", "energy"):
@@ -251,10 +305,12 @@ class _Writer:
             )
         value = np.asarray(value)
         value = value if self.atoms is None or not of_atoms else value[self.atoms]
+        if name == "positions" and self.precision is not None:
+            value = rounded(value, self.precision)
         if value.shape != data.shape[1:]:
             raise self._refused(
                 at, frame, called, f"its shape is {value.shape}, that of the first frame {data.shape[1:]}"
             )
         if value.dtype == np.float64 and data.dtype == np.float32:
             raise self._refused(at, frame, called, "it is float64, the first frame has float32")
-        data[at] = value
+        data[self.written] = value

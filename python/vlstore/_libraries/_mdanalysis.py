@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
+import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -46,6 +49,21 @@ def _opened(reader: Any, path: str, kind: str | None, topology: Topology | None,
         return reader(path, format=kind, n_atoms=topology.nsites, **options)
 
 
+def _let_go(error: BaseException) -> None:
+    """Ends the reader that failed, without what it says of being half made."""
+    before, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one: BaseException | None = error
+            while one is not None:
+                traceback.clear_frames(one.__traceback__)
+                one = one.__cause__ or one.__context__
+            gc.collect()
+    finally:
+        sys.unraisablehook = before
+
+
 class MDAnalysisSource:
     """A trajectory that a reader of MDAnalysis reads; numbers are in its units, float32."""
 
@@ -75,7 +93,12 @@ class MDAnalysisSource:
         except Exception as error:
             self._held.close()
             why = error.__cause__ or error.__context__ or error
-            raise FormatError(f"{self.path}: MDAnalysis cannot read it: {type(why).__name__}: {why}") from error
+            _let_go(error)
+            as_ = "" if kind is None else f" as {kind}"
+            raise FormatError(
+                f"{self.path}: MDAnalysis cannot read it{as_}: {type(why).__name__}: {why}; is the file whole, and of "
+                "this format?"
+            ) from error
         self._held.callback(self._reader.close)
         # Readers count frames in steps of 1 ps where the file has no time, and say so.
         guesses = [w for w in said if "time" in str(w.message) or " dt " in str(w.message)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vlstore._core import Topology
-from vlstore._libraries._source import Draft, needs
+from vlstore._libraries._source import Draft, Hdf5Source
 from vlstore.errors import FormatError
 from vlstore.plugins import _units
 from vlstore.plugins._elements import numbers
@@ -35,35 +35,23 @@ def is_mdtraj(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-class MdtrajSource:
+class MdtrajSource(Hdf5Source):
     """The frames, in nm, ps and kJ/mol, with the topology of the file."""
 
     units = _units.NM_PS
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-        try:
-            import h5py
-        except ImportError as error:
-            raise needs("h5py", self.path, error) from error
-        self.notes: list[str] = []
-        self.growing = False
-        self.attributes: dict[str, Any] = {}
-        try:
-            self._file = h5py.File(path, "r")
-        except OSError as error:
-            raise FormatError(f"{self.path}: h5py cannot open it: {error}") from error
+        super().__init__(path)
         try:
             for name, unit in _UNITS.items():
                 said = self._file[name].attrs.get("units") if name in self._file else None
                 said = said.decode() if isinstance(said, bytes) else said
                 if said is not None and said != unit:
                     raise FormatError(f"{self.path}, {name}: its unit is {said!r}, and that of the format is {unit}")
-            self.total: int | None
             self.total, self.sites = self._file["coordinates"].shape[:2]
             self._topology = self._read_topology()
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     def _read_topology(self) -> Topology | None:
@@ -113,10 +101,6 @@ class MdtrajSource:
             fields["cell"], fields["pbc"] = _cell(file["cell_lengths"][row], file["cell_angles"][row]), True
         properties = {name: file[name][row] for name in _PROPERTIES if name in file}
         return Draft(self.sites, fields, of_frame=properties, known=self._topology)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def _cell(lengths: Any, angles: Any) -> Any:

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vlstore._core import MdFrame, Topology
+from vlstore._core import MdFrame, Topology, _standard_masses
+from vlstore.errors import FormatError, InvalidError
 from vlstore.plugins._units import Units
 
 #: Fields that frames of one system have in common.
@@ -97,6 +98,29 @@ def with_topology(making: Making, topology: Topology) -> MdFrame:
     return frame.replace(topology=topology, **same)
 
 
+_OF_TOPOLOGY = (
+    "types", "charges", "names", "residues", "residue_names", "residue_ids", "segments", "segment_names", "bonds",
+    "bond_orders", "name", "nsites", "atom_properties",
+)  # fmt: skip
+
+
+def weighed(topology: Topology, what: str) -> Topology:
+    """The topology with the masses of its elements, unless it has masses or no elements."""
+    if topology.types is None or topology.masses is not None:
+        return topology
+    return Topology(
+        **{name: getattr(topology, name) for name in _OF_TOPOLOGY}, masses=masses_of(topology.types, what)
+    )
+
+
+def masses_of(types: Any, what: str) -> Any:
+    """The masses of atoms with these atomic numbers."""
+    try:
+        return np.array(_standard_masses(np.asarray(types).tolist()))
+    except InvalidError as error:
+        raise FormatError(f"{what}: {error}") from error
+
+
 @contextlib.contextmanager
 def elsewhere(path: str | os.PathLike[str]) -> Iterator[str]:
     """Another path of the same file, in a folder of its own that is deleted afterwards.
@@ -113,6 +137,35 @@ def elsewhere(path: str | os.PathLike[str]) -> Iterator[str]:
         yield link
 
 
+#: The extra of the package that brings a library.
+_EXTRAS = {
+    "MDAnalysis": "MDAnalysis", "ase": "ase", "h5py": "hdf5", "ase-db-backends": "aselmdb", "atompack": "atompack",
+}  # fmt: skip
+
+
 def needs(library: str, what: str, error: ImportError) -> ImportError:
     """The error for a library that is not installed."""
-    return ImportError(f"{what} needs {library}: pip install {library} ({error})")
+    return ImportError(f"{what} needs {library}: pip install \"vlstore[{_EXTRAS[library]}]\" ({error})")
+
+
+class Hdf5Source:
+    """An opened file of HDF5."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        try:
+            import h5py
+        except ImportError as error:
+            raise needs("h5py", self.path, error) from error
+        self.notes: list[str] = []
+        self.growing = False
+        self.attributes: dict[str, Any] = {}
+        self.total: int | None = None
+        try:
+            self._file = h5py.File(path, "r")
+        except OSError as error:
+            raise FormatError(f"{self.path}: h5py cannot open it: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

@@ -1,7 +1,7 @@
 //! The import itself: frames from the inputs, one by one, into the store.
 
 use super::inputs::{Given, Input, same_file};
-use super::options::{ImportOptions, Imported, Progress, Target};
+use super::options::{Duplicates, ImportOptions, Imported, Progress, Target};
 use super::reading::{Arrived, Reading};
 use super::record::ImportRecord;
 use super::resume::{self, Resumption};
@@ -57,6 +57,8 @@ pub struct Importer {
     shared: Option<Digest>,
     kind: Option<FormatKind>,
     units: Units,
+    /// What becomes of frames that are there twice.
+    duplicates: Duplicates,
 }
 
 impl std::fmt::Debug for Importer {
@@ -108,7 +110,9 @@ impl Importer {
         session.record.mixed = mixed || several;
         // A file whose first frame is damaged leaves no empty store behind.
         let last = session.last.take();
-        let next = session.next_taken(&mut reading, MdFrame::default(), last.as_ref())?;
+        let source = behind.map(|d| d.snapshot() as &dyn Readable);
+        let spare = MdFrame::default();
+        let next = session.next_taken(&mut reading, spare, last.as_ref(), source)?;
         if let Some(next) = next.as_ref().filter(|_| resumed) {
             let (input, allowed) = (next.input, options.out_of_order);
             resume::check_order(&session, &mut reading, input, allowed).map_err(|e| e.at(store))?;
@@ -116,6 +120,7 @@ impl Importer {
         tell(&mut reading, next.is_none() && resumed);
         let mut me = Self {
             store: store.into(),
+            duplicates: session.settings.duplicates,
             kind: Some(kind),
             units,
             written,
@@ -208,12 +213,16 @@ impl Importer {
             // Read before this one is put, so that it is known what the two have in common; if it
             // cannot be read, this one is kept all the same.
             let space = std::mem::take(&mut spare);
-            let next = self.session.next_taken(&mut self.reading, space, Some(&current));
+            let source = self.writer.as_ref().map(|w| w.writer() as &dyn Readable);
+            let next = self.session.next_taken(&mut self.reading, space, Some(&current), source);
             let Some(writer) = &mut self.writer else { return Err(Error::Poisoned) };
             if let Ok(Some(next)) = &next {
                 writer.foresee(&next.frame)?;
             }
             let session = &mut self.session;
+            if let Some(kept) = current.replaces {
+                self.tally.dropped += replace_from(session, writer, kept)?;
+            }
             let again = self.reading.given.get(current.input).is_some_and(|g| g.row.is_some());
             let before = session.record.at.map(|at| at.row);
             session.taken(&mut self.reading, &current)?;
@@ -222,7 +231,7 @@ impl Importer {
             let bytes = self.reading.progress(0).bytes;
             let due =
                 self.marked.is_none_or(|at| bytes.saturating_sub(at) >= self.options.mark_bytes);
-            if due || again {
+            if due || again || current.replaces.is_some() {
                 self.marked = Some(bytes);
                 mark(session, writer, None)?;
                 self.written.clone_from(&session.record);
@@ -289,11 +298,19 @@ impl Importer {
     pub fn imported(&self) -> Imported {
         Imported {
             skipped: self.reading.skipped,
+            duplicates: self.session.known.met,
             bytes: self.reading.given.iter().map(|g| g.bytes).sum(),
-            notes: self.reading.notes(),
+            notes: self.notes(),
             read: self.reading.report(),
             ..self.tally.clone()
         }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = self.reading.notes();
+        let known = &self.session.known;
+        notes.extend(known.notes(self.duplicates, |input| self.reading.name(input)));
+        notes
     }
 
     /// The format of the inputs; of several formats that of the first.
@@ -330,11 +347,30 @@ fn mark(session: &mut Session, writer: &mut TrajectoryWriter, records: Option<u6
     record.growing = settings.growing;
     record.float32 = settings.float32;
     record.precision = settings.precision;
+    record.masses = settings.masses;
     record.from_step = settings.from_step;
-    record.boundary = settings.boundary;
+    record.duplicates = settings.duplicates;
     record.map.clone_from(&settings.map);
     let attributes = record.attributes(writer.writer().attributes());
     writer.writer_mut().set_attributes(&attributes)
+}
+
+/// Deletes the frames from ordinal `kept` on, which the next one replaces, and returns how many there
+/// were.
+fn replace_from(session: &mut Session, writer: &mut TrajectoryWriter, kept: u64) -> Result<u64> {
+    let stored = writer.len();
+    // From the end, so that ordinals stay true.
+    for ordinal in (kept..stored).rev() {
+        let writer = writer.writer_mut();
+        match writer.key_at(ordinal)? {
+            Some(key) => writer.delete(key)?,
+            None => writer.delete_at(ordinal)?,
+        }
+    }
+    let prefix = session.record.key_prefix.as_deref();
+    let key = resume::next_key(writer.writer(), kept, prefix)?;
+    session.rewind(kept, key);
+    Ok(stored.saturating_sub(kept))
 }
 
 /// What is odd about the list of inputs.

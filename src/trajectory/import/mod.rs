@@ -7,6 +7,7 @@
 //! store, so that it need not be written with each commit: what lies between is compared frame by
 //! frame (`resume`). What cannot be settled so is refused, never guessed.
 
+mod duplicates;
 mod importer;
 mod inputs;
 mod match_inputs;
@@ -16,8 +17,9 @@ mod record;
 mod resume;
 mod session;
 mod site_count;
+mod weigh;
 
 pub use importer::Importer;
 pub use inputs::Input;
-pub use options::{Begin, Boundary, ImportOptions, Imported, Progress, Target};
+pub use options::{Begin, Duplicates, ImportOptions, Imported, Masses, Progress, Target};
 pub use record::{IMPORT, describe_import};

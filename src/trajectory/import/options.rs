@@ -27,20 +27,33 @@ pub enum Begin {
     Frame(u64),
 }
 
-/// What becomes of the first frame of an input that equals, bit for bit, the last frame of the one
-/// before it, as GROMACS writes it into the parts of a run.
+/// What becomes of frames that the inputs or the store have already, as a simulation writes them
+/// that is started again from a checkpoint.
+///
+/// Two frames are the same if step, time and every other part of them are equal, bit for bit, as
+/// they are stored. A frame with the step and time of an earlier one and other content is another
+/// version of it, unless steps and times stand still there (files whose steps are all 0). Steps and times of DCD are counted from its header: there two frames are the same if all
+/// else is, and there are no versions. The newest 1 048 576 frames are remembered; of frames that
+/// were stored by earlier imports only the last one unless something else than
+/// [`Keep`](Self::Keep) is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Boundary {
-    /// It is stored like any other; the import says so.
+pub enum Duplicates {
+    /// All are stored; the import says how many there are and where.
     #[default]
     Keep,
-    /// It is passed over; the import says so.
+    /// The same frame is stored once; other versions of a frame are kept.
     Drop,
+    /// The same frame is stored once; another version of a frame replaces it and all that was
+    /// stored after it, so that the run as it went on is stored. If frames that were taken since the
+    /// steps went back would be lost by that, both versions are kept.
+    Latest,
+    /// The first one ends the import with an error.
+    Refuse,
 }
 
-impl Boundary {
+impl Duplicates {
     /// Every variant.
-    pub const ALL: [Self; 2] = [Self::Keep, Self::Drop];
+    pub const ALL: [Self; 4] = [Self::Keep, Self::Drop, Self::Latest, Self::Refuse];
 
     /// The name on the command line and in Python.
     #[must_use]
@@ -48,6 +61,8 @@ impl Boundary {
         match self {
             Self::Keep => "keep",
             Self::Drop => "drop",
+            Self::Latest => "latest",
+            Self::Refuse => "refuse",
         }
     }
 
@@ -55,6 +70,35 @@ impl Boundary {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|b| b.name() == name)
+    }
+}
+
+/// Where the masses of atoms come from that the input does not state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Masses {
+    /// From nowhere: they are absent.
+    #[default]
+    AsGiven,
+    /// From the types, which are atomic numbers; see
+    /// [`standard_masses`](crate::formats::standard_masses). A frame without types is refused, as is a
+    /// type that is no element.
+    OfElements,
+}
+
+impl Masses {
+    /// The name on the command line and in Python.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AsGiven => "given",
+            Self::OfElements => "elements",
+        }
+    }
+
+    /// The variant of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::AsGiven, Self::OfElements].into_iter().find(|m| m.name() == name)
     }
 }
 
@@ -84,6 +128,8 @@ pub struct ImportOptions {
     /// Round positions to integers of one part in so many of the unit of length. An input that
     /// was begun so goes on so.
     pub precision: Option<f32>,
+    /// Where masses come from that the input does not state. An input that was begun so goes on so.
+    pub masses: Masses,
     /// How positions are kept that are not rounded.
     pub positions: Positions,
     /// What becomes of what frames have in common.
@@ -93,9 +139,9 @@ pub struct ImportOptions {
     pub key_prefix: Option<String>,
     /// Commit after so many frames, beside what [`StoreOptions`] say.
     pub commit_frames: Option<u64>,
-    /// What becomes of a frame that two inputs share; `None` as the interrupted import said, else
-    /// [`Boundary::Keep`].
-    pub boundary: Option<Boundary>,
+    /// What becomes of frames that are there twice; `None` as the interrupted import said, else
+    /// [`Duplicates::Keep`].
+    pub duplicates: Option<Duplicates>,
     /// Whether the inputs may still be written to: then a last frame that is not complete is left
     /// for the next time. `None` as the interrupted import said, else so with [`Target::Append`].
     pub growing: Option<bool>,
@@ -120,11 +166,12 @@ impl Default for ImportOptions {
             read: InputOptions::default(),
             float32: false,
             precision: None,
+            masses: Masses::default(),
             positions: Positions::Quantised,
             topologies: Sharing::Repeated,
             key_prefix: None,
             commit_frames: None,
-            boundary: None,
+            duplicates: None,
             growing: None,
             mixed: false,
             out_of_order: false,
@@ -178,6 +225,8 @@ pub struct Imported {
     pub skipped: u64,
     /// Stored frames that were deleted.
     pub dropped: u64,
+    /// Frames of the inputs that were there already, see [`Duplicates`]: kept or not.
+    pub duplicates: u64,
     /// Frames that were added with their positions as integers.
     pub quantised: u64,
     /// Records of the store when the import ended.

@@ -21,6 +21,8 @@ pub(super) struct Arrived {
     pub(super) tail: Sum,
     /// What its input says of its atoms.
     pub(super) topology: Option<Arc<Topology>>,
+    /// The ordinal from which on it replaces what is stored.
+    pub(super) replaces: Option<u64>,
 }
 
 /// What came next.
@@ -133,6 +135,11 @@ impl Reading {
         Ok(())
     }
 
+    /// The name of an input, for people.
+    pub(super) fn name(&self, input: usize) -> String {
+        self.given.get(input).map_or_else(String::new, |g| printable_path(&g.name).to_string())
+    }
+
     /// The input that is open.
     pub(super) fn input(&self) -> Option<usize> {
         self.reader.as_ref().map(|(input, _)| *input)
@@ -200,7 +207,16 @@ impl Reading {
                 let (end, tail) = (reader.place(), reader.tail());
                 self.last = Some((end, tail));
                 let topology = reader.topology().cloned();
-                return Ok(Next::Frame(Arrived { frame, input, begin, end, tail, topology }));
+                let replaces = None;
+                return Ok(Next::Frame(Arrived {
+                    frame,
+                    input,
+                    begin,
+                    end,
+                    tail,
+                    topology,
+                    replaces,
+                }));
             }
             Ok(false) => None,
             Err(error) if self.growing && reader.unfinished() => Some(error.root().to_string()),

@@ -2,7 +2,7 @@
 //!
 //! It lies in the attribute [`IMPORT`]; `docs/records.md` says what each member means.
 
-use super::options::Boundary;
+use super::options::{Duplicates, Masses};
 use crate::formats::{FormatKind, FramePlace, NameMap, Sum};
 use crate::printable::printable;
 use serde_json::{Map, Value, json};
@@ -64,8 +64,9 @@ pub(super) struct ImportRecord {
     pub(super) key_prefix: Option<String>,
     pub(super) float32: bool,
     pub(super) precision: Option<f32>,
+    pub(super) masses: Masses,
     pub(super) from_step: Option<i64>,
-    pub(super) boundary: Boundary,
+    pub(super) duplicates: Duplicates,
     /// Names of keys and columns that were read as fields.
     pub(super) map: NameMap,
     /// Whether its inputs may have any number of atoms.
@@ -194,8 +195,16 @@ impl ImportRecord {
             key_prefix: some("key_prefix").and_then(Value::as_str).map(Into::into),
             float32: all.get("float32")?.as_bool()?,
             precision,
+            masses: some("masses")
+                .and_then(Value::as_str)
+                .and_then(Masses::from_name)
+                .unwrap_or_default(),
             from_step: some("from_step").and_then(Value::as_i64),
-            boundary: Boundary::from_name(all.get("boundary")?.as_str()?)?,
+            // Earlier versions knew of the frames that two inputs share alone.
+            duplicates: some("duplicates")
+                .or_else(|| some("boundary"))
+                .and_then(Value::as_str)
+                .and_then(Duplicates::from_name)?,
             map,
             mixed: all.get("mixed")?.as_bool()?,
             unknown: all.get("unknown")?.as_u64()?,
@@ -219,8 +228,9 @@ impl ImportRecord {
             "key_prefix": self.key_prefix,
             "float32": self.float32,
             "precision": self.precision,
+            "masses": self.masses.name(),
             "from_step": self.from_step,
-            "boundary": self.boundary.name(),
+            "duplicates": self.duplicates.name(),
             "map": self.map.pairs().collect::<Vec<_>>(),
             "mixed": self.mixed,
             "unknown": self.unknown,
@@ -265,6 +275,13 @@ impl ImportRecord {
         self.rows.remove(row)
     }
 
+    /// Notes that the frames from ordinal `kept` on were deleted, which later ones replace.
+    pub(super) fn replace_from(&mut self, kept: u64) {
+        for row in &mut self.rows {
+            (row.first, row.upto) = (row.first.min(kept), row.upto.min(kept));
+        }
+    }
+
     /// Forgets the inputs whose frames were deleted from ordinal `kept` on. Those that lost only
     /// a part are `unknown` from then on.
     pub(super) fn cut(&mut self, kept: u64) {
@@ -302,7 +319,8 @@ mod tests {
             key_prefix: Some("frame-".into()),
             precision: Some(0.1),
             from_step: Some(-5),
-            boundary: Boundary::Drop,
+            duplicates: Duplicates::Drop,
+            masses: Masses::OfElements,
             map: NameMap::new([("REF_energy", "energy")]).unwrap(),
             ..ImportRecord::default()
         };

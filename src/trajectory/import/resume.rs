@@ -1,9 +1,10 @@
 //! Where an import goes on: what the store says of its inputs, compared with the inputs and with
 //! the frames that are stored. What cannot be settled is refused.
 
+use super::duplicates::Known;
 use super::inputs::Given;
 use super::match_inputs;
-use super::options::{Begin, ImportOptions, Target};
+use super::options::{Begin, Duplicates, ImportOptions, Masses, Target};
 use super::reading::{Arrived, Reading};
 use super::record::ImportRecord;
 use super::session::{Session, Settings};
@@ -130,16 +131,21 @@ fn fresh(
             record.rows.retain(|row| row.upto <= ordinal || !here(row.path));
             record.cut(ordinal);
         }
-        key = next_key(depot, ordinal, record.key_prefix.as_deref())?;
+        key = next_key(depot.snapshot(), ordinal, record.key_prefix.as_deref())?;
     } else {
         record.key_prefix.clone_from(&options.key_prefix);
     }
-    let reading = reading(given, options, &settings);
-    let mut session = Session::new(record, settings, ordinal, key);
+    let mut known = known(&given);
     if let Some(depot) = stored_frames {
-        session.behind(depot);
+        known.seed(depot.snapshot(), ordinal, settings.duplicates != Duplicates::Keep)?;
     }
+    let reading = reading(given, options, &settings);
+    let session = Session::new(record, settings, ordinal, key, known);
     Ok(Resumption { session, reading, resumed: false })
+}
+
+fn known(given: &[Given]) -> Known {
+    Known::new(given.iter().any(|g| g.kind.counts_steps()))
 }
 
 fn reading(given: Vec<Given>, options: &ImportOptions, settings: &Settings) -> Reading {
@@ -158,12 +164,16 @@ fn settings(options: &ImportOptions, record: Option<&ImportRecord>) -> Settings 
     Settings {
         float32: options.float32 || record.is_some_and(|r| r.float32),
         precision: options.precision.or_else(|| record.and_then(|r| r.precision)),
+        masses: match (options.masses, record) {
+            (Masses::AsGiven, Some(record)) => record.masses,
+            (asked, _) => asked,
+        },
         from_step: match options.begin {
             Some(Begin::Step(step)) => Some(step),
             Some(Begin::Frame(_)) => None,
             None => open.and_then(|r| r.from_step),
         },
-        boundary: options.boundary.or_else(|| open.map(|r| r.boundary)).unwrap_or_default(),
+        duplicates: options.duplicates.or_else(|| open.map(|r| r.duplicates)).unwrap_or_default(),
         growing: options.growing.or_else(|| open.map(|r| r.growing)).unwrap_or(appending),
         map: match record {
             Some(record) if options.read.map.is_empty() => record.map.clone(),
@@ -206,12 +216,13 @@ fn behind(
         let first = prepared.current.unwrap_or(0);
         let mut order: Vec<usize> = (first..given.len()).collect();
         order.extend(0..first);
+        let known = known(&given);
         let mut reading = reading(given, options, &Settings::of(&record));
         reading.reorder(order);
         reading.notes = prepared.notes;
         let (ordinal, key) =
             (record.at.map_or(0, |at| at.record), record.at.map_or(0, |at| at.key));
-        let session = Session::new(record.clone(), Settings::of(&record), ordinal, key);
+        let session = Session::new(record.clone(), Settings::of(&record), ordinal, key, known);
         Resumption { session, reading, resumed: true }
     };
     match finish(&mut resumption, depot, &record, options, prepared.current.is_some()) {
@@ -304,6 +315,10 @@ fn contradicted(record: &ImportRecord, options: &ImportOptions) -> Result<()> {
         let why = "the frames that are stored of it were not narrowed to float32";
         return Err(Error::resume(Unresumed::Options, why));
     }
+    if options.masses != Masses::AsGiven && options.masses != record.masses {
+        let why = "the frames that are stored of it have no masses of the elements";
+        return Err(Error::resume(Unresumed::Options, why));
+    }
     let map = &options.read.map;
     if !map.is_empty() && *map != record.map {
         let all: Vec<_> = record.map.pairs().map(|(from, to)| format!("{from}={to}")).collect();
@@ -340,15 +355,21 @@ fn finish(
     let Resumption { session, reading, .. } = resumption;
     let stored = depot.len();
     let wanted = reading.take_skip();
+    let next = settings(options, Some(record));
+    let all = [record.duplicates, next.duplicates].iter().any(|d| *d != Duplicates::Keep);
+    let source: &dyn Readable = depot.snapshot();
+    session.known.seed(source, if current { session.ordinal } else { stored }, all)?;
     if current {
         let mut before: Option<Arrived> = None;
         while session.ordinal < stored {
-            let next = match session.next_taken(reading, MdFrame::default(), before.as_ref()) {
-                Ok(Some(next)) => next,
-                Ok(None) => return Err(changed(record, stored)),
-                Err(error) => return Err(error),
+            let spare = MdFrame::default();
+            let Some(next) = session.next_taken(reading, spare, before.as_ref(), Some(source))?
+            else {
+                return Err(changed(record, stored));
             };
-            if !session.is_stored(depot, session.ordinal, &next.frame)? {
+            if next.replaces.is_some()
+                || !session.is_stored(source, session.ordinal, &next.frame)?
+            {
                 return Err(changed(record, stored));
             }
             session.taken(reading, &next)?;
@@ -358,6 +379,7 @@ fn finish(
         // What was compared was passed over as well.
         reading.skipped += stored.saturating_sub(record.at.map_or(0, |at| at.record));
         session.last = before;
+        session.known.clear();
         let inputs = reading.given.iter().take(reading.input().unwrap_or(0));
         let rows = inputs.filter_map(|g| session.record.rows.get(g.row?));
         let behind = rows.map(|row| row.next.frame).sum();
@@ -365,14 +387,14 @@ fn finish(
     } else {
         reading.skip_to(wanted, 0)?;
         session.ordinal = stored;
-        session.key = next_key(depot, stored, record.key_prefix.as_deref())?;
-        session.behind(depot.clone());
+        session.key = next_key(source, stored, record.key_prefix.as_deref())?;
     }
-    session.settings = settings(options, Some(record));
+    session.settings = next;
     if !current && record.ended {
         // A new input is taken as it is asked for, whatever was asked for of others.
         (session.settings.float32, session.settings.precision) =
             (options.float32, options.precision);
+        session.settings.masses = options.masses;
         session.settings.map = options.read.map.clone();
     }
     reading.set_map(&session.settings.map);
@@ -471,9 +493,9 @@ fn number(key: Option<&Key>, prefix: Option<&str>) -> Option<u64> {
     }
 }
 
-/// The number in the key behind the last one.
-pub(super) fn next_key(depot: &Trajectory, kept: u64, prefix: Option<&str>) -> Result<u64> {
-    let last = kept.checked_sub(1).map(|last| depot.snapshot().key_at(last)).transpose()?.flatten();
+/// The number in the key behind that of the last frame before ordinal `kept`.
+pub(super) fn next_key(source: &dyn Readable, kept: u64, prefix: Option<&str>) -> Result<u64> {
+    let last = kept.checked_sub(1).map(|last| source.key_at(last)).transpose()?.flatten();
     let number = match (&last, prefix) {
         // Names begin anew.
         (Some(Key::Int(_)), Some(_)) => None,

@@ -1,15 +1,18 @@
 //! One import under way: which frames are taken, and what is known of where they came from.
 
-use super::options::{Boundary, ImportOptions};
+use super::duplicates::{Known, Mark, Met, Span};
+use super::options::{Duplicates, ImportOptions, Masses};
 use super::reading::{Arrived, Next, Reading};
 use super::record::{At, ImportRecord, InputEntry};
-use crate::codec::{Codec, MdFrame, MdFrameCodec, Topology};
+use super::weigh::Weigher;
+use crate::codec::{AnyCodec, Codec, MdFrame, MdFrameCodec, Topology, TopologyView};
 use crate::error::{Error, Result};
 use crate::formats::{self, FramePlace, NameMap, Sum, Window};
-use crate::printable::printable_path;
+use crate::printable::printable;
+use crate::store::{Readable, Record};
 use crate::trajectory::positions::Positions;
-use crate::trajectory::reader::Trajectory;
 use crate::wire::Digest;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What decides which frames are taken, and what becomes of them.
@@ -17,8 +20,9 @@ use std::sync::Arc;
 pub(super) struct Settings {
     pub(super) float32: bool,
     pub(super) precision: Option<f32>,
+    pub(super) masses: Masses,
     pub(super) from_step: Option<i64>,
-    pub(super) boundary: Boundary,
+    pub(super) duplicates: Duplicates,
     pub(super) growing: bool,
     pub(super) map: NameMap,
 }
@@ -29,8 +33,9 @@ impl Settings {
         Self {
             float32: record.float32,
             precision: record.precision,
+            masses: record.masses,
             from_step: record.from_step,
-            boundary: record.boundary,
+            duplicates: record.duplicates,
             growing: record.growing,
             map: record.map.clone(),
         }
@@ -42,9 +47,11 @@ impl Settings {
     }
 
     /// What a reader of the store sees of a frame that was taken.
-    fn kept(&self, frame: &MdFrame) -> Result<MdFrame> {
-        let positions = self.precision.map_or(Positions::AsGiven, Positions::Rounded);
-        positions.kept(frame.clone())
+    fn kept<'a>(&self, frame: &'a MdFrame) -> Result<Cow<'a, MdFrame>> {
+        match self.precision {
+            None => Ok(Cow::Borrowed(frame)),
+            Some(precision) => Positions::Rounded(precision).kept(frame.clone()).map(Cow::Owned),
+        }
     }
 }
 
@@ -55,54 +62,94 @@ pub(super) struct Session {
     /// Ordinal of the next frame, and the number in its key.
     pub(super) ordinal: u64,
     pub(super) key: u64,
-    /// The last frame that was compared, with which the first one of an input that begins is
-    /// compared.
+    /// The last frame that was compared.
     pub(super) last: Option<Arrived>,
-    /// The stored frames, with the last of which the first one of an input that begins is compared.
-    stored: Option<Trajectory>,
+    /// The frames that were taken.
+    pub(super) known: Known,
+    weigher: Weigher,
     /// The topology of the last input that brought one.
     topology: Option<(Arc<Topology>, Digest)>,
 }
 
-/// Whether two frames are the same to the last bit.
-fn same(a: &MdFrame, b: &MdFrame) -> Result<bool> {
+/// Whether two frames are the same to the last bit; `but_clock`: but for their steps and times.
+fn same(a: &MdFrame, b: &MdFrame, but_clock: bool) -> Result<bool> {
+    if a.nsites != b.nsites {
+        return Ok(false);
+    }
     let (mut left, mut right) = (Vec::new(), Vec::new());
-    MdFrameCodec.encode(a, &mut left)?;
-    MdFrameCodec.encode(b, &mut right)?;
+    for (frame, out) in [(a, &mut left), (b, &mut right)] {
+        let mut view = frame.view();
+        if but_clock {
+            (view.step, view.time) = (None, None);
+        }
+        MdFrameCodec.encode_ref(&view, out)?;
+    }
     Ok(left == right)
 }
 
-impl Session {
-    pub(super) fn new(record: ImportRecord, settings: Settings, ordinal: u64, key: u64) -> Self {
-        Self { record, settings, ordinal, key, last: None, stored: None, topology: None }
+/// The frame at `ordinal`, joined with its topology if `joined`.
+fn stored(source: &dyn Readable, ordinal: u64, joined: bool) -> Result<MdFrame> {
+    let record = source.get_at(ordinal)?;
+    let record = MdFrameCodec.expand(&record)?.map_or(record, Record::from);
+    let view = MdFrameCodec.decode(&record)?;
+    match view.topology().filter(|_| joined) {
+        None => view.try_to_owned(),
+        Some(digest) => {
+            let shared = source.shared(&digest)?;
+            view.fields().joined(TopologyView::new(&shared)?.fields())?.try_to_owned()
+        }
     }
+}
 
-    /// The frames that are stored already.
-    pub(super) fn behind(&mut self, stored: Trajectory) {
-        self.stored = Some(stored);
+impl Session {
+    pub(super) fn new(
+        record: ImportRecord,
+        settings: Settings,
+        ordinal: u64,
+        key: u64,
+        known: Known,
+    ) -> Self {
+        Self {
+            record,
+            settings,
+            ordinal,
+            key,
+            last: None,
+            known,
+            weigher: Weigher::default(),
+            topology: None,
+        }
     }
 
     /// Whether the stored frame at `ordinal` is what would be stored of `frame`.
     pub(super) fn is_stored(
         &self,
-        depot: &Trajectory,
+        source: &dyn Readable,
         ordinal: u64,
         frame: &MdFrame,
     ) -> Result<bool> {
-        let item = depot.get_at(ordinal)?;
-        let there = match frame.topology {
-            Some(_) => item.view()?.to_owned(),
-            None => depot.joined(&item.view()?)?,
-        };
-        same(&there, &self.settings.kept(frame)?)
+        self.equals_stored(source, ordinal, frame, false)
     }
 
-    /// The next frame that is taken, after `before`; `None` at the end of all inputs.
+    fn equals_stored(
+        &self,
+        source: &dyn Readable,
+        ordinal: u64,
+        frame: &MdFrame,
+        but_clock: bool,
+    ) -> Result<bool> {
+        let there = stored(source, ordinal, frame.topology.is_none())?;
+        same(&there, &*self.settings.kept(frame)?, but_clock)
+    }
+
+    /// The next frame that is taken, after `before`; `None` at the end of all inputs. `source` has
+    /// the frames before it, but for `before`, which may not be put yet.
     pub(super) fn next_taken(
         &mut self,
         reading: &mut Reading,
         mut spare: MdFrame,
         before: Option<&Arrived>,
+        source: Option<&dyn Readable>,
     ) -> Result<Option<Arrived>> {
         loop {
             let mut arrived = match reading.next(std::mem::take(&mut spare))? {
@@ -113,11 +160,23 @@ impl Session {
                 }
                 Next::Frame(arrived) => arrived,
             };
+            if self.settings.masses == Masses::OfElements {
+                self.weigher.weigh(&mut arrived).map_err(|e| {
+                    let at = format!("frame {}", arrived.begin.frame);
+                    let error = Error::format("trajectory", at, e.to_string());
+                    match reading.given.get(arrived.input) {
+                        Some(given) => error.at(&given.name),
+                        None => error,
+                    }
+                })?;
+            }
             if self.settings.float32 {
                 arrived.frame = arrived.frame.narrowed()?;
             }
             self.refer(&mut arrived)?;
-            if self.is_wanted(reading, &arrived, before)? {
+            if self.is_wanted(reading, &arrived)?
+                && self.look_up(reading, &mut arrived, before, source)?
+            {
                 return Ok(Some(arrived));
             }
             reading.skipped += 1;
@@ -146,61 +205,139 @@ impl Session {
         Ok(())
     }
 
-    fn is_wanted(
+    fn is_wanted(&self, reading: &Reading, arrived: &Arrived) -> Result<bool> {
+        let Some(first) = self.settings.from_step else { return Ok(true) };
+        let step = arrived.frame.step.ok_or_else(|| {
+            let at = format!("frame {}", arrived.begin.frame);
+            let why = "it has no step, so that it cannot be compared with the one from which \
+                       on frames are wanted; give the number of a frame instead";
+            let error = Error::format("trajectory", at, why);
+            match reading.given.get(arrived.input) {
+                Some(given) => error.at(&given.name),
+                None => error,
+            }
+        })?;
+        Ok(step >= first)
+    }
+
+    /// Looks for a frame that was taken before and is the same or another version of this one, and
+    /// says whether this one is taken.
+    fn look_up(
         &mut self,
-        reading: &mut Reading,
-        arrived: &Arrived,
+        reading: &Reading,
+        arrived: &mut Arrived,
         before: Option<&Arrived>,
+        source: Option<&dyn Readable>,
     ) -> Result<bool> {
-        if let Some(first) = self.settings.from_step {
-            let step = arrived.frame.step.ok_or_else(|| {
-                let at = format!("frame {}", arrived.begin.frame);
-                let why = "it has no step, so that it cannot be compared with the one from which \
-                           on frames are wanted; give the number of a frame instead";
-                let error = Error::format("trajectory", at, why);
-                match reading.given.get(arrived.input) {
-                    Some(given) => error.at(&given.name),
-                    None => error,
-                }
-            })?;
-            if step < first {
-                return Ok(false);
+        let mark = self.known.mark(&*self.settings.kept(&arrived.frame)?);
+        let how = self.settings.duplicates;
+        let found = match self.known.find(&mark) {
+            Some(ordinal) => {
+                let compared = self.known.compares(how, &mark);
+                let met = if compared {
+                    self.compare(arrived, &mark, ordinal, before, source)?
+                } else {
+                    self.known.is_version(&mark).then_some(Met::Other)
+                };
+                met.map(|met| (ordinal, met, compared))
             }
-        }
-        if arrived.begin.frame > 0 {
-            return Ok(true);
-        }
-        let shared = match (before, &self.stored) {
-            (Some(before), _) => {
-                before.input != arrived.input && same(&before.frame, &arrived.frame)?
-            }
-            (None, Some(depot)) if self.ordinal > 0 => {
-                self.is_stored(depot, self.ordinal - 1, &arrived.frame)?
-            }
-            _ => false,
+            None => None,
         };
-        if !shared {
+        let Some((ordinal, met, compared)) = found else {
+            self.known.take(mark, None);
             return Ok(true);
-        }
-        let name = |input: usize| {
-            reading
-                .given
-                .get(input)
-                .map_or_else(String::new, |g| printable_path(&g.name).to_string())
         };
-        let end = match before {
-            Some(before) => name(before.input),
+        let at = (arrived.input, arrived.begin.frame);
+        let begins = self.known.begins_span(at, met);
+        let of = match begins || how == Duplicates::Refuse {
+            true => self.whose(reading, arrived.input, ordinal, before),
+            false => String::new(),
+        };
+        let mut span = Span::of_one(at, mark.clock, met, of);
+        if how == Duplicates::Refuse {
+            let why = format!(
+                "{}; --duplicates keep stores both, drop stores the same frame once, latest \
+                 stores the later of two versions",
+                span.what()
+            );
+            let error = Error::format("trajectory", format!("frame {}", at.1), why);
+            return Err(match reading.given.get(arrived.input) {
+                Some(given) => error.at(&given.name),
+                None => error,
+            });
+        }
+        let replaces = (how == Duplicates::Latest && met == Met::Other)
+            .then_some(ordinal)
+            .filter(|ordinal| self.known.may_replace(*ordinal));
+        span.replaced = replaces.map_or(0, |ordinal| self.known.next() - ordinal);
+        span.assumed = !compared;
+        self.known.meet(span, begins);
+        if met == Met::Same && matches!(how, Duplicates::Drop | Duplicates::Latest) {
+            return Ok(false);
+        }
+        self.known.take(mark, replaces);
+        arrived.replaces = replaces;
+        Ok(true)
+    }
+
+    fn compare(
+        &self,
+        arrived: &Arrived,
+        mark: &Mark,
+        ordinal: u64,
+        before: Option<&Arrived>,
+        source: Option<&dyn Readable>,
+    ) -> Result<Option<Met>> {
+        let but_clock = self.known.counted();
+        let equal = match (before.filter(|_| ordinal + 1 == self.known.next()), source) {
+            (Some(before), _) => same(
+                &*self.settings.kept(&before.frame)?,
+                &*self.settings.kept(&arrived.frame)?,
+                but_clock,
+            )?,
+            (None, Some(source)) => {
+                self.equals_stored(source, ordinal, &arrived.frame, but_clock)?
+            }
+            (None, None) => return Ok(None),
+        };
+        Ok(match equal {
+            true => Some(Met::Same),
+            false => self.known.is_version(mark).then_some(Met::Other),
+        })
+    }
+
+    /// What the frame at `ordinal` is of, as a person calls it.
+    fn whose(
+        &self,
+        reading: &Reading,
+        input: usize,
+        ordinal: u64,
+        before: Option<&Arrived>,
+    ) -> String {
+        if let Some(before) = before.filter(|_| ordinal + 1 == self.known.next()) {
+            return if before.input == input {
+                "the same file".into()
+            } else {
+                reading.name(before.input)
+            };
+        }
+        let rows = &self.record.rows;
+        let row = rows.iter().rposition(|row| (row.first..row.upto).contains(&ordinal));
+        match row {
+            Some(row) if reading.given.get(input).is_some_and(|g| g.row == Some(row)) => {
+                "the same file".into()
+            }
+            Some(row) => {
+                rows.get(row).map_or_else(String::new, |row| printable(&row.file).to_string())
+            }
             None => "the store".into(),
-        };
-        let step = arrived.frame.step.map_or_else(String::new, |s| format!(" (step {s})"));
-        let what = match self.settings.boundary {
-            Boundary::Keep => "both are kept; --boundary drop keeps one of them",
-            Boundary::Drop => "one of them is kept",
-        };
-        let note =
-            format!("{} begins with the last frame of {end}{step}; {what}", name(arrived.input));
-        reading.notes.push(note);
-        Ok(self.settings.boundary == Boundary::Keep)
+        }
+    }
+
+    /// Notes that the frames from `ordinal` on were deleted; the next one gets this key.
+    pub(super) fn rewind(&mut self, ordinal: u64, key: u64) {
+        self.record.replace_from(ordinal);
+        (self.ordinal, self.key) = (ordinal, key);
     }
 
     /// Notes that `arrived` is put next, at [`Self::ordinal`].
@@ -284,13 +421,15 @@ impl Session {
                     Sum::of(head.get(..len).unwrap_or_default())
                 }
             };
+            // The frame before it may not be put yet.
+            let first = if taken { self.ordinal } else { self.known.next() };
             self.record.rows.push(InputEntry {
                 file: given.file(),
                 path: given.path.unwrap_or(0),
                 format: given.kind.name().into(),
                 bytes: given.bytes,
-                first: self.ordinal,
-                upto: self.ordinal,
+                first,
+                upto: first,
                 head,
                 ..InputEntry::default()
             });
