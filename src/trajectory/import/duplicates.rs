@@ -140,7 +140,7 @@ impl Known {
             let ordinals: Vec<u64> = (next..end).collect();
             let clocks = source.frames_at(&ordinals, Fields::of(&[Field::Step, Field::Time]))?;
             for (ordinal, mut frame) in ordinals.into_iter().zip(clocks) {
-                if self.counted || Clock::of(&frame).is_none() {
+                if self.looks_at_content(&frame) {
                     let positions =
                         source.frames_at(&[ordinal], Fields::of(&[Field::Positions]))?;
                     if let Some(found) = positions.into_iter().next() {
@@ -155,10 +155,15 @@ impl Known {
         Ok(())
     }
 
+    /// Whether a frame is looked up by its positions.
+    pub(super) const fn looks_at_content(&self, frame: &MdFrame) -> bool {
+        self.counted || Clock::of(frame).is_none()
+    }
+
     /// What `frame`, as it is stored, is looked up by.
     pub(super) fn mark(&self, frame: &MdFrame) -> Mark {
         let clock = Clock::of(frame);
-        let by_content = self.counted || clock.is_none();
+        let by_content = self.looks_at_content(frame);
         let sum = if by_content {
             positions_sum(frame)
         } else {

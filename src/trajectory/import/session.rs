@@ -229,7 +229,11 @@ impl Session {
         before: Option<&Arrived>,
         source: Option<&dyn Readable>,
     ) -> Result<bool> {
-        let mark = self.known.mark(&*self.settings.kept(&arrived.frame)?);
+        // Rounding counts only where positions do.
+        let mark = match self.known.looks_at_content(&arrived.frame) {
+            true => self.known.mark(&*self.settings.kept(&arrived.frame)?),
+            false => self.known.mark(&arrived.frame),
+        };
         let how = self.settings.duplicates;
         let found = match self.known.find(&mark) {
             Some(ordinal) => {
