@@ -627,7 +627,17 @@ class _Loader:
     def padding(self, epoch: int, width: int | None) -> float: ...
     def draws(self) -> list[int] | None: ...
     def window_for(self, values: ArrayLike, batch: int, excess: float) -> int: ...
-    def check(self, layout: str, dtype: str | None, pad_to: list[int]) -> None: ...
+    def check(
+        self,
+        layout: str,
+        dtype: str | dict[str, str] | None,
+        units: dict[str, str] | None,
+        pad_to: list[int],
+        arrays: list[tuple[str, str]],
+    ) -> None: ...
+    def check_units(
+        self, store: Store, units: dict[str, str] | None, fields: list[str]
+    ) -> None: ...
     def start(
         self,
         layout: str,
@@ -635,7 +645,8 @@ class _Loader:
         missing: str | None,
         fill_value: float | dict[str, float] | None,
         mask: bool,
-        dtype: str | None,
+        dtype: str | dict[str, str] | None,
+        units: dict[str, str] | None,
         pad_to: list[int],
     ) -> _Run: ...
 

@@ -46,6 +46,7 @@ mod sharing;
 mod statistics;
 mod topologies;
 mod units;
+mod wanted_units;
 mod writer;
 
 pub use atoms::{AtomGroup, Atoms};
@@ -65,4 +66,5 @@ pub use sharing::Sharing;
 pub use statistics::{KeptStatistics, STATISTICS, Statistics};
 pub use topologies::Topologies;
 pub use units::{Conversion, UNITS, check_units, state_units, stated_unit};
+pub use wanted_units::{UnitFactors, WantedUnits, quantity_of};
 pub use writer::TrajectoryWriter;

@@ -115,8 +115,11 @@ pub(super) fn factor_of(from: &str, to: &str) -> Result<f64> {
 
 /// In units of the SI or multiples of e and u: lengths in nm, times in ps, energies in kJ/mol,
 /// masses in u. 1 eV is 96.48533212331 kJ/mol (CODATA 2018); u nm²/ps² is 1 kJ/mol.
-fn size(unit: &str) -> Option<f64> {
+pub(super) fn size(unit: &str) -> Option<f64> {
     const EV: f64 = 96.485_332_123_310_02;
+    // CODATA 2018.
+    const HARTREE: f64 = 27.211_386_245_988 * EV;
+    const BOHR: f64 = 0.052_917_721_090_3;
     Some(match unit {
         "nm" | "ps" | "nm/ps" | "kJ/mol" | "kJ/mol/nm" | "u" | "e" => 1.0,
         "angstrom" | "angstrom/ps" => 0.1,
@@ -132,6 +135,17 @@ fn size(unit: &str) -> Option<f64> {
         // sqrt(u / eV) is 1 / sqrt(EV) ps/nm.
         "angstrom*sqrt(u/eV)" => 0.1 / EV.sqrt(),
         "sqrt(eV/u)" => EV.sqrt(),
+        "bohr" => BOHR,
+        "hartree" => HARTREE,
+        "hartree/bohr" => HARTREE / BOHR,
+        "hartree/angstrom" => HARTREE * 10.0,
+        "kJ/mol/nm^3" => 1.0,
+        "eV/angstrom^3" => EV * 1000.0,
+        "hartree/bohr^3" => HARTREE / (BOHR * BOHR * BOHR),
+        // 1e9 J/m³ in kJ/mol/nm³.
+        "GPa" => 602.214_076,
+        "kbar" => 60.221_407_6,
+        "bar" => 0.060_221_407_6,
         _ => return None,
     })
 }

@@ -2,19 +2,23 @@
 
 use crate::array::numpy::{fresh, unset};
 use crate::error::{from_error, invalid};
+use crate::loader::memory::Piece;
+use crate::loader::numbers::DTypes;
 use crate::store::typed::Typed;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::ops::Range;
 use vlstore::codec::DType;
 use vlstore::loader::StepBatch;
+use vlstore::trajectory::UnitFactors;
 use vlstore::trajectory::arrays::{ArrayInfo, Arrays};
 use vlstore::{AlignedBuf, Batch};
 
 /// What a background thread makes of the records of many batches.
 pub(crate) enum Prepared {
     Records(Batch),
-    Arrays(Arrays<Vec<u8>>),
+    /// Arrays of frames of one store, and what brings its numbers into the units that are wanted.
+    Arrays(Arrays<Piece>, UnitFactors),
 }
 
 /// What a batch is.
@@ -22,38 +26,29 @@ pub(crate) enum Prepared {
 pub(crate) enum Form {
     /// A list of values.
     Records,
-    /// Arrays by site one behind the other, real numbers in this type if one is given.
-    Ragged { dtype: Option<DType> },
+    /// Arrays by site one behind the other.
+    Ragged(DTypes),
     /// Arrays by site with a row of sites for each frame, as long as the longest, or as the first of
     /// `to`, which ascend, that is not below it.
-    Padded { dtype: Option<DType>, to: Vec<usize> },
+    Padded { dtypes: DTypes, to: Vec<usize> },
 }
 
 impl Form {
     pub(super) fn new(
         py: Python<'_>,
         layout: &str,
-        dtype: Option<&str>,
+        dtypes: DTypes,
         to: Vec<usize>,
     ) -> PyResult<Self> {
         if !to.is_sorted() {
             return Err(invalid(py, "pad_to: the sizes ascend"));
         }
-        let dtype = match dtype {
-            None => None,
-            Some("float32") => Some(DType::F32),
-            Some("float64") => Some(DType::F64),
-            Some(other) => {
-                let why = format!("dtype: {other:?} is neither \"float32\" nor \"float64\"");
-                return Err(invalid(py, &why));
-            }
-        };
         match (layout, to.is_empty()) {
-            ("records", true) if dtype.is_none() => Ok(Self::Records),
+            ("records", true) if dtypes == DTypes::default() => Ok(Self::Records),
             ("records", _) => Err(invalid(py, "layout: records have no dtype and no pad_to")),
-            ("ragged", true) => Ok(Self::Ragged { dtype }),
+            ("ragged", true) => Ok(Self::Ragged(dtypes)),
             ("ragged", false) => Err(invalid(py, "pad_to: is for layout=\"padded\"")),
-            ("padded", _) => Ok(Self::Padded { dtype, to }),
+            ("padded", _) => Ok(Self::Padded { dtypes, to }),
             _ => {
                 let why = "is not one of \"records\", \"ragged\", \"padded\"";
                 Err(invalid(py, &format!("layout: {layout:?} {why}")))
@@ -70,13 +65,13 @@ impl Form {
         places: &[(usize, usize)],
         step: &StepBatch,
     ) -> PyResult<Py<PyAny>> {
-        let (dtype, padded) = match self {
+        let (dtypes, padded) = match self {
             Self::Records => return records(py, typed, made, places, step),
-            Self::Ragged { dtype } => (dtype, None),
-            Self::Padded { dtype, to } => (dtype, Some(&to[..])),
+            Self::Ragged(dtypes) => (dtypes, None),
+            Self::Padded { dtypes, to } => (dtypes, Some(&to[..])),
         };
         let part = Part::of(made, places);
-        let fields = part.fields(py, *dtype)?;
+        let fields = part.fields(py, dtypes)?;
         let dict = match padded {
             None => part.ragged(py, &fields)?,
             Some(to) => part.padded(py, &fields, to, &step.records)?,
@@ -115,7 +110,8 @@ struct Frame {
 
 /// Some frames of many.
 struct Part<'a> {
-    arrays: Vec<&'a [(ArrayInfo, Vec<u8>)]>,
+    arrays: Vec<&'a [(ArrayInfo, Piece)]>,
+    factors: Vec<Option<&'a UnitFactors>>,
     frames: Vec<Frame>,
 }
 
@@ -124,15 +120,19 @@ impl<'a> Part<'a> {
         let arrays: Vec<&[_]> = made
             .iter()
             .map(|made| match made {
-                Prepared::Arrays(arrays) => &arrays.list[..],
+                Prepared::Arrays(arrays, _) => &arrays.list[..],
                 Prepared::Records(_) => &[],
             })
             .collect();
+        let factors = made.iter().map(|made| match made {
+            Prepared::Arrays(_, factors) => Some(factors),
+            Prepared::Records(_) => None,
+        });
         let ptrs: Vec<&[[u8; 8]]> = arrays
             .iter()
             .map(|list| {
                 let bytes = list.iter().find(|(info, _)| &*info.name == "ptr");
-                bytes.map_or(&[][..], |(_, bytes)| bytes).as_chunks().0
+                bytes.map_or(&[][..], |(_, piece)| piece.bytes()).as_chunks().0
             })
             .collect();
         let end = |part: usize, row: usize| {
@@ -144,7 +144,7 @@ impl<'a> Part<'a> {
             row: *row,
             sites: end(*part, *row)..end(*part, *row + 1),
         };
-        Self { frames: places.iter().map(frame).collect(), arrays }
+        Self { frames: places.iter().map(frame).collect(), factors: factors.collect(), arrays }
     }
 
     /// Sites of each frame.
@@ -153,7 +153,7 @@ impl<'a> Part<'a> {
     }
 
     /// The fields and their masks, each in the arrays of all stores.
-    fn fields(&self, py: Python<'_>, dtype: Option<DType>) -> PyResult<Vec<Field<'a>>> {
+    fn fields(&self, py: Python<'_>, dtypes: &DTypes) -> PyResult<Vec<Field<'a>>> {
         let mut used: Vec<usize> = self.frames.iter().map(|frame| frame.part).collect();
         used.sort_unstable();
         used.dedup();
@@ -161,7 +161,7 @@ impl<'a> Part<'a> {
             return Ok(Vec::new());
         };
         let names = first.iter().map(|(info, _)| info).filter(|info| &*info.name != "ptr");
-        names.map(|info| self.field(py, info, &used, dtype)).collect()
+        names.map(|info| self.field(py, info, &used, dtypes)).collect()
     }
 
     fn field(
@@ -169,13 +169,13 @@ impl<'a> Part<'a> {
         py: Python<'_>,
         info: &'a ArrayInfo,
         used: &[usize],
-        dtype: Option<DType>,
+        dtypes: &DTypes,
     ) -> PyResult<Field<'a>> {
         let mut field = Field { info, to: info.dtype, parts: vec![None; self.arrays.len()] };
         for at in used {
             let list = self.arrays.get(*at).copied().unwrap_or_default();
             let own = list.iter().find(|(other, _)| other.name == info.name);
-            let Some((other, bytes)) = own else {
+            let Some((other, piece)) = own else {
                 let why = format!(
                     "{:?} is in one of the stores of the batch and not in another: name \
                                    the fields, and missing=\"fill\"",
@@ -193,13 +193,12 @@ impl<'a> Part<'a> {
                     return Err(invalid(py, &why));
                 }
             };
+            let by = self.factors.get(*at).copied().flatten().map_or(1.0, |f| f.of(&info.name));
             if let Some(place) = field.parts.get_mut(*at) {
-                *place = Some((other.dtype, &bytes[..]));
+                *place = Some(Source { kind: other.dtype, bytes: piece.bytes(), by });
             }
         }
-        if matches!(field.to, DType::F32 | DType::F64) {
-            field.to = dtype.unwrap_or(field.to);
-        }
+        field.to = dtypes.of(py, &info.name, field.to)?;
         Ok(field)
     }
 
@@ -303,7 +302,15 @@ fn integers(py: Python<'_>, values: impl ExactSizeIterator<Item = usize>) -> PyR
 struct Field<'a> {
     info: &'a ArrayInfo,
     to: DType,
-    parts: Vec<Option<(DType, &'a [u8])>>,
+    parts: Vec<Option<Source<'a>>>,
+}
+
+/// A field in the arrays of one store, and what its numbers are multiplied by.
+#[derive(Debug, Clone, Copy)]
+struct Source<'a> {
+    kind: DType,
+    bytes: &'a [u8],
+    by: f64,
 }
 
 impl Field<'_> {
@@ -324,26 +331,42 @@ impl Field<'_> {
 
     /// Copies rows of the arrays of a store to `out`, which has as many bytes as they take.
     fn copy(&self, part: usize, rows: Range<usize>, out: &mut [u8]) {
-        let Some((kind, bytes)) = self.parts.get(part).copied().flatten() else { return };
+        let Some(Source { kind, bytes, by }) = self.parts.get(part).copied().flatten() else {
+            return;
+        };
         let row = self.numbers() * kind.size();
         let from = bytes.get(rows.start * row..rows.end * row).unwrap_or_default();
+        #[expect(clippy::float_cmp, reason = "exactly 1 is what equal units give")]
+        let same = kind == self.to && by == 1.0;
+        let wide = |value: &[u8; 4]| f64::from(f32::from_ne_bytes(*value));
+        #[expect(clippy::cast_possible_truncation, reason = "asked for")]
+        let narrow = |value: f64| (value as f32).to_ne_bytes();
         match (kind, self.to) {
+            _ if same && from.len() == out.len() => out.copy_from_slice(from),
             (DType::F64, DType::F32) => {
-                let (out, _) = out.as_chunks_mut::<4>();
-                for (place, value) in out.iter_mut().zip(from.as_chunks::<8>().0) {
-                    #[expect(clippy::cast_possible_truncation, reason = "asked for")]
-                    let narrow = f64::from_ne_bytes(*value) as f32;
-                    *place = narrow.to_ne_bytes();
-                }
+                turn(from, out, |value| narrow(f64::from_ne_bytes(*value) * by));
             }
-            (DType::F32, DType::F64) => {
-                let (out, _) = out.as_chunks_mut::<8>();
-                for (place, value) in out.iter_mut().zip(from.as_chunks::<4>().0) {
-                    *place = f64::from(f32::from_ne_bytes(*value)).to_ne_bytes();
-                }
+            (DType::F64, DType::F64) => {
+                turn(from, out, |value| (f64::from_ne_bytes(*value) * by).to_ne_bytes());
             }
-            _ if from.len() == out.len() => out.copy_from_slice(from),
+            (DType::F32, DType::F32) => turn(from, out, |value| narrow(wide(value) * by)),
+            (DType::F32, DType::F64) => turn(from, out, |value| (wide(value) * by).to_ne_bytes()),
+            (DType::I32, DType::I64) => {
+                turn(from, out, |value| i64::from(i32::from_ne_bytes(*value)).to_ne_bytes());
+            }
             _ => {}
         }
+    }
+}
+
+/// Number after number, each as what `to` makes of it.
+fn turn<const A: usize, const B: usize>(
+    from: &[u8],
+    out: &mut [u8],
+    to: impl Fn(&[u8; A]) -> [u8; B],
+) {
+    let (places, _) = out.as_chunks_mut::<B>();
+    for (place, value) in places.iter_mut().zip(from.as_chunks::<A>().0) {
+        *place = to(value);
     }
 }

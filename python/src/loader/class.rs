@@ -8,6 +8,8 @@ use crate::convert::number::real;
 use crate::convert::ordinals::many;
 use crate::error::{Failure, Outcome, from_error, invalid};
 use crate::loader::batch::{Form, Prepared};
+use crate::loader::memory::Spare;
+use crate::loader::numbers::{self, DTypes};
 use crate::loader::options::options;
 use crate::loader::run::Run;
 use crate::store::class::Store;
@@ -18,8 +20,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use vlstore::codec::DType;
 use vlstore::loader::{Cursor, Sources, View};
-use vlstore::trajectory::arrays::{Collator, Selection};
-use vlstore::{Error, Readable};
+use vlstore::trajectory::UnitFactors;
+use vlstore::trajectory::arrays::{ArrayInfo, Collator, Selection};
+use vlstore::Readable;
 
 /// A place in a run, as Python has it: epoch, round, batch.
 type At = (u64, u64, u64);
@@ -29,6 +32,7 @@ type At = (u64, u64, u64);
 pub(crate) struct Loader {
     typed: Typed,
     inner: Mutex<vlstore::loader::Loader>,
+    spare: Spare,
 }
 
 impl Loader {
@@ -55,7 +59,7 @@ fn ordinals(asked: &[i64], len: u64) -> Outcome<Vec<u64>> {
 }
 
 /// Real numbers, one for each of `records`.
-fn numbers(any: &Bound<'_, PyAny>, records: u64) -> PyResult<Vec<f64>> {
+fn reals(any: &Bound<'_, PyAny>, records: u64) -> PyResult<Vec<f64>> {
     let py = any.py();
     let input = Input::get(any, "values", Want::Real)?;
     let reals: Vec<f64> = match input.reals() {
@@ -107,7 +111,7 @@ impl Loader {
         options.costs = given.map(|costs| costs.into_iter().map(cost).collect());
         let made = py.detach(|| vlstore::loader::Loader::over(sources, options));
         let inner = Mutex::new(made.map_err(|e| from_error(py, &e))?);
-        Ok(Self { typed, inner })
+        Ok(Self { typed, inner, spare: Spare::default() })
     }
 
     /// What the record at an ordinal is called in messages.
@@ -185,7 +189,7 @@ impl Loader {
     /// The design effect of an epoch's batches by ``values``, one for each record.
     fn effect(&self, py: Python<'_>, values: &Bound<'_, PyAny>, epoch: u64) -> PyResult<f64> {
         let loader = self.now();
-        let values = numbers(values, loader.view().len())?;
+        let values = reals(values, loader.view().len())?;
         py.detach(|| loader.effect(&values, epoch)).map_err(|e| from_error(py, &e))
     }
 
@@ -220,25 +224,49 @@ impl Loader {
         excess: &Bound<'_, PyAny>,
     ) -> PyResult<u64> {
         let loader = self.now();
-        let values = numbers(values, loader.view().len())?;
+        let values = reals(values, loader.view().len())?;
         let excess = real(excess, "excess")?;
         Ok(loader.window_for(&values, batch, excess))
     }
 
-    /// Refuses what no batch can be.
-    #[pyo3(signature = (layout, dtype, pad_to))]
+    /// Refuses what no batch can be, of arrays with these names and types.
+    #[pyo3(signature = (layout, dtype, units, pad_to, arrays))]
     fn check(
         &self,
         py: Python<'_>,
         layout: &str,
-        dtype: Option<&str>,
+        dtype: Option<&Bound<'_, PyAny>>,
+        units: Option<&Bound<'_, PyAny>>,
         pad_to: Vec<usize>,
+        arrays: Vec<(String, String)>,
     ) -> PyResult<()> {
-        Form::new(py, layout, dtype, pad_to).map(drop)
+        let (dtypes, units) = (DTypes::get(dtype)?, numbers::units(units)?);
+        dtypes.check(py, &arrays)?;
+        if !units.is_empty() && layout == "records" {
+            return Err(invalid(py, "layout: records have the units of the store"));
+        }
+        Form::new(py, layout, dtypes, pad_to).map(drop)
+    }
+
+    /// Refuses units that the numbers of ``store`` cannot be turned to, and fields that are in other units
+    /// there than in the first store.
+    fn check_units(
+        &self,
+        py: Python<'_>,
+        store: &Bound<'_, Store>,
+        units: Option<&Bound<'_, PyAny>>,
+        fields: Vec<String>,
+    ) -> PyResult<()> {
+        let units = numbers::units(units)?;
+        let attributes = |typed: &Typed| typed.handle.read(py, |v| Ok(v.committed()?.attributes()));
+        let (first, other) = (attributes(&self.typed)?, attributes(&store.get().typed)?);
+        let alike = units.check_alike((&first, &other), fields.iter().map(|name| &**name));
+        let known = alike.and_then(|()| units.factors(&other).map(drop));
+        known.map_err(|e| from_error(py, &e))
     }
 
     /// A run from ``at`` to the end of the epoch.
-    #[pyo3(signature = (layout, fields, missing, fill_value, mask, dtype, pad_to))]
+    #[pyo3(signature = (layout, fields, missing, fill_value, mask, dtype, units, pad_to))]
     #[expect(clippy::too_many_arguments, reason = "the Python half names them")]
     fn start(
         &self,
@@ -248,29 +276,28 @@ impl Loader {
         missing: Option<&Bound<'_, PyAny>>,
         fill_value: Option<&Bound<'_, PyAny>>,
         mask: bool,
-        dtype: Option<&str>,
+        dtype: Option<&Bound<'_, PyAny>>,
+        units: Option<&Bound<'_, PyAny>>,
         pad_to: Vec<usize>,
     ) -> PyResult<Run> {
         let loader = self.now();
-        let form = Form::new(py, layout, dtype, pad_to)?;
+        let form = Form::new(py, layout, DTypes::get(dtype)?, pad_to)?;
+        let units = numbers::units(units)?;
         let mut request = array_request(fields, missing, fill_value, mask)?;
         request.batch = false;
         let run = if form == Form::Records {
             loader
                 .start(|snapshot, ordinals| Ok(Prepared::Records(snapshot.get_batch_at(ordinals)?)))
         } else {
-            let collator = Collator::new(request);
+            let (collator, spare) = (Collator::new(request), self.spare.clone());
             loader.start(move |snapshot, ordinals| {
                 let chosen = Selection::Ordinals(ordinals);
-                let new = |array: &vlstore::trajectory::arrays::ArrayInfo| {
-                    let mut memory = Vec::new();
-                    let bytes = array.bytes();
-                    let none = |_| Error::OutOfMemory { asked: bytes as u64 };
-                    memory.try_reserve_exact(bytes).map_err(none)?;
-                    memory.resize(bytes, 0);
-                    Ok::<_, Error>(memory)
+                let new = |array: &ArrayInfo| spare.take(array.bytes());
+                let factors = match units.is_empty() {
+                    true => UnitFactors::default(),
+                    false => units.factors(&snapshot.attributes())?,
                 };
-                Ok(Prepared::Arrays(collator.arrays(snapshot, chosen, new)?))
+                Ok(Prepared::Arrays(collator.arrays(snapshot, chosen, new)?, factors))
             })
         };
         let run = run.map_err(|e| from_error(py, &e))?;

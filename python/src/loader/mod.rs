@@ -2,6 +2,8 @@
 
 mod batch;
 mod class;
+mod memory;
+mod numbers;
 mod options;
 mod run;
 

@@ -1,0 +1,99 @@
+//! Types and units in which numbers are wanted.
+
+use crate::convert::text::text;
+use crate::error::{described, from_error, invalid, wrong_type};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use vlstore::codec::DType;
+use vlstore::trajectory::WantedUnits;
+
+/// Types in which numbers are wanted: one for all real numbers, or one for each field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct DTypes {
+    all: Option<DType>,
+    each: Vec<(String, DType)>,
+}
+
+impl DTypes {
+    /// From a name, or a dict of names by field, or `None`.
+    pub(super) fn get(any: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let Some(any) = any else { return Ok(Self::default()) };
+        if let Ok(dict) = any.cast::<PyDict>() {
+            let each = dict.iter().map(|(name, value)| {
+                let name = text(&name, "the name of a field in dtype")?;
+                let kind = kind(&value, &["float32", "float64", "int32", "int64"])?;
+                Ok((name, kind))
+            });
+            return Ok(Self { all: None, each: each.collect::<PyResult<_>>()? });
+        }
+        Ok(Self { all: Some(kind(any, &["float32", "float64"])?), each: Vec::new() })
+    }
+
+    /// The type of the field `name`, whose numbers are of `kind` in the store.
+    pub(super) fn of(&self, py: Python<'_>, name: &str, kind: DType) -> PyResult<DType> {
+        let real = matches!(kind, DType::F32 | DType::F64);
+        let Some((_, wanted)) = self.each.iter().find(|(field, _)| field == name) else {
+            return Ok(self.all.filter(|_| real).unwrap_or(kind));
+        };
+        match (kind, *wanted) {
+            (_, wanted) if wanted == kind => Ok(wanted),
+            (DType::F32 | DType::F64, DType::F32 | DType::F64) | (DType::I32, DType::I64) => {
+                Ok(*wanted)
+            }
+            _ => {
+                let (kind, wanted) = (kind.name(), wanted.name());
+                let why =
+                    format!("dtype: {name:?} is {kind} in the store, not to be turned to {wanted}");
+                Err(invalid(py, &why))
+            }
+        }
+    }
+
+    /// Refuses what cannot be of arrays with these names and types.
+    pub(super) fn check(&self, py: Python<'_>, arrays: &[(String, String)]) -> PyResult<()> {
+        for (name, _) in &self.each {
+            let Some((_, kind)) = arrays.iter().find(|(field, _)| field == name) else {
+                let names: Vec<&str> = arrays.iter().map(|(name, _)| &**name).collect();
+                let why = format!("dtype: {name:?} is not one of the fields: {}", names.join(", "));
+                return Err(invalid(py, &why));
+            };
+            if let Some(kind) = DType::ALL.iter().find(|known| known.name() == kind) {
+                self.of(py, name, *kind)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The type of this name, which is one of `known`.
+fn kind(any: &Bound<'_, PyAny>, known: &[&str]) -> PyResult<DType> {
+    let name: String = match any.cast::<PyString>() {
+        Ok(name) => name.extract()?,
+        Err(_) => {
+            return Err(wrong_type(any.py(), &described("dtype must be the name of a type", any)?));
+        }
+    };
+    let found = DType::ALL.iter().find(|kind| kind.name() == name && known.contains(&&*name));
+    found.copied().ok_or_else(|| {
+        invalid(any.py(), &format!("dtype: {name:?} is not one of {}", known.join(", ")))
+    })
+}
+
+/// Units by quantity, from a dict.
+pub(super) fn units(any: Option<&Bound<'_, PyAny>>) -> PyResult<WantedUnits> {
+    let Some(any) = any else { return Ok(WantedUnits::default()) };
+    let Ok(dict) = any.cast::<PyDict>() else {
+        return Err(wrong_type(
+            any.py(),
+            &described("units must be a dict of units by quantity", any)?,
+        ));
+    };
+    let pair = |(name, unit): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        let name = text(&name, "the name of a quantity in units")?;
+        let unit = text(&unit, &format!("the unit of {name:?}"))?;
+        Ok((name, unit))
+    };
+    let pairs: Vec<(String, String)> = dict.iter().map(pair).collect::<PyResult<_>>()?;
+    let wanted = WantedUnits::new(pairs.iter().map(|(name, unit)| (&**name, &**unit)));
+    wanted.map_err(|e| from_error(any.py(), &e))
+}
