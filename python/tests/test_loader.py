@@ -77,6 +77,116 @@ def test_layouts_hold_the_same_numbers(frames):
         first(layout="padded", pad_to=20)
 
 
+def test_numbers_come_in_the_types_that_are_asked_for_by_field(frames):
+    how = {"batch_size": 8, "seed": 1, "fields": ["positions", "types", "step"]}
+    plain = next(iter(Loader(frames, **how)))
+    kinds = {"positions": np.float32, "types": "int64"}
+    batch = next(iter(Loader(frames, dtype=kinds, **how)))
+    assert [batch[name].dtype.name for name in how["fields"]] == ["float32", "int64", "int64"]
+    assert all((batch[name] == plain[name]).all() for name in how["fields"])
+    for wrong, why in [
+        ({"energy": "float32"}, "\"energy\" is not one of the fields: positions, types, step"),
+        ({"types": "float32"}, "\"types\" is int32 in the store, not to be turned to float32"),
+        ({"step": "int32"}, "\"step\" is int64 in the store"),
+        ({"positions": "float16"}, "float16"),
+        ("int64", "int64"),
+    ]:
+        with pytest.raises(vlstore.InvalidError, match=why):
+            Loader(frames, dtype=wrong, **how)
+    with pytest.raises((vlstore.Error, TypeError)):
+        Loader(frames, dtype={"positions": 7}, **how)
+
+
+UNITS = {"length": "angstrom", "time": "fs", "velocity": "angstrom/fs", "energy": "eV", "force": "eV/angstrom"}
+
+
+def stated(path, width, **units):
+    """A store with one frame of ones that states its units."""
+    with vlstore.open(path, "w", records="md-frame") as store:
+        if units:
+            store.attrs["units"] = units
+        ones = np.ones((2, 3), width)
+        store.push(vlstore.MdFrame(
+            ones, velocities=ones, forces=ones, types=[1, 8], cell=np.eye(3), pbc=True, energy=1.0, time=1.0,
+            stress=np.ones((3, 3)), frame_properties={"gap": 1.0},
+        ))
+    return path
+
+
+@pytest.mark.parametrize("width", ["f4", "f8"])
+def test_numbers_come_in_the_units_that_are_asked_for(tmp_path, width):
+    path = stated(tmp_path / "ev.vls", width, **UNITS)
+    wanted = {"length": "nm", "velocity": "nm/ps", "force": "kcal/mol/angstrom", "energy": "kcal/mol",
+              "stress": "GPa", "time": "ps"}
+    # eV in kcal/mol, eV/A^3 in GPa: CODATA 2018.
+    kcal, gpa = 96.48533212331002 / 4.184, 160.2176634
+    fields = ["positions", "velocities", "forces", "cell", "energy", "stress", "time", "types", "gap"]
+    expected = {"positions": 0.1, "velocities": 100.0, "forces": kcal, "cell": 0.1, "energy": kcal,
+                "stress": gpa, "time": 0.001, "types": 1, "gap": 1}
+    for dtype in (None, "float32", "float64"):
+        (batch,) = Loader(path, batch_size=1, units=wanted, dtype=dtype, fields=fields)
+        for name, factor in expected.items():
+            got = batch[name][batch[name] != 0][0]
+            assert got == pytest.approx(factor, rel=1e-12 if got.dtype == np.float64 else 1e-7), name
+        # Rounded once, and a tenth is a tenth.
+        assert batch["positions"][0, 0] == batch["positions"].dtype.type(0.1)
+        assert batch["positions"].dtype == np.dtype(dtype or width)
+    (batch,) = Loader(path, batch_size=1, units={"energy": "hartree"}, layout="padded")
+    assert batch["energy"][0] == pytest.approx(1 / 27.211386245988, rel=1e-12)
+    assert (batch["forces"] == 1).all(), "what is not asked for stays"
+
+
+def test_units_that_cannot_be_are_refused_at_once(tmp_path):
+    path = stated(tmp_path / "ev.vls", "f8", **UNITS)
+    how = {"batch_size": 1}
+    for wrong, why in [
+        ({"energy": "calories"}, "\"calories\" is not a unit of energy: kJ/mol"),
+        ({"energy": "nm"}, "\"nm\" is not a unit of energy"),
+        ({"forces": "eV/angstrom"}, "numbers of forces are of force"),
+        ({"mass": "u"}, "the store states no unit of mass"),
+    ]:
+        with pytest.raises(vlstore.InvalidError, match=why):
+            Loader(path, units=wrong, **how)
+    for wrong in ("eV", {1: "eV"}, {"energy": None}):
+        with pytest.raises(vlstore.WrongTypeError, match="unit"):
+            Loader(path, units=wrong, **how)
+    with pytest.raises(vlstore.InvalidError, match="the store states no unit of energy") as caught:
+        Loader(stated(tmp_path / "none.vls", "f8"), units={"energy": "eV"}, **how)
+    assert "none.vls" in caught.value.__notes__[0]
+    with pytest.raises(vlstore.InvalidError, match="have the units of the store"):
+        Loader(path, units={"energy": "eV"}, layout="records", **how)
+    with pytest.raises(vlstore.InvalidError, match="\"furlong\" as its unit of length"):
+        Loader(stated(tmp_path / "odd.vls", "f8", length="furlong"), units={"length": "nm"}, **how)
+
+
+def test_stores_in_different_units_are_one_data_set_only_in_one_unit(tmp_path):
+    paths = [
+        stated(tmp_path / "ev.vls", "f8", **UNITS),
+        stated(tmp_path / "kj.vls", "f4", **{**UNITS, "energy": "kJ/mol"}),
+    ]
+    with pytest.raises(vlstore.InvalidError, match="energy is in eV in one store and in kJ/mol") as caught:
+        Loader(paths, batch_size=2)
+    assert "kj.vls" in caught.value.__notes__[0]
+    assert len(Loader(paths, batch_size=2, fields=["positions", "types"])) == 1
+    batch = next(iter(Loader(paths, batch_size=2, shuffle=False, units={"energy": "kJ/mol", "stress": "bar"})))
+    assert batch["energy"] == pytest.approx([96.48533212331002, 1.0])
+    assert batch["stress"][:, 0, 0] == pytest.approx([1602176.634, 1602176.634 / 96.48533212331002])
+    # A loader that travels keeps its units.
+    same = pickle.loads(pickle.dumps(Loader(paths, batch_size=2, units={"energy": "eV", "stress": "GPa"})))
+    assert sorted(next(iter(same))["energy"]) == pytest.approx([1 / 96.48533212331002, 1.0])
+
+
+@pytest.mark.parametrize("layout", ["ragged", "padded"])
+def test_arrays_of_a_batch_are_exchanged_by_dlpack_without_a_copy(frames, layout):
+    jax = pytest.importorskip("jax")
+    fields = ["positions", "types"]
+    for batch in Loader(frames, batch_size=7, seed=1, layout=layout, dtype="float32", fields=fields):
+        for array in (batch[name] for name in fields):
+            assert np.shares_memory(np.from_dlpack(array), array)
+            made = jax.dlpack.from_dlpack(array)
+            assert made.unsafe_buffer_pointer() == array.ctypes.data and made.shape == array.shape
+
+
 def test_missing_fields_are_filled_and_masked(frames):
     for batch in Loader(frames, batch_size=50, fields=["energy"], fill_value=-1, mask=True):
         there = batch.ordinals % 3 != 0

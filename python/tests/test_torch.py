@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: ./test in
 from torch.utils.data import DataLoader  # noqa: E402
 
 from vlstore.loader import Loader  # noqa: E402
-from vlstore.torch import Dataset, Sample, Stream, collate  # noqa: E402
+from vlstore.torch import Dataset, Sample, Stream, TensorBatch, collate  # noqa: E402
 from vlstore_workers import centred  # noqa: E402
 
 FIELDS = ["positions", "types", "cell", "pbc", "energy"]
@@ -337,11 +337,11 @@ def test_tensors_take_the_memory_of_a_batch_without_a_copy(depot):
 
 def test_names_of_fields_are_checked_when_the_data_set_is_made(depot, path):
     for flat in (True, False):
-        with pytest.raises(vlstore.InvalidError, match='none named "position".*positions'):
+        with pytest.raises(vlstore.InvalidError, match='"position" does not exist.*positions'):
             Dataset(path, fields=["position"], flat=flat)
     empty = path.with_name("empty.vls")
     vlstore.open(empty, "w", records="md-frame").close()
-    with pytest.raises(vlstore.InvalidError, match='none named "position"'):
+    with pytest.raises(vlstore.InvalidError, match='"position" does not exist'):
         Dataset(empty, fields=["position"])
     assert len(Dataset(empty, fields=["positions"])) == 0
 
@@ -387,3 +387,58 @@ def test_a_stream_serves_every_frame_once_as_tensors_and_goes_on(path, workers):
     again = Stream(Loader(path, batch_size=9, seed=1))
     again.load_state_dict(state)
     assert [b["step"].tolist() for b in DataLoader(again, **how)] == seen[5:]
+
+
+@pytest.fixture
+def numbered(path):
+    with vlstore.open(path, "w", records="md-frame") as store:
+        for i in range(30):
+            store[i] = vlstore.MdFrame(np.full((i % 5 + 1, 3), float(i)), step=i)
+    return path
+
+
+def test_a_batch_of_a_stream_moves_and_says_where_it_is_of(numbered):
+    stream = Stream(Loader(numbered, batch_size=4, seed=1))
+    for batch in stream:
+        moved = pickle.loads(pickle.dumps(batch.to(torch.float32)))
+        assert type(moved) is TensorBatch and moved["positions"].dtype == torch.float32
+        moved["positions"][:] = 7
+        half = pickle.loads(pickle.dumps(batch.to(torch.bfloat16)))
+        assert half["positions"].dtype == torch.bfloat16 and (half.ordinals == batch.ordinals).all()
+        assert (moved.ordinals == batch.ordinals).all() and moved.per_site >= {"positions"}
+        assert stream.state_dict(moved) == stream.state_dict()
+        assert torch.from_dlpack(batch["positions"]).data_ptr() == batch["positions"].data_ptr()
+    for name in ("positions", "step"):
+        array = next(iter(Loader(numbered, batch_size=4)))[name]
+        assert torch.from_dlpack(array).data_ptr() == array.ctypes.data
+
+
+def test_pinned_memory_is_refused_where_it_cannot_be(numbered, monkeypatch):
+    loader = Loader(numbered, batch_size=4, seed=1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(vlstore.UnsupportedError, match="finds no CUDA GPU"):
+        Stream(loader, pin_memory=True)
+    # As if there were one: what is served went through PyTorch's own function.
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1000)
+    batches = list(Stream(loader, pin_memory=True))
+    assert all((batch["step"] - 1000 == torch.from_numpy(batch.ordinals)).all() for batch in batches)
+    assert "in pinned memory" in repr(Stream(loader, pin_memory=True)) and len(batches) == 8
+    with pytest.raises(vlstore.InvalidError, match="a worker process has no GPU"):
+        next(iter(DataLoader(Stream(loader, pin_memory=True), batch_size=None, num_workers=1)))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_come_in_pinned_memory_to_the_gpu(numbered, workers):
+    loader = Loader(numbered, batch_size=4, seed=1)
+    batches = Stream(loader, pin_memory=True)
+    if workers:
+        batches = DataLoader(Stream(loader), batch_size=None, num_workers=1, pin_memory=True)
+    seen = []
+    for batch in batches:
+        assert batch["positions"].is_pinned() and type(batch) is TensorBatch
+        there = batch.to("cuda", non_blocking=True)
+        assert there["step"].device.type == "cuda" and (there.ordinals == batch.ordinals).all()
+        seen += there["step"].tolist()
+    assert sorted(seen) == list(range(30))

@@ -27,18 +27,69 @@ from typing import Any, Literal, SupportsIndex
 import numpy as np
 
 import vlstore
-from vlstore.errors import InvalidError, OrdinalError, WrongTypeError
+from vlstore.errors import InvalidError, OrdinalError, UnsupportedError, WrongTypeError
 from vlstore.loader import Batch, Loader
+from vlstore.loader._loader import BY_SITE
 
 try:
     import torch
 except ImportError as error:
     raise ImportError("vlstore.torch needs PyTorch: pip install torch") from error
 
-__all__ = ["Dataset", "Sample", "Stream", "collate"]
+__all__ = ["Dataset", "Sample", "Stream", "TensorBatch", "collate"]
 
-#: Standard fields that have an entry for each site.
-_BY_SITE = ("positions", "velocities", "forces", "types", "masses", "charges")
+#: Bytes of a batch that travels between processes as they are.
+_SMALL = 4 << 20
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is the same after NumPy had it, or is no tensor."""
+    if not isinstance(value, torch.Tensor):
+        return True
+    plain = value.device.type == "cpu" and value.layout == torch.strided and not value.requires_grad
+    return plain and value.dtype != torch.bfloat16
+
+
+def _batch(values: dict[str, Any], rest: dict[str, Any]) -> TensorBatch:
+    """A batch that travelled as arrays."""
+    new = TensorBatch(
+        (name, torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
+        for name, value in values.items()
+    )
+    new.__dict__.update(rest)
+    return new
+
+
+class TensorBatch(Batch):
+    """A batch of frames as tensors: a :class:`vlstore.loader.Batch` that moves between devices."""
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> TensorBatch:
+        new = TensorBatch(
+            (name, change(value) if isinstance(value, torch.Tensor) else value)
+            for name, value in self.items()
+        )
+        new.__dict__.update(self.__dict__)
+        return new
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        # PyTorch sends a tensor from a worker as a piece of shared memory, which costs more than the bytes
+        # of a small one.
+        small = sum(value.nbytes for value in self.values() if isinstance(value, torch.Tensor)) <= _SMALL
+        if small and all(map(_is_plain, self.values())):
+            values = {
+                name: value.numpy() if isinstance(value, torch.Tensor) else value
+                for name, value in self.items()
+            }
+            return _batch, (values, self.__dict__)
+        return super().__reduce_ex__(protocol)
+
+    def to(self, *args: Any, **kwargs: Any) -> TensorBatch:
+        """The batch with each tensor as :meth:`torch.Tensor.to` returns it: on another device."""
+        return self._each(lambda tensor: tensor.to(*args, **kwargs))
+
+    def pin_memory(self) -> TensorBatch:
+        """The batch in pinned memory, from which it is copied to a GPU while the CPU goes on."""
+        return self._each(torch.Tensor.pin_memory)
 
 
 class Stream(torch.utils.data.IterableDataset[Any]):
@@ -47,7 +98,11 @@ class Stream(torch.utils.data.IterableDataset[Any]):
     Parameters
     ----------
     loader : vlstore.loader.Loader
-        What is served: arrays become tensors that share their memory, lists stay as they are.
+        What is served: a batch of frames is a :class:`TensorBatch`, whose tensors share the memory into
+        which the loader decoded; lists stay as they are.
+    pin_memory : bool
+        Serve batches in pinned memory, for ``batch.to("cuda", non_blocking=True)``. Without worker processes:
+        where there are some, it is ``DataLoader(stream, batch_size=None, pin_memory=True)``.
 
     With ``num_workers=n`` each worker loads every n-th batch. The loader decodes in a thread of its
     own, so that ``num_workers=0`` is the fastest. In a process group of ``torch.distributed`` rank and
@@ -55,13 +110,18 @@ class Stream(torch.utils.data.IterableDataset[Any]):
 
     With worker processes the epochs are told to the stream (:meth:`set_epoch`), as to a
     ``DistributedSampler``, and states are those of a batch: ``stream.state_dict(batch)``.
+
+    Raises :class:`~vlstore.errors.UnsupportedError` for ``pin_memory`` where PyTorch finds no GPU.
     """
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: Loader, *, pin_memory: bool = False) -> None:
         if not isinstance(loader, Loader):
             kind = type(loader).__name__
             raise WrongTypeError(f"loader must be a vlstore.loader.Loader, not {kind} ({loader!r:.40})")
+        if pin_memory and not torch.cuda.is_available():
+            raise UnsupportedError("pin_memory: PyTorch finds no CUDA GPU here, for which memory is pinned")
         self.loader = loader
+        self.pin_memory = pin_memory
 
     def _part(self) -> Loader:
         """The loader for this process; the same one if it loads alone."""
@@ -77,15 +137,21 @@ class Stream(torch.utils.data.IterableDataset[Any]):
         return self.loader.share(rank=rank, world=world, worker=number, workers=workers)
 
     def __iter__(self) -> Any:
+        if self.pin_memory and torch.utils.data.get_worker_info() is not None:
+            raise InvalidError(
+                "pin_memory: a worker process has no GPU; give it to the loader of the workers: "
+                "DataLoader(stream, batch_size=None, pin_memory=True)"
+            )
         part = self._part()
         for batch in part:
             if isinstance(batch, Batch):
-                for name, array in batch.items():
-                    if isinstance(array, np.ndarray):
-                        batch[name] = torch.from_numpy(array)
+                batch = _batch(batch, batch.__dict__)
+            if self.pin_memory and hasattr(batch, "pin_memory"):
+                batch = batch.pin_memory()
             yield batch
         # Those of a rank that was taken from the process group; a worker ends with its epoch.
-        self.loader.set_epoch(part.epoch)
+        if part is not self.loader:
+            self.loader.set_epoch(part.epoch)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration be that of ``epoch``."""
@@ -100,7 +166,8 @@ class Stream(torch.utils.data.IterableDataset[Any]):
         self.loader.load_state_dict(state)
 
     def __repr__(self) -> str:
-        return f"<vlstore.torch.Stream of {self.loader!r}>"
+        pinned = ", in pinned memory" if self.pin_memory else ""
+        return f"<vlstore.torch.Stream of {self.loader!r}{pinned}>"
 
 
 class Sample(dict[str, Any]):
@@ -114,7 +181,7 @@ class Sample(dict[str, Any]):
         sample.per_site.add("displacement")
     """
 
-    def __init__(self, fields: Any = (), per_site: Iterable[str] = _BY_SITE) -> None:
+    def __init__(self, fields: Any = (), per_site: Iterable[str] = BY_SITE) -> None:
         super().__init__(fields)
         self.per_site = set(per_site)
 
@@ -247,7 +314,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         ptr = arrays.pop("ptr").tolist()
         del arrays["batch"]
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        per_site = {*_BY_SITE, *by_site}
+        per_site = {*BY_SITE, *by_site}
         return [
             Sample(
                 (
@@ -355,7 +422,7 @@ def collate(samples: Sequence[Any]) -> Any:
 
 def _named(sample: dict[str, Any]) -> set[str]:
     """Names of the fields of a sample that are per site."""
-    per_site = sample.per_site if isinstance(sample, Sample) else set(_BY_SITE)
+    per_site = sample.per_site if isinstance(sample, Sample) else set(BY_SITE)
     return per_site & sample.keys()
 
 

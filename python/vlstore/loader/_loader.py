@@ -36,8 +36,17 @@ class _Placed:
     repeated: bool
     at: tuple[int, int, int, int]
 
-    def _place(self, ordinals: Any, repeated: bool, at: tuple[int, int, int], lanes: int) -> Any:
+    def _place(
+        self,
+        ordinals: Any,
+        repeated: bool,
+        at: tuple[int, int, int],
+        lanes: int,
+        per_site: frozenset[str],
+    ) -> Any:
         self.ordinals, self.repeated, self.at = ordinals, repeated, (*at, lanes)
+        if isinstance(self, Batch):
+            self.per_site = per_site
         return self
 
 
@@ -61,8 +70,10 @@ class Batch(dict[str, Any], _Placed):
 
     ``ordinals`` are those of its records, int64; ``repeated`` says whether another rank has the same
     batch (see ``rest`` of :class:`Loader`); ``at`` is the place behind it, for
-    :meth:`Loader.state_dict`.
+    :meth:`Loader.state_dict`; ``per_site`` is the set of the names of fields with an entry for each site.
     """
+
+    per_site: frozenset[str] = frozenset()
 
 
 class Records(list[Any], _Placed):
@@ -133,8 +144,15 @@ class Loader:
         what the store returns for a key.
     fields, missing, fill_value, mask
         Which arrays of frames: see :meth:`vlstore.Trajectory.get_arrays`.
-    dtype : {"float32", "float64"}, optional
-        The type of the real numbers in the arrays; by default that of the store.
+    dtype : {"float32", "float64"} or dict, optional
+        The type of the real numbers in the arrays; by default that of the store. A dict has the type of
+        each field by its name; there, fields of int32 may become ``"int64"``.
+    units : dict, optional
+        Units of the numbers in the arrays, by quantity, as ``{"energy": "kcal/mol", "length": "nm"}``;
+        what is not named is as it is in the store. Quantities are ``length`` (positions, cell), ``time``,
+        ``velocity``, ``energy``, ``force``, ``mass``, ``charge`` and ``stress``; extra properties have none.
+        The attribute ``units`` of a store says what its numbers are in. They are computed in float64 and
+        rounded once. Stores in different units become one data set in those that are named.
     pad_to : int or list of int, optional
         ``"padded"``: the number of sites in every batch, so that shapes stay fixed. Of several that
         ascend each batch gets the first that is not below its largest frame; by default those of ``buckets``.
@@ -219,6 +237,7 @@ class Loader:
         fill_value: float | dict[str, float] | None = None,
         mask: bool = False,
         dtype: Any = None,
+        units: dict[str, str] | None = None,
         pad_to: int | Iterable[int] | None = None,
         transform: Callable[[Any], Any] | None = None,
         transform_record: Callable[[Any], Any] | None = None,
@@ -314,8 +333,8 @@ class Loader:
         }
         if fields is not None and not isinstance(fields, (str, bytes)):
             fields = list(fields)
-        dtype = None if dtype is None else np.dtype(dtype).name
-        self._form = (layout, fields, missing, fill_value, mask, dtype, pad_to)
+        dtype = _named_types(dtype)
+        self._form = (layout, fields, missing, fill_value, mask, dtype, units, pad_to)
         if callable(records):
             records = records(self._column)
         if records is not None and keys is not None:
@@ -325,17 +344,21 @@ class Loader:
         self._records = None if records is None else _ordinals(records, self._length())
         self._make()
         # Refused here as it would be by the first batch.
-        self._core.check(layout, dtype, pad_to)
-        self._per_site: Any = frozenset()
+        arrays: list[tuple[str, str]] = []
+        by_site: list[str] = []
         if layout != "records":
-            self._per_site = store.at._arrays([], fields, missing, fill_value, mask)[1]
+            made, by_site = store.at._arrays([], fields, missing, fill_value, mask)
+            arrays = [(name, array.dtype.name) for name, array in made.items()]
+        self._core.check(layout, dtype, units, pad_to, arrays)
+        self._check_units(units, [name for name, _ in arrays])
+        self._per_site = BY_SITE.union(by_site)
         padded = layout == "padded" and transform_record is not None
         self._transform = Transform(
             transform,
             transform_record,
             transform_in,
             transform_workers,
-            self._per_site,
+            by_site,
             pad_to if padded else None,
         )
         if padded:
@@ -349,6 +372,17 @@ class Loader:
         )
         self._at: tuple[int, int, int] = self._core.at
         self._run: Any = None
+
+    def _check_units(self, units: dict[str, str] | None, fields: list[str]) -> None:
+        """Refuse units that a store does not state, and stores that differ in theirs."""
+        if units is None and (self._paths is None or not fields):
+            return
+        for path, store in zip(self._paths or [self.store.path], self._each(), strict=True):
+            try:
+                self._core.check_units(store, units, fields)
+            except InvalidError as error:
+                error.add_note(f"in the store {path}")
+                raise
 
     def _each(self) -> Iterator[_core.Store]:
         """The stores, one after the other."""
@@ -368,7 +402,7 @@ class Loader:
         kind = Records if self._form[0] == "records" else Batch
         lanes = self._core.describe()["lanes"]
         batches = (
-            (kind(content)._place(ordinals, repeated, at, lanes), at)
+            (kind(content)._place(ordinals, repeated, at, lanes, self._per_site), at)
             for content, ordinals, repeated, at in run
         )
         served = self._transform.over(batches)
@@ -600,6 +634,16 @@ class Loader:
             f"{made['memory'] / (1 << 20):.0f} MiB>"
         )
 
+
+def _named_types(dtype: Any) -> Any:
+    """The types by their names, as the compiled loader takes them."""
+    if isinstance(dtype, dict):
+        return {name: np.dtype(one).name for name, one in dtype.items()}
+    return None if dtype is None else np.dtype(dtype).name
+
+
+#: Standard fields that have an entry for each site.
+BY_SITE = frozenset(("positions", "velocities", "forces", "types", "masses", "charges"))
 
 #: Ends of the names of stores in a folder.
 _ENDS = (".vls", ".vlstore")

@@ -180,6 +180,8 @@ class _Do:
                 raise Failed(_portable(error), i) from error
         out = batch.__class__(self._joined(made, batch) if frames else made)
         out.__dict__.update(batch.__dict__)
+        if frames and made:
+            out.per_site = frozenset(made[0].per_site)
         return out
 
     def _joined(self, frames: list[Frame], batch: Any) -> dict[str, Any]:
