@@ -19,7 +19,7 @@ TOURS = {
     "openmm": (["openmm", "MDAnalysis"], 6),
     "lammps": (["MDAnalysis"], 6),
     "ase": (["ase"], 6),
-    "potentials": (["ase"], 6),
+    "potentials": (["ase", "torch"], 6),
 }
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
