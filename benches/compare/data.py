@@ -113,4 +113,14 @@ def chains(count=2_000, seed=3):
     return _thermal(rng, "chains", shapes, types, counts)
 
 
+def mixed(count=3_000, seed=4):
+    """Chains of 100 to 1 200 sites, 16 KB on average."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(100, 1_201, 60)
+    shapes = [np.cumsum(rng.normal(scale=2.2, size=(int(n), 3)), 0) for n in sizes]
+    types = [rng.choice(np.array([1, 6, 7, 8], np.uint8), len(s)) for s in shapes]
+    counts = np.bincount(rng.integers(0, len(shapes), count), minlength=len(shapes))
+    return _thermal(rng, "mixed", shapes, types, counts)
+
+
 SETS = {"molecules": molecules, "crystals": crystals, "chains": chains}

@@ -164,6 +164,27 @@ class Bagz(Packed):
         return self.arrays(self.store.read_indices(ordinals.tolist()))
 
 
+@peer("array-record", "ArrayRecord")
+class ArrayRecord(Packed):
+    def write(self, frames):
+        from array_record.python.array_record_module import ArrayRecordWriter
+
+        # A record a group, as its documentation has it for random access.
+        out = ArrayRecordWriter(self.path, "group_size:1")
+        for record in self.records(frames):
+            out.write(record)
+        out.close()
+
+    def open(self):
+        from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+        self.store = ArrayRecordDataSource(self.path)
+        self.count = len(self.store)
+
+    def batch(self, ordinals):
+        return self.arrays(self.store.__getitems__(ordinals.tolist()))
+
+
 @peer("lmdb", "LMDB")
 @peer("lmdb-zstd", "LMDB, Zstd a record", packed=True)
 class Lmdb(Packed):
@@ -192,12 +213,17 @@ class Lmdb(Packed):
 
 
 @peer("hdf5", "HDF5, Blosc2 filter")
+@peer("hdf5-lzf", "HDF5, shuffle and LZF", builtin=True)
 class Hdf5(Peer):
     def write(self, frames):
         import h5py
-        import hdf5plugin
 
-        packed = hdf5plugin.Blosc2(cname="zstd", clevel=1, filters=hdf5plugin.Blosc2.SHUFFLE)
+        if self.options.get("builtin"):
+            packed = {"compression": "lzf", "shuffle": True}
+        else:
+            import hdf5plugin
+
+            packed = hdf5plugin.Blosc2(cname="zstd", clevel=1, filters=hdf5plugin.Blosc2.SHUFFLE)
         with h5py.File(self.path, "w") as out:
             out["starts"], out["keys"] = frames.starts, np.array(frames.keys, "S")
             for name in ("positions", "forces", "types", "energy"):
@@ -207,7 +233,9 @@ class Hdf5(Peer):
 
     def open(self):
         import h5py
-        import hdf5plugin  # noqa: F401
+
+        if not self.options.get("builtin"):
+            import hdf5plugin  # noqa: F401
 
         self.file = h5py.File(self.path, "r")
         self.starts = self.file["starts"][:]

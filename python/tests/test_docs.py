@@ -18,7 +18,7 @@ PAGES = {
     "plugins.md": 8, "plots.md": 1,
 }
 # Packages that may be missing: a part of a page that has the word is left out then, and said.
-OPTIONAL = {"torch": "torch", "ase.": "ase", "MDAnalysis": "MDAnalysis", "mda.": "MDAnalysis", "u.trajectory": "MDAnalysis",
+OPTIONAL = {"torch": "torch", "vlstore.pyg": "torch_geometric", "grain": "grain", "DataLoader": "torch", "ase.": "ase", "MDAnalysis": "MDAnalysis", "mda.": "MDAnalysis", "u.trajectory": "MDAnalysis",
             "openmm": "openmm", "mdtraj": "mdtraj"}
 MODULES = [
     "vlstore",
