@@ -45,7 +45,9 @@ class Peer:
 @peer("vlstore-lz4-random", "vlstore, LZ4, random", purpose="random", compression="lz4")
 @peer("vlstore-lz4-random-map", "vlstore, LZ4, random, mapped", purpose="random", compression="lz4", access="map")
 @peer("vlstore-lz4-random-1", "vlstore, LZ4, random, one thread", purpose="random", compression="lz4", threads=1)
-@peer("vlstore-lz4-records", "vlstore, LZ4, blocks of 2 KiB", purpose="random", compression="lz4", block_size=2048)
+@peer(
+    "vlstore-lz4-2k-map", "vlstore, LZ4, blocks of 2 KiB, mapped", purpose="random", compression="lz4", block_size=2048, access="map"
+)
 @peer("vlstore-stored", "vlstore, stored, mapped", purpose="random", compression="stored", access="map")
 class Vlstore(Peer):
     def write(self, frames):
