@@ -45,10 +45,10 @@ def saved(folder):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
 def test_a_training_that_is_killed_twice_learns_what_one_in_one_go_does(path, tmp_path):
     vlstore.import_(SAMPLE, path, map=NAMES)
-    how = ("--epochs", 20, "--atoms", 24, "--save-every", 3)
+    how = ("--epochs", 40, "--atoms", 24, "--save-every", 3)
     lines = finished(start(path, tmp_path / "whole", *how)).splitlines()
     whole, steps = saved(tmp_path / "whole"), 0
-    for least in (20, 120):
+    for least in (20, 150):
         with start(path, tmp_path / "parts", *how) as run:
             while steps < least:
                 time.sleep(0.02)
