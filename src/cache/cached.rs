@@ -1,7 +1,7 @@
 //! A closure that runs once for the same arguments.
 
 use super::argument::Arguments;
-use super::call::Call;
+use super::call_key::Call;
 use super::file::Cache;
 use super::last_used::seconds;
 use super::object::Object;

@@ -1,6 +1,6 @@
 //! One stored result, and what is known of it without reading it.
 
-use super::call::{of_result, record_key};
+use super::call_key::{of_result, record_key};
 use crate::codec::{ArrayView, Codec as _, DocumentCodec, DocumentView};
 use crate::column::{Column, ColumnKind, ColumnValues, Row};
 use crate::error::{Error, Result};

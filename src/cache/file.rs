@@ -212,7 +212,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::snapshot`]; [`Error::Corrupt`] for a damaged index.
     pub fn contains(&self, text: &str) -> Result<bool> {
-        Ok(self.snapshot()?.find_key(&super::call::record_key(text))?.is_some())
+        Ok(self.snapshot()?.find_key(&super::call_key::record_key(text))?.is_some())
     }
 
     /// Notes that the result of this call was used now. Kept in memory until something is written; not

@@ -60,7 +60,7 @@ impl Uses {
 
 /// What a use is noted under: the digest of the key of the record.
 pub(super) fn digest(text: &str) -> Digest {
-    match super::call::record_key(text) {
+    match super::call_key::record_key(text) {
         Key::Str(key) => Digest::of(key.as_bytes()),
         _ => Digest::of(text.as_bytes()),
     }

@@ -12,7 +12,7 @@
 mod argument;
 mod budget;
 mod cached;
-mod call;
+mod call_key;
 mod entry;
 mod file;
 mod last_used;
@@ -24,7 +24,7 @@ mod write;
 
 pub use argument::{Argument, Arguments};
 pub use cached::Cached;
-pub use call::{Call, Parts};
+pub use call_key::{Call, Parts};
 pub use entry::{Entry, EntryInfo, EntryView};
 pub use file::{Cache, CacheInfo, CacheOptions};
 pub use object::{Object, Prepared};

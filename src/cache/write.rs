@@ -1,7 +1,7 @@
 //! Storing and deleting: each its own turn of the lock.
 
 use super::budget;
-use super::call::record_key;
+use super::call_key::record_key;
 use super::entry::{EntryInfo, put_row};
 use super::file::{Cache, check_layer, locked, mark, writing};
 use super::lock_wait::open_with_retries;

@@ -7,7 +7,8 @@
 //! Sources: B. H. Bloom, *Space/time trade-offs in hash coding with allowable errors* (1970);
 //! F. Putze, P. Sanders, J. Singler, *Cache-, hash- and space-efficient Bloom filters* (2007).
 
-use super::layout::{FILTER_BLOCK, SegmentRef, kept_hash};
+use super::key_hash::kept_hash;
+use super::layout::{FILTER_BLOCK, SegmentRef};
 use crate::error::Result;
 use crate::wire::{checksum, memory, mix};
 
@@ -139,7 +140,7 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::layout::key_hash;
+    use crate::index::key_hash::key_hash;
 
     fn run(sum: u64) -> SegmentRef {
         SegmentRef { offset: 0.into(), len: 0.into(), sum: sum.into() }

@@ -6,6 +6,7 @@
 pub(crate) mod directory;
 pub mod fence;
 pub mod filter;
+pub mod key_hash;
 pub mod layout;
 pub mod leaf;
 pub mod log;

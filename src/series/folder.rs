@@ -1,10 +1,10 @@
 //! Folders of `<id>.npy`, each of two rows or more, with a map of ids and lengths beside them: what
 //! student storage managers of the course CS207 write.
 
+use super::collection_write::store_in;
 use super::manager::SeriesStore;
 use super::npy::{self, Npy};
 use super::points::Points;
-use super::storing::store_in;
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;

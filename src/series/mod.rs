@@ -7,10 +7,11 @@
 
 mod cache;
 mod check;
+mod collection_read;
+mod collection_write;
 mod csv;
 mod csv_write;
 mod entry;
-mod fetching;
 mod folder;
 mod ids;
 mod layer;
@@ -19,12 +20,11 @@ mod manager;
 mod npy;
 mod options;
 mod points;
-mod read;
+mod series_read;
 mod series_view;
+mod series_write;
 mod stored;
-mod storing;
 mod undone_batch;
-mod write;
 
 pub use check::Defect;
 pub use csv::{CsvOptions, Table, read_csv};
@@ -36,5 +36,5 @@ pub use manager::SeriesStore;
 pub use options::SeriesOptions;
 pub use points::{Points, TimeRule};
 pub use series_view::Series;
+pub use series_write::block_of;
 pub use stored::{SeriesReader, Stored, Values};
-pub use write::block_of;

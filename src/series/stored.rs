@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use super::points::Points;
-use super::read;
+use super::series_read;
 use super::series_view::Series;
 use super::undone_batch::Undone;
 use crate::error::Result;
@@ -87,7 +87,7 @@ pub struct Values {
 
 impl Values {
     pub(super) fn new(snapshot: Snapshot, undone: Option<Undone>, id: &Key) -> Result<Self> {
-        let entry = read::entry(&snapshot, id)?;
+        let entry = series_read::entry(&snapshot, id)?;
         let (times, channels) = entry.shape(&snapshot)?;
         Ok(Self { snapshot, undone, entry, times, channels })
     }
@@ -125,6 +125,6 @@ impl Values {
         if let Some(undone) = &self.undone {
             undone.check(&self.entry.id)?;
         }
-        read::points(&self.snapshot, &self.entry, range)
+        series_read::points(&self.snapshot, &self.entry, range)
     }
 }

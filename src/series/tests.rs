@@ -2,7 +2,7 @@ use super::*;
 use crate::existing::Existing;
 use crate::key::Key;
 use crate::series::lazy::{Expr, Resample};
-use crate::series::{Points, Stored, TimeRule, block_of, read};
+use crate::series::{Points, Stored, TimeRule, block_of, series_read};
 use crate::store::StoreOptions;
 use std::ops::Range;
 
@@ -97,7 +97,7 @@ fn pieces_stay_few_and_each_point_is_written_again_a_bounded_number_of_times() {
         append(&mut s, "x", i..i + 1);
     }
     check(&mut s, "x", n);
-    let parts = s.reading(|r| Ok(read::entry(r, &key("x"))?.parts(0..n as u64))).unwrap();
+    let parts = s.reading(|r| Ok(series_read::entry(r, &key("x"))?.parts(0..n as u64))).unwrap();
     assert!(parts.len() <= 12, "{}", parts.len());
     for pair in parts.windows(2) {
         assert!(pair[0].points >= 2 * pair[1].points);

@@ -2,8 +2,8 @@
 
 use super::atoms::{Atoms, keep_atoms};
 use super::choice::Choice;
+use super::convert_units::Conversion;
 use super::reader::Trajectory;
-use super::units::Conversion;
 use crate::codec::{Fields, MdFrame, MdFrameView};
 use crate::error::{Error, Result, Unfit};
 use crate::existing::Existing;

@@ -1,6 +1,6 @@
 //! Units in which fields of frames are wanted, whatever those of the store are.
 
-use super::units::{factor, size, stated_unit};
+use super::convert_units::{factor, size, stated_unit};
 use crate::error::{Error, Result};
 use serde_json::Value;
 

@@ -133,7 +133,7 @@ const UNSAFE: [&str; 11] = [
     "src/wire/prefetch.rs",
     "src/wire/rows.rs",
     "python/src/array/buffer.rs",
-    "python/src/array/ndarray.rs",
+    "python/src/array/numpy_c_api.rs",
 ];
 
 /// The crates that only the command line may need.

@@ -21,6 +21,7 @@ use vlstore::chunk::{Algorithm, ChunkLayout, Compressor, Decoder, Filter, Params
 use vlstore::frame::{self, FrameHeader};
 use vlstore::index::fence;
 use vlstore::index::filter::Probe;
+use vlstore::index::key_hash::key_hash;
 use vlstore::index::layout::{self, *};
 use vlstore::index::leaf::{Place, pack};
 use vlstore::index::log::DeadEntry;

@@ -4,7 +4,8 @@ use super::Expect::{Error, Right};
 use super::attacks;
 use super::craft::{Image, Run, of, options};
 use vlstore::index::filter::Filter;
-use vlstore::index::layout::{RecordEntry, SegmentRef, key_hash};
+use vlstore::index::key_hash::key_hash;
+use vlstore::index::layout::{RecordEntry, SegmentRef};
 use vlstore::index::run::RunEntry;
 use vlstore::wire::{U32, U64};
 

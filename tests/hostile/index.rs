@@ -3,7 +3,8 @@
 use super::Expect::{Error, Refused, Right};
 use super::attacks;
 use super::craft::{CHUNK, PageRef, logged, sealed};
-use vlstore::index::layout::{Extent, LeafRef, RECORDS_MAX, SegmentRef, key_hash};
+use vlstore::index::key_hash::key_hash;
+use vlstore::index::layout::{Extent, LeafRef, RECORDS_MAX, SegmentRef};
 use vlstore::index::run::RunEntry;
 use vlstore::wire::{U16, U32, U64};
 

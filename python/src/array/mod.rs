@@ -3,5 +3,5 @@
 //! The unsafe code of this face is here, in [`buffer`] and [`ndarray`].
 
 pub(crate) mod buffer;
-pub(crate) mod ndarray;
 pub(crate) mod numpy;
+pub(crate) mod numpy_c_api;

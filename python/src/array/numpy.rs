@@ -4,7 +4,7 @@
 //! wait for it.
 
 use crate::array::buffer::{Bytes, BytesMut, copied_bytes};
-use crate::array::ndarray::{Items, Owner, over_bytes, over_record};
+use crate::array::numpy_c_api::{Items, Owner, over_bytes, over_record};
 use crate::error::{invalid, wrong_type};
 use bytemuck::{AnyBitPattern, NoUninit};
 use pyo3::prelude::*;

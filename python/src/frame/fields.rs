@@ -1,7 +1,7 @@
 //! Where the fields of a record lie, and what each is in Python.
 
-use crate::array::ndarray::Owner;
 use crate::array::numpy::view;
+use crate::array::numpy_c_api::Owner;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};

@@ -1,8 +1,8 @@
 //! `vlstore.MdFrame`: one frame of a trajectory over the bytes of its record.
 
 use crate::array::buffer::{Bytes, Memory, Record, copied_bytes};
-use crate::array::ndarray::{Holds, Owner};
 use crate::array::numpy::{small, tuple, view};
+use crate::array::numpy_c_api::{Holds, Owner};
 use crate::convert::html::table;
 use crate::error::{from_error, raise};
 use crate::frame::fields::{Array, array, offset, property_value};

@@ -1,8 +1,8 @@
 //! `vlstore.Topology`: what frames share, over the bytes of its record.
 
 use crate::array::buffer::{Bytes, Record};
-use crate::array::ndarray::Owner;
 use crate::array::numpy::{Input, Want, view};
+use crate::array::numpy_c_api::Owner;
 use crate::convert::iterable::texts;
 use crate::convert::number::integer;
 use crate::convert::text::text;

@@ -18,11 +18,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use vlstore::Readable;
 use vlstore::codec::DType;
 use vlstore::loader::{Cursor, Sources, View};
 use vlstore::trajectory::UnitFactors;
 use vlstore::trajectory::arrays::{ArrayInfo, Collator, Selection};
-use vlstore::Readable;
 
 /// A place in a run, as Python has it: epoch, round, batch.
 type At = (u64, u64, u64);

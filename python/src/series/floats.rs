@@ -1,8 +1,8 @@
 //! Points between NumPy and the crate.
 
 use crate::array::buffer::{Bytes, Record};
-use crate::array::ndarray::Owner;
 use crate::array::numpy::{unset, view};
+use crate::array::numpy_c_api::Owner;
 use crate::error::invalid;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;

@@ -1,8 +1,8 @@
 //! Records that are one NumPy array each: the codecs `array` and `flat-f32`.
 
 use crate::array::buffer::{Bytes, Record};
-use crate::array::ndarray::Owner;
 use crate::array::numpy::{Input, Want, dtype, unmasked, view};
+use crate::array::numpy_c_api::Owner;
 use crate::error::{from_error, invalid, wrong_type};
 use pyo3::prelude::*;
 use vlstore::codec::{ArrayCodec, ArrayView, Codec, DType, FlatF32Codec, RealView};

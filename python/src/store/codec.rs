@@ -1,7 +1,7 @@
 //! How Python objects become records, and records objects.
 
 use crate::array::buffer::{Bytes, Memory, Record, copied_bytes};
-use crate::array::ndarray::Holds as _;
+use crate::array::numpy_c_api::Holds as _;
 use crate::error::{described, from_error, invalid, wrong_type};
 use crate::frame::md_frame::{self, MdFrame};
 use crate::store::array_records as arrays;

@@ -1,8 +1,8 @@
 //! Records that are a JSON value with NumPy arrays beside it: the codec `document`.
 
 use crate::array::buffer::Record;
-use crate::array::ndarray::Owner;
 use crate::array::numpy::view;
+use crate::array::numpy_c_api::Owner;
 use crate::error::{described, from_error, invalid, wrong_type};
 use crate::store::array_records as arrays;
 use pyo3::prelude::*;

@@ -1,6 +1,6 @@
 //! One entry of a run.
 
-use crate::index::layout::{HASH_BITS, kept_hash};
+use crate::index::key_hash::{HASH_BITS, kept_hash};
 
 /// An entry of a run: the upper 40 bits of the hash of a key, a record with that key, and
 /// whether the entry is a tombstone, which says that the record was deleted or replaced.

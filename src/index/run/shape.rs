@@ -1,7 +1,8 @@
 //! How the entries of one run are packed, and where they lie in its body.
 
 use super::entry::RunEntry;
-use crate::index::layout::{HASH_BITS, SegmentHeader, kept_hash};
+use crate::index::key_hash::{HASH_BITS, kept_hash};
+use crate::index::layout::SegmentHeader;
 use crate::wire::to_usize;
 use std::ops::{Range, RangeInclusive};
 

@@ -4,7 +4,8 @@
 use crate::chunk::ChunkLayout;
 use crate::chunk::with_decoder;
 use crate::error::{Error, Result};
-use crate::index::layout::{ChunkEntry, RecordEntry, key_bytes, key_hash};
+use crate::index::key_hash::key_hash;
+use crate::index::layout::{ChunkEntry, RecordEntry, key_bytes};
 use crate::index::leaf::{GroupKeys, Place};
 use crate::key::Key;
 use crate::limits::{CHUNK_MAX_FOREIGN, RECORD_MAX};

@@ -4,7 +4,8 @@
 //! square of their number. So what the entries of such a hash lead to is worked out once.
 
 use crate::error::{Corruption, Error, Result};
-use crate::index::layout::{KEY_SHARED, kept_hash, key_hash};
+use crate::index::key_hash::{kept_hash, key_hash};
+use crate::index::layout::KEY_SHARED;
 use crate::store::read::key_lookup::Sought;
 use crate::store::read::reader::Reader;
 use std::collections::hash_map::Entry;

@@ -6,7 +6,7 @@ use crate::backend::{Backend, FileBackend};
 use crate::chunk::zeros_chunk;
 use crate::error::{Error, Result};
 use crate::frame::MAGIC;
-use crate::index::layout::key_hash;
+use crate::index::key_hash::key_hash;
 use crate::index::slot::Slot;
 use crate::limits::{CHUNK_MAX, CHUNK_MAX_FOREIGN};
 use crate::store::index::io::Io;

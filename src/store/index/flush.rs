@@ -12,9 +12,9 @@ use crate::index::segment::whole_len;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::memtable::{Memtable, Prefix, less};
+use crate::store::index::next_segment::{Space, header, write_segment};
 use crate::store::index::row_chunk::{EncodedRows, RowStyle, encode_rows};
 use crate::store::index::runs::{self, to_merge};
-use crate::store::index::space::{Space, header, write_segment};
 use crate::store::index::stored_index::{DeadRun, PAGE_LEAVES, PageRef, StoredIndex};
 use crate::wire::{U32, U64, memory, to_usize};
 

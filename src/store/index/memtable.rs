@@ -319,7 +319,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
     use super::*;
-    use crate::index::layout::{KEY_I64, KEY_STR, key_hash};
+    use crate::index::key_hash::key_hash;
+    use crate::index::layout::{KEY_I64, KEY_STR};
 
     #[test]
     fn keys_ascend_if_all_are_of_one_kind_and_each_is_greater() {

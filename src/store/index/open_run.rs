@@ -1,7 +1,8 @@
 //! Reading runs: the entries of one hash, or all of them in their order.
 
 use crate::error::{Error, Result};
-use crate::index::layout::{RUN_MAGIC, RunRef, SegmentHeader, kept_hash};
+use crate::index::key_hash::kept_hash;
+use crate::index::layout::{RUN_MAGIC, RunRef, SegmentHeader};
 use crate::index::run::{RunEntry, Shape};
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;

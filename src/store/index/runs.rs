@@ -8,8 +8,8 @@ use crate::index::segment::{table_sum, whole_len};
 use crate::limits::INDEX_PAGE;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
+use crate::store::index::next_segment::{Space, header};
 use crate::store::index::open_run::{Run, RunReader};
-use crate::store::index::space::{Space, header};
 use crate::wire::{checksum, memory};
 use std::ops::RangeInclusive;
 

@@ -87,7 +87,7 @@ impl Slots {
         Ok(out)
     }
 
-    /// The greatest generation of which there is is_our_file.
+    /// The greatest generation of which there is evidence.
     pub(crate) fn newest(&self) -> u64 {
         self.right.first().map_or(0, |s| s.generation.get()).max(self.marked)
     }

@@ -1,6 +1,6 @@
 //! What belongs to who has a store open: a writer or a reader.
 
-use super::choices::{Durability, OriginalTable};
+use super::named_values::{Durability, OriginalTable};
 use crate::backend::Access;
 use crate::column::{RecordCheck, RowMaker};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What a file keeps of how it was made.
 
-use super::choices::{Alignment, Compression, Purpose};
+use super::named_values::{Alignment, Compression, Purpose};
 use crate::chunk::{Algorithm, Filter, Params};
 use crate::column::{Column, ColumnKind};
 use crate::error::{Error, Result};

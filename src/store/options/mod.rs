@@ -3,13 +3,13 @@
 //! [`Layout`] is kept by the file, [`WriteOptions`] and [`ReadOptions`] belong to who has it open;
 //! [`StoreOptions`] is what a new store is made with.
 
-mod choices;
 mod handle;
 mod layout;
+mod named_values;
 
-pub use choices::{Alignment, Compression, Durability, OriginalTable, Purpose};
 pub use handle::{ReadOptions, WriteOptions};
 pub use layout::Layout;
+pub use named_values::{Alignment, Compression, Durability, OriginalTable, Purpose};
 
 use crate::column::Column;
 use crate::error::Result;

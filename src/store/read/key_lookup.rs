@@ -1,7 +1,8 @@
 //! Looking up a key: in the memtable, in what ascends, in the runs.
 
 use crate::error::{Error, Result};
-use crate::index::layout::{KEY_SHARED, key_bytes, key_hash};
+use crate::index::key_hash::key_hash;
+use crate::index::layout::{KEY_SHARED, key_bytes};
 use crate::index::leaf::Place;
 use crate::key::Key;
 use crate::store::read::reader::Reader;

@@ -14,7 +14,7 @@ use crate::store::index::memtable::Memtable;
 use crate::store::index::root::Root;
 use crate::store::index::slots::Slots;
 use crate::store::options::{Layout, ReadOptions};
-use crate::store::read::is_our_file;
+use crate::store::read::damaged_or_foreign;
 use crate::store::read::reader::{ChunkLocation, Lost, OpenChunk, Reader};
 use crate::store::read::replay_log::{Piece, Replayed, replay};
 use crate::wire::{AlignedBuf, U64, to_usize};
@@ -59,7 +59,7 @@ pub(crate) struct State {
     pub(crate) opened: Opened,
     /// Attributes as of the newest log entry.
     pub(crate) attributes: Vec<u8>,
-    /// The greatest generation of which the slot pages give is_our_file.
+    /// The greatest generation of which the slot pages give evidence.
     pub(crate) newest_seen: u64,
     /// Behind its log lie commits that can only have been written after it was followed by
     /// another: the slots went back to what they were. The generation of the last; 0 if none do.
@@ -67,7 +67,7 @@ pub(crate) struct State {
 }
 
 /// The configuration of a file of ours; `None` for files of others. One that is ours by other
-/// is_our_file is never taken for another program's.
+/// evidence is never taken for another program's.
 pub(crate) fn read_config(backend: &dyn Backend) -> Result<Option<Config>> {
     let len = backend.len()?;
     if len == 0 {
@@ -79,7 +79,7 @@ pub(crate) fn read_config(backend: &dyn Backend) -> Result<Option<Config>> {
         backend.read_at(CONFIG_AT, &mut bytes)?;
     }
     match Config::parse(&bytes)? {
-        None if is_our_file::is_ours(backend)? => Err(Error::corrupt(
+        None if damaged_or_foreign::is_ours(backend)? => Err(Error::corrupt(
             "configuration",
             CONFIG_AT,
             "is not there, and other parts of the file say that it is a store",

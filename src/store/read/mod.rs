@@ -4,10 +4,10 @@
 pub(crate) mod batch;
 pub(crate) mod blocks;
 pub(crate) mod cache;
+pub(crate) mod damaged_or_foreign;
 pub(crate) mod dead;
 pub(crate) mod helper_threads;
 pub(crate) mod info;
-pub(crate) mod is_our_file;
 pub(crate) mod key_lookup;
 mod large_record;
 pub(crate) mod load;

@@ -1,7 +1,8 @@
 //! What the commits since the last root added: the entries of the log, one after the other.
 
 use crate::error::{Error, Result};
-use crate::index::layout::{KEY_NONE, RecordEntry, key_hash};
+use crate::index::key_hash::key_hash;
+use crate::index::layout::{KEY_NONE, RecordEntry};
 use crate::index::log;
 use crate::index::slot::Slot;
 use crate::limits::ATTRIBUTES_MAX;

@@ -7,7 +7,8 @@
 //! codec of the other records; a store asks a [`Refers`] where it must know.
 
 use crate::error::{Error, Result};
-use crate::index::layout::{KEY_SHARED, key_hash};
+use crate::index::key_hash::key_hash;
+use crate::index::layout::KEY_SHARED;
 use crate::store::read::location::Location;
 use crate::store::read::reader::Reader;
 use crate::store::read::record::Record;

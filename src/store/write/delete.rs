@@ -1,7 +1,8 @@
 //! Deleting records: what they took stays in the file as dead space.
 
 use crate::error::{Error, Result};
-use crate::index::layout::{key_bytes, key_hash};
+use crate::index::key_hash::key_hash;
+use crate::index::layout::key_bytes;
 use crate::index::log::DeadEntry;
 use crate::key::Key;
 use crate::store::write::writer::Writer;

@@ -3,10 +3,10 @@
 
 mod check;
 mod commit;
-mod copies;
 mod delete;
 mod fill;
 mod foreign_checksums;
+mod leaf_copies;
 mod partial_commit;
 mod placement;
 pub(crate) mod pool;

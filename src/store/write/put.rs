@@ -3,7 +3,8 @@
 use crate::column::Row;
 use crate::error::{Error, Result};
 use crate::existing::Existing;
-use crate::index::layout::{KEY_STR, RECORDS_MAX, key_bytes, key_hash, signed};
+use crate::index::key_hash::key_hash;
+use crate::index::layout::{KEY_STR, RECORDS_MAX, key_bytes, signed};
 use crate::key::Key;
 use crate::limits::RECORD_MAX;
 use crate::store::write::placement::{place, step};

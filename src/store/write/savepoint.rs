@@ -1,7 +1,8 @@
 //! Steps that a writer does whole or not at all, among others that are in no commit yet.
 
 use crate::error::Result;
-use crate::index::layout::{key_bytes, key_hash};
+use crate::index::key_hash::key_hash;
+use crate::index::layout::key_bytes;
 use crate::store::read::rows::RowCursor;
 use crate::store::write::writer::Writer;
 

@@ -1,7 +1,8 @@
 //! Putting shared records.
 
 use crate::error::{Error, Result};
-use crate::index::layout::{KEY_SHARED, RECORDS_MAX, key_hash};
+use crate::index::key_hash::key_hash;
+use crate::index::layout::{KEY_SHARED, RECORDS_MAX};
 use crate::index::log::DeadEntry;
 use crate::limits::RECORD_MAX;
 use crate::store::write::writer::Writer;

@@ -4,15 +4,15 @@ use super::of_frame::{Point, volume};
 use crate::codec::{MdFrameView, RealView, ValuesView};
 use crate::error::Result;
 use crate::trajectory::atoms::Atoms;
+use crate::trajectory::convert_units;
 use crate::trajectory::reader::Trajectory;
-use crate::trajectory::units;
 
 /// The unit of velocities of ASE.
 pub(super) const OF_ASE: &str = "sqrt(eV/u)";
 
 /// Whether a store is in the units of ASE, in which momenta are those of ASE too.
 pub(super) fn of_ase(attributes: &serde_json::Value) -> bool {
-    let is = |name, unit| units::stated_unit(attributes, name) == Some(unit);
+    let is = |name, unit| convert_units::stated_unit(attributes, name) == Some(unit);
     is("energy", "eV") && is("length", "angstrom") && is("mass", "u")
 }
 

@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::store::Readable;
 use crate::trajectory::atoms::Atoms;
 use crate::trajectory::choice::Choice;
+use crate::trajectory::convert_units;
 use crate::trajectory::reader::Trajectory;
-use crate::trajectory::units;
 
 /// Which frames and atoms are measured, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +88,7 @@ impl Method {
         first: &MdFrameView<'_>,
     ) -> Result<(Self, Measured)> {
         let attributes = trajectory.snapshot().attributes();
-        let unit = |name: &str| units::stated_unit(&attributes, name).map(String::from);
+        let unit = |name: &str| convert_units::stated_unit(&attributes, name).map(String::from);
         let no = |why: &str| Err(lacking(trajectory, options, first, why));
         let mut out = Measured::default();
         let how = match &options.quantity {
@@ -124,11 +124,11 @@ impl Method {
                     let count = degrees_of_freedom.map_or("3 N".into(), |n| n.to_string());
                     out.how = Some(format!("{count} degrees of freedom"));
                     let velocity = if momenta {
-                        units::factor_of(OF_ASE, "nm/ps")
+                        convert_units::factor_of(OF_ASE, "nm/ps")
                     } else {
-                        units::factor(&attributes, "velocity", "nm/ps")
+                        convert_units::factor(&attributes, "velocity", "nm/ps")
                     }?;
-                    let mass = units::factor(&attributes, "mass", "u")?;
+                    let mass = convert_units::factor(&attributes, "mass", "u")?;
                     let degrees_of_freedom = *degrees_of_freedom;
                     Self::Temperature { momenta, velocity, mass, degrees_of_freedom }
                 } else if let Some(name) = stated_temperature(first) {

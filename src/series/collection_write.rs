@@ -5,9 +5,9 @@ use super::ids::{check_id, new_id};
 use super::manager::SeriesStore;
 use super::options::SeriesOptions;
 use super::points::{Points, TimeRule};
-use super::read;
+use super::series_read;
+use super::series_write::{self, Growing};
 use super::stored::Stored;
-use super::write::{self, Growing};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
@@ -77,7 +77,7 @@ impl SeriesStore {
         mut next: impl FnMut(u64) -> Result<Option<Stored>>,
     ) -> Result<u64> {
         self.writing(|writer, options| {
-            let (mut len, mut done) = (read::entry(writer, id)?.len(), 0);
+            let (mut len, mut done) = (series_read::entry(writer, id)?.len(), 0);
             while let Some(more) = next(done)? {
                 len = append_in(writer, options, id, &more.points()?)?;
                 if more.is_empty() {
@@ -95,7 +95,7 @@ impl SeriesStore {
     /// [`Error::NotFound`] if there is no such series, [`Error::Invalid`] for points that it does not
     /// have; as [`store`](Self::store).
     pub fn set(&mut self, id: &Key, from: u64, values: &Points<'_>) -> Result<()> {
-        self.writing(|writer, options| write::set(writer, id, options.packing, from, values))
+        self.writing(|writer, options| series_write::set(writer, id, options.packing, from, values))
     }
 
     /// Removes a series.
@@ -103,11 +103,9 @@ impl SeriesStore {
     /// # Errors
     /// [`Error::NotFound`] if there is none; as [`store`](Self::store).
     pub fn remove(&mut self, id: &Key) -> Result<()> {
-        self.writing(
-            |writer, _| {
-                if write::remove(writer, id, true)? { Ok(()) } else { Err(unknown(id)) }
-            },
-        )
+        self.writing(|writer, _| {
+            if series_write::remove(writer, id, true)? { Ok(()) } else { Err(unknown(id)) }
+        })
     }
 
     /// Removes all series; how many there were.
@@ -165,10 +163,10 @@ fn append_in(
     id: &Key,
     points: &Points<'_>,
 ) -> Result<u64> {
-    let entry = read::entry(writer, id)?;
+    let entry = series_read::entry(writer, id)?;
     let len = entry.len();
     if let Some(times) = points.times().filter(|_| options.times != TimeRule::Any) {
-        let end = read::points(writer, &entry, len.saturating_sub(1)..len)?;
+        let end = series_read::points(writer, &entry, len.saturating_sub(1)..len)?;
         let last = end.times().and_then(|t| t.last().copied());
         options.times.check(last, times, len)?;
     }

@@ -3,7 +3,7 @@
 use super::entry::{Entry, MIXED, cut, of_series};
 use super::ids::{Role, key, new_mark};
 use super::points::{Owned, Points};
-use super::read;
+use super::series_read;
 use crate::codec::{Growth, Packing, SeriesCodec, SeriesRef};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
@@ -306,7 +306,7 @@ pub(super) fn set(
     from: u64,
     values: &Points<'_>,
 ) -> Result<()> {
-    let entry = read::entry(writer, id)?;
+    let entry = series_read::entry(writer, id)?;
     let end = from.saturating_add(values.len() as u64);
     let (_, channels) = entry.shape(writer)?;
     if channels != values.channels().len() {
@@ -322,7 +322,7 @@ pub(super) fn set(
         return Err(Error::invalid("position", why));
     }
     for part in entry.parts(from..end) {
-        let old = read::points(writer, &entry, part.first..part.first + part.points)?;
+        let old = series_read::points(writer, &entry, part.first..part.first + part.points)?;
         let mut new = Owned::default();
         new.extend(&old.points()?);
         drop(old);

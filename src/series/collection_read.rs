@@ -2,7 +2,7 @@
 
 use super::check::{self, Defect};
 use super::manager::SeriesStore;
-use super::read;
+use super::series_read;
 use super::series_view::Series;
 use super::stored::Values;
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ impl SeriesStore {
     /// # Errors
     /// [`Error::NotFound`] if there is none.
     pub fn size(&mut self, id: &Key) -> Result<u64> {
-        self.reading(|store| Ok(read::entry(store, id)?.len()))
+        self.reading(|store| Ok(series_read::entry(store, id)?.len()))
     }
 
     /// Whether there is a series under `id`.
@@ -36,7 +36,7 @@ impl SeriesStore {
     /// [`Error::NotFound`] if there is none.
     pub fn shape(&mut self, id: &Key) -> Result<(u64, usize, bool)> {
         self.reading(|store| {
-            let entry = read::entry(store, id)?;
+            let entry = series_read::entry(store, id)?;
             let (times, channels) = entry.shape(store)?;
             Ok((entry.len(), channels, times))
         })
@@ -49,11 +49,11 @@ impl SeriesStore {
     pub fn get(&mut self, id: &Key) -> Result<Series> {
         let (store, path, cache) = self.now()?;
         let mut find = || {
-            let entry = read::entry(store, id)?;
+            let entry = series_read::entry(store, id)?;
             if let Some(series) = cache.get(id, entry.stamp) {
                 return Ok(series);
             }
-            let series = read::points(store, &entry, 0..entry.len())?;
+            let series = series_read::points(store, &entry, 0..entry.len())?;
             cache.put(id, entry.stamp, &series);
             Ok(series)
         };
@@ -68,7 +68,7 @@ impl SeriesStore {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn range(&mut self, id: &Key, range: Range<u64>) -> Result<Series> {
-        self.reading(|store| read::points(store, &read::entry(store, id)?, range))
+        self.reading(|store| series_read::points(store, &series_read::entry(store, id)?, range))
     }
 
     /// Points of a series from one position to before another, as far as there are some; negative ones
@@ -78,13 +78,13 @@ impl SeriesStore {
     /// As [`get`](Self::get).
     pub fn slice(&mut self, id: &Key, from: Option<i64>, to: Option<i64>) -> Result<Series> {
         self.reading(|store| {
-            let entry = read::entry(store, id)?;
+            let entry = series_read::entry(store, id)?;
             let len = entry.len();
             let place = |at: i64| {
                 if at < 0 { len.saturating_sub(at.unsigned_abs()) } else { at.unsigned_abs() }
             };
             let range = from.map_or(0, place)..to.map_or(len, place);
-            read::points(store, &entry, range.start..range.end.max(range.start))
+            series_read::points(store, &entry, range.start..range.end.max(range.start))
         })
     }
 
@@ -101,14 +101,14 @@ impl SeriesStore {
         to: Option<f64>,
     ) -> Result<Option<Series>> {
         self.reading(|store| {
-            let entry = read::entry(store, id)?;
+            let entry = series_read::entry(store, id)?;
             if !entry.growth.as_ref().is_some_and(|g| g.sorted) {
                 return Ok(None);
             }
-            let place = |time| read::first_not_before(store, &entry, time);
+            let place = |time| series_read::first_not_before(store, &entry, time);
             let from = from.map_or(Ok(0), place)?;
             let to = to.map_or(Ok(entry.len()), place)?;
-            read::points(store, &entry, from..to.max(from)).map(Some)
+            series_read::points(store, &entry, from..to.max(from)).map(Some)
         })
     }
 
