@@ -1,4 +1,7 @@
-//! Every ceiling in one place: its value and why that number.
+//! The ceilings of the file and of what is in it: each with its value and why that number. Some are
+//! beside what they limit: `RECORDS_MAX` in `index/layout.rs`, `FENCE_MAX` in `index/fence.rs`, `ID_MAX` in
+//! `series/ids.rs`, `SPLIT_MAX` in `maintain/split.rs`, `NAME_MAX` in `experiments/names.rs` and in
+//! `frame/metalayer.rs`, `LIST_MAX` in `experiments/views.rs`.
 //!
 //! A size that a file claims is compared with its ceiling before anything is allocated, and a
 //! size that a caller asks for before anything is written.
