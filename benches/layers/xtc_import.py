@@ -2,7 +2,7 @@
 
     benches/layers/run xtc_import [--files a.xtc b.xtc] [--megabytes 40] [--rounds 9]
 
-A file is repeated until it has the size that is asked for. In each round, in turn: `molly` (a Rust program, `benches/molly`,
+A file of more than 9 atoms is repeated, with other steps, until it has the size that is asked for. In each round, in turn: `molly` (a Rust program, `benches/molly`,
 needs cargo) reads all frames; Blosc2 compresses the decoded chunks of our store, with the same compressor, level, filter and
 block sizes, in two processes (its package for Python compresses in one thread at a time); `vlstore.import_` makes the store, from opening the file to closing the store. The
 ratio is that of the speeds: (molly + Blosc2) / import, the median of the rounds; 1 would be an import that costs no
@@ -15,6 +15,7 @@ import argparse
 import pathlib
 import shutil
 import statistics
+import struct
 import subprocess
 import tempfile
 import time
@@ -66,10 +67,26 @@ def compress(share):
     )
 
 
+def repeated(content, times):
+    """The frames again and again, each with a step and a time of its own: frames of equal steps would be
+    compared as those of a run that was restarted."""
+    starts, at = [], 0
+    while at < len(content):
+        starts.append(at)
+        (packed,) = struct.unpack_from(">i", content, at + 88)
+        at += 92 + (packed + 3) // 4 * 4
+    out = bytearray(content * times)
+    for i in range(times):
+        for k, start in enumerate(starts):
+            number = i * len(starts) + k
+            struct.pack_into(">if", out, i * len(content) + start + 8, number, float(number))
+    return out
+
+
 def measure(program, source, folder, megabytes, rounds, positions):
     content = source.read_bytes()
     path, store = folder / "run.xtc", folder / "run.vls"
-    path.write_bytes(content * max(1, round(megabytes * 1e6 / len(content))))
+    path.write_bytes(repeated(content, max(1, round(megabytes * 1e6 / len(content)))))
     size = path.stat().st_size
     options = {"overwrite": True, "positions": positions, "threads": CORES}
     done = vlstore.import_(path, store, **options)
