@@ -376,7 +376,7 @@ fn statistics_are_those_of_the_frames_and_know_when_they_no_longer_are() {
     let depot = Trajectory::new(store.snapshot()).unwrap();
     let found = depot.statistics(|_, _| unreachable!("they are kept")).unwrap();
     assert_eq!(found, kept);
-    assert_eq!(found, Statistics::compute(&store, |_, _| Ok(())).unwrap());
+    assert_eq!(found, Statistics::compute(&store.snapshot(), |_, _| Ok(())).unwrap());
     assert_eq!((found.frames, found.sites_range), (50, [0, 700]));
     assert_eq!(found.energies, all.iter().filter(|f| f.energy.is_some()).count() as u64);
     assert_eq!(found.force_components, forces.len() as u64);

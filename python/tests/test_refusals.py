@@ -188,7 +188,7 @@ def test_a_path_that_cannot_be_opened_is_named(tmp_path):
         with pytest.raises(FileNotFoundError) as caught:
             vlstore.open(missing, mode)
         assert str(tmp_path / "no") in str(caught.value)
-    with pytest.raises(vlstore.InvalidError, match="folder"):
+    with pytest.raises(vlstore.NotAStoreError, match="folder"):
         vlstore.open(tmp_path)
     other = tmp_path / "text"
     other.write_text("something else")
