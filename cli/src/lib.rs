@@ -26,6 +26,8 @@ mod outcome;
 mod output;
 mod plot;
 mod progress;
+mod pull;
+mod push;
 mod put;
 mod ranges;
 mod recover;
@@ -93,6 +95,8 @@ enum Verb {
     Copy(copy::Args),
     Merge(merge::Args),
     Split(split::Args),
+    Push(push::Args),
+    Pull(pull::Args),
     Archive(archive::Args),
     Consolidate(consolidate::Args),
     Bench(bench::Args),
@@ -142,6 +146,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Copy(args) => (copy::run(&args), copy::hint),
         Verb::Merge(args) => (merge::run(&args), merge::hint),
         Verb::Split(args) => (split::run(&args), split::hint),
+        Verb::Push(args) => (push::run(&args), |_| None),
+        Verb::Pull(args) => (pull::run(&args), |_| None),
         Verb::Archive(args) => (archive::run(&args), archive::hint),
         Verb::Consolidate(args) => (consolidate::run(&args), consolidate::hint),
         Verb::Bench(args) => (bench::run(&args), |_| None),

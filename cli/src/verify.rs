@@ -1,6 +1,7 @@
 //! `vlstore verify`: every byte checked.
 
 use crate::interrupt::Interrupt;
+use crate::open::reach;
 use crate::outcome::{Exit, Outcome, said};
 use crate::output::{Out, complain, grouped, human, plural, shown};
 use crate::progress::Progress;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use vlstore::Readable;
 use vlstore::maintain::{Damage, Verified};
-use vlstore::{Error, Opened, Result, Store, codec};
+use vlstore::{Error, Opened, Result, StoreOptions, codec};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,7 +90,7 @@ fn check(
             ));
         }
     };
-    let store = match Store::open(path) {
+    let store = match reach(path, &StoreOptions::default()) {
         Ok(store) => store,
         Err(error) => {
             let Error::Corrupt(found) = error.root() else { return Err(error) };

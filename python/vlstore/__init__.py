@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         recover,
         split,
     )
+    from vlstore._remote import Pulled, Pushed, pull, push
 
 __all__ = [
     "Compacted",
@@ -60,6 +61,8 @@ __all__ = [
     "Merged",
     "Ordinals",
     "Part",
+    "Pulled",
+    "Pushed",
     "Record",
     "Recovered",
     "Store",
@@ -76,6 +79,8 @@ __all__ = [
     "memory",
     "merge",
     "open",
+    "pull",
+    "push",
     "recover",
     "split",
 ]
@@ -86,11 +91,14 @@ __all__ += errors.__all__
 _MAINTAIN = frozenset(
     ["Compacted", "Copied", "Merged", "Part", "Recovered", "compact", "copy", "merge", "recover", "split"]
 )
+_REMOTE = frozenset(["Pulled", "Pushed", "pull", "push"])
 
 
 def __getattr__(name):
     if name in _MAINTAIN:
         return getattr(importlib.import_module("vlstore._maintain"), name)
+    if name in _REMOTE:
+        return getattr(importlib.import_module("vlstore._remote"), name)
     # The original program has these names here. They are imported when somebody uses them.
     if name in ("store", "serialize", "loader", "hash"):
         return importlib.import_module(f"vlstore.{name}")

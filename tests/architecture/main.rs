@@ -21,7 +21,7 @@ const FLOOR: [&str; 7] = ["error", "limits", "wire", "key", "column", "printable
 
 /// Each room and the others that it may use beside the floor. `backend`, `chunk`, `frame` and
 /// `index` stand side by side and only `store` joins them; `codec` does not know the store.
-const ROOMS: [(&str, &[&str]); 25] = [
+const ROOMS: [(&str, &[&str]); 26] = [
     ("error", &[]),
     ("limits", &[]),
     ("wire", &[]),
@@ -40,7 +40,8 @@ const ROOMS: [(&str, &[&str]); 25] = [
     ("formats", BELOW_DEPOT),
     ("series", BELOW_DEPOT),
     ("trajectory", BELOW_TRAJECTORY),
-    ("blobs", BELOW_FORMATS),
+    ("remote", BELOW_REMOTE),
+    ("blobs", BELOW_BLOBS),
     ("cache", BELOW_FORMATS),
     ("experiments", BELOW_FORMATS),
     ("dataset", BELOW_DATASET),
@@ -50,6 +51,9 @@ const ROOMS: [(&str, &[&str]); 25] = [
 ];
 const BELOW_STORE: &[&str] = &["backend", "chunk", "frame", "index"];
 const BELOW_MAINTAIN: &[&str] = &["backend", "chunk", "frame", "index", "store"];
+const BELOW_REMOTE: &[&str] = &["backend", "chunk", "frame", "index", "store", "maintain"];
+const BELOW_BLOBS: &[&str] =
+    &["backend", "chunk", "frame", "index", "codec", "store", "maintain", "depot", "remote"];
 const BELOW_DEPOT: &[&str] = &["backend", "chunk", "frame", "index", "codec", "store", "maintain"];
 const BELOW_FORMATS: &[&str] =
     &["backend", "chunk", "frame", "index", "codec", "store", "maintain", "depot"];

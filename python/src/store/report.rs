@@ -97,6 +97,7 @@ pub(crate) fn info<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, PyD
 fn place(typed: &Typed) -> String {
     match &typed.handle.place {
         StorePath::File(path) => path.display().to_string(),
+        StorePath::Object(name, _) => name.clone(),
         StorePath::Memory => "memory".into(),
     }
 }

@@ -109,6 +109,9 @@ impl<'a> Plan<'a> {
             asked.push((reader.id_at(*ordinal)?, position(i)?));
         }
         sort(&mut asked)?;
+        if reader.io.is_far() {
+            reader.announce_records(asked.iter().map(|(id, _)| *id).collect())?;
+        }
         let mut plan = Self { reader, wanted: memory::with_room(asked.len())? };
         match reader.places(&asked, |place, i| plan.add(place, i)) {
             Ok(()) => Ok(plan.sorted()),
@@ -122,6 +125,16 @@ impl<'a> Plan<'a> {
         let (start, end, weight) = (span.start, span.end, place.weight);
         self.wanted.push(Wanted { start, end, weight, position });
         Ok(())
+    }
+
+    /// All of it comes side by side, if it is far away.
+    fn announce(&self) -> Result<()> {
+        if !self.reader.io.is_far() {
+            return Ok(());
+        }
+        let mut spans = memory::with_room(self.wanted.len())?;
+        spans.extend(self.wanted.iter().map(|wanted| wanted.start..wanted.end));
+        self.reader.announce_spans(&spans)
     }
 
     fn sorted(mut self) -> Self {
@@ -153,6 +166,7 @@ impl Plan<'_> {
     /// # Errors
     /// As [`Readable::get_at`](crate::Readable::get_at), for the first record that fails.
     pub fn batch(&self) -> Result<Batch> {
+        self.announce()?;
         self.reader.batch_sorted(self.wanted.iter().map(|w| (w.start, w.end, w.position as usize)))
     }
 
@@ -198,6 +212,7 @@ impl Plan<'_> {
         &self,
         visitors: impl FnOnce(&mut dyn ExactSizeIterator<Item = Positions<'_>>) -> Vec<V>,
     ) -> Result<()> {
+        self.announce()?;
         let threads = self.threads()?;
         let parts = if threads == 1 { vec![&*self.wanted] } else { self.parts(threads * PARTS)? };
         let visitors = visitors(&mut parts.iter().map(|part| Positions(part.iter())));
