@@ -97,6 +97,22 @@ pub enum Error {
         /// Where the file is now, if it still has a name and the system says which.
         now: Option<Box<Path>>,
     },
+    /// A data set is not what its manifest says: a member is missing, or another one than was
+    /// published; or the manifest itself was changed.
+    DataSet {
+        /// The name of the member, or that of the manifest.
+        member: Box<str>,
+        /// What is wrong with it, and what to do.
+        why: Box<str>,
+    },
+    /// Somebody else published a data set since it was read, so that publishing on top of what was
+    /// read would lose what they did.
+    Conflict {
+        /// The publication that was read; 0 if there was none.
+        known: u64,
+        /// The publication that is there now.
+        newest: u64,
+    },
     /// Work was stopped on request.
     Interrupted,
     /// A thread of this crate ended in the middle of its work: a fault of this crate. Nothing that was
@@ -268,6 +284,12 @@ impl Error {
         Self::Format { format, at: at.into(), why: why.into() }
     }
 
+    /// A member of a data set that is not as its manifest says, and what to do.
+    #[must_use]
+    pub fn data_set(member: impl Into<Box<str>>, why: impl Into<Box<str>>) -> Self {
+        Self::DataSet { member: member.into(), why: why.into() }
+    }
+
     /// The same error with the path of the file; keeps the innermost path that is known.
     #[must_use]
     pub fn at(self, path: &Path) -> Self {
@@ -352,6 +374,11 @@ impl fmt::Display for Error {
             ),
             Self::Displaced { now: None } => f.write_str(
                 "the file was deleted or replaced by another while it was being written; what was put so far is committed in it, but no path leads to it: a program in Rust or Python can write it to a new path with `save_as` while the writer is open",
+            ),
+            Self::DataSet { member, why } => write!(f, "member {}: {why}", printable(member)),
+            Self::Conflict { known, newest } => write!(
+                f,
+                "publication {newest} of this data set was made by somebody else since publication {known} was read; nothing was published and nothing is lost: read the data set again and publish on top of it"
             ),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Thread { doing } => write!(

@@ -67,6 +67,7 @@ pub mod blobs;
 pub mod cache;
 pub mod codec;
 pub mod column;
+pub mod dataset;
 pub mod depot;
 pub mod error;
 mod existing;

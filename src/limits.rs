@@ -53,3 +53,7 @@ pub const DOCUMENT_ARRAYS: u32 = 1 << 16;
 /// Most extra properties of one trajectory frame, of its atoms and its own together. Files with
 /// descriptors of each structure in their comment line have hundreds.
 pub const PROPERTIES_MAX: usize = 4096;
+/// Longest manifest of a data set, in bytes: it is read whole, and a member takes about 500.
+pub const MANIFEST_MAX: u64 = 512 << 20;
+/// Most members of a data set.
+pub const MEMBERS_MAX: u64 = 1 << 20;

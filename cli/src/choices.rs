@@ -5,6 +5,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use vlstore::codec::{AnyCodec, CODECS, Field};
 use vlstore::formats::FormatKind;
 use vlstore::loader::Shuffle;
+use vlstore::maintain::Balance;
 use vlstore::trajectory::{AtomGroup, Boundary};
 use vlstore::trajectory::{Positions, Sharing};
 use vlstore::{Alignment, Compression, Durability, Purpose};
@@ -49,6 +50,11 @@ pub(crate) fn field() -> impl TypedValueParser<Value = String> {
 pub(crate) fn codec() -> impl TypedValueParser<Value = &'static str> {
     let known = |name: &str| CODECS.map(AnyCodec::name).into_iter().find(|n| *n == name);
     one_of(CODECS.map(AnyCodec::name), known)
+}
+
+/// What parts have equally much of.
+pub(crate) fn balance() -> impl TypedValueParser<Value = Balance> {
+    one_of(Balance::ALL.map(Balance::name), Balance::from_name)
 }
 
 pub(crate) fn purpose() -> impl TypedValueParser<Value = Purpose> {

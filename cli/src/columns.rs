@@ -1,6 +1,6 @@
 //! `vlstore columns`: numbers of every record, without decoding the records.
 
-use crate::open::open;
+use crate::open::open_source;
 use crate::outcome::{Exit, Outcome};
 use crate::output::Out;
 use crate::ranges::{self, Slice};
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use vlstore::Readable;
 use vlstore::codec::AnyCodec;
 use vlstore::depot::Columns;
-use vlstore::{Column, ColumnData, ColumnValues, Error, Result, Snapshot};
+use vlstore::{Column, ColumnData, ColumnValues, Error, Result};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +25,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The store
+    /// The store, or the folder of a data set
     store: PathBuf,
     /// Columns, in this order; every store has `weight` and `bytes`
     names: Vec<String>,
@@ -41,12 +41,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let store = open(&args.store)?;
+    let source = open_source(&args.store)?;
+    let store = &*source;
     let mut out = Out::new();
     let mut write = || -> Result<()> {
-        let codec = get::decoder(args.codec, &store)?;
+        let codec = get::decoder(args.codec, store)?;
         if args.names.is_empty() {
-            return list(&mut out, &store, codec, args.json);
+            return list(&mut out, store, codec, args.json);
         }
         let ordinals: Vec<u64> = args.range.unwrap_or(Slice::ALL).of(store.len()).collect();
         let first = ordinals.iter().min().copied().unwrap_or(0);
@@ -86,7 +87,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 }
 
 /// All columns, and which of them must be found by decoding.
-fn list(out: &mut Out, store: &Snapshot, codec: &dyn AnyCodec, json: bool) -> Result<()> {
+fn list(out: &mut Out, store: &dyn Readable, codec: &dyn AnyCodec, json: bool) -> Result<()> {
     let always = [Column::WEIGHT, Column::BYTES];
     let kept: Vec<&Column> = store.columns().iter().chain(&always).collect();
     let made = codec.rows().map_or(&[][..], |maker| maker.columns);

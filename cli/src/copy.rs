@@ -8,10 +8,10 @@ use crate::work::Work;
 use crate::{choices, keys, ranges};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::Readable;
+use vlstore::dataset::Source;
 use vlstore::maintain::{CopyOptions, Select, copy};
 use vlstore::trajectory::{Positions, Sharing, copy_frames};
-use vlstore::{Error, Key, Result, Store, codec};
+use vlstore::{Error, Key, Result, codec};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +28,7 @@ Also brings a file of the original program, or of an older version, to the newes
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The store to copy
+    /// The store to copy, or the folder of a data set, of which one store is made
     store: PathBuf,
     /// The store to create
     new: PathBuf,
@@ -67,7 +67,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let source = Store::open(&args.store)?;
+    let source = Source::open(&args.store)?;
     if args.older.accept_older {
         tell_accepted(&args.store, source.opened());
     }

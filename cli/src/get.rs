@@ -1,6 +1,6 @@
 //! `vlstore get`: one record.
 
-use crate::open::open;
+use crate::open::open_source;
 use crate::outcome::{Exit, Outcome};
 use crate::output::{Out, complain};
 use crate::{choices, keys};
@@ -11,7 +11,7 @@ use vlstore::backend::Output;
 use vlstore::codec::{AnyCodec, Codec, Fields, MdFrameCodec, by_name, by_name_and_version};
 use vlstore::printable::is_unprintable;
 use vlstore::trajectory::Frames;
-use vlstore::{Error, Existing, Key, Opened, Record, Result, Snapshot};
+use vlstore::{Error, Existing, Key, Opened, Record, Result};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +26,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The store
+    /// The store, or the folder of a data set
     store: PathBuf,
     /// Key of the record; see `vlstore --help`
     #[arg(value_parser = keys::parse, required_unless_present = "at", allow_negative_numbers = true)]
@@ -73,41 +73,42 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let store = open(&args.store)?;
+    let source = open_source(&args.store)?;
+    let store = &*source;
     let show = |record: &[u8]| -> Result<()> {
         let path = args.output.as_deref().filter(|path| *path != Path::new("-"));
         match path {
-            Some(path) => save(path, args, &store, record),
+            Some(path) => save(path, args, store, record),
             None => {
                 if args.form == Form::Bytes {
                     may_show(record, io::IsTerminal::is_terminal(&io::stdout()))?;
                 }
                 let mut out = Out::new();
-                write(args, &store, record, out.stream())?;
+                write(args, store, record, out.stream())?;
                 out.end()
             }
         }
     };
     let fetch = || {
         if args.fields.is_empty() {
-            show(&record(args, &store)?)
+            show(&record(args, store)?)
         } else {
-            show(&fields(args, &store)?)
+            show(&fields(args, store)?)
         }
     };
     fetch().map_err(|e| e.at(&args.store))?;
     Ok(Exit::Done)
 }
 
-fn record(args: &Args, store: &Snapshot) -> Result<Record> {
+fn record(args: &Args, store: &dyn Readable) -> Result<Record> {
     match (&args.key, args.at) {
-        (Some(key), _) => store.get(key),
+        (Some(key), _) => store.get_key(key),
         (None, Some(at)) => store.get_at(ordinal(at, store)?),
         (None, None) => Err(Error::invalid("record", "give its key, or its ordinal with --at")),
     }
 }
 
-fn ordinal(at: i64, store: &Snapshot) -> Result<u64> {
+fn ordinal(at: i64, store: &dyn Readable) -> Result<u64> {
     let len = i64::try_from(store.len()).unwrap_or(i64::MAX);
     let ordinal = if at < 0 { at.saturating_add(len) } else { at };
     u64::try_from(ordinal).map_err(|_| Error::NotFound {
@@ -116,7 +117,7 @@ fn ordinal(at: i64, store: &Snapshot) -> Result<u64> {
 }
 
 /// The record of a frame with the chosen fields alone.
-fn fields(args: &Args, store: &Snapshot) -> Result<Vec<u8>> {
+fn fields(args: &Args, store: &dyn Readable) -> Result<Vec<u8>> {
     let codec = decoder(args.codec, store)?;
     if codec.name() != MdFrameCodec.name() {
         let why = format!("are those of frames, but the records are {}", codec.name());
@@ -124,7 +125,7 @@ fn fields(args: &Args, store: &Snapshot) -> Result<Vec<u8>> {
     }
     let ordinal = match (&args.key, args.at) {
         (Some(key), _) => {
-            store.find(key)?.ok_or_else(|| Error::NotFound { key: key.to_string().into() })?
+            store.find_key(key)?.ok_or_else(|| Error::NotFound { key: key.to_string().into() })?
         }
         (None, at) => ordinal(at.unwrap_or(0), store)?,
     };
@@ -138,7 +139,7 @@ fn fields(args: &Args, store: &Snapshot) -> Result<Vec<u8>> {
 /// The codec that was asked for, else the one that the store names.
 pub(crate) fn decoder(
     asked: Option<&'static str>,
-    store: &Snapshot,
+    store: &dyn Readable,
 ) -> Result<&'static dyn AnyCodec> {
     if let Some(name) = asked {
         return by_name(name);
@@ -151,7 +152,7 @@ pub(crate) fn decoder(
 }
 
 /// Writes the record as JSON: a frame with what it has from its topology.
-fn show(args: &Args, store: &Snapshot, record: &[u8], out: &mut dyn io::Write) -> Result<()> {
+fn show(args: &Args, store: &dyn Readable, record: &[u8], out: &mut dyn io::Write) -> Result<()> {
     let decoder = decoder(args.codec, store)?;
     match decoder.reference(record) {
         Some(digest) => {
@@ -163,7 +164,7 @@ fn show(args: &Args, store: &Snapshot, record: &[u8], out: &mut dyn io::Write) -
 }
 
 /// The record in the form that was asked for.
-fn write(args: &Args, store: &Snapshot, record: &[u8], out: &mut dyn io::Write) -> Result<()> {
+fn write(args: &Args, store: &dyn Readable, record: &[u8], out: &mut dyn io::Write) -> Result<()> {
     let failed = |e| Error::io("write to standard output", e);
     match args.form {
         Form::Bytes => out.write_all(record).map_err(failed),
@@ -189,7 +190,7 @@ fn may_show(record: &[u8], terminal: bool) -> Result<()> {
 }
 
 /// A new file that appears whole or not at all, or a pipe.
-fn save(path: &Path, args: &Args, store: &Snapshot, record: &[u8]) -> Result<()> {
+fn save(path: &Path, args: &Args, store: &dyn Readable, record: &[u8]) -> Result<()> {
     let mut bytes = Vec::new();
     write(args, store, record, &mut bytes)?;
     let save = || {

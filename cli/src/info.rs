@@ -1,11 +1,12 @@
 //! `vlstore info`: what is in a store.
 
-use crate::open::open;
+use crate::open::open_source;
 use crate::outcome::{Exit, Outcome, tell};
 use crate::output::{Out, grouped, human};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use vlstore::Readable;
+use vlstore::dataset::{DataSet, Member, Source};
 use vlstore::printable::printable_path;
 use vlstore::trajectory::{IMPORT, describe_import};
 use vlstore::{Compression, Info, Opened, Result, Snapshot};
@@ -23,7 +24,7 @@ const LAYER: &str = "vlstore:layer";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The stores
+    /// The stores, or folders of data sets
     #[arg(required = true, value_name = "STORE")]
     stores: Vec<PathBuf>,
     /// As JSON, one object on each line
@@ -36,17 +37,25 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut failed = None;
     for (i, path) in args.stores.iter().enumerate() {
         let read = || {
-            let store = open(path)?;
-            let info = store.info().map_err(|e| e.at(path))?;
-            Ok((store, info))
+            Ok(match open_source(path)? {
+                Source::Store(store) => {
+                    let info = store.info().map_err(|e| e.at(path))?;
+                    Found::Store(store, Box::new(info))
+                }
+                Source::Set(set) => Found::Set(set),
+            })
         };
         match read() {
-            Ok((store, info)) if args.json => out.line(as_json(path, &store, &info))?,
-            Ok((store, info)) => {
+            Ok(Found::Store(store, info)) if args.json => out.line(as_json(path, &store, &info))?,
+            Ok(Found::Set(set)) if args.json => out.line(set_json(path, &set))?,
+            Ok(found) => {
                 if i > 0 {
                     out.line("")?;
                 }
-                people(&mut out, path, &store, &info)?;
+                match found {
+                    Found::Store(store, info) => people(&mut out, path, &store, &info)?,
+                    Found::Set(set) => set_for_people(&mut out, path, &set)?,
+                }
             }
             // The others are shown all the same.
             Err(error) => {
@@ -58,6 +67,62 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     out.end()?;
     failed.map_or(Ok(Exit::Done), Err)
+}
+
+/// What is at a path.
+enum Found {
+    Store(Snapshot, Box<Info>),
+    Set(DataSet),
+}
+
+/// What a data set says of itself: no member is opened.
+fn set_json(path: &Path, set: &DataSet) -> Value {
+    let manifest = set.manifest();
+    let (codec, version) = &manifest.layout.record_codec;
+    json!({
+        "dataset": path.to_string_lossy(),
+        "records": manifest.records(),
+        "weight": manifest.weight(),
+        "bytes": manifest.file_bytes(),
+        "raw_bytes": manifest.record_bytes(),
+        "codec": codec,
+        "codec_version": version,
+        "publication": manifest.publication,
+        "shared": manifest.shared.len(),
+        "members": manifest.members.iter().map(|m| json!({
+            "name": m.name, "records": m.records, "weight": m.weight, "bytes": m.file_bytes,
+            "raw_bytes": m.record_bytes, "commit": m.commit, "sha256": m.sha256,
+        })).collect::<Vec<_>>(),
+        "attributes": manifest.attributes,
+    })
+}
+
+/// Members that are listed one by one, at most.
+const LISTED: usize = 20;
+
+fn set_for_people(out: &mut Out, path: &Path, set: &DataSet) -> Result<()> {
+    let manifest = set.manifest();
+    let mut row = |name: &str, value: String| out.line(format!("{name:<12}{value}"));
+    row("data set", printable_path(path).into_owned())?;
+    row("records", grouped(manifest.records()))?;
+    let (stored, raw) = (manifest.file_bytes(), manifest.record_bytes());
+    row("size", format!("{} for {} of records", human(stored), human(raw)))?;
+    row("weight", grouped(manifest.weight()))?;
+    let (codec, version) = &manifest.layout.record_codec;
+    row("codec", format!("{codec}, version {version}"))?;
+    row("publication", grouped(manifest.publication))?;
+    row("members", grouped(manifest.members.len() as u64))?;
+    for member in manifest.members.iter().take(LISTED) {
+        let Member { name, records, file_bytes, .. } = member;
+        row("", format!("{name}: {} records, {}", grouped(*records), human(*file_bytes)))?;
+    }
+    if let Some(more @ 1..) = manifest.members.len().checked_sub(LISTED) {
+        row("", format!("and {} more, which --json lists", grouped(more as u64)))?;
+    }
+    for (name, value) in manifest.attributes.as_object().into_iter().flatten() {
+        row("attribute", format!("{name}: {value}"))?;
+    }
+    Ok(())
 }
 
 /// How much of what was written was opened, as a word.

@@ -26,12 +26,14 @@ mod outcome;
 mod output;
 mod plot;
 mod progress;
+mod publish;
 mod put;
 mod ranges;
 mod recover;
 mod resume_command;
 mod rm;
 mod seal;
+mod shard;
 mod shell;
 mod sizes;
 mod split;
@@ -93,6 +95,8 @@ enum Verb {
     Copy(copy::Args),
     Merge(merge::Args),
     Split(split::Args),
+    Shard(shard::Args),
+    Publish(publish::Args),
     Archive(archive::Args),
     Consolidate(consolidate::Args),
     Bench(bench::Args),
@@ -142,6 +146,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Copy(args) => (copy::run(&args), copy::hint),
         Verb::Merge(args) => (merge::run(&args), merge::hint),
         Verb::Split(args) => (split::run(&args), split::hint),
+        Verb::Shard(args) => (shard::run(&args), shard::hint),
+        Verb::Publish(args) => (publish::run(&args), publish::hint),
         Verb::Archive(args) => (archive::run(&args), archive::hint),
         Verb::Consolidate(args) => (consolidate::run(&args), consolidate::hint),
         Verb::Bench(args) => (bench::run(&args), |_| None),
@@ -163,7 +169,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
                 output::complain(&format!("hint: {hint}"));
             }
             match error.root() {
-                Error::Corrupt(_) | Error::Older { .. } => 3,
+                Error::Corrupt(_) | Error::Older { .. } | Error::DataSet { .. } => 3,
                 Error::NotFound { .. } => 4,
                 _ => 1,
             }

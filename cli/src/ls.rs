@@ -1,6 +1,6 @@
 //! `vlstore ls`: the records of a store.
 
-use crate::open::open;
+use crate::open::open_source;
 use crate::outcome::{Exit, Outcome};
 use crate::output::{Out, key_json};
 use crate::ranges::{self, Slice};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use vlstore::Readable;
 use vlstore::codec::AnyCodec;
 use vlstore::depot::Columns;
-use vlstore::{ColumnData, Result, Snapshot};
+use vlstore::{ColumnData, Result};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +24,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The store
+    /// The store, or the folder of a data set
     store: PathBuf,
     /// Only these ordinals, as START:END:STEP
     #[arg(long, value_parser = ranges::parse, allow_hyphen_values = true)]
@@ -46,7 +46,7 @@ const WINDOW: u64 = 1 << 16;
 
 /// The columns of the records around the one that was asked for last.
 struct Shown<'a> {
-    store: &'a Snapshot,
+    store: &'a dyn Readable,
     codec: &'static dyn AnyCodec,
     names: &'a [String],
     /// From the first record to be listed to the last.
@@ -71,7 +71,8 @@ impl Shown<'_> {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let store = open(&args.store)?;
+    let source = open_source(&args.store)?;
+    let store = &*source;
     let mut out = Out::new();
     let mut list = || -> Result<()> {
         let chosen = args.range.unwrap_or(Slice::ALL).of(store.len());
@@ -80,8 +81,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         let mut shown = match &args.columns[..] {
             [] => None,
             names => Some(Shown {
-                store: &store,
-                codec: get::decoder(args.codec, &store)?,
+                store,
+                codec: get::decoder(args.codec, store)?,
                 names,
                 bounds: first..last.saturating_add(1),
                 held: 0..0,
@@ -116,7 +117,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
             }
         };
         match args.range {
-            None => store.for_each(&mut show)?,
+            None => store.visit_index(&mut show)?,
             Some(range) => range
                 .of(store.len())
                 .try_for_each(|o| show(o, store.key_at(o)?, store.location_at(o)?))?,
@@ -125,7 +126,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         if first == u64::MAX {
             let mut data = Vec::new();
             for name in &args.columns {
-                data.push(store.column_by(get::decoder(args.codec, &store)?, name, 0..0)?);
+                data.push(store.column_by(get::decoder(args.codec, store)?, name, 0..0)?);
             }
             if !args.json {
                 out.line(titles(&data))?;

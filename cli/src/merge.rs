@@ -7,9 +7,9 @@ use crate::output::{Out, complain, human, plural, shown};
 use crate::work::Work;
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::Readable;
+use vlstore::dataset::Source;
 use vlstore::maintain::{Clash, MergeOptions, merge};
-use vlstore::{Error, Store, codec};
+use vlstore::{Error, codec};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +23,7 @@ refused, and so are equal keys unless --clash says what to do.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The stores to merge, at least one
+    /// The stores to merge, or folders of data sets, at least one
     #[arg(required = true, value_name = "STORE")]
     stores: Vec<PathBuf>,
     /// The store to create
@@ -79,9 +79,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let Some(first) = args.stores.first() else {
         return Err(Error::invalid("stores", "none was given"));
     };
-    let first = Store::open(first)?;
+    let first = Source::open(first)?;
     for store in args.stores.iter().filter(|_| args.older.accept_older) {
-        tell_accepted(store, Store::open(store)?.opened());
+        tell_accepted(store, Source::open(store)?.opened());
     }
     let options = MergeOptions {
         clash,

@@ -5,6 +5,7 @@ use crate::output::{complain, grouped, shown};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vlstore::Readable;
+use vlstore::dataset::Source;
 use vlstore::{Opened, Result, Store, StoreOptions};
 
 /// Whether a verb of this run was shown an older state than the newest.
@@ -16,6 +17,13 @@ pub(crate) struct AcceptOlder {
     /// Continue with an older commit if the newest cannot be read; everything after it is lost
     #[arg(long)]
     pub(crate) accept_older: bool,
+}
+
+/// As [`open`], of a store or of the folder of a data set.
+pub(crate) fn open_source(path: &Path) -> Result<Source> {
+    let source = Source::open(path)?;
+    tell(path, source.opened());
+    Ok(source)
 }
 
 /// Opens the store for a verb that reads, and says so if it is less than what was written.

@@ -8,9 +8,9 @@ use crate::work::Work;
 use crate::{keys, sizes};
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::Readable;
+use vlstore::dataset::Source;
 use vlstore::maintain::{SplitBy, SplitOptions, split};
-use vlstore::{Error, Key, Store, codec};
+use vlstore::{Error, Key, codec};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +24,7 @@ The parts are named part-000.vls, part-001.vls and so on. They appear when all a
 #[command(after_help = EXAMPLES)]
 #[group(id = "by", required = true, multiple = false, args = ["records", "bytes", "at"])]
 pub(crate) struct Args {
-    /// The store to split
+    /// The store to split, or the folder of a data set
     store: PathBuf,
     /// Name of the parts, before they are numbered
     new: PathBuf,
@@ -54,7 +54,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let source = Store::open(&args.store)?;
+    let source = Source::open(&args.store)?;
     if args.older.accept_older {
         tell_accepted(&args.store, source.opened());
     }

@@ -7,7 +7,8 @@ use crate::progress::Progress;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use vlstore::Readable;
-use vlstore::maintain::{Damage, Verified};
+use vlstore::dataset::DataSet;
+use vlstore::maintain::{Damage, Verified, verify_member};
 use vlstore::{Error, Opened, Result, Store, codec};
 
 const EXAMPLES: &str = "\
@@ -25,7 +26,7 @@ could not be checked.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The stores
+    /// The stores, or folders of data sets, of which each member is checked
     #[arg(required = true, value_name = "STORE")]
     stores: Vec<PathBuf>,
     /// Print nothing: the exit status says whether all are intact
@@ -39,10 +40,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Outcome {
     let interrupt = Interrupt::watch()?;
     let (mut damaged, mut failed) = (false, false);
-    for path in &args.stores {
+    for (path, member) in parts(&args.stores, &mut failed) {
+        let (path, member) = (&path, member.as_ref());
         let mut progress = Progress::new(0, "bytes", args.json || args.quiet);
         let mut signal = None;
-        let checked = check(path, args.quiet, |done, total| {
+        let checked = check(path, member, args.quiet, |done, total| {
             if let (Some(done), Some(total)) = (done, total) {
                 progress.of(total);
                 progress.at(done, done);
@@ -75,9 +77,34 @@ pub(crate) fn run(args: &Args) -> Outcome {
     })
 }
 
+/// What is checked one by one: stores, and the members of data sets, which are told of where their manifest
+/// cannot be read.
+fn parts(paths: &[PathBuf], failed: &mut bool) -> Vec<(PathBuf, Option<(DataSet, usize)>)> {
+    let mut out = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            out.push((path.clone(), None));
+            continue;
+        }
+        let listed = DataSet::open(path).and_then(|set| {
+            let one = |i| Ok((set.path(i)?, Some((set.clone(), i))));
+            (0..set.members().len()).map(one).collect::<Result<Vec<_>>>()
+        });
+        match listed {
+            Ok(members) => out.extend(members),
+            Err(error) => {
+                *failed = true;
+                complain(&format!("error: {}", said(&error)));
+            }
+        }
+    }
+    out
+}
+
 /// Checks one store. Where it cannot even be opened for its damage, that is the damage.
 fn check(
     path: &Path,
+    member: Option<&(DataSet, usize)>,
     quiet: bool,
     mut progress: impl FnMut(Option<u64>, Option<u64>) -> Result<()>,
 ) -> Result<Verified> {
@@ -89,6 +116,10 @@ fn check(
             ));
         }
     };
+    if let Some((set, number)) = member {
+        let progress = |done, total| progress(Some(done), Some(total));
+        return verify_member(set, *number, codec::refers, progress).map_err(|e| e.at(path));
+    }
     let store = match Store::open(path) {
         Ok(store) => store,
         Err(error) => {

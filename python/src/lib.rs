@@ -53,7 +53,7 @@ mod _core {
     #[pymodule_export]
     use super::loader::{Loader, Run, split};
     #[pymodule_export]
-    use super::maintain::{_compact, _copy, _merge, _recover, _split};
+    use super::maintain::{_compact, _copy, _merge, _publish, _recover, _shard, _split};
     #[pymodule_export]
     use super::open::{_reopen, from_bytes, memory, open};
     #[pymodule_export]

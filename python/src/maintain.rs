@@ -11,13 +11,13 @@ use crate::store::class::Store;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
-use vlstore::Readable;
+use vlstore::dataset::{Edit, Source, member_name, stores_in};
 use vlstore::maintain::{
-    Clash, CompactOptions, Compacted, Copied, CopyOptions, MergeOptions, RecoverOptions, Select,
-    SplitBy, SplitOptions,
+    Balance, Clash, CompactOptions, Compacted, Copied, CopyOptions, MergeOptions, RecoverOptions,
+    Select, SplitBy, SplitOptions,
 };
 use vlstore::trajectory::{Positions, Sharing, copy_frames};
-use vlstore::{Key, Layout, StoreOptions, codec};
+use vlstore::{Error, Key, Layout, StoreOptions, codec};
 
 /// Works with the interpreter detached; what `progress` raises ends it.
 fn run<T: Send>(
@@ -37,8 +37,8 @@ fn new_options(
     given: &Bound<'_, PyDict>,
 ) -> PyResult<StoreOptions> {
     let Some(source) = source else { return Ok(StoreOptions::default()) };
-    let store = py.detach(|| vlstore::Store::open(source)).map_err(|e| from_error(py, &e))?;
-    options::over(store.layout(), given)
+    let source = py.detach(|| Source::open(source)).map_err(|e| from_error(py, &e))?;
+    options::over(source.layout(), given)
 }
 
 fn compacted<'py>(py: Python<'py>, done: &Compacted) -> PyResult<Bound<'py, PyDict>> {
@@ -246,14 +246,7 @@ pub(crate) fn _split<'py>(
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Vec<(PathBuf, Bound<'py, PyDict>)>> {
     let (kind, what) = by;
-    let by = match &*kind {
-        "records" => SplitBy::Records(what.extract()?),
-        "bytes" => SplitBy::Bytes(what.extract()?),
-        _ => {
-            let keys = what.try_iter()?.map(|k| key(&k?)).collect::<PyResult<Vec<Key>>>()?;
-            SplitBy::Keys(keys)
-        }
-    };
+    let by = split_by(&kind, &what)?;
     let new = new_options(py, Some(&source), options)?;
     let how = SplitOptions {
         layout: Some(new.layout),
@@ -266,6 +259,100 @@ pub(crate) fn _split<'py>(
         vlstore::maintain::split(&source, &target, &by, &how, |d, t| p.step(d, t))
     })?;
     done.iter().map(|(path, one)| Ok((path.clone(), copied(py, one)?))).collect()
+}
+
+/// Where parts begin.
+fn split_by(kind: &str, what: &Bound<'_, PyAny>) -> PyResult<SplitBy> {
+    Ok(match kind {
+        "records" => SplitBy::Records(what.extract()?),
+        "bytes" => SplitBy::Bytes(what.extract()?),
+        "parts" => {
+            let (count, balance): (u64, String) = what.extract()?;
+            let balance = Balance::from_name(&balance).ok_or_else(|| {
+                let known = "\"records\", \"bytes\", \"weight\"";
+                invalid(what.py(), &format!("balance: {balance:?} is not one of {known}"))
+            })?;
+            SplitBy::Parts { count, balance }
+        }
+        _ => {
+            let keys = what.try_iter()?.map(|k| key(&k?)).collect::<PyResult<Vec<Key>>>()?;
+            SplitBy::Keys(keys)
+        }
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (source, target, by, options, accept_older, progress))]
+pub(crate) fn _shard<'py>(
+    py: Python<'py>,
+    source: PathBuf,
+    target: PathBuf,
+    by: (String, Bound<'py, PyAny>),
+    options: &Bound<'py, PyDict>,
+    accept_older: bool,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Vec<(PathBuf, Bound<'py, PyDict>)>> {
+    let by = split_by(&by.0, &by.1)?;
+    let new = new_options(py, Some(&source), options)?;
+    let how = SplitOptions {
+        layout: Some(new.layout),
+        write: new.write,
+        overwrite: false,
+        accept_older,
+        refers: Some(codec::refers),
+    };
+    let done = run(py, progress, |p| {
+        vlstore::maintain::shard(&source, &target, &by, &how, |d, t| p.step(d, t))
+    })?;
+    done.iter().map(|(name, one)| Ok((target.join(name), copied(py, one)?))).collect()
+}
+
+/// Publishes members of a data set; `known` is the publication on top of which it is to be, if that matters.
+/// Returns the publication, the names of the members and how many records they have.
+#[pyfunction]
+#[pyo3(signature = (folder, stores, remove, known, progress))]
+pub(crate) fn _publish(
+    py: Python<'_>,
+    folder: PathBuf,
+    stores: Option<Vec<PathBuf>>,
+    remove: Vec<String>,
+    known: Option<u64>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<(u64, Vec<String>, u64)> {
+    run(py, progress, |p| {
+        let mut edit = Edit::begin(&folder)?;
+        if let Some(known) = known.filter(|known| *known != edit.known()) {
+            return Err(Error::Conflict { known, newest: edit.known() }.at(&folder));
+        }
+        let names = match stores {
+            Some(stores) => stores
+                .iter()
+                .map(|path| member_name(&folder, path))
+                .collect::<Result<Vec<_>, _>>()?,
+            None if !remove.is_empty() => Vec::new(),
+            None => {
+                let all = stores_in(&folder)?.into_iter();
+                all.filter(|n| !edit.members().iter().any(|m| &*m.name == n.as_str())).collect()
+            }
+        };
+        for name in &remove {
+            edit.remove(name).map_err(|e| e.at(&folder))?;
+        }
+        let size = |name: &String| std::fs::metadata(folder.join(name)).map_or(0, |m| m.len());
+        let total: u64 = names.iter().map(size).sum();
+        let mut before = 0;
+        for name in &names {
+            edit.put(name, |done, _| p.step((before + done).min(total), total))?;
+            before += size(name);
+        }
+        let publication = match known {
+            Some(_) => edit.publish()?,
+            None => edit.publish_on_top()?,
+        };
+        let members = edit.members();
+        let records = members.iter().map(|m| m.records).sum();
+        Ok((publication, members.iter().map(|m| m.name.to_string()).collect(), records))
+    })
 }
 
 #[pyfunction]

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::backend::MemoryBackend;
 use vlstore::codec::{AnyCodec as _, RawCodec};
+use vlstore::dataset::{DataSet, MOST_OPEN};
 use vlstore::{StoreOptions, Writer};
 
 /// What the caller says about the records.
@@ -140,6 +141,10 @@ pub(crate) fn open<'py>(
     let place = StorePath::File(file.clone());
     let (handle, alone) = py.detach(|| -> Outcome<(Handle, bool)> {
         let writer = match mode {
+            "r" if file.is_dir() => {
+                let set = DataSet::open_with(&file, &options.write.reading(), MOST_OPEN)?;
+                return Ok((Handle::set(set, place, options.write), true));
+            }
             "r" => {
                 let store = vlstore::Store::open_with(&file, &options.write.reading())?;
                 return Ok((Handle::reader(store, place, options.write), true));
@@ -234,8 +239,7 @@ pub(crate) fn _reopen<'py>(
         open(place, "r", codec, Some(options))?
     };
     let opened = store.cast::<Store>()?.get();
-    let found =
-        (opened.handle().read(py, |v| Ok(v.committed()?.file_id()))?, opened.generation(py)?);
+    let found = (opened.handle().read(py, |v| Ok(v.id()?))?, opened.generation(py)?);
     if found.0 != seen.0 || found.1 < seen.1 {
         let why = format!(
             "the file is {} at commit {}, but {} at commit {} was seen where the store was \

@@ -15,11 +15,11 @@ DOCS = ROOT / "docs"
 # Pages whose code runs, and how many parts it has at least.
 PAGES = {
     "guide.md": 8, "training.md": 9, "blobs.md": 13, "experiments.md": 6, "cache.md": 6, "series.md": 7, "from-the-original.md": 1,
-    "plugins.md": 8, "plots.md": 1,
+    "plugins.md": 8, "plots.md": 1, "datasets.md": 5, "arrow.md": 3,
 }
 # Packages that may be missing: a part of a page that has the word is left out then, and said.
 OPTIONAL = {"torch": "torch", "ase.": "ase", "MDAnalysis": "MDAnalysis", "mda.": "MDAnalysis", "u.trajectory": "MDAnalysis",
-            "openmm": "openmm", "mdtraj": "mdtraj"}
+            "openmm": "openmm", "mdtraj": "mdtraj", "import ray": "ray", "duckdb": "duckdb", "polars": "polars", "pyarrow": "pyarrow"}
 MODULES = [
     "vlstore",
     "vlstore.cache",
@@ -27,6 +27,8 @@ MODULES = [
     "vlstore._open",
     "vlstore._views",
     "vlstore._core",
+    "vlstore._maintain",
+    "vlstore.arrow",
     "vlstore.blobs",
     "vlstore.blobs._digest",
     "vlstore.blobs._native",
@@ -49,7 +51,7 @@ MODULES = [
     "vlstore.plugins.ase",
 ]
 # What modules need besides NumPy.
-PACKAGES = {"vlstore.plugins.ase": "ase"}
+PACKAGES = {"vlstore.plugins.ase": "ase", "vlstore.arrow": "pyarrow"}
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 

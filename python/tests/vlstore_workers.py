@@ -86,3 +86,18 @@ def simulate(path, frames):
             store.push(vlstore.MdFrame(np.full((2, 3), float(step)), step=step, time=float(step)))
             store.commit()
             time.sleep(0.01)
+
+
+def interrupt(done, total):
+    """A progress that ends the work in its middle."""
+    if done > total // 2:
+        raise KeyboardInterrupt
+
+
+def publish_members(folder, who, count):
+    """Writes stores and publishes each as a member of the data set in a folder."""
+    for i in range(count):
+        name = f"{who}-{i}"
+        with vlstore.open(f"{folder}/{name}.vls", "w") as store:
+            store[name] = name.encode()
+        vlstore.publish(folder, [name + ".vls"])

@@ -35,16 +35,20 @@ from vlstore._trajectory import export
 from vlstore.errors import *  # noqa: F403
 
 if TYPE_CHECKING:
+    from vlstore.arrow import from_arrow
     from vlstore._maintain import (
         Compacted,
         Copied,
         Merged,
         Part,
+        Published,
         Recovered,
         compact,
         copy,
         merge,
+        publish,
         recover,
+        shard,
         split,
     )
 
@@ -60,6 +64,7 @@ __all__ = [
     "Merged",
     "Ordinals",
     "Part",
+    "Published",
     "Record",
     "Recovered",
     "Store",
@@ -71,12 +76,15 @@ __all__ = [
     "copy",
     "errors",
     "export",
+    "from_arrow",
     "from_bytes",
     "import_",
     "memory",
     "merge",
     "open",
+    "publish",
     "recover",
+    "shard",
     "split",
 ]
 __all__ += errors.__all__
@@ -84,13 +92,18 @@ __all__ += errors.__all__
 
 #: Imported when somebody uses them, so that programs that do not need not wait.
 _MAINTAIN = frozenset(
-    ["Compacted", "Copied", "Merged", "Part", "Recovered", "compact", "copy", "merge", "recover", "split"]
+    [
+        "Compacted", "Copied", "Merged", "Part", "Published", "Recovered",
+        "compact", "copy", "merge", "publish", "recover", "shard", "split",
+    ]
 )
 
 
 def __getattr__(name):
     if name in _MAINTAIN:
         return getattr(importlib.import_module("vlstore._maintain"), name)
+    if name == "from_arrow":
+        return importlib.import_module("vlstore.arrow").from_arrow
     # The original program has these names here. They are imported when somebody uses them.
     if name in ("store", "serialize", "loader", "hash"):
         return importlib.import_module(f"vlstore.{name}")

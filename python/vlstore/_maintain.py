@@ -1,4 +1,4 @@
-"""Maintaining stores: compact, copy, merge, split, recover.
+"""Maintaining stores: compact, copy, merge, split, shard, publish, recover.
 
 Each writes a new file under a temporary name and renames it when it is complete: after
 an error, after Ctrl-C, and when ``progress`` raises, nothing has changed. The interpreter lock is
@@ -22,11 +22,14 @@ __all__ = [
     "Copied",
     "Merged",
     "Part",
+    "Published",
     "Recovered",
     "compact",
     "copy",
     "merge",
+    "publish",
     "recover",
+    "shard",
     "split",
 ]
 
@@ -82,9 +85,21 @@ class Merged(Copied):
 
 @dataclass(frozen=True)
 class Part(Copied):
-    """One file that :func:`split` made."""
+    """One file that :func:`split` or :func:`shard` made."""
 
     path: Path
+
+
+@dataclass(frozen=True)
+class Published:
+    """What :func:`publish` did."""
+
+    #: How often the data set was published, this time included.
+    publication: int
+    #: The names of all members, in the order of their records.
+    members: list[str]
+    #: Records of all members.
+    records: int
 
 
 @dataclass(frozen=True)
@@ -305,6 +320,108 @@ def split(
         accept_older, progress,
     )
     return [Part(path=Path(path), **done) for path, done in made]
+
+
+def shard(
+    source: _Path | _core.Store,
+    folder: _Path,
+    *,
+    records: int | None = None,
+    bytes: int | None = None,  # noqa: A002
+    parts: int | None = None,
+    balance: Literal["records", "bytes", "weight"] = "records",
+    accept_older: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> list[Part]:
+    """Write a store or a data set to a new data set, whose members have about the same size.
+
+    A member has at most this many ``records`` or decoded ``bytes``, or there are so many ``parts``, which
+    have about equally much of ``balance`` (``"weight"`` counts atoms of frames). The records keep their
+    order. The folder appears when all is complete; one that is there and not empty is refused. For the
+    other arguments see :func:`copy`.
+
+    Examples
+    --------
+    >>> import vlstore
+    >>> with vlstore.open("numbers.vls", "w") as store:
+    ...     for i in range(100):
+    ...         store[i] = bytes(i)
+    >>> made = vlstore.shard("numbers.vls", "numbers", parts=4, balance="bytes")
+    >>> [part.records for part in made]
+    [50, 21, 16, 13]
+    >>> vlstore.open("numbers")[70] == bytes(70)
+    True
+    """
+    given = {"records": records, "bytes": bytes, "parts": None if parts is None else (parts, balance)}
+    named = [(name, value) for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        raise InvalidError("say how large the members are by one of records, bytes and parts")
+    made = _core._shard(
+        _path(source, "source"), _path(folder, "folder"), named[0], options, accept_older, progress
+    )
+    return [Part(path=Path(path), **done) for path, done in made]
+
+
+def publish(
+    folder: _Path,
+    stores: Iterable[_Path | _core.Store] | None = None,
+    *,
+    remove: Iterable[str] = (),
+    known: int | None = None,
+    progress: Progress | None = None,
+) -> Published:
+    """Make stores in a folder members of one data set, which :func:`vlstore.open` opens by its folder.
+
+    The new manifest takes the place of the old one in one step. Several processes may write members side by
+    side and publish each its own: what others published meanwhile stays.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        The folder in which the members lie.
+    stores : iterable of paths, optional
+        The new members: paths in the folder, or names relative to it. A member that is named again is read
+        again, which it must be after it was compacted, and to see what was added to it. By default the
+        ``*.vls`` and ``*.vlstore`` that are not members yet.
+    remove : iterable of str
+        Names of members that are taken out of the data set. Their files stay.
+    known : int, optional
+        Publish only on top of this publication (0 if there is none yet).
+    progress
+        See :func:`compact`.
+
+    Raises
+    ------
+    ConflictError
+        If ``known`` is not the newest publication. Nothing is published.
+    InvalidError
+        For members of different codecs or units, and for a path outside the folder.
+    LockedError
+        If a new member is open for writing: close it first.
+
+    Examples
+    --------
+    >>> import os, vlstore
+    >>> os.mkdir("runs")
+    >>> for name in ["a.vls", "b.vls"]:
+    ...     with vlstore.open("runs/" + name, "w") as store:
+    ...         store[name] = b"record"
+    >>> vlstore.publish("runs").records
+    2
+    >>> list(vlstore.open("runs"))
+    ['a.vls', 'b.vls']
+    """
+    folder = _path(folder, "folder")
+    paths = None
+    if stores is not None:
+        if isinstance(stores, (str, bytes, PathLike, _core.Store)):
+            raise WrongTypeError("stores is a list of paths")
+        paths = [_path(store, "a store") for store in stores]
+    if isinstance(remove, str):
+        raise WrongTypeError("remove is a list of names")
+    publication, members, records = _core._publish(folder, paths, list(remove), known, progress)
+    return Published(publication, members, records)
 
 
 def recover(

@@ -19,7 +19,9 @@ import pickle
 __all__ = [
     "ClosedError",
     "CodecError",
+    "ConflictError",
     "CorruptError",
+    "DataSetError",
     "OlderStateError",
     "Error",
     "ExistsError",
@@ -156,6 +158,18 @@ class ReplacedError(Error, OSError):
     so far is committed in that file; if no name leads to it any more, ``save_as`` writes it to a new
     one before the writer is closed.
     """
+
+
+class DataSetError(Error, OSError):
+    """A data set is not what its manifest says.
+
+    A member is missing, or is not the store that was published, or the manifest was changed. The message
+    names it.
+    """
+
+
+class ConflictError(Error, ValueError):
+    """Somebody else published the data set meanwhile; nothing was published and nothing is lost."""
 
 
 class ClosedError(Error, ValueError):

@@ -4,9 +4,11 @@
 use super::random::key_of;
 use crate::codec;
 use crate::column::ColumnValues;
+use crate::dataset::{DataSet, Member};
 use crate::depot::Columns;
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::printable::printable_path;
 use crate::store::{ColumnData, ReadOptions, Readable, Snapshot, Store};
 use crate::wire::memory;
 use std::collections::VecDeque;
@@ -39,6 +41,8 @@ struct Entry {
 #[derive(Debug)]
 enum Reached {
     Held(Snapshot),
+    /// A member of a data set, which knows how to open it.
+    Member(DataSet),
     Path(PathBuf),
 }
 
@@ -119,6 +123,22 @@ impl Sources {
         Ok(Self { stores: stores.into(), open: Arc::new(open) })
     }
 
+    /// The members of a data set, none of which is opened now; at most `most_open` are open at a time.
+    #[must_use]
+    pub fn of_set(set: &DataSet, most_open: usize) -> Self {
+        let own = set.opening(most_open);
+        let entry = |(number, member): (usize, &Member)| Entry {
+            from: Reached::Member(own.clone()),
+            first: set.first_of(number),
+            records: member.records,
+            bytes: member.record_bytes,
+            known: Known { file: member.file.to_string(), dead: member.deleted },
+        };
+        let stores = set.members().iter().enumerate().map(entry).collect();
+        let open = Open { most: 0, options: *set.options(), stores: Mutex::default() };
+        Self { stores, open: Arc::new(open) }
+    }
+
     /// Number of records of all stores.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -193,6 +213,7 @@ impl Sources {
         })?;
         let path = match &entry.from {
             Reached::Held(snapshot) => return Ok(snapshot.clone()),
+            Reached::Member(set) => return set.snapshot(store),
             Reached::Path(path) => path,
         };
         if let Some(snapshot) = self.open.find(store) {
@@ -271,7 +292,11 @@ impl Sources {
         let key = self.snapshot(store).and_then(|snapshot| snapshot.key_at(ordinal));
         let place = match self.stores.get(store).map(|entry| &entry.from) {
             Some(Reached::Path(path)) if self.stores.len() > 1 => {
-                format!("ordinal {ordinal} of {}", crate::printable::printable_path(path))
+                format!("ordinal {ordinal} of {}", printable_path(path))
+            }
+            Some(Reached::Member(set)) => {
+                let name = set.members().get(store).map_or("", |member| &member.name);
+                format!("ordinal {ordinal} of {}", printable_path(&set.folder().join(name)))
             }
             _ => format!("ordinal {ordinal}"),
         };

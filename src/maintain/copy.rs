@@ -1,6 +1,7 @@
 //! Copying into a new store: other options, a selection, a newer version of the format.
 
 use crate::backend::{Backend, StagedFile};
+use crate::dataset::Source;
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
@@ -9,9 +10,7 @@ use crate::maintain::select::Select;
 use crate::maintain::shared_transfer::{Refers, SharedTransfer};
 use crate::maintain::transfer::{Item, RecordTransfer, stream};
 use crate::store::Readable;
-use crate::store::open::Store;
 use crate::store::options::{Durability, Layout, ReadOptions, StoreOptions, WriteOptions};
-use crate::store::read::snapshot::Snapshot;
 use crate::store::target::may_appear;
 use crate::store::write::writer::Writer;
 use std::path::Path;
@@ -50,7 +49,7 @@ pub struct Copied {
     pub file_bytes: u64,
 }
 
-/// Copies records of the store at `from` to a new store at `to`: with other options, or only a
+/// Copies records of the store or data set at `from` to a new store at `to`: with other options, or only a
 /// selection, or to bring a file of an older version or of the original program to the newest
 /// version. Order, weights and attributes stay. Records stream in bounded memory.
 ///
@@ -97,67 +96,76 @@ pub fn copy_with(
 type Rewrite<'a> = &'a mut dyn FnMut(&[u8], &mut Writer, &mut Vec<u8>) -> Result<bool>;
 
 fn copy_some(
-    snapshot: &Snapshot,
+    source: &Source,
     writer: &mut Writer,
     select: &Select,
     refers: Option<Refers>,
     rewrite: Rewrite<'_>,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<Copied> {
-    let chosen = select.check(snapshot)?;
-    let totals = snapshot.inner().reader.totals;
-    let total = totals.record_bytes.saturating_sub(totals.dead_bytes);
+    let chosen = select.check(&**source)?;
+    let total = source.record_bytes();
     let mut seen = 0;
     let mut out = Copied::default();
-    let mut shared = SharedTransfer::new(snapshot, refers, writer)?;
-    let done = std::cell::Cell::new(0);
-    let mut records = RecordTransfer::new(snapshot, writer);
     let mut space = Vec::new();
-    stream(
-        snapshot,
-        |ordinal, key, len| {
-            seen += len;
-            done.set(seen);
-            if ordinal.is_multiple_of(4096) {
-                progress(seen.min(total), total)?;
-            }
-            Ok(chosen.takes(ordinal, key))
-        },
-        |item| {
-            shared.before(item.key, item.bytes, writer)?;
-            space.clear();
-            let named = |e: Error| {
-                let key = item.key.map_or_else(|| "without a key".into(), Key::to_string);
-                match e {
-                    Error::Codec { .. } => Error::Record { key: key.into(), source: Box::new(e) },
-                    other => other.of_record(&key),
+    for part in source.parts() {
+        let part = part?;
+        let mut carry =
+            SharedTransfer::new(&part.snapshot, refers, writer).map_err(|e| part.named(e))?;
+        let mut carrier = RecordTransfer::new(&part.snapshot, writer);
+        let copied = stream(
+            &part.snapshot,
+            |ordinal, key, len| {
+                if ordinal >= part.records {
+                    return Ok(false);
                 }
-            };
-            let other = rewrite(item.bytes, writer, &mut space).map_err(named)?;
-            let item = if other { Item { bytes: &space, ..item } } else { item };
-            records.put(writer, item.key, &item)?;
-            out.records += 1;
-            out.record_bytes += item.bytes.len() as u64;
-            Ok(())
-        },
-    )?;
+                seen += len;
+                if ordinal.is_multiple_of(4096) {
+                    progress(seen.min(total), total)?;
+                }
+                Ok(chosen.takes(part.first + ordinal, key))
+            },
+            |item| {
+                carry.before(item.key, item.bytes, writer)?;
+                space.clear();
+                let named = |e: Error| {
+                    let key = item.key.map_or_else(|| "without a key".into(), Key::to_string);
+                    match e {
+                        Error::Codec { .. } => {
+                            Error::Record { key: key.into(), source: Box::new(e) }
+                        }
+                        other => other.of_record(&key),
+                    }
+                };
+                let other = rewrite(item.bytes, writer, &mut space).map_err(named)?;
+                let item = if other { Item { bytes: &space, ..item } } else { item };
+                carrier.put(writer, item.key, &item)?;
+                out.records += 1;
+                out.record_bytes += item.bytes.len() as u64;
+                Ok(())
+            },
+        );
+        copied.map_err(|e| part.named(e))?;
+    }
     progress(total, total)?;
     out.shared = writer.reader.totals.shared;
-    let attributes = snapshot.attributes();
+    let attributes = source.attributes();
     if attributes.is_object() {
         writer.set_attributes(&attributes)?;
     }
     Ok(out)
 }
 
-/// Opens a store that is only read from, as it must be for a copy to be one.
+/// Opens a store or a data set that is only read from, as it must be for a copy to be one.
 pub(crate) fn open_source(
     path: &Path,
     options: &ReadOptions,
     accept_older: bool,
-) -> Result<Snapshot> {
-    let source = Store::open_with(path, options)?.snapshot();
-    refuse_older(&source, accept_older).map_err(|e| e.at(path))?;
+) -> Result<Source> {
+    let source = Source::open_with(path, options)?;
+    if let Source::Store(snapshot) = &source {
+        refuse_older(snapshot, accept_older).map_err(|e| e.at(path))?;
+    }
     Ok(source)
 }
 
@@ -165,7 +173,7 @@ pub(crate) fn open_source(
 pub(crate) fn new_options(
     layout: Option<&Layout>,
     write: &WriteOptions,
-    source: &Snapshot,
+    source: &Source,
 ) -> StoreOptions {
     StoreOptions { layout: layout.unwrap_or_else(|| source.layout()).clone(), write: write.clone() }
 }
@@ -188,7 +196,7 @@ impl Target {
     /// One with `options`, for records of the codec of `source`.
     pub(crate) fn new(
         to: &Path,
-        source: &Snapshot,
+        source: &Source,
         options: &StoreOptions,
         existing: Existing,
     ) -> Result<Self> {

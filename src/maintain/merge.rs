@@ -1,5 +1,6 @@
 //! Several stores into one.
 
+use crate::dataset::Source;
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
@@ -9,7 +10,6 @@ use crate::maintain::transfer::{RecordTransfer, stream};
 use crate::printable::printable_path;
 use crate::store::Readable;
 use crate::store::options::{Layout, WriteOptions};
-use crate::store::read::snapshot::Snapshot;
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -61,8 +61,8 @@ pub struct Merged {
     pub differing: Vec<String>,
 }
 
-/// Writes the records of all `sources`, one source after the other, to a new store at `to`.
-/// Records stream in bounded memory; the sources are only read.
+/// Writes the records of all `sources`, stores and data sets, one source after the other, to a new
+/// store at `to`. Of a data set each member counts as a source where keys are equal. Records stream in bounded memory; the sources are only read.
 ///
 /// Attributes are joined; see [`Merged::differing`]. `progress` is told the bytes done and to
 /// do; its error ends the work, and no file appears.
@@ -93,7 +93,7 @@ pub fn merge<P: AsRef<Path>>(
     }
     let new = new_options(options.layout.as_ref(), &options.write, first);
     let mut target = Target::new(to.as_ref(), first, &new, Existing::of(options.overwrite))?;
-    let total = opened.iter().map(live_bytes).sum();
+    let total = opened.iter().map(Source::record_bytes).sum();
     let mut done = 0;
     for (i, (source, path)) in opened.iter().zip(&paths).enumerate() {
         let rivals = match options.clash {
@@ -107,34 +107,40 @@ pub fn merge<P: AsRef<Path>>(
             _ => None,
         };
         let writer = &mut target.writer;
-        let mut carry =
-            SharedTransfer::new(source, options.refers, writer).map_err(|e| e.at(path))?;
         let mut left_out = 0;
-        let mut carrier = RecordTransfer::new(source, writer);
-        stream(
-            source,
-            |_, key, _| {
-                let Some(key) = key else { return Ok(true) };
-                for rival in rivals {
-                    if rival.contains(key)? {
-                        left_out += 1;
+        for part in source.parts() {
+            let part = part.map_err(|e| e.at(path))?;
+            let mut carry = SharedTransfer::new(&part.snapshot, options.refers, writer)
+                .map_err(|e| part.named(e).at(path))?;
+            let mut carrier = RecordTransfer::new(&part.snapshot, writer);
+            let merged = stream(
+                &part.snapshot,
+                |ordinal, key, _| {
+                    if ordinal >= part.records {
                         return Ok(false);
                     }
-                }
-                Ok(true)
-            },
-            |item| {
-                let named = match (name, item.key) {
-                    (Some(name), Some(key)) => Some(prefixed(name, key)),
-                    (_, key) => key.cloned(),
-                };
-                carry.before(item.key, item.bytes, writer)?;
-                carrier.put(writer, named.as_ref(), &item)?;
-                done += item.bytes.len() as u64;
-                progress(done.min(total), total)
-            },
-        )
-        .map_err(|e| e.at(path))?;
+                    let Some(key) = key else { return Ok(true) };
+                    let own = part.first + ordinal;
+                    let mut lost = is_rivalled(source, key, own, &options.clash)?;
+                    for rival in rivals {
+                        lost = lost || rival.find_key(key)?.is_some();
+                    }
+                    left_out += u64::from(lost);
+                    Ok(!lost)
+                },
+                |item| {
+                    let named = match (name, item.key) {
+                        (Some(name), Some(key)) => Some(prefixed(name, key)),
+                        (_, key) => key.cloned(),
+                    };
+                    carry.before(item.key, item.bytes, writer)?;
+                    carrier.put(writer, named.as_ref(), &item)?;
+                    done += item.bytes.len() as u64;
+                    progress(done.min(total), total)
+                },
+            );
+            merged.map_err(|e| part.named(e).at(path))?;
+        }
         out.left_out += left_out;
     }
     target.writer.set_attributes(&Value::Object(attributes))?;
@@ -142,9 +148,16 @@ pub fn merge<P: AsRef<Path>>(
     Ok(out)
 }
 
-fn live_bytes(source: &Snapshot) -> u64 {
-    let totals = source.inner().reader.totals;
-    totals.record_bytes.saturating_sub(totals.dead_bytes)
+/// Whether another member of the same data set has the key, and its record is the one that stays.
+fn is_rivalled(source: &Source, key: &Key, own: u64, clash: &Clash) -> Result<bool> {
+    if source.set().is_none() {
+        return Ok(false);
+    }
+    Ok(match clash {
+        Clash::KeepFirst => source.find_key(key)?.is_some_and(|first| first < own),
+        Clash::KeepLast => source.ordinals_of(key)?.last().is_some_and(|last| *last > own),
+        Clash::Refuse | Clash::Prefix(_) => false,
+    })
 }
 
 fn prefixed(name: &str, key: &Key) -> Key {
@@ -158,7 +171,7 @@ fn prefixed(name: &str, key: &Key) -> Key {
 /// Refuses what cannot be one store; joins the attributes.
 fn check(
     paths: &[&Path],
-    sources: &[Snapshot],
+    sources: &[Source],
     clash: &Clash,
     out: &mut Merged,
 ) -> Result<Map<String, Value>> {
@@ -174,7 +187,7 @@ fn check(
         }
     }
     let mut joined = Map::new();
-    let mut first: Option<(&Path, &Snapshot)> = None;
+    let mut first: Option<(&Path, &Source)> = None;
     for (path, source) in paths.iter().zip(sources) {
         let attributes = match source.attributes() {
             Value::Object(attributes) => attributes,
@@ -233,30 +246,38 @@ fn check(
 /// Asks, for every key, whether an earlier source has it: by the index, in bounded memory.
 fn refuse_clashes(
     paths: &[&Path],
-    sources: &[Snapshot],
+    sources: &[Source],
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
-    for (i, (source, path)) in sources.iter().zip(paths).enumerate().skip(1) {
-        source.for_each(|ordinal, key, _| {
+    for (i, (source, path)) in sources.iter().zip(paths).enumerate() {
+        if i == 0 && source.set().is_none() {
+            continue;
+        }
+        source.visit_index(&mut |ordinal, key, _| {
             if ordinal.is_multiple_of(4096) {
                 progress(0, 0)?;
             }
             let Some(key) = key else { return Ok(()) };
+            // An earlier member of the same data set.
+            if let Some(set) = source.set()
+                && let Some(first) = set.find_key(&key)?.filter(|first| *first < ordinal)
+            {
+                let (own, other) = (set.place(ordinal)?.0, set.place(first)?.0);
+                return Err(equal_keys(&key, &set.path(own)?, &set.path(other)?));
+            }
             for (earlier, other) in sources.iter().zip(paths).take(i) {
-                if earlier.contains(&key)? {
-                    return Err(Error::Exists {
-                        what: format!(
-                            "record {key} of {} in {}",
-                            printable_path(path),
-                            printable_path(other)
-                        )
-                        .into(),
-                        instead: None,
-                    });
+                if earlier.find_key(&key)?.is_some() {
+                    return Err(equal_keys(&key, path, other));
                 }
             }
             Ok(())
         })?;
     }
     Ok(())
+}
+
+fn equal_keys(key: &Key, path: &Path, other: &Path) -> Error {
+    let what =
+        format!("record {key} of {} in {}", printable_path(path), printable_path(other)).into();
+    Error::Exists { what, instead: None }
 }

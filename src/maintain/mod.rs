@@ -5,9 +5,11 @@
 
 mod compact;
 mod copy;
+mod distribute;
 mod merge;
 mod recover;
 mod select;
+mod shard;
 pub(crate) mod shared_transfer;
 mod split;
 mod transfer;
@@ -15,11 +17,13 @@ mod verify;
 
 pub use compact::{CompactOptions, Compacted, compact, compact_into};
 pub use copy::{Copied, CopyOptions, copy, copy_with};
+pub use distribute::{Balance, SplitBy};
 pub use merge::{Clash, MergeOptions, Merged, merge};
 pub use recover::{
     Contents, Found, RecoverOptions, Recovered, RecoveryMethod, recover, recover_into,
 };
 pub use select::Select;
+pub use shard::shard;
 pub use shared_transfer::{Reference, Refers};
-pub use split::{SPLIT_MAX, SplitBy, SplitOptions, split};
-pub use verify::{Affected, Damage, Effect, Verified};
+pub use split::{SPLIT_MAX, SplitOptions, split};
+pub use verify::{Affected, Damage, Effect, Verified, verify_member};

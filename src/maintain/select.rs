@@ -3,7 +3,6 @@
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::store::Readable;
-use crate::store::read::snapshot::Snapshot;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -64,12 +63,12 @@ impl Select {
     }
 
     /// The selection, checked against a store: every key is there, the step is not 0.
-    pub(crate) fn check(&self, snapshot: &Snapshot) -> Result<Chosen<'_>> {
+    pub(crate) fn check(&self, source: &dyn Readable) -> Result<Chosen<'_>> {
         match self {
             Self::All => Ok(Chosen::All),
             Self::Keys(keys) => {
                 for key in keys {
-                    if !snapshot.contains(key)? {
+                    if source.find_key(key)?.is_none() {
                         return Err(Error::NotFound { key: key.to_string().into() });
                     }
                 }

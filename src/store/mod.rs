@@ -19,11 +19,12 @@ pub use options::{
     Alignment, Compression, Durability, Layout, OriginalTable, Purpose, ReadOptions, StoreOptions,
     WriteOptions,
 };
+pub use read::any_plan::Plan;
+pub(crate) use read::any_plan::{AskedOfFile, Files};
 pub use read::batch::Batch;
 pub use read::info::Info;
 pub use read::load::Opened;
 pub use read::location::Location;
-pub use read::plan::Plan;
 pub(crate) use read::plan::Visit;
 pub use read::readable::Readable;
 pub use read::record::Record;

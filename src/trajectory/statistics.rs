@@ -90,7 +90,7 @@ fn squares(forces: &Real) -> (u64, f64, f64) {
 }
 
 impl Statistics {
-    /// Computes the statistics of all frames of a snapshot, in one pass over the blocks in which
+    /// Computes the statistics of all frames of a store or data set, in one pass over the blocks in which
     /// energies, types and forces lie, and in bounded memory.
     ///
     /// `progress` is told the frames done and to do; its error ends the work.
@@ -99,7 +99,7 @@ impl Statistics {
     /// As [`Frames::frames_at`]; [`Error::Limit`] for more than 4096 types; what `progress`
     /// returns.
     pub fn compute(
-        snapshot: &Snapshot,
+        snapshot: &dyn Readable,
         mut progress: impl FnMut(u64, u64) -> Result<()>,
     ) -> Result<Self> {
         let total = snapshot.len();

@@ -35,6 +35,7 @@ const ROOMS: [(&str, &[&str]); 25] = [
     ("index", &[]),
     ("codec", &[]),
     ("store", BELOW_STORE),
+    ("dataset", BELOW_DATASET),
     ("maintain", BELOW_MAINTAIN),
     ("depot", BELOW_DEPOT),
     ("formats", BELOW_DEPOT),
@@ -43,30 +44,20 @@ const ROOMS: [(&str, &[&str]); 25] = [
     ("blobs", BELOW_FORMATS),
     ("cache", BELOW_FORMATS),
     ("experiments", BELOW_FORMATS),
-    ("dataset", BELOW_DATASET),
     ("loader", BELOW_LOADER),
     ("demo", BELOW_FACES),
     ("cookbook", BELOW_FACES),
 ];
 const BELOW_STORE: &[&str] = &["backend", "chunk", "frame", "index"];
-const BELOW_MAINTAIN: &[&str] = &["backend", "chunk", "frame", "index", "store"];
-const BELOW_DEPOT: &[&str] = &["backend", "chunk", "frame", "index", "codec", "store", "maintain"];
+const BELOW_DATASET: &[&str] = &["backend", "chunk", "frame", "index", "store"];
+const BELOW_MAINTAIN: &[&str] = &["backend", "chunk", "frame", "index", "store", "dataset"];
+const BELOW_DEPOT: &[&str] =
+    &["backend", "chunk", "frame", "index", "codec", "store", "dataset", "maintain"];
 const BELOW_FORMATS: &[&str] =
-    &["backend", "chunk", "frame", "index", "codec", "store", "maintain", "depot"];
-const BELOW_TRAJECTORY: &[&str] =
-    &["backend", "chunk", "frame", "index", "codec", "store", "maintain", "depot", "formats"];
-const BELOW_DATASET: &[&str] = &[
-    "backend",
-    "chunk",
-    "frame",
-    "index",
-    "codec",
-    "store",
-    "maintain",
-    "depot",
+    &["backend", "chunk", "frame", "index", "codec", "store", "dataset", "maintain", "depot"];
+const BELOW_TRAJECTORY: &[&str] = &[
+    "backend", "chunk", "frame", "index", "codec", "store", "dataset", "maintain", "depot",
     "formats",
-    "trajectory",
-    "cache",
 ];
 const BELOW_LOADER: &[&str] = &[
     "backend",
@@ -75,12 +66,12 @@ const BELOW_LOADER: &[&str] = &[
     "index",
     "codec",
     "store",
+    "dataset",
     "maintain",
     "depot",
     "formats",
     "trajectory",
     "cache",
-    "dataset",
 ];
 const BELOW_FACES: &[&str] = &[
     "backend",
@@ -89,12 +80,12 @@ const BELOW_FACES: &[&str] = &[
     "index",
     "codec",
     "store",
+    "dataset",
     "maintain",
     "depot",
     "formats",
     "trajectory",
     "cache",
-    "dataset",
     "loader",
     "experiments",
 ];
@@ -221,6 +212,7 @@ fn rooms_whose_sizes_a_file_decides_ask_for_memory_and_do_not_take_it() {
         |file| {
             let rooms = [
                 "src/store/",
+                "src/dataset/",
                 "src/maintain/",
                 "src/chunk/",
                 "src/index/",

@@ -3,7 +3,7 @@
 use super::{Folder, PROGRAM};
 use assert_cmd::Command;
 
-pub(super) const VERBS: [&str; 25] = [
+pub(super) const VERBS: [&str; 27] = [
     "import",
     "export",
     "info",
@@ -23,6 +23,8 @@ pub(super) const VERBS: [&str; 25] = [
     "copy",
     "merge",
     "split",
+    "shard",
+    "publish",
     "archive",
     "consolidate",
     "bench",

@@ -15,7 +15,7 @@ use vlstore::Store;
 
 /// What each verb is asked for, but for those that write to the store that they are given, which is
 /// what they are for: `put`, `rm`, `seal`, `import --append`, `stat --keep`. NEW is a new file.
-const READERS: [&str; 30] = [
+const READERS: [&str; 32] = [
     "import long.xtc NEW",
     "export long.vls NEW.xtc",
     "export --fields positions long.vls NEW.xyz",
@@ -42,6 +42,8 @@ const READERS: [&str; 30] = [
     "merge --clash prefix long.vls frames.vls bad.vls NEW",
     "merge long.vls frames.vls NEW",
     "split --records 5000 long.vls NEW",
+    "shard --parts 3 --balance weight long.vls NEW",
+    "publish notes.txt",
     "bench long.xtc",
     "demo --keep NEW run.xtc",
     "completions bash",

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod chosen;
+mod datasets;
 mod experiments;
 mod extxyz;
 mod help;

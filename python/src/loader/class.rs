@@ -12,6 +12,7 @@ use crate::loader::options::options;
 use crate::loader::run::Run;
 use crate::store::class::Store;
 use crate::store::typed::Typed;
+use crate::store::view::View as Seen;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
@@ -85,8 +86,11 @@ impl Loader {
         let asked = records.map(many).transpose()?;
         let sources = match paths {
             None => {
-                let snapshot = typed.handle.read(py, |v| Ok(v.committed()?))?;
-                Sources::one(snapshot)
+                let made = typed.handle.read(py, |v| match v {
+                    Seen::Set(set) => Ok(Sources::of_set(set, max_open)),
+                    one => Ok(Sources::one(one.committed()?)?),
+                });
+                Ok(made?)
             }
             Some(paths) => {
                 let how = typed.handle.options.reading();

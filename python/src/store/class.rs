@@ -11,8 +11,11 @@ use crate::store::iter::{Iter, What};
 use crate::store::report;
 use crate::store::store_path::StorePath;
 use crate::store::typed::{Typed, part};
+use crate::store::view::View;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
+use vlstore::dataset::Source;
+use vlstore::maintain::verify_member;
 use vlstore::{Error, Key};
 
 /// Records by key in one file, or in memory: a mapping.
@@ -302,15 +305,29 @@ impl Store {
     /// Counts and sizes, as a dict: ``records``, ``raw_bytes`` (decoded), ``file_bytes``,
     /// ``ratio``, ``generation``, ``sealed_records``, ``opened`` and more. What a writer has not
     /// committed is not in it.
+    ///
+    /// Of a data set ``records``, ``weight``, ``raw_bytes``, ``file_bytes``, ``generation`` (how often it was
+    /// published), ``record_codec`` and ``members``, a list of dicts: what the manifest says, without opening a member.
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let manifest = self.handle().read(py, |v| match v {
+            View::Set(set) => Ok(Some(set.manifest().clone())),
+            _ => Ok(None),
+        })?;
+        if let Some(manifest) = manifest {
+            return report::manifest(py, &manifest);
+        }
         let info = self.handle().read(py, |v| Ok(v.info()?))?;
         report::info(py, &info)
     }
 
     /// Checks every byte of the last commit: index, blocks, the place of every record. Reads the
-    /// whole file. Damage is returned, not raised.
+    /// whole file. Damage is returned, not raised. Of a data set every member is checked, and that it
+    /// is the file that was published.
     fn verify(&self, py: Python<'_>) -> PyResult<report::Verified> {
-        let snapshot = self.handle().read(py, |v| Ok(v.committed()?))?;
+        let source = self.handle().read(py, |v| match v {
+            View::Set(set) => Ok(Source::Set(set.clone())),
+            one => Ok(Source::Store(one.committed()?)),
+        })?;
         let mut raised = None;
         let found: vlstore::Result<_> = py.detach(|| {
             let mut signals = |_, _| {
@@ -319,14 +336,26 @@ impl Store {
                     vlstore::Error::Interrupted
                 })
             };
-            let mut found = snapshot.verify(&mut signals)?;
             let refers = vlstore::codec::refers;
-            found.extend(snapshot.verify_references(refers, &mut signals)?);
-            Ok(found)
+            match &source {
+                Source::Store(snapshot) => {
+                    let mut found = snapshot.verify(&mut signals)?;
+                    found.extend(snapshot.verify_references(refers, &mut signals)?);
+                    Ok(report::Verified::new(found))
+                }
+                Source::Set(set) => {
+                    let mut all = report::Verified::default();
+                    for (number, member) in set.members().iter().enumerate() {
+                        let found = verify_member(set, number, refers, &mut signals)?;
+                        all.extend(&member.name, report::Verified::new(found));
+                    }
+                    Ok(all)
+                }
+            }
         });
         match (raised, found) {
             (Some(error), _) => Err(error),
-            (None, found) => Ok(report::Verified::new(found.map_err(Failure::from)?)),
+            (None, found) => Ok(found.map_err(Failure::from)?),
         }
     }
 

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{ThreadId, current};
 use vlstore::Digest;
 use vlstore::Readable;
+use vlstore::dataset::DataSet;
 use vlstore::maintain::{CompactOptions, Compacted};
 use vlstore::trajectory::arrays::{ArrayRequest, Collator};
 use vlstore::{Closed, Error, Result, Store, StoreOptions, WriteOptions, Writer};
@@ -55,25 +56,17 @@ struct Topologies {
 
 enum Inner {
     Reader(Mutex<Option<Store>>),
+    Set(Mutex<Option<DataSet>>),
     Writer(Box<RwLock<Option<Writer>>>),
 }
 
 impl Handle {
     pub(crate) fn reader(store: Store, place: StorePath, options: WriteOptions) -> Self {
-        let inner = Inner::Reader(Mutex::new(Some(store)));
-        Self {
-            inner,
-            absolute: place.absolute(),
-            busy: Mutex::new(None),
-            is_busy: AtomicBool::new(false),
-            place,
-            mode: "r",
-            options,
-            process: std::process::id(),
-            writes: AtomicU64::new(0),
-            topologies: Topologies::default(),
-            collators: Mutex::default(),
-        }
+        Self::new(Inner::Reader(Mutex::new(Some(store))), place, "r", options)
+    }
+
+    pub(crate) fn set(set: DataSet, place: StorePath, options: WriteOptions) -> Self {
+        Self::new(Inner::Set(Mutex::new(Some(set))), place, "r", options)
     }
 
     pub(crate) fn writer(
@@ -83,6 +76,10 @@ impl Handle {
         options: WriteOptions,
     ) -> Self {
         let inner = Inner::Writer(Box::new(RwLock::new(Some(writer))));
+        Self::new(inner, place, mode, options)
+    }
+
+    fn new(inner: Inner, place: StorePath, mode: &'static str, options: WriteOptions) -> Self {
         Self {
             inner,
             absolute: place.absolute(),
@@ -185,6 +182,11 @@ impl Handle {
                 };
                 py.detach(move || f(View::Reader(&snapshot)))
             }
+            Inner::Set(set) => {
+                let set = set.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let set = set.ok_or(Failure::Closed)?;
+                py.detach(move || f(View::Set(&set)))
+            }
             Inner::Writer(writer) => {
                 self.here()?;
                 py.detach(|| {
@@ -256,6 +258,10 @@ impl Handle {
                 let store = store.lock().unwrap_or_else(PoisonError::into_inner);
                 Err(if store.is_some() { Error::ReadOnly.into() } else { Failure::Closed })
             }
+            Inner::Set(set) => {
+                let set = set.lock().unwrap_or_else(PoisonError::into_inner);
+                Err(if set.is_some() { Error::ReadOnly.into() } else { Failure::Closed })
+            }
             Inner::Writer(writer) => {
                 self.here()?;
                 py.detach(|| {
@@ -275,6 +281,10 @@ impl Handle {
                 drop(store.lock().unwrap_or_else(PoisonError::into_inner).take());
                 Ok(None)
             }
+            Inner::Set(set) => {
+                drop(set.lock().unwrap_or_else(PoisonError::into_inner).take());
+                Ok(None)
+            }
             Inner::Writer(_) if self.here().is_err() => Ok(None),
             Inner::Writer(writer) => py.detach(|| {
                 let mut slot = writer.write().unwrap_or_else(PoisonError::into_inner);
@@ -289,6 +299,7 @@ impl Handle {
     pub(crate) fn is_closed(&self, py: Python<'_>) -> bool {
         match &self.inner {
             Inner::Reader(store) => store.lock().unwrap_or_else(PoisonError::into_inner).is_none(),
+            Inner::Set(set) => set.lock().unwrap_or_else(PoisonError::into_inner).is_none(),
             Inner::Writer(_) if self.here().is_err() => false,
             Inner::Writer(writer) => {
                 py.detach(|| writer.read().unwrap_or_else(PoisonError::into_inner).is_none())
@@ -298,6 +309,9 @@ impl Handle {
 
     /// Moves a reader on to the newest commit; whether there was a newer one.
     pub(crate) fn refresh(&self, py: Python<'_>) -> Outcome<bool> {
+        if let Inner::Set(slot) = &self.inner {
+            return refresh_set(py, slot);
+        }
         let Inner::Reader(slot) = &self.inner else { return Ok(false) };
         let lock = || slot.lock().unwrap_or_else(PoisonError::into_inner);
         let mut store = lock().clone().ok_or(Failure::Closed)?;
@@ -312,6 +326,16 @@ impl Handle {
         }
         Ok(newer)
     }
+}
+
+fn refresh_set(py: Python<'_>, slot: &Mutex<Option<DataSet>>) -> Outcome<bool> {
+    let lock = || slot.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut set = lock().clone().ok_or(Failure::Closed)?;
+    let (newer, set) = py.detach(move || set.refresh().map(|newer| (newer, set)))?;
+    if newer {
+        *lock() = Some(set);
+    }
+    Ok(newer)
 }
 
 fn compact_memory(

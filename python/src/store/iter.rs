@@ -8,7 +8,8 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-use vlstore::{Error, Key, Record, Scan, Snapshot};
+use vlstore::dataset::DataSet;
+use vlstore::{Error, Key, Record, Snapshot};
 
 /// Keys that are read from the index at a time.
 const PAGE: u64 = 256;
@@ -31,12 +32,45 @@ pub(crate) struct Iter {
     typed: Typed,
     what: What,
     /// The state that a reader goes through; a writer has none.
-    snapshot: Option<Snapshot>,
+    seen: Option<Seen>,
     state: Mutex<State>,
 }
 
+/// What a reader goes through.
+enum Seen {
+    Store(Snapshot),
+    Set(DataSet),
+}
+
+/// Records in order.
+type Records = Box<dyn Iterator<Item = vlstore::Result<Record>> + Send>;
+
+impl Seen {
+    fn of(view: &View<'_>) -> Option<Self> {
+        match view {
+            View::Reader(snapshot) => Some(Self::Store((*snapshot).clone())),
+            View::Set(set) => Some(Self::Set((*set).clone())),
+            View::Writer(_) => None,
+        }
+    }
+
+    const fn view(&self) -> View<'_> {
+        match self {
+            Self::Store(snapshot) => View::Reader(snapshot),
+            Self::Set(set) => View::Set(set),
+        }
+    }
+
+    fn scan(&self, len: u64) -> Records {
+        match self {
+            Self::Store(snapshot) => Box::new(snapshot.scan(0..len)),
+            Self::Set(set) => Box::new(set.scan(0..len)),
+        }
+    }
+}
+
 struct State {
-    scan: Option<Scan>,
+    scan: Option<Records>,
     next: u64,
     len: u64,
     /// Writes that the handle had seen.
@@ -53,29 +87,26 @@ enum Step {
 impl Iter {
     pub(crate) fn new(py: Python<'_>, typed: &Typed, what: What) -> Outcome<Self> {
         let handle = &typed.handle;
-        let (snapshot, state) = handle.read(py, |view| {
-            let snapshot = match view {
-                View::Reader(s) => Some(s.clone()),
-                View::Writer(_) => None,
-            };
+        let (seen, state) = handle.read(py, |view| {
+            let seen = Seen::of(&view);
             let len = view.len();
-            let scan = snapshot.as_ref().filter(|_| what != What::Keys).map(|s| s.scan(0..len));
+            let scan = seen.as_ref().filter(|_| what != What::Keys).map(|seen| seen.scan(len));
             let writes = handle.writes();
-            Ok((snapshot, State { scan, next: 0, len, writes, keys: VecDeque::new() }))
+            Ok((seen, State { scan, next: 0, len, writes, keys: VecDeque::new() }))
         })?;
-        Ok(Self { typed: typed.clone(), what, snapshot, state: Mutex::new(state) })
+        Ok(Self { typed: typed.clone(), what, seen, state: Mutex::new(state) })
     }
 
     fn step(&self, py: Python<'_>) -> Outcome<Step> {
-        if let Some(snapshot) = &self.snapshot {
-            return py.detach(|| self.advance(&View::Reader(snapshot)));
+        if let Some(seen) = &self.seen {
+            return py.detach(|| self.advance(&seen.view()));
         }
         self.typed.handle.read(py, |view| self.advance(&view))
     }
 
     fn advance(&self, view: &View<'_>) -> Outcome<Step> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.snapshot.is_none() && state.writes != self.typed.handle.writes() {
+        if self.seen.is_none() && state.writes != self.typed.handle.writes() {
             return Err(Failure::Python(PyRuntimeError::new_err(
                 "the store changed during the iteration; go through list(store) instead",
             )));

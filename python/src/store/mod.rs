@@ -1,6 +1,7 @@
 //! Stores and depots as mappings: reading, writing, going through.
 
 mod array_records;
+mod arrow;
 pub(crate) mod at;
 pub(crate) mod class;
 pub(crate) mod codec;

@@ -8,9 +8,11 @@ use crate::store::typed::Typed;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ffi::CString;
+use vlstore::dataset::{Manifest, Member};
 use vlstore::{Info, Opened};
 
 /// What :meth:`Store.verify` found.
+#[derive(Default)]
 #[pyclass(frozen, get_all, module = "vlstore", name = "Verified")]
 pub(crate) struct Verified {
     /// Live records whose place and bytes were checked.
@@ -37,6 +39,17 @@ impl Verified {
             damages: found.damages.iter().map(ToString::to_string).collect(),
             frame: found.frame.map(Into::into),
         }
+    }
+
+    /// What was found in a member of a data set.
+    pub(crate) fn extend(&mut self, member: &str, found: Self) {
+        self.records += found.records;
+        self.blocks += found.blocks;
+        self.bytes += found.bytes;
+        self.unchecked += found.unchecked;
+        self.damages.extend(found.damages.iter().map(|damage| format!("{member}: {damage}")));
+        let frame = found.frame.map(|frame| format!("{member}: {frame}"));
+        self.frame = self.frame.take().or(frame);
     }
 }
 
@@ -91,6 +104,31 @@ pub(crate) fn info<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, PyD
     dict.set_item("checked", info.checked)?;
     dict.set_item("opened", opened(info.opened))?;
     dict.update(options::kept(py, &info.layout)?.as_mapping())?;
+    Ok(dict)
+}
+
+/// What the manifest of a data set says.
+pub(crate) fn manifest<'py>(py: Python<'py>, manifest: &Manifest) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("records", manifest.records())?;
+    dict.set_item("weight", manifest.weight())?;
+    dict.set_item("raw_bytes", manifest.record_bytes())?;
+    dict.set_item("file_bytes", manifest.file_bytes())?;
+    dict.set_item("generation", manifest.publication)?;
+    dict.set_item("record_codec", &manifest.layout.record_codec.0)?;
+    let member = |member: &Member| {
+        let dict = PyDict::new(py);
+        dict.set_item("name", &*member.name)?;
+        dict.set_item("records", member.records)?;
+        dict.set_item("weight", member.weight)?;
+        dict.set_item("raw_bytes", member.record_bytes)?;
+        dict.set_item("file_bytes", member.file_bytes)?;
+        dict.set_item("commit", member.commit)?;
+        dict.set_item("sha256", &*member.sha256)?;
+        Ok(dict)
+    };
+    let members = manifest.members.iter().map(member).collect::<PyResult<Vec<_>>>()?;
+    dict.set_item("members", members)?;
     Ok(dict)
 }
 

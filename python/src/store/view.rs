@@ -2,12 +2,14 @@
 
 use crate::error::{Failure, Outcome};
 use std::ops::Deref;
+use vlstore::dataset::DataSet;
 use vlstore::trajectory::arrays::Selection;
 use vlstore::{Batch, Error, Info, Key, Readable, Record, Result, Snapshot, Writer};
 
 /// What can be read, whichever way the store is open.
 pub(crate) enum View<'a> {
     Reader(&'a Snapshot),
+    Set(&'a DataSet),
     Writer(&'a Writer),
 }
 
@@ -16,16 +18,22 @@ impl<'a> Deref for View<'a> {
     fn deref(&self) -> &Self::Target {
         match self {
             Self::Reader(s) => *s,
+            Self::Set(s) => *s,
             Self::Writer(w) => *w,
         }
     }
 }
 
 impl View<'_> {
-    /// The state of the last commit.
+    /// The state of the last commit, of what is one file.
     pub(crate) fn committed(&self) -> Result<Snapshot> {
         match self {
             Self::Reader(s) => Ok((*s).clone()),
+            Self::Set(_) => {
+                let why = "this needs one store, and this is a data set of several: open a member by its \
+                           own path, or make one store of all of them (vlstore.copy)";
+                Err(Error::invalid("store", why))
+            }
             Self::Writer(w) => w.snapshot(),
         }
     }
@@ -34,9 +42,17 @@ impl View<'_> {
         self.committed()?.info()
     }
 
+    /// What a store is known by: the id of its file.
+    pub(crate) fn id(&self) -> Result<String> {
+        match self {
+            Self::Set(_) => Ok("data set".into()),
+            one => Ok(one.committed()?.file_id()),
+        }
+    }
+
     pub(crate) fn is_dirty(&self) -> bool {
         match self {
-            Self::Reader(_) => false,
+            Self::Reader(_) | Self::Set(_) => false,
             Self::Writer(w) => w.is_dirty(),
         }
     }

@@ -204,7 +204,7 @@ impl Store {
             let why = "the store has records that are not committed: commit before it travels";
             return Err(raise(py, "PickleError", why));
         }
-        let file = handle.read(py, |v| Ok(v.committed()?.file_id()))?;
+        let file = handle.read(py, |v| Ok(v.id()?))?;
         let seen = (file, this.generation(py)?);
         let codec = this.codec(py);
         if let Some(codec) = &codec {

@@ -62,6 +62,7 @@ pub(crate) fn flat(
     let made = handle.read(py, |view| match view {
         // A reader goes through a state of its own and holds no lock while it makes arrays.
         View::Reader(snapshot) => Ok(Ok(collator.arrays(snapshot, selection, Array::new)?)),
+        View::Set(set) => Ok(Ok(collator.arrays(set, selection, Array::new)?)),
         View::Writer(writer) => Ok(Err(collator.fetch(writer, selection)?)),
     })?;
     match made {

@@ -11,6 +11,7 @@ use crate::store::class::Store;
 use crate::store::codec::RecordCodec;
 use crate::store::depot::Depot;
 use crate::store::typed::Typed;
+use crate::store::view::View;
 use crate::trajectory::arrays::flat;
 use crate::trajectory::at::Frames;
 use crate::trajectory::statistics::statistics;
@@ -164,7 +165,10 @@ impl Trajectory {
     /// What a writer has not committed is not in it.
     fn topologies(slf: &Bound<'_, Self>) -> PyResult<Vec<Py<Topology>>> {
         let (py, handle) = (slf.py(), &Self::typed(slf).handle);
-        let list = handle.read(py, |v| Ok(v.committed()?.list_shared()?))?;
+        let list = handle.read(py, |v| match v {
+            View::Set(set) => Ok(set.list_shared()?),
+            one => Ok(one.committed()?.list_shared()?),
+        })?;
         list.iter().map(|(digest, _)| handle.topology(py, digest)).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use crate::error::Failure;
 use crate::store::handle::Handle;
+use crate::store::view::View;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use vlstore::trajectory::{STATISTICS, Statistics};
@@ -16,6 +17,13 @@ pub(crate) fn statistics<'py>(
     if keep {
         handle.write(py, |w| Ok(w.commit()?))?;
     }
+    let set = handle.read(py, |v| match v {
+        View::Set(set) => Ok(Some(set.clone())),
+        _ => Ok(None),
+    })?;
+    if let Some(set) = set {
+        return as_dict(py, &watched(py, |signals| Statistics::compute(&set, signals))?);
+    }
     let snapshot = handle.read(py, |v| {
         let ahead = v.is_dirty();
         let snapshot = v.committed()?;
@@ -25,19 +33,7 @@ pub(crate) fn statistics<'py>(
         }
         Ok(snapshot)
     })?;
-    let mut raised = None;
-    let found = py.detach(|| {
-        Statistics::of(&snapshot, |_, _| {
-            Python::attach(|py| py.check_signals()).map_err(|error| {
-                raised = Some(error);
-                Error::Interrupted
-            })
-        })
-    });
-    if let Some(error) = raised {
-        return Err(error);
-    }
-    let found = found.map_err(Failure::from)?;
+    let found = watched(py, |signals| Statistics::of(&snapshot, signals))?;
     if keep && Statistics::kept(&snapshot).is_none_or(|kept| !kept.current) {
         let statistics = found.attributes(&snapshot).get(STATISTICS).cloned().unwrap_or_default();
         handle.write(py, |w| {
@@ -50,6 +46,27 @@ pub(crate) fn statistics<'py>(
         })?;
     }
     as_dict(py, &found)
+}
+
+/// Works with the interpreter detached, until a signal comes.
+fn watched(
+    py: Python<'_>,
+    work: impl FnOnce(&mut dyn FnMut(u64, u64) -> vlstore::Result<()>) -> vlstore::Result<Statistics>
+    + Send,
+) -> PyResult<Statistics> {
+    let mut raised = None;
+    let found = py.detach(|| {
+        work(&mut |_, _| {
+            Python::attach(|py| py.check_signals()).map_err(|error| {
+                raised = Some(error);
+                Error::Interrupted
+            })
+        })
+    });
+    match raised {
+        Some(error) => Err(error),
+        None => Ok(found.map_err(Failure::from)?),
+    }
 }
 
 fn as_dict<'py>(py: Python<'py>, s: &Statistics) -> PyResult<Bound<'py, PyDict>> {

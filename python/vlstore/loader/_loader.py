@@ -81,7 +81,8 @@ class Loader:
     ----------
     store : Store, path, list of paths, folder, pattern or dict
         An open store, of which the last commit is loaded, or the path of one. Several stores are one
-        data set with one numbering: a list of paths, a folder (its files ``*.vls`` and ``*.vlstore``
+        data set with one numbering: the folder of a data set (:func:`vlstore.publish`), which is opened
+        without its members; a list of paths, another folder (its files ``*.vls`` and ``*.vlstore``
         by name), or a pattern such as ``"runs/*.vls"``. A dict gives names to such stores, for
         ``weights``.
     batch_size : int, optional
@@ -617,6 +618,8 @@ def _found(given: Any) -> list[str]:
             raise InvalidError("store: the list of stores is empty")
         return paths
     path = os.fspath(given)
+    if os.path.isfile(os.path.join(path, "vlstore-dataset.json")):
+        return [path]
     if os.path.isdir(path):
         found = sorted(f"{path}/{name}" for name in os.listdir(path) if name.endswith(_ENDS))
         if not found:

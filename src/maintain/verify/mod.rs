@@ -5,11 +5,13 @@
 mod all_keys;
 mod chunks;
 mod index;
+mod member;
 mod records;
 mod references;
 mod report;
 
 use crate::store::Readable;
+pub use member::verify_member;
 pub use report::{Affected, Damage, Effect, Verified};
 
 pub(crate) use report::Causes;

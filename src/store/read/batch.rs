@@ -81,6 +81,32 @@ impl Batch {
         Ok(Self { buffer: Arc::new(buffer), places })
     }
 
+    /// Batches of several files as one of `len` records: each with the positions of its records.
+    pub(crate) fn joined(parts: &[(Vec<usize>, Self)], len: usize) -> Result<Self> {
+        let size = |(_, batch): &(Vec<usize>, Self)| batch.buffer.len().next_multiple_of(8);
+        let total = parts.iter().map(size).try_fold(0_usize, usize::checked_add);
+        let total = total.ok_or(Error::Limit {
+            what: "bytes of a batch",
+            asked: u64::MAX,
+            max: usize::MAX as u64,
+        })?;
+        let mut places = memory::filled(len, 0..0)?;
+        let mut buffer = AlignedBuf::unset(total)?;
+        let mut base = 0;
+        for (positions, batch) in parts {
+            for (position, place) in positions.iter().zip(&batch.places) {
+                if let Some(to) = places.get_mut(*position) {
+                    *to = base + place.start..base + place.end;
+                }
+            }
+            if let Some(to) = buffer.get_mut(base..base + batch.buffer.len()) {
+                to.copy_from_slice(&batch.buffer);
+            }
+            base += batch.buffer.len().next_multiple_of(8);
+        }
+        Ok(Self { buffer: Arc::new(buffer), places })
+    }
+
     /// The whole buffer. Records lie in it in the order of the file, each at a multiple of 8.
     #[must_use]
     pub fn buffer(&self) -> &Arc<AlignedBuf> {

@@ -1,6 +1,7 @@
 //! Reading: from a file to the newest intact state in it, and from a key or an ordinal to the bytes of
 //! a record, one by one, in batches, in order.
 
+pub(crate) mod any_plan;
 pub(crate) mod batch;
 pub(crate) mod blocks;
 pub(crate) mod cache;

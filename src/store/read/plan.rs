@@ -1,4 +1,4 @@
-//! Many records, looked up to be read together: into one buffer, or each handed over where it was
+//! Many records of one file, looked up to be read together: into one buffer, or each handed over where it was
 //! decoded, to those who copy what they need out of them and keep nothing.
 
 use crate::chunk::Decoder;
@@ -9,6 +9,7 @@ use crate::store::read::reader::{ChunkData, ChunkLocation, Reader};
 use crate::store::read::record::Record;
 use crate::store::read::share_out::share_out;
 use crate::wire::{AlignedBuf, memory, to_usize};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -23,17 +24,17 @@ const AHEAD: usize = 3;
 /// Parts of the work for each thread, so that one that is late or slow is waited for only a little.
 const PARTS: usize = 16;
 
-/// Records that were looked up and are about to be read; made by
-/// [`Readable::plan`](crate::Readable::plan) and [`Readable::plan_at`](crate::Readable::plan_at).
-///
-/// Has their lengths and weights without decoding anything, and fills what the caller wants: one
-/// buffer ([`batch`](Self::batch)), or whatever is made of each record ([`each`](Self::each)).
+/// Records of one file that were looked up; what a [`Plan`](crate::Plan) consists of.
 #[derive(Debug)]
-pub struct Plan<'a> {
+pub(crate) struct FilePlan<'a> {
     reader: &'a Reader,
     /// In the order in which they lie.
-    wanted: Vec<Wanted>,
+    wanted: Cow<'a, [Wanted]>,
 }
+
+/// Records of one file that were looked up, without the file.
+#[derive(Debug)]
+pub(crate) struct Looked(Vec<Wanted>);
 
 /// A record: its logical bytes, and its position among those that were asked for.
 #[derive(Debug, Clone, Copy)]
@@ -89,17 +90,17 @@ fn sort(asked: &mut Vec<(u64, u32)>) -> Result<()> {
     Ok(())
 }
 
-impl<'a> Plan<'a> {
+impl<'a> FilePlan<'a> {
     /// Looks up one record after the other.
     pub(crate) fn one_by_one(
         reader: &'a Reader,
         entries: impl ExactSizeIterator<Item = Result<Place>>,
     ) -> Result<Self> {
-        let mut plan = Self { reader, wanted: memory::with_room(entries.len())? };
+        let mut wanted = memory::with_room(entries.len())?;
         for (i, entry) in entries.enumerate() {
-            plan.add(&entry?, position(i)?)?;
+            wanted.push(Wanted::new(reader, &entry?, position(i)?)?);
         }
-        Ok(plan.sorted())
+        Ok(Self::sorted(reader, wanted))
     }
 
     /// Looks up the records at these ordinals, those that lie side by side in the index together.
@@ -109,42 +110,61 @@ impl<'a> Plan<'a> {
             asked.push((reader.id_at(*ordinal)?, position(i)?));
         }
         sort(&mut asked)?;
-        let mut plan = Self { reader, wanted: memory::with_room(asked.len())? };
-        match reader.places(&asked, |place, i| plan.add(place, i)) {
-            Ok(()) => Ok(plan.sorted()),
+        let mut wanted = memory::with_room(asked.len())?;
+        let add = |place: &Place, i| {
+            wanted.push(Wanted::new(reader, place, i)?);
+            Ok(())
+        };
+        match reader.places(&asked, add) {
+            Ok(()) => Ok(Self::sorted(reader, wanted)),
             // The first that fails, in the order asked for.
             Err(_) => Self::one_by_one(reader, ordinals.iter().map(|o| reader.entry_at(*o))),
         }
     }
 
-    fn add(&mut self, place: &Place, position: u32) -> Result<()> {
-        let span = self.reader.span(place)?;
-        let (start, end, weight) = (span.start, span.end, place.weight);
-        self.wanted.push(Wanted { start, end, weight, position });
-        Ok(())
+    /// Goes on with what was looked up in the file of `reader`.
+    pub(crate) fn of(reader: &'a Reader, looked: &'a Looked) -> Self {
+        Self { reader, wanted: Cow::Borrowed(&looked.0) }
     }
 
-    fn sorted(mut self) -> Self {
+    /// What was looked up, to keep without the file.
+    pub(crate) fn looked(self) -> Looked {
+        Looked(self.wanted.into_owned())
+    }
+
+    fn sorted(reader: &'a Reader, mut wanted: Vec<Wanted>) -> Self {
         let place = |w: &Wanted| (w.start, w.end);
         // Records of another writer may lie in any order.
-        if !self.wanted.is_sorted_by_key(place) {
-            self.wanted.sort_by_key(place);
+        if !wanted.is_sorted_by_key(place) {
+            wanted.sort_by_key(place);
         }
-        self
+        Self { reader, wanted: Cow::Owned(wanted) }
     }
 }
 
-impl Plan<'_> {
-    /// Number of records.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.wanted.len()
+impl Wanted {
+    fn new(reader: &Reader, place: &Place, position: u32) -> Result<Self> {
+        let span = reader.span(place)?;
+        Ok(Self { start: span.start, end: span.end, weight: place.weight, position })
+    }
+}
+
+impl Looked {
+    /// What the codec counted in each record, with its position.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.0.iter().map(|w| (w.position as usize, w.weight))
     }
 
-    /// Whether there are no records.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.wanted.is_empty()
+    /// The positions of the records, each that of `positions` at its own.
+    pub(crate) fn positions<'p>(&'p self, positions: &'p [usize]) -> Positions<'p> {
+        Positions { wanted: self.0.iter(), among: Some(positions) }
+    }
+}
+
+impl FilePlan<'_> {
+    /// Number of records.
+    pub(crate) fn len(&self) -> usize {
+        self.wanted.len()
     }
 
     /// The records in one buffer, in the order asked for. Each block in which one of them lies is
@@ -152,7 +172,7 @@ impl Plan<'_> {
     ///
     /// # Errors
     /// As [`Readable::get_at`](crate::Readable::get_at), for the first record that fails.
-    pub fn batch(&self) -> Result<Batch> {
+    pub(crate) fn batch(&self) -> Result<Batch> {
         self.reader.batch_sorted(self.wanted.iter().map(|w| (w.start, w.end, w.position as usize)))
     }
 
@@ -161,9 +181,9 @@ impl Plan<'_> {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub fn weights(&self) -> Result<Vec<u32>> {
+    pub(crate) fn weights(&self) -> Result<Vec<u32>> {
         let mut out = memory::filled(self.len(), 0)?;
-        for wanted in &self.wanted {
+        for wanted in &*self.wanted {
             if let Some(place) = out.get_mut(wanted.position as usize) {
                 *place = wanted.weight;
             }
@@ -175,24 +195,12 @@ impl Plan<'_> {
     ///
     /// # Errors
     /// As [`Readable::get_at`](crate::Readable::get_at).
-    pub fn first(&self) -> Result<Option<Record>> {
+    pub(crate) fn first(&self) -> Result<Option<Record>> {
         let first = self.wanted.iter().find(|w| w.position == 0);
         first.map(|w| self.reader.record_in(w.start..w.end)).transpose()
     }
 
-    /// Calls `f` for each record with its position among those that were asked for and with its bytes,
-    /// which start at a multiple of 8 in memory and are gone when `f` returns.
-    ///
-    /// Each block in which one of them lies is decoded once. `f` is called once for each position, in no
-    /// particular order, from as many threads as the store was given; they end before this returns.
-    ///
-    /// # Errors
-    /// As [`Readable::get_at`](crate::Readable::get_at), or what `f` returns; some of the records may have been visited.
-    pub fn each(&self, f: impl Fn(usize, &[u8]) -> Result<()> + Sync) -> Result<()> {
-        self.visit(|parts| parts.map(|_| Each(&f)).collect())
-    }
-
-    /// As [`each`](Self::each), with a visitor for each part of the records, made by `visitors` of their
+    /// Shows each record to a visitor, of which `visitors` makes one for each part of the records of their
     /// positions: what one part needs stays with it.
     pub(crate) fn visit<V: Visit>(
         &self,
@@ -200,12 +208,18 @@ impl Plan<'_> {
     ) -> Result<()> {
         let threads = self.threads()?;
         let parts = if threads == 1 { vec![&*self.wanted] } else { self.parts(threads * PARTS)? };
-        let visitors = visitors(&mut parts.iter().map(|part| Positions(part.iter())));
+        let visitors =
+            visitors(&mut parts.iter().map(|part| Positions { wanted: part.iter(), among: None }));
         let work = |space: &mut AlignedBuf, (part, mut visitor): (&[Wanted], V)| {
             self.part(part, space, &mut visitor)
         };
         share_out(threads, parts.into_iter().zip(visitors).collect(), AlignedBuf::default, work)?;
         Ok(())
+    }
+
+    /// Shows all records to one visitor, in this thread.
+    pub(crate) fn visit_all(&self, space: &mut AlignedBuf, visitor: &mut impl Visit) -> Result<()> {
+        self.part(&self.wanted, space, visitor)
     }
 
     /// Threads that so much work is worth.
@@ -414,22 +428,18 @@ pub(crate) trait Visit: Send {
     }
 }
 
-/// A visitor that has nothing of its own.
-struct Each<'f, F>(&'f F);
-
-impl<F: Fn(usize, &[u8]) -> Result<()> + Sync> Visit for Each<'_, F> {
-    fn record(&mut self, position: usize, bytes: &[u8]) -> Result<()> {
-        (self.0)(position, bytes)
-    }
-}
-
 /// The positions of the records of a part, in the order in which they are visited.
-pub(crate) struct Positions<'p>(std::slice::Iter<'p, Wanted>);
+pub(crate) struct Positions<'p> {
+    wanted: std::slice::Iter<'p, Wanted>,
+    /// The positions among all records, if these are some of several files.
+    among: Option<&'p [usize]>,
+}
 
 impl Iterator for Positions<'_> {
     type Item = usize;
     fn next(&mut self) -> Option<usize> {
-        self.0.next().map(|wanted| wanted.position as usize)
+        let position = self.wanted.next()?.position as usize;
+        self.among.map_or(Some(position), |among| among.get(position).copied())
     }
 }
 

@@ -6,10 +6,11 @@ use crate::index::layout::{KEY_NONE, key_from_bytes};
 use crate::index::leaf::Place;
 use crate::key::Key;
 use crate::store::options::Layout;
+use crate::store::read::any_plan::Plan;
 use crate::store::read::batch::Batch;
 use crate::store::read::load::Opened;
 use crate::store::read::location::Location;
-use crate::store::read::plan::Plan;
+use crate::store::read::plan::FilePlan;
 use crate::store::read::reader::Reader;
 use crate::store::read::record::Record;
 use crate::store::read::rows::ColumnData;
@@ -378,11 +379,12 @@ impl<T: HasReader> Readable for T {
     }
 
     fn plan_keys(&self, keys: &[Key]) -> Result<Plan<'_>> {
-        Plan::one_by_one(self.reader(), keys.iter().map(|key| self.reader().lookup(key)))
+        let looked = keys.iter().map(|key| self.reader().lookup(key));
+        Ok(FilePlan::one_by_one(self.reader(), looked)?.into())
     }
 
     fn plan_at(&self, ordinals: &[u64]) -> Result<Plan<'_>> {
-        Plan::at(self.reader(), ordinals)
+        Ok(FilePlan::at(self.reader(), ordinals)?.into())
     }
 
     fn get_parts_at(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch> {
