@@ -184,7 +184,7 @@ impl<'a> Row<'a> {
     /// Sets a column of integers.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such column, [`Error::Invalid`] if it has other
+    /// [`Error::NotFound`] if the column does not exist, [`Error::Invalid`] if it has other
     /// numbers or another number of them.
     pub fn set_i64(&mut self, name: &str, values: &[i64]) -> Result<()> {
         self.set(name, ColumnKind::I64, values.iter().map(|v| v.cast_unsigned()))

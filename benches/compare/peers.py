@@ -31,7 +31,7 @@ class Peer:
         return self.batch(np.array([i]))[:2]
 
     def close(self):
-        """Gives up what `open` made."""
+        """Closes what `open` opened."""
 
     def scan(self):
         for first in range(0, self.count, STEP):

@@ -28,12 +28,14 @@ MODULES = [
     "vlstore._views",
     "vlstore._core",
     "vlstore._maintain",
-    "vlstore.arrow",
+    "vlstore.arrow._rows",
+    "vlstore.arrow._tables",
     "vlstore.blobs",
     "vlstore.blobs._digest",
     "vlstore.blobs._native",
     "vlstore.legacy.hash",
     "vlstore.loader._loader",
+    "vlstore.loader._split",
     "vlstore.series",
     "vlstore.series._lazy",
     "vlstore.series._manager",
@@ -51,7 +53,8 @@ MODULES = [
     "vlstore.plugins.ase",
 ]
 # What modules need besides NumPy.
-PACKAGES = {"vlstore.plugins.ase": "ase", "vlstore.arrow": "pyarrow"}
+PACKAGES = {"vlstore.plugins.ase": "ase", "vlstore.arrow._rows": "pyarrow",
+            "vlstore.arrow._tables": "pyarrow"}
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 

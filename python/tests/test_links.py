@@ -48,7 +48,7 @@ def broken(page):
             yield f"{page}: {target}: this file does not exist"
         elif anchor and to.suffix == ".md":
             if anchor not in anchors(to.read_text(encoding="utf-8")):
-                yield f"{page}: {target}: there is no such heading"
+                yield f"{page}: {target}: the heading does not exist"
 
 
 def test_there_are_pages_with_links():

@@ -19,9 +19,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, SupportsIndex
 
 import vlstore
+from vlstore._fields import BY_SITE
 from vlstore.errors import InvalidError, WrongTypeError
 from vlstore.loader import Batch, Loader
-from vlstore.loader._loader import BY_SITE
 
 try:
     import grain

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 import vlstore
+from vlstore._fields import BY_SITE
 from vlstore.errors import CodecError, InvalidError, NotFoundError, UnsupportedError
-from vlstore.loader._loader import BY_SITE, Batch
+from vlstore.loader._batch import Batch
 
 try:
     import torch

@@ -27,9 +27,9 @@ from typing import Any, Literal, SupportsIndex
 import numpy as np
 
 import vlstore
+from vlstore._fields import BY_SITE
 from vlstore.errors import InvalidError, OrdinalError, UnsupportedError, WrongTypeError
 from vlstore.loader import Batch, Loader
-from vlstore.loader._loader import BY_SITE
 
 try:
     import torch

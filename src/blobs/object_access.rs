@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use tokio::runtime::{Builder, Runtime};
 
-/// What S3 answers if there is no such bucket.
+/// What S3 returns if the bucket does not exist.
 const NO_BUCKET: &str = "NoSuchBucket";
 /// Most characters of an answer that are shown.
 const SHOWN: usize = 500;

@@ -42,7 +42,7 @@ impl Prepared {
 /// The array that the node `{"array": number}` names.
 ///
 /// # Errors
-/// [`Error::Codec`] if it is not such a node, or there is no such array.
+/// [`Error::Codec`] if it is not such a node, or the array does not exist.
 pub(super) fn named_array<'a>(
     result: &Value,
     name: &str,

@@ -93,7 +93,7 @@ impl ChunkLayout {
         self.header.blocks()
     }
 
-    /// Decoded size of block `i`, in bytes; the last may be short. 0 if there is no such block.
+    /// Decoded size of block `i`, in bytes; the last may be short. 0 if the block does not exist.
     #[must_use]
     pub fn block_len(&self, i: u32) -> u32 {
         let start = u64::from(i) * u64::from(self.header.block_size);

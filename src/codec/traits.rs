@@ -10,7 +10,7 @@ use std::io;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Encoded {
     /// The weight of the record: what the size of a batch is capped by. Of a frame its number of
-    /// sites, of an array its entries along the first axis; 0 if there is no such thing.
+    /// sites, of an array its entries along the first axis; 0 where nothing is counted.
     pub weight: u32,
 }
 

@@ -126,7 +126,7 @@ pub(crate) fn sha256_of(
 /// already, or a path of a file in the folder.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a path that does not lead into the folder; [`Error::Io`] if there is no such file.
+/// [`Error::Invalid`] for a path that does not lead into the folder; [`Error::Io`] if the file does not exist.
 pub fn member_name(folder: &Path, path: &Path) -> Result<String> {
     if let Some(name) = path.to_str().filter(|name| is_member_name(name).is_ok())
         && path_of(folder, name).is_file()

@@ -28,7 +28,7 @@ impl Original {
     /// The experiment at `root`.
     ///
     /// # Errors
-    /// [`Error::Io`] if there is no such folder.
+    /// [`Error::Io`] if the folder does not exist.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         Self::over(Arc::new(Folder(root.into())))
     }

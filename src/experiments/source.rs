@@ -26,7 +26,7 @@ pub trait Task: Debug + Send + Sync {
     /// The object `name`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that says which objects there are if there is no such; what reading
+    /// [`Error::Invalid`] if the object does not exist, which says which do; what reading
     /// fails with.
     fn object(&self, name: &str) -> Result<Object>;
 
@@ -66,13 +66,13 @@ pub trait Subjects: Debug + Send + Sync {
     /// Names of the tasks of `subject`, sorted as text.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no such subject; what reading fails with.
+    /// [`Error::Invalid`] if the subject does not exist; what reading fails with.
     fn tasks(&self, subject: &str) -> Result<Vec<String>>;
 
     /// One task.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no such task; what reading fails with.
+    /// [`Error::Invalid`] if the task does not exist; what reading fails with.
     fn task(&self, subject: &str, task: &str) -> Result<Box<dyn Task>>;
 
     /// Everything that is in no task, by its place below the root: files and folders (these end with

@@ -109,7 +109,7 @@ impl Storage {
     /// Opens a task for reading; makes nothing.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no such task; else as [`StoredTask::open`].
+    /// [`Error::Invalid`] if the task does not exist; else as [`StoredTask::open`].
     pub fn require_task(&self, subject: &str, task: &str) -> Result<StoredTask> {
         let path = self.task_path(subject, task)?;
         if !path.try_exists().unwrap_or(true) {

@@ -21,7 +21,7 @@ pub(super) fn symbol(number: i32) -> Option<&'static str> {
 pub(super) const UNKNOWN: i32 = 0;
 
 /// Atomic numbers by the two letters of a symbol, counted from 1 (0: there is none); 255 where
-/// there is no such element.
+/// no element has them.
 #[expect(clippy::indexing_slicing, reason = "a const: it would not compile")]
 const BY_LETTERS: [[u8; 27]; 27] = {
     let mut table = [[255; 27]; 27];

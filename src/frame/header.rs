@@ -177,7 +177,7 @@ impl FrameHeader {
         if self.chunk_size == 0 { 0 } else { self.nbytes.div_ceil(self.chunk_size as u64) }
     }
 
-    /// Decoded size of chunk `i`, in bytes; the last may be short. 0 if there is no such chunk.
+    /// Decoded size of chunk `i`, in bytes; the last may be short. 0 if the chunk does not exist.
     #[must_use]
     pub fn chunk_len(&self, i: u64) -> u32 {
         let start = i.saturating_mul(self.chunk_size.into());

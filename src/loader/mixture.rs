@@ -73,7 +73,7 @@ impl Mixture {
         }
         let all: u128 = shares.iter().map(|share| u128::from(*share)).sum();
         if all == 0 && draws > 0 {
-            return Err(bad("there is no record to draw".into()));
+            return Err(bad("the stores have no records".into()));
         }
         // Each its quota, rounded down; what is left goes to those with the largest rests.
         let quota = |share: &u64| u128::from(draws) * u128::from(*share);

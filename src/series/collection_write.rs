@@ -59,7 +59,7 @@ impl SeriesStore {
     /// most the writing of one record more, however long the series is.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such series; [`Error::Invalid`] for points with other
+    /// [`Error::NotFound`] if the series does not exist; [`Error::Invalid`] for points with other
     /// channels, with times where it has none or without where it has some, and for times that the
     /// rule refuses; as [`store`](Self::store).
     pub fn append(&mut self, id: &Key, points: &Points<'_>) -> Result<u64> {
@@ -92,7 +92,7 @@ impl SeriesStore {
     /// Replaces values from the position `from` on, of each channel.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such series, [`Error::Invalid`] for points that it does not
+    /// [`Error::NotFound`] if the series does not exist, [`Error::Invalid`] for points that it does not
     /// have; as [`store`](Self::store).
     pub fn set(&mut self, id: &Key, from: u64, values: &Points<'_>) -> Result<()> {
         self.writing(|writer, options| series_write::set(writer, id, options.packing, from, values))

@@ -17,7 +17,7 @@ pub enum Cut<'m> {
 }
 
 impl Cut<'_> {
-    /// The bytes of row `i`; `None` if there is no such row.
+    /// The bytes of row `i`; `None` if `i` is not a row.
     #[inline]
     fn range(&self, i: usize) -> Option<(usize, usize)> {
         let (width, start, end) = match self {
@@ -134,7 +134,7 @@ pub struct Row<'r> {
 }
 
 impl Row<'_> {
-    /// Its part of an array; nothing if there is no such array.
+    /// Its part of an array; empty if `array` is not one.
     #[inline]
     pub fn part(&mut self, array: usize) -> &mut [u8] {
         let Some(array) = self.arrays.get(array) else { return &mut [] };

@@ -106,7 +106,7 @@ impl Store {
     /// valid whatever happens to the store. (Where the file is mapped and another program cuts it
     /// short, reading what is gone ends the process: see ``access`` of :func:`vlstore.open`.)
     ///
-    /// Raises :class:`~vlstore.errors.NotFoundError` if there is no such record, :class:`~vlstore.errors.CorruptError`
+    /// Raises :class:`~vlstore.errors.NotFoundError` if the record does not exist, :class:`~vlstore.errors.CorruptError`
     /// if it is damaged.
     fn view(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Record> {
         let key = self::key(key)?;

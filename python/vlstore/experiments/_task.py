@@ -289,7 +289,7 @@ class TaskReader:
 
     def get(self, trial: int, name: str) -> np.ndarray:
         """The array ``name`` of one trial. ``InvalidError`` if the trial has none, ``OrdinalError`` if
-        there is no such trial."""
+        the trial does not exist."""
         return self._inner.array(self._place(trial), name)
 
     def iterarray(self, name: str) -> Iterator[np.ndarray]:

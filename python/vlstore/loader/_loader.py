@@ -1,19 +1,27 @@
-"""Loading for training; the arguments of the compiled loader by name."""
+"""Loading for training: the compiled loader as an iterable of batches."""
 
 from __future__ import annotations
 
-import glob
 import json
-import operator
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from vlstore import _core
+from vlstore._fields import BY_SITE
 from vlstore._open import open as open_store
-from vlstore.errors import InvalidError, MissingFileError, WrongTypeError
+from vlstore.errors import InvalidError, WrongTypeError
+from vlstore.loader._arguments import (
+    as_costs,
+    as_integer,
+    as_ordinals,
+    as_real,
+    as_weights,
+    store_paths,
+    type_names,
+)
+from vlstore.loader._batch import Batch, Records
 from vlstore.loader._transform import Failed, Transform
 
 if TYPE_CHECKING:
@@ -22,32 +30,11 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Literal
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     _Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 _SHUFFLES = {True: "windows", False: "sequential"}
-
-
-class _Placed:
-    """What a batch says of itself: `ordinals`, `repeated`, `at`."""
-
-    ordinals: NDArray[np.int64]
-    repeated: bool
-    at: tuple[int, int, int, int]
-
-    def _place(
-        self,
-        ordinals: Any,
-        repeated: bool,
-        at: tuple[int, int, int],
-        lanes: int,
-        per_site: frozenset[str],
-    ) -> Any:
-        self.ordinals, self.repeated, self.at = ordinals, repeated, (*at, lanes)
-        if isinstance(self, Batch):
-            self.per_site = per_site
-        return self
 
 
 class Balance(NamedTuple):
@@ -63,21 +50,6 @@ class Balance(NamedTuple):
     worst: float
     #: How far the sums lie apart, as a part of the greatest.
     apart: float
-
-
-class Batch(dict[str, Any], _Placed):
-    """A batch of frames: arrays by the name of the field.
-
-    ``ordinals`` are those of its records, int64; ``repeated`` says whether another rank has the same
-    batch (see ``rest`` of :class:`Loader`); ``at`` is the place behind it, for
-    :meth:`Loader.state_dict`; ``per_site`` is the set of the names of fields with an entry for each site.
-    """
-
-    per_site: frozenset[str] = frozenset()
-
-
-class Records(list[Any], _Placed):
-    """A batch of values, with ``ordinals``, ``repeated`` and ``at`` as a :class:`Batch` has them."""
 
 
 class Loader:
@@ -257,13 +229,13 @@ class Loader:
         parts = None
         # A store is a mapping of its own.
         if isinstance(store, Mapping) and not isinstance(store, _core.Store):
-            found = {str(name): _found(given) for name, given in store.items()}
+            found = {str(name): store_paths(given) for name, given in store.items()}
             if not found:
                 raise InvalidError("store: the dict of stores is empty")
             parts = [(name, len(paths)) for name, paths in found.items()]
             store = [path for paths in found.values() for path in paths]
         if not isinstance(store, _core.Store):
-            paths = _found(store)
+            paths = store_paths(store)
             if len(paths) > 1:
                 self._paths = paths
             store = open_store(paths[0])
@@ -284,22 +256,22 @@ class Loader:
             )
         costs = None
         if not isinstance(cost, str):
-            costs, cost = _costs(cost), "weight"
+            costs, cost = as_costs(cost), "weight"
         if max_atoms is not None:
             if max_cost is not None or costs is not None or cost != "weight":
                 raise InvalidError("max_atoms: is max_cost of the cost \"weight\"; give one of them")
             max_cost = max_atoms
         if buckets is not None and not isinstance(buckets, bool):
-            buckets = [_integer("buckets", size) for size in buckets]
+            buckets = [as_integer("buckets", size) for size in buckets]
             if not buckets:
                 raise InvalidError("buckets: the list of sizes is empty")
         edges = buckets if isinstance(buckets, list) else []
         if pad_to is None:
             pad_to = edges if layout == "padded" and costs is None and cost == "weight" else []
         elif isinstance(pad_to, Iterable):
-            pad_to = [_integer("pad_to", size) for size in pad_to]
+            pad_to = [as_integer("pad_to", size) for size in pad_to]
         else:
-            pad_to = [_integer("pad_to", pad_to)]
+            pad_to = [as_integer("pad_to", pad_to)]
         if temperature is not None and weights is not None:
             raise InvalidError("temperature: is in place of weights; give one of them")
         if epoch_records is not None and weights is None and temperature is None:
@@ -314,8 +286,8 @@ class Loader:
             "costs": costs,
             "keys": None if keys is None else list(keys),
             "buckets": edges if buckets else None,
-            "weights": None if weights is None else _weights(weights, parts),
-            "temperature": None if temperature is None else _real("temperature", temperature),
+            "weights": None if weights is None else as_weights(weights, parts),
+            "temperature": None if temperature is None else as_real("temperature", temperature),
             "parts": parts,
             "epoch_records": epoch_records,
             "shuffle": _SHUFFLES[shuffle] if isinstance(shuffle, bool) else shuffle,
@@ -334,7 +306,7 @@ class Loader:
         }
         if fields is not None and not isinstance(fields, (str, bytes)):
             fields = list(fields)
-        dtype = _named_types(dtype)
+        dtype = type_names(dtype)
         self._form = (layout, fields, missing, fill_value, mask, dtype, units, pad_to)
         if callable(records):
             records = records(self._column)
@@ -342,7 +314,7 @@ class Loader:
             raise InvalidError("keys: are in place of records; give one of them")
         if isinstance(keys, (str, bytes)):
             raise WrongTypeError(f"keys: a list of keys, not one ({keys!r:.40})")
-        self._records = None if records is None else _ordinals(records, self._length())
+        self._records = None if records is None else as_ordinals(records, self._length())
         self._make()
         # Refused here as it would be by the first batch.
         arrays: list[tuple[str, str]] = []
@@ -634,145 +606,3 @@ class Loader:
             f"{part}; epoch {self.epoch}, {100 * self.progress:.0f} %; "
             f"{made['memory'] / (1 << 20):.0f} MiB>"
         )
-
-
-def _named_types(dtype: Any) -> Any:
-    """The types by their names, as the compiled loader takes them."""
-    if isinstance(dtype, dict):
-        return {name: np.dtype(one).name for name, one in dtype.items()}
-    return None if dtype is None else np.dtype(dtype).name
-
-
-#: Standard fields that have an entry for each site.
-BY_SITE = frozenset(("positions", "velocities", "forces", "types", "masses", "charges"))
-
-#: Ends of the names of stores in a folder.
-_ENDS = (".vls", ".vlstore")
-
-
-def _found(given: Any) -> list[str]:
-    """The paths of the stores that ``given`` says: one, a list, a folder or a pattern."""
-    if not isinstance(given, (str, os.PathLike)):
-        # An open store is an iterable of its keys.
-        if isinstance(given, _core.Store) or not isinstance(given, Iterable):
-            kind = type(given).__name__
-            raise WrongTypeError(f"store must be an open store or paths, not {kind} ({given!r:.40})")
-        paths = [_path(path) for path in given]
-        if not paths:
-            raise InvalidError("store: the list of stores is empty")
-        return paths
-    path = os.fspath(given)
-    if os.path.isfile(os.path.join(path, "vlstore-dataset.json")):
-        return [path]
-    if os.path.isdir(path):
-        found = sorted(f"{path}/{name}" for name in os.listdir(path) if name.endswith(_ENDS))
-        if not found:
-            raise MissingFileError(f"{path}: has no file {' or '.join('*' + end for end in _ENDS)}")
-        return found
-    if glob.has_magic(path) and not os.path.exists(path):
-        found = sorted(glob.glob(path, recursive=True))
-        if not found:
-            raise MissingFileError(f"no file has a name like {path}")
-        return found
-    return [path]
-
-
-def _path(given: Any) -> str:
-    try:
-        return os.fspath(given)
-    except TypeError as error:
-        kind = type(given).__name__
-        raise WrongTypeError(f"store: several stores are given by their paths, not as {kind}") from error
-
-
-def _integer(name: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise WrongTypeError(f"{name}: {value!r:.40} is not an integer") from error
-
-
-def _real(name: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise WrongTypeError(f"{name}: {value!r:.40} is not a number") from error
-
-
-def _costs(costs: Any) -> Any:
-    """Costs as integers, none less than what was given."""
-    array = np.asarray(costs)
-    if array.ndim != 1 or array.dtype.kind not in "iuf":
-        shown = "numbers" if array.ndim == 1 else f"an array of {array.ndim} axes"
-        raise WrongTypeError(f"cost: is the name of a column or one number for each record, not {shown} "
-                             f"of {array.dtype}")
-    # What is not a number is no cost, which is said when the record is known.
-    known = np.nan_to_num(np.ceil(array), nan=-1.0, posinf=-1.0, neginf=-1.0) if array.dtype.kind == "f" else array
-    return known.astype(np.int64)
-
-
-def _weights(weights: Any, parts: list[tuple[str, int]] | None) -> list[float]:
-    """The weights in the order of the stores."""
-    if isinstance(weights, Mapping):
-        if parts is None:
-            raise InvalidError("weights: a dict of weights is for a dict of stores")
-        names = [name for name, _ in parts]
-        odd = sorted(set(weights).symmetric_difference(names), key=str)
-        if odd:
-            raise InvalidError(f"weights: the stores and the weights differ in {', '.join(map(str, odd))}")
-        weights = [weights[name] for name in names]
-    try:
-        return [float(weight) for weight in weights]
-    except (TypeError, ValueError) as error:
-        raise WrongTypeError(f"weights are numbers: {error}") from error
-
-
-def _ordinals(records: Any, length: int) -> Any:
-    """The ordinals that ``records`` says: a slice, a mask or ordinals."""
-    if isinstance(records, slice):
-        return np.arange(*records.indices(length), dtype=np.int64)
-    if isinstance(records, range):
-        return np.arange(records.start, records.stop, records.step, dtype=np.int64)
-    records = np.asarray(records)
-    if records.dtype == bool:
-        if records.shape != (length,):
-            raise InvalidError(
-                f"records: a mask has one entry for each of the {length} records, not the shape "
-                f"{records.shape}"
-            )
-        return np.flatnonzero(records)
-    return records if records.size else records.astype(np.int64)
-
-
-def split(
-    records: int | ArrayLike,
-    shares: Iterable[float],
-    *,
-    seed: int = 0,
-    groups: ArrayLike | None = None,
-) -> list[NDArray[np.int64]]:
-    """Divide records at random into parts, as arrays of ordinals for ``records`` of a loader.
-
-    Parameters
-    ----------
-    records : int or array of ordinals
-        The number of records of a store, or those that are divided.
-    shares : numbers
-        The share of each part, 1 together at most.
-    seed : int
-        The same seed divides the same records in the same way.
-    groups : array, optional
-        For each record what it belongs to (a molecule, a trajectory): what belongs together comes into
-        the same part, so that no part is tested with neighbours of what another one has learned.
-
-    Examples
-    --------
-    >>> from vlstore.loader import split
-    >>> train, test = split(10, [0.8, 0.2], seed=1)
-    >>> len(train), len(test)
-    (8, 2)
-    """
-    ordinals = np.arange(records) if np.ndim(records) == 0 else np.asarray(records)
-    if groups is not None:
-        groups = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-    return _core._split_records(ordinals, [float(share) for share in shares], seed, groups)

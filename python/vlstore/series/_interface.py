@@ -25,7 +25,7 @@ class StorageManagerInterface(abc.ABC):
     def size(self, id):
         """The number of points of a series, without reading its values.
 
-        Raises :class:`KeyError` that names the id if there is no such series.
+        Raises :class:`KeyError` that names the id if the series does not exist.
         """
 
     @abc.abstractmethod

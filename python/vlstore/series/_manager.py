@@ -164,14 +164,14 @@ class _Manager(StorageManagerInterface):
     def size(self, id):
         """The number of points of a series, from the index.
 
-        Raises :class:`KeyError` that names the id if there is no such series.
+        Raises :class:`KeyError` that names the id if the series does not exist.
         """
         return self._handle().size(id)
 
     def get(self, id):
         """A series, as a :class:`TimeSeries` whose arrays are views of one buffer, read-only.
 
-        Raises :class:`KeyError` that names the id if there is no such series.
+        Raises :class:`KeyError` that names the id if the series does not exist.
         """
         times, channels = self._handle().get(id)
         return TimeSeries._over(times, joined(channels))

@@ -49,7 +49,7 @@ enum Entry {
 /// how many bytes of how many are read; its error ends the work, and nothing is left.
 ///
 /// # Errors
-/// [`Error::Io`] if there is no such folder or the disk is full; [`Error::Exists`] if there is a
+/// [`Error::Io`] if the folder does not exist or the disk is full; [`Error::Exists`] if there is a
 /// file already and it is not to be replaced; [`Error::Locked`] if a task is being written;
 /// [`Error::Invalid`] for the folder of a subject, for names that are not UTF-8 or have a backslash, and for
 /// an archive that would replace a file of the experiment (an earlier archive in the folder is none); what opening fails

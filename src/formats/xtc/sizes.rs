@@ -68,7 +68,7 @@ impl Triple {
         Self::new(128 - product.leading_zeros(), sizes)
     }
 
-    /// Differences of entry `index`; `None` if there is no such entry.
+    /// Differences of entry `index`; `None` if the entry does not exist.
     pub(super) fn small(index: usize) -> Option<&'static Self> {
         SMALL.get(index).filter(|_| index >= FIRST)
     }

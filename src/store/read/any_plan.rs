@@ -2,10 +2,11 @@
 
 use crate::error::Result;
 use crate::store::read::batch::{Batch, ended};
-use crate::store::read::plan::{FilePlan, Looked, Positions, Visit};
+use crate::store::read::plan::{FilePlan, Looked, Positions};
 use crate::store::read::reader::Reader;
 use crate::store::read::record::Record;
 use crate::store::read::share_out::share_out;
+use crate::store::read::visit::Visit;
 use crate::wire::{AlignedBuf, memory};
 use std::fmt::Debug;
 use std::sync::Arc;

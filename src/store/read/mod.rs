@@ -24,3 +24,4 @@ pub(crate) mod share_out;
 pub(crate) mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod stat;
+pub(crate) mod visit;

@@ -1,0 +1,401 @@
+//! Records of a plan, each shown where it was decoded to a visitor that copies what it needs and keeps nothing.
+
+use crate::chunk::Decoder;
+use crate::error::{Error, Result};
+use crate::store::read::plan::{FilePlan, Positions, Wanted};
+use crate::store::read::reader::{ChunkData, ChunkLocation};
+use crate::store::read::share_out::share_out;
+use crate::wire::{AlignedBuf, memory, to_usize};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Bytes to decode below which a helper costs more than it saves.
+const WORTH_A_HELPER: usize = 48 << 10;
+/// Compressed bytes of a block up to which it is read together with its neighbours.
+const SHORT: usize = 32 << 10;
+/// Compressed bytes that are read together at most.
+const STRETCH: usize = 128 << 10;
+/// How many records ahead memory for one is asked for.
+const AHEAD: usize = 3;
+/// Parts of the work for each thread, so that one that is late or slow is waited for only a little.
+const PARTS: usize = 16;
+
+/// Who is shown the records of one part of a plan.
+pub(crate) trait Visit: Send {
+    /// The record at this position among those that were asked for, whose bytes start at a multiple of 8
+    /// in memory.
+    ///
+    /// # Errors
+    /// Its own, which end the visit.
+    fn record(&mut self, position: usize, bytes: &[u8]) -> Result<()>;
+
+    /// The record at this position comes soon: time to ask for memory that will be written.
+    fn soon(&mut self, position: usize) {
+        let _ = position;
+    }
+}
+
+impl FilePlan<'_> {
+    /// Shows each record to a visitor, of which `visitors` makes one for each part of the records of their
+    /// positions: what one part needs stays with it.
+    pub(crate) fn visit<V: Visit>(
+        &self,
+        visitors: impl FnOnce(&mut dyn ExactSizeIterator<Item = Positions<'_>>) -> Vec<V>,
+    ) -> Result<()> {
+        let threads = self.threads()?;
+        let parts = if threads == 1 { vec![&*self.wanted] } else { self.parts(threads * PARTS)? };
+        let visitors =
+            visitors(&mut parts.iter().map(|part| Positions { wanted: part.iter(), among: None }));
+        let work = |space: &mut AlignedBuf, (part, mut visitor): (&[Wanted], V)| {
+            self.part(part, space, &mut visitor)
+        };
+        share_out(threads, parts.into_iter().zip(visitors).collect(), AlignedBuf::default, work)?;
+        Ok(())
+    }
+
+    /// Shows all records to one visitor, in this thread.
+    pub(crate) fn visit_all(&self, space: &mut AlignedBuf, visitor: &mut impl Visit) -> Result<()> {
+        self.part(&self.wanted, space, visitor)
+    }
+
+    /// Threads that so much work is worth.
+    fn threads(&self) -> Result<usize> {
+        let (Some(first), Some(last)) = (self.wanted.first(), self.wanted.last()) else {
+            return Ok(1);
+        };
+        if self.reader.threads == 1 {
+            return Ok(1);
+        }
+        // Each record decodes a block at most, and all of them what lies between the first and the last.
+        let block = self.reader.block_end(first.start)? - self.reader.block_start(first.start)?;
+        let each: u64 = self.wanted.iter().map(|wanted| block.max(wanted.end - wanted.start)).sum();
+        let decoded = each.min((last.end - first.start).saturating_add(2 * block));
+        let worth = to_usize(decoded).unwrap_or(usize::MAX) / WORTH_A_HELPER;
+        Ok(self.reader.threads.min(worth).max(1))
+    }
+
+    /// About `count` parts, cut where one block ends and another begins.
+    fn parts(&self, count: usize) -> Result<Vec<&[Wanted]>> {
+        let each = self.wanted.len().div_ceil(count).max(1);
+        let mut parts = memory::with_room(count)?;
+        let mut rest = &*self.wanted;
+        while rest.len() > each {
+            let (now, later) = rest.split_at(self.cut(rest, each)?);
+            rest = later;
+            parts.push(now);
+        }
+        parts.push(rest);
+        Ok(parts)
+    }
+
+    /// The first place at or after `at` where one block ends and another begins.
+    fn cut(&self, wanted: &[Wanted], mut at: usize) -> Result<usize> {
+        let Some(before) = at.checked_sub(1).and_then(|before| wanted.get(before)) else {
+            return Ok(at);
+        };
+        if let Some(last) = before.end.checked_sub(1) {
+            let end = self.reader.block_end(last)?;
+            while wanted.get(at).is_some_and(|wanted| wanted.start < end) {
+                at += 1;
+            }
+        }
+        Ok(at)
+    }
+
+    fn part(
+        &self,
+        wanted: &[Wanted],
+        space: &mut AlignedBuf,
+        visitor: &mut impl Visit,
+    ) -> Result<()> {
+        let mut held: Option<Arc<ChunkLocation>> = None;
+        // At a multiple of 8, as all others.
+        let nothing = AlignedBuf::default();
+        let mut rest = wanted;
+        while let Some(Wanted { start, end, .. }) = rest.first() {
+            let (start, end) = (*start, *end);
+            let chunk = start / self.reader.chunk_size;
+            let base = chunk * self.reader.chunk_size;
+            if start == end || (end - 1) / self.reader.chunk_size != chunk {
+                held = None;
+            } else if held.as_ref().is_none_or(|held| held.chunk != chunk) {
+                held = match self.reader.chunk(chunk)? {
+                    ChunkData::File(place) => Some(place),
+                    ChunkData::Memory(_) => None,
+                };
+            }
+            if let Some(place) = &held {
+                let at = Blocks { place, base };
+                let (stretch, blocks) = self.stretch(&at, rest);
+                let (now, later) = rest.split_at(stretch);
+                match blocks.len() {
+                    0 => {}
+                    1 => self.block(&at, blocks.start, now, space, visitor)?,
+                    _ => self.together(&at, blocks, now, space, visitor)?,
+                }
+                rest = later;
+                if !now.is_empty() {
+                    continue;
+                }
+            }
+            // In memory, across blocks, or empty; those that were asked for twice come together.
+            let same = rest.iter().take_while(|w| (w.start, w.end) == (start, end)).count();
+            let (now, later) = rest.split_at(same.max(1));
+            rest = later;
+            let space = room(space, to_usize(end - start).unwrap_or(usize::MAX))?;
+            self.reader.read(start..end, space)?;
+            let bytes = if space.is_empty() { &*nothing } else { &*space };
+            for wanted in now {
+                visitor.record(wanted.position as usize, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the first of all records is among these, or the last.
+    fn is_outer(&self, wanted: &[Wanted]) -> bool {
+        let start = |w: Option<&Wanted>| w.map(|w| w.start);
+        start(wanted.first()) == start(self.wanted.first())
+            || start(wanted.last()) == start(self.wanted.last())
+    }
+
+    /// How many of the first records lie in one block each, and in which blocks: in one, or in
+    /// several that lie one behind the other in the file, all of which are wanted, and are so short
+    /// that a read for each would cost as much as what is done with it.
+    fn stretch(&self, at: &Blocks<'_>, wanted: &[Wanted]) -> (usize, Range<u32>) {
+        let layout = &at.place.layout;
+        let Some(first) = wanted.first() else { return (0, 0..0) };
+        let block = at.block_of(first.start);
+        let mut records = at.count(block, wanted);
+        let mut blocks = block..block + u32::from(records > 0);
+        let parts = Decoder::decodes_parts(layout);
+        let outer = |wanted: &[Wanted]| !parts && self.is_outer(wanted);
+        if records == 0
+            || !self.reader.reads_streams_by_calls(at.place)
+            || layout.block_range(block).len() > SHORT
+            || outer(wanted.get(..records).unwrap_or_default())
+        {
+            return (records, blocks);
+        }
+        let start = layout.block_range(block).start;
+        while blocks.end < layout.blocks() {
+            let rest = wanted.get(records..).unwrap_or_default();
+            let more = at.count(blocks.end, rest);
+            let (before, range) =
+                (layout.block_range(blocks.end - 1), layout.block_range(blocks.end));
+            if more == 0
+                || range.start != before.end
+                || range.end.saturating_sub(start) as usize > STRETCH
+                || outer(rest.get(..more).unwrap_or_default())
+            {
+                break;
+            }
+            records += more;
+            blocks.end += 1;
+        }
+        (records, blocks)
+    }
+
+    /// Hands over records of several blocks that are read by one call.
+    fn together(
+        &self,
+        at: &Blocks<'_>,
+        blocks: Range<u32>,
+        wanted: &[Wanted],
+        space: &mut AlignedBuf,
+        visitor: &mut impl Visit,
+    ) -> Result<()> {
+        let mut rest = wanted;
+        self.reader.streams(at.place, blocks, |block, raw| {
+            let (now, later) = rest.split_at(at.count(block, rest));
+            rest = later;
+            let part = at.part(block, now);
+            let decoded = room(space, part.len())?;
+            let first = at.first(block) + part.start as u64;
+            self.reader.decode_raw(at.place, block, part, raw, decoded)?;
+            hand(decoded, first, now, &mut AlignedBuf::default(), visitor)
+        })
+    }
+
+    /// Hands over records of one block, checked: decoded into `space`, as far as they reach in it, or
+    /// where it is stored.
+    fn block(
+        &self,
+        at: &Blocks<'_>,
+        block: u32,
+        wanted: &[Wanted],
+        space: &mut AlignedBuf,
+        visitor: &mut impl Visit,
+    ) -> Result<()> {
+        let (place, first) = (at.place, at.first(block));
+        if place.layout.is_stored() {
+            let hand = |bytes: &[u8]| hand(bytes, first, wanted, space, visitor);
+            return self.reader.stored_block(place, block, hand);
+        }
+        if !Decoder::decodes_parts(&place.layout) && self.is_outer(wanted) {
+            // Where batches follow each other, the next one goes on in the block in which this one ends.
+            let all = 0..place.layout.block_len(block) as usize;
+            let data = match self.reader.cached(place, block, &all) {
+                Some(data) => data,
+                None => self.reader.fresh(place, block)?,
+            };
+            return hand(&data, first, wanted, space, visitor);
+        }
+        let part = at.part(block, wanted);
+        let decoded = room(space, part.len())?;
+        let first = first + part.start as u64;
+        self.reader.decode_part(place, block, part, decoded)?;
+        hand(decoded, first, wanted, &mut AlignedBuf::default(), visitor)
+    }
+}
+
+/// The blocks of a chunk in the file, whose first logical byte is `base`.
+struct Blocks<'a> {
+    place: &'a ChunkLocation,
+    base: u64,
+}
+
+impl Blocks<'_> {
+    /// The block in which a logical byte of the chunk lies.
+    fn block_of(&self, at: u64) -> u32 {
+        let size = u64::from(self.place.layout.block_size().max(1));
+        u32::try_from((at - self.base) / size).unwrap_or(u32::MAX)
+    }
+
+    /// The first logical byte of a block.
+    fn first(&self, block: u32) -> u64 {
+        self.base + u64::from(block) * u64::from(self.place.layout.block_size().max(1))
+    }
+
+    /// How many of the first records lie in this block, each as a whole.
+    fn count(&self, block: u32, wanted: &[Wanted]) -> usize {
+        let first = self.first(block);
+        let end = first + u64::from(self.place.layout.block_len(block));
+        let inside = |w: &&Wanted| first <= w.start && w.start < w.end && w.end <= end;
+        wanted.iter().take_while(inside).count()
+    }
+
+    /// What of a block must be decoded for these records of it.
+    fn part(&self, block: u32, wanted: &[Wanted]) -> Range<usize> {
+        let (first, len) = (self.first(block), self.place.layout.block_len(block) as usize);
+        if !Decoder::decodes_parts(&self.place.layout) {
+            return 0..len;
+        }
+        let within = |at: u64| to_usize(at - first).unwrap_or(usize::MAX).min(len);
+        let begin = wanted.first().map_or(0, |w| within(w.start));
+        let end = wanted.iter().map(|w| within(w.end)).max().unwrap_or(len);
+        begin / 8 * 8..end
+    }
+}
+
+/// The first `len` bytes of `space`, which is made longer if need be: what they are is not said.
+fn room(space: &mut AlignedBuf, len: usize) -> Result<&mut [u8]> {
+    if space.len() < len {
+        // Gone first, so that its memory may be used again.
+        *space = AlignedBuf::default();
+        *space = AlignedBuf::unset(len)?;
+    }
+    Ok(space.get_mut(..len).unwrap_or_default())
+}
+
+/// Hands over those records of a block that are wanted, through `space` where they do not lie at a
+/// multiple of 8. `first` is the first logical byte of `block`.
+fn hand(
+    block: &[u8],
+    first: u64,
+    wanted: &[Wanted],
+    space: &mut AlignedBuf,
+    visitor: &mut impl Visit,
+) -> Result<()> {
+    let outside = || Error::corrupt("record entry", first, "reaches outside its block");
+    for (i, Wanted { start, end, position, .. }) in wanted.iter().enumerate() {
+        if let Some(later) = wanted.get(i + AHEAD) {
+            visitor.soon(later.position as usize);
+        }
+        let (from, to) = (to_usize(*start - first), to_usize(*end - first));
+        let range = from.unwrap_or(usize::MAX)..to.unwrap_or(usize::MAX);
+        let bytes = block.get(range).ok_or_else(outside)?;
+        if bytes.as_ptr().addr().is_multiple_of(8) {
+            visitor.record(*position as usize, bytes)?;
+        } else {
+            let aligned = room(space, bytes.len())?;
+            aligned.copy_from_slice(bytes);
+            visitor.record(*position as usize, aligned)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::chunk::Algorithm;
+    use crate::store::{Alignment, Layout, Purpose, Readable, StoreOptions, WriteOptions, Writer};
+    use std::sync::Mutex;
+
+    /// Lengths from nothing to several blocks, contents that tell records apart.
+    fn record(i: u64) -> Vec<u8> {
+        let len = match i % 7 {
+            0 => 0,
+            1 => 40_000,
+            n => 8 * usize::try_from(n * (i % 61)).unwrap() + 3,
+        };
+        (0..len).map(|k| u8::try_from((k as u64 * 7 + i) % 251).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_position_gets_its_record_once_however_the_store_lies() {
+        for codec in [Some(Algorithm::Lz4), None] {
+            for alignment in [None, Some(Alignment::Contiguous)] {
+                for threads in [1, 3] {
+                    let options = StoreOptions {
+                        layout: Layout {
+                            purpose: Purpose::Random,
+                            compression: codec.into(),
+                            alignment: alignment
+                                .unwrap_or(StoreOptions::default().layout.alignment),
+                            chunk_size: 256 << 10,
+                            ..Layout::default()
+                        },
+                        write: WriteOptions { threads, ..WriteOptions::default() },
+                    };
+                    let mut w = Writer::in_memory(&options).unwrap();
+                    for i in 0..400 {
+                        w.insert(i, &record(i)).unwrap();
+                    }
+                    w.commit().unwrap();
+                    let snapshot = w.snapshot().unwrap();
+                    let asked: Vec<u64> =
+                        (0..600).map(|i| (i * 37 + i / 13) % 400).chain([5, 5, 1, 1]).collect();
+                    let seen: Vec<Mutex<Vec<Vec<u8>>>> =
+                        asked.iter().map(|_| Mutex::default()).collect();
+                    let plan = snapshot.plan_at(&asked).unwrap();
+                    assert_eq!(plan.weights().unwrap().len(), asked.len());
+                    assert_eq!(plan.first().unwrap().unwrap()[..], record(asked[0])[..]);
+                    plan.each(|i, bytes| {
+                        assert!(bytes.as_ptr().addr().is_multiple_of(8));
+                        seen[i].lock().unwrap().push(bytes.to_vec());
+                        Ok(())
+                    })
+                    .unwrap();
+                    for (i, seen) in asked.iter().zip(seen) {
+                        assert_eq!(seen.into_inner().unwrap(), [record(*i)], "record {i}");
+                    }
+                    assert!(snapshot.plan([1_u64, 1000]).is_err());
+                    let none: [u64; 0] = [];
+                    assert!(snapshot.plan_at(&none).unwrap().first().unwrap().is_none());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_caller_returns_ends_the_visit() {
+        let mut w = Writer::in_memory(&StoreOptions::default()).unwrap();
+        w.push(b"one").unwrap();
+        w.commit().unwrap();
+        let snapshot = w.snapshot().unwrap();
+        let refused = snapshot.plan_at(&[0]).unwrap();
+        let refused = refused.each(|_, _| Err(crate::Error::Locked));
+        assert!(matches!(refused, Err(crate::Error::Locked)));
+    }
+}
