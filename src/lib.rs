@@ -79,6 +79,8 @@ pub mod limits;
 pub mod loader;
 pub mod maintain;
 pub mod printable;
+#[cfg(feature = "object-store")]
+pub mod remote;
 pub mod series;
 pub mod store;
 pub mod trajectory;

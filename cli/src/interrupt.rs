@@ -2,13 +2,25 @@
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use vlstore::remote;
 use vlstore::{Error, Result};
 
 /// Whether a signal came. A second Ctrl-C ends the process at once.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt(Arc<AtomicUsize>);
+
+/// What a wait for an object store looks at.
+static WATCHED: Mutex<Option<Interrupt>> = Mutex::new(None);
+
+fn stop() -> Result<()> {
+    let watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    match watched.as_ref().and_then(Interrupt::signal) {
+        Some(_) => Err(Error::Interrupted),
+        None => Ok(()),
+    }
+}
 
 impl Interrupt {
     /// Watches from now on.
@@ -24,7 +36,10 @@ impl Interrupt {
             flag::register(signal, again).map_err(failed)?;
             flag::register_usize(signal, came.clone(), number).map_err(failed)?;
         }
-        Ok(Self(came))
+        let watched = Self(came);
+        *WATCHED.lock().unwrap_or_else(PoisonError::into_inner) = Some(watched.clone());
+        remote::on_wait(stop);
+        Ok(watched)
     }
 
     /// The signal that came, if one did.

@@ -27,6 +27,8 @@ mod output;
 mod plot;
 mod progress;
 mod publish;
+mod pull;
+mod push;
 mod put;
 mod ranges;
 mod recover;
@@ -97,6 +99,8 @@ enum Verb {
     Split(split::Args),
     Shard(shard::Args),
     Publish(publish::Args),
+    Push(push::Args),
+    Pull(pull::Args),
     Archive(archive::Args),
     Consolidate(consolidate::Args),
     Bench(bench::Args),
@@ -148,6 +152,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Split(args) => (split::run(&args), split::hint),
         Verb::Shard(args) => (shard::run(&args), shard::hint),
         Verb::Publish(args) => (publish::run(&args), publish::hint),
+        Verb::Push(args) => (push::run(&args), |_| None),
+        Verb::Pull(args) => (pull::run(&args), |_| None),
         Verb::Archive(args) => (archive::run(&args), archive::hint),
         Verb::Consolidate(args) => (consolidate::run(&args), consolidate::hint),
         Verb::Bench(args) => (bench::run(&args), |_| None),

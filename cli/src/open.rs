@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vlstore::Readable;
 use vlstore::dataset::Source;
+use vlstore::remote::{self, RemoteOptions};
 use vlstore::{Opened, Result, Store, StoreOptions};
 
 /// Whether a verb of this run was shown an older state than the newest.
@@ -33,9 +34,18 @@ pub(crate) fn open(path: &Path) -> Result<Store> {
 
 /// As [`open`], with options.
 pub(crate) fn open_with(path: &Path, options: &StoreOptions) -> Result<Store> {
-    let store = Store::open_with(path, &options.write.reading())?;
+    let store = reach(path, options)?;
     tell(path, store.opened());
     Ok(store)
+}
+
+/// Opens a file, or an object at an address.
+pub(crate) fn reach(path: &Path, options: &StoreOptions) -> Result<Store> {
+    let read = options.write.reading();
+    match path.to_str().filter(|_| remote::is_url(path)) {
+        Some(url) => remote::open(url, &read, &RemoteOptions::from_env()?),
+        None => Store::open_with(path, &read),
+    }
 }
 
 /// Says it if what was opened for reading is less than what was written.

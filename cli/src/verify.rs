@@ -1,6 +1,7 @@
 //! `vlstore verify`: every byte checked.
 
 use crate::interrupt::Interrupt;
+use crate::open::reach;
 use crate::outcome::{Exit, Outcome, said};
 use crate::output::{Out, complain, grouped, human, plural, shown};
 use crate::progress::Progress;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use vlstore::Readable;
 use vlstore::dataset::DataSet;
 use vlstore::maintain::{Damage, Verified, verify_member};
-use vlstore::{Error, Opened, Result, Store, codec};
+use vlstore::{Error, Opened, Result, StoreOptions, codec};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -120,7 +121,7 @@ fn check(
         let progress = |done, total| progress(Some(done), Some(total));
         return verify_member(set, *number, codec::refers, progress).map_err(|e| e.at(path));
     }
-    let store = match Store::open(path) {
+    let store = match reach(path, &StoreOptions::default()) {
         Ok(store) => store,
         Err(error) => {
             let Error::Corrupt(found) = error.root() else { return Err(error) };

@@ -30,6 +30,7 @@ impl Work {
     /// Takes the bar away; the signal that ended the work, if one did.
     pub(crate) fn end(self) -> Option<u8> {
         self.progress.end();
-        self.signal
+        // It may have ended a wait between two steps.
+        self.signal.or_else(|| self.interrupt.signal())
     }
 }

@@ -19,6 +19,7 @@ mod legacy;
 mod loader;
 mod maintain;
 mod open;
+mod remote;
 mod series;
 mod store;
 mod trajectory;
@@ -55,7 +56,9 @@ mod _core {
     #[pymodule_export]
     use super::maintain::{_compact, _copy, _merge, _publish, _recover, _shard, _split};
     #[pymodule_export]
-    use super::open::{_reopen, from_bytes, memory, open};
+    use super::open::{_reopen, from_bytes, memory, open, open_object};
+    #[pymodule_export]
+    use super::remote::{_pull, _push};
     #[pymodule_export]
     use super::series::class::{_new_id, Store as SeriesStore};
     #[pymodule_export]
@@ -89,6 +92,7 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
         at_home(py)?;
+        super::remote::watch();
         super::open::register(py, &Store::type_object(py))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

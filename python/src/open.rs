@@ -8,6 +8,7 @@ use crate::store::codec::RecordCodec;
 use crate::store::depot::Depot;
 use crate::store::exit;
 use crate::store::handle::Handle;
+use crate::store::object::ObjectReader;
 use crate::store::report::warn;
 use crate::store::store_path::StorePath;
 use crate::store::typed::Typed;
@@ -19,9 +20,10 @@ use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use vlstore::Readable;
-use vlstore::backend::MemoryBackend;
+use vlstore::backend::{MemoryBackend, RangeSource as _};
 use vlstore::codec::{AnyCodec as _, RawCodec};
 use vlstore::dataset::{DataSet, MOST_OPEN};
+use vlstore::remote::RemoteOptions;
 use vlstore::{StoreOptions, Writer};
 
 /// What the caller says about the records.
@@ -130,6 +132,22 @@ pub(crate) fn open<'py>(
     let given = options;
     let mut options = from_dict(given, role)?;
     let records = Records::new(records)?;
+    if vlstore::remote::is_url(&file) {
+        if mode != "r" {
+            let why = format!(
+                "mode: {mode:?} does not work on {}: a store in an object store is only read; write it to a \
+                 file and use vlstore.push",
+                file.display()
+            );
+            return Err(invalid(py, &why));
+        }
+        let url = file.to_string_lossy().into_owned();
+        let store = py.detach(|| -> Outcome<vlstore::Store> {
+            let remote = RemoteOptions::from_env()?;
+            Ok(vlstore::remote::open(&url, &options.write.reading(), &remote)?)
+        })?;
+        return records.over(py, Handle::reader(store, StorePath::File(file), options.write));
+    }
     if mode == "a" && chooses_layout(given)? && file.is_file() {
         let there = py.detach(|| vlstore::Store::open_with(&file, &options.write.reading()));
         // What cannot be opened is refused below, as it is without options.
@@ -165,6 +183,28 @@ pub(crate) fn open<'py>(
         PyErr::warn(py, &class, &CString::new(text)?, 2)?;
     }
     records.over(py, handle)
+}
+
+/// Opens the store in an object that a Python object reads by ranges.
+#[pyfunction(name = "_open_object")]
+#[pyo3(signature = (object, records, options))]
+pub(crate) fn open_object<'py>(
+    object: &Bound<'py, PyAny>,
+    records: Option<&Bound<'py, PyAny>>,
+    options: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    let options = from_dict(options, Role::Read)?;
+    let records = Records::new(records)?;
+    let source = Arc::new(ObjectReader::new(object)?);
+    let (name, kept) = (source.name().to_owned(), source.object());
+    let store = py.detach(|| -> Outcome<vlstore::Store> {
+        let remote = RemoteOptions::from_env()?;
+        // What it is called may not tell it from all others.
+        let remote = RemoteOptions { disk: None, ..remote };
+        Ok(vlstore::remote::open_source(source, &options.write.reading(), &remote)?)
+    })?;
+    records.over(py, Handle::reader(store, StorePath::Object(name, kept), options.write))
 }
 
 /// Makes a store in memory.
@@ -235,6 +275,8 @@ pub(crate) fn _reopen<'py>(
     let py = place.py();
     let store = if place.is_instance_of::<PyBytes>() {
         from_bytes(place, "r", codec, Some(options))?
+    } else if place.hasattr("begin")? {
+        open_object(place, codec, Some(options))?
     } else {
         open(place, "r", codec, Some(options))?
     };

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         shard,
         split,
     )
+    from vlstore._remote import Pulled, Pushed, pull, push
 
 __all__ = [
     "Compacted",
@@ -65,6 +66,8 @@ __all__ = [
     "Ordinals",
     "Part",
     "Published",
+    "Pulled",
+    "Pushed",
     "Record",
     "Recovered",
     "Store",
@@ -83,6 +86,8 @@ __all__ = [
     "merge",
     "open",
     "publish",
+    "pull",
+    "push",
     "recover",
     "shard",
     "split",
@@ -97,6 +102,7 @@ _MAINTAIN = frozenset(
         "compact", "copy", "merge", "publish", "recover", "shard", "split",
     ]
 )
+_REMOTE = frozenset(["Pulled", "Pushed", "pull", "push"])
 
 
 def __getattr__(name):
@@ -104,6 +110,8 @@ def __getattr__(name):
         return getattr(importlib.import_module("vlstore._maintain"), name)
     if name == "from_arrow":
         return importlib.import_module("vlstore.arrow").from_arrow
+    if name in _REMOTE:
+        return getattr(importlib.import_module("vlstore._remote"), name)
     # The original program has these names here. They are imported when somebody uses them.
     if name in ("store", "serialize", "loader", "hash"):
         return importlib.import_module(f"vlstore.{name}")

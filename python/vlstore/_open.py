@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from vlstore import _core
 from vlstore._exit import watch
-from vlstore.errors import WrongTypeError
+from vlstore.errors import InvalidError, WrongTypeError
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -33,6 +33,7 @@ def open(
     mode: Mode = "r",
     *,
     records: Literal["md-frame"],
+    store: Any = None,
     **options: Unpack[Options],
 ) -> _core.Trajectory: ...
 @overload
@@ -41,6 +42,7 @@ def open(
     mode: Mode = "r",
     *,
     records: Literal["array", "document", "flat-f32", "raw", "series"],
+    store: Any = None,
     **options: Unpack[Options],
 ) -> _core.Depot: ...
 @overload
@@ -49,6 +51,7 @@ def open(
     mode: Mode = "r",
     *,
     records: Any = "auto",
+    store: Any = None,
     **options: Unpack[Options],
 ) -> _core.Store | Any: ...
 def open(  # noqa: A001 - the verb of the builtin, for stores
@@ -72,13 +75,16 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
     cache_bytes: int | None = None,
     access: Access | None = None,
     accept_older: bool = False,
+    store: Any = None,
 ) -> _core.Store | Any:
     """Open the store at ``path``.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file.
+        The file; or the address of an object, which is read where it lies: ``s3://bucket/key``,
+        ``gs://bucket/key``, ``az://container/key``, ``https://host/path``, and with ``huggingface_hub``
+        ``hf://datasets/user/name/path``. Credentials come from the environment.
     mode : {"r", "a", "w", "x"}
         Read; add (the store is created if it does not exist); create (an existing store is
         replaced); create (it must not exist). One process can write at a time, and any number can
@@ -129,6 +135,8 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
         Whether a store whose newest commit cannot be read is opened for writing in an
         older state: everything after it is lost. ``vlstore recover`` saves it first.
         Reading always opens what can be read, with a warning.
+    store : object
+        A store of obstore, or a file system of fsspec; ``path`` is then the path in it. It is only read.
 
     Raises
     ------
@@ -164,10 +172,20 @@ def open(  # noqa: A001 - the verb of the builtin, for stores
         "access": access,
         "accept_older": accept_older or None,
     }
-    store = _core._open(path, _checked(mode), records, options)
+    mode = _checked(mode)
+    on_hub = store is None and isinstance(path, str) and path.startswith("hf://")
+    if store is not None or on_hub:
+        from vlstore import _remote
+
+        if on_hub:
+            store, path = _remote.hub(path)
+        if mode != "r":
+            raise InvalidError(f"mode: {mode!r} does not work on an object in a store, which is only read")
+        return _core._open_object(_remote.reader(store, path), records, options)
+    opened = _core._open(path, mode, records, options)
     if mode != "r":
         watch()
-    return store
+    return opened
 
 
 @overload

@@ -92,6 +92,35 @@ pub trait Backend: Send + Sync + Debug {
         Ok(())
     }
 
+    /// Whether each read that fetches something costs a round trip over a network, so that it pays to
+    /// [`announce`](Self::announce) reads.
+    fn is_far(&self) -> bool {
+        false
+    }
+
+    /// Says which bytes are about to be read, so that a backend that [`is_far`](Self::is_far) fetches
+    /// all of them in one round trip. Others do nothing. What lies past the end is left out.
+    ///
+    /// # Errors
+    /// As [`read_at`](Self::read_at).
+    fn announce(&self, _ranges: &[Range<u64>]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Says that bytes of this range do not agree with their checksum, so that a backend that keeps what it
+    /// fetched fetches them again.
+    fn refetch(&self, _range: Range<u64>) {}
+
+    /// Whether who opens the same place again finds these bytes, and not those of another file or
+    /// object. A backend without a place has nothing to say.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`](crate::Error::Replaced) if another one has taken the place, or none is there
+    /// any more; [`Error::Io`](crate::Error::Io).
+    fn check_current(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The first range from `offset` on that may hold anything but zeros; `None` if there is
     /// none. What lies before it are holes of a sparse file: nobody has to read them.
     ///
@@ -127,6 +156,22 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
     }
     fn check_place(&self) -> Result<()> {
         (**self).check_place()
+    }
+
+    fn is_far(&self) -> bool {
+        (**self).is_far()
+    }
+
+    fn announce(&self, ranges: &[Range<u64>]) -> Result<()> {
+        (**self).announce(ranges)
+    }
+
+    fn refetch(&self, range: Range<u64>) {
+        (**self).refetch(range);
+    }
+
+    fn check_current(&self) -> Result<()> {
+        (**self).check_current()
     }
 
     fn data_from(&self, offset: u64) -> Result<Option<Range<u64>>> {

@@ -255,6 +255,10 @@ impl Backend for FileBackend {
         self.writable
     }
 
+    fn check_current(&self) -> Result<()> {
+        if self.is_at_its_path()? { Ok(()) } else { Err(Error::Replaced.at(&self.path())) }
+    }
+
     fn check_place(&self) -> Result<()> {
         match self.is_at_its_path() {
             Ok(false) => {

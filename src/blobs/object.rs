@@ -211,7 +211,7 @@ impl ObjectStorage {
     fn upload(&self, key: &Key, options: PutMultipartOptions, next: NextPart<'_>) -> Result<()> {
         let failed = |e| self.access.failed(&e);
         let mut upload = self.access.wait(async {
-            self.access.store.put_multipart_opts(key, options).await.map_err(failed)
+            self.access.store().put_multipart_opts(key, options).await.map_err(failed)
         })?;
         let done = self.parts(&mut *upload, next).and_then(|()| {
             self.access.wait(async { upload.complete().await.map(drop).map_err(failed) })
@@ -240,7 +240,7 @@ impl ObjectStorage {
     /// Copies an object within the store.
     fn copy(&self, from: &Key, to: &Key, size: u64, options: PutMultipartOptions) -> Result<()> {
         if size <= self.copied {
-            let copied = async { self.access.store.copy(from, to).await };
+            let copied = async { self.access.store().copy(from, to).await };
             return self.access.wait(async { copied.await.map_err(|e| self.access.failed(&e)) });
         }
         // Too large for one request: it comes and goes again.
@@ -310,7 +310,7 @@ impl Storage for ObjectStorage {
             let options = PutOptions { tags, attributes, ..PutOptions::default() };
             let payload = PutPayload::from(memory::copied(data)?);
             self.access.wait(async {
-                let put = self.access.store.put_opts(key, payload, options).await;
+                let put = self.access.store().put_opts(key, payload, options).await;
                 put.map(drop).map_err(|e| self.access.failed(&e))
             })
         })

@@ -67,7 +67,7 @@ pub(super) async fn add(
     let short = name.hash().get(..DIGITS).unwrap_or_default();
     let at = beside(key)?.join(short);
     let text = json!({"digest": digest.to_json(), "tags": json}).to_string();
-    let put = access.store.put(&at, PutPayload::from(text)).await;
+    let put = access.store().put(&at, PutPayload::from(text)).await;
     put.map_err(|e| access.failed(&e))?;
     Ok(Some(at))
 }

@@ -46,8 +46,6 @@ pub struct Closed {
 pub struct Store {
     snapshot: Snapshot,
     options: ReadOptions,
-    /// The open file, if it was opened by its path: another one may take that.
-    file: Option<Arc<FileBackend>>,
 }
 
 impl Store {
@@ -68,9 +66,7 @@ impl Store {
     pub fn open_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
         let path = path.as_ref();
         let open = || -> Result<Self> {
-            let file = Arc::new(FileBackend::open_read(path, options.access)?);
-            let store = Self::open_in(file.clone(), options)?;
-            Ok(Self { file: Some(file), ..store })
+            Self::open_in(Arc::new(FileBackend::open_read(path, options.access)?), options)
         };
         open().map_err(|e| e.at(path))
     }
@@ -81,7 +77,7 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_in(backend: Arc<dyn Backend>, options: &ReadOptions) -> Result<Self> {
         let state = load_any(&backend, options)?;
-        Ok(Self { snapshot: Snapshot::new(state), options: *options, file: None })
+        Ok(Self { snapshot: Snapshot::new(state), options: *options })
     }
 
     /// Opens the store whose file content is `bytes`, without copying it.
@@ -102,11 +98,8 @@ impl Store {
     /// and opening the path again shows the other. Else as [`Store::open`].
     pub fn refresh(&mut self) -> Result<bool> {
         let newer = !self.snapshot.is_newest()? && self.load_newer()?;
-        if !newer
-            && let Some(file) = &self.file
-            && !file.is_at_its_path()?
-        {
-            return Err(Error::Replaced.at(&file.path()));
+        if !newer {
+            self.snapshot.backend().check_current()?;
         }
         Ok(newer)
     }

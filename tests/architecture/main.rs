@@ -21,7 +21,7 @@ const FLOOR: [&str; 7] = ["error", "limits", "wire", "key", "column", "printable
 
 /// Each room and the others that it may use beside the floor. `backend`, `chunk`, `frame` and
 /// `index` stand side by side and only `store` joins them; `codec` does not know the store.
-const ROOMS: [(&str, &[&str]); 25] = [
+const ROOMS: [(&str, &[&str]); 26] = [
     ("error", &[]),
     ("limits", &[]),
     ("wire", &[]),
@@ -41,7 +41,8 @@ const ROOMS: [(&str, &[&str]); 25] = [
     ("formats", BELOW_DEPOT),
     ("series", BELOW_DEPOT),
     ("trajectory", BELOW_TRAJECTORY),
-    ("blobs", BELOW_FORMATS),
+    ("remote", BELOW_REMOTE),
+    ("blobs", BELOW_BLOBS),
     ("cache", BELOW_FORMATS),
     ("experiments", BELOW_FORMATS),
     ("loader", BELOW_LOADER),
@@ -51,6 +52,11 @@ const ROOMS: [(&str, &[&str]); 25] = [
 const BELOW_STORE: &[&str] = &["backend", "chunk", "frame", "index"];
 const BELOW_DATASET: &[&str] = &["backend", "chunk", "frame", "index", "store"];
 const BELOW_MAINTAIN: &[&str] = &["backend", "chunk", "frame", "index", "store", "dataset"];
+const BELOW_REMOTE: &[&str] =
+    &["backend", "chunk", "frame", "index", "store", "dataset", "maintain"];
+const BELOW_BLOBS: &[&str] = &[
+    "backend", "chunk", "frame", "index", "codec", "store", "dataset", "maintain", "depot", "remote",
+];
 const BELOW_DEPOT: &[&str] =
     &["backend", "chunk", "frame", "index", "codec", "store", "dataset", "maintain"];
 const BELOW_FORMATS: &[&str] =

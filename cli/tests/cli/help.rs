@@ -25,6 +25,8 @@ pub(super) const VERBS: [&str; 27] = [
     "split",
     "shard",
     "publish",
+    "push",
+    "pull",
     "archive",
     "consolidate",
     "bench",

@@ -254,12 +254,14 @@ impl Store {
         Ok(self.handle().write(py, |w| Ok(w.set_attributes(&attributes)?))?)
     }
 
-    /// The path of the file as it was given; ``None`` for a store in memory.
+    /// The path of the file as it was given; ``None`` for a store in memory or in an object store.
     #[getter]
     fn path(&self) -> Option<std::path::PathBuf> {
         match &self.handle().place {
-            StorePath::File(path) => Some(path.clone()),
-            StorePath::Memory => None,
+            StorePath::File(path) => {
+                Some(path.clone()).filter(|path| !vlstore::remote::is_url(path))
+            }
+            StorePath::Object(..) | StorePath::Memory => None,
         }
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod exit;
 pub(crate) mod handle;
 pub(crate) mod iter;
 mod mapping;
+pub(crate) mod object;
 pub(crate) mod report;
 mod series_records;
 pub(crate) mod store_path;

@@ -135,6 +135,7 @@ pub(crate) fn manifest<'py>(py: Python<'py>, manifest: &Manifest) -> PyResult<Bo
 fn place(typed: &Typed) -> String {
     match &typed.handle.place {
         StorePath::File(path) => path.display().to_string(),
+        StorePath::Object(name, _) => name.clone(),
         StorePath::Memory => "memory".into(),
     }
 }

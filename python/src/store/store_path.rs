@@ -5,11 +5,14 @@ use pyo3::exceptions::{PyResourceWarning, PyRuntimeWarning};
 use pyo3::prelude::*;
 use std::ffi::CString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where a store lies.
 #[derive(Debug, Clone)]
 pub(crate) enum StorePath {
     File(PathBuf),
+    /// An object that a Python object reads, with what it is called.
+    Object(String, Arc<Py<PyAny>>),
     Memory,
 }
 
@@ -17,8 +20,10 @@ impl StorePath {
     /// The path, whatever the current folder.
     pub(crate) fn absolute(&self) -> Option<PathBuf> {
         match self {
+            // An address is the same in every folder.
+            Self::File(path) if vlstore::remote::is_url(path) => Some(path.clone()),
             Self::File(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
-            Self::Memory => None,
+            Self::Object(..) | Self::Memory => None,
         }
     }
 
@@ -26,6 +31,7 @@ impl StorePath {
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
+            Self::Object(name, _) => name.clone(),
             Self::Memory => "the store".into(),
         }
     }

@@ -211,9 +211,14 @@ impl Store {
             picklable(py, codec.bind(py))?;
         }
         let place = match &handle.place {
+            // An address is no path: its slashes would be taken together.
+            StorePath::File(url) if vlstore::remote::is_url(url) => {
+                PyString::new(py, &url.to_string_lossy()).into_any()
+            }
             StorePath::File(path) => {
                 handle.absolute.as_ref().unwrap_or(path).into_pyobject(py)?.into_any()
             }
+            StorePath::Object(_, object) => object.bind(py).clone(),
             StorePath::Memory => this.to_bytes(py)?.into_any(),
         };
         let codec = codec.unwrap_or_else(|| PyString::new(py, "bytes").into_any().unbind());

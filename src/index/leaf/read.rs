@@ -124,6 +124,14 @@ impl<S: Source> Packed<S> {
         if right { Ok(()) } else { Err(self.source.defect(DISORDER)) }
     }
 
+    /// Where the places of group `g` lie in the packed records.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a damage, errors of reading.
+    pub fn places_at(&self, g: usize) -> Result<Range<usize>> {
+        Ok(self.group(g)?.places)
+    }
+
     /// The record at position `i` of the leaf.
     ///
     /// # Errors

@@ -91,6 +91,7 @@ fn core_of(
         memtable: Memtable::after(records, chunks).with_rows(absent),
         totals: crate::store::index::root::Totals::default(),
         open: OpenChunk::default(),
+        sealed: None,
         waiting: BTreeMap::new(),
         cache: BlockCache::new(ReadOptions::default().cache_bytes),
         layouts: crossbeam::sync::ShardedLock::default(),

@@ -61,6 +61,7 @@ pub(crate) fn adopt_if_extended(
         reader.memtable.sums.extend_from_slice(&base.sums);
     }
     reader.open = OpenChunk::default();
+    reader.sealed = None;
     add_chunks(reader, &**backend, &frame, ours)?;
     reader.totals.cursor = reader.memtable.chunks_end() * reader.chunk_size;
     for (key, start, end) in frame.lookup.iter().flatten() {

@@ -79,6 +79,7 @@ pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &ReadOptions) -
         memtable: Memtable::after(0, 0),
         totals: Totals::default(),
         open: OpenChunk::default(),
+        sealed: None,
         waiting: BTreeMap::new(),
         cache: BlockCache::new(options.cache_bytes),
         layouts: crossbeam::sync::ShardedLock::default(),

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::index::fence::{self, Fence, Rank};
 use crate::index::layout::LeafRef;
+use crate::store::index::far::announce_leaf;
 use crate::store::index::io::Io;
 use crate::store::index::leaf::{Leaf, leaf_records, search_leaf};
 use crate::store::index::stored_index::{StoredIndex, corrupt_page, leaf_of_fence, open_page};
@@ -16,7 +17,10 @@ impl StoredIndex {
         }
         let Some(rank) = Rank::new(kind, bytes) else { return Ok(None) };
         match self.fence_for(io, &rank)? {
-            Some((leaf, fence)) if fence.kind() == kind => search_leaf(io, leaf, kind, bytes),
+            Some((leaf, fence)) if fence.kind() == kind => {
+                announce_leaf(io, leaf)?;
+                search_leaf(io, leaf, kind, bytes)
+            }
             _ => Ok(None),
         }
     }

@@ -35,6 +35,7 @@ pub(crate) struct Io {
     /// Looked at for each block by each thread of a batch.
     map: ShardedLock<Option<Mapping>>,
     maps: bool,
+    far: bool,
     reads: AtomicU32,
     pages: PageCache,
 }
@@ -48,6 +49,7 @@ impl Io {
             len: AtomicU64::new(len),
             maps: map.is_some(),
             map: ShardedLock::new(map),
+            far: backend.is_far(),
             reads: AtomicU32::new(0),
             backend,
             pages: PageCache::default(),
@@ -171,6 +173,30 @@ impl Io {
     /// Whether the bytes come by calls, each of which has its cost.
     pub(crate) const fn reads_by_calls(&self) -> bool {
         !self.maps
+    }
+
+    /// Whether a read costs a round trip over a network, so that it pays to announce what will be read.
+    pub(crate) const fn is_far(&self) -> bool {
+        self.far
+    }
+
+    /// Says what will be read, so that it comes in one round trip; ranges that are empty or reach past the
+    /// end are cut.
+    pub(crate) fn announce(&self, ranges: impl IntoIterator<Item = Range<u64>>) -> Result<()> {
+        let len = self.len();
+        let ranges = ranges.into_iter().map(|r| r.start..r.end.min(len));
+        let ranges: Vec<Range<u64>> = ranges.filter(|r| r.start < r.end).collect();
+        if ranges.is_empty() { Ok(()) } else { self.backend.announce(&ranges) }
+    }
+
+    /// Lets bytes that do not agree with their checksum be fetched again, if they come from far away; whether
+    /// they do.
+    pub(crate) fn forget(&self, offset: u64, len: usize) -> bool {
+        if self.far {
+            self.pages.remove(offset);
+            self.backend.refetch(offset..offset.saturating_add(len as u64));
+        }
+        self.far
     }
 
     /// Fills `out` with the bytes at `offset`, by a call.

@@ -22,6 +22,11 @@ impl<R: Copy, T> Lazy<R, T> {
         Self { at, open: Arc::default() }
     }
 
+    /// Whether it was opened already.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.get().is_some()
+    }
+
     pub(crate) fn get(&self, make: impl FnOnce(R) -> Result<T>) -> Result<&T> {
         if let Some(t) = self.open.get() {
             return Ok(t);

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, LEAF_MAGIC, LeafHeader, LeafRef, SegmentHeader};
 use crate::index::leaf::{Defect, Firsts, HEADER_AT, Packed, Source};
+use crate::store::index::far::leaf_head;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::row_chunk::rows_close;
@@ -59,6 +60,9 @@ impl Source for InSegment<'_> {
 /// The open leaf.
 pub(crate) fn open<'a>(io: &Io, leaf: &'a Leaf) -> Result<&'a OpenLeaf> {
     leaf.get(|at| {
+        if io.is_far() {
+            io.announce(leaf_head(&at))?;
+        }
         let copy = at.copy.get();
         let segment = Segment::open_twofold(io, &at.segment, copy, LEAF_MAGIC, "index leaf")?;
         let (head, own): (SegmentHeader, LeafHeader) = segment

@@ -1,6 +1,7 @@
 //! The index of a store in the file and in memory: segments, the levels of leaves and runs that a
 //! root names, the memtable of what is newer, and how the one becomes the other.
 
+pub(crate) mod far;
 pub(crate) mod fence_search;
 pub(crate) mod flush;
 pub(crate) mod io;

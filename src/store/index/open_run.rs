@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::index::key_hash::kept_hash;
 use crate::index::layout::{RUN_MAGIC, RunRef, SegmentHeader};
 use crate::index::run::{RunEntry, Shape};
+use crate::store::index::far::head;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::segment::Segment;
@@ -30,6 +31,9 @@ pub(crate) struct OpenRun {
 /// The open run.
 pub(crate) fn open_run<'a>(io: &Io, run: &'a Run) -> Result<&'a OpenRun> {
     run.get(|at| {
+        if io.is_far() {
+            io.announce(head(&at.segment))?;
+        }
         let segment = Segment::open(io, &at.segment, RUN_MAGIC, "run of keys")?;
         let header: SegmentHeader = segment.get(io, 0)?;
         match Shape::read(&header, segment.len()) {

@@ -48,6 +48,14 @@ impl PageCache {
         Some(page).filter(|page| page.len() == len)
     }
 
+    pub(crate) fn remove(&self, at: u64) {
+        if let Some(mut shard) = self.shard(at) {
+            let gone = (shard.young.remove(&at), shard.old.remove(&at));
+            drop(shard);
+            drop(gone);
+        }
+    }
+
     pub(crate) fn insert(&self, at: u64, page: Page) {
         let dropped = self.shard(at).map(|mut shard| shard.keep(at, page));
         // Freed when the lock is not held any more.

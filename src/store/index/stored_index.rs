@@ -7,6 +7,8 @@ use crate::index::fence::{self, Fence};
 use crate::index::filter::{self, Probe};
 use crate::index::layout::{ChunkEntry, DEAD_MAGIC, LeafRef, PAGE_MAGIC, RunRef, SegmentRef};
 use crate::index::run::RunEntry;
+use crate::limits::INDEX_PAGE;
+use crate::store::index::far;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::leaf::{Leaf, LeafRecords, leaf_chunk, leaf_records};
@@ -85,6 +87,7 @@ impl StoredIndex {
         record: u64,
     ) -> Result<Option<(LeafRecords<'a>, usize)>> {
         let Some(leaf) = self.leaf_of(io, record)? else { return Ok(None) };
+        far::announce_leaf(io, leaf)?;
         let i = record - leaf.at.first_record.get();
         match to_usize(i).filter(|_| i < u64::from(leaf.at.records.get())) {
             Some(i) => Ok(Some((leaf_records(io, leaf)?, i))),
@@ -97,12 +100,16 @@ impl StoredIndex {
         self.leaf_for(io, record, |p| p.first_record.get(), |l| l.first_record.get())
     }
 
-    /// The chunk `chunk`.
-    pub(crate) fn chunk(&self, io: &Io, chunk: u64) -> Result<Option<InLeaf<'_>>> {
+    /// The leaf that holds the chunk `chunk`, if one does.
+    pub(crate) fn leaf_of_chunk(&self, io: &Io, chunk: u64) -> Result<Option<&Leaf>> {
         // A leaf without chunks has the first chunk of its successor; the last leaf that does
         // not begin above the wanted chunk is then the one that holds it.
-        let leaf = self.leaf_for(io, chunk, |p| p.first_chunk.get(), |l| l.first_chunk.get())?;
-        let Some(leaf) = leaf else { return Ok(None) };
+        self.leaf_for(io, chunk, |p| p.first_chunk.get(), |l| l.first_chunk.get())
+    }
+
+    /// The chunk `chunk`.
+    pub(crate) fn chunk(&self, io: &Io, chunk: u64) -> Result<Option<InLeaf<'_>>> {
+        let Some(leaf) = self.leaf_of_chunk(io, chunk)? else { return Ok(None) };
         let i = chunk - leaf.at.first_chunk.get();
         if i < u64::from(leaf.at.chunks.get()) {
             return Ok(Some(InLeaf { leaf, entry: leaf_chunk(io, leaf, i)? }));
@@ -110,8 +117,51 @@ impl StoredIndex {
         Ok(None)
     }
 
+    /// Announces those pages of the directory that are not open and hold one of these records, which
+    /// ascend.
+    pub(crate) fn announce_pages(&self, io: &Io, records: impl Iterator<Item = u64>) -> Result<()> {
+        let end = self.leaves.first().map_or(u64::MAX, |l| l.at.first_record.get());
+        let mut pages: Vec<usize> = Vec::new();
+        for record in records.filter(|record| *record < end) {
+            let page = self.pages.partition_point(|p| p.at.first_record.get() <= record);
+            let Some(page) = page.checked_sub(1) else { continue };
+            if pages.last() != Some(&page) {
+                pages.push(page);
+            }
+        }
+        let closed = pages.iter().filter_map(|i| self.pages.get(*i)).filter(|page| !page.is_open());
+        io.announce(closed.map(|page| far::whole(&page.at.segment)))
+    }
+
+    /// Announces all pages of the directory that are not open.
+    fn announce_directory(&self, io: &Io) -> Result<()> {
+        if !io.is_far() {
+            return Ok(());
+        }
+        let closed = self.pages.iter().filter(|page| !page.is_open());
+        io.announce(closed.map(|page| far::whole(&page.at.segment)))
+    }
+
+    /// Announces what a search for a key looks at first, in all runs.
+    fn announce_search(&self, io: &Io, probe: Probe) -> Result<()> {
+        let page = INDEX_PAGE as u64;
+        let mut wanted = Vec::new();
+        for run in &self.runs {
+            if let (Some(first), Some(at)) = (run.at.filter_at(), filter_block(&run.at, probe)) {
+                let start = first + at.saturating_sub(first) / page * page;
+                let end = first.saturating_add(run.at.filter_len());
+                wanted.push(start..start.saturating_add(page).min(end));
+            }
+            if !run.is_open() {
+                wanted.extend(far::head(&run.at.segment));
+            }
+        }
+        io.announce(wanted)
+    }
+
     /// All leaves in order.
     pub(crate) fn all_leaves(&self, io: &Io) -> Result<Vec<&Leaf>> {
+        self.announce_directory(io)?;
         let mut out = Vec::new();
         for page in &self.pages {
             out.extend(&open_page(io, page)?.leaves);
@@ -128,6 +178,7 @@ impl StoredIndex {
         end: u64,
         mut lost: impl FnMut(Range<u64>, Error) -> Result<()>,
     ) -> Result<Vec<&Leaf>> {
+        self.announce_directory(io)?;
         let mut out = Vec::new();
         for (i, page) in self.pages.iter().enumerate() {
             match open_page(io, page) {
@@ -152,6 +203,9 @@ impl StoredIndex {
         hash: u64,
         mut f: impl FnMut(RunEntry) -> Result<Option<R>>,
     ) -> Result<Option<R>> {
+        if io.is_far() {
+            self.announce_search(io, Probe::new(hash))?;
+        }
         let absent = self.absent(io, Probe::new(hash));
         for (i, run) in self.runs.iter().rev().enumerate() {
             if (i < 64 && absent >> i & 1 == 1) || says_no(io, &run.at, Probe::new(hash))? {
@@ -185,6 +239,9 @@ impl StoredIndex {
 
     /// All records that the permanent index knows as deleted, sorted.
     pub(crate) fn dead(&self, io: &Io) -> Result<Vec<u64>> {
+        if io.is_far() {
+            io.announce(self.dead_runs.iter().map(|run| far::whole(&run.at.segment)))?;
+        }
         let mut out = Vec::new();
         for run in &self.dead_runs {
             let seg = run
@@ -199,6 +256,9 @@ impl StoredIndex {
 
 pub(crate) fn open_page<'a>(io: &Io, page: &'a Page) -> Result<&'a OpenPage> {
     page.get(|at| {
+        if io.is_far() {
+            io.announce([far::whole(&at.segment)])?;
+        }
         let seg = Segment::open(io, &at.segment, PAGE_MAGIC, "directory page")?;
         let leaves = seg.list::<LeafRef>(io, 64, PAGE_LEAVES)?;
         let first = (at.first_record.get(), at.first_chunk.get());

@@ -182,6 +182,9 @@ impl Reader {
 
     /// Fetches logical bytes of records, each span inside one.
     pub(crate) fn batch_spans(&self, spans: &[Range<u64>]) -> Result<Batch> {
+        if self.io.is_far() {
+            self.announce_spans(spans)?;
+        }
         let mut order: Vec<(u64, u64, usize)> =
             spans.iter().enumerate().map(|(i, span)| (span.start, span.end, i)).collect();
         order.sort_unstable();

@@ -43,6 +43,9 @@ impl Reader {
         if len == 0 {
             return Ok(Record::empty());
         }
+        if self.io.is_far() {
+            self.announce_spans(std::slice::from_ref(&span))?;
+        }
         let chunk = span.start / self.chunk_size;
         if (span.end - 1) / self.chunk_size == chunk
             && let ChunkData::File(place) = self.chunk(chunk)?
@@ -244,8 +247,26 @@ impl Reader {
         self.decode_part(place, block, 0..place.layout.block_len(block) as usize, out)
     }
 
-    /// Checks one block and decodes a part of it into `out`.
+    /// Checks one block and decodes a part of it into `out`. What was damaged on its way from far away is
+    /// fetched once more.
     pub(crate) fn decode_part(
+        &self,
+        place: &ChunkLocation,
+        block: u32,
+        part: Range<usize>,
+        out: &mut [u8],
+    ) -> Result<()> {
+        match self.decode_once(place, block, part.clone(), out) {
+            Err(Error::Corrupt(_)) if self.io.is_far() => {
+                let range = place.layout.block_range(block);
+                self.io.forget(place.offset + u64::from(range.start), range.len());
+                self.decode_once(place, block, part, out)
+            }
+            done => done,
+        }
+    }
+
+    fn decode_once(
         &self,
         place: &ChunkLocation,
         block: u32,
@@ -462,6 +483,9 @@ impl Reader {
 
     /// Looks up where chunk `chunk` lies and how it is cut.
     pub(crate) fn place(&self, chunk: u64) -> Result<ChunkLocation> {
+        if let Some((_, entry, sums)) = self.sealed.as_ref().filter(|sealed| sealed.0 == chunk) {
+            return self.place_of(chunk, entry, Some(sums.clone()));
+        }
         let (entry, sums) = if let Some(entry) = self.memtable.chunk(chunk) {
             match self.memtable.unchecked(chunk) {
                 None => {}
@@ -482,6 +506,25 @@ impl Reader {
     }
 
     pub(crate) fn place_of(
+        &self,
+        chunk: u64,
+        entry: &ChunkEntry,
+        sums: Option<Box<[u64]>>,
+    ) -> Result<ChunkLocation> {
+        if !self.io.is_far() {
+            return self.place_once(chunk, entry, sums);
+        }
+        match self.place_once(chunk, entry, sums.clone()) {
+            Err(Error::Corrupt(_)) => {
+                let blocks = entry.blocks.get().min(BLOCKS_PER_CHUNK) as usize;
+                self.io.forget(entry.offset.get(), ChunkLayout::HEADER_LEN + 4 * blocks);
+                self.place_once(chunk, entry, sums)
+            }
+            done => done,
+        }
+    }
+
+    fn place_once(
         &self,
         chunk: u64,
         entry: &ChunkEntry,

@@ -5,10 +5,11 @@ use crate::chunk::ChunkLayout;
 use crate::column::Column;
 use crate::error::{Corruption, Error, Result};
 use crate::frame::{HEADER_LEN, SLOT_OFFSETS};
-use crate::index::layout::{LOG_MAGIC, LogHeader};
+use crate::index::layout::{ChunkEntry, LOG_MAGIC, LogHeader};
 use crate::index::log;
 use crate::index::slot::Slot;
 use crate::store::config::{CONFIG_AT, CONFIG_SPACE, Config};
+use crate::store::index::far::whole;
 use crate::store::index::io::Io;
 use crate::store::index::memtable::Memtable;
 use crate::store::index::root::Root;
@@ -119,6 +120,13 @@ pub(crate) fn load(
                     std::thread::sleep(WRITE_OF_A_SLOT);
                     break;
                 }
+                // An answer that does not come says nothing of the bytes: an older state is not shown for it.
+                Err(e)
+                    if backend.is_far()
+                        && (!e.is_damage() || matches!(e.root(), Error::Replaced)) =>
+                {
+                    return Err(e);
+                }
                 Err(e) => first_error = first_error.or(Some(e)),
             }
         }
@@ -185,6 +193,12 @@ fn load_slot(
             "ends before the last commit does; it was cut short",
         ));
     }
+    if io.is_far() {
+        let log = slot.log.get()..slot.log.get().saturating_add(slot.log_len.get());
+        // What may follow the log is looked at, too.
+        let log = log.start..log.end.saturating_add(size_of::<LogHeader>() as u64);
+        io.announce([whole(&slot.root), log])?;
+    }
     let root = Root::read(&io, &slot.root)?;
     let log_len = to_usize(slot.log_len.get()).unwrap_or(usize::MAX);
     if slot.log.get().checked_add(slot.log_len.get()).is_none_or(|end| end > io.len()) {
@@ -206,6 +220,7 @@ fn load_slot(
             .with_rows(Column::absent(layout.columns()).into()),
         totals: root.totals,
         open: OpenChunk::default(),
+        sealed: None,
         waiting: std::collections::BTreeMap::new(),
         cache: crate::store::read::cache::BlockCache::new(options.cache_bytes),
         layouts: crossbeam::sync::ShardedLock::default(),
@@ -225,7 +240,14 @@ fn load_slot(
             "its records end behind its chunks",
         ));
     }
-    reader.open = open_chunk(&reader, &root, open_block, &pieces, &bytes)?;
+    if reader.io.is_far() {
+        reader.sealed = sealed_chunk(&reader, &root, open_block, &pieces);
+        let base = root.base.as_ref().filter(|_| reader.sealed.is_none());
+        reader.announce_start(base.map(|base| &base.entry))?;
+    }
+    if reader.sealed.is_none() {
+        reader.open = open_chunk(&reader, &root, open_block, &pieces, &bytes)?;
+    }
     Ok(State {
         reader,
         slot: *slot,
@@ -267,6 +289,20 @@ fn entry_at(io: &Io, at: u64) -> Option<(u64, u64)> {
     io.bytes(at, len, |bytes| log::decode(bytes, io.file(), at).map(|(e, n)| (e.generation, n)))
         .ok()?
         .map(|(generation, len)| (generation, len as u64))
+}
+
+/// The open chunk, if all of it is what the last seal wrote, as in a store that was closed.
+fn sealed_chunk(
+    reader: &Reader,
+    root: &Root,
+    block: u32,
+    pieces: &[Piece],
+) -> Option<(u64, ChunkEntry, Box<[u64]>)> {
+    let number = reader.memtable.chunks_end();
+    let used = reader.totals.cursor.saturating_sub(number * reader.chunk_size);
+    let base = root.base.as_ref().filter(|base| u64::from(base.fill) == used)?;
+    let all = block != 0 && number == root.chunks && !pieces.iter().any(|p| p.0 == number);
+    all.then(|| (number, base.entry, base.sums.clone().into()))
 }
 
 /// Puts the open chunk together from what the last seal wrote and the pieces in the log. It has

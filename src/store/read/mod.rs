@@ -7,12 +7,18 @@ pub(crate) mod blocks;
 pub(crate) mod cache;
 pub(crate) mod damaged_or_foreign;
 pub(crate) mod dead;
+mod far;
 pub(crate) mod helper_threads;
 pub(crate) mod info;
 pub(crate) mod key_lookup;
 mod large_record;
 pub(crate) mod load;
 pub(crate) mod location;
+#[cfg_attr(
+    not(feature = "object-store"),
+    allow(dead_code, reason = "only stores elsewhere are compared")
+)]
+pub(crate) mod parts;
 pub(crate) mod plan;
 pub(crate) mod readable;
 pub(crate) mod reader;

@@ -94,6 +94,9 @@ impl<'a> FilePlan<'a> {
             asked.push((reader.id_at(*ordinal)?, position(i)?));
         }
         sort(&mut asked)?;
+        if reader.io.is_far() {
+            reader.announce_records(asked.iter().map(|(id, _)| *id).collect())?;
+        }
         let mut wanted = memory::with_room(asked.len())?;
         let add = |place: &Place, i| {
             wanted.push(Wanted::new(reader, place, i)?);
@@ -114,6 +117,16 @@ impl<'a> FilePlan<'a> {
     /// What was looked up, to keep without the file.
     pub(crate) fn looked(self) -> Looked {
         Looked(self.wanted.into_owned())
+    }
+
+    /// All of it comes side by side, if it is far away.
+    pub(super) fn announce(&self) -> Result<()> {
+        if !self.reader.io.is_far() {
+            return Ok(());
+        }
+        let mut spans = memory::with_room(self.wanted.len())?;
+        spans.extend(self.wanted.iter().map(|wanted| wanted.start..wanted.end));
+        self.reader.announce_spans(&spans)
     }
 
     fn sorted(reader: &'a Reader, mut wanted: Vec<Wanted>) -> Self {
@@ -157,6 +170,7 @@ impl FilePlan<'_> {
     /// # Errors
     /// As [`Readable::get_at`](crate::Readable::get_at), for the first record that fails.
     pub(crate) fn batch(&self) -> Result<Batch> {
+        self.announce()?;
         self.reader.batch_sorted(self.wanted.iter().map(|w| (w.start, w.end, w.position as usize)))
     }
 

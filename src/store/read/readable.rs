@@ -321,6 +321,9 @@ fn copy_out(reader: &Reader, entry: &Place, out: &mut [u8]) -> Result<usize> {
     let len = to_usize(span.end - span.start).unwrap_or(usize::MAX);
     let max = out.len() as u64;
     let out = out.get_mut(..len).ok_or(Error::Limit { what: "buffer", asked: len as u64, max })?;
+    if reader.io.is_far() {
+        reader.announce_spans(std::slice::from_ref(&span))?;
+    }
     reader.read(span, out)?;
     Ok(len)
 }
@@ -379,8 +382,13 @@ impl<T: HasReader> Readable for T {
     }
 
     fn plan_keys(&self, keys: &[Key]) -> Result<Plan<'_>> {
-        let looked = keys.iter().map(|key| self.reader().lookup(key));
-        Ok(FilePlan::one_by_one(self.reader(), looked)?.into())
+        let reader = self.reader();
+        if reader.io.is_far() {
+            let looked = reader.lookup_together(keys)?.into_iter();
+            return Ok(FilePlan::one_by_one(reader, looked)?.into());
+        }
+        let looked = keys.iter().map(|key| reader.lookup(key));
+        Ok(FilePlan::one_by_one(reader, looked)?.into())
     }
 
     fn plan_at(&self, ordinals: &[u64]) -> Result<Plan<'_>> {
@@ -389,6 +397,10 @@ impl<T: HasReader> Readable for T {
 
     fn get_parts_at(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch> {
         let reader = self.reader();
+        if reader.io.is_far() {
+            let ids = parts.iter().filter_map(|(ordinal, _)| reader.id_at(*ordinal).ok());
+            reader.announce_records(ids.collect())?;
+        }
         let part =
             |(ordinal, range): &(u64, Range<u64>)| reader.part(&reader.entry_at(*ordinal)?, range);
         let spans = parts.iter().map(part).collect::<Result<Vec<_>>>()?;

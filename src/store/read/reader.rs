@@ -3,9 +3,10 @@
 
 use crate::chunk::ChunkLayout;
 use crate::error::{Corruption, Error, Result};
-use crate::index::layout::{KEY_NONE, key_from_bytes};
+use crate::index::layout::{ChunkEntry, KEY_NONE, key_from_bytes};
 use crate::index::leaf::{GROUP, GroupKeys, Place};
 use crate::key::Key;
+use crate::store::index::far::whole;
 use crate::store::index::io::Io;
 use crate::store::index::leaf::leaf_records;
 use crate::store::index::memtable::Memtable;
@@ -93,6 +94,9 @@ pub(crate) struct Reader {
     pub(crate) memtable: Memtable,
     pub(crate) totals: Totals,
     pub(crate) open: OpenChunk,
+    /// The chunk that is being filled, where it lies in a far file: its number, its place and its block
+    /// checksums. It is not fetched before it is needed, and `open` is empty then.
+    pub(crate) sealed: Option<(u64, ChunkEntry, Box<[u64]>)>,
     /// Chunks on their way to the file.
     pub(crate) waiting: BTreeMap<u64, Arc<AlignedBuf>>,
     pub(crate) cache: BlockCache,
@@ -102,6 +106,9 @@ pub(crate) struct Reader {
     pub(crate) dead: OnceBox<Arc<DeadList>>,
     pub(crate) threads: usize,
 }
+
+/// Leaves that are fetched together by who reads all of them from far away.
+const LEAVES_AHEAD: usize = 32;
 
 /// Records of one group from which on all of it is taken apart: to look up one costs a sixth of that.
 const TOGETHER: usize = 6;
@@ -266,6 +273,7 @@ impl Reader {
             memtable: self.memtable.clone(),
             totals: self.totals,
             open: OpenChunk { number: *number, block: *block, data, lost: lost.clone() },
+            sealed: self.sealed.clone(),
             waiting: self.waiting.clone(),
             cache: BlockCache::new(cache_bytes),
             layouts: crossbeam::sync::ShardedLock::default(),
@@ -319,7 +327,11 @@ impl Reader {
                 lost(records.start, records.end - records.start, e)
             })?;
         let (mut places, mut keys) = (Vec::new(), GroupKeys::default());
-        for leaf in leaves {
+        for (i, leaf) in leaves.iter().copied().enumerate() {
+            if self.io.is_far() && i % LEAVES_AHEAD == 0 {
+                let next = leaves.iter().skip(i).take(LEAVES_AHEAD);
+                self.io.announce(next.map(|leaf| whole(&leaf.at.segment)))?;
+            }
             let first = leaf.at.first_record.get();
             let opened = leaf_records(&self.io, leaf).and_then(|r| r.check().map(|()| r));
             let records = match opened {

@@ -120,8 +120,9 @@ impl Snapshot {
     ) -> Result<()> {
         let reader = &self.inner().reader;
         let total = reader.memtable.chunks_end();
-        if reader.open.block != 0 {
-            let start = reader.open.number.saturating_mul(reader.chunk_size);
+        let sealed = reader.sealed.as_ref().map(|sealed| sealed.0);
+        if let Some(number) = sealed.or((reader.open.block != 0).then_some(reader.open.number)) {
+            let start = number.saturating_mul(reader.chunk_size);
             out.open_bytes = reader.totals.cursor.saturating_sub(start);
         }
         // Codec, filter and block size; and of those chunks number, raw and stored bytes.

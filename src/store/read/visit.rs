@@ -42,6 +42,7 @@ impl FilePlan<'_> {
         &self,
         visitors: impl FnOnce(&mut dyn ExactSizeIterator<Item = Positions<'_>>) -> Vec<V>,
     ) -> Result<()> {
+        self.announce()?;
         let threads = self.threads()?;
         let parts = if threads == 1 { vec![&*self.wanted] } else { self.parts(threads * PARTS)? };
         let visitors =
@@ -55,6 +56,7 @@ impl FilePlan<'_> {
 
     /// Shows all records to one visitor, in this thread.
     pub(crate) fn visit_all(&self, space: &mut AlignedBuf, visitor: &mut impl Visit) -> Result<()> {
+        self.announce()?;
         self.part(&self.wanted, space, visitor)
     }
 

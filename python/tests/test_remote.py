@@ -1,0 +1,385 @@
+"""Stores in S3 and on web servers, read where they lie; against a server of the protocol that this file starts,
+behind a proxy that delays, cuts and refuses."""
+
+import json
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.request import Request, urlopen
+
+import boto3
+import pytest
+
+import vlstore
+from test_blobs_s3 import serving
+
+SECRET = "hush-this-is-secret"
+
+
+def record(i):
+    return bytes([i % 251]) * 500 + i.to_bytes(8, "little") + os.urandom(0)
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Passes requests on; the server has ``behind``, ``fault`` and ``requests``."""
+
+    protocol_version = "HTTP/1.1"
+
+    def pass_on(self):
+        server = self.server
+        with server.lock:
+            server.requests.append((self.command, self.path, self.headers.get("Range")))
+            fault, server.once = server.fault or server.once, None
+        if fault == "refuse":
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if fault == "late":
+            time.sleep(0.1)
+        if fault == "hang":
+            time.sleep(20)
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length) if length else None
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in ("connection",)}
+        request = Request(server.behind + self.path, data=body, headers=headers, method=self.command)
+        try:
+            answer = urlopen(request)
+        except Exception as error:
+            if not hasattr(error, "headers"):
+                raise
+            answer = error
+        content = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            if name.lower() not in ("connection", "transfer-encoding", "content-length", "server", "date"):
+                self.send_header(name, value)
+        whole = answer.headers.get("Content-Length") if self.command == "HEAD" else len(content)
+        self.send_header("Content-Length", str(whole))
+        self.end_headers()
+        if fault == "cut" and self.command == "GET":
+            self.wfile.write(content[: len(content) // 2])
+            self.wfile.flush()
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self.wfile.write(content)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = pass_on
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def proxy():
+    with serving() as address:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+        server.daemon_threads = True
+        server.behind, server.requests, server.lock = address, [], threading.Lock()
+        server.fault = server.once = None
+        server.address = f"http://127.0.0.1:{server.server_address[1]}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def bucket(proxy, request, monkeypatch):
+    for name in [name for name in os.environ if name.startswith(("AWS_", "VLSTORE_"))]:
+        monkeypatch.delenv(name)
+    proxy.fault = proxy.once = None
+    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[:60].strip("-")
+    client = boto3.client(
+        "s3", endpoint_url=proxy.behind, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    client.create_bucket(Bucket=name)
+    variables = {
+        "AWS_ACCESS_KEY_ID": "test-key-id",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": proxy.address,
+        "AWS_ALLOW_HTTP": "true",
+        "VLSTORE_REMOTE_DEADLINE": "10",
+    }
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    client.name, client.url = name, f"s3://{name}/runs/one.vls"
+    return client
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "one.vls"
+    with vlstore.open(path, "w", compression="stored") as store:
+        for i in range(2000):
+            store[i] = record(i)
+    return path
+
+
+def count(proxy):
+    with proxy.lock:
+        found, proxy.requests[:] = list(proxy.requests), []
+    return found
+
+
+def command(*words):
+    return subprocess.run([sys.executable, "-m", "vlstore", *words], capture_output=True, text=True)
+
+
+def test_push_read_in_place_and_pull(bucket, proxy, file, tmp_path):
+    done = vlstore.push(file, bucket.url)
+    assert done == (file.stat().st_size, file.stat().st_size, False)
+    count(proxy)
+    assert vlstore.push(file, bucket.url).unchanged
+    assert {method for method, *_ in count(proxy)} == {"GET"}
+    with vlstore.open(bucket.url) as store:
+        assert len(count(proxy)) <= 4
+        assert store[7] == record(7) and len(store) == 2000
+        assert list(store.at[[3, 1999, 1000]]) == [record(3), record(1999), record(1000)]
+        assert store.path is None and bucket.url in repr(store)
+        # Another process opens it by its address.
+        with pickle.loads(pickle.dumps(store)) as other:
+            assert other[1500] == record(1500)
+        with pytest.raises(vlstore.ReadOnlyError):
+            store["a"] = b"b"
+    copy = tmp_path / "copy.vls"
+    seen = []
+    pulled = vlstore.pull(bucket.url, copy, progress=lambda done, total: seen.append((done, total)))
+    assert pulled.fetched == pulled.bytes and copy.read_bytes() == file.read_bytes()
+    assert seen[-1] == (pulled.bytes, pulled.bytes)
+    with vlstore.open(file, "a") as store:
+        store["new"] = b"record"
+    vlstore.push(file, bucket.url)
+    again = vlstore.pull(bucket.url, copy)
+    assert again.kept > again.fetched and copy.read_bytes() == file.read_bytes()
+    assert vlstore.pull(bucket.url, copy).unchanged
+    for mode in ("a", "w", "x"):
+        with pytest.raises(vlstore.InvalidError, match="vlstore.push"):
+            vlstore.open(bucket.url, mode)
+
+
+def test_the_command_line(bucket, file, tmp_path):
+    assert command("push", str(file), bucket.url).returncode == 0
+    shown = command("info", "--json", bucket.url)
+    assert json.loads(shown.stdout)["records"] == 2000, shown.stderr
+    assert command("get", bucket.url, "7").stdout.encode("latin1")[:5] == record(7)[:5]
+    assert len(command("ls", bucket.url).stdout.splitlines()) >= 2000
+    verified = command("verify", bucket.url)
+    assert verified.returncode == 0 and "intact" in verified.stdout
+    done = json.loads(command("pull", "--json", bucket.url, str(tmp_path / "c.vls")).stdout)
+    assert done["fetched"] == done["bytes"]
+    refused = command("push", str(file), bucket.url.replace("runs", "no//runs"))
+    assert refused.returncode == 1 and "address" in refused.stderr
+
+
+@pytest.mark.parametrize("fault", ["late", "cut", "refuse"])
+def test_faults_that_pass_are_got_over(bucket, proxy, file, fault):
+    vlstore.push(file, bucket.url)
+    if fault == "late":
+        proxy.fault = fault
+    for first in range(0, 2000, 500):
+        proxy.once = fault
+        with vlstore.open(bucket.url) as store:
+            proxy.once = fault
+            asked = [first, first + 499, 1999 - first]
+            assert list(store.at[asked]) == [record(i) for i in asked]
+
+
+@pytest.mark.parametrize("fault", ["cut", "refuse", "hang"])
+def test_faults_for_ever_are_errors_by_the_deadline(bucket, proxy, file, monkeypatch, fault):
+    vlstore.push(file, bucket.url)
+    monkeypatch.setenv("VLSTORE_REMOTE_DEADLINE", "2")
+    with vlstore.open(bucket.url) as store:
+        proxy.fault = fault
+        begun = time.monotonic()
+        with pytest.raises(vlstore.SystemCallError) as failed:
+            store[1000]
+        assert time.monotonic() - begun < 15
+        assert bucket.name in str(failed.value) and SECRET not in str(failed.value)
+        proxy.fault = None
+        assert store[1000] == record(1000)
+
+
+def test_what_is_not_there_and_who_may_not(bucket, proxy, file, monkeypatch, tmp_path):
+    missing = bucket.url + ".no"
+    with pytest.raises(vlstore.MissingFileError, match="no such object"):
+        vlstore.open(missing)
+    with pytest.raises(vlstore.MissingFileError, match="no such bucket"):
+        vlstore.open("s3://there-is-none/one.vls")
+    with pytest.raises(vlstore.MissingFileError, match="no such bucket"):
+        vlstore.push(file, "s3://there-is-none/one.vls")
+    with pytest.raises(vlstore.MissingFileError):
+        vlstore.pull(missing, tmp_path / "new.vls")
+    assert not (tmp_path / "new.vls").exists()
+    bucket.put_object(Bucket=bucket.name, Key="text", Body=b"text")
+    with pytest.raises(vlstore.NotAStoreError):
+        vlstore.open(f"s3://{bucket.name}/text")
+    bucket.put_object(Bucket=bucket.name, Key="cut", Body=file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(vlstore.CorruptError):
+        vlstore.open(f"s3://{bucket.name}/cut")
+    bucket.put_object(Bucket=bucket.name, Key="empty", Body=b"")
+    with pytest.raises(vlstore.NotAStoreError):
+        vlstore.open(f"s3://{bucket.name}/empty")
+    # Nobody listens.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("VLSTORE_REMOTE_DEADLINE", "2")
+    with pytest.raises(vlstore.SystemCallError) as failed:
+        vlstore.open(bucket.url)
+    assert SECRET not in str(failed.value)
+
+
+def test_wrong_credentials_are_told_and_not_shown(monkeypatch, file):
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    with serving(INITIAL_NO_AUTH_ACTION_COUNT="0") as address:
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "wrong-key",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": address,
+            "AWS_ALLOW_HTTP": "true",
+        }.items():
+            monkeypatch.setenv(name, value)
+        for run in (vlstore.open, partial(vlstore.push, file)):
+            with pytest.raises(vlstore.PermissionDeniedError, match="AWS_ACCESS_KEY_ID") as failed:
+                run("s3://some-bucket/one.vls")
+            assert SECRET not in str(failed.value) and "wrong-key" not in str(failed.value)
+
+
+def test_a_replaced_object_is_noticed(bucket, file):
+    vlstore.push(file, bucket.url)
+    with vlstore.open(bucket.url) as store:
+        assert store.refresh() is False
+        with vlstore.open(file, "a") as writer:
+            writer["new"] = b"record"
+        vlstore.push(file, bucket.url)
+        with pytest.raises(vlstore.ReplacedError):
+            store[1000]
+        with pytest.raises(vlstore.ReplacedError):
+            store.refresh()
+    with vlstore.open(bucket.url) as store:
+        assert store["new"] == b"record"
+
+
+def test_pages_on_a_disk_serve_other_processes(bucket, proxy, file, monkeypatch, tmp_path):
+    vlstore.push(file, bucket.url)
+    monkeypatch.setenv("VLSTORE_REMOTE_CACHE", str(tmp_path / "pages"))
+    assert command("verify", "-q", bucket.url).returncode == 0
+    count(proxy)
+    assert command("verify", "-q", bucket.url).returncode == 0
+    # The first request says which version it is.
+    assert len(count(proxy)) == 1
+
+
+def test_a_forked_child_reads_on(bucket, file):
+    vlstore.push(file, bucket.url)
+    with vlstore.open(bucket.url) as store:
+        assert store[0] == record(0)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if store[1200] == record(1200) and store[0] == record(0) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert store[1800] == record(1800)
+
+
+def test_ctrl_c_ends_a_wait(bucket, proxy, file):
+    vlstore.push(file, bucket.url)
+    with vlstore.open(bucket.url) as store:
+        proxy.fault = "hang"
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        begun = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            store[1000]
+        assert time.monotonic() - begun < 8
+        proxy.fault = None
+        assert store[1000] == record(1000)
+
+
+def test_a_web_server(bucket, proxy, file):
+    vlstore.push(file, bucket.url)
+    bucket.put_object_acl(Bucket=bucket.name, Key="runs/one.vls", ACL="public-read")
+    with vlstore.open(f"{proxy.address}/{bucket.name}/runs/one.vls") as store:
+        assert store[1500] == record(1500)
+    with vlstore.open(file.resolve().as_uri()) as store:
+        assert store[3] == record(3)
+
+
+def test_stores_of_obstore(bucket, proxy, file):
+    obstore = pytest.importorskip("obstore")
+    vlstore.push(file, bucket.url)
+    there = obstore.store.from_url(f"s3://{bucket.name}", client_options={"allow_http": True})
+    with vlstore.open("runs/one.vls", store=there) as store:
+        assert list(store.at[[0, 1999, 700]]) == [record(0), record(1999), record(700)]
+        assert pickle.loads(pickle.dumps(store))[5] == record(5)
+        with vlstore.open(file, "a") as writer:
+            writer["new"] = b"record"
+        vlstore.push(file, bucket.url)
+        with pytest.raises(vlstore.ReplacedError):
+            store[1200]
+    with pytest.raises(vlstore.MissingFileError):
+        vlstore.open("runs/no.vls", store=there)
+    with pytest.raises(vlstore.InvalidError):
+        vlstore.open("runs/one.vls", "a", store=there)
+
+
+def test_file_systems_of_fsspec(file):
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/runs/one.vls", file.read_bytes())
+    with vlstore.open("/runs/one.vls", store=memory) as store:
+        assert list(store.at[[0, 1999, 700]]) == [record(0), record(1999), record(700)]
+        assert not store.refresh()
+    with pytest.raises(vlstore.MissingFileError):
+        vlstore.open("/runs/no.vls", store=memory)
+    for wrong in (object(), "s3://bucket"):
+        with pytest.raises(vlstore.WrongTypeError, match="obstore"):
+            vlstore.open("one.vls", store=wrong)
+
+
+class Hub:
+    """A stand-in for ``huggingface_hub``: its file system over memory."""
+
+    def __init__(self, fsspec):
+        self.memory = fsspec.filesystem("memory")
+
+    def HfFileSystem(self):  # noqa: N802 - the name there
+        return self.memory
+
+
+def test_the_hub(file, tmp_path, monkeypatch, capsys):
+    fsspec = pytest.importorskip("fsspec")
+    hub = Hub(fsspec)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    url, copy = "hf://datasets/me/runs/one.vls", tmp_path / "copy.vls"
+    size = file.stat().st_size
+    assert vlstore.push(file, url) == (size, size, False)
+    assert vlstore.push(file, url).unchanged
+    with vlstore.open(url) as store:
+        assert store[1234] == record(1234)
+    assert vlstore.pull(url, copy).fetched == size and copy.read_bytes() == file.read_bytes()
+    assert vlstore.pull(url, copy).unchanged
+    with vlstore.open(copy, "a") as store:
+        store["mine"] = b"record"
+    with pytest.raises(vlstore.StoreExistsError, match="overwrite"):
+        vlstore.pull(url, copy)
+    from vlstore import __main__ as program
+
+    monkeypatch.setattr(sys, "argv", ["vlstore", "push", str(copy), url])
+    assert program.main() == 0 and "sent" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["vlstore", "push", str(file), url])
+    assert program.main() == 1 and "overwrite" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(vlstore.InvalidError, match="install huggingface_hub"):
+        vlstore.open(url)

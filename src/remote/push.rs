@@ -1,0 +1,208 @@
+//! Uploading a store: in parts, as a whole or not at all.
+
+use super::access::Access;
+use super::address::local_path;
+use super::object::{ObjectSource, is_missing};
+use super::open::source;
+use super::options::RemoteOptions;
+use crate::backend::{Access as How, Backend, FileBackend, PagedBackend, RangeSource};
+use crate::error::{Error, Result};
+use crate::frame::HEADER_LEN;
+use crate::store::{Opened, ReadOptions, Readable, Store};
+use crate::wire::{memory, to_usize};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use object_store::{MultipartUpload, ObjectStoreExt, PutMultipartOptions, PutPayload, UploadPart};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Bytes of a part, at least; S3 takes from 5 MiB, and 10 000 parts at most.
+const PART: u64 = 8 << 20;
+const PARTS: u64 = 9000;
+/// Parts on their way at the same time.
+const AT_ONCE: usize = 4;
+
+/// How [`push`] goes about it.
+#[derive(Debug, Clone, Default)]
+pub struct PushOptions {
+    /// Whether an object is replaced that is no older state of the same store.
+    pub overwrite: bool,
+    /// Requests, deadlines.
+    pub remote: RemoteOptions,
+}
+
+/// What was uploaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pushed {
+    /// Length of the store in bytes.
+    pub bytes: u64,
+    /// Bytes that were sent.
+    pub sent: u64,
+    /// Whether the object was up to date already; then nothing was sent.
+    pub unchanged: bool,
+}
+
+/// Uploads the store in a file to the address `url`. If the object there is the same state of the same store,
+/// nothing is sent. Otherwise all of it is: object stores have no way to change a part of an object, and the
+/// crate `object_store` none to copy parts of it. The object appears, or is replaced, when all parts have
+/// arrived; until then, and after an error, it stays as it was.
+///
+/// `progress` is told the bytes done and to do; its error ends the work.
+///
+/// # Errors
+/// [`Error::Exists`] if the object is another store or no store, or has commits that the file does not have;
+/// [`Error::Older`] if the newest commit of the file cannot be read; [`Error::Invalid`] if somebody wrote to
+/// the file meanwhile; [`Error::Io`], also if there is no access, no such bucket, or no answer.
+pub fn push(
+    file: impl AsRef<Path>,
+    url: &str,
+    options: &PushOptions,
+    mut progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Pushed> {
+    if local_path(url).is_some() {
+        return Err(Error::invalid("address", "is a file of this machine: copy the store to it"));
+    }
+    let source = Arc::new(source(url, &options.remote)?);
+    push_to(&source, file.as_ref(), options, &mut progress)
+}
+
+pub(super) fn push_to(
+    source: &Arc<ObjectSource>,
+    path: &Path,
+    options: &PushOptions,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<Pushed> {
+    let local = || -> Result<(Arc<FileBackend>, Vec<u8>, Store)> {
+        let file = Arc::new(FileBackend::open_read(path, How::Pread)?);
+        let head = head(&*file)?;
+        let store = Store::open_in(file.clone(), &ReadOptions::default())?;
+        if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = store.opened()
+        {
+            return Err(Error::Older { generation, records: store.len() });
+        }
+        Ok((file, head, store))
+    };
+    let (file, before, store) = local().map_err(|e| e.at(path))?;
+    let bytes = file.len()?;
+    if is_there(source, &before, bytes, &store, options)? {
+        return Ok(Pushed { bytes, sent: 0, unchanged: true });
+    }
+    progress(0, bytes)?;
+    let still = || -> Result<()> {
+        if head(&*file)? == before && file.len()? == bytes {
+            return Ok(());
+        }
+        let why = "was written to while it was uploaded; nothing has changed there: run it again";
+        Err(Error::invalid("store", why).at(path))
+    };
+    if bytes <= PART {
+        let mut all = memory::zeroed(to_usize(bytes).unwrap_or(usize::MAX))?;
+        file.read_at(0, &mut all)?;
+        still()?;
+        let access = &source.access;
+        access.wait(async {
+            let put = access.store().put(&source.key, PutPayload::from(all)).await;
+            put.map(drop).map_err(|e| access.failed(&e))
+        })?;
+    } else {
+        upload(source, &file, bytes, &still, progress)?;
+    }
+    progress(bytes, bytes)?;
+    Ok(Pushed { bytes, sent: bytes, unchanged: false })
+}
+
+fn head(backend: &dyn Backend) -> Result<Vec<u8>> {
+    let mut head = memory::zeroed(HEADER_LEN.min(to_usize(backend.len()?).unwrap_or(0)))?;
+    backend.read_at(0, &mut head)?;
+    Ok(head)
+}
+
+/// Whether the object is this state already; an error if it is not to be replaced.
+fn is_there(
+    source: &Arc<ObjectSource>,
+    before: &[u8],
+    bytes: u64,
+    store: &Store,
+    options: &PushOptions,
+) -> Result<bool> {
+    let remote = &options.remote;
+    let far = match PagedBackend::open(source.clone(), remote.memory, remote.disk.as_ref()) {
+        Ok(far) => far,
+        Err(e) if is_missing(&e) && !e.to_string().contains("bucket") => return Ok(false),
+        Err(e) => return Err(e),
+    };
+    let other = |what: &str| {
+        Error::Exists { what: what.into(), instead: Some("`overwrite` (--overwrite)") }
+            .at(source.name().as_ref())
+    };
+    if far.len()? == bytes && head(&far)? == before {
+        return Ok(true);
+    }
+    if options.overwrite {
+        return Ok(false);
+    }
+    let there = match Store::open_in(Arc::new(far), &ReadOptions::default()) {
+        Ok(there) => there,
+        Err(e) if e.is_damage() => return Err(other("an object that is not a whole store")),
+        Err(e) => return Err(e),
+    };
+    if there.file_id() != store.file_id() {
+        return Err(other("another store"));
+    }
+    if there.generation() > store.generation() {
+        return Err(other("a newer state of this store"));
+    }
+    Ok(false)
+}
+
+fn upload(
+    source: &ObjectSource,
+    file: &FileBackend,
+    bytes: u64,
+    still: &dyn Fn() -> Result<()>,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<()> {
+    let access = &source.access;
+    let mut upload = access.wait(async {
+        let begun = access.store().put_multipart_opts(&source.key, PutMultipartOptions::default());
+        begun.await.map_err(|e| access.failed(&e))
+    })?;
+    let done = parts(access, &mut *upload, file, bytes, progress).and_then(|()| {
+        // What is in the parts is one state only if nobody wrote while they were read.
+        still()?;
+        access.wait(async { upload.complete().await.map(drop).map_err(|e| access.failed(&e)) })
+    });
+    if done.is_err() {
+        // The error that matters is the first one.
+        let _ = access.finish(async { upload.abort().await.map_err(|e| access.failed(&e)) });
+    }
+    done
+}
+
+fn parts(
+    access: &Access,
+    upload: &mut dyn MultipartUpload,
+    file: &FileBackend,
+    bytes: u64,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<()> {
+    let size = PART.max(bytes.div_ceil(PARTS).next_multiple_of(1 << 20));
+    let (mut read, mut sent) = (0, 0);
+    let mut running = FuturesUnordered::new();
+    while sent < bytes {
+        while read < bytes && running.len() < AT_ONCE {
+            let len = size.min(bytes - read);
+            let mut part = memory::zeroed(to_usize(len).unwrap_or(usize::MAX))?;
+            file.read_at(read, &mut part)?;
+            read += len;
+            let one: UploadPart = upload.put_part(PutPayload::from(part));
+            running.push(async move { one.await.map(|()| len) });
+        }
+        let next = access.wait(async {
+            let next = running.next().await;
+            next.transpose().map_err(|e| access.failed(&e))
+        })?;
+        sent += next.unwrap_or(bytes);
+        progress(sent.min(bytes), bytes)?;
+    }
+    Ok(())
+}
