@@ -25,8 +25,8 @@ const PAGE: u64 = 16 << 10;
 const MEMORY: usize = 64 << 20;
 /// Records of the large store. Their keys are so long that they make 128 leaves, from which on the index has
 /// pages of its directory.
-const RECORDS: u64 = 480_000;
-const KEY: usize = 180;
+const RECORDS: u64 = 120_000;
+const KEY: usize = 720;
 
 fn options() -> StoreOptions {
     let write = WriteOptions {
@@ -141,7 +141,7 @@ fn a_batch_takes_a_few_round_trips_and_a_request_for_each_region() {
     // Neighbours are one region.
     let store = open(&far, None).unwrap();
     far.cost();
-    store.get_batch_at(&(300_000..300_256).collect::<Vec<_>>()).unwrap();
+    store.get_batch_at(&(75_000..75_256).collect::<Vec<_>>()).unwrap();
     let cost = far.cost();
     assert!(cost.rounds <= 6 && cost.requests <= 12, "{cost:?}");
     // Keys are looked up side by side, and their records fetched together.
@@ -215,10 +215,10 @@ fn an_error_is_told_and_the_next_try_may_succeed() {
     for fault in [Fault::Fails(1), Fault::Short] {
         let store = open(&far, None).unwrap();
         far.set(fault);
-        let e = store.get_at(419_000).unwrap_err();
+        let e = store.get_at(104_700).unwrap_err();
         assert!(matches!(e.root(), Error::Io { .. }) && !e.to_string().is_empty(), "{e:?}");
         far.set(None);
-        assert_eq!(&*store.get_at(419_000).unwrap(), record(419_000));
+        assert_eq!(&*store.get_at(104_700).unwrap(), record(104_700));
     }
     // Damage on the way is damage: nothing wrong is returned, or kept for good on a disk.
     let dir = tempfile::tempdir().unwrap();
@@ -228,11 +228,11 @@ fn an_error_is_told_and_the_next_try_may_succeed() {
     far.set(None);
     let store = open(&far, Some(&disk)).unwrap();
     far.set(Fault::Flipped);
-    let e = store.get_at(419_000).unwrap_err();
+    let e = store.get_at(104_700).unwrap_err();
     assert!(matches!(e.root(), Error::Corrupt(_)), "{e:?}");
     far.set(None);
-    assert_eq!(&*store.get_at(419_000).unwrap(), record(419_000));
-    assert_eq!(&*open(&far, Some(&disk)).unwrap().get_at(419_000).unwrap(), record(419_000));
+    assert_eq!(&*store.get_at(104_700).unwrap(), record(104_700));
+    assert_eq!(&*open(&far, Some(&disk)).unwrap().get_at(104_700).unwrap(), record(104_700));
     // Opening itself.
     far.set(Fault::Fails(100));
     assert!(matches!(open(&far, None).unwrap_err().root(), Error::Io { .. }));
@@ -244,7 +244,7 @@ fn an_object_that_was_replaced_is_noticed() {
     let mut store = open(&far, None).unwrap();
     assert!(!store.refresh().unwrap());
     far.set(Fault::Replaced);
-    assert!(matches!(store.get_at(415_000).unwrap_err().root(), Error::Replaced));
+    assert!(matches!(store.get_at(103_700).unwrap_err().root(), Error::Replaced));
     let e = store.refresh().unwrap_err();
     assert!(
         matches!(e.root(), Error::Replaced) && e.to_string().contains("test://here/store"),
@@ -252,7 +252,7 @@ fn an_object_that_was_replaced_is_noticed() {
     );
     // What is here stays readable.
     far.set(None);
-    assert_eq!(&*store.get_at(415_000).unwrap(), record(415_000));
+    assert_eq!(&*store.get_at(103_700).unwrap(), record(103_700));
 }
 
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {

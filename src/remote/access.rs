@@ -190,8 +190,12 @@ impl Access {
 
     /// An error of the store, without what is secret.
     pub(crate) fn failed(&self, error: &object_store::Error) -> Error {
+        self.failed_at(&self.at, error)
+    }
+
+    /// As [`failed`](Self::failed), of what is called `at`.
+    pub(crate) fn failed_at(&self, at: &str, error: &object_store::Error) -> Error {
         let answer = error.to_string();
-        let at = &self.at;
         let no_bucket = answer.contains(NO_BUCKET);
         let (kind, why) = match error {
             _ if no_bucket => (

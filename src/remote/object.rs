@@ -87,9 +87,10 @@ impl ObjectSource {
             Failed::Store(object_store::Error::NotFound { source, .. })
                 if !source.to_string().contains(NO_BUCKET) =>
             {
-                io(io::ErrorKind::NotFound, "there is no such object".to_owned())
+                let missing = NoObject(self.name.clone());
+                Error::io("read", io::Error::new(io::ErrorKind::NotFound, missing))
             }
-            Failed::Store(e) => self.access.failed(e),
+            Failed::Store(e) => self.access.failed_at(&self.name, e),
         }
     }
 
@@ -235,9 +236,25 @@ impl ObjectSource {
     }
 }
 
-/// Whether there is no such object.
+/// The bucket is there, and has no such object.
+#[derive(Debug)]
+struct NoObject(String);
+
+impl fmt::Display for NoObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: there is no such object", self.0)
+    }
+}
+
+impl std::error::Error for NoObject {}
+
+/// Whether there is no such object, while there is such a bucket.
 pub(super) fn is_missing(error: &Error) -> bool {
-    matches!(error.root(), Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    let inner = match error.root() {
+        Error::Io { source, .. } => source.get_ref(),
+        _ => None,
+    };
+    inner.is_some_and(|inner| inner.is::<NoObject>())
 }
 
 impl fmt::Debug for ObjectSource {

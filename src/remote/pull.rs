@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::frame::HEADER_LEN;
 use crate::store::read::parts::common;
-use crate::store::{ReadOptions, Readable, Snapshot, Store};
+use crate::store::{Opened, ReadOptions, Readable, Snapshot, Store};
 use crate::wire::{memory, to_usize};
 use std::ops::Range;
 use std::path::Path;
@@ -51,7 +51,8 @@ pub struct Pulled {
 ///
 /// # Errors
 /// [`Error::Exists`] if the file is another store, or has commits that the object does not have;
-/// [`Error::Locked`] if somebody writes to it; [`Error::Corrupt`] if what came does not agree with its
+/// [`Error::Locked`] if somebody writes to it; [`Error::Older`] if the newest commit of the object cannot be
+/// read, as after an upload that another program cut short; [`Error::Corrupt`] if what came does not agree with its
 /// checksums; [`Error::Replaced`] if the object was replaced meanwhile; else as [`open`](super::open()).
 pub fn pull(
     url: &str,
@@ -78,6 +79,10 @@ pub(super) fn pull_from(
     let far: Arc<dyn Backend> = Arc::new(far);
     let there = Store::open_in(far.clone(), &ReadOptions::default())
         .map_err(|e| e.at(source.name().as_ref()))?;
+    if let Opened::OlderCommit { generation } | Opened::LastSeal { generation } = there.opened() {
+        let cut = Error::Older { generation, records: there.len() };
+        return Err(cut.at(source.name().as_ref()));
+    }
     let bytes = far.len()?;
     let mut old = None;
     if file.try_exists().unwrap_or(true) {

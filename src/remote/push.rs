@@ -127,7 +127,7 @@ fn is_there(
     let remote = &options.remote;
     let far = match PagedBackend::open(source.clone(), remote.memory, remote.disk.as_ref()) {
         Ok(far) => far,
-        Err(e) if is_missing(&e) && !e.to_string().contains("bucket") => return Ok(false),
+        Err(e) if is_missing(&e) => return Ok(false),
         Err(e) => return Err(e),
     };
     let other = |what: &str| {

@@ -55,7 +55,8 @@ const BELOW_MAINTAIN: &[&str] = &["backend", "chunk", "frame", "index", "store",
 const BELOW_REMOTE: &[&str] =
     &["backend", "chunk", "frame", "index", "store", "dataset", "maintain"];
 const BELOW_BLOBS: &[&str] = &[
-    "backend", "chunk", "frame", "index", "codec", "store", "dataset", "maintain", "depot", "remote",
+    "backend", "chunk", "frame", "index", "codec", "store", "dataset", "maintain", "depot",
+    "remote",
 ];
 const BELOW_DEPOT: &[&str] =
     &["backend", "chunk", "frame", "index", "codec", "store", "dataset", "maintain"];

@@ -3,7 +3,7 @@
 use super::{Folder, PROGRAM};
 use assert_cmd::Command;
 
-pub(super) const VERBS: [&str; 27] = [
+pub(super) const VERBS: [&str; 29] = [
     "import",
     "export",
     "info",

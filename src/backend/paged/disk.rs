@@ -1,7 +1,7 @@
 //! Pages on a local disk, shared by processes: a file for each, with its checksum, made under another
 //! name and renamed. What cannot be written is not kept, and what is damaged is not there.
 
-use super::table::Page;
+use super::page::Page;
 use crate::backend::process_id;
 use crate::error::{Error, Result};
 use crate::wire::{Digest, checksum};

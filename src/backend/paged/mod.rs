@@ -3,12 +3,14 @@
 
 mod coalesce;
 mod disk;
+mod page;
 mod table;
 
 use self::coalesce::coalesce;
 pub use self::disk::DiskCache;
 use self::disk::DiskObject;
-use self::table::{Page, Table};
+use self::page::{PAGE, Page};
+use self::table::Table;
 use super::bounds::ends_before;
 use super::ranges::{Begun, RangeSource};
 use super::{Backend, Mapping, process_id};
@@ -21,8 +23,6 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes of a page: what is fetched and kept is a multiple of this, but for the end of the object.
-pub(super) const PAGE: u64 = 16 << 10;
 /// Bytes that the first request asks for: the header of a store with its slots.
 const BEGIN: u64 = PAGE;
 

@@ -1,15 +1,13 @@
 //! The pages that are in memory, those that are on their way, and those that will be wanted.
 
-use super::PAGE;
+use super::page::{PAGE, Page};
 use crate::error::Result;
 use crate::wire::{ByNumber, to_usize};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of one page.
-pub(super) type Page = Arc<[u8]>;
 type Pages = HashMap<u64, Page, BuildHasherDefault<ByNumber>>;
 
 /// Pages that are read ahead at once, at most: 4 MiB.

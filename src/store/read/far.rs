@@ -40,15 +40,26 @@ impl Reader {
         if let Some(entry) = base {
             wanted.push(chunk_bytes(entry));
         }
+        // The first chunk may be in a later leaf than the first record.
+        let both = |leaf: Option<&'_ Leaf>| {
+            let chunk = index.leaf_of_chunk(&self.io, 0).ok().flatten();
+            let chunk = chunk.filter(|chunk| leaf.is_none_or(|leaf| !std::ptr::eq(*chunk, leaf)));
+            leaf.into_iter().chain(chunk).flat_map(|leaf| leaf_head(&leaf.at)).collect::<Vec<_>>()
+        };
         let listed = index.leaves.first().filter(|_| index.pages.is_empty());
-        wanted.extend(listed.iter().flat_map(|leaf| leaf_head(&leaf.at)));
+        if listed.is_some() {
+            wanted.extend(both(listed));
+        }
         self.io.announce(wanted)?;
         let paged = index.pages.first().and_then(|page| open_page(&self.io, page).ok());
         let paged = paged.and_then(|page| page.leaves.first());
-        self.io.announce(paged.iter().flat_map(|leaf| leaf_head(&leaf.at)))?;
+        if paged.is_some() {
+            self.io.announce(both(paged))?;
+        }
         if let Some(leaf) = listed.or(paged) {
-            // What is open is not fetched whole for its first record; damage is told to who needs it.
+            // What is open is not fetched whole for its first record or chunk; damage is told to who needs it.
             let _ = leaf_records(&self.io, leaf);
+            let _ = index.chunk(&self.io, 0);
         }
         Ok(())
     }
