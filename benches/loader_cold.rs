@@ -1,7 +1,8 @@
 //! A shuffled epoch of the training loader where a read is slow, against one in order and against single
 //! records in random order, in one run: a file whose pages were dropped before each turn, and a backend
-//! that waits before each read as a network file system does. Real frames of 64 atoms. FRAMES, ROUNDS and
-//! WAIT (microseconds) in the environment change the records, the turns and the wait.
+//! that waits before each read as a network file system does. Real frames of 64 atoms. FRAMES, ROUNDS,
+//! WAIT (microseconds) and GAP (bytes that are rather read than skipped) in the environment change the records,
+//! the turns, the wait and how reads are joined.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -61,6 +62,9 @@ impl Backend for Waiting {
     }
     fn writable(&self) -> bool {
         false
+    }
+    fn gap(&self) -> u64 {
+        setting("GAP", 64 << 10) as u64
     }
 }
 

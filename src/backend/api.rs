@@ -98,6 +98,13 @@ pub trait Backend: Send + Sync + Debug {
         false
     }
 
+    /// Bytes that are rather read in vain than skipped by one more call of [`read_at`](Self::read_at): what a
+    /// call costs beside its bytes. With more than 0, reads of neighbours are joined to pieces of some
+    /// hundred KiB. 0 where calls cost little, and where [`announce`](Self::announce) joins them.
+    fn gap(&self) -> u64 {
+        0
+    }
+
     /// Says which bytes are about to be read, so that a backend that [`is_far`](Self::is_far) fetches
     /// all of them in one round trip. Others do nothing. What lies past the end is left out.
     ///
@@ -160,6 +167,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn is_far(&self) -> bool {
         (**self).is_far()
+    }
+
+    fn gap(&self) -> u64 {
+        (**self).gap()
     }
 
     fn announce(&self, ranges: &[Range<u64>]) -> Result<()> {

@@ -37,6 +37,7 @@ mod edit;
 mod key_ranges;
 mod manifest;
 mod members;
+mod reach;
 mod read;
 mod scan;
 mod set;
@@ -51,3 +52,4 @@ pub use set::{DataSet, MOST_OPEN, is_dataset};
 pub use source::Source;
 
 pub(crate) use describe::sha256_of;
+pub(crate) use reach::open_store;

@@ -1,9 +1,10 @@
 //! A store or a data set, whichever is at a path.
 
+use super::reach::open_store;
 use super::set::{DataSet, MOST_OPEN};
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::store::{ReadOptions, Readable, Snapshot, Store};
+use crate::store::{ReadOptions, Readable, Snapshot};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
@@ -27,10 +28,11 @@ pub(crate) struct Part {
 }
 
 impl Source {
-    /// Opens the store or the data set at `path` for reading.
+    /// Opens the store or the data set at `path` for reading, or the store at an address such as
+    /// `s3://bucket/key` (with the feature `object-store`).
     ///
     /// # Errors
-    /// As [`Store::open`] and [`DataSet::open`].
+    /// As [`Store::open`](crate::Store::open) and [`DataSet::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, &ReadOptions::default())
     }
@@ -44,7 +46,7 @@ impl Source {
         if path.is_dir() {
             return DataSet::open_with(path, options, MOST_OPEN).map(Self::Set);
         }
-        Store::open_with(path, options).map(|store| Self::Store(store.snapshot()))
+        open_store(path, options).map(|store| Self::Store(store.snapshot()))
     }
 
     /// The data set, if it is one.

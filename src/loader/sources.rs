@@ -4,12 +4,12 @@
 use super::random::key_of;
 use crate::codec;
 use crate::column::ColumnValues;
-use crate::dataset::{DataSet, Member};
+use crate::dataset::{DataSet, Member, open_store};
 use crate::depot::Columns;
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::printable::printable_path;
-use crate::store::{ColumnData, ReadOptions, Readable, Snapshot, Store};
+use crate::store::{ColumnData, ReadOptions, Readable, Snapshot};
 use crate::wire::memory;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ impl Sources {
     /// is opened once now, to count its records.
     ///
     /// # Errors
-    /// As [`Store::open_with`], with the path; [`Error::Invalid`] for stores whose records are of
+    /// As [`Store::open_with`](crate::Store::open_with), with the path; [`Error::Invalid`] for stores whose records are of
     /// different codecs, and for no store at all.
     pub fn open(
         paths: impl IntoIterator<Item = impl AsRef<Path>>,
@@ -102,7 +102,7 @@ impl Sources {
         let (mut first, mut codec) = (0_u64, None);
         for path in paths {
             let path = path.as_ref();
-            let snapshot = Store::open_with(path, options)?.snapshot();
+            let snapshot = open_store(path, options)?.snapshot();
             let own = snapshot.layout().record_codec.clone();
             let expected = codec.get_or_insert_with(|| own.clone());
             if own != *expected {
@@ -205,7 +205,7 @@ impl Sources {
     /// The state of a store that is loaded; opened if it is not open.
     ///
     /// # Errors
-    /// As [`Store::open_with`]; [`Error::Replaced`] if another file is there or records were deleted
+    /// As [`Store::open_with`](crate::Store::open_with); [`Error::Replaced`] if another file is there or records were deleted
     /// since.
     pub fn snapshot(&self, store: usize) -> Result<Snapshot> {
         let entry = self.stores.get(store).ok_or_else(|| Error::NotFound {
@@ -219,7 +219,7 @@ impl Sources {
         if let Some(snapshot) = self.open.find(store) {
             return Ok(snapshot);
         }
-        let snapshot = Store::open_with(path, &self.open.options)?.snapshot();
+        let snapshot = open_store(path, &self.open.options)?.snapshot();
         if Known::of(&snapshot) != entry.known || snapshot.len() < entry.records {
             return Err(Error::Replaced.at(path));
         }

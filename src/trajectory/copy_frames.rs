@@ -5,9 +5,10 @@ use super::positions::Positions;
 use super::reader::Trajectory;
 use super::sharing::{Sharer, Sharing};
 use crate::codec::{AnyCodec, MdFrameCodec, MdFrameRef, MdFrameView, aligned};
+use crate::dataset::open_store;
 use crate::error::{Error, Result};
 use crate::maintain::{Copied, CopyOptions, copy_with};
-use crate::store::Store;
+use crate::store::ReadOptions;
 use crate::wire::AlignedBuf;
 use std::path::Path;
 
@@ -39,7 +40,8 @@ pub fn copy_frames(
     }
     let from = from.as_ref();
     // Refused before anything is written.
-    Trajectory::new(Store::open(from)?.snapshot()).map_err(|e| e.at(from))?;
+    Trajectory::new(open_store(from.as_ref(), &ReadOptions::default())?.snapshot())
+        .map_err(|e| e.at(from))?;
     let mut sharer = Sharer::new(sharing);
     let (mut space, mut again) = (AlignedBuf::default(), Vec::new());
     let rewrite = |bytes: &[u8], writer: &mut crate::Writer, out: &mut Vec<u8>| {

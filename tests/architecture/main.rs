@@ -35,13 +35,13 @@ const ROOMS: [(&str, &[&str]); 26] = [
     ("index", &[]),
     ("codec", &[]),
     ("store", BELOW_STORE),
+    ("remote", BELOW_REMOTE),
     ("dataset", BELOW_DATASET),
     ("maintain", BELOW_MAINTAIN),
     ("depot", BELOW_DEPOT),
     ("formats", BELOW_DEPOT),
     ("series", BELOW_DEPOT),
     ("trajectory", BELOW_TRAJECTORY),
-    ("remote", BELOW_REMOTE),
     ("blobs", BELOW_BLOBS),
     ("cache", BELOW_FORMATS),
     ("experiments", BELOW_FORMATS),
@@ -50,10 +50,9 @@ const ROOMS: [(&str, &[&str]); 26] = [
     ("cookbook", BELOW_FACES),
 ];
 const BELOW_STORE: &[&str] = &["backend", "chunk", "frame", "index"];
-const BELOW_DATASET: &[&str] = &["backend", "chunk", "frame", "index", "store"];
+const BELOW_REMOTE: &[&str] = &["backend", "chunk", "frame", "index", "store"];
+const BELOW_DATASET: &[&str] = &["backend", "chunk", "frame", "index", "store", "remote"];
 const BELOW_MAINTAIN: &[&str] = &["backend", "chunk", "frame", "index", "store", "dataset"];
-const BELOW_REMOTE: &[&str] =
-    &["backend", "chunk", "frame", "index", "store", "dataset", "maintain"];
 const BELOW_BLOBS: &[&str] = &[
     "backend", "chunk", "frame", "index", "codec", "store", "dataset", "maintain", "depot",
     "remote",

@@ -36,6 +36,7 @@ pub(crate) struct Io {
     map: ShardedLock<Option<Mapping>>,
     maps: bool,
     far: bool,
+    gap: u64,
     reads: AtomicU32,
     pages: PageCache,
 }
@@ -50,6 +51,7 @@ impl Io {
             maps: map.is_some(),
             map: ShardedLock::new(map),
             far: backend.is_far(),
+            gap: backend.gap(),
             reads: AtomicU32::new(0),
             backend,
             pages: PageCache::default(),
@@ -197,6 +199,19 @@ impl Io {
             self.backend.refetch(offset..offset.saturating_add(len as u64));
         }
         self.far
+    }
+
+    /// What damage is of bytes that were fetched twice: if the object was replaced meanwhile, that.
+    pub(crate) fn or_replaced(&self, damage: Error) -> Error {
+        match self.backend.check_current() {
+            Err(e) if self.far && matches!(e.root(), Error::Replaced) => e,
+            _ => damage,
+        }
+    }
+
+    /// Bytes that are rather read in vain than skipped by one more call; 0 where calls cost little.
+    pub(crate) fn gap(&self) -> u64 {
+        self.gap
     }
 
     /// Fills `out` with the bytes at `offset`, by a call.

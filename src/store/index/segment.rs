@@ -67,7 +67,7 @@ impl Segment {
             if right(&table) {
                 Ok(table)
             } else {
-                Err(bad("checksum of its page checksums differs"))
+                Err(io.or_replaced(bad("checksum of its page checksums differs")))
             }
         };
         let table = table(offset).or_else(|e| match copy {
@@ -139,7 +139,7 @@ impl Segment {
         let mut once = |bytes: &[u8]| f.take().map(|f| f(bytes));
         let first = self.page_of(io, (self.offset, &self.checked), page, &mut once);
         let (Some(copy), Ok(None) | Err(_)) = (&self.copy, &first) else {
-            return first?.ok_or_else(|| self.corrupt_page(self.offset, page));
+            return first?.ok_or_else(|| io.or_replaced(self.corrupt_page(self.offset, page)));
         };
         match self.page_of(io, (copy.offset, &copy.checked), page, &mut once) {
             Ok(Some(out)) => Ok(out),

@@ -260,7 +260,10 @@ impl Reader {
             Err(Error::Corrupt(_)) if self.io.is_far() => {
                 let range = place.layout.block_range(block);
                 self.io.forget(place.offset + u64::from(range.start), range.len());
-                self.decode_once(place, block, part, out)
+                match self.decode_once(place, block, part, out) {
+                    Err(damage @ Error::Corrupt(_)) => Err(self.io.or_replaced(damage)),
+                    done => done,
+                }
             }
             done => done,
         }
@@ -518,7 +521,10 @@ impl Reader {
             Err(Error::Corrupt(_)) => {
                 let blocks = entry.blocks.get().min(BLOCKS_PER_CHUNK) as usize;
                 self.io.forget(entry.offset.get(), ChunkLayout::HEADER_LEN + 4 * blocks);
-                self.place_once(chunk, entry, sums)
+                match self.place_once(chunk, entry, sums) {
+                    Err(damage @ Error::Corrupt(_)) => Err(self.io.or_replaced(damage)),
+                    done => done,
+                }
             }
             done => done,
         }

@@ -15,10 +15,14 @@ const WORTH_A_HELPER: usize = 48 << 10;
 const SHORT: usize = 32 << 10;
 /// Compressed bytes that are read together at most.
 const STRETCH: usize = 128 << 10;
+/// As before, where each call has its price: blocks of any length, and what lies between them.
+const PIECE: usize = 1 << 20;
 /// How many records ahead memory for one is asked for.
 const AHEAD: usize = 3;
 /// Parts of the work for each thread, so that one that is late or slow is waited for only a little.
 const PARTS: usize = 16;
+/// As before, where each call has its price: what is cut ends a piece.
+const PARTS_OF_CALLS: usize = 2;
 
 /// Who is shown the records of one part of a plan.
 pub(crate) trait Visit: Send {
@@ -44,7 +48,8 @@ impl FilePlan<'_> {
     ) -> Result<()> {
         self.announce()?;
         let threads = self.threads()?;
-        let parts = if threads == 1 { vec![&*self.wanted] } else { self.parts(threads * PARTS)? };
+        let each = if self.reader.io.gap() > 0 { PARTS_OF_CALLS } else { PARTS };
+        let parts = if threads == 1 { vec![&*self.wanted] } else { self.parts(threads * each)? };
         let visitors =
             visitors(&mut parts.iter().map(|part| Positions { wanted: part.iter(), among: None }));
         let work = |space: &mut AlignedBuf, (part, mut visitor): (&[Wanted], V)| {
@@ -163,7 +168,8 @@ impl FilePlan<'_> {
 
     /// How many of the first records lie in one block each, and in which blocks: in one, or in
     /// several that lie one behind the other in the file, all of which are wanted, and are so short
-    /// that a read for each would cost as much as what is done with it.
+    /// that a read for each would cost as much as what is done with it. Where a read has its price
+    /// they may be long, and what lies between them is read along.
     fn stretch(&self, at: &Blocks<'_>, wanted: &[Wanted]) -> (usize, Range<u32>) {
         let layout = &at.place.layout;
         let Some(first) = wanted.first() else { return (0, 0..0) };
@@ -172,28 +178,34 @@ impl FilePlan<'_> {
         let mut blocks = block..block + u32::from(records > 0);
         let parts = Decoder::decodes_parts(layout);
         let outer = |wanted: &[Wanted]| !parts && self.is_outer(wanted);
+        let gap = self.reader.io.gap();
+        let (short, most) = if gap > 0 { (PIECE, PIECE) } else { (SHORT, STRETCH) };
         if records == 0
             || !self.reader.reads_streams_by_calls(at.place)
-            || layout.block_range(block).len() > SHORT
+            || layout.block_range(block).len() > short
             || outer(wanted.get(..records).unwrap_or_default())
         {
             return (records, blocks);
         }
         let start = layout.block_range(block).start;
-        while blocks.end < layout.blocks() {
+        while let Some(next) = wanted.get(records) {
+            let block = if gap > 0 { at.block_of(next.start) } else { blocks.end };
+            if block < blocks.end || block >= layout.blocks() {
+                break;
+            }
             let rest = wanted.get(records..).unwrap_or_default();
-            let more = at.count(blocks.end, rest);
-            let (before, range) =
-                (layout.block_range(blocks.end - 1), layout.block_range(blocks.end));
+            let more = at.count(block, rest);
+            let (before, range) = (layout.block_range(blocks.end - 1), layout.block_range(block));
             if more == 0
-                || range.start != before.end
-                || range.end.saturating_sub(start) as usize > STRETCH
+                || range.start < before.end
+                || u64::from(range.start - before.end) > gap
+                || range.end.saturating_sub(start) as usize > most
                 || outer(rest.get(..more).unwrap_or_default())
             {
                 break;
             }
             records += more;
-            blocks.end += 1;
+            blocks.end = block + 1;
         }
         (records, blocks)
     }
@@ -211,10 +223,20 @@ impl FilePlan<'_> {
         self.reader.streams(at.place, blocks, |block, raw| {
             let (now, later) = rest.split_at(at.count(block, rest));
             rest = later;
+            if now.is_empty() {
+                // Read along.
+                return Ok(());
+            }
             let part = at.part(block, now);
             let decoded = room(space, part.len())?;
             let first = at.first(block) + part.start as u64;
-            self.reader.decode_raw(at.place, block, part, raw, decoded)?;
+            match self.reader.decode_raw(at.place, block, part.clone(), raw, decoded) {
+                // What was damaged on its way is fetched once more.
+                Err(Error::Corrupt(_)) if self.reader.io.is_far() => {
+                    self.reader.decode_part(at.place, block, part, decoded)?;
+                }
+                done => done?,
+            }
             hand(decoded, first, now, &mut AlignedBuf::default(), visitor)
         })
     }
