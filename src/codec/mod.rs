@@ -56,6 +56,7 @@ pub use flat_f32::FlatF32Codec;
 pub use md_frame::{
     Field, FrameFields as Fields, FramePart, HEAD, Matrices, MdFrameView, PlainFrame,
 };
+pub(crate) use md_frame::{KnownField, KnownTable};
 pub use md_frame::{coordinate, quantise};
 pub use md_frame_codec::MdFrameCodec;
 pub use raw::RawCodec;

@@ -19,7 +19,7 @@ pub use checksum::{checksum, identify, mix};
 pub use cursor::Cursor;
 pub use digest::Digest;
 pub use le::{U16, U32, U64};
-pub use prefetch::prefetch;
+pub use prefetch::{prefetch, prefetch_to_write};
 pub use rows::{Cut, Row, Rows, Share};
 
 /// A number from a file as an index into memory; `None` if it does not fit this machine.

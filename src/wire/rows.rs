@@ -4,7 +4,7 @@
     reason = "lends disjoint parts of the same memory to several threads; docs/safety.md, section wire"
 )]
 
-use super::prefetch;
+use super::prefetch_to_write;
 use std::marker::PhantomData;
 
 /// How an array is cut.
@@ -120,7 +120,10 @@ impl Share<'_> {
     pub fn prefetch(&self, i: usize) {
         for array in &self.rows.arrays {
             if let Some((start, end)) = array.cut.range(i) {
-                prefetch(array.first.addr().wrapping_add(start), end.saturating_sub(start));
+                prefetch_to_write(
+                    array.first.addr().wrapping_add(start),
+                    end.saturating_sub(start),
+                );
             }
         }
     }

@@ -91,6 +91,13 @@ impl<'a> Table<'a> {
         Some(Self { bytes, at, vtable: bytes.get(vtable..end)? })
     }
 
+    /// All from the first byte of the record to the first word of the table, if the list of its fields is
+    /// there: records that agree in this have the same fields at the same places.
+    pub(super) fn head(&self) -> Option<&'a [u8]> {
+        let fields = self.vtable.as_ptr().addr() - self.bytes.as_ptr().addr();
+        (fields + self.vtable.len() <= self.at).then_some(self.bytes.get(..self.at + 4)).flatten()
+    }
+
     /// Where the field in `slot` lies, if it is there.
     #[inline]
     pub(super) fn place(&self, slot: VOffsetT) -> Option<usize> {

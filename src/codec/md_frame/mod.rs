@@ -2,10 +2,11 @@
 //!
 //! `write` lays a frame out, `read` verifies a record and views it, `check` holds the rules that
 //! both obey, `codec` joins them; `fast_path` reads the usual frame in one pass, `plain` single
-//! fields of it, `partial` chosen fields from a part of a record; `quantised` keeps positions of fixed precision as integers.
+//! fields of it, `known_table` those of many frames whose tables are the same, `partial` chosen fields from a part of a record; `quantised` keeps positions of fixed precision as integers.
 
 mod check;
 mod fast_path;
+mod known_table;
 mod name;
 mod partial;
 mod plain;
@@ -16,6 +17,7 @@ mod show;
 mod write;
 
 pub(super) use check::{check, check_properties};
+pub(crate) use known_table::{KnownField, KnownTable};
 pub(super) use name::NAME;
 pub(super) use partial::ROWS;
 pub use partial::{Field, Fields as FrameFields, FramePart, HEAD};

@@ -36,6 +36,10 @@ impl<'a> PlainFrame<'a> {
         Some(Self { table, nsites: usize::try_from(nsites).ok()? })
     }
 
+    pub(super) const fn table(&self) -> &Table<'a> {
+        &self.table
+    }
+
     /// Number of sites.
     #[must_use]
     pub const fn nsites(&self) -> usize {

@@ -31,8 +31,9 @@ pub(super) struct Wanted {
 
 /// The position of a record, in few bytes: there are many of them, and they are moved about.
 fn position(i: usize) -> Result<u32> {
-    let limit = Error::Limit { what: "records of a batch", asked: i as u64, max: u32::MAX.into() };
-    u32::try_from(i).map_err(|_| limit)
+    let limit =
+        || Error::Limit { what: "records of a batch", asked: i as u64, max: u32::MAX.into() };
+    u32::try_from(i).map_err(|_| limit())
 }
 
 /// Sorts numbers of records, with their positions, as windows of neighbours in any order mostly are:

@@ -4,7 +4,8 @@
 use super::column::{Column, Columns};
 use super::field::{Found, standard};
 use super::mixed_frames::{Fetched, is_spread};
-use super::output::{ArrayInfo, Arrays, ends, is_modest, number};
+use super::output::{ArrayInfo, Arrays, Numbers, ends, is_modest};
+use super::recipe::Recipe;
 use super::request::ArrayRequest;
 use super::selection::Selection;
 use crate::codec::{AnyCodec, MdFrameCodec, MdFrameView, PlainFrame};
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::store::{Plan, Readable, Visit};
 use crate::trajectory::Topologies;
 use crate::wire::{Row, Share};
+use once_cell::race::OnceBox;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -35,9 +37,18 @@ enum Known {
     #[default]
     Nothing,
     /// They are alike and give these arrays.
-    Alike(Arc<[Column]>),
+    Alike(Arc<Alike>),
     /// They differ, and are taken to do so for some batches more.
     Differ(u32),
+}
+
+/// What frames give that are alike.
+#[derive(Debug)]
+struct Alike {
+    columns: Vec<Column>,
+    /// How those of the most frequent table are copied, once one of them was seen. Set without waiting: who forked
+    /// meanwhile would wait for ever.
+    recipe: OnceBox<Recipe>,
 }
 
 impl Collator {
@@ -121,14 +132,14 @@ impl Collator {
             return Ok(None);
         }
         let plan = selection.plan(from)?;
-        let columns = match known {
-            Known::Alike(columns) => Some(columns),
+        let alike = match known {
+            Known::Alike(alike) => Some(alike),
             _ => self.first(from, selection, &plan)?,
         };
-        let made = columns.as_deref().map(|columns| self.filled(&plan, columns, new));
+        let made = alike.as_deref().map(|alike| self.filled(&plan, alike, new));
         match made.transpose()?.flatten() {
             Some(made) => {
-                self.learn(columns.map_or(Known::Nothing, Known::Alike));
+                self.learn(alike.map_or(Known::Nothing, Known::Alike));
                 Ok(Some(made))
             }
             None => {
@@ -144,7 +155,7 @@ impl Collator {
         from: &dyn Readable,
         selection: Selection<'_>,
         plan: &Plan<'_>,
-    ) -> Result<Option<Arc<[Column]>>> {
+    ) -> Result<Option<Arc<Alike>>> {
         let Some(first) = plan.first()? else { return Ok(None) };
         let expanded = MdFrameCodec.expand(&first)?;
         let Ok(first) = MdFrameView::new(expanded.as_deref().unwrap_or(&first)) else {
@@ -152,15 +163,16 @@ impl Collator {
         };
         let request = ArrayRequest { fill: None, mask: false, ..self.request.clone() };
         let columns = Columns { from, selection, request: &request }.of(&[first.into_fields()]);
-        Ok(columns.ok().map(Into::into))
+        Ok(columns.ok().map(|columns| Arc::new(Alike { columns, recipe: OnceBox::new() })))
     }
 
     fn filled<M: AsMut<[u8]>, E: From<Error>>(
         &self,
         plan: &Plan<'_>,
-        columns: &[Column],
+        alike: &Alike,
         new: &mut impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
     ) -> std::result::Result<Option<Arrays<M>>, E> {
+        let columns = &*alike.columns;
         let ends = ends(plan.weights()?.into_iter().map(|n| n as usize));
         // What the index says is not believed before the records say it, too.
         if !is_modest(&ends) {
@@ -170,16 +182,20 @@ impl Collator {
         // Without names there must be a frame that has no standard field but these, else they are
         // not all that the frames have; where what is missing is filled, no frame may have others.
         let how = How {
-            columns,
+            alike,
             ends: &ends,
             named: self.request.fields.is_some(),
             fills: self.request.fill.is_some(),
             exact: AtomicBool::new(self.request.fields.is_some()),
             differs: AtomicBool::new(false),
         };
-        let mut rows = made.rows(columns, &ends, &self.request)?;
+        let (mut rows, numbers) = made.rows(columns, &ends, &self.request)?;
         let done = plan.visit(|parts| {
-            rows.share(parts).into_iter().map(|rows| Filler { how: &how, rows }).collect()
+            let numbers = numbers.split(parts.len());
+            let shares = rows.share(parts).into_iter().zip(numbers);
+            shares
+                .map(|(rows, numbers)| Filler { how: &how, rows, numbers, next: usize::MAX })
+                .collect()
         });
         drop(rows);
         let (differs, exact) = (how.differs.into_inner(), how.exact.into_inner());
@@ -196,7 +212,7 @@ impl Collator {
 
 /// What all fillers of a batch know, and what they find out.
 struct How<'a> {
-    columns: &'a [Column],
+    alike: &'a Alike,
     ends: &'a [usize],
     named: bool,
     fills: bool,
@@ -208,7 +224,7 @@ struct How<'a> {
 impl How<'_> {
     /// Whether a frame with so many standard fields may be one of the batch.
     fn fits(&self, fields: usize) -> bool {
-        let same = fields == self.columns.len();
+        let same = fields == self.alike.columns.len();
         if same && !self.exact.load(Ordering::Relaxed) {
             self.exact.store(true, Ordering::Relaxed);
         }
@@ -220,24 +236,44 @@ impl How<'_> {
 struct Filler<'a> {
     how: &'a How<'a>,
     rows: Share<'a>,
+    /// A part of `batch`, which belongs to whatever frames.
+    numbers: Numbers<'a>,
+    /// The row behind the one that was asked for last.
+    next: usize,
+}
+
+impl Drop for Filler<'_> {
+    fn drop(&mut self) {
+        self.numbers.fill();
+    }
 }
 
 impl Visit for Filler<'_> {
     fn record(&mut self, i: usize, bytes: &[u8]) -> Result<()> {
-        let How { columns, ends, named, .. } = *self.how;
+        let How { alike: Alike { columns, recipe }, ends, named, .. } = *self.how;
         let sites = ends.get(i + 1).zip(ends.get(i)).map_or(0, |(end, start)| end - start);
         if let Some(mut row) = self.rows.row(i) {
+            if recipe.get().is_some_and(|recipe| recipe.copied(bytes, sites, &mut row)) {
+                return Ok(());
+            }
             let alike = match PlainFrame::new(bytes) {
                 Some(frame) => {
-                    frame.nsites() == sites
+                    let alike = frame.nsites() == sites
                         && (named || self.how.fits(frame.fields()))
-                        && copied(columns, &mut row, |column| column.name.read(&frame))
+                        && copied(columns, &mut row, |column| column.name.read(&frame));
+                    if alike
+                        && recipe.get().is_none()
+                        && let Some(new) = Recipe::new(columns, &frame)
+                    {
+                        // If another thread was faster, its one is as good.
+                        let _ = recipe.set(Box::new(new));
+                    }
+                    alike
                 }
                 None => false,
             };
             let fits = |fields| named || self.how.fits(fields);
             if alike || from_view(columns, &mut row, sites, bytes, fits)? {
-                number(row.part(columns.len()), i);
                 return Ok(());
             }
         }
@@ -246,7 +282,11 @@ impl Visit for Filler<'_> {
     }
 
     fn soon(&mut self, i: usize) {
-        self.rows.prefetch(i);
+        // Rows that follow each other the processor asks for by itself.
+        if i != self.next {
+            self.rows.prefetch(i);
+        }
+        self.next = i.saturating_add(1);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What one frame adds to the arrays of a batch: its fields by name.
 
-use crate::codec::{DType, MdFrameRef, PlainFrame, PropertyView, RealView, ValuesView};
+use crate::codec::{DType, Field, MdFrameRef, PlainFrame, PropertyView, RealView, ValuesView};
 use std::sync::Arc;
 
 /// The fields that a frame has by itself, in the order in which a batch shows them.
@@ -169,6 +169,11 @@ impl Name {
     /// How a standard field looks where no frame has it.
     pub(super) fn form(&self) -> Option<(DType, &'static [u32], bool)> {
         FORMS.get(self.number?).copied()
+    }
+
+    /// Which of the standard fields it is.
+    pub(super) fn standard(&self) -> Option<Field> {
+        Field::from_name(FIELDS.get(self.number?)?)
     }
 
     pub(super) fn find<'a>(&self, frame: &MdFrameRef<'a>) -> Option<Found<'a>> {

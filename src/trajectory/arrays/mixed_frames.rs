@@ -3,7 +3,7 @@
 
 use super::column::{Column, Columns};
 use super::field::Name;
-use super::output::{ArrayInfo, Arrays, CLAIMED, ends, number};
+use super::output::{ArrayInfo, Arrays, CLAIMED, ends};
 use super::request::ArrayRequest;
 use super::selection::Selection;
 use crate::codec::{AnyCodec, Fields, MdFrame, MdFrameCodec, MdFrameRef, MdFrameView, Topology};
@@ -143,21 +143,18 @@ impl Fetched {
                 let ends = ends(frames.iter().map(|f| f.nsites));
                 let request = &self.request;
                 let mut made = Arrays::new(columns, &ends, request, &mut new)?;
-                let mut rows = made.rows(columns, &ends, request)?;
+                let (mut rows, mut numbers) = made.rows(columns, &ends, request)?;
+                numbers.fill();
                 let mut all = rows.share(std::iter::once(0..frames.len()));
                 for (i, frame) in frames.iter().enumerate() {
                     let put = |row: &mut Row<'_>| {
                         columns.iter().enumerate().all(|(c, column)| column.put(frame, row.part(c)))
                     };
-                    let row = all
-                        .first_mut()
-                        .and_then(|all| all.row(i))
-                        .and_then(|mut row| put(&mut row).then_some(row));
-                    let Some(mut row) = row else {
+                    let row = all.first_mut().and_then(|all| all.row(i));
+                    if !row.is_some_and(|mut row| put(&mut row)) {
                         let why = "its frames changed while it was read";
                         return Err(Error::invalid("batch", why).into());
-                    };
-                    number(row.part(columns.len()), i);
+                    }
                 }
                 drop(all);
                 drop(rows);

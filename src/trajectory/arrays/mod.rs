@@ -42,6 +42,7 @@ mod column;
 mod field;
 mod mixed_frames;
 mod output;
+mod recipe;
 mod request;
 mod selection;
 mod survey;

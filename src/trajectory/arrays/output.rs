@@ -67,10 +67,46 @@ pub(super) fn ends(sizes: impl ExactSizeIterator<Item = usize>) -> Vec<usize> {
     ends
 }
 
-/// Fills the part of a frame in `batch`.
-pub(super) fn number(batch: &mut [u8], frame: usize) {
-    let frame = i64::try_from(frame).unwrap_or(i64::MAX);
-    batch.as_chunks_mut::<8>().0.fill(frame.to_ne_bytes());
+/// The array `batch`, or a part of it: the number of its frame for each site. Filled from end to end, and not with
+/// the frames, which come in any order: lines of memory between two of them would go from thread to thread.
+#[derive(Debug, Default)]
+pub(super) struct Numbers<'m> {
+    memory: &'m mut [u8],
+    /// The number of the first frame.
+    first: usize,
+    /// Where the sites of these frames begin, and behind the last where they end.
+    ends: &'m [usize],
+}
+
+impl<'m> Numbers<'m> {
+    /// As many parts, with about as many frames each.
+    pub(super) fn split(self, parts: usize) -> Vec<Self> {
+        let each = self.ends.len().saturating_sub(1).div_ceil(parts.max(1));
+        let mut rest = self;
+        let mut part = || {
+            let frames = each.min(rest.ends.len().saturating_sub(1));
+            let (Some(ends), Some(later)) = (rest.ends.get(..=frames), rest.ends.get(frames..))
+            else {
+                return Self::default();
+            };
+            let sites = ends.last().zip(ends.first()).map_or(0, |(last, first)| last - first);
+            let memory = std::mem::take(&mut rest.memory);
+            let (now, behind) = memory.split_at_mut(memory.len().min(sites.saturating_mul(8)));
+            let first = rest.first;
+            rest = Self { memory: behind, first: first + frames, ends: later };
+            Self { memory: now, first, ends }
+        };
+        (0..parts).map(|_| part()).collect()
+    }
+
+    pub(super) fn fill(&mut self) {
+        let mut rest = self.memory.as_chunks_mut::<8>().0.iter_mut();
+        let starts = self.ends.iter().zip(self.ends.iter().skip(1));
+        for (frame, (start, end)) in (self.first..).zip(starts) {
+            let frame = i64::try_from(frame).unwrap_or(i64::MAX).to_ne_bytes();
+            rest.by_ref().take(end - start).for_each(|place| *place = frame);
+        }
+    }
 }
 
 impl<M: AsMut<[u8]>> Arrays<M> {
@@ -115,16 +151,16 @@ impl<M: AsMut<[u8]>> Arrays<M> {
         Ok(out)
     }
 
-    /// The arrays in rows, one for each frame: those of the fields in their order, and `batch` if it is
+    /// The arrays of the fields, in their order, in rows, one for each frame; and `batch`, nothing if it is not
     /// asked for.
     pub(super) fn rows<'m>(
         &'m mut self,
         columns: &[Column],
         ends: &'m [usize],
         request: &ArrayRequest,
-    ) -> Result<Rows<'m>, Error> {
+    ) -> Result<(Rows<'m>, Numbers<'m>), Error> {
         let mut list = self.list.iter_mut().map(|(_, memory)| memory.as_mut());
-        let mut arrays = Vec::with_capacity(columns.len() + 1);
+        let mut arrays = Vec::with_capacity(columns.len());
         for (column, memory) in columns.iter().zip(list.by_ref()) {
             let width = column.width();
             arrays.push((
@@ -132,9 +168,11 @@ impl<M: AsMut<[u8]>> Arrays<M> {
                 if column.by_site { Cut::Items(width, ends) } else { Cut::Even(width) },
             ));
         }
-        arrays.extend(list.last().filter(|_| request.batch).map(|m| (m, Cut::Items(8, ends))));
+        let batch = list.last().filter(|_| request.batch);
+        let numbers = batch.map(|memory| Numbers { memory, first: 0, ends }).unwrap_or_default();
         let why = "the arrays are longer than memory can be";
-        Rows::new(ends.len().saturating_sub(1), arrays).ok_or_else(|| Error::invalid("batch", why))
+        let rows = Rows::new(ends.len().saturating_sub(1), arrays);
+        Ok((rows.ok_or_else(|| Error::invalid("batch", why))?, numbers))
     }
 
     /// Fills the masks: which of the frames have the field, as `has` says of frame and column.
@@ -159,4 +197,27 @@ pub(super) const CLAIMED: usize = 512 << 20;
 /// memory already.
 pub(super) fn is_modest(ends: &[usize]) -> bool {
     ends.last().is_none_or(|sites| sites.saturating_mul(8) <= CLAIMED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_batch_are_filled_as_all_of_it_whatever_their_number() {
+        let sizes = [3, 0, 5, 1, 0, 0, 7, 2];
+        let ends = ends(sizes.into_iter());
+        let right: Vec<i64> = (0_i64..).zip(sizes).flat_map(|(i, n)| vec![i; n]).collect();
+        for parts in [1, 2, 3, 7, 8, 20] {
+            let mut memory = vec![0xff; 8 * right.len()];
+            let all = Numbers { memory: &mut memory, first: 0, ends: &ends };
+            let mut list = all.split(parts);
+            assert_eq!(list.len(), parts);
+            list.iter_mut().rev().for_each(Numbers::fill);
+            drop(list);
+            let numbers = memory.as_chunks::<8>().0.iter().map(|n| i64::from_ne_bytes(*n));
+            assert_eq!(numbers.collect::<Vec<_>>(), right);
+        }
+        assert!(Numbers::default().split(2).iter().all(|part| part.memory.is_empty()));
+    }
 }
