@@ -40,7 +40,7 @@ pub fn copy_frames(
     }
     let from = from.as_ref();
     // Refused before anything is written.
-    Trajectory::new(open_store(from.as_ref(), &ReadOptions::default())?.snapshot())
+    Trajectory::new(open_store(from, &ReadOptions::default())?.snapshot())
         .map_err(|e| e.at(from))?;
     let mut sharer = Sharer::new(sharing);
     let (mut space, mut again) = (AlignedBuf::default(), Vec::new());
