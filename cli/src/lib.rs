@@ -24,6 +24,7 @@ mod merge;
 mod open;
 mod outcome;
 mod output;
+mod parts;
 mod plot;
 mod progress;
 mod publish;

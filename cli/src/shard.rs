@@ -1,16 +1,13 @@
 //! `vlstore shard`: a store or a data set into a new data set.
 
 use crate::layout::LayoutArgs;
-use crate::open::{AcceptOlder, tell_accepted};
-use crate::outcome::{Exit, Outcome};
-use crate::output::{Out, human, plural, shown};
-use crate::work::Work;
+use crate::open::AcceptOlder;
+use crate::outcome::Outcome;
+use crate::parts::Parts;
 use crate::{choices, sizes};
-use serde_json::json;
 use std::path::PathBuf;
-use vlstore::dataset::Source;
-use vlstore::maintain::{Balance, SplitBy, SplitOptions, shard};
-use vlstore::{Error, codec};
+use vlstore::maintain::{Balance, SplitBy, shard};
+use vlstore::Error;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,10 +56,6 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let source = Source::open(&args.store)?;
-    if args.older.accept_older {
-        tell_accepted(&args.store, source.opened());
-    }
     let by = match (args.records, args.bytes) {
         (Some(n), _) => SplitBy::Records(n),
         (_, Some(n)) => SplitBy::Bytes(n),
@@ -71,30 +64,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
             balance: args.balance.unwrap_or_default(),
         },
     };
-    let options = SplitOptions {
-        layout: Some(args.layout.of(source.layout())),
-        write: args.layout.write(),
+    let parts = Parts {
+        store: &args.store,
+        layout: &args.layout,
+        older: &args.older,
         overwrite: false,
-        accept_older: args.older.accept_older,
-        refers: Some(codec::refers),
+        json: args.json,
+        field: "member",
     };
-    let mut work = Work::begin("bytes", args.json)?;
-    let done = shard(&args.store, &args.new, &by, &options, |at, of| work.step(at, of));
-    if let Some(signal) = work.end() {
-        return Ok(Exit::Signal(signal));
-    }
-    let mut out = Out::new();
-    for (name, part) in done? {
-        if args.json {
-            out.line(json!({
-                "member": name, "records": part.records,
-                "record_bytes": part.record_bytes, "bytes": part.file_bytes,
-            }))?;
-        } else {
-            let (path, records) = (args.new.join(name), plural(part.records, "record"));
-            out.line(format!("{}: {records}, {}", shown(&path), human(part.file_bytes)))?;
-        }
-    }
-    out.end()?;
-    Ok(Exit::Done)
+    parts.run(|options, step| shard(&args.store, &args.new, &by, options, step), |name| args.new.join(name))
 }

@@ -1,16 +1,13 @@
 //! `vlstore split`: one store into several.
 
 use crate::layout::LayoutArgs;
-use crate::open::{AcceptOlder, tell_accepted};
-use crate::outcome::{Exit, Outcome};
-use crate::output::{Out, human, plural, shown};
-use crate::work::Work;
+use crate::open::AcceptOlder;
+use crate::outcome::Outcome;
+use crate::parts::Parts;
 use crate::{keys, sizes};
-use serde_json::json;
-use std::path::PathBuf;
-use vlstore::dataset::Source;
-use vlstore::maintain::{SplitBy, SplitOptions, split};
-use vlstore::{Error, Key, codec};
+use std::path::{Path, PathBuf};
+use vlstore::maintain::{SplitBy, split};
+use vlstore::{Error, Key};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,39 +51,18 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let source = Source::open(&args.store)?;
-    if args.older.accept_older {
-        tell_accepted(&args.store, source.opened());
-    }
     let by = match (args.records, args.bytes) {
         (Some(n), _) => SplitBy::Records(n),
         (_, Some(n)) => SplitBy::Bytes(n),
         _ => SplitBy::Keys(args.at.clone()),
     };
-    let options = SplitOptions {
-        layout: Some(args.layout.of(source.layout())),
-        write: args.layout.write(),
+    let parts = Parts {
+        store: &args.store,
+        layout: &args.layout,
+        older: &args.older,
         overwrite: args.overwrite,
-        accept_older: args.older.accept_older,
-        refers: Some(codec::refers),
+        json: args.json,
+        field: "path",
     };
-    let mut work = Work::begin("bytes", args.json)?;
-    let done = split(&args.store, &args.new, &by, &options, |at, of| work.step(at, of));
-    if let Some(signal) = work.end() {
-        return Ok(Exit::Signal(signal));
-    }
-    let mut out = Out::new();
-    for (path, part) in done? {
-        if args.json {
-            out.line(json!({
-                "path": path.to_string_lossy(), "records": part.records,
-                "record_bytes": part.record_bytes, "bytes": part.file_bytes,
-            }))?;
-        } else {
-            let records = plural(part.records, "record");
-            out.line(format!("{}: {records}, {}", shown(&path), human(part.file_bytes)))?;
-        }
-    }
-    out.end()?;
-    Ok(Exit::Done)
+    parts.run(|options, step| split(&args.store, &args.new, &by, options, step), Path::to_path_buf)
 }

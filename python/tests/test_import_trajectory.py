@@ -125,7 +125,7 @@ def test_info_tells_an_import_that_was_killed_from_one_that_ended(tmp_path):
         info = subprocess.run([sys.executable, "-m", "vlstore", "info", store], capture_output=True, text=True, check=True)
         return next(line for line in info.stdout.splitlines() if line.startswith("imported"))
 
-    assert "1 input or more; an import is running or was killed; last noted: ala2-npt-peptide.xtc, frame 0" in imported()
+    assert "1 input or more; an import is running or did not end; last noted: ala2-npt-peptide.xtc, frame 0" in imported()
     vlstore.import_(DATA / "replica-a.xtc", store, overwrite=True)
     assert imported().endswith("1 input; of the last, replica-a.xtc, 10 frames were read")
 

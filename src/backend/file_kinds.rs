@@ -4,25 +4,32 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// What bytes that are not ours look like, to say more than "unknown".
+/// What to do with what must be unpacked.
+const UNPACK: &str = "unpack it first";
+/// What to do with a frame of Blosc2.
+const STORE: &str = "if it is a store, `vlstore copy` and `vlstore merge` read it";
+
+/// What bytes that are not ours look like, to say more than "unknown", and what to do with such a
+/// file, if that is the same for everybody.
 #[must_use]
-pub fn foreign(head: &[u8]) -> Option<&'static str> {
+pub fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
     let begins = |at: usize, what: &[u8]| head.get(at..).is_some_and(|h| h.starts_with(what));
-    let known: [(usize, &[u8], &str); 12] = [
-        (0, b"\x89HDF\r\n\x1a\n", "HDF5 (H5MD, MDTraj or PyTables)"),
-        (0, b"CDF", "NetCDF (Amber)"),
-        (0, b"SQLite format 3\0", "an SQLite database (ASE)"),
-        (16, &[0xde, 0xc0, 0xef, 0xbe], "an LMDB database"),
-        (0, b"- of Ulm", "an ASE .traj file"),
-        (2, b"b2frame\0", "a Blosc2 frame; if it is a store, open it as a store"),
-        (0, &[0x93, b'N', b'U', b'M', b'P', b'Y'], "a NumPy array"),
-        (0, b"PK\x03\x04", "a ZIP archive"),
-        (0, &[0x1f, 0x8b], "a gzip file"),
-        (0, b"BZh", "bzip2; unpack it first: bzip2"),
-        (0, &[0xfd, b'7', b'z', b'X', b'Z'], "xz; unpack it first: xz"),
-        (0, &[0x28, 0xb5, 0x2f, 0xfd], "Zstandard; unpack it first: Zstandard"),
+    let known: [(usize, &[u8], &str, &str); 12] = [
+        (0, b"\x89HDF\r\n\x1a\n", "HDF5 (H5MD, MDTraj or PyTables)", ""),
+        (0, b"CDF", "NetCDF (Amber)", ""),
+        (0, b"SQLite format 3\0", "an SQLite database (ASE)", ""),
+        (16, &[0xde, 0xc0, 0xef, 0xbe], "an LMDB database", ""),
+        (0, b"- of Ulm", "an ASE .traj file", ""),
+        (2, b"b2frame\0", "a Blosc2 frame", STORE),
+        (0, &[0x93, b'N', b'U', b'M', b'P', b'Y'], "a NumPy array", ""),
+        (0, b"PK\x03\x04", "a ZIP archive", UNPACK),
+        (0, &[0x1f, 0x8b], "a gzip file", UNPACK),
+        (0, b"BZh", "a bzip2 file", UNPACK),
+        (0, &[0xfd, b'7', b'z', b'X', b'Z'], "an xz file", UNPACK),
+        (0, &[0x28, 0xb5, 0x2f, 0xfd], "a Zstandard file", UNPACK),
     ];
-    known.iter().find(|(at, what, _)| begins(*at, what)).map(|(.., name)| *name)
+    let found = known.iter().find(|(at, what, ..)| begins(*at, what));
+    found.map(|(_, _, name, advice)| (*name, *advice))
 }
 
 /// What the file at `path` seems to be, as a person says it: `"a GROMACS XTC trajectory"`.
@@ -40,8 +47,8 @@ pub fn describe(path: &Path) -> &'static str {
         None if head.is_empty() => return "an empty file",
         _ => {}
     }
-    if let Some(name) = foreign(&head) {
-        return name.split(';').next().unwrap_or(name);
+    if let Some((name, _)) = foreign(&head) {
+        return name;
     }
     // No control characters but those of text.
     if head.iter().any(|b| matches!(b, 0..=8 | 14..=31 | 127)) {

@@ -183,11 +183,11 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
         return Ok(FormatKind::ExtXyz);
     }
     let what = if text && head.starts_with(b"ITEM: ") {
-        format!("it looks like a dump of LAMMPS, which is not read here{}", by_libraries(head))
+        another("a dump of LAMMPS", by_libraries(head))
     } else if text {
         "it is text whose first line is not a number of atoms, as in XYZ".into()
-    } else if let Some(other) = file_kinds::foreign(head) {
-        format!("it looks like {other}, which is not read here{}", by_libraries(head))
+    } else if let Some((other, advice)) = file_kinds::foreign(head) {
+        another(other, if advice.is_empty() { by_libraries(head) } else { advice })
     } else {
         match (named, first) {
             (Some(FormatKind::Xtc), Some(n)) => {
@@ -200,7 +200,7 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
                 "a DCD file begins with the length 84 and CORD or VELD, and this one does not"
                     .into()
             }
-            _ => "its first bytes are those of no format that is read here".into(),
+            _ => "its first bytes are not those of a known format".into(),
         }
     };
     let known: Vec<_> = FormatKind::ALL.iter().map(|k| k.name()).collect();
@@ -208,6 +208,12 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
         Some(kind) => format!("the file is named as {}, but {what}", kind.name()),
         None => format!("{what}; formats are {}", known.join(", ")),
     })
+}
+
+/// What is said of a file of another kind, with what to do about it if there is something.
+fn another(what: &str, advice: &str) -> String {
+    let advice = if advice.is_empty() { String::new() } else { format!(": {advice}") };
+    format!("it looks like {what}, which is not one of the formats{advice}")
 }
 
 /// What to do with a file that the Python package reads through libraries.
@@ -222,7 +228,7 @@ fn by_libraries(head: &[u8]) -> &'static str {
     ];
     let begins = |(at, what): &(usize, &[u8])| head.get(*at..).is_some_and(|h| h.starts_with(what));
     if READ.iter().any(begins) {
-        " but by the Python package: python -m vlstore import INPUT STORE"
+        "the Python package reads it, `python -m vlstore import INPUT STORE`"
     } else {
         ""
     }

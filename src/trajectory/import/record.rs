@@ -140,7 +140,7 @@ pub fn describe_import(attributes: &Value) -> Option<String> {
     if record.records.is_none() {
         // The place is written down now and then only.
         return Some(format!(
-            "{inputs} or more; an import is running or was killed; last noted: {file}, frame {}",
+            "{inputs} or more; an import is running or did not end; last noted: {file}, frame {}",
             frames.saturating_sub(1)
         ));
     }
