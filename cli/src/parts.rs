@@ -27,7 +27,10 @@ impl Parts<'_> {
     /// and the path of it that `path` returns.
     pub(crate) fn run<N: AsRef<Path>>(
         &self,
-        write: impl FnOnce(&SplitOptions, &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Vec<(N, Copied)>>,
+        write: impl FnOnce(
+            &SplitOptions,
+            &mut dyn FnMut(u64, u64) -> Result<()>,
+        ) -> Result<Vec<(N, Copied)>>,
         path: impl Fn(&Path) -> PathBuf,
     ) -> Outcome {
         let source = Source::open(self.store)?;

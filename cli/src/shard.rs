@@ -6,8 +6,8 @@ use crate::outcome::Outcome;
 use crate::parts::Parts;
 use crate::{choices, sizes};
 use std::path::PathBuf;
-use vlstore::maintain::{Balance, SplitBy, shard};
 use vlstore::Error;
+use vlstore::maintain::{Balance, SplitBy, shard};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,5 +72,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         json: args.json,
         field: "member",
     };
-    parts.run(|options, step| shard(&args.store, &args.new, &by, options, step), |name| args.new.join(name))
+    parts.run(
+        |options, step| shard(&args.store, &args.new, &by, options, step),
+        |name| args.new.join(name),
+    )
 }
