@@ -5,7 +5,7 @@ use crate::open::{AcceptOlder, tell_accepted};
 use crate::outcome::{Exit, Outcome};
 use crate::output::{Out, human, plural, shown};
 use crate::work::Work;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use vlstore::dataset::Source;
 use vlstore::maintain::{Copied, SplitOptions};
@@ -53,10 +53,10 @@ impl Parts<'_> {
         for (name, part) in done? {
             let name = name.as_ref();
             if self.json {
-                let mut line = json!({
-                    "records": part.records, "record_bytes": part.record_bytes, "bytes": part.file_bytes,
+                let line = json!({
+                    (self.field): name.to_string_lossy(), "records": part.records,
+                    "record_bytes": part.record_bytes, "bytes": part.file_bytes,
                 });
-                line[self.field] = Value::from(name.to_string_lossy());
                 out.line(line)?;
             } else {
                 let (path, records) = (path(name), plural(part.records, "record"));
