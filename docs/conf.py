@@ -25,7 +25,7 @@ suppress_warnings = [
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"
 # Programs with plug-ins here, which are not needed to describe them.
-autodoc_mock_imports = ["MDAnalysis", "mdtraj", "openmm"]
+autodoc_mock_imports = ["MDAnalysis", "mdtraj", "openmm", "ray"]
 napoleon_google_docstring = False
 
 html_theme = "furo"

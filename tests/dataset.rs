@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use vlstore::codec::{MdFrame, MdFrameCodec, Real};
-use vlstore::dataset::{DataSet, Edit, MANIFEST, Source, publish};
+use vlstore::dataset::{DataSet, Edit, MANIFEST, Manifest, Source, describe_member, publish};
 use vlstore::depot::{Columns, Depot};
 use vlstore::trajectory::arrays::{ArrayRequest, Collator, Selection};
 use vlstore::{
@@ -189,6 +189,97 @@ fn a_member_that_is_not_what_was_published_is_named_and_one_that_grew_is_read_as
     refused("is not a store");
     fs::write(&part, whole).unwrap();
     assert_eq!(DataSet::open(dir.path()).unwrap().get_at(41).unwrap()[..], record(41)[..]);
+}
+
+#[test]
+fn a_copy_of_a_member_that_went_on_by_itself_is_not_the_member() {
+    let dir = tempfile::tempdir().unwrap();
+    let (part, copy) = (dir.path().join("part.vls"), dir.path().join("copy"));
+    let grow = |path: &Path, record: &[u8]| {
+        let mut w = Writer::open(path, &options().write).unwrap();
+        w.insert("last", record).unwrap();
+        w.close().unwrap();
+    };
+    store(&part, 0, 5);
+    fs::copy(&part, &copy).unwrap();
+    grow(&part, b"one");
+    grow(&copy, b"two");
+    publish(dir.path(), &["part.vls"], quiet).unwrap();
+    let state = |path: &Path| {
+        let snapshot = vlstore::Store::open(path).unwrap().snapshot();
+        (
+            snapshot.file_id(),
+            snapshot.generation(),
+            snapshot.len(),
+            snapshot.info().unwrap().file_bytes,
+        )
+    };
+    assert_eq!(state(&part), state(&copy));
+    assert_eq!(DataSet::open(dir.path()).unwrap().get_at(5).unwrap()[..], *b"one");
+    fs::rename(&copy, &part).unwrap();
+    let error = DataSet::open(dir.path()).unwrap().get_at(0).unwrap_err();
+    assert!(matches!(error.root(), Error::DataSet { .. }), "{error}");
+    assert!(error.to_string().contains("has another content at commit"), "{error}");
+    // A manifest that does not have the number is read as before.
+    let manifest = dir.path().join(MANIFEST);
+    let text = fs::read_to_string(&manifest).unwrap();
+    let (before, rest) = text.split_once("\"state\":\"").unwrap();
+    let older = format!("{before}\"state\":null{}", &rest[17..]);
+    fs::write(&manifest, summed(&older)).unwrap();
+    assert_eq!(DataSet::open(dir.path()).unwrap().get_at(5).unwrap()[..], *b"two");
+}
+
+#[test]
+fn what_writers_describe_is_published_as_if_it_had_been_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (names, records) = members(dir.path());
+    publish(dir.path(), &names, quiet).unwrap();
+    let read = DataSet::open(dir.path()).unwrap();
+    let described: Vec<_> = names
+        .iter()
+        .map(|name| describe_member(dir.path(), name, quiet).unwrap().to_text())
+        .map(|text| Manifest::from_text(text.as_bytes()).unwrap())
+        .collect();
+    fs::remove_file(dir.path().join(MANIFEST)).unwrap();
+    let mut edit = Edit::begin(dir.path()).unwrap();
+    for one in &described {
+        edit.put_described(one).unwrap();
+    }
+    edit.publish().unwrap();
+    let set = DataSet::open(dir.path()).unwrap();
+    assert_eq!((set.manifest(), set.len()), (read.manifest(), records));
+    let last = dir.path().join(&names[0]);
+    fs::write(&last, b"cut").unwrap();
+    let error = edit.put_described(&described[0]).unwrap_err();
+    assert!(error.to_string().contains("is not there as it was described"), "{error}");
+    fs::remove_file(&last).unwrap();
+    assert!(edit.put_described(&described[0]).is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_folder_is_a_member_under_its_name_by_whatever_path_it_is_given() {
+    use vlstore::dataset::member_name;
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, away) = (dir.path().join("set"), dir.path().join("away"));
+    fs::create_dir(&folder).unwrap();
+    fs::create_dir(&away).unwrap();
+    store(&away.join("real.vls"), 0, 4);
+    std::os::unix::fs::symlink(away.join("real.vls"), folder.join("a.vls")).unwrap();
+    std::os::unix::fs::symlink(&folder, dir.path().join("other")).unwrap();
+    for path in ["set/a.vls", "other/a.vls", "set/../set/a.vls"] {
+        assert_eq!(member_name(&folder, &dir.path().join(path)).unwrap(), "a.vls", "{path}");
+    }
+    assert_eq!(member_name(&folder, Path::new("a.vls")).unwrap(), "a.vls");
+    for path in ["away/real.vls", "set/.."] {
+        let error = member_name(&folder, &dir.path().join(path)).unwrap_err();
+        assert!(error.to_string().contains("is not in the folder"), "{path}: {error}");
+    }
+    for path in ["set/b.vls", "set"] {
+        assert!(member_name(&folder, &dir.path().join(path)).is_err(), "{path}");
+    }
+    publish(&folder, &["a.vls"], quiet).unwrap();
+    assert_eq!(DataSet::open(dir.path().join("other")).unwrap().len(), 4);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::output::{Out, grouped, plural, shown};
 use crate::work::Work;
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::dataset::{Edit, member_name, stores_in};
+use vlstore::dataset::{Edit, member_name};
 use vlstore::{Error, Result};
 
 const EXAMPLES: &str = "\
@@ -75,14 +75,7 @@ fn names(args: &Args, edit: &Edit) -> Result<Vec<String>> {
     if !args.remove.is_empty() {
         return Ok(Vec::new());
     }
-    let known = |name: &String| edit.members().iter().any(|m| &*m.name == name.as_str());
-    let new: Vec<String> = stores_in(&args.folder)?.into_iter().filter(|n| !known(n)).collect();
-    if new.is_empty() && edit.members().is_empty() {
-        let why =
-            "there is no *.vls or *.vlstore in this folder; name stores that lie deeper in it";
-        return Err(Error::invalid("members", why).at(&args.folder));
-    }
-    Ok(new)
+    edit.new_stores()
 }
 
 fn change(args: &Args, edit: &mut Edit, names: &[String], work: &mut Work) -> Result<u64> {

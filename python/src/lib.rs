@@ -54,7 +54,9 @@ mod _core {
     #[pymodule_export]
     use super::loader::{Loader, Run, split};
     #[pymodule_export]
-    use super::maintain::{_compact, _copy, _merge, _publish, _recover, _shard, _split};
+    use super::maintain::{
+        _compact, _copy, _describe, _merge, _publish, _publish_described, _recover, _shard, _split,
+    };
     #[pymodule_export]
     use super::open::{_reopen, from_bytes, memory, open, open_object};
     #[pymodule_export]

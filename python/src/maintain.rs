@@ -11,7 +11,7 @@ use crate::store::class::Store;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
-use vlstore::dataset::{Edit, Source, member_name, stores_in};
+use vlstore::dataset::{Edit, Manifest, Source, describe_member, member_name};
 use vlstore::maintain::{
     Balance, Clash, CompactOptions, Compacted, Copied, CopyOptions, MergeOptions, RecoverOptions,
     Select, SplitBy, SplitOptions,
@@ -330,10 +330,7 @@ pub(crate) fn _publish(
                 .map(|path| member_name(&folder, path))
                 .collect::<Result<Vec<_>, _>>()?,
             None if !remove.is_empty() => Vec::new(),
-            None => {
-                let all = stores_in(&folder)?.into_iter();
-                all.filter(|n| !edit.members().iter().any(|m| &*m.name == n.as_str())).collect()
-            }
+            None => edit.new_stores()?,
         };
         for name in &remove {
             edit.remove(name).map_err(|e| e.at(&folder))?;
@@ -352,6 +349,37 @@ pub(crate) fn _publish(
         let members = edit.members();
         let records = members.iter().map(|m| m.records).sum();
         Ok((publication, members.iter().map(|m| m.name.to_string()).collect(), records))
+    })
+}
+
+/// What a manifest says of a store in `folder`, for the process that publishes it.
+#[pyfunction]
+#[pyo3(signature = (folder, name))]
+pub(crate) fn _describe(py: Python<'_>, folder: PathBuf, name: &str) -> PyResult<String> {
+    run(py, None, |p| Ok(describe_member(&folder, name, |d, t| p.step(d, t))?.to_text()))
+}
+
+/// Publishes members by what [`_describe`] returned for them, in this order.
+#[pyfunction]
+#[pyo3(signature = (folder, described, known))]
+pub(crate) fn _publish_described(
+    py: Python<'_>,
+    folder: PathBuf,
+    described: Vec<String>,
+    known: Option<u64>,
+) -> PyResult<u64> {
+    run(py, None, |_| {
+        let mut edit = Edit::begin(&folder)?;
+        if let Some(known) = known.filter(|known| *known != edit.known()) {
+            return Err(Error::Conflict { known, newest: edit.known() }.at(&folder));
+        }
+        for one in &described {
+            edit.put_described(&Manifest::from_text(one.as_bytes())?)?;
+        }
+        match known {
+            Some(_) => edit.publish(),
+            None => edit.publish_on_top(),
+        }
     })
 }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::backend::{MemoryBackend, RangeSource as _};
 use vlstore::codec::{AnyCodec as _, RawCodec};
-use vlstore::dataset::{DataSet, MOST_OPEN};
+use vlstore::dataset::{DataSet, MOST_OPEN, is_dataset, not_the_manifest};
 use vlstore::remote::RemoteOptions;
 use vlstore::{StoreOptions, Writer};
 
@@ -129,6 +129,15 @@ pub(crate) fn open<'py>(
             error
         }
     })?;
+    not_the_manifest(&file).map_err(|e| from_error(py, &e))?;
+    if mode != "r" && is_dataset(&file) {
+        let why = format!(
+            "{}: this is a data set, which is only read: write a store in the folder, close it, and publish it \
+             (vlstore.publish)",
+            path.str()?
+        );
+        return Err(invalid(py, &why));
+    }
     let given = options;
     let mut options = from_dict(given, role)?;
     let records = Records::new(records)?;
@@ -281,12 +290,13 @@ pub(crate) fn _reopen<'py>(
         open(place, "r", codec, Some(options))?
     };
     let opened = store.cast::<Store>()?.get();
-    let found = (opened.handle().read(py, |v| Ok(v.id()?))?, opened.generation(py)?);
-    if found.0 != seen.0 || found.1 < seen.1 {
+    let (still, id) = opened.handle().read(py, |v| Ok((v.is_still(&seen.0)?, v.id()?)))?;
+    let found = (id, opened.generation(py)?);
+    if !still || found.1 < seen.1 {
         let why = format!(
-            "the file is {} at commit {}, but {} at commit {} was seen where the store was \
-             pickled: another file has taken its place (compacting it makes one, too), open it \
-             again by its path",
+            "{} at commit {} is there, but {} at commit {} was seen where the store was pickled: another file has \
+             taken its place (compacting it makes one, too), or the data set has other members; open it again by its \
+             path",
             found.0, found.1, seen.0, seen.1
         );
         return Err(raise(py, "ReplacedError", &why));

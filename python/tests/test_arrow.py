@@ -68,6 +68,45 @@ def test_duckdb_queries_a_store(store):
     assert found == [(store.column("energy").sum(), store.at.weights().sum())]
 
 
+def test_parts_end_where_a_chunk_ends_and_dask_reads_them(store, tmp_path):
+    size = store.options["chunk_size"]
+    parts = vlstore.arrow.parts(store, 4)
+    assert [i for part in parts for i in part] == list(range(len(store)))
+    assert 2 <= len(parts) <= 4
+    for part in parts[:-1]:
+        first, last = store.at.location(part.stop)[0], store.at.location(part.stop - 1)[1] - 1
+        assert first // size > store.at.location(part.stop - 1)[0] // size or first // size == last // size
+    vlstore.shard(store, tmp_path / "set", parts=3)
+    of_set = vlstore.arrow.parts(vlstore.open(tmp_path / "set"), 1000)
+    assert [i for part in of_set for i in part] == list(range(len(store)))
+    vlstore.open(tmp_path / "empty.vls", "w").close()
+    assert vlstore.arrow.parts(vlstore.open(tmp_path / "empty.vls"), 4) == []
+    with pytest.raises(InvalidError, match="at least 1"):
+        vlstore.arrow.parts(store, 0)
+    with pytest.raises(WrongTypeError):
+        vlstore.arrow.parts("store.vls", 2)
+    dataframe = pytest.importorskip("dask.dataframe")
+    pandas = pytest.importorskip("pandas")
+
+    def read(ordinals):
+        with vlstore.open(tmp_path / "set") as part:
+            stream = vlstore.arrow.reader(part, ["key", "energy", "positions"], ordinals=ordinals)
+            return stream.read_all().to_pandas(types_mapper=pandas.ArrowDtype)
+
+    frame = dataframe.from_map(read, of_set)
+    assert frame.npartitions == len(of_set)
+    assert frame["energy"].sum().compute() == store.column("energy").sum()
+    whole = frame.compute()
+    assert whole["energy"].tolist() == store.column("energy").tolist()
+    assert np.array_equal(np.array(list(whole["positions"].iloc[3])), store.at[3].positions)
+    # And back, part by part.
+    with vlstore.open(tmp_path / "back.vls", "w", records="md-frame") as back:
+        for part in frame.partitions:
+            back.extend_arrow(part.compute())
+    back = vlstore.open(tmp_path / "back.vls")
+    assert list(back) == list(store) and np.array_equal(back.at[7].positions, store.at[7].positions)
+
+
 def test_only_what_is_asked_for_is_there_in_batches_of_whole_chunks(store):
     reader = vlstore.arrow.reader(store, ["energy", "ordinal", "weight", "bytes", "key"], batch_bytes=1)
     batches = list(reader)

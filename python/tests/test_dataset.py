@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,7 +19,9 @@ from vlstore.errors import (
     LockedError,
     NotAStoreError,
     ReadOnlyError,
+    ReplacedError,
     StoreExistsError,
+    SystemCallError,
     UnsupportedError,
 )
 from vlstore.loader import Loader
@@ -99,6 +103,68 @@ def test_what_is_published_later_is_seen_after_a_refresh(folder, molecules):
         vlstore.publish(folder, remove=["part-0.vls"])
     with pytest.raises(InvalidError, match="is not in the folder"):
         vlstore.publish(folder, [__file__])
+
+
+def test_what_travels_to_another_process_is_the_data_set_of_then(folder, molecules):
+    """Or one that has more behind it: an ordinal never means another record there."""
+    store = vlstore.open(folder)
+    sent = pickle.dumps(store)
+    with vlstore.open(folder / "part-3.vls", "w", records="md-frame") as part:
+        part["more"] = molecules[0]
+    vlstore.publish(folder)
+    assert pickle.loads(sent).at[60].energy == store.at[60].energy
+    vlstore.publish(folder, remove=["part-0.vls"])
+    with pytest.raises(ReplacedError, match="has other members"):
+        pickle.loads(sent)
+
+
+def test_a_data_set_is_found_from_another_working_folder(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    store = vlstore.open("set")
+    monkeypatch.chdir(tmp_path.parent)
+    assert store.at[60] is not None and store.refresh() is False
+
+
+def test_a_full_disk_leaves_the_data_set_as_it_was(folder, tmp_path):
+    before = (folder / "vlstore-dataset.json").read_bytes()
+    shutil.copy(folder / "part-0.vls", folder / "part-4.vls")
+    code = (
+        "import resource, sys, vlstore\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "vlstore.publish(sys.argv[1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "vlstore-dataset.json" in done.stderr and "File too large" in done.stderr
+    assert (folder / "vlstore-dataset.json").read_bytes() == before
+    assert sorted(os.listdir(folder)) == ["part-0.vls", "part-1.vls", "part-2.vls", "part-4.vls", "vlstore-dataset.json"]
+
+
+def test_what_is_no_data_set_or_no_way_to_use_one_is_said(folder, tmp_path):
+    for mode in "awx":
+        with pytest.raises(InvalidError, match="data set, which is only read"):
+            vlstore.open(folder, mode)
+    with pytest.raises(InvalidError, match="give the folder"):
+        vlstore.open(folder / "vlstore-dataset.json")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(InvalidError, match=r"no \*\.vls"):
+        vlstore.publish(empty)
+    assert os.listdir(empty) == []
+    for place in [tmp_path / "none", folder / "part-0.vls"]:
+        with pytest.raises(SystemCallError, match="cannot open the folder"):
+            vlstore.publish(place)
+    os.remove(folder / "part-2.vls")
+    os.mkdir(folder / "part-2.vls")
+    assert "part-2.vls: member: is not a file" in vlstore.open(folder).verify().damages[0]
+    manifest = folder / "vlstore-dataset.json"
+    for left in [b"", b"\0" * 700]:
+        manifest.write_bytes(left)
+        with pytest.raises(NotAStoreError, match="nothing is left of it; delete it"):
+            vlstore.open(folder)
+    manifest.unlink()
+    os.mkfifo(manifest)
+    with pytest.raises(NotAStoreError, match="manifest is not a file"):
+        vlstore.open(folder)
 
 
 def test_a_member_that_is_missing_or_another_is_named(folder):

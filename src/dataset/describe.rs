@@ -3,13 +3,14 @@
 use super::key_ranges::{KeyRanges, hex};
 use super::manifest::{MANIFEST, Member, is_member_name};
 use super::members::path_of;
-use crate::backend::{Access, Backend, FileBackend, LockOutcome, WriterLock};
+use crate::backend::{Access, Backend, FileBackend, LockOutcome, WriterLock, sync_folder_of};
 use crate::error::{Error, Result};
 use crate::printable::printable_path;
 use crate::store::{Layout, Opened, Readable, Snapshot, Store};
 use crate::wire::{Digest, memory, to_usize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use std::fs::File;
 use std::path::{Component, Path};
 
 /// Shared records of one member that the manifest lists, at most.
@@ -38,6 +39,10 @@ pub(super) fn describe(
     is_member_name(name)?;
     let path = path_of(folder, name);
     let _lock = lock(&path)?;
+    // What is published must not be gone after a power cut while the manifest is there.
+    let file = File::open(&path).map_err(|e| Error::io("open", e).at(&path))?;
+    file.sync_all().map_err(|e| Error::io("sync", e).at(&path))?;
+    sync_folder_of(&path)?;
     let snapshot = Store::open(&path)?.snapshot();
     describe_open(name, &snapshot, progress).map_err(|e| e.at(&path))
 }
@@ -89,6 +94,7 @@ fn describe_open(
         file: snapshot.file_id().into(),
         commit: info.generation,
         deleted: info.dead_records,
+        state: Some(snapshot.state_sum()),
         sha256,
         keys,
         shared: None,
@@ -133,9 +139,7 @@ pub fn member_name(folder: &Path, path: &Path) -> Result<String> {
     {
         return Ok(name.into());
     }
-    let real =
-        |path: &Path| path.canonicalize().map_err(|e| Error::io("find the file", e).at(path));
-    let (inside, file) = (real(folder)?, real(path)?);
+    let failed = |e| Error::io("find the file", e).at(path);
     let outside = || {
         let why = format!(
             "it is not in the folder {}: a member lies in the folder of its data set",
@@ -143,7 +147,14 @@ pub fn member_name(folder: &Path, path: &Path) -> Result<String> {
         );
         Error::invalid("member", why).at(path)
     };
-    let relative = file.strip_prefix(&inside).map_err(|_| outside())?;
+    std::fs::metadata(path).map_err(failed)?;
+    // Folders by any way that leads there; but a file that is a link is the member under its name here.
+    let file = path.file_name().ok_or_else(outside)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new(".")).canonicalize().map_err(failed)?;
+    let inside = folder.canonicalize().map_err(|e| Error::io("find the folder", e).at(folder))?;
+    let place = parent.join(file);
+    let relative = place.strip_prefix(&inside).map_err(|_| outside())?;
     let names = relative.components().map(|part| match part {
         Component::Normal(name) => name.to_str(),
         _ => None,

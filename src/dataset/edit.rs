@@ -1,7 +1,8 @@
 //! Publishing: a new manifest in the place of the old one, in one step.
 
-use super::describe::{Described, describe};
+use super::describe::{Described, describe, stores_in};
 use super::manifest::{MANIFEST, Manifest, Member};
+use super::members::path_of;
 use super::set::read_manifest;
 use crate::backend::{Access, Backend, StagedFile, remove_abandoned};
 use crate::error::{Error, Result};
@@ -86,6 +87,21 @@ impl Edit {
         self.base.as_ref().map_or(0, |base| base.publication)
     }
 
+    /// The stores in the folder that are no members yet: its files `*.vls` and `*.vlstore`, in order.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is none, and no member either; [`Error::Io`] if the folder cannot be read.
+    pub fn new_stores(&self) -> Result<Vec<String>> {
+        let known = |name: &String| self.members().iter().any(|m| &*m.name == name.as_str());
+        let new: Vec<_> = stores_in(&self.folder)?.into_iter().filter(|n| !known(n)).collect();
+        if new.is_empty() && self.members().is_empty() {
+            let why =
+                "there is no *.vls or *.vlstore in this folder; name stores that lie deeper in it";
+            return Err(Error::invalid("members", why).at(&self.folder));
+        }
+        Ok(new)
+    }
+
     /// Puts the store `name` of the folder behind the other members, or in its place if it is one already,
     /// as it is now. Reads the whole file; nobody can write to it meanwhile. `progress` is told the bytes
     /// that were read and all of them.
@@ -101,6 +117,30 @@ impl Edit {
     ) -> Result<()> {
         let described = describe(&self.folder, name, &mut progress)?;
         self.changes.push(Change::Put(Box::new(described)));
+        Ok(())
+    }
+
+    /// As [`put`](Self::put) for the members of `described`, which [`describe_member`] made: whoever wrote
+    /// them read their files, perhaps on other machines, and here none is read again.
+    ///
+    /// # Errors
+    /// [`Error::DataSet`] if a file is not there or has another length.
+    pub fn put_described(&mut self, described: &Manifest) -> Result<()> {
+        for member in &described.members {
+            let found = std::fs::metadata(path_of(&self.folder, &member.name));
+            if found.map_or(0, |about| about.len()) != member.file_bytes {
+                let why = "is not there as it was described: write it again, and describe it again";
+                return Err(Error::data_set(&*member.name, why).at(&self.folder));
+            }
+            let listed = |at: &usize| described.shared.get(*at).copied();
+            let shared = member.shared.as_ref().map(|own| own.iter().filter_map(listed).collect());
+            self.changes.push(Change::Put(Box::new(Described {
+                member: Member { shared: None, ..member.clone() },
+                layout: described.layout.clone(),
+                attributes: described.attributes.clone(),
+                shared,
+            })));
+        }
         Ok(())
     }
 
@@ -153,7 +193,7 @@ impl Edit {
         if there != self.base {
             return Err(conflict(newest(&there)));
         }
-        staged.backend().write_at(0, new.to_text().as_bytes())?;
+        staged.backend().write_at(0, new.to_text().as_bytes()).map_err(|e| e.at(&place))?;
         match staged.publish(Existing::of(self.base.is_some())) {
             // Somebody made the first manifest this very moment.
             Err(e) if matches!(e.root(), Error::Exists { .. }) => {
@@ -284,6 +324,25 @@ fn object(attributes: &Value) -> Value {
         Value::Object(_) => attributes.clone(),
         _ => Value::Object(Map::new()),
     }
+}
+
+/// What a manifest says of the store `name` in `folder`, as the manifest of a data set that has only this
+/// member; it is written nowhere. A process that wrote a member describes it, and one of all processes
+/// publishes it without reading the file again: [`Edit::put_described`].
+///
+/// # Errors
+/// As [`Edit::put`].
+pub fn describe_member(
+    folder: impl AsRef<Path>,
+    name: &str,
+    mut progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Manifest> {
+    let put = Change::Put(Box::new(describe(folder.as_ref(), name, &mut progress)?));
+    let mut one = Manifest::default();
+    let mut shared = Shared::of(&mut one);
+    apply(&mut one, &put, &mut shared)?;
+    shared.into(&mut one);
+    Ok(one)
 }
 
 /// Puts stores of `folder` into its data set, which is made if there is none, and publishes them on top of

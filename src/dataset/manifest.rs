@@ -56,6 +56,9 @@ pub struct Member {
     pub commit: u64,
     /// Records that were deleted or replaced up to then.
     pub deleted: u64,
+    /// What that commit is known by, as [`Snapshot::state_sum`](crate::Snapshot::state_sum) has it; `None` if the
+    /// manifest does not say.
+    pub state: Option<u64>,
     /// The SHA-256 of the file, 64 hexadecimal digits, as `sha256sum` shows it.
     pub sha256: Box<str>,
     /// Which keys the records can have.
@@ -139,7 +142,8 @@ impl Manifest {
             let asked = text.len() as u64;
             return Err(Error::Limit { what: "manifest", asked, max: MANIFEST_MAX });
         }
-        let why = "this is not the manifest of a data set";
+        let why = "this is not the manifest of a data set, or nothing is left of it; delete it, and \
+                   `vlstore publish FOLDER` makes one of the stores in the folder";
         let json: Value = serde_json::from_slice(text).map_err(|_| match ours(text) {
             true => damaged("is not complete JSON"),
             false => Error::NotAStore { why },
@@ -241,6 +245,7 @@ impl Member {
             "file": self.file,
             "commit": self.commit,
             "deleted": self.deleted,
+            "state": self.state.map(|sum| format!("{sum:016x}")),
             "sha256": self.sha256,
             "keys": self.keys.to_json(),
             "shared": self.shared,
@@ -258,6 +263,13 @@ impl Member {
         };
         let hex =
             |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_hexdigit());
+        // Manifests without it are older, and those with null say that it is not known.
+        let state = match json.get("state") {
+            None | Some(Value::Null) => None,
+            Some(sum) => {
+                Some(u64::from_str_radix(sum.as_str().filter(|sum| hex(sum, 16))?, 16).ok()?)
+            }
+        };
         Some(Self {
             name: text("name")?,
             records: number("records")?,
@@ -267,6 +279,7 @@ impl Member {
             file: text("file").filter(|file| hex(file, 32))?,
             commit: number("commit")?,
             deleted: number("deleted")?,
+            state,
             sha256: text("sha256").filter(|digest| hex(digest, 64))?,
             keys: KeyRanges::from_json(json.get("keys")?)?,
             shared: own,

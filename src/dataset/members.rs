@@ -100,6 +100,8 @@ fn unopened(member: &Member, error: Error) -> Error {
             Error::data_set(&*member.name, why)
         }
         Error::NotAStore { .. } => differs(&member.name, "is not a store"),
+        // A folder, or a pipe.
+        Error::Invalid { .. } => differs(&member.name, "is not a file"),
         _ => error,
     }
 }
@@ -132,6 +134,9 @@ fn difference(member: &Member, snapshot: &Snapshot) -> Result<Option<String>> {
         Some("has lost records since it was published".into())
     } else if commit == member.commit && info.records != member.records {
         Some(format!("has {} records, not {}", info.records, member.records))
+    } else if commit == member.commit && member.state.is_some_and(|s| s != snapshot.state_sum()) {
+        // A copy that went on by itself has the id of the file, and may have as many commits and records.
+        Some(format!("has another content at commit {commit}"))
     } else {
         None
     })

@@ -44,12 +44,12 @@ mod set;
 mod source;
 
 pub use describe::{member_name, stores_in};
-pub use edit::{Edit, publish};
+pub use edit::{Edit, describe_member, publish};
 pub use key_ranges::KeyRanges;
 pub use manifest::{MANIFEST, Manifest, Member, VERSION, is_member_name};
 pub use scan::SetScan;
 pub use set::{DataSet, MOST_OPEN, is_dataset};
-pub use source::Source;
+pub use source::{Source, not_the_manifest};
 
 pub(crate) use describe::sha256_of;
 pub(crate) use reach::open_store;

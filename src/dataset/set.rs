@@ -6,9 +6,10 @@ use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::limits::MANIFEST_MAX;
 use crate::store::{ReadOptions, Snapshot};
-use crate::wire::{Digest, memory};
+use crate::wire::{Digest, checksum, memory};
 use std::collections::HashMap;
-use std::fs::File;
+use std::fmt::Write as _;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +68,9 @@ impl DataSet {
         options: &ReadOptions,
         most_open: usize,
     ) -> Result<Self> {
+        // Members are opened later, perhaps after the process went on to another folder.
         let folder = folder.as_ref();
+        let folder = &std::path::absolute(folder).map_err(|e| Error::io("find", e).at(folder))?;
         let Some(manifest) = read_manifest(folder)? else {
             let why = "this folder has no manifest (vlstore-dataset.json), so it is not a data set; \
                        `vlstore publish FOLDER` makes one of the stores in it";
@@ -161,6 +164,19 @@ impl DataSet {
         &self.inner.manifest.members
     }
 
+    /// What the first so many members are known by, wherever the data set lies: later publications that keep them,
+    /// with as many records, have the same. `None` if there are not so many.
+    #[must_use]
+    pub fn state_of_first(&self, members: usize) -> Option<u64> {
+        let mut text = String::new();
+        for member in self.members().get(..members)? {
+            let Member { name, file, records, deleted, .. } = member;
+            // Writing to a string does not fail.
+            let _ = write!(text, "{} {name} {file} {records} {deleted}\n", name.len());
+        }
+        Some(checksum(text.as_bytes()))
+    }
+
     /// Where the member with this number lies.
     ///
     /// # Errors
@@ -252,14 +268,20 @@ impl DataSet {
 pub(super) fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
     let path = folder.join(MANIFEST);
     let failed = |e| Error::io("read the manifest", e).at(&path);
-    let file = match File::open(&path) {
-        Ok(file) => file,
+    // Before it is opened: a pipe would wait for a writer.
+    match fs::metadata(&path) {
+        Ok(about) if about.is_file() => {}
+        Ok(_) => return Err(Error::NotAStore { why: "the manifest is not a file" }.at(&path)),
         Err(e) if e.kind() == ErrorKind::NotFound && folder.is_dir() => return Ok(None),
-        Err(e) => return Err(failed(e)),
-    };
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(Error::NotAStore { why: "the manifest is not a file" }.at(&path));
+        Err(e) => {
+            // Where there is no folder, that is what is said.
+            let there = fs::read_dir(folder);
+            return Err(
+                there.map_or_else(|e| Error::io("open the folder", e).at(folder), |_| failed(e))
+            );
+        }
     }
+    let file = File::open(&path).map_err(failed)?;
     let mut text = Vec::new();
     // One byte more than is read, so that a longer one is known to be.
     file.take(MANIFEST_MAX + 1).read_to_end(&mut text).map_err(failed)?;

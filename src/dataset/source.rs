@@ -1,5 +1,6 @@
 //! A store or a data set, whichever is at a path.
 
+use super::manifest::MANIFEST;
 use super::reach::open_store;
 use super::set::{DataSet, MOST_OPEN};
 use crate::error::{Error, Result};
@@ -43,6 +44,7 @@ impl Source {
     /// As [`Source::open`].
     pub fn open_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
         let path = path.as_ref();
+        not_the_manifest(path)?;
         if path.is_dir() {
             return DataSet::open_with(path, options, MOST_OPEN).map(Self::Set);
         }
@@ -96,6 +98,18 @@ impl Source {
             }),
         })
     }
+}
+
+/// Refuses the path of a manifest where that of its folder is asked for.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn not_the_manifest(path: &Path) -> Result<()> {
+    if path.file_name().is_some_and(|name| name == MANIFEST) && path.is_file() {
+        let why = "this is the manifest of a data set: give the folder that it is in";
+        return Err(Error::invalid("path", why).at(path));
+    }
+    Ok(())
 }
 
 impl Part {

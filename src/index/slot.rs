@@ -123,7 +123,9 @@ impl Slot {
         right.then_some(slot)
     }
 
-    fn right_sum(&self) -> u64 {
+    /// The checksum of all before it, whatever is stated.
+    #[must_use]
+    pub fn right_sum(&self) -> u64 {
         let bytes = bytemuck::bytes_of(self);
         let summed = bytes.get(..SLOT_LEN - 8).unwrap_or_default();
         checksum(summed) ^ identify(self.file, self.generation.get(), 0)

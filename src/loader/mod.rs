@@ -33,6 +33,7 @@ mod pack;
 mod permutation;
 mod random;
 mod read_ahead;
+mod round;
 mod run;
 mod schedule;
 mod sources;

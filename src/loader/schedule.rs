@@ -11,7 +11,9 @@ use super::cursor::Cursor;
 use super::mixture::{Mixture, Neighbours};
 use super::order::{Order, Shuffle};
 use super::pack::{Limits, alike, divide, first_fit, in_order};
+use super::round::Round;
 use crate::error::{Error, Result};
+use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -289,7 +291,7 @@ impl Schedule {
         let Some(part) = self.part(at.round) else { return 1.0 };
         #[expect(clippy::cast_precision_loss, reason = "a fraction for people")]
         let float = |n: u64| n as f64;
-        let batches = float((self.round(at.epoch, at.round).len() as u64).max(1));
+        let batches = float(self.lazy_round(at.epoch, at.round).len().max(1));
         let inside = float(part.positions.end - part.positions.start) * float(at.batch) / batches;
         (float(part.positions.start) + inside) / float(self.records().max(1))
     }
@@ -299,7 +301,8 @@ impl Schedule {
     pub fn round(&self, epoch: u64, number: u64) -> Vec<Numbers> {
         let Some(part) = self.part(number) else { return Vec::new() };
         if let Some(batch) = self.batching.counted() {
-            return self.counted(epoch, number, &part, batch);
+            let lanes = (0..part.lanes).map(|lane| self.counted(epoch, number, &part, batch, lane));
+            return dealt(lanes.collect());
         }
         let Batching { records, cost, .. } = self.batching;
         let (records, cost) = (records.unwrap_or(u64::MAX), cost.unwrap_or(u64::MAX));
@@ -326,21 +329,49 @@ impl Schedule {
         }
     }
 
-    fn counted(&self, epoch: u64, number: u64, part: &RoundRecords, batch: u64) -> Vec<Numbers> {
+    /// The batches of a round, each made when it is asked for, if nothing but the number of records decides what is
+    /// in it.
+    pub(super) fn lazy_round(&self, epoch: u64, number: u64) -> Round {
+        match (self.part(number), self.batching.counted()) {
+            (Some(part), Some(batch)) => {
+                let records = (part.positions.end - part.positions.start) / part.lanes;
+                let each = match self.batching.last {
+                    Last::Keep => records.div_ceil(batch),
+                    Last::Drop => records / batch,
+                };
+                Round::of_lanes(part.lanes, each, records, batch)
+            }
+            _ => Round::of_all(self.round(epoch, number)),
+        }
+    }
+
+    /// The batches of one lane of a round, of so many records each.
+    pub(super) fn lane(&self, epoch: u64, number: u64, lane: u64) -> Vec<Numbers> {
+        match (self.part(number), self.batching.counted()) {
+            (Some(part), Some(batch)) => self.counted(epoch, number, &part, batch, lane),
+            _ => Vec::new(),
+        }
+    }
+
+    fn counted(
+        &self,
+        epoch: u64,
+        number: u64,
+        part: &RoundRecords,
+        batch: u64,
+        lane: u64,
+    ) -> Vec<Numbers> {
         let Range { start, end } = part.positions;
         let each = (end - start) / part.lanes;
-        let lanes = (0..part.lanes).map(|lane| {
-            let first = start + lane * each;
-            let mut records = self.numbers(epoch, first..first + each);
-            self.order.shuffle_window(epoch, number * self.lanes + lane, &mut records);
-            let size = usize::try_from(batch).unwrap_or(usize::MAX);
-            let mut batches: Vec<_> = records.chunks(size).map(<[u64]>::to_vec).collect();
-            if self.batching.last == Last::Drop {
-                batches.retain(|b| b.len() as u64 == batch);
-            }
-            batches
-        });
-        dealt(lanes.collect())
+        let first = start + lane * each;
+        let mut records = self.numbers(epoch, first..first + each);
+        self.order.shuffle_window(epoch, number * self.lanes + lane, &mut records);
+        let size = usize::try_from(batch).unwrap_or(usize::MAX);
+        let mut batches: Vec<_> = records.chunks(size).map(<[u64]>::to_vec).collect();
+        if self.batching.last == Last::Drop {
+            batches.retain(|b| b.len() as u64 == batch);
+        }
+        batches
     }
 
     /// All batches of an epoch, in their order.
@@ -393,8 +424,6 @@ impl Schedule {
     fn divided(&self, runs: Vec<Neighbours>, lanes: u64) -> Option<Vec<Numbers>> {
         struct Lane {
             cost: u64,
-            /// Groups of the part that is divided.
-            groups: usize,
             /// With their place in the epoch.
             runs: Vec<(u64, Range<u64>)>,
         }
@@ -405,19 +434,22 @@ impl Schedule {
         let dear = |run: Neighbours| (run.part, sum(&run.records), run.place, run.records);
         let mut runs: Vec<_> = runs.into_iter().map(dear).collect();
         runs.sort_by_key(|(part, cost, ..)| (*part, std::cmp::Reverse(*cost)));
-        let mut out: Vec<Lane> =
-            (0..lanes).map(|_| Lane { cost: 0, groups: 0, runs: Vec::new() }).collect();
+        let mut out: Vec<Lane> = (0..lanes).map(|_| Lane { cost: 0, runs: Vec::new() }).collect();
         for own in runs.chunk_by(|a, b| a.0 == b.0) {
-            out.iter_mut().for_each(|lane| lane.groups = 0);
+            // The lane that is next on top, so that ten thousand lanes are not looked at for each group: by the
+            // groups of this part, the cost, all groups, and its number.
+            let state = |(number, lane): (usize, &Lane)| {
+                std::cmp::Reverse((0_u64, lane.cost, lane.runs.len(), number))
+            };
+            let mut next: BinaryHeap<_> = out.iter().enumerate().map(state).collect();
             for (_, cost, place, records) in own {
-                let mixed = self.mixture.is_some();
-                let least = |lane: &&mut Lane| {
-                    (if mixed { lane.groups } else { 0 }, lane.cost, lane.runs.len())
-                };
-                let lane = out.iter_mut().min_by_key(least)?;
+                let mut top = next.peek_mut()?;
+                let (groups, _, _, number) = top.0;
+                let lane = out.get_mut(number)?;
                 lane.cost += cost;
-                lane.groups += 1;
                 lane.runs.push((*place, records.clone()));
+                let groups = groups + u64::from(self.mixture.is_some());
+                top.0 = (groups, lane.cost, lane.runs.len(), number);
             }
         }
         let records = |mut lane: Lane| {

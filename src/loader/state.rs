@@ -111,7 +111,7 @@ pub fn resumed(
     };
     let at = Cursor { epoch: whole("epoch")?, round: whole("round")?, batch: whole("batch")? };
     let schedule = schedule.with_lanes(whole("lanes")?)?;
-    let there = schedule.round(at.epoch, at.round).len() as u64;
+    let there = schedule.lazy_round(at.epoch, at.round).len();
     if at.round > schedule.rounds() || at.batch > there {
         return Err(bad(format!("there is no batch {} in round {}", at.batch, at.round)));
     }

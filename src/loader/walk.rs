@@ -1,6 +1,7 @@
 //! Which batches one rank gets, step by step, from any place on.
 
 use super::cursor::Cursor;
+use super::round::Round;
 use super::schedule::{Numbers, Schedule};
 use crate::error::{Error, Result};
 
@@ -97,8 +98,7 @@ pub struct Walk {
     rest: Rest,
     next: Cursor,
     steps: u64,
-    /// The batches of the round that are not given yet.
-    round: std::vec::IntoIter<Numbers>,
+    round: Round,
     dropped: u64,
 }
 
@@ -109,14 +109,10 @@ impl Walk {
     /// [`Error::Invalid`] for a wrong share, and for a place that the schedule does not have.
     pub fn new(schedule: Schedule, share: Share, rest: Rest, from: Cursor) -> Result<Self> {
         share.check()?;
-        let mut round = schedule.round(from.epoch, from.round).into_iter();
-        let there = round.len() as u64;
-        if from.round > schedule.rounds() || from.batch > there {
+        let round = schedule.lazy_round(from.epoch, from.round);
+        if from.round > schedule.rounds() || from.batch > round.len() {
             let why = format!("there is no batch {} in round {}", from.batch, from.round);
             return Err(Error::invalid("state", why));
-        }
-        if let Some(last) = usize::try_from(from.batch).ok().and_then(|n| n.checked_sub(1)) {
-            round.nth(last);
         }
         Ok(Self { schedule, share, rest, next: from, steps: 0, round, dropped: 0 })
     }
@@ -133,58 +129,67 @@ impl Walk {
         self.next
     }
 
-    /// The next batch of the epoch, whoever gets it.
-    fn batch(&mut self) -> Option<Numbers> {
+    /// Moves on by one batch of the epoch, whoever gets it; its place.
+    fn batch(&mut self) -> Option<Cursor> {
         loop {
-            if let Some(batch) = self.round.next() {
+            if self.next.batch < self.round.len() {
+                let at = self.next;
                 self.next.batch += 1;
-                return Some(batch);
+                return Some(at);
             }
             if self.next.round >= self.schedule.rounds() {
                 return None;
             }
             self.next.round += 1;
             self.next.batch = 0;
-            self.round = self.schedule.round(self.next.epoch, self.next.round).into_iter();
+            self.round = self.schedule.lazy_round(self.next.epoch, self.next.round);
         }
+    }
+
+    /// The records of the batch at a place of this round or one before.
+    fn records(&mut self, at: Cursor) -> Numbers {
+        let lane = |lane| self.schedule.lane(at.epoch, at.round, lane);
+        if at.round == self.next.round {
+            return self.round.take(at.batch, lane);
+        }
+        let mut before = self.schedule.lazy_round(at.epoch, at.round);
+        before.take(at.batch, lane)
     }
 
     /// The batch of this rank in the next step, whichever worker loads it.
     fn step(&mut self) -> Option<StepBatch> {
-        let (mut own, mut all) = (None, Vec::new());
-        let mut given = 0;
-        while given < self.share.world
-            && let Some(batch) = self.batch()
-        {
-            if given == self.share.rank {
-                own = Some(batch);
-            } else if self.rest == Rest::Repeat && given < self.share.rank {
-                // What may have to be given to this rank, too.
-                all.push(batch);
-            } else {
-                self.dropped += batch.len() as u64;
-            }
-            given += 1;
-        }
-        if given == self.share.world {
-            self.dropped = 0;
-            let records = own?;
+        let Share { rank, world, .. } = self.share;
+        if self.round.len() - self.next.batch >= world {
+            // Nothing is looked at of the batches of other ranks.
+            let own = Cursor { batch: self.next.batch + rank, ..self.next };
+            self.next.batch += world;
+            let records = self.records(own);
             return Some(StepBatch { records, repeated: false, after: self.next });
         }
-        match self.rest {
-            Rest::Drop => {
-                self.dropped += own.map_or(0, |batch| batch.len() as u64);
-                None
+        let (mut places, mut own, mut records) = (Vec::new(), None, 0);
+        while (places.len() as u64) < world
+            && let Some(at) = self.batch()
+        {
+            records += self.round.records_of(at.batch);
+            if places.len() as u64 == rank {
+                own = Some(self.records(at));
             }
-            Rest::Repeat => {
-                self.dropped = 0;
-                let repeated = own.is_none();
-                let again =
-                    self.share.rank.checked_rem(given).and_then(|at| usize::try_from(at).ok());
-                let records = own.or_else(|| all.into_iter().nth(again?))?;
-                Some(StepBatch { records, repeated, after: self.next })
-            }
+            places.push(at);
         }
+        let given = places.len() as u64;
+        if given < world && self.rest == Rest::Drop {
+            self.dropped += records;
+            return None;
+        }
+        let repeated = own.is_none();
+        let records = match own {
+            Some(records) => records,
+            None => {
+                let again = usize::try_from(rank.checked_rem(given)?).ok()?;
+                self.records(*places.get(again)?)
+            }
+        };
+        Some(StepBatch { records, repeated, after: self.next })
     }
 }
 

@@ -42,11 +42,23 @@ impl View<'_> {
         self.committed()?.info()
     }
 
-    /// What a store is known by: the id of its file.
+    /// What a store is known by: the id of its file; a data set by its members.
     pub(crate) fn id(&self) -> Result<String> {
         match self {
-            Self::Set(_) => Ok("data set".into()),
+            Self::Set(set) => Ok(first_members(set, set.members().len())),
             one => Ok(one.committed()?.file_id()),
+        }
+    }
+
+    /// Whether this is what was known by `id`, at the same or a later commit: of a data set the members of then are
+    /// the first ones.
+    pub(crate) fn is_still(&self, id: &str) -> Result<bool> {
+        match self {
+            Self::Set(set) => {
+                let members = id.split(' ').next().and_then(|n| n.parse().ok());
+                Ok(members.is_some_and(|n| first_members(set, n) == id))
+            }
+            one => Ok(one.committed()?.file_id() == id),
         }
     }
 
@@ -162,4 +174,9 @@ pub(crate) fn free(writer: &Writer, key: Option<&Key>, keyed: bool) -> Outcome<(
         }
         _ => Ok(()),
     }
+}
+
+fn first_members(set: &DataSet, members: usize) -> String {
+    let state = set.state_of_first(members);
+    state.map_or_else(String::new, |state| format!("{members} members {state:016x}"))
 }

@@ -8,6 +8,6 @@ by batch, in bounded memory; libraries that take a store for a mapping, as Polar
 """
 
 from vlstore.arrow._rows import extend, from_arrow
-from vlstore.arrow._tables import reader, schema
+from vlstore.arrow._tables import parts, reader, schema
 
-__all__ = ["extend", "from_arrow", "reader", "schema"]
+__all__ = ["extend", "from_arrow", "parts", "reader", "schema"]

@@ -22,7 +22,6 @@ BATCH_BYTES = 4 << 20
 _SAMPLE = 64
 
 
-
 def reader(
     store: _core.Store,
     fields: Iterable[str] | None = None,
@@ -86,6 +85,35 @@ def reader(
 def schema(store: _core.Store, fields: Iterable[str] | None = None) -> pyarrow.Schema:
     """The names and types of the columns that :func:`reader` has for these arguments."""
     return _table_of(store)(load(), store, None if fields is None else list(fields)).schema
+
+
+def parts(store: _core.Store, count: int) -> list[range]:
+    """Ordinals of the records of ``store`` in at most ``count`` parts, for as many calls of :func:`reader`.
+
+    The parts have about equally many records each and end where a chunk ends, so that no chunk is decoded for two of
+    them; a store of few chunks has fewer parts.
+
+    Examples
+    --------
+    >>> import vlstore, vlstore.arrow
+    >>> with vlstore.open("bytes.vls", "w", chunk_size=4096) as store:
+    ...     for i in range(100):
+    ...         store[i] = bytes(200)
+    >>> vlstore.arrow.parts(vlstore.open("bytes.vls"), 3)
+    [range(0, 41), range(41, 82), range(82, 100)]
+    """
+    if not isinstance(store, _core.Store):
+        raise WrongTypeError(f"store is an open store, not {type(store).__name__}")
+    if count < 1:
+        raise InvalidError("count: there is at least 1 part")
+    made, start, length = [], 0, len(store)
+    for i in range(1, count + 1):
+        wanted = length * i // count
+        if wanted > start:
+            stop = min(store._batch_end(wanted - 1, 0), length)
+            made.append(range(start, stop))
+            start = stop
+    return made
 
 
 def _bounds(ordinals: range | slice | None, length: int) -> tuple[int, int]:

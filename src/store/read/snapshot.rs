@@ -61,6 +61,14 @@ impl Snapshot {
         self.inner.reader.io.file().iter().map(|b| format!("{b:02x}")).collect()
     }
 
+    /// What the commit is known by: two states of a file or of its copies with the same [`file_id`](Self::file_id),
+    /// the same commit and this same number have the same index. Checksums of all records but those that were
+    /// committed since the index was last written are in it.
+    #[must_use]
+    pub fn state_sum(&self) -> u64 {
+        self.inner.slot.right_sum()
+    }
+
     /// Counts and sizes, from what opening has read already.
     ///
     /// # Errors
