@@ -171,6 +171,56 @@ def test_buckets_leave_little_padding_and_few_shapes(frames):
     assert widths == {32, 64}
 
 
+def unchanged(frame):
+    return frame
+
+
+@pytest.mark.parametrize("how", [{}, {"transform_record": unchanged}])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"batch_size": 16, "buckets": [16, 32, 64]},
+        {"max_atoms": 512, "buckets": [16, 32, 64]},
+        {"batch_size": 12, "max_atoms": 512, "buckets": [16, 32, 64]},
+        {"batch_size": 7, "pad_to": 64},
+        {"batch_size": 16, "max_cost": 9000, "cost": "bytes", "pad_to": 64},
+    ],
+)
+def test_rows_without_a_frame_give_every_batch_of_a_bucket_one_shape(frames, limits, how):
+    most = {width: min(limits.get("batch_size", 512), limits.get("max_atoms", 10**6) // width) for width in (16, 32, 64)}
+    loader = Loader(frames, layout="padded", pad_rows=True, window=128, group=8, seed=2, **limits, **how)
+    plain = Loader(frames, layout="padded", window=128, group=8, seed=2, **limits)
+    seen, filled, short = [], 0, 0
+    for batch, other in zip(loader, plain, strict=True):
+        rows, width, _ = batch["positions"].shape
+        n = len(batch.ordinals)
+        assert rows == most[width] and batch["step"].shape == (rows,) and batch["site_mask"].shape == (rows, width)
+        assert (batch["frame_mask"] == (np.arange(rows) < n)).all() and batch["frame_mask"].dtype == bool
+        for name, array in other.items():
+            assert (batch[name][:n] == array).all() and not batch[name][n:].any(), name
+        seen += batch.ordinals.tolist()
+        filled += rows * width
+        short += n < rows
+    assert sorted(seen) == list(range(300)) and short > 0
+    share = 1 - vlstore.open(frames).at.weights().sum() / filled
+    if "cost" not in limits:
+        assert loader.padding(0) == pytest.approx(share) and loader.padding(0) > plain.padding(0)
+    assert pickle.loads(pickle.dumps(loader)).padding(0) == loader.padding(0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"max_atoms": 512, "layout": "padded"}, "pad_rows: nothing says how many rows"),
+        ({"max_atoms": 512, "layout": "padded", "buckets": True}, "pad_rows: nothing says how many rows"),
+        ({"batch_size": 8}, "pad_rows: is for layout=\"padded\""),
+    ],
+)
+def test_rows_that_nothing_bounds_are_refused(frames, wrong, why):
+    with pytest.raises(vlstore.InvalidError, match=why):
+        Loader(frames, pad_rows=True, **wrong)
+
+
 def test_balance_is_that_of_the_batches(stores):
     parts = [Loader(stores["large"], max_atoms=400, seed=2, group=4, window=64, rank=r, world=2) for r in range(2)]
     atoms = [[len(b["positions"]) for b in part] for part in parts]

@@ -70,14 +70,33 @@ impl Balance {
     }
 }
 
+/// The shape of padded batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Padded {
+    /// How wide each batch is; by default as its largest record, or its bucket.
+    pub width: Option<u64>,
+    /// How many rows it has.
+    pub rows: Rows,
+}
+
+/// How many rows a padded batch has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rows {
+    /// One for each of its records.
+    #[default]
+    Own,
+    /// As many as a batch of its bucket can have, so that all of them have one shape; see
+    /// [`Batching::rows`](super::Batching::rows).
+    Full,
+}
+
 /// The share of padding in the padded batches of an epoch, 0 to 1: what of rows by width no record
-/// fills. `cost` is the size of a record; each batch is as wide as its largest record, or its bucket,
-/// or `width` if it is given.
+/// fills. `cost` is the size of a record.
 #[must_use]
 pub fn padding(
     schedule: &Schedule,
     epoch: u64,
-    width: Option<u64>,
+    shape: Padded,
     cost: impl Fn(u64) -> u64,
 ) -> f64 {
     let (mut filled, mut all) = (0.0, 0.0);
@@ -85,9 +104,10 @@ pub fn padding(
         let sizes = batch.iter().map(|r| cost(*r));
         let largest = sizes.clone().max().unwrap_or(0);
         let bucket = schedule.batching().buckets.as_ref().and_then(|b| b.width(largest));
-        let width = width.or(bucket).unwrap_or(largest);
+        let width = shape.width.or(bucket).unwrap_or(largest);
+        let full = schedule.batching().rows(largest).filter(|_| shape.rows == Rows::Full);
         filled += float(sizes.sum());
-        all += float(width) * float(batch.len() as u64);
+        all += float(width) * float(full.unwrap_or(batch.len() as u64));
     }
     if all > 0.0 { 1.0 - filled / all } else { 0.0 }
 }

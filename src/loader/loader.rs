@@ -1,6 +1,7 @@
 //! The loader of one store: its order, where it is, and its runs.
 
-use super::balance::{Balance, padding};
+use super::balance::{Balance, Padded, padding};
+use super::counts::Counts;
 use super::cursor::Cursor;
 use super::mixture::Mixture;
 use super::options::{LoaderOptions, Mixing};
@@ -58,6 +59,8 @@ pub struct Loader {
     options: LoaderOptions,
     view: View,
     schedule: Schedule,
+    /// How many batches the schedule has, as far as it was asked for.
+    counts: Counts,
     at: Cursor,
 }
 
@@ -97,7 +100,7 @@ impl Loader {
         if let Some(mixture) = mixture {
             schedule = schedule.mixed(mixture)?;
         }
-        Ok(Self { sources, options, view, schedule, at: Cursor::default() })
+        Ok(Self { sources, options, view, schedule, counts: Counts::default(), at: Cursor::default() })
     }
 
     /// The stores, as they are loaded.
@@ -143,10 +146,18 @@ impl Loader {
         Walk::new(self.schedule.clone(), self.options.share, self.options.rest, from)
     }
 
-    /// Number of batches of this rank and worker in a whole `epoch`.
+    /// Number of batches of this rank and worker in a whole `epoch`. Under a cap they are packed to
+    /// count them, the first time that it is asked of an epoch.
     #[must_use]
     pub fn steps(&self, epoch: u64) -> u64 {
-        self.options.share.steps(self.options.rest, self.schedule.batches(epoch))
+        let batches = self.counts.batches(&self.schedule, epoch);
+        self.options.share.steps(self.options.rest, batches)
+    }
+
+    /// How much of its epoch lies before `at`, from 0 to 1.
+    #[must_use]
+    pub fn progress(&self, at: Cursor) -> f64 {
+        self.counts.progress(&self.schedule, at)
     }
 
     /// How evenly an epoch is divided between the ranks, by the column
@@ -165,9 +176,9 @@ impl Loader {
     ///
     /// # Errors
     /// As [`over`](Self::over) for the costs.
-    pub fn padding(&self, epoch: u64, width: Option<u64>) -> Result<f64> {
+    pub fn padding(&self, epoch: u64, shape: Padded) -> Result<f64> {
         let costs = self.costs()?;
-        Ok(padding(&self.schedule, epoch, width, |r| cost_at(&costs, r)))
+        Ok(padding(&self.schedule, epoch, shape, |r| cost_at(&costs, r)))
     }
 
     /// What each record costs, also if nothing caps it.
@@ -236,7 +247,7 @@ impl Loader {
     /// As [`resumed`].
     pub fn resume(&mut self, given: &Value) -> Result<()> {
         let (schedule, at) = resumed(&self.schedule, &self.data(), &self.cost(), given)?;
-        (self.schedule, self.at) = (schedule, at);
+        (self.schedule, self.counts, self.at) = (schedule, Counts::default(), at);
         Ok(())
     }
 

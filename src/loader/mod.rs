@@ -23,6 +23,7 @@
 //! ```
 
 mod balance;
+mod counts;
 mod cursor;
 #[expect(clippy::module_inception, reason = "the room is named after what it is for")]
 mod loader;
@@ -42,7 +43,7 @@ mod state;
 mod view;
 mod walk;
 
-pub use balance::{Balance, padding};
+pub use balance::{Balance, Padded, Rows, padding};
 pub use cursor::Cursor;
 pub use loader::Loader;
 pub use mixture::{Mixture, Weights};

@@ -2,8 +2,9 @@
 
 use super::walk::StepBatch;
 use crate::error::{Error, Result};
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Batches that are read together: each block in which one of their records lies is decoded once.
 #[derive(Debug)]
@@ -32,7 +33,11 @@ pub(super) trait Make: Send {
 #[derive(Debug)]
 pub(super) struct Ahead<T> {
     pieces: Option<Receiver<Result<Piece<T>>>>,
+    /// A piece that was waited for and not taken yet.
+    come: Option<Result<Piece<T>>>,
     thread: Option<JoinHandle<()>>,
+    /// Is cut off when the thread ends.
+    ended: Receiver<()>,
     process: u32,
 }
 
@@ -47,7 +52,9 @@ impl<T: Send + 'static> Ahead<T> {
         make: impl Make<Made = T> + 'static,
     ) -> Result<Self> {
         let (sender, pieces) = bounded(0);
+        let (end, ended) = bounded(0);
         let work = move || {
+            let _end = end;
             let mut cut = Cut { steps, held: None };
             while let Some(piece) = cut.next(most, &make).transpose() {
                 let made = piece.and_then(|steps| make.make(steps));
@@ -61,7 +68,20 @@ impl<T: Send + 'static> Ahead<T> {
         let named = std::thread::Builder::new().name("vlstore loader".into());
         let thread = named.spawn(work).map_err(|e| Error::io("start a loading thread", e))?;
         let process = std::process::id();
-        Ok(Self { pieces: Some(pieces), thread: Some(thread), process })
+        Ok(Self { pieces: Some(pieces), come: None, thread: Some(thread), ended, process })
+    }
+
+    /// Waits until [`next`](Self::next) has something to return, `most` at most; whether it has.
+    pub(super) fn wait(&mut self, most: Duration) -> bool {
+        let Some(pieces) = &self.pieces else { return true };
+        if self.come.is_none() && std::process::id() == self.process {
+            match pieces.recv_timeout(most) {
+                Ok(piece) => self.come = Some(piece),
+                Err(RecvTimeoutError::Timeout) => return false,
+                Err(RecvTimeoutError::Disconnected) => {}
+            }
+        }
+        true
     }
 
     /// The next piece; `None` behind the last. After an error there is no other piece.
@@ -69,6 +89,9 @@ impl<T: Send + 'static> Ahead<T> {
         if std::process::id() != self.process {
             let why = "this iteration belongs to the process that began it: begin a new one here";
             return Some(Err(Error::invalid("loader", why)));
+        }
+        if let Some(piece) = self.come.take() {
+            return Some(piece);
         }
         if let Ok(piece) = self.pieces.as_ref()?.recv() {
             return Some(piece);
@@ -79,6 +102,23 @@ impl<T: Send + 'static> Ahead<T> {
             Err(_) => Some(Err(Error::Thread { doing: "loading" })),
         }
     }
+
+    /// Tells the thread to end, which it does behind the piece that it makes, and waits for that `most` at
+    /// most; whether it has ended.
+    pub(super) fn end(&mut self, most: Duration) -> bool {
+        if std::process::id() != self.process {
+            return true;
+        }
+        (self.pieces, self.come) = (None, None);
+        self.ended.recv_timeout(most) != Err(RecvTimeoutError::Timeout)
+    }
+
+    /// Lets the thread end by itself.
+    pub(super) fn leave(mut self) {
+        if std::process::id() == self.process {
+            self.thread = None;
+        }
+    }
 }
 
 impl<T> Drop for Ahead<T> {
@@ -86,7 +126,8 @@ impl<T> Drop for Ahead<T> {
         let (pieces, thread) = (self.pieces.take(), self.thread.take());
         if std::process::id() != self.process {
             // The thread is in the parent; what it shares with this copy stays untouched.
-            std::mem::forget((pieces, thread));
+            let ended = std::mem::replace(&mut self.ended, crossbeam::channel::never());
+            std::mem::forget((pieces, thread, ended));
             return;
         }
         // The thread notices at its next piece.

@@ -10,6 +10,7 @@ use crate::store::{Batch, Snapshot};
 use crate::wire::memory;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Batches of a piece that are not given yet.
 type Steps = std::vec::IntoIter<(StepBatch, Vec<Place>)>;
@@ -69,6 +70,35 @@ impl<T: Send + 'static> Run<T> {
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
     }
+
+    /// Whether a batch is there that was read already.
+    #[must_use]
+    pub fn at_hand(&self) -> bool {
+        self.piece.as_ref().is_some_and(|(_, steps)| steps.len() > 0)
+    }
+
+    /// Waits, `most` at most, until [`next`](Iterator::next) returns at once: a batch, an error or the
+    /// end. Whether it does: for callers who look after something else, as signals, meanwhile.
+    pub fn wait(&mut self, most: Duration) -> bool {
+        if self.at_hand() {
+            return true;
+        }
+        self.piece = None;
+        self.ahead.wait(most)
+    }
+
+    /// Ends the run, and waits, `most` at most, until its thread has ended: behind the window that it
+    /// reads. Whether it has.
+    pub fn end(&mut self, most: Duration) -> bool {
+        self.piece = None;
+        self.ahead.end(most)
+    }
+
+    /// Ends the run without waiting for its thread, as dropping it does: the thread reads its window to
+    /// the end, frees it and ends by itself.
+    pub fn leave(self) {
+        self.ahead.leave();
+    }
 }
 
 impl<T: Send + 'static> Iterator for Run<T> {
@@ -126,25 +156,37 @@ impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T>> Maker<F> {
         Ok((made, places))
     }
 
-    /// The error of the first of these records that cannot be made alone, with its name; those that
-    /// can, if damaged ones are skipped.
+    /// Those of these records that are not damaged, found by halves, if damaged ones are skipped; the error
+    /// of the first record that cannot be made, with its name.
     fn sieve(&self, records: &[u64], error: Error) -> Result<Vec<u64>> {
-        let mut good = Vec::new();
-        for record in records {
-            match self.all(&[*record]) {
-                Ok(_) => good.push(*record),
-                Err(e) if self.damaged == Damaged::Skip && e.is_damage() => {
+        let half = records.len() / 2;
+        if half == 0 {
+            return match error {
+                e if self.damaged == Damaged::Skip && e.is_damage() => {
                     self.skipped.fetch_add(1, Ordering::Relaxed);
+                    Ok(Vec::new())
                 }
-                Err(e @ Error::Record { .. }) => return Err(e),
+                e @ Error::Record { .. } => Err(e),
+                e => {
+                    let record = records.first().copied().unwrap_or(u64::MAX);
+                    let key = self.sources.called(record).into();
+                    Err(Error::Record { key, source: Box::new(e) })
+                }
+            };
+        }
+        let mut good = Vec::new();
+        let (mut whole, parts) = (true, records.split_at(half));
+        for part in [parts.0, parts.1] {
+            match self.all(part) {
+                Ok(_) => good.extend_from_slice(part),
                 Err(e) => {
-                    let key = self.sources.called(*record).into();
-                    return Err(Error::Record { key, source: Box::new(e) });
+                    whole = false;
+                    good.extend(self.sieve(part, e)?);
                 }
             }
         }
-        // Each alone is good: what is wrong is between them.
-        if good.len() == records.len() { Err(error) } else { Ok(good) }
+        // Each half is good: what is wrong is between them.
+        if whole { Err(error) } else { Ok(good) }
     }
 }
 

@@ -129,6 +129,19 @@ impl Batching {
         }
     }
 
+    /// The most records that a batch can have whose dearest one costs `largest`: the number that was asked
+    /// for, or how often its bucket is in the cap. The number of rows that gives padded batches of a bucket one
+    /// shape. `None` if nothing but a cap without buckets bounds it.
+    #[must_use]
+    pub fn rows(&self, largest: u64) -> Option<u64> {
+        let bucket = match &self.buckets {
+            Some(edged @ Buckets::Edges(_)) => edged.width(largest),
+            _ => None,
+        };
+        let held = self.cost.zip(bucket).map(|(cap, width)| cap / width.max(1));
+        self.records.into_iter().chain(held).min()
+    }
+
     /// The records of every batch but the last, if nothing but their number counts.
     const fn counted(&self) -> Option<u64> {
         if self.cost.is_some() || self.buckets.is_some() { None } else { self.records }
@@ -275,24 +288,39 @@ impl Schedule {
     }
 
     /// Number of batches of an epoch, of all ranks. Under a cap they are packed to count them, in
-    /// some tens of nanoseconds for each record.
+    /// some tens of nanoseconds for each record; a [`Loader`](super::Loader) keeps the number.
     #[must_use]
     pub fn batches(&self, epoch: u64) -> u64 {
-        match (self.batching.counted(), self.batching.last) {
-            (Some(size), Last::Keep) => self.records().div_ceil(size.max(1)),
-            (Some(size), Last::Drop) => self.records() / size.max(1),
-            _ => (0..self.rounds()).map(|number| self.round(epoch, number).len() as u64).sum(),
-        }
+        self.counted_batches().unwrap_or_else(|| {
+            (0..self.rounds()).map(|number| self.round(epoch, number).len() as u64).sum()
+        })
     }
 
-    /// How much of its epoch lies before `at`, from 0 to 1.
+    /// The same of any epoch, if nothing need be packed to know it.
+    pub(super) fn counted_batches(&self) -> Option<u64> {
+        let size = self.batching.counted()?.max(1);
+        Some(match self.batching.last {
+            Last::Keep => self.records().div_ceil(size),
+            Last::Drop => self.records() / size,
+        })
+    }
+
+    /// How much of its epoch lies before `at`, from 0 to 1. Packs the round of `at` under a cap; a
+    /// [`Loader`](super::Loader) keeps what it counted.
     #[must_use]
     pub fn progress(&self, at: Cursor) -> f64 {
+        self.progress_of(at, || self.round(at.epoch, at.round).len() as u64)
+    }
+
+    /// The same, where `batches` says how many batches the round of `at` has.
+    pub(super) fn progress_of(&self, at: Cursor, batches: impl FnOnce() -> u64) -> f64 {
         let Some(part) = self.part(at.round) else { return 1.0 };
         #[expect(clippy::cast_precision_loss, reason = "a fraction for people")]
         let float = |n: u64| n as f64;
-        let batches = float(self.lazy_round(at.epoch, at.round).len().max(1));
-        let inside = float(part.positions.end - part.positions.start) * float(at.batch) / batches;
+        // Nothing of a round is before its first batch.
+        let batches = if at.batch == 0 { 1 } else { batches().max(1) };
+        let inside =
+            float(part.positions.end - part.positions.start) * float(at.batch) / float(batches);
         (float(part.positions.start) + inside) / float(self.records().max(1))
     }
 

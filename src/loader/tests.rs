@@ -218,7 +218,7 @@ fn buckets_leave_little_padding_and_few_widths() {
         let batching = Batching { records: Some(32), cost: cap, buckets, ..Batching::default() };
         let counted = batching.buckets.is_some().then(|| costs.clone());
         let schedule = Schedule::new(20_000, order, batching, 1, counted).unwrap();
-        padding(&schedule, 0, None, cost)
+        padding(&schedule, 0, Padded::default(), cost)
     };
     let (mixed, near) = (share(None, None), share(Some(Buckets::Near), None));
     assert!(mixed > 0.3 && near < 0.02, "{mixed} {near}");

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::ops::Range;
 use vlstore::codec::DType;
-use vlstore::loader::StepBatch;
+use vlstore::loader::{Batching, StepBatch};
 use vlstore::trajectory::UnitFactors;
 use vlstore::trajectory::arrays::{ArrayInfo, Arrays};
 use vlstore::{AlignedBuf, Batch};
@@ -29,8 +29,8 @@ pub(crate) enum Form {
     /// Arrays by site one behind the other.
     Ragged(DTypes),
     /// Arrays by site with a row of sites for each frame, as long as the longest, or as the first of
-    /// `to`, which ascend, that is not below it.
-    Padded { dtypes: DTypes, to: Vec<usize> },
+    /// `to`, which ascend, that is not below it; with `rows` as many rows as a batch can have by these.
+    Padded { dtypes: DTypes, to: Vec<usize>, rows: Option<Batching> },
 }
 
 impl Form {
@@ -39,16 +39,27 @@ impl Form {
         layout: &str,
         dtypes: DTypes,
         to: Vec<usize>,
+        rows: Option<Batching>,
     ) -> PyResult<Self> {
         if !to.is_sorted() {
             return Err(invalid(py, "pad_to: the sizes ascend"));
+        }
+        if let Some(bounds) = &rows {
+            if layout != "padded" {
+                return Err(invalid(py, "pad_rows: is for layout=\"padded\""));
+            }
+            if bounds.rows(1).is_none() {
+                let why = "pad_rows: nothing says how many rows a batch has: give batch_size, or max_atoms \
+                           and a list of buckets";
+                return Err(invalid(py, why));
+            }
         }
         match (layout, to.is_empty()) {
             ("records", true) if dtypes == DTypes::default() => Ok(Self::Records),
             ("records", _) => Err(invalid(py, "layout: records have no dtype and no pad_to")),
             ("ragged", true) => Ok(Self::Ragged(dtypes)),
             ("ragged", false) => Err(invalid(py, "pad_to: is for layout=\"padded\"")),
-            ("padded", _) => Ok(Self::Padded { dtypes, to }),
+            ("padded", _) => Ok(Self::Padded { dtypes, to, rows }),
             _ => {
                 let why = "is not one of \"records\", \"ragged\", \"padded\"";
                 Err(invalid(py, &format!("layout: {layout:?} {why}")))
@@ -68,13 +79,13 @@ impl Form {
         let (dtypes, padded) = match self {
             Self::Records => return records(py, typed, made, places, step),
             Self::Ragged(dtypes) => (dtypes, None),
-            Self::Padded { dtypes, to } => (dtypes, Some(&to[..])),
+            Self::Padded { dtypes, to, rows } => (dtypes, Some((&to[..], rows.as_ref()))),
         };
         let part = Part::of(made, places);
         let fields = part.fields(py, dtypes)?;
         let dict = match padded {
             None => part.ragged(py, &fields)?,
-            Some(to) => part.padded(py, &fields, to, &step.records)?,
+            Some((to, rows)) => part.padded(py, &fields, to, rows, &step.records)?,
         };
         Ok(dict.into_any().unbind())
     }
@@ -250,6 +261,7 @@ impl<'a> Part<'a> {
         py: Python<'py>,
         fields: &[Field<'_>],
         to: &[usize],
+        bounds: Option<&Batching>,
         ordinals: &[u64],
     ) -> PyResult<Bound<'py, PyDict>> {
         let longest = self.sizes().max().unwrap_or(0);
@@ -260,15 +272,19 @@ impl<'a> Part<'a> {
                 format!("pad_to: the frame at ordinal {ordinal} has {n} sites, more than {width}");
             return Err(invalid(py, &why));
         }
+        let full = bounds.and_then(|bounds| bounds.rows(longest as u64));
+        let full = full.and_then(|rows| usize::try_from(rows).ok());
+        let rows = full.map_or(self.frames.len(), |rows| rows.max(self.frames.len()));
         let out = PyDict::new(py);
         for field in fields {
             if !field.info.by_site {
-                let (array, mut memory) = unset(py, field.to, &field.shape(&[self.frames.len()]))?;
-                self.gather(field, memory.as_mut_slice());
+                let (array, mut memory) = fresh(py, field.to, &field.shape(&[rows]))?;
+                let own = self.frames.len() * field.row();
+                self.gather(field, memory.as_mut_slice().get_mut(..own).unwrap_or_default());
                 out.set_item(&*field.info.name, array)?;
                 continue;
             }
-            let shape = field.shape(&[self.frames.len(), width]);
+            let shape = field.shape(&[rows, width]);
             let (array, mut memory) = fresh(py, field.to, &shape)?;
             let places = memory.as_mut_slice().chunks_exact_mut((width * field.row()).max(1));
             for (frame, place) in self.frames.iter().zip(places) {
@@ -278,12 +294,19 @@ impl<'a> Part<'a> {
             }
             out.set_item(&*field.info.name, array)?;
         }
-        out.set_item("sites", integers(py, self.sizes())?)?;
-        let (array, mut memory) = fresh(py, DType::Bool, &[self.frames.len(), width])?;
-        for (n, place) in self.sizes().zip(memory.as_mut_slice().chunks_exact_mut(width.max(1))) {
-            place.get_mut(..n).unwrap_or_default().fill(1);
+        let mut sizes: Vec<usize> = self.sizes().collect();
+        sizes.resize(rows, 0);
+        out.set_item("sites", integers(py, sizes.iter().copied())?)?;
+        let (array, mut memory) = fresh(py, DType::Bool, &[rows, width])?;
+        for (n, place) in sizes.iter().zip(memory.as_mut_slice().chunks_exact_mut(width.max(1))) {
+            place.get_mut(..*n).unwrap_or_default().fill(1);
         }
         out.set_item("site_mask", array)?;
+        if bounds.is_some() {
+            let (array, mut memory) = fresh(py, DType::Bool, &[rows])?;
+            memory.as_mut_slice().get_mut(..self.frames.len()).unwrap_or_default().fill(1);
+            out.set_item("frame_mask", array)?;
+        }
         Ok(out)
     }
 }

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use vlstore::Readable;
 use vlstore::codec::DType;
-use vlstore::loader::{Cursor, Sources, View};
+use vlstore::loader::{Batching, Buckets, Cursor, Padded, Rows, Sources, View};
 use vlstore::trajectory::UnitFactors;
 use vlstore::trajectory::arrays::{ArrayInfo, Collator, Selection};
 
@@ -44,6 +44,17 @@ impl Loader {
     /// The loader as it is: what is done with it takes no lock.
     fn now(&self) -> vlstore::loader::Loader {
         self.inner().clone()
+    }
+}
+
+impl Loader {
+    /// What bounds the number of frames of a padded batch: a cap only if it counts sites, as the width does.
+    fn rows(&self) -> Batching {
+        let loader = self.now();
+        let options = loader.options();
+        let sites = options.costs.is_none() && &*options.cost == "weight";
+        let bounds = loader.schedule().batching().clone();
+        if sites { bounds } else { Batching { cost: None, buckets: None, ..bounds } }
     }
 }
 
@@ -146,7 +157,7 @@ impl Loader {
     fn progress(&self, py: Python<'_>, at: At) -> f64 {
         let loader = self.now();
         let (epoch, round, batch) = at;
-        py.detach(|| loader.schedule().progress(Cursor { epoch, round, batch }))
+        py.detach(|| loader.progress(Cursor { epoch, round, batch }))
     }
 
     /// The state of a run that has come to ``at``, as JSON.
@@ -207,10 +218,22 @@ impl Loader {
     }
 
     /// The share of padding in the padded batches of an epoch, each as wide as its bucket or its largest
-    /// record, or ``width`` wide.
-    fn padding(&self, py: Python<'_>, epoch: u64, width: Option<u64>) -> PyResult<f64> {
+    /// record, or ``width`` wide, and with as many rows as its bucket can have if ``full``.
+    fn padding(&self, py: Python<'_>, epoch: u64, width: Option<u64>, full: bool) -> PyResult<f64> {
         let loader = self.now();
-        py.detach(|| loader.padding(epoch, width)).map_err(|e| from_error(py, &e))
+        let shape = Padded { width, rows: if full { Rows::Full } else { Rows::Own } };
+        py.detach(|| loader.padding(epoch, shape)).map_err(|e| from_error(py, &e))
+    }
+
+    /// What bounds the rows of a padded batch: a number of records, a cap on their sites, and the sizes of the
+    /// buckets.
+    fn bounds(&self) -> (Option<u64>, Option<u64>, Vec<u64>) {
+        let Batching { records, cost, buckets, .. } = self.rows();
+        let edges = match buckets {
+            Some(Buckets::Edges(edges)) => edges,
+            _ => Vec::new(),
+        };
+        (records, cost, edges)
     }
 
     /// How many records an epoch has of each part, if shares were given.
@@ -234,7 +257,8 @@ impl Loader {
     }
 
     /// Refuses what no batch can be, of arrays with these names and types.
-    #[pyo3(signature = (layout, dtype, units, pad_to, arrays))]
+    #[pyo3(signature = (layout, dtype, units, pad_to, pad_rows, arrays))]
+    #[expect(clippy::too_many_arguments, reason = "the Python half names them")]
     fn check(
         &self,
         py: Python<'_>,
@@ -242,6 +266,7 @@ impl Loader {
         dtype: Option<&Bound<'_, PyAny>>,
         units: Option<&Bound<'_, PyAny>>,
         pad_to: Vec<usize>,
+        pad_rows: bool,
         arrays: Vec<(String, String)>,
     ) -> PyResult<()> {
         let (dtypes, units) = (DTypes::get(dtype)?, numbers::units(units)?);
@@ -249,7 +274,8 @@ impl Loader {
         if !units.is_empty() && layout == "records" {
             return Err(invalid(py, "layout: records have the units of the store"));
         }
-        Form::new(py, layout, dtypes, pad_to).map(drop)
+        let rows = pad_rows.then(|| self.rows());
+        Form::new(py, layout, dtypes, pad_to, rows).map(drop)
     }
 
     /// Refuses units that the numbers of ``store`` cannot be turned to, and fields that are in other units
@@ -270,7 +296,7 @@ impl Loader {
     }
 
     /// A run from ``at`` to the end of the epoch.
-    #[pyo3(signature = (layout, fields, missing, fill_value, mask, dtype, units, pad_to))]
+    #[pyo3(signature = (layout, fields, missing, fill_value, mask, dtype, units, pad_to, pad_rows))]
     #[expect(clippy::too_many_arguments, reason = "the Python half names them")]
     fn start(
         &self,
@@ -283,9 +309,11 @@ impl Loader {
         dtype: Option<&Bound<'_, PyAny>>,
         units: Option<&Bound<'_, PyAny>>,
         pad_to: Vec<usize>,
+        pad_rows: bool,
     ) -> PyResult<Run> {
         let loader = self.now();
-        let form = Form::new(py, layout, DTypes::get(dtype)?, pad_to)?;
+        let rows = pad_rows.then(|| self.rows());
+        let form = Form::new(py, layout, DTypes::get(dtype)?, pad_to, rows)?;
         let units = numbers::units(units)?;
         let mut request = array_request(fields, missing, fill_value, mask)?;
         request.batch = false;

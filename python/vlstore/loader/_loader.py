@@ -22,7 +22,7 @@ from vlstore.loader._arguments import (
     type_names,
 )
 from vlstore.loader._batch import Batch, Records
-from vlstore.loader._transform import Failed, Transform
+from vlstore.loader._transform import Failed, Padding, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +129,10 @@ class Loader:
     pad_to : int or list of int, optional
         ``"padded"``: the number of sites in every batch, so that shapes stay fixed. Of several that
         ascend each batch gets the first that is not below its largest frame; by default those of ``buckets``.
+    pad_rows : bool
+        ``"padded"``: rows without a frame fill each batch up to the rows that a batch of its bucket can have
+        (``batch_size``, or how often the bucket is in ``max_atoms``), so that the last batch of a bucket has the
+        shape of the others. ``frame_mask`` (frames,) says which rows are frames; in the others all is 0.
     transform : callable, optional
         Called with each batch; its result is served. An exception of it gets a note with the keys of
         the batch.
@@ -212,6 +216,7 @@ class Loader:
         dtype: Any = None,
         units: dict[str, str] | None = None,
         pad_to: int | Iterable[int] | None = None,
+        pad_rows: bool = False,
         transform: Callable[[Any], Any] | None = None,
         transform_record: Callable[[Any], Any] | None = None,
         transform_in: Literal["caller", "threads", "processes"] | Executor = "caller",
@@ -307,7 +312,8 @@ class Loader:
         if fields is not None and not isinstance(fields, (str, bytes)):
             fields = list(fields)
         dtype = type_names(dtype)
-        self._form = (layout, fields, missing, fill_value, mask, dtype, units, pad_to)
+        pad_rows = bool(pad_rows)
+        self._form = (layout, fields, missing, fill_value, mask, dtype, units, pad_to, pad_rows)
         if callable(records):
             records = records(self._column)
         if records is not None and keys is not None:
@@ -322,7 +328,7 @@ class Loader:
         if layout != "records":
             made, by_site = store.at._arrays([], fields, missing, fill_value, mask)
             arrays = [(name, array.dtype.name) for name, array in made.items()]
-        self._core.check(layout, dtype, units, pad_to, arrays)
+        self._core.check(layout, dtype, units, pad_to, pad_rows, arrays)
         self._check_units(units, [name for name, _ in arrays])
         self._per_site = BY_SITE.union(by_site)
         padded = layout == "padded" and transform_record is not None
@@ -332,12 +338,12 @@ class Loader:
             transform_in,
             transform_workers,
             by_site,
-            pad_to if padded else None,
+            Padding(pad_to, self._core.bounds() if pad_rows else None) if padded else None,
         )
         if padded:
             # They are padded behind the function.
-            self._form = ("ragged", *self._form[1:-1], [])
-        self._pad_to = pad_to
+            self._form = ("ragged", *self._form[1:-2], [], False)
+        self._pad_to, self._pad_rows = pad_to, pad_rows
 
     def _make(self) -> None:
         self._core = _core._Loader(
@@ -541,10 +547,11 @@ class Loader:
     def padding(self, epoch: int = 0) -> float:
         """The share of padding in the batches of an epoch if they are padded, 0 to 1.
 
-        Each is as wide as its largest record, its bucket, or ``pad_to``. Reads the index and no record.
+        Each is as wide as its largest record, its bucket, or ``pad_to``; with ``pad_rows`` rows without a frame
+        count, too. Reads the index and no record.
         """
         width = self._pad_to[0] if len(self._pad_to) == 1 else None
-        return self._core.padding(epoch, width)
+        return self._core.padding(epoch, width, self._pad_rows)
 
     @property
     def shares(self) -> dict[str, int] | list[int] | None:
@@ -557,7 +564,7 @@ class Loader:
     def __getstate__(self) -> dict[str, Any]:
         kept = (
             "store", "_paths", "_max_open", "_transform", "_options", "_form", "_records", "_per_site",
-            "_pad_to",
+            "_pad_to", "_pad_rows",
         )
         return {**{name: getattr(self, name) for name in kept}, "at": self._start()}
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,26 @@ class Failed(Exception):
         self.batch: Any = None
 
 
+class Padding(NamedTuple):
+    """The shape of padded batches."""
+
+    #: The widths, of which each batch has the first that is not below its largest frame; by default that.
+    to: list[int]
+    #: What bounds the rows, if all batches of a bucket have as many: their number, sites, sizes of buckets.
+    bounds: tuple[int | None, int | None, list[int]] | None
+
+    def rows(self, frames: int, longest: int) -> int:
+        """How many rows a batch of so many frames has."""
+        if self.bounds is None:
+            return frames
+        number, sites, edges = self.bounds
+        held = [] if number is None else [number]
+        edge = next((edge for edge in edges if edge >= longest), None)
+        if sites is not None and edge is not None:
+            held.append(sites // max(edge, 1))
+        return max(frames, min(held, default=0))
+
+
 class Transform:
     """The functions for batches and records, and where they run."""
 
@@ -50,7 +70,7 @@ class Transform:
         where: str | Executor,
         workers: int | None,
         per_site: Iterable[str],
-        pad_to: list[int] | None,
+        padding: Padding | None,
     ) -> None:
         for name, function in (("transform", batch), ("transform_record", record)):
             if function is not None and not callable(function):
@@ -61,7 +81,7 @@ class Transform:
             )
         if workers is not None and workers < 1:
             raise InvalidError(f"transform_workers: is {workers}, and must be 1 or more")
-        self._do = _Do(batch, record, frozenset(per_site), pad_to)
+        self._do = _Do(batch, record, frozenset(per_site), padding)
         self._where, self._workers = where, workers or min(os.cpu_count() or 1, 8)
         if (batch or record) and self._where == "processes":
             try:
@@ -151,9 +171,9 @@ class _Do:
         batch: Callable[[Any], Any] | None,
         record: Callable[[Any], Any] | None,
         per_site: frozenset[str],
-        pad_to: list[int] | None,
+        padding: Padding | None,
     ) -> None:
-        self.batch, self.record, self.per_site, self.pad_to = batch, record, per_site, pad_to
+        self.batch, self.record, self.per_site, self.padding = batch, record, per_site, padding
 
     @property
     def nothing(self) -> bool:
@@ -194,8 +214,8 @@ class _Do:
                 why = f"what it returned differs from that of the first record in {', '.join(odd)}"
                 raise Failed(InvalidError(f"transform_record: {why}"), i)
         sites = np.array([_sites(frame) for frame in frames], np.int64)
-        if self.pad_to is not None:
-            return self._padded(frames, sites)
+        if self.padding is not None:
+            return self._padded(frames, sites, self.padding)
         out = {
             name: np.concatenate([frame[name] for frame in frames])
             if name in first.per_site
@@ -206,25 +226,33 @@ class _Do:
         out["batch"] = np.repeat(np.arange(len(frames)), sites)
         return out
 
-    def _padded(self, frames: list[Frame], sites: Any) -> dict[str, Any]:
+    def _padded(self, frames: list[Frame], sites: Any, padding: Padding) -> dict[str, Any]:
         longest = int(sites.max(initial=0))
-        width = next((n for n in self.pad_to or [longest] if n >= longest), None)
+        width = next((n for n in padding.to or [longest] if n >= longest), None)
         if width is None:
             i = int(sites.argmax())
-            why = f"pad_to: the frame has {sites[i]} sites, more than {(self.pad_to or [0])[-1]}"
+            why = f"pad_to: the frame has {sites[i]} sites, more than {padding.to[-1]}"
             raise Failed(InvalidError(why), i)
         out = {}
+        rows = padding.rows(len(frames), longest)
+        empty = rows - len(frames)
         for name in frames[0]:
             values = [frame[name] for frame in frames]
             if name not in frames[0].per_site:
-                out[name] = _stacked(values)
+                stacked = _stacked(values)
+                if isinstance(stacked, np.ndarray):
+                    stacked = np.concatenate([stacked, np.zeros((empty, *stacked.shape[1:]), stacked.dtype)])
+                out[name] = stacked
                 continue
-            array = np.zeros((len(frames), width, *np.shape(values[0])[1:]), np.result_type(*values))
-            for row, value in zip(array, values, strict=True):
+            array = np.zeros((rows, width, *np.shape(values[0])[1:]), np.result_type(*values))
+            for row, value in zip(array, values, strict=False):
                 row[: len(value)] = value
             out[name] = array
+        sites = np.concatenate([sites, np.zeros(empty, np.int64)])
         out["sites"] = sites
         out["site_mask"] = np.arange(width) < sites[:, None]
+        if padding.bounds is not None:
+            out["frame_mask"] = np.arange(rows) < len(frames)
         return out
 
 
