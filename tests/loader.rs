@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use vlstore::loader::{
     Batching, Damaged, Loader, LoaderOptions, Mixing, Rest, Share, Shuffle, Sources, View, Weights,
 };
@@ -474,6 +475,60 @@ fn a_damaged_record_is_named_or_skipped_and_counted() {
         run.by_ref().map(|b| b.unwrap().records().map(number).collect()).collect();
     assert_eq!((run.skipped(), batches.len()), (lost.len() as u64, 200));
     assert!(sorted(&batches).into_iter().eq((0..2000).filter(|i| !lost.contains(i))));
+}
+
+#[test]
+fn damaged_records_are_found_by_halves() {
+    let (store, lost) = damaged();
+    let batching = Batching { records: Some(10), ..Batching::default() };
+    let options =
+        LoaderOptions { damaged: Damaged::Skip, window: Some(2000), batching, ..by_count(10) };
+    let loader = Loader::new(store.snapshot(), options).unwrap();
+    let calls: Arc<AtomicU64> = Arc::default();
+    let counter = calls.clone();
+    let run = loader.start(move |snapshot, ordinals| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        snapshot.get_batch_at(ordinals)
+    });
+    let left: usize = run.unwrap().map(|batch| batch.unwrap().records().count()).sum();
+    assert_eq!(left, 2000 - lost.len());
+    // Each takes a path of eleven halves, and not every record is read alone.
+    let calls = calls.load(Ordering::Relaxed);
+    assert!(calls <= 2 + 2 * 11 * lost.len() as u64, "{calls} for {}", lost.len());
+}
+
+/// Who looks after something else while a window is read is not kept waiting: not for a batch, and not for
+/// the end.
+#[test]
+fn a_run_that_reads_slowly_can_be_waited_for_and_left() {
+    let snapshot = store(100, &options(Purpose::Balanced));
+    let options = LoaderOptions { window: Some(50), ..by_count(10) };
+    let loader = Loader::new(snapshot, options).unwrap();
+    let gate = Arc::new(Mutex::new(()));
+    let start = || {
+        let gate = gate.clone();
+        let make = move |snapshot: &Snapshot, ordinals: &[u64]| {
+            let _open = gate.lock();
+            snapshot.get_batch_at(ordinals)
+        };
+        loader.start(make).unwrap()
+    };
+    let (moment, long) = (Duration::from_millis(1), Duration::from_secs(600));
+    let closed = gate.lock().unwrap();
+    let (mut waited, mut left) = (start(), start());
+    assert!(!waited.wait(moment) && !left.wait(moment) && !left.end(moment));
+    left.leave();
+    drop(closed);
+    assert!(waited.wait(long) && !waited.at_hand());
+    for n in 0..10 {
+        assert!(waited.wait(long));
+        assert_eq!(waited.next().unwrap().unwrap().records().count(), 10, "batch {n}");
+        assert_eq!(waited.at_hand(), n % 5 != 4);
+    }
+    assert!(waited.wait(long) && waited.next().is_none() && waited.wait(long));
+    let mut ended = start();
+    assert!(ended.next().is_some());
+    assert!(ended.end(long) && ended.next().is_none());
 }
 
 #[test]

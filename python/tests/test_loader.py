@@ -514,6 +514,22 @@ def test_a_damaged_record_is_named_or_skipped(path):
     assert all(v == v[: len(v) // 100] * 100 for v in values)
 
 
+def test_only_damage_is_skipped(tmp_path, frames):
+    # Not what a frame lacks, and not a store that is another one.
+    with pytest.raises(vlstore.InvalidError, match="has no \"energy\""):
+        list(Loader(frames, batch_size=50, fields=["energy"], damaged="skip"))
+    paths = [tmp_path / f"{part}.vls" for part in range(3)]
+    for path in paths:
+        with vlstore.open(path, "w") as store:
+            for i in range(20):
+                store[i] = b"%d" % i
+    loader = Loader(paths, batch_size=4, damaged="skip", max_open=1)
+    paths[1].unlink()
+    vlstore.copy(paths[0], paths[1])
+    with pytest.raises(vlstore.ReplacedError, match="1.vls"):
+        list(loader)
+
+
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [

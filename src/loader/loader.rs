@@ -266,8 +266,8 @@ impl Loader {
     }
 
     /// A run from [`at`](Self::at) to the end of the epoch. `make` makes of the records at some
-    /// ordinals of a store, which ascend, what the caller wants, in a background thread: the records of
-    /// many batches in one call, so that each block is decoded once.
+    /// ordinals of a store what the caller wants, in a background thread: the records of many batches in one
+    /// call, in the order in which they come, so that each block is decoded once.
     ///
     /// # Errors
     /// As [`Walk::new`]; [`Error::Io`] if no thread can be started.

@@ -3,6 +3,7 @@
 use super::walk::StepBatch;
 use crate::error::{Error, Result};
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
+use std::collections::VecDeque;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ pub(super) trait Make: Send {
     type Made;
     /// The ordinal of a record of the view.
     fn ordinal(&self, number: u64) -> u64;
-    /// The bytes of the record at an ordinal.
-    fn bytes(&self, ordinal: u64) -> Result<u64>;
+    /// The bytes of the records at these ordinals together.
+    fn bytes(&self, ordinals: &[u64]) -> Result<u64>;
     /// The piece of these batches, whose records are ordinals.
     fn make(&self, steps: Vec<StepBatch>) -> Result<Piece<Self::Made>>;
 }
@@ -55,7 +56,7 @@ impl<T: Send + 'static> Ahead<T> {
         let (end, ended) = bounded(0);
         let work = move || {
             let _end = end;
-            let mut cut = Cut { steps, held: None };
+            let mut cut = Cut { steps: steps.peekable(), round: VecDeque::new() };
             while let Some(piece) = cut.next(most, &make).transpose() {
                 let made = piece.and_then(|steps| make.make(steps));
                 let failed = made.is_err();
@@ -139,38 +140,47 @@ impl<T> Drop for Ahead<T> {
 }
 
 /// Batches in pieces.
-struct Cut<I> {
-    steps: I,
-    /// A batch that did not fit the piece before, and its bytes.
-    held: Option<(StepBatch, u64)>,
+struct Cut<I: Iterator<Item = StepBatch>> {
+    steps: std::iter::Peekable<I>,
+    /// Batches of a round that did not fit in one piece, and their bytes.
+    round: VecDeque<(StepBatch, u64)>,
 }
 
 impl<I: Iterator<Item = StepBatch>> Cut<I> {
     fn next(&mut self, most: u64, make: &impl Make) -> Result<Option<Vec<StepBatch>>> {
-        let mut piece: Vec<StepBatch> = Vec::new();
-        let mut bytes = 0_u64;
-        loop {
-            let (step, more) = match self.held.take() {
-                Some(held) => held,
-                None => {
-                    let Some(mut step) = self.steps.next() else { break };
-                    let mut more = 0;
-                    for record in &mut step.records {
-                        *record = make.ordinal(*record);
-                        more += make.bytes(*record)?;
-                    }
-                    (step, more)
-                }
-            };
-            let round = |step: &StepBatch| step.after.round;
-            let ends = piece.last().is_some_and(|last| round(last) != round(&step));
-            if !piece.is_empty() && (ends || bytes.saturating_add(more) > most) {
-                self.held = Some((step, more));
+        if self.round.is_empty() {
+            let steps = self.round(make);
+            let records: Vec<u64> = steps.iter().flat_map(|s| s.records.iter().copied()).collect();
+            if steps.len() < 2 || make.bytes(&records)? <= most {
+                return Ok(Some(steps).filter(|steps| !steps.is_empty()));
+            }
+            for step in steps {
+                let bytes = make.bytes(&step.records)?;
+                self.round.push_back((step, bytes));
+            }
+        }
+        let (mut piece, mut bytes) = (Vec::new(), 0_u64);
+        while let Some((step, more)) = self.round.pop_front() {
+            bytes = bytes.saturating_add(more);
+            if !piece.is_empty() && bytes > most {
+                self.round.push_front((step, more));
                 break;
             }
-            bytes = bytes.saturating_add(more);
             piece.push(step);
         }
-        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+        Ok(Some(piece))
+    }
+
+    /// The batches of the next round, with ordinals for their records.
+    fn round(&mut self, make: &impl Make) -> Vec<StepBatch> {
+        let mut steps: Vec<StepBatch> = Vec::new();
+        let same = |step: &StepBatch, first: Option<&StepBatch>| {
+            first.is_none_or(|first| first.after.round == step.after.round)
+        };
+        while let Some(mut step) = self.steps.next_if(|step| same(step, steps.first())) {
+            step.records.iter_mut().for_each(|record| *record = make.ordinal(*record));
+            steps.push(step);
+        }
+        steps
     }
 }

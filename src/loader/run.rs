@@ -120,6 +120,19 @@ impl<T: Send + 'static> Iterator for Run<T> {
     }
 }
 
+/// Whether the bytes of a record are damaged: not what was asked of it, and not the whole store, of which
+/// nothing would be left.
+fn is_unreadable(error: &Error) -> bool {
+    matches!(
+        error.root(),
+        Error::Corrupt(_)
+            | Error::Codec { .. }
+            | Error::Unsupported { .. }
+            | Error::Limit { .. }
+            | Error::NotAStore { .. }
+    )
+}
+
 /// Makes pieces of the records of a store, as a run asks for it.
 pub(super) struct Maker<F> {
     pub(super) sources: Sources,
@@ -130,15 +143,19 @@ pub(super) struct Maker<F> {
 }
 
 impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T>> Maker<F> {
-    /// What is made of these records, store by store in the order of the file, and where each of them
-    /// stands.
+    /// What is made of these records, store by store, and where each of them stands: those of a store
+    /// in the order in which they come, so that a batch of one store lies in one piece.
     fn all(&self, records: &[u64]) -> Result<(Vec<T>, Vec<Place>)> {
+        if self.sources.stores() == 1 {
+            let made = (self.make)(&self.sources.snapshot(0)?, records)?;
+            return Ok((vec![made], (0..records.len()).map(|i| (0, i)).collect()));
+        }
         let mut order: Vec<(usize, u64, usize)> = memory::with_room(records.len())?;
         for (position, record) in records.iter().enumerate() {
             let (store, ordinal) = self.sources.place(*record);
             order.push((store, ordinal, position));
         }
-        order.sort_unstable();
+        order.sort_by_key(|(store, ..)| *store);
         let mut places = memory::filled(records.len(), (0, 0))?;
         let mut made = Vec::new();
         for own in order.chunk_by(|a, b| a.0 == b.0) {
@@ -162,7 +179,7 @@ impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T>> Maker<F> {
         let half = records.len() / 2;
         if half == 0 {
             return match error {
-                e if self.damaged == Damaged::Skip && e.is_damage() => {
+                e if self.damaged == Damaged::Skip && is_unreadable(&e) => {
                     self.skipped.fetch_add(1, Ordering::Relaxed);
                     Ok(Vec::new())
                 }
@@ -197,8 +214,8 @@ impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T> + Send> Make for Maker<F> {
         self.view.ordinal(number).unwrap_or(u64::MAX)
     }
 
-    fn bytes(&self, record: u64) -> Result<u64> {
-        self.sources.bytes_of(record)
+    fn bytes(&self, records: &[u64]) -> Result<u64> {
+        self.sources.bytes_of(records)
     }
 
     fn make(&self, mut steps: Vec<StepBatch>) -> Result<Piece<T>> {

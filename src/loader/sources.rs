@@ -172,15 +172,16 @@ impl Sources {
         self.stores.iter().map(|entry| entry.bytes).sum()
     }
 
-    /// Bytes of a record: exactly of a single store, of one of many the mean of its store, so that
-    /// it need not be opened.
-    pub(super) fn bytes_of(&self, number: u64) -> Result<u64> {
-        let (store, ordinal) = self.place(number);
+    /// Bytes of these records together: exactly of a single store, of many each as the mean of its store,
+    /// so that it need not be opened.
+    pub(super) fn bytes_of(&self, numbers: &[u64]) -> Result<u64> {
+        let mean = |number: &u64| {
+            let entry = self.stores.get(self.place(*number).0);
+            entry.map_or(0, |entry| entry.bytes / entry.records.max(1))
+        };
         match &*self.stores {
-            [Entry { from: Reached::Held(snapshot), .. }] => {
-                Ok(snapshot.location_at(ordinal)?.len())
-            }
-            many => Ok(many.get(store).map_or(0, |entry| entry.bytes / entry.records.max(1))),
+            [Entry { from: Reached::Held(snapshot), .. }] => Ok(snapshot.plan_at(numbers)?.bytes()),
+            _ => Ok(numbers.iter().map(mean).sum()),
         }
     }
 

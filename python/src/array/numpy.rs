@@ -114,6 +114,62 @@ fn made(
     Ok((array.unbind(), memory))
 }
 
+/// New arrays that nobody else has, in one piece of memory: asking for it costs as much as filling a small
+/// array. A part of them that is kept keeps all of it.
+pub(crate) struct Together<'py> {
+    space: Bound<'py, PyAny>,
+    memory: BytesMut,
+    /// Where the next one begins.
+    at: usize,
+}
+
+impl<'py> Together<'py> {
+    /// Room for arrays of these lengths in bytes, of zeros.
+    pub(crate) fn fresh(
+        py: Python<'py>,
+        lengths: impl Iterator<Item = usize>,
+    ) -> PyResult<Self> {
+        Self::made(py, &numpy(py)?.zeros, lengths)
+    }
+
+    /// The same without zeros, for those who write every byte of it before anybody sees it.
+    pub(crate) fn unset(
+        py: Python<'py>,
+        lengths: impl Iterator<Item = usize>,
+    ) -> PyResult<Self> {
+        Self::made(py, &numpy(py)?.empty, lengths)
+    }
+
+    fn made(
+        py: Python<'py>,
+        by: &Py<PyAny>,
+        lengths: impl Iterator<Item = usize>,
+    ) -> PyResult<Self> {
+        let aligned = |len: usize| len.checked_next_multiple_of(ALIGNED).unwrap_or(usize::MAX);
+        let space = lengths.fold(ALIGNED, |all, len| all.saturating_add(aligned(len)));
+        let space = by.bind(py).call1((space, dtype(py, DType::U8)?))?;
+        let mut memory = BytesMut::get(&space)?;
+        let at = memory.as_mut_slice().as_ptr().addr();
+        Ok(Self { space, memory, at: at.next_multiple_of(ALIGNED) - at })
+    }
+
+    /// The next array, and its memory, to be filled.
+    pub(crate) fn array(
+        &mut self,
+        kind: DType,
+        shape: &[usize],
+    ) -> PyResult<(Bound<'py, PyAny>, &mut [u8])> {
+        let py = self.space.py();
+        let len = shape.iter().fold(kind.size(), |n, axis| n.saturating_mul(*axis));
+        let made = (PyTuple::new(py, shape)?, dtype(py, kind)?, &self.space, self.at);
+        let array = numpy(py)?.ndarray.bind(py).call1(made)?;
+        let memory = self.memory.as_mut_slice().get_mut(self.at..).unwrap_or_default();
+        let memory = memory.get_mut(..len).unwrap_or_default();
+        self.at = self.at.saturating_add(len.next_multiple_of(ALIGNED));
+        Ok((array, memory))
+    }
+}
+
 /// An array of somebody else, brought into a form that records can take: C order, the machine's
 /// byte order.
 pub(crate) struct Input {

@@ -1,6 +1,6 @@
 //! One batch out of what was made of many: records as objects, or arrays of the frames.
 
-use crate::array::numpy::{fresh, unset};
+use crate::array::numpy::Together;
 use crate::error::{from_error, invalid};
 use crate::loader::memory::Piece;
 use crate::loader::numbers::DTypes;
@@ -236,23 +236,30 @@ impl<'a> Part<'a> {
 
     fn ragged<'py>(&self, py: Python<'py>, fields: &[Field<'_>]) -> PyResult<Bound<'py, PyDict>> {
         let out = PyDict::new(py);
-        let sites: usize = self.sizes().sum();
+        let (frames, sites) = (self.frames.len(), self.sizes().sum::<usize>());
+        let rows = |field: &Field<'_>| if field.info.by_site { sites } else { frames };
+        let lengths = fields.iter().map(|field| rows(field).saturating_mul(field.row()));
+        let mut room = Together::unset(py, lengths.chain([8 * (frames + 1), 8 * sites]))?;
         for field in fields {
-            let rows = if field.info.by_site { sites } else { self.frames.len() };
-            let (array, mut memory) = unset(py, field.to, &field.shape(&[rows]))?;
-            self.gather(field, memory.as_mut_slice());
+            let (array, memory) = room.array(field.to, &field.shape(&[rows(field)]))?;
+            self.gather(field, memory);
             out.set_item(&*field.info.name, array)?;
         }
+        let (array, memory) = room.array(DType::I64, &[frames + 1])?;
         let mut end = 0;
-        let mut ptr = vec![0];
-        ptr.extend(self.sizes().map(|n| {
+        let ends = self.sizes().map(|n| {
             end += n;
             end
-        }));
-        out.set_item("ptr", integers(py, ptr.into_iter())?)?;
-        let frames = self.sizes().enumerate();
-        let batch: Vec<usize> = frames.flat_map(|(i, n)| std::iter::repeat_n(i, n)).collect();
-        out.set_item("batch", integers(py, batch.into_iter())?)?;
+        });
+        integers(memory, std::iter::once(0).chain(ends));
+        out.set_item("ptr", array)?;
+        let (array, mut memory) = room.array(DType::I64, &[sites])?;
+        for (frame, n) in self.sizes().enumerate() {
+            let (own, rest) = memory.split_at_mut((8 * n).min(memory.len()));
+            integers(own, std::iter::repeat_n(frame, n));
+            memory = rest;
+        }
+        out.set_item("batch", array)?;
         Ok(out)
     }
 
@@ -276,49 +283,54 @@ impl<'a> Part<'a> {
         let full = full.and_then(|rows| usize::try_from(rows).ok());
         let rows = full.map_or(self.frames.len(), |rows| rows.max(self.frames.len()));
         let out = PyDict::new(py);
+        let shape = |field: &Field<'_>| match field.info.by_site {
+            true => field.shape(&[rows, width]),
+            false => field.shape(&[rows]),
+        };
+        let length = |field: &Field<'_>| {
+            shape(field).iter().fold(field.to.size(), |n, axis| n.saturating_mul(*axis))
+        };
+        let lengths = fields.iter().map(length);
+        let masks = [8 * rows, rows.saturating_mul(width), rows];
+        let mut room = Together::fresh(py, lengths.chain(masks))?;
         for field in fields {
-            if !field.info.by_site {
-                let (array, mut memory) = fresh(py, field.to, &field.shape(&[rows]))?;
+            let (array, memory) = room.array(field.to, &shape(field))?;
+            if field.info.by_site {
+                let places = memory.chunks_exact_mut((width * field.row()).max(1));
+                for (frame, place) in self.frames.iter().zip(places) {
+                    let len = frame.sites.len() * field.row();
+                    let place = place.get_mut(..len).unwrap_or_default();
+                    field.copy(frame.part, frame.sites.clone(), place);
+                }
+            } else {
                 let own = self.frames.len() * field.row();
-                self.gather(field, memory.as_mut_slice().get_mut(..own).unwrap_or_default());
-                out.set_item(&*field.info.name, array)?;
-                continue;
-            }
-            let shape = field.shape(&[rows, width]);
-            let (array, mut memory) = fresh(py, field.to, &shape)?;
-            let places = memory.as_mut_slice().chunks_exact_mut((width * field.row()).max(1));
-            for (frame, place) in self.frames.iter().zip(places) {
-                let len = frame.sites.len() * field.row();
-                let place = place.get_mut(..len).unwrap_or_default();
-                field.copy(frame.part, frame.sites.clone(), place);
+                self.gather(field, memory.get_mut(..own).unwrap_or_default());
             }
             out.set_item(&*field.info.name, array)?;
         }
-        let mut sizes: Vec<usize> = self.sizes().collect();
-        sizes.resize(rows, 0);
-        out.set_item("sites", integers(py, sizes.iter().copied())?)?;
-        let (array, mut memory) = fresh(py, DType::Bool, &[rows, width])?;
-        for (n, place) in sizes.iter().zip(memory.as_mut_slice().chunks_exact_mut(width.max(1))) {
-            place.get_mut(..*n).unwrap_or_default().fill(1);
+        let (array, memory) = room.array(DType::I64, &[rows])?;
+        integers(memory, self.sizes());
+        out.set_item("sites", array)?;
+        let (array, memory) = room.array(DType::Bool, &[rows, width])?;
+        for (n, place) in self.sizes().zip(memory.chunks_exact_mut(width.max(1))) {
+            place.get_mut(..n).unwrap_or_default().fill(1);
         }
         out.set_item("site_mask", array)?;
         if bounds.is_some() {
-            let (array, mut memory) = fresh(py, DType::Bool, &[rows])?;
-            memory.as_mut_slice().get_mut(..self.frames.len()).unwrap_or_default().fill(1);
+            let (array, memory) = room.array(DType::Bool, &[rows])?;
+            memory.get_mut(..self.frames.len()).unwrap_or_default().fill(1);
             out.set_item("frame_mask", array)?;
         }
         Ok(out)
     }
 }
 
-/// An array of int64.
-fn integers(py: Python<'_>, values: impl ExactSizeIterator<Item = usize>) -> PyResult<Py<PyAny>> {
-    let (array, mut memory) = unset(py, DType::I64, &[values.len()])?;
-    let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
+/// Writes int64 numbers to the memory of an array.
+fn integers(memory: &mut [u8], values: impl Iterator<Item = usize>) {
+    let (places, _) = memory.as_chunks_mut::<8>();
     for (place, value) in places.iter_mut().zip(values) {
         *place = i64::try_from(value).unwrap_or(i64::MAX).to_ne_bytes();
     }
-    Ok(array)
 }
 
 /// A field of frames, as the arrays of each store have it, and the type in which it is wanted.

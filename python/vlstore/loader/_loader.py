@@ -379,11 +379,28 @@ class Loader:
         began = self._at = self._core.at
         self._run = run = self._core.start(*self._form)
         kind = Records if self._form[0] == "records" else Batch
-        lanes = self._core.describe()["lanes"]
-        batches = (
-            (kind(content)._place(ordinals, repeated, at, lanes, self._per_site), at)
-            for content, ordinals, repeated, at in run
-        )
+        lanes, per_site = self._core.describe()["lanes"], self._per_site
+        try:
+            if self._transform.nothing:
+                for content, ordinals, repeated, at in run:
+                    self._at = at
+                    yield kind(content)._place(ordinals, repeated, at, lanes, per_site)
+            else:
+                batches = (
+                    (kind(content)._place(ordinals, repeated, at, lanes, per_site), at)
+                    for content, ordinals, repeated, at in run
+                )
+                yield from self._changed(batches)
+        finally:
+            # What was read ahead is not held until the next iteration.
+            run.close()
+        # Unless it was told meanwhile where to go on.
+        if self._core.at == began:
+            self._core.set_at((began[0] + 1, 0, 0))
+        self._at = self._core.at
+
+    def _changed(self, batches: Iterator[tuple[Any, Any]]) -> Iterator[Any]:
+        """The batches as the functions of the user leave them."""
         served = self._transform.over(batches)
         try:
             while True:
@@ -401,12 +418,6 @@ class Loader:
                 yield made
         finally:
             served.close()
-            # What was read ahead is not held until the next iteration.
-            run.close()
-        # Unless it was told meanwhile where to go on.
-        if self._core.at == began:
-            self._core.set_at((began[0] + 1, 0, 0))
-        self._at = self._core.at
 
     def _named(self, failed: Failed) -> BaseException:
         """The exception of a transform, with a note that names the records."""

@@ -92,11 +92,14 @@ class Transform:
                     f"use \"threads\" for others: {error}"
                 ) from error
 
+    @property
+    def nothing(self) -> bool:
+        """Whether there is no function."""
+        return self._do.nothing
+
     def over(self, batches: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any, Any]]:
         """For each pair of a batch and its place these, and what was made of it, in the same order."""
-        if self._do.nothing:
-            yield from ((batch, at, batch) for batch, at in batches)
-        elif self._where == "caller":
+        if self._where == "caller":
             for batch, at in batches:
                 with _of(batch):
                     made = self._do(batch)

@@ -114,6 +114,15 @@ impl Plan<'_> {
         self.len() == 0
     }
 
+    /// Bytes of the records together.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match &self.0 {
+            Parts::One(plan) => plan.bytes(),
+            Parts::Many(many) => many.parts.iter().map(|part| part.looked.bytes()).sum(),
+        }
+    }
+
     /// The records in one buffer, in the order asked for. Each block in which one of them lies is
     /// decoded once, and no other, by as many threads as the store was given.
     ///

@@ -148,6 +148,11 @@ impl Wanted {
 }
 
 impl Looked {
+    /// Bytes of the records together.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.iter().map(|w| w.end - w.start).sum()
+    }
+
     /// What the codec counted in each record, with its position.
     pub(crate) fn weights(&self) -> impl Iterator<Item = (usize, u32)> {
         self.0.iter().map(|w| (w.position as usize, w.weight))
@@ -188,6 +193,11 @@ impl FilePlan<'_> {
             }
         }
         Ok(out)
+    }
+
+    /// Bytes of the records together.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.wanted.iter().map(|w| w.end - w.start).sum()
     }
 
     /// The first of the records; `None` if none was asked for.
