@@ -549,11 +549,21 @@ def test_only_damage_is_skipped(tmp_path, frames):
         ({"max_atoms": 40}, r"record \"m\d+\" \(ordinal \d+\) has weight \d+, above the cap of 40"),
         ({"max_cost": 9, "cost": "edges"}, "edges"),
         ({"max_atoms": 9, "max_cost": 9}, "max_atoms"),
+        ({"batch_size": 4, "layout": "padded", "pad_to": -1}, "pad_to: -1 is not from 0"),
+        ({"batch_size": 4, "records": np.zeros((2, 2), int)}, "records: ordinals are one list"),
     ],
 )
 def test_what_cannot_work_is_refused_when_it_is_asked_for(frames, wrong, why):
     with pytest.raises(vlstore.Error, match=why):
         Loader(frames, **wrong)
+
+
+def test_numbers_that_are_none_are_refused(frames):
+    for epoch in (-1, 1 << 63):
+        with pytest.raises(vlstore.InvalidError, match="epoch: "):
+            Loader(frames, batch_size=4).set_epoch(epoch)
+    with pytest.raises(vlstore.InvalidError, match="records: -3"):
+        split(-3, [0.5])
 
 
 def test_worlds_larger_than_the_data_and_empty_stores_end_at_once(path):

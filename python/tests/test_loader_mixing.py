@@ -259,6 +259,27 @@ def test_records_are_chosen_by_key_by_condition_and_by_costs(stores):
         Loader(paths, max_cost=100, cost=edges)
 
 
+def test_a_property_of_the_frames_is_their_cost(path):
+    edges = np.random.default_rng(2).integers(1, 400, 500)
+    with vlstore.open(path, "w", records="md-frame") as store:
+        for i, n in enumerate(edges.tolist()):
+            store[i] = vlstore.MdFrame(np.zeros((3, 3)), step=i, frame_properties={"edges": n, "pair": [n, n]})
+    loader = Loader(path, max_cost=1000, cost="edges", seed=1, fields=["edges"])
+    sums = [int(batch["edges"].sum()) for batch in loader]
+    assert max(sums) <= 1000 and np.mean(sums) > 900 and sum(sums) == edges.sum()
+    assert "max_cost=1000, cost='edges'" in repr(loader)
+    state = loader.state_dict()
+    pickle.loads(pickle.dumps(loader)).load_state_dict(state)
+    with pytest.raises(vlstore.InvalidError, match="its cost is"):
+        Loader(path, max_cost=1000, seed=1).load_state_dict(state)
+    with pytest.raises(vlstore.InvalidError, match=r"record 0 .* has cost \d+, above the cap of"):
+        Loader(path, max_cost=int(edges[0]) - 1, cost="edges", records=[0])
+    with pytest.raises(vlstore.InvalidError, match="\"edgse\" is not one of"):
+        Loader(path, max_cost=1000, cost="edgse")
+    with pytest.raises(vlstore.WrongTypeError, match="an array of 2 axes"):
+        Loader(path, max_cost=1000, cost="pair")
+
+
 def test_an_iteration_that_is_left_holds_nothing_and_changes_no_place(frames):
     loader = Loader(frames, batch_size=16, seed=1)
     batches = iter(loader)

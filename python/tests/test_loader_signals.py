@@ -38,8 +38,7 @@ def test_ctrl_c_ends_an_iteration_while_a_read_waits(tmp_path):
             store.put_frames(np.zeros((50, 3, 3), "f4"))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
     child = subprocess.Popen(
-        [sys.executable, "-c", WAITS, *map(str, paths)], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO}),
+        [sys.executable, "-c", WAITS, *map(str, paths)], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
         with child, open(paths[1], "r+b") as held:

@@ -144,3 +144,15 @@ def test_what_was_read_before_a_damaged_record_is_served_before_its_error(path):
 def test_transforms_that_cannot_work_are_refused_at_once(frames, wrong, why):
     with pytest.raises(vlstore.Error, match=why):
         Loader(frames, batch_size=4, **wrong)
+
+
+def ending(record):
+    raise StopIteration("enough")
+
+
+@pytest.mark.parametrize("where", ["caller", "threads"])
+def test_a_transform_that_stops_an_iteration_ends_no_epoch(frames, where):
+    loader = Loader(frames, batch_size=8, transform_record=ending, transform_in=where)
+    with pytest.raises(RuntimeError, match="StopIteration: enough") as caught:
+        list(loader)
+    assert "in the transform of the record" in caught.value.__notes__[0]

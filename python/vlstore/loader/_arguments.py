@@ -66,6 +66,14 @@ def as_integer(name: str, value: Any) -> int:
         raise WrongTypeError(f"{name}: {value!r:.40} is not an integer") from error
 
 
+def as_size(name: str, value: Any) -> int:
+    """An integer from 0 to 2^63 - 1."""
+    number = as_integer(name, value)
+    if not 0 <= number < 1 << 63:
+        raise InvalidError(f"{name}: {number} is not from 0 to 2^63 - 1")
+    return number
+
+
 def as_real(name: str, value: Any) -> float:
     try:
         return float(value)
@@ -115,4 +123,6 @@ def as_ordinals(records: Any, length: int) -> Any:
                 f"{records.shape}"
             )
         return np.flatnonzero(records)
+    if records.ndim != 1:
+        raise InvalidError(f"records: ordinals are one list, not an array of {records.ndim} axes")
     return records if records.size else records.astype(np.int64)

@@ -17,6 +17,7 @@ from vlstore.loader._arguments import (
     as_integer,
     as_ordinals,
     as_real,
+    as_size,
     as_weights,
     store_paths,
     type_names,
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     _Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
+
+#: Frames of which a property is read together.
+_AT_ONCE = 1 << 16
 
 _SHUFFLES = {True: "windows", False: "sequential"}
 
@@ -75,8 +79,9 @@ class Loader:
         ``cost``.
     cost : str or array of int
         What ``max_cost`` and ``buckets`` count: a column with a number of 0 or more for each record, as
-        ``"weight"`` (sites) or ``"bytes"``; or the numbers themselves, one for each record of the store or
-        stores, for example of edges. They become a part of the loader and of its state.
+        ``"weight"`` (sites) or ``"bytes"``; a property of the frames, for example their number of edges, which
+        is read once when the loader is made; or the numbers themselves, one for each record of the store or
+        stores. These two become a part of the loader and of its state.
     buckets : bool or list of int, optional
         Puts records of nearly the same ``cost`` (by default sites) of a window together. ``True``:
         neighbours in size, which leaves least padding. A list of sizes that ascend: a batch has records of
@@ -274,9 +279,9 @@ class Loader:
         if pad_to is None:
             pad_to = edges if layout == "padded" and costs is None and cost == "weight" else []
         elif isinstance(pad_to, Iterable):
-            pad_to = [as_integer("pad_to", size) for size in pad_to]
+            pad_to = [as_size("pad_to", size) for size in pad_to]
         else:
-            pad_to = [as_integer("pad_to", pad_to)]
+            pad_to = [as_size("pad_to", pad_to)]
         if temperature is not None and weights is not None:
             raise InvalidError("temperature: is in place of weights; give one of them")
         if epoch_records is not None and weights is None and temperature is None:
@@ -284,6 +289,8 @@ class Loader:
         #: The store; of several the first.
         self.store = store
         self._max_open = max_open
+        if frames and costs is None and (max_cost is not None or buckets):
+            costs = self._property(cost)
         self._options = {
             "batch_size": batch_size,
             "max_cost": max_cost,
@@ -468,7 +475,7 @@ class Loader:
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration be that of ``epoch``, from its beginning."""
-        self._core.set_at((epoch, 0, 0))
+        self._core.set_at((as_size("epoch", epoch), 0, 0))
         self._at = self._core.at
 
     def state_dict(self, batch: Batch | Records | None = None) -> dict[str, Any]:
@@ -519,6 +526,23 @@ class Loader:
             column = np.asarray(self._column(by), dtype=np.float64)
             return column.reshape(len(column), -1)[:, 0][self._core.ordinals()]
         return by
+
+    def _property(self, name: str) -> Any:
+        """The costs in a frame property of this name, if there is no such column."""
+        try:
+            self.store.column(name)
+        except InvalidError as unknown:
+            try:
+                self.store.at._arrays([0] if len(self.store) else [], [name], None, None, False)
+            except InvalidError:
+                raise unknown from None
+            read = [
+                store.at._arrays(range(at, min(at + _AT_ONCE, len(store))), [name], None, None, False)[0][name]
+                for store in self._each()
+                for at in range(0, len(store), _AT_ONCE)
+            ]
+            return as_costs(np.concatenate(read))
+        return None
 
     def _column(self, name: str) -> Any:
         """A column of all records of all stores, chosen or not."""
@@ -602,7 +626,8 @@ class Loader:
         ]
         options = self._options
         if options["max_cost"] is not None:
-            limits.append("cost=given" if options["costs"] is not None else f"cost={options['cost']!r}")
+            given = options["costs"] is not None and options["cost"] == "weight"
+            limits.append("cost=given" if given else f"cost={options['cost']!r}")
         order = f"{made['shuffle']}, seed {made['seed']}"
         if made["shuffle"] == "windows":
             window = min(made["window"], max(made["records"], 1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vlstore import _core
+from vlstore.loader._arguments import as_size
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -41,7 +42,7 @@ def split(
     >>> len(train), len(test)
     (8, 2)
     """
-    ordinals = np.arange(records) if np.ndim(records) == 0 else np.asarray(records)
+    ordinals = np.arange(as_size("records", records)) if np.ndim(records) == 0 else np.asarray(records)
     if groups is not None:
         groups = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
     return _core._split_records(ordinals, [float(share) for share in shares], seed, groups)

@@ -298,6 +298,9 @@ def _stacked(values: list[Any]) -> Any:
 
 def _portable(error: Exception) -> BaseException:
     """The exception, or one that says the same, as another process can receive it."""
+    if isinstance(error, StopIteration):
+        # It would end the epoch.
+        return RuntimeError(f"StopIteration: {error}")
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
