@@ -93,12 +93,7 @@ pub enum Rows {
 /// The share of padding in the padded batches of an epoch, 0 to 1: what of rows by width no record
 /// fills. `cost` is the size of a record.
 #[must_use]
-pub fn padding(
-    schedule: &Schedule,
-    epoch: u64,
-    shape: Padded,
-    cost: impl Fn(u64) -> u64,
-) -> f64 {
+pub fn padding(schedule: &Schedule, epoch: u64, shape: Padded, cost: impl Fn(u64) -> u64) -> f64 {
     let (mut filled, mut all) = (0.0, 0.0);
     for batch in schedule.all(epoch) {
         let sizes = batch.iter().map(|r| cost(*r));

@@ -100,7 +100,14 @@ impl Loader {
         if let Some(mixture) = mixture {
             schedule = schedule.mixed(mixture)?;
         }
-        Ok(Self { sources, options, view, schedule, counts: Counts::default(), at: Cursor::default() })
+        Ok(Self {
+            sources,
+            options,
+            view,
+            schedule,
+            counts: Counts::default(),
+            at: Cursor::default(),
+        })
     }
 
     /// The stores, as they are loaded.

@@ -125,18 +125,12 @@ pub(crate) struct Together<'py> {
 
 impl<'py> Together<'py> {
     /// Room for arrays of these lengths in bytes, of zeros.
-    pub(crate) fn fresh(
-        py: Python<'py>,
-        lengths: impl Iterator<Item = usize>,
-    ) -> PyResult<Self> {
+    pub(crate) fn fresh(py: Python<'py>, lengths: impl Iterator<Item = usize>) -> PyResult<Self> {
         Self::made(py, &numpy(py)?.zeros, lengths)
     }
 
     /// The same without zeros, for those who write every byte of it before anybody sees it.
-    pub(crate) fn unset(
-        py: Python<'py>,
-        lengths: impl Iterator<Item = usize>,
-    ) -> PyResult<Self> {
+    pub(crate) fn unset(py: Python<'py>, lengths: impl Iterator<Item = usize>) -> PyResult<Self> {
         Self::made(py, &numpy(py)?.empty, lengths)
     }
 
