@@ -3,6 +3,7 @@
 use super::balance::{Balance, Padded, padding};
 use super::counts::Counts;
 use super::cursor::Cursor;
+use super::default_sizes::default_sizes;
 use super::mixture::Mixture;
 use super::options::{LoaderOptions, Mixing};
 use super::order::{Order, Shuffle};
@@ -17,13 +18,10 @@ use super::view::View;
 use super::walk::{Share, Walk};
 use crate::column::ColumnValues;
 use crate::error::{Error, Result};
-use crate::store::{Batch, ColumnData, Purpose, Readable, Snapshot};
+use crate::store::{Batch, ColumnData, Readable, Snapshot};
 use crate::wire::memory;
 use serde_json::Value;
 use std::sync::Arc;
-
-/// Groups of a window, unless another number is asked for.
-const GROUPS: u64 = 64;
 
 /// Loads the records of a store for training, as one commit has them: what is written later is not
 /// seen. As cheap to clone as a snapshot; holds no thread, so that it may be used in a child of a
@@ -306,20 +304,14 @@ impl Loader {
 
 /// Group and window: those that were asked for, or what suits the stores.
 fn sizes(sources: &Sources, options: &LoaderOptions) -> Result<(u64, u64)> {
-    let each = (sources.bytes() / sources.len().max(1)).max(1);
-    let wanted = match sources.snapshot(0)?.layout().purpose {
-        Purpose::Dense => 2 << 20,
-        Purpose::Balanced | Purpose::Random => 512 << 10,
-    };
-    // A power of two is a multiple of most sizes of batches.
-    let whole = |records: u64| 1 << (u64::BITS - 1 - records.max(1).leading_zeros());
+    let each = sources.bytes() / sources.len().max(1);
+    let purpose = sources.snapshot(0)?.layout().purpose;
+    let suits = default_sizes(each, purpose, options.memory / 2);
     let group = match options.shuffle {
         Shuffle::Global => 1,
-        _ => options.group.unwrap_or_else(|| whole(wanted / each)),
+        _ => options.group.unwrap_or(suits.0),
     };
-    let most = whole(options.memory / 2 / each);
-    let window = options.window.unwrap_or_else(|| (whole(wanted / each) * GROUPS).min(most));
-    Ok((group, window))
+    Ok((group, options.window.unwrap_or(suits.1)))
 }
 
 /// The parts of these records, and what an epoch has of each.

@@ -25,6 +25,7 @@
 mod balance;
 mod counts;
 mod cursor;
+mod default_sizes;
 #[expect(clippy::module_inception, reason = "the room is named after what it is for")]
 mod loader;
 mod mixture;

@@ -18,9 +18,10 @@ pub struct LoaderOptions {
     pub shuffle: Shuffle,
     /// Chooses one of the orders.
     pub seed: u64,
-    /// Records of a group; by default about 16 blocks of the store.
+    /// Records of a group; by default 256 KiB, 512 KiB of a store with purpose `dense`.
     pub group: Option<u64>,
-    /// Records of a window; by default 64 groups, or what half of `memory` holds.
+    /// Records of a window; by default 16 MiB as decoded, 32 groups at least, and no more than half of
+    /// `memory` holds.
     pub window: Option<u64>,
     /// How many records, or what cost, a batch has.
     pub batching: Batching,

@@ -104,9 +104,10 @@ class Loader:
     seed : int
         Chooses the order, 0 or more.
     window, group : int, optional
-        Records that are shuffled together, and neighbours that are read together. By default 64
-        groups of 512 KiB (2 MiB in a store with purpose ``dense``), as far as ``memory`` goes.
-        :meth:`window_for` says which window the data need.
+        Records that are shuffled together, and neighbours that are read together. By default a window of
+        16 MiB as decoded, which the caches of a processor hold, in groups of 256 KiB (512 KiB in a store with
+        purpose ``dense``); of large records 32 groups, as far as ``memory`` goes. :meth:`window_for` says which
+        window the data need.
     records : slice, array of ordinals, bool mask or callable, optional
         Which records, as places in the store; by default all. See also :func:`split`. A callable is given a
         function that returns a column of all records by its name, and returns one of these:
