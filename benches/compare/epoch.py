@@ -5,8 +5,8 @@
 A batch is positions and forces of 64 frames, concatenated, and the sizes of the frames; every frame comes once, in an
 order that is drawn anew in each round. Of each store the loader is the one that its users write: where a store reads
 many records at once, a batch is read so. `C, in order` is C-Blosc2 alone, on as many threads as there are cores: it
-decodes the chunks of our own file one after the other, and makes neither batches nor arrays and checks nothing. Each
-peer runs in a process of its own; rounds alternate in random order, the first is not counted, medians are reported.
+decodes the chunks of our own file one after the other, and makes neither batches nor arrays and checks nothing. The
+original program is measured if VLSTORE_ORIGINAL names its folder `src` (and flatbuffers is installed). Each peer runs in a process of its own; rounds alternate in random order, the first is not counted, medians are reported.
 Everything is in the page cache. Writes `epoch.md` and `epoch.json` into the folder.
 """
 
@@ -33,11 +33,11 @@ BATCH = 64
 SECONDS = 2.0  # of an epoch in one round, at most
 CORES = len(os.sched_getaffinity(0))
 
-#: Name, how many frames of it are made, and how many are about 8 MB.
+#: Name, and how many frames of it are made: several windows of the loader.
 SETS = {
-    "molecules": (data.molecules, 60_000, 16_384),
-    "crystals": (data.crystals, 30_000, 4_096),
-    "mixed": (data.mixed, 3_000, 512),
+    "molecules": (data.molecules, 120_000),
+    "crystals": (data.crystals, 40_000),
+    "mixed": (data.mixed, 6_000),
 }
 LOADERS = {}
 
@@ -52,21 +52,66 @@ def loader(key, store, label):
     return add
 
 
-@loader("vlstore-dense", "vlstore-dense", "vlstore, Zstd, dense, windows of 8 MB")
-@loader("vlstore", "vlstore", "vlstore, Zstd, balanced, windows of 8 MB")
-@loader("vlstore-lz4", "vlstore-lz4", "vlstore, LZ4, windows of 8 MB")
-def ours(store, seed, window=None):
+@peers.peer("original", "the original program")
+class Original(peers.Peer):
+    """The original program as it comes: Zstd, chunks of 4 MiB, records as its own codec encodes them."""
+
+    def write(self, frames):
+        sys.path.insert(0, os.environ["VLSTORE_ORIGINAL"])
+        from vlstore.serialize import BackedAtomicData
+        from vlstore.store import SChunkStore
+
+        store = SChunkStore(location=pathlib.Path(self.path))
+        for i, name in enumerate(frames.keys):
+            sites = slice(frames.starts[i], frames.starts[i + 1])
+            types = frames.types[sites].astype(np.int32)
+            record = BackedAtomicData.from_values(
+                name=name, atom_types=types, nsites=len(types), positions=frames.positions[sites],
+                forces=frames.forces[sites], masses=np.ones(len(types), np.float32),
+            )
+            store.put(name, record.raw)
+        store.close()
+
+    def open(self):
+        from vlstore.serialize import BackedAtomicDataCodec
+        from vlstore.store import Depot, SChunkStore
+
+        records = SChunkStore(location=pathlib.Path(self.path))
+        self.store, self.count = Depot(codec=BackedAtomicDataCodec, backing=records), len(records)
+
+    def batch(self, ordinals):
+        return joined([self.store.get(f"{self.first}_{i:08d}") for i in ordinals])
+
+
+def joined(frames):
+    positions = [frame.pos for frame in frames]
+    sizes = np.array([len(p) for p in positions])
+    return np.concatenate(positions), np.concatenate([frame.forces for frame in frames]), sizes
+
+
+@loader("original", "original", "the original program's BlockShuffleBatch, 5 chunks")
+def original(store, seed):
+    from vlstore.loader import BlockShuffleBatch
+
+    random.seed(seed)
+    for frames in BlockShuffleBatch(read_size=5, batch_size=BATCH, backing=store.store):
+        yield joined(frames)
+
+
+@loader("vlstore-dense", "vlstore-dense", "vlstore, Zstd, dense")
+@loader("vlstore", "vlstore", "vlstore, Zstd, balanced")
+@loader("vlstore-lz4", "vlstore-lz4", "vlstore, LZ4, balanced")
+def ours(store, seed, **more):
     from vlstore.loader import Loader
 
-    how = {"batch_size": BATCH, "seed": seed, "fields": ["positions", "forces"]}
-    for batch in Loader(store.path, window=window or store.window, **how):
+    for batch in Loader(store.path, batch_size=BATCH, seed=seed, fields=["positions", "forces"], **more):
         yield batch["positions"], batch["forces"], np.diff(batch["ptr"])
 
 
 @loader("vlstore-dense-whole", "vlstore-dense", "vlstore, Zstd, dense, one window")
 @loader("vlstore-lz4-whole", "vlstore-lz4", "vlstore, LZ4, one window")
 def whole(store, seed):
-    return ours(store, seed, store.count)
+    return ours(store, seed, window=store.count)
 
 
 @loader("c-dense", "vlstore-dense", "C, in order: Zstd, dense")
@@ -112,13 +157,13 @@ def grain(store, seed):
     yield from frames.to_iter_dataset(options)
 
 
-def serve(pipe, key, path, made, count, window):
+def serve(pipe, key, path, made, count):
     """One loader: writes the frames, then serves an epoch when it is told to."""
     try:
         peer, _, epoch = LOADERS[key]
         cls, _, options = peers.PEERS[peer]
         frames, store = made(count), cls(path, **options)
-        store.window = window
+        store.first = frames.name[:3]
         store.write(frames)
         store.open()
         check(store, frames, np.random.default_rng(5))
@@ -148,12 +193,12 @@ def serve(pipe, key, path, made, count, window):
 def measure(name, keys, rounds, scale, folder):
     """All loaders on one set: by loader its size and the samples of its rate."""
     context = multiprocessing.get_context("spawn")
-    made, count, window = SETS[name]
+    made, count = SETS[name]
     running, figures = {}, {}
     for key in keys:
         ours, theirs = context.Pipe()
         path = folder / f"{name}-{key}"
-        where = (theirs, key, path, made, int(count * scale), window)
+        where = (theirs, key, path, made, int(count * scale))
         context.Process(target=serve, args=where, daemon=True).start()
         print(f"{name}: {key} writes", file=sys.stderr, flush=True)
         first = ours.recv()
