@@ -62,7 +62,7 @@ impl Epoch {
         if let Some(known) = self.rounds.get(place).copied().flatten() {
             return known;
         }
-        let counted = schedule.round(self.number, number).len() as u64;
+        let counted = schedule.lazy_round(self.number, number).len();
         if number < schedule.rounds() {
             if self.rounds.len() <= place {
                 self.rounds.resize(place + 1, None);

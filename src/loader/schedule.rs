@@ -309,7 +309,7 @@ impl Schedule {
     /// [`Loader`](super::Loader) keeps what it counted.
     #[must_use]
     pub fn progress(&self, at: Cursor) -> f64 {
-        self.progress_of(at, || self.round(at.epoch, at.round).len() as u64)
+        self.progress_of(at, || self.lazy_round(at.epoch, at.round).len())
     }
 
     /// The same, where `batches` says how many batches the round of `at` has.
