@@ -1,9 +1,10 @@
 //! Addresses: which service, which bucket, which object.
 
 use super::access::Make;
-use super::s3::{bucket, hide, is_secret, retry, variables};
+use super::s3::{self, builder, hide, is_secret, retry, variables};
 use crate::error::{Error, Result};
 use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
@@ -44,6 +45,8 @@ pub(super) struct Address {
     pub(super) secrets: Vec<String>,
     /// What to look at where access is denied.
     pub(super) denied: &'static str,
+    /// What makes a client of S3, if it is there.
+    pub(super) s3: Option<AmazonS3Builder>,
 }
 
 impl Address {
@@ -62,25 +65,26 @@ impl Address {
         match scheme.as_str() {
             "s3" | "s3a" => {
                 let key = Key::parse(path).map_err(bad)?;
-                let (make, secrets) = bucket(host, [])?;
+                let (builder, secrets) = builder(host, [])?;
+                let make = s3::make(&builder, &secrets);
                 let denied = "are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and \
                     AWS_ENDPOINT_URL right, and may this key do it? (AWS_SKIP_SIGNATURE=true reads \
                     what is public)";
-                Ok(Self { at: format!("s3://{host}"), key, make, secrets, denied })
+                Ok(Self { at: format!("s3://{host}"), key, make, secrets, denied, s3: Some(builder) })
             }
             "gs" => {
                 let key = Key::parse(path).map_err(bad)?;
                 let (make, secrets) = google(host);
                 let denied = "does GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT name a \
                     file with the right key, and may it do this?";
-                Ok(Self { at: format!("gs://{host}"), key, make, secrets, denied })
+                Ok(Self { at: format!("gs://{host}"), key, make, secrets, denied, s3: None })
             }
             "az" | "azure" | "abfs" | "abfss" => {
                 let key = Key::parse(path).map_err(bad)?;
                 let (make, secrets) = azure(&format!("{scheme}://{host}"));
                 let denied = "are AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (or \
                     AZURE_STORAGE_SAS_KEY) right, and may this key do it?";
-                Ok(Self { at: format!("{scheme}://{host}"), key, make, secrets, denied })
+                Ok(Self { at: format!("{scheme}://{host}"), key, make, secrets, denied, s3: None })
             }
             "http" | "https" => {
                 if path.contains('?') {
@@ -95,7 +99,7 @@ impl Address {
                 let make = web(&format!("{scheme}://{host}"), scheme == "http");
                 let denied =
                     "does the server want a name and a password (https://name:password@host/...)?";
-                Ok(Self { at: format!("{scheme}://{shown}"), key, make, secrets, denied })
+                Ok(Self { at: format!("{scheme}://{shown}"), key, make, secrets, denied, s3: None })
             }
             "hf" => Err(wrong("is read by the Python package with huggingface_hub installed")),
             "file" => Err(wrong("is a file of this machine: give its path")),

@@ -8,6 +8,7 @@
 
 pub(crate) mod access;
 mod address;
+mod copied_parts;
 mod object;
 mod open;
 mod options;

@@ -5,6 +5,7 @@ use super::address::Address;
 use crate::backend::{Begun, RangeSource};
 use crate::error::{Error, Result};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use object_store::aws::AmazonS3Builder;
 use object_store::path::Path as Key;
 use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt};
 use std::fmt;
@@ -25,6 +26,8 @@ pub struct ObjectSource {
     name: String,
     pub(super) deadline: Duration,
     at_once: usize,
+    /// What makes a client of S3, if it is there.
+    pub(super) s3: Option<Box<AmazonS3Builder>>,
 }
 
 /// Why one try failed.
@@ -46,14 +49,14 @@ impl From<object_store::Error> for Failed {
 
 impl ObjectSource {
     pub(super) fn at(address: Address, deadline: Duration, at_once: usize) -> Result<Self> {
-        let Address { at, key, make, secrets, denied } = address;
+        let Address { at, key, make, secrets, denied, s3 } = address;
         let access = Access::made(make, &at, secrets, denied)?;
-        Ok(Self::new(access, key, deadline, at_once))
+        Ok(Self { s3: s3.map(Box::new), ..Self::new(access, key, deadline, at_once) })
     }
 
     fn new(access: Arc<Access>, key: Key, deadline: Duration, at_once: usize) -> Self {
         let name = format!("{}/{key}", access.at);
-        Self { access, key, name, deadline, at_once: at_once.max(1) }
+        Self { access, key, name, deadline, at_once: at_once.max(1), s3: None }
     }
 
     /// The object `key` of `store`, which is called `at` in messages: `s3://bucket`. Each request, with all
@@ -145,7 +148,7 @@ impl ObjectSource {
 }
 
 /// What a version begins with that the store can be asked to compare.
-const TAG: &str = "etag ";
+pub(super) const TAG: &str = "etag ";
 
 /// What changes when the object does.
 fn version(meta: &ObjectMeta) -> Option<Box<str>> {

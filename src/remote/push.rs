@@ -2,7 +2,8 @@
 
 use super::access::Access;
 use super::address::local_path;
-use super::object::{ObjectSource, is_missing};
+use super::copied_parts::{self, plan, same};
+use super::object::{ObjectSource, TAG, is_missing};
 use super::open::source;
 use super::options::RemoteOptions;
 use crate::backend::{Access as How, Backend, FileBackend, PagedBackend, RangeSource};
@@ -42,9 +43,9 @@ pub struct Pushed {
 }
 
 /// Uploads the store in a file to the address `url`. If the object there is the same state of the same store,
-/// nothing is sent. Otherwise all of it is: object stores have no way to change a part of an object, and the
-/// crate `object_store` none to copy parts of it. The object appears, or is replaced, when all parts have
-/// arrived; until then, and after an error, it stays as it was.
+/// nothing is sent. Of a newer state S3 takes what differs: parts that both have, by the checksums in their
+/// indexes, are copied there. Other services get all of it. The object appears, or is replaced, when all parts
+/// have arrived; until then, and after an error, it stays as it was.
 ///
 /// `progress` is told the bytes done and to do; its error ends the work.
 ///
@@ -83,9 +84,11 @@ pub(super) fn push_to(
     };
     let (file, before, store) = local().map_err(|e| e.at(path))?;
     let bytes = file.len()?;
-    if is_there(source, &before, bytes, &store, options)? {
-        return Ok(Pushed { bytes, sent: 0, unchanged: true });
-    }
+    let there = match there(source, &before, bytes, &store, options)? {
+        There::Same => return Ok(Pushed { bytes, sent: 0, unchanged: true }),
+        There::Older(older, version) => Some((older, version)),
+        There::Other => None,
+    };
     progress(0, bytes)?;
     let still = || -> Result<()> {
         if head(&*file)? == before && file.len()? == bytes {
@@ -94,7 +97,12 @@ pub(super) fn push_to(
         let why = "was written to while it was uploaded; nothing has changed there: run it again";
         Err(Error::invalid("store", why).at(path))
     };
-    if bytes <= PART {
+    let mut sent = bytes;
+    if let Some((older, version)) = there
+        && let Some(copied) = only_new(source, &file, (&store, &older), &version, &still, progress)?
+    {
+        sent = copied;
+    } else if bytes <= PART {
         let mut all = memory::zeroed(to_usize(bytes).unwrap_or(usize::MAX))?;
         file.read_at(0, &mut all)?;
         still()?;
@@ -107,7 +115,43 @@ pub(super) fn push_to(
         upload(source, &file, bytes, &still, progress)?;
     }
     progress(bytes, bytes)?;
-    Ok(Pushed { bytes, sent: bytes, unchanged: false })
+    Ok(Pushed { bytes, sent, unchanged: false })
+}
+
+/// Sends what the older state lacks, if the service copies the other parts; the bytes that were sent.
+fn only_new(
+    source: &ObjectSource,
+    file: &FileBackend,
+    (store, older): (&Store, &Store),
+    version: &str,
+    still: &dyn Fn() -> Result<()>,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<Option<u64>> {
+    let (Some(builder), Some(tag)) = (&source.s3, version.strip_prefix(TAG)) else {
+        return Ok(None);
+    };
+    let bytes = file.len()?;
+    let same = same(source, Some(version), file, store, older)?;
+    let Some(pieces) = plan(&same, bytes, part_size(bytes)) else { return Ok(None) };
+    match copied_parts::upload(source, builder, tag, &pieces, file, bytes, still, progress) {
+        Ok(sent) => Ok(Some(sent)),
+        // Some services do not copy parts: then all of it is sent, which tells if it was for another reason.
+        Err(Error::Io { op: "use the object store", .. }) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn part_size(bytes: u64) -> u64 {
+    PART.max(bytes.div_ceil(PARTS).next_multiple_of(1 << 20))
+}
+
+/// What is at the address.
+enum There {
+    Same,
+    /// An older state of the same store, and its version.
+    Older(Store, Box<str>),
+    /// Nothing, or what is to be replaced.
+    Other,
 }
 
 fn head(backend: &dyn Backend) -> Result<Vec<u8>> {
@@ -116,18 +160,18 @@ fn head(backend: &dyn Backend) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Whether the object is this state already; an error if it is not to be replaced.
-fn is_there(
+/// What the object is to this state; an error if it is not to be replaced.
+fn there(
     source: &Arc<ObjectSource>,
     before: &[u8],
     bytes: u64,
     store: &Store,
     options: &PushOptions,
-) -> Result<bool> {
+) -> Result<There> {
     let remote = &options.remote;
     let far = match PagedBackend::open(source.clone(), remote.memory, remote.disk.as_ref()) {
         Ok(far) => far,
-        Err(e) if is_missing(&e) => return Ok(false),
+        Err(e) if is_missing(&e) => return Ok(There::Other),
         Err(e) => return Err(e),
     };
     let other = |what: &str| {
@@ -135,11 +179,12 @@ fn is_there(
             .at(source.name().as_ref())
     };
     if far.len()? == bytes && head(&far)? == before {
-        return Ok(true);
+        return Ok(There::Same);
     }
     if options.overwrite {
-        return Ok(false);
+        return Ok(There::Other);
     }
+    let version = far.version().map(Box::from);
     let there = match Store::open_in(Arc::new(far), &ReadOptions::default()) {
         Ok(there) => there,
         Err(e) if e.is_damage() => return Err(other("an object that is not a whole store")),
@@ -151,7 +196,11 @@ fn is_there(
     if there.generation() > store.generation() {
         return Err(other("a newer state of this store"));
     }
-    Ok(false)
+    let intact = !matches!(there.opened(), Opened::OlderCommit { .. } | Opened::LastSeal { .. });
+    Ok(match version.filter(|_| intact) {
+        Some(version) => There::Older(there, version),
+        None => There::Other,
+    })
 }
 
 fn upload(
@@ -185,7 +234,7 @@ fn parts(
     bytes: u64,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
-    let size = PART.max(bytes.div_ceil(PARTS).next_multiple_of(1 << 20));
+    let size = part_size(bytes);
     let (mut read, mut sent) = (0, 0);
     let mut running = FuturesUnordered::new();
     while sent < bytes {

@@ -57,6 +57,26 @@ pub(crate) fn bucket<'a>(
     bucket: &str,
     settings: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<(Make, Vec<String>)> {
+    let (builder, secrets) = builder(bucket, settings)?;
+    Ok((make(&builder, &secrets), secrets))
+}
+
+/// What makes a client again and again.
+pub(super) fn make(builder: &AmazonS3Builder, secrets: &[String]) -> Make {
+    let (builder, hidden) = (builder.clone(), secrets.to_vec());
+    Box::new(move || {
+        let built = builder.clone().build();
+        let built =
+            built.map_err(|e| Error::invalid("settings of S3", hide(e.to_string(), &hidden)))?;
+        Ok(Arc::new(built))
+    })
+}
+
+/// As [`bucket`], before the client is made.
+pub(super) fn builder<'a>(
+    bucket: &str,
+    settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<(AmazonS3Builder, Vec<String>)> {
     // Only if the program has not chosen one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut given = HashMap::new();
@@ -85,13 +105,5 @@ pub(crate) fn bucket<'a>(
     for (key, value) in &given {
         builder = builder.with_config(*key, value);
     }
-    let builder = builder.with_bucket_name(bucket).with_retry(retry());
-    let hidden = secrets.clone();
-    let make: Make = Box::new(move || {
-        let built = builder.clone().build();
-        let built =
-            built.map_err(|e| Error::invalid("settings of S3", hide(e.to_string(), &hidden)))?;
-        Ok(Arc::new(built))
-    });
-    Ok((make, secrets))
+    Ok((builder.with_bucket_name(bucket).with_retry(retry()), secrets))
 }

@@ -141,5 +141,35 @@ pub(crate) fn common(
             f(Part { range, file, what: What::Chunk(number, entry, sums) })?;
         }
     }
+    // Chunks that no leaf has yet.
+    for number in old.memtable.first_chunk..old.memtable.chunks_end() {
+        let Some((entry, sums)) = recent(old, number) else { continue };
+        let found = match recent(new, number) {
+            Some(found) => Some(found),
+            None => match new.stored_index.chunk(&new.io, number)? {
+                Some(found) => {
+                    Some((found.entry, leaf_sums(&new.io, found.leaf, &found.entry)?))
+                }
+                None => None,
+            },
+        };
+        let same = |(other, others): &(ChunkEntry, Vec<u64>)| {
+            let of = |e: &ChunkEntry| (e.offset, e.cbytes, e.blocks, e.prefix_sum);
+            of(other) == of(&entry) && *others == sums
+        };
+        if found.as_ref().is_some_and(same) {
+            let start = entry.offset.get();
+            let range = start..start.saturating_add(entry.cbytes.get().into());
+            f(Part { range, file, what: What::Chunk(number, entry, sums) })?;
+        }
+    }
     Ok(())
+}
+
+/// A chunk that no leaf has yet, with its checksums.
+fn recent(reader: &Reader, number: u64) -> Option<(ChunkEntry, Vec<u64>)> {
+    let memtable = &reader.memtable;
+    let entry = memtable.chunk(number).filter(|_| memtable.unchecked(number).is_none())?;
+    let sums = (0..entry.blocks.get()).map(|block| memtable.sum(entry, block));
+    Some((*entry, sums.collect::<Option<Vec<u64>>>()?))
 }

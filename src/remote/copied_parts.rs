@@ -1,0 +1,282 @@
+//! Uploads to S3 of which parts are copied from the object that is there: what the crate `object_store` does
+//! not offer.
+
+use super::object::ObjectSource;
+use crate::backend::{Backend, FileBackend, RangeSource};
+use crate::error::Result;
+use crate::store::read::parts::common;
+use crate::store::Store;
+use crate::wire::{memory, to_usize};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path as Key;
+use object_store::signer::{SignedUrlOptions, Signer};
+use object_store::{HeaderValue, MultipartId, PutPayload};
+use reqwest::Method;
+use std::ops::Range;
+use std::time::Duration;
+
+/// Bytes of a part, at least, but for the last one.
+const LEAST: u64 = 5 << 20;
+/// Bytes that are copied by one request; S3 takes 5 GiB.
+const COPIED: u64 = 1 << 30;
+/// Parts of an upload, at most; S3 takes 10 000.
+const PARTS: usize = 9000;
+/// Parts on their way at the same time.
+const AT_ONCE: usize = 4;
+/// What lies between two equal parts of the file is compared, up to this length, so that both are one.
+const BETWEEN: u64 = 64 << 10;
+/// Bytes that are fetched to be compared, at most.
+const COMPARED: u64 = 32 << 20;
+/// How long the address of a request is good for.
+const GOOD_FOR: Duration = Duration::from_secs(900);
+/// Most characters of an answer that are shown.
+const SHOWN: usize = 300;
+
+/// A part of an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Piece {
+    range: Range<u64>,
+    /// Whether the object has these bytes.
+    there: bool,
+}
+
+/// What of the file the object has, by the checksums in both indexes: ranges that ascend.
+///
+/// # Errors
+/// As reading them; [`Error::Replaced`](crate::Error::Replaced).
+pub(super) fn same(
+    source: &ObjectSource,
+    version: Option<&str>,
+    file: &FileBackend,
+    here: &Store,
+    there: &Store,
+) -> Result<Vec<Range<u64>>> {
+    let end = file.len()?.min(there.snapshot().backend().len()?);
+    let mut all: Vec<Range<u64>> = Vec::new();
+    common(&here.snapshot(), &there.snapshot(), |part| {
+        if part.range.end <= end {
+            all.push(part.range);
+        }
+        Ok(())
+    })?;
+    all.sort_unstable_by_key(|range| range.start);
+    let (mut gaps, mut sum): (Vec<Range<u64>>, u64) = (Vec::new(), 0);
+    let mut at = None;
+    for range in &all {
+        if let Some(at) = at.filter(|at| range.start > *at && range.start - *at <= BETWEEN)
+            && sum < COMPARED
+        {
+            gaps.push(at..range.start);
+            sum += range.start - at;
+        }
+        at = Some(at.unwrap_or(0).max(range.end));
+    }
+    let found = if gaps.is_empty() { Vec::new() } else { source.read(&gaps, version)? };
+    for (gap, found) in gaps.into_iter().zip(found) {
+        let mut own = memory::zeroed(found.len())?;
+        file.read_at(gap.start, &mut own)?;
+        if own == found {
+            all.push(gap);
+        }
+    }
+    all.sort_unstable_by_key(|range| range.start);
+    let mut out: Vec<Range<u64>> = Vec::new();
+    for range in all {
+        match out.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => out.push(range),
+        }
+    }
+    Ok(out)
+}
+
+/// How a file of `bytes` is uploaded of which the object has `same`, with about `each` bytes sent in a part;
+/// `None` if nothing is to be copied.
+pub(super) fn plan(same: &[Range<u64>], bytes: u64, each: u64) -> Option<Vec<Piece>> {
+    let mut out = Vec::new();
+    let mut add = |range: Range<u64>, each: u64, there: bool| {
+        let len = range.end - range.start;
+        let count = (len / each).max(1);
+        let cut = |i: u64| range.start + len / count * i + (len % count).min(i);
+        out.extend((0..count).map(|i| Piece { range: cut(i)..cut(i + 1), there }));
+    };
+    let mut at = 0;
+    for range in same {
+        let mut start = range.start.max(at);
+        if start > at && start - at < LEAST {
+            // What is sent before it is no shorter than a part may be.
+            start = at + LEAST;
+        }
+        if range.end.saturating_sub(start) < LEAST || range.end > bytes {
+            continue;
+        }
+        if start > at {
+            add(at..start, each, false);
+        }
+        add(start..range.end, COPIED, true);
+        at = range.end;
+    }
+    if at < bytes {
+        add(at..bytes, each, false);
+    }
+    (out.len() <= PARTS && out.iter().any(|piece| piece.there)).then_some(out)
+}
+
+/// Who asks S3 for such uploads.
+struct Bucket {
+    s3: AmazonS3,
+    name: String,
+    web: reqwest::Client,
+}
+
+fn generic(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> object_store::Error {
+    object_store::Error::Generic { store: "S3", source: source.into() }
+}
+
+impl Bucket {
+    fn new(builder: &AmazonS3Builder) -> object_store::Result<Self> {
+        let name = builder.get_config_value(&AmazonS3ConfigKey::Bucket).unwrap_or_default();
+        let web = reqwest::Client::builder().build().map_err(generic)?;
+        Ok(Self { s3: builder.clone().build()?, name, web })
+    }
+
+    /// Copies bytes of the object with this `ETag` into a part of the upload.
+    async fn copy(
+        &self,
+        key: &Key,
+        id: &MultipartId,
+        number: usize,
+        range: &Range<u64>,
+        tag: &str,
+    ) -> object_store::Result<PartId> {
+        let plain = self.s3.signed_url(Method::PUT, key, GOOD_FOR).await?;
+        let host = plain.host_str().and_then(|host| host.strip_prefix(&*self.name));
+        let from = match host {
+            Some(rest) if rest.starts_with('.') => format!("/{}{}", self.name, plain.path()),
+            _ => plain.path().to_owned(),
+        };
+        let query = [("partNumber", (number + 1).to_string()), ("uploadId", id.clone())];
+        let mut options = SignedUrlOptions::default().with_query(query);
+        for (name, value) in [
+            ("x-amz-copy-source", from),
+            ("x-amz-copy-source-if-match", tag.to_owned()),
+            ("x-amz-copy-source-range", format!("bytes={}-{}", range.start, range.end - 1)),
+        ] {
+            options.signed_headers.insert(name, HeaderValue::from_str(&value).map_err(generic)?);
+        }
+        let url = self.s3.signed_url_opts(Method::PUT, key, GOOD_FOR, &options).await?;
+        // The address is as good as the key: no error shows it.
+        let failed = |e: reqwest::Error| generic(e.without_url());
+        let asked = self.web.put(url).headers(options.signed_headers);
+        let answer = asked.send().await.map_err(failed)?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(failed)?;
+        let tag = text.split_once("<ETag>").and_then(|(_, rest)| rest.split_once("</ETag>"));
+        match tag {
+            Some((tag, _)) if status.is_success() => {
+                Ok(PartId { content_id: tag.replace("&quot;", "\"") })
+            }
+            _ => {
+                let text: String = text.chars().take(SHOWN).collect();
+                Err(generic(format!("copying a part: {status}: {text}")))
+            }
+        }
+    }
+}
+
+/// Uploads `file` as planned, over the object with this `ETag`; how many bytes were sent. `still` says at the end
+/// whether what was read is one state of it. After an error the upload is aborted.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io), also if this service copies no parts; what `still` and `progress` return.
+#[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
+pub(super) fn upload(
+    source: &ObjectSource,
+    builder: &AmazonS3Builder,
+    tag: &str,
+    pieces: &[Piece],
+    file: &FileBackend,
+    bytes: u64,
+    still: &dyn Fn() -> Result<()>,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<u64> {
+    let (access, key) = (&source.access, &source.key);
+    let bucket = Bucket::new(builder).map_err(|e| access.failed(&e))?;
+    let failed = |e: object_store::Error| access.failed(&e);
+    let id = access.wait(async { bucket.s3.create_multipart(key).await.map_err(failed) })?;
+    let mut run = || -> Result<u64> {
+        let mut parts: Vec<Option<PartId>> = pieces.iter().map(|_| None).collect();
+        let (mut next, mut done, mut sent) = (0, 0, 0);
+        let mut running = FuturesUnordered::new();
+        while done < bytes {
+            while let Some(piece) = pieces.get(next).filter(|_| running.len() < AT_ONCE) {
+                let (number, len) = (next, piece.range.end - piece.range.start);
+                let one: BoxFuture<'_, object_store::Result<PartId>> = if piece.there {
+                    bucket.copy(key, &id, number, &piece.range, tag).boxed()
+                } else {
+                    let mut part = memory::zeroed(to_usize(len).unwrap_or(usize::MAX))?;
+                    file.read_at(piece.range.start, &mut part)?;
+                    sent += len;
+                    bucket.s3.put_part(key, &id, number, PutPayload::from(part))
+                };
+                running.push(async move { one.await.map(|part| (number, len, part)) });
+                next += 1;
+            }
+            let came = access.wait(async { running.next().await.transpose().map_err(failed) })?;
+            let Some((number, len, part)) = came else { break };
+            if let Some(place) = parts.get_mut(number) {
+                *place = Some(part);
+            }
+            done += len;
+            progress(done.min(bytes), bytes)?;
+        }
+        still()?;
+        let parts: Vec<PartId> = parts.into_iter().flatten().collect();
+        access.wait(async { bucket.s3.complete_multipart(key, &id, parts).await.map_err(failed) })?;
+        Ok(sent)
+    };
+    let done = run();
+    if done.is_err() {
+        // The error that matters is the first one.
+        let _ = access.finish(async { bucket.s3.abort_multipart(key, &id).await.map_err(failed) });
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn shown(same: &[Range<u64>], bytes: u64) -> Option<Vec<(u64, u64, bool)>> {
+        let all = plan(same, bytes, 8 * MIB)?;
+        assert_eq!(all.first().unwrap().range.start, 0);
+        assert_eq!(all.last().unwrap().range.end, bytes);
+        assert!(all.is_sorted_by(|a, b| a.range.end == b.range.start));
+        let (_, but_last) = all.split_last().unwrap();
+        assert!(but_last.iter().all(|p| p.range.end - p.range.start >= LEAST));
+        Some(all.iter().map(|p| (p.range.start / MIB, p.range.end / MIB, p.there)).collect())
+    }
+
+    #[test]
+    fn parts_are_copied_where_they_are_long_enough_and_sent_elsewhere() {
+        assert_eq!(shown(&[], 100 * MIB), None);
+        // Too short to be copied.
+        assert_eq!(shown(&[MIB..5 * MIB], 100 * MIB), None);
+        // A new beginning and a new end.
+        let same = [4096..90 * MIB];
+        assert_eq!(shown(&same, 92 * MIB).unwrap(), [(0, 5, false), (5, 90, true), (90, 92, false)]);
+        // A hole that is shorter than a part takes from what follows.
+        let same = [0..20 * MIB, 21 * MIB..40 * MIB, 41 * MIB..44 * MIB];
+        let found = shown(&same, 44 * MIB).unwrap();
+        assert_eq!(found, [(0, 20, true), (20, 25, false), (25, 40, true), (40, 44, false)]);
+        // What is long is cut.
+        let found = shown(&[0..3000 * MIB], 3020 * MIB).unwrap();
+        assert_eq!(found[..2], [(0, 1500, true), (1500, 3000, true)]);
+        assert_eq!(found.len(), 4);
+    }
+}
