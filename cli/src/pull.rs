@@ -5,7 +5,8 @@ use crate::output::{Out, human, shown};
 use crate::work::Work;
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::remote::{PullOptions, RemoteOptions, pull};
+use vlstore::dataset::pull;
+use vlstore::remote::{PullOptions, RemoteOptions};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +24,7 @@ pub(crate) struct Args {
     /// The store: s3://bucket/key
     #[arg(value_name = "URL")]
     url: String,
-    /// The file
+    /// The file, or the folder of a data set
     file: PathBuf,
     /// Replace a file that is no older copy of this store
     #[arg(long)]

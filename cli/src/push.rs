@@ -5,25 +5,28 @@ use crate::output::{Out, human, shown};
 use crate::work::Work;
 use serde_json::json;
 use std::path::PathBuf;
-use vlstore::remote::{PushOptions, RemoteOptions, push};
+use vlstore::dataset::push;
+use vlstore::remote::{PushOptions, RemoteOptions};
 
 const EXAMPLES: &str = "\
 Examples:
   vlstore push frames.vls s3://bucket/run-1/frames.vls
   vlstore push --overwrite frames.vls gs://bucket/frames.vls
+  vlstore push runs s3://bucket/runs
 
 Addresses: s3://bucket/key, gs://bucket/key, az://container/key, https://host/path. Credentials come from
 the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL;
 GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY.
 
 If the object is the same state of the store already, nothing is sent. An older state is replaced when
-all parts have arrived; another store only with --overwrite.";
+all parts have arrived; another store only with --overwrite. Of a newer state S3 is sent what differs; other
+services get all of it. Of a data set the members go first, then the manifest, in one step.";
 
 /// Upload a store to an object store
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The store
+    /// The store, or the folder of a data set
     store: PathBuf,
     /// Where it goes: s3://bucket/key
     #[arg(value_name = "URL")]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use vlstore::Readable;
 use vlstore::dataset::DataSet;
 use vlstore::maintain::{Damage, Verified, verify_member};
-use vlstore::{Error, Opened, Result, StoreOptions, codec};
+use vlstore::{Error, Opened, Result, StoreOptions, codec, remote};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,12 +78,17 @@ pub(crate) fn run(args: &Args) -> Outcome {
     })
 }
 
+/// Whether a data set is there: a folder, or an address below which a manifest is.
+fn is_set(path: &Path) -> bool {
+    path.is_dir() || (remote::is_url(path) && DataSet::open(path).is_ok())
+}
+
 /// What is checked one by one: stores, and the members of data sets, which are told of where their manifest
 /// cannot be read.
 fn parts(paths: &[PathBuf], failed: &mut bool) -> Vec<(PathBuf, Option<(DataSet, usize)>)> {
     let mut out = Vec::new();
     for path in paths {
-        if !path.is_dir() {
+        if !is_set(path) {
             out.push((path.clone(), None));
             continue;
         }

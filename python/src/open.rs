@@ -151,11 +151,24 @@ pub(crate) fn open<'py>(
             return Err(invalid(py, &why));
         }
         let url = file.to_string_lossy().into_owned();
-        let store = py.detach(|| -> Outcome<vlstore::Store> {
-            let remote = RemoteOptions::from_env()?;
-            Ok(vlstore::remote::open(&url, &options.write.reading(), &remote)?)
+        let handle = py.detach(|| -> Outcome<Handle> {
+            let (remote, read) = (RemoteOptions::from_env()?, options.write.reading());
+            let place = StorePath::File(file.clone());
+            match vlstore::remote::open(&url, &read, &remote) {
+                Ok(store) => Ok(Handle::reader(store, place, options.write)),
+                // A data set may be there.
+                Err(e) if vlstore::remote::is_missing(&e) => {
+                    match DataSet::open_with(&file, &read, MOST_OPEN) {
+                        Err(none) if matches!(none.root(), vlstore::Error::NotAStore { .. }) => {
+                            Err(e.into())
+                        }
+                        set => Ok(Handle::set(set?, place, options.write)),
+                    }
+                }
+                Err(e) => Err(e.into()),
+            }
         })?;
-        return records.over(py, Handle::reader(store, StorePath::File(file), options.write));
+        return records.over(py, handle);
     }
     if mode == "a" && chooses_layout(given)? && file.is_file() {
         let there = py.detach(|| vlstore::Store::open_with(&file, &options.write.reading()));

@@ -36,7 +36,7 @@ pub(crate) fn _push<'py>(
     let done = py.detach(|| -> Outcome<_> {
         let options = PushOptions { overwrite, remote: RemoteOptions::from_env()? };
         let done =
-            vlstore::remote::push(&file, &url, &options, |done, total| progress.step(done, total));
+            vlstore::dataset::push(&file, &url, &options, |done, total| progress.step(done, total));
         progress.end(done)
     })?;
     let out = PyDict::new(py);
@@ -60,7 +60,7 @@ pub(crate) fn _pull<'py>(
     let done = py.detach(|| -> Outcome<_> {
         let options = PullOptions { overwrite, remote: RemoteOptions::from_env()? };
         let done =
-            vlstore::remote::pull(&url, &file, &options, |done, total| progress.step(done, total));
+            vlstore::dataset::pull(&url, &file, &options, |done, total| progress.step(done, total));
         progress.end(done)
     })?;
     let out = PyDict::new(py);

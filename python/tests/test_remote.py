@@ -199,6 +199,73 @@ def test_a_newer_state_is_put_together_from_the_older_one(bucket, proxy, tmp_pat
     assert done.sent == done.bytes
 
 
+def runs(folder, names):
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        with vlstore.open(folder / f"{name}.vls", "w", compression="stored") as store:
+            for i in range(100):
+                store[f"{name}-{i}"] = record(i) + name.encode()
+    vlstore.publish(folder)
+    return folder
+
+
+def test_a_data_set_is_opened_by_its_manifest(bucket, proxy, tmp_path):
+    folder, url = runs(tmp_path / "runs", "abc"), f"s3://{bucket.name}/runs"
+    first = vlstore.push(folder, url)
+    assert first.sent > first.bytes and not first.unchanged
+    assert vlstore.push(folder, url) == (first.bytes, 0, True)
+    count(proxy)
+    with vlstore.open(url) as store:
+        # No object of that name, which a list confirms; the manifest.
+        assert len(store) == 300 and len(count(proxy)) <= 3
+        assert store.at[150] == record(50) + b"b"
+        assert {path.split("?")[0].rsplit("/")[-1] for _, path, _ in count(proxy)} == {"b.vls"}
+        assert store["c-7"] == record(7) + b"c"
+    shown = command("info", "--json", url)
+    assert json.loads(shown.stdout)["records"] == 300, shown.stderr
+    assert command("verify", url).stdout.count("intact") == 3
+    assert command("copy", url, str(tmp_path / "all.vls")).returncode == 0
+    with vlstore.open(tmp_path / "all.vls") as store:
+        assert len(store) == 300
+    # Only what is new goes there, and comes from there.
+    copy = tmp_path / "copy"
+    assert vlstore.pull(url, copy).fetched == first.bytes
+    runs(folder, "d")
+    more = vlstore.push(folder, url)
+    assert 0 < more.sent < more.bytes / 2
+    again = vlstore.pull(url, copy)
+    assert 0 < again.fetched < again.bytes / 2
+    with vlstore.open(copy) as store:
+        assert len(store) == 400 and store["d-9"] == record(9) + b"d"
+    with pytest.raises(vlstore.InvalidError, match="vlstore push"):
+        vlstore.publish(url)
+
+
+def test_of_two_that_publish_at_once_one_wins(bucket, tmp_path):
+    url = f"s3://{bucket.name}/runs"
+    vlstore.push(runs(tmp_path / "one", "a"), url)
+    vlstore.pull(url, tmp_path / "two")
+    one, two = runs(tmp_path / "one", "b"), runs(tmp_path / "two", "c")
+    faster = []
+
+    def meanwhile(done, total):
+        if not faster:
+            faster.append(True)
+            vlstore.push(one, url)
+
+    with pytest.raises(vlstore.ConflictError, match="nothing is lost"):
+        vlstore.push(two, url, progress=meanwhile)
+    with vlstore.open(url) as store:
+        assert "b-1" in store and "c-1" not in store
+    with pytest.raises(vlstore.ConflictError):
+        vlstore.push(two, url)
+    with pytest.raises(vlstore.ConflictError):
+        vlstore.pull(url, two)
+    assert vlstore.push(two, url, overwrite=True).sent > 0
+    with vlstore.open(url) as store:
+        assert "b-1" not in store and "c-1" in store
+
+
 def test_the_command_line(bucket, file, tmp_path):
     assert command("push", str(file), bucket.url).returncode == 0
     shown = command("info", "--json", bucket.url)
@@ -262,8 +329,11 @@ def test_what_is_not_there_and_who_may_not(bucket, proxy, file, monkeypatch, tmp
     with pytest.raises(vlstore.NotAStoreError):
         vlstore.open(f"s3://{bucket.name}/text")
     bucket.put_object(Bucket=bucket.name, Key="cut", Body=file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(vlstore.CorruptError):
-        vlstore.open(f"s3://{bucket.name}/cut")
+    with pytest.warns(vlstore.RecoveredWarning):
+        vlstore.open(f"s3://{bucket.name}/cut").close()
+    with pytest.raises(vlstore.OlderStateError):
+        vlstore.pull(f"s3://{bucket.name}/cut", tmp_path / "new.vls")
+    assert not (tmp_path / "new.vls").exists()
     bucket.put_object(Bucket=bucket.name, Key="empty", Body=b"")
     with pytest.raises(vlstore.NotAStoreError):
         vlstore.open(f"s3://{bucket.name}/empty")

@@ -2,7 +2,7 @@
 
 use super::key_ranges::{KeyRanges, hex};
 use super::manifest::{MANIFEST, Member, is_member_name};
-use super::members::path_of;
+use super::reach::path_of;
 use crate::backend::{Access, Backend, FileBackend, LockOutcome, WriterLock, sync_folder_of};
 use crate::error::{Error, Result};
 use crate::printable::printable_path;

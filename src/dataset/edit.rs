@@ -71,6 +71,11 @@ impl Edit {
     /// folder.
     pub fn begin(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref().to_path_buf();
+        #[cfg(feature = "object-store")]
+        if crate::remote::is_url(&folder) {
+            let why = "a data set in an object store is published in a folder and uploaded: `vlstore push FOLDER URL`";
+            return Err(Error::invalid("folder", why).at(&folder));
+        }
         let base = read_manifest(&folder)?;
         Ok(Self { folder, base, changes: Vec::new() })
     }

@@ -1,12 +1,13 @@
 //! The members that are open: only so many at a time, each compared with the manifest when it is opened.
 
 use super::manifest::Member;
+use super::reach::Reach;
 use crate::backend::process_id;
 use crate::error::{Error, Result};
-use crate::store::{Opened, ReadOptions, Readable, Snapshot, Store};
+use crate::store::{Opened, ReadOptions, Readable, Snapshot};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Least memory for decoded blocks that a member gets.
@@ -32,11 +33,16 @@ impl Open {
     }
 
     /// The member with this number, opened and compared with the manifest if it is not open.
-    pub(super) fn get(&self, number: usize, member: &Member, folder: &Path) -> Result<Snapshot> {
+    pub(super) fn get(
+        &self,
+        number: usize,
+        member: &Member,
+        place: (&Reach, &Path),
+    ) -> Result<Snapshot> {
         if let Some(snapshot) = self.find(number) {
             return Ok(snapshot);
         }
-        let snapshot = opened(member, folder, &self.options)?;
+        let snapshot = opened(member, place, &self.options, self.most)?;
         self.keep(number, &snapshot);
         Ok(snapshot)
     }
@@ -73,15 +79,14 @@ impl Open {
     }
 }
 
-/// Where a member lies.
-pub(super) fn path_of(folder: &Path, name: &str) -> PathBuf {
-    name.split('/').fold(folder.to_path_buf(), |path, part| path.join(part))
-}
-
 /// Opens a member, and refuses one that is not what was published.
-fn opened(member: &Member, folder: &Path, options: &ReadOptions) -> Result<Snapshot> {
-    let path = path_of(folder, &member.name);
-    let snapshot = match Store::open_with(&path, options) {
+fn opened(
+    member: &Member,
+    (reach, folder): (&Reach, &Path),
+    options: &ReadOptions,
+    share: usize,
+) -> Result<Snapshot> {
+    let snapshot = match reach.open(folder, &member.name, options, share) {
         Ok(store) => store.snapshot(),
         Err(error) => return Err(unopened(member, error)),
     };

@@ -42,6 +42,8 @@ mod read;
 mod scan;
 mod set;
 mod source;
+#[cfg(feature = "object-store")]
+mod transfer;
 
 pub use describe::{member_name, stores_in};
 pub use edit::{Edit, describe_member, publish};
@@ -50,6 +52,8 @@ pub use manifest::{MANIFEST, Manifest, Member, VERSION, is_member_name};
 pub use scan::SetScan;
 pub use set::{DataSet, MOST_OPEN, is_dataset};
 pub use source::{Source, not_the_manifest};
+#[cfg(feature = "object-store")]
+pub use transfer::{pull, push};
 
 pub(crate) use describe::sha256_of;
 pub(crate) use reach::open_store;

@@ -1,16 +1,14 @@
 //! A data set that is open: its manifest, and where a record of it lies.
 
 use super::manifest::{MANIFEST, Manifest, Member};
-use super::members::{Open, path_of};
+use super::members::Open;
+use super::reach::{Reach, path_of};
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::limits::MANIFEST_MAX;
 use crate::store::{ReadOptions, Snapshot};
 use crate::wire::{Digest, checksum, memory};
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,6 +35,7 @@ pub struct DataSet {
 #[derive(Debug)]
 struct Inner {
     folder: PathBuf,
+    reach: Reach,
     manifest: Manifest,
     /// The number of the first record of each member.
     firsts: Vec<u64>,
@@ -49,7 +48,8 @@ struct Inner {
 }
 
 impl DataSet {
-    /// Opens the data set in `folder`: reads its manifest and opens no member.
+    /// Opens the data set in `folder`: reads its manifest and opens no member. With the feature
+    /// `object-store` the folder may be an address such as `s3://bucket/folder`.
     ///
     /// # Errors
     /// [`Error::NotAStore`] if the folder has no manifest, [`Error::Unsupported`] for one of a newer
@@ -70,17 +70,19 @@ impl DataSet {
     ) -> Result<Self> {
         // Members are opened later, perhaps after the process went on to another folder.
         let folder = folder.as_ref();
-        let folder = &std::path::absolute(folder).map_err(|e| Error::io("find", e).at(folder))?;
-        let Some(manifest) = read_manifest(folder)? else {
+        let reach = Reach::of(folder)?;
+        let folder = &reach.place(folder)?;
+        let Some(manifest) = manifest_by(&reach, folder)? else {
             let why = "this folder has no manifest (vlstore-dataset.json), so it is not a data set; \
                        `vlstore publish FOLDER` makes one of the stores in it";
             return Err(Error::NotAStore { why }.at(folder));
         };
-        Self::of(folder, manifest, options, most_open)
+        Self::of(folder, reach, manifest, options, most_open)
     }
 
     fn of(
         folder: &Path,
+        reach: Reach,
         manifest: Manifest,
         options: &ReadOptions,
         most_open: usize,
@@ -98,6 +100,7 @@ impl DataSet {
         }
         let inner = Inner {
             folder: folder.to_path_buf(),
+            reach,
             manifest,
             firsts,
             records,
@@ -112,9 +115,10 @@ impl DataSet {
     /// The same data set, of which at most `most_open` members are open at a time.
     #[must_use]
     pub(crate) fn opening(&self, most_open: usize) -> Self {
-        let Inner { folder, manifest, firsts, records, shared, options, .. } = &*self.inner;
+        let Inner { folder, reach, manifest, firsts, records, shared, options, .. } = &*self.inner;
         let inner = Inner {
             folder: folder.clone(),
+            reach: reach.clone(),
             manifest: manifest.clone(),
             firsts: firsts.clone(),
             records: *records,
@@ -232,7 +236,7 @@ impl DataSet {
     /// [`Store::open`](crate::Store::open).
     pub fn snapshot(&self, member: usize) -> Result<Snapshot> {
         let known = self.member(member)?;
-        let found = self.inner.open.get(member, known, &self.inner.folder);
+        let found = self.inner.open.get(member, known, (&self.inner.reach, &self.inner.folder));
         found.map_err(|e| match e {
             Error::DataSet { .. } => e.at(&self.inner.folder),
             other => other,
@@ -266,24 +270,10 @@ impl DataSet {
 
 /// The manifest in `folder`, if there is one.
 pub(super) fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
-    let path = folder.join(MANIFEST);
-    let failed = |e| Error::io("read the manifest", e).at(&path);
-    // Before it is opened: a pipe would wait for a writer.
-    match fs::metadata(&path) {
-        Ok(about) if about.is_file() => {}
-        Ok(_) => return Err(Error::NotAStore { why: "the manifest is not a file" }.at(&path)),
-        Err(e) if e.kind() == ErrorKind::NotFound && folder.is_dir() => return Ok(None),
-        Err(e) => {
-            // Where there is no folder, that is what is said.
-            let there = fs::read_dir(folder);
-            return Err(
-                there.map_or_else(|e| Error::io("open the folder", e).at(folder), |_| failed(e))
-            );
-        }
-    }
-    let file = File::open(&path).map_err(failed)?;
-    let mut text = Vec::new();
-    // One byte more than is read, so that a longer one is known to be.
-    file.take(MANIFEST_MAX + 1).read_to_end(&mut text).map_err(failed)?;
-    Manifest::from_text(&text).map(Some).map_err(|e| e.at(&path))
+    manifest_by(&Reach::Folder, folder)
+}
+
+fn manifest_by(reach: &Reach, folder: &Path) -> Result<Option<Manifest>> {
+    let Some(text) = reach.manifest(folder)? else { return Ok(None) };
+    Manifest::from_text(&text).map(Some).map_err(|e| e.at(&folder.join(MANIFEST)))
 }

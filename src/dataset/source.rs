@@ -1,7 +1,7 @@
 //! A store or a data set, whichever is at a path.
 
 use super::manifest::MANIFEST;
-use super::reach::open_store;
+use super::reach::{may_be_set, open_store};
 use super::set::{DataSet, MOST_OPEN};
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -29,7 +29,7 @@ pub(crate) struct Part {
 }
 
 impl Source {
-    /// Opens the store or the data set at `path` for reading, or the store at an address such as
+    /// Opens the store or the data set at `path` for reading, or at an address such as
     /// `s3://bucket/key` (with the feature `object-store`).
     ///
     /// # Errors
@@ -48,7 +48,14 @@ impl Source {
         if path.is_dir() {
             return DataSet::open_with(path, options, MOST_OPEN).map(Self::Set);
         }
-        open_store(path, options).map(|store| Self::Store(store.snapshot()))
+        match open_store(path, options) {
+            Ok(store) => Ok(Self::Store(store.snapshot())),
+            Err(e) if may_be_set(path, &e) => match DataSet::open_with(path, options, MOST_OPEN) {
+                Err(none) if matches!(none.root(), Error::NotAStore { .. }) => Err(e),
+                found => found.map(Self::Set),
+            },
+            Err(e) => Err(e),
+        }
     }
 
     /// The data set, if it is one.

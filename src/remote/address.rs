@@ -70,7 +70,14 @@ impl Address {
                 let denied = "are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and \
                     AWS_ENDPOINT_URL right, and may this key do it? (AWS_SKIP_SIGNATURE=true reads \
                     what is public)";
-                Ok(Self { at: format!("s3://{host}"), key, make, secrets, denied, s3: Some(builder) })
+                Ok(Self {
+                    at: format!("s3://{host}"),
+                    key,
+                    make,
+                    secrets,
+                    denied,
+                    s3: Some(builder),
+                })
             }
             "gs" => {
                 let key = Key::parse(path).map_err(bad)?;

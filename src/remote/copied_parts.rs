@@ -4,8 +4,8 @@
 use super::object::ObjectSource;
 use crate::backend::{Backend, FileBackend, RangeSource};
 use crate::error::Result;
-use crate::store::read::parts::common;
 use crate::store::Store;
+use crate::store::read::parts::common;
 use crate::wire::{memory, to_usize};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
@@ -235,7 +235,8 @@ pub(super) fn upload(
         }
         still()?;
         let parts: Vec<PartId> = parts.into_iter().flatten().collect();
-        access.wait(async { bucket.s3.complete_multipart(key, &id, parts).await.map_err(failed) })?;
+        access
+            .wait(async { bucket.s3.complete_multipart(key, &id, parts).await.map_err(failed) })?;
         Ok(sent)
     };
     let done = run();
@@ -269,7 +270,10 @@ mod tests {
         assert_eq!(shown(&[MIB..5 * MIB], 100 * MIB), None);
         // A new beginning and a new end.
         let same = [4096..90 * MIB];
-        assert_eq!(shown(&same, 92 * MIB).unwrap(), [(0, 5, false), (5, 90, true), (90, 92, false)]);
+        assert_eq!(
+            shown(&same, 92 * MIB).unwrap(),
+            [(0, 5, false), (5, 90, true), (90, 92, false)]
+        );
         // A hole that is shorter than a part takes from what follows.
         let same = [0..20 * MIB, 21 * MIB..40 * MIB, 41 * MIB..44 * MIB];
         let found = shown(&same, 44 * MIB).unwrap();

@@ -51,12 +51,23 @@ impl ObjectSource {
     pub(super) fn at(address: Address, deadline: Duration, at_once: usize) -> Result<Self> {
         let Address { at, key, make, secrets, denied, s3 } = address;
         let access = Access::made(make, &at, secrets, denied)?;
-        Ok(Self { s3: s3.map(Box::new), ..Self::new(access, key, deadline, at_once) })
+        Ok(Self::below(access, key, deadline, at_once, s3))
     }
 
     fn new(access: Arc<Access>, key: Key, deadline: Duration, at_once: usize) -> Self {
         let name = format!("{}/{key}", access.at);
         Self { access, key, name, deadline, at_once: at_once.max(1), s3: None }
+    }
+
+    /// One of several objects that are reached by the same connections.
+    pub(super) fn below(
+        access: Arc<Access>,
+        key: Key,
+        deadline: Duration,
+        at_once: usize,
+        s3: Option<AmazonS3Builder>,
+    ) -> Self {
+        Self { s3: s3.map(Box::new), ..Self::new(access, key, deadline, at_once) }
     }
 
     /// The object `key` of `store`, which is called `at` in messages: `s3://bucket`. Each request, with all
@@ -251,8 +262,9 @@ impl fmt::Display for NoObject {
 
 impl std::error::Error for NoObject {}
 
-/// Whether there is no such object, while there is such a bucket.
-pub(super) fn is_missing(error: &Error) -> bool {
+/// Whether an error says that there is no such object, while there is such a bucket.
+#[must_use]
+pub fn is_missing(error: &Error) -> bool {
     let inner = match error.root() {
         Error::Io { source, .. } => source.get_ref(),
         _ => None,

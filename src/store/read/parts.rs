@@ -147,9 +147,7 @@ pub(crate) fn common(
         let found = match recent(new, number) {
             Some(found) => Some(found),
             None => match new.stored_index.chunk(&new.io, number)? {
-                Some(found) => {
-                    Some((found.entry, leaf_sums(&new.io, found.leaf, &found.entry)?))
-                }
+                Some(found) => Some((found.entry, leaf_sums(&new.io, found.leaf, &found.entry)?)),
                 None => None,
             },
         };
