@@ -10,8 +10,8 @@ use vlstore::remote::{PullOptions, RemoteOptions};
 
 const EXAMPLES: &str = "\
 Examples:
-  vlstore pull s3://bucket/run-1/frames.vls frames.vls
-  vlstore pull --overwrite https://host/frames.vls frames.vls
+  $ vlstore pull s3://bucket/run-1/frames.vls copy.vls
+  $ vlstore pull --overwrite s3://bucket/frames.vls frames.vls
 
 Addresses and credentials are those of `vlstore push`. If there is an older copy of the same store, only what
 it lacks is fetched: chunks and parts of the index that have the same checksums are taken from it. The file

@@ -10,9 +10,8 @@ use vlstore::remote::{PushOptions, RemoteOptions};
 
 const EXAMPLES: &str = "\
 Examples:
-  vlstore push frames.vls s3://bucket/run-1/frames.vls
-  vlstore push --overwrite frames.vls gs://bucket/frames.vls
-  vlstore push runs s3://bucket/runs
+  $ vlstore push frames.vls s3://bucket/run-1/frames.vls
+  $ vlstore push --overwrite frames.vls s3://bucket/frames.vls
 
 Addresses: s3://bucket/key, gs://bucket/key, az://container/key, https://host/path. Credentials come from
 the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL;

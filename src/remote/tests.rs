@@ -452,3 +452,18 @@ fn a_fetch_that_fails_or_is_stopped_or_damaged_leaves_no_file() {
     world.pull(&copy).unwrap();
     check(&Store::open(&copy).unwrap(), 300);
 }
+
+#[test]
+fn nothing_shows_a_secret() {
+    let address = super::address::Address::parse("http://me:hush@host/one.vls").unwrap();
+    let source = ObjectSource::at(address, Duration::from_secs(1), 1).unwrap();
+    let told = object_store::Error::Generic { store: "test", source: "me:hush is wrong".into() };
+    let told = source.access.failed(&told);
+    for text in [format!("{source:?}"), told.to_string(), format!("{told:?}")] {
+        assert!(!text.contains("hush"), "{text}");
+    }
+    assert!(told.to_string().contains("me:*** is wrong"), "{told}");
+    let options = RemoteOptions::default();
+    let prefix = super::Prefix::new("http://me:hush@host/runs", &options).unwrap();
+    assert!(!format!("{prefix:?}").contains("hush"));
+}

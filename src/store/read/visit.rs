@@ -352,9 +352,16 @@ fn hand(
 
 #[cfg(test)]
 mod tests {
+    use super::PIECE;
+    use crate::backend::{Backend, Mapping, MemoryBackend};
     use crate::chunk::Algorithm;
-    use crate::store::{Alignment, Layout, Purpose, Readable, StoreOptions, WriteOptions, Writer};
-    use std::sync::Mutex;
+    use crate::error::{Error, Result};
+    use crate::store::{
+        Alignment, Layout, Purpose, ReadOptions, Readable, Store, StoreOptions, WriteOptions,
+        Writer,
+    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
 
     /// Lengths from nothing to several blocks, contents that tell records apart.
     fn record(i: u64) -> Vec<u8> {
@@ -410,6 +417,98 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Counts calls, each of which costs as much as `gap` bytes.
+    #[derive(Debug)]
+    struct Calls {
+        inner: Arc<MemoryBackend>,
+        gap: u64,
+        calls: AtomicUsize,
+        longest: AtomicUsize,
+    }
+
+    impl Backend for Calls {
+        fn len(&self) -> Result<u64> {
+            self.inner.len()
+        }
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            self.longest.fetch_max(buf.len(), Ordering::Relaxed);
+            self.inner.read_at(offset, buf)
+        }
+        fn write_at(&self, _: u64, _: &[u8]) -> Result<()> {
+            Err(Error::ReadOnly)
+        }
+        fn set_len(&self, _: u64) -> Result<()> {
+            Err(Error::ReadOnly)
+        }
+        fn sync(&self) -> Result<()> {
+            Err(Error::ReadOnly)
+        }
+        fn map(&self, _: u64) -> Result<Option<Mapping>> {
+            Ok(None)
+        }
+        fn writable(&self) -> bool {
+            false
+        }
+        fn gap(&self) -> u64 {
+            self.gap
+        }
+    }
+
+    #[test]
+    fn where_a_call_has_its_price_neighbours_and_what_lies_between_are_read_by_one() {
+        // Blocks that are longer than those which are joined everywhere.
+        let record = |i: u64| -> Vec<u8> {
+            let mut x = i + 1;
+            let mut word = || {
+                x ^= x << 13;
+                x ^= x >> 7;
+                x ^= x << 17;
+                x.to_le_bytes()
+            };
+            (0..6000).flat_map(|_| word()).chain([0; 12_000]).collect()
+        };
+        let memory = Arc::new(MemoryBackend::new());
+        let layout = Layout {
+            compression: Some(Algorithm::Lz4).into(),
+            chunk_size: 4 << 20,
+            block_size: 64 << 10,
+            ..Layout::default()
+        };
+        let options = StoreOptions { layout, write: WriteOptions::default() };
+        let mut w = Writer::create_in(memory.clone(), &options).unwrap();
+        for i in 0..200 {
+            w.insert(i, &record(i)).unwrap();
+        }
+        w.close().unwrap();
+        let read = |gap, step| {
+            let calls = AtomicUsize::new(0);
+            let backend = Calls { inner: memory.clone(), gap, calls, longest: 0.into() };
+            let backend = Arc::new(backend);
+            let options = ReadOptions { threads: 1, ..ReadOptions::default() };
+            let store = Store::open_in(backend.clone(), &options).unwrap();
+            backend.calls.store(0, Ordering::Relaxed);
+            let asked: Vec<u64> = (0..200).step_by(step).collect();
+            let plan = store.plan_at(&asked).unwrap();
+            let seen = AtomicUsize::new(0);
+            plan.each(|i, bytes| {
+                assert_eq!(bytes, record(asked[i]));
+                seen.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(seen.into_inner(), asked.len());
+            assert!(backend.longest.load(Ordering::Relaxed) <= PIECE);
+            backend.calls.load(Ordering::Relaxed)
+        };
+        for step in [1, 2] {
+            let (each, joined) = (read(0, step), read(64 << 10, step));
+            assert!(each > 200 / step && joined * 3 < each, "{step}: {joined} of {each}");
+        }
+        // What is worth less than what lies between is not read through.
+        assert!(read(1000, 2) > 100);
     }
 
     #[test]
