@@ -2,7 +2,7 @@
 
 use super::describe::{Described, describe, stores_in};
 use super::manifest::{MANIFEST, Manifest, Member};
-use super::members::path_of;
+use super::reach::path_of;
 use super::set::read_manifest;
 use crate::backend::{Access, Backend, StagedFile, remove_abandoned};
 use crate::error::{Error, Result};
