@@ -48,7 +48,7 @@ def epochs(path, random):
     """Every way of one epoch, by its name: of a dense store, and of one for random access."""
 
     def loader(seed, **more):
-        return Loader(path, batch_size=BATCH, seed=seed, fields=FIELDS, window=4096, **more)
+        return Loader(path, batch_size=BATCH, seed=seed, fields=FIELDS, **more)
 
     def stream(seed, workers):
         return DataLoader(Stream(loader(seed)), batch_size=None, num_workers=workers)
@@ -109,7 +109,7 @@ def waits(path, device, width, layers, steps):
     optimizer = torch.optim.Adam(model.parameters())
     pin = device == "cuda"
     waited = total = 0.0
-    loader = Loader(path, batch_size=BATCH, seed=1, fields=FIELDS, window=4096)
+    loader = Loader(path, batch_size=BATCH, seed=1, fields=FIELDS)
     batches = iter(Stream(loader, **({"pin_memory": True} if pin else {})))
     sync = torch.cuda.synchronize if device == "cuda" else (lambda: None)
     for step in range(steps + 10):
