@@ -16,6 +16,11 @@ pub const SLOT_OFFSETS: [u64; 2] = [4096, 8192];
 pub const SLOT_LEN: usize = 4096;
 /// Where the bytes of [`patch_totals`] are written, in bytes from the start of the file.
 pub const TOTALS_OFFSET: u64 = 16;
+/// How many they are, and where they end.
+pub const TOTALS_LEN: usize = 31;
+/// See [`TOTALS_LEN`].
+pub const TOTALS_END: usize = 47;
+const _: () = assert!(TOTALS_OFFSET + TOTALS_LEN as u64 == TOTALS_END as u64);
 /// Content of the metalayer `magic`, by which the original program knows its files.
 pub const MAGIC: [u8; 16] = [
     0xa4, 0x9a, 0x33, 0x67, 0xcf, 0x7d, 0x44, 0xd1, 0xb0, 0x97, 0xe0, 0x51, 0x05, 0x83, 0x36, 0xeb,
@@ -328,8 +333,13 @@ pub fn build_header(params: &Params, chunk_size: u32, block_size: u32) -> Result
 ///
 /// # Errors
 /// [`Error::Corrupt`] if `header` is cut short, [`Error::Invalid`] for sizes beyond 2^63.
-pub fn patch_totals(header: &[u8], frame_len: u64, nbytes: u64, cbytes: u64) -> Result<[u8; 31]> {
-    let Some(mut out) = header.get(16..).and_then(|tail| tail.first_chunk::<31>()).copied() else {
+pub fn patch_totals(
+    header: &[u8],
+    frame_len: u64,
+    nbytes: u64,
+    cbytes: u64,
+) -> Result<[u8; TOTALS_LEN]> {
+    let Some(mut out) = header.get(16..).and_then(|tail| tail.first_chunk()).copied() else {
         return bad(header.len() as u64, "is cut short");
     };
     if [frame_len, nbytes, cbytes].into_iter().any(|n| i64::try_from(n).is_err()) {

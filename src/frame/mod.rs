@@ -15,8 +15,8 @@ mod offsets;
 mod trailer;
 
 pub use header::{
-    FrameHeader, HEADER_LEN, MAGIC, SLOT_LEN, SLOT_OFFSETS, TOTALS_OFFSET, build_header,
-    patch_totals,
+    FrameHeader, HEADER_LEN, MAGIC, SLOT_LEN, SLOT_OFFSETS, TOTALS_END, TOTALS_LEN, TOTALS_OFFSET,
+    build_header, patch_totals,
 };
 pub use metalayer::Metalayer;
 pub use offsets::{ChunkPlace, decode_offsets, encode_offsets};

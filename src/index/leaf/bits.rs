@@ -35,6 +35,29 @@ pub(super) fn put(out: &mut Vec<u8>, width: u32, values: impl IntoIterator<Item 
     }
 }
 
+/// Where packed numbers begin in the bytes that they lie in, and how wide they are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Field {
+    at: u32,
+    width: u32,
+}
+
+impl Field {
+    /// `n` numbers of `width` bits from byte `at` of `bytes` on: they, and where they end.
+    #[inline]
+    pub(super) fn split(bytes: &[u8], at: usize, n: usize, width: u32) -> Option<(Self, usize)> {
+        let end = at + self::bytes(n, width);
+        let fits = end <= bytes.len() && width <= 64;
+        fits.then_some((Self { at: u32::try_from(at).ok()?, width }, end))
+    }
+
+    /// The numbers, in the bytes that they were found in.
+    #[inline]
+    pub(super) fn of(self, bytes: &[u8]) -> Bits<'_> {
+        Bits { bytes: bytes.get(self.at as usize..).unwrap_or_default(), width: self.width }
+    }
+}
+
 /// Packed numbers. Bytes may follow behind the last of them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Bits<'a> {
@@ -71,6 +94,17 @@ impl<'a> Bits<'a> {
         }
     }
 
+    /// The sum of what `f` makes of the numbers `range`, of at most 32 bits.
+    #[inline]
+    pub(super) fn sum(&self, range: Range<usize>, f: impl Fn(u64) -> u64) -> Option<u64> {
+        if self.width == 0 {
+            return Some(range.len() as u64 * f(0));
+        }
+        let mut sum = 0;
+        self.each(range, |n| sum += f(n))?;
+        Some(sum)
+    }
+
     /// Calls `f` with the numbers `range`, of at most 32 bits, as many at a look as there are in it.
     #[inline]
     pub(super) fn each(&self, range: Range<usize>, mut f: impl FnMut(u64)) -> Option<()> {
@@ -98,12 +132,14 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// Up to 128 bits, one for each of `n` records: they, and what follows them in `bytes`. Those
+/// Up to 128 bits from byte `at` on, one for each of `n` records: they, and where they end. Those
 /// behind the last record must be 0.
-pub(super) fn bitmap(bytes: &[u8], n: usize) -> Option<(u128, &[u8])> {
-    let (now, rest) = bytes.split_at_checked(n.div_ceil(8))?;
-    let map = now.iter().rev().fold(0_u128, |word, b| word << 8 | u128::from(*b));
-    (map & !below(n) == 0).then_some((map, rest))
+pub(super) fn bitmap(bytes: &[u8], at: usize, n: usize) -> Option<(u128, usize)> {
+    let end = at + n.div_ceil(8);
+    let mut map = [0; 16];
+    map.get_mut(..end - at)?.copy_from_slice(bytes.get(at..end)?);
+    let map = u128::from_le_bytes(map);
+    (map & !below(n) == 0).then_some((map, end))
 }
 
 /// The lowest `n` bits.
@@ -128,6 +164,8 @@ mod tests {
                 out.resize(bytes(values.len(), width) + follow, 0xff);
                 let (found, rest) = Bits::split(&out, values.len(), width).unwrap();
                 assert_eq!(rest.len(), follow);
+                let (field, end) = Field::split(&out, 0, values.len(), width).unwrap();
+                assert_eq!((field.of(&out).get(129), end), (found.get(129), out.len() - follow));
                 for (i, value) in values.iter().enumerate() {
                     assert_eq!(found.get(i), Some(*value), "{width} {i}");
                 }
@@ -135,7 +173,9 @@ mod tests {
                     let mut all = Vec::new();
                     if width <= 32 {
                         found.each(range.clone(), |n| all.push(n)).unwrap();
-                        assert_eq!(all, values[range]);
+                        assert_eq!(all, values[range.clone()]);
+                        let sum = values[range.clone()].iter().map(|n| n + 3).sum();
+                        assert_eq!(found.sum(range, |n| n + 3), Some(sum));
                     }
                 }
             }
@@ -147,8 +187,9 @@ mod tests {
 
     #[test]
     fn a_bitmap_says_nothing_of_records_that_are_not_there() {
-        assert_eq!(bitmap(&[0b101, 9], 3).unwrap(), (5, &[9_u8][..]));
-        assert!(bitmap(&[0b1101], 3).is_none() && bitmap(&[1], 9).is_none());
-        assert_eq!(bitmap(&[0xff; 16], 128).unwrap().0, u128::MAX);
+        assert_eq!(bitmap(&[7, 0b101, 9], 1, 3), Some((5, 2)));
+        assert!(bitmap(&[0b1101], 0, 3).is_none() && bitmap(&[1], 0, 9).is_none());
+        assert!(bitmap(&[1], 2, 3).is_none() && bitmap(&[0xff; 40], 0, 136).is_none());
+        assert_eq!(bitmap(&[0xff; 16], 0, 128), Some((u128::MAX, 16)));
     }
 }

@@ -266,6 +266,7 @@ pub(super) enum At {
 }
 
 const NO_FIT: Defect = "keys of a group are not as long as they say";
+const OUTSIDE: Defect = "a key lies outside the keys of its group, or is none";
 const OTHER: Defect = "keys of a group are packed in no known way";
 
 impl<'a> Head<'a> {
@@ -388,7 +389,7 @@ impl<'a> Kind<'a> {
                 }
             })
         };
-        seek().ok_or("a key lies outside the keys of its group, or is none")
+        seek().ok_or(OUTSIDE)
     }
 
     /// Puts the key at position `i` into `out`, or says where it stands.
@@ -407,6 +408,25 @@ impl<'a> Kind<'a> {
             [key] => order(self.kind, key, wanted),
             parts => parts.iter().copied().flatten().cmp(wanted),
         })
+    }
+
+    /// The position of a key, searched as a number: the outer nothing if keys are packed in another way,
+    /// or the order of the numbers need not be theirs.
+    #[expect(clippy::option_option, reason = "no number, and no such number")]
+    pub(super) fn search_numbers(&self, key: &[u8]) -> Result<Option<Option<usize>>, Defect> {
+        let (numbers, wanted) = match &self.way {
+            Way::Numbers(numbers) => (numbers, number(self.kind, key)),
+            Way::Numbered { prefix, digits, numbers } if *digits > 0 => {
+                let digits = usize::from(*digits);
+                let number = key.strip_prefix(*prefix).filter(|number| number.len() == digits);
+                (numbers, number.and_then(text::decimal))
+            }
+            _ => return Ok(None),
+        };
+        match wanted.map(|wanted| numbers.search(wanted, self.n)) {
+            None => Ok(Some(None)),
+            Some(found) => found.map(Some).ok_or(OUTSIDE),
+        }
     }
 
     /// Positions that are compared before the keys between them are: all, or those that stand

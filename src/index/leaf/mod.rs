@@ -7,6 +7,7 @@
 
 mod bits;
 mod encode;
+mod firsts;
 mod keys;
 mod numbers;
 mod places;
@@ -18,10 +19,11 @@ mod tests;
 mod text;
 
 pub use encode::{Records, pack};
+pub use firsts::Firsts;
 pub use keys::GroupKeys;
-pub use places::{Place, least_words};
+pub use places::{KeptPlaces, Place, least_words};
 pub use read::{Packed, Source};
-pub use search::Firsts;
+pub use search::KeptKeys;
 pub use shape::HEADER_AT;
 
 /// Records in a group; the last group of a leaf may have fewer.

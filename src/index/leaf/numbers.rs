@@ -2,6 +2,7 @@
 //! `base + step * i + above[i]`.
 
 use super::bits::{self, Bits};
+use std::cmp::Ordering;
 use std::ops::RangeInclusive;
 
 /// What 8 bytes with a sign hold.
@@ -89,6 +90,36 @@ impl<'a> Numbers<'a> {
         let (above, _) = Bits::split(bytes, n, width.into())?;
         let line = Line { base, step: i64::from_le_bytes(step), width: width.into() };
         Some(Self { line, above })
+    }
+
+    /// The position of `wanted` among the `n` numbers, which ascend; the outer nothing if one of them
+    /// cannot be read.
+    #[expect(clippy::option_option, reason = "no number, and no such number")]
+    pub(super) fn search(&self, wanted: i128, n: usize) -> Option<Option<usize>> {
+        let (mut low, mut high) = self.around(wanted, n);
+        while low < high {
+            let mid = low + (high - low) / 2;
+            match self.get(mid)?.cmp(&wanted) {
+                Ordering::Less => low = mid + 1,
+                Ordering::Equal => return Some(Some(mid)),
+                Ordering::Greater => high = mid,
+            }
+        }
+        Some(None)
+    }
+
+    /// The positions at which `wanted` lies on the line or not too far above it.
+    fn around(&self, wanted: i128, n: usize) -> (usize, usize) {
+        let above = wanted - self.line.base;
+        let (Ok(above), Ok(step)) = (u64::try_from(above), u64::try_from(self.line.step)) else {
+            return if above < 0 && self.line.step >= 0 { (0, 0) } else { (0, n) };
+        };
+        let most = 1_u64.checked_shl(self.line.width).map_or(u64::MAX, |end| end - 1);
+        let position = |above: u64| Some(usize::try_from(above.checked_div(step)?).unwrap_or(n));
+        match (position(above.saturating_sub(most)), position(above)) {
+            (Some(first), Some(last)) => (first.min(n), last.saturating_add(1).min(n)),
+            _ => (0, n),
+        }
     }
 
     /// Number `i`.

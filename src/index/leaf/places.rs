@@ -1,10 +1,11 @@
 //! One group of places: where each record starts, how long it is, its weight, and whether it
 //! was put with a row.
 
-use super::bits::{self, Bits, below, bitmap};
+use super::bits::{self, Bits, Field, below, bitmap};
 use super::{Defect, GROUP, STRETCH, WORD};
 use crate::index::layout::RecordEntry;
-use std::ops::Range;
+use crate::wire::memory;
+use std::ops::{Deref, Range};
 
 /// Where a record lies in the logical byte space, and what else the index says of it but its
 /// key.
@@ -136,69 +137,76 @@ pub(super) fn encode(places: &[Place], out: &mut Vec<u8>) {
     out.resize(out.len().next_multiple_of(WORD), 0);
 }
 
-/// A group where it lies.
+/// A group: what stands in front of it, parsed, and its bytes.
 #[derive(Debug)]
-pub(super) struct Places<'a> {
-    n: usize,
-    flags: u8,
+pub(super) struct Places<B> {
+    bytes: B,
+    gap_at: u128,
+    rows: u128,
     base: u64,
     len_min: u32,
     weight_min: u32,
-    starts: Bits<'a>,
-    lens: Bits<'a>,
-    gap_at: u128,
-    gaps: Bits<'a>,
-    weights: Bits<'a>,
-    rows: u128,
+    starts: Field,
+    lens: Field,
+    gaps: Field,
+    weights: Field,
+    n: usize,
+    flags: u8,
 }
 
 const NO_FIT: Defect = "a group of places is not as long as it says";
 const NO_PLACE: Defect = "a place or a length overflows";
 
-impl<'a> Places<'a> {
+impl<B: Deref<Target = [u8]>> Places<B> {
     /// The group of `n` records in `bytes`, all of them.
-    pub(super) fn parse(bytes: &'a [u8], n: usize) -> Result<Self, Defect> {
-        let parsed = || {
-            let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
-            let [flags, len_bits, weight_bits, gap_bits, start_bits, r0, r1, r2, head @ ..] = *head;
-            let [b0, b1, b2, b3, b4, b5, b6, b7, l0, l1, l2, l3, w0, w1, w2, w3] = head;
-            let raw = flags & RAW != 0;
-            // What means nothing must not be there: it might mean something one day.
-            let known = flags & !FLAGS == 0
-                && (!raw || flags & (PADDED | GAPS) == 0)
-                && flags & (ROWS | SOME_ROWS) != ROWS | SOME_ROWS
-                && [r0, r1, r2] == [0; 3]
-                && (flags & GAPS != 0 || gap_bits == 0);
-            let fit = (1..=GROUP).contains(&n) && len_bits <= 32 && weight_bits <= 32;
-            (known && fit).then_some(())?;
-            let stated = if raw { n } else { stretches(n) };
-            let (starts, rest) = Bits::split(rest, stated, start_bits.into())?;
-            let (lens, rest) = Bits::split(rest, n, len_bits.into())?;
-            let (gap_at, rest) = if flags & GAPS != 0 { bitmap(rest, n)? } else { (0, rest) };
-            (gap_at & FIRSTS == 0 && (gap_at != 0) == (flags & GAPS != 0)).then_some(())?;
-            let (gaps, rest) = Bits::split(rest, gap_at.count_ones() as usize, gap_bits.into())?;
-            let (weights, rest) = Bits::split(rest, n, weight_bits.into())?;
-            let (rows, rest) = match flags & (ROWS | SOME_ROWS) {
-                SOME_ROWS => bitmap(rest, n)?,
-                ROWS => (below(n), rest),
-                _ => (0, rest),
-            };
-            // Zeros up to the next word, and nothing more.
-            (rest.len() < WORD && rest.iter().all(|b| *b == 0)).then_some(Self {
-                n,
-                flags,
-                base: u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]),
-                len_min: u32::from_le_bytes([l0, l1, l2, l3]),
-                weight_min: u32::from_le_bytes([w0, w1, w2, w3]),
-                starts,
-                lens,
-                gap_at,
-                gaps,
-                weights,
-                rows,
-            })
+    pub(super) fn parse(bytes: B, n: usize) -> Result<Self, Defect> {
+        Self::parsed(bytes, n).ok_or(NO_FIT)
+    }
+
+    #[inline]
+    fn parsed(all: B, n: usize) -> Option<Self> {
+        let bytes: &[u8] = &all;
+        let head: &[u8; HEAD] = bytes.first_chunk()?;
+        let [flags, len_bits, weight_bits, gap_bits, start_bits, r0, r1, r2, head @ ..] = *head;
+        let [b0, b1, b2, b3, b4, b5, b6, b7, l0, l1, l2, l3, w0, w1, w2, w3] = head;
+        let raw = flags & RAW != 0;
+        // What means nothing must not be there: it might mean something one day.
+        let known = flags & !FLAGS == 0
+            && (!raw || flags & (PADDED | GAPS) == 0)
+            && flags & (ROWS | SOME_ROWS) != ROWS | SOME_ROWS
+            && [r0, r1, r2] == [0; 3]
+            && (flags & GAPS != 0 || gap_bits == 0);
+        let fit = (1..=GROUP).contains(&n) && len_bits <= 32 && weight_bits <= 32;
+        (known && fit).then_some(())?;
+        let stated = if raw { n } else { stretches(n) };
+        let (starts, at) = Field::split(bytes, HEAD, stated, start_bits.into())?;
+        let (lens, at) = Field::split(bytes, at, n, len_bits.into())?;
+        let (gap_at, at) = if flags & GAPS != 0 { bitmap(bytes, at, n)? } else { (0, at) };
+        (gap_at & FIRSTS == 0 && (gap_at != 0) == (flags & GAPS != 0)).then_some(())?;
+        let (gaps, at) = Field::split(bytes, at, gap_at.count_ones() as usize, gap_bits.into())?;
+        let (weights, at) = Field::split(bytes, at, n, weight_bits.into())?;
+        let (rows, at) = match flags & (ROWS | SOME_ROWS) {
+            SOME_ROWS => bitmap(bytes, at, n)?,
+            ROWS => (below(n), at),
+            _ => (0, at),
         };
-        parsed().ok_or(NO_FIT)
+        // Zeros up to the next word, and nothing more.
+        let rest = bytes.get(at..)?;
+        (rest.len() < WORD && rest.iter().all(|b| *b == 0)).then_some(())?;
+        Some(Self {
+            gap_at,
+            rows,
+            base: u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]),
+            len_min: u32::from_le_bytes([l0, l1, l2, l3]),
+            weight_min: u32::from_le_bytes([w0, w1, w2, w3]),
+            starts,
+            lens,
+            gaps,
+            weights,
+            n,
+            flags,
+            bytes: all,
+        })
     }
 
     /// The record at position `i` of the group.
@@ -212,21 +220,28 @@ impl<'a> Places<'a> {
 
     fn start(&self, i: usize) -> Option<u64> {
         if self.flags & RAW != 0 {
-            return self.base.checked_add(self.starts.get(i)?);
+            return self.base.checked_add(self.starts.of(&self.bytes).get(i)?);
         }
         let stretch = i / STRETCH;
-        let first = stretch * STRETCH;
-        let mut start = self.first(stretch)?;
+        self.from(stretch * STRETCH, self.first(stretch)?, i)
+    }
+
+    /// Where record `i` begins, if record `first` of its stretch begins at `start`.
+    #[inline]
+    fn from(&self, first: usize, start: u64, i: usize) -> Option<u64> {
         let pad = self.flags & PADDED != 0;
-        // 32 lengths of 32 bits and some pads: no sum of them overflows.
-        let mut lens = 0;
         let least = u64::from(self.len_min);
-        self.lens.each(first..i, |len| lens += padded(least + len, pad))?;
-        start = start.checked_add(lens)?;
-        let before = |i: usize| (self.gap_at & below(i)).count_ones() as usize;
+        // 32 lengths of 32 bits and some pads: no sum of them overflows.
+        let lens = self.lens.of(&self.bytes).sum(first..i, |len| padded(least + len, pad))?;
+        let mut start = start.checked_add(lens)?;
         if self.gap_at != 0 {
-            for j in before(first)..before(i + 1) {
-                start = start.checked_add(self.gaps.get(j)?)?;
+            let before = |i: usize| (self.gap_at & below(i)).count_ones() as usize;
+            let here = self.gap_at >> first & (below(i - first) << 1);
+            if here != 0 {
+                let rank = before(first + 1);
+                for j in rank..rank + here.count_ones() as usize {
+                    start = start.checked_add(self.gaps.of(&self.bytes).get(j)?)?;
+                }
             }
         }
         Some(start)
@@ -236,17 +251,18 @@ impl<'a> Places<'a> {
     fn first(&self, stretch: usize) -> Option<u64> {
         match stretch.checked_sub(1) {
             None => Some(self.base),
-            Some(i) => self.base.checked_add(self.starts.get(i)?),
+            Some(i) => self.base.checked_add(self.starts.of(&self.bytes).get(i)?),
         }
     }
 
+    #[inline]
     fn place(&self, i: usize, start: u64) -> Option<Place> {
         let above =
             |least: u32, packed: Bits<'_>| least.checked_add(u32::try_from(packed.get(i)?).ok()?);
         Some(Place {
             start,
-            len: above(self.len_min, self.lens)?,
-            weight: above(self.weight_min, self.weights)?,
+            len: above(self.len_min, self.lens.of(&self.bytes))?,
+            weight: above(self.weight_min, self.weights.of(&self.bytes))?,
             has_row: self.rows >> i & 1 == 1,
         })
     }
@@ -264,13 +280,13 @@ impl<'a> Places<'a> {
         let before = out.len();
         let above = |least: u32, packed: u64| u32::try_from(u64::from(least) + packed).ok();
         let mut fits = true;
-        self.lens.each(positions.clone(), |packed| {
+        self.lens.of(&self.bytes).each(positions.clone(), |packed| {
             let len = above(self.len_min, packed);
             fits &= len.is_some();
             out.push(Place { len: len.unwrap_or_default(), ..Place::default() });
         })?;
         let mut places = out.iter_mut().skip(before);
-        self.weights.each(positions.clone(), |packed| {
+        self.weights.of(&self.bytes).each(positions.clone(), |packed| {
             let weight = above(self.weight_min, packed);
             fits &= weight.is_some();
             if let Some(place) = places.next() {
@@ -288,7 +304,7 @@ impl<'a> Places<'a> {
                     next = self.first(i / STRETCH);
                 } else if self.gap_at >> i & 1 == 1 {
                     gap += 1;
-                    next = u64::checked_add(next?, self.gaps.get(gap - 1)?);
+                    next = u64::checked_add(next?, self.gaps.of(&self.bytes).get(gap - 1)?);
                 }
             }
             place.start = next?;
@@ -296,6 +312,59 @@ impl<'a> Places<'a> {
             next = place.start.checked_add(padded(place.len.into(), pad));
         }
         fits.then_some(())
+    }
+}
+
+/// Records between two places of a kept group that stand there themselves.
+const MARK: usize = 8;
+
+/// A group of places that is kept: parsed and checked once, for who comes back.
+#[derive(Debug)]
+pub struct KeptPlaces {
+    places: Places<Box<[u8]>>,
+    /// Where every [`MARK`]th record begins, behind the base of the group.
+    marks: [u32; GROUP / MARK],
+}
+
+impl KeptPlaces {
+    /// The group of `n` records in `bytes`; nothing if it cannot be kept, or says what cannot be.
+    pub(super) fn new(bytes: &[u8], n: usize) -> Option<Self> {
+        let mut own = memory::with_room(bytes.len()).ok()?;
+        own.extend_from_slice(bytes);
+        let places = Places::parse(own.into_boxed_slice(), n).ok()?;
+        let mut list = Vec::new();
+        places.list(0..n, &mut list).ok()?;
+        let mut marks = [0; GROUP / MARK];
+        // Starts that stand there one by one need no marks.
+        if places.flags & RAW == 0 {
+            for (mark, place) in marks.iter_mut().zip(list.iter().step_by(MARK)) {
+                *mark = u32::try_from(place.start.checked_sub(places.base)?).ok()?;
+            }
+        }
+        Some(Self { places, marks })
+    }
+
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + self.places.bytes.len()
+    }
+
+    /// The record at position `i` of the group, if there is one.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, i: usize) -> Option<Place> {
+        let places = &self.places;
+        if i >= places.n {
+            return None;
+        }
+        let start = if places.flags & RAW != 0 {
+            places.start(i)?
+        } else {
+            let mark = self.marks.get(i / MARK)?;
+            places.from(i / MARK * MARK, places.base.checked_add((*mark).into())?, i)?
+        };
+        places.place(i, start)
     }
 }
 

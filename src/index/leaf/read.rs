@@ -1,7 +1,7 @@
 //! Reading packed records where they lie.
 
 use super::keys::{At, GroupKeys, HEAD_MAX, Head, Kind, KindKeys, order};
-use super::places::{Place, Places};
+use super::places::{KeptPlaces, Place, Places};
 use super::{DIRECTORY, Defect, GROUP, WORD, text};
 use crate::error::{Error, Result};
 use crate::index::layout::KEY_NONE;
@@ -140,6 +140,15 @@ impl<S: Source> Packed<S> {
         let group = self.group(i / GROUP)?;
         let get = |bytes: &[u8]| Places::parse(bytes, group.n)?.get(i % GROUP);
         self.told(self.source.with(group.places, get))
+    }
+
+    /// The places of group `g`, to be kept; nothing if they cannot be.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a damage, errors of reading.
+    pub fn kept_places(&self, g: usize) -> Result<Option<KeptPlaces>> {
+        let group = self.group(g)?;
+        self.source.with(group.places, |bytes| KeptPlaces::new(bytes, group.n))
     }
 
     /// Puts the records of group `g` into `out`, in place of what it held.

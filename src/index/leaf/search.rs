@@ -1,22 +1,12 @@
 //! Searching the keys of an ascending leaf.
 
-use super::keys::{At, Kind, KindKeys, order};
+use super::firsts::Firsts;
+use super::keys::{At, Kind, KindKeys};
 use super::read::{AT_ONCE, DISORDER, Group, Packed, Source, entry, order_in};
 use super::{DIRECTORY, Defect, GROUP, text};
 use crate::error::Result;
 use crate::wire::memory;
 use std::cmp::Ordering;
-
-/// Bytes of first keys that are kept of a leaf, at most.
-const FIRSTS_MAX: usize = 64 << 10;
-
-/// The first keys of the groups of an ascending leaf, for who searches it often.
-#[derive(Debug, Default)]
-pub struct Firsts {
-    keys: Vec<u8>,
-    /// A group, and where its key starts and ends.
-    groups: Vec<(usize, usize, usize)>,
-}
 
 impl<S: Source> Packed<S> {
     /// The position of the record with this key in an ascending leaf; nothing if there is none,
@@ -66,7 +56,7 @@ impl<S: Source> Packed<S> {
     /// [`Error::Corrupt`] for a damage, errors of reading, [`Error::OutOfMemory`].
     pub fn firsts(&self) -> Result<Option<Firsts>> {
         let Some(kind) = self.ascending() else { return Ok(None) };
-        let (mut out, mut key) = (Firsts::default(), Vec::new());
+        let (mut out, mut key) = (Firsts::of(kind), Vec::new());
         for g in 0..self.groups() {
             let group = self.group(g)?;
             let Some(part) = self.part_with(&group, kind)? else { continue };
@@ -74,30 +64,48 @@ impl<S: Source> Packed<S> {
                 continue;
             }
             self.key(g * GROUP + self.position(&group, kind, 0)?, &mut key)?;
-            let start = out.keys.len();
-            if start + key.len() > FIRSTS_MAX {
+            if !out.push(g, &key)? {
                 return Ok(None);
             }
-            memory::append(&mut out.keys, &key)?;
-            memory::append(&mut out.groups, &[(g, start, out.keys.len())])?;
         }
-        Ok(Some(out))
+        out.finish().map(Some)
     }
 
-    /// As [`Packed::search`], with the first keys of the groups at hand.
+    /// As [`Packed::search`], with the first keys of the groups at hand, and what is kept of the keys of
+    /// a group.
     ///
     /// # Errors
     /// As [`Packed::search`].
-    pub fn search_from(&self, firsts: &Firsts, kind: u8, key: &[u8]) -> Result<Option<usize>> {
-        let not_above = |first: &(usize, usize, usize)| {
-            let first = firsts.keys.get(first.1..first.2).unwrap_or_default();
-            order(kind, first, key) != Ordering::Greater
+    pub fn search_from<'k>(
+        &self,
+        firsts: &Firsts,
+        kept: impl FnOnce(usize) -> Option<&'k KeptKeys>,
+        kind: u8,
+        key: &[u8],
+    ) -> Result<Option<usize>> {
+        let Some(g) = firsts.find(key).filter(|_| self.ascending() == Some(kind)) else {
+            return Ok(None);
         };
-        let behind = firsts.groups.partition_point(not_above);
-        match behind.checked_sub(1).and_then(|i| firsts.groups.get(i)) {
-            Some((g, _, _)) if self.ascending() == Some(kind) => self.search_group(*g, kind, key),
-            _ => Ok(None),
+        match kept(g) {
+            Some(kept) => {
+                let found = kept.search(kind, key).map_err(|why| self.source.defect(why))?;
+                Ok(found.map(|i| g * GROUP + i))
+            }
+            None => self.search_group(g, kind, key),
         }
+    }
+
+    /// The keys of group `g`, to be kept; nothing if they are many bytes, or of several kinds.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) for a damage, errors of reading.
+    pub fn kept_keys(&self, g: usize) -> Result<Option<KeptKeys>> {
+        let group = self.group(g)?;
+        self.with_one(&group, |_, bytes| {
+            let keys = memory::copied(bytes).ok().map(Vec::into_boxed_slice);
+            Ok(keys.map(|bytes| KeptKeys { bytes, n: group.n }))
+        })
+        .map(Option::flatten)
     }
 
     /// The position of the record with this key in a group whose first key is not greater.
@@ -174,8 +182,32 @@ impl<S: Source> Packed<S> {
     }
 }
 
+/// The keys of a group, all of one kind, for who comes back.
+#[derive(Debug)]
+pub struct KeptKeys {
+    bytes: Box<[u8]>,
+    n: usize,
+}
+
+impl KeptKeys {
+    /// Bytes of memory that they take.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + self.bytes.len()
+    }
+
+    /// The position of a key in the group.
+    fn search(&self, kind: u8, key: &[u8]) -> Result<Option<usize>, Defect> {
+        let own = Kind::parse(&self.bytes, self.bytes.len(), self.n)?;
+        if own.kind == kind { search_in(&own, &self.bytes, self.n, key) } else { Ok(None) }
+    }
+}
+
 /// The position of a key among `n` whose first is not greater; `bytes` are all of them.
 fn search_in(kind: &Kind<'_>, bytes: &[u8], n: usize, key: &[u8]) -> Result<Option<usize>, Defect> {
+    if let Some(found) = kind.search_numbers(key)? {
+        return Ok(found);
+    }
     let step = kind.step();
     let (mut low, mut high) = (0, n.div_ceil(step));
     while low + 1 < high {

@@ -48,6 +48,9 @@ fn check(records: &[Record]) -> Records {
     let mut key = vec![9];
     for (i, (place, kind, bytes)) in records.iter().enumerate() {
         assert_eq!(leaf.place(i).unwrap(), *place, "{i}");
+        if let Some(kept) = leaf.kept_places(i / GROUP).unwrap() {
+            assert_eq!(kept.get(i % GROUP), Some(*place), "{i}");
+        }
         assert_eq!(leaf.key(i, &mut key).unwrap(), *kind, "{i}");
         assert_eq!(key, *bytes, "{i}");
         if *kind != KEY_NONE {
@@ -69,8 +72,12 @@ fn check(records: &[Record]) -> Records {
         let firsts = leaf.firsts().unwrap();
         let search = |kind: u8, key: &[u8]| {
             let found = leaf.search(kind, key).unwrap();
-            let again = firsts.as_ref().map(|f| leaf.search_from(f, kind, key).unwrap());
-            assert!(again.is_none_or(|again| again == found));
+            let kept: Vec<_> = (0..leaf.groups()).map(|g| leaf.kept_keys(g).unwrap()).collect();
+            for kept in [&kept[..], &[]] {
+                let kept = |g: usize| kept.get(g)?.as_ref();
+                let again = firsts.as_ref().map(|f| leaf.search_from(f, kept, kind, key).unwrap());
+                assert!(again.is_none_or(|again| again == found));
+            }
             found
         };
         for (i, (_, kind, key)) in keyed() {
@@ -234,7 +241,18 @@ fn what_is_damaged_is_an_error_or_reads_as_something() {
             }
             let (_, kind, key) = &records[count / 2];
             let _ = (leaf.search(*kind, key), leaf.key_is(0, *kind, key));
-            let _ = leaf.firsts().map(|f| f.map(|f| leaf.search_from(&f, *kind, key)));
+            let kept: Vec<_> = (0..leaf.groups()).filter_map(|g| leaf.kept_keys(g).ok()?).collect();
+            let search = |f| leaf.search_from(&f, |g| kept.get(g), *kind, key);
+            let _ = leaf.firsts().map(|f| f.map(search));
+            for g in 0..leaf.groups() {
+                let mut list = Vec::new();
+                let whole = leaf.places(g, &mut list).is_ok();
+                if let Ok(Some(kept)) = leaf.kept_places(g) {
+                    assert!(whole);
+                    assert!(list.iter().enumerate().all(|(i, p)| kept.get(i) == Some(*p)));
+                    assert_eq!(kept.get(list.len()), None);
+                }
+            }
             let _ = (leaf.first_key(), leaf.last_key());
             found
         };

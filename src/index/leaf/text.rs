@@ -23,13 +23,15 @@ pub(super) struct Numbered<'a> {
     pub(super) values: Vec<i128>,
 }
 
-fn decimal(digits: &[u8]) -> Option<i128> {
+/// The number that these digits are, if they are digits and not too many.
+pub(super) fn decimal(digits: &[u8]) -> Option<i128> {
     if digits.is_empty() || digits.len() > DIGITS_MAX {
         return None;
     }
-    digits.iter().try_fold(0, |n: i128, d| {
-        d.is_ascii_digit().then(|| n * 10 + i128::from(d.wrapping_sub(b'0')))
-    })
+    let number = digits.iter().try_fold(0, |n: u64, d| {
+        d.is_ascii_digit().then(|| n * 10 + u64::from(d.wrapping_sub(b'0')))
+    });
+    number.map(i128::from)
 }
 
 /// Keys as numbers behind a prefix, if all of them are.

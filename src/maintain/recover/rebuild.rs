@@ -20,6 +20,7 @@ use crate::store::index::root::{Base, Root};
 use crate::store::index::stored_index::StoredIndex;
 use crate::store::options::{Layout, ReadOptions};
 use crate::store::read::cache::BlockCache;
+use crate::store::read::chunk_locations::ChunkLocations;
 use crate::store::read::reader::{OpenChunk, Reader};
 use once_cell::race::OnceBox;
 use std::cell::RefCell;
@@ -94,7 +95,7 @@ fn core_of(
         sealed: None,
         waiting: BTreeMap::new(),
         cache: BlockCache::new(ReadOptions::default().cache_bytes),
-        layouts: crossbeam::sync::ShardedLock::default(),
+        chunk_locations: ChunkLocations::default(),
         dead: OnceBox::new(),
         threads: 1,
     }

@@ -13,8 +13,9 @@ use crate::maintain::recover::report::RecoveryMethod;
 use crate::maintain::recover::sealed::Sealed;
 use crate::store::index::leaf::{Leaf, leaf_chunks, leaf_records, leaf_sums, open};
 use crate::store::index::root::Base;
+use crate::store::read::chunk_locations::{ChunkLocation, Located};
 use crate::store::read::load::decode_piece;
-use crate::store::read::reader::{ChunkData, ChunkLocation, Reader};
+use crate::store::read::reader::{ChunkData, Reader};
 use crate::store::read::rows::whole_rows;
 use crate::wire::{AlignedBuf, memory, to_usize};
 use std::cell::RefCell;
@@ -461,13 +462,13 @@ impl RecoveryReader {
             }
             Err(e) => match self.chunks.get(&chunk) {
                 Some(_) if self.places.borrow().contains_key(&chunk) => {
-                    self.places.borrow().get(&chunk).cloned().ok_or(e)?
+                    Located::Shared(self.places.borrow().get(&chunk).cloned().ok_or(e)?)
                 }
                 Some((entry, sums)) => {
                     let place = self.reader.place_of(chunk, entry, Some(sums.clone()))?;
                     let place = Arc::new(place);
                     self.places.borrow_mut().insert(chunk, place.clone());
-                    place
+                    Located::Shared(place)
                 }
                 None => return Err(e),
             },

@@ -3,6 +3,7 @@
 use super::report::{Causes, Damage, Verified};
 use crate::error::Result;
 use crate::store::index::root::Base;
+use crate::store::read::chunk_locations::Located;
 use crate::store::read::reader::{ChunkData, Reader};
 use crate::wire::AlignedBuf;
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ pub(crate) fn check_chunks(
         let found = match base.filter(|_| number + 1 == chunks) {
             Some(base) => reader
                 .place_of(number, &base.entry, Some(base.sums.clone().into()))
-                .map(|place| ChunkData::File(Arc::new(place))),
+                .map(|place| ChunkData::File(Located::Shared(Arc::new(place)))),
             None => reader.chunk(number),
         };
         let place = match found {

@@ -4,8 +4,9 @@ use super::frame::{Frame, read_frame, read_header};
 use super::unchecked::{add_chunks, add_record};
 use crate::backend::Backend;
 use crate::error::Result;
-use crate::frame::{ChunkPlace, HEADER_LEN};
+use crate::frame::{ChunkPlace, HEADER_LEN, TOTALS_END, TOTALS_LEN, patch_totals};
 use crate::index::layout::ChunkEntry;
+use crate::index::slot::Seal;
 use crate::store::options::ReadOptions;
 use crate::store::read::load::{Opened, State, load_sealed};
 use crate::store::read::reader::OpenChunk;
@@ -20,6 +21,15 @@ fn wrote_at(frame: &Frame, place: u64) -> bool {
         || frame.places.iter().any(|p| matches!(p, ChunkPlace::At(at) if *at == place))
 }
 
+/// Whether the totals in the header are those of the seal, so that there is nothing else to look at.
+fn says_seal(backend: &dyn Backend, seal: &Seal) -> bool {
+    let mut first = [0; TOTALS_END];
+    let [frame_len, nbytes, cbytes] = [seal.frame_len, seal.nbytes, seal.cbytes].map(U64::get);
+    backend.read_at(0, &mut first).is_ok()
+        && patch_totals(&first, frame_len, nbytes, cbytes)
+            .is_ok_and(|totals| first.get(TOTALS_END - TOTALS_LEN..) == Some(&totals[..]))
+}
+
 /// A state that also sees what another program added to the sealed file. If it wrote over
 /// commits that were not sealed, the state is that of the last seal.
 pub(crate) fn adopt_if_extended(
@@ -28,6 +38,9 @@ pub(crate) fn adopt_if_extended(
     options: &ReadOptions,
 ) -> Result<State> {
     let seal = state.slot.seal;
+    if says_seal(&**backend, &seal) {
+        return Ok(state);
+    }
     let Ok((header, _)) = read_header(&**backend) else { return Ok(state) };
     let now = [header.frame_len, header.nbytes, header.cbytes];
     if now == [seal.frame_len.get(), seal.nbytes.get(), seal.cbytes.get()] {

@@ -18,6 +18,7 @@ use crate::store::options::{
 };
 use crate::store::read::batch::threads;
 use crate::store::read::cache::BlockCache;
+use crate::store::read::chunk_locations::ChunkLocations;
 use crate::store::read::load::{Opened, State};
 use crate::store::read::reader::{OpenChunk, Reader};
 use crate::store::write::pool::{Finished, sums};
@@ -82,7 +83,7 @@ pub(crate) fn load_original(backend: &Arc<dyn Backend>, options: &ReadOptions) -
         sealed: None,
         waiting: BTreeMap::new(),
         cache: BlockCache::new(options.cache_bytes),
-        layouts: crossbeam::sync::ShardedLock::default(),
+        chunk_locations: ChunkLocations::default(),
         dead: OnceBox::new(),
         threads: threads(options.threads),
     };
@@ -187,7 +188,7 @@ pub(crate) fn copy_original(
         }
         let typesize = u32::from(wanted.layout.typesize);
         let block = wanted.layout.chunk_size.min((32 << 10) / typesize * typesize);
-        writer.reader.open = OpenChunk { number, block, data, lost: Vec::new() };
+        writer.reader.open = OpenChunk { number, block, data, ..OpenChunk::default() };
         writer.reader.totals.cursor = used;
     }
     let mut error = None;

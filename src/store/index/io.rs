@@ -9,7 +9,7 @@ use crossbeam::sync::ShardedLock;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Most memory that a thread keeps for its next read, in bytes.
 const SPACE_KEPT: usize = 1 << 20;
@@ -32,9 +32,12 @@ pub(crate) struct Io {
     backend: Arc<dyn Backend>,
     file: [u8; 16],
     len: AtomicU64,
-    /// Looked at for each block by each thread of a batch.
-    map: ShardedLock<Option<Mapping>>,
-    maps: bool,
+    /// As the file was at first: all that a reader needs. A lock for each look would cost as much as what
+    /// is looked at.
+    map: Option<Mapping>,
+    /// The file after it grew, once somebody asked for what is new.
+    grown: ShardedLock<Option<Mapping>>,
+    has_grown: AtomicBool,
     far: bool,
     gap: u64,
     reads: AtomicU32,
@@ -48,8 +51,9 @@ impl Io {
         Ok(Self {
             file,
             len: AtomicU64::new(len),
-            maps: map.is_some(),
-            map: ShardedLock::new(map),
+            map,
+            grown: ShardedLock::default(),
+            has_grown: AtomicBool::new(false),
             far: backend.is_far(),
             gap: backend.gap(),
             reads: AtomicU32::new(0),
@@ -80,31 +84,36 @@ impl Io {
     /// The map, if it reaches to `end`; the file may have grown since it was made, then it is
     /// made anew.
     pub(crate) fn mapping(&self, end: u64) -> Option<Mapping> {
-        if !self.maps {
-            return None;
+        let first = self.map.as_ref()?;
+        let covers = |m: &&Mapping| m.len() as u64 >= end;
+        if let Some(m) = Some(first).filter(covers) {
+            return Some(m.clone());
         }
-        let covers =
-            |map: &Option<Mapping>| map.as_ref().filter(|m| m.len() as u64 >= end).cloned();
-        if let Ok(map) = self.map.read()
-            && let Some(m) = covers(&map)
+        if let Ok(grown) = self.grown.read()
+            && let Some(m) = grown.as_ref().filter(covers)
         {
-            return Some(m);
+            return Some(m.clone());
         }
         let len = self.backend.len().ok().filter(|len| *len >= end)?;
-        let mut map = self.map.write().ok()?;
-        if covers(&map).is_none() {
-            *map = self.backend.map(len).ok()?;
+        let mut grown = self.grown.write().ok()?;
+        if grown.as_ref().is_none_or(|m| !covers(&m)) {
+            *grown = self.backend.map(len).ok()?;
+            self.has_grown.store(grown.is_some(), Ordering::Relaxed);
         }
-        covers(&map)
+        grown.as_ref().filter(covers).cloned()
     }
 
     /// Calls `f` with the map as it is, which may not reach to the end of the file; `None`
     /// without one, or while it is better not touched.
     pub(crate) fn mapped<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        if !self.maps || self.reads.load(Ordering::Relaxed) < READS_BEFORE_MAP {
+        let first = self.map.as_ref()?;
+        if self.reads.load(Ordering::Relaxed) < READS_BEFORE_MAP {
             return None;
         }
-        self.map.read().ok()?.as_deref().map(f)
+        if !self.has_grown.load(Ordering::Relaxed) {
+            return Some(f(first));
+        }
+        self.grown.read().ok()?.as_deref().map(f)
     }
 
     /// Whether bytes are still read although there is a map; counts the read.
@@ -121,9 +130,14 @@ impl Io {
         f: impl FnOnce(&[u8]) -> R,
     ) -> Result<R> {
         let end = offset.checked_add(len as u64).ok_or_else(|| past(offset))?;
-        if self.maps && !(len <= INDEX_PAGE && self.is_fresh()) {
+        if let Some(map) = &self.map
+            && !(len <= INDEX_PAGE && self.is_fresh())
+        {
             let start = usize::try_from(offset).map_err(|_| past(offset))?;
-            if let Ok(map) = self.map.read()
+            if let Some(slice) = map.get(start..start + len) {
+                return Ok(f(slice));
+            }
+            if let Ok(map) = self.grown.read()
                 && let Some(slice) = map.as_ref().and_then(|m| m.get(start..start + len))
             {
                 return Ok(f(slice));
@@ -174,7 +188,7 @@ impl Io {
 
     /// Whether the bytes come by calls, each of which has its cost.
     pub(crate) const fn reads_by_calls(&self) -> bool {
-        !self.maps
+        self.map.is_none()
     }
 
     /// Whether a read costs a round trip over a network, so that it pays to announce what will be read.
@@ -231,7 +245,7 @@ impl Io {
         let page = INDEX_PAGE as u64;
         let first = list.start + (at - list.start) / page * page;
         let n = to_usize(page.min(list.end - first)).unwrap_or(INDEX_PAGE);
-        if self.maps {
+        if self.map.is_some() {
             return self.bytes(at, len, f);
         }
         let from = to_usize(at - first).unwrap_or(n);
@@ -248,14 +262,15 @@ impl Io {
         f: impl FnOnce(&[u8], bool) -> R,
     ) -> Result<R> {
         debug_assert!(len <= INDEX_PAGE, "a page is at most a page");
-        if self.maps {
+        let maps = self.map.is_some();
+        if maps && self.reads.load(Ordering::Relaxed) >= READS_BEFORE_MAP {
             return self.bytes(offset, len, |b| f(b, false));
         }
         if let Some(page) = self.pages.get(offset, len) {
             return Ok(f(&page, false));
         }
         let page: Page = self.bytes(offset, len, |b| Arc::from(b))?;
-        let out = f(&page, true);
+        let out = f(&page, !maps);
         self.pages.insert(offset, page);
         Ok(out)
     }

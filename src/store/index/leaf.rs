@@ -2,16 +2,15 @@
 
 use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, LEAF_MAGIC, LeafHeader, LeafRef, SegmentHeader};
-use crate::index::leaf::{Defect, Firsts, HEADER_AT, Packed, Source};
+use crate::index::leaf::{Defect, GROUP, HEADER_AT, Packed, Place, Source};
 use crate::store::index::far::leaf_head;
 use crate::store::index::io::Io;
+use crate::store::index::kept::Kept;
 use crate::store::index::lazy::Lazy;
 use crate::store::index::row_chunk::rows_close;
 use crate::store::index::segment::Segment;
 use crate::wire::U64;
-use once_cell::race::OnceBox;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A leaf that is opened when it is first needed.
 pub(crate) type Leaf = Lazy<LeafRef, OpenLeaf>;
@@ -26,15 +25,8 @@ pub(crate) struct OpenLeaf {
     ordered: u8,
     /// The numbers of a row that its rows have, as bits.
     pub(crate) numbers: u128,
-    /// Searches so far, up to [`SEARCHES`].
-    searches: AtomicU32,
-    /// The first keys of its groups; nothing if they are many, or cannot be read.
-    firsts: OnceBox<Option<Firsts>>,
+    kept: Kept,
 }
-
-/// Searches in a leaf before the first keys of its groups are kept: to read them all costs about as
-/// much as so many searches.
-const SEARCHES: u32 = 16;
 
 /// The bytes of packed records in a segment.
 #[derive(Debug)]
@@ -80,49 +72,52 @@ pub(crate) fn open<'a>(io: &Io, leaf: &'a Leaf) -> Result<&'a OpenLeaf> {
         {
             return Err(segment.corrupt("disagrees with the directory"));
         }
-        let (searches, firsts) = (AtomicU32::new(0), OnceBox::new());
         let (ordered, numbers) = (own.ordered, own.numbers());
-        Ok(OpenLeaf { segment, ordered, numbers, searches, firsts })
+        Ok(OpenLeaf { segment, ordered, numbers, kept: Kept::default() })
     })
 }
 
 /// The records of a leaf.
 pub(crate) fn leaf_records<'a>(io: &'a Io, leaf: &'a Leaf) -> Result<LeafRecords<'a>> {
-    let OpenLeaf { segment, ordered, .. } = open(io, leaf)?;
-    let (at, len) = (leaf.at.packed_at(), leaf.at.packed_len());
-    let source = InSegment { io, segment, at, len };
-    Ok(Packed::new(source, leaf.at.records.get() as usize, len, *ordered))
+    Ok(open(io, leaf)?.records(io, leaf))
+}
+
+/// Where the record at position `i` of a leaf lies.
+pub(crate) fn leaf_place(io: &Io, leaf: &Leaf, i: usize) -> Result<Place> {
+    let open = open(io, leaf)?;
+    let groups = (leaf.at.records.get() as usize).div_ceil(GROUP);
+    // A damaged group is told of by who reads it.
+    let make = || open.records(io, leaf).kept_places(i / GROUP).ok().flatten();
+    let kept = open.kept.places(i / GROUP, groups, make);
+    match kept.and_then(|kept| kept.get(i % GROUP)) {
+        Some(place) => Ok(place),
+        None => open.records(io, leaf).place(i),
+    }
 }
 
 /// The record with this key in a leaf whose keys ascend.
 pub(crate) fn search_leaf(io: &Io, leaf: &Leaf, kind: u8, key: &[u8]) -> Result<Option<u64>> {
-    let (open, records) = (open(io, leaf)?, leaf_records(io, leaf)?);
+    let open = open(io, leaf)?;
+    let records = open.records(io, leaf);
     if records.ascending() != Some(kind) {
         return Err(open.segment.corrupt("has a fence, but its keys do not ascend"));
     }
-    let found = match open.firsts(&records)? {
-        Some(firsts) => records.search_from(firsts, kind, key)?,
+    let found = match open.kept.firsts(|| records.firsts().ok().flatten()) {
+        Some(firsts) => {
+            let groups = records.groups();
+            let keep = |g| open.kept.keys(g, groups, || records.kept_keys(g).ok().flatten());
+            records.search_from(firsts, keep, kind, key)?
+        }
         None => records.search(kind, key)?,
     };
     Ok(found.map(|i| leaf.at.first_record.get() + i as u64))
 }
 
 impl OpenLeaf {
-    /// The first keys of its groups, once that pays.
-    fn firsts(&self, records: &LeafRecords<'_>) -> Result<Option<&Firsts>> {
-        if let Some(firsts) = self.firsts.get() {
-            return Ok(firsts.as_ref());
-        }
-        if self.searches.fetch_add(1, Ordering::Relaxed) < SEARCHES {
-            return Ok(None);
-        }
-        let made = match records.firsts() {
-            Ok(made) => made,
-            // A damaged group is told of by who needs it.
-            Err(Error::Corrupt(_)) => None,
-            Err(e) => return Err(e),
-        };
-        Ok(self.firsts.get_or_init(|| Box::new(made)).as_ref())
+    fn records<'a>(&'a self, io: &'a Io, leaf: &Leaf) -> LeafRecords<'a> {
+        let (at, len) = (leaf.at.packed_at(), leaf.at.packed_len());
+        let source = InSegment { io, segment: &self.segment, at, len };
+        Packed::new(source, leaf.at.records.get() as usize, len, self.ordered)
     }
 }
 

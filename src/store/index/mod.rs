@@ -5,6 +5,7 @@ pub(crate) mod far;
 pub(crate) mod fence_search;
 pub(crate) mod flush;
 pub(crate) mod io;
+pub(crate) mod kept;
 pub(crate) mod lazy;
 pub(crate) mod leaf;
 pub(crate) mod memtable;

@@ -6,12 +6,13 @@ use crate::index::directory::leaves_end;
 use crate::index::fence::{self, Fence};
 use crate::index::filter::{self, Probe};
 use crate::index::layout::{ChunkEntry, DEAD_MAGIC, LeafRef, PAGE_MAGIC, RunRef, SegmentRef};
+use crate::index::leaf::Place;
 use crate::index::run::RunEntry;
 use crate::limits::INDEX_PAGE;
 use crate::store::index::far;
 use crate::store::index::io::Io;
 use crate::store::index::lazy::Lazy;
-use crate::store::index::leaf::{Leaf, LeafRecords, leaf_chunk, leaf_records};
+use crate::store::index::leaf::{Leaf, LeafRecords, leaf_chunk, leaf_place, leaf_records};
 use crate::store::index::open_run::{Run, open_run};
 use crate::store::index::segment::Segment;
 use crate::wire::{U64, to_usize};
@@ -91,6 +92,16 @@ impl StoredIndex {
         let i = record - leaf.at.first_record.get();
         match to_usize(i).filter(|_| i < u64::from(leaf.at.records.get())) {
             Some(i) => Ok(Some((leaf_records(io, leaf)?, i))),
+            None => Ok(None),
+        }
+    }
+
+    /// Where the record `record` lies.
+    pub(crate) fn place(&self, io: &Io, record: u64) -> Result<Option<Place>> {
+        let Some(leaf) = self.leaf_of(io, record)? else { return Ok(None) };
+        let i = record - leaf.at.first_record.get();
+        match to_usize(i).filter(|_| i < u64::from(leaf.at.records.get())) {
+            Some(i) => leaf_place(io, leaf, i).map(Some),
             None => Ok(None),
         }
     }
@@ -203,6 +214,9 @@ impl StoredIndex {
         hash: u64,
         mut f: impl FnMut(RunEntry) -> Result<Option<R>>,
     ) -> Result<Option<R>> {
+        if self.runs.is_empty() {
+            return Ok(None);
+        }
         if io.is_far() {
             self.announce_search(io, Probe::new(hash))?;
         }

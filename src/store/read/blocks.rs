@@ -9,9 +9,8 @@ use crate::index::leaf::Place;
 use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX_FOREIGN, RECORD_MAX};
 use crate::store::index::leaf::leaf_sums;
 use crate::store::index::memtable::Unchecked;
-use crate::store::read::reader::{
-    ChunkData, ChunkLocation, InMemory, LAYOUTS_KEPT, Reader, block_sum, prefix_sum,
-};
+use crate::store::read::chunk_locations::ChunkLocation;
+use crate::store::read::reader::{ChunkData, InMemory, Reader, block_sum, prefix_sum};
 use crate::store::read::record::Record;
 use crate::wire::{AlignedBuf, prefetch, to_usize};
 use std::ops::Range;
@@ -46,21 +45,23 @@ impl Reader {
         if self.io.is_far() {
             self.announce_spans(std::slice::from_ref(&span))?;
         }
+        // Divisions take long: no more of them than are needed.
         let chunk = span.start / self.chunk_size;
-        if (span.end - 1) / self.chunk_size == chunk
+        let at = span.start - chunk * self.chunk_size;
+        if at + len as u64 <= self.chunk_size
             && let ChunkData::File(place) = self.chunk(chunk)?
         {
-            let at = u32::try_from(span.start % self.chunk_size).unwrap_or(u32::MAX);
+            let at = u32::try_from(at).unwrap_or(u32::MAX);
             let end = at as usize + len;
             let bs = place.layout.block_size().max(1);
             let block = at / bs;
+            let first = (block * bs) as usize;
             if place.layout.is_stored()
-                && let Some(r) = self.stored(&place, at as usize..end)?
+                && let Some(r) = self.stored(&place, block, at as usize..end)?
             {
                 return Ok(r);
             }
-            if (end - 1) as u64 / u64::from(bs) == u64::from(block) {
-                let first = (block * bs) as usize;
+            if end <= first + bs as usize {
                 let inside = at as usize - first..end - first;
                 let whole = place.layout.block_len(block) as usize;
                 if inside.end > whole {
@@ -90,28 +91,37 @@ impl Reader {
         Ok(Record::owned(out))
     }
 
-    /// A slice of the map for these bytes of a stored chunk, their blocks checked where they lie.
-    fn stored(&self, place: &ChunkLocation, bytes: Range<usize>) -> Result<Option<Record>> {
+    /// A slice of the map for these bytes of a stored chunk, the first of them in `block`; their blocks are
+    /// checked where they lie.
+    fn stored(
+        &self,
+        place: &ChunkLocation,
+        block: u32,
+        bytes: Range<usize>,
+    ) -> Result<Option<Record>> {
         let size = place.layout.block_size().max(1) as usize;
-        let last = bytes.end.saturating_sub(1) / size;
-        if last >= place.layout.blocks() as usize {
+        let first = block as usize * size;
+        let last = match bytes.end.saturating_sub(1) {
+            near if near < first + size => block,
+            far => u32::try_from(far / size).unwrap_or(u32::MAX),
+        };
+        if last >= place.layout.blocks() {
             return Ok(None);
         }
-        let number = |block: usize| u32::try_from(block).unwrap_or(u32::MAX);
-        let start = u64::from(place.layout.block_range(number(bytes.start / size)).start);
-        let end = u64::from(place.layout.block_range(number(last)).end);
+        let start = u64::from(place.layout.block_range(block).start);
+        let end = u64::from(place.layout.block_range(last).end);
         let Some(map) = self.io.mapping(place.offset + end) else { return Ok(None) };
         let (Some(from), Some(to)) = (to_usize(place.offset + start), to_usize(place.offset + end))
         else {
             return Ok(None);
         };
         let Some(mut rest) = map.get(from..to) else { return Ok(None) };
-        for block in bytes.start / size..=last {
+        for block in block..=last {
             let (now, later) = rest.split_at(size.min(rest.len()));
-            self.check(place, number(block), now)?;
+            self.check(place, block, now)?;
             rest = later;
         }
-        let inside = bytes.start - bytes.start / size * size;
+        let inside = bytes.start - first;
         let at = from + inside..from + inside + bytes.len();
         if !map.get(at.clone()).is_some_and(|b| b.as_ptr().addr().is_multiple_of(8)) {
             return Ok(None);
@@ -469,19 +479,12 @@ impl Reader {
         if let Some(data) = self.waiting.get(&chunk) {
             return Ok(ChunkData::Memory(InMemory { data, lost: &[] }));
         }
-        if let Ok(known) = self.layouts.try_read()
-            && let Some(place) = known.get(&chunk)
-        {
-            return Ok(ChunkData::File(place.clone()));
+        if let Some(known) = self.chunk_locations.get(chunk) {
+            return Ok(ChunkData::File(known));
         }
-        let place = Arc::new(self.place(chunk)?);
-        if let Ok(mut known) = self.layouts.try_write() {
-            if known.len() >= LAYOUTS_KEPT {
-                known.clear();
-            }
-            known.insert(chunk, place.clone());
-        }
-        Ok(ChunkData::File(place))
+        let found = self.place(chunk)?;
+        let kept = self.chunk_locations.insert(found);
+        kept.map(ChunkData::File).ok_or_else(|| missing_chunk(chunk))
     }
 
     /// Looks up where chunk `chunk` lies and how it is cut.

@@ -130,7 +130,7 @@ impl Reader {
     fn knows(&self, chunk: u64) -> bool {
         (self.open.block != 0 && chunk == self.open.number)
             || self.waiting.contains_key(&chunk)
-            || self.layouts.try_read().is_ok_and(|known| known.contains_key(&chunk))
+            || self.chunk_locations.get(chunk).is_some()
     }
 
     /// The entry of a chunk that no leaf has.

@@ -12,11 +12,12 @@ use crate::store::config::{CONFIG_AT, CONFIG_SPACE, Config};
 use crate::store::index::far::whole;
 use crate::store::index::io::Io;
 use crate::store::index::memtable::Memtable;
-use crate::store::index::root::Root;
+use crate::store::index::root::{Base, Root};
 use crate::store::index::slots::Slots;
 use crate::store::options::{Layout, ReadOptions};
+use crate::store::read::chunk_locations::{ChunkLocation, ChunkLocations};
 use crate::store::read::damaged_or_foreign;
-use crate::store::read::reader::{ChunkLocation, Lost, OpenChunk, Reader};
+use crate::store::read::reader::{Lost, OpenChunk, Reader};
 use crate::store::read::replay_log::{Piece, Replayed, replay};
 use crate::wire::{AlignedBuf, U64, to_usize};
 use once_cell::race::OnceBox;
@@ -223,7 +224,7 @@ fn load_slot(
         sealed: None,
         waiting: std::collections::BTreeMap::new(),
         cache: crate::store::read::cache::BlockCache::new(options.cache_bytes),
-        layouts: crossbeam::sync::ShardedLock::default(),
+        chunk_locations: ChunkLocations::default(),
         dead: OnceBox::new(),
         threads: crate::store::read::batch::threads(options.threads),
     };
@@ -240,8 +241,8 @@ fn load_slot(
             "its records end behind its chunks",
         ));
     }
+    reader.sealed = sealed_chunk(&reader, &root, open_block, &pieces)?;
     if reader.io.is_far() {
-        reader.sealed = sealed_chunk(&reader, &root, open_block, &pieces);
         let base = root.base.as_ref().filter(|_| reader.sealed.is_none());
         reader.announce_start(base.map(|base| &base.entry))?;
     }
@@ -291,18 +292,44 @@ fn entry_at(io: &Io, at: u64) -> Option<(u64, u64)> {
         .map(|(generation, len)| (generation, len as u64))
 }
 
-/// The open chunk, if all of it is what the last seal wrote, as in a store that was closed.
+/// The open chunk, if all of it is what the last seal wrote, as in a store that was closed: it is read from
+/// the file as any other. Who opens a store for one record need not decode a whole chunk.
 fn sealed_chunk(
     reader: &Reader,
     root: &Root,
     block: u32,
     pieces: &[Piece],
-) -> Option<(u64, ChunkEntry, Box<[u64]>)> {
+) -> Result<Option<(u64, ChunkEntry, Box<[u64]>)>> {
     let number = reader.memtable.chunks_end();
+    let Some(base) =
+        root.base.as_ref().filter(|base| base.fill as usize == used_of(reader, number))
+    else {
+        return Ok(None);
+    };
+    if block == 0 || number != root.chunks || pieces.iter().any(|p| p.0 == number) {
+        return Ok(None);
+    }
+    reader.io.holds(base.entry.offset.get(), base.entry.cbytes.get() as usize)?;
+    Ok(Some((number, base.entry, base.sums.clone().into())))
+}
+
+/// Bytes of the open chunk, which is number `number`, that hold records.
+fn used_of(reader: &Reader, number: u64) -> usize {
     let used = reader.totals.cursor.saturating_sub(number * reader.chunk_size);
-    let base = root.base.as_ref().filter(|base| u64::from(base.fill) == used)?;
-    let all = block != 0 && number == root.chunks && !pieces.iter().any(|p| p.0 == number);
-    all.then(|| (number, base.entry, base.sums.clone().into()))
+    to_usize(used).unwrap_or(usize::MAX)
+}
+
+/// Brings the open chunk into memory, for who is going to add to it.
+pub(crate) fn hold_open_chunk(state: &mut State) -> Result<()> {
+    let reader = &mut state.reader;
+    if let (Some((number, ..)), Some(base)) = (reader.sealed.take(), &state.root.base) {
+        let block = state.root.open_block;
+        let mut open = OpenChunk { number, block, ..OpenChunk::default() };
+        open.data = AlignedBuf::zeroed(used_of(reader, number))?;
+        fill_from(reader, base, &mut open)?;
+        reader.open = open;
+    }
+    Ok(())
 }
 
 /// Puts the open chunk together from what the last seal wrote and the pieces in the log. It has
@@ -320,34 +347,13 @@ fn open_chunk(
     }
     let bad = |why| Error::corrupt("open chunk", reader.io.len(), why);
     let size = to_usize(reader.chunk_size).unwrap_or(usize::MAX);
-    let used = reader.totals.cursor.saturating_sub(number * reader.chunk_size);
-    let used = to_usize(used).unwrap_or(usize::MAX);
-    let mut data = AlignedBuf::zeroed(used.min(size))?;
+    let used = used_of(reader, number);
+    let mut open = OpenChunk { number, block, ..OpenChunk::default() };
+    open.data = AlignedBuf::zeroed(used.min(size))?;
     let mut filled = 0;
-    let mut lost = Vec::new();
     if let Some(base) = root.base.as_ref().filter(|_| number == root.chunks) {
-        match reader.place_of(number, &base.entry, Some(base.sums.clone().into())) {
-            Ok(place) => {
-                let fill = (base.fill as usize).min(size);
-                let block = (place.layout.block_size() as usize).max(1);
-                data.resize(fill.next_multiple_of(block).min(size).max(data.len()))?;
-                read_base(reader, &place, fill.div_ceil(block), &mut data, &mut lost)?;
-            }
-            // Without its header no block of it can be found.
-            Err(Error::Corrupt(damage)) if damage.part != "file" => {
-                lost.push(Lost { range: 0..base.fill as usize, damage });
-            }
-            Err(Error::Unsupported { .. } | Error::Limit { .. }) => {
-                let offset = base.entry.offset.get();
-                let damage = Corruption { part: "chunk header", offset, why: "checksum differs" };
-                lost.push(Lost { range: 0..base.fill as usize, damage });
-            }
-            Err(e) => return Err(e),
-        }
+        fill_from(reader, base, &mut open)?;
         filled = base.fill as usize;
-        if let Some(beyond) = data.get_mut(filled..) {
-            beyond.fill(0);
-        }
     }
     for (_, start, len, range) in pieces.iter().filter(|p| p.0 == number) {
         let (start, len) = (*start as usize, *len as usize);
@@ -356,7 +362,7 @@ fn open_chunk(
             return Err(bad("its pieces do not follow each other"));
         }
         // There is room up to the last record.
-        let out = data.get_mut(start..start + len);
+        let out = open.data.get_mut(start..start + len);
         let out = out.ok_or_else(|| bad("its pieces do not reach the last record"))?;
         decode_piece(piece, out)?;
         filled = start + len;
@@ -364,7 +370,35 @@ fn open_chunk(
     if used != filled {
         return Err(bad("its pieces do not reach the last record"));
     }
-    Ok(OpenChunk { number, block, data, lost })
+    Ok(open)
+}
+
+/// Decodes what the last seal wrote of the open chunk; notes what of it is damaged.
+fn fill_from(reader: &Reader, base: &Base, open: &mut OpenChunk) -> Result<()> {
+    let size = to_usize(reader.chunk_size).unwrap_or(usize::MAX);
+    let OpenChunk { data, lost, .. } = open;
+    match reader.place_of(open.number, &base.entry, Some(base.sums.clone().into())) {
+        Ok(place) => {
+            let fill = (base.fill as usize).min(size);
+            let block = (place.layout.block_size() as usize).max(1);
+            data.resize(fill.next_multiple_of(block).min(size).max(data.len()))?;
+            read_base(reader, &place, fill.div_ceil(block), data, lost)?;
+        }
+        // Without its header no block of it can be found.
+        Err(Error::Corrupt(damage)) if damage.part != "file" => {
+            lost.push(Lost { range: 0..base.fill as usize, damage });
+        }
+        Err(Error::Unsupported { .. } | Error::Limit { .. }) => {
+            let offset = base.entry.offset.get();
+            let damage = Corruption { part: "chunk header", offset, why: "checksum differs" };
+            lost.push(Lost { range: 0..base.fill as usize, damage });
+        }
+        Err(e) => return Err(e),
+    }
+    if let Some(beyond) = data.get_mut(base.fill as usize..) {
+        beyond.fill(0);
+    }
+    Ok(())
 }
 
 /// Decodes the first `blocks` of what the last seal wrote of the open chunk, behind which it is

@@ -5,6 +5,7 @@ pub(crate) mod any_plan;
 pub(crate) mod batch;
 pub(crate) mod blocks;
 pub(crate) mod cache;
+pub(crate) mod chunk_locations;
 pub(crate) mod damaged_or_foreign;
 pub(crate) mod dead;
 mod far;

@@ -1,7 +1,6 @@
 //! What a reader and a writer share: the index as it stands, and the way from a record to its
 //! bytes.
 
-use crate::chunk::ChunkLayout;
 use crate::error::{Corruption, Error, Result};
 use crate::index::layout::{ChunkEntry, KEY_NONE, key_from_bytes};
 use crate::index::leaf::{GROUP, GroupKeys, Place};
@@ -13,35 +12,18 @@ use crate::store::index::memtable::Memtable;
 use crate::store::index::root::Totals;
 use crate::store::index::stored_index::StoredIndex;
 use crate::store::read::cache::BlockCache;
+use crate::store::read::chunk_locations::{ChunkLocations, Located};
 use crate::store::read::dead::DeadList;
-use crate::wire::{AlignedBuf, ByNumber, checksum, identify, to_usize};
-use crossbeam::sync::ShardedLock;
+use crate::wire::{AlignedBuf, checksum, identify, to_usize};
 use once_cell::race::OnceBox;
-use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasherDefault;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Chunks whose layout is kept.
-pub(crate) const LAYOUTS_KEPT: usize = 8192;
-
-/// A chunk in the file: where, how it is cut, and the checksums of its blocks (none in a file
-/// of the original).
-#[derive(Debug)]
-pub(crate) struct ChunkLocation {
-    pub(crate) chunk: u64,
-    pub(crate) offset: u64,
-    pub(crate) layout: ChunkLayout,
-    pub(crate) sums: Option<Box<[u64]>>,
-}
-
-/// Places of chunks by their numbers.
-pub(crate) type Layouts = HashMap<u64, Arc<ChunkLocation>, BuildHasherDefault<ByNumber>>;
 
 /// Where the bytes of a chunk are.
 pub(crate) enum ChunkData<'a> {
     Memory(InMemory<'a>),
-    File(Arc<ChunkLocation>),
+    File(Located<'a>),
 }
 
 /// A chunk in memory, and the parts of it that could not be read into it.
@@ -100,9 +82,7 @@ pub(crate) struct Reader {
     /// Chunks on their way to the file.
     pub(crate) waiting: BTreeMap<u64, Arc<AlignedBuf>>,
     pub(crate) cache: BlockCache,
-    /// Looked at for each chunk by each thread of a batch: one counter of readers for all threads would
-    /// cost them more than to decode a small block.
-    pub(crate) layouts: ShardedLock<Layouts>,
+    pub(crate) chunk_locations: ChunkLocations,
     pub(crate) dead: OnceBox<Arc<DeadList>>,
     pub(crate) threads: usize,
 }
@@ -165,8 +145,7 @@ impl Reader {
         if let Some(e) = self.memtable.record(id) {
             return Ok(e.into());
         }
-        let (records, i) = self.stored_index.record(&self.io, id)?.ok_or_else(|| missing(&id))?;
-        records.place(i)
+        self.stored_index.place(&self.io, id)?.ok_or_else(|| missing(&id))
     }
 
     /// Calls `f` with the place of each of these records, which are sorted, and with the number beside it.
@@ -276,7 +255,7 @@ impl Reader {
             sealed: self.sealed.clone(),
             waiting: self.waiting.clone(),
             cache: BlockCache::new(cache_bytes),
-            layouts: crossbeam::sync::ShardedLock::default(),
+            chunk_locations: ChunkLocations::default(),
             dead: self.dead.clone(),
             threads: self.threads,
         })

@@ -2,12 +2,12 @@
 
 use crate::chunk::Decoder;
 use crate::error::{Error, Result};
+use crate::store::read::chunk_locations::{ChunkLocation, Located};
 use crate::store::read::plan::{FilePlan, Positions, Wanted};
-use crate::store::read::reader::{ChunkData, ChunkLocation};
+use crate::store::read::reader::ChunkData;
 use crate::store::read::share_out::share_out;
 use crate::wire::{AlignedBuf, memory, to_usize};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Bytes to decode below which a helper costs more than it saves.
 const WORTH_A_HELPER: usize = 48 << 10;
@@ -115,7 +115,7 @@ impl FilePlan<'_> {
         space: &mut AlignedBuf,
         visitor: &mut impl Visit,
     ) -> Result<()> {
-        let mut held: Option<Arc<ChunkLocation>> = None;
+        let mut held: Option<Located<'_>> = None;
         // At a multiple of 8, as all others.
         let nothing = AlignedBuf::default();
         let mut rest = wanted;

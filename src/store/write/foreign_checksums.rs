@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::index::layout::ChunkEntry;
 use crate::store::index::memtable::Unchecked;
+use crate::store::read::chunk_locations::ChunkLocations;
 use crate::store::write::pool::{Finished, sums};
 use crate::store::write::writer::Writer;
 use crate::wire::{AlignedBuf, U32, memory, to_usize};
@@ -57,9 +58,7 @@ impl Writer {
             self.reader.memtable.set_checked(i, written, &finished.sums);
             self.reader.waiting.remove(&number);
         }
-        if let Ok(mut known) = self.reader.layouts.write() {
-            known.clear();
-        }
+        self.reader.chunk_locations = ChunkLocations::default();
         Ok(())
     }
 }
