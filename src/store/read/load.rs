@@ -5,7 +5,7 @@ use crate::chunk::ChunkLayout;
 use crate::column::Column;
 use crate::error::{Corruption, Error, Result};
 use crate::frame::{HEADER_LEN, SLOT_OFFSETS};
-use crate::index::layout::{ChunkEntry, LOG_MAGIC, LogHeader};
+use crate::index::layout::{LOG_MAGIC, LogHeader};
 use crate::index::log;
 use crate::index::slot::Slot;
 use crate::store::config::{CONFIG_AT, CONFIG_SPACE, Config};
@@ -17,7 +17,7 @@ use crate::store::index::slots::Slots;
 use crate::store::options::{Layout, ReadOptions};
 use crate::store::read::chunk_locations::{ChunkLocation, ChunkLocations};
 use crate::store::read::damaged_or_foreign;
-use crate::store::read::reader::{Lost, OpenChunk, Reader};
+use crate::store::read::reader::{Lost, OpenChunk, Reader, Sealed};
 use crate::store::read::replay_log::{Piece, Replayed, replay};
 use crate::wire::{AlignedBuf, U64, to_usize};
 use once_cell::race::OnceBox;
@@ -299,7 +299,7 @@ fn sealed_chunk(
     root: &Root,
     block: u32,
     pieces: &[Piece],
-) -> Result<Option<(u64, ChunkEntry, Box<[u64]>)>> {
+) -> Result<Option<Sealed>> {
     let number = reader.memtable.chunks_end();
     let Some(base) =
         root.base.as_ref().filter(|base| base.fill as usize == used_of(reader, number))

@@ -67,6 +67,9 @@ pub(crate) struct OpenChunk {
     pub(crate) lost: Vec<Lost>,
 }
 
+/// The open chunk as the last seal wrote it: its number, its entry and the checksums of its blocks.
+pub(crate) type Sealed = (u64, ChunkEntry, Box<[u64]>);
+
 /// The index and the chunks of a store, as a snapshot or as the writer sees them.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -78,7 +81,7 @@ pub(crate) struct Reader {
     pub(crate) open: OpenChunk,
     /// The chunk that is being filled, where it lies in a far file: its number, its place and its block
     /// checksums. It is not fetched before it is needed, and `open` is empty then.
-    pub(crate) sealed: Option<(u64, ChunkEntry, Box<[u64]>)>,
+    pub(crate) sealed: Option<Sealed>,
     /// Chunks on their way to the file.
     pub(crate) waiting: BTreeMap<u64, Arc<AlignedBuf>>,
     pub(crate) cache: BlockCache,

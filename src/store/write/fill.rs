@@ -6,13 +6,10 @@ use crate::index::layout::{ChunkEntry, RecordEntry};
 use crate::store::index::flush::NewLeaf;
 use crate::store::index::memtable::Prefix;
 use crate::store::write::placement::block_size;
-use crate::store::write::pool::{Finished, finish};
+use crate::store::write::pool::{Finished, GROUP, finish};
 use crate::store::write::writer::{Writer, sum_index};
 use crate::wire::{AlignedBuf, U32};
 use std::sync::Arc;
-
-/// Decoded bytes of finished chunks from which on they are written: so many share a leaf.
-const GROUP: u64 = 2 << 20;
 
 impl Writer {
     /// Copies the record into the chunks from `start` on, closing those that fill.

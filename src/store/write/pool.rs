@@ -4,11 +4,16 @@ use crate::backend::process_id;
 use crate::chunk::{ChunkLayout, Compressor, Params};
 use crate::error::{Error, Result};
 use crate::store::read::reader::{block_sum, prefix_sum};
-use crate::wire::AlignedBuf;
+use crate::wire::{AlignedBuf, to_usize};
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+
+/// Decoded bytes of finished chunks from which on they are written: so many share a leaf.
+pub(crate) const GROUP: u64 = 2 << 20;
+/// Chunks of a group that are counted when the writer has to wait, at most.
+const GROUP_MAX: u64 = 64;
 
 /// A chunk to compress.
 struct Task {
@@ -34,6 +39,8 @@ pub(crate) struct Pool {
     params: Params,
     file: [u8; 16],
     threads: usize,
+    /// Chunks that the writer holds back and then writes together.
+    group: usize,
     running: Option<Running>,
     /// Chunks given out and not yet taken back.
     under_way: usize,
@@ -50,11 +57,12 @@ struct Running {
 }
 
 impl Pool {
-    pub(crate) fn new(params: Params, file: [u8; 16], threads: usize) -> Self {
+    pub(crate) fn new(params: Params, file: [u8; 16], threads: usize, chunk_size: u64) -> Self {
         Self {
             params,
             file,
             threads: threads.max(1),
+            group: to_usize(GROUP.div_ceil(chunk_size.max(1)).min(GROUP_MAX)).unwrap_or(1),
             running: None,
             under_way: 0,
             done: BTreeMap::new(),
@@ -63,9 +71,10 @@ impl Pool {
         }
     }
 
-    /// Chunks that may be under way before the writer has to wait.
+    /// Chunks that may be under way before the writer has to wait: so many that the threads have work
+    /// while it writes a group.
     pub(crate) const fn depth(&self) -> usize {
-        self.threads + 2
+        self.threads + 1 + self.group
     }
 
     pub(crate) fn under_way(&self) -> usize {
@@ -74,9 +83,10 @@ impl Pool {
 
     /// Gives out a chunk.
     pub(crate) fn submit(&mut self, chunk: u64, block: u32, data: Arc<AlignedBuf>) -> Result<()> {
+        let depth = self.depth();
         let running = match &mut self.running {
             Some(r) => r,
-            none => none.insert(start(self.params, self.file, self.threads)?),
+            none => none.insert(start(self.params, self.file, self.threads, depth)?),
         };
         running
             .tasks
@@ -131,8 +141,8 @@ impl Drop for Pool {
     }
 }
 
-fn start(params: Params, file: [u8; 16], threads: usize) -> Result<Running> {
-    let (tasks, todo) = bounded::<Task>(threads + 2);
+fn start(params: Params, file: [u8; 16], threads: usize, depth: usize) -> Result<Running> {
+    let (tasks, todo) = bounded::<Task>(depth);
     let (finished, results) = unbounded();
     let workers = (0..threads)
         .map(|i| {

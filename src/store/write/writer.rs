@@ -203,7 +203,7 @@ impl Writer {
         let Root { base, mut extents, garbage, .. } = root;
         usable(&mut extents, &slot);
         let threads = crate::store::read::batch::threads(write.threads);
-        let pool = Pool::new(layout.params(), reader.io.file(), threads);
+        let pool = Pool::new(layout.params(), reader.io.file(), threads, reader.chunk_size);
         let logged = Logged::all_of(&reader);
         let base = base.filter(|_| reader.open.block != 0 && root.chunks == reader.open.number);
         let mut slot = slot;
