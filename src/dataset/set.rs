@@ -176,7 +176,7 @@ impl DataSet {
         for member in self.members().get(..members)? {
             let Member { name, file, records, deleted, .. } = member;
             // Writing to a string does not fail.
-            let _ = write!(text, "{} {name} {file} {records} {deleted}\n", name.len());
+            let _ = writeln!(text, "{} {name} {file} {records} {deleted}", name.len());
         }
         Some(checksum(text.as_bytes()))
     }
