@@ -253,6 +253,10 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
+    fn one(range: Range<u64>) -> Vec<Range<u64>> {
+        vec![range]
+    }
+
     fn shown(same: &[Range<u64>], bytes: u64) -> Option<Vec<(u64, u64, bool)>> {
         let all = plan(same, bytes, 8 * MIB)?;
         assert_eq!(all.first().unwrap().range.start, 0);
@@ -267,9 +271,9 @@ mod tests {
     fn parts_are_copied_where_they_are_long_enough_and_sent_elsewhere() {
         assert_eq!(shown(&[], 100 * MIB), None);
         // Too short to be copied.
-        assert_eq!(shown(&[MIB..5 * MIB], 100 * MIB), None);
+        assert_eq!(shown(&one(MIB..5 * MIB), 100 * MIB), None);
         // A new beginning and a new end.
-        let same = [4096..90 * MIB];
+        let same = one(4096..90 * MIB);
         assert_eq!(
             shown(&same, 92 * MIB).unwrap(),
             [(0, 5, false), (5, 90, true), (90, 92, false)]
@@ -279,7 +283,7 @@ mod tests {
         let found = shown(&same, 44 * MIB).unwrap();
         assert_eq!(found, [(0, 20, true), (20, 25, false), (25, 40, true), (40, 44, false)]);
         // What is long is cut.
-        let found = shown(&[0..3000 * MIB], 3020 * MIB).unwrap();
+        let found = shown(&one(0..3000 * MIB), 3020 * MIB).unwrap();
         assert_eq!(found[..2], [(0, 1500, true), (1500, 3000, true)]);
         assert_eq!(found.len(), 4);
     }
