@@ -46,7 +46,7 @@ mod tests {
             for each in [0, 1, 500, 1900, 30_000, 400_000, 5_000_000, 3 << 30] {
                 let (group, window) = default_sizes(each, purpose, 128 << 20);
                 let bytes = window * each.max(1);
-                assert!(group >= 1 && window >= 1 && window % group == 0);
+                assert!(group >= 1 && window >= 1 && window.is_multiple_of(group));
                 assert!(bytes <= 128 << 20 || window == 1, "{each}");
                 let groups = window / group;
                 assert!(groups >= GROUPS || bytes * 2 > 128 << 20, "{each}: {groups}");
