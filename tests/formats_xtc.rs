@@ -154,7 +154,7 @@ fn what_is_no_trajectory_is_refused_with_a_reason() {
         let Some(path) = data(name) else { continue };
         let says = formats::detect(&path).unwrap_err().to_string();
         assert!(
-            says.contains("the Python package: python -m vlstore import INPUT STORE"),
+            says.contains("the Python package reads it, `python -m vlstore import INPUT STORE`"),
             "{says}"
         );
     }

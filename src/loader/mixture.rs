@@ -5,7 +5,7 @@
 //! in an order of its own, and draws take up the stream where the epoch before left it. So a small
 //! part is repeated, each time in another order, a large one goes on where it was, and nothing is
 //! lost or repeated within a pass. The draws of all parts are merged evenly: among the first `t` of
-//! an epoch each part has its share of `t` to within about one record. Where a part is after `t`
+//! an epoch each part has its share of `t` to within two records. Where a part is after `t`
 //! draws is found by bisection, so that a place in an epoch needs no memory.
 
 use super::order::{Order, Sequence, Shuffle};
@@ -353,7 +353,7 @@ mod tests {
             }
         }
 
-        /// Among the first draws each part has its share, to within about one.
+        /// Among the first draws each part has its share, to within two.
         #[test]
         fn any_beginning_of_an_epoch_has_the_shares_of_the_whole(
             weights in prop::collection::vec(1_u32..100, 1..8), t in 0_u64..=5000,
@@ -364,7 +364,7 @@ mod tests {
             let before = mixture.before(t);
             prop_assert_eq!(before.iter().sum::<u64>(), t);
             for ((_, draws), n) in mixture.parts().zip(before) {
-                prop_assert!((n * 5000).abs_diff(draws * t) <= 5000, "{n} of {draws} after {t}");
+                prop_assert!((n * 5000).abs_diff(draws * t) <= 2 * 5000, "{n} of {draws} after {t}");
             }
         }
     }

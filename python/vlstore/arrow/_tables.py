@@ -98,9 +98,9 @@ def parts(store: _core.Store, count: int) -> list[range]:
     >>> import vlstore, vlstore.arrow
     >>> with vlstore.open("bytes.vls", "w", chunk_size=4096) as store:
     ...     for i in range(100):
-    ...         store[i] = bytes(200)
+    ...         store[i] = bytes(256)
     >>> vlstore.arrow.parts(vlstore.open("bytes.vls"), 3)
-    [range(0, 41), range(41, 82), range(82, 100)]
+    [range(0, 48), range(48, 80), range(80, 100)]
     """
     if not isinstance(store, _core.Store):
         raise WrongTypeError(f"store is an open store, not {type(store).__name__}")
