@@ -111,11 +111,16 @@ fn no_verb_changes_what_it_is_given_to_read() {
     let folder = filled();
     let before = state(&folder);
     for verb in super::help::VERBS {
-        // `compact` replaces what it is given; see below.
-        let here = verb == "compact" || READERS.iter().any(|r| r.split(' ').next() == Some(verb));
+        // `compact` replaces what it is given, `push` and `pull` want an address; see below.
+        let here = ["compact", "push", "pull"].contains(&verb)
+            || READERS.iter().any(|r| r.split(' ').next() == Some(verb));
         assert!(here, "{verb} is not tried");
     }
-    for args in READERS {
+    let here = folder.0.path().display();
+    // Both are refused here: with a server they are tried in `python/tests/test_remote.py`.
+    let far =
+        [format!("push long.vls file://{here}/NEW"), format!("pull file://{here}/long.vls NEW")];
+    for args in READERS.into_iter().chain(far.iter().map(String::as_str)) {
         let status = start(&folder, args).wait().unwrap();
         assert!(status.code().is_some_and(|s| s < 5), "{args}: {status}");
         assert!(state(&folder) == before, "{args} has changed what it was given");
