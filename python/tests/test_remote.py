@@ -337,7 +337,7 @@ def test_what_is_not_there_and_who_may_not(bucket, proxy, file, monkeypatch, tmp
     bucket.put_object(Bucket=bucket.name, Key="empty", Body=b"")
     with pytest.raises(vlstore.NotAStoreError):
         vlstore.open(f"s3://{bucket.name}/empty")
-    # Nobody listens.
+    # No server listens at this port.
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -142,7 +142,7 @@ def push(
     Parameters
     ----------
     file : str or os.PathLike
-        The store. Nobody may write to it meanwhile; that is noticed.
+        The store. No other process may write to it meanwhile; that is noticed.
     url : str
         ``s3://bucket/key``, ``gs://bucket/key``, ``az://container/key``, ``https://host/path``, or
         ``hf://datasets/user/name/path`` with ``huggingface_hub``. Credentials come from the environment.
@@ -156,7 +156,7 @@ def push(
     StoreExistsError
         The object is another store, no store, or a newer state; ``overwrite=True`` replaces it.
     MissingFileError, PermissionDeniedError, SystemCallError
-        There is no such file or bucket, no access, or no answer.
+        The file or the bucket does not exist, access is denied, or the server does not answer.
     InvalidError, OlderStateError
         Somebody wrote to the file meanwhile; its newest commit cannot be read.
     """
@@ -228,7 +228,8 @@ def pull(
     ReplacedError
         The object was replaced meanwhile.
     MissingFileError, PermissionDeniedError, SystemCallError, LockedError
-        There is no such object or bucket, no access, no answer, or somebody writes to the file.
+        The object or the bucket does not exist, access is denied, the server does not answer, or another process
+        writes to the file.
     """
     url = os.fspath(url)
     if url.startswith("hf://"):

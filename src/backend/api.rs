@@ -118,7 +118,7 @@ pub trait Backend: Send + Sync + Debug {
     /// fetched fetches them again.
     fn refetch(&self, _range: Range<u64>) {}
 
-    /// Whether who opens the same place again finds these bytes, and not those of another file or
+    /// Whether opening the same place again gives these bytes, and not those of another file or
     /// object. A backend without a place has nothing to say.
     ///
     /// # Errors

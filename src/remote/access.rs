@@ -12,7 +12,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
-/// What S3 answers if there is no such bucket.
+/// What S3 answers if the bucket does not exist.
 pub(crate) const NO_BUCKET: &str = "NoSuchBucket";
 /// Most characters of an answer that are shown.
 const SHOWN: usize = 500;
@@ -212,7 +212,7 @@ impl Access {
     }
 }
 
-/// Whether an error says that nobody without other credentials gets an answer.
+/// Whether an error says that access is denied with these credentials.
 pub(crate) fn is_denied(error: &object_store::Error, answer: &str) -> bool {
     use object_store::Error::{PermissionDenied, Unauthenticated};
     matches!(error, PermissionDenied { .. } | Unauthenticated { .. })

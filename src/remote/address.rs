@@ -36,7 +36,7 @@ pub fn local_path(url: &str) -> Option<PathBuf> {
     rest.starts_with('/').then(|| Path::new("/").join(path.as_ref()))
 }
 
-/// An object, and who has it.
+/// An object, and the store that has it.
 pub(super) struct Address {
     /// The service with the bucket: `s3://bucket`, without name and password.
     pub(super) at: String,

@@ -125,7 +125,7 @@ pub(super) fn plan(same: &[Range<u64>], bytes: u64, each: u64) -> Option<Vec<Pie
     (out.len() <= PARTS && out.iter().any(|piece| piece.there)).then_some(out)
 }
 
-/// Who asks S3 for such uploads.
+/// Sends the requests for such uploads to S3.
 struct Bucket {
     s3: AmazonS3,
     name: String,

@@ -262,7 +262,7 @@ impl fmt::Display for NoObject {
 
 impl std::error::Error for NoObject {}
 
-/// Whether an error says that there is no such object, while there is such a bucket.
+/// Whether an error says that the bucket exists and the object does not.
 #[must_use]
 pub fn is_missing(error: &Error) -> bool {
     let inner = match error.root() {

@@ -216,7 +216,7 @@ fn upload(
         begun.await.map_err(|e| access.failed(&e))
     })?;
     let done = parts(access, &mut *upload, file, bytes, progress).and_then(|()| {
-        // What is in the parts is one state only if nobody wrote while they were read.
+        // The parts are one state only if nothing was written while they were read.
         still()?;
         access.wait(async { upload.complete().await.map(drop).map_err(|e| access.failed(&e)) })
     });

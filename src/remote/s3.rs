@@ -18,7 +18,7 @@ pub(super) fn retry() -> RetryConfig {
     RetryConfig { max_retries: TRIES, retry_timeout: PATIENCE, ..RetryConfig::default() }
 }
 
-/// What nobody is to see, by what its setting is called.
+/// Values that must not be shown, by the names of their settings.
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["key", "secret", "token", "password", "credential"].iter().any(|part| name.contains(part))

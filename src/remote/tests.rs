@@ -334,7 +334,7 @@ fn what_is_the_same_is_not_sent_and_what_would_be_lost_is_not_replaced() {
         matches!(e.root(), Error::Exists { .. }) && e.to_string().contains("newer state"),
         "{e}"
     );
-    // Another store, and what is none.
+    // Another store, and an object that is not a store.
     std::fs::remove_file(&b).unwrap();
     write(&b, 0..3);
     assert!(world.push(&b).unwrap_err().to_string().contains("another store"));

@@ -90,7 +90,7 @@ fn every_example_of_every_verb_works_in_a_folder_with_a_trajectory_and_its_store
             let mut run = Command::new("sh");
             run.args(["-ec", example]).env("PATH", &path).current_dir(folder.0.path());
             if example.contains("s3://") {
-                // Nobody answers: what is left to see is that the arguments are understood.
+                // There is no server here: only the arguments are checked.
                 run.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").env("AWS_ALLOW_HTTP", "true");
                 run.env("AWS_ACCESS_KEY_ID", "a").env("AWS_SECRET_ACCESS_KEY", "b");
                 run.env("AWS_REGION", "us-east-1").env("VLSTORE_REMOTE_DEADLINE", "1");

@@ -529,7 +529,7 @@ class Loader:
         return by
 
     def _property(self, name: str) -> Any:
-        """The costs in a frame property of this name, if there is no such column."""
+        """The costs from the frame property of this name, where the store has no such column."""
         try:
             self.store.column(name)
         except InvalidError as unknown:

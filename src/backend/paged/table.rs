@@ -73,7 +73,7 @@ impl Held {
             return next;
         }
         let n = wanted.end - wanted.start;
-        // Who reads on where it stopped, or in the page in which it stopped.
+        // A read that continues where the last one stopped, or in the same page.
         let known =
             self.streams.iter().position(|(at, _)| (wanted.start..=wanted.end).contains(at));
         let got = known.map(|i| self.streams.remove(i).1);

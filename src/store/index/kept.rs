@@ -1,12 +1,12 @@
-//! What is kept in memory of a leaf for who reads single records at random: groups of its records,
+//! What is kept in memory of a leaf for reading single records at random: groups of its records,
 //! parsed and checked once.
 
 use crate::index::leaf::{Firsts, KeptKeys, KeptPlaces};
 use once_cell::race::OnceBox;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Looks at a leaf before anything of it is kept: to read its first keys costs about as much as so many
-/// searches, and who reads a few records needs none of this.
+/// Looks at a leaf before anything of it is kept: reading its first keys costs about as much as so many
+/// searches, and to read a few records none of this is needed.
 const LOOKS: usize = 16;
 /// Bytes that all leaves of a process keep, from which on they keep no more.
 const MOST: usize = 64 << 20;

@@ -86,7 +86,7 @@ pub(crate) fn leaf_records<'a>(io: &'a Io, leaf: &'a Leaf) -> Result<LeafRecords
 pub(crate) fn leaf_place(io: &Io, leaf: &Leaf, i: usize) -> Result<Place> {
     let open = open(io, leaf)?;
     let groups = (leaf.at.records.get() as usize).div_ceil(GROUP);
-    // A damaged group is told of by who reads it.
+    // The error for a damaged group comes when it is read.
     let make = || open.records(io, leaf).kept_places(i / GROUP).ok().flatten();
     let kept = open.kept.places(i / GROUP, groups, make);
     match kept.and_then(|kept| kept.get(i % GROUP)) {

@@ -90,7 +90,7 @@ pub(crate) struct Reader {
     pub(crate) threads: usize,
 }
 
-/// Leaves that are fetched together by who reads all of them from far away.
+/// Leaves that are fetched together when all of them are read from far away.
 const LEAVES_AHEAD: usize = 32;
 
 /// Records of one group from which on all of it is taken apart: to look up one costs a sixth of that.
