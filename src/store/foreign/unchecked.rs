@@ -9,7 +9,7 @@ use crate::index::layout::{ChunkEntry, key_bytes};
 use crate::index::log::DeadEntry;
 use crate::key::Key;
 use crate::store::index::memtable::Unchecked;
-use crate::store::read::blocks::special_layout;
+use crate::store::read::find_chunk::special_layout;
 use crate::store::read::reader::Reader;
 use crate::wire::{U32, memory};
 

@@ -9,6 +9,7 @@ pub(crate) mod chunk_locations;
 pub(crate) mod damaged_or_foreign;
 pub(crate) mod dead;
 mod far;
+pub(crate) mod find_chunk;
 pub(crate) mod helper_threads;
 pub(crate) mod info;
 pub(crate) mod key_lookup;
