@@ -42,6 +42,7 @@ mod sizes;
 mod split;
 mod stat;
 mod topology;
+mod transfer;
 mod verify;
 mod work;
 

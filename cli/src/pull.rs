@@ -1,8 +1,8 @@
 //! `vlstore pull`: a store from an object store.
 
-use crate::outcome::{Exit, Outcome};
-use crate::output::{Out, human, shown};
-use crate::work::Work;
+use crate::outcome::Outcome;
+use crate::output::human;
+use crate::transfer::Told;
 use serde_json::json;
 use std::path::PathBuf;
 use vlstore::dataset::pull;
@@ -29,41 +29,28 @@ pub(crate) struct Args {
     /// Replace a file that is no older copy of this store
     #[arg(long)]
     overwrite: bool,
-    /// As one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Print no progress
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    told: Told,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let options = PullOptions { overwrite: args.overwrite, remote: RemoteOptions::from_env()? };
-    let mut work = Work::begin("bytes", args.quiet || args.json)?;
-    let done = pull(&args.url, &args.file, &options, |done, total| work.step(done, total));
-    if let Some(signal) = work.end()
-        && done.is_err()
-    {
-        return Ok(Exit::Signal(signal));
-    }
-    let done = done?;
-    let mut out = Out::new();
-    if args.json {
-        let (fetched, kept) = (done.fetched, done.kept);
-        let unchanged = done.unchanged;
-        out.line(
-            json!({ "bytes": done.bytes, "fetched": fetched, "kept": kept, "unchanged": unchanged }),
-        )?;
-    } else if !args.quiet {
-        let what = if done.unchanged {
-            "is up to date; nothing was fetched".to_owned()
-        } else if done.kept > 0 {
-            format!("{} fetched, {} from the older copy", human(done.fetched), human(done.kept))
-        } else {
-            format!("{} fetched", human(done.fetched))
-        };
-        out.line(format!("{}: {what}", shown(&args.file)))?;
-    }
-    out.end()?;
-    Ok(Exit::Done)
+    args.told.run(
+        &args.file,
+        |step| pull(&args.url, &args.file, &options, step),
+        |done| {
+            json!({
+                "bytes": done.bytes, "fetched": done.fetched, "kept": done.kept, "unchanged": done.unchanged,
+            })
+        },
+        |done| {
+            if done.unchanged {
+                "is up to date; nothing was fetched".to_owned()
+            } else if done.kept > 0 {
+                format!("{} fetched, {} from the older copy", human(done.fetched), human(done.kept))
+            } else {
+                format!("{} fetched", human(done.fetched))
+            }
+        },
+    )
 }

@@ -1,8 +1,8 @@
 //! `vlstore push`: a store to an object store.
 
-use crate::outcome::{Exit, Outcome};
-use crate::output::{Out, human, shown};
-use crate::work::Work;
+use crate::outcome::Outcome;
+use crate::output::human;
+use crate::transfer::Told;
 use serde_json::json;
 use std::path::PathBuf;
 use vlstore::dataset::push;
@@ -33,35 +33,22 @@ pub(crate) struct Args {
     /// Replace an object that is no older state of this store
     #[arg(long)]
     overwrite: bool,
-    /// As one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Print no progress
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    told: Told,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let options = PushOptions { overwrite: args.overwrite, remote: RemoteOptions::from_env()? };
-    let mut work = Work::begin("bytes", args.quiet || args.json)?;
-    let done = push(&args.store, &args.url, &options, |done, total| work.step(done, total));
-    if let Some(signal) = work.end()
-        && done.is_err()
-    {
-        return Ok(Exit::Signal(signal));
-    }
-    let done = done?;
-    let mut out = Out::new();
-    if args.json {
-        out.line(json!({ "bytes": done.bytes, "sent": done.sent, "unchanged": done.unchanged }))?;
-    } else if !args.quiet {
-        let what = if done.unchanged {
-            "is up to date; nothing was sent".to_owned()
-        } else {
-            format!("{} sent", human(done.sent))
-        };
-        out.line(format!("{}: {what}", shown(args.url.as_ref())))?;
-    }
-    out.end()?;
-    Ok(Exit::Done)
+    args.told.run(
+        args.url.as_ref(),
+        |step| push(&args.store, &args.url, &options, step),
+        |done| json!({ "bytes": done.bytes, "sent": done.sent, "unchanged": done.unchanged }),
+        |done| {
+            if done.unchanged {
+                "is up to date; nothing was sent".to_owned()
+            } else {
+                format!("{} sent", human(done.sent))
+            }
+        },
+    )
 }
