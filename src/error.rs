@@ -113,6 +113,8 @@ pub enum Error {
         /// The publication that is there now.
         newest: u64,
     },
+    /// Somebody else uploaded to the same address since an upload to it began, which would have replaced theirs.
+    Overtaken,
     /// Work was stopped on request.
     Interrupted,
     /// A thread of this crate ended in the middle of its work: a fault of this crate. Nothing that was
@@ -379,6 +381,9 @@ impl fmt::Display for Error {
             Self::Conflict { known, newest } => write!(
                 f,
                 "publication {newest} of this data set was made by somebody else since publication {known} was read; nothing was published and nothing is lost: read the data set again and publish on top of it"
+            ),
+            Self::Overtaken => f.write_str(
+                "somebody else uploaded to this address since this upload began; theirs is there, nothing of it was replaced, and the file here is as it was: look at it with `vlstore info`, then push again",
             ),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Thread { doing } => write!(

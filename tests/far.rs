@@ -144,12 +144,44 @@ fn a_batch_takes_a_few_round_trips_and_a_request_for_each_region() {
     store.get_batch_at(&(75_000..75_256).collect::<Vec<_>>()).unwrap();
     let cost = far.cost();
     assert!(cost.rounds <= 6 && cost.requests <= 12, "{cost:?}");
-    // Keys are looked up side by side, and their records fetched together.
-    let keys: Vec<Key> = ordinals.iter().take(64).map(|i| key(*i)).collect();
+}
+
+#[test]
+fn keys_of_a_batch_are_looked_up_level_by_level_for_all_of_them() {
+    let far = source(&LARGE);
+    let store = open(&far, None).unwrap();
+    far.cost();
+    let ordinals = scattered(256);
+    let keys: Vec<Key> = ordinals.iter().map(|i| key(*i)).collect();
     let found = store.plan_keys(&keys).unwrap().batch().unwrap();
     for (i, found) in ordinals.iter().zip(found.iter()) {
         assert_eq!(found, record(*i));
     }
+    let cost = far.cost();
+    // As many as the slowest of them takes by itself, and those of a batch by ordinals.
+    assert!(cost.rounds <= 12, "{cost:?}");
+    // With little memory for pages there are more, and what is found is the same.
+    let backend = PagedBackend::open(far.clone(), 1 << 20, None).unwrap();
+    let narrow = Store::open_in(Arc::new(backend), &ReadOptions::default()).unwrap();
+    let found = narrow.plan_keys(&keys).unwrap().batch().unwrap();
+    for (i, found) in ordinals.iter().zip(found.iter()) {
+        assert_eq!(found, record(*i));
+    }
+    // One that is not there, and what is damaged on its way for a while or for ever.
+    let store = open(&far, None).unwrap();
+    let with_none = [&keys[..3], &[Key::from("none")], &keys[3..]].concat();
+    let e = store.plan_keys(&with_none).unwrap_err();
+    assert!(matches!(e.root(), Error::NotFound { key } if key.contains("none")), "{e:?}");
+    let store = open(&far, None).unwrap();
+    far.set(Fault::Flipped);
+    assert!(matches!(store.plan_keys(&keys).unwrap_err().root(), Error::Corrupt(_)));
+    far.set(None);
+    assert_eq!(store.plan_keys(&keys).unwrap().batch().unwrap().len(), 256);
+    let store = open(&far, None).unwrap();
+    far.set(Fault::Fails(1));
+    assert!(matches!(store.plan_keys(&keys).unwrap_err().root(), Error::Io { .. }));
+    far.set(None);
+    assert!(store.plan_keys(&keys).is_ok());
 }
 
 #[test]

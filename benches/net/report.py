@@ -6,6 +6,7 @@
 
 import json
 import pathlib
+import re
 import statistics
 import sys
 
@@ -27,14 +28,25 @@ def readers(processes):
     for name, title in [("open", "open the data set"), ("first", "open, and the first record")]:
         times = [one[name] for one in seen]
         print(f"{title}: median {statistics.median(times):.2f} s, longest {max(times):.2f} s")
+    longest = max(one["until"] for one in seen)
+    print(f"{records / longest:.0f} records a second, with {sum(o['numbers'] for o in seen) * 4 / longest / 1e6:.1f} MB of numbers")
     sent = {}
     for machine in machines:
         for name, (count, size) in machine["after"].items():
             before = machine["before"].get(name, [0, 0])
             sent[name] = [a + b - c for a, b, c in zip(sent.get(name, [0, 0]), (count, size), before, strict=True)]
     for name, (count, size) in sorted(sent.items(), key=lambda item: -item[1][0]):
-        if count:
+        if name == "network":
+            print(f"received by both machines: {size / 1e6:.1f} MB")
+        elif count:
             print(f"{name.lower()}: {count} requests, {size / 1e6:.1f} MB received")
+    requests = results / "requests"
+    if requests.exists():
+        statuses = re.findall(r'GET \S+ HTTP/1\.1\S*" (\d+)', requests.read_text())
+        for what, own in [("ranges", {"206"}), ("lists", {"200"}), ("for what is not there", {"404"})]:
+            n = sum(status in own for status in statuses)
+            print(f"requests, {what}: {n}, {n / longest:.0f} a second")
+        print(f"refused: {sum(status not in {'206', '200', '404'} for status in statuses)}")
     return not wrong and len(seen) == processes and late == processes and not locks
 
 

@@ -530,3 +530,52 @@ fn names_that_are_not_text_are_as_good_as_others() {
     // Nothing is left beside them.
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
 }
+
+#[test]
+fn members_are_synced_before_the_manifest_that_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(shim) = shim(folder.path()) else { return };
+    // As the system names what is open.
+    let folder = folder.path().canonicalize().unwrap();
+    let runs = folder.join("runs");
+    std::fs::create_dir_all(runs.join("deep")).unwrap();
+    let names = ["a.vls", "b.vls", "deep/c.vls"];
+    for name in names {
+        let mut w = Writer::create(runs.join(name), &options(Access::Auto)).unwrap();
+        fill(&mut w, 0..3);
+        w.close().unwrap();
+    }
+    let list = folder.join("list");
+    let publish = |variable: &str, value: &OsStr| {
+        let out = Command::new(PROGRAM)
+            .arg("publish")
+            .arg(&runs)
+            .args(names.map(|name| runs.join(name)))
+            .env("LD_PRELOAD", &shim)
+            .env("SHIM_SYNCS", &list)
+            .env(variable, value)
+            .output()
+            .unwrap();
+        (out.status.success(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    // What cannot be synced is not published.
+    for fails in ["b.vls", "deep"] {
+        let (done, said) = publish("SHIM_SYNC_FAILS", fails.as_ref());
+        assert!(!done && said.contains("sync"), "{said}");
+        assert!(!runs.join("vlstore-dataset.json").exists());
+    }
+    std::fs::remove_file(&list).unwrap();
+    let (done, said) = publish("SHIM_NOTHING", "1".as_ref());
+    assert!(done, "{said}");
+    let synced = std::fs::read_to_string(&list).unwrap();
+    let synced: Vec<&Path> = synced.lines().map(Path::new).collect();
+    let manifest = synced.iter().position(|path| {
+        path.to_str().unwrap().contains("vlstore-dataset.json")
+    });
+    let (before, after) = synced.split_at(manifest.expect("the manifest is synced"));
+    let folders = [runs.clone(), runs.join("deep")];
+    for path in names.map(|name| runs.join(name)).iter().chain(&folders) {
+        assert!(before.contains(&&**path), "{} before the manifest: {synced:?}", path.display());
+    }
+    assert!(after.contains(&&*runs), "the name of the manifest: {synced:?}");
+}

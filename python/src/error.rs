@@ -154,7 +154,7 @@ pub(crate) fn from_error(py: Python<'_>, error: &Error) -> PyErr {
         Error::Poisoned => "PoisonedError",
         Error::Replaced | Error::Displaced { .. } => "ReplacedError",
         Error::DataSet { .. } => "DataSetError",
-        Error::Conflict { .. } => "ConflictError",
+        Error::Conflict { .. } | Error::Overtaken => "ConflictError",
         Error::Interrupted => return PyKeyboardInterrupt::new_err(()),
         Error::OutOfMemory { .. } => return PyMemoryError::new_err(error.to_string()),
         Error::Codec { .. } => "CodecError",

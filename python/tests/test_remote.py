@@ -57,6 +57,21 @@ class Proxy(BaseHTTPRequestHandler):
             time.sleep(20)
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length) if length else None
+        completes = self.command == "POST" and "uploadId=" in self.path
+        if completes and server.meanwhile:
+            run, server.meanwhile = server.meanwhile, None
+            run()
+        if completes and self.headers.get("If-Match") and fault != "no-conditions":
+            # As S3 does it, and the server behind does not.
+            behind = HTTPConnection(server.behind.removeprefix("http://"))
+            behind.request("HEAD", self.path.split("?")[0])
+            there = behind.getresponse().headers.get("ETag")
+            behind.close()
+            if there != self.headers["If-Match"]:
+                self.send_response(412)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
         headers = {k: v for k, v in self.headers.items() if k.lower() not in ("connection",)}
         behind = HTTPConnection(server.behind.removeprefix("http://"))
         behind.request(self.command, self.path, body=body, headers=headers)
@@ -90,7 +105,7 @@ def proxy():
         server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
         server.daemon_threads = True
         server.behind, server.requests, server.lock = address, [], threading.Lock()
-        server.fault = server.once = None
+        server.fault = server.once = server.meanwhile = None
         server.address = f"http://127.0.0.1:{server.server_address[1]}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
@@ -101,7 +116,7 @@ def proxy():
 def bucket(proxy, request, monkeypatch):
     for name in [name for name in os.environ if name.startswith(("AWS_", "VLSTORE_"))]:
         monkeypatch.delenv(name)
-    proxy.fault = proxy.once = None
+    proxy.fault = proxy.once = proxy.meanwhile = None
     name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[:60].strip("-")
     client = boto3.client(
         "s3", endpoint_url=proxy.behind, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
@@ -197,6 +212,40 @@ def test_a_newer_state_is_put_together_from_the_older_one(bucket, proxy, tmp_pat
     # Where the service copies no parts, all is sent.
     done = pushed("no-copies")
     assert done.sent == done.bytes
+
+
+@pytest.mark.parametrize("there", ["nothing", "older", "another"])
+def test_of_two_that_push_at_once_one_wins(bucket, proxy, tmp_path, there):
+    # So long that it goes in parts; the other one comes between the last look and the last request.
+    mine, theirs = tmp_path / "mine.vls", tmp_path / "theirs.vls"
+    with vlstore.open(mine, "w", compression="stored") as store:
+        for i in range(9):
+            store[i] = os.urandom(1 << 20)
+    overwrite = there == "another"
+    if there == "older":
+        vlstore.push(mine, bucket.url)
+    if there == "another":
+        bucket.put_object(Bucket=bucket.name, Key="runs/one.vls", Body=b"text")
+    theirs.write_bytes(mine.read_bytes())
+    for path in (mine, theirs):
+        with vlstore.open(path, "a") as store:
+            store["who"] = path.name.encode()
+    content = theirs.read_bytes()
+    proxy.meanwhile = lambda: bucket.put_object(Bucket=bucket.name, Key="runs/one.vls", Body=content)
+    before = mine.read_bytes()
+    with pytest.raises(vlstore.ConflictError, match="push again"):
+        vlstore.push(mine, bucket.url, overwrite=overwrite)
+    assert bucket.get_object(Bucket=bucket.name, Key="runs/one.vls")["Body"].read() == content
+    assert not bucket.list_multipart_uploads(Bucket=bucket.name).get("Uploads") and mine.read_bytes() == before
+    # Nobody is in between now, on a service that takes no conditions.
+    proxy.fault = "no-conditions"
+    assert vlstore.push(mine, bucket.url, overwrite=True).sent == mine.stat().st_size
+    # Who puts the same is nobody else.
+    with vlstore.open(mine, "a") as store:
+        store["more"] = b"record"
+    content, proxy.fault = mine.read_bytes(), None
+    proxy.meanwhile = lambda: bucket.put_object(Bucket=bucket.name, Key="runs/one.vls", Body=content)
+    assert vlstore.push(mine, bucket.url).unchanged
 
 
 def runs(folder, names):

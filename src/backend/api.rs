@@ -114,6 +114,11 @@ pub trait Backend: Send + Sync + Debug {
         Ok(())
     }
 
+    /// Whether reading these bytes would wait for nothing. True of backends that are not far.
+    fn is_here(&self, _range: Range<u64>) -> bool {
+        true
+    }
+
     /// Says that bytes of this range do not agree with their checksum, so that a backend that keeps what it
     /// fetched fetches them again.
     fn refetch(&self, _range: Range<u64>) {}
@@ -175,6 +180,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn announce(&self, ranges: &[Range<u64>]) -> Result<()> {
         (**self).announce(ranges)
+    }
+
+    fn is_here(&self, range: Range<u64>) -> bool {
+        (**self).is_here(range)
     }
 
     fn refetch(&self, range: Range<u64>) {

@@ -11,7 +11,7 @@ use crate::store::{
     Snapshot,
 };
 use crate::wire::{Digest, memory, to_usize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -114,6 +114,34 @@ impl Readable for DataSet {
         Ok(None)
     }
 
+    fn find_keys(&self, keys: &[Key]) -> Result<Vec<Option<u64>>> {
+        // Members in their order, each asked once for all that it may have.
+        let mut asked: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (position, key) in keys.iter().enumerate() {
+            for member in self.may_have(key) {
+                asked.entry(member).or_default().push(position);
+            }
+        }
+        let mut found: Vec<Option<u64>> = memory::filled(keys.len(), None)?;
+        for (member, mut positions) in asked {
+            positions.retain(|at| found.get(*at).is_some_and(Option::is_none));
+            let own: Vec<Key> = positions.iter().filter_map(|at| keys.get(*at)).cloned().collect();
+            if own.is_empty() {
+                continue;
+            }
+            let records = self.member(member)?.records;
+            let locals = self.snapshot(member)?.find_keys(&own);
+            for (at, local) in positions.iter().zip(locals.map_err(|e| self.named(e, member))?) {
+                if let (Some(place), Some(local)) =
+                    (found.get_mut(*at), local.filter(|local| *local < records))
+                {
+                    *place = Some(self.first_of(member) + local);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     fn get_key(&self, key: &Key) -> Result<Record> {
         self.with_key(key, |snapshot, local| snapshot.get_at(local))
     }
@@ -131,12 +159,11 @@ impl Readable for DataSet {
     }
 
     fn plan_keys(&self, keys: &[Key]) -> Result<Plan<'_>> {
-        let mut ordinals = memory::with_room(keys.len())?;
-        for key in keys {
-            let found = self.find_key(key)?;
-            ordinals.push(found.ok_or_else(|| Error::NotFound { key: key.to_string().into() })?);
-        }
-        self.plan_at(&ordinals)
+        let found = self.find_keys(keys)?.into_iter().zip(keys);
+        let there = |(found, key): (Option<u64>, &Key)| {
+            found.ok_or_else(|| Error::NotFound { key: key.to_string().into() })
+        };
+        self.plan_at(&found.map(there).collect::<Result<Vec<_>>>()?)
     }
 
     fn plan_at(&self, ordinals: &[u64]) -> Result<Plan<'_>> {

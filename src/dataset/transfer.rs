@@ -87,9 +87,12 @@ fn push_set(
         if !prefix.put(MANIFEST, text, known)? {
             let newest = prefix.get(MANIFEST, MANIFEST_MAX)?;
             let newest = newest.map(|(text, _)| theirs(&text)).transpose()?;
-            let newest = newest.map_or(0, |newest| newest.publication);
-            let known = old.map_or(0, |old| old.publication);
-            return Err(Error::Conflict { known, newest }.at(url.as_ref()));
+            // The same may have been put by somebody else, or by this very request if its answer was lost.
+            if newest.as_ref() != Some(&manifest) {
+                let newest = newest.map_or(0, |newest| newest.publication);
+                let known = old.map_or(0, |old| old.publication);
+                return Err(Error::Conflict { known, newest }.at(url.as_ref()));
+            }
         }
         out.sent += len;
     }

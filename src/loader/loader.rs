@@ -305,6 +305,10 @@ impl Loader {
 /// Group and window: those that were asked for, or what suits the stores.
 fn sizes(sources: &Sources, options: &LoaderOptions) -> Result<(u64, u64)> {
     let each = sources.bytes() / sources.len().max(1);
+    if sources.stores() == 0 {
+        let why = "the data set has no members yet: publish a store in its folder first (`vlstore publish FOLDER STORE`)";
+        return Err(Error::invalid("stores", why));
+    }
     let purpose = sources.snapshot(0)?.layout().purpose;
     let suits = default_sizes(each, purpose, options.memory / 2);
     let group = match options.shuffle {

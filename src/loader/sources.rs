@@ -237,10 +237,9 @@ impl Sources {
         let mut found: Vec<Option<u64>> = vec![None; keys.len()];
         for (number, store) in self.stores.iter().enumerate() {
             let snapshot = self.snapshot(number)?;
-            for (place, key) in found.iter_mut().zip(keys) {
-                let Some(ordinal) = snapshot.find_key(key)?.filter(|o| *o < store.records) else {
-                    continue;
-                };
+            let ordinals = snapshot.find_keys(keys)?.into_iter();
+            for ((place, key), ordinal) in found.iter_mut().zip(keys).zip(ordinals) {
+                let Some(ordinal) = ordinal.filter(|o| *o < store.records) else { continue };
                 if place.replace(store.first + ordinal).is_some() {
                     let why = format!("{key} is in several stores: choose its record by ordinal");
                     return Err(Error::invalid("keys", why));

@@ -8,7 +8,7 @@
 
 pub(crate) mod access;
 mod address;
-mod copied_parts;
+mod in_place;
 mod object;
 mod open;
 mod options;
@@ -16,6 +16,7 @@ mod prefix;
 mod pull;
 mod push;
 mod s3;
+mod s3_upload;
 #[cfg(test)]
 mod tests;
 

@@ -31,7 +31,7 @@ pub struct ObjectSource {
 }
 
 /// Why one try failed.
-enum Failed {
+pub(super) enum Failed {
     Store(object_store::Error),
     /// The answer ended too early.
     Short(u64, u64),
@@ -109,7 +109,7 @@ impl ObjectSource {
     }
 
     /// Tries until it succeeds, until trying again is no use, or until the deadline.
-    async fn persist<T, F: Future<Output = std::result::Result<T, Failed>>>(
+    pub(super) async fn persist<T, F: Future<Output = std::result::Result<T, Failed>>>(
         &self,
         one: impl Fn() -> F,
     ) -> Result<T> {
@@ -162,7 +162,7 @@ impl ObjectSource {
 pub(super) const TAG: &str = "etag ";
 
 /// What changes when the object does.
-fn version(meta: &ObjectMeta) -> Option<Box<str>> {
+pub(super) fn version(meta: &ObjectMeta) -> Option<Box<str>> {
     match &meta.e_tag {
         Some(tag) if !tag.starts_with("W/") => Some(format!("{TAG}{tag}").into()),
         Some(weak) => Some(weak.as_str().into()),

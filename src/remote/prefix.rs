@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::store::{ReadOptions, Store};
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path as Key;
-use object_store::{PutMode, PutPayload, UpdateVersion};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -73,26 +72,7 @@ impl Prefix {
 
     /// Puts an object in the place of that with this version, or where none was; whether it was still so.
     pub(crate) fn put(&self, name: &str, bytes: Vec<u8>, known: Option<&str>) -> Result<bool> {
-        let source = self.source(name)?;
-        let mode = match known {
-            None => PutMode::Create,
-            Some(version) => {
-                let e_tag = version.strip_prefix(super::object::TAG).map(str::to_owned);
-                PutMode::Update(UpdateVersion { e_tag, version: None })
-            }
-        };
-        self.access.wait(async {
-            let put =
-                self.access.store().put_opts(&source.key, PutPayload::from(bytes), mode.into());
-            match put.await {
-                Ok(_) => Ok(true),
-                Err(
-                    object_store::Error::Precondition { .. }
-                    | object_store::Error::AlreadyExists { .. },
-                ) => Ok(false),
-                Err(e) => Err(self.access.failed(&e)),
-            }
-        })
+        self.source(name)?.put_in_place(bytes, known)
     }
 
     /// Opens the store `name`, one of `share` that keep their pages in memory together.

@@ -2,17 +2,17 @@
 
 use super::access::Access;
 use super::address::local_path;
-use super::copied_parts::{self, plan, same};
 use super::object::{ObjectSource, TAG, is_missing};
 use super::open::source;
 use super::options::RemoteOptions;
+use super::s3_upload::{self, all_sent, plan, same};
 use crate::backend::{Access as How, Backend, FileBackend, PagedBackend, RangeSource};
 use crate::error::{Error, Result};
 use crate::frame::HEADER_LEN;
 use crate::store::{Opened, ReadOptions, Readable, Store};
 use crate::wire::{memory, to_usize};
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use object_store::{MultipartUpload, ObjectStoreExt, PutMultipartOptions, PutPayload, UploadPart};
+use object_store::{MultipartUpload, PutMultipartOptions, PutPayload, UploadPart};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,12 +45,15 @@ pub struct Pushed {
 /// Uploads the store in a file to the address `url`. If the object there is the same state of the same store,
 /// nothing is sent. Of a newer state S3 takes what differs: parts that both have, by the checksums in their
 /// indexes, are copied there. Other services get all of it. The object appears, or is replaced, when all parts
-/// have arrived; until then, and after an error, it stays as it was.
+/// have arrived; until then, and after an error, it stays as it was. It replaces only what was there when the upload
+/// began: by a condition of the last request, and where a service takes none for uploads in parts (Google, Azure), by
+/// a question immediately before it.
 ///
 /// `progress` is told the bytes done and to do; its error ends the work.
 ///
 /// # Errors
 /// [`Error::Exists`] if the object is another store or no store, or has commits that the file does not have;
+/// [`Error::Overtaken`] if somebody else uploaded to this address meanwhile: of two that push at once one wins;
 /// [`Error::Older`] if the newest commit of the file cannot be read; [`Error::Invalid`] if somebody wrote to
 /// the file meanwhile; [`Error::Io`], also if there is no access, no such bucket, or no answer.
 pub fn push(
@@ -84,9 +87,10 @@ pub(super) fn push_to(
     };
     let (file, before, store) = local().map_err(|e| e.at(path))?;
     let bytes = file.len()?;
-    let there = match there(source, &before, bytes, &store, options)? {
+    let Seen { there, version } = look(source, &before, bytes, &store, options)?;
+    let older = match there {
         There::Same => return Ok(Pushed { bytes, sent: 0, unchanged: true }),
-        There::Older(older, version) => Some((older, version)),
+        There::Older(older) => Some(older),
         There::Other => None,
     };
     progress(0, bytes)?;
@@ -97,47 +101,66 @@ pub(super) fn push_to(
         let why = "was written to while it was uploaded; nothing has changed there: run it again";
         Err(Error::invalid("store", why).at(path))
     };
-    let mut sent = bytes;
-    if let Some((older, version)) = there
-        && let Some(copied) = only_new(source, &file, (&store, &older), &version, &still, progress)?
-    {
-        sent = copied;
-    } else if bytes <= PART {
-        let mut all = memory::zeroed(to_usize(bytes).unwrap_or(usize::MAX))?;
-        file.read_at(0, &mut all)?;
-        still()?;
-        let access = &source.access;
-        access.wait(async {
-            let put = access.store().put(&source.key, PutPayload::from(all)).await;
-            put.map(drop).map_err(|e| access.failed(&e))
-        })?;
-    } else {
-        upload(source, &file, bytes, &still, progress)?;
-    }
+    let seen = version.as_deref();
+    let sent = match older {
+        Some(older) => only_new(source, &file, (&store, &older), seen, &still, progress)?,
+        None => None,
+    };
+    let sent = match sent {
+        Some(sent) => sent,
+        None if bytes <= PART => {
+            let mut all = memory::zeroed(to_usize(bytes).unwrap_or(usize::MAX))?;
+            file.read_at(0, &mut all)?;
+            still()?;
+            source.put_in_place(all, seen)?.then_some(bytes)
+        }
+        None => match &source.s3 {
+            Some(builder) => {
+                let pieces = all_sent(bytes, part_size(bytes));
+                s3_upload::upload(source, builder, seen, &pieces, &file, bytes, &still, progress)?
+            }
+            None => upload(source, &file, seen, bytes, &still, progress)?.then_some(bytes),
+        },
+    };
+    let Some(sent) = sent else {
+        // The same state may have been put by somebody else, or by a request whose answer was lost.
+        let far = PagedBackend::open(source.clone(), options.remote.memory, None);
+        return match far {
+            Ok(far) if is_same(&far, &before, bytes)? => {
+                Ok(Pushed { bytes, sent: 0, unchanged: true })
+            }
+            _ => Err(Error::Overtaken.at(source.name().as_ref())),
+        };
+    };
     progress(bytes, bytes)?;
     Ok(Pushed { bytes, sent, unchanged: false })
 }
 
-/// Sends what the older state lacks, if the service copies the other parts; the bytes that were sent.
+fn is_same(far: &PagedBackend, before: &[u8], bytes: u64) -> Result<bool> {
+    Ok(far.len()? == bytes && head(far)? == before)
+}
+
+/// Sends what the older state lacks, if the service copies the other parts: the bytes that were sent, or `None` if
+/// somebody else was faster; nothing if all is to be sent.
 fn only_new(
     source: &ObjectSource,
     file: &FileBackend,
     (store, older): (&Store, &Store),
-    version: &str,
+    seen: Option<&str>,
     still: &dyn Fn() -> Result<()>,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
-) -> Result<Option<u64>> {
-    let (Some(builder), Some(tag)) = (&source.s3, version.strip_prefix(TAG)) else {
+) -> Result<Option<Option<u64>>> {
+    let Some(builder) = source.s3.as_ref().filter(|_| seen.is_some_and(|v| v.starts_with(TAG)))
+    else {
         return Ok(None);
     };
     let bytes = file.len()?;
-    let same = same(source, Some(version), file, store, older)?;
+    let same = same(source, seen, file, store, older)?;
     let Some(pieces) = plan(&same, bytes, part_size(bytes)) else { return Ok(None) };
-    match copied_parts::upload(source, builder, tag, &pieces, file, bytes, still, progress) {
-        Ok(sent) => Ok(Some(sent)),
+    match s3_upload::upload(source, builder, seen, &pieces, file, bytes, still, progress) {
         // Some services do not copy parts: then all of it is sent, which tells if it was for another reason.
         Err(Error::Io { op: "use the object store", .. }) => Ok(None),
-        Err(e) => Err(e),
+        done => done.map(Some),
     }
 }
 
@@ -148,10 +171,16 @@ fn part_size(bytes: u64) -> u64 {
 /// What is at the address.
 enum There {
     Same,
-    /// An older state of the same store, and its version.
-    Older(Store, Box<str>),
+    /// An older state of the same store.
+    Older(Store),
     /// Nothing, or what is to be replaced.
     Other,
+}
+
+/// What is at the address, and its version, if anything is.
+struct Seen {
+    there: There,
+    version: Option<Box<str>>,
 }
 
 fn head(backend: &dyn Backend) -> Result<Vec<u8>> {
@@ -161,55 +190,55 @@ fn head(backend: &dyn Backend) -> Result<Vec<u8>> {
 }
 
 /// What the object is to this state; an error if it is not to be replaced.
-fn there(
+fn look(
     source: &Arc<ObjectSource>,
     before: &[u8],
     bytes: u64,
     store: &Store,
     options: &PushOptions,
-) -> Result<There> {
+) -> Result<Seen> {
     let remote = &options.remote;
     let far = match PagedBackend::open(source.clone(), remote.memory, remote.disk.as_ref()) {
         Ok(far) => far,
-        Err(e) if is_missing(&e) => return Ok(There::Other),
+        Err(e) if is_missing(&e) => return Ok(Seen { there: There::Other, version: None }),
         Err(e) => return Err(e),
     };
     let other = |what: &str| {
         Error::Exists { what: what.into(), instead: Some("`overwrite` (--overwrite)") }
             .at(source.name().as_ref())
     };
-    if far.len()? == bytes && head(&far)? == before {
-        return Ok(There::Same);
+    let version = far.version().map(Box::from);
+    if is_same(&far, before, bytes)? {
+        return Ok(Seen { there: There::Same, version });
     }
     if options.overwrite {
-        return Ok(There::Other);
+        return Ok(Seen { there: There::Other, version });
     }
-    let version = far.version().map(Box::from);
-    let there = match Store::open_in(Arc::new(far), &ReadOptions::default()) {
-        Ok(there) => there,
+    let older = match Store::open_in(Arc::new(far), &ReadOptions::default()) {
+        Ok(older) => older,
         Err(e) if e.is_damage() => return Err(other("an object that is not a whole store")),
         Err(e) => return Err(e),
     };
-    if there.file_id() != store.file_id() {
+    if older.file_id() != store.file_id() {
         return Err(other("another store"));
     }
-    if there.generation() > store.generation() {
+    if older.generation() > store.generation() {
         return Err(other("a newer state of this store"));
     }
-    let intact = !matches!(there.opened(), Opened::OlderCommit { .. } | Opened::LastSeal { .. });
-    Ok(match version.filter(|_| intact) {
-        Some(version) => There::Older(there, version),
-        None => There::Other,
-    })
+    let intact = !matches!(older.opened(), Opened::OlderCommit { .. } | Opened::LastSeal { .. });
+    Ok(Seen { there: if intact { There::Older(older) } else { There::Other }, version })
 }
 
+/// Uploads in parts to a service other than S3, whether what was seen was still there at the end: asked immediately
+/// before, since these uploads take no conditions.
 fn upload(
     source: &ObjectSource,
     file: &FileBackend,
+    seen: Option<&str>,
     bytes: u64,
     still: &dyn Fn() -> Result<()>,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
-) -> Result<()> {
+) -> Result<bool> {
     let access = &source.access;
     let mut upload = access.wait(async {
         let begun = access.store().put_multipart_opts(&source.key, PutMultipartOptions::default());
@@ -218,9 +247,14 @@ fn upload(
     let done = parts(access, &mut *upload, file, bytes, progress).and_then(|()| {
         // The parts are one state only if nothing was written while they were read.
         still()?;
-        access.wait(async { upload.complete().await.map(drop).map_err(|e| access.failed(&e)) })
+        access.wait(async {
+            if source.place(seen).await?.is_none() {
+                return Ok(false);
+            }
+            upload.complete().await.map(|_| true).map_err(|e| access.failed(&e))
+        })
     });
-    if done.is_err() {
+    if !matches!(done, Ok(true)) {
         // The error that matters is the first one.
         let _ = access.finish(async { upload.abort().await.map_err(|e| access.failed(&e)) });
     }

@@ -17,7 +17,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path as Key;
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
     UploadPart,
 };
 use std::path::{Path, PathBuf};
@@ -35,6 +35,10 @@ enum Fault {
     /// The second part of an upload.
     Part,
     Completion,
+    /// Somebody else puts an object between the last question and the next `put`.
+    Overtaken,
+    /// The service takes no conditions.
+    NoConditions,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +74,14 @@ impl ObjectStore for Flaky {
         options: PutOptions,
     ) -> object_store::Result<PutResult> {
         self.counts.puts.fetch_add(1, Ordering::Relaxed);
+        let fault = *self.fault.lock().unwrap();
+        if fault == Fault::NoConditions && options.mode != PutMode::Overwrite {
+            let (operation, implementer) = ("a condition".into(), "flaky".into());
+            return Err(object_store::Error::NotImplemented { operation, implementer });
+        }
+        if fault == Fault::Overtaken {
+            self.inner.put(location, PutPayload::from_static(b"theirs")).await?;
+        }
         self.inner.put_opts(location, payload, options).await
     }
 
@@ -385,6 +397,85 @@ fn an_upload_that_fails_or_is_stopped_is_aborted_and_the_object_stays() {
     assert!(world.object() == before);
     world.push(&a).unwrap();
     check(&world.open().unwrap(), 311);
+}
+
+#[test]
+fn of_two_that_push_at_once_one_wins_and_the_other_is_told() {
+    // A request for all of it, and parts; nothing there before, an older state, and another store.
+    for records in [3, 200] {
+        for (before, overwrite) in [(false, false), (true, false), (true, true)] {
+            let world = World::new();
+            let (first, one, two) = (world.path("first"), world.path("one"), world.path("two"));
+            write(&first, 0..records);
+            if before {
+                world.push(&first).unwrap();
+            }
+            for (path, n) in [(&one, 1), (&two, 2)] {
+                if overwrite {
+                    write(path, 0..records);
+                } else {
+                    std::fs::copy(&first, path).unwrap();
+                }
+                write(path, records..records + n);
+            }
+            let options = PushOptions { overwrite, ..PushOptions::default() };
+            let mut faster = false;
+            let meanwhile = &mut |_, _| {
+                if !std::mem::replace(&mut faster, true) {
+                    push_to(&world.source, &two, &options, &mut |_, _| Ok(())).unwrap();
+                }
+                Ok(())
+            };
+            let mine = std::fs::read(&one).unwrap();
+            let e = push_to(&world.source, &one, &options, meanwhile).unwrap_err();
+            assert!(matches!(e.root(), Error::Overtaken), "{e}");
+            assert!(e.to_string().contains(KEY) && e.to_string().contains("push again"), "{e}");
+            assert!(world.object() == std::fs::read(&two).unwrap());
+            assert!(std::fs::read(&one).unwrap() == mine);
+            assert_eq!(world.count(|c| &c.aborts), usize::from(records == 200));
+            // The same state by two is the same object.
+            let mut faster = false;
+            let meanwhile = &mut |_, _| {
+                if !std::mem::replace(&mut faster, true) {
+                    world.put(std::fs::read(&one).unwrap());
+                }
+                Ok(())
+            };
+            let overwrite = PushOptions { overwrite: true, ..PushOptions::default() };
+            let done = push_to(&world.source, &one, &overwrite, meanwhile).unwrap();
+            assert!(done.unchanged && done.sent == 0);
+        }
+    }
+}
+
+#[test]
+fn the_last_request_of_a_push_has_the_condition_where_the_service_takes_it() {
+    let world = World::new();
+    let (a, b) = (world.path("a"), world.path("b"));
+    write(&a, 0..3);
+    // The question before it comes too early.
+    world.set(Fault::Overtaken);
+    assert!(matches!(world.push(&a).unwrap_err().root(), Error::Overtaken));
+    assert_eq!(world.object(), b"theirs");
+    world.set(Fault::None);
+    let overwrite = PushOptions { overwrite: true, ..PushOptions::default() };
+    push_to(&world.source, &a, &overwrite, &mut |_, _| Ok(())).unwrap();
+    write(&a, 3..4);
+    world.set(Fault::Overtaken);
+    assert!(matches!(world.push(&a).unwrap_err().root(), Error::Overtaken));
+    assert_eq!(world.object(), b"theirs");
+    // Where it does not, the question is asked.
+    world.set(Fault::NoConditions);
+    push_to(&world.source, &a, &overwrite, &mut |_, _| Ok(())).unwrap();
+    check(&world.open().unwrap(), 4);
+    std::fs::copy(&a, &b).unwrap();
+    write(&b, 4..5);
+    let meanwhile = &mut |_, _| {
+        world.put(b"theirs".to_vec());
+        Ok(())
+    };
+    let e = push_to(&world.source, &b, &PushOptions::default(), meanwhile).unwrap_err();
+    assert!(matches!(e.root(), Error::Overtaken), "{e}");
 }
 
 #[test]

@@ -204,6 +204,10 @@ impl Backend for PagedBackend {
         self.table().announce(pages, |pages| self.fetch(pages))
     }
 
+    fn is_here(&self, range: Range<u64>) -> bool {
+        self.table().are_here(self.pages_of(&range))
+    }
+
     fn refetch(&self, range: Range<u64>) {
         let pages = self.pages_of(&range);
         if let Some(disk) = &self.disk {

@@ -131,6 +131,13 @@ impl Table {
         }
     }
 
+    /// Whether nobody has to wait for these pages.
+    pub(super) fn are_here(&self, mut pages: Range<u64>) -> bool {
+        let mut held = self.lock();
+        // One that is old would go before it is read.
+        pages.all(|page| held.get(page, self.room).is_some())
+    }
+
     /// Calls `f` with each of the pages `wanted`, in order; those that are not here are fetched, with what
     /// will be wanted next. `last` is the end of all pages.
     pub(super) fn with(

@@ -3,6 +3,7 @@
 use crate::backend::{Backend, Mapping};
 use crate::error::{Error, Result};
 use crate::limits::INDEX_PAGE;
+use crate::store::index::near::Near;
 use crate::store::index::pages::{Page, PageCache};
 use crate::wire::{memory, to_usize};
 use crossbeam::sync::ShardedLock;
@@ -39,6 +40,7 @@ pub(crate) struct Io {
     grown: ShardedLock<Option<Mapping>>,
     has_grown: AtomicBool,
     far: bool,
+    near: bool,
     gap: u64,
     reads: AtomicU32,
     pages: PageCache,
@@ -55,11 +57,18 @@ impl Io {
             grown: ShardedLock::default(),
             has_grown: AtomicBool::new(false),
             far: backend.is_far(),
+            near: false,
             gap: backend.gap(),
             reads: AtomicU32::new(0),
             backend,
             pages: PageCache::default(),
         })
+    }
+
+    /// The same file, of which only what is here is read: all else fails, and the other value knows what it was.
+    pub(crate) fn near(&self) -> Result<(Self, Arc<Near>)> {
+        let near = Arc::new(Near::new(self.backend.clone()));
+        Ok((Self { near: true, ..Self::new(near.clone(), self.file)? }, near))
     }
 
     pub(crate) const fn file(&self) -> [u8; 16] {
@@ -194,6 +203,11 @@ impl Io {
     /// Whether a read costs a round trip over a network, so that it pays to announce what will be read.
     pub(crate) const fn is_far(&self) -> bool {
         self.far
+    }
+
+    /// Whether reads that would wait fail.
+    pub(crate) const fn is_near(&self) -> bool {
+        self.near
     }
 
     /// Says what will be read, so that it comes in one round trip; ranges that are empty or reach past the

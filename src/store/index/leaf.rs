@@ -102,7 +102,9 @@ pub(crate) fn search_leaf(io: &Io, leaf: &Leaf, kind: u8, key: &[u8]) -> Result<
     if records.ascending() != Some(kind) {
         return Err(open.segment.corrupt("has a fence, but its keys do not ascend"));
     }
-    let found = match open.kept.firsts(|| records.firsts().ok().flatten()) {
+    // What is kept was read whole, not only as far as it is here.
+    let kept = (!io.is_near()).then(|| open.kept.firsts(|| records.firsts().ok().flatten()));
+    let found = match kept.flatten() {
         Some(firsts) => {
             let groups = records.groups();
             let keep = |g| open.kept.keys(g, groups, || records.kept_keys(g).ok().flatten());

@@ -11,6 +11,7 @@ pub(crate) mod leaf;
 pub(crate) mod memtable;
 pub(crate) mod next_segment;
 pub(crate) mod open_run;
+pub(crate) mod near;
 mod pages;
 pub(crate) mod root;
 pub(crate) mod row_chunk;

@@ -4,7 +4,7 @@
 //! A place that cannot be told here, since the index is damaged, is left out: whoever reads it says why.
 
 use crate::chunk::ChunkLayout;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::layout::ChunkEntry;
 use crate::index::leaf::{GROUP, Place};
 use crate::key::Key;
@@ -12,7 +12,9 @@ use crate::limits::BLOCKS_PER_CHUNK;
 use crate::store::index::far::{leaf_head, pages, whole};
 use crate::store::index::leaf::{Leaf, leaf_records};
 use crate::store::index::stored_index::open_page;
+use crate::store::read::key_lookup::there;
 use crate::store::read::reader::{ChunkData, Reader};
+use crate::wire::memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -22,8 +24,10 @@ const DIRECTORY: u64 = 80 << 10;
 const WHOLE_CHUNK: u64 = 64 << 10;
 /// For so few chunks it is guessed where their blocks lie, to save a round trip.
 const GUESSED: usize = 8;
-/// Keys that are looked up at the same time.
-const TOGETHER: usize = 32;
+/// Keys that are looked up together: what they need has room in memory.
+const TOGETHER: usize = 256;
+/// Round trips after which keys are looked up one by one: more than any intact index takes.
+const LEVELS: usize = 32;
 
 impl Reader {
     /// What is needed behind the root: the directory, the chunk that is being filled, and what leads to the
@@ -186,22 +190,37 @@ impl Reader {
         self.io.announce(wanted)
     }
 
-    /// Looks up keys, many at the same time: each takes a few round trips, one after the other.
+    /// Where the records under these keys lie; of a key without one the error that says so.
     pub(crate) fn lookup_together(&self, keys: &[Key]) -> Result<Vec<Result<Place>>> {
-        let each = keys.len().div_ceil(TOGETHER).max(1);
-        let look = |keys: &[Key]| keys.iter().map(|key| self.lookup(key)).collect::<Vec<_>>();
-        std::thread::scope(|scope| {
-            let mut running = Vec::new();
-            for part in keys.chunks(each) {
-                let started = std::thread::Builder::new().spawn_scoped(scope, move || look(part));
-                running.push(started.map_err(|e| Error::io("start a reading thread", e))?);
+        let found = self.find_together(keys)?.into_iter().zip(keys);
+        let ids: Vec<Result<u64>> = found.map(|(id, key)| there(key, id?)).collect();
+        self.announce_records(ids.iter().flatten().copied().collect())?;
+        Ok(ids.into_iter().map(|id| self.entry(id?)).collect())
+    }
+
+    /// The records under these keys, looked up level by level: what all of them lack at one level comes in one round
+    /// trip.
+    pub(crate) fn find_together(&self, keys: &[Key]) -> Result<Vec<Result<Option<u64>>>> {
+        let mut out = memory::with_room(keys.len())?;
+        for keys in keys.chunks(TOGETHER) {
+            let (io, near) = self.io.near()?;
+            let mut found: Vec<Option<Result<Option<u64>>>> = keys.iter().map(|_| None).collect();
+            for _ in 0..LEVELS {
+                for (key, found) in keys.iter().zip(&mut found).filter(|(_, f)| f.is_none()) {
+                    *found = near.try_look(|| self.find_by(&io, key));
+                }
+                if found.iter().all(Option::is_some) {
+                    break;
+                }
+                near.bring()?;
             }
-            let mut out = Vec::new();
-            for thread in running {
-                out.extend(thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
-            }
-            Ok(out)
-        })
+            // What is damaged, or has more levels, is looked up as a single key is.
+            out.extend(keys.iter().zip(found).map(|(key, found)| match found {
+                Some(Ok(id)) => Ok(id),
+                Some(Err(_)) | None => self.find(key),
+            }));
+        }
+        Ok(out)
     }
 }
 

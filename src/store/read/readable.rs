@@ -53,6 +53,15 @@ pub trait Readable {
     /// [`Error::Corrupt`] if the index is damaged where it had to be read.
     fn find_key(&self, key: &Key) -> Result<Option<u64>>;
 
+    /// The ordinals of the records under these keys, each `None` if there is none. From far away all of them cost
+    /// about as many round trips as one.
+    ///
+    /// # Errors
+    /// As [`Readable::find_key`].
+    fn find_keys(&self, keys: &[Key]) -> Result<Vec<Option<u64>>> {
+        keys.iter().map(|key| self.find_key(key)).collect()
+    }
+
     /// The record under `key`.
     ///
     /// Decodes the blocks in which it lies, at most; a decoded block is kept for later reads,
@@ -359,6 +368,15 @@ impl<T: HasReader> Readable for T {
             Some(id) => self.reader().ordinal_of(id),
             None => Ok(None),
         }
+    }
+
+    fn find_keys(&self, keys: &[Key]) -> Result<Vec<Option<u64>>> {
+        let reader = self.reader();
+        if !reader.io.is_far() {
+            return keys.iter().map(|key| self.find_key(key)).collect();
+        }
+        let found = reader.find_together(keys)?.into_iter();
+        found.map(|id| id?.map_or(Ok(None), |id| reader.ordinal_of(id))).collect()
     }
 
     fn get_key(&self, key: &Key) -> Result<Record> {

@@ -1,7 +1,7 @@
 """Ray Data with two workers on one machine beside the command line, on the same jobs.
 
     target/layers-env/bin/pip install 'ray[data]'     # once; 70 MB
-    benches/layers/run ray [--frames 60000] [--rounds 3]
+    benches/layers/run ray_data [--frames 60000] [--rounds 3]
 
 Frames of 64 atoms with positions, forces, types and energy in a data set of 4 members. Jobs: re-sharding into 8 members, and a
 copy of the frames below an energy (the command line has no such filter: it is given their ordinals, which is less work). Ray is started before
@@ -10,6 +10,7 @@ alternate; medians, and the median of the ratios of the rounds, are printed.
 """
 
 import argparse
+import logging
 import os
 import pathlib
 import shutil
@@ -82,7 +83,10 @@ def main():
     parser.add_argument("--frames", type=int, default=60_000)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=1 << 30)
+    ray.init(
+        num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=1 << 30, logging_level="WARNING"
+    )
+    logging.getLogger("ray.data").setLevel("WARNING")
     ray.data.DataContext.get_current().enable_progress_bars = False
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)

@@ -1,7 +1,7 @@
-//! Uploads to S3 of which parts are copied from the object that is there: what the crate `object_store` does
-//! not offer.
+//! Uploads to S3 in parts, some of which are copied from the object that is there, and which replace only what was
+//! seen: what the crate `object_store` does not offer.
 
-use super::object::ObjectSource;
+use super::object::{ObjectSource, TAG};
 use crate::backend::{Backend, FileBackend, RangeSource};
 use crate::error::Result;
 use crate::store::Store;
@@ -13,10 +13,11 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path as Key;
 use object_store::signer::{SignedUrlOptions, Signer};
-use object_store::{HeaderValue, MultipartId, PutPayload};
+use object_store::{HeaderValue, MultipartId, PutMode, PutPayload, UpdateVersion};
 use reqwest::Method;
 use std::ops::Range;
 use std::time::Duration;
+use tokio::time::sleep;
 
 /// Bytes of a part, at least, but for the last one.
 const LEAST: u64 = 5 << 20;
@@ -32,6 +33,9 @@ const BETWEEN: u64 = 64 << 10;
 const COMPARED: u64 = 32 << 20;
 /// How long the address of a request is good for.
 const GOOD_FOR: Duration = Duration::from_secs(900);
+/// How often an upload is completed whose answer does not come, and after what time again.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(300);
 /// Most characters of an answer that are shown.
 const SHOWN: usize = 300;
 
@@ -125,6 +129,22 @@ pub(super) fn plan(same: &[Range<u64>], bytes: u64, each: u64) -> Option<Vec<Pie
     (out.len() <= PARTS && out.iter().any(|piece| piece.there)).then_some(out)
 }
 
+/// How `bytes` are uploaded, all of which are sent, in parts of about `each`.
+pub(super) fn all_sent(bytes: u64, each: u64) -> Vec<Piece> {
+    let starts = (0..bytes.div_ceil(each)).map(|i| i * each);
+    starts.map(|at| Piece { range: at..(at + each).min(bytes), there: false }).collect()
+}
+
+/// How an upload came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Done,
+    /// Somebody else was faster.
+    Overtaken,
+    /// The service takes no conditions.
+    NotOffered,
+}
+
 /// Sends the requests for such uploads to S3.
 struct Bucket {
     s3: AmazonS3,
@@ -180,15 +200,80 @@ impl Bucket {
                 Ok(PartId { content_id: tag.replace("&quot;", "\"") })
             }
             _ => {
-                let text: String = text.chars().take(SHOWN).collect();
-                Err(generic(format!("copying a part: {status}: {text}")))
+                Err(generic(format!("copying a part: {status}: {}", shown(&text))))
             }
         }
     }
 }
 
-/// Uploads `file` as planned, over the object with this `ETag`; how many bytes were sent. `still` says at the end
-/// whether what was read is one state of it. After an error the upload is aborted.
+impl Bucket {
+    /// Makes the parts an object, if the condition holds.
+    async fn complete(
+        &self,
+        key: &Key,
+        id: &MultipartId,
+        parts: &[PartId],
+        mode: &PutMode,
+    ) -> object_store::Result<End> {
+        let (name, value) = match mode {
+            PutMode::Create => ("if-none-match", "*"),
+            PutMode::Update(UpdateVersion { e_tag: Some(tag), .. }) => ("if-match", tag.as_str()),
+            _ => return Ok(End::NotOffered),
+        };
+        // With checksums of its own the crate keeps more than the tag.
+        if parts.iter().any(|part| part.content_id.contains(['<', '&'])) {
+            return Ok(End::NotOffered);
+        }
+        let each = parts.iter().zip(1..).map(|(part, number)| {
+            let tag = &part.content_id;
+            format!("<Part><ETag>{tag}</ETag><PartNumber>{number}</PartNumber></Part>")
+        });
+        let each: String = each.collect();
+        let body = format!(
+            "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{each}</CompleteMultipartUpload>"
+        );
+        let mut options = SignedUrlOptions::default().with_query([("uploadId", id.clone())]);
+        options.signed_headers.insert(name, HeaderValue::from_str(value).map_err(generic)?);
+        let mut last = String::new();
+        for again in 0..TRIES {
+            if again > 0 {
+                sleep(PAUSE * again).await;
+            }
+            let url = self.s3.signed_url_opts(Method::POST, key, GOOD_FOR, &options).await?;
+            let asked = self.web.post(url).headers(options.signed_headers.clone());
+            // The address is as good as the key: no error shows it.
+            let (status, text) = match asked.body(body.clone()).send().await {
+                Ok(answer) => (answer.status(), answer.text().await.unwrap_or_default()),
+                Err(e) => {
+                    last = e.without_url().to_string();
+                    continue;
+                }
+            };
+            match status.as_u16() {
+                // An answer may begin before the work is done, and then tell of an error.
+                200 if text.contains("<CompleteMultipartUploadResult") => return Ok(End::Done),
+                409 | 412 => return Ok(End::Overtaken),
+                404 if text.contains("NoSuchKey") => return Ok(End::Overtaken),
+                // It was completed, and the answer was lost; whose object is there is looked at.
+                404 if again > 0 => return Ok(End::Overtaken),
+                501 => return Ok(End::NotOffered),
+                200 | 500..=599 => {}
+                _ if text.contains("<Code>NotImplemented") => return Ok(End::NotOffered),
+                _ => return Err(generic(format!("completing an upload: {status}: {}", shown(&text)))),
+            }
+            last = format!("{status}: {}", shown(&text));
+        }
+        Err(generic(format!("completing an upload: {last}")))
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}
+
+/// Uploads `file` as planned, in the place of the version `seen`, or where nothing was; how many bytes were sent,
+/// or `None` if somebody else was faster. `still` says at the end
+/// whether what was read is one state of the file. If it comes to nothing, the upload is aborted.
 ///
 /// # Errors
 /// [`Error::Io`](crate::Error::Io), also if this service copies no parts; what `still` and `progress` return.
@@ -196,18 +281,19 @@ impl Bucket {
 pub(super) fn upload(
     source: &ObjectSource,
     builder: &AmazonS3Builder,
-    tag: &str,
+    seen: Option<&str>,
     pieces: &[Piece],
     file: &FileBackend,
     bytes: u64,
     still: &dyn Fn() -> Result<()>,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
-) -> Result<u64> {
+) -> Result<Option<u64>> {
+    let tag = seen.and_then(|seen| seen.strip_prefix(TAG)).unwrap_or_default();
     let (access, key) = (&source.access, &source.key);
     let bucket = Bucket::new(builder).map_err(|e| access.failed(&e))?;
     let failed = |e: object_store::Error| access.failed(&e);
     let id = access.wait(async { bucket.s3.create_multipart(key).await.map_err(failed) })?;
-    let mut run = || -> Result<u64> {
+    let mut run = || -> Result<Option<u64>> {
         let mut parts: Vec<Option<PartId>> = pieces.iter().map(|_| None).collect();
         let (mut next, mut done, mut sent) = (0, 0, 0);
         let mut running = FuturesUnordered::new();
@@ -235,12 +321,20 @@ pub(super) fn upload(
         }
         still()?;
         let parts: Vec<PartId> = parts.into_iter().flatten().collect();
-        access
-            .wait(async { bucket.s3.complete_multipart(key, &id, parts).await.map_err(failed) })?;
-        Ok(sent)
+        access.wait(async {
+            let Some(mode) = source.place(seen).await? else { return Ok(None) };
+            match bucket.complete(key, &id, &parts, &mode).await.map_err(failed)? {
+                End::Done => Ok(Some(sent)),
+                End::Overtaken => Ok(None),
+                End::NotOffered => {
+                    let end = bucket.s3.complete_multipart(key, &id, parts).await;
+                    end.map(|_| Some(sent)).map_err(failed)
+                }
+            }
+        })
     };
     let done = run();
-    if done.is_err() {
+    if !matches!(done, Ok(Some(_))) {
         // The error that matters is the first one.
         let _ = access.finish(async { bucket.s3.abort_multipart(key, &id).await.map_err(failed) });
     }
