@@ -569,9 +569,8 @@ fn members_are_synced_before_the_manifest_that_names_them() {
     assert!(done, "{said}");
     let synced = std::fs::read_to_string(&list).unwrap();
     let synced: Vec<&Path> = synced.lines().map(Path::new).collect();
-    let manifest = synced.iter().position(|path| {
-        path.to_str().unwrap().contains("vlstore-dataset.json")
-    });
+    let manifest =
+        synced.iter().position(|path| path.to_str().unwrap().contains("vlstore-dataset.json"));
     let (before, after) = synced.split_at(manifest.expect("the manifest is synced"));
     let folders = [runs.clone(), runs.join("deep")];
     for path in names.map(|name| runs.join(name)).iter().chain(&folders) {

@@ -230,6 +230,7 @@ def test_of_two_that_push_at_once_one_wins(bucket, proxy, tmp_path, there):
     for path in (mine, theirs):
         with vlstore.open(path, "a") as store:
             store["who"] = path.name.encode()
+            store.seal()
     content = theirs.read_bytes()
     proxy.meanwhile = lambda: bucket.put_object(Bucket=bucket.name, Key="runs/one.vls", Body=content)
     before = mine.read_bytes()
@@ -243,6 +244,7 @@ def test_of_two_that_push_at_once_one_wins(bucket, proxy, tmp_path, there):
     # Who puts the same is nobody else.
     with vlstore.open(mine, "a") as store:
         store["more"] = b"record"
+        store.seal()
     content, proxy.fault = mine.read_bytes(), None
     proxy.meanwhile = lambda: bucket.put_object(Bucket=bucket.name, Key="runs/one.vls", Body=content)
     assert vlstore.push(mine, bucket.url).unchanged

@@ -199,9 +199,7 @@ impl Bucket {
             Some((tag, _)) if status.is_success() => {
                 Ok(PartId { content_id: tag.replace("&quot;", "\"") })
             }
-            _ => {
-                Err(generic(format!("copying a part: {status}: {}", shown(&text))))
-            }
+            _ => Err(generic(format!("copying a part: {status}: {}", shown(&text)))),
         }
     }
 }
@@ -259,7 +257,12 @@ impl Bucket {
                 501 => return Ok(End::NotOffered),
                 200 | 500..=599 => {}
                 _ if text.contains("<Code>NotImplemented") => return Ok(End::NotOffered),
-                _ => return Err(generic(format!("completing an upload: {status}: {}", shown(&text)))),
+                _ => {
+                    return Err(generic(format!(
+                        "completing an upload: {status}: {}",
+                        shown(&text)
+                    )));
+                }
             }
             last = format!("{status}: {}", shown(&text));
         }
