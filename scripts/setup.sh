@@ -60,7 +60,8 @@ setup_requirements() {
         setup_fail "cannot read $list"
     [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ] || return 0
     echo "== installing the tools of $list"
-    if python -m pip install --quiet --disable-pip-version-check -r "$list"; then
+    # Modules are compiled when they are imported: most never are.
+    if python -m pip install --quiet --no-compile --disable-pip-version-check -r "$list"; then
         printf '%s\n' "$hash" >"$stamp"
     else
         setup_missing "$1" "$list"
