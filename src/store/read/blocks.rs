@@ -10,7 +10,7 @@ use crate::store::read::find_chunk::{locate, missing_chunk};
 use crate::store::read::reader::{ChunkData, Reader, block_sum};
 use crate::store::read::record::Record;
 use crate::wire::{AlignedBuf, prefetch, to_usize};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 impl Reader {
@@ -136,17 +136,23 @@ impl Reader {
         chunks.try_for_each(|chunk| self.chunk(chunk).map(drop))
     }
 
-    /// Calls `f` with a block of a stored chunk, checked where it lies.
-    pub(crate) fn stored_block(
+    /// Calls `f` with blocks of a stored chunk that lie one behind the other, each checked where it lies.
+    pub(crate) fn stored_blocks(
         &self,
         place: &ChunkLocation,
-        block: u32,
+        blocks: RangeInclusive<u32>,
         f: impl FnOnce(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let range = place.layout.block_range(block);
-        let len = range.end.saturating_sub(range.start) as usize;
-        self.io.bytes(place.offset + u64::from(range.start), len, |bytes| {
-            self.check(place, block, bytes)?;
+        if *blocks.end() >= place.layout.blocks() {
+            return Err(missing_chunk(place.chunk));
+        }
+        let start = place.layout.block_range(*blocks.start()).start;
+        let len = place.layout.block_range(*blocks.end()).end.saturating_sub(start) as usize;
+        let size = place.layout.block_size().max(1) as usize;
+        self.io.bytes(place.offset + u64::from(start), len, |bytes| {
+            for (block, bytes) in blocks.zip(bytes.chunks(size)) {
+                self.check(place, block, bytes)?;
+            }
             f(bytes)
         })?
     }
@@ -202,6 +208,12 @@ impl Reader {
                 self.decode_stretch(place, block..block + blocks, now)?;
             } else if n == len {
                 self.decode(place, block, now)?;
+            } else if place.layout.is_stored() && !self.io.reads_by_calls() {
+                // No cache holds it nearer than the map does.
+                self.stored_blocks(place, block..=block, |bytes| {
+                    now.copy_from_slice(bytes.get(skip..skip + n).unwrap_or_default());
+                    Ok(())
+                })?;
             } else if let Some(data) = self.cached(place, block, &(skip..skip + n)) {
                 now.copy_from_slice(data.get(skip..skip + n).unwrap_or_default());
             } else if Decoder::decodes_parts(&place.layout)

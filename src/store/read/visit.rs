@@ -149,6 +149,17 @@ impl FilePlan<'_> {
             let same = rest.iter().take_while(|w| (w.start, w.end) == (start, end)).count();
             let (now, later) = rest.split_at(same.max(1));
             rest = later;
+            if let Some(place) = held
+                .as_ref()
+                .filter(|_| !self.reader.io.reads_by_calls())
+                .filter(|place| place.layout.is_stored())
+            {
+                let at = Blocks { place, base };
+                let block = at.block_of(start);
+                let hand = |bytes: &[u8]| hand(bytes, at.first(block), now, space, visitor);
+                self.reader.stored_blocks(place, block..=at.block_of(end - 1), hand)?;
+                continue;
+            }
             let space = room(space, to_usize(end - start).unwrap_or(usize::MAX))?;
             self.reader.read(start..end, space)?;
             let bytes = if space.is_empty() { &*nothing } else { &*space };
@@ -254,7 +265,7 @@ impl FilePlan<'_> {
         let (place, first) = (at.place, at.first(block));
         if place.layout.is_stored() {
             let hand = |bytes: &[u8]| hand(bytes, first, wanted, space, visitor);
-            return self.reader.stored_block(place, block, hand);
+            return self.reader.stored_blocks(place, block..=block, hand);
         }
         if !Decoder::decodes_parts(&place.layout) && self.is_outer(wanted) {
             // Where batches follow each other, the next one goes on in the block in which this one ends.
@@ -353,7 +364,7 @@ fn hand(
 #[cfg(test)]
 mod tests {
     use super::PIECE;
-    use crate::backend::{Backend, Mapping, MemoryBackend};
+    use crate::backend::{Backend, Mapping, MemoryBackend, SliceBackend};
     use crate::chunk::Algorithm;
     use crate::error::{Error, Result};
     use crate::store::{
@@ -416,6 +427,46 @@ mod tests {
                     assert!(snapshot.plan_at(&none).unwrap().first().unwrap().is_none());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn all_blocks_of_a_stored_record_are_checked() {
+        let record =
+            |i: u64| -> Vec<u8> { (0..700).flat_map(|k| (i * 1000 + k).to_le_bytes()).collect() };
+        let layout = Layout {
+            compression: None.into(),
+            alignment: Alignment::Contiguous,
+            // Full ones, whose blocks lie one behind the other with nothing between.
+            chunk_size: 32 << 10,
+            block_size: 2048,
+            ..Layout::default()
+        };
+        let options = StoreOptions { layout, write: WriteOptions::default() };
+        let memory = Arc::new(MemoryBackend::new());
+        let mut w = Writer::create_in(memory.clone(), &options).unwrap();
+        for i in 0..20 {
+            w.insert(i, &record(i)).unwrap();
+        }
+        w.close().unwrap();
+        let image = memory.to_bytes();
+        let wanted = record(8);
+        let at = image.windows(wanted.len()).position(|bytes| bytes == wanted).unwrap();
+        for byte in [0, 2100, 4200, wanted.len() - 1] {
+            let mut image = image.clone();
+            image[at + byte] ^= 1;
+            let backend = Arc::new(SliceBackend::from_owner(image));
+            let store = Store::open_in(backend, &ReadOptions::default()).unwrap();
+            for asked in [vec![8], vec![0, 8, 19]] {
+                let plan = store.plan_at(&asked).unwrap();
+                let seen = plan.each(|i, bytes| {
+                    assert_eq!(bytes, record(asked[i]));
+                    Ok(())
+                });
+                assert!(matches!(seen, Err(Error::Corrupt(_))), "byte {byte}");
+            }
+            let plan = store.plan_at(&[0, 19]).unwrap();
+            plan.each(|_, _| Ok(())).unwrap();
         }
     }
 
