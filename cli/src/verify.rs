@@ -225,11 +225,15 @@ fn people(out: &mut Out, path: &Path, found: &Verified) -> Result<()> {
         grouped(found.blocks),
         human(found.bytes)
     ))?;
-    if !found.damages.is_empty() {
-        out.line(format!(
-            "`vlstore recover {} NEW` writes a new store with all that is left",
-            shown(path)
-        ))?;
+    // Of a member that is missing or another file nothing can be recovered.
+    if found.damages.iter().any(|damage| &*damage.part != "member") {
+        let (first, path) = match remote::is_url(path) {
+            true => ("fetch the object with a tool of its service; ", "FILE".into()),
+            false => ("", shown(path).to_string()),
+        };
+        let advice =
+            format!("`vlstore recover {path} NEW` writes a new store with all that is left");
+        out.line(format!("{first}{advice}"))?;
     }
     Ok(())
 }

@@ -388,6 +388,13 @@ def test_what_is_not_there_and_who_may_not(bucket, proxy, file, monkeypatch, tmp
     bucket.put_object(Bucket=bucket.name, Key="empty", Body=b"")
     with pytest.raises(vlstore.NotAStoreError):
         vlstore.open(f"s3://{bucket.name}/empty")
+    # What is no name, and no address.
+    with pytest.raises(vlstore.InvalidError, match="names no bucket"):
+        vlstore.open("s3://a bucket/one.vls")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
+    for run in (vlstore.open, partial(vlstore.push, file)):
+        with pytest.raises(vlstore.InvalidError, match="begins with https://"):
+            run(bucket.url)
     # No server listens at this port.
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

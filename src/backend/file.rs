@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::address::not_an_address;
 use super::bounds::{end_of_write, ends_before};
+use super::network;
 use super::preallocate::Preallocation;
 use super::{Access, Backend, Mapping};
 use crate::error::{Error, Result};
@@ -91,13 +93,14 @@ impl FileBackend {
             const SHARE_DELETE: u32 = 4;
             options.share_mode(SHARE_READ | SHARE_DELETE);
         }
-        let file = options.open(path).map_err(|e| match e.kind() {
+        let failed = |e: io::Error| match e.kind() {
             io::ErrorKind::AlreadyExists => {
                 Error::Exists { what: crate::printable::printable_path(path).into(), instead: None }
             }
             _ if is_held_by_another(&e) => Error::Locked.at(path),
-            _ => Error::io(op, e).at(path),
-        })?;
+            _ => not_found(op, e, path),
+        };
+        let file = options.open(path).map_err(failed)?;
         let kind = file.metadata().map_err(|e| Error::io(op, e).at(path))?;
         check_regular(&kind).map_err(|e| e.at(path))?;
         // Kept whole, so that a later change of the working folder does not lead elsewhere.
@@ -185,8 +188,17 @@ fn is_held_by_another(error: &io::Error) -> bool {
 
 /// Refuses what would block or destroy when it is opened.
 fn must_be_regular(path: &Path) -> Result<()> {
-    let kind = std::fs::metadata(path).map_err(|e| Error::io("open the file", e).at(path))?;
+    let kind = std::fs::metadata(path).map_err(|e| not_found("open the file", e, path))?;
     check_regular(&kind).map_err(|e| e.at(path))
+}
+
+/// What a failure to open means, which the path may explain.
+fn not_found(op: &'static str, e: io::Error, path: &Path) -> Error {
+    let address = match e.kind() {
+        io::ErrorKind::NotFound => not_an_address(path).err(),
+        _ => None,
+    };
+    address.unwrap_or_else(|| Error::io(op, e).at(path))
 }
 
 fn check_regular(found: &Metadata) -> Result<()> {
@@ -253,6 +265,10 @@ impl Backend for FileBackend {
 
     fn writable(&self) -> bool {
         self.writable
+    }
+
+    fn gap(&self) -> u64 {
+        network::gap(&self.file)
     }
 
     fn check_current(&self) -> Result<()> {

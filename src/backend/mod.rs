@@ -10,6 +10,7 @@
 //! backend written elsewhere runs the contract tests of `contract` (feature `testing`).
 
 mod access;
+mod address;
 mod api;
 mod bounds;
 mod file;
@@ -18,6 +19,7 @@ mod fork;
 mod lock;
 mod map;
 mod memory;
+mod network;
 mod output;
 mod output_place;
 mod paged;
@@ -33,6 +35,7 @@ pub mod contract;
 pub mod fault;
 
 pub use access::Access;
+pub(crate) use address::not_an_address;
 pub use api::Backend;
 pub use file::FileBackend;
 pub use lock::{LockOutcome, WriterLock};

@@ -4,6 +4,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::address::not_an_address;
 use crate::error::{Error, Result};
 use crate::printable::printable_path;
 
@@ -44,6 +45,9 @@ impl OutputPlace {
     /// [`Error::Io`] if the system does not say.
     pub fn of(path: impl AsRef<Path>) -> Result<Self> {
         let asked = path.as_ref();
+        if asked.parent().is_some_and(|folder| !folder.exists()) {
+            not_an_address(asked)?;
+        }
         Self::look(asked).map_err(|e| e.at(asked))
     }
 

@@ -1,6 +1,6 @@
 //! A store or a data set into a new data set of members of a size.
 
-use crate::backend::{sync_folder_of, temporary_name};
+use crate::backend::{not_an_address, sync_folder_of, temporary_name};
 use crate::dataset::Edit;
 use crate::error::{Error, Result};
 use crate::existing::Existing;
@@ -77,6 +77,9 @@ struct StagedFolder {
 
 impl StagedFolder {
     fn new(place: &Path) -> Result<Self> {
+        if place.parent().is_some_and(|folder| !folder.exists()) {
+            not_an_address(place)?;
+        }
         let place = std::path::absolute(place).map_err(|e| Error::io("find", e).at(place))?;
         let number = RandomState::new().hash_one(std::process::id());
         let temporary = place.with_file_name(temporary_name(place.file_name(), number));

@@ -207,8 +207,12 @@ impl Access {
             }
             _ => (io::ErrorKind::Other, "the object store returned an error".to_owned()),
         };
-        let answer = self.hidden(&answer);
-        Error::io("use the object store", io::Error::new(kind, format!("{at}: {why} ({answer})")))
+        let told = match no_bucket {
+            // That is all that the answer says.
+            true => format!("{at}: {why}"),
+            false => format!("{at}: {why} ({})", self.hidden(&answer)),
+        };
+        Error::io("use the object store", io::Error::new(kind, told))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Addresses: which service, which bucket, which object.
 
 use super::access::Make;
-use super::s3::{self, builder, hide, is_secret, retry, variables};
+use super::s3::{self, builder, hide, is_secret, must_be_url, retry, variables};
 use crate::error::{Error, Result};
 use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
@@ -61,6 +61,15 @@ impl Address {
         if path.trim_matches('/').is_empty() {
             return Err(wrong("names no object: add its key behind the bucket or host"));
         }
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let is_name = match scheme.as_str() {
+            "s3" | "s3a" | "gs" => host.chars().all(plain),
+            "az" | "azure" | "abfs" | "abfss" => host.chars().all(|c| plain(c) || c == '@'),
+            _ => true,
+        };
+        if !is_name {
+            return Err(wrong("names no bucket: its name has letters, digits, '-', '.' and '_'"));
+        }
         let bad = |e: object_store::path::Error| wrong(&e.to_string());
         match scheme.as_str() {
             "s3" | "s3a" => {
@@ -88,7 +97,7 @@ impl Address {
             }
             "az" | "azure" | "abfs" | "abfss" => {
                 let key = Key::parse(path).map_err(bad)?;
-                let (make, secrets) = azure(&format!("{scheme}://{host}"));
+                let (make, secrets) = azure(&format!("{scheme}://{host}"))?;
                 let denied = "are AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (or \
                     AZURE_STORAGE_SAS_KEY) right, and may this key do it?";
                 Ok(Self { at: format!("{scheme}://{host}"), key, make, secrets, denied, s3: None })
@@ -153,7 +162,7 @@ fn google(bucket: &str) -> (Make, Vec<String>) {
     (make, secrets)
 }
 
-fn azure(url: &str) -> (Make, Vec<String>) {
+fn azure(url: &str) -> Result<(Make, Vec<String>)> {
     let mut builder = MicrosoftAzureBuilder::new().with_url(url).with_retry(retry());
     let mut secrets = Vec::new();
     for (name, value) in variables("AZURE_") {
@@ -161,6 +170,9 @@ fn azure(url: &str) -> (Make, Vec<String>) {
             secrets.push(value.clone());
         }
         if let Ok(key) = name.to_ascii_lowercase().parse::<AzureConfigKey>() {
+            if key == AzureConfigKey::Endpoint {
+                must_be_url("endpoint of Azure (AZURE_ENDPOINT)", &value)?;
+            }
             builder = builder.with_config(key, value);
         }
     }
@@ -169,7 +181,7 @@ fn azure(url: &str) -> (Make, Vec<String>) {
         provider();
         made("settings of Azure", builder.clone().build(), &hidden)
     });
-    (make, secrets)
+    Ok((make, secrets))
 }
 
 fn web(url: &str, plain: bool) -> Make {
@@ -208,6 +220,8 @@ mod tests {
             ("s3://bucket/", "names no object"),
             ("s3://bucket/a//b", "empty"),
             ("ftp://host/a", "there are s3://"),
+            ("s3://a bucket/a", "names no bucket: its name has"),
+            ("gs://büro/a", "names no bucket: its name has"),
             ("https://host/a?sig=secret", "a query"),
             ("hf://datasets/a/b", "huggingface_hub"),
         ] {

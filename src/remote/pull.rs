@@ -4,7 +4,9 @@ use super::address::local_path;
 use super::object::ObjectSource;
 use super::open::source;
 use super::options::RemoteOptions;
-use crate::backend::{Access, Backend, FileBackend, PagedBackend, RangeSource, StagedFile};
+use crate::backend::{
+    Access, Backend, FileBackend, PagedBackend, RangeSource, StagedFile, remove_abandoned,
+};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::frame::HEADER_LEN;
@@ -14,11 +16,15 @@ use crate::wire::{memory, to_usize};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes of one request.
 const PIECE: u64 = 1 << 20;
 /// Bytes that are fetched between two calls of `progress`.
 const ROUND: u64 = 16 << 20;
+
+/// Age at which an unfinished file belongs to a process that was killed.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// How [`pull`] goes about it.
 #[derive(Debug, Clone, Default)]
@@ -95,6 +101,7 @@ pub(super) fn pull_from(
     }
     let existing =
         if old.is_some() || options.overwrite { Existing::Replace } else { Existing::Refuse };
+    remove_abandoned(file, ABANDONED);
     let staged = StagedFile::over(file, Access::Pread)?;
     staged.backend().set_len(bytes)?;
     let mut here: Vec<Range<u64>> = Vec::new();

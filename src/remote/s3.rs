@@ -38,6 +38,15 @@ pub(super) fn hide(text: String, secrets: &[String]) -> String {
     whole.fold(text, |text, secret| text.replace(secret, "***"))
 }
 
+/// Refuses what is no address of a server: the clients trust that it is one.
+pub(super) fn must_be_url(what: &'static str, value: &str) -> Result<()> {
+    let parsed = reqwest::Url::parse(value).ok();
+    if parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        return Ok(());
+    }
+    Err(Error::invalid(what, "is no address of a server: it begins with https:// or http://"))
+}
+
 fn setting(name: &str) -> Result<AmazonS3ConfigKey> {
     name.to_ascii_lowercase().parse().map_err(|_| {
         let why = format!(
@@ -100,6 +109,9 @@ pub(super) fn builder<'a>(
         if !(own_key && of_key(&key)) {
             given.entry(key).or_insert(value);
         }
+    }
+    if let Some(endpoint) = given.get(&AmazonS3ConfigKey::Endpoint) {
+        must_be_url("endpoint of S3 (AWS_ENDPOINT_URL)", endpoint)?;
     }
     let mut builder = AmazonS3Builder::new();
     for (key, value) in &given {

@@ -540,8 +540,17 @@ fn a_fetch_that_fails_or_is_stopped_or_damaged_leaves_no_file() {
     world.set(Fault::None);
     let names: Vec<_> = std::fs::read_dir(world.dir.path()).unwrap().collect();
     assert_eq!(names.len(), 1, "only the store itself: {names:?}");
+    // What was left by who was killed goes, that of who may still be at work stays.
+    let [old, new] = ["00000000000000aa", "00000000000000bb"]
+        .map(|number| world.path(&format!(".copy.{number}.partial")));
+    for (path, hours) in [(&old, 2), (&new, 0)] {
+        let file = std::fs::File::create(path).unwrap();
+        let then = std::time::SystemTime::now() - Duration::from_secs(3600 * hours);
+        file.set_modified(then).unwrap();
+    }
     world.pull(&copy).unwrap();
     check(&Store::open(&copy).unwrap(), 300);
+    assert!(!old.exists() && new.exists());
 }
 
 #[test]

@@ -99,6 +99,28 @@ fn what_is_no_store_is_refused_by_name_by_every_verb_that_reads_one() {
 }
 
 #[test]
+fn an_address_where_a_store_is_written_is_said_to_be_one() {
+    let folder = Folder::new();
+    for verb in [
+        "put s3://bucket/a.vls x notes.txt",
+        "rm s3://bucket/a.vls 1",
+        "seal s3://bucket/a.vls",
+        "compact s3://bucket/a.vls",
+        "recover s3://bucket/a.vls new.vls",
+        "import run.xtc s3://bucket/a.vls",
+        "copy frames.vls gs://bucket/a.vls",
+        "shard --parts 2 frames.vls s3://bucket/parts",
+    ] {
+        let said = folder.fails(1, verb);
+        assert!(
+            said.contains("://bucket/") && said.contains("vlstore push FILE ADDRESS"),
+            "{verb}: {said}"
+        );
+    }
+    assert!(folder.made().is_empty());
+}
+
+#[test]
 fn a_store_that_is_cut_anywhere_is_an_error_or_an_older_whole_state() {
     let folder = Folder::new();
     let whole = fs::read(folder.path("frames.vls")).unwrap();
