@@ -19,7 +19,7 @@ use std::path::Path;
 use std::process::Command;
 use support::data::Random;
 use support::measure::{median, own_memory, peak_memory, seconds, wanted};
-use vlstore::{Store, StoreOptions, WriteOptions, Writer};
+use vlstore::{Readable, Store, StoreOptions, WriteOptions, Writer};
 
 /// Bytes of a record: numbers that change slowly, so that they compress as coordinates do.
 fn record(i: u64, len: usize, out: &mut Vec<u8>) {
@@ -112,7 +112,7 @@ fn write(path: &Path, n: u64, len: usize, key: fn(u64) -> u64) {
             }
         });
     }
-    let close = seconds(|| w.close().unwrap());
+    let close = seconds(|| drop(w.close().unwrap()));
     let rate = |t: f64| tenth as f64 / t / 1e3;
     print!("| {:.0}, {:.0} ", rate(times[0]), rate(times[9]));
     let most = memory.into_iter().max().unwrap_or(0);
