@@ -36,9 +36,10 @@ fn bytes(loader: &Loader) -> usize {
 /// Arrays of whole windows, from which a face cuts its batches.
 fn arrays(loader: &Loader) -> usize {
     let collator = Collator::new(ArrayRequest { batch: false, ..ArrayRequest::default() });
-    let run = loader.start(move |snapshot, ordinals| {
+    let run = loader.start(move |asked| {
         let new = |array: &ArrayInfo| Ok::<_, Error>(vec![0_u8; array.bytes()]);
-        collator.arrays(snapshot, Selection::Ordinals(ordinals), new)
+        let chosen = Selection::Ordinals(asked.ordinals());
+        collator.arrays_of(asked.snapshot(), chosen, asked.plan()?, new)
     });
     run.unwrap().map(|batch| batch.unwrap().places().len()).sum()
 }

@@ -74,9 +74,10 @@ fn epoch(snapshot: &Snapshot, shuffle: Shuffle) -> u64 {
     let options = LoaderOptions { batching, shuffle, ..LoaderOptions::default() };
     let loader = Loader::new(snapshot.clone(), options).unwrap();
     let collator = Collator::new(ArrayRequest { batch: false, ..ArrayRequest::default() });
-    let run = loader.start(move |snapshot, ordinals| {
+    let run = loader.start(move |asked| {
         let new = |array: &ArrayInfo| Ok::<_, Error>(vec![0_u8; array.bytes()]);
-        collator.arrays(snapshot, Selection::Ordinals(ordinals), new)
+        let chosen = Selection::Ordinals(asked.ordinals());
+        collator.arrays_of(asked.snapshot(), chosen, asked.plan()?, new)
     });
     run.unwrap().map(|batch| batch.unwrap().places().len() as u64).sum()
 }

@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use vlstore::loader::{
-    Batching, Damaged, Loader, LoaderOptions, Mixing, Rest, Share, Shuffle, Sources, View, Weights,
+    Asked, Batching, Damaged, Loader, LoaderOptions, Mixing, Rest, Share, Shuffle, Sources, View,
+    Weights,
 };
 use vlstore::{
-    Compression, Error, Key, Layout, Purpose, Readable, Snapshot, Store, StoreOptions, Writer,
+    Compression, Error, Key, Layout, Purpose, ReadOptions, Readable, Snapshot, Store, StoreOptions,
+    Writer,
 };
 
 /// Lengths from nothing to longer than a block; the first bytes are the number of the record.
@@ -185,8 +187,9 @@ fn memory_stays_below_what_was_stated() {
         }
         let counter = held.clone();
         let run = loader
-            .start(move |snapshot, ordinals| {
-                let bytes = ordinals.iter().map(|o| snapshot.location_at(*o).unwrap().len()).sum();
+            .start(move |asked| {
+                let len = |o: &u64| asked.snapshot().location_at(*o).unwrap().len();
+                let bytes = asked.ordinals().iter().map(len).sum();
                 let now = counter.0.fetch_add(bytes, Ordering::SeqCst) + bytes;
                 counter.1.fetch_max(now, Ordering::SeqCst);
                 Ok(Held(counter.clone(), bytes))
@@ -200,6 +203,113 @@ fn memory_stays_below_what_was_stated() {
     }
 }
 
+/// The first byte of the block in which a record of a store with blocks of that size begins, and its chunk.
+fn block(snapshot: &Snapshot, ordinal: u64, size: u64) -> (u64, u64) {
+    let chunk = snapshot.layout().chunk_size as u64;
+    let start = snapshot.location_at(ordinal).unwrap().start;
+    (start - start % chunk % size, start / chunk)
+}
+
+#[test]
+fn groups_begin_where_blocks_begin_also_when_the_store_has_grown() {
+    const BLOCK: u64 = 16 << 10;
+    let layout = Layout { block_size: 16 << 10, ..options(Purpose::Dense).layout };
+    let options = StoreOptions { layout, ..options(Purpose::Dense) };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("blocks.vls");
+    let mut w = Writer::create(&path, &options).unwrap();
+    let mut grow = |records: std::ops::Range<u64>| {
+        for i in records {
+            w.insert(i, &record(i)).unwrap();
+        }
+        w.commit().unwrap();
+        Store::open(&path).unwrap().snapshot()
+    };
+    let asked = |view| LoaderOptions { view, window: Some(1024), ..by_count(32) };
+    let view = |n| Some(View::range(0..n));
+    let small = grow(0..4000);
+    let loader = Loader::new(small.clone(), asked(view(4000))).unwrap();
+    let groups = loader.schedule().groups().unwrap().clone();
+    let last = block(&small, 3999, BLOCK).1;
+    let mut within = 0;
+    for start in &groups.starts()[1..] {
+        let (before, here) = (block(&small, start - 1, BLOCK), block(&small, *start, BLOCK));
+        assert!(before != here || here.1 == last, "{start} is within a block");
+        within += u64::from(here.1 < last);
+    }
+    assert!(within >= 4, "{groups:?}");
+    // The end of what the state is of is written anew when there is more.
+    let mut run = loader.records().unwrap();
+    let mut had: Vec<u64> = Vec::new();
+    let mut at = loader.at();
+    for batch in run.by_ref().take(50) {
+        let batch = batch.unwrap();
+        had.extend(batch.records().map(number));
+        at = batch.step().after;
+    }
+    let state = loader.state(at);
+    let large = grow(4000..9000);
+    let mut same = Loader::new(large.clone(), asked(view(4000))).unwrap();
+    same.resume(&state).unwrap();
+    had.extend(read(&same).concat());
+    had.sort_unstable();
+    assert!(had.into_iter().eq(0..4000));
+    // Other groups, another order.
+    let even = LoaderOptions { group: Some(512), ..asked(view(4000)) };
+    let mut even = Loader::new(small.clone(), even).unwrap();
+    assert!(even.schedule().groups().is_none());
+    let text = even.resume(&state).unwrap_err().to_string();
+    assert!(text.contains("division into groups by the blocks of the file"), "{text}");
+
+    // A part of the records, whose groups begin at blocks all the same, and records in another order.
+    let part = View::range(0..9000).filter(|i| i % 3 != 1);
+    let loader = Loader::new(large.clone(), asked(Some(part.clone()))).unwrap();
+    let starts = loader.schedule().groups().unwrap().starts().to_vec();
+    let at = |number| part.ordinal(number).unwrap();
+    let last = block(&large, 8999, BLOCK).1;
+    assert!(starts.len() > 6);
+    for start in &starts[1..] {
+        let here = block(&large, at(*start), BLOCK);
+        assert!(block(&large, at(start - 1), BLOCK) != here || here.1 == last);
+    }
+    assert!(sorted(&read(&loader)).into_iter().eq((0..9000).filter(|i| i % 3 != 1)));
+    let mut mixed: Vec<u64> = (0..9000).collect();
+    mixed.reverse();
+    let loader = Loader::new(large, asked(Some(View::chosen(mixed)))).unwrap();
+    assert!(loader.schedule().groups().is_none());
+    assert!(sorted(&read(&loader)).into_iter().eq(0..9000));
+}
+
+#[test]
+fn groups_of_whole_blocks_lie_in_one_store_each() {
+    let stores = [0..700, 700..700, 700..701, 701..3000];
+    let dir = tempfile::tempdir().unwrap();
+    let paths: Vec<_> = stores
+        .iter()
+        .enumerate()
+        .map(|(at, records)| {
+            let path = dir.path().join(format!("part {at}.vls"));
+            let mut w = Writer::create(&path, &options(Purpose::Dense)).unwrap();
+            for i in records.clone() {
+                w.insert(i, &record(i)).unwrap();
+            }
+            w.close().unwrap();
+            path
+        })
+        .collect();
+    let sources = Sources::open(&paths, &ReadOptions::default(), 1).unwrap();
+    let asked = LoaderOptions { window: Some(512), ..by_count(30) };
+    let loader = Loader::over(sources, asked).unwrap();
+    let starts = loader.schedule().groups().unwrap().starts();
+    assert!([0, 700, 701].iter().all(|first| starts.contains(first)), "{starts:?}");
+    let mut had: Vec<u64> = Vec::new();
+    for batch in loader.records().unwrap() {
+        had.extend(batch.unwrap().records().map(number));
+    }
+    had.sort_unstable();
+    assert!(had.into_iter().eq(0..3000));
+}
+
 /// Each block is decoded once for all batches of a window: the whole epoch asks for pieces, not for
 /// batches.
 #[test]
@@ -210,8 +320,8 @@ fn a_window_is_read_in_one_piece() {
     let sizes: Arc<Mutex<Vec<usize>>> = Arc::default();
     let seen = sizes.clone();
     let run = loader
-        .start(move |_, ordinals| {
-            seen.lock().unwrap().push(ordinals.len());
+        .start(move |asked| {
+            seen.lock().unwrap().push(asked.ordinals().len());
             Ok(())
         })
         .unwrap();
@@ -486,9 +596,9 @@ fn damaged_records_are_found_by_halves() {
     let loader = Loader::new(store.snapshot(), options).unwrap();
     let calls: Arc<AtomicU64> = Arc::default();
     let counter = calls.clone();
-    let run = loader.start(move |snapshot, ordinals| {
+    let run = loader.start(move |asked| {
         counter.fetch_add(1, Ordering::Relaxed);
-        snapshot.get_batch_at(ordinals)
+        asked.plan()?.batch()
     });
     let left: usize = run.unwrap().map(|batch| batch.unwrap().records().count()).sum();
     assert_eq!(left, 2000 - lost.len());
@@ -507,9 +617,9 @@ fn a_run_that_reads_slowly_can_be_waited_for_and_left() {
     let gate = Arc::new(Mutex::new(()));
     let start = || {
         let gate = gate.clone();
-        let make = move |snapshot: &Snapshot, ordinals: &[u64]| {
+        let make = move |asked: Asked<'_>| {
             let _open = gate.lock();
-            snapshot.get_batch_at(ordinals)
+            asked.plan()?.batch()
         };
         loader.start(make).unwrap()
     };
@@ -535,7 +645,7 @@ fn a_run_that_reads_slowly_can_be_waited_for_and_left() {
 fn an_error_of_the_caller_ends_the_run_and_an_early_end_stops_the_thread() {
     let snapshot = store(500, &options(Purpose::Balanced));
     let loader = Loader::new(snapshot, by_count(5)).unwrap();
-    let mut run = loader.start(|_, _| Err::<(), _>(Error::Interrupted)).unwrap();
+    let mut run = loader.start(|_| Err::<(), _>(Error::Interrupted)).unwrap();
     assert!(matches!(run.next(), Some(Err(Error::Interrupted))));
     assert!(run.next().is_none());
     let mut run = loader.records().unwrap();

@@ -232,6 +232,37 @@ def test_frames_of_different_sizes_go_in_as_they_come_out(path):
 
 
 @pytest.mark.parametrize(
+    "keys",
+    [
+        np.array([5, -3, 7], "i2"), np.array([5, 2**63 + 1, 0], "u8"), np.array([1, 2, 2**62], ">i8"),
+        np.arange(6, dtype="u4")[::2], np.array(["a", "", "kü\U0001f980"]), np.array(["ab", "c\0d"], ">U4"),
+        np.array([b"ab", b"", b"c\0d"]), np.array(["x", 3, b"y"], object), np.array([], "U3"),
+    ],
+    ids=repr,
+)
+def test_keys_in_an_array_are_those_of_its_items(keys):
+    depot = vlstore.memory(records="md-frame")
+    assert depot.put_frames(np.ones((len(keys), 1, 3)), keys=keys) == len(keys)
+    items = [key.item() if isinstance(key, np.integer) else key for key in keys]
+    assert list(depot) == items
+    assert all(type(key) in (str, int, bytes) for key in depot)
+
+
+def test_keys_in_an_array_are_refused_as_its_items_are():
+    depot = vlstore.memory(records="md-frame")
+    for keys, error in (
+        (np.array(["a\ud800"]), vlstore.InvalidError),
+        (np.array([[1], [2]]), vlstore.WrongTypeError),
+        (np.array([True]), vlstore.WrongTypeError),
+        (np.array([1.0]), vlstore.WrongTypeError),
+        (np.ma.array([1], mask=[True]), vlstore.WrongTypeError),
+    ):
+        with pytest.raises(error):
+            depot.put_frames(np.ones((len(keys), 1, 3)), keys=keys)
+    assert len(depot) == 0
+
+
+@pytest.mark.parametrize(
     ("arguments", "why"),
     [
         ({}, "no array has an entry for each frame"),

@@ -1,5 +1,6 @@
 //! The loader of one store: its order, where it is, and its runs.
 
+use super::aligned::aligned;
 use super::balance::{Balance, Padded, padding};
 use super::counts::Counts;
 use super::cursor::Cursor;
@@ -9,7 +10,7 @@ use super::options::{LoaderOptions, Mixing};
 use super::order::{Order, Shuffle};
 use super::random::key_of;
 use super::read_ahead::Ahead;
-use super::run::{Maker, Run};
+use super::run::{Asked, Maker, Run};
 use super::schedule::{Batching, Schedule};
 use super::sources::Sources;
 use super::spread::{Spread, window_for, window_for_mixture};
@@ -18,9 +19,10 @@ use super::view::View;
 use super::walk::{Share, Walk};
 use crate::column::ColumnValues;
 use crate::error::{Error, Result};
-use crate::store::{Batch, ColumnData, Readable, Snapshot};
+use crate::store::{Batch, ColumnData, Purpose, Readable, Snapshot};
 use crate::wire::memory;
 use serde_json::Value;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Loads the records of a store for training, as one commit has them: what is written later is not
@@ -95,6 +97,10 @@ impl Loader {
         let order = Order { shuffle: options.shuffle, seed: options.seed, group, window };
         let mut schedule =
             Schedule::new(view.len(), order, options.batching.clone(), lanes, costs)?;
+        let whole_blocks = aligns(&sources, &options)? && window < view.len() && mixture.is_none();
+        if whole_blocks && let Some(groups) = aligned(&sources, &view, group)? {
+            schedule = schedule.grouped(groups)?;
+        }
         if let Some(mixture) = mixture {
             schedule = schedule.mixed(mixture)?;
         }
@@ -270,15 +276,15 @@ impl Loader {
         format!("{} {}", self.sources.name(), self.view.name())
     }
 
-    /// A run from [`at`](Self::at) to the end of the epoch. `make` makes of the records at some
-    /// ordinals of a store what the caller wants, in a background thread: the records of many batches in one
-    /// call, in the order in which they come, so that each block is decoded once.
+    /// A run from [`at`](Self::at) to the end of the epoch. `make` makes of some records of a store what the
+    /// caller wants, in a background thread: of those of many batches in one call, in the order in which they
+    /// come, so that each block is decoded once.
     ///
     /// # Errors
     /// As [`Walk::new`]; [`Error::Io`] if no thread can be started.
     pub fn start<T: Send + 'static>(
         &self,
-        make: impl Fn(&Snapshot, &[u64]) -> Result<T> + Send + 'static,
+        make: impl Fn(Asked<'_>) -> Result<T> + Send + 'static,
     ) -> Result<Run<T>> {
         let walk = self.walk(self.at)?;
         let maker = Maker {
@@ -287,6 +293,7 @@ impl Loader {
             damaged: self.options.damaged,
             skipped: Arc::default(),
             make,
+            looked: RefCell::default(),
         };
         let skipped = maker.skipped.clone();
         let ahead = Ahead::start(walk, self.options.memory / 2, maker)?;
@@ -298,7 +305,7 @@ impl Loader {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn records(&self) -> Result<Run<Batch>> {
-        self.start(|snapshot, ordinals| snapshot.get_batch_at(ordinals))
+        self.start(|asked| asked.plan()?.batch())
     }
 }
 
@@ -316,6 +323,12 @@ fn sizes(sources: &Sources, options: &LoaderOptions) -> Result<(u64, u64)> {
         _ => options.group.unwrap_or(suits.0),
     };
     Ok((group, options.window.unwrap_or(suits.1)))
+}
+
+/// Whether groups are made of whole blocks: if nothing was said of their size, and blocks are not much smaller.
+fn aligns(sources: &Sources, options: &LoaderOptions) -> Result<bool> {
+    let asked = options.shuffle == Shuffle::Windows && options.group.is_none();
+    Ok(asked && sources.snapshot(0)?.layout().purpose != Purpose::Random)
 }
 
 /// The parts of these records, and what an epoch has of each.

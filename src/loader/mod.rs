@@ -2,7 +2,7 @@
 //!
 //! What comes when is a pure function of a seed and an epoch, in steps that do not know each other:
 //! an [`Order`] of groups of neighbours and of the records in a window ([`Permutation`] needs no
-//! memory for it), a [`Schedule`] of batches by number or under a cap on their cost, a [`Walk`] that
+//! memory for it; [`Groups`] of whole blocks are of different sizes), a [`Schedule`] of batches by number or under a cap on their cost, a [`Walk`] that
 //! gives each rank and worker its part of them from any [`Cursor`] on, and a [`state`] that says in
 //! a few numbers where a run is, whatever it continues with. A [`View`] chooses the records, a
 //! [`Mixture`] how often the stores come, and a [`Spread`] says how far their order is from a uniform
@@ -22,10 +22,12 @@
 //! # Ok::<(), vlstore::Error>(())
 //! ```
 
+mod aligned;
 mod balance;
 mod counts;
 mod cursor;
 mod default_sizes;
+mod groups;
 #[expect(clippy::module_inception, reason = "the room is named after what it is for")]
 mod loader;
 mod mixture;
@@ -46,13 +48,14 @@ mod walk;
 
 pub use balance::{Balance, Padded, Rows, padding};
 pub use cursor::Cursor;
+pub use groups::Groups;
 pub use loader::Loader;
 pub use mixture::{Mixture, Weights};
 pub use options::{Damaged, LoaderOptions, Mixing};
 pub use order::{Order, Sequence, Shuffle};
 pub use permutation::Permutation;
 pub use random::{Random, key_of};
-pub use run::{Loaded, Run};
+pub use run::{Asked, Loaded, Run};
 pub use schedule::{Batching, Buckets, Last, Numbers, Schedule};
 pub use sources::Sources;
 pub use spread::{Spread, window_for, window_for_mixture};

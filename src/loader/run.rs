@@ -6,8 +6,9 @@ use super::sources::Sources;
 use super::view::View;
 use super::walk::StepBatch;
 use crate::error::{Error, Result};
-use crate::store::{Batch, Snapshot};
+use crate::store::{Batch, Looked, Plan, Readable, Snapshot};
 use crate::wire::memory;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -133,6 +134,39 @@ fn is_unreadable(error: &Error) -> bool {
     )
 }
 
+/// Records of one store of which a loader wants something made, see [`Loader::start`](super::Loader::start).
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    snapshot: &'a Snapshot,
+    ordinals: &'a [u64],
+    looked: Option<&'a Looked>,
+}
+
+impl<'a> Asked<'a> {
+    /// The store.
+    #[must_use]
+    pub const fn snapshot(&self) -> &'a Snapshot {
+        self.snapshot
+    }
+
+    /// Their ordinals there, in the order in which they come.
+    #[must_use]
+    pub const fn ordinals(&self) -> &'a [u64] {
+        self.ordinals
+    }
+
+    /// The records, looked up: once, where the loader has done that to know how much memory they take.
+    ///
+    /// # Errors
+    /// As [`Readable::plan_at`].
+    pub fn plan(&self) -> Result<Plan<'a>> {
+        match self.looked {
+            Some(looked) => Ok(self.snapshot.plan_of(looked)),
+            None => self.snapshot.plan_at(self.ordinals),
+        }
+    }
+}
+
 /// Makes pieces of the records of a store, as a run asks for it.
 pub(super) struct Maker<F> {
     pub(super) sources: Sources,
@@ -140,14 +174,19 @@ pub(super) struct Maker<F> {
     pub(super) damaged: Damaged,
     pub(super) skipped: Arc<AtomicU64>,
     pub(super) make: F,
+    /// The records whose bytes were asked for last, looked up.
+    pub(super) looked: RefCell<Option<(Vec<u64>, Looked)>>,
 }
 
-impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T>> Maker<F> {
+impl<T, F: Fn(Asked<'_>) -> Result<T>> Maker<F> {
     /// What is made of these records, store by store, and where each of them stands: those of a store
     /// in the order in which they come, so that a batch of one store lies in one piece.
     fn all(&self, records: &[u64]) -> Result<(Vec<T>, Vec<Place>)> {
         if self.sources.stores() == 1 {
-            let made = (self.make)(&self.sources.snapshot(0)?, records)?;
+            let (snapshot, held) = (self.sources.snapshot(0)?, self.looked.take());
+            let same = held.as_ref().filter(|(asked, _)| asked == records);
+            let looked = same.map(|(_, looked)| looked);
+            let made = (self.make)(Asked { snapshot: &snapshot, ordinals: records, looked })?;
             return Ok((vec![made], (0..records.len()).map(|i| (0, i)).collect()));
         }
         let mut order: Vec<(usize, u64, usize)> = memory::with_room(records.len())?;
@@ -167,7 +206,8 @@ impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T>> Maker<F> {
                 }
             }
             if let Some((store, ..)) = own.first() {
-                made.push((self.make)(&self.sources.snapshot(*store)?, &ordinals)?);
+                let snapshot = &self.sources.snapshot(*store)?;
+                made.push((self.make)(Asked { snapshot, ordinals: &ordinals, looked: None })?);
             }
         }
         Ok((made, places))
@@ -207,7 +247,7 @@ impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T>> Maker<F> {
     }
 }
 
-impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T> + Send> Make for Maker<F> {
+impl<T, F: Fn(Asked<'_>) -> Result<T> + Send> Make for Maker<F> {
     type Made = T;
 
     fn ordinal(&self, number: u64) -> u64 {
@@ -215,7 +255,14 @@ impl<T, F: Fn(&Snapshot, &[u64]) -> Result<T> + Send> Make for Maker<F> {
     }
 
     fn bytes(&self, records: &[u64]) -> Result<u64> {
-        self.sources.bytes_of(records)
+        match self.sources.looked_up(records)? {
+            None => Ok(self.sources.mean_bytes_of(records)),
+            Some(looked) => {
+                let bytes = looked.bytes();
+                self.looked.replace(Some((records.to_vec(), looked)));
+                Ok(bytes)
+            }
+        }
     }
 
     fn make(&self, mut steps: Vec<StepBatch>) -> Result<Piece<T>> {

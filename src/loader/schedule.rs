@@ -8,6 +8,7 @@
 //! the batch in it; only what a rank decodes is more if it is not in one lane.
 
 use super::cursor::Cursor;
+use super::groups::Groups;
 use super::mixture::{Mixture, Neighbours};
 use super::order::{Order, Shuffle};
 use super::pack::{Limits, alike, divide, first_fit, in_order};
@@ -79,6 +80,7 @@ pub struct Schedule {
     lanes: u64,
     costs: Option<Arc<[u32]>>,
     mixture: Option<Mixture>,
+    groups: Option<Groups>,
 }
 
 /// A batch: numbers of records.
@@ -182,7 +184,7 @@ impl Schedule {
             let window = order.window.div_ceil(batch).checked_mul(batch);
             order.window = window.unwrap_or(order.window);
         }
-        Ok(Self { records, order, batching, lanes, costs, mixture: None })
+        Ok(Self { records, order, batching, lanes, costs, mixture: None, groups: None })
     }
 
     /// The same batches, of the draws of a mixture of these records.
@@ -194,6 +196,18 @@ impl Schedule {
             return Err(Error::invalid("mixture", "is not of the records that are loaded"));
         }
         Ok(Self { mixture: Some(mixture), ..self })
+    }
+
+    /// The same batches, of groups that are not all of the same size. Without effect on an order that has no
+    /// groups, and on a mixture.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for groups of another number of records.
+    pub fn grouped(self, groups: Groups) -> Result<Self> {
+        if groups.records() != self.records {
+            return Err(Error::invalid("groups", "are not of the records that are loaded"));
+        }
+        Ok(Self { groups: Some(groups), ..self })
     }
 
     /// The same batches dealt in another number of lanes.
@@ -217,6 +231,13 @@ impl Schedule {
     #[must_use]
     pub const fn mixture(&self) -> Option<&Mixture> {
         self.mixture.as_ref()
+    }
+
+    /// The groups, if they are not all of the same size.
+    #[must_use]
+    pub fn groups(&self) -> Option<&Groups> {
+        let used = self.order.shuffle == Shuffle::Windows && self.mixture.is_none();
+        self.groups.as_ref().filter(|_| used)
     }
 
     /// The order, with the window that is used.
@@ -339,21 +360,28 @@ impl Schedule {
 
     /// The records at these positions of an epoch.
     fn numbers(&self, epoch: u64, positions: Range<u64>) -> Numbers {
-        match &self.mixture {
-            None => self.order.sequence(self.records, epoch).records(positions).collect(),
-            Some(mixture) => mixture.sequence(&self.order, epoch).records(positions),
+        match (&self.mixture, self.groups()) {
+            (Some(mixture), _) => mixture.sequence(&self.order, epoch).records(positions),
+            (None, Some(groups)) => {
+                groups.sequence(&self.order, epoch).runs(positions).flatten().collect()
+            }
+            (None, None) => self.order.sequence(self.records, epoch).records(positions).collect(),
         }
     }
 
     /// The same as runs of neighbours.
     fn runs(&self, epoch: u64, positions: Range<u64>) -> Vec<Neighbours> {
-        match &self.mixture {
-            None => {
-                let sequence = self.order.sequence(self.records, epoch);
-                let run = |(place, records)| Neighbours { part: 0, place, records };
+        let run = |(place, records)| Neighbours { part: 0, place, records };
+        match (&self.mixture, self.groups()) {
+            (Some(mixture), _) => mixture.sequence(&self.order, epoch).runs(positions),
+            (None, Some(groups)) => {
+                let sequence = groups.sequence(&self.order, epoch);
                 (0..).zip(sequence.runs(positions)).map(run).collect()
             }
-            Some(mixture) => mixture.sequence(&self.order, epoch).runs(positions),
+            (None, None) => {
+                let sequence = self.order.sequence(self.records, epoch);
+                (0..).zip(sequence.runs(positions)).map(run).collect()
+            }
         }
     }
 

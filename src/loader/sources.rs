@@ -9,7 +9,7 @@ use crate::depot::Columns;
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::printable::printable_path;
-use crate::store::{ColumnData, ReadOptions, Readable, Snapshot};
+use crate::store::{ColumnData, Looked, ReadOptions, Readable, Snapshot};
 use crate::wire::memory;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -172,17 +172,21 @@ impl Sources {
         self.stores.iter().map(|entry| entry.bytes).sum()
     }
 
-    /// Bytes of these records together: exactly of a single store, of many each as the mean of its store,
-    /// so that it need not be opened.
-    pub(super) fn bytes_of(&self, numbers: &[u64]) -> Result<u64> {
+    /// These records, looked up, if they are of a store that is open, and the only one.
+    pub(super) fn looked_up(&self, numbers: &[u64]) -> Result<Option<Looked>> {
+        match &*self.stores {
+            [Entry { from: Reached::Held(snapshot), .. }] => snapshot.look_up(numbers).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Bytes of these records together, each as the mean of its store, so that it need not be opened.
+    pub(super) fn mean_bytes_of(&self, numbers: &[u64]) -> u64 {
         let mean = |number: &u64| {
             let entry = self.stores.get(self.place(*number).0);
             entry.map_or(0, |entry| entry.bytes / entry.records.max(1))
         };
-        match &*self.stores {
-            [Entry { from: Reached::Held(snapshot), .. }] => Ok(snapshot.plan_at(numbers)?.bytes()),
-            _ => Ok(numbers.iter().map(mean).sum()),
-        }
+        numbers.iter().map(mean).sum()
     }
 
     /// The number of the first record of a store; behind the last store that of all records.

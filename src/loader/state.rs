@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 /// The version of the object, under its name.
 const NAME: &str = "vlstore-loader";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// What must be the same in the loader that continues, and what a person calls it.
-const SAME: [(&str, &str); 12] = [
+const SAME: [(&str, &str); 13] = [
     ("records", "number of records"),
     ("data", "data (store or selection)"),
     ("mixture", "mixture (what an epoch has of each store)"),
@@ -19,6 +19,7 @@ const SAME: [(&str, &str); 12] = [
     ("seed", "seed"),
     ("group", "group"),
     ("window", "window"),
+    ("blocks", "division into groups by the blocks of the file"),
     ("batch_size", "batch size"),
     ("batch_cost", "cap on the cost of a batch"),
     ("cost", "cost"),
@@ -56,7 +57,9 @@ pub fn state(schedule: &Schedule, data: &str, cost: &str, at: Cursor) -> Value {
         Buckets::Near => Value::from("near"),
         Buckets::Edges(edges) => Value::from(edges.clone()),
     });
+    let blocks = schedule.groups().map(|groups| Value::from(groups.name()));
     if let Value::Object(state) = &mut state {
+        state.extend(blocks.map(|blocks| ("blocks".to_owned(), blocks)));
         state.extend(mixture.map(|mixture| ("mixture".to_owned(), mixture)));
         state.extend(buckets.map(|buckets| ("buckets".to_owned(), buckets)));
     }
@@ -69,8 +72,8 @@ pub fn state(schedule: &Schedule, data: &str, cost: &str, at: Cursor) -> Value {
 /// a run keeps it when its number of ranks changes.
 ///
 /// # Errors
-/// [`Error::Invalid`] that says what differs, for a state of other data or another order;
-/// [`Error::Unsupported`] for one of a newer release.
+/// [`Error::Invalid`] that says what differs, for a state of other data or another order, and for one of an
+/// earlier release whose orders were others; [`Error::Unsupported`] for one of a newer release.
 pub fn resumed(
     schedule: &Schedule,
     data: &str,
@@ -83,6 +86,12 @@ pub fn resumed(
         .ok_or_else(|| bad("is not an object, as state_dict() returns it".into()))?;
     match given.get(NAME).and_then(Value::as_u64) {
         Some(VERSION) => {}
+        Some(found) if found < VERSION => {
+            return Err(bad(format!(
+                "is of version {found}, whose orders are not those of version {VERSION}: go on with the release \
+                 that made it, or begin an epoch anew"
+            )));
+        }
         Some(found) => {
             return Err(Error::Unsupported { what: "state version", found, newest: VERSION });
         }
@@ -170,7 +179,8 @@ mod tests {
             assert!(text.contains(why), "{text}");
         }
         for (field, value, why) in [
-            (NAME, json!(2), "state version 2"),
+            (NAME, json!(3), "state version 3"),
+            (NAME, json!(1), "is of version 1, whose orders are not those of version 2"),
             (NAME, json!("x"), "not that of a vlstore loader"),
             ("round", json!(-1), "no number \"round\""),
             ("round", json!(40), "no batch 0 in round 40"),

@@ -14,6 +14,7 @@ prop_compose! {
         shuffle in shuffles(), seed in any::<u64>(), group in 1_u64..40, window in 1_u64..200,
         records in prop::option::of(1_u64..50), cap in prop::option::of(60_u64..600),
         lanes in 1_u64..6, spread in 1_u64..60, buckets in 0_u8..4,
+        starts in prop::option::of(prop::collection::vec(1_u64..700, 0..30)),
     ) -> Schedule {
         let order = Order { shuffle, seed, group, window };
         let mut random = Random::new(seed);
@@ -27,7 +28,14 @@ prop_compose! {
         };
         let counted = cap.is_some() || buckets.is_some();
         let batching = Batching { records, cost: cap, buckets, ..Batching::default() };
-        Schedule::new(n, order, batching, lanes, counted.then_some(costs)).unwrap()
+        let schedule = Schedule::new(n, order, batching, lanes, counted.then_some(costs)).unwrap();
+        match starts {
+            None => schedule,
+            Some(mut starts) => {
+                starts.sort_unstable();
+                schedule.grouped(Groups::new(n, starts)).unwrap()
+            }
+        }
     }
 }
 

@@ -56,6 +56,14 @@ impl View {
         }
     }
 
+    /// Whether the records are in the order of the stores.
+    pub(super) fn is_sorted(&self) -> bool {
+        match &self.how {
+            How::Range(_) => true,
+            How::Chosen(ordinals) => ordinals.is_sorted_by(|a, b| a < b),
+        }
+    }
+
     /// Whether there are no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {

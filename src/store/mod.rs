@@ -25,6 +25,7 @@ pub use read::batch::Batch;
 pub use read::info::Info;
 pub use read::load::Opened;
 pub use read::location::Location;
+pub(crate) use read::plan::Looked;
 pub use read::readable::Readable;
 pub use read::record::Record;
 pub use read::rows::ColumnData;

@@ -4,16 +4,14 @@
 //! wait for it.
 
 use crate::array::buffer::{Bytes, BytesMut, copied_bytes};
-use crate::array::numpy_c_api::{Items, Owner, over_bytes, over_record};
+use crate::array::numpy_c_api::{Items, Owner, Space, over_bytes, over_record};
 use crate::error::{invalid, wrong_type};
 use bytemuck::{AnyBitPattern, NoUninit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
 use vlstore::codec::{DType, RealView};
 
 struct Numpy {
-    ndarray: Py<PyAny>,
     asarray: Py<PyAny>,
     contiguous: Py<PyAny>,
     zeros: Py<PyAny>,
@@ -29,7 +27,6 @@ fn numpy(py: Python<'_>) -> PyResult<&Numpy> {
         let dtype =
             |d: &DType| module.getattr("dtype")?.call1((d.name(),)).map(|o| (*d, o.unbind()));
         Ok(Numpy {
-            ndarray: get("ndarray")?,
             asarray: get("asarray")?,
             contiguous: get("ascontiguousarray")?,
             zeros: get("zeros")?,
@@ -96,20 +93,23 @@ pub(crate) fn unset(
     made(py, &numpy(py)?.empty, kind, shape)
 }
 
+/// A new array of so many bytes by `by`, and where in it an array may begin.
+fn space<'py>(py: Python<'py>, by: &Py<PyAny>, len: usize) -> PyResult<(Space<'py>, usize)> {
+    let len = len.saturating_add(ALIGNED - 1);
+    let mut space = Space::new(by.bind(py).call1((len, dtype(py, DType::U8)?))?)?;
+    let at = space.bytes().as_ptr().addr();
+    Ok((space, at.next_multiple_of(ALIGNED) - at))
+}
+
 fn made(
     py: Python<'_>,
     by: &Py<PyAny>,
     kind: DType,
     shape: &[usize],
 ) -> PyResult<(Py<PyAny>, BytesMut)> {
-    let np = numpy(py)?;
     let len = shape.iter().fold(kind.size(), |n, axis| n.saturating_mul(*axis));
-    let space = len.saturating_add(ALIGNED - 1);
-    let space = by.bind(py).call1((space, dtype(py, DType::U8)?))?;
-    let at = BytesMut::get(&space)?.as_mut_slice().as_ptr().addr();
-    let at = at.next_multiple_of(ALIGNED) - at;
-    let shape = PyTuple::new(py, shape)?;
-    let array = np.ndarray.bind(py).call1((shape, dtype(py, kind)?, space, at))?;
+    let (mut space, at) = space(py, by, len)?;
+    let (array, _) = space.array(items(py, kind)?, shape, at)?;
     let memory = BytesMut::get(&array)?;
     Ok((array.unbind(), memory))
 }
@@ -117,8 +117,8 @@ fn made(
 /// New arrays that nobody else has, in one piece of memory: asking for it costs as much as filling a small
 /// array. A part of them that is kept keeps all of it.
 pub(crate) struct Together<'py> {
-    space: Bound<'py, PyAny>,
-    memory: BytesMut,
+    py: Python<'py>,
+    space: Space<'py>,
     /// Where the next one begins.
     at: usize,
 }
@@ -140,11 +140,9 @@ impl<'py> Together<'py> {
         lengths: impl Iterator<Item = usize>,
     ) -> PyResult<Self> {
         let aligned = |len: usize| len.checked_next_multiple_of(ALIGNED).unwrap_or(usize::MAX);
-        let space = lengths.fold(ALIGNED, |all, len| all.saturating_add(aligned(len)));
-        let space = by.bind(py).call1((space, dtype(py, DType::U8)?))?;
-        let mut memory = BytesMut::get(&space)?;
-        let at = memory.as_mut_slice().as_ptr().addr();
-        Ok(Self { space, memory, at: at.next_multiple_of(ALIGNED) - at })
+        let len = lengths.fold(0_usize, |all, len| all.saturating_add(aligned(len)));
+        let (space, at) = space(py, by, len)?;
+        Ok(Self { py, space, at })
     }
 
     /// The next array, and its memory, to be filled.
@@ -153,14 +151,10 @@ impl<'py> Together<'py> {
         kind: DType,
         shape: &[usize],
     ) -> PyResult<(Bound<'py, PyAny>, &mut [u8])> {
-        let py = self.space.py();
-        let len = shape.iter().fold(kind.size(), |n, axis| n.saturating_mul(*axis));
-        let made = (PyTuple::new(py, shape)?, dtype(py, kind)?, &self.space, self.at);
-        let array = numpy(py)?.ndarray.bind(py).call1(made)?;
-        let memory = self.memory.as_mut_slice().get_mut(self.at..).unwrap_or_default();
-        let memory = memory.get_mut(..len).unwrap_or_default();
-        self.at = self.at.saturating_add(len.next_multiple_of(ALIGNED));
-        Ok((array, memory))
+        let at = self.at;
+        let made = self.space.array(items(self.py, kind)?, shape, at)?;
+        self.at = at.saturating_add(made.1.len().next_multiple_of(ALIGNED));
+        Ok(made)
     }
 }
 

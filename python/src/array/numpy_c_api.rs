@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "NumPy's C interface is a table of untyped pointers")]
 
-use crate::array::buffer::{Memory, Record};
+use crate::array::buffer::{BytesMut, Memory, Record};
 use crate::error::{invalid, raise};
 use pyo3::PyClass;
 use pyo3::ffi;
@@ -25,6 +25,9 @@ const SET_BASE_OBJECT: usize = 282;
 /// `NPY_ARRAY_C_CONTIGUOUS` and `NPY_ARRAY_ALIGNED`; without `NPY_ARRAY_WRITEABLE`. Source:
 /// `numpy/ndarraytypes.h`.
 const READ_ONLY: c_int = 0x0001 | 0x0100;
+
+/// The same with `NPY_ARRAY_WRITEABLE`.
+const WRITABLE: c_int = READ_ONLY | 0x0400;
 
 /// Axes of an array that any NumPy takes.
 const AXES: usize = 32;
@@ -147,7 +150,7 @@ pub(crate) fn over_record<'py>(
     at: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
     let bytes = owner.bytes().get(at..).unwrap_or_default();
-    over(owner.any, bytes, items, shape)
+    over(owner.any, &Data::read_only(bytes), items, shape)
 }
 
 /// An array over `bytes`: read-only.
@@ -156,13 +159,59 @@ pub(crate) fn over_bytes<'py>(
     items: Items<'py>,
     shape: &[usize],
 ) -> PyResult<Bound<'py, PyAny>> {
-    over(bytes.as_any(), bytes.as_bytes(), items, shape)
+    over(bytes.as_any(), &Data::read_only(bytes.as_bytes()), items, shape)
 }
 
-/// An array over the first of `bytes`, which `base` owns and never moves or changes.
+/// A new array of bytes for other arrays over its memory, which nobody has seen yet.
+pub(crate) struct Space<'py> {
+    array: Bound<'py, PyAny>,
+    memory: BytesMut,
+}
+
+impl<'py> Space<'py> {
+    /// What `numpy.empty` or `numpy.zeros` has just made.
+    pub(crate) fn new(array: Bound<'py, PyAny>) -> PyResult<Self> {
+        let memory = BytesMut::get(&array)?;
+        Ok(Self { array, memory })
+    }
+
+    /// Its bytes.
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        self.memory.as_mut_slice()
+    }
+
+    /// A writable array over the bytes from `at` on, which keeps them alive, and its memory.
+    pub(crate) fn array(
+        &mut self,
+        items: Items<'py>,
+        shape: &[usize],
+        at: usize,
+    ) -> PyResult<(Bound<'py, PyAny>, &mut [u8])> {
+        let len = shape.iter().fold(items.size, |n, axis| n.saturating_mul(*axis));
+        let bytes = self.memory.as_mut_slice().get_mut(at..).unwrap_or_default();
+        let data = Data { first: bytes.as_mut_ptr(), len: bytes.len(), flags: WRITABLE };
+        let array = over(&self.array, &data, items, shape)?;
+        Ok((array, bytes.get_mut(..len).unwrap_or_default()))
+    }
+}
+
+/// Memory for an array, and whether it may be written through it.
+struct Data {
+    first: *mut u8,
+    len: usize,
+    flags: c_int,
+}
+
+impl Data {
+    fn read_only(bytes: &[u8]) -> Self {
+        Self { first: bytes.as_ptr().cast_mut(), len: bytes.len(), flags: READ_ONLY }
+    }
+}
+
+/// An array over the first of `data`, which `base` owns and never moves; nobody but the arrays over it writes to it.
 fn over<'py>(
     base: &Bound<'py, PyAny>,
-    bytes: &[u8],
+    data: &Data,
     items: Items<'py>,
     shape: &[usize],
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -176,19 +225,19 @@ fn over<'py>(
         *axis = isize::try_from(*n)?;
         len = len.saturating_mul(*n);
     }
-    if len > bytes.len() {
+    if len > data.len {
         return Err(invalid(py, "an array reaches past the end of its record"));
     }
-    if !bytes.as_ptr().addr().is_multiple_of(items.size.clamp(1, 8)) {
+    if !data.first.addr().is_multiple_of(items.size.clamp(1, 8)) {
         return Err(invalid(py, "an array is not aligned in memory"));
     }
     let api = api(py)?;
     let class = api.class.as_ptr().cast::<ffi::PyTypeObject>();
     let count = c_int::try_from(axes.len())?;
-    let data = bytes.as_ptr().cast_mut().cast::<c_void>();
     // SAFETY: class and function are those of the table. The call takes over the reference to
     // the dtype that `into_ptr` gives up; axes are as many as `count` and copied; the data are
-    // as long as shape and item size say, aligned, and without the flag that lets anybody write.
+    // as long as shape and item size say, aligned, and without the flag that lets anybody write
+    // unless they are those of a new array.
     let array = unsafe {
         (api.new)(
             class,
@@ -196,8 +245,8 @@ fn over<'py>(
             count,
             axes.as_ptr(),
             std::ptr::null(),
-            data,
-            READ_ONLY,
+            data.first.cast::<c_void>(),
+            data.flags,
             std::ptr::null_mut(),
         )
     };

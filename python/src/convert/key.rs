@@ -1,6 +1,7 @@
 //! Keys between Python and the crate: `str`, `int` and `bytes`.
 
 use crate::convert::iterable::gathered;
+use crate::convert::key_array::keys_of_array;
 use crate::error::{described, from_error, invalid, wrong_type};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
@@ -71,6 +72,9 @@ pub(crate) fn keys(any: &Bound<'_, PyAny>) -> PyResult<Vec<Key>> {
     let py = any.py();
     if any.is_instance_of::<PyString>() || any.is_instance_of::<PyBytes>() {
         return Err(wrong_type(py, &described("keys must be an iterable of keys", any)?));
+    }
+    if let Some(keys) = keys_of_array(any)? {
+        return Ok(keys);
     }
     let Ok(items) = any.try_iter() else {
         return Err(wrong_type(py, &described("keys must be an iterable of keys", any)?));

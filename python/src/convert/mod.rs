@@ -4,6 +4,7 @@ pub(crate) mod array_request;
 pub(crate) mod html;
 pub(crate) mod iterable;
 pub(crate) mod key;
+mod key_array;
 pub(crate) mod number;
 pub(crate) mod options;
 pub(crate) mod ordinals;

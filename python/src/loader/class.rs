@@ -318,18 +318,18 @@ impl Loader {
         let mut request = array_request(fields, missing, fill_value, mask)?;
         request.batch = false;
         let run = if form == Form::Records {
-            loader
-                .start(|snapshot, ordinals| Ok(Prepared::Records(snapshot.get_batch_at(ordinals)?)))
+            loader.start(|asked| Ok(Prepared::Records(asked.plan()?.batch()?)))
         } else {
             let (collator, spare) = (Collator::new(request), self.spare.clone());
-            loader.start(move |snapshot, ordinals| {
-                let chosen = Selection::Ordinals(ordinals);
+            loader.start(move |asked| {
+                let (snapshot, chosen) = (asked.snapshot(), Selection::Ordinals(asked.ordinals()));
                 let new = |array: &ArrayInfo| spare.take(array.bytes());
                 let factors = match units.is_empty() {
                     true => UnitFactors::default(),
                     false => units.factors(&snapshot.attributes())?,
                 };
-                Ok(Prepared::Arrays(collator.arrays(snapshot, chosen, new)?, factors))
+                let made = collator.arrays_of(snapshot, chosen, asked.plan()?, new)?;
+                Ok(Prepared::Arrays(made, factors))
             })
         };
         let run = run.map_err(|e| from_error(py, &e))?;

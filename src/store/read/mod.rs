@@ -3,6 +3,7 @@
 
 pub(crate) mod any_plan;
 pub(crate) mod batch;
+mod block_bounds;
 pub(crate) mod blocks;
 pub(crate) mod cache;
 pub(crate) mod chunk_locations;
@@ -16,6 +17,7 @@ pub(crate) mod key_lookup;
 mod large_record;
 pub(crate) mod load;
 pub(crate) mod location;
+mod looked_up;
 #[cfg_attr(
     not(feature = "object-store"),
     allow(dead_code, reason = "only stores elsewhere are compared")

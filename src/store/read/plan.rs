@@ -5,7 +5,7 @@ use crate::index::leaf::Place;
 use crate::store::read::batch::Batch;
 use crate::store::read::reader::Reader;
 use crate::store::read::record::Record;
-use crate::wire::{memory, to_usize};
+use crate::wire::memory;
 use std::borrow::Cow;
 
 /// Records of one file that were looked up; what a [`Plan`](crate::Plan) consists of.
@@ -36,42 +36,48 @@ fn position(i: usize) -> Result<u32> {
     u32::try_from(i).map_err(|_| limit())
 }
 
-/// Sorts numbers of records, with their positions, as windows of neighbours in any order mostly are:
-/// by counting, where there are about as many as numbers that they could be.
+/// Fewer records than this are sorted by comparing them.
+const FEW: usize = 512;
+/// Bits of a number by which records are counted in one pass.
+const DIGIT: u32 = 11;
+
+/// Sorts numbers of records, with their positions: many of them by counting, digit by digit, which takes less than
+/// to compare them with each other.
 fn sort(asked: &mut Vec<(u64, u32)>) -> Result<()> {
     if asked.is_sorted() {
         return Ok(());
     }
     let least = asked.iter().map(|(id, _)| *id).min().unwrap_or(0);
     let most = asked.iter().map(|(id, _)| *id).max().unwrap_or(0);
-    let span = to_usize(most - least).unwrap_or(usize::MAX);
-    if span / 4 >= asked.len() {
+    let bits = u64::BITS - (most - least).leading_zeros();
+    if asked.len() < FEW || bits > 4 * DIGIT {
         asked.sort_unstable();
         return Ok(());
     }
-    // How many come before each number, then where the next one of it belongs.
-    let mut next = memory::filled(span + 2, 0_usize)?;
-    let number = |id: u64| to_usize(id - least).unwrap_or(span);
-    for (id, _) in &*asked {
-        if let Some(count) = next.get_mut(number(*id) + 1) {
-            *count += 1;
-        }
-    }
-    let mut before = 0;
-    for count in &mut next {
-        before += *count;
-        *count = before;
-    }
-    let mut sorted = memory::filled(asked.len(), (0, 0))?;
-    for one in &*asked {
-        if let Some(at) = next.get_mut(number(one.0)) {
-            if let Some(place) = sorted.get_mut(*at) {
-                *place = *one;
+    let mut other = memory::filled(asked.len(), (0, 0))?;
+    for shift in (0..bits).step_by(DIGIT as usize) {
+        let digit = |id: u64| ((id - least) >> shift) as usize % (1 << DIGIT);
+        // How many have each digit, then where the next one that has it belongs.
+        let mut next = [0_usize; 1 << DIGIT];
+        for (id, _) in &*asked {
+            if let Some(count) = next.get_mut(digit(*id)) {
+                *count += 1;
             }
-            *at += 1;
         }
+        let mut before = 0;
+        for count in &mut next {
+            (*count, before) = (before, before + *count);
+        }
+        for one in &*asked {
+            if let Some(at) = next.get_mut(digit(one.0)) {
+                if let Some(place) = other.get_mut(*at) {
+                    *place = *one;
+                }
+                *at += 1;
+            }
+        }
+        std::mem::swap(asked, &mut other);
     }
-    *asked = sorted;
     Ok(())
 }
 

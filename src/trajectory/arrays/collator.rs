@@ -83,7 +83,27 @@ impl Collator {
         selection: Selection<'_>,
         mut new: impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
     ) -> std::result::Result<Arrays<M>, E> {
-        if let Some(made) = self.alike(from, selection, &mut new)? {
+        if let Some(made) = self.alike(from, selection, None, &mut new)? {
+            return Ok(made);
+        }
+        self.fetch(from, selection)?.arrays(new)
+    }
+
+    /// As [`arrays`](Self::arrays), of frames that were looked up: `plan` has those of `selection`.
+    ///
+    /// # Errors
+    /// As there; [`Error::Invalid`] for a plan of another number of records.
+    pub fn arrays_of<M: AsMut<[u8]>, E: From<Error>>(
+        &self,
+        from: &dyn Readable,
+        selection: Selection<'_>,
+        plan: Plan<'_>,
+        mut new: impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
+    ) -> std::result::Result<Arrays<M>, E> {
+        if plan.len() != selection.len() {
+            return Err(Error::invalid("plan", "is not of the frames that are asked for").into());
+        }
+        if let Some(made) = self.alike(from, selection, Some(plan), &mut new)? {
             return Ok(made);
         }
         self.fetch(from, selection)?.arrays(new)
@@ -122,6 +142,7 @@ impl Collator {
         &self,
         from: &dyn Readable,
         selection: Selection<'_>,
+        plan: Option<Plan<'_>>,
         new: &mut impl FnMut(&ArrayInfo) -> std::result::Result<M, E>,
     ) -> std::result::Result<Option<Arrays<M>>, E> {
         let known = self.known();
@@ -131,7 +152,7 @@ impl Collator {
         {
             return Ok(None);
         }
-        let plan = selection.plan(from)?;
+        let plan = plan.map_or_else(|| selection.plan(from), Ok)?;
         let alike = match known {
             Known::Alike(alike) => Some(alike),
             _ => self.first(from, selection, &plan)?,
