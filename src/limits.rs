@@ -14,7 +14,7 @@ pub const CHUNK_MAX: u32 = 16 << 20;
 /// Largest chunk that is read in files of others, in bytes.
 pub const CHUNK_MAX_FOREIGN: u32 = 256 << 20;
 /// Smallest block, in bytes, unless the chunk itself is smaller.
-pub const BLOCK_MIN: u32 = 2 << 10;
+pub const BLOCK_MIN: u32 = 1 << 10;
 /// Largest block that this crate makes, in bytes. `BloscLZ` overflows on streams of more than
 /// 8.4 million bytes; this stays far below.
 pub const BLOCK_MAX: u32 = 1 << 20;

@@ -60,8 +60,10 @@ fn sizes_of_chunks_and_blocks() {
         (CHUNK_MIN - 1, 0, 1, false),
         (CHUNK_MAX, 0, 4, true),
         (CHUNK_MAX + 4, 0, 4, false),
-        (CHUNK_MAX, BLOCK_MIN, 4, true),
-        (CHUNK_MAX, BLOCK_MIN - 4, 4, false),
+        (CHUNK_MAX / 2, BLOCK_MIN, 4, true),
+        (CHUNK_MAX / 2, BLOCK_MIN - 4, 4, false),
+        (CHUNK_MAX, 2 * BLOCK_MIN, 4, true),
+        (CHUNK_MAX, 2 * BLOCK_MIN - 4, 4, false),
         (CHUNK_MAX, BLOCK_MAX, 4, true),
         (CHUNK_MAX, BLOCK_MAX + 4, 4, false),
         (BLOCK_MIN - 4, BLOCK_MIN - 4, 4, true),
@@ -84,7 +86,8 @@ fn sizes_of_chunks_and_blocks() {
         w.commit().unwrap();
         assert_eq!(*w.snapshot().unwrap().get_at(0).unwrap(), *bytes);
     }
-    assert_eq!(CHUNK_MAX / BLOCK_MIN, BLOCKS_PER_CHUNK, "so one of them bounds the other");
+    let smallest = CHUNK_MAX / BLOCKS_PER_CHUNK;
+    assert_eq!(smallest, 2 * BLOCK_MIN, "so of the largest chunks it bounds the blocks");
 }
 
 #[test]

@@ -90,7 +90,8 @@ impl Lengths {
 /// Blocks are made so that equal records fill one without a rest: then no record of that
 /// length crosses a boundary and nothing is padded. The targets come from the sizes measured in
 /// `docs/benchmarks.md`. A block of a chunk without `codec` is no larger for being small, but for
-/// its checksum; so there a random read need not check more than it wants. LZ4 loses less by small
+/// its checksum; so there a random read need not check more than it wants, and as records of such a
+/// chunk lie end to end, so do the blocks that fit them. LZ4 loses less by small
 /// blocks than Zstd, and decodes so fast that what else a larger block costs is felt.
 #[expect(clippy::cast_possible_truncation, reason = "clamped to 1 MiB before")]
 pub(crate) fn block_size(
@@ -111,7 +112,12 @@ pub(crate) fn block_size(
     };
     let most = u64::from(chunk.min(BLOCK_MAX));
     let least = u64::from(BLOCK_MIN).max(u64::from(chunk.div_ceil(BLOCKS_PER_CHUNK))).min(most);
-    let step = lcm8(u64::from(typesize));
+    let step = match codec {
+        // Records start at multiples of 8.
+        None => lcm(8, typesize.into()),
+        // A block takes a header, so that a few bytes more or less do not matter.
+        Some(_) => lcm(64, typesize.into()),
+    };
     let mean = seen.mean().max(1);
     let even = seen.max.next_multiple_of(step).max(step);
     let wanted = if seen.max <= 2 * seen.min.max(8) && even <= 4 * target {
@@ -126,13 +132,12 @@ pub(crate) fn block_size(
     (size / u64::from(typesize) * u64::from(typesize)).max(u64::from(typesize)) as u32
 }
 
-/// The least common multiple of 64 and a type size.
-const fn lcm8(typesize: u64) -> u64 {
-    let (mut a, mut b) = (64, typesize);
+const fn lcm(x: u64, y: u64) -> u64 {
+    let (mut a, mut b) = (x, y);
     while b != 0 {
         (a, b) = (b, a % b);
     }
-    64 / a * typesize
+    x / a * y
 }
 
 #[cfg(test)]
@@ -184,6 +189,29 @@ mod tests {
             let size = u64::from(block_size(purpose, Some(Algorithm::Zstd), &seen, 1 << 20, 4));
             let each = len.next_multiple_of(64);
             assert!(size.is_multiple_of(each), "{size}");
+        }
+    }
+
+    /// Records of a chunk without compression lie end to end: that none lies in two blocks depends on the
+    /// size of the blocks alone.
+    #[test]
+    fn equal_records_that_are_stored_lie_in_one_block_each_as_many_as_may_be_checked_together() {
+        for (len, most) in [(304, 6), (1030, 1), (1900, 1), (1904, 1), (4000, 1), (8000, 1)] {
+            let mut seen = Lengths::default();
+            (0..10).for_each(|_| seen.add(len));
+            let chunk = 2 << 20;
+            let size = u64::from(block_size(Purpose::Random, None, &seen, chunk, 4));
+            assert!(size / len <= most, "{size}");
+            let mut cursor = 0;
+            for i in 0..3000 {
+                let step = step(true, len);
+                let whole = u64::from(chunk);
+                let start = place(Alignment::Block, cursor, i == 0, len, whole, whole, step);
+                let block = |at: u64| (at / whole, at % whole / size);
+                assert_eq!(block(start), block(start + len - 1), "{len}");
+                cursor = start + len;
+            }
+            assert!(cursor * 1000 < 3000 * len * 1009, "{len} padded to {cursor}");
         }
     }
 }
