@@ -1,11 +1,11 @@
 //! Many records of one file or of several, looked up to be read together.
 
 use crate::error::Result;
-use crate::store::read::batch::{Batch, ended};
+use crate::store::read::batch::Batch;
 use crate::store::read::plan::{FilePlan, Looked, Positions};
 use crate::store::read::reader::Reader;
 use crate::store::read::record::Record;
-use crate::store::read::share_out::share_out;
+use crate::store::read::share_out::{ended, share_out};
 use crate::store::read::visit::Visit;
 use crate::wire::{AlignedBuf, memory};
 use std::fmt::Debug;

@@ -4,14 +4,15 @@ use crate::error::{Error, Result};
 use crate::index::leaf::Place;
 use crate::store::read::reader::{ChunkData, Reader};
 use crate::store::read::record::Record;
+use crate::store::read::share_out::{WORTH_A_HELPER, share_out};
 use crate::wire::{AlignedBuf, memory, to_usize};
 use once_cell::race::OnceNonZeroUsize;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes below which a second thread costs more than it saves.
-const WORTH_A_THREAD: usize = 128 << 10;
+/// Parts of the work for each thread, so that one that is late or slow is waited for only a little.
+const PARTS: usize = 4;
 
 /// Records fetched together: one buffer, and the records in it in the order in which they were
 /// asked for. Keeps that buffer and nothing else alive.
@@ -232,50 +233,51 @@ impl Reader {
     /// Cuts the work where one block ends and another begins, so that no block is decoded
     /// twice, and fills the parts side by side.
     fn gather(&self, wants: &[Want], chunks: &Chunks<'_>, out: &mut [u8]) -> Result<()> {
-        let parts = self.threads.min(out.len() / WORTH_A_THREAD).max(1);
-        if parts == 1 {
-            return self.gather_part(wants, chunks, 0, out);
+        let threads = self.threads.min(out.len() / WORTH_A_HELPER).max(1);
+        if threads == 1 {
+            return self.gather_part(wants, chunks, 0, out, &mut AlignedBuf::default());
         }
-        let mut cuts = Vec::new();
-        for p in 1..parts {
-            let mut i = wants.partition_point(|w| w.to < out.len() / parts * p);
-            while i < wants.len() && i > 0 {
-                let (Some(before), Some(after)) = (wants.get(i - 1), wants.get(i)) else { break };
-                let last = before.end.saturating_sub(1);
-                if self.block_of(chunks, last) != self.block_of(chunks, after.start) {
-                    break;
-                }
-                i += 1;
+        let count = threads * PARTS;
+        let each = out.len() / count;
+        let mut parts = memory::with_room(count)?;
+        let mut rest_wants = wants;
+        let mut rest = out;
+        let mut base = 0;
+        for part in 1..=count {
+            let cut = if part == count {
+                rest_wants.len()
+            } else {
+                self.cut(rest_wants, chunks, each * part)
+            };
+            let (now, later) = rest_wants.split_at(cut);
+            rest_wants = later;
+            let end = later.first().map_or(base + rest.len(), |w| w.to);
+            let (bytes, later) = std::mem::take(&mut rest).split_at_mut(end - base);
+            rest = later;
+            if !now.is_empty() {
+                parts.push((now, base, bytes));
             }
-            cuts.push(i);
+            base = end;
         }
-        cuts.push(wants.len());
-        cuts.dedup();
-        let result = crossbeam::thread::scope(|scope| {
-            let mut running = Vec::new();
-            let mut rest_wants = wants;
-            let mut rest = out;
-            let mut base = 0;
-            let mut taken = 0;
-            for (k, cut) in cuts.iter().enumerate() {
-                let (now, later) = rest_wants.split_at(cut - taken);
-                taken = *cut;
-                rest_wants = later;
-                let end = later.first().map_or(base + rest.len(), |w| w.to);
-                let (bytes, later) = std::mem::take(&mut rest).split_at_mut(end - base);
-                rest = later;
-                if k + 1 == cuts.len() {
-                    // The last part is the caller's own.
-                    self.gather_part(now, chunks, base, bytes)?;
-                } else {
-                    let part = move |_: &_| self.gather_part(now, chunks, base, bytes);
-                    running.push(scope.builder().spawn(part).map_err(no_thread)?);
-                }
-                base = end;
+        share_out(threads, parts, AlignedBuf::default, |scratch, (wants, base, out)| {
+            self.gather_part(wants, chunks, base, out, scratch)
+        })?;
+        Ok(())
+    }
+
+    /// How many of the first records go before byte `to` of the buffer or lie in a block with one that does.
+    fn cut(&self, wants: &[Want], chunks: &Chunks<'_>, to: usize) -> usize {
+        let mut i = wants.partition_point(|w| w.to < to);
+        while let (Some(before), Some(after)) =
+            (i.checked_sub(1).and_then(|before| wants.get(before)), wants.get(i))
+        {
+            let last = before.end.saturating_sub(1);
+            if self.block_of(chunks, last) != self.block_of(chunks, after.start) {
+                break;
             }
-            running.into_iter().try_for_each(|r| r.join().unwrap_or_else(|_| Err(ended())))
-        });
-        result.unwrap_or_else(|_| Err(ended()))
+            i += 1;
+        }
+        i
     }
 
     /// Chunk and block of a logical byte.
@@ -309,9 +311,9 @@ impl Reader {
         chunks: &Chunks<'_>,
         base: usize,
         out: &mut [u8],
+        scratch: &mut AlignedBuf,
     ) -> Result<()> {
         let mut held: Option<(u64, u32)> = None;
-        let mut scratch = AlignedBuf::default();
         let mut wants = wants.iter().peekable();
         while let Some(want) = wants.next() {
             let mut at = want.start;
@@ -351,7 +353,7 @@ impl Reader {
                         } else {
                             if held != Some((number, block)) {
                                 scratch.resize(len)?;
-                                self.decode(place, block, &mut scratch)?;
+                                self.decode(place, block, scratch)?;
                                 held = Some((number, block));
                             }
                             copy(out, to, scratch.get(skip..skip + n))?;
@@ -403,13 +405,4 @@ fn copy(out: &mut [u8], to: usize, from: Option<&[u8]>) -> Result<()> {
 
 fn outside() -> Error {
     Error::corrupt("record entry", 0, "reaches outside its chunk")
-}
-
-/// A thread that the system does not start is an error, where `spawn` alone would panic.
-fn no_thread(e: std::io::Error) -> Error {
-    Error::io("start a reading thread", e)
-}
-
-pub(crate) fn ended() -> Error {
-    Error::Thread { doing: "reading" }
 }

@@ -4,10 +4,10 @@
 use crate::backend::process_id;
 use crate::error::{Error, Result};
 use crate::index::leaf::Place;
-use crate::store::read::batch::ended;
 use crate::store::read::readable::Readable;
 use crate::store::read::reader::{InOrder, Reader};
 use crate::store::read::record::Record;
+use crate::store::read::share_out::ended;
 use crate::store::read::snapshot::Snapshot;
 use crate::wire::{AlignedBuf, to_usize};
 use crossbeam::channel::{Receiver, Sender, unbounded};

@@ -1,10 +1,12 @@
 //! Work in many parts, shared out between the caller and helper threads.
 
 use crate::error::{Error, Result};
-use crate::store::read::batch::ended;
 use crate::store::read::helper_threads::together;
 use crate::wire::memory;
 use std::sync::{Mutex, PoisonError};
+
+/// Bytes to decode or to copy below which a helper costs more than it saves.
+pub(crate) const WORTH_A_HELPER: usize = 48 << 10;
 
 /// What is still to do, and what was done.
 struct Progress<I, R> {
@@ -74,6 +76,10 @@ pub(crate) fn share_out<T: Send, S, R: Send>(
         return Err(ended());
     }
     results.into_iter().map(|result| result.ok_or_else(ended)).collect()
+}
+
+pub(crate) fn ended() -> Error {
+    Error::Thread { doing: "reading" }
 }
 
 #[cfg(test)]

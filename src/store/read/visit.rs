@@ -5,12 +5,10 @@ use crate::error::{Error, Result};
 use crate::store::read::chunk_locations::{ChunkLocation, Located};
 use crate::store::read::plan::{FilePlan, Positions, Wanted};
 use crate::store::read::reader::ChunkData;
-use crate::store::read::share_out::share_out;
+use crate::store::read::share_out::{WORTH_A_HELPER, share_out};
 use crate::wire::{AlignedBuf, memory, to_usize};
 use std::ops::Range;
 
-/// Bytes to decode below which a helper costs more than it saves.
-const WORTH_A_HELPER: usize = 48 << 10;
 /// Compressed bytes of a block up to which it is read together with its neighbours.
 const SHORT: usize = 32 << 10;
 /// Compressed bytes that are read together at most.
