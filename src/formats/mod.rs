@@ -18,6 +18,7 @@ mod create;
 mod dcd;
 mod elements;
 mod extxyz;
+mod frames;
 mod gro;
 mod gro_lines;
 mod kind;
@@ -37,7 +38,7 @@ mod units;
 mod writer;
 mod xtc;
 
-pub use content::{Window, head, window_sums};
+pub use content::{ContentPart, head, part_sums};
 pub use create::{create, create_in, create_waiting};
 pub use kind::{FormatKind, detect};
 pub use masses::standard_masses;

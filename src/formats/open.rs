@@ -3,6 +3,7 @@
 use super::content::{self, Content};
 use super::dcd::DcdReader;
 use super::extxyz::ExtXyzReader;
+use super::frames::Frames;
 use super::gro::GroReader;
 use super::kind::{FormatKind, of_head};
 use super::names::NameMap;
@@ -117,12 +118,12 @@ fn of_kind<R: Read + Seek + Send + 'static>(
     map: &NameMap,
 ) -> Box<dyn FrameReader> {
     match kind {
-        FormatKind::Xtc => Box::new(XtcReader::new(source)),
-        FormatKind::Trr => Box::new(TrrReader::new(source)),
-        FormatKind::Dcd => Box::new(DcdReader::new(source)),
-        FormatKind::ExtXyz => Box::new(ExtXyzReader::new(source, map.clone())),
-        FormatKind::Pdb => Box::new(PdbReader::new(source)),
-        FormatKind::Gro => Box::new(GroReader::new(source)),
+        FormatKind::Xtc => Box::new(Frames(XtcReader::new(source))),
+        FormatKind::Trr => Box::new(Frames(TrrReader::new(source))),
+        FormatKind::Dcd => Box::new(Frames(DcdReader::new(source))),
+        FormatKind::ExtXyz => Box::new(Frames(ExtXyzReader::new(source, map.clone()))),
+        FormatKind::Pdb => Box::new(Frames(PdbReader::new(source))),
+        FormatKind::Gro => Box::new(Frames(GroReader::new(source))),
     }
 }
 

@@ -18,11 +18,10 @@ mod write;
 pub(super) use write::DcdEncoder;
 
 use super::counter::Counter;
+use super::frames::FrameFormat;
 use super::kind::FormatKind;
-use super::reader::{FramePlace, FrameReader, Reach};
 use super::report::{NoteKind, ReadReport};
 use super::source::Source;
-use super::sum::Sum;
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::Result;
 use crate::wire::memory;
@@ -73,16 +72,32 @@ impl<R: Read + Seek> DcdReader<R> {
 
     /// At the end of the file: whether there should be more.
     fn ended(&mut self, claimed: u64) {
-        let frames = self.counter.next();
+        let frames = self.counter.frame();
         if frames < claimed && self.report.notes().is_empty() {
             let first = || format!("after frame {frames}");
             self.report.count(&NoteKind::FewerFrames(claimed), claimed - frames, first);
         }
     }
+}
+
+impl<R: Read + Seek + Send> FrameFormat for DcdReader<R> {
+    type Input = R;
+    const KIND: FormatKind = FormatKind::Dcd;
+
+    fn source(&self) -> &Source<R> {
+        &self.source
+    }
+
+    fn counter(&self) -> &Counter {
+        &self.counter
+    }
+
+    fn parts(&mut self) -> (&mut Source<R>, &mut Counter) {
+        (&mut self.source, &mut self.counter)
+    }
 
     fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
         let old = std::mem::take(into);
-        self.source.begin();
         self.behind_the_head()?;
         let Some(head) = &self.head else { return Err(wrong("its header was not read")) };
         if self.source.at_end()? {
@@ -90,7 +105,7 @@ impl<R: Read + Seek> DcdReader<R> {
             self.ended(claimed);
             return Ok(false);
         }
-        let number = self.counter.next();
+        let number = self.counter.frame();
         let (source, space) = (&mut self.source, &mut self.space);
         if head.cell {
             head.records.read(source, space, Some(48), "unit cell")?;
@@ -158,12 +173,11 @@ impl<R: Read + Seek> DcdReader<R> {
     }
 
     fn pass(&mut self) -> Result<bool> {
-        let number = self.counter.next();
+        let number = self.counter.frame();
         let needs_the_first = self.head.as_ref().is_none_or(|h| h.free.is_some());
         if number == 0 && self.first.is_empty() && needs_the_first {
             return self.read(&mut MdFrame::default());
         }
-        self.source.begin();
         self.behind_the_head()?;
         let Some(head) = &self.head else { return Err(wrong("its header was not read")) };
         if self.source.at_end()? {
@@ -177,72 +191,12 @@ impl<R: Read + Seek> DcdReader<R> {
         Ok(true)
     }
 
-    /// Counts frames, names them in errors, and stays at the first error.
-    fn step(&mut self, act: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
-        self.counter.check()?;
-        let byte = self.source.at();
-        let result = act(self);
-        self.counter.count(byte, result)
-    }
-}
-
-impl<R: Read + Seek + Send> FrameReader for DcdReader<R> {
-    fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
-        let read = self.step(|me| me.read(into));
-        if !matches!(read, Ok(true)) {
-            *into = MdFrame::default();
-        }
-        read
+    /// The header, and the first frame if atoms are fixed.
+    fn needs_the_first(&self) -> bool {
+        self.head.is_none() && self.source.at() == 0
     }
 
-    fn skip(&mut self, frames: u64) -> Result<u64> {
-        for done in 0..frames {
-            if !self.step(Self::pass)? {
-                return Ok(done);
-            }
-        }
-        Ok(frames)
-    }
-
-    fn kind(&self) -> FormatKind {
-        FormatKind::Dcd
-    }
-
-    fn progress(&self) -> (u64, u64) {
-        self.source.progress()
-    }
-
-    fn place(&self) -> FramePlace {
-        FramePlace { byte: self.source.at(), frame: self.counter.next(), line: 0 }
-    }
-
-    fn go_to(&mut self, place: FramePlace) -> Result<bool> {
-        if place.frame > 0 && self.head.is_none() && self.source.at() == 0 {
-            // What all frames need: the header, and the first frame if atoms are fixed.
-            if !self.step(Self::pass)? {
-                return Ok(false);
-            }
-        }
-        if !self.source.go_to(place.byte)? {
-            return Ok(false);
-        }
-        self.counter.go_to(place.frame);
-        Ok(true)
-    }
-
-    fn reach(&self) -> Reach {
-        if self.source.rewinds() { Reach::Anywhere } else { Reach::Forward }
-    }
-
-    fn unfinished(&self) -> bool {
-        self.source.unfinished()
-    }
-
-    fn tail(&self) -> Sum {
-        self.source.tail()
-    }
-
-    fn report(&self) -> ReadReport {
+    fn notes(&self) -> ReadReport {
         self.report.clone()
     }
 }

@@ -8,11 +8,13 @@
 
 use super::*;
 use crate::error::Error;
+use crate::formats::frames::Frames;
+use crate::formats::reader::FrameReader;
 use crate::formats::writer::FrameEncoder;
 use std::io::Cursor;
 
-fn reader(bytes: &[u8]) -> DcdReader<Cursor<Vec<u8>>> {
-    DcdReader::new(Source::new(Cursor::new(bytes.to_vec()), bytes.len() as u64))
+fn reader(bytes: &[u8]) -> Frames<DcdReader<Cursor<Vec<u8>>>> {
+    Frames(DcdReader::new(Source::new(Cursor::new(bytes.to_vec()), bytes.len() as u64)))
 }
 
 fn frames(bytes: &[u8]) -> (Vec<MdFrame>, Option<String>) {

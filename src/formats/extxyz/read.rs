@@ -9,52 +9,43 @@ use super::typed::Typed;
 use super::write::derived_layout;
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::{Error, Result};
+use crate::formats::counter::Counter;
+use crate::formats::frames::FrameFormat;
 use crate::formats::kind::FormatKind;
 use crate::formats::names::NameMap;
-use crate::formats::reader::{FramePlace, FrameReader, Reach};
 use crate::formats::report::{NoteKind, ReadReport};
-use crate::formats::{source::Source, sum::Sum};
+use crate::formats::source::Source;
 use crate::limits;
 use std::io::{Read, Seek};
 
 /// Reads frames from `R`.
 pub(in crate::formats) struct ExtXyzReader<R> {
     source: Source<R>,
+    counter: Counter,
     line: Vec<u8>,
-    /// Number of the line in `line`, from 1.
-    number: u64,
     map: NameMap,
     report: ReadReport,
-    /// Number of the frame that is being read.
-    frame: u64,
-    failed: Option<(Box<str>, Box<str>)>,
 }
 
 impl<R: Read + Seek> ExtXyzReader<R> {
     pub(in crate::formats) fn new(source: Source<R>, map: NameMap) -> Self {
         Self {
             source,
+            counter: Counter::new("extended XYZ"),
             line: Vec::new(),
-            number: 0,
             report: ReadReport::of(&map),
             map,
-            frame: 0,
-            failed: None,
         }
     }
 
     fn wrong(&self, why: impl Into<Why>) -> Error {
-        Error::format("extended XYZ", self.at(self.number), why)
-    }
-
-    fn at(&self, line: u64) -> String {
-        format!("line {line} (frame {})", self.frame)
+        self.counter.wrong_line(why)
     }
 
     /// Reads the next line; `false` at the end.
     fn advance(&mut self) -> Result<bool> {
         let more = self.source.line(&mut self.line)?;
-        self.number = self.number.saturating_add(u64::from(more));
+        self.counter.count_line(more);
         Ok(more)
     }
 
@@ -68,7 +59,7 @@ impl<R: Read + Seek> ExtXyzReader<R> {
             if !self.advance()? {
                 return Ok(None);
             }
-            if self.number == 1 && self.line.starts_with(b"\xef\xbb\xbf") {
+            if self.counter.line() == 1 && self.line.starts_with(b"\xef\xbb\xbf") {
                 self.line.drain(..3);
             }
             if !self.line.trim_ascii().is_empty() {
@@ -99,58 +90,6 @@ impl<R: Read + Seek> ExtXyzReader<R> {
         }
     }
 
-    fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
-        let mut old = std::mem::take(into);
-        self.source.begin();
-        let Some(atoms) = self.count()? else {
-            return Ok(false);
-        };
-        into.nsites = atoms;
-        if !self.advance()? {
-            return Err(self.short("the file ends before the line of keys"));
-        }
-        let at = self.number;
-        let told = self
-            .text()
-            .and_then(|line| keys::read(line, &self.map, into).map_err(|why| self.wrong(why)))?;
-        let named = told.columns.is_some();
-        let mut specs = told.columns.unwrap_or_else(layout::plain);
-        let mut first = true;
-        let mut gathered = Vec::new();
-        for done in 0..atoms {
-            if !self.advance()? {
-                return Err(self.cut(done, atoms));
-            }
-            if first {
-                if !named {
-                    further(self.text()?, &mut specs);
-                }
-                gathered = prepare(&specs, atoms, self.room(), &mut old)?;
-                first = false;
-            }
-            let line = self.text()?;
-            columns::atom(line, &specs, &mut gathered).map_err(|why| self.wrong(why))?;
-        }
-        if first {
-            gathered = prepare(&specs, 0, 0, &mut old)?;
-        }
-        let unknown = fill(into, &specs, gathered, named).map_err(|why| self.wrong(why))?;
-        self.within_limits(into, at)?;
-        for number in told.mapped {
-            self.report.matched(number);
-        }
-        for kind in told.notes {
-            let place = self.at(at);
-            self.report.count(&kind, 1, || place);
-        }
-        if let Some((count, (site, label))) = unknown {
-            let line = at.saturating_add(site as u64).saturating_add(1);
-            let place = format!("{}: `{}`", self.at(line), shorten(&label));
-            self.report.count(&NoteKind::UnknownLabel, count as u64, || place);
-        }
-        Ok(true)
-    }
-
     /// Says where a frame is that no record could hold.
     fn within_limits(&self, frame: &MdFrame, line: u64) -> Result<()> {
         let properties = frame.atom_properties.len().saturating_add(frame.frame_properties.len());
@@ -162,23 +101,7 @@ impl<R: Read + Seek> ExtXyzReader<R> {
              properties",
             limits::PROPERTIES_MAX
         );
-        Err(Error::format("extended XYZ", self.at(line), why))
-    }
-
-    /// Passes over a frame: the lines are counted, not read.
-    fn pass(&mut self) -> Result<bool> {
-        let Some(atoms) = self.count()? else {
-            return Ok(false);
-        };
-        for done in 0..=atoms {
-            if !self.advance()? {
-                return Err(match done.checked_sub(1) {
-                    None => self.short("the file ends before the line of keys"),
-                    Some(done) => self.cut(done, atoms),
-                });
-            }
-        }
-        Ok(true)
+        Err(Error::format("extended XYZ", self.counter.at_line(line), why))
     }
 
     /// As [`wrong`](Self::wrong), where more was to come.
@@ -189,23 +112,6 @@ impl<R: Read + Seek> ExtXyzReader<R> {
 
     fn cut(&mut self, done: usize, atoms: usize) -> Error {
         self.short(format!("the file ends here, after {done} of {atoms} atoms"))
-    }
-
-    /// Counts frames, and stays at the first error.
-    fn step(&mut self, act: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
-        if let Some((at, why)) = &self.failed {
-            return Err(Error::format("extended XYZ", at.clone(), why.clone()));
-        }
-        let result = act(self);
-        match &result {
-            Ok(more) => self.frame = self.frame.saturating_add(u64::from(*more)),
-            Err(Error::Format { at, why, .. }) => self.failed = Some((at.clone(), why.clone())),
-            Err(other) => {
-                let at = format!("line {}", self.number).into();
-                self.failed = Some((at, format!("{other}; open the file again").into()));
-            }
-        }
-        result
     }
 
     /// The most values that can still come, this line included: each takes a character and a
@@ -335,57 +241,90 @@ fn settle_types(
     unknown
 }
 
-impl<R: Read + Seek + Send> FrameReader for ExtXyzReader<R> {
-    fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
-        let result = self.step(|me| me.read(into));
-        if !matches!(result, Ok(true)) {
-            *into = MdFrame::default();
-        }
-        result
+impl<R: Read + Seek + Send> FrameFormat for ExtXyzReader<R> {
+    type Input = R;
+    const KIND: FormatKind = FormatKind::ExtXyz;
+
+    fn source(&self) -> &Source<R> {
+        &self.source
     }
 
-    fn skip(&mut self, frames: u64) -> Result<u64> {
-        for done in 0..frames {
-            if !self.step(Self::pass)? {
-                return Ok(done);
-            }
-        }
-        Ok(frames)
+    fn counter(&self) -> &Counter {
+        &self.counter
     }
 
-    fn kind(&self) -> FormatKind {
-        FormatKind::ExtXyz
+    fn parts(&mut self) -> (&mut Source<R>, &mut Counter) {
+        (&mut self.source, &mut self.counter)
     }
 
-    fn report(&self) -> ReadReport {
-        self.report.clone()
-    }
-
-    fn progress(&self) -> (u64, u64) {
-        self.source.progress()
-    }
-
-    fn place(&self) -> FramePlace {
-        FramePlace { byte: self.source.at(), frame: self.frame, line: self.number }
-    }
-
-    fn go_to(&mut self, place: FramePlace) -> Result<bool> {
-        if !self.source.go_to(place.byte)? {
+    fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
+        let mut old = std::mem::take(into);
+        let Some(atoms) = self.count()? else {
             return Ok(false);
+        };
+        into.nsites = atoms;
+        if !self.advance()? {
+            return Err(self.short("the file ends before the line of keys"));
         }
-        (self.frame, self.number, self.failed) = (place.frame, place.line, None);
+        let at = self.counter.line();
+        let told = self
+            .text()
+            .and_then(|line| keys::read(line, &self.map, into).map_err(|why| self.wrong(why)))?;
+        let named = told.columns.is_some();
+        let mut specs = told.columns.unwrap_or_else(layout::plain);
+        let mut first = true;
+        let mut gathered = Vec::new();
+        for done in 0..atoms {
+            if !self.advance()? {
+                return Err(self.cut(done, atoms));
+            }
+            if first {
+                if !named {
+                    further(self.text()?, &mut specs);
+                }
+                gathered = prepare(&specs, atoms, self.room(), &mut old)?;
+                first = false;
+            }
+            let line = self.text()?;
+            columns::atom(line, &specs, &mut gathered).map_err(|why| self.wrong(why))?;
+        }
+        if first {
+            gathered = prepare(&specs, 0, 0, &mut old)?;
+        }
+        let unknown = fill(into, &specs, gathered, named).map_err(|why| self.wrong(why))?;
+        self.within_limits(into, at)?;
+        for number in told.mapped {
+            self.report.matched(number);
+        }
+        for kind in told.notes {
+            let place = self.counter.at_line(at);
+            self.report.count(&kind, 1, || place);
+        }
+        if let Some((count, (site, label))) = unknown {
+            let line = at.saturating_add(site as u64).saturating_add(1);
+            let place = format!("{}: `{}`", self.counter.at_line(line), shorten(&label));
+            self.report.count(&NoteKind::UnknownLabel, count as u64, || place);
+        }
         Ok(true)
     }
 
-    fn reach(&self) -> Reach {
-        if self.source.rewinds() { Reach::Anywhere } else { Reach::Forward }
+    /// Passes over a frame: the lines are counted, not read.
+    fn pass(&mut self) -> Result<bool> {
+        let Some(atoms) = self.count()? else {
+            return Ok(false);
+        };
+        for done in 0..=atoms {
+            if !self.advance()? {
+                return Err(match done.checked_sub(1) {
+                    None => self.short("the file ends before the line of keys"),
+                    Some(done) => self.cut(done, atoms),
+                });
+            }
+        }
+        Ok(true)
     }
 
-    fn unfinished(&self) -> bool {
-        self.source.unfinished()
-    }
-
-    fn tail(&self) -> Sum {
-        self.source.tail()
+    fn notes(&self) -> ReadReport {
+        self.report.clone()
     }
 }

@@ -8,11 +8,11 @@
 #[cfg(test)]
 mod tests;
 
+use super::counter::Counter;
+use super::frames::FrameFormat;
 use super::gro_lines::{Columns, LABEL, Residues, number_after};
 use super::kind::FormatKind;
-use super::reader::{FramePlace, FrameReader, Reach};
 use super::source::Source;
-use super::sum::Sum;
 use crate::codec::{MdFrame, Real, Topology};
 use crate::error::{Error, Result};
 use crate::wire::memory;
@@ -25,35 +25,26 @@ const SINGLE: usize = 4;
 /// Reads frames from `R`.
 pub(super) struct GroReader<R> {
     source: Source<R>,
+    counter: Counter,
     line: Vec<u8>,
-    /// Lines and frames that were read.
-    number: u64,
-    frame: u64,
     /// Numbers and names of atoms and residues of the frame that was read last, as the file has them.
     labels: Vec<u8>,
     topology: Option<Arc<Topology>>,
-    failed: Option<(Box<str>, Box<str>)>,
 }
 
 impl<R: Read + Seek> GroReader<R> {
     pub(super) fn new(source: Source<R>) -> Self {
         Self {
             source,
+            counter: Counter::new("GRO"),
             line: Vec::new(),
-            number: 0,
-            frame: 0,
             labels: Vec::new(),
             topology: None,
-            failed: None,
         }
     }
 
-    fn at(&self) -> String {
-        format!("line {} (frame {})", self.number, self.frame)
-    }
-
     fn wrong(&self, why: impl Into<Box<str>>) -> Error {
-        Error::format("GRO", self.at(), why.into())
+        self.counter.wrong_line(why)
     }
 
     /// As [`wrong`](Self::wrong), where more was to come.
@@ -64,7 +55,7 @@ impl<R: Read + Seek> GroReader<R> {
 
     fn advance(&mut self) -> Result<bool> {
         let more = self.source.line(&mut self.line)?;
-        self.number = self.number.saturating_add(u64::from(more));
+        self.counter.count_line(more);
         Ok(more)
     }
 
@@ -77,7 +68,7 @@ impl<R: Read + Seek> GroReader<R> {
             if !self.line.trim_ascii().is_empty() {
                 break;
             }
-            if self.number == 1 {
+            if self.counter.line() == 1 {
                 break;
             }
         }
@@ -106,9 +97,45 @@ impl<R: Read + Seek> GroReader<R> {
         }
     }
 
+    /// The line of the box: three lengths, or nine numbers in the order xx yy zz xy xz yx yz zx zy.
+    fn cell(&mut self, into: &mut MdFrame) -> Result<()> {
+        if !self.advance()? {
+            return Err(self.short("the file ends before the box of this frame"));
+        }
+        let words = str::from_utf8(&self.line).unwrap_or_default().split_ascii_whitespace();
+        let numbers: Option<Vec<f64>> = words.map(|w| w.parse().ok()).collect();
+        let cell = match numbers.as_deref() {
+            Some(&[x, y, z]) => [x, 0., 0., 0., y, 0., 0., 0., z],
+            Some(&[xx, yy, zz, xy, xz, yx, yz, zx, zy]) => [xx, xy, xz, yx, yy, yz, zx, zy, zz],
+            _ => return Err(self.wrong("the last line of a frame is its box: 3 or 9 numbers")),
+        };
+        // A box of zeros says that there is none.
+        if cell.iter().any(|x| *x != 0.0) {
+            into.cell = Some(cell);
+            into.pbc = Some([true; 3]);
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read + Seek + Send> FrameFormat for GroReader<R> {
+    type Input = R;
+    const KIND: FormatKind = FormatKind::Gro;
+
+    fn source(&self) -> &Source<R> {
+        &self.source
+    }
+
+    fn counter(&self) -> &Counter {
+        &self.counter
+    }
+
+    fn parts(&mut self) -> (&mut Source<R>, &mut Counter) {
+        (&mut self.source, &mut self.counter)
+    }
+
     fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
         *into = MdFrame::default();
-        self.source.begin();
         let Some(title) = self.title()? else { return Ok(false) };
         (into.time, into.step) = (number_after(&title, "t="), number_after(&title, "step="));
         let atoms = self.count()?;
@@ -160,26 +187,6 @@ impl<R: Read + Seek> GroReader<R> {
         Ok(true)
     }
 
-    /// The line of the box: three lengths, or nine numbers in the order xx yy zz xy xz yx yz zx zy.
-    fn cell(&mut self, into: &mut MdFrame) -> Result<()> {
-        if !self.advance()? {
-            return Err(self.short("the file ends before the box of this frame"));
-        }
-        let words = str::from_utf8(&self.line).unwrap_or_default().split_ascii_whitespace();
-        let numbers: Option<Vec<f64>> = words.map(|w| w.parse().ok()).collect();
-        let cell = match numbers.as_deref() {
-            Some(&[x, y, z]) => [x, 0., 0., 0., y, 0., 0., 0., z],
-            Some(&[xx, yy, zz, xy, xz, yx, yz, zx, zy]) => [xx, xy, xz, yx, yy, yz, zx, zy, zz],
-            _ => return Err(self.wrong("the last line of a frame is its box: 3 or 9 numbers")),
-        };
-        // A box of zeros says that there is none.
-        if cell.iter().any(|x| *x != 0.0) {
-            into.cell = Some(cell);
-            into.pbc = Some([true; 3]);
-        }
-        Ok(())
-    }
-
     /// Passes over a frame: lines are counted, not read.
     fn pass(&mut self) -> Result<bool> {
         if self.title()?.is_none() {
@@ -196,76 +203,7 @@ impl<R: Read + Seek> GroReader<R> {
         Ok(true)
     }
 
-    /// Counts frames, and stays at the first error.
-    fn step(&mut self, act: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
-        if let Some((at, why)) = &self.failed {
-            return Err(Error::format("GRO", at.clone(), why.clone()));
-        }
-        let result = act(self);
-        match &result {
-            Ok(more) => self.frame = self.frame.saturating_add(u64::from(*more)),
-            Err(Error::Format { at, why, .. }) => self.failed = Some((at.clone(), why.clone())),
-            Err(other) => {
-                let at = format!("line {}", self.number).into();
-                self.failed = Some((at, format!("{other}; open the file again").into()));
-            }
-        }
-        result
-    }
-}
-
-impl<R: Read + Seek + Send> FrameReader for GroReader<R> {
-    fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
-        let result = self.step(|me| me.read(into));
-        if !matches!(result, Ok(true)) {
-            *into = MdFrame::default();
-        }
-        result
-    }
-
-    fn skip(&mut self, frames: u64) -> Result<u64> {
-        for done in 0..frames {
-            self.source.begin();
-            if !self.step(Self::pass)? {
-                return Ok(done);
-            }
-        }
-        Ok(frames)
-    }
-
-    fn kind(&self) -> FormatKind {
-        FormatKind::Gro
-    }
-
-    fn topology(&self) -> Option<&Arc<Topology>> {
+    fn known_topology(&self) -> Option<&Arc<Topology>> {
         self.topology.as_ref()
-    }
-
-    fn progress(&self) -> (u64, u64) {
-        self.source.progress()
-    }
-
-    fn place(&self) -> FramePlace {
-        FramePlace { byte: self.source.at(), frame: self.frame, line: self.number }
-    }
-
-    fn go_to(&mut self, place: FramePlace) -> Result<bool> {
-        if !self.source.go_to(place.byte)? {
-            return Ok(false);
-        }
-        (self.frame, self.number, self.failed) = (place.frame, place.line, None);
-        Ok(true)
-    }
-
-    fn reach(&self) -> Reach {
-        if self.source.rewinds() { Reach::Anywhere } else { Reach::Forward }
-    }
-
-    fn unfinished(&self) -> bool {
-        self.source.unfinished()
-    }
-
-    fn tail(&self) -> Sum {
-        self.source.tail()
     }
 }

@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use super::*;
+use crate::formats::frames::Frames;
 use crate::formats::gro_lines::begins;
+use crate::formats::reader::FrameReader;
 use std::io::Cursor;
 
 const WATER: &str = "\
@@ -16,8 +18,8 @@ Two waters t= 10.50000 step= 5250
    1.82060   1.82060   1.82060
 ";
 
-fn reader(text: &str) -> GroReader<Cursor<Vec<u8>>> {
-    GroReader::new(Source::new(Cursor::new(text.as_bytes().to_vec()), text.len() as u64))
+fn reader(text: &str) -> Frames<GroReader<Cursor<Vec<u8>>>> {
+    Frames(GroReader::new(Source::new(Cursor::new(text.as_bytes().to_vec()), text.len() as u64)))
 }
 
 fn failed(text: &str) -> String {

@@ -7,13 +7,13 @@
 
 mod topology;
 
+use super::counter::Counter;
+use super::frames::FrameFormat;
 use super::gro_lines::number_after;
 use super::kind::FormatKind;
 use super::pdb_lines::{self as lines, Atom, LABEL, Record};
-use super::reader::{FramePlace, FrameReader, Reach};
 use super::report::{NoteKind, ReadReport};
 use super::source::Source;
-use super::sum::Sum;
 use crate::codec::{MdFrame, Real, Topology};
 use crate::error::{Error, Result};
 use crate::wire::memory;
@@ -35,16 +35,13 @@ struct Whole {
 /// Reads frames from `R`.
 pub(super) struct PdbReader<R> {
     source: Source<R>,
+    counter: Counter,
     line: Vec<u8>,
-    /// Lines and frames that were read.
-    number: u64,
-    frame: u64,
     /// `None` until the file was looked through.
     whole: Option<Whole>,
     labels: Vec<u8>,
     topology: Option<Arc<Topology>>,
     report: ReadReport,
-    failed: Option<(Box<str>, Box<str>)>,
 }
 
 /// What stands before the atoms of a frame, and where it ends.
@@ -59,28 +56,22 @@ impl<R: Read + Seek> PdbReader<R> {
     pub(super) fn new(source: Source<R>) -> Self {
         Self {
             source,
+            counter: Counter::new("PDB"),
             line: Vec::new(),
-            number: 0,
-            frame: 0,
             whole: None,
             labels: Vec::new(),
             topology: None,
             report: ReadReport::default(),
-            failed: None,
         }
     }
 
-    fn at(&self) -> String {
-        format!("line {} (frame {})", self.number, self.frame)
-    }
-
     fn wrong(&self, why: impl Into<Box<str>>) -> Error {
-        Error::format("PDB", self.at(), why.into())
+        self.counter.wrong_line(why)
     }
 
     fn advance(&mut self) -> Result<bool> {
         let more = self.source.line(&mut self.line)?;
-        self.number = self.number.saturating_add(u64::from(more));
+        self.counter.count_line(more);
         Ok(more)
     }
 
@@ -106,6 +97,7 @@ impl<R: Read + Seek> PdbReader<R> {
                 }
             }
             self.source.go_to(byte)?;
+            self.source.begin();
         }
         self.whole = Some(whole);
         Ok(())
@@ -151,7 +143,7 @@ impl<R: Read + Seek> PdbReader<R> {
                     }
                     found.atoms += 1;
                 }
-                Record::Cell if into.is_some() || self.frame == 0 => {
+                Record::Cell if into.is_some() || self.counter.frame() == 0 => {
                     let cell = lines::cell(&self.line).map_err(|why| self.wrong(why))?;
                     found.cell = Some(cell);
                 }
@@ -173,6 +165,23 @@ impl<R: Read + Seek> PdbReader<R> {
             }
         }
     }
+}
+
+impl<R: Read + Seek + Send> FrameFormat for PdbReader<R> {
+    type Input = R;
+    const KIND: FormatKind = FormatKind::Pdb;
+
+    fn source(&self) -> &Source<R> {
+        &self.source
+    }
+
+    fn counter(&self) -> &Counter {
+        &self.counter
+    }
+
+    fn parts(&mut self) -> (&mut Source<R>, &mut Counter) {
+        (&mut self.source, &mut self.counter)
+    }
 
     fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
         let mut positions = match into.positions.take() {
@@ -181,7 +190,6 @@ impl<R: Read + Seek> PdbReader<R> {
         };
         *into = MdFrame::default();
         self.look()?;
-        self.source.begin();
         positions.clear();
         let mut labels = Vec::new();
         let Some(found) = self.pass_lines(Some((&mut labels, &mut positions)))? else {
@@ -190,7 +198,7 @@ impl<R: Read + Seek> PdbReader<R> {
         let title = found.title.unwrap_or_default();
         (into.time, into.step) = (number_after(&title, "t="), number_after(&title, "step="));
         let whole = self.whole.get_or_insert_default();
-        if self.frame == 0
+        if self.counter.frame() == 0
             && let Some(cell) = found.cell
         {
             // Of a stream it is known only now.
@@ -208,7 +216,7 @@ impl<R: Read + Seek> PdbReader<R> {
             let name = if name.starts_with("t=") { "" } else { name };
             let made = topology::topology(&labels, found.atoms, name, &whole.bonds);
             let (topology, odd) = made.map_err(|why| self.wrong(why))?;
-            let first = format!("frame {}", self.frame);
+            let first = format!("frame {}", self.counter.frame());
             for (kind, count) in
                 [(NoteKind::UnknownElement, odd.elements), (NoteKind::LostBonds, odd.bonds)]
             {
@@ -223,93 +231,23 @@ impl<R: Read + Seek> PdbReader<R> {
     }
 
     fn pass(&mut self) -> Result<bool> {
-        if self.frame == 0 && !self.source.rewinds() {
+        if self.counter.frame() == 0 && !self.source.rewinds() {
             // A stream tells the first cell once.
             return self.read(&mut MdFrame::default());
         }
-        self.source.begin();
         Ok(self.pass_lines(None)?.is_some())
     }
 
-    /// Counts frames, and stays at the first error.
-    fn step(&mut self, act: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
-        if let Some((at, why)) = &self.failed {
-            return Err(Error::format("PDB", at.clone(), why.clone()));
-        }
-        let result = act(self);
-        match &result {
-            Ok(more) => self.frame = self.frame.saturating_add(u64::from(*more)),
-            Err(Error::Format { at, why, .. }) => self.failed = Some((at.clone(), why.clone())),
-            Err(other) => {
-                let at = format!("line {}", self.number).into();
-                self.failed = Some((at, format!("{other}; open the file again").into()));
-            }
-        }
-        result
-    }
-}
-
-impl<R: Read + Seek + Send> FrameReader for PdbReader<R> {
-    fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
-        let result = self.step(|me| me.read(into));
-        if !matches!(result, Ok(true)) {
-            *into = MdFrame::default();
-        }
-        result
+    /// The first cell of a stream.
+    fn needs_the_first(&self) -> bool {
+        self.whole.is_none() && !self.source.rewinds()
     }
 
-    fn skip(&mut self, frames: u64) -> Result<u64> {
-        for done in 0..frames {
-            if !self.step(Self::pass)? {
-                return Ok(done);
-            }
-        }
-        Ok(frames)
-    }
-
-    fn kind(&self) -> FormatKind {
-        FormatKind::Pdb
-    }
-
-    fn topology(&self) -> Option<&Arc<Topology>> {
+    fn known_topology(&self) -> Option<&Arc<Topology>> {
         self.topology.as_ref()
     }
 
-    fn progress(&self) -> (u64, u64) {
-        self.source.progress()
-    }
-
-    fn place(&self) -> FramePlace {
-        FramePlace { byte: self.source.at(), frame: self.frame, line: self.number }
-    }
-
-    fn go_to(&mut self, place: FramePlace) -> Result<bool> {
-        if place.frame > 0 && self.whole.is_none() && !self.source.rewinds() {
-            // The first cell of a stream.
-            if !self.step(Self::pass)? {
-                return Ok(false);
-            }
-        }
-        if !self.source.go_to(place.byte)? {
-            return Ok(false);
-        }
-        (self.frame, self.number, self.failed) = (place.frame, place.line, None);
-        Ok(true)
-    }
-
-    fn reach(&self) -> Reach {
-        if self.source.rewinds() { Reach::Anywhere } else { Reach::Forward }
-    }
-
-    fn unfinished(&self) -> bool {
-        self.source.unfinished()
-    }
-
-    fn tail(&self) -> Sum {
-        self.source.tail()
-    }
-
-    fn report(&self) -> ReadReport {
+    fn notes(&self) -> ReadReport {
         self.report.clone()
     }
 }

@@ -8,7 +8,9 @@
 
 use super::*;
 use crate::codec::Values;
+use crate::formats::frames::Frames;
 use crate::formats::pdb_lines::{begins, number};
+use crate::formats::reader::{FramePlace, FrameReader};
 use std::io::Cursor;
 
 const TWO: &str = "\
@@ -36,8 +38,8 @@ CONECT    4    6   99
 END
 ";
 
-fn reader(text: &str) -> PdbReader<Cursor<Vec<u8>>> {
-    PdbReader::new(Source::new(Cursor::new(text.as_bytes().to_vec()), text.len() as u64))
+fn reader(text: &str) -> Frames<PdbReader<Cursor<Vec<u8>>>> {
+    Frames(PdbReader::new(Source::new(Cursor::new(text.as_bytes().to_vec()), text.len() as u64)))
 }
 
 fn frames(text: &str) -> (Vec<MdFrame>, Option<Arc<Topology>>, Option<String>) {
@@ -45,11 +47,11 @@ fn frames(text: &str) -> (Vec<MdFrame>, Option<Arc<Topology>>, Option<String>) {
     loop {
         match reader.next_frame(&mut frame) {
             Ok(true) => all.push(frame.clone()),
-            Ok(false) => return (all, reader.topology, None),
+            Ok(false) => return (all, reader.topology().cloned(), None),
             Err(e) => {
                 let again = reader.next_frame(&mut frame).unwrap_err().to_string();
                 assert_eq!(again, e.to_string());
-                return (all, reader.topology, Some(again));
+                return (all, reader.topology().cloned(), Some(again));
             }
         }
     }
@@ -103,7 +105,7 @@ fn any_frame_is_read_at_its_place() {
         let (mut reader, mut found) = (reader(TWO), MdFrame::default());
         assert!(reader.go_to(*place).unwrap() && reader.next_frame(&mut found).unwrap());
         assert_eq!(&found, right);
-        assert_eq!(reader.topology().unwrap().bonds.as_ref().map(Vec::len), Some(3));
+        assert_eq!(reader.topology().cloned().unwrap().bonds.as_ref().map(Vec::len), Some(3));
     }
 }
 

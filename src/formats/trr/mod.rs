@@ -15,10 +15,9 @@ pub(super) use write::TrrEncoder;
 
 use super::binary_heads::TRR as MAGIC;
 use super::counter::Counter;
+use super::frames::FrameFormat;
 use super::kind::FormatKind;
-use super::reader::{FramePlace, FrameReader, Reach};
 use super::source::Source;
-use super::sum::Sum;
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::{Error, Result};
 use crate::wire::memory;
@@ -112,10 +111,30 @@ impl<R: Read + Seek> TrrReader<R> {
             Real::F64(out)
         })
     }
+}
+
+fn property(name: &str, shape: &[u32], values: Real) -> Property {
+    Property { name: name.into(), shape: shape.into(), values: Values::Real(values) }
+}
+
+impl<R: Read + Seek + Send> FrameFormat for TrrReader<R> {
+    type Input = R;
+    const KIND: FormatKind = FormatKind::Trr;
+
+    fn source(&self) -> &Source<R> {
+        &self.source
+    }
+
+    fn counter(&self) -> &Counter {
+        &self.counter
+    }
+
+    fn parts(&mut self) -> (&mut Source<R>, &mut Counter) {
+        (&mut self.source, &mut self.counter)
+    }
 
     fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
         let old = std::mem::take(into);
-        self.source.begin();
         let Some(header) = self.header()? else {
             return Ok(false);
         };
@@ -163,7 +182,6 @@ impl<R: Read + Seek> TrrReader<R> {
     }
 
     fn pass(&mut self) -> Result<bool> {
-        self.source.begin();
         let Some(header) = self.header()? else {
             return Ok(false);
         };
@@ -171,69 +189,6 @@ impl<R: Read + Seek> TrrReader<R> {
             return Err(Self::short("data"));
         }
         Ok(true)
-    }
-
-    /// Counts frames, names them in errors, and stays at the first error.
-    fn step(&mut self, act: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
-        self.counter.check()?;
-        let byte = self.source.at();
-        let result = act(self);
-        self.counter.count(byte, result)
-    }
-}
-
-fn property(name: &str, shape: &[u32], values: Real) -> Property {
-    Property { name: name.into(), shape: shape.into(), values: Values::Real(values) }
-}
-
-impl<R: Read + Seek + Send> FrameReader for TrrReader<R> {
-    fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
-        let read = self.step(|me| me.read(into));
-        if !matches!(read, Ok(true)) {
-            *into = MdFrame::default();
-        }
-        read
-    }
-
-    fn skip(&mut self, frames: u64) -> Result<u64> {
-        for done in 0..frames {
-            if !self.step(Self::pass)? {
-                return Ok(done);
-            }
-        }
-        Ok(frames)
-    }
-
-    fn kind(&self) -> FormatKind {
-        FormatKind::Trr
-    }
-
-    fn progress(&self) -> (u64, u64) {
-        self.source.progress()
-    }
-
-    fn place(&self) -> FramePlace {
-        FramePlace { byte: self.source.at(), frame: self.counter.next(), line: 0 }
-    }
-
-    fn go_to(&mut self, place: FramePlace) -> Result<bool> {
-        if !self.source.go_to(place.byte)? {
-            return Ok(false);
-        }
-        self.counter.go_to(place.frame);
-        Ok(true)
-    }
-
-    fn reach(&self) -> Reach {
-        if self.source.rewinds() { Reach::Anywhere } else { Reach::Forward }
-    }
-
-    fn unfinished(&self) -> bool {
-        self.source.unfinished()
-    }
-
-    fn tail(&self) -> Sum {
-        self.source.tail()
     }
 }
 

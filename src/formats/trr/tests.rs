@@ -7,11 +7,13 @@
 )]
 
 use super::*;
+use crate::formats::frames::Frames;
+use crate::formats::reader::FrameReader;
 use crate::formats::writer::FrameEncoder;
 use std::io::Cursor;
 
-fn reader(bytes: &[u8]) -> TrrReader<Cursor<Vec<u8>>> {
-    TrrReader::new(Source::new(Cursor::new(bytes.to_vec()), bytes.len() as u64))
+fn reader(bytes: &[u8]) -> Frames<TrrReader<Cursor<Vec<u8>>>> {
+    Frames(TrrReader::new(Source::new(Cursor::new(bytes.to_vec()), bytes.len() as u64)))
 }
 
 fn frames(bytes: &[u8]) -> (Vec<MdFrame>, Option<String>) {

@@ -20,10 +20,10 @@ mod write;
 
 pub(super) use write::XtcEncoder;
 
+use super::counter::Counter;
+use super::frames::FrameFormat;
 use super::kind::FormatKind;
-use super::reader::{FramePlace, FrameReader, Reach};
 use super::source::Source;
-use super::sum::Sum;
 use crate::codec::{MdFrame, Real};
 use crate::error::{Error, Result};
 use crate::wire::{Cursor, memory};
@@ -44,12 +44,9 @@ const HEADER: usize = 56;
 /// Reads frames from `R`.
 pub(super) struct XtcReader<R> {
     source: Source<R>,
-    /// Number of the frame that is next.
-    next: u64,
+    counter: Counter,
     /// Packed bytes of a frame, and [`SLACK`] zeros.
     packed: Vec<u8>,
-    /// Where and how reading ended before the end of the file.
-    failed: Option<Box<str>>,
 }
 
 /// The fixed part of a frame.
@@ -63,7 +60,7 @@ struct Header {
 
 impl<R: Read + Seek> XtcReader<R> {
     pub(super) const fn new(source: Source<R>) -> Self {
-        Self { source, next: 0, packed: Vec::new(), failed: None }
+        Self { source, counter: Counter::new("XTC"), packed: Vec::new() }
     }
 
     fn wrong(why: impl Into<Box<str>>) -> Error {
@@ -140,6 +137,27 @@ impl<R: Read + Seek> XtcReader<R> {
         }
         Packed::new(precision, min, max, small, length, header.atoms).map_err(Self::wrong)
     }
+}
+
+const fn real(word: i32) -> f32 {
+    f32::from_bits(word.cast_unsigned())
+}
+
+impl<R: Read + Seek + Send> FrameFormat for XtcReader<R> {
+    type Input = R;
+    const KIND: FormatKind = FormatKind::Xtc;
+
+    fn source(&self) -> &Source<R> {
+        &self.source
+    }
+
+    fn counter(&self) -> &Counter {
+        &self.counter
+    }
+
+    fn parts(&mut self) -> (&mut Source<R>, &mut Counter) {
+        (&mut self.source, &mut self.counter)
+    }
 
     fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
         let mut positions = match into.positions.take() {
@@ -147,7 +165,6 @@ impl<R: Read + Seek> XtcReader<R> {
             _ => Vec::new(),
         };
         *into = MdFrame::default();
-        self.source.begin();
         let Some(header) = self.header()? else {
             return Ok(false);
         };
@@ -196,83 +213,6 @@ impl<R: Read + Seek> XtcReader<R> {
             return Err(Self::short("coordinates"));
         }
         Ok(true)
-    }
-
-    /// Counts frames, names them in errors, and stays at the first error.
-    fn step(&mut self, act: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
-        let at = format!("frame {}", self.next);
-        if let Some(why) = &self.failed {
-            return Err(Error::format("XTC", at, why.clone()));
-        }
-        match act(self) {
-            Ok(more) => {
-                self.next = self.next.saturating_add(u64::from(more));
-                Ok(more)
-            }
-            Err(Error::Format { why, .. }) => {
-                self.failed = Some(why.clone());
-                Err(Error::format("XTC", at, why))
-            }
-            Err(other) => {
-                self.failed = Some(format!("{other}; open the file again").into());
-                Err(other)
-            }
-        }
-    }
-}
-
-const fn real(word: i32) -> f32 {
-    f32::from_bits(word.cast_unsigned())
-}
-
-impl<R: Read + Seek + Send> FrameReader for XtcReader<R> {
-    fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
-        let read = self.step(|me| me.read(into));
-        if !matches!(read, Ok(true)) {
-            *into = MdFrame::default();
-        }
-        read
-    }
-
-    fn skip(&mut self, frames: u64) -> Result<u64> {
-        for done in 0..frames {
-            if !self.step(Self::pass)? {
-                return Ok(done);
-            }
-        }
-        Ok(frames)
-    }
-
-    fn kind(&self) -> FormatKind {
-        FormatKind::Xtc
-    }
-
-    fn progress(&self) -> (u64, u64) {
-        self.source.progress()
-    }
-
-    fn place(&self) -> FramePlace {
-        FramePlace { byte: self.source.at(), frame: self.next, line: 0 }
-    }
-
-    fn go_to(&mut self, place: FramePlace) -> Result<bool> {
-        if !self.source.go_to(place.byte)? {
-            return Ok(false);
-        }
-        (self.next, self.failed) = (place.frame, None);
-        Ok(true)
-    }
-
-    fn reach(&self) -> Reach {
-        if self.source.rewinds() { Reach::Anywhere } else { Reach::Forward }
-    }
-
-    fn unfinished(&self) -> bool {
-        self.source.unfinished()
-    }
-
-    fn tail(&self) -> Sum {
-        self.source.tail()
     }
 }
 

@@ -1,11 +1,13 @@
 use super::*;
+use crate::formats::frames::Frames;
+use crate::formats::reader::FrameReader;
 use crate::formats::writer::{FrameEncoder, OutputOptions};
 use std::io::Cursor as Bytes;
 
 const PEPTIDE: &[u8] = include_bytes!("../../../tests/data/ala2-npt-peptide.xtc");
 
-fn reader(bytes: &[u8]) -> XtcReader<Bytes<&[u8]>> {
-    XtcReader::new(Source::new(Bytes::new(bytes), bytes.len() as u64))
+fn reader(bytes: &[u8]) -> Frames<XtcReader<Bytes<&[u8]>>> {
+    Frames(XtcReader::new(Source::new(Bytes::new(bytes), bytes.len() as u64)))
 }
 
 fn frames(bytes: &[u8]) -> (Vec<MdFrame>, Option<Error>) {
@@ -70,7 +72,8 @@ fn a_cut_at_any_byte_gives_whole_frames_then_an_error_that_stays() {
             assert!(!r.next_frame(&mut f).unwrap());
         } else {
             let first = r.next_frame(&mut f).unwrap_err().to_string();
-            assert!(first.starts_with(&format!("XTC, frame {whole}: ")), "{first}");
+            let at = format!("XTC, frame {whole} (byte {}): ", ends[whole]);
+            assert!(first.starts_with(&at), "{first}");
             assert_eq!(r.next_frame(&mut f).unwrap_err().to_string(), first);
             assert_eq!(f, MdFrame::default());
         }
