@@ -159,7 +159,7 @@ pub fn head(path: &Path) -> Result<Vec<u8>> {
 
 /// A part of a content: `len` bytes, at most 4 096, that end before byte `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub struct ContentPart {
     /// Behind the last of them.
     pub end: u64,
     /// How many.
@@ -171,19 +171,19 @@ pub struct Window {
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be opened or read, with the path.
-pub fn window_sums(path: &Path, windows: &[Window]) -> Result<Vec<Option<Sum>>> {
-    sums(path, windows).map_err(|e| e.at(path))
+pub fn part_sums(path: &Path, parts: &[ContentPart]) -> Result<Vec<Option<Sum>>> {
+    sums(path, parts).map_err(|e| e.at(path))
 }
 
-fn sums(path: &Path, windows: &[Window]) -> Result<Vec<Option<Sum>>> {
-    let mut out = vec![None; windows.len()];
+fn sums(path: &Path, parts: &[ContentPart]) -> Result<Vec<Option<Sum>>> {
+    let mut out = vec![None; parts.len()];
     let mut space = vec![0; TAIL];
     match open(path, true)?.1 {
         Content::Plain(mut file, total) => {
-            for (window, out) in windows.iter().zip(&mut out) {
-                let Some(bytes) = space.get_mut(..window.len as usize) else { continue };
-                let Some(start) = window.end.checked_sub(window.len.into()) else { continue };
-                if window.end > total {
+            for (part, out) in parts.iter().zip(&mut out) {
+                let Some(bytes) = space.get_mut(..part.len as usize) else { continue };
+                let Some(start) = part.end.checked_sub(part.len.into()) else { continue };
+                if part.end > total {
                     continue;
                 }
                 file.seek(SeekFrom::Start(start)).map_err(|e| Error::io_at("seek", start, e))?;
@@ -195,14 +195,14 @@ fn sums(path: &Path, windows: &[Window]) -> Result<Vec<Option<Sum>>> {
             }
         }
         Content::Stream(mut stream, _) => {
-            let mut order: Vec<usize> = (0..windows.len()).collect();
-            order.sort_by_key(|i| windows.get(*i).map(|w| w.end));
+            let mut order: Vec<usize> = (0..parts.len()).collect();
+            order.sort_by_key(|i| parts.get(*i).map(|w| w.end));
             // The last bytes before where the stream stands.
             let mut recent: Vec<u8> = Vec::new();
             for i in order {
-                let (Some(window), Some(out)) = (windows.get(i), out.get_mut(i)) else { continue };
-                while stream.at < window.end {
-                    let want = usize::try_from(window.end - stream.at).unwrap_or(TAIL).min(TAIL);
+                let (Some(part), Some(out)) = (parts.get(i), out.get_mut(i)) else { continue };
+                while stream.at < part.end {
+                    let want = usize::try_from(part.end - stream.at).unwrap_or(TAIL).min(TAIL);
                     let n = match stream.read(space.get_mut(..want).unwrap_or_default()) {
                         Ok(n) => n,
                         Err(e) if e.kind() == ErrorKind::Interrupted => continue,
@@ -217,8 +217,8 @@ fn sums(path: &Path, windows: &[Window]) -> Result<Vec<Option<Sum>>> {
                         recent.drain(..more);
                     }
                 }
-                let from = recent.len().checked_sub(window.len as usize);
-                if stream.at == window.end
+                let from = recent.len().checked_sub(part.len as usize);
+                if stream.at == part.end
                     && let Some(bytes) = from.and_then(|from| recent.get(from..))
                 {
                     *out = Some(Sum::of(bytes));
@@ -249,16 +249,16 @@ mod tests {
             out.extend(gz.finish().unwrap());
         }
         std::fs::write(&packed, out).unwrap();
-        let windows = [(120_000, 4096), (100, 100), (99_000, 300), (120_001, 5), (3, 4), (0, 0)]
-            .map(|(end, len)| Window { end, len });
-        let here = |w: &Window| {
+        let parts = [(120_000, 4096), (100, 100), (99_000, 300), (120_001, 5), (3, 4), (0, 0)]
+            .map(|(end, len)| ContentPart { end, len });
+        let here = |w: &ContentPart| {
             let start = w.end.checked_sub(u64::from(w.len))?;
             let span = usize::try_from(start).unwrap()..usize::try_from(w.end).unwrap();
             bytes.get(span).map(Sum::of)
         };
-        let right: Vec<_> = windows.iter().map(here).collect();
-        assert_eq!(window_sums(&plain, &windows).unwrap(), right);
-        assert_eq!(window_sums(&packed, &windows).unwrap(), right);
+        let right: Vec<_> = parts.iter().map(here).collect();
+        assert_eq!(part_sums(&plain, &parts).unwrap(), right);
+        assert_eq!(part_sums(&packed, &parts).unwrap(), right);
         assert_eq!(right.iter().filter(|s| s.is_none()).count(), 2);
     }
 }

@@ -10,10 +10,10 @@ use crate::store::read::rows::{RowCursor, RowMap};
 use crate::store::read::snapshot::Snapshot;
 use crate::store::write::writer::Writer;
 
-/// Bytes of records that are decoded together. A larger record is a window of its own.
-const WINDOW: u64 = 4 << 20;
-/// Most records of one window, so that many small ones do not make a large index in memory.
-const WINDOW_RECORDS: usize = 8192;
+/// Bytes of records that are decoded together. A larger record is read alone.
+const GATHERED: u64 = 4 << 20;
+/// Most of them, so that many small ones do not make a large index in memory.
+const GATHERED_RECORDS: usize = 8192;
 
 /// One record under way.
 pub(crate) struct Item<'a> {
@@ -50,14 +50,14 @@ impl RecordTransfer {
 }
 
 /// Calls `f` with every record that `wanted` chooses by ordinal, key and length, in order. Reads
-/// the index leaf by leaf and the records window by window: each block once, no other block.
+/// the index leaf by leaf and the records some at a time: each block once, no other block.
 pub(crate) fn stream(
     snapshot: &Snapshot,
     mut wanted: impl FnMut(u64, Option<&Key>, u64) -> Result<bool>,
     mut f: impl FnMut(Item<'_>) -> Result<()>,
 ) -> Result<()> {
     let reader = &snapshot.inner().reader;
-    let mut window = Window::default();
+    let mut gathered = Gathered::default();
     let mut dead = reader.dead()?.iter().peekable();
     let mut ordinal = 0;
     reader.each_record(|id, entry, kind, key| {
@@ -71,14 +71,14 @@ pub(crate) fn stream(
         if !wanted(here, key.as_ref(), len)? {
             return Ok(());
         }
-        if window.bytes + len > WINDOW || window.records.len() >= WINDOW_RECORDS {
-            window.empty(reader, &mut f)?;
+        if gathered.bytes + len > GATHERED || gathered.records.len() >= GATHERED_RECORDS {
+            gathered.empty(reader, &mut f)?;
         }
-        window.bytes += len;
-        window.records.push((here, key, id, *entry));
+        gathered.bytes += len;
+        gathered.records.push((here, key, id, *entry));
         Ok(())
     })?;
-    window.empty(reader, &mut f)
+    gathered.empty(reader, &mut f)
 }
 
 /// The key of a record from its bytes in the index.
@@ -92,13 +92,13 @@ pub(crate) fn key_of(entry: &Place, kind: u8, bytes: &[u8]) -> Result<Option<Key
 }
 
 #[derive(Default)]
-struct Window {
+struct Gathered {
     records: Vec<(u64, Option<Key>, u64, Place)>,
     bytes: u64,
     rows: RowCursor,
 }
 
-impl Window {
+impl Gathered {
     fn empty(&mut self, reader: &Reader, f: &mut impl FnMut(Item<'_>) -> Result<()>) -> Result<()> {
         let entries: Vec<Place> = self.records.iter().map(|r| r.3).collect();
         let batch = match reader.batch(&entries) {

@@ -1,7 +1,7 @@
 //! The ids and lengths of all series, from the index; and what of them does not fit together.
 
-use super::entry::{CUT, Entry, MIXED, account_of, head_at};
 use super::ids::{Role, key, parse};
+use super::known_series::{CUT, KnownSeries, MIXED, account_of, head_at};
 use super::layer::lost;
 use crate::error::Result;
 use crate::key::Key;
@@ -29,7 +29,7 @@ pub(super) fn lengths(store: &dyn Readable) -> Result<Vec<(Key, u64)>> {
         if let Some((_, old)) = known {
             // A length that the index cannot say stands in the account.
             *old = if len == u64::from(u32::MAX) {
-                Entry::find(store, &id)?.map_or(len, |e| e.len())
+                KnownSeries::find(store, &id)?.map_or(len, |e| e.len())
             } else {
                 len
             };
@@ -109,7 +109,7 @@ pub(super) fn check(store: &dyn Readable) -> Result<Vec<Defect>> {
             Some((ordinal, _)) => mixed = !own(ordinal)?,
         }
         let mark = growth.mark;
-        let entry = Entry {
+        let entry = KnownSeries {
             id: id.clone(),
             ordinal,
             start: growth.start,

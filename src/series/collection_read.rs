@@ -4,7 +4,7 @@ use super::check::{self, Defect};
 use super::manager::SeriesStore;
 use super::series_read;
 use super::series_view::Series;
-use super::stored::Values;
+use super::stored::SeriesValues;
 use crate::error::{Error, Result};
 use crate::key::Key;
 use std::ops::Range;
@@ -117,9 +117,9 @@ impl SeriesStore {
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub fn values(&mut self, id: &Key) -> Result<Values> {
+    pub fn values(&mut self, id: &Key) -> Result<SeriesValues> {
         let (snapshot, undone) = self.kept()?;
-        let values = Values::new(snapshot, undone, id);
+        let values = SeriesValues::new(snapshot, undone, id);
         values.map_err(|e| match self.path() {
             Some(path) => e.at(path),
             None => e,

@@ -1,7 +1,7 @@
 //! What changes the series of a collection: storing, appending, replacing values, removing.
 
-use super::entry::unknown;
 use super::ids::{check_id, new_id};
+use super::known_series::unknown;
 use super::manager::SeriesStore;
 use super::options::SeriesOptions;
 use super::points::{Points, TimeRule};

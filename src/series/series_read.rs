@@ -1,6 +1,6 @@
 //! Reading series from whatever is readable: a snapshot, or a writer with what it was given.
 
-use super::entry::{Entry, MIXED, Part, cut, of_series, unknown};
+use super::known_series::{KnownSeries, MIXED, Part, cut, of_series, unknown};
 use super::series_view::Series;
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -13,16 +13,20 @@ use std::ops::Range;
 const GROUP: usize = 64;
 
 /// The series `id`.
-pub(super) fn entry(store: &dyn Readable, id: &Key) -> Result<Entry> {
-    Entry::find(store, id)?.ok_or_else(|| unknown(id))
+pub(super) fn entry(store: &dyn Readable, id: &Key) -> Result<KnownSeries> {
+    KnownSeries::find(store, id)?.ok_or_else(|| unknown(id))
 }
 
 /// The points of a series at `range`, as far as there are some.
-pub(super) fn points(store: &dyn Readable, entry: &Entry, range: Range<u64>) -> Result<Series> {
+pub(super) fn points(
+    store: &dyn Readable,
+    entry: &KnownSeries,
+    range: Range<u64>,
+) -> Result<Series> {
     read(store, entry, range).map_err(of_series(&entry.id))
 }
 
-fn read(store: &dyn Readable, entry: &Entry, range: Range<u64>) -> Result<Series> {
+fn read(store: &dyn Readable, entry: &KnownSeries, range: Range<u64>) -> Result<Series> {
     let end = range.end.min(entry.len());
     let range = range.start.min(end)..end;
     let parts = entry.parts(range.clone());
@@ -58,7 +62,11 @@ fn read(store: &dyn Readable, entry: &Entry, range: Range<u64>) -> Result<Series
 }
 
 /// The first position whose time is not less than `time`, of a series with sorted times.
-pub(super) fn first_not_before(store: &dyn Readable, entry: &Entry, time: f64) -> Result<u64> {
+pub(super) fn first_not_before(
+    store: &dyn Readable,
+    entry: &KnownSeries,
+    time: f64,
+) -> Result<u64> {
     let parts = entry.parts(0..entry.len());
     let read = |part: &Part| {
         let series = one(store, entry, part).map_err(of_series(&entry.id))?;
@@ -78,7 +86,7 @@ pub(super) fn first_not_before(store: &dyn Readable, entry: &Entry, time: f64) -
 }
 
 /// The points of one record.
-fn one(store: &dyn Readable, entry: &Entry, part: &Part) -> Result<Series> {
+fn one(store: &dyn Readable, entry: &KnownSeries, part: &Part) -> Result<Series> {
     let record = store.get_key(&entry.key(part)).map_err(|e| missing(e, entry))?;
     let series = Series::of_record(record)?;
     let (channels, times) = match &entry.growth {
@@ -90,7 +98,13 @@ fn one(store: &dyn Readable, entry: &Entry, part: &Part) -> Result<Series> {
 }
 
 /// Refuses a record that is not what the account says.
-fn fits(series: &Series, entry: &Entry, part: &Part, channels: usize, times: bool) -> Result<()> {
+fn fits(
+    series: &Series,
+    entry: &KnownSeries,
+    part: &Part,
+    channels: usize,
+    times: bool,
+) -> Result<()> {
     if series.mark() != entry.mark() {
         return Err(cut(MIXED));
     }
@@ -110,7 +124,7 @@ fn fits(series: &Series, entry: &Entry, part: &Part, channels: usize, times: boo
 }
 
 /// A record that the account names and that is not there.
-fn missing(error: Error, entry: &Entry) -> Error {
+fn missing(error: Error, entry: &KnownSeries) -> Error {
     if !matches!(error.root(), Error::NotFound { .. }) {
         return error;
     }

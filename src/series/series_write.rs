@@ -1,7 +1,7 @@
 //! Writing series through a writer that commits when it is told to, so that one call is one commit.
 
-use super::entry::{Entry, MIXED, cut, of_series};
 use super::ids::{Role, key, new_mark};
+use super::known_series::{KnownSeries, MIXED, cut, of_series};
 use super::points::{Owned, Points};
 use super::series_read;
 use crate::codec::{Growth, Packing, SeriesCodec, SeriesRef};
@@ -145,7 +145,7 @@ impl<'a> Growing<'a> {
         writer: &'a mut Writer,
         id: &'a Key,
         packing: Packing,
-        entry: &Entry,
+        entry: &KnownSeries,
     ) -> Result<Self> {
         let growth = match &entry.growth {
             Some(growth) => growth.clone(),
@@ -270,7 +270,7 @@ impl<'a> Growing<'a> {
 /// Deletes all records of a series; the start only if `whole`, as what is put replaces it. Whether
 /// there was one.
 pub(super) fn remove(writer: &mut Writer, id: &Key, whole: bool) -> Result<bool> {
-    let entry = Entry::find(writer, id);
+    let entry = KnownSeries::find(writer, id);
     let entry = match entry {
         Ok(entry) => entry,
         // A damaged account must not keep a series from being replaced: its parts are then found by

@@ -1,6 +1,6 @@
 //! Parts of a series that belong to nobody else, and a stored series that is read part by part.
 
-use super::entry::Entry;
+use super::known_series::KnownSeries;
 use super::points::Points;
 use super::series_read;
 use super::series_view::Series;
@@ -69,23 +69,23 @@ impl SeriesReader {
     ///
     /// # Errors
     /// As there.
-    pub fn values(&self, id: &Key) -> Result<Values> {
-        Values::new(self.snapshot.clone(), None, id)
+    pub fn values(&self, id: &Key) -> Result<SeriesValues> {
+        SeriesValues::new(self.snapshot.clone(), None, id)
     }
 }
 
 /// A stored series of which no value is read yet.
 #[derive(Debug, Clone)]
-pub struct Values {
+pub struct SeriesValues {
     snapshot: Snapshot,
     /// Of the batch in which it was read.
     undone: Option<Undone>,
-    entry: Entry,
+    entry: KnownSeries,
     times: bool,
     channels: usize,
 }
 
-impl Values {
+impl SeriesValues {
     pub(super) fn new(snapshot: Snapshot, undone: Option<Undone>, id: &Key) -> Result<Self> {
         let entry = series_read::entry(&snapshot, id)?;
         let (times, channels) = entry.shape(&snapshot)?;

@@ -21,7 +21,7 @@ pub(crate) struct Task {
 }
 
 /// Name, type and shape of an array.
-type Entry = (String, &'static str, Vec<u64>);
+type ArrayInfo = (String, &'static str, Vec<u64>);
 /// Attributes of an unfinished trial, and names and stack axes of its arrays.
 type Left<'py> = (Vec<(String, Bound<'py, PyAny>)>, Vec<(String, u8)>);
 
@@ -83,7 +83,7 @@ impl Task {
     }
 
     /// Name, type and shape of each array of a trial.
-    fn arrays(&self, trial: usize) -> Vec<Entry> {
+    fn arrays(&self, trial: usize) -> Vec<ArrayInfo> {
         let found = self.task().trials().get(trial).map(|t| t.arrays.as_slice());
         let entries = found.unwrap_or_default().iter();
         entries.map(|a| (a.name.clone(), a.dtype.name(), a.shape.clone())).collect()

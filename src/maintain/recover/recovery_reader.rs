@@ -83,7 +83,7 @@ pub(crate) struct RecoveryReader {
 
 /// What an index says of one record.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct KnownRecord {
     pub(crate) id: u64,
     pub(crate) entry: Place,
     /// Kind and bytes of its key; `None` if it cannot be read whether it has one.
@@ -98,7 +98,7 @@ impl RecoveryReader {
     pub(crate) fn each(
         &self,
         row: &FoundRange,
-        mut f: impl FnMut(Entry) -> Result<()>,
+        mut f: impl FnMut(KnownRecord) -> Result<()>,
         mut lost: impl FnMut(Range<u64>, &Error) -> Result<()>,
     ) -> Result<()> {
         let (first, end) = (row.first, row.first.saturating_add(row.count));
@@ -119,7 +119,7 @@ impl RecoveryReader {
                 {
                     let key = memtable.key(entry).map(|key| (entry.key_kind, key.to_vec()));
                     let row = memtable.row(i).map(<[u64]>::to_vec);
-                    f(Entry { id, entry: entry.into(), key, row })?;
+                    f(KnownRecord { id, entry: entry.into(), key, row })?;
                 }
                 Ok(())
             }
@@ -129,7 +129,7 @@ impl RecoveryReader {
                 for (i, (id, entry)) in (first..end).zip(records).enumerate() {
                     let (key, entry) = (heap(keys, entry), entry.into());
                     let row = row_at(rows, i, &entry);
-                    f(Entry { id, entry, key, row })?;
+                    f(KnownRecord { id, entry, key, row })?;
                 }
                 Ok(())
             }
@@ -143,7 +143,7 @@ impl RecoveryReader {
         &self,
         row: &FoundRange,
         leaf: &Leaf,
-        mut f: impl FnMut(Entry) -> Result<()>,
+        mut f: impl FnMut(KnownRecord) -> Result<()>,
         mut lost: impl FnMut(Range<u64>, &Error) -> Result<()>,
     ) -> Result<()> {
         let io = &self.reader.io;
@@ -196,7 +196,7 @@ impl RecoveryReader {
                 let at = (here.start + i).saturating_mul(words);
                 let row = rows.get(at..at.saturating_add(words));
                 let row = row.filter(|row| entry.has_row && !row.is_empty()).map(<[u64]>::to_vec);
-                f(Entry { id, entry: *entry, key, row })?;
+                f(KnownRecord { id, entry: *entry, key, row })?;
             }
         }
         hole.map_or(Ok(()), |(range, e)| lost(range, &e))

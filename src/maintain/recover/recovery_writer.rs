@@ -7,7 +7,7 @@ use crate::index::layout::KEY_SHARED;
 use crate::key::Key;
 use crate::maintain::recover::content::Gaps;
 use crate::maintain::recover::rebuild::loose;
-use crate::maintain::recover::recovery_reader::{Entry, RecoveryReader};
+use crate::maintain::recover::recovery_reader::{KnownRecord, RecoveryReader};
 use crate::maintain::recover::report::{Recovered, RecoveryMethod};
 use crate::maintain::recover::scan;
 use crate::maintain::transfer::key_of;
@@ -91,7 +91,7 @@ impl RecoveryWriter {
     }
 
     /// One record of which the index still tells.
-    pub(crate) fn record(&mut self, s: &RecoveryReader, e: &Entry) -> Result<()> {
+    pub(crate) fn record(&mut self, s: &RecoveryReader, e: &KnownRecord) -> Result<()> {
         let (start, len) = (e.entry.start, u64::from(e.entry.len));
         let end = start.saturating_add(len);
         s.mark(start, end);
@@ -196,7 +196,7 @@ impl RecoveryWriter {
     }
 
     /// Whether a record of which the key cannot be read may be a shared one: its content tells.
-    fn may_be_shared(&self, s: &RecoveryReader, e: &Entry) -> Result<bool> {
+    fn may_be_shared(&self, s: &RecoveryReader, e: &KnownRecord) -> Result<bool> {
         let Some(content) = self.content else { return Ok(false) };
         let end = e.entry.start.saturating_add(e.entry.len.into());
         match s.read(e.entry.start, end) {
@@ -207,7 +207,7 @@ impl RecoveryWriter {
     }
 
     /// A shared record: kept whether or not a record that is left refers to it.
-    pub(crate) fn shared(&mut self, s: &RecoveryReader, e: &Entry) -> Result<()> {
+    pub(crate) fn shared(&mut self, s: &RecoveryReader, e: &KnownRecord) -> Result<()> {
         let (start, len) = (e.entry.start, u64::from(e.entry.len));
         let digest = e.key.as_ref().and_then(|(_, key)| Digest::from_bytes(key));
         let error = match s.read(start, start.saturating_add(len)) {

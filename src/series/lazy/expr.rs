@@ -3,7 +3,7 @@
 use super::op::{Binary, Unary};
 use crate::error::{Error, Result};
 use crate::series::series_view::Series;
-use crate::series::stored::{Stored, Values};
+use crate::series::stored::{SeriesValues, Stored};
 use crate::wire::to_usize;
 use std::ops::Range;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub struct Expr {
 
 #[derive(Debug)]
 enum Node {
-    Stored(Values),
+    Stored(SeriesValues),
     Held(Series),
     Each(Unary, Expr),
     Number { op: Binary, of: Expr, number: f64, first: bool },
@@ -53,7 +53,7 @@ enum Node {
 impl Expr {
     /// A stored series.
     #[must_use]
-    pub fn stored(values: Values) -> Self {
+    pub fn stored(values: SeriesValues) -> Self {
         let (len, channels, times) = (values.len(), values.channels(), values.has_times());
         Self { node: Arc::new(Node::Stored(values)), len, channels, times, depth: 0 }
     }
@@ -166,7 +166,7 @@ impl Expr {
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the position where the times of two operands differ; as
-    /// [`Values::read`].
+    /// [`SeriesValues::read`].
     pub fn read(&self, range: Range<u64>) -> Result<Stored> {
         let end = range.end.min(self.len);
         let range = range.start.min(end)..end;

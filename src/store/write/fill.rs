@@ -6,7 +6,7 @@ use crate::index::layout::{ChunkEntry, RecordEntry};
 use crate::store::index::flush::NewLeaf;
 use crate::store::index::memtable::Prefix;
 use crate::store::write::placement::block_size;
-use crate::store::write::pool::{Finished, GROUP, finish};
+use crate::store::write::pool::{Finished, TOGETHER, finish};
 use crate::store::write::writer::{Writer, sum_index};
 use crate::wire::{AlignedBuf, U32};
 use std::sync::Arc;
@@ -118,11 +118,11 @@ impl Writer {
 
     /// Takes the next finished chunk; whether there was one.
     fn take_one(&mut self, wait: bool) -> Result<bool> {
-        let chunk = self.reader.memtable.chunks_end() + self.filler.group.len() as u64;
+        let chunk = self.reader.memtable.chunks_end() + self.filler.finished.len() as u64;
         let Some(finished) = self.filler.pool.take(chunk, wait) else { return Ok(false) };
-        self.filler.group.push(finished?);
-        if self.filler.group.len() as u64 * self.reader.chunk_size >= GROUP {
-            self.write_group(false)?;
+        self.filler.finished.push(finished?);
+        if self.filler.finished.len() as u64 * self.reader.chunk_size >= TOGETHER {
+            self.write_finished(false)?;
         }
         Ok(true)
     }
@@ -130,14 +130,14 @@ impl Writer {
     /// Writes the finished chunks, and before them a leaf with the records that end in them and
     /// are in no leaf yet, or with `all` that were put. So of a file that ends too early every
     /// record is known whose bytes are still there: what leads to it lies before it.
-    pub(crate) fn write_group(&mut self, all: bool) -> Result<()> {
-        let group = std::mem::take(&mut self.filler.group);
-        if group.is_empty() {
+    pub(crate) fn write_finished(&mut self, all: bool) -> Result<()> {
+        let all_finished = std::mem::take(&mut self.filler.finished);
+        if all_finished.is_empty() {
             return Ok(());
         }
         let memtable = &mut self.reader.memtable;
         let first = memtable.chunks.len();
-        for finished in &group {
+        for finished in &all_finished {
             let first_sum = sum_index(memtable.sums.len())?;
             memtable.chunks.push(ChunkEntry { first_sum, ..entry_at(0, finished)? });
             memtable.sums.extend_from_slice(&finished.sums);
@@ -155,14 +155,14 @@ impl Writer {
         // Where the chunks will lie: their places are in the leaf.
         let mut space = self.space;
         space.take(leaf.len(memtable));
-        for (entry, finished) in memtable.chunks.iter_mut().skip(first).zip(&group) {
+        for (entry, finished) in memtable.chunks.iter_mut().skip(first).zip(&all_finished) {
             entry.offset = space.take(finished.bytes.len() as u64).into();
         }
         let generation = self.commits.next;
         let written = leaf.write(&self.reader.io, &mut self.space, memtable, generation)?;
         memtable.early.push(written);
         memtable.in_early = to;
-        for (number, finished) in (memtable.first_chunk + first as u64..).zip(group) {
+        for (number, finished) in (memtable.first_chunk + first as u64..).zip(all_finished) {
             let at = self.space.take(finished.bytes.len() as u64);
             self.reader.io.write(at, &finished.bytes)?;
             let memory = self.reader.waiting.remove(&number).and_then(Arc::into_inner);
@@ -190,7 +190,7 @@ impl Writer {
         while self.filler.pool.under_way() > 0 {
             self.wait_for_one()?;
         }
-        self.write_group(true)
+        self.write_finished(true)
     }
 
     pub(crate) fn wait_for_one(&mut self) -> Result<()> {

@@ -37,7 +37,7 @@ impl Writer {
         if whole {
             return Ok(false);
         }
-        self.write_group(false)?;
+        self.write_finished(false)?;
         let cut = loop {
             let cut = self.cut();
             if let Some(cut) = cut.filter(|c| self.bytes_from(c.records) <= rest) {
@@ -47,7 +47,7 @@ impl Writer {
                 return Ok(false);
             }
             self.wait_for_one()?;
-            self.write_group(false)?;
+            self.write_finished(false)?;
         };
         let generation = self.commits.next;
         let end = Logged {

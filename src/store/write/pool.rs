@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// Decoded bytes of finished chunks from which on they are written: so many share a leaf.
-pub(crate) const GROUP: u64 = 2 << 20;
-/// Chunks of a group that are counted when the writer has to wait, at most.
-const GROUP_MAX: u64 = 64;
+pub(crate) const TOGETHER: u64 = 2 << 20;
+/// Chunks written together that are counted when the writer has to wait, at most.
+const TOGETHER_MAX: u64 = 64;
 
 /// A chunk to compress.
 struct Task {
@@ -40,7 +40,7 @@ pub(crate) struct Pool {
     file: [u8; 16],
     threads: usize,
     /// Chunks that the writer holds back and then writes together.
-    group: usize,
+    together: usize,
     running: Option<Running>,
     /// Chunks given out and not yet taken back.
     under_way: usize,
@@ -62,7 +62,7 @@ impl Pool {
             params,
             file,
             threads: threads.max(1),
-            group: to_usize(GROUP.div_ceil(chunk_size.max(1)).min(GROUP_MAX)).unwrap_or(1),
+            together: to_usize(TOGETHER.div_ceil(chunk_size.max(1)).min(TOGETHER_MAX)).unwrap_or(1),
             running: None,
             under_way: 0,
             done: BTreeMap::new(),
@@ -72,9 +72,9 @@ impl Pool {
     }
 
     /// Chunks that may be under way before the writer has to wait: so many that the threads have work
-    /// while it writes a group.
+    /// while it writes those that are finished.
     pub(crate) const fn depth(&self) -> usize {
-        self.threads + 1 + self.group
+        self.threads + 1 + self.together
     }
 
     pub(crate) fn under_way(&self) -> usize {

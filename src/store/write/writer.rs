@@ -104,7 +104,7 @@ pub(crate) struct Filler {
     pub(crate) stale: Option<usize>,
     /// Compressed chunks that are not in the file yet: they come there together, behind the
     /// leaf with their records.
-    pub(crate) group: Vec<Finished>,
+    pub(crate) finished: Vec<Finished>,
     /// Memory of chunks that are in the file, for the next ones.
     pub(crate) spare: Vec<AlignedBuf>,
 }
@@ -241,7 +241,7 @@ impl Writer {
                 before: Lengths::default(),
                 chunk_closed: false,
                 stale: None,
-                group: Vec::new(),
+                finished: Vec::new(),
                 spare: Vec::new(),
             },
             row_style: row_style(&layout, maker.is_some()),

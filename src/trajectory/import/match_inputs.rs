@@ -4,7 +4,7 @@
 use super::inputs::Given;
 use super::record::{ImportRecord, InputEntry};
 use crate::error::{Error, Result, Unresumed};
-use crate::formats::{self, Sum, Window};
+use crate::formats::{self, ContentPart, Sum};
 use crate::printable::printable_path;
 
 /// What was found of all inputs.
@@ -94,16 +94,16 @@ fn compare(input: &Given, rows: &[InputEntry]) -> Result<Vec<Likeness>> {
         return Ok(out);
     }
     let head = formats::head(&input.name)?;
-    let mut windows = Vec::new();
+    let mut parts = Vec::new();
     for (i, (row, out)) in rows.iter().zip(&mut out).enumerate() {
         let begins = head.get(..row.head.len as usize).is_some_and(|b| Sum::of(b) == row.head);
         if row.head.len > 0 && begins {
             *out = Likeness::Begins;
-            windows.push((i, Window { end: row.next.byte, len: row.tail.len }));
+            parts.push((i, ContentPart { end: row.next.byte, len: row.tail.len }));
         }
     }
-    let list: Vec<Window> = windows.iter().map(|(_, w)| *w).collect();
-    for ((row, _), sum) in windows.iter().zip(formats::window_sums(&input.name, &list)?) {
+    let list: Vec<ContentPart> = parts.iter().map(|(_, w)| *w).collect();
+    for ((row, _), sum) in parts.iter().zip(formats::part_sums(&input.name, &list)?) {
         if let (Some(out), Some(row)) = (out.get_mut(*row), rows.get(*row))
             && sum == Some(row.tail)
         {

@@ -7,7 +7,7 @@ use super::record::{At, ImportRecord, InputEntry};
 use super::weigh::Weigher;
 use crate::codec::{AnyCodec, Codec, MdFrame, MdFrameCodec, Topology, TopologyView};
 use crate::error::{Error, Result};
-use crate::formats::{self, FramePlace, NameMap, Sum, Window};
+use crate::formats::{self, ContentPart, FramePlace, NameMap, Sum};
 use crate::printable::printable;
 use crate::store::{Readable, Record};
 use crate::trajectory::positions::Positions;
@@ -395,8 +395,8 @@ impl Session {
             None if row.next.byte == place.byte => Some(row.tail),
             None if given.path.is_some() => {
                 let len = u32::try_from(place.byte).unwrap_or(u32::MAX).min(4096);
-                let window = Window { end: place.byte, len };
-                formats::window_sums(&given.name, &[window])?.into_iter().next().flatten()
+                let part = ContentPart { end: place.byte, len };
+                formats::part_sums(&given.name, &[part])?.into_iter().next().flatten()
             }
             None => None,
         };

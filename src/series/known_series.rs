@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// A series as the index has it.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(super) struct KnownSeries {
     pub(super) id: Key,
     /// The ordinal of its start.
     pub(super) ordinal: u64,
@@ -62,7 +62,7 @@ pub(super) fn cut(what: &str) -> Error {
     Error::codec("series", why)
 }
 
-impl Entry {
+impl KnownSeries {
     /// The series `id`, if there is one.
     pub(super) fn find(store: &dyn Readable, id: &Key) -> Result<Option<Self>> {
         let Some(ordinal) = store.find_key(id)? else { return Ok(None) };
@@ -172,7 +172,7 @@ mod tests {
             pieces: vec![2, 1],
         };
         let id = Key::from("x");
-        let entry = Entry { id, ordinal: 0, start: 10, growth: Some(growth), stamp: (0, 0) };
+        let entry = KnownSeries { id, ordinal: 0, start: 10, growth: Some(growth), stamp: (0, 0) };
         let all = entry.parts(0..25);
         let starts: Vec<u64> = all.iter().map(|p| p.first).collect();
         assert_eq!(starts, [0, 10, 14, 18, 22, 24]);
