@@ -14,7 +14,7 @@ mod address;
 mod api;
 mod bounds;
 mod file;
-pub mod file_kinds;
+pub mod file_signatures;
 mod fork;
 mod lock;
 mod map;

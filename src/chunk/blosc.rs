@@ -5,8 +5,9 @@
 //! header of a stored chunk, so no size in a file steers it, and never a super-chunk or frame.
 #![expect(unsafe_code, reason = "calls into C; every call says what was proved before it")]
 
+use super::algorithm::Algorithm;
 use super::header::EXTENDED;
-use super::params::{Algorithm, Params};
+use super::params::Params;
 use crate::error::{Error, Result};
 use blosc2_sys as ffi;
 use std::ptr::{self, NonNull};

@@ -1,12 +1,13 @@
 //! Chunks and blocks from plain bytes.
 
+use super::algorithm::Algorithm;
 use super::blosc::{Context, ONE_BLOCK, SLACK, overridden};
 #[cfg(debug_assertions)]
 use super::decoder::Decoder;
 use super::decoder::ready;
 use super::header::{EXTENDED, Header, Kind};
 use super::layout::ChunkLayout;
-use super::params::{Algorithm, Filter, Params};
+use super::params::{Filter, Params};
 use super::{assemble, special, streams};
 use crate::error::{Error, Result};
 use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX, STREAM_MAX};

@@ -1,10 +1,11 @@
 //! Blocks decoded: streams checked and held, handed to the C library or to `direct`; one decoder for
 //! each thread.
 
+use super::algorithm::Algorithm;
 use super::blosc::{Context, ONE_BLOCK, SLACK, no_memory};
 use super::header::{BITSHUFFLE, EXTENDED, Header, Kind, ONE_STREAM, SHUFFLE};
 use super::layout::ChunkLayout;
-use super::params::{Algorithm, Filter};
+use super::params::Filter;
 use super::{direct, special, streams};
 use crate::error::{Error, Result};
 use crate::wire::memory;

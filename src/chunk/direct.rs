@@ -4,9 +4,10 @@
 //! Here streams that were not compressed are read where they lie, and of a block whose planes
 //! are streams of their own nothing behind the wanted elements is decoded.
 
+use super::algorithm::Algorithm;
 use super::blosc::{SLACK, lz4};
 use super::header::Header;
-use super::params::{Algorithm, Filter};
+use super::params::Filter;
 use super::planes;
 use super::streams::{self, Stream};
 use crate::error::{Error, Result};

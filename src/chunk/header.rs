@@ -1,6 +1,7 @@
 //! The header of a chunk: the allow-list that every chunk passes before anything else happens.
 
-use super::params::{Algorithm, Filter};
+use super::algorithm::Algorithm;
+use super::params::Filter;
 use crate::error::{Error, Result};
 use crate::wire::Cursor;
 
@@ -100,7 +101,7 @@ impl Header {
             _ => return bad(12, "the compressed size is shorter than a header"),
         };
         let stored = if flags & STORED == 0 { Kind::Streams } else { Kind::Stored };
-        let (kind, filter, codec_id) = if extended {
+        let (kind, filter, algorithm_id) = if extended {
             let Some(tail) = c.array::<16>() else {
                 return bad(16, CUT);
             };
@@ -115,7 +116,7 @@ impl Header {
             if stream_version != 1 {
                 return refuse("compression format version", stream_version, 1);
             }
-            Some(codec_of(flags >> 5, codec_id)?)
+            Some(algorithm_of(flags >> 5, algorithm_id)?)
         } else {
             None
         };
@@ -217,8 +218,24 @@ fn extended_tail(
     cbytes: u32,
     stored: Kind,
 ) -> Result<(Kind, Filter, Option<u8>)> {
-    let [f0, f1, f2, f3, f4, f5, codec_id, codec_meta, m0, m1, m2, m3, m4, m5, reserved, flags] =
-        tail;
+    let [
+        f0,
+        f1,
+        f2,
+        f3,
+        f4,
+        f5,
+        algorithm_id,
+        algorithm_meta,
+        m0,
+        m1,
+        m2,
+        m3,
+        m4,
+        m5,
+        reserved,
+        flags,
+    ] = tail;
     for (bit, what) in [
         (0x01, "chunk with a dictionary"),
         (0x02, "big-endian chunk"),
@@ -268,10 +285,10 @@ fn extended_tail(
             (None, _) => return refuse("filter", id, 2),
         }
     }
-    if codec_meta != 0 {
-        return refuse("compression parameter", codec_meta, 0);
+    if algorithm_meta != 0 {
+        return refuse("compression parameter", algorithm_meta, 0);
     }
-    Ok((kind, filter, Some(codec_id)))
+    Ok((kind, filter, Some(algorithm_id)))
 }
 
 /// The filter that the flags of a 16-byte header name.
@@ -291,7 +308,7 @@ const fn short_filter(flags: u8, version: u8) -> Result<Filter> {
 }
 
 /// The algorithm that the flags name; `id` tells LZ4HC from LZ4.
-fn codec_of(format: u8, id: Option<u8>) -> Result<Algorithm> {
+fn algorithm_of(format: u8, id: Option<u8>) -> Result<Algorithm> {
     match (format, id) {
         (0, _) => Ok(Algorithm::BloscLz),
         (1, Some(2)) => Ok(Algorithm::Lz4hc),

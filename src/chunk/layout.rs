@@ -1,7 +1,8 @@
 //! Where the blocks of a chunk lie.
 
+use super::algorithm::Algorithm;
 use super::header::{EXTENDED, Header, Kind};
-use super::params::{Algorithm, Filter};
+use super::params::Filter;
 use super::streams;
 use crate::error::{Error, Result};
 use crate::wire::{Cursor, memory};
@@ -165,7 +166,7 @@ impl ChunkLayout {
         !matches!(self.header.kind, Kind::Stored | Kind::Streams)
     }
 
-    /// Whether the blocks are streams of a codec.
+    /// Whether the blocks are streams of an algorithm.
     pub(crate) fn has_streams(&self) -> bool {
         self.header.kind == Kind::Streams
     }

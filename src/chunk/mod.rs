@@ -10,6 +10,7 @@
 //!
 //! Source of the format: `README_CHUNK_FORMAT.rst` of C-Blosc2.
 
+mod algorithm;
 mod assemble;
 mod blosc;
 mod compress;
@@ -22,12 +23,13 @@ mod planes;
 mod special;
 mod streams;
 
+pub use algorithm::Algorithm;
 pub(crate) use blosc::SLACK;
 pub use compress::Compressor;
 pub use decoder::Decoder;
 pub(crate) use decoder::with_decoder;
 pub use layout::{ChunkLayout, check_block};
-pub use params::{Algorithm, Filter, Params};
+pub use params::{Filter, Params};
 pub(crate) use special::{nans_chunk, zeros_chunk};
 
 #[cfg(test)]

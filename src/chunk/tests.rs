@@ -70,7 +70,7 @@ fn mixed(len: usize, seed: u64) -> Vec<u8> {
 }
 
 #[test]
-fn every_codec_filter_and_size_comes_back() {
+fn every_algorithm_filter_and_size_comes_back() {
     let mut decoder = Decoder::new().unwrap();
     for (seed, params) in (0..).zip(all_params()) {
         let ts = usize::from(params.typesize);

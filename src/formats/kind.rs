@@ -5,7 +5,7 @@ use super::content;
 use super::gro_lines;
 use super::pdb_lines;
 use super::units::Units;
-use crate::backend::file_kinds;
+use crate::backend::file_signatures;
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -186,7 +186,7 @@ fn judge(head: &[u8], named: Option<FormatKind>) -> Result<FormatKind, String> {
         another("a dump of LAMMPS", by_libraries(head))
     } else if text {
         "it is text whose first line is not a number of atoms, as in XYZ".into()
-    } else if let Some((other, advice)) = file_kinds::foreign(head) {
+    } else if let Some((other, advice)) = file_signatures::foreign(head) {
         another(other, if advice.is_empty() { by_libraries(head) } else { advice })
     } else {
         match (named, first) {

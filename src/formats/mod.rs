@@ -18,7 +18,7 @@ mod create;
 mod dcd;
 mod elements;
 mod extxyz;
-mod frames;
+mod frame_format;
 mod gro;
 mod gro_lines;
 mod kind;

@@ -3,7 +3,7 @@
 use super::content::{self, Content};
 use super::dcd::DcdReader;
 use super::extxyz::ExtXyzReader;
-use super::frames::Frames;
+use super::frame_format::Frames;
 use super::gro::GroReader;
 use super::kind::{FormatKind, of_head};
 use super::names::NameMap;

@@ -1,7 +1,6 @@
 //! The loader of one store: its order, where it is, and its runs.
 
 use super::aligned::aligned;
-use super::balance::{Balance, Padded, padding};
 use super::counts::Counts;
 use super::cursor::Cursor;
 use super::default_sizes::default_sizes;
@@ -9,14 +8,15 @@ use super::mixture::Mixture;
 use super::options::{LoaderOptions, Mixing};
 use super::order::{Order, Shuffle};
 use super::random::key_of;
+use super::rank_balance::{Balance, Padded, padding};
+use super::ranks::{Share, Walk};
 use super::read_ahead::Ahead;
 use super::run::{Asked, Maker, Run};
 use super::schedule::{Batching, Schedule};
+use super::shuffle_quality::{Spread, window_for, window_for_mixture};
 use super::sources::Sources;
-use super::spread::{Spread, window_for, window_for_mixture};
 use super::state::{resumed, state};
 use super::view::View;
-use super::walk::{Share, Walk};
 use crate::column::ColumnValues;
 use crate::error::{Error, Result};
 use crate::store::{Batch, ColumnData, Purpose, Readable, Snapshot};

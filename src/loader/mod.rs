@@ -23,7 +23,6 @@
 //! ```
 
 mod aligned;
-mod balance;
 mod counts;
 mod cursor;
 mod default_sizes;
@@ -36,17 +35,17 @@ mod order;
 mod pack;
 mod permutation;
 mod random;
+mod rank_balance;
+mod ranks;
 mod read_ahead;
 mod round;
 mod run;
 mod schedule;
+mod shuffle_quality;
 mod sources;
-mod spread;
 mod state;
 mod view;
-mod walk;
 
-pub use balance::{Balance, Padded, Rows, padding};
 pub use cursor::Cursor;
 pub use groups::Groups;
 pub use loader::Loader;
@@ -55,13 +54,14 @@ pub use options::{Damaged, LoaderOptions, Mixing};
 pub use order::{Order, Sequence, Shuffle};
 pub use permutation::Permutation;
 pub use random::{Random, key_of};
+pub use rank_balance::{Balance, Padded, Rows, padding};
+pub use ranks::{Rest, Share, StepBatch, Walk};
 pub use run::{Asked, Loaded, Run};
 pub use schedule::{Batching, Buckets, Last, Numbers, Schedule};
+pub use shuffle_quality::{Spread, window_for, window_for_mixture};
 pub use sources::Sources;
-pub use spread::{Spread, window_for, window_for_mixture};
 pub use state::{resumed, state};
 pub use view::View;
-pub use walk::{Rest, Share, StepBatch, Walk};
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,9 @@
 
 use super::mixture::Weights;
 use super::order::Shuffle;
+use super::ranks::{Rest, Share};
 use super::schedule::Batching;
 use super::view::View;
-use super::walk::{Rest, Share};
 use std::sync::Arc;
 
 /// How records are loaded; see [`Loader::new`](super::Loader::new).

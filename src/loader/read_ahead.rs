@@ -1,6 +1,6 @@
 //! Reading ahead in a background thread, within a stated amount of memory.
 
-use super::walk::StepBatch;
+use super::ranks::StepBatch;
 use crate::error::{Error, Result};
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use std::collections::VecDeque;

@@ -1,10 +1,10 @@
 //! One pass over the records: what a background thread makes of them, batch by batch.
 
 use super::options::Damaged;
+use super::ranks::StepBatch;
 use super::read_ahead::{Ahead, Make, Piece, Place};
 use super::sources::Sources;
 use super::view::View;
-use super::walk::StepBatch;
 use crate::error::{Error, Result};
 use crate::store::{Batch, Looked, Plan, Readable, Snapshot};
 use crate::wire::memory;

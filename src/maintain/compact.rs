@@ -8,7 +8,7 @@ use crate::maintain::transfer::{RecordTransfer, stream};
 use crate::store::Readable;
 use crate::store::open::Store;
 use crate::store::options::{Durability, OriginalTable, ReadOptions, StoreOptions, WriteOptions};
-use crate::store::read::load::Opened;
+use crate::store::read::newest_state::Opened;
 use crate::store::read::snapshot::Snapshot;
 use crate::store::write::writer::Writer;
 use std::path::Path;

@@ -4,6 +4,7 @@
 //! of what a record means. Four rooms, each of which uses those before it: `index`, `read`, `write`,
 //! `foreign` (files of the original program, and what other programs added to ours); `open` joins them.
 
+pub(crate) mod block_checksum;
 pub(crate) mod config;
 pub(crate) mod foreign;
 pub(crate) mod index;
@@ -23,8 +24,8 @@ pub use read::any_plan::Plan;
 pub(crate) use read::any_plan::{AskedOfFile, Files};
 pub use read::batch::Batch;
 pub use read::info::Info;
-pub use read::load::Opened;
 pub use read::location::Location;
+pub use read::newest_state::Opened;
 pub(crate) use read::plan::Looked;
 pub use read::readable::Readable;
 pub use read::record::Record;

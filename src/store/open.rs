@@ -14,7 +14,7 @@ use crate::store::foreign::extended::adopt_if_extended;
 use crate::store::foreign::original::{copy_original, load_original};
 use crate::store::index::slots;
 use crate::store::options::{Layout, OriginalTable, ReadOptions, StoreOptions, WriteOptions};
-use crate::store::read::load::{Opened, hold_open_chunk, load, read_config};
+use crate::store::read::newest_state::{Opened, hold_open_chunk, load, read_config};
 use crate::store::read::readable::Readable;
 use crate::store::read::snapshot::Snapshot;
 use crate::store::target::may_appear;

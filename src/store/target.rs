@@ -1,6 +1,6 @@
 //! Where a new store may be made.
 
-use crate::backend::{Access, Backend, ExistingOutput, FileBackend, OutputPlace, file_kinds};
+use crate::backend::{Access, Backend, ExistingOutput, FileBackend, OutputPlace, file_signatures};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::store::foreign::any::load_any;
@@ -39,7 +39,7 @@ pub(crate) fn may_appear(path: &Path, existing: Existing) -> Result<()> {
     let why = format!(
         "this is {}, not a store, so it is not replaced by one; name another path, or delete the \
          file first",
-        file_kinds::describe(path)
+        file_signatures::describe(path)
     );
     Err(Error::invalid("path", why).at(path))
 }

@@ -3,7 +3,7 @@
 
 use super::positions::Positions;
 use super::reader::Trajectory;
-use super::sharing::{Sharer, Sharing};
+use super::share_topologies::{Sharer, Sharing};
 use crate::codec::{AnyCodec, MdFrameCodec, MdFrameRef, MdFrameView, aligned};
 use crate::dataset::open_store;
 use crate::error::{Error, Result};

@@ -43,9 +43,9 @@ mod import;
 mod positions;
 pub mod quantities;
 mod reader;
-mod sharing;
+mod share_topologies;
 mod statistics;
-mod topologies;
+mod topology_cache;
 mod wanted_units;
 mod writer;
 
@@ -63,8 +63,8 @@ pub use import::{
 pub use positions::Positions;
 pub use quantities::{MeasureOptions, Measured, Quantity, Sample, measure};
 pub use reader::Trajectory;
-pub use sharing::Sharing;
+pub use share_topologies::Sharing;
 pub use statistics::{KeptStatistics, STATISTICS, Statistics};
-pub use topologies::Topologies;
+pub use topology_cache::Topologies;
 pub use wanted_units::{UnitFactors, WantedUnits, quantity_of};
 pub use writer::TrajectoryWriter;

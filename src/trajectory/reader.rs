@@ -2,7 +2,7 @@
 
 use super::fields::Frames;
 use super::statistics::Statistics;
-use super::topologies::Topologies;
+use super::topology_cache::Topologies;
 use crate::codec::{Fields, MdFrame, MdFrameCodec, MdFrameView, Topology};
 use crate::depot::{Depot, Item, Iter};
 use crate::error::{Error, Result};

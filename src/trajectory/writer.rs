@@ -3,7 +3,7 @@
 use super::continue_from::{self, Continue, Continued, FrameFilter, StartAt};
 use super::positions::{PositionEncoder, Positions};
 use super::reader::Trajectory;
-use super::sharing::{Sharer, Sharing};
+use super::share_topologies::{Sharer, Sharing};
 use super::statistics::Statistics;
 use crate::codec::{MdFrame, MdFrameCodec, Topology};
 use crate::depot::DepotWriter;

@@ -18,7 +18,7 @@ mod write;
 pub(super) use write::DcdEncoder;
 
 use super::counter::Counter;
-use super::frames::FrameFormat;
+use super::frame_format::FrameFormat;
 use super::kind::FormatKind;
 use super::report::{NoteKind, ReadReport};
 use super::source::Source;

@@ -10,7 +10,7 @@ use super::write::derived_layout;
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::{Error, Result};
 use crate::formats::counter::Counter;
-use crate::formats::frames::FrameFormat;
+use crate::formats::frame_format::FrameFormat;
 use crate::formats::kind::FormatKind;
 use crate::formats::names::NameMap;
 use crate::formats::report::{NoteKind, ReadReport};

@@ -1,7 +1,7 @@
 use super::*;
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::Error;
-use crate::formats::frames::Frames;
+use crate::formats::frame_format::Frames;
 use crate::formats::names::NameMap;
 use crate::formats::reader::FrameReader;
 use crate::formats::source::Source;

@@ -9,7 +9,7 @@
 mod tests;
 
 use super::counter::Counter;
-use super::frames::FrameFormat;
+use super::frame_format::FrameFormat;
 use super::gro_lines::{Columns, LABEL, Residues, number_after};
 use super::kind::FormatKind;
 use super::source::Source;

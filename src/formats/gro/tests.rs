@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use super::*;
-use crate::formats::frames::Frames;
+use crate::formats::frame_format::Frames;
 use crate::formats::gro_lines::begins;
 use crate::formats::reader::FrameReader;
 use std::io::Cursor;

@@ -8,7 +8,7 @@
 mod topology;
 
 use super::counter::Counter;
-use super::frames::FrameFormat;
+use super::frame_format::FrameFormat;
 use super::gro_lines::number_after;
 use super::kind::FormatKind;
 use super::pdb_lines::{self as lines, Atom, LABEL, Record};

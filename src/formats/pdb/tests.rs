@@ -8,7 +8,7 @@
 
 use super::*;
 use crate::codec::Values;
-use crate::formats::frames::Frames;
+use crate::formats::frame_format::Frames;
 use crate::formats::pdb_lines::{begins, number};
 use crate::formats::reader::{FramePlace, FrameReader};
 use std::io::Cursor;

@@ -15,7 +15,7 @@ pub(super) use write::TrrEncoder;
 
 use super::binary_heads::TRR as MAGIC;
 use super::counter::Counter;
-use super::frames::FrameFormat;
+use super::frame_format::FrameFormat;
 use super::kind::FormatKind;
 use super::source::Source;
 use crate::codec::{MdFrame, Property, Real, Values};

@@ -7,7 +7,7 @@
 )]
 
 use super::*;
-use crate::formats::frames::Frames;
+use crate::formats::frame_format::Frames;
 use crate::formats::reader::FrameReader;
 use crate::formats::writer::FrameEncoder;
 use std::io::Cursor;

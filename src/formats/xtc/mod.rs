@@ -21,7 +21,7 @@ mod write;
 pub(super) use write::XtcEncoder;
 
 use super::counter::Counter;
-use super::frames::FrameFormat;
+use super::frame_format::FrameFormat;
 use super::kind::FormatKind;
 use super::source::Source;
 use crate::codec::{MdFrame, Real};

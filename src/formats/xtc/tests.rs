@@ -1,5 +1,5 @@
 use super::*;
-use crate::formats::frames::Frames;
+use crate::formats::frame_format::Frames;
 use crate::formats::reader::FrameReader;
 use crate::formats::writer::{FrameEncoder, OutputOptions};
 use std::io::Cursor as Bytes;

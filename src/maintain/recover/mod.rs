@@ -31,7 +31,7 @@ use crate::store::foreign::original::load_original;
 use crate::store::index::io::Io;
 use crate::store::index::slots::slots;
 use crate::store::options::{Durability, Layout, StoreOptions, WriteOptions};
-use crate::store::read::load::{Opened, State, load, read_config};
+use crate::store::read::newest_state::{Opened, State, load, read_config};
 use crate::store::target::may_appear;
 use crate::store::write::writer::Writer;
 use content::Gaps;

@@ -14,7 +14,7 @@ use crate::maintain::recover::sealed::Sealed;
 use crate::store::index::leaf::{Leaf, leaf_chunks, leaf_records, leaf_sums, open};
 use crate::store::index::root::Base;
 use crate::store::read::chunk_locations::{ChunkLocation, Located};
-use crate::store::read::load::decode_piece;
+use crate::store::read::newest_state::decode_piece;
 use crate::store::read::reader::{ChunkData, Reader};
 use crate::store::read::rows::whole_rows;
 use crate::wire::{AlignedBuf, memory, to_usize};

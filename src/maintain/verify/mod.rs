@@ -19,7 +19,7 @@ pub(crate) use report::Causes;
 use crate::error::Result;
 use crate::store::foreign::frame::frame_is_readable;
 use crate::store::index::slots::Slots;
-use crate::store::read::load::Opened;
+use crate::store::read::newest_state::Opened;
 use crate::store::read::snapshot::Snapshot;
 
 impl Snapshot {

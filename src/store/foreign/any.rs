@@ -4,7 +4,7 @@ use super::{extended, original};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::store::options::ReadOptions;
-use crate::store::read::load::{State, load, read_config};
+use crate::store::read::newest_state::{State, load, read_config};
 use std::sync::Arc;
 
 pub(crate) fn load_any(backend: &Arc<dyn Backend>, options: &ReadOptions) -> Result<State> {

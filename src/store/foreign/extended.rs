@@ -8,7 +8,7 @@ use crate::frame::{ChunkPlace, HEADER_LEN, TOTALS_END, TOTALS_LEN, patch_totals}
 use crate::index::layout::ChunkEntry;
 use crate::index::slot::Seal;
 use crate::store::options::ReadOptions;
-use crate::store::read::load::{Opened, State, load_sealed};
+use crate::store::read::newest_state::{Opened, State, load_sealed};
 use crate::store::read::reader::OpenChunk;
 use crate::store::write::seal::seal_is_intact;
 use crate::wire::{U32, U64, to_usize};

@@ -19,7 +19,7 @@ use crate::store::options::{
 use crate::store::read::batch::threads;
 use crate::store::read::cache::BlockCache;
 use crate::store::read::chunk_locations::ChunkLocations;
-use crate::store::read::load::{Opened, State};
+use crate::store::read::newest_state::{Opened, State};
 use crate::store::read::reader::{OpenChunk, Reader};
 use crate::store::write::pool::{Finished, sums};
 use crate::store::write::writer::Writer;

@@ -5,10 +5,11 @@ use crate::chunk::{ChunkLayout, nans_chunk, zeros_chunk};
 use crate::error::{Error, Result};
 use crate::index::layout::ChunkEntry;
 use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX_FOREIGN};
+use crate::store::block_checksum::prefix_sum;
 use crate::store::index::leaf::leaf_sums;
 use crate::store::index::memtable::Unchecked;
 use crate::store::read::chunk_locations::ChunkLocation;
-use crate::store::read::reader::{ChunkData, InMemory, Reader, prefix_sum};
+use crate::store::read::reader::{ChunkData, InMemory, Reader};
 
 impl Reader {
     /// The bytes of chunk `chunk`, or where they are.

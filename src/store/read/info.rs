@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::index::layout::Extent;
 use crate::index::slot::Slot;
 use crate::store::options::Layout;
-use crate::store::read::load::Opened;
+use crate::store::read::newest_state::Opened;
 use crate::store::read::reader::Reader;
 
 /// Counts and sizes of a store; see [`Snapshot::info`](crate::Snapshot::info) and [`Writer::info`](crate::Writer::info).

@@ -15,9 +15,9 @@ pub(crate) mod helper_threads;
 pub(crate) mod info;
 pub(crate) mod key_lookup;
 mod large_record;
-pub(crate) mod load;
 pub(crate) mod location;
 mod looked_up;
+pub(crate) mod newest_state;
 #[cfg_attr(
     not(feature = "object-store"),
     allow(dead_code, reason = "only stores elsewhere are compared")

@@ -14,7 +14,7 @@ use crate::store::index::stored_index::StoredIndex;
 use crate::store::read::cache::BlockCache;
 use crate::store::read::chunk_locations::{ChunkLocations, Located};
 use crate::store::read::dead::DeadList;
-use crate::wire::{AlignedBuf, checksum, identify, to_usize};
+use crate::wire::{AlignedBuf, to_usize};
 use once_cell::race::OnceBox;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -95,9 +95,6 @@ const LEAVES_AHEAD: usize = 32;
 
 /// Records of one group from which on all of it is taken apart: to look up one costs a sixth of that.
 const TOGETHER: usize = 6;
-
-/// Checksum identity of a chunk's header and block starts.
-pub(crate) const PREFIX: u64 = u64::MAX;
 
 /// Places of records that are asked for in order: a group of a leaf is taken apart once for all
 /// of them.
@@ -342,16 +339,6 @@ impl Reader {
         }
         Ok(())
     }
-}
-
-/// Checksum of a block where it is stored.
-pub(crate) fn block_sum(file: [u8; 16], chunk: u64, block: u32, bytes: &[u8]) -> u64 {
-    checksum(bytes) ^ identify(file, chunk, u64::from(block))
-}
-
-/// Checksum of a chunk's header and block starts.
-pub(crate) fn prefix_sum(file: [u8; 16], chunk: u64, bytes: &[u8]) -> u64 {
-    checksum(bytes) ^ identify(file, chunk, PREFIX)
 }
 
 fn missing(id: &u64) -> Error {

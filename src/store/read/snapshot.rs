@@ -7,7 +7,7 @@ use crate::store::index::root::Base;
 use crate::store::index::slots::Slots;
 use crate::store::options::Layout;
 use crate::store::read::info::{Info, Parts, log_room};
-use crate::store::read::load::{Opened, State, followed_by};
+use crate::store::read::newest_state::{Opened, State, followed_by};
 use crate::store::read::readable::HasReader;
 use crate::store::read::reader::Reader;
 use std::sync::Arc;

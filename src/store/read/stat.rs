@@ -1,4 +1,4 @@
-//! How a store is made up: sizes of records, ratios, blocks and codecs of its chunks.
+//! How a store is made up: sizes of records, ratios, blocks and compression of its chunks.
 
 use crate::error::Result;
 use crate::store::read::readable::Readable;

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::index::layout::{ChunkEntry, RecordEntry};
 use crate::store::index::flush::NewLeaf;
 use crate::store::index::memtable::Prefix;
-use crate::store::write::placement::block_size;
+use crate::store::write::block_size::block_size;
 use crate::store::write::pool::{Finished, TOGETHER, finish};
 use crate::store::write::writer::{Writer, sum_index};
 use crate::wire::{AlignedBuf, U32};
@@ -67,8 +67,8 @@ impl Writer {
         let chunk = self.layout.chunk();
         let block = match self.layout.block_size {
             0 => {
-                let codec = self.layout.params().algorithm;
-                block_size(self.layout.purpose, codec, seen, chunk, self.layout.typesize)
+                let algorithm = self.layout.params().algorithm;
+                block_size(self.layout.purpose, algorithm, seen, chunk, self.layout.typesize)
             }
             fixed => fixed.min(chunk),
         };

@@ -1,6 +1,7 @@
 //! Writing: where a record is placed, how chunks are filled and compressed, how a commit and a seal
 //! are made.
 
+mod block_size;
 mod check;
 mod commit;
 mod delete;

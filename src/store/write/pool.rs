@@ -3,7 +3,7 @@
 use crate::backend::process_id;
 use crate::chunk::{ChunkLayout, Compressor, Params};
 use crate::error::{Error, Result};
-use crate::store::read::reader::{block_sum, prefix_sum};
+use crate::store::block_checksum::{block_sum, prefix_sum};
 use crate::wire::{AlignedBuf, to_usize};
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::BTreeMap;

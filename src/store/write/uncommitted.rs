@@ -1,7 +1,7 @@
 //! What a writer holds at this moment, for readers of its own process.
 
 use crate::error::Result;
-use crate::store::read::load::State;
+use crate::store::read::newest_state::State;
 use crate::store::read::snapshot::Snapshot;
 use crate::store::write::writer::Writer;
 

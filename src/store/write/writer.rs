@@ -12,11 +12,11 @@ use crate::store::index::root::{Base, Root};
 use crate::store::index::row_chunk::RowStyle;
 use crate::store::options::{Durability, Layout, WriteOptions};
 use crate::store::read::info::{Info, Parts, log_room};
-use crate::store::read::load::Opened;
+use crate::store::read::newest_state::Opened;
 use crate::store::read::readable::HasReader;
 use crate::store::read::reader::Reader;
 use crate::store::read::rows::Maker;
-use crate::store::write::placement::Lengths;
+use crate::store::write::block_size::Lengths;
 use crate::store::write::pool::{Finished, Pool};
 use crate::store::write::text_key_bound::TextBound;
 use crate::wire::{AlignedBuf, U32, U64};
@@ -186,11 +186,11 @@ impl HasReader for Writer {
 
 impl Writer {
     pub(crate) fn from_state(
-        state: crate::store::read::load::State,
+        state: crate::store::read::newest_state::State,
         write: WriteOptions,
         lock: Option<Box<dyn Any + Send + Sync>>,
     ) -> Self {
-        let crate::store::read::load::State {
+        let crate::store::read::newest_state::State {
             reader,
             slot,
             root,

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::formats::{InputOptions, ReadReport};
 use crate::store::StoreOptions;
 use crate::trajectory::positions::Positions;
-use crate::trajectory::sharing::Sharing;
+use crate::trajectory::share_topologies::Sharing;
 
 /// What becomes of a store that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

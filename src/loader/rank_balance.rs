@@ -1,7 +1,7 @@
 //! How evenly the cost is divided between ranks, and how much of padded batches is padding.
 
+use super::ranks::Rest;
 use super::schedule::Schedule;
-use super::walk::Rest;
 use crate::error::Result;
 use crate::wire::memory;
 
