@@ -113,6 +113,8 @@ def test_tasks_read_whole_chunks_and_every_record_once(folder):
     assert all(table.schema.names == ["ordinal", "energy"] for table in tables)
     assert sorted(pa.concat_tables(tables)["ordinal"].to_pylist()) == list(range(300))
     assert Source(folder, ["energy"]).estimate_inmemory_data_size() < 20 * 300
+    # What is small is one task, and one member where it is written.
+    assert read_store(folder, ["energy"]).materialize().num_blocks() == 1
     with pytest.raises(InvalidError, match="open it for reading"):
         Source(vlstore.memory())
     with pytest.raises(InvalidError, match="none"):

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 #: Bytes of records that a block has at least.
 BATCH_BYTES = 4 << 20
+#: Bytes of records that a task has at least, unless told otherwise: a task, and the member that it may write, costs some
+#: ten milliseconds. From so many tasks on Ray decides.
+_TASK_BYTES = 8 << 20
+_TASKS = 200
 #: Records of which the size of a row is found out.
 _SAMPLE = 64
 
@@ -45,8 +49,8 @@ def read_store(
     records
         As for :func:`vlstore.open`.
     **options
-        Arguments of ``ray.data.read_datasource``: ``override_num_blocks`` (how many tasks at most), ``concurrency``,
-        ``ray_remote_args``.
+        Arguments of ``ray.data.read_datasource``: ``override_num_blocks`` (how many tasks at most; by default each has
+        8 MiB of records or more), ``concurrency``, ``ray_remote_args``.
 
     Raises
     ------
@@ -54,6 +58,9 @@ def read_store(
         For a field that no record has, records that are no table, and a store that is open for writing.
     """
     source = Source(store, fields, batch_bytes=batch_bytes, records=records)
+    tasks = max(1, round(source.estimate_inmemory_data_size() / _TASK_BYTES))
+    if tasks < _TASKS and options.get("override_num_blocks") is None:
+        options["override_num_blocks"] = tasks
     return ray.data.read_datasource(source, **options)
 
 
@@ -91,7 +98,7 @@ class Source(ray.data.Datasource):  # type: ignore[misc]
     def get_name(self) -> str:
         return "Store"
 
-    def estimate_inmemory_data_size(self) -> int | None:
+    def estimate_inmemory_data_size(self) -> int:
         return int(self._row_bytes * self._length)
 
     def get_read_tasks(
