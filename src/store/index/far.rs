@@ -11,6 +11,8 @@ use std::ops::Range;
 
 /// A leaf of which one record is wanted is fetched whole up to this size: its neighbours come along.
 const WHOLE_LEAF: u64 = 256 << 10;
+/// The same where many leaves are looked at together, one record of each: all of them would be too much.
+const WHOLE_OF_MANY: u64 = 64 << 10;
 /// What a group of places takes, mostly at most.
 const PLACES: usize = 2 << 10;
 /// Bytes of the chunk of rows that opening a leaf looks at.
@@ -47,12 +49,14 @@ pub(crate) fn leaf_head(at: &LeafRef) -> [Range<u64>; 3] {
     [front, pages(&at.segment, rows..rows.saturating_add(ROWS_HEAD)), table]
 }
 
-/// Announces a leaf that is not open yet, of which one record is wanted.
-pub(crate) fn announce_leaf<T>(io: &Io, leaf: &Lazy<LeafRef, T>) -> Result<()> {
+/// Announces a leaf that is not open yet, of which one record is wanted; of which one is searched for, where its
+/// groups are looked at one after the other.
+pub(crate) fn announce_leaf<T>(io: &Io, leaf: &Lazy<LeafRef, T>, searched: bool) -> Result<()> {
     if !io.is_far() || leaf.is_open() {
         return Ok(());
     }
-    if leaf.at.segment.len.get() <= WHOLE_LEAF {
+    let most = if io.is_near() && !searched { WHOLE_OF_MANY } else { WHOLE_LEAF };
+    if leaf.at.segment.len.get() <= most {
         return io.announce([whole(&leaf.at.segment)]);
     }
     io.announce(leaf_head(&leaf.at))

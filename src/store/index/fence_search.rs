@@ -18,7 +18,7 @@ impl StoredIndex {
         let Some(rank) = Rank::new(kind, bytes) else { return Ok(None) };
         match self.fence_for(io, &rank)? {
             Some((leaf, fence)) if fence.kind() == kind => {
-                announce_leaf(io, leaf)?;
+                announce_leaf(io, leaf, true)?;
                 search_leaf(io, leaf, kind, bytes)
             }
             _ => Ok(None),

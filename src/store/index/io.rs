@@ -43,7 +43,7 @@ pub(crate) struct Io {
     near: bool,
     gap: u64,
     reads: AtomicU32,
-    pages: PageCache,
+    pages: Arc<PageCache>,
 }
 
 impl Io {
@@ -61,14 +61,16 @@ impl Io {
             gap: backend.gap(),
             reads: AtomicU32::new(0),
             backend,
-            pages: PageCache::default(),
+            pages: Arc::default(),
         })
     }
 
     /// The same file, of which only what is here is read: all else fails, and the other value knows what it was.
     pub(crate) fn near(&self) -> Result<(Self, Arc<Near>)> {
         let near = Arc::new(Near::new(self.backend.clone()));
-        Ok((Self { near: true, ..Self::new(near.clone(), self.file)? }, near))
+        // What is found now is read again soon.
+        let pages = self.pages.clone();
+        Ok((Self { near: true, pages, ..Self::new(near.clone(), self.file)? }, near))
     }
 
     pub(crate) const fn file(&self) -> [u8; 16] {

@@ -88,7 +88,7 @@ impl StoredIndex {
         record: u64,
     ) -> Result<Option<(LeafRecords<'a>, usize)>> {
         let Some(leaf) = self.leaf_of(io, record)? else { return Ok(None) };
-        far::announce_leaf(io, leaf)?;
+        far::announce_leaf(io, leaf, false)?;
         let i = record - leaf.at.first_record.get();
         match to_usize(i).filter(|_| i < u64::from(leaf.at.records.get())) {
             Some(i) => Ok(Some((leaf_records(io, leaf)?, i))),

@@ -10,6 +10,7 @@ use crate::index::leaf::{GROUP, Place};
 use crate::key::Key;
 use crate::limits::BLOCKS_PER_CHUNK;
 use crate::store::index::far::{leaf_head, pages, whole};
+use crate::store::index::io::Io;
 use crate::store::index::leaf::{Leaf, leaf_records};
 use crate::store::index::stored_index::open_page;
 use crate::store::read::key_lookup::there;
@@ -86,16 +87,19 @@ impl Reader {
         }
         let closed = leaves.iter().filter(|(leaf, _)| !leaf.is_open());
         self.io.announce(closed.flat_map(|(leaf, _)| leaf_head(&leaf.at)))?;
-        let mut wanted = Vec::new();
-        for (leaf, groups) in leaves {
-            let Ok(records) = leaf_records(&self.io, leaf) else { continue };
-            for group in groups {
-                let Ok(places) = records.places_at(group) else { continue };
-                let at = |n: usize| leaf.at.packed_at().saturating_add(n);
-                wanted.push(pages(&leaf.at.segment, at(places.start)..at(places.end)));
-            }
-        }
-        self.io.announce(wanted)
+        // Where they stand is said by their groups, which may not be here although the leaf is open.
+        let one = |(leaf, mut groups): (_, Vec<usize>)| {
+            groups.dedup();
+            groups.into_iter().map(move |group| (leaf, group))
+        };
+        let groups: Vec<(&Leaf, usize)> = leaves.into_iter().flat_map(one).collect();
+        let place = |io: &Io, (leaf, group): &(&Leaf, usize)| {
+            let places = leaf_records(io, leaf)?.places_at(*group)?;
+            let at = |n: usize| leaf.at.packed_at().saturating_add(n);
+            Ok(pages(&leaf.at.segment, at(places.start)..at(places.end)))
+        };
+        let wanted = self.together(&groups, place)?;
+        self.io.announce(wanted.into_iter().flatten())
     }
 
     /// The blocks in which these logical bytes lie, and what leads to them.
@@ -198,29 +202,37 @@ impl Reader {
         Ok(ids.into_iter().map(|id| self.entry(id?)).collect())
     }
 
-    /// The records under these keys, looked up level by level: what all of them lack at one level comes in one round
-    /// trip.
+    /// The records under these keys.
     pub(crate) fn find_together(&self, keys: &[Key]) -> Result<Vec<Result<Option<u64>>>> {
         let mut out = memory::with_room(keys.len())?;
         for keys in keys.chunks(TOGETHER) {
-            let (io, near) = self.io.near()?;
-            let mut found: Vec<Option<Result<Option<u64>>>> = keys.iter().map(|_| None).collect();
-            for _ in 0..LEVELS {
-                for (key, found) in keys.iter().zip(&mut found).filter(|(_, f)| f.is_none()) {
-                    *found = near.try_look(|| self.find_by(&io, key));
-                }
-                if found.iter().all(Option::is_some) {
-                    break;
-                }
-                near.bring()?;
-            }
-            // What is damaged, or has more levels, is looked up as a single key is.
-            out.extend(keys.iter().zip(found).map(|(key, found)| match found {
-                Some(Ok(id)) => Ok(id),
-                Some(Err(_)) | None => self.find(key),
-            }));
+            let found = self.together(keys, |io, key| self.find_by(io, key))?;
+            // What is damaged is looked up as a single key is, which says so.
+            let each = keys.iter().zip(found);
+            out.extend(each.map(|(key, found)| found.map_or_else(|| self.find(key), Ok)));
         }
         Ok(out)
+    }
+
+    /// Looks at each of `items`, level by level: what all of them lack at one level comes in one round trip. Nothing
+    /// of those that cannot be read, or have more levels than an index has.
+    fn together<T, R>(
+        &self,
+        items: &[T],
+        look: impl Fn(&Io, &T) -> Result<R>,
+    ) -> Result<Vec<Option<R>>> {
+        let (io, near) = self.io.near()?;
+        let mut found: Vec<Option<Result<R>>> = items.iter().map(|_| None).collect();
+        for _ in 0..LEVELS {
+            for (item, found) in items.iter().zip(&mut found).filter(|(_, f)| f.is_none()) {
+                *found = near.try_look(|| look(&io, item));
+            }
+            if found.iter().all(Option::is_some) {
+                break;
+            }
+            near.bring()?;
+        }
+        Ok(found.into_iter().map(|found| found.and_then(Result::ok)).collect())
     }
 }
 
