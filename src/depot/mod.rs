@@ -27,9 +27,11 @@
 //! ```
 
 mod columns;
+mod encode_many;
 mod read;
 mod write;
 
 pub use columns::Columns;
+pub use encode_many::{EncodedItems, encode_many};
 pub use read::{Depot, Item, Items, Iter};
 pub use write::DepotWriter;

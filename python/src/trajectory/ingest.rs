@@ -2,7 +2,7 @@
 
 use crate::array::numpy::{Input, Want, tuple};
 use crate::convert::key;
-use crate::error::invalid;
+use crate::error::{Failure, invalid};
 use crate::frame::topology::Topology;
 use crate::store::class::Store;
 use crate::store::encoded::bring;
@@ -13,10 +13,13 @@ use pyo3::types::{PyBool, PyString};
 use std::ops::Range;
 use vlstore::Digest;
 use vlstore::codec::{MdFrameCodec, MdFrameRef, RealView};
+use vlstore::depot::encode_many;
 use vlstore::{Error, Existing, Key};
 
-/// Frames that are put before signals are looked at.
-const TURN: usize = 256;
+/// Frames that are put before signals are looked at, at most.
+const TURN: usize = 1024;
+/// Sites that they have together, at most, unless one frame has more: all of a turn is in memory.
+const TURN_SITES: usize = 64 << 10;
 
 /// An array that is the same for all frames, or has an entry for each.
 struct Stack {
@@ -191,8 +194,9 @@ impl Stacks {
         }
     }
 
-    fn frame(&self, i: usize) -> MdFrameRef<'_> {
-        let nsites = match &self.ptr {
+    /// Sites of frame `i`.
+    fn nsites(&self, i: usize) -> usize {
+        match &self.ptr {
             Some(ptr) => match (ptr.get(i), ptr.get(i + 1)) {
                 (Some(start), Some(end)) => end - start,
                 _ => 0,
@@ -201,7 +205,22 @@ impl Stacks {
                 (Some((n, _)), _) | (None, Some((_, n))) => n,
                 (None, None) => 0,
             },
+        }
+    }
+
+    /// Behind the last frame of the turn that begins with `first`.
+    fn turn(&self, first: usize, frames: usize) -> usize {
+        let mut sites = self.nsites(first);
+        let more = |i: &usize| {
+            sites = sites.saturating_add(self.nsites(*i));
+            sites <= TURN_SITES
         };
+        let most = frames.min(first + TURN);
+        first + 1 + (first + 1..most).take_while(more).count()
+    }
+
+    fn frame(&self, i: usize) -> MdFrameRef<'_> {
+        let nsites = self.nsites(i);
         let types = self
             .stack("types")
             .map(|stack| stack.input.values().get(self.span(stack, i)).unwrap_or_default());
@@ -321,7 +340,8 @@ impl Trajectory {
     }
 }
 
-/// Puts the frames, in turns between which signals are looked at.
+/// Puts the frames, in turns between which signals are looked at: those of a turn are encoded side by side, then put
+/// in their order.
 fn put_stacks(
     py: Python<'_>,
     store: &Store,
@@ -330,27 +350,29 @@ fn put_stacks(
     keys: Option<&[Key]>,
     overwrite: bool,
 ) -> PyResult<()> {
-    let mut record = Vec::new();
+    let encode = |i: usize, record: &mut Vec<u8>| {
+        let frame = stacks.frame(i);
+        match stacks.topology.filter(|(_, n)| *n != frame.nsites) {
+            Some((_, n)) => Err(misfit(i, frame.nsites, n)),
+            None => Ok(MdFrameCodec.encode_ref(&frame, record)?.weight),
+        }
+    };
     let mut next = 0;
     while next < frames {
-        let turn = next..frames.min(next + TURN);
+        let turn = next..stacks.turn(next, frames);
         next = turn.end;
         store.handle().write(py, |w| {
-            for i in turn {
-                record.clear();
-                let frame = stacks.frame(i);
-                if let Some((_, n)) = stacks.topology.filter(|(_, n)| *n != frame.nsites) {
-                    return Err(misfit(i, frame.nsites, n).into());
-                }
-                let found = MdFrameCodec.encode_ref(&frame, &mut record)?;
+            let mut i = turn.start;
+            encode_many(w, turn, encode)?.each(|record, weight| {
                 let key = match keys {
                     Some(keys) => Some(keys.get(i).ok_or_else(|| missing(i))?),
                     None => None,
                 };
                 free(w, key, store.typed.keyed)?;
-                w.put_unchecked(key, &record, found.weight, Existing::of(overwrite))?;
-            }
-            Ok(())
+                w.put_unchecked(key, record, weight, Existing::of(overwrite))?;
+                i += 1;
+                Ok::<_, Failure>(())
+            })
         })?;
         py.check_signals()?;
     }

@@ -5,6 +5,7 @@ use crate::index::leaf::Place;
 use crate::store::read::batch::Batch;
 use crate::store::read::reader::Reader;
 use crate::store::read::record::Record;
+use crate::store::read::share_out::share_out;
 use crate::wire::memory;
 use std::borrow::Cow;
 
@@ -38,6 +39,10 @@ fn position(i: usize) -> Result<u32> {
 
 /// Fewer records than this are sorted by comparing them.
 const FEW: usize = 512;
+/// Records from which on several threads look them up.
+const MANY: usize = 192;
+/// Parts of them for each thread.
+const PARTS: usize = 2;
 /// Bits of a number by which records are counted in one pass.
 const DIGIT: u32 = 11;
 
@@ -81,6 +86,28 @@ fn sort(asked: &mut Vec<(u64, u32)>) -> Result<()> {
     Ok(())
 }
 
+/// Looks up records that are sorted, as many threads as the reader has each a part of many.
+fn looked_up(reader: &Reader, asked: &[(u64, u32)]) -> Result<Vec<Wanted>> {
+    let look = |part: &[(u64, u32)]| {
+        let mut wanted = memory::with_room(part.len())?;
+        reader.places(part, |place, i| {
+            wanted.push(Wanted::new(reader, place, i)?);
+            Ok(())
+        })?;
+        Ok(wanted)
+    };
+    // What is far away comes by few requests, which were announced for all.
+    if reader.threads <= 1 || asked.len() < MANY || reader.io.is_far() {
+        return look(asked);
+    }
+    let each = asked.len().div_ceil(reader.threads * PARTS);
+    let parts = asked.chunks(each).collect();
+    let parts = share_out(reader.threads, parts, || (), |(), part| look(part))?;
+    let mut wanted = memory::with_room(asked.len())?;
+    parts.into_iter().for_each(|part| wanted.extend(part));
+    Ok(wanted)
+}
+
 impl<'a> FilePlan<'a> {
     /// Looks up one record after the other.
     pub(crate) fn one_by_one(
@@ -104,13 +131,8 @@ impl<'a> FilePlan<'a> {
         if reader.io.is_far() {
             reader.announce_records(asked.iter().map(|(id, _)| *id).collect())?;
         }
-        let mut wanted = memory::with_room(asked.len())?;
-        let add = |place: &Place, i| {
-            wanted.push(Wanted::new(reader, place, i)?);
-            Ok(())
-        };
-        match reader.places(&asked, add) {
-            Ok(()) => Ok(Self::sorted(reader, wanted)),
+        match looked_up(reader, &asked) {
+            Ok(wanted) => Ok(Self::sorted(reader, wanted)),
             // The first that fails, in the order asked for.
             Err(_) => Self::one_by_one(reader, ordinals.iter().map(|o| reader.entry_at(*o))),
         }
