@@ -254,6 +254,10 @@ fn groups_begin_where_blocks_begin_also_when_the_store_has_grown() {
     had.extend(read(&same).concat());
     had.sort_unstable();
     assert!(had.into_iter().eq(0..4000));
+    // A group has at most twice the records that it was to have, so that a window has many.
+    let (order, starts) = (loader.schedule().order(), groups.starts());
+    assert!(starts.windows(2).all(|two| two[1] - two[0] <= 2 * order.group), "{groups:?}");
+
     // Other groups, another order.
     let even = LoaderOptions { group: Some(512), ..asked(view(4000)) };
     let mut even = Loader::new(small.clone(), even).unwrap();

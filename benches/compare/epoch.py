@@ -108,6 +108,17 @@ def ours(store, seed, **more):
         yield batch["positions"], batch["forces"], np.diff(batch["ptr"])
 
 
+@loader("vlstore-dense-one", "vlstore-dense", "vlstore, Zstd, dense, one thread")
+@loader("vlstore-lz4-one", "vlstore-lz4", "vlstore, LZ4, balanced, one thread")
+def one_thread(store, seed):
+    import vlstore
+    from vlstore.loader import Loader
+
+    with vlstore.open(store.path, threads=1) as opened:
+        for batch in Loader(opened, batch_size=BATCH, seed=seed, fields=["positions", "forces"]):
+            yield batch["positions"], batch["forces"], np.diff(batch["ptr"])
+
+
 @loader("vlstore-dense-whole", "vlstore-dense", "vlstore, Zstd, dense, one window")
 @loader("vlstore-lz4-whole", "vlstore-lz4", "vlstore, LZ4, one window")
 def whole(store, seed):

@@ -17,7 +17,7 @@ const MOST: u64 = 1 << 17;
 /// Stores that are opened for it at most.
 const STORES: usize = 256;
 
-/// Groups of about `group` records of the view, each of whole blocks; `None` where that cannot be known, or not
+/// Groups of about `group` records of the view, at most twice as many, each of whole blocks; `None` where that cannot be known, or not
 /// at a small price: for records in another order than that of the stores, far stores, and very many groups.
 ///
 /// The same records give the same groups also when a store has grown since: what lies in the last chunk of them
@@ -64,7 +64,8 @@ struct Held {
 
 impl Asked<'_> {
     /// Where the group that begins at `start` ends: where the block of the record `near` begins, or, if that is not
-    /// behind `start`, where it ends; at the end of the store at the latest. `None` if nothing is known of the block.
+    /// behind `start`, where it ends; at the end of the store at the latest. `None` if nothing is known of the block, or it is much longer
+    /// than a group.
     fn edge(&mut self, start: u64, near: u64) -> Result<Option<u64>> {
         let (view, held) = (self.view, self.held(start)?);
         if near >= held.numbers.end {
@@ -83,13 +84,11 @@ impl Asked<'_> {
         if begins(first - 1)? < block.start {
             return Ok(Some(first));
         }
-        // All of them begin in this block.
-        let mut step = 1;
-        while near + step < held.numbers.end && begins(near + step)? < block.end {
-            step *= 2;
-        }
-        let end = (near + step).min(held.numbers.end);
-        first_from(near + 1..end, block.end, begins).map(Some)
+        // All of them begin in this block. If it is much longer than a group, as in files of other programs, it is
+        // divided: a window shall have many groups.
+        let most = near.saturating_add(near - start).min(held.numbers.end);
+        let end = first_from(near + 1..most, block.end, begins)?;
+        Ok((end < most || end == held.numbers.end).then_some(end))
     }
 
     /// The store in which a record of the view is.

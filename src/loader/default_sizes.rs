@@ -4,7 +4,8 @@
 //! when it is served: above 16 MiB an epoch takes a quarter longer. And a batch shall be drawn from many groups:
 //! of records that resemble their neighbours, one from a window of `k` groups has at worst a design effect of
 //! `1 + (records - 1) / k` (see [`Spread`](super::Spread)). Between them stands the group: one of few blocks
-//! decodes much of the blocks at its ends for nothing, half a block at each end.
+//! costs a read for few bytes, and decodes much of the blocks at its ends for nothing, half a block at each end, where it
+//! does not begin and end with a block.
 
 use crate::store::Purpose;
 

@@ -18,7 +18,8 @@ pub struct LoaderOptions {
     pub shuffle: Shuffle,
     /// Chooses one of the orders.
     pub seed: u64,
-    /// Records of a group; by default 256 KiB, 512 KiB of a store with purpose `dense`.
+    /// Records of a group; by default whole blocks of about 256 KiB, 512 KiB of a store with purpose `dense`
+    /// (see [`Groups`](super::Groups)).
     pub group: Option<u64>,
     /// Records of a window; by default 16 MiB as decoded, 32 groups at least, and no more than half of
     /// `memory` holds.

@@ -105,8 +105,9 @@ class Loader:
         Chooses the order, 0 or more.
     window, group : int, optional
         Records that are shuffled together, and neighbours that are read together. By default a window of
-        16 MiB as decoded, which the caches of a processor hold, in groups of 256 KiB (512 KiB in a store with
-        purpose ``dense``); of large records 32 groups, as far as ``memory`` goes. :meth:`window_for` says which
+        16 MiB as decoded, which the caches of a processor hold, in groups of whole blocks, about 256 KiB (512 KiB in
+        a store with purpose ``dense``); of large records 32 groups, as far as ``memory`` goes. A ``group`` that is
+        given is exactly so many records. :meth:`window_for` says which
         window the data need.
     records : slice, array of ordinals, bool mask or callable, optional
         Which records, as places in the store; by default all. See also :func:`split`. A callable is given a
