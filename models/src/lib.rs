@@ -8,6 +8,9 @@ pub mod once;
 /// What stands for `crate::wire`.
 pub mod wire {
     pub fn prefetch(_: usize, _: usize) {}
+    pub fn to_usize(n: u64) -> Option<usize> {
+        usize::try_from(n).ok()
+    }
     /// Bytes, without the alignment.
     #[derive(Debug, Clone, Default)]
     pub struct AlignedBuf(pub Vec<u8>);
