@@ -47,7 +47,8 @@ pub use paged::{DiskCache, PagedBackend};
 pub use process::process_id;
 pub use ranges::{Begun, RangeSource};
 pub use slice::SliceBackend;
-pub(crate) use staged_file::remove_abandoned;
-pub use staged_file::{StagedFile, sync_folder_of};
 #[cfg(feature = "experiments")]
-pub(crate) use staged_file::{is_temporary_name, temporary_name};
+pub(crate) use staged_file::is_temporary_name;
+pub(crate) use staged_file::remove_abandoned;
+pub(crate) use staged_file::temporary_name;
+pub use staged_file::{StagedFile, sync_folder_of};
