@@ -79,15 +79,12 @@ pub mod chunk {
 
 /// What stands for `crate::store`.
 pub mod store {
-    /// What stands for `crate::store::read`.
-    pub mod read {
-        pub mod reader {
-            pub fn block_sum(_: [u8; 16], _: u64, _: u32, _: &[u8]) -> u64 {
-                0
-            }
-            pub fn prefix_sum(_: [u8; 16], _: u64, _: &[u8]) -> u64 {
-                0
-            }
+    pub mod block_checksum {
+        pub fn block_sum(_: [u8; 16], _: u64, _: u32, _: &[u8]) -> u64 {
+            0
+        }
+        pub fn prefix_sum(_: [u8; 16], _: u64, _: &[u8]) -> u64 {
+            0
         }
     }
     pub mod cache {
