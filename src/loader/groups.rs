@@ -14,8 +14,11 @@ use std::sync::{Arc, Mutex};
 pub struct Groups {
     records: u64,
     starts: Arc<[u64]>,
-    laid: Arc<Mutex<Option<(u64, Arc<Laid>)>>>,
+    laid: Arc<Mutex<Option<Kept>>>,
 }
+
+/// The groups of the epoch that was asked for last, and its key.
+type Kept = (u64, Arc<Laid>);
 
 /// The groups of an epoch one behind the other.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use crate::store::read::batch::Batch;
 use crate::store::read::reader::Reader;
 use crate::store::read::record::Record;
 use crate::store::read::share_out::share_out;
-use crate::wire::memory;
+use crate::wire::{memory, to_usize};
 use std::borrow::Cow;
 
 /// Records of one file that were looked up; what a [`Plan`](crate::Plan) consists of.
@@ -61,7 +61,7 @@ fn sort(asked: &mut Vec<(u64, u32)>) -> Result<()> {
     }
     let mut other = memory::filled(asked.len(), (0, 0))?;
     for shift in (0..bits).step_by(DIGIT as usize) {
-        let digit = |id: u64| ((id - least) >> shift) as usize % (1 << DIGIT);
+        let digit = |id: u64| to_usize(((id - least) >> shift) % (1 << DIGIT)).unwrap_or(0);
         // How many have each digit, then where the next one that has it belongs.
         let mut next = [0_usize; 1 << DIGIT];
         for (id, _) in &*asked {
