@@ -81,7 +81,7 @@ fn a_block_that_is_kept_because_it_pays_is_the_right_one() {
 #[test]
 fn the_workers_give_every_chunk_back_once_and_in_order() {
     explore("hand-over", || {
-        let mut pool = Pool::new(Params, [0; 16], 2);
+        let mut pool = Pool::new(Params, [0; 16], 2, 1 << 21);
         for n in 0..2_u64 {
             pool.submit(n, 1, std::sync::Arc::new(AlignedBuf(vec![n as u8; 4]))).unwrap();
         }
@@ -99,7 +99,7 @@ fn the_workers_give_every_chunk_back_once_and_in_order() {
 #[test]
 fn a_pool_that_is_dropped_with_work_under_way_ends() {
     explore("ending", || {
-        let mut pool = Pool::new(Params, [0; 16], 1);
+        let mut pool = Pool::new(Params, [0; 16], 1, 1 << 21);
         for n in 0..2_u64 {
             // A block size that no compressor takes is an error of that chunk alone.
             pool.submit(n, n as u32, std::sync::Arc::new(AlignedBuf(vec![1]))).unwrap();
