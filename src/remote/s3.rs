@@ -2,8 +2,8 @@
 
 use super::access::Make;
 use crate::error::{Error, Result};
-use object_store::RetryConfig;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::{ClientConfigKey, RetryConfig};
 use std::collections::HashMap;
 use std::env;
 use std::sync::Arc;
@@ -111,11 +111,41 @@ pub(super) fn builder<'a>(
         }
     }
     if let Some(endpoint) = given.get(&AmazonS3ConfigKey::Endpoint) {
-        must_be_url("endpoint of S3 (AWS_ENDPOINT_URL)", endpoint)?;
+        let what = "endpoint of S3 (AWS_ENDPOINT_URL)";
+        must_be_url(what, endpoint)?;
+        let allowed = given.get(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
+        let allowed = allowed
+            .is_some_and(|v| matches!(&*v.to_ascii_lowercase(), "true" | "1" | "yes" | "on" | "y"));
+        if endpoint.starts_with("http:") && !allowed {
+            let why = "begins with http://, which is not encrypted: AWS_ALLOW_HTTP=true (allow_http) permits that";
+            return Err(Error::invalid(what, why));
+        }
     }
     let mut builder = AmazonS3Builder::new();
     for (key, value) in &given {
         builder = builder.with_config(*key, value);
     }
     Ok((builder.with_bucket_name(bucket).with_retry(retry()), secrets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_an_address_and_encrypted_unless_told_otherwise() {
+        let told = |settings: &[(&str, &str)]| {
+            let own = settings.iter().copied().chain([("access_key_id", "a")]);
+            builder("bucket", own).err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        assert!(told(&[("endpoint", "nonsense")]).contains("begins with https://"));
+        assert!(told(&[("endpoint", "http://host:9000")]).contains("AWS_ALLOW_HTTP=true"));
+        for good in [
+            &[("endpoint", "http://host:9000"), ("allow_http", "true")][..],
+            &[("endpoint", "https://host")],
+            &[],
+        ] {
+            assert_eq!(told(good), "", "{good:?}");
+        }
+    }
 }
