@@ -68,7 +68,7 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path, monkeypatch):
     assert [line.split(": ")[1] for line in broken("a.md")] == ["b.md", "#two"]
 
 
-GUIDES = ["CONTRIBUTING.md", *(f"docs/adding-a-{what}.md" for what in ("format", "codec", "verb", "backend"))]
+GUIDES = ["CONTRIBUTING.md", *(f"docs/adding-a-{what}.md" for what in ("format", "record-codec", "verb", "backend"))]
 NAMED = re.compile(
     r"`((?:src|cli|python|tests|docs|scripts|benches|examples|fuzz|models|schemas)/[\w./-]*[\w/])`"
 )
