@@ -181,22 +181,31 @@ def table(name, figures):
     return "\n".join(lines)
 
 
+ATOMS = {"molecules": "9 to 29 atoms", "crystals": "64 atoms", "chains": "100 to 1900 atoms"}
+
+
 def plot(results, path):
+    """Each store is a number, which the list at the right explains: up is faster, left is smaller."""
     import matplotlib
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    fig, axes = plt.subplots(1, len(results), figsize=(5.2 * len(results), 4.6), squeeze=False)
+    keys = sorted({key for figures in results.values() for key in figures}, key=lambda k: (not k.startswith("vlstore"), list(PEERS).index(k)))
+    fig, axes = plt.subplots(1, len(results), figsize=(4.4 * len(results) + 2.6, 4.6), squeeze=False)
     for axis, (name, figures) in zip(axes[0], results.items()):
-        for key, found in figures.items():
-            ours = key.startswith("vlstore")
-            x, y = (statistics.median(found[c]) for c in ("size", "batches, k/s"))
-            axis.plot(x, y, "o" if ours else "s", color="tab:red" if ours else "tab:gray")
-            axis.annotate(PEERS[key][1], (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
-        axis.set(title=name, xlabel="size (raw arrays = 1)", yscale="log")
+        at = {key: [statistics.median(found[c]) for c in ("size", "batches, k/s")] for key, found in figures.items()}
+        ours = sorted(point for key, point in at.items() if key.startswith("vlstore"))
+        axis.plot([x for x, _ in ours], [y for _, y in ours], color="tab:red", alpha=0.3, zorder=1)
+        for key, (x, y) in at.items():
+            mine = key.startswith("vlstore")
+            axis.plot(x, y, "o" if mine else "s", color="tab:red" if mine else "tab:gray", markersize=12, alpha=0.8)
+            axis.annotate(keys.index(key) + 1, (x, y), color="white", fontsize=7, ha="center", va="center", weight="bold")
+        axis.set(title=ATOMS.get(name, name), xlabel="size (raw arrays = 1)", yscale="log")
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("random batches of 256, 1000 frames / s")
+    listed = "\n".join(f"{number:2} {PEERS[key][1]}" for number, key in enumerate(keys, 1))
+    axes[0][-1].annotate(listed, (1.04, 0.98), xycoords="axes fraction", fontsize=8, va="top", linespacing=1.5)
     fig.tight_layout()
     fig.savefig(path, dpi=120)
 

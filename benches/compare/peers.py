@@ -48,6 +48,9 @@ class Peer:
 @peer(
     "vlstore-lz4-2k-map", "vlstore, LZ4, blocks of 2 KiB, mapped", purpose="random", compression="lz4", block_size=2048, access="map"
 )
+@peer(
+    "vlstore-lz4-plain-map", "vlstore, LZ4 without a filter, mapped", purpose="random", compression="lz4", filter="none", access="map"
+)
 @peer("vlstore-stored", "vlstore, stored, mapped", purpose="random", compression="stored", access="map")
 class Vlstore(Peer):
     def write(self, frames):
