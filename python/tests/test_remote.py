@@ -235,10 +235,10 @@ def test_of_two_that_push_at_once_one_wins(bucket, proxy, tmp_path, there):
         vlstore.push(mine, bucket.url)
     assert bucket.get_object(Bucket=bucket.name, Key="runs/one.vls")["Body"].read() == content
     assert not bucket.list_multipart_uploads(Bucket=bucket.name).get("Uploads") and mine.read_bytes() == before
-    # Nobody is in between now, on a service that takes no conditions.
+    # With no other upload in between, on a service that takes no conditions.
     proxy.fault = "no-conditions"
     assert vlstore.push(mine, bucket.url, overwrite=True).sent == mine.stat().st_size
-    # Who puts the same is nobody else.
+    # An upload of the same state is no conflict.
     with vlstore.open(mine, "a") as store:
         store["more"] = b"record"
         store.seal()
@@ -385,7 +385,7 @@ def test_what_is_not_there_and_who_may_not(bucket, proxy, file, monkeypatch, tmp
     bucket.put_object(Bucket=bucket.name, Key="empty", Body=b"")
     with pytest.raises(vlstore.NotAStoreError):
         vlstore.open(f"s3://{bucket.name}/empty")
-    # What is no name, and no address.
+    # A value that is neither a name nor an address.
     with pytest.raises(vlstore.InvalidError, match="names no bucket"):
         vlstore.open("s3://a bucket/one.vls")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")

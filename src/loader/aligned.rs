@@ -36,7 +36,7 @@ pub(super) fn aligned(sources: &Sources, view: &View, group: u64) -> Result<Opti
         let near = start.saturating_add(group.max(1)).min(n);
         start = match asked.edge(start, near) {
             Ok(edge) => edge.unwrap_or(near),
-            // Whoever reads the record is told of it.
+            // The error comes when the record is read.
             Err(e) if e.is_damage() => near,
             Err(e) => return Err(e),
         };

@@ -31,8 +31,8 @@ struct Laid {
 const UNEVEN: u64 = 4;
 
 impl Groups {
-    /// Groups of `records` records that begin at `starts` and reach to the next start. What is no place for a
-    /// group to begin, as it is 0, above the last record or not above the start before, is left out.
+    /// Groups of `records` records that begin at `starts` and reach to the next start. A start that is 0, above the last
+    /// record or not above the start before is left out.
     #[must_use]
     pub fn new(records: u64, starts: impl IntoIterator<Item = u64>) -> Self {
         let mut last = 0;

@@ -38,7 +38,7 @@ pub(super) fn hide(text: String, secrets: &[String]) -> String {
     whole.fold(text, |text, secret| text.replace(secret, "***"))
 }
 
-/// Refuses what is no address of a server: the clients trust that it is one.
+/// Refuses a text that is not the address of a server: the clients rely on that.
 pub(super) fn must_be_url(what: &'static str, value: &str) -> Result<()> {
     let parsed = reqwest::Url::parse(value).ok();
     if parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {

@@ -162,7 +162,7 @@ pub(crate) fn over_bytes<'py>(
     over(bytes.as_any(), &Data::read_only(bytes.as_bytes()), items, shape)
 }
 
-/// A new array of bytes for other arrays over its memory, which nobody has seen yet.
+/// A new array of bytes for other arrays over its memory, not yet visible to Python code.
 pub(crate) struct Space<'py> {
     array: Bound<'py, PyAny>,
     memory: BytesMut,
@@ -208,7 +208,7 @@ impl Data {
     }
 }
 
-/// An array over the first of `data`, which `base` owns and never moves; nobody but the arrays over it writes to it.
+/// An array over the first of `data`, which `base` owns and never moves; only the arrays over it write to it.
 fn over<'py>(
     base: &Bound<'py, PyAny>,
     data: &Data,

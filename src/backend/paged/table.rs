@@ -131,7 +131,7 @@ impl Table {
         }
     }
 
-    /// Whether nobody has to wait for these pages.
+    /// Whether these pages can be read without waiting.
     pub(super) fn are_here(&self, mut pages: Range<u64>) -> bool {
         let mut held = self.lock();
         // One that is old would go before it is read.
