@@ -81,10 +81,11 @@ fn verbs_that_rewrite_a_store_take_memory_that_does_not_grow_with_it() {
 
 /// What a copy of this program is to read, with less memory than that has bytes.
 const LITTLE: &str = "VLSTORE_TEST_LITTLE_MEMORY";
-/// All that the process may have: less than one record of the store `huge`, and than the records of
+/// All that a process may have: less than one record of the store `huge`, and than the records of
 /// the store `many` together. It bounds the address space, of which the C library reserves 64 MiB for the
-/// heap of each thread that lives: of this one, of one that helps with batches, of one that scans.
+/// heap of each thread that lives: in the copy of this program that is one less than in a command.
 const KIB: usize = 370_000;
+const KIB_HERE: usize = 300_000;
 const HUGE: usize = 1 << 29;
 const MANY: u64 = 40;
 const EACH: usize = 10 << 20;
@@ -167,9 +168,10 @@ fn stores(folder: &Path) {
 fn what_a_file_claims_and_a_caller_asks_for_is_an_error_where_there_is_no_memory() {
     let dir = tempfile::tempdir().unwrap();
     stores(dir.path());
-    let limited = format!("ulimit -v {KIB} && exec \"$0\" \"$@\"");
+    let within = |kib: usize| format!("ulimit -v {kib} && exec \"$0\" \"$@\"");
+    let limited = within(KIB);
     let done = Command::new("sh")
-        .args(["-c", &limited])
+        .args(["-c", &within(KIB_HERE)])
         .arg(std::env::current_exe().unwrap())
         .args(["in_little_memory", "--exact", "--test-threads=1"])
         .env(LITTLE, dir.path())
