@@ -112,7 +112,9 @@ fn write(path: &Path, n: u64, len: usize, key: fn(u64) -> u64) {
             }
         });
     }
-    let close = seconds(|| drop(w.close().unwrap()));
+    let close = seconds(|| {
+        w.close().unwrap();
+    });
     let rate = |t: f64| tenth as f64 / t / 1e3;
     print!("| {:.0}, {:.0} ", rate(times[0]), rate(times[9]));
     let most = memory.into_iter().max().unwrap_or(0);
