@@ -46,7 +46,7 @@ mod transfer;
 mod verify;
 mod work;
 
-use crate::outcome::{Exit, Outcome, tell};
+use crate::outcome::{Exit, Outcome, is_full, tell};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -173,7 +173,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Err(error) => {
             tell(&error);
             let resume = again.and_then(|again| again.hint(error.root()));
-            if let Some(hint) = resume.or_else(|| hint(error.root()).map(Into::into)) {
+            let hint = resume.or_else(|| hint(error.root()).or(room(error.root())).map(Into::into));
+            if let Some(hint) = hint {
                 output::complain(&format!("hint: {hint}"));
             }
             match error.root() {
@@ -193,6 +194,11 @@ fn refuse(asked: &clap::Error) {
         Cow::Owned(escaped) if asked.use_stderr() => output::complain(escaped.trim_end()),
         _ => drop(asked.print()),
     }
+}
+
+/// What to do where there is no room left to write to.
+fn room(error: &Error) -> Option<&'static str> {
+    is_full(error).then_some("nothing is left half written; free some space, then run it again")
 }
 
 /// Whether whoever read the output has gone, as `head` does: nothing to complain about.

@@ -33,3 +33,9 @@ pub(crate) fn said(error: &Error) -> String {
 pub(crate) fn tell(error: &Error) {
     complain(&format!("error: {}", said(error)));
 }
+
+/// Whether there is no room left to write to.
+pub(crate) fn is_full(error: &Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error, Error::Io { source, .. } if matches!(source.kind(), StorageFull | FileTooLarge | QuotaExceeded))
+}

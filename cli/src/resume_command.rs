@@ -1,8 +1,8 @@
 //! The command that goes on with an import, as a person would type it.
 
+use crate::outcome::is_full;
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
-use std::io::ErrorKind;
 use vlstore::{Error, Unresumed};
 
 /// How `import` was called, and how far it came.
@@ -108,13 +108,7 @@ impl ResumeCommand {
                 Unresumed::Stream => with(&["--keep-all"]),
                 _ => "omit that option, or import into another store".into(),
             },
-            Error::Io { source, .. }
-                if self.begun.get()
-                    && matches!(
-                        source.kind(),
-                        ErrorKind::StorageFull | ErrorKind::FileTooLarge
-                    ) =>
-            {
+            error if self.begun.get() && is_full(error) => {
                 format!("every commit is kept; free some space, then resume: {}", self.command())
             }
             Error::Format { format, .. } if self.begun.get() && *format != "trajectory" => format!(

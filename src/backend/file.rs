@@ -23,6 +23,8 @@ use crate::error::{Error, Result};
 pub struct FileBackend {
     file: File,
     path: Mutex<PathBuf>,
+    /// Where its user will find it, if it is built elsewhere: errors of writing name this place.
+    destined: Option<Box<Path>>,
     identity: Identity,
     writable: bool,
     maps: bool,
@@ -109,6 +111,7 @@ impl FileBackend {
         Ok(Self {
             file,
             path: Mutex::new(absolute),
+            destined: None,
             identity: identity(&kind),
             writable,
             maps: access == Access::Map,
@@ -126,6 +129,18 @@ impl FileBackend {
     /// Takes note of the file's new name.
     pub(super) fn renamed_to(&self, path: &Path) {
         *self.path.lock().unwrap_or_else(PoisonError::into_inner) = path.to_path_buf();
+    }
+
+    /// Errors of writing name `place` from now on, where the file will appear.
+    pub(super) fn destined_for(&mut self, place: &Path) {
+        self.destined = Some(place.into());
+    }
+
+    fn write_error(&self, error: Error) -> Error {
+        match &self.destined {
+            Some(place) => error.at(place),
+            None => error,
+        }
     }
 
     /// Whether the path still leads to the open file, and not to one that took its place, or
@@ -236,14 +251,15 @@ impl Backend for FileBackend {
             self.preallocation.prepare(&self.file, offset, end);
         }
         positioned::write_all_at(&self.file, data, offset)
-            .map_err(|e| Error::io_at("write", offset, e))
+            .map_err(|e| self.write_error(Error::io_at("write", offset, e)))
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
         if !self.writable {
             return Err(Error::ReadOnly);
         }
-        self.file.set_len(len).map_err(|e| Error::io_at("set the length", len, e))
+        let done = self.file.set_len(len);
+        done.map_err(|e| self.write_error(Error::io_at("set the length", len, e)))
     }
 
     fn sync(&self) -> Result<()> {
@@ -252,7 +268,7 @@ impl Backend for FileBackend {
         }
         // Never repeated: after a failure the system may forget the pages that it could not
         // write, and the next call would find nothing left to complain of.
-        self.file.sync_data().map_err(|e| Error::io("sync", e))
+        self.file.sync_data().map_err(|e| self.write_error(Error::io("sync", e)))
     }
 
     fn map(&self, len: u64) -> Result<Option<Mapping>> {

@@ -98,7 +98,8 @@ impl StagedFile {
     /// As [`StagedFile::new`], for a place that was looked at.
     pub(super) fn at(place: OutputPlace, access: Access) -> Result<Self> {
         place.must_be_file()?;
-        let (backend, temporary) = create_beside(place.path(), access)?;
+        let (mut backend, temporary) = create_beside(place.path(), access)?;
+        backend.destined_for(place.path());
         let backend = Arc::new(backend);
         let path = place.path().to_path_buf();
         let staged = Self { backend, temporary, place: path, published: false, replaced: None };
@@ -162,7 +163,7 @@ impl StagedFile {
     /// error of syncing the folder: the file is in its place, but after a power cut the old
     /// state of the folder may be back.
     pub fn publish(mut self, existing: Existing) -> Result<()> {
-        self.backend.sync().map_err(|e| e.at(&self.temporary))?;
+        self.backend.sync()?;
         // What became a pipe or a device meanwhile is not replaced either.
         OutputPlace::of(&self.place)?.must_be_file()?;
         let named = if existing.is_replaced() {

@@ -200,6 +200,9 @@ fn confined(folder: &Path, blocks: u32, args: &str) -> (i32, String) {
 #[test]
 fn a_verb_that_runs_out_of_room_says_so_and_leaves_all_as_it_was() {
     let folder = filled();
+    // What `put` takes: a record of the store.
+    let frame = Store::open(folder.path("long.vls")).unwrap().get_at(0).unwrap().to_vec();
+    fs::write(folder.path("frame.bin"), frame).unwrap();
     let before = state(&folder);
     for args in [
         "compact long.vls",
@@ -209,7 +212,7 @@ fn a_verb_that_runs_out_of_room_says_so_and_leaves_all_as_it_was() {
         "recover long.vls NEW",
         "export --quiet long.vls NEW.xyz",
         "import --quiet long.xtc NEW",
-        "put long.vls more notes.txt",
+        "put long.vls more frame.bin",
         "rm long.vls 3",
         "seal long.vls",
     ] {
@@ -219,6 +222,12 @@ fn a_verb_that_runs_out_of_room_says_so_and_leaves_all_as_it_was() {
             assert!(status == 1 || (may_go_on && status == 0), "{args} {blocks}: {status} {said}");
             assert!(status == 0 || said.contains("error: "), "{args}: {said}");
             assert!(!said.contains("panicked"), "{args}: {said}");
+            // What is full is named, and what to do.
+            let new = args.split(' ').find(|arg| arg.starts_with("NEW"));
+            let full = new.unwrap_or("long.vls").trim_end_matches(".xyz");
+            let error = said.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+            assert!(status == 0 || error.contains(full), "{args}: {said}");
+            assert!(status == 0 || said.contains("free some space"), "{args}: {said}");
             let rest = left(&folder);
             assert!(args.starts_with("import") || rest.is_empty(), "{args} left {rest:?}");
             if ["put", "rm", "seal"].iter().any(|v| args.starts_with(v)) {
