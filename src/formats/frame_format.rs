@@ -1,7 +1,7 @@
 //! What the readers of all formats do alike: count frames, stay at the first error, tell where they are and
 //! go elsewhere. A format says only how a frame is read and how one is passed over.
 
-use super::counter::Counter;
+use super::input::Input;
 use super::kind::FormatKind;
 use super::reader::{FramePlace, FrameReader, Reach};
 use super::report::ReadReport;
@@ -12,25 +12,20 @@ use crate::error::Result;
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
-/// How one format is read.
+/// How one format is read. It holds what it parses with; the input is given to it.
 pub(super) trait FrameFormat: Send {
-    /// What the bytes come from.
-    type Input: Read + Seek + Send;
     const KIND: FormatKind;
-
-    fn source(&self) -> &Source<Self::Input>;
-    fn counter(&self) -> &Counter;
-    /// Both, to be changed.
-    fn parts(&mut self) -> (&mut Source<Self::Input>, &mut Counter);
+    /// As errors call it.
+    const NAME: &'static str;
 
     /// Reads the next frame; `false` at the end of the file. After an error or the end `into` may hold anything.
-    fn read(&mut self, into: &mut MdFrame) -> Result<bool>;
+    fn read<R: Read + Seek>(&mut self, input: &mut Input<R>, into: &mut MdFrame) -> Result<bool>;
 
     /// Passes over the next frame; `false` at the end of the file.
-    fn pass(&mut self) -> Result<bool>;
+    fn pass<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool>;
 
     /// Whether later frames need what only the first one says, and it has not been passed.
-    fn needs_the_first(&self) -> bool {
+    fn needs_the_first<R: Read + Seek>(&self, _: &Input<R>) -> bool {
         false
     }
 
@@ -45,23 +40,29 @@ pub(super) trait FrameFormat: Send {
     }
 }
 
-/// The frames of a trajectory of this format.
-pub(super) struct Frames<F>(pub(super) F);
+/// The frames of a trajectory of format `F`, from `R`.
+pub(super) struct Frames<F, R> {
+    format: F,
+    input: Input<R>,
+}
 
-impl<F: FrameFormat> Frames<F> {
-    fn step(&mut self, act: impl FnOnce(&mut F) -> Result<bool>) -> Result<bool> {
-        let (source, counter) = self.0.parts();
-        counter.check()?;
-        source.begin();
-        let byte = source.at();
-        let result = act(&mut self.0);
-        self.0.parts().1.count(byte, result)
+impl<F: FrameFormat, R: Read + Seek> Frames<F, R> {
+    pub(super) fn new(format: F, source: Source<R>) -> Self {
+        Self { format, input: Input::new(F::NAME, source) }
+    }
+
+    fn step(&mut self, act: impl FnOnce(&mut F, &mut Input<R>) -> Result<bool>) -> Result<bool> {
+        self.input.counter.check()?;
+        self.input.source.begin();
+        let byte = self.input.source.at();
+        let result = act(&mut self.format, &mut self.input);
+        self.input.counter.count(byte, result)
     }
 }
 
-impl<F: FrameFormat> FrameReader for Frames<F> {
+impl<F: FrameFormat, R: Read + Seek + Send> FrameReader for Frames<F, R> {
     fn next_frame(&mut self, into: &mut MdFrame) -> Result<bool> {
-        let read = self.step(|format| format.read(into));
+        let read = self.step(|format, input| format.read(input, into));
         if !matches!(read, Ok(true)) {
             *into = MdFrame::default();
         }
@@ -82,42 +83,41 @@ impl<F: FrameFormat> FrameReader for Frames<F> {
     }
 
     fn topology(&self) -> Option<&Arc<Topology>> {
-        self.0.known_topology()
+        self.format.known_topology()
     }
 
     fn progress(&self) -> (u64, u64) {
-        self.0.source().progress()
+        self.input.source.progress()
     }
 
     fn place(&self) -> FramePlace {
-        self.0.counter().place(self.0.source().at())
+        self.input.counter.place(self.input.source.at())
     }
 
     fn go_to(&mut self, place: FramePlace) -> Result<bool> {
-        if place.frame > 0 && self.0.needs_the_first() && !self.step(F::pass)? {
+        if place.frame > 0 && self.format.needs_the_first(&self.input) && !self.step(F::pass)? {
             return Ok(false);
         }
-        let (source, counter) = self.0.parts();
-        if !source.go_to(place.byte)? {
+        if !self.input.source.go_to(place.byte)? {
             return Ok(false);
         }
-        counter.go_to(place);
+        self.input.counter.go_to(place);
         Ok(true)
     }
 
     fn reach(&self) -> Reach {
-        if self.0.source().rewinds() { Reach::Anywhere } else { Reach::Forward }
+        if self.input.source.rewinds() { Reach::Anywhere } else { Reach::Forward }
     }
 
     fn unfinished(&self) -> bool {
-        self.0.source().unfinished()
+        self.input.source.unfinished()
     }
 
     fn tail(&self) -> Sum {
-        self.0.source().tail()
+        self.input.source.tail()
     }
 
     fn report(&self) -> ReadReport {
-        self.0.notes()
+        self.format.notes()
     }
 }

@@ -6,9 +6,9 @@
 //! Numbers pass as they are: nothing is scaled, and nothing is narrowed that the target format
 //! does not force; [`Units`] says what they mean.
 //!
-//! A format is one file or folder here that holds a reader (something that implements
-//! [`FrameReader`]) and an encoder (a frame in, bytes out), and one arm in each `match` over
-//! [`FormatKind`]. Opening, naming the path in errors and how an output is written
+//! A format is one file or folder here that holds how its frames are read (`FrameFormat`, of which
+//! `Frames` makes a [`FrameReader`]) and an encoder (a frame in, bytes out), and one arm in each
+//! `match` over [`FormatKind`]. Opening, naming the path in errors and how an output is written
 //! ([`Output`](crate::backend::Output)) are shared.
 
 mod binary_heads;
@@ -21,6 +21,7 @@ mod extxyz;
 mod frame_format;
 mod gro;
 mod gro_lines;
+mod input;
 mod kind;
 mod masses;
 mod names;

@@ -118,12 +118,12 @@ fn of_kind<R: Read + Seek + Send + 'static>(
     map: &NameMap,
 ) -> Box<dyn FrameReader> {
     match kind {
-        FormatKind::Xtc => Box::new(Frames(XtcReader::new(source))),
-        FormatKind::Trr => Box::new(Frames(TrrReader::new(source))),
-        FormatKind::Dcd => Box::new(Frames(DcdReader::new(source))),
-        FormatKind::ExtXyz => Box::new(Frames(ExtXyzReader::new(source, map.clone()))),
-        FormatKind::Pdb => Box::new(Frames(PdbReader::new(source))),
-        FormatKind::Gro => Box::new(Frames(GroReader::new(source))),
+        FormatKind::Xtc => Box::new(Frames::new(XtcReader::default(), source)),
+        FormatKind::Trr => Box::new(Frames::new(TrrReader::default(), source)),
+        FormatKind::Dcd => Box::new(Frames::new(DcdReader::default(), source)),
+        FormatKind::ExtXyz => Box::new(Frames::new(ExtXyzReader::new(map.clone()), source)),
+        FormatKind::Pdb => Box::new(Frames::new(PdbReader::default(), source)),
+        FormatKind::Gro => Box::new(Frames::new(GroReader::default(), source)),
     }
 }
 

@@ -17,8 +17,8 @@ mod write;
 
 pub(super) use write::DcdEncoder;
 
-use super::counter::Counter;
 use super::frame_format::FrameFormat;
+use super::input::Input;
 use super::kind::FormatKind;
 use super::report::{NoteKind, ReadReport};
 use super::source::Source;
@@ -29,10 +29,8 @@ use head::Head;
 use records::{short, wrong};
 use std::io::{Read, Seek};
 
-/// Reads frames from `R`.
-pub(super) struct DcdReader<R> {
-    source: Source<R>,
-    counter: Counter,
+#[derive(Default)]
+pub(super) struct DcdReader {
     head: Option<Head>,
     /// Coordinates of the first frame, if atoms are fixed.
     first: Vec<f32>,
@@ -41,38 +39,26 @@ pub(super) struct DcdReader<R> {
     report: ReadReport,
 }
 
-impl<R: Read + Seek> DcdReader<R> {
-    pub(super) fn new(source: Source<R>) -> Self {
-        Self {
-            source,
-            counter: Counter::new("DCD"),
-            head: None,
-            first: Vec::new(),
-            space: Vec::new(),
-            report: ReadReport::default(),
-        }
-    }
-
+impl DcdReader {
     /// Goes behind the header, which is read once.
-    fn behind_the_head(&mut self) -> Result<()> {
-        if self.source.at() > 0 {
+    fn behind_the_head<R: Read + Seek>(&mut self, source: &mut Source<R>) -> Result<()> {
+        if source.at() > 0 {
             return Ok(());
         }
         match &self.head {
-            Some(head) => match self.source.skip(head.bytes)? {
+            Some(head) => match source.skip(head.bytes)? {
                 true => Ok(()),
                 false => Err(short("header")),
             },
             None => {
-                self.head = Some(Head::read(&mut self.source, &mut self.space)?);
+                self.head = Some(Head::read(source, &mut self.space)?);
                 Ok(())
             }
         }
     }
 
     /// At the end of the file: whether there should be more.
-    fn ended(&mut self, claimed: u64) {
-        let frames = self.counter.frame();
+    fn ended(&mut self, frames: u64, claimed: u64) {
         if frames < claimed && self.report.notes().is_empty() {
             let first = || format!("after frame {frames}");
             self.report.count(&NoteKind::FewerFrames(claimed), claimed - frames, first);
@@ -80,33 +66,21 @@ impl<R: Read + Seek> DcdReader<R> {
     }
 }
 
-impl<R: Read + Seek + Send> FrameFormat for DcdReader<R> {
-    type Input = R;
+impl FrameFormat for DcdReader {
     const KIND: FormatKind = FormatKind::Dcd;
+    const NAME: &'static str = "DCD";
 
-    fn source(&self) -> &Source<R> {
-        &self.source
-    }
-
-    fn counter(&self) -> &Counter {
-        &self.counter
-    }
-
-    fn parts(&mut self) -> (&mut Source<R>, &mut Counter) {
-        (&mut self.source, &mut self.counter)
-    }
-
-    fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
+    fn read<R: Read + Seek>(&mut self, input: &mut Input<R>, into: &mut MdFrame) -> Result<bool> {
         let old = std::mem::take(into);
-        self.behind_the_head()?;
+        let number = input.counter.frame();
+        self.behind_the_head(&mut input.source)?;
         let Some(head) = &self.head else { return Err(wrong("its header was not read")) };
-        if self.source.at_end()? {
+        if input.source.at_end()? {
             let claimed = head.claimed;
-            self.ended(claimed);
+            self.ended(number, claimed);
             return Ok(false);
         }
-        let number = self.counter.frame();
-        let (source, space) = (&mut self.source, &mut self.space);
+        let (source, space) = (&mut input.source, &mut self.space);
         if head.cell {
             head.records.read(source, space, Some(48), "unit cell")?;
             let mut six = [0.0; 6];
@@ -172,28 +146,28 @@ impl<R: Read + Seek + Send> FrameFormat for DcdReader<R> {
         Ok(true)
     }
 
-    fn pass(&mut self) -> Result<bool> {
-        let number = self.counter.frame();
+    fn pass<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
+        let number = input.counter.frame();
         let needs_the_first = self.head.as_ref().is_none_or(|h| h.free.is_some());
         if number == 0 && self.first.is_empty() && needs_the_first {
-            return self.read(&mut MdFrame::default());
+            return self.read(input, &mut MdFrame::default());
         }
-        self.behind_the_head()?;
+        self.behind_the_head(&mut input.source)?;
         let Some(head) = &self.head else { return Err(wrong("its header was not read")) };
-        if self.source.at_end()? {
+        if input.source.at_end()? {
             let claimed = head.claimed;
-            self.ended(claimed);
+            self.ended(number, claimed);
             return Ok(false);
         }
-        if !self.source.skip(head.frame(number))? {
+        if !input.source.skip(head.frame(number))? {
             return Err(short("coordinates"));
         }
         Ok(true)
     }
 
     /// The header, and the first frame if atoms are fixed.
-    fn needs_the_first(&self) -> bool {
-        self.head.is_none() && self.source.at() == 0
+    fn needs_the_first<R: Read + Seek>(&self, input: &Input<R>) -> bool {
+        self.head.is_none() && input.source.at() == 0
     }
 
     fn notes(&self) -> ReadReport {

@@ -13,8 +13,9 @@ use crate::formats::reader::FrameReader;
 use crate::formats::writer::FrameEncoder;
 use std::io::Cursor;
 
-fn reader(bytes: &[u8]) -> Frames<DcdReader<Cursor<Vec<u8>>>> {
-    Frames(DcdReader::new(Source::new(Cursor::new(bytes.to_vec()), bytes.len() as u64)))
+fn reader(bytes: &[u8]) -> Frames<DcdReader, Cursor<Vec<u8>>> {
+    let source = Source::new(Cursor::new(bytes.to_vec()), bytes.len() as u64);
+    Frames::new(DcdReader::default(), source)
 }
 
 fn frames(bytes: &[u8]) -> (Vec<MdFrame>, Option<String>) {

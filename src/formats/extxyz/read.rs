@@ -9,89 +9,68 @@ use super::typed::Typed;
 use super::write::derived_layout;
 use crate::codec::{MdFrame, Property, Real, Values};
 use crate::error::{Error, Result};
-use crate::formats::counter::Counter;
 use crate::formats::frame_format::FrameFormat;
+use crate::formats::input::Input;
 use crate::formats::kind::FormatKind;
 use crate::formats::names::NameMap;
 use crate::formats::report::{NoteKind, ReadReport};
-use crate::formats::source::Source;
 use crate::limits;
 use std::io::{Read, Seek};
 
-/// Reads frames from `R`.
-pub(in crate::formats) struct ExtXyzReader<R> {
-    source: Source<R>,
-    counter: Counter,
+pub(in crate::formats) struct ExtXyzReader {
     line: Vec<u8>,
     map: NameMap,
     report: ReadReport,
 }
 
-impl<R: Read + Seek> ExtXyzReader<R> {
-    pub(in crate::formats) fn new(source: Source<R>, map: NameMap) -> Self {
-        Self {
-            source,
-            counter: Counter::new("extended XYZ"),
-            line: Vec::new(),
-            report: ReadReport::of(&map),
-            map,
-        }
+impl ExtXyzReader {
+    pub(in crate::formats) fn new(map: NameMap) -> Self {
+        Self { line: Vec::new(), report: ReadReport::of(&map), map }
     }
 
-    fn wrong(&self, why: impl Into<Why>) -> Error {
-        self.counter.wrong_line(why)
-    }
-
-    /// Reads the next line; `false` at the end.
-    fn advance(&mut self) -> Result<bool> {
-        let more = self.source.line(&mut self.line)?;
-        self.counter.count_line(more);
-        Ok(more)
-    }
-
-    fn text(&self) -> Result<&str> {
-        std::str::from_utf8(&self.line).map_err(|_| self.wrong("this line is not UTF-8 text"))
+    fn text<R: Read + Seek>(&self, input: &Input<R>) -> Result<&str> {
+        std::str::from_utf8(&self.line).map_err(|_| input.wrong("this line is not UTF-8 text"))
     }
 
     /// The line with the number of atoms; `None` at the end of the file.
-    fn count(&mut self) -> Result<Option<usize>> {
+    fn count<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<Option<usize>> {
         loop {
-            if !self.advance()? {
+            if !input.next_line(&mut self.line)? {
                 return Ok(None);
             }
-            if self.counter.line() == 1 && self.line.starts_with(b"\xef\xbb\xbf") {
+            if input.counter.line() == 1 && self.line.starts_with(b"\xef\xbb\xbf") {
                 self.line.drain(..3);
             }
             if !self.line.trim_ascii().is_empty() {
                 break;
             }
         }
-        let word = self.text()?.trim();
+        let word = self.text(input)?.trim();
         let Ok(count) = word.parse::<i128>() else {
             if word.starts_with("VEC") {
-                return Err(self.wrong(
+                return Err(input.wrong(
                     "cell vectors in lines of their own, as ASE's vec_cell writes them, are not \
                      read; write them as Lattice",
                 ));
             }
-            return Err(self.wrong(format!("`{}` is not a number of atoms", shorten(word))));
+            return Err(input.wrong(format!("`{}` is not a number of atoms", shorten(word))));
         };
         // Two bytes are the least for an atom, and the line of keys may be empty.
-        let most = self.source.left() / 2 + 1;
+        let most = input.source.left() / 2 + 1;
         match usize::try_from(count) {
             Ok(n) if n as u64 <= most => Ok(Some(n)),
             Err(_) if count < 0 => {
-                Err(self.wrong(format!("a frame cannot have {count} atoms")))
+                Err(input.wrong(format!("a frame cannot have {count} atoms")))
             }
-            _ => Err(self.short(format!(
+            _ => Err(input.short(format!(
                 "{count} atoms do not fit in the {} bytes that follow; the number is wrong or the file was cut short",
-                self.source.left()
+                input.source.left()
             ))),
         }
     }
 
     /// Says where a frame is that no record could hold.
-    fn within_limits(&self, frame: &MdFrame, line: u64) -> Result<()> {
+    fn within_limits<R: Read + Seek>(input: &Input<R>, frame: &MdFrame, line: u64) -> Result<()> {
         let properties = frame.atom_properties.len().saturating_add(frame.frame_properties.len());
         if properties <= limits::PROPERTIES_MAX {
             return Ok(());
@@ -101,23 +80,13 @@ impl<R: Read + Seek> ExtXyzReader<R> {
              properties",
             limits::PROPERTIES_MAX
         );
-        Err(Error::format("extended XYZ", self.counter.at_line(line), why))
-    }
-
-    /// As [`wrong`](Self::wrong), where more was to come.
-    fn short(&mut self, why: impl Into<Why>) -> Error {
-        self.source.note_cut();
-        self.wrong(why)
-    }
-
-    fn cut(&mut self, done: usize, atoms: usize) -> Error {
-        self.short(format!("the file ends here, after {done} of {atoms} atoms"))
+        Err(Error::format(Self::NAME, input.counter.at_line(line), why))
     }
 
     /// The most values that can still come, this line included: each takes a character and a
     /// space. Nothing is reserved beyond, whatever the file claims.
-    fn room(&self) -> usize {
-        let bytes = self.source.reserve(u64::MAX).saturating_add(self.line.len() as u64) / 2;
+    fn room<R: Read + Seek>(&self, input: &Input<R>) -> usize {
+        let bytes = input.source.reserve(u64::MAX).saturating_add(self.line.len() as u64) / 2;
         usize::try_from(bytes.saturating_add(1)).unwrap_or(usize::MAX)
     }
 }
@@ -241,83 +210,71 @@ fn settle_types(
     unknown
 }
 
-impl<R: Read + Seek + Send> FrameFormat for ExtXyzReader<R> {
-    type Input = R;
+impl FrameFormat for ExtXyzReader {
     const KIND: FormatKind = FormatKind::ExtXyz;
+    const NAME: &'static str = "extended XYZ";
 
-    fn source(&self) -> &Source<R> {
-        &self.source
-    }
-
-    fn counter(&self) -> &Counter {
-        &self.counter
-    }
-
-    fn parts(&mut self) -> (&mut Source<R>, &mut Counter) {
-        (&mut self.source, &mut self.counter)
-    }
-
-    fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
+    fn read<R: Read + Seek>(&mut self, input: &mut Input<R>, into: &mut MdFrame) -> Result<bool> {
         let mut old = std::mem::take(into);
-        let Some(atoms) = self.count()? else {
+        let Some(atoms) = self.count(input)? else {
             return Ok(false);
         };
         into.nsites = atoms;
-        if !self.advance()? {
-            return Err(self.short("the file ends before the line of keys"));
+        if !input.next_line(&mut self.line)? {
+            return Err(input.short("the file ends before the line of keys"));
         }
-        let at = self.counter.line();
+        let at = input.counter.line();
         let told = self
-            .text()
-            .and_then(|line| keys::read(line, &self.map, into).map_err(|why| self.wrong(why)))?;
+            .text(input)
+            .and_then(|line| keys::read(line, &self.map, into).map_err(|why| input.wrong(why)))?;
         let named = told.columns.is_some();
         let mut specs = told.columns.unwrap_or_else(layout::plain);
         let mut first = true;
         let mut gathered = Vec::new();
         for done in 0..atoms {
-            if !self.advance()? {
-                return Err(self.cut(done, atoms));
+            if !input.next_line(&mut self.line)? {
+                return Err(input.short_of_atoms(done, atoms));
             }
             if first {
                 if !named {
-                    further(self.text()?, &mut specs);
+                    further(self.text(input)?, &mut specs);
                 }
-                gathered = prepare(&specs, atoms, self.room(), &mut old)?;
+                gathered = prepare(&specs, atoms, self.room(input), &mut old)?;
                 first = false;
             }
-            let line = self.text()?;
-            columns::atom(line, &specs, &mut gathered).map_err(|why| self.wrong(why))?;
+            let line = self.text(input)?;
+            columns::atom(line, &specs, &mut gathered).map_err(|why| input.wrong(why))?;
         }
         if first {
             gathered = prepare(&specs, 0, 0, &mut old)?;
         }
-        let unknown = fill(into, &specs, gathered, named).map_err(|why| self.wrong(why))?;
-        self.within_limits(into, at)?;
+        let unknown = fill(into, &specs, gathered, named).map_err(|why| input.wrong(why))?;
+        Self::within_limits(input, into, at)?;
         for number in told.mapped {
             self.report.matched(number);
         }
         for kind in told.notes {
-            let place = self.counter.at_line(at);
+            let place = input.counter.at_line(at);
             self.report.count(&kind, 1, || place);
         }
         if let Some((count, (site, label))) = unknown {
             let line = at.saturating_add(site as u64).saturating_add(1);
-            let place = format!("{}: `{}`", self.counter.at_line(line), shorten(&label));
+            let place = format!("{}: `{}`", input.counter.at_line(line), shorten(&label));
             self.report.count(&NoteKind::UnknownLabel, count as u64, || place);
         }
         Ok(true)
     }
 
     /// Passes over a frame: the lines are counted, not read.
-    fn pass(&mut self) -> Result<bool> {
-        let Some(atoms) = self.count()? else {
+    fn pass<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
+        let Some(atoms) = self.count(input)? else {
             return Ok(false);
         };
         for done in 0..=atoms {
-            if !self.advance()? {
+            if !input.next_line(&mut self.line)? {
                 return Err(match done.checked_sub(1) {
-                    None => self.short("the file ends before the line of keys"),
-                    Some(done) => self.cut(done, atoms),
+                    None => input.short("the file ends before the line of keys"),
+                    Some(done) => input.short_of_atoms(done, atoms),
                 });
             }
         }

@@ -8,8 +8,9 @@ use crate::formats::source::Source;
 use crate::formats::writer::FrameEncoder;
 use std::io::Cursor;
 
-fn reader(text: &[u8]) -> Frames<ExtXyzReader<Cursor<&[u8]>>> {
-    Frames(ExtXyzReader::new(Source::new(Cursor::new(text), text.len() as u64), NameMap::default()))
+fn reader(text: &[u8]) -> Frames<ExtXyzReader, Cursor<&[u8]>> {
+    let source = Source::new(Cursor::new(text), text.len() as u64);
+    Frames::new(ExtXyzReader::new(NameMap::default()), source)
 }
 
 fn frames(text: &[u8]) -> (Vec<MdFrame>, Option<Error>) {
@@ -221,7 +222,7 @@ fn names_can_be_mapped_onto_fields() {
     let map = |pairs: &[(&str, &str)]| NameMap::new(pairs.iter().copied()).unwrap();
     let read = |text: &str, pairs: &[(&str, &str)]| {
         let source = Source::new(Cursor::new(text.as_bytes()), text.len() as u64);
-        let mut r = Frames(ExtXyzReader::new(source, map(pairs)));
+        let mut r = Frames::new(ExtXyzReader::new(map(pairs)), source);
         let mut f = MdFrame::default();
         r.next_frame(&mut f).map(|_| (f, r.report()))
     };

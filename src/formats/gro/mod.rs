@@ -8,13 +8,12 @@
 #[cfg(test)]
 mod tests;
 
-use super::counter::Counter;
 use super::frame_format::FrameFormat;
 use super::gro_lines::{Columns, LABEL, Residues, number_after};
+use super::input::Input;
 use super::kind::FormatKind;
-use super::source::Source;
 use crate::codec::{MdFrame, Real, Topology};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::wire::memory;
 use std::io::{Read, Seek};
 use std::sync::Arc;
@@ -22,53 +21,25 @@ use std::sync::Arc;
 /// Decimals of positions up to which float32 holds them.
 const SINGLE: usize = 4;
 
-/// Reads frames from `R`.
-pub(super) struct GroReader<R> {
-    source: Source<R>,
-    counter: Counter,
+#[derive(Default)]
+pub(super) struct GroReader {
     line: Vec<u8>,
     /// Numbers and names of atoms and residues of the frame that was read last, as the file has them.
     labels: Vec<u8>,
     topology: Option<Arc<Topology>>,
 }
 
-impl<R: Read + Seek> GroReader<R> {
-    pub(super) fn new(source: Source<R>) -> Self {
-        Self {
-            source,
-            counter: Counter::new("GRO"),
-            line: Vec::new(),
-            labels: Vec::new(),
-            topology: None,
-        }
-    }
-
-    fn wrong(&self, why: impl Into<Box<str>>) -> Error {
-        self.counter.wrong_line(why)
-    }
-
-    /// As [`wrong`](Self::wrong), where more was to come.
-    fn short(&mut self, why: impl Into<Box<str>>) -> Error {
-        self.source.note_cut();
-        self.wrong(why)
-    }
-
-    fn advance(&mut self) -> Result<bool> {
-        let more = self.source.line(&mut self.line)?;
-        self.counter.count_line(more);
-        Ok(more)
-    }
-
+impl GroReader {
     /// The title; `None` at the end of the file, before which there may be empty lines.
-    fn title(&mut self) -> Result<Option<String>> {
+    fn title<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<Option<String>> {
         loop {
-            if !self.advance()? {
+            if !input.next_line(&mut self.line)? {
                 return Ok(None);
             }
             if !self.line.trim_ascii().is_empty() {
                 break;
             }
-            if self.counter.line() == 1 {
+            if input.counter.line() == 1 {
                 break;
             }
         }
@@ -76,38 +47,38 @@ impl<R: Read + Seek> GroReader<R> {
     }
 
     /// The line with the number of atoms.
-    fn count(&mut self) -> Result<usize> {
-        if !self.advance()? {
-            return Err(self.short("the file ends before the number of atoms"));
+    fn count<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<usize> {
+        if !input.next_line(&mut self.line)? {
+            return Err(input.short("the file ends before the number of atoms"));
         }
         let word = str::from_utf8(&self.line).unwrap_or_default().trim();
         let Ok(count) = word.parse::<u64>() else {
             let why = "the second line of a frame is the number of its atoms; this is none";
-            return Err(self.wrong(why));
+            return Err(input.wrong(why));
         };
         // The shortest line of an atom has the labels and three numbers such as ` 1.0`.
-        let most = self.source.left() / (LABEL as u64 + 12) + 1;
+        let most = input.source.left() / (LABEL as u64 + 12) + 1;
         match usize::try_from(count) {
             Ok(n) if count <= most => Ok(n),
             _ => {
-                let left = self.source.left();
+                let left = input.source.left();
                 let why = format!("{count} atoms do not fit in the {left} bytes that follow");
-                Err(self.short(why))
+                Err(input.short(why))
             }
         }
     }
 
     /// The line of the box: three lengths, or nine numbers in the order xx yy zz xy xz yx yz zx zy.
-    fn cell(&mut self, into: &mut MdFrame) -> Result<()> {
-        if !self.advance()? {
-            return Err(self.short("the file ends before the box of this frame"));
+    fn cell<R: Read + Seek>(&mut self, input: &mut Input<R>, into: &mut MdFrame) -> Result<()> {
+        if !input.next_line(&mut self.line)? {
+            return Err(input.short("the file ends before the box of this frame"));
         }
         let words = str::from_utf8(&self.line).unwrap_or_default().split_ascii_whitespace();
         let numbers: Option<Vec<f64>> = words.map(|w| w.parse().ok()).collect();
         let cell = match numbers.as_deref() {
             Some(&[x, y, z]) => [x, 0., 0., 0., y, 0., 0., 0., z],
             Some(&[xx, yy, zz, xy, xz, yx, yz, zx, zy]) => [xx, xy, xz, yx, yy, yz, zx, zy, zz],
-            _ => return Err(self.wrong("the last line of a frame is its box: 3 or 9 numbers")),
+            _ => return Err(input.wrong("the last line of a frame is its box: 3 or 9 numbers")),
         };
         // A box of zeros says that there is none.
         if cell.iter().any(|x| *x != 0.0) {
@@ -118,52 +89,38 @@ impl<R: Read + Seek> GroReader<R> {
     }
 }
 
-impl<R: Read + Seek + Send> FrameFormat for GroReader<R> {
-    type Input = R;
+impl FrameFormat for GroReader {
     const KIND: FormatKind = FormatKind::Gro;
+    const NAME: &'static str = "GRO";
 
-    fn source(&self) -> &Source<R> {
-        &self.source
-    }
-
-    fn counter(&self) -> &Counter {
-        &self.counter
-    }
-
-    fn parts(&mut self) -> (&mut Source<R>, &mut Counter) {
-        (&mut self.source, &mut self.counter)
-    }
-
-    fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
+    fn read<R: Read + Seek>(&mut self, input: &mut Input<R>, into: &mut MdFrame) -> Result<bool> {
         *into = MdFrame::default();
-        let Some(title) = self.title()? else { return Ok(false) };
+        let Some(title) = self.title(input)? else { return Ok(false) };
         (into.time, into.step) = (number_after(&title, "t="), number_after(&title, "step="));
-        let atoms = self.count()?;
+        let atoms = self.count(input)?;
         into.nsites = atoms;
         let room =
-            usize::try_from(self.source.reserve((atoms as u64).saturating_mul(LABEL as u64)))
+            usize::try_from(input.source.reserve((atoms as u64).saturating_mul(LABEL as u64)))
                 .unwrap_or(usize::MAX);
         let mut labels = memory::with_room(room)?;
         let (mut positions, mut velocities) = (Vec::new(), Vec::new());
         let mut columns: Option<Columns> = None;
         for done in 0..atoms {
-            if !self.advance()? {
-                return Err(
-                    self.short(format!("the file ends here, after {done} of {atoms} atoms"))
-                );
+            if !input.next_line(&mut self.line)? {
+                return Err(input.short_of_atoms(done, atoms));
             }
             let of = match columns {
                 Some(of) => of,
                 None => *columns.insert(Columns::of(&self.line).ok_or_else(|| {
-                    self.wrong(
+                    input.wrong(
                         "this is no line of an atom: labels in 20 columns, then three numbers",
                     )
                 })?),
             };
-            of.atom(&self.line, &mut positions, &mut velocities).map_err(|why| self.wrong(why))?;
+            of.atom(&self.line, &mut positions, &mut velocities).map_err(|why| input.wrong(why))?;
             memory::append(&mut labels, self.line.get(..LABEL).unwrap_or_default())?;
         }
-        self.cell(into)?;
+        self.cell(input, into)?;
         if let Some(of) = columns {
             let single = of.decimals <= SINGLE;
             let real = |values: Vec<f64>| match single {
@@ -180,7 +137,7 @@ impl<R: Read + Seek + Send> FrameFormat for GroReader<R> {
         if self.topology.is_none() || !Residues::same(&labels, &self.labels) {
             let name = title.split(" t=").next().unwrap_or_default().trim();
             let topology =
-                Residues::topology(&labels, atoms, name).map_err(|why| self.wrong(why))?;
+                Residues::topology(&labels, atoms, name).map_err(|why| input.wrong(why))?;
             self.topology = Some(Arc::new(topology));
             self.labels = labels;
         }
@@ -188,16 +145,14 @@ impl<R: Read + Seek + Send> FrameFormat for GroReader<R> {
     }
 
     /// Passes over a frame: lines are counted, not read.
-    fn pass(&mut self) -> Result<bool> {
-        if self.title()?.is_none() {
+    fn pass<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
+        if self.title(input)?.is_none() {
             return Ok(false);
         }
-        let atoms = self.count()?;
+        let atoms = self.count(input)?;
         for done in 0..=atoms {
-            if !self.advance()? {
-                return Err(
-                    self.short(format!("the file ends here, after {done} of {atoms} atoms"))
-                );
+            if !input.next_line(&mut self.line)? {
+                return Err(input.short_of_atoms(done, atoms));
             }
         }
         Ok(true)

@@ -4,6 +4,7 @@ use super::*;
 use crate::formats::frame_format::Frames;
 use crate::formats::gro_lines::begins;
 use crate::formats::reader::FrameReader;
+use crate::formats::source::Source;
 use std::io::Cursor;
 
 const WATER: &str = "\
@@ -18,8 +19,9 @@ Two waters t= 10.50000 step= 5250
    1.82060   1.82060   1.82060
 ";
 
-fn reader(text: &str) -> Frames<GroReader<Cursor<Vec<u8>>>> {
-    Frames(GroReader::new(Source::new(Cursor::new(text.as_bytes().to_vec()), text.len() as u64)))
+fn reader(text: &str) -> Frames<GroReader, Cursor<Vec<u8>>> {
+    let source = Source::new(Cursor::new(text.as_bytes().to_vec()), text.len() as u64);
+    Frames::new(GroReader::default(), source)
 }
 
 fn failed(text: &str) -> String {

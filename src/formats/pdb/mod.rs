@@ -7,15 +7,14 @@
 
 mod topology;
 
-use super::counter::Counter;
 use super::frame_format::FrameFormat;
 use super::gro_lines::number_after;
+use super::input::Input;
 use super::kind::FormatKind;
 use super::pdb_lines::{self as lines, Atom, LABEL, Record};
 use super::report::{NoteKind, ReadReport};
-use super::source::Source;
 use crate::codec::{MdFrame, Real, Topology};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::wire::memory;
 use std::io::{Read, Seek};
 use std::sync::Arc;
@@ -32,10 +31,8 @@ struct Whole {
     bonds: Bonds,
 }
 
-/// Reads frames from `R`.
-pub(super) struct PdbReader<R> {
-    source: Source<R>,
-    counter: Counter,
+#[derive(Default)]
+pub(super) struct PdbReader {
     line: Vec<u8>,
     /// `None` until the file was looked through.
     whole: Option<Whole>,
@@ -52,40 +49,18 @@ struct Found {
     atoms: usize,
 }
 
-impl<R: Read + Seek> PdbReader<R> {
-    pub(super) fn new(source: Source<R>) -> Self {
-        Self {
-            source,
-            counter: Counter::new("PDB"),
-            line: Vec::new(),
-            whole: None,
-            labels: Vec::new(),
-            topology: None,
-            report: ReadReport::default(),
-        }
-    }
-
-    fn wrong(&self, why: impl Into<Box<str>>) -> Error {
-        self.counter.wrong_line(why)
-    }
-
-    fn advance(&mut self) -> Result<bool> {
-        let more = self.source.line(&mut self.line)?;
-        self.counter.count_line(more);
-        Ok(more)
-    }
-
+impl PdbReader {
     /// Looks through a file for what may stand behind the frames: bonds, and for the first cell.
-    fn look(&mut self) -> Result<()> {
+    fn look<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<()> {
         if self.whole.is_some() {
             return Ok(());
         }
         let mut whole = Whole::default();
-        if self.source.rewinds() {
-            let byte = self.source.at();
-            self.source.go_to(0)?;
+        if input.source.rewinds() {
+            let byte = input.source.at();
+            input.source.go_to(0)?;
             let mut cell = false;
-            while self.source.line(&mut self.line)? {
+            while input.source.line(&mut self.line)? {
                 match Record::of(&self.line) {
                     Record::Bonds => whole.bonds.add(&self.line),
                     Record::Cell if !cell => {
@@ -96,8 +71,8 @@ impl<R: Read + Seek> PdbReader<R> {
                     _ => {}
                 }
             }
-            self.source.go_to(byte)?;
-            self.source.begin();
+            input.source.go_to(byte)?;
+            input.source.begin();
         }
         self.whole = Some(whole);
         Ok(())
@@ -105,27 +80,27 @@ impl<R: Read + Seek> PdbReader<R> {
 
     /// Goes through the lines of a frame; `None` if there is none. Labels and positions are gathered if
     /// they are wanted.
-    fn pass_lines(
+    fn pass_lines<R: Read + Seek>(
         &mut self,
+        input: &mut Input<R>,
         mut into: Option<(&mut Vec<u8>, &mut Vec<f32>)>,
     ) -> Result<Option<Found>> {
         let (mut found, mut model) = (Found::default(), false);
         loop {
-            if !self.advance()? {
+            if !input.next_line(&mut self.line)? {
                 if model {
-                    self.source.note_cut();
                     let why = format!(
                         "the file ends inside this model, after {} atoms and before ENDMDL; it \
                          was cut short",
                         found.atoms
                     );
-                    return Err(self.wrong(why));
+                    return Err(input.short(why));
                 }
                 return Ok((found.atoms > 0).then_some(found));
             }
             match Record::of(&self.line) {
                 Record::Model if model || found.atoms > 0 => {
-                    return Err(self.wrong(format!(
+                    return Err(input.wrong(format!(
                         "MODEL comes before the model before it, of {} atoms so far, has its \
                          ENDMDL",
                         found.atoms
@@ -137,14 +112,15 @@ impl<R: Read + Seek> PdbReader<R> {
                 }
                 Record::Atom => {
                     if let Some((labels, positions)) = &mut into {
-                        let position = Atom::position(&self.line).map_err(|why| self.wrong(why))?;
+                        let position =
+                            Atom::position(&self.line).map_err(|why| input.wrong(why))?;
                         memory::append(labels, &Atom::label(&self.line))?;
                         memory::append(positions, &position)?;
                     }
                     found.atoms += 1;
                 }
-                Record::Cell if into.is_some() || self.counter.frame() == 0 => {
-                    let cell = lines::cell(&self.line).map_err(|why| self.wrong(why))?;
+                Record::Cell if into.is_some() || input.counter.frame() == 0 => {
+                    let cell = lines::cell(&self.line).map_err(|why| input.wrong(why))?;
                     found.cell = Some(cell);
                 }
                 Record::Title => {
@@ -158,7 +134,7 @@ impl<R: Read + Seek> PdbReader<R> {
                         None => found.title = Some(text),
                     }
                 }
-                Record::Bonds if !self.source.rewinds() => {
+                Record::Bonds if !input.source.rewinds() => {
                     self.whole.get_or_insert_default().bonds.add(&self.line);
                 }
                 _ => {}
@@ -167,38 +143,26 @@ impl<R: Read + Seek> PdbReader<R> {
     }
 }
 
-impl<R: Read + Seek + Send> FrameFormat for PdbReader<R> {
-    type Input = R;
+impl FrameFormat for PdbReader {
     const KIND: FormatKind = FormatKind::Pdb;
+    const NAME: &'static str = "PDB";
 
-    fn source(&self) -> &Source<R> {
-        &self.source
-    }
-
-    fn counter(&self) -> &Counter {
-        &self.counter
-    }
-
-    fn parts(&mut self) -> (&mut Source<R>, &mut Counter) {
-        (&mut self.source, &mut self.counter)
-    }
-
-    fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
+    fn read<R: Read + Seek>(&mut self, input: &mut Input<R>, into: &mut MdFrame) -> Result<bool> {
         let mut positions = match into.positions.take() {
             Some(Real::F32(v)) => v,
             _ => Vec::new(),
         };
         *into = MdFrame::default();
-        self.look()?;
+        self.look(input)?;
         positions.clear();
         let mut labels = Vec::new();
-        let Some(found) = self.pass_lines(Some((&mut labels, &mut positions)))? else {
+        let Some(found) = self.pass_lines(input, Some((&mut labels, &mut positions)))? else {
             return Ok(false);
         };
         let title = found.title.unwrap_or_default();
         (into.time, into.step) = (number_after(&title, "t="), number_after(&title, "step="));
         let whole = self.whole.get_or_insert_default();
-        if self.counter.frame() == 0
+        if input.counter.frame() == 0
             && let Some(cell) = found.cell
         {
             // Of a stream it is known only now.
@@ -215,8 +179,8 @@ impl<R: Read + Seek + Send> FrameFormat for PdbReader<R> {
             let name = title.split(" t=").next().unwrap_or_default().trim();
             let name = if name.starts_with("t=") { "" } else { name };
             let made = topology::topology(&labels, found.atoms, name, &whole.bonds);
-            let (topology, odd) = made.map_err(|why| self.wrong(why))?;
-            let first = format!("frame {}", self.counter.frame());
+            let (topology, odd) = made.map_err(|why| input.wrong(why))?;
+            let first = format!("frame {}", input.counter.frame());
             for (kind, count) in
                 [(NoteKind::UnknownElement, odd.elements), (NoteKind::LostBonds, odd.bonds)]
             {
@@ -230,17 +194,17 @@ impl<R: Read + Seek + Send> FrameFormat for PdbReader<R> {
         Ok(true)
     }
 
-    fn pass(&mut self) -> Result<bool> {
-        if self.counter.frame() == 0 && !self.source.rewinds() {
+    fn pass<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
+        if input.counter.frame() == 0 && !input.source.rewinds() {
             // A stream tells the first cell once.
-            return self.read(&mut MdFrame::default());
+            return self.read(input, &mut MdFrame::default());
         }
-        Ok(self.pass_lines(None)?.is_some())
+        Ok(self.pass_lines(input, None)?.is_some())
     }
 
     /// The first cell of a stream.
-    fn needs_the_first(&self) -> bool {
-        self.whole.is_none() && !self.source.rewinds()
+    fn needs_the_first<R: Read + Seek>(&self, input: &Input<R>) -> bool {
+        self.whole.is_none() && !input.source.rewinds()
     }
 
     fn known_topology(&self) -> Option<&Arc<Topology>> {

@@ -11,6 +11,7 @@ use crate::codec::Values;
 use crate::formats::frame_format::Frames;
 use crate::formats::pdb_lines::{begins, number};
 use crate::formats::reader::{FramePlace, FrameReader};
+use crate::formats::source::Source;
 use std::io::Cursor;
 
 const TWO: &str = "\
@@ -38,8 +39,9 @@ CONECT    4    6   99
 END
 ";
 
-fn reader(text: &str) -> Frames<PdbReader<Cursor<Vec<u8>>>> {
-    Frames(PdbReader::new(Source::new(Cursor::new(text.as_bytes().to_vec()), text.len() as u64)))
+fn reader(text: &str) -> Frames<PdbReader, Cursor<Vec<u8>>> {
+    let source = Source::new(Cursor::new(text.as_bytes().to_vec()), text.len() as u64);
+    Frames::new(PdbReader::default(), source)
 }
 
 fn frames(text: &str) -> (Vec<MdFrame>, Option<Arc<Topology>>, Option<String>) {

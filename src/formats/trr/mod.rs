@@ -14,8 +14,8 @@ mod write;
 pub(super) use write::TrrEncoder;
 
 use super::binary_heads::TRR as MAGIC;
-use super::counter::Counter;
 use super::frame_format::FrameFormat;
+use super::input::Input;
 use super::kind::FormatKind;
 use super::source::Source;
 use crate::codec::{MdFrame, Property, Real, Values};
@@ -24,35 +24,29 @@ use crate::wire::memory;
 use header::{Header, NAME, Part, START, WORDS};
 use std::io::{Read, Seek};
 
-/// Reads frames from `R`.
-pub(super) struct TrrReader<R> {
-    source: Source<R>,
-    counter: Counter,
+#[derive(Default)]
+pub(super) struct TrrReader {
     /// Bytes of a part.
     space: Vec<u8>,
 }
 
-impl<R: Read + Seek> TrrReader<R> {
-    pub(super) const fn new(source: Source<R>) -> Self {
-        Self { source, counter: Counter::new("TRR"), space: Vec::new() }
-    }
-
+impl TrrReader {
     fn wrong(why: impl Into<Box<str>>) -> Error {
-        Error::format("TRR", "", why)
+        Error::format(Self::NAME, "", why)
     }
 
     fn short(part: &str) -> Error {
         Self::wrong(format!("the file ends inside the {part} of this frame; it was cut short"))
     }
 
-    fn header(&mut self) -> Result<Option<Header>> {
-        if self.source.at_end()? {
+    fn header<R: Read + Seek>(source: &mut Source<R>) -> Result<Option<Header>> {
+        if source.at_end()? {
             return Ok(None);
         }
         let mut start = [0; START];
         // The magic number first: a tail that is not a frame should not be called cut short.
         let (magic, rest) = start.split_at_mut(4);
-        if !self.source.fill(magic)? {
+        if !source.fill(magic)? {
             return Err(Self::short("header"));
         }
         let number = magic.first_chunk().map(|b| i32::from_be_bytes(*b)).unwrap_or_default();
@@ -60,35 +54,42 @@ impl<R: Read + Seek> TrrReader<R> {
             let why = format!("a frame begins with {MAGIC}, found {number}");
             return Err(Self::wrong(why));
         }
-        if !self.source.fill(rest)? {
+        if !source.fill(rest)? {
             return Err(Self::short("header"));
         }
         if rest.split_at(8) != ([0, 0, 0, 13, 0, 0, 0, 12].as_slice(), NAME.as_slice()) {
             return Err(Self::wrong("after 1993, the name GMX_trn_file does not follow"));
         }
         let mut words = [0; WORDS];
-        if !self.source.fill(&mut words)? {
+        if !source.fill(&mut words)? {
             return Err(Self::short("header"));
         }
         let header = Header::parse(&words).map_err(Self::wrong)?;
-        if header.length() > self.source.left() {
-            self.source.note_cut();
+        if header.length() > source.left() {
+            source.note_cut();
             return Err(Self::wrong(format!(
                 "the file ends inside this frame, which claims {} bytes for {} atoms where {} are \
                  left; it was cut short",
                 header.length(),
                 header.atoms,
-                self.source.left()
+                source.left()
             )));
         }
         Ok(Some(header))
     }
 
     /// The numbers of the next part, in memory that was used before.
-    fn numbers(&mut self, width: u64, count: u64, name: &str, old: Option<Real>) -> Result<Real> {
+    fn numbers<R: Read + Seek>(
+        &mut self,
+        source: &mut Source<R>,
+        width: u64,
+        count: u64,
+        name: &str,
+        old: Option<Real>,
+    ) -> Result<Real> {
         let bytes = usize::try_from(width.saturating_mul(count))
             .map_err(|_| memory::out_of_memory(usize::MAX))?;
-        if !self.source.fill_vec(&mut self.space, bytes, 0)? {
+        if !source.fill_vec(&mut self.space, bytes, 0)? {
             return Err(Self::short(name));
         }
         Ok(if width == 4 {
@@ -117,33 +118,22 @@ fn property(name: &str, shape: &[u32], values: Real) -> Property {
     Property { name: name.into(), shape: shape.into(), values: Values::Real(values) }
 }
 
-impl<R: Read + Seek + Send> FrameFormat for TrrReader<R> {
-    type Input = R;
+impl FrameFormat for TrrReader {
     const KIND: FormatKind = FormatKind::Trr;
+    const NAME: &'static str = "TRR";
 
-    fn source(&self) -> &Source<R> {
-        &self.source
-    }
-
-    fn counter(&self) -> &Counter {
-        &self.counter
-    }
-
-    fn parts(&mut self) -> (&mut Source<R>, &mut Counter) {
-        (&mut self.source, &mut self.counter)
-    }
-
-    fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
+    fn read<R: Read + Seek>(&mut self, input: &mut Input<R>, into: &mut MdFrame) -> Result<bool> {
         let old = std::mem::take(into);
-        let Some(header) = self.header()? else {
+        let source = &mut input.source;
+        let Some(header) = Self::header(source)? else {
             return Ok(false);
         };
         let width = header.width;
-        let time = match self.numbers(width, 1, "time", None)? {
+        let time = match self.numbers(source, width, 1, "time", None)? {
             Real::F32(v) => v.first().copied().map(f64::from),
             Real::F64(v) => v.first().copied(),
         };
-        let lambda = self.numbers(width, 1, "lambda", None)?;
+        let lambda = self.numbers(source, width, 1, "lambda", None)?;
         let mut olds = [old.positions, old.velocities, old.forces];
         for part in Part::ALL {
             if !header.has(part) {
@@ -155,7 +145,8 @@ impl<R: Read + Seek + Send> FrameFormat for TrrReader<R> {
                 | (Part::Forces, [_, _, old]) => old.take(),
                 _ => None,
             };
-            let numbers = self.numbers(width, part.numbers(header.atoms), part.name(), reused)?;
+            let numbers =
+                self.numbers(source, width, part.numbers(header.atoms), part.name(), reused)?;
             match part {
                 Part::Positions => into.positions = Some(numbers),
                 Part::Velocities => into.velocities = Some(numbers),
@@ -181,11 +172,11 @@ impl<R: Read + Seek + Send> FrameFormat for TrrReader<R> {
         Ok(true)
     }
 
-    fn pass(&mut self) -> Result<bool> {
-        let Some(header) = self.header()? else {
+    fn pass<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
+        let Some(header) = Self::header(&mut input.source)? else {
             return Ok(false);
         };
-        if !self.source.skip(header.length())? {
+        if !input.source.skip(header.length())? {
             return Err(Self::short("data"));
         }
         Ok(true)

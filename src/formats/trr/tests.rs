@@ -12,8 +12,9 @@ use crate::formats::reader::FrameReader;
 use crate::formats::writer::FrameEncoder;
 use std::io::Cursor;
 
-fn reader(bytes: &[u8]) -> Frames<TrrReader<Cursor<Vec<u8>>>> {
-    Frames(TrrReader::new(Source::new(Cursor::new(bytes.to_vec()), bytes.len() as u64)))
+fn reader(bytes: &[u8]) -> Frames<TrrReader, Cursor<Vec<u8>>> {
+    let source = Source::new(Cursor::new(bytes.to_vec()), bytes.len() as u64);
+    Frames::new(TrrReader::default(), source)
 }
 
 fn frames(bytes: &[u8]) -> (Vec<MdFrame>, Option<String>) {

@@ -20,8 +20,8 @@ mod write;
 
 pub(super) use write::XtcEncoder;
 
-use super::counter::Counter;
 use super::frame_format::FrameFormat;
+use super::input::Input;
 use super::kind::FormatKind;
 use super::source::Source;
 use crate::codec::{MdFrame, Real};
@@ -41,10 +41,8 @@ const ATOMS_1995: usize = 298_261_617;
 /// Magic number, atoms, step, time, box, atoms.
 const HEADER: usize = 56;
 
-/// Reads frames from `R`.
-pub(super) struct XtcReader<R> {
-    source: Source<R>,
-    counter: Counter,
+#[derive(Default)]
+pub(super) struct XtcReader {
     /// Packed bytes of a frame, and [`SLACK`] zeros.
     packed: Vec<u8>,
 }
@@ -58,27 +56,23 @@ struct Header {
     cell: [f32; 9],
 }
 
-impl<R: Read + Seek> XtcReader<R> {
-    pub(super) const fn new(source: Source<R>) -> Self {
-        Self { source, counter: Counter::new("XTC"), packed: Vec::new() }
-    }
-
+impl XtcReader {
     fn wrong(why: impl Into<Box<str>>) -> Error {
-        Error::format("XTC", "", why)
+        Error::format(Self::NAME, "", why)
     }
 
     fn short(part: &str) -> Error {
         Self::wrong(format!("the file ends inside the {part} of this frame; it was cut short"))
     }
 
-    fn header(&mut self) -> Result<Option<Header>> {
-        if self.source.at_end()? {
+    fn header<R: Read + Seek>(source: &mut Source<R>) -> Result<Option<Header>> {
+        if source.at_end()? {
             return Ok(None);
         }
         let mut bytes = [0; HEADER];
         // The magic number first: a tail that is not a frame should not be called cut short.
         let (magic, rest) = bytes.split_at_mut(4);
-        if !self.source.fill(magic)? {
+        if !source.fill(magic)? {
             return Err(Self::short("header"));
         }
         let magic = Cursor::new(magic).i32_be();
@@ -88,7 +82,7 @@ impl<R: Read + Seek> XtcReader<R> {
                 magic.unwrap_or_default()
             )));
         }
-        if !self.source.fill(rest)? {
+        if !source.fill(rest)? {
             return Err(Self::short("header"));
         }
         let mut c = Cursor::new(rest);
@@ -110,10 +104,10 @@ impl<R: Read + Seek> XtcReader<R> {
     }
 
     /// What stands between the header and the packed bits, checked against the file.
-    fn prelude(&mut self, header: &Header) -> Result<Packed> {
+    fn prelude<R: Read + Seek>(source: &mut Source<R>, header: &Header) -> Result<Packed> {
         let mut bytes = [0; 40];
         let part = if header.wide { &mut bytes[..] } else { bytes.split_at_mut(36).0 };
-        if !self.source.fill(part)? {
+        if !source.fill(part)? {
             return Err(Self::short("coordinates"));
         }
         let mut c = Cursor::new(part);
@@ -131,8 +125,8 @@ impl<R: Read + Seek> XtcReader<R> {
         let (Some(padded), Ok(length)) = (padded, usize::try_from(length)) else {
             return Err(Self::wrong(format!("it claims {length} bytes of coordinates")));
         };
-        if padded > self.source.left() {
-            self.source.note_cut();
+        if padded > source.left() {
+            source.note_cut();
             return Err(Self::short("coordinates"));
         }
         Packed::new(precision, min, max, small, length, header.atoms).map_err(Self::wrong)
@@ -143,45 +137,34 @@ const fn real(word: i32) -> f32 {
     f32::from_bits(word.cast_unsigned())
 }
 
-impl<R: Read + Seek + Send> FrameFormat for XtcReader<R> {
-    type Input = R;
+impl FrameFormat for XtcReader {
     const KIND: FormatKind = FormatKind::Xtc;
+    const NAME: &'static str = "XTC";
 
-    fn source(&self) -> &Source<R> {
-        &self.source
-    }
-
-    fn counter(&self) -> &Counter {
-        &self.counter
-    }
-
-    fn parts(&mut self) -> (&mut Source<R>, &mut Counter) {
-        (&mut self.source, &mut self.counter)
-    }
-
-    fn read(&mut self, into: &mut MdFrame) -> Result<bool> {
+    fn read<R: Read + Seek>(&mut self, input: &mut Input<R>, into: &mut MdFrame) -> Result<bool> {
         let mut positions = match into.positions.take() {
             Some(Real::F32(v)) => v,
             _ => Vec::new(),
         };
         *into = MdFrame::default();
-        let Some(header) = self.header()? else {
+        let source = &mut input.source;
+        let Some(header) = Self::header(source)? else {
             return Ok(false);
         };
         let mut precision = None;
         if header.atoms <= RAW_ATOMS {
             let mut bytes = [0; RAW_ATOMS * 12];
             let part = bytes.split_at_mut(header.atoms.saturating_mul(12)).0;
-            if !self.source.fill(part)? {
+            if !source.fill(part)? {
                 return Err(Self::short("coordinates"));
             }
             positions.clear();
             positions.extend(part.as_chunks().0.iter().map(|b| f32::from_be_bytes(*b)));
         } else {
-            let packed = self.prelude(&header)?;
+            let packed = Self::prelude(source, &header)?;
             precision = Some(packed.precision());
             let padded = packed.length().next_multiple_of(4);
-            if !self.source.fill_vec(&mut self.packed, padded, SLACK)? {
+            if !source.fill_vec(&mut self.packed, padded, SLACK)? {
                 return Err(Self::short("coordinates"));
             }
             // At most 12 bytes for each 9 bits of the file: `Packed::new` saw to it.
@@ -200,16 +183,16 @@ impl<R: Read + Seek + Send> FrameFormat for XtcReader<R> {
         Ok(true)
     }
 
-    fn pass(&mut self) -> Result<bool> {
-        let Some(header) = self.header()? else {
+    fn pass<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
+        let Some(header) = Self::header(&mut input.source)? else {
             return Ok(false);
         };
         let length = if header.atoms <= RAW_ATOMS {
             header.atoms.saturating_mul(12)
         } else {
-            self.prelude(&header)?.length().next_multiple_of(4)
+            Self::prelude(&mut input.source, &header)?.length().next_multiple_of(4)
         };
-        if !self.source.skip(length as u64)? {
+        if !input.source.skip(length as u64)? {
             return Err(Self::short("coordinates"));
         }
         Ok(true)

@@ -6,8 +6,9 @@ use std::io::Cursor as Bytes;
 
 const PEPTIDE: &[u8] = include_bytes!("../../../tests/data/ala2-npt-peptide.xtc");
 
-fn reader(bytes: &[u8]) -> Frames<XtcReader<Bytes<&[u8]>>> {
-    Frames(XtcReader::new(Source::new(Bytes::new(bytes), bytes.len() as u64)))
+fn reader(bytes: &[u8]) -> Frames<XtcReader, Bytes<&[u8]>> {
+    let source = Source::new(Bytes::new(bytes), bytes.len() as u64);
+    Frames::new(XtcReader::default(), source)
 }
 
 fn frames(bytes: &[u8]) -> (Vec<MdFrame>, Option<Error>) {
