@@ -99,7 +99,7 @@ impl StagedFile {
     pub(super) fn at(place: OutputPlace, access: Access) -> Result<Self> {
         place.must_be_file()?;
         let (mut backend, temporary) = create_beside(place.path(), access)?;
-        backend.destined_for(place.path());
+        backend.destined_for(place.asked());
         let backend = Arc::new(backend);
         let path = place.path().to_path_buf();
         let staged = Self { backend, temporary, place: path, published: false, replaced: None };

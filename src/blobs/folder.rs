@@ -278,7 +278,7 @@ impl Storage for FolderStorage {
         while more {
             piece.clear();
             more = incoming.fill(&mut piece, self.options.piece)?;
-            staged.backend().write_at(offset, &piece).map_err(|e| e.at(&self.root))?;
+            staged.backend().write_at(offset, &piece)?;
             offset += piece.len() as u64;
         }
         let digest = incoming.digest()?;
