@@ -19,7 +19,7 @@ use vlstore::chunk::Algorithm;
 use vlstore::loader::{Batching, Loader, LoaderOptions, Shuffle};
 use vlstore::trajectory::arrays::{ArrayInfo, ArrayRequest, Collator, Selection};
 use vlstore::{
-    Error, Layout, Purpose, Readable, Snapshot, Store, StoreOptions, WriteOptions, Writer,
+    Error, Existing, Layout, Purpose, Readable, Snapshot, Store, StoreOptions, WriteOptions, Writer,
 };
 
 fn loader(snapshot: &Snapshot, shuffle: Shuffle) -> Loader {
@@ -61,7 +61,7 @@ fn measure(set: &Data, name: &str, compression: Algorithm, purpose: Purpose) {
     let options = StoreOptions { layout, write: WriteOptions::default() };
     let mut w = Writer::create(&path, &options).unwrap();
     for record in &set.records {
-        w.push(record).unwrap();
+        w.put_sized(None, record, data::SMALL as u32, Existing::Refuse).unwrap();
     }
     w.close().unwrap();
     let snapshot = Store::open(&path).unwrap().snapshot();

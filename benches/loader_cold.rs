@@ -25,7 +25,7 @@ use vlstore::chunk::Algorithm;
 use vlstore::loader::{Batching, Loader, LoaderOptions, Permutation, Shuffle};
 use vlstore::trajectory::arrays::{ArrayInfo, ArrayRequest, Collator, Selection};
 use vlstore::{
-    Error, Layout, Purpose, ReadOptions, Readable, Result, Snapshot, Store, StoreOptions,
+    Error, Existing, Layout, Purpose, ReadOptions, Readable, Result, Snapshot, Store, StoreOptions,
     WriteOptions, Writer,
 };
 
@@ -124,7 +124,7 @@ fn measure(records: &[Vec<u8>], raw: usize, name: &str, compression: Algorithm, 
     let options = StoreOptions { layout, write: WriteOptions::default() };
     let mut w = Writer::create(&path, &options).unwrap();
     for record in records {
-        w.push(record).unwrap();
+        w.put_sized(None, record, data::SMALL as u32, Existing::Refuse).unwrap();
     }
     w.close().unwrap();
     std::fs::File::open(&path).unwrap().sync_all().unwrap();

@@ -2,11 +2,14 @@
 
 use crate::error::{Error, Result};
 use crate::index::leaf::Place;
+use crate::store::read::plan::{FilePlan, Wanted};
 use crate::store::read::reader::{ChunkData, Reader};
 use crate::store::read::record::Record;
 use crate::store::read::share_out::{WORTH_A_HELPER, share_out};
+use crate::store::read::visit::Visit;
 use crate::wire::{AlignedBuf, memory, to_usize};
 use once_cell::race::OnceNonZeroUsize;
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
@@ -226,7 +229,11 @@ impl Reader {
         // What a damaged index claims is not allocated before its chunks are known to be there.
         let chunks = self.chunks_of(&wants)?;
         let mut buffer = AlignedBuf::zeroed(size)?;
-        self.gather(&wants, &chunks, &mut buffer)?;
+        if self.io.gap() > 0 {
+            self.gather_together(&wants, &mut buffer)?;
+        } else {
+            self.gather(&wants, &chunks, &mut buffer)?;
+        }
         Ok(Batch { buffer: Arc::new(buffer), places })
     }
 
@@ -263,6 +270,30 @@ impl Reader {
             self.gather_part(wants, chunks, base, out, scratch)
         })?;
         Ok(())
+    }
+
+    /// Fills `out` where each read has its price: blocks are read together, and their records copied.
+    fn gather_together(&self, wants: &[Want], out: &mut [u8]) -> Result<()> {
+        let mut wanted = memory::with_room(wants.len())?;
+        for (i, want) in wants.iter().enumerate() {
+            wanted.push(Wanted::bytes(&(want.start..want.end), i)?);
+        }
+        let plan = FilePlan { reader: self, wanted: Cow::Owned(wanted) };
+        plan.visit(|parts| {
+            let (mut rest, mut base) = (out, 0);
+            parts
+                .map(|part| {
+                    // The parts follow each other, and so do their places in the buffer.
+                    let next = part.last().and_then(|last| wants.get(last + 1));
+                    let end = next.map_or(base + rest.len(), |next| next.to);
+                    let (now, later) = std::mem::take(&mut rest).split_at_mut(end - base);
+                    rest = later;
+                    let copy = Copier { wants, base, out: now };
+                    base = end;
+                    copy
+                })
+                .collect()
+        })
     }
 
     /// How many of the first records go before byte `to` of the buffer or lie in a block with one that does.
@@ -394,6 +425,21 @@ impl Reader {
                 at - at % self.chunk_size % bs
             }
         })
+    }
+}
+
+/// Copies records to their places in the buffer of a batch.
+struct Copier<'a> {
+    wants: &'a [Want],
+    /// Of the part of the buffer that is `out`.
+    base: usize,
+    out: &'a mut [u8],
+}
+
+impl Visit for Copier<'_> {
+    fn record(&mut self, position: usize, bytes: &[u8]) -> Result<()> {
+        let want = self.wants.get(position).ok_or_else(outside)?;
+        copy(self.out, want.to - self.base, Some(bytes))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::store::read::find_chunk::{locate, missing_chunk};
 use crate::store::read::reader::{ChunkData, Reader};
 use crate::store::read::record::Record;
 use crate::wire::{AlignedBuf, prefetch, to_usize};
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::Arc;
 
 impl Reader {
@@ -137,25 +137,38 @@ impl Reader {
         chunks.try_for_each(|chunk| self.chunk(chunk).map(drop))
     }
 
-    /// Calls `f` with blocks of a stored chunk that lie one behind the other, each checked where it lies.
+    /// Calls `f` with blocks of a stored chunk that lie one behind the other, each checked where it lies. What
+    /// was damaged on its way from far away is fetched once more.
     pub(crate) fn stored_blocks(
         &self,
         place: &ChunkLocation,
-        blocks: RangeInclusive<u32>,
+        blocks: Range<u32>,
         f: impl FnOnce(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        if *blocks.end() >= place.layout.blocks() {
+        if blocks.end > place.layout.blocks() {
             return Err(missing_chunk(place.chunk));
         }
-        let start = place.layout.block_range(*blocks.start()).start;
-        let len = place.layout.block_range(*blocks.end()).end.saturating_sub(start) as usize;
+        let start = place.layout.block_range(blocks.start).start;
+        let last = blocks.end.saturating_sub(1);
+        let len = place.layout.block_range(last).end.saturating_sub(start) as usize;
         let size = place.layout.block_size().max(1) as usize;
-        self.io.bytes(place.offset + u64::from(start), len, |bytes| {
-            for (block, bytes) in blocks.zip(bytes.chunks(size)) {
-                self.check(place, block, bytes)?;
+        let offset = place.offset + u64::from(start);
+        let mut f = Some(f);
+        let mut once = || {
+            self.io.bytes(offset, len, |bytes| {
+                for (block, bytes) in blocks.clone().zip(bytes.chunks(size)) {
+                    self.check(place, block, bytes)?;
+                }
+                f.take().map_or(Ok(()), |f| f(bytes))
+            })?
+        };
+        match once() {
+            Err(Error::Corrupt(_)) if self.io.is_far() => {
+                self.io.forget(offset, len);
+                once().map_err(|e| self.io.or_replaced(e))
             }
-            f(bytes)
-        })?
+            done => done,
+        }
     }
 
     /// Fills `out` with the logical bytes `span`.
@@ -211,7 +224,7 @@ impl Reader {
                 self.decode(place, block, now)?;
             } else if place.layout.is_stored() && !self.io.reads_by_calls() {
                 // No cache holds it nearer than the map does.
-                self.stored_blocks(place, block..=block, |bytes| {
+                self.stored_blocks(place, block..block + 1, |bytes| {
                     now.copy_from_slice(bytes.get(skip..skip + n).unwrap_or_default());
                     Ok(())
                 })?;

@@ -8,6 +8,7 @@ use crate::store::read::record::Record;
 use crate::store::read::share_out::share_out;
 use crate::wire::{memory, to_usize};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Records of one file that were looked up; what a [`Plan`](crate::Plan) consists of.
 #[derive(Debug)]
@@ -172,6 +173,11 @@ impl Wanted {
     fn new(reader: &Reader, place: &Place, position: u32) -> Result<Self> {
         let span = reader.span(place)?;
         Ok(Self { start: span.start, end: span.end, weight: place.weight, position })
+    }
+
+    /// Logical bytes that are no record of the index.
+    pub(super) fn bytes(span: &Range<u64>, i: usize) -> Result<Self> {
+        Ok(Self { start: span.start, end: span.end, weight: 0, position: position(i)? })
     }
 }
 
