@@ -198,63 +198,54 @@ class TestGrain:
             self.ours.Source(frames, fields=["position"])
 
 
-LIGHTNING = """
-import json, sys, lightning, torch, vlstore.lightning
-from torch.utils.data import DataLoader
-from vlstore.loader import Loader
-from vlstore.torch import Stream
+def fit(path, folder, workers, stop):
+    """Trains behind the checkpoint in ``folder``, if there is one; the epoch and the frames of each batch."""
+    import lightning
+    import torch
+    from torch.utils.data import DataLoader
 
-path, folder, workers, stop, world = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+    import vlstore.lightning
+    from vlstore.torch import Stream
 
-class Model(lightning.LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.seen = []
+    class Model(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+            self.seen = []
 
-    def training_step(self, batch, number):
-        self.seen.append([self.current_epoch, self.global_rank, batch["step"].tolist()])
-        return (self.weight - batch["energy"].mean()) ** 2
+        def training_step(self, batch, number):
+            self.seen.append((self.current_epoch, batch["step"].tolist()))
+            return (self.weight - batch["energy"].mean()) ** 2
 
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), 1e-3)
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), 1e-3)
 
-stream = Stream(Loader(path, max_atoms=70, seed=2, window=40, group=4))
-model = Model()
-trainer = lightning.Trainer(
-    max_epochs=3, max_steps=stop, accelerator="cpu", devices=1, logger=False, enable_progress_bar=False,
-    enable_model_summary=False, default_root_dir=folder, callbacks=[
-        vlstore.lightning.LoaderState(stream),
-        lightning.pytorch.callbacks.ModelCheckpoint(folder, "last", every_n_train_steps=1),
-    ],
-)
-import os
-ckpt = os.path.join(folder, "last.ckpt")
-trainer.fit(model, DataLoader(stream, batch_size=None, num_workers=workers),
-            ckpt_path=ckpt if os.path.exists(ckpt) else None)
-with open(os.path.join(folder, "seen.json"), "a") as file:
-    for line in model.seen:
-        print(json.dumps(line), file=file)
-"""
+    stream = Stream(Loader(path, max_atoms=70, seed=2, window=40, group=4))
+    model = Model()
+    trainer = lightning.Trainer(
+        max_epochs=3, max_steps=stop, accelerator="cpu", devices=1, logger=False, enable_progress_bar=False,
+        enable_model_summary=False, default_root_dir=folder, callbacks=[
+            vlstore.lightning.LoaderState(stream),
+            lightning.pytorch.callbacks.ModelCheckpoint(folder, "last", every_n_train_steps=1),
+        ],
+    )
+    checkpoint = folder / "last.ckpt"
+    trainer.fit(model, DataLoader(stream, batch_size=None, num_workers=workers),
+                ckpt_path=checkpoint if checkpoint.exists() else None)
+    return model.seen
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_lightning_goes_on_behind_the_last_batch_that_was_trained_with(frames, tmp_path, workers):
     pytest.importorskip("torch", reason=f"PyTorch {WHY}")
     pytest.importorskip("lightning", reason=f"Lightning {WHY}")
-    program = tmp_path / "program.py"
-    program.write_text(LIGHTNING)
-    # In the middle of the first epoch, of the second, and the rest.
-    for stop in (4, 25, -1) if workers == 0 else (25, -1):
-        command = [sys.executable, program, frames, tmp_path, str(workers), str(stop), "1"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
-    seen = [json.loads(line) for line in (tmp_path / "seen.json").read_text().splitlines()]
+    # In the middle of the first epoch, of the second, and the rest. Only the checkpoint leads from one to the next.
+    seen = [line for stop in ((4, 25, -1) if workers == 0 else (25, -1)) for line in fit(frames, tmp_path, workers, stop)]
     for epoch in range(3):
-        steps = [step for own, _, steps in seen if own == epoch for step in steps]
+        steps = [step for own, steps in seen if own == epoch for step in steps]
         assert sorted(steps) == list(range(FRAMES)), epoch
     expected = Loader(frames, max_atoms=70, seed=2, window=40, group=4, lanes=max(workers, 1))
-    assert [steps for own, _, steps in seen if own == 0] == [b["step"].tolist() for b in expected]
+    assert [steps for own, steps in seen if own == 0] == [b["step"].tolist() for b in expected]
 
 
 def test_the_lightning_callback_says_what_it_needs(frames):
@@ -284,42 +275,44 @@ from vlstore.torch import Stream
 
 dist.init_process_group("gloo")
 rank = dist.get_rank()
-stream = Stream(Loader(sys.argv[1], max_atoms=70, seed=2, window=40, group=4, rest="repeat"))
-seen = []
-for number, batch in enumerate(DataLoader(stream, batch_size=None, num_workers=int(sys.argv[3]))):
-    seen.append([batch.repeated, batch.ordinals.tolist()])
-    state = stream.state_dict(batch)
-    states = [None] * dist.get_world_size()
-    dist.all_gather_object(states, state)
-    assert states[0] == states[1], states
-    if number == 2:
-        middle = state
-with open(f"{sys.argv[2]}/{rank}.json", "w") as file:
-    json.dump({"seen": seen, "state": middle}, file)
+# Without worker processes and with one, in the same processes: it takes long to start them.
+for workers in (0, 1):
+    stream = Stream(Loader(sys.argv[1], max_atoms=70, seed=2, window=40, group=4, rest="repeat"))
+    seen = []
+    for number, batch in enumerate(DataLoader(stream, batch_size=None, num_workers=workers)):
+        seen.append([batch.repeated, batch.ordinals.tolist()])
+        state = stream.state_dict(batch)
+        states = [None] * dist.get_world_size()
+        dist.all_gather_object(states, state)
+        assert states[0] == states[1], states
+        if number == 2:
+            middle = state
+    with open(f"{sys.argv[2]}/{workers}-{rank}.json", "w") as file:
+        json.dump({"seen": seen, "state": middle}, file)
 dist.destroy_process_group()
 """
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_two_ranks_under_torchrun_share_every_frame(frames, tmp_path, workers):
+def test_two_ranks_under_torchrun_share_every_frame(frames, tmp_path):
     pytest.importorskip("torch", reason=f"PyTorch {WHY}")
     program = tmp_path / "program.py"
     program.write_text(TORCHRUN)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     done = subprocess.run(
-        [*command, program, frames, tmp_path, str(workers)], capture_output=True, text=True, check=False,
+        [*command, program, frames, tmp_path], capture_output=True, text=True, check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    ranks = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
-    assert len(ranks[0]["seen"]) == len(ranks[1]["seen"])
-    first = [o for rank in ranks for repeated, batch in rank["seen"] if not repeated for o in batch]
-    assert sorted(first) == list(range(FRAMES))
-    # One process goes on where the two were after three steps.
-    alone = Loader(frames, max_atoms=70, seed=2, window=40, group=4, rest="repeat")
-    alone.load_state_dict(ranks[0]["state"])
-    had = [o for rank in ranks for _, batch in rank["seen"][:3] for o in batch]
-    assert sorted(had + [o for batch in alone for o in batch.ordinals.tolist()]) == list(range(FRAMES))
+    for workers in (0, 1):
+        ranks = [json.loads((tmp_path / f"{workers}-{rank}.json").read_text()) for rank in range(2)]
+        assert len(ranks[0]["seen"]) == len(ranks[1]["seen"])
+        first = [o for rank in ranks for repeated, batch in rank["seen"] if not repeated for o in batch]
+        assert sorted(first) == list(range(FRAMES))
+        # One process goes on where the two were after three steps.
+        alone = Loader(frames, max_atoms=70, seed=2, window=40, group=4, rest="repeat")
+        alone.load_state_dict(ranks[0]["state"])
+        had = [o for rank in ranks for _, batch in rank["seen"][:3] for o in batch]
+        assert sorted(had + [o for batch in alone for o in batch.ordinals.tolist()]) == list(range(FRAMES))
 
 
 def test_torchdata_finds_the_protocol_of_states(frames):

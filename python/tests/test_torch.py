@@ -63,8 +63,12 @@ def test_an_epoch_has_every_frame_once_and_whole(depot, molecules, workers, flat
 def test_workers_of_each_kind_read_with_a_transform(depot, method):
     dataset = Dataset(depot.path, fields=FIELDS, transform=centred, indices=range(0, 40, 2))
     dataset[3]
+    context = torch.multiprocessing.get_context(method)
+    if method == "forkserver":
+        # Its workers begin with PyTorch loaded, which takes seconds.
+        context.set_forkserver_preload(["torch", "vlstore.torch"])
     loader = DataLoader(
-        dataset, batch_size=5, num_workers=2, collate_fn=collate, multiprocessing_context=method
+        dataset, batch_size=5, num_workers=2, collate_fn=collate, multiprocessing_context=context
     )
     batches = list(loader)
     assert len(batches) == 4
@@ -145,8 +149,10 @@ def test_a_text_for_each_atom_does_not_hide_the_frame_property_of_its_name(path)
     assert Dataset(path, fields=["positions", "x"])[0]["x"].shape == ()
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-@pytest.mark.parametrize("transform", [None, dict])
+# Each way to start a worker, which takes seconds for some, with one of the two transforms.
+@pytest.mark.parametrize(
+    ("method", "transform"), [("fork", None), ("fork", dict), ("spawn", dict), ("forkserver", None)]
+)
 def test_workers_know_what_is_per_site(properties, method, transform):
     dataset = Dataset(properties, fields=EXTRA, transform=transform)
     # The samples travel to the parent, which collates them, or are collated where they are read.

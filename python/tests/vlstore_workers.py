@@ -1,5 +1,8 @@
 """What other processes do in the tests: a module that they can import by its name."""
 
+import os
+import runpy
+import sys
 import time
 
 import numpy as np
@@ -101,3 +104,15 @@ def publish_members(folder, who, count):
         with vlstore.open(f"{folder}/{name}.vls", "w") as store:
             store[name] = name.encode()
         vlstore.publish(folder, [name + ".vls"])
+
+
+def run_program(arguments, output):
+    """Runs a program of Python in this process, with one thread of PyTorch; what it prints goes into a file."""
+    import torch
+
+    with open(output, "wb", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    torch.set_num_threads(1)
+    sys.argv = arguments
+    runpy.run_path(arguments[0], run_name="__main__")
