@@ -36,7 +36,7 @@ def neighbours(positions, cell, pbc):
         inverse = np.linalg.inv(cell)
         # As many images as the cutoff reaches over, and as the atoms are spread beyond the cell.
         reach = CUTOFF * np.linalg.norm(inverse, axis=0) + np.ptp(positions @ inverse, axis=0)
-        ranges = [np.arange(-n, n + 1) for n in np.where(pbc, np.ceil(reach), 0).astype(int)]
+        ranges = [np.arange(-n, n + 1) for n in np.where(pbc, np.floor(reach), 0).astype(int)]
         shifts = np.stack(np.meshgrid(*ranges, indexing="ij"), -1).reshape(-1, 3) @ cell
     distance = np.linalg.norm(positions + shifts[:, None, None] - positions[:, None], axis=-1)
     image, i, j = np.nonzero((distance < CUTOFF) & (distance > 1e-6))

@@ -14,6 +14,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 DATA = pathlib.Path(__file__).parents[2] / ".." / "shared" / "data"
 
 
+# Files that take longest, which begin first: the last ones shall be short, so that no worker waits for another.
+LONG = [
+    "test_ray", "test_training", "test_interpreter", "test_import_libraries", "test_tours", "test_extxyz", "test_torch",
+    "test_remote", "test_adapters", "test_memory", "test_docs", "test_series_lazy", "test_stubs", "test_loader",
+]
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
 @pytest.fixture
 def path(tmp_path):
     """Where a test makes its store."""

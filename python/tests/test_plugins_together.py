@@ -205,6 +205,6 @@ sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
 path = {str(path)!r}
 """
     done = subprocess.run([sys.executable, "-P", "-c", start + FULL[which]], capture_output=True, text=True, check=False)
-    assert "SystemCallError: cannot write at byte" in done.stderr.splitlines()[-1], done.stderr
+    assert f"SystemCallError: {path}: cannot write at byte" in done.stderr.splitlines()[-1], done.stderr
     with vlstore.open(path) as store:
         assert len(store) > 0
