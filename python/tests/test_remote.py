@@ -1,6 +1,7 @@
 """Stores in S3 and on web servers, read where they lie; against a server of the protocol that this file starts,
 behind a proxy that delays, cuts and refuses."""
 
+import contextlib
 import json
 import os
 import pickle
@@ -10,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +38,8 @@ class Proxy(BaseHTTPRequestHandler):
         with server.lock:
             server.requests.append((self.command, self.path, self.headers.get("Range")))
             fault, server.once = server.fault or server.once, None
+        if callable(fault):
+            fault(self)
         if fault == "no-copies" and self.headers.get("x-amz-copy-source"):
             # As services that do not copy parts.
             length = int(self.headers.get("Content-Length") or 0)
@@ -287,6 +289,32 @@ def test_a_data_set_is_opened_by_its_manifest(bucket, proxy, tmp_path):
         assert len(store) == 400 and store["d-9"] == record(9) + b"d"
     with pytest.raises(vlstore.InvalidError, match="vlstore push"):
         vlstore.publish(url)
+
+
+def test_members_far_away_are_asked_side_by_side(bucket, proxy, tmp_path):
+    url = f"s3://{bucket.name}/runs"
+    vlstore.push(runs(tmp_path / "runs", "abcdef"), url)
+    keys = [f"{name}-{i}" for i in (3, 99) for name in "abcdef"]
+    want = [record(i) + name.encode() for i in (3, 99) for name in "abcdef"]
+    for asked in (keys, [100 * member + i for i in (3, 99) for member in range(6)]):
+        with vlstore.open(url, threads=1) as store:
+            seen, met = set(), threading.Barrier(6)
+
+            def meet(request):
+                member = request.path.split("?")[0]
+                with proxy.lock:
+                    first = member not in seen
+                    seen.add(member)
+                if first:
+                    # Goes on when all six members are asked; one after the other they never are.
+                    with contextlib.suppress(threading.BrokenBarrierError):
+                        met.wait(timeout=3)
+
+            proxy.fault = meet
+            found = store.get_batch(asked) if asked is keys else store.at.batch(asked)
+            proxy.fault = None
+            assert [bytes(one) for one in found] == want
+            assert not met.broken
 
 
 def test_of_two_that_publish_at_once_one_wins(bucket, tmp_path):

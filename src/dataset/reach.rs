@@ -60,6 +60,11 @@ impl Reach {
         Ok(Self::Folder)
     }
 
+    /// Whether members are read over a network.
+    pub(super) const fn is_far(&self) -> bool {
+        !matches!(self, Self::Folder)
+    }
+
     /// The folder, wherever the process goes later: members are opened when they are needed.
     pub(super) fn place(&self, folder: &Path) -> Result<PathBuf> {
         match self {

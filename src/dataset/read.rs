@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::store::read::batch::threads;
 use crate::store::read::reader::Reader;
+use crate::store::read::share_out::share_out;
 use crate::store::{
     AskedOfFile, Batch, ColumnData, Files, Layout, Location, Opened, Plan, Readable, Record,
     Snapshot,
@@ -44,6 +45,19 @@ impl DataSet {
         found.filter_map(Result::transpose).collect()
     }
 
+    /// A batch of each member that is asked, by `read` of it, positions and ordinals.
+    fn batches(
+        &self,
+        asked: Vec<AskedOfFile>,
+        read: impl Fn(&Snapshot, &[usize], &[u64]) -> Result<Batch> + Sync,
+    ) -> Result<Vec<(Vec<usize>, Batch)>> {
+        let work = |(): &mut (), (member, positions, locals): AskedOfFile| {
+            let batch = read(&self.snapshot(member)?, &positions, &locals);
+            Ok((positions, batch.map_err(|e| self.named(e, member))?))
+        };
+        share_out(self.at_once(), asked, || (), work)
+    }
+
     fn named(&self, error: Error, member: usize) -> Error {
         match (error, self.path(member)) {
             (error @ Error::NotFound { .. }, _) | (error, Err(_)) => error,
@@ -74,9 +88,16 @@ impl DataSet {
     }
 }
 
+/// Members that are looked into side by side where they are far away.
+const AT_ONCE: usize = 16;
+
 impl Files for DataSet {
     fn threads(&self) -> usize {
         threads(self.options().threads)
+    }
+
+    fn at_once(&self) -> usize {
+        if self.is_far() { AT_ONCE } else { 1 }
     }
 
     fn with(&self, number: usize, f: &mut dyn FnMut(&Reader) -> Result<()>) -> Result<()> {
@@ -122,20 +143,29 @@ impl Readable for DataSet {
                 asked.entry(member).or_default().push(position);
             }
         }
+        let mut asked: Vec<(usize, Vec<usize>)> = asked.into_iter().collect();
         let mut found: Vec<Option<u64>> = memory::filled(keys.len(), None)?;
-        for (member, mut positions) in asked {
-            positions.retain(|at| found.get(*at).is_some_and(Option::is_none));
+        let look = |(): &mut (), (member, positions): &(usize, Vec<usize>)| {
             let own: Vec<Key> = positions.iter().filter_map(|at| keys.get(*at)).cloned().collect();
             if own.is_empty() {
-                continue;
+                return Ok(Vec::new());
             }
-            let records = self.member(member)?.records;
-            let locals = self.snapshot(member)?.find_keys(&own);
-            for (at, local) in positions.iter().zip(locals.map_err(|e| self.named(e, member))?) {
-                if let (Some(place), Some(local)) =
-                    (found.get_mut(*at), local.filter(|local| *local < records))
-                {
-                    *place = Some(self.first_of(member) + local);
+            self.snapshot(*member)?.find_keys(&own).map_err(|e| self.named(e, *member))
+        };
+        for members in asked.chunks_mut(self.at_once()) {
+            for (_, positions) in &mut *members {
+                positions.retain(|at| found.get(*at).is_some_and(Option::is_none));
+            }
+            let here = share_out(self.at_once(), members.iter().collect(), || (), look)?;
+            for ((member, positions), locals) in members.iter().zip(here) {
+                let (first, records) = (self.first_of(*member), self.member(*member)?.records);
+                for (at, local) in positions.iter().zip(locals) {
+                    // The first member that has a key is that of the record.
+                    if let (Some(place @ None), Some(local)) =
+                        (found.get_mut(*at), local.filter(|local| *local < records))
+                    {
+                        *place = Some(first + local);
+                    }
                 }
             }
         }
@@ -173,24 +203,20 @@ impl Readable for DataSet {
 
     fn get_parts_at(&self, parts: &[(u64, Range<u64>)]) -> Result<Batch> {
         let asked = self.by_member(parts.iter().map(|(ordinal, _)| ordinal))?;
-        let mut batches = memory::with_room(asked.len())?;
-        for (member, positions, locals) in asked {
+        let own = |positions: &[usize], locals: &[u64]| -> Vec<(u64, Range<u64>)> {
             let ranges = positions.iter().filter_map(|at| parts.get(*at)).map(|(_, range)| range);
-            let own: Vec<_> = locals.iter().copied().zip(ranges.cloned()).collect();
-            let batch = self.snapshot(member)?.get_parts_at(&own);
-            batches.push((positions, batch.map_err(|e| self.named(e, member))?));
-        }
+            locals.iter().copied().zip(ranges.cloned()).collect()
+        };
+        let batches = self.batches(asked, |snapshot, positions, locals| {
+            snapshot.get_parts_at(&own(positions, locals))
+        })?;
         Batch::joined(&batches, parts.len())
     }
 
     // Not by a plan, which would not name the member of a damaged record.
     fn get_batch_at(&self, ordinals: &[u64]) -> Result<Batch> {
         let asked = self.by_member(ordinals.iter())?;
-        let mut batches = memory::with_room(asked.len())?;
-        for (member, positions, locals) in asked {
-            let batch = self.snapshot(member)?.get_batch_at(&locals);
-            batches.push((positions, batch.map_err(|e| self.named(e, member))?));
-        }
+        let batches = self.batches(asked, |snapshot, _, locals| snapshot.get_batch_at(locals))?;
         Batch::joined(&batches, ordinals.len())
     }
 

@@ -195,6 +195,10 @@ impl DataSet {
         &self.inner.options
     }
 
+    pub(super) fn is_far(&self) -> bool {
+        self.inner.reach.is_far()
+    }
+
     pub(super) fn records(&self) -> u64 {
         self.inner.records
     }

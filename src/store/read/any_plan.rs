@@ -39,6 +39,9 @@ pub(crate) trait Files: Debug + Send + Sync {
     /// Threads that read at most.
     fn threads(&self) -> usize;
 
+    /// Files that are looked into side by side: more than one where each answer is waited for.
+    fn at_once(&self) -> usize;
+
     /// Calls `f` with what reads the file with this number, and returns its error.
     fn with(&self, number: usize, f: &mut dyn FnMut(&Reader) -> Result<()>) -> Result<()>;
 }
@@ -72,14 +75,15 @@ impl<'a> From<FilePlan<'a>> for Plan<'a> {
 }
 
 impl Many {
-    /// Calls `f` for one file after the other, with its plan.
-    fn each<T>(&self, mut f: impl FnMut(&[usize], &FilePlan<'_>) -> Result<T>) -> Result<Vec<T>> {
-        let mut out = memory::with_room(self.parts.len())?;
-        for Part { file, positions, looked } in &self.parts {
-            let part = |reader: &Reader| f(positions, &FilePlan::of(reader, looked));
-            out.push(made(&*self.files, *file, part)?);
-        }
-        Ok(out)
+    /// Calls `f` for each file, with its plan; the results are in the order of the files.
+    fn each<T: Send>(
+        &self,
+        f: impl Fn(&[usize], &FilePlan<'_>) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let work = |(): &mut (), Part { file, positions, looked }: &Part| {
+            made(&*self.files, *file, |reader| f(positions, &FilePlan::of(reader, looked)))
+        };
+        share_out(self.files.at_once(), self.parts.iter().collect(), || (), work)
     }
 }
 
@@ -90,12 +94,12 @@ impl Plan<'_> {
         asked: Vec<AskedOfFile>,
         len: usize,
     ) -> Result<Plan<'static>> {
-        let mut parts = memory::with_room(asked.len())?;
-        for (file, positions, ordinals) in asked {
+        let work = |(): &mut (), (file, positions, ordinals): AskedOfFile| {
             let look = |reader: &Reader| Ok(FilePlan::at(reader, &ordinals)?.looked());
             let looked = made(&*files, file, look)?;
-            parts.push(Part { file, positions, looked });
-        }
+            Ok(Part { file, positions, looked })
+        };
+        let parts = share_out(files.at_once(), asked, || (), work)?;
         Ok(Plan(Parts::Many(Many { files, parts, len })))
     }
 
@@ -217,7 +221,7 @@ impl Plan<'_> {
             files.with(part.file, visit)
         };
         let work_of = parts.iter().zip(visitors).collect();
-        share_out(files.threads(), work_of, AlignedBuf::default, work)?;
+        share_out(files.threads().max(files.at_once()), work_of, AlignedBuf::default, work)?;
         Ok(())
     }
 }
