@@ -182,21 +182,31 @@ fn only_the_command_line_names_what_a_command_line_needs() {
 #[test]
 fn the_library_does_not_depend_on_what_a_command_line_needs() {
     let needed = |package: &str| -> BTreeSet<String> {
-        let tree = Command::new(env!("CARGO"))
-            .args(["tree", "--offline", "--edges", "normal", "--prefix", "none"])
-            .args(["--package", package])
-            .current_dir(root())
-            .output()
-            .unwrap();
-        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
-        let lines = String::from_utf8(tree.stdout).unwrap();
-        lines.lines().filter_map(|line| line.split(' ').next()).map(String::from).collect()
+        let lines = tree(&["--edges", "normal", "--package", package]);
+        lines.iter().filter_map(|line| line.split(' ').next()).map(String::from).collect()
     };
     let (library, program) = (needed("vlstore"), needed("vlstore-cli"));
     assert!(library.contains("blosc2-sys") && program.is_superset(&library));
     for name in FOR_A_COMMAND_LINE {
         assert!(program.contains(name) && !library.contains(name), "{name}: {library:?}");
     }
+}
+
+/// With other features a crate is compiled once more, which for all of them takes minutes.
+#[test]
+fn tests_and_the_wheel_share_one_build_of_all_other_crates() {
+    let features = ["--format", "{p} {f}"];
+    let tests = ["--workspace", "--features", "testing", "--edges", "normal,dev"];
+    let wheel = ["--package", "vlstore-python", "--edges", "normal"];
+    let (tests, wheel) =
+        (tree(&[&tests[..], &features].concat()), tree(&[&wheel[..], &features].concat()));
+    assert!(wheel.len() > 100 && tests.len() > wheel.len(), "{} {}", tests.len(), wheel.len());
+    let ours = |line: &&String| line.starts_with("vlstore");
+    let others: Vec<_> = wheel.difference(&tests).filter(|line| !ours(line)).collect();
+    assert!(
+        others.is_empty(),
+        "name in Cargo.toml the features that these have in tests: {others:?}"
+    );
 }
 
 #[test]
@@ -382,6 +392,19 @@ fn an_import_against_the_arrows_is_found_however_it_is_written() {
     assert!(check("src/index/saved_lookup.rs", "use crate::frame::{msgpack::Value};").is_empty());
     assert_eq!(check("src/attic/mod.rs", "").len(), 1, "a room that the table does not know");
     assert!(check("cli/src/lib.rs", "use crate::store;").is_empty());
+}
+
+/// The crates that `cargo tree` lists.
+fn tree(args: &[&str]) -> BTreeSet<String> {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--prefix", "none"])
+        .args(args)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let lines = String::from_utf8(tree.stdout).unwrap();
+    lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
 }
 
 fn root() -> &'static Path {

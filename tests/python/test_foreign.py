@@ -25,7 +25,7 @@ def probe(folder, *tasks):
     todo = [{"file": name, "do": steps} for name, steps in tasks]
     (folder / "todo.json").write_text(json.dumps(todo))
     run = subprocess.run(
-        ["cargo", "test", "--quiet", "--features", "testing", "--test", "foreign_probe"],
+        ["cargo", "test", "--quiet", "--workspace", "--features", "testing", "--test", "foreign_probe"],
         cwd=ROOT,
         env=os.environ | {"VLSTORE_PROBE": str(folder)},
         capture_output=True,

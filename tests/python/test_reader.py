@@ -177,7 +177,7 @@ def test_a_lost_slot_page_is_an_older_state_or_costs_nothing(name):
 def engine(folder, steps):
     """The file that the Rust engine makes by these steps."""
     (folder / "todo.json").write_text(json.dumps([{"file": "x.vlstore", "do": steps}]))
-    command = ["cargo", "test", "--quiet", "--features", "testing", "--test", "foreign_probe"]
+    command = ["cargo", "test", "--quiet", "--workspace", "--features", "testing", "--test", "foreign_probe"]
     env = os.environ | {"VLSTORE_PROBE": str(folder)}
     subprocess.run(command, cwd=HERE.parents[1], env=env, capture_output=True, check=True)
     return (folder / "x.vlstore").read_bytes()
