@@ -10,7 +10,7 @@
 
 mod common;
 
-use common::{Model, Rec, check, content, scaled};
+use common::{Model, Rec, check, content, only, scaled};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +19,7 @@ use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
 use vlstore::backend::{Access, Backend, Mapping, MemoryBackend};
 use vlstore::frame::SLOT_OFFSETS;
+use vlstore::loader::{Batching, Loader, LoaderOptions};
 use vlstore::{
     Compression, Durability, Error, Key, Layout, Opened, ReadOptions, Result, Store, StoreOptions,
     WriteOptions, Writer,
@@ -192,7 +193,8 @@ fn processes_and_threads_that_read_a_file_see_whole_commits_that_never_go_back()
     let children: Vec<_> = (0..READERS)
         .map(|_| {
             Command::new(std::env::current_exe().unwrap())
-                .args(["reading_process", "--exact", "--test-threads=1"])
+                .args(only(module_path!(), "reading_process"))
+                .arg("--test-threads=1")
                 .env(READER, format!("{until} {}", path.display()))
                 .stdout(std::process::Stdio::null())
                 .spawn()
@@ -523,6 +525,42 @@ mod fork {
         w.insert("second", b"two").unwrap();
         w.close().unwrap();
         assert_eq!(Store::open(&path).unwrap().len(), 2);
+    }
+
+    /// A child that was forked while a run was under way says so, and begins one of its own.
+    #[test]
+    fn a_child_of_a_fork_begins_a_run_of_its_own() {
+        let mut w = Writer::in_memory(&options()).unwrap();
+        for i in 0..400 {
+            w.insert(i, &record(i)).unwrap();
+        }
+        w.commit().unwrap();
+        let batching = Batching { records: Some(10), ..Batching::default() };
+        let loader = LoaderOptions { batching, seed: 3, ..LoaderOptions::default() };
+        let loader = Loader::new(w.snapshot().unwrap(), loader).unwrap();
+        let read = || {
+            let mut all = Vec::new();
+            for batch in loader.records().unwrap() {
+                let batch = batch.unwrap();
+                let asked = &batch.step().records;
+                assert!(batch.records().zip(asked).all(|(bytes, i)| *bytes == *record(*i)));
+                assert_eq!(batch.records().count(), asked.len());
+                all.extend_from_slice(asked);
+            }
+            all.sort_unstable();
+            all.into_iter().eq(0..400)
+        };
+        let mut run = loader.records().unwrap();
+        run.next().unwrap().unwrap();
+        let mut begun = Some(run);
+        let end = in_fork(|| {
+            // What is at hand is still there; behind it there is no thread.
+            let stale = begun.take().unwrap().find_map(Result::err);
+            stale.is_some_and(|e| e.to_string().contains("belongs to the process")) && read()
+        });
+        assert_eq!(end, Ok(()));
+        assert_eq!(begun.unwrap().count(), 39);
+        assert!(read());
     }
 
     /// A store of 300 records under their numbers, not yet committed.

@@ -346,6 +346,21 @@ fn the_models_have_what_the_files_that_they_take_use() {
     }
 }
 
+/// A file that no module names is not compiled, and its tests are not missed.
+#[test]
+fn every_file_of_tests_library_is_a_module_of_the_program() {
+    let folder = root().join("tests/library");
+    let program = fs::read_to_string(folder.join("main.rs")).unwrap();
+    let modules: BTreeSet<_> =
+        program.lines().filter_map(|line| line.strip_prefix("mod ")).collect();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let named = name == "main" || modules.contains(format!("{name};").as_str());
+        assert!(named, "tests/library/main.rs does not name {name}");
+    }
+}
+
 /// Reported, not refused: a long file with one idea may stay.
 #[test]
 fn long_files_are_reported() {

@@ -33,6 +33,16 @@ pub fn scaled_or_half(figure: u64) -> u64 {
     if n > figure { n } else { (n / 2).max(1) }
 }
 
+/// Arguments by which a copy of this program runs one test alone, of the module whose `module_path!()` is
+/// given. With another name it would run none and end well: who starts it has to see that it did something.
+pub fn only(module: &str, test: &str) -> [String; 3] {
+    let name = match module.split_once("::") {
+        Some((_, inside)) => format!("{inside}::{test}"),
+        None => test.to_owned(),
+    };
+    ["--exact".to_owned(), name, "--nocapture".to_owned()]
+}
+
 /// `len` bytes that `seed` decides: noise, a smooth ramp of floats, one repeated byte or zeros.
 pub fn content(seed: u64, len: usize) -> Vec<u8> {
     let mut rng = Seeded::new(seed);

@@ -6,7 +6,7 @@
 //! tables must point forwards, and a table's first word leads to its vtable.
 //!
 //! Source: "FlatBuffers Internals" of the FlatBuffers documentation. The generated accessors
-//! with their verifier read the result (tests here and in `tests/records.rs`).
+//! with their verifier read the result (tests here and in `tests/library/records.rs`).
 
 use super::name::NAME;
 use crate::codec::generated::md::{MdFrame as Wire, Property as WireProperty};

@@ -6,10 +6,7 @@
     reason = "a test ends where something is not as it should be"
 )]
 
-#[path = "common/listed.rs"]
-mod listed;
-
-use listed::{Listed, listed};
+use crate::listed::{Listed, listed};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fs;

@@ -9,8 +9,8 @@
 //! * A page of the index was damaged that held a record which the log deletes: the newest commit was
 //!   given up because of a page that it need not read.
 
-use super::common::content;
 use super::judge::{Truth, open};
+use crate::common::content;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,6 +7,7 @@
     reason = "a test ends where something is not as it should be"
 )]
 
+use crate::common::only;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Barrier};
@@ -260,16 +261,14 @@ fn a_full_disk_fails_the_write_and_deletes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let me = std::env::current_exe().unwrap();
         let done = std::process::Command::new("bash")
-            .arg("-c")
-            .arg(format!(
-                "trap '' XFSZ; ulimit -f 8000; VLSTORE_BLOBS_FULL={} exec {} --exact \
-                 a_full_disk_fails_the_write_and_deletes_nothing --nocapture",
-                dir.path().display(),
-                me.display()
-            ))
-            .status()
+            .args(["-c", "trap '' XFSZ; ulimit -f 8000; exec \"$0\" \"$@\""])
+            .arg(me)
+            .args(only(module_path!(), "a_full_disk_fails_the_write_and_deletes_nothing"))
+            .env("VLSTORE_BLOBS_FULL", dir.path())
+            .output()
             .unwrap();
-        assert!(done.success());
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && said.contains("1 passed"), "{done:?}");
         return;
     };
     let root = Path::new(&root);

@@ -115,13 +115,13 @@ fn records_of_the_original_are_read_unchanged() {
     let masses = "c5e1b8dfb997bacadbf3ac4de4277a2a45986cdd87b11564126a672af7890483";
     let cases = [
         (
-            include_bytes!("data/original_frame_0.bin"),
+            include_bytes!("../data/original_frame_0.bin"),
             "frame_0",
             "335b4ab9a07d345c9d10052bcef9abedaf2eacbb76a7eff5d1bdd720c5417bde",
             "9c54c9451a7cb29c684c73f18392e8bc9120162b8917b87a9a8e2959322f9f10",
         ),
         (
-            include_bytes!("data/original_frame_1.bin"),
+            include_bytes!("../data/original_frame_1.bin"),
             "frame_1",
             "864c619eab6d114ce12a07f0754a3a670bd9c49bff260f25702986b2386c2f7d",
             "5f5268e88c4647e7040fd103ea537abe65df287ffbb1d5699d257b0c59bd404e",

@@ -14,7 +14,7 @@ use vlstore::{
     TrajectoryWriter, WriteOptions, Writer,
 };
 
-use super::common::{content, rows};
+use crate::common::{content, rows};
 
 /// A store and its history.
 pub struct Kind {

@@ -6,11 +6,7 @@
     reason = "a test that meets the unexpected is to fail there"
 )]
 
-#[path = "common/frame.rs"]
-mod frame;
-#[path = "common/other.rs"]
-mod other;
-
+use crate::{frame, other};
 use std::path::Path;
 use vlstore::Readable;
 use vlstore::chunk::{Algorithm, Filter, Params};

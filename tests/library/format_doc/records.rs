@@ -1,7 +1,7 @@
 //! The tables of fields in `docs/records.md` and the schema say the same.
 
-const PAGE: &str = include_str!("../../docs/records.md");
-const SCHEMA: &str = include_str!("../../schemas/md_frame.fbs");
+const PAGE: &str = include_str!("../../../docs/records.md");
+const SCHEMA: &str = include_str!("../../../schemas/md_frame.fbs");
 
 /// Slot, name and type of each field of a table of the schema.
 fn fields(table: &str) -> Vec<(usize, String, String)> {

@@ -8,9 +8,7 @@
     reason = "a test that fails says where"
 )]
 
-mod common;
-
-use common::{Model, Rec, check, content};
+use crate::common::{Model, Rec, check, content, only};
 use std::sync::Arc;
 use std::time::Duration;
 use vlstore::Readable;
@@ -249,12 +247,14 @@ fn a_store_larger_than_memory_is_scanned_and_shuffled() {
     }
     w.close().unwrap();
     let limited = format!("ulimit -v {KIB} && exec \"$0\" \"$@\"");
-    let status = std::process::Command::new("sh")
+    let done = std::process::Command::new("sh")
         .args(["-c", &limited])
         .arg(std::env::current_exe().unwrap())
-        .args(["reading_more_than_memory", "--exact", "--test-threads=1"])
+        .args(only(module_path!(), "reading_more_than_memory"))
+        .arg("--test-threads=1")
         .env(LARGE, &path)
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success(), "{status}");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("1 passed"), "{done:?}");
 }

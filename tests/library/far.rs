@@ -8,10 +8,10 @@
     reason = "a test that fails says where"
 )]
 
-#[path = "common/far.rs"]
-mod far;
+#[path = "../common/far.rs"]
+mod source;
 
-use far::{Cost, Far, Fault};
+use source::{Cost, Far, Fault};
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};

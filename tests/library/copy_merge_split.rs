@@ -4,10 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
-#[path = "common/listed.rs"]
-mod listed;
-
-use listed::{Listed, listed};
+use crate::listed::{Listed, listed};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};

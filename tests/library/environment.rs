@@ -2,6 +2,7 @@
 //! codec, typesize and threads of a file were not what its header said. Now they are refused.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+use crate::common::only;
 use std::process::Command;
 use vlstore::chunk::{Algorithm, Compressor, Decoder, Filter, Params};
 
@@ -16,7 +17,7 @@ fn try_both() -> i32 {
 
 fn child(variable: Option<(&str, &str)>) -> i32 {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["a_variable_that_overrides_parameters_is_refused", "--exact", "--nocapture"]);
+    command.args(only(module_path!(), "a_variable_that_overrides_parameters_is_refused"));
     command.env("VLSTORE_TEST_CHILD", "1").envs(variable);
     command.status().unwrap().code().unwrap()
 }

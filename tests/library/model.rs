@@ -11,13 +11,8 @@
     reason = "a test that fails says where"
 )]
 
-mod common;
-#[path = "common/frame.rs"]
-mod frame;
-#[path = "common/other.rs"]
-mod other;
-
-use common::{Model, Rec, check, content, scaled};
+use crate::common::{Model, Rec, check, content, scaled};
+use crate::{common, frame, other};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;

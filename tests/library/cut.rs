@@ -9,10 +9,7 @@
     reason = "a test ends where something is not as it should be"
 )]
 
-#[path = "common/listed.rs"]
-mod listed;
-
-use listed::{Listed, listed};
+use crate::listed::{Listed, listed};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;

@@ -36,7 +36,7 @@ use vlstore::{
     Writer, limits,
 };
 
-const PAGE: &str = include_str!("../../docs/format.md");
+const PAGE: &str = include_str!("../../../docs/format.md");
 
 /// A row of a layout table: field, offset and size.
 type Row = (String, usize, usize);

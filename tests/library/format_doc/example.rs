@@ -2,7 +2,7 @@
 //! of `docs/format.md` give them. Made anew with VLSTORE_BLESS=1; every checksum is computed here
 //! by the formula that the page prints beside it.
 
-use crate::{Table, tables, written};
+use super::{Table, tables, written};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;

@@ -2,10 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
-#[path = "common/listed.rs"]
-mod listed;
-
-use listed::{Listed, listed};
+use crate::listed::{Listed, listed};
 use std::fs;
 use std::path::Path;
 use vlstore::Readable;

@@ -9,11 +9,8 @@
     reason = "a test that fails says where"
 )]
 
-mod common;
-#[path = "common/frame.rs"]
-mod frame;
-
-use common::{Model, Rec, check, content, scaled_or_half};
+use crate::common::{Model, Rec, check, content, scaled_or_half};
+use crate::{common, frame};
 use std::sync::Arc;
 use std::time::Duration;
 use vlstore::Readable;

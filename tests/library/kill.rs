@@ -1,6 +1,5 @@
 //! A writing process is killed at any moment (promises P1 and P5): nothing that it said it had
 //! committed is missing, every record is right, and the next process goes on with the file.
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,9 +9,7 @@
     reason = "a test that fails says where"
 )]
 
-mod common;
-
-use common::{content, scaled};
+use crate::common::{content, only, scaled};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -82,7 +79,8 @@ fn child() {
 /// Starts a child on `path`, kills it after `wait`, and gives what it said last.
 fn killed(way: u64, path: &Path, wait: Duration) -> Option<u64> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["child", "--exact", "--nocapture", "--test-threads=1"])
+        .args(only(module_path!(), "child"))
+        .arg("--test-threads=1")
         .env(CHILD, format!("{way} {}", path.display()))
         .stdout(Stdio::piped())
         .spawn()

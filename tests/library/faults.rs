@@ -10,9 +10,8 @@
     reason = "a test that fails says where"
 )]
 
-mod common;
-
-use common::{Model, Rec, check, content, scaled};
+use crate::common;
+use crate::common::{Model, Rec, check, content, scaled};
 use std::sync::Arc;
 use std::time::Duration;
 use vlstore::Readable;

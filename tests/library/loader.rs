@@ -1,10 +1,9 @@
 //! The training loader over real stores: every record once and with its bytes, in bounded memory, on
-//! any number of ranks, also after it was killed; damage, growth and forks.
+//! any number of ranks, also after it was killed; damage and growth.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: it fails by panicking")]
 
 use std::collections::HashSet;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -656,33 +655,4 @@ fn an_error_of_the_caller_ends_the_run_and_an_early_end_stops_the_thread() {
     assert!(run.next().is_some());
     drop(run);
     assert!(sorted(&read(&loader)).into_iter().eq(0..500), "the loader is as it was");
-}
-
-/// A child that was forked while a run was under way says so, and begins one of its own.
-#[cfg(unix)]
-#[test]
-#[expect(unsafe_code, reason = "fork and what ends it")]
-fn a_child_of_a_fork_begins_a_run_of_its_own() {
-    let snapshot = store(400, &options(Purpose::Balanced));
-    let loader = Loader::new(snapshot, by_count(10)).unwrap();
-    let mut run = loader.records().unwrap();
-    run.next().unwrap().unwrap();
-    // SAFETY: the child reads, and ends by `_exit` without running anything of the parent's.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        // What is at hand is still there; behind it there is no thread.
-        let stale = run.find_map(Result::err);
-        let told = stale.is_some_and(|e| e.to_string().contains("belongs to the process"));
-        drop(run);
-        let read = AssertUnwindSafe(|| sorted(&read(&loader)).into_iter().eq(0..400));
-        let good = std::panic::catch_unwind(read);
-        let code = i32::from(!(told && good.unwrap_or(false)));
-        // SAFETY: ends the child at once.
-        unsafe { libc::_exit(code) };
-    }
-    let mut status = 0;
-    // SAFETY: waits for the child that was just made.
-    unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!(status, 0);
-    assert_eq!(run.count(), 39);
 }

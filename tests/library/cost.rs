@@ -9,11 +9,8 @@
     reason = "a test that fails says where"
 )]
 
-mod common;
-#[path = "common/frame.rs"]
-mod frame;
-
-use common::scaled;
+use crate::common::scaled;
+use crate::{common, frame};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -22,13 +22,11 @@
     reason = "a test that fails says where"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod judge;
 mod kinds;
 mod known;
 
-use common::scaled_or_half;
+use crate::common::scaled_or_half;
 use judge::{Truth, open};
 use kinds::Kind;
 use std::collections::BTreeMap;
