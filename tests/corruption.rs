@@ -13,7 +13,7 @@
 
 mod common;
 
-use common::{Model, Rec, compare, content, scaled, scaled_or_half};
+use common::{Model, Rec, compare, content, scaled_or_one_in, thorough};
 use std::alloc::System;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -32,11 +32,6 @@ static MEMORY: cap::Cap<System> = cap::Cap::new(System, usize::MAX);
 
 /// Bursts of noise of random place and length.
 const BURSTS: u64 = 2_500;
-
-/// Whether this is a campaign, which tries all that the usual run takes a part of.
-fn thorough() -> bool {
-    scaled(1) > 1
-}
 
 /// A store as it is on disk, and its state at every commit that it may still show.
 struct Subject {
@@ -252,13 +247,13 @@ fn no_damage_gives_wrong_bytes_or_silently_fewer() {
         assert_eq!(subject.check(subject.image.clone(), 0, "undamaged"), Verdict::Right);
         assert!((24 << 10..48 << 10).contains(&n), "{}: {n} bytes", subject.name);
         limit(subject);
-        // A bit of each third byte of one store and of each twelfth byte of the others, and a cut at each
-        // twelfth byte; a campaign tries all bits of the first, a bit of each byte, and all cuts.
+        // A bit of each sixth byte of one store and of each 24th byte of the others, and a cut at each
+        // 24th byte; a campaign tries all bits of the first, a bit of each byte, and all cuts.
         let (step, apart) = match (thorough(), i) {
             (true, 0) => (1, 1),
             (true, _) => (8, 1),
-            (false, 0) => (24, 12),
-            (false, _) => (96, 12),
+            (false, 0) => (48, 24),
+            (false, _) => (192, 24),
         };
         let flips = each(n as u64 * 8 / step, |k| {
             let bit = k * step + k / 8 % step;
@@ -285,7 +280,7 @@ fn a_writer_that_goes_on_with_a_damaged_file_refuses_or_commits_for_good() {
     for subject in &subjects()[..2] {
         let good = std::sync::atomic::AtomicU64::new(0);
         let n = subject.image.len() as u64;
-        let step = if thorough() { 48 } else { 96 };
+        let step = if thorough() { 48 } else { 192 };
         each(n * 8 / step, |k| {
             let bit = k * step + k % step;
             let mut image = subject.image.clone();
@@ -313,8 +308,8 @@ fn sectors(subject: &Subject) {
             image[at(i)].fill(value);
             subject.check(image, 1, &format!("sector {i} all {value}"));
         }
-        // One of four pairs of sectors; a campaign tries all.
-        for j in (0..n).filter(|j| thorough() || (i + j).is_multiple_of(4)) {
+        // One of eight pairs of sectors; a campaign tries all.
+        for j in (0..n).filter(|j| thorough() || (i + j).is_multiple_of(8)) {
             let (from, to) = (at(j), at(i));
             let len = from.len().min(to.len());
             let mut image = subject.image.clone();
@@ -337,7 +332,7 @@ fn sectors(subject: &Subject) {
 }
 
 fn bursts(subject: &Subject) {
-    let counts = each(scaled_or_half(BURSTS), |seed| {
+    let counts = each(scaled_or_one_in(4, BURSTS), |seed| {
         let mut rng = Seeded::new(seed);
         let mut image = subject.image.clone();
         for _ in 0..=rng.below(3) {

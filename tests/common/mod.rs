@@ -27,10 +27,15 @@ pub fn scaled(figure: u64) -> u64 {
     ((figure as f64 * scale.unwrap_or(1.0)) as u64).max(1)
 }
 
-/// As [`scaled`], but half of it in the usual run, which has to end in minutes.
-pub fn scaled_or_half(figure: u64) -> u64 {
+/// Whether this is a campaign, which tries all that the usual run takes a part of.
+pub fn thorough() -> bool {
+    scaled(1) > 1
+}
+
+/// As [`scaled`], but one in `part` in the usual run, which has to end in minutes.
+pub fn scaled_or_one_in(part: u64, figure: u64) -> u64 {
     let n = scaled(figure);
-    if n > figure { n } else { (n / 2).max(1) }
+    if thorough() { n } else { (n / part).max(1) }
 }
 
 /// Arguments by which a copy of this program runs one test alone, of the module whose `module_path!()` is

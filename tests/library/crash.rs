@@ -9,7 +9,7 @@
     reason = "a test that fails says where"
 )]
 
-use crate::common::{Model, Rec, check, content, scaled_or_half};
+use crate::common::{Model, Rec, check, content, scaled_or_one_in, thorough};
 use crate::{common, frame};
 use std::sync::Arc;
 use std::time::Duration;
@@ -303,7 +303,7 @@ fn work(seed: u64, durability: Durability, steps: u64) -> (Work, Seeded) {
 
 #[test]
 fn after_a_power_cut_the_last_commit_or_the_one_in_flight_opens_whole() {
-    let each = scaled_or_half(IMAGES).div_ceil(WORKLOADS);
+    let each = scaled_or_one_in(4, IMAGES).div_ceil(WORKLOADS);
     std::thread::scope(|scope| {
         for part in 0..2 {
             scope.spawn(move || {
@@ -355,10 +355,12 @@ fn power_cuts(seed: u64, images: u64) {
 
 #[test]
 fn a_killed_process_leaves_the_last_commit_also_without_syncs() {
+    // Each is killed in every call.
+    let workloads = if thorough() { WORKLOADS } else { WORKLOADS / 2 };
     std::thread::scope(|scope| {
         for part in 0..2 {
             scope.spawn(move || {
-                for seed in (100 + part..100 + WORKLOADS).step_by(2) {
+                for seed in (100 + part..100 + workloads).step_by(2) {
                     kills(seed);
                 }
             });

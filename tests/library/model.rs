@@ -11,7 +11,7 @@
     reason = "a test that fails says where"
 )]
 
-use crate::common::{Model, Rec, check, content, scaled};
+use crate::common::{Model, Rec, check, content, scaled_or_one_in};
 use crate::{common, frame, other};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -466,7 +466,7 @@ fn run(setting: Setting, steps: &[Step]) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: u32::try_from(scaled(CASES)).unwrap(),
+        cases: u32::try_from(scaled_or_one_in(2, CASES)).unwrap(),
         max_shrink_iters: 4000,
         failure_persistence: None,
         ..ProptestConfig::default()

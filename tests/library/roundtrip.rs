@@ -67,7 +67,7 @@ fn put_and_check(dir: &Path, alignment: Alignment, purpose: Purpose, chunk_size:
     };
     let path = dir.join(format!("{}{chunk_size}", purpose.name()));
     let mut w = Writer::create(&path, &options).unwrap();
-    for i in 0..300 {
+    for i in 0..160 {
         w.insert(format!("k{i}"), &record(i)).unwrap();
         if i % 17 == 0 {
             assert_eq!(*w.get(format!("k{i}")).unwrap(), record(i)[..]);
@@ -78,19 +78,19 @@ fn put_and_check(dir: &Path, alignment: Alignment, purpose: Purpose, chunk_size:
         }
     }
     w.close().unwrap();
-    check(&Store::open(&path).unwrap(), 300);
+    check(&Store::open(&path).unwrap(), 160);
     let mut w = Writer::open(&path, &options.write).unwrap();
-    for i in 300..400 {
+    for i in 160..220 {
         w.insert(format!("k{i}"), &record(i)).unwrap();
-        assert_eq!(*w.get(format!("k{}", i - 100)).unwrap(), record(i - 100)[..]);
+        assert_eq!(*w.get(format!("k{}", i - 60)).unwrap(), record(i - 60)[..]);
     }
     w.commit().unwrap();
     drop(w);
-    check(&Store::open(&path).unwrap(), 400);
+    check(&Store::open(&path).unwrap(), 220);
     let mut w = Writer::open(&path, &options.write).unwrap();
-    w.insert("k400", &record(400)).unwrap();
+    w.insert("k220", &record(220)).unwrap();
     w.seal().unwrap();
-    check(&Store::open(&path).unwrap(), 401);
+    check(&Store::open(&path).unwrap(), 221);
 }
 
 #[test]

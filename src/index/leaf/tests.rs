@@ -264,7 +264,8 @@ fn what_is_damaged_is_an_error_or_reads_as_something() {
         assert!(try_all(&longer, records.len()).is_none());
         assert!(try_all(&whole.bytes, records.len() - 130.min(records.len() - 1)).is_none());
         let mut bytes = whole.bytes.clone();
-        for bit in 0..bytes.len() * 8 {
+        // Two or three bits of each byte, all eight in turn.
+        for bit in (0..bytes.len() * 8).step_by(3) {
             bytes[bit / 8] ^= 1 << (bit % 8);
             try_all(&bytes, records.len());
             bytes[bit / 8] ^= 1 << (bit % 8);

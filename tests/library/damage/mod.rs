@@ -26,7 +26,7 @@ mod judge;
 mod kinds;
 mod known;
 
-use crate::common::scaled_or_half;
+use crate::common::{scaled_or_one_in, thorough};
 use judge::{Truth, open};
 use kinds::Kind;
 use std::collections::BTreeMap;
@@ -272,7 +272,7 @@ fn campaign(kind: &Kind, what: &str, n: u64, damage: impl Fn(u64) -> Damage + Sy
 
 /// The most that the figures may say: then all there is is tried, each once.
 fn of_all(figure: u64, all: u64) -> (u64, u64) {
-    let n = scaled_or_half(figure).min(all);
+    let n = scaled_or_one_in(4, figure).min(all);
     (n, all / n)
 }
 
@@ -281,9 +281,9 @@ fn flipped_bits_and_cuts_are_never_silent_and_never_covered_over() {
     for kind in kinds::all() {
         let len = kind.image().len() as u64;
         assert_eq!(judge(&kind, kind.image(), &Damage::Cut(0)), Ok(Answer::Right), "{}", kind.name);
-        // All of the header that anything depends on, each third byte of the configuration, which has a
+        // All of the header that anything depends on, each sixth byte of the configuration, which has a
         // checksum, and a part of the rest; a campaign flips a bit of each of its bytes.
-        let apart = if scaled_or_half(2) > 2 { 1 } else { 3 };
+        let apart = if thorough() { 1 } else { 6 };
         let head: Vec<u64> = (0..128)
             .chain((1024..1600).step_by(apart))
             .chain([4096, 4352, 6144, 6400, 8192, 8448, 10_240, 10_496])
@@ -304,7 +304,7 @@ fn flipped_bits_and_cuts_are_never_silent_and_never_covered_over() {
 #[test]
 fn lost_pages_are_never_silent_and_never_covered_over() {
     for (seed, kind) in kinds::all().iter().enumerate() {
-        campaign(kind, "losses", scaled_or_half(LOSSES), |i| {
+        campaign(kind, "losses", scaled_or_one_in(4, LOSSES), |i| {
             Damage::loss(&mut Seeded::new(seed as u64 * 1_000_003 + i), kind)
         });
     }
@@ -317,7 +317,7 @@ fn a_file_of_the_original_is_reported_as_unchecked_whatever_happens_to_it() {
     assert_eq!(open(&image).unwrap().len(), 24);
     let options = StoreOptions::default();
     let kind = Kind { name: "original", options, states: Vec::new() };
-    let (failures, _) = each(scaled_or_half(4000), |i| {
+    let (failures, _) = each(scaled_or_one_in(4, 4000), |i| {
         let mut rng = Seeded::new(i);
         let mut image = image.clone();
         if i % 2 == 0 {
