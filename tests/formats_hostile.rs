@@ -23,6 +23,8 @@ const BASE: usize = 1 << 20;
 const PER_BYTE: usize = 64;
 
 fn drain(path: &Path, kind: FormatKind, bytes: &[u8]) -> (usize, bool) {
+    // Some file systems write out a file at once that is cut to nothing and written again.
+    let _ = std::fs::remove_file(path);
     std::fs::write(path, bytes).unwrap();
     MEMORY.set_limit(MEMORY.allocated() + BASE + PER_BYTE * bytes.len()).unwrap();
     let mut whole = 0;
