@@ -2,14 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::index::leaf::Place;
-use crate::store::read::plan::{FilePlan, Wanted};
 use crate::store::read::reader::{ChunkData, Reader};
 use crate::store::read::record::Record;
 use crate::store::read::share_out::{WORTH_A_HELPER, share_out};
-use crate::store::read::visit::Visit;
 use crate::wire::{AlignedBuf, memory, to_usize};
 use once_cell::race::OnceNonZeroUsize;
-use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
@@ -126,10 +123,10 @@ impl Batch {
 
 /// One record to fetch: its logical bytes and where they go.
 #[derive(Debug, Clone)]
-struct Want {
-    start: u64,
-    end: u64,
-    to: usize,
+pub(super) struct Want {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) to: usize,
 }
 
 /// The chunks of a batch, by number.
@@ -272,30 +269,6 @@ impl Reader {
         Ok(())
     }
 
-    /// Fills `out` where each read has its price: blocks are read together, and their records copied.
-    fn gather_together(&self, wants: &[Want], out: &mut [u8]) -> Result<()> {
-        let mut wanted = memory::with_room(wants.len())?;
-        for (i, want) in wants.iter().enumerate() {
-            wanted.push(Wanted::bytes(&(want.start..want.end), i)?);
-        }
-        let plan = FilePlan { reader: self, wanted: Cow::Owned(wanted) };
-        plan.visit(|parts| {
-            let (mut rest, mut base) = (out, 0);
-            parts
-                .map(|part| {
-                    // The parts follow each other, and so do their places in the buffer.
-                    let next = part.last().and_then(|last| wants.get(last + 1));
-                    let end = next.map_or(base + rest.len(), |next| next.to);
-                    let (now, later) = std::mem::take(&mut rest).split_at_mut(end - base);
-                    rest = later;
-                    let copy = Copier { wants, base, out: now };
-                    base = end;
-                    copy
-                })
-                .collect()
-        })
-    }
-
     /// How many of the first records go before byte `to` of the buffer or lie in a block with one that does.
     fn cut(&self, wants: &[Want], chunks: &Chunks<'_>, to: usize) -> usize {
         let mut i = wants.partition_point(|w| w.to < to);
@@ -428,27 +401,12 @@ impl Reader {
     }
 }
 
-/// Copies records to their places in the buffer of a batch.
-struct Copier<'a> {
-    wants: &'a [Want],
-    /// Of the part of the buffer that is `out`.
-    base: usize,
-    out: &'a mut [u8],
-}
-
-impl Visit for Copier<'_> {
-    fn record(&mut self, position: usize, bytes: &[u8]) -> Result<()> {
-        let want = self.wants.get(position).ok_or_else(outside)?;
-        copy(self.out, want.to - self.base, Some(bytes))
-    }
-}
-
-fn copy(out: &mut [u8], to: usize, from: Option<&[u8]>) -> Result<()> {
+pub(super) fn copy(out: &mut [u8], to: usize, from: Option<&[u8]>) -> Result<()> {
     let from = from.ok_or_else(outside)?;
     out.get_mut(to..to + from.len()).ok_or_else(outside)?.copy_from_slice(from);
     Ok(())
 }
 
-fn outside() -> Error {
+pub(super) fn outside() -> Error {
     Error::corrupt("record entry", 0, "reaches outside its chunk")
 }

@@ -11,6 +11,7 @@ pub(crate) mod damaged_or_foreign;
 pub(crate) mod dead;
 mod far;
 pub(crate) mod find_chunk;
+mod gather_together;
 pub(crate) mod helper_threads;
 pub(crate) mod info;
 pub(crate) mod key_lookup;
