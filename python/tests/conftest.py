@@ -32,6 +32,17 @@ def path(tmp_path):
     return tmp_path / "test.vls"
 
 
+@pytest.fixture
+def copies(tmp_path):
+    """Two stores of the same large frames, with blocks of other sizes."""
+    random, paths = np.random.default_rng(0), [tmp_path / "one.vls", tmp_path / "other.vls"]
+    with vlstore.open(paths[0], "w", records="md-frame", block_size=32 << 10) as store:
+        for i in range(100):
+            store.push(vlstore.MdFrame(random.normal(size=(int(random.integers(900, 1100)), 3)), step=i))
+    vlstore.copy(*paths, block_size=128 << 10)
+    return paths
+
+
 @pytest.fixture(scope="session")
 def molecules():
     """Frames of different sizes from an extended XYZ file; made up where there is none."""

@@ -270,6 +270,7 @@ def test_the_lightning_callback_says_what_it_needs(frames):
 TORCHRUN = """
 import json, sys, torch.distributed as dist
 from torch.utils.data import DataLoader
+from vlstore.errors import InvalidError
 from vlstore.loader import Loader
 from vlstore.torch import Stream
 
@@ -289,17 +290,27 @@ for workers in (0, 1):
             middle = state
     with open(f"{sys.argv[2]}/{workers}-{rank}.json", "w") as file:
         json.dump({"seen": seen, "state": middle}, file)
+# Copies of one store, with other blocks on one rank.
+said = []
+for how in ({}, {"group": 4}, {"group": 4, "records": range(2 * rank, 80 + 2 * rank)}):
+    try:
+        said.append(len(list(Stream(Loader(sys.argv[3 + rank], batch_size=5, window=40, seed=3, **how)))))
+    except InvalidError as error:
+        said.append(str(error))
+    dist.barrier()
+with open(f"{sys.argv[2]}/copies-{rank}.json", "w") as file:
+    json.dump(said, file)
 dist.destroy_process_group()
 """
 
 
-def test_two_ranks_under_torchrun_share_every_frame(frames, tmp_path):
+def test_two_ranks_under_torchrun_share_every_frame(frames, copies, tmp_path):
     pytest.importorskip("torch", reason=f"PyTorch {WHY}")
     program = tmp_path / "program.py"
     program.write_text(TORCHRUN)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     done = subprocess.run(
-        [*command, program, frames, tmp_path], capture_output=True, text=True, check=False,
+        [*command, program, frames, tmp_path, *copies], capture_output=True, text=True, check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
@@ -313,6 +324,12 @@ def test_two_ranks_under_torchrun_share_every_frame(frames, tmp_path):
         alone.load_state_dict(ranks[0]["state"])
         had = [o for rank in ranks for _, batch in rank["seen"][:3] for o in batch]
         assert sorted(had + [o for batch in alone for o in batch.ordinals.tolist()]) == list(range(FRAMES))
+    # Which rank came first is open: it is the other one that is told.
+    said = [json.loads((tmp_path / f"copies-{rank}.json").read_text()) for rank in range(2)]
+    for number, why in ((0, "give the loaders of all ranks the same group="), (2, "are not chosen as those of rank")):
+        told = [ours[number] for ours in said if isinstance(ours[number], str)]
+        assert len(told) == 1 and why in told[0] and "records would be lost" in told[0], said
+    assert [ours[1] for ours in said] == [10, 10]
 
 
 def test_torchdata_finds_the_protocol_of_states(frames):

@@ -584,3 +584,38 @@ def test_a_loader_says_what_it_does(frames):
         assert part in text, text
     loader = pickle.loads(pickle.dumps(Loader(frames, batch_size=100, seed=1)))
     assert loader and "batch_size=100" in repr(loader)
+
+
+def test_the_order_id_says_whether_copies_have_the_same_order(copies):
+    def loaders(**how):
+        return [Loader(path, batch_size=5, window=40, seed=3, **how) for path in copies]
+
+    def orders(pair):
+        return [[batch.ordinals.tolist() for batch in loader] for loader in pair]
+
+    one, other = loaders()
+    assert one.order_id != other.order_id
+    first, second = orders((one, other))
+    assert first != second
+    # Two ranks would have lost records.
+    assert len({o for batch in first[::2] + second[1::2] for o in batch}) < 100
+    one, other = loaders(group=4)
+    assert one.order_id == other.order_id
+    first, second = orders((one, other))
+    assert first == second
+    with pytest.raises(vlstore.InvalidError, match="its data .store or selection. is"):
+        other.load_state_dict(one.state_dict())
+
+
+def test_a_store_that_is_far_away_has_the_order_of_a_near_one_only_with_a_group(copies):
+    obstore = pytest.importorskip("obstore.store")
+    far = vlstore.open("one.vls", store=obstore.LocalStore(prefix=copies[0].parent))
+    for how, same in (({}, False), ({"group": 4}, True)):
+        near, away = (Loader(store, batch_size=5, window=40, seed=3, **how) for store in (copies[0], far))
+        assert (near.order_id == away.order_id) == same
+        assert ([b.ordinals.tolist() for b in near] == [b.ordinals.tolist() for b in away]) == same
+        if same:
+            away.load_state_dict(near.state_dict())
+        else:
+            with pytest.raises(vlstore.InvalidError, match="division into groups by the blocks of the file"):
+                away.load_state_dict(near.state_dict())

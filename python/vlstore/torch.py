@@ -19,6 +19,7 @@ sites of each frame begin. The tensors share the memory into which the store dec
 
 from __future__ import annotations
 
+import json
 import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -37,6 +38,60 @@ except ImportError as error:
     raise ImportError("vlstore.torch needs PyTorch: pip install torch") from error
 
 __all__ = ["Dataset", "Sample", "Stream", "TensorBatch", "collate"]
+
+#: The store of the process group; and by what was asked for the orders that were compared there, with why they are refused.
+_COMPARED: tuple[Any, dict[str, dict[str, str | None]]] = (None, {})
+
+#: What loaders of the same records may differ in though they were asked for the same.
+_FOUND = ("group", "window", "blocks", "lanes")
+
+
+def _agree(loader: Loader) -> None:
+    """Refuse a loader whose order is not that of the loaders of other ranks that were asked for the same.
+
+    Nobody waits for all: the first rank leaves its order in the store of the process group, the others compare theirs.
+    """
+    global _COMPARED
+    group, rank = torch.distributed.distributed_c10d._get_default_store(), torch.distributed.get_rank()
+    if group is None:
+        return  # Groups of MPI have none.
+    if _COMPARED[0] is not group:
+        _COMPARED = (group, {})
+    place = ("epoch", "round", "batch", "data")
+    state = {name: value for name, value in loader.state_dict().items() if name not in place}
+    found = {name: state.pop(name) for name in _FOUND if name in state}
+    asked, order = json.dumps(state, sort_keys=True), loader.order_id
+    compared = _COMPARED[1].setdefault(asked, {})
+    if order not in compared:
+        # Of several loaders that were asked for the same each rank has as many.
+        name = f"vlstore: order {len(compared)} of {asked}"
+        compared[order] = None
+        if group.add(f"{name}, asked", 1) == 1:
+            group.set(name, json.dumps([rank, order, found]))
+        else:
+            compared[order] = _differs(rank, order, found, *json.loads(group.get(name)))
+    if (why := compared[order]) is not None:
+        raise InvalidError(f"loader: records would be lost and others come twice: {why}")
+
+
+def _differs(
+    rank: int, order: str, found: dict[str, Any], other: int, theirs: str, there: dict[str, Any]
+) -> str | None:
+    """In what two ranks differ, and what to do; nothing if their order is the same."""
+    if order == theirs:
+        return None
+    names = [name for name in _FOUND if found.get(name) != there.get(name)]
+    if not names:
+        return (
+            f"the records of rank {rank} are not chosen as those of rank {other}: give the loaders of all ranks the "
+            "same records=, made with the same seed"
+        )
+    ours, others = (", ".join(f"{name} {one.get(name)}" for name in names) for one in (found, there))
+    return (
+        f"the order of rank {rank} ({ours}) is not that of rank {other} ({others}). Without group= it depends on the "
+        "blocks of the file, and on whether it is far away: give the loaders of all ranks the same group= and window="
+    )
+
 
 #: Bytes of a batch that travels between processes as they are.
 _SMALL = 4 << 20
@@ -111,6 +166,10 @@ class Stream(torch.utils.data.IterableDataset[Any]):
     With worker processes the epochs are told to the stream (:meth:`set_epoch`), as to a
     ``DistributedSampler``, and states are those of a batch: ``stream.state_dict(batch)``.
 
+    In a process group the order of each rank is compared with that of the first: copies of a store that are divided
+    into other groups would lose records. Raises :class:`~vlstore.errors.InvalidError` then, here or where an
+    iteration begins; see :attr:`vlstore.loader.Loader.order_id`.
+
     Raises :class:`~vlstore.errors.UnsupportedError` for ``pin_memory`` where PyTorch finds no GPU.
     """
 
@@ -122,6 +181,15 @@ class Stream(torch.utils.data.IterableDataset[Any]):
             raise UnsupportedError("pin_memory: PyTorch finds no CUDA GPU here, for which memory is pinned")
         self.loader = loader
         self.pin_memory = pin_memory
+        self._compare()
+
+    def _compare(self) -> None:
+        """Compare the order with that of the other ranks, if this is one of several; not in a worker process."""
+        alone = not (torch.distributed.is_available() and torch.distributed.is_initialized())
+        if alone or torch.utils.data.get_worker_info() is not None:
+            return
+        if self.loader.world in (1, torch.distributed.get_world_size()):
+            _agree(self.loader)
 
     def _part(self) -> Loader:
         """The loader for this process; the same one if it loads alone."""
@@ -142,6 +210,7 @@ class Stream(torch.utils.data.IterableDataset[Any]):
                 "pin_memory: a worker process has no GPU; give it to the loader of the workers: "
                 "DataLoader(stream, batch_size=None, pin_memory=True)"
             )
+        self._compare()
         part = self._part()
         for batch in part:
             if isinstance(batch, Batch):

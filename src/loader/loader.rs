@@ -15,7 +15,7 @@ use super::run::{Asked, Maker, Run};
 use super::schedule::{Batching, Schedule};
 use super::shuffle_quality::{Spread, window_for, window_for_mixture};
 use super::sources::Sources;
-use super::state::{resumed, state};
+use super::state::{order_id, resumed, state};
 use super::view::View;
 use crate::column::ColumnValues;
 use crate::error::{Error, Result};
@@ -250,6 +250,32 @@ impl Loader {
     #[must_use]
     pub fn state(&self, at: Cursor) -> Value {
         state(&self.schedule, &self.data(), &self.cost(), at)
+    }
+
+    /// A short name for the batches of all epochs and ranks: the same for all loaders that have the same records by
+    /// number in the same batches, and for no others.
+    ///
+    /// Ranks that train together must have the same one, or records are lost and others come twice. Without
+    /// [`group`](LoaderOptions::group) groups begin where blocks begin, in a store that is not far away: copies of a
+    /// store with other blocks, or in another place, differ then.
+    ///
+    /// ```
+    /// use vlstore::loader::{Loader, LoaderOptions};
+    /// use vlstore::{StoreOptions, Writer};
+    ///
+    /// let mut w = Writer::in_memory(&StoreOptions::default())?;
+    /// w.push(b"one")?;
+    /// w.commit()?;
+    /// let id = |seed| -> vlstore::Result<String> {
+    ///     Ok(Loader::new(w.snapshot()?, LoaderOptions { seed, ..LoaderOptions::default() })?.order_id())
+    /// };
+    /// assert_eq!(id(1)?, id(1)?);
+    /// assert_ne!(id(1)?, id(2)?);
+    /// # Ok::<(), vlstore::Error>(())
+    /// ```
+    #[must_use]
+    pub fn order_id(&self) -> String {
+        order_id(&self.schedule, &self.view.name(), &self.cost())
     }
 
     /// Continues where a state was made: the next run has exactly the records that no rank had.

@@ -1,6 +1,7 @@
 //! Where a run is, as a small JSON object, and whether it belongs to this loader.
 
 use super::cursor::Cursor;
+use super::random::key_of;
 use super::schedule::{Buckets, Last, Schedule};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -66,6 +67,16 @@ pub fn state(schedule: &Schedule, data: &str, cost: &str, at: Cursor) -> Value {
     state
 }
 
+/// A short name for the batches of all epochs: that of no others. `view` names the records among all of the data.
+///
+/// It does not say which files these are, so that a copy with the same records and the same order has it, too.
+pub(super) fn order_id(schedule: &Schedule, view: &str, cost: &str) -> String {
+    let state = state(schedule, view, cost, Cursor::default());
+    let fields = SAME.iter().map(|(field, _)| *field).chain(["lanes"]);
+    let text: String = fields.map(|field| format!("{field} {:?}\n", state.get(field))).collect();
+    format!("{:016x}", key_of(&text.into_bytes().into_iter().map(u64::from).collect::<Vec<_>>()))
+}
+
 /// The schedule with which a run continues, and its place, from a [`state`] of it.
 ///
 /// The number of lanes is that of the state, whatever this loader has: it is part of the order, and
@@ -129,7 +140,7 @@ pub fn resumed(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Batching, Mixture, Order, Shuffle, Weights};
+    use super::super::{Batching, Groups, Mixture, Order, Shuffle, Weights};
     use super::*;
 
     fn schedule(seed: u64, records: u64, batch: u64, lanes: u64) -> Schedule {
@@ -153,6 +164,28 @@ mod tests {
         let read: Value = serde_json::from_str(&text).unwrap();
         let (new, cursor) = resumed(&schedule(u64::MAX, 1000, 4, 1), "abc", "", &read).unwrap();
         assert_eq!((new.lanes(), cursor), (4, at));
+    }
+
+    #[test]
+    fn the_id_of_an_order_is_that_of_no_other() {
+        let mut ids: Vec<_> = [
+            (schedule(1, 1000, 4, 1), "0..1000", ""),
+            (schedule(1, 1000, 4, 1), "10..1010", ""),
+            (schedule(1, 1000, 4, 1), "0..1000", "bytes"),
+            (schedule(2, 1000, 4, 1), "0..1000", ""),
+            (schedule(1, 1000, 8, 1), "0..1000", ""),
+            (schedule(1, 1000, 4, 2), "0..1000", ""),
+            (schedule(1, 1000, 4, 1).grouped(Groups::new(1000, [8, 16])).unwrap(), "0..1000", ""),
+            (schedule(1, 1000, 4, 1).grouped(Groups::new(1000, [8, 17])).unwrap(), "0..1000", ""),
+            (mixed(&[3.0, 1.0]), "0..1000", ""),
+        ]
+        .iter()
+        .map(|(schedule, view, cost)| order_id(schedule, view, cost))
+        .collect();
+        assert_eq!(ids[0], order_id(&schedule(1, 1000, 4, 1), "0..1000", ""));
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 9);
     }
 
     #[test]

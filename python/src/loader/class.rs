@@ -166,6 +166,11 @@ impl Loader {
         self.inner().state(Cursor { epoch, round, batch }).to_string()
     }
 
+    /// A short name for the batches of all epochs.
+    fn order_id(&self) -> String {
+        self.now().order_id()
+    }
+
     /// Continues from a state in JSON.
     fn resume(&self, py: Python<'_>, state: &str) -> PyResult<()> {
         let given = serde_json::from_str(state)

@@ -492,6 +492,16 @@ class Loader:
         *at, lanes = batch.at
         return {**json.loads(self._core.state(tuple(at))), "lanes": lanes}
 
+    @property
+    def order_id(self) -> str:
+        """A short name for the batches of all epochs and ranks, which ranks that train together must share.
+
+        It is the same for all loaders that have the same records, by number, in the same batches, and for no
+        others. Without ``group`` groups begin where blocks begin, in a store that is not far away: copies of a store
+        with other blocks, or in another place, differ then, and records would be lost and others come twice.
+        """
+        return self._core.order_id()
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next iteration go on behind ``state`` with exactly the records nobody had.
 
