@@ -260,14 +260,16 @@ impl Loader {
     /// store with other blocks, or in another place, differ then.
     ///
     /// ```
-    /// use vlstore::loader::{Loader, LoaderOptions};
+    /// use vlstore::loader::{Batching, Loader, LoaderOptions};
     /// use vlstore::{StoreOptions, Writer};
     ///
     /// let mut w = Writer::in_memory(&StoreOptions::default())?;
     /// w.push(b"one")?;
     /// w.commit()?;
     /// let id = |seed| -> vlstore::Result<String> {
-    ///     Ok(Loader::new(w.snapshot()?, LoaderOptions { seed, ..LoaderOptions::default() })?.order_id())
+    ///     let batching = Batching { records: Some(1), ..Batching::default() };
+    ///     let options = LoaderOptions { batching, seed, ..LoaderOptions::default() };
+    ///     Ok(Loader::new(w.snapshot()?, options)?.order_id())
     /// };
     /// assert_eq!(id(1)?, id(1)?);
     /// assert_ne!(id(1)?, id(2)?);
