@@ -4,7 +4,7 @@
     benches/layers/run loader [--frames 30000] [--rounds 5] [--device cuda]
 
 Frames of 64 atoms with positions, forces, types and energy, as batches of 64 frames: the rate of a shuffled epoch
-through the loader alone, through `DataLoader(Stream(loader), batch_size=None)` without workers and with one and two, and
+through the loader alone, through `Stream(loader)`, through `DataLoader(Stream(loader), batch_size=None)` without workers and with one and two, and
 through `DataLoader(Dataset(store))` with a sampler and with a batch sampler, from a store with purpose `random`. The rates are
 those behind the first batch: starting a worker takes as long as many batches. Then a training step of a network over the
 atoms on the device: the share of the time in which it waits for the next batch, with the copy to the device. Rounds
@@ -57,6 +57,7 @@ def epochs(path, random):
     flat = Dataset(random, fields=FIELDS, flat=True)
     return {
         "the loader alone": lambda seed: loader(seed),
+        "Stream by itself": lambda seed: Stream(loader(seed)),
         "Stream, no worker": lambda seed: stream(seed, 0),
         "Stream, 1 worker": lambda seed: stream(seed, 1),
         "Stream, 2 workers": lambda seed: stream(seed, 2),

@@ -413,6 +413,10 @@ def test_a_batch_of_a_stream_moves_and_says_where_it_is_of(numbered):
         assert half["positions"].dtype == torch.bfloat16 and (half.ordinals == batch.ordinals).all()
         assert (moved.ordinals == batch.ordinals).all() and moved.per_site >= {"positions"}
         assert stream.state_dict(moved) == stream.state_dict()
+        # As a DataLoader does with each batch: the same memory, and the same place.
+        copied = copy.copy(batch)
+        assert type(copied) is TensorBatch and copied is not batch and stream.state_dict(copied) == stream.state_dict()
+        assert all(copied[name] is batch[name] for name in batch) and copied.per_site == batch.per_site
         assert torch.from_dlpack(batch["positions"]).data_ptr() == batch["positions"].data_ptr()
     for name in ("positions", "step"):
         array = next(iter(Loader(numbered, batch_size=4)))[name]

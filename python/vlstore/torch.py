@@ -126,6 +126,10 @@ class TensorBatch(Batch):
         new.__dict__.update(self.__dict__)
         return new
 
+    def __copy__(self) -> TensorBatch:
+        # A DataLoader copies each batch: not by way of arrays, which takes as long as to load it.
+        return self._each(lambda tensor: tensor)
+
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         # PyTorch sends a tensor from a worker as a piece of shared memory, which costs more than the bytes
         # of a small one.
