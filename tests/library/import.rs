@@ -389,8 +389,11 @@ fn an_input_that_grows_byte_by_byte_is_followed() {
         let (now, store) = (path(&format!("now-{name}")), path(&format!("{name}.vls")));
         let _ = fs::remove_file(&store);
         let (mut seen, mut waited) = (0, 0);
+        let mut file = fs::File::create(&now).unwrap();
+        let mut written = 0;
         for len in (0..all.len()).step_by(5).chain([all.len()]) {
-            fs::write(&now, &all[..len]).unwrap();
+            file.write_all(&all[written..len]).unwrap();
+            written = len;
             let notes = import(std::slice::from_ref(&now), &store, &appending(), None)
                 .unwrap_or_else(|e| panic!("{name} at {len}: {e}"));
             waited += notes.iter().filter(|n| n.contains("not complete yet")).count();
