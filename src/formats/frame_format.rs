@@ -29,6 +29,11 @@ pub(super) trait FrameFormat: Send {
         false
     }
 
+    /// Takes what later frames need of the first one; `false` at the end of the file.
+    fn take_first<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
+        self.pass(input)
+    }
+
     /// As [`FrameReader::topology`].
     fn known_topology(&self) -> Option<&Arc<Topology>> {
         None
@@ -95,7 +100,8 @@ impl<F: FrameFormat, R: Read + Seek + Send> FrameReader for Frames<F, R> {
     }
 
     fn go_to(&mut self, place: FramePlace) -> Result<bool> {
-        if place.frame > 0 && self.format.needs_the_first(&self.input) && !self.step(F::pass)? {
+        let needed = place.frame > 0 && self.format.needs_the_first(&self.input);
+        if needed && !self.step(F::take_first)? {
             return Ok(false);
         }
         if !self.input.source.go_to(place.byte)? {

@@ -6,8 +6,9 @@
 use flate2::{Compression, write::GzEncoder};
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
-use vlstore::codec::MdFrame;
-use vlstore::formats::{self, FramePlace, FrameReader, InputOptions, Reach};
+use std::sync::Arc;
+use vlstore::codec::{MdFrame, Topology};
+use vlstore::formats::{self, FramePlace, FrameReader, InputOptions, Reach, Sum};
 
 fn files() -> Vec<PathBuf> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
@@ -64,6 +65,31 @@ fn any_frame_of_a_file_is_read_at_its_place_in_any_order() {
         assert_eq!(all(&mut *reader), frames[last..]);
         let behind = FramePlace { byte: 1 << 40, frame: 0, line: 0 };
         assert!(!reader.go_to(behind).unwrap());
+    }
+}
+
+#[test]
+fn what_is_known_of_a_frame_does_not_depend_on_the_way_to_it() {
+    type Known = (FramePlace, Sum, Option<Arc<Topology>>);
+    let waters = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/waters.gro");
+    for path in files().into_iter().chain([waters]) {
+        let (mut known, mut frame) = (Vec::new(), MdFrame::default());
+        let mut reader = formats::open(&path).unwrap();
+        loop {
+            let place = reader.place();
+            if !reader.next_frame(&mut frame).unwrap() {
+                break;
+            }
+            known.push((place, reader.tail(), reader.topology().cloned()));
+        }
+        let again = |reader: &mut dyn FrameReader, (place, tail, topology): &Known| {
+            at(reader, *place).unwrap();
+            assert_eq!((&reader.tail(), reader.topology()), (tail, topology.as_ref()));
+        };
+        for known in known.iter().take(6) {
+            again(&mut *reader, known);
+            again(&mut *formats::open(&path).unwrap(), known);
+        }
     }
 }
 

@@ -876,3 +876,32 @@ fn what_a_file_says_of_its_atoms_is_stored_once_and_frames_refer_to_it() {
             .contains("gro can be read, but not written; supported are xtc, trr, dcd, extxyz")
     );
 }
+
+#[test]
+fn what_the_first_frame_says_of_its_atoms_holds_where_an_import_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    // The title of the file stands before its first model; other factors stand in the last one.
+    let pdb = std::fs::read_to_string(data.join("three-models.pdb")).unwrap();
+    let (models, last) = pdb.split_once("MODEL        3").unwrap();
+    let last = last.replace("0.60  1.50", "0.60  2.50");
+    std::fs::write(path("run.pdb"), format!("{models}MODEL        3{last}")).unwrap();
+    let gro = std::fs::read_to_string(data.join("waters.gro")).unwrap();
+    std::fs::write(path("run.gro"), format!("Another title\n{}", gro.split_once('\n').unwrap().1))
+        .unwrap();
+    for name in ["run.pdb", "run.gro"] {
+        let (input, once) = ([path(name)], path(&format!("{name}-once.vls")));
+        import(&input, &once, &options(), None).unwrap();
+        assert_eq!(Trajectory::open(&once).unwrap().snapshot().list_shared().unwrap().len(), 1);
+        for stop in 1..4 {
+            let store = path(&format!("{name}-{stop}.vls"));
+            let each = ImportOptions { commit_frames: Some(1), ..appending() };
+            import(&input, &store, &each, Some(stop)).unwrap();
+            for _ in 0..2 {
+                import(&input, &store, &each, None).unwrap();
+                assert_eq!(content(&store), content(&once), "{name} after {stop} frames");
+            }
+        }
+    }
+}

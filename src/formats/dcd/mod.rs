@@ -40,21 +40,18 @@ pub(super) struct DcdReader {
 }
 
 impl DcdReader {
-    /// Goes behind the header, which is read once.
+    /// Goes behind the header, which is read once, and is no part of the first frame.
     fn behind_the_head<R: Read + Seek>(&mut self, source: &mut Source<R>) -> Result<()> {
         if source.at() > 0 {
             return Ok(());
         }
         match &self.head {
-            Some(head) => match source.skip(head.bytes)? {
-                true => Ok(()),
-                false => Err(short("header")),
-            },
-            None => {
-                self.head = Some(Head::read(source, &mut self.space)?);
-                Ok(())
-            }
+            Some(head) if source.skip(head.bytes)? => {}
+            Some(_) => return Err(short("header")),
+            None => self.head = Some(Head::read(source, &mut self.space)?),
         }
+        source.begin();
+        Ok(())
     }
 
     /// At the end of the file: whether there should be more.

@@ -158,6 +158,15 @@ impl FrameFormat for GroReader {
         Ok(true)
     }
 
+    /// The topology, which is that of the first frame with these atoms.
+    fn needs_the_first<R: Read + Seek>(&self, input: &Input<R>) -> bool {
+        self.topology.is_none() && input.source.at() == 0
+    }
+
+    fn take_first<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
+        self.read(input, &mut MdFrame::default())
+    }
+
     fn known_topology(&self) -> Option<&Arc<Topology>> {
         self.topology.as_ref()
     }

@@ -202,9 +202,13 @@ impl FrameFormat for PdbReader {
         Ok(self.pass_lines(input, None)?.is_some())
     }
 
-    /// The first cell of a stream.
+    /// The topology, which is that of the first frame with these atoms, and the first cell of a stream.
     fn needs_the_first<R: Read + Seek>(&self, input: &Input<R>) -> bool {
-        self.whole.is_none() && !input.source.rewinds()
+        self.topology.is_none() && input.source.at() == 0
+    }
+
+    fn take_first<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
+        self.read(input, &mut MdFrame::default())
     }
 
     fn known_topology(&self) -> Option<&Arc<Topology>> {
