@@ -8,11 +8,34 @@ use vlstore::{Key, Readable, Snapshot, StoreOptions, Writer};
 /// One thing that somebody does to a store.
 #[derive(Debug, Arbitrary)]
 pub enum Step {
-    Put { key: u8, seed: u8, len: u16, overwrite: bool },
-    Push { seed: u8, len: u16 },
-    Delete { key: u8 },
-    DeleteAt { at: u8 },
-    Attributes { n: u8 },
+    Put {
+        key: u8,
+        seed: u8,
+        len: u16,
+        overwrite: bool,
+    },
+    Push {
+        seed: u8,
+        len: u16,
+    },
+    /// Many small records, whose keys ascend.
+    Many {
+        n: u8,
+        shape: u8,
+    },
+    Share {
+        seed: u8,
+        len: u16,
+    },
+    Delete {
+        key: u8,
+    },
+    DeleteAt {
+        at: u8,
+    },
+    Attributes {
+        n: u8,
+    },
     Commit,
     Seal,
     Close,
@@ -24,6 +47,8 @@ pub enum Step {
 pub struct Model {
     pub records: Vec<(Option<Key>, Vec<u8>)>,
     pub mark: Option<u8>,
+    /// Contents of shared records.
+    pub shared: Vec<Vec<u8>>,
 }
 
 /// Bytes that a seed decides.
@@ -60,6 +85,10 @@ impl Model {
                 assert_eq!(snapshot.find(key.clone()).unwrap(), Some(i as u64));
             }
         }
+        for bytes in &self.shared {
+            let digest = vlstore::Digest::of(bytes);
+            assert_eq!(*snapshot.shared(&digest).unwrap(), **bytes);
+        }
         let all: Vec<u64> = (0..snapshot.len()).rev().collect();
         let batch = snapshot.get_batch_at(&all).unwrap();
         assert!(batch.iter().zip(self.records.iter().rev()).all(|(a, b)| a == b.1));
@@ -81,6 +110,8 @@ pub struct World {
     pub now: Model,
     /// Generation and state of each commit, and how many calls had been made before and after.
     pub commits: Vec<(u64, Model, usize, usize)>,
+    /// Number of the next of many records.
+    pub serial: u64,
     /// Calls to the backend so far.
     pub calls: Box<dyn Fn() -> usize>,
 }
@@ -94,7 +125,8 @@ impl World {
         let writer = Writer::create_in(backend.clone(), &options).unwrap();
         let at = calls();
         let commits = vec![(writer.generation(), Model::default(), 0, at)];
-        Self { backend, options, writer: Some(writer), now: Model::default(), commits, calls }
+        let (writer, now, serial) = (Some(writer), Model::default(), 0);
+        Self { backend, options, writer, now, commits, serial, calls }
     }
 
     /// A commit, or what ends with one, and which state it makes.
@@ -137,6 +169,28 @@ impl World {
                 let bytes = content(*seed, *len);
                 w.push(&bytes).unwrap();
                 self.now.records.push((None, bytes));
+            }
+            Step::Many { n, shape } => {
+                for _ in 0..*n {
+                    self.serial += 1;
+                    let (i, kind) = (self.serial, shape % 4);
+                    let key = match kind {
+                        0 => Key::from(format!("m{i:08}")),
+                        1 => Key::from(i * 1000),
+                        2 => Key::from((1 << 63) + i),
+                        _ => Key::from([vec![9], i.to_be_bytes().to_vec()].concat()),
+                    };
+                    let bytes = content(*shape, (i % 9) as u16 + u16::from(shape / 16));
+                    w.insert(key.clone(), &bytes).unwrap();
+                    self.now.records.push((Some(key), bytes));
+                }
+            }
+            Step::Share { seed, len } => {
+                let bytes = content(*seed, *len);
+                w.share(&bytes).unwrap();
+                if !self.now.shared.contains(&bytes) {
+                    self.now.shared.push(bytes);
+                }
             }
             Step::Delete { key: k } => {
                 let k = key(*k);
