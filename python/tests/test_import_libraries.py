@@ -929,6 +929,30 @@ def test_the_command_that_is_interrupted_keeps_what_was_read(number, status, tmp
     assert said.splitlines()[1].startswith("hint: to resume: vlstore import --append ")
 
 
+def test_a_signal_that_is_dropped_while_an_object_is_freed_ends_the_import_all_the_same(tmp_path, path, monkeypatch, capsys):
+    from vlstore._libraries import _command, _fill
+
+    source = tmp_path / "long.dump"
+    source.write_text("".join(DUMP.format(step=i, time=i, z=i / 10) for i in range(200)))
+
+    class Freed:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    show = _fill._Filling._show
+
+    def shown(self, *words, **always):
+        with contextlib.suppress(KeyboardInterrupt):
+            Freed()
+        show(self, *words, **always)
+
+    monkeypatch.setattr(_fill, "_EACH", 0)
+    monkeypatch.setattr(_fill._Filling, "_show", shown)
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    assert _command.run(["import", "--commit-every", "5frames", str(source), str(path)]) == 130
+    assert "hint: to resume: vlstore import --append" in capsys.readouterr().err
+
+
 def test_the_command_writes_h5md(tmp_path, path):
     h5py = pytest.importorskip("h5py")
     with vlstore.open(path, "w", records="md-frame") as store:

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import vlstore
@@ -37,8 +38,22 @@ class _Terminated(BaseException):
     """The signal by which other programs end this one."""
 
 
-def _terminated(*_: object) -> None:
-    raise _Terminated
+class _Stop:
+    """Raises on a signal, and again where frames are counted: what is raised while an object is freed Python drops."""
+
+    def __init__(self, progress: Callable[[int, int], Any] | None) -> None:
+        self.why: type[BaseException] | None = None
+        self.progress = progress
+
+    def told(self, number: int, _: object) -> None:
+        self.why = KeyboardInterrupt if number == signal.SIGINT else _Terminated
+        raise self.why
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.why is not None:
+            raise self.why
+        if self.progress is not None:
+            self.progress(done, total)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -243,13 +258,13 @@ def _import(call: dict[str, Any], words: list[str]) -> int:
     quiet, store = call.pop("quiet"), call["store"]
     begun, before = time.monotonic(), _stored(store)
     # The command ends on Ctrl-C at once; here what was read is committed first. A queue of jobs sends the other signal.
-    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminated}
-    held = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     bar = None if quiet or not sys.stderr.isatty() else _Bar()
+    stop = _Stop(bar)
+    held = {number: signal.signal(number, stop.told) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", UserWarning)
-            done = vlstore.import_(progress=bar, **call)
+            done = vlstore.import_(progress=stop, **call)
     except (KeyboardInterrupt, _Terminated) as why:
         _end(bar)
         _say(f"interrupted: {_many(_stored(store))} stored in {store}")
