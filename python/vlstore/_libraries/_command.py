@@ -39,19 +39,39 @@ class _Terminated(BaseException):
 
 
 class _Stop:
-    """Raises on a signal, and again where frames are counted: what is raised while an object is freed Python drops."""
+    """Ends an import on a signal where frames are counted; if none is within a second, wherever it is.
+
+    What a handler raises while an object is freed Python prints and drops, and libraries free objects all the time.
+    """
 
     def __init__(self, progress: Callable[[int, int], Any] | None) -> None:
         self.why: type[BaseException] | None = None
         self.progress = progress
 
     def told(self, number: int, _: object) -> None:
+        first = self.why is None
         self.why = KeyboardInterrupt if number == signal.SIGINT else _Terminated
-        raise self.why
+        if not first or not hasattr(signal, "setitimer"):
+            raise self.why
+        signal.signal(signal.SIGALRM, self.late)
+        signal.setitimer(signal.ITIMER_REAL, 1)
+
+    def late(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Raise what was asked for."""
+        if self.why is not None:
+            self.still()
+            raise self.why
+
+    def still(self) -> None:
+        """Let nothing come any more: what was read is committed."""
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def __call__(self, done: int, total: int) -> None:
-        if self.why is not None:
-            raise self.why
+        self.end()
         if self.progress is not None:
             self.progress(done, total)
 
@@ -264,7 +284,10 @@ def _import(call: dict[str, Any], words: list[str]) -> int:
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", UserWarning)
-            done = vlstore.import_(progress=stop, **call)
+            try:
+                done = vlstore.import_(progress=stop, **call)
+            finally:
+                stop.still()
     except (KeyboardInterrupt, _Terminated) as why:
         _end(bar)
         _say(f"interrupted: {_many(_stored(store))} stored in {store}")
