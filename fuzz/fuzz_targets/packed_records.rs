@@ -1,5 +1,5 @@
-//! Records of a leaf: what was packed is read in every way as it was; and any bytes in their place,
-//! or packed records that were changed, give errors, or answers that agree with each other.
+//! Records of a leaf. Records that were packed are read back unchanged, by every function that reads them.
+//! Arbitrary bytes, and packed records with changed bytes, give errors, or the same values from all functions.
 #![no_main]
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;

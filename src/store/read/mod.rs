@@ -35,4 +35,5 @@ pub(crate) mod share_out;
 pub(crate) mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod stat;
+mod stretch;
 pub(crate) mod visit;
