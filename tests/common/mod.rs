@@ -10,15 +10,19 @@
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
+    clippy::print_stderr,
     reason = "shared by several test programs, none of which uses all of it"
 )]
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vlstore::Readable;
 use vlstore::backend::fault::Seeded;
+use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
+use vlstore::maintain::{RecoverOptions, Recovered, recover_into};
 use vlstore::wire::Digest;
-use vlstore::{Column, ColumnKind, Key, RowMaker, Snapshot};
+use vlstore::{Column, ColumnKind, Error, Key, ReadOptions, RowMaker, Snapshot, Store};
 
 /// How many times the usual figures a campaign wants: `VLSTORE_TEST_SCALE`, 1 if not set.
 /// Fractions are understood, for a quick look.
@@ -46,6 +50,27 @@ pub fn only(module: &str, test: &str) -> [String; 3] {
         None => test.to_owned(),
     };
     ["--exact".to_owned(), name, "--nocapture".to_owned()]
+}
+
+/// A file or folder of the shared data, where that is at hand; else says that it is not.
+pub fn shared(under: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(under);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("SKIPPED: {under} is not on this machine");
+    None
+}
+
+/// What `recover` saves of the bytes of a store: its report, and the new store, which is intact.
+pub fn recovered(image: &[u8], options: &RecoverOptions) -> Result<(Recovered, Store), Error> {
+    let input: Arc<dyn Backend> = Arc::new(SliceBackend::new(image.to_vec().into()));
+    let new: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+    let report = recover_into(&input, &new, options, |_, _| Ok(()))?;
+    let store = Store::open_in(new, &ReadOptions::default()).unwrap();
+    assert!(store.verify(|_, _| Ok(())).unwrap().is_intact());
+    assert_eq!(report.records, store.len());
+    Ok((report, store))
 }
 
 /// `len` bytes that `seed` decides: noise, a smooth ramp of floats, one repeated byte or zeros.

@@ -1,12 +1,5 @@
 //! What every storage of blobs promises, and what a store of blobs survives.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test ends where something is not as it should be"
-)]
-
 use crate::common::only;
 use std::fs;
 use std::path::Path;

@@ -1,14 +1,6 @@
 //! A frame put together from the pieces of `chunk` and `frame`, read back piece by piece.
 //!
 //! The file stays in the target folder, so that another program can be pointed at it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test may panic and print"
-)]
 
 use vlstore::Key;
 use vlstore::chunk::{Algorithm, ChunkLayout, Compressor, Decoder, Filter, Params};

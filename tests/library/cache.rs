@@ -1,8 +1,6 @@
 //! Results of functions come back for the same arguments, stay within their budget, and survive whatever
 //! happens to the processes that share them.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
-
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,6 +1,5 @@
 //! Columns: numbers of every record that are read without the record. They survive what records
 //! survive, are checked like the index, and go where the records go.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,5 @@
 //! Compacting loses no record, gives back the dead space, and is whole or not at all.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
-
 use crate::listed::{Listed, listed};
 use std::fs;
 use std::path::Path;

@@ -1,25 +1,10 @@
 //! Files of the original program open in place with every record right, and go on as ours.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test that meets the unexpected is to fail there"
-)]
-
+use crate::common::shared;
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use vlstore::Readable;
 use vlstore::{Key, Opened, Store, WriteOptions, Writer};
-
-fn data(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if !path.exists() {
-        eprintln!("skipped: the shared data set {name} is not on this machine");
-        return None;
-    }
-    Some(path)
-}
 
 fn key(entry: &serde_json::Value) -> Key {
     let key = &entry["key"];
@@ -57,7 +42,7 @@ fn entries(path: &Path) -> Vec<(Key, u64, u64, String)> {
 
 #[test]
 fn files_of_the_original_open_in_place_and_are_extended_by_a_copy() {
-    let Some(dir) = data("vlstore") else { return };
+    let Some(dir) = shared("vlstore") else { return };
     let scratch = tempfile::tempdir().unwrap();
     let mut seen = 0;
     for file in std::fs::read_dir(dir).unwrap() {
@@ -102,7 +87,7 @@ fn files_of_the_original_open_in_place_and_are_extended_by_a_copy() {
 
 #[test]
 fn broken_files_are_errors_that_say_what_is_wrong() {
-    let Some(dir) = data("broken") else { return };
+    let Some(dir) = shared("broken") else { return };
     let open = |name: &str| Store::open(dir.join(name));
     let message = |name: &str| open(name).map(|s| s.len()).unwrap_err().to_string();
     for (name, says) in [

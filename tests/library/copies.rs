@@ -1,11 +1,5 @@
 //! One damaged page of the index of a sealed store costs no record: leaves are there twice, readers
 //! fall back to the copy, `verify` names what is damaged, `recover` loses nothing.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test ends where something is not as it should be"
-)]
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -2,8 +2,6 @@
 //! or not at all. Also what happens in odd places: a file that is replaced under its reader,
 //! media that cannot be written, names that are no text.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
-
 use crate::listed::{Listed, listed};
 use serde_json::json;
 use std::fs;

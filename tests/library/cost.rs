@@ -1,13 +1,5 @@
 //! What commits, opening and batches cost, counted in bytes and calls at the backend, so that
 //! the machine does not matter.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "a test that fails says where"
-)]
 
 use crate::common::scaled;
 use crate::{common, frame};

@@ -1,13 +1,6 @@
 //! The power is cut at any call (promises P1 and P3): of what was not synced any subset of
 //! sectors is there, and the file has any of its lengths. What opens is the last commit that
 //! returned or the one in flight, whole, and another crash during recovery changes nothing.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test that fails says where"
-)]
 
 use crate::common::{Model, Rec, check, content, scaled_or_one_in, thorough};
 use crate::{common, frame};

@@ -1,21 +1,13 @@
 //! Of a file that ends too early, as a copy that broke off leaves it, every record comes back whose
 //! bytes are in what is left, with its key: stores of every kind are cut at many lengths, and what
 //! must be found follows from where the whole file says that everything lies.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    clippy::print_stderr,
-    reason = "a test ends where something is not as it should be"
-)]
 
-use crate::common::thorough;
+use crate::common::{recovered, thorough};
 use crate::listed::{Listed, listed};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
-use std::sync::Arc;
 use vlstore::Readable;
-use vlstore::backend::{Backend, FileBackend, MemoryBackend, SliceBackend};
+use vlstore::backend::{Backend, FileBackend};
 use vlstore::chunk::ChunkLayout;
 use vlstore::codec::{MdFrame, Real, Topology, content, refers};
 use vlstore::index::layout::{
@@ -24,10 +16,10 @@ use vlstore::index::layout::{
 use vlstore::index::log;
 use vlstore::index::slot::{SLOT_LEN, Slot};
 use vlstore::limits::CHUNK_MAX;
-use vlstore::maintain::{RecoverOptions, Recovered, recover, recover_into};
+use vlstore::maintain::{RecoverOptions, recover};
 use vlstore::{
-    Alignment, Column, ColumnKind, Compression, Durability, Error, Key, Layout, ReadOptions, Row,
-    Store, StoreOptions, TrajectoryWriter, WriteOptions, Writer,
+    Alignment, Column, ColumnKind, Compression, Durability, Error, Key, Layout, Row, Store,
+    StoreOptions, TrajectoryWriter, WriteOptions, Writer,
 };
 
 static COLUMNS: [Column; 1] = [Column::new("step", ColumnKind::I64, 1)];
@@ -245,16 +237,6 @@ fn wanted(image: &[u8]) -> Vec<(Listed, Option<u64>)> {
     (0..).zip(listed(&store)).map(|(ordinal, record)| (record, from(ordinal))).collect()
 }
 
-fn save(image: &[u8], options: &RecoverOptions) -> Result<(Recovered, Store), Error> {
-    let input: Arc<dyn Backend> = Arc::new(SliceBackend::new(image.to_vec().into()));
-    let new: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
-    let report = recover_into(&input, &new, options, |_, _| Ok(()))?;
-    let store = Store::open_in(new, &ReadOptions::default()).unwrap();
-    assert!(store.verify(|_, _| Ok(())).unwrap().is_intact());
-    assert_eq!(report.records, store.len());
-    Ok((report, store))
-}
-
 /// Lengths around everything of interest, and some between.
 fn cuts(image: &[u8], wanted: &[(Listed, Option<u64>)]) -> Vec<usize> {
     // Of the places where a record is complete one in so many.
@@ -276,7 +258,7 @@ fn check(name: &str, image: &[u8], known: impl Fn(&Option<Key>, &[u8]) -> bool) 
     let options = RecoverOptions { contents: Some(content), ..RecoverOptions::default() };
     let mut most = 0;
     for len in cuts(image, &wanted) {
-        let (report, new) = save(&image[..len], &options).unwrap();
+        let (report, new) = recovered(&image[..len], &options).unwrap();
         let got = listed(&new);
         // What was put and lies in the blocks that are there, in its order, with its key.
         let mut rest = got.iter();
@@ -362,14 +344,14 @@ fn half_a_store_gives_half_of_its_records() {
     let wanted = wanted(&image);
     for tenth in 3..10 {
         let len = image.len() * tenth / 10;
-        let (report, new) = save(&image[..len], &RecoverOptions::default()).unwrap();
+        let (report, new) = recovered(&image[..len], &RecoverOptions::default()).unwrap();
         let must = wanted.iter().filter(|w| w.1.is_some_and(|from| from <= len as u64)).count();
         assert!(new.len() >= must as u64 && must * 11 > 1001 * (tenth - 1), "{must}: {report:?}");
         assert!(report.is_damaged() && report.records + report.lost == 1001, "{report:?}");
     }
     // Of less than the header there is nothing to save, and that is said.
     for len in [0, 1, 50, 1100, 4100, 4352, 8500, 12_287, 12_288] {
-        match save(&image[..len], &RecoverOptions::default()) {
+        match recovered(&image[..len], &RecoverOptions::default()) {
             Ok((report, new)) => {
                 assert!(new.is_empty() && report.is_damaged(), "{len}: {report:?}");
                 assert!(len < 4352 || report.lost == 1001, "{len}: {report:?}");
@@ -391,10 +373,10 @@ fn chunks_that_nothing_places_are_said_and_their_bytes_are_given_on_request() {
         .collect();
     leaves.iter().for_each(|at| image[at + 70] ^= 1);
     let cut = &image[..image.len() / 2];
-    let (report, new) = save(cut, &RecoverOptions::default()).unwrap();
+    let (report, new) = recovered(cut, &RecoverOptions::default()).unwrap();
     assert!(report.chunks_without_index >= 3 && report.is_damaged(), "{report:?}");
     let options = RecoverOptions { chunks: true, ..RecoverOptions::default() };
-    let (again, with) = save(cut, &options).unwrap();
+    let (again, with) = recovered(cut, &options).unwrap();
     assert_eq!(with.len(), new.len() + report.chunks_without_index, "{again:?}");
     let all: Vec<Vec<u8>> = listed(&with).into_iter().map(|r| r.2).collect();
     let ((_, _, first), _) = wanted.iter().find(|w| w.0.2.len() > 100).unwrap();
@@ -417,7 +399,7 @@ fn records_whose_keys_are_lost_come_back_numbered_and_are_counted() {
     let place = |what: &[u8]| image.windows(what.len()).position(|w| w == what).unwrap();
     let at = place(key(1700).as_bytes());
     image[at] ^= 1;
-    let (report, new) = save(&image, &RecoverOptions::default()).unwrap();
+    let (report, new) = recovered(&image, &RecoverOptions::default()).unwrap();
     assert!(report.without_key > 0 && report.lost == 0, "{report:?}");
     assert_eq!(new.len(), 2000);
     let keyless = listed(&new).iter().filter(|r| r.0.is_none()).count();

@@ -1,7 +1,5 @@
 //! Data sets of many stores: opened without their members, one numbering, published in one step.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: it fails by panicking")]
-
 use crate::common::only;
 use std::collections::HashSet;
 use std::fs;

@@ -1,6 +1,5 @@
 //! `BLOSC_*` variables override the parameters of the C library behind the caller's back: level,
 //! codec, typesize and threads of a file were not what its header said. Now they are refused.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use crate::common::only;
 use std::process::Command;

@@ -1,8 +1,6 @@
 //! Experiments: a trial is there with all of its arrays or not at all, and what is archived or
 //! consolidated comes back as it was.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: it fails by panicking")]
-
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

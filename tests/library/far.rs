@@ -1,12 +1,5 @@
 //! A store that is read by ranges from far away: how many round trips, requests and bytes opening, a record
 //! and a batch cost, what is kept in memory and on a local disk, and what failures do.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test that fails says where"
-)]
 
 #[path = "../common/far.rs"]
 mod source;

@@ -2,13 +2,6 @@
 //! medium, a full disk, a short write or read, a failed sync; once and for ever. The error
 //! comes up, the writer is poisoned, and what opens afterwards is the last commit or the one in
 //! flight. And a disk that is really full.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test that fails says where"
-)]
 
 use crate::common;
 use crate::common::{Model, Rec, check, content, scaled, thorough};

@@ -1,14 +1,6 @@
 //! Columns and chosen fields of frames: the same as of whole frames, and cheaper.
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test may panic"
-)]
 
-use std::path::{Path, PathBuf};
+use crate::common::shared;
 use vlstore::Readable;
 use vlstore::codec::{
     Codec, Field, Fields, FramePart, HEAD, MdFrame, MdFrameCodec, MdFrameView, Property, Real,
@@ -20,15 +12,6 @@ use vlstore::wire::AlignedBuf;
 use vlstore::{
     ColumnValues, Compression, Layout, Store, StoreOptions, Trajectory, TrajectoryWriter, formats,
 };
-
-fn data(under: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(under);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("SKIPPED: {under} is not on this machine");
-    None
-}
 
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 fn frame(n: usize, sites: usize) -> MdFrame {
@@ -302,7 +285,7 @@ use vlstore::codec::AnyCodec as _;
 #[test]
 fn columns_of_a_real_trajectory_and_of_a_file_of_the_original() {
     for (name, length) in [("md/ala2-npt.xtc", 40), ("extxyz/mptrj-random-1k.extxyz", 1000)] {
-        let Some(path) = data(name) else { continue };
+        let Some(path) = shared(name) else { continue };
         let mut reader = formats::open(&path).unwrap();
         let mut w = TrajectoryWriter::in_memory(&StoreOptions::default()).unwrap();
         let (mut all, mut f) = (Vec::new(), MdFrame::default());
@@ -323,7 +306,7 @@ fn columns_of_a_real_trajectory_and_of_a_file_of_the_original() {
             assert_eq!((found.positions, found.cell), (right.positions.clone(), right.cell));
         }
     }
-    let Some(path) = data("vlstore/ala2-npt-40x1324-nocross.vlstore") else { return };
+    let Some(path) = shared("vlstore/ala2-npt-40x1324-nocross.vlstore") else { return };
     let depot = Trajectory::open(&path).unwrap();
     assert!(depot.snapshot().columns().is_empty());
     let Ok(view) = depot.get_at(3).unwrap().view().map(|v| v.fields().to_owned()) else {

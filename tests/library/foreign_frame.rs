@@ -1,14 +1,6 @@
 //! Files of the original program, read in place: header, trailer, lookup and every chunk block by
 //! block, compared with the checksums that were taken when they were written. And broken ones,
 //! which must give errors.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test may panic and print"
-)]
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write;

@@ -1,14 +1,7 @@
 //! TRR and DCD files of other programs: forms that hold the same are read as the same, they come out
 //! again, compressed or not, and broken ones say what is wrong.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test ends where something does not work"
-)]
-
+use crate::common::shared;
 use flate2::{Compression, write::GzEncoder};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,15 +12,6 @@ use vlstore::{Result, Trajectory};
 
 fn own(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
-}
-
-fn data(under: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(under);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("SKIPPED: {under} is not on this machine");
-    None
 }
 
 fn read(reader: &mut dyn FrameReader) -> (Vec<MdFrame>, Result<()>) {
@@ -60,7 +44,7 @@ fn a_file_in_another_form_holds_the_same_frames() {
     let frames = whole(&own("mrmd_h2so4-32bit-be.dcd"));
     assert_eq!((frames.len(), frames[0].nsites), (50, 7));
     assert_eq!(whole(&own("mrmd_h2so4-64bit-be.dcd")), frames);
-    if let Some(little) = data("chemfiles/dcd/mrmd_h2so4-64bit-le.dcd") {
+    if let Some(little) = shared("chemfiles/dcd/mrmd_h2so4-64bit-le.dcd") {
         assert_eq!(whole(&little), frames);
     }
     let (single, double) = (whole(&own("cell_shapes.trr")), whole(&own("cell_shapes_d.trr")));
@@ -82,7 +66,7 @@ fn a_trr_that_is_written_has_the_bytes_of_the_file_that_was_read() {
     let folder = tempfile::tempdir().unwrap();
     let more = ["md/water216-double.trr", "mdanalysis/coordinates/test.trr"];
     let files = ["cell_shapes.trr", "cell_shapes_d.trr"].map(own).into_iter();
-    for path in files.chain(more.into_iter().filter_map(data)) {
+    for path in files.chain(more.into_iter().filter_map(shared)) {
         let out = folder.path().join("out.trr");
         write(&out, &whole(&path));
         assert_eq!(whole(&out), whole(&path), "{}", path.display());
@@ -97,7 +81,7 @@ fn a_dcd_that_is_written_has_the_frames_of_the_file_that_was_read() {
     let more =
         ["md/ala2-obc2-300K.dcd", "chemfiles/dcd/water.dcd", "mdanalysis/tip125_tric_C36.dcd"];
     let files = ["mrmd_h2so4-32bit-be.dcd", "fixed-atoms.dcd"].map(own).into_iter();
-    for path in files.chain(more.into_iter().filter_map(data)) {
+    for path in files.chain(more.into_iter().filter_map(shared)) {
         let (out, frames) = (folder.path().join("out.dcd"), whole(&path));
         write(&out, &frames);
         let again = whole(&out);
@@ -112,7 +96,9 @@ fn a_dcd_that_is_written_has_the_frames_of_the_file_that_was_read() {
 
 #[test]
 fn frames_of_one_run_in_trr_and_xtc_agree() {
-    let (Some(trr), Some(xtc)) = (data("md/ala2-npt.trr"), data("md/ala2-npt.xtc")) else { return };
+    let (Some(trr), Some(xtc)) = (shared("md/ala2-npt.trr"), shared("md/ala2-npt.xtc")) else {
+        return;
+    };
     let (full, rounded) = (whole(&trr), whole(&xtc));
     assert_eq!((full.len(), rounded.len()), (201, 1001));
     for (a, b) in full.iter().zip(rounded.iter().step_by(5)) {
@@ -131,7 +117,7 @@ fn broken_files_give_their_whole_frames_and_then_a_clear_error() {
         ("bad-magic.trr", FormatKind::Trr, 0, "frame 0 (byte 0): a frame begins with 1993"),
         ("truncated.dcd", FormatKind::Dcd, 666, "frame 666 (byte "),
     ] {
-        let Some(path) = data(&format!("broken/{name}")) else { continue };
+        let Some(path) = shared(&format!("broken/{name}")) else { continue };
         let (found, end) = read(&mut *formats::open_as(&path, kind).unwrap());
         let error = end.unwrap_err().to_string();
         assert_eq!(found.len(), frames, "{name}: {error}");

@@ -1,20 +1,10 @@
 //! Extended XYZ files of others: everything in them is read, and comes out again.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something does not work")]
-
-use std::path::{Path, PathBuf};
+use crate::common::shared;
+use std::path::Path;
 use vlstore::Result;
 use vlstore::codec::{MdFrame, Real, Values};
 use vlstore::formats::{self, FormatKind, OutputOptions};
-
-fn data(under: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(under);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("SKIPPED: {under} is not on this machine");
-    None
-}
 
 fn read(path: &Path) -> (Vec<MdFrame>, Result<()>) {
     let mut reader = match formats::open_as(path, FormatKind::ExtXyz) {
@@ -49,7 +39,7 @@ fn files_of_others_are_read_whole_and_written_back_equal() {
         ("chemfiles/xyz/trajectory.xyz", 2, 18, None),
         ("mdanalysis/coordinates/test.xyz", 5, 25, None),
     ] {
-        let Some(path) = data(name) else { continue };
+        let Some(path) = shared(name) else { continue };
         assert_eq!(formats::detect(&path).unwrap(), FormatKind::ExtXyz);
         let (all, end) = read(&path);
         end.unwrap();
@@ -75,13 +65,13 @@ fn files_of_others_are_read_whole_and_written_back_equal() {
 
 #[test]
 fn columns_and_keys_without_a_field_keep_their_names() {
-    if let Some(path) = data("extxyz/wfl-mol-errors.xyz") {
+    if let Some(path) = shared("extxyz/wfl-mol-errors.xyz") {
         let f = &read(&path).0[0];
         let names: Vec<_> = f.atom_properties.iter().map(|p| &*p.name).collect();
         assert_eq!(names, ["momenta", "cur_leverage_score", "dft_forces", "mace_forces"]);
         assert_eq!((&f.forces, f.energy), (&None, None));
     }
-    if let Some(path) = data("extxyz/gpumd-nep-pbte.xyz") {
+    if let Some(path) = shared("extxyz/gpumd-nep-pbte.xyz") {
         let f = &read(&path).0[0];
         assert!(f.forces.is_some() && f.atom_properties.is_empty());
         let p = f.frame_properties.iter().find(|p| p.name == "Properties").unwrap();
@@ -106,7 +96,7 @@ fn broken_files_give_their_whole_frames_and_then_an_error_with_the_line() {
             "line 3 (frame 0): the line ends before column `bad`",
         ),
     ] {
-        let Some(path) = data(name) else { continue };
+        let Some(path) = shared(name) else { continue };
         let (frames, end) = read(&path);
         let error = end.unwrap_err().to_string();
         assert_eq!(frames.len(), whole, "{error}");
@@ -115,7 +105,7 @@ fn broken_files_give_their_whole_frames_and_then_an_error_with_the_line() {
             "{error}"
         );
     }
-    if let Some(path) = data("broken/text-renamed.xtc") {
+    if let Some(path) = shared("broken/text-renamed.xtc") {
         assert!(read(&path).1.unwrap_err().to_string().contains("is not a number of atoms"));
     }
 }

@@ -1,8 +1,6 @@
 //! Places in trajectories: whoever knows them reads any frame at once, where the file can be read
 //! again, and where it cannot is told so.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where something does not work")]
-
 use flate2::{Compression, write::GzEncoder};
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,27 +1,17 @@
 //! XTC files of others: what we read is what a second reader reads, and they come out again.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something does not work")]
-
+use crate::common::shared;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use vlstore::codec::{MdFrame, Real};
 use vlstore::formats::{self, FormatKind, FrameReader, OutputOptions};
 use vlstore::{Error, Result};
 
-fn data(under: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(under);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("SKIPPED: {under} is not on this machine");
-    None
-}
-
 fn xtc_files() -> Vec<PathBuf> {
     let mut all =
         vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ala2-npt-peptide.xtc")];
     for folder in ["md", "chemfiles/xtc", "mdanalysis", "mdanalysis/coordinates", "mdtraj"] {
-        let Some(folder) = data(folder) else { continue };
+        let Some(folder) = shared(folder) else { continue };
         let files = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
         all.extend(files.filter(|p| p.extension().is_some_and(|e| e == "xtc")));
     }
@@ -105,7 +95,7 @@ fn broken_files_give_their_whole_frames_and_then_a_clear_error() {
         ("huge-natoms.xtc", 0, "): it claims 2147483647 atoms"),
         ("bad-magic.xtc", 0, "): a frame begins with 1995 or 2023, found 1994"),
     ] {
-        let Some(path) = data(&format!("broken/{name}")) else {
+        let Some(path) = shared(&format!("broken/{name}")) else {
             continue;
         };
         let (frames, end) = read(&mut *formats::open_as(&path, FormatKind::Xtc).unwrap());
@@ -114,9 +104,9 @@ fn broken_files_give_their_whole_frames_and_then_a_clear_error() {
         let at = format!("frame {whole} (byte ");
         assert!(error.contains(&at) && error.contains(says) && error.contains(name), "{error}");
     }
-    if let Some(path) = data("broken/bitflip-payload.xtc") {
+    if let Some(path) = shared("broken/bitflip-payload.xtc") {
         let (good, _) =
-            read(&mut *formats::open(&data("md/ala2-npt-peptide.xtc").unwrap()).unwrap());
+            read(&mut *formats::open(&shared("md/ala2-npt-peptide.xtc").unwrap()).unwrap());
         let (frames, end) = read(&mut *formats::open(&path).unwrap());
         assert_eq!(frames[..2], good[..2]);
         eprintln!("bitflip-payload.xtc: {} frames, {end:?}", frames.len());
@@ -139,7 +129,7 @@ fn what_is_no_trajectory_is_refused_with_a_reason() {
         ("mdanalysis/amber/posfor.ncdf", "NetCDF"),
         ("md", "folder"),
     ] {
-        let Some(path) = data(name) else { continue };
+        let Some(path) = shared(name) else { continue };
         let error = formats::detect(&path).unwrap_err();
         assert!(matches!(error, Error::File { .. }));
         assert!(error.to_string().contains(says), "{error}");
@@ -152,14 +142,14 @@ fn what_is_no_trajectory_is_refused_with_a_reason() {
         "asedb/mptrj-150.db",
         "asedb/mptrj-150.aselmdb",
     ] {
-        let Some(path) = data(name) else { continue };
+        let Some(path) = shared(name) else { continue };
         let says = formats::detect(&path).unwrap_err().to_string();
         assert!(
             says.contains("the Python package reads it, `python -m vlstore import INPUT STORE`"),
             "{says}"
         );
     }
-    if let Some(path) = data("broken/xtc-renamed.vlstore") {
+    if let Some(path) = shared("broken/xtc-renamed.vlstore") {
         assert_eq!(formats::detect(&path).unwrap(), FormatKind::Xtc);
     }
 }

@@ -1,14 +1,6 @@
 //! Golden files: stores that every release must read, and that the same input must write again,
 //! byte by byte. `tests/golden/README.md` says what they are and how they are renewed; the
 //! independent reader of the format page reads them, too (`tests/python/test_reader.py`).
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test may panic and print"
-)]
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};

@@ -2,16 +2,6 @@
 //! frame, or is refused: imports of every kind, stopped at every frame by a kill and by a request,
 //! inputs that grow byte by byte, and stores that something else has changed.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    reason = "a test ends where something is not as it should be"
-)]
-
 use flate2::{Compression, write::GzEncoder};
 use std::fs;
 use std::io::Write;

@@ -1,13 +1,5 @@
 //! A writing process is killed at any moment (promises P1 and P5): nothing that it said it had
 //! committed is missing, every record is right, and the next process goes on with the file.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    clippy::print_stdout,
-    reason = "a test that fails says where"
-)]
 
 use crate::common::{content, only, scaled};
 use std::io::{BufRead, BufReader, Write};

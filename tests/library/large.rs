@@ -1,12 +1,5 @@
 //! Stores large enough for what small ones never reach: directory pages, merged runs over
 //! several levels, leaves written between commits, batches that are cut for several threads.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test that fails says where"
-)]
 
 use crate::common::{Model, Rec, check, content, only};
 use std::sync::Arc;

@@ -3,7 +3,6 @@
 //! Elsewhere: `STREAM_MAX` in `chunk`, `MSGPACK_DEPTH` in `frame::msgpack`, `PROPERTIES_MAX` in
 //! `codec::md_frame`, `INDEX_PAGE` in `index::segment`. Not at the limit: `RECORDS_MAX` and
 //! `LOOKUP_MAX`, which would take a file of terabytes and 2 GiB of memory.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,9 +1,8 @@
 //! The training loader over real stores: every record once and with its bytes, in bounded memory, on
 //! any number of ranks, also after it was killed; damage and growth.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: it fails by panicking")]
-
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -43,6 +42,25 @@ fn store(n: u64, options: &StoreOptions) -> Snapshot {
     }
     w.commit().unwrap();
     w.snapshot().unwrap()
+}
+
+/// Stores of so many records each, numbered on from one to the next.
+fn parts(folder: &Path, sizes: &[u64]) -> Vec<PathBuf> {
+    let mut first = 0;
+    sizes
+        .iter()
+        .enumerate()
+        .map(|(at, n)| {
+            let path = folder.join(format!("part {at} of {n}.vls"));
+            let mut w = Writer::create(&path, &options(Purpose::Balanced)).unwrap();
+            for i in first..first + n {
+                w.insert(i, &record(i)).unwrap();
+            }
+            first += n;
+            w.close().unwrap();
+            path
+        })
+        .collect()
 }
 
 fn by_count(records: u64) -> LoaderOptions {
@@ -427,22 +445,7 @@ fn a_store_that_grows_is_loaded_as_it_was() {
 #[test]
 fn several_stores_are_one_data_set_and_few_are_open() {
     let dir = tempfile::tempdir().unwrap();
-    let sizes = [300, 0, 500, 1, 200];
-    let mut first = 0;
-    let paths: Vec<_> = sizes
-        .iter()
-        .enumerate()
-        .map(|(at, n)| {
-            let path = dir.path().join(format!("part {at}.vls"));
-            let mut w = Writer::create(&path, &options(Purpose::Balanced)).unwrap();
-            for i in first..first + n {
-                w.insert(i, &record(i)).unwrap();
-            }
-            first += n;
-            w.close().unwrap();
-            path
-        })
-        .collect();
+    let paths = parts(dir.path(), &[300, 0, 500, 1, 200]);
     let read_options = vlstore::ReadOptions::default();
     for most in [1, 2, 10] {
         let sources = Sources::open(&paths, &read_options, most).unwrap();
@@ -496,20 +499,7 @@ fn several_stores_are_one_data_set_and_few_are_open() {
 #[test]
 fn several_stores_are_mixed_with_the_shares_that_were_asked_for() {
     let dir = tempfile::tempdir().unwrap();
-    let mut first = 0;
-    let paths: Vec<_> = [50, 900]
-        .iter()
-        .map(|n| {
-            let path = dir.path().join(format!("of {n}.vls"));
-            let mut w = Writer::create(&path, &options(Purpose::Balanced)).unwrap();
-            for i in first..first + n {
-                w.insert(i, &record(i)).unwrap();
-            }
-            first += n;
-            w.close().unwrap();
-            path
-        })
-        .collect();
+    let paths = parts(dir.path(), &[50, 900]);
     let make = |weights: &[f64], view| {
         let sources = Sources::open(&paths, &vlstore::ReadOptions::default(), 2).unwrap();
         let weights = Weights::Stated(weights.to_vec());

@@ -12,6 +12,20 @@
 //! So a test here starts no fork, sets no variable and no limit of its own process (a child may have
 //! them: `common::only`), and counts nothing that belongs to the process: of open files, those in its folder.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test ends where something is not as it should be, and says so"
+)]
+
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../common/frame.rs"]

@@ -3,13 +3,6 @@
 //! What a snapshot saw stays exactly that while the writer goes on and uses its log again. The
 //! same from a store that is there already: a file of the original program, and a sealed file of
 //! ours that another program has added to.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test that fails says where"
-)]
 
 use crate::common::{Model, Rec, check, content, scaled_or_one_in};
 use crate::{common, frame, other};

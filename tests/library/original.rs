@@ -1,10 +1,5 @@
 //! A file of the original program that is added to in place is one of ours from then on: in
 //! every call and every verb, with keys of all kinds, also such as only the original took.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that meets the unexpected is to fail there"
-)]
 
 use crate::{frame, other};
 use std::path::Path;

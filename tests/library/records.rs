@@ -1,12 +1,6 @@
 //! Records of trajectory frames: what was put in comes out, records of the original program are
 //! read as they are, and no bytes whatever do harm.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends where something is not as it should be"
-)]
-
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

@@ -1,25 +1,18 @@
 //! Recovering brings back every record that is not damaged, as it was, and names every other.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test ends where something is not as it should be"
-)]
-
+use crate::common::recovered;
 use crate::listed::{Listed, listed};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fs;
-use std::sync::Arc;
 use vlstore::Readable;
-use vlstore::backend::{Backend, MemoryBackend, SliceBackend};
+use vlstore::backend::Backend;
 use vlstore::index::layout::{
     DEAD_MAGIC, LEAF_MAGIC, LOG_MAGIC, PAGE_MAGIC, ROOT_MAGIC, RUN_MAGIC,
 };
-use vlstore::maintain::{RecoverOptions, Recovered, RecoveryMethod, recover, recover_into};
+use vlstore::maintain::{RecoverOptions, Recovered, RecoveryMethod, recover};
 use vlstore::{
-    Durability, Error, Key, Layout, OriginalTable, ReadOptions, Store, StoreOptions, WriteOptions,
-    Writer,
+    Durability, Error, Key, Layout, OriginalTable, Store, StoreOptions, WriteOptions, Writer,
 };
 
 const SLOTS: [usize; 2] = [4096, 8192];
@@ -93,18 +86,8 @@ fn live(image: &[u8]) -> Vec<Listed> {
     listed(&Store::from_bytes(image.to_vec()).unwrap())
 }
 
-fn run_with(image: &[u8], options: &RecoverOptions) -> Result<(Recovered, Store), Error> {
-    let input: Arc<dyn Backend> = Arc::new(SliceBackend::new(image.to_vec().into()));
-    let new: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
-    let report = recover_into(&input, &new, options, |_, _| Ok(()))?;
-    let store = Store::open_in(new, &ReadOptions::default()).unwrap();
-    assert!(store.verify(|_, _| Ok(())).unwrap().is_intact());
-    assert_eq!(report.records, store.len());
-    Ok((report, store))
-}
-
 fn run(image: &[u8]) -> (Recovered, Store) {
-    run_with(image, &RecoverOptions::default()).unwrap()
+    recovered(image, &RecoverOptions::default()).unwrap()
 }
 
 /// Offsets of everything that begins with this magic.
@@ -387,7 +370,7 @@ fn chunks_that_nothing_names_are_reported_and_written_on_request() {
     assert_eq!((report.lost, new.len()), (60, 0));
     assert!(report.chunks_without_index >= 4, "{report:?}");
     let wanted = RecoverOptions { chunks: true, ..RecoverOptions::default() };
-    let (again, new) = run_with(&image, &wanted).unwrap();
+    let (again, new) = recovered(&image, &wanted).unwrap();
     assert_eq!(new.len(), report.chunks_without_index);
     assert_eq!(again.found[0].means, RecoveryMethod::Chunks);
     let chunk = new.get("chunk-0").unwrap();
@@ -409,7 +392,7 @@ fn a_file_that_was_cut_gives_what_is_left_and_never_a_wrong_byte() {
         };
         let mut last = 0;
         for len in (12_288..good.len()).step_by(good.len() / 60).chain([good.len() - 1]) {
-            let (report, new) = match run_with(&good[..len], &RecoverOptions::default()) {
+            let (report, new) = match recovered(&good[..len], &RecoverOptions::default()) {
                 Ok(out) => out,
                 Err(e) => {
                     assert!(len < 16_000, "{len}: {e}");
@@ -480,7 +463,7 @@ fn the_damaged_file_is_never_touched_and_an_interrupted_recovery_leaves_nothing(
 #[test]
 fn what_never_was_a_store_is_refused() {
     for bytes in [vec![], vec![7; 5000], vec![0; 20_000]] {
-        let error = run_with(&bytes, &RecoverOptions::default()).unwrap_err();
+        let error = recovered(&bytes, &RecoverOptions::default()).unwrap_err();
         let kind = error.root();
         assert!(matches!(kind, Error::NotAStore { .. } | Error::Corrupt(_)), "{error}");
     }
@@ -503,7 +486,7 @@ fn files_of_the_original_come_back_whole_or_chunk_by_chunk_if_their_end_is_cut_o
     assert!(report.chunks_without_index > 0 && new.is_empty(), "{report:?}");
     assert!(report.notes.iter().any(|n| n.contains("index is lost")), "{report:?}");
     let wanted = RecoverOptions { chunks: true, ..RecoverOptions::default() };
-    let (report, new) = run_with(cut, &wanted).unwrap();
+    let (report, new) = recovered(cut, &wanted).unwrap();
     assert_eq!(new.len(), report.chunks_without_index);
     // The first record begins the first chunk.
     let first = old.get_at(0).unwrap();
@@ -591,7 +574,7 @@ proptest! {
         }
         let options = RecoverOptions::default();
         // Refused only if there is nothing to recover from.
-        if let Ok((report, new)) = run_with(&image, &options) {
+        if let Ok((report, new)) = recovered(&image, &options) {
             let unchecked: u64 = report.found.iter().map(|f| f.unchecked).sum();
             let mut wrong = 0;
             for (_, sites, bytes) in listed(&new) {

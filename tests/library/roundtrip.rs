@@ -1,12 +1,5 @@
 //! What is put comes back, in every mode and after every kind of reopening.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test that meets the unexpected is to fail there"
-)]
-
 use std::path::Path;
 use std::sync::Arc;
 use vlstore::Readable;

@@ -1,11 +1,4 @@
 //! What a record costs in the file beside its compressed bytes; `benches/sizes.rs` prints more of it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "a test that fails says where"
-)]
 
 use std::sync::Arc;
 use vlstore::backend::Backend;

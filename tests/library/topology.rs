@@ -1,17 +1,6 @@
 //! What frames share is stored once and stays right: found by its content, with frames that have
 //! none beside it, through copy, merge, split, compact and recover, and under damage.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    reason = "a test that fails says where"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use vlstore::Readable;

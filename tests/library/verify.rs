@@ -1,11 +1,5 @@
 //! A check of a store names each damage once, with what follows from it, and looks at everything
 //! that can be looked at, whatever is damaged.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test ends where something is not as it should be"
-)]
 
 use std::sync::Arc;
 use vlstore::backend::{Backend, MemoryBackend};

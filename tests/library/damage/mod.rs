@@ -9,18 +9,8 @@
 //! recovered than before.
 //!
 //! `VLSTORE_TEST_SCALE` multiplies the figures; `scripts/campaign` does so.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    clippy::print_stdout,
-    unreachable_pub,
-    reason = "a test that fails says where"
-)]
+
+#![allow(unreachable_pub, reason = "used by the modules of this folder")]
 
 mod judge;
 mod kinds;

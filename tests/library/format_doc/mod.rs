@@ -2,13 +2,6 @@
 //!
 //! A table stands under a heading such as «### `Slot`, 256 bytes» and has the columns offset,
 //! size, field and meaning. Whoever changes a layout changes the page, or this fails.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
 
 mod example;
 mod records;
