@@ -3,6 +3,7 @@
 //! Knows nothing of files, frames or records, and does no input or output.
 
 mod aligned;
+mod briefly;
 mod by_number;
 mod checksum;
 mod cursor;
@@ -14,6 +15,7 @@ mod prefetch;
 mod rows;
 
 pub use aligned::AlignedBuf;
+pub use briefly::briefly;
 pub use by_number::ByNumber;
 pub use checksum::{checksum, identify, mix};
 pub use cursor::Cursor;

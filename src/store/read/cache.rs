@@ -1,6 +1,6 @@
 //! Decoded blocks, bounded in bytes, so that a loop of `get` over neighbours decodes each once.
 
-use crate::wire::{AlignedBuf, prefetch};
+use crate::wire::{AlignedBuf, briefly, prefetch};
 use once_cell::race::OnceBox;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -23,11 +23,11 @@ type Block = Arc<AlignedBuf>;
 type Set = [Option<(u64, u32, usize, Block)>; WAYS];
 
 /// A cache of few ways: the newest block of a set comes first, the oldest falls out. A lock
-/// that is held, by another thread or by a parent before a fork, is never waited for: the
-/// block is then decoded again.
+/// that is held, by another thread or by a parent before a fork, is tried [a few times](briefly), and never
+/// waited for: the block is then decoded again.
 ///
-/// The block that was decoded last is always kept; others only when they are decoded for the
-/// second time within a while. Random reads of a store much larger than the cache would else
+/// The two blocks that were decoded last are always kept, the first and the last one of a batch, whichever
+/// of its threads is done first; others only when they are decoded for the second time within a while. Random reads of a store much larger than the cache would else
 /// fill it with blocks that nobody asks for again, each in memory that no cache of the
 /// processor holds: that cost more than the decoding.
 ///
@@ -35,9 +35,9 @@ type Set = [Option<(u64, u32, usize, Block)>; WAYS];
 /// block [pays](Self::pays).
 #[derive(Debug)]
 pub(crate) struct BlockCache {
-    last: Mutex<Option<(u64, u32, Block)>>,
-    /// The mark of the last one: most reads are of another, and need not touch the lock.
-    last_mark: AtomicU32,
+    last: Mutex<[Option<(u64, u32, Block)>; 2]>,
+    /// Their marks: most reads are of another, and need not touch the lock.
+    last_marks: [AtomicU32; 2],
     /// Blocks of which a part was read, the last few.
     recent: Box<[AtomicU32]>,
     turn: AtomicU32,
@@ -53,7 +53,7 @@ impl BlockCache {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             last: Mutex::default(),
-            last_mark: AtomicU32::new(0),
+            last_marks: Default::default(),
             recent: (0..RECENT).map(|_| AtomicU32::new(0)).collect(),
             turn: AtomicU32::new(0),
             marks: OnceBox::new(),
@@ -128,17 +128,18 @@ impl BlockCache {
     /// The block, if it is here; the bytes `wanted` of it are asked for from memory.
     pub(crate) fn get(&self, chunk: u64, block: u32, wanted: &Range<usize>) -> Option<Block> {
         let mark = Self::mark(Self::hash(chunk, block));
-        if self.last_mark.load(Ordering::Relaxed) == mark
-            && let Ok(last) = self.last.try_lock()
-            && let Some((c, b, data)) = last.as_ref()
-            && (*c, *b) == (chunk, block)
+        if self.last_marks.iter().any(|last| last.load(Ordering::Relaxed) == mark)
+            && let Some(last) = briefly(|| self.last.try_lock().ok())
+            && let Some((.., data)) =
+                last.iter().flatten().find(|(c, b, _)| (*c, *b) == (chunk, block))
         {
             return Some(data.clone());
         }
         if self.bytes.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let mut set = self.set(chunk, block)?.try_lock().ok()?;
+        let set = self.set(chunk, block)?;
+        let mut set = briefly(|| set.try_lock().ok())?;
         let i =
             set.iter().position(|e| matches!(e, Some((c, b, ..)) if (*c, *b) == (chunk, block)))?;
         // One after the other: rotating so few is a call of its own.
@@ -153,20 +154,21 @@ impl BlockCache {
         if data.len() > self.limit / 8 {
             return;
         }
-        let old = match self.last.try_lock() {
-            Ok(mut last) => {
-                self.last_mark.store(Self::mark(Self::hash(chunk, block)), Ordering::Relaxed);
-                last.replace((chunk, block, data.clone()))
-            }
-            Err(_) => None,
-        };
+        let old = briefly(|| self.last.try_lock().ok()).map(|mut last| {
+            let [newest, other] = &self.last_marks;
+            other.store(newest.load(Ordering::Relaxed), Ordering::Relaxed);
+            newest.store(Self::mark(Self::hash(chunk, block)), Ordering::Relaxed);
+            let [newest, other] = &mut *last;
+            std::mem::replace(other, newest.replace((chunk, block, data.clone())))
+        });
         // Freed, if at all, when no lock is held any more.
         drop(old);
         if !self.is_marked(chunk, block) {
             return;
         }
         self.sets.get_or_init(|| Box::new(self.new_sets()));
-        let Some(Ok(mut set)) = self.set(chunk, block).map(Mutex::try_lock) else { return };
+        let Some(set) = self.set(chunk, block) else { return };
+        let Some(mut set) = briefly(|| set.try_lock().ok()) else { return };
         // Counted before it is held, so that threads together stay below the limit. The set gives up
         // its oldest, and more while there is no room; if that is not enough, the block is not kept,
         // but so there will be room for another one.
@@ -264,16 +266,19 @@ mod tests {
     }
 
     #[test]
-    fn a_block_read_once_is_found_until_the_next_one_and_one_read_twice_stays() {
+    fn a_block_read_once_is_found_until_two_others_were_and_one_read_twice_stays() {
         let cache = BlockCache::new(1 << 20);
         let block = Arc::new(AlignedBuf::zeroed(100).unwrap());
-        cache.insert(1, 1, &block);
-        assert!(cache.get(1, 1, &(0..8)).is_some());
-        cache.insert(1, 2, &block);
-        assert!(cache.get(1, 2, &(0..8)).is_some());
+        for number in 1..4 {
+            cache.insert(1, number, &block);
+            assert!(cache.get(1, number, &(0..8)).is_some());
+            assert!(number == 1 || cache.get(1, number - 1, &(0..8)).is_some());
+        }
         assert!(cache.get(1, 1, &(0..8)).is_none());
         cache.insert(1, 1, &block);
-        cache.insert(1, 3, &block);
+        cache.insert(1, 4, &block);
+        cache.insert(1, 5, &block);
         assert!(cache.get(1, 1, &(0..8)).is_some());
+        assert!(cache.get(1, 2, &(0..8)).is_none());
     }
 }
