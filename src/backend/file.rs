@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::address::not_an_address;
 use super::bounds::{end_of_write, ends_before};
 use super::network;
+use super::open_file::open_file;
 use super::preallocate::Preallocation;
 use super::{Access, Backend, Mapping};
 use crate::error::{Error, Result};
@@ -79,13 +80,6 @@ impl FileBackend {
         writable: bool,
         op: &'static str,
     ) -> Result<Self> {
-        // The name may have become a FIFO since it was looked at; without this flag opening it
-        // would wait for a second program for ever. For files it means nothing.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-        }
         // A lock of this system would keep readers out, so the second handle that could write
         // is refused when it opens.
         #[cfg(windows)]
@@ -102,7 +96,7 @@ impl FileBackend {
             _ if is_held_by_another(&e) => Error::Locked.at(path),
             _ => not_found(op, e, path),
         };
-        let file = options.open(path).map_err(failed)?;
+        let file = open_file(options, path).map_err(failed)?;
         let kind = file.metadata().map_err(|e| Error::io(op, e).at(path))?;
         check_regular(&kind).map_err(|e| e.at(path))?;
         // Kept whole, so that a later change of the working folder does not lead elsewhere.

@@ -131,16 +131,13 @@ impl Drop for WriterLock {
 
 #[cfg(not(windows))]
 mod system {
+    use super::super::open_file::open_file;
     use super::{OpenOptions, Path, io};
     use std::fs::{File, TryLockError};
 
     /// For writing too: network file systems that make these locks of others want it so.
     pub(super) fn open(path: &Path) -> io::Result<File> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true);
-        // As where the store is opened: a FIFO that took the place of the file is not waited for.
-        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(path)
+        open_file(OpenOptions::new().read(true).write(true), path)
     }
 
     pub(super) fn try_lock(file: &File) -> Result<(), TryLockError> {

@@ -20,6 +20,7 @@ mod lock;
 mod map;
 mod memory;
 mod network;
+mod open_file;
 mod output;
 mod output_place;
 mod paged;
