@@ -4,7 +4,8 @@
 //! `cargo bench --bench sizes`; a word after `--` prints only the rows whose name contains it, and
 //! `VLSTORE_SHARE` (1) takes only that share of the records, in hundredths. Each ratio counts the
 //! whole file after close: keys, index, its second copy, columns. The reference is what Blosc2
-//! makes of the records alone, one behind the other, in blocks of 256 KiB of the same codec.
+//! makes of the records alone, one behind the other, in blocks of 256 KiB of the same codec: of frames as
+//! FlatBuffers, and in the last column as the store keeps them.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -23,7 +24,7 @@ use support::blosc::dense_size;
 use support::data::Random;
 use support::measure::{setting, wanted};
 use vlstore::backend::Backend;
-use vlstore::codec::{Codec as _, MdFrame, MdFrameCodec, Real};
+use vlstore::codec::{LEAN, MdFrame, MdFrameCodec, Real};
 use vlstore::{
     Compression, Durability, Key, Layout, Purpose, ReadOptions, Store, StoreOptions,
     TrajectoryWriter, WriteOptions, Writer,
@@ -176,10 +177,11 @@ fn stored(frames: &[MdFrame], options: &StoreOptions, each: usize) -> (u64, f64)
     (len, (len - chunks) as f64 / frames.len() as f64)
 }
 
-fn raw(frames: &[MdFrame]) -> Vec<u8> {
+/// The records of a store of this version of the codec.
+fn raw(frames: &[MdFrame], version: u32) -> Vec<u8> {
     let mut out = Vec::new();
     for frame in frames {
-        MdFrameCodec.encode(frame, &mut out).unwrap();
+        MdFrameCodec.encode_for(version, &frame.view(), &mut out).unwrap();
     }
     out
 }
@@ -230,21 +232,23 @@ fn of_frames(asked: &dyn Fn(&str) -> bool, many: impl Fn(usize) -> usize) {
             continue;
         }
         let frames = make(many(count));
-        let bytes = raw(&frames);
+        let [bytes, lean] = [1, LEAN].map(|version| raw(&frames, version));
         for (what, purpose, codec, most) in rows.into_iter().filter(|row| asked(&row.0)) {
             let options = options(purpose, codec);
             let (len, rest) = stored(&frames, &options, usize::MAX);
-            let bare = match codec {
+            let [bare, own] = [&bytes, &lean].map(|bytes| match codec {
                 Compression::Stored => bytes.len(),
-                _ => dense_size(options.layout.params(), &bytes),
-            };
+                _ => dense_size(options.layout.params(), bytes),
+            });
             let mut plain = options;
             plain.layout.columns = Some(Vec::new());
             let (without, _) = stored(&frames, &plain, usize::MAX);
             let columns = 100.0 * (len as f64 / without as f64 - 1.0);
             let note = format!(
-                "{} B a record, all but records {rest:.1} B, columns {columns:.2} %",
-                bytes.len() / frames.len()
+                "{} B a record, as FlatBuffers {}; {:.3} to its own records; all but records {rest:.1} B, columns {columns:.2} %",
+                lean.len() / frames.len(),
+                bytes.len() / frames.len(),
+                len as f64 / own as f64
             );
             line(&what, len as f64 / bare as f64, most, &note);
         }

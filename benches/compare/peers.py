@@ -52,6 +52,10 @@ class Peer:
     "vlstore-lz4-plain-map", "vlstore, LZ4 without a filter, mapped", purpose="random", compression="lz4", filter="none", access="map"
 )
 @peer("vlstore-stored", "vlstore, stored, mapped", purpose="random", compression="stored", access="map")
+@peer(
+    "vlstore-lz4-random-table-map", "vlstore, LZ4, random, mapped, tables", purpose="random", compression="lz4", access="map", frames="table"
+)
+@peer("vlstore-stored-table", "vlstore, stored, mapped, tables", purpose="random", compression="stored", access="map", frames="table")
 class Vlstore(Peer):
     def write(self, frames):
         import vlstore

@@ -7,7 +7,7 @@ use vlstore::formats::FormatKind;
 use vlstore::loader::Shuffle;
 use vlstore::maintain::Balance;
 use vlstore::trajectory::{AtomGroup, Duplicates, Masses};
-use vlstore::trajectory::{Positions, Sharing};
+use vlstore::trajectory::{FrameForm, Positions, Sharing};
 use vlstore::{Alignment, Compression, Durability, Purpose};
 
 /// A parser of one of these names, each of which `of` knows.
@@ -96,6 +96,10 @@ pub(crate) fn positions() -> impl TypedValueParser<Value = Positions> {
     one_of(["quantised", "given"], Positions::from_name)
 }
 
+pub(crate) fn frames() -> impl TypedValueParser<Value = FrameForm> {
+    one_of([FrameForm::Table, FrameForm::Lean].map(FrameForm::name), FrameForm::from_name)
+}
+
 /// `--threads` and `--level` are numbers; these are all other options that have names.
 #[cfg(test)]
 mod tests {
@@ -126,6 +130,7 @@ mod tests {
             (parse(durability(), "x").unwrap_err(), "none, kernel, sync"),
             (parse(sharing(), "x").unwrap_err(), "never, repeated, always"),
             (parse(positions(), "x").unwrap_err(), "quantised, given"),
+            (parse(frames(), "x").unwrap_err(), "table, lean"),
             (parse(shuffle(), "x").unwrap_err(), "windows, global, sequential"),
             (parse(field(), "x").unwrap_err(), "positions, velocities, forces"),
         ] {

@@ -14,7 +14,7 @@ use vlstore::formats::{FormatKind, InputOptions, NameMap};
 use vlstore::trajectory::{
     Begin, Duplicates, ImportOptions, Imported, Importer, Input, Masses, Progress as Done, Target,
 };
-use vlstore::trajectory::{Positions, Sharing};
+use vlstore::trajectory::{FrameForm, Positions, Sharing};
 use vlstore::{
     Alignment, Compression, Durability, Error, Layout, Purpose, Result, Store, StoreOptions,
     WriteOptions,
@@ -124,6 +124,10 @@ pub(crate) struct Args {
     /// sees only the latter
     #[arg(long, value_name = "HOW", default_value = "quantised", value_parser = choices::positions())]
     positions: Positions,
+    /// Keep small frames without a table (lean), or each as a FlatBuffer (table), which the original program
+    /// reads [default: lean]
+    #[arg(long, value_name = "FORM", value_parser = choices::frames())]
+    frames: Option<FrameForm>,
     /// Round positions to integers of one part in so many of the unit of length: 1000 keeps
     /// three decimals; nothing is rounded unasked
     #[arg(long, value_name = "PARTS", conflicts_with = "positions")]
@@ -180,6 +184,7 @@ impl Args {
                 chunk_size: self.chunk_size.unwrap_or(0),
                 block_size: self.block_size.unwrap_or(0),
                 alignment: self.alignment.unwrap_or_default(),
+                record_codec: self.frames.unwrap_or_default().record_codec(),
                 ..Layout::default()
             },
             write: WriteOptions {
@@ -327,6 +332,8 @@ pub(crate) fn run(args: &Args, resume: &ResumeCommand) -> Outcome {
 fn refuse_another(args: &Args, asked: &Layout, has: &Layout) -> Result<()> {
     let number = |n: u32| n.to_string();
     let compression = |layout: &Layout| Compression::from(layout.params().algorithm).name();
+    let form =
+        |layout: &Layout| FrameForm::of(&layout.record_codec).map_or("no frames", FrameForm::name);
     let level = |layout: &Layout| layout.params().level.to_string();
     let all = [
         (
@@ -360,6 +367,7 @@ fn refuse_another(args: &Args, asked: &Layout, has: &Layout) -> Result<()> {
             asked.alignment.name().into(),
             has.alignment.name().into(),
         ),
+        ("--frames", args.frames.is_some(), form(asked).into(), form(has).into()),
     ];
     let other = all
         .into_iter()

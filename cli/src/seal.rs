@@ -4,12 +4,13 @@ use crate::open::{AcceptOlder, tell_accepted};
 use crate::outcome::{Exit, Outcome};
 use crate::output::complain;
 use std::path::PathBuf;
+use vlstore::trajectory::FrameForm;
 use vlstore::{OriginalTable, Readable, Store, StoreOptions, WriteOptions, Writer};
 
 const EXAMPLES: &str = "\
 Examples:
   $ vlstore seal frames.vls
-  $ vlstore seal --original frames.vls
+  $ vlstore copy --frames table frames.vls others.vls && vlstore seal --original others.vls
 
 Other programs that read Blosc2 see the records up to the last seal. A closed store is usually
 sealed already; `vlstore info` says up to which record.";
@@ -23,7 +24,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     older: AcceptOlder,
     /// Also write the table by which the original program finds records, about 20 bytes a record.
-    /// Later seals keep it
+    /// Later seals keep it. Frames must have been kept with `--frames table`
     #[arg(long)]
     original: bool,
 }
@@ -36,6 +37,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         ..StoreOptions::default()
     };
     let mut writer = Writer::open(&args.store, &options.write)?;
+    if args.original {
+        FrameForm::check_original(&writer.layout().record_codec).map_err(|e| e.at(&args.store))?;
+    }
     tell_accepted(&args.store, writer.opened());
     crate::output::warn_without_lock(&args.store, writer.is_locked());
     writer.seal().map_err(|e| e.at(&args.store))?;

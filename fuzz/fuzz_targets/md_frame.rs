@@ -32,6 +32,15 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(codec.weight(&viewed).ok(), weight.ok());
             assert_eq!(codec.describe(&viewed).ok(), shown.ok());
         }
+        // What another version of a store keeps of it is the same.
+        for version in 1..=codec.version() {
+            let mut kept = Vec::new();
+            if weight.is_ok() && codec.for_version(version, bytes, &mut kept).expect("a record") {
+                assert!(codec.version_of(&kept) <= version);
+                assert_eq!(codec.weight(&kept).ok(), weight.as_ref().ok().copied());
+                assert_eq!(codec.describe(&kept).ok(), shown.as_ref().ok().cloned());
+            }
+        }
         if let Some(rows) = codec.rows() {
             let mut row = vec![0; rows.columns.iter().map(|c| c.count as usize).sum()];
             let _ = (rows.fill)(bytes, &mut row);

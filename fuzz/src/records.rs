@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 use vlstore::codec::{
-    ArrayCodec, ArrayView, Codec, DocumentCodec, DocumentRef, Growth, MdFrame, MdFrameCodec,
+    ArrayCodec, ArrayView, Codec, DocumentCodec, DocumentRef, Growth, LEAN, MdFrame, MdFrameCodec,
     Packing, Property, Real, SeriesCodec, SeriesRef, Topology, TopologyRef, Values, coordinate,
 };
 use vlstore::wire::Digest;
@@ -46,6 +46,20 @@ fn frame() -> MdFrame {
     }
 }
 
+/// A lean frame whose types are bytes, if `first` is one.
+fn lean(first: i32, out: &mut Vec<u8>) -> vlstore::Result<()> {
+    let plain = MdFrame {
+        name: None,
+        types: Some(vec![first, 1, 1, 6]),
+        masses: None,
+        forces: None,
+        atom_properties: Vec::new(),
+        frame_properties: Vec::new(),
+        ..frame()
+    };
+    MdFrameCodec.encode_for(LEAN, &plain.view(), out).map(drop)
+}
+
 fn topology() -> Topology {
     let texts = |texts: &[&str]| Some(texts.iter().copied().map(String::from).collect());
     Topology {
@@ -65,7 +79,7 @@ fn topology() -> Topology {
 }
 
 /// The records: frames as they are, with integers for positions, and with a topology; the topology;
-/// an array; a document; parts of a series, packed and plain; its account.
+/// an array; a document; parts of a series, packed and plain; its account; lean frames with types of both widths.
 pub fn records() -> &'static [Vec<u8>] {
     static RECORDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     RECORDS.get_or_init(|| {
@@ -123,6 +137,8 @@ pub fn records() -> &'static [Vec<u8>] {
             made(&|out| SeriesCodec.encode_with(&part(Some(times)), Packing::Plain, out).map(drop)),
             made(&|out| SeriesCodec.encode(&later, out).map(drop)),
             made(&|out| SeriesCodec.encode_growth(&growth, out).map(drop)),
+            made(&|out| lean(8, out)),
+            made(&|out| lean(300, out)),
         ]
     })
 }

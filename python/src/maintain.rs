@@ -16,7 +16,7 @@ use vlstore::maintain::{
     Balance, Clash, CompactOptions, Compacted, Copied, CopyOptions, MergeOptions, RecoverOptions,
     Select, SplitBy, SplitOptions,
 };
-use vlstore::trajectory::{Positions, Sharing, copy_frames};
+use vlstore::trajectory::{FrameChanges, FrameForm, Positions, Sharing, copy_frames};
 use vlstore::{Error, Key, Layout, StoreOptions, codec};
 
 /// Works with the interpreter detached; what `progress` raises ends it.
@@ -138,7 +138,7 @@ fn select(chosen: Option<(String, Bound<'_, PyAny>)>) -> PyResult<Select> {
 
 #[pyfunction]
 #[pyo3(signature = (
-    source, target, chosen, options, topologies, positions, overwrite, accept_older, progress
+    source, target, chosen, options, topologies, positions, frames, overwrite, accept_older, progress
 ))]
 #[expect(clippy::too_many_arguments, reason = "by place, from the function that names them")]
 pub(crate) fn _copy<'py>(
@@ -149,6 +149,7 @@ pub(crate) fn _copy<'py>(
     options: &Bound<'py, PyDict>,
     topologies: Option<&str>,
     positions: Option<&str>,
+    frames: Option<&str>,
     overwrite: bool,
     accept_older: bool,
     progress: Option<&Bound<'py, PyAny>>,
@@ -167,6 +168,12 @@ pub(crate) fn _copy<'py>(
                 .ok_or_else(|| named("positions", name, "\"quantised\", \"given\""))
         })
         .transpose()?;
+    let form = frames
+        .map(|name| {
+            FrameForm::from_name(name).ok_or_else(|| named("frames", name, "\"table\", \"lean\""))
+        })
+        .transpose()?;
+    let changes = FrameChanges { sharing, positions, form };
     let new = new_options(py, Some(&source), options)?;
     let how = CopyOptions {
         select: select(chosen)?,
@@ -176,13 +183,11 @@ pub(crate) fn _copy<'py>(
         accept_older,
         refers: Some(codec::refers),
     };
-    let done = run(py, progress, |p| match (sharing, positions) {
-        (Sharing::Never, None) => {
-            vlstore::maintain::copy(&source, &target, &how, |d, t| p.step(d, t))
+    let done = run(py, progress, |p| {
+        if changes == FrameChanges::default() {
+            return vlstore::maintain::copy(&source, &target, &how, |d, t| p.step(d, t));
         }
-        (sharing, positions) => {
-            copy_frames(&source, &target, &how, sharing, positions, |d, t| p.step(d, t))
-        }
+        copy_frames(&source, &target, &how, changes, |d, t| p.step(d, t))
     })?;
     copied(py, &done)
 }

@@ -24,7 +24,8 @@ use vlstore::backend::{MemoryBackend, RangeSource as _};
 use vlstore::codec::{AnyCodec as _, RawCodec};
 use vlstore::dataset::{DataSet, MOST_OPEN, is_dataset, not_the_manifest};
 use vlstore::remote::RemoteOptions;
-use vlstore::{StoreOptions, Writer};
+use vlstore::trajectory::FrameForm;
+use vlstore::{OriginalTable, StoreOptions, Writer};
 
 /// What the caller says about the records.
 enum Records {
@@ -46,9 +47,27 @@ impl Records {
     }
 
     /// What a store that is made keeps about its records.
-    fn name(&self, options: &mut StoreOptions) {
+    fn name(&self, py: Python<'_>, options: &mut StoreOptions) -> PyResult<()> {
+        let of_frames = FrameForm::of(&options.layout.record_codec).is_some();
+        if options.write.original_table == OriginalTable::Always {
+            FrameForm::check_original(&options.layout.record_codec)
+                .map_err(|e| from_error(py, &e))?;
+        }
+        if of_frames && matches!(self, Self::Auto) {
+            options.write.rows = RecordCodec::MdFrame.rows();
+            return Ok(());
+        }
+        if of_frames && !matches!(self, Self::Codec(RecordCodec::MdFrame)) {
+            return Err(invalid(py, "frames: has an effect with records=\"md-frame\" alone"));
+        }
         if let Self::Codec(codec) = self {
-            options.layout.record_codec = (codec.name().to_owned(), codec.version());
+            let (name, asked) = &options.layout.record_codec;
+            let version = match options.write.original_table {
+                _ if name == codec.name() => *asked,
+                OriginalTable::Always => codec.original_version(),
+                _ => codec.version(),
+            };
+            options.layout.record_codec = (codec.name().to_owned(), version);
             options.write.rows = codec.rows();
         }
         if !matches!(self, Self::Codec(_)) {
@@ -56,6 +75,7 @@ impl Records {
             options.write.rows = RecordCodec::MdFrame.rows();
             options.layout.columns = Some(Vec::new());
         }
+        Ok(())
     }
 
     fn over<'py>(self, py: Python<'py>, handle: Handle) -> PyResult<Bound<'py, PyAny>> {
@@ -70,6 +90,10 @@ impl Records {
 
     fn typed<'py>(self, py: Python<'py>, handle: Arc<Handle>) -> PyResult<Bound<'py, PyAny>> {
         warn(py, &handle)?;
+        if handle.options.original_table == OriginalTable::Always {
+            let codec = handle.read(py, |v| Ok(v.layout().record_codec.clone()))?;
+            FrameForm::check_original(&codec).map_err(|e| from_error(py, &e))?;
+        }
         let vouched = matches!(self, Self::Bytes);
         let codec = match self {
             Self::Bytes => None,
@@ -177,7 +201,7 @@ pub(crate) fn open<'py>(
             agree(given, &options.layout, there.layout())?;
         }
     }
-    records.name(&mut options);
+    records.name(py, &mut options)?;
     let place = StorePath::File(file.clone());
     let (handle, alone) = py.detach(|| -> Outcome<(Handle, bool)> {
         let writer = match mode {
@@ -239,7 +263,7 @@ pub(crate) fn memory<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let mut options = from_dict(options, Role::Make)?;
     let records = Records::new(records)?;
-    records.name(&mut options);
+    records.name(py, &mut options)?;
     let writer = Writer::in_memory(&options).map_err(|e| from_error(py, &e))?;
     records.over(py, Handle::writer(writer, StorePath::Memory, "a", options.write))
 }

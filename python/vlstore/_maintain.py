@@ -195,6 +195,7 @@ def copy(
     range: range | slice | None = None,  # noqa: A002
     topologies: Literal["never", "repeated", "always"] | None = None,
     positions: Literal["quantised", "given"] | None = None,
+    frames: Literal["table", "lean"] | None = None,
     overwrite: bool = False,
     accept_older: bool = False,
     progress: Progress | None = None,
@@ -211,9 +212,9 @@ def copy(
     range : range or slice
         Which records, by one of these: those with these ``keys``; those whose key matches a pattern
         (``*``, ``?``, ``[a-z]``); those at these ordinals, ascending. By default all.
-    topologies, positions : str
+    topologies, positions, frames : str
         As for ``vlstore copy``: values that frames have in common are stored once; positions of fixed
-        precision are stored as integers.
+        precision are stored as integers; small frames have no table, or have one.
     overwrite : bool
         Whether an existing store is replaced.
     accept_older : bool
@@ -239,8 +240,8 @@ def copy(
         chosen = ("range", _ordinals(source, range))
     return Copied(
         **_core._copy(
-            source, _path(target, "target"), chosen, options, topologies, positions, overwrite,
-            accept_older, progress,
+            source, _path(target, "target"), chosen, options, topologies, positions, frames,
+            overwrite, accept_older, progress,
         )
     )
 

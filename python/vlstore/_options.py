@@ -8,6 +8,7 @@ Compression = Literal["zstd", "lz4", "lz4hc", "zlib", "blosclz", "stored"]
 Filter = Literal["shuffle", "bitshuffle", "none"]
 Alignment = Literal["block", "no_cross", "contiguous", "start"]
 OriginalTable = Literal["auto", "always", "never"]
+FrameForm = Literal["table", "lean"]
 Durability = Literal["kernel", "sync", "none"]
 Access = Literal["auto", "map", "pread"]
 
@@ -24,6 +25,7 @@ class Options(TypedDict, total=False):
     block_size: int | None
     alignment: Alignment | None
     original_table: OriginalTable | None
+    frames: FrameForm | None
     threads: int | None
     durability: Durability | None
     commit_bytes: int | None

@@ -1,6 +1,9 @@
 //! The codec `md-frame`.
 
-use super::md_frame::{MdFrameView, NAME, ROWS, append, check, expand, fold, show, topology_of};
+use super::md_frame::{
+    MdFrameView, NAME, ROWS, append, append_lean, check, expand, fold, is_lean, remade, show,
+    topology_of,
+};
 use crate::codec::{
     AnyCodec, Codec, Encoded, MdFrame, MdFrameRef, RealView, TopologyView, aligned,
 };
@@ -8,6 +11,9 @@ use crate::column::RowMaker;
 use crate::wire::{AlignedBuf, Digest};
 use crate::{Error, Result};
 use std::io;
+
+/// The version of `md-frame` whose stores may hold lean frames: without a table, for small ones.
+pub const LEAN: u32 = 2;
 
 /// Records that are one frame of a trajectory each.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,6 +61,26 @@ impl MdFrameCodec {
         append(frame, words.as_deref(), out)?;
         Ok((Encoded { weight }, words.is_some()))
     }
+
+    /// As [`encode_ref`](Self::encode_ref), for a store of this version of the codec: from [`LEAN`] on
+    /// small frames with the usual fields have no table.
+    ///
+    /// # Errors
+    ///
+    /// As [`Codec::encode`].
+    pub fn encode_for(
+        &self,
+        version: u32,
+        frame: &MdFrameRef<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Encoded> {
+        check(frame)?;
+        let weight = u32::try_from(frame.nsites).map_err(|_| too_many())?;
+        if version < LEAN || !append_lean(frame, out)? {
+            append(frame, None, out)?;
+        }
+        Ok(Encoded { weight })
+    }
 }
 
 /// The record `bytes`, expanded and aligned, in `space` if it has to be moved.
@@ -89,7 +115,19 @@ impl AnyCodec for MdFrameCodec {
     }
 
     fn version(&self) -> u32 {
+        LEAN
+    }
+
+    fn original_version(&self) -> u32 {
         1
+    }
+
+    fn version_of(&self, bytes: &[u8]) -> u32 {
+        if is_lean(bytes) { LEAN } else { 1 }
+    }
+
+    fn for_version(&self, version: u32, record: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+        remade(record, version >= LEAN, out)
     }
 
     fn rows(&self) -> Option<RowMaker> {

@@ -56,9 +56,9 @@ pub use flat_f32::FlatF32Codec;
 pub use md_frame::{
     Field, FrameFields as Fields, FramePart, HEAD, Matrices, MdFrameView, PlainFrame,
 };
-pub(crate) use md_frame::{KnownField, KnownTable};
+pub(crate) use md_frame::{FormField, KnownField, KnownForm, KnownTable};
 pub use md_frame::{coordinate, quantise};
-pub use md_frame_codec::MdFrameCodec;
+pub use md_frame_codec::{LEAN, MdFrameCodec};
 pub use raw::RawCodec;
 pub use registry::{CODECS, by_name, by_name_and_version, check, content, refers};
 pub use series::{Growth, Packing, SeriesCodec, SeriesHead, SeriesPart, SeriesRef, SeriesView};

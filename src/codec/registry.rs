@@ -67,6 +67,15 @@ pub fn check(
 ) -> Result<Option<u32>> {
     let codec = by_name_and_version(name, version)?;
     let weight = codec.weight(bytes)?;
+    if codec.version_of(bytes) > version {
+        let needed = codec.version_of(bytes);
+        return Err(Error::codec(
+            codec.name(),
+            format!(
+                "the record is of version {needed}, and the store keeps records of version {version}"
+            ),
+        ));
+    }
     if let Some(digest) = codec.reference(bytes) {
         shared(&digest, &mut |found| codec.check_reference(bytes, found))?;
     }
@@ -124,9 +133,10 @@ mod tests {
     #[test]
     fn a_newer_version_is_refused_by_number() {
         assert!(by_name_and_version("md-frame", 1).is_ok());
-        for version in [0, 2] {
+        assert!(by_name_and_version("md-frame", 2).is_ok());
+        for version in [0, 3] {
             let error = by_name_and_version("md-frame", version).err().unwrap();
-            assert!(matches!(error, Error::Unsupported { newest: 1, .. }));
+            assert!(matches!(error, Error::Unsupported { newest: 2, .. }));
         }
     }
 }

@@ -21,8 +21,20 @@ pub trait AnyCodec: Send + Sync {
     /// The name that a store keeps and [`by_name`](super::by_name) knows.
     fn name(&self) -> &'static str;
 
-    /// The newest version of the record layout; this is written, and all up to it are read.
+    /// The newest version of the record layout: new stores have it unless another one is asked for, and all
+    /// up to it are read. A store of a version may hold records of all earlier ones.
     fn version(&self) -> u32;
+
+    /// The newest version whose records the original program reads, if it reads any of this codec.
+    fn original_version(&self) -> u32 {
+        self.version()
+    }
+
+    /// The first version whose records may be as `bytes`.
+    fn version_of(&self, bytes: &[u8]) -> u32 {
+        let _ = bytes;
+        1
+    }
 
     /// Checks the record and tells its weight, as [`Encoded::weight`] did when it was written.
     ///
@@ -46,6 +58,17 @@ pub trait AnyCodec: Send + Sync {
     fn expand(&self, bytes: &[u8]) -> Result<Option<AlignedBuf>> {
         let _ = bytes;
         Ok(None)
+    }
+
+    /// Appends to `out` the record that a store of this version of the codec keeps in the place of
+    /// `record`, and returns true; false, and nothing appended, if it keeps it as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Codec`](crate::Error::Codec) for a record that is none; [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    fn for_version(&self, version: u32, record: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+        let _ = (version, record, out);
+        Ok(false)
     }
 
     /// The shared record that this record refers to, if it refers to one: a frame to its

@@ -291,7 +291,7 @@ fn apply(new: &mut Manifest, change: &Change, shared: &mut Shared) -> Result<()>
 fn join(new: &mut Manifest, described: &Described) -> Result<()> {
     let Described { member, layout, attributes, .. } = described;
     let (theirs, own) = (&new.layout.record_codec, &layout.record_codec);
-    if theirs != own {
+    if theirs.0 != own.0 {
         let why = format!(
             "the records of {} are {} (version {}), those of the data set {} (version {}): one data set \
              has records of one codec",
@@ -299,6 +299,8 @@ fn join(new: &mut Manifest, described: &Described) -> Result<()> {
         );
         return Err(Error::invalid("members", why));
     }
+    // A data set of a version may have records of all earlier ones.
+    new.layout.record_codec.1 = theirs.1.max(own.1);
     // A store without a record has nothing that could be in other units.
     if member.records == 0 {
         return Ok(());

@@ -1,12 +1,12 @@
 //! Writing: an object in, a record with the weight that the index keeps.
 
 use super::read::{Depot, check_codec};
-use crate::codec::{Codec, Encoded, check};
+use crate::codec::{AnyCodec, Codec, Encoded, check};
 use crate::error::{Error, Result};
 use crate::existing::Existing;
 use crate::key::Key;
 use crate::store::Readable;
-use crate::store::{Closed, Layout, Snapshot, StoreOptions, WriteOptions, Writer};
+use crate::store::{Closed, Layout, OriginalTable, Snapshot, StoreOptions, WriteOptions, Writer};
 use crate::wire::Digest;
 use std::path::Path;
 
@@ -18,15 +18,17 @@ use std::path::Path;
 pub struct DepotWriter<C> {
     writer: Writer,
     codec: C,
-    /// The record under construction; its memory is used again.
+    /// The record under construction, and the one that is kept of it; their memory is used again.
     space: Vec<u8>,
+    kept: Vec<u8>,
     /// A shared record that was found to be there, and the weight of records that fit it.
     fits: Option<(Digest, u32)>,
 }
 
 impl<C: Codec> DepotWriter<C> {
-    /// Makes a new store at `path` whose records are of `codec`, whatever
-    /// [`Layout::record_codec`](crate::Layout::record_codec) says.
+    /// Makes a new store at `path` whose records are of `codec`: of the version that
+    /// [`Layout::record_codec`](crate::Layout::record_codec) asks for if that names it, else of the
+    /// newest, or with [`OriginalTable::Always`] of the newest that the original program reads.
     ///
     /// # Errors
     /// As [`Writer::create`].
@@ -87,7 +89,7 @@ impl<C: Codec> DepotWriter<C> {
     /// of a newer version.
     pub fn over(writer: Writer, codec: C) -> Result<Self> {
         check_codec(&codec, writer.layout(), writer.opened())?;
-        Ok(Self { writer, codec, space: Vec::new(), fits: None })
+        Ok(Self { writer, codec, space: Vec::new(), kept: Vec::new(), fits: None })
     }
 
     /// Puts `item` under `key` and returns its ordinal; a record that is there is replaced. See
@@ -146,8 +148,12 @@ impl<C: Codec> DepotWriter<C> {
             self.codec.check_reference(&self.space, &shared)?;
             self.fits = Some((digest, weight));
         }
+        let version = self.writer.layout().record_codec.1;
+        self.kept.clear();
+        let other = self.codec.for_version(version, &self.space, &mut self.kept)?;
+        let record = if other { &self.kept } else { &self.space };
         // The codec made the bytes just now.
-        self.writer.put_unchecked(key, &self.space, weight, existing)
+        self.writer.put_unchecked(key, record, weight, existing)
     }
 
     /// Makes everything that was put so far survive; see [`Writer::commit`].
@@ -231,12 +237,22 @@ impl<C: Codec + Clone> DepotWriter<C> {
     }
 }
 
+/// The version of the records of a new store.
+fn newest(codec: &dyn AnyCodec, options: &WriteOptions) -> u32 {
+    match options.original_table {
+        OriginalTable::Always => codec.original_version(),
+        OriginalTable::Auto | OriginalTable::Never => codec.version(),
+    }
+}
+
 /// These options for records of `codec`.
 fn named<C: Codec>(codec: &C, options: &StoreOptions) -> StoreOptions {
     let StoreOptions { layout, write } = options.clone();
     let (rows, check) = (write.rows.or(codec.rows()), write.check.or(Some(check)));
+    let (name, asked) = &layout.record_codec;
+    let version = if name == codec.name() { *asked } else { newest(codec, &write) };
     StoreOptions {
-        layout: Layout { record_codec: (codec.name().into(), codec.version()), ..layout },
+        layout: Layout { record_codec: (codec.name().into(), version), ..layout },
         write: WriteOptions { rows, check, ..write },
     }
 }

@@ -105,7 +105,7 @@ impl Sources {
             let snapshot = open_store(path, options)?.snapshot();
             let own = snapshot.layout().record_codec.clone();
             let expected = codec.get_or_insert_with(|| own.clone());
-            if own != *expected {
+            if own.0 != expected.0 {
                 let why = format!(
                     "the records are {} (version {}), those of the first store {} (version {}): one \
                      data set has records of one codec",

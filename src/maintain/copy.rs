@@ -66,12 +66,13 @@ pub fn copy(
     options: &CopyOptions,
     progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Copied> {
-    copy_with(from, to, options, |_, _, _| Ok(false), progress)
+    copy_with(from, to, options, None, |_, _, _| Ok(false), progress)
 }
 
 /// As [`copy`], with records that are written in another way: `rewrite` gets the bytes of each, the
 /// new store, in which it may share what they refer to, and room for the new bytes; it returns
-/// whether it gives any. What the index keeps of the record (key, weight, row) stays.
+/// whether it gives any. What the index keeps of the record (key, weight, row) stays. With a `version` the new store
+/// states that version of its record codec, and `rewrite` makes such records of all.
 ///
 /// # Errors
 /// As [`copy`]; what `rewrite` returns, with the record.
@@ -79,13 +80,15 @@ pub fn copy_with(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
     options: &CopyOptions,
+    version: Option<u32>,
     mut rewrite: impl FnMut(&[u8], &mut Writer, &mut Vec<u8>) -> Result<bool>,
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Copied> {
     let (from, to) = (from.as_ref(), to.as_ref());
     let source = open_source(from, &options.write.reading(), options.accept_older)?;
     let new = new_options(options.layout.as_ref(), &options.write, &source);
-    let mut target = Target::new(to, &source, &new, Existing::of(options.overwrite))?;
+    let existing = Existing::of(options.overwrite);
+    let mut target = Target::with_version(to, &source, &new, existing, version)?;
     let writer = &mut target.writer;
     let rewrite: Rewrite<'_> = &mut rewrite;
     copy_some(&source, writer, &options.select, options.refers, rewrite, &mut progress)
@@ -200,13 +203,25 @@ impl Target {
         options: &StoreOptions,
         existing: Existing,
     ) -> Result<Self> {
+        Self::with_version(to, source, options, existing, None)
+    }
+
+    /// The same, for records of another version of that codec.
+    pub(crate) fn with_version(
+        to: &Path,
+        source: &Source,
+        options: &StoreOptions,
+        existing: Existing,
+        version: Option<u32>,
+    ) -> Result<Self> {
         may_appear(to, existing)?;
+        let (codec, own) = source.layout().record_codec.clone();
         // A store without columns gets those that were asked for, if its records allow it.
         let kept = source.layout().columns();
         let columns =
             if kept.is_empty() { options.layout.columns.clone() } else { Some(kept.to_vec()) };
         let layout = Layout {
-            record_codec: source.layout().record_codec.clone(),
+            record_codec: (codec, version.unwrap_or(own)),
             columns,
             file_id: None,
             ..options.layout.clone()

@@ -92,7 +92,10 @@ pub fn merge<P: AsRef<Path>>(
         refuse_clashes(&paths, &opened, &mut progress)?;
     }
     let new = new_options(options.layout.as_ref(), &options.write, first);
-    let mut target = Target::new(to.as_ref(), first, &new, Existing::of(options.overwrite))?;
+    // A store of a version may hold records of all earlier ones.
+    let version = opened.iter().map(|source| source.layout().record_codec.1).max();
+    let existing = Existing::of(options.overwrite);
+    let mut target = Target::with_version(to.as_ref(), first, &new, existing, version)?;
     let total = opened.iter().map(Source::record_bytes).sum();
     let mut done = 0;
     for (i, (source, path)) in opened.iter().zip(&paths).enumerate() {
@@ -195,7 +198,7 @@ fn check(
         };
         if let Some((other, earlier)) = first {
             let (a, b) = (&earlier.layout().record_codec, &source.layout().record_codec);
-            if a != b {
+            if a.0 != b.0 {
                 return Err(Error::invalid(
                     "record codec",
                     format!(

@@ -39,6 +39,7 @@ mod convert_units;
 mod copy_frames;
 mod export;
 mod fields;
+mod frame_form;
 mod import;
 mod positions;
 pub mod quantities;
@@ -53,9 +54,10 @@ pub use atoms::{AtomGroup, Atoms};
 pub use choice::Choice;
 pub use continue_from::{Continue, Continued, StartAt, drop_from};
 pub use convert_units::{Conversion, UNITS, check_units, state_units, stated_unit};
-pub use copy_frames::copy_frames;
+pub use copy_frames::{FrameChanges, copy_frames};
 pub use export::{ExportOptions, Exported, Skipped, export, export_to};
 pub use fields::Frames;
+pub use frame_form::FrameForm;
 pub use import::{
     Begin, Duplicates, IMPORT, ImportOptions, Imported, Importer, Input, Masses, Progress, Target,
     describe_import,

@@ -36,7 +36,8 @@ pub struct TrajectoryWriter {
 }
 
 impl TrajectoryWriter {
-    /// Makes a new store of frames at `path`, whatever [`Layout::record_codec`](crate::Layout::record_codec) says.
+    /// Makes a new store of frames at `path`. They are kept as [`FrameForm::record_codec`](super::FrameForm::record_codec) in
+    /// its layout says; by default small ones have no table.
     ///
     /// # Errors
     /// As [`DepotWriter::create`].

@@ -11,7 +11,11 @@ use vlstore::wire::AlignedBuf;
 pub fn ask(bytes: &[u8]) -> Vec<String> {
     let mut told = Vec::new();
     let mut moved = AlignedBuf::default();
-    match MdFrameView::new(aligned(bytes, &mut moved).unwrap()) {
+    let expanded = match MdFrameCodec.expand(bytes) {
+        Ok(expanded) => expanded,
+        Err(e) => return vec![format!("refused: {e}")],
+    };
+    match MdFrameView::new(aligned(expanded.as_deref().unwrap_or(bytes), &mut moved).unwrap()) {
         Ok(view) => {
             let frame = view.to_owned();
             let mut again = Vec::new();
@@ -107,7 +111,36 @@ fn with(f: impl FnOnce(Bytes) -> Vec<u8>) -> Vec<u8> {
     f(Bytes::new(&frame()))
 }
 
+/// The lean record of two sites with its first word changed, and cut to `len` bytes.
+fn lean(change: u32, len: usize) -> Vec<u8> {
+    let frame = MdFrame {
+        nsites: 2,
+        types: Some(vec![8, 1]),
+        positions: Some(Real::F32(vec![0.5; 6])),
+        energy: Some(1.0),
+        ..MdFrame::default()
+    };
+    let mut out = Vec::new();
+    MdFrameCodec.encode_for(2, &frame.view(), &mut out).unwrap();
+    assert_eq!(out.len(), 40);
+    let word = u32::from_le_bytes(out[..4].try_into().unwrap()) ^ change;
+    out[..4].copy_from_slice(&word.to_le_bytes());
+    out.truncate(len);
+    out
+}
+
 attacks! {
+    a_lean_frame_that_is_whole: Right => lean(0, 40);
+    a_lean_frame_that_is_cut: Refused("has 36 bytes, but its first word says 40") => lean(0, 36);
+    a_lean_frame_of_its_first_word: Refused("has 4 bytes") => lean(0, 4);
+    a_lean_frame_of_4095_sites: Refused("has 40 bytes, but its first word says") => lean((4095 ^ 2) << 19, 40);
+    a_lean_frame_with_forces_that_are_not_there: Refused("says 64") => lean(1 << 2, 40);
+    a_lean_frame_with_wide_positions: Refused("its first word says") => lean(1 << 5, 40);
+    a_lean_frame_with_a_cell_that_is_not_there: Refused("says 112") => lean(1 << 11, 40);
+    a_lean_frame_with_types_of_two_kinds: Refused("its first word is 0x") => lean(1 << 7, 40);
+    a_lean_frame_with_a_bit_of_no_meaning: Refused("its first word is 0x") => lean(1 << 18, 40);
+    a_lean_frame_with_bits_of_no_periodicity: Right => lean(5 << 14, 40);
+    a_lean_frame_that_is_no_more: Refused("the record is not a frame") => lean(1 << 31, 40);
     a_frame_that_is_whole: Right => with(|b| b.0);
     a_record_of_no_bytes: Refused("the record is not a frame") => Vec::new();
     a_record_of_three_bytes: Refused("the record is not a frame") => vec![1, 2, 3];

@@ -25,7 +25,7 @@ fn a_store_keeps_the_name_of_its_codec_and_is_refused_to_another_naming_both_and
     let mut w = TrajectoryWriter::create(&path, &options).unwrap();
     w.insert(0, &frame(0)).unwrap();
     w.close().unwrap();
-    assert_eq!(Store::open(&path).unwrap().layout().record_codec, ("md-frame".into(), 1));
+    assert_eq!(Store::open(&path).unwrap().layout().record_codec, ("md-frame".into(), 2));
     for error in [
         Depot::open(&path, RawCodec).unwrap_err(),
         DepotWriter::open(&path, RawCodec, &options.write).unwrap_err(),

@@ -609,7 +609,7 @@ fn what_keeps_a_store_in_order_keeps_the_record_of_its_inputs() {
     .unwrap();
     let lifted = path("lifted.vls");
     let options = vlstore::maintain::CopyOptions::default();
-    vlstore::trajectory::copy_frames(&store, &lifted, &options, Sharing::Always, None, |_, _| {
+    vlstore::trajectory::copy_frames(&store, &lifted, &options, Sharing::Always.into(), |_, _| {
         Ok(())
     })
     .unwrap();

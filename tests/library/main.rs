@@ -65,6 +65,7 @@ mod import;
 #[cfg(unix)]
 mod kill;
 mod large;
+mod lean;
 mod limits;
 mod loader;
 mod model;

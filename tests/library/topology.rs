@@ -285,7 +285,7 @@ fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
     for (how, shared) in [(Sharing::Never, 1), (Sharing::Repeated, 3), (Sharing::Always, 3)] {
         let wanted =
             CopyOptions { refers: Some(refers), overwrite: true, ..CopyOptions::default() };
-        let done = copy_frames(&path, &new, &wanted, how, None, quiet).unwrap();
+        let done = copy_frames(&path, &new, &wanted, how.into(), quiet).unwrap();
         let depot = Trajectory::open(&new).unwrap();
         assert_eq!((done.records, done.shared), (42, shared), "{how:?}");
         assert_eq!(depot.list_topologies().unwrap().len() as u64, shared);
@@ -312,14 +312,15 @@ fn a_copy_lifts_topologies_out_of_frames_that_were_put_without() {
     w.insert("x", b"no frame").unwrap();
     w.close().unwrap();
     let none = CopyOptions::default();
-    let why = copy_frames(&other, dir.path("no"), &none, Sharing::Always, None, quiet).unwrap_err();
+    let why =
+        copy_frames(&other, dir.path("no"), &none, Sharing::Always.into(), quiet).unwrap_err();
     assert!(why.to_string().contains("md-frame"), "{why}");
     let mut w = TrajectoryWriter::open(&path, &options().write).unwrap();
     w.writer_mut()
         .put_unchecked(Some(&"x".into()), b"no frame", 0, vlstore::Existing::Refuse)
         .unwrap();
     w.close().unwrap();
-    let why = copy_frames(&path, dir.path("no"), &none, Sharing::Always, None, quiet).unwrap_err();
+    let why = copy_frames(&path, dir.path("no"), &none, Sharing::Always.into(), quiet).unwrap_err();
     assert!(why.to_string().contains("\"x\""), "{why}");
     assert!(!dir.path("no").exists());
 }

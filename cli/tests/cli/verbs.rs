@@ -46,6 +46,12 @@ fn the_table_of_the_original_program_is_written_when_asked_and_kept() {
     assert!(!has());
     let told = predicate::str::contains("the original program cannot read it");
     folder.run("info frames.vls").success().stdout(told);
+    // It would find frames that the original program does not read.
+    let told = predicate::str::contains("vlstore copy --frames table");
+    folder.run("seal --original frames.vls").failure().stderr(told);
+    assert!(!has());
+    folder.ok("copy --frames table frames.vls others.vls");
+    std::fs::rename(folder.path("others.vls"), folder.path("frames.vls")).unwrap();
     folder.ok("seal --original frames.vls");
     assert!(has());
     let told = predicate::str::contains("the original program finds what is sealed");

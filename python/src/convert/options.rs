@@ -5,13 +5,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyDictMethods};
 use std::time::Duration;
 use vlstore::backend::Access;
+use vlstore::trajectory::FrameForm;
 use vlstore::{
     Alignment, Compression, Durability, Filter, Layout, OriginalTable, Purpose, StoreOptions,
     WriteOptions,
 };
 
 /// What the file itself keeps; chosen when it is made.
-const KEPT: [&str; 9] = [
+const KEPT: [&str; 10] = [
     "purpose",
     "chunk_size",
     "block_size",
@@ -21,7 +22,10 @@ const KEPT: [&str; 9] = [
     "typesize",
     "alignment",
     "record_codec",
+    "frames",
 ];
+/// Those that a copy has from its source.
+const OF_RECORDS: [&str; 2] = ["record_codec", "frames"];
 /// What a writer chooses for itself.
 const WRITE: [&str; 5] =
     ["durability", "commit_bytes", "commit_interval", "original_table", "accept_older"];
@@ -150,7 +154,7 @@ pub(crate) fn over(source: &Layout, given: &Bound<'_, PyDict>) -> PyResult<Store
     }
     for (name, value) in given.iter().filter(|(_, value)| !value.is_none()) {
         let name: String = name.extract()?;
-        let known = || KEPT.iter().chain(&ALSO).filter(|known| **known != "record_codec");
+        let known = || KEPT.iter().chain(&ALSO).filter(|known| !OF_RECORDS.contains(known));
         if !known().any(|known| *known == name) {
             let known = known().copied().collect::<Vec<_>>().join(", ");
             let why = format!("unknown option {name:?}; the options here are {known}");
@@ -200,6 +204,10 @@ fn set(out: &mut StoreOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult
             })?;
         }
         "threads" => out.write.threads = integer(name, value)?,
+        "frames" => {
+            out.layout.record_codec =
+                choice(name, value, FrameForm::from_name, &["table", "lean"])?.record_codec();
+        }
         "durability" => {
             let known = ["none", "kernel", "sync"];
             out.write.durability = choice(name, value, Durability::from_name, &known)?;
@@ -304,5 +312,6 @@ pub(crate) fn kept<'py>(py: Python<'py>, layout: &Layout) -> PyResult<Bound<'py,
     dict.set_item("alignment", layout.alignment.name())?;
     dict.set_item("record_codec", layout.record_codec.0.as_str())?;
     dict.set_item("record_codec_version", layout.record_codec.1)?;
+    dict.set_item("frames", FrameForm::of(&layout.record_codec).map(FrameForm::name))?;
     Ok(dict)
 }

@@ -10,6 +10,7 @@ use crate::frame::parts::Parts;
 use crate::frame::topology::Topology;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use std::borrow::Cow;
 use vlstore::Digest;
 use vlstore::codec::{AnyCodec, DType, MdFrameCodec, MdFrameView};
 
@@ -431,10 +432,19 @@ impl MdFrame {
         Self::properties(slf, false)
     }
 
-    /// The bytes of the frame as they are stored.
+    /// The bytes of the frame as a record; of a lean frame with types of 32 bits.
     #[getter]
     fn record(&self) -> Record {
         Record::new(self.memory.clone())
+    }
+
+    /// The frame as a FlatBuffer of ``schemas/md_frame.fbs``, for other programs that read these. A copy only
+    /// if the frame is lean.
+    fn to_flatbuffer(&self) -> PyResult<Record> {
+        match table_of(&self.memory) {
+            Cow::Borrowed(_) => Ok(self.record()),
+            Cow::Owned(table) => Ok(Record::new(Memory::made(&table)?)),
+        }
     }
 
     /// Bytes of memory that the frame keeps alive; 0 if it is in the mapped file.
@@ -499,11 +509,14 @@ impl MdFrame {
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
-        other.cast::<Self>().is_ok_and(|other| *self.memory == *other.get().memory)
+        let Ok(other) = other.cast::<Self>() else { return false };
+        let (one, other) = (&*self.memory, &*other.get().memory);
+        let version = |bytes| MdFrameCodec.version_of(bytes);
+        one == other || (version(one) != version(other) && table_of(one) == table_of(other))
     }
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-        copied_bytes(py, &self.memory)?.hash()
+        copied_bytes(py, &table_of(&self.memory))?.hash()
     }
 
     fn __len__(&self) -> usize {
@@ -541,6 +554,16 @@ impl MdFrame {
         let rebuild = slf.get_type().getattr("from_bytes")?;
         let (this, py) = (slf.get(), slf.py());
         Ok((rebuild, (this.record(), this.topology.as_ref().map(|t| t.clone_ref(py)))))
+    }
+}
+
+/// The bytes of a frame as a FlatBuffer, in which equal frames are equal.
+fn table_of(frame: &[u8]) -> Cow<'_, [u8]> {
+    let mut table = Vec::new();
+    match MdFrameCodec.for_version(1, frame, &mut table) {
+        Ok(true) => Cow::Owned(table),
+        // It was read before, so there is no error but one of memory.
+        _ => Cow::Borrowed(frame),
     }
 }
 

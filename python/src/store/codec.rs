@@ -78,7 +78,16 @@ impl RecordCodec {
     pub(crate) fn version(&self) -> u32 {
         match self {
             Self::Python(codec) => codec.version,
+            Self::MdFrame => MdFrameCodec.version(),
             _ => 1,
+        }
+    }
+
+    /// The newest version whose records the original program reads.
+    pub(crate) fn original_version(&self) -> u32 {
+        match self {
+            Self::MdFrame => MdFrameCodec.original_version(),
+            _ => self.version(),
         }
     }
 

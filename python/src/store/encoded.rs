@@ -7,7 +7,7 @@ use crate::store::handle::Handle;
 use pyo3::prelude::*;
 use std::ops::Deref;
 use vlstore::Digest;
-use vlstore::codec::{MdFrameCodec, MdFrameView};
+use vlstore::codec::{AnyCodec as _, MdFrameCodec, MdFrameView};
 use vlstore::{Error, Existing, Key, Readable};
 
 /// The bytes of a record to store: those of a Python object, or a buffer of ours.
@@ -62,6 +62,14 @@ impl Encoded {
         }
         let integers = if handle.quantises() { self.quantised()? } else { None };
         let bytes: &[u8] = integers.as_deref().unwrap_or(self);
+        let mut kept = Vec::new();
+        let is_other = match self {
+            Self::Frame(_) => {
+                MdFrameCodec.for_version(writer.layout().record_codec.1, bytes, &mut kept)?
+            }
+            _ => false,
+        };
+        let bytes = if is_other { &kept } else { bytes };
         Ok(writer.put_unchecked(key, bytes, weight, existing)?)
     }
 

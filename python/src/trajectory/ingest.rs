@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString};
 use std::ops::Range;
 use vlstore::Digest;
+use vlstore::Readable as _;
 use vlstore::codec::{MdFrameCodec, MdFrameRef, RealView};
 use vlstore::depot::encode_many;
 use vlstore::{Error, Existing, Key};
@@ -350,11 +351,11 @@ fn put_stacks(
     keys: Option<&[Key]>,
     overwrite: bool,
 ) -> PyResult<()> {
-    let encode = |i: usize, record: &mut Vec<u8>| {
+    let encode = |version: u32, i: usize, record: &mut Vec<u8>| {
         let frame = stacks.frame(i);
         match stacks.topology.filter(|(_, n)| *n != frame.nsites) {
             Some((_, n)) => Err(misfit(i, frame.nsites, n)),
-            None => Ok(MdFrameCodec.encode_ref(&frame, record)?.weight),
+            None => Ok(MdFrameCodec.encode_for(version, &frame, record)?.weight),
         }
     };
     let mut next = 0;
@@ -363,7 +364,8 @@ fn put_stacks(
         next = turn.end;
         store.handle().write(py, |w| {
             let mut i = turn.start;
-            encode_many(w, turn, encode)?.each(|record, weight| {
+            let version = w.layout().record_codec.1;
+            encode_many(w, turn, |i, record| encode(version, i, record))?.each(|record, weight| {
                 let key = match keys {
                     Some(keys) => Some(keys.get(i).ok_or_else(|| missing(i))?),
                     None => None,

@@ -114,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--reader", action="append", default=[])
     out.add_argument("--precision", type=float)
     out.add_argument("--name-prefix", dest="key_prefix")
-    for name in ("--purpose", "--compression", "--alignment", "--durability"):
+    for name in ("--purpose", "--compression", "--alignment", "--durability", "--frames"):
         out.add_argument(name)
     for name in ("--level", "--threads"):
         out.add_argument(name, type=int)
@@ -127,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 _OF_STORE = (
-    "purpose", "compression", "alignment", "durability", "level", "threads", "chunk_size", "block_size", "accept_older",
+    "purpose", "compression", "alignment", "durability", "frames", "level", "threads", "chunk_size", "block_size", "accept_older",
 )
 
 

@@ -4,7 +4,7 @@
 //! record are those of a frame that was read already, which is one comparison, these are known, and what is
 //! left are the offset and the length of each array, bounded when they are read, in safe code.
 
-use super::partial::Field;
+use super::field::Field;
 use super::plain::PlainFrame;
 use crate::codec::DType;
 use crate::codec::generated::md::MdFrame as Wire;

@@ -8,173 +8,16 @@
 //! Lengths must be those that the number of sites demands. So a damaged record gives an error
 //! or other numbers of its own, never anything else, as with the verifier.
 
+use super::field::{Field, Fields};
+use super::lean::{self, is_lean};
 use super::name::NAME;
 use crate::codec::generated::md::MdFrame as Wire;
-use crate::codec::{MdFrame, MdFrameRef, Real, RealView};
+use crate::codec::{MdFrame, Real};
 use crate::column::{Column, ColumnKind, RowMaker};
 use crate::{Error, Result};
 use bytemuck::AnyBitPattern;
 use flatbuffers::VOffsetT;
 use std::ops::Range;
-
-/// A field that a frame can be read with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Field {
-    /// Positions of the sites.
-    Positions,
-    /// Velocities of the sites.
-    Velocities,
-    /// Forces on the sites.
-    Forces,
-    /// Types of the sites.
-    Types,
-    /// Masses of the sites.
-    Masses,
-    /// Charges of the sites.
-    Charges,
-    /// Cell vectors.
-    Cell,
-    /// Along which of them the cell repeats.
-    Pbc,
-    /// Potential energy.
-    Energy,
-    /// Stress.
-    Stress,
-    /// Simulation step.
-    Step,
-    /// Simulation time.
-    Time,
-}
-
-impl Field {
-    /// Every field.
-    pub const ALL: [Self; 12] = [
-        Self::Positions,
-        Self::Velocities,
-        Self::Forces,
-        Self::Types,
-        Self::Masses,
-        Self::Charges,
-        Self::Cell,
-        Self::Pbc,
-        Self::Energy,
-        Self::Stress,
-        Self::Step,
-        Self::Time,
-    ];
-
-    /// The name, as in `docs/records.md`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Positions => "positions",
-            Self::Velocities => "velocities",
-            Self::Forces => "forces",
-            Self::Types => "types",
-            Self::Masses => "masses",
-            Self::Charges => "charges",
-            Self::Cell => "cell",
-            Self::Pbc => "pbc",
-            Self::Energy => "energy",
-            Self::Stress => "stress",
-            Self::Step => "step",
-            Self::Time => "time",
-        }
-    }
-
-    /// The field of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|f| f.name() == name)
-    }
-
-    const fn bit(self) -> u16 {
-        1 << self as u16
-    }
-}
-
-/// Fields that are wanted of a frame; the number of sites always is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Fields(u16);
-
-impl Fields {
-    /// These fields.
-    #[must_use]
-    pub fn of(fields: &[Field]) -> Self {
-        Self(fields.iter().fold(0, |all, f| all | f.bit()))
-    }
-
-    /// The fields of these names.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] with the known names for another one.
-    pub fn named<S: AsRef<str>>(names: &[S]) -> Result<Self> {
-        names.iter().try_fold(Self::default(), |all, name| {
-            let name = name.as_ref();
-            let field = Field::from_name(name).ok_or_else(|| {
-                let known = Field::ALL.map(Field::name).join(", ");
-                Error::invalid(
-                    "field",
-                    format!("a frame has no field {name:?}; the fields are {known}"),
-                )
-            })?;
-            Ok(Self(all.0 | field.bit()))
-        })
-    }
-
-    /// Whether `field` is one of them.
-    #[must_use]
-    pub const fn has(self, field: Field) -> bool {
-        self.0 & field.bit() != 0
-    }
-
-    /// Takes all else out of a frame that was read whole: other fields, its name, extra
-    /// properties. The precision goes with the positions.
-    pub fn keep(self, frame: &mut MdFrame) {
-        let all = std::mem::take(frame);
-        let real = |f, v: Option<Real>| v.filter(|_| self.has(f));
-        *frame = MdFrame {
-            nsites: all.nsites,
-            types: all.types.filter(|_| self.has(Field::Types)),
-            masses: real(Field::Masses, all.masses),
-            positions: real(Field::Positions, all.positions),
-            precision: all.precision.filter(|_| self.has(Field::Positions)),
-            velocities: real(Field::Velocities, all.velocities),
-            forces: real(Field::Forces, all.forces),
-            charges: real(Field::Charges, all.charges),
-            step: all.step.filter(|_| self.has(Field::Step)),
-            time: all.time.filter(|_| self.has(Field::Time)),
-            cell: all.cell.filter(|_| self.has(Field::Cell)),
-            pbc: all.pbc.filter(|_| self.has(Field::Pbc)),
-            energy: all.energy.filter(|_| self.has(Field::Energy)),
-            stress: all.stress.filter(|_| self.has(Field::Stress)),
-            ..MdFrame::default()
-        };
-    }
-
-    /// Those fields of a frame that was read whole.
-    #[must_use]
-    pub fn only<'a>(self, frame: &MdFrameRef<'a>) -> MdFrameRef<'a> {
-        let real = |f, v: Option<RealView<'a>>| v.filter(|_| self.has(f));
-        MdFrameRef {
-            nsites: frame.nsites,
-            types: frame.types.filter(|_| self.has(Field::Types)),
-            masses: real(Field::Masses, frame.masses),
-            positions: real(Field::Positions, frame.positions),
-            velocities: real(Field::Velocities, frame.velocities),
-            forces: real(Field::Forces, frame.forces),
-            charges: real(Field::Charges, frame.charges),
-            step: frame.step.filter(|_| self.has(Field::Step)),
-            time: frame.time.filter(|_| self.has(Field::Time)),
-            cell: frame.cell.filter(|_| self.has(Field::Cell)),
-            pbc: frame.pbc.filter(|_| self.has(Field::Pbc)),
-            energy: frame.energy.filter(|_| self.has(Field::Energy)),
-            stress: frame.stress.filter(|_| self.has(Field::Stress)),
-            ..MdFrameRef::default()
-        }
-    }
-}
 
 /// Bytes at the start of a record in which the table of a frame of ours ends.
 pub const HEAD: usize = 512;
@@ -197,11 +40,14 @@ struct Array {
 
 impl FramePart {
     /// Looks for `fields` in the record of `len` bytes that begins with `head`; `None` if its
-    /// table lies elsewhere, so that the record must be read whole.
+    /// table lies elsewhere, or it is a lean frame, so that the record must be read whole.
     ///
     /// # Errors
     /// [`Error::Codec`] if the bytes are no frame or contradict themselves.
     pub fn find(head: &[u8], len: usize, fields: Fields) -> Result<Option<Self>> {
+        if is_lean(head) {
+            return Ok(None);
+        }
         let Some(table) = Table::find(head, len)? else { return Ok(None) };
         let mut part = Self { frame: MdFrame::default(), arrays: Vec::new() };
         Ok(part.fill(&table, fields)?.map(|()| part))
@@ -482,14 +328,19 @@ pub(in crate::codec) const ROWS: RowMaker = RowMaker { columns: &COLUMNS, fill }
 
 fn fill(bytes: &[u8], row: &mut [u64]) -> bool {
     let wanted = Fields::of(&[Field::Step, Field::Time, Field::Energy, Field::Cell]);
-    let Ok(Some(part)) = FramePart::find(bytes, bytes.len(), wanted) else { return false };
-    let frame = part.scalars();
-    let [step, time, energy, cell @ ..] = row else { return false };
+    let found = if is_lean(bytes) {
+        lean::scalars(bytes).ok().map(|frame| (frame.step, frame.time, frame.energy, frame.cell))
+    } else {
+        let part = FramePart::find(bytes, bytes.len(), wanted).ok().flatten();
+        let frame = part.as_ref().map(FramePart::scalars);
+        frame.map(|frame| (frame.step, frame.time, frame.energy, frame.cell))
+    };
+    let (Some((s, t, e, c)), [step, time, energy, cell @ ..]) = (found, row) else { return false };
     let set = |place: &mut u64, value: Option<u64>| *place = value.unwrap_or(*place);
-    set(step, frame.step.map(i64::cast_unsigned));
-    set(time, frame.time.map(f64::to_bits));
-    set(energy, frame.energy.map(f64::to_bits));
-    for (place, value) in cell.iter_mut().zip(frame.cell.iter().flatten()) {
+    set(step, s.map(i64::cast_unsigned));
+    set(time, t.map(f64::to_bits));
+    set(energy, e.map(f64::to_bits));
+    for (place, value) in cell.iter_mut().zip(c.iter().flatten()) {
         *place = value.to_bits();
     }
     true

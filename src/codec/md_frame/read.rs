@@ -2,6 +2,7 @@
 
 use super::check::check;
 use super::fast_path::{fast_path, may_be_quantised};
+use super::lean;
 use super::name::NAME;
 use super::quantised::unfold;
 use super::root::{Matrices, bad, root};
@@ -35,6 +36,7 @@ impl<'a> MdFrameView<'a> {
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
         let (frame, matrices) = match fast_path(bytes) {
             Some(found) => found,
+            None if lean::is_lean(bytes) => lean::view(bytes)?,
             None => {
                 let wire = root::<Wire<'a>>("frame", bytes)?;
                 let at = |m: &Matrix| m.0.as_ptr().addr().checked_sub(bytes.as_ptr().addr());
@@ -194,8 +196,46 @@ pub(in crate::codec) fn topology_of(bytes: &[u8]) -> Option<Digest> {
     Digest::from_bytes(wire.topology()?.bytes())
 }
 
-/// The record of the frame with its positions as `f32`, if in `bytes` they are integers.
+/// Appends the record of the frame in `bytes` as a store of lean frames keeps it, or one that does not; false, and
+/// nothing appended, if that is `bytes`, or if they are no frame that is known in full.
+pub(in crate::codec) fn remade(bytes: &[u8], lean: bool, out: &mut Vec<u8>) -> Result<bool> {
+    let (mut widened, mut space) = (AlignedBuf::default(), AlignedBuf::default());
+    let frame = if lean::is_lean(bytes) {
+        if let Some(wide) = lean::widen(bytes)? {
+            if lean {
+                return Ok(false);
+            }
+            widened = wide;
+        } else {
+            widened.resize(bytes.len())?;
+            widened.copy_from_slice(bytes);
+        }
+        let (frame, _) = lean::view(&widened)?;
+        if !lean {
+            return append(&frame, None, out).map(|()| true);
+        }
+        frame
+    } else if lean && !may_be_quantised(bytes) {
+        match fast_path(aligned(bytes, &mut space)?) {
+            Some((frame, _)) => frame,
+            None => return Ok(false),
+        }
+    } else {
+        return Ok(false);
+    };
+    let start = out.len();
+    if !lean::append(&frame, out)? || out.get(start..) == Some(bytes) {
+        out.truncate(start);
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// The record that a view is made of, if in `bytes` types are bytes or positions integers.
 pub(in crate::codec) fn expand(bytes: &[u8]) -> Result<Option<AlignedBuf>> {
+    if lean::is_lean(bytes) {
+        return lean::widen(bytes);
+    }
     if !may_be_quantised(bytes) {
         return Ok(None);
     }

@@ -113,7 +113,8 @@ pub(crate) fn copy_original(
     options: &StoreOptions,
 ) -> Result<()> {
     let layout = Layout {
-        record_codec: options.layout.record_codec.clone(),
+        // The first version of any codec: records of the original are such, and it reads no others.
+        record_codec: (options.layout.record_codec.0.clone(), 1),
         file_id: options.layout.file_id,
         // Records of the original have no rows, those that are added may.
         columns: options.layout.columns.clone(),

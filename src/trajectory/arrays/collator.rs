@@ -8,7 +8,7 @@ use super::output::{ArrayInfo, Arrays, Numbers, ends, is_modest};
 use super::recipe::Recipe;
 use super::request::ArrayRequest;
 use super::selection::Selection;
-use crate::codec::{AnyCodec, MdFrameCodec, MdFrameView, PlainFrame};
+use crate::codec::{AnyCodec, KnownForm, MdFrameCodec, MdFrameView, PlainFrame};
 use crate::error::{Error, Result};
 use crate::store::{Plan, Readable, Visit};
 use crate::trajectory::Topologies;
@@ -277,21 +277,26 @@ impl Visit for Filler<'_> {
             if recipe.get().is_some_and(|recipe| recipe.copied(bytes, sites, &mut row)) {
                 return Ok(());
             }
-            let alike = match PlainFrame::new(bytes) {
-                Some(frame) => {
-                    let alike = frame.nsites() == sites
-                        && (named || self.how.fits(frame.fields()))
-                        && copied(columns, &mut row, |column| column.name.read(&frame));
-                    if alike
-                        && recipe.get().is_none()
-                        && let Some(new) = Recipe::new(columns, &frame)
-                    {
-                        // If another thread was faster, its one is as good.
-                        let _ = recipe.set(Box::new(new));
-                    }
-                    alike
+            // If another thread was faster, its one is as good.
+            let keep = |new: Option<Recipe>| new.map(|new| recipe.set(Box::new(new)));
+            let alike = if let Some(form) = KnownForm::of(bytes) {
+                let new = Recipe::lean(columns, form);
+                let alike = (named || self.how.fits(form.fields()))
+                    && new.as_ref().is_some_and(|new| new.copied(bytes, sites, &mut row));
+                if alike && recipe.get().is_none() {
+                    keep(new);
                 }
-                None => false,
+                alike
+            } else if let Some(frame) = PlainFrame::new(bytes) {
+                let alike = frame.nsites() == sites
+                    && (named || self.how.fits(frame.fields()))
+                    && copied(columns, &mut row, |column| column.name.read(&frame));
+                if alike && recipe.get().is_none() {
+                    keep(Recipe::new(columns, &frame));
+                }
+                alike
+            } else {
+                false
             };
             let fits = |fields| named || self.how.fits(fields);
             if alike || from_view(columns, &mut row, sites, bytes, fits)? {

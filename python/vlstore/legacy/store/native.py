@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import vlstore
 from vlstore._views import plain
@@ -88,7 +88,10 @@ class Native:
                 raise ReadOnlyStoreError("the store was opened for reading")
             else:
                 try:
-                    opened = vlstore.open(self._path, "a", records="bytes", original_table="always")
+                    # Lean frames, which the original does not read, need no table by which it finds them.
+                    lean = store.options["frames"] == "lean"
+                    table: Literal["auto", "always"] = "auto" if lean else "always"
+                    opened = vlstore.open(self._path, "a", records="bytes", original_table=table)
                     self._store = opened._keyed()
                 except PermissionError as error:
                     raise ReadOnlyStoreError(f"the store cannot be written to: {error}") from error

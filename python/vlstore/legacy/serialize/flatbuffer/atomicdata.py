@@ -40,6 +40,9 @@ class BackedAtomicData:
     def __post_init__(self) -> None:
         """Read the record."""
         raw = bytewise_memoryview(self.raw).toreadonly()
+        if len(raw) > 3 and raw[3] >= 0x80:
+            # A lean frame, from a store that this package made.
+            raw = memoryview(MdFrame.from_bytes(raw).to_flatbuffer())
         table = FBFrame.FBFrame.GetRootAs(raw)
         table._check()
         object.__setattr__(self, "raw", raw)
