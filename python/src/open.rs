@@ -67,6 +67,13 @@ impl Records {
                 OriginalTable::Always => codec.original_version(),
                 _ => codec.version(),
             };
+            if version == 0 || version > codec.version() {
+                let (name, newest) = (codec.name(), codec.version());
+                let why = format!(
+                    "record_codec: the versions of {name} are 1 to {newest}, not {version}"
+                );
+                return Err(invalid(py, &why));
+            }
             options.layout.record_codec = (codec.name().to_owned(), version);
             options.write.rows = codec.rows();
         }

@@ -31,9 +31,10 @@ impl<C: Codec> DepotWriter<C> {
     /// newest, or with [`OriginalTable::Always`] of the newest that the original program reads.
     ///
     /// # Errors
-    /// As [`Writer::create`].
+    /// As [`Writer::create`]; [`Error::Unsupported`](crate::Error::Unsupported) for a version that the codec does not
+    /// have.
     pub fn create(path: impl AsRef<Path>, codec: C, options: &StoreOptions) -> Result<Self> {
-        let writer = Writer::create(path, &named(&codec, options))?;
+        let writer = Writer::create(path, &named(&codec, options)?)?;
         Self::over(writer, codec)
     }
 
@@ -42,7 +43,7 @@ impl<C: Codec> DepotWriter<C> {
     /// # Errors
     /// As [`Writer::replace`].
     pub fn replace(path: impl AsRef<Path>, codec: C, options: &StoreOptions) -> Result<Self> {
-        let writer = Writer::replace(path, &named(&codec, options))?;
+        let writer = Writer::replace(path, &named(&codec, options)?)?;
         Self::over(writer, codec)
     }
 
@@ -54,7 +55,7 @@ impl<C: Codec> DepotWriter<C> {
     pub fn open(path: impl AsRef<Path>, codec: C, options: &WriteOptions) -> Result<Self> {
         let path = path.as_ref();
         let options = StoreOptions { layout: Layout::default(), write: options.clone() };
-        let writer = Writer::open_converting(path, &named(&codec, &options))?;
+        let writer = Writer::open_converting(path, &named(&codec, &options)?)?;
         Self::over(writer, codec).map_err(|e| e.at(path))
     }
 
@@ -68,7 +69,7 @@ impl<C: Codec> DepotWriter<C> {
         options: &StoreOptions,
     ) -> Result<Self> {
         let path = path.as_ref();
-        let writer = Writer::open_or_create(path, &named(&codec, options))?;
+        let writer = Writer::open_or_create(path, &named(&codec, options)?)?;
         Self::over(writer, codec).map_err(|e| e.at(path))
     }
 
@@ -77,7 +78,7 @@ impl<C: Codec> DepotWriter<C> {
     /// # Errors
     /// As [`Writer::in_memory`].
     pub fn in_memory(codec: C, options: &StoreOptions) -> Result<Self> {
-        let writer = Writer::in_memory(&named(&codec, options))?;
+        let writer = Writer::in_memory(&named(&codec, options)?)?;
         Self::over(writer, codec)
     }
 
@@ -245,22 +246,38 @@ fn newest(codec: &dyn AnyCodec, options: &WriteOptions) -> u32 {
     }
 }
 
-/// These options for records of `codec`.
-fn named<C: Codec>(codec: &C, options: &StoreOptions) -> StoreOptions {
+/// These options for records of `codec`; an error for a version that it does not have, before a file is made.
+fn named<C: Codec>(codec: &C, options: &StoreOptions) -> Result<StoreOptions> {
     let StoreOptions { layout, write } = options.clone();
     let (rows, check) = (write.rows.or(codec.rows()), write.check.or(Some(check)));
     let (name, asked) = &layout.record_codec;
     let version = if name == codec.name() { *asked } else { newest(codec, &write) };
-    StoreOptions {
+    if !(1..=codec.version()).contains(&version) {
+        let (found, newest) = (version.into(), codec.version().into());
+        return Err(Error::Unsupported { what: "codec version", found, newest });
+    }
+    Ok(StoreOptions {
         layout: Layout { record_codec: (codec.name().into(), version), ..layout },
         write: WriteOptions { rows, check, ..write },
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::codec::{FlatF32Codec, MdFrame, MdFrameCodec, RawCodec};
+
+    #[test]
+    fn a_version_that_the_codec_does_not_have_makes_no_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        for version in [0, 3] {
+            let layout = Layout { record_codec: ("md-frame".into(), version), ..Layout::default() };
+            let why = DepotWriter::create(&path, MdFrameCodec, &layout.into()).unwrap_err();
+            assert!(matches!(why, Error::Unsupported { newest: 2, .. }), "{why}");
+            assert!(!path.exists());
+        }
+    }
 
     #[test]
     fn another_codec_is_refused_naming_both() {

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::borrow::Cow;
 use vlstore::Digest;
-use vlstore::codec::{AnyCodec, DType, MdFrameCodec, MdFrameView};
+use vlstore::codec::{AnyCodec, DType, LEAN, MdFrameCodec, MdFrameView};
 
 /// One frame of a trajectory: arrays by site, and what belongs to the frame as a whole.
 ///
@@ -63,7 +63,7 @@ pub(crate) struct MdFrame {
     memory: Memory,
     nsites: usize,
     name: Option<Box<str>>,
-    types: Option<usize>,
+    types: Option<Types>,
     masses: Option<Array>,
     charges: Option<Array>,
     positions: Option<Array>,
@@ -81,6 +81,13 @@ pub(crate) struct MdFrame {
     topology: Option<Py<Topology>>,
 }
 
+/// Where the types begin in the record: as int32, or one byte each.
+#[derive(Debug, Clone, Copy)]
+enum Types {
+    Integers(usize),
+    Bytes(usize),
+}
+
 impl Holds for MdFrame {
     fn memory(&self) -> &Memory {
         &self.memory
@@ -95,10 +102,17 @@ impl MdFrame {
         memory: Memory,
         find: impl FnOnce(&Digest) -> PyResult<Option<Py<Topology>>>,
     ) -> PyResult<Self> {
-        let expanded = MdFrameCodec.expand(&memory).map_err(|e| from_error(py, &e))?;
-        let memory = expanded.map_or(memory, |bytes| Memory::Stored(bytes.into()));
+        // Only positions that are integers have to be made others: types are, when they are asked for.
+        let memory = match MdFrameCodec.version_of(&memory) {
+            LEAN => memory,
+            _ => {
+                let expanded = MdFrameCodec.expand(&memory).map_err(|e| from_error(py, &e))?;
+                expanded.map_or(memory, |bytes| Memory::Stored(bytes.into()))
+            }
+        };
         let all: &[u8] = &memory;
-        let view = MdFrameView::new(all).map_err(|e| from_error(py, &e))?;
+        let (view, bytes) = MdFrameView::stored(all).map_err(|e| from_error(py, &e))?;
+        let integers = view.types().map(|v| Types::Integers(offset(all, v)));
         let digest = view.topology();
         let topology = digest.as_ref().map(find).transpose()?.flatten();
         if let Some(topology) = &topology {
@@ -110,7 +124,7 @@ impl MdFrame {
             topology,
             nsites: view.nsites(),
             name: view.name().map(Into::into),
-            types: view.types().map(|v| offset(all, v)),
+            types: bytes.map(|v| Types::Bytes(offset(all, v))).or(integers),
             masses: array(all, view.masses()),
             charges: array(all, view.charges()),
             positions: array(all, view.positions()),
@@ -142,10 +156,6 @@ impl MdFrame {
             (None, Some(topology)) => topology.get().by_site(slf.py(), shared(topology.get())),
             _ => Self::real(slf, own, 1),
         }
-    }
-
-    fn own_types(&self) -> Option<Array> {
-        self.types.map(|at| Array { at, kind: DType::I32 })
     }
 
     pub(crate) const fn nsites(&self) -> usize {
@@ -219,7 +229,7 @@ impl MdFrame {
     fn properties<'py>(slf: &Bound<'py, Self>, of_atoms: bool) -> PyResult<Bound<'py, PyDict>> {
         let (py, this) = (slf.py(), slf.get());
         let dict = PyDict::new(py);
-        let view = MdFrameView::new(&this.memory).map_err(|e| from_error(py, &e))?;
+        let (view, _) = MdFrameView::stored(&this.memory).map_err(|e| from_error(py, &e))?;
         let list = if of_atoms { view.atom_properties() } else { view.frame_properties() };
         for property in list {
             let lead = of_atoms.then_some(this.nsites);
@@ -327,7 +337,19 @@ impl MdFrame {
     /// Type of each site, for example the atomic number: (n,), int32.
     #[getter]
     fn types<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Self::own_or(slf, slf.get().own_types(), |t| t.types)
+        let this = slf.get();
+        match this.types {
+            Some(Types::Bytes(at)) => {
+                let bytes = this.memory.get(at..at.saturating_add(this.nsites));
+                let types: Vec<i32> =
+                    bytes.unwrap_or_default().iter().map(|t| i32::from(*t)).collect();
+                small(slf.py(), DType::I32, &[this.nsites], &types).map(Some)
+            }
+            Some(Types::Integers(at)) => {
+                Self::own_or(slf, Some(Array { at, kind: DType::I32 }), |t| t.types)
+            }
+            None => Self::own_or(slf, None, |t| t.types),
+        }
     }
 
     /// Mass of each site: (n,).
@@ -432,7 +454,7 @@ impl MdFrame {
         Self::properties(slf, false)
     }
 
-    /// The bytes of the frame as a record; of a lean frame with types of 32 bits.
+    /// The bytes of the frame as they are stored, but for positions that are integers.
     #[getter]
     fn record(&self) -> Record {
         Record::new(self.memory.clone())
@@ -512,7 +534,8 @@ impl MdFrame {
         let Ok(other) = other.cast::<Self>() else { return false };
         let (one, other) = (&*self.memory, &*other.get().memory);
         let version = |bytes| MdFrameCodec.version_of(bytes);
-        one == other || (version(one) != version(other) && table_of(one) == table_of(other))
+        let lean = version(one).max(version(other)) == LEAN;
+        one == other || (lean && table_of(one) == table_of(other))
     }
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {

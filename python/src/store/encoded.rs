@@ -76,7 +76,8 @@ impl Encoded {
     /// The record with its positions as integers, if they are such to the last bit.
     fn quantised(&self) -> Outcome<Option<Vec<u8>>> {
         let (Self::Frame(memory) | Self::Refers(memory, _)) = self else { return Ok(None) };
-        let view = MdFrameView::new(memory)?;
+        let expanded = MdFrameCodec.expand(memory)?;
+        let view = MdFrameView::new(expanded.as_deref().unwrap_or(memory))?;
         if view.fields().precision.is_none() {
             return Ok(None);
         }

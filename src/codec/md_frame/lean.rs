@@ -15,7 +15,7 @@ use crate::codec::{DType, MdFrameRef, RealView};
 use crate::wire::{AlignedBuf, memory};
 
 /// Set in the first word of every such record.
-const LEAN: u32 = 1 << 31;
+const MARK: u32 = 1 << 31;
 /// Whether the arrays of numbers have 64 bits.
 const WIDE: u32 = 1 << 5;
 /// Types as bytes, as integers of 32 bits.
@@ -57,7 +57,7 @@ const SCALARS: [(Field, u32, usize); 5] = [
 
 /// Whether this is no FlatBuffer but a lean frame, or would be one.
 pub(in crate::codec) fn is_lean(bytes: &[u8]) -> bool {
-    first(bytes).is_some_and(|word| word & LEAN != 0)
+    first(bytes).is_some_and(|word| word & MARK != 0)
 }
 
 #[inline]
@@ -118,7 +118,7 @@ impl Form {
         self.types() + types
     }
 
-    /// Where the arrays for which `bit` and those before it stand are, of so many bytes.
+    /// Where the array of this bit is, if it is there: bytes of the arrays before it, and its own, for each site.
     fn array(self, bit: u32) -> Option<(usize, usize)> {
         let mut at = 0;
         for (_, other, each) in ARRAYS.into_iter().filter(|(_, other, _)| self.has(*other)) {
@@ -131,7 +131,7 @@ impl Form {
         None
     }
 
-    /// Where the numbers of the whole frame for which `bit` stands are, of so many bytes.
+    /// Where the numbers of the whole frame for which `bit` stands begin, and how many bytes they have.
     fn scalar(self, bit: u32) -> Option<(usize, usize)> {
         let mut at = self.scalars();
         for (_, other, count) in SCALARS.into_iter().filter(|(_, other, _)| self.has(*other)) {
@@ -146,7 +146,7 @@ impl Form {
     /// The form of the frame in `bytes`, which then has as many bytes as it needs.
     fn of(bytes: &[u8]) -> Result<Self> {
         let form = first(bytes)
-            .filter(|word| word & LEAN != 0)
+            .filter(|word| word & MARK != 0)
             .map(Self)
             .ok_or_else(|| bad("the record is not a lean frame"))?;
         if form.has(UNUSED) || TYPES.iter().all(|bit| form.has(*bit)) {
@@ -175,7 +175,7 @@ fn form(frame: &MdFrameRef<'_>) -> Option<Form> {
     if !plain {
         return None;
     }
-    let mut form = LEAN | u32::try_from(frame.nsites).ok()? << NSITES;
+    let mut form = MARK | u32::try_from(frame.nsites).ok()? << NSITES;
     let mut widths = [false; 2];
     for (field, bit, _) in ARRAYS {
         match real(frame, field) {
@@ -282,10 +282,20 @@ fn scalars_of(form: Form, bytes: &[u8]) -> MdFrameRef<'static> {
 
 /// The frame in a lean record, and where its matrices begin.
 pub(in crate::codec) fn view(bytes: &[u8]) -> Result<(MdFrameRef<'_>, Matrices)> {
-    let form = Form::of(bytes)?;
-    if form.has(TYPES[0]) && form.nsites() > 0 {
-        return Err(bad("its types are bytes; view what AnyCodec::expand makes of the record"));
+    match parts(bytes)? {
+        (frame, matrices, None) => Ok((frame, matrices)),
+        (_, _, Some(_)) => {
+            Err(bad("its types are bytes; view what AnyCodec::expand makes of the record"))
+        }
     }
+}
+
+/// What a lean record says of a frame.
+type Parts<'a> = (MdFrameRef<'a>, Matrices, Option<&'a [u8]>);
+
+/// The same, and its types where they are bytes: then the frame has none.
+pub(in crate::codec) fn parts(bytes: &[u8]) -> Result<Parts<'_>> {
+    let form = Form::of(bytes)?;
     let n = form.nsites();
     let part = |at: usize, len: usize| bytes.get(at..at + len).unwrap_or_default();
     let array = |(field, bit, _): (Field, _, _)| -> Result<Option<RealView<'_>>> {
@@ -298,7 +308,8 @@ pub(in crate::codec) fn view(bytes: &[u8]) -> Result<(MdFrameRef<'_>, Matrices)>
         }))
     };
     let [positions, velocities, forces, masses, charges] = ARRAYS.map(array);
-    let types = form.has(TYPES[0] | TYPES[1]).then(|| part(form.types(), 4 * n));
+    let types = (form.has(TYPES[1])).then(|| part(form.types(), 4 * n));
+    let narrow = form.has(TYPES[0]).then(|| part(form.types(), n));
     let frame = MdFrameRef {
         types: types.map(|types| numbers_in(NAME, "types", types)).transpose()?,
         masses: masses?,
@@ -309,7 +320,7 @@ pub(in crate::codec) fn view(bytes: &[u8]) -> Result<(MdFrameRef<'_>, Matrices)>
         ..scalars_of(form, bytes)
     };
     let begin = |bit| form.scalar(bit).map(|(at, _)| at);
-    Ok((frame, Matrices { cell: begin(CELL), stress: begin(STRESS) }))
+    Ok((frame, Matrices { cell: begin(CELL), stress: begin(STRESS) }, narrow))
 }
 
 /// The lean record with its types as integers of 32 bits, if they are bytes.
@@ -393,7 +404,7 @@ impl KnownForm {
     #[inline]
     pub(crate) fn nsites(&self, bytes: &[u8]) -> Option<usize> {
         let other = Form(first(bytes)?);
-        if (other.0 ^ self.form.0) & (FORM | LEAN) != 0 {
+        if (other.0 ^ self.form.0) & (FORM | MARK) != 0 {
             return None;
         }
         let n = other.nsites();
@@ -663,7 +674,7 @@ mod tests {
             word: u32,
             rest in prop::collection::vec(any::<u8>(), 0..300),
         ) {
-            let mut bytes = (word | LEAN).to_le_bytes().to_vec();
+            let mut bytes = (word | MARK).to_le_bytes().to_vec();
             bytes.extend(rest);
             let nsites = KnownForm::of(&bytes).and_then(|form| form.nsites(&bytes));
             prop_assert_eq!(MdFrameCodec.weight(&bytes).ok().map(|n| n as usize), nsites);

@@ -49,6 +49,21 @@ impl<'a> MdFrameView<'a> {
         Ok(Self { frame, matrices })
     }
 
+    /// As [`new`](Self::new), of a record as it is stored: where the types of a frame are bytes, they come beside
+    /// a view that has none, and nothing is copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn stored(bytes: &'a [u8]) -> Result<(Self, Option<&'a [u8]>)> {
+        if !lean::is_lean(bytes) {
+            return Ok((Self::new(bytes)?, None));
+        }
+        let (frame, matrices, types) = lean::parts(bytes)?;
+        check(&frame)?;
+        Ok((Self { frame, matrices }, types))
+    }
+
     /// The fields as plain slices, for passing on or encoding again.
     #[must_use]
     pub fn fields(&self) -> &MdFrameRef<'a> {
