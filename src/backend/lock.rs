@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::access::is_unsupported;
 use super::fork::Private;
+#[cfg(not(windows))]
+use super::open_file::open_file;
 use super::preallocate::Preallocation;
 use super::{Access, Backend, FileBackend, process_id};
 use crate::error::{Error, Result};
@@ -131,8 +133,7 @@ impl Drop for WriterLock {
 
 #[cfg(not(windows))]
 mod system {
-    use super::super::open_file::open_file;
-    use super::{OpenOptions, Path, io};
+    use super::{OpenOptions, Path, io, open_file};
     use std::fs::{File, TryLockError};
 
     /// For writing too: network file systems that make these locks of others want it so.
