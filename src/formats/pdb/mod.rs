@@ -26,7 +26,7 @@ const PRECISION: f32 = 1000.0;
 /// What holds for all frames.
 #[derive(Default)]
 struct Whole {
-    /// The first cell of the file.
+    /// The cell of the first frame: later ones that state none have it.
     cell: Option<[f64; 9]>,
     bonds: Bonds,
 }
@@ -50,7 +50,9 @@ struct Found {
 }
 
 impl PdbReader {
-    /// Looks through a file for what may stand behind the frames: bonds, and for the first cell.
+    /// Looks through a file for what may stand behind the frames: bonds, and for the cell of the first frame, as
+    /// others may be read without it. A cell behind that says nothing of it: in a stream, or in a file that
+    /// grows, it is not there yet.
     fn look<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<()> {
         if self.whole.is_some() {
             return Ok(());
@@ -59,12 +61,14 @@ impl PdbReader {
         if input.source.rewinds() {
             let byte = input.source.at();
             input.source.go_to(0)?;
-            let mut cell = false;
+            let (mut first, mut model, mut atoms) = (true, false, false);
             while input.source.line(&mut self.line)? {
                 match Record::of(&self.line) {
                     Record::Bonds => whole.bonds.add(&self.line),
-                    Record::Cell if !cell => {
-                        cell = true;
+                    Record::Model => model = true,
+                    Record::Atom => atoms = true,
+                    Record::EndOfModel | Record::End if model || atoms => first = false,
+                    Record::Cell if first => {
                         // What is wrong with it is said by the frame in which it stands.
                         whole.cell = lines::cell(&self.line).ok().flatten();
                     }

@@ -171,3 +171,27 @@ fn what_is_wrong_is_said_with_line_and_frame() {
     let why = error.unwrap();
     assert!(all.len() == 1 && why.contains("after 5 atoms and before ENDMDL"), "{why}");
 }
+
+#[test]
+fn a_cell_behind_the_first_frame_is_not_its_own_also_where_the_file_can_be_looked_through() {
+    let cell = "CRYST1   20.000   30.000   40.000  90.00  90.00  60.00 P 1           1\n";
+    let atom = "ATOM      1  N   ALA     1      11.104   6.134  -6.504\n";
+    let text = format!("{atom}END\n{cell}{atom}END\n{atom}END\n");
+    let (all, _, error) = frames(&text);
+    assert_eq!((all.len(), error), (3, None));
+    let stated = all[1].cell;
+    assert!(stated.is_some());
+    let mut streamed = crate::formats::read_from(
+        Cursor::new(text.into_bytes()),
+        "stream".as_ref(),
+        &crate::formats::InputOptions::of(Some(FormatKind::Pdb)),
+    )
+    .unwrap();
+    let mut frame = MdFrame::default();
+    // A frame that states none has that of the first one.
+    for (there, expected) in all.iter().zip([None, stated, None]) {
+        assert_eq!(there.cell, expected);
+        assert!(streamed.next_frame(&mut frame).unwrap());
+        assert_eq!(&frame, there);
+    }
+}
