@@ -6,11 +6,10 @@ use std::path::Path;
 
 /// Opens the regular file at `path`.
 ///
-/// The name may have become a FIFO since it was looked at; to open that would wait for a second program for ever,
-/// so it is opened without waiting first. For a regular file this makes a difference only where another
-/// program has a lease of it: a server of NFS or SMB whose client keeps it. The kernel then tells
-/// that program to give it up, takes it after a while (`/proc/sys/fs/lease-break-time`, 45 s), and the second try waits
-/// for that.
+/// The name may have become a FIFO since it was checked. Opening a FIFO can block for ever, so the first try does not
+/// block. For a regular file this matters only if another program has a lease on it, for example a server of NFS or
+/// SMB: then the first try fails, and the second one blocks until the lease is released. The kernel removes a lease
+/// that is not released after `/proc/sys/fs/lease-break-time`, 45 s by default.
 #[cfg(unix)]
 pub(super) fn open_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;

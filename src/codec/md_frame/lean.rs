@@ -11,23 +11,23 @@ use super::name::NAME;
 use super::root::{Matrices, bad};
 use crate::Result;
 use crate::codec::slices::{bytes_of, numbers_in};
-use crate::codec::{DType, MdFrameRef, RealView};
+use crate::codec::{MdFrameRef, RealView};
 use crate::wire::{AlignedBuf, memory};
 
 /// Set in the first word of every such record.
-const MARK: u32 = 1 << 31;
+pub(super) const MARK: u32 = 1 << 31;
 /// Whether the arrays of numbers have 64 bits.
-const WIDE: u32 = 1 << 5;
+pub(super) const WIDE: u32 = 1 << 5;
 /// Types as bytes, as integers of 32 bits.
-const TYPES: [u32; 2] = [1 << 6, 1 << 7];
+pub(super) const TYPES: [u32; 2] = [1 << 6, 1 << 7];
 const ENERGY: u32 = 1 << 8;
 const STEP: u32 = 1 << 9;
 const TIME: u32 = 1 << 10;
 const CELL: u32 = 1 << 11;
 const STRESS: u32 = 1 << 12;
-const PBC: u32 = 1 << 13;
+pub(super) const PBC: u32 = 1 << 13;
 /// The first of the three bits of the periodicity.
-const PBC_BITS: u32 = 14;
+pub(super) const PBC_BITS: u32 = 14;
 const PRECISION: u32 = 1 << 17;
 /// Bits without a meaning: a record that has one is not read.
 const UNUSED: u32 = 1 << 18;
@@ -36,10 +36,10 @@ const NSITES: u32 = 19;
 /// More sites than this do not fit; there the table does not count.
 const SITES_MAX: usize = (1 << 12) - 1;
 /// All bits that decide where the fields are.
-const FORM: u32 = ((1 << NSITES) - 1) & !(7 << PBC_BITS);
+pub(super) const FORM: u32 = ((1 << NSITES) - 1) & !(7 << PBC_BITS);
 
 /// The arrays of numbers in their order, the bit of each, and its numbers for each site.
-const ARRAYS: [(Field, u32, usize); 5] = [
+pub(super) const ARRAYS: [(Field, u32, usize); 5] = [
     (Field::Positions, 1 << 0, 3),
     (Field::Velocities, 1 << 1, 3),
     (Field::Forces, 1 << 2, 3),
@@ -47,7 +47,7 @@ const ARRAYS: [(Field, u32, usize); 5] = [
     (Field::Charges, 1 << 4, 1),
 ];
 /// The numbers of 64 bits of the whole frame in their order: bit, and how many.
-const SCALARS: [(Field, u32, usize); 5] = [
+pub(super) const SCALARS: [(Field, u32, usize); 5] = [
     (Field::Energy, ENERGY, 1),
     (Field::Step, STEP, 1),
     (Field::Time, TIME, 1),
@@ -61,36 +61,36 @@ pub(in crate::codec) fn is_lean(bytes: &[u8]) -> bool {
 }
 
 #[inline]
-fn first(bytes: &[u8]) -> Option<u32> {
+pub(super) fn first(bytes: &[u8]) -> Option<u32> {
     bytes.first_chunk().map(|word| u32::from_le_bytes(*word))
 }
 
 /// What the first word of a record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Form(u32);
+pub(super) struct Form(pub(super) u32);
 
 impl Form {
-    const fn has(self, bit: u32) -> bool {
+    pub(super) const fn has(self, bit: u32) -> bool {
         self.0 & bit != 0
     }
 
-    const fn nsites(self) -> usize {
+    pub(super) const fn nsites(self) -> usize {
         (self.0 >> NSITES) as usize & SITES_MAX
     }
 
     /// Bytes of a number in an array.
-    const fn size(self) -> usize {
+    pub(super) const fn size(self) -> usize {
         if self.has(WIDE) { 8 } else { 4 }
     }
 
     /// Where the numbers of the whole frame begin. Arrays of wide numbers need a multiple of 8, and the
     /// word before them is that of the precision, or zero.
-    const fn scalars(self) -> usize {
+    pub(super) const fn scalars(self) -> usize {
         if self.has(WIDE | PRECISION) { 8 } else { 4 }
     }
 
     /// Where the arrays begin.
-    fn arrays(self) -> usize {
+    pub(super) fn arrays(self) -> usize {
         SCALARS
             .iter()
             .filter(|(_, bit, _)| self.has(*bit))
@@ -98,18 +98,18 @@ impl Form {
     }
 
     /// Bytes of the arrays of numbers for each site.
-    fn by_site(self) -> usize {
+    pub(super) fn by_site(self) -> usize {
         let there = ARRAYS.iter().filter(|(_, bit, _)| self.has(*bit));
         there.fold(0, |all, (_, _, each)| all + each * self.size())
     }
 
     /// Where the types begin.
-    fn types(self) -> usize {
+    pub(super) fn types(self) -> usize {
         self.arrays() + self.by_site() * self.nsites()
     }
 
     /// Bytes of the record.
-    fn len(self) -> usize {
+    pub(super) fn len(self) -> usize {
         let types = match TYPES.map(|bit| self.has(bit)) {
             [false, false] => 0,
             [true, _] => self.nsites().next_multiple_of(4),
@@ -119,7 +119,7 @@ impl Form {
     }
 
     /// Where the array of this bit is, if it is there: bytes of the arrays before it, and its own, for each site.
-    fn array(self, bit: u32) -> Option<(usize, usize)> {
+    pub(super) fn array(self, bit: u32) -> Option<(usize, usize)> {
         let mut at = 0;
         for (_, other, each) in ARRAYS.into_iter().filter(|(_, other, _)| self.has(*other)) {
             let each = each * self.size();
@@ -132,7 +132,7 @@ impl Form {
     }
 
     /// Where the numbers of the whole frame for which `bit` stands begin, and how many bytes they have.
-    fn scalar(self, bit: u32) -> Option<(usize, usize)> {
+    pub(super) fn scalar(self, bit: u32) -> Option<(usize, usize)> {
         let mut at = self.scalars();
         for (_, other, count) in SCALARS.into_iter().filter(|(_, other, _)| self.has(*other)) {
             if other == bit {
@@ -144,7 +144,7 @@ impl Form {
     }
 
     /// The form of the frame in `bytes`, which then has as many bytes as it needs.
-    fn of(bytes: &[u8]) -> Result<Self> {
+    pub(super) fn of(bytes: &[u8]) -> Result<Self> {
         let form = first(bytes)
             .filter(|word| word & MARK != 0)
             .map(Self)
@@ -343,146 +343,20 @@ pub(in crate::codec) fn widen(bytes: &[u8]) -> Result<Option<AlignedBuf>> {
     Ok(Some(out))
 }
 
-/// Lean frames with the same fields, of any number of sites: where these are is known.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KnownForm {
-    form: Form,
-    /// The bytes of a record without those of its sites, and of the numbers of one site.
-    fixed: usize,
-    by_site: usize,
-}
-
-/// Where a field of such frames is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FormField {
-    kind: DType,
-    place: Place,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    /// So many bytes at this byte.
-    Fixed(usize, usize),
-    /// Behind so many bytes and so many for each site, as many for each site.
-    BySite(usize, usize, usize),
-    /// The same of types that are bytes.
-    Bytes(usize, usize),
-    /// Bits of the first word.
-    Pbc,
-}
-
-impl FormField {
-    /// Type of its numbers.
-    pub(crate) const fn kind(&self) -> DType {
-        self.kind
-    }
-
-    /// Whether each site has as many.
-    pub(crate) const fn is_by_site(&self) -> bool {
-        matches!(self.place, Place::BySite(..) | Place::Bytes(..))
-    }
-}
-
-impl KnownForm {
-    /// The form of the frame in `bytes`; `None` if it is not a lean one, or where numbers of records are not
-    /// those of the machine.
-    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
-        let form = Form::of(bytes).ok().filter(|_| cfg!(target_endian = "little"))?;
-        Some(Self { form, fixed: form.arrays(), by_site: form.by_site() })
-    }
-
-    /// How many of the twelve fields such frames have.
-    pub(crate) fn fields(&self) -> usize {
-        let arrays = ARRAYS.iter().filter(|(_, bit, _)| self.form.has(*bit)).count();
-        let scalars = SCALARS.iter().filter(|(_, bit, _)| self.form.has(*bit)).count();
-        let types = TYPES.iter().any(|bit| self.form.has(*bit));
-        arrays + scalars + usize::from(types) + usize::from(self.form.has(PBC))
-    }
-
-    /// Number of sites of the frame in `bytes`; `None` if its form is another one, or it does not have the bytes
-    /// that it needs.
-    #[inline]
-    pub(crate) fn nsites(&self, bytes: &[u8]) -> Option<usize> {
-        let other = Form(first(bytes)?);
-        if (other.0 ^ self.form.0) & (FORM | MARK) != 0 {
-            return None;
-        }
-        let n = other.nsites();
-        let types = match TYPES.map(|bit| self.form.has(bit)) {
-            [false, false] => 0,
-            [true, _] => n.next_multiple_of(4),
-            [false, true] => 4 * n,
-        };
-        (bytes.len() == self.fixed + self.by_site * n + types).then_some(n)
-    }
-
-    /// Where the field is; `None` if such frames do not have it.
-    pub(crate) fn field(&self, field: Field) -> Option<FormField> {
-        let (form, start) = (self.form, self.fixed);
-        if field == Field::Types {
-            let place = match TYPES.map(|bit| form.has(bit)) {
-                [false, false] => return None,
-                [true, _] => Place::Bytes(start, self.by_site),
-                [false, true] => Place::BySite(start, self.by_site, 4),
-            };
-            return Some(FormField { kind: DType::I32, place });
-        }
-        if field == Field::Pbc {
-            return form.has(PBC).then_some(FormField { kind: DType::Bool, place: Place::Pbc });
-        }
-        if let Some((_, bit, _)) = ARRAYS.iter().find(|(other, _, _)| *other == field) {
-            let (at, each) = form.array(*bit)?;
-            let kind = if form.has(WIDE) { DType::F64 } else { DType::F32 };
-            return Some(FormField { kind, place: Place::BySite(start, at, each) });
-        }
-        let (_, bit, _) = SCALARS.iter().find(|(other, _, _)| *other == field)?;
-        let (at, len) = form.scalar(*bit)?;
-        let kind = if field == Field::Step { DType::I64 } else { DType::F64 };
-        Some(FormField { kind, place: Place::Fixed(at, len) })
-    }
-
-    /// Copies a field of the frame in `bytes`, which has `n` sites and this form, to all of `out`; false if
-    /// that is not as long.
-    #[inline]
-    pub(crate) fn copy(&self, bytes: &[u8], n: usize, field: &FormField, out: &mut [u8]) -> bool {
-        let (at, len) = match field.place {
-            Place::Fixed(at, len) => (at, len),
-            Place::BySite(start, before, each) => (start + before * n, each * n),
-            Place::Bytes(start, before) => {
-                let at = start + before * n;
-                let (places, rest) = out.as_chunks_mut::<4>();
-                let Some(types) = bytes.get(at..at + n) else { return false };
-                let fits = places.len() == n && rest.is_empty();
-                for (place, t) in places.iter_mut().zip(types) {
-                    *place = i32::from(*t).to_ne_bytes();
-                }
-                return fits;
-            }
-            Place::Pbc => {
-                let bits = first(bytes).unwrap_or_default() >> PBC_BITS;
-                let Ok(places) = <&mut [u8; 3]>::try_from(out) else { return false };
-                *places = [0, 1, 2].map(|i| u8::from(bits >> i & 1 != 0));
-                return true;
-            }
-        };
-        match bytes.get(at..at + len) {
-            Some(numbers) if numbers.len() == out.len() => {
-                out.copy_from_slice(numbers);
-                true
-            }
-            _ => false,
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use super::super::known_form::KnownForm;
     use super::*;
     use crate::codec::{AnyCodec, Codec, MdFrame, MdFrameCodec, MdFrameView, Real};
     use crate::wire::Digest;
     use proptest::prelude::*;
 
-    fn frame(given: u32, nsites: usize, wide: bool, type_of: i32) -> MdFrame {
+    pub(in crate::codec::md_frame) fn frame(
+        given: u32,
+        nsites: usize,
+        wide: bool,
+        type_of: i32,
+    ) -> MdFrame {
         let has = |bit: u32| given >> bit & 1 != 0;
         let numbers = |count: usize, seed: u16| {
             let of = |i: usize| u16::try_from(i * 7).unwrap() + seed;
@@ -518,7 +392,7 @@ mod tests {
         out
     }
 
-    fn lean(frame: &MdFrame) -> Option<Vec<u8>> {
+    pub(in crate::codec::md_frame) fn lean(frame: &MdFrame) -> Option<Vec<u8>> {
         let mut out = vec![9];
         append(&frame.view(), &mut out).unwrap().then(|| out.split_off(1))
     }
@@ -621,63 +495,14 @@ mod tests {
         }
 
         #[test]
-        fn a_field_that_is_copied_is_that_of_the_view(
-            given in 0..1_u32 << 13,
-            nsites in (0..9_usize, 0..9_usize),
-            wide: bool,
-            type_of in prop::sample::select(vec![6, 300]),
-        ) {
-            let known = lean(&frame(given, nsites.0, wide, type_of)).unwrap();
-            let known = KnownForm::of(&known).unwrap();
-            let frame = frame(given, nsites.1, wide, type_of);
-            let bytes = lean(&frame).unwrap();
-            // Without sites all types fit a byte.
-            prop_assume!(KnownForm::of(&bytes).unwrap().form.0 & FORM == known.form.0 & FORM);
-            prop_assert_eq!(known.nsites(&bytes), Some(nsites.1));
-            let cast = |r: &Real| match r {
-                Real::F32(v) => bytemuck::cast_slice::<_, u8>(v).to_vec(),
-                Real::F64(v) => bytemuck::cast_slice::<_, u8>(v).to_vec(),
-            };
-            let mut there = 0;
-            for field in Field::ALL {
-                let numbers = match field {
-                    Field::Positions => frame.positions.as_ref().map(cast),
-                    Field::Velocities => frame.velocities.as_ref().map(cast),
-                    Field::Forces => frame.forces.as_ref().map(cast),
-                    Field::Masses => frame.masses.as_ref().map(cast),
-                    Field::Charges => frame.charges.as_ref().map(cast),
-                    Field::Types => frame.types.as_ref().map(|v| bytemuck::cast_slice(v).to_vec()),
-                    Field::Cell => frame.cell.map(|v| bytemuck::bytes_of(&v).to_vec()),
-                    Field::Stress => frame.stress.map(|v| bytemuck::bytes_of(&v).to_vec()),
-                    Field::Energy => frame.energy.map(|v| v.to_ne_bytes().to_vec()),
-                    Field::Time => frame.time.map(|v| v.to_ne_bytes().to_vec()),
-                    Field::Step => frame.step.map(|v| v.to_ne_bytes().to_vec()),
-                    Field::Pbc => frame.pbc.map(|v| v.map(u8::from).to_vec()),
-                };
-                let found = known.field(field);
-                prop_assert_eq!(found.is_some(), numbers.is_some(), "{}", field.name());
-                if let (Some(field), Some(numbers)) = (found, numbers) {
-                    there += 1;
-                    let mut out = vec![9; numbers.len()];
-                    prop_assert!(known.copy(&bytes, nsites.1, &field, &mut out));
-                    prop_assert_eq!(out, numbers);
-                    let mut longer = vec![9; 4 * nsites.1.max(20) + 100];
-                    prop_assert!(!known.copy(&bytes, nsites.1, &field, &mut longer));
-                }
-            }
-            prop_assert_eq!(there, known.fields());
-            prop_assert_eq!(known.nsites(&bytes[..bytes.len() - 1]), None);
-        }
-
-        #[test]
         fn any_bytes_are_a_frame_or_refused(
             word: u32,
             rest in prop::collection::vec(any::<u8>(), 0..300),
         ) {
             let mut bytes = (word | MARK).to_le_bytes().to_vec();
             bytes.extend(rest);
-            let nsites = KnownForm::of(&bytes).and_then(|form| form.nsites(&bytes));
-            prop_assert_eq!(MdFrameCodec.weight(&bytes).ok().map(|n| n as usize), nsites);
+            let known = KnownForm::of(&bytes).and_then(|form| form.nsites(&bytes));
+            prop_assert_eq!(MdFrameCodec.weight(&bytes).ok().map(|n| n as usize), known);
         }
     }
 }
