@@ -8,6 +8,7 @@ use super::decoder::ready;
 use super::header::{EXTENDED, Header, Kind};
 use super::layout::ChunkLayout;
 use super::params::{Filter, Params};
+use super::zstd_planes::ZstdPlanes;
 use super::{assemble, special, streams};
 use crate::error::{Error, Result};
 use crate::limits::{BLOCKS_PER_CHUNK, CHUNK_MAX, STREAM_MAX};
@@ -20,6 +21,9 @@ const ZEROS_SHARE: usize = 16;
 /// The C library stores smaller buffers instead of compressing them.
 const C_MIN: usize = 32;
 
+/// What is compressed plane by plane here, if the planes of a block are streams of their own.
+const BY_PLANE: (Option<Algorithm>, u8) = (Some(Algorithm::Zstd), 1);
+
 /// Compresses chunks with one set of parameters and one block size.
 ///
 /// Owns one C context with one thread and its buffers; reuse it for many chunks. One for each
@@ -30,6 +34,8 @@ pub struct Compressor {
     /// For full blocks, and for the last block of a chunk or a chunk shorter than a block. Each
     /// serves one block length: a context that met a shorter block keeps to that length.
     contexts: [Option<CachedContext>; 2],
+    /// For full blocks, where C is not asked.
+    planes: Option<ZstdPlanes>,
     #[cfg(debug_assertions)]
     decoder: Decoder,
 }
@@ -69,13 +75,22 @@ impl Compressor {
             params,
             block_size,
             contexts: [None, None],
+            planes: None,
             #[cfg(debug_assertions)]
             decoder: Decoder::new()?,
         };
-        if let Some(algorithm) = params.algorithm {
+        if params.splits(block_size) && (params.algorithm, params.level) == BY_PLANE {
+            made.planes = Some(ZstdPlanes::new()?);
+        } else if let Some(algorithm) = params.algorithm {
             made.context(algorithm, block_size, params.splits(block_size))?;
         }
         Ok(made)
+    }
+
+    /// One that asks the C library for every block.
+    #[cfg(test)]
+    pub(super) fn by_library(params: Params, block_size: u32) -> Result<Self> {
+        Ok(Self { planes: None, ..Self::new(params, block_size)? })
     }
 
     /// What it compresses with.
@@ -148,6 +163,9 @@ impl Compressor {
         }
         // Every block is compressed into its place. No more is ever used than a stored chunk
         // takes and one block beyond.
+        if let Some(planes) = &mut self.planes {
+            planes.begin(self.params.typesize);
+        }
         let starts = EXTENDED + 4 * header.blocks() as usize;
         memory::resize(out, starts + src.len() + room(&header, header.block_size), 0)?;
         let mut at = starts;
@@ -206,6 +224,11 @@ impl Compressor {
             let to = out.get_mut(at..at + stream.len()).ok_or_else(small)?;
             to.copy_from_slice(&stream);
             return Ok(stream.len());
+        }
+        if count > 1
+            && let Some(planes) = &mut self.planes
+        {
+            return planes.block(src, out.get_mut(at..).ok_or_else(small)?);
         }
         // C makes a chunk of one block, whose header and block start come to lie over bytes
         // that are there already, and are put back.

@@ -50,7 +50,7 @@ pub struct Decoder {
     /// The streams of the block in hand, with room for a header before them and slack behind:
     /// what an algorithm reads is what was checked, whatever happens to the file meanwhile.
     scratch: Vec<u8>,
-    planes: Vec<u8>,
+    tools: direct::Tools,
     /// A whole block of which a part is wanted.
     whole: Vec<u8>,
 }
@@ -67,7 +67,7 @@ impl Decoder {
             contexts: Vec::new(),
             next: 0,
             scratch: Vec::new(),
-            planes: Vec::new(),
+            tools: direct::Tools::default(),
             whole: Vec::new(),
         }
     }
@@ -202,7 +202,7 @@ impl Decoder {
             Some(all) if header.kind == Kind::Streams && direct::knows(header, len) => {
                 fits(layout, i, &part, dst.len(), streams.len())?;
                 check(streams)?;
-                direct::decode(header, all, len, &part, dst, &mut self.planes)
+                direct::decode(header, all, len, &part, dst, &mut self.tools)
             }
             _ => self.decode_checked(layout, i, streams, part, dst, check),
         }
@@ -220,7 +220,7 @@ impl Decoder {
         if direct::knows(header, len) {
             let all = self.scratch.get(ONE_BLOCK..).unwrap_or_default();
             let streams = direct::BlockStreams::new(all, held).ok_or_else(no_memory)?;
-            return direct::decode(header, streams, len, part, dst, &mut self.planes);
+            return direct::decode(header, streams, len, part, dst, &mut self.tools);
         }
         if *part == (0..len as usize) {
             return self.block(header, held, dst);
@@ -249,7 +249,7 @@ impl Decoder {
     pub fn decodes_parts(layout: &ChunkLayout) -> bool {
         let header = layout.header();
         match header.kind {
-            Kind::Streams => header.split && direct::knows(header, header.block_size),
+            Kind::Streams => header.split && direct::ends_early(header),
             Kind::Stored | Kind::Zeros => true,
             Kind::Value | Kind::Nans => false,
         }

@@ -1,4 +1,4 @@
-//! Undoing the byte shuffle.
+//! The byte shuffle, and undoing it.
 //!
 //! A shuffled block holds the first bytes of all elements, then the second bytes, and so on:
 //! one *plane* for each byte of an element. Bytes behind the last whole element stand at the
@@ -30,6 +30,44 @@ pub(super) fn join(planes: &[&[u8]], out: &mut [u8]) {
         let from = plane.get(done..n).unwrap_or_default();
         let to = out.get_mut(done * planes.len() + j..).unwrap_or_default();
         to.iter_mut().step_by(planes.len()).zip(from).for_each(|(to, from)| *to = *from);
+    }
+}
+
+/// Writes the planes of `src`, elements of `size` bytes, one behind the other to `out`, which is as long.
+pub(super) fn split(src: &[u8], size: usize, out: &mut [u8]) {
+    let n = src.len() / size.max(1);
+    if n == 0 {
+        return;
+    }
+    match size {
+        4 => apart::<4>(src.as_chunks().0, n, out, |element| u32::from_le_bytes(*element).into()),
+        8 => apart::<8>(src.as_chunks().0, n, out, |element| u64::from_le_bytes(*element)),
+        _ => {
+            for (j, plane) in out.chunks_exact_mut(n).take(size).enumerate() {
+                let from = src.get(j..).unwrap_or_default().iter().step_by(size);
+                plane.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+}
+
+/// As [`split`], of elements that are numbers: all bytes of some of them, before the next ones are loaded.
+fn apart<const N: usize>(
+    elements: &[[u8; N]],
+    n: usize,
+    out: &mut [u8],
+    number: impl Fn(&[u8; N]) -> u64,
+) {
+    const STEP: usize = 64;
+    for (some, at) in elements.chunks(STEP).zip((0..).step_by(STEP)) {
+        for (plane, shift) in out.chunks_exact_mut(n).zip((0_u32..).step_by(8).take(N)) {
+            let to = plane.get_mut(at..).unwrap_or_default();
+            for (to, element) in to.iter_mut().zip(some) {
+                #[expect(clippy::cast_possible_truncation, reason = "one byte of them")]
+                let byte = (number(element) >> shift) as u8;
+                *to = byte;
+            }
+        }
     }
 }
 
@@ -137,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_size_and_length_is_joined_byte_by_byte() {
+    fn every_size_and_length_is_joined_and_split_byte_by_byte() {
         for size in 1..=17 {
             for n in (0..70).chain([500, 1999]) {
                 let bytes: Vec<u8> =
@@ -150,6 +188,9 @@ mod tests {
                         want[i * size + j] = *byte;
                     }
                 }
+                let mut apart = vec![0xaa; size * n];
+                split(&want, size, &mut apart);
+                assert_eq!(apart, bytes, "{size} {n}");
                 // Also where the last element is cut short.
                 for cut in 0..=(size * n).min(5) {
                     let mut out = vec![0xaa; size * n - cut];

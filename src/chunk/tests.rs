@@ -323,15 +323,20 @@ fn what_is_checked_is_a_copy_and_nothing_is_decoded_that_does_not_pass() {
 }
 
 #[test]
-fn lz4_blocks_are_decoded_as_the_library_does_whole_and_in_parts() {
+fn blocks_are_decoded_as_the_library_does_whole_and_in_parts() {
     let mut decoder = Decoder::new().unwrap();
     let mut r = Random(11);
     for typesize in 1..=18_u8 {
         for filter in [Filter::None, Filter::Shuffle] {
-            for algorithm in [Algorithm::Lz4, Algorithm::Lz4hc] {
-                let params = Params { algorithm: Some(algorithm), level: 5, filter, typesize };
+            for (algorithm, level) in [
+                (Algorithm::Lz4, 5),
+                (Algorithm::Lz4hc, 5),
+                (Algorithm::Zstd, 1),
+                (Algorithm::Zstd, 6),
+            ] {
+                let params = Params { algorithm: Some(algorithm), level, filter, typesize };
                 let ts = usize::from(typesize);
-                for _ in 0..60 {
+                for _ in 0..40 {
                     let len = (1 + r.below(5000 / ts)) * ts;
                     let src = mixed(len, r.next());
                     let Some((chunk, layout)) = one_block(params, &src) else { continue };
@@ -430,16 +435,22 @@ fn bytes_behind_the_last_element_stay_as_they_are() {
 }
 
 #[test]
-fn damaged_parts_of_lz4_blocks_give_errors_or_whole_parts_and_write_nothing_else() {
+fn damaged_parts_of_blocks_give_errors_or_whole_parts_and_write_nothing_else() {
     let mut decoder = Decoder::new().unwrap();
     let mut r = Random(13);
-    for (typesize, filter) in [(4, Filter::Shuffle), (8, Filter::Shuffle), (4, Filter::None)] {
-        let params = Params { algorithm: Some(Algorithm::Lz4), level: 5, filter, typesize };
+    for (algorithm, level, typesize, filter) in [
+        (Algorithm::Lz4, 5, 4, Filter::Shuffle),
+        (Algorithm::Lz4, 5, 8, Filter::Shuffle),
+        (Algorithm::Lz4, 5, 4, Filter::None),
+        (Algorithm::Zstd, 1, 4, Filter::Shuffle),
+        (Algorithm::Zstd, 6, 8, Filter::Shuffle),
+    ] {
+        let params = Params { algorithm: Some(algorithm), level, filter, typesize };
         let src = mixed(4000, 5);
         let (chunk, layout) = one_block(params, &src).unwrap();
         let range = layout.block_range(0);
         let good = &chunk[range.start as usize..range.end as usize];
-        for _ in 0..20_000 {
+        for _ in 0..12_000 {
             let mut bad = good.to_vec();
             for _ in 0..=r.below(4) {
                 let at = r.below(bad.len());
