@@ -110,6 +110,19 @@ impl AlignedBuf {
         Self::with_room(len, len)
     }
 
+    /// As [`Self::zeroed`], for memory that is kept and used again and again: from 2 MiB on it comes from the system
+    /// in large pages, where there are any. A small page is a fault, which costs as much as what is
+    /// written to it, and far more on a machine whose memory is another's.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn lasting(len: usize) -> Result<Self> {
+        if len < pages::LARGE_PAGE {
+            return Self::zeroed(len);
+        }
+        Ok(Self { memory: Memory::Pages(pages::zeroed(len)?), at: 0, len })
+    }
+
     /// As [`Self::zeroed`], with memory for `room` bytes if there is so much.
     fn with_room(len: usize, room: usize) -> Result<Self> {
         if len >= pages::LARGE {
@@ -250,8 +263,8 @@ mod tests {
 
     #[test]
     fn bytes_start_at_a_multiple_of_64_and_grow_with_zeros() {
-        for len in [1, 70, 640, 4000, 270_000, 1 << 20, pages::LARGE] {
-            for make in [AlignedBuf::zeroed, AlignedBuf::unset] {
+        for len in [1, 70, 640, 4000, 270_000, 1 << 20, pages::LARGE_PAGE, pages::LARGE] {
+            for make in [AlignedBuf::zeroed, AlignedBuf::unset, AlignedBuf::lasting] {
                 let b = make(len).unwrap();
                 assert_eq!((b.as_ptr().addr() % 64, b.len()), (0, len));
             }

@@ -13,6 +13,9 @@ use memmap2::MmapMut;
 /// From how many bytes on memory comes from here.
 pub(super) const LARGE: usize = 32 << 20;
 
+/// Bytes of a large page, on most machines.
+pub(super) const LARGE_PAGE: usize = 2 << 20;
+
 /// At least `len` zero bytes, at a multiple of a page.
 ///
 /// # Errors

@@ -2,11 +2,11 @@
 //! as decoding what is written to them.
 
 use std::sync::{Arc, Mutex};
-use vlstore::{Error, Result};
+use vlstore::{AlignedBuf, Result};
 
 /// Memory that was in use and is free; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(super) struct Spare(Arc<Mutex<Vec<AlignedBuf>>>);
 
 impl Spare {
     /// Exactly `len` bytes, whatever is in them. If nothing that is free is large enough, all of it goes
@@ -14,21 +14,14 @@ impl Spare {
     pub(super) fn take(&self, len: usize) -> Result<Piece> {
         let bytes = match self.fitting(len) {
             Some(bytes) => bytes,
-            None => {
-                let mut bytes = Vec::new();
-                // Windows differ by some records: the next one shall fit, too.
-                let space = len.saturating_add(len / 16);
-                let none = |_| Error::OutOfMemory { asked: space as u64 };
-                bytes.try_reserve_exact(space).map_err(none)?;
-                bytes.resize(space, 0);
-                bytes
-            }
+            // Windows differ by some records: the next one shall fit, too.
+            None => AlignedBuf::lasting(len.saturating_add(len / 16))?,
         };
         Ok(Piece { bytes, len, home: self.clone() })
     }
 
     /// The smallest that is large enough.
-    fn fitting(&self, len: usize) -> Option<Vec<u8>> {
+    fn fitting(&self, len: usize) -> Option<AlignedBuf> {
         // Never waited for: in a child of a fork it may be locked for ever.
         let mut free = self.0.try_lock().ok()?;
         let best = free.iter().enumerate().filter(|(_, bytes)| bytes.len() >= len);
@@ -45,7 +38,7 @@ impl Spare {
 /// Memory that goes back to where it came from.
 #[derive(Debug)]
 pub(crate) struct Piece {
-    bytes: Vec<u8>,
+    bytes: AlignedBuf,
     len: usize,
     home: Spare,
 }
