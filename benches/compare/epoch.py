@@ -102,9 +102,16 @@ def original(store, seed):
 @loader("vlstore", "vlstore", "vlstore, Zstd, balanced")
 @loader("vlstore-lz4", "vlstore-lz4", "vlstore, LZ4, balanced")
 def ours(store, seed, **more):
+    yield from epoch_of(store, store.path, seed, more)
+
+
+def epoch_of(store, data, seed, more):
+    """The next epoch of the one loader that a training has."""
     from vlstore.loader import Loader
 
-    for batch in Loader(store.path, batch_size=BATCH, seed=seed, fields=["positions", "forces"], **more):
+    if not hasattr(store, "loader"):
+        store.loader = Loader(data, batch_size=BATCH, seed=seed, fields=["positions", "forces"], **more)
+    for batch in store.loader:
         yield batch["positions"], batch["forces"], np.diff(batch["ptr"])
 
 
@@ -112,11 +119,10 @@ def ours(store, seed, **more):
 @loader("vlstore-lz4-one", "vlstore-lz4", "vlstore, LZ4, balanced, one thread")
 def one_thread(store, seed):
     import vlstore
-    from vlstore.loader import Loader
 
-    with vlstore.open(store.path, threads=1) as opened:
-        for batch in Loader(opened, batch_size=BATCH, seed=seed, fields=["positions", "forces"]):
-            yield batch["positions"], batch["forces"], np.diff(batch["ptr"])
+    if not hasattr(store, "one_thread"):
+        store.one_thread = vlstore.open(store.path, threads=1)
+    yield from epoch_of(store, store.one_thread, seed, {})
 
 
 @loader("vlstore-dense-whole", "vlstore-dense", "vlstore, Zstd, dense, one window")

@@ -39,9 +39,14 @@ pub(super) fn split(src: &[u8], size: usize, out: &mut [u8]) {
     if n == 0 {
         return;
     }
+    #[expect(clippy::cast_possible_truncation, reason = "one byte of them")]
     match size {
-        4 => apart::<4>(src.as_chunks().0, n, out, |element| u32::from_le_bytes(*element).into()),
-        8 => apart::<8>(src.as_chunks().0, n, out, |element| u64::from_le_bytes(*element)),
+        4 => {
+            apart::<4>(src.as_chunks().0, n, out, |e, shift| (u32::from_le_bytes(e) >> shift) as u8)
+        }
+        8 => {
+            apart::<8>(src.as_chunks().0, n, out, |e, shift| (u64::from_le_bytes(e) >> shift) as u8)
+        }
         _ => {
             for (j, plane) in out.chunks_exact_mut(n).take(size).enumerate() {
                 let from = src.get(j..).unwrap_or_default().iter().step_by(size);
@@ -51,21 +56,25 @@ pub(super) fn split(src: &[u8], size: usize, out: &mut [u8]) {
     }
 }
 
-/// As [`split`], of elements that are numbers: all bytes of some of them, before the next ones are loaded.
+/// As [`split`], of elements of which `byte` is the one behind so many bits: all bytes of some of them, before the
+/// next ones are loaded. Loops of a fixed length, which the compiler makes wide.
 fn apart<const N: usize>(
     elements: &[[u8; N]],
     n: usize,
     out: &mut [u8],
-    number: impl Fn(&[u8; N]) -> u64,
+    byte: impl Fn([u8; N], u32) -> u8,
 ) {
     const STEP: usize = 64;
-    for (some, at) in elements.chunks(STEP).zip((0..).step_by(STEP)) {
+    let (whole, rest) = elements.as_chunks::<STEP>();
+    for (plane, shift) in out.chunks_exact_mut(n).zip((0_u32..).step_by(8).take(N)) {
+        let to = plane.get_mut(whole.len() * STEP..).unwrap_or_default();
+        to.iter_mut().zip(rest).for_each(|(to, element)| *to = byte(*element, shift));
+    }
+    for (some, at) in whole.iter().zip((0..).step_by(STEP)) {
         for (plane, shift) in out.chunks_exact_mut(n).zip((0_u32..).step_by(8).take(N)) {
-            let to = plane.get_mut(at..).unwrap_or_default();
-            for (to, element) in to.iter_mut().zip(some) {
-                #[expect(clippy::cast_possible_truncation, reason = "one byte of them")]
-                let byte = (number(element) >> shift) as u8;
-                *to = byte;
+            let to = plane.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<STEP>);
+            if let Some(to) = to {
+                to.iter_mut().zip(some).for_each(|(to, element)| *to = byte(*element, shift));
             }
         }
     }

@@ -22,7 +22,7 @@ const WAYS: [&[Setting]; 3] = [
 ];
 
 /// Bytes of a plane that are tried.
-const TRIED: usize = 16 << 10;
+const TRIED: usize = 8 << 10;
 
 /// A way is taken if it takes up to this part more bytes than the best: it is decoded in less time.
 const WORTH: usize = 64;
