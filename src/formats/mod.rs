@@ -23,6 +23,7 @@ mod gro;
 mod gro_lines;
 mod input;
 mod kind;
+mod known_atoms;
 mod masses;
 mod names;
 mod open;

@@ -12,6 +12,7 @@ use super::frame_format::FrameFormat;
 use super::gro_lines::{Columns, LABEL, Residues, number_after};
 use super::input::Input;
 use super::kind::FormatKind;
+use super::known_atoms::KnownAtoms;
 use crate::codec::{MdFrame, Real, Topology};
 use crate::error::Result;
 use crate::wire::memory;
@@ -24,9 +25,8 @@ const SINGLE: usize = 4;
 #[derive(Default)]
 pub(super) struct GroReader {
     line: Vec<u8>,
-    /// Numbers and names of atoms and residues of the frame that was read last, as the file has them.
-    labels: Vec<u8>,
-    topology: Option<Arc<Topology>>,
+    /// By the numbers and names of atoms and residues, as the file has them.
+    atoms: KnownAtoms,
 }
 
 impl GroReader {
@@ -134,13 +134,9 @@ impl FrameFormat for GroReader {
         } else {
             into.positions = Some(Real::F32(Vec::new()));
         }
-        if self.topology.is_none() || !Residues::same(&labels, &self.labels) {
-            let name = title.split(" t=").next().unwrap_or_default().trim();
-            let topology =
-                Residues::topology(&labels, atoms, name).map_err(|why| input.wrong(why))?;
-            self.topology = Some(Arc::new(topology));
-            self.labels = labels;
-        }
+        let make = |name: &str| Residues::topology(&labels, atoms, name);
+        let taken = self.atoms.take(&labels, &title, Residues::same, make);
+        taken.map_err(|why| input.wrong(why))?;
         Ok(true)
     }
 
@@ -158,9 +154,9 @@ impl FrameFormat for GroReader {
         Ok(true)
     }
 
-    /// The topology, which is that of the first frame with these atoms.
+    /// The topology, which is that of the first frame where a later one has its atoms.
     fn needs_the_first<R: Read + Seek>(&self, input: &Input<R>) -> bool {
-        self.topology.is_none() && input.source.at() == 0
+        self.atoms.is_empty() && input.source.at() == 0
     }
 
     fn take_first<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
@@ -168,6 +164,6 @@ impl FrameFormat for GroReader {
     }
 
     fn known_topology(&self) -> Option<&Arc<Topology>> {
-        self.topology.as_ref()
+        self.atoms.topology()
     }
 }

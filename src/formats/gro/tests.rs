@@ -126,3 +126,29 @@ fn any_frame_can_be_read_again_by_its_place() {
         assert_eq!(frame.time, Some(time));
     }
 }
+
+#[test]
+fn atoms_of_a_frame_are_the_same_whether_or_not_the_frames_before_were_read() {
+    // The first atoms come again under another title, others twice under two titles.
+    let frame = |title: &str, name: &str| {
+        format!(
+            "{title}\n    1\n    1WAT  {name:>5}    1   0.100   0.200   0.300\n   1.0   1.0   1.0\n"
+        )
+    };
+    let text = frame("one t= 1", "OW")
+        + &frame("two t= 2", "HW")
+        + &frame("three t= 3", "OW")
+        + &frame("four t= 4", "HW");
+    let (mut whole, mut into) = (reader(&text), MdFrame::default());
+    let mut names = Vec::new();
+    for number in 0..4 {
+        let place = whole.place();
+        assert!(whole.next_frame(&mut into).unwrap());
+        let all = whole.topology().cloned().unwrap();
+        names.push(all.name.clone().unwrap());
+        let mut resumed = reader(&text);
+        assert!(resumed.go_to(place).unwrap() && resumed.next_frame(&mut into).unwrap());
+        assert_eq!(resumed.topology().unwrap(), &all, "frame {number}");
+    }
+    assert_eq!(names, ["one", "two", "one", "four"]);
+}

@@ -11,6 +11,7 @@ use super::frame_format::FrameFormat;
 use super::gro_lines::number_after;
 use super::input::Input;
 use super::kind::FormatKind;
+use super::known_atoms::KnownAtoms;
 use super::pdb_lines::{self as lines, Atom, LABEL, Record};
 use super::report::{NoteKind, ReadReport};
 use crate::codec::{MdFrame, Real, Topology};
@@ -36,24 +37,8 @@ pub(super) struct PdbReader {
     line: Vec<u8>,
     /// `None` until the file was looked through.
     whole: Option<Whole>,
-    /// The atoms of the first frame, and of the last that was read.
-    first: Option<Arc<Known>>,
-    last: Option<Arc<Known>>,
+    atoms: KnownAtoms,
     report: ReadReport,
-}
-
-/// Atoms of which the topology was made.
-struct Known {
-    labels: Vec<u8>,
-    name: String,
-    topology: Arc<Topology>,
-}
-
-impl Known {
-    fn has(&self, labels: &[u8]) -> bool {
-        labels.len() == self.labels.len()
-            && labels.chunks(LABEL).zip(self.labels.chunks(LABEL)).all(|(a, b)| Atom::same(a, b))
-    }
 }
 
 /// What stands before the atoms of a frame, and where it ends.
@@ -192,30 +177,24 @@ impl FrameFormat for PdbReader {
         into.nsites = found.atoms;
         into.positions = Some(Real::F32(positions));
         into.precision = Some(PRECISION);
-        let name = title.split(" t=").next().unwrap_or_default().trim();
-        let name = if name.starts_with("t=") { "" } else { name };
-        // Not those of any frame before: a file that is read from its middle on has the first alone.
-        let known = self.first.as_ref().filter(|first| first.has(&labels)).or_else(|| {
-            self.last.as_ref().filter(|last| last.name == name && last.has(&labels))
-        });
-        if let Some(known) = known {
-            self.last = Some(known.clone());
-            return Ok(true);
-        }
-        let made = topology::topology(&labels, found.atoms, name, &whole.bonds);
-        let (topology, odd) = made.map_err(|why| input.wrong(why))?;
-        let here = format!("frame {}", input.counter.frame());
-        for (kind, count) in
-            [(NoteKind::UnknownElement, odd.elements), (NoteKind::LostBonds, odd.bonds)]
-        {
-            if count > 0 {
-                self.report.count(&kind, count, || here.clone());
+        let same = |a: &[u8], b: &[u8]| {
+            a.len() == b.len()
+                && a.chunks(LABEL).zip(b.chunks(LABEL)).all(|(a, b)| Atom::same(a, b))
+        };
+        let frame = input.counter.frame();
+        let make = |name: &str| {
+            let (topology, odd) = topology::topology(&labels, found.atoms, name, &whole.bonds)?;
+            for (kind, count) in
+                [(NoteKind::UnknownElement, odd.elements), (NoteKind::LostBonds, odd.bonds)]
+            {
+                if count > 0 {
+                    self.report.count(&kind, count, || format!("frame {frame}"));
+                }
             }
-        }
-        let topology = Arc::new(topology);
-        let made = Arc::new(Known { labels, name: name.into(), topology });
-        self.first.get_or_insert_with(|| made.clone());
-        self.last = Some(made);
+            Ok::<_, String>(topology)
+        };
+        let taken = self.atoms.take(&labels, &title, same, make);
+        taken.map_err(|why| input.wrong(why))?;
         Ok(true)
     }
 
@@ -229,7 +208,7 @@ impl FrameFormat for PdbReader {
 
     /// The topology, which is that of the first frame where a later one has its atoms, and the first cell of a stream.
     fn needs_the_first<R: Read + Seek>(&self, input: &Input<R>) -> bool {
-        self.first.is_none() && input.source.at() == 0
+        self.atoms.is_empty() && input.source.at() == 0
     }
 
     fn take_first<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
@@ -237,7 +216,7 @@ impl FrameFormat for PdbReader {
     }
 
     fn known_topology(&self) -> Option<&Arc<Topology>> {
-        self.last.as_ref().map(|last| &last.topology)
+        self.atoms.topology()
     }
 
     fn notes(&self) -> ReadReport {
