@@ -231,6 +231,47 @@ def test_a_file_that_another_process_has_open_is_waited_for(tmp_path):
         other.wait()
 
 
+def test_the_lock_is_taken_before_hdf5_looks_at_the_file_and_given_back_behind_its_last_write(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    path, opened, seen = tmp_path / "a.h5", h5py.File, []
+
+    def is_locked(how):
+        with open(path, "rb") as file:
+            try:
+                fcntl.flock(file, how | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    class Watched(opened):
+        def __init__(self, name, mode, **how):
+            seen.append((mode, is_locked(fcntl.LOCK_EX), is_locked(fcntl.LOCK_SH)))
+            super().__init__(name, mode, **how)
+
+        def close(self):
+            super().close()
+            seen.append(("close", is_locked(fcntl.LOCK_EX), None))
+
+    monkeypatch.setattr(h5py, "File", Watched)
+    storage = StorageHDF5(path)
+    storage.store(1, [1])
+    assert storage.retrieve([1])[0] == 1
+    assert {mode for mode, *_ in seen} == {"w", "r", "r+", "close"}
+    for mode, alone, shared in seen:
+        assert alone and shared in (None, mode != "r"), seen
+    assert not is_locked(fcntl.LOCK_EX)
+
+
+def test_a_file_that_another_process_has_just_made_is_not_made_again(tmp_path):
+    path = tmp_path / "a.h5"
+    storage = StorageHDF5(path)
+    storage.store(1, [1])
+    # As one that found no file before.
+    with storage._open("w"):
+        pass
+    assert StorageHDF5(path).retrieve([1])[0] == 1
+
+
 def test_arguments_too_long_for_an_attribute_are_refused(tmp_path):
     storage = StorageHDF5(tmp_path / "a.hdf5")
     with pytest.raises(vlstore.LimitError, match="attribute"):
@@ -304,8 +345,8 @@ def test_a_store_that_waited_for_a_repack_goes_to_the_new_file(tmp_path, monkeyp
     one.store(1, [1])
     opened, done = h5py.File, []
 
-    def late(name, mode):
-        file = opened(name, mode)
+    def late(name, mode, **how):
+        file = opened(name, mode, **how)
         if mode == "r+" and not done:
             # Between opening and writing another process puts a new file in its place.
             done.append(1)

@@ -33,9 +33,17 @@ from vlstore.errors import (
 )
 
 try:
+    import fcntl
+except ImportError:
+    fcntl = None
+
+try:
     import h5py
 except ImportError as error:
     raise ImportError("StorageHDF5 needs h5py: pip install 'vlstore[hdf5]'") from error
+
+#: How files are opened: HDF5 leaves the lock to those who have it already.
+_HOW = {} if fcntl is None else {"locking": False}
 
 #: The member of ``internal_data`` that is ours.
 _OURS = "vlstore"
@@ -147,16 +155,14 @@ class StorageHDF5(_base.StorageBase):
 
     @contextlib.contextmanager
     def _open(self, mode):
-        """The open file, when it is this thread's and this process's turn."""
+        """The open file, when it is this thread's and this process's turn. With ``w`` an empty one is made, if there is
+        none yet."""
         begun, pause = time.monotonic(), 0.001
         with self._turn:
             while True:
                 try:
-                    file = h5py.File(self.filename, mode)
-                    if self._is_the_file(file):
+                    if (found := self._opened(mode)) is not None:
                         break
-                    # Another process has put a new file in its place since.
-                    file.close()
                 except FileNotFoundError as error:
                     raise MissingFileError(f"{self.filename}: this file does not exist") from error
                 except PermissionError as error:
@@ -169,15 +175,35 @@ class StorageHDF5(_base.StorageBase):
                         raise LockedError(f"{self.filename}: another process has the file open: {error}") from error
                 time.sleep(pause * (0.5 + random.random()))
                 pause = min(2 * pause, 0.05)
-            with file:
-                yield file
+            lock, file = found
+            try:
+                with file:
+                    yield file
+            finally:
+                os.close(lock)
 
-    def _is_the_file(self, file):
+    def _opened(self, mode):
+        """The descriptor that has the lock, and the open file; ``None`` if another process has put a new file in its
+        place since."""
+        lock = _lock(self.filename, mode)
         try:
-            there, opened = os.stat(self.filename), os.fstat(file.id.get_vfd_handle())
+            make = mode == "w" and os.fstat(lock).st_size == 0
+            file = h5py.File(self.filename, "w" if make else mode.replace("w", "r+"), **_HOW)
+            if self._is_the_file(file, lock):
+                return lock, file
+            file.close()
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)
+        return None
+
+    def _is_the_file(self, file, lock):
+        try:
+            found = [os.stat(self.filename), os.fstat(file.id.get_vfd_handle()), os.fstat(lock)]
         except FileNotFoundError:
             return False
-        return (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
+        return len({(one.st_dev, one.st_ino) for one in found}) == 1
 
     def _has_room(self, size):
         """Raises if the disk is nearly full, before anything is written."""
@@ -478,6 +504,32 @@ class StorageHDF5(_base.StorageBase):
                     raise
             self._stamp = None
             self._looked()
+
+
+def _lock(path, mode):
+    """A descriptor of the file with the lock that HDF5 takes, too: for as long as it is open no other process has
+    the file open to write, or at all if it is to be written here.
+
+    HDF5 takes its own lock behind the look at the length of the file, and gives it back before it has written
+    everything.
+    """
+    flags = os.O_RDONLY if mode == "r" else os.O_RDWR | (os.O_CREAT if mode == "w" else 0)
+    found = os.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        if _locks():
+            fcntl.flock(found, (fcntl.LOCK_SH if mode == "r" else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(found)
+        raise
+    except OSError:
+        # A file system without locks: HDF5 goes on without one, too.
+        pass
+    return found
+
+
+def _locks():
+    """Whether files are locked here: where the system can, and nobody has told HDF5 not to."""
+    return fcntl is not None and os.environ.get("HDF5_USE_FILE_LOCKING", "").upper() not in ("FALSE", "0")
 
 
 def _is_entry(item):
