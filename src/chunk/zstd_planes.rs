@@ -24,6 +24,9 @@ const WAYS: [&[Setting]; 3] = [
 /// Bytes of a plane that are tried.
 const TRIED: usize = 8 << 10;
 
+/// A way is taken if it leaves up to this part more than the best: it is decoded in less time.
+const WORTH: usize = 64;
+
 /// Compresses shuffled blocks at level 1.
 pub(super) struct ZstdPlanes {
     packers: [Packer; WAYS.len()],
@@ -81,15 +84,15 @@ impl ZstdPlanes {
     }
 }
 
-/// The way that leaves least of the first bytes of a plane; what `to` has is not said.
+/// The way that suits a plane, of which the first bytes are tried; what `to` has is not said.
 fn best(packers: &mut [Packer], plane: &[u8], to: &mut [u8]) -> usize {
     let piece = plane.get(..TRIED).unwrap_or(plane);
     let mut sizes = [usize::MAX; WAYS.len()];
     for (size, packer) in sizes.iter_mut().zip(packers) {
         *size = packed(packer, piece, to);
     }
-    // The first of the smallest.
-    (0..).zip(sizes).min_by_key(|(_, size)| *size).map_or(0, |(way, _)| way)
+    let most = sizes.iter().min().map_or(usize::MAX, |least| least + least / WORTH);
+    sizes.iter().position(|size| *size <= most).unwrap_or(0)
 }
 
 /// Encodes a plane; if it is not shorter then, its own length, and what `to` has is not said.
