@@ -236,11 +236,13 @@ def test_the_lock_is_taken_before_hdf5_looks_at_the_file_and_given_back_behind_i
     path, opened, seen = tmp_path / "a.h5", h5py.File, []
 
     def is_locked(how):
-        with open(path, "rb") as file:
-            try:
-                fcntl.flock(file, how | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
+        folder = os.open(tmp_path, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(folder)
         return False
 
     class Watched(opened):
@@ -260,6 +262,16 @@ def test_the_lock_is_taken_before_hdf5_looks_at_the_file_and_given_back_behind_i
     for mode, alone, shared in seen:
         assert alone and shared in (None, mode != "r"), seen
     assert not is_locked(fcntl.LOCK_EX)
+
+
+@pytest.mark.parametrize("said", ["TRUE", "FALSE", "BEST_EFFORT"])
+def test_what_hdf5_is_told_of_locks_holds(tmp_path, said):
+    code = "import sys; from vlstore.cache import StorageHDF5; StorageHDF5(sys.argv[1], lock_timeout=2).store(2, [2])"
+    told = {**os.environ, "HDF5_USE_FILE_LOCKING": said}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.h5")], check=True, timeout=60, env=told)
+    # A file that the program itself has open to read is read here, too.
+    with h5py.File(tmp_path / "a.h5", "r"):
+        assert StorageHDF5(tmp_path / "a.h5", readonly=True).retrieve([2])[0] == 2
 
 
 def test_a_file_that_another_process_has_just_made_is_not_made_again(tmp_path):

@@ -79,9 +79,12 @@ impl Compressor {
             #[cfg(debug_assertions)]
             decoder: Decoder::new()?,
         };
-        if params.splits(block_size) && (params.algorithm, params.level) == BY_PLANE {
+        let by_plane = (params.algorithm, params.level) == BY_PLANE && params.typesize > 1;
+        if by_plane && params.splits(block_size) {
             made.planes = Some(ZstdPlanes::new()?);
-        } else if let Some(algorithm) = params.algorithm {
+        }
+        // Needed for the last block of a chunk, too; and it says what is wrong with the environment.
+        if let Some(algorithm) = params.algorithm {
             made.context(algorithm, block_size, params.splits(block_size))?;
         }
         Ok(made)

@@ -12,8 +12,8 @@ struct Known {
 }
 
 /// The atoms of the first frame of a file, and of the last that was read. A frame with those of the first has its
-/// topology. Of the others none is remembered but the last, and that only where its name is the same: a file
-/// that is read from its middle on has the first frame alone.
+/// topology. Of the others none is remembered but the last, and that only where nothing in its labels differs, and not
+/// its name: a file that is read from its middle on has the first frame alone.
 #[derive(Default)]
 pub(super) struct KnownAtoms {
     first: Option<Known>,
@@ -31,7 +31,7 @@ impl KnownAtoms {
         self.last.as_ref().map(|last| &last.topology)
     }
 
-    /// Takes a frame: `same` compares labels, `make` makes a topology where none is known. The title of a file is
+    /// Takes a frame: `same` says whether labels are those of the same atoms, `make` makes a topology where none is known. The title of a file is
     /// what stands before its time, and so the name.
     pub(super) fn take<E>(
         &mut self,
@@ -44,7 +44,7 @@ impl KnownAtoms {
         let name = if name.starts_with("t=") { "" } else { name };
         let first = self.first.as_ref().filter(|first| same(labels, &first.labels));
         let last =
-            || self.last.as_ref().filter(|last| *last.name == *name && same(labels, &last.labels));
+            || self.last.as_ref().filter(|last| *last.name == *name && *last.labels == *labels);
         let known = match first.or_else(last) {
             Some(known) => known.clone(),
             None => {

@@ -42,9 +42,6 @@ try:
 except ImportError as error:
     raise ImportError("StorageHDF5 needs h5py: pip install 'vlstore[hdf5]'") from error
 
-#: How files are opened: HDF5 leaves the lock to those who have it already.
-_HOW = {} if fcntl is None else {"locking": False}
-
 #: The member of ``internal_data`` that is ours.
 _OURS = "vlstore"
 #: Longest text that an attribute of every version of HDF5 holds, with its own header.
@@ -177,33 +174,32 @@ class StorageHDF5(_base.StorageBase):
                 pause = min(2 * pause, 0.05)
             lock, file = found
             try:
-                with file:
-                    yield file
+                yield file
             finally:
-                os.close(lock)
+                _close(lock, file)
 
     def _opened(self, mode):
-        """The descriptor that has the lock, and the open file; ``None`` if another process has put a new file in its
-        place since."""
-        lock = _lock(self.filename, mode)
+        """What has the lock, and the open file; ``None`` if another process has put a new file in its place since."""
+        lock = _lock(os.path.dirname(os.path.realpath(self.filename)), mode != "r")
+        file = None
         try:
-            make = mode == "w" and os.fstat(lock).st_size == 0
-            file = h5py.File(self.filename, "w" if make else mode.replace("w", "r+"), **_HOW)
-            if self._is_the_file(file, lock):
+            if mode == "w" and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0:
+                mode = "r+"
+            file = h5py.File(self.filename, mode)
+            if self._is_the_file(file):
                 return lock, file
-            file.close()
         except BaseException:
-            os.close(lock)
+            _close(lock, file)
             raise
-        os.close(lock)
+        _close(lock, file)
         return None
 
-    def _is_the_file(self, file, lock):
+    def _is_the_file(self, file):
         try:
-            found = [os.stat(self.filename), os.fstat(file.id.get_vfd_handle()), os.fstat(lock)]
+            there, opened = os.stat(self.filename), os.fstat(file.id.get_vfd_handle())
         except FileNotFoundError:
             return False
-        return len({(one.st_dev, one.st_ino) for one in found}) == 1
+        return (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
 
     def _has_room(self, size):
         """Raises if the disk is nearly full, before anything is written."""
@@ -506,30 +502,40 @@ class StorageHDF5(_base.StorageBase):
             self._looked()
 
 
-def _lock(path, mode):
-    """A descriptor of the file with the lock that HDF5 takes, too: for as long as it is open no other process has
-    the file open to write, or at all if it is to be written here.
+def _lock(folder, alone):
+    """A descriptor of the folder with a lock that processes share which read, and that one which writes has
+    ``alone``; ``None`` where folders have no locks.
 
-    HDF5 takes its own lock behind the look at the length of the file, and gives it back before it has written
-    everything.
+    HDF5 has locks of its own, which keep other programs out. But it looks at the length of a file before it has its
+    lock, and writes after it gave it back, so that among several processes a file now and then seemed cut or damaged.
     """
-    flags = os.O_RDONLY if mode == "r" else os.O_RDWR | (os.O_CREAT if mode == "w" else 0)
-    found = os.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), 0o666)
+    if fcntl is None:
+        return None
     try:
-        if _locks():
-            fcntl.flock(found, (fcntl.LOCK_SH if mode == "r" else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(found)
-        raise
+        found = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        # A file system without locks: HDF5 goes on without one, too.
-        pass
+        return None
+    try:
+        fcntl.flock(found, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(found)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
     return found
 
 
-def _locks():
-    """Whether files are locked here: where the system can, and nobody has told HDF5 not to."""
-    return fcntl is not None and os.environ.get("HDF5_USE_FILE_LOCKING", "").upper() not in ("FALSE", "0")
+def _close(lock, file):
+    """Closes the file, and gives the lock back: also one of which a child that was forked meanwhile has a copy."""
+    try:
+        if file is not None:
+            file.close()
+    finally:
+        if lock is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_UN)
+            finally:
+                os.close(lock)
 
 
 def _is_entry(item):

@@ -142,6 +142,10 @@ impl FrameFormat for GroReader {
 
     /// Passes over a frame: lines are counted, not read.
     fn pass<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
+        if input.counter.frame() == 0 && self.atoms.is_empty() {
+            // Others may have its atoms.
+            return self.read(input, &mut MdFrame::default());
+        }
         if self.title(input)?.is_none() {
             return Ok(false);
         }

@@ -149,6 +149,10 @@ fn atoms_of_a_frame_are_the_same_whether_or_not_the_frames_before_were_read() {
         let mut resumed = reader(&text);
         assert!(resumed.go_to(place).unwrap() && resumed.next_frame(&mut into).unwrap());
         assert_eq!(resumed.topology().unwrap(), &all, "frame {number}");
+        let mut passed = reader(&text);
+        passed.skip(number).unwrap();
+        assert!(passed.next_frame(&mut into).unwrap());
+        assert_eq!(passed.topology().unwrap(), &all, "frame {number}, passed");
     }
     assert_eq!(names, ["one", "two", "one", "four"]);
 }

@@ -199,8 +199,8 @@ impl FrameFormat for PdbReader {
     }
 
     fn pass<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool> {
-        if input.counter.frame() == 0 && !input.source.rewinds() {
-            // A stream tells the first cell once.
+        if input.counter.frame() == 0 && (self.atoms.is_empty() || !input.source.rewinds()) {
+            // Others may have its atoms, and a stream tells its cell once.
             return self.read(input, &mut MdFrame::default());
         }
         Ok(self.pass_lines(input, None)?.is_some())

@@ -198,24 +198,30 @@ fn a_cell_behind_the_first_frame_is_not_its_own_also_where_the_file_can_be_looke
 
 #[test]
 fn atoms_of_a_frame_are_the_same_whether_or_not_the_frames_before_were_read() {
-    let atom = |name| format!("ATOM      1  {name}   ALA     1      11.104   6.134  -6.504\n");
-    let (n, o) = (atom("N"), atom("O"));
+    let atom = |name, factor| {
+        format!("ATOM      1  {name}   ALA     1      11.104   6.134  -6.504  1.00  {factor}\n")
+    };
+    let (n, o, other) = (atom("N", "1.00"), atom("O", "1.00"), atom("O", "2.00"));
     // The first atoms come again under another title, others twice under two titles.
     let text = format!(
         "TITLE     one t= 1\n{n}END\nTITLE     two t= 2\n{o}END\nTITLE     three t= 3\n{n}END\n\
-         TITLE     four t= 4\n{o}END\n"
+         TITLE     four t= 4\n{o}END\n{other}END\n{other}END\n"
     );
     let open = || reader(&text);
     let (mut whole, mut frame) = (open(), MdFrame::default());
     let mut names = Vec::new();
-    for number in 0..4 {
+    for number in 0..6 {
         let place = whole.place();
         assert!(whole.next_frame(&mut frame).unwrap());
         let all = whole.topology().cloned().unwrap();
-        names.push(all.name.clone().unwrap());
+        names.push(all.name.clone().unwrap_or_default());
         let mut resumed = open();
         assert!(resumed.go_to(place).unwrap() && resumed.next_frame(&mut frame).unwrap());
         assert_eq!(resumed.topology().unwrap(), &all, "frame {number}");
+        let mut passed = reader(&text);
+        passed.skip(number).unwrap();
+        assert!(passed.next_frame(&mut frame).unwrap());
+        assert_eq!(passed.topology().unwrap(), &all, "frame {number}, passed");
     }
-    assert_eq!(names, ["one", "two", "one", "four"]);
+    assert_eq!(names, ["one", "two", "one", "four", "", ""]);
 }
