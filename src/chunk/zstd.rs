@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "calls into C; every call says what was proved before it")]
 
 use super::blosc::{SLACK, no_memory};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
 
@@ -111,9 +111,11 @@ impl Packer {
         let made = unsafe { ffi::ZSTD_createCCtx() };
         let made = NonNull::new(made).map(Self).ok_or_else(no_memory)?;
         for (setting, value) in settings {
-            // SAFETY: a live context that has not begun a stream; a number that is no setting is refused.
+            // SAFETY: a live context that has not begun a stream; a number that is no setting is an error.
             let code = unsafe { ffi::ZSTD_CCtx_setParameter(made.0.as_ptr(), *setting, *value) };
-            debug_assert!(bytes(code).is_some(), "{setting} {value}");
+            bytes(code).ok_or_else(|| {
+                Error::codec("zstd", format!("has no setting {setting} of the value {value}"))
+            })?;
         }
         Ok(made)
     }

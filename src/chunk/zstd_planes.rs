@@ -47,7 +47,7 @@ impl ZstdPlanes {
         self.ways.resize(typesize.into(), None);
     }
 
-    /// Writes the streams of `src`, a whole number of elements, to the first bytes of `out`; their length.
+    /// Writes the streams of `src`, a whole number of elements, to the first bytes of `out`, and returns their length.
     pub(super) fn block(&mut self, src: &[u8], out: &mut [u8]) -> Result<usize> {
         let small = || Error::codec("blosc2", "while compressing: no room left");
         let each = src.len() / self.ways.len().max(1);
@@ -104,6 +104,7 @@ fn packed(packer: &mut Packer, plane: &[u8], to: &mut [u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::{Packer, WAYS, packed};
     use crate::chunk::{Algorithm, ChunkLayout, Compressor, Decoder, Filter, Params};
 
     const BLOCK: u32 = 64 << 10;
@@ -163,6 +164,17 @@ mod tests {
                 packed_by(Compressor::by_library(params(typesize), BLOCK).unwrap(), bytes).len();
             assert!(ours * 1000 <= library * most, "{typesize}: {ours} to {library}");
         }
+    }
+
+    #[test]
+    fn each_setting_of_a_way_has_an_effect() {
+        let mut r = Random(5);
+        let plane: Vec<u8> = (0..64 << 10).map(|_| r.real().to_le_bytes()[3]).collect();
+        let mut to = vec![0; plane.len()];
+        let mut size = |way: usize| packed(&mut Packer::new(WAYS[way]).unwrap(), &plane, &mut to);
+        let [few, long, usual] = [0, 1, 2].map(&mut size);
+        assert!(few < long && long < usual && usual < plane.len(), "{few} {long} {usual}");
+        assert!(Packer::new(&[(1, 1)]).is_err(), "there is no such setting");
     }
 
     #[test]
