@@ -243,7 +243,7 @@ def table(name, figures):
         rate, bytes_ = (statistics.median(figures[key][unit]) for unit in ("k/s", "MB/s"))
         lines.append(f"| {LOADERS[key][1]} | {figures[key]['size']:.3f} | {rate:.1f} | {bytes_:.0f} |")
     for ours, reference in (("vlstore-dense", "c-dense"), ("vlstore-lz4", "c-lz4"), ("vlstore-dense", "atompack"),
-                            ("vlstore-lz4", "atompack")):
+                            ("vlstore-dense", "atompack-lz4"), ("vlstore-lz4", "atompack"), ("vlstore-lz4", "atompack-lz4")):
         if ours in figures and reference in figures:
             ratio = statistics.median(
                 a / b for a, b in zip(figures[ours]["k/s"], figures[reference]["k/s"], strict=True)
