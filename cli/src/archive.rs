@@ -59,10 +59,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     } else {
         storage_to_zip(&args.experiment, out, options, step)
     };
-    if let Some(signal) = work.end() {
-        return Ok(Exit::Signal(signal));
-    }
-    let made = made?;
+    let made = work.end(made)?;
     let mut out = Out::new();
     if args.json {
         out.line(json!({ "path": made.to_string_lossy() }))?;

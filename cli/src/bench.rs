@@ -88,12 +88,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     } else {
         temporary = tempfile::tempdir().map_err(|e| Error::io("make a temporary folder", e))?;
         made = temporary.path().join("bench.vls");
-        match import(&args.file, &made, &interrupt) {
-            Err(error) if matches!(error.root(), Error::Interrupted) => {
-                return Ok(Exit::Signal(interrupt.signal().unwrap_or(2)));
-            }
-            made => figures.push(made?),
-        }
+        figures.push(import(&args.file, &made, &interrupt)?);
         &made
     };
     let options = StoreOptions {
@@ -104,7 +99,6 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if store.is_empty() {
         return Err(Error::invalid("store", "it has no record to read").at(path));
     }
-    let stopped = interrupt.clone();
     let measure = || -> Result<()> {
         let sums = store.scan(0..store.len()).map(|r| r.map(|r| Digest::of(&r)));
         let sums = sums.collect::<Result<Vec<_>>>()?;
@@ -114,10 +108,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         figures.push(bench.batched()?);
         Ok(())
     };
-    match measure() {
-        Err(Error::Interrupted) => return Ok(Exit::Signal(stopped.signal().unwrap_or(2))),
-        other => other.map_err(|e| e.at(path))?,
-    }
+    measure().map_err(|e| e.at(path))?;
     show(args, &store, &figures)?;
     Ok(Exit::Done)
 }
@@ -126,10 +117,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 fn import(source: &Path, path: &Path, interrupt: &Interrupt) -> Result<Figure> {
     let start = Instant::now();
     let mut importer = Importer::open(vec![source.into()], path, &ImportOptions::default())?;
-    importer.run(|_| match interrupt.signal() {
-        Some(_) => Err(Error::Interrupted),
-        None => Ok(()),
-    })?;
+    importer.run(|_| interrupt.check())?;
     let time = start.elapsed();
     let bytes = Store::open(path)?.info()?.raw_bytes;
     Ok(Figure { what: "import".into(), records: importer.imported().frames, bytes, time })
@@ -144,9 +132,7 @@ impl Bench<'_> {
     ) -> Result<Figure> {
         let mut figure = Figure { what, records: 0, bytes: 0, time: Duration::ZERO };
         while figure.time.as_secs_f64() < self.args.seconds {
-            if self.interrupt.signal().is_some() {
-                return Err(Error::Interrupted);
-            }
+            self.interrupt.check()?;
             let (records, bytes, time) = pass()?;
             figure.records += records;
             figure.bytes += bytes;

@@ -55,10 +55,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let mut work = Work::begin("bytes", args.json)?;
     let done = compact(&args.store, &options, |at, of| work.step(at, of));
-    if let Some(signal) = work.end() {
-        return Ok(Exit::Signal(signal));
-    }
-    let done = done?;
+    let done = work.end(done)?;
     let mut out = Out::new();
     if args.json {
         out.line(json!({

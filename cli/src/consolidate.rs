@@ -52,10 +52,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut work = Work::begin("trials", args.json)?;
     let out = args.out.as_deref();
     let made = storage_to_hdf5(&*from, &args.experiment, out, options, |at, of| work.step(at, of));
-    if let Some(signal) = work.end() {
-        return Ok(Exit::Signal(signal));
-    }
-    let made = made?;
+    let made = work.end(made)?;
     crate::output::warn_of_unfinished(&args.experiment, unfinished);
     crate::output::warn_of_left_out(&args.experiment, &left_out);
     let bytes = std::fs::metadata(&made).map_or(0, |about| about.len());

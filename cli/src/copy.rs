@@ -93,10 +93,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     } else {
         copy_frames(&args.store, &args.new, &options, changes, step)
     };
-    if let Some(signal) = work.end() {
-        return Ok(Exit::Signal(signal));
-    }
-    let done = done?;
+    let done = work.end(done)?;
     let mut out = Out::new();
     if args.json {
         out.line(json!({

@@ -101,10 +101,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
         trajectory::export(&depot, &args.output, &options, step)
     };
     let streamed = standard || is_stream(&args.output);
-    if let Some(signal) = work.end() {
+    let done = work.end(done);
+    if let Err(Error::Interrupted) = done {
         let what = if streamed { "only in part" } else { "not" };
         complain(&format!("interrupted: {} was {what} written", printable_path(&args.output)));
-        return Ok(Exit::Signal(signal));
     }
     // What has no path of its own yet is about the store.
     report(args, &done.map_err(|e| e.at(&args.store))?, streamed)?;

@@ -65,9 +65,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         }
         let wake = Instant::now() + args.interval;
         while let Some(left) = wake.checked_duration_since(Instant::now()) {
-            if let Some(signal) = interrupt.signal() {
-                return Ok(Exit::Signal(signal));
-            }
+            interrupt.check()?;
             thread::sleep(left.min(Duration::from_millis(50)));
         }
         newer = match store.refresh() {

@@ -286,14 +286,10 @@ pub(crate) fn run(args: &Args, resume: &ResumeCommand) -> Outcome {
         refuse_another(args, &options.store.layout, has)?;
     }
     let mut progress: Option<Progress> = None;
-    let mut signal = None;
     let passed = importer.run(|done: Done| {
         let bar = progress.get_or_insert_with(|| Progress::new(done.total, "frames", args.quiet));
         bar.at(done.bytes, done.frames);
-        signal = interrupt.signal();
-        if signal.is_some() {
-            return Err(Error::Interrupted);
-        }
+        interrupt.check()?;
         if args.pace > 0 {
             std::thread::sleep(Duration::from_micros(args.pace));
         }
@@ -304,14 +300,14 @@ pub(crate) fn run(args: &Args, resume: &ResumeCommand) -> Outcome {
     }
     let done = importer.imported();
     resume.came_to(done.skipped + done.frames);
-    if let Some(signal) = signal {
+    if let Err(Error::Interrupted) = passed.as_ref().map_err(Error::root) {
         complain(&format!(
             "interrupted: {} stored in {}",
             plural(done.records, "frame"),
             shown(&args.store)
         ));
         complain(&format!("hint: to resume: {}", resume.command()));
-        return Ok(Exit::Signal(signal));
+        return Err(Error::Interrupted);
     }
     if let Err(error) = passed {
         complain(&format!(

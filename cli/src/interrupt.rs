@@ -14,12 +14,14 @@ pub(crate) struct Interrupt(Arc<AtomicUsize>);
 /// What a wait for an object store looks at.
 static WATCHED: Mutex<Option<Interrupt>> = Mutex::new(None);
 
-fn stop() -> Result<()> {
-    let watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
-    match watched.as_ref().and_then(Interrupt::signal) {
-        Some(_) => Err(Error::Interrupted),
-        None => Ok(()),
-    }
+fn current() -> Option<Interrupt> {
+    WATCHED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// What the process ends with after [`Error::Interrupted`]: 128 and the number of the signal.
+pub(crate) fn status() -> u8 {
+    let signal = current().and_then(|interrupt| interrupt.signal());
+    128_u8.saturating_add(signal.unwrap_or(2))
 }
 
 impl Interrupt {
@@ -38,12 +40,16 @@ impl Interrupt {
         }
         let watched = Self(came);
         *WATCHED.lock().unwrap_or_else(PoisonError::into_inner) = Some(watched.clone());
-        remote::on_wait(stop);
+        remote::on_wait(|| current().map_or(Ok(()), |interrupt| interrupt.check()));
         Ok(watched)
     }
 
-    /// The signal that came, if one did.
-    pub(crate) fn signal(&self) -> Option<u8> {
+    /// [`Error::Interrupted`] if a signal came.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.signal().map_or(Ok(()), |_| Err(Error::Interrupted))
+    }
+
+    fn signal(&self) -> Option<u8> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
             n => Some(u8::try_from(n).unwrap_or(2)),

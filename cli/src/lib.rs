@@ -168,8 +168,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(Exit::Done) => 0,
         Ok(Exit::Damage) => 3,
         Ok(Exit::Failed) => 1,
-        Ok(Exit::Signal(signal)) => 128_u8.saturating_add(signal),
         Err(error) if nobody_reads(&error) => 0,
+        Err(error) if matches!(error.root(), Error::Interrupted) => interrupt::status(),
         Err(error) => {
             tell(&error);
             let resume = again.and_then(|again| again.hint(error.root()));

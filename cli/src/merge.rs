@@ -93,10 +93,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     };
     let mut work = Work::begin("bytes", args.json)?;
     let done = merge(&args.stores, &args.new, &options, |at, of| work.step(at, of));
-    if let Some(signal) = work.end() {
-        return Ok(Exit::Signal(signal));
-    }
-    let done = done?;
+    let done = work.end(done)?;
     let mut out = Out::new();
     if args.json {
         out.line(json!({

@@ -13,8 +13,6 @@ pub(crate) enum Exit {
     Damage,
     /// Something failed, and that was said already.
     Failed,
-    /// A signal asked to stop; what was done so far is committed.
-    Signal(u8),
 }
 
 pub(crate) type Outcome = vlstore::Result<Exit>;

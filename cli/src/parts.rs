@@ -46,11 +46,9 @@ impl Parts<'_> {
         };
         let mut work = Work::begin("bytes", self.json)?;
         let done = write(&options, &mut |at, of| work.step(at, of));
-        if let Some(signal) = work.end() {
-            return Ok(Exit::Signal(signal));
-        }
+        let done = work.end(done)?;
         let mut out = Out::new();
-        for (name, part) in done? {
+        for (name, part) in done {
             let name = name.as_ref();
             if self.json {
                 let line = json!({

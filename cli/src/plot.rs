@@ -176,10 +176,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let store = open(&args.store)?;
     let mut work = Work::begin("frames", args.quiet)?;
     let made = make(args, &store, &mut work);
-    if let Some(signal) = work.end() {
-        return Ok(Exit::Signal(signal));
-    }
-    let made = made.map_err(|e| e.at(&args.store))?;
+    let made = work.end(made).map_err(|e| e.at(&args.store))?;
     if let Some((output, picture)) = output.zip(picture) {
         let bytes = draw::draw(&made.chart, picture, args.size)?;
         write(args, output, &bytes)?;

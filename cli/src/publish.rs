@@ -44,10 +44,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let names = names(args, &edit)?;
     let mut work = Work::begin("bytes", args.json)?;
     let done = change(args, &mut edit, &names, &mut work);
-    if let Some(signal) = work.end() {
-        return Ok(Exit::Signal(signal));
-    }
-    let publication = done?;
+    let publication = work.end(done)?;
     let members = edit.members();
     let records: u64 = members.iter().map(|m| m.records).sum();
     let mut out = Out::new();

@@ -60,10 +60,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     };
     let mut work = Work::begin("steps", args.json)?;
     let done = recover(&args.store, &args.new, &options, |at, of| work.step(at, of));
-    if let Some(signal) = work.end() {
-        return Ok(Exit::Signal(signal));
-    }
-    let done = done?;
+    let done = work.end(done)?;
     let mut out = Out::new();
     if args.json {
         out.line(as_json(&done))?;

@@ -47,10 +47,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let store = open(&args.store)?;
     let mut work = Work::begin("chunks", args.json)?;
     let stat = store.stat(|at, of| work.step(at, of));
-    if let Some(signal) = work.end() {
-        return Ok(Exit::Signal(signal));
-    }
-    let stat = stat.map_err(|e| e.at(&args.store))?;
+    let stat = work.end(stat).map_err(|e| e.at(&args.store))?;
     let info = store.info().map_err(|e| e.at(&args.store))?;
     let mut out = Out::new();
     if args.json {
@@ -83,10 +80,7 @@ fn training(args: &Args) -> Outcome {
             depot.statistics(|at, of| work.step(at, of))
         })
     };
-    if let Some(signal) = work.end() {
-        return Ok(Exit::Signal(signal));
-    }
-    let found = found.map_err(|e| e.at(&args.store))?;
+    let found = work.end(found).map_err(|e| e.at(&args.store))?;
     let mut out = Out::new();
     if args.json {
         out.line(found.to_json())?;

@@ -30,12 +30,7 @@ impl Told {
     ) -> Outcome {
         let mut work = Work::begin("bytes", self.quiet || self.json)?;
         let done = transfer(&mut |done, total| work.step(done, total));
-        if let Some(signal) = work.end()
-            && done.is_err()
-        {
-            return Ok(Exit::Signal(signal));
-        }
-        let done = done?;
+        let done = work.end(done)?;
         let mut out = Out::new();
         if self.json {
             out.line(json(&done))?;

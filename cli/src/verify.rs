@@ -46,19 +46,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
     for (path, member) in parts(&args.stores, &mut failed) {
         let (path, member) = (&path, member.as_ref());
         let mut progress = Progress::new(0, "bytes", args.json || args.quiet);
-        let mut signal = None;
         let checked = check(path, member, args.quiet, |done, total| {
             if let (Some(done), Some(total)) = (done, total) {
                 progress.of(total);
                 progress.at(done, done);
             }
-            signal = interrupt.signal();
-            if signal.is_some() { Err(Error::Interrupted) } else { Ok(()) }
+            interrupt.check()
         });
         progress.end();
-        if let Some(signal) = signal {
-            return Ok(Exit::Signal(signal));
-        }
         match checked {
             Ok(found) => {
                 damaged |= !found.is_intact() || found.frame.is_some();
@@ -66,6 +61,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
                     tell(path, &found, args.json)?;
                 }
             }
+            Err(error) if matches!(error.root(), Error::Interrupted) => return Err(error),
             // Others on the line are checked all the same.
             Err(error) => {
                 failed = true;
