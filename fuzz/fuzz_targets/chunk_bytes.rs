@@ -1,4 +1,4 @@
-//! Any bytes as a chunk: refused, or every block decodes or fails without a byte outside of it.
+//! Any bytes as a chunk: refused, or every block, and a part of it, decodes or fails without a byte outside of it.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use vlstore::chunk::{ChunkLayout, Decoder, check_block};
@@ -18,6 +18,20 @@ fuzz_target!(|data: &[u8]| {
             assert!(out[..32].iter().chain(&out[32 + len..]).all(|b| *b == guard));
             done.then_some(out)
         });
+        // A part of it, wherever: as in the whole; it may be whole where the rest is not.
+        let (begin, end) = (data[0] as usize * 8 % (len + 1), data[data.len() - 1] as usize * 64 % (len + 1));
+        let part = begin.min(end)..begin.max(end);
+        let parts = [0xa5, 0x5a].map(|guard| {
+            let mut out = vec![guard; part.len() + 64];
+            let dst = &mut out[32..32 + part.len()];
+            let done = decoder.decode_part(&layout, i, stream, part.clone(), dst).is_ok();
+            assert!(out[..32].iter().chain(&out[32 + part.len()..]).all(|b| *b == guard));
+            done.then(|| out[32..32 + part.len()].to_vec())
+        });
+        assert!(parts[0] == parts[1], "bytes of a part left as they were");
+        if let Some(whole) = &first {
+            assert!(parts[0].as_deref() == Some(&whole[32..32 + len][part]), "a part is as in the whole");
+        }
         match (first, second) {
             (Some(a), Some(b)) => {
                 assert!(a[32..32 + len] == b[32..32 + len], "bytes left as they were")
