@@ -255,3 +255,29 @@ fn a_store_of_tables_takes_no_lean_record_and_one_for_the_original_has_none() {
     assert_eq!(snapshot.layout().record_codec, FrameForm::Table.record_codec());
     assert_eq!(MdFrameCodec.version_of(&snapshot.get_at(0).unwrap()), 1);
 }
+
+/// What one batch found out of the frames serves the next one, named or not: each asks once for each array.
+#[test]
+fn a_second_batch_of_like_frames_is_made_at_once_too() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, form) in [("lean", FrameForm::Lean), ("table", FrameForm::Table)] {
+        let path = dir.path().join(name);
+        made(&path, form, Compression::Lz4);
+        let store = Trajectory::open(&path).unwrap();
+        let alike: Vec<u64> = (0..FRAMES).filter(|i| can_be_lean(*i) && i % 100 != 17).collect();
+        let named = ["positions", "forces", "types", "energy", "step"].map(Into::into).to_vec();
+        for fields in [None, Some(named)] {
+            let collator = Collator::new(ArrayRequest { fields, ..ArrayRequest::default() });
+            for _ in 0..3 {
+                let mut asked = 0;
+                let new = |info: &vlstore::trajectory::arrays::ArrayInfo| {
+                    asked += 1;
+                    Ok::<_, Error>(vec![9; info.bytes()])
+                };
+                let selection = Selection::Ordinals(&alike);
+                let made = collator.arrays(store.snapshot(), selection, new).unwrap();
+                assert_eq!(asked, made.list.len(), "{name}");
+            }
+        }
+    }
+}

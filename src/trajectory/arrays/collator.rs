@@ -48,7 +48,14 @@ struct Alike {
     columns: Vec<Column>,
     /// How those of the most frequent table are copied, once one of them was seen. Set without waiting: who forked
     /// meanwhile would wait for ever.
-    recipe: OnceBox<Recipe>,
+    recipe: OnceBox<Kept>,
+}
+
+/// A recipe, and how many standard fields the frames have that it is for.
+#[derive(Debug)]
+struct Kept {
+    recipe: Recipe,
+    fields: usize,
 }
 
 impl Collator {
@@ -274,17 +281,22 @@ impl Visit for Filler<'_> {
         let How { alike: Alike { columns, recipe }, ends, named, .. } = *self.how;
         let sites = ends.get(i + 1).zip(ends.get(i)).map_or(0, |(end, start)| end - start);
         if let Some(mut row) = self.rows.row(i) {
-            if recipe.get().is_some_and(|recipe| recipe.copied(bytes, sites, &mut row)) {
+            let known = |kept: &Kept| {
+                kept.recipe.copied(bytes, sites, &mut row) && (named || self.how.fits(kept.fields))
+            };
+            if recipe.get().is_some_and(known) {
                 return Ok(());
             }
             // If another thread was faster, its one is as good.
-            let keep = |new: Option<Recipe>| new.map(|new| recipe.set(Box::new(new)));
+            let keep = |new: Option<Recipe>, fields| {
+                new.map(|recipe_of| recipe.set(Box::new(Kept { recipe: recipe_of, fields })))
+            };
             let alike = if let Some(form) = KnownForm::of(bytes) {
                 let new = Recipe::lean(columns, form);
                 let alike = (named || self.how.fits(form.fields()))
                     && new.as_ref().is_some_and(|new| new.copied(bytes, sites, &mut row));
                 if alike && recipe.get().is_none() {
-                    keep(new);
+                    keep(new, form.fields());
                 }
                 alike
             } else if let Some(frame) = PlainFrame::new(bytes) {
@@ -292,7 +304,7 @@ impl Visit for Filler<'_> {
                     && (named || self.how.fits(frame.fields()))
                     && copied(columns, &mut row, |column| column.name.read(&frame));
                 if alike && recipe.get().is_none() {
-                    keep(Recipe::new(columns, &frame));
+                    keep(Recipe::new(columns, &frame), frame.fields());
                 }
                 alike
             } else {
