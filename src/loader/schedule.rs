@@ -8,13 +8,13 @@
 //! the batch in it; only what a rank decodes is more if it is not in one lane.
 
 use super::cursor::Cursor;
+use super::dealing::{Dealing, Dealt};
 use super::groups::Groups;
 use super::mixture::{Mixture, Neighbours};
 use super::order::{Order, Shuffle};
 use super::pack::{Limits, alike, divide, first_fit, in_order};
 use super::round::Round;
 use crate::error::{Error, Result};
-use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -435,6 +435,20 @@ impl Schedule {
         (0..self.rounds()).flat_map(move |number| self.round(epoch, number))
     }
 
+    /// The records of a round for each lane; `None` if there are fewer records than lanes.
+    fn divided(&self, runs: Vec<Neighbours>, lanes: u64) -> Option<Vec<Numbers>> {
+        let dealing =
+            Dealing { cost: |record| self.cost(record), lanes, mixed: self.mixture.is_some() };
+        let records = |mut lane: Dealt| {
+            if self.order.shuffle != Shuffle::Windows {
+                // Nothing shuffles them behind this.
+                lane.runs.sort_by_key(|(place, run)| (*place, run.start));
+            }
+            lane.runs.into_iter().flat_map(|(_, run)| run).collect()
+        };
+        Some(dealing.evenly(runs)?.into_iter().map(records).collect())
+    }
+
     fn packed(&self, epoch: u64, number: u64, part: &RoundRecords, limits: Limits) -> Vec<Numbers> {
         let cost = |record| self.cost(record);
         let pack = |lane: u64, mut records: Numbers| {
@@ -472,50 +486,6 @@ impl Schedule {
             divide(&mut batches, even);
         }
         batches
-    }
-
-    /// The records of a round for each lane, in whole groups, so that all lanes cost about the same: the
-    /// dearest group first, each to the lane that has least so far; of a mixture part by part, each
-    /// to those that have fewest groups of the part. `None` if there are fewer groups than lanes.
-    fn divided(&self, runs: Vec<Neighbours>, lanes: u64) -> Option<Vec<Numbers>> {
-        struct Lane {
-            cost: u64,
-            /// With their place in the epoch.
-            runs: Vec<(u64, Range<u64>)>,
-        }
-        if (runs.len() as u64) < lanes {
-            return None;
-        }
-        let sum = |run: &Range<u64>| run.clone().map(|r| self.cost(r)).sum::<u64>();
-        let dear = |run: Neighbours| (run.part, sum(&run.records), run.place, run.records);
-        let mut runs: Vec<_> = runs.into_iter().map(dear).collect();
-        runs.sort_by_key(|(part, cost, ..)| (*part, std::cmp::Reverse(*cost)));
-        let mut out: Vec<Lane> = (0..lanes).map(|_| Lane { cost: 0, runs: Vec::new() }).collect();
-        for own in runs.chunk_by(|a, b| a.0 == b.0) {
-            // The lane that is next on top, so that ten thousand lanes are not looked at for each group: by the
-            // groups of this part, the cost, all groups, and its number.
-            let state = |(number, lane): (usize, &Lane)| {
-                std::cmp::Reverse((0_u64, lane.cost, lane.runs.len(), number))
-            };
-            let mut next: BinaryHeap<_> = out.iter().enumerate().map(state).collect();
-            for (_, cost, place, records) in own {
-                let mut top = next.peek_mut()?;
-                let (groups, _, _, number) = top.0;
-                let lane = out.get_mut(number)?;
-                lane.cost += cost;
-                lane.runs.push((*place, records.clone()));
-                let groups = groups + u64::from(self.mixture.is_some());
-                top.0 = (groups, lane.cost, lane.runs.len(), number);
-            }
-        }
-        let records = |mut lane: Lane| {
-            if self.order.shuffle != Shuffle::Windows {
-                // Nothing shuffles them behind this.
-                lane.runs.sort_by_key(|(place, _)| *place);
-            }
-            lane.runs.into_iter().flat_map(|(_, run)| run).collect()
-        };
-        Some(out.into_iter().map(records).collect())
     }
 }
 

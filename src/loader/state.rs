@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 /// The version of the object, under its name.
 const NAME: &str = "vlstore-loader";
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// What must be the same in the loader that continues, and what a person calls it.
 const SAME: [(&str, &str); 13] = [
@@ -130,6 +130,9 @@ pub fn resumed(
         found.ok_or_else(|| bad(format!("has no number {field:?}")))
     };
     let at = Cursor { epoch: whole("epoch")?, round: whole("round")?, batch: whole("batch")? };
+    if at.epoch > i64::MAX.cast_unsigned() {
+        return Err(bad(format!("epoch {} is above 2^63 - 1", at.epoch)));
+    }
     let schedule = schedule.with_lanes(whole("lanes")?)?;
     let there = schedule.lazy_round(at.epoch, at.round).len();
     if at.round > schedule.rounds() || at.batch > there {
@@ -212,8 +215,8 @@ mod tests {
             assert!(text.contains(why), "{text}");
         }
         for (field, value, why) in [
-            (NAME, json!(3), "state version 3"),
-            (NAME, json!(1), "is of version 1, whose orders are not those of version 2"),
+            (NAME, json!(4), "state version 4"),
+            (NAME, json!(2), "is of version 2, whose orders are not those of version 3"),
             (NAME, json!("x"), "not that of a vlstore loader"),
             ("round", json!(-1), "no number \"round\""),
             ("round", json!(40), "no batch 0 in round 40"),
