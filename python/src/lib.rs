@@ -52,7 +52,7 @@ mod _core {
     #[pymodule_export]
     use super::legacy::byte_hash;
     #[pymodule_export]
-    use super::loader::{Loader, Run, split};
+    use super::loader::{Loader, Run, Stores as LoaderSources, split};
     #[pymodule_export]
     use super::maintain::{
         _compact, _copy, _describe, _merge, _publish, _publish_described, _recover, _shard, _split,

@@ -116,3 +116,14 @@ def run_program(arguments, output):
     torch.set_num_threads(1)
     sys.argv = arguments
     runpy.run_path(arguments[0], run_name="__main__")
+
+
+class Odd(Exception):
+    """An exception that does not pickle."""
+
+    def __init__(self, one, two):
+        super().__init__(one)
+
+
+def odd(batch):
+    raise Odd(1, 2)

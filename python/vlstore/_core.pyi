@@ -632,15 +632,28 @@ class _Cache:
     def flush(self) -> None: ...
 
 @final
-class _Loader:
+class _Sources:
     def __new__(
         cls,
         store: Store,
         paths: list[str] | None,
         max_open: int,
+        pins: list[tuple[str, int, int]] | None,
+    ) -> Self: ...
+    def pins(self) -> list[tuple[str, int, int]]: ...
+    def __len__(self) -> int: ...
+
+@final
+class _Loader:
+    def __new__(
+        cls,
+        sources: _Sources,
         records: _Ordinals | None,
         options: dict[str, Any],
+        sizes: tuple[int, int] | None,
     ) -> Self: ...
+    def share(self, rank: int, world: int, worker: int, workers: int) -> Self: ...
+    def values(self, name: str) -> NDArray[np.float64]: ...
     def called(self, ordinal: int) -> str: ...
     @property
     def at(self) -> tuple[int, int, int]: ...
@@ -678,6 +691,7 @@ class _Loader:
         fill_value: float | dict[str, float] | None,
         mask: bool,
         dtype: str | dict[str, str] | None,
+        first: list[tuple[str, str]],
         units: dict[str, str] | None,
         pad_to: list[int],
         pad_rows: bool,

@@ -53,6 +53,15 @@ impl Groups {
         self.records
     }
 
+    /// How many records the group of a record has on average; one at least.
+    #[must_use]
+    pub fn typical_size(&self) -> u64 {
+        let ends = self.starts.iter().skip(1).copied().chain([self.records]);
+        let sizes = self.starts.iter().zip(ends).map(|(start, end)| u128::from(end - start));
+        let squares = sizes.map(|size| size * size).sum::<u128>();
+        u64::try_from(squares / u128::from(self.records.max(1))).unwrap_or(u64::MAX).max(1)
+    }
+
     /// Where each group begins.
     #[must_use]
     pub fn starts(&self) -> &[u64] {

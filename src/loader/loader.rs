@@ -13,7 +13,7 @@ use super::ranks::{Share, Walk};
 use super::read_ahead::Ahead;
 use super::run::{Asked, Maker, Run};
 use super::schedule::{Batching, Schedule};
-use super::shuffle_quality::{Spread, window_for, window_for_mixture};
+use super::shuffle_quality::{Spread, window_for, window_for_groups, window_for_mixture};
 use super::sources::Sources;
 use super::state::{order_id, resumed, state};
 use super::view::View;
@@ -91,19 +91,8 @@ impl Loader {
             false => None,
         };
         let mixture = options.mixing.as_ref().map(|m| mixture(&sources, &view, m)).transpose()?;
-        let (group, window) = sizes(&sources, &options)?;
-        let Share { world, workers, .. } = options.share;
-        let lanes = options.lanes.unwrap_or_else(|| world.saturating_mul(workers));
-        let order = Order { shuffle: options.shuffle, seed: options.seed, group, window };
-        let mut schedule =
-            Schedule::new(view.len(), order, options.batching.clone(), lanes, costs)?;
-        let whole_blocks = aligns(&sources, &options)? && window < view.len() && mixture.is_none();
-        if whole_blocks && let Some(groups) = aligned(&sources, &view, group)? {
-            schedule = schedule.grouped(groups)?;
-        }
-        if let Some(mixture) = mixture {
-            schedule = schedule.mixed(mixture)?;
-        }
+        let sizes = sizes(&sources, &options)?;
+        let schedule = schedule(&sources, &view, &options, sizes, costs, mixture)?;
         Ok(Self {
             sources,
             options,
@@ -112,6 +101,44 @@ impl Loader {
             counts: Counts::default(),
             at: Cursor::default(),
         })
+    }
+
+    /// The same loader for another share, with what it has open and knows: it reads no file, and has the same records
+    /// though the stores may have grown. The order is that of this loader if its number of lanes was given or came
+    /// with a state, else that of so many ranks and workers.
+    ///
+    /// # Errors
+    /// As [`Share::check`].
+    pub fn shared(&self, share: Share) -> Result<Self> {
+        share.check()?;
+        let lanes = self.options.lanes.unwrap_or_else(|| lanes_of(share));
+        Ok(Self {
+            sources: self.sources.apart(),
+            options: LoaderOptions { share, ..self.options.clone() },
+            view: self.view.clone(),
+            schedule: self.schedule.with_lanes(lanes)?,
+            counts: Counts::default(),
+            at: self.at,
+        })
+    }
+
+    /// The same loader with groups and windows of these sizes, in records, where none were asked for: those that were
+    /// found when there were fewer records.
+    ///
+    /// # Errors
+    /// As [`over`](Self::over).
+    pub fn with_sizes(&self, group: u64, window: u64) -> Result<Self> {
+        let own = (self.schedule.order().group, self.schedule.order().window);
+        let group = if self.options.group.is_some() { own.0 } else { group };
+        let window = if self.options.window.is_some() { own.1 } else { window };
+        if (group, window) == own {
+            return Ok(self.clone());
+        }
+        let (costs, mixture) = (self.schedule.costs().cloned(), self.schedule.mixture().cloned());
+        let Self { sources, options, view, .. } = self;
+        let schedule = schedule(sources, view, options, (group, window), costs, mixture)?;
+        let schedule = schedule.with_lanes(self.schedule.lanes())?;
+        Ok(Self { schedule, counts: Counts::default(), ..self.clone() })
     }
 
     /// The stores, as they are loaded.
@@ -239,9 +266,17 @@ impl Loader {
     #[must_use]
     pub fn window_for(&self, values: &[f64], batch: u64, excess: f64) -> u64 {
         let group = self.schedule.order().group;
-        match self.schedule.mixture() {
+        if let Some(mixture) = self.schedule.mixture() {
+            return window_for_mixture(values, mixture, group, batch, excess);
+        }
+        // One window of all records has no groups; a smaller one would.
+        let aligned = || {
+            let aligns = aligns(&self.sources, &self.options).unwrap_or(false);
+            aligns.then(|| aligned(&self.sources, &self.view, group).ok().flatten()).flatten()
+        };
+        match self.schedule.groups().cloned().or_else(aligned) {
             None => window_for(values, group, batch, excess),
-            Some(mixture) => window_for_mixture(values, mixture, group, batch, excess),
+            Some(groups) => window_for_groups(values, &groups, batch, excess),
         }
     }
 
@@ -285,7 +320,13 @@ impl Loader {
     /// # Errors
     /// As [`resumed`].
     pub fn resume(&mut self, given: &Value) -> Result<()> {
-        let (schedule, at) = resumed(&self.schedule, &self.data(), &self.cost(), given)?;
+        let size = |name: &str, own| given.get(name).and_then(Value::as_u64).unwrap_or(own);
+        let own = self.schedule.order();
+        // Sizes that nobody asked for follow from what is in the store, and it may have grown.
+        let like = self.with_sizes(size("group", own.group), size("window", own.window));
+        let loader = like.unwrap_or_else(|_| self.clone());
+        let (schedule, at) = resumed(&loader.schedule, &self.data(), &self.cost(), given)?;
+        self.options.lanes = Some(schedule.lanes());
         (self.schedule, self.counts, self.at) = (schedule, Counts::default(), at);
         Ok(())
     }
@@ -334,6 +375,32 @@ impl Loader {
     /// As [`start`](Self::start).
     pub fn records(&self) -> Result<Run<Batch>> {
         self.start(|asked| asked.plan()?.batch())
+    }
+}
+
+const fn lanes_of(share: Share) -> u64 {
+    share.world.saturating_mul(share.workers)
+}
+
+/// The batches of these records, with groups and windows of these sizes.
+fn schedule(
+    sources: &Sources,
+    view: &View,
+    options: &LoaderOptions,
+    (group, window): (u64, u64),
+    costs: Option<Arc<[u32]>>,
+    mixture: Option<Mixture>,
+) -> Result<Schedule> {
+    let lanes = options.lanes.unwrap_or_else(|| lanes_of(options.share));
+    let order = Order { shuffle: options.shuffle, seed: options.seed, group, window };
+    let mut schedule = Schedule::new(view.len(), order, options.batching.clone(), lanes, costs)?;
+    let whole_blocks = aligns(sources, options)? && window < view.len() && mixture.is_none();
+    if whole_blocks && let Some(groups) = aligned(sources, view, group)? {
+        schedule = schedule.grouped(groups)?;
+    }
+    match mixture {
+        Some(mixture) => schedule.mixed(mixture),
+        None => Ok(schedule),
     }
 }
 

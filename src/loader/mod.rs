@@ -25,6 +25,7 @@
 mod aligned;
 mod counts;
 mod cursor;
+mod dealing;
 mod default_sizes;
 mod groups;
 #[expect(clippy::module_inception, reason = "the room is named after what it is for")]
@@ -58,8 +59,8 @@ pub use rank_balance::{Balance, Padded, Rows, padding};
 pub use ranks::{Rest, Share, StepBatch, Walk};
 pub use run::{Asked, Loaded, Run};
 pub use schedule::{Batching, Buckets, Last, Numbers, Schedule};
-pub use shuffle_quality::{Spread, window_for, window_for_mixture};
-pub use sources::Sources;
+pub use shuffle_quality::{Spread, window_for, window_for_groups, window_for_mixture};
+pub use sources::{Pin, Sources};
 pub use state::{resumed, state};
 pub use view::View;
 

@@ -8,6 +8,7 @@
 //! about the same, is shown by Xu et al., «In-database machine learning with `CorgiPile`: stochastic
 //! gradient descent without full data shuffle», SIGMOD 2022.
 
+use super::groups::Groups;
 use super::mixture::Mixture;
 
 /// The design effect of batches, for one number of each record.
@@ -90,7 +91,27 @@ impl<'a> Spread<'a> {
 #[must_use]
 pub fn window_for(values: &[f64], group: u64, batch: u64, excess: f64) -> u64 {
     let whole = variance(values, mean(values.iter().copied()));
-    window(values.len(), between(values, group), whole, group, batch, excess)
+    let like = Likeness { whole, groups: between(values, group), pieces: 0.0 };
+    window(values.len(), like, group, batch, excess)
+}
+
+/// The same for groups of different sizes, of which windows have pieces, too.
+///
+/// A window has pieces of two groups at most, at its ends. A piece of `n` records in a window of `w` adds
+/// `(batch - 1) · (n / w)² · ρₙ`, where `ρₙ` is that of groups of `n`: that of the length that adds most is taken.
+#[must_use]
+pub fn window_for_groups(values: &[f64], groups: &Groups, batch: u64, excess: f64) -> u64 {
+    let whole = variance(values, mean(values.iter().copied()));
+    let size = groups.typical_size();
+    let lengths = std::iter::successors(Some(size / 2), |n| Some(n / 2)).take_while(|n| *n > 0);
+    let piece = |n: u64| {
+        let part = float(usize::try_from(n).unwrap_or(usize::MAX))
+            / float(usize::try_from(size).unwrap_or(usize::MAX));
+        part * part * between(values, n)
+    };
+    let pieces = 2.0 * lengths.map(piece).fold(0.0, f64::max);
+    let like = Likeness { whole, groups: between(values, size), pieces };
+    window(values.len(), like, size, batch, excess)
 }
 
 /// The same for a mixture, whose windows have so much of each part as its share says.
@@ -107,14 +128,18 @@ pub fn window_for_mixture(
     let between =
         parts(values, mixture).iter().map(|(share, values)| share * between(values, group)).sum();
     let whole = Spread::mixed(values, mixture).variance;
-    window(
-        usize::try_from(mixture.draws()).unwrap_or(usize::MAX),
-        between,
-        whole,
-        group,
-        batch,
-        excess,
-    )
+    let like = Likeness { whole, groups: between, pieces: 0.0 };
+    window(usize::try_from(mixture.draws()).unwrap_or(usize::MAX), like, group, batch, excess)
+}
+
+/// How alike neighbours are: variances.
+struct Likeness {
+    /// Of all records.
+    whole: f64,
+    /// Between groups.
+    groups: f64,
+    /// What the pieces of groups at the ends of a window of the size of one group add.
+    pieces: f64,
 }
 
 /// The values of each part, and its share of an epoch.
@@ -138,11 +163,14 @@ fn between(values: &[f64], group: u64) -> f64 {
     (variance(&means, mean) - unlike).max(0.0)
 }
 
-fn window(all: usize, between: f64, whole: f64, group: u64, batch: u64, excess: f64) -> u64 {
+fn window(all: usize, like: Likeness, group: u64, batch: u64, excess: f64) -> u64 {
     let size = usize::try_from(group.max(1)).unwrap_or(usize::MAX);
-    let share = if whole > 0.0 { (between / whole).min(1.0) } else { 0.0 };
+    let share = |part: f64| if like.whole > 0.0 { (part / like.whole).min(1.0) } else { 0.0 };
     let batch = usize::try_from(batch).unwrap_or(usize::MAX);
-    let groups = (float(batch.saturating_sub(1)) * share / excess.max(f64::MIN_POSITIVE)).ceil();
+    let many = float(batch.saturating_sub(1)) / excess.max(f64::MIN_POSITIVE);
+    // The number `k` of groups for which `many · (groups / k + pieces / k²)` is 1.
+    let (groups, pieces) = (many * share(like.groups), many * share(like.pieces));
+    let groups = (groups.midpoint(groups.hypot(2.0 * pieces.sqrt()))).ceil();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let groups = (groups as usize).max(1);
     groups.saturating_mul(size).min(all.max(1)) as u64
@@ -209,6 +237,34 @@ mod tests {
         let noise: Vec<f64> =
             (0..20_000).map(|_| f64::from(u32::try_from(random.below(1000)).unwrap())).collect();
         assert!(window_for(&noise, 50, 32, 0.2) <= 100);
+    }
+
+    /// Of values that come and go within one group, so that it is their pieces at the ends of windows that tell.
+    #[test]
+    fn a_window_for_groups_of_many_sizes_counts_their_pieces() {
+        let values: Vec<f64> = (0..12_000_u32).map(|i| (f64::from(i) / 50.0).sin()).collect();
+        let mut random = Random::new(8);
+        let mut starts = vec![0];
+        while starts[starts.len() - 1] < 12_000 {
+            starts.push(starts[starts.len() - 1] + 800 + random.below(800));
+        }
+        let groups = Groups::new(12_000, starts);
+        assert!((1100..1500).contains(&groups.typical_size()));
+        for (batch, excess) in [(128, 0.5), (32, 0.2)] {
+            let window = window_for_groups(&values, &groups, batch, excess);
+            assert!(window > 2 * groups.typical_size() && window <= 12_000, "{window}");
+            let order = Order { shuffle: Shuffle::Windows, seed: 3, group: 1024, window };
+            let batching = Batching { records: Some(batch), ..Batching::default() };
+            let schedule = Schedule::new(12_000, order, batching, 1, None).unwrap();
+            let schedule = schedule.grouped(groups.clone()).unwrap();
+            let mut spread = Spread::new(&values);
+            for epoch in 0..8 {
+                let from = Cursor { epoch, ..Cursor::default() };
+                let walk = Walk::new(schedule.clone(), Share::default(), Rest::Drop, from).unwrap();
+                walk.for_each(|step| spread.add(&step.records));
+            }
+            assert!(spread.effect() < 1.08 + excess, "{} at {window}", spread.effect());
+        }
     }
 
     #[test]

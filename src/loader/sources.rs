@@ -38,7 +38,7 @@ struct Entry {
 }
 
 /// How a store is reached.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Reached {
     Held(Snapshot),
     /// A member of a data set, which knows how to open it.
@@ -57,6 +57,17 @@ impl Known {
     fn of(snapshot: &Snapshot) -> Self {
         Self { file: snapshot.file_id(), dead: snapshot.total() - snapshot.len() }
     }
+}
+
+/// Which records of a store are loaded: enough to find the same ones in another process, later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// The id of the file.
+    pub file: String,
+    /// How many records were deleted in it.
+    pub deleted: u64,
+    /// How many records it has; behind them others may have come.
+    pub records: u64,
 }
 
 /// Stores that are open, the last one used last.
@@ -137,6 +148,51 @@ impl Sources {
         let stores = set.members().iter().enumerate().map(entry).collect();
         let open = Open { most: 0, options: *set.options(), stores: Mutex::default() };
         Self { stores, open: Arc::new(open) }
+    }
+
+    /// Which records of each store are loaded.
+    #[must_use]
+    pub fn pins(&self) -> Vec<Pin> {
+        let pin = |entry: &Entry| Pin {
+            file: entry.known.file.clone(),
+            deleted: entry.known.dead,
+            records: entry.records,
+        };
+        self.stores.iter().map(pin).collect()
+    }
+
+    /// Those of these stores that `pins` name, with the records that they had then: stores that were written since
+    /// have more.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] for a store that is another file, or in which records were deleted since.
+    pub fn as_pinned(self, pins: &[Pin]) -> Result<Self> {
+        let mut first = 0_u64;
+        let mut kept = Vec::new();
+        for (number, pin) in pins.iter().enumerate() {
+            let there = self.stores.get(number);
+            let same = there.filter(|entry| {
+                (&entry.known.file, entry.known.dead) == (&pin.file, pin.deleted)
+                    && entry.records >= pin.records
+            });
+            let Some(entry) = same else {
+                return Err(Error::Replaced.at(Path::new(&self.store_name(number))));
+            };
+            let (from, known) = (entry.from.clone(), entry.known.clone());
+            let bytes = entry.bytes / entry.records.max(1) * pin.records;
+            kept.push(Entry { from, first, records: pin.records, bytes, known });
+            first = first.saturating_add(pin.records);
+        }
+        Ok(Self { stores: kept.into(), open: self.open })
+    }
+
+    /// The same stores, opened anew where they are needed: for another process or thread, which waits for none of
+    /// those that are open here.
+    #[must_use]
+    pub(super) fn apart(&self) -> Self {
+        let Open { most, options, .. } = *self.open;
+        let open = Open { most, options, stores: Mutex::default() };
+        Self { stores: self.stores.clone(), open: Arc::new(open) }
     }
 
     /// Number of records of all stores.

@@ -442,6 +442,49 @@ fn a_store_that_grows_is_loaded_as_it_was() {
     assert!(text.contains("its data (store or selection)"), "{text}");
 }
 
+/// What a loader knows of its stores is enough to have the same records in another process, and says if it has not.
+#[test]
+fn pinned_stores_have_the_records_that_they_had() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = parts(dir.path(), &[900, 0, 700]);
+    let open = || Sources::open(&paths, &ReadOptions::default(), 1).unwrap();
+    let loader = Loader::over(open(), by_count(32)).unwrap();
+    let (pins, before) = (loader.sources().pins(), read(&loader));
+    for path in &paths {
+        let mut w = Writer::open(path, &vlstore::WriteOptions::default()).unwrap();
+        for i in 0..400 {
+            w.insert(100_000 + i, &vec![7; 3000]).unwrap();
+        }
+        w.close().unwrap();
+    }
+    let grown = Loader::over(open(), by_count(32)).unwrap();
+    assert_eq!(grown.sources().len(), 2800);
+    let pinned = Loader::over(open().as_pinned(&pins).unwrap(), by_count(32)).unwrap();
+    let order = loader.schedule().order();
+    let pinned = pinned.with_sizes(order.group, order.window).unwrap();
+    assert_eq!(pinned.order_id(), loader.order_id());
+    assert_eq!(read(&pinned), before);
+    // Of another share, too, with all that is open here.
+    let share = Share { worker: 1, workers: 2, ..Share::default() };
+    let half = loader.shared(share).unwrap();
+    assert_eq!(half.sources().len(), 1600);
+    let other = loader.shared(Share { worker: 0, ..share }).unwrap();
+    let both = [read(&half), read(&other)].concat();
+    assert_eq!(sorted(&both), (0..1600).collect::<Vec<_>>());
+    assert!(loader.shared(Share { worker: 2, ..share }).is_err());
+
+    let mut more = pins.clone();
+    more[2].records += 5000;
+    let mut others = pins.clone();
+    others.swap(0, 2);
+    let mut dead = pins;
+    dead[0].deleted += 1;
+    for wrong in [more, others, dead] {
+        let refused = open().as_pinned(&wrong).unwrap_err();
+        assert!(matches!(refused.root(), Error::Replaced), "{refused}");
+    }
+}
+
 #[test]
 fn several_stores_are_one_data_set_and_few_are_open() {
     let dir = tempfile::tempdir().unwrap();

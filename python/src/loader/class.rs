@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use vlstore::Readable;
 use vlstore::codec::DType;
-use vlstore::loader::{Batching, Buckets, Cursor, Padded, Rows, Sources, View};
+use vlstore::loader::{Batching, Buckets, Cursor, Padded, Pin, Rows, Share, Sources, View};
 use vlstore::trajectory::UnitFactors;
 use vlstore::trajectory::arrays::{ArrayInfo, Collator, Selection};
 
@@ -34,6 +34,62 @@ pub(crate) struct Loader {
     typed: Typed,
     inner: Mutex<vlstore::loader::Loader>,
     spare: Spare,
+}
+
+/// The stores of a loader, with the records that they have when this is made; used by
+/// :class:`vlstore.loader.Loader`.
+#[pyclass(frozen, module = "vlstore", name = "_Sources")]
+#[derive(Clone)]
+pub(crate) struct Stores {
+    typed: Typed,
+    inner: Sources,
+}
+
+#[pymethods]
+impl Stores {
+    /// An open store, or those at `paths`, of which it is the first; `pins` are those of another such object, in this
+    /// process or another.
+    #[new]
+    #[pyo3(signature = (store, paths, max_open, pins))]
+    fn new(
+        store: &Bound<'_, Store>,
+        paths: Option<Vec<PathBuf>>,
+        max_open: usize,
+        pins: Option<Vec<(String, u64, u64)>>,
+    ) -> PyResult<Self> {
+        let (py, typed) = (store.py(), store.get().typed.clone());
+        let inner = match paths {
+            None => {
+                let made = typed.handle.read(py, |v| match v {
+                    Seen::Set(set) => Ok(Sources::of_set(set, max_open)),
+                    one => Ok(Sources::one(one.committed()?)?),
+                });
+                Ok(made?)
+            }
+            Some(paths) => {
+                let how = typed.handle.options.reading();
+                py.detach(|| Sources::open(paths, &how, max_open))
+            }
+        };
+        let pin = |(file, deleted, records)| Pin { file, deleted, records };
+        let pins: Option<Vec<Pin>> = pins.map(|pins| pins.into_iter().map(pin).collect());
+        let inner = inner.and_then(|all| match pins {
+            Some(pins) => all.as_pinned(&pins),
+            None => Ok(all),
+        });
+        Ok(Self { typed, inner: inner.map_err(|e| from_error(py, &e))? })
+    }
+
+    /// The id of each file, how many records were deleted in it, and how many it has.
+    fn pins(&self) -> Vec<(String, u64, u64)> {
+        let pin = |pin: Pin| (pin.file, pin.deleted, pin.records);
+        self.inner.pins().into_iter().map(pin).collect()
+    }
+
+    /// Number of records of all.
+    fn __len__(&self) -> PyResult<usize> {
+        Ok(usize::try_from(self.inner.len())?)
+    }
 }
 
 impl Loader {
@@ -70,9 +126,9 @@ fn ordinals(asked: &[i64], len: u64) -> Outcome<Vec<u64>> {
     asked.iter().map(one).collect()
 }
 
-/// Real numbers, one for each of `records`.
-fn reals(any: &Bound<'_, PyAny>, records: u64) -> PyResult<Vec<f64>> {
-    let py = any.py();
+/// Real numbers, one for each record that is loaded.
+fn reals(any: &Bound<'_, PyAny>, loader: &vlstore::loader::Loader) -> PyResult<Vec<f64>> {
+    let (py, records) = (any.py(), loader.view().len());
     let input = Input::get(any, "values", Want::Real)?;
     let reals: Vec<f64> = match input.reals() {
         vlstore::codec::RealView::F32(v) => v.iter().map(|v| f64::from(*v)).collect(),
@@ -82,37 +138,30 @@ fn reals(any: &Bound<'_, PyAny>, records: u64) -> PyResult<Vec<f64>> {
         let why = format!("values: found {}, but there are {records} records", reals.len());
         return Err(invalid(py, &why));
     }
+    if let Some((number, value)) = (0..).zip(&reals).find(|(_, value)| !value.is_finite()) {
+        let who = loader.sources().called(loader.view().ordinal(number).unwrap_or(u64::MAX));
+        return Err(invalid(
+            py,
+            &format!("values: {value} of the record {who} is no number to measure by"),
+        ));
+    }
     Ok(reals)
 }
 
 #[pymethods]
 impl Loader {
-    /// A loader of an open store, or of those at `paths`, of which it is the first.
+    /// A loader of these stores.
     #[new]
-    #[pyo3(signature = (store, paths, max_open, records, options))]
+    #[pyo3(signature = (sources, records, options, sizes))]
     fn new(
-        store: &Bound<'_, Store>,
-        paths: Option<Vec<PathBuf>>,
-        max_open: usize,
+        sources: &Bound<'_, Stores>,
         records: Option<&Bound<'_, PyAny>>,
         options: &Bound<'_, PyDict>,
+        sizes: Option<(u64, u64)>,
     ) -> PyResult<Self> {
-        let (py, typed) = (store.py(), store.get().typed.clone());
+        let py = sources.py();
+        let Stores { typed, inner: sources } = sources.get().clone();
         let asked = records.map(many).transpose()?;
-        let sources = match paths {
-            None => {
-                let made = typed.handle.read(py, |v| match v {
-                    Seen::Set(set) => Ok(Sources::of_set(set, max_open)),
-                    one => Ok(Sources::one(one.committed()?)?),
-                });
-                Ok(made?)
-            }
-            Some(paths) => {
-                let how = typed.handle.options.reading();
-                py.detach(|| Sources::open(paths, &how, max_open))
-            }
-        };
-        let sources = sources.map_err(|e| from_error(py, &e))?;
         let mut view = asked.map(|asked| ordinals(&asked, sources.len())).transpose()?;
         if let Some(asked) = options.get_item("keys")?.filter(|keys| !keys.is_none()) {
             let asked = keys(&asked)?;
@@ -124,9 +173,38 @@ impl Loader {
         // What is negative is no cost.
         let cost = |cost: i64| u64::try_from(cost).unwrap_or(u64::MAX);
         options.costs = given.map(|costs| costs.into_iter().map(cost).collect());
-        let made = py.detach(|| vlstore::loader::Loader::over(sources, options));
+        let made = py.detach(|| {
+            let made = vlstore::loader::Loader::over(sources, options)?;
+            sizes.map_or_else(|| Ok(made.clone()), |(group, window)| made.with_sizes(group, window))
+        });
         let inner = Mutex::new(made.map_err(|e| from_error(py, &e))?);
         Ok(Self { typed, inner, spare: Spare::default() })
+    }
+
+    /// The same loader for another share, which opens nothing.
+    fn share(
+        &self,
+        py: Python<'_>,
+        rank: u64,
+        world: u64,
+        worker: u64,
+        workers: u64,
+    ) -> PyResult<Self> {
+        let share = Share { rank, world, worker, workers };
+        let inner = self.now().shared(share).map_err(|e| from_error(py, &e))?;
+        Ok(Self { typed: self.typed.clone(), inner: Mutex::new(inner), spare: Spare::default() })
+    }
+
+    /// The first number of a column for each record that is loaded.
+    fn values(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        let loader = self.now();
+        let values = py.detach(|| loader.values(name)).map_err(|e| from_error(py, &e))?;
+        let (array, mut memory) = fresh(py, DType::F64, &[values.len()])?;
+        let (places, _) = memory.as_mut_slice().as_chunks_mut::<8>();
+        for (value, place) in values.iter().zip(places) {
+            *place = value.to_ne_bytes();
+        }
+        Ok(array)
     }
 
     /// What the record at an ordinal is called in messages.
@@ -209,7 +287,7 @@ impl Loader {
     /// The design effect of an epoch's batches by ``values``, one for each record.
     fn effect(&self, py: Python<'_>, values: &Bound<'_, PyAny>, epoch: u64) -> PyResult<f64> {
         let loader = self.now();
-        let values = reals(values, loader.view().len())?;
+        let values = reals(values, &loader)?;
         py.detach(|| loader.effect(&values, epoch)).map_err(|e| from_error(py, &e))
     }
 
@@ -256,7 +334,7 @@ impl Loader {
         excess: &Bound<'_, PyAny>,
     ) -> PyResult<u64> {
         let loader = self.now();
-        let values = reals(values, loader.view().len())?;
+        let values = reals(values, &loader)?;
         let excess = real(excess, "excess")?;
         Ok(loader.window_for(&values, batch, excess))
     }
@@ -301,7 +379,7 @@ impl Loader {
     }
 
     /// A run from ``at`` to the end of the epoch.
-    #[pyo3(signature = (layout, fields, missing, fill_value, mask, dtype, units, pad_to, pad_rows))]
+    #[pyo3(signature = (layout, fields, missing, fill_value, mask, dtype, first, units, pad_to, pad_rows))]
     #[expect(clippy::too_many_arguments, reason = "the Python half names them")]
     fn start(
         &self,
@@ -312,13 +390,14 @@ impl Loader {
         fill_value: Option<&Bound<'_, PyAny>>,
         mask: bool,
         dtype: Option<&Bound<'_, PyAny>>,
+        first: Vec<(String, String)>,
         units: Option<&Bound<'_, PyAny>>,
         pad_to: Vec<usize>,
         pad_rows: bool,
     ) -> PyResult<Run> {
         let loader = self.now();
         let rows = pad_rows.then(|| self.rows());
-        let form = Form::new(py, layout, DTypes::get(dtype)?, pad_to, rows)?;
+        let form = Form::new(py, layout, DTypes::get(dtype)?.or_first(&first), pad_to, rows)?;
         let units = numbers::units(units)?;
         let mut request = array_request(fields, missing, fill_value, mask)?;
         request.batch = false;

@@ -7,5 +7,5 @@ mod numbers;
 mod options;
 mod run;
 
-pub(crate) use class::{Loader, split};
+pub(crate) use class::{Loader, Stores, split};
 pub(crate) use run::Run;

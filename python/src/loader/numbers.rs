@@ -12,6 +12,8 @@ use vlstore::trajectory::WantedUnits;
 pub(crate) struct DTypes {
     all: Option<DType>,
     each: Vec<(String, DType)>,
+    /// The types that a first frame has, which all batches have where nothing else was asked for.
+    first: Vec<(String, DType)>,
 }
 
 impl DTypes {
@@ -24,16 +26,26 @@ impl DTypes {
                 let kind = kind(&value, &["float32", "float64", "int32", "int64"])?;
                 Ok((name, kind))
             });
-            return Ok(Self { all: None, each: each.collect::<PyResult<_>>()? });
+            return Ok(Self { each: each.collect::<PyResult<_>>()?, ..Self::default() });
         }
-        Ok(Self { all: Some(kind(any, &["float32", "float64"])?), each: Vec::new() })
+        Ok(Self { all: Some(kind(any, &["float32", "float64"])?), ..Self::default() })
+    }
+
+    /// These, and else those of `first`, by the names of fields.
+    pub(super) fn or_first(self, first: &[(String, String)]) -> Self {
+        let known = |name: &str| DType::ALL.iter().find(|kind| kind.name() == name).copied();
+        let first = first.iter().filter_map(|(field, name)| Some((field.clone(), known(name)?)));
+        Self { first: first.collect(), ..self }
     }
 
     /// The type of the field `name`, whose numbers are of `kind` in the store.
     pub(super) fn of(&self, py: Python<'_>, name: &str, kind: DType) -> PyResult<DType> {
         let real = matches!(kind, DType::F32 | DType::F64);
         let Some((_, wanted)) = self.each.iter().find(|(field, _)| field == name) else {
-            return Ok(self.all.filter(|_| real).unwrap_or(kind));
+            return match self.all.filter(|_| real) {
+                Some(wanted) => Ok(wanted),
+                None => self.of_first(py, name, kind),
+            };
         };
         match (kind, *wanted) {
             (_, wanted) if wanted == kind => Ok(wanted),
@@ -44,6 +56,25 @@ impl DTypes {
                 let (kind, wanted) = (kind.name(), wanted.name());
                 let why =
                     format!("dtype: {name:?} is {kind} in the store, not to be turned to {wanted}");
+                Err(invalid(py, &why))
+            }
+        }
+    }
+
+    /// The type that the field has in the first frame: what other frames have is made that if nothing is lost.
+    fn of_first(&self, py: Python<'_>, name: &str, kind: DType) -> PyResult<DType> {
+        let Some((_, first)) = self.first.iter().find(|(field, _)| field == name) else {
+            return Ok(kind);
+        };
+        match (kind, *first) {
+            (_, first) if first == kind => Ok(first),
+            (DType::F32, DType::F64) | (DType::I32, DType::I64) => Ok(*first),
+            _ => {
+                let (kind, first) = (kind.name(), first.name());
+                let why = format!(
+                    "dtype: {name:?} is {first} in the first frame and {kind} in others: say which it shall be, \
+                     as dtype={{{name:?}: {kind:?}}}"
+                );
                 Err(invalid(py, &why))
             }
         }

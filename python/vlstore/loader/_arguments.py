@@ -42,21 +42,27 @@ def store_paths(given: Any) -> list[str]:
         found = sorted(f"{path}/{name}" for name in os.listdir(path) if name.endswith(_ENDS))
         if not found:
             raise MissingFileError(f"{path}: has no file {' or '.join('*' + end for end in _ENDS)}")
-        return found
+        return list(map(_absolute, found))
     if glob.has_magic(path) and not os.path.exists(path):
         found = sorted(glob.glob(path, recursive=True))
         if not found:
             raise MissingFileError(f"no file has a name like {path}")
-        return found
+        return list(map(_absolute, found))
     return [path]
 
 
 def _path(given: Any) -> str:
     try:
-        return os.fspath(given)
+        return _absolute(os.fspath(given))
     except TypeError as error:
         kind = type(given).__name__
         raise WrongTypeError(f"store: several stores are given by their paths, not as {kind}") from error
+
+
+def _absolute(path: Any) -> Any:
+    """The path of a file from the root: the working directory of a later process may be another one."""
+    is_address = isinstance(path, str) and "://" in path
+    return path if is_address else os.path.abspath(path)
 
 
 def as_integer(name: str, value: Any) -> int:

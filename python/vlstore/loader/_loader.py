@@ -11,7 +11,7 @@ import numpy as np
 from vlstore import _core
 from vlstore._fields import BY_SITE
 from vlstore._open import open as open_store
-from vlstore.errors import InvalidError, WrongTypeError
+from vlstore.errors import CorruptError, InvalidError, ReplacedError, WrongTypeError
 from vlstore.loader._arguments import (
     as_costs,
     as_integer,
@@ -123,10 +123,11 @@ class Loader:
         ``site_mask`` (frames, sites) says where they are. ``"records"``: :class:`Records`, a list of
         what the store returns for a key.
     fields, missing, fill_value, mask
-        Which arrays of frames: see :meth:`vlstore.Trajectory.get_arrays`.
+        Which arrays of frames: see :meth:`vlstore.Trajectory.get_arrays`. By default the standard fields that the
+        first frame has; a frame that lacks one of them is an error, unless ``missing="fill"``.
     dtype : {"float32", "float64"} or dict, optional
-        The type of the real numbers in the arrays; by default that of the store. A dict has the type of
-        each field by its name; there, fields of int32 may become ``"int64"``.
+        The type of the real numbers in the arrays; by default that of the first frame, and a frame with a wider one
+        is an error. A dict has the type of each field by its name; there, fields of int32 may become ``"int64"``.
     units : dict, optional
         Units of the numbers in the arrays, by quantity, as ``{"energy": "kcal/mol", "length": "nm"}``;
         what is not named is as it is in the store. Quantities are ``length`` (positions, cell), ``time``,
@@ -244,6 +245,8 @@ class Loader:
             found = {str(name): store_paths(given) for name, given in store.items()}
             if not found:
                 raise InvalidError("store: the dict of stores is empty")
+            if len(found) < len(store):
+                raise InvalidError("store: the dict of stores has names that are the same as strings")
             parts = [(name, len(paths)) for name, paths in found.items()]
             store = [path for paths in found.values() for path in paths]
         if not isinstance(store, _core.Store):
@@ -290,7 +293,10 @@ class Loader:
             raise InvalidError("epoch_records: is for weights or a temperature")
         #: The store; of several the first.
         self.store = store
-        self._max_open = max_open
+        self._max_open = as_size("max_open", max_open)
+        self._damaged = damaged
+        #: Which records there are, from now on.
+        self._sources = _core._Sources(store, self._paths, self._max_open, None)
         if frames and costs is None and (max_cost is not None or buckets):
             costs = self._property(cost)
         self._options = {
@@ -322,21 +328,25 @@ class Loader:
             fields = list(fields)
         dtype = type_names(dtype)
         pad_rows = bool(pad_rows)
-        self._form = (layout, fields, missing, fill_value, mask, dtype, units, pad_to, pad_rows)
         if callable(records):
             records = records(self._column)
         if records is not None and keys is not None:
             raise InvalidError("keys: are in place of records; give one of them")
         if isinstance(keys, (str, bytes)):
             raise WrongTypeError(f"keys: a list of keys, not one ({keys!r:.40})")
-        self._records = None if records is None else as_ordinals(records, self._length())
-        self._make()
+        self._records = None if records is None else as_ordinals(records, len(self._sources))
+        self._make(None)
         # Refused here as it would be by the first batch.
         arrays: list[tuple[str, str]] = []
         by_site: list[str] = []
         if layout != "records":
-            made, by_site = store.at._arrays([], fields, missing, fill_value, mask)
+            made, by_site = self._first(fields, missing, fill_value, mask)
             arrays = [(name, array.dtype.name) for name, array in made.items()]
+            if fields is None:
+                # Those of one batch are those of the next.
+                masks = {f"{name}_mask" for name in made} if mask else set()
+                fields = [name for name in made if name not in {"ptr", "batch", *masks}]
+        self._form = (layout, fields, missing, fill_value, mask, dtype, arrays, units, pad_to, pad_rows)
         self._core.check(layout, dtype, units, pad_to, pad_rows, arrays)
         self._check_units(units, [name for name, _ in arrays])
         self._per_site = BY_SITE.union(by_site)
@@ -354,38 +364,45 @@ class Loader:
             self._form = ("ragged", *self._form[1:-2], [], False)
         self._pad_to, self._pad_rows = pad_to, pad_rows
 
-    def _make(self) -> None:
-        self._core = _core._Loader(
-            self.store, self._paths, self._max_open, self._records, self._options
-        )
+    def _make(self, sizes: tuple[int, int] | None) -> None:
+        self._core = _core._Loader(self._sources, self._records, self._options, sizes)
         self._at: tuple[int, int, int] = self._core.at
         self._run: Any = None
+        #: Whether the running iteration was told meanwhile where the next one begins.
+        self._told = False
+
+    def _first(self, *how: Any) -> tuple[dict[str, Any], list[str]]:
+        """The arrays that frames give, without any, and which are by site: asked of the first store with frames."""
+        for store, records in self._each():
+            if records:
+                return store.at._arrays([], *how)
+        return self.store.at._arrays([], *how)
 
     def _check_units(self, units: dict[str, str] | None, fields: list[str]) -> None:
         """Refuse units that a store does not state, and stores that differ in theirs."""
         if units is None and (self._paths is None or not fields):
             return
-        for path, store in zip(self._paths or [self.store.path], self._each(), strict=True):
+        for path, (store, _) in zip(self._paths or [self.store.path], self._each(), strict=True):
             try:
                 self._core.check_units(store, units, fields)
             except InvalidError as error:
                 error.add_note(f"in the store {path}")
                 raise
 
-    def _each(self) -> Iterator[_core.Store]:
-        """The stores, one after the other."""
+    def _each(self) -> Iterator[tuple[_core.Store, int]]:
+        """The stores, one after the other, and how many records of each there are here."""
         if self._paths is None:
-            yield self.store
+            yield self.store, len(self._sources)
             return
-        for path in self._paths:
+        for path, (_, _, records) in zip(self._paths, self._sources.pins(), strict=True):
             with open_store(path) as store:
-                yield store
-
-    def _length(self) -> int:
-        return sum(map(len, self._each()))
+                if len(store) < records:
+                    raise ReplacedError(f"{path}: has fewer records than when the loader was made")
+                yield store, records
 
     def __iter__(self) -> Iterator[Any]:
         began = self._at = self._core.at
+        self._told = False
         self._run = run = self._core.start(*self._form)
         kind = Records if self._form[0] == "records" else Batch
         lanes, per_site = self._core.describe()["lanes"], self._per_site
@@ -403,8 +420,7 @@ class Loader:
         finally:
             # What was read ahead is not held until the next iteration.
             run.close()
-        # Unless it was told meanwhile where to go on.
-        if self._core.at == began:
+        if not self._told:
             self._core.set_at((began[0] + 1, 0, 0))
         self._at = self._core.at
 
@@ -478,7 +494,7 @@ class Loader:
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration be that of ``epoch``, from its beginning."""
         self._core.set_at((as_size("epoch", epoch), 0, 0))
-        self._at = self._core.at
+        self._at, self._told = self._core.at, True
 
     def state_dict(self, batch: Batch | Records | None = None) -> dict[str, Any]:
         """Where the iteration is, as a small dict for JSON.
@@ -514,7 +530,9 @@ class Loader:
         except (TypeError, ValueError) as error:
             raise WrongTypeError(f"state must be what state_dict() returned: {error}") from error
         self._core.resume(text)
-        self._at = self._core.at
+        self._at, self._told = self._core.at, True
+        # They are a part of the order, and those who share it go on in it.
+        self._options = {**self._options, "lanes": self._core.describe()["lanes"]}
 
     def share(
         self, *, rank: int = 0, world: int = 1, worker: int = 0, workers: int = 1
@@ -522,43 +540,67 @@ class Loader:
         """The same loader for another rank, or for one of the ``workers`` that load for it.
 
         Each worker has every ``workers``-th batch of the rank. The order is that of this loader if
-        its number of lanes was given or is known from a state, else that of so many ranks and workers.
+        its number of lanes was given or is known from a state, else that of so many ranks and workers. It has the
+        records of this loader, though the stores may have grown.
         """
+        given = {"rank": rank, "world": world, "worker": worker, "workers": workers}
+        share = {name: as_size(name, number) for name, number in given.items()}
         new = self.__class__.__new__(self.__class__)
-        state = self.__getstate__()
-        options = {"rank": rank, "world": world, "worker": worker, "workers": workers}
-        state["_options"] = {**state["_options"], **options}
-        new.__setstate__(state)
+        new.__dict__.update(self.__dict__)
+        new._options = {**self._options, **share}
+        new._core = self._core.share(**share)
+        new._at, new._run, new._told = new._core.at, None, False
         return new
 
     def _values(self, by: Any) -> Any:
         if by is None:
             return np.arange(len(self._core.ordinals()), dtype=np.float64)
-        if isinstance(by, str):
-            column = np.asarray(self._column(by), dtype=np.float64)
-            return column.reshape(len(column), -1)[:, 0][self._core.ordinals()]
-        return by
+        return self._core.values(by) if isinstance(by, str) else by
 
     def _property(self, name: str) -> Any:
         """The costs from the frame property of this name, where the store has no such column."""
+        unknown = None
         try:
             self.store.column(name)
-        except InvalidError as unknown:
-            try:
-                self.store.at._arrays([0] if len(self.store) else [], [name], None, None, False)
-            except InvalidError:
-                raise unknown from None
-            read = [
-                store.at._arrays(range(at, min(at + _AT_ONCE, len(store))), [name], None, None, False)[0][name]
-                for store in self._each()
-                for at in range(0, len(store), _AT_ONCE)
-            ]
-            return as_costs(np.concatenate(read))
-        return None
+        except InvalidError as error:
+            unknown = error
+        if unknown is None:
+            return None
+        try:
+            self._first([name], None, None, False)
+        except InvalidError:
+            raise unknown from None
+        read = [
+            values
+            for store, records in self._each()
+            for at in range(0, records, _AT_ONCE)
+            for values in self._of_frames(store, name, at, min(at + _AT_ONCE, records))
+        ]
+        return as_costs(np.concatenate(read)) if read else as_costs(np.zeros(0, np.int64))
+
+    def _of_frames(self, store: Any, name: str, start: int, stop: int) -> Iterator[Any]:
+        """A property of these frames; a damaged one that is skipped costs nothing."""
+        found = None
+        try:
+            yield store.at._arrays(range(start, stop), [name], None, None, False)[0][name]
+        except CorruptError as error:
+            found = error
+        # Not while it is handled: that of a part would have it as its context.
+        if found is None:
+            return
+        if stop - start > 1:
+            middle = (start + stop) // 2
+            yield from self._of_frames(store, name, start, middle)
+            yield from self._of_frames(store, name, middle, stop)
+        elif self._damaged == "skip":
+            yield np.zeros(1, np.int64)
+        else:
+            found.add_note(f"in the record {store.at.key(start)!r} (ordinal {start}), for its cost {name!r}")
+            raise found
 
     def _column(self, name: str) -> Any:
         """A column of all records of all stores, chosen or not."""
-        return np.concatenate([store.column(name) for store in self._each()])
+        return np.concatenate([store.column(name)[:records] for store, records in self._each()])
 
     def design_effect(self, by: str | ArrayLike | None = None, epoch: int = 0) -> float:
         """How far the order is from a uniform shuffle.
@@ -611,25 +653,20 @@ class Loader:
     def __getstate__(self) -> dict[str, Any]:
         kept = (
             "store", "_paths", "_max_open", "_transform", "_options", "_form", "_records", "_per_site",
-            "_pad_to", "_pad_rows",
+            "_pad_to", "_pad_rows", "_damaged",
         )
-        return {**{name: getattr(self, name) for name in kept}, "at": self._start()}
-
-    def _start(self) -> Any:
-        # Lanes that came from a state are kept.
-        began = self._core.at
-        lanes = self._core.describe()["lanes"]
-        own = self._options["lanes"] or self._options["world"] * self._options["workers"]
-        return began, None if lanes == own else lanes
+        made = self._core.describe()
+        # What is found of a store when a loader is made may be otherwise by then: it may have grown.
+        found = {"pins": self._sources.pins(), "sizes": (made["group"], made["window"]), "at": self._core.at}
+        return {**{name: getattr(self, name) for name in kept}, **found}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        began, lanes = state.pop("at")
+        pins, sizes, at = (state.pop(name) for name in ("pins", "sizes", "at"))
         self.__dict__.update(state)
-        if lanes is not None:
-            self._options = {**self._options, "lanes": lanes}
-        self._make()
-        self._core.set_at(began)
-        self._at = began
+        self._sources = _core._Sources(self.store, self._paths, self._max_open, pins)
+        self._make(sizes)
+        self._core.set_at(at)
+        self._at = at
 
     def __repr__(self) -> str:
         made = self._core.describe()

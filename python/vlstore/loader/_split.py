@@ -45,4 +45,4 @@ def split(
     ordinals = np.arange(as_size("records", records)) if np.ndim(records) == 0 else np.asarray(records)
     if groups is not None:
         groups = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-    return _core._split_records(ordinals, [float(share) for share in shares], seed, groups)
+    return _core._split_records(ordinals, [float(share) for share in shares], as_size("seed", seed), groups)

@@ -39,6 +39,10 @@ class Failed(Exception):
         self.error, self.record = error, record
         self.batch: Any = None
 
+    def __reduce__(self) -> Any:
+        # From another process.
+        return Failed, (_portable(self.error), self.record)
+
 
 class Padding(NamedTuple):
     """The shape of padded batches."""
@@ -190,7 +194,7 @@ class _Do:
         try:
             return self.batch(batch)
         except Exception as error:
-            raise Failed(_portable(error), None) from error
+            raise Failed(_own(error), None) from error
 
     def _records(self, batch: Any) -> Any:
         frames = isinstance(batch, dict)
@@ -200,7 +204,7 @@ class _Do:
                 new = self.record(record)  # type: ignore[misc]
                 made.append(_checked(new, record) if frames else new)
             except Exception as error:
-                raise Failed(_portable(error), i) from error
+                raise Failed(_own(error), i) from error
         out = batch.__class__(self._joined(made, batch) if frames else made)
         out.__dict__.update(batch.__dict__)
         if frames and made:
@@ -209,7 +213,8 @@ class _Do:
 
     def _joined(self, frames: list[Frame], batch: Any) -> dict[str, Any]:
         if not frames:
-            return dict(batch)
+            # All its records were damaged.
+            return dict(batch) if self.padding is None else self._empty(batch, self.padding)
         first = frames[0]
         for i, frame in enumerate(frames):
             if frame.keys() != first.keys() or frame.per_site != first.per_site:
@@ -227,6 +232,19 @@ class _Do:
         }
         out["ptr"] = np.concatenate([[0], np.cumsum(sites)])
         out["batch"] = np.repeat(np.arange(len(frames)), sites)
+        return out
+
+    def _empty(self, batch: Any, padding: Padding) -> dict[str, Any]:
+        """A padded batch without a frame, of the arrays of a ragged one."""
+        rows, width = padding.rows(0, 0), padding.to[0] if padding.to else 0
+        out: dict[str, Any] = {}
+        for name, array in batch.items():
+            if name not in ("ptr", "batch"):
+                shape = (rows, width) if name in self.per_site else (rows,)
+                out[name] = np.zeros((*shape, *array.shape[1:]), array.dtype)
+        out["sites"], out["site_mask"] = np.zeros(rows, np.int64), np.zeros((rows, width), bool)
+        if padding.bounds is not None:
+            out["frame_mask"] = np.zeros(rows, bool)
         return out
 
     def _padded(self, frames: list[Frame], sites: Any, padding: Padding) -> dict[str, Any]:
@@ -296,11 +314,13 @@ def _stacked(values: list[Any]) -> Any:
     return np.stack([np.asarray(value) for value in values]) if same else values
 
 
-def _portable(error: Exception) -> BaseException:
+def _own(error: Exception) -> BaseException:
+    """The exception of a function, but for one that would end the epoch."""
+    return RuntimeError(f"StopIteration: {error}") if isinstance(error, StopIteration) else error
+
+
+def _portable(error: BaseException) -> BaseException:
     """The exception, or one that says the same, as another process can receive it."""
-    if isinstance(error, StopIteration):
-        # It would end the epoch.
-        return RuntimeError(f"StopIteration: {error}")
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

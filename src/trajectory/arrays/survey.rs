@@ -39,7 +39,7 @@ impl Survey {
         let ordinals: Vec<u64> = (0..count).map(at).collect();
         let mut out = Self { all: count == len, ..Self::default() };
         let mut topologies: HashMap<_, Record> = HashMap::new();
-        for window in ordinals.chunks(WINDOW) {
+        let mut look = |out: &mut Self, window: &[u64]| -> Result<()> {
             let batch = from.get_batch_at(window)?.replaced(|b| MdFrameCodec.expand(b))?;
             for bytes in batch.iter() {
                 let frame = MdFrameView::new(bytes)?;
@@ -54,11 +54,33 @@ impl Survey {
                 let topology = TopologyView::new(record)?;
                 out.add(&frame.fields().joined(topology.fields())?);
             }
-            if names.iter().all(|name| out.forms.contains_key(name)) {
+            Ok(())
+        };
+        let mut damage = None;
+        for window in ordinals.chunks(WINDOW) {
+            let before = out.frames;
+            match look(&mut out, window) {
+                // What is damaged is said to who asks for it: the others tell as much. Those of the window that were
+                // looked at are so again, which changes nothing but their number.
+                Err(e) if e.is_damage() => {
+                    out.frames = before;
+                    for one in window {
+                        match look(&mut out, std::slice::from_ref(one)) {
+                            Err(e) if e.is_damage() => damage = damage.or(Some(e)),
+                            looked => looked?,
+                        }
+                    }
+                }
+                looked => looked?,
+            }
+            if out.frames > 0 && names.iter().all(|name| out.forms.contains_key(name)) {
                 break;
             }
         }
-        Ok(out)
+        match damage {
+            Some(damage) if out.frames == 0 => Err(damage),
+            _ => Ok(out),
+        }
     }
 
     fn add(&mut self, frame: &MdFrameRef<'_>) {
