@@ -121,6 +121,23 @@ def test_a_copy_of_a_loader_refuses_another_file(tmp_path):
         assert len(served(pickle.loads(dump))) in (40, 80)
 
 
+@pytest.mark.parametrize("records", [None, slice(FRAMES, None), [FRAMES + 9, 3]])
+def test_a_state_of_a_copy_that_was_written_differently_is_refused(frames, records):
+    copy = frames.with_name("copy.vls")
+    shutil.copy(frames, copy)
+    write(frames, FRAMES, FRAMES + 10, "a")
+
+    def loader(path):
+        return Loader(path, batch_size=4, group=8, records=records)
+
+    state = loader(frames).state_dict()
+    write(copy, FRAMES + 20, FRAMES + 30, "a")
+    with pytest.raises(vlstore.InvalidError, match="two copies of a store were written differently"):
+        loader(copy).load_state_dict(state)
+    shutil.copy(frames, copy)
+    loader(copy).load_state_dict(state)
+
+
 def test_a_run_goes_on_in_the_first_records_of_a_store_that_has_grown(path):
     # What comes is much larger, so that the sizes of groups that suit it are others.
     write(path, 0, 400)

@@ -20,7 +20,8 @@ use super::view::View;
 use crate::column::ColumnValues;
 use crate::error::{Error, Result};
 use crate::store::{Batch, ColumnData, Purpose, Readable, Snapshot};
-use crate::wire::memory;
+use crate::wire::{Digest, memory};
+use once_cell::race::OnceBox;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -61,8 +62,13 @@ pub struct Loader {
     schedule: Schedule,
     /// How many batches the schedule has, as far as it was asked for.
     counts: Counts,
+    /// A checksum of the last record of the view, if it can be read, as soon as it was asked for.
+    last: Arc<OnceBox<Option<String>>>,
     at: Cursor,
 }
+
+/// The name of that checksum in a state.
+const LAST: &str = "last";
 
 impl Loader {
     /// A loader of the records of `snapshot`; see [`over`](Self::over).
@@ -99,6 +105,7 @@ impl Loader {
             view,
             schedule,
             counts: Counts::default(),
+            last: Arc::default(),
             at: Cursor::default(),
         })
     }
@@ -118,6 +125,7 @@ impl Loader {
             view: self.view.clone(),
             schedule: self.schedule.with_lanes(lanes)?,
             counts: Counts::default(),
+            last: self.last.clone(),
             at: self.at,
         })
     }
@@ -281,10 +289,29 @@ impl Loader {
     }
 
     /// The state of a run that has come to `at`: the [`after`](super::StepBatch::after) of its last
-    /// batch.
+    /// batch. The first time, the last record is read, whose checksum tells copies apart that were written differently.
     #[must_use]
     pub fn state(&self, at: Cursor) -> Value {
-        state(&self.schedule, &self.data(), &self.cost(), at)
+        let mut state = state(&self.schedule, &self.data(), &self.cost(), at);
+        if let (Value::Object(state), Some(last)) = (&mut state, self.last()) {
+            state.insert(LAST.to_owned(), last.into());
+        }
+        state
+    }
+
+    /// A checksum of the last record; `None` if there is none, or it cannot be read.
+    fn last(&self) -> Option<&str> {
+        let found = self.last.get_or_init(|| {
+            let read = || {
+                let (store, ordinal) = self.sources.place(self.view.last()?);
+                let snapshot = self.sources.snapshot(store).ok()?;
+                let (key, record) =
+                    (snapshot.key_at(ordinal).ok()?, snapshot.get_at(ordinal).ok()?);
+                Some(Digest::of(&[format!("{key:?}").as_bytes(), &record].concat()).to_string())
+            };
+            Box::new(read())
+        });
+        found.as_deref()
     }
 
     /// A short name for the batches of all epochs and ranks: the same for all loaders that have the same records by
@@ -318,7 +345,7 @@ impl Loader {
     /// Continues where a state was made: the next run has exactly the records that no rank had.
     ///
     /// # Errors
-    /// As [`resumed`].
+    /// As [`resumed`]; [`Error::Invalid`] for a state of a copy of the store that was written differently.
     pub fn resume(&mut self, given: &Value) -> Result<()> {
         let size = |name: &str, own| given.get(name).and_then(Value::as_u64).unwrap_or(own);
         let own = self.schedule.order();
@@ -326,6 +353,12 @@ impl Loader {
         let like = self.with_sizes(size("group", own.group), size("window", own.window));
         let loader = like.unwrap_or_else(|_| self.clone());
         let (schedule, at) = resumed(&loader.schedule, &self.data(), &self.cost(), given)?;
+        let last = given.get(LAST).and_then(Value::as_str).zip(self.last());
+        if last.is_some_and(|(there, here)| there != here) {
+            let why = "its last record is another one than that of this loader: two copies of a store were written \
+                       differently, and a run continues only in the one that it began with";
+            return Err(Error::invalid("state", why));
+        }
         self.options.lanes = Some(schedule.lanes());
         (self.schedule, self.counts, self.at) = (schedule, Counts::default(), at);
         Ok(())

@@ -64,6 +64,14 @@ impl View {
         }
     }
 
+    /// The greatest ordinal.
+    pub(super) fn last(&self) -> Option<u64> {
+        match &self.how {
+            How::Range(range) => range.end.checked_sub(1).filter(|last| *last >= range.start),
+            How::Chosen(ordinals) => ordinals.iter().max().copied(),
+        }
+    }
+
     /// Whether there are no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -23,7 +23,7 @@ from vlstore.loader._arguments import (
     type_names,
 )
 from vlstore.loader._batch import Batch, Records
-from vlstore.loader._transform import Failed, Padding, Transform
+from vlstore.loader._transform import VALUES, Arrays, Failed, Padding, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,19 @@ if TYPE_CHECKING:
 _AT_ONCE = 1 << 16
 
 _SHUFFLES = {True: "windows", False: "sequential"}
+
+
+def _check_arrays(store: _core.Store, layout: str) -> None:
+    """Refuse to put together records that are no arrays, as far as the first one says."""
+    if layout not in ("ragged", "padded"):
+        raise InvalidError(f"layout: {layout!r} is not one of \"ragged\", \"padded\", \"records\"")
+    try:
+        first = store.at[0] if len(store) else None
+    except CorruptError:
+        return
+    if first is not None and not isinstance(first, np.ndarray):
+        kind = store.codec or "bytes"
+        raise InvalidError(f"layout: {layout!r} is for a store of frames (md-frame) or arrays, not of {kind}")
 
 
 class Balance(NamedTuple):
@@ -121,7 +134,8 @@ class Loader:
         :meth:`vlstore.Trajectory.get_arrays` has them. ``"padded"``: arrays by site have the shape
         (frames, sites, ...) with zeros behind the sites of a frame; ``sites`` (frames,) counts them and
         ``site_mask`` (frames, sites) says where they are. ``"records"``: :class:`Records`, a list of
-        what the store returns for a key.
+        what the store returns for a key. Of a store of arrays, the default is ``"records"``; in the other two
+        the arrays are ``values``, put together along their first axis as arrays by site are.
     fields, missing, fill_value, mask
         Which arrays of frames: see :meth:`vlstore.Trajectory.get_arrays`. By default the standard fields that the
         first frame has; a frame that lacks one of them is an error, unless ``missing="fill"``.
@@ -257,17 +271,20 @@ class Loader:
         frames = isinstance(store, _core.Trajectory)
         if layout is None:
             layout = "ragged" if frames else "records"
-        if layout != "records" and not frames:
-            raise InvalidError(f"layout: {layout!r} is for a store of frames (md-frame)")
+        joins = layout != "records" and not frames
+        if joins:
+            _check_arrays(store, layout)
+            if units is not None:
+                raise InvalidError("units: are for a store of frames (md-frame)")
         if layout == "records" and frames and self._paths is not None:
             raise InvalidError(
                 "layout: \"records\" of several stores of frames: what frames share lies in each store; "
                 "use \"ragged\", or one store (vlstore merge)"
             )
         filling = missing is not None or fill_value is not None or mask
-        if layout == "records" and (fields is not None or filling):
+        if (layout == "records" or joins) and (fields is not None or filling):
             raise InvalidError(
-                "fields, missing, fill_value and mask are for layout=\"ragged\" and \"padded\""
+                "fields, missing, fill_value and mask are for layout=\"ragged\" and \"padded\" of frames"
             )
         costs = None
         if not isinstance(cost, str):
@@ -282,7 +299,8 @@ class Loader:
                 raise InvalidError("buckets: the list of sizes is empty")
         edges = buckets if isinstance(buckets, list) else []
         if pad_to is None:
-            pad_to = edges if layout == "padded" and costs is None and cost == "weight" else []
+            sized = layout == "padded" and frames and costs is None and cost == "weight"
+            pad_to = edges if sized else []
         elif isinstance(pad_to, Iterable):
             pad_to = [as_size("pad_to", size) for size in pad_to]
         else:
@@ -339,7 +357,9 @@ class Loader:
         # Refused here as it would be by the first batch.
         arrays: list[tuple[str, str]] = []
         by_site: list[str] = []
-        if layout != "records":
+        if joins:
+            arrays, by_site = [(VALUES, "float64")], [VALUES]
+        elif layout != "records":
             made, by_site = self._first(fields, missing, fill_value, mask)
             arrays = [(name, array.dtype.name) for name, array in made.items()]
             if fields is None:
@@ -350,16 +370,21 @@ class Loader:
         self._core.check(layout, dtype, units, pad_to, pad_rows, arrays)
         self._check_units(units, [name for name, _ in arrays])
         self._per_site = BY_SITE.union(by_site)
-        padded = layout == "padded" and transform_record is not None
+        padded = layout == "padded" and (joins or transform_record is not None)
+        bounds = (batch_size, None, []) if joins else self._core.bounds()
         self._transform = Transform(
             transform,
             transform_record,
             transform_in,
             transform_workers,
             by_site,
-            Padding(pad_to, self._core.bounds() if pad_rows else None) if padded else None,
+            Padding(pad_to, bounds if pad_rows else None) if padded else None,
+            Arrays(dtype.get(VALUES) if isinstance(dtype, dict) else dtype) if joins else None,
         )
-        if padded:
+        if joins:
+            # They are put together behind the function.
+            self._form = ("records", None, None, None, False, None, [], None, [], False)
+        elif padded:
             # They are padded behind the function.
             self._form = ("ragged", *self._form[1:-2], [], False)
         self._pad_to, self._pad_rows = pad_to, pad_rows

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vlstore.errors import InvalidError, WrongTypeError
+from vlstore.loader._batch import Batch
 
 #: Where functions run, by name.
 PLACES = ("caller", "threads", "processes")
@@ -64,6 +65,28 @@ class Padding(NamedTuple):
         return max(frames, min(held, default=0))
 
 
+class Arrays(NamedTuple):
+    """Records that are arrays, which are put together as the arrays of frames are."""
+
+    #: The type of real numbers, if it is not that of the records.
+    dtype: str | None
+
+    def frame(self, record: Any) -> Frame:
+        """The record as a frame with one array by site."""
+        if not isinstance(record, np.ndarray):
+            why = f"is {type(record).__name__}, not an array: use layout=\"records\""
+        elif record.ndim == 0:
+            why = "is one number, without an axis to join: use layout=\"records\""
+        else:
+            real = self.dtype is not None and record.dtype.kind == "f"
+            return Frame({VALUES: record.astype(self.dtype) if real else record}, [VALUES])
+        raise InvalidError(f"layout: the record {why}")
+
+
+#: What the arrays of records that are no frames are called in a batch.
+VALUES = "values"
+
+
 class Transform:
     """The functions for batches and records, and where they run."""
 
@@ -75,6 +98,7 @@ class Transform:
         workers: int | None,
         per_site: Iterable[str],
         padding: Padding | None,
+        arrays: Arrays | None = None,
     ) -> None:
         for name, function in (("transform", batch), ("transform_record", record)):
             if function is not None and not callable(function):
@@ -85,7 +109,7 @@ class Transform:
             )
         if workers is not None and workers < 1:
             raise InvalidError(f"transform_workers: is {workers}, and must be 1 or more")
-        self._do = _Do(batch, record, frozenset(per_site), padding)
+        self._do = _Do(batch, record, frozenset(per_site), padding, arrays)
         self._where, self._workers = where, workers or min(os.cpu_count() or 1, 8)
         if (batch or record) and self._where == "processes":
             try:
@@ -179,15 +203,17 @@ class _Do:
         record: Callable[[Any], Any] | None,
         per_site: frozenset[str],
         padding: Padding | None,
+        arrays: Arrays | None,
     ) -> None:
         self.batch, self.record, self.per_site, self.padding = batch, record, per_site, padding
+        self.arrays = arrays
 
     @property
     def nothing(self) -> bool:
-        return self.batch is None and self.record is None
+        return self.batch is None and self.record is None and self.arrays is None
 
     def __call__(self, batch: Any) -> Any:
-        if self.record is not None:
+        if self.record is not None or self.arrays is not None:
             batch = self._records(batch)
         if self.batch is None:
             return batch
@@ -197,21 +223,25 @@ class _Do:
             raise Failed(_own(error), None) from error
 
     def _records(self, batch: Any) -> Any:
-        frames = isinstance(batch, dict)
+        frames = isinstance(batch, dict) or self.arrays is not None
         made = []
-        for i, record in enumerate(_frames(batch, self.per_site) if frames else batch):
+        for i, record in enumerate(_frames(batch, self.per_site) if isinstance(batch, dict) else batch):
             try:
-                new = self.record(record)  # type: ignore[misc]
-                made.append(_checked(new, record) if frames else new)
+                given = record if self.arrays is None else self.arrays.frame(record)
+                new = given if self.record is None else self.record(given)
+                made.append(_checked(new, given) if frames else new)
             except Exception as error:
                 raise Failed(_own(error), i) from error
-        out = batch.__class__(self._joined(made, batch) if frames else made)
+        kind = Batch if frames else batch.__class__
+        out = kind(self._joined(made, batch) if frames else made)
         out.__dict__.update(batch.__dict__)
         if frames and made:
             out.per_site = frozenset(made[0].per_site)
         return out
 
     def _joined(self, frames: list[Frame], batch: Any) -> dict[str, Any]:
+        if not frames and self.arrays is not None:
+            batch = {VALUES: np.zeros(0), "ptr": np.zeros(1, np.int64), "batch": np.zeros(0, np.int64)}
         if not frames:
             # All its records were damaged.
             return dict(batch) if self.padding is None else self._empty(batch, self.padding)
@@ -221,6 +251,12 @@ class _Do:
                 odd = sorted((frame.keys() ^ first.keys()) | (frame.per_site ^ first.per_site))
                 why = f"what it returned differs from that of the first record in {', '.join(odd)}"
                 raise Failed(InvalidError(f"transform_record: {why}"), i)
+        for name in first.per_site:
+            shapes = {np.shape(frame[name])[1:] for frame in frames}
+            if len(shapes) > 1:
+                i = next(i for i, frame in enumerate(frames) if np.shape(frame[name])[1:] != np.shape(first[name])[1:])
+                why = f"{name}: shape {np.shape(frames[i][name])} does not join those of {np.shape(first[name])}"
+                raise Failed(InvalidError(f"{why}: only the first axis may differ"), i)
         sites = np.array([_sites(frame) for frame in frames], np.int64)
         if self.padding is not None:
             return self._padded(frames, sites, self.padding)
