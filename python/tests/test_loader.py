@@ -100,6 +100,19 @@ def test_numbers_come_in_the_types_that_are_asked_for_by_field(frames):
 UNITS = {"length": "angstrom", "time": "fs", "velocity": "angstrom/fs", "energy": "eV", "force": "eV/angstrom"}
 
 
+def test_types_have_the_names_of_numpy_or_of_another_library(frames):
+    class Foreign:
+        def __str__(self):
+            return "torch.float32"
+
+    batch = next(iter(Loader(frames, batch_size=4, fields=["positions"], dtype=Foreign())))
+    assert batch["positions"].dtype == np.float32
+    for odd in ("bfloat16", "torch.bfloat16", object()):
+        for dtype in (odd, {"positions": odd}):
+            with pytest.raises(vlstore.Error, match="dtype"):
+                Loader(frames, batch_size=4, fields=["positions"], dtype=dtype)
+
+
 def stated(path, width, **units):
     """A store with one frame of ones that states its units."""
     with vlstore.open(path, "w", records="md-frame") as store:

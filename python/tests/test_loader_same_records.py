@@ -222,6 +222,39 @@ def test_the_fields_and_types_of_a_batch_depend_on_no_other_batch(tmp_path):
             assert {batch["positions"].dtype.name for batch in found} == {dtype}
 
 
+def test_a_property_that_one_store_alone_has_is_filled_in_the_others(tmp_path):
+    plain, more, empty = (tmp_path / f"{name}.vls" for name in ("plain", "more", "empty"))
+    with vlstore.open(plain, "w", records="md-frame") as store:
+        for i in range(40):
+            store[i] = vlstore.MdFrame(np.zeros((1 + i % 3, 3)), step=i)
+    with vlstore.open(more, "w", records="md-frame") as store:
+        for i in range(40):
+            n = 1 + i % 4
+            properties = {"gap": float(i)} if i % 2 else {}
+            store[i] = vlstore.MdFrame(
+                np.zeros((n, 3)), step=i, atom_properties={"q": np.full((n, 2), float(i))}, frame_properties=properties
+            )
+    vlstore.open(empty, "w", records="md-frame").close()
+    fields = ["positions", "step", "q", "gap"]
+    for stores in ([plain, more], [more, plain], [empty, plain, more]):
+        for size in (4, 100):
+            seen = 0
+            for batch in Loader(stores, batch_size=size, fields=fields, missing="fill", mask=True, seed=3):
+                assert batch["q"].shape == (len(batch["positions"]), 2) and "q" in batch.per_site
+                first = 40 if stores[0] != more else 0
+                has = (batch.ordinals >= first) & (batch.ordinals < first + 40)
+                assert (batch["q_mask"] == has).all()
+                assert (batch["gap_mask"] == has & (batch["step"] % 2 == 1)).all()
+                assert (batch["gap"][batch["gap_mask"]] == batch["step"][batch["gap_mask"]]).all()
+                seen += len(batch.ordinals)
+            assert seen == 80
+        with pytest.raises(vlstore.InvalidError, match="has no \"(q|gap)\""):
+            list(Loader(stores, batch_size=4, fields=fields))
+        with pytest.raises(vlstore.InvalidError, match="\"charge\" does not exist"):
+            Loader(stores, batch_size=4, fields=[*fields, "charge"], missing="fill")
+    assert len(served(Loader([empty, plain], batch_size=8, cost="weight", max_cost=20))) == 40
+
+
 def test_records_without_a_number_measure_no_order(path):
     with vlstore.open(path, "w", records="md-frame") as store:
         for i in range(200):

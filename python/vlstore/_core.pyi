@@ -678,7 +678,7 @@ class _Loader:
         units: dict[str, str] | None,
         pad_to: list[int],
         pad_rows: bool,
-        arrays: list[tuple[str, str]],
+        arrays: list[tuple[str, str, list[int], bool]],
     ) -> None: ...
     def check_units(
         self, store: Store, units: dict[str, str] | None, fields: list[str]
@@ -691,7 +691,7 @@ class _Loader:
         fill_value: float | dict[str, float] | None,
         mask: bool,
         dtype: str | dict[str, str] | None,
-        first: list[tuple[str, str]],
+        first: list[tuple[str, str, list[int], bool]],
         units: dict[str, str] | None,
         pad_to: list[int],
         pad_rows: bool,

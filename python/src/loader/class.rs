@@ -23,7 +23,7 @@ use vlstore::Readable;
 use vlstore::codec::DType;
 use vlstore::loader::{Batching, Buckets, Cursor, Padded, Pin, Rows, Share, Sources, View};
 use vlstore::trajectory::UnitFactors;
-use vlstore::trajectory::arrays::{ArrayInfo, Collator, Selection};
+use vlstore::trajectory::arrays::{ArrayInfo, Collator, KnownArray, Selection};
 
 /// A place in a run, as Python has it: epoch, round, batch.
 type At = (u64, u64, u64);
@@ -350,8 +350,9 @@ impl Loader {
         units: Option<&Bound<'_, PyAny>>,
         pad_to: Vec<usize>,
         pad_rows: bool,
-        arrays: Vec<(String, String)>,
+        arrays: Vec<First>,
     ) -> PyResult<()> {
+        let arrays = known(arrays);
         let (dtypes, units) = (DTypes::get(dtype)?, numbers::units(units)?);
         dtypes.check(py, &arrays)?;
         if !units.is_empty() && layout == "records" {
@@ -390,17 +391,18 @@ impl Loader {
         fill_value: Option<&Bound<'_, PyAny>>,
         mask: bool,
         dtype: Option<&Bound<'_, PyAny>>,
-        first: Vec<(String, String)>,
+        first: Vec<First>,
         units: Option<&Bound<'_, PyAny>>,
         pad_to: Vec<usize>,
         pad_rows: bool,
     ) -> PyResult<Run> {
         let loader = self.now();
         let rows = pad_rows.then(|| self.rows());
+        let first = known(first);
         let form = Form::new(py, layout, DTypes::get(dtype)?.or_first(&first), pad_to, rows)?;
         let units = numbers::units(units)?;
         let mut request = array_request(fields, missing, fill_value, mask)?;
-        request.batch = false;
+        (request.batch, request.known) = (false, first);
         let run = if form == Form::Records {
             loader.start(|asked| Ok(Prepared::Records(asked.plan()?.batch()?)))
         } else {
@@ -419,6 +421,17 @@ impl Loader {
         let run = run.map_err(|e| from_error(py, &e))?;
         Ok(Run::new(self.typed.clone(), form, run))
     }
+}
+
+/// An array of the first frame: its name, its type, the shape of an entry, and whether there is one for each site.
+type First = (String, String, Vec<u32>, bool);
+
+fn known(first: Vec<First>) -> Vec<KnownArray> {
+    let known = |(name, kind, item_shape, by_site): First| {
+        let kind = *DType::ALL.iter().find(|known| known.name() == kind)?;
+        Some(KnownArray { name, kind, item_shape, by_site })
+    };
+    first.into_iter().filter_map(known).collect()
 }
 
 /// Parts of the records at ``ordinals``, each an array of ordinals; see

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use vlstore::codec::DType;
 use vlstore::trajectory::WantedUnits;
+use vlstore::trajectory::arrays::KnownArray;
 
 /// Types in which numbers are wanted: one for all real numbers, or one for each field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,9 +33,8 @@ impl DTypes {
     }
 
     /// These, and else those of `first`, by the names of fields.
-    pub(super) fn or_first(self, first: &[(String, String)]) -> Self {
-        let known = |name: &str| DType::ALL.iter().find(|kind| kind.name() == name).copied();
-        let first = first.iter().filter_map(|(field, name)| Some((field.clone(), known(name)?)));
+    pub(super) fn or_first(self, first: &[KnownArray]) -> Self {
+        let first = first.iter().map(|array| (array.name.clone(), array.kind));
         Self { first: first.collect(), ..self }
     }
 
@@ -81,16 +81,14 @@ impl DTypes {
     }
 
     /// Refuses what cannot be of arrays with these names and types.
-    pub(super) fn check(&self, py: Python<'_>, arrays: &[(String, String)]) -> PyResult<()> {
+    pub(super) fn check(&self, py: Python<'_>, arrays: &[KnownArray]) -> PyResult<()> {
         for (name, _) in &self.each {
-            let Some((_, kind)) = arrays.iter().find(|(field, _)| field == name) else {
-                let names: Vec<&str> = arrays.iter().map(|(name, _)| &**name).collect();
+            let Some(array) = arrays.iter().find(|array| array.name == *name) else {
+                let names: Vec<&str> = arrays.iter().map(|array| &*array.name).collect();
                 let why = format!("dtype: {name:?} is not one of the fields: {}", names.join(", "));
                 return Err(invalid(py, &why));
             };
-            if let Some(kind) = DType::ALL.iter().find(|known| known.name() == kind) {
-                self.of(py, name, *kind)?;
-            }
+            self.of(py, name, array.kind)?;
         }
         Ok(())
     }

@@ -20,8 +20,17 @@ _ENDS = (".vls", ".vlstore")
 def type_names(dtype: Any) -> Any:
     """The types by their names, as the compiled loader takes them."""
     if isinstance(dtype, dict):
-        return {name: np.dtype(one).name for name, one in dtype.items()}
-    return None if dtype is None else np.dtype(dtype).name
+        return {name: _type_name(one) for name, one in dtype.items()}
+    return None if dtype is None else _type_name(dtype)
+
+
+def _type_name(dtype: Any) -> str:
+    # Those of PyTorch are written as torch.float32.
+    text = str(dtype)
+    try:
+        return np.dtype(text.removeprefix("torch.") if text.startswith("torch.") else dtype).name
+    except TypeError as error:
+        raise WrongTypeError(f"dtype: {text:.40} is not a type of numbers that NumPy knows") from error
 
 
 def store_paths(given: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -170,7 +171,8 @@ class Loader:
     transform_workers : int, optional
         How many threads or processes; by default one for each core, eight at most.
     drop_last : bool
-        Leave out the last batch if it has fewer than ``batch_size`` records.
+        Leave out the last batch if it has fewer than ``batch_size`` records. Without effect with a cap or
+        ``buckets``, where batches have different numbers of records.
     rank, world : int
         Which part of the batches is served here: each step gives one batch to each of the ``world``
         ranks. All ranks have equally many.
@@ -178,10 +180,12 @@ class Loader:
         What happens to the batches of a last step that has not one for every rank: they are left out,
         or some ranks get one of them once more, with ``repeated`` true.
     memory : int
-        Bytes of records in memory at most: those in use and those read ahead.
+        Bytes of records in memory at most: those in use and those read ahead. The process takes about 1.2 times
+        as much and 15 MiB: the arrays of a batch may be larger than its records (types are kept in one byte each and
+        served in four), and reading needs buffers and an index of its own.
     damaged : {"raise", "skip"}
         A damaged record raises an error that names it, or is left out of its batch and counted in
-        :attr:`skipped`.
+        :attr:`skipped`: a batch may have fewer records, or none.
     max_open : int
         Of several stores, how many files are open at a time.
     lanes : int, optional
@@ -355,20 +359,25 @@ class Loader:
         self._records = None if records is None else as_ordinals(records, len(self._sources))
         self._make(None)
         # Refused here as it would be by the first batch.
-        arrays: list[tuple[str, str]] = []
+        arrays: list[tuple[str, str, list[int], bool]] = []
         by_site: list[str] = []
         if joins:
-            arrays, by_site = [(VALUES, "float64")], [VALUES]
+            arrays, by_site = [(VALUES, "float64", [], True)], [VALUES]
         elif layout != "records":
             made, by_site = self._first(fields, missing, fill_value, mask)
-            arrays = [(name, array.dtype.name) for name, array in made.items()]
+            per_site = BY_SITE.union(by_site)
+            arrays = [
+                (name, array.dtype.name, list(array.shape[1:]), name in per_site)
+                for name, array in made.items()
+                if name not in ("ptr", "batch")
+            ]
             if fields is None:
                 # Those of one batch are those of the next.
                 masks = {f"{name}_mask" for name in made} if mask else set()
                 fields = [name for name in made if name not in {"ptr", "batch", *masks}]
         self._form = (layout, fields, missing, fill_value, mask, dtype, arrays, units, pad_to, pad_rows)
         self._core.check(layout, dtype, units, pad_to, pad_rows, arrays)
-        self._check_units(units, [name for name, _ in arrays])
+        self._check_units(units, [name for name, *_ in arrays])
         self._per_site = BY_SITE.union(by_site)
         padded = layout == "padded" and (joins or transform_record is not None)
         bounds = (batch_size, None, []) if joins else self._core.bounds()
@@ -396,12 +405,34 @@ class Loader:
         #: Whether the running iteration was told meanwhile where the next one begins.
         self._told = False
 
-    def _first(self, *how: Any) -> tuple[dict[str, Any], list[str]]:
-        """The arrays that frames give, without any, and which are by site: asked of the first store with frames."""
+    def _first(self, fields: Any, *how: Any) -> tuple[dict[str, Any], list[str]]:
+        """The arrays that frames give, without any, and which are by site.
+
+        Those of the first store with frames; a field that it does not have is asked of the others.
+        """
+        refused = None
+        found: dict[str, tuple[Any, list[str]]] = {}
         for store, records in self._each():
             if records:
-                return store.at._arrays([], *how)
-        return self.store.at._arrays([], *how)
+                try:
+                    return store.at._arrays([], fields, *how)
+                except InvalidError as error:
+                    if self._paths is None or fields is None or isinstance(fields, (str, bytes)):
+                        raise
+                    refused = refused or error
+                for name in fields:
+                    if name not in found:
+                        with suppress(InvalidError):
+                            found[name] = store.at._arrays([], [name], *how)
+        if refused is None:
+            return self.store.at._arrays([], fields, *how)
+        absent = [name for name in fields if name not in found]
+        if absent:
+            # Of these, not of those that another store has.
+            self.store.at._arrays([], absent, *how)
+            raise refused
+        made = {name: array for arrays, _ in found.values() for name, array in arrays.items()}
+        return made, [name for _, by_site in found.values() for name in by_site]
 
     def _check_units(self, units: dict[str, str] | None, fields: list[str]) -> None:
         """Refuse units that a store does not state, and stores that differ in theirs."""

@@ -1,7 +1,7 @@
 //! One array of a batch: its type and shape, found in the frames.
 
 use super::field::{FIELDS, Name};
-use super::request::ArrayRequest;
+use super::request::{ArrayRequest, KnownArray};
 use super::selection::Selection;
 use super::survey::Survey;
 use crate::codec::{DType, MdFrameRef, RealView};
@@ -132,8 +132,13 @@ impl Columns<'_> {
         Ok(column)
     }
 
-    /// The column of a field that no frame of the batch has, as other frames of the store have it.
+    /// The column of a field that no frame of the batch has, as frames of another store or others of this one have it.
     fn elsewhere(&self, text: &str) -> Result<Column> {
+        if let Some(known) = self.request.known.iter().find(|known| known.name == text) {
+            let KnownArray { kind, by_site, .. } = *known;
+            let (name, item_shape) = (Name::new(text), known.item_shape.clone());
+            return Ok(Column { name, kind, by_site, item_shape, fill: Vec::new() });
+        }
         let survey = Survey::of(self.from, &[text.to_owned()])?;
         let Some((kind, item_shape, by_site)) = survey.form(text) else {
             return Err(survey.unknown(text));

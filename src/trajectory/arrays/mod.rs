@@ -50,5 +50,5 @@ mod survey;
 pub use collator::Collator;
 pub use mixed_frames::Fetched;
 pub use output::{ArrayInfo, Arrays};
-pub use request::{ArrayRequest, Fill, FillValue};
+pub use request::{ArrayRequest, Fill, FillValue, KnownArray};
 pub use selection::Selection;

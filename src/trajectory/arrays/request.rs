@@ -15,11 +15,26 @@ pub struct ArrayRequest {
     pub mask: bool,
     /// Whether there is the array `batch`: the frame of each site.
     pub batch: bool,
+    /// Arrays of frames of other stores that are read with these: a field that no frame here has is as it is there.
+    pub known: Vec<KnownArray>,
+}
+
+/// How the array of a field looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownArray {
+    /// The name of the field.
+    pub name: String,
+    /// The type of its numbers.
+    pub kind: DType,
+    /// The shape of the entry of one frame, or of one site.
+    pub item_shape: Vec<u32>,
+    /// Whether there is an entry for each site.
+    pub by_site: bool,
 }
 
 impl Default for ArrayRequest {
     fn default() -> Self {
-        Self { fields: None, fill: None, mask: false, batch: true }
+        Self { fields: None, fill: None, mask: false, batch: true, known: Vec::new() }
     }
 }
 
