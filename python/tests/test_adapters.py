@@ -68,6 +68,76 @@ class TestPyg:
         with pytest.raises(vlstore.InvalidError, match="ragged"):
             next(iter(Loader(frames, batch_size=4, layout="padded", transform=self.pyg.to_batch)))
 
+    def test_edges_of_a_batch_are_what_pyg_makes_of_those_of_its_frames(self, frames):
+        import torch_geometric
+        from torch.utils.data import DataLoader
+        from vlstore.torch import Stream
+
+        def with_ring(data):
+            data.edge_index, data.edge_attr = (self.torch.from_numpy(part) for part in ring(data.num_nodes))
+            data.face = data.edge_index[[0, 1, 0], :1]
+            return data
+
+        single = self.pyg.Frames(frames, fields=FIELDS, transform=with_ring)
+        how = {"batch_size": 6, "seed": 1, "fields": FIELDS}
+        ways = {
+            "a batch": {"transform": ring_of_batch},
+            "records": {"transform_record": ring_of_record, "transform": self.pyg.to_batch},
+        }
+        for name, functions in ways.items():
+            for workers in (0, 1):
+                stream = Stream(Loader(frames, **how, **functions))
+                for batch in DataLoader(stream, batch_size=None, num_workers=workers):
+                    expected = torch_geometric.data.Batch.from_data_list([single[int(i)] for i in batch.ordinals])
+                    for field in ("pos", "edge_index", "edge_attr", "face", "batch", "ptr"):
+                        assert self.torch.equal(batch[field], expected[field]), (name, field)
+                    for part, own in zip(batch.to_data_list(), expected.to_data_list(), strict=True):
+                        assert part.num_nodes == own.num_nodes and part.num_edges == own.num_edges
+                        assert all(self.torch.equal(part[key], own[key]) for key in own.keys()), name
+                    # Such a batch says where it is, also from another process.
+                    assert stream.state_dict(batch.clone())["epoch"] == 0
+
+    def test_what_cannot_be_divided_into_frames_is_refused(self, frames):
+        torch = self.torch
+        loader = Loader(frames, batch_size=4, seed=1, fields=FIELDS)
+        sites = len(next(iter(loader))["positions"])
+        edges = np.zeros((2, 5), np.int64)
+
+        def add(**arrays):
+            batch = next(iter(Loader(frames, batch_size=4, seed=1, fields=FIELDS)))
+            batch.update(arrays)
+            return batch
+
+        for arrays, why in (
+            ({"edge_index": edges[0]}, r"'edge_index' has numbers of sites, integers \(2, edges\), not torch.int64 \(5"),
+            ({"edge_index": edges.astype("f4")}, "integers .* not torch.float32"),
+            ({"edge_index": ["a"]}, "not list"),
+            ({"edge_index": edges + sites}, f"not those of the {sites} sites"),
+            ({"edge_index": edges - 1}, f"not those of the {sites} sites"),
+            ({"edge_index": np.array([[0], [sites - 1]])}, "joins sites of different frames"),
+            ({"edge_index": np.array([[sites - 1, 0], [sites - 1, 0]])}, "together, frame after frame"),
+            ({"edge_index": edges, "edge_attr": np.zeros(4)}, r"'edge_attr', of shape \(4,\).*should have 5 entries"),
+            ({"edge_index": [edges[:, :n] for n in (1, 2, 3)]}, "has 3 arrays for the 4 frames"),
+            ({"edge_index": [edges[:, :n] + 99 for n in (1, 2, 3, 0)]}, "numbers that are not .* of its frame"),
+            ({"edge_index": [edges] * 4, "edge_attr": [np.zeros(4)] * 4}, "not as many entries in each frame"),
+            ({"spin": np.zeros(sites)}, "'spin', of shape .* batch.per_site .= {'spin'}; one of edges needs"),
+            ({"shift": np.zeros((5, 3))}, "is in batch.per_edge"),
+            ({"names": ["a"]}, "'names', list, cannot be divided into frames: it should have 4 entries"),
+            ({"rate": 0.1}, "'rate', float, cannot"),
+        ):
+            with pytest.raises(vlstore.InvalidError, match=why):
+                self.pyg.to_batch(add(**arrays))
+        batch = add(spin=np.zeros(sites), shift=np.arange(5), edge_index=edges, names=list("abcd"))
+        batch.per_site |= {"spin"}
+        batch.per_edge = {"shift"}
+        parts = self.pyg.to_batch(batch).to_data_list()
+        assert [len(part.shift) for part in parts] == [5, 0, 0, 0] and [part.names for part in parts] == list("abcd")
+        assert [len(part.spin) for part in parts] == [part.num_nodes for part in parts]
+        # Nothing that is read-only comes as a tensor that PyTorch would write to.
+        one = self.pyg.to_batch(add(one=np.broadcast_to(np.float32(1), (4,)))).one
+        one += 1
+        assert torch.equal(one, torch.full((4,), 2.0))
+
     def test_frames_serve_any_sampler_of_pyg(self, frames):
         from torch_geometric.loader import DataLoader
 
@@ -136,6 +206,30 @@ class TestPyg:
             self.pyg.Database(tmp_path / "e", {"e": {"dtype": torch.long, "is_edge_index": True}})
 
 
+def ring(sites):
+    """Edges from each site to the next one, with a number for each; the last site has none."""
+    begin = np.arange(sites - 1)
+    return np.stack([begin, begin + 1]), begin[:, None] * 0.5
+
+
+def ring_of_record(frame):
+    frame["edge_index"], frame["edge_attr"] = ring(len(frame["positions"]))
+    frame["face"] = frame["edge_index"][[0, 1, 0], :1]
+    return frame
+
+
+def ring_of_batch(batch):
+    import vlstore.pyg
+
+    starts = batch["ptr"][:-1]
+    rings = [ring(sites) for sites in np.diff(batch["ptr"])]
+    indices = [index + start for (index, _), start in zip(rings, starts, strict=True)]
+    batch["edge_index"] = np.concatenate(indices, 1)
+    batch["edge_attr"] = np.concatenate([values for _, values in rings])
+    batch["face"] = np.concatenate([index[[0, 1, 0], :1] for index in indices], 1)
+    return vlstore.pyg.to_batch(batch)
+
+
 def add_two(data):
     data.two = 2
     return data
@@ -198,7 +292,7 @@ class TestGrain:
             self.ours.Source(frames, fields=["position"])
 
 
-def fit(path, folder, workers, stop):
+def fit(path, folder, workers, stop, limit):
     """Trains behind the checkpoint in ``folder``, if there is one; the epoch and the frames of each batch."""
     import lightning
     import torch
@@ -220,7 +314,7 @@ def fit(path, folder, workers, stop):
         def configure_optimizers(self):
             return torch.optim.SGD(self.parameters(), 1e-3)
 
-    stream = Stream(Loader(path, max_atoms=70, seed=2, window=40, group=4))
+    stream = Stream(Loader(path, seed=2, window=40, group=4, **limit))
     model = Model()
     trainer = lightning.Trainer(
         max_epochs=3, max_steps=stop, accelerator="cpu", devices=1, logger=False, enable_progress_bar=False,
@@ -235,16 +329,20 @@ def fit(path, folder, workers, stop):
     return model.seen
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_lightning_goes_on_behind_the_last_batch_that_was_trained_with(frames, tmp_path, workers):
+# Lightning is told how many batches an epoch has only where it is the same for all epochs.
+@pytest.mark.parametrize(
+    ("workers", "limit"), [(0, {"max_atoms": 70}), (2, {"max_atoms": 70}), (0, {"batch_size": 16}), (2, {"batch_size": 16})]
+)
+def test_lightning_goes_on_behind_the_last_batch_that_was_trained_with(frames, tmp_path, workers, limit):
     pytest.importorskip("torch", reason=f"PyTorch {WHY}")
     pytest.importorskip("lightning", reason=f"Lightning {WHY}")
     # In the middle of the first epoch, of the second, and the rest. Only the checkpoint leads from one to the next.
-    seen = [line for stop in ((4, 25, -1) if workers == 0 else (25, -1)) for line in fit(frames, tmp_path, workers, stop)]
+    stops = (4, 25, -1) if workers == 0 else (25, -1)
+    seen = [line for stop in stops for line in fit(frames, tmp_path, workers, stop, limit)]
     for epoch in range(3):
         steps = [step for own, steps in seen if own == epoch for step in steps]
         assert sorted(steps) == list(range(FRAMES)), epoch
-    expected = Loader(frames, max_atoms=70, seed=2, window=40, group=4, lanes=max(workers, 1))
+    expected = Loader(frames, seed=2, window=40, group=4, lanes=max(workers, 1), **limit)
     assert [steps for own, steps in seen if own == 0] == [b["step"].tolist() for b in expected]
 
 
@@ -283,11 +381,13 @@ for workers in (0, 1):
     for number, batch in enumerate(DataLoader(stream, batch_size=None, num_workers=workers)):
         seen.append([batch.repeated, batch.ordinals.tolist()])
         state = stream.state_dict(batch)
+        assert workers or stream.state_dict() == state
         states = [None] * dist.get_world_size()
         dist.all_gather_object(states, state)
         assert states[0] == states[1], states
         if number == 2:
             middle = state
+    assert len(Stream(Loader(sys.argv[1], batch_size=8))) == 9, "of 19 batches"
     with open(f"{sys.argv[2]}/{workers}-{rank}.json", "w") as file:
         json.dump({"seen": seen, "state": middle}, file)
 # Copies of one store, with other blocks on one rank.

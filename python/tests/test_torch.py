@@ -5,9 +5,11 @@
 
 import copy
 import importlib.util
+import json
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -436,6 +438,196 @@ def test_pinned_memory_is_refused_where_it_cannot_be(numbered, monkeypatch):
     assert "in pinned memory" in repr(Stream(loader, pin_memory=True)) and len(batches) == 8
     with pytest.raises(vlstore.InvalidError, match="a worker process has no GPU"):
         next(iter(DataLoader(Stream(loader, pin_memory=True), batch_size=None, num_workers=1)))
+
+
+def orders(path, epochs, **how):
+    """The records of each batch, of each of the first epochs."""
+    loader = Loader(path, **how)
+    return [[batch.ordinals.tolist() for batch in loader] for _ in range(epochs)]
+
+
+def records(batches):
+    return [batch.ordinals.tolist() for batch in batches]
+
+
+ORDER = {"batch_size": 4, "seed": 1, "window": 10, "group": 2}
+
+
+@pytest.mark.parametrize(
+    ("workers", "persistent"), [(0, False), (1, False), (1, True), (2, False), (2, True), (3, False)]
+)
+def test_states_of_torchdata_go_on_with_exactly_the_rest(numbered, workers, persistent):
+    stateful = pytest.importorskip("torchdata.stateful_dataloader", reason="torchdata is not installed")
+    expected = orders(numbered, 3, lanes=max(workers, 1), **ORDER)
+    # Two batches of eight before the end, between two snapshots, and behind the end.
+    for every, stop in ((1, 1), (1, 6), (3, 5), (3, 8)):
+        def made(every=every):
+            stream = Stream(Loader(numbered, **ORDER))
+            how = {"num_workers": workers, "persistent_workers": persistent, "snapshot_every_n_steps": every}
+            return stream, stateful.StatefulDataLoader(stream, batch_size=None, **how)
+
+        stream, loader = made()
+        assert records(loader) == expected[0]
+        stream.set_epoch(1)
+        seen = []
+        for batch in loader:
+            seen.append(batch.ordinals.tolist())
+            if len(seen) == stop < 8:
+                break
+        state = pickle.loads(pickle.dumps(loader.state_dict()))
+        stream, loader = made()
+        loader.load_state_dict(state)
+        if stop < 8:
+            assert seen + records(loader) == expected[1], (every, stop)
+        stream.set_epoch(2)
+        assert records(loader) == expected[2], (every, stop)
+
+
+def test_a_state_of_a_worker_is_refused_by_another_number_of_workers(numbered):
+    stream = Stream(Loader(numbered, lanes=1, **ORDER))
+    state = {**stream.state_dict(), "turn": 1, "workers": 2}
+    stream.load_state_dict(state)
+    # All ways of a copy to a worker keep it.
+    for other in (stream, pickle.loads(pickle.dumps(stream))):
+        for workers, here in ((0, "none"), (1, "1")):
+            with pytest.raises(vlstore.InvalidError, match=f"one of 2 workers, and here are {here}:.*state_dict.batch"):
+                records(DataLoader(other, batch_size=None, num_workers=workers))
+        batches = records(DataLoader(other, batch_size=None, num_workers=2))
+        # The second worker has the first step.
+        first, second = (records(Loader(numbered, lanes=1, **ORDER).share(worker=i, workers=2)) for i in (0, 1))
+        assert batches[::2] == second and batches[1::2] == first
+    stream.set_epoch(0)
+    assert records(stream) == orders(numbered, 1, **ORDER)[0]
+    for wrong in ({"turn": 2, "workers": 2}, {"turn": "a", "workers": 2}, {"turn": 0}):
+        with pytest.raises(vlstore.InvalidError, match="there is no worker"):
+            stream.load_state_dict({**state, "workers": None, **wrong})
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stream_says_where_what_it_serves_is(numbered, workers):
+    stream = Stream(Loader(numbered, **ORDER))
+    # As in a process group, where the loader itself is not what is served.
+    stream._rank = lambda: (1, 2)
+    expected = records(Loader(numbered, rank=1, world=2, **ORDER))
+    assert len(stream) == len(DataLoader(stream, batch_size=None, num_workers=workers)) == len(expected) == 4
+    seen = []
+    for batch in stream:
+        seen.append(batch.ordinals.tolist())
+        assert stream.state_dict() == stream.state_dict(batch)
+        assert stream.progress > 0.2 * len(seen)
+        if len(seen) == 2:
+            state = stream.state_dict()
+    assert seen == expected and stream.epoch == 1 and stream.progress == 0 and stream.state_dict()["epoch"] == 1
+    stream.load_state_dict(state)
+    assert stream.epoch == 0 and records(stream) == expected[2:]
+    # Told meanwhile where to go on.
+    for batch in stream:
+        stream.set_epoch(7)
+    assert stream.epoch == 7
+
+
+def test_the_length_of_a_stream_is_that_of_every_epoch_or_none(numbered, recwarn):
+    stream = Stream(Loader(numbered, **ORDER))
+    for workers in (0, 2):
+        loader = DataLoader(stream, batch_size=None, num_workers=workers)
+        for epoch in range(2):
+            stream.set_epoch(epoch)
+            assert len(loader) == len(stream) == len(records(loader)) == 8
+    assert not [warning for warning in recwarn if "Length" in str(warning.message)]
+    for how in ({"max_atoms": 20}, {"batch_size": 4, "buckets": True}):
+        stream = Stream(Loader(numbered, **how))
+        with pytest.raises(TypeError, match="changes from epoch to epoch.*len.stream.loader"):
+            len(DataLoader(stream, batch_size=None))
+        assert stream and len(list(stream)) == len(records(Loader(numbered, **how)))
+
+
+def aloud(worker):
+    """Lets a worker print its warnings: forked from a test it has a place where they are collected."""
+    warnings.showwarning = lambda message, *_: print(message, file=sys.stderr, flush=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "persistent", "workers"),
+    [("fork", False, 1), ("fork", True, 1), ("fork", True, 2), ("spawn", True, 2), ("forkserver", False, 2)],
+)
+def test_workers_serve_the_epoch_that_is_told_and_say_it_if_none_is(numbered, capfd, method, persistent, workers):
+    expected = orders(numbered, 4, lanes=workers, **ORDER)
+    context = torch.multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["torch", "vlstore.torch"])
+    stream = Stream(Loader(numbered, **ORDER))
+    how = {"num_workers": workers, "persistent_workers": persistent, "multiprocessing_context": context}
+    loader = DataLoader(stream, batch_size=None, worker_init_fn=aloud if method == "fork" else None, **how)
+    for epoch in (0, 2, 1):
+        stream.set_epoch(epoch)
+        assert records(loader) == expected[epoch]
+    assert "again" not in capfd.readouterr().err
+    # One that was left early begins again, as without workers, and nothing is said.
+    next(iter(loader))
+    assert records(loader) == records(loader) == expected[1]
+    # Workers of the fork server print where that prints, which another test may have begun.
+    said = capfd.readouterr().err.count("serve epoch 1 again, in the same order: call stream.set_epoch(epoch)")
+    assert said == 1 or method == "forkserver"
+    stream.set_epoch(3)
+    seen = []
+    for batch in loader:
+        seen.append(batch.ordinals.tolist())
+        if len(seen) == 3:
+            break
+    stream.load_state_dict(json.loads(json.dumps(stream.state_dict(batch))))
+    assert seen + records(loader) == expected[3]
+    # The same rest is not served twice.
+    with pytest.raises(vlstore.InvalidError, match="epoch 3 was served to its end.*call stream.set_epoch.4. before"):
+        records(loader)
+    stream.set_epoch(0)
+    assert records(loader) == expected[0]
+
+
+def test_batches_in_order_may_come_again(numbered, capfd):
+    stream = Stream(Loader(numbered, batch_size=8, shuffle=False))
+    loader = DataLoader(stream, batch_size=None, num_workers=1, worker_init_fn=aloud)
+    assert records(loader) == records(loader) and "again" not in capfd.readouterr().err
+
+
+def test_workers_of_a_copy_from_another_process_say_that_they_cannot_hear(numbered):
+    stream = Stream(Loader(numbered, **ORDER))
+    stream._told._process = -1
+    loader = DataLoader(stream, batch_size=None, num_workers=1, persistent_workers=True)
+    expected = orders(numbered, 2, **ORDER)
+    assert records(loader) == expected[0]
+    stream.set_epoch(1)
+    with pytest.raises(vlstore.InvalidError, match="make the Stream in the process that makes the DataLoader"):
+        records(loader)
+    # What is told from here on is heard by workers that begin now.
+    assert records(DataLoader(stream, batch_size=None, num_workers=1, persistent_workers=True)) == expected[1]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_lists_of_arrays_come_as_tensors_that_may_be_written_to(path, workers, recwarn):
+    with vlstore.open(path, "w", records="array") as store:
+        store.put_many((i, np.full((2, i + 1), i, "f4")) for i in range(9))
+    stream = Stream(Loader(path, batch_size=3, seed=1))
+    for batch in stream if workers == 0 else DataLoader(stream, batch_size=None, num_workers=workers):
+        for value, ordinal in zip(batch, batch.ordinals, strict=True):
+            assert isinstance(value, torch.Tensor) and (value == ordinal).all() and value.dtype == torch.float32
+            value += 1
+        assert stream.state_dict(batch)["epoch"] == 0
+    assert not [warning for warning in recwarn if "writable" in str(warning.message)]
+
+
+def test_what_a_transform_returns_says_where_it_is_or_that_it_cannot(numbered):
+    plain = Stream(Loader(numbered, batch_size=4, transform=dict))
+    with pytest.raises(vlstore.WrongTypeError, match="a dict does not say where it is: let the transform"):
+        plain.state_dict(next(iter(plain)))
+
+    def fixed(batch):
+        batch["fixed"] = np.broadcast_to(np.float32(1), (3,))
+        return batch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batch = next(iter(Stream(Loader(numbered, batch_size=4, transform=fixed))))
+    batch["fixed"] += 1
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")

@@ -41,7 +41,10 @@ _NAMES = {"positions": "pos", "types": "z"}
 
 
 def _tensor(value: Any) -> Any:
-    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+    """An array of numbers as a tensor, in the same memory if it may be written to; anything else as it is."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biufc":
+        return value
+    return torch.from_numpy(value if value.flags.writeable else value.copy())
 
 
 def to_batch(batch: Batch) -> pyg.Batch:
@@ -50,28 +53,130 @@ def to_batch(batch: Batch) -> pyg.Batch:
     Use it as ``transform`` of the loader, or call it with a batch of a loader or of a
     :class:`vlstore.torch.Stream`. The tensors share the memory of the batch. Fields of a frame, such as
     ``energy`` (frames,) and ``cell`` (frames, 3, 3), have one entry for each graph. The batch can be taken
-    apart again (``batch.to_data_list()``); ``batch.ordinals`` says which records it has.
+    apart again (``batch.to_data_list()``); ``batch.ordinals`` says which records it has, and ``batch.at`` where it is,
+    for :meth:`vlstore.torch.Stream.state_dict`.
 
-    Raises :class:`~vlstore.errors.InvalidError` for a padded batch.
+    A function that is called before it may add edges, and other arrays by their names in PyTorch Geometric:
+
+    * ``edge_index`` (2, edges), integers: numbers of sites as they are in the batch, so those of a frame begin at its
+      place in ``ptr``. The edges of a frame lie together, frame after frame, and do not leave it.
+    * other arrays of edges, with the edges on the first axis: ``edge_attr``, ``edge_weight``, all whose name begins
+      with ``edge_``, and those that are named in ``batch.per_edge``.
+    * other numbers of sites, (n, entries): those with ``index`` in their name, and ``face``, as ``edge_index``.
+
+    A ``transform_record`` of the loader adds the arrays of one frame, with ``edge_index`` of its own sites from 0;
+    they are joined here. An array by site must be named in ``per_site``. Every other one has an entry for each frame.
+
+    Raises :class:`~vlstore.errors.InvalidError` for a padded batch, and for an array that cannot be divided into
+    frames like this.
     """
     if "ptr" not in batch or "batch" not in batch:
         raise InvalidError("to_batch: is for batches of frames with layout=\"ragged\"")
     values = {_NAMES.get(name, name): _tensor(value) for name, value in batch.items()}
-    frames = len(batch["ptr"]) - 1
-    made = pyg.Batch(**values)
-    each = torch.arange(frames + 1)
-    made._num_graphs = frames
-    made._slice_dict = {}
-    made._inc_dict = {}
+    ptr, frames = values["ptr"], len(batch["ptr"]) - 1
+    per_edge = {name for name in values if name.startswith("edge_")}.union(getattr(batch, "per_edge", ()))
+    _join(values, per_edge, frames)
+    each, none = torch.arange(frames + 1), torch.zeros(frames, dtype=torch.int64)
+    edges = _divided("edge_index", values["edge_index"], ptr, values["batch"]) if "edge_index" in values else None
+    slices: dict[str, Any] = {}
+    shifts: dict[str, Any] = {}
     for name in batch.keys() - {"ptr", "batch"}:
         own = _NAMES.get(name, name)
-        made._slice_dict[own] = values["ptr"] if name in batch.per_site else each
-        made._inc_dict[own] = torch.zeros(frames, dtype=torch.int64)
+        value = values[own]
+        shifts[own] = none
+        if own == "edge_index":
+            slices[own], shifts[own] = edges, ptr[:-1]
+        elif _has_sites(own) and getattr(value, "ndim", 0) == 2:
+            slices[own], shifts[own] = _divided(own, value, ptr, values["batch"]), ptr[:-1]
+        elif own in per_edge and edges is not None:
+            slices[own] = _entries(own, value, edges)
+        else:
+            slices[own] = _entries(own, value, ptr if name in batch.per_site else each)
+    made = pyg.Batch(**values)
+    made._num_graphs = frames
+    made._slice_dict, made._inc_dict = slices, shifts
     if hasattr(batch, "ordinals"):
         made.ordinals = torch.from_numpy(batch.ordinals)
-        made._slice_dict["ordinals"] = each
-        made._inc_dict["ordinals"] = torch.zeros(frames, dtype=torch.int64)
+        slices["ordinals"], shifts["ordinals"] = each, none
+    if hasattr(batch, "at"):
+        # Not a field: it says where the batch is of, through copies and pickles.
+        made.__dict__["at"] = batch.at
     return made
+
+
+def _has_sites(name: str) -> bool:
+    """Whether PyTorch Geometric takes the numbers for those of nodes, and joins them on the last axis."""
+    return "index" in name or name == "face"
+
+
+def _join(values: dict[str, Any], per_edge: set[str], frames: int) -> None:
+    """Join what a function for each record has added: an array of edges, or of numbers of sites, for each frame."""
+    first = values["ptr"].tolist()
+    given = {name for name, value in values.items() if _has_sites(name) and _is_by_frame(value)}
+    edges: list[int] | None = None
+    if "edge_index" in given:
+        edges = [np.shape(part)[-1] for part in values["edge_index"]]
+        given |= per_edge & values.keys()
+    for name in given:
+        parts = [torch.as_tensor(np.asarray(part)) for part in values[name]]
+        if len(parts) != frames:
+            raise InvalidError(f"to_batch: {name!r} has {len(parts)} arrays for the {frames} frames of the batch")
+        if not _has_sites(name):
+            if [len(part) for part in parts] != edges:
+                raise InvalidError(f"to_batch: {name!r} has not as many entries in each frame as edge_index")
+            values[name] = torch.cat(parts) if parts else torch.zeros(0)
+            continue
+        for start, end, part in zip(first[:-1], first[1:], parts, strict=True):
+            if part.numel() and not 0 <= int(part.min()) <= int(part.max()) < end - start:
+                raise InvalidError(
+                    f"to_batch: {name!r} has numbers that are not those of the {end - start} sites of its frame, from 0"
+                )
+        parts = [part.long() + start for start, part in zip(first, parts, strict=False)]
+        values[name] = torch.cat(parts, -1) if parts else torch.zeros((2, 0), dtype=torch.int64)
+
+
+def _is_by_frame(value: Any) -> bool:
+    # Those of frames with as many edges were stacked.
+    if isinstance(value, list):
+        return bool(value) and all(getattr(part, "ndim", 0) == 2 for part in value)
+    return isinstance(value, torch.Tensor) and value.ndim == 3
+
+
+def _divided(name: str, value: Any, ptr: Any, batch: Any) -> Any:
+    """Where the entries of each frame begin in an array of numbers of sites."""
+    if getattr(value, "ndim", 0) != 2 or value.dtype.is_floating_point or value.dtype == torch.bool:
+        found = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+        raise InvalidError(f"to_batch: {name!r} has numbers of sites, integers (2, edges), not {found}")
+    sites = int(ptr[-1])
+    if value.numel() and not 0 <= int(value.min()) <= int(value.max()) < sites:
+        raise InvalidError(f"to_batch: {name!r} has numbers that are not those of the {sites} sites of the batch")
+    of = batch[value.long()]
+    if (of != of[:1]).any():
+        raise InvalidError(
+            f"to_batch: {name!r} joins sites of different frames: its numbers are those of the batch, so a frame's "
+            "begin at its place in batch['ptr']"
+        )
+    if value.shape[0] and (of[0].diff() < 0).any():
+        raise InvalidError(f"to_batch: {name!r} must have the entries of each frame together, frame after frame")
+    starts = ptr.new_zeros(len(ptr))
+    if value.shape[0]:
+        torch.cumsum(torch.bincount(of[0], minlength=len(ptr) - 1), 0, out=starts[1:])
+    return starts
+
+
+def _entries(name: str, value: Any, slices: Any) -> Any:
+    """The places of the frames in an array, if it has as many entries."""
+    wanted = int(slices[-1])
+    shape = getattr(value, "shape", None)
+    count = len(value) if shape is None and isinstance(value, (list, tuple)) else shape and shape[0]
+    if count != wanted:
+        found = type(value).__name__ if shape is None else f"of shape {tuple(shape)}"
+        raise InvalidError(
+            f"to_batch: {name!r}, {found}, cannot be divided into frames: it should have {wanted} entries. An array "
+            f"with an entry for each site is named in batch.per_site, as batch.per_site |= {{{name!r}}}; one of edges needs "
+            "edge_index, and a name that begins with edge_ or is in batch.per_edge"
+        )
+    return slices
 
 
 class Frames(pyg.Dataset):
@@ -83,8 +188,8 @@ class Frames(pyg.Dataset):
         A store of frames.
     fields : list of str, optional
         Fields that each ``Data`` has; by default those that all frames of a fetched batch have.
-    transform, pre_filter : callable, optional
-        As of ``torch_geometric.data.Dataset``.
+    transform : callable, optional
+        As of ``torch_geometric.data.Dataset``: called with each ``Data`` that is fetched.
 
     For any order and sampler of PyTorch Geometric; frames that a ``DataLoader`` wants together are fetched
     together. Batches in the order of a :class:`vlstore.loader.Loader` (:func:`to_batch`) are several times

@@ -19,10 +19,13 @@ sites of each frame begin. The tensors share the memory into which the store dec
 
 from __future__ import annotations
 
+import contextlib
 import json
+import multiprocessing
 import operator
 import os
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, SupportsIndex
 
 import numpy as np
@@ -30,7 +33,7 @@ import numpy as np
 import vlstore
 from vlstore._fields import BY_SITE
 from vlstore.errors import InvalidError, OrdinalError, UnsupportedError, WrongTypeError
-from vlstore.loader import Batch, Loader
+from vlstore.loader import Batch, Loader, Records
 
 try:
     import torch
@@ -57,7 +60,7 @@ def _agree(loader: Loader) -> None:
         return  # Groups of MPI have none.
     if _COMPARED[0] is not group:
         _COMPARED = (group, {})
-    place = ("epoch", "round", "batch", "data")
+    place = ("epoch", "round", "batch", "data", "last")
     state = {name: value for name, value in loader.state_dict().items() if name not in place}
     found = {name: state.pop(name) for name in _FOUND if name in state}
     asked, order = json.dumps(state, sort_keys=True), loader.order_id
@@ -105,12 +108,24 @@ def _is_plain(value: Any) -> bool:
     return plain and value.dtype != torch.bfloat16
 
 
+def _tensor(value: Any) -> Any:
+    """An array of numbers as a tensor, in the same memory if it may be written to; anything else as it is."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biufc":
+        return value
+    return torch.from_numpy(value if value.flags.writeable else value.copy())
+
+
+def _to_tensors(records: Records) -> None:
+    """Put tensors in the place of the arrays of a list."""
+    for i, value in enumerate(records):
+        # The arrays of a store are views of their record.
+        if hasattr(value, "__array_interface__"):
+            records[i] = _tensor(np.array(value))
+
+
 def _batch(values: dict[str, Any], rest: dict[str, Any]) -> TensorBatch:
     """A batch that travelled as arrays."""
-    new = TensorBatch(
-        (name, torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
-        for name, value in values.items()
-    )
+    new = TensorBatch((name, _tensor(value)) for name, value in values.items())
     new.__dict__.update(rest)
     return new
 
@@ -151,6 +166,80 @@ class TensorBatch(Batch):
         return self._each(torch.Tensor.pin_memory)
 
 
+class _Told:
+    """What a stream was told last, in memory that it shares with the worker processes that copies of it are in.
+
+    Workers that live for several epochs (``persistent_workers``) look here where an iteration begins. All that is
+    told has a number, so that they know what is new. It pickles to spawned workers as a tensor does.
+    """
+
+    def __init__(self, room: int) -> None:
+        # A number, the length of the text, the number behind that of the last iteration that ended, and whether it
+        # was said that an epoch comes again; then the text.
+        self._memory = torch.zeros(4 + room // 8 + 1, dtype=torch.int64)
+        # Without shared memory there may be no workers either.
+        with contextlib.suppress(RuntimeError, OSError):
+            self._memory.share_memory_()
+        self._process = os.getpid()
+
+    @property
+    def own(self) -> bool:
+        """Whether it is that of this process, and not of one that this was copied from."""
+        return self._memory.is_shared() and self._process == os.getpid()
+
+    @property
+    def heard(self) -> bool:
+        """Whether it is that of the process that made this one."""
+        parent = multiprocessing.parent_process()
+        return self._memory.is_shared() and parent is not None and self._process == parent.pid
+
+    @property
+    def number(self) -> int:
+        return int(self._memory[0])
+
+    def tell(self, state: dict[str, Any] | None, epoch: int | None) -> None:
+        """Let workers load ``state`` and go to ``epoch``."""
+        text = np.frombuffer(json.dumps([state, epoch]).encode(), np.uint8)
+        self._memory.numpy()[4:].view(np.uint8)[: len(text)] = text
+        self._memory[1] = len(text)
+        self._memory[0] += 1
+
+    def hear(self) -> tuple[dict[str, Any] | None, int | None]:
+        text = self._memory.numpy()[4:].view(np.uint8)[: int(self._memory[1])]
+        state, epoch = json.loads(text.tobytes())
+        return state, epoch
+
+    def end(self, number: int) -> None:
+        """An iteration has ended that began when ``number`` was told."""
+        self._memory[2] = number + 1
+
+    def ended(self, number: int) -> bool:
+        return int(self._memory[2]) == number + 1
+
+    def warn(self, text: str) -> None:
+        """Warn, but of all workers and epochs once."""
+        if not self._memory[3]:
+            self._memory[3] = 1
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
+
+
+def _turn_of(state: Any) -> tuple[Any, tuple[int, int]]:
+    """A state as the loader takes it, and which worker has the step at its place, of how many."""
+    if not isinstance(state, dict) or "turn" not in state:
+        return state, (0, 1)
+    place = {name: value for name, value in state.items() if name not in ("turn", "workers")}
+    turn, workers = state["turn"], state.get("workers")
+    if not (isinstance(turn, int) and isinstance(workers, int) and 0 <= turn < workers):
+        raise InvalidError(f"state: there is no worker {turn!r} of {workers!r}")
+    return place, (turn, workers)
+
+
+def _failed(error: Exception) -> Iterator[Any]:
+    """An iteration that raises where it begins."""
+    raise error
+    yield
+
+
 class Stream(torch.utils.data.IterableDataset[Any]):
     """The batches of a :class:`vlstore.loader.Loader` as tensors, for ``DataLoader(stream, batch_size=None)``.
 
@@ -158,17 +247,26 @@ class Stream(torch.utils.data.IterableDataset[Any]):
     ----------
     loader : vlstore.loader.Loader
         What is served: a batch of frames is a :class:`TensorBatch`, whose tensors share the memory into
-        which the loader decoded; lists stay as they are.
+        which the loader decoded. A batch of arrays is a list of tensors, and other lists, and what a ``transform``
+        of the loader returns in place of its batch, stay as they are.
     pin_memory : bool
         Serve batches in pinned memory, for ``batch.to("cuda", non_blocking=True)``. Without worker processes:
         where there are some, it is ``DataLoader(stream, batch_size=None, pin_memory=True)``.
 
-    With ``num_workers=n`` each worker loads every n-th batch. The loader decodes in a thread of its
-    own, so that ``num_workers=0`` is the fastest. In a process group of ``torch.distributed`` rank and
-    world are taken from it, unless the loader has them.
+    The loader decodes in a thread of its own, so that ``num_workers=0`` is the fastest. In a process group of
+    ``torch.distributed`` rank and world are taken from it, unless the loader has them.
 
-    With worker processes the epochs are told to the stream (:meth:`set_epoch`), as to a
-    ``DistributedSampler``, and states are those of a batch: ``stream.state_dict(batch)``.
+    With ``num_workers=n`` each worker loads every n-th batch. The process that trains does not see how far its workers
+    are. So there:
+
+    * call :meth:`set_epoch` before each iteration, as for a ``DistributedSampler``. It reaches workers that were
+      started before, too (``persistent_workers=True``), and so does :meth:`load_state_dict`. Without it the same epoch
+      comes again, and a worker warns of that; a rest of an epoch that was served is not served again, but an error.
+    * the state is that of a batch: ``stream.state_dict(batch)``. A ``StatefulDataLoader`` of torchdata keeps states of
+      its own, which go on with the same number of workers.
+    * all ranks of a process group need the same ``num_workers``. The order depends on it, and a rank does not know that
+      of another: with different ones records are lost and others come twice, without an error. With ``lanes=`` of the
+      loader the order is fixed, and each rank may have another number of workers.
 
     In a process group the order of each rank is compared with that of the first: copies of a store that are divided
     into other groups would lose records. Raises :class:`~vlstore.errors.InvalidError` then, here or where an
@@ -185,7 +283,21 @@ class Stream(torch.utils.data.IterableDataset[Any]):
             raise UnsupportedError("pin_memory: PyTorch finds no CUDA GPU here, for which memory is pinned")
         self.loader = loader
         self.pin_memory = pin_memory
+        #: The part of the loader that is served in this process, until it is told to go elsewhere.
+        self._serving: Loader | None = None
+        #: Which worker has the step at the place of the loader, and of how many; the same behind the last batch.
+        self._turn, self._now = (0, 1), 0
+        #: The state that was loaded last.
+        self._loaded: dict[str, Any] | None = None
+        self._told, self._heard = self._memory(), 0
+        #: Of a worker: whether it had an iteration, and where the next one begins if it was told so itself.
+        self._began = False
+        self._given: tuple[Loader, tuple[int, int]] | None = None
         self._compare()
+
+    def _memory(self) -> _Told:
+        # States of one loader differ in a few numbers.
+        return _Told(len(json.dumps(self.loader.state_dict())) + 1024)
 
     def _compare(self) -> None:
         """Compare the order with that of the other ranks, if this is one of several; not in a worker process."""
@@ -195,48 +307,219 @@ class Stream(torch.utils.data.IterableDataset[Any]):
         if self.loader.world in (1, torch.distributed.get_world_size()):
             _agree(self.loader)
 
-    def _part(self) -> Loader:
-        """The loader for this process; the same one if it loads alone."""
-        worker = torch.utils.data.get_worker_info()
-        rank, world = self.loader.rank, self.loader.world
+    def _rank(self) -> tuple[int, int]:
+        """The number of this process among those that train together, and how many these are."""
         together = torch.distributed.is_available() and torch.distributed.is_initialized()
-        if world == 1 and together:
-            rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        workers = 1 if worker is None else worker.num_workers
-        if (rank, world, workers) == (self.loader.rank, self.loader.world, 1):
-            return self.loader
-        number = 0 if worker is None else worker.id
-        return self.loader.share(rank=rank, world=world, worker=number, workers=workers)
+        if self.loader.world == 1 and together:
+            return torch.distributed.get_rank(), torch.distributed.get_world_size()
+        return self.loader.rank, self.loader.world
 
-    def __iter__(self) -> Any:
-        if self.pin_memory and torch.utils.data.get_worker_info() is not None:
+    def _next(self) -> tuple[Loader, tuple[int, int]]:
+        """Where the next iteration begins, and whose turn it is there."""
+        return (self.loader, self._turn) if self._given is None else self._given
+
+    def _part(self) -> Loader:
+        """The loader for this process; the same one where no other divides it."""
+        worker = torch.utils.data.get_worker_info()
+        rank, world = self._rank()
+        workers = 1 if worker is None else worker.num_workers
+        loader, (turn, of) = self._next()
+        if turn and of != workers:
+            raise InvalidError(
+                f"state: is that of one of {of} workers, and here are {workers if worker else 'none'}: to change their "
+                "number use the state of a batch, stream.state_dict(batch)"
+            )
+        if worker is None and (rank, world) == (loader.rank, loader.world):
+            return loader
+        # That of a worker stays at the place that was told.
+        number = 0 if worker is None else (worker.id - turn) % workers
+        return loader.share(rank=rank, world=world, worker=number, workers=workers)
+
+    def __iter__(self) -> Iterator[Any]:
+        worker = torch.utils.data.get_worker_info()
+        if self.pin_memory and worker is not None:
             raise InvalidError(
                 "pin_memory: a worker process has no GPU; give it to the loader of the workers: "
                 "DataLoader(stream, batch_size=None, pin_memory=True)"
             )
         self._compare()
-        part = self._part()
+        self._serving = None
+        if worker is not None:
+            # Now, not by the first batch: later the stream may be told where the next iteration begins.
+            try:
+                self._hear(worker.id)
+                self._serving, self._now = self._part(), self._next()[1][0]
+                self._given = None
+            except Exception as error:
+                # PyTorch loses what a persistent worker raises before its first batch.
+                return _failed(error)
+        return self._batches(worker)
+
+    def _batches(self, worker: Any) -> Iterator[Any]:
+        number = self._heard
+        part = self._part() if self._serving is None else self._serving
         for batch in part:
             if isinstance(batch, Batch):
                 batch = _batch(batch, batch.__dict__)
+            elif isinstance(batch, Records):
+                _to_tensors(batch)
             if self.pin_memory and hasattr(batch, "pin_memory"):
                 batch = batch.pin_memory()
+            self._serving = part
+            self._now = 0 if worker is None else (worker.id + 1) % worker.num_workers
             yield batch
-        # Those of a rank that was taken from the process group; a worker ends with its epoch.
-        if part is not self.loader:
-            self.loader.set_epoch(part.epoch)
+        self._now = 0
+        if worker is not None:
+            self._serving = part
+            # A state of an epoch before the one that was told is no iteration of that.
+            if worker.id == 0 and part.epoch > self.loader.epoch:
+                self._told.end(number)
+            return
+        self._serving = None
+        # Unless it was told meanwhile where to go on.
+        if number == self._heard:
+            if part is not self.loader:
+                self.loader.set_epoch(part.epoch)
+            self._tell(part.epoch)
+
+    def _hear(self, number: int) -> None:
+        """Go, in a worker, where the process that trains was told to."""
+        # What it was told before the worker was started is in the copy of the stream.
+        again, self._began = self._began, True
+        if again and not self._told.heard:
+            raise InvalidError(
+                "persistent_workers: the stream is a copy from another process, and its workers cannot hear what it is "
+                "told: make the Stream in the process that makes the DataLoader"
+            )
+        if again and self._heard != self._told.number:
+            self._heard = self._told.number
+            state, epoch = self._told.hear()
+            if state is not None:
+                self._load(state)
+            if epoch is not None:
+                self._go(epoch)
+        # All workers begin with the same epoch, so that one looks at it.
+        elif number == 0 and self._given is None and self._told.heard and self._told.ended(self._heard):
+            self._warn()
+
+    def _warn(self) -> None:
+        """Say that what is served was served."""
+        place = self.loader.state_dict()
+        epoch = place["epoch"]
+        if place["round"] or place["batch"]:
+            raise InvalidError(
+                f"epoch {epoch} was served to its end, and worker processes do not go on to the next one by "
+                f"themselves: call stream.set_epoch({epoch + 1}) before the next iteration"
+            )
+        # Other epochs would be the same.
+        if place["shuffle"] == "sequential" and "mixture" not in place:
+            return
+        self._told.warn(
+            f"worker processes serve epoch {epoch} again, in the same order: call stream.set_epoch(epoch) before each "
+            "iteration"
+        )
+
+    def _tell(self, epoch: int | None) -> None:
+        """Let the workers know."""
+        if not self._told.own:
+            self._told = self._memory()
+        self._told.tell(self._loaded, epoch)
+        self._heard = self._told.number
+
+    def _go(self, epoch: int) -> None:
+        self.loader.set_epoch(epoch)
+        self._turn, self._serving = (0, 1), None
+
+    def _load(self, state: dict[str, Any]) -> None:
+        place, turn = _turn_of(state)
+        self.loader.load_state_dict(place)
+        self._turn, self._serving = turn, None
+
+    def _give(self) -> Loader:
+        """Another loader, at the same place, for the next iteration of a worker alone."""
+        loader = self.loader.share(rank=self.loader.rank, world=self.loader.world)
+        self._given, self._serving = (loader, (0, 1)), None
+        return loader
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next iteration be that of ``epoch``."""
-        self.loader.set_epoch(epoch)
+        """Let the next iteration be that of ``epoch``, from its beginning; also in workers that were started before."""
+        if torch.utils.data.get_worker_info() is not None:
+            self._give().set_epoch(epoch)
+            return
+        self._go(epoch)
+        self._tell(self.loader.epoch)
 
     def state_dict(self, batch: Any = None) -> dict[str, Any]:
-        """Where the iteration is; see :meth:`vlstore.loader.Loader.state_dict`."""
-        return self.loader.state_dict(batch)
+        """Where the iteration is; see :meth:`vlstore.loader.Loader.state_dict`.
+
+        Without ``batch`` it is the place of the iteration in this process. In a worker process the state says of which
+        worker it is, and goes on with as many of them.
+        """
+        if batch is not None:
+            if not hasattr(batch, "at"):
+                raise WrongTypeError(
+                    f"batch: a {type(batch).__name__} does not say where it is: let the transform of the loader return "
+                    "the batch that it was given, or give what it returns the attribute at of that batch"
+                )
+            return self.loader.state_dict(batch)
+        serving = self._serving
+        state = (self._part() if serving is None else serving).state_dict()
+        worker = torch.utils.data.get_worker_info()
+        if worker is not None and worker.num_workers > 1:
+            state |= {"turn": self._next()[1][0] if serving is None else self._now, "workers": worker.num_workers}
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on behind ``state``; see :meth:`vlstore.loader.Loader.load_state_dict`."""
-        self.loader.load_state_dict(state)
+        """Let the next iteration go on behind ``state``; see :meth:`vlstore.loader.Loader.load_state_dict`.
+
+        Raises :class:`~vlstore.errors.InvalidError`, where the iteration begins, for the state of a worker process if
+        another number of workers is to go on.
+        """
+        if torch.utils.data.get_worker_info() is not None:
+            place, turn = _turn_of(state)
+            loader = self._give()
+            loader.load_state_dict(place)
+            self._given = loader, turn
+            return
+        self._load(state)
+        self._loaded = state
+        self._tell(None)
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch that is served in this process, or comes next."""
+        return (self._serving or self.loader).epoch
+
+    @property
+    def progress(self) -> float:
+        """How much of the epoch was served in this process, 0 to 1."""
+        return (self._serving or self.loader).progress
+
+    def __len__(self) -> int:
+        """Number of batches in a whole epoch, for this rank.
+
+        Raises :class:`TypeError` with a cap or buckets, where it changes from one epoch to the next and with the number
+        of workers: who takes it for that of all epochs would leave out batches. ``len(stream.loader)`` is that of the
+        epoch that comes next, of a loader without workers.
+        """
+        place = self.loader.state_dict()
+        if place["batch_cost"] is not None or "buckets" in place:
+            raise WrongTypeError(
+                "the number of batches changes from epoch to epoch with a cap or buckets; that of the epoch that comes "
+                "next is len(stream.loader), without workers"
+            )
+        rank, world = self._rank()
+        if (rank, world) == (self.loader.rank, self.loader.world):
+            return len(self.loader)
+        return len(self.loader.share(rank=rank, world=world))
+
+    def __bool__(self) -> bool:
+        """A stream is true, whatever its length."""
+        return True
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The copy begins where this one would begin, whatever is served here.
+        return {**self.__dict__, "_serving": None, "_now": 0, "_began": False, "_given": None}
 
     def __repr__(self) -> str:
         pinned = ", in pinned memory" if self.pin_memory else ""
