@@ -1,12 +1,13 @@
 """Fits a small potential to the energies and forces of a store, on a CPU, and goes on after a stop.
 
-    python examples/train_potential.py frames.vls run            # ends, or is killed
+    python examples/train_potential.py frames.vls run            # ends, or is stopped (Ctrl-C) or killed
     python examples/train_potential.py frames.vls run            # goes on with the records not yet seen
 
 What an atom sees are sums over its neighbours of radial functions of the distance, times numbers of the element of
 the neighbour that are learned, and the lengths of the vectors and tensors that the directions make of them, which
 know of angles. A network turns this into the energy of the atom; forces are derivatives of the sum of all energies.
-Needs PyTorch (`pip install "vlstore[torch]"`); Matplotlib, where it is there, draws `run/loss.png`.
+Needs PyTorch (`pip install ".[torch]"` in a clone of the repository); Matplotlib, where it is there, draws
+`run/loss.png`.
 
 `run/checkpoint.pt` has the model, the optimizer, the place in the data and the errors so far together, so that all of
 it is always of one step.
@@ -16,6 +17,7 @@ import argparse
 import math
 import os
 import pathlib
+import shlex
 import sys
 
 import numpy as np
@@ -167,7 +169,7 @@ def main():
     options.add_argument("store", help="frames with energies and forces")
     options.add_argument("run", type=pathlib.Path, help="folder of the checkpoint")
     options.add_argument("--epochs", type=int, default=100)
-    options.add_argument("--atoms", type=int, default=150, help="most atoms of a batch")
+    options.add_argument("--atoms", type=int, default=150, help="most atoms of a batch, at least those of the largest frame")
     options.add_argument("--rate", type=float, default=5e-3, help="how far the first steps go")
     options.add_argument("--weight", type=float, default=10.0, help="of energies beside forces, in the loss")
     options.add_argument("--save-every", type=int, default=50, metavar="STEPS")
@@ -178,6 +180,12 @@ def main():
     torch.use_deterministic_algorithms(True)
 
     store = vlstore.open(chosen.store)
+    largest = int(store.at.weights().max(initial=0))
+    if largest > chosen.atoms:
+        sys.exit(
+            f"{chosen.store}: a frame has {largest} atoms, and a batch {chosen.atoms} at most: "
+            f"give --atoms {largest} or more"
+        )
     known, unknown = split(len(store), [0.9, 0.1], seed=1)
     how = {
         "max_atoms": chosen.atoms,
@@ -245,4 +253,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        command = shlex.join(["python", *sys.argv])
+        print(f"stopped; this goes on behind the last checkpoint: {command}", file=sys.stderr)
+        sys.exit(130)

@@ -131,6 +131,27 @@ def as_database(path):
             database.write(atoms)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
+def test_a_training_that_is_interrupted_says_how_to_go_on(path, tmp_path):
+    vlstore.import_(SAMPLE, path, map=NAMES)
+    how = ("--atoms", 24, "--save-every", 2)
+    run = Training(path, tmp_path / "run", *how)
+    while not (tmp_path / "run" / "checkpoint.pt").exists():
+        time.sleep(0.01)
+        assert run.process.is_alive(), run.output.read_text()
+    os.kill(run.process.pid, signal.SIGINT)
+    said = run.end(130).splitlines()
+    command = shlex.join(["python", *map(str, (EXAMPLE, path, tmp_path / "run", *how))])
+    assert said[-1] == f"stopped; this goes on behind the last checkpoint: {command}"
+    assert not [line for line in said if "Traceback" in line]
+
+
+def test_a_frame_that_no_batch_has_room_for_is_refused(path, tmp_path):
+    vlstore.import_(SAMPLE, path, map=NAMES)
+    said = Training(path, tmp_path / "run", "--atoms", 7).end(1)
+    assert "a frame has 8 atoms, and a batch 7 at most: give --atoms 8 or more" in said and "Traceback" not in said
+
+
 def test_frames_without_labels_are_refused(path, tmp_path):
     with vlstore.open(path, "w", records="md-frame") as store:
         for i in range(20):

@@ -1,6 +1,6 @@
 """Stores for Grain: a random-access data source, and batches with a state.
 
-Needs ``grain`` (``pip install vlstore[grain]``)::
+Needs ``grain`` (``pip install ".[grain]"`` in a clone of the repository)::
 
     import grain, vlstore.grain
     from vlstore.loader import Loader

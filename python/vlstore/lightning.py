@@ -1,6 +1,6 @@
 """The place in the data in the checkpoints of Lightning.
 
-Needs ``lightning`` (``pip install vlstore[lightning]``)::
+Needs ``lightning`` (``pip install ".[lightning]"`` in a clone of the repository)::
 
     import lightning, vlstore.lightning, vlstore.torch
     from torch.utils.data import DataLoader

@@ -1,6 +1,6 @@
 """Stores for PyTorch Geometric: batches, frames as ``Data``, and a back end of ``OnDiskDataset``.
 
-Needs ``torch_geometric`` (``pip install vlstore[pyg]``)::
+Needs ``torch_geometric`` (``pip install ".[pyg]"`` in a clone of the repository)::
 
     import vlstore.pyg
     from vlstore.loader import Loader

@@ -1,6 +1,6 @@
 """Stores as PyTorch data sets: ``vlstore.torch.Stream``, ``vlstore.torch.Dataset`` and ``vlstore.torch.collate``.
 
-Needs ``torch`` (``pip install vlstore[torch]``)::
+Needs ``torch`` (``pip install ".[torch]"`` in a clone of the repository)::
 
     from torch.utils.data import DataLoader
     import vlstore.torch
