@@ -498,6 +498,8 @@ def test_a_state_of_a_worker_is_refused_by_another_number_of_workers(numbered):
         assert batches[::2] == second and batches[1::2] == first
     stream.set_epoch(0)
     assert records(stream) == orders(numbered, 1, **ORDER)[0]
+    with pytest.raises(vlstore.InvalidError, match="longer than a state of this loader"):
+        stream.load_state_dict({**stream.state_dict(), "more": "x" * 5000})
     for wrong in ({"turn": 2, "workers": 2}, {"turn": "a", "workers": 2}, {"turn": 0}):
         with pytest.raises(vlstore.InvalidError, match="there is no worker"):
             stream.load_state_dict({**state, "workers": None, **wrong})
@@ -581,6 +583,15 @@ def test_workers_serve_the_epoch_that_is_told_and_say_it_if_none_is(numbered, ca
         records(loader)
     stream.set_epoch(0)
     assert records(loader) == expected[0]
+
+
+def test_ranks_may_have_other_numbers_of_workers_if_lanes_are_given(numbered):
+    seen = []
+    for rank, workers in ((0, 0), (1, 2)):
+        stream = Stream(Loader(numbered, rank=rank, world=2, lanes=2, rest="repeat", **ORDER))
+        batches = DataLoader(stream, batch_size=None, num_workers=workers)
+        seen += [ordinal for batch in batches if not batch.repeated for ordinal in batch.ordinals.tolist()]
+    assert sorted(seen) == list(range(30))
 
 
 def test_batches_in_order_may_come_again(numbered, capfd):

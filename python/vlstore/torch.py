@@ -200,7 +200,10 @@ class _Told:
     def tell(self, state: dict[str, Any] | None, epoch: int | None) -> None:
         """Let workers load ``state`` and go to ``epoch``."""
         text = np.frombuffer(json.dumps([state, epoch]).encode(), np.uint8)
-        self._memory.numpy()[4:].view(np.uint8)[: len(text)] = text
+        room = self._memory.numpy()[4:].view(np.uint8)
+        if len(text) > len(room):
+            raise InvalidError("state: is longer than a state of this loader, and has no room in the memory of workers")
+        room[: len(text)] = text
         self._memory[1] = len(text)
         self._memory[0] += 1
 
