@@ -60,6 +60,19 @@ def test_padded_batches_say_what_is_padding(arrays):
         list(Loader(path, batch_size=16, layout="padded", pad_to=5))
 
 
+def test_types_of_arrays_are_turned_where_they_are_real(tmp_path):
+    path = tmp_path / "integers.vls"
+    with vlstore.open(path, "w", records="array") as store:
+        store["a"] = np.arange(5)
+    for dtype in (None, "float32", {"values": "int64"}):
+        assert next(iter(Loader(path, batch_size=1, layout="ragged", dtype=dtype)))["values"].dtype == np.int64
+    with pytest.raises(vlstore.InvalidError, match="the record is int64, not to be turned to float32"):
+        list(Loader(path, batch_size=1, layout="ragged", dtype={"values": "float32"}))
+    for dtype, why in (("int32", "is not one of float32, float64"), ({"value": "float32"}, "\"value\"|'value'")):
+        with pytest.raises(vlstore.InvalidError, match=why):
+            Loader(path, batch_size=1, layout="ragged", dtype=dtype)
+
+
 def test_what_is_no_array_or_does_not_join_is_refused(tmp_path):
     texts, shapes, numbers = (tmp_path / f"{name}.vls" for name in ("texts", "shapes", "numbers"))
     with vlstore.open(texts, "w") as store:

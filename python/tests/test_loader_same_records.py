@@ -159,6 +159,26 @@ def test_a_run_goes_on_in_the_first_records_of_a_store_that_has_grown(path):
         first.load_state_dict(state)
 
 
+def test_an_order_with_a_window_that_just_holds_all_is_the_same_when_the_store_has_grown(path):
+    # The window is rounded up to whole batches, and then has all records.
+    with vlstore.open(path, "w", records="md-frame") as store:
+        for i in range(1000):
+            store[i] = vlstore.MdFrame(np.random.default_rng(i).random((50, 3)), step=i)
+    loader = Loader(path, batch_size=64, window=970, fields=["step"])
+    dump = pickle.dumps(loader)
+    early, state = pickle.loads(dump), loader.state_dict()
+    with vlstore.open(path, "a") as store:
+        for i in range(200):
+            store[f"large {i}"] = vlstore.MdFrame(np.random.default_rng(i).random((2000, 3)), step=i)
+    late = pickle.loads(dump)
+    assert late.order_id == early.order_id == loader.order_id
+    both = [early.share(worker=0, workers=2), late.share(worker=1, workers=2)]
+    assert sorted(o for one in both for o in served(one)) == list(range(1000))
+    resumed = Loader(path, batch_size=64, window=970, fields=["step"], records=slice(0, 1000))
+    resumed.load_state_dict(state)
+    assert served(resumed) == served(loader)
+
+
 @pytest.mark.parametrize("fields", [None, ["positions", "step"]])
 @pytest.mark.parametrize("where", [0, 57, 199])
 def test_a_damaged_frame_wherever_is_named_or_skipped(path, fields, where):

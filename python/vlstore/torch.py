@@ -407,7 +407,8 @@ class Stream(torch.utils.data.IterableDataset[Any]):
 
     def _warn(self) -> None:
         """Say that what is served was served."""
-        place = self.loader.state_dict()
+        # Where an iteration begins, and not where one is that runs in the process that trains.
+        place = self.loader.share(rank=self.loader.rank, world=self.loader.world).state_dict()
         epoch = place["epoch"]
         if place["round"] or place["batch"]:
             raise InvalidError(
@@ -485,7 +486,9 @@ class Stream(torch.utils.data.IterableDataset[Any]):
             self._given = loader, turn
             return
         self._load(state)
-        self._loaded = state
+        # What somebody added to the state needs no room.
+        known = {"turn", "workers", *self.loader.state_dict()}
+        self._loaded = {name: value for name, value in state.items() if name in known}
         self._tell(None)
 
     @property

@@ -301,17 +301,22 @@ impl Loader {
 
     /// A checksum of the last record; `None` if there is none, or it cannot be read.
     fn last(&self) -> Option<&str> {
-        let found = self.last.get_or_init(|| {
-            let read = || {
-                let (store, ordinal) = self.sources.place(self.view.last()?);
-                let snapshot = self.sources.snapshot(store).ok()?;
-                let (key, record) =
-                    (snapshot.key_at(ordinal).ok()?, snapshot.get_at(ordinal).ok()?);
-                Some(Digest::of(&[format!("{key:?}").as_bytes(), &record].concat()).to_string())
-            };
-            Box::new(read())
-        });
-        found.as_deref()
+        if let Some(known) = self.last.get() {
+            return known.as_deref();
+        }
+        let read = |last| -> Result<String> {
+            let (store, ordinal) = self.sources.place(last);
+            let snapshot = self.sources.snapshot(store)?;
+            let (key, record) = (snapshot.key_at(ordinal)?, snapshot.get_at(ordinal)?);
+            Ok(Digest::of(&[format!("{key:?}").as_bytes(), &record].concat()).to_string())
+        };
+        let found = match self.view.last().map(read).transpose() {
+            Ok(found) => found,
+            Err(e) if e.is_damage() => None,
+            // It may be read another time.
+            Err(_) => return None,
+        };
+        self.last.get_or_init(|| Box::new(found)).as_deref()
     }
 
     /// A short name for the batches of all epochs and ranks: the same for all loaders that have the same records by
@@ -427,7 +432,9 @@ fn schedule(
     let lanes = options.lanes.unwrap_or_else(|| lanes_of(options.share));
     let order = Order { shuffle: options.shuffle, seed: options.seed, group, window };
     let mut schedule = Schedule::new(view.len(), order, options.batching.clone(), lanes, costs)?;
-    let whole_blocks = aligns(sources, options)? && window < view.len() && mixture.is_none();
+    // The window that is used: whoever has this schedule's sizes makes the same one.
+    let several = schedule.order().window < view.len();
+    let whole_blocks = aligns(sources, options)? && several && mixture.is_none();
     if whole_blocks && let Some(groups) = aligned(sources, view, group)? {
         schedule = schedule.grouped(groups)?;
     }

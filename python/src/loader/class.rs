@@ -239,9 +239,10 @@ impl Loader {
     }
 
     /// The state of a run that has come to ``at``, as JSON.
-    fn state(&self, at: At) -> String {
+    fn state(&self, py: Python<'_>, at: At) -> String {
+        let loader = self.now();
         let (epoch, round, batch) = at;
-        self.inner().state(Cursor { epoch, round, batch }).to_string()
+        py.detach(|| loader.state(Cursor { epoch, round, batch }).to_string())
     }
 
     /// A short name for the batches of all epochs.
@@ -253,7 +254,10 @@ impl Loader {
     fn resume(&self, py: Python<'_>, state: &str) -> PyResult<()> {
         let given = serde_json::from_str(state)
             .map_err(|e| invalid(py, &format!("state: is not JSON: {e}")))?;
-        self.inner().resume(&given).map_err(|e| from_error(py, &e))
+        let mut loader = self.now();
+        py.detach(|| loader.resume(&given)).map_err(|e| from_error(py, &e))?;
+        *self.inner() = loader;
+        Ok(())
     }
 
     /// What is loaded, and how.

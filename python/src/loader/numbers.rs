@@ -70,10 +70,15 @@ impl DTypes {
             (_, first) if first == kind => Ok(first),
             (DType::F32, DType::F64) | (DType::I32, DType::I64) => Ok(*first),
             _ => {
+                let turned =
+                    matches!((kind, *first), (DType::F64, DType::F32) | (DType::I64, DType::I32));
                 let (kind, first) = (kind.name(), first.name());
+                let advice = match turned {
+                    true => format!("say which it shall be, as dtype={{{name:?}: {kind:?}}}"),
+                    false => "they cannot be in one array".to_owned(),
+                };
                 let why = format!(
-                    "dtype: {name:?} is {first} in the first frame and {kind} in others: say which it shall be, \
-                     as dtype={{{name:?}: {kind:?}}}"
+                    "dtype: {name:?} is {first} in the first frame and {kind} in others: {advice}"
                 );
                 Err(invalid(py, &why))
             }

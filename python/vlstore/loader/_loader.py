@@ -55,6 +55,17 @@ def _check_arrays(store: _core.Store, layout: str) -> None:
         raise InvalidError(f"layout: {layout!r} is for a store of frames (md-frame) or arrays, not of {kind}")
 
 
+def _arrays_of(dtype: str | dict[str, str] | None) -> Arrays:
+    """How records that are arrays are put together, of this type."""
+    if not isinstance(dtype, dict):
+        if dtype not in (None, "float32", "float64"):
+            raise InvalidError(f"dtype: {dtype!r} is not one of float32, float64")
+        return Arrays(dtype)
+    if odd := [name for name in dtype if name != VALUES]:
+        raise InvalidError(f"dtype: {odd[0]!r} is not one of the fields: {VALUES}")
+    return Arrays(dtype.get(VALUES), bool(dtype))
+
+
 class Balance(NamedTuple):
     """What the ranks have in an epoch; see :meth:`Loader.balance`."""
 
@@ -362,7 +373,7 @@ class Loader:
         arrays: list[tuple[str, str, list[int], bool]] = []
         by_site: list[str] = []
         if joins:
-            arrays, by_site = [(VALUES, "float64", [], True)], [VALUES]
+            by_site = [VALUES]
         elif layout != "records":
             made, by_site = self._first(fields, missing, fill_value, mask)
             per_site = BY_SITE.union(by_site)
@@ -376,7 +387,7 @@ class Loader:
                 masks = {f"{name}_mask" for name in made} if mask else set()
                 fields = [name for name in made if name not in {"ptr", "batch", *masks}]
         self._form = (layout, fields, missing, fill_value, mask, dtype, arrays, units, pad_to, pad_rows)
-        self._core.check(layout, dtype, units, pad_to, pad_rows, arrays)
+        self._core.check(layout, None if joins else dtype, units, pad_to, pad_rows, arrays)
         self._check_units(units, [name for name, *_ in arrays])
         self._per_site = BY_SITE.union(by_site)
         padded = layout == "padded" and (joins or transform_record is not None)
@@ -388,7 +399,7 @@ class Loader:
             transform_workers,
             by_site,
             Padding(pad_to, bounds if pad_rows else None) if padded else None,
-            Arrays(dtype.get(VALUES) if isinstance(dtype, dict) else dtype) if joins else None,
+            _arrays_of(dtype) if joins else None,
         )
         if joins:
             # They are put together behind the function.

@@ -70,6 +70,8 @@ class Arrays(NamedTuple):
 
     #: The type of real numbers, if it is not that of the records.
     dtype: str | None
+    #: Whether numbers that are not real are refused.
+    strict: bool = False
 
     def frame(self, record: Any) -> Frame:
         """The record as a frame with one array by site."""
@@ -79,6 +81,8 @@ class Arrays(NamedTuple):
             why = "is one number, without an axis to join: use layout=\"records\""
         else:
             real = self.dtype is not None and record.dtype.kind == "f"
+            if self.strict and not real and record.dtype.name != self.dtype:
+                raise InvalidError(f"dtype: the record is {record.dtype}, not to be turned to {self.dtype}")
             return Frame({VALUES: record.astype(self.dtype) if real else record}, [VALUES])
         raise InvalidError(f"layout: the record {why}")
 
