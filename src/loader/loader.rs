@@ -64,7 +64,16 @@ pub struct Loader {
     counts: Counts,
     /// A checksum of the last record of the view, if it can be read, as soon as it was asked for.
     last: Arc<OnceBox<Option<String>>>,
+    /// What the data and the costs are called in a state: found once, since it is asked of all records.
+    names: Arc<OnceBox<Names>>,
     at: Cursor,
+}
+
+/// What the records and their costs are called in a state.
+#[derive(Debug)]
+struct Names {
+    data: String,
+    cost: String,
 }
 
 /// The name of that checksum in a state.
@@ -106,6 +115,7 @@ impl Loader {
             schedule,
             counts: Counts::default(),
             last: Arc::default(),
+            names: Arc::default(),
             at: Cursor::default(),
         })
     }
@@ -126,6 +136,7 @@ impl Loader {
             schedule: self.schedule.with_lanes(lanes)?,
             counts: Counts::default(),
             last: self.last.clone(),
+            names: self.names.clone(),
             at: self.at,
         })
     }
@@ -292,7 +303,7 @@ impl Loader {
     /// batch. The first time, the last record is read, whose checksum tells copies apart that were written differently.
     #[must_use]
     pub fn state(&self, at: Cursor) -> Value {
-        let mut state = state(&self.schedule, &self.data(), &self.cost(), at);
+        let mut state = state(&self.schedule, self.data(), self.cost(), at);
         if let (Value::Object(state), Some(last)) = (&mut state, self.last()) {
             state.insert(LAST.to_owned(), last.into());
         }
@@ -344,7 +355,7 @@ impl Loader {
     /// ```
     #[must_use]
     pub fn order_id(&self) -> String {
-        order_id(&self.schedule, &self.view.name(), &self.cost())
+        order_id(&self.schedule, &self.view.name(), self.cost())
     }
 
     /// Continues where a state was made: the next run has exactly the records that no rank had.
@@ -357,7 +368,7 @@ impl Loader {
         // Sizes that nobody asked for follow from what is in the store, and it may have grown.
         let like = self.with_sizes(size("group", own.group), size("window", own.window));
         let loader = like.unwrap_or_else(|_| self.clone());
-        let (schedule, at) = resumed(&loader.schedule, &self.data(), &self.cost(), given)?;
+        let (schedule, at) = resumed(&loader.schedule, self.data(), self.cost(), given)?;
         let last = given.get(LAST).and_then(Value::as_str).zip(self.last());
         if last.is_some_and(|(there, here)| there != here) {
             let why = "its last record is another one than that of this loader: two copies of a store were written \
@@ -369,18 +380,26 @@ impl Loader {
         Ok(())
     }
 
+    fn names(&self) -> &Names {
+        self.names.get_or_init(|| {
+            let cost = match (self.schedule.costs(), &self.options.costs) {
+                (None, _) => String::new(),
+                (Some(_), None) => self.options.cost.to_string(),
+                (Some(_), Some(costs)) => format!("given {:016x}", key_of(costs)),
+            };
+            let data = format!("{} {}", self.sources.name(), self.view.name());
+            Box::new(Names { data, cost })
+        })
+    }
+
     /// What the costs are: a column, or numbers of the caller's.
-    fn cost(&self) -> String {
-        match (self.schedule.costs(), &self.options.costs) {
-            (None, _) => String::new(),
-            (Some(_), None) => self.options.cost.to_string(),
-            (Some(_), Some(costs)) => format!("given {:016x}", key_of(costs)),
-        }
+    fn cost(&self) -> &str {
+        &self.names().cost
     }
 
     /// Which records these are: the files, what was deleted in them so far, and the view.
-    fn data(&self) -> String {
-        format!("{} {}", self.sources.name(), self.view.name())
+    fn data(&self) -> &str {
+        &self.names().data
     }
 
     /// A run from [`at`](Self::at) to the end of the epoch. `make` makes of some records of a store what the
