@@ -60,8 +60,8 @@ impl Survey {
         for window in ordinals.chunks(WINDOW) {
             let before = out.frames;
             match look(&mut out, window) {
-                // What is damaged is said to who asks for it: the others tell as much. Those of the window that were
-                // looked at are so again, which changes nothing but their number.
+                // A damaged frame is no error here: a survey needs no frame in particular, and whoever reads that frame
+                // gets the error. The readable frames of the window are counted again, one by one.
                 Err(e) if e.is_damage() => {
                     out.frames = before;
                     for one in window {
